@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { block, blockCount, type Layout } from './layout.ts';
+import type { Source } from './source.ts';
+import { UserError } from './user-error.ts';
+
+/** Content hash of a block's rows as read: the first 16 bytes of SHA-256. */
+export function blockHash(rows: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
+  return createHash('sha256').update(bytes).digest().subarray(0, 16);
+}
+
+/** The same in hexadecimal, of the data's first block: enough to tell another file of the same name. */
+export async function firstBlockHash(source: Source, layout: Layout): Promise<string> {
+  return Buffer.from(blockHash(await source.read(0, block(layout, 0).count))).toString('hex');
+}
+
+/** The rows of these blocks, one after the other. */
+export async function readBlocks(source: Source, layout: Layout, indices: number[]): Promise<Float32Array> {
+  if (indices.some((index) => index >= blockCount(layout))) throw new UserError('there is no such block');
+  const parts = indices.map((index) => block(layout, index));
+  const out = new Float32Array(parts.reduce((sum, { count }) => sum + count, 0) * layout.dim);
+  let at = 0;
+  for (const { start, count } of parts) {
+    out.set(await source.read(start, count), at);
+    at += count * layout.dim;
+  }
+  return out;
+}

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ioError } from './files.ts';
+import { UserError } from './user-error.ts';
+
+const FORMAT = 1;
+
+/**
+ * The folder of decoded files, made if missing: `$DPMESH_CACHE`, or `dpmesh-<uid>` among the temporary files.
+ * A UserError unless it is a folder, not a link, which this user owns and nobody else can write to.
+ */
+export function cacheFolder(): string {
+  const uid = process.getuid?.() ?? 0;
+  const folder = resolve(process.env.DPMESH_CACHE || join(tmpdir(), `dpmesh-${uid}`));
+  const unusable = (why: string) =>
+    new UserError(
+      `the cache folder ${folder} ${why}: set DPMESH_CACHE to a folder of your own (made if missing)`,
+    );
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw unusable('is not a folder');
+    throw ioError(`the cache folder ${folder}`, 'made', error);
+  }
+  const info = lstatSync(folder);
+  if (!info.isDirectory()) throw unusable('is a link');
+  if (process.getuid && info.uid !== uid) throw unusable(`belongs to another user (uid ${info.uid})`);
+  if (process.getuid && info.mode & 0o022) throw unusable('can be written to by other users');
+  return folder;
+}
+
+/**
+ * `open` of the decoded form of `path`, which `decode` writes (to a name it is given, readable by this user
+ * only) when there is none yet for this path, size and modification time, or it does not open. `kind` tells
+ * different decodings of one file apart. A UserError if the file changes while it is decoded.
+ */
+export async function throughCache<Opened>(
+  path: string,
+  kind: string,
+  decode: (target: string) => Promise<void>,
+  open: (target: string) => Opened,
+): Promise<Opened> {
+  const version = fileVersion(path);
+  const key = createHash('sha256')
+    .update(JSON.stringify([FORMAT, kind, version]))
+    .digest('hex');
+  const target = join(cacheFolder(), `${key.slice(0, 32)}.npy`);
+  try {
+    return open(target);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+  }
+  await decode(target);
+  if (String(fileVersion(path)) !== String(version)) {
+    rmSync(target, { force: true });
+    throw new UserError(`${path} changed while it was read: start again when it is complete`);
+  }
+  return open(target);
+}
+
+function fileVersion(path: string): string[] {
+  try {
+    const { size, mtimeNs } = statSync(path, { bigint: true });
+    return [resolve(path), String(size), String(mtimeNs)];
+  } catch (error) {
+    throw ioError(path, 'read', error);
+  }
+}

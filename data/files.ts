@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { UserError } from './user-error.ts';
+
+/** File primitives: whole reads, and files that appear under their name only when they are finished. */
+
+const LONGEST_READ = 1 << 30;
+const REASONS: Record<string, string> = {
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'larger than the file system allows',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files (see ulimit -n)',
+  ELOOP: 'too many symbolic links',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+/** A failed system call as a UserError, "<path> cannot be <done>: <why>"; any other error as it is. */
+export function ioError(path: string, done: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (!code || !syscall || code === 'EBADF') return error;
+  return new UserError(`${path} cannot be ${done}: ${REASONS[code] ?? code}`);
+}
+
+/** Opens a regular file that is not empty, for reading; anything else is a UserError. The caller closes `fd`. */
+export function openFile(path: string): { fd: number; size: number } {
+  try {
+    const info = statSync(path);
+    if (info.isDirectory()) throw new UserError(`${path} is a folder: name a file inside it`);
+    if (!info.isFile()) throw new UserError(`${path} is not a regular file: copy its content into one`);
+    if (info.size === 0) throw new UserError(`${path} is empty (0 bytes): copy or save it again`);
+    const fd = openSync(path, 'r');
+    return { fd, size: fstatSync(fd).size };
+  } catch (error) {
+    throw ioError(path, 'read', error);
+  }
+}
+
+/** Fills `into` from byte `at` of the file, or throws a UserError: the file has become shorter, or the disk fails. */
+export function readFully({ fd, path }: { fd: number; path: string }, into: Uint8Array, at: number): void {
+  for (let done = 0; done < into.length; ) {
+    const length = Math.min(into.length - done, LONGEST_READ);
+    let got: number;
+    try {
+      got = readSync(fd, into, done, length, at + done);
+    } catch (error) {
+      throw ioError(path, 'read', error);
+    }
+    if (!got) throw truncated(path, at + into.length, at + done);
+    done += got;
+  }
+}
+
+export function truncated(path: string, expected: number, found: number): UserError {
+  return new UserError(
+    `${path} is truncated: ${expected} bytes expected, ${found} found; copy or save it again`,
+  );
+}
+
+/** A file being written beside `path`. A call that fails leaves nothing behind and throws, a UserError if it can. */
+export interface Aside {
+  write(bytes: Uint8Array, at: number): void;
+  resize(bytes: number): void;
+  /** Makes the content and then the name durable; replaces what was there. */
+  finish(): void;
+  abort(): void;
+}
+
+/** Starts a file that appears under its name, whole, only when it is finished. */
+export function aside(path: string, mode = 0o666): Aside {
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  let fd: number | undefined;
+  const close = () => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
+  const abort = () => {
+    if (fd === undefined) return;
+    close();
+    rmSync(draft, { force: true });
+  };
+  const attempt = (action: (file: number) => void) => {
+    if (fd === undefined) throw new Error(`${path} is finished or aborted`);
+    try {
+      action(fd);
+    } catch (error) {
+      abort();
+      throw ioError(path, 'written', error);
+    }
+  };
+  try {
+    fd = openSync(draft, 'wx', mode);
+  } catch (error) {
+    throw ioError(path, 'written', error);
+  }
+  return {
+    abort,
+    resize: (bytes) => attempt((file) => ftruncateSync(file, bytes)),
+    write: (bytes, at) =>
+      attempt((file) => {
+        for (let done = 0; done < bytes.length; )
+          done += writeSync(file, bytes, done, Math.min(bytes.length - done, LONGEST_READ), at + done);
+      }),
+    finish() {
+      attempt((file) => {
+        fsyncSync(file);
+        renameSync(draft, path);
+        syncFolder(dirname(path));
+      });
+      close();
+    },
+  };
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,43 @@
+import { generator, shuffledPrefix } from '../model/random.ts';
+
+/** How N rows become blocks and blocks become shards. Part of a run's config: never of who reads them. */
+export interface Layout {
+  rows: number;
+  dim: number;
+  shards: number;
+  blockRows: number;
+  /** Decimal digits of the run's 64-bit seed. */
+  seed: string;
+}
+
+/** A stretch of rows. */
+export interface Block {
+  index: number;
+  start: number;
+  count: number;
+}
+
+/** The layout of N rows over S shards: `clamp(2^⌊log2(N/(512·S))⌋, 16, 1024)` rows a block, fewer if shards would go without. */
+export function layoutOf(rows: number, dim: number, shards: number, seed: bigint): Layout {
+  const wanted = 2 ** Math.floor(Math.log2(rows / (512 * shards)));
+  const blockRows = Math.min(Math.max(16, Math.min(1024, wanted)), Math.floor(rows / shards));
+  return { rows, dim, shards, blockRows, seed: String(seed) };
+}
+
+export const blockCount = (layout: Layout) => Math.ceil(layout.rows / layout.blockRows);
+
+export function block(layout: Layout, index: number): Block {
+  const start = index * layout.blockRows;
+  return { index, start, count: Math.min(layout.blockRows, layout.rows - start) };
+}
+
+/** The blocks of each shard in file order: all blocks, permuted by the seed, dealt in turn. */
+export function shardBlocks(layout: Layout): Block[][] {
+  const total = blockCount(layout);
+  const order = shuffledPrefix(generator(BigInt(layout.seed), 'blocks'), total, total);
+  const shards: number[][] = Array.from({ length: layout.shards }, () => []);
+  order.forEach((index, i) => {
+    shards[i % layout.shards].push(index);
+  });
+  return shards.map((list) => list.sort((a, b) => a - b).map((index) => block(layout, index)));
+}

@@ -1,0 +1,158 @@
+import { symmetricEigen } from '../model/linalg.ts';
+import { UserError } from './user-error.ts';
+
+/**
+ * The input transform as two maps. A raw row (first scaled to unit length if `normalize`) becomes
+ * y = row·weights + bias in float32, centred and of unit variance: what the networks see. What the model sees is
+ * x = y·scale, the row as the chosen transform leaves it, less its mean `offset`: all of the model is invariant to shifts.
+ */
+export interface Transform {
+  readonly normalize: boolean;
+  readonly input: number;
+  readonly dim: number;
+  /** Column and factor of each y where y needs one column only; else `weights` [input,dim]. */
+  readonly columns: Int32Array | null;
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+  readonly scale: Float64Array;
+  readonly offset: Float64Array;
+}
+
+/** What the moments round found, of rows already scaled to unit length where the transform asks for it. */
+export interface Moments {
+  readonly rows: number;
+  readonly mean: Float64Array;
+  /** D×D, or only its diagonal. */
+  readonly covariance: Float64Array;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+}
+
+export type TransformChoice = 'center' | 'none' | 'normalize' | 'standard' | 'min-max' | `pca:${number}`;
+
+/** The axes that `pca:<d>` asks for; null for the other choices. */
+export const pcaAxes = (choice: TransformChoice) =>
+  choice.startsWith('pca:') ? Number(choice.slice(4)) : null;
+
+/** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros stays. */
+export function normalizeRows(rows: Float32Array, dim: number): void {
+  for (let o = 0; o < rows.length; o += dim) {
+    let sum = 0;
+    for (let d = 0; d < dim; d++) sum += rows[o + d] * rows[o + d];
+    if (sum > 0) for (let d = 0, by = 1 / Math.sqrt(sum); d < dim; d++) rows[o + d] *= by;
+  }
+}
+
+/**
+ * The transform of this choice, and mean-free covariance of x. Columns that do not vary are dropped (`dropped` lists
+ * them). UserError where nothing varies, or where `pca` asks for more axes than there are.
+ */
+export function planTransform(
+  choice: TransformChoice,
+  moments: Moments,
+): { transform: Transform; covariance: Float64Array; dropped: number[] } {
+  const input = moments.mean.length;
+  const diagonal = moments.covariance.length === input && input > 1;
+  const variance = Float64Array.from(
+    { length: input },
+    (_, d) => moments.covariance[diagonal ? d : d * input + d],
+  );
+  const varies = (d: number) => moments.max[d] > moments.min[d];
+  const kept = [...variance.keys()].filter(varies);
+  const dropped = [...variance.keys()].filter((d) => !varies(d));
+  if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: there is nothing to cluster`);
+  const axes = pcaAxes(choice);
+  if (axes !== null) return { ...planPca(axes, moments, kept), dropped };
+
+  const sd = kept.map((d) => Math.sqrt(variance[d]));
+  const unit = kept.map((d, i) => {
+    if (choice === 'standard') return 1 / sd[i];
+    return choice === 'min-max' ? 1 / (moments.max[d] - moments.min[d]) : 1;
+  });
+  const covariance = new Float64Array(diagonal ? kept.length : kept.length ** 2);
+  kept.forEach((a, i) => {
+    if (diagonal) covariance[i] = variance[a] * unit[i] ** 2;
+    else
+      kept.forEach((b, j) => {
+        covariance[i * kept.length + j] = moments.covariance[a * input + b] * unit[i] * unit[j];
+      });
+  });
+  return {
+    dropped,
+    covariance,
+    transform: {
+      normalize: choice === 'normalize',
+      input,
+      dim: kept.length,
+      columns: Int32Array.from(kept),
+      weights: Float32Array.from(sd, (s) => 1 / s),
+      bias: Float32Array.from(kept, (d, i) => -moments.mean[d] / sd[i]),
+      scale: Float64Array.from(sd, (s, i) => s * unit[i]),
+      offset: Float64Array.from(kept, (d, i) => {
+        if (choice === 'center' || choice === 'standard') return 0;
+        return (moments.mean[d] - (choice === 'min-max' ? moments.min[d] : 0)) * unit[i];
+      }),
+    },
+  };
+}
+
+function planPca(axes: number, moments: Moments, kept: number[]) {
+  const input = moments.mean.length;
+  if (axes > kept.length)
+    throw new UserError(`--transform pca:${axes}: the data have only ${kept.length} columns that vary`);
+  const { values, vectors } = symmetricEigen(moments.covariance, input);
+  if (!(values[axes - 1] > 1e-12 * values[0])) {
+    const rank = values.findIndex((value) => !(value > 1e-12 * values[0]));
+    throw new UserError(
+      `--transform pca:${axes}: the data span only ${rank} dimensions; use pca:${rank} or less`,
+    );
+  }
+  const weights = new Float32Array(input * axes);
+  const bias = new Float64Array(axes);
+  const scale = Float64Array.from({ length: axes }, (_, a) => Math.sqrt(values[a]));
+  for (let d = 0; d < input; d++) {
+    for (let a = 0; a < axes; a++) {
+      weights[d * axes + a] = vectors[a * input + d] / scale[a];
+      bias[a] -= moments.mean[d] * weights[d * axes + a];
+    }
+  }
+  const covariance = new Float64Array(axes * axes);
+  for (let a = 0; a < axes; a++) covariance[a * axes + a] = values[a];
+  const offset = new Float64Array(axes);
+  return {
+    covariance,
+    transform: {
+      normalize: false,
+      input,
+      dim: axes,
+      columns: null,
+      weights,
+      bias: Float32Array.from(bias),
+      scale,
+      offset,
+    },
+  };
+}
+
+/**
+ * y of raw rows where each needs one column. Rounded after the product and after the sum, as a Dense layer with a
+ * diagonal kernel rounds: the exported model gives the same bits.
+ */
+export function applyColumns(transform: Transform, raw: Float32Array): Float32Array {
+  const { input, dim, weights, bias } = transform;
+  const columns = transform.columns!;
+  const n = raw.length / input;
+  const out = new Float32Array(n * dim);
+  const round = Math.fround;
+  for (let i = 0, o = 0; i < n; i++)
+    for (let d = 0; d < dim; d++, o++) out[o] = round(raw[i * input + columns[d]] * weights[d]) + bias[d];
+  return out;
+}
+
+/** x = y·scale. */
+export function modelRows(transform: Transform, y: Float32Array): Float32Array {
+  const { dim, scale } = transform;
+  const out = new Float32Array(y.length);
+  for (let o = 0; o < y.length; ) for (let d = 0; d < dim; d++, o++) out[o] = y[o] * scale[d];
+  return out;
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { blockHash, firstBlockHash, readBlocks } from '../../data/blocks.ts';
+import { block, blockCount, type Layout } from '../../data/layout.ts';
+import type { Source } from '../../data/source.ts';
+import { refuses } from './files.ts';
+
+const DIM = 3;
+const layout: Layout = { rows: 22, dim: DIM, shards: 2, blockRows: 5, seed: '1' };
+/** Each number is its place in the file. */
+const values = Float32Array.from({ length: 22 * DIM }, (_, i) => i);
+const source: Source = {
+  rows: 22,
+  dim: DIM,
+  dtype: 'float32',
+  read: async (start, count) => {
+    assert.ok(start + count <= 22);
+    return values.slice(start * DIM, (start + count) * DIM);
+  },
+  close() {},
+};
+const rowsOf = (index: number) => {
+  const { start, count } = block(layout, index);
+  return [...values.subarray(start * DIM, (start + count) * DIM)];
+};
+
+describe('block hash', () => {
+  test('the first 16 bytes of SHA-256 over the little-endian float32 numbers', () => {
+    const bytes = Buffer.alloc(12);
+    [1, -2.5, 1e-3].forEach((value, i) => {
+      bytes.writeFloatLE(value, 4 * i);
+    });
+    const expected = createHash('sha256').update(bytes).digest().subarray(0, 16);
+    const hash = blockHash(Float32Array.of(1, -2.5, 1e-3));
+    assert.equal(hash.length, 16);
+    assert.deepEqual(Buffer.from(hash), expected);
+  });
+
+  test('of a part of a larger array, only that part', () => {
+    const part = values.subarray(6, 12);
+    assert.deepEqual(blockHash(part), blockHash(part.slice()));
+  });
+
+  test('tells apart what equality does not', () => {
+    assert.notDeepEqual(blockHash(Float32Array.of(0)), blockHash(Float32Array.of(-0)));
+  });
+
+  test('of the first block, in hexadecimal', async () => {
+    const expected = Buffer.from(blockHash(values.slice(0, 15))).toString('hex');
+    assert.equal(await firstBlockHash(source, layout), expected);
+  });
+});
+
+describe('reading blocks', () => {
+  test('one after the other, in the order asked for', async () => {
+    for (const indices of [[0], [4], [3, 0, 4, 1], [2, 2], []]) {
+      const found = await readBlocks(source, layout, indices);
+      assert.deepEqual([...found], indices.flatMap(rowsOf));
+    }
+  });
+
+  test('the last block is short', async () => {
+    assert.equal(blockCount(layout), 5);
+    assert.equal((await readBlocks(source, layout, [4])).length, 2 * DIM);
+  });
+
+  test('a block that is not there is refused', () =>
+    refuses(() => readBlocks(source, layout, [0, 5]), 'no such block'));
+});

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { readdirSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { openSource } from '../../data/open.ts';
+import { refuses, scratchFolder } from './files.ts';
+
+const { folder, put } = scratchFolder();
+let files = 0;
+
+async function read(text: string, name = 'csv'): Promise<{ rows: number; dim: number; values: number[] }> {
+  const source = await openSource(put(`${files++}.${name}`, text));
+  assert.equal(source.dtype, 'csv');
+  const values = [...(await source.read(0, source.rows))];
+  source.close();
+  return { rows: source.rows, dim: source.dim, values };
+}
+
+describe('CSV', () => {
+  const square = { rows: 2, dim: 2, values: [1, 2.5, -3, 4e2] };
+  const same: Record<string, string> = {
+    'no header': '1,2.5\n-3,4e2\n',
+    'a header': 'a,b\n1,2.5\n-3,4e2\n',
+    'numbered columns and one name': '0,label\n1,2.5\n-3,4e2\n',
+    'no newline at the end': '1,2.5\n-3,4e2',
+    CRLF: 'a,b\r\n1,2.5\r\n-3,4e2\r\n',
+    'mixed line ends': 'a,b\n1,2.5\r\n-3,4e2\n',
+    'a byte order mark': '\ufeffa,b\n1,2.5\n-3,4e2\n',
+    'a byte order mark before a number': '\ufeff1,2.5\n-3,4e2\n',
+    'quoted fields': '"a, or so","b\nc"\n"1",2.5\n-3,"4e2"\n',
+    'empty lines': '\n\na,b\n\n1,2.5\n   \n-3,4e2\n\n',
+    'blanks around fields': ' 1 , 2.5\n -3,  4e2\n',
+    semicolons: 'a;b\n1;2.5\n-3;4e2\n',
+    tabs: 'a name\tb\n1\t2.5\n-3\t4e2\n',
+    'runs of blanks': ' 1   2.5\n-3 \t 4e2  \n',
+    'a header and blanks': 'a b\n1 2.5\n-3 4e2\n',
+  };
+  for (const [what, text] of Object.entries(same))
+    test(what, async () => assert.deepEqual(await read(text), square));
+
+  test('one column, with and without a header', async () => {
+    assert.deepEqual(await read('1\n2\n', 'txt'), { rows: 2, dim: 1, values: [1, 2] });
+    assert.deepEqual(await read('x\n1\n2\n', 'tsv'), { rows: 2, dim: 1, values: [1, 2] });
+  });
+
+  test('one row', async () => assert.deepEqual(await read('1,2'), { rows: 1, dim: 2, values: [1, 2] }));
+
+  test('missing and infinite numbers', async () => {
+    const { values } = await read('a,b,c\n,nan,NaN\n inf,-Infinity,+INF\n');
+    const { NaN: none, POSITIVE_INFINITY: inf } = Number;
+    assert.deepEqual(values, [none, none, none, inf, -inf, inf]);
+  });
+
+  test('any table of numbers comes back', async () => {
+    const table = fc
+      .integer({ min: 1, max: 5 })
+      .chain((dim) =>
+        fc.array(fc.array(fc.float({ noNaN: true }), { minLength: dim, maxLength: dim }), { minLength: 1 }),
+      );
+    await fc.assert(
+      fc.asyncProperty(table, fc.constantFrom(',', ';', '\t', '  '), async (rows, delimiter) => {
+        const { values } = await read(rows.map((row) => row.join(delimiter)).join('\n'));
+        assert.deepEqual(
+          values,
+          rows.flat().map((value) => value + 0),
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('more rows than are written at a time', async () => {
+    const lines = Array.from({ length: 120_000 }, (_, i) => `${i},${i / 4},-${i}`);
+    const { rows, values } = await read(`a,b,c\n${lines.join('\n')}\n`);
+    assert.equal(rows, 120_000);
+    for (const i of [0, 87_381, 87_382, 119_999])
+      assert.deepEqual(values.slice(3 * i, 3 * i + 3), [i, i / 4, -i]);
+  });
+
+  test('decoded once, and again when the file changes', async () => {
+    const path = put('again.csv', '1,2\n');
+    const cache = () => readdirSync(join(folder, 'cache')).length;
+    (await openSource(path)).close();
+    const before = cache();
+    (await openSource(path)).close();
+    assert.equal(cache(), before);
+    put('again.csv', '3,4\n');
+    utimesSync(path, 1, 1);
+    const source = await openSource(path);
+    assert.deepEqual(await source.read(0, 1), Float32Array.of(3, 4));
+    source.close();
+    assert.equal(cache(), before + 1);
+  });
+});
+
+describe('CSV, refused', () => {
+  const cases: [string, string, ...string[]][] = [
+    ['text in a named column', 'a,b\n1,2\n\n3,four\n', 'line 4, column b: "four" is not a number'],
+    ['text in a column without a name', '1,2\n3,x y\n', 'line 2, column 2: "x y" is not a number'],
+    ['text in the first row of data', '1.5,2.x\n3,4\n', 'line 1, column 2: "2.x" is not a number'],
+    ['a column of words', '5.1,3.5,setosa\n4.9,3.0,setosa\n', 'line 1, column 3: "setosa" is not a number'],
+    ['a decimal comma', '1,5;2,5\n1,0;2,0\n', 'line 1, column 1: "1,5" is not a number'],
+    ['a long text', `1.5\n${'x'.repeat(100)}\n`, `"${'x'.repeat(40)}…"`],
+    ['a short row', 'a,b\n1,2\n3\n', 'line 3 has 1 fields, but line 1 has 2'],
+    ['a long row', '1,2\n3,4,5\n', 'line 2 has 3 fields, but line 1 has 2'],
+    ['a header longer than the rows', 'a,b,c\n1,2\n', 'line 2 has 2 fields, but line 1 has 3'],
+    ['an open quote', '1,2\n3,"4\n5,6\n', 'is not valid CSV (Quote Not Closed)'],
+    ['a stray quote', '1,2\n3,4"\n', 'line 2 is not valid CSV'],
+    ['only a header', 'a,b\n', 'has a header and no rows'],
+    ['only empty lines', '\n\n  \n', 'has no rows, only empty lines'],
+    ['zeros', '1,2\n\0\0', 'is not text', 'UTF-8'],
+  ];
+  for (const [what, text, ...parts] of cases)
+    test(what, async () => {
+      await refuses(() => openSource(put('bad.csv', text)), 'bad.csv', ...parts);
+      assert.deepEqual(
+        readdirSync(join(folder)).filter((name) => name.endsWith('.tmp')),
+        [],
+      );
+    });
+});

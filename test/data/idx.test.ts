@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { openSource } from '../../data/open.ts';
+import { type ElementType, elements, idxFile, refuses, scratchFolder } from './files.ts';
+
+const { folder, put } = scratchFolder();
+const types: [number, ElementType, number][] = [
+  [8, 'u1', 200],
+  [9, 'i1', -100],
+  [11, 'i2', -30000],
+  [12, 'i4', -70000],
+  [13, 'f4', 0.25],
+  [14, 'f8', 1e-3],
+];
+
+describe('IDX', () => {
+  for (const [code, type, value] of types)
+    for (const packed of [false, true])
+      test(`${type}${packed ? ', gzip' : ''}: images become rows`, async () => {
+        const values = Array.from({ length: 24 }, (_, i) => i);
+        values[7] = value;
+        const file = idxFile(code, [4, 2, 3], elements(type, values, true));
+        const source = await openSource(put(`images-idx3-${type}`, packed ? gzipSync(file) : file));
+        assert.deepEqual([source.rows, source.dim], [4, 6]);
+        assert.deepEqual(await source.read(0, 4), Float32Array.from(values));
+        assert.deepEqual(await source.read(1, 2), Float32Array.from(values.slice(6, 18)));
+        source.close();
+      });
+
+  test('gzip of more than one block is decoded once', async () => {
+    const values = Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 251);
+    const path = put('big.gz', gzipSync(idxFile(8, [1000, 10, 20], elements('u1', values))));
+    const first = await openSource(path);
+    assert.equal(first.dtype, 'uint8');
+    assert.deepEqual(await first.read(0, 1000), Float32Array.from(values));
+    first.close();
+    const cached = readdirSync(join(folder, 'cache'));
+    (await openSource(path)).close();
+    assert.deepEqual(readdirSync(join(folder, 'cache')), cached);
+  });
+
+  test('a damaged cached file is decoded again', async () => {
+    const path = put('again.gz', gzipSync(idxFile(8, [2, 1], Buffer.from([1, 2]))));
+    const before = new Set(readdirSync(join(folder, 'cache')));
+    (await openSource(path)).close();
+    const [name] = readdirSync(join(folder, 'cache')).filter((entry) => !before.has(entry));
+    const cached = join(folder, 'cache', name);
+    writeFileSync(cached, readFileSync(cached).subarray(0, 100));
+    const source = await openSource(path);
+    assert.deepEqual(await source.read(0, 2), Float32Array.of(1, 2));
+    source.close();
+  });
+
+  test('refused: truncated', async () => {
+    const file = idxFile(8, [4, 3], Buffer.alloc(10));
+    await refuses(() => openSource(put('short', file)), 'short is truncated: 24 bytes expected, 22 found');
+    await refuses(
+      () => openSource(put('shorter', file.subarray(0, 9))),
+      'shorter is truncated: 12 bytes expected',
+    );
+    await refuses(
+      () => openSource(put('short.gz', gzipSync(file))),
+      'short.gz',
+      'truncated: 24 bytes expected, 22 found',
+    );
+    const cut = gzipSync(idxFile(8, [4, 3], Buffer.alloc(12)));
+    await refuses(
+      () => openSource(put('cut.gz', cut.subarray(0, -12))),
+      'cut.gz is damaged or truncated',
+      'gzip',
+    );
+    await refuses(
+      () => openSource(put('text.gz', gzipSync('a,b\n1,2\n'))),
+      'text.gz does not hold an IDX',
+      'gunzip',
+    );
+    await refuses(() => openSource(put('nothing.gz', gzipSync(''))), 'nothing.gz does not hold an IDX');
+    assert.deepEqual(
+      readdirSync(join(folder, 'cache')).filter((name) => name.endsWith('.tmp')),
+      [],
+    );
+  });
+
+  test('refused: labels, and no rows or columns', async () => {
+    await refuses(() => openSource(put('labels', idxFile(8, [3], Buffer.alloc(3)))), 'shape (3,)');
+    await refuses(() => openSource(put('none', idxFile(8, [0, 2, 2], Buffer.alloc(0)))), 'no rows');
+    await refuses(() => openSource(put('flat', idxFile(8, [2, 0], Buffer.alloc(0)))), 'no columns');
+  });
+});

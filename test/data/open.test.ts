@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { cacheFolder } from '../../data/cache.ts';
+import { openSource } from '../../data/open.ts';
+import { elements, npyFile, refuses, scratchFolder } from './files.ts';
+
+const { folder, put } = scratchFolder();
+const isRoot = process.getuid?.() === 0;
+
+/** As a user who may not do everything: root drops its rights meanwhile. */
+async function asNobody(action: () => unknown): Promise<void> {
+  if (isRoot) process.seteuid!(65534);
+  try {
+    await action();
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+}
+
+describe('opening', () => {
+  test('the content goes before the name', async () => {
+    const source = await openSource(put('really-npy.csv', npyFile('<f4', [1, 1], elements('f4', [5]))));
+    assert.deepEqual(await source.read(0, 1), Float32Array.of(5));
+    source.close();
+  });
+  test('a missing file', () =>
+    refuses(() => openSource(join(folder, 'none.npy')), 'none.npy cannot be read: no such file'));
+  test('a folder', () => refuses(() => openSource(folder), `${folder} is a folder`, 'name a file'));
+  test('a device', () => refuses(() => openSource('/dev/null'), '/dev/null is not a regular file'));
+  test('an empty file', () =>
+    refuses(() => openSource(put('empty.npy', '')), 'empty.npy is empty (0 bytes)'));
+  test('an unreadable file', async () => {
+    const path = put('secret.npy', npyFile('<f4', [1, 1], elements('f4', [5])));
+    chmodSync(folder, 0o755);
+    chmodSync(path, 0);
+    await asNobody(() => refuses(() => openSource(path), 'secret.npy cannot be read: permission denied'));
+  });
+  test('an unknown format', async () => {
+    await refuses(
+      () => openSource(put('x.parquet', 'PAR1....')),
+      'x.parquet is in no format',
+      '.npy',
+      '.csv',
+    );
+    await refuses(() => openSource(put('x.npz', 'PK\x03\x04....')), 'x.npz is a zip archive', 'numpy.save');
+    await refuses(() => openSource(put('x', 'x')), 'is in no format');
+  });
+});
+
+describe('the cache folder', () => {
+  const within = (name: string, action: () => void) => {
+    const before = process.env.DPMESH_CACHE;
+    process.env.DPMESH_CACHE = join(folder, name);
+    try {
+      action();
+    } finally {
+      process.env.DPMESH_CACHE = before;
+    }
+  };
+
+  test('is made for this user alone', () =>
+    within('new/cache', () => {
+      assert.equal(cacheFolder(), join(folder, 'new/cache'));
+      assert.equal(lstatSync(cacheFolder()).mode & 0o777, 0o700);
+    }));
+  test('is by default among the temporary files', () => {
+    const { DPMESH_CACHE, TMPDIR } = process.env;
+    delete process.env.DPMESH_CACHE;
+    process.env.TMPDIR = folder;
+    try {
+      assert.equal(cacheFolder(), join(folder, `dpmesh-${process.getuid?.()}`));
+    } finally {
+      process.env.DPMESH_CACHE = DPMESH_CACHE;
+      if (TMPDIR === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = TMPDIR;
+    }
+  });
+  test('is no link, no file, and closed to other writers', async () => {
+    mkdirSync(join(folder, 'target'), { mode: 0o700 });
+    symlinkSync(join(folder, 'target'), join(folder, 'link'));
+    put('file', 'x');
+    mkdirSync(join(folder, 'open'));
+    chmodSync(join(folder, 'open'), 0o777);
+    await refuses(() => within('link', cacheFolder), 'link is a link', 'set DPMESH_CACHE');
+    await refuses(() => within('file', cacheFolder), 'file is not a folder');
+    await refuses(() => within('open', cacheFolder), 'open can be written to by other users');
+  });
+  test("is not another user's", { skip: !isRoot }, async () => {
+    const theirs = join(folder, 'theirs');
+    mkdirSync(theirs, { mode: 0o700 });
+    chownSync(theirs, 65534, 65534);
+    await refuses(() => within('theirs', cacheFolder), 'belongs to another user (uid 65534)');
+  });
+});

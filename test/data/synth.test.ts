@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import * as evaluate from '../../cli/evaluate.ts';
+import * as synth from '../../cli/synth.ts';
+import { readNpy } from '../../data/npy.ts';
+import {
+  CHUNK,
+  covariance,
+  drawChunk,
+  type Mixture,
+  mixture,
+  posteriorMode,
+  SEPARATION,
+  separation,
+  synthesize,
+} from '../../data/synth.ts';
+import { UserError } from '../../data/user-error.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'dpmesh-synth-'));
+after(() => rmSync(folder, { recursive: true }));
+let made = 0;
+const fresh = () => {
+  const inside = join(folder, String(made++));
+  mkdirSync(inside);
+  return { inside, out: join(inside, 'x.npy'), labels: join(inside, 'y.npy') };
+};
+
+const small = { clusters: 6, dim: 3, points: 3000, seed: 5n };
+const sizes = fc.record({
+  clusters: fc.integer({ min: 1, max: 12 }),
+  dim: fc.integer({ min: 2, max: 6 }),
+  seed: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+});
+const matrix = (truth: Mixture, k: number) => Matrix.from1DArray(truth.dim, truth.dim, covariance(truth, k));
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+describe('mixture', () => {
+  test('weights sum to 1, deviations are in [½, 2], clusters are apart', () => {
+    fc.assert(
+      fc.property(sizes, ({ clusters, dim, seed }) => {
+        const truth = mixture(clusters, dim, seed);
+        assert.ok(Math.abs(truth.weights.reduce((a, b) => a + b) - 1) < 1e-12);
+        assert.ok(truth.weights.every((weight) => weight > 0));
+        for (const a of range(clusters)) {
+          const variances = new EigenvalueDecomposition(matrix(truth, a), { assumeSymmetric: true });
+          for (const v of variances.realEigenvalues) assert.ok(v > 0.25 - 1e-9 && v < 4 + 1e-9);
+          for (const b of range(a)) assert.ok(separation(truth, a, b) >= SEPARATION);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('separation is √(Δᵀ((Σa + Σb)/2)⁻¹Δ)', () => {
+    const truth = mixture(3, 4, 1n);
+    const delta = Matrix.columnVector(range(4).map((d) => truth.means[d] - truth.means[8 + d]));
+    const inverse = new EigenvalueDecomposition(Matrix.add(matrix(truth, 0), matrix(truth, 2)).div(2));
+    const along = inverse.eigenvectorMatrix.transpose().mmul(delta).to1DArray();
+    const square = along.reduce((sum, x, i) => sum + x ** 2 / inverse.realEigenvalues[i], 0);
+    assert.ok(Math.abs(separation(truth, 0, 2) - Math.sqrt(square)) < 1e-9);
+  });
+
+  test('covariances are rotated, each its own way', () => {
+    const truth = mixture(2, 3, 2n);
+    const [a, b] = [covariance(truth, 0), covariance(truth, 1)];
+    assert.ok(Math.abs(a[1]) > 1e-3 && Math.abs(a[1] - b[1]) > 1e-3);
+  });
+
+  test('the first clusters stay when there are more of them', () => {
+    const [few, many] = [mixture(3, 4, 7n), mixture(8, 4, 7n)];
+    assert.deepEqual(few.means, many.means.subarray(0, few.means.length));
+    assert.deepEqual(few.factors, many.factors.subarray(0, few.factors.length));
+  });
+
+  test('says so when the clusters find no place, and refuses bad sizes', () => {
+    assert.throws(() => mixture(40, 1, 0n), { name: 'UserError', message: /--clusters.*--dim/ });
+    for (const bad of [0, -1, 1.5, Number.NaN, 1e9]) {
+      assert.throws(() => mixture(bad, 2, 0n), { name: 'UserError', message: /--clusters/ });
+      assert.throws(() => mixture(2, bad, 0n), { name: 'UserError', message: /--dim/ });
+    }
+    assert.throws(() => mixture(1000, 1000, 0n), { name: 'UserError', message: /too large/ });
+  });
+});
+
+describe('drawChunk', () => {
+  test('has not changed', () => {
+    const { x, labels } = drawChunk(mixture(4, 2, 42n), 42n, 3, 3);
+    const known = [-14.896626, 6.377263, 4.874305, -10.944377, 4.837958, -8.075806];
+    assert.deepEqual([...labels], [0, 1, 1]);
+    for (const [i, value] of known.entries()) assert.ok(Math.abs(x[i] - value) < 1e-5, `${x}`);
+  });
+
+  test('rows have the weights, means and covariances of the mixture', () => {
+    const truth = mixture(3, 3, 8n);
+    const n = new Float64Array(3);
+    const first = new Float64Array(9);
+    const second = new Float64Array(27);
+    const chunks = 300;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const { x, labels } = drawChunk(truth, 8n, chunk, CHUNK);
+      labels.forEach((k, i) => {
+        n[k]++;
+        const row = x.subarray(3 * i, 3 * i + 3).map((value, d) => value - truth.means[3 * k + d]);
+        for (let a = 0; a < 3; a++) {
+          first[3 * k + a] += row[a];
+          for (let b = 0; b < 3; b++) second[9 * k + 3 * a + b] += row[a] * row[b];
+        }
+      });
+    }
+    for (let k = 0; k < 3; k++) {
+      const weight = truth.weights[k];
+      const rows = chunks * CHUNK;
+      assert.ok(Math.abs(n[k] / rows - weight) < 5 * Math.sqrt((weight * (1 - weight)) / rows));
+      const expected = covariance(truth, k);
+      for (let a = 0; a < 3; a++) {
+        const variance = (d: number) => expected[4 * d];
+        assert.ok(Math.abs(first[3 * k + a] / n[k]) < 5 * Math.sqrt(variance(a) / n[k]));
+        for (let b = 0; b < 3; b++) {
+          const error = Math.sqrt((variance(a) * variance(b) + expected[3 * a + b] ** 2) / n[k]);
+          assert.ok(Math.abs(second[9 * k + 3 * a + b] / n[k] - expected[3 * a + b]) < 5 * error);
+        }
+      }
+    }
+  });
+
+  test('chunks differ, and a short one is the beginning of the whole', () => {
+    const truth = mixture(3, 2, 1n);
+    const [whole, other, short] = [
+      drawChunk(truth, 1n, 0, 100),
+      drawChunk(truth, 1n, 1, 100),
+      drawChunk(truth, 1n, 0, 40),
+    ];
+    assert.notDeepEqual(whole.x, other.x);
+    assert.deepEqual(short.x, whole.x.subarray(0, 80));
+    assert.deepEqual(short.labels, whole.labels.subarray(0, 40));
+  });
+});
+
+describe('posteriorMode', () => {
+  test('is the cluster of the largest log π + log N, whatever the guess', () => {
+    fc.assert(
+      fc.property(sizes, ({ clusters, dim, seed }) => {
+        const truth = mixture(clusters, dim, seed);
+        const mode = posteriorMode(truth);
+        const parts = range(clusters).map((k) => {
+          const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix(truth, k), {
+            assumeSymmetric: true,
+          });
+          const logDet = realEigenvalues.reduce((sum, v) => sum + Math.log(v), 0);
+          return { realEigenvalues, axes: eigenvectorMatrix.transpose(), logDet };
+        });
+        const { x } = drawChunk(truth, seed, 0, 20);
+        for (const i of range(20)) {
+          const row = x.subarray(i * dim, (i + 1) * dim);
+          const scores = parts.map(({ realEigenvalues, axes, logDet }, k) => {
+            const delta = Array.from(row, (value, d) => value - truth.means[k * dim + d]);
+            const along = axes.mmul(Matrix.columnVector(delta)).to1DArray();
+            const square = along.reduce((sum, a, d) => sum + a ** 2 / realEigenvalues[d], 0);
+            return Math.log(truth.weights[k]) - (logDet + square) / 2;
+          });
+          const best = Math.max(...scores);
+          for (const guess of [0, clusters - 1]) assert.ok(scores[mode(row, guess)] > best - 1e-6);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('synthesize', () => {
+  const run = async (options: Partial<Parameters<typeof synthesize>[0]>) => {
+    const paths = fresh();
+    const result = await synthesize({ ...small, ...paths, ...options });
+    return { result, ...paths, x: readFileSync(paths.out), y: readFileSync(paths.labels) };
+  };
+
+  test('same options, same bytes; another seed, others', async () => {
+    const [a, b, c] = [await run({}), await run({}), await run({ seed: 6n })];
+    assert.ok(a.x.equals(b.x) && a.y.equals(b.y));
+    assert.ok(!a.x.equals(c.x) && !a.y.equals(c.y));
+    assert.deepEqual(a.result, b.result);
+  });
+
+  test('fewer points are the beginning of more', async () => {
+    const [whole, part] = [await run({}), await run({ points: 1500 })];
+    const [x, px] = [readNpy(whole.out), readNpy(part.out)];
+    const [y, py] = [readNpy(whole.labels), readNpy(part.labels)];
+    assert.deepEqual([x.shape, px.shape, y.shape, py.shape], [[3000, 3], [1500, 3], [3000], [1500]]);
+    assert.ok(x.data instanceof Float32Array && y.data instanceof Int32Array);
+    assert.deepEqual(px.data, x.data.subarray(0, 4500));
+    assert.deepEqual(py.data, y.data.subarray(0, 1500));
+  });
+
+  test('the bound on NMI is plausible, and on a sample nearly the same', async () => {
+    const { result } = await run({ clusters: 15, dim: 2, points: 100_000 });
+    assert.ok(result.bestNmi > 0.95 && result.bestNmi < 1 && result.judged === 100_000);
+    const { result: larger } = await run({ clusters: 15, dim: 2, points: 250_001 });
+    assert.ok(Math.abs(larger.bestNmi - result.bestNmi) < 0.003);
+    assert.equal(larger.judged, Math.ceil(250_001 / 3));
+    assert.equal((await run({ clusters: 1 })).result.bestNmi, 1);
+  });
+
+  test('a failure or a stop leaves nothing behind', async () => {
+    const { inside, out, labels } = fresh();
+    const nowhere = join(inside, 'missing', 'y.npy');
+    await assert.rejects(synthesize({ ...small, out, labels: nowhere }), UserError);
+    const stop = new AbortController();
+    const reason = new Error('stopped');
+    const onProgress = () => stop.abort(reason);
+    await assert.rejects(synthesize({ ...small, out, labels, onProgress, signal: stop.signal }), reason);
+    await assert.rejects(synthesize({ ...small, out, labels, points: 0 }), /--points/);
+    assert.deepEqual(readdirSync(inside), []);
+  });
+});
+
+describe('the commands', () => {
+  const said = async (t: { mock: typeof import('node:test').mock }, work: () => Promise<void>) => {
+    const log = t.mock.method(console, 'log', () => {});
+    await work();
+    const text = log.mock.calls.map((call) => call.arguments.join(' ')).join('\n');
+    log.mock.restore();
+    return text;
+  };
+  const defaults = { clusters: 15, points: 2000, dim: 2, seed: '0', force: false, json: false };
+
+  test('synth writes both files and tells the best possible NMI', async (t) => {
+    const { out, labels } = fresh();
+    const text = await said(t, () => synth.handler({ ...defaults, out, labels }));
+    assert.match(text, /best possible NMI 0\.9\d{3} \(posterior under the true parameters\)/);
+    assert.ok(existsSync(out) && existsSync(labels));
+    const json = await said(t, () => synth.handler({ ...defaults, out, labels, force: true, json: true }));
+    assert.equal(JSON.parse(json).points, 2000);
+  });
+
+  test('synth refuses bad values, and files that exist', async () => {
+    const { inside, out, labels } = fresh();
+    const refuses = (change: object, message: RegExp) =>
+      assert.rejects(synth.handler({ ...defaults, out, labels, ...change }), { name: 'UserError', message });
+    await refuses({ clusters: 0 }, /--clusters/);
+    await refuses({ points: Number.NaN }, /--points/);
+    await refuses({ dim: 2.5 }, /--dim/);
+    for (const seed of ['-1', '1e3', '', '18446744073709551616']) await refuses({ seed }, /--seed/);
+    await refuses({ labels: out }, /same file/);
+    await refuses({ out: join(inside, 'x.csv') }, /--out must end in \.npy/);
+    assert.deepEqual(readdirSync(inside), []);
+    writeFileSync(labels, 'precious');
+    await refuses({}, /--force/);
+    mkdirSync(out);
+    await refuses({ force: true }, /--out .* is not a file/);
+    assert.equal(readFileSync(labels, 'utf8'), 'precious');
+  });
+
+  test('evaluate compares two label files', async (t) => {
+    const { inside } = fresh();
+    const [pred, labels] = [join(inside, 'a.csv'), join(inside, 'b.csv')];
+    writeFileSync(pred, 'cluster\n7\n7\n9\n9\n9\n');
+    writeFileSync(labels, 'class\ncat\ncat\ndog\ndog\ncat\n');
+    const text = await said(t, () => evaluate.handler({ pred, labels, json: false }));
+    assert.match(text, /^NMI {3}0\.\d{4}\nARI {3}.*\nACC {3}0\.8000\nK {5}2 \(2 true\)\nrows {2}5$/);
+    const json = JSON.parse(await said(t, () => evaluate.handler({ pred, labels, json: true })));
+    assert.deepEqual([json.acc, json.k, json.classes, json.rows], [0.8, 2, 2, 5]);
+    writeFileSync(labels, 'class\ncat\ndog\n');
+    await assert.rejects(evaluate.handler({ pred, labels, json: false }), {
+      name: 'UserError',
+      message: /a\.csv has 5 labels, .*b\.csv has 2/,
+    });
+  });
+});
