@@ -1,0 +1,74 @@
+/** Small dense linear algebra on flat row-major D×D matrices of float64. */
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+
+/** Lower L with A = L·Lᵀ of the symmetric `a` (only its lower triangle is read); null when not positive definite. */
+export function cholesky(a: Float64Array, d: number): Float64Array | null {
+  const l = new Float64Array(d * d);
+  for (let i = 0; i < d; i++) {
+    const row = i * d;
+    for (let j = 0; j <= i; j++) {
+      const other = j * d;
+      let sum = a[row + j];
+      for (let p = 0; p < j; p++) sum -= l[row + p] * l[other + p];
+      if (i !== j) l[row + j] = sum / l[other + j];
+      else if (sum > 0 && sum < Infinity) l[row + i] = Math.sqrt(sum);
+      else return null;
+    }
+  }
+  return l;
+}
+
+/** log|A| of a symmetric positive definite matrix; throws when it is not positive definite. */
+export function logDet(a: Float64Array, d: number): number {
+  const l = cholesky(a, d);
+  if (!l) throw new Error(`a ${d}×${d} matrix that must be positive definite is not`);
+  let sum = 0;
+  for (let i = 0; i < d; i++) sum += Math.log(l[i * d + i]);
+  return 2 * sum;
+}
+
+/** L⁻¹ (lower) of a lower-triangular L with non-zero diagonal. */
+export function invertLower(l: Float64Array, d: number): Float64Array {
+  const inverse = new Float64Array(d * d);
+  for (let i = 0; i < d; i++) {
+    const row = i * d;
+    for (let p = 0; p < i; p++) {
+      const factor = l[row + p];
+      for (let j = 0; j <= p; j++) inverse[row + j] -= factor * inverse[p * d + j];
+    }
+    for (let j = 0; j < i; j++) inverse[row + j] /= l[row + i];
+    inverse[row + i] = 1 / l[row + i];
+  }
+  return inverse;
+}
+
+/**
+ * Eigenvalues (descending) and orthonormal eigenvectors (row i belongs to value i) of a symmetric matrix.
+ * A vector's sign is free: here its component of largest magnitude (the first of equals) is positive.
+ */
+export function symmetricEigen(a: Float64Array, d: number): { values: Float64Array; vectors: Float64Array } {
+  const evd = new EigenvalueDecomposition(Matrix.from1DArray(d, d, a), { assumeSymmetric: true });
+  const found = evd.realEigenvalues;
+  const order = [...found.keys()].sort((i, j) => found[j] - found[i]);
+  const vectors = new Float64Array(d * d);
+  order.forEach((column, i) => {
+    const vector = evd.eigenvectorMatrix.getColumn(column);
+    const largest = vector.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0);
+    for (let j = 0; j < d; j++) vectors[i * d + j] = largest < 0 ? -vector[j] : vector[j];
+  });
+  return { values: Float64Array.from(order, (i) => found[i]), vectors };
+}
+
+/**
+ * Rank of a D×D covariance matrix: eigenvalues of the *correlation* matrix above 1e-12 of the largest, so that
+ * the columns' units do not matter. Rows are float32: a direction whose standard deviation is below 1e-6 of
+ * the largest holds nothing but their rounding.
+ */
+export function rank(a: Float64Array, d: number): number {
+  const inverseSd = Float64Array.from({ length: d }, (_, i) =>
+    a[i * d + i] > 0 ? 1 / Math.sqrt(a[i * d + i]) : 0,
+  );
+  const correlation = a.map((v, p) => v * inverseSd[Math.floor(p / d)] * inverseSd[p % d]);
+  const { values } = symmetricEigen(correlation, d);
+  return values.filter((v) => v > 1e-12 * values[0]).length;
+}

@@ -1,0 +1,131 @@
+import { munkres } from 'munkres';
+
+/** How many rows have each pair of codes. */
+export interface Contingency {
+  /** Number of rows counted. */
+  readonly rows: number;
+  /** Predicted codes and true codes that occur in at least one row. */
+  readonly clusters: number;
+  readonly classes: number;
+  /** `counts[p][t]`: rows of the p-th occurring predicted code and the t-th occurring true code. */
+  readonly counts: readonly Float64Array[];
+}
+
+/** Counts rows in pieces of any size; see `contingency`. */
+export interface ContingencyCounter {
+  /** Takes one more piece: codes ≥ 0 of as many rows each; RangeError otherwise. */
+  add(pred: ArrayLike<number>, truth: ArrayLike<number>): void;
+  table(): Contingency;
+}
+
+/** Starts an empty table. Its memory grows with (largest predicted code) × (largest true code). */
+export function contingencyCounter(): ContingencyCounter {
+  let [height, width] = [0, 0];
+  let counts = new Float64Array(0);
+  let rows = 0;
+  const grow = (needHeight: number, needWidth: number): void => {
+    if (needHeight <= height && needWidth <= width) return;
+    const [oldWidth, old] = [width, counts];
+    height = Math.max(height, needHeight);
+    width = Math.max(width, needWidth);
+    counts = new Float64Array(height * width);
+    for (let p = 0; p * oldWidth < old.length; p++)
+      counts.set(old.subarray(p * oldWidth, (p + 1) * oldWidth), p * width);
+  };
+  return {
+    add(pred, truth) {
+      if (pred.length !== truth.length)
+        throw new RangeError(`${pred.length} predicted labels for ${truth.length} true ones`);
+      grow(largestCode(pred) + 1, largestCode(truth) + 1);
+      for (let i = 0; i < pred.length; i++) counts[pred[i] * width + truth[i]]++;
+      rows += pred.length;
+    },
+    table: () => occurring(rows, counts, width),
+  };
+}
+
+function largestCode(codes: ArrayLike<number>): number {
+  let largest = -1;
+  for (let i = 0; i < codes.length; i++) {
+    const code = codes[i];
+    if (!(code >= 0 && code === Math.floor(code))) throw new RangeError(`label code ${code} at row ${i}`);
+    if (code > largest) largest = code;
+  }
+  return largest;
+}
+
+function occurring(rows: number, counts: Float64Array, width: number): Contingency {
+  const lines = Array.from({ length: width && counts.length / width }, (_, p) =>
+    counts.subarray(p * width, (p + 1) * width),
+  ).filter((line) => sum(line) > 0);
+  const columns = Array.from({ length: width }, (_, t) => t).filter((t) => lines.some((line) => line[t] > 0));
+  return {
+    rows,
+    clusters: lines.length,
+    classes: columns.length,
+    counts: lines.map((line) => Float64Array.from(columns, (t) => line[t])),
+  };
+}
+
+/** The table of two labellings of the same rows, given as dense codes 0, 1, …; codes that do not occur are left out. */
+export function contingency(pred: ArrayLike<number>, truth: ArrayLike<number>): Contingency {
+  const counter = contingencyCounter();
+  counter.add(pred, truth);
+  return counter.table();
+}
+
+const sum = (values: Float64Array | number[]): number => {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+};
+
+const marginals = ({ counts, classes }: Contingency) => ({
+  pred: counts.map(sum),
+  truth: Array.from({ length: classes }, (_, t) => sum(counts.map((line) => line[t]))),
+});
+
+/**
+ * Normalised mutual information, in [0, 1]: I(pred; truth) over the arithmetic mean of the two entropies
+ * (scikit-learn's `normalized_mutual_info_score`). 1 where both labellings are constant or there are no rows.
+ */
+export function nmi(table: Contingency): number {
+  const { rows, clusters, classes, counts } = table;
+  if (clusters === classes && clusters <= 1) return 1;
+  const { pred, truth } = marginals(table);
+  const entropy = (sizes: number[]) => -sum(sizes.map((n) => (n / rows) * Math.log(n / rows)));
+  let information = 0;
+  counts.forEach((line, p) => {
+    line.forEach((n, t) => {
+      if (n > 0) information += (n / rows) * Math.log((n / pred[p]) * (rows / truth[t]));
+    });
+  });
+  if (information <= Number.EPSILON) return 0;
+  return Math.min(1, information / ((entropy(pred) + entropy(truth)) / 2));
+}
+
+/**
+ * Adjusted Rand index, in [−½, 1] (Hubert & Arabie 1985; scikit-learn's `adjusted_rand_score`). 1 where the two
+ * partitions are the same or there are no two rows. Pair counts are exact up to 2⁵³, some 9·10⁷ rows, and
+ * float64 beyond.
+ */
+export function ari(table: Contingency): number {
+  const pairs = (n: number) => (n * (n - 1)) / 2;
+  const { pred, truth } = marginals(table);
+  const both = sum(table.counts.map((line) => sum(line.map(pairs))));
+  const inPred = sum(pred.map(pairs));
+  const inTruth = sum(truth.map(pairs));
+  if (both === inPred && both === inTruth) return 1;
+  const expected = inPred * (inTruth / pairs(table.rows));
+  return (both - expected) / ((inPred + inTruth) / 2 - expected);
+}
+
+/**
+ * Clustering accuracy, in [0, 1]: the share of rows that agree under the best one-to-one matching of clusters to
+ * classes (Hungarian method); a cluster or class left over matches nothing. 1 where there are no rows.
+ */
+export function accuracy({ rows, counts }: Contingency): number {
+  if (rows === 0) return 1;
+  const cost = counts.map((line) => line.map((n) => -n));
+  return sum(munkres(cost).map(([p, t]) => counts[p][t])) / rows;
+}

@@ -1,0 +1,38 @@
+/** A Gaussian mixture and the M-step that makes one from soft statistics. */
+import { map, type Niw } from './niw.ts';
+import type { Covariance } from './statistics.ts';
+
+export interface Mixture {
+  readonly k: number;
+  readonly d: number;
+  readonly covariance: Covariance;
+  /** π, K numbers that sum to 1. */
+  readonly weights: Float64Array;
+  /** K means of D numbers. */
+  readonly means: Float64Array[];
+  /** K covariance matrices: D×D when full, their diagonals (D) when diag. */
+  readonly covariances: Float64Array[];
+}
+
+/** MAP mixture of the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
+export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture {
+  const fits = T.map((t) => map(prior, t));
+  return {
+    k: T.length,
+    d: prior.d,
+    covariance: prior.covariance,
+    weights: mixtureWeights(
+      T.map((t) => t[0]),
+      smoothing,
+    ),
+    means: fits.map((fit) => fit.mean),
+    covariances: fits.map((fit) => fit.covariance),
+  };
+}
+
+function mixtureWeights(counts: number[], smoothing: number): Float64Array {
+  const n = counts.reduce((sum, c) => sum + c, 0);
+  const raised = counts.map((c) => (n > 0 ? c / n : 1) + smoothing);
+  const total = raised.reduce((sum, w) => sum + w, 0);
+  return Float64Array.from(raised, (w) => w / total);
+}

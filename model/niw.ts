@@ -1,0 +1,117 @@
+/** The Normal-Inverse-Wishart prior, its MAP estimate and marginal likelihood (design, "Priors"). */
+import gammaln from '@stdlib/math-base-special-gammaln';
+import { logDet } from './linalg.ts';
+import { type Covariance, mean, scatter } from './statistics.ts';
+
+/** NIW(m₀, κ, ν, Ψ); with `diag` covariance a product over dimensions of the one-dimensional case. */
+export interface Niw {
+  readonly d: number;
+  readonly covariance: Covariance;
+  readonly mean: Float64Array;
+  readonly kappa: number;
+  readonly nu: number;
+  /** Ψ: D×D when full, its diagonal (D) when diag. */
+  readonly psi: Float64Array;
+  readonly logDetPsi: number;
+}
+
+export type PriorScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
+
+/** Checks and completes a prior. Throws an Error when κ ≤ 0, ν < D + 1 or Ψ is not positive definite. */
+export function niwPrior(of: Omit<Niw, 'd' | 'logDetPsi'>): Niw {
+  const d = of.mean.length;
+  const size = of.covariance === 'full' ? d * d : d;
+  if (of.psi.length !== size)
+    throw new Error(`the prior scale has ${of.psi.length} numbers, expected ${size}`);
+  if (!(of.kappa > 0)) throw new Error(`the prior's kappa is ${of.kappa}, must be above 0`);
+  if (!(of.nu >= d + 1)) {
+    throw new Error(`the prior's nu is ${of.nu}, must be at least D + 1 = ${d + 1}`);
+  }
+  return { ...of, d, logDetPsi: scaleLogDet(of.psi, d, of.covariance) };
+}
+
+/**
+ * Ψ of a prior from the covariance of the data, D×D when full, its diagonal (D) when diag, as Ψ itself:
+ * c·Cov(X), c·I or c·diag(std(X)).
+ */
+export function priorScale(
+  choice: PriorScaleChoice,
+  c: number,
+  dataCovariance: Float64Array,
+  covariance: Covariance,
+): Float64Array {
+  if (choice === 'data-cov') return dataCovariance.map((value) => c * value);
+  const d = covariance === 'full' ? Math.sqrt(dataCovariance.length) : dataCovariance.length;
+  const stride = covariance === 'full' ? d + 1 : 1;
+  const psi = new Float64Array(dataCovariance.length);
+  for (let i = 0, p = 0; i < d; i++, p += stride)
+    psi[p] = choice === 'isotropic' ? c : c * Math.sqrt(dataCovariance[p]);
+  return psi;
+}
+
+/** log Γ_D(a), the multivariate gamma function; a > (D − 1)/2. */
+export function multivariateGammaLn(a: number, d: number): number {
+  let sum = ((d * (d - 1)) / 4) * Math.log(Math.PI);
+  for (let i = 0; i < d; i++) sum += gammaln(a - i / 2);
+  return sum;
+}
+
+/**
+ * Posterior mode given statistics T: μ = (s + κm₀)/(n + κ), Σ = Ψ* /(ν + n + D + 2).
+ * `covariance` is D×D when full, D when diag.
+ */
+export function map(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
+  const { d, kappa } = prior;
+  const n = T[0];
+  const divisor = degrees(prior) + n + (prior.covariance === 'full' ? d : 1) + 2;
+  const mode = new Float64Array(d);
+  for (let i = 0; i < d; i++) mode[i] = (T[1 + i] + kappa * prior.mean[i]) / (n + kappa);
+  const covariance = posteriorScale(prior, T);
+  for (let p = 0; p < covariance.length; p++) covariance[p] /= divisor;
+  return { mean: mode, covariance };
+}
+
+/** log p(T), the likelihood of the rows behind T with (μ, Σ) integrated out, in nats; 0 for n = 0. */
+export function logMarginal(prior: Niw, T: Float64Array): number {
+  const { d, covariance, kappa, logDetPsi } = prior;
+  const n = T[0];
+  if (n === 0) return 0;
+  const nu = degrees(prior);
+  const logGamma = (a: number) => (covariance === 'full' ? multivariateGammaLn(a, d) : d * gammaln(a));
+  return (
+    -((n * d) / 2) * Math.log(Math.PI) +
+    (logGamma((nu + n) / 2) - logGamma(nu / 2)) +
+    (nu / 2) * logDetPsi -
+    ((nu + n) / 2) * scaleLogDet(posteriorScale(prior, T), d, covariance) -
+    (d / 2) * Math.log1p(n / kappa)
+  );
+}
+
+/** ν of the full case, or ν − D + 1 of each dimension in the diagonal case. */
+function degrees(prior: Niw): number {
+  return prior.covariance === 'full' ? prior.nu : prior.nu - prior.d + 1;
+}
+
+/** Ψ* = Ψ + (S − n·x̄x̄ᵀ) + κn/(κ+n)·(x̄−m₀)(x̄−m₀)ᵀ. */
+function posteriorScale(prior: Niw, T: Float64Array): Float64Array {
+  const { d, covariance, kappa, psi } = prior;
+  const offset = mean(T, d);
+  for (let i = 0; i < d; i++) offset[i] -= prior.mean[i];
+  const weight = (kappa * T[0]) / (kappa + T[0]);
+  const out = scatter(T, d, covariance);
+  for (let i = 0; i < d; i++) {
+    if (covariance === 'diag') out[i] += psi[i] + weight * offset[i] * offset[i];
+    else for (let j = 0; j < d; j++) out[i * d + j] += psi[i * d + j] + weight * offset[i] * offset[j];
+  }
+  return out;
+}
+
+function scaleLogDet(psi: Float64Array, d: number, covariance: Covariance): number {
+  if (covariance === 'full') return logDet(psi, d);
+  let sum = 0;
+  for (let i = 0; i < d; i++) {
+    if (!(psi[i] > 0 && psi[i] < Infinity)) throw new Error('a diagonal scale must be positive');
+    sum += Math.log(psi[i]);
+  }
+  return sum;
+}

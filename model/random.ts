@@ -1,0 +1,160 @@
+/** One stream of random numbers. The same key always gives the same stream; see `generator`. */
+export interface Rng {
+  /** A whole number in [0, 2³²). */
+  uint32(): number;
+  /** In [0, 1), all 53 bits random. */
+  uniform(): number;
+  /** Standard normal. */
+  normal(): number;
+  /** A whole number in [0, n), each equally likely; 1 ≤ n ≤ 2⁵³. */
+  below(n: number): number;
+  /** Gamma with this shape (> 0) and scale 1. */
+  gamma(shape: number): number;
+}
+
+const TWO32 = 2 ** 32;
+
+/** Murmur3's 32-bit finalizer: a bijection in which each input bit flips half of the output bits. */
+function mix(h: number): number {
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+/** Three 32-bit hashes of a list of words, by lanes that start and step differently. */
+function hashWords(words: number[]): [number, number, number] {
+  let [a, b, c] = [0x9e3779b9, 0x243f6a88, 0xb7e15162];
+  for (const word of words) {
+    a = mix(Math.imul(a, 0x2c1b3c6d) ^ word) + 0x3c6ef372;
+    b = mix(Math.imul(b, 0x297a2d39) ^ a ^ word) + 0x6a09e667;
+    c = mix(Math.imul(c, 0x1b56c4e9) ^ b ^ word) + 0x510e527f;
+  }
+  return [a | 0, b | 0, c | 0];
+}
+
+function keyWords(key: number): [number, number] {
+  if (!Number.isSafeInteger(key)) throw new RangeError(`a random key must be a whole number, not ${key}`);
+  return [key | 0, Math.floor(key / TWO32) | 0];
+}
+
+function seedWords(seed: bigint): [number, number] {
+  return [Number(BigInt.asIntN(32, seed)), Number(BigInt.asIntN(32, seed >> 32n))];
+}
+
+/**
+ * The stream of (seed, purpose, keys): a function of these alone, so that no random choice depends on which
+ * process makes it or when. The generator is sfc32 (Doty-Humphrey, PractRand).
+ *
+ * @param seed its low 64 bits count
+ * @param purpose names what is drawn, such as `batches`: different purposes are independent
+ * @param keys whole numbers, such as epoch and shard; RangeError for any other
+ */
+export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng {
+  const text = Array.from(purpose, (letter) => letter.codePointAt(0)!);
+  let [a, b, c] = hashWords([...seedWords(seed), text.length, ...text, ...keys.flatMap(keyWords)]);
+  let counter = 1;
+  const next = (): number => {
+    const sum = (a + b + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + sum) | 0;
+    return sum;
+  };
+  for (let i = 0; i < 12; i++) next();
+
+  const uint32 = (): number => next() >>> 0;
+  const whole53 = (): number => (next() >>> 6) * 2 ** 27 + (next() >>> 5);
+  const uniform = (): number => whole53() * 2 ** -53;
+  const normal = (): number => ziggurat(next, uniform);
+  const below = (n: number): number => {
+    if (!(Number.isSafeInteger(n) || n === 2 ** 53) || n < 1) throw new RangeError(`below(${n})`);
+    const [draw, range] = n <= TWO32 ? [uint32, TWO32] : [whole53, 2 ** 53];
+    const limit = range - (range % n);
+    let x: number;
+    do x = draw();
+    while (x >= limit);
+    return x % n;
+  };
+  const gamma = (shape: number): number => {
+    if (!(shape > 0)) throw new RangeError(`gamma(${shape})`);
+    return shape < 1 ? marsagliaTsang(shape + 1) * (1 - uniform()) ** (1 / shape) : marsagliaTsang(shape);
+  };
+  /** Marsaglia & Tsang, *A simple method for generating gamma variables* (2000), for shape ≥ 1. */
+  const marsagliaTsang = (shape: number): number => {
+    const d = shape - 1 / 3;
+    for (;;) {
+      const x = normal();
+      const v = (1 + x / Math.sqrt(9 * d)) ** 3;
+      if (v > 0 && Math.log(1 - uniform()) < x ** 2 / 2 + d - d * v + d * Math.log(v)) return d * v;
+    }
+  };
+  return { uint32, uniform, normal, below, gamma };
+}
+
+/** Where the tail of the ziggurat starts, and the common area of its 256 layers. */
+const TAIL = 3.654152885361009;
+const AREA = 0.004928673233974658;
+const density = (x: number): number => Math.exp((-x * x) / 2);
+
+/** Right edges of the layers from the base up, and the density there. */
+const edges = new Float64Array(257);
+edges[0] = AREA / density(TAIL);
+edges[1] = TAIL;
+for (let i = 2; i < 256; i++)
+  edges[i] = Math.sqrt(-2 * Math.log(AREA / edges[i - 1] + density(edges[i - 1])));
+const heights = edges.map(density);
+
+/** Standard normal: Marsaglia & Tsang, *The ziggurat method* (2000), with layer and position from separate bits. */
+function ziggurat(next: () => number, uniform: () => number): number {
+  for (;;) {
+    const bits = next();
+    const layer = bits & 255;
+    const x = ((bits >> 11) * TWO32 + (next() >>> 0)) * 2 ** -52 * edges[layer];
+    if (Math.abs(x) < edges[layer + 1]) return x;
+    if (layer === 0) {
+      const tail = normalTail(uniform);
+      return x < 0 ? -tail : tail;
+    }
+    if (heights[layer] + uniform() * (heights[layer + 1] - heights[layer]) < density(x)) return x;
+  }
+}
+
+/** A normal given that it exceeds TAIL (Marsaglia 1964). */
+function normalTail(uniform: () => number): number {
+  for (;;) {
+    const x = -Math.log(1 - uniform()) / TAIL;
+    if (-2 * Math.log(1 - uniform()) > x * x) return TAIL + x;
+  }
+}
+
+/**
+ * The fixed priority of each row: a hash of (seed, row) in [0, 1), all 53 bits random. The rows whose priority is
+ * below a threshold are a fair sample that does not depend on who holds them.
+ *
+ * @param seed its low 64 bits count
+ * @returns a function of a row index in [0, 2⁵³)
+ */
+export function priority(seed: bigint): (row: number) => number {
+  const [a, b, c] = hashWords([...seedWords(seed), 0x70726930]);
+  return (row) => {
+    const first = mix(mix(mix(row ^ a) ^ (row / TWO32)) ^ b);
+    const second = mix(mix(first + c) ^ row);
+    return (first >>> 6) * 2 ** -26 + (second >>> 5) * 2 ** -53;
+  };
+}
+
+/**
+ * `count` distinct indices of 0 … n−1 in random order, by a partial Fisher–Yates shuffle.
+ *
+ * @param n at most 2³²; RangeError if count > n
+ */
+export function shuffledPrefix(rng: Rng, n: number, count: number): Uint32Array {
+  if (!(count >= 0 && count <= n)) throw new RangeError(`${count} distinct indices of ${n}`);
+  const indices = Uint32Array.from({ length: n }, (_, i) => i);
+  for (let i = 0; i < count; i++) {
+    const j = i + rng.below(n - i);
+    [indices[i], indices[j]] = [indices[j], indices[i]];
+  }
+  return indices.slice(0, count);
+}

@@ -1,0 +1,108 @@
+/**
+ * Sufficient statistics T = Σ w·φ(x) of a weighted set of D-dimensional rows, one flat float64 array in the order of φ:
+ * full, φ(x) = (1, x, vech(xxᵀ)): `[n, s_1..s_D, S_11, S_12.., S_1D, S_22, ..]`, the upper triangle row by row;
+ * diag, φ(x) = (1, x, x²): `[n, s_1..s_D, S_11, S_22, .. S_DD]`.
+ */
+
+/** What of S = Σ w·xxᵀ is kept, and so the shape of a cluster. */
+export type Covariance = 'full' | 'diag';
+
+/** P, the length of φ(x) and of T. */
+export function statisticsLength(d: number, cov: Covariance): number {
+  return cov === 'full' ? 1 + d + (d * (d + 1)) / 2 : 1 + 2 * d;
+}
+
+/** Statistics of the union of two sets. */
+export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
+  const out = new Float64Array(a.length);
+  for (let p = 0; p < a.length; p++) out[p] = a[p] + b[p];
+  return out;
+}
+
+/** Statistics of the same rows with all weights times `w`. */
+export function scaleStatistics(t: Float64Array, w: number): Float64Array {
+  const out = new Float64Array(t.length);
+  for (let p = 0; p < t.length; p++) out[p] = t[p] * w;
+  return out;
+}
+
+/** Adds one row `x[xOffset .. xOffset + d)` with the given weight to the statistics that start at `T[offset]`. */
+export function accumulate(
+  T: Float64Array,
+  offset: number,
+  x: Float32Array | Float64Array,
+  xOffset: number,
+  d: number,
+  cov: Covariance,
+  weight: number,
+): void {
+  T[offset] += weight;
+  let p = offset + 1 + d;
+  for (let i = 0; i < d; i++) {
+    const wx = weight * x[xOffset + i];
+    T[offset + 1 + i] += wx;
+    const end = cov === 'full' ? d : i + 1;
+    for (let j = i; j < end; j++) T[p++] += wx * x[xOffset + j];
+  }
+}
+
+/** x̄ = s/n; zeros for an empty set. */
+export function mean(T: Float64Array, d: number): Float64Array {
+  const out = new Float64Array(d);
+  if (T[0] > 0) for (let i = 0; i < d; i++) out[i] = T[1 + i] / T[0];
+  return out;
+}
+
+/** S − n·x̄x̄ᵀ: D×D when full, its diagonal (D) when diag. */
+export function scatter(T: Float64Array, d: number, cov: Covariance): Float64Array {
+  const centre = mean(T, d);
+  if (cov === 'diag') {
+    const out = new Float64Array(d);
+    for (let i = 0; i < d; i++) out[i] = T[1 + d + i] - T[1 + i] * centre[i];
+    return out;
+  }
+  const out = new Float64Array(d * d);
+  let p = 1 + d;
+  for (let i = 0; i < d; i++) {
+    for (let j = i; j < d; j++) out[i * d + j] = out[j * d + i] = T[p++] - T[1 + i] * centre[j];
+  }
+  return out;
+}
+
+/** Statistics of x, given those of y = x/scale (per dimension). */
+export function unscale(T: Float64Array, scale: Float64Array, cov: Covariance): Float64Array {
+  const d = scale.length;
+  const out = T.slice();
+  let p = 1 + d;
+  for (let i = 0; i < d; i++) {
+    out[1 + i] *= scale[i];
+    const end = cov === 'full' ? d : i + 1;
+    for (let j = i; j < end; j++) out[p++] *= scale[i] * scale[j];
+  }
+  return out;
+}
+
+/** Statistics of x + by, given those of x. */
+export function shift(T: Float64Array, d: number, cov: Covariance, by: Float64Array): Float64Array {
+  const out = T.slice();
+  let p = 1 + d;
+  for (let i = 0; i < d; i++) {
+    out[1 + i] += T[0] * by[i];
+    const end = cov === 'full' ? d : i + 1;
+    for (let j = i; j < end; j++) out[p++] += T[1 + i] * by[j] + by[i] * T[1 + j] + T[0] * by[i] * by[j];
+  }
+  return out;
+}
+
+/** Calls `visit(i, j, p)` for each second moment S_ij that T holds, p its place in T. Not for hot loops. */
+export function eachMoment(
+  d: number,
+  cov: Covariance,
+  visit: (i: number, j: number, p: number) => void,
+): void {
+  let p = 1 + d;
+  for (let i = 0; i < d; i++) {
+    const end = cov === 'full' ? d : i + 1;
+    for (let j = i; j < end; j++) visit(i, j, p++);
+  }
+}

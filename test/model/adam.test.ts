@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { adamStep } from '../../model/adam.ts';
+import { clusteringNet, type Net } from '../../model/net.ts';
+import { close, normals } from './support.ts';
+
+/**
+ * Kingma & Ba's second form, at the end of section 2: α_t = α·√(1−β₂ᵗ)/(1−β₁ᵗ) and ε̂ = ε·√(1−β₂ᵗ), with the moments
+ * written out as sums over all past gradients.
+ */
+function secondForm(start: number, gradients: number[], rate: number): number {
+  let value = start;
+  gradients.forEach((_, last) => {
+    const t = last + 1;
+    const past = gradients.slice(0, t);
+    const m = past.reduce((sum, g, i) => sum + 0.1 * 0.9 ** (last - i) * g, 0);
+    const v = past.reduce((sum, g, i) => sum + 0.001 * 0.999 ** (last - i) * g * g, 0);
+    const root = Math.sqrt(1 - 0.999 ** t);
+    value -= ((rate * root) / (1 - 0.9 ** t)) * (m / (Math.sqrt(v) + 1e-8 * root));
+  });
+  return value;
+}
+
+const start = clusteringNet(1n, 3, [5], 2);
+
+function gradientsOf(steps: number): Float64Array[][] {
+  const next = normals(2);
+  return Array.from({ length: steps }, () =>
+    start.params.map((values, i) => Float64Array.from(values, () => 10 ** (i - 2) * next())),
+  );
+}
+
+describe('Adam', () => {
+  test('as the second form has it, over many steps', () => {
+    const gradients = gradientsOf(40);
+    let net: Net = start;
+    for (const own of gradients) net = adamStep(net, own, 0.01);
+    assert.equal(net.steps, 40);
+    start.params.forEach((values, i) => {
+      const expected = [...values].map((value, j) =>
+        secondForm(
+          value,
+          gradients.map((own) => own[i][j]),
+          0.01,
+        ),
+      );
+      // Forty roundings to float32.
+      close(net.params[i], expected, 1e-6);
+    });
+  });
+
+  test('the first step is the rate, whatever the size of the gradient', () => {
+    const signs = start.params.map((values) => Float64Array.from(values, (_, j) => (j % 2 ? 1e-3 : -1e3)));
+    const { params } = adamStep(start, signs, 0.25);
+    start.params.forEach((values, i) => {
+      // ε is 1e-5 of the smaller gradient.
+      close(
+        params[i],
+        values.map((v, j) => v + (j % 2 ? -0.25 : 0.25)),
+        1e-5,
+      );
+    });
+  });
+
+  test('no gradient, no change; and the moments fade', () => {
+    const once = adamStep(start, gradientsOf(1)[0], 0.01);
+    const still = adamStep(
+      start,
+      start.params.map((values) => new Float64Array(values.length)),
+      0.01,
+    );
+    assert.deepEqual(still.params, start.params);
+    const faded = adamStep(
+      once,
+      start.params.map((values) => new Float64Array(values.length)),
+      0.01,
+    );
+    faded.first.forEach((values, i) => {
+      close(
+        values,
+        once.first[i].map((v) => 0.9 * v),
+        1e-7,
+      );
+      close(
+        faded.second[i],
+        once.second[i].map((v) => 0.999 * v),
+        1e-7,
+      );
+    });
+  });
+
+  test('the step count matters, and the net given stays as it was', () => {
+    const [gradients] = gradientsOf(1);
+    const copy = structuredClone(start);
+    const early = adamStep(start, gradients, 0.01);
+    const late = adamStep({ ...start, steps: 1000 }, gradients, 0.01);
+    assert.deepEqual([early.steps, late.steps], [1, 1001]);
+    assert.notDeepEqual(early.params, late.params);
+    assert.deepEqual(start, copy);
+    assert.deepEqual(early.shapes, start.shapes);
+  });
+});

@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { costTheta, eStepOf, logDensities, productError, theta, whitening } from '../../model/estep.ts';
+import { cholesky, symmetricEigen } from '../../model/linalg.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { type Covariance, eachMoment, statisticsLength } from '../../model/statistics.ts';
+import { COVARIANCES, close, normals, scipyValues } from './support.ts';
+
+const { fround } = Math;
+
+interface Shape {
+  k: number;
+  d: number;
+  covariance: Covariance;
+  /** Largest over smallest eigenvalue, largest standard deviation, distance of the means: in units of `scale`. */
+  condition: number;
+  sd: number;
+  apart: number;
+}
+
+function randomMixture(seed: number, of: Shape): { mixture: Mixture; scale: Float64Array } {
+  const { k, d, covariance } = of;
+  const next = normals(seed);
+  const scale = Float64Array.from({ length: d }, () => Math.exp(next()));
+  const values = Array.from({ length: d }, (_, i) => of.sd ** 2 * of.condition ** (-i / Math.max(1, d - 1)));
+  const rotated = () => {
+    const a = new Float64Array(d * d);
+    for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) a[i * d + j] = a[j * d + i] = next();
+    const { vectors } = symmetricEigen(a, d);
+    return a.map((_, p) => {
+      const [i, j] = [Math.floor(p / d), p % d];
+      return (
+        scale[i] *
+        scale[j] *
+        values.reduce((sum, v, e) => sum + v * vectors[e * d + i] * vectors[e * d + j], 0)
+      );
+    });
+  };
+  const mixture: Mixture = {
+    k,
+    d,
+    covariance,
+    weights: new Float64Array(k).fill(1 / k),
+    means: Array.from({ length: k }, () => scale.map((s) => s * of.apart * next())),
+    covariances: Array.from({ length: k }, () =>
+      covariance === 'full' ? rotated() : Float64Array.from(values, (v, i) => v * scale[i] ** 2),
+    ),
+  };
+  return { mixture, scale };
+}
+
+/** n rows of cluster k in model coordinates, rounded to float32. */
+function rowsOf(mixture: Mixture, scale: Float64Array, k: number, n: number, seed: number): Float32Array[] {
+  const { d } = mixture;
+  const next = normals(seed);
+  const sigma = mixture.covariances[k];
+  const full =
+    mixture.covariance === 'full'
+      ? sigma
+      : Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) ? 0 : sigma[p / (d + 1)]));
+  const l = cholesky(full, d)!;
+  return Array.from({ length: n }, () => {
+    const z = Array.from({ length: d }, next);
+    return Float32Array.from({ length: d }, (_, i) => {
+      let x = mixture.means[k][i];
+      for (let j = 0; j <= i; j++) x += l[i * d + j] * z[j];
+      return x / scale[i];
+    });
+  });
+}
+
+/** What a float32 kernel computes for φ(y)·columns. */
+function product(
+  y: Float32Array,
+  columns: Float32Array,
+  k: number,
+  K: number,
+  covariance: Covariance,
+): number {
+  const d = y.length;
+  const phi = new Float32Array(statisticsLength(d, covariance));
+  phi[0] = 1;
+  phi.set(y, 1);
+  eachMoment(d, covariance, (i, j, p) => {
+    phi[p] = y[i] * y[j];
+  });
+  return phi.reduce((sum, v, p) => fround(sum + fround(v * columns[p * K + k])), 0);
+}
+
+/** What a float32 kernel computes in the Cholesky form. */
+function whitened(y: Float32Array, form: ReturnType<typeof whitening>, k: number, K: number): number {
+  const d = y.length;
+  let squares = 0;
+  for (let i = k * d; i < k * d + d; i++) {
+    let u = 0;
+    for (let j = 0; j < d; j++) u = fround(u + fround(y[j] * form.weights[j * K * d + i]));
+    u = fround(u + form.bias[i]);
+    squares = fround(squares + fround(u * u));
+  }
+  return fround(form.constant[k] - squares / 2);
+}
+
+/** Log-densities in float64 of a row in model coordinates, with the constant that `theta` and `whitening` drop put back. */
+function reference(mixture: Mixture, scale: Float64Array, y: Float32Array): number[] {
+  const x = scale.map((s, i) => s * y[i]);
+  const dropped = (mixture.d / 2) * Math.log(2 * Math.PI) + scale.reduce((sum, s) => sum + Math.log(s), 0);
+  return [...logDensities(mixture, x)].map((v) => v + dropped);
+}
+
+describe('estep', () => {
+  test('log-densities as SciPy has them', () => {
+    for (const of of scipyValues().densities) {
+      for (const covariance of COVARIANCES) {
+        const mixture: Mixture = {
+          k: 3,
+          d: of.d,
+          covariance,
+          weights: Float64Array.from(of.weights),
+          means: of.means.map((m) => Float64Array.from(m)),
+          covariances: of.covariances.map((c) =>
+            Float64Array.from(covariance === 'full' ? c : c.filter((_, p) => p % (of.d + 1) === 0)),
+          ),
+        };
+        close(logDensities(mixture, Float64Array.from(of.x)), of[covariance], 1e-12);
+      }
+    }
+  });
+
+  for (const covariance of COVARIANCES) {
+    test(`both forms agree with float64 on a well-conditioned mixture (${covariance})`, () => {
+      for (const d of [1, 3, 10]) {
+        const { mixture, scale } = randomMixture(d, { k: 4, d, covariance, condition: 10, sd: 1, apart: 1 });
+        const [columns, form] = [theta(mixture, scale), whitening(mixture, scale)];
+        assert.equal(eStepOf(mixture, scale).form, 'product');
+        for (const y of rowsOf(mixture, scale, 2, 20, 9)) {
+          const expected = reference(mixture, scale, y);
+          for (let k = 0; k < 4; k++) {
+            close(product(y, columns, k, 4, covariance), expected[k], 1e-4);
+            close(whitened(y, form, k, 4), expected[k], 1e-5);
+          }
+        }
+      }
+    });
+
+    // The design's promise: where the product form is chosen, a log-density of a typical row is good to about 1e-3.
+    test(`productError foretells what float32 loses (${covariance})`, () => {
+      const chosen = { product: 0, cholesky: 0 };
+      const careful: number[] = [];
+      for (const d of [1, 2, 5, 10, 32]) {
+        for (const condition of [1, 100, 1e4, 1e6]) {
+          for (const sd of [1, 0.3, 0.1, 0.03]) {
+            for (const apart of [0, 0.5, 2]) {
+              const shape = { k: 3, d, covariance, condition, sd, apart };
+              const { mixture, scale } = randomMixture(d * condition + sd * 100 + apart, shape);
+              const columns = theta(mixture, scale);
+              const worst = [0, 1, 2].map((k) => {
+                const errors = rowsOf(mixture, scale, k, 40, 5).map((y) =>
+                  Math.abs(product(y, columns, k, 3, covariance) - reference(mixture, scale, y)[k]),
+                );
+                return Math.sqrt(errors.reduce((sum, e) => sum + e * e, 0) / errors.length);
+              });
+              const [lost, foretold] = [Math.max(...worst), productError(mixture, scale)];
+              const what = `${JSON.stringify(shape)}: lost ${lost}, foretold ${foretold}`;
+              assert.ok(lost <= foretold, what);
+              const { form } = eStepOf(mixture, scale);
+              assert.equal(form, foretold <= 1e-3 ? 'product' : 'cholesky', what);
+              chosen[form]++;
+              careful.push(foretold / lost);
+            }
+          }
+        }
+      }
+      assert.ok(chosen.product > 40 && chosen.cholesky > 40, JSON.stringify(chosen));
+      careful.sort((a, b) => a - b);
+      const [median, most] = [careful[careful.length >> 1], careful[careful.length - 1]];
+      assert.ok(median < 8 && most < 40, `foretold ${median} times the loss, at most ${most}`);
+    });
+
+    test(`the Cholesky form holds where the product form does not (${covariance})`, () => {
+      const shape = { k: 3, d: 10, covariance, condition: 1e4, sd: 0.1, apart: 1 };
+      const { mixture, scale } = randomMixture(1, shape);
+      assert.equal(eStepOf(mixture, scale).form, 'cholesky');
+      const form = whitening(mixture, scale);
+      for (const y of rowsOf(mixture, scale, 1, 100, 3)) {
+        close(whitened(y, form, 1, 3), reference(mixture, scale, y)[1], 1e-3);
+      }
+    });
+
+    test(`either form on request, and as they come by themselves (${covariance})`, () => {
+      const shape = { k: 3, d: 4, covariance, condition: 10, sd: 1, apart: 1 };
+      const { mixture, scale } = randomMixture(4, shape);
+      const product = { form: 'product', theta: theta(mixture, scale) };
+      assert.deepEqual(eStepOf(mixture, scale), product);
+      assert.deepEqual(eStepOf(mixture, scale, 'product'), product);
+      assert.deepEqual(eStepOf(mixture, scale, 'cholesky'), whitening(mixture, scale));
+    });
+
+    test(`a weight of zero is finite and never wins (${covariance})`, () => {
+      const { mixture, scale } = randomMixture(2, {
+        k: 2,
+        d: 3,
+        covariance,
+        condition: 2,
+        sd: 1,
+        apart: 0.1,
+      });
+      const dead: Mixture = { ...mixture, weights: Float64Array.of(1, 0) };
+      const form = whitening(dead, scale);
+      assert.ok(
+        [...theta(dead, scale), ...form.weights, ...form.bias, ...form.constant].every(Number.isFinite),
+      );
+      for (const y of rowsOf(dead, scale, 1, 20, 1)) {
+        const [alive, gone] = reference(dead, scale, y);
+        assert.ok(gone < alive - 30);
+      }
+    });
+
+    test(`cost columns are the costs (${covariance})`, () => {
+      const { mixture, scale } = randomMixture(6, { k: 3, d: 4, covariance, condition: 10, sd: 1, apart: 1 });
+      const { d, means, covariances } = mixture;
+      const [squared, diagonal] = (['isotropic', 'diag'] as const).map((kind) =>
+        costTheta(kind, mixture, scale),
+      );
+      for (const y of rowsOf(mixture, scale, 0, 20, 2)) {
+        for (let k = 0; k < 3; k++) {
+          const off = scale.map((s, i) => (s * y[i] - means[k][i]) ** 2);
+          const variances = scale.map((_, i) => covariances[k][covariance === 'full' ? i * d + i : i]);
+          close(
+            product(y, squared, k, 3, covariance),
+            off.reduce((a, b) => a + b),
+            1e-4,
+          );
+          const cost = off.reduce((sum, v, i) => sum + v / variances[i] + Math.log(variances[i]), 0) / 2;
+          close(product(y, diagonal, k, 3, covariance), cost, 1e-4);
+        }
+      }
+    });
+  }
+
+  test('a covariance that is not positive definite is refused', () => {
+    const { mixture, scale } = randomMixture(3, {
+      k: 2,
+      d: 2,
+      covariance: 'full',
+      condition: 2,
+      sd: 1,
+      apart: 1,
+    });
+    const broken: Mixture = {
+      ...mixture,
+      covariances: [mixture.covariances[0], Float64Array.of(1, 2, 2, 1)],
+    };
+    assert.throws(() => theta(broken, scale), /cluster 1 is not positive definite/);
+    const diagonal = [Float64Array.of(1, 1), Float64Array.of(1, -1)];
+    const flat: Mixture = { ...mixture, covariance: 'diag', covariances: diagonal };
+    assert.throws(() => eStepOf(flat, scale), /cluster 1 is not positive definite/);
+  });
+});

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { accepts, coarsening, logMergeRatio, logSplitRatio, proposable } from '../../model/hastings.ts';
+import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
+import { addStatistics, type Covariance, mean, scatter } from '../../model/statistics.ts';
+import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
+
+/** The default prior of the rows themselves: m₀ their mean, Ψ = 0.3·Cov. */
+function dataPrior(rows: number[], d: number, covariance: Covariance): Niw {
+  const T = statisticsOf(rows, d, covariance);
+  const cov = scatter(T, d, covariance).map((v) => v / (T[0] - 1));
+  const psi = priorScale('data-cov', 0.3, cov, covariance);
+  return niwPrior({ mean: mean(T, d), kappa: 1e-4, nu: d + 2, psi, covariance });
+}
+
+/** Statistics of three thirds of n rows around three centres. */
+function thirds(seed: number, n: number, d: number, covariance: Covariance) {
+  const parts = [0, 1, 2].map((c) => normalRows(seed + c, n, d, Array(d).fill(3 * c)));
+  return { rows: parts.flat(), parts: parts.map((part) => statisticsOf(part, d, covariance)) };
+}
+
+describe('hastings', () => {
+  test('ratios as SciPy has them, two and more parts, tempered or not', () => {
+    for (const { d, mean, kappa, nu, psi, parts, alpha, zeta, value } of scipyValues().ratios) {
+      const prior = niwPrior({
+        mean: Float64Array.from(mean),
+        psi: Float64Array.from(psi),
+        kappa,
+        nu,
+        covariance: 'full',
+      });
+      const T = parts.map((rows) => statisticsOf(rows, d, 'full'));
+      close(logSplitRatio(prior, T, alpha, zeta), value, 1e-11);
+    }
+  });
+
+  test('coarsening', () => {
+    assert.equal(coarsening(70_000, 10), 1 / 7);
+    assert.equal(coarsening(64_000, 32), 0.5);
+    assert.equal(coarsening(9_000, 2), 1);
+    assert.equal(coarsening(70_000, 10, 35_000), 0.5);
+    assert.equal(coarsening(70_000, 10, 0), 1);
+    assert.equal(coarsening(0, 10), 1);
+  });
+
+  for (const covariance of COVARIANCES) {
+    test(`a merge undoes a split (${covariance})`, () => {
+      const { rows, parts } = thirds(1, 30, 3, covariance);
+      const prior = dataPrior(rows, 3, covariance);
+      const split = logSplitRatio(prior, [parts[0], parts[1]], 10, 0.4);
+      assert.equal(logMergeRatio(prior, parts[0], parts[1], 10, 0.4), -split);
+      close(logSplitRatio(prior, [parts[1], parts[0]], 10, 0.4), split, 1e-12);
+    });
+
+    test(`splitting in three is splitting in two twice (${covariance})`, () => {
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 5 }), (seed, d) => {
+          const { rows, parts } = thirds(seed, 20, d, covariance);
+          const prior = dataPrior(rows, d, covariance);
+          const [a, b, c] = parts;
+          const twice =
+            logSplitRatio(prior, [addStatistics(a, b), c], 10, 0.7) + logSplitRatio(prior, [a, b], 10, 0.7);
+          close(logSplitRatio(prior, parts, 10, 0.7), twice, 1e-10);
+        }),
+      );
+    });
+
+    test(`the units and the origin of the data change no ratio under data-cov (${covariance})`, () => {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 1, max: 1e6 }),
+          fc.array(fc.double({ min: -4, max: 4, noNaN: true }), { minLength: 3, maxLength: 3 }),
+          fc.double({ min: 0.05, max: 1, noNaN: true }),
+          (seed, powers, zeta) => {
+            const halves = [normalRows(seed, 25, 3), normalRows(seed + 1, 15, 3, [1, 2, 3])];
+            const ratio = (change: (v: number, i: number) => number) => {
+              const moved = halves.map((half) => half.map((v, p) => change(v, p % 3)));
+              const T = moved.map((half) => statisticsOf(half, 3, covariance));
+              return logSplitRatio(dataPrior(moved.flat(), 3, covariance), T, 10, zeta);
+            };
+            close(
+              ratio((v, i) => 10 ** powers[i] * (v + 20 * i)),
+              ratio((v) => v),
+              1e-6,
+            );
+          },
+        ),
+      );
+    });
+
+    test(`apart is split, alike is not (${covariance})`, () => {
+      const { rows, parts } = thirds(7, 200, 2, covariance);
+      assert.ok(logSplitRatio(dataPrior(rows, 2, covariance), parts, 10, 1) > 50);
+      const alike = [normalRows(1, 200, 2), normalRows(2, 200, 2)];
+      const T = alike.map((half) => statisticsOf(half, 2, covariance));
+      assert.ok(logMergeRatio(dataPrior(alike.flat(), 2, covariance), T[0], T[1], 10, 1) > 5);
+    });
+  }
+
+  test('nothing is split off, and an empty cluster always merges', () => {
+    fc.assert(
+      fc.property(rowsArbitrary(6, 12, 2), ({ d, rows }) => {
+        const psi = priorScale('isotropic', 1, new Float64Array(d * d), 'full');
+        const prior = niwPrior({
+          mean: new Float64Array(d),
+          kappa: 1e-4,
+          nu: d + 2,
+          psi,
+          covariance: 'full',
+        });
+        const [T, none] = [statisticsOf(rows, d, 'full'), statisticsOf([], d, 'full')];
+        assert.equal(logSplitRatio(prior, [T, none], 10, 1), -Infinity);
+        assert.equal(logMergeRatio(prior, none, T, 10, 1), Infinity);
+      }),
+    );
+  });
+
+  test('a part of five rows is too small to propose', () => {
+    const part = (n: number) => Float64Array.of(n, 0, 0);
+    assert.ok(proposable([part(6), part(6)]));
+    assert.ok(!proposable([part(6), part(5), part(6)]));
+    assert.ok(!proposable([part(60)]));
+  });
+
+  test('accepts with probability min(1, H)', () => {
+    assert.ok(accepts(1e-9, 0.999999));
+    assert.ok(accepts(Infinity, 0.5));
+    assert.ok(accepts(Math.log(0.3), 0.2999));
+    assert.ok(!accepts(Math.log(0.3), 0.3001));
+    assert.ok(!accepts(-Infinity, 0));
+    assert.ok(!accepts(Number.NaN, 0));
+  });
+});

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import gammaln from '@stdlib/math-base-special-gammaln';
+import fc from 'fast-check';
+import { logMarginal, map, multivariateGammaLn, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
+import { addStatistics, type Covariance, mean, scatter, shift } from '../../model/statistics.ts';
+import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
+
+const onePrior = (m: number, kappa: number, nu: number, psi: number, covariance: Covariance = 'full') =>
+  niwPrior({ mean: Float64Array.of(m), kappa, nu, psi: Float64Array.of(psi), covariance });
+
+function unitPrior(d: number, covariance: Covariance, m = new Float64Array(d)): Niw {
+  const psi = priorScale('isotropic', 2, new Float64Array(covariance === 'full' ? d * d : d), covariance);
+  return niwPrior({ mean: m, kappa: 0.1, nu: d + 2, psi, covariance });
+}
+
+/** ∫∫ Π N(x; μ, σ²) N(μ; m, σ²/κ) IG(σ²; ν/2, ψ/2) dμ dσ², by the trapezoid rule over log σ² and (μ−c)/σ. */
+function integrated(
+  x: number[],
+  m: number,
+  kappa: number,
+  nu: number,
+  psi: number,
+  gammaOfHalfNu: number,
+): number {
+  const normal = (v: number, at: number, variance: number) =>
+    Math.exp(-((v - at) ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance);
+  const centre = (x.reduce((a, b) => a + b, 0) + kappa * m) / (x.length + kappa);
+  const reach = 9 / Math.sqrt(x.length + kappa);
+  const [dt, du] = [0.05, reach / 60];
+  let total = 0;
+  for (let t = -12; t <= 25; t += dt) {
+    const variance = Math.exp(t);
+    const inverseGamma =
+      ((psi / 2) ** (nu / 2) / gammaOfHalfNu) * variance ** (-nu / 2 - 1) * Math.exp(-psi / (2 * variance));
+    for (let u = -reach; u <= reach; u += du) {
+      const mu = centre + u * Math.sqrt(variance);
+      const likelihood = x.reduce((p, v) => p * normal(v, mu, variance), normal(mu, m, variance / kappa));
+      total += likelihood * inverseGamma * variance * dt * Math.sqrt(variance) * du;
+    }
+  }
+  return total;
+}
+
+describe('niw', () => {
+  test('multivariate gamma function as SciPy has it', () => {
+    for (const { a, d, value } of scipyValues().multigammaln) close(multivariateGammaLn(a, d), value, 1e-12);
+  });
+
+  test('log marginal as SciPy has it, by predictive densities and by Bayes identity', () => {
+    for (const of of scipyValues().marginals) {
+      for (const covariance of COVARIANCES) {
+        const { d, kappa, nu } = of;
+        const psi = Float64Array.from(
+          covariance === 'full' ? of.psi : of.psi.filter((_, p) => p % (d + 1) === 0),
+        );
+        const prior = niwPrior({ mean: Float64Array.from(of.mean), kappa, nu, psi, covariance });
+        close(logMarginal(prior, statisticsOf(of.rows, d, covariance, of.weights)), of[covariance], 1e-11);
+      }
+    }
+  });
+
+  test('log marginal as numerical integration over μ and σ² has it', () => {
+    const cases: [number[], number, number, number, number, number][] = [
+      [[0.3], 0, 1, 4, 1, 1],
+      [[1.2, -0.4, 2.2], 0.5, 0.3, 4, 2, 1],
+      [[5, 5.5, 4.8, 6], 1, 0.05, 3, 0.5, Math.sqrt(Math.PI) / 2],
+    ];
+    for (const [x, m, kappa, nu, psi, gammaOfHalfNu] of cases) {
+      const expected = Math.log(integrated(x, m, kappa, nu, psi, gammaOfHalfNu));
+      for (const covariance of COVARIANCES) {
+        close(
+          logMarginal(onePrior(m, kappa, nu, psi, covariance), statisticsOf(x, 1, covariance)),
+          expected,
+          1e-8,
+        );
+      }
+    }
+  });
+
+  test('each further row adds the Student-t predictive density', () => {
+    const rows = normalRows(5, 12, 1, [3]);
+    let [m, kappa, nu, psi] = [0.7, 0.2, 3, 1.5];
+    const prior = onePrior(m, kappa, nu, psi);
+    rows.forEach((x, i) => {
+      const squared = (psi * (kappa + 1)) / (kappa * nu);
+      const predictive =
+        gammaln((nu + 1) / 2) -
+        gammaln(nu / 2) -
+        Math.log(nu * Math.PI * squared) / 2 -
+        ((nu + 1) / 2) * Math.log1p((x - m) ** 2 / (nu * squared));
+      const upTo = (n: number) => logMarginal(prior, statisticsOf(rows.slice(0, n), 1, 'full'));
+      close(upTo(i + 1) - upTo(i), predictive, 1e-11);
+      psi += (kappa / (kappa + 1)) * (x - m) ** 2;
+      m = (kappa * m + x) / (kappa + 1);
+      kappa++;
+      nu++;
+    });
+  });
+
+  test('map is the mode of the posterior density', () => {
+    const rows = normalRows(8, 9, 2, [1, -2]);
+    const prior = unitPrior(2, 'full');
+    const fit = map(prior, statisticsOf(rows, 2, 'full'));
+    // (μ₁, μ₂, Σ₁₁, Σ₁₂, Σ₂₂) → log likelihood + log NIW density, up to a constant
+    const logPosterior = ([u, v, a, b, c]: number[]) => {
+      const det = a * c - b * b;
+      if (!(det > 0 && a > 0)) return -Infinity;
+      const squared = (x: number, y: number) => (c * x * x - 2 * b * x * y + a * y * y) / det;
+      let log = -Math.log(det) / 2 - (prior.kappa / 2) * squared(u - prior.mean[0], v - prior.mean[1]);
+      log -= ((prior.nu + 3) / 2) * Math.log(det) + (prior.psi[0] * c + prior.psi[3] * a) / det / 2;
+      for (let i = 0; i < rows.length; i += 2)
+        log -= Math.log(det) / 2 + squared(rows[i] - u, rows[i + 1] - v) / 2;
+      return log;
+    };
+    const mode = [...fit.mean, fit.covariance[0], fit.covariance[1], fit.covariance[3]];
+    const change = fc.double({ min: -0.5, max: 0.5, noNaN: true });
+    fc.assert(
+      fc.property(fc.tuple(change, change, change, change, change), (by) => {
+        assert.ok(logPosterior(mode.map((v, i) => v + by[i])) <= logPosterior(mode) + 1e-12);
+      }),
+    );
+  });
+
+  test('map of a diagonal prior is the one-dimensional map in each dimension', () => {
+    const d = 3;
+    const rows = normalRows(2, 15, d, [0, 5, -3]);
+    const fit = map(unitPrior(d, 'diag'), statisticsOf(rows, d, 'diag'));
+    for (let i = 0; i < d; i++) {
+      const column = rows.filter((_, p) => p % d === i);
+      const one = map(onePrior(0, 0.1, 3, 2), statisticsOf(column, 1, 'full'));
+      close([fit.mean[i], fit.covariance[i]], [one.mean[0], one.covariance[0]], 1e-13);
+    }
+  });
+
+  for (const covariance of COVARIANCES) {
+    test(`no rows: log marginal 0, map finite (${covariance})`, () => {
+      const prior = unitPrior(3, covariance);
+      const T = statisticsOf([], 3, covariance);
+      assert.equal(logMarginal(prior, T), 0);
+      const fit = map(prior, T);
+      assert.deepEqual(fit.mean, prior.mean);
+      assert.ok(fit.covariance.every(Number.isFinite));
+    });
+
+    test(`exchangeable: p(A) p(B|A) = p(A, B) = p(B) p(A|B), the posterior being the next prior (${covariance})`, () => {
+      fc.assert(
+        fc.property(rowsArbitrary(2, 10), ({ d, rows }) => {
+          const prior = unitPrior(d, covariance);
+          const [a, b] = [rows.slice(0, d), rows.slice(d)].map((part) => statisticsOf(part, d, covariance));
+          const after = (T: Float64Array) => {
+            const fit = map(prior, T);
+            const [kappa, nu] = [prior.kappa + T[0], prior.nu + T[0]];
+            const psi = fit.covariance.map((v) => v * (covariance === 'full' ? nu + d + 2 : nu - d + 4));
+            return niwPrior({ mean: fit.mean, kappa, nu, psi, covariance });
+          };
+          const joint = logMarginal(prior, addStatistics(a, b));
+          close(logMarginal(prior, a) + logMarginal(after(a), b), joint, 1e-9);
+          close(logMarginal(prior, b) + logMarginal(after(b), a), joint, 1e-9);
+        }),
+      );
+    });
+
+    test(`moving rows and prior mean together changes nothing (${covariance})`, () => {
+      fc.assert(
+        fc.property(rowsArbitrary(1, 10), ({ d, rows }) => {
+          const by = Float64Array.from({ length: d }, (_, i) => 7 - 2 * i);
+          const T = statisticsOf(rows, d, covariance);
+          const there = logMarginal(unitPrior(d, covariance, by), shift(T, d, covariance, by));
+          close(there, logMarginal(unitPrior(d, covariance), T), 1e-9);
+        }),
+      );
+    });
+  }
+
+  test('prior scales', () => {
+    const cov = Float64Array.of(4, 1, 1, 9);
+    assert.deepEqual([...priorScale('data-cov', 0.5, cov, 'full')], [2, 0.5, 0.5, 4.5]);
+    const diagonal = Float64Array.of(4, 9);
+    assert.deepEqual([...priorScale('data-cov', 0.5, diagonal, 'diag')], [2, 4.5]);
+    assert.deepEqual([...priorScale('data-std', 0.5, cov, 'full')], [1, 0, 0, 1.5]);
+    assert.deepEqual([...priorScale('isotropic', 0.5, diagonal, 'diag')], [0.5, 0.5]);
+  });
+
+  test('a data-cov prior with the data itself keeps the shape of the data', () => {
+    const T = statisticsOf(normalRows(4, 50, 3), 3, 'full');
+    const cov = scatter(T, 3, 'full').map((v) => v / 49);
+    const psi = priorScale('data-cov', 0.3, cov, 'full');
+    const fit = map(niwPrior({ mean: mean(T, 3), kappa: 1e-4, nu: 5, psi, covariance: 'full' }), T);
+    close(
+      fit.covariance,
+      cov.map((v) => (v * (49 + 0.3)) / (5 + 50 + 5)),
+      1e-12,
+    );
+  });
+
+  test('an impossible prior is refused by name', () => {
+    const ok = {
+      mean: new Float64Array(2),
+      kappa: 1,
+      nu: 3,
+      psi: Float64Array.of(1, 0, 0, 1),
+      covariance: 'full' as const,
+    };
+    assert.doesNotThrow(() => niwPrior(ok));
+    assert.throws(() => niwPrior({ ...ok, nu: 2.9 }), /nu is 2.9, must be at least D \+ 1 = 3/);
+    assert.throws(() => niwPrior({ ...ok, nu: Number.NaN }), /nu/);
+    assert.throws(() => niwPrior({ ...ok, kappa: 0 }), /kappa/);
+    assert.throws(() => niwPrior({ ...ok, psi: Float64Array.of(1, 1, 1, 1) }), /positive definite/);
+    assert.throws(() => niwPrior({ ...ok, psi: Float64Array.of(1, 0), covariance: 'diag' }), /positive/);
+    assert.throws(() => niwPrior({ ...ok, covariance: 'diag' }), /expected 2/);
+  });
+});

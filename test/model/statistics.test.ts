@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  accumulate,
+  addStatistics,
+  mean,
+  scaleStatistics,
+  scatter,
+  shift,
+  statisticsLength,
+  unscale,
+} from '../../model/statistics.ts';
+import { COVARIANCES, close, rowsArbitrary, statisticsOf } from './support.ts';
+
+describe('statistics', () => {
+  test('the layout is that of φ(x) = (1, x, vech(xxᵀ)), or (1, x, x²)', () => {
+    assert.deepEqual([...statisticsOf([2, 3, 5], 3, 'full')], [1, 2, 3, 5, 4, 6, 10, 9, 15, 25]);
+    assert.deepEqual([...statisticsOf([2, 3, 5], 3, 'diag')], [1, 2, 3, 5, 4, 9, 25]);
+    assert.equal(statisticsLength(10, 'full'), 66);
+    assert.equal(statisticsLength(10, 'diag'), 21);
+  });
+
+  test('one weighted row goes where the offsets say and nowhere else', () => {
+    const T = new Float64Array(3 * 6).fill(1);
+    accumulate(T, 6, Float32Array.of(9, 9, 2, 3, 9), 2, 2, 'full', 0.5);
+    assert.deepEqual([...T.subarray(6, 12)], [1.5, 2, 2.5, 3, 4, 5.5]);
+    assert.ok([...T.subarray(0, 6), ...T.subarray(12)].every((v) => v === 1));
+  });
+
+  for (const cov of COVARIANCES) {
+    test(`mean and scatter are those of the rows (${cov})`, () => {
+      fc.assert(
+        fc.property(rowsArbitrary(1, 12), ({ d, rows }) => {
+          const T = statisticsOf(rows, d, cov);
+          const n = rows.length / d;
+          const column = (i: number) => rows.filter((_, p) => p % d === i);
+          const centre = Array.from({ length: d }, (_, i) => column(i).reduce((a, b) => a + b, 0) / n);
+          const co = (i: number, j: number) =>
+            column(i).reduce((sum, v, r) => sum + (v - centre[i]) * (column(j)[r] - centre[j]), 0);
+          const expected =
+            cov === 'full'
+              ? Array.from({ length: d * d }, (_, p) => co(Math.floor(p / d), p % d))
+              : Array.from({ length: d }, (_, i) => co(i, i));
+          close(mean(T, d), centre, 1e-12);
+          close(scatter(T, d, cov), expected, 1e-10);
+        }),
+      );
+    });
+
+    test(`statistics of a union add, and weights scale (${cov})`, () => {
+      fc.assert(
+        fc.property(
+          rowsArbitrary(2, 12),
+          fc.double({ min: 0, max: 1, noNaN: true }),
+          ({ d, rows }, where) => {
+            const cut = d * Math.floor((where * rows.length) / d);
+            const [a, b] = [rows.slice(0, cut), rows.slice(cut)].map((part) => statisticsOf(part, d, cov));
+            const all = statisticsOf(rows, d, cov);
+            close(addStatistics(a, b), all, 1e-12);
+            const weights = new Array(rows.length / d).fill(where);
+            close(scaleStatistics(all, where), statisticsOf(rows, d, cov, weights), 1e-12);
+          },
+        ),
+      );
+    });
+
+    test(`shift and unscale are what moving and scaling the rows does (${cov})`, () => {
+      fc.assert(
+        fc.property(rowsArbitrary(0, 12), ({ d, rows }) => {
+          const by = Float64Array.from({ length: d }, (_, i) => 3.5 * i - 4);
+          const scale = Float64Array.from({ length: d }, (_, i) => 0.25 + i);
+          const T = statisticsOf(rows, d, cov);
+          const moved = rows.map((v, p) => v + by[p % d]);
+          const scaled = rows.map((v, p) => v * scale[p % d]);
+          close(shift(T, d, cov, by), statisticsOf(moved, d, cov), 1e-11);
+          close(unscale(T, scale, cov), statisticsOf(scaled, d, cov), 1e-12);
+        }),
+      );
+    });
+
+    test(`an empty set has mean and scatter zero (${cov})`, () => {
+      const T = statisticsOf([], 3, cov);
+      assert.ok([...mean(T, 3), ...scatter(T, 3, cov)].every((v) => v === 0));
+    });
+  }
+});

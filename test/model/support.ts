@@ -1,0 +1,96 @@
+// What the model's tests share: rows and their statistics by the definition, random inputs, comparisons.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { accumulate, type Covariance, statisticsLength } from '../../model/statistics.ts';
+
+export const COVARIANCES: Covariance[] = ['full', 'diag'];
+
+export interface ScipyValues {
+  multigammaln: { a: number; d: number; value: number }[];
+  marginals: (Prior & { rows: number[]; weights: number[]; full: number; diag: number })[];
+  ratios: (Prior & { parts: number[][]; alpha: number; zeta: number; value: number })[];
+  eigen: { d: number; a: number[]; values: number[]; vectors: number[]; logdet: number }[];
+  densities: {
+    d: number;
+    weights: number[];
+    means: number[][];
+    covariances: number[][];
+    x: number[];
+    full: number[];
+    diag: number[];
+  }[];
+}
+interface Prior {
+  d: number;
+  mean: number[];
+  kappa: number;
+  nu: number;
+  psi: number[];
+}
+
+export function scipyValues(): ScipyValues {
+  return JSON.parse(readFileSync(new URL('./scipy_values.json', import.meta.url), 'utf8'));
+}
+
+/** |actual − expected| ≤ tolerance · max(1, |expected|), for numbers or, entry by entry, arrays. */
+export function close(
+  actual: number | ArrayLike<number>,
+  expected: number | ArrayLike<number>,
+  tolerance: number,
+) {
+  const a = typeof actual === 'number' ? [actual] : Array.from(actual);
+  const e = typeof expected === 'number' ? [expected] : Array.from(expected);
+  assert.equal(a.length, e.length);
+  for (const [i, v] of a.entries()) {
+    const within = Math.abs(v - e[i]) <= tolerance * Math.max(1, Math.abs(e[i]));
+    assert.ok(within, `entry ${i}: ${v} is not within ${tolerance} of ${e[i]}`);
+  }
+}
+
+export function statisticsOf(
+  rows: ArrayLike<number>,
+  d: number,
+  cov: Covariance,
+  weights?: number[],
+): Float64Array {
+  const x = Float64Array.from(rows);
+  const T = new Float64Array(statisticsLength(d, cov));
+  for (let i = 0; i < x.length / d; i++) accumulate(T, 0, x, i * d, d, cov, weights?.[i] ?? 1);
+  return T;
+}
+
+/** D and n×D rows of moderate size. */
+export function rowsArbitrary(
+  least: number,
+  most: number,
+  maxD = 4,
+): fc.Arbitrary<{ d: number; rows: number[] }> {
+  return fc
+    .integer({ min: 1, max: maxD })
+    .chain((d) =>
+      fc
+        .integer({ min: least, max: most })
+        .chain((n) =>
+          fc
+            .array(fc.double({ min: -10, max: 10, noNaN: true }), { minLength: n * d, maxLength: n * d })
+            .map((rows) => ({ d, rows })),
+        ),
+    );
+}
+
+/** Standard normal numbers from a small generator of the test's own. */
+export function normals(seed: number): () => number {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state + 0.5) / 2 ** 32;
+  };
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
+/** n rows of a D-dimensional standard normal, moved by `by`. */
+export function normalRows(seed: number, n: number, d: number, by: number[] = []): number[] {
+  const next = normals(seed);
+  return Array.from({ length: n * d }, (_, p) => next() + (by[p % d] ?? 0));
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { clusteringNet, type Net, subNets } from '../../model/net.ts';
+import { resizeClusteringNet, resizeSubNets, type Unit } from '../../model/surgery.ts';
+import { normals } from './support.ts';
+
+const D = 3;
+
+/** The net with biases and moments that are nowhere zero, nor alike. */
+function trained(net: Net): Net {
+  const next = normals(4);
+  const noise = () => net.params.map((values) => values.map(next));
+  return { ...net, params: noise(), first: noise(), second: noise(), steps: 77 };
+}
+const clustering = (k: number, hidden = [6]) => trained(clusteringNet(1n, D, hidden, k));
+const nets = (k: number) => trained(subNets(1n, D, k));
+
+const kept = (from: number): Unit => ({ from, fresh: false });
+const fresh = (from: number): Unit => ({ from, fresh: true });
+const units = (most: number) =>
+  fc.array(fc.record({ from: fc.nat(most), fresh: fc.boolean() }), { minLength: 1, maxLength: 8 });
+
+/** Logits as float32 arithmetic would have them in any fixed order: equal columns give equal bits. */
+function logits({ shapes, params }: Net, x: number[]): number[] {
+  let at = x;
+  for (let l = 0; l < shapes.length; l += 2) {
+    const [, cols] = shapes[l];
+    at = Array.from({ length: cols }, (_, j) => {
+      const sum = at.reduce(
+        (s, v, i) => Math.fround(s + Math.fround(v * params[l][i * cols + j])),
+        params[l + 1][j],
+      );
+      return l + 2 < shapes.length ? Math.max(0, sum) : sum;
+    });
+  }
+  return at;
+}
+
+/** Unit `unit` of the last layer: its weight column, then its bias. */
+function unitOf({ shapes }: Net, arrays: Float32Array[], unit: number): number[] {
+  const k = shapes.at(-1)![0];
+  return [...arrays.at(-2)!.filter((_, p) => p % k === unit), arrays.at(-1)![unit]];
+}
+/** Net c of all in a stack: all its numbers. */
+const netOf = (arrays: Float32Array[], k: number, c: number) =>
+  arrays.map((values) => [...values.subarray((c * values.length) / k, ((c + 1) * values.length) / k)]);
+
+describe('surgery on the clustering net', () => {
+  test('a duplicated unit gives equal logits, and the others keep theirs', () => {
+    for (const hidden of [[6], [7, 4]]) {
+      const net = clustering(3, hidden);
+      const split = resizeClusteringNet(net, [kept(0), fresh(1), fresh(1), fresh(1), kept(2)]);
+      for (const x of [
+        [1, 2, 3],
+        [-1, 0.5, 0],
+        [10, -20, 30],
+      ]) {
+        const [before, after] = [logits(net, x), logits(split, x)];
+        assert.deepEqual(after, [before[0], before[1], before[1], before[1], before[2]]);
+      }
+    }
+  });
+
+  test('a deleted unit is gone, and the others keep their logits', () => {
+    const net = clustering(4);
+    const merged = resizeClusteringNet(net, [kept(0), fresh(2), kept(3)]);
+    const [before, after] = [logits(net, [1, 2, 3]), logits(merged, [1, 2, 3])];
+    assert.deepEqual(after, [before[0], before[2], before[3]]);
+    assert.deepEqual(merged.shapes, [[D, 6], [6], [6, 3], [3]]);
+  });
+
+  test('units come in any order and number; fresh ones have no first moment but the second', () => {
+    fc.assert(
+      fc.property(units(2), (wanted) => {
+        const net = clustering(3);
+        const resized = resizeClusteringNet(net, wanted);
+        const k = wanted.length;
+        assert.deepEqual(resized.shapes, [[D, 6], [6], [6, k], [k]]);
+        assert.equal(resized.steps, 77);
+        wanted.forEach(({ from, fresh }, unit) => {
+          assert.deepEqual(unitOf(resized, resized.params, unit), unitOf(net, net.params, from));
+          assert.deepEqual(unitOf(resized, resized.second, unit), unitOf(net, net.second, from));
+          const first = unitOf(net, net.first, from);
+          assert.deepEqual(unitOf(resized, resized.first, unit), fresh ? first.map(() => 0) : first);
+        });
+        for (const i of [0, 1])
+          for (const name of ['params', 'first', 'second'] as const)
+            assert.deepEqual(resized[name][i], net[name][i]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('the old net stays as it was', () => {
+    const net = clustering(3);
+    const copy = structuredClone(net);
+    resizeClusteringNet(net, [fresh(2), kept(0)]);
+    assert.deepEqual(net, copy);
+  });
+});
+
+describe('surgery on the sub-clustering nets', () => {
+  test('kept ones move with all their moments; fresh ones are as newly drawn, without moments', () => {
+    fc.assert(
+      fc.property(units(2), fc.integer({ min: 1, max: 200 }), (wanted, epoch) => {
+        const old = nets(3);
+        const resized = resizeSubNets(old, wanted, 9n, epoch);
+        const k = wanted.length;
+        const drawn = subNets(9n, D, k, epoch);
+        assert.deepEqual(resized.shapes, [
+          [k, D, 50],
+          [k, 50],
+          [k, 50, 2],
+          [k, 2],
+        ]);
+        assert.equal(resized.steps, 77);
+        wanted.forEach(({ from, fresh }, unit) => {
+          for (const name of ['params', 'first', 'second'] as const) {
+            const expected = fresh ? netOf(drawn[name], k, unit) : netOf(old[name], 3, from);
+            assert.deepEqual(netOf(resized[name], k, unit), expected, name);
+          }
+        });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('two halves of a cluster start from different nets', () => {
+    const split = resizeSubNets(nets(2), [fresh(0), fresh(0), kept(1)], 9n, 6);
+    assert.notDeepEqual(netOf(split.params, 3, 0), netOf(split.params, 3, 1));
+  });
+
+  test('the old nets stay as they were', () => {
+    const old = nets(3);
+    const copy = structuredClone(old);
+    resizeSubNets(old, [fresh(2), kept(0)], 9n, 6);
+    assert.deepEqual(old, copy);
+  });
+});
