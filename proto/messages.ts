@@ -1,0 +1,91 @@
+import * as z from 'zod/mini';
+import { taskSchema } from './tasks.ts';
+import { DTYPES } from './tensors.ts';
+
+/** Raised with every change that an older peer would misread. */
+export const PROTOCOL = 1;
+
+const count = z.int().check(z.nonnegative());
+const text = z.string().check(z.maxLength(4096));
+
+export const tensorsSchema = z.array(
+  z.object({
+    name: z.string().check(z.maxLength(64)),
+    dtype: z.enum(DTYPES),
+    shape: z.array(count).check(z.maxLength(4)),
+    /** Which frame, the header being 0, and where in it the tensor starts. */
+    frame: z.int().check(z.positive()),
+    at: count,
+  }),
+);
+
+/** Blocks `from … to−1` of a shard's list. */
+const unit = z.object({ shard: count, from: count, to: count });
+export type Unit = z.infer<typeof unit>;
+
+const named = { name: z.string().check(z.maxLength(64)), version: count };
+
+/** How rows are cut into blocks and dealt to shards (data/layout.ts). */
+const layout = z.object({
+  rows: count,
+  dim: count,
+  shards: count,
+  blockRows: count,
+  seed: z.string().check(z.regex(/^\d{1,20}$/)),
+});
+
+const seconds = z.record(z.string(), z.number());
+
+export const fromWorker = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('hello'),
+    protocol: count,
+    identity: text,
+    backend: text,
+    host: text,
+    pid: count,
+    name: text,
+  }),
+  /** What units of a round gave, and how long each task took. Tensors are named `place in done/place in tasks/name`. */
+  z.object({
+    type: z.literal('results'),
+    round: count,
+    done: z.array(z.object({ unit, seconds })).check(z.minLength(1)),
+    rowsRead: count,
+    memory: count,
+  }),
+  /** A task failed. A `mistake` is the user's (a short file), all else is a bug. */
+  z.object({ type: z.literal('failure'), round: count, unit, mistake: z.boolean(), message: text }),
+  /** Asks for the rows of blocks, as the worker can't see the file. */
+  z.object({ type: z.literal('fetch'), request: count, blocks: z.array(count).check(z.maxLength(65536)) }),
+  z.object({ type: z.literal('ping') }),
+  z.object({ type: z.literal('bye') }),
+]);
+
+export const fromCoordinator = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('welcome'),
+    worker: text,
+    /** The data file, where workers may read it themselves; `firstBlock` is the hash of its block 0. */
+    file: z.nullable(z.object({ path: text, firstBlock: text })),
+    layout,
+  }),
+  z.object({ type: z.literal('refuse'), reason: text }),
+  z.object({
+    type: z.literal('round'),
+    round: count,
+    tasks: z.array(taskSchema),
+    units: z.array(unit),
+    /** All states that the tasks read. */
+    uses: z.array(z.object(named)),
+    /** Those that this worker does not have yet; their tensors are named `state/name`. */
+    states: z.array(z.object(named)),
+  }),
+  z.object({ type: z.literal('rows'), request: count, blocks: z.array(count), problem: z.optional(text) }),
+  z.object({ type: z.literal('stop') }),
+]);
+
+export type FromWorker = z.infer<typeof fromWorker>;
+export type FromCoordinator = z.infer<typeof fromCoordinator>;
+export type Layout = z.infer<typeof layout>;
+export type StateRef = z.infer<z.ZodMiniObject<typeof named>>;

@@ -1,0 +1,77 @@
+import * as z from 'zod/mini';
+
+/**
+ * What a round can ask of a shard, and the parameters that go into the header. The arrays that a task reads are
+ * states, named in `README.md`; so are those that it returns.
+ */
+const count = z.int().check(z.nonnegative());
+const positive = z.number().check(z.positive());
+const dim = z.int().check(z.positive());
+
+/**
+ * Into which leaf a row of a group falls: a leaf's number, or -1 for none; the child whose centre is nearest; or the
+ * side of a threshold along an axis. Centres and axes are rows of the state `vectors`.
+ */
+export type Cell = number | { near: number[]; into: Cell[] } | { axis: number; at: number; into: Cell[] };
+const cell: z.ZodMiniType<Cell> = z.lazy(() =>
+  z.union([
+    z.int().check(z.gte(-1)),
+    z
+      .object({ near: z.array(count).check(z.minLength(1)), into: z.array(cell) })
+      .check(z.refine(({ near, into }) => near.length === into.length)),
+    z.object({ axis: count, at: z.number(), into: z.array(cell).check(z.length(2)) }),
+  ]),
+);
+
+/** Groups: all rows are one, the clustering net's labels, or those labels and the sub-net's (2k and 2k+1). */
+const cells = {
+  groups: z.enum(['all', 'net', 'sub-net']),
+  cells: z.array(cell),
+  leaves: dim,
+  vectors: z.string(),
+};
+
+export const taskSchema = z.discriminatedUnion('task', [
+  z.object({
+    task: z.literal('moments'),
+    normalize: z.boolean(),
+    diagonal: z.boolean(),
+    sample: z.number().check(z.gte(0), z.lte(1)),
+  }),
+  z.object({ task: z.literal('seed-distances'), centres: count, draw: z.number() }),
+  z.object({
+    task: z.literal('cluster-steps'),
+    epoch: count,
+    steps: dim,
+    batch: dim,
+    rate: positive,
+    done: count,
+    loss: z.enum(['kl', 'isotropic', 'diag']),
+    form: z.enum(['product', 'cholesky']),
+    diagonal: z.boolean(),
+    average: z.enum(['weights', 'gradients']),
+  }),
+  z.object({ task: z.literal('statistics'), diagonal: z.boolean(), block: dim }),
+  z.object({
+    task: z.literal('sub-steps'),
+    epoch: count,
+    steps: dim,
+    batch: dim,
+    rate: positive,
+    done: count,
+    loss: z.enum(['isotropic', 'kl']),
+    average: z.enum(['weights', 'gradients']),
+  }),
+  z.object({ task: z.literal('cell-sums'), ...cells }),
+  z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: z.string() }),
+  z.object({ task: z.literal('cell-histogram'), ...cells, axes: z.string() }),
+  z.object({
+    task: z.literal('full-pass'),
+    diagonal: z.boolean(),
+    soft: z.boolean(),
+    silhouette: z.number().check(z.gte(0), z.lte(1)),
+  }),
+]);
+
+export type Task = z.infer<typeof taskSchema>;
+export type TaskOf<N extends Task['task']> = Extract<Task, { task: N }>;

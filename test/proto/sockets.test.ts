@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { after, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bindRouter, connectDealer, type DealerSocket, type RouterSocket } from '../../proto/sockets.ts';
+
+const open = new Set<{ close(): void }>();
+after(() => {
+  for (const socket of open) socket.close();
+});
+
+type Received = { peer: Buffer; frames: Buffer[] };
+
+/** A router and what it has received; `next` waits for the message after those already asked for. */
+async function router(
+  endpoint = 'tcp://127.0.0.1:*',
+  on?: (socket: RouterSocket, received: Received) => void,
+) {
+  const inbox = mailbox<Received>();
+  const socket: RouterSocket = await bindRouter(endpoint, (peer, frames) => {
+    inbox.put({ peer, frames });
+    on?.(socket, { peer, frames });
+  });
+  open.add(socket);
+  return { socket, ...inbox };
+}
+
+function dealer(endpoint: string): { socket: DealerSocket; next: () => Promise<Buffer[]> } {
+  const inbox = mailbox<Buffer[]>();
+  const socket = connectDealer(endpoint, inbox.put);
+  open.add(socket);
+  return { socket, ...inbox };
+}
+
+function mailbox<T>() {
+  const items: T[] = [];
+  const waiting: ((item: T) => void)[] = [];
+  return {
+    put(item: T) {
+      const next = waiting.shift();
+      if (next) next(item);
+      else items.push(item);
+    },
+    next: () =>
+      within(
+        3000,
+        'a message',
+        items.length ? Promise.resolve(items.shift()!) : new Promise<T>((resolve) => waiting.push(resolve)),
+      ),
+  };
+}
+
+async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const late = sleep(ms, null, { signal: stop.signal }).then(() => {
+    throw new Error(`no ${what} within ${ms} ms`);
+  });
+  late.catch(() => {});
+  return Promise.race([promise, late]).finally(() => stop.abort());
+}
+
+const close = (socket: { close(): void }) => {
+  open.delete(socket);
+  socket.close();
+};
+const text = (frames: Buffer[]) => frames.map(String);
+
+describe('router and dealer', () => {
+  test('bind a port of the system’s choice and say which', async () => {
+    const { socket } = await router();
+    assert.match(socket.address, /^tcp:\/\/127\.0\.0\.1:\d{2,5}$/);
+  });
+
+  test('talk both ways, to each peer its own', async () => {
+    const { socket, next } = await router();
+    const dealers = [dealer(socket.address), dealer(socket.address)];
+    for (const [i, { socket }] of dealers.entries()) void socket.send([Buffer.from(`hello ${i}`)]);
+    for (let i = 0; i < 2; i++) {
+      const { peer, frames } = await next();
+      void socket.send(peer, [Buffer.from(`you said ${frames[0]}`), Buffer.alloc(0)]);
+    }
+    assert.deepEqual(text(await dealers[0].next()), ['you said hello 0', '']);
+    assert.deepEqual(text(await dealers[1].next()), ['you said hello 1', '']);
+  });
+
+  test('keep the order of many messages that nobody waits for', async () => {
+    const count = 400;
+    const { socket, next } = await router();
+    const { socket: sender, next: echoed } = dealer(socket.address);
+    for (let i = 0; i < count; i++) void sender.send([Buffer.from(String(i)), Buffer.alloc(i % 50)]);
+    for (let i = 0; i < count; i++) {
+      const { peer, frames } = await next();
+      assert.deepEqual([frames.length, String(frames[0]), frames[1].length], [2, String(i), i % 50]);
+      void socket.send(peer, [frames[0]]);
+    }
+    for (let i = 0; i < count; i++) assert.deepEqual(text(await echoed()), [String(i)]);
+  });
+
+  test('carry frames of many megabytes', async () => {
+    const { socket, next } = await router();
+    const { socket: sender } = dealer(socket.address);
+    const large = Buffer.alloc(48 << 20);
+    for (let i = 0; i < large.length; i += 4096) large.writeUInt32LE(i, i);
+    await sender.send([Buffer.from('large'), large, Buffer.from('end')]);
+    const { frames } = await next();
+    assert.deepEqual([frames.length, String(frames[2])], [3, 'end']);
+    assert.ok(frames[1].equals(large));
+  });
+
+  test('a dealer may come before its router', async () => {
+    const port = await freePort();
+    const { socket: early } = dealer(`tcp://127.0.0.1:${port}`);
+    void early.send([Buffer.from('early')]);
+    await sleep(50);
+    const { next } = await router(`tcp://127.0.0.1:${port}`);
+    assert.deepEqual(text((await next()).frames), ['early']);
+  });
+
+  test('a taken port rejects, and the socket that has it goes on', async () => {
+    const { socket, next } = await router();
+    await assert.rejects(
+      bindRouter(socket.address, () => {}),
+      /in use/i,
+    );
+    const { socket: sender } = dealer(socket.address);
+    void sender.send([Buffer.from('still here')]);
+    assert.deepEqual(text((await next()).frames), ['still here']);
+  });
+
+  test('an endpoint that is none rejects', async () => {
+    await assert.rejects(bindRouter('tcp://nowhere', () => {}));
+    await assert.rejects(bindRouter('udp://127.0.0.1:1', () => {}));
+  });
+
+  test('sending to a peer that is gone, or never was, neither hangs nor holds up the others', async () => {
+    const { socket, next } = await router();
+    const gone = dealer(socket.address);
+    const here = dealer(socket.address);
+    void gone.socket.send([Buffer.from('gone')]);
+    void here.socket.send([Buffer.from('here')]);
+    const peers = new Map<string, Buffer>();
+    for (let i = 0; i < 2; i++) {
+      const { peer, frames } = await next();
+      peers.set(String(frames[0]), peer);
+    }
+    close(gone.socket);
+    await sleep(100);
+    const sends = Array.from({ length: 20 }, () => socket.send(peers.get('gone')!, [Buffer.alloc(1 << 20)]));
+    sends.push(socket.send(Buffer.from('nobody'), [Buffer.from('x')]));
+    sends.push(socket.send(peers.get('here')!, [Buffer.from('last')]));
+    await within(2000, 'end of sending', Promise.all(sends));
+    assert.deepEqual(text(await here.next()), ['last']);
+  });
+
+  test('sending on a closed socket does nothing', async () => {
+    const { socket } = await router();
+    const { socket: sender } = dealer(socket.address);
+    close(sender);
+    close(socket);
+    await within(1000, 'end of sending', sender.send([Buffer.from('x')]));
+    await within(1000, 'end of sending', socket.send(Buffer.from('peer'), [Buffer.from('x')]));
+  });
+
+  test('bytes that are no ZeroMQ change nothing', async () => {
+    const { socket, next } = await router();
+    const port = Number(socket.address.split(':').at(-1));
+    const stranger = connect(port, '127.0.0.1');
+    stranger.on('error', () => {});
+    stranger.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const { socket: sender } = dealer(socket.address);
+    void sender.send([Buffer.from('hello')]);
+    assert.deepEqual(text((await next()).frames), ['hello']);
+    stranger.destroy();
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,86 @@
+// What the protocol's tests share: one message of every kind.
+import type { FromCoordinator, FromWorker } from '../../proto/messages.ts';
+import type { Task } from '../../proto/tasks.ts';
+
+type ByKey<U, K extends keyof U> = { [N in U[K] & string]: Extract<U, Record<K, N>>[] };
+
+const cells = {
+  groups: 'net' as const,
+  cells: [-1, 3, { near: [0, 1], into: [0, { axis: 2, at: -0.5, into: [1, 2] }] }],
+  leaves: 4,
+  vectors: 'vectors',
+};
+const steps = { epoch: 12, steps: 10, batch: 128, rate: 0.01, done: 70, average: 'weights' as const };
+
+export const TASKS: ByKey<Task, 'task'> = {
+  moments: [{ task: 'moments', normalize: false, diagonal: true, sample: 0.25 }],
+  'seed-distances': [{ task: 'seed-distances', centres: 2, draw: 3 }],
+  'cluster-steps': [
+    { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
+    { task: 'cluster-steps', ...steps, loss: 'diag', form: 'cholesky', diagonal: true, average: 'gradients' },
+  ],
+  statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
+  'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
+  'cell-sums': [{ task: 'cell-sums', ...cells }],
+  'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
+  'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes' }],
+  'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],
+};
+
+const unit = { shard: 3, from: 0, to: 17 };
+
+export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
+  hello: [
+    {
+      type: 'hello',
+      protocol: 1,
+      identity: 'wasm/4.22.0',
+      backend: 'wasm',
+      host: 'b7',
+      pid: 2 ** 22,
+      name: 'größe',
+    },
+  ],
+  results: [
+    {
+      type: 'results',
+      round: 2 ** 33,
+      done: [
+        { unit, seconds: { 'cell-sums': 0.25, 'full-pass': 0 } },
+        { unit: { shard: 0, from: 5, to: 9 }, seconds: {} },
+      ],
+      rowsRead: 5e9,
+      memory: 6e9,
+    },
+  ],
+  failure: [{ type: 'failure', round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
+  fetch: [{ type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] }],
+  ping: [{ type: 'ping' }],
+  bye: [{ type: 'bye' }],
+};
+
+const layout = { rows: 70_000, dim: 10, shards: 8, blockRows: 16, seed: '18446744073709551615' };
+
+export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
+  welcome: [
+    { type: 'welcome', worker: 'w1', file: { path: '/data/x.npy', firstBlock: 'ab'.repeat(16) }, layout },
+    { type: 'welcome', worker: 'w1', file: null, layout },
+  ],
+  refuse: [{ type: 'refuse', reason: 'say hello first' }],
+  round: Object.values(TASKS).map((tasks) => ({
+    type: 'round',
+    round: 9,
+    tasks,
+    units: [unit, { shard: 4, from: 0, to: 0 }],
+    uses: [
+      { name: 'net', version: 4 },
+      { name: 'vectors', version: 2 ** 40 },
+    ],
+    states: [{ name: 'vectors', version: 2 ** 40 }],
+  })),
+  rows: [
+    { type: 'rows', request: 3, blocks: [1, 2] },
+    { type: 'rows', request: 3, blocks: [99], problem: 'there is no such block' },
+  ],
+  stop: [{ type: 'stop' }],
+};
