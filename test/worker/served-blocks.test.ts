@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Block } from '../../data/layout.ts';
+import type { Source } from '../../data/source.ts';
+import { fileBlocks, grouped, servedBlocks } from '../../worker/blocks.ts';
+import { range } from './support.ts';
+
+const DIM = 16;
+/** Rows in a mebibyte. */
+const MEBIBYTE = (1 << 20) / 4 / DIM;
+
+/** `count` blocks of so many rows, of which each row of the file is its own number. */
+const blocksOf = (count: number, rows: number): Block[] =>
+  range(count).map((index) => ({ index, start: index * rows, count: rows }));
+const rowsOf = ({ start, count }: Block) =>
+  Float32Array.from({ length: count * DIM }, (_, i) => start * DIM + i);
+
+/** A coordinator that answers when it is told to. */
+function server(blocks: Block[]) {
+  const asked: number[][] = [];
+  const answers: { answer(): void; refuse(error: Error): void }[] = [];
+  const fetch = (indices: number[]) => {
+    asked.push(indices);
+    return new Promise<Float32Array>((resolve, reject) => {
+      answers.push({
+        refuse: reject,
+        answer: () => resolve(Float32Array.from(indices.flatMap((i) => [...rowsOf(blocks[i])]))),
+      });
+    });
+  };
+  return { asked, answers, fetch };
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe('grouped', () => {
+  test('keeps order, drops nothing, and closes a group as soon as it is large enough', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(20)), fc.integer({ min: 1, max: 50 }), (sizes, enough) => {
+        const groups = [...grouped(sizes, (size) => size, enough)];
+        assert.deepEqual(groups.flat(), sizes);
+        const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+        for (const [i, group] of groups.entries()) {
+          assert.ok(group.length > 0);
+          assert.ok(sum(group.slice(0, -1)) < enough, 'closed too late');
+          if (i < groups.length - 1) assert.ok(sum(group) >= enough, 'closed too early');
+        }
+      }),
+    );
+  });
+  test('of nothing, and of one that is more than enough', () => {
+    assert.deepEqual([...grouped([], () => 1, 3)], []);
+    assert.deepEqual([...grouped([9, 1], (size) => size, 3)], [[9], [1]]);
+  });
+});
+
+describe('served blocks', () => {
+  test('each block comes with its rows, in the order asked for', async () => {
+    const all = blocksOf(40, 300);
+    const wanted = [3, 4, 9, 31, 12, 0].map((i) => all[i]);
+    const { asked, answers, fetch } = server(all);
+    const found: [Block, Float32Array][] = [];
+    const reading = (async () => {
+      for await (const each of servedBlocks(fetch, DIM)(wanted)) found.push(each);
+    })();
+    for (let i = 0; i < answers.length; i++) {
+      answers[i].answer();
+      await settled();
+    }
+    await reading;
+    assert.deepEqual(asked, [[3, 4, 9, 31, 12, 0]]);
+    assert.deepEqual(
+      found,
+      wanted.map((block) => [block, rowsOf(block)]),
+    );
+  });
+
+  test('rows are the reader’s own', async () => {
+    const all = blocksOf(2, 3);
+    const { answers, fetch } = server(all);
+    const read = servedBlocks(fetch, DIM)(all);
+    const first = read.next();
+    answers[0].answer();
+    (await first).value![1].fill(-1);
+    assert.deepEqual((await read.next()).value![1], rowsOf(all[1]));
+  });
+
+  test('asks for a mebibyte at a time', async () => {
+    const all = blocksOf(9, MEBIBYTE / 4);
+    const { asked, fetch } = server(all);
+    const answered = (indices: number[]) => {
+      void fetch(indices);
+      return Promise.resolve(Float32Array.from(indices.flatMap((i) => [...rowsOf(all[i])])));
+    };
+    let rows = 0;
+    for await (const [block, values] of servedBlocks(answered, DIM)(all)) {
+      assert.equal(values[0], block.start * DIM);
+      rows += values.length / DIM;
+    }
+    assert.equal(rows, 9 * (MEBIBYTE / 4));
+    assert.deepEqual(asked, [[0, 1, 2, 3], [4, 5, 6, 7], [8]]);
+  });
+
+  test('one request is on its way while the last answer is worked on, and no more', async () => {
+    const all = blocksOf(4, MEBIBYTE);
+    const { asked, answers, fetch } = server(all);
+    const read = servedBlocks(fetch, DIM)(all);
+    const first = read.next();
+    assert.deepEqual(asked, [[0]]);
+    answers[0].answer();
+    await first;
+    assert.deepEqual(asked, [[0], [1]]);
+    await settled();
+    assert.deepEqual(asked, [[0], [1]]);
+    answers[1].answer();
+    await read.next();
+    assert.deepEqual(asked, [[0], [1], [2]]);
+    answers[2].answer();
+    await read.next();
+    answers[3].answer();
+    assert.deepEqual((await read.next()).value![0], all[3]);
+    assert.deepEqual(await read.next(), { done: true, value: undefined });
+    assert.equal(asked.length, 4);
+  });
+
+  test('no blocks, no request', async () => {
+    const { asked, fetch } = server([]);
+    assert.deepEqual(await servedBlocks(fetch, DIM)([]).next(), { done: true, value: undefined });
+    assert.deepEqual(asked, []);
+  });
+
+  test('a refusal comes through', async () => {
+    const all = blocksOf(1, 3);
+    const { answers, fetch } = server(all);
+    const first = servedBlocks(fetch, DIM)(all).next();
+    answers[0].refuse(new Error('there is no such block'));
+    await assert.rejects(first, /no such block/);
+  });
+
+  // Node ends a process over a rejection that nobody awaits yet.
+  test('a refusal of the next request waits until the last answer is worked on', async () => {
+    const all = blocksOf(2, MEBIBYTE);
+    const { answers, fetch } = server(all);
+    const read = servedBlocks(fetch, DIM)(all);
+    const first = read.next();
+    answers[0].answer();
+    await first;
+    const unhandled: unknown[] = [];
+    const listener = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', listener);
+    answers[1].refuse(new Error('gone'));
+    await settled();
+    await settled();
+    process.off('unhandledRejection', listener);
+    assert.deepEqual(unhandled, []);
+    await assert.rejects(read.next(), /gone/);
+  });
+});
+
+test('file blocks come in the order asked for', async () => {
+  const all = blocksOf(5, 3);
+  const source: Source = {
+    rows: 15,
+    dim: DIM,
+    dtype: 'float32',
+    read: async (start, count) => rowsOf({ index: 0, start, count }),
+    close() {},
+  };
+  const wanted = [4, 1, 2].map((i) => all[i]);
+  const found = [];
+  for await (const each of fileBlocks(source)(wanted)) found.push(each);
+  assert.deepEqual(
+    found,
+    wanted.map((block) => [block, rowsOf(block)]),
+  );
+});

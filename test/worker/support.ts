@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../data/layout.ts';
+import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { clusteringNet, type Net, subNets } from '../../model/net.ts';
+import { priority } from '../../model/random.ts';
+import type { Unit } from '../../proto/messages.ts';
+import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
+import type { Backend } from '../../worker/backends/backend.ts';
+import type { ReadBlocks } from '../../worker/blocks.ts';
+import { type Context, createContext } from '../../worker/context.ts';
+import { createStates } from '../../worker/states.ts';
+import { normals } from '../model/support.ts';
+
+export type Matrix = number[][];
+
+/** rows × cols standard normal numbers that float32 holds. */
+export function randomMatrix(seed: number, rows: number, cols: number, by = 1): Matrix {
+  const next = normals(seed);
+  return Array.from({ length: rows }, () => Array.from({ length: cols }, () => Math.fround(by * next())));
+}
+
+export const flat = (matrices: Matrix[] | Matrix) => Float32Array.from(matrices.flat(2));
+
+/** Rows of `dim` numbers. */
+export const matrixOf = (values: ArrayLike<number>, dim: number): Matrix =>
+  Array.from({ length: values.length / dim }, (_, i) =>
+    Array.from({ length: dim }, (_, j) => values[i * dim + j]),
+  );
+
+export const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
+export const range = (n: number) => [...Array(n).keys()];
+
+export function softmax(row: number[]): number[] {
+  const top = Math.max(...row);
+  const e = row.map((v) => Math.exp(v - top));
+  return e.map((v) => v / sum(e));
+}
+
+export const argmax = (row: number[]) => row.indexOf(Math.max(...row));
+
+/** |actual − expected| ≤ tolerance · the largest |expected|. */
+export function agrees(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what = '',
+): void {
+  assert.equal(actual.length, expected.length, what);
+  const size = Math.max(1e-30, ...Array.from(expected, Math.abs));
+  for (let i = 0; i < actual.length; i++) {
+    const within = Math.abs(actual[i] - expected[i]) <= tolerance * size;
+    assert.ok(
+      within,
+      `${what} entry ${i}: ${actual[i]} is not within ${tolerance}·${size} of ${expected[i]}`,
+    );
+  }
+}
+
+/** Logits of one row by the c-th of the nets stacked in `net` (or by the only one), in float64. */
+export function logitsOf({ shapes, params }: Net, row: number[], c = 0): number[] {
+  let at = row;
+  for (let l = 0; l < shapes.length; l += 2) {
+    const [rows, cols] = shapes[l].slice(-2);
+    const [w, b] = [c * rows * cols, c * cols];
+    at = range(cols).map((j) => {
+      const value = params[l + 1][b + j] + sum(at.map((x, i) => x * params[l][w + i * cols + j]));
+      return l + 2 < shapes.length ? Math.max(0, value) : value;
+    });
+  }
+  return at;
+}
+
+/** Its bytes, shapes and types, to compare results bit by bit. */
+export const bytes = (tensors: Tensors) =>
+  Object.entries(tensors).map(([name, { shape, data }]) => [
+    name,
+    dtypeOf(data),
+    shape.join(),
+    bytesOf(data).toString('base64'),
+  ]);
+
+export const SEED = 12345n;
+export const D = 3;
+const SHARDS = 3;
+
+/** Three blobs of unequal size, off the origin, in columns of unlike scale; sorted by blob. */
+export function blobs(n: number, seed = 1): Float32Array {
+  const next = normals(seed);
+  const centres = [
+    [0, 0, 0],
+    [6, 1, -4],
+    [-1, 7, 3],
+  ];
+  const units = [1, 10, 0.1];
+  return Float32Array.from({ length: n * D }, (_, p) => {
+    const [i, d] = [Math.floor(p / D), p % D];
+    return 5 + units[d] * (next() + centres[i < n / 2 ? 0 : i < 0.8 * n ? 1 : 2][d]);
+  });
+}
+
+/** A ReadBlocks over rows in memory: each block is a copy, as the contract says. */
+export const memoryBlocks = (rows: Float32Array, dim: number): ReadBlocks =>
+  async function* (blocks) {
+    for (const found of blocks)
+      yield [found, rows.slice(found.start * dim, (found.start + found.count) * dim)];
+  };
+
+/** The transform of this choice, from float64 moments of the rows. */
+export function transformFor(choice: TransformChoice, raw: Float32Array, dim: number): Transform {
+  let rows = matrixOf(raw, dim);
+  if (choice === 'normalize') rows = rows.map((row) => row.map((v) => v / Math.hypot(...row)));
+  return planTransform(choice, momentsOf(rows)).transform;
+}
+
+export function momentsOf(rows: Matrix) {
+  const n = rows.length;
+  const columns = rows[0].map((_, d) => rows.map((row) => row[d]));
+  const mean = columns.map((column) => sum(column) / n);
+  const covariance = columns.flatMap((a, i) =>
+    columns.map((b, j) => sum(a.map((v, r) => (v - mean[i]) * (b[r] - mean[j]))) / (n - 1)),
+  );
+  return {
+    rows: n,
+    mean: Float64Array.from(mean),
+    covariance: Float64Array.from(covariance),
+    min: Float64Array.from(columns, (column) => Math.min(...column)),
+    max: Float64Array.from(columns, (column) => Math.max(...column)),
+  };
+}
+
+/** The state `transform` as the coordinator sends it. */
+export function transformState(transform: Transform, below: number): Tensors {
+  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  return {
+    ...(columns && { columns: nd(columns) }),
+    weights: columns ? nd(weights) : nd(weights, input, dim),
+    bias: nd(bias),
+    scale: nd(scale),
+    offset: nd(offset),
+    shape: nd(Int32Array.of(Number(normalize), input)),
+    below: nd(Float64Array.of(below)),
+  };
+}
+
+export const named = (prefix: string, { shapes }: Net, arrays: Float32Array[]): Tensors =>
+  Object.fromEntries(arrays.map((values, i) => [`${prefix}${i}`, nd(values.slice(), ...shapes[i])]));
+
+/** A clustering net whose labels vary. */
+export function livelyNet(k: number, hidden = [8], d = D): Net {
+  const net = clusteringNet(SEED, d, hidden, k);
+  const last = net.params.length - 2;
+  return { ...net, params: net.params.map((values, i) => (i === last ? values.map((v) => 20 * v) : values)) };
+}
+
+/** A net's arrays with Adam's moments as after some steps. */
+export function withMoments(net: Net): Net {
+  const next = normals(7);
+  return {
+    ...net,
+    first: net.params.map((values) => values.map(() => 0.01 * next())),
+    second: net.params.map((values) => values.map(() => 1e-4 * next() ** 2)),
+    steps: 20,
+  };
+}
+
+/** A mixture about the blobs, in the coordinates of `center`. */
+export function blobMixture(covariance: 'full' | 'diag'): Mixture {
+  const sds = [1.5, 15, 0.2];
+  const full = (correlation: number) =>
+    Float64Array.from({ length: D * D }, (_, p) => {
+      const [i, j] = [Math.floor(p / D), p % D];
+      return sds[i] * sds[j] * (i === j ? 1 : correlation);
+    });
+  return {
+    k: 3,
+    d: D,
+    covariance,
+    weights: Float64Array.of(0.5, 0.3, 0.2),
+    means: [
+      [-1.5, -15, 0.05],
+      [4, -5, -0.3],
+      [-2, 50, 0.4],
+    ].map((row) => Float64Array.from(row)),
+    covariances: [0.2, -0.1, 0.4].map((c) =>
+      covariance === 'full' ? full(c) : Float64Array.from(sds, (sd) => sd * sd),
+    ),
+  };
+}
+
+export interface Workplace {
+  context: Context;
+  /** Replaces a state, under a new version. */
+  put(name: string, tensors: Tensors): void;
+}
+
+export interface World {
+  raw: Float32Array;
+  layout: Layout;
+  below: number;
+  transform: Transform;
+  net: Net;
+  subs: Net;
+  /** The unit of all of a shard's blocks. */
+  unit(shard: number): Unit;
+  /** Indices of a shard's rows in file order: all of them, or those in the sample. */
+  rowsOf(shard: number): number[];
+  sampleOf(shard: number): number[];
+  /** Rows in float64: raw, as the networks see them, and as the model does. */
+  y(row: number): number[];
+  x(row: number): number[];
+  label(row: number): number;
+  /** A worker that just joined, with the states of this world and nothing else. */
+  workplace(backend: Backend): Workplace;
+}
+
+/** 300 rows in three shards, 60 % of them in the sample, and the states of a run on them. */
+export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World {
+  const raw = blobs(n);
+  const layout = layoutOf(n, D, SHARDS, SEED);
+  const shards = shardBlocks(layout);
+  const transform = transformFor('center', raw, D);
+  const { mean } = momentsOf(matrixOf(raw, D));
+  const net = withMoments(livelyNet(k, hidden));
+  const subs = withMoments(subNets(SEED, D, k));
+  const rowsOf = (shard: number) =>
+    shards[shard].flatMap(({ start, count }) => range(count).map((i) => start + i));
+  const x = (row: number) => range(D).map((d) => raw[row * D + d] - mean[d]);
+  const y = (row: number) => x(row).map((v, d) => v / transform.scale[d]);
+  const priorityOf = priority(SEED);
+  return {
+    raw,
+    layout,
+    below,
+    transform,
+    net,
+    subs,
+    unit: (shard) => ({ shard, from: 0, to: shards[shard].length }),
+    rowsOf,
+    sampleOf: (shard) => rowsOf(shard).filter((row) => priorityOf(row) < below),
+    x,
+    y,
+    label: (row) => argmax(logitsOf(net, y(row))),
+    workplace(backend) {
+      const states = createStates(backend);
+      const versions = new Map<string, number>();
+      const put = (name: string, tensors: Tensors) => {
+        versions.set(name, (versions.get(name) ?? 0) + 1);
+        states.put(name, versions.get(name)!, tensors);
+      };
+      put('transform', transformState(transform, below));
+      put('net', named('p', net, net.params));
+      put('net-moments', { ...named('m', net, net.first), ...named('v', net, net.second) });
+      put('subs', named('p', subs, subs.params));
+      put('subs-moments', { ...named('m', subs, subs.first), ...named('v', subs, subs.second) });
+      return { put, context: createContext(backend, states, memoryBlocks(raw, D), layout) };
+    },
+  };
+}
+
+/** All blocks of a layout. */
+export const allBlocks = (layout: Layout) => range(blockCount(layout)).map((index) => block(layout, index));

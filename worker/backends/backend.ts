@@ -1,0 +1,57 @@
+/**
+ * What a task may ask of the device. A verb is what an algorithm needs, not a mirror of TensorFlow.js: the same verb
+ * is spelled differently where that is fast (shared design, performance.md). A tensor of shape [K,b,D] stands for K
+ * small matrices; every verb below takes K nets at once so, where it says "each".
+ *
+ * Tensors are float32, row-major, and freed by hand: `free` what you made. Only `read` and `argmaxRows` wait for
+ * the device.
+ */
+export interface Tensor {
+  readonly shape: readonly number[];
+}
+
+export interface Backend {
+  /** Backend, version and whatever else changes bits: the numeric identity of the worker. */
+  readonly identity: string;
+  upload(values: Float32Array, shape: readonly number[]): Tensor;
+  read(tensor: Tensor): Promise<Float32Array>;
+  free(...tensors: Tensor[]): void;
+  /** Tensors not yet freed. */
+  live(): number;
+
+  /** Rows `index` of x [n,D], as [index.length, D] or in the given shape. */
+  gather(x: Tensor, index: ArrayLike<number>, shape?: readonly number[]): Tensor;
+  /** Rows start … start+count−1 of x [n,D], as a copy. */
+  slice(x: Tensor, start: number, count: number): Tensor;
+
+  /** x·w + b, rectified or not. [b,D]·[D,H] + [H], or each of K: [K,b,D]·[K,D,H] + [K,H]. */
+  affine(x: Tensor, w: Tensor, b: Tensor, relu: boolean): Tensor;
+  /** aᵀ·b: [b,D],[b,H] → [D,H], each. The gradient of a weight matrix. */
+  gram(a: Tensor, b: Tensor): Tensor;
+  /** Sums over rows: [b,H] → [H], each. The gradient of a bias. */
+  columnSums(x: Tensor): Tensor;
+  /** (g·wᵀ) where h > 0, else 0: g [b,K], w [H,K], h [b,H] → [b,H], each. */
+  reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor;
+  /** One Adam step (β .9, .999, ε 1e-8; `step` counts from 1). Replaces the content of p, m and v. */
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
+
+  /** Softmax of each row; with ε > 0 it is smoothed to (r + ε)/Σ(r + ε). */
+  softmaxRows(logits: Tensor, epsilon: number): Tensor;
+  /** Index of the largest entry of each row (the first of equals). */
+  argmaxRows(x: Tensor): Promise<Int32Array>;
+  /** KL(target ‖ softmax(logits)) averaged over the rows: its gradient by the logits, and its value [1]. */
+  klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
+  /** Σ_j softmax(logits)_j·cost_j averaged over the rows (each): its gradient by the logits, and its value [1]. */
+  costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor };
+
+  /** φ(x)·Θ: [b,D], [P,K] → [b,K], with φ(x) = (1, x, vech xxᵀ), or (1, x, x²) if `diagonal`. */
+  quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor;
+  /** φ of each row, in a layout of the backend's own, for `quadraticMoments`. */
+  quadraticFeatures(x: Tensor, diagonal: boolean): Tensor;
+  /** Σ_i r_ik φ(x_i): [b,K] and the features of b rows → [K,P]. Soft statistics. */
+  quadraticMoments(r: Tensor, features: Tensor): Tensor;
+  /** c_k − ½ Σ_d u_kd²: [b,K·D], [K] → [b,K], each. Log-densities from whitened coordinates. */
+  whitenedDensity(u: Tensor, constant: Tensor): Tensor;
+  /** Σ_d w_d (x_d − c_jd)²: [K,b,D], centres [K,J,D], metric [D] → [K,b,J]. */
+  squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor;
+}

@@ -1,0 +1,156 @@
+import { type Block, type Layout, shardBlocks } from '../data/layout.ts';
+import { priority } from '../model/random.ts';
+import type { Unit } from '../proto/messages.ts';
+import { elements, take } from '../proto/tensors.ts';
+import type { Backend, Tensor } from './backends/backend.ts';
+import type { ReadBlocks } from './blocks.ts';
+import { forward } from './mlp.ts';
+import { transformFrom, transformRows } from './rows.ts';
+import type { States } from './states.ts';
+
+/** A shard's part of the sample: in memory since the moments round, transformed on first use. */
+export interface Sample {
+  readonly n: number;
+  /** n×dim, as the model sees them. */
+  readonly rows: Float32Array;
+  /** [n,dim], as the networks see them. */
+  readonly scaled: Tensor;
+  /** Hard labels by the clustering net of `version`. */
+  labels?: { version: number; z: Int32Array };
+}
+
+/** What a task has at hand besides its parameters. */
+export interface Context {
+  readonly backend: Backend;
+  readonly states: States;
+  readonly dim: number;
+  readonly seed: bigint;
+  readonly read: ReadBlocks;
+  blocks(unit: Unit): Block[];
+  /** Raw sample rows, as the moments round puts them by. */
+  keep(shard: number, raw: Float32Array): void;
+  sample(shard: number): Promise<Sample>;
+  /** Hard labels of a shard's sample by the clustering net at hand. */
+  labels(shard: number): Promise<Int32Array>;
+  /** φ of the block of a shard's sample that starts at row `start`; `kept`: not the caller's to free. */
+  features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean };
+  /** Rows read from the source since the last call. */
+  rowsRead(): number;
+}
+
+/** Features of sample rows that stay on the device: they are the same in every epoch. */
+const FEATURE_BYTES = 64 << 20;
+
+/** Rows in a forward pass: what a step keeps in the second-level cache. */
+export const FORWARD_ROWS = 2048;
+
+export function createContext(
+  backend: Backend,
+  states: States,
+  readBlocks: ReadBlocks,
+  layout: Layout,
+): Context {
+  const seed = BigInt(layout.seed);
+  const shards = shardBlocks(layout);
+  const raw = new Map<number, Float32Array>();
+  const samples = new Map<number, Sample & { transform: number }>();
+  const priorityOf = priority(seed);
+  const kept = new Map<string, Tensor>();
+  let keptBytes = 0;
+  let read = 0;
+
+  /** Reads again what the worker that had this shard before had kept. */
+  async function recall(shard: number): Promise<Float32Array> {
+    const found: Float32Array[] = [];
+    const [below] = take(states.get('transform'), 'below', 'float64');
+    for await (const [block, values] of self.read(shards[shard])) {
+      const rows = sampledRows(block, priorityOf, below);
+      if (rows.length) found.push(pick(values, rows, layout.dim));
+    }
+    return concat(found);
+  }
+
+  const self: Context = {
+    backend,
+    states,
+    dim: layout.dim,
+    seed,
+    async *read(blocks) {
+      for await (const found of readBlocks(blocks)) {
+        read += found[0].count;
+        yield found;
+      }
+    },
+    blocks: ({ shard, from, to }) => shards[shard].slice(from, to),
+    keep: (shard, rows) => void raw.set(shard, rows),
+    async sample(shard) {
+      const version = states.version('transform');
+      const known = samples.get(shard);
+      if (known?.transform === version) return known;
+      if (known) backend.free(known.scaled);
+      const rows = raw.get(shard) ?? (await recall(shard));
+      raw.delete(shard);
+      const made = await transformRows(backend, transformFrom(states), rows);
+      const sample = { ...made, n: made.scaled.shape[0], transform: version };
+      samples.set(shard, sample);
+      return sample;
+    },
+    async labels(shard) {
+      const sample = await self.sample(shard);
+      const version = states.version('net');
+      if (sample.labels?.version !== version) {
+        const z = new Int32Array(sample.n);
+        for (let start = 0; start < sample.n; start += FORWARD_ROWS) {
+          const x = backend.slice(sample.scaled, start, Math.min(FORWARD_ROWS, sample.n - start));
+          const layers = forward(backend, states.net('net', 'p'), x);
+          z.set(await backend.argmaxRows(layers.at(-1)!), start);
+          backend.free(x, ...layers);
+        }
+        sample.labels = { version, z };
+      }
+      return sample.labels.z;
+    },
+    features(shard, start, x, diagonal) {
+      const key = [states.version('transform'), shard, start, x.shape[0], diagonal].join('/');
+      const known = kept.get(key);
+      if (known) return { tensor: known, kept: true };
+      const tensor = backend.quadraticFeatures(x, diagonal);
+      const bytes = 4 * elements(tensor.shape);
+      if (keptBytes + bytes > FEATURE_BYTES) return { tensor, kept: false };
+      kept.set(key, tensor);
+      keptBytes += bytes;
+      return { tensor, kept: true };
+    },
+    rowsRead() {
+      const rows = read;
+      read = 0;
+      return rows;
+    },
+  };
+  return self;
+}
+
+/** Places within a block of the rows in the sample: a function of each row's index alone. */
+export function sampledRows(block: Block, priorityOf: (row: number) => number, below: number): number[] {
+  const rows: number[] = [];
+  for (let i = 0; i < block.count; i++) if (priorityOf(block.start + i) < below) rows.push(i);
+  return rows;
+}
+
+export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
+  const out = new Float32Array(index.length * dim);
+  index.forEach((row, i) => {
+    out.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
+  });
+  return out;
+}
+
+export function concat(parts: Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -1,0 +1,131 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createNpy, type NpyWriter } from '../data/npy.ts';
+import { openSource } from '../data/open.ts';
+import type { Transform } from '../data/transform.ts';
+import { UserError } from '../data/user-error.ts';
+import type { Backend, Tensor } from './backends/backend.ts';
+import { loadBackend } from './backends/load.ts';
+import { FORWARD_ROWS } from './context.ts';
+import { forward } from './mlp.ts';
+import { transformRows } from './rows.ts';
+
+export interface PredictOptions {
+  run: string;
+  data: string;
+  out: string;
+  soft?: string;
+  force: boolean;
+}
+
+/** Labels of new rows by a run's net, streamed; the same bits as the run's own labels.npy on its own data. */
+export async function predict({
+  run,
+  data,
+  out,
+  soft,
+  force,
+}: PredictOptions): Promise<{ rows: number; k: number }> {
+  const { transform, net, backendName } = readModel(run);
+  const k = net.at(-1)!.values.length;
+  for (const path of soft ? [out, soft] : [out])
+    if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
+  const source = await openSource(data);
+  if (source.dim !== transform.input)
+    throw new UserError(
+      `${data} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
+    );
+  const backend = await loadBackend(backendName);
+  const layers = net.map(({ values, shape }) => backend.upload(values, shape));
+  const files: NpyWriter<Int32Array | Float32Array>[] = [];
+  try {
+    const labels = createNpy(out, '<i4', [source.rows]);
+    files.push(labels);
+    const shares = soft ? createNpy(soft, '<f4', [source.rows, k]) : null;
+    if (shares) files.push(shares);
+    for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
+      const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
+      checkFinite(raw, source.dim, start, data);
+      const { labels: z, shares: r } = await label(backend, transform, layers, raw, shares !== null);
+      labels.write(z, start);
+      if (r) shares!.write(r, start * k);
+    }
+    for (const file of files) file.finish();
+  } catch (error) {
+    for (const file of files) file.abort();
+    throw error;
+  }
+  return { rows: source.rows, k };
+}
+
+async function label(
+  backend: Backend,
+  transform: Transform,
+  net: Tensor[],
+  raw: Float32Array,
+  soft: boolean,
+) {
+  const { scaled } = await transformRows(backend, transform, raw);
+  const layers = forward(backend, net, scaled);
+  const labels = await backend.argmaxRows(layers.at(-1)!);
+  const r = soft ? backend.softmaxRows(layers.at(-1)!, 0) : null;
+  const shares = r && (await backend.read(r));
+  backend.free(scaled, ...layers, ...(r ? [r] : []));
+  return { labels, shares };
+}
+
+function checkFinite(rows: Float32Array, dim: number, start: number, data: string): void {
+  const bad = rows.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0)
+    throw new UserError(
+      `${data}: row ${start + Math.floor(bad / dim)} (counted from 0) has NaN or infinite values`,
+    );
+}
+
+/** The transform and the layers behind it, from `model/` of a run directory. */
+function readModel(run: string): {
+  transform: Transform;
+  net: { values: Float32Array; shape: number[] }[];
+  backendName: string;
+} {
+  const folder = join(run, 'model');
+  try {
+    const { normalize, input, dim, columns, scale, offset } = JSON.parse(
+      readFileSync(join(folder, 'transform.json'), 'utf8'),
+    );
+    const [{ weights: described }] = JSON.parse(
+      readFileSync(join(folder, 'model.json'), 'utf8'),
+    ).weightsManifest;
+    const bytes = readFileSync(join(folder, 'weights.bin'));
+    let at = 0;
+    const arrays = (described as { shape: number[] }[]).map(({ shape }) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      const values = new Float32Array(
+        bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + 4 * size),
+      );
+      at += 4 * size;
+      return { values, shape };
+    });
+    const [{ values: kernel }, { values: bias }, ...net] = arrays;
+    // The same backend gives the same bits as the run's own full pass.
+    const { identity } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    return {
+      net,
+      backendName: String(identity).split('/')[0],
+      transform: {
+        normalize,
+        input,
+        dim,
+        columns: columns && Int32Array.from(columns),
+        weights: columns
+          ? Float32Array.from(columns as number[], (column, d) => kernel[column * dim + d])
+          : kernel,
+        bias,
+        scale: Float64Array.from(scale),
+        offset: Float64Array.from(offset),
+      },
+    };
+  } catch (error) {
+    throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,67 @@
+import { generator, shuffledPrefix } from '../../model/random.ts';
+import type { Unit } from '../../proto/messages.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Tensor } from '../backends/backend.ts';
+import type { Context } from '../context.ts';
+import { localSteps } from './local-steps.ts';
+
+/** Smoothing of the E-step's responsibilities. */
+const EPSILON = 1e-5;
+
+/** Local steps of the clustering net on batches of the shard's own rows, drawn anew each epoch. */
+export async function clusterSteps(
+  context: Context,
+  task: TaskOf<'cluster-steps'>,
+  unit: Unit,
+): Promise<Tensors> {
+  const { backend, states, seed } = context;
+  const { n, scaled } = await context.sample(unit.shard);
+  const batch = Math.min(task.batch, n);
+  if (batch === 0) return { count: nd(Float64Array.of(0)) };
+  const steps = task.average === 'gradients' ? 1 : task.steps;
+  const drawn = shuffledPrefix(
+    generator(seed, 'batches', task.epoch, unit.shard),
+    n,
+    Math.min(n, steps * batch),
+  );
+  const rows = backend.gather(scaled, drawn);
+  const targets = target(context, task, rows);
+  const result = await localSteps(backend, states, { net: 'net', moments: 'net-moments' }, task, (i) => {
+    // A shard smaller than its share of batches sees its rows again.
+    const start = (i * batch) % Math.max(1, drawn.length - batch + 1);
+    const x = backend.slice(rows, start, batch);
+    const t = backend.slice(targets, start, batch);
+    return {
+      x,
+      lossOf: (logits) =>
+        task.loss === 'kl' ? backend.klGradient(logits, t) : backend.costGradient(logits, t),
+      free: () => backend.free(x, t),
+    };
+  });
+  backend.free(rows, targets);
+  return { ...result, count: nd(Float64Array.of(1)) };
+}
+
+/** What the net learns on these rows: the E-step's responsibilities, or a cost for each cluster. */
+function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: Tensor): Tensor {
+  if (task.loss !== 'kl') return backend.quadraticForm(x, states.onDevice('e-step', 'cost'), task.diagonal);
+  const density = logDensity();
+  const responsibilities = backend.softmaxRows(density, EPSILON);
+  backend.free(density);
+  return responsibilities;
+
+  function logDensity(): Tensor {
+    if (task.form === 'product')
+      return backend.quadraticForm(x, states.onDevice('e-step', 'theta'), task.diagonal);
+    const u = backend.affine(
+      x,
+      states.onDevice('e-step', 'weights'),
+      states.onDevice('e-step', 'bias'),
+      false,
+    );
+    const out = backend.whitenedDensity(u, states.onDevice('e-step', 'constant'));
+    backend.free(u);
+    return out;
+  }
+}

@@ -1,0 +1,81 @@
+import type { Block } from '../../data/layout.ts';
+import { priority } from '../../model/random.ts';
+import { accumulate, statisticsLength } from '../../model/statistics.ts';
+import type { Unit } from '../../proto/messages.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
+import { type Context, concat, FORWARD_ROWS, pick, sampledRows } from '../context.ts';
+import { forward } from '../mlp.ts';
+import { transformFrom, transformRows } from '../rows.ts';
+
+/**
+ * Reads the unit's rows once more: hard label of each (in the narrowest unsigned type), hard float64 statistics of
+ * each cluster, responsibilities on request, and a few rows for the silhouette.
+ */
+export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit: Unit): Promise<Tensors> {
+  const { backend, states } = context;
+  const net = states.net('net', 'p');
+  const k = net.at(-1)!.shape[0];
+  const transform = transformFrom(states);
+  const { dim } = transform;
+  const covariance = task.diagonal ? 'diag' : 'full';
+  const p = statisticsLength(dim, covariance);
+  const T = new Float64Array(k * p);
+  const blocks = context.blocks(unit);
+  const total = blocks.reduce((sum, block) => sum + block.count, 0);
+  const labels: TypedArray = new (k <= 256 ? Uint8Array : k <= 65536 ? Uint16Array : Int32Array)(total);
+  const soft = task.soft ? new Float32Array(total * k) : null;
+  const priorityOf = priority(context.seed);
+  const seenRows: Float32Array[] = [];
+  const seenLabels: number[] = [];
+  let at = 0;
+
+  for await (const batch of batches(context.read(blocks))) {
+    const raw = concat(batch.map(([, rows]) => rows));
+    const { scaled, rows } = await transformRows(backend, transform, raw);
+    const layers = forward(backend, net, scaled);
+    const z = await backend.argmaxRows(layers.at(-1)!);
+    labels.set(z, at);
+    z.forEach((label, i) => {
+      accumulate(T, label * p, rows, i * dim, dim, covariance, 1);
+    });
+    if (soft) {
+      const r = backend.softmaxRows(layers.at(-1)!, 0);
+      soft.set(await backend.read(r), at * k);
+      backend.free(r);
+    }
+    let first = 0;
+    for (const [block] of batch) {
+      const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
+      seenRows.push(pick(rows, seen, dim));
+      seenLabels.push(...seen.map((i) => z[i]));
+      first += block.count;
+    }
+    backend.free(scaled, ...layers);
+    at += first;
+  }
+  return {
+    labels: nd(labels),
+    T: nd(T, k, p),
+    seen: nd(concat(seenRows), seenLabels.length, dim),
+    seenLabels: nd(Int32Array.from(seenLabels)),
+    ...(soft && { soft: nd(soft, total, k) }),
+  };
+}
+
+/** Small blocks share a forward pass. */
+async function* batches(
+  stream: AsyncIterable<[Block, Float32Array]>,
+): AsyncGenerator<[Block, Float32Array][]> {
+  let batch: [Block, Float32Array][] = [];
+  let rows = 0;
+  for await (const item of stream) {
+    batch.push(item);
+    rows += item[0].count;
+    if (rows < FORWARD_ROWS / 2) continue;
+    yield batch;
+    batch = [];
+    rows = 0;
+  }
+  if (batch.length) yield batch;
+}

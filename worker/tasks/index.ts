@@ -1,0 +1,30 @@
+import type { Unit } from '../../proto/messages.ts';
+import type { Task } from '../../proto/tasks.ts';
+import type { Tensors } from '../../proto/tensors.ts';
+import type { Context } from '../context.ts';
+import { cellHistogram, cellScatter, cellSums } from './cells.ts';
+import { clusterSteps } from './cluster-steps.ts';
+import { fullPass } from './full-pass.ts';
+import { moments } from './moments.ts';
+import { seedDistances } from './seed-distances.ts';
+import { statistics } from './statistics.ts';
+import { subSteps } from './sub-steps.ts';
+
+type Work<T extends Task> = (context: Context, task: T, unit: Unit) => Promise<Tensors>;
+
+const WORK: { [N in Task['task']]: Work<Extract<Task, { task: N }>> } = {
+  moments,
+  'seed-distances': seedDistances,
+  'cluster-steps': clusterSteps,
+  statistics,
+  'sub-steps': subSteps,
+  'cell-sums': cellSums,
+  'cell-scatter': cellScatter,
+  'cell-histogram': cellHistogram,
+  'full-pass': fullPass,
+};
+
+/** Runs one task on one unit. A pure function of the states, the task and the unit's rows. */
+export function runTask(context: Context, task: Task, unit: Unit): Promise<Tensors> {
+  return (WORK[task.task] as Work<Task>)(context, task, unit);
+}

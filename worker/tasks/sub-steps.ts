@@ -1,0 +1,61 @@
+import { generator } from '../../model/random.ts';
+import type { Unit } from '../../proto/messages.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Tensor } from '../backends/backend.ts';
+import type { Context } from '../context.ts';
+import { localSteps } from './local-steps.ts';
+
+/**
+ * Local steps of all K sub-clustering nets at once, on batches of equal size drawn inside each cluster. A cluster
+ * without a row in this shard is fed any rows; its count of zero keeps the result out of the average.
+ */
+export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit: Unit): Promise<Tensors> {
+  const { backend, states, seed } = context;
+  const { n, scaled } = await context.sample(unit.shard);
+  const k = states.get('subs').p0.shape[0];
+  const dim = scaled.shape[1];
+  const members = await rowsByLabel(context, unit.shard, k);
+  const counts = Float64Array.from(members, (rows) => rows.length);
+  if (n === 0) return { count: nd(counts) };
+  const rng = generator(seed, 'sub-batches', task.epoch, unit.shard);
+  const index = new Int32Array(k * task.batch);
+  const result = await localSteps(backend, states, { net: 'subs', moments: 'subs-moments' }, task, () => {
+    for (let c = 0, o = 0; c < k; c++) {
+      const rows = members[c];
+      for (let i = 0; i < task.batch; i++)
+        index[o++] = rows.length ? rows[rng.below(rows.length)] : rng.below(n);
+    }
+    const x = backend.gather(scaled, index, [k, task.batch, dim]);
+    const target = task.loss === 'kl' ? responsibilities(context, x) : distances(context, x);
+    return {
+      x,
+      lossOf: (logits) =>
+        task.loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target),
+      free: () => backend.free(x, target),
+    };
+  });
+  return { ...result, count: nd(counts) };
+}
+
+async function rowsByLabel(context: Context, shard: number, k: number): Promise<number[][]> {
+  const members: number[][] = Array.from({ length: k }, () => []);
+  (await context.labels(shard)).forEach((label, i) => {
+    members[label].push(i);
+  });
+  return members;
+}
+
+/** Squared distances to both sub-centres, in the model's coordinates: [K,b,2]. */
+function distances({ backend, states }: Context, x: Tensor): Tensor {
+  return backend.squaredDistances(x, states.onDevice('parts', 'centres'), states.onDevice('parts', 'metric'));
+}
+
+/** Responsibilities of the two sub-components of each cluster: [K,b,2]. */
+function responsibilities({ backend, states }: Context, x: Tensor): Tensor {
+  const u = backend.affine(x, states.onDevice('parts', 'weights'), states.onDevice('parts', 'bias'), false);
+  const density = backend.whitenedDensity(u, states.onDevice('parts', 'constant'));
+  const out = backend.softmaxRows(density, 1e-5);
+  backend.free(u, density);
+  return out;
+}

@@ -1,0 +1,202 @@
+import { realpathSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { relative } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { firstBlockHash } from '../data/blocks.ts';
+import type { Layout } from '../data/layout.ts';
+import { openSource } from '../data/open.ts';
+import { UserError } from '../data/user-error.ts';
+import { decode, encode, MalformedMessage, prefixed, unprefixed } from '../proto/codec.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  fromCoordinator,
+  PROTOCOL,
+  type Unit,
+} from '../proto/messages.ts';
+import { connectDealer } from '../proto/sockets.ts';
+import { type Tensors, take } from '../proto/tensors.ts';
+import type { Backend } from './backends/backend.ts';
+import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
+import { type Context, createContext } from './context.ts';
+import { createStates } from './states.ts';
+import { runTask } from './tasks/index.ts';
+
+export interface WorkerOptions {
+  connect: string;
+  backend: Backend;
+  backendName: string;
+  name: string;
+  /** Files outside of this folder are not opened, whatever the coordinator says. */
+  dataRoot: string;
+  log: (line: string) => void;
+}
+
+type Round = Extract<FromCoordinator, { type: 'round' }>;
+type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
+
+/** How often the resident memory is looked up, ms: the system takes its time to answer. */
+const MEMORY_MS = 500;
+/** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
+const RESULTS_MS = 20;
+/** How often an idle or busy worker says that it is alive, ms. */
+const PING_MS = 1000;
+
+/**
+ * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. Rejects
+ * with a UserError if it is refused. `leave` says goodbye.
+ */
+export function startWorker(options: WorkerOptions): { done: Promise<void>; leave: () => void } {
+  const { backend, log } = options;
+  const states = createStates(backend);
+  const waiting = new Map<
+    number,
+    { resolve: (rows: Float32Array) => void; reject: (error: Error) => void }
+  >();
+  const rounds: { header: Round; tensors: Tensors }[] = [];
+  let context: Context | null = null;
+  let requests = 0;
+  let busy = false;
+  let memory = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+
+  const socket = connectDealer(options.connect, receive);
+  const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
+  const ping = setInterval(() => void send({ type: 'ping' }), PING_MS);
+  let finish: (error?: Error) => void;
+  const done = new Promise<void>((resolve, reject) => {
+    finish = (error) => {
+      clearInterval(ping);
+      socket.close();
+      if (error) reject(error);
+      else resolve();
+    };
+  });
+  void send({
+    type: 'hello',
+    protocol: PROTOCOL,
+    identity: backend.identity,
+    backend: options.backendName,
+    host: hostname(),
+    pid: process.pid,
+    name: options.name,
+  });
+
+  function receive(frames: Buffer[]): void {
+    let message: { header: FromCoordinator; tensors: Tensors };
+    try {
+      message = decode(fromCoordinator, frames);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      log(`ignored a message from the coordinator: ${error.message}`);
+      return;
+    }
+    const { header, tensors } = message;
+    switch (header.type) {
+      case 'welcome':
+        void join(header).catch(finish);
+        break;
+      case 'refuse':
+        finish(new UserError(`the coordinator refused this worker: ${header.reason}`));
+        break;
+      case 'round':
+        rounds.push({ header, tensors });
+        if (!busy) void work().catch(finish);
+        break;
+      case 'rows': {
+        const asked = waiting.get(header.request);
+        waiting.delete(header.request);
+        if (header.problem) asked?.reject(new UserError(header.problem));
+        else asked?.resolve(take(tensors, 'rows', 'float32'));
+        break;
+      }
+      case 'stop':
+        finish();
+        break;
+    }
+  }
+
+  async function join({ worker, file, layout }: Welcome): Promise<void> {
+    const own = file && (await visible(file, layout));
+    context = createContext(backend, states, own ?? servedBlocks(fetch, layout.dim), layout);
+    log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
+    if (!busy) await work();
+  }
+
+  /** A reader of the data file, if it can be seen from here and is the same file. */
+  async function visible(
+    file: { path: string; firstBlock: string },
+    layout: Layout,
+  ): Promise<ReadBlocks | null> {
+    try {
+      const below = relative(realpathSync(options.dataRoot), realpathSync(file.path));
+      if (below.startsWith('..')) return null;
+      const source = await openSource(file.path);
+      const same = source.rows === layout.rows && source.dim === layout.dim;
+      if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return fileBlocks(source);
+      log(`${file.path} differs from the coordinator's; asking it for rows`);
+    } catch {
+      log(`${file.path} cannot be read here; asking the coordinator for rows`);
+    }
+    return null;
+  }
+
+  function residentMemory(): number {
+    if (performance.now() - memory.at > MEMORY_MS)
+      memory = { at: performance.now(), bytes: process.memoryUsage.rss() };
+    return memory.bytes;
+  }
+
+  function fetch(blocks: number[]): Promise<Float32Array> {
+    const request = requests++;
+    void send({ type: 'fetch', request, blocks });
+    return new Promise((resolve, reject) => waiting.set(request, { resolve, reject }));
+  }
+
+  async function work(): Promise<void> {
+    if (!context) return;
+    busy = true;
+    for (let next = rounds.shift(); next; next = rounds.shift())
+      await runRound(context, next.header, next.tensors);
+    busy = false;
+  }
+
+  async function runRound(context: Context, header: Round, tensors: Tensors): Promise<void> {
+    for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
+    const { round, tasks } = header;
+    const done: { unit: Unit; seconds: Record<string, number> }[] = [];
+    let results: [string, Tensors][] = [];
+    let sent = performance.now();
+    const flush = () => {
+      if (!done.length) return;
+      const message = { done: done.splice(0), rowsRead: context.rowsRead(), memory: residentMemory() };
+      void send({ type: 'results', round, ...message }, prefixed(results));
+      results = [];
+      sent = performance.now();
+    };
+    for (const unit of header.units) {
+      try {
+        for (const { name, version } of header.uses) states.check(name, version);
+        const seconds: Record<string, number> = {};
+        for (const [i, task] of tasks.entries()) {
+          const start = performance.now();
+          results.push([`${done.length}/${i}`, await runTask(context, task, unit)]);
+          seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
+        }
+        done.push({ unit, seconds });
+        if (performance.now() - sent > RESULTS_MS) {
+          flush();
+          // The sockets and the ping get their turn.
+          await setImmediate();
+        }
+      } catch (error) {
+        const mistake = error instanceof UserError;
+        const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
+        void send({ type: 'failure', round, unit, mistake, message });
+        return;
+      }
+    }
+    flush();
+  }
+
+  return { done, leave: () => void send({ type: 'bye' }).then(() => finish()) };
+}
