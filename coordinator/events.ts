@@ -1,0 +1,51 @@
+import type { Change } from '../model/schedule.ts';
+
+/** A line of `events.jsonl`, less its time. docs/run-directory.md says what each field means. */
+export type Event =
+  | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
+  | {
+      type: 'worker';
+      worker: string;
+      name: string;
+      pid: number;
+      host: string;
+      backend: string;
+      identity: string;
+    }
+  | { type: 'worker-gone'; worker: string; pid: number; reason: string }
+  | { type: 'warning'; message: string }
+  | {
+      type: 'epoch';
+      epoch: number;
+      k: number;
+      width: number;
+      loss: number | null;
+      subLoss: number | null;
+      seconds: Record<string, number>;
+      workers: Record<string, number>;
+    }
+  | {
+      type: Change;
+      epoch: number;
+      /** The cluster to split, or both to merge. */
+      clusters: number[];
+      /** Points of each part, or of each of the two. */
+      points: number[];
+      /** Null stands for ∞: an empty cluster always merges. */
+      logRatio: number | null;
+      accepted: boolean;
+      reason?: string;
+    }
+  | { type: 'step'; epoch: number; kind: Change; changed: number; k: number }
+  | { type: 'end'; epoch: number; k: number; reason: string }
+  | {
+      type: 'done';
+      k: number;
+      /** By all workers in the whole run: twice the rows of the data where a sample was used and no worker was lost. */
+      rowsRead: number;
+      /** Since the last epoch: the full pass. */
+      seconds: Record<string, number>;
+      workers: Record<string, number>;
+    };
+
+export type Emit = (event: Event) => void;

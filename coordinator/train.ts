@@ -1,0 +1,238 @@
+import { adamStep } from '../model/adam.ts';
+import { chooseByWeight, lloydCentres } from '../model/kmeans.ts';
+import { mStep } from '../model/mixture.ts';
+import { clusteringNet, type Net, subNets } from '../model/net.ts';
+import { generator } from '../model/random.ts';
+import { changeAfter, hasSettled, trainsSubNets } from '../model/schedule.ts';
+import { statisticsLength, unscale } from '../model/statistics.ts';
+import type { Task } from '../proto/tasks.ts';
+import { nd, type Tensors, take } from '../proto/tensors.ts';
+import { mergeStep } from './merge.ts';
+import { treeSum } from './reduce.ts';
+import { averageGradients, averageNets, type Leaves } from './rounds.ts';
+import { splitStep } from './split.ts';
+import { publishEStep, publishNet, publishParts, publishSubs, type Run, type State } from './state.ts';
+import { pcaSplit } from './sub-clusters.ts';
+
+/** Φ of a block of rows is to stay within this many bytes, and a block within the second-level cache. */
+const PHI_BYTES = 32 << 20;
+const BLOCK_ROWS = 4096;
+/** Rows of each cluster in a step of its sub-net. */
+const SUB_BATCH = 16;
+
+/** What an epoch reports besides the state that it leads to. */
+export interface Losses {
+  loss: number | null;
+  subLoss: number | null;
+}
+
+/** K = `--init-k` clusters by k-means++ and Lloyd, the mixture by MAP, sub-clusters by PCA split. */
+export async function initialState(run: Run): Promise<State> {
+  const { rounds, d, prior, config, seed } = run;
+  const origin = new Float64Array(d);
+  const centres = config.initK > 1 ? await kMeans(run, config.initK) : [origin];
+  const k = centres.length;
+  const partition: Leaves = {
+    groups: 'all',
+    cells: [k === 1 ? 0 : { near: [...centres.keys()], into: [...centres.keys()] }],
+    leaves: k,
+  };
+  const [T] = await rounds.scatter([partition], centres, [centres]);
+  const parts = await pcaSplit(rounds, partition, centres, T, config.covariance);
+  return {
+    epoch: 0,
+    mixture: mStep(prior, T, config.weightSmoothing),
+    net: clusteringNet(seed, d, config.hidden, k),
+    subs: subNets(seed, d, k),
+    parts,
+    // The net has to learn the clusters that k-means found before it may move them.
+    frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
+    steps: [],
+  };
+}
+
+async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
+  const { rounds, dispatcher, d, seed } = run;
+  const centres: Float64Array[] = [];
+  for (let draw = 0; draw < k; draw++) {
+    const rows = new Float64Array(Math.max(1, draw) * d);
+    centres.forEach((centre, i) => {
+      rows.set(centre, i * d);
+    });
+    dispatcher.publish('centres', { rows: nd(rows, rows.length / d, d) });
+    const [parts] = await rounds.run([{ task: 'seed-distances', centres: draw, draw }], ['centres']);
+    const weights = parts.map((part) => take(part, 'weight', 'float64', 1)[0]);
+    const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
+    centres.push(take(parts[shard], 'row', 'float64', d).slice());
+  }
+  let at = centres;
+  const near = [...centres.keys()];
+  for (let round = 0; round < 10; round++) {
+    const partition: Leaves = { groups: 'all', cells: [{ near, into: near }], leaves: k };
+    const [sums] = await rounds.sums([partition], at);
+    at = lloydCentres(sums, at);
+  }
+  return at;
+}
+
+/**
+ * Epochs until the run has settled or `--max-epochs`. Yields the state after each, before the split or merge step that
+ * may end it; returns the last one and why it stopped.
+ */
+export async function* train(
+  run: Run,
+  start: State,
+  smallestShard: number,
+): AsyncGenerator<State & Losses, { state: State; reason: string }> {
+  const { config, schedule } = run;
+  let state = start;
+  publishNet(run, state.net);
+  let form = publishEStep(run, state.mixture);
+  for (let epoch = 1; epoch <= config.maxEpochs; epoch++) {
+    const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard);
+    yield { ...next, ...losses };
+    const before = state.mixture;
+    state = next;
+    const change = changeAfter(schedule, epoch);
+    if (change) {
+      state = await (change === 'split' ? splitStep : mergeStep)(run, state);
+      const { changed, k } = state.steps.at(-1)!;
+      run.emit({ type: 'step', epoch, kind: change, changed, k });
+      if (changed) publishNet(run, state.net);
+      if (config.earlyStop && hasSettled(state.steps)) return { state, reason: 'settled' };
+    }
+    if (state.mixture !== before) form = publishEStep(run, state.mixture);
+  }
+  return { state, reason: 'max-epochs' };
+}
+
+async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', smallestShard: number) {
+  const { schedule, rounds, config, transform, prior } = run;
+  const { mixture, epoch } = state;
+  const k = mixture.k;
+  const diagonal = config.covariance === 'diag';
+  const losses: Losses = { loss: null, subLoss: null };
+  let { net, subs } = state;
+
+  if (k > 1) {
+    const [parts] = await rounds.run(
+      [clusterTask(run, state, form, smallestShard)],
+      ['net', 'net-moments', 'e-step'],
+    );
+    const after = afterSteps(run, net, parts, config.lr, localSteps(run, smallestShard));
+    net = after.net;
+    losses.loss = after.loss;
+    publishNet(run, net);
+  }
+
+  const tasks: Task[] = [{ task: 'statistics', diagonal, block: blockRows(run.d, diagonal) }];
+  const trainsSubs = trainsSubNets(schedule, epoch);
+  if (trainsSubs) {
+    publishSubs(run, subs);
+    publishParts(run, state);
+    tasks.push(subTask(run, state));
+  }
+  const [soft, sub] = await rounds.run(tasks, [
+    'net',
+    ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
+  ]);
+  if (trainsSubs) {
+    const after = afterSteps(run, subs, sub, config.subLr, subSteps(run));
+    subs = after.net;
+    losses.subLoss = after.loss;
+  }
+
+  const thaws = state.frozen === 0 && epoch >= schedule.mStepFrom;
+  const next: State = {
+    ...state,
+    net,
+    subs,
+    frozen: Math.max(0, state.frozen - 1),
+    mixture: thaws ? mStep(prior, softStatistics(), config.weightSmoothing) : mixture,
+  };
+  return { next, losses };
+
+  /** T of each cluster in the model's coordinates, from all shards' in the networks'. */
+  function softStatistics(): Float64Array[] {
+    const p = statisticsLength(run.d, config.covariance);
+    const flat = treeSum(soft.map((part) => take(part, 'T', 'float64', k * p)));
+    return Array.from({ length: k }, (_, c) =>
+      unscale(flat.slice(c * p, (c + 1) * p), transform.scale, config.covariance),
+    );
+  }
+}
+
+/** The net after its shards' local steps, or after one Adam step on their mean gradient. */
+function afterSteps(
+  run: Run,
+  net: Net,
+  parts: Tensors[],
+  rate: number,
+  steps: number,
+): { net: Net; loss: number } {
+  if (run.config.localSteps > 1) return averageNets(net, parts, steps);
+  const { gradients, loss } = averageGradients(net, parts);
+  return { net: adamStep(net, gradients, rate), loss };
+}
+
+/** A shard with fewer batches than this gets smaller ones: with one or two steps an epoch the net cannot follow splits. */
+const FEWEST_BATCHES = 5;
+const SMALL_SHARD_STEPS = 10;
+const SMALLEST_BATCH = 16;
+
+/** Rows of a step: `--batch-size`, less where the smallest shard's sample is small. */
+function batchRows({ config }: Run, smallestShard: number): number {
+  if (smallestShard >= FEWEST_BATCHES * config.batchSize) return config.batchSize;
+  return Math.min(config.batchSize, Math.max(SMALLEST_BATCH, Math.floor(smallestShard / SMALL_SHARD_STEPS)));
+}
+
+/** Steps of an epoch: `--local-steps`, or as many batches as the smallest shard's sample has, but one at least. */
+function localSteps(run: Run, smallestShard: number): number {
+  return Math.min(
+    run.config.localSteps,
+    Math.max(1, Math.floor(smallestShard / batchRows(run, smallestShard))),
+  );
+}
+
+/** The sub-nets draw with replacement, so they take their steps however few the rows; but never a whole pass of them. */
+const subSteps = ({ config }: Run) => Math.min(config.localSteps, 10);
+
+function clusterTask(
+  run: Run,
+  { net, epoch }: State,
+  form: 'product' | 'cholesky',
+  smallestShard: number,
+): Task {
+  const { config } = run;
+  return {
+    task: 'cluster-steps',
+    epoch,
+    steps: localSteps(run, smallestShard),
+    batch: batchRows(run, smallestShard),
+    rate: config.lr,
+    done: net.steps,
+    loss: config.clusterLoss,
+    form,
+    diagonal: config.covariance === 'diag',
+    average: config.localSteps > 1 ? 'weights' : 'gradients',
+  };
+}
+
+function subTask(run: Run, { subs, epoch }: State): Task {
+  const { config } = run;
+  return {
+    task: 'sub-steps',
+    epoch,
+    steps: subSteps(run),
+    batch: SUB_BATCH,
+    rate: config.subLr,
+    done: subs.steps,
+    loss: config.subLoss,
+    average: config.localSteps > 1 ? 'weights' : 'gradients',
+  };
+}
+
+function blockRows(d: number, diagonal: boolean): number {
+  const p = statisticsLength(d, diagonal ? 'diag' : 'full');
+  return Math.max(16, Math.min(BLOCK_ROWS, Math.floor(PHI_BYTES / 4 / p)));
+}

@@ -1,0 +1,524 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { createDispatcher, type Dispatcher, type RoundSpec, share } from '../../coordinator/dispatch.ts';
+import { UserError } from '../../data/user-error.ts';
+import { prefixed } from '../../proto/codec.ts';
+import type { FromCoordinator, Unit } from '../../proto/messages.ts';
+import type { Task } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import { randomNumbers } from './support.ts';
+
+type Sent = Extract<FromCoordinator, { type: 'round' }> & { worker: string; tensors: Tensors };
+
+const wholeShards = (count: number): Unit[] =>
+  Array.from({ length: count }, (_, shard) => ({ shard, from: 0, to: 0 }));
+const task = (name = 'v'): Task => ({
+  task: 'cell-sums',
+  groups: 'all',
+  cells: [0],
+  leaves: 1,
+  vectors: name,
+});
+const value = (...numbers: number[]): Tensors => ({ value: nd(Float64Array.from(numbers)) });
+/** What a unit gives: a function of the unit and the version of its state alone. */
+const resultOf = ({ shard, from }: Unit, version: number): Tensors => value(shard, from, version);
+const numbersOf = (results: Tensors[][]) => results.map(([{ value }]) => [...value.data]);
+
+/** A dispatcher of whose messages nothing is delivered but by the test. */
+function setUp(shards = 4) {
+  const sent: Sent[] = [];
+  const dispatcher = createDispatcher(
+    {
+      send: (worker, message, tensors) =>
+        void sent.push({ ...(message as Extract<FromCoordinator, { type: 'round' }>), worker, tensors }),
+    },
+    shards,
+  );
+  dispatcher.publish('v', value(1));
+  const start = (spec: Partial<RoundSpec> = {}) =>
+    dispatcher.round({ tasks: [task()], uses: ['v'], units: wholeShards(shards), streams: false, ...spec });
+  return { dispatcher, sent, start, take: () => sent.splice(0) };
+}
+
+function answer(dispatcher: Dispatcher, { round, worker, uses }: Sent, unit: Unit): boolean {
+  const tensors = prefixed([[0, resultOf(unit, uses[0].version)]]);
+  return dispatcher.result(worker, { round, unit }, tensors);
+}
+
+function answerAll(dispatcher: Dispatcher, messages: Sent[]): void {
+  for (const message of messages) for (const unit of message.units) answer(dispatcher, message, unit);
+}
+
+const shardsOf = (messages: Sent[], worker: string) =>
+  messages
+    .filter((message) => message.worker === worker)
+    .flatMap(({ units }) => units.map(({ shard }) => shard))
+    .sort((a, b) => a - b);
+const expected = (units: Unit[], version: number) => units.map(({ shard, from }) => [shard, from, version]);
+
+describe('a round', () => {
+  test('gives each shard to one worker, evenly, and the results in the order of the units', async () => {
+    const { dispatcher, start, take } = setUp(5);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    const round = start();
+    const messages = take();
+    assert.deepEqual(messages.map(({ worker }) => worker).sort(), ['a', 'b'], 'one message each');
+    assert.deepEqual([...shardsOf(messages, 'a'), ...shardsOf(messages, 'b')].sort(), [0, 1, 2, 3, 4]);
+    assert.ok(Math.abs(shardsOf(messages, 'a').length - shardsOf(messages, 'b').length) === 1);
+    answerAll(dispatcher, messages.reverse());
+    assert.deepEqual(numbersOf(await round), expected(wholeShards(5), 1));
+  });
+
+  test('gives the results of each task, by its number', async () => {
+    const { dispatcher, start, take } = setUp(1);
+    dispatcher.join('a');
+    const round = start({ tasks: [task(), task()] });
+    const [{ round: id, units }] = take();
+    const tensors = prefixed([
+      [1, value(11)],
+      [0, value(10)],
+    ]);
+    dispatcher.result('a', { round: id, unit: units[0] }, tensors);
+    const [results] = await round;
+    assert.deepEqual(
+      results.map(({ value }) => value.data[0]),
+      [10, 11],
+    );
+  });
+
+  test('waits for a worker where there is none', async () => {
+    const { dispatcher, start, take } = setUp();
+    const round = start();
+    assert.deepEqual(take(), []);
+    dispatcher.join('a');
+    assert.deepEqual(shardsOf(take(), 'a'), [0, 1, 2, 3]);
+    dispatcher.leave('a');
+    assert.deepEqual(take(), [], 'nobody left');
+    dispatcher.join('b');
+    const messages = take();
+    assert.deepEqual(shardsOf(messages, 'b'), [0, 1, 2, 3]);
+    answerAll(dispatcher, messages);
+    assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
+  });
+
+  test('deals again what a worker that leaves had under way, and no more', async () => {
+    const { dispatcher, start, take } = setUp();
+    dispatcher.join('a');
+    dispatcher.join('b');
+    const round = start();
+    const first = take();
+    const [a, b] = ['a', 'b'].map((name) => first.find(({ worker }) => worker === name)!);
+    answer(dispatcher, a, a.units[0]);
+    dispatcher.leave('a');
+    const again = take();
+    assert.deepEqual(shardsOf(again, 'b'), [a.units[1].shard], 'not what is in, not what b has');
+    answerAll(dispatcher, [b, ...again]);
+    assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
+  });
+
+  test('leaves the shards where they are until its end when a worker joins late', async () => {
+    const { dispatcher, start, take } = setUp();
+    dispatcher.join('a');
+    const first = start();
+    const messages = take();
+    dispatcher.join('late');
+    assert.deepEqual(take(), [], 'nothing to do for it yet');
+    answerAll(dispatcher, messages);
+    await first;
+    const second = start();
+    const shared = take();
+    assert.equal(shardsOf(shared, 'a').length, 2);
+    assert.equal(shardsOf(shared, 'late').length, 2);
+    answerAll(dispatcher, shared);
+    await second;
+  });
+
+  test('takes the first of two results, and none of a worker, round or unit that it does not know', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    const old = start();
+    const stale = take();
+    answerAll(dispatcher, stale);
+    await old;
+    assert.equal(answer(dispatcher, stale[0], stale[0].units[0]), false, 'no round');
+
+    dispatcher.publish('v', value(2));
+    const round = start();
+    const [message] = take();
+    const [one, two] = message.units;
+    assert.equal(answer(dispatcher, stale[0], one), false, 'an old round');
+    assert.equal(answer(dispatcher, message, { shard: 0, from: 3, to: 4 }), false, 'no such unit');
+    assert.equal(answer(dispatcher, message, one), true);
+    const forged = { ...message, uses: [{ name: 'v', version: 99 }] };
+    assert.equal(answer(dispatcher, forged, one), false, 'a second one');
+    assert.equal(answer(dispatcher, { ...message, worker: 'gone' }, two), true, 'whoever computed it');
+    assert.deepEqual(numbersOf(await round), expected(message.units, 2));
+  });
+
+  test('takes the result of a worker that was taken for gone', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('slow');
+    const round = start();
+    const [message] = take();
+    dispatcher.leave('slow');
+    assert.equal(answer(dispatcher, message, message.units[0]), true);
+    dispatcher.join('b');
+    const again = take();
+    assert.deepEqual(shardsOf(again, 'b'), [message.units[1].shard]);
+    answerAll(dispatcher, again);
+    await round;
+  });
+
+  test('rejects with the failure of a task, and the next one starts afresh', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    const fail = (round: number, mistake: boolean) =>
+      dispatcher.failure('a', {
+        type: 'failure',
+        round,
+        unit: { shard: 0, from: 0, to: 0 },
+        mistake,
+        message: 'it is short',
+      });
+    const first = start();
+    const [{ round }] = take();
+    fail(round, true);
+    await assert.rejects(first, (error) => error instanceof UserError && error.message === 'it is short');
+
+    const second = start();
+    const [message] = take();
+    fail(round, true);
+    assert.ok(message.units.length === 2, 'a stale failure is nothing');
+    fail(message.round, false);
+    await assert.rejects(
+      second,
+      (error: Error) => !(error instanceof UserError) && /worker a: it is short/.test(error.message),
+    );
+
+    const third = start();
+    answerAll(dispatcher, take());
+    assert.equal((await third).length, 2);
+  });
+
+  test('comes one at a time', () => {
+    const { start } = setUp();
+    void start();
+    assert.throws(() => start(), /under way/);
+  });
+
+  test('deals again what a worker had under way that joins anew without having left', () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    void start();
+    take();
+    dispatcher.join('a');
+    assert.deepEqual(shardsOf(take(), 'a'), [0, 1]);
+  });
+});
+
+describe('states', () => {
+  test('go to each worker once a version, and again to a new one', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.publish('w', value(5));
+    dispatcher.join('a');
+    const step = async (uses: string[]) => {
+      const round = start({ uses });
+      const messages = take();
+      answerAll(dispatcher, messages);
+      await round;
+      return messages.map(({ worker, states, uses, tensors }) => ({
+        worker,
+        states: states.map(({ name, version }) => `${name}@${version}`),
+        uses: uses.map(({ name, version }) => `${name}@${version}`),
+        tensors: Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, [...data]])),
+      }));
+    };
+    assert.deepEqual(await step(['v']), [
+      { worker: 'a', states: ['v@1'], uses: ['v@1'], tensors: { 'v/value': [1] } },
+    ]);
+    assert.deepEqual(await step(['v', 'w']), [
+      { worker: 'a', states: ['w@2'], uses: ['v@1', 'w@2'], tensors: { 'w/value': [5] } },
+    ]);
+    dispatcher.publish('v', value(7));
+    assert.deepEqual(await step(['w']), [{ worker: 'a', states: [], uses: ['w@2'], tensors: {} }]);
+    dispatcher.join('b');
+    assert.deepEqual(await step(['v']), [
+      { worker: 'a', states: ['v@3'], uses: ['v@3'], tensors: { 'v/value': [7] } },
+      { worker: 'b', states: ['v@3'], uses: ['v@3'], tensors: { 'v/value': [7] } },
+    ]);
+    dispatcher.leave('b');
+    dispatcher.join('b');
+    const [, b] = await step(['v']);
+    assert.deepEqual(b, { worker: 'b', states: ['v@3'], uses: ['v@3'], tensors: { 'v/value': [7] } });
+  });
+
+  test('are not sent twice within a round', async () => {
+    const { dispatcher, start, take } = setUp(1);
+    dispatcher.join('a');
+    const units = [0, 1, 2].map((from) => ({ shard: 0, from, to: from + 1 }));
+    const round = start({ units, streams: true });
+    const messages: Sent[] = [];
+    for (let next = take(); next.length; next = take()) {
+      messages.push(...next);
+      answerAll(dispatcher, next);
+    }
+    assert.deepEqual(
+      messages.map(({ states }) => states.length),
+      [1, ...Array(messages.length - 1).fill(0)],
+    );
+    await round;
+  });
+});
+
+describe('a streaming round', () => {
+  const streams = true;
+  const units = Array.from({ length: 8 }, (_, i) => ({ shard: i >> 2, from: i & 3, to: (i & 3) + 1 }));
+
+  test('keeps two units under way at each worker, its own first', () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    void start({ units, streams });
+    const first = take();
+    assert.deepEqual(shardsOf(first, 'a').length, 2);
+    assert.deepEqual(shardsOf(first, 'b').length, 2);
+    const [own] = new Set(shardsOf(first, 'a'));
+    assert.deepEqual(shardsOf(first, 'a'), [own, own]);
+    assert.deepEqual(shardsOf(first, 'b'), [1 - own, 1 - own]);
+    answer(dispatcher, first[0], first[0].units[0]);
+    const next = take();
+    assert.deepEqual(
+      next.map(({ worker, units }) => [worker, units.length]),
+      [[first[0].worker, 1]],
+    );
+  });
+
+  test('lets a fast worker take what waits for a slow one, but not what that has begun', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('fast');
+    dispatcher.join('slow');
+    const round = start({ units, streams });
+    const first = take();
+    const slow = first.find(({ worker }) => worker === 'slow')!;
+    let next = first.filter(({ worker }) => worker === 'fast');
+    let done = 0;
+    while (next.length) {
+      assert.ok(next.every(({ worker }) => worker === 'fast'));
+      done += next.flatMap((message) => message.units).length;
+      answerAll(dispatcher, next);
+      next = take();
+    }
+    assert.equal(done, 6);
+    answerAll(dispatcher, [slow]);
+    assert.deepEqual(numbersOf(await round), expected(units, 1));
+  });
+
+  test('gives a late worker its share at once', () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    void start({ units, streams });
+    take();
+    dispatcher.join('late');
+    assert.deepEqual(
+      take().map(({ worker, units }) => [worker, units.length]),
+      [['late', 2]],
+    );
+  });
+
+  test('hands each result to `each` once, as it comes', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    const seen: number[][] = [];
+    const round = start({
+      units,
+      streams,
+      each: (unit, results) => seen.push([unit.shard, unit.from, ...numbersOf([results])[0]]),
+    });
+    for (let next = take(); next.length; next = take()) {
+      answerAll(dispatcher, next);
+      answerAll(dispatcher, next);
+    }
+    await round;
+    assert.deepEqual(
+      seen.sort((p, q) => p[0] - q[0] || p[1] - q[1]),
+      units.map(({ shard, from }) => [shard, from, shard, from, 1]),
+    );
+  });
+});
+
+describe('share', () => {
+  const names = fc.uniqueArray(fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 });
+  const owners = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'gone', null), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  const counts = (shared: (string | null)[], workers: string[]) =>
+    workers.map((worker) => shared.filter((owner) => owner === worker).length);
+
+  test('is even, and moves as few shards as any even sharing does', () => {
+    fc.assert(
+      fc.property(owners, names, (before, workers) => {
+        const after = share(before, workers);
+        assert.ok(after.every((owner) => workers.includes(owner!)));
+        const held = counts(after, workers);
+        assert.ok(Math.max(...held) - Math.min(...held) <= 1, `${held}`);
+        // The most that can stay: everybody keeps ⌊S/W⌋, and S mod W of those that have more keep one more.
+        const [least, extra] = [Math.floor(before.length / workers.length), before.length % workers.length];
+        const had = counts(before, workers);
+        const more = Math.min(extra, had.filter((count) => count > least).length);
+        const stay = had.reduce((sum, count) => sum + Math.min(count, least), 0) + more;
+        assert.equal(before.filter((owner, i) => owner === after[i]).length, stay);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('without workers nobody owns anything', () => {
+    assert.deepEqual(share(['a', null, 'b'], []), [null, null, null]);
+  });
+});
+
+describe('simulation', () => {
+  interface Job {
+    message: Sent;
+    unit: Unit;
+  }
+
+  /** A worker as the protocol has it: keeps states by version, works through its messages in order. */
+  interface Worker {
+    name: string;
+    states: Map<string, { version: number; content: number }>;
+    inbox: Sent[];
+    jobs: Job[];
+    /** Results on their way to the coordinator. */
+    outbox: (() => void)[];
+    /** Taken for gone: it joins anew with the next thing it says. */
+    silent: boolean;
+  }
+
+  /** Rounds under random joins, leaves, silences, delays and duplicates: each must end with the right results. */
+  async function simulate(seed: number): Promise<void> {
+    const { below, uniform } = randomNumbers(seed);
+    const shards = 1 + below(6);
+    const workers = new Map<string, Worker>();
+    const strays: (() => void)[] = [];
+    const contents = { v: 0, w: 0 };
+    let names = 0;
+    const dispatcher = createDispatcher(
+      {
+        send(worker, message, tensors) {
+          const to = workers.get(worker);
+          assert.ok(to && !to.silent, `${worker} is no member`);
+          to.inbox.push({ ...(message as Sent), worker, tensors });
+        },
+      },
+      shards,
+    );
+
+    /** What the worker computes: from its unit and from the state's content as it has it. */
+    function compute(worker: Worker, { message, unit }: Job): () => void {
+      const { round, uses } = message;
+      const contents = uses.map(({ name, version }) => {
+        const found = worker.states.get(name);
+        assert.equal(found?.version, version, `${worker.name} has ${name} at the wrong version`);
+        return found!.content;
+      });
+      const tensors = prefixed([[0, value(unit.shard, unit.from, ...contents)]]);
+      return () => void dispatcher.result(worker.name, { round, unit }, tensors);
+    }
+
+    function read(worker: Worker): void {
+      const message = worker.inbox.shift()!;
+      for (const { name, version } of message.states)
+        worker.states.set(name, { version, content: message.tensors[`${name}/value`].data[0] });
+      worker.jobs.push(...message.units.map((unit) => ({ message, unit })));
+    }
+
+    function join(): void {
+      const name = `w${names++}`;
+      workers.set(name, { name, states: new Map(), inbox: [], jobs: [], outbox: [], silent: false });
+      dispatcher.join(name);
+    }
+
+    /** Dies; what it has said may still be on its way. */
+    function die(worker: Worker): void {
+      dispatcher.leave(worker.name);
+      workers.delete(worker.name);
+      if (uniform() < 0.5) strays.push(...worker.outbox);
+    }
+
+    function fallSilent(worker: Worker): void {
+      dispatcher.leave(worker.name);
+      worker.silent = true;
+    }
+
+    function speak(worker: Worker): void {
+      if (worker.silent) {
+        worker.silent = false;
+        dispatcher.join(worker.name);
+      }
+      worker.outbox.shift()?.();
+    }
+
+    function work(worker: Worker): void {
+      const say = compute(worker, worker.jobs.shift()!);
+      worker.outbox.push(say);
+      if (uniform() < 0.1) strays.push(say);
+    }
+
+    function step(): void {
+      const all = [...workers.values()];
+      const dice = uniform();
+      const worker = all[below(all.length)];
+      if (!worker || dice < 0.03) join();
+      else if (dice < 0.05) die(worker);
+      else if (dice < 0.07) fallSilent(worker);
+      else if (dice < 0.1 && strays.length) strays.splice(below(strays.length), 1)[0]();
+      else if (dice < 0.4 && worker.inbox.length && !worker.jobs.length) read(worker);
+      else if (dice < 0.7 && worker.jobs.length) work(worker);
+      else speak(worker);
+    }
+
+    for (let round = 0; round < 6; round++) {
+      for (const name of ['v', 'w'] as const) {
+        if (round > 0 && uniform() < 0.5) continue;
+        contents[name] = below(1000);
+        dispatcher.publish(name, value(contents[name]));
+      }
+      const streams = uniform() < 0.5;
+      const units = wholeShards(shards).flatMap(({ shard }) =>
+        Array.from({ length: streams ? 1 + below(5) : 1 }, (_, from) => ({ shard, from, to: from + 1 })),
+      );
+      const uses = uniform() < 0.5 ? ['v', 'w'] : ['w'];
+      let results: Tensors[][] | null = null;
+      let failed: unknown = null;
+      dispatcher.round({ tasks: [task()], uses, units, streams }).then(
+        (found) => (results = found),
+        (error) => (failed = error),
+      );
+      let steps = 0;
+      for (; !results && !failed && steps < 5000; steps++) {
+        step();
+        await null;
+      }
+      assert.equal(failed, null);
+      assert.ok(results, `round ${round} has not ended after ${steps} steps`);
+      assert.deepEqual(
+        numbersOf(results),
+        units.map(({ shard, from }) => [shard, from, ...uses.map((name) => contents[name as 'v' | 'w'])]),
+      );
+    }
+  }
+
+  test('every round ends with each unit’s right result, in 400 random schedules', async () => {
+    for (let seed = 0; seed < 400; seed++) {
+      try {
+        await simulate(seed);
+      } catch (error) {
+        throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+  });
+});

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, describe, test } from 'node:test';
+import { defaultRunPath, openRunDirectory } from '../../coordinator/run-directory.ts';
+import { openSource } from '../../data/open.ts';
+import { UserError } from '../../data/user-error.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
+after(() => rmSync(home, { recursive: true }));
+
+let count = 0;
+let path = '';
+beforeEach(() => {
+  path = join(home, `run-${++count}`);
+});
+
+const lines = () =>
+  readFileSync(join(path, 'events.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const warning = (message: string) => ({ type: 'warning' as const, message });
+
+describe('openRunDirectory', () => {
+  test('writes nothing before `create`', () => {
+    const out = openRunDirectory(path, false);
+    out.event(warning('early'));
+    assert.equal(existsSync(path), false);
+    out.create();
+    assert.deepEqual(readdirSync(path), ['events.jsonl']);
+  });
+
+  test('refuses a directory with something in it, and what is none', () => {
+    mkdirSync(path);
+    openRunDirectory(path, false);
+    writeFileSync(join(path, 'notes.txt'), 'mine');
+    assert.throws(
+      () => openRunDirectory(path, false),
+      new UserError(`--out ${path} exists already; choose another or overwrite it with --force`),
+    );
+    assert.throws(
+      () => openRunDirectory(join(path, 'notes.txt'), false),
+      new UserError(`--out ${join(path, 'notes.txt')} is not a directory`),
+    );
+    assert.equal(readFileSync(join(path, 'notes.txt'), 'utf8'), 'mine');
+  });
+
+  test('with --force removes what a run leaves behind, and nothing else', () => {
+    const old = openRunDirectory(path, false);
+    old.event(warning('old'));
+    old.create();
+    old.json('run.json', {});
+    for (const folder of ['model', 'mixture', 'checkpoints', 'report', 'mine']) mkdirSync(join(path, folder));
+    for (const file of [
+      'labels.npy',
+      'responsibilities.npy',
+      'model/x',
+      'mine/x',
+      'notes.txt',
+      'labels.npy.bak',
+    ])
+      writeFileSync(join(path, file), 'x');
+    const out = openRunDirectory(path, true);
+    assert.ok(existsSync(join(path, 'run.json')), 'nothing is removed before `create`');
+    out.create();
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'labels.npy.bak', 'mine', 'notes.txt']);
+    assert.deepEqual(readdirSync(join(path, 'mine')), ['x']);
+    assert.equal(readFileSync(join(path, 'events.jsonl'), 'utf8'), '');
+  });
+
+  test('with --force does not follow a link out of the directory', () => {
+    mkdirSync(path);
+    const other = join(home, 'elsewhere');
+    mkdirSync(other);
+    writeFileSync(join(other, 'precious'), 'x');
+    symlinkSync(other, join(path, 'model'));
+    openRunDirectory(path, true).create();
+    assert.deepEqual(readdirSync(other), ['precious']);
+    assert.equal(existsSync(join(path, 'model')), false);
+  });
+
+  test('of two runs that opened the same directory, the second does not erase what the first has written', () => {
+    const [first, second] = [openRunDirectory(path, false), openRunDirectory(path, false)];
+    first.create();
+    first.json('run.json', { first: true });
+    assert.throws(() => second.create(), UserError);
+    assert.ok(existsSync(join(path, 'run.json')));
+  });
+
+  test('says what is wrong where it cannot be created', () => {
+    writeFileSync(path, 'a file');
+    assert.throws(
+      () => openRunDirectory(path, true).create(),
+      (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, /^--out .* cannot be written: /);
+        return true;
+      },
+    );
+  });
+});
+
+describe('a run directory', () => {
+  test('keeps events in order, those from before `create` too, each with its time', () => {
+    const out = openRunDirectory(path, false);
+    const start = Date.now();
+    out.event(warning('one'));
+    out.event(warning('two'));
+    out.create();
+    out.event(warning('a line\nbreak'));
+    const found = lines();
+    assert.deepEqual(
+      found.map(({ message }) => message),
+      ['one', 'two', 'a line\nbreak'],
+    );
+    for (const { time, type } of found) {
+      assert.equal(type, 'warning');
+      assert.ok(Date.parse(time) >= start && Date.parse(time) <= Date.now());
+    }
+  });
+
+  test('has each file whole or not at all', () => {
+    const out = openRunDirectory(path, false);
+    out.create();
+    out.json('run.json', { k: 1 });
+    const labels = out.pieces('labels.npy', '<i4', [4]);
+    labels.write(Int32Array.of(3, 4), 2);
+    assert.equal(existsSync(join(path, 'labels.npy')), false, 'not before it is finished');
+    labels.write(Int32Array.of(1, 2), 0);
+    labels.finish();
+    const aborted = out.pieces('responsibilities.npy', '<f4', [4, 2]);
+    aborted.write(Float32Array.of(1), 0);
+    aborted.abort();
+    assert.throws(() => out.bytes('events.jsonl/x', Buffer.of(1)));
+    mkdirSync(join(path, 'taken'));
+    assert.throws(() => out.bytes('taken', Buffer.of(1)));
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'labels.npy', 'run.json', 'taken']);
+  });
+
+  test('replaces files, makes folders', async () => {
+    const out = openRunDirectory(path, false);
+    out.create();
+    out.json('run.json', { result: null });
+    out.json('run.json', { result: 1 });
+    assert.equal(readFileSync(join(path, 'run.json'), 'utf8'), '{\n  "result": 1\n}\n');
+    out.bytes('model/weights.bin', Buffer.of(1, 2));
+    assert.deepEqual([...readFileSync(join(path, 'model/weights.bin'))], [1, 2]);
+    out.npy('mixture/means.npy', '<f8', [2, 2], Float64Array.of(1, 2, 3, 4));
+    const source = await openSource(join(path, 'mixture/means.npy'));
+    assert.deepEqual([source.rows, source.dim, [...(await source.read(0, 2))]], [2, 2, [1, 2, 3, 4]]);
+    source.close();
+  });
+});
+
+test('defaultRunPath: the name of the data, and the first number that is free', () => {
+  const before = process.cwd();
+  process.chdir(home);
+  try {
+    assert.equal(defaultRunPath('/data/mnist.npy'), join('runs', 'mnist'));
+    assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
+    mkdirSync('runs/mnist', { recursive: true });
+    assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-2'));
+    mkdirSync('runs/mnist-2');
+    assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-3'));
+  } finally {
+    process.chdir(before);
+  }
+});
