@@ -1,0 +1,22 @@
+import type { InferredOptionTypes, Options } from 'yargs';
+
+export const command = 'predict';
+export const describe = 'label new rows with the net of a finished run';
+export const builder = {
+  run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
+  data: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'rows: .npy, IDX or CSV, as in training',
+  },
+  out: { type: 'string', demandOption: true, requiresArg: true, describe: 'labels: .npy, int32' },
+  soft: { type: 'string', requiresArg: true, describe: 'responsibilities too: .npy, float32, N×K' },
+  force: { type: 'boolean', default: false, describe: 'replace files that exist' },
+} as const satisfies Record<string, Options>;
+
+export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+  const { predict } = await import('../worker/predict.ts');
+  const { rows, k } = await predict(args);
+  console.log(`${args.out}: labels of ${rows} rows, clusters 0 to ${k - 1}`);
+}

@@ -1,0 +1,92 @@
+import type { Event } from '../coordinator/events.ts';
+import type { Progress } from '../coordinator/run.ts';
+
+export interface Display {
+  event(event: Event): void;
+  epoch: Progress;
+  /** A line of its own, above the display. */
+  line(text: string): void;
+  end(): void;
+}
+
+const seconds = (ms: number) =>
+  ms < 99_500 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
+const loss = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
+
+/** Progress on stderr: one line that renews itself on a terminal, else a line for each step that changed K. */
+export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = process.stderr): Display {
+  const live = stream.isTTY === true;
+  const begun = performance.now();
+  const workers = new Set<string>();
+  let first = 0;
+  let shown = false;
+  let k = 1;
+
+  const clear = () => {
+    if (shown) stream.write('\r\x1b[K');
+    shown = false;
+  };
+  const line = (text: string) => {
+    clear();
+    stream.write(`${text}\n`);
+  };
+  const show = (text: string) => {
+    clear();
+    stream.write(text.slice(0, (stream.columns ?? 80) - 1));
+    shown = true;
+  };
+  return {
+    line,
+    end: clear,
+    event(event) {
+      switch (event.type) {
+        case 'worker':
+          workers.add(event.worker);
+          if (live) show(`${workers.size} ${workers.size === 1 ? 'worker' : 'workers'}, ${event.backend}`);
+          break;
+        case 'worker-gone':
+          workers.delete(event.worker);
+          line(
+            `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are dealt again`,
+          );
+          break;
+        case 'start': {
+          const of =
+            event.sample < event.rows
+              ? ` (training on a sample of ${event.sample.toLocaleString('en')})`
+              : '';
+          line(`${event.rows.toLocaleString('en')} rows × ${event.dim}${of}, ${event.shards} shards`);
+          break;
+        }
+        case 'step':
+          if (event.changed)
+            line(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${k} → ${event.k}`);
+          k = event.k;
+          break;
+        case 'end':
+          line(
+            `epoch ${String(event.epoch).padStart(3)}  ${event.reason === 'settled' ? 'settled' : 'last epoch'}  K ${event.k}`,
+          );
+          if (live) show('labelling all rows …');
+          break;
+      }
+    },
+    epoch(state) {
+      first ||= performance.now();
+      if (!live) return;
+      const spent = performance.now() - first;
+      const left = (spent / state.epoch) * (maxEpochs - state.epoch);
+      show(
+        [
+          `epoch ${state.epoch}/${maxEpochs}`,
+          `K ${state.mixture.k}`,
+          `loss ${loss(state.loss)}`,
+          `sub-loss ${loss(state.subLoss)}`,
+          `${workers.size} workers`,
+          seconds(performance.now() - begun),
+          `at most ${seconds(left)} left`,
+        ].join('  '),
+      );
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { InferredOptionTypes, Options } from 'yargs';
+
+export const command = 'worker';
+export const describe = 'join a coordinator and compute for it, on one core';
+export const builder = {
+  connect: {
+    type: 'string',
+    demandOption: true,
+    describe: 'the coordinator: tcp://HOST:PORT',
+    requiresArg: true,
+  },
+  backend: { type: 'string', default: 'wasm', choices: ['wasm', 'cpu'], describe: 'what computes' },
+  'data-root': {
+    type: 'string',
+    default: '.',
+    requiresArg: true,
+    describe: 'read data files below this folder only; rows of others come from the coordinator',
+  },
+  name: { type: 'string', default: '', describe: 'a name for logs and events', requiresArg: true },
+} as const satisfies Record<string, Options>;
+
+export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+  const { UserError } = await import('../data/user-error.ts');
+  if (!/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
+    throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
+  const { serve } = await import('../worker/process.ts');
+  await serve({
+    connect: args.connect,
+    backend: args.backend,
+    dataRoot: args['data-root'],
+    name: args.name,
+    quiet: false,
+  });
+}

@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { readNpy } from '../../data/npy.ts';
+import { columnMajor, elements, idxFile, npyFile } from '../data/files.ts';
+import { dpmesh, easyData, eventsOf, jsonOf, ofType, patience, QUICK, scratch } from '../e2e/support.ts';
+
+const folder = scratch();
+const N = 500;
+const D = 4;
+const values = Array.from({ length: N * D }, (_, i) =>
+  Math.fround(((i * 7919 + i * i * 31) % 1009) / 300 + (i % (2 * D) < D ? 0 : 20)),
+);
+const put = (name: string, content: Uint8Array | string) => {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+};
+/** An .npy of float32 rows, some values changed. */
+const table = (name: string, rows = values, shape = [rows.length / D, D]) =>
+  put(`${name}.npy`, npyFile('<f4', shape, elements('f4', rows)));
+const changed = (change: Record<number, number>) => values.map((value, i) => change[i] ?? value);
+const everyRow = (change: (row: number[], i: number) => number[]) =>
+  Array.from({ length: N }, (_, i) => change(values.slice(i * D, (i + 1) * D), i)).flat();
+
+const ok = table('ok');
+const whole = npyFile('<f4', [N, D], elements('f4', values));
+const idx = idxFile(13, [N, D], elements('f4', values, true));
+const classes = (name: string, count: number, path = `${name}.npy`) =>
+  put(
+    path,
+    npyFile(
+      '<i4',
+      [count],
+      elements(
+        'i4',
+        Array(count)
+          .fill(0)
+          .map((_, i) => i % 2),
+      ),
+    ),
+  );
+
+/** A file of 100 rows × 60,000 columns that takes no room. */
+function sparse(): string {
+  const path = join(folder, 'wide.npy');
+  const file = openSync(path, 'w');
+  const header = npyFile('<f4', [100, 60_000], Buffer.alloc(0));
+  writeFileSync(file, header);
+  ftruncateSync(file, header.length + 100 * 60_000 * 4);
+  closeSync(file);
+  return path;
+}
+
+interface Refusal {
+  name: string;
+  /** Words that the message has. */
+  says: (string | RegExp)[];
+  args: (string | number)[];
+  /** Workers had started: lines of progress may come before. */
+  begun?: boolean;
+}
+
+const data = (name: string, path: string, says: Refusal['says'], ...more: (string | number)[]): Refusal => ({
+  name,
+  says,
+  args: ['train', '--data', path, '--out', 'run', ...more],
+});
+const flags = (says: Refusal['says'], ...more: (string | number)[]): Refusal =>
+  data(more.join(' ').replaceAll(folder, ''), ok, says, ...more);
+const begun = (refusal: Refusal): Refusal => ({
+  ...refusal,
+  args: [...refusal.args, '--workers', 1],
+  begun: true,
+});
+
+const refusals: Refusal[] = [
+  begun(
+    data('NaN', table('nan', changed({ 30: Number.NaN, 33: Number.NaN })), [
+      'nan.npy: 2 of 500 rows',
+      'row 7 ',
+    ]),
+  ),
+  begun(
+    data('infinite values', table('inf', changed({ 44: Infinity, 45: -Infinity, 1999: Infinity })), [
+      'inf.npy: 2 of 500 rows',
+      'infinite',
+      'row 11 ',
+    ]),
+  ),
+  data('one dimension', table('one', values.slice(0, N), [N]), ['one.npy', '(500,)', 'reshape']),
+  data('three dimensions', table('three', values, [5, 100, 4]), ['three.npy', '(5, 100, 4)', 'reshape']),
+  data('objects', put('obj.npy', npyFile('|O', [3], Buffer.alloc(60))), ['obj.npy', 'Python objects']),
+  data('complex numbers', put('cplx.npy', npyFile('<c8', [N, D], Buffer.alloc(N * D * 8))), [
+    'cplx.npy',
+    'complex',
+  ]),
+  data('fewer rows than shards', table('few', values.slice(0, 12)), ['few.npy', '3 rows', '--shards']),
+  begun(data('equal rows', table('same', Array(N * D).fill(1)), ['500 rows are equal'])),
+  data('truncated', put('trunc.npy', whole.subarray(0, 3000)), ['trunc.npy', 'truncated', '3000 found']),
+  data('not an .npy', put('not.npy', 'hello'.repeat(100)), ['not.npy', 'not a NumPy file']),
+  data('empty', put('empty.npy', ''), ['empty.npy', 'empty']),
+  data('no rows', table('zero', [], [0, D]), ['zero.npy', 'no rows']),
+  data('missing', join(folder, 'missing.npy'), ['missing.npy', 'no such file']),
+  data('a folder', folder, ['is a folder']),
+  data('IDX truncated', put('trunc.idx', idx.subarray(0, 2000)), ['trunc.idx', 'truncated']),
+  data('CSV of words', put('words.csv', 'a,b\n1,2\n3,x\n'), ['words.csv', 'line 3']),
+  begun(
+    data(
+      'columns that repeat',
+      table(
+        'rank',
+        everyRow(([a, b, c]) => [a, b, c, a]),
+      ),
+      ['rank.npy', 'rank 3', '--transform pca:3', '--covariance diag'],
+    ),
+  ),
+  data('more columns than memory', sparse(), ['wide.npy', '60000', 'GB', '--covariance diag']),
+  begun(data('more axes than columns', ok, ['pca:99', '4 columns'], '--transform', 'pca:99')),
+  { name: 'no data', says: ['--data is missing'], args: ['train', '--out', 'run'] },
+
+  flags(['499 labels', '500 rows'], '--labels', classes('lab', 499)),
+  flags(['nope.npy', 'no such file'], '--labels', join(folder, 'nope.npy')),
+  begun(flags(['--prior-nu 2', '5'], '--prior-nu', 2)),
+  flags(['--lr -1', 'above 0'], '--lr=-1'),
+  flags(['--lr', 'number'], '--lr', 'fast'),
+  flags(['lr', 'Not enough'], '--lr'),
+  flags(['epochz', '--max-epochs'], '--epochz', 3),
+  flags(['worker', '--workers'], '--worker', 3),
+  flags(['--hidden abc', '50,50'], '--hidden', 'abc'),
+  flags(['--transform zca', 'pca:'], '--transform', 'zca'),
+  flags(['covariance', 'full', 'diag'], '--covariance', 'round'),
+  flags(['backend', 'wasm', 'cpu'], '--backend', 'nonesuch'),
+  flags(['--seed 99999999999999999999'], '--seed', '99999999999999999999'),
+  flags(['--max-epochs 0', 'at least 1'], '--max-epochs', 0),
+  flags(['--workers 0', 'at least 1'], '--workers', 0),
+  flags(['501', '500 rows'], '--shards', 501),
+  flags(['nope.yaml', 'cannot be read'], '--config', join(folder, 'nope.yaml')),
+  flags(['bad.yaml', 'maxEpoch', 'max-epochs'], '--config', put('bad.yaml', 'maxEpoch: 3\n')),
+  flags(['seed.yaml', 'quotes'], '--config', put('seed.yaml', 'seed: 9007199254740993\n')),
+  flags(['range.yaml', '--lr', 'above 0'], '--config', put('range.yaml', 'lr: 0\n')),
+  {
+    name: 'an --out that is a file',
+    says: ['--out', 'not a directory'],
+    args: ['train', '--data', ok, '--out', ok],
+  },
+  {
+    name: '--bind of other machines',
+    says: ['tcp://0.0.0.0:5999', '--insecure'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'tcp://0.0.0.0:5999'],
+  },
+  {
+    name: '--bind of no address',
+    says: ['--bind', 'tcp://HOST:PORT'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'localhost'],
+  },
+  {
+    name: '--connect to no address',
+    says: ['--connect', 'tcp://HOST:PORT'],
+    args: ['worker', '--connect', 'localhost'],
+  },
+  {
+    name: '--data-root that is not there',
+    says: ['--data-root', 'exist'],
+    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--data-root', join(folder, 'nope')],
+  },
+  { name: 'no command', says: ['command'], args: [] },
+  { name: 'unknown command', says: ['train'], args: ['trian', '--data', ok] },
+  {
+    name: 'predict with no run',
+    says: ['--run', 'not the directory of a finished run'],
+    args: ['predict', '--run', folder, '--data', ok, '--out', 'p.npy'],
+  },
+  {
+    name: 'evaluate with other lengths',
+    says: ['400', '500', 'same rows'],
+    args: ['evaluate', '--pred', classes('p400', 400), '--labels', classes('t500', 500)],
+  },
+  {
+    name: 'evaluate without labels',
+    says: ['labels'],
+    args: ['evaluate', '--pred', join(folder, 't500.npy')],
+  },
+];
+
+/** Exit 2, one line that says what is wrong, nothing written, soon. Each in a folder of its own. */
+async function refuses({ args, says, begun: started }: Refusal): Promise<void> {
+  const cwd = mkdtempSync(join(folder, 'cwd-'));
+  const ended = await dpmesh(args, { cwd });
+  const lines = ended.stderr.split('\n').filter(Boolean);
+  const wrong = lines.filter((line) => line.startsWith('dpmesh: ') && !line.startsWith('dpmesh: warning: '));
+  assert.equal(ended.code, 2, ended.stderr || ended.stdout);
+  assert.equal(wrong.length, 1, ended.stderr);
+  assert.equal(lines.at(-1), wrong[0], ended.stderr);
+  if (!started) assert.equal(lines.length, 1, ended.stderr);
+  for (const part of says) {
+    if (typeof part === 'string') assert.ok(wrong[0].includes(part), `"${wrong[0]}" lacks "${part}"`);
+    else assert.match(wrong[0], part);
+  }
+  assert.equal(ended.stdout, '');
+  assert.deepEqual(readdirSync(cwd, { recursive: true }), []);
+  assert.ok(ended.seconds < patience(5), `took ${ended.seconds.toFixed(1)} s`);
+}
+
+describe('bad input', { concurrency: 2 }, () => {
+  for (const refusal of refusals) test(refusal.name, () => refuses(refusal));
+
+  test('a port in use', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as { port: number };
+    try {
+      await refuses({
+        name: '',
+        says: [`tcp://127.0.0.1:${port}`, 'in use'],
+        args: ['coordinator', '--data', ok, '--out', 'run', '--bind', `tcp://127.0.0.1:${port}`],
+      });
+    } finally {
+      taken.close();
+    }
+  });
+});
+
+describe('odd input', { concurrency: 2 }, () => {
+  test('Fortran order, big-endian, float64', async () => {
+    const body = elements('f8', columnMajor(values, N, D), true);
+    const path = put('fortran.npy', npyFile('>f8', [N, D], body, { fortran: true }));
+    const runs = ['fortran', 'plain'].map((name) => join(folder, `run-${name}`));
+    const found = await Promise.all(
+      [path, ok].map((file, i) =>
+        dpmesh(['train', '--data', file, '--out', runs[i], '--json', '--workers', 1, '--max-epochs', 12]),
+      ),
+    );
+    for (const ended of found) jsonOf(ended);
+    const [a, b] = runs.map((run) => readNpy(join(run, 'labels.npy')));
+    assert.deepEqual(a, b);
+  });
+
+  test('constant columns are dropped with a warning, which events.jsonl has too', async () => {
+    const path = table(
+      'const',
+      everyRow(([a, , b, c]) => [a, 3, b, c]),
+    );
+    const run = join(folder, 'run-const');
+    const ended = await dpmesh([
+      ...['train', '--data', path, '--out', run, '--json', '--workers', 1, '--max-epochs', 12],
+    ]);
+    jsonOf(ended);
+    assert.match(
+      ended.stderr,
+      /^dpmesh: warning: .*const\.npy: dropped 1 constant column \(1, counted from 0\)$/m,
+    );
+    const [warning] = ofType(eventsOf(run), 'warning');
+    assert.match(warning.message, /dropped 1 constant column/);
+  });
+
+  test('predict refuses rows of other columns, NaN, and files that exist', async () => {
+    const easy = easyData(folder, 'easy', 800);
+    const run = join(folder, 'run-easy');
+    jsonOf(await dpmesh(['train', '--data', easy.data, '--out', run, '--json', '--workers', 1, ...QUICK]));
+    const three = changed({ 100: Number.NaN }).slice(0, 300);
+    const bad = put('three-nan.npy', npyFile('<f4', [100, 3], elements('f4', three)));
+    const predict = (...args: string[]) => ['predict', '--run', run, ...args];
+    await refuses({ name: '', says: ['4 columns', '3'], args: predict('--data', ok, '--out', 'p.npy') });
+    await refuses({ name: '', says: ['row 33', 'NaN'], args: predict('--data', bad, '--out', 'p.npy') });
+    const there = join(run, 'labels.npy');
+    await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', there) });
+    await refuses({
+      name: '',
+      says: ['nowhere/s.npy', 'folder'],
+      args: predict('--data', easy.data, '--out', 'p.npy', '--soft', 'nowhere/s.npy'),
+    });
+  });
+
+  test('an --out with something in it is refused as it is', async () => {
+    const cwd = mkdtempSync(join(folder, 'cwd-'));
+    mkdirSync(join(cwd, 'run'));
+    writeFileSync(join(cwd, 'run', 'mine.txt'), 'mine');
+    const ended = await dpmesh(['train', '--data', ok, '--out', 'run'], { cwd });
+    assert.equal(ended.code, 2);
+    assert.match(ended.stderr, /^dpmesh: --out run exists already; .*--force\n$/);
+    assert.deepEqual(readdirSync(cwd, { recursive: true }).sort(), ['run', 'run/mine.txt']);
+  });
+});

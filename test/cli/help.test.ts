@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { flags } from '../../cli/flags.ts';
+import { dpmesh, patience } from '../e2e/support.ts';
+
+const COMMANDS = ['train', 'coordinator', 'worker', 'predict', 'evaluate', 'synth'];
+
+/** Help as one line. */
+async function help(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await dpmesh([...args, '--help']);
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr, '');
+  for (const line of stdout.split('\n')) assert.ok(line.length <= 110, line);
+  return stdout.replace(/\s+/g, ' ');
+}
+
+test('--help lists all commands, within a second', async () => {
+  const tries = [await dpmesh(['--help']), await dpmesh(['--help']), await dpmesh(['-h'])];
+  for (const { stdout } of tries)
+    for (const command of COMMANDS) assert.ok(stdout.includes(`dpmesh ${command} `), command);
+  const best = Math.min(...tries.map(({ seconds }) => seconds));
+  assert.ok(best < patience(1), `took ${best.toFixed(2)} s`);
+});
+
+for (const command of ['train', 'coordinator'])
+  test(`${command} --help names every flag with its default`, async () => {
+    const text = await help(command);
+    for (const [name, flag] of flags) {
+      const at = text.indexOf(` --${name} `);
+      assert.ok(at >= 0, `--${name} is missing`);
+      const rest = text.slice(at + 3 + name.length);
+      // Up to the next flag, which begins a line; a flag named in a text has no two spaces before it.
+      const shown = flag.shown ?? flag.fast;
+      if (shown === undefined) continue;
+      const expected = `[default: ${typeof shown === 'string' && !flag.shown ? shown : String(shown)}]`;
+      const own = rest.slice(0, rest.indexOf(expected) + expected.length);
+      assert.ok(rest.includes(expected), `--${name} does not show ${expected}`);
+      assert.equal(own.match(/\[default: /g)?.length, 1, `--${name} ${own}`);
+    }
+  });
+
+for (const command of COMMANDS)
+  test(`${command} --help says what it is for and what its flags are`, async () => {
+    const text = await help(command);
+    assert.match(text, new RegExp(`^dpmesh ${command} `));
+    assert.match(text, / --\S+ .*\[(string|number|boolean)\]/);
+  });
+
+test('--version is that of the package', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const { code, stdout } = await dpmesh(['--version']);
+  assert.deepEqual([code, stdout], [0, `${version}\n`]);
+});

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import {
+  easyData,
+  epochOf,
+  eventsOf,
+  leftovers,
+  ofType,
+  patience,
+  QUICK,
+  type Running,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const easy = easyData(folder, 'easy', 2000);
+
+/** A run of two workers that would go on for hours, some epochs into it. */
+async function underWay(name: string): Promise<{ run: string; running: Running }> {
+  const run = join(folder, name);
+  const running = start(
+    trainArgs(easy.data, run, '--workers', 2, '--no-early-stop', '--max-epochs', 1_000_000, ...QUICK),
+  );
+  await until('epoch 5', () => epochOf(run) >= 5, running);
+  return { run, running };
+}
+
+/** Seconds from now to the end of the run. */
+async function timed(running: Running) {
+  const begun = performance.now();
+  const ended = await running.ended;
+  return { ...ended, took: (performance.now() - begun) / 1000 };
+}
+
+describe('an interrupted run', { concurrency: 2 }, () => {
+  for (const [name, send] of [
+    ['Ctrl-C, which all of its processes get', ({ pid }: Running) => void process.kill(-pid, 'SIGINT')],
+    ['SIGTERM, which only the coordinator gets', ({ kill }: Running) => kill('SIGTERM')],
+  ] as const)
+    test(`${name}: ends it in order and leaves no process`, async () => {
+      const { run, running } = await underWay(name.slice(0, 6));
+      send(running);
+      const { code, stderr, stdout, took } = await timed(running);
+      await leftovers(running.pid);
+      assert.equal(code, 130, stderr);
+      assert.ok(took < patience(5), `${took} s`);
+      assert.ok(stderr.includes(`stopped; ${run} has what was written until now`), stderr);
+      assert.doesNotMatch(stderr, /Error|gone/);
+      assert.equal(stdout, '');
+      assert.ok(!existsSync(join(run, 'labels.npy')));
+      assert.ok(existsSync(join(run, 'run.json')));
+      assert.equal(ofType(eventsOf(run), 'worker-gone').length, 0);
+    });
+
+  test('workers of a coordinator that was killed end by themselves', async () => {
+    const { running } = await underWay('kill');
+    running.kill('SIGKILL');
+    const { signal } = await running.ended;
+    assert.equal(signal, 'SIGKILL');
+    await leftovers(running.pid, patience(5));
+  });
+});

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { resolveConfig } from '../../cli/config.ts';
+import type { Event } from '../../coordinator/events.ts';
+import { runAll } from '../../coordinator/run.ts';
+import { openRunDirectory } from '../../coordinator/run-directory.ts';
+import { type Server, startServer } from '../../coordinator/server.ts';
+import { firstBlockHash, readBlocks } from '../../data/blocks.ts';
+import { blockCount, layoutOf } from '../../data/layout.ts';
+import { openSource } from '../../data/open.ts';
+import { synthesize } from '../../data/synth.ts';
+import type { Tensors } from '../../proto/tensors.ts';
+import { wasmBackend } from '../../worker/backends/wasm.ts';
+import { startWorker } from '../../worker/worker.ts';
+import { dpmesh, easyData, eventsOf, jsonOf, ofType, QUICK, scratch, trainArgs } from './support.ts';
+
+const folder = scratch();
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Given {
+  data: string;
+  flags?: Record<string, unknown>;
+  sharedFiles?: boolean;
+  /** Another server in place of the one that there is. */
+  change?: (server: Server) => Server;
+}
+
+/** A whole run in this process, coordinator and two workers over real sockets. */
+async function inProcess(name: string, { data, flags = {}, sharedFiles = true, change = (s) => s }: Given) {
+  const config = await resolveConfig({ data, ...flags });
+  const source = await openSource(data);
+  const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
+  const events: Event[] = [];
+  const served: number[] = Array(blockCount(layout)).fill(0);
+  const backend = await wasmBackend();
+  const server = await startServer({
+    bind: 'tcp://127.0.0.1:*',
+    layout,
+    file: sharedFiles ? { path: data, firstBlock: await firstBlockHash(source, layout) } : null,
+    readBlocks(blocks) {
+      for (const block of blocks) served[block]++;
+      return readBlocks(source, layout, blocks);
+    },
+    emit: (event) => void events.push(event),
+    log: () => {},
+  });
+  const workers = [1, 2].map((i) =>
+    startWorker({
+      connect: server.address,
+      backend,
+      backendName: 'wasm',
+      name: `worker ${i}`,
+      dataRoot: folder,
+      log: () => {},
+    }),
+  );
+  await server.joined(2);
+  const out = openRunDirectory(join(folder, name), false);
+  try {
+    const summary = await runAll({
+      config,
+      source,
+      labels: null,
+      layout,
+      server: change(server),
+      out,
+      emit(event) {
+        events.push(event);
+        out.event(event);
+      },
+      warn: () => {},
+      progress: () => {},
+      versions: { dpmesh: '0.0.0', node: process.version },
+    });
+    return { summary, events, served, totals: server.totals() };
+  } finally {
+    await server.close();
+    await Promise.all(workers.map(({ done }) => done));
+    source.close();
+  }
+}
+
+describe('two workers', () => {
+  const run = join(folder, 'two');
+  before(async () => {
+    const { data } = easyData(folder, 'easy', 4000);
+    jsonOf(await dpmesh(trainArgs(data, run, '--workers', 2, ...QUICK)));
+  });
+
+  test('have more than a quarter of the shard-seconds each', () => {
+    const spent = new Map<string, number>();
+    for (const { workers } of ofType(eventsOf(run), 'epoch'))
+      for (const [worker, seconds] of Object.entries(workers))
+        spent.set(worker, (spent.get(worker) ?? 0) + seconds);
+    const total = [...spent.values()].reduce((a, b) => a + b, 0);
+    assert.deepEqual([...spent.keys()].sort(), ['w1', 'w2']);
+    for (const [worker, seconds] of spent)
+      assert.ok(seconds > total / 4, `${worker}: ${seconds} of ${total} s`);
+  });
+
+  test('are other processes than the coordinator, each with a pid of its own', () => {
+    const joined = ofType(eventsOf(run), 'worker');
+    assert.equal(new Set(joined.map(({ pid }) => pid)).size, 2);
+  });
+
+  test('train a net as wide as there are clusters, in every epoch', () => {
+    const epochs = ofType(eventsOf(run), 'epoch');
+    for (const { epoch, width, k } of epochs) assert.equal(width, k, `epoch ${epoch}`);
+    const widths = new Set(epochs.map(({ width }) => width));
+    assert.ok(widths.size >= 3, `widths ${[...widths]}`);
+    const { weightsManifest } = JSON.parse(readFileSync(join(run, 'model', 'model.json'), 'utf8'));
+    assert.deepEqual(weightsManifest[0].weights.at(-1).shape, [ofType(eventsOf(run), 'end')[0].k]);
+  });
+
+  test('lower the loss between changes', () => {
+    const losses = ofType(eventsOf(run), 'epoch').flatMap(({ loss }) => (loss === null ? [] : [loss]));
+    assert.ok(losses.every(Number.isFinite));
+    assert.ok(losses.at(-1)! < losses[0] / 2, `${losses[0]} to ${losses.at(-1)}`);
+  });
+});
+
+/** Workers get sub-nets of which every weight is zero. */
+const zeroed = (server: Server): Server => ({
+  ...server,
+  dispatcher: {
+    ...server.dispatcher,
+    publish(name, tensors) {
+      const zero = ([key, { shape, data }]: [string, Tensors[string]]) =>
+        [key, { shape, data: new Float32Array(data.length) }] as const;
+      const made = name === 'subs' ? Object.fromEntries(Object.entries(tensors).map(zero)) : tensors;
+      server.dispatcher.publish(name, made);
+    },
+  },
+});
+
+describe('splits are what the sub-nets say', () => {
+  const data = join(folder, 'many.npy');
+  before(() =>
+    synthesize({
+      clusters: 15,
+      dim: 2,
+      points: 4000,
+      seed: 1n,
+      out: data,
+      labels: join(folder, 'many-y.npy'),
+    }),
+  );
+  const splitsOf = ({ events }: { events: Event[] }) =>
+    events.flatMap((event) => (event.type === 'split' ? [event] : []));
+
+  test('with weights of zero, others are proposed', async () => {
+    const flags = { 'max-epochs': 18, 'batch-size': 16, 'early-stop': false };
+    const [own, other] = [
+      await inProcess('trained', { data, flags }),
+      await inProcess('zeroed', { data, flags, change: zeroed }),
+    ].map((found) => splitsOf(found).map(({ epoch, clusters, points }) => ({ epoch, clusters, points })));
+    assert.ok(own.length >= 2 && other.length >= 1);
+    assert.notDeepEqual(own, other);
+    // Already the first, of all rows into two.
+    assert.notDeepEqual(own[0], other[0]);
+  });
+
+  test('unrefined, as in the paper, weights of zero put all rows on one side', async () => {
+    const flags = { schedule: 'paper', 'max-epochs': 55, 'batch-size': 16, 'local-steps': 10 };
+    const [own, other] = [
+      await inProcess('paper', { data, flags }),
+      await inProcess('paper-zeroed', { data, flags, change: zeroed }),
+    ].map(splitsOf);
+    assert.ok(Math.min(...own[0].points) > 400, `${own[0].points}`);
+    assert.deepEqual([other[0].points, other[0].accepted], [[4000, 0], false]);
+  });
+});
+
+describe('rows', () => {
+  const N = 20_000;
+  let data: string;
+  before(() => {
+    data = easyData(folder, 'rows', N).data;
+  });
+  const flags = { sample: 2000, 'max-epochs': 4 };
+  const sampleOf = (events: Event[]) => events.find((event) => event.type === 'start')!;
+
+  test('are read exactly twice, from the file', async () => {
+    const { totals, events } = await inProcess('file', { data, flags });
+    assert.equal(totals.rowsRead, 2 * N);
+    const done = events.at(-1)!;
+    assert.ok(done.type === 'done' && done.rowsRead === 2 * N, JSON.stringify(done));
+    const { sample } = sampleOf(events);
+    assert.ok(sample > 1500 && sample < 2500, `sample of ${sample}`);
+  });
+
+  test('are read exactly twice, from the coordinator', async () => {
+    const { totals, served } = await inProcess('served', { data, flags, sharedFiles: false });
+    assert.equal(totals.rowsRead, 2 * N);
+    assert.deepEqual(new Set(served), new Set([2]));
+  });
+});
+
+/** Modules that a source file imports, by its text: the paths of files, or the names of packages. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+  const found = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*(['"])([^'"]+)\1/g);
+  return [...found].map(([, , name]) => (name.startsWith('.') ? resolve(dirname(file), name) : name));
+}
+
+const sources = (folder: string) =>
+  readdirSync(join(root, folder), { recursive: true })
+    .map((name) => join(root, folder, String(name)))
+    .filter((name) => name.endsWith('.ts'));
+
+/** All that these files import, and what that imports, and so on. */
+function reachable(files: string[]): string[] {
+  const seen = new Set(files);
+  for (const file of seen) if (file.endsWith('.ts')) for (const name of importsOf(file)) seen.add(name);
+  return [...seen].map((name) => (name.startsWith('/') ? relative(root, name) : name));
+}
+
+describe('imports', () => {
+  test('the coordinator reaches no tensor library and no code of the workers', () => {
+    const all = reachable(sources('coordinator'));
+    assert.ok(all.includes('data/npy.ts') && all.includes('model/net.ts') && all.includes('zeromq'));
+    assert.deepEqual(
+      all.filter((name) => /^(@tensorflow|worker\/)/.test(name)),
+      [],
+    );
+  });
+
+  test('the model imports nothing of the project', () => {
+    const all = reachable(sources('model'));
+    assert.ok(all.length > 10);
+    assert.deepEqual(
+      all.filter((name) => name.includes('.ts') && !name.startsWith('model/')),
+      [],
+    );
+  });
+
+  test('what is checked finds tensor libraries where they are', () => {
+    const all = reachable(sources('worker'));
+    assert.ok(all.includes('@tensorflow/tfjs-core') && all.includes('@tensorflow/tfjs-backend-wasm'));
+  });
+});

@@ -1,0 +1,389 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import { readNpy } from '../../data/npy.ts';
+import { normalizeRows } from '../../data/transform.ts';
+import { accuracy, contingency, nmi } from '../../model/metrics.ts';
+import { wasmBackend } from '../../worker/backends/wasm.ts';
+import {
+  D,
+  type Data,
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  K,
+  labelsOf,
+  ofType,
+  QUICK,
+  scratch,
+  sha,
+  trainArgs,
+} from './support.ts';
+
+const KEYS = [
+  ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'dim'],
+  ...['seconds', 'out'],
+];
+const N = 3000;
+const folder = scratch();
+const easy = easyData(folder, 'easy', N);
+const base = join(folder, 'base');
+const path = (...names: string[]) => join(folder, ...names);
+
+/** Labels by the exported model in TensorFlow.js, which sees raw rows (of unit length, where the run scaled them). */
+async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
+  const read = (name: string) => readFileSync(join(run, 'model', name));
+  const { modelTopology, weightsManifest } = JSON.parse(read('model.json').toString());
+  const model = await loadLayersModel(
+    tf.io.fromMemory({
+      modelTopology,
+      weightSpecs: weightsManifest[0].weights,
+      weightData: Uint8Array.from(read(weightsManifest[0].paths[0])).buffer,
+    }),
+  );
+  const input = rows.slice();
+  if (JSON.parse(read('transform.json').toString()).normalize) normalizeRows(input, dim);
+  const found = model.predict(tf.tensor2d(input, [rows.length / dim, dim]), { batchSize: 2048 }) as tf.Tensor;
+  const shares = await found.data();
+  const k = found.shape[1]!;
+  const labels = Array.from({ length: found.shape[0] }, (_, i) => {
+    const row = shares.subarray(i * k, (i + 1) * k);
+    return row.indexOf(Math.max(...row));
+  });
+  model.dispose();
+  return labels;
+}
+
+async function assertExported(run: string, { rows }: Data, dim = D): Promise<void> {
+  assert.deepEqual(await exportedLabels(run, rows, dim), Array.from(labelsOf(run).data));
+}
+
+/** Columns in the mixture's coordinates, as docs/run-directory.md has them. */
+function coordinates(transform: string, rows: Float32Array, dim: number): number[][] {
+  const input = rows.slice();
+  if (transform === 'normalize') normalizeRows(input, dim);
+  const columns = Array.from({ length: dim }, (_, d) => Array.from(input.filter((_, i) => i % dim === d)));
+  return columns
+    .filter((column) => new Set(column).size > 1)
+    .map((column) => {
+      const mean = column.reduce((a, b) => a + b, 0) / column.length;
+      const variance = column.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (column.length - 1);
+      const [min, max] = [Math.min(...column), Math.max(...column)];
+      if (transform === 'center') return column.map((x) => x - mean);
+      if (transform === 'standard') return column.map((x) => (x - mean) / Math.sqrt(variance));
+      if (transform === 'min-max') return column.map((x) => (x - min) / (max - min));
+      return column;
+    });
+}
+
+/** The mixture's counts and means are those of the labels, as the prior weighs next to nothing. */
+function assertMixture(run: string, transform: string, rows: Float32Array, dim: number): void {
+  const labels = labelsOf(run).data;
+  const columns = coordinates(transform, rows, dim);
+  const [means, counts] = ['means', 'counts'].map(
+    (name) => readNpy(join(run, 'mixture', `${name}.npy`)).data,
+  );
+  for (let c = 0; c < counts.length; c++) {
+    const own = [...labels.keys()].filter((i) => labels[i] === c);
+    assert.equal(counts[c], own.length);
+    for (const [d, column] of columns.entries()) {
+      const mean = own.reduce((sum, i) => sum + column[i], 0) / own.length;
+      const found = means[c * columns.length + d];
+      assert.ok(
+        Math.abs(found - mean) < 1e-3 * Math.max(1, Math.abs(mean)),
+        `${c}, ${d}: ${found} for ${mean}`,
+      );
+    }
+  }
+}
+
+describe('a run', () => {
+  let ended: Awaited<ReturnType<typeof dpmesh>>;
+  before(async () => {
+    await wasmBackend();
+    ended = await dpmesh(
+      trainArgs(easy.data, base, '--labels', easy.labels, '--workers', 2, '--soft', ...QUICK),
+    );
+  });
+
+  test('finds the clusters and says so in one JSON object', () => {
+    const json = jsonOf(ended);
+    assert.deepEqual(Object.keys(json), KEYS);
+    assert.equal(json.k, K);
+    assert.ok(json.nmi > 0.95 && json.ari > 0.95 && json.acc > 0.95, JSON.stringify(json));
+    const { rows, dim, workers, out } = json;
+    assert.deepEqual({ rows, dim, workers, out }, { rows: N, dim: D, workers: 2, out: base });
+    for (const name of ['silhouette', 'loss', 'epochs', 'rounds', 'seconds'])
+      assert.ok(Number.isFinite(json[name]), name);
+    assert.ok(json.rounds >= json.epochs && json.epochs > 0);
+  });
+
+  test('has scores of the labels that it wrote', () => {
+    const json = jsonOf(ended);
+    const { shape, data } = labelsOf(base);
+    assert.deepEqual(shape, [N]);
+    const table = contingency(Int32Array.from(data), easy.classes);
+    assert.deepEqual([json.nmi, json.acc], [nmi(table), accuracy(table)]);
+    assert.equal(table.clusters, K);
+  });
+
+  test('tells its course on stderr', () => {
+    assert.match(ended.stderr, /^3,000 rows × 3, 8 shards$/m);
+    assert.match(ended.stderr, /^epoch +\d+ {2}split {2}K 1 → 2$/m);
+    assert.match(ended.stderr, /^epoch +\d+ {2}settled {2}K 6$/m);
+    assert.doesNotMatch(ended.stderr, /\[K|warning|Error/);
+  });
+
+  test('leaves a complete run directory', () => {
+    assert.deepEqual(readdirSync(base, { recursive: true }).sort(), [
+      'events.jsonl',
+      'labels.npy',
+      'mixture',
+      ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
+      'model',
+      ...['model.json', 'transform.json', 'weights.bin'].map((name) => `model/${name}`),
+      'responsibilities.npy',
+      'run.json',
+    ]);
+    const {
+      config,
+      data,
+      result,
+      dpmesh: version,
+      identity,
+    } = JSON.parse(readFileSync(join(base, 'run.json'), 'utf8'));
+    assert.deepEqual(result, jsonOf(ended));
+    assert.deepEqual([config.data, config.labels, config.soft], [easy.data, easy.labels, true]);
+    assert.deepEqual([config.splitMergeEvery, config.lr, config.priorScale], [3, 0.01, 0.3]);
+    assert.deepEqual([data.rows, data.dim, data.dtype], [N, D, 'float32']);
+    assert.match(data.fingerprint, /^[0-9a-f]{32}$/);
+    assert.match(version, /^\d+\.\d+\.\d+$/);
+    assert.match(identity, /^wasm\//);
+  });
+
+  test('has a mixture of the labelled rows', () => {
+    const of = (name: string) => readNpy(join(base, 'mixture', `${name}.npy`));
+    assert.deepEqual(
+      [of('means').shape, of('covariances').shape],
+      [
+        [K, D],
+        [K, D, D],
+      ],
+    );
+    assertMixture(base, 'center', easy.rows, D);
+    const weights = Array.from(of('weights').data);
+    assert.ok(Math.abs(weights.reduce((a, b) => a + b, 0) - 1) < 1e-9);
+  });
+
+  test('has an event for each thing that happened, in order', () => {
+    const events = eventsOf(base);
+    const json = jsonOf(ended);
+    assert.deepEqual(
+      ofType(events, 'epoch').map(({ epoch }) => epoch),
+      Array.from({ length: json.epochs }, (_, i) => i + 1),
+    );
+    assert.equal(ofType(events, 'worker').length, 2);
+    assert.equal(ofType(events, 'worker-gone').length, 0);
+    const [begin] = ofType(events, 'start');
+    assert.deepEqual([begin.rows, begin.dim, begin.sample, begin.shards], [N, D, N, 8]);
+    const [end, ...more] = ofType(events, 'end');
+    assert.deepEqual([end.k, end.reason, end.epoch, more.length], [K, 'settled', json.epochs, 0]);
+    const done = events.at(-1)!;
+    assert.ok(done.type === 'done' && done.rowsRead === 2 * N, JSON.stringify(done));
+    const times = events.map(({ time }) => Date.parse(time));
+    assert.deepEqual(
+      times,
+      times.slice().sort((a, b) => a - b),
+    );
+    for (const step of ofType(events, 'step')) {
+      const proposals = events.filter((event) => event.type === step.kind && event.epoch === step.epoch);
+      if (step.changed) assert.ok(proposals.some((event) => 'accepted' in event && event.accepted));
+    }
+  });
+
+  test('has responsibilities that sum to one and whose largest is the label', () => {
+    const { shape, data } = readNpy(join(base, 'responsibilities.npy'));
+    assert.deepEqual(shape, [N, K]);
+    const labels = labelsOf(base).data;
+    for (let i = 0; i < N; i++) {
+      const row = Array.from(data.subarray(i * K, (i + 1) * K));
+      assert.ok(Math.abs(row.reduce((a, b) => a + b, 0) - 1) < 1e-5, `row ${i}: ${row}`);
+      assert.equal(row.indexOf(Math.max(...row)), labels[i], `row ${i}: ${row}`);
+    }
+  });
+
+  test('predicts the same labels and responsibilities, byte for byte', async () => {
+    const [out, soft] = [path('p.npy'), path('ps.npy')];
+    const { code, stderr, stdout } = await dpmesh([
+      ...['predict', '--run', base, '--data', easy.data, '--out', out, '--soft', soft],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /labels of 3000 rows, clusters 0 to 5/);
+    assert.deepEqual(
+      [out, soft].map(sha),
+      ['labels.npy', 'responsibilities.npy'].map((name) => sha(join(base, name))),
+    );
+  });
+
+  test('predicts a part of the rows as it predicts all', async () => {
+    const part = easyData(folder, 'part', 1000);
+    const { code, stderr } = await dpmesh([
+      ...['predict', '--run', base, '--data', part.data, '--out', path('part-p.npy')],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readNpy(path('part-p.npy')).data, labelsOf(base).data.slice(0, 1000));
+  });
+
+  test('evaluates as it says', async () => {
+    const { stdout, code } = await dpmesh([
+      ...['evaluate', '--pred', join(base, 'labels.npy'), '--labels', easy.labels, '--json'],
+    ]);
+    assert.equal(code, 0);
+    const { nmi, ari, acc, k, rows } = JSON.parse(stdout);
+    const json = jsonOf(ended);
+    assert.deepEqual(
+      { nmi, ari, acc, k, rows },
+      { nmi: json.nmi, ari: json.ari, acc: json.acc, k: K, rows: N },
+    );
+  });
+
+  test('exports a model with the same labels', () => assertExported(base, easy));
+
+  test('runs again from its run.json to the same bytes', async () => {
+    const again = path('again');
+    jsonOf(await dpmesh(['train', '--config', join(base, 'run.json'), '--out', again, '--json']));
+    for (const name of ['labels.npy', 'responsibilities.npy', 'model/weights.bin', 'mixture/covariances.npy'])
+      assert.equal(sha(join(again, name)), sha(join(base, name)), name);
+    const config = (run: string) => JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).config;
+    assert.deepEqual(config(again), config(base));
+  });
+
+  test('is not overwritten without --force, and wholly with it', async () => {
+    const out = path('forced');
+    const args = trainArgs(easy.data, out, '--workers', 1, '--max-epochs', 1);
+    jsonOf(await dpmesh([...args, '--soft']));
+    const kept = join(out, 'notes.txt');
+    writeFileSync(kept, 'mine');
+    const before = readdirSync(out, { recursive: true }).map(String).sort();
+    const refused = await dpmesh(args);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^dpmesh: --out .* exists already.*--force\n$/);
+    assert.deepEqual(readdirSync(out, { recursive: true }).map(String).sort(), before);
+    jsonOf(await dpmesh([...args, '--force']));
+    // What another run left is gone, what is not a run's stays.
+    assert.deepEqual(
+      readdirSync(out, { recursive: true }).map(String).sort(),
+      before.filter((name) => name !== 'responsibilities.npy'),
+    );
+    assert.equal(ofType(eventsOf(out), 'start').length, 1);
+  });
+});
+
+describe('a config file', { concurrency: 2 }, () => {
+  const configOf = (run: string) => JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).config;
+
+  test('is YAML of flags, with dashes or not; flags win; without labels scores are null', async () => {
+    const file = path('config.yaml');
+    writeFileSync(
+      file,
+      [
+        `data: ${easy.data}`,
+        'max-epochs: 50   # comment',
+        'splitMergeEvery: 4',
+        'hidden: [10, 5]',
+        'seed: "18446744073709551615"',
+        'early-stop: false',
+        'transform: standard',
+      ].join('\n'),
+    );
+    const out = path('yaml');
+    const json = jsonOf(
+      await dpmesh([
+        ...['train', '--config', file, '--out', out, '--json', '--workers', 1],
+        ...['--max-epochs', 2, '--no-early-stop', '--lr', 0.02],
+      ]),
+    );
+    assert.deepEqual(Object.keys(json), KEYS);
+    assert.deepEqual([json.nmi, json.ari, json.acc, json.epochs, json.k], [null, null, null, 2, 1]);
+    assert.equal(json.loss, null);
+    const { maxEpochs, splitMergeEvery, hidden, seed, earlyStop, transform, lr, subLr } = configOf(out);
+    assert.deepEqual(
+      { maxEpochs, splitMergeEvery, hidden, seed, earlyStop, transform, lr, subLr },
+      {
+        ...{ maxEpochs: 2, splitMergeEvery: 4, hidden: [10, 5], seed: '18446744073709551615' },
+        ...{ earlyStop: false, transform: 'standard', lr: 0.02, subLr: 0.01 },
+      },
+    );
+  });
+
+  test('of the paper schedule sets its defaults, which flags override', async () => {
+    const file = path('paper.yaml');
+    writeFileSync(file, 'schedule: paper\nmaxEpochs: 2\n');
+    const out = path('paper');
+    jsonOf(await dpmesh(trainArgs(easy.data, out, '--config', file, '--workers', 1, '--local-steps', 5)));
+    const { transform, lr, localSteps, priorScaleChoice, earlyStop, sample } = configOf(out);
+    assert.deepEqual(
+      { transform, lr, localSteps, priorScaleChoice, earlyStop, sample },
+      {
+        ...{ transform: 'normalize', lr: 5e-4, localSteps: 5, priorScaleChoice: 'isotropic' },
+        ...{ earlyStop: false, sample: 0 },
+      },
+    );
+  });
+});
+
+/** Easy data with a fourth column that does not vary, between the others. */
+const constant = easyData(folder, 'constant', N, ([a, b, c]) => [a, 7, b, c]);
+
+/** Fewer tasks for one worker, with the same steps. */
+const FEWER_SHARDS = ['--shards', 2, '--batch-size', 64];
+
+describe('options', { concurrency: 2 }, () => {
+  before(() => wasmBackend());
+  const runs: { flags: (string | number)[]; data?: Data; dim?: number; slack?: number; least?: number }[] = [
+    { flags: ['--covariance', 'diag'] },
+    // A costly loss to start from: the wide half of a split often takes all rows again.
+    { flags: ['--cluster-loss', 'diag'], slack: 3, least: 0.6 },
+    { flags: ['--transform', 'none', '--init-k', 4] },
+    {
+      flags: ['--local-steps', 1, '--split-merge-every', 12, '--lr', 0.03, '--sub-lr', 0.03],
+      slack: 1,
+      least: 0.9,
+    },
+    { flags: ['--hidden', '20,20', '--sub-loss', 'kl'] },
+    { flags: ['--transform', 'min-max', '--cluster-loss', 'isotropic'] },
+    { flags: ['--backend', 'cpu'] },
+    // The cluster at the origin is all over the sphere.
+    { flags: ['--transform', 'normalize'], slack: 8, least: 0.85 },
+    { flags: ['--transform', 'standard'] },
+    { flags: ['--transform', 'pca:2'] },
+    { flags: ['--transform', 'center'], data: constant, dim: 4 },
+  ];
+  for (const [i, { flags, data = easy, dim = D, slack = 0, least = 0.95 }] of runs.entries())
+    test(`${flags.join(' ')}${data === constant ? ', a constant column' : ''}`, async () => {
+      const run = path(`option-${i}`);
+      const ended = await dpmesh(
+        trainArgs(
+          data.data,
+          run,
+          '--labels',
+          data.labels,
+          '--workers',
+          1,
+          ...QUICK,
+          ...FEWER_SHARDS,
+          ...flags,
+        ),
+      );
+      const json = jsonOf(ended);
+      assert.ok(json.k >= K - slack && json.k <= K + slack, `K ${json.k}`);
+      assert.ok(json.nmi > least, `NMI ${json.nmi}`);
+      await assertExported(run, data, dim);
+      const transform = flags[0] === '--transform' ? String(flags[1]) : 'center';
+      if (!transform.startsWith('pca')) assertMixture(run, transform, data.rows, dim);
+    });
+});
