@@ -1,0 +1,168 @@
+// npm run bench:kernels: what each backend makes of the products and steps of a run, and where a run's time goes.
+import { join } from 'node:path';
+import { clusteringNet, type Net, subNets } from '../model/net.ts';
+import { generator, type Rng } from '../model/random.ts';
+import type { Backend, Tensor } from '../worker/backends/backend.ts';
+import { cpuBackend } from '../worker/backends/cpu.ts';
+import { wasmBackend } from '../worker/backends/wasm.ts';
+import { step, type Trained } from '../worker/mlp.ts';
+import { events, ROOT, train } from './dpmesh.ts';
+
+const SIZES = [
+  { d: 10, k: 10 },
+  { d: 32, k: 50 },
+];
+const HIDDEN = 50;
+/** Rows of a step; of a shard's sample; of a cluster in a sub-net's step. */
+const [BATCH, SAMPLE, SUB_BATCH] = [128, 2560, 16];
+/** Local steps of an epoch: what a net takes before its weights come anew. */
+const STEPS = 10;
+const [WINDOW_MS, WINDOWS] = [80, 5];
+
+/** Milliseconds of one call of `work`: the mean over a window of time, in the best of some windows. */
+function time(work: () => void): number {
+  const window = () => {
+    const begun = performance.now();
+    let [calls, spent] = [0, 0];
+    while ((spent = performance.now() - begun) < WINDOW_MS) {
+      work();
+      calls++;
+    }
+    return spent / calls;
+  };
+  window(); // Compiles it.
+  return Math.min(...Array.from({ length: WINDOWS }, window));
+}
+
+/** Tensors of standard normals. */
+function factory(backend: Backend, rng: Rng) {
+  return (...shape: number[]) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    return backend.upload(
+      Float32Array.from({ length: size }, () => rng.normal()),
+      shape,
+    );
+  };
+}
+
+interface Figure {
+  name: string;
+  value: number;
+}
+
+/** GFLOP/s of each verb that is a product. Features made on the way count as time, not as work. */
+function products(backend: Backend, d: number, k: number): Figure[] {
+  const make = factory(backend, generator(1n, 'bench', d, k));
+  const p = 1 + d + (d * (d + 1)) / 2;
+  const [x, w, b] = [make(BATCH, d), make(d, HIDDEN), make(HIDDEN)];
+  const h = backend.affine(x, w, b, true);
+  const [g, w2, rows] = [make(BATCH, k), make(HIDDEN, k), make(SAMPLE, d)];
+  const [theta, r] = [make(p, k), make(SAMPLE, k)];
+  const features = backend.quadraticFeatures(rows, false);
+  const verbs: [string, number, () => Tensor][] = [
+    [`affine ${BATCH}×${d}·${d}×${HIDDEN}`, BATCH * d * HIDDEN, () => backend.affine(x, w, b, true)],
+    [`gram ${HIDDEN}×${BATCH}·${BATCH}×${k}`, BATCH * HIDDEN * k, () => backend.gram(h, g)],
+    [`reluGrad ${BATCH}×${k}·${k}×${HIDDEN}`, BATCH * k * HIDDEN, () => backend.reluGrad(g, w2, h)],
+    [
+      `quadraticForm ${SAMPLE}×${p}·${p}×${k}`,
+      SAMPLE * p * k,
+      () => backend.quadraticForm(rows, theta, false),
+    ],
+    [
+      `quadraticMoments ${p}×${SAMPLE}·${SAMPLE}×${k}`,
+      SAMPLE * p * k,
+      () => backend.quadraticMoments(r, features),
+    ],
+  ];
+  const figures = verbs.map(([name, multiplications, verb]) => ({
+    name,
+    value: (2 * multiplications) / time(() => backend.free(verb())) / 1e6,
+  }));
+  backend.free(x, w, b, h, g, w2, rows, theta, r, features);
+  return figures;
+}
+
+/** Milliseconds of a step, as a worker takes it: ten from fresh weights, each on a batch of its own. */
+function steps(backend: Backend, d: number, k: number): Figure[] {
+  const make = factory(backend, generator(2n, 'bench', d, k));
+  const rows = make(STEPS * BATCH, d);
+  const logits = make(STEPS * BATCH, k);
+  const targets = backend.softmaxRows(logits, 1e-5);
+  const [centres, metric] = [make(k, 2, d), make(d)];
+  const index = Int32Array.from({ length: k * SUB_BATCH }, (_, i) => (i * 7) % (STEPS * BATCH));
+
+  const cluster = trainSteps(backend, clusteringNet(0n, d, [HIDDEN], k), (i) => {
+    const x = backend.slice(rows, i * BATCH, BATCH);
+    const target = backend.slice(targets, i * BATCH, BATCH);
+    return { x, target, lossOf: (z) => backend.klGradient(z, target) };
+  });
+  const sub = trainSteps(backend, subNets(0n, d, k), () => {
+    const x = backend.gather(rows, index, [k, SUB_BATCH, d]);
+    const target = backend.squaredDistances(x, centres, metric);
+    return { x, target, lossOf: (z) => backend.costGradient(z, target) };
+  });
+  const figures = [
+    { name: `clustering step ${BATCH} rows, ${d}→${HIDDEN}→${k}`, value: time(cluster) / STEPS },
+    { name: `sub-net step ${k} × ${SUB_BATCH} rows, ${d}→${HIDDEN}→2`, value: time(sub) / STEPS },
+  ];
+  backend.free(rows, logits, targets, centres, metric);
+  return figures;
+}
+
+interface Batch {
+  x: Tensor;
+  target: Tensor;
+  lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor };
+}
+
+function trainSteps(backend: Backend, net: Net, batchOf: (i: number) => Batch): () => void {
+  const upload = (arrays: Float32Array[]) => arrays.map((values, i) => backend.upload(values, net.shapes[i]));
+  return () => {
+    const { params, first, second } = net;
+    const trained: Trained = { params: upload(params), first: upload(first), second: upload(second) };
+    for (let i = 0; i < STEPS; i++) {
+      const { x, target, lossOf } = batchOf(i);
+      backend.free(step(backend, trained, x, lossOf, 1e-2, i + 1), x, target);
+    }
+    backend.free(...trained.params, ...trained.first, ...trained.second);
+  };
+}
+
+/** The same figures on each backend, side by side. */
+function compare(
+  title: string,
+  digits: number,
+  measure: (backend: Backend, d: number, k: number) => Figure[],
+): void {
+  const columns = backends.map((backend) => SIZES.flatMap(({ d, k }) => measure(backend, d, k)));
+  console.log(`\n${title.padEnd(42)}${backends.map(({ identity }) => identity.padStart(13)).join('')}`);
+  columns[0].forEach(({ name }, i) => {
+    const values = columns.map((column) => column[i].value.toFixed(digits).padStart(13));
+    console.log(`  ${name.padEnd(40)}${values.join('')}`);
+  });
+}
+
+async function shares(): Promise<void> {
+  const mnist = join(ROOT, 'examples/mnist');
+  const data = { data: join(mnist, 'mnist_umap10.npy'), labels: join(mnist, 'mnist_labels.npy') };
+  const { out, seconds, workers } = await train(data);
+  const spent: Record<string, number> = {};
+  for (const event of events(out)) {
+    if (!('seconds' in event) || typeof event.seconds !== 'object') continue;
+    for (const [task, value] of Object.entries(event.seconds)) spent[task] = (spent[task] ?? 0) + value;
+  }
+  const total = Object.values(spent).reduce((a, b) => a + b, 0);
+  console.log(
+    `\nexamples/mnist, ${workers} workers: ${seconds.toFixed(1)} s; their ${total.toFixed(1)} s of compute`,
+  );
+  for (const [task, value] of Object.entries(spent).sort((a, b) => b[1] - a[1]))
+    console.log(
+      `  ${task.padEnd(40)}${`${((100 * value) / total).toFixed(1)} %`.padStart(13)}${`${value.toFixed(2)} s`.padStart(13)}`,
+    );
+  if (!('full-pass' in spent)) console.log('  (its events do not count the full pass)');
+}
+
+const backends = [await wasmBackend(), cpuBackend()];
+compare('GFLOP/s of products', 2, products);
+compare('ms a step', 3, steps);
+await shares();

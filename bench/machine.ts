@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, type as system, totalmem } from 'node:os';
+import { ROOT } from './dpmesh.ts';
+
+/** Its processor, memory and software, as a table in Markdown. */
+export function machineTable(): string {
+  const memory = `${(totalmem() / 2 ** 30).toFixed(1)} GiB`;
+  const rows = [
+    ['CPU', cpus()[0]?.model.trim() || 'unknown'],
+    ['cores', String(availableParallelism())],
+    ['memory', memory],
+    ['system', `${distribution()}${system()} ${release()}`],
+    ['Node.js', process.version],
+  ];
+  return ['| | |', '|---|---|', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n');
+}
+
+function distribution(): string {
+  if (!existsSync('/etc/os-release')) return '';
+  const found = /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'));
+  return found ? `${found[1]}, ` : '';
+}
+
+/** The commit, and whether the tree differs from it. */
+export function revision(): string {
+  try {
+    const args = ['describe', '--always', '--dirty=+', '--exclude=*'];
+    return execFileSync('git', args, {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The share of all processors' time that went to others than this process and its children (the hypervisor's too)
+ * from now until the call of what it returns. Null where there is no /proc.
+ */
+export function othersShare(): () => number | null {
+  if (!existsSync('/proc/stat')) return () => null;
+  const before = ticks();
+  return () => {
+    const after = ticks();
+    const all = after.all - before.all;
+    const others = all - (after.idle - before.idle) - (after.own - before.own);
+    return all > 0 ? Math.max(0, others / all) : 0;
+  };
+}
+
+/** Clock ticks since boot: of all processors, idle ones, and those of this process and its children that have ended. */
+function ticks() {
+  const numbers = (text: string) => text.trim().split(/\s+/).map(Number);
+  // user nice system idle iowait irq softirq steal; what follows is in these already.
+  const all = numbers(readFileSync('/proc/stat', 'utf8').split('\n')[0].slice(4)).slice(0, 8);
+  // Behind the name, which may have spaces: fields 3 and on; user, system, children's user, children's system are 14 to 17.
+  const own = numbers(readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)!.slice(1)).slice(10, 14);
+  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+  return { all: sum(all), idle: all[3] + all[4], own: sum(own) };
+}

@@ -1,0 +1,35 @@
+import { execFile } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Absent, note, ROOT } from './dpmesh.ts';
+
+const run = promisify(execFile);
+const HERE = join(ROOT, 'bench');
+const VENV = join(HERE, '.venv');
+const BIN = join(VENV, 'bin/python');
+const DONE = join(VENV, 'installed');
+
+/** Runs a script of this folder in the benchmark's own venv (made on first use); its last line is JSON. */
+export async function python<T>(script: string, args: (string | number)[], threads: number): Promise<T> {
+  await makeVenv();
+  // A core type or cache size forced on OpenBLAS would slow down the peer.
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('OPENBLAS'));
+  const count = String(threads);
+  const env = { ...Object.fromEntries(own), OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count };
+  const { stdout } = await run(BIN, [join(HERE, script), ...args.map(String)], { env, timeout: 20 * 60_000 });
+  return JSON.parse(stdout.trim().split('\n').at(-1)!);
+}
+
+export async function makeVenv(): Promise<void> {
+  if (existsSync(DONE)) return;
+  note('making bench/.venv (scikit-learn) …');
+  const python = process.env.PYTHON ?? 'python3';
+  try {
+    await run(python, ['-m', 'venv', '--clear', VENV]);
+    await run(BIN, ['-m', 'pip', 'install', '--quiet', '-r', join(HERE, 'requirements.txt')]);
+  } catch (error) {
+    throw new Absent(`no Python with scikit-learn: ${(error as Error).message.trim().split('\n').at(-1)}`);
+  }
+  writeFileSync(DONE, '');
+}
