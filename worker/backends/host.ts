@@ -1,3 +1,4 @@
+import { statisticsLength } from '../../model/statistics.ts';
 import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 
@@ -144,7 +145,7 @@ export function hostBackend(
   /** As Φᵀ, so that in the product with R the wide matrix is on the left without a transpose. */
   function quadraticFeatures(x: Tensor, diagonal: boolean): Tensor {
     const [rows, dim] = x.shape;
-    const p = diagonal ? 1 + 2 * dim : 1 + dim + (dim * (dim + 1)) / 2;
+    const p = statisticsLength(dim, diagonal ? 'diag' : 'full');
     const phi = make([p, rows]);
     const xt = transposed(x, 0, rows, dim);
     loops.quadraticColumns(view(xt), rows, dim, diagonal, view(phi));

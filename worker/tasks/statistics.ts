@@ -1,3 +1,4 @@
+import { statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -14,7 +15,7 @@ export async function statistics(context: Context, task: TaskOf<'statistics'>, u
   const net = states.net('net', 'p');
   const k = net.at(-1)!.shape[0];
   const dim = sample.scaled.shape[1];
-  const p = task.diagonal ? 1 + 2 * dim : 1 + dim + (dim * (dim + 1)) / 2;
+  const p = statisticsLength(dim, task.diagonal ? 'diag' : 'full');
   const T = new Float64Array(k * p);
   const z = new Int32Array(sample.n);
   for (let start = 0; start < sample.n; start += task.block) {
