@@ -1,4 +1,5 @@
 import { UserError } from '../data/user-error.ts';
+import { isAligned } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, FromWorker, StateRef, Unit } from '../proto/messages.ts';
 import type { Task } from '../proto/tasks.ts';
@@ -18,8 +19,17 @@ export interface RoundSpec {
   units: Unit[];
   /** A unit streams its rows from the source: any worker may take it. Else its sample is in its owner's memory. */
   streams: boolean;
+  /** Only sums over all units are wanted: a result may be that of an aligned power of two of them. */
+  sum?: boolean;
   /** Called with each result as it comes, in any order, in place of gathering them. */
   each?: (unit: Unit, results: Tensors[]) => void;
+}
+
+/** What the tasks gave on the units at places `from … to−1` of a round: one unit, unless the round asks for sums. */
+export interface Result {
+  from: number;
+  to: number;
+  tasks: Tensors[];
 }
 
 /**
@@ -32,10 +42,10 @@ export interface Dispatcher {
   workers(): string[];
   /** Replaces a state; workers get it with the first round that reads it. */
   publish(name: string, tensors: Tensors): void;
-  /** The results of each unit's tasks, in the order of the units. Rejects with a task's failure. */
-  round(spec: RoundSpec): Promise<Tensors[][]>;
-  /** False if the result was of no use: of an old round, or of a unit already in. */
-  result(worker: string, of: { round: number; unit: Unit }, tensors: Tensors): boolean;
+  /** Results that cover each unit once, in the order of the units. Rejects with a task's failure. */
+  round(spec: RoundSpec): Promise<Result[]>;
+  /** False if the result was of no use: of an old round, or of units already in. */
+  result(worker: string, of: { round: number; units: Unit[] }, tensors: Tensors): boolean;
   failure(worker: string, header: Failure): void;
   /** Rejects the round under way. */
   abort(error: Error): void;
@@ -54,11 +64,12 @@ interface Member {
 interface Round {
   id: number;
   spec: RoundSpec;
-  results: (Tensors[] | true)[];
+  /** By place: the result that covers it. */
+  results: (Result | undefined)[];
   /** Places of units that nobody has, in order. */
   waiting: Set<number>;
   left: number;
-  resolve(results: Tensors[][]): void;
+  resolve(results: Result[]): void;
   reject(error: Error): void;
 }
 
@@ -109,6 +120,7 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
         round: round.id,
         tasks: round.spec.tasks,
         units: places.map((place) => round.spec.units[place]),
+        sum: round.spec.sum ?? false,
         uses,
         states: missing,
       },
@@ -159,27 +171,35 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
           results: Array(spec.units.length),
           waiting: new Set(spec.units.keys()),
           left: spec.units.length,
-          resolve: resolve as (results: Tensors[][]) => void,
+          resolve,
           reject,
         };
         deal();
       });
     },
-    result(worker, { round: id, unit }, tensors) {
+    result(worker, { round: id, units }, tensors) {
       const round = current;
       if (!round || id !== round.id) return false;
-      const place = round.spec.units.findIndex((other) => same(other, unit));
-      members.get(worker)?.underWay.delete(place);
-      if (place < 0 || round.results[place]) return false;
-      const results = round.spec.tasks.map((_, i) => unprefixed(tensors, i));
-      round.results[place] = round.spec.each ? true : results;
-      round.waiting.delete(place);
-      round.left--;
-      round.spec.each?.(unit, results);
+      const places = units.map((unit) => round.spec.units.findIndex((other) => same(other, unit)));
+      const [from, to] = [places[0], places[0] + places.length];
+      const inOrder = from >= 0 && places.every((place, i) => place === from + i);
+      if (!inOrder || !(round.spec.sum ? isAligned(from, to) : places.length === 1)) return false;
+      const underWay = members.get(worker)?.underWay;
+      for (const place of places) underWay?.delete(place);
+      // Aligned stretches are nested or apart: a larger one takes the place of what it contains.
+      if (round.results[from] && round.results[from].to >= to) return false;
+      const result = { from, to, tasks: round.spec.tasks.map((_, i) => unprefixed(tensors, i)) };
+      const kept = round.spec.each ? { ...result, tasks: [] } : result;
+      for (const place of places) {
+        if (!round.results[place]) round.left--;
+        round.results[place] = kept;
+        round.waiting.delete(place);
+      }
+      round.spec.each?.(units[0], result.tasks);
       if (round.left === 0) {
         current = null;
         for (const member of members.values()) member.underWay.clear();
-        round.resolve(round.results as Tensors[][]);
+        round.resolve([...new Set(round.results as Result[])]);
       } else if (round.spec.streams) deal();
       return true;
     },

@@ -1,9 +1,9 @@
 import { type Layout, shardBlocks } from '../data/layout.ts';
 import { type Contingency, contingencyCounter } from '../model/metrics.ts';
 import { silhouette } from '../model/silhouette.ts';
+import { treeSum } from '../model/tree.ts';
 import type { Unit } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
-import { treeSum } from './reduce.ts';
 import type { RunDirectory } from './run-directory.ts';
 import type { Run } from './state.ts';
 
@@ -12,7 +12,7 @@ const UNIT_ROWS = 1 << 18;
 /** Bytes of responsibilities in one message. */
 const SOFT_BYTES = 16 << 20;
 /** Rows whose silhouette is taken. */
-const SILHOUETTE_ROWS = 2000;
+const SILHOUETTE_ROWS = 1000;
 
 export interface Labelled {
   /** Hard statistics of each cluster over all rows. */

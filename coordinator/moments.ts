@@ -2,10 +2,10 @@ import { blockCount, type Layout, shardBlocks } from '../data/layout.ts';
 import { type Moments, pcaAxes } from '../data/transform.ts';
 import { UserError } from '../data/user-error.ts';
 import { type Covariance, mean, scatter } from '../model/statistics.ts';
+import { treeSum } from '../model/tree.ts';
 import { nd, take } from '../proto/tensors.ts';
 import type { RunConfig } from './config.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { treeSum } from './reduce.ts';
 
 export interface Found {
   moments: Moments;
@@ -45,7 +45,7 @@ export async function momentsRound(
     units: shards.map((blocks, shard) => ({ shard, from: 0, to: blocks.length })),
     streams: false,
   });
-  const parts = results.map(([part]) => part);
+  const parts = results.map(({ tasks: [part] }) => part);
   const counts = parts.map((part) => take(part, 'counts', 'float64', 3));
   const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
   if (bad > 0) {

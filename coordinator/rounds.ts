@@ -1,11 +1,10 @@
-import type { Net } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
-import { shift } from '../model/statistics.ts';
+import { shift, statisticsLength } from '../model/statistics.ts';
+import { treeSum } from '../model/tree.ts';
 import type { Unit } from '../proto/messages.ts';
 import type { Cell, Task } from '../proto/tasks.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
-import type { Dispatcher } from './dispatch.ts';
-import { treeSum, weightedMean } from './reduce.ts';
+import type { Dispatcher, Result } from './dispatch.ts';
 
 /** Which rows reach which leaf: by the clustering net's label (`cells[k]`), or all rows alike. */
 export interface Leaves {
@@ -14,10 +13,15 @@ export interface Leaves {
   leaves: number;
 }
 
-/** Rounds over the sample, one for each task, with their results reduced. Units are whole shards. */
+/** What a task's float64 results add up to over all shards. */
+export type Sums = (name: string, length: number) => Float64Array;
+
+/** Rounds over the sample; units are whole shards. */
 export interface Rounds {
-  /** A round of any tasks over the sample: for each task the results of all shards, in order. */
-  run(tasks: Task[], uses: string[]): Promise<Tensors[][]>;
+  /** One task: the results of all shards, in order. */
+  run(task: Task, uses: string[]): Promise<Tensors[]>;
+  /** Several tasks in one round: the sums of each over all shards. */
+  sum(tasks: Task[], uses: string[]): Promise<Sums[]>;
   /** Rows and sums of each leaf, for several partitions at once. */
   sums(partitions: Leaves[], vectors: Float64Array[]): Promise<{ n: number; s: Float64Array }[][]>;
   /** Hard float64 statistics of each leaf; `pivots` are points near the leaves' means. */
@@ -47,24 +51,30 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
       flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
     );
 
-  async function run(tasks: Task[], uses: string[]): Promise<Tensors[][]> {
-    const results = await dispatcher.round({ tasks, uses: ['transform', ...uses], units, streams: false });
-    return tasks.map((_, task) => results.map((unit) => unit[task]));
+  const round = (tasks: Task[], uses: string[], sum: boolean) =>
+    dispatcher.round({ tasks, uses: ['transform', ...uses], units, streams: false, sum });
+
+  async function sum(tasks: Task[], uses: string[]): Promise<Sums[]> {
+    const results = await round(tasks, uses, true);
+    return tasks.map((_, task) => (name, length) => sumOf(results, task, name, length));
   }
 
   return {
-    run,
+    async run(task, uses) {
+      const results = await round([task], uses, false);
+      return results.map(({ tasks: [tensors] }) => tensors);
+    },
+    sum,
     async sums(partitions, vectors) {
       dispatcher.publish('vectors', { rows: rowsState(vectors) });
       const tasks = partitions.map(
         (partition): Task => ({ task: 'cell-sums', vectors: 'vectors', ...partition }),
       );
-      const results = await run(tasks, ['vectors', ...needs(partitions)]);
-      return results.map((parts, i) => {
+      const found = await sum(tasks, ['vectors', ...needs(partitions)]);
+      return found.map((sums, i) => {
         const { leaves } = partitions[i];
-        const n = treeSum(parts.map((part) => take(part, 'n', 'float64', leaves)));
-        const s = treeSum(parts.map((part) => take(part, 's', 'float64', leaves * d)));
-        return stretches(s, leaves).map((sum, leaf) => ({ n: n[leaf], s: sum }));
+        const n = sums('n', leaves);
+        return stretches(sums('s', leaves * d), leaves).map((s, leaf) => ({ n: n[leaf], s }));
       });
     },
     async scatter(partitions, vectors, pivots) {
@@ -76,12 +86,12 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
         return { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition };
       });
       const names = partitions.map((_, i) => `pivots${i}`);
-      const results = await run(tasks, ['vectors', ...names, ...needs(partitions)]);
-      return results.map((parts, i) => {
-        const flat = treeSum(parts.map((part) => take(part, 'T', 'float64')));
-        return stretches(flat, partitions[i].leaves).map((T, leaf) =>
-          shift(T, d, diagonal ? 'diag' : 'full', full[i][leaf]),
-        );
+      const found = await sum(tasks, ['vectors', ...names, ...needs(partitions)]);
+      const covariance = diagonal ? 'diag' : 'full';
+      return found.map((sums, i) => {
+        const { leaves } = partitions[i];
+        const flat = sums('T', leaves * statisticsLength(d, covariance));
+        return stretches(flat, leaves).map((T, leaf) => shift(T, d, covariance, full[i][leaf]));
       });
     },
     async histogram(partition, vectors, axes) {
@@ -91,69 +101,17 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
         centre: nd(Float64Array.from(axes, ({ centre }) => centre)),
         sd: nd(Float64Array.from(axes, ({ sd }) => sd)),
       });
-      const [parts] = await run(
+      const [sums] = await sum(
         [{ task: 'cell-histogram', vectors: 'vectors', axes: 'axes', ...partition }],
         ['vectors', 'axes', ...needs([partition])],
       );
-      const size = partition.leaves * BINS;
-      return stretches(treeSum(parts.map((part) => take(part, 'counts', 'uint32', size))), partition.leaves);
+      return stretches(sums('counts', partition.leaves * BINS), partition.leaves);
     },
   };
 }
 
-/** The state of a net's weights, and that of Adam's moments. */
-export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
-  const named = (prefix: string, arrays: Float32Array[]) =>
-    arrays.map((data, i): [string, Tensors[string]] => [`${prefix}${i}`, nd(data, ...net.shapes[i])]);
-  return {
-    weights: Object.fromEntries(named('p', net.params)),
-    moments: Object.fromEntries([...named('m', net.first), ...named('v', net.second)]),
-  };
-}
-
-/**
- * The net after a round of local steps: weights and moments averaged over shards, each shard weighing its `count` (of
- * each of the K stacked nets). Also the mean loss.
- */
-export function averageNets(net: Net, parts: Tensors[], steps: number): { net: Net; loss: number } {
-  const active = parts.filter((part) => 'loss' in part);
-  const weights = active.map((part) => take(part, 'count', 'float64'));
-  const mean = (prefix: string, otherwise: Float32Array[]) =>
-    otherwise.map((values, i) =>
-      weightedMean(
-        active.map((part) => take(part, `${prefix}${i}`, 'float32', values.length)),
-        weights,
-        values,
-      ),
-    );
-  return {
-    loss: meanLoss(active),
-    net: {
-      shapes: net.shapes,
-      params: mean('p', net.params),
-      first: mean('m', net.first),
-      second: mean('v', net.second),
-      steps: net.steps + steps,
-    },
-  };
-}
-
-/** The mean gradient over shards, weighted like `averageNets`; float64. */
-export function averageGradients(net: Net, parts: Tensors[]): { gradients: Float64Array[]; loss: number } {
-  const active = parts.filter((part) => 'loss' in part);
-  const weights = active.map((part) => take(part, 'count', 'float64'));
-  const gradients = net.params.map((values, i) =>
-    Float64Array.from(
-      weightedMean(
-        active.map((part) => take(part, `g${i}`, 'float32', values.length)),
-        weights,
-        new Float32Array(values.length),
-      ),
-    ),
-  );
-  return { gradients, loss: meanLoss(active) };
-}
-
-function meanLoss(parts: Tensors[]): number {
-  return treeSum(parts.map((part) => take(part, 'loss', 'float64', 1)))[0] / parts.length;
+function sumOf(results: Result[], task: number, name: string, length: number): Float64Array {
+  const places: Float64Array[] = [];
+  for (const { from, tasks } of results) places[from] = take(tasks[task], name, 'float64', length);
+  return treeSum(places);
 }

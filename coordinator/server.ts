@@ -132,14 +132,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         totals.rowsRead += header.rowsRead;
         totals.memory = Math.max(totals.memory, header.memory);
         totals.rounds = Math.max(totals.rounds, header.round);
-        for (const [i, { unit, seconds }] of header.done.entries()) {
-          for (const [task, spent] of Object.entries(seconds)) {
-            if (!TASKS.has(task)) continue;
-            usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
-            usage.workers.set(peer.worker, (usage.workers.get(peer.worker) ?? 0) + spent);
-          }
-          dispatcher.result(peer.worker, { round: header.round, unit }, unprefixed(tensors, i));
+        for (const [task, spent] of Object.entries(header.seconds)) {
+          if (!TASKS.has(task)) continue;
+          usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
+          usage.workers.set(peer.worker, (usage.workers.get(peer.worker) ?? 0) + spent);
         }
+        for (const [i, units] of header.done.entries())
+          dispatcher.result(peer.worker, { round: header.round, units }, unprefixed(tensors, i));
         break;
       }
       case 'failure':

@@ -8,7 +8,8 @@ import { nd, type Tensors } from '../proto/tensors.ts';
 import type { RunConfig } from './config.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
-import { netStates, type Rounds } from './rounds.ts';
+import { netStates } from './net-states.ts';
+import type { Rounds } from './rounds.ts';
 import { centresOf, type Parts } from './sub-clusters.ts';
 
 /** All that an epoch starts from and changes. */

@@ -6,10 +6,10 @@ import { generator } from '../model/random.ts';
 import { changeAfter, hasSettled, trainsSubNets } from '../model/schedule.ts';
 import { statisticsLength, unscale } from '../model/statistics.ts';
 import type { Task } from '../proto/tasks.ts';
-import { nd, type Tensors, take } from '../proto/tensors.ts';
+import { nd, take } from '../proto/tensors.ts';
 import { mergeStep } from './merge.ts';
-import { treeSum } from './reduce.ts';
-import { averageGradients, averageNets, type Leaves } from './rounds.ts';
+import { averageGradients, averageNets } from './net-states.ts';
+import type { Leaves, Sums } from './rounds.ts';
 import { splitStep } from './split.ts';
 import { publishEStep, publishNet, publishParts, publishSubs, type Run, type State } from './state.ts';
 import { pcaSplit } from './sub-clusters.ts';
@@ -60,7 +60,7 @@ async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
       rows.set(centre, i * d);
     });
     dispatcher.publish('centres', { rows: nd(rows, rows.length / d, d) });
-    const [parts] = await rounds.run([{ task: 'seed-distances', centres: draw, draw }], ['centres']);
+    const parts = await rounds.run({ task: 'seed-distances', centres: draw, draw }, ['centres']);
     const weights = parts.map((part) => take(part, 'weight', 'float64', 1)[0]);
     const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
     centres.push(take(parts[shard], 'row', 'float64', d).slice());
@@ -106,72 +106,64 @@ export async function* train(
   return { state, reason: 'max-epochs' };
 }
 
+/**
+ * One epoch: local steps of all nets in one round, each on the labels and targets that the epoch started from; then,
+ * unless the mixture is frozen, soft statistics by the net that came of it, and the M-step.
+ */
 async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', smallestShard: number) {
-  const { schedule, rounds, config, transform, prior } = run;
-  const { mixture, epoch } = state;
-  const k = mixture.k;
-  const diagonal = config.covariance === 'diag';
+  const { schedule, rounds, config } = run;
+  const trainsNet = state.mixture.k > 1;
+  const trainsSubs = trainsSubNets(schedule, state.epoch);
+  let { net, subs, mixture } = state;
   const losses: Losses = { loss: null, subLoss: null };
-  let { net, subs } = state;
 
-  if (k > 1) {
-    const [parts] = await rounds.run(
-      [clusterTask(run, state, form, smallestShard)],
-      ['net', 'net-moments', 'e-step'],
-    );
-    const after = afterSteps(run, net, parts, config.lr, localSteps(run, smallestShard));
-    net = after.net;
-    losses.loss = after.loss;
-    publishNet(run, net);
+  if (trainsNet || trainsSubs) {
+    const tasks: Task[] = [];
+    if (trainsNet) tasks.push(clusterTask(run, state, form, smallestShard));
+    if (trainsSubs) {
+      publishSubs(run, subs);
+      publishParts(run, state);
+      tasks.push(subTask(run, state));
+    }
+    const found = await rounds.sum(tasks, [
+      'net',
+      ...(trainsNet ? ['net-moments', 'e-step'] : []),
+      ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
+    ]);
+    if (trainsNet) {
+      const after = afterSteps(run, net, found[0], config.lr, localSteps(run, smallestShard));
+      net = after.net;
+      losses.loss = after.loss;
+      publishNet(run, net);
+    }
+    if (trainsSubs) {
+      const after = afterSteps(run, subs, found.at(-1)!, config.subLr, subSteps(run));
+      subs = after.net;
+      losses.subLoss = after.loss;
+    }
   }
 
-  const tasks: Task[] = [{ task: 'statistics', diagonal, block: blockRows(run.d, diagonal) }];
-  const trainsSubs = trainsSubNets(schedule, epoch);
-  if (trainsSubs) {
-    publishSubs(run, subs);
-    publishParts(run, state);
-    tasks.push(subTask(run, state));
-  }
-  const [soft, sub] = await rounds.run(tasks, [
-    'net',
-    ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
-  ]);
-  if (trainsSubs) {
-    const after = afterSteps(run, subs, sub, config.subLr, subSteps(run));
-    subs = after.net;
-    losses.subLoss = after.loss;
-  }
-
-  const thaws = state.frozen === 0 && epoch >= schedule.mStepFrom;
-  const next: State = {
-    ...state,
-    net,
-    subs,
-    frozen: Math.max(0, state.frozen - 1),
-    mixture: thaws ? mStep(prior, softStatistics(), config.weightSmoothing) : mixture,
-  };
+  if (state.frozen === 0 && state.epoch >= schedule.mStepFrom)
+    mixture = mStep(run.prior, await softStatistics(run, mixture.k), config.weightSmoothing);
+  const next: State = { ...state, net, subs, mixture, frozen: Math.max(0, state.frozen - 1) };
   return { next, losses };
+}
 
-  /** T of each cluster in the model's coordinates, from all shards' in the networks'. */
-  function softStatistics(): Float64Array[] {
-    const p = statisticsLength(run.d, config.covariance);
-    const flat = treeSum(soft.map((part) => take(part, 'T', 'float64', k * p)));
-    return Array.from({ length: k }, (_, c) =>
-      unscale(flat.slice(c * p, (c + 1) * p), transform.scale, config.covariance),
-    );
-  }
+/** T of each cluster by the net's soft assignments, in the model's coordinates from the networks'. */
+async function softStatistics({ rounds, config, d, transform }: Run, k: number): Promise<Float64Array[]> {
+  const diagonal = config.covariance === 'diag';
+  const [sums] = await rounds.sum([{ task: 'statistics', diagonal, block: blockRows(d, diagonal) }], ['net']);
+  const p = statisticsLength(d, config.covariance);
+  const flat = sums('T', k * p);
+  return Array.from({ length: k }, (_, c) =>
+    unscale(flat.slice(c * p, (c + 1) * p), transform.scale, config.covariance),
+  );
 }
 
 /** The net after its shards' local steps, or after one Adam step on their mean gradient. */
-function afterSteps(
-  run: Run,
-  net: Net,
-  parts: Tensors[],
-  rate: number,
-  steps: number,
-): { net: Net; loss: number } {
-  if (run.config.localSteps > 1) return averageNets(net, parts, steps);
-  const { gradients, loss } = averageGradients(net, parts);
+function afterSteps(run: Run, net: Net, sums: Sums, rate: number, steps: number): { net: Net; loss: number } {
+  if (run.config.localSteps > 1) return averageNets(net, sums, steps);
+  const { gradients, loss } = averageGradients(net, sums);
   return { net: adamStep(net, gradients, rate), loss };
 }
 

@@ -33,7 +33,7 @@ export function clusteringNet(seed: bigint, d: number, hidden: number[], k: numb
 
 /** K nets D → 50 → 2, weights uniform(−1,1)/√fan-in, biases zero. */
 export function subNets(seed: bigint, d: number, k: number, epoch = 0): Net {
-  const shapes = layerShapes([d, SUB_HIDDEN, 2]).map((shape) => [k, ...shape]);
+  const shapes = netShapes([d, SUB_HIDDEN, 2], k);
   const params = shapes.map((shape) => new Float32Array(sizeOf(shape)));
   for (let c = 0; c < k; c++) freshSubNet(seed, params, k, c, epoch);
   return { shapes, params, first: params.map(zeros), second: params.map(zeros), steps: 0 };
@@ -48,6 +48,33 @@ export function freshSubNet(seed: bigint, params: Float32Array[], k: number, c: 
     for (let j = c * size; j < (c + 1) * size; j++) values[j] = i % 2 ? 0 : (2 * rng.uniform() - 1) / fanIn;
   });
 }
+
+/** The arrays of one net or of K stacked ones, one after the other. */
+export function flatten(arrays: Float32Array[]): Float32Array {
+  const out = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const values of arrays) {
+    out.set(values, at);
+    at += values.length;
+  }
+  return out;
+}
+
+/** The reverse, as views of `flat`. */
+export function parted<A extends Float32Array | Float64Array>(
+  flat: A,
+  shapes: readonly (readonly number[])[],
+): A[] {
+  let at = 0;
+  return shapes.map((shape) => flat.subarray(at, (at += sizeOf(shape))) as A);
+}
+
+export const netSize = (shapes: readonly (readonly number[])[]) =>
+  shapes.reduce((sum, shape) => sum + sizeOf(shape), 0);
+
+/** Shapes of the arrays of a net of these widths; of `nets` stacked ones if that is not 0. */
+export const netShapes = (widths: number[], nets: number): number[][] =>
+  layerShapes(widths).map((shape) => (nets ? [nets, ...shape] : shape));
 
 function layerShapes(widths: number[]): number[][] {
   return widths.slice(1).flatMap((width, l) => [[widths[l], width], [width]]);

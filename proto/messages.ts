@@ -46,11 +46,15 @@ export const fromWorker = z.discriminatedUnion('type', [
     pid: count,
     name: text,
   }),
-  /** What units of a round gave, and how long each task took. Tensors are named `place in done/place in tasks/name`. */
+  /**
+   * What units of a round gave: one each, or the sum over several where the round asks for sums. Tensors are named
+   * `place in done/place in tasks/name`. `seconds`: how long each task took, over all of these units.
+   */
   z.object({
     type: z.literal('results'),
     round: count,
-    done: z.array(z.object({ unit, seconds })).check(z.minLength(1)),
+    done: z.array(z.array(unit).check(z.minLength(1))).check(z.minLength(1)),
+    seconds,
     rowsRead: count,
     memory: count,
   }),
@@ -76,6 +80,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     round: count,
     tasks: z.array(taskSchema),
     units: z.array(unit),
+    /** Results are float64 and wanted as sums: a worker may add up aligned powers of two of shards (model/tree.ts). */
+    sum: z.boolean(),
     /** All states that the tasks read. */
     uses: z.array(z.object(named)),
     /** Those that this worker does not have yet; their tensors are named `state/name`. */

@@ -102,7 +102,7 @@ export function createContext(
         const z = new Int32Array(sample.n);
         for (let start = 0; start < sample.n; start += FORWARD_ROWS) {
           const x = backend.slice(sample.scaled, start, Math.min(FORWARD_ROWS, sample.n - start));
-          const layers = forward(backend, states.net('net', 'p'), x);
+          const layers = forward(backend, states.net('net'), x);
           z.set(await backend.argmaxRows(layers.at(-1)!), start);
           backend.free(x, ...layers);
         }

@@ -1,3 +1,4 @@
+import { netShapes, netSize, parted } from '../model/net.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 
@@ -10,10 +11,10 @@ export interface States {
   check(name: string, version: number): void;
   /** One tensor on the device, kept there until the state is replaced. */
   onDevice(name: string, tensor: string): Tensor;
-  /** A net's parameters `p0, p1, …` (or a moment's, `m…`, `v…`) on the device. */
-  net(name: string, prefix: string): Tensor[];
-  /** The same as a copy of the caller's own. */
-  netCopy(name: string, prefix: string): Tensor[];
+  /** The arrays of the state `net` (or `subs`), which has the shapes, or as many in `moments`' tensor of that name. */
+  layers(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shape: number[] }[];
+  /** A net's weights W₁, b₁, … on the device. */
+  net(name: 'net' | 'subs'): Tensor[];
 }
 
 export function createStates(backend: Backend): States {
@@ -25,10 +26,6 @@ export function createStates(backend: Backend): States {
   };
   const upload = (tensors: Tensors, name: string) =>
     backend.upload(take(tensors, name, 'float32'), tensors[name].shape);
-  const netNames = (tensors: Tensors, prefix: string) =>
-    Array.from({ length: Object.keys(tensors).length }, (_, i) => `${prefix}${i}`).filter(
-      (name) => name in tensors,
-    );
 
   const self: States = {
     put(name, version, tensors) {
@@ -51,10 +48,22 @@ export function createStates(backend: Backend): States {
       }
       return found;
     },
-    net: (name, prefix) => netNames(entry(name).tensors, prefix).map((tensor) => self.onDevice(name, tensor)),
-    netCopy(name, prefix) {
-      const { tensors } = entry(name);
-      return netNames(tensors, prefix).map((tensor) => upload(tensors, tensor));
+    layers(net, tensor) {
+      const { tensors } = entry(net);
+      const shapes = netShapes([...take(tensors, 'widths', 'int32')], take(tensors, 'nets', 'int32', 1)[0]);
+      const flat = tensor
+        ? take(entry(`${net}-moments`).tensors, tensor, 'float32', netSize(shapes))
+        : take(tensors, 'params', 'float32', netSize(shapes));
+      return parted(flat, shapes).map((data, i) => ({ data, shape: shapes[i] }));
+    },
+    net(name) {
+      const { device } = entry(name);
+      return self.layers(name).map(({ data, shape }, i) => {
+        const key = `params/${i}`;
+        const found = device.get(key) ?? backend.upload(data, shape);
+        device.set(key, found);
+        return found;
+      });
     },
   };
   return self;

@@ -14,6 +14,11 @@ const PATIENCE = 5;
 /** A worker that lived this long starts afresh with its next failure. */
 const SETTLED_MS = 10_000;
 const KILL_AFTER_MS = 2000;
+/**
+ * A worker runs one short program over and over, beside others that want the cores too: less inlining and one
+ * compiler thread in place of four took a seventh off a run (LOG.md).
+ */
+const V8_FLAGS = ['--v8-pool-size=1', '--max-inlined-bytecode-size-cumulative=200'];
 
 /** Keeps `count` worker processes alive: one that ends is reported, and started again with growing delay. */
 export function superviseWorkers(
@@ -35,7 +40,7 @@ export function superviseWorkers(
   function start(name: string, failures: number): void {
     const child = spawn(
       process.execPath,
-      [...process.execArgv, entry, JSON.stringify({ ...options, name })],
+      [...V8_FLAGS, ...process.execArgv, entry, JSON.stringify({ ...options, name })],
       {
         stdio: ['pipe', 'ignore', 'pipe'],
       },

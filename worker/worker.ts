@@ -6,6 +6,7 @@ import { firstBlockHash } from '../data/blocks.ts';
 import type { Layout } from '../data/layout.ts';
 import { openSource } from '../data/open.ts';
 import { UserError } from '../data/user-error.ts';
+import { fold, type Node } from '../model/tree.ts';
 import { decode, encode, MalformedMessage, prefixed, unprefixed } from '../proto/codec.ts';
 import {
   type FromCoordinator,
@@ -15,7 +16,7 @@ import {
   type Unit,
 } from '../proto/messages.ts';
 import { connectDealer } from '../proto/sockets.ts';
-import { type Tensors, take } from '../proto/tensors.ts';
+import { nd, type Tensors, take } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
 import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
 import { type Context, createContext } from './context.ts';
@@ -163,26 +164,34 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   async function runRound(context: Context, header: Round, tensors: Tensors): Promise<void> {
     for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
     const { round, tasks } = header;
-    const done: { unit: Unit; seconds: Record<string, number> }[] = [];
-    let results: [string, Tensors][] = [];
+    let done: Done[] = [];
+    let nodes: Node[] = [];
+    let seconds: Record<string, number> = {};
     let sent = performance.now();
     const flush = () => {
+      for (const { from, to, sums } of nodes) done.push({ units: unitsWithin(header.units, from, to), sums });
       if (!done.length) return;
-      const message = { done: done.splice(0), rowsRead: context.rowsRead(), memory: residentMemory() };
-      void send({ type: 'results', round, ...message }, prefixed(results));
-      results = [];
+      const message = { done: done.map(({ units }) => units), seconds };
+      const tensors = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
+      const about = { rowsRead: context.rowsRead(), memory: residentMemory() };
+      void send({ type: 'results', round, ...message, ...about }, tensors);
+      done = [];
+      nodes = [];
+      seconds = {};
       sent = performance.now();
     };
     for (const unit of header.units) {
       try {
         for (const { name, version } of header.uses) states.check(name, version);
-        const seconds: Record<string, number> = {};
+        const results: [number, Tensors][] = [];
         for (const [i, task] of tasks.entries()) {
           const start = performance.now();
-          results.push([`${done.length}/${i}`, await runTask(context, task, unit)]);
+          results.push([i, await runTask(context, task, unit)]);
           seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
         }
-        done.push({ unit, seconds });
+        const tensors = prefixed(results);
+        if (header.sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(tensors) });
+        else done.push({ units: [unit], tensors });
         if (performance.now() - sent > RESULTS_MS) {
           flush();
           // The sockets and the ping get their turn.
@@ -200,3 +209,19 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
 
   return { done, leave: () => void send({ type: 'bye' }).then(() => finish()) };
 }
+
+/** What units gave: the tensors of one, or the sums over several. */
+interface Done {
+  units: Unit[];
+  tensors?: Tensors;
+  sums?: Node['sums'];
+}
+
+const unitsWithin = (units: Unit[], from: number, to: number) =>
+  units.filter(({ shard }) => shard >= from && shard < to);
+
+const asSums = (tensors: Tensors): Node['sums'] =>
+  Object.fromEntries(Object.keys(tensors).map((name) => [name, take(tensors, name, 'float64')]));
+
+const asTensors = (sums: Node['sums']): Tensors =>
+  Object.fromEntries(Object.entries(sums).map(([name, values]) => [name, nd(values)]));

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { createDispatcher, type Dispatcher, type RoundSpec, share } from '../../coordinator/dispatch.ts';
+import {
+  createDispatcher,
+  type Dispatcher,
+  type Result,
+  type RoundSpec,
+  share,
+} from '../../coordinator/dispatch.ts';
 import { UserError } from '../../data/user-error.ts';
 import { prefixed } from '../../proto/codec.ts';
 import type { FromCoordinator, Unit } from '../../proto/messages.ts';
@@ -23,7 +29,7 @@ const task = (name = 'v'): Task => ({
 const value = (...numbers: number[]): Tensors => ({ value: nd(Float64Array.from(numbers)) });
 /** What a unit gives: a function of the unit and the version of its state alone. */
 const resultOf = ({ shard, from }: Unit, version: number): Tensors => value(shard, from, version);
-const numbersOf = (results: Tensors[][]) => results.map(([{ value }]) => [...value.data]);
+const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) => [...value.data]);
 
 /** A dispatcher of whose messages nothing is delivered but by the test. */
 function setUp(shards = 4) {
@@ -43,7 +49,7 @@ function setUp(shards = 4) {
 
 function answer(dispatcher: Dispatcher, { round, worker, uses }: Sent, unit: Unit): boolean {
   const tensors = prefixed([[0, resultOf(unit, uses[0].version)]]);
-  return dispatcher.result(worker, { round, unit }, tensors);
+  return dispatcher.result(worker, { round, units: [unit] }, tensors);
 }
 
 function answerAll(dispatcher: Dispatcher, messages: Sent[]): void {
@@ -80,12 +86,45 @@ describe('a round', () => {
       [1, value(11)],
       [0, value(10)],
     ]);
-    dispatcher.result('a', { round: id, unit: units[0] }, tensors);
+    dispatcher.result('a', { round: id, units }, tensors);
     const [results] = await round;
     assert.deepEqual(
-      results.map(({ value }) => value.data[0]),
+      results.tasks.map(({ value }) => value.data[0]),
       [10, 11],
     );
+  });
+
+  test('for sums, takes an aligned stretch of shards at once; larger ones replace smaller, nothing counts twice', async () => {
+    const { dispatcher, start, take } = setUp(8);
+    dispatcher.join('a');
+    const round = start({ sum: true });
+    const [{ round: id, units, sum }] = take();
+    assert.equal(sum, true);
+    const say = (from: number, to: number) =>
+      dispatcher.result('a', { round: id, units: units.slice(from, to) }, prefixed([[0, value(from, to)]]));
+    assert.equal(say(1, 3), false, 'not aligned');
+    assert.equal(say(0, 3), false, 'not a power of two');
+    const astray = [units[2], units[4]];
+    assert.equal(dispatcher.result('a', { round: id, units: astray }, value(0)), false, 'not in a row');
+    assert.equal(say(2, 3), true);
+    assert.equal(say(4, 6), true);
+    assert.equal(say(4, 5), false, 'is in');
+    assert.equal(say(0, 4), true, 'with what is in');
+    assert.equal(say(2, 4), false);
+    assert.equal(say(6, 8), true);
+    assert.deepEqual(numbersOf(await round), [
+      [0, 4],
+      [4, 6],
+      [6, 8],
+    ]);
+  });
+
+  test('without sums, takes single units only', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    void start();
+    const [{ round, units }] = take();
+    assert.equal(dispatcher.result('a', { round, units }, prefixed([[0, value(1)]])), false);
   });
 
   test('waits for a worker where there is none', async () => {
@@ -334,7 +373,7 @@ describe('a streaming round', () => {
     const round = start({
       units,
       streams,
-      each: (unit, results) => seen.push([unit.shard, unit.from, ...numbersOf([results])[0]]),
+      each: (unit, [{ value }]) => seen.push([unit.shard, unit.from, ...value.data]),
     });
     for (let next = take(); next.length; next = take()) {
       answerAll(dispatcher, next);
@@ -426,7 +465,7 @@ describe('simulation', () => {
         return found!.content;
       });
       const tensors = prefixed([[0, value(unit.shard, unit.from, ...contents)]]);
-      return () => void dispatcher.result(worker.name, { round, unit }, tensors);
+      return () => void dispatcher.result(worker.name, { round, units: [unit] }, tensors);
     }
 
     function read(worker: Worker): void {
@@ -492,7 +531,7 @@ describe('simulation', () => {
         Array.from({ length: streams ? 1 + below(5) : 1 }, (_, from) => ({ shard, from, to: from + 1 })),
       );
       const uses = uniform() < 0.5 ? ['v', 'w'] : ['w'];
-      let results: Tensors[][] | null = null;
+      let results: Result[] | null = null;
       let failed: unknown = null;
       dispatcher.round({ tasks: [task()], uses, units, streams }).then(
         (found) => (results = found),

@@ -47,7 +47,7 @@ function workersWith(
           counts: nd(Float64Array.of(10 + shard, 0, -1)),
         };
         tamper(part, shard);
-        return [part];
+        return { from: shard, to: shard + 1, tasks: [part] };
       });
     },
   } as unknown as Dispatcher;

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createDispatcher, type Dispatcher } from '../../coordinator/dispatch.ts';
-import {
-  averageGradients,
-  averageNets,
-  createRounds,
-  type Leaves,
-  netStates,
-} from '../../coordinator/rounds.ts';
+import { netStates } from '../../coordinator/net-states.ts';
+import { createRounds, type Leaves } from '../../coordinator/rounds.ts';
 import { type Layout, layoutOf } from '../../data/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import type { Covariance } from '../../model/statistics.ts';
@@ -81,7 +76,7 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
         }
         while (results.length) {
           const [[unit, found]] = results.splice(below(results.length), 1);
-          dispatcher.result(worker, { round: message.round, unit }, found);
+          dispatcher.result(worker, { round: message.round, units: [unit] }, found);
         }
       },
     },
@@ -191,72 +186,5 @@ describe('createRounds', () => {
     const rounds = roundsOf(1);
     assert.equal((await rounds.sums([empty], []))[0][0].n, 0);
     assert.equal((await rounds.scatter([empty], [], [[]]))[0][0][0], 0);
-  });
-});
-
-describe('averaging', () => {
-  const filled = (of: Net, value: number): Tensors => {
-    const named = (prefix: string, arrays: Float32Array[]) =>
-      arrays.map((values, i) => [
-        `${prefix}${i}`,
-        nd(
-          values.map((_, j) => value + 0.01 * j),
-          ...of.shapes[i],
-        ),
-      ]);
-    return Object.fromEntries([
-      ...named('p', of.params),
-      ...named('m', of.params),
-      ...named('v', of.params),
-      ...named('g', of.params),
-    ]);
-  };
-  const part = (of: Net, value: number, count: number[], loss: number) => ({
-    ...filled(of, value),
-    count: nd(Float64Array.from(count)),
-    loss: nd(Float64Array.of(loss)),
-  });
-
-  test('netStates names weights and moments as workers read them', () => {
-    const { weights, moments } = netStates(subs);
-    assert.deepEqual(Object.keys(weights), ['p0', 'p1', 'p2', 'p3']);
-    assert.deepEqual(Object.keys(moments).sort(), ['m0', 'm1', 'm2', 'm3', 'v0', 'v1', 'v2', 'v3']);
-    assert.deepEqual(weights.p0.shape, [4, D, 50]);
-    assert.equal(weights.p2.data, subs.params[2]);
-    assert.equal(moments.v1.data, subs.second[1]);
-  });
-
-  test('averageNets: weights and moments over the shards that took part, each weighing its count', () => {
-    const parts: Tensors[] = [
-      part(net, 1, [1], 0.5),
-      { count: nd(Float64Array.of(0)) },
-      part(net, 2, [3], 1.5),
-    ];
-    const { net: mean, loss } = averageNets(net, parts, 10);
-    assert.equal(loss, 1);
-    assert.equal(mean.steps, net.steps + 10);
-    for (const arrays of [mean.params, mean.first, mean.second])
-      assertClose(
-        arrays[0],
-        Float32Array.from(arrays[0], (_, j) => 1.75 + 0.01 * j),
-        1e-6,
-      );
-    assert.deepEqual(mean.shapes, net.shapes);
-  });
-
-  test('averageNets of sub-nets: each by the counts of its own cluster; one without rows stays', () => {
-    const parts = [part(subs, 1, [1, 0, 0, 5], 2), part(subs, 3, [1, 2, 0, 15], 4)];
-    const { net: mean, loss } = averageNets(subs, parts, 1);
-    assert.equal(loss, 3);
-    const b2 = mean.params[3];
-    assertClose(b2.slice(0, 4), [2, 2.01, 3.02, 3.03], 1e-6);
-    assert.deepEqual(b2.slice(4, 6), subs.params[3].slice(4, 6));
-    assertClose(b2.slice(6), [2.56, 2.57], 1e-6);
-  });
-
-  test('averageGradients likewise', () => {
-    const { gradients, loss } = averageGradients(net, [part(net, 1, [1], 1), part(net, 2, [1], 2)]);
-    assert.equal(loss, 1.5);
-    assertClose(gradients[1], [1.5, 1.51, 1.52, 1.53], 1e-6);
   });
 });

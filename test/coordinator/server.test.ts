@@ -89,7 +89,8 @@ async function joined(hello: object = {}) {
 const results = (round: number, seconds: Record<string, number> = { statistics: 0.5 }): FromWorker => ({
   type: 'results',
   round,
-  done: units.map((unit) => ({ unit, seconds })),
+  done: units.map((unit) => [unit]),
+  seconds,
   rowsRead: 50,
   memory: 1000,
 });
@@ -148,7 +149,7 @@ describe('the coordinator’s server', () => {
 
     worker.say(results(asked.round), answers);
     assert.deepEqual(
-      (await round).map(([{ n }]) => [...n.data]),
+      (await round).map(({ tasks: [{ n }] }) => [...n.data]),
       [[1], [2]],
     );
   });
@@ -160,7 +161,7 @@ describe('the coordinator’s server', () => {
     const { round: id } = await worker.hear('round');
     worker.say(results(id), answers);
     await round;
-    assert.deepEqual(server.usage(), { tasks: { statistics: 1 }, workers: { w1: 1 } });
+    assert.deepEqual(server.usage(), { tasks: { statistics: 0.5 }, workers: { w1: 0.5 } });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
     assert.deepEqual(server.totals(), { rounds: id, rowsRead: 50, memory: 1000, workers: 1 });
   });

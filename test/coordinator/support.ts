@@ -101,6 +101,7 @@ export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): Memo
     calls,
     members,
     run: () => Promise.reject(new Error('no tasks in memory')),
+    sum: () => Promise.reject(new Error('no tasks in memory')),
     async sums(partitions, vectors) {
       calls.sums++;
       return partitions.map((partition) =>

@@ -12,7 +12,7 @@ import { firstBlockHash, readBlocks } from '../../data/blocks.ts';
 import { blockCount, layoutOf } from '../../data/layout.ts';
 import { openSource } from '../../data/open.ts';
 import { synthesize } from '../../data/synth.ts';
-import type { Tensors } from '../../proto/tensors.ts';
+import { nd } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/backends/wasm.ts';
 import { startWorker } from '../../worker/worker.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, QUICK, scratch, trainArgs } from './support.ts';
@@ -128,10 +128,8 @@ const zeroed = (server: Server): Server => ({
   dispatcher: {
     ...server.dispatcher,
     publish(name, tensors) {
-      const zero = ([key, { shape, data }]: [string, Tensors[string]]) =>
-        [key, { shape, data: new Float32Array(data.length) }] as const;
-      const made = name === 'subs' ? Object.fromEntries(Object.entries(tensors).map(zero)) : tensors;
-      server.dispatcher.publish(name, made);
+      const zeros = { params: nd(new Float32Array(tensors.params?.data.length ?? 0)) };
+      server.dispatcher.publish(name, name === 'subs' ? { ...tensors, ...zeros } : tensors);
     },
   },
 });

@@ -46,9 +46,13 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
       type: 'results',
       round: 2 ** 33,
       done: [
-        { unit, seconds: { 'cell-sums': 0.25, 'full-pass': 0 } },
-        { unit: { shard: 0, from: 5, to: 9 }, seconds: {} },
+        [unit],
+        [
+          { shard: 0, from: 0, to: 0 },
+          { shard: 1, from: 0, to: 0 },
+        ],
       ],
+      seconds: { 'cell-sums': 0.25, 'full-pass': 0 },
       rowsRead: 5e9,
       memory: 6e9,
     },
@@ -72,6 +76,7 @@ export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
     round: 9,
     tasks,
     units: [unit, { shard: 4, from: 0, to: 0 }],
+    sum: true,
     uses: [
       { name: 'net', version: 4 },
       { name: 'vectors', version: 2 ** 40 },

@@ -7,7 +7,16 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import { cpuBackend } from '../../worker/backends/cpu.ts';
 import { wasmBackend } from '../../worker/backends/wasm.ts';
 import { runTask } from '../../worker/tasks/index.ts';
-import { blobMixture, D, named, range, transformState, type Workplace, world } from './support.ts';
+import {
+  adamStateOf,
+  blobMixture,
+  D,
+  range,
+  transformState,
+  type Workplace,
+  weightsOf,
+  world,
+} from './support.ts';
 
 const wasm = await wasmBackend();
 const backends = [wasm, cpuBackend()];
@@ -55,11 +64,11 @@ async function epoch({ context, put }: Workplace, count: number): Promise<void> 
   const { net, subs } = w;
   const target = targetOf(count);
   const average = count % 2 ? 'weights' : 'gradients';
-  put('net', named('p', net, net.params));
-  put('net-moments', { ...named('m', net, net.first), ...named('v', net, net.second) });
+  put('net', weightsOf(net));
+  put('net-moments', adamStateOf(net));
   put('e-step', target.state);
-  put('subs', named('p', subs, subs.params));
-  put('subs-moments', { ...named('m', subs, subs.first), ...named('v', subs, subs.second) });
+  put('subs', weightsOf(subs));
+  put('subs-moments', adamStateOf(subs));
   const subLoss = count % 3 ? 'isotropic' : 'kl';
   put('parts', PARTS[subLoss]);
   put('vectors', { rows: nd(new Float64Array(D), 1, D) });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { netStates } from '../../coordinator/net-states.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../data/layout.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -143,8 +144,9 @@ export function transformState(transform: Transform, below: number): Tensors {
   };
 }
 
-export const named = (prefix: string, { shapes }: Net, arrays: Float32Array[]): Tensors =>
-  Object.fromEntries(arrays.map((values, i) => [`${prefix}${i}`, nd(values.slice(), ...shapes[i])]));
+/** The state of a net's weights, or of these in their place; and that of its moments. */
+export const weightsOf = (net: Net, params = net.params): Tensors => netStates({ ...net, params }).weights;
+export const adamStateOf = (net: Net): Tensors => netStates(net).moments;
 
 /** A clustering net whose labels vary. */
 export function livelyNet(k: number, hidden = [8], d = D): Net {
@@ -249,10 +251,10 @@ export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World
         states.put(name, versions.get(name)!, tensors);
       };
       put('transform', transformState(transform, below));
-      put('net', named('p', net, net.params));
-      put('net-moments', { ...named('m', net, net.first), ...named('v', net, net.second) });
-      put('subs', named('p', subs, subs.params));
-      put('subs-moments', { ...named('m', subs, subs.first), ...named('v', subs, subs.second) });
+      put('net', weightsOf(net));
+      put('net-moments', adamStateOf(net));
+      put('subs', weightsOf(subs));
+      put('subs-moments', adamStateOf(subs));
       return { put, context: createContext(backend, states, memoryBlocks(raw, D), layout) };
     },
   };

@@ -5,6 +5,7 @@ import { shardBlocks } from '../../data/layout.ts';
 import type { TransformChoice } from '../../data/transform.ts';
 import { costTheta, eStepOf, logDensities, whitening } from '../../model/estep.ts';
 import { chooseByWeight } from '../../model/kmeans.ts';
+import { netSize, parted } from '../../model/net.ts';
 import { binOf } from '../../model/pca-split.ts';
 import { generator, priority, shuffledPrefix } from '../../model/random.ts';
 import { type Covariance, eachMoment, statisticsLength } from '../../model/statistics.ts';
@@ -19,6 +20,7 @@ import { createStates } from '../../worker/states.ts';
 import { runTask } from '../../worker/tasks/index.ts';
 import { close } from '../model/support.ts';
 import {
+  adamStateOf,
   agrees,
   allBlocks,
   argmax,
@@ -30,7 +32,6 @@ import {
   matrixOf,
   memoryBlocks,
   momentsOf,
-  named,
   randomMatrix,
   range,
   SEED,
@@ -39,6 +40,7 @@ import {
   transformFor,
   transformState,
   type Workplace,
+  weightsOf,
   world,
 } from './support.ts';
 
@@ -126,6 +128,13 @@ const subTask = (change: Partial<TaskOf<'sub-steps'>> = {}): TaskOf<'sub-steps'>
   ...change,
 });
 
+/** Zeros of the same names and lengths as a shard with rows gives. */
+function addsNothing(result: Tensors, full: Tensors): void {
+  assert.deepEqual(Object.keys(result).sort(), Object.keys(full).sort());
+  for (const name of Object.keys(full))
+    assert.deepEqual(f64(result, name), new Float64Array(f64(full, name).length), name);
+}
+
 const run = <T extends Task>({ context }: Workplace, task: T, shard = 0) =>
   runTask(context, task, w.unit(shard));
 
@@ -177,7 +186,7 @@ for (const backend of backends) {
       assert.deepEqual([...(await place.context.labels(1))], expected);
       assert.ok(new Set(expected).size > 1);
       const turned = world({ hidden: [5, 4] }).net;
-      place.put('net', named('p', turned, turned.params));
+      place.put('net', weightsOf(turned));
       const now = w.sampleOf(1).map((row) => argmax(logitsOf(turned, w.y(row))));
       assert.notDeepEqual(now, expected);
       assert.deepEqual([...(await place.context.labels(1))], now);
@@ -278,7 +287,7 @@ for (const backend of backends) {
   describe(`statistics on ${backend.identity}`, () => {
     for (const diagonal of [false, true])
       for (const block of [7, 4096])
-        test(`soft T and hard counts, ${covarianceOf(diagonal)}, blocks of ${block}`, async () => {
+        test(`soft T, and the labels, ${covarianceOf(diagonal)}, blocks of ${block}`, async () => {
           const place = w.workplace(backend);
           for (const shard of SHARDS) {
             const result = await run(place, { task: 'statistics', diagonal, block }, shard);
@@ -296,10 +305,6 @@ for (const backend of backends) {
               agrees(f64(result, 'T').subarray(k * p, (k + 1) * p), T, 5e-6, `cluster ${k}`);
             }
             const z = members.map((row) => w.label(row));
-            assert.deepEqual(
-              [...f64(result, 'counts')],
-              range(3).map((k) => z.filter((c) => c === k).length),
-            );
             assert.deepEqual([...(await place.context.labels(shard))], z);
           }
         });
@@ -314,7 +319,6 @@ for (const backend of backends) {
       );
       const y = one.sampleOf(0).map((row) => one.y(row));
       agrees(f64(result, 'T'), momentSums(y, 'full'), 5e-6);
-      assert.deepEqual([...f64(result, 'counts')], [y.length]);
     });
   });
 
@@ -331,8 +335,10 @@ for (const backend of backends) {
       const drawn = shuffledPrefix(generator(SEED, 'batches', task.epoch, shard), n, task.steps * batch);
       const up = (state: Tensors) =>
         Object.values(state).map(({ data, shape }) => backend.upload(data as Float32Array, shape));
-      const [w1, b1, w2, b2] = up(states.get('net'));
-      const moments = up(states.get('net-moments'));
+      const copy = (tensor?: 'first' | 'second') =>
+        states.layers('net', tensor).map(({ data, shape }) => backend.upload(data, shape));
+      const [w1, b1, w2, b2] = copy();
+      const moments = [...copy('first'), ...copy('second')];
       const target = up(
         task.loss === 'kl' ? eStepState(task.form, covarianceOf(task.diagonal)) : costState(task.loss),
       );
@@ -355,11 +361,11 @@ for (const backend of backends) {
         });
       }
       const out: Record<string, Float32Array> = { loss: Float32Array.of(loss) };
-      for (const [i, p] of [w1, b1, w2, b2].entries()) {
-        out[`p${i}`] = await backend.read(p);
-        out[`m${i}`] = await backend.read(moments[i]);
-        out[`v${i}`] = await backend.read(moments[4 + i]);
-      }
+      const flat = async (tensors: Tensor[]) =>
+        Float32Array.from((await Promise.all(tensors.map((t) => backend.read(t)))).flatMap((a) => [...a]));
+      out.params = await flat([w1, b1, w2, b2]);
+      out.first = await flat(moments.slice(0, 4));
+      out.second = await flat(moments.slice(4));
       return out;
 
       function lossOf(x: Tensor, logits: Tensor) {
@@ -398,11 +404,13 @@ for (const backend of backends) {
           const { loss, ...expected } = await byHand(task, shard);
           close(f64(result, 'loss')[0], loss[0], 1e-6);
           assert.deepEqual([...f64(result, 'count')], [1]);
-          assert.deepEqual(Object.keys(result).sort(), [...Object.keys(expected), 'count', 'loss'].sort());
-          for (const [name, values] of Object.entries(expected)) {
-            assert.deepEqual(result[name].data, values, name);
-            assert.deepEqual(result[name].shape, w.net.shapes[Number(name.slice(1))], name);
-          }
+          assert.deepEqual([...f64(result, 'shards')], [1]);
+          assert.deepEqual(
+            Object.keys(result).sort(),
+            [...Object.keys(expected), 'count', 'loss', 'shards'].sort(),
+          );
+          for (const [name, values] of Object.entries(expected))
+            assert.deepEqual(f64(result, name), Float64Array.from(values), name);
         }
       });
 
@@ -410,20 +418,14 @@ for (const backend of backends) {
       // One step from zero weights: the last bias has the gradient mean(1/K − r^E), whose sum Adam's moments keep.
       const task = clusterTask({ steps: 1, average: 'gradients', batch: 1000 });
       const place = withTarget(task);
-      place.put(
-        'net',
-        named(
-          'p',
-          w.net,
-          w.net.params.map((values) => new Float32Array(values.length)),
-        ),
-      );
+      const zeros = w.net.params.map((values) => new Float32Array(values.length));
+      place.put('net', weightsOf(w.net, zeros));
       const result = await run(place, task, 1);
       const x = w.sampleOf(1).map((row) => w.x(row));
       const logs = logDensities(blobMixture('full'), Float64Array.from(x.flat()));
       const r = matrixOf(logs, 3).map((row) => softmax(row).map((v) => (v + 1e-5) / (1 + 3e-5)));
       const expected = range(3).map((k) => 1 / 3 - sum(r.map((row) => row[k])) / x.length);
-      close(take(result, 'g3', 'float32'), expected, 1e-5);
+      close(f64(result, 'gradients').slice(-3), expected, 1e-5);
     });
 
     for (const diagonal of [false, true])
@@ -434,24 +436,23 @@ for (const backend of backends) {
           results.push(await run(withTarget(task), task));
         }
         // Adam divides by the gradient's size, which magnifies differences of small ones.
-        for (const name of Object.keys(results[0]).filter((name) => name.startsWith('p')))
-          close(take(results[0], name, 'float32'), take(results[1], name, 'float32'), 2e-4);
+        close(f64(results[0], 'params'), f64(results[1], 'params'), 2e-4);
         close(f64(results[0], 'loss'), f64(results[1], 'loss'), 1e-4);
       });
 
     test('mean gradients of the first batch, and no step', async () => {
       const task = clusterTask({ average: 'gradients', done: 0 });
       const result = await run(withTarget(task), task);
-      assert.deepEqual(Object.keys(result).sort(), ['count', 'g0', 'g1', 'g2', 'g3', 'loss']);
+      assert.deepEqual(Object.keys(result).sort(), ['count', 'gradients', 'loss', 'shards']);
       // One Adam step on them from no moments is the first of the local steps.
       const place = withTarget(task);
       const zeros = w.net.params.map((values) => new Float32Array(values.length));
-      place.put('net-moments', { ...named('m', w.net, zeros), ...named('v', w.net, zeros) });
+      place.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
       const stepped = await run(place, clusterTask({ steps: 1, done: 0 }));
-      for (const i of range(4)) {
-        const expected = take(result, `g${i}`, 'float32').map((g) => 0.1 * g);
-        assert.deepEqual(take(stepped, `m${i}`, 'float32'), expected, `m${i}`);
-      }
+      assert.deepEqual(
+        f64(stepped, 'first'),
+        f64(result, 'gradients').map((g) => Math.fround(0.1 * g)),
+      );
     });
 
     test('a shard smaller than its batches sees its rows again; smaller than one, all its rows', async () => {
@@ -459,7 +460,7 @@ for (const backend of backends) {
       for (const batch of [n - 1, n, n + 1, 10 * n]) {
         const task = clusterTask({ batch, steps: 5 });
         const result = await run(withTarget(task), task);
-        assert.ok(take(result, 'p0', 'float32').every(Number.isFinite));
+        assert.ok(f64(result, 'params').every(Number.isFinite));
         assert.deepEqual([...f64(result, 'count')], [1]);
       }
       const all = clusterTask({ batch: n, steps: 5 });
@@ -502,12 +503,13 @@ for (const backend of backends) {
       }
     });
 
-    test('a shard without a sample has nothing to say', async () => {
-      const place = withTarget(clusterTask());
-      place.put('transform', transformState(w.transform, 0));
-      const result = await run(place, clusterTask());
-      assert.deepEqual(Object.keys(result), ['count']);
-      assert.deepEqual([...f64(result, 'count')], [0]);
+    test('a shard without a sample adds nothing', async () => {
+      for (const average of ['weights', 'gradients'] as const) {
+        const place = withTarget(clusterTask());
+        const full = await run(place, clusterTask({ average }));
+        place.put('transform', transformState(w.transform, 0));
+        addsNothing(await run(place, clusterTask({ average })), full);
+      }
     });
 
     test('batches differ between epochs and shards', async () => {
@@ -526,7 +528,7 @@ for (const backend of backends) {
       const place = withTarget(clusterTask());
       const first = bytes(await run(place, clusterTask()));
       assert.deepEqual(bytes(await run(place, clusterTask())), first);
-      assert.deepEqual(bytes(place.context.states.get('net')), bytes(named('p', w.net, w.net.params)));
+      assert.deepEqual(bytes(place.context.states.get('net')), bytes(weightsOf(w.net)));
     });
   });
 
@@ -566,7 +568,7 @@ for (const backend of backends) {
           });
         }
         assert.notDeepEqual(batches[0].index, batches[1].index);
-        for (const i of range(4)) assert.deepEqual(result[`p${i}`].shape, w.subs.shapes[i]);
+        assert.equal(f64(result, 'params').length, netSize(w.subs.shapes));
       }
     });
 
@@ -607,7 +609,7 @@ for (const backend of backends) {
       const place = prepared(backend);
       const params = w.net.params.map((values) => values.slice());
       params[3][1] = -1e4;
-      place.put('net', named('p', w.net, params));
+      place.put('net', weightsOf(w.net, params));
       const result = await run(place, subTask());
       const [first, none, third] = f64(result, 'count');
       assert.equal(none, 0);
@@ -615,29 +617,45 @@ for (const backend of backends) {
       for (const name of Object.keys(result)) assert.ok(result[name].data.every(Number.isFinite), name);
     });
 
-    test('a shard without a sample has only counts', async () => {
+    test('a shard without a sample adds nothing', async () => {
       const place = prepared(backend);
+      const full = await run(place, subTask());
       place.put('transform', transformState(w.transform, 0));
-      const result = await run(place, subTask());
-      assert.deepEqual(Object.keys(result), ['count']);
-      assert.deepEqual([...f64(result, 'count')], [0, 0, 0]);
+      addsNothing(await run(place, subTask()), full);
+    });
+
+    test('each net weighs as many rows as its cluster has here', async () => {
+      const weighed = await run(prepared(backend), subTask());
+      const counts = f64(weighed, 'count');
+      for (const values of parted(f64(weighed, 'params'), w.subs.shapes)) {
+        const size = values.length / 3;
+        values.forEach((value, j) => {
+          const count = counts[Math.floor(j / size)];
+          const net = count && value / count;
+          assert.equal(count * Math.fround(net), value);
+        });
+      }
     });
 
     test('nets do not touch each other', async () => {
       const [place, other] = [prepared(backend), prepared(backend)];
+      const a = await run(place, subTask());
+      const c = f64(a, 'count').indexOf(Math.max(...f64(a, 'count')));
       const changed = w.subs.params.map((values) => {
         const own = values.slice();
-        own.fill(0.3, values.length / 3, (2 * values.length) / 3);
+        own.fill(0.3, (c * values.length) / 3, ((c + 1) * values.length) / 3);
         return own;
       });
-      other.put('subs', named('p', w.subs, changed));
-      const [a, b] = [await run(place, subTask()), await run(other, subTask())];
+      other.put('subs', weightsOf(w.subs, changed));
+      const b = await run(other, subTask());
       for (const i of range(4)) {
-        const [left, right] = [take(a, `p${i}`, 'float32'), take(b, `p${i}`, 'float32')];
+        const [left, right] = [a, b].map((result) => parted(f64(result, 'params'), w.subs.shapes)[i]);
         const third = left.length / 3;
-        assert.deepEqual(left.subarray(0, third), right.subarray(0, third));
-        assert.deepEqual(left.subarray(2 * third), right.subarray(2 * third));
-        assert.notDeepEqual(left.subarray(third, 2 * third), right.subarray(third, 2 * third));
+        for (const net of range(3)) {
+          const [before, after] = [left, right].map((all) => all.subarray(net * third, (net + 1) * third));
+          if (net === c) assert.notDeepEqual(after, before);
+          else assert.deepEqual(after, before);
+        }
       }
     });
   });
@@ -969,16 +987,16 @@ describe('purity', () => {
     const place = w.workplace(wasm);
     const other = world({ hidden: [5, 4], k: 2 });
     place.put('transform', transformState(transformFor('min-max', w.raw, D), 0.9));
-    place.put('net', named('p', other.net, other.net.params));
-    place.put('subs', named('p', other.subs, other.subs.params));
+    place.put('net', weightsOf(other.net));
+    place.put('subs', weightsOf(other.subs));
     for (const shard of SHARDS) {
       await run(place, { task: 'statistics', diagonal: false, block: 32 }, shard);
       await run(place, { task: 'statistics', diagonal: false, block: 4096 }, shard);
       await place.context.labels(shard);
     }
     place.put('transform', transformState(w.transform, w.below));
-    place.put('net', named('p', w.net, w.net.params));
-    place.put('subs', named('p', w.subs, w.subs.params));
+    place.put('net', weightsOf(w.net));
+    place.put('subs', weightsOf(w.subs));
     const here = await results(SHARDS, TASKS, () => joined(wasm, place));
     for (const [what, expected] of Object.entries(fresh)) assert.deepEqual(here[what], expected, what);
   });

@@ -1,7 +1,12 @@
-import { setThreadsCount, version_wasm } from '@tensorflow/tfjs-backend-wasm';
-import * as tf from '@tensorflow/tfjs-core';
+import { createRequire } from 'node:module';
 import type { Backend } from './backend.ts';
 import { hostBackend } from './host.ts';
+
+// Imported, these CommonJS bundles of a megabyte would first be scanned for the names they export: 0.1 s a worker.
+const require = createRequire(import.meta.url);
+const tf: typeof import('@tensorflow/tfjs-core') = require('@tensorflow/tfjs-core');
+const { setThreadsCount, version_wasm }: typeof import('@tensorflow/tfjs-backend-wasm') =
+  require('@tensorflow/tfjs-backend-wasm');
 
 const RELU = 1;
 const LINEAR = 0;

@@ -54,7 +54,7 @@ export async function cellHistogram(
   const axes = take(state, 'rows', 'float64', task.leaves * d);
   const centre = take(state, 'centre', 'float64', task.leaves);
   const sd = take(state, 'sd', 'float64', task.leaves);
-  const counts = new Uint32Array(task.leaves * BINS);
+  const counts = new Float64Array(task.leaves * BINS);
   for (let i = 0; i < leaf.length; i++) {
     const l = leaf[i];
     if (l >= 0) counts[l * BINS + binOf(dot(rows, i * d, axes, l * d, d), centre[l], sd[l])]++;
@@ -85,23 +85,22 @@ async function groups(context: Context, kind: CellTask['groups'], shard: number,
 async function sides(context: Context, shard: number, z: Int32Array): Promise<Int32Array> {
   const { backend, states } = context;
   const { scaled } = await context.sample(shard);
-  const subs = states.get('subs');
-  const k = subs.p0.shape[0];
+  const layers = states.layers('subs');
+  const k = layers[0].shape[0];
   const out = new Int32Array(z.length);
   for (let c = 0; c < k; c++) {
     const mine = [...z.keys()].filter((i) => z[i] === c);
     if (!mine.length) continue;
-    const net = Object.keys(subs).map((_, i) => {
-      const { shape, data } = subs[`p${i}`];
+    const net = layers.map(({ data, shape }) => {
       const size = data.length / k;
-      return backend.upload((data as Float32Array).subarray(c * size, (c + 1) * size), shape.slice(1));
+      return backend.upload(data.subarray(c * size, (c + 1) * size), shape.slice(1));
     });
     const x = backend.gather(scaled, mine);
-    const layers = forward(backend, net, x);
-    (await backend.argmaxRows(layers.at(-1)!)).forEach((side, i) => {
+    const outputs = forward(backend, net, x);
+    (await backend.argmaxRows(outputs.at(-1)!)).forEach((side, i) => {
       out[mine[i]] = side;
     });
-    backend.free(x, ...net, ...layers);
+    backend.free(x, ...net, ...outputs);
   }
   return out;
 }

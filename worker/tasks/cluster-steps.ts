@@ -1,7 +1,7 @@
 import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Tensors } from '../../proto/tensors.ts';
 import type { Tensor } from '../backends/backend.ts';
 import type { Context } from '../context.ts';
 import { localSteps } from './local-steps.ts';
@@ -18,7 +18,7 @@ export async function clusterSteps(
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
   const batch = Math.min(task.batch, n);
-  if (batch === 0) return { count: nd(Float64Array.of(0)) };
+  if (batch === 0) return localSteps(backend, states, 'net', task, Float64Array.of(0), null);
   const steps = task.average === 'gradients' ? 1 : task.steps;
   const drawn = shuffledPrefix(
     generator(seed, 'batches', task.epoch, unit.shard),
@@ -27,7 +27,7 @@ export async function clusterSteps(
   );
   const rows = backend.gather(scaled, drawn);
   const targets = target(context, task, rows);
-  const result = await localSteps(backend, states, { net: 'net', moments: 'net-moments' }, task, (i) => {
+  const result = await localSteps(backend, states, 'net', task, Float64Array.of(1), (i) => {
     // A shard smaller than its share of batches sees its rows again.
     const start = (i * batch) % Math.max(1, drawn.length - batch + 1);
     const x = backend.slice(rows, start, batch);
@@ -40,7 +40,7 @@ export async function clusterSteps(
     };
   });
   backend.free(rows, targets);
-  return { ...result, count: nd(Float64Array.of(1)) };
+  return result;
 }
 
 /** What the net learns on these rows: the E-step's responsibilities, or a cost for each cluster. */

@@ -14,7 +14,7 @@ import { transformFrom, transformRows } from '../rows.ts';
  */
 export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit: Unit): Promise<Tensors> {
   const { backend, states } = context;
-  const net = states.net('net', 'p');
+  const net = states.net('net');
   const k = net.at(-1)!.shape[0];
   const transform = transformFrom(states);
   const { dim } = transform;

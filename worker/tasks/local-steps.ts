@@ -1,4 +1,4 @@
-import { nd, type Tensors } from '../../proto/tensors.ts';
+import { elements, nd, type Tensors } from '../../proto/tensors.ts';
 import type { Backend, Tensor } from '../backends/backend.ts';
 import { lossAndGradients, step, type Trained } from '../mlp.ts';
 import type { States } from '../states.ts';
@@ -20,27 +20,35 @@ export interface Steps {
 
 /**
  * Local SGD: takes `steps` Adam steps on the shard's own batches, from the broadcast weights and moments, and gives
- * all three back; or, where gradients are to be averaged, those of the first batch. `net` names the state of the
- * weights, `moments` that of Adam's.
+ * all three back, times the shard's `counts` (of each of the stacked nets, or of the one); or, where gradients are to
+ * be averaged, those of the first batch. All that is given adds up over shards; one without a batch gives zeros.
  */
 export async function localSteps(
   backend: Backend,
   states: States,
-  { net, moments }: { net: string; moments: string },
+  net: 'net' | 'subs',
   { steps, rate, done, average }: Steps,
-  batchOf: (step: number) => Batch,
+  counts: Float64Array,
+  batchOf: ((step: number) => Batch) | null,
 ): Promise<Tensors> {
+  const layers = states.layers(net);
+  const about = { count: nd(counts), shards: nd(Float64Array.of(batchOf ? 1 : 0)) };
+  if (!batchOf) {
+    const size = layers.reduce((sum, { data }) => sum + data.length, 0);
+    const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
+    const zeros = names.map((name) => [name, nd(new Float64Array(size))]);
+    return { ...Object.fromEntries(zeros), loss: nd(Float64Array.of(0)), ...about };
+  }
   if (average === 'gradients') {
     const batch = batchOf(0);
-    const { loss, grads } = lossAndGradients(backend, states.net(net, 'p'), batch.x, batch.lossOf);
+    const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, batch.lossOf);
     batch.free();
-    return { ...(await readAll(backend, 'g', grads)), loss: nd(await takeLoss(backend, [loss])) };
+    const gradients = nd(await takeTimes(backend, grads, counts));
+    return { gradients, loss: nd(await takeLoss(backend, [loss])), ...about };
   }
-  const trained: Trained = {
-    params: states.netCopy(net, 'p'),
-    first: states.netCopy(moments, 'm'),
-    second: states.netCopy(moments, 'v'),
-  };
+  const copies = (tensor?: 'first' | 'second') =>
+    states.layers(net, tensor).map(({ data, shape }) => backend.upload(data, shape));
+  const trained: Trained = { params: copies(), first: copies('first'), second: copies('second') };
   const losses: Tensor[] = [];
   for (let i = 0; i < steps; i++) {
     const batch = batchOf(i);
@@ -48,17 +56,24 @@ export async function localSteps(
     batch.free();
   }
   return {
-    ...(await readAll(backend, 'p', trained.params)),
-    ...(await readAll(backend, 'm', trained.first)),
-    ...(await readAll(backend, 'v', trained.second)),
+    params: nd(await takeTimes(backend, trained.params, counts)),
+    first: nd(await takeTimes(backend, trained.first, counts)),
+    second: nd(await takeTimes(backend, trained.second, counts)),
     loss: nd(await takeLoss(backend, losses)),
+    ...about,
   };
 }
 
-async function readAll(backend: Backend, prefix: string, tensors: Tensor[]): Promise<Tensors> {
-  const out: Tensors = {};
-  for (const [i, tensor] of tensors.entries())
-    out[`${prefix}${i}`] = nd(await backend.read(tensor), ...tensor.shape);
+/** The tensors one after the other, each of its `counts.length` stretches times its count; 0 where that is 0. */
+async function takeTimes(backend: Backend, tensors: Tensor[], counts: Float64Array): Promise<Float64Array> {
+  const out = new Float64Array(tensors.reduce((sum, { shape }) => sum + elements(shape), 0));
+  let at = 0;
+  for (const tensor of tensors) {
+    const values = await backend.read(tensor);
+    const size = values.length / counts.length;
+    for (let c = 0, j = 0; c < counts.length; c++)
+      for (const end = j + size; j < end; j++) out[at++] = counts[c] === 0 ? 0 : counts[c] * values[j];
+  }
   backend.free(...tensors);
   return out;
 }

@@ -7,12 +7,12 @@ import { forward } from '../mlp.ts';
 
 /**
  * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster [K,P] in the
- * networks' coordinates, and the number of rows whose hard label is k. Remembers the labels for the tasks after it.
+ * networks' coordinates. Remembers the hard labels for the tasks after it.
  */
 export async function statistics(context: Context, task: TaskOf<'statistics'>, unit: Unit): Promise<Tensors> {
   const { backend, states } = context;
   const sample = await context.sample(unit.shard);
-  const net = states.net('net', 'p');
+  const net = states.net('net');
   const k = net.at(-1)!.shape[0];
   const dim = sample.scaled.shape[1];
   const p = statisticsLength(dim, task.diagonal ? 'diag' : 'full');
@@ -33,7 +33,5 @@ export async function statistics(context: Context, task: TaskOf<'statistics'>, u
     if (!features.kept) backend.free(features.tensor);
   }
   sample.labels = { version: states.version('net'), z };
-  const counts = new Float64Array(k);
-  for (const label of z) counts[label]++;
-  return { T: nd(T, k, p), counts: nd(counts) };
+  return { T: nd(T, k, p) };
 }

@@ -1,7 +1,7 @@
 import { generator } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors } from '../../proto/tensors.ts';
+import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../backends/backend.ts';
 import type { Context } from '../context.ts';
 import { localSteps } from './local-steps.ts';
@@ -13,14 +13,14 @@ import { localSteps } from './local-steps.ts';
 export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit: Unit): Promise<Tensors> {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
-  const k = states.get('subs').p0.shape[0];
+  const k = take(states.get('subs'), 'nets', 'int32', 1)[0];
   const dim = scaled.shape[1];
   const members = await rowsByLabel(context, unit.shard, k);
   const counts = Float64Array.from(members, (rows) => rows.length);
-  if (n === 0) return { count: nd(counts) };
+  if (n === 0) return localSteps(backend, states, 'subs', task, counts, null);
   const rng = generator(seed, 'sub-batches', task.epoch, unit.shard);
   const index = new Int32Array(k * task.batch);
-  const result = await localSteps(backend, states, { net: 'subs', moments: 'subs-moments' }, task, () => {
+  return localSteps(backend, states, 'subs', task, counts, () => {
     for (let c = 0, o = 0; c < k; c++) {
       const rows = members[c];
       for (let i = 0; i < task.batch; i++)
@@ -35,7 +35,6 @@ export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit
       free: () => backend.free(x, target),
     };
   });
-  return { ...result, count: nd(counts) };
 }
 
 async function rowsByLabel(context: Context, shard: number, k: number): Promise<number[][]> {

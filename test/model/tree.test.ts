@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { treeSum, weightedMean } from '../../coordinator/reduce.ts';
-import { randomNumbers } from './support.ts';
+import { fold, isAligned, type Node, treeSum } from '../../model/tree.ts';
+import { randomNumbers } from '../coordinator/support.ts';
 
 /** The tree as it is drawn: a node of 2^h shards adds the left half's sum and the right half's, if there is one. */
 function treeOf(parts: number[], from = 0, width = 2 ** Math.ceil(Math.log2(parts.length))): number {
@@ -67,53 +67,69 @@ describe('treeSum', () => {
   });
 });
 
-describe('weightedMean', () => {
-  test('is Σ w·part / Σ w of each stretch by the same tree, rounded once', () => {
+describe('fold', () => {
+  const leaf = (i: number, values: number[]): Node => ({
+    from: i,
+    to: i + 1,
+    sums: { a: Float64Array.from(values), b: Float64Array.of(-values[0]) },
+  });
+
+  test('aligned stretches are the nodes of a binary tree: nested or apart', () => {
+    for (const [from, to] of [
+      [0, 1],
+      [5, 6],
+      [4, 6],
+      [4, 8],
+      [0, 8],
+      [12, 16],
+    ])
+      assert.ok(isAligned(from, to));
+    for (const [from, to] of [
+      [1, 3],
+      [0, 3],
+      [2, 6],
+      [0, 0],
+      [3, 2],
+      [0, 6],
+    ])
+      assert.ok(!isAligned(from, to));
+  });
+
+  test('whoever adds up which shards, the bits are those of the tree', () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 9 }),
-        fc.integer({ min: 1, max: 3 }),
-        fc.integer({ min: 1, max: 3 }),
-        fc.integer(),
-        (shards, stretches, size, seed) => {
-          const { normal, below } = randomNumbers(seed);
-          const parts = Array.from({ length: shards }, () =>
-            Float32Array.from({ length: stretches * size }, normal),
-          );
-          const weights = Array.from({ length: shards }, () =>
-            Array.from({ length: stretches }, () => below(4)),
-          );
-          const before = Float32Array.from({ length: stretches * size }, normal);
-          const expected = before.map((value, j) => {
-            const c = Math.floor(j / size);
-            const total = treeOf(weights.map((own) => own[c]));
-            return total > 0 ? treeOf(parts.map((part, s) => (weights[s][c] / total) * part[j])) : value;
+      fc.property(shards, fc.integer({ min: 1, max: 5 }), fc.integer(), (parts, workers, seed) => {
+        const { below } = randomNumbers(seed);
+        const owners = parts.map(() => below(workers));
+        const nodes = Array.from({ length: workers }, (_, worker) => {
+          const stack: Node[] = [];
+          parts.forEach((values, i) => {
+            if (owners[i] === worker) fold(stack, leaf(i, values));
           });
-          assert.deepEqual(weightedMean(parts, weights, before), expected);
-        },
-      ),
-      { numRuns: 200 },
+          return stack;
+        }).flat();
+        for (const { from, to } of nodes) assert.ok(isAligned(from, to));
+        const places: Float64Array[] = [];
+        for (const { from, sums } of nodes) places[from] = sums.a;
+        assert.deepEqual(treeSum(places), treeSum(parts));
+      }),
+      { numRuns: 500 },
     );
   });
 
-  test('a shard of weight zero adds nothing, not even its NaN', () => {
-    const parts = [Float32Array.of(1, 2), Float32Array.of(Number.NaN, Infinity), Float32Array.of(3, 6)];
-    const found = weightedMean(parts, [[1], [0], [3]], Float32Array.of(0, 0));
-    assert.deepEqual(found, Float32Array.of(2.5, 5));
-  });
-
-  test('a stretch that no shard gives weight stays as it was', () => {
-    const parts = [Float32Array.of(1, 2, 5, 5), Float32Array.of(3, 4, 5, 5)];
-    const weights = [
-      [1, 0],
-      [1, 0],
-    ];
-    assert.deepEqual(weightedMean(parts, weights, Float32Array.of(9, 9, 7, 8)), Float32Array.of(2, 3, 7, 8));
-  });
-
-  test('equal parts give the same part back, whatever the weights', () => {
-    const part = Float32Array.of(0.1, -3.7, 1e-20);
-    assert.deepEqual(weightedMean([part, part, part, part], [[1], [1], [1], [1]], part), part);
-    assert.deepEqual(weightedMean([part], [[17]], part), part);
+  test('one holder of a power of two of shards has one node; else as many as their number has ones', () => {
+    for (const [count, nodes] of [
+      [1, 1],
+      [2, 1],
+      [8, 1],
+      [5, 2],
+      [7, 3],
+      [12, 2],
+    ]) {
+      const stack: Node[] = [];
+      for (let i = 0; i < count; i++) fold(stack, leaf(i, [i]));
+      assert.equal(stack.length, nodes);
+      const total = stack.reduce((sum, { sums }) => sum + sums.a[0] - sums.b[0], 0);
+      assert.equal(total, count * (count - 1));
+    }
   });
 });
