@@ -46,6 +46,14 @@ function checkValue(name: FlagName, value: unknown, file: string | null): void {
   if (problem) throw new UserError(`${file ? `${file}: ` : ''}--${name} ${value} ${problem}`);
 }
 
+/** A number of seconds above 0 that a flag gives. */
+export function seconds(args: Record<string, unknown>, name: string): number {
+  const value = args[name];
+  if (!(typeof value === 'number' && value > 0 && value <= 1e9))
+    throw new UserError(`--${name} ${value} must be a number of seconds above 0`);
+  return value;
+}
+
 /** Keys are flags' names, with dashes or in camel case. A run.json holds them under `config`. */
 async function readConfig(path: string): Promise<Record<string, unknown>> {
   const { parse } = await import('yaml');

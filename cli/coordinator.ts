@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
 import { UserError } from '../data/user-error.ts';
-import { resolveConfig } from './config.ts';
+import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
 import { outputOptions } from './train.ts';
 
@@ -44,6 +44,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     force: args.force === true,
     json: args.json === true,
     sharedFiles: args.sharedFiles !== false,
+    heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
     start(server) {
       console.error(
         `listening on ${server.address}; start workers with: dpmesh worker --connect ${server.address}`,

@@ -48,6 +48,8 @@ const parser = yargs(hideBin(process.argv))
     const unknown = /^Unknown arguments?: (.+)$/.exec(message);
     if (!unknown) throw new UserError(message.replace(/\s*\n\s*/g, ' '));
     const name = unknown[1].split(', ')[0];
+    if (process.argv.slice(3).includes(name))
+      throw new UserError(`${name} stands alone: which flag is it for? For data to cluster: --data ${name}`);
     const command = commands.find((module) => process.argv.includes(module.command));
     const known = Object.keys(command?.builder ?? {});
     throw new UserError(`there is no flag --${name}; did you mean --${nearestFlag(name, known)}?`);

@@ -14,6 +14,8 @@ export interface SessionOptions {
   force: boolean;
   json: boolean;
   sharedFiles: boolean;
+  /** Seconds. */
+  heartbeatTimeout: number;
   /** Starts what computes, now that the coordinator can be reached. */
   start: (server: Server) => Workers;
 }
@@ -57,6 +59,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
       : null,
     readBlocks: (blocks) => readBlocks(source, layout, blocks),
+    heartbeatTimeout: options.heartbeatTimeout * 1000,
     emit,
     log: display.line,
   }).catch((error: NodeJS.ErrnoException) => {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Options } from 'yargs';
 import { UserError } from '../data/user-error.ts';
-import { resolveConfig } from './config.ts';
+import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
 
 const RUN = 'This run:';
@@ -18,6 +18,13 @@ export const outputOptions = {
   },
   force: { type: 'boolean', group: RUN, default: false, describe: 'overwrite the run directory' },
   json: { type: 'boolean', group: RUN, default: false, describe: 'print the result as one JSON object' },
+  'heartbeat-timeout': {
+    type: 'number',
+    group: RUN,
+    default: 5,
+    requiresArg: true,
+    describe: 'seconds of silence after which a worker’s shards are dealt to others',
+  },
   'shared-files': {
     type: 'boolean',
     group: RUN,
@@ -65,6 +72,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     force: args.force === true,
     json: args.json === true,
     sharedFiles: args.sharedFiles !== false,
+    heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
     start(server) {
       const supervisor = superviseWorkers(
         count,
@@ -72,6 +80,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
           connect: server.address,
           backend: String(args.backend),
           dataRoot: dirname(resolve(config.data)),
+          reconnectFor: 600,
           quiet: true,
           child: true,
         },

@@ -16,12 +16,20 @@ export const builder = {
     requiresArg: true,
     describe: 'read data files below this folder only; rows of others come from the coordinator',
   },
+  'reconnect-for': {
+    type: 'number',
+    default: 600,
+    requiresArg: true,
+    describe: 'seconds without a word from the coordinator after which the worker gives up',
+  },
   name: { type: 'string', default: '', describe: 'a name for logs and events', requiresArg: true },
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const { UserError } = await import('../data/user-error.ts');
-  if (!/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
+  const { seconds } = await import('./config.ts');
+  const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
+  if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
     throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
   const { serve } = await import('../worker/process.ts');
   await serve({
@@ -29,6 +37,7 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
     backend: args.backend,
     dataRoot: args['data-root'],
     name: args.name,
+    reconnectFor: seconds(args, 'reconnect-for'),
     quiet: false,
   });
 }

@@ -1,16 +1,32 @@
 import { UserError } from '../data/user-error.ts';
 import { isAligned } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
-import type { FromCoordinator, FromWorker, StateRef, Unit } from '../proto/messages.ts';
+import type { FromWorker, StateRef, Unit } from '../proto/messages.ts';
 import type { Task } from '../proto/tasks.ts';
-import type { Tensors } from '../proto/tensors.ts';
+import { type Dtype, dtypeOf, type Tensors } from '../proto/tensors.ts';
+import { type Holders, share } from './share.ts';
 
 type Failure = Extract<FromWorker, { type: 'failure' }>;
 
-/** What dispatch needs of the world: it knows no sockets and no clock. */
-export interface Link {
-  send(worker: string, message: FromCoordinator, tensors: Tensors): void;
+/** What a worker is told of a round; the membership adds what makes a message of it. */
+export interface Deal {
+  round: number;
+  tasks: Task[];
+  units: Unit[];
+  sum: boolean;
+  /** All states that the tasks read, and those of them that this worker lacks. */
+  uses: StateRef[];
+  states: StateRef[];
 }
+
+/** What dispatch needs of the world: it knows no sockets, and the clock (ms, monotonic) is passed in. */
+export interface Link {
+  send(worker: string, deal: Deal, tensors: Tensors): void;
+  now(): number;
+}
+
+/** Type and number of elements of each tensor that a task gives; null where any number will do. */
+export type Expected = Record<string, [Dtype, number | null]>;
 
 export interface RoundSpec {
   tasks: Task[];
@@ -21,6 +37,10 @@ export interface RoundSpec {
   streams: boolean;
   /** Only sums over all units are wanted: a result may be that of an aligned power of two of them. */
   sum?: boolean;
+  /** What each task gives on a unit; a result of another shape is refused. */
+  expects: (unit: Unit) => Expected[];
+  /** What shapes do not tell. */
+  isSound?: (tasks: Tensors[]) => boolean;
   /** Called with each result as it comes, in any order, in place of gathering them. */
   each?: (unit: Unit, results: Tensors[]) => void;
 }
@@ -32,9 +52,12 @@ export interface Result {
   tasks: Tensors[];
 }
 
+/** What became of a result: taken; of an old round, or in already; of a unit that its sender never got; unusable. */
+export type Verdict = 'taken' | 'late' | 'not asked for' | 'wrong shape';
+
 /**
  * Deals a round's units to workers and gathers one result for each. What a unit gives depends on nothing here, so a
- * lost unit is simply dealt again, and a second result for it is dropped.
+ * lost unit is simply dealt again, a slow one is raced by an idle worker, and a second result for it is dropped.
  */
 export interface Dispatcher {
   join(worker: string): void;
@@ -44,44 +67,77 @@ export interface Dispatcher {
   publish(name: string, tensors: Tensors): void;
   /** Results that cover each unit once, in the order of the units. Rejects with a task's failure. */
   round(spec: RoundSpec): Promise<Result[]>;
-  /** False if the result was of no use: of an old round, or of units already in. */
-  result(worker: string, of: { round: number; units: Unit[] }, tensors: Tensors): boolean;
-  failure(worker: string, header: Failure): void;
+  result(worker: string, of: { round: number; units: Unit[] }, tensors: Tensors): Verdict;
+  failure(worker: string, header: Pick<Failure, 'round' | 'mistake' | 'message'>): void;
+  /** Time has passed: gives the units of stragglers to idle workers too. Returns how many. */
+  race(): number;
   /** Rejects the round under way. */
   abort(error: Error): void;
 }
 
 /** Streaming units under way at one worker: the next is there when one is done, and the rest can go elsewhere. */
 const WINDOW = 2;
+/** A worker is a straggler when it is silent for this many times the round's median time of a unit … */
+const STRAGGLING = 3;
+/** … and this long, ms. */
+const PATIENCE_MS = 250;
 
 interface Member {
   /** Versions of the states that it has. */
   known: Map<string, number>;
   /** Units under way, by their place in the round. */
   underWay: Set<number>;
+  /** When the units under way were sent, or its last result came. */
+  since: number;
+  /** The round ended without it: it gets no more until it answers. */
+  lags: boolean;
 }
 
 interface Round {
   id: number;
   spec: RoundSpec;
+  /** The states as they were at its start. */
+  states: Map<string, State>;
   /** By place: the result that covers it. */
   results: (Result | undefined)[];
   /** Places of units that nobody has, in order. */
   waiting: Set<number>;
+  /** Places that each worker has been given, also those that have left since. */
+  given: Map<string, Set<number>>;
+  /** Ms for a unit, of each result that came. */
+  times: number[];
   left: number;
   resolve(results: Result[]): void;
   reject(error: Error): void;
 }
 
+interface State {
+  version: number;
+  tensors: Tensors;
+}
+
 export function createDispatcher(link: Link, shards: number): Dispatcher {
   const members = new Map<string, Member>();
-  const states = new Map<string, { version: number; tensors: Tensors }>();
+  const states = new Map<string, State>();
+  const holders: Holders = new Map();
   let owners: (string | null)[] = Array(shards).fill(null);
   let versions = 0;
   let rounds = 0;
   let current: Round | null = null;
 
-  const same = (a: Unit, b: Unit) => a.shard === b.shard && a.from === b.from && a.to === b.to;
+  const key = ({ shard, from, to }: Unit) => `${shard}/${from}/${to}`;
+  let places = new Map<string, number>();
+
+  /** Those that answer; all, if none does. */
+  function answering(): string[] {
+    const all = [...members.keys()];
+    const quick = all.filter((worker) => !members.get(worker)!.lags);
+    return quick.length ? quick : all;
+  }
+
+  const shareOut = () => {
+    owners = share(owners, answering(), holders);
+  };
 
   /** Gives every worker with room what is waiting and its own to do. */
   function deal(): void {
@@ -101,30 +157,38 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
       if (room(owner) > 0) give(owner, place);
     }
     if (round.spec.streams) {
-      for (const worker of members.keys())
+      for (const worker of answering())
         for (const place of round.waiting) if (room(worker) > 0) give(worker, place);
     }
-    for (const [worker, places] of given) sendUnits(round, worker, places);
+    for (const [worker, found] of given) sendUnits(round, worker, found);
   }
 
-  function sendUnits(round: Round, worker: string, places: number[]): void {
+  function sendUnits(round: Round, worker: string, found: number[]): void {
     const member = members.get(worker)!;
-    const uses: StateRef[] = round.spec.uses.map((name) => ({ name, version: states.get(name)!.version }));
+    const uses = [...round.states].map(([name, { version }]) => ({ name, version }));
     const missing = uses.filter(({ name, version }) => member.known.get(name) !== version);
     for (const { name, version } of missing) member.known.set(name, version);
-    for (const place of places) member.underWay.add(place);
+    const given = round.given.get(worker) ?? new Set();
+    const held = holders.get(worker) ?? new Set();
+    if (!member.underWay.size) member.since = link.now();
+    for (const place of found) {
+      member.underWay.add(place);
+      given.add(place);
+      if (!round.spec.streams) held.add(round.spec.units[place].shard);
+    }
+    round.given.set(worker, given);
+    holders.set(worker, held);
     link.send(
       worker,
       {
-        type: 'round',
         round: round.id,
         tasks: round.spec.tasks,
-        units: places.map((place) => round.spec.units[place]),
+        units: found.map((place) => round.spec.units[place]),
         sum: round.spec.sum ?? false,
         uses,
         states: missing,
       },
-      prefixed(missing.map(({ name }) => [name, states.get(name)!.tensors])),
+      prefixed(missing.map(({ name }) => [name, round.states.get(name)!.tensors])),
     );
   }
 
@@ -132,28 +196,52 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     const gone = members.get(worker);
     if (!gone) return;
     members.delete(worker);
-    owners = share(
-      owners.map((owner) => (owner === worker ? null : owner)),
-      [...members.keys()],
-    );
-    for (const place of gone.underWay) current?.waiting.add(place);
+    owners = owners.map((owner) => (owner === worker ? null : owner));
+    shareOut();
+    for (const place of gone.underWay) if (!current?.results[place]) current?.waiting.add(place);
+    for (const { underWay } of members.values()) for (const place of underWay) current?.waiting.delete(place);
     deal();
   }
 
-  function abort(error: Error): void {
+  function end(): Round | null {
     const round = current;
     current = null;
-    for (const member of members.values()) member.underWay.clear();
-    round?.reject(error);
+    for (const member of members.values()) {
+      member.lags ||= member.underWay.size > 0;
+      member.underWay.clear();
+    }
+    return round;
+  }
+
+  function verdict(
+    round: Round | null,
+    worker: string,
+    id: number,
+    units: Unit[],
+    tasks: Tensors[],
+  ): Verdict {
+    if (!round || id !== round.id) return id <= rounds ? 'late' : 'not asked for';
+    const at = units.map((unit) => places.get(key(unit)) ?? -1);
+    const [from, to] = [at[0], at[0] + at.length];
+    if (!at.every((place, i) => place === from + i)) return 'not asked for';
+    if (!(round.spec.sum ? isAligned(from, to) : at.length === 1)) return 'not asked for';
+    if (!at.every((place) => round.given.get(worker)?.has(place))) return 'not asked for';
+    const expected = round.spec.expects(units[0]);
+    if (!tasks.every((tensors, i) => matches(tensors, expected[i]))) return 'wrong shape';
+    if (round.spec.isSound?.(tasks) === false) return 'wrong shape';
+    // Aligned stretches are nested or apart: a larger one takes the place of what it contains.
+    const before = round.results[from];
+    return before && before.to >= to ? 'late' : 'taken';
   }
 
   return {
     workers: () => [...members.keys()],
     join(worker) {
       leave(worker);
-      members.set(worker, { known: new Map(), underWay: new Set() });
+      holders.delete(worker);
+      members.set(worker, { known: new Map(), underWay: new Set(), since: link.now(), lags: false });
       // Mid-round, only shards that nobody has change hands: the samples of the others are where they are.
-      if (!current || owners.some((owner) => owner === null)) owners = share(owners, [...members.keys()]);
+      if (!current || owners.some((owner) => owner === null)) shareOut();
       deal();
     },
     leave,
@@ -163,13 +251,17 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     round(spec) {
       if (current) throw new Error('a round is already under way');
       if (!spec.units.length) return Promise.resolve([]);
-      owners = share(owners, [...members.keys()]);
+      shareOut();
+      places = new Map(spec.units.map((unit, place) => [key(unit), place]));
       return new Promise((resolve, reject) => {
         current = {
           id: ++rounds,
           spec,
+          states: new Map(spec.uses.map((name) => [name, states.get(name)!])),
           results: Array(spec.units.length),
           waiting: new Set(spec.units.keys()),
+          given: new Map(),
+          times: [],
           left: spec.units.length,
           resolve,
           reject,
@@ -179,54 +271,70 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     },
     result(worker, { round: id, units }, tensors) {
       const round = current;
-      if (!round || id !== round.id) return false;
-      const places = units.map((unit) => round.spec.units.findIndex((other) => same(other, unit)));
-      const [from, to] = [places[0], places[0] + places.length];
-      const inOrder = from >= 0 && places.every((place, i) => place === from + i);
-      if (!inOrder || !(round.spec.sum ? isAligned(from, to) : places.length === 1)) return false;
-      const underWay = members.get(worker)?.underWay;
-      for (const place of places) underWay?.delete(place);
-      // Aligned stretches are nested or apart: a larger one takes the place of what it contains.
-      if (round.results[from] && round.results[from].to >= to) return false;
-      const result = { from, to, tasks: round.spec.tasks.map((_, i) => unprefixed(tensors, i)) };
+      const member = members.get(worker);
+      const tasks = round ? round.spec.tasks.map((_, i) => unprefixed(tensors, i)) : [];
+      const found = verdict(round, worker, id, units, tasks);
+      if (member && (found === 'taken' || found === 'late')) member.lags = false;
+      if (!round || id !== round.id || found === 'not asked for' || found === 'wrong shape') return found;
+      const from = places.get(key(units[0]))!;
+      const covered = units.map((_, i) => from + i);
+      if (member) {
+        const now = link.now();
+        round.times.push((now - member.since) / units.length);
+        member.since = now;
+        for (const place of covered) member.underWay.delete(place);
+      }
+      if (found === 'late') return found;
+      const result = { from, to: from + units.length, tasks };
       const kept = round.spec.each ? { ...result, tasks: [] } : result;
-      for (const place of places) {
+      for (const place of covered) {
         if (!round.results[place]) round.left--;
         round.results[place] = kept;
         round.waiting.delete(place);
       }
-      round.spec.each?.(units[0], result.tasks);
+      round.spec.each?.(units[0], tasks);
       if (round.left === 0) {
-        current = null;
-        for (const member of members.values()) member.underWay.clear();
+        end();
         round.resolve([...new Set(round.results as Result[])]);
       } else if (round.spec.streams) deal();
-      return true;
+      return found;
     },
-    failure(worker, header) {
-      if (header.round !== current?.id) return;
-      abort(
-        header.mistake ? new UserError(header.message) : new Error(`worker ${worker}: ${header.message}`),
-      );
+    failure(worker, { round, mistake, message }) {
+      if (round !== current?.id || !current.given.has(worker)) return;
+      end()!.reject(mistake ? new UserError(message) : new Error(`worker ${worker}: ${message}`));
     },
-    abort,
+    race() {
+      const round = current;
+      if (!round || round.waiting.size || !round.times.length) return 0;
+      const median = [...round.times].sort((a, b) => a - b)[round.times.length >> 1];
+      const patience = Math.max(PATIENCE_MS, STRAGGLING * median);
+      const idle = answering().filter((worker) => !members.get(worker)!.underWay.size);
+      const late = new Set<number>();
+      for (const { underWay, since } of members.values())
+        if (underWay.size && link.now() - since > patience)
+          for (const place of underWay) if (!round.results[place]) late.add(place);
+      if (!idle.length || !late.size) return 0;
+      const each = Math.ceil(late.size / idle.length);
+      const slow = [...late];
+      idle.forEach((worker, i) => {
+        const mine = slow.slice(i * each, (i + 1) * each);
+        if (mine.length) sendUnits(round, worker, mine);
+      });
+      return late.size;
+    },
+    abort: (error) => end()?.reject(error),
   };
 }
 
-/** Shares shards evenly among workers, moving as few as possible from the owners they have. */
-export function share(owners: (string | null)[], workers: string[]): (string | null)[] {
-  if (!workers.length) return owners.map(() => null);
-  const held = new Map(workers.map((worker) => [worker, owners.filter((owner) => owner === worker).length]));
-  const least = Math.floor(owners.length / workers.length);
-  let extra = owners.length % workers.length;
-  const quota = new Map<string, number>();
-  for (const worker of [...workers].sort((a, b) => held.get(b)! - held.get(a)!))
-    quota.set(worker, least + (extra-- > 0 ? 1 : 0));
-  const out = owners.map((owner) => {
-    const left = owner === null ? 0 : (quota.get(owner) ?? 0);
-    if (left > 0) quota.set(owner!, left - 1);
-    return left > 0 ? owner : null;
-  });
-  const free = workers.flatMap((worker) => Array<string>(quota.get(worker)!).fill(worker));
-  return out.map((owner) => owner ?? free.shift()!);
+function matches(tensors: Tensors, expected: Expected): boolean {
+  const names = Object.keys(tensors);
+  return (
+    names.length === Object.keys(expected).length &&
+    names.every((name) => {
+      const found = Object.hasOwn(expected, name) && expected[name];
+      if (!found) return false;
+      const { data } = tensors[name];
+      return dtypeOf(data) === found[0] && (found[1] === null || data.length === found[1]);
+    })
+  );
 }

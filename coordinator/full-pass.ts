@@ -1,9 +1,11 @@
 import { type Layout, shardBlocks } from '../data/layout.ts';
 import { type Contingency, contingencyCounter } from '../model/metrics.ts';
 import { silhouette } from '../model/silhouette.ts';
+import { statisticsLength } from '../model/statistics.ts';
 import { treeSum } from '../model/tree.ts';
 import type { Unit } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
+import type { Expected } from './dispatch.ts';
 import type { RunDirectory } from './run-directory.ts';
 import type { Run } from './state.ts';
 
@@ -50,6 +52,10 @@ export async function fullPass(
       uses: ['net', 'transform'],
       units,
       streams: true,
+      expects,
+      isSound: ([{ labels, seen, seenLabels }]) =>
+        seen.data.length === seenLabels.data.length * run.d &&
+        [labels, seenLabels].every(({ data }) => data.every((label) => label >= 0 && label < k)),
       each(unit, [part]) {
         write(unit, part);
         const { T, seen, seenLabels } = part;
@@ -74,6 +80,19 @@ export async function fullPass(
     silhouette: silhouetteOf(inOrder, run.d),
     table: counter ? counter.table() : null,
   };
+
+  function expects({ shard, from, to }: Unit): Expected[] {
+    const rows = shards[shard].slice(from, to).reduce((sum, { count }) => sum + count, 0);
+    return [
+      {
+        labels: [k <= 256 ? 'uint8' : k <= 65536 ? 'uint16' : 'int32', rows],
+        T: ['float64', k * statisticsLength(run.d, covariance)],
+        seen: ['float32', null],
+        seenLabels: ['int32', null],
+        ...(soft && { soft: ['float32', rows * k] as const }),
+      },
+    ];
+  }
 
   function write({ shard, from, to }: Unit, part: Tensors): void {
     const found = part.labels.data;

@@ -1,7 +1,7 @@
 import { blockCount, type Layout, shardBlocks } from '../data/layout.ts';
 import { type Moments, pcaAxes } from '../data/transform.ts';
 import { UserError } from '../data/user-error.ts';
-import { type Covariance, mean, scatter } from '../model/statistics.ts';
+import { type Covariance, mean, scatter, statisticsLength } from '../model/statistics.ts';
 import { treeSum } from '../model/tree.ts';
 import { nd, take } from '../proto/tensors.ts';
 import type { RunConfig } from './config.ts';
@@ -44,6 +44,15 @@ export async function momentsRound(
     uses: ['origin'],
     units: shards.map((blocks, shard) => ({ shard, from: 0, to: blocks.length })),
     streams: false,
+    expects: ({ shard }) => [
+      {
+        T: ['float64', statisticsLength(dim, covariance)],
+        min: ['float64', dim],
+        max: ['float64', dim],
+        hashes: ['uint8', shards[shard].length * 16],
+        counts: ['float64', 3],
+      },
+    ],
   });
   const parts = results.map(({ tasks: [part] }) => part);
   const counts = parts.map((part) => take(part, 'counts', 'float64', 3));

@@ -1,6 +1,6 @@
 import { flatten, type Net, netSize, parted } from '../model/net.ts';
 import { nd, type Tensors } from '../proto/tensors.ts';
-import type { Sums } from './rounds.ts';
+import type { Lengths, Sums } from './rounds.ts';
 
 /** Nets on the wire: flat arrays, W₁, b₁, W₂, b₂, … one after the other. One tensor costs a message as much as another. */
 
@@ -17,6 +17,14 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
     },
     moments: { first: flat(net.first), second: flat(net.second) },
   };
+}
+
+/** What local steps give of this net. */
+export function stepLengths({ shapes }: Net, average: 'weights' | 'gradients'): Lengths {
+  const size = netSize(shapes);
+  const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
+  const nets = Object.fromEntries(names.map((name) => [name, size]));
+  return { ...nets, loss: 1, shards: 1, count: shapes[0].length === 3 ? shapes[0][0] : 1 };
 }
 
 /**
@@ -45,17 +53,15 @@ export function averageGradients(net: Net, sums: Sums): { gradients: Float64Arra
 
 /** Σ_s count_sc·values_sc / Σ_s count_sc of each net c, rounded once to float32. */
 function mean(net: Net, sums: Sums, name: string, otherwise: Float32Array[]): Float32Array[] {
-  const counts = countsOf(net, sums);
-  return parted(sums(name, netSize(net.shapes)), net.shapes).map((values, i) => {
-    const size = values.length / counts.length;
+  const { count } = sums;
+  return parted(sums[name], net.shapes).map((values, i) => {
+    const size = values.length / count.length;
     return otherwise[i].map((old, j) => {
-      const count = counts[Math.floor(j / size)];
-      return count > 0 ? values[j] / count : old;
+      const n = count[Math.floor(j / size)];
+      return n > 0 ? values[j] / n : old;
     });
   });
 }
 
-const countsOf = ({ shapes }: Net, sums: Sums) => sums('count', shapes[0].length === 3 ? shapes[0][0] : 1);
-
 /** Shards without rows have none. */
-const meanLoss = (sums: Sums) => sums('loss', 1)[0] / sums('shards', 1)[0];
+const meanLoss = ({ loss, shards }: Sums) => loss[0] / shards[0];

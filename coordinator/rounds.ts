@@ -3,8 +3,8 @@ import { shift, statisticsLength } from '../model/statistics.ts';
 import { treeSum } from '../model/tree.ts';
 import type { Unit } from '../proto/messages.ts';
 import type { Cell, Task } from '../proto/tasks.ts';
-import { nd, type Tensors, take } from '../proto/tensors.ts';
-import type { Dispatcher, Result } from './dispatch.ts';
+import { nd, take } from '../proto/tensors.ts';
+import type { Dispatcher, Expected, Result } from './dispatch.ts';
 
 /** Which rows reach which leaf: by the clustering net's label (`cells[k]`), or all rows alike. */
 export interface Leaves {
@@ -13,15 +13,17 @@ export interface Leaves {
   leaves: number;
 }
 
-/** What a task's float64 results add up to over all shards. */
-export type Sums = (name: string, length: number) => Float64Array;
+/** How many numbers a task gives under each name, all float64. */
+export type Lengths = Record<string, number>;
+/** What they add up to over all shards. */
+export type Sums = Record<string, Float64Array>;
 
 /** Rounds over the sample; units are whole shards. */
 export interface Rounds {
   /** One task: the results of all shards, in order. */
-  run(task: Task, uses: string[]): Promise<Tensors[]>;
+  run(task: Task, lengths: Lengths, uses: string[]): Promise<Sums[]>;
   /** Several tasks in one round: the sums of each over all shards. */
-  sum(tasks: Task[], uses: string[]): Promise<Sums[]>;
+  sum(tasks: [Task, Lengths][], uses: string[]): Promise<Sums[]>;
   /** Rows and sums of each leaf, for several partitions at once. */
   sums(partitions: Leaves[], vectors: Float64Array[]): Promise<{ n: number; s: Float64Array }[][]>;
   /** Hard float64 statistics of each leaf; `pivots` are points near the leaves' means. */
@@ -51,48 +53,63 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
       flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
     );
 
-  const round = (tasks: Task[], uses: string[], sum: boolean) =>
-    dispatcher.round({ tasks, uses: ['transform', ...uses], units, streams: false, sum });
+  const round = (tasks: [Task, Lengths][], uses: string[], sum: boolean) => {
+    const expected = tasks.map(([, lengths]): Expected => {
+      return Object.fromEntries(Object.entries(lengths).map(([name, length]) => [name, ['float64', length]]));
+    });
+    return dispatcher.round({
+      tasks: tasks.map(([task]) => task),
+      uses: ['transform', ...uses],
+      units,
+      streams: false,
+      sum,
+      expects: () => expected,
+    });
+  };
 
-  async function sum(tasks: Task[], uses: string[]): Promise<Sums[]> {
+  async function sum(tasks: [Task, Lengths][], uses: string[]): Promise<Sums[]> {
     const results = await round(tasks, uses, true);
-    return tasks.map((_, task) => (name, length) => sumOf(results, task, name, length));
+    return tasks.map(([, lengths], task) =>
+      Object.fromEntries(Object.keys(lengths).map((name) => [name, sumOf(results, task, name)])),
+    );
   }
 
   return {
-    async run(task, uses) {
-      const results = await round([task], uses, false);
-      return results.map(({ tasks: [tensors] }) => tensors);
+    async run(task, lengths, uses) {
+      const results = await round([[task, lengths]], uses, false);
+      return results.map(({ tasks: [tensors] }) =>
+        Object.fromEntries(Object.keys(lengths).map((name) => [name, take(tensors, name, 'float64')])),
+      );
     },
     sum,
     async sums(partitions, vectors) {
       dispatcher.publish('vectors', { rows: rowsState(vectors) });
-      const tasks = partitions.map(
-        (partition): Task => ({ task: 'cell-sums', vectors: 'vectors', ...partition }),
-      );
+      const tasks = partitions.map((partition): [Task, Lengths] => [
+        { task: 'cell-sums', vectors: 'vectors', ...partition },
+        { n: partition.leaves, s: partition.leaves * d },
+      ]);
       const found = await sum(tasks, ['vectors', ...needs(partitions)]);
-      return found.map((sums, i) => {
-        const { leaves } = partitions[i];
-        const n = sums('n', leaves);
-        return stretches(sums('s', leaves * d), leaves).map((s, leaf) => ({ n: n[leaf], s }));
-      });
+      return found.map(({ n, s }, i) =>
+        stretches(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
+      );
     },
     async scatter(partitions, vectors, pivots) {
       // A partition in which no cluster takes part has one leaf all the same.
       const full = pivots.map((rows) => (rows.length ? rows : [new Float64Array(d)]));
       dispatcher.publish('vectors', { rows: rowsState(vectors) });
-      const tasks = partitions.map((partition, i): Task => {
+      const covariance = diagonal ? 'diag' : 'full';
+      const tasks = partitions.map((partition, i): [Task, Lengths] => {
         dispatcher.publish(`pivots${i}`, { rows: rowsState(full[i]) });
-        return { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition };
+        return [
+          { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition },
+          { T: partition.leaves * statisticsLength(d, covariance) },
+        ];
       });
       const names = partitions.map((_, i) => `pivots${i}`);
       const found = await sum(tasks, ['vectors', ...names, ...needs(partitions)]);
-      const covariance = diagonal ? 'diag' : 'full';
-      return found.map((sums, i) => {
-        const { leaves } = partitions[i];
-        const flat = sums('T', leaves * statisticsLength(d, covariance));
-        return stretches(flat, leaves).map((T, leaf) => shift(T, d, covariance, full[i][leaf]));
-      });
+      return found.map(({ T: flat }, i) =>
+        stretches(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, full[i][leaf])),
+      );
     },
     async histogram(partition, vectors, axes) {
       dispatcher.publish('vectors', { rows: rowsState(vectors) });
@@ -101,17 +118,22 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
         centre: nd(Float64Array.from(axes, ({ centre }) => centre)),
         sd: nd(Float64Array.from(axes, ({ sd }) => sd)),
       });
-      const [sums] = await sum(
-        [{ task: 'cell-histogram', vectors: 'vectors', axes: 'axes', ...partition }],
+      const [{ counts }] = await sum(
+        [
+          [
+            { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', ...partition },
+            { counts: partition.leaves * BINS },
+          ],
+        ],
         ['vectors', 'axes', ...needs([partition])],
       );
-      return stretches(sums('counts', partition.leaves * BINS), partition.leaves);
+      return stretches(counts, partition.leaves);
     },
   };
 }
 
-function sumOf(results: Result[], task: number, name: string, length: number): Float64Array {
+function sumOf(results: Result[], task: number, name: string): Float64Array {
   const places: Float64Array[] = [];
-  for (const { from, tasks } of results) places[from] = take(tasks[task], name, 'float64', length);
+  for (const { from, tasks } of results) places[from] = take(tasks[task], name, 'float64');
   return treeSum(places);
 }

@@ -1,18 +1,14 @@
+import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Layout } from '../data/layout.ts';
-import { decode, encode, MalformedMessage, unprefixed } from '../proto/codec.ts';
-import { type FromCoordinator, fromWorker, PROTOCOL } from '../proto/messages.ts';
+import { decode, encode, MalformedMessage } from '../proto/codec.ts';
+import { type FromCoordinator, type FromWorker, fromWorker } from '../proto/messages.ts';
 import { bindRouter } from '../proto/sockets.ts';
-import { taskSchema } from '../proto/tasks.ts';
 import type { Tensors } from '../proto/tensors.ts';
-import { createDispatcher, type Dispatcher } from './dispatch.ts';
+import type { Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
-
-/**
- * A worker that has said nothing for this long is taken for gone; if it speaks again it joins anew. Long, as a worker
- * is silent while one task runs; `train` hears of a process's end at once.
- */
-const SILENCE_MS = 60_000;
+import { createMembership } from './membership.ts';
+import { createRefusals } from './refusals.ts';
 
 export interface ServerOptions {
   bind: string;
@@ -21,6 +17,10 @@ export interface ServerOptions {
   file: { path: string; firstBlock: string } | null;
   /** Rows of the given blocks, for workers that can't. */
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
+  /** Of a run that is resumed. */
+  identity?: string | null;
+  /** A worker that is silent for longer is suspected: its shards are dealt again. Ms. */
+  heartbeatTimeout: number;
   emit: Emit;
   log: (line: string) => void;
 }
@@ -37,177 +37,93 @@ export interface Server {
   /** Seconds of compute since the last call, by task and by worker, and rows read in all. */
   usage(): { tasks: Record<string, number>; workers: Record<string, number> };
   totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
+  /** Units dealt again or raced, results and messages refused, by reason. */
+  counts(): Record<string, number>;
   /** Sends every worker home and closes the socket. */
   close(): Promise<void>;
 }
 
-const TASKS = new Set<string>(taskSchema.def.options.map((option) => option.def.shape.task.def.values[0]));
+const TICK_MS = 100;
+/** Blocks that one connection may have asked for and not got yet. */
+const MOST_FETCHES = 16;
+/** Malformed messages that are logged; the rest are only counted. */
+const MOST_LOGGED = 20;
 
-interface Peer {
-  id: Buffer;
-  worker: string;
-  pid: number;
-  host: string;
-  heard: number;
-  here: boolean;
-  /** Its process is gone: what is still on its way from it counts no more. */
-  ended: boolean;
-}
-
-/** The coordinator's socket: who is there, what they say, what they get. */
+/** The coordinator's socket: what comes in is checked here, and handed to the membership. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { layout, emit, log } = options;
-  const peers = new Map<string, Peer>();
-  const byWorker = new Map<string, Peer>();
-  const arrivals = new Set<() => void>();
-  let identity: string | null = null;
-  let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
-  /** Of the whole run; `workers` is the most at one time, `memory` the largest of any. */
-  const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };
+  const now = () => performance.now();
+  const refusals = createRefusals(now);
+  const fetching = new Map<string, number>();
+  const counts = { malformed: 0, ignored: 0, 'fetch refused': 0 };
 
   const router = await bindRouter(options.bind, (id, frames) => {
-    try {
-      receive(id, frames);
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
-      log(`refused a message: ${error.message}`);
-      reply(id, { type: 'refuse', reason: `malformed message (${error.message})` });
-    }
-  });
-  const reply = (id: Buffer, message: FromCoordinator, tensors?: Tensors) =>
-    router.send(id, encode(message, tensors));
-  const dispatcher = createDispatcher(
-    { send: (worker, message, tensors) => void reply(byWorker.get(worker)!.id, message, tensors) },
-    layout.shards,
-  );
-  const watch = setInterval(() => {
-    for (const peer of peers.values())
-      if (peer.here && performance.now() - peer.heard > SILENCE_MS)
-        leave(peer, `silent for ${SILENCE_MS / 1000} s`);
-  }, 1000);
-
-  function receive(id: Buffer, frames: Buffer[]): void {
-    const { header, tensors } = decode(fromWorker, frames);
-    const key = id.toString('hex');
-    const peer = peers.get(key);
-    if (header.type === 'hello') {
-      if (header.protocol !== PROTOCOL)
-        return void reply(id, {
-          type: 'refuse',
-          reason: `it speaks protocol ${header.protocol}, this coordinator ${PROTOCOL}; use the same version of dpmesh`,
-        });
-      identity ??= header.identity;
-      if (header.identity !== identity)
-        return void reply(id, {
-          type: 'refuse',
-          reason: `its numeric identity is ${header.identity}, the run's is ${identity}: their bits would differ`,
-        });
-      const worker = peer?.worker ?? `w${peers.size + 1}`;
-      const made = {
-        id,
-        worker,
-        pid: header.pid,
-        heard: performance.now(),
-        here: true,
-        ended: false,
-        host: header.host,
-      };
-      peers.set(key, made);
-      byWorker.set(worker, made);
-      void reply(id, { type: 'welcome', worker, file: options.file, layout });
-      const { name, pid, host, backend } = header;
-      emit({ type: 'worker', worker, name, pid, host, backend, identity });
-      arrive(worker);
+    const peer = id.toString('hex');
+    if (refusals.exceeded(peer)) {
+      counts.ignored++;
       return;
     }
-    if (!peer) return void reply(id, { type: 'refuse', reason: 'say hello first' });
-    peer.heard = performance.now();
-    if (peer.ended) return;
-    if (!peer.here) {
-      peer.here = true;
-      arrive(peer.worker);
+    let message: { header: FromWorker; tensors: Tensors };
+    try {
+      message = decode(fromWorker, frames);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      refusals.add(peer);
+      if (++counts.malformed <= MOST_LOGGED) log(`refused a message: ${error.message}`);
+      void send(peer, { type: 'refuse', reason: `malformed message (${error.message})` });
+      return;
     }
-    switch (header.type) {
-      case 'results': {
-        totals.rowsRead += header.rowsRead;
-        totals.memory = Math.max(totals.memory, header.memory);
-        totals.rounds = Math.max(totals.rounds, header.round);
-        for (const [task, spent] of Object.entries(header.seconds)) {
-          if (!TASKS.has(task)) continue;
-          usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
-          usage.workers.set(peer.worker, (usage.workers.get(peer.worker) ?? 0) + spent);
-        }
-        for (const [i, units] of header.done.entries())
-          dispatcher.result(peer.worker, { round: header.round, units }, unprefixed(tensors, i));
-        break;
-      }
-      case 'failure':
-        dispatcher.failure(peer.worker, header);
-        break;
-      case 'fetch': {
-        const { request, blocks } = header;
-        void options.readBlocks(blocks).then(
-          (rows) =>
-            reply(
-              id,
-              { type: 'rows', request, blocks },
-              { rows: { shape: [rows.length / layout.dim, layout.dim], data: rows } },
-            ),
-          (error: Error) => reply(id, { type: 'rows', request, blocks, problem: error.message }),
-        );
-        break;
-      }
-      case 'bye':
-        leave(peer, 'said goodbye');
-        break;
+    membership.receive(peer, message.header, message.tensors);
+    if (message.header.type === 'fetch' && membership.isHere(peer)) void serve(peer, message.header);
+  });
+  const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
+    router.send(Buffer.from(peer, 'hex'), encode(message, tensors));
+  const membership = createMembership({
+    layout,
+    file: options.file,
+    term: randomInt(1, 2 ** 47),
+    identity: options.identity,
+    timeout: options.heartbeatTimeout,
+    send: (peer, message, tensors) => void send(peer, message, tensors),
+    now,
+    emit,
+    log,
+  });
+  const ticking = setInterval(() => membership.tick(), TICK_MS);
+
+  async function serve(peer: string, { request, blocks }: Extract<FromWorker, { type: 'fetch' }>) {
+    const answer = { type: 'rows' as const, request, blocks };
+    const under = fetching.get(peer) ?? 0;
+    if (under >= MOST_FETCHES) {
+      counts['fetch refused']++;
+      return send(peer, { ...answer, problem: `more than ${MOST_FETCHES} requests at once` });
     }
-  }
-
-  function arrive(worker: string): void {
-    dispatcher.join(worker);
-    totals.workers = Math.max(totals.workers, dispatcher.workers().length);
-    for (const check of [...arrivals]) check();
-  }
-
-  function leave(peer: Peer, reason: string): void {
-    if (!peer.here) return;
-    peer.here = false;
-    emit({ type: 'worker-gone', worker: peer.worker, pid: peer.pid, reason });
-    dispatcher.leave(peer.worker);
-    if (!dispatcher.workers().length) log('no workers left: waiting for one to join');
+    fetching.set(peer, under + 1);
+    try {
+      const rows = await options.readBlocks(blocks);
+      await send(peer, answer, { rows: { shape: [rows.length / layout.dim, layout.dim], data: rows } });
+    } catch (error) {
+      await send(peer, { ...answer, problem: (error as Error).message.slice(0, 4000) });
+    } finally {
+      const left = fetching.get(peer)! - 1;
+      if (left) fetching.set(peer, left);
+      else fetching.delete(peer);
+    }
   }
 
   return {
     address: router.address,
-    dispatcher,
-    identity: () => identity,
-    joined: (count) =>
-      new Promise((resolve) => {
-        const check = () => {
-          if (dispatcher.workers().length < count) return;
-          arrivals.delete(check);
-          resolve();
-        };
-        arrivals.add(check);
-        check();
-      }),
-    ended(pid, reason) {
-      for (const peer of peers.values()) {
-        if (peer.pid !== pid || peer.host !== hostname()) continue;
-        leave(peer, reason);
-        peer.ended = true;
-      }
-    },
-    usage() {
-      const found = usage;
-      usage = { tasks: new Map(), workers: new Map() };
-      return { tasks: Object.fromEntries(found.tasks), workers: Object.fromEntries(found.workers) };
-    },
-    totals: () => ({ ...totals }),
+    dispatcher: membership.dispatcher,
+    identity: membership.identity,
+    joined: membership.joined,
+    ended: (pid, reason) => membership.ended(pid, hostname(), reason),
+    usage: membership.usage,
+    totals: membership.totals,
+    counts: () => ({ ...membership.counts(), ...counts }),
     async close() {
-      clearInterval(watch);
-      dispatcher.abort(new Error('the coordinator closes'));
-      await Promise.all([...peers.values()].map(({ id }) => reply(id, { type: 'stop' })));
+      clearInterval(ticking);
+      membership.dispatcher.abort(new Error('the coordinator closes'));
+      await Promise.all(membership.peers().map((peer) => send(peer, { type: 'stop' })));
       router.close();
     },
   };

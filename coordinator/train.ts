@@ -6,10 +6,10 @@ import { generator } from '../model/random.ts';
 import { changeAfter, hasSettled, trainsSubNets } from '../model/schedule.ts';
 import { statisticsLength, unscale } from '../model/statistics.ts';
 import type { Task } from '../proto/tasks.ts';
-import { nd, take } from '../proto/tensors.ts';
+import { nd } from '../proto/tensors.ts';
 import { mergeStep } from './merge.ts';
-import { averageGradients, averageNets } from './net-states.ts';
-import type { Leaves, Sums } from './rounds.ts';
+import { averageGradients, averageNets, stepLengths } from './net-states.ts';
+import type { Leaves, Lengths, Sums } from './rounds.ts';
 import { splitStep } from './split.ts';
 import { publishEStep, publishNet, publishParts, publishSubs, type Run, type State } from './state.ts';
 import { pcaSplit } from './sub-clusters.ts';
@@ -60,10 +60,12 @@ async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
       rows.set(centre, i * d);
     });
     dispatcher.publish('centres', { rows: nd(rows, rows.length / d, d) });
-    const parts = await rounds.run({ task: 'seed-distances', centres: draw, draw }, ['centres']);
-    const weights = parts.map((part) => take(part, 'weight', 'float64', 1)[0]);
+    const parts = await rounds.run({ task: 'seed-distances', centres: draw, draw }, { weight: 1, row: d }, [
+      'centres',
+    ]);
+    const weights = parts.map(({ weight }) => weight[0]);
     const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
-    centres.push(take(parts[shard], 'row', 'float64', d).slice());
+    centres.push(parts[shard].row.slice());
   }
   let at = centres;
   const near = [...centres.keys()];
@@ -118,12 +120,13 @@ async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', sm
   const losses: Losses = { loss: null, subLoss: null };
 
   if (trainsNet || trainsSubs) {
-    const tasks: Task[] = [];
-    if (trainsNet) tasks.push(clusterTask(run, state, form, smallestShard));
+    const tasks: [Task, Lengths][] = [];
+    const average = config.localSteps > 1 ? 'weights' : 'gradients';
+    if (trainsNet) tasks.push([clusterTask(run, state, form, smallestShard), stepLengths(net, average)]);
     if (trainsSubs) {
       publishSubs(run, subs);
       publishParts(run, state);
-      tasks.push(subTask(run, state));
+      tasks.push([subTask(run, state), stepLengths(subs, average)]);
     }
     const found = await rounds.sum(tasks, [
       'net',
@@ -152,9 +155,9 @@ async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', sm
 /** T of each cluster by the net's soft assignments, in the model's coordinates from the networks'. */
 async function softStatistics({ rounds, config, d, transform }: Run, k: number): Promise<Float64Array[]> {
   const diagonal = config.covariance === 'diag';
-  const [sums] = await rounds.sum([{ task: 'statistics', diagonal, block: blockRows(d, diagonal) }], ['net']);
   const p = statisticsLength(d, config.covariance);
-  const flat = sums('T', k * p);
+  const task: Task = { task: 'statistics', diagonal, block: blockRows(d, diagonal) };
+  const [{ T: flat }] = await rounds.sum([[task, { T: k * p }]], ['net']);
   return Array.from({ length: k }, (_, c) =>
     unscale(flat.slice(c * p, (c + 1) * p), transform.scale, config.covariance),
   );

@@ -45,6 +45,8 @@ export const fromWorker = z.discriminatedUnion('type', [
     host: text,
     pid: count,
     name: text,
+    /** Drawn by the worker's process, the same at every hello: so it is known again on a new connection. */
+    session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
   }),
   /**
    * What units of a round gave: one each, or the sum over several where the round asks for sums. Tensors are named
@@ -52,6 +54,7 @@ export const fromWorker = z.discriminatedUnion('type', [
    */
   z.object({
     type: z.literal('results'),
+    term: count,
     round: count,
     done: z.array(z.array(unit).check(z.minLength(1))).check(z.minLength(1)),
     seconds,
@@ -59,7 +62,14 @@ export const fromWorker = z.discriminatedUnion('type', [
     memory: count,
   }),
   /** A task failed. A `mistake` is the user's (a short file), all else is a bug. */
-  z.object({ type: z.literal('failure'), round: count, unit, mistake: z.boolean(), message: text }),
+  z.object({
+    type: z.literal('failure'),
+    term: count,
+    round: count,
+    unit,
+    mistake: z.boolean(),
+    message: text,
+  }),
   /** Asks for the rows of blocks, as the worker can't see the file. */
   z.object({ type: z.literal('fetch'), request: count, blocks: z.array(count).check(z.maxLength(65536)) }),
   z.object({ type: z.literal('ping') }),
@@ -70,13 +80,20 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('welcome'),
     worker: text,
+    /** Drawn by the coordinator's process; what a worker knows from another term counts no more. */
+    term: count,
     /** The data file, where workers may read it themselves; `firstBlock` is the hash of its block 0. */
     file: z.nullable(z.object({ path: text, firstBlock: text })),
     layout,
   }),
   z.object({ type: z.literal('refuse'), reason: text }),
+  /** This connection has not said hello; say it (again). */
+  z.object({ type: z.literal('who') }),
+  /** Answers a ping. */
+  z.object({ type: z.literal('pong') }),
   z.object({
     type: z.literal('round'),
+    term: count,
     round: count,
     tasks: z.array(taskSchema),
     units: z.array(unit),

@@ -1,5 +1,11 @@
 import { Dealer, Router } from 'zeromq';
 
+/**
+ * ZeroMQ's own heartbeats find a connection that a network has silently cut: it is closed, and the worker's side
+ * connects anew. Without them either end waits for the kernel, which takes a quarter of an hour.
+ */
+const HEARTBEATS = { heartbeatInterval: 1000, heartbeatTimeout: 5000, heartbeatTimeToLive: 10_000 };
+
 /** ZeroMQ allows one pending send a socket: they queue here, in order. */
 function inTurn(send: (frames: Uint8Array[]) => Promise<void>, failed: (error: Error) => void) {
   let last = Promise.resolve();
@@ -40,6 +46,7 @@ export async function bindRouter(
     sendHighWaterMark: 0,
     receiveHighWaterMark: 0,
     maxMessageSize: 1 << 30,
+    ...HEARTBEATS,
   });
   await socket.bind(endpoint);
   const send = inTurn(
@@ -66,6 +73,7 @@ export function connectDealer(endpoint: string, receive: (frames: Buffer[]) => v
     sendHighWaterMark: 0,
     receiveHighWaterMark: 0,
     reconnectMaxInterval: 2000,
+    ...HEARTBEATS,
   });
   socket.connect(endpoint);
   const send = inTurn(

@@ -36,6 +36,8 @@ export interface Context {
   features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean };
   /** Rows read from the source since the last call. */
   rowsRead(): number;
+  /** Frees all that is on the device, states included. The context is of no use afterwards. */
+  free(): void;
 }
 
 /** Features of sample rows that stay on the device: they are the same in every epoch. */
@@ -120,6 +122,11 @@ export function createContext(
       kept.set(key, tensor);
       keptBytes += bytes;
       return { tensor, kept: true };
+    },
+    free() {
+      for (const { scaled } of samples.values()) backend.free(scaled);
+      backend.free(...kept.values());
+      states.free();
     },
     rowsRead() {
       const rows = read;

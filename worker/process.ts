@@ -9,6 +9,8 @@ export interface ProcessOptions {
   connect: string;
   backend: string;
   dataRoot: string;
+  /** Seconds without a word from the coordinator after which it gives up. */
+  reconnectFor: number;
   name: string;
   quiet: boolean;
   /** Started by `train`: ends with it, and leaves Ctrl-C to it. */
@@ -26,6 +28,7 @@ export async function serve(options: ProcessOptions): Promise<void> {
     backendName: options.backend,
     name: options.name,
     dataRoot: options.dataRoot,
+    reconnectFor: options.reconnectFor * 1000,
     log,
   });
   if (options.child) {

@@ -11,6 +11,8 @@ export interface States {
   check(name: string, version: number): void;
   /** One tensor on the device, kept there until the state is replaced. */
   onDevice(name: string, tensor: string): Tensor;
+  /** Frees all that is on the device. */
+  free(): void;
   /** The arrays of the state `net` (or `subs`), which has the shapes, or as many in `moments`' tensor of that name. */
   layers(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shape: number[] }[];
   /** A net's weights W₁, b₁, … on the device. */
@@ -47,6 +49,10 @@ export function createStates(backend: Backend): States {
         device.set(tensor, found);
       }
       return found;
+    },
+    free() {
+      for (const { device } of states.values()) backend.free(...device.values());
+      states.clear();
     },
     layers(net, tensor) {
       const { tensors } = entry(net);

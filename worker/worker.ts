@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { relative } from 'node:path';
@@ -30,6 +31,8 @@ export interface WorkerOptions {
   name: string;
   /** Files outside of this folder are not opened, whatever the coordinator says. */
   dataRoot: string;
+  /** Without a word from the coordinator for this long, the worker gives up, ms. */
+  reconnectFor: number;
   log: (line: string) => void;
 }
 
@@ -44,43 +47,60 @@ const RESULTS_MS = 20;
 const PING_MS = 1000;
 
 /**
- * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. Rejects
- * with a UserError if it is refused. `leave` says goodbye.
+ * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. When the
+ * connection is cut, or the coordinator starts anew, it joins again; rejects with a UserError if it is refused, or
+ * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye.
  */
 export function startWorker(options: WorkerOptions): { done: Promise<void>; leave: () => void } {
   const { backend, log } = options;
-  const states = createStates(backend);
-  const waiting = new Map<
-    number,
-    { resolve: (rows: Float32Array) => void; reject: (error: Error) => void }
-  >();
-  const rounds: { header: Round; tensors: Tensors }[] = [];
+  const session = randomBytes(16).toString('hex');
+  const fetches = new Map<number, Fetch>();
   let context: Context | null = null;
+  /** The coordinator's process that welcomed this worker; what another one asked for counts no more. */
+  let term: number | null = null;
+  let rounds: { header: Round; tensors: Tensors }[] = [];
+  let latest = 0;
   let requests = 0;
   let busy = false;
+  let working = Promise.resolve();
+  let leaving = false;
   let memory = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+  let heard = performance.now();
+  let asked = Number.NEGATIVE_INFINITY;
+  let pinging = false;
 
   const socket = connectDealer(options.connect, receive);
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
-  const ping = setInterval(() => void send({ type: 'ping' }), PING_MS);
+  const watch = setInterval(() => {
+    if (performance.now() - heard > options.reconnectFor)
+      return finish(
+        new UserError(`no word from ${options.connect} for ${Math.round(options.reconnectFor / 1000)} s`),
+      );
+    // One at a time: without a connection they would wait in line.
+    if (pinging) return;
+    pinging = true;
+    void send({ type: 'ping' }).then(() => {
+      pinging = false;
+    });
+  }, PING_MS);
   let finish: (error?: Error) => void;
   const done = new Promise<void>((resolve, reject) => {
     finish = (error) => {
-      clearInterval(ping);
+      clearInterval(watch);
       socket.close();
       if (error) reject(error);
       else resolve();
     };
   });
-  void send({
-    type: 'hello',
-    protocol: PROTOCOL,
-    identity: backend.identity,
-    backend: options.backendName,
-    host: hostname(),
-    pid: process.pid,
-    name: options.name,
-  });
+  hello();
+
+  function hello(): void {
+    if (performance.now() - asked < PING_MS) return;
+    asked = performance.now();
+    const { identity } = backend;
+    const about = { backend: options.backendName, host: hostname(), pid: process.pid, name: options.name };
+    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session });
+  }
 
   function receive(frames: Buffer[]): void {
     let message: { header: FromCoordinator; tensors: Tensors };
@@ -91,6 +111,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       log(`ignored a message from the coordinator: ${error.message}`);
       return;
     }
+    heard = performance.now();
     const { header, tensors } = message;
     switch (header.type) {
       case 'welcome':
@@ -99,15 +120,20 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       case 'refuse':
         finish(new UserError(`the coordinator refused this worker: ${header.reason}`));
         break;
+      case 'who':
+        hello();
+        break;
       case 'round':
+        if (header.term !== term) break;
+        latest = Math.max(latest, header.round);
         rounds.push({ header, tensors });
-        if (!busy) void work().catch(finish);
+        work();
         break;
       case 'rows': {
-        const asked = waiting.get(header.request);
-        waiting.delete(header.request);
-        if (header.problem) asked?.reject(new UserError(header.problem));
-        else asked?.resolve(take(tensors, 'rows', 'float32'));
+        const fetch = fetches.get(header.request);
+        fetches.delete(header.request);
+        if (header.problem) fetch?.reject(new UserError(header.problem));
+        else fetch?.resolve(take(tensors, 'rows', 'float32'));
         break;
       }
       case 'stop':
@@ -116,11 +142,29 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     }
   }
 
-  async function join({ worker, file, layout }: Welcome): Promise<void> {
+  async function join(welcome: Welcome): Promise<void> {
+    if (welcome.term === term) {
+      // A new connection to the same coordinator: what was asked for on the old one may be lost.
+      rounds = [];
+      for (const [request, { blocks }] of fetches) void send({ type: 'fetch', request, blocks });
+      return;
+    }
+    term = welcome.term;
+    rounds = [];
+    latest = 0;
+    for (const { reject } of fetches.values()) reject(new Superseded());
+    fetches.clear();
+    const old = context;
+    context = null;
+    await working;
+    old?.free();
+    const { worker, file, layout } = welcome;
     const own = file && (await visible(file, layout));
-    context = createContext(backend, states, own ?? servedBlocks(fetch, layout.dim), layout);
+    if (term !== welcome.term) return;
+    const rows = own ?? servedBlocks(fetch, layout.dim);
+    context = createContext(backend, createStates(backend), rows, layout);
     log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
-    if (!busy) await work();
+    work();
   }
 
   /** A reader of the data file, if it can be seen from here and is the same file. */
@@ -150,20 +194,32 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   function fetch(blocks: number[]): Promise<Float32Array> {
     const request = requests++;
     void send({ type: 'fetch', request, blocks });
-    return new Promise((resolve, reject) => waiting.set(request, { resolve, reject }));
+    return new Promise((resolve, reject) => fetches.set(request, { blocks, resolve, reject }));
   }
 
-  async function work(): Promise<void> {
-    if (!context) return;
+  function work(): void {
+    if (busy) return;
     busy = true;
-    for (let next = rounds.shift(); next; next = rounds.shift())
-      await runRound(context, next.header, next.tensors);
-    busy = false;
+    working = (async () => {
+      while (context && rounds.length && !leaving) {
+        const { header, tensors } = rounds.shift()!;
+        await runRound(context, header, tensors);
+      }
+      busy = false;
+      if (leaving) goodbye();
+    })().catch(finish);
+  }
+
+  function goodbye(): void {
+    void send({ type: 'bye' }).then(() => finish());
   }
 
   async function runRound(context: Context, header: Round, tensors: Tensors): Promise<void> {
+    const { states } = context;
     for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
     const { round, tasks } = header;
+    /** Nobody waits for it any more. */
+    const isOver = () => leaving || header.term !== term || round < latest;
     let done: Done[] = [];
     let nodes: Node[] = [];
     let seconds: Record<string, number> = {};
@@ -171,16 +227,19 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     const flush = () => {
       for (const { from, to, sums } of nodes) done.push({ units: unitsWithin(header.units, from, to), sums });
       if (!done.length) return;
-      const message = { done: done.map(({ units }) => units), seconds };
-      const tensors = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
-      const about = { rowsRead: context.rowsRead(), memory: residentMemory() };
-      void send({ type: 'results', round, ...message, ...about }, tensors);
+      const message = { term: header.term, round, done: done.map(({ units }) => units), seconds };
+      const found = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
+      void send(
+        { type: 'results', ...message, rowsRead: context.rowsRead(), memory: residentMemory() },
+        found,
+      );
       done = [];
       nodes = [];
       seconds = {};
       sent = performance.now();
     };
     for (const unit of header.units) {
+      if (isOver()) break;
       try {
         for (const { name, version } of header.uses) states.check(name, version);
         const results: [number, Tensors][] = [];
@@ -189,26 +248,42 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
           results.push([i, await runTask(context, task, unit)]);
           seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
         }
-        const tensors = prefixed(results);
-        if (header.sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(tensors) });
-        else done.push({ units: [unit], tensors });
+        const found = prefixed(results);
+        if (header.sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(found) });
+        else done.push({ units: [unit], tensors: found });
         if (performance.now() - sent > RESULTS_MS) {
           flush();
           // The sockets and the ping get their turn.
           await setImmediate();
         }
       } catch (error) {
+        if (error instanceof Superseded || header.term !== term) return;
         const mistake = error instanceof UserError;
         const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
-        void send({ type: 'failure', round, unit, mistake, message });
+        void send({ type: 'failure', term: header.term, round, unit, mistake, message });
         return;
       }
     }
     flush();
   }
 
-  return { done, leave: () => void send({ type: 'bye' }).then(() => finish()) };
+  return {
+    done,
+    leave() {
+      leaving = true;
+      if (!busy) goodbye();
+    },
+  };
 }
+
+interface Fetch {
+  blocks: number[];
+  resolve: (rows: Float32Array) => void;
+  reject: (error: Error) => void;
+}
+
+/** The coordinator that asked is gone: the work is dropped without a word. */
+class Superseded extends Error {}
 
 /** What units gave: the tensors of one, or the sums over several. */
 interface Done {

@@ -22,7 +22,7 @@ function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number
     return out;
   });
   const flat = Float64Array.from(arrays.flatMap((values) => [...values]));
-  const found: Record<string, Float64Array> = {
+  return {
     params: flat,
     first: flat.map((value) => 2 * value),
     second: flat.map((value) => 3 * value),
@@ -33,10 +33,6 @@ function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number
     ),
     loss: Float64Array.of(shards.reduce((sum, { loss }) => sum + loss, 0)),
     shards: Float64Array.of(shards.length),
-  };
-  return (name, length) => {
-    assert.equal(found[name].length, length, name);
-    return found[name];
   };
 }
 

@@ -18,14 +18,17 @@ const HELLO = {
   backend: 'wasm',
   host: hostname(),
   pid: 4711,
-  name: 'tested',
+  name: '',
 };
+let sessions = 0;
+const session = () => (sessions++).toString(16).padStart(32, '0');
 const units = [0, 1].map((shard) => ({ shard, from: 0, to: 0 }));
 const spec = {
   tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
   uses: ['net'],
   units,
   streams: false,
+  expects: () => [{ n: ['float64', 1] as ['float64', 1] }],
 };
 
 const closing: (() => void)[] = [];
@@ -47,6 +50,7 @@ beforeEach(async () => {
       if (blocks.includes(9)) throw new UserError('there is no such block');
       return Float32Array.from(blocks.flatMap((block) => [block, block + 0.5]));
     },
+    heartbeatTimeout: 5000,
     emit: (event) => void events.push(event),
     log: (line) => void logged.push(line),
   });
@@ -60,8 +64,7 @@ function speaker() {
   const socket = connectDealer(server.address, (frames) => void inbox.push(decode(fromCoordinator, frames)));
   closing.push(() => socket.close());
   return {
-    say: (message: FromWorker | typeof HELLO, tensors?: Tensors) =>
-      void socket.send(encode(message, tensors)),
+    say: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
     raw: (...frames: Buffer[]) => void socket.send(frames),
     silent: async () => {
       await sleep(60);
@@ -81,13 +84,18 @@ function speaker() {
 
 async function joined(hello: object = {}) {
   const worker = speaker();
-  worker.say({ ...HELLO, ...hello });
+  worker.say({ ...HELLO, session: session(), ...hello } as FromWorker);
   const welcome = await worker.hear('welcome');
   return { ...worker, welcome };
 }
 
-const results = (round: number, seconds: Record<string, number> = { statistics: 0.5 }): FromWorker => ({
+const results = (
+  term: number,
+  round: number,
+  seconds: Record<string, number> = { statistics: 0.5 },
+): FromWorker => ({
   type: 'results',
+  term,
   round,
   done: units.map((unit) => [unit]),
   seconds,
@@ -102,7 +110,8 @@ const answers = prefixed([
 describe('the coordinator’s server', () => {
   test('welcomes a worker: its name, the layout, the file', async () => {
     const { welcome } = await joined();
-    const { tensors: _, ...header } = welcome;
+    const { tensors: _, term, ...header } = welcome;
+    assert.ok(term > 0);
     assert.deepEqual(header, {
       type: 'welcome',
       worker: 'w1',
@@ -119,14 +128,14 @@ describe('the coordinator’s server', () => {
 
   test('refuses another protocol, and another numeric identity than the first worker’s', async () => {
     const old = speaker();
-    old.say({ ...HELLO, protocol: PROTOCOL + 1, identity: 'other' });
+    old.say({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
     assert.match(
       (await old.hear('refuse')).reason,
       new RegExp(`protocol ${PROTOCOL + 1}, this coordinator ${PROTOCOL}`),
     );
     await joined();
     const other = speaker();
-    other.say({ ...HELLO, identity: 'cpu/1' });
+    other.say({ ...HELLO, session: session(), identity: 'cpu/1' });
     assert.match((await other.hear('refuse')).reason, /cpu\/1.*wasm\/4\.22\.0/);
     assert.deepEqual(server.dispatcher.workers(), ['w1']);
   });
@@ -141,13 +150,13 @@ describe('the coordinator’s server', () => {
     const stranger = speaker();
     stranger.raw(Buffer.from('GET /'));
     assert.match((await stranger.hear('refuse')).reason, /^malformed message/);
-    stranger.say({ ...results(asked.round), done: [] } as FromWorker);
+    stranger.say({ ...results(asked.term, asked.round), done: [] } as FromWorker);
     assert.match((await stranger.hear('refuse')).reason, /^malformed message \(header: done/);
-    stranger.say(results(asked.round), answers);
-    assert.equal((await stranger.hear('refuse')).reason, 'say hello first');
+    stranger.say(results(asked.term, asked.round), answers);
+    await stranger.hear('who');
     assert.equal(logged.length, 2);
 
-    worker.say(results(asked.round), answers);
+    worker.say(results(asked.term, asked.round), answers);
     assert.deepEqual(
       (await round).map(({ tasks: [{ n }] }) => [...n.data]),
       [[1], [2]],
@@ -158,8 +167,8 @@ describe('the coordinator’s server', () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    const { round: id } = await worker.hear('round');
-    worker.say(results(id), answers);
+    const { round: id, term } = await worker.hear('round');
+    worker.say(results(term, id), answers);
     await round;
     assert.deepEqual(server.usage(), { tasks: { statistics: 0.5 }, workers: { w1: 0.5 } });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
@@ -170,8 +179,8 @@ describe('the coordinator’s server', () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    const { round: id } = await worker.hear('round');
-    worker.say(results(id, { constructor: 1, statistics: 1 }), answers);
+    const { round: id, term } = await worker.hear('round');
+    worker.say(results(term, id, { constructor: 1, statistics: 1 }), answers);
     await round;
     assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
   });
@@ -181,9 +190,10 @@ describe('the coordinator’s server', () => {
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
     round.catch(() => {});
-    const { round: id } = await worker.hear('round');
+    const { round: id, term } = await worker.hear('round');
     worker.say({
       type: 'failure',
+      term,
       round: id,
       unit: units[0],
       mistake: true,
@@ -231,8 +241,8 @@ describe('the coordinator’s server', () => {
     );
     assert.match(logged.at(-1)!, /no workers left/);
     const third = await joined({ pid: 3 });
-    const { round: id } = await third.hear('round');
-    third.say(results(id), answers);
+    const { round: id, term } = await third.hear('round');
+    third.say(results(term, id), answers);
     assert.equal((await round).length, 2);
   });
 
@@ -253,7 +263,7 @@ describe('the coordinator’s server', () => {
     worker.say({ type: 'ping' });
     const again = await worker.hear('round');
     assert.deepEqual([again.units, again.states.map(({ name }) => name)], [units, ['net']]);
-    worker.say(results(again.round), answers);
+    worker.say(results(again.term, again.round), answers);
     await round;
   });
 

@@ -44,6 +44,7 @@ async function inProcess(name: string, { data, flags = {}, sharedFiles = true, c
       for (const block of blocks) served[block]++;
       return readBlocks(source, layout, blocks);
     },
+    heartbeatTimeout: 5000,
     emit: (event) => void events.push(event),
     log: () => {},
   });
@@ -54,6 +55,7 @@ async function inProcess(name: string, { data, flags = {}, sharedFiles = true, c
       backendName: 'wasm',
       name: `worker ${i}`,
       dataRoot: folder,
+      reconnectFor: 60_000,
       log: () => {},
     }),
   );

@@ -39,11 +39,13 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
       host: 'b7',
       pid: 2 ** 22,
       name: 'größe',
+      session: 'f0'.repeat(16),
     },
   ],
   results: [
     {
       type: 'results',
+      term: 2 ** 46,
       round: 2 ** 33,
       done: [
         [unit],
@@ -57,7 +59,7 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
       memory: 6e9,
     },
   ],
-  failure: [{ type: 'failure', round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
+  failure: [{ type: 'failure', term: 7, round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
   fetch: [{ type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] }],
   ping: [{ type: 'ping' }],
   bye: [{ type: 'bye' }],
@@ -67,12 +69,21 @@ const layout = { rows: 70_000, dim: 10, shards: 8, blockRows: 16, seed: '1844674
 
 export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
   welcome: [
-    { type: 'welcome', worker: 'w1', file: { path: '/data/x.npy', firstBlock: 'ab'.repeat(16) }, layout },
-    { type: 'welcome', worker: 'w1', file: null, layout },
+    {
+      type: 'welcome',
+      worker: 'w1',
+      term: 7,
+      file: { path: '/data/x.npy', firstBlock: 'ab'.repeat(16) },
+      layout,
+    },
+    { type: 'welcome', worker: 'w1', term: 7, file: null, layout },
   ],
-  refuse: [{ type: 'refuse', reason: 'say hello first' }],
+  refuse: [{ type: 'refuse', reason: 'malformed message' }],
+  who: [{ type: 'who' }],
+  pong: [{ type: 'pong' }],
   round: Object.values(TASKS).map((tasks) => ({
     type: 'round',
+    term: 7,
     round: 9,
     tasks,
     units: [unit, { shard: 4, from: 0, to: 0 }],

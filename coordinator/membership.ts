@@ -1,0 +1,231 @@
+import type { Layout } from '../data/layout.ts';
+import { unprefixed } from '../proto/codec.ts';
+import { type FromCoordinator, type FromWorker, PROTOCOL } from '../proto/messages.ts';
+import { taskSchema } from '../proto/tasks.ts';
+import type { Tensors } from '../proto/tensors.ts';
+import { createDispatcher, type Dispatcher } from './dispatch.ts';
+import type { Emit } from './events.ts';
+
+/**
+ * Who is there. Connections come and go; a worker is known by the session that its process drew, and is here from its
+ * hello until it says bye, its process ends, or nothing is heard of it for a while. Whoever speaks again is taken back
+ * like one that joins. No sockets and no clock of its own: both are passed in, so that tests can play any network.
+ */
+export interface Membership {
+  dispatcher: Dispatcher;
+  /** A message, checked by its schema, from the connection `peer`. */
+  receive(peer: string, header: FromWorker, tensors: Tensors): void;
+  /** Time has passed: takes the silent for gone, races stragglers. */
+  tick(): void;
+  /** A worker's process on this host has ended: what is still on its way from it counts no more. */
+  ended(pid: number, host: string, reason: string): void;
+  /** Connections to all that are here. */
+  peers(): string[];
+  /** Is this the connection of a worker that is here? */
+  isHere(peer: string): boolean;
+  identity(): string | null;
+  /** Resolves when this many workers are here. */
+  joined(count: number): Promise<void>;
+  /** Seconds of compute since the last call, by task and by worker. */
+  usage(): { tasks: Record<string, number>; workers: Record<string, number> };
+  /** Of the whole run; `workers` is the most at one time, `memory` the largest of any. */
+  totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
+  /** Units dealt again or raced, results and messages refused, by reason. */
+  counts(): Record<string, number>;
+}
+
+export interface MembershipOptions {
+  layout: Layout;
+  /** Where workers may read the data themselves. */
+  file: { path: string; firstBlock: string } | null;
+  /** This process of the coordinator; results of another do not count. */
+  term: number;
+  /** Of a run that is resumed; else the first worker's becomes the run's. */
+  identity?: string | null;
+  /** A worker that is silent for longer is suspected, ms. */
+  timeout: number;
+  send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
+  now(): number;
+  emit: Emit;
+  log(line: string): void;
+}
+
+/** Workers that are or were here. More are refused: each costs memory. */
+const MOST_MEMBERS = 1024;
+const TASKS = new Set<string>(taskSchema.def.options.map((option) => option.def.shape.task.def.values[0]));
+
+interface Member {
+  worker: string;
+  session: string;
+  peer: string;
+  name: string;
+  host: string;
+  pid: number;
+  backend: string;
+  heard: number;
+  here: boolean;
+  ended: boolean;
+}
+
+type Hello = Extract<FromWorker, { type: 'hello' }>;
+
+export function createMembership(options: MembershipOptions): Membership {
+  const { layout, term, timeout, send, now, emit, log } = options;
+  const members = new Map<string, Member>();
+  const bySession = new Map<string, Member>();
+  const byPeer = new Map<string, Member>();
+  const arrivals = new Set<() => void>();
+  const counts = new Map<string, number>();
+  let identity = options.identity ?? null;
+  let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
+  const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };
+  let ticked = now();
+
+  const count = (reason: string, by = 1) => void counts.set(reason, (counts.get(reason) ?? 0) + by);
+  const dispatcher = createDispatcher(
+    {
+      now,
+      send: (worker, deal, tensors) =>
+        send(members.get(worker)!.peer, { type: 'round', term, ...deal }, tensors),
+    },
+    layout.shards,
+  );
+
+  function hello(peer: string, header: Hello): void {
+    const member = whyNot(header) ?? bySession.get(header.session) ?? successor(header) ?? newcomer(header);
+    if (typeof member === 'string') {
+      count('hello refused');
+      send(peer, { type: 'refuse', reason: member });
+      return;
+    }
+    identity ??= header.identity;
+    bySession.delete(member.session);
+    byPeer.delete(member.peer);
+    const { session, name, host, pid, backend } = header;
+    Object.assign(member, { session, peer, name, host, pid, backend, here: true, ended: false });
+    bySession.set(session, member);
+    byPeer.set(peer, member);
+    send(peer, { type: 'welcome', worker: member.worker, term, file: options.file, layout });
+    arrive(member);
+  }
+
+  function whyNot({ protocol, identity: own }: Hello): string | undefined {
+    if (protocol !== PROTOCOL)
+      return `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}; use the same version of dpmesh`;
+    if (own !== (identity ?? own))
+      return `its numeric identity is ${own}, the run's is ${identity}: their bits would differ`;
+  }
+
+  /** A worker that left, of the same name and place: whoever replaces it goes on under its number. */
+  function successor({ name, host }: Hello): Member | undefined {
+    return name === ''
+      ? undefined
+      : [...members.values()].find((member) => !member.here && member.name === name && member.host === host);
+  }
+
+  function newcomer({ session, name, host, pid, backend }: Hello): Member | string {
+    if (members.size >= MOST_MEMBERS) return `there are ${MOST_MEMBERS} workers already`;
+    const worker = `w${members.size + 1}`;
+    const made = { worker, session, peer: '', name, host, pid, backend, heard: 0, here: false, ended: false };
+    members.set(worker, made);
+    return made;
+  }
+
+  function arrive(member: Member): void {
+    const { worker, name, pid, host, backend } = member;
+    member.here = true;
+    member.heard = now();
+    emit({ type: 'worker', worker, name, pid, host, backend, identity: identity! });
+    dispatcher.join(worker);
+    totals.workers = Math.max(totals.workers, dispatcher.workers().length);
+    for (const check of [...arrivals]) check();
+  }
+
+  function leave(member: Member, reason: string): void {
+    if (!member.here) return;
+    member.here = false;
+    emit({ type: 'worker-gone', worker: member.worker, pid: member.pid, reason });
+    dispatcher.leave(member.worker);
+    if (!dispatcher.workers().length) log('no workers left: waiting for one to join');
+  }
+
+  function heard(member: Member, header: Exclude<FromWorker, Hello>, tensors: Tensors): void {
+    member.heard = now();
+    if (member.ended) return;
+    if (header.type === 'bye') {
+      leave(member, 'said goodbye');
+      return;
+    }
+    if (!member.here) arrive(member);
+    if (header.type === 'ping') send(member.peer, { type: 'pong' });
+    else if (header.type !== 'fetch' && header.term !== term) count('result of another term');
+    else if (header.type === 'results') results(member.worker, header, tensors);
+    else if (header.type === 'failure') dispatcher.failure(member.worker, header);
+  }
+
+  function results(worker: string, header: Extract<FromWorker, { type: 'results' }>, tensors: Tensors): void {
+    totals.rowsRead += header.rowsRead;
+    totals.memory = Math.max(totals.memory, header.memory);
+    for (const [task, spent] of Object.entries(header.seconds)) {
+      if (!TASKS.has(task)) continue;
+      usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
+      usage.workers.set(worker, (usage.workers.get(worker) ?? 0) + spent);
+    }
+    for (const [i, units] of header.done.entries()) {
+      const verdict = dispatcher.result(worker, { round: header.round, units }, unprefixed(tensors, i));
+      if (verdict === 'taken') totals.rounds = Math.max(totals.rounds, header.round);
+      else count(`result ${verdict}`);
+    }
+  }
+
+  return {
+    dispatcher,
+    receive(peer, header, tensors) {
+      if (header.type === 'hello') hello(peer, header);
+      else {
+        const member = byPeer.get(peer);
+        if (member) heard(member, header, tensors);
+        else send(peer, { type: 'who' });
+      }
+    },
+    tick() {
+      // After this process has slept itself, messages wait to be read: nobody is silent yet.
+      const slept = now() - ticked > timeout / 2;
+      ticked = now();
+      if (slept) return;
+      for (const member of members.values())
+        if (member.here && now() - member.heard > timeout) {
+          count('worker suspected');
+          leave(member, `silent for ${Math.round(timeout / 100) / 10} s`);
+        }
+      count('unit raced', dispatcher.race());
+    },
+    ended(pid, host, reason) {
+      for (const member of members.values()) {
+        if (member.pid !== pid || member.host !== host || member.ended) continue;
+        leave(member, reason);
+        member.ended = true;
+      }
+    },
+    peers: () => [...byPeer.keys()],
+    isHere: (peer) => byPeer.get(peer)?.here ?? false,
+    identity: () => identity,
+    joined: (wanted) =>
+      new Promise((resolve) => {
+        const check = () => {
+          if (dispatcher.workers().length < wanted) return;
+          arrivals.delete(check);
+          resolve();
+        };
+        arrivals.add(check);
+        check();
+      }),
+    usage() {
+      const found = usage;
+      usage = { tasks: new Map(), workers: new Map() };
+      return { tasks: Object.fromEntries(found.tasks), workers: Object.fromEntries(found.workers) };
+    },
+    totals: () => ({ ...totals }),
+    counts: () => Object.fromEntries(counts),
+  };
+}
