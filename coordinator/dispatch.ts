@@ -61,7 +61,8 @@ export type Verdict = 'taken' | 'late' | 'not asked for' | 'wrong shape';
  */
 export interface Dispatcher {
   join(worker: string): void;
-  leave(worker: string): void;
+  /** Returns the tasks that it had under way. */
+  leave(worker: string): string[];
   workers(): string[];
   /** Replaces a state; workers get it with the first round that reads it. */
   publish(name: string, tensors: Tensors): void;
@@ -192,15 +193,16 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     );
   }
 
-  function leave(worker: string): void {
+  function leave(worker: string): string[] {
     const gone = members.get(worker);
-    if (!gone) return;
+    if (!gone) return [];
     members.delete(worker);
     owners = owners.map((owner) => (owner === worker ? null : owner));
     shareOut();
     for (const place of gone.underWay) if (!current?.results[place]) current?.waiting.add(place);
     for (const { underWay } of members.values()) for (const place of underWay) current?.waiting.delete(place);
     deal();
+    return gone.underWay.size && current ? current.spec.tasks.map(({ task }) => task) : [];
   }
 
   function end(): Round | null {

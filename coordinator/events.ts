@@ -12,7 +12,8 @@ export type Event =
       backend: string;
       identity: string;
     }
-  | { type: 'worker-gone'; worker: string; pid: number; reason: string }
+  /** `tasks`: of the round that it was at work on. */
+  | { type: 'worker-gone'; worker: string; pid: number; reason: string; tasks: string[] }
   | { type: 'warning'; message: string }
   | {
       type: 'epoch';

@@ -144,8 +144,8 @@ export function createMembership(options: MembershipOptions): Membership {
   function leave(member: Member, reason: string): void {
     if (!member.here) return;
     member.here = false;
-    emit({ type: 'worker-gone', worker: member.worker, pid: member.pid, reason });
-    dispatcher.leave(member.worker);
+    const tasks = dispatcher.leave(member.worker);
+    emit({ type: 'worker-gone', worker: member.worker, pid: member.pid, reason, tasks });
     if (!dispatcher.workers().length) log('no workers left: waiting for one to join');
   }
 
