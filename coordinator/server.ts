@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import type { Layout } from '../data/layout.ts';
 import { decode, encode, MalformedMessage, unprefixed } from '../proto/codec.ts';
+import type { Gate } from '../proto/gate.ts';
 import { type FromCoordinator, fromWorker, PROTOCOL } from '../proto/messages.ts';
-import { bindRouter } from '../proto/sockets.ts';
+import { bindRouter, type RouterSocket } from '../proto/sockets.ts';
 import { taskSchema } from '../proto/tasks.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
@@ -16,6 +17,8 @@ const SILENCE_MS = 60_000;
 
 export interface ServerOptions {
   bind: string;
+  /** Whom the socket lets in; without it, everybody, unencrypted. */
+  gate?: Gate;
   layout: Layout;
   /** Where workers may read the data themselves. */
   file: { path: string; firstBlock: string } | null;
@@ -37,6 +40,9 @@ export interface Server {
   /** Seconds of compute since the last call, by task and by worker, and rows read in all. */
   usage(): { tasks: Record<string, number>; workers: Record<string, number> };
   totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
+  /** Ends all connections, after which only workers on the list come back. */
+  cut(): Promise<void>;
+  refused: RouterSocket['refused'];
   /** Sends every worker home and closes the socket. */
   close(): Promise<void>;
 }
@@ -65,7 +71,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   /** Of the whole run; `workers` is the most at one time, `memory` the largest of any. */
   const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };
 
-  const router = await bindRouter(options.bind, (id, frames) => {
+  const arrived = (id: Buffer, frames: Buffer[]) => {
     try {
       receive(id, frames);
     } catch (error) {
@@ -73,7 +79,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log(`refused a message: ${error.message}`);
       reply(id, { type: 'refuse', reason: `malformed message (${error.message})` });
     }
-  });
+  };
+  const router = await bindRouter(options.bind, arrived, options.gate);
   const reply = (id: Buffer, message: FromCoordinator, tensors?: Tensors) =>
     router.send(id, encode(message, tensors));
   const dispatcher = createDispatcher(
@@ -204,6 +211,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       return { tasks: Object.fromEntries(found.tasks), workers: Object.fromEntries(found.workers) };
     },
     totals: () => ({ ...totals }),
+    refused: router.refused,
+    async cut() {
+      for (const peer of peers.values()) leave(peer, 'the list of keys has changed');
+      await router.cut();
+    },
     async close() {
       clearInterval(watch);
       dispatcher.abort(new Error('the coordinator closes'));

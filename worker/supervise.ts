@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { WorkerKey } from '../proto/keys.ts';
 import type { ProcessOptions } from './process.ts';
 
 export interface Supervisor {
@@ -23,7 +24,7 @@ const V8_FLAGS = ['--v8-pool-size=1', '--max-inlined-bytecode-size-cumulative=20
 /** Keeps `count` worker processes alive: one that ends is reported, and started again with growing delay. */
 export function superviseWorkers(
   count: number,
-  options: Omit<ProcessOptions, 'name'>,
+  { key, ...options }: Omit<ProcessOptions, 'name'> & { key: WorkerKey },
   ended: (pid: number, reason: string) => void,
 ): Supervisor {
   const children = new Set<ChildProcess>();
@@ -52,6 +53,7 @@ export function superviseWorkers(
       process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});
+    child.stdin!.write(`${JSON.stringify(key)}\n`);
     children.add(child);
     child.once('exit', (code, signal) => {
       children.delete(child);
