@@ -5,13 +5,14 @@ import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
 import * as evaluate from './evaluate.ts';
+import * as keygen from './keygen.ts';
 import * as predict from './predict.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, worker, predict, evaluate, synth];
+const commands = [train, coordinator, worker, keygen, predict, evaluate, synth];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -30,6 +31,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(train))
   .command(later(coordinator))
   .command(later(worker))
+  .command(later(keygen))
   .command(later(predict))
   .command(later(evaluate))
   .command(later(synth))
@@ -50,7 +52,7 @@ const parser = yargs(hideBin(process.argv))
     const name = unknown[1].split(', ')[0];
     if (process.argv.slice(3).includes(name))
       throw new UserError(`${name} stands alone: which flag is it for? For data to cluster: --data ${name}`);
-    const command = commands.find((module) => process.argv.includes(module.command));
+    const command = commands.find((module) => process.argv.includes(module.command.split(' ')[0]));
     const known = Object.keys(command?.builder ?? {});
     throw new UserError(`there is no flag --${name}; did you mean --${nearestFlag(name, known)}?`);
   });

@@ -5,6 +5,8 @@ import type { Summary } from '../coordinator/run.ts';
 import type { Server } from '../coordinator/server.ts';
 import type { Labels } from '../data/labels.ts';
 import { UserError } from '../data/user-error.ts';
+import type { Gate } from '../proto/gate.ts';
+import type { AllowList } from '../proto/keys.ts';
 import { createDisplay } from './progress.ts';
 import { dpmeshVersion } from './version.ts';
 
@@ -13,11 +15,20 @@ export interface SessionOptions {
   out?: string;
   force: boolean;
   json: boolean;
+  /** The coordinator's secret key and whom it lets in; without them, everybody. */
+  keys?: Keys;
   sharedFiles: boolean;
   /** Seconds. */
   heartbeatTimeout: number;
   /** Starts what computes, now that the coordinator can be reached. */
   start: (server: Server) => Workers;
+}
+
+export interface Keys {
+  secret: string;
+  allowed: AllowList;
+  /** The list as it is now, asked for at SIGHUP. */
+  reread?: () => AllowList;
 }
 
 export interface Workers {
@@ -51,9 +62,13 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     display.line(`dpmesh: warning: ${message}`);
   };
   const { startServer } = await import('../coordinator/server.ts');
+  const { createGate } = await import('../proto/gate.ts');
+  const { keys } = options;
+  const gate = keys && createGate(keys.secret, keys.allowed, display.line);
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
   const server = await startServer({
     bind: options.bind,
+    gate,
     layout,
     file: options.sharedFiles
       ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
@@ -72,6 +87,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     throw error;
   });
   const workers = options.start(server);
+  if (gate && keys?.reread) rereadAtHangup(gate, keys.reread, server, display.line);
   const interrupted = new Promise<'interrupted'>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('interrupted'));
   });
@@ -96,6 +112,28 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     await workers.stop();
     source.close();
   }
+}
+
+/** SIGHUP: the list of keys is read again. One that is broken changes nothing. */
+function rereadAtHangup(
+  gate: Gate,
+  reread: () => AllowList,
+  server: Server,
+  log: (line: string) => void,
+): void {
+  process.on('SIGHUP', () => {
+    let allowed: AllowList;
+    try {
+      allowed = reread();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      log(`kept the old list of keys: ${error.message}`);
+      return;
+    }
+    const gone = gate.replace(allowed);
+    log(`read the list of keys again: ${allowed.size}${gone ? '; all workers must show theirs again' : ''}`);
+    if (gone) void server.cut();
+  });
 }
 
 async function labelsFor(spec: string, data: string, rows: number): Promise<Labels> {

@@ -62,6 +62,9 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     throw new UserError(`--workers ${count} must be a whole number, at least 1`);
   const { session } = await import('./session.ts');
   const { superviseWorkers } = await import('../worker/supervise.ts');
+  const { newKeyPair } = await import('../proto/keys.ts');
+  // For this run only, and told to nobody but its workers: other users of the machine stay out.
+  const [own, workers] = [newKeyPair(), newKeyPair()];
   if (count > config.shards)
     console.error(
       `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
@@ -71,6 +74,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     out: args.out as string | undefined,
     force: args.force === true,
     json: args.json === true,
+    keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     sharedFiles: args.sharedFiles !== false,
     heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
     start(server) {
@@ -78,6 +82,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
         count,
         {
           connect: server.address,
+          key: { ...workers, server: own.public },
           backend: String(args.backend),
           dataRoot: dirname(resolve(config.data)),
           reconnectFor: 600,

@@ -9,6 +9,12 @@ export const builder = {
     describe: 'the coordinator: tcp://HOST:PORT',
     requiresArg: true,
   },
+  key: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'this worker’s key file, from dpmesh keygen',
+    defaultDescription: 'none: not encrypted',
+  },
   backend: { type: 'string', default: 'wasm', choices: ['wasm', 'cpu'], describe: 'what computes' },
   'data-root': {
     type: 'string',
@@ -31,9 +37,12 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
   const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
     throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
+  const key =
+    args.key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(args.key);
   const { serve } = await import('../worker/process.ts');
   await serve({
     connect: args.connect,
+    key,
     backend: args.backend,
     dataRoot: args['data-root'],
     name: args.name,

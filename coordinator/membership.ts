@@ -17,8 +17,10 @@ export interface Membership {
   receive(peer: string, header: FromWorker, tensors: Tensors): void;
   /** Time has passed: takes the silent for gone, races stragglers. */
   tick(): void;
-  /** A worker's process on this host has ended: what is still on its way from it counts no more. */
-  ended(pid: number, host: string, reason: string): void;
+  /** A worker's process on this host has ended: what is still on its way from it counts no more. Had it joined? */
+  ended(pid: number, host: string, reason: string): boolean;
+  /** All connections end: whoever may come back says hello again. */
+  cut(reason: string): void;
   /** Connections to all that are here. */
   peers(): string[];
   /** Is this the connection of a worker that is here? */
@@ -201,11 +203,18 @@ export function createMembership(options: MembershipOptions): Membership {
       count('unit raced', dispatcher.race());
     },
     ended(pid, host, reason) {
-      for (const member of members.values()) {
-        if (member.pid !== pid || member.host !== host || member.ended) continue;
+      const found = [...members.values()].filter(
+        (member) => member.pid === pid && member.host === host && !member.ended,
+      );
+      for (const member of found) {
         leave(member, reason);
         member.ended = true;
       }
+      return found.length > 0;
+    },
+    cut(reason) {
+      for (const member of members.values()) leave(member, reason);
+      byPeer.clear();
     },
     peers: () => [...byPeer.keys()],
     isHere: (peer) => byPeer.get(peer)?.here ?? false,

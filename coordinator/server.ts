@@ -2,8 +2,9 @@ import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Layout } from '../data/layout.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
+import type { Gate } from '../proto/gate.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../proto/messages.ts';
-import { bindRouter } from '../proto/sockets.ts';
+import { bindRouter, type RouterSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
@@ -12,6 +13,8 @@ import { createRefusals } from './refusals.ts';
 
 export interface ServerOptions {
   bind: string;
+  /** Whom the socket lets in; without it, everybody, unencrypted. */
+  gate?: Gate;
   layout: Layout;
   /** Where workers may read the data themselves. */
   file: { path: string; firstBlock: string } | null;
@@ -32,13 +35,16 @@ export interface Server {
   identity(): string | null;
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
-  /** A worker's process on this machine has ended. */
-  ended(pid: number, reason: string): void;
+  /** A worker's process on this machine has ended. Had it joined? */
+  ended(pid: number, reason: string): boolean;
   /** Seconds of compute since the last call, by task and by worker, and rows read in all. */
   usage(): { tasks: Record<string, number>; workers: Record<string, number> };
   totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
   /** Units dealt again or raced, results and messages refused, by reason. */
   counts(): Record<string, number>;
+  /** Ends all connections, after which only workers on the list come back. */
+  cut(): Promise<void>;
+  refused: RouterSocket['refused'];
   /** Sends every worker home and closes the socket. */
   close(): Promise<void>;
 }
@@ -57,7 +63,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const fetching = new Map<string, number>();
   const counts = { malformed: 0, ignored: 0, 'fetch refused': 0 };
 
-  const router = await bindRouter(options.bind, (id, frames) => {
+  const arrived = (id: Buffer, frames: Buffer[]) => {
     const peer = id.toString('hex');
     if (refusals.exceeded(peer)) {
       counts.ignored++;
@@ -75,7 +81,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     membership.receive(peer, message.header, message.tensors);
     if (message.header.type === 'fetch' && membership.isHere(peer)) void serve(peer, message.header);
-  });
+  };
+  const router = await bindRouter(options.bind, arrived, options.gate);
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     router.send(Buffer.from(peer, 'hex'), encode(message, tensors));
   const membership = createMembership({
@@ -120,6 +127,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     usage: membership.usage,
     totals: membership.totals,
     counts: () => ({ ...membership.counts(), ...counts }),
+    refused: router.refused,
+    async cut() {
+      membership.cut('the list of keys has changed');
+      await router.cut();
+    },
     async close() {
       clearInterval(ticking);
       membership.dispatcher.abort(new Error('the coordinator closes'));

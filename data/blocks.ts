@@ -14,11 +14,19 @@ export async function firstBlockHash(source: Source, layout: Layout): Promise<st
   return Buffer.from(blockHash(await source.read(0, block(layout, 0).count))).toString('hex');
 }
 
-/** The rows of these blocks, one after the other. */
+/** The most that is read for one request, bytes; a single block may be larger. */
+export const MOST_BYTES = 64 << 20;
+
+/** The rows of these blocks, one after the other. A UserError for blocks that there aren't, or too many at once. */
 export async function readBlocks(source: Source, layout: Layout, indices: number[]): Promise<Float32Array> {
-  if (indices.some((index) => index >= blockCount(layout))) throw new UserError('there is no such block');
+  const total = blockCount(layout);
+  if (!indices.every((index) => Number.isInteger(index) && index >= 0 && index < total))
+    throw new UserError('there is no such block');
   const parts = indices.map((index) => block(layout, index));
-  const out = new Float32Array(parts.reduce((sum, { count }) => sum + count, 0) * layout.dim);
+  const length = parts.reduce((sum, { count }) => sum + count, 0) * layout.dim;
+  if (parts.length > 1 && length * 4 > MOST_BYTES)
+    throw new UserError(`more than ${MOST_BYTES >> 20} MiB of rows at once: ask for fewer blocks`);
+  const out = new Float32Array(length);
   let at = 0;
   for (const { start, count } of parts) {
     out.set(await source.read(start, count), at);

@@ -1,4 +1,17 @@
-import { Dealer, Router } from 'zeromq';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context, Dealer, type Event, Router } from 'zeromq';
+import type { Gate, Reason } from './gate.ts';
+import type { WorkerKey } from './keys.ts';
+import { serveZap, ZAP_DOMAIN } from './zap.ts';
+
+/** A connection that has not shown who it is by then is closed. */
+const HANDSHAKE_MS = 10_000;
+/** Connections that the system holds until they are accepted. */
+const BACKLOG = 256;
+/** A dealer that libzmq has given up is opened again after this. */
+const REOPEN_MS = 2000;
+/** Between tries to bind a port that was closed a moment ago. */
+const REBIND_MS = 10;
 
 /**
  * ZeroMQ's own heartbeats find a connection that a network has silently cut: it is closed, and the worker's side
@@ -15,10 +28,10 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>, failed: (error: E
   };
 }
 
-/** Until the socket is closed. What `receive` throws is a bug and ends the process. */
-async function listen(socket: AsyncIterable<Buffer[]>, receive: (frames: Buffer[]) => void): Promise<void> {
+/** Until the socket, or its observer, is closed. What `receive` throws is a bug and ends the process. */
+async function listen<T>(socket: AsyncIterable<T>, receive: (message: T) => void): Promise<void> {
   try {
-    for await (const frames of socket) receive(frames);
+    for await (const message of socket) receive(message);
   } catch (error) {
     setImmediate(() => {
       throw error;
@@ -30,34 +43,113 @@ export interface RouterSocket {
   /** The address it is bound to, with the port that the system chose for `:*` or `:0`. */
   address: string;
   send(peer: Buffer, frames: Uint8Array[]): Promise<void>;
+  /** Ends all connections; peers whose key is still on the list come back by themselves, as new ones. */
+  cut(): Promise<void>;
+  /** Connections that were refused since the start, by reason. All 0 without keys. */
+  refused(): Partial<Record<Reason, number>>;
   close(): void;
 }
 
 /**
  * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order.
  * A message to a peer that is gone is dropped; the membership hears of it elsewhere. Rejects if the port is taken.
+ * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here.
  */
 export async function bindRouter(
   endpoint: string,
   receive: (peer: Buffer, frames: Buffer[]) => void,
+  gate?: Gate,
 ): Promise<RouterSocket> {
-  const socket = new Router({
-    linger: 500,
-    sendHighWaterMark: 0,
-    receiveHighWaterMark: 0,
-    maxMessageSize: 1 << 30,
-    ...HEARTBEATS,
+  // Whoever answers ZAP answers for a whole context: so this socket has its own.
+  const context = gate && new Context();
+  const zap = gate && (await serveZap(context!, gate.admit));
+  let closed = false;
+
+  async function open(at: string): Promise<Router> {
+    const socket = new Router({
+      linger: 500,
+      sendHighWaterMark: 0,
+      receiveHighWaterMark: 0,
+      maxMessageSize: 1 << 30,
+      handshakeInterval: HANDSHAKE_MS,
+      backlog: BACKLOG,
+      ...HEARTBEATS,
+      ...(gate && {
+        context,
+        curveServer: true,
+        curveSecretKey: gate.secret,
+        zapDomain: ZAP_DOMAIN,
+        // Without this, all clients are let in where nobody answers.
+        zapEnforceDomain: true,
+      }),
+    });
+    // Read all the time: libzmq's thread waits where nobody reads.
+    if (gate) void listen(socket.events, countFailures(gate));
+    try {
+      await socket.bind(at);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    void listen(socket, ([peer, ...frames]) => receive(peer, frames));
+    return socket;
+  }
+
+  let socket = await open(endpoint).catch((error) => {
+    zap?.close();
+    throw error;
   });
-  await socket.bind(endpoint);
+  const address = socket.lastEndpoint!;
   const send = inTurn(
     (frames) => socket.send(frames),
     () => {},
   );
-  void listen(socket, ([peer, ...frames]) => receive(peer, frames));
   return {
-    address: socket.lastEndpoint!,
+    address,
     send: (peer, frames) => send([peer, ...frames]),
-    close: () => socket.close(),
+    async cut() {
+      // A new socket, not unbind and bind: those wait for libzmq's thread, which may wait for us to read its events.
+      socket.close();
+      while (!closed) {
+        try {
+          socket = await open(address);
+          if (closed) socket.close();
+          return;
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+          await sleep(REBIND_MS);
+        }
+      }
+    },
+    refused: () => gate?.refused() ?? {},
+    close() {
+      closed = true;
+      socket.close();
+      zap?.close();
+    },
+  };
+}
+
+/**
+ * Counts handshakes that fail, by libzmq's events. These don't say whose connection it was. One that is closed without
+ * a word on its handshake spoke no ZeroMQ (an HTTP request): an end that does not follow a failure, while somebody is
+ * between door and hall.
+ */
+function countFailures(gate: Gate): (event: Event) => void {
+  let undecided = 0;
+  let justFailed = false;
+  return (event) => {
+    const { type } = event;
+    if (type === 'accept') undecided++;
+    if (type.startsWith('handshake')) undecided--;
+    if (type === 'handshake:error:protocol')
+      gate.failed(event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key');
+    if (type === 'handshake:error:other') gate.failed('broken-off');
+    if (type === 'disconnect' && !justFailed && undecided > 0) {
+      undecided--;
+      gate.failed('not-zeromq');
+    }
+    justFailed = type === 'handshake:error:protocol' || type === 'handshake:error:other';
   };
 }
 
@@ -66,20 +158,57 @@ export interface DealerSocket {
   close(): void;
 }
 
-/** Connects a worker's socket; ZeroMQ itself reconnects for as long as it is open. */
-export function connectDealer(endpoint: string, receive: (frames: Buffer[]) => void): DealerSocket {
+export interface DealerOptions {
+  /** Speak CURVE: to nobody but the holder of this server key. */
+  key?: WorkerKey;
+  /** A connection was made but came to nothing: other keys, or none, here or there. */
+  failed?: () => void;
+  /** What was queued is lost, and a new connection will be tried: time to say hello again. */
+  reopened?: () => void;
+}
+
+/** Connects a worker's socket, which tries again for as long as it is open. */
+export function connectDealer(
+  endpoint: string,
+  receive: (frames: Buffer[]) => void,
+  { key, failed, reopened }: DealerOptions = {},
+): DealerSocket {
   const socket = new Dealer({
     linger: 500,
     sendHighWaterMark: 0,
     receiveHighWaterMark: 0,
     reconnectMaxInterval: 2000,
     ...HEARTBEATS,
+    handshakeInterval: HANDSHAKE_MS,
+    ...(key && { curveServerKey: key.server, curvePublicKey: key.public, curveSecretKey: key.secret }),
   });
+  let timer: NodeJS.Timeout | undefined;
+  void listen(socket.events, ({ type }) => {
+    if (!type.startsWith('handshake:error')) return;
+    failed?.();
+    // libzmq tries again by itself after errors of the network, but not after those of the handshake.
+    if (type !== 'handshake:error:other') {
+      clearTimeout(timer);
+      timer = setTimeout(reopen, REOPEN_MS);
+    }
+  });
+  function reopen(): void {
+    if (socket.closed) return;
+    socket.disconnect(endpoint);
+    socket.connect(endpoint);
+    reopened?.();
+  }
   socket.connect(endpoint);
   const send = inTurn(
     (frames) => socket.send(frames),
     () => {},
   );
   void listen(socket, receive);
-  return { send, close: () => socket.close() };
+  return {
+    send,
+    close() {
+      clearTimeout(timer);
+      socket.close();
+    },
+  };
 }

@@ -1,12 +1,17 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../data/user-error.ts';
+import type { WorkerKey } from '../proto/keys.ts';
 import { loadBackend } from './backends/load.ts';
 import { startWorker } from './worker.ts';
 
-/** What a worker process is told; as JSON in its first argument when `train` starts it. */
+/**
+ * What a worker process is told. When `train` starts it: the key as JSON in the first line of its stdin, as other users
+ * of the machine see arguments, all else as JSON in its first argument.
+ */
 export interface ProcessOptions {
   connect: string;
+  key?: WorkerKey;
   backend: string;
   dataRoot: string;
   /** Seconds without a word from the coordinator after which it gives up. */
@@ -24,6 +29,7 @@ export async function serve(options: ProcessOptions): Promise<void> {
   const backend = await loadBackend(options.backend);
   const worker = startWorker({
     connect: options.connect,
+    key: options.key,
     backend,
     backendName: options.backend,
     name: options.name,
@@ -33,8 +39,6 @@ export async function serve(options: ProcessOptions): Promise<void> {
   });
   if (options.child) {
     process.on('SIGINT', () => {});
-    // The pipe closes when `train` ends, however it ends.
-    process.stdin.on('close', () => process.exit(0)).resume();
   } else process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', worker.leave);
   if (!options.quiet) log(`connecting to ${options.connect}, backend ${backend.identity}`);
@@ -42,8 +46,25 @@ export async function serve(options: ProcessOptions): Promise<void> {
   if (options.child) process.exit(0);
 }
 
+/** The first line of stdin, which is read to its end from then on. */
+function firstLine(): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    process.stdin.setEncoding('utf8').on('data', function more(part: string) {
+      text += part;
+      const end = text.indexOf('\n');
+      if (end < 0) return;
+      process.stdin.off('data', more).resume();
+      resolve(text.slice(0, end));
+    });
+  });
+}
+
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  serve(JSON.parse(process.argv[2])).catch((error: Error) => {
+  // The pipe closes when `train` ends, however it ends.
+  process.stdin.on('close', () => process.exit(0));
+  const started = firstLine().then((key) => serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }));
+  started.catch((error: Error) => {
     console.error(error instanceof UserError ? `worker: ${error.message}` : error);
     process.exit(1);
   });

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { WorkerKey } from '../proto/keys.ts';
 import type { ProcessOptions } from './process.ts';
 
 export interface Supervisor {
@@ -20,11 +21,14 @@ const KILL_AFTER_MS = 2000;
  */
 const V8_FLAGS = ['--v8-pool-size=1', '--max-inlined-bytecode-size-cumulative=200'];
 
-/** Keeps `count` worker processes alive: one that ends is reported, and started again with growing delay. */
+/**
+ * Keeps `count` worker processes alive: one that ends is reported to `ended`, which says whether it had joined, and
+ * started again, with growing delay if it fails by itself.
+ */
 export function superviseWorkers(
   count: number,
-  options: Omit<ProcessOptions, 'name'>,
-  ended: (pid: number, reason: string) => void,
+  { key, ...options }: Omit<ProcessOptions, 'name'> & { key: WorkerKey },
+  ended: (pid: number, reason: string) => boolean,
 ): Supervisor {
   const children = new Set<ChildProcess>();
   const timers = new Set<NodeJS.Timeout>();
@@ -52,12 +56,15 @@ export function superviseWorkers(
       process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});
+    child.stdin!.write(`${JSON.stringify(key)}\n`);
     children.add(child);
     child.once('exit', (code, signal) => {
       children.delete(child);
       if (stopping) return;
-      ended(child.pid!, signal ? `killed by ${signal}` : `exited with ${code}`);
-      const again = performance.now() - begun > SETTLED_MS ? 0 : failures + 1;
+      const hadJoined = ended(child.pid!, signal ? `killed by ${signal}` : `exited with ${code}`);
+      // A worker that was killed at work has done nothing wrong: the next one starts at once.
+      const sound = (signal && hadJoined) || performance.now() - begun > SETTLED_MS;
+      const again = sound ? 0 : failures + 1;
       if (again > PATIENCE && code !== null) {
         giveUp(new Error(`worker ${name} ended ${again} times in a row: ${said.trim() || `exit ${code}`}`));
         return;

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { relative } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { firstBlockHash } from '../data/blocks.ts';
 import type { Layout } from '../data/layout.ts';
@@ -9,6 +7,7 @@ import { openSource } from '../data/open.ts';
 import { UserError } from '../data/user-error.ts';
 import { fold, type Node } from '../model/tree.ts';
 import { decode, encode, MalformedMessage, prefixed, unprefixed } from '../proto/codec.ts';
+import type { WorkerKey } from '../proto/keys.ts';
 import {
   type FromCoordinator,
   type FromWorker,
@@ -21,11 +20,14 @@ import { nd, type Tensors, take } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
 import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
 import { type Context, createContext } from './context.ts';
+import { isBelow } from './data-root.ts';
 import { createStates } from './states.ts';
 import { runTask } from './tasks/index.ts';
 
 export interface WorkerOptions {
   connect: string;
+  /** Without it, nothing is encrypted. */
+  key?: WorkerKey;
   backend: Backend;
   backendName: string;
   name: string;
@@ -43,6 +45,8 @@ type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
 const MEMORY_MS = 500;
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
+/** A coordinator that has not answered by then may not want to, ms. */
+const ANSWER_MS = 10_000;
 /** How often an idle or busy worker says that it is alive, ms. */
 const PING_MS = 1000;
 
@@ -69,8 +73,20 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   let asked = Number.NEGATIVE_INFINITY;
   let pinging = false;
 
-  const socket = connectDealer(options.connect, receive);
+  const socket = connectDealer(options.connect, receive, {
+    key: options.key,
+    failed: () => unanswered(),
+    reopened: () => void hello(),
+  });
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
+  const answer = setTimeout(() => unanswered(), ANSWER_MS);
+  let complained = false;
+  function unanswered(): void {
+    if (context || complained) return;
+    complained = true;
+    const keys = options.key ? 'is this key on its list' : 'does it want a key (--key FILE)';
+    log(`no answer from ${options.connect}; is it up, and ${keys}?`);
+  }
   const watch = setInterval(() => {
     if (performance.now() - heard > options.reconnectFor)
       return finish(
@@ -87,6 +103,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   const done = new Promise<void>((resolve, reject) => {
     finish = (error) => {
       clearInterval(watch);
+      clearTimeout(answer);
       socket.close();
       if (error) reject(error);
       else resolve();
@@ -173,8 +190,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     layout: Layout,
   ): Promise<ReadBlocks | null> {
     try {
-      const below = relative(realpathSync(options.dataRoot), realpathSync(file.path));
-      if (below.startsWith('..')) return null;
+      if (!isBelow(options.dataRoot, file.path)) return null;
       const source = await openSource(file.path);
       const same = source.rows === layout.rows && source.dim === layout.dim;
       if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return fileBlocks(source);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import {
+  appendFileSync,
+  chmodSync,
   closeSync,
   ftruncateSync,
   mkdirSync,
@@ -12,6 +14,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
+import { makeKeys } from '../../proto/key-files.ts';
 import { columnMajor, elements, idxFile, npyFile } from '../data/files.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, patience, QUICK, scratch } from '../e2e/support.ts';
 
@@ -60,6 +63,13 @@ function sparse(): string {
   closeSync(file);
   return path;
 }
+
+/** Keys that are not as they should be. */
+const [openKeys, brokenKeys, goodKeys] = ['open', 'broken', 'good'].map((name) => join(folder, name));
+makeKeys(openKeys, ['worker']);
+chmodSync(join(openKeys, 'server.key'), 0o644);
+for (const keys of [brokenKeys, goodKeys]) makeKeys(keys, ['worker']);
+appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
 
 interface Refusal {
   name: string;
@@ -157,6 +167,46 @@ const refusals: Refusal[] = [
     name: '--bind of other machines',
     says: ['tcp://0.0.0.0:5999', '--insecure'],
     args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'tcp://0.0.0.0:5999'],
+  },
+  {
+    name: '--keys with --insecure',
+    says: ['--keys', '--insecure', 'leave one out'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', folder, '--insecure'],
+  },
+  {
+    name: '--keys of a folder without keys',
+    says: ['server.key', 'dpmesh keygen'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', folder],
+  },
+  {
+    name: '--keys of secrets that others can read',
+    says: ['open/server.key', 'mode 0644', 'chmod 600'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', openKeys],
+  },
+  {
+    name: '--keys with a broken list',
+    says: ['broken/allowed', 'line 3', 'name and a public key'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', brokenKeys],
+  },
+  {
+    name: '--key of the coordinator',
+    says: ['broken/server.key', 'coordinator --keys', 'worker --key'],
+    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(brokenKeys, 'server.key')],
+  },
+  {
+    name: '--key that is not there',
+    says: ['nope.key', 'dpmesh keygen'],
+    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(folder, 'nope.key')],
+  },
+  {
+    name: 'keygen for a worker that is there',
+    says: ['worker is in', 'allowed'],
+    args: ['keygen', goodKeys],
+  },
+  {
+    name: 'keygen for a name that is none',
+    says: ['--workers ../x', 'A–Z'],
+    args: ['keygen', 'keys', '--workers', 'a,../x'],
   },
   {
     name: '--bind of no address',

@@ -67,4 +67,19 @@ describe('reading blocks', () => {
 
   test('a block that is not there is refused', () =>
     refuses(() => readBlocks(source, layout, [0, 5]), 'no such block'));
+
+  test('numbers that are no block’s are refused', async () => {
+    for (const index of [-1, 0.5, Number.NaN, 2 ** 40])
+      await refuses(() => readBlocks(source, layout, [index]), 'no such block');
+  });
+
+  test('too much at once is refused before anything is read; one block is never too much', async () => {
+    let read = 0;
+    const wide = { ...layout, rows: 4096, dim: 20_000, blockRows: 1024 };
+    const counting = { ...source, read: async () => new Float32Array(++read) };
+    await refuses(() => readBlocks(counting, wide, [0, 1]), '64 MiB');
+    assert.equal(read, 0);
+    await readBlocks(counting, wide, [3]);
+    assert.equal(read, 1);
+  });
 });

@@ -1,0 +1,120 @@
+import { chmodSync, closeSync, existsSync, fstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { aside, ioError, openFile } from '../data/files.ts';
+import { UserError } from '../data/user-error.ts';
+import {
+  type AllowList,
+  allowedLine,
+  isWorkerName,
+  type KeyPair,
+  newKeyPair,
+  parseAllowed,
+  parseServerKey,
+  parseWorkerKey,
+  serverKeyText,
+  type WorkerKey,
+  workerKeyText,
+} from './keys.ts';
+
+/** No key file is longer; a larger one is something else. */
+const MOST_BYTES = 1 << 20;
+const OWNER_ONLY = 0o600;
+
+const serverPath = (folder: string) => join(folder, 'server.key');
+/** Where a folder of keys has its allow-list. */
+export const allowedPath = (folder: string) => join(folder, 'allowed');
+
+/** The coordinator's pair in a folder that keygen made. */
+export const readServerKey = (folder: string): KeyPair =>
+  parseServerKey(read(serverPath(folder), 0o077), serverPath(folder));
+
+/** Whom the coordinator lets in. Not secret, but whoever writes it decides who joins. */
+export const readAllowed = (folder: string): AllowList =>
+  parseAllowed(read(allowedPath(folder), 0o022), allowedPath(folder));
+
+export const readWorkerKey = (path: string): WorkerKey => parseWorkerKey(read(path, 0o077), path);
+
+/** A file's text, if others than its owner have none of these rights. */
+function read(path: string, forbidden: number): string {
+  if (!existsSync(path)) throw new UserError(`there is no ${path}: dpmesh keygen makes keys`);
+  const { fd, size } = openFile(path);
+  try {
+    // Of the file that was opened, not of what has its name by now.
+    const mode = fstatSync(fd).mode & 0o777;
+    // Windows has no such rights.
+    if (mode & forbidden && process.platform !== 'win32')
+      throw new UserError(
+        `${path} is open to other users (mode ${mode.toString(8).padStart(4, '0')}): chmod 600 ${path}, and make new keys if any may have used it`,
+      );
+    if (size > MOST_BYTES) throw new UserError(`${path} is not a key file: ${size} bytes`);
+    return readFileSync(fd, 'utf8');
+  } catch (error) {
+    throw ioError(path, 'read', error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export interface MadeKeys {
+  folder: string;
+  server: { file: string; public: string; made: boolean };
+  workers: { name: string; file: string; public: string }[];
+  allowed: string;
+}
+
+/**
+ * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. A server key that is there
+ * stays, and its list grows; a worker that is there is refused before anything is written.
+ */
+export function makeKeys(folder: string, names: string[]): MadeKeys {
+  for (const [i, name] of names.entries()) {
+    if (!isWorkerName(name))
+      throw new UserError(
+        `--workers ${name}: a name has 1 to 64 of A–Z a–z 0–9 . _ -, begins with a letter or digit, and is not "server"`,
+      );
+    if (names.indexOf(name) < i) throw new UserError(`--workers names ${name} twice`);
+  }
+  try {
+    if (mkdirSync(folder, { recursive: true, mode: 0o700 })) chmodSync(folder, 0o700);
+  } catch (error) {
+    throw ioError(folder, 'made', error);
+  }
+  const made = !existsSync(serverPath(folder));
+  const server = made ? newKeyPair() : readServerKey(folder);
+  const list = allowedPath(folder);
+  let lines =
+    '# Workers that may join: a name and a public key a line. The coordinator reads it again at SIGHUP.\n';
+  if (existsSync(list)) {
+    const there = new Set(readAllowed(folder).values());
+    const twice = names.find((name) => there.has(name));
+    if (twice)
+      throw new UserError(`${twice} is in ${list} already: choose another name, or take its line out`);
+    lines = read(list, 0o022).replace(/\n?$/, '\n');
+  }
+  const workers = names.map((name) => ({ name, file: join(folder, `${name}.key`), pair: newKeyPair() }));
+  const taken = workers.find(({ file }) => existsSync(file));
+  if (taken) throw new UserError(`${taken.file} exists already: choose another name, or remove it`);
+
+  // The list last: whoever is on it has a key.
+  if (made) write(serverPath(folder), serverKeyText(server));
+  for (const { name, file, pair } of workers)
+    write(file, workerKeyText(name, { ...pair, server: server.public }));
+  write(list, lines + workers.map(({ name, pair }) => allowedLine(name, pair.public)).join(''));
+  return {
+    folder,
+    server: { file: serverPath(folder), public: server.public, made },
+    workers: workers.map(({ name, file, pair }) => ({ name, file, public: pair.public })),
+    allowed: list,
+  };
+}
+
+function write(path: string, content: string): void {
+  const file = aside(path, OWNER_ONLY);
+  try {
+    file.write(Buffer.from(content), 0);
+    file.finish();
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+// Keys with real processes: who joins, who does not, what is said, and that no secret is.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  bytesOfRun,
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  ofType,
+  QUICK,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const easy = easyData(folder, 'easy', 2000);
+
+async function keygen(...more: string[]): Promise<string> {
+  const keys = more[0] ?? join(mkdtempSync(join(folder, 'k-')), 'keys');
+  const { code, stderr } = await dpmesh(['keygen', keys, ...more.slice(1)]);
+  assert.equal(code, 0, stderr);
+  return keys;
+}
+
+/** A coordinator that goes on for long unless it is told otherwise, and where it listens. */
+async function coordinator(name: string, keys: string, ...more: (string | number)[]) {
+  const out = join(folder, name);
+  const bind = ['--bind', 'tcp://127.0.0.1:*'];
+  const running = start([
+    'coordinator',
+    '--data',
+    easy.data,
+    '--out',
+    out,
+    '--json',
+    ...bind,
+    '--keys',
+    keys,
+    ...QUICK,
+    ...more,
+  ]);
+  const [, address] = await until('an address', () => /listening on (\S+);/.exec(running.stderr()), running);
+  return { out, running, address };
+}
+const worker = (address: string, ...more: string[]) =>
+  start(['worker', '--connect', address, '--data-root', folder, '--name', 'tested', ...more]);
+
+const LONG = ['--no-early-stop', '--max-epochs', 1_000_000];
+const joined = (out: string) => ofType(eventsOf(out), 'worker').length;
+/** Secret keys of a folder of key files. */
+const secretsOf = (keys: string) =>
+  readdirSync(keys)
+    .filter((name) => name.endsWith('.key'))
+    .map((name) => JSON.parse(readFileSync(join(keys, name), 'utf8')).secret as string);
+
+describe('keys', { concurrency: 2 }, () => {
+  test('a run with keys: the same bytes as train’s, and no secret in what it writes or says', async () => {
+    const keys = await keygen();
+    const { out, running, address } = await coordinator('with-keys', keys);
+    const helper = worker(address, '--key', join(keys, 'worker.key'));
+    const ended = await running.ended;
+    jsonOf(ended);
+    const { stderr } = await helper.ended;
+    const plain = join(folder, 'train');
+    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--workers', 1, ...QUICK)));
+    assert.deepEqual(bytesOfRun(out), bytesOfRun(plain));
+    const written = readdirSync(out, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+    const all = [ended.stdout, ended.stderr, stderr, ...written];
+    const secrets = secretsOf(keys);
+    assert.equal(secrets.length, 2);
+    for (const secret of secrets) for (const text of all) assert.ok(!text.includes(secret));
+  });
+
+  test('strangers stay outside and are told nothing; the list is read again at SIGHUP', async () => {
+    const keys = await keygen();
+    const others = await keygen();
+    const { out, running, address } = await coordinator('strangers', keys, ...LONG);
+    const known = worker(address, '--key', join(keys, 'worker.key'));
+    await until('the worker', () => joined(out) === 1, running);
+
+    const list = join(keys, 'allowed');
+    const before = readFileSync(list, 'utf8');
+    writeFileSync(list, `${before}oops\n`);
+    running.kill('SIGHUP');
+    await until('the broken list', () => running.stderr().includes('kept the old list'), running);
+    assert.match(running.stderr(), /kept the old list of keys: .*allowed, line 3: /);
+    writeFileSync(list, before);
+
+    const none = worker(address);
+    const wrongServer = worker(address, '--key', join(others, 'worker.key'));
+    await keygen(keys, '--workers', 'late');
+    const late = worker(address, '--key', join(keys, 'late.key'));
+    await until('the late one', () => /key \S{8}… is not on the list/.test(running.stderr()), running);
+    await until(
+      'words of those without',
+      () => [none, wrongServer, late].every((each) => each.stderr().includes('no answer from')),
+      running,
+    );
+    assert.match(none.stderr(), /does it want a key \(--key FILE\)\?/);
+    assert.match(late.stderr(), /is this key on its list\?/);
+    for (const each of [none, wrongServer, late]) assert.equal(each.stderr().match(/no answer/g)!.length, 1);
+    assert.equal(joined(out), 1);
+
+    running.kill('SIGHUP');
+    await until('the late one', () => joined(out) === 2, running);
+    writeFileSync(list, before);
+    running.kill('SIGHUP');
+    await until('the cut', () => ofType(eventsOf(out), 'worker-gone').length === 2, running);
+    await sleep(500);
+    const seen = running
+      .stderr()
+      .split('\n')
+      .filter((line) => line.includes('refused'));
+    assert.ok(seen.length < 12, seen.join('\n'));
+    for (const each of [known, none, wrongServer, late, running]) {
+      try {
+        each.kill('SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+      await each.ended;
+    }
+  });
+
+  test('train gives its workers a key that no process list shows', async () => {
+    const out = join(folder, 'train-keys');
+    const running = start(trainArgs(easy.data, out, '--workers', 2, ...LONG, ...QUICK));
+    await until('its workers', () => joined(out) === 2, running);
+    for (const { pid } of ofType(eventsOf(out), 'worker'))
+      for (const name of ['cmdline', 'environ'])
+        assert.doesNotMatch(readFileSync(`/proc/${pid}/${name}`, 'latin1'), /secret/i);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 130);
+  });
+
+  test('keygen prints where things are, and nothing secret', async () => {
+    const keys = join(folder, 'printed');
+    const ended = await dpmesh(['keygen', keys, '--workers', 'a,b', '--json']);
+    const made = jsonOf(ended);
+    assert.deepEqual(
+      made.workers.map(({ name }: { name: string }) => name),
+      ['a', 'b'],
+    );
+    assert.equal(statSync(made.workers[0].file).mode & 0o777, 0o600);
+    assert.equal(secretsOf(keys).length, 3);
+    for (const secret of secretsOf(keys)) assert.ok(!ended.stdout.includes(secret));
+  });
+});

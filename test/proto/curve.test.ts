@@ -1,0 +1,194 @@
+// Real sockets: who gets past the door, and what is said of who does not.
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { after, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createGate, type Gate } from '../../proto/gate.ts';
+import { type KeyPair, newKeyPair } from '../../proto/keys.ts';
+import { bindRouter, connectDealer, type DealerOptions, type RouterSocket } from '../../proto/sockets.ts';
+
+const server = newKeyPair();
+const [alice, bob, stranger] = [newKeyPair(), newKeyPair(), newKeyPair()];
+const list = (...names: [KeyPair, string][]) => new Map(names.map(([key, name]) => [key.public, name]));
+const holder = (pair: KeyPair, of = server) => ({ ...pair, server: of.public });
+
+const open = new Set<{ close(): void }>();
+after(() => {
+  for (const socket of open) socket.close();
+});
+
+let gate: Gate;
+let log: string[];
+let heard: string[];
+let router: RouterSocket;
+beforeEach(async () => {
+  log = [];
+  heard = [];
+  gate = createGate(server.secret, list([alice, 'alice']), (line) => void log.push(line));
+  router = await bindRouter(
+    'tcp://127.0.0.1:*',
+    (peer, [text]) => {
+      heard.push(String(text));
+      void router.send(peer, [Buffer.from(`re ${text}`)]);
+    },
+    gate,
+  );
+  open.add(router);
+});
+
+function dealer(options: DealerOptions, endpoint = router.address) {
+  const answers: string[] = [];
+  const socket = connectDealer(endpoint, ([text]) => void answers.push(String(text)), options);
+  open.add(socket);
+  return {
+    answers,
+    say: (text: string) => void socket.send([Buffer.from(text)]),
+    close: () => socket.close(),
+  };
+}
+
+async function until(what: string, check: () => boolean, seconds = 10): Promise<void> {
+  for (const begun = performance.now(); !check(); await sleep(10))
+    if (performance.now() - begun > 1000 * seconds) assert.fail(`${what}: ${JSON.stringify({ log, heard })}`);
+}
+
+const tcp = (): Socket =>
+  connect(Number(router.address.split(':').at(-1)), '127.0.0.1')
+    .on('error', () => {})
+    .resume();
+
+describe('a router with keys', () => {
+  test('talks both ways with a key on its list', async () => {
+    const { say, answers } = dealer({ key: holder(alice) });
+    say('hello');
+    await until('an answer', () => answers.length === 1);
+    assert.deepEqual([heard, answers, log], [['hello'], ['re hello'], []]);
+  });
+
+  test('hears nothing from a key that is not, says nothing to it, logs it once', async () => {
+    for (let i = 0; i < 5; i++) dealer({ key: holder(stranger) }).say('let me in');
+    await until('refusals', () => router.refused()['unknown-key'] === 5);
+    const { say, answers } = dealer({ key: holder(alice) });
+    say('hello');
+    await until('an answer', () => answers.length === 1);
+    assert.deepEqual(heard, ['hello']);
+    assert.equal(log.length, 1);
+    assert.ok(log[0].includes(stranger.public.slice(0, 8)) && log[0].includes('127.0.0.1'), log[0]);
+    assert.ok(!log[0].includes(stranger.public));
+  });
+
+  test('hears nothing from peers without a key, nor for another server, nor with halves of two pairs', async () => {
+    let failures = 0;
+    const failed = () => void failures++;
+    const no = [
+      dealer({ failed }),
+      dealer({ failed, key: holder(alice, newKeyPair()) }),
+      dealer({ failed, key: holder({ public: alice.public, secret: stranger.secret }) }),
+    ];
+    for (const { say } of no) say('let me in');
+    await until('failures', () => failures >= 3 && router.refused()['wrong-server-key']! >= 2);
+    await until('no key', () => router.refused()['no-key']! + router.refused()['broken-off']! > 0);
+    assert.deepEqual([heard, ...no.map(({ answers }) => answers)], [[], [], [], []]);
+    assert.ok(log.length <= 6, log.join('\n'));
+  });
+
+  test('plain bytes, silence, and connections by the hundred change nothing for who is inside', async () => {
+    const { say, answers } = dealer({ key: holder(alice) });
+    say('before');
+    await until('an answer', () => answers.length === 1);
+    const idle = Array.from({ length: 200 }, tcp);
+    for (let i = 0; i < 100; i++) tcp().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    for (let i = 0; i < 100; i++) tcp().write(Buffer.alloc(200, 0xff));
+    for (let i = 0; i < 100; i++) {
+      const socket = tcp();
+      socket.once('data', () => socket.destroy());
+    }
+    await until('refusals', () => Object.values(router.refused()).reduce((a, b) => a + b) >= 295);
+    say('after');
+    await until('an answer', () => answers.length === 2, 2);
+    for (const socket of idle) socket.destroy();
+    assert.deepEqual(heard, ['before', 'after']);
+    assert.ok(log.length <= 12, log.join('\n'));
+    const refused = router.refused();
+    assert.ok(refused['not-zeromq']! >= 90 && refused['no-key']! >= 90, JSON.stringify(refused));
+  });
+
+  test('after another list: who was added gets in, who was removed is out', async () => {
+    const a = dealer({ key: holder(alice) });
+    const b = dealer({ key: holder(bob) });
+    a.say('alice 1');
+    b.say('bob 1');
+    await until('alice', () => a.answers.length === 1);
+    assert.deepEqual(b.answers, []);
+    assert.equal(gate.replace(list([alice, 'alice'], [bob, 'bob'])), false);
+    const again = dealer({ key: holder(bob) });
+    again.say('bob 2');
+    await until('bob', () => again.answers.length === 1);
+
+    assert.equal(gate.replace(list([bob, 'bob'])), true);
+    const address = router.address;
+    await router.cut();
+    assert.equal(router.address, address);
+    heard.length = 0;
+    again.say('bob 3');
+    await until('bob again', () => heard.includes('bob 3'));
+    for (let i = 0; i < 10; i++) {
+      a.say(`alice ${i + 2}`);
+      await sleep(30);
+    }
+    assert.deepEqual(
+      heard.filter((text) => text.startsWith('alice')),
+      [],
+    );
+    assert.equal(a.answers.length, 1);
+  });
+
+  test('cut and closed at once under a flood of connections', async () => {
+    let flooding = true;
+    const flood = () => flooding && void tcp().once('close', flood).write('GET / HTTP/1.1\r\n\r\n');
+    for (let i = 0; i < 20; i++) flood();
+    await sleep(100);
+    for (let i = 0; i < 3; i++) await router.cut();
+    const { say, answers } = dealer({ key: holder(alice) });
+    say('hello');
+    await until('an answer', () => answers.length === 1);
+    open.delete(router);
+    router.close();
+    flooding = false;
+  });
+
+  test('a worker whose coordinator comes back without keys, or with them, tries for ever', async () => {
+    let reopened = 0;
+    const plain = dealer({
+      reopened: () => {
+        reopened++;
+        plain.say('hello again');
+      },
+    });
+    plain.say('hello');
+    await until('another try', () => reopened > 0);
+    open.delete(router);
+    const { address } = router;
+    router.close();
+    await sleep(50);
+    router = await bindRouter(address, (_, [text]) => void heard.push(String(text)));
+    open.add(router);
+    await until('hello', () => heard.some((text) => text.startsWith('hello')));
+  });
+
+  test('two in one process do not share their lists', async () => {
+    const other = createGate(server.secret, list([bob, 'bob']), () => {});
+    const received: string[] = [];
+    const second = await bindRouter(
+      'tcp://127.0.0.1:*',
+      (_, [text]) => void received.push(String(text)),
+      other,
+    );
+    open.add(second);
+    dealer({ key: holder(alice) }, second.address).say('alice');
+    dealer({ key: holder(bob) }, second.address).say('bob');
+    dealer({ key: holder(bob) }).say('bob');
+    await until('bob', () => received.length === 1 && router.refused()['unknown-key'] === 1);
+    assert.deepEqual([received, heard, other.refused()['unknown-key']], [['bob'], [], 1]);
+  });
+});

@@ -1,0 +1,13 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+test('no part of the product makes code from text', () => {
+  for (const folder of ['cli', 'coordinator', 'worker', 'model', 'data', 'proto'])
+    for (const name of readdirSync(folder, { recursive: true }).map(String)) {
+      if (!name.endsWith('.ts')) continue;
+      const source = readFileSync(join(folder, name), 'utf8');
+      assert.doesNotMatch(source, /\beval\s*\(|\bnew Function\b|\bFunction\s*\(|node:vm\b/, name);
+    }
+});
