@@ -1,13 +1,14 @@
 import type { Options } from 'yargs';
+import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
 import { resolveConfig } from './config.ts';
 import { runOptions } from './flags.ts';
-import { outputOptions } from './train.ts';
+import { output, outputOptions } from './train.ts';
 
 export const command = 'coordinator';
 export const describe = 'run a coordinator alone; workers join it from this and other machines';
-export const builder = {
-  ...runOptions,
+/** For a coordinator without workers of its own. */
+export const bindOptions = {
   bind: {
     type: 'string',
     group: 'This run:',
@@ -21,11 +22,22 @@ export const builder = {
     default: false,
     describe: 'bind an address that other machines reach, without encryption or keys',
   },
+} as const satisfies Record<string, Options>;
+
+export const builder = {
+  ...runOptions,
+  ...bindOptions,
   ...outputOptions,
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args);
+  const { session } = await import('./session.ts');
+  await session(config, { ...output(args), ...listening(args) });
+}
+
+/** A coordinator that others connect to. UserError for an address that it should not bind. */
+export function listening(args: Record<string, unknown>) {
   const bind = String(args.bind);
   const port = Number(/:(\d+)$/.exec(bind)?.[1] ?? 0);
   const host = port <= 65535 && /^tcp:\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5}|\*)$/.exec(bind)?.[1];
@@ -37,18 +49,13 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
       );
     console.error(`dpmesh: warning: --insecure: whoever reaches ${bind} can join this run and read its data`);
   }
-  const { session } = await import('./session.ts');
-  await session(config, {
+  return {
     bind: bind.replace('//localhost:', '//127.0.0.1:'),
-    out: args.out as string | undefined,
-    force: args.force === true,
-    json: args.json === true,
-    sharedFiles: args.sharedFiles !== false,
-    start(server) {
+    start(server: Server) {
       console.error(
         `listening on ${server.address}; start workers with: dpmesh worker --connect ${server.address}`,
       );
       return { ready: server.joined(1), stop: async () => {} };
     },
-  });
+  };
 }

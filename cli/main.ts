@@ -1,17 +1,18 @@
 #!/usr/bin/env node
-import yargs from 'yargs';
+import yargs, { type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
 import * as evaluate from './evaluate.ts';
 import * as predict from './predict.ts';
+import * as resume from './resume.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, worker, predict, evaluate, synth];
+const commands = [train, coordinator, resume, worker, predict, evaluate, synth];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -29,6 +30,7 @@ const parser = yargs(hideBin(process.argv))
   .parserConfiguration({ 'duplicate-arguments-array': false })
   .command(later(train))
   .command(later(coordinator))
+  .command(later(resume))
   .command(later(worker))
   .command(later(predict))
   .command(later(evaluate))
@@ -48,8 +50,10 @@ const parser = yargs(hideBin(process.argv))
     const unknown = /^Unknown arguments?: (.+)$/.exec(message);
     if (!unknown) throw new UserError(message.replace(/\s*\n\s*/g, ' '));
     const name = unknown[1].split(', ')[0];
-    const command = commands.find((module) => process.argv.includes(module.command));
-    const known = Object.keys(command?.builder ?? {});
+    const command = commands.find((module) => process.argv.includes(module.command.split(' ')[0]));
+    const known = Object.entries<Options>(command?.builder ?? {}).flatMap(([flag, { hidden }]) =>
+      hidden ? [] : flag,
+    );
     throw new UserError(`there is no flag --${name}; did you mean --${nearestFlag(name, known)}?`);
   });
 

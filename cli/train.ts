@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Options } from 'yargs';
+import type { RunConfig } from '../coordinator/config.ts';
+import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
 import { resolveConfig } from './config.ts';
 import { runOptions } from './flags.ts';
@@ -18,6 +20,13 @@ export const outputOptions = {
   },
   force: { type: 'boolean', group: RUN, default: false, describe: 'overwrite the run directory' },
   json: { type: 'boolean', group: RUN, default: false, describe: 'print the result as one JSON object' },
+  'checkpoint-every': {
+    type: 'number',
+    group: RUN,
+    default: 30,
+    requiresArg: true,
+    describe: 'seconds between checkpoints at the most; 0: one an epoch. Splits and merges always have one',
+  },
   'shared-files': {
     type: 'boolean',
     group: RUN,
@@ -26,10 +35,8 @@ export const outputOptions = {
   },
 } as const satisfies Record<string, Options>;
 
-export const command = 'train';
-export const describe = 'cluster a file: coordinator and workers on this machine';
-export const builder = {
-  ...runOptions,
+/** The same, and for workers on this machine. */
+export const workerOptions = {
   workers: {
     type: 'number',
     alias: 'n-jobs',
@@ -45,27 +52,49 @@ export const builder = {
     choices: ['wasm', 'cpu'],
     describe: 'what computes',
   },
+} as const satisfies Record<string, Options>;
+
+export const command = 'train';
+export const describe = 'cluster a file: coordinator and workers on this machine';
+export const builder = {
+  ...runOptions,
+  ...workerOptions,
   ...outputOptions,
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args);
-  const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
-  if (!(Number.isInteger(count) && count >= 1))
-    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
   const { session } = await import('./session.ts');
-  const { superviseWorkers } = await import('../worker/supervise.ts');
-  if (count > config.shards)
-    console.error(
-      `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
-    );
-  await session(config, {
-    bind: 'tcp://127.0.0.1:*',
+  await session(config, { ...output(args), ...(await localWorkers(config, args)) });
+}
+
+/** What the flags say about the run's course and output. */
+export function output(args: Record<string, unknown>) {
+  const every = args.checkpointEvery as number;
+  if (!(every >= 0 && every < Infinity))
+    throw new UserError(`--checkpoint-every ${every} must be a number of seconds, at least 0`);
+  return {
     out: args.out as string | undefined,
     force: args.force === true,
     json: args.json === true,
     sharedFiles: args.sharedFiles !== false,
-    start(server) {
+    checkpointEvery: every,
+  };
+}
+
+/** A coordinator that starts its workers itself. */
+export async function localWorkers(config: RunConfig, args: Record<string, unknown>) {
+  const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
+  if (!(Number.isInteger(count) && count >= 1))
+    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
+  if (count > config.shards)
+    console.error(
+      `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
+    );
+  const { superviseWorkers } = await import('../worker/supervise.ts');
+  return {
+    bind: 'tcp://127.0.0.1:*',
+    start(server: Server) {
       const supervisor = superviseWorkers(
         count,
         {
@@ -79,5 +108,5 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
       );
       return { ...supervisor, ready: server.joined(count) };
     },
-  });
+  };
 }

@@ -47,11 +47,17 @@ export async function fullPass(
           silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
         },
       ],
-      uses: ['net', 'transform'],
+      uses: ['net', 'transform', 'hashes'],
       units,
       streams: true,
       each(unit, [part]) {
-        write(unit, part);
+        try {
+          write(unit, part);
+        } catch (error) {
+          // The disk refuses: that ends the round, not the process.
+          run.dispatcher.abort(error as Error);
+          return;
+        }
         const { T, seen, seenLabels } = part;
         parts.set(units.find((own) => own.shard === unit.shard && own.from === unit.from)!, {
           T,

@@ -52,7 +52,7 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
     );
 
   const round = (tasks: Task[], uses: string[], sum: boolean) =>
-    dispatcher.round({ tasks, uses: ['transform', ...uses], units, streams: false, sum });
+    dispatcher.round({ tasks, uses: ['transform', 'hashes', ...uses], units, streams: false, sum });
 
   async function sum(tasks: Task[], uses: string[]): Promise<Sums[]> {
     const results = await round(tasks, uses, true);

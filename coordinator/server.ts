@@ -21,6 +21,8 @@ export interface ServerOptions {
   file: { path: string; firstBlock: string } | null;
   /** Rows of the given blocks, for workers that can't. */
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
+  /** Numeric identity of a run that goes on; null: that of the first worker to join. */
+  identity?: string | null;
   emit: Emit;
   log: (line: string) => void;
 }
@@ -60,7 +62,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const peers = new Map<string, Peer>();
   const byWorker = new Map<string, Peer>();
   const arrivals = new Set<() => void>();
-  let identity: string | null = null;
+  let identity = options.identity ?? null;
   let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
   /** Of the whole run; `workers` is the most at one time, `memory` the largest of any. */
   const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };

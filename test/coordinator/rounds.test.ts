@@ -83,6 +83,7 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
     SHARDS,
   );
   for (const worker of contexts.keys()) dispatcher.join(worker);
+  dispatcher.publish('hashes', { blocks: nd(new Uint8Array(16), 1, 16) });
   dispatcher.publish('transform', {
     shape: nd(Int32Array.of(0, D)),
     columns: nd(Int32Array.of(0, 1)),
