@@ -44,7 +44,7 @@ export function createEventLog(failed: (error: unknown) => void): EventLog {
     open(path) {
       const fd = openSync(path, constants.O_RDWR | constants.O_CREAT);
       const size = wholeLines(fd);
-      ftruncateSync(fd, size);
+      if (size < fstatSync(fd).size) ftruncateSync(fd, size);
       file = { fd, path, size };
       flush();
     },
