@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Event } from '../coordinator/events.ts';
-import type { Summary } from '../coordinator/run.ts';
+import type { Summary } from '../coordinator/results.ts';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const MAIN = join(ROOT, 'dist/cli/main.js');

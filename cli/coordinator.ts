@@ -1,14 +1,15 @@
 import type { Options } from 'yargs';
+import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
-import { resolveConfig, seconds } from './config.ts';
+import { resolveConfig } from './config.ts';
 import { runOptions } from './flags.ts';
 import type { Keys } from './session.ts';
-import { outputOptions } from './train.ts';
+import { output, outputOptions } from './train.ts';
 
 export const command = 'coordinator';
 export const describe = 'run a coordinator alone; workers join it from this and other machines';
-export const builder = {
-  ...runOptions,
+/** For a coordinator without workers of its own. */
+export const bindOptions = {
   bind: {
     type: 'string',
     group: 'This run:',
@@ -29,11 +30,22 @@ export const builder = {
     default: false,
     describe: 'bind an address that other machines reach, without encryption or keys',
   },
+} as const satisfies Record<string, Options>;
+
+export const builder = {
+  ...runOptions,
+  ...bindOptions,
   ...outputOptions,
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args);
+  const { session } = await import('./session.ts');
+  await session(config, { ...output(args), ...(await listening(args)) });
+}
+
+/** A coordinator that others connect to. UserError for an address that it should not bind. */
+export async function listening(args: Record<string, unknown>) {
   const folder = args.keys as string | undefined;
   if (folder !== undefined && args.insecure)
     throw new UserError('--keys and --insecure exclude each other: leave one out');
@@ -50,22 +62,16 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   if (args.insecure)
     console.error(`dpmesh: warning: --insecure: whoever reaches ${bind} can join this run and read its data`);
   const keys = folder === undefined ? undefined : await readKeys(folder);
-  const { session } = await import('./session.ts');
-  await session(config, {
+  return {
     bind: bind.replace('//localhost:', '//127.0.0.1:'),
-    out: args.out as string | undefined,
-    force: args.force === true,
-    json: args.json === true,
     keys,
-    sharedFiles: args.sharedFiles !== false,
-    heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
-    start(server) {
+    start(server: Server) {
       console.error(
         `listening on ${server.address}; start workers with: dpmesh worker --connect ${server.address}${keys ? ' --key FILE' : ''}`,
       );
       return { ready: server.joined(1), stop: async () => {} };
     },
-  });
+  };
 }
 
 async function readKeys(folder: string): Promise<Keys> {

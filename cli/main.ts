@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import yargs from 'yargs';
+import yargs, { type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
@@ -7,12 +7,13 @@ import * as coordinator from './coordinator.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
 import * as predict from './predict.ts';
+import * as resume from './resume.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, worker, keygen, predict, evaluate, synth];
+const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, synth];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -30,6 +31,7 @@ const parser = yargs(hideBin(process.argv))
   .parserConfiguration({ 'duplicate-arguments-array': false })
   .command(later(train))
   .command(later(coordinator))
+  .command(later(resume))
   .command(later(worker))
   .command(later(keygen))
   .command(later(predict))
@@ -53,7 +55,9 @@ const parser = yargs(hideBin(process.argv))
     if (process.argv.slice(3).includes(name))
       throw new UserError(`${name} stands alone: which flag is it for? For data to cluster: --data ${name}`);
     const command = commands.find((module) => process.argv.includes(module.command.split(' ')[0]));
-    const known = Object.keys(command?.builder ?? {});
+    const known = Object.entries<Options>(command?.builder ?? {}).flatMap(([flag, { hidden }]) =>
+      hidden ? [] : flag,
+    );
     throw new UserError(`there is no flag --${name}; did you mean --${nearestFlag(name, known)}?`);
   });
 

@@ -19,6 +19,8 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   const begun = performance.now();
   const workers = new Set<string>();
   let first = 0;
+  /** Epochs of earlier sessions. */
+  let before = 0;
   let shown = false;
   let k = 1;
 
@@ -58,6 +60,15 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           line(`${event.rows.toLocaleString('en')} rows × ${event.dim}${of}, ${event.shards} shards`);
           break;
         }
+        case 'resume':
+          before = event.epoch;
+          k = event.k;
+          line(
+            event.from
+              ? `goes on from epoch ${before}: ${event.from}`
+              : 'goes on from the start: there is no checkpoint to go on from',
+          );
+          break;
         case 'step':
           if (event.changed)
             line(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${k} → ${event.k}`);
@@ -75,7 +86,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       first ||= performance.now();
       if (!live) return;
       const spent = performance.now() - first;
-      const left = (spent / state.epoch) * (maxEpochs - state.epoch);
+      const left = (spent / (state.epoch - before)) * (maxEpochs - state.epoch);
       show(
         [
           `epoch ${state.epoch}/${maxEpochs}`,

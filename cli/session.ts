@@ -1,9 +1,14 @@
 import { resolve } from 'node:path';
+import type { SavedCheckpoint } from '../coordinator/checkpoint-files.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Event } from '../coordinator/events.ts';
-import type { Summary } from '../coordinator/run.ts';
-import type { Server } from '../coordinator/server.ts';
+import type { Summary } from '../coordinator/results.ts';
+import type { RunDirectory } from '../coordinator/run-directory.ts';
+import type { RunFile } from '../coordinator/run-file.ts';
+import type { Server, ServerOptions } from '../coordinator/server.ts';
 import type { Labels } from '../data/labels.ts';
+import type { Layout } from '../data/layout.ts';
+import type { Source } from '../data/source.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
@@ -20,6 +25,10 @@ export interface SessionOptions {
   sharedFiles: boolean;
   /** Seconds. */
   heartbeatTimeout: number;
+  /** Seconds between checkpoints, at the most. */
+  checkpointEvery: number;
+  /** The run to go on with: in its own directory, unless there is an `out`. */
+  resume?: { path: string; run: RunFile; from?: string };
   /** Starts what computes, now that the coordinator can be reached. */
   start: (server: Server) => Workers;
 }
@@ -41,76 +50,79 @@ export interface Workers {
 /** Exit code after Ctrl-C. */
 const INTERRUPTED = 130;
 
-/** What `train` and `coordinator` share: checks, the server, the run, its summary, and an orderly end. */
+/** What `train`, `coordinator` and `resume` share: checks, the server, the run, its summary, and an orderly end. */
 export async function session(config: RunConfig, options: SessionOptions): Promise<void> {
-  const { openSource } = await import('../data/open.ts');
-  const { defaultRunPath, openRunDirectory } = await import('../coordinator/run-directory.ts');
-  const out = openRunDirectory(options.out ?? defaultRunPath(config.data), options.force);
-  const source = await openSource(config.data);
-  const { checkMemory, layoutFor } = await import('../coordinator/limits.ts');
-  const layout = layoutFor(config, source);
-  checkMemory(config, source.dim);
-  const labels = config.labels === null ? null : await labelsFor(config.labels, config.data, source.rows);
-
+  const { resume } = options;
   const display = createDisplay(config.maxEpochs);
+  const early: string[] = [];
+  let warn = (message: string) => void early.push(message);
+  const out = await directoryFor(config, options, (message) => warn(message));
+  const closing: (() => void | Promise<void>)[] = [out.close];
   const emit = (event: Event) => {
     out.event(event);
     display.event(event);
   };
-  const warn = (message: string) => {
+  warn = (message) => {
     out.event({ type: 'warning', message });
     display.line(`dpmesh: warning: ${message}`);
   };
-  const { startServer } = await import('../coordinator/server.ts');
-  const { createGate } = await import('../proto/gate.ts');
-  const { keys } = options;
-  const gate = keys && createGate(keys.secret, keys.allowed, display.line);
-  const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
-  const server = await startServer({
-    bind: options.bind,
-    gate,
-    layout,
-    file: options.sharedFiles
-      ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
-      : null,
-    readBlocks: (blocks) => readBlocks(source, layout, blocks),
-    heartbeatTimeout: options.heartbeatTimeout * 1000,
-    emit,
-    log: display.line,
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRINUSE')
-      throw new UserError(
-        `--bind ${options.bind}: the port is in use; choose another, or * for any free one`,
-      );
-    if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENODEV')
-      throw new UserError(`--bind ${options.bind}: this machine has no such address`);
-    throw error;
-  });
-  const workers = options.start(server);
-  if (gate && keys?.reread) rereadAtHangup(gate, keys.reread, server, display.line);
-  const interrupted = new Promise<'interrupted'>((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('interrupted'));
-  });
+  early.forEach(warn);
   try {
+    const from = resume ? await checkpointFor(resume, warn) : null;
+    const { openSource } = await import('../data/open.ts');
+    const source = await openSource(config.data);
+    closing.unshift(source.close);
+    if (resume) assertSameShape(config.data, source, resume.run.data);
+    const { checkMemory, layoutFor } = await import('../coordinator/limits.ts');
+    const layout = layoutFor(config, source);
+    checkMemory(config, source.dim);
+    const labels = config.labels === null ? null : await labelsFor(config.labels, config.data, source.rows);
+    const { createCheckpoints } = await import('../coordinator/checkpoints.ts');
+    const checkpoints = createCheckpoints({
+      run: out.path,
+      every: options.checkpointEvery,
+      emit,
+      warn,
+      saved: from,
+    });
+
+    const { createGate } = await import('../proto/gate.ts');
+    const { keys } = options;
+    const gate = keys && createGate(keys.secret, keys.allowed, display.line);
+    const server = await serverFor(config, options, { source, layout, gate, emit, log: display.line });
+    if (gate && keys?.reread) rereadAtHangup(gate, keys.reread, server, display.line);
+    closing.unshift(server.close);
+    const workers = options.start(server);
+    closing.splice(1, 0, workers.stop);
+    const interrupted = new Promise<'interrupted'>((done) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('interrupted'));
+    });
     const finished = (async () => {
       // Loaded while the workers start.
       const { runAll } = await import('../coordinator/run.ts');
       await workers.ready;
-      const input = { config, source, labels, layout, server, out, emit, warn, progress: display.epoch };
-      return runAll({ ...input, versions: { dpmesh: dpmeshVersion(), node: process.version } });
+      return runAll({
+        ...{ config, source, labels, layout, server, out, checkpoints, emit, warn },
+        resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
+        progress: display.epoch,
+        versions: { dpmesh: dpmeshVersion(), node: process.version },
+      });
     })();
     const summary = await Promise.race([finished, interrupted, ...(workers.failed ? [workers.failed] : [])]);
     display.end();
     if (summary === 'interrupted') {
       finished.catch(() => {});
-      display.line(`stopped; ${out.path} has what was written until now`);
+      await checkpoints.flush();
+      display.line(
+        out.isOpen()
+          ? `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`
+          : 'stopped; nothing was written yet',
+      );
       process.exitCode = INTERRUPTED;
     } else print(summary, options.json);
   } finally {
     display.end();
-    await server.close();
-    await workers.stop();
-    source.close();
+    for (const close of closing) await close();
   }
 }
 
@@ -136,6 +148,69 @@ function rereadAtHangup(
   });
 }
 
+async function directoryFor(
+  config: RunConfig,
+  { out, force, resume }: SessionOptions,
+  warn: (message: string) => void,
+): Promise<RunDirectory> {
+  const { defaultRunPath, historyOf, openRunDirectory, reopenRunDirectory } = await import(
+    '../coordinator/run-directory.ts'
+  );
+  if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
+  const history = resume ? historyOf(resume.path) : '';
+  return openRunDirectory(out ?? defaultRunPath(config.data), { force, warn, history });
+}
+
+/** The checkpoint to go on from: the newest that can be read, or the one that was named. */
+async function checkpointFor(
+  { path, run, from }: NonNullable<SessionOptions['resume']>,
+  warn: (message: string) => void,
+): Promise<SavedCheckpoint | null> {
+  const { newestCheckpoint, readCheckpoint } = await import('../coordinator/checkpoint-files.ts');
+  const { foreignTo } = await import('../coordinator/run-file.ts');
+  if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
+  const found = readCheckpoint(from, foreignTo(run));
+  if ('problem' in found) throw new UserError(`--from ${from} cannot be used: ${found.problem}`);
+  return found;
+}
+
+function assertSameShape(path: string, { rows, dim }: Source, then: RunFile['data']): void {
+  if (rows !== then.rows || dim !== then.dim)
+    throw new UserError(
+      `${path} has ${rows} rows × ${dim}, and had ${then.rows} × ${then.dim} when the run began; put the old file back, or start a new run`,
+    );
+}
+
+async function serverFor(
+  config: RunConfig,
+  { bind, sharedFiles, resume, heartbeatTimeout }: SessionOptions,
+  {
+    source,
+    layout,
+    ...rest
+  }: { source: Source; layout: Layout } & Pick<ServerOptions, 'gate' | 'emit' | 'log'>,
+): Promise<Server> {
+  const { startServer } = await import('../coordinator/server.ts');
+  const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  return startServer({
+    bind,
+    layout,
+    file: sharedFiles
+      ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
+      : null,
+    readBlocks: (blocks) => readBlocks(source, layout, blocks),
+    identity: resume?.run.identity,
+    heartbeatTimeout: heartbeatTimeout * 1000,
+    ...rest,
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE')
+      throw new UserError(`--bind ${bind}: the port is in use; choose another, or * for any free one`);
+    if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENODEV')
+      throw new UserError(`--bind ${bind}: this machine has no such address`);
+    throw error;
+  });
+}
+
 async function labelsFor(spec: string, data: string, rows: number): Promise<Labels> {
   const { readLabels } = await import('../data/labels.ts');
   const labels = await readLabels(spec);
@@ -144,7 +219,8 @@ async function labelsFor(spec: string, data: string, rows: number): Promise<Labe
   return labels;
 }
 
-function print(summary: Summary, json: boolean): void {
+/** The result, as text or as one JSON object. */
+export function print(summary: Summary, json: boolean): void {
   if (json) {
     console.log(JSON.stringify(summary));
     return;

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Options } from 'yargs';
+import type { RunConfig } from '../coordinator/config.ts';
+import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
@@ -25,6 +27,13 @@ export const outputOptions = {
     requiresArg: true,
     describe: 'seconds of silence after which a worker’s shards are dealt to others',
   },
+  'checkpoint-every': {
+    type: 'number',
+    group: RUN,
+    default: 30,
+    requiresArg: true,
+    describe: 'seconds between checkpoints at the most; 0: one an epoch. Splits and merges always have one',
+  },
   'shared-files': {
     type: 'boolean',
     group: RUN,
@@ -33,10 +42,8 @@ export const outputOptions = {
   },
 } as const satisfies Record<string, Options>;
 
-export const command = 'train';
-export const describe = 'cluster a file: coordinator and workers on this machine';
-export const builder = {
-  ...runOptions,
+/** The same, and for workers on this machine. */
+export const workerOptions = {
   workers: {
     type: 'number',
     alias: 'n-jobs',
@@ -52,32 +59,54 @@ export const builder = {
     choices: ['wasm', 'cpu'],
     describe: 'what computes',
   },
+} as const satisfies Record<string, Options>;
+
+export const command = 'train';
+export const describe = 'cluster a file: coordinator and workers on this machine';
+export const builder = {
+  ...runOptions,
+  ...workerOptions,
   ...outputOptions,
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args);
+  const { session } = await import('./session.ts');
+  await session(config, { ...output(args), ...(await localWorkers(config, args)) });
+}
+
+/** What the flags say about the run's course and output. */
+export function output(args: Record<string, unknown>) {
+  const every = args.checkpointEvery as number;
+  if (!(every >= 0 && every < Infinity))
+    throw new UserError(`--checkpoint-every ${every} must be a number of seconds, at least 0`);
+  return {
+    out: args.out as string | undefined,
+    force: args.force === true,
+    json: args.json === true,
+    sharedFiles: args.sharedFiles !== false,
+    checkpointEvery: every,
+    heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
+  };
+}
+
+/** A coordinator that starts its workers itself. */
+export async function localWorkers(config: RunConfig, args: Record<string, unknown>) {
   const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
   if (!(Number.isInteger(count) && count >= 1))
     throw new UserError(`--workers ${count} must be a whole number, at least 1`);
-  const { session } = await import('./session.ts');
-  const { superviseWorkers } = await import('../worker/supervise.ts');
-  const { newKeyPair } = await import('../proto/keys.ts');
-  // For this run only, and told to nobody but its workers: other users of the machine stay out.
-  const [own, workers] = [newKeyPair(), newKeyPair()];
   if (count > config.shards)
     console.error(
       `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
-  await session(config, {
+  const { superviseWorkers } = await import('../worker/supervise.ts');
+  const { newKeyPair } = await import('../proto/keys.ts');
+  // For this run only, and told to nobody but its workers: other users of the machine stay out.
+  const [own, workers] = [newKeyPair(), newKeyPair()];
+  return {
     bind: 'tcp://127.0.0.1:*',
-    out: args.out as string | undefined,
-    force: args.force === true,
-    json: args.json === true,
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
-    sharedFiles: args.sharedFiles !== false,
-    heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
-    start(server) {
+    start(server: Server) {
       const supervisor = superviseWorkers(
         count,
         {
@@ -93,5 +122,5 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
       );
       return { ...supervisor, ready: server.joined(count) };
     },
-  });
+  };
 }

@@ -3,6 +3,10 @@ import type { Change } from '../model/schedule.ts';
 /** A line of `events.jsonl`, less its time. docs/run-directory.md says what each field means. */
 export type Event =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
+  /** From here on lines are of a new session; those of later epochs before it were of work that was lost. */
+  | { type: 'resume'; epoch: number; k: number; from: string | null }
+  | { type: 'checkpoint'; epoch: number; bytes: number; seconds: number }
+  | { type: 'checkpoint-failed'; epoch: number; reason: string }
   | {
       type: 'worker';
       worker: string;

@@ -49,7 +49,7 @@ export async function fullPass(
           silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
         },
       ],
-      uses: ['net', 'transform'],
+      uses: ['net', 'transform', 'hashes'],
       units,
       streams: true,
       expects,
@@ -57,7 +57,13 @@ export async function fullPass(
         seen.data.length === seenLabels.data.length * run.d &&
         [labels, seenLabels].every(({ data }) => data.every((label) => label >= 0 && label < k)),
       each(unit, [part]) {
-        write(unit, part);
+        try {
+          write(unit, part);
+        } catch (error) {
+          // The disk refuses: that ends the round, not the process.
+          run.dispatcher.abort(error as Error);
+          return;
+        }
         const { T, seen, seenLabels } = part;
         parts.set(units.find((own) => own.shard === unit.shard && own.from === unit.from)!, {
           T,

@@ -59,7 +59,7 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
     });
     return dispatcher.round({
       tasks: tasks.map(([task]) => task),
-      uses: ['transform', ...uses],
+      uses: ['transform', 'hashes', ...uses],
       units,
       streams: false,
       sum,

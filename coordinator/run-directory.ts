@@ -1,14 +1,28 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
-import { aside } from '../data/files.ts';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { aside, ioError, makeFolder } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
 import { UserError } from '../data/user-error.ts';
+import { createEventLog } from './event-log.ts';
 import type { Event } from './events.ts';
+import { lockDirectory } from './lock.ts';
 
-/** What a run leaves behind; docs/run-directory.md describes each file. Nothing is written before `create`. */
+/** What a run leaves behind; docs/run-directory.md describes each file. A new one is not there before `create`. */
 export interface RunDirectory {
   readonly path: string;
-  create(): void;
+  /** It is there, and this process's own. */
+  isOpen(): boolean;
+  /** Makes the directory, with `run.json` in it. Does nothing where it is open. */
+  create(run: unknown): Promise<void>;
   /** Appends an event with its time; those from before `create` are kept until then. */
   event(event: Event): void;
   json(name: string, value: unknown): void;
@@ -21,6 +35,17 @@ export interface RunDirectory {
   /** An npy to be written in pieces. */
   pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
   bytes(name: string, data: Uint8Array): void;
+  /** Lets another process have it. */
+  close(): void;
+}
+
+export interface RunDirectoryOptions {
+  /** Remove what another run left there. */
+  force?: boolean;
+  /** Hears why events cannot be written. */
+  warn?: (message: string) => void;
+  /** Lines of events to begin with. */
+  history?: string;
 }
 
 const OWN = [
@@ -33,6 +58,8 @@ const OWN = [
   'checkpoints',
   'report',
 ];
+const FOLDERS = ['.', 'model', 'mixture', 'checkpoints'];
+const DRAFT = /\.\d+\.[0-9a-f]{8}\.tmp$/;
 
 /** `runs/<name of the data>`, with the first number behind it that is free. */
 export function defaultRunPath(data: string): string {
@@ -43,51 +70,127 @@ export function defaultRunPath(data: string): string {
   }
 }
 
-/** Throws a UserError if the directory has something in it and `force` is not set. */
-export function openRunDirectory(path: string, force: boolean): RunDirectory {
+/**
+ * The directory of a new run. UserError if it has something in it and `force` is not set, cannot be made, or is in use.
+ */
+export async function openRunDirectory(
+  path: string,
+  { force = false, warn = () => {}, history = '' }: RunDirectoryOptions = {},
+): Promise<RunDirectory> {
   if (!force) assertFree(path);
-  let created = false;
-  const early: string[] = [];
+  assertWritable(path);
+  const unlock = existsSync(path) ? await lockDirectory(path) : null;
+  return runDirectory(path, { open: false, unlock, force, warn, history });
+}
+
+/** The directory of a run that goes on. UserError if it cannot be written, or is in use. */
+export async function reopenRunDirectory(
+  path: string,
+  { warn = () => {} }: Pick<RunDirectoryOptions, 'warn'> = {},
+): Promise<RunDirectory> {
+  try {
+    assertWritable(path);
+  } catch (error) {
+    throw new UserError(`${(error as Error).message.replace(/^--out /, '')}; --out ELSEWHERE goes on there`);
+  }
+  const unlock = await lockDirectory(path);
+  removeDrafts(path);
+  return runDirectory(path, { open: true, unlock, force: false, warn, history: '' });
+}
+
+/** The whole lines of a run's events. */
+export function historyOf(path: string): string {
   const events = join(path, 'events.jsonl');
-  return {
+  if (!existsSync(events)) return '';
+  const text = readFileSync(events, 'utf8');
+  return text.slice(0, text.lastIndexOf('\n') + 1);
+}
+
+interface Opening extends Required<RunDirectoryOptions> {
+  open: boolean;
+  unlock: (() => void) | null;
+}
+
+function runDirectory(path: string, { open, unlock, force, warn, history }: Opening): RunDirectory {
+  let isOpen = open;
+  let release = unlock;
+  const said = new Set<string>();
+  const events = createEventLog((error) => {
+    const { message } = error as Error;
+    if (said.has(message)) return;
+    said.add(message);
+    warn(`${message}; events wait in memory until they can be written`);
+  });
+  if (history) events.append(history);
+  if (open) events.open(join(path, 'events.jsonl'));
+
+  const self: RunDirectory = {
     path,
-    create() {
-      // Another run may have taken the name since it was looked up.
-      if (!force) assertFree(path);
+    isOpen: () => isOpen,
+    async create(run) {
+      if (isOpen) return;
+      const isNew = !existsSync(path);
       try {
         mkdirSync(path, { recursive: true });
-        for (const name of OWN) rmSync(join(path, name), { recursive: true, force: true });
-        appendFileSync(events, early.join(''));
+        release ??= await lockDirectory(path);
+        // Another run may have taken the name since it was looked up.
+        if (!force) assertFree(path);
       } catch (error) {
-        throw new UserError(`--out ${path} cannot be written: ${(error as Error).message}`);
+        throw error instanceof UserError ? error : unwritable(path, error);
       }
-      created = true;
+      try {
+        for (const name of OWN) rmSync(join(path, name), { recursive: true, force: true });
+        self.json('run.json', run);
+        events.open(join(path, 'events.jsonl'));
+      } catch (error) {
+        for (const name of isNew ? ['.'] : ['run.json', 'events.jsonl'])
+          rmSync(join(path, name), { recursive: true, force: true });
+        throw unwritable(path, error);
+      }
+      isOpen = true;
     },
-    event(event) {
-      const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;
-      if (created) appendFileSync(events, line);
-      else early.push(line);
-    },
+    event: (event) => events.append(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`),
     json(name, value) {
-      this.bytes(name, Buffer.from(`${JSON.stringify(value, null, 2)}\n`));
+      self.bytes(name, Buffer.from(`${JSON.stringify(value, null, 2)}\n`));
     },
     bytes(name, data) {
-      mkdirSync(join(path, name, '..'), { recursive: true });
+      makeFolder(join(path, name, '..'));
       const file = aside(join(path, name));
-      try {
-        file.write(data, 0);
-        file.finish();
-      } catch (error) {
-        file.abort();
-        throw error;
-      }
+      file.write(data, 0);
+      file.finish();
     },
     npy(name, dtype, shape, data) {
-      mkdirSync(join(path, name, '..'), { recursive: true });
+      makeFolder(join(path, name, '..'));
       writeNpy(join(path, name), dtype, shape, data);
     },
     pieces: (name, dtype, shape) => createNpy(join(path, name), dtype, shape),
+    close() {
+      events.close();
+      release?.();
+      release = null;
+    },
   };
+  return self;
+}
+
+function unwritable(path: string, error: unknown): UserError {
+  const { message } = ioError(path, 'written', error) as Error;
+  return new UserError(
+    `--out ${message.startsWith(path) ? message : `${path} cannot be written: ${message}`}`,
+  );
+}
+
+/** Looks at the nearest folder above that is there; nothing is made yet. */
+function assertWritable(path: string): void {
+  let folder = resolve(path);
+  while (!existsSync(folder)) folder = dirname(folder);
+  try {
+    if (!statSync(folder).isDirectory())
+      throw new UserError(`--out ${path} cannot be written: ${folder} is not a directory`);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw error instanceof UserError ? error : unwritable(path, error);
+  }
 }
 
 function assertFree(path: string): void {
@@ -100,4 +203,10 @@ function assertFree(path: string): void {
   }
   if (found.length)
     throw new UserError(`--out ${path} exists already; choose another or overwrite it with --force`);
+}
+
+/** What a killed process had begun to write. */
+function removeDrafts(path: string): void {
+  for (const folder of FOLDERS.map((name) => join(path, name)).filter((name) => existsSync(name)))
+    for (const name of readdirSync(folder)) if (DRAFT.test(name)) rmSync(join(folder, name), { force: true });
 }

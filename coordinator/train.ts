@@ -77,35 +77,44 @@ async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
   return at;
 }
 
+/** What training has come to. */
+export type Advance =
+  /** An epoch is over; `whole`: no split or merge step is still to come at its end. */
+  | { type: 'epoch'; whole: boolean; state: State; losses: Losses }
+  /** So is the split or merge step at its end. */
+  | { type: 'step'; state: State };
+
 /**
- * Epochs until the run has settled or `--max-epochs`. Yields the state after each, before the split or merge step that
- * may end it; returns the last one and why it stopped.
+ * Epochs, and the steps between them, until the run has settled or `--max-epochs`; from any state on, the initial one
+ * or one that a step or a whole epoch has led to. Returns the last state and why it stopped.
  */
 export async function* train(
   run: Run,
   start: State,
   smallestShard: number,
-): AsyncGenerator<State & Losses, { state: State; reason: string }> {
+): AsyncGenerator<Advance, { state: State; reason: string }> {
   const { config, schedule } = run;
   let state = start;
   publishNet(run, state.net);
   let form = publishEStep(run, state.mixture);
-  for (let epoch = 1; epoch <= config.maxEpochs; epoch++) {
-    const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard);
-    yield { ...next, ...losses };
+  for (;;) {
+    if (config.earlyStop && hasSettled(state.steps)) return { state, reason: 'settled' };
+    if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
     const before = state.mixture;
-    state = next;
+    const epoch = state.epoch + 1;
     const change = changeAfter(schedule, epoch);
+    const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard);
+    yield { type: 'epoch', whole: !change, state: next, losses };
+    state = next;
     if (change) {
       state = await (change === 'split' ? splitStep : mergeStep)(run, state);
       const { changed, k } = state.steps.at(-1)!;
       run.emit({ type: 'step', epoch, kind: change, changed, k });
       if (changed) publishNet(run, state.net);
-      if (config.earlyStop && hasSettled(state.steps)) return { state, reason: 'settled' };
+      yield { type: 'step', state };
     }
     if (state.mixture !== before) form = publishEStep(run, state.mixture);
   }
-  return { state, reason: 'max-epochs' };
 }
 
 /**

@@ -1,15 +1,30 @@
 import { createHash } from 'node:crypto';
-import { block, blockCount, type Layout } from './layout.ts';
+import { type Block, block, blockCount, type Layout } from './layout.ts';
 import type { Source } from './source.ts';
 import { UserError } from './user-error.ts';
+
+const HASH_BYTES = 16;
 
 /** Content hash of a block's rows as read: the first 16 bytes of SHA-256. */
 export function blockHash(rows: Float32Array): Uint8Array {
   const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
-  return createHash('sha256').update(bytes).digest().subarray(0, 16);
+  return createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
 }
 
-/** The same in hexadecimal, of the data's first block: enough to tell another file of the same name. */
+/** UserError if a block's rows do not have its hash in `hashes`: those of all blocks, one after the other. */
+export function assertUnchanged(
+  { index, start, count }: Block,
+  rows: Float32Array,
+  hashes: Uint8Array,
+): void {
+  const expected = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+  if (Buffer.compare(blockHash(rows), expected) === 0) return;
+  throw new UserError(
+    `block ${index} (rows ${start} to ${start + count - 1}, counted from 0) has changed since the run began; put the old data back and resume, or start a new run`,
+  );
+}
+
+/** The hash of the data's first block, in hexadecimal: enough to tell another file of the same name. */
 export async function firstBlockHash(source: Source, layout: Layout): Promise<string> {
   return Buffer.from(blockHash(await source.read(0, block(layout, 0).count))).toString('hex');
 }

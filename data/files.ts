@@ -4,6 +4,7 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -32,11 +33,16 @@ const REASONS: Record<string, string> = {
   ENAMETOOLONG: 'the name is too long',
 };
 
+/** A file could not be written: the disk is full, read-only, or not ours to write on. It may pass. */
+export class WriteError extends UserError {}
+
 /** A failed system call as a UserError, "<path> cannot be <done>: <why>"; any other error as it is. */
 export function ioError(path: string, done: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!code || !syscall || code === 'EBADF') return error;
-  return new UserError(`${path} cannot be ${done}: ${REASONS[code] ?? code}`);
+  return new (done === 'written' ? WriteError : UserError)(
+    `${path} cannot be ${done}: ${REASONS[code] ?? code}`,
+  );
 }
 
 /** Opens a regular file that is not empty, for reading; anything else is a UserError. The caller closes `fd`. */
@@ -94,7 +100,11 @@ export function aside(path: string, mode = 0o666): Aside {
   const abort = () => {
     if (fd === undefined) return;
     close();
-    rmSync(draft, { force: true });
+    try {
+      rmSync(draft, { force: true });
+    } catch {
+      // A disk that has become read-only keeps it.
+    }
   };
   const attempt = (action: (file: number) => void) => {
     if (fd === undefined) throw new Error(`${path} is finished or aborted`);
@@ -129,7 +139,17 @@ export function aside(path: string, mode = 0o666): Aside {
   };
 }
 
-function syncFolder(folder: string): void {
+/** Makes the folder with all above it. A WriteError if that is not possible. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw ioError(path, 'written', error);
+  }
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(folder: string): void {
   const fd = openSync(folder, 'r');
   try {
     fsyncSync(fd);

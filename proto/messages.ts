@@ -26,7 +26,7 @@ export type Unit = z.infer<typeof unit>;
 const named = { name: z.string().check(z.maxLength(64)), version: count };
 
 /** How rows are cut into blocks and dealt to shards (data/layout.ts). */
-const layout = z.object({
+export const layout = z.object({
   rows: count,
   dim: count,
   shards: count,

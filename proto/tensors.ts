@@ -47,7 +47,8 @@ export function arrayOf(dtype: Dtype, shape: readonly number[], bytes: Uint8Arra
     throw new RangeError(
       `${dtype}[${shape}] needs ${length * Kind.BYTES_PER_ELEMENT} bytes, not ${bytes.byteLength}`,
     );
-  const aligned = bytes.byteOffset % Kind.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  // A Buffer's own `slice` does not copy.
+  const aligned = bytes.byteOffset % Kind.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return new Kind(aligned.buffer as ArrayBuffer, aligned.byteOffset, length);
 }
 

@@ -1,3 +1,4 @@
+import { assertUnchanged } from '../data/blocks.ts';
 import { type Block, type Layout, shardBlocks } from '../data/layout.ts';
 import { priority } from '../model/random.ts';
 import type { Unit } from '../proto/messages.ts';
@@ -26,6 +27,8 @@ export interface Context {
   readonly dim: number;
   readonly seed: bigint;
   readonly read: ReadBlocks;
+  /** The same, each block checked against the hash that the moments round found: a UserError if it differs. */
+  readonly readUnchanged: ReadBlocks;
   blocks(unit: Unit): Block[];
   /** Raw sample rows, as the moments round puts them by. */
   keep(shard: number, raw: Float32Array): void;
@@ -65,7 +68,7 @@ export function createContext(
   async function recall(shard: number): Promise<Float32Array> {
     const found: Float32Array[] = [];
     const [below] = take(states.get('transform'), 'below', 'float64');
-    for await (const [block, values] of self.read(shards[shard])) {
+    for await (const [block, values] of self.readUnchanged(shards[shard])) {
       const rows = sampledRows(block, priorityOf, below);
       if (rows.length) found.push(pick(values, rows, layout.dim));
     }
@@ -80,6 +83,13 @@ export function createContext(
     async *read(blocks) {
       for await (const found of readBlocks(blocks)) {
         read += found[0].count;
+        yield found;
+      }
+    },
+    async *readUnchanged(blocks) {
+      const hashes = take(states.get('hashes'), 'blocks', 'uint8');
+      for await (const found of self.read(blocks)) {
+        assertUnchanged(...found, hashes);
         yield found;
       }
     },

@@ -13,6 +13,7 @@ import type { ReadBlocks } from '../../worker/blocks.ts';
 import { createContext } from '../../worker/context.ts';
 import { createStates } from '../../worker/states.ts';
 import { runTask } from '../../worker/tasks/index.ts';
+import { hashesState } from '../worker/support.ts';
 import { assertClose, blobs, memoryRounds, type Point, randomNumbers } from './support.ts';
 
 const D = 2;
@@ -83,6 +84,7 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
     SHARDS,
   );
   for (const worker of contexts.keys()) dispatcher.join(worker);
+  dispatcher.publish('hashes', hashesState(Float32Array.from(rows.flat()), layout));
   dispatcher.publish('transform', {
     shape: nd(Int32Array.of(0, D)),
     columns: nd(Int32Array.of(0, 1)),

@@ -33,33 +33,33 @@ const lines = () =>
 const warning = (message: string) => ({ type: 'warning' as const, message });
 
 describe('openRunDirectory', () => {
-  test('writes nothing before `create`', () => {
-    const out = openRunDirectory(path, false);
+  test('writes nothing before `create`', async () => {
+    const out = await openRunDirectory(path);
     out.event(warning('early'));
     assert.equal(existsSync(path), false);
-    out.create();
-    assert.deepEqual(readdirSync(path), ['events.jsonl']);
+    await out.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json']);
   });
 
-  test('refuses a directory with something in it, and what is none', () => {
+  test('refuses a directory with something in it, and what is none', async () => {
     mkdirSync(path);
-    openRunDirectory(path, false);
+    await openRunDirectory(path);
     writeFileSync(join(path, 'notes.txt'), 'mine');
-    assert.throws(
-      () => openRunDirectory(path, false),
+    await assert.rejects(
+      openRunDirectory(path),
       new UserError(`--out ${path} exists already; choose another or overwrite it with --force`),
     );
-    assert.throws(
-      () => openRunDirectory(join(path, 'notes.txt'), false),
+    await assert.rejects(
+      openRunDirectory(join(path, 'notes.txt')),
       new UserError(`--out ${join(path, 'notes.txt')} is not a directory`),
     );
     assert.equal(readFileSync(join(path, 'notes.txt'), 'utf8'), 'mine');
   });
 
-  test('with --force removes what a run leaves behind, and nothing else', () => {
-    const old = openRunDirectory(path, false);
+  test('with --force removes what a run leaves behind, and nothing else', async () => {
+    const old = await openRunDirectory(path);
     old.event(warning('old'));
-    old.create();
+    await old.create({});
     old.json('run.json', {});
     for (const folder of ['model', 'mixture', 'checkpoints', 'report', 'mine']) mkdirSync(join(path, folder));
     for (const file of [
@@ -71,53 +71,54 @@ describe('openRunDirectory', () => {
       'labels.npy.bak',
     ])
       writeFileSync(join(path, file), 'x');
-    const out = openRunDirectory(path, true);
+    await assert.rejects(openRunDirectory(path, { force: true }), /is in use by another coordinator/);
+    old.close();
+    const out = await openRunDirectory(path, { force: true });
     assert.ok(existsSync(join(path, 'run.json')), 'nothing is removed before `create`');
-    out.create();
-    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'labels.npy.bak', 'mine', 'notes.txt']);
+    await out.create({});
+    assert.deepEqual(readdirSync(path).sort(), [
+      ...['events.jsonl', 'labels.npy.bak', 'mine', 'notes.txt', 'run.json'],
+    ]);
     assert.deepEqual(readdirSync(join(path, 'mine')), ['x']);
     assert.equal(readFileSync(join(path, 'events.jsonl'), 'utf8'), '');
   });
 
-  test('with --force does not follow a link out of the directory', () => {
+  test('with --force does not follow a link out of the directory', async () => {
     mkdirSync(path);
     const other = join(home, 'elsewhere');
     mkdirSync(other);
     writeFileSync(join(other, 'precious'), 'x');
     symlinkSync(other, join(path, 'model'));
-    openRunDirectory(path, true).create();
+    await (await openRunDirectory(path, { force: true })).create({});
     assert.deepEqual(readdirSync(other), ['precious']);
     assert.equal(existsSync(join(path, 'model')), false);
   });
 
-  test('of two runs that opened the same directory, the second does not erase what the first has written', () => {
-    const [first, second] = [openRunDirectory(path, false), openRunDirectory(path, false)];
-    first.create();
+  test('of two runs that opened the same directory, the second does not erase what the first has written', async () => {
+    const [first, second] = [await openRunDirectory(path), await openRunDirectory(path)];
+    await first.create({});
     first.json('run.json', { first: true });
-    assert.throws(() => second.create(), UserError);
+    await assert.rejects(second.create({}), UserError);
     assert.ok(existsSync(join(path, 'run.json')));
   });
 
-  test('says what is wrong where it cannot be created', () => {
+  test('says what is wrong where it cannot be created', async () => {
     writeFileSync(path, 'a file');
-    assert.throws(
-      () => openRunDirectory(path, true).create(),
-      (error) => {
-        assert.ok(error instanceof UserError);
-        assert.match(error.message, /^--out .* cannot be written: /);
-        return true;
-      },
-    );
+    await assert.rejects(openRunDirectory(path, { force: true }), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.message, /^--out .* cannot be written: /);
+      return true;
+    });
   });
 });
 
 describe('a run directory', () => {
-  test('keeps events in order, those from before `create` too, each with its time', () => {
-    const out = openRunDirectory(path, false);
+  test('keeps events in order, those from before `create` too, each with its time', async () => {
+    const out = await openRunDirectory(path);
     const start = Date.now();
     out.event(warning('one'));
     out.event(warning('two'));
-    out.create();
+    await out.create({});
     out.event(warning('a line\nbreak'));
     const found = lines();
     assert.deepEqual(
@@ -130,9 +131,9 @@ describe('a run directory', () => {
     }
   });
 
-  test('has each file whole or not at all', () => {
-    const out = openRunDirectory(path, false);
-    out.create();
+  test('has each file whole or not at all', async () => {
+    const out = await openRunDirectory(path);
+    await out.create({});
     out.json('run.json', { k: 1 });
     const labels = out.pieces('labels.npy', '<i4', [4]);
     labels.write(Int32Array.of(3, 4), 2);
@@ -149,8 +150,8 @@ describe('a run directory', () => {
   });
 
   test('replaces files, makes folders', async () => {
-    const out = openRunDirectory(path, false);
-    out.create();
+    const out = await openRunDirectory(path);
+    await out.create({});
     out.json('run.json', { result: null });
     out.json('run.json', { result: 1 });
     assert.equal(readFileSync(join(path, 'run.json'), 'utf8'), '{\n  "result": 1\n}\n');

@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { resolveConfig } from '../../cli/config.ts';
+import { createCheckpoints } from '../../coordinator/checkpoints.ts';
 import type { Event } from '../../coordinator/events.ts';
 import { runAll } from '../../coordinator/run.ts';
 import { openRunDirectory } from '../../coordinator/run-directory.ts';
@@ -60,7 +61,7 @@ async function inProcess(name: string, { data, flags = {}, sharedFiles = true, c
     }),
   );
   await server.joined(2);
-  const out = openRunDirectory(join(folder, name), false);
+  const out = await openRunDirectory(join(folder, name));
   try {
     const summary = await runAll({
       config,
@@ -74,6 +75,8 @@ async function inProcess(name: string, { data, flags = {}, sharedFiles = true, c
         out.event(event);
       },
       warn: () => {},
+      checkpoints: createCheckpoints({ run: out.path, every: 30, emit: () => {}, warn: () => {} }),
+      resume: null,
       progress: () => {},
       versions: { dpmesh: '0.0.0', node: process.version },
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { netStates } from '../../coordinator/net-states.ts';
+import { blockHash } from '../../data/blocks.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../data/layout.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -144,6 +145,14 @@ export function transformState(transform: Transform, below: number): Tensors {
   };
 }
 
+/** The state `hashes` of these rows. */
+export function hashesState(raw: Float32Array, layout: Layout): Tensors {
+  const hashes = allBlocks(layout).map(({ start, count }) =>
+    blockHash(raw.subarray(start * layout.dim, (start + count) * layout.dim)),
+  );
+  return { blocks: nd(Uint8Array.from(hashes.flatMap((hash) => [...hash])), hashes.length, 16) };
+}
+
 /** The state of a net's weights, or of these in their place; and that of its moments. */
 export const weightsOf = (net: Net, params = net.params): Tensors => netStates({ ...net, params }).weights;
 export const adamStateOf = (net: Net): Tensors => netStates(net).moments;
@@ -251,6 +260,7 @@ export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World
         states.put(name, versions.get(name)!, tensors);
       };
       put('transform', transformState(transform, below));
+      put('hashes', hashesState(raw, layout));
       put('net', weightsOf(net));
       put('net-moments', adamStateOf(net));
       put('subs', weightsOf(subs));

@@ -27,6 +27,7 @@ import {
   blobMixture,
   bytes,
   D,
+  hashesState,
   logitsOf,
   type Matrix,
   matrixOf,
@@ -206,6 +207,7 @@ for (const backend of backends) {
       const states = createStates(backend);
       states.put('origin', 1, { row: nd(ORIGIN) });
       states.put('transform', 1, transformState(w.transform, w.below));
+      states.put('hashes', 1, hashesState(raw, w.layout));
       return createContext(backend, states, memoryBlocks(raw, D), w.layout);
     };
     const rowsOf = (shard: number, raw = w.raw) =>

@@ -30,7 +30,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   const seenLabels: number[] = [];
   let at = 0;
 
-  for await (const batch of batches(context.read(blocks))) {
+  for await (const batch of batches(context.readUnchanged(blocks))) {
     const raw = concat(batch.map(([, rows]) => rows));
     const { scaled, rows } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);

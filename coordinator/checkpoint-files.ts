@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { ioError } from '../data/files.ts';
+import { UserError } from '../data/user-error.ts';
+import {
+  type Checkpoint,
+  DamagedCheckpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  NewerCheckpoint,
+} from './checkpoint.ts';
+
+/** Checkpoints in the folder `checkpoints` of a run directory, one file an epoch. */
+
+const KEPT = 3;
+const NAME = /^epoch-(\d{6,})\.ckpt$/;
+
+export interface SavedCheckpoint {
+  path: string;
+  checkpoint: Checkpoint;
+}
+
+export const checkpointFolder = (run: string) => join(run, 'checkpoints');
+export const checkpointName = (epoch: number) => `epoch-${String(epoch).padStart(6, '0')}.ckpt`;
+
+/**
+ * Writes a checkpoint aside, makes it durable and gives it its name; then removes all but the newest three, and those
+ * of later epochs: the run did not get there by what could be read. Rejects with a WriteError if the disk refuses.
+ */
+export async function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+): Promise<{ path: string; bytes: number }> {
+  const { epoch } = checkpoint.state;
+  const path = join(folder, checkpointName(epoch));
+  const bytes = await writeCheckpoint(path, checkpoint);
+  const epochs = (await readdir(folder)).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
+  const kept = epochs
+    .filter((other) => other <= epoch)
+    .sort((a, b) => b - a)
+    .slice(0, KEPT);
+  for (const other of epochs)
+    if (!kept.includes(other)) await rm(join(folder, checkpointName(other)), { force: true });
+  return { path, bytes };
+}
+
+/** The same under any name, and nothing removed. Does not hold up the run: it waits for the disk elsewhere. */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<number> {
+  const parts = encodeCheckpoint(checkpoint);
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(draft, 'wx');
+    try {
+      for (const part of parts) await file.writeFile(part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+    const folder = await open(dirname(path), 'r');
+    await folder.sync().finally(() => folder.close());
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw ioError(path, 'written', error);
+  }
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}
+
+/**
+ * The newest checkpoint of a run that is whole and the run's own; null if there is none. Others are named in a
+ * warning. `foreign` says why one is not the run's own. UserError for one of a newer dpmesh.
+ */
+export function newestCheckpoint(
+  run: string,
+  foreign: (checkpoint: Checkpoint) => string | null,
+  warn: (message: string) => void,
+): SavedCheckpoint | null {
+  const folder = checkpointFolder(run);
+  const epochs = existsSync(folder)
+    ? readdirSync(folder).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []))
+    : [];
+  for (const epoch of epochs.sort((a, b) => b - a)) {
+    const path = join(folder, checkpointName(epoch));
+    const found = readCheckpoint(path, foreign);
+    if ('checkpoint' in found) return found;
+    warn(`${path} cannot be used: ${found.problem}; the one before it is taken`);
+  }
+  return null;
+}
+
+/** A checkpoint, or why it cannot be used. */
+export function readCheckpoint(
+  path: string,
+  foreign: (checkpoint: Checkpoint) => string | null,
+): SavedCheckpoint | { problem: string } {
+  try {
+    const checkpoint = decodeCheckpoint(readFileSync(path));
+    const problem = foreign(checkpoint);
+    return problem ? { problem } : { path, checkpoint };
+  } catch (error) {
+    if (error instanceof NewerCheckpoint)
+      throw new UserError(
+        `${path} is of another version of dpmesh (${error.message}): resume with the dpmesh that wrote it`,
+      );
+    if (error instanceof DamagedCheckpoint) return { problem: error.message };
+    const said = ioError(basename(path), 'read', error);
+    if (said instanceof UserError) return { problem: said.message };
+    throw error;
+  }
+}

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WriteError } from '../data/files.ts';
+import type { Labels } from '../data/labels.ts';
+import type { Layout } from '../data/layout.ts';
+import { UserError } from '../data/user-error.ts';
+import { accuracy, ari, nmi } from '../model/metrics.ts';
+import type { Spent } from './checkpoint.ts';
+import type { Checkpoints } from './checkpoints.ts';
+import type { Emit } from './events.ts';
+import { fullPass, type Labelled } from './full-pass.ts';
+import { type Summary, truthOf, writeModel } from './results.ts';
+import type { RunDirectory } from './run-directory.ts';
+import { type RunFacts, runFile } from './run-file.ts';
+import type { Server } from './server.ts';
+import type { Run, State } from './state.ts';
+
+export interface Finishing {
+  run: Run;
+  state: State;
+  loss: number | null;
+  layout: Layout;
+  labels: Labels | null;
+  server: Server;
+  out: RunDirectory;
+  checkpoints: Checkpoints;
+  facts: RunFacts;
+  spent: () => Spent;
+  emit: Emit;
+  warn: (message: string) => void;
+}
+
+/** Seconds between attempts to write the results: about a minute in all. */
+const PAUSES = [1, 2, 4, 8, 15, 30];
+
+/** The full pass and all that comes of it. UserError where the disk refuses the results until patience ends. */
+export async function finish(input: Finishing): Promise<Summary> {
+  const { run, state, layout, labels, out, checkpoints, facts, server, emit } = input;
+  let labelled: Labelled | null = null;
+  try {
+    const summary = await persistently(async () => {
+      labelled ??= await fullPass(run, layout, state.mixture.k, truthOf(labels), out);
+      writeModel(run, state, labelled, out);
+      await checkpoints.flush();
+      const found = summarize(input, labelled);
+      out.json('run.json', runFile(facts, found));
+      return found;
+    }, input.warn);
+    const { tasks, workers } = server.usage();
+    emit({ type: 'done', k: summary.k, rowsRead: input.spent().rowsRead, seconds: tasks, workers });
+    return summary;
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
+    throw new UserError(`${error.message}; ${await whatIsSaved(checkpoints, out.path)}`);
+  }
+}
+
+/** Tries again, after growing pauses, what the disk has refused. */
+export async function persistently<T>(
+  attempt: () => Promise<T>,
+  warn: (message: string) => void,
+  pauses: readonly number[] = PAUSES,
+): Promise<T> {
+  for (let i = 0; ; i++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof WriteError) || i >= pauses.length) throw error;
+      warn(`${error.message}; trying again in ${pauses[i]} s`);
+      // Ctrl-C need not wait for it.
+      await sleep(pauses[i] * 1000, undefined, { ref: false });
+    }
+  }
+}
+
+/** Where the trained state is, and how to go on from it. */
+export async function whatIsSaved(checkpoints: Checkpoints, run: string): Promise<string> {
+  await checkpoints.flush();
+  const saved = checkpoints.saved();
+  const resume = `dpmesh resume ${run}`;
+  const ways = (how: string) => `${how} when there is room, or with --out ELSEWHERE at once`;
+  if (saved?.checkpoint.ended) return `training is over and saved in ${saved.path}: ${ways(resume)}`;
+  const rescued = await checkpoints.rescue();
+  if (rescued) return `training is over and saved in ${rescued}: ${ways(`${resume} --from ${rescued}`)}`;
+  return saved
+    ? `the end of training could not be saved, the newest checkpoint is ${saved.path}: ${ways(resume)}`
+    : `nothing could be saved, as there is no checkpoint: ${ways(resume)}, from the start`;
+}
+
+function summarize(
+  { loss, state, layout, out, spent }: Finishing,
+  { T, table, silhouette }: Labelled,
+): Summary {
+  const { seconds, rounds, workers } = spent();
+  return {
+    k: T.filter((t) => t[0] > 0).length,
+    nmi: table && nmi(table),
+    ari: table && ari(table),
+    acc: table && accuracy(table),
+    silhouette,
+    loss,
+    epochs: state.epoch,
+    rounds,
+    workers,
+    rows: layout.rows,
+    dim: layout.dim,
+    seconds,
+    out: out.path,
+  };
+}

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import {
+  bytesOfRun,
+  dpmesh,
+  type Ended,
+  easyData,
+  epochOf,
+  eventsOf,
+  jsonOf,
+  ofType,
+  QUICK,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const EPOCHS = 60;
+const folder = scratch();
+const easy = easyData(folder, 'easy', 2000);
+const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', EPOCHS, '--checkpoint-every', 0.2];
+const path = (name: string) => join(folder, name);
+const checkpoints = (run: string) =>
+  readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.ckpt'));
+
+/** A run that is killed, workers and all, once it is in this epoch. */
+async function killed(name: string, epoch: number, data = easy.data): Promise<string> {
+  const run = path(name);
+  const running = start(trainArgs(data, run, '--workers', 2, ...FLAGS));
+  await until(`epoch ${epoch}`, () => epochOf(run) >= epoch, running);
+  process.kill(-running.pid, 'SIGKILL');
+  await running.ended;
+  return run;
+}
+
+const resume = (run: string, ...more: (string | number)[]) =>
+  dpmesh(['resume', run, '--json', '--checkpoint-every', 0.2, ...more]);
+
+/** Exit 2, and one line that says all of this. */
+function refused(ended: Ended, ...says: string[]): void {
+  const wrong = ended.stderr.split('\n').filter((line) => /^dpmesh: (?!warning)/.test(line));
+  assert.deepEqual([ended.code, wrong.length], [2, 1], ended.stderr);
+  for (const part of says) assert.ok(wrong[0].includes(part), `"${wrong[0]}" lacks "${part}"`);
+}
+
+describe('a run that was killed', { concurrency: 2 }, () => {
+  let expected: string[];
+  before(async () => {
+    jsonOf(await dpmesh(trainArgs(easy.data, path('quiet'), '--workers', 1, ...FLAGS)));
+    expected = bytesOfRun(path('quiet'));
+    assert.ok(checkpoints(path('quiet')).length <= 3);
+  });
+
+  for (const [epoch, workers, ...flags] of [
+    [2, 3],
+    [25, 1],
+    [41, 3, '--no-shared-files'],
+  ] as const)
+    test(`in epoch ${epoch} goes on with ${workers} workers ${flags} to the same bytes`, async () => {
+      const run = await killed(`killed-${epoch}`, epoch);
+      // As if the kill had come in the middle of a line, and of a file.
+      appendFileSync(join(run, 'events.jsonl'), '{"time":"2026');
+      const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1.00000000.tmp');
+      writeFileSync(draft, 'half');
+      const json = jsonOf(await resume(run, '--workers', workers, ...flags));
+      assert.deepEqual(bytesOfRun(run), expected);
+      assert.equal(json.epochs, EPOCHS);
+      assert.ok(!existsSync(draft));
+      const [resumed] = ofType(eventsOf(run), 'resume');
+      assert.ok(resumed.epoch > 0 || epoch === 2, JSON.stringify(resumed));
+      for (const name of checkpoints(run)) assert.ok(Number(name.slice(6, 12)) <= EPOCHS);
+    });
+
+  test('goes on from the checkpoint before one that is damaged, and from the start without any', async () => {
+    const run = await killed('damaged', 30);
+    const newest = checkpoints(run).sort().at(-1)!;
+    const file = join(run, 'checkpoints', newest);
+    const bytes = readFileSync(file);
+    bytes[bytes.length >> 1] ^= 4;
+    writeFileSync(file, bytes);
+    const bare = path('bare');
+    cpSync(run, bare, { recursive: true });
+    const ended = await resume(run, '--workers', 2);
+    jsonOf(ended);
+    assert.match(ended.stderr, new RegExp(`warning: .*${newest} cannot be used: its checksum`));
+    assert.deepEqual(bytesOfRun(run), expected);
+    for (const name of checkpoints(bare)) rmSync(join(bare, 'checkpoints', name));
+    jsonOf(await resume(bare, '--workers', 2));
+    assert.deepEqual(bytesOfRun(bare), expected);
+  });
+
+  test('goes on elsewhere, and the old directory stays as it is', async () => {
+    const [run, other] = [await killed('old', 30), path('other')];
+    const old = readdirSync(run, { recursive: true }).sort();
+    jsonOf(await resume(run, '--workers', 2, '--out', other));
+    assert.deepEqual(bytesOfRun(other), expected);
+    assert.deepEqual(readdirSync(run, { recursive: true }).sort(), old);
+    assert.equal(ofType(eventsOf(other), 'start').length, 1, 'with its history');
+  });
+
+  test('is refused while another coordinator has it, and after the data have changed', async () => {
+    const data = path('changing.npy');
+    copyFileSync(easy.data, data);
+    const run = path('changed');
+    const running = start(trainArgs(data, run, '--workers', 1, ...FLAGS, '--max-epochs', 1_000_000));
+    await until('epoch 10', () => epochOf(run) >= 10, running);
+    refused(await resume(run), run, 'in use by another coordinator');
+    process.kill(-running.pid, 'SIGKILL');
+    await running.ended;
+    const bytes = readFileSync(data);
+    bytes[bytes.length - 1000 * 12] ^= 1;
+    writeFileSync(data, bytes);
+    const kept = checkpoints(run);
+    for (const shared of ['--shared-files', '--no-shared-files'])
+      refused(await resume(run, shared), data, 'block 62 (rows 992 to 1007', 'changed');
+    assert.deepEqual(checkpoints(run), kept);
+    assert.ok(!existsSync(join(run, 'labels.npy')));
+    rmSync(data);
+    refused(await resume(run), data, 'no such file');
+  });
+
+  test('that is finished says so, and the result again', async () => {
+    const run = path('quiet');
+    const ended = await resume(run);
+    assert.deepEqual(jsonOf(ended), JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result);
+    assert.equal(ended.stderr, `${run} is finished: there is nothing to resume\n`);
+  });
+
+  test('is refused with flags that would change the result, as a newer run, and where there is none', async () => {
+    const run = path('quiet');
+    refused(await resume(run, '--seed', 7), '--seed 7', 'start a new run');
+    refused(await resume(run, '--shards', 3), '--shards 3');
+    refused(await resume(run, '--alpha', 11), '--alpha 11');
+    refused(await resume(run, '--backend', 'cpu'), '--backend cpu');
+    refused(await resume(path('nowhere')), path('nowhere'), 'run.json');
+    const newer = path('newer');
+    mkdirSync(newer);
+    const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    writeFileSync(join(newer, 'run.json'), JSON.stringify({ ...file, dpmesh: '99.0.0' }));
+    refused(await resume(newer), newer, '99.0.0');
+  });
+});
+
+const disk = path('disk');
+mkdirSync(disk);
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status === 0;
+test('a disk that is full delays the results and loses none', {
+  skip: !mounted && 'mount is not allowed here',
+}, async () => {
+  try {
+    const run = join(disk, 'run');
+    const running = start(trainArgs(easy.data, run, '--workers', 2, ...FLAGS));
+    await until('epoch 10', () => epochOf(run) >= 10, running);
+    const ballast = join(disk, 'ballast');
+    spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=1000']);
+    await until('a second attempt', () => running.stderr().includes('trying again in 2 s'), running);
+    rmSync(ballast);
+    const ended = await running.ended;
+    jsonOf(ended);
+    assert.match(ended.stderr, /warning: the checkpoint of epoch \d+ is missing/);
+    assert.deepEqual(bytesOfRun(run), bytesOfRun(path('quiet')));
+    assert.deepEqual(
+      readdirSync(run, { recursive: true }).filter((name) => String(name).endsWith('.tmp')),
+      [],
+    );
+  } finally {
+    spawnSync('umount', ['-l', disk]);
+  }
+});
