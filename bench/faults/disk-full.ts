@@ -1,0 +1,85 @@
+// A run on a small disk that fills up at seeded moments, so that each of its writes is refused some time.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fresh, scratch, synth } from '../dpmesh.ts';
+import { bytesOf, report, run, say, short, start, until } from './fault.ts';
+
+const name = 'disk full';
+const asked = 'disk full at each write of a run: no lost labels, clear words';
+const disk = join(scratch, 'disk');
+mkdirSync(disk);
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).status === 0;
+if (!mounted) {
+  console.log(JSON.stringify({ name, ok: null, asked, measured: 'skipped: mount is not allowed here' }));
+  process.exit(0);
+}
+// Before the scratch folder is removed.
+process.prependOnceListener('exit', () => spawnSync('umount', ['-l', disk]));
+
+const { data } = await synth(4, 3000, 3, 1);
+const train = (out: string) => [
+  ...['train', '--data', data, '--out', out, '--workers', 2],
+  ...['--no-early-stop', '--max-epochs', 40, '--checkpoint-every', 0],
+];
+const quiet = fresh('quiet');
+await run(train(quiet));
+const expected = bytesOf(quiet);
+const ballast = join(disk, 'ballast');
+const free = () => {
+  const { bavail, bsize } = statfsSync(disk);
+  return bavail * bsize;
+};
+
+const problems: string[] = [];
+let [finished, refused, elsewhere] = [0, 0, 0];
+// From nothing left to enough for the whole run, by the page.
+const step = short ? 96 << 10 : 8 << 10;
+for (let left = 0; left <= 480 << 10; left += step) {
+  const dir = join(disk, 'run');
+  writeFileSync(ballast, Buffer.alloc(Math.max(0, free() - left)));
+  const going = start(train(dir));
+  let over = false;
+  void going.ended.then(() => {
+    over = true;
+  });
+  await until('the results or an end', () => over || going.stderr().includes('trying again in 2 s'));
+  rmSync(ballast);
+  const { code, stderr } = await going.ended;
+  const last = stderr.trim().split('\n').at(-1)!;
+  if (code === 0) {
+    finished++;
+    if (bytesOf(dir) !== expected) problems.push(`${left} bytes: other bytes`);
+  } else {
+    refused++;
+    if (code !== 2 || !/^dpmesh: .*cannot be written: no space left/.test(last))
+      problems.push(`${left} bytes: exit ${code}, ${last}`);
+    if (existsSync(dir)) problems.push(`${left} bytes: it left ${readdirSync(dir)}`);
+  }
+  say(`${left >> 10} KiB left: exit ${code}; ${last}`);
+  rmSync(dir, { recursive: true, force: true });
+}
+
+if (!short) {
+  // Full until patience ends; then the results go elsewhere, from what was saved.
+  const dir = join(disk, 'run');
+  const going = start(train(dir));
+  await until('a checkpoint', () => existsSync(join(dir, 'checkpoints')));
+  writeFileSync(ballast, Buffer.alloc(Math.max(0, free() - 4096)));
+  const { code, stderr } = await going.ended;
+  const last = stderr.trim().split('\n').at(-1)!;
+  say(`full to the end: exit ${code}; ${last}`);
+  const from = /--from (\S+)/.exec(last)?.[1];
+  const other = fresh('elsewhere');
+  await run(['resume', dir, '--out', other, ...(from ? ['--from', from] : [])]);
+  if (from) rmSync(from);
+  if (code === 2 && bytesOf(other) === expected) elsewhere++;
+  else problems.push('the results did not come elsewhere');
+}
+for (const problem of problems) say(problem);
+report(
+  name,
+  problems.length === 0,
+  asked,
+  `${finished + refused} fillings: ${finished} runs finished with the same bytes when there was room, ${refused} were refused at the start and left nothing${short ? '' : `; full for good: ${elsewhere} of 1 finished elsewhere`}; ${problems.length} problems`,
+);

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { randomNumbers } from '../../test/coordinator/support.ts';
+import { MAIN, ROOT } from '../dpmesh.ts';
+
+/** What the benchmarks of faults share: seed and length, processes to kill, the bytes of a run, the line at the end. */
+
+const { values } = parseArgs({
+  options: { seed: { type: 'string', default: '0' }, short: { type: 'boolean', default: false } },
+});
+export const short = values.short;
+export const random = randomNumbers(Number(values.seed));
+
+export const say = (text: string) => console.error(text);
+
+/** The line that a table of faults is made of; the exit code says whether it holds. */
+export function report(name: string, ok: boolean, asked: string, measured: string): void {
+  console.log(JSON.stringify({ name, ok, asked, measured }));
+  process.exitCode = ok ? 0 : 1;
+}
+
+export interface Started {
+  pid: number;
+  stderr(): string;
+  ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** SIGKILL for the coordinator and its workers; resolves when it is gone. */
+  killAll(): Promise<void>;
+}
+
+/** The built command line as the leader of a process group of its own. */
+export function start(args: (string | number)[]): Started {
+  const child = spawn(process.execPath, [MAIN, ...args.map(String)], {
+    cwd: ROOT,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return {
+    pid: child.pid!,
+    stderr: () => stderr,
+    ended,
+    async killAll() {
+      try {
+        process.kill(-child.pid!, 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+      await ended;
+    },
+  };
+}
+
+/** Runs it to its end; throws unless it ends well. */
+export async function run(args: (string | number)[]): Promise<string> {
+  const { code, stdout, stderr } = await start(args).ended;
+  if (code !== 0)
+    throw new Error(`dpmesh ${args[0]} ended with ${code}: ${stderr.trim().split('\n').at(-1)}`);
+  return stdout;
+}
+
+/** Waits until `check` holds, for a minute at most. */
+export async function until(what: string, check: () => boolean): Promise<void> {
+  for (const begun = performance.now(); !check(); await sleep(5))
+    if (performance.now() - begun > 60_000) throw new Error(`waited in vain for ${what}`);
+}
+
+export const checkpointsOf = (dir: string) =>
+  existsSync(join(dir, 'checkpoints'))
+    ? readdirSync(join(dir, 'checkpoints')).filter((name) => name.endsWith('.ckpt'))
+    : [];
+
+/** One hash of all that may not depend on how the run went: labels, model, mixture. */
+export function bytesOf(dir: string): string {
+  const names = ['model', 'mixture'].flatMap((folder) =>
+    readdirSync(join(dir, folder))
+      .sort()
+      .map((name) => join(folder, name)),
+  );
+  const sum = createHash('sha256');
+  for (const name of ['labels.npy', ...names]) sum.update(name).update(readFileSync(join(dir, name)));
+  return sum.digest('hex');
+}
