@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +9,7 @@ import {
   easyData,
   epochOf,
   eventsOf,
+  freePort,
   jsonOf,
   K,
   leftovers,
@@ -129,14 +129,6 @@ describe('the same bytes', { concurrency: 2 }, () => {
     assert.deepEqual(bytesOfRun(run), expected);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const shared = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 const [usps, classes] = ['umap10', 'labels'].map((name) => join(shared, `usps_${name}.npy`));

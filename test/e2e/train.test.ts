@@ -139,7 +139,11 @@ describe('a run', () => {
   });
 
   test('leaves a complete run directory', () => {
-    assert.deepEqual(readdirSync(base, { recursive: true }).sort(), [
+    const found = readdirSync(base, { recursive: true }).map(String);
+    const checkpoints = found.filter((name) => /^checkpoints\/epoch-\d{6}\.ckpt$/.test(name));
+    assert.equal(checkpoints.length, 3);
+    assert.deepEqual(found.filter((name) => !checkpoints.includes(name)).sort(), [
+      'checkpoints',
       'events.jsonl',
       'labels.npy',
       'mixture',

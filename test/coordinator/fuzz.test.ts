@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fuzzCoordinator } from './fuzz.ts';
+
+test('no mutated message of a peer with a key changes anything', async () => {
+  const seen = await fuzzCoordinator(0, 20_000);
+  for (const what of [
+    'malformed',
+    'understood',
+    'result not asked for',
+    'result of another term',
+    'hello refused',
+  ])
+    assert.ok(seen[what] > 0, `${what}: ${JSON.stringify(seen)}`);
+});
