@@ -30,7 +30,7 @@ export interface Outcome {
   what: string;
   asked: string;
   measured: string;
-  /** Null: skipped, `measured` says why. */
+  /** Null: skipped, or done in part; `measured` says why. */
   ok: boolean | null;
 }
 
@@ -53,13 +53,24 @@ export interface Started {
   killAll(): Promise<void>;
 }
 
-/** The built command line as the leader of a process group of its own. */
-export function start(args: (string | number)[]): Started {
-  const child = spawn(process.execPath, [MAIN, ...args.map(String)], {
-    cwd: ROOT,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+const living = new Set<number>();
+// Groups of their own outlive this process unless somebody ends them.
+process.once('exit', () => living.forEach(killGroup));
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
+}
+
+/** The built command line as the leader of a process group of its own; `before`: a command that starts it, if any. */
+export function start(args: (string | number)[], before: string[] = []): Started {
+  const [program, ...rest] = [...before, process.execPath, MAIN, ...args.map(String)];
+  const child = spawn(program, rest, { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const pid = child.pid!;
+  living.add(pid);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => {
     stdout += text;
@@ -68,18 +79,17 @@ export function start(args: (string | number)[]): Started {
     stderr += text;
   });
   const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
+    child.once('close', (code) => {
+      living.delete(pid);
+      resolve({ code, stdout, stderr });
+    });
   });
   return {
-    pid: child.pid!,
+    pid,
     stderr: () => stderr,
     ended,
     async killAll() {
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch {
-        // It ended by itself.
-      }
+      killGroup(pid);
       await ended;
     },
   };
