@@ -39,12 +39,14 @@ interface Watching {
   /** Called ten times a second with the coordinator's pid. */
   watch?: (pid: number) => void;
   minutes?: number;
+  /** Another build's. */
+  main?: string;
 }
 
 /** Runs the built command line to its end; `wall` is that of the whole process, in seconds. Throws if it fails. */
-export async function dpmesh(args: string[], { watch, minutes = 5 }: Watching = {}) {
+export async function dpmesh(args: string[], { watch, minutes = 5, main = MAIN }: Watching = {}) {
   const begun = performance.now();
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: minutes * 60_000,

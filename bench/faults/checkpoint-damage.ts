@@ -58,9 +58,10 @@ for (let i = 0; i < (short ? 20 : 200); i++) {
   if (found?.path.endsWith(older) && said.length === 1) recoveries++;
   else misses++;
 }
-report(
-  'damaged checkpoints',
-  read === 0 && misses === 0,
-  'every byte position of a checkpoint damaged, never read as valid, always recovers',
-  `${tried} damaged and cut files of ${bytes.length} bytes, ${read} read as valid; ${recoveries} of ${recoveries + misses} times the one before was taken`,
-);
+report({
+  name: 'checkpoint-damage',
+  what: 'every byte position of a checkpoint damaged in turn, the file cut at every length (small run)',
+  asked: 'never read as valid, always recovers',
+  measured: `${tried.toLocaleString('en')} damaged and cut files of ${bytes.length.toLocaleString('en')} bytes, ${read} read as valid; ${recoveries} of ${recoveries + misses} times the one before was taken`,
+  ok: read === 0 && misses === 0,
+});

@@ -3,17 +3,17 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fresh, scratch, synth } from '../dpmesh.ts';
-import { bytesOf, report, run, say, short, start, until } from './fault.ts';
+import { bytesOf, report, run, say, short, skip, start, until } from './fault.ts';
 
-const name = 'disk full';
-const asked = 'disk full at each write of a run: no lost labels, clear words';
+const about = {
+  name: 'disk-full',
+  what: 'a disk that is full at each write of a run (tmpfs of 1 MiB)',
+  asked: 'no lost labels, clear words',
+};
 const disk = join(scratch, 'disk');
 mkdirSync(disk);
 const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).status === 0;
-if (!mounted) {
-  console.log(JSON.stringify({ name, ok: null, asked, measured: 'skipped: mount is not allowed here' }));
-  process.exit(0);
-}
+if (!mounted) skip(about, 'mount is not allowed here');
 // Before the scratch folder is removed.
 process.prependOnceListener('exit', () => spawnSync('umount', ['-l', disk]));
 
@@ -77,9 +77,8 @@ if (!short) {
   else problems.push('the results did not come elsewhere');
 }
 for (const problem of problems) say(problem);
-report(
-  name,
-  problems.length === 0,
-  asked,
-  `${finished + refused} fillings: ${finished} runs finished with the same bytes when there was room, ${refused} were refused at the start and left nothing${short ? '' : `; full for good: ${elsewhere} of 1 finished elsewhere`}; ${problems.length} problems`,
-);
+report({
+  ...about,
+  measured: `${finished + refused} fillings: ${finished} runs finished with the same bytes when there was room, ${refused} were refused at the start and left nothing${short ? '' : `; full for good: ${elsewhere} of 1 finished elsewhere`}; ${problems.length} problems`,
+  ok: problems.length === 0,
+});

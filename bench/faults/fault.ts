@@ -3,24 +3,46 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { randomNumbers } from '../../test/coordinator/support.ts';
 import { MAIN, ROOT } from '../dpmesh.ts';
 
-/** What the benchmarks of faults share: seed and length, processes to kill, the bytes of a run, the line at the end. */
+/** What the commands of this folder share: flags, the line at the end, processes to kill, the bytes of a run. */
 
-const { values } = parseArgs({
-  options: { seed: { type: 'string', default: '0' }, short: { type: 'boolean', default: false } },
-});
-export const short = values.short;
-export const random = randomNumbers(Number(values.seed));
+/** `--seed N` and the like: a number behind a flag of the command line. */
+export function numberFlag(name: string, otherwise: number): number {
+  const at = process.argv.indexOf(`--${name}`);
+  if (at < 0) return otherwise;
+  const value = Number(process.argv[at + 1] || Number.NaN);
+  if (!Number.isFinite(value)) throw new Error(`--${name} needs a number`);
+  return value;
+}
+
+export const seed = numberFlag('seed', 0);
+export const short = process.argv.includes('--short');
+export const random = randomNumbers(seed);
 
 export const say = (text: string) => console.error(text);
 
-/** The line that a table of faults is made of; the exit code says whether it holds. */
-export function report(name: string, ok: boolean, asked: string, measured: string): void {
-  console.log(JSON.stringify({ name, ok, asked, measured }));
-  process.exitCode = ok ? 0 : 1;
+/** What every command ends with: one JSON line on stdout. */
+export interface Outcome {
+  /** The name of its file. */
+  name: string;
+  what: string;
+  asked: string;
+  measured: string;
+  /** Null: skipped, or done in part; `measured` says why. */
+  ok: boolean | null;
+}
+
+export function report(outcome: Outcome): void {
+  console.log(JSON.stringify(outcome));
+  process.exitCode = outcome.ok === false ? 1 : 0;
+}
+
+/** Ends the command where this machine cannot do what it needs. */
+export function skip(about: Pick<Outcome, 'name' | 'what' | 'asked'>, reason: string): never {
+  report({ ...about, measured: `skipped: ${reason}`, ok: null });
+  process.exit(0);
 }
 
 export interface Started {
@@ -31,13 +53,24 @@ export interface Started {
   killAll(): Promise<void>;
 }
 
-/** The built command line as the leader of a process group of its own. */
-export function start(args: (string | number)[]): Started {
-  const child = spawn(process.execPath, [MAIN, ...args.map(String)], {
-    cwd: ROOT,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+const living = new Set<number>();
+// Groups of their own outlive this process unless somebody ends them.
+process.once('exit', () => living.forEach(killGroup));
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
+}
+
+/** The built command line as the leader of a process group of its own; `before`: a command that starts it, if any. */
+export function start(args: (string | number)[], before: string[] = []): Started {
+  const [program, ...rest] = [...before, process.execPath, MAIN, ...args.map(String)];
+  const child = spawn(program, rest, { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const pid = child.pid!;
+  living.add(pid);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => {
     stdout += text;
@@ -46,18 +79,17 @@ export function start(args: (string | number)[]): Started {
     stderr += text;
   });
   const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
+    child.once('close', (code) => {
+      living.delete(pid);
+      resolve({ code, stdout, stderr });
+    });
   });
   return {
-    pid: child.pid!,
+    pid,
     stderr: () => stderr,
     ended,
     async killAll() {
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch {
-        // It ended by itself.
-      }
+      killGroup(pid);
       await ended;
     },
   };

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import type { Event } from '../../coordinator/events.ts';
 import { generator } from '../../model/random.ts';
 import { embedding, events, note, sha256, train } from '../dpmesh.ts';
-import { numberFlag, report } from './outcome.ts';
+import { numberFlag, report, seed } from './fault.ts';
 
-const seed = numberFlag('seed', 0);
 const wanted = numberFlag('kills', 100);
 const flags = ['--no-early-stop', '--max-epochs', numberFlag('epochs', 1500), '--workers', 4];
 const data = { data: embedding('mnist').data };

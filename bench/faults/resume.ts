@@ -56,9 +56,10 @@ for (let left = kills; left > 0; left--) {
 const ended = await going.ended;
 const same = ended.code === 0 && bytesOf(dir) === expected;
 const most = Math.max(...repeated);
-report(
-  'coordinator killed and resumed',
-  same && done === kills && most <= 1 + longest,
-  `${kills} kills of one run, the same bytes, at most 1 s and an epoch repeated`,
-  `${done} kills, ${same ? 'the same bytes' : `OTHER BYTES (exit ${ended.code})`}, repeated ${median(repeated).toFixed(2)} s (median), ${most.toFixed(2)} s (most)`,
-);
+report({
+  name: 'resume',
+  what: 'SIGKILL of coordinator and workers at seeded moments of one run of MNIST, resumed each time with 1 to 3 workers, `--checkpoint-every 1`',
+  asked: `${kills} kills, the same bytes, at most 1 s and an epoch repeated`,
+  measured: `${done} kills, ${same ? 'the same bytes' : `OTHER BYTES (exit ${ended.code})`}, repeated ${median(repeated).toFixed(2)} s (median), ${most.toFixed(2)} s (most)`,
+  ok: same && done === kills && most <= 1 + longest,
+});

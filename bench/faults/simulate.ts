@@ -3,9 +3,8 @@
 import { schedule } from '../../test/coordinator/schedules.ts';
 import { simulate } from '../../test/coordinator/simulation.ts';
 import { note } from '../dpmesh.ts';
-import { numberFlag, report } from './outcome.ts';
+import { seed as first, numberFlag, report } from './fault.ts';
 
-const first = numberFlag('seed', 0);
 const count = numberFlag('schedules', 100_000);
 const seen: Record<string, number> = {};
 let wrong = 0;

@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generator } from '../../model/random.ts';
 import { embedding, events, note, sha256, train } from '../dpmesh.ts';
-import { numberFlag, report } from './outcome.ts';
+import { numberFlag, report, seed } from './fault.ts';
 
-const seed = numberFlag('seed', 0);
 const epochs = numberFlag('epochs', 800);
 const data = { data: embedding('mnist').data };
 const flags = ['--no-early-stop', '--max-epochs', epochs];
