@@ -1,9 +1,8 @@
 // Mutated messages of a peer with a key: tsx bench/faults/fuzz.ts [--seed N] [--messages N]
 import { fuzzCoordinator } from '../../test/coordinator/fuzz.ts';
 import { note } from '../dpmesh.ts';
-import { numberFlag, report } from './outcome.ts';
+import { numberFlag, report, seed } from './fault.ts';
 
-const seed = numberFlag('seed', 0);
 const messages = numberFlag('messages', 1_000_000);
 const PARTS = 20;
 const seen: Record<string, number> = {};

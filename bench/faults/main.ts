@@ -9,7 +9,7 @@ import { verdict, writeTable } from './table.ts';
 
 /** In the order of the docs. */
 const NAMES = [
-  ...['kills', 'resume', 'stop', 'netns', 'simulate', 'strangers'],
+  ...['kills', 'resume', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
   ...['checkpoint-damage', 'disk-full', 'soak', 'cost'],
 ];
 
