@@ -139,16 +139,23 @@ describe('a run', () => {
   });
 
   test('leaves a complete run directory', () => {
-    assert.deepEqual(readdirSync(base, { recursive: true }).sort(), [
-      'events.jsonl',
-      'labels.npy',
-      'mixture',
-      ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
-      'model',
-      ...['model.json', 'transform.json', 'weights.bin'].map((name) => `model/${name}`),
-      'responsibilities.npy',
-      'run.json',
-    ]);
+    const isCheckpoint = /^checkpoints\/epoch-\d{6}\.ckpt$/;
+    const files = readdirSync(base, { recursive: true }).map(String).sort();
+    assert.equal(files.filter((name) => isCheckpoint.test(name)).length, 3);
+    assert.deepEqual(
+      files.filter((name) => !isCheckpoint.test(name)),
+      [
+        'checkpoints',
+        'events.jsonl',
+        'labels.npy',
+        'mixture',
+        ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
+        'model',
+        ...['model.json', 'transform.json', 'weights.bin'].map((name) => `model/${name}`),
+        'responsibilities.npy',
+        'run.json',
+      ],
+    );
     const {
       config,
       data,
