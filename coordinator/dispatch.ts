@@ -81,7 +81,7 @@ const WINDOW = 2;
 /** A worker is a straggler when it is silent for this many times the round's median time of a unit … */
 const STRAGGLING = 3;
 /** … and this long, ms. */
-const PATIENCE_MS = 250;
+const PATIENCE_MS = 1000;
 
 interface Member {
   /** Versions of the states that it has. */

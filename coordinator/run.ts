@@ -16,7 +16,7 @@ import type { Summary } from './results.ts';
 import type { RunDirectory } from './run-directory.ts';
 import { absolute, runFile } from './run-file.ts';
 import type { Server } from './server.ts';
-import type { Run, State } from './state.ts';
+import { publishNet, type Run, type State } from './state.ts';
 import { initialState, type Losses, train } from './train.ts';
 
 /** Called after each epoch. */
@@ -82,6 +82,8 @@ export async function runAll(input: RunInput): Promise<Summary> {
   }
 
   const session = { input, run, found, spent: () => spentWith(from, server, begun) };
+  // Where training is over already, only the net has yet to reach the workers.
+  if (from?.ended) publishNet(run, from.state.net);
   const last = from?.ended ? { state: from.state, loss: from.loss } : await trainAll(session, from);
   return finish({ ...input, run, ...last, facts, spent: session.spent });
 }

@@ -34,8 +34,8 @@ const free = () => {
 const problems: string[] = [];
 let [finished, refused, elsewhere] = [0, 0, 0];
 // From nothing left to enough for the whole run, by the page.
-const step = short ? 96 << 10 : 8 << 10;
-for (let left = 0; left <= 480 << 10; left += step) {
+const step = short ? 64 << 10 : 16 << 10;
+for (let left = 0; left <= 256 << 10; left += step) {
   const dir = join(disk, 'run');
   writeFileSync(ballast, Buffer.alloc(Math.max(0, free() - left)));
   const going = start(train(dir));

@@ -31,7 +31,7 @@ for (let left = kills; left > 0; left--) {
       .some(({ type }) => type === 'epoch'),
   );
   // So that all kills together spread over the whole run.
-  await sleep(((2 * length) / (kills + 1)) * random.uniform() * 500);
+  await sleep(((2 * length) / (kills + 1)) * random.uniform() * 1000);
   await going.killAll();
   const all = events(dir);
   if (all.some(({ type }) => type === 'done')) break;

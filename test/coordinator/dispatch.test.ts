@@ -145,9 +145,9 @@ describe('a round', () => {
     const [a, b] = take();
     clock.now = 20;
     answerAll(dispatcher, [b]);
-    clock.now = 249;
+    clock.now = 999;
     assert.equal(dispatcher.race(), 0, 'patience');
-    clock.now = 251;
+    clock.now = 1021;
     assert.equal(dispatcher.race(), 2);
     assert.equal(dispatcher.race(), 0, 'not again');
     const raced = take();

@@ -34,7 +34,7 @@ describe('the same bytes', () => {
 
   test('after a worker was frozen: raced at first, suspected in the end, and back at work', async () => {
     const run = join(folder, 'frozen');
-    const running = start(trainArgs(easy.data, run, '--workers', 2, '--heartbeat-timeout', 1, ...FLAGS));
+    const running = start(trainArgs(easy.data, run, '--workers', 2, '--heartbeat-timeout', 3, ...FLAGS));
     await until('epoch 5', () => epochOf(run) >= 5, running);
     const [{ pid, worker }] = ofType(eventsOf(run), 'worker');
     process.kill(pid, 'SIGSTOP');
@@ -46,7 +46,7 @@ describe('the same bytes', () => {
     const json = jsonOf(await running.ended);
     await leftovers(running.pid);
     const [gone] = ofType(eventsOf(run), 'worker-gone');
-    assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 1 s']);
+    assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 3 s']);
     assert.equal(json.epochs, 60);
     assert.deepEqual(bytesOfRun(run), expected);
   });

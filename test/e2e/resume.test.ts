@@ -133,6 +133,19 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     refused(await resume(run), data, 'no such file');
   });
 
+  test('between training and results only labels its rows', async () => {
+    const run = path('labelling');
+    cpSync(path('quiet'), run, { recursive: true });
+    for (const name of ['labels.npy', 'model', 'mixture']) rmSync(join(run, name), { recursive: true });
+    const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    writeFileSync(join(run, 'run.json'), JSON.stringify({ ...file, result: null }));
+    jsonOf(await resume(run, '--workers', 2));
+    assert.deepEqual(bytesOfRun(run), expected);
+    const events = eventsOf(run);
+    const since = events.slice(events.findIndex(({ type }) => type === 'resume'));
+    assert.equal(ofType(since, 'epoch').length, 0);
+  });
+
   test('that is finished says so, and the result again', async () => {
     const run = path('quiet');
     const ended = await resume(run);
