@@ -8,7 +8,9 @@ import { spawnSync } from 'node:child_process';
 const prefix = `dpmesh-${process.pid}`;
 const made: string[] = [];
 // Whatever they run has been killed by then; a namespace with processes would only lose its name.
-process.once('exit', () => made.forEach((name) => spawnSync('ip', ['netns', 'del', name])));
+process.once('exit', () => {
+  for (const name of made) spawnSync('ip', ['netns', 'del', name]);
+});
 
 /** Null, or what the command complained of. */
 function refused(command: string, ...args: string[]): string | null {

@@ -6,7 +6,6 @@ import { byHand } from './by-hand.ts';
 import { bytesOf, numberFlag, random, report, run, seed, short, skip } from './fault.ts';
 import { connectPlaces, type Net } from './namespaces.ts';
 
-const epochs = numberFlag('epochs', short ? 20 : 60);
 const about = {
   name: 'netns',
   what: 'coordinator and two workers in three network namespaces joined by veth and a bridge, keys, rows from the coordinator (4,000 × 4); links cut for 1 to 20 s; delay 50 ± 20 ms, loss 5 %',
@@ -21,6 +20,9 @@ try {
 }
 const noNetem = net.trouble('delay', '50ms', '20ms', 'loss', '5%');
 
+// Enough for several cuts; a bad network makes each epoch longer.
+const usual = noNetem === null ? 150 : 400;
+const epochs = numberFlag('epochs', short ? usual / 5 : usual);
 const { data } = await synth(6, 4000, 4, 1);
 const flags = ['--no-early-stop', '--max-epochs', epochs, '--seed', seed];
 const quiet = fresh('quiet');

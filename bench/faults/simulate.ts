@@ -3,9 +3,9 @@
 import { schedule } from '../../test/coordinator/schedules.ts';
 import { simulate } from '../../test/coordinator/simulation.ts';
 import { note } from '../dpmesh.ts';
-import { seed as first, numberFlag, report } from './fault.ts';
+import { seed as first, numberFlag, report, short } from './fault.ts';
 
-const count = numberFlag('schedules', 100_000);
+const count = numberFlag('schedules', short ? 2000 : 100_000);
 const seen: Record<string, number> = {};
 let wrong = 0;
 for (let seed = first; seed < first + count; seed++) {
