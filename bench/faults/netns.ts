@@ -21,7 +21,7 @@ try {
 const noNetem = net.trouble('delay', '50ms', '20ms', 'loss', '5%');
 
 // Enough for several cuts; a bad network makes each epoch longer.
-const usual = noNetem === null ? 150 : 400;
+const usual = noNetem === null ? 150 : 800;
 const epochs = numberFlag('epochs', short ? usual / 5 : usual);
 const { data } = await synth(6, 4000, 4, 1);
 const flags = ['--no-early-stop', '--max-epochs', epochs, '--seed', seed];
