@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { dpmesh, embedding, fresh, MAIN, median, ROOT, sha256 } from '../dpmesh.ts';
+import { othersShare } from '../machine.ts';
 import { numberFlag, report, say, seed, short, skip } from './fault.ts';
 
 const BEFORE = '8fa551a';
@@ -41,6 +42,7 @@ async function seconds(main: string): Promise<{ wall: number; labels: string }> 
 }
 
 const before = old();
+const share = othersShare();
 const [without, having] = [[], []] as { wall: number; labels: string }[][];
 for (let i = 0; i < rounds; i++) {
   // Who comes first changes, so that a machine that grows slower or faster favours neither.
@@ -52,6 +54,7 @@ for (let i = 0; i < rounds; i++) {
   say(`${without[i].wall.toFixed(2)} s before, ${having[i].wall.toFixed(2)} s now`);
 }
 const [a, b] = [without, having].map((runs) => runs.map(({ wall }) => wall));
+const others = Math.round(100 * (share() ?? 0));
 const change = (of: (values: number[]) => number) => of(b) / of(a) - 1;
 const best = (values: number[]) => Math.min(...values);
 const figure = (of: (values: number[]) => number) =>
@@ -59,6 +62,6 @@ const figure = (of: (values: number[]) => number) =>
 const same = new Set([...without, ...having].map(({ labels }) => labels)).size === 1;
 report({
   ...about,
-  measured: `whole process, ${rounds} runs each: best ${figure(best)}, median ${figure(median)}; ${same ? 'the same labels' : 'other labels than then'}`,
+  measured: `whole process, ${rounds} runs each: best ${figure(best)}, median ${figure(median)}; ${same ? 'the same labels' : 'other labels than then'}${others > 5 ? `; others took ${others} % of the CPU` : ''}`,
   ok: change(best) <= 0.03,
 });

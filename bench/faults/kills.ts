@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { Event } from '../../coordinator/events.ts';
 import { generator } from '../../model/random.ts';
 import { embedding, events, note, sha256, train } from '../dpmesh.ts';
-import { numberFlag, report, seed } from './fault.ts';
+import { numberFlag, report, seed, short } from './fault.ts';
 
-const wanted = numberFlag('kills', 100);
-const flags = ['--no-early-stop', '--max-epochs', numberFlag('epochs', 1500), '--workers', 4];
+const wanted = numberFlag('kills', short ? 10 : 100);
+const flags = ['--no-early-stop', '--max-epochs', numberFlag('epochs', short ? 200 : 1500), '--workers', 4];
 const data = { data: embedding('mnist').data };
 const quiet = await train(data, flags);
 const rng = generator(BigInt(seed), 'kills');

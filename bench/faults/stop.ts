@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generator } from '../../model/random.ts';
 import { embedding, events, note, sha256, train } from '../dpmesh.ts';
-import { numberFlag, report, seed } from './fault.ts';
+import { numberFlag, report, seed, short } from './fault.ts';
 
-const epochs = numberFlag('epochs', 800);
+const epochs = numberFlag('epochs', short ? 200 : 800);
 const data = { data: embedding('mnist').data };
 const flags = ['--no-early-stop', '--max-epochs', epochs];
 const alone = await train(data, [...flags, '--workers', 1]);

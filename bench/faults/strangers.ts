@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { dpmesh, embedding, events, fresh, MAIN, median, note, sha256 } from '../dpmesh.ts';
-import { numberFlag, report, seed } from './fault.ts';
+import { numberFlag, report, seed, short } from './fault.ts';
 
 const SLOWER = 1.1;
-const rounds = numberFlag('rounds', 3);
+const rounds = numberFlag('rounds', short ? 1 : 3);
 const { data } = embedding('mnist');
 
 const keys = fresh('keys');

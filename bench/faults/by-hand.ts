@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { dpmesh, fresh } from '../dpmesh.ts';
+import { type Started, start, until } from './fault.ts';
+
+/** A coordinator with keys and workers that are started one by one. */
+export async function byHand(data: string, out: string, flags: (string | number)[], place: Place = {}) {
+  const { bind = 'tcp://127.0.0.1:*', before = [] } = place;
+  const keys = fresh('keys');
+  await dpmesh(['keygen', keys]);
+  const common = ['--data', data, '--out', out, '--bind', bind, '--keys', keys];
+  const coordinator = start(['coordinator', ...common, ...flags], before);
+  let over = false;
+  void coordinator.ended.then(() => {
+    over = true;
+  });
+  const listening = () => /listening on (\S+);/.exec(coordinator.stderr())?.[1];
+  await until('the coordinator', () => over || listening() !== undefined);
+  const address = listening();
+  if (!address) throw new Error(coordinator.stderr());
+  return {
+    coordinator,
+    over: () => over,
+    worker(dataRoot: string, within: string[] = []): Started {
+      const key = join(keys, 'worker.key');
+      return start(['worker', '--connect', address, '--key', key, '--data-root', dataRoot], within);
+    },
+  };
+}
+
+interface Place {
+  bind?: string;
+  before?: string[];
+}
