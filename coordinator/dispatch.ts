@@ -197,7 +197,6 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     const gone = members.get(worker);
     if (!gone) return [];
     members.delete(worker);
-    owners = owners.map((owner) => (owner === worker ? null : owner));
     shareOut();
     for (const place of gone.underWay) if (!current?.results[place]) current?.waiting.add(place);
     for (const { underWay } of members.values()) for (const place of underWay) current?.waiting.delete(place);

@@ -104,7 +104,7 @@ export function createMembership(options: MembershipOptions): Membership {
     bySession.delete(member.session);
     byPeer.delete(member.peer);
     const { session, name, host, pid, backend } = header;
-    Object.assign(member, { session, peer, name, host, pid, backend, here: true, ended: false });
+    Object.assign(member, { session, peer, name, host, pid, backend, ended: false });
     bySession.set(session, member);
     byPeer.set(peer, member);
     send(peer, { type: 'welcome', worker: member.worker, term, file: options.file, layout });

@@ -4,6 +4,7 @@ import { createNpy, type NpyWriter } from '../data/npy.ts';
 import { openSource } from '../data/open.ts';
 import type { Transform } from '../data/transform.ts';
 import { UserError } from '../data/user-error.ts';
+import { elements } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 import { loadBackend } from './backends/load.ts';
 import { FORWARD_ROWS } from './context.ts';
@@ -99,7 +100,7 @@ function readModel(run: string): {
     const bytes = readFileSync(join(folder, 'weights.bin'));
     let at = 0;
     const arrays = (described as { shape: number[] }[]).map(({ shape }) => {
-      const size = shape.reduce((a, b) => a * b, 1);
+      const size = elements(shape);
       const values = new Float32Array(
         bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + 4 * size),
       );

@@ -75,11 +75,11 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
 
   const socket = connectDealer(options.connect, receive, {
     key: options.key,
-    failed: () => unanswered(),
-    reopened: () => void hello(),
+    failed: unanswered,
+    reopened: hello,
   });
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
-  const answer = setTimeout(() => unanswered(), ANSWER_MS);
+  const answer = setTimeout(unanswered, ANSWER_MS);
   let complained = false;
   function unanswered(): void {
     if (context || complained) return;

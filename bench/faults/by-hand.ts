@@ -6,7 +6,7 @@ import { type Started, start, until } from './fault.ts';
 export async function byHand(data: string, out: string, flags: (string | number)[], place: Place = {}) {
   const { bind = 'tcp://127.0.0.1:*', before = [] } = place;
   const keys = fresh('keys');
-  await dpmesh(['keygen', keys]);
+  const made = JSON.parse((await dpmesh(['keygen', keys, '--json'])).stdout);
   const common = ['--data', data, '--out', out, '--bind', bind, '--keys', keys];
   const coordinator = start(['coordinator', ...common, ...flags], before);
   let over = false;
@@ -19,6 +19,9 @@ export async function byHand(data: string, out: string, flags: (string | number)
   if (!address) throw new Error(coordinator.stderr());
   return {
     coordinator,
+    address,
+    /** The coordinator's public key. */
+    serverKey: made.server.public as string,
     over: () => over,
     worker(dataRoot: string, within: string[] = []): Started {
       const key = join(keys, 'worker.key');

@@ -1,9 +1,7 @@
 // One worker of two is frozen again and again, for 3 s and for 8 s: tsx bench/faults/stop.ts [--seed N] [--epochs N]
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { generator } from '../../model/random.ts';
-import { embedding, events, note, sha256, train } from '../dpmesh.ts';
-import { numberFlag, report, seed, short } from './fault.ts';
+import { embedding, events, note, train, workerPids } from '../dpmesh.ts';
+import { bytesOf, numberFlag, report, seed, short } from './fault.ts';
 
 const epochs = numberFlag('epochs', short ? 200 : 800);
 const data = { data: embedding('mnist').data };
@@ -30,8 +28,7 @@ const frozen = await train(data, [...flags, '--workers', 2], {
       until = now + 1000;
       return;
     }
-    const joined = events(dir).flatMap((event) => (event.type === 'worker' ? [event.pid] : []));
-    const pids = [...new Set(joined)];
+    const pids = [...new Set(workerPids(dir))];
     if (!pids.length) return;
     stopped = pids[rng.below(pids.length)];
     send(stopped, 'SIGSTOP');
@@ -39,11 +36,7 @@ const frozen = await train(data, [...flags, '--workers', 2], {
   },
 });
 if (stopped) send(stopped, 'SIGCONT');
-const same =
-  sha256(join(alone.out, 'labels.npy')) === sha256(join(frozen.out, 'labels.npy')) &&
-  readFileSync(join(alone.out, 'model/weights.bin')).equals(
-    readFileSync(join(frozen.out, 'model/weights.bin')),
-  );
+const same = bytesOf(alone.out) === bytesOf(frozen.out);
 const suspected = events(frozen.out).filter((event) => event.type === 'worker-gone').length;
 const ratio = frozen.wall / alone.wall;
 note(`${stops} stops, ${suspected} suspected, ${ratio.toFixed(2)} × one worker alone`);

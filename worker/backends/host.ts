@@ -1,4 +1,5 @@
 import { statisticsLength } from '../../model/statistics.ts';
+import { elements } from '../../proto/tensors.ts';
 import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 
@@ -26,10 +27,9 @@ interface HostTensor extends Tensor {
 }
 
 const BYTES = 4;
-const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 /** The last two axes, and how many matrices stand before them. */
 const matrices = ({ shape }: Tensor) => ({
-  count: size(shape.slice(0, -2)),
+  count: elements(shape.slice(0, -2)),
   rows: shape.at(-2)!,
   cols: shape.at(-1)!,
 });
@@ -47,10 +47,10 @@ export function hostBackend(
   let live = 0;
   const make = (shape: readonly number[]): HostTensor => {
     live++;
-    return { shape, address: memory.allocate(size(shape)) };
+    return { shape, address: memory.allocate(elements(shape)) };
   };
   const at = (tensor: Tensor) => (tensor as HostTensor).address;
-  const view = (tensor: Tensor) => memory.view(at(tensor), size(tensor.shape));
+  const view = (tensor: Tensor) => memory.view(at(tensor), elements(tensor.shape));
   const free = (...tensors: Tensor[]) => {
     for (const tensor of tensors) {
       live--;
@@ -181,7 +181,7 @@ export function hostBackend(
       return out;
     },
     read: async (tensor) => view(tensor).slice(),
-    argmaxRows: async (x) => loops.argmaxRows(view(x), size(x.shape.slice(0, -1)), x.shape.at(-1)!),
+    argmaxRows: async (x) => loops.argmaxRows(view(x), elements(x.shape.slice(0, -1)), x.shape.at(-1)!),
     gather(x, index, shape) {
       const dim = x.shape[1];
       const out = make(shape ?? [index.length, dim]);
@@ -205,7 +205,7 @@ export function hostBackend(
     softmaxRows(logits, epsilon) {
       const out = make(logits.shape);
       const cols = logits.shape.at(-1)!;
-      if (softmax) softmax(at(logits), size(logits.shape) / cols, cols, at(out));
+      if (softmax) softmax(at(logits), elements(logits.shape) / cols, cols, at(out));
       else loops.softmaxRows(view(logits), cols, view(out));
       if (epsilon > 0) loops.smooth(view(out), epsilon, cols);
       return out;
