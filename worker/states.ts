@@ -13,7 +13,9 @@ export interface States {
   onDevice(name: string, tensor: string): Tensor;
   /** Frees all that is on the device. */
   free(): void;
-  /** The arrays of the state `net` (or `subs`), which has the shapes, or as many in `moments`' tensor of that name. */
+  /** Shapes and the arrays one after the other of the state `net` (or `subs`), or of the moments that go with it. */
+  flat(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shapes: number[][] };
+  /** The same, array by array. */
   layers(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shape: number[] }[];
   /** A net's weights W₁, b₁, … on the device. */
   net(name: 'net' | 'subs'): Tensor[];
@@ -54,13 +56,17 @@ export function createStates(backend: Backend): States {
       for (const { device } of states.values()) backend.free(...device.values());
       states.clear();
     },
-    layers(net, tensor) {
+    flat(net, tensor) {
       const { tensors } = entry(net);
       const shapes = netShapes([...take(tensors, 'widths', 'int32')], take(tensors, 'nets', 'int32', 1)[0]);
-      const flat = tensor
+      const data = tensor
         ? take(entry(`${net}-moments`).tensors, tensor, 'float32', netSize(shapes))
         : take(tensors, 'params', 'float32', netSize(shapes));
-      return parted(flat, shapes).map((data, i) => ({ data, shape: shapes[i] }));
+      return { data, shapes };
+    },
+    layers(net, tensor) {
+      const { data, shapes } = self.flat(net, tensor);
+      return parted(data, shapes).map((values, i) => ({ data: values, shape: shapes[i] }));
     },
     net(name) {
       const { device } = entry(name);

@@ -10,6 +10,20 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
+/** K stacked nets (or one, without the leading axis) and Adam's moments, flat: W₁, b₁, W₂, b₂, … as in model/net.ts. */
+export interface FlatNet {
+  shapes: readonly (readonly number[])[];
+  params: Float32Array;
+  first: Float32Array;
+  second: Float32Array;
+}
+
+/** Rows [b,D] (each: [K,b,D]) and what a net is to learn on them [b,k] (each): responsibilities, or a cost of each output. */
+export interface Batch {
+  x: Tensor;
+  target: Tensor;
+}
+
 export interface Backend {
   /** Backend, version and whatever else changes bits: the numeric identity of the worker. */
   readonly identity: string;
@@ -32,6 +46,12 @@ export interface Backend {
   columnSums(x: Tensor): Tensor;
   /** (g·wᵀ) where h > 0, else 0: g [b,K], w [H,K], h [b,H] → [b,H], each. */
   reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor;
+  /**
+   * One Adam step on each batch in turn (KL to the target, or its cost as below), `done` having been taken before, by a
+   * kernel for whole steps; where there is none, worker/mlp.ts takes them verb by verb. Replaces the content of `net`;
+   * returns the mean loss. Batches are used one at a time.
+   */
+  steps?(net: FlatNet, batches: Iterable<Batch>, loss: 'kl' | 'cost', rate: number, done: number): number;
   /** One Adam step (β .9, .999, ε 1e-8; `step` counts from 1). Replaces the content of p, m and v. */
   adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
 

@@ -1,5 +1,6 @@
 import { statisticsLength } from '../../model/statistics.ts';
 import { elements } from '../../proto/tensors.ts';
+import type { StepKernel } from '../kernel/kernel.ts';
 import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 
@@ -35,14 +36,15 @@ const matrices = ({ shape }: Tensor) => ({
 });
 
 /**
- * All verbs over memory that JavaScript can see: products (and the softmax, where there is one) by the device's own
- * kernel, the rest by plain loops, which cost less than a kernel's dispatch at the sizes of a step.
+ * All verbs over memory that JavaScript can see: products (and the softmax and whole steps, where there is such a
+ * thing) by the device's own kernels, the rest by plain loops, which cost less than a kernel's dispatch at these sizes.
  */
 export function hostBackend(
   identity: string,
   memory: Memory,
   product: Product,
   softmax?: (x: number, rows: number, cols: number, out: number) => void,
+  kernel?: StepKernel,
 ): Backend {
   let live = 0;
   const make = (shape: readonly number[]): HostTensor => {
@@ -200,6 +202,14 @@ export function hostBackend(
       loops.columnSums(view(x), count, rows, cols, view(out));
       return out;
     },
+    steps:
+      kernel &&
+      ((net, batches, loss, rate, done) => {
+        function* seen() {
+          for (const { x, target } of batches) yield { x: view(x), target: view(target) };
+        }
+        return kernel(net, seen(), loss, rate, done);
+      }),
     adam: (p, m, v, gradient, rate, step) =>
       loops.adam(view(p), view(m), view(v), view(gradient), rate, step),
     softmaxRows(logits, epsilon) {

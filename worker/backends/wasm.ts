@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { STEPS_VERSION, stepKernel } from '../kernel/kernel.ts';
 import type { Backend } from './backend.ts';
 import { hostBackend } from './host.ts';
 
@@ -40,7 +41,7 @@ export async function wasmBackend(): Promise<Backend> {
   const shapes = wasm._malloc(24);
 
   return hostBackend(
-    `wasm/${version_wasm}`,
+    `wasm/${version_wasm}/${STEPS_VERSION}`,
     {
       allocate(size) {
         const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;
@@ -70,5 +71,6 @@ export async function wasmBackend(): Promise<Backend> {
       disposeData(A);
       disposeData(OUT);
     },
+    stepKernel(),
   );
 }

@@ -32,12 +32,7 @@ export async function clusterSteps(
     const start = (i * batch) % Math.max(1, drawn.length - batch + 1);
     const x = backend.slice(rows, start, batch);
     const t = backend.slice(targets, start, batch);
-    return {
-      x,
-      lossOf: (logits) =>
-        task.loss === 'kl' ? backend.klGradient(logits, t) : backend.costGradient(logits, t),
-      free: () => backend.free(x, t),
-    };
+    return { x, target: t, free: () => backend.free(x, t) };
   });
   backend.free(rows, targets);
   return result;

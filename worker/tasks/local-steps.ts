@@ -1,12 +1,11 @@
-import { elements, nd, type Tensors } from '../../proto/tensors.ts';
-import type { Backend, Tensor } from '../backends/backend.ts';
+import { flatten, parted } from '../../model/net.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Backend, Batch, FlatNet, Tensor } from '../backends/backend.ts';
 import { lossAndGradients, step, type Trained } from '../mlp.ts';
 import type { States } from '../states.ts';
 
-/** A batch on the device, and the loss's gradient by the logits on it. */
-export interface Batch {
-  x: Tensor;
-  lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor };
+/** A batch on the device, to be freed when its step is taken. */
+export interface OwnBatch extends Batch {
   free(): void;
 }
 
@@ -16,6 +15,8 @@ export interface Steps {
   /** Steps that Adam has taken before. */
   done: number;
   average: 'weights' | 'gradients';
+  /** KL to the batch's target; anything else: the target is a cost. */
+  loss: string;
 }
 
 /**
@@ -27,61 +28,110 @@ export async function localSteps(
   backend: Backend,
   states: States,
   net: 'net' | 'subs',
-  { steps, rate, done, average }: Steps,
+  task: Steps,
   counts: Float64Array,
-  batchOf: ((step: number) => Batch) | null,
+  batchOf: ((step: number) => OwnBatch) | null,
 ): Promise<Tensors> {
-  const layers = states.layers(net);
+  const { data, shapes } = states.flat(net);
   const about = { count: nd(counts), shards: nd(Float64Array.of(batchOf ? 1 : 0)) };
+  const gives = (loss: number, found: Record<string, Float32Array>): Tensors => ({
+    ...Object.fromEntries(
+      Object.entries(found).map(([name, values]) => [name, nd(times(values, shapes, counts))]),
+    ),
+    loss: nd(Float64Array.of(loss)),
+    ...about,
+  });
   if (!batchOf) {
-    const size = layers.reduce((sum, { data }) => sum + data.length, 0);
-    const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
-    const zeros = names.map((name) => [name, nd(new Float64Array(size))]);
-    return { ...Object.fromEntries(zeros), loss: nd(Float64Array.of(0)), ...about };
+    const names = task.average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
+    return gives(0, Object.fromEntries(names.map((name) => [name, new Float32Array(data.length)])));
   }
-  if (average === 'gradients') {
+  if (task.average === 'gradients') {
     const batch = batchOf(0);
-    const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, batch.lossOf);
+    const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOf(backend, task, batch));
     batch.free();
-    const gradients = nd(await takeTimes(backend, grads, counts));
-    return { gradients, loss: nd(await takeLoss(backend, [loss])), ...about };
+    const gradients = await readAll(backend, grads);
+    return gives(await mean(backend, [loss]), { gradients });
   }
-  const copies = (tensor?: 'first' | 'second') =>
-    states.layers(net, tensor).map(({ data, shape }) => backend.upload(data, shape));
-  const trained: Trained = { params: copies(), first: copies('first'), second: copies('second') };
+  const start: FlatNet = {
+    shapes,
+    params: data.slice(),
+    first: states.flat(net, 'first').data.slice(),
+    second: states.flat(net, 'second').data.slice(),
+  };
+  const { loss, params, first, second } = await (backend.steps
+    ? byKernel(backend, start, task, batchOf)
+    : verbByVerb(backend, start, task, batchOf));
+  return gives(loss, { params, first, second });
+}
+
+async function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: number) => OwnBatch) {
+  function* batches() {
+    for (let i = 0; i < task.steps; i++) {
+      const batch = batchOf(i);
+      yield batch;
+      batch.free();
+    }
+  }
+  const loss = backend.steps!(net, batches(), task.loss === 'kl' ? 'kl' : 'cost', task.rate, task.done);
+  return { ...net, loss };
+}
+
+async function verbByVerb(
+  backend: Backend,
+  net: FlatNet,
+  task: Steps,
+  batchOf: (step: number) => OwnBatch,
+): Promise<FlatNet & { loss: number }> {
+  const { shapes } = net;
+  const upload = (flat: Float32Array) =>
+    parted(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
+  const trained: Trained = {
+    params: upload(net.params),
+    first: upload(net.first),
+    second: upload(net.second),
+  };
   const losses: Tensor[] = [];
-  for (let i = 0; i < steps; i++) {
+  for (let i = 0; i < task.steps; i++) {
     const batch = batchOf(i);
-    losses.push(step(backend, trained, batch.x, batch.lossOf, rate, done + i + 1));
+    losses.push(step(backend, trained, batch.x, lossOf(backend, task, batch), task.rate, task.done + i + 1));
     batch.free();
   }
   return {
-    params: nd(await takeTimes(backend, trained.params, counts)),
-    first: nd(await takeTimes(backend, trained.first, counts)),
-    second: nd(await takeTimes(backend, trained.second, counts)),
-    loss: nd(await takeLoss(backend, losses)),
-    ...about,
+    shapes,
+    params: await readAll(backend, trained.params),
+    first: await readAll(backend, trained.first),
+    second: await readAll(backend, trained.second),
+    loss: await mean(backend, losses),
   };
 }
 
-/** The tensors one after the other, each of its `counts.length` stretches times its count; 0 where that is 0. */
-async function takeTimes(backend: Backend, tensors: Tensor[], counts: Float64Array): Promise<Float64Array> {
-  const out = new Float64Array(tensors.reduce((sum, { shape }) => sum + elements(shape), 0));
+const lossOf =
+  (backend: Backend, { loss }: Steps, { target }: Batch) =>
+  (logits: Tensor) =>
+    loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target);
+
+/** Each of the `counts.length` stretches of each array times its count; 0 where that is 0. */
+function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Array): Float64Array {
+  const out = new Float64Array(flat.length);
   let at = 0;
-  for (const tensor of tensors) {
-    const values = await backend.read(tensor);
+  for (const values of parted(flat, shapes)) {
     const size = values.length / counts.length;
     for (let c = 0, j = 0; c < counts.length; c++)
       for (const end = j + size; j < end; j++) out[at++] = counts[c] === 0 ? 0 : counts[c] * values[j];
   }
-  backend.free(...tensors);
   return out;
 }
 
-/** Mean of the steps' losses. */
-async function takeLoss(backend: Backend, losses: Tensor[]): Promise<Float64Array> {
+async function readAll(backend: Backend, tensors: Tensor[]): Promise<Float32Array> {
+  const arrays: Float32Array[] = [];
+  for (const tensor of tensors) arrays.push(await backend.read(tensor));
+  backend.free(...tensors);
+  return flatten(arrays);
+}
+
+async function mean(backend: Backend, losses: Tensor[]): Promise<number> {
   let sum = 0;
   for (const loss of losses) sum += (await backend.read(loss))[0];
   backend.free(...losses);
-  return Float64Array.of(sum / losses.length);
+  return sum / losses.length;
 }

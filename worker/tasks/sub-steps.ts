@@ -28,12 +28,7 @@ export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit
     }
     const x = backend.gather(scaled, index, [k, task.batch, dim]);
     const target = task.loss === 'kl' ? responsibilities(context, x) : distances(context, x);
-    return {
-      x,
-      lossOf: (logits) =>
-        task.loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target),
-      free: () => backend.free(x, target),
-    };
+    return { x, target, free: () => backend.free(x, target) };
   });
 }
 

@@ -1,0 +1,388 @@
+/**
+ * Adam steps of K multi-layer perceptrons in AssemblyScript: one call takes a step of all of them. Compiled to
+ * WebAssembly with SIMD ahead of time, it is at full speed from the first step, where the same in JavaScript is
+ * interpreted, compiled and recompiled in every worker process.
+ *
+ * All by address, float32, row-major. Widths but the first are padded to a multiple of 4 with columns of zeros, in
+ * weights, biases, moments and activations alike: a zero weight has a zero gradient, so it stays. Layer l of a net is
+ * W [in,out] and then b [out]; the K nets follow one another.
+ */
+
+/** out[m,n] = a[m,k]·w[k,n] (+ b[n]), n a multiple of 4, rows of a `stride` floats apart. Sums in the order of k. */
+function product(
+  a: usize,
+  m: i32,
+  k: i32,
+  stride: i32,
+  w: usize,
+  n: i32,
+  b: usize,
+  relu: bool,
+  out: usize,
+): void {
+  const zero = f32x4.splat(0);
+  const row = (<usize>n) << 2;
+  const step = (<usize>stride) << 2;
+  let i = 0;
+  for (; i + 4 <= m; i += 4) {
+    const a0 = a + <usize>i * step;
+    const a1 = a0 + step;
+    const a2 = a1 + step;
+    const a3 = a2 + step;
+    const o = out + <usize>i * row;
+    let j: usize = 0;
+    for (; j + 32 <= row; j += 32) {
+      const b0 = b ? v128.load(b + j) : zero;
+      const b1 = b ? v128.load(b + j, 16) : zero;
+      let c00 = b0,
+        c01 = b1,
+        c10 = b0,
+        c11 = b1,
+        c20 = b0,
+        c21 = b1,
+        c30 = b0,
+        c31 = b1;
+      let q = w + j;
+      for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, q += row) {
+        const w0 = v128.load(q);
+        const w1 = v128.load(q, 16);
+        const x0 = v128.load32_splat(a0 + p);
+        const x1 = v128.load32_splat(a1 + p);
+        const x2 = v128.load32_splat(a2 + p);
+        const x3 = v128.load32_splat(a3 + p);
+        c00 = f32x4.add(c00, f32x4.mul(x0, w0));
+        c01 = f32x4.add(c01, f32x4.mul(x0, w1));
+        c10 = f32x4.add(c10, f32x4.mul(x1, w0));
+        c11 = f32x4.add(c11, f32x4.mul(x1, w1));
+        c20 = f32x4.add(c20, f32x4.mul(x2, w0));
+        c21 = f32x4.add(c21, f32x4.mul(x2, w1));
+        c30 = f32x4.add(c30, f32x4.mul(x3, w0));
+        c31 = f32x4.add(c31, f32x4.mul(x3, w1));
+      }
+      if (relu) {
+        c00 = f32x4.pmax(zero, c00);
+        c01 = f32x4.pmax(zero, c01);
+        c10 = f32x4.pmax(zero, c10);
+        c11 = f32x4.pmax(zero, c11);
+        c20 = f32x4.pmax(zero, c20);
+        c21 = f32x4.pmax(zero, c21);
+        c30 = f32x4.pmax(zero, c30);
+        c31 = f32x4.pmax(zero, c31);
+      }
+      let t = o + j;
+      v128.store(t, c00);
+      v128.store(t, c01, 16);
+      t += row;
+      v128.store(t, c10);
+      v128.store(t, c11, 16);
+      t += row;
+      v128.store(t, c20);
+      v128.store(t, c21, 16);
+      t += row;
+      v128.store(t, c30);
+      v128.store(t, c31, 16);
+    }
+    for (; j < row; j += 16) {
+      let c0 = b ? v128.load(b + j) : zero;
+      let c1 = c0,
+        c2 = c0,
+        c3 = c0;
+      let q = w + j;
+      for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, q += row) {
+        const w0 = v128.load(q);
+        c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a0 + p), w0));
+        c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a1 + p), w0));
+        c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a2 + p), w0));
+        c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a3 + p), w0));
+      }
+      if (relu) {
+        c0 = f32x4.pmax(zero, c0);
+        c1 = f32x4.pmax(zero, c1);
+        c2 = f32x4.pmax(zero, c2);
+        c3 = f32x4.pmax(zero, c3);
+      }
+      let t = o + j;
+      v128.store(t, c0);
+      t += row;
+      v128.store(t, c1);
+      t += row;
+      v128.store(t, c2);
+      t += row;
+      v128.store(t, c3);
+    }
+  }
+  for (; i < m; i++) {
+    const a0 = a + <usize>i * step;
+    const o = out + <usize>i * row;
+    for (let j: usize = 0; j < row; j += 16) {
+      let c = b ? v128.load(b + j) : zero;
+      let q = w + j;
+      for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, q += row)
+        c = f32x4.add(c, f32x4.mul(v128.load32_splat(a0 + p), v128.load(q)));
+      if (relu) c = f32x4.pmax(zero, c);
+      v128.store(o + j, c);
+    }
+  }
+}
+
+/** out[k,n] = aᵀ·g: a [m,k] with rows `stride` floats apart, g [m,n], n a multiple of 4. Sums in the order of m. */
+function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, out: usize): void {
+  const zero = f32x4.splat(0);
+  const row = (<usize>n) << 2;
+  const step = (<usize>stride) << 2;
+  let p = 0;
+  for (; p + 4 <= k; p += 4) {
+    for (let j: usize = 0; j < row; j += 16) {
+      let c0 = zero,
+        c1 = zero,
+        c2 = zero,
+        c3 = zero;
+      let x = a + ((<usize>p) << 2);
+      let y = g + j;
+      for (let i = 0; i < m; i++, x += step, y += row) {
+        const value = v128.load(y);
+        c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(x), value));
+        c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(x, 4), value));
+        c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(x, 8), value));
+        c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(x, 12), value));
+      }
+      let t = out + <usize>p * row + j;
+      v128.store(t, c0);
+      t += row;
+      v128.store(t, c1);
+      t += row;
+      v128.store(t, c2);
+      t += row;
+      v128.store(t, c3);
+    }
+  }
+  for (; p < k; p++) {
+    for (let j: usize = 0; j < row; j += 16) {
+      let c = zero;
+      let x = a + ((<usize>p) << 2);
+      let y = g + j;
+      for (let i = 0; i < m; i++, x += step, y += row)
+        c = f32x4.add(c, f32x4.mul(v128.load32_splat(x), v128.load(y)));
+      v128.store(out + <usize>p * row + j, c);
+    }
+  }
+}
+
+function columnSums(g: usize, m: i32, n: i32, out: usize): void {
+  const row = (<usize>n) << 2;
+  for (let j: usize = 0; j < row; j += 16) {
+    let c = f32x4.splat(0);
+    let y = g + j;
+    for (let i = 0; i < m; i++, y += row) c = f32x4.add(c, v128.load(y));
+    v128.store(out + j, c);
+  }
+}
+
+function transpose(w: usize, rows: i32, cols: i32, stride: i32, out: usize): void {
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < cols; j++)
+      store<f32>(out + ((<usize>(j * stride + i)) << 2), load<f32>(w + ((<usize>(i * cols + j)) << 2)));
+}
+
+/** x ← 0 where h, itself rectified, is 0; n floats, a multiple of 4. */
+function maskPositive(x: usize, h: usize, n: i32): void {
+  const zero = f32x4.splat(0);
+  for (let o: usize = 0, end = (<usize>n) << 2; o < end; o += 16)
+    v128.store(x + o, v128.and(v128.load(x + o), f32x4.gt(v128.load(h + o), zero)));
+}
+
+/** One Adam step on n floats, a multiple of 4; the corrections for the first steps are in `rate` and `correction`. */
+function adam(p: usize, m: usize, v: usize, g: usize, n: i32, rate: f32, correction: f32): void {
+  for (let o: usize = 0, end = (<usize>n) << 2; o < end; o += 16) {
+    const slope = v128.load(g + o);
+    const mean = f32x4.add(f32x4.mul(f32x4.splat(0.9), v128.load(m + o)), f32x4.mul(f32x4.splat(0.1), slope));
+    const square = f32x4.add(
+      f32x4.mul(f32x4.splat(0.999), v128.load(v + o)),
+      f32x4.mul(f32x4.splat(0.001), f32x4.mul(slope, slope)),
+    );
+    v128.store(m + o, mean);
+    v128.store(v + o, square);
+    const size = f32x4.add(f32x4.sqrt(f32x4.mul(f32x4.splat(correction), square)), f32x4.splat(1e-8));
+    v128.store(p + o, f32x4.sub(v128.load(p + o), f32x4.div(f32x4.mul(f32x4.splat(rate), mean), size)));
+  }
+}
+
+/** eˣ for x ≤ 0, by 2ⁿ·eʳ with |r| ≤ ½ ln 2 and a polynomial for eʳ; about one unit in the last place. */
+function exp(x: v128): v128 {
+  x = f32x4.max(x, f32x4.splat(-87));
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(<f32>Math.LOG2E)));
+  // ln 2 in two parts, so that r keeps its digits.
+  const r = f32x4.sub(
+    f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))),
+    f32x4.mul(n, f32x4.splat(-2.1219444e-4)),
+  );
+  let y = f32x4.splat(1.98756915e-4);
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.3981999507e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
+  y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return f32x4.mul(y, power);
+}
+
+/** ln x for normal x > 0: m·2ⁿ with √½ ≤ m < √2, and a polynomial for ln m. */
+function ln(x: v128): v128 {
+  const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3));
+  const n = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23));
+  const m = i32x4.add(v128.and(bits, i32x4.splat(0x7fffff)), i32x4.splat(0x3f3504f3));
+  const r = f32x4.sub(m, f32x4.splat(1));
+  const square = f32x4.mul(r, r);
+  let y = f32x4.splat(7.0376836292e-2);
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(-1.151461031e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.167699874e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(-1.2420140846e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.4249322787e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(-1.6668057665e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(2.0000714765e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(-2.4999993993e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(3.3333331174e-1));
+  y = f32x4.sub(f32x4.mul(f32x4.mul(square, r), y), f32x4.mul(square, f32x4.splat(0.5)));
+  y = f32x4.add(y, f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
+  return f32x4.add(f32x4.add(r, y), f32x4.mul(n, f32x4.splat(0.693359375)));
+}
+
+function sumOf(x: v128): f64 {
+  const low = <f64>f32x4.extract_lane(x, 0) + <f64>f32x4.extract_lane(x, 1);
+  return low + (<f64>f32x4.extract_lane(x, 2) + <f64>f32x4.extract_lane(x, 3));
+}
+
+/**
+ * ∂loss/∂logits in place of the logits, both [rows,n] of which the first k columns count; returns the loss. Either
+ * Σ_j cost_j·softmax_j, or KL(target ‖ softmax). Averaged over rows.
+ */
+function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, cost: bool): f64 {
+  const scale: f32 = <f32>(1.0 / <f64>rows);
+  const row = (<usize>n) << 2;
+  const real = (<usize>k) << 2;
+  let loss: f64 = 0;
+  for (let i = 0; i < rows; i++, logits += row, target += row) {
+    let top = load<f32>(logits);
+    for (let j: usize = 4; j < real; j += 4) top = max(top, load<f32>(logits + j));
+    for (let j = real; j < row; j += 4) store<f32>(logits + j, -1e30);
+    let total = f32x4.splat(0);
+    let linear = f32x4.splat(0);
+    for (let j: usize = 0; j < row; j += 16) {
+      const x = f32x4.sub(v128.load(logits + j), f32x4.splat(top));
+      const t = v128.load(target + j);
+      const e = exp(x);
+      total = f32x4.add(total, e);
+      const value = cost ? e : f32x4.sub(x, ln(f32x4.max(t, f32x4.splat(1e-30))));
+      linear = f32x4.add(linear, f32x4.mul(t, value));
+      v128.store(logits + j, e);
+    }
+    const sum = sumOf(total);
+    const inverse = f32x4.splat(<f32>(1.0 / sum));
+    if (cost) {
+      const mean = sumOf(linear) / sum;
+      loss += mean;
+      for (let j: usize = 0; j < row; j += 16) {
+        const r = f32x4.mul(v128.load(logits + j), inverse);
+        const over = f32x4.sub(v128.load(target + j), f32x4.splat(<f32>mean));
+        v128.store(logits + j, f32x4.mul(f32x4.mul(r, over), f32x4.splat(scale)));
+      }
+    } else {
+      let mass = f32x4.splat(0);
+      for (let j: usize = 0; j < row; j += 16) {
+        const t = v128.load(target + j);
+        mass = f32x4.add(mass, t);
+        const r = f32x4.mul(v128.load(logits + j), inverse);
+        v128.store(logits + j, f32x4.mul(f32x4.sub(r, t), f32x4.splat(scale)));
+      }
+      loss += sumOf(mass) * Math.log(sum) - sumOf(linear);
+    }
+    for (let j = real; j < row; j += 4) store<f32>(logits + j, 0);
+  }
+  return loss / <f64>rows;
+}
+
+function padded(width: i32): i32 {
+  return (width + 3) & ~3;
+}
+
+/** Where memory is the caller's: the kernel's constants lie below. */
+export function start(): usize {
+  return __heap_base;
+}
+
+/**
+ * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. `params`,
+ * `first` and `second` are replaced. `work` has room for `workFloats`. Returns the mean loss of the nets.
+ */
+export function step(
+  widths: usize,
+  layers: i32,
+  nets: i32,
+  rows: i32,
+  x: usize,
+  target: usize,
+  cost: bool,
+  params: usize,
+  first: usize,
+  second: usize,
+  work: usize,
+  rate: f32,
+  correction: f32,
+): f64 {
+  let loss: f64 = 0;
+  const inputs = load<i32>(widths);
+  const outputs = load<i32>(widths + ((<usize>layers) << 2));
+  const shift = (first - params) as isize;
+  for (let net = 0; net < nets; net++) {
+    // Forward: the activations of all layers one behind the other.
+    let at = params;
+    let input = x;
+    let stride = inputs;
+    let free = work;
+    for (let l = 0; l < layers; l++) {
+      const fanIn = load<i32>(widths + ((<usize>l) << 2));
+      const width = padded(load<i32>(widths + ((<usize>(l + 1)) << 2)));
+      const bias = at + ((<usize>(fanIn * width)) << 2);
+      product(input, rows, fanIn, stride, at, width, bias, l + 1 < layers, free);
+      at = bias + ((<usize>width) << 2);
+      input = free;
+      stride = width;
+      free += (<usize>(rows * width)) << 2;
+    }
+    const end = at;
+    loss += lossGradient(input, target, rows, outputs, stride, cost);
+
+    // Backward: each layer's gradient and step, after its old weights have passed the gradient on.
+    let above = input;
+    for (let l = layers - 1; l >= 0; l--) {
+      const fanIn = load<i32>(widths + ((<usize>l) << 2));
+      const width = padded(load<i32>(widths + ((<usize>(l + 1)) << 2)));
+      const size = (fanIn + 1) * width;
+      const from = padded(fanIn);
+      at -= (<usize>size) << 2;
+      const below = l ? above - ((<usize>(rows * from)) << 2) : x;
+      const gradient = free;
+      gram(below, rows, fanIn, l ? from : inputs, above, width, gradient);
+      columnSums(above, rows, width, gradient + ((<usize>(fanIn * width)) << 2));
+      if (l) {
+        const turned = gradient + ((<usize>size) << 2);
+        const slope = turned + ((<usize>(width * from)) << 2);
+        memory.fill(turned, 0, (<usize>(width * from)) << 2);
+        transpose(at, fanIn, width, from, turned);
+        product(above, rows, width, width, turned, from, 0, false, slope);
+        maskPositive(slope, below, rows * from);
+        memory.copy(below, slope, (<usize>(rows * from)) << 2);
+      }
+      adam(at, at + shift, at + (second - params), gradient, size, rate, correction);
+      above = below;
+    }
+    const bytes = end - params;
+    params += bytes;
+    first += bytes;
+    second += bytes;
+    x += (<usize>(rows * inputs)) << 2;
+    target += (<usize>(rows * padded(outputs))) << 2;
+  }
+  return loss / <f64>nets;
+}
