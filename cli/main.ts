@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8';
 import yargs, { type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { UserError } from '../data/user-error.ts';
@@ -14,6 +15,10 @@ import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
 const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, synth];
+
+// A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
+setFlagsFromString('--interrupt-budget=1000000');
+setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;

@@ -16,10 +16,17 @@ const PATIENCE = 5;
 const SETTLED_MS = 10_000;
 const KILL_AFTER_MS = 2000;
 /**
- * A worker runs one short program over and over, beside others that want the cores too: less inlining and one
- * compiler thread in place of four took a seventh off a run (LOG.md).
+ * A worker runs one short program beside others that want the cores too, and its mathematics is compiled ahead: what
+ * V8's optimizing compiler takes (a quarter of all processors' time) comes back for the hottest loops only. Results are
+ * short-lived arrays: with a larger nursery most are gone before they are moved (LOG.md).
  */
-const V8_FLAGS = ['--v8-pool-size=1', '--max-inlined-bytecode-size-cumulative=200'];
+const V8_FLAGS = [
+  '--v8-pool-size=1',
+  '--max-inlined-bytecode-size-cumulative=60',
+  '--interrupt-budget=1000000',
+  '--min-semi-space-size=16',
+  '--max-semi-space-size=16',
+];
 
 /**
  * Keeps `count` worker processes alive: one that ends is reported to `ended`, which says whether it had joined, and

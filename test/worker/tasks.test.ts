@@ -399,7 +399,7 @@ for (const backend of backends) {
       return place;
     };
     for (const change of cases)
-      test(`the steps one by one, bit by bit: ${JSON.stringify(change)}`, async () => {
+      test(`the steps one by one${backend.steps ? '' : ', bit by bit'}: ${JSON.stringify(change)}`, async () => {
         const task = clusterTask(change);
         for (const shard of [0, 2]) {
           const result = await run(withTarget(task), task, shard);
@@ -411,8 +411,10 @@ for (const backend of backends) {
             Object.keys(result).sort(),
             [...Object.keys(expected), 'count', 'loss', 'shards'].sort(),
           );
+          // A kernel for whole steps rounds elsewhere than the verbs; Adam magnifies that where a gradient is small.
           for (const [name, values] of Object.entries(expected))
-            assert.deepEqual(f64(result, name), Float64Array.from(values), name);
+            if (backend.steps) close(f64(result, name), values, 5e-5);
+            else assert.deepEqual(f64(result, name), Float64Array.from(values), name);
         }
       });
 
@@ -451,9 +453,10 @@ for (const backend of backends) {
       const zeros = w.net.params.map((values) => new Float32Array(values.length));
       place.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
       const stepped = await run(place, clusterTask({ steps: 1, done: 0 }));
-      assert.deepEqual(
+      close(
         f64(stepped, 'first'),
         f64(result, 'gradients').map((g) => Math.fround(0.1 * g)),
+        backend.steps ? 1e-7 : 0,
       );
     });
 
