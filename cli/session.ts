@@ -20,6 +20,8 @@ export interface SessionOptions {
   out?: string;
   force: boolean;
   json: boolean;
+  /** Draw the run when it is over. */
+  report: boolean;
   /** The coordinator's secret key and whom it lets in; without them, everybody. */
   keys?: Keys;
   sharedFiles: boolean;
@@ -119,10 +121,34 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
           : 'stopped; nothing was written yet',
       );
       process.exitCode = INTERRUPTED;
-    } else print(summary, options.json);
+    } else {
+      const drawn = options.report ? drawReport(out.path, source, labels, display.line) : null;
+      print(summary, options.json, (await Promise.race([drawn, interrupted.then(() => null)])) ?? undefined);
+    }
   } finally {
     display.end();
     for (const close of closing) await close();
+  }
+}
+
+/** The path of report.html; undefined, and a line that says why, where it cannot be made: the run is whole without it. */
+async function drawReport(
+  run: string,
+  source: Source,
+  labels: Labels | null,
+  log: (line: string) => void,
+): Promise<string | undefined> {
+  try {
+    const { writeReport } = await import('../coordinator/report/report.ts');
+    const { path, notes } = await writeReport(run, {
+      version: dpmeshVersion(),
+      source,
+      labels: labels ?? undefined,
+    });
+    for (const note of notes) log(`dpmesh: report: ${note}`);
+    return path;
+  } catch (error) {
+    log(`dpmesh: warning: there is no report: ${(error as Error).message}; try: dpmesh plot --run ${run}`);
   }
 }
 
@@ -219,8 +245,8 @@ async function labelsFor(spec: string, data: string, rows: number): Promise<Labe
   return labels;
 }
 
-/** The result, as text or as one JSON object. */
-export function print(summary: Summary, json: boolean): void {
+/** The result, as text or as one JSON object. `report`: path of report.html. */
+export function print(summary: Summary, json: boolean, report?: string): void {
   if (json) {
     console.log(JSON.stringify(summary));
     return;
@@ -242,6 +268,7 @@ export function print(summary: Summary, json: boolean): void {
     ['workers', String(summary.workers)],
     ['training', `${summary.seconds.toFixed(2)} s`],
     ['results', summary.out],
+    ...(report ? ([['report', report]] as [string, string][]) : []),
   ];
   for (const [name, value] of rows) console.log(`${name.padEnd(18)}  ${value}`);
 }

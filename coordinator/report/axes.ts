@@ -1,0 +1,64 @@
+import { scaleLinear, scaleLog } from 'd3-scale';
+import { type Box, line, text } from './svg.ts';
+
+/** Axes with ticks, for pictures that have numbers on them. */
+
+export interface Scale {
+  (value: number): number;
+  ticks(count?: number): number[];
+  tickFormat(count?: number): (value: number) => string;
+}
+
+/** A linear scale whose ends are round numbers. Where the two ends are equal there is room on both sides. */
+export function linear([from, to]: readonly number[], range: [number, number], ticks = 5): Scale {
+  const room = from < to ? 0 : Math.max(Math.abs(from) * 0.1, 1e-6);
+  return scaleLinear([from - room, to + room], range).nice(ticks);
+}
+
+/** A logarithmic one where values are positive and over two decades, else a linear one. */
+export function lossScale(values: number[], range: [number, number], ticks = 4): Scale {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  if (least > 0 && most / least > 50) {
+    const scale = scaleLog([least, most], range).nice();
+    const format = (value: number) =>
+      value >= 1e-4 && value < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(0);
+    const all = scale.ticks();
+    const decades = all.filter((value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9);
+    const every = Math.ceil(decades.length / 6);
+    const shown = decades.filter((_, i) => i % every === 0);
+    return Object.assign((value: number) => scale(value), { ticks: () => shown, tickFormat: () => format });
+  }
+  return linear([Math.min(0, least), most], range, ticks);
+}
+
+export interface Ticks {
+  count?: number;
+  /** Whole numbers only. */
+  whole?: boolean;
+  title?: string;
+}
+
+/** Lines across the box and numbers at its left. */
+export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: Ticks = {}): string {
+  const { count = 5, whole, title } = options;
+  const format = scale.tickFormat(count);
+  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+  return [
+    ...ticks.map((tick) => line(left, scale(tick), right, scale(tick))),
+    ...ticks.map((tick) => text(left - 7, scale(tick) + 4, format(tick), { anchor: 'end', tone: 'mute' })),
+    title ? text(left - 48, (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 }) : '',
+  ].join('');
+}
+
+/** A line below the box, and numbers under it. */
+export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: Ticks = {}): string {
+  const { count = 8, whole, title } = options;
+  const format = scale.tickFormat(count);
+  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+  return [
+    line(left, bottom, right, bottom, 'axis'),
+    ...ticks.map((tick) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),
+    ...ticks.map((tick) => text(scale(tick), bottom + 18, format(tick), { anchor: 'middle', tone: 'mute' })),
+    title ? text((left + right) / 2, bottom + 38, title, { anchor: 'middle' }) : '',
+  ].join('');
+}
