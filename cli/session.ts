@@ -1,7 +1,8 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { SavedCheckpoint } from '../coordinator/checkpoint-files.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Event } from '../coordinator/events.ts';
+import type { Drawing } from '../coordinator/report/drawing.ts';
 import type { Summary } from '../coordinator/results.ts';
 import type { RunDirectory } from '../coordinator/run-directory.ts';
 import type { RunFile } from '../coordinator/run-file.ts';
@@ -60,9 +61,18 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   let warn = (message: string) => void early.push(message);
   const out = await directoryFor(config, options, (message) => warn(message));
   const closing: (() => void | Promise<void>)[] = [out.close];
+  let drawing: Promise<Drawing> | null = null;
+  const startDrawing = async () => {
+    const { startDrawing } = await import('../coordinator/report/drawing.ts');
+    const started = startDrawing();
+    closing.unshift(started.stop);
+    return started;
+  };
   const emit = (event: Event) => {
     out.event(event);
     display.event(event);
+    // It loads during the full pass.
+    if (event.type === 'end' && options.report) drawing = startDrawing();
   };
   warn = (message) => {
     out.event({ type: 'warning', message });
@@ -122,8 +132,9 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       );
       process.exitCode = INTERRUPTED;
     } else {
-      const drawn = options.report ? drawReport(out.path, source, labels, display.line) : null;
-      print(summary, options.json, (await Promise.race([drawn, interrupted.then(() => null)])) ?? undefined);
+      const report =
+        options.report && drawReport(await (drawing ?? startDrawing()), summary, labels, display.line);
+      print(summary, options.json, (await Promise.race([report, interrupted.then(() => null)])) || undefined);
     }
   } finally {
     display.end();
@@ -131,24 +142,22 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   }
 }
 
-/** The path of report.html; undefined, and a line that says why, where it cannot be made: the run is whole without it. */
+/** The path of report.html; null, and a line that says why, where it cannot be made: the run is whole without it. */
 async function drawReport(
-  run: string,
-  source: Source,
+  drawing: Drawing,
+  { out: run }: Summary,
   labels: Labels | null,
   log: (line: string) => void,
-): Promise<string | undefined> {
+): Promise<string | null> {
   try {
-    const { writeReport } = await import('../coordinator/report/report.ts');
-    const { path, notes } = await writeReport(run, {
-      version: dpmeshVersion(),
-      source,
-      labels: labels ?? undefined,
-    });
+    const { tabulate } = await import('../coordinator/report/table.ts');
+    const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
+    const { path, notes } = await drawing.draw({ run, version: dpmeshVersion(), table });
     for (const note of notes) log(`dpmesh: report: ${note}`);
     return path;
   } catch (error) {
     log(`dpmesh: warning: there is no report: ${(error as Error).message}; try: dpmesh plot --run ${run}`);
+    return null;
   }
 }
 

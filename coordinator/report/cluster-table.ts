@@ -31,7 +31,7 @@ export function clusterTable(fitted: Fitted, splits: Proposal[]): ClusterRow[] {
     for (let i = 0; i < d; i++) trace += covariance[covariance.length === d ? i : i * d + i];
     return {
       cluster,
-      rows: counts && counts[cluster],
+      rows: counts?.[cluster] ?? null,
       weight: weights[cluster],
       spread: Math.sqrt(trace / d),
       nearest: affordable ? nearestTo(cluster, clusters, means) : null,

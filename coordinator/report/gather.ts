@@ -1,10 +1,8 @@
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { assertUnchanged } from '../../data/blocks.ts';
-import { readFully } from '../../data/files.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { block } from '../../data/layout.ts';
-import { type ArrayFile, decode, openNpy } from '../../data/npy.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
 import { UserError } from '../../data/user-error.ts';
@@ -19,6 +17,7 @@ import { type History, historyFrom } from './history.ts';
 import type { ClusterView } from './pictures/clusters.ts';
 import type { SubView } from './pictures/sub-clusters.ts';
 import { rowsOf } from './rows.ts';
+import { type Table, tabulate } from './table.ts';
 import { clusterToOpen, clusterView, occupied, subView } from './views.ts';
 
 /** All that the report shows; null: not known, of which `notes` say why. */
@@ -38,16 +37,11 @@ export interface Gathered {
 
 export interface Given {
   version: string;
-  /** The data, where they are open already. */
-  source?: Source;
-  /** The labels, where they are known already; else those that the run was given. */
+  /** True classes, in place of those that the run was given. */
   labels?: Labels;
+  /** The clusters against the classes, where that is known already, or why not. */
+  table?: Table | string;
 }
-
-/** Labels are read in pieces of this many. */
-const PIECE = 1 << 18;
-/** A larger table of clusters and classes is of no use to anybody. */
-const MOST_CELLS = 1 << 22;
 
 /** Reads what a run has left behind, and a few of its rows. UserError where that is not a run, or there is nothing to show. */
 export async function gather(path: string, given: Given): Promise<Gathered> {
@@ -63,11 +57,10 @@ export async function gather(path: string, given: Given): Promise<Gathered> {
     throw new UserError(
       `${path} has neither events nor a checkpoint nor results: there is nothing to draw yet`,
     );
-  const labels = await labelsOf(run, given, notes);
-  const views =
-    fitted && (await viewsOf(path, { run, fitted, checkpoint, history, done, notes }, given.source));
-  const tabulated =
-    done && fitted && labels ? tabulate(join(path, 'labels.npy'), labels, fitted, notes) : null;
+  const views = fitted && (await viewsOf(path, { run, fitted, checkpoint, history, done, notes }));
+  const table = done && fitted ? await tableOf(path, run, given) : null;
+  if (typeof table === 'string') notes.push(`${table}: confusion is left out`);
+  const compared = typeof table === 'string' ? null : table;
   return {
     name: basename(resolve(path)),
     run,
@@ -76,8 +69,8 @@ export async function gather(path: string, given: Given): Promise<Gathered> {
     clusters: views?.clusters ?? null,
     sub: views?.sub ?? null,
     table: fitted && clusterTable(fitted, history?.splits ?? []),
-    confusion: tabulated,
-    classes: labels?.names.length ?? null,
+    confusion: compared && crosstab(compared.counts, compared.names),
+    classes: compared?.names.length ?? null,
     notes,
   };
 }
@@ -98,18 +91,19 @@ function historyIn(path: string, notes: string[]): History | null {
   return null;
 }
 
-async function labelsOf({ config, data }: RunFile, given: Given, notes: string[]): Promise<Labels | null> {
-  if (given.labels) return given.labels;
-  if (typeof config.labels !== 'string') return null;
+/** The clusters against the classes; null where those are not known, a sentence where they cannot be compared. */
+async function tableOf(path: string, run: RunFile, given: Given): Promise<Table | string | null> {
+  if (given.table) return given.table;
+  const file = run.config.labels;
   try {
-    const labels = await readLabels(config.labels);
-    if (labels.codes.length === data.rows) return labels;
-    notes.push(`${config.labels} has ${labels.codes.length} labels now: confusion is left out`);
+    const labels = given.labels ?? (typeof file === 'string' ? await readLabels(file) : null);
+    if (labels && labels.codes.length !== run.data.rows)
+      return `${file} has ${labels.codes.length} labels now`;
+    return labels && tabulate(join(path, 'labels.npy'), labels);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    notes.push(`${error.message}: confusion is left out`);
+    return error.message;
   }
-  return null;
 }
 
 interface Basis {
@@ -121,9 +115,9 @@ interface Basis {
   notes: string[];
 }
 
-async function viewsOf(path: string, basis: Basis, open: Source | undefined) {
+async function viewsOf(path: string, basis: Basis) {
   const { run, fitted, checkpoint, history, done, notes } = basis;
-  const source = open ?? (await sourceOf(basis));
+  const source = await sourceOf(basis);
   const rows = source && rowsOf(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
     const place = { count: run.data.rows, seed: BigInt(String(run.config.seed)) };
@@ -136,7 +130,7 @@ async function viewsOf(path: string, basis: Basis, open: Source | undefined) {
     return { clusters, sub };
   } finally {
     rows?.close();
-    if (source && !open) source.close();
+    source?.close();
   }
 }
 
@@ -163,34 +157,4 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
     notes.push(`${why}: pictures have no points`);
     return null;
   }
-}
-
-/** Rows of each cluster and class. */
-function tabulate(
-  path: string,
-  { codes, names }: Labels,
-  { mixture: { k } }: Fitted,
-  notes: string[],
-): Crosstab | null {
-  if (k * names.length > MOST_CELLS) {
-    notes.push(`${k} clusters and ${names.length} classes are too many to compare: confusion is left out`);
-    return null;
-  }
-  const counts = Array.from({ length: k }, () => new Float64Array(names.length));
-  const file = openNpy(path);
-  try {
-    for (let at = 0; at < codes.length; at += PIECE) {
-      const labels = piece(file, at, Math.min(PIECE, codes.length - at));
-      for (let i = 0; i < labels.length; i++) counts[labels[i]][codes[at + i]]++;
-    }
-  } finally {
-    closeSync(file.fd);
-  }
-  return crosstab(counts, names);
-}
-
-function piece(file: ArrayFile, first: number, count: number) {
-  const bytes = new Uint8Array(count * file.dtype.size);
-  readFully(file, bytes, file.offset + first * file.dtype.size);
-  return decode(bytes, file.dtype);
 }
