@@ -62,17 +62,19 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   const out = await directoryFor(config, options, (message) => warn(message));
   const closing: (() => void | Promise<void>)[] = [out.close];
   let drawing: Promise<Drawing> | null = null;
-  const startDrawing = async () => {
-    const { startDrawing } = await import('../coordinator/report/drawing.ts');
-    const started = startDrawing();
-    closing.unshift(started.stop);
-    return started;
-  };
+  const startDrawing = () =>
+    (drawing ??= import('../coordinator/report/drawing.ts').then(({ startDrawing }) => startDrawing()));
+  closing.unshift(() =>
+    drawing?.then(
+      ({ stop }) => stop(),
+      () => {},
+    ),
+  );
   const emit = (event: Event) => {
     out.event(event);
     display.event(event);
     // It loads during the full pass.
-    if (event.type === 'end' && options.report) drawing = startDrawing();
+    if (event.type === 'end' && options.report) startDrawing().catch(() => {});
   };
   warn = (message) => {
     out.event({ type: 'warning', message });
@@ -132,8 +134,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       );
       process.exitCode = INTERRUPTED;
     } else {
-      const report =
-        options.report && drawReport(await (drawing ?? startDrawing()), summary, labels, display.line);
+      const report = options.report && drawReport(startDrawing, summary, labels, display.line);
       print(summary, options.json, (await Promise.race([report, interrupted.then(() => null)])) || undefined);
     }
   } finally {
@@ -144,7 +145,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
 
 /** The path of report.html; null, and a line that says why, where it cannot be made: the run is whole without it. */
 async function drawReport(
-  drawing: Drawing,
+  start: () => Promise<Drawing>,
   { out: run }: Summary,
   labels: Labels | null,
   log: (line: string) => void,
@@ -152,7 +153,7 @@ async function drawReport(
   try {
     const { tabulate } = await import('../coordinator/report/table.ts');
     const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
-    const { path, notes } = await drawing.draw({ run, version: dpmeshVersion(), table });
+    const { path, notes } = await (await start()).draw({ run, version: dpmeshVersion(), table });
     for (const note of notes) log(`dpmesh: report: ${note}`);
     return path;
   } catch (error) {

@@ -1,5 +1,5 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
-import { type Box, line, text } from './svg.ts';
+import { type Box, line, text, textWidth } from './svg.ts';
 
 /** Axes with ticks, for pictures that have numbers on them. */
 
@@ -9,7 +9,7 @@ export interface Scale {
   tickFormat(count?: number): (value: number) => string;
 }
 
-/** A linear scale whose ends are round numbers. Where the two ends are equal there is room on both sides. */
+/** A linear scale whose ends are round numbers, the rounder the fewer `ticks`. Where the two ends are equal there is room on both sides. */
 export function linear([from, to]: readonly number[], range: [number, number], ticks = 5): Scale {
   const room = from < to ? 0 : Math.max(Math.abs(from) * 0.1, 1e-6);
   return scaleLinear([from - room, to + room], range).nice(ticks);
@@ -38,15 +38,40 @@ export interface Ticks {
   title?: string;
 }
 
+/** A count or coordinate in few letters: 12,500 as it is, 1.2M, 3e-5. */
+export function brief(
+  value: number,
+  format: (value: number) => string = (v) => v.toLocaleString('en'),
+): string {
+  const size = Math.abs(value);
+  if (size !== 0 && size < 1e-3) return minus(Number(value.toPrecision(3)).toExponential());
+  if (size < 1e5) return format(value);
+  const [unit, letter] = UNITS.find(([unit]) => size >= unit * 0.9995)!;
+  if (size >= 1e15) return minus(Number(value.toPrecision(3)).toExponential().replace('+', ''));
+  return minus(`${Number((value / unit).toPrecision(3))}${letter}`);
+}
+
+const UNITS = [
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+] as const;
+const minus = (text: string) => text.replace(/^-/, '−');
+
 /** Lines across the box and numbers at its left. */
 export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: Ticks = {}): string {
   const { count = 5, whole, title } = options;
   const format = scale.tickFormat(count);
   const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+  const widest = Math.max(0, ...ticks.map((tick) => textWidth(brief(tick, format))));
   return [
     ...ticks.map((tick) => line(left, scale(tick), right, scale(tick))),
-    ...ticks.map((tick) => text(left - 7, scale(tick) + 4, format(tick), { anchor: 'end', tone: 'mute' })),
-    title ? text(left - 48, (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 }) : '',
+    ...ticks.map((tick) =>
+      text(left - 7, scale(tick) + 4, brief(tick, format), { anchor: 'end', tone: 'mute' }),
+    ),
+    title
+      ? text(Math.max(13, left - 18 - widest), (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 })
+      : '',
   ].join('');
 }
 
@@ -58,7 +83,9 @@ export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: 
   return [
     line(left, bottom, right, bottom, 'axis'),
     ...ticks.map((tick) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),
-    ...ticks.map((tick) => text(scale(tick), bottom + 18, format(tick), { anchor: 'middle', tone: 'mute' })),
+    ...ticks.map((tick) =>
+      text(scale(tick), bottom + 18, brief(tick, format), { anchor: 'middle', tone: 'mute' }),
+    ),
     title ? text((left + right) / 2, bottom + 38, title, { anchor: 'middle' }) : '',
   ].join('');
 }

@@ -85,11 +85,11 @@ function titleOf(axis: number, share: number | null): string {
 function onLine({ components, points }: ClusterView): string[] {
   const reaches = components.map((one) => reachOf(blobOf(one))[0]);
   const [from, to] = domainOf(points.x, reaches);
-  const x = linear([from, to], [BOX.left, BOX.right]);
+  const x = linear([from, to], [BOX.left, BOX.right], 12);
   const heightAt = ({ weight, centre, spread }: Component, value: number) =>
     weight * density(value, centre[0], spread[0]);
   const top = Math.max(...components.map((one) => heightAt(one, one.centre[0])));
-  const y = linear([0, top * 1.1], [BOX.bottom, BOX.top]);
+  const y = linear([0, top * 1.12], [BOX.bottom, BOX.top], 20);
   const d = path<[number, number]>(
     ([a]) => x(a),
     ([, b]) => y(b),

@@ -1,3 +1,4 @@
+import { brief } from '../axes.ts';
 import type { Crosstab } from '../crosstab.ts';
 import { COLOURS } from '../palette.ts';
 import { num, picture, shorten, text, textWidth, WIDTH } from '../svg.ts';
@@ -26,7 +27,7 @@ export function confusionPicture({ clusters, classes, counts }: Crosstab): strin
       if (!count) return '';
       const shade = `<rect x="${num(x + 0.5)}" y="${num(y + 0.5)}" width="${num(cell - 1)}" height="${num(height - 1)}" fill="${COLOURS[0]}" fill-opacity="${(0.04 + 0.96 * share).toFixed(2)}"/>`;
       if (!numbered) return shade;
-      const label = compact(count);
+      const label = count < 1e4 ? String(count) : brief(count, short);
       const size = Math.min(11.5, (cell - 3) / (label.length * 0.57));
       return (
         shade +
@@ -73,15 +74,5 @@ function legend(left: number, y: number): string[] {
   ];
 }
 
-/** A count in at most five letters. */
-export function compact(count: number): string {
-  if (count < 1e4) return String(count);
-  for (const [unit, letter] of [
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ] as const)
-    if (count >= unit * 0.9995)
-      return `${Number((count / unit).toPrecision(count / unit >= 100 ? 3 : 2))}${letter}`;
-  return String(count);
-}
+/** Of 10,000 and more, where they need not be exact. */
+const short = (count: number) => `${Number((count / 1000).toPrecision(3))}k`;

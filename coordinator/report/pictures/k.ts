@@ -8,6 +8,9 @@ const HEIGHT = 330;
 const BOX = { left: 62, top: 42, right: WIDTH - 40, bottom: HEIGHT - 52 };
 /** K after each change is written beside it up to this many changes. */
 const MOST_NAMED = 16;
+/** Up to this many changes have a mark on the curve; more are strokes above it. */
+const MOST_MARKED = 100;
+const STROKE = 7;
 const KINDS = {
   split: { shape: 'triangle', colour: COLOURS[0], word: 'split step that raised K' },
   merge: { shape: 'wedge', colour: COLOURS[5], word: 'merge step that lowered K' },
@@ -18,15 +21,16 @@ export function kPicture({ epochs, steps }: History, classes: number | null): st
   const course = courseOf(epochs, steps);
   const changes = steps.filter(({ changed }) => changed > 0);
   const last = course.at(-1)!;
+  const many = changes.length > MOST_MARKED;
   const most = Math.max(classes ?? 0, ...course.map(([, k]) => k));
   const x = linear([0, last[0]], [BOX.left, BOX.right]);
-  const y = linear([0, most * 1.12], [BOX.bottom, BOX.top], Math.min(6, most));
+  const y = linear([0, most * 1.12], [BOX.bottom, BOX.top + (many ? 3 * STROKE : 0)], Math.min(6, most));
   const d = path<[number, number]>(
     ([epoch]) => x(epoch),
     ([, k]) => y(k),
   ).curve(curveStepAfter);
-  const size = changes.length > 60 ? 3 : 5.5;
-  const marks = changes.map(({ epoch, kind, k }) => {
+  const size = changes.length > 40 ? 3.5 : 5.5;
+  const marks = (many ? [] : changes).map(({ epoch, kind, k }) => {
     const { shape, colour } = KINDS[kind];
     return `<path class="rim" d="M${num(x(epoch))} ${num(y(k))}${outline(shape, size)}" fill="${colour}" stroke="#ffffff" stroke-width="1"/>`;
   });
@@ -40,8 +44,9 @@ export function kPicture({ epochs, steps }: History, classes: number | null): st
     },
     leftAxis(y, BOX, { count: Math.min(6, most + 1), whole: true, title: 'clusters (K)' }),
     bottomAxis(x, BOX, { whole: true, title: 'epoch' }),
+    curve(d.digits(1)(course)!, undefined, many ? 1.2 : 2),
     classes === null ? '' : classesLine(y(classes), classes),
-    curve(d.digits(1)(course)!),
+    many ? strokes(changes, x) : '',
     ...marks,
     ...named.map(({ epoch, kind, k }) =>
       text(x(epoch) - (kind === 'split' ? 7 : -7), y(k) + (kind === 'split' ? -8 : 16), String(k), {
@@ -52,6 +57,17 @@ export function kPicture({ epochs, steps }: History, classes: number | null): st
     text(BOX.right + 6, y(last[1]) + 4.5, String(last[1]), { bold: true, size: 14 }),
     ...legend(changes),
   );
+}
+
+/** A row of strokes for the splits, and one for the merges below it. */
+function strokes(changes: Step[], x: (epoch: number) => number): string {
+  return (['split', 'merge'] as const)
+    .map((kind, row) => {
+      const top = BOX.top - 4 + row * (STROKE + 2);
+      const own = changes.filter((change) => change.kind === kind);
+      return `<path d="${own.map(({ epoch }) => `M${num(x(epoch))} ${num(top)}v${STROKE}`).join('')}" stroke="${KINDS[kind].colour}" stroke-width="0.9" fill="none"/>`;
+    })
+    .join('');
 }
 
 /** (epoch, K) where K changes, and both ends. */

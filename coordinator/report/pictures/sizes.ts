@@ -5,7 +5,7 @@ import { num, picture, text, WIDTH } from '../svg.ts';
 /** Up to this many clusters have a bar of their own with a name; more are columns, from the largest on. */
 const MOST_BARS = 30;
 /** Columns narrower than this have no number. */
-const NARROWEST_NAMED = 15;
+const NARROWEST_NAMED = 11;
 
 export interface Size {
   cluster: number;

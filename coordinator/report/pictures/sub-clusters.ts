@@ -94,6 +94,7 @@ function onLine(view: SubView, blobs: Blob[]): string[] {
       blobs.map((blob) => reachOf(blob)[0]),
     ),
     [BOX.left, BOX.right],
+    12,
   );
   const heightAt = (value: number) =>
     halves.reduce(
@@ -101,7 +102,7 @@ function onLine(view: SubView, blobs: Blob[]): string[] {
       0,
     );
   const top = Math.max(...blobs.map(({ centre }) => heightAt(centre[0])));
-  const y = linear([0, top * 1.25], [BOX.bottom, BOX.top]);
+  const y = linear([0, top * 1.15], [BOX.bottom, BOX.top], 20);
   const place = (a: number, b: number) => `${num(x(a))} ${num(y(b))}`;
   const groups = shades(view, (i) => place(points.x[i], scattered(i) * heightAt(points.x[i])));
   const raised = blobs.map((blob) => ({
