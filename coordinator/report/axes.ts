@@ -38,36 +38,44 @@ export interface Ticks {
   title?: string;
 }
 
-/** A count or coordinate in few letters: 12,500 as it is, 1.2M, 3e-5. */
-export function brief(
-  value: number,
-  format: (value: number) => string = (v) => v.toLocaleString('en'),
-): string {
+/** Texts of an axis's ticks, all in one way: 12,500, or 1.2M where some are large, or 3e-5 where all are small. */
+function labelled(scale: Scale, count: number, whole = false): { tick: number; label: string }[] {
+  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+  const largest = Math.max(0, ...ticks.map(Math.abs));
+  const format = whole ? (value: number) => value.toLocaleString('en') : scale.tickFormat(count);
+  const isLog = whole ? false : largest > 0 && Math.min(...ticks.map(Math.abs)) > 0;
+  const plain = isLog || (largest >= 1e-3 && largest < 1e5);
+  return ticks.map((tick) => ({ tick, label: plain || tick === 0 ? format(tick) : brief(tick) }));
+}
+
+/** A number in few letters: 940, 1.2M, 3e-5. */
+export function brief(value: number): string {
   const size = Math.abs(value);
-  if (size !== 0 && size < 1e-3) return minus(Number(value.toPrecision(3)).toExponential());
-  if (size < 1e5) return format(value);
-  const [unit, letter] = UNITS.find(([unit]) => size >= unit * 0.9995)!;
-  if (size >= 1e15) return minus(Number(value.toPrecision(3)).toExponential().replace('+', ''));
-  return minus(`${Number((value / unit).toPrecision(3))}${letter}`);
+  const short = (by: number) => String(Number((value / by).toPrecision(3)));
+  const [unit, letter] = UNITS.find(([unit]) => size >= unit * 0.9995) ?? [1, ''];
+  const text =
+    size !== 0 && (size < 1e-3 || size >= 1e15)
+      ? Number(value.toPrecision(3)).toExponential().replace('+', '')
+      : short(unit) + letter;
+  return text.replace(/^-/, '−');
 }
 
 const UNITS = [
+  [1e12, 'T'],
   [1e9, 'G'],
   [1e6, 'M'],
   [1e3, 'k'],
 ] as const;
-const minus = (text: string) => text.replace(/^-/, '−');
 
 /** Lines across the box and numbers at its left. */
 export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: Ticks = {}): string {
   const { count = 5, whole, title } = options;
-  const format = scale.tickFormat(count);
-  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
-  const widest = Math.max(0, ...ticks.map((tick) => textWidth(brief(tick, format))));
+  const ticks = labelled(scale, count, whole);
+  const widest = Math.max(0, ...ticks.map(({ label }) => textWidth(label)));
   return [
-    ...ticks.map((tick) => line(left, scale(tick), right, scale(tick))),
-    ...ticks.map((tick) =>
-      text(left - 7, scale(tick) + 4, brief(tick, format), { anchor: 'end', tone: 'mute' }),
+    ...ticks.map(({ tick }) => line(left, scale(tick), right, scale(tick))),
+    ...ticks.map(({ tick, label }) =>
+      text(left - 7, scale(tick) + 4, label, { anchor: 'end', tone: 'mute' }),
     ),
     title
       ? text(Math.max(13, left - 18 - widest), (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 })
@@ -78,13 +86,12 @@ export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, option
 /** A line below the box, and numbers under it. */
 export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: Ticks = {}): string {
   const { count = 8, whole, title } = options;
-  const format = scale.tickFormat(count);
-  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+  const ticks = labelled(scale, count, whole);
   return [
     line(left, bottom, right, bottom, 'axis'),
-    ...ticks.map((tick) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),
-    ...ticks.map((tick) =>
-      text(scale(tick), bottom + 18, brief(tick, format), { anchor: 'middle', tone: 'mute' }),
+    ...ticks.map(({ tick }) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),
+    ...ticks.map(({ tick, label }) =>
+      text(scale(tick), bottom + 18, label, { anchor: 'middle', tone: 'mute' }),
     ),
     title ? text((left + right) / 2, bottom + 38, title, { anchor: 'middle' }) : '',
   ].join('');

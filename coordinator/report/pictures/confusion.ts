@@ -27,7 +27,7 @@ export function confusionPicture({ clusters, classes, counts }: Crosstab): strin
       if (!count) return '';
       const shade = `<rect x="${num(x + 0.5)}" y="${num(y + 0.5)}" width="${num(cell - 1)}" height="${num(height - 1)}" fill="${COLOURS[0]}" fill-opacity="${(0.04 + 0.96 * share).toFixed(2)}"/>`;
       if (!numbered) return shade;
-      const label = count < 1e4 ? String(count) : brief(count, short);
+      const label = count < 1e4 ? String(count) : brief(count);
       const size = Math.min(11.5, (cell - 3) / (label.length * 0.57));
       return (
         shade +
@@ -73,6 +73,3 @@ function legend(left: number, y: number): string[] {
     }),
   ];
 }
-
-/** Of 10,000 and more, where they need not be exact. */
-const short = (count: number) => `${Number((count / 1000).toPrecision(3))}k`;
