@@ -2,7 +2,7 @@ import type { ClusterRow } from './cluster-table.ts';
 import type { Gathered } from './gather.ts';
 import { lookOf, outline } from './palette.ts';
 import { STYLE } from './style.ts';
-import { escaped } from './svg.ts';
+import { escaped, significant } from './svg.ts';
 
 /** report.html: one file, without scripts and without anything to fetch. */
 
@@ -11,6 +11,9 @@ export interface Figure {
   title: string;
   caption: string;
 }
+
+/** Longer values of the config have a line of their own. */
+const LONG = 24;
 
 /** The whole page. */
 export function page(gathered: Gathered, figures: Figure[]): string {
@@ -106,7 +109,7 @@ function clusters(table: ClusterRow[]): string {
     'log H of a split',
   ];
   return `<section><h2>Clusters</h2>
-<div class="wide"><table>
+<div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
 <thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>
 ${table.map((row) => clusterLine(row, rows)).join('\n')}
@@ -130,14 +133,6 @@ function clusterLine(row: ClusterRow, all: number): string {
   return `<tr><th scope="row">${swatch}${row.cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
 }
 
-/** Four digits, with a true minus. */
-function significant(value: number): string {
-  const short = Number(value.toPrecision(4));
-  const text =
-    Math.abs(short) >= 1e7 || (short !== 0 && Math.abs(short) < 1e-4) ? short.toExponential() : String(short);
-  return text.replace('-', '−');
-}
-
 function configTable(config: Record<string, unknown>): string {
   return definitions(
     Object.entries(config).map(([key, value]) => [
@@ -149,5 +144,8 @@ function configTable(config: Record<string, unknown>): string {
 
 const definitions = (entries: [string, string][]) =>
   `<dl class="pairs">${entries
-    .map(([name, value]) => `<div><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd></div>`)
+    .map(
+      ([name, value]) =>
+        `<div${value.length > LONG ? ' class="long"' : ''}><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd></div>`,
+    )
     .join('')}</dl>`;

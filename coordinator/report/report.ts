@@ -10,6 +10,7 @@ import { lossPicture } from './pictures/losses.ts';
 import { sizesPicture } from './pictures/sizes.ts';
 import { subClusterPicture } from './pictures/sub-clusters.ts';
 import { pngOf } from './png.ts';
+import { significant } from './svg.ts';
 
 export interface ReportOptions extends Given {
   /** Folder; by default `report` in the run directory. */
@@ -78,7 +79,7 @@ function pictures({
       'Clusters',
       clusters.dim === 1
         ? 'Rows in the colour of their cluster, each at a random height below its curve: the density of the cluster times its weight.'
-        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, seen along the axes that set the centres furthest apart.',
+        : 'Rows in the colour of their cluster, centres as large dots, ellipses at two standard deviations, seen along the axes that set the centres furthest apart.',
     );
   if (sub)
     add(
@@ -118,7 +119,7 @@ function subCaption(cluster: number, history: Gathered['history']): string {
   const proposal = history?.splits.find((split) => split.cluster === cluster);
   const how =
     proposal?.logRatio != null
-      ? ` It came nearest to being split in the last split step: log H = ${proposal.logRatio.toPrecision(3)}, and a split needs about 0.`
+      ? ` It came nearest to being split in the last split step: log H = ${significant(proposal.logRatio)}, and it would have needed about 0.`
       : '';
   return `Its two sub-clusters a and b, of which a split would make two clusters; the shade of a row is the sub-net’s responsibility.${how}`;
 }

@@ -9,7 +9,7 @@ h2 { margin: 0 0 .5rem; font-size: 1.1rem; line-height: 1.3 }
 header p { margin: .2rem 0 1.2rem; color: var(--mute) }
 section { margin-top: 2rem }
 .notes { margin: 0 0 1.2rem; padding: .6rem 1rem .6rem 2rem; background: var(--note); border-radius: 6px; overflow-wrap: anywhere }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.2rem, 1fr)); gap: .6rem; margin: 0 }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(6.4rem, 1fr)); gap: .6rem; margin: 0 }
 .tiles div { padding: .55rem .8rem; background: var(--card); border-radius: 6px }
 dt { color: var(--mute); font-size: .85rem }
 dd { margin: 0 }
@@ -27,7 +27,8 @@ th:first-child { text-align: left }
 tbody th { font-weight: 600 }
 tr { break-inside: avoid }
 .swatch { margin-right: .5rem; vertical-align: -2px }
-.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: .5rem 1.5rem; margin: 0 }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1rem; margin: 0 }
+.pairs .long { grid-column: 1 / -1 }
 .pairs dd { overflow-wrap: anywhere }
 @media screen and (prefers-color-scheme: dark) {
   :root { --paper: #16181d; --ink: #e8eaee; --mute: #a3abb8; --line: #363b45; --grid: #2b2f37; --card: #20242b; --note: #3a3220 }

@@ -105,3 +105,10 @@ export function shorten(text: string, length: number): string {
 
 /** Width of a text of Open Sans in units, about: no picture needs it closer. */
 export const textWidth = (content: string, size = 12) => [...content].length * size * 0.57;
+
+/** Four digits, with a true minus. */
+export function significant(value: number): string {
+  const short = Number(value.toPrecision(4));
+  const size = Math.abs(short);
+  return (size >= 1e7 || (size > 0 && size < 1e-4) ? short.toExponential() : String(short)).replace('-', '−');
+}
