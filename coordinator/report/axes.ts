@@ -15,6 +15,11 @@ export function linear([from, to]: readonly number[], range: [number, number], t
   return scaleLinear([from - room, to + room], range).nice(ticks);
 }
 
+/** From 0 to the last epoch, no further. */
+export function epochScale(last: number, range: [number, number]): Scale {
+  return scaleLinear([0, Math.max(1, last)], range);
+}
+
 /** A logarithmic one where values are positive and over two decades, else a linear one. */
 export function lossScale(values: number[], range: [number, number], ticks = 4): Scale {
   const [least, most] = [Math.min(...values), Math.max(...values)];

@@ -8,7 +8,7 @@ import { confusionPicture } from './pictures/confusion.ts';
 import { kPicture } from './pictures/k.ts';
 import { lossPicture } from './pictures/losses.ts';
 import { sizesPicture } from './pictures/sizes.ts';
-import { subClusterPicture } from './pictures/sub-clusters.ts';
+import { type SubView, subClusterPicture } from './pictures/sub-clusters.ts';
 import { pngOf } from './png.ts';
 import { significant } from './svg.ts';
 
@@ -82,12 +82,7 @@ function pictures({
         : 'Rows in the colour of their cluster, centres as large dots, ellipses at two standard deviations, seen along the axes that set the centres furthest apart.',
     );
   if (sub)
-    add(
-      'sub-clusters',
-      subClusterPicture(sub),
-      `Inside cluster ${sub.cluster}`,
-      subCaption(sub.cluster, history),
-    );
+    add('sub-clusters', subClusterPicture(sub), `Inside cluster ${sub.cluster}`, subCaption(sub, history));
   if (history) {
     add('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
     add(
@@ -115,13 +110,15 @@ function pictures({
   return found;
 }
 
-function subCaption(cluster: number, history: Gathered['history']): string {
+function subCaption({ cluster, points }: SubView, history: Gathered['history']): string {
   const proposal = history?.splits.find((split) => split.cluster === cluster);
   const how =
     proposal?.logRatio != null
-      ? ` It came nearest to being split in the last split step: log H = ${significant(proposal.logRatio)}, and it would have needed about 0.`
+      ? ` Of all clusters it came nearest to being split in the last split step: log H = ${significant(proposal.logRatio)}, and it would have needed about 0.`
       : '';
-  return `Its two sub-clusters a and b, of which a split would make two clusters; the shade of a row is the sub-net’s responsibility.${how}`;
+  const sides = new Set(Array.from(points.share, (share) => share > 0.5));
+  const one = sides.size === 1 ? ' The sub-net puts all rows on one side here; the refinement does not.' : '';
+  return `The shade of a row is the sub-net’s responsibility; centres and ellipses (two standard deviations) are those of its two sub-clusters after refinement, of which a split would make clusters.${one}${how}`;
 }
 
 function kCaption({ proposed, steps, sessions }: NonNullable<Gathered['history']>): string {

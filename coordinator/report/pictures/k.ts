@@ -1,5 +1,5 @@
 import { curveStepAfter, line as path } from 'd3-shape';
-import { bottomAxis, leftAxis, linear } from '../axes.ts';
+import { bottomAxis, epochScale, leftAxis, linear } from '../axes.ts';
 import type { History, Step } from '../history.ts';
 import { COLOURS, outline } from '../palette.ts';
 import { curve, line, num, picture, text, WIDTH } from '../svg.ts';
@@ -23,7 +23,7 @@ export function kPicture({ epochs, steps }: History, classes: number | null): st
   const last = course.at(-1)!;
   const many = changes.length > MOST_MARKED;
   const most = Math.max(classes ?? 0, ...course.map(([, k]) => k));
-  const x = linear([0, last[0]], [BOX.left, BOX.right]);
+  const x = epochScale(last[0], [BOX.left, BOX.right]);
   const y = linear([0, most * 1.12], [BOX.bottom, BOX.top + (many ? 3 * STROKE : 0)], Math.min(6, most));
   const d = path<[number, number]>(
     ([epoch]) => x(epoch),
@@ -34,7 +34,7 @@ export function kPicture({ epochs, steps }: History, classes: number | null): st
     const { shape, colour } = KINDS[kind];
     return `<path class="rim" d="M${num(x(epoch))} ${num(y(k))}${outline(shape, size)}" fill="${colour}" stroke="#ffffff" stroke-width="1"/>`;
   });
-  const named = changes.length <= MOST_NAMED ? changes : [];
+  const named = changes.length <= MOST_NAMED ? changes.filter(({ epoch }) => epoch < last[0]) : [];
   return picture(
     {
       id: 'k',

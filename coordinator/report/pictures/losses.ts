@@ -1,5 +1,5 @@
 import { line as path } from 'd3-shape';
-import { bottomAxis, leftAxis, linear, lossScale } from '../axes.ts';
+import { bottomAxis, epochScale, leftAxis, lossScale } from '../axes.ts';
 import type { Epoch, History } from '../history.ts';
 import { COLOURS } from '../palette.ts';
 import { type Box, curve, picture, text, WIDTH } from '../svg.ts';
@@ -20,7 +20,7 @@ type Point = [epoch: number, loss: number | null];
 /** The losses of the clustering net and of the sub-nets, one above the other. */
 export function lossPicture({ epochs }: History): string {
   const last = epochs.at(-1)!.epoch;
-  const x = linear([0, last], [LEFT, RIGHT]);
+  const x = epochScale(last, [LEFT, RIGHT]);
   const bottom: Box = {
     left: LEFT,
     right: RIGHT,
