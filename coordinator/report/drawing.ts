@@ -33,7 +33,7 @@ export function startDrawing(): Drawing {
       const how = await ended;
       const answer: Answer = said.endsWith('\n')
         ? JSON.parse(said)
-        : { problem: `its process ended (${how}) ${complained.trim().split('\n').at(-1)}` };
+        : { problem: `its process ended: ${complained.trim().split('\n').at(-1) || how}` };
       if ('problem' in answer) throw new Error(answer.problem);
       return answer;
     },

@@ -26,10 +26,11 @@ export function stretches(rows: number, wanted: number, seed: bigint): Stretch[]
   const all = rows <= wanted;
   const parts = Math.ceil(Math.min(rows, wanted) / TOGETHER);
   const edge = (part: number) => (all ? Math.min(rows, part * TOGETHER) : Math.floor((part * rows) / parts));
+  const draw = generator(seed, 'report');
   const found = Array.from({ length: parts }, (_, part) => {
     const [from, to] = [edge(part), edge(part + 1)];
     const count = Math.min(TOGETHER, to - from);
-    return { start: from + generator(seed, 'report', part).below(to - from - count + 1), count };
+    return { start: from + draw.below(to - from - count + 1), count };
   });
   const place = found.map((_, part) => scattered(part));
   return [...found.keys()].sort((a, b) => place[a] - place[b]).map((part) => found[part]);

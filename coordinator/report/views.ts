@@ -3,7 +3,7 @@ import { mean, scatter } from '../../model/statistics.ts';
 import type { State } from '../state.ts';
 import { type Fitted, layersOf, logits, networkRows } from './fitted.ts';
 import type { Proposal } from './history.ts';
-import type { ClusterView, Component } from './pictures/clusters.ts';
+import { type ClusterView, type Component, indicesOf } from './pictures/clusters.ts';
 import type { SubView } from './pictures/sub-clusters.ts';
 import { betweenAxes, dot, leadingAxis, multiply, projected, unit, type Vector } from './projection.ts';
 import { alongAxis, type Rows, stretches } from './rows.ts';
@@ -121,13 +121,12 @@ export async function subView(
     if (found.length >= SHOWN_INSIDE) break;
     const labels = await rows!.labels(stretch);
     if (!labels.includes(cluster)) continue;
-    const raw = await rows!.read(stretch);
-    const out = logits(net, networkRows(transform, raw));
-    labels.forEach((label, i) => {
-      if (label !== cluster) return;
+    const own = rowsWhere(labels, cluster, await rows!.read(stretch), transform.input);
+    const out = logits(net, networkRows(transform, own));
+    for (let i = 0; 2 * i < out.length; i++) {
       const share = 1 / (1 + Math.exp(out[2 * i] - out[2 * i + 1]));
-      found.push({ x: along[0](raw, i), y: along[1]?.(raw, i) ?? 0, share });
-    });
+      found.push({ x: along[0](own, i), y: along[1]?.(own, i) ?? 0, share });
+    }
   }
   const column = (key: 'x' | 'y' | 'share') => Float64Array.from(found, (point) => point[key]);
   return {
@@ -136,4 +135,13 @@ export async function subView(
     halves,
     points: { x: column('x'), y: column('y'), share: column('share') },
   };
+}
+
+function rowsWhere(labels: Int32Array, cluster: number, raw: Float32Array, dim: number): Float32Array {
+  const chosen = indicesOf(labels, cluster);
+  const out = new Float32Array(chosen.length * dim);
+  chosen.forEach((row, i) => {
+    out.set(raw.subarray(row * dim, (row + 1) * dim), i * dim);
+  });
+  return out;
 }

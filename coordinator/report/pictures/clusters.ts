@@ -18,6 +18,8 @@ import { clipped, curve, num, picture, text, WIDTH } from '../svg.ts';
 
 const HEIGHT = 500;
 const BOX = { left: 66, top: 14, right: WIDTH - 16, bottom: HEIGHT - 56 };
+/** The largest clusters have an ellipse and a centre; of the others only rows are seen. */
+const MOST_ELLIPSES = 1000;
 
 export interface Component {
   cluster: number;
@@ -55,7 +57,7 @@ const blobOf = ({ cluster, centre, spread }: Component): Blob => ({
 });
 
 function onPlane({ components, points, shares }: ClusterView): string[] {
-  const blobs = components.map(blobOf);
+  const blobs = components.slice(0, MOST_ELLIPSES).map(blobOf);
   const reaches = blobs.map(reachOf);
   const across = domainOf(
     points.x,

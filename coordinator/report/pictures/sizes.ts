@@ -6,6 +6,8 @@ import { num, picture, text, WIDTH } from '../svg.ts';
 const MOST_BARS = 30;
 /** Columns narrower than this have no number. */
 const NARROWEST_NAMED = 11;
+/** More columns than this would be thinner than a pixel. */
+const MOST_COLUMNS = 1000;
 
 export interface Size {
   cluster: number;
@@ -46,7 +48,8 @@ function bars(sorted: Size[], all: number, about: About): string {
   );
 }
 
-function columns(sorted: Size[], about: About): string {
+function columns(all: Size[], about: About): string {
+  const sorted = all.slice(0, MOST_COLUMNS);
   const box = { left: 72, right: WIDTH - 16, top: 20, bottom: 260 };
   const step = (box.right - box.left) / sorted.length;
   const y = linear([0, sorted[0].rows], [box.bottom, box.top]);
@@ -68,10 +71,13 @@ function columns(sorted: Size[], about: About): string {
     text(
       (box.left + box.right) / 2,
       box.bottom + (named ? 50 : 22),
-      named ? 'cluster' : `${sorted.length} clusters, the largest first`,
+      named ? 'cluster' : titleOf(sorted.length, all.length),
       { anchor: 'middle' },
     ),
   );
 }
 
 const short = (value: number) => String(Math.round(value * 100) / 100);
+
+const titleOf = (shown: number, all: number) =>
+  shown < all ? `the ${shown} largest of ${all} clusters` : `${all} clusters, the largest first`;
