@@ -108,7 +108,7 @@ function clusters(table: ClusterRow[]): string {
     'distance',
     'log H of a split',
   ];
-  return `<section><h2>Clusters</h2>
+  return `<section><h2>Table of clusters</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
 <thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>
@@ -137,7 +137,13 @@ function configTable(config: Record<string, unknown>): string {
   return definitions(
     Object.entries(config).map(([key, value]) => [
       `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-      value === null ? 'by the data' : Array.isArray(value) ? value.join(',') : String(value),
+      value === null
+        ? key === 'labels'
+          ? 'none'
+          : 'by the data'
+        : Array.isArray(value)
+          ? value.join(',')
+          : String(value),
     ]),
   );
 }
