@@ -7,6 +7,7 @@ import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
+import * as plot from './plot.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
 import * as synth from './synth.ts';
@@ -14,7 +15,7 @@ import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, synth];
+const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, plot, synth];
 
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
 setFlagsFromString('--interrupt-budget=1000000');
@@ -46,6 +47,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(keygen))
   .command(later(predict))
   .command(later(evaluate))
+  .command(later(plot))
   .command(later(synth))
   .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
   .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')

@@ -1,7 +1,8 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { SavedCheckpoint } from '../coordinator/checkpoint-files.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Event } from '../coordinator/events.ts';
+import type { Drawing } from '../coordinator/report/drawing.ts';
 import type { Summary } from '../coordinator/results.ts';
 import type { RunDirectory } from '../coordinator/run-directory.ts';
 import type { RunFile } from '../coordinator/run-file.ts';
@@ -20,6 +21,8 @@ export interface SessionOptions {
   out?: string;
   force: boolean;
   json: boolean;
+  /** Draw the run when it is over. */
+  report: boolean;
   /** The coordinator's secret key and whom it lets in; without them, everybody. */
   keys?: Keys;
   sharedFiles: boolean;
@@ -58,9 +61,20 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   let warn = (message: string) => void early.push(message);
   const out = await directoryFor(config, options, (message) => warn(message));
   const closing: (() => void | Promise<void>)[] = [out.close];
+  let drawing: Promise<Drawing> | null = null;
+  const startDrawing = () =>
+    (drawing ??= import('../coordinator/report/drawing.ts').then(({ startDrawing }) => startDrawing()));
+  closing.unshift(() =>
+    drawing?.then(
+      ({ stop }) => stop(),
+      () => {},
+    ),
+  );
   const emit = (event: Event) => {
     out.event(event);
     display.event(event);
+    // It loads during the full pass.
+    if (event.type === 'end' && options.report) startDrawing().catch(() => {});
   };
   warn = (message) => {
     out.event({ type: 'warning', message });
@@ -119,10 +133,32 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
           : 'stopped; nothing was written yet',
       );
       process.exitCode = INTERRUPTED;
-    } else print(summary, options.json);
+    } else {
+      const report = options.report && drawReport(startDrawing, summary, labels, display.line);
+      print(summary, options.json, (await Promise.race([report, interrupted.then(() => null)])) || undefined);
+    }
   } finally {
     display.end();
     for (const close of closing) await close();
+  }
+}
+
+/** The path of report.html; null, and a line that says why, where it cannot be made: the run is whole without it. */
+async function drawReport(
+  start: () => Promise<Drawing>,
+  { out: run }: Summary,
+  labels: Labels | null,
+  log: (line: string) => void,
+): Promise<string | null> {
+  try {
+    const { tabulate } = await import('../coordinator/report/table.ts');
+    const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
+    const { path, notes } = await (await start()).draw({ run, version: dpmeshVersion(), table });
+    for (const note of notes) log(`dpmesh: report: ${note}`);
+    return path;
+  } catch (error) {
+    log(`dpmesh: warning: there is no report: ${(error as Error).message}; try: dpmesh plot --run ${run}`);
+    return null;
   }
 }
 
@@ -219,8 +255,8 @@ async function labelsFor(spec: string, data: string, rows: number): Promise<Labe
   return labels;
 }
 
-/** The result, as text or as one JSON object. */
-export function print(summary: Summary, json: boolean): void {
+/** The result, as text or as one JSON object. `report`: path of report.html. */
+export function print(summary: Summary, json: boolean, report?: string): void {
   if (json) {
     console.log(JSON.stringify(summary));
     return;
@@ -242,6 +278,7 @@ export function print(summary: Summary, json: boolean): void {
     ['workers', String(summary.workers)],
     ['training', `${summary.seconds.toFixed(2)} s`],
     ['results', summary.out],
+    ...(report ? ([['report', report]] as [string, string][]) : []),
   ];
   for (const [name, value] of rows) console.log(`${name.padEnd(18)}  ${value}`);
 }

@@ -20,6 +20,12 @@ export const outputOptions = {
   },
   force: { type: 'boolean', group: RUN, default: false, describe: 'overwrite the run directory' },
   json: { type: 'boolean', group: RUN, default: false, describe: 'print the result as one JSON object' },
+  report: {
+    type: 'boolean',
+    group: RUN,
+    default: true,
+    describe: 'pictures of the run and report.html in its folder report; --no-report: none',
+  },
   'heartbeat-timeout': {
     type: 'number',
     group: RUN,
@@ -84,6 +90,7 @@ export function output(args: Record<string, unknown>) {
     out: args.out as string | undefined,
     force: args.force === true,
     json: args.json === true,
+    report: args.report !== false,
     sharedFiles: args.sharedFiles !== false,
     checkpointEvery: every,
     heartbeatTimeout: seconds(args, 'heartbeat-timeout'),

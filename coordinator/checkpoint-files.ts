@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { ioError } from '../data/files.ts';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { ioError, writeFile } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 import {
   type Checkpoint,
@@ -48,25 +47,7 @@ export async function saveCheckpoint(
 
 /** The same under any name, and nothing removed. Does not hold up the run: it waits for the disk elsewhere. */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<number> {
-  const parts = encodeCheckpoint(checkpoint);
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(draft, 'wx');
-    try {
-      for (const part of parts) await file.writeFile(part);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-    const folder = await open(dirname(path), 'r');
-    await folder.sync().finally(() => folder.close());
-  } catch (error) {
-    await rm(draft, { force: true }).catch(() => {});
-    throw ioError(path, 'written', error);
-  }
-  return parts.reduce((sum, part) => sum + part.byteLength, 0);
+  return writeFile(path, encodeCheckpoint(checkpoint));
 }
 
 /**

@@ -58,7 +58,7 @@ const OWN = [
   'checkpoints',
   'report',
 ];
-const FOLDERS = ['.', 'model', 'mixture', 'checkpoints'];
+const FOLDERS = ['.', 'model', 'mixture', 'checkpoints', 'report'];
 const DRAFT = /\.\d+\.[0-9a-f]{8}\.tmp$/;
 
 /** `runs/<name of the data>`, with the first number behind it that is free. */
@@ -205,8 +205,10 @@ function assertFree(path: string): void {
     throw new UserError(`--out ${path} exists already; choose another or overwrite it with --force`);
 }
 
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 /** What a killed process had begun to write. */
 function removeDrafts(path: string): void {
-  for (const folder of FOLDERS.map((name) => join(path, name)).filter((name) => existsSync(name)))
+  for (const folder of FOLDERS.map((name) => join(path, name)).filter(isFolder))
     for (const name of readdirSync(folder)) if (DRAFT.test(name)) rmSync(join(folder, name), { force: true });
 }

@@ -12,6 +12,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from './user-error.ts';
 
@@ -137,6 +138,31 @@ export function aside(path: string, mode = 0o666): Aside {
       close();
     },
   };
+}
+
+/**
+ * The parts, one after the other, as a file that appears whole, with its folder. Waits for the disk on other threads.
+ * Rejects with a WriteError if the disk refuses. Returns its bytes.
+ */
+export async function writeFile(path: string, parts: Uint8Array[]): Promise<number> {
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(draft, 'wx');
+    try {
+      for (const part of parts) await file.writeFile(part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+    const folder = await open(dirname(path), 'r');
+    await folder.sync().finally(() => folder.close());
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw ioError(path, 'written', error);
+  }
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
 }
 
 /** Makes the folder with all above it. A WriteError if that is not possible. */

@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { createNpy, type NpyWriter } from '../data/npy.ts';
 import { openSource } from '../data/open.ts';
+import { readTrained } from '../data/trained.ts';
 import type { Transform } from '../data/transform.ts';
 import { UserError } from '../data/user-error.ts';
-import { elements } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 import { loadBackend } from './backends/load.ts';
 import { FORWARD_ROWS } from './context.ts';
@@ -27,7 +26,7 @@ export async function predict({
   soft,
   force,
 }: PredictOptions): Promise<{ rows: number; k: number }> {
-  const { transform, net, backendName } = readModel(run);
+  const { transform, net, backendName } = readTrained(run);
   const k = net.at(-1)!.values.length;
   for (const path of soft ? [out, soft] : [out])
     if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
@@ -81,52 +80,4 @@ function checkFinite(rows: Float32Array, dim: number, start: number, data: strin
     throw new UserError(
       `${data}: row ${start + Math.floor(bad / dim)} (counted from 0) has NaN or infinite values`,
     );
-}
-
-/** The transform and the layers behind it, from `model/` of a run directory. */
-function readModel(run: string): {
-  transform: Transform;
-  net: { values: Float32Array; shape: number[] }[];
-  backendName: string;
-} {
-  const folder = join(run, 'model');
-  try {
-    const { normalize, input, dim, columns, scale, offset } = JSON.parse(
-      readFileSync(join(folder, 'transform.json'), 'utf8'),
-    );
-    const [{ weights: described }] = JSON.parse(
-      readFileSync(join(folder, 'model.json'), 'utf8'),
-    ).weightsManifest;
-    const bytes = readFileSync(join(folder, 'weights.bin'));
-    let at = 0;
-    const arrays = (described as { shape: number[] }[]).map(({ shape }) => {
-      const size = elements(shape);
-      const values = new Float32Array(
-        bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + 4 * size),
-      );
-      at += 4 * size;
-      return { values, shape };
-    });
-    const [{ values: kernel }, { values: bias }, ...net] = arrays;
-    // The same backend gives the same bits as the run's own full pass.
-    const { identity } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
-    return {
-      net,
-      backendName: String(identity).split('/')[0],
-      transform: {
-        normalize,
-        input,
-        dim,
-        columns: columns && Int32Array.from(columns),
-        weights: columns
-          ? Float32Array.from(columns as number[], (column, d) => kernel[column * dim + d])
-          : kernel,
-        bias,
-        scale: Float64Array.from(scale),
-        offset: Float64Array.from(offset),
-      },
-    };
-  } catch (error) {
-    throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
-  }
 }

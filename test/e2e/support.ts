@@ -241,6 +241,7 @@ export function easyData(
 /** Enough for easy data: half the epochs between changes, and batches that few rows can fill. */
 export const QUICK = ['--split-merge-every', '3', '--batch-size', '16'];
 
+/** Without pictures: those have tests of their own (report.test.ts). */
 export const trainArgs = (data: string, out: string, ...more: (string | number)[]) => [
   'train',
   '--data',
@@ -248,6 +249,7 @@ export const trainArgs = (data: string, out: string, ...more: (string | number)[
   '--out',
   out,
   '--json',
+  '--no-report',
   ...more,
 ];
 

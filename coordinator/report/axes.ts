@@ -1,0 +1,103 @@
+import { scaleLinear, scaleLog } from 'd3-scale';
+import { type Box, line, text, textWidth } from './svg.ts';
+
+/** Axes with ticks, for pictures that have numbers on them. */
+
+export interface Scale {
+  (value: number): number;
+  ticks(count?: number): number[];
+  tickFormat(count?: number): (value: number) => string;
+}
+
+/** A linear scale whose ends are round numbers, the rounder the fewer `ticks`. Where the two ends are equal there is room on both sides. */
+export function linear([from, to]: readonly number[], range: [number, number], ticks = 5): Scale {
+  const room = from < to ? 0 : Math.max(Math.abs(from) * 0.1, 1e-6);
+  return scaleLinear([from - room, to + room], range).nice(ticks);
+}
+
+/** From 0 to the last epoch, no further. */
+export function epochScale(last: number, range: [number, number]): Scale {
+  return scaleLinear([0, Math.max(1, last)], range);
+}
+
+/** A logarithmic one where values are positive and over two decades, else a linear one. */
+export function lossScale(values: number[], range: [number, number], ticks = 4): Scale {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  if (least > 0 && most / least > 50) {
+    const scale = scaleLog([least, most], range).nice();
+    const format = (value: number) =>
+      value >= 1e-4 && value < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(0);
+    const all = scale.ticks();
+    const decades = all.filter((value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9);
+    const every = Math.ceil(decades.length / 6);
+    const shown = decades.filter((_, i) => i % every === 0);
+    return Object.assign((value: number) => scale(value), { ticks: () => shown, tickFormat: () => format });
+  }
+  return linear([Math.min(0, least), most], range, ticks);
+}
+
+export interface Ticks {
+  count?: number;
+  /** Whole numbers only. */
+  whole?: boolean;
+  title?: string;
+}
+
+/** Texts of an axis's ticks, all in one way: 12,500, or 1.2M where some are large, or 3e-5 where all are small. */
+function labelled(scale: Scale, count: number, whole = false): { tick: number; label: string }[] {
+  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+  const largest = Math.max(0, ...ticks.map(Math.abs));
+  const format = whole ? (value: number) => value.toLocaleString('en') : scale.tickFormat(count);
+  const isLog = whole ? false : largest > 0 && Math.min(...ticks.map(Math.abs)) > 0;
+  const plain = isLog || (largest >= 1e-3 && largest < 1e5);
+  return ticks.map((tick) => ({ tick, label: plain || tick === 0 ? format(tick) : brief(tick) }));
+}
+
+/** A number in few letters: 940, 1.2M, 3e-5. */
+export function brief(value: number): string {
+  const size = Math.abs(value);
+  const short = (by: number) => String(Number((value / by).toPrecision(3)));
+  const [unit, letter] = UNITS.find(([unit]) => size >= unit * 0.9995) ?? [1, ''];
+  const text =
+    size !== 0 && (size < 1e-3 || size >= 1e15)
+      ? Number(value.toPrecision(3)).toExponential().replace('+', '')
+      : short(unit) + letter;
+  return text.replace(/^-/, '−');
+}
+
+const UNITS = [
+  [1e12, 'T'],
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+] as const;
+
+/** Lines across the box and numbers at its left. */
+export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: Ticks = {}): string {
+  const { count = 5, whole, title } = options;
+  const ticks = labelled(scale, count, whole);
+  const widest = Math.max(0, ...ticks.map(({ label }) => textWidth(label)));
+  return [
+    ...ticks.map(({ tick }) => line(left, scale(tick), right, scale(tick))),
+    ...ticks.map(({ tick, label }) =>
+      text(left - 7, scale(tick) + 4, label, { anchor: 'end', tone: 'mute' }),
+    ),
+    title
+      ? text(Math.max(13, left - 18 - widest), (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 })
+      : '',
+  ].join('');
+}
+
+/** A line below the box, and numbers under it. */
+export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: Ticks = {}): string {
+  const { count = 8, whole, title } = options;
+  const ticks = labelled(scale, count, whole);
+  return [
+    line(left, bottom, right, bottom, 'axis'),
+    ...ticks.map(({ tick }) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),
+    ...ticks.map(({ tick, label }) =>
+      text(scale(tick), bottom + 18, label, { anchor: 'middle', tone: 'mute' }),
+    ),
+    title ? text((left + right) / 2, bottom + 38, title, { anchor: 'middle' }) : '',
+  ].join('');
+}

@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Asked } from './process.ts';
+
+/** A report that another process draws, so that neither its memory nor its mistakes are the coordinator's. */
+export interface Drawing {
+  /** Draws it. Rejects with the reason where that fails. */
+  draw(asked: Asked): Promise<{ path: string; notes: string[] }>;
+  stop(): void;
+}
+
+/** Starts the process; it loads what it needs until `draw` is called. */
+export function startDrawing(): Drawing {
+  // As source under tsx, compiled otherwise: the same ending as this file.
+  const entry = fileURLToPath(new URL(`./process${import.meta.url.slice(-3)}`, import.meta.url));
+  const child = spawn(process.execPath, [...process.execArgv, entry], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let said = '';
+  let complained = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complained = (complained + text).slice(-2000);
+  });
+  child.stdin.on('error', () => {});
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', ({ message }) => resolve(message));
+    child.once('close', (code, signal) => resolve(signal ? `killed by ${signal}` : `exit code ${code}`));
+  });
+  return {
+    async draw(asked) {
+      child.stdin.write(`${JSON.stringify(asked)}\n`);
+      const how = await ended;
+      const answer: Answer = said.endsWith('\n')
+        ? JSON.parse(said)
+        : { problem: `its process ended: ${complained.trim().split('\n').at(-1) || how}` };
+      if ('problem' in answer) throw new Error(answer.problem);
+      return answer;
+    },
+    stop: () => child.stdin.end(),
+  };
+}

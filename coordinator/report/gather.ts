@@ -1,0 +1,160 @@
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { assertUnchanged } from '../../data/blocks.ts';
+import { type Labels, readLabels } from '../../data/labels.ts';
+import { block } from '../../data/layout.ts';
+import { openSource } from '../../data/open.ts';
+import type { Source } from '../../data/source.ts';
+import { UserError } from '../../data/user-error.ts';
+import type { Checkpoint } from '../checkpoint.ts';
+import { newestCheckpoint } from '../checkpoint-files.ts';
+import { historyOf } from '../run-directory.ts';
+import { foreignTo, type RunFile, readRunFile } from '../run-file.ts';
+import { type ClusterRow, clusterTable } from './cluster-table.ts';
+import { type Crosstab, crosstab } from './crosstab.ts';
+import { type Fitted, fittedFrom, fittedIn, isFinished } from './fitted.ts';
+import { type History, historyFrom } from './history.ts';
+import type { ClusterView } from './pictures/clusters.ts';
+import type { SubView } from './pictures/sub-clusters.ts';
+import { rowsOf } from './rows.ts';
+import { type Table, tabulate } from './table.ts';
+import { clusterToOpen, clusterView, occupied, subView } from './views.ts';
+
+/** All that the report shows; null: not known, of which `notes` say why. */
+export interface Gathered {
+  name: string;
+  run: RunFile;
+  /** Of the checkpoint, where the run is not finished. */
+  epoch: number | null;
+  history: History | null;
+  clusters: ClusterView | null;
+  sub: SubView | null;
+  table: ClusterRow[] | null;
+  confusion: Crosstab | null;
+  classes: number | null;
+  notes: string[];
+}
+
+export interface Given {
+  version: string;
+  /** True classes, in place of those that the run was given. */
+  labels?: Labels;
+  /** The clusters against the classes, where that is known already, or why not. */
+  table?: Table | string;
+}
+
+/** Reads what a run has left behind, and a few of its rows. UserError where that is not a run, or there is nothing to show. */
+export async function gather(path: string, given: Given): Promise<Gathered> {
+  const run = readRunFile(path, given.version);
+  const notes: string[] = [];
+  const history = historyIn(path, notes);
+  const done = isFinished(path);
+  const saved = newestCheckpoint(path, foreignTo(run), (message) => notes.push(message));
+  const checkpoint = saved?.checkpoint ?? null;
+  const fitted = done ? fittedFrom(path) : checkpoint && fittedIn(checkpoint);
+  if (!done) notes.push(unfinished(checkpoint));
+  if (!fitted && !history)
+    throw new UserError(
+      `${path} has neither events nor a checkpoint nor results: there is nothing to draw yet`,
+    );
+  const views = fitted && (await viewsOf(path, { run, fitted, checkpoint, history, done, notes }));
+  const table = done && fitted ? await tableOf(path, run, given) : null;
+  if (typeof table === 'string') notes.push(`${table}: confusion is left out`);
+  const compared = typeof table === 'string' ? null : table;
+  return {
+    name: basename(resolve(path)),
+    run,
+    epoch: done ? null : (checkpoint?.state.epoch ?? null),
+    history,
+    clusters: views?.clusters ?? null,
+    sub: views?.sub ?? null,
+    table: fitted && clusterTable(fitted, history?.splits ?? []),
+    confusion: compared && crosstab(compared.counts, compared.names),
+    classes: compared?.names.length ?? null,
+    notes,
+  };
+}
+
+function unfinished(checkpoint: Checkpoint | null): string {
+  return checkpoint
+    ? `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; sizes and confusion are left out`
+    : 'the run is not finished and has no checkpoint: only what its events tell is drawn';
+}
+
+function historyIn(path: string, notes: string[]): History | null {
+  const file = join(path, 'events.jsonl');
+  const history = historyFrom(historyOf(path), file);
+  if (history.epochs.length) return history;
+  notes.push(
+    `${file} ${existsSync(file) ? 'has no epochs' : 'is missing'}: K and losses over epochs are left out`,
+  );
+  return null;
+}
+
+/** The clusters against the classes; null where those are not known, a sentence where they cannot be compared. */
+async function tableOf(path: string, run: RunFile, given: Given): Promise<Table | string | null> {
+  if (given.table) return given.table;
+  const file = run.config.labels;
+  try {
+    const labels = given.labels ?? (typeof file === 'string' ? await readLabels(file) : null);
+    if (labels && labels.codes.length !== run.data.rows)
+      return `${file} has ${labels.codes.length} labels now`;
+    return labels && tabulate(join(path, 'labels.npy'), labels);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.message;
+  }
+}
+
+interface Basis {
+  run: RunFile;
+  fitted: Fitted;
+  checkpoint: Checkpoint | null;
+  history: History | null;
+  done: boolean;
+  notes: string[];
+}
+
+async function viewsOf(path: string, basis: Basis) {
+  const { run, fitted, checkpoint, history, done, notes } = basis;
+  const source = await sourceOf(basis);
+  const rows = source && rowsOf(source, fitted, done ? join(path, 'labels.npy') : null);
+  try {
+    const place = { count: run.data.rows, seed: BigInt(String(run.config.seed)) };
+    const clusters = await clusterView(fitted, rows, place);
+    const usable = checkpoint && checkpoint.state.mixture.k === fitted.mixture.k ? checkpoint.state : null;
+    const opened = usable && clusterToOpen(usable, history?.splits ?? [], occupied(fitted));
+    if (!usable) notes.push('no checkpoint of the end is left: the picture of sub-clusters is left out');
+    else if (opened === null) notes.push('no cluster has two sub-clusters: their picture is left out');
+    const sub = usable && opened !== null ? await subView(fitted, usable, opened, rows, place) : null;
+    return { clusters, sub };
+  } finally {
+    rows?.close();
+    source?.close();
+  }
+}
+
+/** The data, if they still are what they were. */
+async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | null> {
+  const path = String(run.config.data);
+  let source: Source | null = null;
+  try {
+    source = await openSource(path);
+    const { rows, dim } = source;
+    if (rows !== run.data.rows || dim !== run.data.dim)
+      throw new UserError(
+        `${path} has ${rows} rows × ${dim} now, and had ${run.data.rows} × ${run.data.dim}`,
+      );
+    if (checkpoint) {
+      const first = block(checkpoint.layout, 0);
+      assertUnchanged(first, await source.read(0, first.count), checkpoint.found.hashes);
+    }
+    return source;
+  } catch (error) {
+    source?.close();
+    if (!(error instanceof UserError)) throw error;
+    const why = error.message.startsWith('block') ? `${path} has changed since the run` : error.message;
+    notes.push(`${why}: pictures have no points`);
+    return null;
+  }
+}

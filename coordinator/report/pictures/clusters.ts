@@ -1,0 +1,129 @@
+import { line as path } from 'd3-shape';
+import { bottomAxis, leftAxis, linear } from '../axes.ts';
+import { lookOf } from '../palette.ts';
+import type { Projection } from '../projection.ts';
+import {
+  type Blob,
+  centres,
+  density,
+  domainOf,
+  dots,
+  ellipses,
+  type Points,
+  planeOf,
+  reachOf,
+  scattered,
+} from '../scatter.ts';
+import { clipped, curve, num, picture, text, WIDTH } from '../svg.ts';
+
+const HEIGHT = 500;
+const BOX = { left: 66, top: 14, right: WIDTH - 16, bottom: HEIGHT - 56 };
+/** The largest clusters have an ellipse and a centre; of the others only rows are seen. */
+const MOST_ELLIPSES = 1000;
+
+export interface Component {
+  cluster: number;
+  weight: number;
+  /** On the two axes; the second is 0 where D is 1. */
+  centre: readonly [number, number];
+  spread: readonly [number, number, number];
+}
+
+export interface ClusterView {
+  dim: number;
+  shares: Projection['shares'];
+  /** The largest first. */
+  components: Component[];
+  points: Points & { cluster: Int32Array };
+}
+
+/** Points in their cluster's colour, centres in black, ellipses at two standard deviations; densities where D is 1. */
+export function clusterPicture(view: ClusterView): string {
+  const { components, points, dim } = view;
+  const frame = {
+    id: 'clusters',
+    height: HEIGHT,
+    title: 'Clusters',
+    description: `${components.length} clusters and ${points.x.length} of the rows, on ${dim === 1 ? 'the one axis' : 'two axes'}.`,
+  };
+  return picture(frame, ...(dim === 1 ? onLine(view) : onPlane(view)));
+}
+
+const blobOf = ({ cluster, centre, spread }: Component): Blob => ({
+  look: lookOf(cluster),
+  label: String(cluster),
+  centre,
+  spread,
+});
+
+function onPlane({ components, points, shares }: ClusterView): string[] {
+  const blobs = components.slice(0, MOST_ELLIPSES).map(blobOf);
+  const reaches = blobs.map(reachOf);
+  const across = domainOf(
+    points.x,
+    reaches.map(([x]) => x),
+  );
+  const up = domainOf(
+    points.y,
+    reaches.map(([, y]) => y),
+  );
+  const plane = planeOf(BOX, across, up);
+  const groups = components.map(({ cluster }) => ({
+    look: lookOf(cluster),
+    at: indicesOf(points.cluster, cluster).map((i) => plane.place(points.x[i], points.y[i])),
+  }));
+  return [
+    leftAxis(plane.y, BOX, { title: titleOf(2, shares[1]) }),
+    bottomAxis(plane.x, BOX, { title: titleOf(1, shares[0]), count: 6 }),
+    clipped('clusters-in', BOX, dots(groups, 0.6) + ellipses(blobs, plane) + centres(blobs, plane, BOX)),
+  ];
+}
+
+function titleOf(axis: number, share: number | null): string {
+  if (share === null) return `axis ${axis} (within clusters)`;
+  return `axis ${axis} (${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)} % of the scatter between clusters)`;
+}
+
+function onLine({ components, points }: ClusterView): string[] {
+  const reaches = components.map((one) => reachOf(blobOf(one))[0]);
+  const [from, to] = domainOf(points.x, reaches);
+  const x = linear([from, to], [BOX.left, BOX.right], 12);
+  const heightAt = ({ weight, centre, spread }: Component, value: number) =>
+    weight * density(value, centre[0], spread[0]);
+  const top = Math.max(...components.map((one) => heightAt(one, one.centre[0])));
+  const y = linear([0, top * 1.12], [BOX.bottom, BOX.top], 20);
+  const d = path<[number, number]>(
+    ([a]) => x(a),
+    ([, b]) => y(b),
+  ).digits(1);
+  const groups = components.map((one) => ({
+    look: lookOf(one.cluster),
+    at: indicesOf(points.cluster, one.cluster).map((i) => {
+      const height = scattered(i) * heightAt(one, points.x[i]);
+      return `${num(x(points.x[i]))} ${num(y(height))}`;
+    }),
+  }));
+  const curves = components.map((one) => {
+    const width = 6 * Math.sqrt(one.spread[0]);
+    const [a, b] = [Math.max(from, one.centre[0] - width), Math.min(to, one.centre[0] + width)];
+    const at = Array.from({ length: 121 }, (_, i) => a + ((b - a) * i) / 120);
+    return curve(d(at.map((value) => [value, heightAt(one, value)]))!, lookOf(one.cluster).colour);
+  });
+  const blobs = components.map((one) => ({
+    ...blobOf(one),
+    centre: [one.centre[0], heightAt(one, one.centre[0])] as const,
+  }));
+  const plane = { x, y, place: (a: number, b: number) => `${num(x(a))} ${num(y(b))}` };
+  return [
+    leftAxis(y, BOX, { title: 'density × weight' }),
+    bottomAxis(x, BOX, { title: 'the one dimension', count: 6 }),
+    clipped('clusters-in', BOX, dots(groups, 0.6) + curves.join('') + centres(blobs, plane, BOX)),
+    text(BOX.right, BOX.top + 12, 'each row below the curve of its cluster', { anchor: 'end', tone: 'mute' }),
+  ];
+}
+
+export function indicesOf(codes: ArrayLike<number>, code: number): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < codes.length; i++) if (codes[i] === code) found.push(i);
+  return found;
+}

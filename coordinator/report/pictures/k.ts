@@ -1,0 +1,101 @@
+import { curveStepAfter, line as path } from 'd3-shape';
+import { bottomAxis, epochScale, leftAxis, linear } from '../axes.ts';
+import type { History, Step } from '../history.ts';
+import { COLOURS, outline } from '../palette.ts';
+import { curve, line, num, picture, text, WIDTH } from '../svg.ts';
+
+const HEIGHT = 330;
+const BOX = { left: 62, top: 42, right: WIDTH - 40, bottom: HEIGHT - 52 };
+/** K after each change is written beside it up to this many changes. */
+const MOST_NAMED = 16;
+/** Up to this many changes have a mark on the curve; more are strokes above it. */
+const MOST_MARKED = 100;
+const STROKE = 7;
+const KINDS = {
+  split: { shape: 'triangle', colour: COLOURS[0], word: 'split step that raised K' },
+  merge: { shape: 'wedge', colour: COLOURS[5], word: 'merge step that lowered K' },
+} as const;
+
+/** K over epochs, with a mark for each split or merge step that changed it. */
+export function kPicture({ epochs, steps }: History, classes: number | null): string {
+  const course = courseOf(epochs, steps);
+  const changes = steps.filter(({ changed }) => changed > 0);
+  const last = course.at(-1)!;
+  const many = changes.length > MOST_MARKED;
+  const most = Math.max(classes ?? 0, ...course.map(([, k]) => k));
+  const x = epochScale(last[0], [BOX.left, BOX.right]);
+  const y = linear([0, most * 1.12], [BOX.bottom, BOX.top + (many ? 3 * STROKE : 0)], Math.min(6, most));
+  const d = path<[number, number]>(
+    ([epoch]) => x(epoch),
+    ([, k]) => y(k),
+  ).curve(curveStepAfter);
+  const size = changes.length > 40 ? 3.5 : 5.5;
+  const marks = (many ? [] : changes).map(({ epoch, kind, k }) => {
+    const { shape, colour } = KINDS[kind];
+    return `<path class="rim" d="M${num(x(epoch))} ${num(y(k))}${outline(shape, size)}" fill="${colour}" stroke="#ffffff" stroke-width="1"/>`;
+  });
+  const named = changes.length <= MOST_NAMED ? changes.filter(({ epoch }) => epoch < last[0]) : [];
+  return picture(
+    {
+      id: 'k',
+      height: HEIGHT,
+      title: 'Number of clusters over epochs',
+      description: `K went from ${course[0][1]} to ${last[1]} in ${last[0]} epochs, by ${changes.length} steps that changed it.`,
+    },
+    leftAxis(y, BOX, { count: Math.min(6, most + 1), whole: true, title: 'clusters (K)' }),
+    bottomAxis(x, BOX, { whole: true, title: 'epoch' }),
+    curve(d.digits(1)(course)!, undefined, many ? 1.2 : 2),
+    classes === null ? '' : classesLine(y(classes), classes),
+    many ? strokes(changes, x) : '',
+    ...marks,
+    ...named.map(({ epoch, kind, k }) =>
+      text(x(epoch) - (kind === 'split' ? 7 : -7), y(k) + (kind === 'split' ? -8 : 16), String(k), {
+        anchor: kind === 'split' ? 'end' : 'start',
+        halo: true,
+      }),
+    ),
+    text(BOX.right + 6, y(last[1]) + 4.5, String(last[1]), { bold: true, size: 14 }),
+    ...legend(changes),
+  );
+}
+
+/** A row of strokes for the splits, and one for the merges below it. */
+function strokes(changes: Step[], x: (epoch: number) => number): string {
+  return (['split', 'merge'] as const)
+    .map((kind, row) => {
+      const top = BOX.top - 4 + row * (STROKE + 2);
+      const own = changes.filter((change) => change.kind === kind);
+      return `<path d="${own.map(({ epoch }) => `M${num(x(epoch))} ${num(top)}v${STROKE}`).join('')}" stroke="${KINDS[kind].colour}" stroke-width="0.9" fill="none"/>`;
+    })
+    .join('');
+}
+
+/** (epoch, K) where K changes, and both ends. */
+function courseOf(epochs: History['epochs'], steps: Step[]): [number, number][] {
+  const points = [
+    ...epochs.map(({ epoch, k }) => ({ epoch, k, order: 0 })),
+    ...steps.map(({ epoch, k }) => ({ epoch, k, order: 1 })),
+  ].sort((a, b) => a.epoch - b.epoch || a.order - b.order);
+  const course: [number, number][] = [[Math.max(0, points[0].epoch - 1), points[0].k]];
+  for (const { epoch, k } of points) if (k !== course.at(-1)![1]) course.push([epoch, k]);
+  const end = points.at(-1)!;
+  if (course.at(-1)![0] !== end.epoch || course.length === 1) course.push([end.epoch, end.k]);
+  return course;
+}
+
+function classesLine(y: number, classes: number): string {
+  const label = `${classes} true ${classes === 1 ? 'class' : 'classes'}`;
+  return `${line(BOX.left, y, BOX.right, y, 'axis').replace(' fill="none"', ' fill="none" stroke-dasharray="3 4"')}${text(BOX.left + 6, y - 6, label, { tone: 'mute', halo: true })}`;
+}
+
+function legend(changes: Step[]): string[] {
+  let at = BOX.left;
+  return (['split', 'merge'] as const)
+    .filter((kind) => changes.some((change) => change.kind === kind))
+    .map((kind) => {
+      const { shape, colour, word } = KINDS[kind];
+      const left = at;
+      at += 200;
+      return `<path d="M${num(left + 6)} 20${outline(shape, 5.5)}" fill="${colour}"/>${text(left + 18, 24, word)}`;
+    });
+}

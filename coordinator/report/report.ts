@@ -1,0 +1,130 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder, writeFile } from '../../data/files.ts';
+import { type Gathered, type Given, gather } from './gather.ts';
+import { type Figure, page } from './html.ts';
+import { clusterPicture } from './pictures/clusters.ts';
+import { confusionPicture } from './pictures/confusion.ts';
+import { kPicture } from './pictures/k.ts';
+import { lossPicture } from './pictures/losses.ts';
+import { sizesPicture } from './pictures/sizes.ts';
+import { type SubView, subClusterPicture } from './pictures/sub-clusters.ts';
+import { pngOf } from './png.ts';
+import { significant } from './svg.ts';
+
+export interface ReportOptions extends Given {
+  /** Folder; by default `report` in the run directory. */
+  out?: string;
+}
+
+export interface Report {
+  /** Of report.html. */
+  path: string;
+  pictures: string[];
+  /** What was left out, and why. */
+  notes: string[];
+}
+
+/** Pictures drawn at once: each holds its pixels, and the coordinator is to stay small. */
+const AT_ONCE = 2;
+const NAMES = ['clusters', 'sub-clusters', 'k', 'losses', 'sizes', 'confusion'] as const;
+type Name = (typeof NAMES)[number];
+
+/**
+ * Draws a run: each picture as SVG and PNG, and report.html with all of them. The same bytes each time. Pictures that a
+ * former report has and this one has not are removed. UserError where `run` is no run or the folder cannot be written.
+ */
+export async function writeReport(run: string, options: ReportOptions): Promise<Report> {
+  const gathered = await gather(run, options);
+  const folder = options.out ?? join(run, 'report');
+  makeFolder(folder);
+  const drawn = pictures(gathered);
+  const put = (name: string, content: string | Uint8Array) =>
+    writeFile(join(folder, name), [Buffer.from(content)]);
+  const writing: Promise<unknown>[] = drawn.map(({ name, svg }) => put(`${name}.svg`, svg));
+  const waiting = [...drawn];
+  const draw = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift())
+      await put(`${next.name}.png`, await pngOf(next.svg));
+  };
+  for (let i = 0; i < AT_ONCE; i++) writing.push(draw());
+  writing.push(put('report.html', page(gathered, drawn)));
+  for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
+    for (const ending of ['svg', 'png']) writing.push(rm(join(folder, `${name}.${ending}`), { force: true }));
+  const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');
+  if (failed) throw (failed as PromiseRejectedResult).reason;
+  return {
+    path: join(folder, 'report.html'),
+    pictures: drawn.map(({ name }) => name),
+    notes: gathered.notes,
+  };
+}
+
+function pictures({
+  history,
+  clusters,
+  sub,
+  table,
+  confusion,
+  classes,
+  run,
+}: Gathered): (Figure & { name: Name })[] {
+  const found: (Figure & { name: Name })[] = [];
+  const add = (name: Name, svg: string, title: string, caption: string) =>
+    found.push({ name, svg, title, caption });
+  if (clusters)
+    add(
+      'clusters',
+      clusterPicture(clusters),
+      'Clusters',
+      clusters.dim === 1
+        ? 'Rows in the colour of their cluster, each at a random height below its curve: the density of the cluster times its weight.'
+        : 'Rows in the colour of their cluster, centres as large dots, ellipses at two standard deviations, seen along the axes that set the centres furthest apart.',
+    );
+  if (sub)
+    add('sub-clusters', subClusterPicture(sub), `Inside cluster ${sub.cluster}`, subCaption(sub, history));
+  if (history) {
+    add('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
+    add(
+      'losses',
+      lossPicture(history),
+      'Losses',
+      'Above the clustering net, below the sub-nets, which train in the epochs that lead to a split.',
+    );
+  }
+  const sizes = (table ?? []).flatMap(({ cluster, rows }) => (rows === null ? [] : [{ cluster, rows }]));
+  if (sizes.length)
+    add(
+      'sizes',
+      sizesPicture(sizes, run.data.rows),
+      'Cluster sizes',
+      'All rows of the data, by their label.',
+    );
+  if (confusion)
+    add(
+      'confusion',
+      confusionPicture(confusion),
+      'Clusters and classes',
+      'Clusters stand where the class is that they are matched with (the matching that ACC counts); those without one come last.',
+    );
+  return found;
+}
+
+function subCaption({ cluster, points }: SubView, history: Gathered['history']): string {
+  const proposal = history?.splits.find((split) => split.cluster === cluster);
+  const how =
+    proposal?.logRatio != null
+      ? ` Of all clusters it came nearest to being split in the last split step: log H = ${significant(proposal.logRatio)}, and it would have needed about 0.`
+      : '';
+  const sides = new Set(Array.from(points.share, (share) => share > 0.5));
+  const one = sides.size === 1 ? ' The sub-net puts all rows on one side here; the refinement does not.' : '';
+  return `The shade of a row is the sub-net’s responsibility; centres and ellipses (two standard deviations) are those of its two sub-clusters after refinement, of which a split would make clusters.${one}${how}`;
+}
+
+function kCaption({ proposed, steps, sessions }: NonNullable<Gathered['history']>): string {
+  const changed = (kind: 'split' | 'merge') =>
+    steps.filter((step) => step.kind === kind && step.changed).length;
+  const resumed =
+    sessions > 1 ? ` The run went on ${sessions - 1} ${sessions === 2 ? 'time' : 'times'} after a stop.` : '';
+  return `${proposed.split.toLocaleString('en')} splits and ${proposed.merge.toLocaleString('en')} merges were proposed; ${changed('split')} split steps and ${changed('merge')} merge steps changed K.${resumed}`;
+}

@@ -1,0 +1,114 @@
+/** Small pieces of SVG. Colours are attributes, which a page's style sheet may override by class: `ink`, `mute`, … */
+
+export const INK = '#1b1e23';
+export const MUTE = '#59606b';
+const GRID = '#e4e6ea';
+const PAPER = '#ffffff';
+export const FONT = 'Open Sans';
+/** Width of every picture, in its own units: at 600 px the smallest letters have 11 px. */
+export const WIDTH = 600;
+
+/** A number with at most one digit behind the point. RangeError for NaN and ∞, which no picture may have. */
+export function num(value: number): string {
+  if (!Number.isFinite(value)) throw new RangeError(`${value} in a picture`);
+  return String(Math.round(value * 10) / 10 + 0);
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+/** Text for XML and HTML. What XML forbids becomes a replacement character. */
+export function escaped(text: string): string {
+  return (
+    text
+      .replace(/\p{Surrogate}/gu, '\ufffd')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML forbids
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+      .replace(/[&<>"]/g, (letter) => ENTITIES[letter])
+  );
+}
+
+export interface Frame {
+  /** Of the file, and of what is referred to inside. */
+  id: string;
+  height: number;
+  title: string;
+  description: string;
+}
+
+/** A whole picture. */
+export function picture({ id, height, title, description }: Frame, ...body: string[]): string {
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${num(height)}" width="${WIDTH}" height="${num(height)}" role="img" aria-labelledby="${id}-t ${id}-d" font-family="'${FONT}', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif" font-size="12">`,
+    `<title id="${id}-t">${escaped(title)}</title><desc id="${id}-d">${escaped(description)}</desc>`,
+    `<rect class="paper" width="${WIDTH}" height="${num(height)}" fill="${PAPER}"/>`,
+    ...body,
+    '</svg>\n',
+  ].join('\n');
+}
+
+export interface TextStyle {
+  size?: number;
+  anchor?: 'start' | 'middle' | 'end';
+  bold?: boolean;
+  tone?: 'ink' | 'mute';
+  /** Degrees. */
+  rotate?: number;
+  /** A rim in the colour of the paper, so that it can be read on anything. */
+  halo?: boolean;
+  fill?: string;
+}
+
+export function text(x: number, y: number, content: string, style: TextStyle = {}): string {
+  const { size = 12, anchor = 'start', bold, tone = 'ink', rotate, halo, fill } = style;
+  const colour = fill ? `fill="${fill}"` : `class="${tone}" fill="${tone === 'ink' ? INK : MUTE}"`;
+  const turned = rotate ? ` transform="rotate(${num(rotate)} ${num(x)} ${num(y)})"` : '';
+  const position = `x="${num(x)}" y="${num(y)}"${turned}${size === 12 ? '' : ` font-size="${num(size)}"`}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}${bold ? ' font-weight="600"' : ''}`;
+  const front = `<text ${position} ${colour}>${escaped(content)}</text>`;
+  if (!halo) return front;
+  // Two texts: not every viewer knows paint-order.
+  return `<text ${position} class="halo" fill="none" stroke="${PAPER}" stroke-width="3.4" stroke-linejoin="round" aria-hidden="true">${escaped(content)}</text>${front}`;
+}
+
+export function line(x1: number, y1: number, x2: number, y2: number, tone: 'grid' | 'axis' = 'grid'): string {
+  const stroke = tone === 'grid' ? GRID : MUTE;
+  return `<path class="${tone}" d="M${num(x1)} ${num(y1)}L${num(x2)} ${num(y2)}" stroke="${stroke}" fill="none"/>`;
+}
+
+/** A curve in the ink's colour unless `stroke` says otherwise. */
+export function curve(d: string, stroke?: string, width = 2): string {
+  const colour = stroke ? `stroke="${stroke}"` : `class="inkline" stroke="${INK}"`;
+  return `<path d="${d}" fill="none" ${colour} stroke-width="${num(width)}" stroke-linejoin="round" stroke-linecap="round"/>`;
+}
+
+/** A mark in the ink's colour with a rim of paper. */
+export function mark(d: string): string {
+  return `<path class="mark" d="${d}" fill="${INK}" stroke="${PAPER}" stroke-width="1.2"/>`;
+}
+
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+/** Keeps `body` inside a box. */
+export function clipped(id: string, { left, top, right, bottom }: Box, body: string): string {
+  return `<clipPath id="${id}"><rect x="${num(left)}" y="${num(top)}" width="${num(right - left)}" height="${num(bottom - top)}"/></clipPath><g clip-path="url(#${id})">${body}</g>`;
+}
+
+/** At most `length` letters. */
+export function shorten(text: string, length: number): string {
+  const letters = [...text];
+  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : text;
+}
+
+/** Width of a text of Open Sans in units, about: no picture needs it closer. */
+export const textWidth = (content: string, size = 12) => [...content].length * size * 0.57;
+
+/** Four digits, with a true minus. */
+export function significant(value: number): string {
+  const short = Number(value.toPrecision(4));
+  const size = Math.abs(short);
+  return (size >= 1e7 || (size > 0 && size < 1e-4) ? short.toExponential() : String(short)).replace('-', '−');
+}

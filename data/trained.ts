@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { product } from './npy.ts';
+import type { Transform } from './transform.ts';
+import { UserError } from './user-error.ts';
+
+/** What a finished run has learnt. */
+export interface Trained {
+  transform: Transform;
+  /** Weights and biases of each layer in turn. */
+  net: { values: Float32Array; shape: number[] }[];
+  /** The backend that it was trained on. */
+  backendName: string;
+}
+
+/** The transform and the layers behind it, from `model/` of a run directory. UserError if it has none. */
+export function readTrained(run: string): Trained {
+  const folder = join(run, 'model');
+  try {
+    const { normalize, input, dim, columns, scale, offset } = JSON.parse(
+      readFileSync(join(folder, 'transform.json'), 'utf8'),
+    );
+    const [{ weights: described }] = JSON.parse(
+      readFileSync(join(folder, 'model.json'), 'utf8'),
+    ).weightsManifest;
+    const bytes = readFileSync(join(folder, 'weights.bin'));
+    let at = 0;
+    const arrays = (described as { shape: number[] }[]).map(({ shape }) => {
+      const size = product(shape);
+      const values = new Float32Array(
+        bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + 4 * size),
+      );
+      at += 4 * size;
+      return { values, shape };
+    });
+    const [{ values: kernel }, { values: bias }, ...net] = arrays;
+    // The same backend gives the same bits as the run's own full pass.
+    const { identity } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    return {
+      net,
+      backendName: String(identity).split('/')[0],
+      transform: {
+        normalize,
+        input,
+        dim,
+        columns: columns && Int32Array.from(columns),
+        weights: columns
+          ? Float32Array.from(columns as number[], (column, d) => kernel[column * dim + d])
+          : kernel,
+        bias,
+        scale: Float64Array.from(scale),
+        offset: Float64Array.from(offset),
+      },
+    };
+  } catch (error) {
+    throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { writeNpy } from '../../data/npy.ts';
+import { generator } from '../../model/random.ts';
+import { dpmesh, type Ended, easyData, epochOf, jsonOf, QUICK, scratch, start, until } from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const N = 2000;
+const easy = easyData(folder, 'easy', N);
+const run = path('run');
+const ALL = ['clusters', 'confusion', 'k', 'losses', 'sizes', 'sub-clusters'];
+
+/** Files of a report with these pictures. */
+const files = (pictures: string[]) =>
+  [...pictures.flatMap((name) => [`${name}.png`, `${name}.svg`]), 'report.html'].sort();
+const listed = (report: string) => readdirSync(report).sort();
+const train = (data: string, out: string, ...more: (string | number)[]) =>
+  dpmesh(['train', '--data', data, '--out', out, '--workers', 1, ...QUICK, ...more]);
+const plot = (from: string, ...more: string[]) => dpmesh(['plot', '--run', from, ...more]);
+
+/** Exit 0, and what was left out said in as many lines. */
+function drawn(ended: Ended, pictures: string[], ...notes: RegExp[]): void {
+  assert.equal(ended.code, 0, ended.stderr);
+  const said = ended.stdout.trim().split(': ').at(-1)!.split(', ').sort();
+  assert.deepEqual(said, pictures.toSorted());
+  const lines = ended.stderr.split('\n').filter(Boolean);
+  assert.equal(lines.length, notes.length, ended.stderr);
+  notes.forEach((note, i) => {
+    assert.match(lines[i], note);
+  });
+}
+
+function refused(ended: Ended, ...says: string[]): void {
+  assert.equal(ended.code, 2, ended.stderr || ended.stdout);
+  assert.match(ended.stderr, /^dpmesh: [^\n]+\n$/);
+  for (const part of says) assert.ok(ended.stderr.includes(part), `"${ended.stderr}" lacks "${part}"`);
+}
+
+/** A copy of the finished run, changed. */
+function copy(name: string, change: (at: string) => void): string {
+  const at = path(name);
+  cpSync(run, at, { recursive: true });
+  change(at);
+  return at;
+}
+
+describe('a report', { concurrency: 2 }, () => {
+  let ended: Ended;
+  before(async () => {
+    ended = await train(easy.data, run, '--labels', easy.labels);
+  });
+
+  test('is there at the end of a run, whole, and its path is said', () => {
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stdout, new RegExp(`^report +${run}/report/report.html$`, 'm'));
+    assert.doesNotMatch(ended.stderr, /report|warning/);
+    assert.deepEqual(listed(join(run, 'report')), files(ALL));
+    for (const name of ALL) {
+      const png = readFileSync(join(run, 'report', `${name}.png`));
+      assert.deepEqual(png.subarray(1, 4).toString(), 'PNG');
+      assert.equal(png.readUInt32BE(16), 1200);
+    }
+  });
+
+  test('is one file that fetches nothing and runs nothing, with pictures, results and config', () => {
+    const html = readFileSync(join(run, 'report', 'report.html'), 'utf8');
+    assert.doesNotMatch(html, /<script|<link|<img|<iframe|@import|src=|href=| on[a-z]+=/);
+    assert.deepEqual(
+      [...html.matchAll(/https?:[^"' ]+/g)]
+        .map(([address]) => address)
+        .filter((a) => !a.includes('www.w3.org')),
+      [],
+    );
+    for (const name of ALL) {
+      assert.ok(html.includes(readFileSync(join(run, 'report', `${name}.svg`), 'utf8')), name);
+    }
+    const { result, config, data } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    for (const text of [result.nmi.toFixed(4), result.silhouette.toFixed(4), data.fingerprint, config.data])
+      assert.ok(html.includes(text), text);
+    const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  test('is drawn again to the byte, anywhere', async () => {
+    drawn(await plot(run, '--out', path('again')), ALL);
+    for (const name of files(ALL))
+      assert.deepEqual(readFileSync(path(`again/${name}`)), readFileSync(join(run, 'report', name)), name);
+  });
+
+  test('adds nothing to --json, and --no-report leaves it out', async () => {
+    const json = jsonOf(await train(easy.data, path('json'), '--json'));
+    const plain = jsonOf(await train(easy.data, path('plain'), '--json', '--no-report'));
+    assert.deepEqual(Object.keys(json), Object.keys(plain));
+    assert.deepEqual(listed(path('json/report')), files(ALL.filter((name) => name !== 'confusion')));
+    assert.ok(!existsSync(path('plain/report')));
+  });
+
+  test('labels of many and sparse classes, given later', async () => {
+    const labels = path('sparse.npy');
+    writeNpy(
+      labels,
+      '<i4',
+      [N],
+      Int32Array.from({ length: N }, (_, i) => 10 ** 6 * ((i % 83) - 40)),
+    );
+    drawn(await plot(run, '--labels', labels, '--out', path('sparse')), ALL);
+    assert.match(readFileSync(path('sparse/confusion.svg'), 'utf8'), /44 others/);
+  });
+
+  test('without labels, a confusion of before goes', async () => {
+    const at = copy('unlabelled', (at) => {
+      const file = join(at, 'run.json');
+      const { config, ...rest } = JSON.parse(readFileSync(file, 'utf8'));
+      writeFileSync(file, JSON.stringify({ ...rest, config: { ...config, labels: null } }));
+    });
+    // A checkpoint knows the labels too; they may have moved.
+    drawn(
+      await plot(at),
+      ALL.filter((name) => name !== 'confusion'),
+    );
+    assert.deepEqual(listed(join(at, 'report')), files(ALL.filter((name) => name !== 'confusion')));
+  });
+
+  test('without checkpoints no sub-clusters, without events no K and losses', async () => {
+    const at = copy('bare', (at) => {
+      rmSync(join(at, 'checkpoints'), { recursive: true });
+      rmSync(join(at, 'events.jsonl'));
+    });
+    drawn(await plot(at), ['clusters', 'sizes', 'confusion'], /events\.jsonl is missing/, /no checkpoint/);
+    assert.deepEqual(listed(join(at, 'report')), files(['clusters', 'sizes', 'confusion']));
+  });
+
+  test('data that are gone or have changed: no points', async () => {
+    const data = path('moved.npy');
+    const at = copy('moved', (at) => {
+      const file = join(at, 'run.json');
+      writeFileSync(file, readFileSync(file, 'utf8').replaceAll(easy.data, data));
+    });
+    drawn(await plot(at), ALL, /moved\.npy cannot be read: no such file or folder: pictures have no points/);
+    writeNpy(
+      data,
+      '<f4',
+      [N, 3],
+      easy.rows.map((value) => value + 1),
+    );
+    drawn(await plot(at), ALL, /moved\.npy has changed since the run: pictures have no points/);
+    writeNpy(data, '<f4', [1, 3], [1, 2, 3]);
+    drawn(await plot(at), ALL, /moved\.npy has 1 rows × 3 now, and had 2000 × 3/);
+  });
+
+  test('a run that was killed: the clusters of its newest checkpoint', async () => {
+    const at = path('killed');
+    const flags = ['--no-early-stop', '--max-epochs', 100_000, '--json', '--workers', 1, ...QUICK];
+    const running = start(['train', '--data', easy.data, '--out', at, ...flags]);
+    await until('epoch 20', () => epochOf(at) >= 20, running);
+    running.kill('SIGKILL');
+    await running.ended;
+    drawn(
+      await plot(at),
+      ['clusters', 'sub-clusters', 'k', 'losses'],
+      /the run is not finished: clusters are those of epoch \d+/,
+    );
+    assert.match(readFileSync(join(at, 'report', 'report.html'), 'utf8'), /not finished, epoch \d+/);
+    rmSync(join(at, 'checkpoints'), { recursive: true });
+    drawn(await plot(at), ['k', 'losses'], /not finished and has no checkpoint/);
+    rmSync(join(at, 'events.jsonl'));
+    refused(await plot(at), at, 'nothing to draw');
+  });
+
+  test('that cannot be written does not fail the run', async () => {
+    const at = path('blocked');
+    const flags = ['--no-early-stop', '--max-epochs', 60, '--workers', 1, ...QUICK];
+    const running = start(['train', '--data', easy.data, '--out', at, ...flags]);
+    await until('epoch 10', () => epochOf(at) >= 10, running);
+    running.kill('SIGINT');
+    assert.equal((await running.ended).code, 130);
+    writeFileSync(join(at, 'report'), 'in the way');
+    const ended = await dpmesh(['resume', at, '--json']);
+    jsonOf(ended);
+    assert.match(
+      ended.stderr,
+      /^dpmesh: warning: there is no report: .*report cannot be written: .*; try: dpmesh plot --run .*$/m,
+    );
+    refused(await plot(at), 'report cannot be written');
+  });
+});
+
+describe('runs that are hard to draw', { concurrency: 2 }, () => {
+  const draw = generator(1n, 'hard');
+  const bell = (rows: number, dim: number) => Array.from({ length: rows * dim }, () => draw.normal());
+
+  test('D = 1', async () => {
+    const data = path('line.npy');
+    writeNpy(
+      data,
+      '<f4',
+      [N, 1],
+      Array.from({ length: N }, (_, i) => draw.normal() + 20 * (i % 3)),
+    );
+    const { k } = jsonOf(await train(data, path('line'), '--json'));
+    assert.equal(k, 3);
+    assert.deepEqual(listed(path('line/report')), files(ALL.filter((name) => name !== 'confusion')));
+  });
+
+  test('K = 1, and a transform to few axes', async () => {
+    const data = path('ball.npy');
+    writeNpy(data, '<f4', [500, 6], bell(500, 6));
+    const ended = await train(data, path('ball'), '--json', '--transform', 'pca:2', '--covariance', 'diag');
+    assert.equal(jsonOf(ended).k, 1);
+    assert.doesNotMatch(ended.stderr, /report/);
+    assert.deepEqual(listed(path('ball/report')), files(ALL.filter((name) => name !== 'confusion')));
+  });
+});
+
+describe('dpmesh plot refuses', { concurrency: 2 }, () => {
+  test('what is no run', async () => {
+    mkdirSync(path('empty'));
+    refused(await plot(path('empty')), 'empty', 'run.json');
+    refused(await plot(path('nowhere')), 'nowhere', 'run.json');
+  });
+
+  test('events that are damaged', async () => {
+    const at = copy('damaged', (at) => appendFileSync(join(at, 'events.jsonl'), 'what is this?\n'));
+    refused(await plot(at), 'events.jsonl line ', 'damaged');
+  });
+
+  test('results that are damaged', async () => {
+    const at = copy('torn', (at) => writeFileSync(join(at, 'mixture', 'means.npy'), 'torn'));
+    refused(await plot(at), 'means.npy');
+  });
+
+  test('labels of other rows, and a folder that is a file', async () => {
+    writeNpy(path('few.npy'), '<i4', [3], [0, 1, 2]);
+    refused(await plot(run, '--labels', path('few.npy')), '--labels', '3 labels', `${N} rows`);
+    refused(await plot(run, '--labels', path('gone.npy')), 'gone.npy', 'no such file');
+    refused(await plot(run, '--out', easy.data), easy.data, 'written');
+  });
+});
