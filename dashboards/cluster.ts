@@ -6,9 +6,8 @@ const small = (look: Omit<Look, 'width'>) => figure({ width: 4, ...look });
 
 /** Below a half, workers wait more than they work. */
 const BUSY: Limits = [
-  [null, 'red'],
-  [0.5, 'orange'],
-  [0.8, 'green'],
+  [null, 'orange'],
+  [0.5, 'green'],
 ];
 
 /** A worker without a GPU reports no GPU memory: it is drawn at 0 rather than left out. */

@@ -12,9 +12,7 @@ const AGE: Limits = [
 ];
 const age = `time() - max(dpmesh_checkpoint_timestamp_seconds{${RUN}})`;
 
-/** A counter whose reasons may not all be known before they occur: nought until then. */
-const byReason = (counter: string) =>
-  `sum by (reason) (increase(${counter}{${RUN}}${LATELY})) or on () vector(0)`;
+const byReason = (counter: string) => `sum by (reason) (increase(${counter}{${RUN}}${LATELY}))`;
 
 const now = [
   small({
@@ -54,8 +52,7 @@ const now = [
     limits: NONE,
     queries: [
       [
-        `(sum(dpmesh_refused_messages_total{${RUN}}) or on () vector(0))` +
-          ` + (sum(dpmesh_refused_connections_total{${RUN}}) or on () vector(0))`,
+        `sum(dpmesh_refused_messages_total{${RUN}}) + sum(dpmesh_refused_connections_total{${RUN}})`,
         'refused',
       ],
     ],
@@ -89,9 +86,7 @@ const workers = [
       min: 0,
       width: 12,
       limits: NEUTRAL,
-      queries: [
-        [`sum by (reason) (increase(dpmesh_worker_departures_total{${RUN}}${LATELY}))`, '{{reason}}'],
-      ],
+      queries: [[byReason('dpmesh_worker_departures_total'), '{{reason}}']],
     },
     { bars: true, stacked: true },
   ),
@@ -136,7 +131,7 @@ const retries = [
       min: 0,
       width: 12,
       limits: NEUTRAL,
-      queries: [[`sum by (reason) (increase(dpmesh_results_dropped_total{${RUN}}${LATELY}))`, '{{reason}}']],
+      queries: [[byReason('dpmesh_results_dropped_total'), '{{reason}}']],
     },
     { bars: true, stacked: true },
   ),
@@ -144,7 +139,7 @@ const retries = [
     {
       title: 'Messages refused',
       about:
-        'By reason. A healthy run has none; many of one reason: a worker of another version or identity.',
+        'hello: a worker of another version or numeric identity, or whose name is taken; fetch: rows that it may not have; malformed and ignored: nonsense, or a sender of too much of it.',
       unit: units.Short,
       min: 0,
       width: 12,
@@ -156,7 +151,8 @@ const retries = [
   course(
     {
       title: 'Connections refused',
-      about: 'By reason. A wrong key, or somebody who is no worker.',
+      about:
+        'Keys that are not on the list or missing, and whoever is no worker at all. Always 0 without keys.',
       unit: units.Short,
       min: 0,
       width: 12,

@@ -95,8 +95,9 @@ test('a typo is found, wherever it is', { skip }, async () => {
     [/^training: marks Splits/, 'accepted', 'acepted'],
     [/^cluster: variable worker/, 'dpmesh_worker_info', 'dpmesh_workers_info'],
     [/^cluster: Seconds a round A/, '_bucket', '_buckets'],
-    // Where vector(0) stands in for what is not there.
-    [/^reliability: Messages refused/, 'dpmesh_refused_messages', 'dpmesh_refused_message'],
+    // Where something else stands in for what is not there.
+    [/^cluster: GPU memory A/, 'gpu_memory', 'gpu_memories'],
+    [/^reliability: Alerts/, 'ALERTS', 'ALERT'],
     [/^dashboards.*recording.rules.yml: run:dpmesh_rounds:rate1m$/, '_total', ''],
     [/^dashboards.*alerts.rules.yml: DpmeshCheckpointFailures/, 'failures', 'failure'],
     [/^dashboards.*alerts.rules.yml: DpmeshNoWorkers/, 'state="up"', 'state="here"'],
