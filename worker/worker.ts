@@ -40,8 +40,9 @@ export interface WorkerOptions {
 
 type Round = Extract<FromCoordinator, { type: 'round' }>;
 type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
+type Results = Extract<FromWorker, { type: 'results' }>;
 
-/** How often the resident memory is looked up, ms: the system takes its time to answer. */
+/** How often memory is looked up, ms: the system takes its time to answer. */
 const MEMORY_MS = 500;
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
@@ -68,7 +69,10 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   let busy = false;
   let working = Promise.resolve();
   let leaving = false;
-  let memory = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+  let memory: { at: number; of: Pick<Results, 'memory' | 'gpuMemory'> } = {
+    at: Number.NEGATIVE_INFINITY,
+    of: { memory: 0 },
+  };
   let heard = performance.now();
   let asked = Number.NEGATIVE_INFINITY;
   let pinging = false;
@@ -116,7 +120,8 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     asked = performance.now();
     const { identity } = backend;
     const about = { backend: options.backendName, host: hostname(), pid: process.pid, name: options.name };
-    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session });
+    const gpu = backend.device && { gpu: backend.device.name.slice(0, 200) };
+    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session, ...gpu });
   }
 
   function receive(frames: Buffer[]): void {
@@ -201,10 +206,14 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     return null;
   }
 
-  function residentMemory(): number {
-    if (performance.now() - memory.at > MEMORY_MS)
-      memory = { at: performance.now(), bytes: process.memoryUsage.rss() };
-    return memory.bytes;
+  function memoryNow() {
+    if (performance.now() - memory.at > MEMORY_MS) {
+      const found = backend.device?.memory?.();
+      const whole = found && { used: Math.round(found.used), limit: Math.round(found.limit) };
+      const of = { memory: process.memoryUsage.rss(), ...(whole && { gpuMemory: whole }) };
+      memory = { at: performance.now(), of };
+    }
+    return memory.of;
   }
 
   function fetch(blocks: number[]): Promise<Float32Array> {
@@ -245,10 +254,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       if (!done.length) return;
       const message = { term: header.term, round, done: done.map(({ units }) => units), seconds };
       const found = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
-      void send(
-        { type: 'results', ...message, rowsRead: context.rowsRead(), memory: residentMemory() },
-        found,
-      );
+      void send({ type: 'results', ...message, rowsRead: context.rowsRead(), ...memoryNow() }, found);
       done = [];
       nodes = [];
       seconds = {};
