@@ -21,6 +21,7 @@ import type { Backend } from './backends/backend.ts';
 import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
 import { type Context, createContext } from './context.ts';
 import { isBelow } from './data-root.ts';
+import type { Meter } from './http.ts';
 import { createStates } from './states.ts';
 import { runTask } from './tasks/index.ts';
 
@@ -36,6 +37,8 @@ export interface WorkerOptions {
   /** Without a word from the coordinator for this long, the worker gives up, ms. */
   reconnectFor: number;
   log: (line: string) => void;
+  /** Counts what it does. */
+  meter?: Meter;
 }
 
 type Round = Extract<FromCoordinator, { type: 'round' }>;
@@ -57,7 +60,7 @@ const PING_MS = 1000;
  * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye.
  */
 export function startWorker(options: WorkerOptions): { done: Promise<void>; leave: () => void } {
-  const { backend, log } = options;
+  const { backend, log, meter } = options;
   const session = randomBytes(16).toString('hex');
   const fetches = new Map<number, Fetch>();
   let context: Context | null = null;
@@ -184,6 +187,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     const own = file && (await visible(file, layout));
     if (term !== welcome.term) return;
     const rows = own ?? servedBlocks(fetch, layout.dim);
+    if (meter) meter.joined = true;
     context = createContext(backend, createStates(backend), rows, layout);
     log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
     work();
@@ -254,7 +258,9 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       if (!done.length) return;
       const message = { term: header.term, round, done: done.map(({ units }) => units), seconds };
       const found = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
-      void send({ type: 'results', ...message, rowsRead: context.rowsRead(), ...memoryNow() }, found);
+      const rowsRead = context.rowsRead();
+      if (meter) count(meter, message, rowsRead);
+      void send({ type: 'results', ...message, rowsRead, ...memoryNow() }, found);
       done = [];
       nodes = [];
       seconds = {};
@@ -296,6 +302,13 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       if (!busy) goodbye();
     },
   };
+}
+
+function count(meter: Meter, { done, seconds }: Pick<Results, 'done' | 'seconds'>, rows: number): void {
+  meter.rowsRead += rows;
+  for (const units of done) meter.units += units.length;
+  for (const [task, spent] of Object.entries(seconds))
+    meter.seconds[task] = (meter.seconds[task] ?? 0) + spent;
 }
 
 interface Fetch {
