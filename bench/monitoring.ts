@@ -1,6 +1,7 @@
 // What it costs to be watched: `npm run bench:monitoring`, `--short` for a quick look. One JSON line of figures on stdout.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Agent, get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createMetrics } from '../coordinator/metrics.ts';
@@ -9,7 +10,7 @@ import { embedding, fresh, MAIN, median, ROOT, sha256 } from './dpmesh.ts';
 import { machineTable, othersShare } from './machine.ts';
 
 const short = process.argv.includes('--short');
-const ROUNDS = short ? 2 : 10;
+const ROUNDS = short ? 3 : 10;
 const CLIENTS = 200;
 const { data } = embedding('mnist');
 
@@ -18,6 +19,8 @@ interface Measured {
   wall: number;
   seconds: number;
   peak: number;
+  /** Seconds of CPU that the coordinator took. */
+  cpu: number;
   labels: string;
 }
 
@@ -27,7 +30,7 @@ async function run(flags: string[], look: (url: URL) => () => void = () => () =>
   const args = ['train', '--data', data, '--workers', '2', '--out', out, '--json', ...flags];
   const begun = performance.now();
   const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT });
-  let [stdout, stderr, peak] = ['', '', 0];
+  let [stdout, stderr, peak, cpu] = ['', '', 0, 0];
   let leave: (() => void) | null = null;
   child.stdout!.on('data', (text) => {
     stdout += text;
@@ -39,13 +42,14 @@ async function run(flags: string[], look: (url: URL) => () => void = () => () =>
   });
   const timer = setInterval(() => {
     peak = Math.max(peak, highWater(child.pid!));
-  }, 100);
+    cpu = Math.max(cpu, cpuOf(child.pid!));
+  }, 50);
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearInterval(timer);
   (leave as (() => void) | null)?.();
   if (code !== 0) throw new Error(stderr);
   const wall = (performance.now() - begun) / 1000;
-  return { wall, seconds: JSON.parse(stdout).seconds, peak, labels: sha256(join(out, 'labels.npy')) };
+  return { wall, seconds: JSON.parse(stdout).seconds, peak, cpu, labels: sha256(join(out, 'labels.npy')) };
 }
 
 /** MiB; 0 when it has ended. */
@@ -57,34 +61,43 @@ function highWater(pid: number): number {
   }
 }
 
+/** Seconds of user and system, fields 14 and 15 of what the kernel says; 0 when it has ended. */
+function cpuOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+}
+
 /** What an open page does: everything once, then the stream, and each newer state; and Prometheus beside it. */
 function openPage(url: URL): () => void {
-  const leaving = new AbortController();
-  const { signal } = leaving;
-  const get = (path: string) =>
-    fetch(new URL(path, url), { signal }).then(
-      (answer) => answer.arrayBuffer(),
-      () => null,
-    );
-  const scrape = setInterval(() => void get('/metrics'), 1000);
+  const agent = new Agent({ keepAlive: true });
+  const ask = (path: string, heard: (part: Buffer) => void = () => {}) =>
+    new Promise<void>((resolve) => {
+      const asking = get(new URL(path, url), { agent }, (response) => {
+        response.on('data', heard).on('close', resolve).on('error', resolve);
+      });
+      asking.on('error', () => resolve());
+    });
+  const scrape = setInterval(() => void ask('/metrics'), 1000);
+  let path = '/api/sample';
+  let asking = false;
   void (async () => {
-    for (const path of ['/', '/api/run', '/api/history', '/api/state']) await get(path);
-    const stream = await fetch(new URL('/api/stream', url), { signal });
-    let sampled = false;
-    let asking = false;
-    for await (const part of stream.body!) {
-      if (asking || !Buffer.from(part).includes('"state"')) continue;
+    for (const first of ['/', '/api/run', '/api/history', '/api/state']) await ask(first);
+    await ask('/api/stream', (part) => {
+      if (asking || !part.includes('"state"')) return;
       asking = true;
-      const asked = sampled ? get('/api/state') : get('/api/sample');
-      sampled = true;
-      void asked.then(() => {
+      void ask(path).then(() => {
         asking = false;
       });
-    }
-  })().catch(() => {});
+      path = '/api/state';
+    });
+  })();
   return () => {
     clearInterval(scrape);
-    leaving.abort();
+    agent.destroy();
   };
 }
 
@@ -115,8 +128,10 @@ for (let i = 0; i < ROUNDS; i++) {
   if (i % 2) order.reverse();
   for (const kind of order) {
     found[kind].push(await kinds[kind]());
-    const { wall, seconds, peak } = found[kind].at(-1)!;
-    console.error(`${kind}: ${seconds.toFixed(2)} s, process ${wall.toFixed(2)} s, ${peak.toFixed(0)} MiB`);
+    const { wall, seconds, cpu, peak } = found[kind].at(-1)!;
+    console.error(
+      `${kind}: ${seconds.toFixed(2)} s, process ${wall.toFixed(2)} s, ${cpu.toFixed(2)} s of CPU, ${peak.toFixed(0)} MiB`,
+    );
   }
 }
 
@@ -130,11 +145,14 @@ for (let i = 0; i < 20; i++) {
 }
 
 const base = found['--no-http'];
-const of = (runs: Measured[], name: 'wall' | 'seconds' | 'peak', which: (values: number[]) => number) =>
-  which(runs.map((run) => run[name]));
+const of = (
+  runs: Measured[],
+  name: 'wall' | 'seconds' | 'cpu' | 'peak',
+  which: (values: number[]) => number,
+) => which(runs.map((run) => run[name]));
 const best = (values: number[]) => Math.min(...values);
 const most = (values: number[]) => Math.max(...values);
-console.log(`| MNIST, ${ROUNDS} runs each | training, best (median) | whole process, best (median) | against --no-http | coordinator at most |
+console.log(`| MNIST, ${ROUNDS} runs each | training, best (median) | whole process, best (median) | against --no-http | coordinator: CPU, memory at most |
 |---|---|---|---|---|`);
 for (const [kind, runs] of Object.entries(found)) {
   const figure = (name: 'wall' | 'seconds') =>
@@ -143,7 +161,7 @@ for (const [kind, runs] of Object.entries(found)) {
     `${(100 * (of(runs, name, which) / of(base, name, which) - 1)).toFixed(1)} %`;
   const cost = runs === base ? '' : `${change('seconds', best)}, process ${change('wall', best)}`;
   console.log(
-    `| ${kind} | ${figure('seconds')} | ${figure('wall')} | ${cost} | ${of(runs, 'peak', most).toFixed(0)} MiB |`,
+    `| ${kind} | ${figure('seconds')} | ${figure('wall')} | ${cost} | ${of(runs, 'cpu', median).toFixed(2)} s, ${of(runs, 'peak', most).toFixed(0)} MiB |`,
   );
 }
 const same = new Set(Object.values(found).flatMap((runs) => runs.map(({ labels }) => labels))).size === 1;
