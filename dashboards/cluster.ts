@@ -80,7 +80,7 @@ const workers = [
     {
       title: 'Workers by state',
       about:
-        'Up; silent: not heard for a while, not yet given up; gone. A gone worker of train is started anew.',
+        'Up; silent: not heard for the heartbeat timeout, its work is dealt to the others until it speaks again; gone and not replaced.',
       unit: units.Short,
       decimals: 0,
       min: 0,
