@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { FOLDER, generate } from '../../dashboards/generate.ts';
@@ -110,4 +110,17 @@ test('provisioning: one data source, one folder of dashboards, scraped as often 
   for (const name of ['prometheus', 'prometheus.compose']) {
     assert.equal(read(`prometheus/${name}.yml`).global.scrape_interval, datasources[0].jsonData.timeInterval);
   }
+});
+
+const COMPOSE = 'deploy/compose.yaml';
+test('compose mounts these folders, and sets what they refer to', {
+  skip: !existsSync(COMPOSE) && `${COMPOSE} is not there`,
+}, () => {
+  const { services } = parse(readFileSync(COMPOSE, 'utf8'));
+  const { prometheus, grafana, coordinator } = services;
+  assert.ok(grafana.volumes.includes('../dashboards/grafana/provisioning:/etc/grafana/provisioning:ro'));
+  assert.equal(grafana.environment.DPMESH_PROMETHEUS, 'http://prometheus:9090');
+  assert.ok(prometheus.volumes.includes('../dashboards/prometheus:/etc/prometheus:ro'));
+  assert.ok(prometheus.command.includes('--config.file=/etc/prometheus/prometheus.compose.yml'));
+  assert.match(coordinator.command.join(' '), /--http 0\.0\.0\.0:9464/);
 });
