@@ -4,7 +4,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   easyData,
+  eventsOf,
   freePort,
+  ofType,
   patience,
   QUICK,
   type Running,
@@ -12,7 +14,7 @@ import {
   start,
   trainArgs,
 } from '../e2e/support.ts';
-import { type Asked, everything, selectors } from './expressions.ts';
+import { type Asked, everything, fill, selectors } from './expressions.ts';
 import { type Excuses, faults, lacks, type Prometheus, startPrometheus } from './prometheus.ts';
 
 /** The only selectors that may find nothing, and why. */
@@ -110,4 +112,31 @@ test('a typo is found, wherever it is', { skip }, async () => {
     assert.ok(found.length, `not found: ${bad.where}: ${bad.expr}`);
     assert.ok(found.every((line) => line.startsWith(good.where)));
   }
+});
+
+test('a killed worker shows: lost once, joined twice under the same name', { skip }, async () => {
+  const { pid } = ofType(eventsOf(`${folder}/watched`), 'worker').find(({ name }) => name === 'local/0')!;
+  process.kill(pid, 'SIGKILL');
+  const panel = async (where: string) => {
+    const { expr } = asked.find((each) => each.where === where)!;
+    const { result } = (await prometheus.api('query', { query: fill(expr, VALUES) })) as {
+      result: { metric: Record<string, string>; value: [number, string] }[];
+    };
+    return result.map(({ metric, value }) => [metric.worker ?? '', Number(value[1])]);
+  };
+  const until = Date.now() + 1000 * patience(30);
+  let seen: unknown[] = [];
+  const wanted = [
+    [['', 1]],
+    [
+      ['local/0', 2],
+      ['local/1', 1],
+    ],
+  ];
+  while (Date.now() < until && JSON.stringify(seen) !== JSON.stringify(wanted)) {
+    await sleep(500);
+    const joins = await panel('reliability: Joins by worker A');
+    seen = [await panel('reliability: Workers lost A'), joins.sort()];
+  }
+  assert.deepEqual(seen, wanted);
 });
