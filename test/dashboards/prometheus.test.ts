@@ -33,13 +33,13 @@ let run: Running;
 let prometheus: Prometheus;
 let since: number;
 
-/** As Grafana would fill them in, all workers chosen; Prometheus scrapes every second. */
+/** As Grafana would fill them in, all workers chosen. */
 const VALUES = {
   run: 'watched',
   worker: '.*',
   datasource: 'x',
   __interval: '1s',
-  __rate_interval: '4s',
+  __rate_interval: '15s',
 };
 const check = (what: readonly Asked[]) => faults(what, VALUES, prometheus, since, EXCUSES);
 
@@ -57,7 +57,7 @@ before(async () => {
     '--http',
     `127.0.0.1:${port}`,
   ];
-  run = start(trainArgs(data, `${folder}/watched`, ...QUICK, ...endless), { timeout: 300_000 });
+  run = start(trainArgs(data, `${folder}/watched`, ...QUICK, ...endless), { timeout: 600_000 });
   prometheus = await startPrometheus(`127.0.0.1:${port}`);
 });
 
@@ -71,10 +71,13 @@ after(async () => {
 test('every expression of dashboards and rules finds data in a healthy run', { skip }, async () => {
   assert.ok(asked.length > 80, `${asked.length} expressions`);
   const until = Date.now() + 1000 * patience(45);
-  let found = await check(asked);
+  let left = asked;
+  let found = await check(left);
   while (found.length && Date.now() < until) {
     await sleep(1000);
-    found = await check(asked);
+    // What has found its data once need not be asked again: a busy machine misses scrapes.
+    left = left.filter(({ where }) => found.some((line) => line.startsWith(`${where}: `)));
+    found = await check(left);
   }
   assert.deepEqual(found, []);
 });
