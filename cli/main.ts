@@ -13,9 +13,10 @@ import * as resume from './resume.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
+import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, plot, synth];
+const commands = [train, coordinator, resume, watch, worker, keygen, predict, evaluate, plot, synth];
 
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
 setFlagsFromString('--interrupt-budget=1000000');
@@ -43,6 +44,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(train))
   .command(later(coordinator))
   .command(later(resume))
+  .command(later(watch))
   .command(later(worker))
   .command(later(keygen))
   .command(later(predict))

@@ -8,6 +8,7 @@ const COMMANDS = [
   'train',
   'coordinator',
   'resume',
+  'watch',
   'worker',
   'keygen',
   'predict',
