@@ -1,3 +1,4 @@
+import { UserError } from '../data/user-error.ts';
 import { adamStep } from '../model/adam.ts';
 import { chooseByWeight, lloydCentres } from '../model/kmeans.ts';
 import { mStep } from '../model/mixture.ts';
@@ -145,20 +146,29 @@ async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', sm
     if (trainsNet) {
       const after = afterSteps(run, net, found[0], config.lr, localSteps(run, smallestShard));
       net = after.net;
-      losses.loss = after.loss;
+      losses.loss = finite(after.loss, state, '--lr', config.lr);
       publishNet(run, net);
     }
     if (trainsSubs) {
       const after = afterSteps(run, subs, found.at(-1)!, config.subLr, subSteps(run));
       subs = after.net;
-      losses.subLoss = after.loss;
+      losses.subLoss = finite(after.loss, state, '--sub-lr', config.subLr);
     }
   }
 
-  if (state.frozen === 0 && state.epoch >= schedule.mStepFrom)
-    mixture = mStep(run.prior, await softStatistics(run, mixture.k), config.weightSmoothing);
+  if (state.frozen === 0 && state.epoch >= schedule.mStepFrom) {
+    const T = await softStatistics(run, mixture.k);
+    for (const cluster of T) for (const value of cluster) finite(value, state, '--lr', config.lr);
+    mixture = mStep(run.prior, T, config.weightSmoothing);
+  }
   const next: State = { ...state, net, subs, mixture, frozen: Math.max(0, state.frozen - 1) };
   return { next, losses };
+}
+
+/** What training has come to in this epoch; too large a rate takes it past what float32 can hold. */
+function finite(value: number, { epoch }: State, flag: string, rate: number): number {
+  if (Number.isFinite(value)) return value;
+  throw new UserError(`training diverged in epoch ${epoch}: ${flag} ${rate} is too large; lower it`);
 }
 
 /** T of each cluster by the net's soft assignments, in the model's coordinates from the networks'. */

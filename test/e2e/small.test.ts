@@ -20,3 +20,21 @@ test('1,500 rows, 188 a shard, are enough to find eight clusters with the defaul
   assert.equal(k, 8);
   assert.ok(nmi > 0.98, `NMI ${nmi}`);
 });
+
+for (const [flag, rest] of [
+  ['--lr', []],
+  ['--sub-lr', ['--lr', '0.01']],
+] as const)
+  test(`${flag} at which training diverges is named, with exit code 2 and no stack trace`, () => {
+    const data = join(folder, 'd.npy');
+    const size = ['--clusters', '4', '--points', '2000', '--dim', '3', '--seed', '2'];
+    assert.equal(dpmesh('synth', '--out', data, ...size).status, 0);
+    const out = join(folder, flag);
+    const run = dpmesh('train', '--data', data, '--no-http', '--out', out, flag, '1e30', ...rest);
+    assert.equal(run.status, 2);
+    assert.match(
+      run.stderr,
+      new RegExp(`\ndpmesh: training diverged in epoch \\d+: ${flag} 1e\\+30 is too large`),
+    );
+    assert.doesNotMatch(run.stderr, /\n {4}at /);
+  });
