@@ -1,7 +1,7 @@
 // A Slurm of two nodes on this machine: real munged, slurmctld and slurmd, all they write in a folder of its own.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -109,13 +109,16 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
   for (const name of NODES) daemon('slurmd', '-D', '-N', name);
   await eventually('two idle nodes', () => answers('sinfo', '-h', '-t', 'idle', '-o', '%D').trim() === '2');
 
-  /** Everything that was started with this cluster's configuration, jobs and their steps among it. */
+  /** Everything of this cluster: what has its configuration, and steps of jobs, which show only what they have open. */
   const alive = () =>
     readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
       .filter((pid) => {
         try {
-          return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`SLURM_CONF=${conf}\0`);
+          if (readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`SLURM_CONF=${conf}\0`)) return true;
+          return readdirSync(`/proc/${pid}/fd`).some((fd) =>
+            readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(`${folder}/`),
+          );
         } catch {
           return false;
         }
@@ -137,7 +140,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         .join('\n'),
     async stop() {
       answers('scancel', '--user=root');
-      await sleep(200);
+      await eventually('jobs that end', () => answers('squeue', '-h') === '');
       signal(daemons.map(({ pid }) => pid!).reverse(), 'SIGTERM');
       for (const begun = performance.now(); alive().length && performance.now() - begun < 5000; )
         await sleep(50);

@@ -20,8 +20,10 @@ import { type Cluster, eventually, startSlurm, whyNot } from './slurm-cluster.ts
 const SCRIPT = resolve('deploy/slurm/dpmesh.sbatch');
 const skip = whyNot() ?? false;
 
+// Outside: it goes after the cluster.
+const folder = scratch();
+
 describe('Slurm', { skip }, () => {
-  const folder = scratch();
   const { data } = easyData(folder, 'easy', 2000);
   const flags = [...QUICK, '--no-early-stop', '--max-epochs', '60'];
   let cluster: Cluster;
