@@ -1,0 +1,15 @@
+import { cluster } from './cluster.ts';
+import { reliability } from './reliability.ts';
+import { training } from './training.ts';
+
+/** Where Grafana's provider looks for them, from the root of the repository. */
+export const FOLDER = 'dashboards/grafana/provisioning/dashboards';
+
+/** The text of every generated file by its path. */
+export const generate = (): Map<string, string> =>
+  new Map(
+    Object.entries({ training, cluster, reliability }).map(([name, board]) => [
+      `${FOLDER}/${name}.json`,
+      `${JSON.stringify(board(), null, 2)}\n`,
+    ]),
+  );
