@@ -50,10 +50,13 @@ describe('Slurm', { skip }, () => {
   }
   const sessions = (run: string) => ofType(eventsOf(run), 'resume').length;
 
-  test('a coordinator and a worker on each node', async () => {
+  test('a coordinator and a worker on each node; one that is killed begins again', async () => {
     const run = join(folder, 'plain');
-    await completed(submit(run), run);
-    assert.equal(ofType(eventsOf(run), 'worker').length, 2);
+    const job = submit(run);
+    await eventually('epoch 5', () => epochOf(run) >= 5);
+    process.kill(ofType(eventsOf(run), 'worker')[0].pid, 'SIGKILL');
+    await completed(job, run);
+    assert.equal(ofType(eventsOf(run), 'worker').length, 3);
   });
 
   test('requeued by an administrator, then by its own time limit', async () => {
