@@ -1,82 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import type { MemberView } from '../../coordinator/membership.ts';
-import { createMetrics, type Measured } from '../../coordinator/metrics.ts';
+import { createMetrics } from '../../coordinator/metrics.ts';
 import { createTallies } from '../../coordinator/tallies.ts';
-
-const K = 3;
-
-/** A run in which everything has happened once. */
-function measured(options: { workers?: number; k?: number } = {}): Measured & { pass(ms: number): void } {
-  const { workers = 2, k = K } = options;
-  let clock = 0;
-  let unix = 1_700_000_000_000;
-  const tallies = createTallies(() => (unix += 1000));
-  const done = [[{ shard: 0, from: 0, to: 0 }], [{ shard: 1, from: 0, to: 0 }]];
-  const members = Array.from({ length: workers }, (_, i): MemberView => {
-    const label = `host${i >> 3}/gpu${i & 7}`;
-    const header = { type: 'results' as const, term: 1, round: 1, done, seconds: {}, rowsRead: 0, memory: 0 };
-    const tasks = ['moments', 'cluster-steps', 'statistics', 'sub-steps', 'cell-sums', 'cell-scatter'];
-    tallies.results(
-      label,
-      header,
-      tasks.map((task, j) => [task, 0.5 + i / 7 + j / 3]),
-    );
-    return {
-      ...{
-        worker: `w${i + 1}`,
-        label,
-        host: `host${i >> 3}`,
-        backend: 'tensorflow',
-        gpu: 'NVIDIA H100 80GB HBM3',
-      },
-      ...{ state: i === 1 ? ('gone' as const) : ('up' as const), joins: 1, memory: 2e9 + i },
-      gpuMemory: { used: 3e9 + i, limit: 8e10 },
-    };
-  });
-  tallies.roundEnded(3000);
-  tallies.event({ type: 'worker-gone', worker: 'w2', pid: 1, reason: 'killed by SIGKILL', tasks: [] });
-  tallies.event({
-    type: 'worker-gone',
-    worker: 'w2',
-    pid: 1,
-    reason: 'the list of keys has changed',
-    tasks: [],
-  });
-  const proposal = { type: 'split' as const, epoch: 6, points: [1, 2] };
-  tallies.event({ ...proposal, clusters: [0], logRatio: -4, accepted: false });
-  tallies.event({ ...proposal, clusters: [1], logRatio: 7, accepted: true });
-  const spent = { seconds: {}, workers: {} };
-  tallies.event({ type: 'epoch', epoch: 6, k, width: k, loss: 0.5, subLoss: 0.25, ...spent });
-  tallies.event({ type: 'epoch', epoch: 7, k, width: k, loss: null, subLoss: null, ...spent });
-  tallies.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });
-  const weights = Float64Array.from({ length: k }, () => 1 / k);
-  return {
-    pass: (ms) => {
-      clock += ms;
-    },
-    now: () => clock,
-    name: 'a "run"',
-    version: '0.1.0',
-    rows: 5000,
-    config: { maxEpochs: 200, weightSmoothing: 0 },
-    recorder: {
-      status: () => 'running',
-      newest: () => ({ state: { mixture: { k, weights } } }) as never,
-      run: () => ({ sampleRows: 900 }) as never,
-    },
-    tallies,
-    server: {
-      identity: () => 'wasm/4.22.0',
-      members: () => members,
-      counts: () => ({ malformed: 4, 'result late': 2, 'unit dealt again': 3 }),
-      refused: () => ({ 'no-key': 5 }),
-      traffic: () => ({ received: 10, sent: 20 }),
-    },
-    streamClients: () => 1,
-  };
-}
+import { crowd, K } from './crowd.ts';
 
 /** The value of a series. */
 function valueIn(text: string, series: string): number {
@@ -91,7 +19,7 @@ function valueIn(text: string, series: string): number {
 
 describe('the metrics', () => {
   test('say what has happened', async () => {
-    const text = await createMetrics(measured()).metrics();
+    const text = await createMetrics(crowd()).metrics();
     const expected: Record<string, number> = {
       'dpmesh_run_state{state="running"}': 1,
       'dpmesh_run_state{state="failed"}': 0,
@@ -136,7 +64,7 @@ describe('the metrics', () => {
   });
 
   test('know nothing before there is something to know', async () => {
-    const bare = { ...measured(), tallies: createTallies() };
+    const bare = { ...crowd(), tallies: createTallies() };
     bare.recorder = { status: () => 'starting', newest: () => null, run: () => null };
     const text = await createMetrics(bare).metrics();
     for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
@@ -145,7 +73,7 @@ describe('the metrics', () => {
   });
 
   test('busy shares are of the time since the scrape before', async () => {
-    const input = measured();
+    const input = crowd();
     const registry = createMetrics(input);
     const share = async () =>
       valueIn(await registry.metrics(), 'dpmesh_worker_busy_ratio{worker="host0/gpu0"}');
@@ -164,7 +92,7 @@ describe('the metrics', () => {
   });
 
   test('a worker that lies about its seconds does not break them', async () => {
-    const input = measured();
+    const input = crowd();
     for (const seconds of [-1, 1e300])
       input.tallies.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
         ['moments', seconds],
@@ -172,8 +100,26 @@ describe('the metrics', () => {
     await createMetrics(input).metrics();
   });
 
+  test('are those of docs/monitoring.md, with these labels', async () => {
+    const docs = readFileSync(new URL('../../docs/monitoring.md', import.meta.url), 'utf8');
+    const documented = new Map(
+      [...docs.matchAll(/^\| `(dpmesh_\w+)(?:\{(.*?)\})?` \| (\w+) \|/gm)].map(([, name, labels, type]) => [
+        name,
+        `${type} ${labels ?? ''}`,
+      ]),
+    );
+    const found = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
+      name.startsWith('dpmesh_'),
+    );
+    assert.deepEqual(found.map(({ name }) => name).sort(), [...documented.keys()].sort());
+    for (const { name, type, values } of found) {
+      const labels = Object.keys(values[0].labels).filter((label) => label !== 'le' && label !== 'run');
+      assert.equal(documented.get(name), `${type} ${labels.join(',')}`, name);
+    }
+  });
+
   test('promtool has nothing to say', async (t) => {
-    const text = await createMetrics(measured()).metrics();
+    const text = await createMetrics(crowd()).metrics();
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: text,
       encoding: 'utf8',
@@ -184,18 +130,20 @@ describe('the metrics', () => {
   });
 
   test('of 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
-    const registry = createMetrics(measured({ workers: 1000, k: 250 }));
+    const registry = createMetrics(crowd({ workers: 1000, k: 250 }));
     const times: number[] = [];
     let text = '';
     for (let i = 0; i < 5; i++) {
-      const begun = performance.now();
+      // CPU, not wall: others may use the machine too.
+      const begun = process.cpuUsage();
       text = await registry.metrics();
-      times.push(performance.now() - begun);
+      const { user, system } = process.cpuUsage(begun);
+      times.push((user + system) / 1000);
     }
     assert.ok(text.length < 1e6, `${text.length} bytes`);
     assert.equal(text.match(/^dpmesh_cluster_weight\{/gm)?.length, 200);
     // 50 ms on a quiet machine (npm run bench:monitoring).
-    assert.ok(Math.min(...times) < 250, `${Math.min(...times)} ms`);
+    assert.ok(Math.min(...times) < 150, `${Math.min(...times)} ms`);
     console.log(`# ${text.length} bytes in ${Math.min(...times).toFixed(1)} ms`);
   });
 });
