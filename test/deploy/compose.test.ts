@@ -1,7 +1,7 @@
 // deploy/compose.yaml: read by the real docker-compose; the commands of its services run.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse } from 'yaml';
@@ -62,6 +62,6 @@ describe('compose', { skip: without('docker-compose') }, () => {
       assert.equal(await keys.ended, 0, keys.said());
     }
     await proves(command('coordinator'), command('worker'), join(at.folder, 'runs', 'run'), at);
-    assert.ok(existsSync(join(at.folder, 'runs', 'run.token')));
+    assert.equal(statSync(join(at.folder, 'runs', 'run.token')).mode & 0o777, 0o600);
   });
 });

@@ -83,6 +83,9 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
     const policy = one('cpu', 'NetworkPolicy', 'dpmesh-coordinator').spec;
     assert.deepEqual(policy.podSelector.matchLabels, labels(set));
     assert.deepEqual(policy.ingress[0].from[0].podSelector.matchLabels, labels(deployment));
+    assert.deepEqual(policy.ingress[1].from[0].podSelector, {
+      matchExpressions: [{ key: 'app.kubernetes.io/name', operator: 'In', values: ['prometheus'] }],
+    });
     const { livenessProbe, readinessProbe } = podOf(set).containers[0];
     assert.deepEqual([livenessProbe.httpGet.path, readinessProbe.httpGet.path], ['/healthz', '/readyz']);
     for (const pod of [set, deployment].map(podOf))
