@@ -1,0 +1,116 @@
+// npm run test:container: builds deploy/Containerfile for real with buildah, on a base made by debootstrap, looks into the image,
+// and runs a coordinator and two workers in containers of it. Minutes, and root; not part of npm test.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { chownSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { bytesOfRun, scratch } from '../e2e/support.ts';
+import { place, without } from './commands.ts';
+
+const folder = scratch();
+const NAME = 'dpmesh-tested';
+/** What an image has no use for once it is built. */
+const TOOLS = ['gcc', 'g++', 'cc', 'make', 'python3', 'git'];
+
+const say = (command: string, ...args: string[]) =>
+  execFileSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 1 << 26,
+    env: ENV,
+  }).trim();
+const limit = (kind: string) => execFileSync('bash', ['-c', `ulimit -H${kind}`], { encoding: 'utf8' }).trim();
+// What buildah would set by itself may be more than this machine allows.
+const ENV = { ...process.env, CONTAINERS_CONF: join(folder, 'containers.conf') };
+const buildah = (...args: string[]) => say('buildah', ...STORE, ...args);
+// Neither user namespaces nor overlays are needed; and nothing is left behind.
+const STORE = ['--root', join(folder, 'store'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+
+/** Debian with its own Node and this machine's npm, as the image that the Containerfile starts from. */
+function base(): string {
+  const root = join(folder, 'root');
+  const mirror = say(
+    'bash',
+    '-c',
+    "apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 ^http",
+  );
+  const { VERSION_CODENAME } = Object.fromEntries(
+    say('cat', '/etc/os-release')
+      .split('\n')
+      .map((line) => line.split('=')),
+  );
+  say('debootstrap', '--variant=minbase', '--include=nodejs,ca-certificates', VERSION_CODENAME, root, mirror);
+  const npm = dirname(
+    dirname(execFileSync('readlink', ['-f', say('which', 'npm')], { encoding: 'utf8' }).trim()),
+  );
+  cpSync(npm, join(root, 'usr/local/lib/npm'), { recursive: true });
+  say('ln', '-s', '../lib/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
+  // So that npm reaches what it reaches here.
+  for (const [from, to] of [
+    [join(homedir(), '.npmrc'), 'root/.npmrc'],
+    ['/etc/ssl/certs/ca-certificates.crt', 'etc/ssl/certs/ca-certificates.crt'],
+  ])
+    if (existsSync(from)) cpSync(from, join(root, to));
+  const container = buildah('from', 'scratch');
+  buildah('copy', '-q', container, root, '/');
+  buildah('commit', '-q', '--rm', container, `${NAME}-base`);
+  return `localhost/${NAME}-base`;
+}
+
+test('the image', { skip: without('buildah', 'debootstrap') }, async (t) => {
+  const limits = [`nofile=${limit('n')}:${limit('n')}`, `nproc=${limit('u')}:${limit('u')}`];
+  writeFileSync(ENV.CONTAINERS_CONF, `[containers]\ndefault_ulimits = ${JSON.stringify(limits)}\n`);
+  const NODE_IMAGE = base();
+  buildah(
+    ...['bud', '--isolation', 'chroot', '--layers=false', '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`],
+    '-f',
+    'deploy/Containerfile',
+    '-t',
+    NAME,
+    '.',
+  );
+
+  const container = buildah('from', `localhost/${NAME}`);
+  const root = buildah('mount', container);
+  const { OCIv1 } = JSON.parse(buildah('inspect', '--type', 'image', NAME));
+  assert.equal(OCIv1.config.User, '1000:1000');
+  for (const tool of TOOLS) assert.ok(!existsSync(join(root, 'usr/bin', tool)), tool);
+  for (const name of ['cli', 'test', 'node_modules/typescript'])
+    assert.ok(!existsSync(join(root, 'app', name)), name);
+  t.diagnostic(
+    `image: ${say('du', '-sm', root).split('\t')[0]} MB, of which ${say('du', '-sm', join(root, 'app')).split('\t')[0]} are dpmesh`,
+  );
+
+  const at = await place(folder);
+  const volumes = ['keys', 'worker-key', 'runs', 'data'].flatMap((name) => {
+    mkdirSync(join(folder, name), { mode: 0o700 });
+    chownSync(join(folder, name), 1000, 1000);
+    return ['-v', `${join(folder, name)}:/${name}`];
+  });
+  cpSync(at.data, join(folder, 'data', 'rows.npy'));
+  writeFileSync(join(folder, 'data', 'run.yaml'), at.runYaml('/data/rows.npy'));
+  const inside = (...command: string[]) => [
+    'run',
+    '--isolation',
+    'chroot',
+    ...volumes,
+    container,
+    '--',
+    ...command,
+  ];
+  assert.match(buildah(...inside('id', '-u')), /^1000$/);
+  buildah(...inside('sh', '-c', 'dpmesh keygen /keys && cp /keys/worker.key /worker-key/'));
+  const address = `tcp://127.0.0.1:${at.ports[0]}`;
+  const parts = [
+    inside('start-or-resume.sh', '/runs/run', '/data/run.yaml', '--bind', address, '--keys', '/keys'),
+    ...[1, 2].map(() => inside('dpmesh', 'worker', '--connect', address, '--key', '/worker-key/worker.key')),
+  ].map((args) =>
+    spawn('buildah', [...STORE, ...args], { env: ENV, stdio: ['ignore', 'ignore', 'inherit'] }),
+  );
+  const codes = await Promise.all(parts.map((part) => new Promise((done) => part.once('exit', done))));
+  assert.deepEqual(codes, [0, 0, 0]);
+  assert.deepEqual(bytesOfRun(join(folder, 'runs', 'run')), at.expected);
+  buildah('umount', container);
+});

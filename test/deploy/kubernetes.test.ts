@@ -1,0 +1,151 @@
+// deploy/kubernetes: rendered by the real kustomize, checked against the published schemas, and its pods' commands run.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { parse, parseAllDocuments } from 'yaml';
+import { dpmesh, scratch, until } from '../e2e/support.ts';
+import { begin, type Command, here, type Place, place, proves, without } from './commands.ts';
+
+const folder = scratch();
+const OVERLAYS = ['cpu', 'gpu'];
+/** Oldest and newest that people run. */
+const VERSIONS = ['1.30', '1.34'];
+
+// biome-ignore lint/suspicious/noExplicitAny: objects of many kinds, each checked against its schema.
+type Resource = any;
+
+describe('Kubernetes', { skip: without('kustomize') }, () => {
+  let at: Place;
+  let tree: string;
+  const rendered: Record<string, Resource[]> = {};
+  const one = (overlay: string, kind: string, name?: string): Resource => {
+    const found = rendered[overlay].filter(
+      (each) => each.kind === kind && (name === undefined || each.metadata.name.startsWith(name)),
+    );
+    assert.equal(found.length, 1, `${kind} ${name}`);
+    return found[0];
+  };
+  const podOf = (resource: Resource) => resource.spec.template.spec;
+
+  before(async () => {
+    at = await place(folder);
+    tree = join(at.folder, 'kubernetes');
+    cpSync('deploy/kubernetes', tree, { recursive: true });
+    const { code, stderr } = await dpmesh(['keygen', join(tree, 'base', 'keys')]);
+    assert.equal(code, 0, stderr);
+    for (const overlay of OVERLAYS) {
+      const text = execFileSync('kustomize', ['build', join(tree, overlay)], { encoding: 'utf8' });
+      writeFileSync(join(at.folder, `${overlay}.yaml`), text);
+      rendered[overlay] = parseAllDocuments(text).map((document) => document.toJS());
+    }
+  });
+
+  for (const version of VERSIONS)
+    test(`matches the schemas of ${version}, no unknown field`, {
+      skip: without('kubernetes-validate'),
+    }, () => {
+      for (const overlay of OVERLAYS)
+        execFileSync('kubernetes-validate', ['--strict', '-k', version, join(at.folder, `${overlay}.yaml`)]);
+      // And they do find a mistake.
+      const wrong = join(at.folder, 'wrong.yaml');
+      const text = readFileSync(join(at.folder, 'cpu.yaml'), 'utf8');
+      writeFileSync(wrong, text.replace('terminationGracePeriodSeconds', 'terminationGraceSeconds'));
+      assert.throws(() =>
+        execFileSync('kubernetes-validate', ['--strict', '-k', version, wrong], { stdio: 'ignore' }),
+      );
+    });
+
+  test('a GPU a worker with gpu, none with cpu, and nothing else is different but the image', () => {
+    const [cpu, gpu] = OVERLAYS.map((overlay) => podOf(one(overlay, 'Deployment')).containers[0]);
+    assert.equal(gpu.resources.limits['nvidia.com/gpu'], '1');
+    assert.deepEqual(gpu.args, [...cpu.args, '--require-gpu']);
+    assert.ok(!JSON.stringify(rendered.cpu).includes('nvidia'));
+    const rest = (overlay: string) =>
+      JSON.stringify(rendered[overlay].filter(({ kind }) => kind !== 'Deployment')).replaceAll(
+        /"dpmesh:\w+"/g,
+        '',
+      );
+    assert.equal(rest('gpu'), rest('cpu'));
+  });
+
+  test('selectors find their pods, workers find the coordinator before it is ready', () => {
+    const [set, deployment] = [one('cpu', 'StatefulSet'), one('cpu', 'Deployment')];
+    const labels = (each: Resource) => each.spec.template.metadata.labels;
+    const service = one('cpu', 'Service');
+    assert.deepEqual(service.spec.selector, labels(set));
+    assert.equal(service.spec.publishNotReadyAddresses, true);
+    assert.equal(set.spec.serviceName, service.metadata.name);
+    assert.equal(set.spec.replicas, 1);
+    assert.ok(podOf(deployment).containers[0].args.includes(`tcp://${service.metadata.name}:5555`));
+    assert.deepEqual(one('cpu', 'PodDisruptionBudget').spec.selector.matchLabels, labels(deployment));
+    const policy = one('cpu', 'NetworkPolicy', 'dpmesh-coordinator').spec;
+    assert.deepEqual(policy.podSelector.matchLabels, labels(set));
+    assert.deepEqual(policy.ingress[0].from[0].podSelector.matchLabels, labels(deployment));
+    assert.deepEqual(policy.ingress[1].from[0].podSelector, {
+      matchExpressions: [{ key: 'app.kubernetes.io/name', operator: 'In', values: ['prometheus'] }],
+    });
+    const { livenessProbe, readinessProbe } = podOf(set).containers[0];
+    assert.deepEqual([livenessProbe.httpGet.path, readinessProbe.httpGet.path], ['/healthz', '/readyz']);
+    for (const pod of [set, deployment].map(podOf))
+      for (const { securityContext } of [...pod.initContainers, ...pod.containers]) {
+        assert.equal(securityContext.readOnlyRootFilesystem, true);
+        assert.equal(pod.securityContext.runAsNonRoot, true);
+      }
+  });
+
+  test('the commands of its pods: killed on the way, the bytes of a local run; then the pod stays', async () => {
+    const [workers, http] = at.ports;
+    const mounted = (pod: string) => join(at.folder, pod);
+    const moved = (pod: string) => ({
+      '/secret': mounted(`${pod}/secret`),
+      '/keys': mounted(`${pod}/keys`),
+      '/runs': mounted('runs'),
+      '/etc/dpmesh': mounted('etc'),
+      'tcp://*:5555': `tcp://127.0.0.1:${workers}`,
+      'dpmesh-coordinator:5555': `127.0.0.1:${workers}`,
+      ':9464': `:${http}`,
+      'listen(9464)': `listen(${http})`,
+    });
+    for (const name of ['runs', 'etc']) mkdirSync(mounted(name));
+    // As in the ConfigMap, but for the flags of a small run.
+    const map = one('cpu', 'ConfigMap').data['run.yaml'];
+    assert.equal(parse(map).data, '/runs/rows.npy');
+    writeFileSync(join(mounted('etc'), 'run.yaml'), at.runYaml(join(mounted('runs'), 'rows.npy')));
+    cpSync(at.data, join(mounted('runs'), 'rows.npy'));
+    const commands: Command[] = [];
+    for (const kind of ['StatefulSet', 'Deployment']) {
+      const pod = podOf(one('cpu', kind));
+      mkdirSync(join(mounted(kind), 'keys'), { recursive: true });
+      mkdirSync(join(mounted(kind), 'secret'));
+      // As the kubelet mounts it: readable by the group.
+      const { secretName } = pod.volumes.find((volume: Resource) => volume.name === 'secret').secret;
+      for (const [file, content] of Object.entries(one('cpu', 'Secret', secretName).data))
+        writeFileSync(join(mounted(kind), 'secret', file), Buffer.from(String(content), 'base64'), {
+          mode: 0o440,
+        });
+      for (const { command } of pod.initContainers) {
+        const [file, ...args] = here({ argv: command, moved: moved(kind) });
+        execFileSync(file, args, { timeout: 10_000 });
+      }
+      const { command, args } = pod.containers[0];
+      commands.push({ argv: [...command, ...args], moved: moved(kind) });
+    }
+    const run = join(mounted('runs'), 'run');
+    await proves(commands[0], commands[1], run, at);
+    const again = begin(commands[0], at.folder);
+    let answer = '';
+    await until('an answer', () => {
+      fetch(`http://127.0.0.1:${http}/healthz`).then(
+        async (reply) => {
+          answer = await reply.text();
+        },
+        () => {},
+      );
+      return answer;
+    });
+    assert.equal(answer, 'finished\n');
+    again.kill('SIGKILL');
+  });
+});
