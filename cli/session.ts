@@ -106,15 +106,15 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const interrupted = new Promise<'interrupted'>((done) => {
       stop = () => done('interrupted');
     });
+    onSignal(stop);
     const page =
       watching &&
       (await openPage(watching, {
         ...{ http, out, config, versions, layout, source, server, checkpoints },
-        stop: () => stop(),
+        stop,
       }));
     const workers = options.start(server);
     closing.splice(1, 0, workers.stop);
-    onSignal(stop);
     if (page) {
       const stay = async () => {
         if (!over || linger === 0) return;
