@@ -17,6 +17,7 @@ import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { HttpChoice } from './http-flags.ts';
 import { createDisplay } from './progress.ts';
+import { INTERRUPTED, onSignal } from './signals.ts';
 import { dpmeshVersion } from './version.ts';
 
 export interface SessionOptions extends HttpChoice {
@@ -52,11 +53,6 @@ export interface Workers {
   failed?: Promise<never>;
   stop(): Promise<void>;
 }
-
-/** Exit code after Ctrl-C. */
-const INTERRUPTED = 130;
-/** npx passes on a Ctrl-C that its children have got already: a second signal within this is the same one, ms. */
-const SAME_SIGNAL_MS = 1000;
 
 /** What `train`, `coordinator` and `resume` share: checks, the server, the run, its summary, and an orderly end. */
 export async function session(config: RunConfig, options: SessionOptions): Promise<void> {
@@ -124,15 +120,15 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const interrupted = new Promise<'interrupted'>((done) => {
       stop = () => done('interrupted');
     });
+    onSignal(stop);
     const page =
       watching &&
       (await openPage(watching, {
         ...{ http, out, config, versions, layout, source, server, checkpoints },
-        stop: () => stop(),
+        stop,
       }));
     const workers = options.start(server);
     closing.splice(1, 0, workers.stop);
-    onSignal(stop);
     if (page) {
       const stay = async () => {
         if (!over || linger === 0) return;
@@ -198,18 +194,6 @@ async function drawReport(
     log(`dpmesh: warning: there is no report: ${(error as Error).message}; try: dpmesh plot --run ${run}`);
     return null;
   }
-}
-
-/** Ctrl-C and SIGTERM: the first asks for an orderly end, a later one ends at once. */
-function onSignal(stop: () => void): void {
-  let first: number | null = null;
-  const hear = () => {
-    if (first === null) {
-      first = performance.now();
-      stop();
-    } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(INTERRUPTED);
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, hear);
 }
 
 /** What looks on from the first event; of a resumed run, it has those of before. */

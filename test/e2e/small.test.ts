@@ -28,7 +28,10 @@ for (const [flag, rest] of [
   test(`${flag} at which training diverges is named, with exit code 2 and no stack trace`, () => {
     const data = join(folder, `${flag}.npy`);
     const size = ['--clusters', '4', '--points', '2000', '--dim', '3', '--seed', '2'];
-    assert.equal(dpmesh('synth', '--out', data, '--labels', join(folder, `${flag}-y.npy`), ...size).status, 0);
+    assert.equal(
+      dpmesh('synth', '--out', data, '--labels', join(folder, `${flag}-y.npy`), ...size).status,
+      0,
+    );
     const out = join(folder, flag);
     const run = dpmesh('train', '--data', data, '--no-http', '--out', out, flag, '1e30', ...rest);
     assert.equal(run.status, 2);
