@@ -65,7 +65,7 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
         axis({
           scale: 'loss',
           size: 52,
-          values: (_, values) => values.map(figure),
+          values: decimals,
           stroke: () => ink('accent'),
         }),
         axis({
@@ -73,7 +73,7 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
           side: 1,
           size: 52,
           grid: { show: false },
-          values: (_, values) => values.map(figure),
+          values: decimals,
           stroke: () => ink('second'),
         }),
       ],
@@ -191,6 +191,10 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     },
   };
 }
+
+/** Labels of an axis, all with the decimals that its step needs. */
+const decimals: uPlot.Axis.Values = (_, values, __, ___, step) =>
+  values.map((value) => value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
 
 function sizeOf(box: HTMLElement) {
   const style = getComputedStyle(box);

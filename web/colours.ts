@@ -66,6 +66,10 @@ export function contrast(a: Rgb, b: Rgb): number {
 
 export const css = ([r, g, b]: Rgb) => `rgb(${r} ${g} ${b})`;
 
+/** `part` of b in a. */
+export const mix = (a: Rgb, b: Rgb, part: number) =>
+  a.map((v, i) => Math.round(v + part * (b[i] - v))) as unknown as Rgb;
+
 export function fromHex(hex: string): Rgb {
   const value = Number.parseInt(hex.slice(1), 16);
   return [value >> 16, (value >> 8) & 255, value & 255];

@@ -7,7 +7,7 @@ export function configList({ config, versions, identity, data, out }: RunInfo): 
   const rows: [string, unknown][] = [];
   if (data) rows.push(['data', data.path], ['rows × dimensions', `${count(data.rows)} × ${data.dim}`]);
   for (const [name, value] of Object.entries(config ?? {}))
-    if (name !== 'data') rows.push([words(name), value]);
+    if (name !== 'data') rows.push([words(name), name === 'labels' ? (value ?? 'none') : value]);
   rows.push(['results', out]);
   byId('config').replaceChildren(
     ...rows.map(([name, value]) => make('div', '', make('dt', '', name), make('dd', '', shown(value)))),
@@ -18,7 +18,7 @@ export function configList({ config, versions, identity, data, out }: RunInfo): 
 }
 
 function shown(value: unknown): string {
-  if (value === null || value === undefined) return 'default';
+  if (value === null || value === undefined) return 'from the data';
   if (value === true) return 'yes';
   if (value === false) return 'no';
   if (Array.isArray(value)) return value.join(', ');

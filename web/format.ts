@@ -23,6 +23,13 @@ export function figure(value: number | null | undefined): string {
   return minus(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : 4));
 }
 
+/** Values of one column, all with as many decimals as leave the largest three significant digits. */
+export function column(values: readonly number[]): string[] {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const digits = Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(largest || 1))));
+  return values.map((value) => minus(value.toFixed(digits)));
+}
+
 /** A log-ratio: −12.3 */
 export const ratio = (value: number | null | undefined) =>
   !known(value) ? NOTHING : Math.abs(value) >= 1000 ? count(value) : minus(value.toFixed(1));

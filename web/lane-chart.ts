@@ -32,6 +32,8 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
   let held = false;
   let left = 80;
 
+  // Fifty rounds on a phone would be a blur.
+  if (window.innerWidth < 600) pick.value = '12';
   pick.onchange = later;
   canvas.onpointerenter = () => {
     held = true;

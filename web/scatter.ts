@@ -1,5 +1,5 @@
 import type { Picture } from './analyse.ts';
-import { css, type Rgb } from './colours.ts';
+import { css, mix, type Rgb } from './colours.ts';
 import { byId, fit, placeTip, say } from './dom.ts';
 import { count, percent } from './format.ts';
 import type { Highlight } from './highlight.ts';
@@ -11,6 +11,7 @@ import {
   type Frame,
   frameOf,
   place,
+  placeBadges,
   placeCovariance,
   type Rotation,
   screenX,
@@ -180,42 +181,53 @@ export function scatter(light: Highlight, later: () => void): Scatter {
       context.strokeStyle = ink('panel');
       context.stroke();
       context.lineWidth = c === lit ? 2.5 : 1.5;
-      context.strokeStyle = css(colours[c]);
+      context.strokeStyle = outlineOf(colours[c]);
       context.stroke();
     }
     context.globalAlpha = 1;
   }
 
-  /** Numbers at the centres; where two would cover each other, the lighter cluster gets a dot. */
+  /** A cluster's colour, nearer to that of text: to be seen on its own points. */
+  const outlineOf = (colour: Rgb) => css(mix(colour, inkRgb('ink'), 0.4));
+
+  /** Numbers at the centres; beside them where two would cover each other. */
   function badges(colours: Rgb[], lit: number) {
     const order = [...centres.keys()].sort(
-      (a, b) =>
-        Number(b === lit) - Number(a === lit) || picture!.clusters[b].weight - picture!.clusters[a].weight,
+      (a, b) => picture!.clusters[b].weight - picture!.clusters[a].weight,
     );
-    const placed: Ellipse[] = [];
-    const numbered = new Set<number>();
-    for (const c of order) {
-      if (placed.some((other) => Math.hypot(other.x - centres[c].x, other.y - centres[c].y) < 1.6 * BADGE))
-        continue;
-      placed.push(centres[c]);
-      numbered.add(c);
-    }
+    const spots = placeBadges(
+      order.map((c) => centres[c]),
+      2 * BADGE + 3,
+    );
     context.font = '600 11px system-ui, sans-serif';
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    for (const c of order.reverse()) {
+    const drawing = order
+      .map((c, i) => ({ c, spot: spots[i] }))
+      .sort((a, b) => Number(a.c === lit) - Number(b.c === lit));
+    for (const { c, spot } of drawing) {
       const { x, y } = centres[c];
       context.globalAlpha = lit < 0 || c === lit ? 1 : 0.45;
-      context.beginPath();
-      context.arc(x, y, numbered.has(c) ? BADGE : 3, 0, 2 * Math.PI);
       context.fillStyle = ink('panel');
-      context.fill();
+      context.strokeStyle = outlineOf(colours[c]);
       context.lineWidth = 2;
-      context.strokeStyle = css(colours[c]);
+      if (!spot || spot.x !== x || spot.y !== y) {
+        context.beginPath();
+        if (spot) context.moveTo(spot.x, spot.y);
+        context.lineTo(x, y);
+        context.stroke();
+        context.beginPath();
+        context.arc(x, y, 3, 0, 2 * Math.PI);
+        context.fill();
+        context.stroke();
+      }
+      if (!spot) continue;
+      context.beginPath();
+      context.arc(spot.x, spot.y, BADGE, 0, 2 * Math.PI);
+      context.fill();
       context.stroke();
-      if (!numbered.has(c)) continue;
       context.fillStyle = ink('ink');
-      context.fillText(String(c), x, y + 0.5);
+      context.fillText(String(c), spot.x, spot.y + 0.5);
     }
     context.globalAlpha = 1;
   }

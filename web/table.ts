@@ -1,7 +1,7 @@
 import type { Cluster, Picture } from './analyse.ts';
 import { css } from './colours.ts';
 import { byId, make, say } from './dom.ts';
-import { count, figure, percent, ratio } from './format.ts';
+import { column, count, percent, ratio } from './format.ts';
 import type { Highlight } from './highlight.ts';
 import { clusterColours } from './theme.ts';
 
@@ -26,7 +26,6 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
   };
   body.onpointerover = ({ target }) => light.hover(slotOf(target));
   body.onpointerleave = () => light.hover(null);
-  body.onfocus = null;
   body.addEventListener('focusin', ({ target }) => light.hover(slotOf(target)));
   body.addEventListener('focusout', () => light.hover(null));
   body.onclick = ({ target }) => {
@@ -58,6 +57,7 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
 
   function draw() {
     const colours = clusterColours();
+    const spreads = column(clusters.map(({ spread }) => spread));
     for (const [c, cluster] of clusters.entries()) {
       const { swatch, name, button, cells } = rows[c];
       swatch.style.backgroundColor = css(colours[cluster.slot % colours.length]);
@@ -65,9 +65,9 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
       button.setAttribute('aria-label', `Cluster ${c}`);
       say(cells[0], count(cluster.size));
       say(cells[1], percent(cluster.weight));
-      say(cells[2], figure(cluster.spread));
+      say(cells[2], spreads[c]);
       const near =
-        cluster.neighbour === null ? '–' : `${cluster.neighbour} · ${figure(cluster.separation)} sd`;
+        cluster.neighbour === null ? '–' : `${cluster.neighbour} · ${apart(cluster.separation)} sd`;
       say(cells[3], near);
       say(cells[4], ratio(cluster.splitRatio));
       cells[4].classList.toggle('growing', (cluster.splitRatio ?? 0) > 0);
@@ -88,6 +88,9 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
     },
   };
 }
+
+/** One decimal; who is further than a hundred is just far. */
+const apart = (sds: number | null) => (sds !== null && sds < 100 ? sds.toFixed(1) : '> 99');
 
 function append(body: HTMLTableSectionElement): Row {
   const swatch = make('span', 'swatch');

@@ -101,3 +101,27 @@ export function frameOf(
 export const screenX = (x: number, { scale, midX, width }: Frame) => width / 2 + (x - midX) * scale;
 /** The screen's y points down. */
 export const screenY = (y: number, { scale, midY, height }: Frame) => height / 2 - (y - midY) * scale;
+
+/**
+ * Where numbers go: each at its own point if it keeps `apart` from those before it, else near by; null where there is
+ * no room for it.
+ */
+export function placeBadges(
+  points: readonly { x: number; y: number }[],
+  apart: number,
+): ({ x: number; y: number } | null)[] {
+  const taken: { x: number; y: number }[] = [];
+  const free = (spot: { x: number; y: number }) =>
+    taken.every((other) => Math.hypot(other.x - spot.x, other.y - spot.y) >= apart);
+  return points.map((point) => {
+    const around = [1, 1.5, 2].flatMap((far) =>
+      [1, 7, 3, 5, 0, 4, 2, 6].map((eighth) => ({
+        x: point.x + far * apart * Math.cos((eighth * Math.PI) / 4),
+        y: point.y - far * apart * Math.sin((eighth * Math.PI) / 4),
+      })),
+    );
+    const spot = [point, ...around].find(free) ?? null;
+    if (spot) taken.push(spot);
+    return spot;
+  });
+}

@@ -1,6 +1,5 @@
 // Debian's chromium through playwright-core, and pages that note every complaint of the console.
 import { existsSync } from 'node:fs';
-import { after } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const PATH = '/usr/bin/chromium';
@@ -27,9 +26,9 @@ function browser(): Promise<Browser> {
   return running;
 }
 
-after(async () => {
+export async function closeBrowser(): Promise<void> {
   await (await running)?.close();
-});
+}
 
 export interface Opened {
   page: Page;
