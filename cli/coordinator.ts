@@ -41,7 +41,7 @@ export const builder = {
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args);
   const { session } = await import('./session.ts');
-  await session(config, { ...output(args), ...(await listening(args)) });
+  await session(config, { ...(await output(args)), ...(await listening(args)) });
 }
 
 /** A coordinator that others connect to. UserError for an address that it should not bind. */

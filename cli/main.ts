@@ -11,9 +11,10 @@ import * as resume from './resume.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
+import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, synth];
+const commands = [train, coordinator, resume, watch, worker, keygen, predict, evaluate, synth];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -32,6 +33,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(train))
   .command(later(coordinator))
   .command(later(resume))
+  .command(later(watch))
   .command(later(worker))
   .command(later(keygen))
   .command(later(predict))

@@ -1,9 +1,9 @@
 import type { Event } from '../coordinator/events.ts';
-import type { Progress } from '../coordinator/run.ts';
+import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {
   event(event: Event): void;
-  epoch: Progress;
+  epoch(now: { epoch: number; k: number; loss: number | null; subLoss: number | null }): void;
   /** A line of its own, above the display. */
   line(text: string): void;
   end(): void;
@@ -11,13 +11,16 @@ export interface Display {
 
 const seconds = (ms: number) =>
   ms < 99_500 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
+/** Characters of the curve of K. */
+const SPARKS = 12;
 const loss = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
 /** Progress on stderr: one line that renews itself on a terminal, else a line for each step that changed K. */
 export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = process.stderr): Display {
   const live = stream.isTTY === true;
   const begun = performance.now();
-  const workers = new Set<string>();
+  const workers = new Map<string, 'up' | 'silent' | 'gone'>();
+  const ks: number[] = [];
   let first = 0;
   /** Epochs of earlier sessions. */
   let before = 0;
@@ -43,11 +46,11 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
     event(event) {
       switch (event.type) {
         case 'worker':
-          workers.add(event.worker);
-          if (live) show(`${workers.size} ${workers.size === 1 ? 'worker' : 'workers'}, ${event.backend}`);
+          workers.set(event.worker, 'up');
+          if (live) show(`${workersNow(workers)}, ${event.backend}`);
           break;
         case 'worker-gone':
-          workers.delete(event.worker);
+          workers.set(event.worker, event.reason.startsWith('silent') ? 'silent' : 'gone');
           line(
             `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are dealt again`,
           );
@@ -82,22 +85,32 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           break;
       }
     },
-    epoch(state) {
+    epoch(now) {
       first ||= performance.now();
+      remember(ks, now.k);
       if (!live) return;
       const spent = performance.now() - first;
-      const left = (spent / (state.epoch - before)) * (maxEpochs - state.epoch);
+      const left = (spent / (now.epoch - before)) * (maxEpochs - now.epoch);
       show(
         [
-          `epoch ${state.epoch}/${maxEpochs}`,
-          `K ${state.mixture.k}`,
-          `loss ${loss(state.loss)}`,
-          `sub-loss ${loss(state.subLoss)}`,
-          `${workers.size} workers`,
+          `epoch ${now.epoch}/${maxEpochs}`,
+          `K ${now.k} ${sparkline(ks, SPARKS)}`,
+          `loss ${loss(now.loss)}`,
+          `sub-loss ${loss(now.subLoss)}`,
+          workersNow(workers),
           seconds(performance.now() - begun),
           `at most ${seconds(left)} left`,
         ].join('  '),
       );
     },
   };
+}
+
+/** `2 workers`; where some are not here, how many of each. */
+function workersNow(workers: Map<string, 'up' | 'silent' | 'gone'>): string {
+  const count = (state: string) => [...workers.values()].filter((found) => found === state).length;
+  const up = count('up');
+  const away = (['silent', 'gone'] as const).filter((state) => count(state));
+  const rest = away.map((state) => `${count(state)} ${state}`).join(', ');
+  return `${up} ${up === 1 ? 'worker' : 'workers'}${rest && ` (${rest})`}`;
 }

@@ -68,7 +68,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   const parts =
     args.bind === undefined ? await localWorkers(config, { ...args, backend: name }) : await listening(args);
   const from = args.from as string | undefined;
-  await session(config, { ...output(args), ...parts, resume: { path, run, from } });
+  await session(config, { ...(await output(args)), ...parts, resume: { path, run, from } });
 }
 
 /** UserError for the first flag that would give another result than the run's own config. */

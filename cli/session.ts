@@ -2,20 +2,23 @@ import { resolve } from 'node:path';
 import type { SavedCheckpoint } from '../coordinator/checkpoint-files.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Event } from '../coordinator/events.ts';
+import type { Http } from '../coordinator/http/open.ts';
 import type { Summary } from '../coordinator/results.ts';
 import type { RunDirectory } from '../coordinator/run-directory.ts';
 import type { RunFile } from '../coordinator/run-file.ts';
 import type { Server, ServerOptions } from '../coordinator/server.ts';
+import type { About, Watching } from '../coordinator/watching.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Layout } from '../data/layout.ts';
 import type { Source } from '../data/source.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
+import type { HttpChoice } from './http-flags.ts';
 import { createDisplay } from './progress.ts';
 import { dpmeshVersion } from './version.ts';
 
-export interface SessionOptions {
+export interface SessionOptions extends HttpChoice {
   bind: string;
   out?: string;
   force: boolean;
@@ -52,21 +55,27 @@ const INTERRUPTED = 130;
 
 /** What `train`, `coordinator` and `resume` share: checks, the server, the run, its summary, and an orderly end. */
 export async function session(config: RunConfig, options: SessionOptions): Promise<void> {
-  const { resume } = options;
+  const { resume, http, linger } = options;
   const display = createDisplay(config.maxEpochs);
   const early: string[] = [];
   let warn = (message: string) => void early.push(message);
   const out = await directoryFor(config, options, (message) => warn(message));
   const closing: (() => void | Promise<void>)[] = [out.close];
+  const watching = http && (await watchingFor(resume));
   const emit = (event: Event) => {
     out.event(event);
     display.event(event);
+    watching?.event(event);
   };
   warn = (message) => {
-    out.event({ type: 'warning', message });
+    const event: Event = { type: 'warning', message };
+    out.event(event);
+    watching?.event(event);
     display.line(`dpmesh: warning: ${message}`);
   };
   early.forEach(warn);
+  /** It has come to its end, good or bad: the last figures may still be fetched. */
+  let over = false;
   try {
     const from = resume ? await checkpointFor(resume, warn) : null;
     const { openSource } = await import('../data/open.ts');
@@ -89,14 +98,33 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const { createGate } = await import('../proto/gate.ts');
     const { keys } = options;
     const gate = keys && createGate(keys.secret, keys.allowed, display.line);
-    const server = await serverFor(config, options, { source, layout, gate, emit, log: display.line });
+    const watcher = watching?.watcher;
+    const about = { source, layout, gate, emit, log: display.line, watcher };
+    const server = await serverFor(config, options, about);
     if (gate && keys?.reread) rereadAtHangup(gate, keys.reread, server, display.line);
     closing.unshift(server.close);
+    const versions = { dpmesh: dpmeshVersion(), node: process.version };
+    let stop = () => {};
+    const interrupted = new Promise<'interrupted'>((done) => {
+      stop = () => done('interrupted');
+    });
+    const page =
+      watching &&
+      (await openPage(watching, {
+        ...{ http, out, config, versions, layout, source, server, checkpoints },
+        stop: () => stop(),
+      }));
     const workers = options.start(server);
     closing.splice(1, 0, workers.stop);
-    const interrupted = new Promise<'interrupted'>((done) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('interrupted'));
-    });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+    if (page) {
+      const stay = async () => {
+        if (!over || linger === 0) return;
+        display.line(`${page.url} stays for ${linger} s`);
+        await watching.linger(linger, interrupted);
+      };
+      closing.splice(2, 0, stay, page.close);
+    }
     const finished = (async () => {
       // Loaded while the workers start.
       const { runAll } = await import('../coordinator/run.ts');
@@ -104,14 +132,16 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       return runAll({
         ...{ config, source, labels, layout, server, out, checkpoints, emit, warn },
         resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
-        progress: display.epoch,
-        versions: { dpmesh: dpmeshVersion(), node: process.version },
+        progress: ({ epoch, mixture: { k }, loss, subLoss }) => display.epoch({ epoch, k, loss, subLoss }),
+        versions,
+        ...watching?.input,
       });
     })();
     const summary = await Promise.race([finished, interrupted, ...(workers.failed ? [workers.failed] : [])]);
     display.end();
     if (summary === 'interrupted') {
       finished.catch(() => {});
+      watching?.ended('stopped');
       await checkpoints.flush();
       display.line(
         out.isOpen()
@@ -119,11 +149,34 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
           : 'stopped; nothing was written yet',
       );
       process.exitCode = INTERRUPTED;
-    } else print(summary, options.json);
+    } else {
+      print(summary, options.json);
+      watching?.ended('done');
+      over = true;
+    }
+  } catch (error) {
+    watching?.ended('failed');
+    over = true;
+    throw error;
   } finally {
     display.end();
     for (const close of closing) await close();
   }
+}
+
+/** What looks on from the first event; of a resumed run, it has those of before. */
+async function watchingFor(resume: SessionOptions['resume']): Promise<Watching> {
+  const { createWatching } = await import('../coordinator/watching.ts');
+  const { historyOf } = await import('../coordinator/run-directory.ts');
+  return createWatching(resume ? historyOf(resume.path) : '');
+}
+
+/** Says where the run can be watched. */
+async function openPage(watching: Watching, about: About): Promise<Http> {
+  const page = await watching.open(about);
+  const why = page.moved ? ` (port ${about.http.port} is taken)` : '';
+  console.error(`watch it at ${page.url}${why}`);
+  return page;
 }
 
 /** SIGHUP: the list of keys is read again. One that is broken changes nothing. */
@@ -188,7 +241,7 @@ async function serverFor(
     source,
     layout,
     ...rest
-  }: { source: Source; layout: Layout } & Pick<ServerOptions, 'gate' | 'emit' | 'log'>,
+  }: { source: Source; layout: Layout } & Pick<ServerOptions, 'gate' | 'emit' | 'log' | 'watcher'>,
 ): Promise<Server> {
   const { startServer } = await import('../coordinator/server.ts');
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');

@@ -6,6 +6,7 @@ import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
+import { httpChoice, httpOptions } from './http-flags.ts';
 
 const RUN = 'This run:';
 
@@ -40,6 +41,7 @@ export const outputOptions = {
     default: true,
     describe: 'workers read the data file themselves where they can; --no-shared-files: never',
   },
+  ...httpOptions,
 } as const satisfies Record<string, Options>;
 
 /** The same, and for workers on this machine. */
@@ -72,11 +74,11 @@ export const builder = {
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args);
   const { session } = await import('./session.ts');
-  await session(config, { ...output(args), ...(await localWorkers(config, args)) });
+  await session(config, { ...(await output(args)), ...(await localWorkers(config, args)) });
 }
 
 /** What the flags say about the run's course and output. */
-export function output(args: Record<string, unknown>) {
+export async function output(args: Record<string, unknown>) {
   const every = args.checkpointEvery as number;
   if (!(every >= 0 && every < Infinity))
     throw new UserError(`--checkpoint-every ${every} must be a number of seconds, at least 0`);
@@ -87,6 +89,7 @@ export function output(args: Record<string, unknown>) {
     sharedFiles: args.sharedFiles !== false,
     checkpointEvery: every,
     heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
+    ...(await httpChoice(args)),
   };
 }
 

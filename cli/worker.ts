@@ -28,6 +28,12 @@ export const builder = {
     requiresArg: true,
     describe: 'seconds without a word from the coordinator after which the worker gives up',
   },
+  http: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'HOST:PORT of this worker’s own metrics (the coordinator’s have those of all workers)',
+    defaultDescription: 'none',
+  },
   name: { type: 'string', default: '', describe: 'a name for logs and events', requiresArg: true },
 } as const satisfies Record<string, Options>;
 
@@ -39,6 +45,13 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
     throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
   const key =
     args.key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(args.key);
+  const http =
+    args.http === undefined
+      ? undefined
+      : {
+          ...(await import('../proto/http.ts')).parseBound('--http', args.http),
+          version: (await import('./version.ts')).dpmeshVersion(),
+        };
   const { serve } = await import('../worker/process.ts');
   await serve({
     connect: args.connect,
@@ -48,5 +61,6 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
     name: args.name,
     reconnectFor: seconds(args, 'reconnect-for'),
     quiet: false,
+    http,
   });
 }

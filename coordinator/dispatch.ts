@@ -23,6 +23,10 @@ export interface Deal {
 export interface Link {
   send(worker: string, deal: Deal, tensors: Tensors): void;
   now(): number;
+  /** A round is over, after this many ms. */
+  roundEnded?(took: number): void;
+  /** A worker has left so many units behind, which are dealt again. */
+  dealtAgain?(units: number): void;
 }
 
 /** Type and number of elements of each tensor that a task gives; null where any number will do. */
@@ -96,6 +100,7 @@ interface Member {
 
 interface Round {
   id: number;
+  begun: number;
   spec: RoundSpec;
   /** The states as they were at its start. */
   states: Map<string, State>;
@@ -198,8 +203,11 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     if (!gone) return [];
     members.delete(worker);
     shareOut();
+    const before = current?.waiting.size ?? 0;
     for (const place of gone.underWay) if (!current?.results[place]) current?.waiting.add(place);
     for (const { underWay } of members.values()) for (const place of underWay) current?.waiting.delete(place);
+    const again = (current?.waiting.size ?? 0) - before;
+    if (again > 0) link.dealtAgain?.(again);
     deal();
     return gone.underWay.size && current ? current.spec.tasks.map(({ task }) => task) : [];
   }
@@ -257,6 +265,7 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
       return new Promise((resolve, reject) => {
         current = {
           id: ++rounds,
+          begun: link.now(),
           spec,
           states: new Map(spec.uses.map((name) => [name, states.get(name)!])),
           results: Array(spec.units.length),
@@ -296,6 +305,7 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
       round.spec.each?.(units[0], tasks);
       if (round.left === 0) {
         end();
+        link.roundEnded?.(link.now() - round.begun);
         round.resolve([...new Set(round.results as Result[])]);
       } else if (round.spec.streams) deal();
       return found;

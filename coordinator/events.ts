@@ -15,6 +15,7 @@ export type Event =
       host: string;
       backend: string;
       identity: string;
+      gpu?: string;
     }
   /** `tasks`: of the round that it was at work on. */
   | { type: 'worker-gone'; worker: string; pid: number; reason: string; tasks: string[] }

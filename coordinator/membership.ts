@@ -34,6 +34,30 @@ export interface Membership {
   totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
   /** Units dealt again or raced, results and messages refused, by reason. */
   counts(): Record<string, number>;
+  /** All that are or were here. */
+  members(): MemberView[];
+}
+
+export interface MemberView {
+  worker: string;
+  /** What people know it by, the same for whoever replaces it: its name, or its number where it has none of its own. */
+  label: string;
+  host: string;
+  backend: string;
+  gpu: string | null;
+  state: 'up' | 'silent' | 'gone';
+  joins: number;
+  /** Resident bytes, as it last said; 0: it has not said. */
+  memory: number;
+  gpuMemory: { used: number; limit: number } | null;
+}
+
+/** Hears what workers report, as it comes. */
+export interface Watcher {
+  /** Tasks that there are, with their seconds over all units of the message. */
+  results(label: string, header: Results, tasks: [string, number][]): void;
+  /** A round is over, after this many ms. */
+  roundEnded(took: number): void;
 }
 
 export interface MembershipOptions {
@@ -50,10 +74,13 @@ export interface MembershipOptions {
   now(): number;
   emit: Emit;
   log(line: string): void;
+  watcher?: Watcher;
 }
 
 /** Workers that are or were here. More are refused: each costs memory. */
 const MOST_MEMBERS = 1024;
+/** Characters of a name that make its label. */
+const LABEL = 100;
 const TASKS = new Set<string>(taskSchema.def.options.map((option) => option.def.shape.task.def.values[0]));
 
 interface Member {
@@ -67,16 +94,19 @@ interface Member {
   heard: number;
   here: boolean;
   ended: boolean;
+  view: MemberView;
 }
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
+type Results = Extract<FromWorker, { type: 'results' }>;
 
 export function createMembership(options: MembershipOptions): Membership {
-  const { layout, term, timeout, send, now, emit, log } = options;
+  const { layout, term, timeout, send, now, emit, log, watcher } = options;
   const members = new Map<string, Member>();
   const bySession = new Map<string, Member>();
   const byPeer = new Map<string, Member>();
   const arrivals = new Set<() => void>();
+  const labels = new Set<string>();
   const counts = new Map<string, number>();
   let identity = options.identity ?? null;
   let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
@@ -89,6 +119,8 @@ export function createMembership(options: MembershipOptions): Membership {
       now,
       send: (worker, deal, tensors) =>
         send(members.get(worker)!.peer, { type: 'round', term, ...deal }, tensors),
+      roundEnded: watcher?.roundEnded,
+      dealtAgain: (units) => count('unit dealt again', units),
     },
     layout.shards,
   );
@@ -105,6 +137,7 @@ export function createMembership(options: MembershipOptions): Membership {
     byPeer.delete(member.peer);
     const { session, name, host, pid, backend } = header;
     Object.assign(member, { session, peer, name, host, pid, backend, ended: false });
+    Object.assign(member.view, { host, backend, gpu: header.gpu ?? null });
     bySession.set(session, member);
     byPeer.set(peer, member);
     send(peer, { type: 'welcome', worker: member.worker, term, file: options.file, layout });
@@ -128,16 +161,29 @@ export function createMembership(options: MembershipOptions): Membership {
   function newcomer({ session, name, host, pid, backend }: Hello): Member | string {
     if (members.size >= MOST_MEMBERS) return `there are ${MOST_MEMBERS} workers already`;
     const worker = `w${members.size + 1}`;
+    const label = labelOf(worker, name);
+    labels.add(label);
+    const about = { worker, label, host, backend, gpu: null };
+    const view: MemberView = { ...about, state: 'gone', joins: 0, memory: 0, gpuMemory: null };
     const made = { worker, session, peer: '', name, host, pid, backend, heard: 0, here: false, ended: false };
-    members.set(worker, made);
-    return made;
+    members.set(worker, { ...made, view });
+    return members.get(worker)!;
+  }
+
+  /** Unlike all others, and short. */
+  function labelOf(worker: string, name: string): string {
+    const wanted = name.slice(0, LABEL) || worker;
+    return labels.has(wanted) ? `${wanted}/${worker}` : wanted;
   }
 
   function arrive(member: Member): void {
-    const { worker, name, pid, host, backend } = member;
+    const { worker, name, pid, host, backend, view } = member;
     member.here = true;
     member.heard = now();
-    emit({ type: 'worker', worker, name, pid, host, backend, identity: identity! });
+    view.state = 'up';
+    view.joins++;
+    const gpu = view.gpu === null ? {} : { gpu: view.gpu };
+    emit({ type: 'worker', worker, name, pid, host, backend, identity: identity!, ...gpu });
     dispatcher.join(worker);
     totals.workers = Math.max(totals.workers, dispatcher.workers().length);
     for (const check of [...arrivals]) check();
@@ -146,6 +192,7 @@ export function createMembership(options: MembershipOptions): Membership {
   function leave(member: Member, reason: string): void {
     if (!member.here) return;
     member.here = false;
+    member.view.state = reason.startsWith('silent') ? 'silent' : 'gone';
     const tasks = dispatcher.leave(member.worker);
     emit({ type: 'worker-gone', worker: member.worker, pid: member.pid, reason, tasks });
     if (!dispatcher.workers().length) log('no workers left: waiting for one to join');
@@ -161,15 +208,18 @@ export function createMembership(options: MembershipOptions): Membership {
     if (!member.here) arrive(member);
     if (header.type === 'ping') send(member.peer, { type: 'pong' });
     else if (header.type !== 'fetch' && header.term !== term) count('result of another term');
-    else if (header.type === 'results') results(member.worker, header, tensors);
+    else if (header.type === 'results') results(member, header, tensors);
     else if (header.type === 'failure') dispatcher.failure(member.worker, header);
   }
 
-  function results(worker: string, header: Extract<FromWorker, { type: 'results' }>, tensors: Tensors): void {
+  function results({ worker, view }: Member, header: Results, tensors: Tensors): void {
+    view.memory = header.memory;
+    view.gpuMemory = header.gpuMemory ?? null;
     totals.rowsRead += header.rowsRead;
     totals.memory = Math.max(totals.memory, header.memory);
-    for (const [task, spent] of Object.entries(header.seconds)) {
-      if (!TASKS.has(task)) continue;
+    const tasks = Object.entries(header.seconds).filter(([task]) => TASKS.has(task));
+    watcher?.results(view.label, header, tasks);
+    for (const [task, spent] of tasks) {
       usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
       usage.workers.set(worker, (usage.workers.get(worker) ?? 0) + spent);
     }
@@ -236,5 +286,6 @@ export function createMembership(options: MembershipOptions): Membership {
     },
     totals: () => ({ ...totals }),
     counts: () => Object.fromEntries(counts),
+    members: () => [...members.values()].map(({ view }) => view),
   };
 }

@@ -22,6 +22,15 @@ import { initialState, type Losses, train } from './train.ts';
 /** Called after each epoch. */
 export type Progress = (epoch: State & Losses) => void;
 
+/** Hears of a run what its events do not say. */
+export interface Observer {
+  /** The data are known, and what follows from them. */
+  prepared(run: Run, sampleRows: number): void;
+  epoch(state: State, losses: Losses): void;
+  /** A state that no epoch led to. */
+  state(state: State): void;
+}
+
 export interface RunInput {
   config: RunConfig;
   source: Source;
@@ -35,6 +44,9 @@ export interface RunInput {
   emit: Emit;
   warn: (message: string) => void;
   progress: Progress;
+  observer?: Observer;
+  /** Not null: training waits for it before its next epoch. */
+  held?: () => Promise<void> | null;
   versions: Record<string, string>;
 }
 
@@ -60,6 +72,8 @@ export async function runAll(input: RunInput): Promise<Summary> {
     );
   const quiet = from !== null;
   const run = prepare({ config, layout, dispatcher, emit, warn: quiet ? () => {} : input.warn }, found);
+  const sample = found.sampleRows.reduce((a, b) => a + b, 0);
+  input.observer?.prepared(run, sample);
   const facts = {
     config,
     layout,
@@ -76,14 +90,12 @@ export async function runAll(input: RunInput): Promise<Summary> {
       k: from?.state.mixture.k ?? config.initK,
       from: resume.from?.path ?? null,
     });
-  else {
-    const sample = found.sampleRows.reduce((a, b) => a + b, 0);
-    emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
-  }
+  else emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
 
   const session = { input, run, found, spent: () => spentWith(from, server, begun) };
   // Where training is over already, only the net has yet to reach the workers.
   if (from?.ended) publishNet(run, from.state.net);
+  if (from) input.observer?.state(from.state);
   const last = from?.ended ? { state: from.state, loss: from.loss } : await trainAll(session, from);
   return finish({ ...input, run, ...last, facts, spent: session.spent });
 }
@@ -115,7 +127,7 @@ async function trainAll(
   { input, run, found, spent }: Session,
   from: Checkpoint | null,
 ): Promise<{ state: State; loss: number | null }> {
-  const { config, layout, server, checkpoints, emit, progress } = input;
+  const { config, layout, server, checkpoints, emit, progress, observer, held } = input;
   let loss = from?.loss ?? null;
   const note = (state: State, now: boolean, ended: string | null = null) => {
     const identity = server.identity()!;
@@ -123,10 +135,14 @@ async function trainAll(
     checkpoints.offer({ ...about, state, loss, ended, spent: spent() }, now);
   };
   const start = from?.state ?? (await initialState(run));
-  if (!from) note(start, true);
+  if (!from) {
+    note(start, true);
+    observer?.state(start);
+  }
   const smallest = Math.min(...found.sampleRows.filter((rows) => rows > 0));
   const course = train(run, start, smallest);
   for (;;) {
+    await held?.();
     const { done, value } = await course.next();
     if (done) {
       const { state, reason } = value;
@@ -148,7 +164,8 @@ async function trainAll(
         workers,
       });
       progress({ ...state, ...value.losses });
-    }
+      observer?.epoch(state, value.losses);
+    } else observer?.state(state);
     if (value.type === 'step') note(state, true);
     else if (value.whole) note(state, false);
   }

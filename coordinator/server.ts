@@ -8,7 +8,7 @@ import { bindRouter, type RouterSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
-import { createMembership } from './membership.ts';
+import { createMembership, type MemberView, type Watcher } from './membership.ts';
 import { createRefusals } from './refusals.ts';
 
 export interface ServerOptions {
@@ -26,6 +26,7 @@ export interface ServerOptions {
   heartbeatTimeout: number;
   emit: Emit;
   log: (line: string) => void;
+  watcher?: Watcher;
 }
 
 export interface Server {
@@ -45,6 +46,8 @@ export interface Server {
   /** Ends all connections, after which only workers on the list come back. */
   cut(): Promise<void>;
   refused: RouterSocket['refused'];
+  traffic: RouterSocket['traffic'];
+  members(): MemberView[];
   /** Sends every worker home and closes the socket. */
   close(): Promise<void>;
 }
@@ -95,6 +98,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     now,
     emit,
     log,
+    watcher: options.watcher,
   });
   const ticking = setInterval(() => membership.tick(), TICK_MS);
 
@@ -128,6 +132,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     totals: membership.totals,
     counts: () => ({ ...membership.counts(), ...counts }),
     refused: router.refused,
+    traffic: router.traffic,
+    members: membership.members,
     async cut() {
       membership.cut('the list of keys has changed');
       await router.cut();

@@ -47,6 +47,8 @@ export const fromWorker = z.discriminatedUnion('type', [
     name: text,
     /** Drawn by the worker's process, the same at every hello: so it is known again on a new connection. */
     session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
+    /** The device that computes, as its maker calls it; absent where that is the processor. */
+    gpu: z.optional(text),
   }),
   /**
    * What units of a round gave: one each, or the sum over several where the round asks for sums. Tensors are named
@@ -60,6 +62,8 @@ export const fromWorker = z.discriminatedUnion('type', [
     seconds,
     rowsRead: count,
     memory: count,
+    /** Of the device, bytes. */
+    gpuMemory: z.optional(z.object({ used: count, limit: count })),
   }),
   /** A task failed. A `mistake` is the user's (a short file), all else is a bug. */
   z.object({

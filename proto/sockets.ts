@@ -39,6 +39,12 @@ async function listen<T>(socket: AsyncIterable<T>, receive: (message: T) => void
   }
 }
 
+function bytesOf(frames: Uint8Array[]): number {
+  let bytes = 0;
+  for (const frame of frames) bytes += frame.byteLength;
+  return bytes;
+}
+
 export interface RouterSocket {
   /** The address it is bound to, with the port that the system chose for `:*` or `:0`. */
   address: string;
@@ -47,6 +53,8 @@ export interface RouterSocket {
   cut(): Promise<void>;
   /** Connections that were refused since the start, by reason. All 0 without keys. */
   refused(): Partial<Record<Reason, number>>;
+  /** Bytes of all messages since the start, in and out, without what ZeroMQ and CURVE add. */
+  traffic(): { received: number; sent: number };
   close(): void;
 }
 
@@ -63,6 +71,7 @@ export async function bindRouter(
   // Whoever answers ZAP answers for a whole context: so this socket has its own.
   const context = gate && new Context();
   const zap = gate && (await serveZap(context!, gate.admit));
+  const traffic = { received: 0, sent: 0 };
   let closed = false;
 
   async function open(at: string): Promise<Router> {
@@ -91,7 +100,10 @@ export async function bindRouter(
       socket.close();
       throw error;
     }
-    void listen(socket, ([peer, ...frames]) => receive(peer, frames));
+    void listen(socket, ([peer, ...frames]) => {
+      traffic.received += bytesOf(frames);
+      receive(peer, frames);
+    });
     return socket;
   }
 
@@ -106,7 +118,10 @@ export async function bindRouter(
   );
   return {
     address,
-    send: (peer, frames) => send([peer, ...frames]),
+    send(peer, frames) {
+      traffic.sent += bytesOf(frames);
+      return send([peer, ...frames]);
+    },
     async cut() {
       // A new socket, not unbind and bind: those wait for libzmq's thread, which may wait for us to read its events.
       socket.close();
@@ -122,6 +137,7 @@ export async function bindRouter(
       }
     },
     refused: () => gate?.refused() ?? {},
+    traffic: () => ({ ...traffic }),
     close() {
       closed = true;
       socket.close();

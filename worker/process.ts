@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../data/user-error.ts';
+import type { Bound } from '../proto/http.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import { loadBackend } from './backends/load.ts';
+import { createMeter, openWorkerHttp } from './http.ts';
 import { startWorker } from './worker.ts';
 
 /**
@@ -18,6 +20,8 @@ export interface ProcessOptions {
   reconnectFor: number;
   name: string;
   quiet: boolean;
+  /** Its own port for metrics, and the version of dpmesh that stands there. */
+  http?: Bound & { version: string };
   /** Started by `train`: ends with it, and leaves Ctrl-C to it. */
   child?: boolean;
 }
@@ -27,7 +31,12 @@ export async function serve(options: ProcessOptions): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
   const log = (line: string) => void (options.quiet || console.error(`worker: ${line}`));
   const backend = await loadBackend(options.backend);
+  const meter = options.http && createMeter();
+  const http =
+    meter && (await openWorkerHttp(options.http!, { meter, backend, name: options.name, ...options.http! }));
+  if (http) console.error(`worker: metrics at ${http.url}metrics`);
   const worker = startWorker({
+    meter,
     connect: options.connect,
     key: options.key,
     backend,
@@ -42,7 +51,7 @@ export async function serve(options: ProcessOptions): Promise<void> {
   } else process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', worker.leave);
   if (!options.quiet) log(`connecting to ${options.connect}, backend ${backend.identity}`);
-  await worker.done;
+  await worker.done.finally(() => http?.close());
   if (options.child) process.exit(0);
 }
 

@@ -21,6 +21,7 @@ import type { Backend } from './backends/backend.ts';
 import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
 import { type Context, createContext } from './context.ts';
 import { isBelow } from './data-root.ts';
+import type { Meter } from './http.ts';
 import { createStates } from './states.ts';
 import { runTask } from './tasks/index.ts';
 
@@ -36,12 +37,15 @@ export interface WorkerOptions {
   /** Without a word from the coordinator for this long, the worker gives up, ms. */
   reconnectFor: number;
   log: (line: string) => void;
+  /** Counts what it does. */
+  meter?: Meter;
 }
 
 type Round = Extract<FromCoordinator, { type: 'round' }>;
 type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
+type Results = Extract<FromWorker, { type: 'results' }>;
 
-/** How often the resident memory is looked up, ms: the system takes its time to answer. */
+/** How often memory is looked up, ms: the system takes its time to answer. */
 const MEMORY_MS = 500;
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
@@ -56,7 +60,7 @@ const PING_MS = 1000;
  * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye.
  */
 export function startWorker(options: WorkerOptions): { done: Promise<void>; leave: () => void } {
-  const { backend, log } = options;
+  const { backend, log, meter } = options;
   const session = randomBytes(16).toString('hex');
   const fetches = new Map<number, Fetch>();
   let context: Context | null = null;
@@ -68,7 +72,10 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   let busy = false;
   let working = Promise.resolve();
   let leaving = false;
-  let memory = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+  let memory: { at: number; of: Pick<Results, 'memory' | 'gpuMemory'> } = {
+    at: Number.NEGATIVE_INFINITY,
+    of: { memory: 0 },
+  };
   let heard = performance.now();
   let asked = Number.NEGATIVE_INFINITY;
   let pinging = false;
@@ -116,7 +123,8 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     asked = performance.now();
     const { identity } = backend;
     const about = { backend: options.backendName, host: hostname(), pid: process.pid, name: options.name };
-    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session });
+    const gpu = backend.device && { gpu: backend.device.name.slice(0, 200) };
+    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session, ...gpu });
   }
 
   function receive(frames: Buffer[]): void {
@@ -179,6 +187,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     const own = file && (await visible(file, layout));
     if (term !== welcome.term) return;
     const rows = own ?? servedBlocks(fetch, layout.dim);
+    if (meter) meter.joined = true;
     context = createContext(backend, createStates(backend), rows, layout);
     log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
     work();
@@ -201,10 +210,14 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     return null;
   }
 
-  function residentMemory(): number {
-    if (performance.now() - memory.at > MEMORY_MS)
-      memory = { at: performance.now(), bytes: process.memoryUsage.rss() };
-    return memory.bytes;
+  function memoryNow() {
+    if (performance.now() - memory.at > MEMORY_MS) {
+      const found = backend.device?.memory?.();
+      const whole = found && { used: Math.round(found.used), limit: Math.round(found.limit) };
+      const of = { memory: process.memoryUsage.rss(), ...(whole && { gpuMemory: whole }) };
+      memory = { at: performance.now(), of };
+    }
+    return memory.of;
   }
 
   function fetch(blocks: number[]): Promise<Float32Array> {
@@ -245,10 +258,9 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       if (!done.length) return;
       const message = { term: header.term, round, done: done.map(({ units }) => units), seconds };
       const found = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
-      void send(
-        { type: 'results', ...message, rowsRead: context.rowsRead(), memory: residentMemory() },
-        found,
-      );
+      const rowsRead = context.rowsRead();
+      if (meter) count(meter, message, rowsRead);
+      void send({ type: 'results', ...message, rowsRead, ...memoryNow() }, found);
       done = [];
       nodes = [];
       seconds = {};
@@ -290,6 +302,13 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       if (!busy) goodbye();
     },
   };
+}
+
+function count(meter: Meter, { done, seconds }: Pick<Results, 'done' | 'seconds'>, rows: number): void {
+  meter.rowsRead += rows;
+  for (const units of done) meter.units += units.length;
+  for (const [task, spent] of Object.entries(seconds))
+    meter.seconds[task] = (meter.seconds[task] ?? 0) + spent;
 }
 
 interface Fetch {

@@ -13,6 +13,8 @@ export interface Tensor {
 export interface Backend {
   /** Backend, version and whatever else changes bits: the numeric identity of the worker. */
   readonly identity: string;
+  /** What computes, where that is not the processor: its name, and its memory in bytes where that can be told. */
+  readonly device?: { name: string; memory?(): { used: number; limit: number } | null };
   upload(values: Float32Array, shape: readonly number[]): Tensor;
   read(tensor: Tensor): Promise<Float32Array>;
   free(...tensors: Tensor[]): void;

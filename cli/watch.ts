@@ -1,0 +1,38 @@
+import type { InferredOptionTypes, Options } from 'yargs';
+
+export const command = 'watch <url>';
+export const describe = 'show the progress of a run that goes on elsewhere';
+export const builder = {
+  url: { type: 'string', hidden: true },
+  token: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'the run’s --http-token',
+    defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
+  },
+} as const satisfies Record<string, Options>;
+
+/** Exit code where the run did not come to a good end. */
+const BAD_END = 1;
+
+export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+  const { UserError } = await import('../data/user-error.ts');
+  const text = String(args.url);
+  const url = parse(text);
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new UserError(`${text} must look like http://HOST:PORT`);
+  const token = args.token ?? process.env.DPMESH_HTTP_TOKEN;
+  const { follow } = await import('./follow.ts');
+  const status = await follow(url, token);
+  console.error(`the run is ${status}`);
+  if (status !== 'done') process.exitCode = BAD_END;
+}
+
+/** Null for what is none. */
+function parse(text: string): URL | null {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
+}

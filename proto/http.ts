@@ -1,0 +1,101 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { UserError } from '../data/user-error.ts';
+
+/** What the HTTP ports of coordinator and worker share: where they are bound, and who is let in. */
+export interface Bound {
+  host: string;
+  port: number;
+}
+
+/** `HOST:PORT` of a flag. UserError if it is none. */
+export function parseBound(flag: string, text: string): Bound {
+  const found = /^(\[[0-9a-f:.%]+\]|[a-z0-9_.-]+):(\d{1,5})$/i.exec(text);
+  const port = Number(found?.[2] ?? Number.NaN);
+  if (!found || !(port <= 65535)) throw new UserError(`${flag} ${text} must look like HOST:PORT`);
+  return { host: found[1].replace(/^\[|\]$/g, ''), port };
+}
+
+/** Can only this machine reach it? */
+export const isLoopback = (host: string) => /^(127\.|localhost$|::1$)/i.test(host);
+
+const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
+export const urlOf = ({ host, port }: Bound) => `http://${bracketed(host)}:${port}/`;
+
+/**
+ * Browsers are told to load nothing from elsewhere, to run and style by files only, and to show this to no other page.
+ */
+export const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+/**
+ * Is this the Host of a request that was meant for here? A page of another site may have its name resolved to our
+ * address (DNS rebinding); the browser then still sends that name. Addresses can't be rebound. Where other machines
+ * come in, so are names that nobody can own out there: those of one word, of this host, and of private zones.
+ */
+export function isOwnHost(header: string | undefined, bound: Bound): boolean {
+  const name = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?$/i.exec(header ?? '')?.[1].toLowerCase();
+  if (!name) return false;
+  if (isIP(name.replace(/^\[|\]$/g, '')) || name === 'localhost') return true;
+  if (isLoopback(bound.host)) return false;
+  const own = [hostname(), bound.host].map((known) => known.toLowerCase());
+  return (
+    !name.includes('.') ||
+    own.some((known) => name === known || name.startsWith(`${known}.`)) ||
+    /\.(local|localhost|internal|svc)$/.test(name) ||
+    /\.svc\.cluster\.local$/.test(name)
+  );
+}
+
+/** Is this a write by a page of our own, or by no page at all? */
+export function isSameOrigin({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const { origin, host } = headers;
+  if (origin !== undefined && origin !== `http://${host}`) return false;
+  const site = headers['sec-fetch-site'];
+  return site === undefined || site === 'same-origin' || site === 'none';
+}
+
+/** Is `Authorization: Bearer TOKEN` right? In constant time, whatever its length. */
+export function hasToken(authorization: string | undefined, token: string): boolean {
+  const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1] ?? '';
+  const hash = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(hash(given), hash(token));
+}
+
+/** Connections at one time, and ms until a request must be there. */
+const MOST_CONNECTIONS = 1024;
+const REQUEST_MS = 10_000;
+
+/** A server at this address. Rejects as `listen` does. */
+export async function listen({ host, port }: Bound): Promise<{ server: HttpServer; port: number }> {
+  const server = createServer({ headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS });
+  server.maxConnections = MOST_CONNECTIONS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return { server, port: (server.address() as { port: number }).port };
+}
+
+/** Why an address cannot be had, for the user who asked for it. */
+export function listenError(flag: string, { host, port }: Bound, error: NodeJS.ErrnoException): Error {
+  const where = `${flag} ${bracketed(host)}:${port}`;
+  if (error.code === 'EADDRINUSE')
+    return new UserError(`${where}: the port is in use; choose another, or 0 for any free one`);
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN')
+    return new UserError(`${where}: this machine has no such address`);
+  if (error.code === 'EACCES')
+    return new UserError(`${where}: this port may not be bound; choose one above 1023`);
+  return error;
+}
