@@ -6,10 +6,10 @@ type Vec = readonly [number, number, number];
 /** Colours of their own; with more clusters they repeat, and the numbers at the centres tell. */
 export const COLOURS = 50;
 
-/** Where both palettes start: hand-picked, after Okabe and Ito. The rest is as far from all before as can be. */
+/** Where both palettes start: Okabe and Ito's, lighter ones in the dark. The rest is as far from all before as can be. */
 const FIRST = {
-  light: ['#0068a8', '#e08e00', '#009070', '#c2578f', '#4aa3df', '#c94f00', '#7a5bc7'],
-  dark: ['#4a9eda', '#f0a830', '#1fb892', '#e088b8', '#8fd0f5', '#f07a3c', '#a48cf0'],
+  light: ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00'],
+  dark: ['#3f8fd0', '#f5b942', '#1fb892', '#f09ac4', '#9ad8f8', '#e0662a'],
 };
 const LIGHTNESS = { light: [0.4, 0.5, 0.6, 0.7, 0.78], dark: [0.58, 0.66, 0.74, 0.82, 0.9] };
 const CHROMA = [0.05, 0.09, 0.13, 0.17, 0.21];

@@ -18,7 +18,7 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
   token.onchange = () => sessionStorage.setItem(KEY, token.value);
 
   pause.onclick = () =>
-    status === 'paused' ? post('resume', 'Goes on.') : post('pause', 'Pauses after the round under way.');
+    status === 'paused' ? post('resume', 'Goes on.') : post('pause', 'Pauses when this epoch is over.');
   checkpoint.onclick = () => post('checkpoint', 'A checkpoint is being written.');
   stop.onclick = () => confirm.showModal();
   byId('confirm-no').onclick = () => confirm.close();
@@ -44,7 +44,7 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
       byId('token-field').hidden = false;
       return token.focus();
     }
-    notice(`The coordinator refused: ${(await got.text()).slice(0, 200) || got.status}`, 'bad');
+    notice(`Refused: ${await reasonOf(got)}`, 'bad');
   }
 
   return {
@@ -61,4 +61,12 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
       if (isOver(now) && confirm.open) confirm.close();
     },
   };
+}
+
+async function reasonOf(answer: Response): Promise<string> {
+  try {
+    return (await answer.json()).error;
+  } catch {
+    return `the coordinator answers ${answer.status}`;
+  }
 }

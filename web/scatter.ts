@@ -192,38 +192,42 @@ export function scatter(light: Highlight, later: () => void): Scatter {
 
   /** Numbers at the centres; beside them where two would cover each other. */
   function badges(colours: Rgb[], lit: number) {
+    const size = centres.length > 20 ? BADGE - 1 : BADGE;
     const order = [...centres.keys()].sort(
       (a, b) => picture!.clusters[b].weight - picture!.clusters[a].weight,
     );
     const spots = placeBadges(
       order.map((c) => centres[c]),
-      2 * BADGE + 3,
+      2 * size + 3,
     );
-    context.font = '600 11px system-ui, sans-serif';
+    context.font = `600 ${size + 2}px system-ui, sans-serif`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
     const drawing = order
-      .map((c, i) => ({ c, spot: spots[i] }))
+      .map((c, i) => ({ c, spot: spots[i], ...centres[c] }))
       .sort((a, b) => Number(a.c === lit) - Number(b.c === lit));
-    for (const { c, spot } of drawing) {
-      const { x, y } = centres[c];
+    const style = (c: number) => {
       context.globalAlpha = lit < 0 || c === lit ? 1 : 0.45;
       context.fillStyle = ink('panel');
       context.strokeStyle = outlineOf(colours[c]);
-      context.lineWidth = 2;
-      if (!spot || spot.x !== x || spot.y !== y) {
-        context.beginPath();
-        if (spot) context.moveTo(spot.x, spot.y);
-        context.lineTo(x, y);
-        context.stroke();
-        context.beginPath();
-        context.arc(x, y, 3, 0, 2 * Math.PI);
-        context.fill();
-        context.stroke();
-      }
-      if (!spot) continue;
       context.beginPath();
-      context.arc(spot.x, spot.y, BADGE, 0, 2 * Math.PI);
+    };
+    context.lineWidth = 2;
+    for (const { c, spot, x, y } of drawing) {
+      if (spot?.x === x && spot.y === y) continue;
+      style(c);
+      if (spot) context.moveTo(spot.x, spot.y);
+      context.lineTo(x, y);
+      context.stroke();
+      context.beginPath();
+      context.arc(x, y, 2.5, 0, 2 * Math.PI);
+      context.fill();
+      context.stroke();
+    }
+    for (const { c, spot } of drawing) {
+      if (!spot) continue;
+      style(c);
+      context.arc(spot.x, spot.y, size, 0, 2 * Math.PI);
       context.fill();
       context.stroke();
       context.fillStyle = ink('ink');

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import { SECURITY_HEADERS } from '../../proto/http.ts';
 import type { Line, Message, RunInfo, Status, Work } from '../../web/api.ts';
 import { noEpochs, type World, type WorldOptions, world } from './world.ts';
 
@@ -111,11 +112,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   });
 
   const server = createServer((request, response) => {
-    response.setHeader(
-      'content-security-policy',
-      "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-    );
-    response.setHeader('x-content-type-options', 'nosniff');
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     answer(request, response);
   });
 
