@@ -85,8 +85,8 @@ test('the table: spread, nearest neighbour in standard deviations, sizes', () =>
   );
   assert.equal(
     clusters[0].separation,
-    10 / (2 + 3),
-    'seen along the line between them, 10 is less far than 4',
+    9 / (2 + 3),
+    'seen along the line between them, 9 is less far than 4',
   );
   assert.equal(clusters[2].separation, 4 / (1 + 1));
   assert.equal(clusters[1].spread, Math.sqrt(5));
