@@ -17,7 +17,7 @@ export const STATUSES: readonly Status[] = [
 
 /** A line of events.jsonl. */
 export type TimedEvent = Event & { time: string };
-/** Worker, task, epoch, round, shards from … to−1, start and end in seconds since the run began. */
+/** Worker, task, epoch, round, first and last shard, start and end in seconds since the run began. */
 export type Work = [string, string, number, number, number, number, number, number];
 
 /** What those who look on are told. `state`: there is a newer one; it is fetched by whoever wants it. */
@@ -153,7 +153,7 @@ export function createRecorder(history = '', now: () => number = () => performan
       for (const units of done)
         for (const { shard } of units) {
           if (shard < from) from = shard;
-          if (shard >= to) to = shard + 1;
+          if (shard > to) to = shard;
         }
       // A worker does its tasks one after the other, and tells as soon as it has done them.
       let start = time();

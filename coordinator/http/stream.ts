@@ -73,8 +73,8 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
 
   function send(bytes: Buffer): void {
     for (const client of clients) {
-      client.write(bytes);
       if (client.writableLength > MOST_UNREAD) drop(client);
+      else client.write(bytes);
     }
   }
 

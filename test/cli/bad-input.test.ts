@@ -208,6 +208,22 @@ const refusals: Refusal[] = [
     says: ['--workers ../x', 'A–Z'],
     args: ['keygen', 'keys', '--workers', 'a,../x'],
   },
+  flags(['--http 9464', 'HOST:PORT'], '--http', '9464'),
+  flags(['--http 0.0.0.0:0', '--http-token'], '--http', '0.0.0.0:0'),
+  flags(['--linger -1', 'at least 0'], '--linger=-1'),
+  flags(['--http-token', 'without spaces'], '--http-token', 'a b'),
+  flags(['--http 203.0.113.7:9464', 'no such address'], '--http', '203.0.113.7:9464', '--http-token', 'x'),
+  {
+    name: 'worker --http of no address',
+    says: ['--http', 'HOST:PORT'],
+    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--http', 'localhost'],
+  },
+  { name: 'watch of no address', says: ['nowhere', 'http://HOST:PORT'], args: ['watch', 'nowhere'] },
+  {
+    name: 'watch where nobody answers',
+    says: ['http://127.0.0.1:1/', 'does not answer'],
+    args: ['watch', 'http://127.0.0.1:1'],
+  },
   {
     name: '--bind of no address',
     says: ['--bind', 'tcp://HOST:PORT'],
@@ -274,6 +290,10 @@ describe('bad input', { concurrency: 2 }, () => {
         says: [`tcp://127.0.0.1:${port}`, 'in use'],
         args: ['coordinator', '--data', ok, '--out', 'run', '--bind', `tcp://127.0.0.1:${port}`],
       });
+      const http = ['--http', `127.0.0.1:${port}`];
+      const says = [`--http 127.0.0.1:${port}`, 'in use'];
+      await refuses({ name: '', says, args: ['train', '--data', ok, '--out', 'run', ...http] });
+      await refuses({ name: '', says, args: ['worker', '--connect', 'tcp://127.0.0.1:1', ...http] });
     } finally {
       taken.close();
     }

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  bytesOfRun,
+  dpmesh,
+  easyData,
+  epochOf,
+  eventsOf,
+  freePort,
+  jsonOf,
+  K,
+  leftovers,
+  QUICK,
+  type Running,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const easy = easyData(folder, 'easy', 2000);
+const ENDLESS = ['--no-early-stop', '--max-epochs', 1_000_000, ...QUICK];
+/** Where a run says that it can be watched. */
+const address = (running: Running) =>
+  until('an address', () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1], running);
+const post = async (url: string, headers: Record<string, string> = {}) =>
+  (await fetch(url, { method: 'POST', headers })).status;
+
+async function underWay(name: string, ...flags: (string | number)[]) {
+  const run = join(folder, name);
+  const running = start(trainArgs(easy.data, run, '--workers', 2, ...ENDLESS, ...flags));
+  const url = await address(running);
+  await until('epoch 5', () => epochOf(run) >= 5, running);
+  return { run, running, url };
+}
+
+describe('the HTTP port of a run', { concurrency: 2 }, () => {
+  test('pauses it, goes on, writes a checkpoint, and stops it as Ctrl-C does', async () => {
+    const { run, running, url } = await underWay('controlled', '--http', '127.0.0.1:0');
+    assert.equal(await post(`${url}api/stop`, { 'sec-fetch-site': 'cross-site' }), 403);
+    assert.equal(await post(`${url}api/pause`), 204);
+    await sleep(300);
+    const held = epochOf(run);
+    await sleep(500);
+    assert.equal(epochOf(run), held);
+    const about = async () =>
+      (await (await fetch(`${url}api/run`)).json()) as { status: string; name: string };
+    assert.deepEqual([(await about()).status, (await about()).name], ['paused', 'controlled']);
+    assert.equal((await fetch(`${url}readyz`)).status, 200);
+    assert.equal(await post(`${url}api/checkpoint`), 204);
+    const number = String(held).padStart(6, '0');
+    assert.ok(readdirSync(join(run, 'checkpoints')).includes(`epoch-${number}.ckpt`));
+    assert.equal(await post(`${url}api/resume`), 204);
+    await until('another epoch', () => epochOf(run) > held, running);
+
+    const metrics = await (await fetch(`${url}metrics`)).text();
+    assert.match(metrics, /^dpmesh_workers\{state="up",run="controlled"\} 2$/m);
+    for (const name of ['received', 'sent'])
+      assert.match(metrics, new RegExp(`^dpmesh_${name}_bytes_total\\{.*\\} [1-9]\\d{3,}`, 'm'));
+    assert.match(metrics, /^dpmesh_worker_memory_bytes\{worker="local\/1",run="controlled"\} [1-9]\d+/m);
+    const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+      input: metrics,
+      encoding: 'utf8',
+    });
+    if (!error) assert.deepEqual([status, `${stdout}${stderr}`], [0, '']);
+
+    assert.equal(await post(`${url}api/stop`), 204);
+    const ended = await running.ended;
+    await leftovers(running.pid);
+    assert.equal(ended.code, 130);
+    assert.match(
+      ended.stderr,
+      /stopped; .*controlled has what was written until now; go on with: dpmesh resume/,
+    );
+    assert.equal(ended.stdout, '');
+  });
+
+  test('neither clients that are dead nor a pause change a byte; --linger shows the end', async () => {
+    const quiet = join(folder, 'quiet');
+    jsonOf(await dpmesh(trainArgs(easy.data, quiet, '--workers', 2, '--no-http', ...QUICK)));
+    const port = await freePort();
+    const run = join(folder, 'watched');
+    const flags = ['--http', `127.0.0.1:${port}`, '--linger', 30];
+    const running = start(trainArgs(easy.data, run, '--workers', 2, ...flags, ...QUICK));
+    const url = await address(running);
+    assert.equal(url, `http://127.0.0.1:${port}/`);
+    const dead = Array.from({ length: 20 }, () => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      socket.pause();
+      socket.write('GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      return socket;
+    });
+    // The same on the terminal, from beside it.
+    const watching = start(['watch', url]);
+    await until('an epoch', () => epochOf(run) > 0, running);
+    if ((await post(`${url}api/pause`)) === 204) {
+      await sleep(100);
+      assert.equal(await post(`${url}api/resume`), 204);
+    }
+    await until('its page to stay', () => running.stderr().includes('stays for 30 s'), running);
+    const watched = await watching.ended;
+    assert.equal(watched.code, 0, watched.stderr);
+    assert.match(watched.stderr, /^epoch +\d+ {2}settled {2}K 6\nthe run is done$/m);
+    for (const socket of dead) socket.destroy();
+
+    // Who comes when it is over sees all of it.
+    const history = (await (await fetch(`${url}api/history`)).json()) as {
+      epochs: { epoch: number[]; k: number[] };
+      events: { type: string }[];
+    };
+    const last = history.epochs.epoch.length;
+    assert.deepEqual(
+      history.epochs.epoch,
+      Array.from({ length: last }, (_, i) => i + 1),
+    );
+    assert.equal(history.epochs.k.at(-1), K);
+    assert.equal(last, epochOf(run));
+    const kept = eventsOf(run).filter(({ type }) => type !== 'epoch');
+    assert.deepEqual(
+      history.events.map(({ type }) => type),
+      kept.map(({ type }) => type),
+    );
+    const sample = await fetch(`${url}api/sample`);
+    assert.deepEqual([sample.headers.get('x-rows'), sample.headers.get('x-dim')], ['2000', '3']);
+    assert.equal((await sample.arrayBuffer()).byteLength, 2000 * 3 * 4);
+    assert.match(await (await fetch(`${url}metrics`)).text(), /^dpmesh_run_state\{state="done",.*\} 1$/m);
+    assert.equal((await fetch(`${url}healthz`)).status, 200);
+    assert.equal((await fetch(`${url}readyz`)).status, 503);
+    assert.equal(await post(`${url}api/pause`), 409);
+    running.kill('SIGTERM');
+    const ended = await running.ended;
+    await leftovers(running.pid);
+    const json = jsonOf(ended);
+    assert.equal(json.k, K);
+    assert.deepEqual(bytesOfRun(run), bytesOfRun(quiet));
+  });
+
+  test('a run that failed says so while it lingers; its exit code is its own', async () => {
+    const bad = easyData(folder, 'bad', 500, (row) => [row[0], Number.NaN, row[2]]);
+    const run = join(folder, 'failed');
+    const running = start(trainArgs(bad.data, run, '--workers', 1, '--http', '127.0.0.1:0', '--linger', 30));
+    const url = await address(running);
+    await until('its page to stay', () => running.stderr().includes('stays for 30 s'), running);
+    assert.equal((await fetch(`${url}healthz`)).status, 503);
+    running.kill('SIGINT');
+    const { code, stderr } = await running.ended;
+    await leftovers(running.pid);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /\ndpmesh: .*NaN.*\n$/);
+    assert.ok(!existsSync(run));
+  });
+
+  test('a taken default moves and says so; a token is asked for; a worker has its own port', async () => {
+    const run = join(folder, 'token');
+    const running = start(
+      [
+        'coordinator',
+        '--data',
+        easy.data,
+        '--out',
+        run,
+        '--bind',
+        'tcp://127.0.0.1:*',
+        '--http-token',
+        's3cret',
+        ...ENDLESS,
+      ].map(String),
+    );
+    const other = start(trainArgs(easy.data, join(folder, 'other'), '--workers', 1, ...ENDLESS));
+    const [url, moved] = [await address(running), await address(other)];
+    assert.notEqual(url, moved);
+    // Whoever came second, and both if somebody else is there.
+    assert.match(
+      `${running.stderr()}${other.stderr()}`,
+      /watch it at http:\/\/127\.0\.0\.1:\d+\/ \(port 9464 is taken\)/,
+    );
+    other.kill('SIGINT');
+    assert.equal((await other.ended).code, 130);
+    await leftovers(other.pid);
+
+    assert.equal((await fetch(`${url}readyz`)).status, 503);
+    const bind = await until(
+      'the address',
+      () => /listening on (tcp:\S+);/.exec(running.stderr())?.[1],
+      running,
+    );
+    const worker = start([
+      'worker',
+      '--connect',
+      bind,
+      '--data-root',
+      folder,
+      '--http',
+      '127.0.0.1:0',
+      '--name',
+      'hand',
+    ]);
+    const own = await until('metrics', () => /metrics at (http:\S+)/.exec(worker.stderr())?.[1], worker);
+    await until('an epoch', () => epochOf(run) > 0, running);
+    const metrics = await (await fetch(own)).text();
+    assert.match(metrics, /^dpmesh_local_joined\{worker="hand"\} 1$/m);
+    assert.match(metrics, /^dpmesh_local_task_seconds_total\{task="moments",worker="hand"\} \d/m);
+    assert.match(await (await fetch(`${url}metrics`)).text(), /^dpmesh_worker_info\{worker="hand",/m);
+
+    const wrong = await dpmesh(['watch', url, '--token', 'wrong']);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /token is wrong/);
+    assert.equal(await post(`${url}api/stop`), 401);
+    assert.equal(await post(`${url}api/stop`, { authorization: 'Bearer s3cret' }), 204);
+    assert.equal((await running.ended).code, 130);
+    assert.equal((await worker.ended).code, 0, worker.stderr());
+    await leftovers(running.pid);
+    await leftovers(worker.pid);
+  });
+
+  test('a resumed run shows what was before', async () => {
+    const { run, running } = await underWay('resumed', '--no-early-stop', '--http', '127.0.0.1:0');
+    running.kill('SIGINT');
+    await running.ended;
+    await leftovers(running.pid);
+    const stopped = epochOf(run);
+    const again = start(['resume', run, '--workers', '1', '--http', '127.0.0.1:0']);
+    const url = await address(again);
+    await until('more epochs', () => epochOf(run) > stopped + 2, again);
+    const { epochs } = (await (await fetch(`${url}api/history`)).json()) as {
+      epochs: { epoch: number[]; time: number[] };
+    };
+    assert.deepEqual(
+      epochs.epoch,
+      epochs.epoch.map((_, i) => i + 1),
+    );
+    assert.ok(epochs.epoch.length > stopped);
+    assert.ok(epochs.time.every((time, i) => i === 0 || time >= epochs.time[i - 1]));
+    again.kill('SIGINT');
+    assert.equal((await again.ended).code, 130);
+    await leftovers(again.pid);
+  });
+});
