@@ -83,11 +83,7 @@ test('the table: spread, nearest neighbour in standard deviations, sizes', () =>
     clusters.map(({ neighbour }) => neighbour),
     [1, 0, 0],
   );
-  assert.equal(
-    clusters[0].separation,
-    9 / (2 + 3),
-    'seen along the line between them, 9 is less far than 4',
-  );
+  assert.equal(clusters[0].separation, 9 / (2 + 3), 'seen along the line between them, 9 is less far than 4');
   assert.equal(clusters[2].separation, 4 / (1 + 1));
   assert.equal(clusters[1].spread, Math.sqrt(5));
   assert.equal(clusters[labels[0]].size, 2, 'without sizes the labels are counted');
