@@ -66,8 +66,7 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
       say(cells[0], count(cluster.size));
       say(cells[1], percent(cluster.weight));
       say(cells[2], spreads[c]);
-      const near =
-        cluster.neighbour === null ? '–' : `${cluster.neighbour} · ${apart(cluster.separation)} sd`;
+      const near = cluster.neighbour === null ? '–' : `${cluster.neighbour} · ${apart(cluster.separation)}`;
       say(cells[3], near);
       say(cells[4], ratio(cluster.splitRatio));
       cells[4].classList.toggle('growing', (cluster.splitRatio ?? 0) > 0);

@@ -41,6 +41,7 @@ export interface Opened {
 export async function open(url: string, options: BrowserContextOptions = {}): Promise<Opened> {
   const context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());

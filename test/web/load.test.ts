@@ -56,12 +56,12 @@ test('50 clusters × 20,000 points: the work of a frame', { skip }, async () => 
 
 test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
   const long = await mock({ epochs: 10_000, rows: 1000 });
-  const { page, complaints, close } = await open(long.url);
+  const { page, complaints, close } = await open(long.url, { viewport: { width: 1280, height: 1400 } });
   await drawn(page);
-  await page.waitForFunction(() => document.getElementById('now-epoch')!.innerText.startsWith('10,000'));
+  await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,000'));
   const begun = performance.now();
   for (let i = 0; i < 20; i++) long.advance();
-  await page.waitForFunction(() => document.getElementById('now-epoch')!.innerText.startsWith('10,020'));
+  await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,020'));
   console.log(`twenty epochs more: ${(performance.now() - begun).toFixed(0)} ms`);
   const box = (await page.locator('#chart-k .u-over').boundingBox())!;
   await page.mouse.move(box.x + 100, box.y + 50);
@@ -69,15 +69,15 @@ test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
   await page.mouse.move(box.x + 140, box.y + 50, { steps: 4 });
   await page.mouse.up();
   await page.mouse.move(box.x + 200, box.y + 50);
-  await page.waitForFunction(() => /^epoch [\d,]+ /.test(document.getElementById('k-at')!.innerText));
+  await page.waitForFunction(() => /^epoch [\d,]+ /.test(document.getElementById('k-at')!.textContent!));
   const at = Number(
-    (await page.locator('#k-at').innerText()).replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
+    (await page.locator('#k-at').textContent())!.replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
   );
   long.advance();
-  await page.waitForFunction(() => document.getElementById('now-epoch')!.innerText.startsWith('10,021'));
+  await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,021'));
   await page.mouse.move(box.x + 200.5, box.y + 51);
   const then = Number(
-    (await page.locator('#k-at').innerText()).replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
+    (await page.locator('#k-at').textContent())!.replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
   );
   assert.ok(Math.abs(then - at) < 30, `a zoomed chart stays where it was: epoch ${at}, then ${then}`);
   assert.ok(at < 5000);

@@ -161,6 +161,8 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     send({ type: 'status', status });
   }
 
+  // A test that fails leaves it open: nobody shall wait for it.
+  if (options.port === undefined) server.unref();
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
   const cut = () => {
