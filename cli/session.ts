@@ -16,6 +16,7 @@ import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { HttpChoice } from './http-flags.ts';
 import { createDisplay } from './progress.ts';
+import { INTERRUPTED, onSignal } from './signals.ts';
 import { dpmeshVersion } from './version.ts';
 
 export interface SessionOptions extends HttpChoice {
@@ -49,9 +50,6 @@ export interface Workers {
   failed?: Promise<never>;
   stop(): Promise<void>;
 }
-
-/** Exit code after Ctrl-C. */
-const INTERRUPTED = 130;
 
 /** What `train`, `coordinator` and `resume` share: checks, the server, the run, its summary, and an orderly end. */
 export async function session(config: RunConfig, options: SessionOptions): Promise<void> {
@@ -116,7 +114,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       }));
     const workers = options.start(server);
     closing.splice(1, 0, workers.stop);
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+    onSignal(stop);
     if (page) {
       const stay = async () => {
         if (!over || linger === 0) return;

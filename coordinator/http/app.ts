@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyReply } from 'fastify';
+import type { Registry } from 'prom-client';
 import { type Bound, hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../proto/http.ts';
-import { createMetrics } from '../metrics.ts';
 import { aboutRun, newestState } from './answers.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
 import { readSample, type Sample } from './sample.ts';
@@ -17,16 +17,29 @@ export interface AppOptions {
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
+const NO_COMPILERS = { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify };
+
 /** Loaded with the first request: a run that nobody watches does not pay for it. */
 export async function createApp({ watched, bound, token, stream }: AppOptions): Promise<Handle> {
   const { recorder, server, controls } = watched;
-  const app = fastify({ logger: false, bodyLimit: 1 << 10, exposeHeadRoutes: false });
-  const registry = createMetrics({
-    ...watched,
-    version: watched.versions.dpmesh,
-    rows: watched.layout.rows,
-    streamClients: stream.clients,
+  const app = fastify({
+    logger: false,
+    bodyLimit: 1 << 10,
+    exposeHeadRoutes: false,
+    // No route has a schema: its compilers would take as long to load as all the rest.
+    schemaController: { compilersFactory: NO_COMPILERS as never },
   });
+  // Another third of what there is to load, for who scrapes only.
+  let registry: Promise<Registry> | null = null;
+  const metrics = () =>
+    (registry ??= import('../metrics.ts').then(({ createMetrics }) =>
+      createMetrics({
+        ...watched,
+        version: watched.versions.dpmesh,
+        rows: watched.layout.rows,
+        streamClients: stream.clients,
+      }),
+    ));
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-cache' });
@@ -70,9 +83,10 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     const file = await pageFile('favicon.ico');
     return file ? page(reply, file) : reply.code(204).send();
   });
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
-  );
+  app.get('/metrics', async (_request, reply) => {
+    const found = await metrics();
+    return reply.type(found.contentType).send(await found.metrics());
+  });
   app.get('/healthz', async (_request, reply) => {
     const status = recorder.status();
     return reply.code(status === 'failed' ? 503 : 200).send({ status });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { createMetrics } from '../../coordinator/metrics.ts';
 import { createTallies } from '../../coordinator/tallies.ts';
@@ -99,6 +100,24 @@ describe('the metrics', () => {
     await createMetrics(input).metrics();
   });
 
+  test('are those of docs/monitoring.md, with these labels', async () => {
+    const docs = readFileSync(new URL('../../docs/monitoring.md', import.meta.url), 'utf8');
+    const documented = new Map(
+      [...docs.matchAll(/^\| `(dpmesh_\w+)(?:\{(.*?)\})?` \| (\w+) \|/gm)].map(([, name, labels, type]) => [
+        name,
+        `${type} ${labels ?? ''}`,
+      ]),
+    );
+    const found = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
+      name.startsWith('dpmesh_'),
+    );
+    assert.deepEqual(found.map(({ name }) => name).sort(), [...documented.keys()].sort());
+    for (const { name, type, values } of found) {
+      const labels = Object.keys(values[0].labels).filter((label) => label !== 'le' && label !== 'run');
+      assert.equal(documented.get(name), `${type} ${labels.join(',')}`, name);
+    }
+  });
+
   test('promtool has nothing to say', async (t) => {
     const text = await createMetrics(crowd()).metrics();
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
@@ -115,14 +134,16 @@ describe('the metrics', () => {
     const times: number[] = [];
     let text = '';
     for (let i = 0; i < 5; i++) {
-      const begun = performance.now();
+      // CPU, not wall: others may use the machine too.
+      const begun = process.cpuUsage();
       text = await registry.metrics();
-      times.push(performance.now() - begun);
+      const { user, system } = process.cpuUsage(begun);
+      times.push((user + system) / 1000);
     }
     assert.ok(text.length < 1e6, `${text.length} bytes`);
     assert.equal(text.match(/^dpmesh_cluster_weight\{/gm)?.length, 200);
     // 50 ms on a quiet machine (npm run bench:monitoring).
-    assert.ok(Math.min(...times) < 250, `${Math.min(...times)} ms`);
+    assert.ok(Math.min(...times) < 150, `${Math.min(...times)} ms`);
     console.log(`# ${text.length} bytes in ${Math.min(...times).toFixed(1)} ms`);
   });
 });

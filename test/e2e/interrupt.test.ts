@@ -40,6 +40,13 @@ async function timed(running: Running) {
 describe('an interrupted run', { concurrency: 2 }, () => {
   for (const [name, send] of [
     ['Ctrl-C, which all of its processes get', ({ pid }: Running) => void process.kill(-pid, 'SIGINT')],
+    [
+      'npx, which passes on what all have got already',
+      ({ pid, kill }: Running) => {
+        process.kill(-pid, 'SIGINT');
+        setTimeout(kill, 20, 'SIGINT');
+      },
+    ],
     ['SIGTERM, which only the coordinator gets', ({ kill }: Running) => kill('SIGTERM')],
   ] as const)
     test(`${name}: ends it in order and leaves no process`, async () => {

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createDisplay } from '../../cli/progress.ts';
+import { remember, sparkline } from '../../cli/sparkline.ts';
+
+/** A terminal, or a file, that keeps what is written. */
+function paper(isTTY: boolean) {
+  const written: string[] = [];
+  const stream = { isTTY, columns: 200, write: (text: string) => written.push(text) };
+  return { written, stream: stream as unknown as NodeJS.WriteStream };
+}
+
+const worker = (name: string) => ({
+  ...{ type: 'worker' as const, worker: name, name, pid: 1, host: 'h', backend: 'wasm', identity: 'wasm/1' },
+});
+const gone = (name: string, reason: string) => ({
+  ...{ type: 'worker-gone' as const, worker: name, pid: 1, reason, tasks: [] },
+});
+
+describe('the display', () => {
+  test('shows K as a curve, and which workers are here, on a terminal', () => {
+    const { written, stream } = paper(true);
+    const display = createDisplay(10, stream);
+    for (const name of ['w1', 'w2', 'w3']) display.event(worker(name));
+    assert.equal(written.at(-1), '3 workers, wasm');
+    display.epoch({ epoch: 1, k: 1, loss: null, subLoss: null });
+    display.event(gone('w1', 'silent for 5 s'));
+    display.event(gone('w2', 'killed by SIGKILL'));
+    display.epoch({ epoch: 2, k: 8, loss: 0.5, subLoss: null });
+    assert.match(
+      written.at(-1)!,
+      /^epoch 2\/10 {2}K 8 ▁█ {2}loss 0\.500 {2}sub-loss – {2}1 worker \(1 silent, 1 gone\) {2}/,
+    );
+    display.event(worker('w1'));
+    display.event(worker('w2'));
+    display.epoch({ epoch: 3, k: 8, loss: 0.5, subLoss: null });
+    assert.match(written.at(-1)!, /K 8 ▁██ .* 3 workers {2}/);
+  });
+
+  test('writes only lines where nobody sees them renewed', () => {
+    const { written, stream } = paper(false);
+    const display = createDisplay(10, stream);
+    display.event(worker('w1'));
+    display.epoch({ epoch: 6, k: 1, loss: null, subLoss: null });
+    display.event({ type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 });
+    assert.deepEqual(written, ['epoch   6  split  K 1 → 2\n']);
+  });
+});
+
+describe('a sparkline', () => {
+  test('is as wide as it may be, from the smallest to the largest', () => {
+    assert.equal(sparkline([], 5), '');
+    assert.equal(sparkline([3], 5), '▁');
+    assert.equal(sparkline([0, 7, 14], 5), '▁▅█');
+    assert.equal(sparkline([...Array(100).keys()], 8), '▁▂▃▄▅▆▇█');
+    // What rises for a moment only is not lost.
+    assert.equal(sparkline([1, 1, 9, 1, 1, 1, 1, 1], 4), '▁█▁▁');
+  });
+
+  test('remembers a long course in little room', () => {
+    const values: number[] = [];
+    for (let i = 0; i < 5000; i++) remember(values, i);
+    assert.ok(values.length <= 512);
+    assert.deepEqual([values[0], values.at(-1)], [0, 4999]);
+    assert.ok(values.every((value, i) => i === 0 || value > values[i - 1]));
+  });
+});
