@@ -17,21 +17,30 @@ test('a real run: seen while K grows, reloaded, in the dark, stopped by its butt
   const running = start(
     trainArgs(data, join(folder, 'run'), '--workers', 2, '--http', '127.0.0.1:0', '--linger', 20, ...endless),
   );
-  const url = await until('an address', () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1], running);
+  const url = await until(
+    'an address',
+    () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1],
+    running,
+  );
   const { page, complaints, close } = await open(url, { colorScheme: 'dark' });
   await drawn(page);
   const kNow = () => page.evaluate(() => Number(document.getElementById('now-k')!.textContent));
   const early = await kNow();
   await page.waitForFunction((wanted) => Number(document.getElementById('now-k')!.textContent) === wanted, K);
   await page.waitForFunction((wanted) => document.querySelectorAll('#table tbody tr').length >= wanted, K);
-  assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first, now 6/);
+  assert.match(
+    (await page.locator('#chart-k').getAttribute('aria-label')) ?? '',
+    /epochs: 1 at first, now 6/,
+  );
   console.log(`K ${early} when it opened, then ${K}`);
 
   await page.reload();
   await drawn(page);
   assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first/);
   assert.match((await page.locator('#log').textContent()) ?? '', /Split step: K 1 → \d/);
-  await page.waitForFunction(() => /local\/0.*local\/1/s.test(document.getElementById('lanes-table')!.textContent!));
+  await page.waitForFunction(() =>
+    /local\/0.*local\/1/s.test(document.getElementById('lanes-table')!.textContent!),
+  );
   assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(16, 18, 21)');
 
   // Points lie by the centres of the clusters that they are labelled with: both are in the same coordinates.
@@ -63,7 +72,10 @@ test('a real run: seen while K grows, reloaded, in the dark, stopped by its butt
   assert.equal(code, 130);
   await page.waitForFunction(() => /stopped/.test(document.getElementById('notice')!.textContent!));
   assert.ok((await kNow()) >= K, 'the last picture stays');
-  assert.deepEqual(complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)), []);
+  assert.deepEqual(
+    complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
+    [],
+  );
   await close();
   await leftovers(running.pid, 5);
 });
