@@ -1,6 +1,6 @@
 import type { Line } from './api.ts';
 import { byId, make } from './dom.ts';
-import { count, duration, figure } from './format.ts';
+import { count, figure, short, stopwatch } from './format.ts';
 import type { Store } from './store.ts';
 
 /** The row of numbers on top. */
@@ -12,10 +12,10 @@ export function figures({ run, epochs, events, work }: Store): void {
   show('now-epoch', count(epoch.at(-1)), typeof most === 'number' ? `of ${count(most)}` : '');
   show('now-loss', figure(loss.at(-1)));
   show('now-sub-loss', figure(subLoss.findLast((value) => value !== null)));
-  show('now-rows', count(run.data?.rows), run.data ? `× ${run.data.dim}` : '');
-  show('now-sample', count(typeof started?.sample === 'number' ? started.sample : run.data?.sample));
+  show('now-rows', short(run.data?.rows), run.data ? `× ${run.data.dim}` : '');
+  show('now-sample', short(typeof started?.sample === 'number' ? started.sample : run.data?.sample));
   show('now-workers', count(workersNow(events)));
-  show('now-time', duration(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)));
+  show('now-time', stopwatch(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)));
 }
 
 /** Workers that have joined and not gone, in this session of the run. */

@@ -12,6 +12,13 @@ const minus = (text: string) => text.replace('-', '−');
 export const count = (value: number | null | undefined) =>
   known(value) ? minus(counts.format(value)) : NOTHING;
 
+/** A count where there is little room: 70,000; 1.25 M; 2.1 G. */
+export function short(value: number | null | undefined): string {
+  if (!known(value) || value < 1e6) return count(value);
+  const [by, unit] = value < 1e9 ? [1e6, 'M'] : [1e9, 'G'];
+  return `${(value / by).toPrecision(3)} ${unit}`;
+}
+
 /** Three significant digits: 0.224, 12.3, 1,234; 1.2e−5 below a ten-thousandth. */
 export function figure(value: number | null | undefined): string {
   if (!known(value)) return NOTHING;
@@ -47,6 +54,16 @@ export function duration(seconds: number | null | undefined): string {
   const two = (value: number) => String(value).padStart(2, '0');
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/** The same where there is little room: 4.2 s, 3:05, 2:07:00. */
+export function stopwatch(seconds: number): string {
+  if (seconds < 59.95) return duration(seconds);
+  const whole = Math.round(seconds);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const minutes = Math.floor(whole / 60);
+  const rest = two(whole % 60);
+  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
 }
 
 /** The time of day of an ISO date, here: 14:03:07 */

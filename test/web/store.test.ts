@@ -2,7 +2,18 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Line, Message, RunInfo } from '../../web/api.ts';
 import { workersNow } from '../../web/figures.ts';
-import { clock, column, count, duration, figure, percent, ratio, words } from '../../web/format.ts';
+import {
+  clock,
+  column,
+  count,
+  duration,
+  figure,
+  percent,
+  ratio,
+  short,
+  stopwatch,
+  words,
+} from '../../web/format.ts';
 import { blockAt, lanesOf, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
 import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
@@ -181,6 +192,11 @@ test('numbers as text', () => {
     ['8 ms', '4.2 s', '1 min 00 s', '3 min 05 s', '2 h 07 min'],
   );
   assert.deepEqual(column([1.19, 0.988, 12.3]), ['1.2', '1.0', '12.3']);
+  assert.deepEqual(
+    [short(70_000), short(1_250_000), short(2.1e9), short(null)],
+    ['70,000', '1.25 M', '2.10 G', '–'],
+  );
+  assert.deepEqual([stopwatch(4.2), stopwatch(79.3), stopwatch(7620)], ['4.2 s', '1:19', '2:07:00']);
   assert.deepEqual(column([0, 0]), ['0.00', '0.00']);
   assert.equal(words('splitMergeEvery'), 'split merge every');
   assert.match(clock('2026-11-24T14:03:07.000Z'), /^\d\d:\d\d:07$/);
