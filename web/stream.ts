@@ -59,7 +59,8 @@ export function follow(listener: Listener): void {
     }
 
     function again() {
-      if (source.readyState === EventSource.CLOSED && !source.onerror) return;
+      // Stream and history may both fail: one new try is enough.
+      if (!source.onerror) return;
       source.onerror = null;
       source.close();
       if (store && isOver(store.status)) return listener.connection('over');
