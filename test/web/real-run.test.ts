@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { easyData, K, leftovers, QUICK, scratch, start, trainArgs, until } from '../e2e/support.ts';
+import { easyData, K, leftovers, scratch, start, trainArgs, until } from '../e2e/support.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 
 const served = existsSync(new URL('../../coordinator/http/app.ts', import.meta.url));
@@ -13,9 +13,10 @@ after(closeBrowser);
 test('a real run: seen while K grows, reloaded, in the dark, stopped by its button', { skip }, async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 4000);
-  const endless = ['--no-early-stop', '--max-epochs', 1_000_000, ...QUICK, '--split-merge-every', 12];
+  // So long between two splits that the browser is there before the last.
+  const slow = ['--no-early-stop', '--max-epochs', 1_000_000, '--split-merge-every', 100, '--batch-size', 16];
   const running = start(
-    trainArgs(data, join(folder, 'run'), '--workers', 2, '--http', '127.0.0.1:0', '--linger', 20, ...endless),
+    trainArgs(data, join(folder, 'run'), '--workers', 2, '--http', '127.0.0.1:0', ...slow),
   );
   const url = await until(
     'an address',
@@ -25,8 +26,16 @@ test('a real run: seen while K grows, reloaded, in the dark, stopped by its butt
   const { page, complaints, close } = await open(url, { colorScheme: 'dark' });
   await drawn(page);
   const kNow = () => page.evaluate(() => Number(document.getElementById('now-k')!.textContent));
+  await page.waitForFunction(() => Number(document.getElementById('now-k')!.textContent) > 0);
   const early = await kNow();
-  await page.waitForFunction((wanted) => Number(document.getElementById('now-k')!.textContent) === wanted, K);
+  assert.ok(early < K, `K ${early} when the page opened`);
+  await page.waitForFunction(
+    (wanted) => Number(document.getElementById('now-k')!.textContent) === wanted,
+    K,
+    {
+      timeout: 40_000,
+    },
+  );
   await page.waitForFunction((wanted) => document.querySelectorAll('#table tbody tr').length >= wanted, K);
   assert.match(
     (await page.locator('#chart-k').getAttribute('aria-label')) ?? '',
