@@ -1,0 +1,58 @@
+// Debian's chromium through playwright-core, and pages that note every complaint of the console.
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+const PATH = '/usr/bin/chromium';
+
+/** Why browser tests cannot run here; false if they can. */
+export const noBrowser = existsSync(PATH) ? false : `${PATH} is missing: apt-get install chromium`;
+
+let running: Promise<Browser> | null = null;
+
+function browser(): Promise<Browser> {
+  running ??= chromium.launch({
+    executablePath: PATH,
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-quic',
+    ],
+  });
+  return running;
+}
+
+export async function closeBrowser(): Promise<void> {
+  await (await running)?.close();
+}
+
+export interface Opened {
+  page: Page;
+  /** Errors and warnings of the console, exceptions, and requests to elsewhere. */
+  complaints: string[];
+  close(): Promise<void>;
+}
+
+/** Opens a page in a profile of its own. */
+export async function open(url: string, options: BrowserContextOptions = {}): Promise<Opened> {
+  const context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(new URL(url).origin)) complaints.push(`asked ${request.url()}`);
+  });
+  await page.goto(url);
+  return { page, complaints, close: () => context.close() };
+}
+
+/** Waits until the model's picture is drawn. */
+export const drawn = (page: Page) => page.locator('#scatter-empty').waitFor({ state: 'hidden' });

@@ -1,0 +1,87 @@
+// How large the bundle is, and what the page does with large runs.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
+import { mock } from './mock.ts';
+
+const skip = noBrowser;
+const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
+after(closeBrowser);
+
+test('one bundle below 150 kB gzipped, that names no other place', () => {
+  const files = readdirSync(DIST);
+  for (const name of ['index.html', 'app.js', 'app.css']) assert.ok(files.includes(name), name);
+  const bytes = files.reduce((sum, name) => sum + gzipSync(readFileSync(DIST + name)).length, 0);
+  console.log(`${(bytes / 1000).toFixed(1)} kB gzipped`);
+  assert.ok(bytes < 150_000, `${bytes} bytes`);
+  const html = readFileSync(`${DIST}index.html`, 'utf8');
+  assert.doesNotMatch(
+    html,
+    /style=|<style|\son\w+=|https?:|<script(?![^>]*\ssrc=)/,
+    'nothing inline, nothing from elsewhere',
+  );
+  assert.doesNotMatch(readFileSync(`${DIST}app.css`, 'utf8'), /url\(|@import/);
+});
+
+test('50 clusters × 20,000 points: the work of a frame', { skip }, async () => {
+  const large = await mock({ clusters: 50, dim: 10, rows: 20_000, epochs: 80 });
+  const { page, complaints, close } = await open(large.url);
+  await drawn(page);
+  await page.waitForTimeout(300);
+  const box = (await page.locator('#scatter').boundingBox())!;
+  await page.evaluate(() => performance.clearMeasures('scatter'));
+  await page.mouse.move(box.x + 200, box.y + 200);
+  await page.mouse.down();
+  for (let i = 1; i <= 60; i++) await page.mouse.move(box.x + 200 + 2 * i, box.y + 200 + i);
+  await page.mouse.up();
+  const frames = await page.evaluate(() =>
+    performance.getEntriesByName('scatter').map(({ duration }) => duration),
+  );
+  frames.sort((a, b) => a - b);
+  const median = frames[frames.length >> 1];
+  console.log(
+    `${frames.length} frames; median ${median.toFixed(1)} ms, least ${frames[0].toFixed(1)} ms of work`,
+  );
+  assert.ok(frames.length >= 10, `${frames.length} frames`);
+  // 33 ms is a frame at 30 a second. Median of a shared machine: twice that is let pass, its best frame is not.
+  assert.ok(median < 66 && frames[0] < 33, `${median} and ${frames[0]} ms`);
+  assert.equal(await page.locator('#table tbody tr').count(), 50);
+  assert.deepEqual(complaints, []);
+  await close();
+  await large.close();
+});
+
+test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
+  const long = await mock({ epochs: 10_000, rows: 1000 });
+  const { page, complaints, close } = await open(long.url, { viewport: { width: 1280, height: 1400 } });
+  await drawn(page);
+  await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,000'));
+  const begun = performance.now();
+  for (let i = 0; i < 20; i++) long.advance();
+  await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,020'));
+  console.log(`twenty epochs more: ${(performance.now() - begun).toFixed(0)} ms`);
+  const box = (await page.locator('#chart-k .u-over').boundingBox())!;
+  await page.mouse.move(box.x + 100, box.y + 50);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 140, box.y + 50, { steps: 4 });
+  await page.mouse.up();
+  await page.mouse.move(box.x + 200, box.y + 50);
+  await page.waitForFunction(() => /^epoch [\d,]+ /.test(document.getElementById('k-at')!.textContent!));
+  const at = Number(
+    (await page.locator('#k-at').textContent())!.replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
+  );
+  long.advance();
+  await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,021'));
+  await page.mouse.move(box.x + 200.5, box.y + 51);
+  const then = Number(
+    (await page.locator('#k-at').textContent())!.replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
+  );
+  assert.ok(Math.abs(then - at) < 30, `a zoomed chart stays where it was: epoch ${at}, then ${then}`);
+  assert.ok(at < 5000);
+  assert.deepEqual(complaints, []);
+  await close();
+  await long.close();
+});

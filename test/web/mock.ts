@@ -1,0 +1,193 @@
+// The endpoints of the coordinator's HTTP port over a run that never was. Run by itself it shows that run:
+//   npx tsx test/web/mock.ts [clusters] [dim] [rows] [epochs]
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { SECURITY_HEADERS } from '../../proto/http.ts';
+import type { Line, Message, RunInfo, Status, Work } from '../../web/api.ts';
+import { noEpochs, type World, type WorldOptions, world } from './world.ts';
+
+const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
+const TYPES: Record<string, string> = {
+  'index.html': 'text/html; charset=utf-8',
+  'app.js': 'text/javascript; charset=utf-8',
+  'app.css': 'text/css; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+};
+
+export interface MockOptions extends Partial<WorldOptions> {
+  /** Epochs that are over when the page opens. */
+  epochs?: number;
+  status?: Status;
+  token?: string;
+  controls?: boolean;
+  port?: number;
+}
+
+export interface Mock {
+  url: string;
+  world: World;
+  /** Paths that were posted to, with the status they were answered with. */
+  posts: string[];
+  /** One epoch more. */
+  advance(): void;
+  send(message: Message): void;
+  setStatus(status: Status): void;
+  /** Cuts all streams, as a coordinator does that is killed. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+export async function mock(options: MockOptions = {}): Promise<Mock> {
+  const { clusters = 10, dim = 10, rows = 4000, workers = 4, token } = options;
+  const played = world({ clusters, dim, rows, workers });
+  const epochs = noEpochs();
+  const events: Line[] = played.start();
+  let work: Work[] = [];
+  let status: Status = options.status ?? 'running';
+  let epoch = 0;
+  const clients = new Set<ServerResponse>();
+  const posts: string[] = [];
+  const send = (message: Message) => {
+    for (const client of clients) client.write(`data: ${JSON.stringify(message)}\n\n`);
+  };
+
+  function next(tell: boolean) {
+    const { row, events: lines, work: entries } = played.epoch(++epoch);
+    const [, time, k, loss, subLoss] = row;
+    epochs.epoch.push(epoch);
+    epochs.time.push(time);
+    epochs.k.push(k);
+    epochs.loss.push(loss);
+    epochs.subLoss.push(subLoss);
+    events.push(...lines);
+    work = [...work, ...entries].slice(-2000);
+    if (!tell) return;
+    send({ type: 'epoch', epoch, time, k, loss, subLoss });
+    for (const event of lines) send({ type: 'event', event });
+    send({ type: 'work', work: entries });
+    send({ type: 'state', epoch, k: played.kAt(epoch) });
+  }
+  for (let e = 0; e < (options.epochs ?? 30); e++) next(false);
+
+  const run = (): RunInfo => ({
+    name: 'mnist_umap10',
+    out: '/home/ada/work/runs/mnist_umap10',
+    status,
+    config: {
+      data: '/home/ada/work/examples/mnist/mnist_umap10.npy',
+      labels: null,
+      seed: '0',
+      shards: 8,
+      schedule: 'fast',
+      maxEpochs: Math.max(200, options.epochs ?? 0),
+      splitMergeEvery: 6,
+      freeze: 2,
+      earlyStop: true,
+      lr: 0.01,
+      subLr: 0.005,
+      batchSize: 128,
+      localSteps: 10,
+      hidden: [50],
+      initK: 1,
+      alpha: 10,
+      priorScale: 0.3,
+      priorScaleChoice: 'data-cov',
+      priorNu: null,
+      priorKappa: 0.0001,
+      covariance: 'full',
+      weightSmoothing: 0,
+      clusterLoss: 'kl',
+      subLoss: 'isotropic',
+      coarsening: null,
+      sample: null,
+      transform: 'center',
+      soft: false,
+    },
+    versions: { dpmesh: '0.1.0', node: '20.20.2' },
+    identity: 'wasm/4.22.0',
+    data: { path: '/home/ada/work/examples/mnist/mnist_umap10.npy', rows: 70_000, dim, sample: 20_144 },
+    controls: options.controls ?? true,
+    token: !!token,
+  });
+
+  const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    answer(request, response);
+  });
+
+  function answer({ method, url = '/', headers }: IncomingMessage, response: ServerResponse) {
+    const path = url.split('?')[0];
+    const json = (value: unknown) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(value));
+    };
+    if (method === 'POST') {
+      const allowed = !token || headers.authorization === `Bearer ${token}`;
+      posts.push(`${path} ${allowed ? 204 : 401}`);
+      response.statusCode = allowed ? 204 : 401;
+      response.end();
+      if (!allowed) return;
+      if (path === '/api/pause') setStatus('paused');
+      if (path === '/api/resume') setStatus('running');
+      if (path === '/api/stop') setStatus('stopped');
+      return;
+    }
+    if (path === '/api/run') return json(run());
+    if (path === '/api/history') return json({ epochs, events: events.slice(-10_000), work });
+    if (path === '/api/state') return json(played.stateAt(epoch));
+    if (path === '/api/sample') {
+      response.setHeader('x-rows', rows);
+      response.setHeader('x-dim', dim);
+      return response.end(Buffer.from(played.sample.buffer));
+    }
+    if (path === '/api/stream') {
+      response.setHeader('content-type', 'text/event-stream');
+      response.write(': dpmesh\n\n');
+      clients.add(response);
+      return response.on('close', () => clients.delete(response));
+    }
+    const name = path === '/' ? 'index.html' : path.slice(1);
+    if (!(name in TYPES)) {
+      response.statusCode = 404;
+      return response.end('not found');
+    }
+    response.setHeader('content-type', TYPES[name]);
+    response.end(readFileSync(DIST + name));
+  }
+
+  function setStatus(to: Status) {
+    status = to;
+    send({ type: 'status', status });
+  }
+
+  // A test that fails leaves it open: nobody shall wait for it.
+  if (options.port === undefined) server.unref();
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const cut = () => {
+    for (const client of clients) client.destroy();
+    clients.clear();
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    world: played,
+    posts,
+    advance: () => next(true),
+    send,
+    setStatus,
+    cut,
+    async close() {
+      cut();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [clusters = 10, dim = 10, rows = 20_000, epochs = 20] = process.argv.slice(2).map(Number);
+  const playing = await mock({ clusters, dim, rows, epochs });
+  console.log(playing.url);
+  setInterval(() => playing.advance(), 400);
+}

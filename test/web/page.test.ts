@@ -1,0 +1,354 @@
+// The page in a real browser, against the mock server.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
+import { type Mock, mock } from './mock.ts';
+
+const skip = noBrowser;
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let run: Mock;
+before(async () => {
+  run = await mock({ epochs: 17, rows: 3000 });
+});
+after(async () => {
+  await run.close();
+  await closeBrowser();
+});
+
+const text = (page: Page, id: string) =>
+  page
+    .locator(`#${id}`)
+    .textContent()
+    .then((found) => found ?? '');
+const becomes = (page: Page, id: string, wanted: RegExp) =>
+  page.waitForFunction(
+    ([place, source]) => new RegExp(source).test(document.getElementById(place)!.textContent!),
+    [id, wanted.source] as const,
+  );
+/** Does anything reach out of the page to the right? */
+const overflow = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+/** Colours of the points' canvas that are neither of the panel nor grey: is there a picture? */
+const colourful = (page: Page) =>
+  page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>('#scatter')!;
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    let many = 0;
+    for (let p = 0; p < data.length; p += 4)
+      if (Math.max(data[p], data[p + 1], data[p + 2]) - Math.min(data[p], data[p + 1], data[p + 2]) > 60)
+        many++;
+    return many;
+  });
+
+test('opens during a run: history, picture, table, lanes, log, configuration, no complaints', {
+  skip,
+}, async () => {
+  const { page, complaints, close } = await open(run.url);
+  await drawn(page);
+  const paint = await page.evaluate(
+    () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Number.NaN,
+  );
+  console.log(`first paint after ${paint.toFixed(0)} ms`);
+  assert.ok(paint <= 1000, `first paint after ${paint} ms`);
+  assert.equal(await text(page, 'now-k'), '3');
+  assert.match(await text(page, 'now-epoch'), /^17 of 200$/);
+  assert.equal(await text(page, 'now-workers'), '4');
+  assert.equal(await page.locator('#table tbody tr').count(), 3);
+  assert.match(await text(page, 'log'), /Split step: K 1 → 3/);
+  assert.match(await text(page, 'config'), /split merge every\s*6/);
+  assert.match(await text(page, 'tasks'), /statistics/);
+  assert.match(
+    (await page.locator('#chart-k').getAttribute('aria-label')) ?? '',
+    /K over 17 epochs: 1 at first, now 3/,
+  );
+  assert.ok((await colourful(page)) > 2000);
+  assert.equal(await overflow(page), 0);
+  // Nothing moves by itself any more: a hover in the plot lights up the row, and the reverse.
+  await page.locator('#table tbody tr').nth(1).hover();
+  assert.equal(await page.locator('#table tbody tr.lit').count(), 1);
+  const box = (await page.locator('#scatter').boundingBox())!;
+  let lit = 0;
+  for (let x = 10; x < box.width && !lit; x += 12)
+    for (let y = 10; y < box.height && !lit; y += 40) {
+      await page.mouse.move(box.x + x, box.y + y);
+      lit = await page.locator('#table tbody tr.lit').count();
+    }
+  assert.equal(lit, 1, 'a point under the pointer lights up its row');
+  assert.match(await text(page, 'scatter-tip'), /^Cluster \d · [\d,]+ rows · [\d.]+ %$/);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('follows the run within 200 ms of an epoch; a late or reloaded page has the whole history', {
+  skip,
+}, async () => {
+  const { page, complaints, close } = await open(run.url);
+  await drawn(page);
+  const waits: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const epoch = Number((await text(page, 'now-epoch')).split(' ')[0]) + 1;
+    // Measured in the page, from the message to the number on screen.
+    const waited = page.evaluate(
+      (wanted) =>
+        new Promise<number>((resolve) => {
+          const parse = JSON.parse;
+          let begun = 0;
+          JSON.parse = (source, ...more) => {
+            const value = parse(source, ...more);
+            if (value?.type === 'epoch' && value.epoch === wanted) begun = performance.now();
+            return value;
+          };
+          const place = document.getElementById('now-epoch')!;
+          new MutationObserver((_, observer) => {
+            if (!place.textContent!.startsWith(String(wanted))) return;
+            observer.disconnect();
+            JSON.parse = parse;
+            requestAnimationFrame(() => resolve(performance.now() - begun));
+          }).observe(place, { childList: true, characterData: true, subtree: true });
+        }),
+      epoch,
+    );
+    await page.waitForTimeout(150);
+    run.advance();
+    waits.push(await waited);
+  }
+  console.log(`updates after ${waits.map((wait) => wait.toFixed(0)).join(', ')} ms`);
+  assert.ok(Math.min(...waits) <= 200, `updates after ${waits} ms`);
+  await becomes(page, 'now-k', /^7$/);
+  await page.waitForFunction(() => document.querySelectorAll('#table tbody tr').length === 7);
+  await page.waitForFunction(() => /7 clusters/.test(document.getElementById('announce')!.textContent!));
+  assert.match(await page.title(), /^K 7 · running · mnist_umap10$/);
+
+  const before = await text(page, 'log');
+  await page.reload();
+  await drawn(page);
+  assert.equal(await text(page, 'log'), before);
+  assert.match(await text(page, 'now-epoch'), /^20 /);
+  assert.match(
+    (await page.locator('#chart-k').getAttribute('aria-label')) ?? '',
+    /K over 20 epochs: 1 at first/,
+  );
+
+  // A stream that is cut is opened anew, and what was missed meanwhile is there.
+  run.cut();
+  run.advance();
+  await becomes(page, 'now-epoch', /^21 /);
+  await becomes(page, 'status', /^running$/);
+  assert.equal(await page.locator('#notice').isHidden(), true);
+  assert.deepEqual(
+    complaints.filter((complaint) => !/ERR_INCOMPLETE_CHUNKED/.test(complaint)),
+    [],
+  );
+  await close();
+});
+
+for (const colorScheme of ['light', 'dark'] as const)
+  test(`accessible in ${colorScheme}, by axe`, { skip }, async () => {
+    const { page, close } = await open(run.url, { colorScheme });
+    await drawn(page);
+    await page.locator('#table button').first().focus();
+    const find = async () => {
+      // The page's policy forbids inline scripts, but not what a debugger evaluates.
+      await page.evaluate(AXE);
+      return page.evaluate(async () => {
+        const { violations } = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run();
+        return violations
+          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+          .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+      });
+    };
+    assert.deepEqual(await find(), []);
+    await page.locator('#stop').click();
+    assert.deepEqual(await find(), [], 'with the dialog open');
+    await close();
+  });
+
+test('dark and light: as the system, by the button, kept over a reload', { skip }, async () => {
+  const { page, close } = await open(run.url, { colorScheme: 'dark' });
+  await drawn(page);
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const corner = () =>
+    page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('#scatter')!;
+      return canvas.getContext('2d')!.getImageData(2, 2, 1, 1).data[0];
+    });
+  assert.equal(await background(), 'rgb(16, 18, 21)');
+  assert.ok((await corner()) < 60);
+  await page.locator('#theme').click();
+  assert.equal(await background(), 'rgb(244, 245, 247)');
+  await page.waitForFunction(
+    () =>
+      document.querySelector<HTMLCanvasElement>('#scatter')!.getContext('2d')!.getImageData(2, 2, 1, 1)
+        .data[0] > 200,
+  );
+  await page.reload();
+  assert.equal(await background(), 'rgb(244, 245, 247)');
+  assert.match((await page.locator('#theme').getAttribute('aria-label')) ?? '', /light/);
+  await close();
+});
+
+test('by keyboard: to the clusters, the charts, and the stop button with its confirmation', {
+  skip,
+}, async () => {
+  const stopping = await mock({ epochs: 30, rows: 500 });
+  const { page, complaints, close } = await open(stopping.url);
+  await drawn(page);
+  const focused = () => page.evaluate(() => document.activeElement?.id ?? '');
+  const seen: string[] = [];
+  for (let i = 0; i < 12 && (await focused()) !== 'stop'; i++) {
+    await page.keyboard.press('Tab');
+    seen.push(await focused());
+  }
+  assert.equal(seen.at(-1), 'stop', `tabs went to ${seen}`);
+  assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle), 'none');
+  await page.keyboard.press('Enter');
+  assert.equal(await focused(), 'confirm-no', 'the harmless answer comes first');
+  await page.keyboard.press('Escape');
+  assert.deepEqual(stopping.posts, []);
+  assert.equal(await focused(), 'stop');
+
+  await page.locator('#table button').first().focus();
+  await page.keyboard.press('ArrowDown');
+  assert.equal((await page.locator('#table tr.lit th').textContent())!, '1');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.locator('#table button[aria-pressed=true]').count(), 1);
+  await page.locator('#scatter').focus();
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await page.locator('#reset').isVisible(), true);
+  await page.keyboard.press('Home');
+  assert.equal(await page.locator('#reset').isVisible(), false);
+  await page.locator('#chart-k').focus();
+  await page.keyboard.press('ArrowLeft');
+  await page.waitForFunction(() =>
+    /^epoch 29 · .* · K 7$/.test(document.getElementById('announce')!.textContent!),
+  );
+
+  await page.locator('#pause').press('Enter');
+  await becomes(page, 'pause', /^Resume$/);
+  await becomes(page, 'status', /^paused$/);
+  await page.locator('#pause').press('Enter');
+  await becomes(page, 'status', /^running$/);
+  await page.locator('#checkpoint').press('Enter');
+  await becomes(page, 'notice', /checkpoint/);
+  await page.locator('#stop').press('Enter');
+  await page.locator('#confirm-yes').press('Enter');
+  await becomes(page, 'status', /^stopped$/);
+  assert.deepEqual(stopping.posts, [
+    '/api/pause 204',
+    '/api/resume 204',
+    '/api/checkpoint 204',
+    '/api/stop 204',
+  ]);
+
+  // The coordinator goes; the picture stays, and nothing is asked for any more.
+  await stopping.close();
+  await page.waitForTimeout(1200);
+  assert.match(await text(page, 'notice'), /was stopped after 30 epochs.*last picture/s);
+  assert.equal(await page.locator('#stop').isVisible(), false);
+  assert.equal(await text(page, 'now-k'), '7');
+  assert.ok((await colourful(page)) > 300);
+  assert.deepEqual(
+    complaints.filter((complaint) => !/ERR_INCOMPLETE_CHUNKED/.test(complaint)),
+    [],
+  );
+  await close();
+});
+
+test('where a token is needed there is a field for it; a wrong one is said', { skip }, async () => {
+  const guarded = await mock({ epochs: 8, rows: 200, token: 'let-me' });
+  const { page, close } = await open(guarded.url);
+  await page.locator('#token').fill('wrong');
+  await page.locator('#pause').click();
+  await becomes(page, 'notice', /token/);
+  assert.equal(await text(page, 'status'), 'running');
+  await page.locator('#token').fill('let-me');
+  await page.locator('#pause').click();
+  await becomes(page, 'status', /^paused$/);
+  assert.deepEqual(guarded.posts, ['/api/pause 401', '/api/pause 204']);
+  await page.reload();
+  assert.equal(await page.locator('#token').inputValue(), 'let-me', 'kept in this tab');
+  await close();
+  await guarded.close();
+});
+
+test('a killed coordinator is said; so is its return', { skip }, async () => {
+  const first = await mock({ epochs: 8, rows: 200 });
+  const port = Number(new URL(first.url).port);
+  const { page, close } = await open(first.url);
+  await drawn(page);
+  await first.close();
+  await becomes(page, 'status', /^connection lost$/);
+  assert.match(await text(page, 'notice'), /tries again by itself/);
+  assert.equal(await page.locator('#stop').isDisabled(), true);
+  const second = await mock({ epochs: 7, rows: 200, port });
+  await becomes(page, 'status', /^running$/);
+  await becomes(page, 'now-epoch', /^7 /);
+  assert.equal(await page.locator('#notice').isHidden(), true);
+  await close();
+  await second.close();
+});
+
+test('no controls where the coordinator has none', { skip }, async () => {
+  const watched = await mock({ epochs: 8, rows: 200, controls: false });
+  const { page, close } = await open(watched.url);
+  await drawn(page);
+  assert.equal(await page.locator('#controls').isVisible(), false);
+  await close();
+  await watched.close();
+});
+
+for (const [clusters, dim] of [
+  [1, 1],
+  [3, 1],
+  [1, 6],
+  [2, 2],
+])
+  test(`K = ${clusters}, D = ${dim}`, { skip }, async () => {
+    const small = await mock({ clusters, dim, epochs: 40, rows: 1000 });
+    const { page, complaints, close } = await open(small.url);
+    await drawn(page);
+    assert.equal(await text(page, 'now-k'), String(clusters));
+    assert.ok((await colourful(page)) > 500);
+    await page.locator('#scatter').press('ArrowRight');
+    assert.equal(
+      await page.locator('#reset').isVisible(),
+      dim >= 3,
+      'turned only where there is a third axis',
+    );
+    assert.equal(
+      /NaN|undefined|Infinity/.test(await page.evaluate(() => document.querySelector('main')!.textContent!)),
+      false,
+    );
+    assert.deepEqual(complaints, []);
+    await close();
+    await small.close();
+  });
+
+test('on phones nothing sticks out', { skip }, async () => {
+  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x' });
+  for (const width of [360, 390, 768]) {
+    const { page, complaints, close } = await open(wide.url, {
+      viewport: { width, height: 780 },
+      hasTouch: true,
+      isMobile: width < 500,
+    });
+    await drawn(page);
+    assert.equal(await overflow(page), 0, `${width} px`);
+    assert.equal(
+      await page.evaluate(
+        () =>
+          document.querySelector('#table-scroll')!.scrollWidth -
+          document.querySelector('#table-scroll')!.clientWidth,
+      ),
+      0,
+      `the table at ${width} px`,
+    );
+    assert.deepEqual(complaints, []);
+    await close();
+  }
+  await wide.close();
+});

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  alignAxes,
+  dot,
+  leadingAxes,
+  projectCovariance,
+  projectRows,
+  times,
+  trace,
+} from '../../web/projection.ts';
+import { normal, uniform } from './world.ts';
+
+const near = (a: number, b: number, what = '') =>
+  assert.ok(Math.abs(a - b) < 1e-6 * (1 + Math.abs(b)), `${what} ${a} ≠ ${b}`);
+const identity = (d: number) => Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
+
+function random(k: number, d: number, seed = 1) {
+  const draw = uniform(seed);
+  const means = Array.from({ length: k }, () => Array.from({ length: d }, (_, i) => normal(draw) * (d - i)));
+  const raw = means.map(() => 0.1 + draw());
+  const total = raw.reduce((a, b) => a + b);
+  return { means, weights: raw.map((w) => w / total) };
+}
+
+/** Σ w (μ−m)(μ−m)ᵀ from its definition. */
+function scatterOf(weights: number[], means: number[][]): Float64Array {
+  const d = means[0].length;
+  const m = means[0].map((_, i) => means.reduce((s, mean, c) => s + weights[c] * mean[i], 0));
+  const out = new Float64Array(d * d);
+  means.forEach((mean, c) => {
+    for (let a = 0; a < d; a++)
+      for (let b = 0; b < d; b++) out[a * d + b] += weights[c] * (mean[a] - m[a]) * (mean[b] - m[b]);
+  });
+  return out;
+}
+
+for (const [k, d] of [
+  [12, 5],
+  [5, 12],
+  [4, 4],
+])
+  test(`leading axes of ${k} means in ${d} dimensions are eigenvectors, largest first`, () => {
+    const { means, weights } = random(k, d);
+    const scatter = scatterOf(weights, means);
+    const { axes, shares } = leadingAxes(weights, means, identity(d));
+    assert.equal(axes.length, 3);
+    axes.forEach((axis, a) => {
+      axes.forEach((other, b) => {
+        near(dot(axis, other), Number(a === b), 'orthonormal');
+      });
+      const image = times(scatter, axis, d);
+      const value = dot(image, axis);
+      image.forEach((v, i) => {
+        near(v, value * axis[i], 'eigenvector');
+      });
+      near(value / trace(scatter, d), shares[a], 'share');
+    });
+    assert.ok(shares[0] >= shares[1] && shares[1] >= shares[2]);
+    // No direction has more scatter than the first.
+    const draw = uniform(5);
+    for (let i = 0; i < 200; i++) {
+      const v = Float64Array.from({ length: d }, () => normal(draw));
+      assert.ok(dot(times(scatter, v, d), v) / dot(v, v) <= shares[0] * trace(scatter, d) * (1 + 1e-9));
+    }
+  });
+
+test('one cluster: the directions of largest variance', () => {
+  const within = Float64Array.of(1, 0.2, 0, 0.2, 9, 0, 0, 0, 4);
+  const { axes, shares, origin } = leadingAxes([1], [[3, 4, 5]], within);
+  assert.deepEqual([...origin], [3, 4, 5]);
+  assert.deepEqual(shares, [0, 0, 0]);
+  assert.ok(Math.abs(axes[0][1]) > 0.999 && Math.abs(axes[1][2]) > 0.999, String(axes));
+});
+
+test('two clusters: the line between them, then what is widest across it; a diagonal will do', () => {
+  const { axes, shares } = leadingAxes(
+    [0.5, 0.5],
+    [
+      [0, 0, 0],
+      [2, 0, 0],
+    ],
+    Float64Array.of(50, 1, 3),
+  );
+  near(Math.abs(axes[0][0]), 1);
+  near(Math.abs(axes[1][2]), 1);
+  near(Math.abs(axes[2][1]), 1);
+  near(shares[0], 1);
+});
+
+test('one dimension has one axis, two have two; equal means and no variance give no NaN', () => {
+  assert.equal(leadingAxes([0.3, 0.7], [[1], [2]], Float64Array.of(1)).axes.length, 1);
+  const { axes } = leadingAxes(
+    [0.5, 0.5],
+    [
+      [1, 1],
+      [1, 1],
+    ],
+    new Float64Array(4),
+  );
+  assert.equal(axes.length, 2);
+  for (const axis of axes) near(dot(axis, axis), 1);
+});
+
+test('axes keep pointing the way they did', () => {
+  const axes = [Float64Array.of(0, 1), Float64Array.of(1, 0)];
+  alignAxes(axes, [Float64Array.of(0.1, -0.9), Float64Array.of(0.9, 0.1)]);
+  assert.deepEqual(
+    axes.map((axis) => [...axis]),
+    [
+      [-0, -1],
+      [1, 0],
+    ],
+  );
+  alignAxes(axes, [Float64Array.of(1, 0, 0)]);
+  assert.deepEqual([...axes[0]], [-0, -1], 'axes of another dimension do not matter');
+});
+
+test('rows and covariances go through the same axes, and the scale', () => {
+  const { means, weights } = random(6, 4, 3);
+  const frame = leadingAxes(weights, means, identity(4));
+  const scale = [2, 1, 0.5, 3];
+  const row = [0.3, -1, 2, 0.7];
+  const found = projectRows(Float32Array.from(row), scale, frame);
+  frame.axes.forEach((axis, a) => {
+    const want = row.reduce((s, v, i) => s + (v * scale[i] - frame.origin[i]) * axis[i], 0);
+    assert.ok(Math.abs(found[a] - want) < 1e-5);
+  });
+  const draw = uniform(9);
+  const l = Float64Array.from({ length: 16 }, () => normal(draw));
+  const full = Float64Array.from({ length: 16 }, (_, p) =>
+    dot(l.slice(4 * (p >> 2), 4 * (p >> 2) + 4), l.slice(4 * (p % 4), 4 * (p % 4) + 4)),
+  );
+  const small = projectCovariance(full, frame);
+  for (let a = 0; a < 3; a++)
+    for (let b = 0; b < 3; b++) near(small[3 * a + b], dot(times(full, frame.axes[a], 4), frame.axes[b]));
+  const diagonal = projectCovariance([1, 2, 3, 4], frame);
+  const same = projectCovariance([1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4], frame);
+  diagonal.forEach((v, i) => {
+    near(v, same[i]);
+  });
+});

@@ -1,0 +1,90 @@
+// The page over a real `dpmesh train`: opened while it runs, stopped from it.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { easyData, K, leftovers, scratch, start, trainArgs, until } from '../e2e/support.ts';
+import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
+
+const served = existsSync(new URL('../../coordinator/http/app.ts', import.meta.url));
+const skip = noBrowser || (!served && 'the coordinator has no HTTP port');
+after(closeBrowser);
+
+test('a real run: seen while K grows, reloaded, in the dark, stopped by its button', { skip }, async () => {
+  const folder = scratch();
+  const { data } = easyData(folder, 'easy', 4000);
+  // So long between two splits that the browser is there before the last.
+  const slow = ['--no-early-stop', '--max-epochs', 1_000_000, '--split-merge-every', 100, '--batch-size', 16];
+  const running = start(
+    trainArgs(data, join(folder, 'run'), '--workers', 2, '--http', '127.0.0.1:0', ...slow),
+  );
+  const url = await until(
+    'an address',
+    () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1],
+    running,
+  );
+  const { page, complaints, close } = await open(url, { colorScheme: 'dark' });
+  await drawn(page);
+  const kNow = () => page.evaluate(() => Number(document.getElementById('now-k')!.textContent));
+  await page.waitForFunction(() => Number(document.getElementById('now-k')!.textContent) > 0);
+  const early = await kNow();
+  assert.ok(early < K, `K ${early} when the page opened`);
+  await page.waitForFunction(
+    (wanted) => Number(document.getElementById('now-k')!.textContent) === wanted,
+    K,
+    {
+      timeout: 40_000,
+    },
+  );
+  await page.waitForFunction((wanted) => document.querySelectorAll('#table tbody tr').length >= wanted, K);
+  assert.match(
+    (await page.locator('#chart-k').getAttribute('aria-label')) ?? '',
+    /epochs: 1 at first, now 6/,
+  );
+  console.log(`K ${early} when it opened, then ${K}`);
+
+  await page.reload();
+  await drawn(page);
+  assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first/);
+  assert.match((await page.locator('#log').textContent()) ?? '', /Split step: K 1 → \d/);
+  await page.waitForFunction(() =>
+    /local\/0.*local\/1/s.test(document.getElementById('lanes-table')!.textContent!),
+  );
+  assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(16, 18, 21)');
+
+  // Points lie by the centres of the clusters that they are labelled with: both are in the same coordinates.
+  const strays = await page.evaluate(async () => {
+    const [state, sample] = await Promise.all([fetch('/api/state'), fetch('/api/sample')]);
+    const { means, scale } = await state.json();
+    const rows = new Float32Array(await sample.arrayBuffer());
+    const d = scale.length;
+    let far = 0;
+    for (let at = 0; at < rows.length; at += d) {
+      const apart = means.map((mean: number[]) =>
+        Math.hypot(...mean.map((value, i) => value - rows[at + i] * scale[i])),
+      );
+      if (Math.min(...apart) > 8) far++;
+    }
+    return far / (rows.length / d);
+  });
+  assert.ok(strays < 0.01, `${strays} of the points are near no centre`);
+
+  await page.locator('#pause').click();
+  await page.waitForFunction(() => document.getElementById('status')!.textContent === 'paused');
+  await page.locator('#checkpoint').click();
+  await page.waitForFunction(() => /checkpoint/.test(document.getElementById('notice')!.textContent!));
+  await page.locator('#pause').click();
+  await page.waitForFunction(() => document.getElementById('status')!.textContent === 'running');
+  await page.locator('#stop').click();
+  await page.locator('#confirm-yes').click();
+  const { code } = await running.ended;
+  assert.equal(code, 130);
+  await page.waitForFunction(() => /stopped/.test(document.getElementById('notice')!.textContent!));
+  assert.ok((await kNow()) >= K, 'the last picture stays');
+  assert.deepEqual(
+    complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
+    [],
+  );
+  await close();
+  await leftovers(running.pid, 5);
+});

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Line, Message, RunInfo } from '../../web/api.ts';
+import { workersNow } from '../../web/figures.ts';
+import {
+  clock,
+  column,
+  count,
+  duration,
+  figure,
+  percent,
+  ratio,
+  short,
+  stopwatch,
+  words,
+} from '../../web/format.ts';
+import { blockAt, lanesOf, ticks } from '../../web/lanes.ts';
+import { sentences } from '../../web/log.ts';
+import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
+
+const run = { name: 'x', status: 'running' } as RunInfo;
+const epoch = (number: number, k = 3): Message => ({
+  type: 'epoch',
+  epoch: number,
+  time: number,
+  k,
+  loss: 1 / number,
+  subLoss: null,
+});
+const line = (type: string, more: Record<string, unknown> = {}): Line => ({
+  type,
+  time: '2026-11-24T14:03:07.000Z',
+  ...more,
+});
+
+test('history and early messages become one, nothing lost and nothing twice', () => {
+  const epochs = emptyEpochs();
+  for (const column of Object.values(epochs)) column.push(1, 2);
+  const events = [line('start'), line('step', { epoch: 2 })];
+  const work: [string, string, number, number, number, number, number, number][] = [
+    ['w1', 'statistics', 1, 1, 0, 3, 0.1, 0.2],
+  ];
+  const store = startFrom(run, { epochs, events: [...events], work: [...work] }, [
+    epoch(2),
+    { type: 'event', event: { ...events[1] } },
+    epoch(3),
+    { type: 'event', event: line('step', { epoch: 3 }) },
+    { type: 'work', work: [work[0], ['w1', 'statistics', 3, 2, 0, 3, 0.2, 0.3]] },
+    { type: 'status', status: 'paused' },
+  ]);
+  assert.deepEqual(store.epochs.epoch, [1, 2, 3]);
+  assert.equal(store.events.length, 3);
+  assert.equal(store.work.length, 2);
+  assert.equal(store.status, 'paused');
+});
+
+test('an epoch that comes again replaces what was after the checkpoint', () => {
+  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  for (let e = 1; e <= 6; e++) apply(store, epoch(e));
+  assert.equal(apply(store, epoch(4, 9)), 'epochs');
+  assert.deepEqual(store.epochs.epoch, [1, 2, 3, 4]);
+  assert.deepEqual(store.epochs.k, [3, 3, 3, 9]);
+  assert.equal(apply(store, { type: 'state', epoch: 4, k: 9 }), null);
+  assert.equal(apply(store, { type: 'event', event: line('epoch') }), null);
+  assert.equal(apply(store, { type: 'event', event: line('warning') }), 'events');
+  assert.equal(apply(store, { type: 'nonsense' } as unknown as Message), null);
+});
+
+test('changes of K: steps that changed nothing and steps that a resume made void do not count', () => {
+  const changes = changesOf([
+    line('step', { epoch: 6, kind: 'split', changed: 1, k: 2 }),
+    line('step', { epoch: 12, kind: 'merge', changed: 0, k: 2 }),
+    line('step', { epoch: 18, kind: 'split', changed: 2, k: 4 }),
+    line('resume', { epoch: 12, k: 2 }),
+    line('step', { epoch: 18, kind: 'split', changed: 1, k: 3 }),
+  ]);
+  assert.deepEqual(
+    changes.map(({ epoch: e, k }) => [e, k]),
+    [
+      [6, 2],
+      [18, 3],
+    ],
+  );
+});
+
+test('workers now', () => {
+  const events = [
+    line('worker', { worker: 'w1' }),
+    line('resume'),
+    line('worker', { worker: 'w1' }),
+    line('worker', { worker: 'w2' }),
+    line('worker-gone', { worker: 'w1' }),
+  ];
+  assert.equal(workersNow(events), 1);
+});
+
+test('the log: refused proposals of one step are one sentence, and every line has one', () => {
+  const split = (c: number, logRatio: number | null, accepted = false) =>
+    line('split', { epoch: 6, clusters: [c], points: [10, 20], logRatio, accepted });
+  const said = sentences([
+    split(0, -20),
+    split(1, -3.25),
+    split(2, 400, true),
+    split(3, null),
+    line('step', { epoch: 6, kind: 'split', changed: 1, k: 5 }),
+  ]);
+  assert.deepEqual(
+    said.map(({ text }) => text),
+    [
+      '3 splits refused, best log-ratio −3.3',
+      'Cluster 2 split: 10 + 20 rows, log-ratio 400.0',
+      'Split step: K 4 → 5',
+    ],
+  );
+  const one = (type: string, more = {}) => sentences([line(type, more)])[0]?.text;
+  assert.equal(
+    one('merge', { clusters: [1, 4], points: [5, 6], logRatio: null, accepted: true }),
+    'Clusters 1 and 4 merged: 5 + 6 rows',
+  );
+  assert.equal(one('step', { kind: 'merge', changed: -1, k: 4 }), 'Merge step: K 5 → 4');
+  assert.equal(
+    one('worker-gone', { worker: 'w2', reason: 'killed by SIGKILL' }),
+    'Worker w2 is gone: killed by SIGKILL',
+  );
+  assert.equal(one('checkpoint', { bytes: 183_000, seconds: 0.004 }), 'Checkpoint: 183 kB in 4 ms');
+  for (const type of [
+    'start',
+    'worker',
+    'warning',
+    'resume',
+    'checkpoint-failed',
+    'end',
+    'done',
+    'something-new',
+  ])
+    assert.ok(one(type), type);
+  assert.equal(one('epoch'), undefined);
+});
+
+test('lanes: the last rounds, a lane a worker, a strip a shard', () => {
+  const lanes = lanesOf(
+    [
+      ['w10', 'a', 1, 1, 0, 0, 0, 1],
+      ['w2', 'b', 1, 2, 1, 2, 1, 3],
+      ['w10', 'b', 1, 2, 3, 3, 1, 2],
+      ['w10', 'b', 1, 3, 0, 0, 1.5, 4],
+    ],
+    2,
+  );
+  assert.deepEqual(lanes.workers, ['w2', 'w10']);
+  assert.deepEqual([lanes.from, lanes.to], [1, 4]);
+  assert.deepEqual(lanes.busy, [2 / 3, 1]);
+  const [first] = lanes.blocks;
+  assert.deepEqual([first.top, first.bottom], [0.25, 0.75]);
+  assert.equal(blockAt(lanes, 2, 0, 0.5, 0)?.round, 2);
+  assert.equal(blockAt(lanes, 2, 0, 0.9, 0), null);
+  assert.equal(blockAt(lanes, 3.2, 0, 0.5, 0.3)?.round, 2);
+  assert.deepEqual(lanesOf([], 5).workers, []);
+  const crowd = lanesOf(
+    Array.from({ length: 1000 }, (_, w) => [`w${w}`, 'a', 1, 1, w, w, 0, 1]),
+    5,
+  );
+  assert.equal(crowd.workers.length + crowd.more, 1000);
+  assert.ok(crowd.workers.length <= 64);
+});
+
+test('round numbers on an axis', () => {
+  assert.deepEqual(ticks(8.03, 10.5, 5), { values: [8.5, 9, 9.5, 10, 10.5], digits: 1 });
+  assert.deepEqual(ticks(0, 90, 3).values, [0, 50]);
+  assert.equal(ticks(0, 0.01, 4).digits, 3);
+});
+
+test('numbers as text', () => {
+  assert.deepEqual(
+    [
+      figure(0.22412),
+      figure(12.345),
+      figure(-1234.5),
+      figure(0.00002),
+      figure(null),
+      figure(Infinity),
+      figure(0),
+    ],
+    ['0.224', '12.3', '−1,235', '2.0e−5', '–', '∞', '0'],
+  );
+  assert.deepEqual(
+    [count(70_000), count(null), ratio(-12.34), ratio(9876.5), percent(0.118), percent(undefined)],
+    ['70,000', '–', '−12.3', '9,877', '11.8 %', '–'],
+  );
+  assert.deepEqual(
+    [duration(0.008), duration(4.23), duration(59.97), duration(185), duration(7620)],
+    ['8 ms', '4.2 s', '1 min 00 s', '3 min 05 s', '2 h 07 min'],
+  );
+  assert.deepEqual(column([1.19, 0.988, 12.3]), ['1.2', '1.0', '12.3']);
+  assert.deepEqual(
+    [short(70_000), short(1_250_000), short(2.1e9), short(null)],
+    ['70,000', '1.25 M', '2.10 G', '–'],
+  );
+  assert.deepEqual([stopwatch(4.2), stopwatch(79.3), stopwatch(7620)], ['4.2 s', '1:19', '2:07:00']);
+  assert.deepEqual(column([0, 0]), ['0.00', '0.00']);
+  assert.equal(words('splitMergeEvery'), 'split merge every');
+  assert.match(clock('2026-11-24T14:03:07.000Z'), /^\d\d:\d\d:07$/);
+  assert.equal(clock('no date'), '');
+});

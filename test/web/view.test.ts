@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { dotOf, drawPoints } from '../../web/points.ts';
+import {
+  type Ellipse,
+  ellipseOf,
+  frameOf,
+  place,
+  placeBadges,
+  placeCovariance,
+  screenX,
+  screenY,
+  turn,
+  UNTURNED,
+} from '../../web/view.ts';
+
+const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-9 * (1 + Math.abs(b)), `${a} ≠ ${b}`);
+
+test('the ellipse of a covariance: half axes are standard deviations along its eigenvectors', () => {
+  const angle = 0.7;
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  const [big, small] = [9, 0.25];
+  const e = ellipseOf(
+    1,
+    2,
+    [big * c * c + small * s * s, (big - small) * c * s, big * s * s + small * c * c],
+    2,
+  );
+  near(e.rx, 6);
+  near(e.ry, 1);
+  near(e.angle, angle);
+  assert.deepEqual([e.x, e.y], [1, 2]);
+});
+
+test('ellipses of nothing, of a circle, of rounding below 0', () => {
+  assert.deepEqual(ellipseOf(0, 0, [0, 0, 0], 2), { x: 0, y: 0, rx: 0, ry: 0, angle: 0 });
+  assert.deepEqual(ellipseOf(0, 0, [4, 0, 4], 1), { x: 0, y: 0, rx: 2, ry: 2, angle: 0 });
+  assert.equal(ellipseOf(0, 0, [1, 1 + 1e-12, 1], 1).ry, 0);
+});
+
+test('turning keeps lengths; four quarters lead back', () => {
+  let r = turn(UNTURNED, 0.3, -1.1);
+  const xyz = [1, -2, 3];
+  for (let row = 0; row < 3; row++) near(Math.hypot(r[3 * row], r[3 * row + 1], r[3 * row + 2]), 1);
+  r = UNTURNED;
+  for (let i = 0; i < 4; i++) r = turn(r, Math.PI / 2, 0);
+  place(xyz, 0, r).forEach((v, i) => {
+    near(v, xyz[i]);
+  });
+  // A quarter to the right brings the third axis to the front.
+  const [x, y] = place(xyz, 0, turn(UNTURNED, Math.PI / 2, 0));
+  near(x, 3);
+  near(y, -2);
+});
+
+test('a covariance turns with the points', () => {
+  const r = turn(turn(UNTURNED, 0.4, 0), 0, 0.9);
+  const v = [0.5, -1, 2];
+  const outer = v.flatMap((a) => v.map((b) => a * b));
+  const [x, y] = place(v, 0, r);
+  placeCovariance(outer, 0, r).forEach((found, i) => {
+    near(found, [x * x, x * y, y * y][i]);
+  });
+});
+
+test('the frame holds every ellipse within its margin, at one scale both ways', () => {
+  const ellipses: Ellipse[] = [
+    { x: -5, y: 1, rx: 3, ry: 1, angle: 0.5 },
+    { x: 8, y: -2, rx: 2, ry: 2, angle: 0 },
+    { x: 0, y: 6, rx: 4, ry: 0.5, angle: 1.5 },
+  ];
+  const frame = frameOf(ellipses, 1.4, 600, 400, 10);
+  let touches = false;
+  for (const { x, y, rx, ry, angle } of ellipses)
+    for (let t = 0; t < 6.3; t += 0.01) {
+      const [u, v] = [1.4 * rx * Math.cos(t), 1.4 * ry * Math.sin(t)];
+      const px = screenX(x + u * Math.cos(angle) - v * Math.sin(angle), frame);
+      const py = screenY(y + u * Math.sin(angle) + v * Math.cos(angle), frame);
+      assert.ok(px > 9.99 && px < 590.01 && py > 9.99 && py < 390.01);
+      touches ||= px < 10.1 || py < 10.1;
+    }
+  assert.ok(touches, 'no larger than needed');
+});
+
+test('frames of nothing, of a point, in no room', () => {
+  for (const ellipses of [[], [{ x: 3, y: 3, rx: 0, ry: 0, angle: 0 }]])
+    for (const side of [300, 0]) {
+      const frame = frameOf(ellipses, 1.4, side, side, 12);
+      assert.ok(Number.isFinite(screenX(3, frame)) && Number.isFinite(screenY(3, frame)));
+    }
+});
+
+test('numbers stand apart from each other', () => {
+  const points = Array.from({ length: 8 }, (_, i) => ({ x: 100 + i, y: 100 }));
+  const spots = placeBadges([...points, { x: 300, y: 0 }], 20);
+  assert.deepEqual(spots[0], points[0]);
+  assert.deepEqual(spots[8], { x: 300, y: 0 });
+  const there = spots.filter((spot) => spot !== null);
+  assert.ok(there.length > 5);
+  for (const a of there)
+    for (const b of there) assert.ok(a === b || Math.hypot(a.x - b.x, a.y - b.y) >= 20 - 1e-9);
+});
+
+test('points are blended where they belong, and none over an edge', () => {
+  const [width, height] = [20, 10];
+  const pixels = new Uint8ClampedArray(4 * width * height);
+  const dot = dotOf(1.2, width);
+  const at = (x: number, y: number) => [...pixels.slice(4 * (y * width + x), 4 * (y * width + x) + 3)];
+  const colours = [
+    [200, 100, 50],
+    [0, 0, 250],
+  ] as const;
+  const draw = (xs: number[], ys: number[], labels: number[], opacity: number[]) =>
+    drawPoints(
+      pixels,
+      [width, height],
+      Float32Array.from(xs),
+      Float32Array.from(ys),
+      Uint16Array.from(labels),
+      colours,
+      Float32Array.from(opacity),
+      dot,
+    );
+  draw([-1, 0, 19.8, 5, Number.NaN], [5, 0, 5, 9.9, 5], [0, 0, 0, 0, 0], [1, 1]);
+  assert.ok(
+    pixels.every((v) => v === 0),
+    'nothing wraps round to the other side',
+  );
+  draw([5, 12], [5, 5], [0, 1], [1, 0.5]);
+  assert.deepEqual(at(5, 5), [200, 100, 50]);
+  assert.deepEqual(at(12, 5), [0, 0, 125]);
+  assert.deepEqual(at(9, 5), [0, 0, 0]);
+  // A label that has no colour (the net has grown meanwhile) is left out.
+  draw([15], [5], [7], [1, 1]);
+  assert.deepEqual(at(15, 5), [0, 0, 0]);
+});

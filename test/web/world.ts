@@ -1,0 +1,228 @@
+// A run that never was, for the mock server: Gaussians, the states that lead to them, epochs, events and rounds.
+import type { Epochs, Line, StateOf, Work } from '../../web/api.ts';
+
+export interface WorldOptions {
+  /** Clusters at the end. */
+  clusters: number;
+  dim: number;
+  /** Rows of the display sample. */
+  rows: number;
+  workers?: number;
+}
+
+/** Repeatable uniform numbers (mulberry32). */
+export function uniform(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export const normal = (random: () => number) =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+
+export interface World {
+  sample: Float32Array;
+  dim: number;
+  scale: number[];
+  /** K after so many epochs. */
+  kAt(epoch: number): number;
+  stateAt(epoch: number): StateOf;
+  /** What an epoch adds to the history. */
+  epoch(epoch: number): {
+    row: [number, number, number, number | null, number | null];
+    events: Line[];
+    work: Work[];
+  };
+  start(): Line[];
+}
+
+const EVERY = 6;
+const BEGUN = Date.UTC(2026, 10, 24, 14, 3, 0);
+const SECONDS = 0.15;
+
+export function world({ clusters, dim, rows, workers = 4 }: WorldOptions): World {
+  const random = uniform(7);
+  const means = Array.from({ length: clusters }, () =>
+    Array.from(
+      { length: dim },
+      (_, i) => (i < 3 ? 7 / (1 + 0.35 * i) : 1.2) * normal(random) * (clusters / 8) ** 0.35,
+    ),
+  );
+  const factors = means.map(() =>
+    Array.from({ length: dim * dim }, (_, p) => {
+      const [i, j] = [Math.floor(p / dim), p % dim];
+      if (i === j) return 0.45 + 0.75 * random();
+      return j < i ? 0.35 * normal(random) : 0;
+    }),
+  );
+  const raw = means.map(() => 0.4 + random());
+  const weights = raw.map((w) => w / raw.reduce((a, b) => a + b));
+  const covariances = factors.map((l) => {
+    const out = Array<number>(dim * dim).fill(0);
+    for (let i = 0; i < dim; i++)
+      for (let j = 0; j < dim; j++)
+        for (let p = 0; p < dim; p++) out[i * dim + j] += l[i * dim + p] * l[j * dim + p];
+    return out;
+  });
+  const scale = Array.from({ length: dim }, (_, i) => 2 + 0.25 * (i % 4));
+  const sample = new Float32Array(rows * dim);
+  for (let n = 0; n < rows; n++) {
+    let u = random();
+    let c = 0;
+    while (c < clusters - 1 && (u -= weights[c]) > 0) c++;
+    const z = Array.from({ length: dim }, () => normal(random));
+    for (let i = 0; i < dim; i++) {
+      let x = means[c][i];
+      for (let j = 0; j <= i; j++) x += factors[c][i * dim + j] * z[j];
+      sample[n * dim + i] = x / scale[i];
+    }
+  }
+  // Neighbours in this order are close in space, so that groups of them look like clusters.
+  const order = [...means.keys()].sort((a, b) => means[a][0] - means[b][0]);
+
+  const kAt = (epoch: number) => {
+    const splits = Math.floor((epoch + EVERY) / (2 * EVERY));
+    const merges = Math.floor(epoch / (2 * EVERY));
+    let k = 1;
+    for (let s = 1; s <= splits; s++) {
+      k = Math.min(clusters, Math.ceil(k * 1.7) + 1);
+      if (s % 3 === 0 && merges >= s && k > 3 && s < 9) k -= 1;
+    }
+    return Math.min(k, clusters);
+  };
+
+  function stateAt(epoch: number): StateOf {
+    const k = kAt(epoch);
+    const groups = Array.from({ length: k }, () => [] as number[]);
+    order.forEach((c, i) => {
+      groups[Math.floor((i * k) / clusters)].push(c);
+    });
+    const w = groups.map((group) => group.reduce((s, c) => s + weights[c], 0));
+    const m = groups.map((group, g) =>
+      Array.from({ length: dim }, (_, i) => group.reduce((s, c) => s + weights[c] * means[c][i], 0) / w[g]),
+    );
+    const s = groups.map((group, g) =>
+      Array.from({ length: dim * dim }, (_, p) => {
+        const [i, j] = [Math.floor(p / dim), p % dim];
+        return (
+          group.reduce(
+            (all, c) =>
+              all + weights[c] * (covariances[c][p] + (means[c][i] - m[g][i]) * (means[c][j] - m[g][j])),
+            0,
+          ) / w[g]
+        );
+      }),
+    );
+    return {
+      epoch,
+      k,
+      covariance: 'full',
+      weights: w,
+      means: m,
+      covariances: s,
+      sizes: w.map((share) => share * 20_144),
+      splitRatio:
+        epoch < EVERY ? null : w.map((_, g) => (groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g)),
+      scale,
+      net: nearestMean(m.map((mean) => mean.map((v, i) => v / scale[i]))),
+    };
+  }
+
+  function epochOf(epoch: number): ReturnType<World['epoch']> {
+    const noise = uniform(1000 + epoch);
+    const k = kAt(epoch - 1);
+    const since = epoch % EVERY || EVERY;
+    const loss =
+      k === 1
+        ? null
+        : (0.004 + 0.4 * Math.exp(-0.9 * since) + 0.002 * noise()) * (1 + 3 * Math.exp(-epoch / 30));
+    const trainsSubs = Math.floor((epoch - 1) / EVERY) % 2 === 0;
+    const subLoss = trainsSubs ? 1.1 + 0.9 * Math.exp(-since / 2) + 0.05 * noise() : null;
+    const end = epoch * SECONDS;
+    const time = new Date(BEGUN + 1000 * end).toISOString();
+    const events: Line[] = [];
+    if (epoch % EVERY === 0) {
+      const after = kAt(epoch);
+      const kind = (epoch / EVERY) % 2 ? 'split' : 'merge';
+      for (let c = 0; c < k; c++) {
+        const accepted = kind === 'split' ? c < after - k : c < k - after;
+        const clustersOf = kind === 'split' ? [c] : [c, (c + 1) % k];
+        const line = {
+          time,
+          type: kind,
+          epoch,
+          clusters: clustersOf,
+          points: [1400 + c, 903],
+          logRatio: accepted ? 812.4 - c : -31.4 - c,
+        };
+        if (kind === 'split' || c + 1 < k) events.push({ ...line, accepted });
+      }
+      events.push({ time, type: 'step', epoch, kind, changed: Math.abs(after - k), k: after });
+      events.push({ time, type: 'checkpoint', epoch, bytes: 183_000 + epoch, seconds: 0.004 });
+    }
+    const work: Work[] = [];
+    for (let r = 0; r < 3; r++) {
+      const task = ['cluster-steps', trainsSubs ? 'sub-steps' : 'statistics', 'statistics'][r];
+      const from = end - SECONDS + (r * SECONDS) / 3;
+      const per = Math.ceil(8 / workers);
+      for (let worker = 0; worker < workers; worker++) {
+        let at = from + 0.002 * noise();
+        for (let shard = worker * per; shard < Math.min(8, (worker + 1) * per); shard++) {
+          const took = (0.8 * SECONDS * (0.7 + 0.3 * noise())) / 3 / per;
+          work.push([`local/${worker}`, task, epoch, 3 * epoch + r, shard, shard, at, at + took]);
+          at += took;
+        }
+      }
+    }
+    return { row: [epoch, end, k, loss, subLoss], events, work };
+  }
+
+  const start = (): Line[] => {
+    const time = new Date(BEGUN).toISOString();
+    return [
+      ...Array.from({ length: workers }, (_, w) => ({
+        time,
+        type: 'worker',
+        worker: `w${w + 1}`,
+        name: `local/${w}`,
+        pid: 4711 + w,
+        host: 'node7',
+        backend: 'wasm',
+        identity: 'wasm/4.22.0',
+      })),
+      { time, type: 'start', rows: 70_000, dim, sample: 20_144, shards: 8 },
+    ];
+  };
+  return { sample, dim, scale, kAt, stateAt, epoch: epochOf, start };
+}
+
+export const noEpochs = (): Epochs => ({ epoch: [], time: [], k: [], loss: [], subLoss: [] });
+
+/** A net whose argmax is the nearest mean: ReLU of ±y, then m·y − |m|²/2. */
+function nearestMean(means: number[][]): StateOf['net'] {
+  const d = means[0].length;
+  const split = new Float32Array(d * 2 * d);
+  for (let i = 0; i < d; i++) {
+    split[i * 2 * d + i] = 1;
+    split[i * 2 * d + d + i] = -1;
+  }
+  const last = new Float32Array(2 * d * means.length);
+  means.forEach((mean, c) => {
+    mean.forEach((value, i) => {
+      last[i * means.length + c] = value;
+      last[(d + i) * means.length + c] = -value;
+    });
+  });
+  const bias = Float32Array.from(means, (mean) => -mean.reduce((all, v) => all + v * v, 0) / 2);
+  return [
+    { rows: d, cols: 2 * d, weights: base64(split), bias: base64(new Float32Array(2 * d)) },
+    { rows: 2 * d, cols: means.length, weights: base64(last), bias: base64(bias) },
+  ];
+}
+
+export const base64 = (values: Float32Array) =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');

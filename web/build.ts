@@ -1,0 +1,27 @@
+// Bundles the live page into dist/web: index.html, app.js (page and Web Worker in one), app.css, icon.svg.
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const out = fileURLToPath(new URL('../dist/web/', import.meta.url));
+
+mkdirSync(out, { recursive: true });
+await build({
+  entryPoints: { app: `${here}main.ts` },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: 'iife',
+  target: 'es2022',
+  logLevel: 'warning',
+  legalComments: 'eof',
+});
+await build({
+  entryPoints: [`${here}app.css`],
+  outdir: out,
+  bundle: true,
+  minify: true,
+  logLevel: 'warning',
+});
+for (const name of ['index.html', 'icon.svg']) copyFileSync(here + name, out + name);

@@ -1,0 +1,41 @@
+/** The element of index.html with this id. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`index.html has no #${id}`);
+  return found as T;
+}
+
+/** A new element with a class and text or children. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className = '',
+  ...content: (string | Node)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...content);
+  return element;
+}
+
+/** Sets the text only where it changes, so that nothing is laid out or announced anew. */
+export function say(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Moves a tip beside a point of its box, inside the box. */
+export function placeTip(tip: HTMLElement, x: number, y: number, width: number, height: number): void {
+  tip.hidden = false;
+  const left = Math.max(4, Math.min(x + 14, width - tip.offsetWidth - 4));
+  const above = y - tip.offsetHeight - 10;
+  const top = above < 4 ? Math.min(y + 18, height - tip.offsetHeight - 4) : above;
+  tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(Math.max(4, top))}px)`;
+}
+
+/** Makes a canvas as large as its place, in device pixels. Returns its size on the page and the ratio of both. */
+export function fit(canvas: HTMLCanvasElement, width: number, height: number): number {
+  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const [w, h] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
+  return ratio;
+}

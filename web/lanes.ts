@@ -1,0 +1,114 @@
+import type { Work } from './api.ts';
+
+/** A unit of work as a block on the chart: time across, a lane a worker, and in the lane a strip a shard. */
+export interface Block {
+  lane: number;
+  /** Seconds since the run began. */
+  start: number;
+  end: number;
+  /** 0 … 1 from the top of the lane. */
+  top: number;
+  bottom: number;
+  task: string;
+  epoch: number;
+  round: number;
+  shards: [number, number];
+}
+
+export interface Lanes {
+  workers: string[];
+  /** Workers that did something in the window but have no lane. */
+  more: number;
+  blocks: Block[];
+  from: number;
+  to: number;
+  /** Share of the window that each worker was at work. */
+  busy: number[];
+}
+
+/** Lanes that are drawn. */
+const MOST = 48;
+
+/** The last `rounds` rounds of the entries. */
+export function lanesOf(work: readonly Work[], rounds: number): Lanes {
+  const wanted = new Set<number>();
+  for (let i = work.length - 1; i >= 0 && (wanted.size < rounds || wanted.has(work[i][3])); i--)
+    wanted.add(work[i][3]);
+  const shown = work.filter(([, , , round]) => wanted.has(round));
+  const names = [...new Set(shown.map(([worker]) => worker))].sort((a, b) =>
+    a.localeCompare(b, 'en', { numeric: true }),
+  );
+  const workers = names.slice(0, MOST);
+  const lane = new Map(workers.map((name, i) => [name, i]));
+  let [from, to, shards] = [Infinity, -Infinity, 1];
+  for (const [, , , , , last, start, end] of shown) {
+    from = Math.min(from, start);
+    to = Math.max(to, end);
+    shards = Math.max(shards, last + 1);
+  }
+  if (!(to > from)) [from, to] = Number.isFinite(from) ? [from, from + 1] : [0, 1];
+  const blocks = shown
+    .filter(([worker]) => lane.has(worker))
+    .map(
+      ([worker, task, epoch, round, first, last, start, end]): Block => ({
+        lane: lane.get(worker)!,
+        start,
+        end,
+        top: first / shards,
+        bottom: (last + 1) / shards,
+        task,
+        epoch,
+        round,
+        shards: [first, last],
+      }),
+    );
+  return {
+    workers,
+    more: names.length - workers.length,
+    blocks,
+    from,
+    to,
+    busy: workers.map((_, i) => busyShare(blocks, i, to - from)),
+  };
+}
+
+/** Units of one worker may overlap in time, where it reports several shards at once: their union counts. */
+function busyShare(blocks: readonly Block[], lane: number, span: number): number {
+  const own = blocks.filter((block) => block.lane === lane).sort((a, b) => a.start - b.start);
+  let [busy, until] = [0, -Infinity];
+  for (const { start, end } of own) {
+    busy += Math.max(0, end - Math.max(start, until));
+    until = Math.max(until, end);
+  }
+  return Math.min(1, busy / span);
+}
+
+/** The block at a time and place, the latest drawn first; `slack` seconds around it count too. */
+export function blockAt(
+  lanes: Lanes,
+  time: number,
+  lane: number,
+  height: number,
+  slack: number,
+): Block | null {
+  return (
+    lanes.blocks.findLast(
+      (b) =>
+        b.lane === lane &&
+        b.start - slack <= time &&
+        time <= b.end + slack &&
+        b.top <= height &&
+        height <= b.bottom,
+    ) ?? null
+  );
+}
+
+/** Round numbers for an axis: about `wanted` of them within from … to. */
+export function ticks(from: number, to: number, wanted: number): { values: number[]; digits: number } {
+  const rough = (to - from) / Math.max(1, wanted);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((m) => m * power >= rough) ?? 10);
+  const values: number[] = [];
+  for (let i = Math.ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; i++) values.push(i * step + 0);
+  return { values, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+}

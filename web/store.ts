@@ -1,0 +1,92 @@
+import type { Epochs, History, Line, Message, RunInfo, Status, Work } from './api.ts';
+
+/** Lane entries that are kept, as many as the coordinator keeps. */
+const WORK_KEPT = 2000;
+const EVENTS_KEPT = 10_000;
+
+/** All that the page knows of the run, the pictures apart. */
+export interface Store {
+  run: RunInfo;
+  status: Status;
+  epochs: Epochs;
+  events: Line[];
+  work: Work[];
+}
+
+export const emptyEpochs = (): Epochs => ({ epoch: [], time: [], k: [], loss: [], subLoss: [] });
+
+/** Which part of the store a message has changed. */
+export type Part = 'epochs' | 'events' | 'work' | 'status';
+
+/** Takes a message in. Returns the part that changed; null: none, or only the state, which the page fetches. */
+export function apply(store: Store, message: Message): Part | null {
+  switch (message.type) {
+    case 'epoch': {
+      const { epochs } = store;
+      cutBack(epochs, message.epoch - 1);
+      for (const column of ['epoch', 'time', 'k', 'loss', 'subLoss'] as const)
+        epochs[column].push(message[column] as number);
+      return 'epochs';
+    }
+    case 'event':
+      if (message.event.type === 'epoch') return null;
+      store.events.push(message.event);
+      if (store.events.length > EVENTS_KEPT) store.events.shift();
+      return 'events';
+    case 'work':
+      store.work.push(...message.work);
+      if (store.work.length > WORK_KEPT) store.work.splice(0, store.work.length - WORK_KEPT);
+      return 'work';
+    case 'status':
+      store.status = message.status;
+      return 'status';
+    default:
+      return null;
+  }
+}
+
+/** A run that goes on from a checkpoint computes epochs again: those above `last` count no more. */
+function cutBack(epochs: Epochs, last: number): void {
+  let keep = epochs.epoch.length;
+  while (keep && epochs.epoch[keep - 1] > last) keep--;
+  for (const column of Object.values(epochs)) column.length = keep;
+}
+
+/**
+ * Messages that came while the history was under way, after it: what it already holds is left out. Nothing gets
+ * lost or doubled, whichever of the two the coordinator wrote first.
+ */
+export function startFrom(run: RunInfo, history: History, early: readonly Message[]): Store {
+  const store: Store = { run, status: run.status, ...history };
+  const seen = new Set(history.events.slice(-1000).map((line) => JSON.stringify(line)));
+  const seenWork = new Set(history.work.map((entry) => entry.join()));
+  const last = history.epochs.epoch.at(-1) ?? 0;
+  for (const message of early) {
+    if (message.type === 'epoch' && message.epoch <= last) continue;
+    if (message.type === 'event' && seen.has(JSON.stringify(message.event))) continue;
+    if (message.type === 'work')
+      apply(store, { type: 'work', work: message.work.filter((entry) => !seenWork.has(entry.join())) });
+    else apply(store, message);
+  }
+  return store;
+}
+
+/** Epochs at whose end K changed, from the lines `step`; what a resume made void is left out. */
+export function changesOf(
+  events: readonly Line[],
+): { epoch: number; kind: 'split' | 'merge'; k: number; changed: number }[] {
+  const changes: ReturnType<typeof changesOf> = [];
+  for (const line of events) {
+    const epoch = Number(line.epoch);
+    if (line.type === 'resume')
+      while (changes.length && changes[changes.length - 1].epoch > epoch) changes.pop();
+    if (line.type === 'step' && line.changed)
+      changes.push({
+        epoch,
+        kind: line.kind === 'merge' ? 'merge' : 'split',
+        k: Number(line.k),
+        changed: Number(line.changed),
+      });
+  }
+  return changes;
+}

@@ -1,0 +1,127 @@
+/** How the three axes are turned before two of them are drawn. A rotation is 3×3, row-major. */
+export type Rotation = readonly number[];
+
+export const UNTURNED: Rotation = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+
+/** Turned further: by `right` about the screen's vertical, by `down` about its horizontal; radians. */
+export function turn(rotation: Rotation, right: number, down: number): Rotation {
+  const [c, s] = [Math.cos(right), Math.sin(right)];
+  const [e, f] = [Math.cos(down), Math.sin(down)];
+  return product([1, 0, 0, 0, e, -f, 0, f, e], product([c, 0, s, 0, 1, 0, -s, 0, c], rotation));
+}
+
+function product(a: Rotation, b: Rotation): Rotation {
+  return [0, 1, 2].flatMap((i) =>
+    [0, 1, 2].map((j) => a[3 * i] * b[j] + a[3 * i + 1] * b[3 + j] + a[3 * i + 2] * b[6 + j]),
+  );
+}
+
+/** An ellipse on the plane: half axes, and the angle of the longer one; radians, counter-clockwise. */
+export interface Ellipse {
+  x: number;
+  y: number;
+  rx: number;
+  ry: number;
+  angle: number;
+}
+
+/** The ellipse of `sds` standard deviations of a 2×2 covariance [xx, xy, yy]. Rounding below 0 counts as 0. */
+export function ellipseOf(
+  x: number,
+  y: number,
+  [xx, xy, yy]: ArrayLike<number> & Iterable<number>,
+  sds: number,
+): Ellipse {
+  const mean = (xx + yy) / 2;
+  const apart = Math.hypot((xx - yy) / 2, xy);
+  return {
+    x,
+    y,
+    rx: sds * Math.sqrt(Math.max(0, mean + apart)),
+    ry: sds * Math.sqrt(Math.max(0, mean - apart)),
+    angle: apart === 0 ? 0 : Math.atan2(2 * xy, xx - yy) / 2,
+  };
+}
+
+/** The first two coordinates of point i after the rotation. */
+export function place(xyz: ArrayLike<number>, i: number, r: Rotation): [number, number] {
+  const [x, y, z] = [xyz[3 * i], xyz[3 * i + 1], xyz[3 * i + 2]];
+  return [r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z];
+}
+
+/** [xx, xy, yy] of the 3×3 covariance number i after the rotation. */
+export function placeCovariance(
+  covariances: ArrayLike<number>,
+  i: number,
+  r: Rotation,
+): [number, number, number] {
+  const form = (a: number, b: number) => {
+    let all = 0;
+    for (let p = 0; p < 3; p++)
+      for (let q = 0; q < 3; q++) all += r[a + p] * covariances[9 * i + 3 * p + q] * r[b + q];
+    return all;
+  };
+  return [form(0, 0), form(0, 3), form(3, 3)];
+}
+
+/** From the plane to the screen: pixel = centre ± scale·(value − middle). */
+export interface Frame {
+  scale: number;
+  midX: number;
+  midY: number;
+  width: number;
+  height: number;
+}
+
+/** The frame, of equal scale both ways, that holds each ellipse to `reach` times its half axes. */
+export function frameOf(
+  ellipses: readonly Ellipse[],
+  reach: number,
+  width: number,
+  height: number,
+  margin: number,
+): Frame {
+  let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const { x, y, rx, ry, angle } of ellipses) {
+    const [c, s] = [Math.cos(angle), Math.sin(angle)];
+    const halfX = reach * Math.hypot(rx * c, ry * s);
+    const halfY = reach * Math.hypot(rx * s, ry * c);
+    left = Math.min(left, x - halfX);
+    right = Math.max(right, x + halfX);
+    low = Math.min(low, y - halfY);
+    high = Math.max(high, y + halfY);
+  }
+  if (!(right >= left)) [left, right, low, high] = [-1, 1, -1, 1];
+  const spanX = right - left || 1e-12;
+  const spanY = high - low || 1e-12;
+  const scale = Math.min(Math.max(1, width - 2 * margin) / spanX, Math.max(1, height - 2 * margin) / spanY);
+  return { scale, midX: (left + right) / 2, midY: (low + high) / 2, width, height };
+}
+
+export const screenX = (x: number, { scale, midX, width }: Frame) => width / 2 + (x - midX) * scale;
+/** The screen's y points down. */
+export const screenY = (y: number, { scale, midY, height }: Frame) => height / 2 - (y - midY) * scale;
+
+/**
+ * Where numbers go: each at its own point if it keeps `apart` from those before it, else near by; null where there is
+ * no room for it.
+ */
+export function placeBadges(
+  points: readonly { x: number; y: number }[],
+  apart: number,
+): ({ x: number; y: number } | null)[] {
+  const taken: { x: number; y: number }[] = [];
+  const free = (spot: { x: number; y: number }) =>
+    taken.every((other) => Math.hypot(other.x - spot.x, other.y - spot.y) >= apart);
+  return points.map((point) => {
+    const around = [1, 1.5, 2].flatMap((far) =>
+      [1, 7, 3, 5, 0, 4, 2, 6].map((eighth) => ({
+        x: point.x + far * apart * Math.cos((eighth * Math.PI) / 4),
+        y: point.y - far * apart * Math.sin((eighth * Math.PI) / 4),
+      })),
+    );
+    const spot = [point, ...around].find(free) ?? null;
+    if (spot) taken.push(spot);
+    return spot;
+  });
+}
