@@ -155,14 +155,13 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     });
     void say(welcome(term));
     void say(round(term, TASKS, all), states);
-    const late = AbortSignal.timeout(60_000);
-    await Promise.race([
-      whole,
-      worker.done,
-      new Promise((_, reject) => {
-        late.onabort = () => reject(new Error('the worker does not answer'));
-      }),
-    ]);
+    const late = new AbortController();
+    const silence = sleep(60_000, null, { signal: late.signal }).then(
+      () => Promise.reject(new Error('the worker does not answer')),
+      () => {},
+    );
+    await Promise.race([whole, worker.done, silence]);
+    late.abort();
     assert.equal(ended, null, `the worker ended: ${ended}`);
     seen['honest rounds']++;
     wanted = null;
