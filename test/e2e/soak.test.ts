@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { byHand } from '../../bench/faults/by-hand.ts';
 import { easyData, epochOf, eventsOf, ofType, scratch } from './support.ts';
 
-const SECONDS = 40;
+const SECONDS = 30;
 /** Of the first of these, processes are still warming up. */
 const QUARTERS = 4;
 
@@ -36,6 +36,8 @@ test('a coordinator and a worker whose fellows come and go stay as large as they
     const pids = [coordinator.pid, stays.pid];
     samples.push(pids.map((pid) => ({ pid, memory: memoryOf(pid), handles: handlesOf(pid) })));
     if (performance.now() - begun < 2000 * (changes + 1)) continue;
+    // Before it has joined no signal is heard.
+    if (!changing.stderr().includes('joined as')) continue;
     changes++;
     process.kill(changing.pid, 'SIGTERM');
     codes.push((await changing.ended).code);
@@ -45,7 +47,7 @@ test('a coordinator and a worker whose fellows come and go stay as large as they
   process.kill(coordinator.pid, 'SIGINT');
   await coordinator.ended;
   for (const each of [stays, changing]) await each.killAll();
-  assert.ok(codes.length > 5 && codes.every((code) => code === 0), String(codes));
+  assert.ok(codes.length >= 3 && codes.every((code) => code === 0), String(codes));
   assert.ok(ofType(eventsOf(out), 'worker').length > codes.length);
   const quarter = Math.floor(samples.length / QUARTERS);
   for (const [i, name] of ['coordinator', 'worker'].entries()) {
