@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs, { type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
@@ -66,6 +67,6 @@ try {
   await (chosen as (() => Promise<void>) | null)?.();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  console.error(`dpmesh: ${error.message}`);
+  console.error(printable(`dpmesh: ${error.message}`));
   process.exitCode = 2;
 }

@@ -1,5 +1,6 @@
 import type { Event } from '../coordinator/events.ts';
 import type { Progress } from '../coordinator/run.ts';
+import { printable } from '../data/printable.ts';
 
 export interface Display {
   event(event: Event): void;
@@ -30,11 +31,11 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   };
   const line = (text: string) => {
     clear();
-    stream.write(`${text}\n`);
+    stream.write(`${printable(text)}\n`);
   };
   const show = (text: string) => {
     clear();
-    stream.write(text.slice(0, (stream.columns ?? 80) - 1));
+    stream.write(printable(text).slice(0, (stream.columns ?? 80) - 1));
     shown = true;
   };
   return {

@@ -47,12 +47,12 @@ export async function saveCheckpoint(
 }
 
 /** The same under any name, and nothing removed. Does not hold up the run: it waits for the disk elsewhere. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<number> {
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
   const parts = encodeCheckpoint(checkpoint);
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(draft, 'wx');
+    const file = await open(draft, 'wx', mode);
     try {
       for (const part of parts) await file.writeFile(part);
       await file.sync();
