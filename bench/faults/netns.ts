@@ -1,5 +1,5 @@
 // Coordinator and two workers in network namespaces of their own, over a bad network: tsx bench/faults/netns.ts [--seed N].
-// About 5 minutes.
+// About 6 minutes.
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { events, fresh, note, synth } from '../dpmesh.ts';
