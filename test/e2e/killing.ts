@@ -68,7 +68,11 @@ export async function trainKilled(
   let next = 0;
 
   const kill = () => {
-    const living = workersOf(process.pid).filter((pid) => !killed.has(pid));
+    const joined = ofType(eventsOf(out), 'worker').map(({ pid }) => pid);
+    // One that has not joined yet would be no loss.
+    const living = workersOf(process.pid).filter(
+      (pid) => !killed.has(pid) && (!joined.length || joined.includes(pid)),
+    );
     if (!living.length) return;
     const pid = living[rng.below(living.length)];
     killed.add(pid);
