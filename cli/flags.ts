@@ -23,6 +23,9 @@ const above = (least: number) => (value: number) => (value > least ? null : `mus
 const from = (least: number) => (value: number) => (value >= least ? null : `must be at least ${least}`);
 const whole = (least: number) => (value: number) =>
   Number.isInteger(value) && value >= least ? null : `must be a whole number, at least ${least}`;
+/** No more than a worker takes (proto/tasks.ts). */
+const wholeUpTo = (most: number) => (value: number) =>
+  Number.isInteger(value) && value >= 1 && value <= most ? null : `must be a whole number from 1 to ${most}`;
 const isSeed = (value: string) =>
   /^\d{1,20}$/.test(value) && BigInt(value) < 2n ** 64n ? null : 'must be a whole number from 0 to 2^64 − 1';
 const isHidden = (value: string) =>
@@ -163,7 +166,7 @@ export const FLAGS = {
     type: 'number',
     describe: 'rows of a local step; fewer where a shard has not five batches',
     fast: 128,
-    check: whole(1),
+    check: wholeUpTo(1 << 20),
   },
   'local-steps': {
     group: NETS,
@@ -171,7 +174,7 @@ export const FLAGS = {
     describe: 'steps of each shard between averages, H; 1: average gradients',
     fast: 10,
     paper: 1000,
-    check: whole(1),
+    check: wholeUpTo(100_000),
   },
   'cluster-loss': {
     group: NETS,

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
@@ -92,6 +93,6 @@ try {
   await chosen()?.run();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  console.error(`dpmesh: ${error.message}`);
+  console.error(printable(`dpmesh: ${error.message}`));
   process.exitCode = 2;
 }

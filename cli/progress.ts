@@ -1,4 +1,5 @@
 import type { Event } from '../coordinator/events.ts';
+import { printable } from '../data/printable.ts';
 import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {
@@ -33,11 +34,11 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   };
   const line = (text: string) => {
     clear();
-    stream.write(`${text}\n`);
+    stream.write(`${printable(text)}\n`);
   };
   const show = (text: string) => {
     clear();
-    stream.write(text.slice(0, (stream.columns ?? 80) - 1));
+    stream.write(printable(text).slice(0, (stream.columns ?? 80) - 1));
     shown = true;
   };
   return {

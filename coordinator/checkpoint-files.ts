@@ -46,8 +46,8 @@ export async function saveCheckpoint(
 }
 
 /** The same under any name, and nothing removed. Does not hold up the run: it waits for the disk elsewhere. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<number> {
-  return writeFile(path, encodeCheckpoint(checkpoint));
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
+  return writeFile(path, encodeCheckpoint(checkpoint), mode);
 }
 
 /**

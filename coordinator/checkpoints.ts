@@ -94,7 +94,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       if (!newest) return null;
       const name = `dpmesh-${basename(resolve(run))}-${process.pid}-${checkpointName(newest.state.epoch)}`;
       const path = join(tmpdir(), name);
-      return writeCheckpoint(path, newest).then(
+      // Among everybody's files: for this user only.
+      return writeCheckpoint(path, newest, 0o600).then(
         () => path,
         () => null,
       );

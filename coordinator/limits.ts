@@ -1,5 +1,5 @@
 import { freemem } from 'node:os';
-import { type Layout, layoutOf } from '../data/layout.ts';
+import { type Layout, layoutOf, layoutProblem } from '../data/layout.ts';
 import type { Source } from '../data/source.ts';
 import { pcaAxes } from '../data/transform.ts';
 import { UserError } from '../data/user-error.ts';
@@ -26,11 +26,14 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
   );
 }
 
-/** The run's layout. UserError where there are fewer rows than shards. */
+/** The run's layout. UserError where there are fewer rows than shards, or no worker would take it. */
 export function layoutFor(config: RunConfig, source: Source): Layout {
   if (source.rows < Math.max(2, config.shards))
     throw new UserError(
       `${config.data} has ${source.rows} rows, fewer than the ${config.shards} shards they are to be dealt to; lower --shards`,
     );
-  return layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
+  const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
+  const problem = layoutProblem(layout);
+  if (problem) throw new UserError(`${config.data} in ${config.shards} --shards: ${problem}`);
+  return layout;
 }

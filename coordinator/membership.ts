@@ -1,5 +1,5 @@
 import type { Layout } from '../data/layout.ts';
-import { unprefixed } from '../proto/codec.ts';
+import { byPrefix } from '../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../proto/messages.ts';
 import { taskSchema } from '../proto/tasks.ts';
 import type { Tensors } from '../proto/tensors.ts';
@@ -77,7 +77,7 @@ export interface MembershipOptions {
   watcher?: Watcher;
 }
 
-/** Workers that are or were here. More are refused: each costs memory. */
+/** Workers that are or were here: each costs memory. */
 const MOST_MEMBERS = 1024;
 /** Characters of a name that make its label. */
 const LABEL = 100;
@@ -159,7 +159,11 @@ export function createMembership(options: MembershipOptions): Membership {
   }
 
   function newcomer({ session, name, host, pid, backend }: Hello): Member | string {
-    if (members.size >= MOST_MEMBERS) return `there are ${MOST_MEMBERS} workers already`;
+    // A run may see more come and go in its time: the number of who is gone longest is given anew.
+    if (members.size >= MOST_MEMBERS) {
+      const gone = [...members.values()].filter((member) => !member.here).sort((a, b) => a.heard - b.heard);
+      return gone[0] ?? `there are ${MOST_MEMBERS} workers already`;
+    }
     const worker = `w${members.size + 1}`;
     const label = labelOf(worker, name);
     labels.add(label);
@@ -223,8 +227,9 @@ export function createMembership(options: MembershipOptions): Membership {
       usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
       usage.workers.set(worker, (usage.workers.get(worker) ?? 0) + spent);
     }
+    const parts = byPrefix(tensors);
     for (const [i, units] of header.done.entries()) {
-      const verdict = dispatcher.result(worker, { round: header.round, units }, unprefixed(tensors, i));
+      const verdict = dispatcher.result(worker, { round: header.round, units }, parts.get(String(i)) ?? {});
       if (verdict === 'taken') totals.rounds = Math.max(totals.rounds, header.round);
       else count(`result ${verdict}`);
     }

@@ -88,14 +88,22 @@ export async function reopenRunDirectory(
   path: string,
   { warn = () => {} }: Pick<RunDirectoryOptions, 'warn'> = {},
 ): Promise<RunDirectory> {
+  const elsewhere = (error: unknown) =>
+    new UserError(`${(error as Error).message.replace(/^--out /, '')}; --out ELSEWHERE goes on there`);
   try {
     assertWritable(path);
   } catch (error) {
-    throw new UserError(`${(error as Error).message.replace(/^--out /, '')}; --out ELSEWHERE goes on there`);
+    throw elsewhere(error);
   }
   const unlock = await lockDirectory(path);
-  removeDrafts(path);
-  return runDirectory(path, { open: true, unlock, force: false, warn, history: '' });
+  try {
+    removeDrafts(path);
+    return runDirectory(path, { open: true, unlock, force: false, warn, history: '' });
+  } catch (error) {
+    // A disk that went read-only after an error may still call itself writable.
+    unlock();
+    throw elsewhere(unwritable(path, error));
+  }
 }
 
 /** The whole lines of a run's events. */

@@ -71,7 +71,9 @@ export function readRunFile(run: string, version: string): RunFile {
       throw new UserError(
         `${run} is not the directory of a run (there is no ${path}); name the --out of a run`,
       );
-    throw new UserError(`${path} cannot be read: ${(error as Error).message}`);
+    throw new UserError(
+      `${path} cannot be read (${(error as Error).message}); put a copy of it back, or start a new run`,
+    );
   }
   const { dpmesh } = (found ?? {}) as { dpmesh?: unknown };
   if (typeof dpmesh === 'string' && isNewer(dpmesh, version))

@@ -63,6 +63,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { layout, emit, log } = options;
   const now = () => performance.now();
   const refusals = createRefusals(now);
+  /** A hello brings all states and a line in the events: a worker has no use for many. */
+  const hellos = createRefusals(now);
   const fetching = new Map<string, number>();
   const counts = { malformed: 0, ignored: 0, 'fetch refused': 0 };
 
@@ -81,6 +83,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       if (++counts.malformed <= MOST_LOGGED) log(`refused a message: ${error.message}`);
       void send(peer, { type: 'refuse', reason: `malformed message (${error.message})` });
       return;
+    }
+    if (message.header.type === 'hello') {
+      if (hellos.exceeded(peer)) {
+        counts.ignored++;
+        return;
+      }
+      hellos.add(peer);
     }
     membership.receive(peer, message.header, message.tensors);
     if (message.header.type === 'fetch' && membership.isHere(peer)) void serve(peer, message.header);

@@ -144,11 +144,11 @@ export function aside(path: string, mode = 0o666): Aside {
  * The parts, one after the other, as a file that appears whole, with its folder. Waits for the disk on other threads.
  * Rejects with a WriteError if the disk refuses. Returns its bytes.
  */
-export async function writeFile(path: string, parts: Uint8Array[]): Promise<number> {
+export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(draft, 'wx');
+    const file = await open(draft, 'wx', mode);
     try {
       for (const part of parts) await file.writeFile(part);
       await file.sync();

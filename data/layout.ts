@@ -24,6 +24,26 @@ export function layoutOf(rows: number, dim: number, shards: number, seed: bigint
   return { rows, dim, shards, blockRows, seed: String(seed) };
 }
 
+/** More blocks or shards than this are no run's: their lists alone would fill the memory. */
+const MOST_BLOCKS = 1 << 22;
+const MOST_SHARDS = 1 << 16;
+/** A block has to fit in a message. */
+const MOST_BLOCK_BYTES = 1 << 30;
+
+/** Why rows cannot lie so, or null. */
+export function layoutProblem(layout: Layout): string | null {
+  const { rows, dim, shards, blockRows, seed } = layout;
+  const all = [rows, dim, shards, blockRows];
+  if (!all.every((value) => Number.isSafeInteger(value) && value >= 1))
+    return 'its numbers are not whole and positive';
+  if (!Number.isSafeInteger(rows * dim)) return `${rows} × ${dim} are too many numbers`;
+  if (shards > MOST_SHARDS) return `more than ${MOST_SHARDS.toLocaleString('en')} shards`;
+  if (shards > blockCount(layout)) return `${blockCount(layout)} blocks for ${shards} shards`;
+  if (blockCount(layout) > MOST_BLOCKS) return `more than ${MOST_BLOCKS.toLocaleString('en')} blocks`;
+  if (blockRows * dim * 4 > MOST_BLOCK_BYTES) return `a block of ${blockRows} rows is larger than a message`;
+  return BigInt(seed) < 2n ** 64n ? null : 'its seed has more than 64 bits';
+}
+
 export const blockCount = (layout: Layout) => Math.ceil(layout.rows / layout.blockRows);
 
 export function block(layout: Layout, index: number): Block {

@@ -64,11 +64,15 @@ export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): { hea
   if (frames.length - 1 > described.length)
     throw new MalformedMessage(`${described.length} tensors announced, ${frames.length - 1} frames behind`);
   const tensors: Tensors = Object.create(null);
+  // Tensors that lie over one another would ask for more memory than was sent.
+  let left = frames.slice(1).reduce((sum, frame) => sum + frame.byteLength, 0);
   described.forEach(({ name, dtype, shape, frame, at }, i) => {
     const bytes = bytesIn(dtype, shape);
     if (!Number.isSafeInteger(bytes)) throw new MalformedMessage(`tensor ${i}: shape overflows`);
     if (frame >= frames.length || at % ALIGNMENT || at + bytes > frames[frame].byteLength)
       throw new MalformedMessage(`tensor ${i}: not within frame ${frame}`);
+    left -= bytes;
+    if (left < 0) throw new MalformedMessage(`tensor ${i}: lies over others`);
     if (name in tensors) throw new MalformedMessage(`tensor ${i}: a second one of its name`);
     tensors[name] = { shape, data: arrayOf(dtype, shape, frames[frame].subarray(at, at + bytes)) };
   });
@@ -97,7 +101,20 @@ export function prefixed(parts: Iterable<[string | number, Tensors]>): Tensors {
   return out;
 }
 
-/** The reverse: what stands under one prefix. */
+/** The reverse for all prefixes at once: however many there are, each tensor is looked at once. */
+export function byPrefix(tensors: Tensors): Map<string, Tensors> {
+  const out = new Map<string, Tensors>();
+  for (const [name, value] of Object.entries(tensors)) {
+    const end = name.indexOf('/');
+    if (end < 0) continue;
+    const own = out.get(name.slice(0, end)) ?? (Object.create(null) as Tensors);
+    own[name.slice(end + 1)] = value;
+    out.set(name.slice(0, end), own);
+  }
+  return out;
+}
+
+/** What stands under one prefix. */
 export function unprefixed(tensors: Tensors, prefix: string | number): Tensors {
   const out: Tensors = Object.create(null);
   const start = `${prefix}/`;

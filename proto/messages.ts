@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { layoutProblem } from '../data/layout.ts';
 import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
@@ -26,13 +27,20 @@ export type Unit = z.infer<typeof unit>;
 const named = { name: z.string().check(z.maxLength(64)), version: count };
 
 /** How rows are cut into blocks and dealt to shards (data/layout.ts). */
-export const layout = z.object({
-  rows: count,
-  dim: count,
-  shards: count,
-  blockRows: count,
-  seed: z.string().check(z.regex(/^\d{1,20}$/)),
-});
+export const layout = z
+  .object({
+    rows: count,
+    dim: count,
+    shards: count,
+    blockRows: count,
+    seed: z.string().check(z.regex(/^\d{1,20}$/)),
+  })
+  .check(z.refine((found) => layoutProblem(found) === null));
+
+/** Of one round: more is no coordinator's. */
+const MOST_TASKS = 64;
+const MOST_UNITS = 1 << 16;
+export const MOST_STATES = 256;
 
 const seconds = z.record(z.string(), z.number());
 
@@ -99,16 +107,21 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     type: z.literal('round'),
     term: count,
     round: count,
-    tasks: z.array(taskSchema),
-    units: z.array(unit),
+    tasks: z.array(taskSchema).check(z.maxLength(MOST_TASKS)),
+    units: z.array(unit).check(z.maxLength(MOST_UNITS)),
     /** Results are float64 and wanted as sums: a worker may add up aligned powers of two of shards (model/tree.ts). */
     sum: z.boolean(),
     /** All states that the tasks read. */
-    uses: z.array(z.object(named)),
+    uses: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
     /** Those that this worker does not have yet; their tensors are named `state/name`. */
-    states: z.array(z.object(named)),
+    states: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
   }),
-  z.object({ type: z.literal('rows'), request: count, blocks: z.array(count), problem: z.optional(text) }),
+  z.object({
+    type: z.literal('rows'),
+    request: count,
+    blocks: z.array(count).check(z.maxLength(65536)),
+    problem: z.optional(text),
+  }),
   z.object({ type: z.literal('stop') }),
 ]);
 

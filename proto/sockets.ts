@@ -8,6 +8,8 @@ import { serveZap, ZAP_DOMAIN } from './zap.ts';
 const HANDSHAKE_MS = 10_000;
 /** Connections that the system holds until they are accepted. */
 const BACKLOG = 256;
+/** A larger frame ends its connection before memory is taken for it; all frames together are the codec's. */
+const MOST_FRAME = 1 << 30;
 /** A dealer that libzmq has given up is opened again after this. */
 const REOPEN_MS = 2000;
 /** Between tries to bind a port that was closed a moment ago. */
@@ -79,7 +81,7 @@ export async function bindRouter(
       linger: 500,
       sendHighWaterMark: 0,
       receiveHighWaterMark: 0,
-      maxMessageSize: 1 << 30,
+      maxMessageSize: MOST_FRAME,
       handshakeInterval: HANDSHAKE_MS,
       backlog: BACKLOG,
       ...HEARTBEATS,
@@ -194,6 +196,7 @@ export function connectDealer(
     sendHighWaterMark: 0,
     receiveHighWaterMark: 0,
     reconnectMaxInterval: 2000,
+    maxMessageSize: MOST_FRAME,
     ...HEARTBEATS,
     handshakeInterval: HANDSHAKE_MS,
     ...(key && { curveServerKey: key.server, curvePublicKey: key.public, curveSecretKey: key.secret }),

@@ -7,6 +7,12 @@ import * as z from 'zod/mini';
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
+/** A round's steps take as long as they are many, and nothing can stop a worker in the middle of a task. */
+export const MOST_STEPS = 100_000;
+export const MOST_BATCH = 1 << 20;
+const steps = z.int().check(z.positive(), z.lte(MOST_STEPS));
+const batch = z.int().check(z.positive(), z.lte(MOST_BATCH));
+const MOST_CELLS = 1 << 16;
 
 /**
  * Into which leaf a row of a group falls: a leaf's number, or -1 for none; the child whose centre is nearest; or the
@@ -23,12 +29,14 @@ const cell: z.ZodMiniType<Cell> = z.lazy(() =>
   ]),
 );
 
+const name = z.string().check(z.maxLength(64));
+
 /** Groups: all rows are one, the clustering net's labels, or those labels and the sub-net's (2k and 2k+1). */
 const cells = {
   groups: z.enum(['all', 'net', 'sub-net']),
-  cells: z.array(cell),
+  cells: z.array(cell).check(z.maxLength(MOST_CELLS)),
   leaves: dim,
-  vectors: z.string(),
+  vectors: name,
 };
 
 export const taskSchema = z.discriminatedUnion('task', [
@@ -38,12 +46,12 @@ export const taskSchema = z.discriminatedUnion('task', [
     diagonal: z.boolean(),
     sample: z.number().check(z.gte(0), z.lte(1)),
   }),
-  z.object({ task: z.literal('seed-distances'), centres: count, draw: z.number() }),
+  z.object({ task: z.literal('seed-distances'), centres: count, draw: count }),
   z.object({
     task: z.literal('cluster-steps'),
     epoch: count,
-    steps: dim,
-    batch: dim,
+    steps,
+    batch,
     rate: positive,
     done: count,
     loss: z.enum(['kl', 'isotropic', 'diag']),
@@ -55,16 +63,16 @@ export const taskSchema = z.discriminatedUnion('task', [
   z.object({
     task: z.literal('sub-steps'),
     epoch: count,
-    steps: dim,
-    batch: dim,
+    steps,
+    batch,
     rate: positive,
     done: count,
     loss: z.enum(['isotropic', 'kl']),
     average: z.enum(['weights', 'gradients']),
   }),
   z.object({ task: z.literal('cell-sums'), ...cells }),
-  z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: z.string() }),
-  z.object({ task: z.literal('cell-histogram'), ...cells, axes: z.string() }),
+  z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: name }),
+  z.object({ task: z.literal('cell-histogram'), ...cells, axes: name }),
   z.object({
     task: z.literal('full-pass'),
     diagonal: z.boolean(),

@@ -29,6 +29,9 @@ export interface Context {
   readonly read: ReadBlocks;
   /** The same, each block checked against the hash that the moments round found: a UserError if it differs. */
   readonly readUnchanged: ReadBlocks;
+  readonly layout: Layout;
+  /** Blocks of each shard. */
+  readonly shards: Block[][];
   blocks(unit: Unit): Block[];
   /** Raw sample rows, as the moments round puts them by. */
   keep(shard: number, raw: Float32Array): void;
@@ -79,6 +82,8 @@ export function createContext(
     backend,
     states,
     dim: layout.dim,
+    layout,
+    shards,
     seed,
     async *read(blocks) {
       for await (const found of readBlocks(blocks)) {
@@ -99,7 +104,11 @@ export function createContext(
       const version = states.version('transform');
       const known = samples.get(shard);
       if (known?.transform === version) return known;
-      if (known) backend.free(known.scaled);
+      if (known) {
+        // First, as reading may fail: nobody may find what is freed.
+        samples.delete(shard);
+        backend.free(known.scaled);
+      }
       const rows = raw.get(shard) ?? (await recall(shard));
       raw.delete(shard);
       const made = await transformRows(backend, transformFrom(states), rows);

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Bound } from '../proto/http.ts';
 import type { WorkerKey } from '../proto/keys.ts';
@@ -29,7 +30,7 @@ export interface ProcessOptions {
 /** Runs a worker in this process until the coordinator or a signal stops it. */
 export async function serve(options: ProcessOptions): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
-  const log = (line: string) => void (options.quiet || console.error(`worker: ${line}`));
+  const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
   const backend = await loadBackend(options.backend);
   const meter = options.http && createMeter();
   const http =
@@ -74,7 +75,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   process.stdin.on('close', () => process.exit(0));
   const started = firstLine().then((key) => serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }));
   started.catch((error: Error) => {
-    console.error(error instanceof UserError ? `worker: ${error.message}` : error);
+    console.error(error instanceof UserError ? printable(`worker: ${error.message}`) : error);
     process.exit(1);
   });
 }

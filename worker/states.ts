@@ -1,4 +1,5 @@
 import { netShapes, netSize, parted } from '../model/net.ts';
+import { MOST_STATES } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 
@@ -34,6 +35,7 @@ export function createStates(backend: Backend): States {
   const self: States = {
     put(name, version, tensors) {
       const old = states.get(name);
+      if (!old && states.size >= MOST_STATES) throw new Error(`more than ${MOST_STATES} states`);
       if (old) backend.free(...old.device.values());
       states.set(name, { version, tensors, device: new Map() });
     },

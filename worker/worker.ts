@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { firstBlockHash } from '../data/blocks.ts';
-import type { Layout } from '../data/layout.ts';
+import { block, type Layout } from '../data/layout.ts';
 import { openSource } from '../data/open.ts';
+import type { Source } from '../data/source.ts';
 import { UserError } from '../data/user-error.ts';
 import { fold, type Node } from '../model/tree.ts';
 import { decode, encode, MalformedMessage, prefixed, unprefixed } from '../proto/codec.ts';
@@ -18,7 +19,8 @@ import {
 import { connectDealer } from '../proto/sockets.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
-import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
+import { fileBlocks, servedBlocks } from './blocks.ts';
+import { checkTask, checkUnit, UnsoundRound } from './checks.ts';
 import { type Context, createContext } from './context.ts';
 import { isBelow } from './data-root.ts';
 import type { Meter } from './http.ts';
@@ -51,15 +53,26 @@ const MEMORY_MS = 500;
 const RESULTS_MS = 20;
 /** A coordinator that has not answered by then may not want to, ms. */
 const ANSWER_MS = 10_000;
+/** Rounds that wait: a coordinator has one at a time, in a few messages. */
+const MOST_ROUNDS = 1024;
+/** Messages that are refused are logged up to this; all are counted. */
+const MOST_LOGGED = 20;
 /** How often an idle or busy worker says that it is alive, ms. */
 const PING_MS = 1000;
+
+export interface Worker {
+  done: Promise<void>;
+  leave(): void;
+  /** Messages that were refused since the start, by reason. */
+  refused(): Record<'malformed' | 'unsound' | 'unasked' | 'too many', number>;
+}
 
 /**
  * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. When the
  * connection is cut, or the coordinator starts anew, it joins again; rejects with a UserError if it is refused, or
  * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye.
  */
-export function startWorker(options: WorkerOptions): { done: Promise<void>; leave: () => void } {
+export function startWorker(options: WorkerOptions): Worker {
   const { backend, log, meter } = options;
   const session = randomBytes(16).toString('hex');
   const fetches = new Map<number, Fetch>();
@@ -79,6 +92,11 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   let heard = performance.now();
   let asked = Number.NEGATIVE_INFINITY;
   let pinging = false;
+  const refused = { malformed: 0, unsound: 0, unasked: 0, 'too many': 0 };
+  let closeFile = () => {};
+  const ignore = (why: keyof typeof refused, what: string) => {
+    if (++refused[why] <= MOST_LOGGED) log(`ignored a message from the coordinator: ${what}`);
+  };
 
   const socket = connectDealer(options.connect, receive, {
     key: options.key,
@@ -133,7 +151,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       message = decode(fromCoordinator, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
-      log(`ignored a message from the coordinator: ${error.message}`);
+      ignore('malformed', error.message);
       return;
     }
     heard = performance.now();
@@ -150,15 +168,25 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
         break;
       case 'round':
         if (header.term !== term) break;
+        if (rounds.length >= MOST_ROUNDS) {
+          ignore('too many', `${MOST_ROUNDS} rounds wait already`);
+          break;
+        }
         latest = Math.max(latest, header.round);
         rounds.push({ header, tensors });
         work();
         break;
       case 'rows': {
         const fetch = fetches.get(header.request);
+        const rows = tensors.rows?.data;
+        const fits = rows instanceof Float32Array && rows.length === fetch?.length;
+        if (!fetch || !(header.problem || fits)) {
+          ignore('unasked', `rows that nobody asked for, or not those`);
+          break;
+        }
         fetches.delete(header.request);
-        if (header.problem) fetch?.reject(new UserError(header.problem));
-        else fetch?.resolve(take(tensors, 'rows', 'float32'));
+        if (header.problem) fetch.reject(new UserError(header.problem));
+        else fetch.resolve(rows as Float32Array);
         break;
       }
       case 'stop':
@@ -183,30 +211,39 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     context = null;
     await working;
     old?.free();
+    closeFile();
+    closeFile = () => {};
     const { worker, file, layout } = welcome;
     const own = file && (await visible(file, layout));
-    if (term !== welcome.term) return;
-    const rows = own ?? servedBlocks(fetch, layout.dim);
+    if (term !== welcome.term) {
+      own?.close();
+      return;
+    }
+    if (own) closeFile = own.close;
     if (meter) meter.joined = true;
+    const lengthOf = (blocks: number[]) =>
+      blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim;
+    const rows = own
+      ? fileBlocks(own)
+      : servedBlocks((blocks) => fetch(blocks, lengthOf(blocks)), layout.dim);
     context = createContext(backend, createStates(backend), rows, layout);
     log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
     work();
   }
 
   /** A reader of the data file, if it can be seen from here and is the same file. */
-  async function visible(
-    file: { path: string; firstBlock: string },
-    layout: Layout,
-  ): Promise<ReadBlocks | null> {
+  async function visible(file: { path: string; firstBlock: string }, layout: Layout): Promise<Source | null> {
+    let source: Source | null = null;
     try {
       if (!isBelow(options.dataRoot, file.path)) return null;
-      const source = await openSource(file.path);
+      source = await openSource(file.path);
       const same = source.rows === layout.rows && source.dim === layout.dim;
-      if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return fileBlocks(source);
+      if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
       log(`${file.path} differs from the coordinator's; asking it for rows`);
     } catch {
       log(`${file.path} cannot be read here; asking the coordinator for rows`);
     }
+    source?.close();
     return null;
   }
 
@@ -220,10 +257,10 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     return memory.of;
   }
 
-  function fetch(blocks: number[]): Promise<Float32Array> {
+  function fetch(blocks: number[], length: number): Promise<Float32Array> {
     const request = requests++;
     void send({ type: 'fetch', request, blocks });
-    return new Promise((resolve, reject) => fetches.set(request, { blocks, resolve, reject }));
+    return new Promise((resolve, reject) => fetches.set(request, { blocks, length, resolve, reject }));
   }
 
   function work(): void {
@@ -244,9 +281,24 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   }
 
   async function runRound(context: Context, header: Round, tensors: Tensors): Promise<void> {
-    const { states } = context;
-    for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
+    const { states, layout, shards } = context;
     const { round, tasks } = header;
+    const fail = (unit: Unit, error: unknown) => {
+      if (error instanceof UnsoundRound) refused.unsound++;
+      const mistake = error instanceof UserError;
+      const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
+      void send({ type: 'failure', term: header.term, round, unit, mistake, message });
+    };
+    try {
+      for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
+      for (const { name, version } of header.uses) states.check(name, version);
+      for (const task of tasks) checkTask(task, states, layout);
+      for (const unit of header.units) checkUnit(unit, shards);
+    } catch (error) {
+      // Of a round that is over the states may be older than those here: nobody waits for it.
+      if (header.units.length && round >= latest) fail(header.units[0], error);
+      return;
+    }
     /** Nobody waits for it any more. */
     const isOver = () => leaving || header.term !== term || round < latest;
     let done: Done[] = [];
@@ -269,7 +321,6 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     for (const unit of header.units) {
       if (isOver()) break;
       try {
-        for (const { name, version } of header.uses) states.check(name, version);
         const results: [number, Tensors][] = [];
         for (const [i, task] of tasks.entries()) {
           const start = performance.now();
@@ -286,9 +337,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
         }
       } catch (error) {
         if (error instanceof Superseded || header.term !== term) return;
-        const mistake = error instanceof UserError;
-        const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
-        void send({ type: 'failure', term: header.term, round, unit, mistake, message });
+        fail(unit, error);
         return;
       }
     }
@@ -297,6 +346,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
 
   return {
     done,
+    refused: () => ({ ...refused }),
     leave() {
       leaving = true;
       if (!busy) goodbye();
@@ -313,6 +363,8 @@ function count(meter: Meter, { done, seconds }: Pick<Results, 'done' | 'seconds'
 
 interface Fetch {
   blocks: number[];
+  /** How many numbers that will be. */
+  length: number;
   resolve: (rows: Float32Array) => void;
   reject: (error: Error) => void;
 }

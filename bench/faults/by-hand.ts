@@ -23,9 +23,10 @@ export async function byHand(data: string, out: string, flags: (string | number)
     /** The coordinator's public key. */
     serverKey: made.server.public as string,
     over: () => over,
-    worker(dataRoot: string, within: string[] = []): Started {
+    /** `connect`: where the worker finds the coordinator, if not at its own address. */
+    worker(dataRoot: string, within: string[] = [], connect = address): Started {
       const key = join(keys, 'worker.key');
-      return start(['worker', '--connect', address, '--key', key, '--data-root', dataRoot], within);
+      return start(['worker', '--connect', connect, '--key', key, '--data-root', dataRoot], within);
     },
   };
 }

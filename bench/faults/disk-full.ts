@@ -7,7 +7,7 @@ import { bytesOf, report, run, say, short, skip, start, until } from './fault.ts
 
 const about = {
   name: 'disk-full',
-  what: 'a disk that is full at each write of a run (tmpfs of 1 MiB)',
+  what: 'a disk that is full at each write of a run (tmpfs of 1 MiB), or becomes read-only (ext4)',
   asked: 'no lost labels, clear words',
 };
 const disk = join(scratch, 'disk');
@@ -76,9 +76,34 @@ if (!short) {
   if (code === 2 && bytesOf(other) === expected) elsewhere++;
   else problems.push('the results did not come elsewhere');
 }
+let readOnly = '';
+if (!short) {
+  // Read-only from some epoch on, as after an error of the disk. The kernel takes a tmpfs away from no writer, an ext4 it does.
+  const [image, mount] = [fresh('image'), fresh('read-only')];
+  writeFileSync(image, Buffer.alloc(16 << 20));
+  mkdirSync(mount);
+  const works = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
+  if (works('mkfs.ext4', '-q', '-F', image) && works('mount', '-o', 'loop,errors=remount-ro', image, mount)) {
+    process.prependOnceListener('exit', () => spawnSync('umount', ['-l', mount]));
+    const dir = join(mount, 'run');
+    const going = start(train(dir));
+    await until('a checkpoint', () => existsSync(join(dir, 'checkpoints', 'epoch-000010.ckpt')));
+    works('mount', '-o', 'remount,abort', mount);
+    const { code, stderr } = await going.ended;
+    const last = stderr.trim().split('\n').at(-1)!;
+    say(`read-only: exit ${code}; ${last}`);
+    const from = /--from (\S+)/.exec(last)?.[1];
+    const other = fresh('elsewhere');
+    await run(['resume', dir, '--out', other, ...(from ? ['--from', from] : [])]);
+    if (from) rmSync(from);
+    if (code !== 2 || bytesOf(other) !== expected)
+      problems.push('read-only: the results did not come elsewhere');
+    readOnly = '; read-only from epoch 10 on: finished elsewhere';
+  } else readOnly = '; read-only: no ext4 can be mounted here';
+}
 for (const problem of problems) say(problem);
 report({
   ...about,
-  measured: `${finished + refused} fillings: ${finished} runs finished with the same bytes when there was room, ${refused} were refused at the start and left nothing${short ? '' : `; full for good: ${elsewhere} of 1 finished elsewhere`}; ${problems.length} problems`,
+  measured: `${finished + refused} fillings: ${finished} runs finished with the same bytes when there was room, ${refused} were refused at the start and left nothing${short ? '' : `; full for good: ${elsewhere} of 1 finished elsewhere`}${readOnly}; ${problems.length} problems`,
   ok: problems.length === 0,
 });

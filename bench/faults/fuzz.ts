@@ -1,31 +1,40 @@
-// Mutated messages of a peer with a key: tsx bench/faults/fuzz.ts [--seed N] [--messages N]
+// Mutated messages to both sides: tsx bench/faults/fuzz.ts [--seed N] [--messages N]. About 6 minutes.
 import { fuzzCoordinator } from '../../test/coordinator/fuzz.ts';
+import { fuzzWorker } from '../../test/worker/fuzz.ts';
 import { note } from '../dpmesh.ts';
-import { numberFlag, report, seed } from './fault.ts';
+import { numberFlag, report, seed, short } from './fault.ts';
 
-const messages = numberFlag('messages', 1_000_000);
+const messages = numberFlag('messages', short ? 20_000 : 1_000_000);
 const PARTS = 20;
-const seen: Record<string, number> = {};
-const memory: number[] = [];
 let problem = '';
-for (let part = 0; part < PARTS && !problem; part++) {
-  try {
-    for (const [what, times] of Object.entries(
-      await fuzzCoordinator(seed + part, Math.ceil(messages / PARTS)),
-    ))
-      seen[what] = (seen[what] ?? 0) + times;
-  } catch (error) {
-    problem = `seed ${seed + part}: ${(error as Error).message}`;
+
+/** Half of the messages, in parts, so that growth shows. */
+async function half(name: string, fuzz: (seed: number, count: number) => Promise<Record<string, number>>) {
+  const seen: Record<string, number> = {};
+  const memory: number[] = [];
+  for (let part = 0; part < PARTS && !problem; part++) {
+    try {
+      const found = await fuzz(seed + part, Math.ceil(messages / 2 / PARTS));
+      for (const [what, times] of Object.entries(found)) seen[what] = (seen[what] ?? 0) + times;
+    } catch (error) {
+      problem = `${name}, seed ${seed + part}: ${(error as Error).message}`;
+    }
+    memory.push(process.memoryUsage.rss() / 1e6);
+    note(`${name}: ${part + 1} of ${PARTS}, ${memory.at(-1)!.toFixed(0)} MB`);
   }
-  memory.push(process.memoryUsage.rss() / 1e6);
-  note(`${part + 1} of ${PARTS}, ${memory.at(-1)!.toFixed(0)} MB`);
+  const [early, late] = [memory[Math.floor(PARTS / 4)] ?? 0, memory.at(-1)!];
+  const counts = Object.entries(seen).map(([what, times]) => `${what} ${times.toLocaleString('en')}`);
+  return {
+    text: `to the ${name}: ${counts.join(', ')}; memory ${early.toFixed(0)} → ${late.toFixed(0)} MB`,
+    flat: late <= 1.1 * early,
+  };
 }
-const [early, late] = [memory[Math.floor(PARTS / 4)], memory.at(-1)!];
-const counts = Object.entries(seen).map(([what, times]) => `${what} ${times.toLocaleString('en')}`);
+
+const halves = [await half('coordinator', fuzzCoordinator), await half('worker', fuzzWorker)];
 report({
   name: 'fuzz',
-  what: 'mutated and random messages to the coordinator from a peer that is let in, through codec, membership and dispatch',
+  what: 'mutated and random messages: half to a coordinator from a peer that is let in (through codec, membership and dispatch), half to a worker over its socket, with rounds in between whose results must not change',
   asked: '1,000,000, no crash, no state change, memory flat, refusals counted',
-  measured: `${messages.toLocaleString('en')} messages: ${problem || 'nothing changed'}; ${counts.join(', ')}; memory ${early.toFixed(0)} → ${late.toFixed(0)} MB`,
-  ok: !problem && late <= 1.1 * early,
+  measured: `${messages.toLocaleString('en')} messages: ${problem || 'nothing changed'}; ${halves.map(({ text }) => text).join('; ')}`,
+  ok: !problem && halves.every(({ flat }) => flat),
 });

@@ -1,7 +1,9 @@
-// Coordinator and two workers in network namespaces of their own, over a bad network: tsx bench/faults/netns.ts [--seed N]
+// Coordinator and two workers in network namespaces of their own, over a bad network: tsx bench/faults/netns.ts [--seed N].
+// About 6 minutes.
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { events, fresh, note, synth } from '../dpmesh.ts';
+import { badLine } from './bad-line.ts';
 import { byHand } from './by-hand.ts';
 import { bytesOf, numberFlag, random, report, run, seed, short, skip } from './fault.ts';
 import { connectPlaces, type Net } from './namespaces.ts';
@@ -21,7 +23,7 @@ try {
 const noNetem = net.trouble('delay', '50ms', '20ms', 'loss', '5%');
 
 // Enough for several cuts; a bad network makes each epoch longer.
-const usual = noNetem === null ? 150 : 800;
+const usual = 90;
 const epochs = numberFlag('epochs', short ? usual / 5 : usual);
 const { data } = await synth(6, 4000, 4, 1);
 const flags = ['--no-early-stop', '--max-epochs', epochs, '--seed', seed];
@@ -35,13 +37,20 @@ const { coordinator, over, worker } = await byHand(data, out, flags, {
 });
 const elsewhere = fresh('elsewhere');
 mkdirSync(elsewhere);
-const workers = [1, 2].map((place) => worker(elsewhere, net.within(place)));
+// Without netem a program passes all on as a bad line would; the cuts are the kernel's either way.
+const there =
+  noNetem === null
+    ? []
+    : await Promise.all(
+        [1, 2].map((place) => badLine(net.within(place), `${net.address(0)}:5555`, seed + place)),
+      );
+const workers = [1, 2].map((place, i) => worker(elsewhere, net.within(place), there[i]));
 const cuts: number[] = [];
 const begun = performance.now();
 while (!over()) {
   await sleep(200 + random.below(1500));
   if (over() || !events(out).some(({ type }) => type === 'start')) continue;
-  if (performance.now() - begun > 8 * 60_000) break;
+  if (performance.now() - begun > 12 * 60_000) break;
   // Place 0 is the coordinator: then both workers are cut off.
   const place = random.below(3);
   // Short ones and long ones alike: each end of 1 to 20 s is another case (a pause; silence; a connection given up).
@@ -65,6 +74,6 @@ const longest = cuts.length ? `${Math.min(...cuts).toFixed(1)} to ${Math.max(...
 const result = same ? 'the same bytes' : `OTHER BYTES (exit ${code})`;
 report({
   ...about,
-  measured: `${cuts.length} cuts of ${longest}, ${count('worker-gone')} times a worker was taken for gone; ${result}, ${wall.toFixed(0)} s${noNetem === null ? '' : `; WITHOUT delay and loss: tc netem says “${noNetem}”`}`,
-  ok: same && cuts.length > 0 ? (noNetem === null ? true : null) : false,
+  measured: `${cuts.length} cuts of ${longest}, ${count('worker-gone')} times a worker was taken for gone; ${result}, ${wall.toFixed(0)} s${noNetem === null ? '' : `; this kernel has no tc netem (“${noNetem}”): delay 50 ± 20 ms, stalls of lost segments (a round trip, or timeouts of 200 ms and more) and resets are made by a TCP proxy between worker and link (bench/faults/impair.ts). So ZeroMQ and dpmesh are tested on such a line, the kernel's own TCP under loss is not`}`,
+  ok: same && cuts.length > 0,
 });

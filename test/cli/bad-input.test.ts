@@ -8,6 +8,8 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
+  renameSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -69,6 +71,15 @@ const [openKeys, brokenKeys, goodKeys] = ['open', 'broken', 'good'].map((name) =
 makeKeys(openKeys, ['worker']);
 chmodSync(join(openKeys, 'server.key'), 0o644);
 for (const keys of [brokenKeys, goodKeys]) makeKeys(keys, ['worker']);
+const otherKeys = join(folder, 'other');
+makeKeys(otherKeys, ['worker', 'loose', 'mixed']);
+chmodSync(join(otherKeys, 'loose.key'), 0o640);
+const own = JSON.parse(readFileSync(join(otherKeys, 'worker.key'), 'utf8'));
+const mixed = JSON.parse(readFileSync(join(otherKeys, 'mixed.key'), 'utf8'));
+writeFileSync(join(otherKeys, 'mixed.key'), JSON.stringify({ ...mixed, secret: own.secret }));
+const swappedKeys = join(folder, 'swapped');
+makeKeys(swappedKeys, ['worker']);
+renameSync(join(swappedKeys, 'worker.key'), join(swappedKeys, 'server.key'));
 appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
 
 interface Refusal {
@@ -192,6 +203,26 @@ const refusals: Refusal[] = [
     name: '--key of the coordinator',
     says: ['broken/server.key', 'coordinator --keys', 'worker --key'],
     args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(brokenKeys, 'server.key')],
+  },
+  {
+    name: '--keys with a worker’s key in place of the coordinator’s',
+    says: ['swapped/server.key', 'worker --key', 'coordinator --keys'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', swappedKeys],
+  },
+  {
+    name: '--key that its group can read',
+    says: ['loose.key', 'mode 0640', 'chmod 600'],
+    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(otherKeys, 'loose.key')],
+  },
+  {
+    name: '--key of two halves',
+    says: ['mixed.key', 'no pair', 'keygen'],
+    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(otherKeys, 'mixed.key')],
+  },
+  {
+    name: '--batch-size that no worker takes',
+    says: ['--batch-size 1000000000', '1 to 1048576'],
+    args: ['train', '--data', ok, '--batch-size', '1000000000'],
   },
   {
     name: '--key that is not there',

@@ -140,6 +140,15 @@ describe('the coordinator’s server', () => {
     assert.deepEqual(server.dispatcher.workers(), ['w1']);
   });
 
+  test('hears no more than 20 hellos of a connection in a while', async () => {
+    const worker = await joined();
+    for (let i = 0; i < 40; i++) worker.say({ ...HELLO, session: session() } as FromWorker);
+    for (let i = 1; i < 20; i++) await worker.hear('welcome');
+    assert.ok(await worker.silent());
+    assert.equal(server.counts().ignored, 21);
+    assert.equal((await joined()).welcome.worker, 'w21');
+  });
+
   test('refuses malformed messages and strangers, and the others’ round goes on', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });

@@ -8,7 +8,9 @@ import {
   bytesOfRun,
   dpmesh,
   easyData,
+  epochOf,
   eventsOf,
+  freePort,
   jsonOf,
   ofType,
   QUICK,
@@ -139,6 +141,38 @@ describe('keys', { concurrency: 2 }, () => {
         assert.doesNotMatch(readFileSync(`/proc/${pid}/${name}`, 'latin1'), /secret/i);
     running.kill('SIGTERM');
     assert.equal((await running.ended).code, 130);
+  });
+
+  test('a coordinator alone resumes with its keys: its worker comes back by itself, to the same bytes', async () => {
+    const keys = await keygen();
+    const port = await freePort();
+    const address = `tcp://127.0.0.1:${port}`;
+    const [out, plain] = ['resumed', 'undisturbed'].map((name) => join(folder, name));
+    const flags = [...QUICK, '--no-early-stop', '--max-epochs', 60];
+    const at = ['--bind', address, '--keys', keys, '--checkpoint-every', 0];
+    const first = start(['coordinator', '--data', easy.data, '--out', out, ...at, ...flags]);
+    await until('its address', () => first.stderr().includes('listening on'), first);
+    const helper = worker(address, '--key', join(keys, 'worker.key'), '--reconnect-for', '40');
+    await until('epoch 8', () => epochOf(out) >= 8, first);
+    first.kill('SIGKILL');
+    await first.ended;
+    const without = await dpmesh(['resume', out, '--bind', 'tcp://0.0.0.0:*']);
+    assert.equal(without.code, 2);
+    assert.match(without.stderr, /without encryption or keys; make keys/);
+    // Of another folder: the worker must not take it for its own.
+    const foreign = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
+    await until('its address', () => foreign.stderr().includes('listening on'), foreign);
+    await until('the wrong key', () => foreign.stderr().includes('refused'), foreign);
+    assert.match(foreign.stderr(), /keys of another coordinator, or no pair/);
+    foreign.kill('SIGINT');
+    assert.equal((await foreign.ended).code, 130);
+    const json = jsonOf(await dpmesh(['resume', out, ...at, '--json'], { grace: 1 }));
+    assert.equal(json.epochs, 60);
+    const { code, stderr } = await helper.ended;
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr.match(/joined as/g)?.length, 2, stderr);
+    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--workers', 1, ...flags)));
+    assert.deepEqual(bytesOfRun(out), bytesOfRun(plain));
   });
 
   test('keygen prints where things are, and nothing secret', async () => {

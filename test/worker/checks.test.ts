@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { layoutProblem } from '../../data/layout.ts';
+import { fromCoordinator } from '../../proto/messages.ts';
+import { taskSchema } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import { cpuBackend } from '../../worker/backends/cpu.ts';
+import { checkTask, checkUnit, UnsoundRound } from '../../worker/checks.ts';
+import { createStates } from '../../worker/states.ts';
+import { FROM_COORDINATOR, TASKS } from '../proto/support.ts';
+import { TASKS as ROUND, STATES, w } from './fuzz.ts';
+
+const statesWith = (change: Record<string, Tensors> = {}) => {
+  const states = createStates(cpuBackend());
+  for (const [name, tensors] of Object.entries({ ...STATES, ...change })) states.put(name, 1, tensors);
+  return states;
+};
+
+describe('a task is refused before any work', () => {
+  test('not if its states are right', () => {
+    for (const task of ROUND) checkTask(task, statesWith(), w.layout);
+    for (const shard of [0, 1, 2])
+      checkUnit(w.unit(shard), [
+        [1, 2, 3],
+        [1, 2, 3],
+        [1, 2, 3],
+      ]);
+  });
+
+  for (const [name, tensors] of Object.entries(STATES))
+    for (const tensor of Object.keys(tensors))
+      test(`if ${name} has a longer ${tensor}, or none`, () => {
+        const { shape, data } = tensors[tensor];
+        const Kind = data.constructor as new (length: number) => typeof data;
+        const longer = nd(new Kind(data.length + 1), ...[data.length + 1, ...shape.slice(1).map(() => 1)]);
+        const { [tensor]: _, ...rest } = tensors;
+        for (const wrong of [{ ...tensors, [tensor]: longer }, rest]) {
+          const refused = ROUND.filter((task) => {
+            try {
+              checkTask(task, statesWith({ [name]: wrong }), w.layout);
+              return false;
+            } catch (error) {
+              assert.ok(error instanceof UnsoundRound, String(error));
+              return true;
+            }
+          });
+          // Without columns the weights are a matrix: that too must be seen.
+          assert.ok(refused.length > 0, `${name}/${tensor}`);
+        }
+      });
+
+  test('if its cells name leaves, vectors or groups that there are not', () => {
+    const [task] = ROUND.filter(({ task }) => task === 'cell-sums');
+    for (const change of [
+      { leaves: 5 },
+      { cells: [0, 1, 2] },
+      { cells: [0, 1, 2, 3, 4, { near: [9], into: [5] }] },
+      { cells: [0, 1, 2, 3, 4, { axis: 2, at: 0, into: [5, 5] }] },
+      { leaves: 1e12 },
+    ])
+      assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), UnsoundRound);
+  });
+
+  test('if there is no such unit', () => {
+    for (const unit of [
+      { shard: 9, from: 0, to: 0 },
+      { shard: 0, from: 2, to: 1 },
+      { shard: 0, from: 0, to: 1e9 },
+    ])
+      assert.throws(() => checkUnit(unit, [[1], [1]]), UnsoundRound);
+  });
+});
+
+test('tasks of absurd numbers are malformed', () => {
+  const [steps] = TASKS['cluster-steps'];
+  assert.ok(taskSchema.safeParse(steps).success);
+  for (const change of [
+    { steps: 1e9 },
+    { steps: 0 },
+    { batch: 1e9 },
+    { batch: 0 },
+    { rate: -1 },
+    { epoch: -1 },
+  ])
+    assert.ok(!taskSchema.safeParse({ ...steps, ...change }).success, JSON.stringify(change));
+  for (const [task, change] of [
+    ['statistics', { block: 0 }],
+    ['full-pass', { silhouette: 1e9 }],
+    ['moments', { sample: 2 }],
+    ['seed-distances', { draw: 0.5 }],
+    ['cell-sums', { leaves: 0 }],
+    ['cell-sums', { cells: Array(1e5).fill(0) }],
+  ] as const)
+    assert.ok(!taskSchema.safeParse({ ...TASKS[task][0], ...change }).success, task);
+});
+
+test('a layout of absurd numbers is malformed', () => {
+  const [welcome] = FROM_COORDINATOR.welcome;
+  assert.ok(fromCoordinator.safeParse(welcome).success);
+  for (const change of [
+    { rows: 0 },
+    { rows: 1e15 },
+    { dim: 0 },
+    { dim: 1e9 },
+    { dim: 2 ** 53 - 1 },
+    { shards: 0 },
+    { shards: 1e6 },
+    { shards: 5000 },
+    { blockRows: 0 },
+    { blockRows: 2 ** 40 },
+    { seed: '9'.repeat(20) },
+  ]) {
+    const layout = { ...welcome.layout, ...change };
+    assert.ok(!fromCoordinator.safeParse({ ...welcome, layout }).success, JSON.stringify(change));
+    assert.ok(layoutProblem(layout), JSON.stringify(change));
+  }
+});

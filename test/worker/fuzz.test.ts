@@ -1,0 +1,9 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fuzzWorker } from './fuzz.ts';
+
+test('no mutated message of a coordinator ends a worker, changes an honest round or leaves anything behind', async () => {
+  const seen = await fuzzWorker(0, 5000);
+  for (const what of ['results', 'failures', 'honest rounds', 'malformed', 'unsound', 'unasked'])
+    assert.ok(seen[what] > 0, `${what}: ${JSON.stringify(seen)}`);
+});

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { block, blockCount } from '../../data/layout.ts';
+import { generator, type Rng } from '../../model/random.ts';
+import { statisticsLength } from '../../model/statistics.ts';
+import { decode, encode, MalformedMessage, prefixed } from '../../proto/codec.ts';
+import { type FromCoordinator, fromCoordinator, fromWorker, type Unit } from '../../proto/messages.ts';
+import { bindRouter } from '../../proto/sockets.ts';
+import type { Task } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import { wasmBackend } from '../../worker/backends/wasm.ts';
+import { startWorker } from '../../worker/worker.ts';
+import { mutated } from '../coordinator/mutations.ts';
+import { adamStateOf, bytes, D, hashesState, range, transformState, weightsOf, world } from './support.ts';
+
+/** Mutated messages between two honest rounds. */
+const BATCH = 250;
+const K = 3;
+const P = statisticsLength(D, 'full');
+export const w = world({ k: K, n: 120, hidden: [4] });
+const f32 = (...shape: number[]) =>
+  nd(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.1), ...shape);
+const f64 = (...shape: number[]) =>
+  nd(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(0.5), ...shape);
+
+export const STATES: Record<string, Tensors> = {
+  origin: { row: f64(D) },
+  transform: transformState(w.transform, w.below),
+  hashes: hashesState(w.raw, w.layout),
+  net: weightsOf(w.net),
+  'net-moments': adamStateOf(w.net),
+  'e-step': { theta: f32(P, K) },
+  subs: weightsOf(w.subs),
+  'subs-moments': adamStateOf(w.subs),
+  parts: { centres: f32(K, 2, D), metric: f32(D) },
+  vectors: { rows: f64(2, D) },
+  pivots0: { rows: f64(2 * K, D) },
+  axes: { rows: f64(2 * K, D), centre: f64(2 * K), sd: f64(2 * K) },
+  centres: { rows: f64(2, D) },
+};
+const steps = { epoch: 1, steps: 2, batch: 8, rate: 0.01, done: 0, average: 'weights' } as const;
+const cells = {
+  groups: 'sub-net',
+  cells: [0, 1, { near: [0, 1], into: [2, 3] }, 3, { axis: 0, at: 0.5, into: [4, 5] }, -1],
+  leaves: 2 * K,
+  vectors: 'vectors',
+} as const;
+export const TASKS = [
+  { task: 'moments', normalize: false, diagonal: false, sample: 0.6 },
+  { task: 'seed-distances', centres: 2, draw: 1 },
+  { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
+  { task: 'statistics', diagonal: false, block: 64 },
+  { task: 'sub-steps', ...steps, loss: 'isotropic' },
+  { task: 'cell-sums', ...cells },
+  { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' },
+  { task: 'cell-histogram', ...cells, axes: 'axes' },
+  { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
+] as unknown as Task[];
+const NUMBERS = [0, -1, 0.5, 1e9, 2 ** 31, 2 ** 53 - 1, 1e300];
+
+/**
+ * A worker, over real sockets, and a coordinator that sends it `count` mutated messages: fields changed, frames cut, sizes
+ * lied about, other terms and rounds, layouts and tasks of absurd numbers, states of wrong shapes. In between a round of
+ * all tasks on all shards must give what it gave at first, and leave as little behind. Nobody but the coordinator may send a worker home: that is left out. Returns what became of the messages.
+ */
+export async function fuzzWorker(seed: number, count: number): Promise<Record<string, number>> {
+  const rng = generator(BigInt(seed), 'fuzz-worker');
+  const backend = await wasmBackend();
+  const seen: Record<string, number> = { results: 0, failures: 0, 'honest rounds': 0 };
+  let peer: Buffer | null = null;
+  let wanted: { term: number; found: Map<string, unknown>; done: () => void } | null = null;
+  let hellos: (() => void) | null = null;
+
+  const router = await bindRouter('tcp://127.0.0.1:*', (from, frames) => {
+    const { header, tensors } = decode(fromWorker, frames);
+    if (header.type === 'hello') {
+      peer = from;
+      hellos?.();
+    } else if (header.type === 'fetch') serve(header.request, header.blocks);
+    else if (header.type === 'ping') void say({ type: 'pong' });
+    else if (header.type === 'failure') {
+      seen.failures++;
+      assert.notEqual(header.term, wanted?.term, `an honest round failed: ${header.message}`);
+    } else if (header.type === 'results') {
+      seen.results++;
+      if (header.term !== wanted?.term) return;
+      for (const [i, units] of header.done.entries()) {
+        const own = Object.entries(tensors).filter(([name]) => name.startsWith(`${i}/`));
+        wanted.found.set(
+          JSON.stringify(units),
+          bytes(Object.fromEntries(own.map(([name, value]) => [name.slice(2), value]))),
+        );
+      }
+      if (wanted.found.size === w.layout.shards) wanted.done();
+    }
+  });
+  const say = (message: FromCoordinator, tensors?: Tensors) => router.send(peer!, encode(message, tensors));
+  const joined = new Promise<void>((resolve) => {
+    hellos = resolve;
+  });
+  let ended: unknown = null;
+  const worker = startWorker({
+    connect: router.address,
+    backend,
+    backendName: 'wasm',
+    name: '',
+    dataRoot: '.',
+    reconnectFor: 600_000,
+    log: () => {},
+  });
+  worker.done.then(
+    () => (ended = 'said goodbye'),
+    (error) => (ended = error),
+  );
+
+  function serve(request: number, blocks: number[]): void {
+    const there = blocks.every((index) => index < blockCount(w.layout));
+    const parts = there ? blocks.map((index) => block(w.layout, index)) : [];
+    const rows = parts.flatMap(({ start, count }) => [...w.raw.subarray(start * D, (start + count) * D)]);
+    if (there)
+      void say({ type: 'rows', request, blocks }, { rows: nd(Float32Array.from(rows), rows.length / D, D) });
+    else void say({ type: 'rows', request, blocks: [], problem: 'there is no such block' });
+  }
+
+  let versions = 1000;
+  const round = (term: number, tasks: Task[], units: Unit[], number = 1) => {
+    const names = Object.keys(STATES).map((name) => ({ name, version: versions }));
+    versions += 1000;
+    return {
+      type: 'round' as const,
+      term,
+      round: number,
+      tasks,
+      units,
+      sum: false,
+      uses: names,
+      states: names,
+    };
+  };
+  const welcome = (term: number): FromCoordinator => ({
+    type: 'welcome',
+    worker: 'w1',
+    term,
+    file: null,
+    layout: w.layout,
+  });
+  const all = range(w.layout.shards).map(w.unit);
+  const states = prefixed(Object.entries(STATES));
+
+  /** What all tasks give, from a welcome on. */
+  async function honest(term: number): Promise<unknown> {
+    const found = new Map<string, unknown>();
+    const whole = new Promise<void>((resolve) => {
+      wanted = { term, found, done: resolve };
+    });
+    void say(welcome(term));
+    void say(round(term, TASKS, all), states);
+    const late = new AbortController();
+    const silence = sleep(60_000, null, { signal: late.signal }).then(
+      () => Promise.reject(new Error('the worker does not answer')),
+      () => {},
+    );
+    await Promise.race([whole, worker.done, silence]);
+    late.abort();
+    assert.equal(ended, null, `the worker ended: ${ended}`);
+    seen['honest rounds']++;
+    wanted = null;
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  try {
+    await joined;
+    const expected = await honest(1);
+    const live = backend.live();
+    let term = 2;
+    for (let sent = 0; sent < count; term += 2) {
+      // Two terms each: a lie about the next one is none about the honest one.
+      void say(welcome(term));
+      for (let i = 0; i < BATCH && sent < count; i++, sent++) {
+        const [message, tensors] = lie(rng, term, 1);
+        const frames = rng.below(2) ? mutated(rng, message, tensors) : encode(message, tensors);
+        const header = understood(frames);
+        if (header?.type === 'stop' || header?.type === 'refuse') continue;
+        // A later round makes all of this term old ones, of which nothing but the states is looked at: now and then only.
+        if (header?.type === 'round' && header.term === term && header.round > 1 && i < BATCH - 5) continue;
+        void router.send(peer!, frames);
+        if (i % 10 === 0) await setImmediate();
+      }
+      assert.deepEqual(await honest(term + 1), expected, `seed ${seed}, after ${sent} messages`);
+      assert.equal(backend.live(), live, `tensors left behind, seed ${seed}, after ${sent} messages`);
+    }
+    assert.equal(({} as Record<string, unknown>).polluted, undefined);
+  } finally {
+    worker.leave();
+    await Promise.race([worker.done.catch(() => {}), sleep(2000)]);
+    router.close();
+  }
+  return { ...seen, ...worker.refused() };
+
+  /** A message that could be meant, or one that is sound in form and absurd in what it asks for. */
+  function lie(rng: Rng, term: number, number: number): [object, Tensors] {
+    const task = TASKS[rng.below(TASKS.length)];
+    const unit = all[rng.below(all.length)];
+    const one = round(term, [task], [unit], number);
+    switch (rng.below(9)) {
+      case 0:
+        return [
+          absurd(rng, welcome(term + 0.5 * 2 ** 40) as unknown as Record<string, unknown>, 'layout'),
+          {},
+        ];
+      case 1:
+        return [{ ...one, tasks: [absurd(rng, { one: { ...task } }, 'one').one] }, states];
+      case 2:
+        return [{ ...one, units: [absurd(rng, { unit: { ...unit } }, 'unit').unit] }, states];
+      case 3:
+      case 4:
+        return [one, bent(rng, states)];
+      case 5:
+        return [{ type: 'rows', request: rng.below(50), blocks: [0] }, { rows: f32(1 + rng.below(40), D) }];
+      case 6:
+        return [{ type: 'pong' }, {}];
+      case 7:
+        return [round(term + (rng.below(2) ? 2 ** 40 : -1), [task], [unit], number), states];
+      default:
+        return [one, states];
+    }
+  }
+}
+
+/** A copy in which one number of a part is absurd. */
+function absurd(rng: Rng, message: Record<string, unknown>, part: string): Record<string, unknown> {
+  const inside = { ...(message[part] as Record<string, unknown>) };
+  const names = Object.keys(inside).filter((name) => typeof inside[name] !== 'string' || name === 'seed');
+  const value = NUMBERS[rng.below(NUMBERS.length)];
+  const name = names[rng.below(names.length)];
+  inside[name] = name === 'seed' ? '9'.repeat(20) : value;
+  return { ...message, [part]: inside };
+}
+
+/** The tensors, one of which is of another length, shape or type, or full of other numbers, or missing. */
+function bent(rng: Rng, tensors: Tensors): Tensors {
+  const names = Object.keys(tensors);
+  const name = names[rng.below(names.length)];
+  const { shape, data } = tensors[name];
+  const Kind = data.constructor as new (length: number) => typeof data;
+  const sized = (...shape: number[]) => nd(new Kind(shape.reduce((a, b) => a * b, 1)), ...shape);
+  switch (rng.below(6)) {
+    case 0:
+      return { ...tensors, [name]: sized(...shape.map((size) => size + 1)) };
+    case 1:
+      return { ...tensors, [name]: nd(data, ...shape.toReversed()) };
+    case 2:
+      return { ...tensors, [name]: nd(Float32Array.from(data), ...shape) };
+    case 3:
+      return {
+        ...tensors,
+        [name]: nd(
+          Int32Array.from(data, () => NUMBERS[rng.below(5)]),
+          ...shape,
+        ),
+      };
+    case 4: {
+      const other = nd(data.slice() as typeof data, ...shape);
+      other.data[rng.below(data.length)] = NUMBERS[rng.below(NUMBERS.length)];
+      return { ...tensors, [name]: other };
+    }
+    default: {
+      const { [name]: _, ...rest } = tensors;
+      return rest;
+    }
+  }
+}
+
+function understood(frames: Uint8Array[]): FromCoordinator | null {
+  try {
+    return decode(fromCoordinator, frames).header;
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error;
+    return null;
+  }
+}

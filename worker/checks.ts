@@ -1,0 +1,196 @@
+import { blockCount, type Layout } from '../data/layout.ts';
+import { netShapes, netSize } from '../model/net.ts';
+import { BINS } from '../model/pca-split.ts';
+import { statisticsLength } from '../model/statistics.ts';
+import { MAX_MESSAGE } from '../proto/codec.ts';
+import type { Unit } from '../proto/messages.ts';
+import type { Cell, Task, TaskOf } from '../proto/tasks.ts';
+import { type Dtype, dtypeOf, elements, type Tensors } from '../proto/tensors.ts';
+import type { States } from './states.ts';
+
+/** A round that no coordinator of this version asks for: it is refused before any work. */
+export class UnsoundRound extends Error {
+  override name = 'UnsoundRound';
+}
+
+type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
+
+const HASH_BYTES = 16;
+/** Layers of a net. */
+const MOST_LAYERS = 64;
+
+function must(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new UnsoundRound(what);
+}
+
+/** Throws unless the unit is one of the layout: a shard, and a stretch of its blocks. */
+export function checkUnit({ shard, from, to }: Unit, shards: { length: number }[]): void {
+  must(shard < shards.length && from <= to && to <= shards[shard].length, 'there is no such unit');
+}
+
+/**
+ * Throws unless the states have the shapes that the task reads them in, and what it gives fits in a message. Kernels get
+ * addresses and sizes: what does not fit together would read and write past its tensors.
+ */
+export function checkTask(task: Task, states: States, layout: Layout): void {
+  if (task.task === 'moments') {
+    array(states, 'origin', 'row', 'float64', [layout.dim]);
+    fits(statisticsLength(layout.dim, task.diagonal ? 'diag' : 'full'));
+    return;
+  }
+  const d = transformDim(states, layout);
+  array(states, 'hashes', 'blocks', 'uint8', [blockCount(layout), HASH_BYTES]);
+  const p = statisticsLength(d, 'diagonal' in task && task.diagonal ? 'diag' : 'full');
+  if (task.task === 'seed-distances') {
+    must(rowsIn(states, 'centres', d) >= task.centres, 'centres has too few rows');
+  } else if (task.task === 'statistics' || task.task === 'full-pass') {
+    fits(p * netOf(states, 'net', d).k);
+  } else if (task.task === 'cluster-steps') {
+    const { k, size } = netOf(states, 'net', d);
+    moments(states, 'net', size);
+    if (task.loss !== 'kl') array(states, 'e-step', 'cost', 'float32', [p, k]);
+    else if (task.form === 'product') array(states, 'e-step', 'theta', 'float32', [p, k]);
+    else whitened(states, 'e-step', [], d, k);
+  } else if (task.task === 'sub-steps') {
+    const k = subsOf(states, d);
+    fits((k * task.batch * d) / 2);
+    if (task.loss === 'kl') whitened(states, 'parts', [k], d, 2);
+    else {
+      array(states, 'parts', 'centres', 'float32', [k, 2, d]);
+      array(states, 'parts', 'metric', 'float32', [d]);
+    }
+  } else checkPartition(task, states, d, p);
+}
+
+function checkPartition(task: CellTask, states: States, d: number, p: number): void {
+  const { leaves, groups } = task;
+  const k = groups === 'all' ? 1 : netOf(states, 'net', d).k;
+  if (groups === 'sub-net') subsOf(states, d, false);
+  const needed = groups === 'sub-net' ? 2 * k : k;
+  must(task.cells.length >= needed, `${task.cells.length} cells for ${needed} groups`);
+  checkCells(task.cells, leaves, rowsIn(states, task.vectors, d));
+  if (task.task === 'cell-sums') {
+    fits(leaves * d);
+    return;
+  }
+  const name = task.task === 'cell-scatter' ? task.pivots : task.axes;
+  must(rowsIn(states, name, d) === leaves, `${name} has not a row for each leaf`);
+  if (task.task === 'cell-scatter') {
+    fits(leaves * p);
+    return;
+  }
+  array(states, name, 'centre', 'float64', [leaves]);
+  array(states, name, 'sd', 'float64', [leaves]);
+  fits(leaves * BINS);
+}
+
+/** So many float64 numbers fit in a message. */
+function fits(length: number): void {
+  must(length * 8 <= MAX_MESSAGE, 'its result would not fit in a message');
+}
+
+function tensor(tensors: Tensors, state: string, name: string, dtype: Dtype) {
+  const found = tensors[name];
+  must(found !== undefined && dtypeOf(found.data) === dtype, `${state}: ${name} is missing or not ${dtype}`);
+  return found;
+}
+
+/** Of this very shape. */
+function array(states: States, state: string, name: string, dtype: Dtype, shape: number[]): void {
+  const found = tensor(states.get(state), state, name, dtype);
+  const same = found.shape.length === shape.length && shape.every((size, i) => found.shape[i] === size);
+  must(same, `${state}: ${name} is [${found.shape}], not [${shape}]`);
+}
+
+/** Coordinates of the model's rows. */
+function transformDim(states: States, layout: Layout): number {
+  const tensors = states.get('transform');
+  const of = (name: string, dtype: Dtype) => tensor(tensors, 'transform', name, dtype).data;
+  const d = of('bias', 'float32').length;
+  const shape = of('shape', 'int32');
+  must(shape.length === 2 && shape[1] === layout.dim, 'transform: not of the data’s dimensions');
+  const sound =
+    d >= 1 &&
+    of('scale', 'float64').length === d &&
+    of('offset', 'float64').length === d &&
+    of('below', 'float64').length === 1;
+  must(sound, 'transform: lengths differ');
+  const weights = of('weights', 'float32').length;
+  if (!('columns' in tensors)) must(weights === layout.dim * d, 'transform: weights');
+  else {
+    const columns = of('columns', 'int32');
+    must(weights === d && columns.length === d, 'transform: columns');
+    must(
+      columns.every((column) => column >= 0 && column < layout.dim),
+      'transform: there is no such column',
+    );
+  }
+  return d;
+}
+
+/** The net's outputs, its arrays' length, how many are stacked. */
+function netOf(states: States, name: 'net' | 'subs', d: number): { k: number; size: number; nets: number } {
+  const tensors = states.get(name);
+  const widths = [...tensor(tensors, name, 'widths', 'int32').data];
+  const { data } = tensor(tensors, name, 'nets', 'int32');
+  const [nets] = data;
+  const sound = widths.length >= 2 && widths.length <= MOST_LAYERS && widths.every((width) => width >= 1);
+  must(sound && widths[0] === d, `${name}: widths [${widths.slice(0, 8)}] of rows of ${d}`);
+  must(data.length === 1 && (name === 'net' ? nets === 0 : nets >= 1), `${name}: ${nets} nets`);
+  const size = netSize(netShapes(widths, nets));
+  const { length } = tensor(tensors, name, 'params', 'float32').data;
+  must(length === size, `${name}: ${length} params, not ${size}`);
+  return { k: widths.at(-1)!, size, nets };
+}
+
+/** Adam's, of a net of this size. */
+function moments(states: States, net: 'net' | 'subs', size: number): void {
+  const name = `${net}-moments`;
+  for (const moment of ['first', 'second'])
+    must(
+      tensor(states.get(name), name, moment, 'float32').data.length === size,
+      `${name}: not its net's size`,
+    );
+}
+
+/** K, of which there is one sub-net each; `trained`: with its moments. */
+function subsOf(states: States, d: number, trained = true): number {
+  const { k } = netOf(states, 'net', d);
+  const { k: sides, size, nets } = netOf(states, 'subs', d);
+  must(nets === k && sides === 2, `subs: ${nets} nets of ${sides} sides for ${k} clusters`);
+  if (trained) moments(states, 'subs', size);
+  return k;
+}
+
+/** u = y·weights + bias, and a constant for each of k components, of each of the nets that `stack` counts. */
+function whitened(states: States, state: string, stack: number[], d: number, k: number): void {
+  array(states, state, 'weights', 'float32', [...stack, d, k * d]);
+  array(states, state, 'bias', 'float32', [...stack, k * d]);
+  array(states, state, 'constant', 'float32', [...stack, k]);
+}
+
+/** Rows of d numbers in a state's `rows`. */
+function rowsIn(states: States, state: string, d: number): number {
+  const { shape, data } = tensor(states.get(state), state, 'rows', 'float64');
+  must(
+    shape.length === 2 && shape[1] === d && elements(shape) === data.length,
+    `${state}: rows are [${shape}]`,
+  );
+  return shape[0];
+}
+
+/** Leaves and vectors that there are, all the way down. */
+function checkCells(cells: Cell[], leaves: number, vectors: number): void {
+  const left = [...cells];
+  for (let cell = left.pop(); cell !== undefined; cell = left.pop()) {
+    if (typeof cell === 'number') must(cell < leaves, `there is no leaf ${cell}`);
+    else {
+      const used = 'near' in cell ? cell.near : [cell.axis];
+      must(
+        used.every((vector) => vector < vectors),
+        'there is no such vector',
+      );
+      for (const child of cell.into) left.push(child);
+    }
+  }
+}
