@@ -6,6 +6,7 @@ import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
+import * as launch from './launch.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
 import * as synth from './synth.ts';
@@ -13,7 +14,7 @@ import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, worker, keygen, predict, evaluate, synth];
+const commands = [train, coordinator, resume, worker, launch, keygen, predict, evaluate, synth];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -33,6 +34,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(coordinator))
   .command(later(resume))
   .command(later(worker))
+  .command(later(launch))
   .command(later(keygen))
   .command(later(predict))
   .command(later(evaluate))

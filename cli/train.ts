@@ -6,8 +6,11 @@ import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
+import { gpuOptions, workersFor } from './launch.ts';
 
 const RUN = 'This run:';
+/** By somebody else: a worker's own faults have other signals. */
+const KILLS = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
 
 /** Flags of how a run goes, not of what comes out. */
 export const outputOptions = {
@@ -52,6 +55,12 @@ export const workerOptions = {
     describe: 'worker processes; changes the time, never the result',
     defaultDescription: 'one a core, at most --shards',
   },
+  gpus: {
+    ...gpuOptions.gpus,
+    group: RUN,
+    defaultDescription: 'none: --workers',
+  },
+  'per-gpu': { ...gpuOptions['per-gpu'], group: RUN },
   backend: {
     type: 'string',
     group: RUN,
@@ -92,12 +101,15 @@ export function output(args: Record<string, unknown>) {
 
 /** A coordinator that starts its workers itself. */
 export async function localWorkers(config: RunConfig, args: Record<string, unknown>) {
-  const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
-  if (!(Number.isInteger(count) && count >= 1))
-    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
+  if (args.gpus !== undefined && args.workers !== undefined)
+    throw new UserError('--gpus and --workers exclude each other: workers on each GPU are --per-gpu');
+  if (args.gpus === undefined && args.perGpu !== 1)
+    throw new UserError(`--per-gpu ${args.perGpu} needs --gpus: on which`);
+  const specs = args.gpus === undefined ? cores(config, args) : await workersFor(args);
+  const count = specs.length;
   if (count > config.shards)
     console.error(
-      `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
+      `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
@@ -107,20 +119,51 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     start(server: Server) {
+      let expected = count;
+      let fewer = () => {};
       const supervisor = superviseWorkers(
-        count,
+        specs,
         {
           connect: server.address,
           key: { ...workers, server: own.public },
           backend: String(args.backend),
           dataRoot: dirname(resolve(config.data)),
-          reconnectFor: 600,
+          // The pipe to it tells a worker when the coordinator is gone.
+          reconnectFor: 1e9,
           quiet: true,
           child: true,
         },
-        server.ended,
+        {
+          ended(pid, _, signal, how) {
+            const hadJoined = server.ended(pid, how);
+            // A worker that was killed at work has done nothing wrong.
+            if (signal) return hadJoined ? 'sound' : KILLS.has(signal) ? 'killed' : 'failed';
+            return 'failed';
+          },
+          gaveUp(name, error) {
+            expected--;
+            fewer();
+            if (expected) console.error(`dpmesh: warning: gave up on worker ${name}: ${error.message}`);
+          },
+        },
       );
-      return { ...supervisor, ready: server.joined(count) };
+      const failed = supervisor.over.then(({ error }): never => {
+        throw error;
+      });
+      failed.catch(() => {});
+      const ready = new Promise<void>((ready) => {
+        fewer = () => void (expected && server.joined(expected).then(ready));
+        fewer();
+      });
+      return { failed, ready, stop: supervisor.stop };
     },
   };
+}
+
+/** One worker a core, or as many as were asked for. */
+function cores(config: RunConfig, args: Record<string, unknown>) {
+  const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
+  if (!(Number.isInteger(count) && count >= 1))
+    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
+  return Array.from({ length: count }, (_, i) => ({ name: `local/${i}` }));
 }

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import type { InferredOptionTypes, Options } from 'yargs';
+import type { ProcessOptions } from '../worker/process.ts';
 
 export const command = 'worker';
 export const describe = 'join a coordinator and compute for it, on one core';
@@ -28,25 +30,40 @@ export const builder = {
     requiresArg: true,
     describe: 'seconds without a word from the coordinator after which the worker gives up',
   },
+  'give-up-after': {
+    type: 'number',
+    requiresArg: true,
+    describe: 'the same before the coordinator was ever reached',
+    defaultDescription: '--reconnect-for',
+  },
   name: { type: 'string', default: '', describe: 'a name for logs and events', requiresArg: true },
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+  const options = await processOptions(args);
+  const { serve } = await import('../worker/process.ts');
+  await serve({ ...options, name: args.name, quiet: false });
+}
+
+/** What `worker` and `launch` tell a worker's process. UserError for a flag that cannot be. */
+export async function processOptions(
+  args: Omit<InferredOptionTypes<typeof builder>, 'name'>,
+): Promise<Omit<ProcessOptions, 'name' | 'quiet'>> {
   const { UserError } = await import('../data/user-error.ts');
   const { seconds } = await import('./config.ts');
   const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
     throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
+  const dataRoot = args['data-root'];
+  if (!existsSync(dataRoot)) throw new UserError(`--data-root ${dataRoot} does not exist`);
   const key =
     args.key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(args.key);
-  const { serve } = await import('../worker/process.ts');
-  await serve({
+  return {
     connect: args.connect,
     key,
     backend: args.backend,
-    dataRoot: args['data-root'],
-    name: args.name,
+    dataRoot,
     reconnectFor: seconds(args, 'reconnect-for'),
-    quiet: false,
-  });
+    giveUpAfter: args['give-up-after'] === undefined ? undefined : seconds(args, 'give-up-after'),
+  };
 }

@@ -21,6 +21,7 @@ import type { Backend } from './backends/backend.ts';
 import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
 import { type Context, createContext } from './context.ts';
 import { isBelow } from './data-root.ts';
+import { whyNoAnswer } from './reach.ts';
 import { createStates } from './states.ts';
 import { runTask } from './tasks/index.ts';
 
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   dataRoot: string;
   /** Without a word from the coordinator for this long, the worker gives up, ms. */
   reconnectFor: number;
+  /** The same before the coordinator was ever heard, `reconnectFor` by default; Infinity: never. */
+  giveUpAfter?: number;
   log: (line: string) => void;
 }
 
@@ -45,15 +48,21 @@ type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
 const MEMORY_MS = 500;
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
-/** A coordinator that has not answered by then may not want to, ms. */
-const ANSWER_MS = 10_000;
+/** Pings in a row without an answer after which it is said how things are: a coordinator that is known may be busy. */
+const [SILENT, SILENT_KNOWN] = [3, 10];
+/** Then every few seconds, and less often when that is no news, ms. */
+const SAY_MS = 5000;
+const SAY_LATER_MS = 30_000;
+const NEWS_MS = 60_000;
+/** A worker that leaves waits for a coordinator that is silent no longer than this, ms. */
+const FAREWELL_MS = 2000;
 /** How often an idle or busy worker says that it is alive, ms. */
 const PING_MS = 1000;
 
 /**
  * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. When the
  * connection is cut, or the coordinator starts anew, it joins again; rejects with a UserError if it is refused, or
- * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye.
+ * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye, if somebody is there.
  */
 export function startWorker(options: WorkerOptions): { done: Promise<void>; leave: () => void } {
   const { backend, log } = options;
@@ -73,25 +82,34 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   let asked = Number.NEGATIVE_INFINITY;
   let pinging = false;
 
+  let isKnown = false;
+  let over = false;
+  /** Ticks since something was heard: not time, as a task may have kept us from listening. */
+  let ticks = 0;
+  let said = Number.NEGATIVE_INFINITY;
   const socket = connectDealer(options.connect, receive, {
     key: options.key,
     failed: unanswered,
     reopened: hello,
   });
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
-  const answer = setTimeout(unanswered, ANSWER_MS);
-  let complained = false;
+
   function unanswered(): void {
-    if (context || complained) return;
-    complained = true;
-    const keys = options.key ? 'is this key on its list' : 'does it want a key (--key FILE)';
-    log(`no answer from ${options.connect}; is it up, and ${keys}?`);
+    const now = performance.now();
+    if (now - said < (now - heard < NEWS_MS ? SAY_MS : SAY_LATER_MS)) return;
+    said = now;
+    void whyNoAnswer(options.connect, options.key !== undefined).then((why) => {
+      if (now < heard || over) return;
+      const silent = Math.round((performance.now() - heard) / 1000);
+      log(`no answer from ${options.connect} for ${silent} s, trying on: ${why}`);
+    });
   }
   const watch = setInterval(() => {
-    if (performance.now() - heard > options.reconnectFor)
-      return finish(
-        new UserError(`no word from ${options.connect} for ${Math.round(options.reconnectFor / 1000)} s`),
-      );
+    const silent = performance.now() - heard;
+    const patience = isKnown ? options.reconnectFor : (options.giveUpAfter ?? options.reconnectFor);
+    if (silent > patience)
+      return finish(new UserError(`no word from ${options.connect} for ${Math.round(patience / 1000)} s`));
+    if (++ticks >= (isKnown ? SILENT_KNOWN : SILENT)) unanswered();
     // One at a time: without a connection they would wait in line.
     if (pinging) return;
     pinging = true;
@@ -102,8 +120,8 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   let finish: (error?: Error) => void;
   const done = new Promise<void>((resolve, reject) => {
     finish = (error) => {
+      over = true;
       clearInterval(watch);
-      clearTimeout(answer);
       socket.close();
       if (error) reject(error);
       else resolve();
@@ -129,6 +147,8 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       return;
     }
     heard = performance.now();
+    isKnown = true;
+    ticks = 0;
     const { header, tensors } = message;
     switch (header.type) {
       case 'welcome':
@@ -286,8 +306,17 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
   return {
     done,
     leave() {
+      if (leaving) return;
       leaving = true;
       if (!busy) goodbye();
+      // Neither a goodbye nor rows that were asked for get through to nobody.
+      let before = Number.NaN;
+      const farewell = setInterval(() => {
+        if (heard === before) finish();
+        before = heard;
+      }, FAREWELL_MS);
+      const left = () => clearInterval(farewell);
+      done.then(left, left);
     },
   };
 }
