@@ -1,11 +1,9 @@
 import { connect } from 'node:net';
 
-/** ZMTP 3.1: signature, version, mechanism (NULL, padded), as-server, filler. */
-const GREETING = Buffer.concat([
-  Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1]),
-  Buffer.from('NULL'),
-  Buffer.alloc(48),
-]);
+/** ZMTP 3.1, the first part: signature and version. The other end then says its whole greeting; ours it never gets. */
+const GREETING = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1]);
+/** Of its greeting: signature, version, mechanism. */
+const TOLD = 32;
 /** Until when the other end of a connection has to have said something, ms. */
 const ANSWER_MS = 4000;
 /** ZeroMQ has greeted by then; others may wait for the end of a line. */
@@ -39,7 +37,7 @@ export function whyNoAnswer(endpoint: string, hasKey: boolean): Promise<string> 
     });
     socket.on('data', (part: Buffer) => {
       said = Buffer.concat([said, part]);
-      if (said.length >= GREETING.length || said[0] !== 0xff) finish(whatSpeaks(said, hasKey));
+      if (said.length >= TOLD || said[0] !== 0xff) finish(whatSpeaks(said, hasKey));
     });
     socket.on('close', () => finish(whatSpeaks(said, hasKey)));
     socket.on('error', (error: NodeJS.ErrnoException) =>
@@ -62,7 +60,7 @@ export function whatSpeaks(said: Buffer, hasKey: boolean): string {
     const text = said.toString('latin1').split(/[\r\n]/)[0];
     return `something answers there, ${no}: it says “${text.replace(/[^ -~]/g, '?').slice(0, 60)}”`;
   }
-  const mechanism = said.toString('latin1', 12, 32).replace(/\0.*$/s, '');
+  const mechanism = said.toString('latin1', GREETING.length, TOLD).replace(/\0.*$/s, '');
   if (mechanism === 'CURVE')
     return hasKey
       ? 'a coordinator is there: is this key on its list, and the key file of this coordinator?'
