@@ -31,7 +31,7 @@ export async function chooseBackend(asked: string, { requireGpu = false } = {}):
   if (usable?.cuda && hasCudaDevice()) return { backend: 'tensorflow', why: `CUDA, ${usable.dir}` };
   if (requireGpu) {
     if (webgpu && !('problem' in webgpu)) return { backend: 'webgpu', why: 'no CUDA, and a GPU is required' };
-    throw new UserError(noGpu(usable !== null && usable.cuda));
+    throw new UserError(noGpu(usable?.cuda === true));
   }
   if (usable) {
     const cuda = usable.cuda ? 'no NVIDIA driver, ' : '';
