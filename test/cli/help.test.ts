@@ -4,7 +4,17 @@ import { test } from 'node:test';
 import { flags } from '../../cli/flags.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 
-const COMMANDS = ['train', 'coordinator', 'resume', 'worker', 'keygen', 'predict', 'evaluate', 'synth'];
+const COMMANDS = [
+  'train',
+  'coordinator',
+  'resume',
+  'worker',
+  'launch',
+  'keygen',
+  'predict',
+  'evaluate',
+  'synth',
+];
 
 /** Help as one line. */
 async function help(...args: string[]): Promise<string> {

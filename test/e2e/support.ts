@@ -40,7 +40,7 @@ export interface Options {
   timeout?: number;
   cwd?: string;
   /** On top of this process's. */
-  env?: Record<string, string>;
+  env?: Record<string, string | undefined>;
   /** A killed coordinator's workers need a moment; all else leaves nothing from the start. */
   grace?: number;
 }
