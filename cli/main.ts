@@ -4,6 +4,7 @@ import { hideBin } from 'yargs/helpers';
 import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
+import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
@@ -14,7 +15,7 @@ import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, worker, launch, keygen, predict, evaluate, synth];
+const commands = [train, coordinator, resume, worker, launch, keygen, predict, evaluate, synth, doctor];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -39,6 +40,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(predict))
   .command(later(evaluate))
   .command(later(synth))
+  .command(later(doctor))
   .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
   .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')
   .demandCommand(1, 'Name a command; dpmesh --help lists them.')

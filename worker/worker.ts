@@ -101,7 +101,7 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     void whyNoAnswer(options.connect, options.key !== undefined).then((why) => {
       if (now < heard || over) return;
       const silent = Math.round((performance.now() - heard) / 1000);
-      log(`no answer from ${options.connect} for ${silent} s, trying on: ${why}`);
+      log(`no answer from ${options.connect}${silent ? ` for ${silent} s` : ''}, trying on: ${why}`);
     });
   }
   const watch = setInterval(() => {
