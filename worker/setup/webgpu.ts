@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../data/user-error.ts';
 import { findWebgpu } from './found.ts';
@@ -22,7 +22,6 @@ export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   assertRoom(place, ROOM);
   const made = workshop(place);
   try {
-    mkdirSync(join(made, 'node_modules'));
     writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
     const packages = ['webgpu', '@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core'];
     await shown(`${packages.join(', ')} from npm`, () =>
@@ -43,7 +42,12 @@ export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   const versionOf = (name: string) =>
     JSON.parse(readFileSync(join(place, 'node_modules', name, 'package.json'), 'utf8')).version as string;
   const version = `${versionOf('webgpu')}+tfjs-${versionOf('@tensorflow/tfjs-backend-webgpu')}`;
-  const native = `node_modules/webgpu/dist/${process.platform}-${process.arch === 'x64' || process.platform === 'darwin' ? process.arch : process.arch}.dawn.node`;
+  const arch = process.platform === 'darwin' ? 'universal' : process.arch;
+  const native = `node_modules/webgpu/dist/${process.platform}-${arch}/dawn.node`;
+  if (!existsSync(join(place, native)))
+    throw new UserError(
+      `the webgpu package ${version} has nothing for ${process.platform} on ${process.arch}`,
+    );
   writeManifest('webgpu', { dir: place, version, cuda: false, files: [native] });
   console.error(`webgpu ${version} is set up in ${place}`);
 }
