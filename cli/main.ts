@@ -10,12 +10,25 @@ import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
+import * as setup from './setup.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, worker, launch, keygen, predict, evaluate, synth, doctor];
+const commands = [
+  train,
+  coordinator,
+  resume,
+  worker,
+  launch,
+  keygen,
+  predict,
+  evaluate,
+  synth,
+  setup,
+  doctor,
+];
 
 /** The chosen command, to be run when yargs is done: for a handler that it awaits, it renders all help first. */
 let chosen: (() => Promise<void>) | null = null;
@@ -40,6 +53,7 @@ const parser = yargs(hideBin(process.argv))
   .command(later(predict))
   .command(later(evaluate))
   .command(later(synth))
+  .command(later(setup))
   .command(later(doctor))
   .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
   .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')

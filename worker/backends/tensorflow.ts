@@ -3,6 +3,7 @@ import { elements } from '../../proto/tensors.ts';
 import type { Backend, Tensor } from './backend.ts';
 import { cudaDevice } from './cuda-device.ts';
 import { instructionSet } from './instruction-set.ts';
+import { chosenFactor, pairPlaces, squarePlaces, WIDEST_PHI } from './phi.ts';
 import { type Attribute, explained, type Id, loadBinding } from './tf-binding.ts';
 
 interface Held extends Tensor {
@@ -13,8 +14,6 @@ interface Held extends Tensor {
   factors?: true;
 }
 
-/** Φ is made column by column up to this many dimensions, from there on products with x stand in for it. */
-const WIDEST_PHI = 32;
 /** Small integer tensors (places, shapes) are kept for the next call, up to this many. */
 const KEPT_CONSTANTS = 4096;
 const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8];
@@ -236,13 +235,7 @@ export function tensorflowBackend(): Backend {
     const y = withOnes(x);
     if (diagonal) return run('ConcatV2', CONCAT, y, step('Mul', ONE_TYPE, at(x), at(x)), int(1));
     const choice = (side: 0 | 1) =>
-      constant(`choice${side}/${dim}`, () => {
-        const values = new Float32Array((1 + dim) * p);
-        phiPairs(dim).forEach((pair, column) => {
-          values[pair[side] * p + column] = 1;
-        });
-        return create(values, [1 + dim, p]);
-      });
+      constant(`choice${side}/${dim}`, () => create(chosenFactor(dim, side), [1 + dim, p]));
     const half = (side: 0 | 1) => step('MatMul', NN.plain, y, choice(side));
     return run('Mul', ONE_TYPE, half(0), half(1));
   }
@@ -253,13 +246,7 @@ export function tensorflowBackend(): Backend {
     if (known) return known[0];
     const [, k] = theta.shape;
     const side = 1 + dim;
-    const places = constant(`square${dim}`, () => {
-      const at = new Int32Array(side * side).fill(statisticsLength(dim, 'full'));
-      phiPairs(dim).forEach(([i, j], p) => {
-        at[i * side + j] = p;
-      });
-      return create(at, [side * side]);
-    });
+    const places = constant(`square${dim}`, () => create(squarePlaces(dim), [side * side]));
     const zeros = constant(`zeros${k}`, () => create(new Float32Array(k), [1, k]));
     const padded = step('ConcatV2', CONCAT, at(theta), zeros, int(0));
     const square = reshaped(step('GatherV2', GATHER, padded, places, int(0)), side, side, k);
@@ -349,15 +336,10 @@ export function tensorflowBackend(): Backend {
       const y = at(features);
       const weighed = step('Mul', ONE_TYPE, reshaped(at(r), rows, k, 1), reshaped(y, rows, 1, width));
       const sums = step('MatMul', TN.plain, reshaped(weighed, rows, k * width), y);
-      const pairs = phiPairs(width - 1);
-      const places = constant(`pairs${width}`, () =>
-        create(
-          Int32Array.from(pairs, ([i, j]) => i * width + j),
-          [pairs.length],
-        ),
-      );
+      const p = statisticsLength(width - 1, 'full');
+      const places = constant(`pairs${width}`, () => create(pairPlaces(width - 1), [p]));
       const rowsOfSums = reshaped(sums, k, width * width);
-      return result([k, pairs.length], run('GatherV2', GATHER, rowsOfSums, places, int(1)));
+      return result([k, p], run('GatherV2', GATHER, rowsOfSums, places, int(1)));
     },
     whitenedDensity(u, constantTerm) {
       const k = constantTerm.shape.at(-1)!;
@@ -386,12 +368,4 @@ export function tensorflowBackend(): Backend {
       return result([k, rows, j], run('Reshape', RESHAPE, weighed, ints(k, rows, j)));
     },
   };
-}
-
-/** The two factors of each entry of φ, by their place in (1, x). */
-function phiPairs(dim: number): [number, number][] {
-  const pairs: [number, number][] = [[0, 0]];
-  for (let d = 1; d <= dim; d++) pairs.push([0, d]);
-  for (let d = 1; d <= dim; d++) for (let e = d; e <= dim; e++) pairs.push([d, e]);
-  return pairs;
 }

@@ -20,9 +20,13 @@ export interface Binding {
   executeOp(name: string, attributes: Attribute[], inputs: Id[], outputs: number): { id: Id }[];
   isUsingGpuDevice(): boolean;
   TF_Version: string;
-  [
-    constant: `TF_${'FLOAT' | 'INT32' | 'ATTR_TYPE' | 'ATTR_BOOL' | 'ATTR_INT' | 'ATTR_STRING' | 'ATTR_SHAPE'}`
-  ]: number;
+  TF_FLOAT: number;
+  TF_INT32: number;
+  TF_ATTR_TYPE: number;
+  TF_ATTR_BOOL: number;
+  TF_ATTR_INT: number;
+  TF_ATTR_STRING: number;
+  TF_ATTR_SHAPE: number;
 }
 
 /** One core a worker, as much memory of a GPU as it needs, no ten-bit products, the same bits every time. */

@@ -8,10 +8,11 @@ import { type Probed, probe } from './probe.ts';
 import type { Speed } from './probe-process.ts';
 
 /** All together take no longer than this, ms; the start of the process is outside of it. */
-const TIME_MS = 13_000;
+const TIME_MS = 11_000;
 /** One backend at the most, its loading included. */
 const BACKEND_MS = 6000;
 const SOCKETS_MS = 5000;
+const ADAPTERS_MS = 3000;
 
 /**
  * Looks at all that a run needs and tells each finding as it comes. With `asked`, a backend (or `auto`) has to work;

@@ -73,10 +73,10 @@ const ICD_FOLDERS = [
   join(homedir(), '.local/share/vulkan/icd.d'),
 ];
 
-/** What WebGPU could use: the adapter that it found, or else the drivers that are installed. */
-export function vulkan(webgpu: Probed<Speed> | null): Check {
-  if (webgpu && 'found' in webgpu)
-    return ok('vulkan', `WebGPU computes on ${webgpu.found.device ?? 'an adapter without a name'}`);
+/** What WebGPU could use: its adapters, or else the drivers that are installed. */
+export function vulkan(adapters: Probed<string[]> | null): Check {
+  if (adapters && 'found' in adapters && adapters.found.length)
+    return ok('vulkan', adapters.found.join(', '));
   if (process.platform !== 'linux') return ok('vulkan', 'not needed: WebGPU uses Metal or Direct3D here');
   const drivers = vulkanDrivers();
   if (!drivers.length) return ok('vulkan', 'no Vulkan driver is installed: WebGPU has no adapter');

@@ -45,6 +45,15 @@ const probes = {
     return { ...about, curve: true, milliseconds: performance.now() - begun };
   },
 
+  /** Names of the adapters that WebGPU could use. */
+  async adapters(_: string): Promise<string[]> {
+    const { listAdapters, loadDawn } = await import('../backends/webgpu-adapter.ts');
+    const { dawn } = await loadDawn();
+    return (await listAdapters(dawn)).map(
+      ({ name, api, software }) => `${name} (${api}${software ? ', software: no GPU' : ''})`,
+    );
+  },
+
   async backend(name: string): Promise<Speed> {
     const begun = performance.now();
     const { loadBackend } = await import('../backends/load.ts');

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { dataFolder } from './folder.ts';
 
+export type SetupName = 'tensorflow' | 'webgpu';
+
 /** What `dpmesh setup` writes last, when all else is in its place: `<data folder>/<name>.json`. */
 export interface Manifest {
   /** Where it is; may lie outside of the data folder (`--dir`). */
@@ -23,12 +25,12 @@ export interface Found {
   quiet?: string;
 }
 
-export const manifestPath = (name: 'tensorflow' | 'webgpu') => join(dataFolder(), `${name}.json`);
+export const manifestPath = (name: SetupName) => join(dataFolder(), `${name}.json`);
 export const BINDING = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node';
 export const QUIET = 'quiet.node';
 
 /** The manifest of a setup, or what is wrong with it; null if there is none. Looks at sizes, loads nothing. */
-export function readManifest(name: 'tensorflow' | 'webgpu'): Manifest | { problem: string } | null {
+export function readManifest(name: SetupName): Manifest | { problem: string } | null {
   const path = manifestPath(name);
   const broken = (what: string) => ({ problem: `${what}; run: dpmesh setup ${name}` });
   let manifest: Manifest;
