@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { UserError } from '../../data/user-error.ts';
 import { chooseBackend } from '../backends/choose.ts';
 import { findTensorflow, findWebgpu } from '../setup/found.ts';
@@ -63,13 +64,15 @@ export async function doctor(asked: string | undefined, tell: (check: Check) => 
     else if ('problem' in found) add(not(name, found.problem, `dpmesh setup ${name}`));
     else add(backend(name, results.get(name), isAsked(name), `${found.version} in ${found.dir}`));
   }
-  add(
-    await gpu(tensorflow, results.get('tensorflow') ?? null),
-    vulkan(results.get('webgpu') ?? null),
-    choice,
-  );
+  const adapters = setUp.webgpu ? await probe('adapters', '', ADAPTERS_MS) : null;
+  add(await gpu(tensorflow, results.get('tensorflow') ?? null), vulkan(adapters), choice);
   return checks;
 }
+
+const BUSY = ', but this machine is busy';
+const AGAIN = 'dpmesh doctor again, when it is not';
+/** Was there no answer because others have the processors? */
+const isBusy = (result: { late?: true }) => result.late && loadavg()[0] > 2 * availableParallelism();
 
 /** A backend's line: its product, or why there is none. */
 function backend(name: string, result: Probed<Speed> | null | undefined, asked: boolean, about = ''): Check {
@@ -87,6 +90,7 @@ function backend(name: string, result: Probed<Speed> | null | undefined, asked: 
   const remedy = ['wasm', 'cpu'].includes(name)
     ? 'install again: npm ci'
     : `dpmesh setup ${name}; another backend works meanwhile: --backend wasm`;
+  if (isBusy(result) && !asked) return warning(name, `${prefix}${result.problem}${BUSY}`, AGAIN);
   // Without WASM there is nothing to fall back on.
   return (asked || name === 'wasm' ? failure : warning)(name, `${prefix}${result.problem}`, remedy);
 }
@@ -104,6 +108,8 @@ async function choose(asked = 'auto'): Promise<[string | null, Check]> {
 
 async function sockets(): Promise<Check[]> {
   const result = await probe('zeromq', '', SOCKETS_MS);
+  if ('problem' in result && isBusy(result))
+    return [warning('zeromq', `no message came back: ${result.problem}${BUSY}`, AGAIN)];
   if ('problem' in result)
     return [
       failure(

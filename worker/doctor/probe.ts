@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Probes } from './probe-process.ts';
 
 /** What a probe found, or why it found nothing; and what its process wrote to stderr. */
-export type Probed<T> = ({ found: T } | { problem: string }) & { said: string };
+export type Probed<T> = ({ found: T } | { problem: string; late?: true }) & { said: string };
 
 const CRASHES: Partial<Record<NodeJS.Signals, string>> = {
   SIGILL: 'it uses an instruction that this processor does not have',
@@ -35,7 +35,7 @@ export function probe<Name extends keyof Probes>(
     child.stderr.setEncoding('utf8').on('data', (text) => {
       said = (said + text).slice(0, 1 << 18);
     });
-    let late = false;
+    let late: true | undefined;
     const timer = setTimeout(() => {
       late = true;
       child.kill('SIGKILL');
@@ -49,7 +49,7 @@ export function probe<Name extends keyof Probes>(
       // Native code may crash on its way out, when all has been said.
       const answer = /^\{.*\}$/m.exec(out)?.[0];
       if (answer) resolve({ ...JSON.parse(answer), said });
-      else if (late) resolve({ problem: `no answer within ${(limit / 1000).toFixed(1)} s`, said });
+      else if (late) resolve({ problem: `no answer within ${(limit / 1000).toFixed(1)} s`, late, said });
       else if (signal) resolve({ problem: `it crashed with ${signal}: ${CRASHES[signal] ?? '?'}`, said });
       else resolve({ problem: lastLine(said) || `it ended with ${code}`, said });
     });
