@@ -29,6 +29,10 @@ const LIMITS = [
 export async function webgpuBackend(gpu = 0): Promise<Backend> {
   const { dawn, require } = await loadDawn();
   Object.assign(globalThis, dawn.globals);
+  // TensorFlow.js asks a browser's navigator whether there is WebGPU, and nothing else of it.
+  const { navigator } = globalThis as { navigator?: object };
+  const seen = Object.create(navigator ?? null, { gpu: { value: dawn.create([]) } });
+  Object.defineProperty(globalThis, 'navigator', { value: seen, configurable: true });
   const { adapter, named } = await adapterOf(dawn, gpu);
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: [] });
@@ -41,10 +45,11 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
   });
   const tf: Tf = require('@tensorflow/tfjs-core');
   const webgpu = require('@tensorflow/tfjs-backend-webgpu');
-  tf.removeBackend('webgpu');
+  if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => new webgpu.WebGPUBackend(device, adapter.info));
   await tf.setBackend('webgpu');
   tf.env().set('WEBGPU_CPU_FORWARD', false);
+  const engine = tf.engine();
   const largest = adapter.limits.maxStorageBufferBindingSize;
 
   let live = 0;
@@ -55,6 +60,12 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
     live++;
     return { shape, value };
   };
+  const drop = (...tensors: Tensor[]) => {
+    for (const tensor of tensors as Held[]) {
+      live--;
+      engine.disposeTensor(tensor.value);
+    }
+  };
   const at = (tensor: Tensor) => (tensor as Held).value as never;
   const constants = new Map<string, TfTensor>();
   const constant = (key: string, made: () => TfTensor) => {
@@ -63,7 +74,7 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
     return value as never;
   };
   const read = async (value: TfTensor) => {
-    const found = await value.data();
+    const found = (await engine.read(value.dataId)) as Float32Array;
     if (lost) throw lost;
     return found;
   };
@@ -102,18 +113,13 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
     identity: `webgpu/${tf.version_core}/${named.name.replaceAll(' ', '-')}`,
     device: named.software ? undefined : { name: named.name },
     live: () => live,
-    free(...tensors) {
-      for (const tensor of tensors as Held[]) {
-        live--;
-        tensor.value.dispose();
-      }
-    },
+    free: drop,
     upload: (values, shape) => make(shape, () => tf.tensor(values.slice(), [...shape])),
-    read: async (tensor) => (await read((tensor as Held).value)).slice() as Float32Array,
+    read: async (tensor) => (await read((tensor as Held).value)).slice(),
     async argmaxRows(x) {
       const found = tf.tidy(() => tf.argMax(at(x), -1));
       const values = await read(found);
-      found.dispose();
+      engine.disposeTensor(found);
       return Int32Array.from(values);
     },
     gather(x, index, shape) {
@@ -148,7 +154,7 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
         return tf.sub(at(p), tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
       });
       [p, m, v].forEach((tensor, i) => {
-        (tensor as Held).value.dispose();
+        engine.disposeTensor((tensor as Held).value);
         (tensor as Held).value = [next, first, second][i];
       });
     },
@@ -170,8 +176,7 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
         const difference = tf.where(there, tf.sub(logT, logR), tf.zerosLike(logR));
         return tf.reshape(tf.div(tf.sum(tf.mul(at(target), difference)), all), [1]);
       });
-      shifted.value.dispose();
-      live--;
+      drop(shifted);
       return { gradient, loss };
     },
     costGradient(logits, cost) {
@@ -180,9 +185,7 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
       const mean = make([...logits.shape.slice(0, -1), 1], () => tf.sum(tf.mul(at(r), at(cost)), -1, true));
       const gradient = make(logits.shape, () => tf.div(tf.mul(at(r), tf.sub(at(cost), at(mean))), rows));
       const loss = make([1], () => tf.reshape(tf.div(tf.sum(at(mean)), all), [1]));
-      r.value.dispose();
-      mean.value.dispose();
-      live -= 2;
+      drop(r, mean);
       return { gradient, loss };
     },
     quadraticForm(x, theta, diagonal) {
