@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { Check } from '../../worker/doctor/check.ts';
 import { probe } from '../../worker/doctor/probe.ts';
-import { dpmesh, patience, scratch } from '../e2e/support.ts';
+import { dpmesh, type Ended, patience, scratch } from '../e2e/support.ts';
 import { BROKEN, EIGHT, fakeNvidiaSmi, type Host } from '../worker/nvidia-smi.ts';
 
 const folder = scratch();
@@ -16,12 +17,16 @@ const bare = (env: Record<string, string> = {}) => ({
   cwd: folder,
   env: { XDG_DATA_HOME: fresh('data'), DPMESH_TFJS: undefined, CUDA_VISIBLE_DEVICES: undefined, ...env },
 });
-async function doctor(args: string[] = [], env: Record<string, string> = {}) {
+async function doctor(t: TestContext, args: string[] = [], env: Record<string, string> = {}) {
   const look = () => dpmesh(['doctor', '--json', ...args], bare(env));
+  const crowded = ({ stdout }: Ended) => /no answer within|no time was left/.test(stdout);
   let ended = await look();
-  // Others have the processors: it is not this machine's fault.
-  for (let tries = 0; tries < 2 && /no answer within|no time was left/.test(ended.stdout); tries++)
-    ended = await look();
+  for (let tries = 0; tries < 2 && crowded(ended); tries++) ended = await look();
+  // Others have the processors: nothing can be said of dpmesh.
+  if (crowded(ended) && loadavg()[0] > 3 * availableParallelism()) {
+    t.skip('this machine is too busy to look at itself');
+    return null;
+  }
   const { ok, checks } = JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as {
     ok: boolean;
     checks: Check[];
@@ -37,8 +42,10 @@ async function doctor(args: string[] = [], env: Record<string, string> = {}) {
 }
 
 describe('doctor', { concurrency: 2 }, () => {
-  test('tells how this machine is, within its time', async () => {
-    const { ok, checks, of, seconds } = await doctor([], { PATH: fresh('no-smi') });
+  test('tells how this machine is, within its time', async (t) => {
+    const found = await doctor(t, [], { PATH: fresh('no-smi') });
+    if (!found) return;
+    const { ok, checks, of, seconds } = found;
     assert.ok(ok);
     assert.ok(seconds < patience(15), `${seconds} s`);
     assert.deepEqual(
@@ -72,29 +79,36 @@ describe('doctor', { concurrency: 2 }, () => {
     assert.match(stdout, /\n\d+ ok, \d+ to know of, 0 that must be mended\n$/);
   });
 
-  test('--backend wasm works: exit 0', async () => {
-    const { code, of } = await doctor(['--backend', 'wasm']);
+  test('--backend wasm works: exit 0', async (t) => {
+    const found = await doctor(t, ['--backend', 'wasm']);
+    if (!found) return;
+    const { code, of } = found;
     assert.equal(code, 0);
     assert.match(of('backend').detail, /--backend wasm takes wasm/);
   });
 
-  test('--backend tensorflow that is not set up: exit 1', async () => {
-    const { code, of } = await doctor(['--backend', 'tensorflow']);
+  test('--backend tensorflow that is not set up: exit 1', async (t) => {
+    const found = await doctor(t, ['--backend', 'tensorflow']);
+    if (!found) return;
+    const { code, of } = found;
     assert.equal(code, 1);
     assert.equal(of('tensorflow').status, 'failure');
     assert.equal(of('tensorflow').remedy, 'dpmesh setup tensorflow');
   });
 
-  test('TensorFlow that is there but does not load: a warning, a failure where it was asked for', async () => {
+  test('TensorFlow that is there but does not load: a warning, a failure where it was asked for', async (t) => {
     const own = join(fresh('tfjs'), 'tfjs-node-gpu');
     mkdirSync(join(own, 'lib', 'napi-v8'), { recursive: true });
     writeFileSync(join(own, 'package.json'), '{"name":"@tensorflow/tfjs-node-gpu","version":"4.22.0"}');
     writeFileSync(join(own, 'lib', 'napi-v8', 'tfjs_binding.node'), 'this is no library');
-    const { code, of } = await doctor([], { DPMESH_TFJS: own });
+    const found = await doctor(t, [], { DPMESH_TFJS: own });
+    if (!found) return;
+    const { code, of } = found;
     assert.equal(code, 0);
     assert.equal(of('tensorflow').status, 'warning');
     assert.match(of('tensorflow').detail, /does not load/);
-    const asked = await doctor(['--backend', 'tensorflow'], { DPMESH_TFJS: own });
+    const asked = await doctor(t, ['--backend', 'tensorflow'], { DPMESH_TFJS: own });
+    if (!asked) return;
     assert.equal(asked.code, 1);
     assert.equal(asked.of('tensorflow').status, 'failure');
   });
@@ -115,8 +129,10 @@ describe('doctor', { concurrency: 2 }, () => {
     ],
     ['a broken driver', BROKEN, /driver does not work/, /restart/],
   ] as [string, Host, RegExp, RegExp][])
-    test(`a host with ${name}`, async () => {
-      const { code, of } = await doctor([], { PATH: fakeNvidiaSmi(fresh('smi'), host) });
+    test(`a host with ${name}`, async (t) => {
+      const found = await doctor(t, [], { PATH: fakeNvidiaSmi(fresh('smi'), host) });
+      if (!found) return;
+      const { code, of } = found;
       assert.equal(code, 0);
       assert.equal(of('gpu').status, 'warning');
       assert.match(of('gpu').detail, detail);
@@ -131,8 +147,10 @@ describe('doctor', { concurrency: 2 }, () => {
     if (!bound) t.diagnostic('somebody else has port 5555: that will do');
     const cache = join(folder, 'a-file');
     writeFileSync(cache, '');
-    const { of } = await doctor([], { DPMESH_CACHE: cache });
+    const found = await doctor(t, [], { DPMESH_CACHE: cache });
     server.close();
+    if (!found) return;
+    const { of } = found;
     assert.match(of('port').detail, /not 5555 \(EADDRINUSE\)/);
     assert.match(of('port').remedy!, /--bind/);
     assert.equal(of('data folder').status, 'warning');
