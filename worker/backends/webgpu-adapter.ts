@@ -31,6 +31,14 @@ export interface AdapterName {
   software: boolean;
 }
 
+/** Instances of Dawn, for as long as the process lives: one that is collected takes its adapters down, and us. */
+const held: unknown[] = [];
+function instance({ create }: Dawn, flags: string[]) {
+  const made = create(flags);
+  held.push(made);
+  return made;
+}
+
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|basic render/i;
 
 /** Dawn as it was set up; a UserError if it was not. */
@@ -48,10 +56,10 @@ export async function loadDawn(): Promise<{ dawn: Dawn; require: NodeJS.Require 
 }
 
 /** The adapters of this machine, in the order that `--gpu` counts. */
-export async function listAdapters({ create }: Dawn): Promise<AdapterName[]> {
+export async function listAdapters(dawn: Dawn): Promise<AdapterName[]> {
   try {
     // There is no call that lists them, but who asks for one that does not exist is told which do.
-    await create(['adapter=none of these']).requestAdapter();
+    await instance(dawn, ['adapter=none of these']).requestAdapter();
     return [];
   } catch (error) {
     const lines = String((error as Error).message ?? error).matchAll(/backend: '([^']*)', name: '(.*)'/g);
@@ -69,7 +77,7 @@ export async function adapterOf(dawn: Dawn, gpu: number): Promise<{ adapter: Ada
   const named = all[gpu];
   const list = all.map(({ name }, i) => `${i}: ${name}`).join(', ');
   if (!named) throw new UserError(`--gpu ${gpu}: there is no such adapter; there is ${list}`);
-  const adapter = await dawn.create([`backend=${named.api}`, `adapter=${named.name}`]).requestAdapter();
+  const adapter = await instance(dawn, [`backend=${named.api}`, `adapter=${named.name}`]).requestAdapter();
   if (!adapter) throw new UserError(`--gpu ${gpu}: ${named.name} cannot be used; there is ${list}`);
   return { adapter, named };
 }
