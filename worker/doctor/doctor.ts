@@ -77,8 +77,10 @@ const isBusy = (result: { late?: true }) => result.late && loadavg()[0] > 2 * av
 /** A backend's line: its product, or why there is none. */
 function backend(name: string, result: Probed<Speed> | null | undefined, asked: boolean, about = ''): Check {
   const prefix = about && `${about}: `;
-  if (!result)
-    return warning(name, `${prefix}not measured: no time was left`, `dpmesh doctor --backend ${name}`);
+  if (!result) {
+    const not = asked ? failure : warning;
+    return not(name, `${prefix}not measured: no time was left`, `dpmesh doctor --backend ${name}`);
+  }
   if ('found' in result) {
     const { identity, gflops, size, loading, device } = result.found;
     const rate = gflops < 10 ? gflops.toFixed(1) : Math.round(gflops);
