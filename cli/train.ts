@@ -4,6 +4,7 @@ import type { Options } from 'yargs';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
+import { backendOf, backendOptions } from './backend-flags.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
 
@@ -34,6 +35,12 @@ export const outputOptions = {
     requiresArg: true,
     describe: 'seconds between checkpoints at the most; 0: one an epoch. Splits and merges always have one',
   },
+  mixed: {
+    type: 'boolean',
+    group: RUN,
+    default: false,
+    describe: 'let in workers of any numeric identity: bits then depend on who computes what',
+  },
   'shared-files': {
     type: 'boolean',
     group: RUN,
@@ -52,13 +59,7 @@ export const workerOptions = {
     describe: 'worker processes; changes the time, never the result',
     defaultDescription: 'one a core, at most --shards',
   },
-  backend: {
-    type: 'string',
-    group: RUN,
-    default: 'wasm',
-    choices: ['wasm', 'cpu'],
-    describe: 'what computes',
-  },
+  ...backendOptions,
 } as const satisfies Record<string, Options>;
 
 export const command = 'train';
@@ -84,6 +85,7 @@ export function output(args: Record<string, unknown>) {
     out: args.out as string | undefined,
     force: args.force === true,
     json: args.json === true,
+    mixed: args.mixed === true,
     sharedFiles: args.sharedFiles !== false,
     checkpointEvery: every,
     heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
@@ -99,6 +101,8 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     console.error(
       `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
+  const { backend, why, gpu, requireGpu } = await backendOf(args);
+  console.error(`backend ${backend}: ${why}`);
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -112,7 +116,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
         {
           connect: server.address,
           key: { ...workers, server: own.public },
-          backend: String(args.backend),
+          ...{ backend, why, gpu, requireGpu },
           dataRoot: dirname(resolve(config.data)),
           reconnectFor: 600,
           quiet: true,

@@ -1,7 +1,8 @@
 import type { InferredOptionTypes, Options } from 'yargs';
+import { backendOf, backendOptions } from './backend-flags.ts';
 
 export const command = 'worker';
-export const describe = 'join a coordinator and compute for it, on one core';
+export const describe = 'join a coordinator and compute for it, on one core or GPU';
 export const builder = {
   connect: {
     type: 'string',
@@ -15,7 +16,7 @@ export const builder = {
     describe: 'this worker’s key file, from dpmesh keygen',
     defaultDescription: 'none: not encrypted',
   },
-  backend: { type: 'string', default: 'wasm', choices: ['wasm', 'cpu'], describe: 'what computes' },
+  ...backendOptions,
   'data-root': {
     type: 'string',
     default: '.',
@@ -43,7 +44,8 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
   await serve({
     connect: args.connect,
     key,
-    backend: args.backend,
+    ...(await backendOf(args)),
+    follows: args.backend === 'auto' && !args['require-gpu'],
     dataRoot: args['data-root'],
     name: args.name,
     reconnectFor: seconds(args, 'reconnect-for'),

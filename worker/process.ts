@@ -3,7 +3,9 @@ import { pathToFileURL } from 'node:url';
 import { UserError } from '../data/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import { loadBackend } from './backends/load.ts';
-import { startWorker } from './worker.ts';
+import { NO_ROOM, OutOfDeviceMemory } from './backends/out-of-memory.ts';
+import { assertGpu } from './backends/prove.ts';
+import { OtherIdentity, startWorker } from './worker.ts';
 
 /**
  * What a worker process is told. When `train` starts it: the key as JSON in the first line of its stdin, as other users
@@ -13,6 +15,14 @@ export interface ProcessOptions {
   connect: string;
   key?: WorkerKey;
   backend: string;
+  /** Why it was taken, for people. */
+  why: string;
+  /** Which adapter `webgpu` takes. */
+  gpu: number;
+  /** Rather end than compute without a GPU. */
+  requireGpu: boolean;
+  /** The backend was left to dpmesh: where the run has another, it takes that. */
+  follows?: boolean;
   dataRoot: string;
   /** Seconds without a word from the coordinator after which it gives up. */
   reconnectFor: number;
@@ -26,23 +36,28 @@ export interface ProcessOptions {
 export async function serve(options: ProcessOptions): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
   const log = (line: string) => void (options.quiet || console.error(`worker: ${line}`));
-  const backend = await loadBackend(options.backend);
-  const worker = startWorker({
-    connect: options.connect,
-    key: options.key,
-    backend,
-    backendName: options.backend,
-    name: options.name,
-    dataRoot: options.dataRoot,
-    reconnectFor: options.reconnectFor * 1000,
-    log,
-  });
+  let worker: { done: Promise<void>; leave: () => void } | null = null;
   if (options.child) {
     process.on('SIGINT', () => {});
   } else process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', worker.leave);
-  if (!options.quiet) log(`connecting to ${options.connect}, backend ${backend.identity}`);
-  await worker.done;
+  process.once('SIGTERM', () => (worker ? worker.leave() : process.exit(0)));
+  const serveWith = async (backendName: string, why: string) => {
+    const backend = await loadBackend(backendName, { gpu: options.gpu });
+    if (options.requireGpu) assertGpu(backend);
+    log(`connecting to ${options.connect}, backend ${backend.identity} (${why})`);
+    const { connect, key, name, dataRoot } = options;
+    const reconnectFor = options.reconnectFor * 1000;
+    worker = startWorker({ connect, key, backend, backendName, why, name, dataRoot, reconnectFor, log });
+    await worker.done;
+  };
+  try {
+    await serveWith(options.backend, options.why);
+  } catch (error) {
+    const theirs =
+      error instanceof OtherIdentity && options.follows ? error.identity.split('/')[0] : options.backend;
+    if (theirs === options.backend) throw error;
+    await serveWith(theirs, 'the run’s');
+  }
   if (options.child) process.exit(0);
 }
 
@@ -66,6 +81,6 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const started = firstLine().then((key) => serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }));
   started.catch((error: Error) => {
     console.error(error instanceof UserError ? `worker: ${error.message}` : error);
-    process.exit(1);
+    process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : 1);
   });
 }

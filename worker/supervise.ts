@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { UserError } from '../data/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
+import { NO_ROOM } from './backends/out-of-memory.ts';
 import type { ProcessOptions } from './process.ts';
 
 export interface Supervisor {
@@ -61,6 +63,11 @@ export function superviseWorkers(
     child.once('exit', (code, signal) => {
       children.delete(child);
       if (stopping) return;
+      if (code === NO_ROOM) {
+        ended(child.pid!, 'out of device memory');
+        if (!children.size && !timers.size) giveUp(new UserError(said.trim().split('\n').at(-1)!));
+        return;
+      }
       const hadJoined = ended(child.pid!, signal ? `killed by ${signal}` : `exited with ${code}`);
       // A worker that was killed at work has done nothing wrong: the next one starts at once.
       const sound = (signal && hadJoined) || performance.now() - begun > SETTLED_MS;
