@@ -1,4 +1,6 @@
 import type { InferredOptionTypes, Options } from 'yargs';
+import type { WorkerSpec } from '../worker/supervise.ts';
+import { type BackendChoice, backendOf } from './backend-flags.ts';
 import * as worker from './worker.ts';
 
 /** Which workers a host gets: of `launch`, and of `train`. */
@@ -21,6 +23,8 @@ export const builder = {
   connect: worker.builder.connect,
   key: { ...worker.builder.key, describe: 'key file of these workers, from dpmesh keygen' },
   backend: worker.builder.backend,
+  'require-gpu': worker.builder['require-gpu'],
+  gpu: worker.builder.gpu,
   'data-root': worker.builder['data-root'],
   'reconnect-for': worker.builder['reconnect-for'],
   'give-up-after': {
@@ -32,8 +36,34 @@ export const builder = {
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const shared = await worker.processOptions(args);
   const specs = await workersFor(args);
+  const backend = await backendFor(specs, args);
   const { launch } = await import('../worker/launch.ts');
-  process.exitCode = await launch(specs, { ...shared, giveUpAfter: shared.giveUpAfter ?? null });
+  process.exitCode = await launch(specs, {
+    ...shared,
+    ...backend,
+    follows: args.backend === 'auto' && !backend.requireGpu,
+    giveUpAfter: shared.giveUpAfter ?? null,
+  });
+}
+
+/**
+ * What computes on these workers. Who names GPUs and leaves the backend to dpmesh wants a backend that uses them: a
+ * UserError where there is none, not a slow run.
+ */
+export async function backendFor(specs: WorkerSpec[], args: Record<string, unknown>): Promise<BackendChoice> {
+  const { UserError } = await import('../data/user-error.ts');
+  const pinned = specs.some((spec) => spec.pinned);
+  if (pinned && args.backend === 'webgpu')
+    throw new UserError(
+      '--gpus is for CUDA’s cards: for --backend webgpu start a worker for each adapter, dpmesh worker --gpu N',
+    );
+  const named = pinned && args.backend === 'auto' && !args.requireGpu;
+  try {
+    return await backendOf(named ? { ...args, requireGpu: true } : args);
+  } catch (error) {
+    if (!(named && error instanceof UserError)) throw error;
+    throw new UserError(`${error.message.replace('--require-gpu', '--gpus')}; or say --backend wasm`);
+  }
 }
 
 /** The workers that `--gpus`, `--per-gpu` and `--cpus` ask for. */

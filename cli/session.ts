@@ -22,6 +22,8 @@ export interface SessionOptions {
   json: boolean;
   /** The coordinator's secret key and whom it lets in; without them, everybody. */
   keys?: Keys;
+  /** Workers of any numeric identity are let in. */
+  mixed: boolean;
   sharedFiles: boolean;
   /** Seconds. */
   heartbeatTimeout: number;
@@ -67,6 +69,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     display.line(`dpmesh: warning: ${message}`);
   };
   early.forEach(warn);
+  if (options.mixed) warn('--mixed: workers may differ in their bits, and the result with who computes what');
   try {
     const from = resume ? await checkpointFor(resume, warn) : null;
     const { openSource } = await import('../data/open.ts');
@@ -104,6 +107,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       return runAll({
         ...{ config, source, labels, layout, server, out, checkpoints, emit, warn },
         resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
+        mixed: options.mixed,
         progress: display.epoch,
         versions: { dpmesh: dpmeshVersion(), node: process.version },
       });
@@ -183,7 +187,7 @@ function assertSameShape(path: string, { rows, dim }: Source, then: RunFile['dat
 
 async function serverFor(
   config: RunConfig,
-  { bind, sharedFiles, resume, heartbeatTimeout }: SessionOptions,
+  { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   {
     source,
     layout,
@@ -200,6 +204,7 @@ async function serverFor(
       : null,
     readBlocks: (blocks) => readBlocks(source, layout, blocks),
     identity: resume?.run.identity,
+    mixed,
     heartbeatTimeout: heartbeatTimeout * 1000,
     ...rest,
   }).catch((error: NodeJS.ErrnoException) => {

@@ -4,9 +4,10 @@ import type { Options } from 'yargs';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
+import { backendOptions } from './backend-flags.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
-import { gpuOptions, workersFor } from './launch.ts';
+import { backendFor, gpuOptions, workersFor } from './launch.ts';
 
 const RUN = 'This run:';
 /** By somebody else: a worker's own faults have other signals. */
@@ -37,6 +38,12 @@ export const outputOptions = {
     requiresArg: true,
     describe: 'seconds between checkpoints at the most; 0: one an epoch. Splits and merges always have one',
   },
+  mixed: {
+    type: 'boolean',
+    group: RUN,
+    default: false,
+    describe: 'let in workers of any numeric identity: bits then depend on who computes what',
+  },
   'shared-files': {
     type: 'boolean',
     group: RUN,
@@ -61,13 +68,7 @@ export const workerOptions = {
     defaultDescription: 'none: --workers',
   },
   'per-gpu': { ...gpuOptions['per-gpu'], group: RUN },
-  backend: {
-    type: 'string',
-    group: RUN,
-    default: 'wasm',
-    choices: ['wasm', 'cpu'],
-    describe: 'what computes',
-  },
+  ...backendOptions,
 } as const satisfies Record<string, Options>;
 
 export const command = 'train';
@@ -93,6 +94,7 @@ export function output(args: Record<string, unknown>) {
     out: args.out as string | undefined,
     force: args.force === true,
     json: args.json === true,
+    mixed: args.mixed === true,
     sharedFiles: args.sharedFiles !== false,
     checkpointEvery: every,
     heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
@@ -111,6 +113,8 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     console.error(
       `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
+  const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
+  console.error(`backend ${backend}: ${why}`);
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -126,7 +130,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
         {
           connect: server.address,
           key: { ...workers, server: own.public },
-          backend: String(args.backend),
+          ...{ backend, why, gpu, requireGpu },
           dataRoot: dirname(resolve(config.data)),
           // The pipe to it tells a worker when the coordinator is gone.
           reconnectFor: 1e9,

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import type { InferredOptionTypes, Options } from 'yargs';
 import type { ProcessOptions } from '../worker/process.ts';
+import { type BackendChoice, backendOf, backendOptions } from './backend-flags.ts';
 
 export const command = 'worker';
-export const describe = 'join a coordinator and compute for it, on one core';
+export const describe = 'join a coordinator and compute for it, on one core or GPU';
 export const builder = {
   connect: {
     type: 'string',
@@ -17,7 +18,7 @@ export const builder = {
     describe: 'this worker’s key file, from dpmesh keygen',
     defaultDescription: 'none: not encrypted',
   },
-  backend: { type: 'string', default: 'wasm', choices: ['wasm', 'cpu'], describe: 'what computes' },
+  ...backendOptions,
   'data-root': {
     type: 'string',
     default: '.',
@@ -40,15 +41,19 @@ export const builder = {
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
-  const options = await processOptions(args);
+  const options = {
+    ...(await processOptions(args)),
+    ...(await backendOf(args)),
+    follows: args.backend === 'auto' && !args['require-gpu'],
+  };
   const { serve } = await import('../worker/process.ts');
   await serve({ ...options, name: args.name, quiet: false });
 }
 
-/** What `worker` and `launch` tell a worker's process. UserError for a flag that cannot be. */
+/** What `worker` and `launch` tell a worker's process, but for the backend. UserError for a flag that cannot be. */
 export async function processOptions(
   args: Omit<InferredOptionTypes<typeof builder>, 'name'>,
-): Promise<Omit<ProcessOptions, 'name' | 'quiet'>> {
+): Promise<Omit<ProcessOptions, 'name' | 'quiet' | keyof BackendChoice>> {
   const { UserError } = await import('../data/user-error.ts');
   const { seconds } = await import('./config.ts');
   const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
@@ -61,7 +66,6 @@ export async function processOptions(
   return {
     connect: args.connect,
     key,
-    backend: args.backend,
     dataRoot,
     reconnectFor: seconds(args, 'reconnect-for'),
     giveUpAfter: args['give-up-after'] === undefined ? undefined : seconds(args, 'give-up-after'),

@@ -15,6 +15,8 @@ export type Event =
       host: string;
       backend: string;
       identity: string;
+      /** Why it was taken, for people. */
+      why: string;
     }
   /** `tasks`: of the round that it was at work on. */
   | { type: 'worker-gone'; worker: string; pid: number; reason: string; tasks: string[] }

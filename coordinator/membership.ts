@@ -26,6 +26,8 @@ export interface Membership {
   /** Is this the connection of a worker that is here? */
   isHere(peer: string): boolean;
   identity(): string | null;
+  /** The first worker's backend and why it was taken. */
+  backend(): { name: string; why: string } | null;
   /** Resolves when this many workers are here. */
   joined(count: number): Promise<void>;
   /** Seconds of compute since the last call, by task and by worker. */
@@ -44,6 +46,8 @@ export interface MembershipOptions {
   term: number;
   /** Of a run that is resumed; else the first worker's becomes the run's. */
   identity?: string | null;
+  /** Workers of other identities are let in too. */
+  mixed?: boolean;
   /** A worker that is silent for longer is suspected, ms. */
   timeout: number;
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
@@ -64,6 +68,8 @@ interface Member {
   host: string;
   pid: number;
   backend: string;
+  identity: string;
+  why: string;
   heard: number;
   here: boolean;
   ended: boolean;
@@ -79,6 +85,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const arrivals = new Set<() => void>();
   const counts = new Map<string, number>();
   let identity = options.identity ?? null;
+  let first: { name: string; why: string } | null = null;
   let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
   const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };
   let ticked = now();
@@ -97,14 +104,16 @@ export function createMembership(options: MembershipOptions): Membership {
     const member = whyNot(header) ?? bySession.get(header.session) ?? successor(header) ?? newcomer(header);
     if (typeof member === 'string') {
       count('hello refused');
-      send(peer, { type: 'refuse', reason: member });
+      const differs = identity !== null && header.protocol === PROTOCOL && header.identity !== identity;
+      send(peer, { type: 'refuse', reason: member, ...(differs && { identity: identity! }) });
       return;
     }
     identity ??= header.identity;
+    first ??= { name: header.backend, why: header.why ?? '' };
     bySession.delete(member.session);
     byPeer.delete(member.peer);
-    const { session, name, host, pid, backend } = header;
-    Object.assign(member, { session, peer, name, host, pid, backend, ended: false });
+    const { session, name, host, pid, backend, identity: own, why = '' } = header;
+    Object.assign(member, { session, peer, name, host, pid, backend, identity: own, why, ended: false });
     bySession.set(session, member);
     byPeer.set(peer, member);
     send(peer, { type: 'welcome', worker: member.worker, term, file: options.file, layout });
@@ -114,8 +123,8 @@ export function createMembership(options: MembershipOptions): Membership {
   function whyNot({ protocol, identity: own }: Hello): string | undefined {
     if (protocol !== PROTOCOL)
       return `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}; use the same version of dpmesh`;
-    if (own !== (identity ?? own))
-      return `its numeric identity is ${own}, the run's is ${identity}: their bits would differ`;
+    if (!options.mixed && own !== (identity ?? own))
+      return `its numeric identity is ${own}, the run's is ${identity}: their bits would differ (see --mixed)`;
   }
 
   /** A worker that left, of the same name and place: whoever replaces it goes on under its number. */
@@ -125,19 +134,20 @@ export function createMembership(options: MembershipOptions): Membership {
       : [...members.values()].find((member) => !member.here && member.name === name && member.host === host);
   }
 
-  function newcomer({ session, name, host, pid, backend }: Hello): Member | string {
+  function newcomer({ session, name, host, pid, backend, identity: own, why = '' }: Hello): Member | string {
     if (members.size >= MOST_MEMBERS) return `there are ${MOST_MEMBERS} workers already`;
     const worker = `w${members.size + 1}`;
-    const made = { worker, session, peer: '', name, host, pid, backend, heard: 0, here: false, ended: false };
+    const about = { name, host, pid, backend, identity: own, why };
+    const made = { ...about, worker, session, peer: '', heard: 0, here: false, ended: false };
     members.set(worker, made);
     return made;
   }
 
   function arrive(member: Member): void {
-    const { worker, name, pid, host, backend } = member;
+    const { worker, name, pid, host, backend, identity: own, why } = member;
     member.here = true;
     member.heard = now();
-    emit({ type: 'worker', worker, name, pid, host, backend, identity: identity! });
+    emit({ type: 'worker', worker, name, pid, host, backend, identity: own, why });
     dispatcher.join(worker);
     totals.workers = Math.max(totals.workers, dispatcher.workers().length);
     for (const check of [...arrivals]) check();
@@ -219,6 +229,7 @@ export function createMembership(options: MembershipOptions): Membership {
     peers: () => [...byPeer.keys()],
     isHere: (peer) => byPeer.get(peer)?.here ?? false,
     identity: () => identity,
+    backend: () => first,
     joined: (wanted) =>
       new Promise((resolve) => {
         const check = () => {

@@ -36,6 +36,8 @@ export interface RunInput {
   warn: (message: string) => void;
   progress: Progress;
   versions: Record<string, string>;
+  /** Workers may differ in their bits. */
+  mixed?: boolean;
 }
 
 /** What a session of a run has in hand from its first reading on. */
@@ -60,12 +62,14 @@ export async function runAll(input: RunInput): Promise<Summary> {
     );
   const quiet = from !== null;
   const run = prepare({ config, layout, dispatcher, emit, warn: quiet ? () => {} : input.warn }, found);
+  const first = server.backend() ?? undefined;
   const facts = {
     config,
     layout,
     dtype: source.dtype,
     versions,
     identity: server.identity(),
+    backend: first && { ...first, mixed: input.mixed === true },
     hashes: found.hashes,
   };
   await out.create(runFile(facts, null));

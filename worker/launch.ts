@@ -26,13 +26,19 @@ export async function workersOn({ gpus, perGpu, cpus, host }: Wanted): Promise<W
     throw new UserError(
       `--gpus all: CUDA_VISIBLE_DEVICES=${visible} leaves no GPU of this host; unset it, or name them`,
     );
-  const specs = devices.flatMap(({ name, uuid }) =>
+  const specs: WorkerSpec[] = devices.flatMap(({ name, uuid }) =>
     Array.from({ length: perGpu }, (_, i) => ({
       name: `${host}/${name}${perGpu > 1 ? `-${i}` : ''}`,
+      pinned: true,
       env: { CUDA_VISIBLE_DEVICES: uuid },
     })),
   );
-  for (let i = 0; i < cpus; i++) specs.push({ name: `${host}/cpu${i}`, env: { CUDA_VISIBLE_DEVICES: '-1' } });
+  for (let i = 0; i < cpus; i++)
+    specs.push({
+      name: `${host}/cpu${i}`,
+      env: { CUDA_VISIBLE_DEVICES: '-1' },
+      options: { requireGpu: false },
+    });
   if (!specs.length)
     throw new UserError(`nothing to start: --gpus ${gpus}, --cpus ${cpus}; ask for one of the two`);
   return specs;

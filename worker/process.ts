@@ -4,8 +4,10 @@ import { pathToFileURL } from 'node:url';
 import { UserError } from '../data/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import { loadBackend } from './backends/load.ts';
+import { NO_ROOM, OutOfDeviceMemory } from './backends/out-of-memory.ts';
+import { assertGpu } from './backends/prove.ts';
 import { MISTAKE } from './supervise.ts';
-import { startWorker } from './worker.ts';
+import { OtherIdentity, startWorker } from './worker.ts';
 
 /**
  * What a worker process is told. When `train` or `launch` start it: the key (or null) as JSON in the first line of its
@@ -16,6 +18,14 @@ export interface ProcessOptions {
   connect: string;
   key?: WorkerKey | null;
   backend: string;
+  /** Why it was taken, for people. */
+  why: string;
+  /** Which adapter `webgpu` takes. */
+  gpu: number;
+  /** Rather end than compute without a GPU. */
+  requireGpu: boolean;
+  /** The backend was left to dpmesh: where the run has another, it takes that. */
+  follows?: boolean;
   dataRoot: string;
   /** Seconds without a word from the coordinator after which it gives up. */
   reconnectFor: number;
@@ -34,25 +44,33 @@ let askedToLeave: Promise<void> = new Promise(() => {});
 export async function serve(options: ProcessOptions): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
   const log = (line: string) => void (options.quiet || console.error(`worker: ${line}`));
-  const backend = await loadBackend(options.backend);
-  const worker = startWorker({
-    connect: options.connect,
-    key: options.key ?? undefined,
-    backend,
-    backendName: options.backend,
-    name: options.name,
-    dataRoot: options.dataRoot,
-    reconnectFor: options.reconnectFor * 1000,
-    giveUpAfter: options.giveUpAfter === undefined ? undefined : (options.giveUpAfter ?? Infinity) * 1000,
-    log,
-  });
+  let worker: { done: Promise<void>; leave: () => void } | null = null;
   if (options.child) {
     process.on('SIGINT', () => {});
   } else process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', worker.leave);
-  void askedToLeave.then(worker.leave);
-  if (!options.quiet) log(`connecting to ${options.connect}, backend ${backend.identity}`);
-  await worker.done;
+  const leave = () => (worker ? worker.leave() : process.exit(0));
+  process.once('SIGTERM', leave);
+  void askedToLeave.then(leave);
+  const serveWith = async (backendName: string, why: string) => {
+    const backend = await loadBackend(backendName, { gpu: options.gpu });
+    if (options.requireGpu) assertGpu(backend);
+    log(`connecting to ${options.connect}, backend ${backend.identity} (${why})`);
+    const { connect, name, dataRoot, giveUpAfter } = options;
+    worker = startWorker({
+      ...{ connect, key: options.key ?? undefined, backend, backendName, why, name, dataRoot, log },
+      reconnectFor: options.reconnectFor * 1000,
+      giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
+    });
+    await worker.done;
+  };
+  try {
+    await serveWith(options.backend, options.why);
+  } catch (error) {
+    const theirs =
+      error instanceof OtherIdentity && options.follows ? error.identity.split('/')[0] : options.backend;
+    if (theirs === options.backend) throw error;
+    await serveWith(theirs, 'the run’s');
+  }
   if (options.child) process.exit(0);
 }
 
@@ -65,7 +83,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }).catch((error: Error) => {
       const mistake = error instanceof UserError;
       console.error(mistake ? `worker: ${error.message}` : error);
-      process.exit(mistake ? MISTAKE : 1);
+      process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
     });
   });
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../data/user-error.ts';
+import { NO_ROOM } from './backends/out-of-memory.ts';
 import type { ProcessOptions } from './process.ts';
 
 /** Exit code of a worker that would fare no better if it were started again. */
@@ -9,6 +10,8 @@ export const MISTAKE = 2;
 /** A worker to keep alive. */
 export interface WorkerSpec {
   name: string;
+  /** To a GPU of CUDA, by its environment. */
+  pinned?: boolean;
   /** On top of this process's environment. */
   env?: Record<string, string>;
   /** Where it differs from the others. */
@@ -106,7 +109,8 @@ export function superviseWorkers(
     });
     child.once('exit', (code, signal) => {
       children.delete(child);
-      const how = signal ? `killed by ${signal}` : `exited with ${code}`;
+      const how =
+        code === NO_ROOM ? 'out of device memory' : signal ? `killed by ${signal}` : `exited with ${code}`;
       const verdict = stopping ? 'done' : hooks.ended(child.pid!, code, signal, how);
       // Its last words may still be on their way.
       if (verdict === 'failed') child.once('close', () => judge(verdict, how, code));
@@ -121,12 +125,12 @@ export function superviseWorkers(
       }
       const sound = verdict === 'sound' || performance.now() - begun > SETTLED_MS;
       const again = sound ? 0 : failures + 1;
-      if (code === MISTAKE || (again > PATIENCE && verdict === 'failed')) {
+      const hopeless = code === MISTAKE || code === NO_ROOM;
+      if (hopeless || (again > PATIENCE && verdict === 'failed')) {
         const error = errorOf(said) || how;
-        lastError =
-          code === MISTAKE
-            ? new UserError(error)
-            : new Error(`worker ${name} ended ${again} times in a row: ${error}`);
+        lastError = hopeless
+          ? new UserError(error)
+          : new Error(`worker ${name} ended ${again} times in a row: ${error}`);
         givenUp++;
         hooks.gaveUp?.(name, lastError);
         retire();

@@ -18,6 +18,7 @@ import {
 import { connectDealer } from '../proto/sockets.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
+import { OutOfDeviceMemory } from './backends/out-of-memory.ts';
 import { fileBlocks, type ReadBlocks, servedBlocks } from './blocks.ts';
 import { type Context, createContext } from './context.ts';
 import { isBelow } from './data-root.ts';
@@ -31,6 +32,8 @@ export interface WorkerOptions {
   key?: WorkerKey;
   backend: Backend;
   backendName: string;
+  /** Why it was taken, for people. */
+  why?: string;
   name: string;
   /** Files outside of this folder are not opened, whatever the coordinator says. */
   dataRoot: string;
@@ -133,7 +136,14 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
     if (performance.now() - asked < PING_MS) return;
     asked = performance.now();
     const { identity } = backend;
-    const about = { backend: options.backendName, host: hostname(), pid: process.pid, name: options.name };
+    const about = {
+      backend: options.backendName,
+      why: options.why,
+      ...(backend.device && { gpu: backend.device.name }),
+      host: hostname(),
+      pid: process.pid,
+      name: options.name,
+    };
     void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session });
   }
 
@@ -155,7 +165,8 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
         void join(header).catch(finish);
         break;
       case 'refuse':
-        finish(new UserError(`the coordinator refused this worker: ${header.reason}`));
+        if (header.identity === undefined) finish(new Refused(header.reason));
+        else finish(new OtherIdentity(header.reason, header.identity));
         break;
       case 'who':
         hello();
@@ -294,6 +305,11 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
         }
       } catch (error) {
         if (error instanceof Superseded || header.term !== term) return;
+        if (error instanceof OutOfDeviceMemory) {
+          // The others take over what it had; with none left, the run waits.
+          void send({ type: 'bye' }).then(() => finish(error));
+          return;
+        }
         const mistake = error instanceof UserError;
         const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
         void send({ type: 'failure', term: header.term, round, unit, mistake, message });
@@ -319,6 +335,22 @@ export function startWorker(options: WorkerOptions): { done: Promise<void>; leav
       done.then(left, left);
     },
   };
+}
+
+class Refused extends UserError {
+  constructor(reason: string) {
+    super(`the coordinator refused this worker: ${reason}`);
+  }
+}
+
+/** The run computes with another backend. */
+export class OtherIdentity extends Refused {
+  constructor(
+    reason: string,
+    readonly identity: string,
+  ) {
+    super(reason);
+  }
 }
 
 interface Fetch {

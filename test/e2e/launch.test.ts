@@ -104,7 +104,10 @@ describe('launch', { concurrency: 2 }, () => {
 
   test('MIG instances are pinned one by one; train --gpus is coordinator and launch in one', async () => {
     const run = join(folder, 'mig');
-    const training = start(trainArgs(easy.data, run, '--gpus', 'all', ...QUICK, ...LONG), on(MIG));
+    const training = start(
+      trainArgs(easy.data, run, '--backend', 'wasm', '--gpus', 'all', ...QUICK, ...LONG),
+      on(MIG),
+    );
     await until('four workers', () => workersOf(run).length === 4, training);
     const pins = Object.fromEntries(workersOf(run).map(({ name, pid }) => [name, pinnedTo(pid)]));
     const names = ['gpu0.0', 'gpu0.1', 'gpu0.2', 'gpu1'].map((name) => `${host}/${name}`);
@@ -116,8 +119,13 @@ describe('launch', { concurrency: 2 }, () => {
 
   test('two workers on a GPU compute what any others would', async () => {
     const [gpus, plain] = [join(folder, 'per-gpu'), join(folder, 'plain')];
-    jsonOf(await dpmesh(trainArgs(easy.data, gpus, '--gpus', 3, '--per-gpu', 2, ...QUICK), on(EIGHT)));
-    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--workers', 1, ...QUICK)));
+    jsonOf(
+      await dpmesh(
+        trainArgs(easy.data, gpus, '--backend', 'wasm', '--gpus', 3, '--per-gpu', 2, ...QUICK),
+        on(EIGHT),
+      ),
+    );
+    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--backend', 'wasm', '--workers', 1, ...QUICK)));
     assert.deepEqual(
       workersOf(gpus)
         .map(({ name }) => name)
@@ -294,6 +302,16 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     ['nothing to start', EIGHT, /nothing to start: --gpus none, --cpus 0/, '--gpus', 'none', '--cpus', 0],
     ['half a worker', EIGHT, /--per-gpu 0.5 must be a whole number/, '--gpus', 'all', '--per-gpu', 0.5],
     ['cores below zero', EIGHT, /--cpus -1 must be a whole number/, '--cpus=-1'],
+    [
+      'GPUs and nothing that uses them',
+      EIGHT,
+      /--gpus: no backend with a GPU is set up; run dpmesh setup/,
+      '--gpus',
+      0,
+      '--backend',
+      'auto',
+    ],
+    ['GPUs of CUDA for WebGPU', EIGHT, /--gpus is for CUDA’s cards/, '--gpus', 0, '--backend', 'webgpu'],
     ['no time', EIGHT, /--give-up-after 0 must be a number of seconds/, '--cpus', 1, '--give-up-after', 0],
   ] as [string, Host | null, RegExp, ...(string | number)[]][])
     test(`${name}: exit 2`, async () => {
