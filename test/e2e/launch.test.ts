@@ -35,6 +35,7 @@ const host = hostname();
 const on = (described: Host) => ({
   env: {
     PATH: fakeNvidiaSmi(mkdtempSync(join(folder, 'smi-')), described),
+    XDG_DATA_HOME: folder,
     CUDA_VISIBLE_DEVICES: undefined,
   } as Record<string, string | undefined>,
 });
@@ -262,8 +263,9 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     await leftovers(launched.pid);
   });
 
-  test('a port that belongs to something else', async () => {
+  test('a port that belongs to something else', async (t) => {
     const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
     await new Promise((resolve) => server.once('listening', resolve));
     const address = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const launched = start(launchArgs(address, '--cpus', 1));
@@ -274,16 +276,15 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     );
     launched.kill('SIGTERM');
     await launched.ended;
-    server.close();
   });
 
-  test('one of another version refuses with words, and nobody tries again', async () => {
+  test('one of another version refuses with words, and nobody tries again', async (t) => {
     const reason = 'it speaks protocol 1, this coordinator 99; use the same version of dpmesh';
     const router = await bindRouter('tcp://127.0.0.1:*', (peer) => {
       void router.send(peer, encode({ type: 'refuse', reason }));
     });
+    t.after(() => router.close());
     const { code, stderr } = await dpmesh(launchArgs(router.address, '--cpus', 1));
-    router.close();
     assert.equal(code, 1, stderr);
     assert.ok(
       stderr.includes(`gave up on ${host}/cpu0: the coordinator refused this worker: ${reason}`),
