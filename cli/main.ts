@@ -6,18 +6,35 @@ import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import { nearestFlag } from './config.ts';
 import * as coordinator from './coordinator.ts';
+import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
+import * as launch from './launch.ts';
 import * as plot from './plot.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
+import * as setup from './setup.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
 import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
-const commands = [train, coordinator, resume, watch, worker, keygen, predict, evaluate, plot, synth];
+const commands = [
+  train,
+  coordinator,
+  resume,
+  watch,
+  worker,
+  launch,
+  keygen,
+  predict,
+  evaluate,
+  plot,
+  synth,
+  setup,
+  doctor,
+];
 
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
 setFlagsFromString('--interrupt-budget=1000000');
@@ -47,11 +64,14 @@ const parser = yargs(hideBin(process.argv))
   .command(later(resume))
   .command(later(watch))
   .command(later(worker))
+  .command(later(launch))
   .command(later(keygen))
   .command(later(predict))
   .command(later(evaluate))
   .command(later(plot))
   .command(later(synth))
+  .command(later(setup))
+  .command(later(doctor))
   .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
   .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')
   .demandCommand(1, 'Name a command; dpmesh --help lists them.')

@@ -29,6 +29,8 @@ export interface SessionOptions extends HttpChoice {
   report: boolean;
   /** The coordinator's secret key and whom it lets in; without them, everybody. */
   keys?: Keys;
+  /** Workers of any numeric identity are let in. */
+  mixed: boolean;
   sharedFiles: boolean;
   /** Seconds. */
   heartbeatTimeout: number;
@@ -86,6 +88,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     display.line(`dpmesh: warning: ${message}`);
   };
   early.forEach(warn);
+  if (options.mixed) warn('--mixed: workers may differ in their bits, and the result with who computes what');
   /** It has come to its end, good or bad: the last figures may still be fetched. */
   let over = false;
   try {
@@ -144,6 +147,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       return runAll({
         ...{ config, source, labels, layout, server, out, checkpoints, emit, warn },
         resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
+        mixed: options.mixed,
         progress: ({ epoch, mixture: { k }, loss, subLoss }) => display.epoch({ epoch, k, loss, subLoss }),
         versions,
         ...watching?.input,
@@ -268,7 +272,7 @@ function assertSameShape(path: string, { rows, dim }: Source, then: RunFile['dat
 
 async function serverFor(
   config: RunConfig,
-  { bind, sharedFiles, resume, heartbeatTimeout }: SessionOptions,
+  { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   {
     source,
     layout,
@@ -285,6 +289,7 @@ async function serverFor(
       : null,
     readBlocks: (blocks) => readBlocks(source, layout, blocks),
     identity: resume?.run.identity,
+    mixed,
     heartbeatTimeout: heartbeatTimeout * 1000,
     ...rest,
   }).catch((error: NodeJS.ErrnoException) => {

@@ -4,11 +4,15 @@ import type { Options } from 'yargs';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
+import { backendOptions } from './backend-flags.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';
 import { httpChoice, httpOptions } from './http-flags.ts';
+import { backendFor, gpuOptions, workersFor } from './launch.ts';
 
 const RUN = 'This run:';
+/** By somebody else: a worker's own faults have other signals. */
+const KILLS = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
 
 /** Flags of how a run goes, not of what comes out. */
 export const outputOptions = {
@@ -41,6 +45,12 @@ export const outputOptions = {
     requiresArg: true,
     describe: 'seconds between checkpoints at the most; 0: one an epoch. Splits and merges always have one',
   },
+  mixed: {
+    type: 'boolean',
+    group: RUN,
+    default: false,
+    describe: 'let in workers of any numeric identity: bits then depend on who computes what',
+  },
   'shared-files': {
     type: 'boolean',
     group: RUN,
@@ -60,13 +70,13 @@ export const workerOptions = {
     describe: 'worker processes; changes the time, never the result',
     defaultDescription: 'one a core, at most --shards',
   },
-  backend: {
-    type: 'string',
+  gpus: {
+    ...gpuOptions.gpus,
     group: RUN,
-    default: 'wasm',
-    choices: ['wasm', 'cpu'],
-    describe: 'what computes',
+    defaultDescription: 'none: --workers',
   },
+  'per-gpu': { ...gpuOptions['per-gpu'], group: RUN },
+  ...backendOptions,
 } as const satisfies Record<string, Options>;
 
 export const command = 'train';
@@ -93,6 +103,7 @@ export async function output(args: Record<string, unknown>) {
     force: args.force === true,
     json: args.json === true,
     report: args.report !== false,
+    mixed: args.mixed === true,
     sharedFiles: args.sharedFiles !== false,
     checkpointEvery: every,
     heartbeatTimeout: seconds(args, 'heartbeat-timeout'),
@@ -102,13 +113,18 @@ export async function output(args: Record<string, unknown>) {
 
 /** A coordinator that starts its workers itself. */
 export async function localWorkers(config: RunConfig, args: Record<string, unknown>) {
-  const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
-  if (!(Number.isInteger(count) && count >= 1))
-    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
+  if (args.gpus !== undefined && args.workers !== undefined)
+    throw new UserError('--gpus and --workers exclude each other: workers on each GPU are --per-gpu');
+  if (args.gpus === undefined && args.perGpu !== 1)
+    throw new UserError(`--per-gpu ${args.perGpu} needs --gpus: on which`);
+  const specs = args.gpus === undefined ? cores(config, args) : await workersFor(args);
+  const count = specs.length;
   if (count > config.shards)
     console.error(
-      `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
+      `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
+  const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
+  console.error(`backend ${backend}: ${why}`);
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -117,20 +133,51 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     start(server: Server) {
+      let expected = count;
+      let fewer = () => {};
       const supervisor = superviseWorkers(
-        count,
+        specs,
         {
           connect: server.address,
           key: { ...workers, server: own.public },
-          backend: String(args.backend),
+          ...{ backend, why, gpu, requireGpu },
           dataRoot: dirname(resolve(config.data)),
-          reconnectFor: 600,
+          // The pipe to it tells a worker when the coordinator is gone.
+          reconnectFor: 1e9,
           quiet: true,
           child: true,
         },
-        server.ended,
+        {
+          ended(pid, _, signal, how) {
+            const hadJoined = server.ended(pid, how);
+            // A worker that was killed at work has done nothing wrong.
+            if (signal) return hadJoined ? 'sound' : KILLS.has(signal) ? 'killed' : 'failed';
+            return 'failed';
+          },
+          gaveUp(name, error) {
+            expected--;
+            fewer();
+            if (expected) console.error(`dpmesh: warning: gave up on worker ${name}: ${error.message}`);
+          },
+        },
       );
-      return { ...supervisor, ready: server.joined(count) };
+      const failed = supervisor.over.then(({ error }): never => {
+        throw error;
+      });
+      failed.catch(() => {});
+      const ready = new Promise<void>((ready) => {
+        fewer = () => void (expected && server.joined(expected).then(ready));
+        fewer();
+      });
+      return { failed, ready, stop: supervisor.stop };
     },
   };
+}
+
+/** One worker a core, or as many as were asked for. */
+function cores(config: RunConfig, args: Record<string, unknown>) {
+  const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
+  if (!(Number.isInteger(count) && count >= 1))
+    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
+  return Array.from({ length: count }, (_, i) => ({ name: `local/${i}` }));
 }

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import type { InferredOptionTypes, Options } from 'yargs';
+import type { ProcessOptions } from '../worker/process.ts';
+import { type BackendChoice, backendOf, backendOptions } from './backend-flags.ts';
 
 export const command = 'worker';
-export const describe = 'join a coordinator and compute for it, on one core';
+export const describe = 'join a coordinator and compute for it, on one core or GPU';
 export const builder = {
   connect: {
     type: 'string',
@@ -15,7 +18,7 @@ export const builder = {
     describe: 'this worker’s key file, from dpmesh keygen',
     defaultDescription: 'none: not encrypted',
   },
-  backend: { type: 'string', default: 'wasm', choices: ['wasm', 'cpu'], describe: 'what computes' },
+  ...backendOptions,
   'data-root': {
     type: 'string',
     default: '.',
@@ -28,6 +31,12 @@ export const builder = {
     requiresArg: true,
     describe: 'seconds without a word from the coordinator after which the worker gives up',
   },
+  'give-up-after': {
+    type: 'number',
+    requiresArg: true,
+    describe: 'the same before the coordinator was ever reached',
+    defaultDescription: '--reconnect-for',
+  },
   http: {
     type: 'string',
     requiresArg: true,
@@ -38,13 +47,11 @@ export const builder = {
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
-  const { UserError } = await import('../data/user-error.ts');
-  const { seconds } = await import('./config.ts');
-  const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
-  if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
-    throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
-  const key =
-    args.key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(args.key);
+  const options = {
+    ...(await processOptions(args)),
+    ...(await backendOf(args)),
+    follows: args.backend === 'auto' && !args['require-gpu'],
+  };
   const http =
     args.http === undefined
       ? undefined
@@ -53,14 +60,27 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
           version: (await import('./version.ts')).dpmeshVersion(),
         };
   const { serve } = await import('../worker/process.ts');
-  await serve({
+  await serve({ ...options, name: args.name, quiet: false, http });
+}
+
+/** What `worker` and `launch` tell a worker's process, but for the backend. UserError for a flag that cannot be. */
+export async function processOptions(
+  args: Omit<InferredOptionTypes<typeof builder>, 'name' | 'http'>,
+): Promise<Omit<ProcessOptions, 'name' | 'quiet' | keyof BackendChoice>> {
+  const { UserError } = await import('../data/user-error.ts');
+  const { seconds } = await import('./config.ts');
+  const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
+  if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))
+    throw new UserError(`--connect ${args.connect} must look like tcp://HOST:PORT`);
+  const dataRoot = args['data-root'];
+  if (!existsSync(dataRoot)) throw new UserError(`--data-root ${dataRoot} does not exist`);
+  const key =
+    args.key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(args.key);
+  return {
     connect: args.connect,
     key,
-    backend: args.backend,
-    dataRoot: args['data-root'],
-    name: args.name,
+    dataRoot,
     reconnectFor: seconds(args, 'reconnect-for'),
-    quiet: false,
-    http,
-  });
+    giveUpAfter: args['give-up-after'] === undefined ? undefined : seconds(args, 'give-up-after'),
+  };
 }

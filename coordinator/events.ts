@@ -16,6 +16,8 @@ export type Event =
       backend: string;
       identity: string;
       gpu?: string;
+      /** Why it was taken, for people. */
+      why: string;
     }
   /** `tasks`: of the round that it was at work on. */
   | { type: 'worker-gone'; worker: string; pid: number; reason: string; tasks: string[] }

@@ -26,6 +26,8 @@ export interface Membership {
   /** Is this the connection of a worker that is here? */
   isHere(peer: string): boolean;
   identity(): string | null;
+  /** The first worker's backend and why it was taken. */
+  backend(): { name: string; why: string } | null;
   /** Resolves when this many workers are here. */
   joined(count: number): Promise<void>;
   /** Seconds of compute since the last call, by task and by worker. */
@@ -68,6 +70,8 @@ export interface MembershipOptions {
   term: number;
   /** Of a run that is resumed; else the first worker's becomes the run's. */
   identity?: string | null;
+  /** Workers of other identities are let in too. */
+  mixed?: boolean;
   /** A worker that is silent for longer is suspected, ms. */
   timeout: number;
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
@@ -91,6 +95,8 @@ interface Member {
   host: string;
   pid: number;
   backend: string;
+  identity: string;
+  why: string;
   heard: number;
   here: boolean;
   ended: boolean;
@@ -109,6 +115,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const labels = new Set<string>();
   const counts = new Map<string, number>();
   let identity = options.identity ?? null;
+  let first: { name: string; why: string } | null = null;
   let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
   const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };
   let ticked = now();
@@ -129,14 +136,16 @@ export function createMembership(options: MembershipOptions): Membership {
     const member = whyNot(header) ?? bySession.get(header.session) ?? successor(header) ?? newcomer(header);
     if (typeof member === 'string') {
       count('hello refused');
-      send(peer, { type: 'refuse', reason: member });
+      const differs = identity !== null && header.protocol === PROTOCOL && header.identity !== identity;
+      send(peer, { type: 'refuse', reason: member, ...(differs && { identity: identity! }) });
       return;
     }
     identity ??= header.identity;
+    first ??= { name: header.backend, why: header.why ?? '' };
     bySession.delete(member.session);
     byPeer.delete(member.peer);
-    const { session, name, host, pid, backend } = header;
-    Object.assign(member, { session, peer, name, host, pid, backend, ended: false });
+    const { session, name, host, pid, backend, identity: own, why = '' } = header;
+    Object.assign(member, { session, peer, name, host, pid, backend, identity: own, why, ended: false });
     Object.assign(member.view, { host, backend, gpu: header.gpu ?? null });
     bySession.set(session, member);
     byPeer.set(peer, member);
@@ -147,8 +156,8 @@ export function createMembership(options: MembershipOptions): Membership {
   function whyNot({ protocol, identity: own }: Hello): string | undefined {
     if (protocol !== PROTOCOL)
       return `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}; use the same version of dpmesh`;
-    if (own !== (identity ?? own))
-      return `its numeric identity is ${own}, the run's is ${identity}: their bits would differ`;
+    if (!options.mixed && own !== (identity ?? own))
+      return `its numeric identity is ${own}, the run's is ${identity}: their bits would differ (see --mixed)`;
   }
 
   /** A worker that left, of the same name and place: whoever replaces it goes on under its number. */
@@ -158,7 +167,7 @@ export function createMembership(options: MembershipOptions): Membership {
       : [...members.values()].find((member) => !member.here && member.name === name && member.host === host);
   }
 
-  function newcomer({ session, name, host, pid, backend }: Hello): Member | string {
+  function newcomer({ session, name, host, pid, backend, identity: own, why = '' }: Hello): Member | string {
     // A run may see more come and go in its time: the number of who is gone longest is given anew.
     if (members.size >= MOST_MEMBERS) {
       const gone = [...members.values()].filter((member) => !member.here).sort((a, b) => a.heard - b.heard);
@@ -169,7 +178,8 @@ export function createMembership(options: MembershipOptions): Membership {
     labels.add(label);
     const about = { worker, label, host, backend, gpu: null };
     const view: MemberView = { ...about, state: 'gone', joins: 0, memory: 0, gpuMemory: null };
-    const made = { worker, session, peer: '', name, host, pid, backend, heard: 0, here: false, ended: false };
+    const from = { session, name, host, pid, backend, identity: own, why };
+    const made = { ...from, worker, peer: '', heard: 0, here: false, ended: false };
     members.set(worker, { ...made, view });
     return members.get(worker)!;
   }
@@ -181,13 +191,13 @@ export function createMembership(options: MembershipOptions): Membership {
   }
 
   function arrive(member: Member): void {
-    const { worker, name, pid, host, backend, view } = member;
+    const { worker, name, pid, host, backend, identity: own, why, view } = member;
     member.here = true;
     member.heard = now();
     view.state = 'up';
     view.joins++;
     const gpu = view.gpu === null ? {} : { gpu: view.gpu };
-    emit({ type: 'worker', worker, name, pid, host, backend, identity: identity!, ...gpu });
+    emit({ type: 'worker', worker, name, pid, host, backend, identity: own, why, ...gpu });
     dispatcher.join(worker);
     totals.workers = Math.max(totals.workers, dispatcher.workers().length);
     for (const check of [...arrivals]) check();
@@ -274,6 +284,7 @@ export function createMembership(options: MembershipOptions): Membership {
     peers: () => [...byPeer.keys()],
     isHere: (peer) => byPeer.get(peer)?.here ?? false,
     identity: () => identity,
+    backend: () => first,
     joined: (wanted) =>
       new Promise((resolve) => {
         const check = () => {

@@ -12,6 +12,8 @@ const schema = z.object({
   dpmesh: z.string(),
   versions: z.record(z.string(), z.string()),
   identity: z.nullable(z.string()),
+  /** What the first worker computed with, and why; `mixed`: others may have had other identities. */
+  backend: z.optional(z.object({ name: z.string(), why: z.string(), mixed: z.boolean() })),
   config: z.record(z.string(), z.json()),
   data: z.object({
     rows: z.number(),
@@ -31,15 +33,17 @@ export interface RunFacts {
   dtype: string;
   versions: Record<string, string>;
   identity: string | null;
+  backend?: RunFile['backend'];
   hashes: Uint8Array;
 }
 
 export function runFile(facts: RunFacts, result: Summary | null): RunFile {
-  const { config, layout, dtype, versions, identity, hashes } = facts;
+  const { config, layout, dtype, versions, identity, backend, hashes } = facts;
   return {
     dpmesh: versions.dpmesh,
     versions,
     identity,
+    backend,
     config: absolute(config) as unknown as RunFile['config'],
     data: {
       rows: layout.rows,

@@ -48,6 +48,8 @@ export interface RunInput {
   /** Not null: training waits for it before its next epoch. */
   held?: () => Promise<void> | null;
   versions: Record<string, string>;
+  /** Workers may differ in their bits. */
+  mixed?: boolean;
 }
 
 /** What a session of a run has in hand from its first reading on. */
@@ -74,12 +76,14 @@ export async function runAll(input: RunInput): Promise<Summary> {
   const run = prepare({ config, layout, dispatcher, emit, warn: quiet ? () => {} : input.warn }, found);
   const sample = found.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
+  const first = server.backend() ?? undefined;
   const facts = {
     config,
     layout,
     dtype: source.dtype,
     versions,
     identity: server.identity(),
+    backend: first && { ...first, mixed: input.mixed === true },
     hashes: found.hashes,
   };
   await out.create(runFile(facts, null));

@@ -22,6 +22,8 @@ export interface ServerOptions {
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
   /** Of a run that is resumed. */
   identity?: string | null;
+  /** Workers of other identities are let in too. */
+  mixed?: boolean;
   /** A worker that is silent for longer is suspected: its shards are dealt again. Ms. */
   heartbeatTimeout: number;
   emit: Emit;
@@ -34,6 +36,8 @@ export interface Server {
   dispatcher: Dispatcher;
   /** Numeric identity of the run: that of its first worker. */
   identity(): string | null;
+  /** The first worker's backend and why it was taken. */
+  backend(): { name: string; why: string } | null;
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
   /** A worker's process on this machine has ended. Had it joined? */
@@ -102,6 +106,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     file: options.file,
     term: randomInt(1, 2 ** 47),
     identity: options.identity,
+    mixed: options.mixed,
     timeout: options.heartbeatTimeout,
     send: (peer, message, tensors) => void send(peer, message, tensors),
     now,
@@ -135,6 +140,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     address: router.address,
     dispatcher: membership.dispatcher,
     identity: membership.identity,
+    backend: membership.backend,
     joined: membership.joined,
     ended: (pid, reason) => membership.ended(pid, hostname(), reason),
     usage: membership.usage,

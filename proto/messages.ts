@@ -50,6 +50,8 @@ export const fromWorker = z.discriminatedUnion('type', [
     protocol: count,
     identity: text,
     backend: text,
+    /** Why this backend was taken, for people. */
+    why: z.optional(text),
     host: text,
     pid: count,
     name: text,
@@ -98,7 +100,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     file: z.nullable(z.object({ path: text, firstBlock: text })),
     layout,
   }),
-  z.object({ type: z.literal('refuse'), reason: text }),
+  /** `identity`: the run's, where that is the reason. */
+  z.object({ type: z.literal('refuse'), reason: text, identity: z.optional(text) }),
   /** This connection has not said hello; say it (again). */
   z.object({ type: z.literal('who') }),
   /** Answers a ping. */

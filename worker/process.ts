@@ -1,81 +1,100 @@
 import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Bound } from '../proto/http.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import { loadBackend } from './backends/load.ts';
-import { createMeter, openWorkerHttp } from './http.ts';
-import { startWorker } from './worker.ts';
+import { NO_ROOM, OutOfDeviceMemory } from './backends/out-of-memory.ts';
+import { assertGpu } from './backends/prove.ts';
+import { createMeter, openWorkerHttp, type WorkerHttp } from './http.ts';
+import { MISTAKE } from './supervise.ts';
+import { OtherIdentity, startWorker } from './worker.ts';
 
 /**
- * What a worker process is told. When `train` starts it: the key as JSON in the first line of its stdin, as other users
- * of the machine see arguments, all else as JSON in its first argument.
+ * What a worker process is told. When `train` or `launch` start it: the key (or null) as JSON in the first line of its
+ * stdin, as other users of the machine see arguments, all else as JSON in its first argument. A later line `leave` there
+ * asks for what SIGTERM does: Windows has no such signal.
  */
 export interface ProcessOptions {
   connect: string;
-  key?: WorkerKey;
+  key?: WorkerKey | null;
   backend: string;
+  /** Why it was taken, for people. */
+  why: string;
+  /** Which adapter `webgpu` takes. */
+  gpu: number;
+  /** Rather end than compute without a GPU. */
+  requireGpu: boolean;
+  /** The backend was left to dpmesh: where the run has another, it takes that. */
+  follows?: boolean;
   dataRoot: string;
   /** Seconds without a word from the coordinator after which it gives up. */
   reconnectFor: number;
+  /** The same before it was ever heard; null: never; `reconnectFor` by default. */
+  giveUpAfter?: number | null;
   name: string;
   quiet: boolean;
   /** Its own port for metrics, and the version of dpmesh that stands there. */
   http?: Bound & { version: string };
-  /** Started by `train`: ends with it, and leaves Ctrl-C to it. */
+  /** Started by `train` or `launch`: ends with it, and leaves Ctrl-C to it. */
   child?: boolean;
 }
+
+/** Resolves when the process that started this one asks it to leave. */
+let askedToLeave: Promise<void> = new Promise(() => {});
 
 /** Runs a worker in this process until the coordinator or a signal stops it. */
 export async function serve(options: ProcessOptions): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
-  const backend = await loadBackend(options.backend);
   const meter = options.http && createMeter();
-  const http =
-    meter && (await openWorkerHttp(options.http!, { meter, backend, name: options.name, ...options.http! }));
-  if (http) console.error(`worker: metrics at ${http.url}metrics`);
-  const worker = startWorker({
-    meter,
-    connect: options.connect,
-    key: options.key,
-    backend,
-    backendName: options.backend,
-    name: options.name,
-    dataRoot: options.dataRoot,
-    reconnectFor: options.reconnectFor * 1000,
-    log,
-  });
+  let port: WorkerHttp | undefined;
+  let worker: { done: Promise<void>; leave: () => void } | null = null;
   if (options.child) {
     process.on('SIGINT', () => {});
   } else process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', worker.leave);
-  if (!options.quiet) log(`connecting to ${options.connect}, backend ${backend.identity}`);
-  await worker.done.finally(() => http?.close());
+  const leave = () => (worker ? worker.leave() : process.exit(0));
+  process.once('SIGTERM', leave);
+  void askedToLeave.then(leave);
+  const serveWith = async (backendName: string, why: string) => {
+    const backend = await loadBackend(backendName, { gpu: options.gpu });
+    if (options.requireGpu) assertGpu(backend);
+    const { connect, name, dataRoot, giveUpAfter, http } = options;
+    if (http) {
+      port = await openWorkerHttp(http, { meter: meter!, backend, name, version: http.version });
+      console.error(`worker: metrics at ${port.url}metrics`);
+    }
+    log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
+    worker = startWorker({
+      ...{ connect, key: options.key ?? undefined, backend, backendName, why, name, dataRoot, meter, log },
+      reconnectFor: options.reconnectFor * 1000,
+      giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
+    });
+    await worker.done.finally(() => port?.close());
+  };
+  try {
+    await serveWith(options.backend, options.why);
+  } catch (error) {
+    const theirs =
+      error instanceof OtherIdentity && options.follows ? error.identity.split('/')[0] : options.backend;
+    if (theirs === options.backend) throw error;
+    await serveWith(theirs, 'the run’s');
+  }
   if (options.child) process.exit(0);
 }
 
-/** The first line of stdin, which is read to its end from then on. */
-function firstLine(): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    process.stdin.setEncoding('utf8').on('data', function more(part: string) {
-      text += part;
-      const end = text.indexOf('\n');
-      if (end < 0) return;
-      process.stdin.off('data', more).resume();
-      resolve(text.slice(0, end));
-    });
-  });
-}
-
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  // The pipe closes when `train` ends, however it ends.
+  const lines = createInterface({ input: process.stdin });
+  // The pipe closes when the process that started this one ends, however it ends.
   process.stdin.on('close', () => process.exit(0));
-  const started = firstLine().then((key) => serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }));
-  started.catch((error: Error) => {
-    console.error(error instanceof UserError ? printable(`worker: ${error.message}`) : error);
-    process.exit(1);
+  lines.once('line', (key) => {
+    askedToLeave = new Promise((resolve) => lines.on('line', (line) => line === 'leave' && resolve()));
+    serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }).catch((error: Error) => {
+      const mistake = error instanceof UserError;
+      console.error(mistake ? printable(`worker: ${error.message}`) : error);
+      process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
+    });
   });
 }

@@ -1,21 +1,58 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { WorkerKey } from '../proto/keys.ts';
+import { UserError } from '../data/user-error.ts';
+import { NO_ROOM } from './backends/out-of-memory.ts';
 import type { ProcessOptions } from './process.ts';
 
+/** Exit code of a worker that would fare no better if it were started again. */
+export const MISTAKE = 2;
+
+/** A worker to keep alive. */
+export interface WorkerSpec {
+  name: string;
+  /** To a GPU of CUDA, by its environment. */
+  pinned?: boolean;
+  /** On top of this process's environment. */
+  env?: Record<string, string>;
+  /** Where it differs from the others. */
+  options?: Partial<ProcessOptions>;
+}
+
+/**
+ * What the end of a worker's process means: `done`: there will be no other; `sound`: the next one starts at once;
+ * `killed`: with a growing delay; `failed`: likewise, and after some in a row it is given up.
+ */
+export type Verdict = 'done' | 'sound' | 'killed' | 'failed';
+
+export interface Hooks {
+  ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): Verdict;
+  /** What a worker writes to stderr; by default it goes to this one's. */
+  said?(name: string, text: Buffer): void;
+  /** A worker that failed is started again, so many ms from now. */
+  restarts?(name: string, reason: string, delay: number): void;
+  /** There will be no worker of this name any more. The others go on. */
+  gaveUp?(name: string, error: Error): void;
+}
+
 export interface Supervisor {
-  /** Rejects when a worker dies again and again before it can join. */
-  failed: Promise<never>;
+  /** No worker is left, nor waits to be started again: how many were given up, and why the last of them. */
+  over: Promise<{ givenUp: number; error: Error | null }>;
+  /** Asks all to finish what is at hand and to say goodbye; starts none any more. */
+  leave(): void;
+  kill(): void;
   /** Ends all workers; resolves when none is left. */
   stop(): Promise<void>;
 }
 
-/** Starts that fail in a row before the supervisor gives up. */
+/** Failures in a row after which a worker is given up. */
 const PATIENCE = 5;
 /** A worker that lived this long starts afresh with its next failure. */
 const SETTLED_MS = 10_000;
 const KILL_AFTER_MS = 2000;
+/** Delay before the third start in a row, doubled with each failure; a part of it is drawn, so that many do not move in step. */
+const BACKOFF_MS = 400;
+const LONGEST_BACKOFF_MS = 10_000;
 /**
  * A worker runs one short program beside others that want the cores too, and its mathematics is compiled ahead: what
  * V8's optimizing compiler takes (a quarter of all processors' time) comes back for the hottest loops only. Results are
@@ -29,80 +66,136 @@ const V8_FLAGS = [
   '--max-semi-space-size=16',
 ];
 
-/**
- * Keeps `count` worker processes alive: one that ends is reported to `ended`, which says whether it had joined, and
- * started again, with growing delay if it fails by itself.
- */
+/** Keeps worker processes alive: one that ends is judged by `hooks.ended`, and started again unless that was its end. */
 export function superviseWorkers(
-  count: number,
-  { key, ...options }: Omit<ProcessOptions, 'name'> & { key: WorkerKey },
-  ended: (pid: number, reason: string) => boolean,
+  workers: WorkerSpec[],
+  { key, ...shared }: Omit<ProcessOptions, 'name'>,
+  hooks: Hooks,
 ): Supervisor {
   const children = new Set<ChildProcess>();
   const timers = new Set<NodeJS.Timeout>();
+  let left = workers.length;
+  let givenUp = 0;
+  let lastError: Error | null = null;
   let stopping = false;
-  let giveUp: (error: Error) => void;
-  const failed = new Promise<never>((_, reject) => {
-    giveUp = reject;
+  let allOver: () => void;
+  const over = new Promise<{ givenUp: number; error: Error | null }>((resolve) => {
+    allOver = () => resolve({ givenUp, error: lastError });
   });
-  failed.catch(() => {});
   // As source under tsx, compiled otherwise: the same ending as this file. In one file it starts in half the time.
   const beside = (path: string) => fileURLToPath(new URL(path, import.meta.url));
   const bundled = beside('./bundled/process.js');
   const entry = existsSync(bundled) ? bundled : beside(`./process${import.meta.url.slice(-3)}`);
 
-  function start(name: string, failures: number): void {
+  function retire(): void {
+    if (!--left) allOver();
+  }
+
+  function start(spec: WorkerSpec, failures: number): void {
+    const { name } = spec;
+    const options = { ...shared, ...spec.options, name };
     const child = spawn(
       process.execPath,
-      [...V8_FLAGS, ...process.execArgv, entry, JSON.stringify({ ...options, name })],
+      [...V8_FLAGS, ...process.execArgv, entry, JSON.stringify(options)],
       {
         stdio: ['pipe', 'ignore', 'pipe'],
+        env: { ...process.env, ...spec.env },
+        windowsHide: true,
       },
     );
     const begun = performance.now();
     let said = '';
     child.stderr!.on('data', (text: Buffer) => {
       said = (said + text).slice(-2000);
-      process.stderr.write(text);
+      if (hooks.said) hooks.said(name, text);
+      else process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});
-    child.stdin!.write(`${JSON.stringify(key)}\n`);
+    child.stdin!.write(`${JSON.stringify(key ?? null)}\n`);
     children.add(child);
+    // Too many processes, too little memory: then there is no exit.
+    child.once('error', (error) => {
+      if (child.pid === undefined) judge('failed', error.message, null);
+    });
     child.once('exit', (code, signal) => {
       children.delete(child);
-      if (stopping) return;
-      const hadJoined = ended(child.pid!, signal ? `killed by ${signal}` : `exited with ${code}`);
-      // A worker that was killed at work has done nothing wrong: the next one starts at once.
-      const sound = (signal && hadJoined) || performance.now() - begun > SETTLED_MS;
-      const again = sound ? 0 : failures + 1;
-      if (again > PATIENCE && code !== null) {
-        giveUp(new Error(`worker ${name} ended ${again} times in a row: ${said.trim() || `exit ${code}`}`));
+      const how =
+        code === NO_ROOM ? 'out of device memory' : signal ? `killed by ${signal}` : `exited with ${code}`;
+      const verdict = stopping ? 'done' : hooks.ended(child.pid!, code, signal, how);
+      // Its last words may still be on their way.
+      if (verdict === 'failed') child.once('close', () => judge(verdict, how, code));
+      else judge(verdict, how, code);
+    });
+
+    function judge(verdict: Verdict, how: string, code: number | null): void {
+      children.delete(child);
+      if (stopping || verdict === 'done') {
+        retire();
         return;
       }
-      const timer = setTimeout(
-        () => {
-          timers.delete(timer);
-          start(name, again);
-        },
-        again <= 1 ? 0 : Math.min(5000, 50 * 2 ** again),
-      );
+      const sound = verdict === 'sound' || performance.now() - begun > SETTLED_MS;
+      const again = sound ? 0 : failures + 1;
+      const hopeless = code === MISTAKE || code === NO_ROOM;
+      if (hopeless || (again > PATIENCE && verdict === 'failed')) {
+        const error = errorOf(said) || how;
+        lastError = hopeless
+          ? new UserError(error)
+          : new Error(`worker ${name} ended ${again} times in a row: ${error}`);
+        givenUp++;
+        hooks.gaveUp?.(name, lastError);
+        retire();
+        return;
+      }
+      const delay = again <= 1 ? 0 : jitter(Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** (again - 2)));
+      hooks.restarts?.(name, how, delay);
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        start(spec, again);
+      }, delay);
       timers.add(timer);
-    });
+    }
   }
 
-  for (let i = 0; i < count; i++) start(`local/${i}`, 0);
+  function startNone(): void {
+    stopping = true;
+    for (const timer of timers) {
+      clearTimeout(timer);
+      retire();
+    }
+    timers.clear();
+  }
+  const kill = () => {
+    startNone();
+    for (const child of children) child.kill('SIGKILL');
+  };
+  for (const spec of workers) start(spec, 0);
   return {
-    failed,
+    over,
+    leave() {
+      startNone();
+      for (const child of children) child.stdin!.write('leave\n');
+    },
+    kill,
     async stop() {
-      stopping = true;
-      for (const timer of timers) clearTimeout(timer);
-      const gone = [...children].map((child) => new Promise((resolve) => child.once('exit', resolve)));
+      startNone();
       for (const child of children) child.stdin!.end();
-      const kill = setTimeout(() => {
-        for (const child of children) child.kill('SIGKILL');
-      }, KILL_AFTER_MS);
-      await Promise.all(gone);
-      clearTimeout(kill);
+      const late = setTimeout(kill, KILL_AFTER_MS);
+      await over;
+      clearTimeout(late);
     },
   };
+}
+
+const jitter = (delay: number) => Math.round(delay * (0.5 + Math.random() / 2));
+
+/** The error in the last words of a process: the line that names it, or else the last one. */
+export function errorOf(said: string): string {
+  const lines = said
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter(Boolean);
+  const named = lines.findLast((line) =>
+    /^(worker: |([A-Z]\w*)?Error\b|.*\b(terminate called|FATAL|fatal error)\b)/.test(line),
+  );
+  return (named ?? lines.at(-1) ?? '').replace(/^worker: /, '');
 }

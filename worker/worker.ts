@@ -19,11 +19,13 @@ import {
 import { connectDealer } from '../proto/sockets.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
+import { OutOfDeviceMemory } from './backends/out-of-memory.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
 import { checkTask, checkUnit, UnsoundRound } from './checks.ts';
 import { type Context, createContext } from './context.ts';
 import { isBelow } from './data-root.ts';
 import type { Meter } from './http.ts';
+import { whyNoAnswer } from './reach.ts';
 import { createStates } from './states.ts';
 import { runTask } from './tasks/index.ts';
 
@@ -33,11 +35,15 @@ export interface WorkerOptions {
   key?: WorkerKey;
   backend: Backend;
   backendName: string;
+  /** Why it was taken, for people. */
+  why?: string;
   name: string;
   /** Files outside of this folder are not opened, whatever the coordinator says. */
   dataRoot: string;
   /** Without a word from the coordinator for this long, the worker gives up, ms. */
   reconnectFor: number;
+  /** The same before the coordinator was ever heard, `reconnectFor` by default; Infinity: never. */
+  giveUpAfter?: number;
   log: (line: string) => void;
   /** Counts what it does. */
   meter?: Meter;
@@ -51,12 +57,18 @@ type Results = Extract<FromWorker, { type: 'results' }>;
 const MEMORY_MS = 500;
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
-/** A coordinator that has not answered by then may not want to, ms. */
-const ANSWER_MS = 10_000;
 /** Rounds that wait: a coordinator has one at a time, in a few messages. */
 const MOST_ROUNDS = 1024;
 /** Messages that are refused are logged up to this; all are counted. */
 const MOST_LOGGED = 20;
+/** Pings in a row without an answer after which it is said how things are: a coordinator that is known may be busy. */
+const [SILENT, SILENT_KNOWN] = [3, 10];
+/** Then every few seconds, and less often when that is no news, ms. */
+const SAY_MS = 5000;
+const SAY_LATER_MS = 30_000;
+const NEWS_MS = 60_000;
+/** A worker that leaves waits for a coordinator that is silent no longer than this, ms. */
+const FAREWELL_MS = 2000;
 /** How often an idle or busy worker says that it is alive, ms. */
 const PING_MS = 1000;
 
@@ -70,7 +82,7 @@ export interface Worker {
 /**
  * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. When the
  * connection is cut, or the coordinator starts anew, it joins again; rejects with a UserError if it is refused, or
- * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye.
+ * after `reconnectFor` ms without a word. `leave` finishes the unit at hand and says goodbye, if somebody is there.
  */
 export function startWorker(options: WorkerOptions): Worker {
   const { backend, log, meter } = options;
@@ -98,25 +110,34 @@ export function startWorker(options: WorkerOptions): Worker {
     if (++refused[why] <= MOST_LOGGED) log(`ignored a message from the coordinator: ${what}`);
   };
 
+  let isKnown = false;
+  let over = false;
+  /** Ticks since something was heard: not time, as a task may have kept us from listening. */
+  let ticks = 0;
+  let said = Number.NEGATIVE_INFINITY;
   const socket = connectDealer(options.connect, receive, {
     key: options.key,
     failed: unanswered,
     reopened: hello,
   });
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
-  const answer = setTimeout(unanswered, ANSWER_MS);
-  let complained = false;
+
   function unanswered(): void {
-    if (context || complained) return;
-    complained = true;
-    const keys = options.key ? 'is this key on its list' : 'does it want a key (--key FILE)';
-    log(`no answer from ${options.connect}; is it up, and ${keys}?`);
+    const now = performance.now();
+    if (now - said < (now - heard < NEWS_MS ? SAY_MS : SAY_LATER_MS)) return;
+    said = now;
+    void whyNoAnswer(options.connect, options.key !== undefined).then((why) => {
+      if (now < heard || over) return;
+      const silent = Math.round((performance.now() - heard) / 1000);
+      log(`no answer from ${options.connect}${silent ? ` for ${silent} s` : ''}, trying on: ${why}`);
+    });
   }
   const watch = setInterval(() => {
-    if (performance.now() - heard > options.reconnectFor)
-      return finish(
-        new UserError(`no word from ${options.connect} for ${Math.round(options.reconnectFor / 1000)} s`),
-      );
+    const silent = performance.now() - heard;
+    const patience = isKnown ? options.reconnectFor : (options.giveUpAfter ?? options.reconnectFor);
+    if (silent > patience)
+      return finish(new UserError(`no word from ${options.connect} for ${Math.round(patience / 1000)} s`));
+    if (++ticks >= (isKnown ? SILENT_KNOWN : SILENT)) unanswered();
     // One at a time: without a connection they would wait in line.
     if (pinging) return;
     pinging = true;
@@ -127,8 +148,8 @@ export function startWorker(options: WorkerOptions): Worker {
   let finish: (error?: Error) => void;
   const done = new Promise<void>((resolve, reject) => {
     finish = (error) => {
+      over = true;
       clearInterval(watch);
-      clearTimeout(answer);
       socket.close();
       if (error) reject(error);
       else resolve();
@@ -140,9 +161,15 @@ export function startWorker(options: WorkerOptions): Worker {
     if (performance.now() - asked < PING_MS) return;
     asked = performance.now();
     const { identity } = backend;
-    const about = { backend: options.backendName, host: hostname(), pid: process.pid, name: options.name };
-    const gpu = backend.device && { gpu: backend.device.name.slice(0, 200) };
-    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session, ...gpu });
+    const about = {
+      backend: options.backendName,
+      why: options.why,
+      ...(backend.device && { gpu: backend.device.name.slice(0, 200) }),
+      host: hostname(),
+      pid: process.pid,
+      name: options.name,
+    };
+    void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session });
   }
 
   function receive(frames: Buffer[]): void {
@@ -155,13 +182,16 @@ export function startWorker(options: WorkerOptions): Worker {
       return;
     }
     heard = performance.now();
+    isKnown = true;
+    ticks = 0;
     const { header, tensors } = message;
     switch (header.type) {
       case 'welcome':
         void join(header).catch(finish);
         break;
       case 'refuse':
-        finish(new UserError(`the coordinator refused this worker: ${header.reason}`));
+        if (header.identity === undefined) finish(new Refused(header.reason));
+        else finish(new OtherIdentity(header.reason, header.identity));
         break;
       case 'who':
         hello();
@@ -337,6 +367,11 @@ export function startWorker(options: WorkerOptions): Worker {
         }
       } catch (error) {
         if (error instanceof Superseded || header.term !== term) return;
+        if (error instanceof OutOfDeviceMemory) {
+          // The others take over what it had; with none left, the run waits.
+          void send({ type: 'bye' }).then(() => finish(error));
+          return;
+        }
         fail(unit, error);
         return;
       }
@@ -348,8 +383,17 @@ export function startWorker(options: WorkerOptions): Worker {
     done,
     refused: () => ({ ...refused }),
     leave() {
+      if (leaving) return;
       leaving = true;
       if (!busy) goodbye();
+      // Neither a goodbye nor rows that were asked for get through to nobody.
+      let before = Number.NaN;
+      const farewell = setInterval(() => {
+        if (heard === before) finish();
+        before = heard;
+      }, FAREWELL_MS);
+      const left = () => clearInterval(farewell);
+      done.then(left, left);
     },
   };
 }
@@ -359,6 +403,22 @@ function count(meter: Meter, { done, seconds }: Pick<Results, 'done' | 'seconds'
   for (const units of done) meter.units += units.length;
   for (const [task, spent] of Object.entries(seconds))
     meter.seconds[task] = (meter.seconds[task] ?? 0) + spent;
+}
+
+class Refused extends UserError {
+  constructor(reason: string) {
+    super(`the coordinator refused this worker: ${reason}`);
+  }
+}
+
+/** The run computes with another backend. */
+export class OtherIdentity extends Refused {
+  constructor(
+    reason: string,
+    readonly identity: string,
+  ) {
+    super(reason);
+  }
 }
 
 interface Fetch {

@@ -10,6 +10,7 @@ const COMMANDS = [
   'resume',
   'watch',
   'worker',
+  'launch',
   'keygen',
   'predict',
   'evaluate',

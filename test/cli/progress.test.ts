@@ -11,7 +11,8 @@ function paper(isTTY: boolean) {
 }
 
 const worker = (name: string) => ({
-  ...{ type: 'worker' as const, worker: name, name, pid: 1, host: 'h', backend: 'wasm', identity: 'wasm/1' },
+  ...{ type: 'worker' as const, worker: name, name, pid: 1, host: 'h', backend: 'wasm', why: '' },
+  identity: 'wasm/1',
 });
 const gone = (name: string, reason: string) => ({
   ...{ type: 'worker-gone' as const, worker: name, pid: 1, reason, tasks: [] },

@@ -106,9 +106,8 @@ describe('keys', { concurrency: 2 }, () => {
       () => [none, wrongServer, late].every((each) => each.stderr().includes('no answer from')),
       running,
     );
-    assert.match(none.stderr(), /does it want a key \(--key FILE\)\?/);
-    assert.match(late.stderr(), /is this key on its list\?/);
-    for (const each of [none, wrongServer, late]) assert.equal(each.stderr().match(/no answer/g)!.length, 1);
+    assert.match(none.stderr(), /the coordinator there wants a key: --key FILE/);
+    assert.match(late.stderr(), /is this key on its list, /);
     assert.equal(joined(out), 1);
 
     running.kill('SIGHUP');

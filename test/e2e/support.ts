@@ -39,6 +39,8 @@ export interface Ended {
 export interface Options {
   timeout?: number;
   cwd?: string;
+  /** On top of this process's. */
+  env?: Record<string, string | undefined>;
   /** A killed coordinator's workers need a moment; all else leaves nothing from the start. */
   grace?: number;
 }
@@ -66,6 +68,7 @@ export function start(args: readonly (string | number)[], options: Options = {})
   const begun = performance.now();
   const child: ChildProcess = spawn(process.execPath, [MAIN, ...args.map(String)], {
     cwd: options.cwd,
+    env: { ...process.env, ...options.env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

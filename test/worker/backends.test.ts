@@ -2,18 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, Tensor } from '../../worker/backends/backend.ts';
-import { cpuBackend } from '../../worker/backends/cpu.ts';
-import { wasmBackend } from '../../worker/backends/wasm.ts';
 import { close, normals } from '../model/support.ts';
+import { absent, backends, toleranceOf } from './present.ts';
 import { argmax, flat, type Matrix, matrixOf, randomMatrix, range, softmax, sum } from './support.ts';
-
-/** Float32 sums of up to about a hundred terms of size one: errors line up to less than this. */
-const PRODUCT = 2e-5;
-/** Float64 sums, rounded once. */
-const ROUNDED = 2e-7;
-/** The kernel's own exp. */
-const SOFTMAX = 5e-7;
-const LOSS = 1e-6;
 
 const times = (a: Matrix, b: Matrix) =>
   a.map((row) => b[0].map((_, j) => sum(row.map((v, i) => v * b[i][j]))));
@@ -62,10 +53,12 @@ async function on(backend: Backend, body: (bench: Bench) => Promise<void>): Prom
   assert.equal(backend.live(), before, 'tensors not freed');
 }
 
-const backends = [await wasmBackend(), cpuBackend()];
 const heap = () => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
 
+for (const [name, why] of Object.entries(absent)) test(`backend ${name}`, { skip: why }, () => {});
+
 for (const backend of backends) {
+  const { product: PRODUCT, sum: SUM, softmax: SOFTMAX, loss: LOSS } = toleranceOf(backend);
   describe(`backend ${backend.identity}`, () => {
     test('upload and read; both copy', () =>
       on(backend, async ({ read }) => {
@@ -150,7 +143,7 @@ for (const backend of backends) {
           close(
             await read(sums),
             a.flatMap((own) => transposed(own).map((column) => sum(column))),
-            ROUNDED,
+            SUM,
           );
         }));
 
@@ -324,7 +317,7 @@ for (const backend of backends) {
               matrixOf(row, d).map((part, j) => constant[n][j] - sum(part.map((v) => v * v)) / 2),
             ),
           );
-          close(await read(out), expected, ROUNDED);
+          close(await read(out), expected, SUM);
         }));
 
     for (const [nets, rows, d, parts] of [
@@ -343,7 +336,7 @@ for (const backend of backends) {
           const expected = x.flatMap((own, k) =>
             own.flatMap((row) => centres[k].map((c) => sum(row.map((v, i) => metric[i] * (v - c[i]) ** 2)))),
           );
-          close(await read(out), expected, ROUNDED);
+          close(await read(out), expected, SUM);
         }));
 
     test('no rows at all', () =>

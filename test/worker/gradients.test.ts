@@ -7,20 +7,16 @@ import { costTheta, logDensities, theta, whitening } from '../../model/estep.ts'
 import type { Mixture } from '../../model/mixture.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { Backend, Tensor } from '../../worker/backends/backend.ts';
-import { cpuBackend } from '../../worker/backends/cpu.ts';
-import { wasmBackend } from '../../worker/backends/wasm.ts';
 import { lossAndGradients, step } from '../../worker/mlp.ts';
 import { close } from '../model/support.ts';
+import { backends, toleranceOf } from './present.ts';
 import { agrees, flat, type Matrix, randomMatrix, range, softmax } from './support.ts';
 
-/** Of the largest entry of a gradient. Costs by Φ·Θ in float32 cancel a digit or two. */
-const GRADIENT = 1e-5;
 const LOSS = 1e-5;
 const EPSILON = 1e-5;
 const D = 3;
 const ROWS = 21;
 
-const backends = [await wasmBackend(), cpuBackend()];
 // The package leaves them out of its Node build, and its ES modules load only through `require`.
 createRequire(import.meta.url)('@tensorflow/tfjs-core/dist/register_all_gradients.js');
 // Autodiff runs on the plain backend of TensorFlow.js, which shares no kernel with ours.
@@ -250,7 +246,7 @@ async function checkGradients(backend: Backend, of: Case): Promise<void> {
   const expected = collect((variable) => byName[variable.name]);
   for (const [i, grad] of grads.entries()) {
     assert.deepEqual(grad.shape, params[i].shape);
-    agrees(await backend.read(grad), expected[i], GRADIENT, `gradient ${i}`);
+    agrees(await backend.read(grad), expected[i], toleranceOf(backend).gradient, `gradient ${i}`);
   }
   backend.free(...params, x, target, loss, ...grads);
   assert.equal(backend.live(), before, 'tensors not freed');

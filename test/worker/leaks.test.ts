@@ -4,9 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { eStepOf, whitening } from '../../model/estep.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { cpuBackend } from '../../worker/backends/cpu.ts';
-import { wasmBackend } from '../../worker/backends/wasm.ts';
 import { runTask } from '../../worker/tasks/index.ts';
+import { backends } from './present.ts';
 import {
   adamStateOf,
   blobMixture,
@@ -18,8 +17,7 @@ import {
   world,
 } from './support.ts';
 
-const wasm = await wasmBackend();
-const backends = [wasm, cpuBackend()];
+const [wasm] = backends;
 const w = world({ n: 600, hidden: [50] });
 const heap = () => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
 const measure = (backend: typeof wasm) => ({

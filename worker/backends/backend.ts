@@ -24,11 +24,17 @@ export interface Batch {
   target: Tensor;
 }
 
+export interface Device {
+  readonly name: string;
+  /** Bytes in use by this process and of the whole card; null where nobody can tell. */
+  memory?(): { used: number; limit: number } | null;
+}
+
 export interface Backend {
   /** Backend, version and whatever else changes bits: the numeric identity of the worker. */
   readonly identity: string;
-  /** What computes, where that is not the processor: its name, and its memory in bytes where that can be told. */
-  readonly device?: { name: string; memory?(): { used: number; limit: number } | null };
+  /** The GPU that it computes on, if it does. */
+  readonly device?: Device;
   upload(values: Float32Array, shape: readonly number[]): Tensor;
   read(tensor: Tensor): Promise<Float32Array>;
   free(...tensors: Tensor[]): void;

@@ -1,7 +1,25 @@
+import { UserError } from '../../data/user-error.ts';
 import type { Backend } from './backend.ts';
 
-/** The backend of this name, loaded only now: TensorFlow.js takes its time. */
-export async function loadBackend(name: string): Promise<Backend> {
-  if (name === 'cpu') return (await import('./cpu.ts')).cpuBackend();
-  return (await import('./wasm.ts')).wasmBackend();
+export const BACKENDS = ['wasm', 'cpu', 'tensorflow', 'webgpu'] as const;
+
+export interface LoadOptions {
+  /** Which adapter `webgpu` takes, counted from 0. */
+  gpu?: number;
+}
+
+/** The backend of this name, loaded only now: each takes its time. UserError if it is not set up, or does not load. */
+export async function loadBackend(name: string, options: LoadOptions = {}): Promise<Backend> {
+  switch (name) {
+    case 'cpu':
+      return (await import('./cpu.ts')).cpuBackend();
+    case 'wasm':
+      return (await import('./wasm.ts')).wasmBackend();
+    case 'tensorflow':
+      return (await import('./tensorflow.ts')).tensorflowBackend();
+    case 'webgpu':
+      return (await import('./webgpu.ts')).webgpuBackend(options.gpu);
+    default:
+      throw new UserError(`--backend ${name} is none of ${BACKENDS.join(', ')}`);
+  }
 }

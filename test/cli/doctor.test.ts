@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { Check } from '../../worker/doctor/check.ts';
+import { probe } from '../../worker/doctor/probe.ts';
+import { dpmesh, type Ended, patience, scratch } from '../e2e/support.ts';
+import { BROKEN, EIGHT, fakeNvidiaSmi, type Host } from '../worker/nvidia-smi.ts';
+
+const folder = scratch();
+const fresh = (name: string) => mkdtempSync(join(folder, `${name}-`));
+
+/** Nothing is set up there, whatever this machine has. */
+const bare = (env: Record<string, string> = {}) => ({
+  cwd: folder,
+  env: { XDG_DATA_HOME: fresh('data'), DPMESH_TFJS: undefined, CUDA_VISIBLE_DEVICES: undefined, ...env },
+});
+async function doctor(t: TestContext, args: string[] = [], env: Record<string, string> = {}) {
+  const look = () => dpmesh(['doctor', '--json', ...args], bare(env));
+  const crowded = ({ stdout }: Ended) => /no answer within|no time was left/.test(stdout);
+  let ended = await look();
+  for (let tries = 0; tries < 2 && crowded(ended); tries++) ended = await look();
+  // Others have the processors: nothing can be said of dpmesh.
+  if (crowded(ended) && loadavg()[0] > 3 * availableParallelism()) {
+    t.skip('this machine is too busy to look at itself');
+    return null;
+  }
+  const { ok, checks } = JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as {
+    ok: boolean;
+    checks: Check[];
+  };
+  assert.equal(ended.stderr, '');
+  assert.equal(ended.code, ok ? 0 : 1, ended.stdout);
+  assert.equal(
+    ok,
+    checks.every(({ status }) => status !== 'failure'),
+  );
+  for (const { status, remedy, name } of checks) if (status === 'failure') assert.ok(remedy, name);
+  return { ...ended, ok, of: (name: string) => checks.find((check) => check.name === name)!, checks };
+}
+
+describe('doctor', { concurrency: 2 }, () => {
+  test('tells how this machine is, within its time', async (t) => {
+    const found = await doctor(t, [], { PATH: fresh('no-smi') });
+    if (!found) return;
+    const { ok, checks, of, seconds } = found;
+    assert.ok(ok);
+    assert.ok(seconds < patience(15), `${seconds} s`);
+    assert.deepEqual(
+      checks.map(({ name }) => name),
+      [
+        ...['node', 'zeromq', 'curve', 'wasm simd', 'cores', 'memory', 'port', 'clock', 'data folder'],
+        ...['wasm', 'cpu', 'tensorflow', 'webgpu', 'gpu', 'vulkan', 'backend'],
+      ],
+    );
+    for (const name of ['node', 'zeromq', 'curve', 'wasm simd', 'cores'])
+      assert.equal(of(name).status, 'ok', name);
+    assert.match(of('node').detail, new RegExp(process.version));
+    assert.match(of('curve').detail, /an encrypted message went to 127\.0\.0\.1 and back/);
+    for (const name of ['wasm', 'cpu']) assert.match(of(name).detail, /[\d.]+ GFLOP\/s \(\d+×\d+ matrices\)/);
+    const [, rate] = /([\d.]+) GFLOP/.exec(of('wasm').detail)!;
+    assert.ok(Number(rate) > 0.5 && Number(rate) < 1000, of('wasm').detail);
+    assert.deepEqual(of('tensorflow'), {
+      name: 'tensorflow',
+      status: 'warning',
+      detail: 'not set up',
+      remedy: 'dpmesh setup tensorflow',
+    });
+    assert.match(of('backend').detail, /--backend auto takes wasm: TensorFlow is not set up/);
+  });
+
+  test('as text: a line each, a remedy below', async () => {
+    const { code, stdout } = await dpmesh(['doctor'], bare());
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^ok +node +v\d+/m);
+    assert.match(stdout, /^warning +tensorflow +not set up\n +→ dpmesh setup tensorflow$/m);
+    assert.match(stdout, /\n\d+ ok, \d+ to know of, 0 that must be mended\n$/);
+  });
+
+  test('--backend wasm works: exit 0', async (t) => {
+    const found = await doctor(t, ['--backend', 'wasm']);
+    if (!found) return;
+    const { code, of } = found;
+    assert.equal(code, 0);
+    assert.match(of('backend').detail, /--backend wasm takes wasm/);
+  });
+
+  test('--backend tensorflow that is not set up: exit 1', async (t) => {
+    const found = await doctor(t, ['--backend', 'tensorflow']);
+    if (!found) return;
+    const { code, of } = found;
+    assert.equal(code, 1);
+    assert.equal(of('tensorflow').status, 'failure');
+    assert.equal(of('tensorflow').remedy, 'dpmesh setup tensorflow');
+  });
+
+  test('TensorFlow that is there but does not load: a warning, a failure where it was asked for', async (t) => {
+    const own = join(fresh('tfjs'), 'tfjs-node-gpu');
+    mkdirSync(join(own, 'lib', 'napi-v8'), { recursive: true });
+    writeFileSync(join(own, 'package.json'), '{"name":"@tensorflow/tfjs-node-gpu","version":"4.22.0"}');
+    writeFileSync(join(own, 'lib', 'napi-v8', 'tfjs_binding.node'), 'this is no library');
+    const found = await doctor(t, [], { DPMESH_TFJS: own });
+    if (!found) return;
+    const { code, of } = found;
+    assert.equal(code, 0);
+    assert.equal(of('tensorflow').status, 'warning');
+    assert.match(of('tensorflow').detail, /does not load/);
+    const asked = await doctor(t, ['--backend', 'tensorflow'], { DPMESH_TFJS: own });
+    if (!asked) return;
+    assert.equal(asked.code, 1);
+    assert.equal(asked.of('tensorflow').status, 'failure');
+  });
+
+  test('an unknown backend: exit 2, with the names of those that there are', async () => {
+    const { code, stderr } = await dpmesh(['doctor', '--json', '--backend', 'nonesuch'], bare());
+    assert.equal(code, 2);
+    for (const name of ['auto', 'wasm', 'cpu', 'tensorflow', 'webgpu'])
+      assert.ok(stderr.includes(name), stderr);
+  });
+
+  for (const [name, host, detail, remedy] of [
+    [
+      'eight GPUs that nothing uses',
+      EIGHT,
+      /H100.*79\.6 GiB.*driver 550\.54\.15; nothing that uses it is set up/,
+      /setup tensorflow --cuda/,
+    ],
+    ['a broken driver', BROKEN, /driver does not work/, /restart/],
+  ] as [string, Host, RegExp, RegExp][])
+    test(`a host with ${name}`, async (t) => {
+      const found = await doctor(t, [], { PATH: fakeNvidiaSmi(fresh('smi'), host) });
+      if (!found) return;
+      const { code, of } = found;
+      assert.equal(code, 0);
+      assert.equal(of('gpu').status, 'warning');
+      assert.match(of('gpu').detail, detail);
+      assert.match(of('gpu').remedy!, remedy);
+    });
+
+  test('a port that is taken, and a cache folder that is none', async (t) => {
+    const server = createServer();
+    const bound = await new Promise((resolve) =>
+      server.once('error', () => resolve(false)).listen(5555, '127.0.0.1', () => resolve(true)),
+    );
+    if (!bound) t.diagnostic('somebody else has port 5555: that will do');
+    const cache = join(folder, 'a-file');
+    writeFileSync(cache, '');
+    const found = await doctor(t, [], { DPMESH_CACHE: cache });
+    server.close();
+    if (!found) return;
+    const { of } = found;
+    assert.match(of('port').detail, /not 5555 \(EADDRINUSE\)/);
+    assert.match(of('port').remedy!, /--bind/);
+    assert.equal(of('data folder').status, 'warning');
+    assert.match(of('data folder').detail, /a-file is not a folder/);
+  });
+});
+
+describe('a probe', () => {
+  /** What the probe's process does before anything else. */
+  const first = (code: string) => {
+    const script = join(fresh('first'), 'first.cjs');
+    writeFileSync(script, `if (/probe-process/.test(process.argv[1])) { ${code} }`);
+    return { NODE_OPTIONS: `--require ${script}` };
+  };
+
+  test('that crashes or hangs is a line, not the end', async () => {
+    const crash = await probe(
+      'backend',
+      'wasm',
+      20_000,
+      first('process.kill(process.pid, "SIGILL"); for (;;);'),
+    );
+    assert.match('problem' in crash ? crash.problem : '', /crashed with SIGILL: it uses an instruction/);
+    const begun = performance.now();
+    const hang = await probe('backend', 'wasm', 1000, first('for (;;);'));
+    assert.match('problem' in hang ? hang.problem : '', /no answer within 1\.0 s/);
+    assert.ok(performance.now() - begun < 1000 * patience(3));
+    const thrown = await probe('backend', 'wasm', 20_000, first('throw new RangeError("odd")'));
+    assert.equal('problem' in thrown && thrown.problem, 'RangeError: odd');
+  });
+});

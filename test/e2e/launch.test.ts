@@ -1,0 +1,337 @@
+// Workers on the GPUs of hosts that a fake nvidia-smi describes: real processes, WASM in place of CUDA.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { encode } from '../../proto/codec.ts';
+import { bindRouter } from '../../proto/sockets.ts';
+import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG, SLICES, uuidOf } from '../worker/nvidia-smi.ts';
+import {
+  bytesOfRun,
+  dpmesh,
+  easyData,
+  epochOf,
+  eventsOf,
+  freePort,
+  jsonOf,
+  leftovers,
+  ofType,
+  patience,
+  QUICK,
+  type Running,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const easy = easyData(folder, 'easy', 2000);
+const LONG = ['--no-early-stop', '--max-epochs', 1_000_000];
+const host = hostname();
+const on = (described: Host) => ({
+  env: {
+    PATH: fakeNvidiaSmi(mkdtempSync(join(folder, 'smi-')), described),
+    XDG_DATA_HOME: folder,
+    CUDA_VISIBLE_DEVICES: undefined,
+  } as Record<string, string | undefined>,
+});
+
+async function coordinator(name: string, ...more: (string | number)[]) {
+  const run = join(folder, name);
+  const bind = ['--bind', 'tcp://127.0.0.1:*'];
+  const running = start([
+    'coordinator',
+    '--data',
+    easy.data,
+    '--out',
+    run,
+    '--json',
+    ...bind,
+    ...QUICK,
+    ...more,
+  ]);
+  const [, address] = await until('an address', () => /listening on (\S+);/.exec(running.stderr()), running);
+  return { run, running, address };
+}
+const launchArgs = (connect: string, ...more: (string | number)[]) => [
+  ...['launch', '--connect', connect, '--backend', 'wasm', '--data-root', folder, ...more],
+];
+const workersOf = (run: string) => ofType(eventsOf(run), 'worker');
+/** What a living process was given. */
+const pinnedTo = (pid: number) =>
+  /(?:^|\0)CUDA_VISIBLE_DEVICES=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
+/** Ends a run that would go on for long, and what was launched for it. */
+async function stop(coordinator: Running, ...launched: Running[]) {
+  coordinator.kill('SIGTERM');
+  await coordinator.ended;
+  for (const each of launched) {
+    const { code, stderr } = await each.ended;
+    assert.equal(code, 0, stderr);
+    await leftovers(each.pid, 1);
+  }
+}
+
+/** Makes workers that see one of these GPUs fail before they do anything. */
+function failingOn(...uuids: string[]) {
+  const script = join(mkdtempSync(join(folder, 'fail-')), 'fail.cjs');
+  writeFileSync(
+    script,
+    `if (/process\\.js$/.test(process.argv[1]) && ${JSON.stringify(uuids)}.includes(process.env.CUDA_VISIBLE_DEVICES))
+       throw new Error('CUDA_ERROR_ECC_UNCORRECTABLE of ' + process.env.CUDA_VISIBLE_DEVICES);`,
+  );
+  return { NODE_OPTIONS: `--require ${script}` };
+}
+
+describe('launch', { concurrency: 2 }, () => {
+  test('one worker for each GPU that is named, pinned, named and heard; it ends with the run', async () => {
+    const { run, running, address } = await coordinator('eight', ...LONG);
+    const launched = start(launchArgs(address, '--gpus', '5,0', '--cpus', 1), on(EIGHT));
+    await until('three workers', () => workersOf(run).length === 3, launched);
+    const pins = Object.fromEntries(workersOf(run).map(({ name, pid }) => [name, pinnedTo(pid)]));
+    assert.deepEqual(pins, {
+      [`${host}/gpu0`]: uuidOf(0),
+      [`${host}/gpu5`]: uuidOf(5),
+      [`${host}/cpu0`]: '-1',
+    });
+    await stop(running, launched);
+    const lines = launched.stderr().trimEnd().split('\n');
+    for (const line of lines) assert.match(line, /^(launch|[^ ]+\/(gpu0|gpu5|cpu0)): /, line);
+    assert.equal(lines.filter((line) => /\/gpu5: joined as w\d; rows come from/.test(line)).length, 1);
+  });
+
+  test('MIG instances are pinned one by one; train --gpus is coordinator and launch in one', async () => {
+    const run = join(folder, 'mig');
+    const training = start(
+      trainArgs(easy.data, run, '--backend', 'wasm', '--gpus', 'all', ...QUICK, ...LONG),
+      on(MIG),
+    );
+    await until('four workers', () => workersOf(run).length === 4, training);
+    const pins = Object.fromEntries(workersOf(run).map(({ name, pid }) => [name, pinnedTo(pid)]));
+    const names = ['gpu0.0', 'gpu0.1', 'gpu0.2', 'gpu1'].map((name) => `${host}/${name}`);
+    assert.deepEqual(pins, Object.fromEntries(names.map((name, i) => [name, [...SLICES, uuidOf(1)][i]])));
+    training.kill('SIGTERM');
+    assert.equal((await training.ended).code, 130);
+    await leftovers(training.pid);
+  });
+
+  test('two workers on a GPU compute what any others would', async () => {
+    const [gpus, plain] = [join(folder, 'per-gpu'), join(folder, 'plain')];
+    jsonOf(
+      await dpmesh(
+        trainArgs(easy.data, gpus, '--backend', 'wasm', '--gpus', 3, '--per-gpu', 2, ...QUICK),
+        on(EIGHT),
+      ),
+    );
+    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--backend', 'wasm', '--workers', 1, ...QUICK)));
+    assert.deepEqual(
+      workersOf(gpus)
+        .map(({ name }) => name)
+        .sort(),
+      [`${host}/gpu3-0`, `${host}/gpu3-1`],
+    );
+    assert.deepEqual(bytesOfRun(gpus), bytesOfRun(plain));
+  });
+
+  test('a second worker that is launched into a run computes within 2 s of its start', async (t) => {
+    const { run, running, address } = await coordinator('second', ...LONG);
+    const first = start(launchArgs(address, '--cpus', 1));
+    await until('epoch 5', () => epochOf(run) >= 5, first);
+    const second = start(launchArgs(address, '--gpus', 7), on(EIGHT));
+    const { worker, time } = await until(
+      'the second',
+      () => workersOf(run).find(({ name }) => name === `${host}/gpu7`),
+      second,
+    );
+    const epoch = await until(
+      'its work',
+      () => ofType(eventsOf(run), 'epoch').find((each) => each.time > time && each.workers[worker] > 0),
+      second,
+    );
+    const took = (Date.parse(epoch.time) - Date.parse(time)) / 1000;
+    t.diagnostic(`from its welcome to an epoch with its work: ${took.toFixed(2)} s`);
+    assert.ok(took < patience(2), `${took} s`);
+    await stop(running, first, second);
+  });
+
+  test('a crash loop is given up with its last error, and the others go on', async () => {
+    const { run, running, address } = await coordinator('crash', ...LONG);
+    const options = on(EIGHT);
+    Object.assign(options.env, failingOn(uuidOf(1)));
+    const launched = start(launchArgs(address, '--gpus', '1,2'), options);
+    await until('giving up', () => launched.stderr().includes('gave up on'), launched);
+    assert.match(
+      launched.stderr(),
+      new RegExp(
+        `gave up on ${host}/gpu1: worker ${host}/gpu1 ended 6 times in a row: Error: CUDA_ERROR_ECC\\S+ of ${uuidOf(1)}`,
+      ),
+    );
+    const delays = [...launched.stderr().matchAll(/exited with 1; it is started again in ([\d.]+) s/g)].map(
+      ([, delay]) => Number(delay),
+    );
+    assert.equal(delays.length, 4, launched.stderr());
+    for (const [i, delay] of delays.entries()) {
+      const most = 0.4 * 2 ** i;
+      assert.ok(delay >= most / 2 && delay <= most, `delay ${i} of ${delay} s`);
+    }
+    const epoch = epochOf(run);
+    await until('the other to go on', () => epochOf(run) > epoch + 1, launched);
+    assert.deepEqual(
+      workersOf(run).map(({ name }) => name),
+      [`${host}/gpu2`],
+    );
+    await stop(running, launched);
+  });
+
+  test('when all are given up the exit code is 1', async () => {
+    const options = on(EIGHT);
+    Object.assign(options.env, failingOn(uuidOf(1), uuidOf(2)));
+    const { code, stderr } = await dpmesh(launchArgs('tcp://127.0.0.1:9', '--gpus', '1,2'), options);
+    assert.equal(code, 1, stderr);
+    assert.equal(stderr.match(/gave up on/g)?.length, 2);
+    assert.match(stderr, /no worker is left\n$/);
+  });
+
+  test('a worker that was killed is replaced at once; SIGTERM: all say goodbye', async () => {
+    const { run, running, address } = await coordinator('terminated', ...LONG);
+    const launched = start(launchArgs(address, '--cpus', 2));
+    await until('both at work', () => workersOf(run).length === 2 && epochOf(run) > 2, launched);
+    const [{ pid, worker, name }] = workersOf(run);
+    process.kill(pid, 'SIGKILL');
+    // Nobody tells a lone coordinator: it hears the successor's hello, or silence.
+    const next = await until('its successor', () => workersOf(run)[2], launched);
+    assert.equal(next.name, name);
+    assert.notEqual(next.pid, pid);
+    assert.ok(launched.stderr().includes(`launch: ${name} killed by SIGKILL; it is started again\n`));
+    const alive = workersOf(run)
+      .filter((each) => each.pid !== pid)
+      .map((each) => each.worker);
+    launched.kill('SIGTERM');
+    const { code, stderr } = await launched.ended;
+    assert.equal(code, 0, stderr);
+    await leftovers(launched.pid);
+    await until(
+      'goodbyes',
+      () =>
+        ofType(eventsOf(run), 'worker-gone').filter(({ reason }) => reason === 'said goodbye').length === 2,
+    );
+    const gone = ofType(eventsOf(run), 'worker-gone');
+    for (const each of alive)
+      assert.ok(
+        gone.some((event) => event.worker === each && event.reason === 'said goodbye'),
+        worker,
+      );
+    await stop(running);
+  });
+
+  test('a second signal kills what does not leave', async () => {
+    const { run, running, address } = await coordinator('stuck', ...LONG);
+    const launched = start(launchArgs(address, '--cpus', 1));
+    await until('work', () => epochOf(run) > 2, launched);
+    process.kill(workersOf(run)[0].pid, 'SIGSTOP');
+    launched.kill('SIGINT');
+    await until('what it says', () => launched.stderr().includes('once more to kill them'), launched);
+    launched.kill('SIGINT');
+    const { code, stderr } = await launched.ended;
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /killing the workers/);
+    await leftovers(launched.pid);
+    await stop(running);
+  });
+});
+
+describe('launch without a coordinator', { concurrency: 2 }, () => {
+  test('one that cannot be reached: it is tried again, and said so; then given up', async () => {
+    const address = `tcp://127.0.0.1:${await freePort()}`;
+    const { code, stderr } = await dpmesh(launchArgs(address, '--cpus', 1, '--give-up-after', 10));
+    assert.equal(code, 1, stderr);
+    const says = stderr.match(/cpu0: no answer from tcp:\S+ for \d+ s, trying on: nobody listens there/g);
+    assert.ok(says && says.length >= 2, stderr);
+    assert.match(stderr, new RegExp(`gave up on ${host}/cpu0: no word from ${address} for 10 s`));
+  });
+
+  test('leaves at once when asked to', async () => {
+    const launched = start(launchArgs(`tcp://127.0.0.1:${await freePort()}`, '--cpus', 1));
+    await until('a try', () => launched.stderr().includes('connecting to'), launched);
+    launched.kill('SIGTERM');
+    const { code, stderr, seconds } = await launched.ended;
+    assert.equal(code, 0, stderr);
+    assert.ok(seconds < patience(12), `${seconds} s`);
+    await leftovers(launched.pid);
+  });
+
+  test('a port that belongs to something else', async (t) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await new Promise((resolve) => server.once('listening', resolve));
+    const address = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const launched = start(launchArgs(address, '--cpus', 1));
+    await until(
+      'an explanation',
+      () => launched.stderr().includes('not a dpmesh coordinator: it says “HTTP/1.1 400'),
+      launched,
+    );
+    launched.kill('SIGTERM');
+    await launched.ended;
+  });
+
+  test('one of another version refuses with words, and nobody tries again', async (t) => {
+    const reason = 'it speaks protocol 1, this coordinator 99; use the same version of dpmesh';
+    const router = await bindRouter('tcp://127.0.0.1:*', (peer) => {
+      void router.send(peer, encode({ type: 'refuse', reason }));
+    });
+    t.after(() => router.close());
+    const { code, stderr } = await dpmesh(launchArgs(router.address, '--cpus', 1));
+    assert.equal(code, 1, stderr);
+    assert.ok(
+      stderr.includes(`gave up on ${host}/cpu0: the coordinator refused this worker: ${reason}`),
+      stderr,
+    );
+    assert.doesNotMatch(stderr, /started again/);
+  });
+
+  for (const [name, described, says, ...args] of [
+    ['a GPU that is not there', EIGHT, /--gpus 9: this host has no GPU 9; it has 0, 1, 2/, '--gpus', 9],
+    ['a GPU asked for twice', EIGHT, /GPU 1 is asked for twice/, '--gpus', '1,2,1'],
+    ['no list of GPUs', EIGHT, /--gpus first must be all, none/, '--gpus', 'first'],
+    ['a broken driver', BROKEN, /driver does not work.*restart/, '--gpus', 'all'],
+    ['no nvidia-smi', null, /no nvidia-smi on this host.*--cpus N/, '--gpus', '0'],
+    ['no nvidia-smi, nothing asked for', null, /no nvidia-smi on this host.*--cpus N/],
+    ['nothing to start', EIGHT, /nothing to start: --gpus none, --cpus 0/, '--gpus', 'none', '--cpus', 0],
+    ['half a worker', EIGHT, /--per-gpu 0.5 must be a whole number/, '--gpus', 'all', '--per-gpu', 0.5],
+    ['cores below zero', EIGHT, /--cpus -1 must be a whole number/, '--cpus=-1'],
+    [
+      'GPUs and nothing that uses them',
+      EIGHT,
+      /--gpus: no backend with a GPU is set up; run dpmesh setup/,
+      '--gpus',
+      0,
+      '--backend',
+      'auto',
+    ],
+    ['GPUs of CUDA for WebGPU', EIGHT, /--gpus is for CUDA’s cards/, '--gpus', 0, '--backend', 'webgpu'],
+    ['no time', EIGHT, /--give-up-after 0 must be a number of seconds/, '--cpus', 1, '--give-up-after', 0],
+  ] as [string, Host | null, RegExp, ...(string | number)[]][])
+    test(`${name}: exit 2`, async () => {
+      const options = described ? on(described) : { env: { PATH: mkdtempSync(join(folder, 'empty-')) } };
+      const { code, stderr } = await dpmesh(launchArgs('tcp://127.0.0.1:9', ...args), options);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, says);
+      assert.match(stderr, /^dpmesh: [^\n]+\n$/);
+    });
+
+  for (const [says, ...args] of [
+    [/exclude each other/, '--gpus', 'all', '--workers', 2],
+    [/--per-gpu 2 needs --gpus/, '--per-gpu', 2],
+    [/no GPU 8/, '--gpus', 8],
+  ] as [RegExp, ...(string | number)[]][])
+    test(`train ${args.join(' ')}: exit 2`, async () => {
+      const out = join(folder, 'never');
+      const { code, stderr } = await dpmesh(trainArgs(easy.data, out, ...args), on(EIGHT));
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, says);
+    });
+});

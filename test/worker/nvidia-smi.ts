@@ -1,0 +1,68 @@
+// Hosts as nvidia-smi describes them, in the formats that NVIDIA documents, and a program that answers so.
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Host {
+  /** --query-gpu=index,name,uuid,memory.total,memory.used,driver_version --format=csv,noheader,nounits */
+  table: string;
+  /** -L */
+  list: string;
+  code?: number;
+}
+
+export const uuidOf = (index: number) => `GPU-${String(index).repeat(8)}-aaaa-bbbb-cccc-0123456789ab`;
+const H100 = 'NVIDIA H100 80GB HBM3';
+const A100 = 'NVIDIA A100-SXM4-40GB';
+const indices = [0, 1, 2, 3, 4, 5, 6, 7];
+
+export const EIGHT: Host = {
+  table: indices.map((i) => `${i}, ${H100}, ${uuidOf(i)}, 81559, ${i ? 4 : 1023}, 550.54.15\n`).join(''),
+  list: indices.map((i) => `GPU ${i}: ${H100} (UUID: ${uuidOf(i)})\n`).join(''),
+};
+
+export const SLICES = [
+  'MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f',
+  'MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb',
+  'MIG-1e099852-3624-56c0-8064-c5db1211e44f',
+];
+/** A GPU cut in three, and one that is whole. */
+export const MIG: Host = {
+  table: `0, ${A100}, ${uuidOf(0)}, 40960, [N/A], 535.161.08\n1, ${A100}, ${uuidOf(1)}, 40960, 4, 535.161.08\n`,
+  list: [
+    `GPU 0: ${A100} (UUID: ${uuidOf(0)})`,
+    `  MIG 3g.20gb     Device  0: (UUID: ${SLICES[0]})`,
+    `  MIG 2g.10gb     Device  1: (UUID: ${SLICES[1]})`,
+    `  MIG 1g.5gb+me   Device  2: (UUID: ${SLICES[2]})`,
+    `GPU 1: ${A100} (UUID: ${uuidOf(1)})\n`,
+  ].join('\n'),
+};
+
+const noDriver =
+  "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.\n\n";
+export const BROKEN: Host = { table: noDriver, list: noDriver, code: 9 };
+const mismatch = 'Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.90\n';
+export const MISMATCH: Host = { table: mismatch, list: mismatch, code: 18 };
+export const NO_DEVICES: Host = { table: 'No devices were found\n', list: 'No devices found.\n', code: 6 };
+
+/** Puts an nvidia-smi for this host into a folder of its own; returns a PATH that finds it. */
+export function fakeNvidiaSmi(folder: string, { table, list, code = 0 }: Host): string {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'table'), table);
+  writeFileSync(join(folder, 'list'), list);
+  const script = join(folder, 'nvidia-smi');
+  writeFileSync(
+    script,
+    `#!/bin/sh
+case "$1" in
+  -L) cat '${folder}/list' ;;
+  --query-gpu=index,name,uuid,memory.total,memory.used,driver_version)
+    [ "$2" = --format=csv,noheader,nounits ] || exit 2
+    cat '${folder}/table' ;;
+  *) echo "Invalid combination of input arguments. Please run 'nvidia-smi -h' for help." ; exit 2 ;;
+esac
+exit ${code}
+`,
+  );
+  chmodSync(script, 0o755);
+  return `${folder}:${process.env.PATH}`;
+}

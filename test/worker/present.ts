@@ -1,0 +1,52 @@
+import type { Backend } from '../../worker/backends/backend.ts';
+import { cpuBackend } from '../../worker/backends/cpu.ts';
+import { loadBackend } from '../../worker/backends/load.ts';
+import { wasmBackend } from '../../worker/backends/wasm.ts';
+import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
+
+export interface Tolerances {
+  /** Sums of up to about a hundred products of size one. */
+  product: number;
+  /** Sums of as many terms, without a product's kernel. */
+  sum: number;
+  /** By the kernel's own exp. */
+  softmax: number;
+  loss: number;
+  /** Of a gradient's largest entry. Costs by Φ·Θ in float32 cancel a digit or two. */
+  gradient: number;
+}
+
+/** Sums in float64, rounded once; products in float32. */
+const HOST: Tolerances = { product: 2e-5, sum: 2e-7, softmax: 5e-7, loss: 1e-6, gradient: 1e-5 };
+/** All in float32. TF32, with ten bits, would miss each of these a hundredfold. */
+const DEVICE: Tolerances = { product: 2e-5, sum: 5e-6, softmax: 1e-6, loss: 1e-5, gradient: 1e-5 };
+
+export const toleranceOf = ({ identity }: Backend): Tolerances =>
+  /^(wasm|cpu)\//.test(identity) ? HOST : DEVICE;
+
+/** Why a backend is not tested here, by its name. */
+export const absent: Record<string, string> = {};
+
+const globals = globalThis as { _tfengine?: unknown };
+
+async function present(name: 'tensorflow' | 'webgpu'): Promise<Backend[]> {
+  const found = name === 'tensorflow' ? findTensorflow() : findWebgpu();
+  if (found && !('problem' in found)) {
+    // Copies of TensorFlow.js share one engine, which computes on one backend: WebGPU gets an engine of its own.
+    const shared = globals._tfengine;
+    globals._tfengine = undefined;
+    const backend = await loadBackend(name);
+    globals._tfengine = shared;
+    return [backend];
+  }
+  absent[name] = found ? found.problem : `not set up; dpmesh setup ${name}`;
+  return [];
+}
+
+/** All that this machine has: the plain ones, and those that are set up. */
+export const backends: Backend[] = [
+  await wasmBackend(),
+  cpuBackend(),
+  ...(await present('tensorflow')),
+  ...(await present('webgpu')),
+];

@@ -1,0 +1,65 @@
+import { createRequire } from 'node:module';
+import { UserError } from '../../data/user-error.ts';
+import { findTensorflow } from '../setup/found.ts';
+import { OutOfDeviceMemory } from './out-of-memory.ts';
+
+/** A tensor of the binding. */
+export type Id = number;
+
+export interface Attribute {
+  name: string;
+  type: number;
+  value: unknown;
+}
+
+/** What is used of tfjs-node's native binding. It shares the memory of arrays that it is given. */
+export interface Binding {
+  createTensor(shape: readonly number[], dtype: number, values: Float32Array | Int32Array): Id;
+  deleteTensor(id: Id): void;
+  tensorDataSync(id: Id): Float32Array | Int32Array;
+  executeOp(name: string, attributes: Attribute[], inputs: Id[], outputs: number): { id: Id }[];
+  isUsingGpuDevice(): boolean;
+  TF_Version: string;
+  TF_FLOAT: number;
+  TF_INT32: number;
+  TF_ATTR_TYPE: number;
+  TF_ATTR_BOOL: number;
+  TF_ATTR_INT: number;
+  TF_ATTR_STRING: number;
+  TF_ATTR_SHAPE: number;
+}
+
+/** One core a worker, as much memory of a GPU as it needs, no ten-bit products, the same bits every time. */
+const FORCED = {
+  TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+  NVIDIA_TF32_OVERRIDE: '0',
+  TF_DETERMINISTIC_OPS: '1',
+};
+const DEFAULTS = { TF_NUM_INTRAOP_THREADS: '1', TF_NUM_INTEROP_THREADS: '1', TF_CPP_MIN_LOG_LEVEL: '3' };
+
+/** Loads TensorFlow into this process, once and for all. UserError where it is not set up or does not load. */
+export function loadBinding(): Binding {
+  const found = findTensorflow();
+  if (!found) throw new UserError('TensorFlow is not set up here; run: dpmesh setup tensorflow');
+  if ('problem' in found) throw new UserError(found.problem);
+  // Before the library is loaded: it reads them then, or never.
+  for (const [name, value] of Object.entries(DEFAULTS)) process.env[name] ??= value;
+  Object.assign(process.env, FORCED);
+  const require = createRequire(import.meta.url);
+  try {
+    if (found.quiet && process.env.TF_CPP_MIN_LOG_LEVEL === '3') require(found.quiet);
+    return require(found.binding);
+  } catch (error) {
+    const [line] = (error as Error).message.split('\n');
+    throw new UserError(`TensorFlow in ${found.dir} does not load (${line}); run: dpmesh setup tensorflow`);
+  }
+}
+
+/** TensorFlow's status RESOURCE_EXHAUSTED as our own error; anything else as it is. */
+export function explained(error: unknown, device: string): unknown {
+  const message = String((error as Error)?.message);
+  if (!/TF_Status: 8\b|OOM when allocating|failed to allocate memory/i.test(message)) return error;
+  const shape = /shape\s*\[([\d,]+)\]/.exec(message)?.[1];
+  const bytes = shape ? 4 * shape.split(',').reduce((product, size) => product * Number(size), 1) : null;
+  return new OutOfDeviceMemory(device, bytes);
+}

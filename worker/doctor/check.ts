@@ -1,0 +1,26 @@
+export type Status = 'ok' | 'warning' | 'failure';
+
+/** A line of `dpmesh doctor`: what was looked at, how it is, and what to do where it is not well. */
+export interface Check {
+  name: string;
+  status: Status;
+  detail: string;
+  remedy?: string;
+}
+
+export const ok = (name: string, detail: string): Check => ({ name, status: 'ok', detail });
+export const warning = (name: string, detail: string, remedy?: string): Check => ({
+  name,
+  status: 'warning',
+  detail,
+  ...(remedy && { remedy }),
+});
+export const failure = (name: string, detail: string, remedy: string): Check => ({
+  name,
+  status: 'failure',
+  detail,
+  remedy,
+});
+
+const GIB = 2 ** 30;
+export const gib = (bytes: number) => `${(bytes / GIB).toFixed(bytes < 100 * GIB ? 1 : 0)} GiB`;

@@ -1,0 +1,53 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../../data/user-error.ts';
+import { findWebgpu } from './found.ts';
+import { assertRoom, discard, moveToPlace, placeOf, workshop, writeManifest } from './place.ts';
+import { runProgram, shown, works } from './steps.ts';
+
+const ROOM = 1e9;
+
+/** Dawn and TensorFlow.js' WebGPU kernels, beside the TensorFlow setup. Nothing is done where they are there already. */
+export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
+  const place = placeOf('webgpu', dir);
+  const found = findWebgpu();
+  if (found && 'problem' in found)
+    console.error(`the setup is broken and made again: ${found.problem.split(';')[0]}`);
+  else if (found && (dir === undefined || found.dir === place)) {
+    console.error(`webgpu ${found.version} is set up in ${found.dir}; nothing to do`);
+    return;
+  }
+  if (!(await works('npm', '--version')))
+    throw new UserError('setup webgpu needs npm, which is missing here');
+  assertRoom(place, ROOM);
+  const made = workshop(place);
+  try {
+    writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
+    const packages = ['webgpu', '@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core'];
+    await shown(`${packages.join(', ')} from npm`, () =>
+      runProgram(
+        'npm',
+        ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', ...packages],
+        {
+          cwd: made,
+          remedy: 'see npm’s last lines',
+        },
+      ),
+    );
+    moveToPlace('webgpu', made, place);
+  } catch (error) {
+    discard(made);
+    throw error;
+  }
+  const versionOf = (name: string) =>
+    JSON.parse(readFileSync(join(place, 'node_modules', name, 'package.json'), 'utf8')).version as string;
+  const version = `${versionOf('webgpu')}+tfjs-${versionOf('@tensorflow/tfjs-backend-webgpu')}`;
+  const arch = process.platform === 'darwin' ? 'universal' : process.arch;
+  const native = `node_modules/webgpu/dist/${process.platform}-${arch}/dawn.node`;
+  if (!existsSync(join(place, native)))
+    throw new UserError(
+      `the webgpu package ${version} has nothing for ${process.platform} on ${process.arch}`,
+    );
+  writeManifest('webgpu', { dir: place, version, cuda: false, files: [native] });
+  console.error(`webgpu ${version} is set up in ${place}`);
+}
