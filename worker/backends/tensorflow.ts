@@ -6,10 +6,13 @@ import { tfDevice } from './tf-device.ts';
 import { tfHost } from './tf-host.ts';
 
 /** TensorFlow by its C interface: on CUDA, where its build and this machine have it, else on the CPU. */
-export function tensorflowBackend(): Backend {
+export async function tensorflowBackend(): Promise<Backend> {
   const binding = loadBinding();
   const identity = (where: string) => `tensorflow/${binding.TF_Version}/${where.replaceAll(' ', '-')}`;
-  if (!binding.isUsingGpuDevice()) return tfHost(binding, identity(instructionSet()));
+  if (!binding.isUsingGpuDevice()) {
+    const kernels = await (await import('./wasm.ts')).wasmKernels();
+    return tfHost(binding, identity(`${instructionSet()}+wasm-${kernels.version}`), kernels);
+  }
   const device = cudaDevice();
   return tfDevice(binding, identity(device.name), device);
 }
