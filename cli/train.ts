@@ -124,7 +124,6 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
       `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
   const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
-  console.error(`backend ${backend}: ${why}`);
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -133,6 +132,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     start(server: Server) {
+      console.error(`backend ${backend}: ${why}`);
       let expected = count;
       let fewer = () => {};
       const supervisor = superviseWorkers(

@@ -24,6 +24,9 @@ export const patience = (seconds: number) => seconds * Math.max(1, loadavg()[0] 
 export function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-e2e-'));
   process.env.DPMESH_CACHE = join(folder, 'cache');
+  // What is set up on this machine must not change which bits these runs have.
+  process.env.XDG_DATA_HOME = join(folder, 'data');
+  delete process.env.DPMESH_TFJS;
   after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

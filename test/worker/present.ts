@@ -1,6 +1,8 @@
 import type { Backend } from '../../worker/backends/backend.ts';
 import { cpuBackend } from '../../worker/backends/cpu.ts';
 import { loadBackend } from '../../worker/backends/load.ts';
+import { loadBinding } from '../../worker/backends/tf-binding.ts';
+import { tfDevice } from '../../worker/backends/tf-device.ts';
 import { wasmBackend } from '../../worker/backends/wasm.ts';
 import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
 
@@ -43,10 +45,18 @@ async function present(name: 'tensorflow' | 'webgpu'): Promise<Backend[]> {
   return [];
 }
 
-/** All that this machine has: the plain ones, and those that are set up. */
+/** `webgpu` alone in its process: Dawn and TensorFlow do not bear each other. */
+const alone = process.env.DPMESH_TEST_WEBGPU === '1';
+const tensorflow = alone ? [] : await present('tensorflow');
+
+/**
+ * All that this machine has: the plain ones, and those that are set up. TensorFlow on the CPU twice: as it computes there,
+ * and by the operations that it has on a GPU.
+ */
 export const backends: Backend[] = [
   await wasmBackend(),
   cpuBackend(),
-  ...(await present('tensorflow')),
-  ...(await present('webgpu')),
+  ...tensorflow,
+  ...tensorflow.flatMap(({ device }) => (device ? [] : [tfDevice(loadBinding(), 'tensorflow’s operations')])),
+  ...(alone ? await present('webgpu') : []),
 ];

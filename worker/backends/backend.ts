@@ -57,9 +57,16 @@ export interface Backend {
   /**
    * One Adam step on each batch in turn (KL to the target, or its cost as below), `done` having been taken before, by a
    * kernel for whole steps; where there is none, worker/mlp.ts takes them verb by verb. Replaces the content of `net`;
-   * returns the mean loss. Batches are used one at a time.
+   * returns the mean loss; null, and nothing was done, where the verbs are as
+   * fast on a net of this size. Batches are used one at a time.
    */
-  steps?(net: FlatNet, batches: Iterable<Batch>, loss: 'kl' | 'cost', rate: number, done: number): number;
+  steps?(
+    net: FlatNet,
+    batches: Iterable<Batch>,
+    loss: 'kl' | 'cost',
+    rate: number,
+    done: number,
+  ): number | null;
   /** One Adam step (β .9, .999, ε 1e-8; `step` counts from 1). Replaces the content of p, m and v. */
   adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
 

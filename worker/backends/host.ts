@@ -23,7 +23,7 @@ export type Product = (
   out: number,
 ) => void;
 
-interface HostTensor extends Tensor {
+export interface HostTensor extends Tensor {
   readonly address: number;
 }
 

@@ -46,12 +46,17 @@ export function loadBinding(): Binding {
   for (const [name, value] of Object.entries(DEFAULTS)) process.env[name] ??= value;
   Object.assign(process.env, FORCED);
   const require = createRequire(import.meta.url);
+  const talks = process.env.TF_CPP_MIN_LOG_LEVEL !== '3';
+  let stderr: { hush(): void; restore(): void } | undefined;
   try {
-    if (found.quiet && process.env.TF_CPP_MIN_LOG_LEVEL === '3') require(found.quiet);
+    if (found.quiet && !talks) stderr = require(found.quiet);
+    stderr?.hush();
     return require(found.binding);
   } catch (error) {
     const [line] = (error as Error).message.split('\n');
     throw new UserError(`TensorFlow in ${found.dir} does not load (${line}); run: dpmesh setup tensorflow`);
+  } finally {
+    stderr?.restore();
   }
 }
 

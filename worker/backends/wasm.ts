@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { STEPS_VERSION, stepKernel } from '../kernel/kernel.ts';
 import type { Backend } from './backend.ts';
-import { hostBackend } from './host.ts';
+import { hostBackend, type Memory, type Product } from './host.ts';
 
 // Imported, these CommonJS bundles of a megabyte would first be scanned for the names they export: 0.1 s a worker.
 const require = createRequire(import.meta.url);
@@ -27,11 +27,24 @@ interface Module {
   };
 }
 
+/** XNNPACK's kernels and the memory that they work on, by address. */
+export interface WasmKernels {
+  memory: Memory;
+  product: Product;
+  softmax: (x: number, rows: number, cols: number, out: number) => void;
+  version: string;
+}
+
 /**
  * TensorFlow.js on WebAssembly (XNNPACK). Its fused product is called by address, without the engine: a step of these
  * small nets is all dispatch, and this costs a microsecond where `tf.fused.matMul` costs thirty.
  */
 export async function wasmBackend(): Promise<Backend> {
+  const { memory, product, softmax, version } = await wasmKernels();
+  return hostBackend(`wasm/${version}/${STEPS_VERSION}`, memory, product, softmax, stepKernel());
+}
+
+export async function wasmKernels(): Promise<WasmKernels> {
   setThreadsCount(1);
   await tf.setBackend('wasm');
   const { wasm } = tf.backend() as unknown as { wasm: Module };
@@ -40,9 +53,9 @@ export async function wasmBackend(): Promise<Backend> {
   const { registerTensor, disposeData } = wasm.tfjs;
   const shapes = wasm._malloc(24);
 
-  return hostBackend(
-    `wasm/${version_wasm}/${STEPS_VERSION}`,
-    {
+  return {
+    version: version_wasm,
+    memory: {
       allocate(size) {
         const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;
         if (!address) throw new Error(`the WASM heap has no room for ${4 * size} more bytes`);
@@ -51,7 +64,7 @@ export async function wasmBackend(): Promise<Backend> {
       release: (address) => wasm._free(address),
       view: (address, size) => new Float32Array(wasm.HEAPU8.buffer, address, size),
     },
-    (a, m, k, b, n, bias, relu, out) => {
+    product(a, m, k, b, n, bias, relu, out) {
       wasm.HEAP32.set([1, m, k, 1, k, n], shapes >> 2);
       registerTensor(A, m * k, a);
       registerTensor(B, k * n, b);
@@ -64,13 +77,12 @@ export async function wasmBackend(): Promise<Backend> {
       if (bias) disposeData(BIAS);
       disposeData(OUT);
     },
-    (x, rows, cols, out) => {
+    softmax(x, rows, cols, out) {
       registerTensor(A, rows * cols, x);
       registerTensor(OUT, rows * cols, out);
       softmax(A, OUT, cols, rows);
       disposeData(A);
       disposeData(OUT);
     },
-    stepKernel(),
-  );
+  };
 }

@@ -2,11 +2,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { UserError } from '../../data/user-error.ts';
 
-/** Loads the binding given first (the one that keeps it quiet second) and multiplies 1 by 1. */
+/** Loads the binding that it is given and multiplies 1 by 1. */
 const PROGRAM = `
-const [binding, quiet] = process.argv.slice(1);
-if (quiet) require(quiet);
-const b = require(binding);
+const b = require(process.argv[1]);
 const one = b.createTensor([1, 1], b.TF_FLOAT, Float32Array.of(1));
 const flags = ['transpose_a', 'transpose_b'].map((name) => ({ name, type: b.TF_ATTR_BOOL, value: false }));
 const [{ id }] = b.executeOp('MatMul', [...flags, { name: 'T', type: b.TF_ATTR_TYPE, value: b.TF_FLOAT }], [one, one], 1);
@@ -15,10 +13,10 @@ console.log(JSON.stringify({ version: b.TF_Version, gpu: b.isUsingGpuDevice() })
 `;
 
 /** Loads TensorFlow in a process of its own. UserError with the reason if that fails. */
-export async function loadCheck(binding: string, quiet?: string): Promise<{ version: string; gpu: boolean }> {
+export async function loadCheck(binding: string): Promise<{ version: string; gpu: boolean }> {
   const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
   try {
-    const args = ['-e', PROGRAM, '--', binding, ...(quiet ? [quiet] : [])];
+    const args = ['-e', PROGRAM, '--', binding];
     const { stdout } = await promisify(execFile)(process.execPath, args, { env, timeout: 60_000 });
     return JSON.parse(stdout);
   } catch (error) {

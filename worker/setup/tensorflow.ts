@@ -11,13 +11,28 @@ const ROOM = { cpu: 2e9, cuda: 10e9 };
 const PACKAGE = 'node_modules/@tensorflow/tfjs-node-gpu';
 
 /**
- * TensorFlow's log has a level of its own since 2.20, which no variable sets: loaded before TensorFlow's main library,
- * this lowers it, or the library would speak on stderr while it loads.
+ * TensorFlow speaks on stderr while it is loaded, whatever its log level is: this sends stderr away and brings it back.
  */
 const QUIET_SOURCE = `#include <node_api.h>
-#include "absl/log/globals.h"
+#include <fcntl.h>
+#include <unistd.h>
+static int kept = -1;
+static napi_value hush(napi_env, napi_callback_info) {
+  int nowhere = open("/dev/null", O_WRONLY);
+  if (kept < 0 && nowhere >= 0) { kept = dup(2); dup2(nowhere, 2); }
+  if (nowhere >= 0) close(nowhere);
+  return nullptr;
+}
+static napi_value restore(napi_env, napi_callback_info) {
+  if (kept >= 0) { dup2(kept, 2); close(kept); kept = -1; }
+  return nullptr;
+}
 NAPI_MODULE_INIT() {
-  absl::SetMinLogLevel(absl::LogSeverityAtLeast::kInfinity);
+  napi_value function;
+  napi_create_function(env, "hush", NAPI_AUTO_LENGTH, hush, nullptr, &function);
+  napi_set_named_property(env, exports, "hush", function);
+  napi_create_function(env, "restore", NAPI_AUTO_LENGTH, restore, nullptr, &function);
+  napi_set_named_property(env, exports, "restore", function);
   return exports;
 }
 `;
@@ -63,9 +78,7 @@ export async function setupTensorflow({ cuda, dir }: { cuda: boolean; dir?: stri
     discard(made);
     throw error;
   }
-  const { version, gpu } = await shown('loading it', () =>
-    loadCheck(join(place, BINDING), join(place, QUIET)),
-  );
+  const { version, gpu } = await shown('loading it', () => loadCheck(join(place, BINDING)));
   const { libraries } = platform();
   const files = [BINDING, QUIET, ...libraries.map((name) => `py/tensorflow/${name}`)];
   writeManifest('tensorflow', { dir: place, version, cuda, files });
@@ -88,7 +101,7 @@ async function isSound(place: string, cuda: boolean, asked: boolean): Promise<bo
   }
   if ((cuda && !found.cuda) || (asked && found.dir !== place)) return false;
   try {
-    const { gpu } = await loadCheck(found.binding, found.quiet);
+    const { gpu } = await loadCheck(found.binding);
     const sees = found.cuda ? `, with CUDA${gpu ? '' : ' (it sees no GPU: see dpmesh doctor)'}` : '';
     console.error(`TensorFlow ${found.version}${sees} is set up in ${found.dir}; nothing to do`);
     return true;
@@ -188,7 +201,7 @@ async function compile(made: string, compiler: string): Promise<void> {
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => `${PACKAGE}/binding/${name}`);
   await shown('compiling the binding', async () => {
     await build(sources, BINDING, libraries, '../../../../../');
-    await build(['quiet.cc'], QUIET, libraries.slice(1), '');
+    await build(['quiet.cc'], QUIET, [], '');
   });
 }
 

@@ -58,13 +58,12 @@ export async function localSteps(
     first: states.flat(net, 'first').data.slice(),
     second: states.flat(net, 'second').data.slice(),
   };
-  const { loss, params, first, second } = await (backend.steps
-    ? byKernel(backend, start, task, batchOf)
-    : verbByVerb(backend, start, task, batchOf));
+  const { loss, params, first, second } =
+    byKernel(backend, start, task, batchOf) ?? (await verbByVerb(backend, start, task, batchOf));
   return gives(loss, { params, first, second });
 }
 
-async function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: number) => OwnBatch) {
+function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: number) => OwnBatch) {
   function* batches() {
     for (let i = 0; i < task.steps; i++) {
       const batch = batchOf(i);
@@ -72,8 +71,9 @@ async function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (s
       batch.free();
     }
   }
-  const loss = backend.steps!(net, batches(), task.loss === 'kl' ? 'kl' : 'cost', task.rate, task.done);
-  return { ...net, loss };
+  const kind = task.loss === 'kl' ? 'kl' : 'cost';
+  const loss = backend.steps?.(net, batches(), kind, task.rate, task.done) ?? null;
+  return loss === null ? null : { ...net, loss };
 }
 
 async function verbByVerb(
