@@ -121,7 +121,7 @@ describe('the coordinator’s server', () => {
     await server.joined(1);
     assert.equal(server.identity(), 'wasm/4.22.0');
     const { name, pid, host, backend, identity } = HELLO;
-    assert.deepEqual(events, [{ type: 'worker', worker: 'w1', name, pid, host, backend, identity }]);
+    assert.deepEqual(events, [{ type: 'worker', worker: 'w1', name, pid, host, backend, identity, why: '' }]);
     assert.equal((await joined()).welcome.worker, 'w2');
     await server.joined(2);
   });

@@ -51,6 +51,9 @@ export async function trainKilled(
     checkpointEvery: 30,
     heartbeatTimeout: 5,
     'heartbeat-timeout': 5,
+    perGpu: 1,
+    gpu: 0,
+    linger: 0,
     backend: 'wasm',
     ...args,
   };
