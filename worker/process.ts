@@ -58,7 +58,8 @@ export async function serve(options: ProcessOptions): Promise<void> {
     if (theirs === options.backend) throw error;
     await serveWith(theirs, 'the run’s');
   }
-  if (options.child) process.exit(0);
+  // Dawn's threads would keep the process.
+  if (options.child || options.backend === 'webgpu') process.exit(0);
 }
 
 /** The first line of stdin, which is read to its end from then on. */

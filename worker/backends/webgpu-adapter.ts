@@ -33,6 +33,14 @@ export interface AdapterName {
 
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|basic render/i;
 
+/** Dawn aborts the process when an instance is garbage that still has threads: none ever is. */
+const instances: unknown[] = [];
+function instance({ create }: Dawn, flags: string[]): ReturnType<Dawn['create']> {
+  const made = create(flags);
+  instances.push(made);
+  return made;
+}
+
 /** Dawn as it was set up; a UserError if it was not. */
 export async function loadDawn(): Promise<{ dawn: Dawn; require: NodeJS.Require }> {
   const found = findWebgpu();
@@ -48,10 +56,10 @@ export async function loadDawn(): Promise<{ dawn: Dawn; require: NodeJS.Require 
 }
 
 /** The adapters of this machine, in the order that `--gpu` counts. */
-export async function listAdapters({ create }: Dawn): Promise<AdapterName[]> {
+export async function listAdapters(dawn: Dawn): Promise<AdapterName[]> {
   try {
     // There is no call that lists them, but who asks for one that does not exist is told which do.
-    await create(['adapter=none of these']).requestAdapter();
+    await instance(dawn, ['adapter=none of these']).requestAdapter();
     return [];
   } catch (error) {
     const lines = String((error as Error).message ?? error).matchAll(/backend: '([^']*)', name: '(.*)'/g);
@@ -60,7 +68,10 @@ export async function listAdapters({ create }: Dawn): Promise<AdapterName[]> {
 }
 
 /** Adapter `gpu`; a UserError naming those that there are. */
-export async function adapterOf(dawn: Dawn, gpu: number): Promise<{ adapter: Adapter; named: AdapterName }> {
+export async function adapterOf(
+  dawn: Dawn,
+  gpu: number,
+): Promise<{ adapter: Adapter; named: AdapterName; gpu: unknown }> {
   const all = await listAdapters(dawn);
   if (!all.length)
     throw new UserError(
@@ -69,7 +80,9 @@ export async function adapterOf(dawn: Dawn, gpu: number): Promise<{ adapter: Ada
   const named = all[gpu];
   const list = all.map(({ name }, i) => `${i}: ${name}`).join(', ');
   if (!named) throw new UserError(`--gpu ${gpu}: there is no such adapter; there is ${list}`);
-  const adapter = await dawn.create([`backend=${named.api}`, `adapter=${named.name}`]).requestAdapter();
+  const own = instance(dawn, [`backend=${named.api}`, `adapter=${named.name}`]);
+  const adapter = await own.requestAdapter();
   if (!adapter) throw new UserError(`--gpu ${gpu}: ${named.name} cannot be used; there is ${list}`);
-  return { adapter, named };
+  instances.push(adapter);
+  return { adapter, named, gpu: own };
 }
