@@ -82,7 +82,8 @@ export async function serve(options: ProcessOptions): Promise<void> {
     if (theirs === options.backend) throw error;
     await serveWith(theirs, 'the run’s');
   }
-  if (options.child) process.exit(0);
+  // Dawn's threads would keep the process.
+  if (options.child || options.backend === 'webgpu') process.exit(0);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -20,7 +20,7 @@ for (const name of ['backends', 'gradients', 'tasks'])
     delete env.NODE_TEST_CONTEXT;
     const child = spawn(
       process.execPath,
-      ['--import', 'tsx', '--test', '--test-name-pattern=webgpu/', file],
+      ['--import', 'tsx', '--test', '--test-force-exit', '--test-name-pattern=webgpu/', file],
       { env },
     );
     let said = '';

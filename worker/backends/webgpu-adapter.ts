@@ -31,15 +31,15 @@ export interface AdapterName {
   software: boolean;
 }
 
-/** Instances of Dawn, for as long as the process lives: one that is collected takes its adapters down, and us. */
-const held: unknown[] = [];
-function instance({ create }: Dawn, flags: string[]) {
+const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|basic render/i;
+
+/** Dawn aborts the process when an instance is garbage that still has threads: none ever is. */
+const instances: unknown[] = [];
+function instance({ create }: Dawn, flags: string[]): ReturnType<Dawn['create']> {
   const made = create(flags);
-  held.push(made);
+  instances.push(made);
   return made;
 }
-
-const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|basic render/i;
 
 /** Dawn as it was set up; a UserError if it was not. */
 export async function loadDawn(): Promise<{ dawn: Dawn; require: NodeJS.Require }> {
@@ -68,7 +68,10 @@ export async function listAdapters(dawn: Dawn): Promise<AdapterName[]> {
 }
 
 /** Adapter `gpu`; a UserError naming those that there are. */
-export async function adapterOf(dawn: Dawn, gpu: number): Promise<{ adapter: Adapter; named: AdapterName }> {
+export async function adapterOf(
+  dawn: Dawn,
+  gpu: number,
+): Promise<{ adapter: Adapter; named: AdapterName; gpu: unknown }> {
   const all = await listAdapters(dawn);
   if (!all.length)
     throw new UserError(
@@ -77,7 +80,9 @@ export async function adapterOf(dawn: Dawn, gpu: number): Promise<{ adapter: Ada
   const named = all[gpu];
   const list = all.map(({ name }, i) => `${i}: ${name}`).join(', ');
   if (!named) throw new UserError(`--gpu ${gpu}: there is no such adapter; there is ${list}`);
-  const adapter = await instance(dawn, [`backend=${named.api}`, `adapter=${named.name}`]).requestAdapter();
+  const own = instance(dawn, [`backend=${named.api}`, `adapter=${named.name}`]);
+  const adapter = await own.requestAdapter();
   if (!adapter) throw new UserError(`--gpu ${gpu}: ${named.name} cannot be used; there is ${list}`);
-  return { adapter, named };
+  instances.push(adapter);
+  return { adapter, named, gpu: own };
 }

@@ -29,11 +29,11 @@ const LIMITS = [
 export async function webgpuBackend(gpu = 0): Promise<Backend> {
   const { dawn, require } = await loadDawn();
   Object.assign(globalThis, dawn.globals);
+  const { adapter, named, gpu: own } = await adapterOf(dawn, gpu);
   // TensorFlow.js asks a browser's navigator whether there is WebGPU, and nothing else of it.
   const { navigator } = globalThis as { navigator?: object };
-  const seen = Object.create(navigator ?? null, { gpu: { value: dawn.create([]) } });
+  const seen = Object.create(navigator ?? null, { gpu: { value: own } });
   Object.defineProperty(globalThis, 'navigator', { value: seen, configurable: true });
-  const { adapter, named } = await adapterOf(dawn, gpu);
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: [] });
   let lost: unknown = null;
