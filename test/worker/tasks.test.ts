@@ -45,6 +45,8 @@ import {
 } from './support.ts';
 
 const [wasm] = backends;
+/** A row's result does not depend on how many are computed with it. WebGPU's products choose their kernel by shape. */
+const byRow = ({ identity }: Backend) => !identity.startsWith('webgpu/');
 const w = world();
 const SHARDS = range(w.layout.shards);
 
@@ -409,9 +411,11 @@ for (const backend of backends) {
             Object.keys(result).sort(),
             [...Object.keys(expected), 'count', 'loss', 'shards'].sort(),
           );
-          // A kernel for whole steps rounds elsewhere than the verbs; Adam magnifies that where a gradient is small.
+          // Adam divides by the gradient's size, which magnifies differences of small ones.
           for (const [name, values] of Object.entries(expected))
-            if (backend.steps) close(f64(result, name), values, 5e-5);
+            if (!byRow(backend)) agrees(f64(result, name), values, 2e-3, name);
+            // A kernel for whole steps rounds elsewhere than the verbs.
+            else if (backend.steps) close(f64(result, name), values, 5e-5);
             else assert.deepEqual(f64(result, name), Float64Array.from(values), name);
         }
       });
@@ -843,12 +847,12 @@ for (const backend of backends) {
         [2, to],
       ])
         parts.push(await runTask(place.context, task(), { shard: 0, from, to: end }));
-      for (const name of ['labels', 'soft', 'seen', 'seenLabels'])
-        assert.deepEqual(
-          parts.flatMap((part) => [...part[name].data]),
-          [...whole[name].data],
-          name,
-        );
+      for (const name of ['labels', 'soft', 'seen', 'seenLabels']) {
+        const found = parts.flatMap((part) => [...part[name].data] as number[]);
+        const expected = [...whole[name].data] as number[];
+        if (byRow(backend)) assert.deepEqual(found, expected, name);
+        else agrees(found, expected, 1e-6, name);
+      }
       agrees(
         f64(whole, 'T').map((_, i) => sum(parts.map((part) => f64(part, 'T')[i]))),
         f64(whole, 'T'),
