@@ -66,8 +66,10 @@ export async function listening(args: Record<string, unknown>) {
     bind: bind.replace('//localhost:', '//127.0.0.1:'),
     keys,
     start(server: Server) {
+      // Every address of this machine is none that a worker can connect to.
+      const reached = server.address.replace(/\/\/(0\.0\.0\.0|\[::\]|\*):/, '//HOST:');
       console.error(
-        `listening on ${server.address}; start workers with: dpmesh worker --connect ${server.address}${keys ? ' --key FILE' : ''}`,
+        `listening on ${server.address}; start workers with: dpmesh worker --connect ${reached}${keys ? ' --key FILE' : ''}`,
       );
       return { ready: server.joined(1), stop: async () => {} };
     },

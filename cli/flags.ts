@@ -243,7 +243,10 @@ export const runOptions: Record<string, Options> = {
       {
         type,
         group,
-        describe: paper === undefined || paper === fast ? describe : `${describe} (paper schedule: ${paper})`,
+        describe:
+          paper === undefined || paper === fast || name === 'schedule'
+            ? describe
+            : `${describe} (paper schedule: ${paper})`,
         requiresArg: type !== 'boolean',
         ...(choices && { choices }),
         ...((shown ?? fast) !== undefined && { defaultDescription: String(shown ?? fast) }),

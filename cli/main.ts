@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
-import yargs, { type Options } from 'yargs';
+import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
-import { nearestFlag } from './config.ts';
+import { inOurWords, notANumber } from './complaints.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
@@ -47,10 +47,12 @@ setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 class Chosen {
   constructor(readonly run: () => Promise<void>) {}
 }
-const later = (module: { handler: (args: never) => Promise<void> }) =>
+const later = (module: { builder: unknown; handler: (args: never) => Promise<void> }) =>
   ({
     ...module,
     handler(args: never) {
+      const wrong = notANumber(args, hideBin(process.argv), module.builder);
+      if (wrong) throw new UserError(wrong);
       throw new Chosen(() => module.handler(args));
     },
   }) as never;
@@ -84,18 +86,7 @@ const parser = yargs(hideBin(process.argv))
   .exitProcess(false)
   .fail((message, error) => {
     if (error && error.name !== 'YError') throw error;
-    const unknown = /^Unknown arguments?: (.+)$/.exec(message);
-    if (!unknown) throw new UserError(message.replace(/\s*\n\s*/g, ' '));
-    const name = unknown[1].split(', ')[0];
-    if (process.argv[2] === name)
-      throw new UserError(`there is no command ${name}; dpmesh --help lists them`);
-    if (process.argv.slice(3).includes(name))
-      throw new UserError(`${name} stands alone: which flag is it for? For data to cluster: --data ${name}`);
-    const command = commands.find((module) => process.argv.includes(module.command.split(' ')[0]));
-    const known = Object.entries<Options>(command?.builder ?? {}).flatMap(([flag, { hidden }]) =>
-      hidden ? [] : flag,
-    );
-    throw new UserError(`there is no flag --${name}; did you mean --${nearestFlag(name, known)}?`);
+    throw new UserError(inOurWords(message, hideBin(process.argv), commands));
   });
 
 /** Null where help or the version was all that was asked for. */

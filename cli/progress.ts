@@ -22,7 +22,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   const begun = performance.now();
   const workers = new Map<string, 'up' | 'silent' | 'gone'>();
   const ks: number[] = [];
-  let first = 0;
+  let first: { epoch: number; at: number } | undefined;
   /** Epochs of earlier sessions. */
   let before = 0;
   let shown = false;
@@ -87,11 +87,11 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       }
     },
     epoch(now) {
-      first ||= performance.now();
+      first ??= { epoch: now.epoch, at: performance.now() };
       remember(ks, now.k);
       if (!live) return;
-      const spent = performance.now() - first;
-      const left = (spent / (now.epoch - before)) * (maxEpochs - now.epoch);
+      const epochs = now.epoch - first.epoch;
+      const left = ((performance.now() - first.at) / epochs) * (maxEpochs - now.epoch);
       show(
         [
           `epoch ${now.epoch}/${maxEpochs}`,
@@ -100,7 +100,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           `sub-loss ${loss(now.subLoss)}`,
           workersNow(workers),
           seconds(performance.now() - begun),
-          `at most ${seconds(left)} left`,
+          ...(epochs > 0 ? [`at most ${seconds(left)} left`] : []),
         ].join('  '),
       );
     },

@@ -111,19 +111,21 @@ export async function output(args: Record<string, unknown>) {
   };
 }
 
-/** A coordinator that starts its workers itself. */
-export async function localWorkers(config: RunConfig, args: Record<string, unknown>) {
-  if (args.gpus !== undefined && args.workers !== undefined)
+/** A coordinator that starts its workers itself. `because`: why their backend, where that was not asked for. */
+export async function localWorkers(config: RunConfig, args: Record<string, unknown>, because?: string) {
+  const gpus = args.gpus === 'none' ? undefined : args.gpus;
+  if (gpus !== undefined && args.workers !== undefined)
     throw new UserError('--gpus and --workers exclude each other: workers on each GPU are --per-gpu');
-  if (args.gpus === undefined && args.perGpu !== 1)
+  if (gpus === undefined && args.perGpu !== 1)
     throw new UserError(`--per-gpu ${args.perGpu} needs --gpus: on which`);
-  const specs = args.gpus === undefined ? cores(config, args) : await workersFor(args);
+  const specs = gpus === undefined ? cores(config, args) : await workersFor(args);
   const count = specs.length;
   if (count > config.shards)
     console.error(
       `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
-  const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
+  const { backend, why: chosen, gpu, requireGpu } = await backendFor(specs, args);
+  const why = because ?? chosen;
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.

@@ -43,7 +43,13 @@ export const builder = {
     describe: 'HOST:PORT of this worker’s own metrics (the coordinator’s have those of all workers)',
     defaultDescription: 'none',
   },
-  name: { type: 'string', default: '', describe: 'a name for logs and events', requiresArg: true },
+  name: {
+    type: 'string',
+    default: '',
+    defaultDescription: 'none',
+    describe: 'a name for logs, events and metrics',
+    requiresArg: true,
+  },
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {

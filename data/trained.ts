@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { product } from './npy.ts';
 import type { Transform } from './transform.ts';
@@ -53,6 +53,13 @@ export function readTrained(run: string): Trained {
       },
     };
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(missing(run));
     throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
   }
+}
+
+function missing(run: string): string {
+  if (existsSync(join(run, 'run.json')))
+    return `--run ${run} is not finished; go on with: dpmesh resume ${run}`;
+  return `--run ${run} is not the directory of a finished run (there is no ${join(run, 'run.json')}); name the --out of a run`;
 }

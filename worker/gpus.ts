@@ -107,7 +107,8 @@ export function whyNoList({ code, missing, text }: Answer): NoGpus | null {
     return {
       kind: 'absent',
       problem: 'there is no nvidia-smi on this host, so no NVIDIA driver',
-      remedy: 'install the driver (not CUDA), or use --cpus N; other GPUs: dpmesh worker --backend webgpu',
+      remedy:
+        'install the driver (not CUDA), or leave the GPUs out: train without --gpus, launch with --cpus N; other makes of GPU: dpmesh worker --backend webgpu',
     };
   const said = text.replace(/\s+/g, ' ').trim().slice(0, 300);
   if (/couldn't communicate with the NVIDIA driver/i.test(text))
@@ -121,7 +122,8 @@ export function whyNoList({ code, missing, text }: Answer): NoGpus | null {
     return {
       kind: 'none',
       problem: 'the NVIDIA driver is there, but it finds no GPU',
-      remedy: 'is one given to this machine or container (docker run --gpus all)? Or use --cpus N',
+      remedy:
+        'is one given to this machine or container (docker run --gpus all)? Or leave the GPUs out: train without --gpus, launch with --cpus N',
     };
   if (code === null) return broken(`nvidia-smi did not answer within ${ANSWER_MS / 1000} s`);
   if (code !== 0) return broken(`nvidia-smi failed with ${code}: ${said}`);

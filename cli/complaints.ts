@@ -1,0 +1,52 @@
+import type { Options } from 'yargs';
+import { nearestFlag } from './config.ts';
+
+export interface Command {
+  command: string;
+  builder: unknown;
+}
+
+/** What yargs complains about, in words that name the flag. `args`: all that stands behind `dpmesh`. */
+export function inOurWords(message: string, args: string[], commands: readonly Command[]): string {
+  const command = commands.find((module) => nameOf(module) === args[0]);
+  const options = (command?.builder ?? {}) as Record<string, Options>;
+  const text = message.replace(/\s*\n\s*/g, ' ').trim();
+
+  const unknown = /^Unknown arguments?: (.+)$/.exec(text);
+  if (unknown) return nameless(unknown[1].split(', ')[0], args, options);
+  const choice =
+    /^Invalid values: Argument: ([\w-]+), Given: "?(.*?)"?, Choices: ("[^"]*"(?:, "[^"]*")*)/.exec(text);
+  if (choice) return `--${choice[1]} ${choice[2]} must be one of ${choice[3].replaceAll('"', '')}`;
+  const valueless = /^Not enough arguments following: ([\w-]+)/.exec(text);
+  if (valueless) return `--${valueless[1]} needs a value behind it`;
+  const missing = /^Missing required arguments?: ([\w-]+)/.exec(text);
+  if (missing) return `--${missing[1]} is missing: ${options[missing[1]]?.describe}`;
+  if (command && /^Not enough non-option arguments/.test(text))
+    return `${command.command.split(' ')[1]} is missing: dpmesh ${command.command}`;
+  return text;
+}
+
+/** What is wrong with the first flag that takes a number and was given none, or null. */
+export function notANumber(values: Record<string, unknown>, args: string[], builder: unknown): string | null {
+  for (const [flag, { type }] of Object.entries(builder as Record<string, Options>)) {
+    if (type !== 'number' || !Number.isNaN(values[flag])) continue;
+    const at = args.findLastIndex((arg) => arg === `--${flag}` || arg.startsWith(`--${flag}=`));
+    const given =
+      at < 0 ? '' : args[at].includes('=') ? args[at].replace(/^[^=]*=/, '') : (args[at + 1] ?? '');
+    return `--${flag} ${given} must be a number`.replace('  ', ' ');
+  }
+  return null;
+}
+
+const nameOf = ({ command }: Command) => command.split(' ')[0];
+
+/** For a word that no flag takes, and for a flag that there is not. */
+function nameless(name: string, args: string[], options: Record<string, Options>): string {
+  if (args[0] === name) return `there is no command ${name}; dpmesh --help lists them`;
+  if (args.slice(1).includes(name)) {
+    const hint = options.data && !options.data.hidden ? ` For data to cluster: --data ${name}` : '';
+    return `${name} stands alone: which flag is it for?${hint}`;
+  }
+  const known = Object.entries(options).flatMap(([flag, { hidden }]) => (hidden ? [] : flag));
+  return `there is no flag --${name}; did you mean --${nearestFlag(name, known)}?`;
+}
