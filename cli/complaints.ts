@@ -14,6 +14,8 @@ export function inOurWords(message: string, args: string[], commands: readonly C
 
   const unknown = /^Unknown arguments?: (.+)$/.exec(text);
   if (unknown) return nameless(unknown[1].split(', ')[0], args, options);
+  const near = /^Did you mean (\S+)\?$/.exec(text);
+  if (near) return `there is no command ${args[0]}; did you mean ${near[1]}? dpmesh --help lists them`;
   const choice =
     /^Invalid values: Argument: ([\w-]+), Given: "?(.*?)"?, Choices: ("[^"]*"(?:, "[^"]*")*)/.exec(text);
   if (choice) return `--${choice[1]} ${choice[2]} must be one of ${choice[3].replaceAll('"', '')}`;

@@ -4,7 +4,8 @@ import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {
   event(event: Event): void;
-  epoch(now: { epoch: number; k: number; loss: number | null; subLoss: number | null }): void;
+  /** `time`: seconds since the run began, where that is elsewhere; its epochs may come all at once. */
+  epoch(now: { epoch: number; k: number; loss: number | null; subLoss: number | null; time?: number }): void;
   /** A line of its own, above the display. */
   line(text: string): void;
   end(): void;
@@ -87,11 +88,12 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       }
     },
     epoch(now) {
-      first ??= { epoch: now.epoch, at: performance.now() };
+      const at = now.time === undefined ? performance.now() - begun : now.time * 1000;
+      first ??= { epoch: now.epoch, at };
       remember(ks, now.k);
       if (!live) return;
       const epochs = now.epoch - first.epoch;
-      const left = ((performance.now() - first.at) / epochs) * (maxEpochs - now.epoch);
+      const left = ((at - first.at) / epochs) * (maxEpochs - now.epoch);
       show(
         [
           `epoch ${now.epoch}/${maxEpochs}`,
@@ -99,7 +101,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           `loss ${loss(now.loss)}`,
           `sub-loss ${loss(now.subLoss)}`,
           workersNow(workers),
-          seconds(performance.now() - begun),
+          seconds(at),
           ...(epochs > 0 ? [`at most ${seconds(left)} left`] : []),
         ].join('  '),
       );

@@ -40,6 +40,14 @@ describe('the display', () => {
     assert.match(written.at(-1)!, /K 8 ▁██ .* 3 workers {2}/);
   });
 
+  test('goes by the time of a run elsewhere, whose epochs may come at once', () => {
+    const { written, stream } = paper(true);
+    const display = createDisplay(10, stream);
+    for (const epoch of [1, 2, 3, 4])
+      display.epoch({ epoch, k: 1, loss: null, subLoss: null, time: 5 + 2 * epoch });
+    assert.match(written.at(-1)!, / {2}13\.0 s {2}at most 12\.0 s left$/);
+  });
+
   test('writes only lines where nobody sees them renewed', () => {
     const { written, stream } = paper(false);
     const display = createDisplay(10, stream);
