@@ -100,7 +100,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const { checkMemory, layoutFor } = await import('../coordinator/limits.ts');
     const layout = layoutFor(config, source);
     checkMemory(config, source.dim);
-    const labels = config.labels === null ? null : await labelsFor(config.labels, config.data, source.rows);
+    const labels =
+      config.labels === null ? null : await labelsFor(config.labels, config.data, source.rows, warn);
     const { createCheckpoints } = await import('../coordinator/checkpoints.ts');
     const checkpoints = createCheckpoints({
       run: out.path,
@@ -301,11 +302,18 @@ async function serverFor(
   });
 }
 
-async function labelsFor(spec: string, data: string, rows: number): Promise<Labels> {
-  const { readLabels } = await import('../data/labels.ts');
+async function labelsFor(
+  spec: string,
+  data: string,
+  rows: number,
+  warn: (message: string) => void,
+): Promise<Labels> {
+  const { fileOfLabels, readLabels } = await import('../data/labels.ts');
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);
+  if (resolve(fileOfLabels(spec)) === resolve(data))
+    warn(`--labels ${spec} is a column of the data too, and clustered with the others; give rows without it`);
   return labels;
 }
 

@@ -35,6 +35,9 @@ export async function readLabels(spec: string): Promise<Labels> {
   }
 }
 
+/** The path of the file that `spec` of `readLabels` is in. */
+export const fileOfLabels = (spec: string): string => parseSpec(spec).path;
+
 /** A file of the whole name goes before a column after its last colon. */
 function parseSpec(spec: string): { path: string; column?: string } {
   const [, path, column] = /^(.+):([^:/]*)$/.exec(spec) ?? [];

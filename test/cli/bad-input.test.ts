@@ -352,6 +352,20 @@ describe('odd input', { concurrency: 2 }, () => {
     assert.deepEqual(a, b);
   });
 
+  test('true classes that stand among the columns of the data are clustered, with a warning', async () => {
+    const lines = Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${i % 2}`);
+    const path = put('classes.csv', `a,b,c,d,digit\n${lines.join('\n')}\n`);
+    const train = ['train', '--workers', 1, '--max-epochs', 3, '--no-report'];
+    const warned = async (data: string, out: string) =>
+      (await dpmesh([...train, '--data', data, '--labels', `${path}:digit`, '--out', join(folder, out)]))
+        .stderr;
+    assert.match(
+      await warned(path, 'run-own'),
+      /warning: --labels .*classes\.csv:digit is a column of the data/,
+    );
+    assert.doesNotMatch(await warned(ok, 'run-apart'), /warning/);
+  });
+
   test('constant columns are dropped with a warning, which events.jsonl has too', async () => {
     const path = table(
       'const',
