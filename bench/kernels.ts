@@ -4,8 +4,10 @@ import { clusteringNet, type Net, subNets } from '../model/net.ts';
 import { generator, type Rng } from '../model/random.ts';
 import type { Backend, Tensor } from '../worker/backends/backend.ts';
 import { cpuBackend } from '../worker/backends/cpu.ts';
+import { loadBackend } from '../worker/backends/load.ts';
 import { wasmBackend } from '../worker/backends/wasm.ts';
 import { step, type Trained } from '../worker/mlp.ts';
+import { findTensorflow } from '../worker/setup/found.ts';
 import { events, ROOT, train } from './dpmesh.ts';
 
 const SIZES = [
@@ -82,6 +84,31 @@ function products(backend: Backend, d: number, k: number): Figure[] {
   return figures;
 }
 
+/** The E-step's product Φ·Θ and the statistics' Rᵀ·Φ as such, where the second are what a run spends its time on. */
+function wideProducts(backend: Backend, d: number, k: number): Figure[] {
+  if (backend.identity.startsWith('cpu/') || d !== SIZES[0].d) return [];
+  const make = factory(backend, generator(3n, 'bench', d, k));
+  const [rows, clusters, dim] = [1280, 50, 128];
+  const p = 1 + dim + (dim * (dim + 1)) / 2;
+  const [phi, theta, zero, r] = [make(rows, p), make(p, clusters), make(clusters), make(rows, clusters)];
+  // As the device lays it out: on WASM features are columns.
+  const x = make(rows, dim);
+  const features = backend.quadraticFeatures(x, false);
+  const flop = 2 * rows * p * clusters;
+  const figures = [
+    ['E-step Φ·Θ', () => backend.affine(phi, theta, zero, false)],
+    ['statistics Rᵀ·Φ', () => backend.gram(r, phi)],
+    ['E-step from x', () => backend.quadraticForm(x, theta, false)],
+    ['statistics from features', () => backend.quadraticMoments(r, features)],
+  ] as const;
+  const found = figures.map(([name, verb]) => ({
+    name,
+    value: flop / time(() => backend.free(verb())) / 1e6,
+  }));
+  backend.free(phi, theta, zero, r, x, features);
+  return found;
+}
+
 /** Milliseconds of a step, as a worker takes it: ten from fresh weights, each on a batch of its own. */
 function steps(backend: Backend, d: number, k: number): Figure[] {
   const make = factory(backend, generator(2n, 'bench', d, k));
@@ -135,9 +162,11 @@ function compare(
   measure: (backend: Backend, d: number, k: number) => Figure[],
 ): void {
   const columns = backends.map((backend) => SIZES.flatMap(({ d, k }) => measure(backend, d, k)));
-  console.log(`\n${title.padEnd(42)}${backends.map(({ identity }) => identity.padStart(13)).join('')}`);
+  console.log(
+    `\n${title.padEnd(42)}${backends.map(({ identity }) => identity.slice(0, 11).padStart(13)).join('')}`,
+  );
   columns[0].forEach(({ name }, i) => {
-    const values = columns.map((column) => column[i].value.toFixed(digits).padStart(13));
+    const values = columns.map((column) => (column[i]?.value.toFixed(digits) ?? '–').padStart(13));
     console.log(`  ${name.padEnd(40)}${values.join('')}`);
   });
 }
@@ -162,7 +191,14 @@ async function shares(): Promise<void> {
   if (!('full-pass' in spent)) console.log('  (its events do not count the full pass)');
 }
 
-const backends = [await wasmBackend(), cpuBackend()];
+/** WebGPU only waits when it is read, so that these times would say nothing of it. */
+const found = findTensorflow();
+const backends = [
+  await wasmBackend(),
+  cpuBackend(),
+  ...(found && !('problem' in found) ? [await loadBackend('tensorflow')] : []),
+];
+compare('GFLOP/s at D = 128, K = 50', 1, wideProducts);
 compare('GFLOP/s of products', 2, products);
 compare('ms a step', 3, steps);
 await shares();

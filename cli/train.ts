@@ -102,7 +102,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
       `dpmesh: warning: --workers ${count} are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
   const { backend, why, gpu, requireGpu } = await backendOf(args);
-  console.error(`backend ${backend}: ${why}`);
+  const { NOT_SET_UP } = await import('../worker/backends/choose.ts');
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -111,6 +111,8 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     start(server: Server) {
+      // The plain case needs no words; run.json has them.
+      if (args.backend === 'auto' && why !== NOT_SET_UP) console.error(`backend ${backend}: ${why}`);
       const supervisor = superviseWorkers(
         count,
         {
