@@ -1,7 +1,7 @@
 // npm run bench:kernels: what each backend makes of the products and steps of a run, and where a run's time goes.
 import { join } from 'node:path';
 import { clusteringNet, type Net, subNets } from '../model/net.ts';
-import { generator, type Rng } from '../model/random.ts';
+import { generator } from '../model/random.ts';
 import type { Backend, Tensor } from '../worker/backends/backend.ts';
 import { cpuBackend } from '../worker/backends/cpu.ts';
 import { loadBackend } from '../worker/backends/load.ts';
@@ -9,6 +9,7 @@ import { wasmBackend } from '../worker/backends/wasm.ts';
 import { step, type Trained } from '../worker/mlp.ts';
 import { findTensorflow } from '../worker/setup/found.ts';
 import { events, ROOT, train } from './dpmesh.ts';
+import { type Figure, factory, time, wideProducts } from './timing.ts';
 
 const SIZES = [
   { d: 10, k: 10 },
@@ -19,39 +20,6 @@ const HIDDEN = 50;
 const [BATCH, SAMPLE, SUB_BATCH] = [128, 2560, 16];
 /** Local steps of an epoch: what a net takes before its weights come anew. */
 const STEPS = 10;
-const [WINDOW_MS, WINDOWS] = [80, 5];
-
-/** Milliseconds of one call of `work`: the mean over a window of time, in the best of some windows. */
-function time(work: () => void): number {
-  const window = () => {
-    const begun = performance.now();
-    let [calls, spent] = [0, 0];
-    while ((spent = performance.now() - begun) < WINDOW_MS) {
-      work();
-      calls++;
-    }
-    return spent / calls;
-  };
-  window(); // Compiles it.
-  return Math.min(...Array.from({ length: WINDOWS }, window));
-}
-
-/** Tensors of standard normals. */
-function factory(backend: Backend, rng: Rng) {
-  return (...shape: number[]) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    return backend.upload(
-      Float32Array.from({ length: size }, () => rng.normal()),
-      shape,
-    );
-  };
-}
-
-interface Figure {
-  name: string;
-  value: number;
-}
-
 /** GFLOP/s of each verb that is a product. Features made on the way count as time, not as work. */
 function products(backend: Backend, d: number, k: number): Figure[] {
   const make = factory(backend, generator(1n, 'bench', d, k));
@@ -82,31 +50,6 @@ function products(backend: Backend, d: number, k: number): Figure[] {
   }));
   backend.free(x, w, b, h, g, w2, rows, theta, r, features);
   return figures;
-}
-
-/** The E-step's product Φ·Θ and the statistics' Rᵀ·Φ as such, where the second are what a run spends its time on. */
-function wideProducts(backend: Backend, d: number, k: number): Figure[] {
-  if (backend.identity.startsWith('cpu/') || d !== SIZES[0].d) return [];
-  const make = factory(backend, generator(3n, 'bench', d, k));
-  const [rows, clusters, dim] = [1280, 50, 128];
-  const p = 1 + dim + (dim * (dim + 1)) / 2;
-  const [phi, theta, zero, r] = [make(rows, p), make(p, clusters), make(clusters), make(rows, clusters)];
-  // As the device lays it out: on WASM features are columns.
-  const x = make(rows, dim);
-  const features = backend.quadraticFeatures(x, false);
-  const flop = 2 * rows * p * clusters;
-  const figures = [
-    ['E-step Φ·Θ', () => backend.affine(phi, theta, zero, false)],
-    ['statistics Rᵀ·Φ', () => backend.gram(r, phi)],
-    ['E-step from x', () => backend.quadraticForm(x, theta, false)],
-    ['statistics from features', () => backend.quadraticMoments(r, features)],
-  ] as const;
-  const found = figures.map(([name, verb]) => ({
-    name,
-    value: flop / time(() => backend.free(verb())) / 1e6,
-  }));
-  backend.free(phi, theta, zero, r, x, features);
-  return found;
 }
 
 /** Milliseconds of a step, as a worker takes it: ten from fresh weights, each on a batch of its own. */
@@ -166,7 +109,7 @@ function compare(
     `\n${title.padEnd(42)}${backends.map(({ identity }) => identity.slice(0, 11).padStart(13)).join('')}`,
   );
   columns[0].forEach(({ name }, i) => {
-    const values = columns.map((column) => (column[i]?.value.toFixed(digits) ?? '–').padStart(13));
+    const values = columns.map((column) => column[i].value.toFixed(digits).padStart(13));
     console.log(`  ${name.padEnd(40)}${values.join('')}`);
   });
 }
@@ -198,7 +141,12 @@ const backends = [
   cpuBackend(),
   ...(found && !('problem' in found) ? [await loadBackend('tensorflow')] : []),
 ];
-compare('GFLOP/s at D = 128, K = 50', 1, wideProducts);
+for (const backend of backends) {
+  if (backend.identity.startsWith('cpu/')) continue;
+  console.log(`GFLOP/s at D = 128, K = 50 on ${backend.identity}`);
+  for (const { name, value } of wideProducts(backend))
+    console.log(`  ${name.padEnd(40)}${value.toFixed(1).padStart(13)}`);
+}
 compare('GFLOP/s of products', 2, products);
 compare('ms a step', 3, steps);
 await shares();
