@@ -124,6 +124,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
       `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
   const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
+  const { NOT_SET_UP } = await import('../worker/backends/choose.ts');
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -132,7 +133,8 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     start(server: Server) {
-      console.error(`backend ${backend}: ${why}`);
+      // The plain case needs no words; run.json has them.
+      if (args.backend === 'auto' && why !== NOT_SET_UP) console.error(`backend ${backend}: ${why}`);
       let expected = count;
       let fewer = () => {};
       const supervisor = superviseWorkers(
@@ -157,7 +159,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
           gaveUp(name, error) {
             expected--;
             fewer();
-            if (expected) console.error(`dpmesh: warning: gave up on worker ${name}: ${error.message}`);
+            if (expected) console.error(`dpmesh: warning: gave up on worker $name: $error.message`);
           },
         },
       );
@@ -178,6 +180,6 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
 function cores(config: RunConfig, args: Record<string, unknown>) {
   const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
   if (!(Number.isInteger(count) && count >= 1))
-    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
-  return Array.from({ length: count }, (_, i) => ({ name: `local/${i}` }));
+    throw new UserError(`--workers $countmust be a whole number, at least 1`);
+  return Array.from({ length: count }, (_, i) => ({ name: `local/$i` }));
 }
