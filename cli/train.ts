@@ -159,7 +159,7 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
           gaveUp(name, error) {
             expected--;
             fewer();
-            if (expected) console.error(`dpmesh: warning: gave up on worker $name: $error.message`);
+            if (expected) console.error(`dpmesh: warning: gave up on worker ${name}: ${error.message}`);
           },
         },
       );
@@ -180,6 +180,6 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
 function cores(config: RunConfig, args: Record<string, unknown>) {
   const count = (args.workers as number | undefined) ?? Math.min(availableParallelism(), config.shards);
   if (!(Number.isInteger(count) && count >= 1))
-    throw new UserError(`--workers $countmust be a whole number, at least 1`);
-  return Array.from({ length: count }, (_, i) => ({ name: `local/$i` }));
+    throw new UserError(`--workers ${count} must be a whole number, at least 1`);
+  return Array.from({ length: count }, (_, i) => ({ name: `local/${i}` }));
 }
