@@ -92,6 +92,8 @@ export async function train(
       ...['--data', data],
       ...(labels ? ['--labels', labels] : []),
       ...['--out', dir, '--json'],
+      // What is set up here must not change what is compared.
+      ...(flags.includes('--backend') ? [] : ['--backend', 'wasm']),
       ...flags.map(String),
     ],
     { watch: watch && ((pid) => watch(pid, dir)), minutes },

@@ -1,12 +1,15 @@
 // npm run bench:kernels: what each backend makes of the products and steps of a run, and where a run's time goes.
 import { join } from 'node:path';
 import { clusteringNet, type Net, subNets } from '../model/net.ts';
-import { generator, type Rng } from '../model/random.ts';
+import { generator } from '../model/random.ts';
 import type { Backend, Tensor } from '../worker/backends/backend.ts';
 import { cpuBackend } from '../worker/backends/cpu.ts';
+import { loadBackend } from '../worker/backends/load.ts';
 import { wasmBackend } from '../worker/backends/wasm.ts';
 import { step, type Trained } from '../worker/mlp.ts';
+import { findTensorflow } from '../worker/setup/found.ts';
 import { events, ROOT, train } from './dpmesh.ts';
+import { type Figure, factory, time, wideProducts } from './timing.ts';
 
 const SIZES = [
   { d: 10, k: 10 },
@@ -17,39 +20,6 @@ const HIDDEN = 50;
 const [BATCH, SAMPLE, SUB_BATCH] = [128, 2560, 16];
 /** Local steps of an epoch: what a net takes before its weights come anew. */
 const STEPS = 10;
-const [WINDOW_MS, WINDOWS] = [80, 5];
-
-/** Milliseconds of one call of `work`: the mean over a window of time, in the best of some windows. */
-function time(work: () => void): number {
-  const window = () => {
-    const begun = performance.now();
-    let [calls, spent] = [0, 0];
-    while ((spent = performance.now() - begun) < WINDOW_MS) {
-      work();
-      calls++;
-    }
-    return spent / calls;
-  };
-  window(); // Compiles it.
-  return Math.min(...Array.from({ length: WINDOWS }, window));
-}
-
-/** Tensors of standard normals. */
-function factory(backend: Backend, rng: Rng) {
-  return (...shape: number[]) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    return backend.upload(
-      Float32Array.from({ length: size }, () => rng.normal()),
-      shape,
-    );
-  };
-}
-
-interface Figure {
-  name: string;
-  value: number;
-}
-
 /** GFLOP/s of each verb that is a product. Features made on the way count as time, not as work. */
 function products(backend: Backend, d: number, k: number): Figure[] {
   const make = factory(backend, generator(1n, 'bench', d, k));
@@ -135,7 +105,9 @@ function compare(
   measure: (backend: Backend, d: number, k: number) => Figure[],
 ): void {
   const columns = backends.map((backend) => SIZES.flatMap(({ d, k }) => measure(backend, d, k)));
-  console.log(`\n${title.padEnd(42)}${backends.map(({ identity }) => identity.padStart(13)).join('')}`);
+  console.log(
+    `\n${title.padEnd(42)}${backends.map(({ identity }) => identity.slice(0, 11).padStart(13)).join('')}`,
+  );
   columns[0].forEach(({ name }, i) => {
     const values = columns.map((column) => column[i].value.toFixed(digits).padStart(13));
     console.log(`  ${name.padEnd(40)}${values.join('')}`);
@@ -162,7 +134,19 @@ async function shares(): Promise<void> {
   if (!('full-pass' in spent)) console.log('  (its events do not count the full pass)');
 }
 
-const backends = [await wasmBackend(), cpuBackend()];
+/** WebGPU only waits when it is read, so that these times would say nothing of it. */
+const found = findTensorflow();
+const backends = [
+  await wasmBackend(),
+  cpuBackend(),
+  ...(found && !('problem' in found) ? [await loadBackend('tensorflow')] : []),
+];
+for (const backend of backends) {
+  if (backend.identity.startsWith('cpu/')) continue;
+  console.log(`GFLOP/s at D = 128, K = 50 on ${backend.identity}`);
+  for (const { name, value } of wideProducts(backend))
+    console.log(`  ${name.padEnd(40)}${value.toFixed(1).padStart(13)}`);
+}
 compare('GFLOP/s of products', 2, products);
 compare('ms a step', 3, steps);
 await shares();

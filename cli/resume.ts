@@ -66,9 +66,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     return;
   }
   const parts =
-    args.bind === undefined
-      ? await localWorkers(config, { ...args, backend: name }, 'that of the run')
-      : await listening(args);
+    args.bind === undefined ? await localWorkers(config, { ...args, backend: name }) : await listening(args);
   const from = args.from as string | undefined;
   await session(config, { ...(await output(args)), ...parts, resume: { path, run, from } });
 }

@@ -111,8 +111,8 @@ export async function output(args: Record<string, unknown>) {
   };
 }
 
-/** A coordinator that starts its workers itself. `because`: why their backend, where that was not asked for. */
-export async function localWorkers(config: RunConfig, args: Record<string, unknown>, because?: string) {
+/** A coordinator that starts its workers itself. */
+export async function localWorkers(config: RunConfig, args: Record<string, unknown>) {
   const gpus = args.gpus === 'none' ? undefined : args.gpus;
   if (gpus !== undefined && args.workers !== undefined)
     throw new UserError('--gpus and --workers exclude each other: workers on each GPU are --per-gpu');
@@ -124,8 +124,8 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     console.error(
       `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
-  const { backend, why: chosen, gpu, requireGpu } = await backendFor(specs, args);
-  const why = because ?? chosen;
+  const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
+  const { NOT_SET_UP } = await import('../worker/backends/choose.ts');
   const { superviseWorkers } = await import('../worker/supervise.ts');
   const { newKeyPair } = await import('../proto/keys.ts');
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
@@ -134,7 +134,8 @@ export async function localWorkers(config: RunConfig, args: Record<string, unkno
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
     start(server: Server) {
-      console.error(`backend ${backend}: ${why}`);
+      // The plain case needs no words; run.json has them.
+      if (args.backend === 'auto' && why !== NOT_SET_UP) console.error(`backend ${backend}: ${why}`);
       let expected = count;
       let fewer = () => {};
       const supervisor = superviseWorkers(

@@ -160,7 +160,7 @@ const refusals: Refusal[] = [
   flags(['--hidden abc', '50,50'], '--hidden', 'abc'),
   flags(['--transform zca', 'pca:'], '--transform', 'zca'),
   flags(['covariance', 'full', 'diag'], '--covariance', 'round'),
-  flags(['backend', 'wasm', 'cpu'], '--backend', 'nonesuch'),
+  flags(['backend', 'auto', 'wasm', 'cpu', 'tensorflow', 'webgpu'], '--backend', 'nonesuch'),
   flags(['--seed 99999999999999999999'], '--seed', '99999999999999999999'),
   flags(['--max-epochs 0', 'at least 1'], '--max-epochs', 0),
   flags(['--workers 0', 'at least 1'], '--workers', 0),

@@ -16,6 +16,7 @@ const HELLO = {
   protocol: PROTOCOL,
   identity: 'wasm/4.22.0',
   backend: 'wasm',
+  why: 'asked for',
   host: hostname(),
   pid: 4711,
   name: '',
@@ -120,8 +121,8 @@ describe('the coordinator’s server', () => {
     });
     await server.joined(1);
     assert.equal(server.identity(), 'wasm/4.22.0');
-    const { name, pid, host, backend, identity } = HELLO;
-    assert.deepEqual(events, [{ type: 'worker', worker: 'w1', name, pid, host, backend, identity, why: '' }]);
+    const { name, pid, host, backend, identity, why } = HELLO;
+    assert.deepEqual(events, [{ type: 'worker', worker: 'w1', name, pid, host, backend, identity, why }]);
     assert.equal((await joined()).welcome.worker, 'w2');
     await server.joined(2);
   });
@@ -136,7 +137,9 @@ describe('the coordinator’s server', () => {
     await joined();
     const other = speaker();
     other.say({ ...HELLO, session: session(), identity: 'cpu/1' });
-    assert.match((await other.hear('refuse')).reason, /cpu\/1.*wasm\/4\.22\.0/);
+    const refusal = await other.hear('refuse');
+    assert.match(refusal.reason, /cpu\/1.*wasm\/4\.22\.0/);
+    assert.equal(refusal.identity, 'wasm/4.22.0');
     assert.deepEqual(server.dispatcher.workers(), ['w1']);
   });
 

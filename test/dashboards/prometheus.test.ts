@@ -27,11 +27,18 @@ const EXCUSES: Excuses = [
 ];
 
 const skip = lacks('prometheus');
-const folder = scratch();
 const asked = everything();
 let run: Running;
 let prometheus: Prometheus;
 let since: number;
+// Before the folder goes, which is done after what was asked for earlier.
+after(async () => {
+  if (skip) return;
+  await prometheus?.stop();
+  run?.kill('SIGINT');
+  await run?.ended;
+});
+const folder = scratch();
 
 /** As Grafana would fill them in, all workers chosen. */
 const VALUES = {
@@ -59,13 +66,6 @@ before(async () => {
   ];
   run = start(trainArgs(data, `${folder}/watched`, ...QUICK, ...endless), { timeout: 600_000 });
   prometheus = await startPrometheus(`127.0.0.1:${port}`);
-});
-
-after(async () => {
-  if (skip) return;
-  await prometheus?.stop();
-  run?.kill('SIGINT');
-  await run?.ended;
 });
 
 test('every expression of dashboards and rules finds data in a healthy run', { skip }, async () => {

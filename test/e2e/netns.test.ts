@@ -31,7 +31,7 @@ test('cut links and a bad line change nothing', { skip: net === null && reason }
   const { within, address, link } = net!;
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 600);
-  const flags = ['--no-early-stop', '--max-epochs', 6, '--split-merge-every', 3, '--heartbeat-timeout', 2];
+  const flags = ['--no-early-stop', '--max-epochs', 24, '--split-merge-every', 3, '--heartbeat-timeout', 2];
   const [quiet, out, elsewhere] = ['quiet', 'run', 'elsewhere'].map((name) => join(folder, name));
   mkdirSync(elsewhere);
   jsonOf(await dpmesh(trainArgs(data, quiet, '--workers', 1, ...flags)));
@@ -42,19 +42,23 @@ test('cut links and a bad line change nothing', { skip: net === null && reason }
     places.map((place) => badLine(within(place), `${address(0)}:5555`, place, 10)),
   );
   const workers = places.map((place, i) => worker(elsewhere, within(place), lines[i]));
-  // One long enough to be taken for gone, then both workers at once.
-  for (const [place, ms, epoch] of [
-    [1, 2500, 1],
-    [0, 1000, 3],
-  ] as const) {
-    while (epochOf(out) < epoch && !over()) await sleep(20);
-    assert.ok(!over(), 'it ended before the cut');
-    link(place, 'down');
-    await sleep(ms);
-    link(place, 'up');
+  try {
+    // One long enough to be taken for gone, then both workers at once.
+    for (const [place, ms, epoch] of [
+      [1, 2500, 1],
+      [0, 1000, 3],
+    ] as const) {
+      while (epochOf(out) < epoch && !over()) await sleep(20);
+      assert.ok(!over(), 'it ended before the cut');
+      link(place, 'down');
+      await sleep(ms);
+      link(place, 'up');
+    }
+    await coordinator.ended;
+  } finally {
+    for (const each of [coordinator, ...workers]) await each.killAll();
   }
   const { code, stderr } = await coordinator.ended;
-  for (const each of workers) await each.killAll();
   assert.equal(code, 0, stderr);
   assert.ok(ofType(eventsOf(out), 'worker-gone').length >= 1, 'nobody was taken for gone');
   assert.deepEqual(bytesOfRun(out), bytesOfRun(quiet));

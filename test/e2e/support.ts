@@ -27,7 +27,7 @@ export function scratch(): string {
   // What is set up on this machine must not change which bits these runs have.
   process.env.XDG_DATA_HOME = join(folder, 'data');
   delete process.env.DPMESH_TFJS;
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   return folder;
 }
 

@@ -193,6 +193,50 @@ for (const backend of backends) {
         }));
     }
 
+    test('products see all bits of a float32: ten, as TF32 has, would give zeros', () =>
+      on(backend, async ({ up, vector, read }) => {
+        // 1 + 2⁻¹¹ and 1 in turn, times 1 and −1 in turn: 2⁻¹¹ for each pair, exactly.
+        const [n, bit] = [64, 2 ** -11];
+        const fine = range(n).map((i) => (i % 2 ? 1 : 1 + bit));
+        const signs = range(n).map((i) => (i % 2 ? -1 : 1));
+        const all = (length: number, value: number) => Array.from({ length }, () => value);
+        const [a, b] = [up([all(n, 0).map(() => fine)], false), up([signs.map((s) => all(n, s))], false)];
+        const expected = all(n * n, (n / 2) * bit);
+        close(await read(backend.affine(a, b, vector(all(n, 0)), false)), expected, 1e-7);
+        const [tall, wide] = [fine.map((v) => all(n, v)), signs.map((s) => all(n, s))];
+        close(await read(backend.gram(up([tall], false), up([wide], false))), expected, 1e-7);
+        const turned = up([all(n, 0).map(() => signs)], false);
+        close(
+          await read(backend.reluGrad(a, turned, up([all(n, 0).map(() => all(n, 1))], false))),
+          expected,
+          1e-7,
+        );
+      }));
+
+    for (const [rows, d, k] of [
+      [7, 33, 5],
+      [40, 48, 3],
+    ])
+      test(`quadratic form and moments of wide rows, [${rows},${d}], K ${k}`, () =>
+        on(backend, async ({ up, read }) => {
+          const x = randomMatrix(1, rows, d);
+          const phi = x.map((row) => [1, ...row, ...row.flatMap((v, i) => row.slice(i).map((u) => v * u))]);
+          const theta = randomMatrix(2, phi[0].length, k);
+          const r = randomMatrix(3, rows, k).map(softmax);
+          const xs = up([x], false);
+          // Sums of a thousand terms.
+          close(
+            await read(backend.quadraticForm(xs, up([theta], false), false)),
+            times(phi, theta).flat(),
+            2e-4,
+          );
+          const kept = backend.quadraticFeatures(xs, false);
+          await read(kept);
+          const moments = backend.quadraticMoments(up([r], false), kept);
+          assert.deepEqual(moments.shape, [k, phi[0].length]);
+          close(await read(moments), times(transposed(r), phi).flat(), PRODUCT);
+        }));
+
     test('large logits overflow nowhere', () =>
       on(backend, async ({ up, read }) => {
         const logits = [

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { UserError } from '../../data/user-error.ts';
 import { findTensorflow, findWebgpu } from '../setup/found.ts';
 
+export const NOT_SET_UP = 'TensorFlow is not set up';
+
 export interface Choice {
   backend: string;
   /** For people: what it hung on. */
@@ -38,7 +40,7 @@ export async function chooseBackend(asked: string, { requireGpu = false } = {}):
     return { backend: 'tensorflow', why: `${cuda}TensorFlow on the CPU, ${usable.dir}` };
   }
   if (tensorflow && 'problem' in tensorflow) return { backend: 'wasm', why: tensorflow.problem };
-  return { backend: 'wasm', why: 'TensorFlow is not set up' };
+  return { backend: 'wasm', why: NOT_SET_UP };
 }
 
 /** Is there a driver that could give one? Cheap; a broken driver passes. WSL2 has its own. */
