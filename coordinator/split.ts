@@ -21,7 +21,7 @@ const ROWS_A_PART = 10;
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
-  const { centres, parts } = await refine(run.rounds, count, subCentres(state));
+  const { centres, parts } = await refine(run.rounds, count, subCentres(state), run.config.covariance);
   const refined: State = { ...state, parts };
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = proposable(pair)
