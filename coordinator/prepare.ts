@@ -37,6 +37,10 @@ export function prepare(input: Preparation, { moments, sampleRows, hashes }: Fou
     );
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
+  if (n === 0)
+    throw new UserError(
+      `--sample ${config.sample}: not one of ${layout.rows} rows is in it; take a larger one`,
+    );
   dispatcher.publish('transform', transformState(transform, sampleBelow(config, layout)));
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / 16, 16) });
   return {

@@ -21,8 +21,11 @@ const ROWS_A_PART = 10;
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
-  const { centres, parts } = await refine(run.rounds, count, subCentres(state));
-  const refined: State = { ...state, parts };
+  const { centres, parts } = await refine(run.rounds, count, subCentres(state), run.config.covariance);
+  // Where a sub-net that is not refined has all rows on one side, it goes on learning from the sides it had: one centre
+  // twice would teach it nothing, for ever.
+  const keeps = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
+  const refined: State = { ...state, parts: parts.map((pair, k) => (keeps(pair) ? state.parts[k] : pair)) };
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = proposable(pair)
       ? logSplitRatio(run.prior, pair, run.config.alpha, run.zeta)

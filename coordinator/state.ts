@@ -1,5 +1,6 @@
-import type { Transform } from '../data/transform.ts';
-import { costTheta, eStepOf, whitening } from '../model/estep.ts';
+import { pcaAxes, type Transform } from '../data/transform.ts';
+import { UserError } from '../data/user-error.ts';
+import { costTheta, eStepOf, FlatCluster, whitening } from '../model/estep.ts';
 import type { Mixture } from '../model/mixture.ts';
 import type { Net } from '../model/net.ts';
 import { map, type Niw } from '../model/niw.ts';
@@ -56,7 +57,7 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
   dispatcher.publish('subs-moments', moments);
 }
 
-/** The clustering net's target. Returns the form in which workers compute it. */
+/** The clustering net's target. Returns the form in which workers compute it. UserError where a cluster is too flat. */
 export function publishEStep(
   { dispatcher, config, transform }: Run,
   mixture: Mixture,
@@ -67,7 +68,7 @@ export function publishEStep(
     dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
     return 'product';
   }
-  const step = eStepOf(mixture, transform.scale);
+  const step = roundly(config, () => eStepOf(mixture, transform.scale));
   dispatcher.publish(
     'e-step',
     step.form === 'product'
@@ -75,6 +76,19 @@ export function publishEStep(
       : { weights: nd(step.weights, d, k * d), bias: nd(step.bias, k * d), constant: nd(step.constant, k) },
   );
   return step.form;
+}
+
+/** Rows of full rank may still be too flat for float32 statistics, and no longer are once their axes are scaled alike. */
+function roundly<T>({ data, transform }: RunConfig, compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (!(error instanceof FlatCluster)) throw error;
+    const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
+    throw new UserError(
+      `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,
+    );
+  }
 }
 
 /** What the sub-nets learn from: the sub-centres, or the sub-components. */

@@ -1,6 +1,6 @@
 import { lloydCentres } from '../model/kmeans.ts';
 import { bestThreshold, principalAxis } from '../model/pca-split.ts';
-import { type Covariance, mean } from '../model/statistics.ts';
+import { addStatistics, type Covariance, mean } from '../model/statistics.ts';
 import type { Cell } from '../proto/tasks.ts';
 import type { Leaves, Rounds } from './rounds.ts';
 
@@ -111,12 +111,14 @@ export async function partsNear(rounds: Rounds, sets: CentreSets[]): Promise<Par
 
 /**
  * Two sub-clusters of each cluster from its sub-net's hard assignment, refined by `count` Lloyd rounds (0: as it is).
- * `otherwise` are the centres for a cluster of which the sub-net puts all rows on one side.
+ * `otherwise` are the centres for a cluster of which the sub-net puts all rows on one side; where these do so too
+ * (it has moved since), its PCA split starts it anew: else it could not be proposed in this step.
  */
 export async function refine(
   rounds: Rounds,
   count: number,
   otherwise: CentreSets,
+  covariance: Covariance,
 ): Promise<{ centres: CentreSets; parts: Parts[] }> {
   const k = otherwise.length;
   const bySubNet: Leaves = {
@@ -135,7 +137,17 @@ export async function refine(
   }
   const [centres] = await lloyd(rounds, [start], count - 1);
   const [parts] = await partsNear(rounds, [centres]);
-  return { centres, parts };
+  const whole = parts.map(([a, b]) => addStatistics(a, b));
+  const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && whole[c][0] >= FEWEST_POINTS);
+  if (!oneSided.includes(true)) return { centres, parts };
+  const [halved] = await halveDeep(rounds, oneSided, whole, 1, centres[0][0].length, covariance);
+  const anew = halved.map((pair) => (pair.length === 2 ? pair : []));
+  const [moved] = await lloyd(rounds, [anew], count - 1);
+  const [found] = await partsNear(rounds, [moved]);
+  return {
+    centres: centres.map((pair, c) => (moved[c].length ? moved[c] : pair)),
+    parts: parts.map((pair, c) => (moved[c].length ? found[c] : pair)),
+  };
 }
 
 /**

@@ -13,6 +13,9 @@ const PRODUCT_TOLERANCE = 1e-3;
 /** Twice float32's unit roundoff, as errors line up: one of 200,000 random mixtures lost more, and that 2e-7 nats. */
 const CAREFUL_ROUNDOFF = 2 * 2 ** -24;
 
+/** A covariance matrix is not positive definite: more than rounding in float32 statistics can bear. */
+export class FlatCluster extends Error {}
+
 /** Θ, P×K row-major: φ(y)·Θ holds the log-densities, with φ(y) = (1, y, vech(yyᵀ)), or (1, y, y²) when diag. */
 export interface ProductForm {
   readonly form: 'product';
@@ -139,7 +142,7 @@ function whiten(mixture: Mixture, scale: Float64Array): Whitened[] {
     for (let i = 0; i < d; i++) mean[i] = means[k][i] / scale[i];
     const sigma = scaledCovariance(covariances[k], scale, covariance);
     const root = inverseRoot(sigma, d, covariance);
-    if (!root) throw new Error(`the covariance matrix of cluster ${k} is not positive definite`);
+    if (!root) throw new FlatCluster(`the covariance matrix of cluster ${k} is not positive definite`);
     const bias = new Float64Array(d);
     let constant = Math.log(Math.max(weights[k], LEAST_WEIGHT));
     for (let i = 0; i < d; i++) {

@@ -255,6 +255,26 @@ describe('splitStep', () => {
     );
     assert.deepEqual(before.published, ['subs', 'subs-moments']);
   });
+
+  test('without refinement a sub-net that has all rows on one side keeps the centres it learns from', async () => {
+    const { rows, blob } = blobs(
+      7,
+      [
+        [0, 0],
+        [9, 0],
+      ],
+      40,
+    );
+    const z = rows.map(() => 0);
+    const before = scene({ rows, z, side: rows.map(() => 1) }, { schedule: { refine: 0, depths: [] } });
+    const sides = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    const after = await splitStep(before.run, { ...before.state, parts: [sides] });
+    assert.deepEqual(
+      splits(before.events).map(({ points, accepted }) => [points, accepted]),
+      [[[0, 80], false]],
+    );
+    assert.deepEqual(after.parts, [sides]);
+  });
 });
 
 describe('deep proposals', () => {

@@ -207,7 +207,7 @@ describe('refine', () => {
       const otherwise = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
       const count = 1 + below(6);
       const rounds = memoryRounds({ rows, z, side });
-      const found = await refine(rounds, count, otherwise);
+      const found = await refine(rounds, count, otherwise, 'full');
       for (const k of [0, 1]) {
         const mine = (i: number) => z[i] === k;
         const expected = byHand(where(rows, mine), where(side, mine), otherwise[k], count);
@@ -240,7 +240,12 @@ describe('refine', () => {
       [Float64Array.of(1, 0), Float64Array.of(7, 0)],
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
-    const { centres, parts } = await refine(memoryRounds({ rows, z, side: rows.map(() => 1) }), 1, otherwise);
+    const { centres, parts } = await refine(
+      memoryRounds({ rows, z, side: rows.map(() => 1) }),
+      1,
+      otherwise,
+      'full',
+    );
     const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
     assertClose(
       parts[0].flatMap((t) => [...t]),
@@ -254,6 +259,46 @@ describe('refine', () => {
     );
   });
 
+  test('starts anew by PCA split where the given centres, from elsewhere, put all rows on one side too', async () => {
+    const { rows, blob } = blobs(
+      11,
+      [
+        [0, 0],
+        [9, 0],
+        [100, 0],
+        [100, 9],
+      ],
+      20,
+    );
+    const z = blob.map((b) => b >> 1);
+    // The second cluster has its sides from the sub-net, the third 4 rows only.
+    const few = [0, 1, 2, 3].map((i) => [500 + i, 0]);
+    const data = {
+      rows: [...rows, ...few],
+      z: [...z, 2, 2, 2, 2],
+      side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
+    };
+    const otherwise = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
+    const { centres, parts } = await refine(memoryRounds(data), 6, otherwise, 'full');
+    for (const k of [0, 1]) {
+      const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
+      const byPlace = [0, 1].sort(
+        (p, q) => parts[k][p][1] + parts[k][p][2] - parts[k][q][1] - parts[k][q][2],
+      );
+      assertClose(
+        byPlace.flatMap((side) => [...parts[k][side]]),
+        expected.flatMap((own) => [...statisticsOf(own)]),
+        1e-12,
+      );
+      assertClose(
+        byPlace.flatMap((side) => [...centres[k][side]]),
+        expected.flatMap(meanOf),
+        1e-12,
+      );
+    }
+    assert.deepEqual(parts[2].map((T) => T[0]).sort(), [0, 4], 'too few to halve');
+  });
+
   test('with 0 rounds takes the sub-net’s sides as they are', async () => {
     const { rows } = blobs(
       6,
@@ -264,9 +309,12 @@ describe('refine', () => {
       20,
     );
     const side = rows.map((_, i) => i % 2);
-    const { centres, parts } = await refine(memoryRounds({ rows, z: rows.map(() => 0), side }), 0, [
-      [Float64Array.of(0, 0), Float64Array.of(0, 0)],
-    ]);
+    const { centres, parts } = await refine(
+      memoryRounds({ rows, z: rows.map(() => 0), side }),
+      0,
+      [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
+      'full',
+    );
     const halves = [0, 1].map((j) => where(rows, (i) => side[i] === j));
     assertClose(
       parts[0].flatMap((t) => [...t]),
