@@ -73,7 +73,7 @@ export async function persistently<T>(
 }
 
 /** Where the trained state is, and how to go on from it. */
-export async function whatIsSaved(checkpoints: Checkpoints, run: string): Promise<string> {
+async function whatIsSaved(checkpoints: Checkpoints, run: string): Promise<string> {
   await checkpoints.flush();
   const saved = checkpoints.saved();
   const resume = `dpmesh resume ${run}`;

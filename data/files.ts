@@ -175,7 +175,7 @@ export function makeFolder(path: string): void {
 }
 
 /** Makes the names in a folder durable. Windows has no call for it: there a rename is in the journal. */
-export function syncFolder(folder: string): void {
+function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;
   const fd = openSync(folder, 'r');
   try {

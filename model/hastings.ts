@@ -4,7 +4,7 @@ import { logMarginal, type Niw } from './niw.ts';
 import { addStatistics, scaleStatistics } from './statistics.ts';
 
 /** A part must hold more rows than this (raw, not tempered) to be proposed. */
-export const MIN_PART = 5;
+const MIN_PART = 5;
 
 /** ζ = min(1, n₀/n), by which statistics are tempered in ratios; n₀ = 0 switches coarsening off (ζ = 1). */
 export function coarsening(n: number, d: number, n0 = Math.max(10_000, 1_000 * d)): number {

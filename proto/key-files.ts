@@ -22,7 +22,7 @@ const OWNER_ONLY = 0o600;
 
 const serverPath = (folder: string) => join(folder, 'server.key');
 /** Where a folder of keys has its allow-list. */
-export const allowedPath = (folder: string) => join(folder, 'allowed');
+const allowedPath = (folder: string) => join(folder, 'allowed');
 
 /** The coordinator's pair in a folder that keygen made. */
 export const readServerKey = (folder: string): KeyPair =>

@@ -8,8 +8,8 @@ const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
 /** A round's steps take as long as they are many, and nothing can stop a worker in the middle of a task. */
-export const MOST_STEPS = 100_000;
-export const MOST_BATCH = 1 << 20;
+const MOST_STEPS = 100_000;
+const MOST_BATCH = 1 << 20;
 const steps = z.int().check(z.positive(), z.lte(MOST_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MOST_BATCH));
 const MOST_CELLS = 1 << 16;

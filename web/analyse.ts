@@ -95,7 +95,7 @@ export function analyst(): (state: StateOf, sample: Sample | null) => Picture {
 }
 
 /** A layer as it comes over the wire: little-endian float32 in base64. */
-export function layerOf({ rows, cols, weights, bias }: StateOf['net'][number]): Layer {
+function layerOf({ rows, cols, weights, bias }: StateOf['net'][number]): Layer {
   return { rows, cols, weights: floats(weights), bias: floats(bias) };
 }
 

@@ -102,7 +102,7 @@ const broken = (problem: string): NoGpus => ({
 });
 
 /** Null if nvidia-smi has listed GPUs. */
-export function whyNoList({ code, missing, text }: Answer): NoGpus | null {
+function whyNoList({ code, missing, text }: Answer): NoGpus | null {
   if (missing)
     return {
       kind: 'absent',

@@ -53,7 +53,7 @@ function unreachable({ code }: NodeJS.ErrnoException, host: string): string {
 }
 
 /** What the first bytes from a port tell of who is there. */
-export function whatSpeaks(said: Buffer, hasKey: boolean): string {
+function whatSpeaks(said: Buffer, hasKey: boolean): string {
   const no = 'but it is not a dpmesh coordinator';
   if (!said.length) return `something listens there that says nothing, ${no}, or one that hangs`;
   if (said[0] !== 0xff) {

@@ -14,7 +14,7 @@ export interface Points {
 }
 
 /** Ellipses and intervals are drawn at two standard deviations. */
-export const RADIUS = 2;
+const RADIUS = 2;
 /** Points are drawn in as many layers, so that the last cluster does not hide all others. */
 const LAYERS = 6;
 /** Points further out than this many times the width of the middle 98 % are left out. */
@@ -63,7 +63,7 @@ function widened([from, to]: [number, number], length: number): [number, number]
 }
 
 /** Radius of a point, so many that they are. */
-export const radiusOf = (count: number) => (count > 2500 ? 1.5 : count > 900 ? 1.9 : count > 250 ? 2.4 : 3);
+const radiusOf = (count: number) => (count > 2500 ? 1.5 : count > 900 ? 1.9 : count > 250 ? 2.4 : 3);
 
 export interface Group {
   look: Look;

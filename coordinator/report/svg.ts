@@ -1,7 +1,7 @@
 /** Small pieces of SVG. Colours are attributes, which a page's style sheet may override by class: `ink`, `mute`, … */
 
-export const INK = '#1b1e23';
-export const MUTE = '#59606b';
+const INK = '#1b1e23';
+const MUTE = '#59606b';
 const GRID = '#e4e6ea';
 const PAPER = '#ffffff';
 export const FONT = 'Open Sans';

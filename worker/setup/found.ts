@@ -30,7 +30,7 @@ export const BINDING = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_
 export const QUIET = 'quiet.node';
 
 /** The manifest of a setup, or what is wrong with it; null if there is none. Looks at sizes, loads nothing. */
-export function readManifest(name: SetupName): Manifest | { problem: string } | null {
+function readManifest(name: SetupName): Manifest | { problem: string } | null {
   const path = manifestPath(name);
   const broken = (what: string) => ({ problem: `${what}; run: dpmesh setup ${name}` });
   let manifest: Manifest;
