@@ -8,6 +8,9 @@ import { MAIN, ROOT } from '../dpmesh.ts';
 
 /** What the commands of this folder share: flags, the line at the end, processes to kill, the bytes of a run. */
 
+// What is set up on this machine must not change what these runs compute with.
+process.env.XDG_DATA_HOME = join(ROOT, 'bench', 'no-backends');
+
 /** `--seed N` and the like: a number behind a flag of the command line. */
 export function numberFlag(name: string, otherwise: number): number {
   const at = process.argv.indexOf(`--${name}`);
