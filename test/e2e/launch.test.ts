@@ -199,7 +199,7 @@ describe('launch', { concurrency: 2 }, () => {
     const { run, running, address } = await coordinator('terminated', ...LONG);
     const launched = start(launchArgs(address, '--cpus', 2));
     await until('both at work', () => workersOf(run).length === 2 && epochOf(run) > 2, launched);
-    const [{ pid, worker, name }] = workersOf(run);
+    const [{ pid, name }] = workersOf(run);
     process.kill(pid, 'SIGKILL');
     // Nobody tells a lone coordinator: it hears the successor's hello, or silence.
     const next = await until('its successor', () => workersOf(run)[2], launched);
@@ -213,17 +213,16 @@ describe('launch', { concurrency: 2 }, () => {
     const { code, stderr } = await launched.ended;
     assert.equal(code, 0, stderr);
     await leftovers(launched.pid);
-    await until(
-      'goodbyes',
-      () =>
-        ofType(eventsOf(run), 'worker-gone').filter(({ reason }) => reason === 'said goodbye').length === 2,
+    // On a machine so busy that a worker is taken for silent first, its goodbye is no event any more.
+    const gone = () => ofType(eventsOf(run), 'worker-gone');
+    await until('goodbyes', () => alive.every((each) => gone().some((event) => event.worker === each)));
+    const last = alive.map((each) => gone().findLast((event) => event.worker === each)!);
+    assert.ok(
+      last.every(
+        ({ reason }) => reason === 'said goodbye' || (patience(1) > 1.5 && reason.startsWith('silent')),
+      ),
+      JSON.stringify(last),
     );
-    const gone = ofType(eventsOf(run), 'worker-gone');
-    for (const each of alive)
-      assert.ok(
-        gone.some((event) => event.worker === each && event.reason === 'said goodbye'),
-        worker,
-      );
     await stop(running);
   });
 
