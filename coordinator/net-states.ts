@@ -1,4 +1,4 @@
-import { flatten, type Net, netSize, parted } from '../model/net.ts';
+import { flatten, type Net, netSize, netWidths, parted } from '../model/net.ts';
 import { nd, type Tensors } from '../proto/tensors.ts';
 import type { Lengths, Sums } from './rounds.ts';
 
@@ -7,11 +7,10 @@ import type { Lengths, Sums } from './rounds.ts';
 /** The state of a net's weights, and that of Adam's moments. `nets` says how many are stacked, 0 if it is one by itself. */
 export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
   const stacked = net.shapes[0].length === 3;
-  const widths = [net.shapes[0].at(-2)!, ...net.shapes.filter((_, i) => i % 2).map((shape) => shape.at(-1)!)];
   const flat = (arrays: Float32Array[]) => nd(flatten(arrays));
   return {
     weights: {
-      widths: nd(Int32Array.from(widths)),
+      widths: nd(Int32Array.from(netWidths(net.shapes))),
       nets: nd(Int32Array.of(stacked ? net.shapes[0][0] : 0)),
       params: flat(net.params),
     },

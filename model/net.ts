@@ -76,6 +76,12 @@ export const netSize = (shapes: readonly (readonly number[])[]) =>
 export const netShapes = (widths: number[], nets: number): number[][] =>
   layerShapes(widths).map((shape) => (nets ? [nets, ...shape] : shape));
 
+/** The reverse: D, each hidden layer's, K. */
+export const netWidths = (shapes: readonly (readonly number[])[]): number[] => [
+  shapes[0].at(-2)!,
+  ...shapes.filter((_, i) => i % 2).map((shape) => shape.at(-1)!),
+];
+
 function layerShapes(widths: number[]): number[][] {
   return widths.slice(1).flatMap((width, l) => [[widths[l], width], [width]]);
 }

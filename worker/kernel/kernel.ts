@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { netWidths } from '../../model/net.ts';
 import { elements } from '../../proto/tensors.ts';
 import type { FlatNet } from '../backends/backend.ts';
 
@@ -49,7 +50,7 @@ export function stepKernel(): StepKernel {
   return (net, batches, loss, rate, done) => {
     const stacked = net.shapes[0].length === 3;
     const nets = stacked ? net.shapes[0][0] : 1;
-    const widths = [net.shapes[0].at(-2)!, ...net.shapes.filter((_, i) => i % 2).map((s) => s.at(-1)!)];
+    const widths = netWidths(net.shapes);
     const outputs = widths.at(-1)!;
     const layers = widths.length - 1;
     const sizes = widths.slice(1).map((width, l) => (widths[l] + 1) * padded(width));
