@@ -19,7 +19,7 @@ import {
 import { connectDealer } from '../proto/sockets.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
-import { OutOfDeviceMemory } from './backends/out-of-memory.ts';
+import { Unable } from './backends/unable.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
 import { checkTask, checkUnit, UnsoundRound } from './checks.ts';
 import { type Context, createContext } from './context.ts';
@@ -367,7 +367,7 @@ export function startWorker(options: WorkerOptions): Worker {
         }
       } catch (error) {
         if (error instanceof Superseded || header.term !== term) return;
-        if (error instanceof OutOfDeviceMemory) {
+        if (error instanceof Unable) {
           // The others take over what it had; with none left, the run waits.
           void send({ type: 'bye' }).then(() => finish(error));
           return;
