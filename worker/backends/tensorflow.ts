@@ -16,7 +16,7 @@ export async function tensorflowBackend({ now = false } = {}): Promise<Backend> 
   const version = binding?.TF_Version ?? found.library;
   const identity = (where: string) => `tensorflow/${version}/${where.replaceAll(' ', '-')}`;
   if (binding?.isUsingGpuDevice()) {
-    const device = cudaDevice();
+    const device = await cudaDevice();
     return tfDevice(binding, identity(device.name), device);
   }
   const kernels = await (await import('./wasm.ts')).wasmKernels();

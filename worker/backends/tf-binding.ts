@@ -30,12 +30,17 @@ export interface Binding {
   TF_ATTR_SHAPE: number;
 }
 
-/** One core a worker, as much memory of a GPU as it needs, no ten-bit products, the same bits every time. */
+/**
+ * As much memory of a GPU as it needs, no ten-bit products, the same bits every time; GPUs counted as nvidia-smi counts
+ * them, where CUDA would begin with the fastest.
+ */
 const FORCED = {
+  CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
   TF_FORCE_GPU_ALLOW_GROWTH: 'true',
   NVIDIA_TF32_OVERRIDE: '0',
   TF_DETERMINISTIC_OPS: '1',
 };
+/** One core a worker. */
 const DEFAULTS = { TF_NUM_INTRAOP_THREADS: '1', TF_NUM_INTEROP_THREADS: '1', TF_CPP_MIN_LOG_LEVEL: '3' };
 
 /** Where TensorFlow is. UserError where it is not set up, or not whole; loads nothing. */
