@@ -52,7 +52,7 @@ const tensorflow = alone ? [] : await present('tensorflow');
 
 /** TensorFlow on the CPU in two more ways: with every product, however small, and by the operations that it has on a GPU. */
 const inFull = async () => [
-  tfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), 1),
+  tfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
   tfDevice(loadBinding(), 'tensorflow’s operations'),
 ];
 

@@ -2,9 +2,8 @@ import { elements } from '../../proto/tensors.ts';
 import { stepKernel } from '../kernel/kernel.ts';
 import type { Backend, Tensor } from './backend.ts';
 import { type HostTensor, hostBackend, type Memory, type Product } from './host.ts';
-import * as loops from './loops.ts';
 import { WIDEST_PHI } from './phi.ts';
-import type { Binding, Id } from './tf-binding.ts';
+import type { Attribute, Binding, Id } from './tf-binding.ts';
 import { tfDevice } from './tf-device.ts';
 import type { WasmKernels } from './wasm.ts';
 
@@ -16,6 +15,10 @@ export const TF_HOST_VERSION = 'host2';
  * run has some hundreds of them: as much as it costs to load TensorFlow.
  */
 const LARGE = 8_000_000;
+/** So are those with fewer terms in a sum: to fetch the result from TensorFlow takes as long as to compute it. */
+const DEEP = 48;
+/** Does a product of m×k and k×n pay? */
+const pays = (m: number, k: number, n: number) => m * k * n >= LARGE && k >= DEEP;
 /** Rows of a step, where nobody says otherwise: which way a net goes may not hang on more than its shape. */
 const USUAL_BATCH = 128;
 const ALIGNMENT = 64;
@@ -38,35 +41,46 @@ function aligned({ allocate, release, view }: Memory): Memory {
   };
 }
 
-/** aᵀ·b or a·b of arrays whose memory TensorFlow shares while it computes. */
+interface Matrix {
+  values: Float32Array;
+  shape: readonly number[];
+}
+
+/** Products of matrices whose memory TensorFlow shares while it computes. */
 function multiplier(binding: Binding) {
-  const attributes = (transposed: boolean) => [
-    { name: 'transpose_a', type: binding.TF_ATTR_BOOL, value: transposed },
-    { name: 'transpose_b', type: binding.TF_ATTR_BOOL, value: false },
-    { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT },
-  ];
-  const [plain, transposed] = [attributes(false), attributes(true)];
-  return (
-    a: Float32Array,
-    shapeA: readonly number[],
-    b: Float32Array,
-    shapeB: readonly number[],
-    transposeA = false,
-  ): Float32Array => {
-    const left = binding.createTensor(shapeA, binding.TF_FLOAT, a);
-    const right = binding.createTensor(shapeB, binding.TF_FLOAT, b);
-    const [{ id }] = binding.executeOp('MatMul', transposeA ? transposed : plain, [left, right], 1);
-    const values = binding.tensorDataSync(id) as Float32Array;
-    for (const used of [left, right, id]) binding.deleteTensor(used);
+  const T = { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
+  const flag = (name: string, value: boolean) => ({ name, type: binding.TF_ATTR_BOOL, value });
+  const turned = (a: boolean) => [flag('transpose_a', a), flag('transpose_b', false), T];
+  const [plain, transposed] = [turned(false), turned(true)];
+
+  return (op: 'ab' | 'aᵀb', a: Matrix, b: Matrix, bias?: Float32Array, relu = false): Float32Array => {
+    const held: Id[] = [];
+    const hold = (id: Id) => {
+      held.push(id);
+      return id;
+    };
+    const share = ({ values, shape }: Matrix) => hold(binding.createTensor(shape, binding.TF_FLOAT, values));
+    const run = (name: string, attributes: Attribute[], ...inputs: Id[]) =>
+      hold(binding.executeOp(name, attributes, inputs, 1)[0].id);
+    let out = run('MatMul', op === 'ab' ? plain : transposed, share(a), share(b));
+    if (bias) out = run('BiasAdd', [T], out, share({ values: bias, shape: [bias.length] }));
+    if (relu) out = run('Relu', [T], out);
+    const values = binding.tensorDataSync(out) as Float32Array;
+    for (const id of held) binding.deleteTensor(id);
     return values;
   };
 }
 
 /**
- * TensorFlow on the CPU: the WASM backend whose large products are TensorFlow's, five times as fast. Shapes alone
- * decide. `load` is called with the first of them: a run without any does not load TensorFlow at all.
+ * TensorFlow on the CPU: the WASM backend whose large products are TensorFlow's, three to five times as fast. Shapes
+ * alone decide which, by `isTheirs`. `load` is called with the first of them: a run without any never loads TensorFlow.
  */
-export function tfHost(load: () => Binding, identity: string, kernels: WasmKernels, large = LARGE): Backend {
+export function tfHost(
+  load: () => Binding,
+  identity: string,
+  kernels: WasmKernels,
+  isTheirs = pays,
+): Backend {
   const start = () => {
     const binding = load();
     return { binding, multiply: multiplier(binding), device: tfDevice(binding, identity) };
@@ -80,10 +94,11 @@ export function tfHost(load: () => Binding, identity: string, kernels: WasmKerne
   const memory = aligned(kernels.memory);
   const view = (tensor: Tensor) => memory.view((tensor as HostTensor).address, elements(tensor.shape));
   const product: Product = (a, m, k, b, n, bias, relu, out) => {
-    if (m * k * n < large) return kernels.product(a, m, k, b, n, bias, relu, out);
-    const values = tensorflow().multiply(memory.view(a, m * k), [m, k], memory.view(b, k * n), [k, n]);
-    if (bias) loops.addBias(values, memory.view(bias, n), 1, relu);
-    memory.view(out, m * n).set(values);
+    if (!isTheirs(m, k, n)) return kernels.product(a, m, k, b, n, bias, relu, out);
+    const left = { values: memory.view(a, m * k), shape: [m, k] };
+    const right = { values: memory.view(b, k * n), shape: [k, n] };
+    const found = tensorflow().multiply('ab', left, right, bias ? memory.view(bias, n) : undefined, relu);
+    memory.view(out, m * n).set(found);
   };
   const host = hostBackend(identity, memory, product, kernels.softmax, stepKernel());
 
@@ -105,15 +120,15 @@ export function tfHost(load: () => Binding, identity: string, kernels: WasmKerne
     ...host,
     steps(net, ...rest) {
       const layers = net.shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
-      const isWideNet = layers.some(([fanIn, fanOut]) => USUAL_BATCH * fanIn * fanOut >= large);
+      const isWideNet = layers.some(([fanIn, fanOut]) => isTheirs(USUAL_BATCH, fanIn, fanOut));
       return isWideNet ? null : host.steps!(net, ...rest);
     },
     gram(a, b) {
       const [rows, cols] = a.shape;
       const [, width] = b.shape;
-      if (a.shape.length > 2 || rows * cols * width < large) return host.gram(a, b);
-      const values = tensorflow().multiply(view(a), a.shape, view(b), b.shape, true);
-      return host.upload(values, [cols, width]);
+      if (a.shape.length > 2 || !isTheirs(cols, rows, width)) return host.gram(a, b);
+      const [left, right] = [a, b].map((each) => ({ values: view(each), shape: each.shape }));
+      return host.upload(tensorflow().multiply('aᵀb', left, right), [cols, width]);
     },
     quadraticForm(x, theta, diagonal) {
       if (!isWide(x, diagonal)) return host.quadraticForm(x, theta, diagonal);
