@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs';
 import { Absent, MAIN } from './dpmesh.ts';
 import { othersShare } from './machine.ts';
 import { openReport, type Verdict } from './report.ts';
+import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
 import type { Row } from './rows/row.ts';
 import { sameBitsRows } from './rows/same-bits.ts';
 import { sizeRows } from './rows/size.ts';
 import { lastRows, speedRows } from './rows/speed.ts';
 
-const rows: Row[] = [...qualityRows, ...sameBitsRows, ...speedRows, ...sizeRows, ...lastRows];
+const rows: Row[] = [...qualityRows, ...paperRows, ...sameBitsRows, ...speedRows, ...sizeRows, ...lastRows];
 
 /** Rows of these names, or whose names begin with them and a dash; without names, those that do not take long. */
 function chosen(args: string[]): Row[] {

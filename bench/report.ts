@@ -51,9 +51,10 @@ ${missing.length ? `\nNot measured on this machine yet: ${missing.join(', ')}.\n
 ## How to repeat it
 
     npm ci
-    npm run bench                 # every row but big; about 10 minutes on two cores
+    npm run bench                 # every row but big and those of paper; about 10 minutes on two cores
     npm run bench -- scaling      # rows by name, or by how their names begin; the others keep their lines
     npm run bench -- big          # 20,000,000 rows: 2.7 GB in the temporary folder
+    npm run bench:paper           # the paper's own schedule: about 5 minutes
     npm run bench -- --all        # all of them
 
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
@@ -61,7 +62,6 @@ rows whose data are not there are left out and say so. Rows that compare with sc
 in \`bench/.venv\` (versions: \`bench/requirements.txt\`). Let nothing else run beside it; a line says
 so if something took more than a twentieth of the processors' time.
 
-Besides the table: \`npm run bench:kernels\` times the products and steps of each backend, \`npm run bench:paper\` runs
-the paper's own schedule beside its published numbers.
+Besides the table: \`npm run bench:kernels\` times the products and steps of each backend.
 `;
 }

@@ -6,6 +6,7 @@ import { UserError } from '../data/user-error.ts';
 import { resolveConfig } from './config.ts';
 import { bindOptions, listening } from './coordinator.ts';
 import { flags, runOptions } from './flags.ts';
+import { print } from './summary.ts';
 import { localWorkers, output, outputOptions, workerOptions } from './train.ts';
 import { dpmeshVersion } from './version.ts';
 
@@ -59,12 +60,12 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     throw new UserError(
       `--backend ${args.backend} would change the result, the run is of ${run.identity}; leave it out`,
     );
-  const { print, session } = await import('./session.ts');
   if (run.result && existsSync(join(path, 'labels.npy'))) {
     console.error(`${path} is finished: there is nothing to resume`);
     print(run.result, args.json === true);
     return;
   }
+  const { session } = await import('./session.ts');
   const parts =
     args.bind === undefined ? await localWorkers(config, { ...args, backend: name }) : await listening(args);
   const from = args.from as string | undefined;

@@ -84,7 +84,7 @@ export function superviseWorkers(
   });
   // As source under tsx, compiled otherwise: the same ending as this file. In one file it starts in half the time.
   const beside = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-  const bundled = beside('./bundled/process.js');
+  const bundled = beside('../bundled/worker.js');
   const entry = existsSync(bundled) ? bundled : beside(`./process${import.meta.url.slice(-3)}`);
 
   function retire(): void {

@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setImmediate } from 'node:timers/promises';
-import { firstBlockHash } from '../data/blocks.ts';
-import { block, type Layout } from '../data/layout.ts';
-import { openSource } from '../data/open.ts';
-import type { Source } from '../data/source.ts';
+import { block } from '../data/layout.ts';
 import { UserError } from '../data/user-error.ts';
-import { fold, type Node } from '../model/tree.ts';
-import { decode, encode, MalformedMessage, prefixed, unprefixed } from '../proto/codec.ts';
+import { decode, encode, MalformedMessage } from '../proto/codec.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import {
   type FromCoordinator,
@@ -17,17 +12,18 @@ import {
   type Unit,
 } from '../proto/messages.ts';
 import { connectDealer } from '../proto/sockets.ts';
-import { nd, type Tensors, take } from '../proto/tensors.ts';
+import type { Tensors } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
 import { Unable } from './backends/unable.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
-import { checkTask, checkUnit, UnsoundRound } from './checks.ts';
+import { UnsoundRound } from './checks.ts';
 import { type Context, createContext } from './context.ts';
-import { isBelow } from './data-root.ts';
+import { openVisible } from './data-root.ts';
+import { createFetches, Superseded } from './fetches.ts';
 import type { Meter } from './http.ts';
 import { whyNoAnswer } from './reach.ts';
+import { type Round, runUnits, takeRound } from './round.ts';
 import { createStates } from './states.ts';
-import { runTask } from './tasks/index.ts';
 
 export interface WorkerOptions {
   connect: string;
@@ -49,14 +45,11 @@ export interface WorkerOptions {
   meter?: Meter;
 }
 
-type Round = Extract<FromCoordinator, { type: 'round' }>;
 type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
 type Results = Extract<FromWorker, { type: 'results' }>;
 
 /** How often memory is looked up, ms: the system takes its time to answer. */
 const MEMORY_MS = 500;
-/** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
-const RESULTS_MS = 20;
 /** Rounds that wait: a coordinator has one at a time, in a few messages. */
 const MOST_ROUNDS = 1024;
 /** Messages that are refused are logged up to this; all are counted. */
@@ -87,13 +80,11 @@ export interface Worker {
 export function startWorker(options: WorkerOptions): Worker {
   const { backend, log, meter } = options;
   const session = randomBytes(16).toString('hex');
-  const fetches = new Map<number, Fetch>();
   let context: Context | null = null;
   /** The coordinator's process that welcomed this worker; what another one asked for counts no more. */
   let term: number | null = null;
   let rounds: { header: Round; tensors: Tensors }[] = [];
   let latest = 0;
-  let requests = 0;
   let busy = false;
   let working = Promise.resolve();
   let leaving = false;
@@ -121,6 +112,7 @@ export function startWorker(options: WorkerOptions): Worker {
     reopened: hello,
   });
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
+  const fetches = createFetches((request, blocks) => void send({ type: 'fetch', request, blocks }));
 
   function unanswered(): void {
     const now = performance.now();
@@ -206,19 +198,9 @@ export function startWorker(options: WorkerOptions): Worker {
         rounds.push({ header, tensors });
         work();
         break;
-      case 'rows': {
-        const fetch = fetches.get(header.request);
-        const rows = tensors.rows?.data;
-        const fits = rows instanceof Float32Array && rows.length === fetch?.length;
-        if (!fetch || !(header.problem || fits)) {
-          ignore('unasked', `rows that nobody asked for, or not those`);
-          break;
-        }
-        fetches.delete(header.request);
-        if (header.problem) fetch.reject(new UserError(header.problem));
-        else fetch.resolve(rows as Float32Array);
+      case 'rows':
+        if (!fetches.answered(header, tensors)) ignore('unasked', 'rows that nobody asked for, or not those');
         break;
-      }
       case 'stop':
         finish();
         break;
@@ -227,16 +209,15 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function join(welcome: Welcome): Promise<void> {
     if (welcome.term === term) {
-      // A new connection to the same coordinator: what was asked for on the old one may be lost.
+      // A new connection to the same coordinator.
       rounds = [];
-      for (const [request, { blocks }] of fetches) void send({ type: 'fetch', request, blocks });
+      fetches.repeat();
       return;
     }
     term = welcome.term;
     rounds = [];
     latest = 0;
-    for (const { reject } of fetches.values()) reject(new Superseded());
-    fetches.clear();
+    fetches.drop();
     const old = context;
     context = null;
     await working;
@@ -244,7 +225,7 @@ export function startWorker(options: WorkerOptions): Worker {
     closeFile();
     closeFile = () => {};
     const { worker, file, layout } = welcome;
-    const own = file && (await visible(file, layout));
+    const own = file && (await openVisible(options.dataRoot, file, layout, log));
     if (term !== welcome.term) {
       own?.close();
       return;
@@ -255,26 +236,10 @@ export function startWorker(options: WorkerOptions): Worker {
       blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim;
     const rows = own
       ? fileBlocks(own)
-      : servedBlocks((blocks) => fetch(blocks, lengthOf(blocks)), layout.dim);
+      : servedBlocks((blocks) => fetches.ask(blocks, lengthOf(blocks)), layout.dim);
     context = createContext(backend, createStates(backend), rows, layout);
     log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
     work();
-  }
-
-  /** A reader of the data file, if it can be seen from here and is the same file. */
-  async function visible(file: { path: string; firstBlock: string }, layout: Layout): Promise<Source | null> {
-    let source: Source | null = null;
-    try {
-      if (!isBelow(options.dataRoot, file.path)) return null;
-      source = await openSource(file.path);
-      const same = source.rows === layout.rows && source.dim === layout.dim;
-      if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
-      log(`${file.path} differs from the coordinator's; asking it for rows`);
-    } catch {
-      log(`${file.path} cannot be read here; asking the coordinator for rows`);
-    }
-    source?.close();
-    return null;
   }
 
   function memoryNow() {
@@ -285,12 +250,6 @@ export function startWorker(options: WorkerOptions): Worker {
       memory = { at: performance.now(), of };
     }
     return memory.of;
-  }
-
-  function fetch(blocks: number[], length: number): Promise<Float32Array> {
-    const request = requests++;
-    void send({ type: 'fetch', request, blocks });
-    return new Promise((resolve, reject) => fetches.set(request, { blocks, length, resolve, reject }));
   }
 
   function work(): void {
@@ -311,72 +270,35 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function runRound(context: Context, header: Round, tensors: Tensors): Promise<void> {
-    const { states, layout, shards } = context;
-    const { round, tasks } = header;
+    const { round } = header;
+    const about = { term: header.term, round };
     const fail = (unit: Unit, error: unknown) => {
       if (error instanceof UnsoundRound) refused.unsound++;
       const mistake = error instanceof UserError;
       const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
-      void send({ type: 'failure', term: header.term, round, unit, mistake, message });
+      void send({ type: 'failure', ...about, unit, mistake, message });
     };
     try {
-      for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
-      for (const { name, version } of header.uses) states.check(name, version);
-      for (const task of tasks) checkTask(task, states, layout);
-      for (const unit of header.units) checkUnit(unit, shards);
+      takeRound(context, header, tensors);
     } catch (error) {
       // Of a round that is over the states may be older than those here: nobody waits for it.
       if (header.units.length && round >= latest) fail(header.units[0], error);
       return;
     }
-    /** Nobody waits for it any more. */
-    const isOver = () => leaving || header.term !== term || round < latest;
-    let done: Done[] = [];
-    let nodes: Node[] = [];
-    let seconds: Record<string, number> = {};
-    let sent = performance.now();
-    const flush = () => {
-      for (const { from, to, sums } of nodes) done.push({ units: unitsWithin(header.units, from, to), sums });
-      if (!done.length) return;
-      const message = { term: header.term, round, done: done.map(({ units }) => units), seconds };
-      const found = prefixed(done.map(({ sums, tensors }, i) => [i, tensors ?? asTensors(sums!)]));
-      const rowsRead = context.rowsRead();
-      if (meter) count(meter, message, rowsRead);
-      void send({ type: 'results', ...message, rowsRead, ...memoryNow() }, found);
-      done = [];
-      nodes = [];
-      seconds = {};
-      sent = performance.now();
-    };
-    for (const unit of header.units) {
-      if (isOver()) break;
-      try {
-        const results: [number, Tensors][] = [];
-        for (const [i, task] of tasks.entries()) {
-          const start = performance.now();
-          results.push([i, await runTask(context, task, unit)]);
-          seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
-        }
-        const found = prefixed(results);
-        if (header.sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(found) });
-        else done.push({ units: [unit], tensors: found });
-        if (performance.now() - sent > RESULTS_MS) {
-          flush();
-          // The sockets and the ping get their turn.
-          await setImmediate();
-        }
-      } catch (error) {
-        if (error instanceof Superseded || header.term !== term) return;
-        if (error instanceof Unable) {
-          // The others take over what it had; with none left, the run waits.
-          void send({ type: 'bye' }).then(() => finish(error));
-          return;
-        }
-        fail(unit, error);
-        return;
-      }
-    }
-    flush();
+    const failed = await runUnits(context, header, {
+      isOver: () => leaving || header.term !== term || round < latest,
+      done(done, results, seconds) {
+        const rowsRead = context.rowsRead();
+        if (meter) count(meter, done, seconds, rowsRead);
+        void send({ type: 'results', ...about, done, seconds, rowsRead, ...memoryNow() }, results);
+      },
+    });
+    if (!failed || failed.error instanceof Superseded || header.term !== term) return;
+    if (failed.error instanceof Unable) {
+      // The others take over what it had; with none left, the run waits.
+      const { error } = failed;
+      void send({ type: 'bye' }).then(() => finish(error));
+    } else fail(failed.unit, failed.error);
   }
 
   return {
@@ -398,7 +320,7 @@ export function startWorker(options: WorkerOptions): Worker {
   };
 }
 
-function count(meter: Meter, { done, seconds }: Pick<Results, 'done' | 'seconds'>, rows: number): void {
+function count(meter: Meter, done: Unit[][], seconds: Record<string, number>, rows: number): void {
   meter.rowsRead += rows;
   for (const units of done) meter.units += units.length;
   for (const [task, spent] of Object.entries(seconds))
@@ -420,30 +342,3 @@ export class OtherIdentity extends Refused {
     super(reason);
   }
 }
-
-interface Fetch {
-  blocks: number[];
-  /** How many numbers that will be. */
-  length: number;
-  resolve: (rows: Float32Array) => void;
-  reject: (error: Error) => void;
-}
-
-/** The coordinator that asked is gone: the work is dropped without a word. */
-class Superseded extends Error {}
-
-/** What units gave: the tensors of one, or the sums over several. */
-interface Done {
-  units: Unit[];
-  tensors?: Tensors;
-  sums?: Node['sums'];
-}
-
-const unitsWithin = (units: Unit[], from: number, to: number) =>
-  units.filter(({ shard }) => shard >= from && shard < to);
-
-const asSums = (tensors: Tensors): Node['sums'] =>
-  Object.fromEntries(Object.keys(tensors).map((name) => [name, take(tensors, name, 'float64')]));
-
-const asTensors = (sums: Node['sums']): Tensors =>
-  Object.fromEntries(Object.entries(sums).map(([name, values]) => [name, nd(values)]));

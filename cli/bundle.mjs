@@ -1,0 +1,56 @@
+// Part of `npm run build`: the programs that `dpmesh train` starts, each with its modules in a few files. Half of what their
+// start cost was the loading of hundreds of small ones, for every worker that is killed too (LOG.md). Packages with
+// native code, or as large as TensorFlow.js, stay where they are; so do modules that look for files beside them or are
+// programs of their own, and the errors by whose class they know each other's.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, relative, resolve } from 'node:path';
+import { build } from 'esbuild';
+
+const PROGRAMS = {
+  main: 'cli/main.ts',
+  worker: 'worker/process.ts',
+  report: 'coordinator/report/process.ts',
+};
+const PACKAGES = /^(zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap)(\/|$)/;
+const SHARED = [
+  'data/user-error.ts',
+  'data/files.ts',
+  'worker/backends/unable.ts',
+  'worker/backends/out-of-memory.ts',
+].map((path) => resolve(path));
+const outdir = resolve('dist/bundled');
+const entries = new Set(Object.values(PROGRAMS).map((path) => resolve(path)));
+
+const staysOutside = (file) =>
+  !entries.has(file) && (SHARED.includes(file) || readFileSync(file, 'utf8').includes('import.meta.url'));
+
+rmSync(outdir, { recursive: true, force: true });
+await build({
+  entryPoints: PROGRAMS,
+  outdir,
+  bundle: true,
+  splitting: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  logLevel: 'warning',
+  plugins: [
+    {
+      name: 'what stays outside',
+      setup(build) {
+        build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+          PACKAGES.test(path) || kind === 'entry-point' ? null : { path, external: true },
+        );
+        build.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
+          const file = resolve(resolveDir, path);
+          if (file.includes('node_modules') || !staysOutside(file)) return null;
+          const compiled = resolve('dist', relative('.', file)).replace(/\.ts$/, '.js');
+          return { path: relative(outdir, compiled).replaceAll('\\', '/'), external: true };
+        });
+      },
+    },
+  ],
+});
+// The command's name stays what it was before there was a bundle.
+const main = resolve(`dist/${PROGRAMS.main.replace(/\.ts$/, '.js')}`);
+writeFileSync(main, `#!/usr/bin/env node\nimport '../bundled/${basename(main)}';\n`);

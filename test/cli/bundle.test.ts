@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { test } from 'node:test';
+
+const BUNDLED = 'dist/bundled';
+const importsOf = (file: string) =>
+  [...readFileSync(file, 'utf8').matchAll(/(?:from|import\() ?['"](\.[^'"]+)['"]/g)].map(([, path]) =>
+    resolve(dirname(file), path),
+  );
+
+/** Compiled modules that the bundle loads from outside, and all that these load. */
+function outside(): Set<string> {
+  const found = new Set<string>();
+  const waiting = readdirSync(BUNDLED).flatMap((name) => importsOf(join(BUNDLED, name)));
+  for (const file of waiting) {
+    if (found.has(file) || dirname(file) === resolve(BUNDLED)) continue;
+    found.add(file);
+    waiting.push(...importsOf(file));
+  }
+  return found;
+}
+
+test('no class is there twice, in the bundle and beside it: instanceof would not know the other', () => {
+  const files = outside();
+  assert.ok(files.has(resolve('dist/data/user-error.js')), 'the bundle has nothing outside');
+  const bundle = readdirSync(BUNDLED)
+    .map((name) => readFileSync(join(BUNDLED, name), 'utf8'))
+    .join('\n');
+  for (const file of files)
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(/export class (\w+)/g))
+      assert.ok(!new RegExp(`\\b${name} = class|\\bclass ${name}\\b`).test(bundle), `${name} of ${file}`);
+});

@@ -1,0 +1,53 @@
+import { UserError } from '../data/user-error.ts';
+import type { FromCoordinator } from '../proto/messages.ts';
+import type { Tensors } from '../proto/tensors.ts';
+
+/** The coordinator that was asked is gone: what waits for rows is dropped without a word. */
+export class Superseded extends Error {}
+
+/** Rows that were asked for over the wire and are not here yet. */
+export interface Fetches {
+  /** Rows of these blocks, `length` numbers in all. Rejects with a UserError where the coordinator cannot read them. */
+  ask(blocks: number[], length: number): Promise<Float32Array>;
+  /** An answer; false if nobody asked for it, or it is not that. */
+  answered(answer: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean;
+  /** Asks again: on a new connection, what was asked on the old one may be lost. */
+  repeat(): void;
+  /** Nothing will come any more: all that wait are rejected as Superseded. */
+  drop(): void;
+}
+
+export function createFetches(send: (request: number, blocks: number[]) => void): Fetches {
+  interface Fetch {
+    blocks: number[];
+    length: number;
+    resolve: (rows: Float32Array) => void;
+    reject: (error: Error) => void;
+  }
+  const waiting = new Map<number, Fetch>();
+  let requests = 0;
+  return {
+    ask(blocks, length) {
+      const request = requests++;
+      send(request, blocks);
+      return new Promise((resolve, reject) => waiting.set(request, { blocks, length, resolve, reject }));
+    },
+    answered({ request, problem }, tensors) {
+      const fetch = waiting.get(request);
+      const rows = tensors.rows?.data;
+      const fits = rows instanceof Float32Array && rows.length === fetch?.length;
+      if (!fetch || !(problem || fits)) return false;
+      waiting.delete(request);
+      if (problem) fetch.reject(new UserError(problem));
+      else fetch.resolve(rows as Float32Array);
+      return true;
+    },
+    repeat() {
+      for (const [request, { blocks }] of waiting) send(request, blocks);
+    },
+    drop() {
+      for (const { reject } of waiting.values()) reject(new Superseded());
+      waiting.clear();
+    },
+  };
+}
