@@ -61,7 +61,8 @@ const LONGEST_BACKOFF_MS = 10_000;
 const V8_FLAGS = [
   '--v8-pool-size=1',
   '--max-inlined-bytecode-size-cumulative=60',
-  '--interrupt-budget=1000000',
+  // Later versions of V8 have no such flag, and Node.js would not start.
+  ...(Number.parseInt(process.versions.node, 10) < 22 ? ['--interrupt-budget=1000000'] : []),
   '--min-semi-space-size=16',
   '--max-semi-space-size=16',
 ];
