@@ -1,12 +1,11 @@
 // tsx bench/faults/strangers.ts [--seed N] [--rounds N]: a run with keys while peers without keys, with
 // unknown ones, plain sockets and idle connections hammer its port, against quiet runs. Prints one JSON line.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { embedding, events, fresh, median, note } from '../dpmesh.ts';
 import { byHand } from './by-hand.ts';
 import { bytesOf, numberFlag, report, seed, short } from './fault.ts';
+import { startCrowd } from './knocking.ts';
 
 const SLOWER = 1.1;
 const rounds = numberFlag('rounds', short ? 1 : 3);
@@ -18,14 +17,8 @@ const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 async function run(hammered: boolean) {
   const out = fresh('run');
   const { coordinator, address, serverKey, worker } = await byHand(data, out, ['--seed', seed, '--json']);
-  const crowd = hammered ? startCrowd(address, serverKey) : null;
-  let knocks = '';
-  if (crowd)
-    crowd.stdout!.on('data', (text) => {
-      knocks += text;
-    });
   // The crowd is there before the workers are.
-  if (crowd) while (!knocks) await sleep(10);
+  const crowd = hammered ? await startCrowd(address, serverKey, seed) : null;
   const workers = [0, 1].map(() => worker('/'));
   const before = cpuOf(coordinator.pid)!;
   let spent = 0;
@@ -34,7 +27,7 @@ async function run(hammered: boolean) {
   }, 50);
   const { code, stdout: summary, stderr: said } = await coordinator.ended;
   clearInterval(reading);
-  crowd?.kill('SIGTERM');
+  crowd?.end();
   await Promise.all(workers.map((each) => each.killAll()));
   if (code !== 0) throw new Error(said);
   const seen = events(out);
@@ -45,7 +38,7 @@ async function run(hammered: boolean) {
     joined: seen.filter(({ type }) => type === 'worker').length,
     gone: seen.filter(({ type }) => type === 'worker-gone').length,
     lines: said.split('\n').filter((line) => line.startsWith('refused')),
-    knocks: knocks ? (JSON.parse(knocks.trim().split('\n').at(-1)!) as Record<string, number>) : {},
+    knocks: crowd?.knocks(),
   };
 }
 
@@ -60,18 +53,6 @@ function cpuOf(pid: number): number | null {
   } catch {
     return null;
   }
-}
-
-/**
- * Ends with this process. At the lowest priority: strangers have processors of their own, and what is asked is what
- * their knocks cost the run, not what they themselves compute on its machine.
- */
-function startCrowd(address: string, serverKey: string): ChildProcess {
-  const script = fileURLToPath(new URL('crowd.ts', import.meta.url));
-  const args = ['-n', '19', process.execPath, '--import', 'tsx', script, address, String(seed), serverKey];
-  const child = spawn('nice', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.once('exit', () => child.kill('SIGKILL'));
-  return child;
 }
 
 const quiet = [];
@@ -89,12 +70,10 @@ const both = [quiet, hammered];
 const [calm, busy] = both.map((runs) => median(runs.map(({ seconds }) => seconds)));
 const [calmCpu, busyCpu] = both.map((runs) => median(runs.map(({ cpu }) => cpu)));
 const sameBytes = new Set(all.map(({ bytes }) => bytes)).size === 1;
-const nobodyIn = all.every(
-  ({ joined, gone, knocks }) => joined === 2 && gone === 0 && (knocks.answers ?? 0) === 0,
-);
+const nobodyIn = all.every(({ joined, gone, knocks }) => joined === 2 && gone === 0 && !knocks?.answers);
 const lines = Math.max(...hammered.map((each) => each.lines.length));
 const ok = sameBytes && nobodyIn && busy / calm <= SLOWER && lines <= 130;
-const { answers: _, seconds: lasted, idle, ...knocks } = hammered.at(-1)!.knocks;
+const { answers: _, seconds: lasted, idle, ...knocks } = hammered.at(-1)!.knocks!;
 const rate = Object.values(knocks).reduce((sum, times) => sum + times, 0) / lasted;
 const list = Object.entries(knocks).map(([kind, times]) => `${kind} ${times}`);
 report({
