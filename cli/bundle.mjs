@@ -12,9 +12,12 @@ const PROGRAMS = {
   report: 'coordinator/report/process.ts',
 };
 const PACKAGES = /^(zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap)(\/|$)/;
-const SHARED = ['data/user-error.ts', 'data/files.ts', 'worker/backends/out-of-memory.ts'].map((path) =>
-  resolve(path),
-);
+const SHARED = [
+  'data/user-error.ts',
+  'data/files.ts',
+  'worker/backends/unable.ts',
+  'worker/backends/out-of-memory.ts',
+].map((path) => resolve(path));
 const outdir = resolve('dist/bundled');
 const entries = new Set(Object.values(PROGRAMS).map((path) => resolve(path)));
 

@@ -1,5 +1,6 @@
 import { UserError } from '../data/user-error.ts';
-import { checkGpuList, chooseDevices, listGpus } from './gpus.ts';
+import { checkGpuList, chooseDevices } from './gpus.ts';
+import { listGpus } from './nvidia-smi.ts';
 import type { ProcessOptions } from './process.ts';
 import { superviseWorkers, type WorkerSpec } from './supervise.ts';
 

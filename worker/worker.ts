@@ -14,7 +14,7 @@ import {
 import { connectDealer } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import type { Backend } from './backends/backend.ts';
-import { OutOfDeviceMemory } from './backends/out-of-memory.ts';
+import { Unable } from './backends/unable.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
 import { UnsoundRound } from './checks.ts';
 import { type Context, createContext } from './context.ts';
@@ -106,6 +106,8 @@ export function startWorker(options: WorkerOptions): Worker {
   /** Ticks since something was heard: not time, as a task may have kept us from listening. */
   let ticks = 0;
   let said = Number.NEGATIVE_INFINITY;
+  /** Why nothing is heard, when that was last looked into. */
+  let silence = '';
   const socket = connectDealer(options.connect, receive, {
     key: options.key,
     failed: unanswered,
@@ -120,6 +122,7 @@ export function startWorker(options: WorkerOptions): Worker {
     said = now;
     void whyNoAnswer(options.connect, options.key !== undefined).then((why) => {
       if (now < heard || over) return;
+      silence = `: ${why}`;
       const silent = Math.round((performance.now() - heard) / 1000);
       log(`no answer from ${options.connect}${silent ? ` for ${silent} s` : ''}, trying on: ${why}`);
     });
@@ -127,8 +130,10 @@ export function startWorker(options: WorkerOptions): Worker {
   const watch = setInterval(() => {
     const silent = performance.now() - heard;
     const patience = isKnown ? options.reconnectFor : (options.giveUpAfter ?? options.reconnectFor);
-    if (silent > patience)
-      return finish(new UserError(`no word from ${options.connect} for ${Math.round(patience / 1000)} s`));
+    if (silent > patience) {
+      const seconds = Math.round(patience / 1000);
+      return finish(new UserError(`no word from ${options.connect} for ${seconds} s${silence}`));
+    }
     if (++ticks >= (isKnown ? SILENT_KNOWN : SILENT)) unanswered();
     // One at a time: without a connection they would wait in line.
     if (pinging) return;
@@ -294,7 +299,7 @@ export function startWorker(options: WorkerOptions): Worker {
       },
     });
     if (!failed || failed.error instanceof Superseded || header.term !== term) return;
-    if (failed.error instanceof OutOfDeviceMemory) {
+    if (failed.error instanceof Unable) {
       // The others take over what it had; with none left, the run waits.
       const { error } = failed;
       void send({ type: 'bye' }).then(() => finish(error));

@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { Check } from '../../worker/doctor/check.ts';
 import { probe } from '../../worker/doctor/probe.ts';
 import { dpmesh, type Ended, patience, scratch } from '../e2e/support.ts';
-import { BROKEN, EIGHT, fakeNvidiaSmi, type Host } from '../worker/nvidia-smi.ts';
+import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/nvidia-smi.ts';
 
 const folder = scratch();
 const fresh = (name: string) => mkdtempSync(join(folder, `${name}-`));
@@ -125,6 +125,12 @@ describe('doctor', { concurrency: 2 }, () => {
       'eight GPUs that nothing uses',
       EIGHT,
       /H100.*79\.6 GiB.*driver 550\.54\.15; nothing that uses it is set up/,
+      /setup tensorflow --cuda/,
+    ],
+    [
+      'a GPU that is cut',
+      MIG,
+      /40GB \(40\.0 GiB, MIG instances 3g\.20gb, 2g\.10gb, 1g\.5gb\+me\)/,
       /setup tensorflow --cuda/,
     ],
     ['a broken driver', BROKEN, /driver does not work/, /restart/],

@@ -1,6 +1,6 @@
 // Whole runs on the backends that are set up: clusters found, and the same bytes for any number of workers.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
@@ -9,7 +9,7 @@ const set = (found: object | null) => found !== null && !('problem' in found);
 const dataHome = process.env.XDG_DATA_HOME;
 const skipTensorflow = set(findTensorflow()) ? false : 'tensorflow is not set up: dpmesh setup tensorflow';
 const skipWebgpu = set(findWebgpu()) ? false : 'webgpu is not set up: dpmesh setup webgpu';
-const { dpmesh, scratch } = await import('./support.ts');
+const { dpmesh, freePort, scratch, start } = await import('./support.ts');
 const folder = scratch();
 // The other end-to-end tests must not see what is set up; these must.
 if (dataHome === undefined) delete process.env.XDG_DATA_HOME;
@@ -18,24 +18,14 @@ else process.env.XDG_DATA_HOME = dataHome;
 const blobs = join(folder, 'blobs.npy');
 const labels = join(folder, 'labels.npy');
 
-async function same(backend: string, flags: string[], counts: number[]): Promise<void> {
-  const made = await dpmesh([
-    'synth',
-    '--out',
-    blobs,
-    '--labels',
-    labels,
-    '--clusters',
-    '5',
-    '--points',
-    '4000',
-    '--dim',
-    '3',
-    '--seed',
-    '3',
-    '--force',
-  ]);
+async function synth(dim: number): Promise<void> {
+  const shape = ['--clusters', 5, '--points', 4000, '--dim', dim, '--seed', 3];
+  const made = await dpmesh(['synth', '--out', blobs, '--labels', labels, ...shape, '--force']);
   assert.equal(made.code, 0, made.stderr);
+}
+
+async function same(backend: string, dim: number, flags: string[], counts: number[]): Promise<void> {
+  await synth(dim);
   const results: Buffer[] = [];
   for (const workers of counts) {
     const out = join(folder, `${backend}-${workers}`);
@@ -64,12 +54,57 @@ async function same(backend: string, flags: string[], counts: number[]): Promise
   for (const bytes of results) assert.ok(bytes.equals(results[0]));
 }
 
-test('tensorflow: the same bytes with 1, 2 and 3 workers', { skip: skipTensorflow }, () =>
-  same('tensorflow', [], [1, 2, 3]),
-);
+// What small products are made by, and TensorFlow itself.
+for (const dim of [3, 40])
+  test(`tensorflow, D ${dim}: the same bytes with 1, 2 and 3 workers`, { skip: skipTensorflow }, () =>
+    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4'] : [], [1, 2, 3]),
+  );
+
+/** A data folder with a setup that is whole, by its sizes, and no library. */
+function broken(version: string): string {
+  const home = join(folder, 'broken');
+  const dir = join(home, 'dpmesh/tensorflow');
+  const binding = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node';
+  mkdirSync(join(dir, binding, '..'), { recursive: true });
+  writeFileSync(join(dir, binding), 'no library');
+  const manifest = { dir, version, cuda: false, files: { [binding]: 10 } };
+  writeFileSync(join(home, 'dpmesh/tensorflow.json'), JSON.stringify(manifest));
+  return home;
+}
+const UNLOADED = /TensorFlow in .* does not load \(.*\); run: dpmesh setup tensorflow/;
+
+test('TensorFlow that is whole but does not load: exit 2, and what to do', async () => {
+  const env = { XDG_DATA_HOME: broken('2.21.0') };
+  await synth(40);
+  const flags = ['--workers', '2', '--backend', 'tensorflow', '--out', join(folder, 'unloaded')];
+  const run = await dpmesh(['train', '--data', blobs, ...flags], { env });
+  assert.equal(run.code, 2, run.stderr);
+  assert.match(run.stderr, UNLOADED);
+  assert.doesNotMatch(run.stderr, /at .*\.[jt]s:/);
+});
+
+test('it does not load on one host of two: that worker leaves, the run goes on', {
+  skip: skipTensorflow,
+}, async () => {
+  const found = findTensorflow() as { version: string };
+  await synth(40);
+  const out = join(folder, 'half');
+  const address = `tcp://127.0.0.1:${await freePort()}`;
+  const flags = ['--out', out, '--bind', address, '--max-epochs', '2', '--no-report', '--no-http'];
+  const run = start(['coordinator', '--data', blobs, ...flags]);
+  const worker = (env: Record<string, string> = {}) =>
+    dpmesh(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });
+  const bad = await worker({ XDG_DATA_HOME: broken(found.version) });
+  assert.equal(bad.code, 2, bad.stderr);
+  assert.match(bad.stderr, UNLOADED);
+  const good = await worker();
+  assert.equal(good.code, 0, good.stderr);
+  const { code, stderr } = await run.ended;
+  assert.equal(code, 0, stderr);
+});
 
 test('webgpu: the same bytes with 1, 2 and 3 workers', { skip: skipWebgpu }, () =>
-  same('webgpu', ['--max-epochs', '3', '--sample', '600'], [1, 2, 3]),
+  same('webgpu', 3, ['--max-epochs', '3', '--sample', '600'], [1, 2, 3]),
 );
 
 test('software Vulkan is no GPU', { skip: skipWebgpu }, async () => {

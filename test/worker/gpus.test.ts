@@ -3,16 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { UserError } from '../../data/user-error.ts';
-import {
-  chooseDevices,
-  devicesOf,
-  findGpus,
-  type Gpu,
-  listGpus,
-  parseGpus,
-  parseMig,
-} from '../../worker/gpus.ts';
+import { cudaDevice } from '../../worker/backends/cuda-device.ts';
+import { chooseDevices, devicesOf, firstVisible } from '../../worker/gpus.ts';
+import { findGpus, type Gpu, listGpus, memoryOf, parseGpus } from '../../worker/nvidia-smi.ts';
 import {
   BROKEN,
   EIGHT,
@@ -28,10 +23,7 @@ import {
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-gpus-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const gpusOf = (host: Host): Gpu[] => {
-  const slices = parseMig(host.list);
-  return parseGpus(host.table).map((gpu) => ({ ...gpu, mig: slices.get(gpu.index) ?? [] }));
-};
+const gpusOf = ({ table, list }: Host): Gpu[] => parseGpus(table, list);
 const eight = gpusOf(EIGHT);
 const mig = gpusOf(MIG);
 const refuses = (run: () => unknown, ...says: RegExp[]) =>
@@ -57,11 +49,11 @@ describe('what nvidia-smi says', () => {
   test('MIG instances, with their GPU; memory that the driver does not tell', () => {
     assert.deepEqual(mig[0].memory, { total: 40960, used: null });
     assert.deepEqual(
-      mig[0].mig.map(({ index, profile, uuid }) => [index, profile, uuid]),
+      mig[0].mig.map(({ index, profile, uuid, memory }) => [index, profile, uuid, memory]),
       [
-        [0, '3g.20gb', SLICES[0]],
-        [1, '2g.10gb', SLICES[1]],
-        [2, '1g.5gb+me', SLICES[2]],
+        [0, '3g.20gb', SLICES[0], 20480],
+        [1, '2g.10gb', SLICES[1], 10240],
+        [2, '1g.5gb+me', SLICES[2], 5120],
       ],
     );
     assert.deepEqual(mig[1].mig, []);
@@ -70,12 +62,14 @@ describe('what nvidia-smi says', () => {
   test('MIG instances of drivers before 470', () => {
     const uuid = 'MIG-GPU-b91edf28-1d47-b7c7-4a7c-aca1a5a2a5a1/7/0';
     const list = `GPU 0: A100-SXM4-40GB (UUID: GPU-b91edf28)\n  MIG 1g.5gb Device 0: (UUID: ${uuid})\n`;
-    assert.deepEqual(parseMig(list).get(0), [{ index: 0, profile: '1g.5gb', uuid }]);
+    assert.deepEqual(parseGpus(MIG.table, list)[0].mig, [
+      { index: 0, profile: '1g.5gb', uuid, memory: 5120 },
+    ]);
   });
 
   test('a line of another form is not guessed at', () => {
-    assert.throws(() => parseGpus('0, NVIDIA H100\n'), /NVIDIA H100/);
-    assert.throws(() => parseGpus('Field "x" is not a valid field to query.\n'), /not a valid field/);
+    assert.throws(() => parseGpus('0, NVIDIA H100\n', ''), /NVIDIA H100/);
+    assert.throws(() => parseGpus('Field "x" is not a valid field to query.\n', ''), /not a valid field/);
   });
 });
 
@@ -127,6 +121,23 @@ describe('which devices --gpus means', () => {
   });
 });
 
+describe('what CUDA shows to a process first', () => {
+  for (const [visible, gpus, model] of [
+    [undefined, eight, 'NVIDIA H100 80GB HBM3'],
+    [undefined, mig, 'NVIDIA A100-SXM4-40GB MIG 3g.20gb'],
+    ['0', mig, 'NVIDIA A100-SXM4-40GB MIG 3g.20gb'],
+    ['1', mig, 'NVIDIA A100-SXM4-40GB'],
+    ['1,0', mig, 'NVIDIA A100-SXM4-40GB'],
+    [uuidOf(1).slice(0, 8), mig, 'NVIDIA A100-SXM4-40GB'],
+    [SLICES[2], mig, 'NVIDIA A100-SXM4-40GB MIG 1g.5gb+me'],
+    ['MIG-unknown', mig, undefined],
+    ['GPU-unknown', eight.slice(0, 1), 'NVIDIA H100 80GB HBM3'],
+    [undefined, [], undefined],
+  ] as [string | undefined, Gpu[], string | undefined][])
+    test(`of ${gpus.flatMap(devicesOf).length}, CUDA_VISIBLE_DEVICES ${visible}`, () =>
+      assert.equal(firstVisible(gpus, visible)?.model, model));
+});
+
 describe('hosts', { concurrency: false }, () => {
   const path = process.env.PATH;
   after(() => {
@@ -142,6 +153,32 @@ describe('hosts', { concurrency: false }, () => {
   test('of eight GPUs, and with MIG', async () => {
     assert.deepEqual(await on(EIGHT), { gpus: eight });
     assert.deepEqual(await on(MIG), { gpus: mig });
+  });
+
+  test('memory: of a card, of an instance its own, of neither where nobody tells', async () => {
+    const mib = 2 ** 20;
+    await on(EIGHT);
+    assert.deepEqual(await memoryOf(0), { used: 1023 * mib, limit: 81559 * mib });
+    assert.deepEqual(await memoryOf(7), { used: 4 * mib, limit: 81559 * mib });
+    await on(MIG);
+    assert.equal(await memoryOf(0), null);
+    assert.deepEqual(await memoryOf(1), { used: 4 * mib, limit: 40960 * mib });
+    assert.deepEqual(await memoryOf(0, 1), { used: 9826 * mib, limit: 9856 * mib });
+    assert.equal(await memoryOf(0, 7), null);
+    await on(BROKEN);
+    assert.equal(await memoryOf(0), null);
+    assert.equal(await memoryOf(0, 1), null);
+  });
+
+  test('the device of a worker that is pinned to an instance', async () => {
+    await on(MIG);
+    process.env.CUDA_VISIBLE_DEVICES = SLICES[2];
+    const { name, memory } = await cudaDevice();
+    delete process.env.CUDA_VISIBLE_DEVICES;
+    assert.equal(name, 'NVIDIA A100-SXM4-40GB MIG 1g.5gb+me');
+    assert.equal(memory!(), null, 'it does not wait for nvidia-smi');
+    for (let i = 0; !memory!() && i < 200; i++) await setTimeout(25);
+    assert.deepEqual(memory!(), { used: 13 * 2 ** 20, limit: 4864 * 2 ** 20 });
   });
 
   for (const [name, host, kind, ...says] of [

@@ -7,6 +7,8 @@ export interface Host {
   table: string;
   /** -L */
   list: string;
+  /** Without arguments: a table for people. */
+  summary?: string;
   code?: number;
 }
 
@@ -35,6 +37,25 @@ export const MIG: Host = {
     `  MIG 1g.5gb+me   Device  2: (UUID: ${SLICES[2]})`,
     `GPU 1: ${A100} (UUID: ${uuidOf(1)})\n`,
   ].join('\n'),
+  summary: `+-----------------------------------------+----------------------+----------------------+
+|   0  NVIDIA A100-SXM4-40GB          On  | 00000000:07:00.0 Off |                   On |
+| N/A   33C    P0              57W / 400W |  24208MiB / 40960MiB |     N/A      Default |
++-----------------------------------------+----------------------+----------------------+
+| MIG devices:                                                                          |
++------------------+--------------------------------+-----------+-----------------------+
+| GPU  GI  CI  MIG |                   Memory-Usage |        Vol|      Shared           |
+|      ID  ID  Dev |                     BAR1-Usage | SM     Unc| CE ENC DEC OFA JPG    |
+|==================+================================+===========+=======================|
+|  0    2   0   0  |           14366MiB / 19968MiB  | 42      0 |  3   0    2    0    0 |
+|                  |               4MiB / 32767MiB  |           |                       |
++------------------+--------------------------------+-----------+-----------------------+
+|  0    3   0   1  |            9826MiB /  9856MiB  | 28      0 |  2   0    1    0    0 |
+|                  |               2MiB / 16383MiB  |           |                       |
++------------------+--------------------------------+-----------+-----------------------+
+|  0    9   0   2  |              13MiB /  4864MiB  | 14      0 |  1   0    0    1    1 |
+|                  |               0MiB /  8191MiB  |           |                       |
++------------------+--------------------------------+-----------+-----------------------+
+`,
 };
 
 const noDriver =
@@ -45,16 +66,23 @@ export const MISMATCH: Host = { table: mismatch, list: mismatch, code: 18 };
 export const NO_DEVICES: Host = { table: 'No devices were found\n', list: 'No devices found.\n', code: 6 };
 
 /** Puts an nvidia-smi for this host into a folder of its own; returns a PATH that finds it. */
-export function fakeNvidiaSmi(folder: string, { table, list, code = 0 }: Host): string {
+export function fakeNvidiaSmi(folder: string, { table, list, summary = '', code = 0 }: Host): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'table'), table);
   writeFileSync(join(folder, 'list'), list);
+  writeFileSync(join(folder, 'summary'), summary);
+  // used, total
+  writeFileSync(join(folder, 'memory'), table.replace(/^(.*), .*?, .*?, (.*), (.*), .*$/gm, '$1, $3, $2'));
   const script = join(folder, 'nvidia-smi');
   writeFileSync(
     script,
     `#!/bin/sh
 case "$1" in
+  '') cat '${folder}/summary' ;;
   -L) cat '${folder}/list' ;;
+  -i)
+    [ "$3 $4" = '--query-gpu=memory.used,memory.total --format=csv,noheader,nounits' ] || exit 2
+    sed -n "s/^$2, //p" '${folder}/memory' ;;
   --query-gpu=index,name,uuid,memory.total,memory.used,driver_version)
     [ "$2" = --format=csv,noheader,nounits ] || exit 2
     cat '${folder}/table' ;;

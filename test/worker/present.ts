@@ -3,7 +3,8 @@ import { cpuBackend } from '../../worker/backends/cpu.ts';
 import { loadBackend } from '../../worker/backends/load.ts';
 import { loadBinding } from '../../worker/backends/tf-binding.ts';
 import { tfDevice } from '../../worker/backends/tf-device.ts';
-import { wasmBackend } from '../../worker/backends/wasm.ts';
+import { tfHost } from '../../worker/backends/tf-host.ts';
+import { wasmBackend, wasmKernels } from '../../worker/backends/wasm.ts';
 import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
 
 export interface Tolerances {
@@ -49,14 +50,17 @@ async function present(name: 'tensorflow' | 'webgpu'): Promise<Backend[]> {
 const alone = process.env.DPMESH_TEST_WEBGPU === '1';
 const tensorflow = alone ? [] : await present('tensorflow');
 
-/**
- * All that this machine has: the plain ones, and those that are set up. TensorFlow on the CPU twice: as it computes there,
- * and by the operations that it has on a GPU.
- */
+/** TensorFlow on the CPU in two more ways: with every product, however small, and by the operations that it has on a GPU. */
+const inFull = async () => [
+  tfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
+  tfDevice(loadBinding(), 'tensorflow’s operations'),
+];
+
+/** All that this machine has: the plain ones, and those that are set up. */
 export const backends: Backend[] = [
   await wasmBackend(),
   cpuBackend(),
   ...tensorflow,
-  ...tensorflow.flatMap(({ device }) => (device ? [] : [tfDevice(loadBinding(), 'tensorflow’s operations')])),
+  ...(tensorflow.some(({ device }) => !device) ? await inFull() : []),
   ...(alone ? await present('webgpu') : []),
 ];

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { UserError } from '../../data/user-error.ts';
 import { chooseBackend } from '../../worker/backends/choose.ts';
-import { visibleCard } from '../../worker/backends/cuda-device.ts';
 import { OutOfDeviceMemory } from '../../worker/backends/out-of-memory.ts';
 import { explained } from '../../worker/backends/tf-binding.ts';
 import { findTensorflow, findWebgpu, manifestPath } from '../../worker/setup/found.ts';
@@ -179,30 +178,12 @@ describe('making and removing', () => {
   });
 });
 
-describe('cards', () => {
-  const LISTED = `GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aaaa)
-  MIG 3g.20gb     Device  0: (UUID: MIG-1111)
-  MIG 1g.5gb      Device  1: (UUID: MIG-2222)
-GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-bbbb)
-`;
-  const cases: [string | undefined, string][] = [
-    [undefined, 'NVIDIA A100-SXM4-40GB'],
-    ['1', 'NVIDIA H100 80GB HBM3'],
-    ['GPU-bb', 'NVIDIA H100 80GB HBM3'],
-    ['1,0', 'NVIDIA H100 80GB HBM3'],
-    ['MIG-2222', 'NVIDIA A100-SXM4-40GB MIG 1g.5gb'],
-  ];
-  for (const [visible, name] of cases)
-    test(`CUDA_VISIBLE_DEVICES ${visible}`, () => assert.equal(visibleCard(LISTED, visible)?.name, name));
-  test('none listed', () => assert.equal(visibleCard('', '0'), null));
-
-  test('no room on the card: the flags to change, and the bytes', () => {
-    const error = new Error(
-      'Invalid TF_Status: 8\nMessage: OOM when allocating tensor with shape[1000,2500] and type float',
-    );
-    const found = explained(error, 'NVIDIA H100') as Error;
-    assert.ok(found instanceof OutOfDeviceMemory);
-    assert.match(found.message, /NVIDIA H100 .* 10,000,000 bytes.*--sample.*--covariance diag/);
-    assert.equal(explained(error.cause, 'x'), undefined);
-  });
+test('no room on the card: the flags to change, and the bytes', () => {
+  const error = new Error(
+    'Invalid TF_Status: 8\nMessage: OOM when allocating tensor with shape[1000,2500] and type float',
+  );
+  const found = explained(error, 'NVIDIA H100') as Error;
+  assert.ok(found instanceof OutOfDeviceMemory);
+  assert.match(found.message, /NVIDIA H100 .* 10,000,000 bytes.*--sample.*--covariance diag/);
+  assert.equal(explained(error.cause, 'x'), undefined);
 });

@@ -6,6 +6,8 @@ export const BACKENDS = ['wasm', 'cpu', 'tensorflow', 'webgpu'] as const;
 export interface LoadOptions {
   /** Which adapter `webgpu` takes, counted from 0. */
   gpu?: number;
+  /** Also what would only be loaded when it is first needed. */
+  now?: boolean;
 }
 
 /** The backend of this name, loaded only now: each takes its time. UserError if it is not set up, or does not load. */
@@ -16,7 +18,7 @@ export async function loadBackend(name: string, options: LoadOptions = {}): Prom
     case 'wasm':
       return (await import('./wasm.ts')).wasmBackend();
     case 'tensorflow':
-      return (await import('./tensorflow.ts')).tensorflowBackend();
+      return (await import('./tensorflow.ts')).tensorflowBackend(options);
     case 'webgpu':
       return (await import('./webgpu.ts')).webgpuBackend(options.gpu);
     default:

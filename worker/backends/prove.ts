@@ -28,7 +28,7 @@ export function assertGpu({ identity, device }: { identity: string; device?: unk
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [backend, gpu] = process.argv.slice(2);
-  loadBackend(backend, { gpu: Number(gpu) })
+  loadBackend(backend, { gpu: Number(gpu), now: true })
     .then(assertGpu)
     .then(
       () => process.exit(0),

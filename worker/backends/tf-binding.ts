@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { UserError } from '../../data/user-error.ts';
-import { findTensorflow } from '../setup/found.ts';
+import { type Found, findTensorflow } from '../setup/found.ts';
 import { OutOfDeviceMemory } from './out-of-memory.ts';
+import { Unable } from './unable.ts';
 
 /** A tensor of the binding. */
 export type Id = number;
@@ -29,19 +30,30 @@ export interface Binding {
   TF_ATTR_SHAPE: number;
 }
 
-/** One core a worker, as much memory of a GPU as it needs, no ten-bit products, the same bits every time. */
+/**
+ * As much memory of a GPU as it needs, no ten-bit products, the same bits every time; GPUs counted as nvidia-smi counts
+ * them, where CUDA would begin with the fastest.
+ */
 const FORCED = {
+  CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
   TF_FORCE_GPU_ALLOW_GROWTH: 'true',
   NVIDIA_TF32_OVERRIDE: '0',
   TF_DETERMINISTIC_OPS: '1',
 };
+/** One core a worker. */
 const DEFAULTS = { TF_NUM_INTRAOP_THREADS: '1', TF_NUM_INTEROP_THREADS: '1', TF_CPP_MIN_LOG_LEVEL: '3' };
 
-/** Loads TensorFlow into this process, once and for all. UserError where it is not set up or does not load. */
-export function loadBinding(): Binding {
+/** Where TensorFlow is. UserError where it is not set up, or not whole; loads nothing. */
+export function usableTensorflow(): Found {
   const found = findTensorflow();
   if (!found) throw new UserError('TensorFlow is not set up here; run: dpmesh setup tensorflow');
   if ('problem' in found) throw new UserError(found.problem);
+  return found;
+}
+
+/** Loads TensorFlow into this process, once and for all. UserError where it is not set up, Unable where it does not load. */
+export function loadBinding(): Binding {
+  const found = usableTensorflow();
   // Before the library is loaded: it reads them then, or never.
   for (const [name, value] of Object.entries(DEFAULTS)) process.env[name] ??= value;
   Object.assign(process.env, FORCED);
@@ -51,10 +63,13 @@ export function loadBinding(): Binding {
   try {
     if (found.quiet && !talks) stderr = require(found.quiet);
     stderr?.hush();
-    return require(found.binding);
+    const binding: Binding = require(found.binding);
+    if (found.library && binding.TF_Version !== found.library)
+      throw new Error(`it is ${binding.TF_Version}, ${found.library} was set up`);
+    return binding;
   } catch (error) {
     const [line] = (error as Error).message.split('\n');
-    throw new UserError(`TensorFlow in ${found.dir} does not load (${line}); run: dpmesh setup tensorflow`);
+    throw new Unable(`TensorFlow in ${found.dir} does not load (${line}); run: dpmesh setup tensorflow`);
   } finally {
     stderr?.restore();
   }

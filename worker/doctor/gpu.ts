@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { findGpus } from '../gpus.ts';
+import { findGpus } from '../nvidia-smi.ts';
 import type { findTensorflow } from '../setup/found.ts';
 import { type Check, gib, ok, warning } from './check.ts';
 import { whyNoGpu } from './no-gpu.ts';
@@ -33,7 +33,7 @@ export async function gpu(
     .map(({ name, memory, mig }) => {
       const parts = [
         memory.total === null ? '' : gib(memory.total * 2 ** 20),
-        mig.length ? `${mig.length} MIG instances` : '',
+        mig.length ? `MIG instances ${mig.map(({ profile }) => profile).join(', ')}` : '',
       ];
       return `${name}${parts.some(Boolean) ? ` (${parts.filter(Boolean).join(', ')})` : ''}`;
     })

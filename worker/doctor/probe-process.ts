@@ -57,7 +57,7 @@ const probes = {
   async backend(name: string): Promise<Speed> {
     const begun = performance.now();
     const { loadBackend } = await import('../backends/load.ts');
-    const backend = await loadBackend(name);
+    const backend = await loadBackend(name, { now: true });
     const loading = (performance.now() - begun) / 1000;
     const { identity, device } = backend;
     return { identity, device: device?.name ?? null, loading, ...(await speed(backend)) };

@@ -18,6 +18,8 @@ export interface Manifest {
 export interface Found {
   dir: string;
   version: string;
+  /** TensorFlow's own version, where it is known before it is loaded: that of our own setup. */
+  library?: string;
   cuda: boolean;
   /** The native binding. */
   binding: string;
@@ -58,7 +60,7 @@ export function findTensorflow(): Found | { problem: string } | null {
   const found = readManifest('tensorflow');
   if (!found || 'problem' in found) return found;
   const { dir, version, cuda } = found;
-  return { dir, version, cuda, binding: join(dir, BINDING), quiet: join(dir, QUIET) };
+  return { dir, version, library: version, cuda, binding: join(dir, BINDING), quiet: join(dir, QUIET) };
 }
 
 /** A tfjs-node or tfjs-node-gpu that works already: its folder, its node_modules or the folder that has these. */
