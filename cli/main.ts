@@ -37,7 +37,7 @@ const commands = [
 ];
 
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
-setFlagsFromString('--interrupt-budget=1000000');
+if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
 /**

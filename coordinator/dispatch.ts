@@ -82,10 +82,12 @@ export interface Dispatcher {
 
 /** Streaming units under way at one worker: the next is there when one is done, and the rest can go elsewhere. */
 const WINDOW = 2;
-/** A worker is a straggler when it is silent for this many times the round's median time of a unit … */
+/** A worker is a straggler when it is silent for this many times the round's median silence before an answer … */
 const STRAGGLING = 3;
-/** … and this long, ms. */
-const PATIENCE_MS = 1000;
+/** … and this long, ms. Longer than a busy machine or a collection of garbage takes: being wrong costs double work. */
+const PATIENCE_MS = 300;
+/** Results closer together came in one message. */
+const ONE_MESSAGE_MS = 1;
 
 interface Member {
   /** Versions of the states that it has. */
@@ -110,8 +112,8 @@ interface Round {
   waiting: Set<number>;
   /** Places that each worker has been given, also those that have left since. */
   given: Map<string, Set<number>>;
-  /** Ms for a unit, of each result that came. */
-  times: number[];
+  /** Ms of silence before each message with results: with the way there and back, as a straggler's is. */
+  silences: number[];
   left: number;
   resolve(results: Result[]): void;
   reject(error: Error): void;
@@ -271,7 +273,7 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
           results: Array(spec.units.length),
           waiting: new Set(spec.units.keys()),
           given: new Map(),
-          times: [],
+          silences: [],
           left: spec.units.length,
           resolve,
           reject,
@@ -290,7 +292,7 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
       const covered = units.map((_, i) => from + i);
       if (member) {
         const now = link.now();
-        round.times.push((now - member.since) / units.length);
+        if (now - member.since >= ONE_MESSAGE_MS) round.silences.push(now - member.since);
         member.since = now;
         for (const place of covered) member.underWay.delete(place);
       }
@@ -316,8 +318,8 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     },
     race() {
       const round = current;
-      if (!round || round.waiting.size || !round.times.length) return 0;
-      const median = [...round.times].sort((a, b) => a - b)[round.times.length >> 1];
+      if (!round || round.waiting.size || !round.silences.length) return 0;
+      const median = [...round.silences].sort((a, b) => a - b)[round.silences.length >> 1];
       const patience = Math.max(PATIENCE_MS, STRAGGLING * median);
       const idle = answering().filter((worker) => !members.get(worker)!.underWay.size);
       const late = new Set<number>();

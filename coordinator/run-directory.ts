@@ -1,15 +1,6 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { aside, ioError, makeFolder } from '../data/files.ts';
+import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
 import { UserError } from '../data/user-error.ts';
 import { createEventLog } from './event-log.ts';
@@ -139,7 +130,7 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
       if (isOpen) return;
       const isNew = !existsSync(path);
       try {
-        mkdirSync(path, { recursive: true });
+        mkdirp(path);
         release ??= await lockDirectory(path);
         // Another run may have taken the name since it was looked up.
         if (!force) assertFree(path);

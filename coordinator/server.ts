@@ -114,7 +114,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     log,
     watcher: options.watcher,
   });
-  const ticking = setInterval(() => membership.tick(), TICK_MS);
+  // What has arrived is read first: while this process was busy itself, nobody was silent.
+  const ticking = setInterval(() => setImmediate(membership.tick), TICK_MS);
 
   async function serve(peer: string, { request, blocks }: Extract<FromWorker, { type: 'fetch' }>) {
     const answer = { type: 'rows' as const, request, blocks };

@@ -1,9 +1,10 @@
-import { accepts, logSplitRatio, proposable } from '../model/hastings.ts';
+import { accepts, isTiny, logSplitRatio, proposable } from '../model/hastings.ts';
 import { generator } from '../model/random.ts';
 import { hasStalled } from '../model/schedule.ts';
 import { addStatistics } from '../model/statistics.ts';
 import type { Cell } from '../proto/tasks.ts';
 import { applyChange, type Next } from './changes.ts';
+import type { Rounds } from './rounds.ts';
 import { publishSubs, type Run, type State, subCentres } from './state.ts';
 import { halveDeep, lloyd, type Parts, partsNear, refine } from './sub-clusters.ts';
 
@@ -70,8 +71,7 @@ async function deepen(run: Run, state: State, splits: (Split | null)[]): Promise
   const starts = depths.map((depth) =>
     halved[depth - 1].map((centres, k) => (enough(k, depth) ? centres : [])),
   );
-  const sets = await lloyd(rounds, starts, schedule.refine - 1);
-  const found = await partsNear(rounds, sets);
+  const { sets, found } = await withoutTiny(rounds, await lloyd(rounds, starts, schedule.refine - 1));
   for (const k of splits.keys()) {
     const proposals = found.flatMap((all, i): Split[] => {
       const own = sets[i][k].map((centre, j) => ({ centre, T: all[k][j] })).filter(({ T }) => T[0] > 0);
@@ -88,6 +88,19 @@ async function deepen(run: Run, state: State, splits: (Split | null)[]): Promise
     for (const proposal of proposals)
       propose(run, state, k, proposal.parts, proposal.logRatio, proposal === best);
   }
+}
+
+/**
+ * The parts of sets of centres, those that a few rows far from all others have for themselves given up: their rows go to
+ * the nearest of the rest. One outlier would else be a part of every proposal, and refuse it.
+ */
+async function withoutTiny(rounds: Rounds, sets: Float64Array[][][]) {
+  const found = await partsNear(rounds, sets);
+  const large = sets.map((set, i) =>
+    set.map((centres, k) => centres.filter((_, j) => !isTiny(found[i][k][j]))),
+  );
+  const fewer = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
+  return fewer ? { sets: large, found: await partsNear(rounds, large) } : { sets, found };
 }
 
 function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<State> {

@@ -1,11 +1,12 @@
 import { UserError } from '../data/user-error.ts';
 import { adamStep } from '../model/adam.ts';
+import { flatness } from '../model/estep.ts';
 import { chooseByWeight, lloydCentres } from '../model/kmeans.ts';
-import { mStep } from '../model/mixture.ts';
+import { type Mixture, mStep } from '../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../model/net.ts';
 import { generator } from '../model/random.ts';
 import { changeAfter, hasSettled, trainsSubNets } from '../model/schedule.ts';
-import { statisticsLength, unscale } from '../model/statistics.ts';
+import { shift, statisticsLength, unscale } from '../model/statistics.ts';
 import type { Task } from '../proto/tasks.ts';
 import { nd } from '../proto/tensors.ts';
 import { mergeStep } from './merge.ts';
@@ -157,9 +158,7 @@ async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', sm
   }
 
   if (state.frozen === 0 && state.epoch >= schedule.mStepFrom) {
-    const T = await softStatistics(run, mixture.k);
-    for (const cluster of T) for (const value of cluster) finite(value, state, '--lr', config.lr);
-    mixture = mStep(run.prior, T, config.weightSmoothing);
+    mixture = await nextMixture(run, state);
   }
   const next: State = { ...state, net, subs, mixture, frozen: Math.max(0, state.frozen - 1) };
   return { next, losses };
@@ -169,6 +168,35 @@ async function runEpoch(run: Run, state: State, form: 'product' | 'cholesky', sm
 function finite(value: number, { epoch }: State, flag: string, rate: number): number {
   if (Number.isFinite(value)) return value;
   throw new UserError(`training diverged in epoch ${epoch}: ${flag} ${rate} is too large; lower it`);
+}
+
+/** Above this `flatness`, float32 sums may be off by a tenth of a cluster's smallest variance. */
+const FLATTEST = 2e6;
+
+/** The M-step, on statistics in float32 where these are good enough for what comes of them. */
+async function nextMixture(run: Run, state: State): Promise<Mixture> {
+  const { prior, config, transform } = run;
+  const fit = (T: Float64Array[]) => {
+    for (const cluster of T) for (const value of cluster) finite(value, state, '--lr', config.lr);
+    return mStep(prior, T, config.weightSmoothing);
+  };
+  const quick = fit(await softStatistics(run, state.mixture.k));
+  if (flatness(quick, transform.scale) <= FLATTEST) return quick;
+  return fit(await pivotedStatistics(run, state.mixture.means));
+}
+
+/** T of each cluster by the net's soft assignments, in float64 from the rows up, about the means of the last M-step. */
+async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: Float64Array[]) {
+  const { covariance } = config;
+  const p = statisticsLength(d, covariance);
+  const rows = new Float64Array(means.length * d);
+  means.forEach((mean, k) => {
+    rows.set(mean, k * d);
+  });
+  dispatcher.publish('pivots', { rows: nd(rows, means.length, d) });
+  const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag' };
+  const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'pivots']);
+  return means.map((mean, k) => shift(T.slice(k * p, (k + 1) * p), d, covariance, mean));
 }
 
 /** T of each cluster by the net's soft assignments, in the model's coordinates from the networks'. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ioError } from './files.ts';
+import { ioError, mkdirp } from './files.ts';
 import { UserError } from './user-error.ts';
 
 const FORMAT = 1;
@@ -19,7 +19,7 @@ export function cacheFolder(): string {
       `the cache folder ${folder} ${why}: set DPMESH_CACHE to a folder of your own (made if missing)`,
     );
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    mkdirp(folder, 0o700);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw unusable('is not a folder');
     throw ioError(`the cache folder ${folder}`, 'made', error);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -12,7 +13,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from './user-error.ts';
 
@@ -30,6 +31,7 @@ const REASONS: Record<string, string> = {
   EFBIG: 'larger than the file system allows',
   EROFS: 'the file system is read-only',
   EMFILE: 'too many open files (see ulimit -n)',
+  EEXIST: 'there is a file of that name',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the name is too long',
 };
@@ -147,8 +149,11 @@ export function aside(path: string, mode = 0o666): Aside {
 export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(draft, 'wx', mode);
+    const file = await open(draft, 'wx', mode).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+      mkdirp(dirname(path));
+      return open(draft, 'wx', mode);
+    });
     try {
       for (const part of parts) await file.writeFile(part);
       await file.sync();
@@ -168,9 +173,27 @@ export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666)
 /** Makes the folder with all above it. A WriteError if that is not possible. */
 export function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    mkdirp(path);
   } catch (error) {
     throw ioError(path, 'written', error);
+  }
+}
+
+/**
+ * Makes the folder with all above it; true if it was not there. Not by Node's `recursive`, which never returns where a
+ * folder that is there takes no new names and says ENOENT (`/proc`).
+ */
+export function mkdirp(path: string, mode = 0o777): boolean {
+  const isThere = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isThere()) return false;
+  const above = dirname(path);
+  if (!existsSync(above)) mkdirp(above, mode);
+  try {
+    mkdirSync(path, mode);
+    return true;
+  } catch (error) {
+    if (isThere()) return false;
+    throw error;
   }
 }
 

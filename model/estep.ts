@@ -74,6 +74,25 @@ export function productError(mixture: Mixture, scale: Float64Array): number {
 }
 
 /**
+ * How much larger than a cluster's smallest variance its second moments about the origin are, in the rows' coordinates (the
+ * worst cluster): what rounding to float32 sums is multiplied by on its way into the covariance. Infinity where a
+ * covariance matrix is not positive definite.
+ */
+export function flatness({ d, covariance, means, covariances }: Mixture, scale: Float64Array): number {
+  let worst = 0;
+  for (const [k, mean] of means.entries()) {
+    const sigma = scaledCovariance(covariances[k], scale, covariance);
+    const root = inverseRoot(sigma, d, covariance);
+    if (!root) return Infinity;
+    let moment = 0;
+    for (let i = 0; i < d; i++) moment = Math.max(moment, sigma[i * d + i] + (mean[i] / scale[i]) ** 2);
+    const precision = root.reduce((sum, value) => sum + value * value, 0);
+    worst = Math.max(worst, moment * precision);
+  }
+  return worst;
+}
+
+/**
  * Reference in float64: log π_k + log N(x; μ_k, Σ_k), nothing dropped, for rows x (n×D, unscaled); n×K row-major.
  */
 export function logDensities(mixture: Mixture, x: Float32Array | Float64Array): Float64Array {

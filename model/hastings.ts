@@ -6,6 +6,11 @@ import { addStatistics, scaleStatistics } from './statistics.ts';
 /** A part must hold more rows than this (raw, not tempered) to be proposed. */
 const MIN_PART = 5;
 
+/** Whether a part holds some rows (raw hard statistics), but too few to be proposed as a cluster. */
+export function isTiny([n]: Float64Array): boolean {
+  return n > 0 && n <= MIN_PART;
+}
+
 /** ζ = min(1, n₀/n), by which statistics are tempered in ratios; n₀ = 0 switches coarsening off (ζ = 1). */
 export function coarsening(n: number, d: number, n0 = Math.max(10_000, 1_000 * d)): number {
   return n0 === 0 || n <= n0 ? 1 : n0 / n;

@@ -1,6 +1,6 @@
-import { chmodSync, closeSync, existsSync, fstatSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { aside, ioError, openFile } from '../data/files.ts';
+import { chmodSync, closeSync, existsSync, fstatSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { aside, ioError, mkdirp, openFile } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 import {
   type AllowList,
@@ -36,7 +36,12 @@ export const readWorkerKey = (path: string): WorkerKey => parseWorkerKey(read(pa
 
 /** A file's text, if others than its owner have none of these rights. */
 function read(path: string, forbidden: number): string {
-  if (!existsSync(path)) throw new UserError(`there is no ${path}: dpmesh keygen makes keys`);
+  if (!existsSync(path)) {
+    const folder = dirname(path);
+    if (statSync(folder, { throwIfNoEntry: false })?.isFile())
+      throw new UserError(`${folder} is a file: name the folder of keys that it is in`);
+    throw new UserError(`there is no ${path}: dpmesh keygen makes keys`);
+  }
   const { fd, size } = openFile(path);
   try {
     // Of the file that was opened, not of what has its name by now.
@@ -70,12 +75,12 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
   for (const [i, name] of names.entries()) {
     if (!isWorkerName(name))
       throw new UserError(
-        `--workers ${name}: a name has 1 to 64 of A–Z a–z 0–9 . _ -, begins with a letter or digit, and is not "server"`,
+        `--workers ${name || '(an empty name)'}: a name has 1 to 64 of A–Z a–z 0–9 . _ -, begins with a letter or digit, and is not "server"`,
       );
     if (names.indexOf(name) < i) throw new UserError(`--workers names ${name} twice`);
   }
   try {
-    if (mkdirSync(folder, { recursive: true, mode: 0o700 })) chmodSync(folder, 0o700);
+    if (mkdirp(folder, 0o700)) chmodSync(folder, 0o700);
   } catch (error) {
     throw ioError(folder, 'made', error);
   }

@@ -45,6 +45,10 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     must(rowsIn(states, 'centres', d) >= task.centres, 'centres has too few rows');
   } else if (task.task === 'statistics' || task.task === 'full-pass') {
     fits(p * netOf(states, 'net', d).k);
+  } else if (task.task === 'pivoted-statistics') {
+    const { k } = netOf(states, 'net', d);
+    array(states, 'pivots', 'rows', 'float64', [k, d]);
+    fits(p * k);
   } else if (task.task === 'cluster-steps') {
     const { k, size } = netOf(states, 'net', d);
     moments(states, 'net', size);

@@ -49,7 +49,8 @@ export interface Supervisor {
 const PATIENCE = 5;
 /** A worker that lived this long starts afresh with its next failure. */
 const SETTLED_MS = 10_000;
-const KILL_AFTER_MS = 2000;
+/** What a worker has at hand is not wanted any more: one that is frozen or in a long task need not be waited for. */
+const KILL_AFTER_MS = 500;
 /** Delay before the third start in a row, doubled with each failure; a part of it is drawn, so that many do not move in step. */
 const BACKOFF_MS = 400;
 const LONGEST_BACKOFF_MS = 10_000;
@@ -61,7 +62,8 @@ const LONGEST_BACKOFF_MS = 10_000;
 const V8_FLAGS = [
   '--v8-pool-size=1',
   '--max-inlined-bytecode-size-cumulative=60',
-  '--interrupt-budget=1000000',
+  // Later versions of V8 have no such flag, and Node.js would not start.
+  ...(Number.parseInt(process.versions.node, 10) < 22 ? ['--interrupt-budget=1000000'] : []),
   '--min-semi-space-size=16',
   '--max-semi-space-size=16',
 ];

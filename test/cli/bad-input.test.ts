@@ -3,6 +3,7 @@ import {
   appendFileSync,
   chmodSync,
   closeSync,
+  existsSync,
   ftruncateSync,
   mkdirSync,
   mkdtempSync,
@@ -103,6 +104,16 @@ const begun = (refusal: Refusal): Refusal => ({
   args: [...refusal.args, '--workers', 1],
   begun: true,
 });
+
+/** Where a folder that is there takes no new names: once, Node waited for ever. */
+const noNames: Refusal[] = [
+  { name: 'keygen in /proc', says: ['/proc/nope', 'cannot be made'], args: ['keygen', '/proc/nope'] },
+  begun({
+    name: '--out in /proc',
+    says: ['--out /proc/nope cannot be written'],
+    args: ['train', '--data', ok, '--out', '/proc/nope'],
+  }),
+];
 
 const refusals: Refusal[] = [
   begun(
@@ -239,6 +250,17 @@ const refusals: Refusal[] = [
     says: ['--workers ../x', 'A–Z'],
     args: ['keygen', 'keys', '--workers', 'a,../x'],
   },
+  {
+    name: 'keygen for a name that is empty',
+    says: ['--workers', 'empty name', 'A–Z'],
+    args: ['keygen', 'keys', '--workers', 'a,,b'],
+  },
+  {
+    name: 'keygen where there is a file',
+    says: ['ok.npy', 'there is a file of that name'],
+    args: ['keygen', ok],
+  },
+  ...(existsSync('/proc/self') ? noNames : []),
   flags(['--http 9464', 'HOST:PORT'], '--http', '9464'),
   flags(['--http 0.0.0.0:0', '--http-token'], '--http', '0.0.0.0:0'),
   flags(['--linger -1', 'at least 0'], '--linger=-1'),

@@ -145,9 +145,9 @@ describe('a round', () => {
     const [a, b] = take();
     clock.now = 20;
     answerAll(dispatcher, [b]);
-    clock.now = 999;
+    clock.now = 300;
     assert.equal(dispatcher.race(), 0, 'patience');
-    clock.now = 1021;
+    clock.now = 301;
     assert.equal(dispatcher.race(), 2);
     assert.equal(dispatcher.race(), 0, 'not again');
     const raced = take();
@@ -171,6 +171,23 @@ describe('a round', () => {
       a.units.map(({ shard }) => shard),
       'its own shards again',
     );
+  });
+
+  test('nobody is raced who is silent no longer than three times what others were', () => {
+    const { dispatcher, clock, start, take } = setUp(8);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    void start();
+    const [, b] = take();
+    // A long way, then all in one message, then one more: what comes along with it was not waited for.
+    clock.now = 500;
+    for (const unit of b.units.slice(0, 3)) answer(dispatcher, b, unit);
+    clock.now = 800;
+    answer(dispatcher, b, b.units[3]);
+    clock.now = 1500;
+    assert.equal(dispatcher.race(), 0);
+    clock.now = 1501;
+    assert.equal(dispatcher.race(), 4);
   });
 
   test('nobody is raced before anything has come, or while others are busy', () => {

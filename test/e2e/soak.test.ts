@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { byHand } from '../../bench/faults/by-hand.ts';
 import { easyData, epochOf, eventsOf, ofType, scratch } from './support.ts';
 
-const SECONDS = 30;
+const SECONDS = 60;
 /** Of the first of these, processes are still warming up. */
 const QUARTERS = 4;
 

@@ -156,7 +156,7 @@ describe('reading keys', () => {
 
   test('what is not there, or no file', () => {
     refuses(() => readWorkerKey(join(folder, 'nope')), ['there is no', 'nope', 'keygen']);
-    refuses(() => readServerKey(workerFile), ['there is no', 'keygen']);
+    refuses(() => readServerKey(workerFile), [workerFile, 'is a file', 'name the folder']);
     refuses(() => readWorkerKey(folder), ['is a folder']);
     refuses(() => readWorkerKey(put('')), ['empty']);
   });

@@ -20,6 +20,7 @@ export const TASKS: ByKey<Task, 'task'> = {
     { task: 'cluster-steps', ...steps, loss: 'diag', form: 'cholesky', diagonal: true, average: 'gradients' },
   ],
   statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
+  'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false }],
   'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],

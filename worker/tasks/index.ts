@@ -6,6 +6,7 @@ import { cellHistogram, cellScatter, cellSums } from './cells.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { fullPass } from './full-pass.ts';
 import { moments } from './moments.ts';
+import { pivotedStatistics } from './pivoted-statistics.ts';
 import { seedDistances } from './seed-distances.ts';
 import { statistics } from './statistics.ts';
 import { subSteps } from './sub-steps.ts';
@@ -17,6 +18,7 @@ const WORK: { [N in Task['task']]: Work<Extract<Task, { task: N }>> } = {
   'seed-distances': seedDistances,
   'cluster-steps': clusterSteps,
   statistics,
+  'pivoted-statistics': pivotedStatistics,
   'sub-steps': subSteps,
   'cell-sums': cellSums,
   'cell-scatter': cellScatter,

@@ -1,0 +1,44 @@
+import { accumulate, statisticsLength } from '../../model/statistics.ts';
+import type { Unit } from '../../proto/messages.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import { type Context, FORWARD_ROWS } from '../context.ts';
+import { forward } from '../mlp.ts';
+
+/**
+ * What `statistics` sums, in float64, in the model's coordinates and about a pivot near each cluster's mean [K,P]: for
+ * clusters that are so flat, or so far out in their own units, that float32 products lose their covariance.
+ */
+export async function pivotedStatistics(
+  context: Context,
+  task: TaskOf<'pivoted-statistics'>,
+  unit: Unit,
+): Promise<Tensors> {
+  const { backend, states } = context;
+  const { rows, n, scaled } = await context.sample(unit.shard);
+  const net = states.net('net');
+  const k = net.at(-1)!.shape[0];
+  const d = scaled.shape[1];
+  const covariance = task.diagonal ? 'diag' : 'full';
+  const p = statisticsLength(d, covariance);
+  const pivots = take(states.get('pivots'), 'rows', 'float64', k * d);
+  const T = new Float64Array(k * p);
+  const centred = new Float64Array(d);
+  for (let start = 0; start < n; start += FORWARD_ROWS) {
+    const count = Math.min(FORWARD_ROWS, n - start);
+    const x = backend.slice(scaled, start, count);
+    const layers = forward(backend, net, x);
+    const r = backend.softmaxRows(layers.at(-1)!, 0);
+    const weights = await backend.read(r);
+    backend.free(x, r, ...layers);
+    for (let i = 0; i < count; i++) {
+      for (let c = 0; c < k; c++) {
+        const weight = weights[i * k + c];
+        if (weight === 0) continue;
+        for (let j = 0; j < d; j++) centred[j] = rows[(start + i) * d + j] - pivots[c * d + j];
+        accumulate(T, c * p, centred, 0, d, covariance, weight);
+      }
+    }
+  }
+  return { T: nd(T, k, p) };
+}
