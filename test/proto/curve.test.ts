@@ -72,9 +72,10 @@ describe('a router with keys', () => {
     say('hello');
     await until('an answer', () => answers.length === 1);
     assert.deepEqual(heard, ['hello']);
-    assert.equal(log.length, 1);
-    assert.ok(log[0].includes(stranger.public.slice(0, 8)) && log[0].includes('127.0.0.1'), log[0]);
-    assert.ok(!log[0].includes(stranger.public));
+    // Workers of other tests that have lost their coordinator may knock at its port, which is this one's now.
+    const lines = log.filter((line) => line.includes(stranger.public.slice(0, 8)));
+    assert.equal(lines.length, 1, log.join('\n'));
+    assert.ok(lines[0].includes('127.0.0.1') && !lines[0].includes(stranger.public), lines[0]);
   });
 
   test('hears nothing from peers without a key, nor for another server, nor with halves of two pairs', async () => {
