@@ -85,7 +85,7 @@ export function readRunFile(run: string, version: string): RunFile {
   const checked = schema.safeParse(found);
   if (!checked.success)
     throw new UserError(
-      `${path} is not what a run writes (${checked.error.issues[0].path.join('.')}); start a new run`,
+      `${path} is not what a run writes (${checked.error.issues[0].path.join('.') || 'no object'}); start a new run`,
     );
   return checked.data as RunFile;
 }

@@ -1,6 +1,6 @@
 // Real sockets: who gets past the door, and what is said of who does not.
 import assert from 'node:assert/strict';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGate, type Gate } from '../../proto/gate.ts';
@@ -43,6 +43,7 @@ function dealer(options: DealerOptions, endpoint = router.address) {
   return {
     answers,
     say: (text: string) => void socket.send([Buffer.from(text)]),
+    reopen: () => socket.reopen(),
     close: () => socket.close(),
   };
 }
@@ -72,10 +73,14 @@ describe('a router with keys', () => {
     say('hello');
     await until('an answer', () => answers.length === 1);
     assert.deepEqual(heard, ['hello']);
-    // Workers of other tests that have lost their coordinator may knock at its port, which is this one's now.
-    const lines = log.filter((line) => line.includes(stranger.public.slice(0, 8)));
-    assert.equal(lines.length, 1, log.join('\n'));
-    assert.ok(lines[0].includes('127.0.0.1') && !lines[0].includes(stranger.public), lines[0]);
+    // Beside it there may be one of connections broken off.
+    const named = log.filter((line) => line.includes('not on the list'));
+    assert.equal(named.length, 1, log.join('\n'));
+    assert.ok(
+      log.length <= 2 && named[0].includes(stranger.public.slice(0, 8)) && named[0].includes('127.0.0.1'),
+      log.join('\n'),
+    );
+    assert.ok(!log.join().includes(stranger.public));
   });
 
   test('hears nothing from peers without a key, nor for another server, nor with halves of two pairs', async () => {
@@ -113,6 +118,47 @@ describe('a router with keys', () => {
     const refused = router.refused();
     assert.ok(refused['not-zeromq']! >= 90 && refused['no-key']! >= 90, JSON.stringify(refused));
   });
+
+  for (const way of ['up', 'down'] as const)
+    test(`bytes that are damaged on their way ${way} cost one connection, and the next one is as good as new`, async () => {
+      let connections = 0;
+      let damage = false;
+      const { port } = new URL(router.address);
+      const line = createServer((near) => {
+        connections++;
+        const far = connect(Number(port), '127.0.0.1');
+        for (const [from, to, dir] of [
+          [near, far, 'up'],
+          [far, near, 'down'],
+        ] as const) {
+          from.on('data', (bytes: Buffer) => {
+            if (damage && dir === way) {
+              damage = false;
+              bytes[bytes.length - 1] ^= 1;
+            }
+            to.write(bytes);
+          });
+          from.on('error', () => {}).on('close', () => to.destroy());
+        }
+      });
+      await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
+      open.add(line);
+      const { say, answers, reopen } = dealer(
+        { key: holder(alice) },
+        `tcp://127.0.0.1:${(line.address() as AddressInfo).port}`,
+      );
+      say('before');
+      await until('an answer', () => answers.length === 1);
+      damage = true;
+      say('lost');
+      await until('damage', () => !damage);
+      // libzmq's server stops reading, and says nothing: a worker that hears nothing for long does this.
+      if (way === 'up') reopen();
+      await until('another connection', () => connections === 2);
+      say('after');
+      await until('an answer', () => answers.at(-1) === 're after');
+      assert.equal(connections, 2);
+    });
 
   test('after another list: who was added gets in, who was removed is out', async () => {
     const a = dealer({ key: holder(alice) });
