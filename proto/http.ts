@@ -36,10 +36,14 @@ export const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
+/** Zones that nobody can have a name in on the internet: of the local network, of a cluster. */
+const PRIVATE = /\.(local|localhost|lan|home|home\.arpa|internal|intranet|svc)$/;
+
 /**
  * Is this the Host of a request that was meant for here? A page of another site may have its name resolved to our
  * address (DNS rebinding); the browser then still sends that name. Addresses can't be rebound. Where other machines
- * come in, so are names that nobody can own out there: those of one word, of this host, and of private zones.
+ * come in, so are names that nobody can own out there: those of one word and of private zones; and there are this host's
+ * own name and the one that `--http` has.
  */
 export function isOwnHost(header: string | undefined, bound: Bound): boolean {
   const name = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?$/i.exec(header ?? '')?.[1].toLowerCase();
@@ -47,12 +51,7 @@ export function isOwnHost(header: string | undefined, bound: Bound): boolean {
   if (isIP(name.replace(/^\[|\]$/g, '')) || name === 'localhost') return true;
   if (isLoopback(bound.host)) return false;
   const own = [hostname(), bound.host].map((known) => known.toLowerCase());
-  return (
-    !name.includes('.') ||
-    own.some((known) => name === known || name.startsWith(`${known}.`)) ||
-    /\.(local|localhost|internal|svc)$/.test(name) ||
-    /\.svc\.cluster\.local$/.test(name)
-  );
+  return !name.includes('.') || PRIVATE.test(name) || own.includes(name);
 }
 
 /** Is this a write by a page of our own, or by no page at all? */

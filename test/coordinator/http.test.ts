@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunConfig } from '../../coordinator/config.ts';
@@ -196,7 +197,23 @@ describe('the HTTP port', () => {
     const everywhere = { host: '0.0.0.0', port: 1 };
     assert.ok(isOwnHost('coordinator:9464', everywhere));
     assert.ok(isOwnHost('dpmesh.jobs.svc.cluster.local', everywhere));
-    assert.ok(!isOwnHost('evil.example', everywhere));
+    // As Prometheus asks in compose.yaml and Kubernetes: the service's name, or its pod's address.
+    for (const own of ['dpmesh-coordinator.jobs.svc:9464', '10.0.0.7:9464', '[fd00::7]:9464', hostname()])
+      assert.ok(isOwnHost(own, everywhere), own);
+    for (const own of [`${hostname().split('.')[0]}.local`, 'gpu-1.lan', 'gpu-1.home.arpa'])
+      assert.ok(isOwnHost(own, everywhere), own);
+    const strangers = [
+      ...['evil.example', '0.0.0.0.evil.example', `${hostname()}.evil.example`, 'local.evil.example'],
+      ...['svc.cluster.local.evil.example', 'notlocal.example', '.', ''],
+    ];
+    for (const host of strangers) assert.ok(!isOwnHost(host, everywhere), host);
+    const named = { host: 'gpu-1.cs.example', port: 1 };
+    assert.ok(isOwnHost('GPU-1.cs.example:1', named));
+    for (const host of ['gpu-1.cs.example.evil.example', 'cs.example', 'gpu-2.cs.example'])
+      assert.ok(!isOwnHost(host, named), host);
+    const { url } = await port('s3cret', '0.0.0.0');
+    for (const host of ['0.0.0.0.evil.example', `${hostname()}.evil.example:9464`])
+      assert.equal((await ask(`${url}api/run`, { headers: { host } })).code, 421, host);
   });
 
   test('does what it is asked to, but not by a page of another origin', async () => {
