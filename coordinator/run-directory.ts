@@ -1,4 +1,13 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
@@ -74,7 +83,7 @@ export async function openRunDirectory(
   return runDirectory(path, { open: false, unlock, force, warn, history });
 }
 
-/** The directory of a run that goes on. UserError if it cannot be written, or is in use. */
+/** The directory of a run that goes on. UserError if it cannot be written, is in use, or leads elsewhere by links. */
 export async function reopenRunDirectory(
   path: string,
   { warn = () => {} }: Pick<RunDirectoryOptions, 'warn'> = {},
@@ -86,6 +95,7 @@ export async function reopenRunDirectory(
   } catch (error) {
     throw elsewhere(error);
   }
+  assertNoLinks(path);
   const unlock = await lockDirectory(path);
   try {
     removeDrafts(path);
@@ -202,6 +212,17 @@ function assertFree(path: string): void {
   }
   if (found.length)
     throw new UserError(`--out ${path} exists already; choose another or overwrite it with --force`);
+}
+
+/** What is written must lie in the directory itself: one that came from elsewhere may have links to any file. */
+function assertNoLinks(path: string): void {
+  for (const name of OWN) {
+    const file = join(path, name);
+    if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
+      throw new UserError(
+        `${file} is a symbolic link, which a run does not write through: put a copy in its place, or --out ELSEWHERE`,
+      );
+  }
 }
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

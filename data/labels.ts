@@ -54,8 +54,6 @@ function arrayLabels(file: ArrayFile): Labels {
     );
   if (!rows)
     throw new UserError(`${path} has no labels (its shape is ${tuple(shape)}): save it again with some`);
-  if (dtype.kind === 'O')
-    throw new UserError(`${path} holds Python objects: save strings as <U, with x.astype(str)`);
   const isString = dtype.kind === 'U' || dtype.kind === 'S';
   if (isString && !dtype.size) throw new UserError(`${path} holds only empty strings: save it with labels`);
   if (!isString) assertNumeric(file);

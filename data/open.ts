@@ -23,16 +23,26 @@ const WORTHWHILE_GAP = 1 << 15;
 
 /**
  * Opens data: an .npy of rows × columns, an IDX file (plain or gzip; images become rows of pixels), or text
- * (.csv, .tsv, .txt). The content decides, then the name. Every fault of the file is a UserError of one line.
+ * (.csv, .tsv, .txt). The content decides, then the name. Every fault of the file is a UserError of one line; so is it, where
+ * rows and columns are `expected`, that it would be unpacked to have others.
  */
-export async function openSource(path: string): Promise<Source> {
+export async function openSource(
+  path: string,
+  expected?: Readonly<{ rows: number; dim: number }>,
+): Promise<Source> {
   switch (formatOf(path)) {
     case 'npy':
       return tableSource(openNpy(path));
     case 'idx':
       return tableSource(openIdx(path), true);
     case 'idx.gz':
-      return tableSource(await openIdxGz(path), true);
+      return tableSource(
+        await openIdxGz(path, (shape) => {
+          if (expected && (shape[0] !== expected.rows || product(shape.slice(1)) !== expected.dim))
+            throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
+        }),
+        true,
+      );
     case 'csv':
       return { ...tableSource(await openCsv(path)), dtype: 'csv' };
   }

@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { defaultRunPath, openRunDirectory } from '../../coordinator/run-directory.ts';
+import { createEventLog } from '../../coordinator/event-log.ts';
+import { defaultRunPath, openRunDirectory, reopenRunDirectory } from '../../coordinator/run-directory.ts';
 import { openSource } from '../../data/open.ts';
 import { UserError } from '../../data/user-error.ts';
 
@@ -177,4 +178,53 @@ test('defaultRunPath: the name of the data, and the first number that is free', 
   } finally {
     process.chdir(before);
   }
+});
+
+describe('a run directory that came from elsewhere', () => {
+  const precious = join(home, 'precious');
+  const text = 'no end of line';
+  beforeEach(async () => {
+    rmSync(precious, { recursive: true, force: true });
+    const out = await openRunDirectory(path);
+    await out.create({});
+    out.close();
+  });
+
+  for (const name of ['events.jsonl', 'run.json', 'labels.npy'])
+    test(`${name} is a link: refused, and what it points at stays`, async () => {
+      writeFileSync(precious, text);
+      rmSync(join(path, name), { force: true });
+      symlinkSync(precious, join(path, name));
+      await assert.rejects(reopenRunDirectory(path), (error: Error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, new RegExp(`${name} is a symbolic link.*--out ELSEWHERE$`));
+        return true;
+      });
+      assert.equal(readFileSync(precious, 'utf8'), text);
+    });
+
+  test('a folder of it is a link: nothing is removed there', async () => {
+    mkdirSync(precious);
+    const draft = join(precious, 'x.1.00000000.tmp');
+    writeFileSync(draft, text);
+    symlinkSync(precious, join(path, 'checkpoints'));
+    await assert.rejects(reopenRunDirectory(path), /checkpoints is a symbolic link/);
+    assert.ok(existsSync(draft));
+  });
+
+  test('the log itself opens no link', () => {
+    writeFileSync(precious, text);
+    const link = join(path, 'link');
+    symlinkSync(precious, link);
+    assert.throws(() => createEventLog(() => {}).open(link), { code: 'ELOOP' });
+    assert.equal(readFileSync(precious, 'utf8'), text);
+  });
+
+  test('reached through a link itself it goes on', async () => {
+    symlinkSync(path, precious);
+    const out = await reopenRunDirectory(precious);
+    out.event(warning('again'));
+    out.close();
+    assert.equal(lines().length, 1);
+  });
 });
