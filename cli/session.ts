@@ -25,6 +25,8 @@ export interface SessionOptions extends HttpChoice {
   bind: string;
   out?: string;
   force: boolean;
+  /** What the flags were read from. */
+  configFile?: string;
   json: boolean;
   /** Draw the run when it is over. */
   report: boolean;
@@ -241,15 +243,23 @@ function rereadAtHangup(
 
 async function directoryFor(
   config: RunConfig,
-  { out, force, resume }: SessionOptions,
+  { out, force, resume, configFile }: SessionOptions,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
   const { defaultRunPath, historyOf, openRunDirectory, reopenRunDirectory } = await import(
     '../coordinator/run-directory.ts'
   );
+  const { fileOfLabels } = await import('../data/labels.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? historyOf(resume.path) : '';
-  return openRunDirectory(out ?? defaultRunPath(config.data), { force, warn, history });
+  const inputs = {
+    '--data': config.data,
+    '--labels': config.labels && fileOfLabels(config.labels),
+    '--config': configFile,
+    '--from': resume?.from,
+    resume: resume && join(resume.path, 'run.json'),
+  };
+  return openRunDirectory(out ?? defaultRunPath(config.data), { force, inputs, warn, history });
 }
 
 /** The checkpoint to go on from: the newest that can be read, or the one that was named. */

@@ -1,7 +1,17 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
+import { type Files, realPath } from '../data/same-file.ts';
 import { UserError } from '../data/user-error.ts';
 import { createEventLog } from './event-log.ts';
 import type { Event } from './events.ts';
@@ -33,6 +43,8 @@ export interface RunDirectory {
 export interface RunDirectoryOptions {
   /** Remove what another run left there. */
   force?: boolean;
+  /** What the run reads: never removed. */
+  inputs?: Files;
   /** Hears why events cannot be written. */
   warn?: (message: string) => void;
   /** Lines of events to begin with. */
@@ -62,16 +74,17 @@ export function defaultRunPath(data: string): string {
 }
 
 /**
- * The directory of a new run. UserError if it has something in it and `force` is not set, cannot be made, or is in use.
+ * The directory of a new run. UserError if it has something in it and `force` is not set, or is not of a run, or holds
+ * what this run reads; if it cannot be made, or is in use.
  */
 export async function openRunDirectory(
   path: string,
-  { force = false, warn = () => {}, history = '' }: RunDirectoryOptions = {},
+  { force = false, inputs = {}, warn = () => {}, history = '' }: RunDirectoryOptions = {},
 ): Promise<RunDirectory> {
-  if (!force) assertFree(path);
+  assertUsable(path, force, inputs);
   assertWritable(path);
   const unlock = existsSync(path) ? await lockDirectory(path) : null;
-  return runDirectory(path, { open: false, unlock, force, warn, history });
+  return runDirectory(path, { open: false, unlock, force, inputs, warn, history });
 }
 
 /** The directory of a run that goes on. UserError if it cannot be written, or is in use. */
@@ -89,7 +102,7 @@ export async function reopenRunDirectory(
   const unlock = await lockDirectory(path);
   try {
     removeDrafts(path);
-    return runDirectory(path, { open: true, unlock, force: false, warn, history: '' });
+    return runDirectory(path, { open: true, unlock, force: false, inputs: {}, warn, history: '' });
   } catch (error) {
     // A disk that went read-only after an error may still call itself writable.
     unlock();
@@ -110,7 +123,7 @@ interface Opening extends Required<RunDirectoryOptions> {
   unlock: (() => void) | null;
 }
 
-function runDirectory(path: string, { open, unlock, force, warn, history }: Opening): RunDirectory {
+function runDirectory(path: string, { open, unlock, force, inputs, warn, history }: Opening): RunDirectory {
   let isOpen = open;
   let release = unlock;
   const said = new Set<string>();
@@ -133,12 +146,13 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
         mkdirp(path);
         release ??= await lockDirectory(path);
         // Another run may have taken the name since it was looked up.
-        if (!force) assertFree(path);
+        assertUsable(path, force, inputs);
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }
       try {
-        for (const name of OWN) rmSync(join(path, name), { recursive: true, force: true });
+        // While there is a run.json, --force may come again.
+        for (const name of OWN.slice(1)) rmSync(join(path, name), { recursive: true, force: true });
         self.json('run.json', run);
         events.open(join(path, 'events.jsonl'));
       } catch (error) {
@@ -190,6 +204,47 @@ function assertWritable(path: string): void {
   } catch (error) {
     throw error instanceof UserError ? error : unwritable(path, error);
   }
+}
+
+function assertUsable(path: string, force: boolean, inputs: Files): void {
+  if (!force) assertFree(path);
+  if (!force || !isFolder(path)) return;
+  const found = OWN.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
+  if (found.length && !isRun(path))
+    throw new UserError(
+      `--out ${path} is not the directory of a run (it has no run.json of dpmesh), and --force would remove ${found.join(', ')} there; choose another`,
+    );
+  for (const [flag, file] of Object.entries(inputs)) {
+    const name = file && ownNameOf(path, file);
+    if (name)
+      throw new UserError(
+        `${flag} ${file} is among what --force would remove (${join(path, name)}); choose another --out`,
+      );
+  }
+}
+
+function isRun(path: string): boolean {
+  try {
+    return typeof JSON.parse(readFileSync(join(path, 'run.json'), 'utf8')).dpmesh === 'string';
+  } catch {
+    return false;
+  }
+}
+
+/** The file or folder of a run that `file` is, or lies in. */
+function ownNameOf(run: string, file: string): string | undefined {
+  const real = realPath(file);
+  return OWN.find((name) => {
+    const own = realPath(join(run, name));
+    return real === own || real.startsWith(own + sep);
+  });
+}
+
+/** UserError where one of these files, to be written, is one of the run's own. */
+export function assertNotOfRun(run: string, outputs: Files): void {
+  for (const [flag, path] of Object.entries(outputs))
+    if (path && ownNameOf(run, path))
+      throw new UserError(`${flag} ${path} is a file of the run itself: write to another one`);
 }
 
 function assertFree(path: string): void {

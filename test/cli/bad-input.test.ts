@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -82,6 +83,11 @@ const swappedKeys = join(folder, 'swapped');
 makeKeys(swappedKeys, ['worker']);
 renameSync(join(swappedKeys, 'worker.key'), join(swappedKeys, 'server.key'));
 appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
+
+/** A folder of the user's own, with a name in it that runs use too. */
+const home = join(folder, 'home');
+mkdirSync(home);
+classes('labels', 5, 'home/labels.npy');
 
 interface Refusal {
   name: string;
@@ -306,6 +312,16 @@ const refusals: Refusal[] = [
     args: ['predict', '--run', folder, '--data', ok, '--out', 'p.npy'],
   },
   {
+    name: 'train --force where there was no run',
+    says: ['no run.json of dpmesh', 'labels.npy'],
+    args: ['train', '--data', ok, '--out', home, '--force'],
+  },
+  {
+    name: 'synth of one file',
+    says: ['--out and --labels name the same file'],
+    args: ['synth', '--out', 's.npy', '--labels', './s.npy'],
+  },
+  {
     name: 'evaluate with other lengths',
     says: ['400', '500', 'same rows'],
     args: ['evaluate', '--pred', classes('p400', 400), '--labels', classes('t500', 500)],
@@ -416,7 +432,22 @@ describe('odd input', { concurrency: 2 }, () => {
     await refuses({ name: '', says: ['4 columns', '3'], args: predict('--data', ok, '--out', 'p.npy') });
     await refuses({ name: '', says: ['row 33', 'NaN'], args: predict('--data', bad, '--out', 'p.npy') });
     const there = join(run, 'labels.npy');
-    await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', there) });
+    await refuses({
+      name: '',
+      says: ['file of the run'],
+      args: predict('--data', ok, '--out', there, '--force'),
+    });
+    await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', easy.labels) });
+    const link = join(folder, 'link.npy');
+    symlinkSync(easy.data, link);
+    for (const [says, ...more] of [
+      ['--out and --data name the same file', '--out', easy.data],
+      ['--out and --data name the same file', '--out', link],
+      ['--soft and --data name the same file', '--out', 'p.npy', '--soft', easy.data],
+      ['--out and --soft name the same file', '--out', 'p.npy', '--soft', './p.npy'],
+    ])
+      await refuses({ name: '', says: [says], args: predict('--data', easy.data, '--force', ...more) });
+    assert.equal(readNpy(easy.data).shape[0], 800);
     await refuses({
       name: '',
       says: ['nowhere/s.npy', 'folder'],
