@@ -4,6 +4,7 @@ import { type CsvError, type Options, parse } from 'csv-parse';
 import { throughCache } from './cache.ts';
 import { ioError, openFile, readFully } from './files.ts';
 import { type ArrayFile, createNpyBytes, HOST, type NpyWriter, openNpy, PIECE } from './npy.ts';
+import { brief, LARGEST, LARGEST_FLOAT } from './usable.ts';
 import { UserError } from './user-error.ts';
 
 /** The delimiter of a table in which any run of blanks is one. */
@@ -164,7 +165,10 @@ async function decodeCsv(path: string, target: string): Promise<void> {
         for (let i = 0; i < width; i++) {
           const value = number(fields[i]);
           if (Number.isNaN(value) && isText(fields[i]))
-            throw notNumeric(path, line, names?.[i] || i + 1, fields[i]);
+            throw notNumeric(path, line, names?.[i] || i + 1, fields[i], 'is not a number');
+          // NaN and infinity among them: what float32 cannot hold.
+          if (!(Math.abs(value) <= LARGEST_FLOAT))
+            throw notNumeric(path, line, names?.[i] || i + 1, fields[i], problemOf(value));
           piece[filled++] = value;
         }
         rows++;
@@ -179,9 +183,20 @@ async function decodeCsv(path: string, target: string): Promise<void> {
   }
 }
 
-function notNumeric(path: string, line: number, column: string | number, text: string): UserError {
+function problemOf(value: number): string {
+  if (Number.isNaN(value)) return 'is a missing value';
+  return Number.isFinite(value) ? `is larger than dpmesh computes with (${brief(LARGEST)})` : 'is infinite';
+}
+
+function notNumeric(
+  path: string,
+  line: number,
+  column: string | number,
+  text: string,
+  problem: string,
+): UserError {
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   return new UserError(
-    `${path} line ${line}, column ${column}: ${JSON.stringify(shown)} is not a number; correct it or drop the column`,
+    `${path} line ${line}, column ${column}: ${JSON.stringify(shown)} ${problem}; correct it or drop the column`,
   );
 }

@@ -73,19 +73,20 @@ function tableSource(file: ArrayFile, flatten = false): Source {
   const rows = file.shape[0];
   const dim = product(file.shape.slice(1));
   let open = true;
+  const fill = <T extends Rows>(out: T, start: number, count: number): T => {
+    if (!open) throw new Error(`${file.path} is closed`);
+    if (!(start >= 0 && count >= 0 && start + count <= rows))
+      throw new RangeError(`rows ${start} to ${start + count} of ${file.path}, which has ${rows}`);
+    if (file.fortran && dim > 1) readColumns(file, start, out);
+    else readRun(file, start * dim, out);
+    return out;
+  };
   return {
     rows,
     dim,
     dtype: dtypeName(file.dtype),
-    async read(start, count) {
-      if (!open) throw new Error(`${file.path} is closed`);
-      if (!(start >= 0 && count >= 0 && start + count <= rows))
-        throw new RangeError(`rows ${start} to ${start + count} of ${file.path}, which has ${rows}`);
-      const out = new Float32Array(count * dim);
-      if (file.fortran && dim > 1) readColumns(file, start, out);
-      else readRun(file, start * dim, out);
-      return out;
-    },
+    read: async (start, count) => fill(new Float32Array(count * dim), start, count),
+    stored: async (row) => fill(new Float64Array(dim), row, 1),
     close() {
       if (open) closeSync(file.fd);
       open = false;
@@ -103,10 +104,12 @@ function assertTable({ path, shape }: ArrayFile, flatten: boolean): void {
     throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with some`);
 }
 
+type Rows = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
 /** Elements `first …` as they lie in the file. */
-function readRun(file: ArrayFile, first: number, out: Float32Array<ArrayBuffer>): void {
+function readRun(file: ArrayFile, first: number, out: Rows): void {
   const { dtype, offset } = file;
-  if (dtype.kind === 'f' && dtype.size === 4) {
+  if (dtype.kind === 'f' && dtype.size === 4 && out instanceof Float32Array) {
     const bytes = new Uint8Array(out.buffer);
     readFully(file, bytes, offset + first * 4);
     decode(bytes, dtype);
@@ -121,7 +124,7 @@ function readRun(file: ArrayFile, first: number, out: Float32Array<ArrayBuffer>)
 }
 
 /** Rows `start …` of a file that lies column by column; short gaps between columns are read along. */
-function readColumns(file: ArrayFile, start: number, out: Float32Array): void {
+function readColumns(file: ArrayFile, start: number, out: Rows): void {
   const { dtype, offset, shape } = file;
   const [rows, dim] = shape;
   const count = out.length / dim;

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { createNpy, type NpyWriter } from '../data/npy.ts';
 import { openSource } from '../data/open.ts';
+import type { Source } from '../data/source.ts';
 import { readTrained } from '../data/trained.ts';
 import type { Transform } from '../data/transform.ts';
+import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 import { loadBackend } from './backends/load.ts';
@@ -51,7 +53,9 @@ export async function predict({
     if (shares) files.push(shares);
     for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
       const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
-      checkFinite(raw, source.dim, start, data);
+      const largest = transform.normalize ? LARGEST_FLOAT : LARGEST;
+      const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
+      if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), data, largest);
       const { labels: z, shares: r } = await label(backend, transform, layers, raw, shares !== null);
       labels.write(z, start);
       if (r) shares!.write(r, start * k);
@@ -80,10 +84,10 @@ async function label(
   return { labels, shares };
 }
 
-function checkFinite(rows: Float32Array, dim: number, start: number, data: string): void {
-  const bad = rows.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0)
-    throw new UserError(
-      `${data}: row ${start + Math.floor(bad / dim)} (counted from 0) has NaN or infinite values`,
-    );
+async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {
+  const { where, isLarge } = await whyUnusable(source, row, largest);
+  const what = isLarge
+    ? `a value larger than dpmesh computes with (${brief(largest)})`
+    : 'NaN or infinite values';
+  return new UserError(`${data}: ${where} has ${what}`);
 }

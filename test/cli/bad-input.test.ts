@@ -125,14 +125,14 @@ const refusals: Refusal[] = [
   begun(
     data('NaN', table('nan', changed({ 30: Number.NaN, 33: Number.NaN })), [
       'nan.npy: 2 of 500 rows',
-      'row 7 ',
+      'row 7, column 2 (counted from 0: NaN)',
     ]),
   ),
   begun(
     data('infinite values', table('inf', changed({ 44: Infinity, 45: -Infinity, 1999: Infinity })), [
       'inf.npy: 2 of 500 rows',
       'infinite',
-      'row 11 ',
+      'row 11, column 0 (counted from 0: Infinity)',
     ]),
   ),
   data('one dimension', table('one', values.slice(0, N), [N]), ['one.npy', '(500,)', 'reshape']),
@@ -142,6 +142,41 @@ const refusals: Refusal[] = [
     'cplx.npy',
     'complex',
   ]),
+  ...(
+    [
+      [
+        'x1e300',
+        1e300,
+        [
+          '500 of 500 rows have values larger than dpmesh computes with (1e18)',
+          'row 0, column 1 (counted from 0: 1e300)',
+        ],
+      ],
+      ['x1e30', 1e30, ['larger than dpmesh computes with (1e18)', '1e30', 'scale the data']],
+      ['x1e-30', 1e-30, ['standard deviation', 'scale the data']],
+      ['plus1e9', 0, ['float32 holds column 0', 'mean 1e9', 'to 64 only']],
+    ] as const
+  ).map(([name, factor, says]) =>
+    begun(
+      data(
+        name,
+        put(
+          `${name}.npy`,
+          npyFile(
+            '<f8',
+            [N, D],
+            elements(
+              'f8',
+              values.map((v, i) => (factor ? (i % D === 1 ? 1 : v) * factor : v * 10 + 1e9)),
+            ),
+          ),
+        ),
+        [...says, `${name}.npy: `],
+      ),
+    ),
+  ),
+  data('one row', table('single', values.slice(0, D)), ['single.npy has 1 row', 'at least 2']),
+  flags(['--init-k 501', '500 rows'], '--init-k', 501),
   data('fewer rows than shards', table('few', values.slice(0, 12)), ['few.npy', '3 rows', '--shards']),
   begun(data('equal rows', table('same', Array(N * D).fill(1)), ['500 rows are equal'])),
   data('truncated', put('trunc.npy', whole.subarray(0, 3000)), ['trunc.npy', 'truncated', '3000 found']),
@@ -151,6 +186,7 @@ const refusals: Refusal[] = [
   data('missing', join(folder, 'missing.npy'), ['missing.npy', 'no such file']),
   data('a folder', folder, ['is a folder']),
   data('IDX truncated', put('trunc.idx', idx.subarray(0, 2000)), ['trunc.idx', 'truncated']),
+  data('CSV with a gap', put('gap.csv', 'a,b\n1,2\n3,nan\n'), ['gap.csv line 3, column b', 'missing']),
   data('CSV of words', put('words.csv', 'a,b\n1,2\n3,x\n'), ['words.csv', 'line 3']),
   begun(
     data(
