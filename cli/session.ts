@@ -246,7 +246,7 @@ async function directoryFor(
   { out, force, resume, configFile }: SessionOptions,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
-  const { defaultRunPath, historyOf, openRunDirectory, reopenRunDirectory } = await import(
+  const { historyOf, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
     '../coordinator/run-directory.ts'
   );
   const { fileOfLabels } = await import('../data/labels.ts');
@@ -259,7 +259,8 @@ async function directoryFor(
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
   };
-  return openRunDirectory(out ?? defaultRunPath(config.data), { force, inputs, warn, history });
+  if (out === undefined) return openDefaultRunDirectory(config.data, { warn, history });
+  return openRunDirectory(out, { force, inputs, warn, history });
 }
 
 /** The checkpoint to go on from: the newest that can be read, or the one that was named. */

@@ -3,8 +3,10 @@ import {
   constants,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
 } from 'node:fs';
@@ -87,6 +89,28 @@ export async function openRunDirectory(
   return runDirectory(path, { open: false, unlock, force, inputs, warn, history });
 }
 
+/**
+ * The directory of a new run that was given none: the first free name, taken at once, so that a run that begins at the
+ * same time takes the next one. It is gone again if nothing comes into it.
+ */
+export async function openDefaultRunDirectory(
+  data: string,
+  { warn = () => {}, history = '' }: Pick<RunDirectoryOptions, 'warn' | 'history'> = {},
+): Promise<RunDirectory> {
+  for (;;) {
+    const path = defaultRunPath(data);
+    try {
+      mkdirp(dirname(path));
+      mkdirSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isFolder(path)) continue;
+      throw unwritable(path, error);
+    }
+    const unlock = await lockDirectory(path);
+    return runDirectory(path, { open: false, unlock, force: false, taken: true, inputs: {}, warn, history });
+  }
+}
+
 /** The directory of a run that goes on. UserError if it cannot be written, or is in use. */
 export async function reopenRunDirectory(
   path: string,
@@ -120,10 +144,15 @@ export function historyOf(path: string): string {
 
 interface Opening extends Required<RunDirectoryOptions> {
   open: boolean;
+  /** Made to hold the name. */
+  taken?: boolean;
   unlock: (() => void) | null;
 }
 
-function runDirectory(path: string, { open, unlock, force, inputs, warn, history }: Opening): RunDirectory {
+function runDirectory(
+  path: string,
+  { open, taken, unlock, force, inputs, warn, history }: Opening,
+): RunDirectory {
   let isOpen = open;
   let release = unlock;
   const said = new Set<string>();
@@ -181,9 +210,18 @@ function runDirectory(path: string, { open, unlock, force, inputs, warn, history
       events.close();
       release?.();
       release = null;
+      if (taken && !isOpen) removeEmpty(path, dirname(path));
     },
   };
   return self;
+}
+
+function removeEmpty(...folders: string[]): void {
+  try {
+    for (const folder of folders) rmdirSync(folder);
+  } catch {
+    // Something else is in it.
+  }
 }
 
 function unwritable(path: string, error: unknown): UserError {

@@ -23,6 +23,8 @@ const MOST_LISTED = 20;
  */
 export async function readLabels(spec: string): Promise<Labels> {
   const { path, column } = parseSpec(spec);
+  if (column === '')
+    throw new UserError(`${spec} names no column behind the colon: ${path}:NAME, or its number`);
   const format = formatOf(path);
   if (format === 'csv') return csvLabels(path, column);
   if (column !== undefined)

@@ -12,7 +12,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { defaultRunPath, openRunDirectory } from '../../coordinator/run-directory.ts';
+import {
+  defaultRunPath,
+  openDefaultRunDirectory,
+  openRunDirectory,
+} from '../../coordinator/run-directory.ts';
 import { openSource } from '../../data/open.ts';
 import { UserError } from '../../data/user-error.ts';
 
@@ -137,6 +141,28 @@ describe('openRunDirectory', () => {
       assert.match(error.message, /^--out .* cannot be written: /);
       return true;
     });
+  });
+});
+
+describe('openDefaultRunDirectory', () => {
+  test('of two runs at once, each has a name of its own, and none is left by one that came to nothing', async () => {
+    const before = process.cwd();
+    const folder = join(home, 'default');
+    mkdirSync(folder);
+    process.chdir(folder);
+    try {
+      const opened = await Promise.all([1, 2, 3].map(() => openDefaultRunDirectory('x.npy')));
+      const paths = opened.map((out) => out.path).sort();
+      assert.deepEqual(paths, ['runs/x', 'runs/x-2', 'runs/x-3']);
+      await opened[1].create({ dpmesh: '0.1.0' });
+      for (const out of opened) out.close();
+      assert.deepEqual(readdirSync('runs'), [opened[1].path.slice('runs/'.length)]);
+      rmSync('runs', { recursive: true });
+      (await openDefaultRunDirectory('x.npy')).close();
+      assert.deepEqual(readdirSync('.'), []);
+    } finally {
+      process.chdir(before);
+    }
   });
 });
 
