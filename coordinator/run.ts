@@ -35,6 +35,8 @@ export interface Observer {
 export interface RunInput {
   config: RunConfig;
   source: Source;
+  /** A column of the data that is not in `source`. */
+  leftOut?: string | null;
   labels: Labels | null;
   layout: Layout;
   server: Server;
@@ -82,6 +84,7 @@ export async function runAll(input: RunInput): Promise<Summary> {
     config,
     layout,
     dtype: source.dtype,
+    leftOut: input.leftOut ?? null,
     versions,
     identity: server.identity(),
     backend: first && { ...first, mixed: input.mixed === true },

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
-import { isCsvName, openCsv } from './csv.ts';
+import { openCsv } from './csv.ts';
+import { isCsvName } from './csv-rows.ts';
 import { openFile, readFully } from './files.ts';
 import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
 import {
@@ -24,8 +25,9 @@ const WORTHWHILE_GAP = 1 << 15;
 /**
  * Opens data: an .npy of rows × columns, an IDX file (plain or gzip; images become rows of pixels), or text
  * (.csv, .tsv, .txt). The content decides, then the name. Every fault of the file is a UserError of one line.
+ * `without`: a column of a text table, by name or number, that is no data.
  */
-export async function openSource(path: string): Promise<Source> {
+export async function openSource(path: string, without: string | null = null): Promise<Source> {
   switch (formatOf(path)) {
     case 'npy':
       return tableSource(openNpy(path));
@@ -34,7 +36,7 @@ export async function openSource(path: string): Promise<Source> {
     case 'idx.gz':
       return tableSource(await openIdxGz(path), true);
     case 'csv':
-      return { ...tableSource(await openCsv(path)), dtype: 'csv' };
+      return { ...tableSource(await openCsv(path, without)), dtype: 'csv' };
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
+import { findColumn, tableHead } from '../data/columns.ts';
 import { createNpy, type NpyWriter } from '../data/npy.ts';
-import { openSource } from '../data/open.ts';
+import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
 import { readTrained } from '../data/trained.ts';
 import type { Transform } from '../data/transform.ts';
@@ -28,11 +29,11 @@ export async function predict({
   soft,
   force,
 }: PredictOptions): Promise<{ rows: number; k: number }> {
-  const { transform, net, backendName } = readTrained(run);
+  const { transform, net, backendName, leftOut } = readTrained(run);
   const k = net.at(-1)!.values.length;
   for (const path of soft ? [out, soft] : [out])
     if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
-  const source = await openSource(data);
+  const source = await openSource(data, await columnToLeaveOut(data, leftOut, transform.input));
   if (source.dim !== transform.input)
     throw new UserError(
       `${data} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
@@ -82,6 +83,19 @@ async function label(
   const shares = r && (await backend.read(r));
   backend.free(scaled, ...layers, ...(r ? [r] : []));
   return { labels, shares };
+}
+
+/** New rows may have the column that the run left out, or not. */
+async function columnToLeaveOut(
+  data: string,
+  leftOut: string | null,
+  columns: number,
+): Promise<string | null> {
+  if (leftOut === null || formatOf(data) !== 'csv') return null;
+  const table = await tableHead(data, leftOut);
+  if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
+  console.error(`column ${leftOut} of ${data} is left out, as in the run`);
+  return leftOut;
 }
 
 async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {

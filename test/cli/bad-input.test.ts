@@ -154,7 +154,7 @@ const refusals: Refusal[] = [
       ],
       ['x1e30', 1e30, ['larger than dpmesh computes with (1e18)', '1e30', 'scale the data']],
       ['x1e-30', 1e-30, ['standard deviation', 'scale the data']],
-      ['plus1e9', 0, ['float32 holds column 0', 'mean 1e9', 'to 64 only']],
+      ['plus1e9', 0, ['float32 holds column ', 'mean 1e9', 'to 64 only']],
     ] as const
   ).map(([name, factor, says]) =>
     begun(
@@ -338,6 +338,9 @@ const refusals: Refusal[] = [
   flags(['--workers two', 'number'], '--workers=two'),
   flags(['--covariance round', 'must be one of full, diag'], '--covariance', 'round'),
   flags(['--out needs a value'], '--out'),
+  flags(['no flag --no-lr', '--lr takes a value'], '--no-lr'),
+  flags(['no flag --no-labels'], '--no-labels'),
+  flags(['two.csv: names no column'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
   { name: 'worker without --connect', says: ['--connect is missing', 'tcp://HOST:PORT'], args: ['worker'] },
   { name: 'resume of nothing', says: ['<run> is missing', 'dpmesh resume <run>'], args: ['resume'] },
   { name: 'no command', says: ['command'], args: [] },
@@ -426,18 +429,63 @@ describe('odd input', { concurrency: 2 }, () => {
     assert.deepEqual(a, b);
   });
 
-  test('true classes that stand among the columns of the data are clustered, with a warning', async () => {
-    const lines = Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${i % 2}`);
-    const path = put('classes.csv', `a,b,c,d,digit\n${lines.join('\n')}\n`);
-    const train = ['train', '--workers', 1, '--max-epochs', 3, '--no-report'];
-    const warned = async (data: string, out: string) =>
-      (await dpmesh([...train, '--data', data, '--labels', `${path}:digit`, '--out', join(folder, out)]))
-        .stderr;
-    assert.match(
-      await warned(path, 'run-own'),
-      /warning: --labels .*classes\.csv:digit is a column of the data/,
+  test('true classes that stand among the columns of the data are left out, of new rows too', async () => {
+    const lines = (classes: string[]) =>
+      Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${classes[i % 2]}`);
+    const numbers = put('classes.csv', `a,b,c,d,digit\n${lines(['0', '1']).join('\n')}\n`);
+    const words = put('words-apart.csv', `a,b,c,d,animal\n${lines(['cat', 'dog']).join('\n')}\n`);
+    const train = ['train', '--workers', 1, '--max-epochs', 3, '--no-report', '--json'];
+    const trained = async (data: string, labels: string, out: string) => {
+      const ended = await dpmesh([...train, '--data', data, '--labels', labels, '--out', join(folder, out)]);
+      return { ...jsonOf(ended), stderr: ended.stderr };
+    };
+    const apart = await trained(ok, `${numbers}:digit`, 'run-apart');
+    assert.doesNotMatch(apart.stderr, /left out|warning/);
+    const labels = readNpy(join(folder, 'run-apart', 'labels.npy'));
+    for (const [data, column, name, out] of [
+      [numbers, 'digit', 'digit', 'run-digit'],
+      [words, '5', 'animal', 'run-animal'],
+    ]) {
+      const found = await trained(data, `${data}:${column}`, out);
+      assert.match(found.stderr, new RegExp(`^column ${name} of .* is left out of the rows`, 'm'));
+      assert.deepEqual([found.dim, found.nmi], [D, apart.nmi]);
+      assert.deepEqual(readNpy(join(folder, out, 'labels.npy')), labels);
+      assert.equal(JSON.parse(readFileSync(join(folder, out, 'run.json'), 'utf8')).data.leftOut, name);
+      // With the column or without it.
+      for (const rows of [data, ok]) {
+        const again = join(folder, 'again.npy');
+        const run = ['--run', join(folder, out), '--data', rows, '--out', again, '--force'];
+        assert.equal((await dpmesh(['predict', ...run])).code, 0);
+        assert.deepEqual(readNpy(again), labels);
+      }
+    }
+    // Pictures have points only where the data are what they were.
+    const plotted = await dpmesh(['plot', '--run', join(folder, 'run-animal')]);
+    assert.doesNotMatch(plotted.stderr, /no points/);
+    assert.match(plotted.stdout, /clusters/);
+    await refuses(
+      data(
+        'nothing else',
+        put('only.csv', 'label\n1\n2\n3\n'),
+        ['only.csv', 'no column besides label'],
+        '--labels',
+        join(folder, 'only.csv'),
+      ),
     );
-    assert.doesNotMatch(await warned(ok, 'run-apart'), /warning/);
+  });
+
+  test('a finished run is not resumed into another directory', async () => {
+    const out = join(folder, 'run-apart');
+    await refuses({
+      name: '',
+      says: ['is finished', '--out other'],
+      args: ['resume', out, '--out', 'other'],
+    });
+    await refuses({
+      name: '',
+      says: ['--bind and --workers exclude each other'],
+      args: ['resume', out, '--workers', 1, '--bind', 'tcp://127.0.0.1:*'],
+    });
   });
 
   test('constant columns are dropped with a warning, which events.jsonl has too', async () => {
