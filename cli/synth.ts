@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { InferredOptionTypes, Options } from 'yargs';
+import { assertApart } from '../data/same-file.ts';
 import { UserError } from '../data/user-error.ts';
 
 export const command = 'synth';
@@ -24,7 +24,7 @@ export async function handler(args: Args): Promise<void> {
   const seed = parseSeed(args.seed);
   assertWritable('--out', out, args.force);
   assertWritable('--labels', labels, args.force);
-  if (resolve(out) === resolve(labels)) throw new UserError('--out and --labels name the same file');
+  assertApart({ '--out': out, '--labels': labels }, {});
 
   const { synthesize } = await import('../data/synth.ts');
   const { bestNmi, judged } = await interruptible((signal) =>

@@ -405,6 +405,7 @@ describe('what the port shows', () => {
     const dim = 3;
     const source: Source = {
       ...{ rows, dim, dtype: 'float32', close() {} },
+      stored: () => assert.fail('not asked for'),
       read: async (start, count) =>
         Float32Array.from({ length: count * dim }, (_, i) =>
           i % dim === 1 ? 5 : start + Math.floor(i / dim),

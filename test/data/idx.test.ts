@@ -89,12 +89,18 @@ describe('IDX', () => {
     const values = Buffer.alloc(4 << 20);
     const bomb = put('bomb.gz', gzipSync(idxFile(8, [1 << 10, 1 << 6, 1 << 6], values)));
     const before = cache();
-    await refuses(() => openSource(bomb, { rows: 100, dim: 2 }), 'shape (1024, 64, 64), not (100, 2)');
-    await refuses(() => openSource(bomb, { rows: 1024, dim: 64 }), 'not (1024, 64)');
+    await refuses(
+      () => openSource(bomb, { expected: { rows: 100, dim: 2 } }),
+      'shape (1024, 64, 64), not (100, 2)',
+    );
+    await refuses(() => openSource(bomb, { expected: { rows: 1024, dim: 64 } }), 'not (1024, 64)');
     const longer = put('longer.gz', gzipSync(idxFile(8, [100, 2], values)));
-    await refuses(() => openSource(longer, { rows: 100, dim: 2 }), 'longer than its header says (212 bytes)');
+    await refuses(
+      () => openSource(longer, { expected: { rows: 100, dim: 2 } }),
+      'longer than its header says (212 bytes)',
+    );
     assert.deepEqual(cache(), before);
-    const source = await openSource(bomb, { rows: 1024, dim: 4096 });
+    const source = await openSource(bomb, { expected: { rows: 1024, dim: 4096 } });
     assert.equal(source.dim, 4096);
     source.close();
   });
