@@ -109,7 +109,10 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
       sampleRows: nd(Float64Array.from(found.sampleRows)),
       hashes: nd(found.hashes),
     },
+    MAX_MESSAGE,
   );
+  // What could not be read again must not take the place of what can.
+  decode(header, frames);
   const head = Buffer.alloc(FIXED + 4 * frames.length);
   MAGIC.copy(head);
   head.writeUInt32LE(VERSION, MAGIC.length);

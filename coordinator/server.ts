@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Layout } from '../data/layout.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
 import type { Gate } from '../proto/gate.ts';
-import { type FromCoordinator, type FromWorker, fromWorker } from '../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, fromWorker, MOST_ABOUT } from '../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -143,7 +143,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     identity: membership.identity,
     backend: membership.backend,
     joined: membership.joined,
-    ended: (pid, reason) => membership.ended(pid, hostname(), reason),
+    ended: (pid, reason) => membership.ended(pid, hostname().slice(0, MOST_ABOUT), reason),
     usage: membership.usage,
     totals: membership.totals,
     counts: () => ({ ...membership.counts(), ...counts }),

@@ -30,7 +30,7 @@ export async function firstBlockHash(source: Source, layout: Layout): Promise<st
 }
 
 /** The most that is read for one request, bytes; a single block may be larger. */
-export const MOST_BYTES = 64 << 20;
+export const MOST_BYTES = 4 << 20;
 
 /** The rows of these blocks, one after the other. A UserError for blocks that there aren't, or too many at once. */
 export async function readBlocks(source: Source, layout: Layout, indices: number[]): Promise<Float32Array> {

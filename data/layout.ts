@@ -41,7 +41,7 @@ export function layoutProblem(layout: Layout): string | null {
   if (shards > blockCount(layout)) return `${blockCount(layout)} blocks for ${shards} shards`;
   if (blockCount(layout) > MOST_BLOCKS) return `more than ${MOST_BLOCKS.toLocaleString('en')} blocks`;
   if (blockRows * dim * 4 > MOST_BLOCK_BYTES) return `a block of ${blockRows} rows is larger than a message`;
-  return BigInt(seed) < 2n ** 64n ? null : 'its seed has more than 64 bits';
+  return /^\d{1,20}$/.test(seed) && BigInt(seed) < 2n ** 64n ? null : 'its seed is not a number of 64 bits';
 }
 
 export const blockCount = (layout: Layout) => Math.ceil(layout.rows / layout.blockRows);

@@ -1,13 +1,19 @@
 import * as z from 'zod/mini';
 import { layoutProblem } from '../data/layout.ts';
+import { oneLine, printable } from '../data/printable.ts';
 import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
 /** Raised with every change that an older peer would misread. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));
+/** What a worker says of itself, in events and on terminals. */
+export const MOST_ABOUT = 128;
+export const MOST_WHY = 256;
+const line = (most: number) => z.string().check(z.maxLength(most), z.overwrite(oneLine));
+const about = line(MOST_ABOUT);
 
 export const tensorsSchema = z.array(
   z.object({
@@ -42,23 +48,34 @@ const MOST_TASKS = 64;
 const MOST_UNITS = 1 << 16;
 export const MOST_STATES = 256;
 
-const seconds = z.record(z.string(), z.number());
+/** As a worker cuts them: no longer than fits in its one frame. */
+export const MOST_DONE = 1 << 16;
+export const MOST_FETCHED = 1 << 15;
+
+/** By task; those of other names are not counted. */
+const seconds = z
+  .record(z.string().check(z.maxLength(64)), z.number().check(z.nonnegative()))
+  .check(z.refine((found) => Object.keys(found).length <= MOST_TASKS));
+const done = z
+  .array(z.array(unit).check(z.minLength(1), z.maxLength(MOST_DONE)))
+  .check(z.minLength(1), z.maxLength(MOST_DONE))
+  .check(z.refine((found) => found.reduce((sum, { length }) => sum + length, 0) <= MOST_DONE));
 
 export const fromWorker = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
     protocol: count,
-    identity: text,
-    backend: text,
+    identity: about,
+    backend: about,
     /** Why this backend was taken, for people. */
-    why: z.optional(text),
-    host: text,
+    why: z.optional(line(MOST_WHY)),
+    host: about,
     pid: count,
-    name: text,
+    name: about,
     /** Drawn by the worker's process, the same at every hello: so it is known again on a new connection. */
     session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
     /** The device that computes, as its maker calls it; absent where that is the processor. */
-    gpu: z.optional(text),
+    gpu: z.optional(about),
   }),
   /**
    * What units of a round gave: one each, or the sum over several where the round asks for sums. Tensors are named
@@ -68,7 +85,7 @@ export const fromWorker = z.discriminatedUnion('type', [
     type: z.literal('results'),
     term: count,
     round: count,
-    done: z.array(z.array(unit).check(z.minLength(1))).check(z.minLength(1)),
+    done,
     seconds,
     rowsRead: count,
     memory: count,
@@ -82,10 +99,17 @@ export const fromWorker = z.discriminatedUnion('type', [
     round: count,
     unit,
     mistake: z.boolean(),
-    message: text,
+    message: text.check(z.overwrite(printable)),
   }),
   /** Asks for the rows of blocks, as the worker can't see the file. */
-  z.object({ type: z.literal('fetch'), request: count, blocks: z.array(count).check(z.maxLength(65536)) }),
+  z.object({
+    type: z.literal('fetch'),
+    request: count,
+    blocks: z
+      .array(count)
+      .check(z.maxLength(MOST_FETCHED))
+      .check(z.refine((blocks) => new Set(blocks).size === blocks.length)),
+  }),
   z.object({ type: z.literal('ping') }),
   z.object({ type: z.literal('bye') }),
 ]);
@@ -93,15 +117,20 @@ export const fromWorker = z.discriminatedUnion('type', [
 export const fromCoordinator = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('welcome'),
-    worker: text,
+    worker: about,
     /** Drawn by the coordinator's process; what a worker knows from another term counts no more. */
     term: count,
     /** The data file, where workers may read it themselves; `firstBlock` is the hash of its block 0. */
     file: z.nullable(z.object({ path: text, firstBlock: text })),
     layout,
   }),
-  /** `identity`: the run's, where that is the reason. */
-  z.object({ type: z.literal('refuse'), reason: text, identity: z.optional(text) }),
+  /** `identity`: the run's, where that is the reason. `retry`: for now only; say hello again. */
+  z.object({
+    type: z.literal('refuse'),
+    reason: text.check(z.overwrite(oneLine)),
+    identity: z.optional(about),
+    retry: z.optional(z.boolean()),
+  }),
   /** This connection has not said hello; say it (again). */
   z.object({ type: z.literal('who') }),
   /** Answers a ping. */
@@ -122,8 +151,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('rows'),
     request: count,
-    blocks: z.array(count).check(z.maxLength(65536)),
-    problem: z.optional(text),
+    blocks: z.array(count).check(z.maxLength(MOST_FETCHED)),
+    problem: z.optional(text.check(z.overwrite(oneLine))),
   }),
   z.object({ type: z.literal('stop') }),
 ]);

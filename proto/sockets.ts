@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, Dealer, type Event, Router } from 'zeromq';
+import { MAX_FRAME, MAX_HEADER } from './codec.ts';
 import type { Gate, Reason } from './gate.ts';
 import type { WorkerKey } from './keys.ts';
 import { serveZap, ZAP_DOMAIN } from './zap.ts';
@@ -8,8 +9,20 @@ import { serveZap, ZAP_DOMAIN } from './zap.ts';
 const HANDSHAKE_MS = 10_000;
 /** Connections that the system holds until they are accepted. */
 const BACKLOG = 256;
-/** A larger frame ends its connection before memory is taken for it; all frames together are the codec's. */
-const MOST_FRAME = 1 << 30;
+/**
+ * A larger frame ends its connection before memory is taken for it, also that of a peer who has yet to show a key; all
+ * frames together are the codec's. With what CURVE adds.
+ */
+const MOST_FROM_WORKER = MAX_FRAME + 1024;
+const MOST_FROM_COORDINATOR = MAX_HEADER + 1024;
+/** Messages that wait to be read, of one peer: then it waits itself. */
+const UNREAD = 1000;
+/** Messages to one peer that its connection has yet to take: then it does not read, and is sent nothing more. */
+const UNTAKEN = 64;
+/** A burst outruns libzmq's thread, which gets as long to take some of it, ms. */
+const TAKE_MS = [2, 10, 40];
+/** Peers that are known not to read, of whom it is not waited for again; of more, all are forgotten. */
+const MOST_STALLED = 1024;
 /** A dealer that libzmq has given up is opened again after this. */
 const REOPEN_MS = 2000;
 /** What is still to be sent when a socket is closed has so long. */
@@ -32,10 +45,10 @@ const CUT_LINES = {
 };
 
 /** ZeroMQ allows one pending send a socket: they queue here, in order. */
-function inTurn(send: (frames: Uint8Array[]) => Promise<void>, failed: (error: Error) => void) {
+function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
   let last = Promise.resolve();
   return (frames: Uint8Array[]) => {
-    last = last.then(() => send(frames)).catch(failed);
+    last = last.then(() => send(frames)).catch(() => {});
     return last;
   };
 }
@@ -73,12 +86,14 @@ export interface RouterSocket {
 /**
  * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order.
  * A message to a peer that is gone is dropped; the membership hears of it elsewhere. Rejects if the port is taken.
- * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here.
+ * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here. `stalled` hears of each
+ * message that is not sent, as its peer does not take those before.
  */
 export async function bindRouter(
   endpoint: string,
   receive: (peer: Buffer, frames: Buffer[]) => void,
   gate?: Gate,
+  stalled: (peer: Buffer) => void = () => {},
 ): Promise<RouterSocket> {
   // Whoever answers ZAP answers for a whole context: so this socket has its own.
   const context = gate && new Context();
@@ -89,9 +104,12 @@ export async function bindRouter(
   async function open(at: string): Promise<Router> {
     const socket = new Router({
       linger: LINGER_MS,
-      sendHighWaterMark: 0,
-      receiveHighWaterMark: 0,
-      maxMessageSize: MOST_FRAME,
+      // What is too much is refused, at once, and not dropped in silence.
+      mandatory: true,
+      sendTimeout: 0,
+      sendHighWaterMark: UNTAKEN,
+      receiveHighWaterMark: UNREAD,
+      maxMessageSize: MOST_FROM_WORKER,
       handshakeInterval: HANDSHAKE_MS,
       backlog: BACKLOG,
       ...CUT_LINES,
@@ -124,16 +142,30 @@ export async function bindRouter(
     throw error;
   });
   const address = socket.lastEndpoint!;
-  const send = inTurn(
-    (frames) => socket.send(frames),
-    () => {},
-  );
+  const unread = new Set<string>();
+  const send = inTurn(async (frames) => {
+    const [peer] = frames as Buffer[];
+    const id = peer.toString('hex');
+    const waits = unread.has(id) ? [] : TAKE_MS;
+    for (let tries = 0; ; tries++) {
+      try {
+        await socket.send(frames);
+        traffic.sent += bytesOf(frames.slice(1));
+        unread.delete(id);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      }
+      if (tries >= waits.length) break;
+      await sleep(waits[tries]);
+    }
+    if (unread.size >= MOST_STALLED) unread.clear();
+    unread.add(id);
+    stalled(peer);
+  });
   return {
     address,
-    send(peer, frames) {
-      traffic.sent += bytesOf(frames);
-      return send([peer, ...frames]);
-    },
+    send: (peer, frames) => send([peer, ...frames]),
     async cut() {
       // A new socket, not unbind and bind: those wait for libzmq's thread, which may wait for us to read its events.
       socket.close();
@@ -206,9 +238,9 @@ export function connectDealer(
   const socket = new Dealer({
     linger: LINGER_MS,
     sendHighWaterMark: 0,
-    receiveHighWaterMark: 0,
+    receiveHighWaterMark: UNREAD,
     reconnectMaxInterval: 2000,
-    maxMessageSize: MOST_FRAME,
+    maxMessageSize: MOST_FROM_COORDINATOR,
     ...CUT_LINES,
     handshakeInterval: HANDSHAKE_MS,
     ...(key && { curveServerKey: key.server, curvePublicKey: key.public, curveSecretKey: key.secret }),
@@ -234,10 +266,7 @@ export function connectDealer(
     reopened?.();
   }
   socket.connect(endpoint);
-  const send = inTurn(
-    (frames) => socket.send(frames),
-    () => {},
-  );
+  const send = inTurn((frames) => socket.send(frames));
   void listen(socket, receive);
   return {
     send,

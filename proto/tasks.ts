@@ -19,22 +19,39 @@ const MOST_CELLS = 1 << 16;
  * side of a threshold along an axis. Centres and axes are rows of the state `vectors`.
  */
 export type Cell = number | { near: number[]; into: Cell[] } | { axis: number; at: number; into: Cell[] };
-const cell: z.ZodMiniType<Cell> = z.lazy(() =>
-  z.union([
-    z.int().check(z.gte(-1)),
-    z
-      .object({ near: z.array(count).check(z.minLength(1)), into: z.array(cell) })
-      .check(z.refine(({ near, into }) => near.length === into.length)),
-    z.object({ axis: count, at: z.number(), into: z.array(cell).check(z.length(2)) }),
-  ]),
-);
+
+/** One after the other: a schema that calls itself tries each form of a cell for all that lies in it, again at each level. */
+function areCells(value: unknown): boolean {
+  const isCount = (number: unknown) => Number.isSafeInteger(number) && (number as number) >= 0;
+  const left: unknown[] = [value];
+  let cells = 0;
+  while (left.length) {
+    const into = left.pop();
+    if (!Array.isArray(into)) return false;
+    cells += into.length;
+    if (cells > MOST_CELLS) return false;
+    for (const cell of into) {
+      if (cell === -1 || isCount(cell)) continue;
+      if (typeof cell !== 'object' || cell === null) return false;
+      left.push(cell.into);
+      const children = Array.isArray(cell.into) ? cell.into.length : 0;
+      const isNear = Array.isArray(cell.near) && children > 0 && children === cell.near.length;
+      if (isNear ? !cell.near.every(isCount) : !isSide(cell, children)) return false;
+    }
+  }
+  return true;
+
+  function isSide({ axis, at }: Record<string, unknown>, children: number): boolean {
+    return isCount(axis) && Number.isFinite(at) && children === 2;
+  }
+}
 
 const name = z.string().check(z.maxLength(64));
 
 /** Groups: all rows are one, the clustering net's labels, or those labels and the sub-net's (2k and 2k+1). */
 const cells = {
   groups: z.enum(['all', 'net', 'sub-net']),
-  cells: z.array(cell).check(z.maxLength(MOST_CELLS)),
+  cells: z.custom<Cell[]>(areCells),
   leaves: dim,
   vectors: name,
 };

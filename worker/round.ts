@@ -11,6 +11,8 @@ export type Round = Extract<FromCoordinator, { type: 'round' }>;
 
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
+/** Units and tensors of one message: what it says of each, 150 bytes at most, has to fit in its header, a frame. */
+const MOST_SAID = 1500;
 
 /** What units gave: the tensors of one, or the sums over several. */
 interface Done {
@@ -47,6 +49,7 @@ export async function runUnits(
   let nodes: Node[] = [];
   let seconds: Record<string, number> = {};
   let sent = performance.now();
+  let unsent = 0;
   const answer = () => {
     for (const { from, to, sums } of nodes)
       done.push({ units: unitsWithin(units, from, to), tensors: asTensors(sums) });
@@ -61,6 +64,7 @@ export async function runUnits(
     nodes = [];
     seconds = {};
     sent = performance.now();
+    unsent = 0;
   };
   for (const unit of units) {
     if (answers.isOver()) break;
@@ -72,12 +76,13 @@ export async function runUnits(
         seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
       }
       const found = prefixed(results);
+      unsent += 1 + Object.keys(found).length;
       if (sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(found) });
       else done.push({ units: [unit], tensors: found });
     } catch (error) {
       return { unit, error };
     }
-    if (performance.now() - sent > RESULTS_MS) {
+    if (unsent >= MOST_SAID || performance.now() - sent > RESULTS_MS) {
       answer();
       // The sockets and the ping get their turn.
       await setImmediate();

@@ -8,6 +8,8 @@ import {
   type FromCoordinator,
   type FromWorker,
   fromCoordinator,
+  MOST_ABOUT,
+  MOST_WHY,
   PROTOCOL,
   type Unit,
 } from '../proto/messages.ts';
@@ -164,11 +166,11 @@ export function startWorker(options: WorkerOptions): Worker {
     const { identity } = backend;
     const about = {
       backend: options.backendName,
-      why: options.why,
-      ...(backend.device && { gpu: backend.device.name.slice(0, 200) }),
-      host: hostname(),
+      why: options.why?.slice(0, MOST_WHY),
+      ...(backend.device && { gpu: backend.device.name.slice(0, MOST_ABOUT) }),
+      host: hostname().slice(0, MOST_ABOUT),
       pid: process.pid,
-      name: options.name,
+      name: options.name.slice(0, MOST_ABOUT),
     };
     void send({ type: 'hello', protocol: PROTOCOL, identity, ...about, session });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
-import { fromCoordinator, fromWorker } from '../../proto/messages.ts';
+import { fromCoordinator, fromWorker, MOST_ABOUT, MOST_WHY } from '../../proto/messages.ts';
 import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
 
 const directions = [
@@ -70,18 +70,71 @@ for (const { name, schema, messages } of directions) {
 }
 
 describe('limits', () => {
-  test('texts have 4096 characters at most, names 64, a fetch 65536 blocks', () => {
+  test('what a worker says of itself is short, and of one line', () => {
     const [hello] = FROM_WORKER.hello;
-    assert.deepEqual(through(fromWorker, { ...hello, name: 'x'.repeat(4096) }), {
-      ...hello,
-      name: 'x'.repeat(4096),
+    for (const [field, most] of [
+      ...['identity', 'backend', 'host', 'name', 'gpu'].map((name) => [name, MOST_ABOUT] as const),
+      ['why', MOST_WHY] as const,
+    ]) {
+      const long = { ...hello, [field]: 'x'.repeat(most) };
+      assert.deepEqual(through(fromWorker, long), long);
+      assert.throws(() => through(fromWorker, { ...long, [field]: 'x'.repeat(most + 1) }), MalformedMessage);
+      const strange = through(fromWorker, { ...hello, [field]: 'a\n\u001b[2Jb\u202ec' }) as typeof hello;
+      assert.equal(strange[field as 'name'], 'a\ufffd\ufffd[2Jb\ufffdc');
+    }
+    const [failure] = FROM_WORKER.failure;
+    assert.deepEqual(through(fromWorker, { ...failure, message: 'a\n\u001b]0;owned\u0007' }), {
+      ...failure,
+      message: 'a\n\ufffd]0;owned\ufffd',
     });
+  });
+
+  test('texts have 4096 characters at most, names 64', () => {
+    const [failure] = FROM_WORKER.failure;
+    const long = { ...failure, message: 'x'.repeat(4096) };
+    assert.deepEqual(through(fromWorker, long), long);
     const uses = (name: string) => round({ uses: [{ name, version: 1 }] });
     through(fromCoordinator, uses('x'.repeat(64)));
     assert.throws(() => through(fromCoordinator, uses('x'.repeat(65))), MalformedMessage);
-    const fetch = (count: number) => ({ type: 'fetch', request: 1, blocks: Array(count).fill(1) });
-    through(fromWorker, fetch(65536));
-    assert.throws(() => through(fromWorker, fetch(65537)), MalformedMessage);
+  });
+
+  test('a fetch is of 32768 blocks at most, each once', () => {
+    const fetch = (blocks: number[]) => through(fromWorker, { type: 'fetch', request: 1, blocks });
+    const upTo = (count: number) => [...Array(count).keys()];
+    fetch(upTo(32768));
+    assert.throws(() => fetch(upTo(32769)), MalformedMessage);
+    assert.throws(() => fetch([3, 4, 3]), MalformedMessage);
+  });
+
+  test('results are of 65536 units at most, and take time that is a number', () => {
+    const [results] = FROM_WORKER.results;
+    const [[unit]] = results.done;
+    const done = (...lengths: number[]) => ({
+      ...results,
+      done: lengths.map((length) => Array(length).fill(unit)),
+    });
+    through(fromWorker, done(65536));
+    through(fromWorker, done(1, 65535));
+    assert.throws(() => through(fromWorker, done(65537)), MalformedMessage);
+    assert.throws(() => through(fromWorker, done(65535, 2)), MalformedMessage);
+    const many = Object.fromEntries([...Array(65).keys()].map((i) => [`task ${i}`, 0]));
+    for (const seconds of [{ moments: -1 }, { moments: Infinity }, { ['x'.repeat(65)]: 0 }, many])
+      assert.throws(() => through(fromWorker, { ...results, seconds }), MalformedMessage);
+  });
+
+  test('cells are 65536 at most, and looked at once each, however they lie in one another', () => {
+    const [sums] = TASKS['cell-sums'];
+    const task = (cells: unknown) => through(fromCoordinator, round({ tasks: [{ ...sums, cells }] }));
+    task(Array(65536).fill(0));
+    assert.throws(() => task(Array(65537).fill(0)), MalformedMessage);
+    assert.throws(() => task([{ near: [0], into: [...Array(65536).fill(0)] }]), MalformedMessage);
+    const nested = (depth: number, end: unknown): unknown =>
+      depth ? { axis: 0, at: 0, into: [nested(depth - 1, end), 0] } : end;
+    task([nested(25, 0)]);
+    const begun = performance.now();
+    assert.throws(() => task([nested(25, 'x')]), MalformedMessage);
+    assert.ok(performance.now() - begun < 500, 'each level doubles the time');
+    assert.throws(() => task([nested(40, 0)]), /nested too deep/);
   });
 
   test('counts are whole and at most 2⁵³ − 1', () => {

@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decode, encode, MAX_FRAME } from '../../proto/codec.ts';
+import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, connectDealer, type DealerSocket, type RouterSocket } from '../../proto/sockets.ts';
+import { bytesOf, nd } from '../../proto/tensors.ts';
 
 const open = new Set<{ close(): void }>();
 after(() => {
@@ -97,15 +100,59 @@ describe('router and dealer', () => {
     for (let i = 0; i < count; i++) assert.deepEqual(text(await echoed()), [String(i)]);
   });
 
-  test('carry frames of many megabytes', async () => {
+  test('carry many megabytes, in frames of the size that there is', async () => {
     const { socket, next } = await router();
     const { socket: sender } = dealer(socket.address);
-    const large = Buffer.alloc(48 << 20);
-    for (let i = 0; i < large.length; i += 4096) large.writeUInt32LE(i, i);
-    await sender.send([Buffer.from('large'), large, Buffer.from('end')]);
-    const { frames } = await next();
-    assert.deepEqual([frames.length, String(frames[2])], [3, 'end']);
-    assert.ok(frames[1].equals(large));
+    const large = nd(new Uint32Array(12 << 20));
+    for (let i = 0; i < large.data.length; i += 1024) large.data[i] = i;
+    await sender.send(encode({ type: 'ping' }, { large, small: nd(new Float32Array(3).fill(0.5)) }));
+    const { tensors } = decode(fromWorker, (await next()).frames);
+    assert.deepEqual([...tensors.small.data], [0.5, 0.5, 0.5]);
+    assert.ok(bytesOf(tensors.large.data).equals(bytesOf(large.data)));
+  });
+
+  test('end a connection that announces a larger frame', async () => {
+    const { socket, next } = await router();
+    const { socket: sender } = dealer(socket.address);
+    void sender.send([Buffer.from('fits'), Buffer.alloc(MAX_FRAME)]);
+    assert.equal((await next()).frames[1].length, MAX_FRAME);
+    void sender.send([Buffer.from('large'), Buffer.alloc(MAX_FRAME + 4096)]);
+    const { socket: other } = dealer(socket.address);
+    void other.send([Buffer.from('other')]);
+    assert.deepEqual(text((await next()).frames), ['other']);
+  });
+
+  test('a peer that does not read is sent no more than a little, and the others are not held up', async () => {
+    const stalled: string[] = [];
+    const inbox = mailbox<Received>();
+    const socket = await bindRouter(
+      'tcp://127.0.0.1:*',
+      (peer, frames) => inbox.put({ peer, frames }),
+      undefined,
+      (peer) => void stalled.push(peer.toString('hex')),
+    );
+    open.add(socket);
+    const { peer, chat } = await deaf(socket.address, inbox.next);
+    // It goes on talking, so that its connection is alive.
+    const talking = setInterval(() => chat('ping'), 20);
+    const begun = performance.now();
+    const piece = Buffer.alloc(1 << 20);
+    let sent = 0;
+    for (; !stalled.length && sent < 2000; sent++) await socket.send(peer, [piece]);
+    assert.ok(sent < 200, `${sent} MiB were taken for a peer that reads nothing`);
+    const { traffic } = socket;
+    const before = traffic().sent;
+    for (let i = 0; i < 500; i++) await socket.send(peer, [piece]);
+    assert.ok(traffic().sent - before < 20 << 20);
+    const { socket: reader, next: heard } = dealer(socket.address);
+    void reader.send([Buffer.from('here')]);
+    let from: Received;
+    do from = await inbox.next();
+    while (String(from.frames[0]) !== 'here');
+    void socket.send(from.peer, [Buffer.from('answer')]);
+    assert.deepEqual(text(await heard()), ['answer']);
+    clearInterval(talking);
+    assert.ok(performance.now() - begun < 10_000);
   });
 
   test('a dealer may come before its router', async () => {
@@ -174,6 +221,30 @@ describe('router and dealer', () => {
     stranger.destroy();
   });
 });
+
+/** A peer of ZeroMQ that says what it is told to and never reads. */
+async function deaf(address: string, next: () => Promise<Received>) {
+  const socket = connect(Number(address.split(':').at(-1)), '127.0.0.1');
+  socket.on('error', () => {});
+  open.add({ close: () => socket.destroy() });
+  const greeting = Buffer.alloc(64);
+  greeting.set([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1]);
+  greeting.write('NULL', 12);
+  socket.write(greeting);
+  await once(socket, 'data');
+  await sleep(50);
+  const ready = Buffer.concat([
+    Buffer.from('\x05READY\x0bSocket-Type\0\0\0\x06DEALER'),
+    Buffer.from('\x08Identity\0\0\0\0'),
+  ]);
+  socket.write(Buffer.concat([Buffer.of(4, ready.length), ready]));
+  const chat = (text: string) =>
+    void socket.write(Buffer.concat([Buffer.of(0, text.length), Buffer.from(text)]));
+  chat('I am here');
+  const { peer } = await next();
+  socket.pause();
+  return { peer, chat };
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
