@@ -166,7 +166,7 @@ export function startWorker(options: WorkerOptions): Worker {
     const { identity } = backend;
     const about = {
       backend: options.backendName,
-      why: options.why?.slice(0, MOST_WHY),
+      ...(options.why !== undefined && { why: options.why.slice(0, MOST_WHY) }),
       ...(backend.device && { gpu: backend.device.name.slice(0, MOST_ABOUT) }),
       host: hostname().slice(0, MOST_ABOUT),
       pid: process.pid,
