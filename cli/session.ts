@@ -21,6 +21,9 @@ import { INTERRUPTED, onSignal } from './signals.ts';
 import { print } from './summary.ts';
 import { dpmeshVersion } from './version.ts';
 
+/** Clusters to start from that take their time to be chosen. */
+const MANY = 100;
+
 export interface SessionOptions extends HttpChoice {
   bind: string;
   out?: string;
@@ -81,6 +84,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     out.event(event);
     display.event(event);
     watching?.event(event);
+    if (event.type === 'start' && config.initK >= MANY)
+      display.line(`choosing ${config.initK} clusters to start from, one after the other …`);
     // It loads during the full pass.
     if (event.type === 'end' && options.report) startDrawing().catch(() => {});
   };

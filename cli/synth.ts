@@ -36,7 +36,7 @@ export async function handler(args: Args): Promise<void> {
     return;
   }
   console.log(`${out}: ${points} points of ${dim} dimensions, float32`);
-  console.log(`${labels}: their clusters, 0 to ${clusters - 1}, int32`);
+  console.log(`${labels}: the cluster of each (${clusters} in all, counted from 0), int32`);
   const where = judged < points ? `, on ${judged} of the points` : '';
   console.log(`best possible NMI ${bestNmi.toFixed(4)} (posterior under the true parameters${where})`);
 }

@@ -33,7 +33,7 @@ export function startDrawing(): Drawing {
     async draw(asked) {
       child.stdin.write(`${JSON.stringify(asked)}\n`);
       const how = await ended;
-      if (stopped) throw new Error('it was stopped while it was drawn');
+      if (stopped && !said.endsWith('\n')) throw new Error('it was stopped while it was drawn');
       const answer: Answer = said.endsWith('\n')
         ? JSON.parse(said)
         : { problem: `its process ended: ${complained.trim().split('\n').at(-1) || how}` };
