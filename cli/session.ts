@@ -205,8 +205,10 @@ async function drawReport(
 /** What looks on from the first event; of a resumed run, it has those of before. */
 async function watchingFor(resume: SessionOptions['resume']): Promise<Watching> {
   const { createWatching } = await import('../coordinator/watching.ts');
-  const { historyOf } = await import('../coordinator/run-directory.ts');
-  return createWatching(resume ? historyOf(resume.path) : '');
+  if (!resume) return createWatching();
+  const { eventsIn } = await import('../coordinator/run-directory.ts');
+  const { linesOf } = await import('../coordinator/event-lines.ts');
+  return createWatching(linesOf(eventsIn(resume.path)));
 }
 
 /** Says where the run can be watched. */
@@ -244,11 +246,11 @@ async function directoryFor(
   { out, force, resume }: SessionOptions,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
-  const { defaultRunPath, historyOf, openRunDirectory, reopenRunDirectory } = await import(
+  const { defaultRunPath, eventsIn, openRunDirectory, reopenRunDirectory } = await import(
     '../coordinator/run-directory.ts'
   );
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
-  const history = resume ? historyOf(resume.path) : '';
+  const history = resume ? eventsIn(resume.path) : null;
   return openRunDirectory(out ?? defaultRunPath(config.data), { force, warn, history });
 }
 

@@ -1,4 +1,14 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
@@ -35,13 +45,14 @@ export interface RunDirectoryOptions {
   force?: boolean;
   /** Hears why events cannot be written. */
   warn?: (message: string) => void;
-  /** Lines of events to begin with. */
-  history?: string;
+  /** A file of events to begin with. */
+  history?: string | null;
 }
 
+const EVENTS = 'events.jsonl';
 const OWN = [
   'run.json',
-  'events.jsonl',
+  EVENTS,
   'labels.npy',
   'responsibilities.npy',
   'model',
@@ -66,7 +77,7 @@ export function defaultRunPath(data: string): string {
  */
 export async function openRunDirectory(
   path: string,
-  { force = false, warn = () => {}, history = '' }: RunDirectoryOptions = {},
+  { force = false, warn = () => {}, history = null }: RunDirectoryOptions = {},
 ): Promise<RunDirectory> {
   if (!force) assertFree(path);
   assertWritable(path);
@@ -89,7 +100,7 @@ export async function reopenRunDirectory(
   const unlock = await lockDirectory(path);
   try {
     removeDrafts(path);
-    return runDirectory(path, { open: true, unlock, force: false, warn, history: '' });
+    return runDirectory(path, { open: true, unlock, force: false, warn, history: null });
   } catch (error) {
     // A disk that went read-only after an error may still call itself writable.
     unlock();
@@ -97,13 +108,8 @@ export async function reopenRunDirectory(
   }
 }
 
-/** The whole lines of a run's events. */
-export function historyOf(path: string): string {
-  const events = join(path, 'events.jsonl');
-  if (!existsSync(events)) return '';
-  const text = readFileSync(events, 'utf8');
-  return text.slice(0, text.lastIndexOf('\n') + 1);
-}
+/** Where a run's events are. */
+export const eventsIn = (run: string) => join(run, EVENTS);
 
 interface Opening extends Required<RunDirectoryOptions> {
   open: boolean;
@@ -120,8 +126,7 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
     said.add(message);
     warn(`${message}; events wait in memory until they can be written`);
   });
-  if (history) events.append(history);
-  if (open) events.open(join(path, 'events.jsonl'));
+  if (open) events.open(eventsIn(path));
 
   const self: RunDirectory = {
     path,
@@ -137,12 +142,15 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }
+      const before = `${eventsIn(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
       try {
+        if (history !== null && existsSync(history)) copyFileSync(history, before);
         for (const name of OWN) rmSync(join(path, name), { recursive: true, force: true });
         self.json('run.json', run);
-        events.open(join(path, 'events.jsonl'));
+        if (existsSync(before)) renameSync(before, eventsIn(path));
+        events.open(eventsIn(path));
       } catch (error) {
-        for (const name of isNew ? ['.'] : ['run.json', 'events.jsonl'])
+        for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)])
           rmSync(join(path, name), { recursive: true, force: true });
         throw unwritable(path, error);
       }
