@@ -214,8 +214,10 @@ async function drawReport(
 /** What looks on from the first event; of a resumed run, it has those of before. */
 async function watchingFor(resume: SessionOptions['resume']): Promise<Watching> {
   const { createWatching } = await import('../coordinator/watching.ts');
-  const { historyOf } = await import('../coordinator/run-directory.ts');
-  return createWatching(resume ? historyOf(resume.path) : '');
+  if (!resume) return createWatching();
+  const { eventsIn } = await import('../coordinator/run-directory.ts');
+  const { linesOf } = await import('../coordinator/event-lines.ts');
+  return createWatching(linesOf(eventsIn(resume.path)));
 }
 
 /** Says where the run can be watched. */
@@ -253,12 +255,12 @@ async function directoryFor(
   { out, force, resume, configFile }: SessionOptions,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
-  const { historyOf, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
+  const { eventsIn, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
     '../coordinator/run-directory.ts'
   );
   const { fileOfLabels } = await import('../data/labels.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
-  const history = resume ? historyOf(resume.path) : '';
+  const history = resume ? eventsIn(resume.path) : null;
   const inputs = {
     '--data': config.data,
     '--labels': config.labels && fileOfLabels(config.labels),

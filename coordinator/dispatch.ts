@@ -1,3 +1,4 @@
+import { setIn } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import { isAligned } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
@@ -74,6 +75,8 @@ export interface Dispatcher {
   round(spec: RoundSpec): Promise<Result[]>;
   result(worker: string, of: { round: number; units: Unit[] }, tensors: Tensors): Verdict;
   failure(worker: string, header: Pick<Failure, 'round' | 'mistake' | 'message'>): void;
+  /** Ms since the round under way began; 0 without one. */
+  elapsed(): number;
   /** Time has passed: gives the units of stragglers to idle workers too. Returns how many. */
   race(): number;
   /** Rejects the round under way. */
@@ -314,8 +317,11 @@ export function createDispatcher(link: Link, shards: number): Dispatcher {
     },
     failure(worker, { round, mistake, message }) {
       if (round !== current?.id || !current.given.has(worker)) return;
-      end()!.reject(mistake ? new UserError(message) : new Error(`worker ${worker}: ${message}`));
+      end()!.reject(
+        mistake ? new UserError(setIn(message)) : new Error(`worker ${worker}: ${setIn(message)}`),
+      );
     },
+    elapsed: () => (current ? link.now() - current.begun : 0),
     race() {
       const round = current;
       if (!round || round.waiting.size || !round.silences.length) return 0;

@@ -1,10 +1,11 @@
 import type { Layout } from '../data/layout.ts';
 import { byPrefix } from '../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../proto/messages.ts';
-import { taskSchema } from '../proto/tasks.ts';
 import type { Tensors } from '../proto/tensors.ts';
+import { type Accounts, createAccounts } from './accounts.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
+import { createAllowance } from './refusals.ts';
 
 /**
  * Who is there. Connections come and go; a worker is known by the session that its process drew, and is here from its
@@ -19,6 +20,8 @@ export interface Membership {
   tick(): void;
   /** A worker's process on this host has ended: what is still on its way from it counts no more. Had it joined? */
   ended(pid: number, host: string, reason: string): boolean;
+  /** This connection does not take what it is sent: so its worker is not here, until it says hello again. */
+  stalled(peer: string): void;
   /** All connections end: whoever may come back says hello again. */
   cut(reason: string): void;
   /** Connections to all that are here. */
@@ -26,14 +29,13 @@ export interface Membership {
   /** Is this the connection of a worker that is here? */
   isHere(peer: string): boolean;
   identity(): string | null;
-  /** The first worker's backend and why it was taken. */
+  /** The backend of the first worker of the run's identity, and why it was taken. */
   backend(): { name: string; why: string } | null;
   /** Resolves when this many workers are here. */
   joined(count: number): Promise<void>;
-  /** Seconds of compute since the last call, by task and by worker. */
-  usage(): { tasks: Record<string, number>; workers: Record<string, number> };
-  /** Of the whole run; `workers` is the most at one time, `memory` the largest of any. */
-  totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
+  usage: Accounts['usage'];
+  /** Of the whole run; `workers` is the most at one time. */
+  totals(): ReturnType<Accounts['totals']> & { workers: number };
   /** Units dealt again or raced, results and messages refused, by reason. */
   counts(): Record<string, number>;
   /** All that are or were here. */
@@ -68,7 +70,7 @@ export interface MembershipOptions {
   file: { path: string; firstBlock: string } | null;
   /** This process of the coordinator; results of another do not count. */
   term: number;
-  /** Of a run that is resumed; else the first worker's becomes the run's. */
+  /** Of a run that is resumed; else the run's is that of the first result. */
   identity?: string | null;
   /** Workers of other identities are let in too. */
   mixed?: boolean;
@@ -83,9 +85,14 @@ export interface MembershipOptions {
 
 /** Workers that are or were here: each costs memory. */
 const MOST_MEMBERS = 1024;
+/**
+ * Of all workers together, as a key can be shared: so many arrive at once when all come back, and so many a second after
+ * that. Each brings all states and a line in the events.
+ */
+const AT_ONCE = 2 * MOST_MEMBERS;
+const A_SECOND = 20;
 /** Characters of a name that make its label. */
 const LABEL = 100;
-const TASKS = new Set<string>(taskSchema.def.options.map((option) => option.def.shape.task.def.values[0]));
 
 interface Member {
   worker: string;
@@ -100,6 +107,8 @@ interface Member {
   heard: number;
   here: boolean;
   ended: boolean;
+  /** A result of it was taken. */
+  proven: boolean;
   view: MemberView;
 }
 
@@ -114,10 +123,12 @@ export function createMembership(options: MembershipOptions): Membership {
   const arrivals = new Set<() => void>();
   const labels = new Set<string>();
   const counts = new Map<string, number>();
-  let identity = options.identity ?? null;
+  /** Once a result was taken: until then the run's is that of who is here, and goes with the last of them. */
+  let proven = options.identity ?? null;
   let first: { name: string; why: string } | null = null;
-  let usage = { tasks: new Map<string, number>(), workers: new Map<string, number>() };
-  const totals = { rounds: 0, rowsRead: 0, memory: 0, workers: 0 };
+  const mayArrive = createAllowance(AT_ONCE, A_SECOND, now);
+  const accounts = createAccounts(layout.rows);
+  let most = 0;
   let ticked = now();
 
   const count = (reason: string, by = 1) => void counts.set(reason, (counts.get(reason) ?? 0) + by);
@@ -132,33 +143,65 @@ export function createMembership(options: MembershipOptions): Membership {
     layout.shards,
   );
 
+  const identityNow = () => proven ?? [...members.values()].find(({ here }) => here)?.identity ?? null;
+
+  function refuse(peer: string, more: { reason: string; identity?: string; retry?: boolean }): void {
+    count('hello refused');
+    send(peer, { type: 'refuse', ...more });
+  }
+
   function hello(peer: string, header: Hello): void {
-    const member = whyNot(header) ?? bySession.get(header.session) ?? successor(header) ?? newcomer(header);
-    if (typeof member === 'string') {
-      count('hello refused');
-      const differs = identity !== null && header.protocol === PROTOCOL && header.identity !== identity;
-      send(peer, { type: 'refuse', reason: member, ...(differs && { identity: identity! }) });
+    // Not answered, a worker asks again.
+    if (!mayArrive()) {
+      count('hello ignored');
       return;
     }
-    identity ??= header.identity;
+    const problem = whyNot(header);
+    if (problem) {
+      refuse(peer, problem);
+      return;
+    }
+    const member = bySession.get(header.session) ?? successor(header) ?? newcomer(header);
+    if (!member) {
+      // Not for ever: some of them may leave.
+      refuse(peer, { reason: `there are ${MOST_MEMBERS} workers already`, retry: true });
+      return;
+    }
+    if (!proven && identityNow() === null) first = null;
     first ??= { name: header.backend, why: header.why ?? '' };
+    const isNews = !member.here || !sameAs(member, header);
     bySession.delete(member.session);
     byPeer.delete(member.peer);
     const { session, name, host, pid, backend, identity: own, why = '' } = header;
+    member.proven &&= member.session === session;
     Object.assign(member, { session, peer, name, host, pid, backend, identity: own, why, ended: false });
     Object.assign(member.view, { host, backend, gpu: header.gpu ?? null });
     bySession.set(session, member);
     byPeer.set(peer, member);
     send(peer, { type: 'welcome', worker: member.worker, term, file: options.file, layout });
-    arrive(member);
+    arrive(member, isNews);
   }
 
-  function whyNot({ protocol, identity: own }: Hello): string | undefined {
-    if (protocol !== PROTOCOL)
-      return `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}; use the same version of dpmesh`;
-    if (!options.mixed && own !== (identity ?? own))
-      return `its numeric identity is ${own}, the run's is ${identity}: their bits would differ (see --mixed)`;
+  function whyNot({ protocol, identity: own }: Pick<Hello, 'protocol' | 'identity'>) {
+    if (protocol !== PROTOCOL) {
+      const versions = `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}`;
+      return { reason: `${versions}; use the same version of dpmesh` };
+    }
+    const identity = identityNow();
+    if (options.mixed || identity === null || own === identity) return;
+    const reason = `its numeric identity is ${own}, the run's is ${identity}: their bits would differ (see --mixed)`;
+    return { reason, identity };
   }
+
+  const sameAs = (member: Member, { session, name, host, pid, backend, identity, why = '', gpu }: Hello) =>
+    member.session === session &&
+    member.name === name &&
+    member.host === host &&
+    member.pid === pid &&
+    member.backend === backend &&
+    member.identity === identity &&
+    member.why === why &&
+    member.view.gpu === (gpu ?? null);
 
   /** A worker that left, of the same name and place: whoever replaces it goes on under its number. */
   function successor({ name, host }: Hello): Member | undefined {
@@ -167,19 +210,21 @@ export function createMembership(options: MembershipOptions): Membership {
       : [...members.values()].find((member) => !member.here && member.name === name && member.host === host);
   }
 
-  function newcomer({ session, name, host, pid, backend, identity: own, why = '' }: Hello): Member | string {
-    // A run may see more come and go in its time: the number of who is gone longest is given anew.
-    if (members.size >= MOST_MEMBERS) {
-      const gone = [...members.values()].filter((member) => !member.here).sort((a, b) => a.heard - b.heard);
-      return gone[0] ?? `there are ${MOST_MEMBERS} workers already`;
-    }
+  function newcomer(header: Hello): Member | undefined {
+    const { session, name, host, pid, backend, identity: own, why = '' } = header;
+    // A run may see more come and go in its time: the number of who is gone longest is given anew, first of those who
+    // have done nothing.
+    if (members.size >= MOST_MEMBERS)
+      return [...members.values()]
+        .filter((member) => !member.here)
+        .sort((a, b) => Number(a.proven) - Number(b.proven) || a.heard - b.heard)[0];
     const worker = `w${members.size + 1}`;
     const label = labelOf(worker, name);
     labels.add(label);
     const about = { worker, label, host, backend, gpu: null };
     const view: MemberView = { ...about, state: 'gone', joins: 0, memory: 0, gpuMemory: null };
     const from = { session, name, host, pid, backend, identity: own, why };
-    const made = { ...from, worker, peer: '', heard: 0, here: false, ended: false };
+    const made = { ...from, worker, peer: '', heard: 0, here: false, ended: false, proven: false };
     members.set(worker, { ...made, view });
     return members.get(worker)!;
   }
@@ -190,16 +235,17 @@ export function createMembership(options: MembershipOptions): Membership {
     return labels.has(wanted) ? `${wanted}/${worker}` : wanted;
   }
 
-  function arrive(member: Member): void {
+  /** `isNews`: it was not here, or says other things of itself. */
+  function arrive(member: Member, isNews = true): void {
     const { worker, name, pid, host, backend, identity: own, why, view } = member;
     member.here = true;
     member.heard = now();
     view.state = 'up';
     view.joins++;
     const gpu = view.gpu === null ? {} : { gpu: view.gpu };
-    emit({ type: 'worker', worker, name, pid, host, backend, identity: own, why, ...gpu });
+    if (isNews) emit({ type: 'worker', worker, name, pid, host, backend, identity: own, why, ...gpu });
     dispatcher.join(worker);
-    totals.workers = Math.max(totals.workers, dispatcher.workers().length);
+    most = Math.max(most, dispatcher.workers().length);
     for (const check of [...arrivals]) check();
   }
 
@@ -219,30 +265,42 @@ export function createMembership(options: MembershipOptions): Membership {
       leave(member, 'said goodbye');
       return;
     }
-    if (!member.here) arrive(member);
+    if (!member.here) {
+      if (!mayArrive()) {
+        count('hello ignored');
+        return;
+      }
+      const problem = whyNot({ ...member, protocol: PROTOCOL });
+      if (problem) {
+        byPeer.delete(member.peer);
+        refuse(member.peer, problem);
+        return;
+      }
+      arrive(member);
+    }
     if (header.type === 'ping') send(member.peer, { type: 'pong' });
     else if (header.type !== 'fetch' && header.term !== term) count('result of another term');
     else if (header.type === 'results') results(member, header, tensors);
     else if (header.type === 'failure') dispatcher.failure(member.worker, header);
   }
 
-  function results({ worker, view }: Member, header: Results, tensors: Tensors): void {
+  function results(member: Member, header: Results, tensors: Tensors): void {
+    const { worker, view } = member;
     view.memory = header.memory;
     view.gpuMemory = header.gpuMemory ?? null;
-    totals.rowsRead += header.rowsRead;
-    totals.memory = Math.max(totals.memory, header.memory);
-    const tasks = Object.entries(header.seconds).filter(([task]) => TASKS.has(task));
-    watcher?.results(view.label, header, tasks);
-    for (const [task, spent] of tasks) {
-      usage.tasks.set(task, (usage.tasks.get(task) ?? 0) + spent);
-      usage.workers.set(worker, (usage.workers.get(worker) ?? 0) + spent);
-    }
+    const lasted = dispatcher.elapsed();
     const parts = byPrefix(tensors);
+    let taken = 0;
     for (const [i, units] of header.done.entries()) {
       const verdict = dispatcher.result(worker, { round: header.round, units }, parts.get(String(i)) ?? {});
-      if (verdict === 'taken') totals.rounds = Math.max(totals.rounds, header.round);
+      if (verdict === 'taken') taken++;
       else count(`result ${verdict}`);
     }
+    if (!taken) return;
+    member.proven = true;
+    proven ??= identityNow();
+    const tasks = accounts.add(worker, header, lasted);
+    watcher?.results(view.label, header, tasks);
   }
 
   return {
@@ -277,13 +335,19 @@ export function createMembership(options: MembershipOptions): Membership {
       }
       return found.length > 0;
     },
+    stalled(peer) {
+      const member = byPeer.get(peer);
+      if (!member) return;
+      byPeer.delete(peer);
+      leave(member, 'does not read what it is sent');
+    },
     cut(reason) {
       for (const member of members.values()) leave(member, reason);
       byPeer.clear();
     },
     peers: () => [...byPeer.keys()],
     isHere: (peer) => byPeer.get(peer)?.here ?? false,
-    identity: () => identity,
+    identity: identityNow,
     backend: () => first,
     joined: (wanted) =>
       new Promise((resolve) => {
@@ -295,12 +359,8 @@ export function createMembership(options: MembershipOptions): Membership {
         arrivals.add(check);
         check();
       }),
-    usage() {
-      const found = usage;
-      usage = { tasks: new Map(), workers: new Map() };
-      return { tasks: Object.fromEntries(found.tasks), workers: Object.fromEntries(found.workers) };
-    },
-    totals: () => ({ ...totals }),
+    usage: accounts.usage,
+    totals: () => ({ ...accounts.totals(), workers: most }),
     counts: () => Object.fromEntries(counts),
     members: () => [...members.values()].map(({ view }) => view),
   };

@@ -104,7 +104,7 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
   ]);
   each('counter', 'refused_messages_total', 'Messages that were refused, by why.', 'reason', () => [
     ['malformed', counted('malformed')],
-    ['ignored', counted('ignored')],
+    ['ignored', counted('ignored') + counted('hello ignored')],
     ['hello', counted('hello refused')],
     ['fetch', counted('fetch refused')],
   ]);

@@ -81,7 +81,10 @@ const MOST_EVENTS = 10_000;
 const MOST_WORK = 2000;
 
 /** `history`: the lines of events.jsonl of earlier sessions. */
-export function createRecorder(history = '', now: () => number = () => performance.now()): Recorder {
+export function createRecorder(
+  history: Iterable<string> = [],
+  now: () => number = () => performance.now(),
+): Recorder {
   const begun = now();
   const before = readHistory(history);
   const { epochs } = before;
@@ -218,12 +221,12 @@ function cutBack(epochs: Epochs, last: number): void {
 }
 
 /** Columns and events of earlier sessions, and the seconds that these took. Lines that are none are passed over. */
-function readHistory(text: string): { epochs: Epochs; events: TimedEvent[]; seconds: number } {
+function readHistory(lines: Iterable<string>): { epochs: Epochs; events: TimedEvent[]; seconds: number } {
   const epochs: Epochs = { epoch: [], time: [], k: [], loss: [], subLoss: [] };
-  const events: TimedEvent[] = [];
+  let events: TimedEvent[] = [];
   let seconds = 0;
   let last: number | null = null;
-  for (const line of text.split('\n')) {
+  for (const line of lines) {
     let event: TimedEvent;
     try {
       event = JSON.parse(line);
@@ -242,6 +245,7 @@ function readHistory(text: string): { epochs: Epochs; events: TimedEvent[]; seco
         epochs[name as keyof Epochs].push(value as number);
       if (epochs.epoch.length > MOST_EPOCHS) thin(epochs);
     } else events.push(event);
+    if (events.length > 2 * MOST_EVENTS) events = events.slice(-MOST_EVENTS);
   }
   return { epochs, events: events.slice(-MOST_EVENTS), seconds };
 }

@@ -29,3 +29,16 @@ export function createRefusals(now: () => number): Refusals {
     exceeded: (peer) => (lately(peer)?.count ?? 0) >= PATIENCE,
   };
 }
+
+/** Says yes `atOnce` times, and then as often as `aSecond` fills up again what it has given away. */
+export function createAllowance(atOnce: number, aSecond: number, now: () => number): () => boolean {
+  let left = atOnce;
+  let last = now();
+  return () => {
+    left = Math.min(atOnce, left + ((now() - last) / 1000) * aSecond);
+    last = now();
+    if (left < 1) return false;
+    left--;
+    return true;
+  };
+}

@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import {
   accessSync,
   constants,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -49,13 +52,14 @@ export interface RunDirectoryOptions {
   inputs?: Files;
   /** Hears why events cannot be written. */
   warn?: (message: string) => void;
-  /** Lines of events to begin with. */
-  history?: string;
+  /** A file of events to begin with. */
+  history?: string | null;
 }
 
+const EVENTS = 'events.jsonl';
 const OWN = [
   'run.json',
-  'events.jsonl',
+  EVENTS,
   'labels.npy',
   'responsibilities.npy',
   'model',
@@ -81,7 +85,7 @@ export function defaultRunPath(data: string): string {
  */
 export async function openRunDirectory(
   path: string,
-  { force = false, inputs = {}, warn = () => {}, history = '' }: RunDirectoryOptions = {},
+  { force = false, inputs = {}, warn = () => {}, history = null }: RunDirectoryOptions = {},
 ): Promise<RunDirectory> {
   assertUsable(path, force, inputs);
   assertWritable(path);
@@ -95,7 +99,7 @@ export async function openRunDirectory(
  */
 export async function openDefaultRunDirectory(
   data: string,
-  { warn = () => {}, history = '' }: Pick<RunDirectoryOptions, 'warn' | 'history'> = {},
+  { warn = () => {}, history = null }: Pick<RunDirectoryOptions, 'warn' | 'history'> = {},
 ): Promise<RunDirectory> {
   for (;;) {
     const path = defaultRunPath(data);
@@ -127,7 +131,7 @@ export async function reopenRunDirectory(
   const unlock = await lockDirectory(path);
   try {
     removeDrafts(path);
-    return runDirectory(path, { open: true, unlock, force: false, inputs: {}, warn, history: '' });
+    return runDirectory(path, { open: true, unlock, force: false, inputs: {}, warn, history: null });
   } catch (error) {
     // A disk that went read-only after an error may still call itself writable.
     unlock();
@@ -135,13 +139,8 @@ export async function reopenRunDirectory(
   }
 }
 
-/** The whole lines of a run's events. */
-export function historyOf(path: string): string {
-  const events = join(path, 'events.jsonl');
-  if (!existsSync(events)) return '';
-  const text = readFileSync(events, 'utf8');
-  return text.slice(0, text.lastIndexOf('\n') + 1);
-}
+/** Where a run's events are. */
+export const eventsIn = (run: string) => join(run, EVENTS);
 
 interface Opening extends Required<RunDirectoryOptions> {
   open: boolean;
@@ -163,8 +162,7 @@ function runDirectory(
     said.add(message);
     warn(`${message}; events wait in memory until they can be written`);
   });
-  if (history) events.append(history);
-  if (open) events.open(join(path, 'events.jsonl'));
+  if (open) events.open(eventsIn(path));
 
   const self: RunDirectory = {
     path,
@@ -180,13 +178,16 @@ function runDirectory(
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }
+      const before = `${eventsIn(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
       try {
+        if (history !== null && existsSync(history)) copyFileSync(history, before);
         // While there is a run.json, --force may come again.
         for (const name of OWN.slice(1)) rmSync(join(path, name), { recursive: true, force: true });
         self.json('run.json', run);
-        events.open(join(path, 'events.jsonl'));
+        if (existsSync(before)) renameSync(before, eventsIn(path));
+        events.open(eventsIn(path));
       } catch (error) {
-        for (const name of isNew ? ['.'] : ['run.json', 'events.jsonl'])
+        for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)])
           rmSync(join(path, name), { recursive: true, force: true });
         throw unwritable(path, error);
       }

@@ -98,7 +98,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     membership.receive(peer, message.header, message.tensors);
     if (message.header.type === 'fetch' && membership.isHere(peer)) void serve(peer, message.header);
   };
-  const router = await bindRouter(options.bind, arrived, options.gate);
+  const router = await bindRouter(options.bind, arrived, options.gate, (id) =>
+    membership.stalled(id.toString('hex')),
+  );
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     router.send(Buffer.from(peer, 'hex'), encode(message, tensors));
   const membership = createMembership({

@@ -43,7 +43,7 @@ export interface About {
 }
 
 /** `history`: lines of events.jsonl from before. */
-export function createWatching(history: string): Watching {
+export function createWatching(history: Iterable<string> = []): Watching {
   const recorder = createRecorder(history);
   const tallies = createTallies();
   const pause = createPause();

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Bound } from '../proto/http.ts';
@@ -94,7 +95,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     askedToLeave = new Promise((resolve) => lines.on('line', (line) => line === 'leave' && resolve()));
     serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }).catch((error: Error) => {
       const mistake = error instanceof UserError;
-      console.error(mistake ? printable(`worker: ${error.message}`) : error);
+      console.error(printable(mistake ? `worker: ${error.message}` : inspect(error)));
       process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
     });
   });

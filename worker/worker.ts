@@ -193,7 +193,8 @@ export function startWorker(options: WorkerOptions): Worker {
         void join(header).catch(finish);
         break;
       case 'refuse':
-        if (header.identity === undefined) finish(new Refused(header.reason));
+        if (header.retry) refusedForNow(header.reason);
+        else if (header.identity === undefined) finish(new Refused(header.reason));
         else finish(new OtherIdentity(header.reason, header.identity));
         break;
       case 'who':
@@ -216,6 +217,13 @@ export function startWorker(options: WorkerOptions): Worker {
         finish();
         break;
     }
+  }
+
+  /** It is asked to say hello at its next ping, for as long as it takes. */
+  function refusedForNow(reason: string): void {
+    if (performance.now() - said < SAY_LATER_MS) return;
+    said = performance.now();
+    log(`the coordinator has no room, trying on: ${reason}`);
   }
 
   async function join(welcome: Welcome): Promise<void> {

@@ -8,7 +8,7 @@ import type { Source } from '../../data/source.ts';
 import { UserError } from '../../data/user-error.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { newestCheckpoint } from '../checkpoint-files.ts';
-import { historyOf } from '../run-directory.ts';
+import { linesOf } from '../event-lines.ts';
 import { foreignTo, type RunFile, readRunFile } from '../run-file.ts';
 import { type ClusterRow, clusterTable } from './cluster-table.ts';
 import { type Crosstab, crosstab } from './crosstab.ts';
@@ -83,7 +83,7 @@ function unfinished(checkpoint: Checkpoint | null): string {
 
 function historyIn(path: string, notes: string[]): History | null {
   const file = join(path, 'events.jsonl');
-  const history = historyFrom(historyOf(path), file);
+  const history = historyFrom(linesOf(file), file);
   if (history.epochs.length) return history;
   notes.push(
     `${file} ${existsSync(file) ? 'has no epochs' : 'is missing'}: K and losses over epochs are left out`,

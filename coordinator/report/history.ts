@@ -36,20 +36,25 @@ export interface History {
   sessions: number;
 }
 
+/** Of others there may be any number. */
+const DRAWN = new Set<Event['type']>(['epoch', 'split', 'merge', 'step', 'end']);
+
 /** UserError for a line that is not an event. `path` is for messages. */
-export function historyFrom(text: string, path: string): History {
+export function historyFrom(lines: Iterable<string>, path: string): History {
   let events: Event[] = [];
   let sessions = 1;
-  for (const [i, line] of text.split('\n').entries()) {
+  let number = 0;
+  for (const line of lines) {
+    number++;
     if (!line) continue;
-    const event = parsed(line, `${path} line ${i + 1}`);
+    const event = parsed(line, `${path} line ${number}`);
     if (event.type === 'resume') {
       const { epoch } = event;
       sessions++;
       // What came after it was done again.
       events = events.filter((other) => !('epoch' in other) || other.epoch <= epoch);
       events = events.filter(({ type }) => type !== 'end');
-    } else events.push(event);
+    } else if (DRAWN.has(event.type)) events.push(event);
   }
   const epochs = new Map<number, Epoch>();
   for (const event of events) {

@@ -365,14 +365,16 @@ describe('what the port shows', () => {
       `${JSON.stringify({ time: new Date(1e12 + 1000 * seconds).toISOString(), ...event })}\n`;
     const epoch = (n: number) => ({ type: 'epoch', epoch: n, k: n, loss: null, subLoss: null });
     const recorder = createRecorder(
-      line(0, { type: 'start', rows: 1, dim: 1, sample: 1, shards: 1 }) +
+      (
+        line(0, { type: 'start', rows: 1, dim: 1, sample: 1, shards: 1 }) +
         line(1, epoch(1)) +
         line(2, epoch(2)) +
         line(3, epoch(3)) +
         '{"time":"half a li\n' +
         line(1000, { type: 'resume', epoch: 2, k: 2, from: null }) +
         line(1001, epoch(3)) +
-        line(1002, epoch(4)),
+        line(1002, epoch(4))
+      ).split('\n'),
       () => 0,
     );
     recorder.event({ type: 'resume', epoch: 3, k: 3, from: null });

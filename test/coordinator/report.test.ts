@@ -431,7 +431,7 @@ describe('history', () => {
       split(2, 0, -5) +
       step(2, 'split', 0, 1) +
       line({ type: 'end', epoch: 2, k: 1, reason: 'settled' });
-    const found = historyFrom(events, 'events.jsonl');
+    const found = historyFrom(events.split('\n'), 'events.jsonl');
     assert.deepEqual(
       found.epochs.map(({ epoch, loss }) => [epoch, loss]),
       [
@@ -446,14 +446,17 @@ describe('history', () => {
 
   test('ratios of the last split step hold only while clusters keep their numbers', () => {
     const events = epoch(1, 2, 1) + split(1, 0, -5) + split(1, 1, -3) + step(1, 'split', 0, 2);
-    assert.equal(historyFrom(events, '').splits.length, 2);
-    assert.equal(historyFrom(events + epoch(2, 2, 1) + step(2, 'merge', 1, 1), '').splits.length, 0);
+    assert.equal(historyFrom(events.split('\n'), '').splits.length, 2);
+    assert.equal(
+      historyFrom((events + epoch(2, 2, 1) + step(2, 'merge', 1, 1)).split('\n'), '').splits.length,
+      0,
+    );
   });
 
   test('a line that is no event is named', () => {
     for (const bad of ['{"type":"epoch","epoch":1', '{"type":"epoch","epoch":"1"}', '[]', '17', 'null'])
       assert.throws(
-        () => historyFrom(`${epoch(1, 1, 1)}${bad}\n`, 'runs/x/events.jsonl'),
+        () => historyFrom(`${epoch(1, 1, 1)}${bad}\n`.split('\n'), 'runs/x/events.jsonl'),
         (error: Error) => {
           assert.ok(error instanceof UserError, bad);
           return error.message.startsWith('runs/x/events.jsonl line 2 ');

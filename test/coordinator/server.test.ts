@@ -180,11 +180,34 @@ describe('the coordinator’s server', () => {
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
     const { round: id, term } = await worker.hear('round');
-    worker.say(results(term, id), answers);
+    await sleep(60);
+    worker.say(results(term, id, { statistics: 0.05 }), answers);
     await round;
-    assert.deepEqual(server.usage(), { tasks: { statistics: 0.5 }, workers: { w1: 0.5 } });
+    assert.deepEqual(server.usage(), { tasks: { statistics: 0.05 }, workers: { w1: 0.05 } });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
     assert.deepEqual(server.totals(), { rounds: id, rowsRead: 50, memory: 1000, workers: 1 });
+  });
+
+  test('counts no more rows and time than there are, and nothing of what is not taken', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const begun = performance.now();
+    const round = server.dispatcher.round(spec);
+    const { round: id, term } = await worker.hear('round');
+    const lie = { rowsRead: Number.MAX_SAFE_INTEGER, memory: Number.MAX_SAFE_INTEGER };
+    const said = results(term, id, { statistics: 1e308, moments: 1e308 });
+    worker.say({ ...said, ...lie, round: id + 1 } as FromWorker, answers);
+    worker.say({ ...said, ...lie } as FromWorker, {});
+    worker.say({ type: 'ping' });
+    await worker.hear('pong');
+    assert.deepEqual(server.totals(), { rounds: 0, rowsRead: 0, memory: 0, workers: 1 });
+    assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
+    worker.say({ ...said, ...lie } as FromWorker, answers);
+    await round;
+    const lasted = (performance.now() - begun) / 1000;
+    const { tasks, workers } = server.usage();
+    assert.ok(tasks.statistics <= lasted && workers.w1 <= 2 * lasted, JSON.stringify({ tasks, workers }));
+    assert.equal(server.totals().rowsRead, layout.rows);
   });
 
   test('counts the time of tasks that there are, whatever else a worker names', async () => {
