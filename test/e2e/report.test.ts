@@ -255,6 +255,6 @@ describe('dpmesh plot refuses', { concurrency: 2 }, () => {
     writeNpy(path('few.npy'), '<i4', [3], [0, 1, 2]);
     refused(await plot(run, '--labels', path('few.npy')), '--labels', '3 labels', `${N} rows`);
     refused(await plot(run, '--labels', path('gone.npy')), 'gone.npy', 'no such file');
-    refused(await plot(run, '--out', easy.data), easy.data, 'written');
+    refused(await plot(run, '--out', easy.data), easy.data, 'is a file, not a folder');
   });
 });
