@@ -48,7 +48,7 @@ export interface RunInput {
   warn: (message: string) => void;
   progress: Progress;
   observer?: Observer;
-  /** Not null: training waits for it before its next epoch. */
+  /** Not null: training waits for it before its next epoch, after the step that may end this one. */
   held?: () => Promise<void> | null;
   versions: Record<string, string>;
   /** Workers may differ in their bits. */
@@ -152,8 +152,10 @@ async function trainAll(
   }
   const smallest = Math.min(...found.sampleRows.filter((rows) => rows > 0));
   const course = train(run, start, smallest);
+  // Between an epoch and the step at its end there is nothing that could be gone on from.
+  let whole = true;
   for (;;) {
-    await held?.();
+    if (whole) await held?.();
     const { done, value } = await course.next();
     if (done) {
       const { state, reason } = value;
@@ -177,8 +179,8 @@ async function trainAll(
       progress({ ...state, ...value.losses });
       observer?.epoch(state, value.losses);
     } else observer?.state(state);
-    if (value.type === 'step') note(state, true);
-    else if (value.whole) note(state, false);
+    whole = value.type === 'step' || value.whole;
+    if (whole) note(state, value.type === 'step');
   }
 }
 
