@@ -40,6 +40,19 @@ export function notANumber(values: Record<string, unknown>, args: string[], buil
   return null;
 }
 
+/** What is wrong with the first `--no-<flag>` of a flag that cannot be switched off, or null. */
+export function cannotBeOff(args: string[], builder: unknown): string | null {
+  const options = builder as Record<string, Options>;
+  for (const arg of args) {
+    const [, flag] = /^--no-([\w-]+)/.exec(arg) ?? [];
+    const option = flag && options[flag];
+    // The flags with a value that can be say so in their help.
+    if (option && option.type !== 'boolean' && !option.describe?.includes(`--no-${flag}`))
+      return `there is no flag --no-${flag}: --${flag} takes a value; leave it out for its default`;
+  }
+  return null;
+}
+
 const nameOf = ({ command }: Command) => command.split(' ')[0];
 
 /** For a word that no flag takes, and for a flag that there is not. */

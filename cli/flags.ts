@@ -217,7 +217,7 @@ export const FLAGS = {
   freeze: {
     group: COURSE,
     type: 'number',
-    describe: 'epochs that means and covariances wait after a change of K',
+    describe: 'epochs that the mixture waits after a change of K',
     fast: 2,
     paper: 5,
     check: whole(0),

@@ -4,12 +4,13 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
-import { inOurWords, notANumber } from './complaints.ts';
+import { cannotBeOff, inOurWords, notANumber } from './complaints.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
+import { bearLostOutput } from './lost-output.ts';
 import * as plot from './plot.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
@@ -51,7 +52,8 @@ const later = (module: { builder: unknown; handler: (args: never) => Promise<voi
   ({
     ...module,
     handler(args: never) {
-      const wrong = notANumber(args, hideBin(process.argv), module.builder);
+      const given = hideBin(process.argv);
+      const wrong = cannotBeOff(given, module.builder) ?? notANumber(args, given, module.builder);
       if (wrong) throw new UserError(wrong);
       throw new Chosen(() => module.handler(args));
     },
@@ -100,6 +102,7 @@ function chosen(): Chosen | null {
   return null;
 }
 
+bearLostOutput();
 try {
   await chosen()?.run();
 } catch (error) {

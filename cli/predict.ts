@@ -16,6 +16,11 @@ export const builder = {
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+  const { run, data, out, soft } = args;
+  const { assertApart } = await import('../data/same-file.ts');
+  const { assertNotOfRun } = await import('../coordinator/run-directory.ts');
+  assertApart({ '--out': out, '--soft': soft }, { '--data': data });
+  assertNotOfRun(run, { '--out': out, '--soft': soft });
   const { predict } = await import('../worker/predict.ts');
   const { rows, k } = await predict(args);
   console.log(`${args.out}: labels of ${rows} rows, clusters 0 to ${k - 1}`);

@@ -37,9 +37,16 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
     clear();
     stream.write(`${printable(text)}\n`);
   };
-  const show = (text: string) => {
+  /** As many of the items, from the first on, as the line has room for. */
+  const show = (...items: string[]) => {
     clear();
-    stream.write(printable(text).slice(0, (stream.columns ?? 80) - 1));
+    const room = (stream.columns ?? 80) - 1;
+    let text = printable(items[0]).slice(0, room);
+    for (const item of items.slice(1)) {
+      if (text.length + 2 + item.length > room) break;
+      text += `  ${printable(item)}`;
+    }
+    stream.write(text);
     shown = true;
   };
   return {
@@ -95,15 +102,13 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       const epochs = now.epoch - first.epoch;
       const left = ((at - first.at) / epochs) * (maxEpochs - now.epoch);
       show(
-        [
-          `epoch ${now.epoch}/${maxEpochs}`,
-          `K ${now.k} ${sparkline(ks, SPARKS)}`,
-          `loss ${loss(now.loss)}`,
-          `sub-loss ${loss(now.subLoss)}`,
-          workersNow(workers),
-          seconds(at),
-          ...(epochs > 0 ? [`at most ${seconds(left)} left`] : []),
-        ].join('  '),
+        `epoch ${now.epoch}/${maxEpochs}`,
+        `K ${now.k} ${sparkline(ks, SPARKS)}`,
+        `loss ${loss(now.loss)}`,
+        `sub-loss ${loss(now.subLoss)}`,
+        workersNow(workers),
+        seconds(at),
+        ...(epochs > 0 ? [`at most ${seconds(left)} left`] : []),
       );
     },
   };

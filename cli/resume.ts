@@ -60,7 +60,14 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     throw new UserError(
       `--backend ${args.backend} would change the result, the run is of ${run.identity}; leave it out`,
     );
+  for (const flag of ['workers', 'gpus'])
+    if (args.bind !== undefined && args[flag] !== undefined)
+      throw new UserError(`--bind and --${flag} exclude each other: with --bind, workers are started apart`);
   if (run.result && existsSync(join(path, 'labels.npy'))) {
+    if (args.out !== undefined)
+      throw new UserError(
+        `${path} is finished: there is nothing to resume, and nothing was written to --out ${args.out}; leave --out away, or copy the folder`,
+      );
     console.error(`${path} is finished: there is nothing to resume`);
     print(run.result, args.json === true);
     return;

@@ -21,10 +21,15 @@ import { INTERRUPTED, onSignal } from './signals.ts';
 import { print } from './summary.ts';
 import { dpmeshVersion } from './version.ts';
 
+/** Clusters to start from that take their time to be chosen. */
+const MANY = 100;
+
 export interface SessionOptions extends HttpChoice {
   bind: string;
   out?: string;
   force: boolean;
+  /** What the flags were read from. */
+  configFile?: string;
   json: boolean;
   /** Draw the run when it is over. */
   report: boolean;
@@ -79,6 +84,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     out.event(event);
     display.event(event);
     watching?.event(event);
+    if (event.type === 'start' && config.initK >= MANY)
+      display.line(`choosing ${config.initK} clusters to start from, one after the other …`);
     // It loads during the full pass.
     if (event.type === 'end' && options.report) startDrawing().catch(() => {});
   };
@@ -95,14 +102,16 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   try {
     const from = resume ? await checkpointFor(resume, warn) : null;
     const { openSource } = await import('../data/open.ts');
-    const source = await openSource(config.data);
+    const leftOut = resume ? (resume.run.data.leftOut ?? null) : await labelColumn(config);
+    const source = await openSource(config.data, { without: leftOut });
+    if (leftOut !== null)
+      display.line(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`);
     closing.unshift(source.close);
     if (resume) assertSameShape(config.data, source, resume.run.data);
     const { checkMemory, layoutFor } = await import('../coordinator/limits.ts');
     const layout = layoutFor(config, source);
     checkMemory(config, source.dim);
-    const labels =
-      config.labels === null ? null : await labelsFor(config.labels, config.data, source.rows, warn);
+    const labels = await labelsFor(config, source.rows, leftOut, warn);
     const { createCheckpoints } = await import('../coordinator/checkpoints.ts');
     const checkpoints = createCheckpoints({
       run: out.path,
@@ -116,7 +125,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const { keys } = options;
     const gate = keys && createGate(keys.secret, keys.allowed, display.line);
     const watcher = watching?.watcher;
-    const about = { source, layout, gate, emit, log: display.line, watcher };
+    const about = { source, leftOut, layout, gate, emit, log: display.line, watcher };
     const server = await serverFor(config, options, about);
     if (gate && keys?.reread) rereadAtHangup(gate, keys.reread, server, display.line);
     closing.unshift(server.close);
@@ -147,7 +156,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       const { runAll } = await import('../coordinator/run.ts');
       await workers.ready;
       return runAll({
-        ...{ config, source, labels, layout, server, out, checkpoints, emit, warn },
+        ...{ config, source, leftOut, labels, layout, server, out, checkpoints, emit, warn },
         resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
         mixed: options.mixed,
         progress: ({ epoch, mixture: { k }, loss, subLoss }) => display.epoch({ epoch, k, loss, subLoss }),
@@ -243,15 +252,24 @@ function rereadAtHangup(
 
 async function directoryFor(
   config: RunConfig,
-  { out, force, resume }: SessionOptions,
+  { out, force, resume, configFile }: SessionOptions,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
-  const { defaultRunPath, eventsIn, openRunDirectory, reopenRunDirectory } = await import(
+  const { eventsIn, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
     '../coordinator/run-directory.ts'
   );
+  const { fileOfLabels } = await import('../data/labels.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? eventsIn(resume.path) : null;
-  return openRunDirectory(out ?? defaultRunPath(config.data), { force, warn, history });
+  const inputs = {
+    '--data': config.data,
+    '--labels': config.labels && fileOfLabels(config.labels),
+    '--config': configFile,
+    '--from': resume?.from,
+    resume: resume && join(resume.path, 'run.json'),
+  };
+  if (out === undefined) return openDefaultRunDirectory(config.data, { warn, history });
+  return openRunDirectory(out, { force, inputs, warn, history });
 }
 
 /** The checkpoint to go on from: the newest that can be read, or the one that was named. */
@@ -279,18 +297,24 @@ async function serverFor(
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   {
     source,
+    leftOut,
     layout,
     ...rest
-  }: { source: Source; layout: Layout } & Pick<ServerOptions, 'gate' | 'emit' | 'log' | 'watcher'>,
+  }: { source: Source; leftOut: string | null; layout: Layout } & Pick<
+    ServerOptions,
+    'gate' | 'emit' | 'log' | 'watcher'
+  >,
 ): Promise<Server> {
   const { startServer } = await import('../coordinator/server.ts');
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
   return startServer({
     bind,
     layout,
-    file: sharedFiles
-      ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
-      : null,
+    // Workers who read the file would find the column in it.
+    file:
+      sharedFiles && leftOut === null
+        ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
+        : null,
     readBlocks: (blocks) => readBlocks(source, layout, blocks),
     identity: resume?.run.identity,
     mixed,
@@ -305,17 +329,26 @@ async function serverFor(
   });
 }
 
+/** The column of the data that `--labels` names. */
+async function labelColumn({ data, labels }: RunConfig): Promise<string | null> {
+  if (labels === null) return null;
+  const { labelsWithin } = await import('../data/labels.ts');
+  return labelsWithin(labels, data);
+}
+
 async function labelsFor(
-  spec: string,
-  data: string,
+  { data, labels: spec }: RunConfig,
   rows: number,
+  leftOut: string | null,
   warn: (message: string) => void,
-): Promise<Labels> {
+): Promise<Labels | null> {
+  if (spec === null) return null;
   const { fileOfLabels, readLabels } = await import('../data/labels.ts');
+  const { realPath } = await import('../data/same-file.ts');
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);
-  if (resolve(fileOfLabels(spec)) === resolve(data))
-    warn(`--labels ${spec} is a column of the data too, and clustered with the others; give rows without it`);
+  if (leftOut === null && realPath(fileOfLabels(spec)) === realPath(data))
+    warn(`--labels ${spec} is the data too; give rows without it`);
   return labels;
 }

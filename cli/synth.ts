@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { InferredOptionTypes, Options } from 'yargs';
+import { assertApart } from '../data/same-file.ts';
 import { UserError } from '../data/user-error.ts';
 
 export const command = 'synth';
@@ -24,7 +24,7 @@ export async function handler(args: Args): Promise<void> {
   const seed = parseSeed(args.seed);
   assertWritable('--out', out, args.force);
   assertWritable('--labels', labels, args.force);
-  if (resolve(out) === resolve(labels)) throw new UserError('--out and --labels name the same file');
+  assertApart({ '--out': out, '--labels': labels }, {});
 
   const { synthesize } = await import('../data/synth.ts');
   const { bestNmi, judged } = await interruptible((signal) =>
@@ -36,7 +36,7 @@ export async function handler(args: Args): Promise<void> {
     return;
   }
   console.log(`${out}: ${points} points of ${dim} dimensions, float32`);
-  console.log(`${labels}: their clusters, 0 to ${clusters - 1}, int32`);
+  console.log(`${labels}: the cluster of each (${clusters} in all, counted from 0), int32`);
   const where = judged < points ? `, on ${judged} of the points` : '';
   console.log(`best possible NMI ${bestNmi.toFixed(4)} (posterior under the true parameters${where})`);
 }

@@ -101,6 +101,7 @@ export async function output(args: Record<string, unknown>) {
   return {
     out: args.out as string | undefined,
     force: args.force === true,
+    configFile: args.config as string | undefined,
     json: args.json === true,
     report: args.report !== false,
     mixed: args.mixed === true,

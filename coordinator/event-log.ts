@@ -42,7 +42,8 @@ export function createEventLog(failed: (error: unknown) => void): EventLog {
       flush();
     },
     open(path) {
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT);
+      // Not through a link: a run that came from elsewhere may have one to any file. Windows has no such flag.
+      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0));
       const size = wholeLines(fd);
       if (size < fstatSync(fd).size) ftruncateSync(fd, size);
       file = { fd, path, size };

@@ -28,7 +28,10 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
 
 /** The run's layout. UserError where there are fewer rows than shards, or no worker would take it. */
 export function layoutFor(config: RunConfig, source: Source): Layout {
-  if (source.rows < Math.max(2, config.shards))
+  if (source.rows < 2) throw new UserError(`${config.data} has 1 row; clustering needs at least 2`);
+  if (config.initK > source.rows)
+    throw new UserError(`--init-k ${config.initK} is more than the ${source.rows} rows of ${config.data}`);
+  if (source.rows < config.shards)
     throw new UserError(
       `${config.data} has ${source.rows} rows, fewer than the ${config.shards} shards they are to be dealt to; lower --shards`,
     );

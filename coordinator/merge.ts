@@ -75,12 +75,18 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
 /** Pairs of which one is among the other's nearest, each once. */
 function neighbours(means: Float64Array[]): { a: number; b: number; distance: number }[] {
   const d = means[0].length;
-  const near = means.map((mean, a) =>
-    means
-      .map((other, b) => ({ a, b, distance: squaredDistance(mean, 0, other, d) }))
-      .filter(({ b }) => b !== a)
-      .sort((p, q) => p.distance - q.distance || p.b - q.b)
-      .slice(0, NEIGHBOURS),
-  );
+  const near = means.map((mean, a) => {
+    // Nearest first, of equals the first: many clusters are too many to sort.
+    const found: { a: number; b: number; distance: number }[] = [];
+    for (const [b, other] of means.entries()) {
+      if (b === a) continue;
+      const distance = squaredDistance(mean, 0, other, d);
+      if (found.length === NEIGHBOURS && !(distance < found[NEIGHBOURS - 1].distance)) continue;
+      const at = found.findIndex((known) => distance < known.distance);
+      found.splice(at < 0 ? found.length : at, 0, { a, b, distance });
+      if (found.length > NEIGHBOURS) found.pop();
+    }
+    return found;
+  });
   return near.flat().filter(({ a, b }) => a < b || !near[b].some((back) => back.b === a));
 }

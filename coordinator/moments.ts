@@ -1,5 +1,6 @@
 import { blockCount, type Layout, shardBlocks } from '../data/layout.ts';
 import { type Moments, pcaAxes } from '../data/transform.ts';
+import { brief, LARGEST } from '../data/usable.ts';
 import { UserError } from '../data/user-error.ts';
 import { type Covariance, mean, scatter, statisticsLength } from '../model/statistics.ts';
 import { treeSum } from '../model/tree.ts';
@@ -16,8 +17,8 @@ export interface Found {
 }
 
 /**
- * The moments round: every row is read once. UserError where rows have NaN or infinite values; `origin` is any row,
- * about which sums are taken.
+ * The moments round: every row is read once. UserError where rows have NaN, infinite or too large values, with what `why`
+ * says of the first; `origin` is any row, about which sums are taken.
  */
 export async function momentsRound(
   dispatcher: Dispatcher,
@@ -25,6 +26,7 @@ export async function momentsRound(
   layout: Layout,
   origin: Float64Array,
   below: number,
+  why: (row: number) => Promise<{ where: string; isLarge: boolean }>,
 ): Promise<Found> {
   const { dim } = layout;
   // Only the diagonal is needed where no axis is to be found.
@@ -59,8 +61,12 @@ export async function momentsRound(
   const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
   if (bad > 0) {
     const first = Math.min(...counts.filter(([, rows]) => rows > 0).map(([, , row]) => row));
+    const { where, isLarge } = await why(first);
+    const [what, remedy] = isLarge
+      ? [`values larger than dpmesh computes with (${brief(LARGEST)})`, 'scale the data']
+      : ['NaN or infinite values', 'remove or fill them'];
     throw new UserError(
-      `${config.data}: ${bad} of ${layout.rows} rows have NaN or infinite values, the first is row ${first} (counted from 0); remove or fill them`,
+      `${config.data}: ${bad} of ${layout.rows} rows have ${what}, the first is ${where}; ${remedy}`,
     );
   }
   const T = treeSum(parts.map((part) => take(part, 'T', 'float64')));

@@ -10,6 +10,7 @@ import type { RunConfig } from './config.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
 import type { Found } from './moments.ts';
+import { checkColumns } from './precision.ts';
 import { createRounds } from './rounds.ts';
 import type { Run } from './state.ts';
 
@@ -30,16 +31,17 @@ export interface Preparation {
 /** What the moments decide: transform, prior, coarsening. Publishes what every round reads. */
 export function prepare(input: Preparation, { moments, sampleRows, hashes }: Found): Run {
   const { config, layout, dispatcher, emit, warn } = input;
-  const { transform, covariance, dropped } = planTransform(config.transform, moments);
-  if (dropped.length)
-    warn(
-      `${config.data}: dropped ${dropped.length} constant ${dropped.length === 1 ? 'column' : 'columns'} (${listed(dropped)}, counted from 0)`,
-    );
+  checkColumns(config, moments, warn);
+  const { transform, covariance } = planTransform(config.transform, moments);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
     throw new UserError(
       `--sample ${config.sample}: not one of ${layout.rows} rows is in it; take a larger one`,
+    );
+  if (config.initK > n)
+    throw new UserError(
+      `--init-k ${config.initK} is more than the ${n} rows of the sample (--sample); take fewer`,
     );
   dispatcher.publish('transform', transformState(transform, sampleBelow(config, layout)));
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / 16, 16) });
@@ -60,10 +62,6 @@ export function prepare(input: Preparation, { moments, sampleRows, hashes }: Fou
     ),
     emit,
   };
-}
-
-function listed(columns: number[]): string {
-  return columns.length > 8 ? `${columns.slice(0, 8).join(', ')}, …` : columns.join(', ');
 }
 
 function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {

@@ -65,6 +65,8 @@ export interface Recorder extends Watcher {
   newest(): Newest | null;
   run(): { run: Run; sampleRows: number } | null;
   history(): History;
+  /** Another number whenever what `history` or `newest` gives has changed. */
+  version(of: 'history' | 'newest'): number;
   /** Seconds since the run began, less the time between its sessions. */
   time(): number;
   /** One listener hears all messages from now on, but the work, which it asks for. */
@@ -95,6 +97,7 @@ export function createRecorder(
   let state: State | null = null;
   let ratios: (number | null)[] = [];
   let proposals: Extract<Event, { type: 'split' | 'merge' }>[] = [];
+  const changes = { history: 0, newest: 0 };
 
   const time = () => before.seconds + (now() - begun) / 1000;
   const follow: Partial<Record<Event['type'], Status>> = {
@@ -112,18 +115,21 @@ export function createRecorder(
 
   function newState(next: State): void {
     state = next;
+    changes.newest++;
     listener?.({ type: 'state', epoch: next.epoch, k: next.mixture.k });
   }
 
   return {
     event(event) {
       if (event.type === 'epoch') return;
+      changes.history++;
       if (event.type === 'split' || event.type === 'merge') proposals.push(event);
       if (event.type === 'step') {
         const k = state?.mixture.k ?? 0;
         const full = ratios.length === k ? ratios : Array<null>(k).fill(null);
         ratios = splitRatiosAfter(full, event.kind, proposals, event.k);
         proposals = [];
+        changes.newest++;
       }
       if (event.type === 'resume') cutBack(epochs, event.epoch);
       const timed = { time: new Date().toISOString(), ...event };
@@ -136,8 +142,10 @@ export function createRecorder(
     },
     prepared(run, sampleRows) {
       known = { run, sampleRows };
+      changes.newest++;
     },
     epoch(next, { loss, subLoss }) {
+      changes.history++;
       const { epoch } = next;
       const { k } = next.mixture;
       const at = time();
@@ -152,6 +160,7 @@ export function createRecorder(
     },
     state: newState,
     results(label, { round, done }, tasks) {
+      changes.history++;
       let [from, to] = [Infinity, 0];
       for (const units of done)
         for (const { shard } of units) {
@@ -178,6 +187,7 @@ export function createRecorder(
       return { ...known, state, splitRatio: ratios.length === k ? ratios : Array(k).fill(null) };
     },
     history: () => ({ epochs, events: events.slice(-MOST_EVENTS), work: workSince(0).work }),
+    version: (of) => changes[of],
     time,
     listen(next) {
       listener = next;

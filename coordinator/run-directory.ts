@@ -4,14 +4,19 @@ import {
   constants,
   copyFileSync,
   existsSync,
+  lstatSync,
+  mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
 } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
+import { type Files, realPath } from '../data/same-file.ts';
 import { UserError } from '../data/user-error.ts';
 import { createEventLog } from './event-log.ts';
 import type { Event } from './events.ts';
@@ -43,6 +48,8 @@ export interface RunDirectory {
 export interface RunDirectoryOptions {
   /** Remove what another run left there. */
   force?: boolean;
+  /** What the run reads: never removed. */
+  inputs?: Files;
   /** Hears why events cannot be written. */
   warn?: (message: string) => void;
   /** A file of events to begin with. */
@@ -73,19 +80,42 @@ export function defaultRunPath(data: string): string {
 }
 
 /**
- * The directory of a new run. UserError if it has something in it and `force` is not set, cannot be made, or is in use.
+ * The directory of a new run. UserError if it has something in it and `force` is not set, or is not of a run, or holds
+ * what this run reads; if it cannot be made, or is in use.
  */
 export async function openRunDirectory(
   path: string,
-  { force = false, warn = () => {}, history = null }: RunDirectoryOptions = {},
+  { force = false, inputs = {}, warn = () => {}, history = null }: RunDirectoryOptions = {},
 ): Promise<RunDirectory> {
-  if (!force) assertFree(path);
+  assertUsable(path, force, inputs);
   assertWritable(path);
   const unlock = existsSync(path) ? await lockDirectory(path) : null;
-  return runDirectory(path, { open: false, unlock, force, warn, history });
+  return runDirectory(path, { open: false, unlock, force, inputs, warn, history });
 }
 
-/** The directory of a run that goes on. UserError if it cannot be written, or is in use. */
+/**
+ * The directory of a new run that was given none: the first free name, taken at once, so that a run that begins at the
+ * same time takes the next one. It is gone again if nothing comes into it.
+ */
+export async function openDefaultRunDirectory(
+  data: string,
+  { warn = () => {}, history = null }: Pick<RunDirectoryOptions, 'warn' | 'history'> = {},
+): Promise<RunDirectory> {
+  for (;;) {
+    const path = defaultRunPath(data);
+    try {
+      mkdirp(dirname(path));
+      mkdirSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isFolder(path)) continue;
+      throw unwritable(path, error);
+    }
+    const unlock = await lockDirectory(path);
+    return runDirectory(path, { open: false, unlock, force: false, taken: true, inputs: {}, warn, history });
+  }
+}
+
+/** The directory of a run that goes on. UserError if it cannot be written, is in use, or leads elsewhere by links. */
 export async function reopenRunDirectory(
   path: string,
   { warn = () => {} }: Pick<RunDirectoryOptions, 'warn'> = {},
@@ -97,10 +127,11 @@ export async function reopenRunDirectory(
   } catch (error) {
     throw elsewhere(error);
   }
+  assertNoLinks(path);
   const unlock = await lockDirectory(path);
   try {
     removeDrafts(path);
-    return runDirectory(path, { open: true, unlock, force: false, warn, history: null });
+    return runDirectory(path, { open: true, unlock, force: false, inputs: {}, warn, history: null });
   } catch (error) {
     // A disk that went read-only after an error may still call itself writable.
     unlock();
@@ -113,10 +144,15 @@ export const eventsIn = (run: string) => join(run, EVENTS);
 
 interface Opening extends Required<RunDirectoryOptions> {
   open: boolean;
+  /** Made to hold the name. */
+  taken?: boolean;
   unlock: (() => void) | null;
 }
 
-function runDirectory(path: string, { open, unlock, force, warn, history }: Opening): RunDirectory {
+function runDirectory(
+  path: string,
+  { open, taken, unlock, force, inputs, warn, history }: Opening,
+): RunDirectory {
   let isOpen = open;
   let release = unlock;
   const said = new Set<string>();
@@ -138,14 +174,15 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
         mkdirp(path);
         release ??= await lockDirectory(path);
         // Another run may have taken the name since it was looked up.
-        if (!force) assertFree(path);
+        assertUsable(path, force, inputs);
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }
       const before = `${eventsIn(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
       try {
         if (history !== null && existsSync(history)) copyFileSync(history, before);
-        for (const name of OWN) rmSync(join(path, name), { recursive: true, force: true });
+        // While there is a run.json, --force may come again.
+        for (const name of OWN.slice(1)) rmSync(join(path, name), { recursive: true, force: true });
         self.json('run.json', run);
         if (existsSync(before)) renameSync(before, eventsIn(path));
         events.open(eventsIn(path));
@@ -175,9 +212,18 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
       events.close();
       release?.();
       release = null;
+      if (taken && !isOpen) removeEmpty(path, dirname(path));
     },
   };
   return self;
+}
+
+function removeEmpty(...folders: string[]): void {
+  try {
+    for (const folder of folders) rmdirSync(folder);
+  } catch {
+    // Something else is in it.
+  }
 }
 
 function unwritable(path: string, error: unknown): UserError {
@@ -200,6 +246,47 @@ function assertWritable(path: string): void {
   }
 }
 
+function assertUsable(path: string, force: boolean, inputs: Files): void {
+  if (!force) assertFree(path);
+  if (!force || !isFolder(path)) return;
+  const found = OWN.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
+  if (found.length && !isRun(path))
+    throw new UserError(
+      `--out ${path} is not the directory of a run (it has no run.json of dpmesh), and --force would remove ${found.join(', ')} there; choose another`,
+    );
+  for (const [flag, file] of Object.entries(inputs)) {
+    const name = file && ownNameOf(path, file);
+    if (name)
+      throw new UserError(
+        `${flag} ${file} is among what --force would remove (${join(path, name)}); choose another --out`,
+      );
+  }
+}
+
+function isRun(path: string): boolean {
+  try {
+    return typeof JSON.parse(readFileSync(join(path, 'run.json'), 'utf8')).dpmesh === 'string';
+  } catch {
+    return false;
+  }
+}
+
+/** The file or folder of a run that `file` is, or lies in. */
+function ownNameOf(run: string, file: string): string | undefined {
+  const real = realPath(file);
+  return OWN.find((name) => {
+    const own = realPath(join(run, name));
+    return real === own || real.startsWith(own + sep);
+  });
+}
+
+/** UserError where one of these files, to be written, is one of the run's own. */
+export function assertNotOfRun(run: string, outputs: Files): void {
+  for (const [flag, path] of Object.entries(outputs))
+    if (path && ownNameOf(run, path))
+      throw new UserError(`${flag} ${path} is a file of the run itself: write to another one`);
+}
+
 function assertFree(path: string): void {
   if (!existsSync(path)) return;
   let found: string[];
@@ -210,6 +297,17 @@ function assertFree(path: string): void {
   }
   if (found.length)
     throw new UserError(`--out ${path} exists already; choose another or overwrite it with --force`);
+}
+
+/** What is written must lie in the directory itself: one that came from elsewhere may have links to any file. */
+function assertNoLinks(path: string): void {
+  for (const name of OWN) {
+    const file = join(path, name);
+    if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
+      throw new UserError(
+        `${file} is a symbolic link, which a run does not write through: put a copy in its place, or --out ELSEWHERE`,
+      );
+  }
 }
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

@@ -21,6 +21,8 @@ const schema = z.object({
     dtype: z.string(),
     blockRows: z.number(),
     fingerprint: z.string(),
+    /** A column of a CSV that is no data: it holds the labels. */
+    leftOut: z.optional(z.string()),
   }),
   result: z.nullable(z.looseObject({ k: z.number(), out: z.string() })),
 });
@@ -31,6 +33,7 @@ export interface RunFacts {
   config: RunConfig;
   layout: Layout;
   dtype: string;
+  leftOut: string | null;
   versions: Record<string, string>;
   identity: string | null;
   backend?: RunFile['backend'];
@@ -38,7 +41,7 @@ export interface RunFacts {
 }
 
 export function runFile(facts: RunFacts, result: Summary | null): RunFile {
-  const { config, layout, dtype, versions, identity, backend, hashes } = facts;
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = facts;
   return {
     dpmesh: versions.dpmesh,
     versions,
@@ -51,6 +54,7 @@ export function runFile(facts: RunFacts, result: Summary | null): RunFile {
       dtype,
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
+      ...(leftOut !== null && { leftOut }),
     },
     result,
   };
@@ -85,7 +89,7 @@ export function readRunFile(run: string, version: string): RunFile {
   const checked = schema.safeParse(found);
   if (!checked.success)
     throw new UserError(
-      `${path} is not what a run writes (${checked.error.issues[0].path.join('.')}); start a new run`,
+      `${path} is not what a run writes (${checked.error.issues[0].path.join('.') || 'no object'}); start a new run`,
     );
   return checked.data as RunFile;
 }

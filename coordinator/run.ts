@@ -2,6 +2,7 @@ import { WriteError } from '../data/files.ts';
 import type { Labels } from '../data/labels.ts';
 import { block, type Layout } from '../data/layout.ts';
 import type { Source } from '../data/source.ts';
+import { LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import { UserError } from '../data/user-error.ts';
 import { type Checkpoint, fingerprint, type Spent } from './checkpoint.ts';
 import type { SavedCheckpoint } from './checkpoint-files.ts';
@@ -34,6 +35,8 @@ export interface Observer {
 export interface RunInput {
   config: RunConfig;
   source: Source;
+  /** A column of the data that is not in `source`. */
+  leftOut?: string | null;
   labels: Labels | null;
   layout: Layout;
   server: Server;
@@ -81,6 +84,7 @@ export async function runAll(input: RunInput): Promise<Summary> {
     config,
     layout,
     dtype: source.dtype,
+    leftOut: input.leftOut ?? null,
     versions,
     identity: server.identity(),
     backend: first && { ...first, mixed: input.mixed === true },
@@ -108,9 +112,12 @@ export async function runAll(input: RunInput): Promise<Summary> {
 function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatcher): Promise<Found> {
   return source.read(0, block(layout, 0).count).then((first) => {
     const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
-      Number.isFinite(value) ? value : 0,
+      Math.abs(value) <= LARGEST ? value : 0,
     );
-    return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout));
+    const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
+    return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout), (row) =>
+      whyUnusable(source, row, largest),
+    );
   });
 }
 

@@ -28,7 +28,7 @@ export async function splitStep(run: Run, state: State): Promise<State> {
   const keeps = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
   const refined: State = { ...state, parts: parts.map((pair, k) => (keeps(pair) ? state.parts[k] : pair)) };
   const splits = parts.map((pair, k): Split | null => {
-    const logRatio = proposable(pair)
+    const logRatio = proposable(pair, run.zeta)
       ? logSplitRatio(run.prior, pair, run.config.alpha, run.zeta)
       : Number.NaN;
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
@@ -71,12 +71,12 @@ async function deepen(run: Run, state: State, splits: (Split | null)[]): Promise
   const starts = depths.map((depth) =>
     halved[depth - 1].map((centres, k) => (enough(k, depth) ? centres : [])),
   );
-  const { sets, found } = await withoutTiny(rounds, await lloyd(rounds, starts, schedule.refine - 1));
+  const { sets, found } = await withoutTiny(rounds, await lloyd(rounds, starts, schedule.refine - 1), zeta);
   for (const k of splits.keys()) {
     const proposals = found.flatMap((all, i): Split[] => {
       const own = sets[i][k].map((centre, j) => ({ centre, T: all[k][j] })).filter(({ T }) => T[0] > 0);
       const parts = own.map(({ T }) => T);
-      if (!proposable(parts)) return [];
+      if (!proposable(parts, zeta)) return [];
       const logRatio = logSplitRatio(prior, parts, config.alpha, zeta);
       return [{ parts, centres: own.map(({ centre }) => centre), logRatio }];
     });
@@ -94,10 +94,10 @@ async function deepen(run: Run, state: State, splits: (Split | null)[]): Promise
  * The parts of sets of centres, those that a few rows far from all others have for themselves given up: their rows go to
  * the nearest of the rest. One outlier would else be a part of every proposal, and refuse it.
  */
-async function withoutTiny(rounds: Rounds, sets: Float64Array[][][]) {
+async function withoutTiny(rounds: Rounds, sets: Float64Array[][][], zeta: number) {
   const found = await partsNear(rounds, sets);
   const large = sets.map((set, i) =>
-    set.map((centres, k) => centres.filter((_, j) => !isTiny(found[i][k][j]))),
+    set.map((centres, k) => centres.filter((_, j) => !isTiny(found[i][k][j], zeta))),
   );
   const fewer = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
   return fewer ? { sets: large, found: await partsNear(rounds, large) } : { sets, found };

@@ -193,9 +193,9 @@ async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: 
   means.forEach((mean, k) => {
     rows.set(mean, k * d);
   });
-  dispatcher.publish('pivots', { rows: nd(rows, means.length, d) });
+  dispatcher.publish('means', { rows: nd(rows, means.length, d) });
   const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag' };
-  const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'pivots']);
+  const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'means']);
   return means.map((mean, k) => shift(T.slice(k * p, (k + 1) * p), d, covariance, mean));
 }
 

@@ -1,148 +1,24 @@
-import { closeSync, createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import { type CsvError, type Options, parse } from 'csv-parse';
 import { throughCache } from './cache.ts';
-import { ioError, openFile, readFully } from './files.ts';
+import { chooseColumn, headedFor } from './columns.ts';
+import { type CsvRow, type CsvTable, eachCsvRow, isHeader, isText, number } from './csv-rows.ts';
 import { type ArrayFile, createNpyBytes, HOST, type NpyWriter, openNpy, PIECE } from './npy.ts';
+import { brief, LARGEST, LARGEST_FLOAT } from './usable.ts';
 import { UserError } from './user-error.ts';
 
-/** The delimiter of a table in which any run of blanks is one. */
-const BLANKS = [' ', '\t'];
-const SAMPLE = 1 << 16;
-const LONGEST_ROW = 1 << 26;
-const NOT_A_NUMBER = /^[+-]?nan$/i;
-const INFINITE = /^([+-]?)inf(inity)?$/i;
-
-export const isCsvName = (path: string) => /\.(csv|tsv|txt)$/i.test(path);
-
-/** What is known of a table before its rows: `names` if its first row is a header. */
-export interface CsvTable {
-  names?: string[];
-  width: number;
-}
-
-/** Takes one row: its fields, without surrounding blanks, and its line in the file, from 1. */
-export type CsvRow = (fields: string[], line: number) => void;
-
 /**
- * Is the first row of a table its header? Yes if it has text where the second row, if there is one, has a number
- * or nothing, and its numbers, if any, are whole (columns called 0, 1, 2): so a mistyped number in the first row
- * of fractions does not make it one. Where all rows have text in the same columns, no header can be told.
+ * Opens a table of numbers, decoded once, as a stream, into a float32 .npy in the cache: see `eachCsvRow`. `without`: a
+ * column by name or number that is left out, text or not.
  */
-export function isHeader(first: string[], second?: string[]): boolean {
-  const names = first.every((field) => isText(field) || field === '' || /^\d+$/.test(field));
-  return names && first.some((field, i) => isText(field) && !(second && isText(second[i])));
-}
-
-/** Is this field neither a number nor a missing one? */
-const isText = (field: string) => field !== '' && Number.isNaN(number(field)) && !NOT_A_NUMBER.test(field);
-
-/** A field's number: NaN if empty or `nan`, but also if it is text. */
-function number(field: string): number {
-  const value = field === '' ? Number.NaN : Number(field);
-  if (!Number.isNaN(value)) return value;
-  const [, sign] = INFINITE.exec(field) ?? [];
-  return sign === undefined ? value : Number(`${sign}Infinity`);
-}
-
-/**
- * Streams a text table. `begin` is told what it is and answers what takes its rows. The delimiter (tab, semicolon,
- * comma or blanks) is told from the first lines. Empty lines are skipped. A UserError for ragged rows and quotes.
- * `headed` tells a header.
- */
-export async function eachCsvRow(
-  path: string,
-  begin: (table: CsvTable) => CsvRow,
-  headed = isHeader,
-): Promise<void> {
-  const delimiter = sniffDelimiter(path);
-  let first: { fields: string[]; line: number } | undefined;
-  let take: CsvRow | undefined;
-  const start = (second?: string[]) => {
-    const { fields, line } = first!;
-    const names = headed(fields, second) ? fields : undefined;
-    take = begin({ names, width: fields.length });
-    if (!names) take(fields, line);
-  };
-  const row: CsvRow = (raw, line) => {
-    const fields = delimiter === BLANKS ? raw.filter((field) => field !== '') : raw;
-    if (!fields.length || (fields.length === 1 && !fields[0].trim())) return;
-    if (!first) {
-      first = { fields, line };
-      return;
-    }
-    if (fields.length !== first.fields.length)
-      throw new UserError(
-        `${path} line ${line} has ${fields.length} fields, but line ${first.line} has ${first.fields.length}: ` +
-          'make the rows equally long',
-      );
-    if (!take) start(fields);
-    take!(fields, line);
-  };
-  await parseStream(path, delimiter, row);
-  if (!first) throw new UserError(`${path} has no rows, only empty lines: save it again with some`);
-  if (!take) start();
-}
-
-async function parseStream(path: string, delimiter: string | string[], row: CsvRow): Promise<void> {
-  const options: Options<string[]> = {
-    bom: true,
-    delimiter,
-    max_record_size: LONGEST_ROW,
-    record_delimiter: ['\r\n', '\n', '\r'],
-    relax_column_count: true,
-    skip_empty_lines: true,
-    trim: delimiter !== BLANKS,
-    on_record(fields, { lines }) {
-      row(fields, lines);
-      return null;
-    },
-  };
-  try {
-    await pipeline(createReadStream(path), parse(options).resume());
-  } catch (error) {
-    const { code, lines, message } = error as CsvError & { lines?: number };
-    if (!code?.startsWith('CSV_') && !/QUOTE/.test(code ?? '')) throw ioError(path, 'read', error);
-    throw new UserError(
-      `${path} line ${lines} is not valid CSV (${message.split(':')[0]}): check its quotes`,
-    );
-  }
-}
-
-/** The delimiter of a text file, from its first two lines; `BLANKS` where any run of blanks is one. */
-function sniffDelimiter(path: string): string | string[] {
-  const { fd, size } = openFile(path);
-  const head = Buffer.alloc(Math.min(size, SAMPLE));
-  try {
-    readFully({ fd, path }, head, 0);
-  } finally {
-    closeSync(fd);
-  }
-  if (head.includes(0)) throw new UserError(`${path} is not text: save it as CSV in UTF-8, or as .npy`);
-  const lines = head
-    .toString('utf8')
-    .replace(/^\ufeff/, '')
-    .split(/[\r\n]+/)
-    .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
-    .filter((line) => line.trim());
-  if (!lines.length) return ',';
-  const found = ['\t', ';', ','].find((delimiter) => lines[0].includes(delimiter));
-  if (found) return found;
-  const words = (lines[1] ?? lines[0]).trim().split(/\s+/);
-  return words.length > 1 && !words.every(isText) ? BLANKS : ',';
-}
-
-/** Opens a table of numbers, decoded once, as a stream, into a float32 .npy in the cache: see `eachCsvRow`. */
-export function openCsv(path: string): Promise<ArrayFile> {
+export function openCsv(path: string, without: string | null = null): Promise<ArrayFile> {
   return throughCache(
     path,
-    'csv',
-    (target) => decodeCsv(path, target),
+    without === null ? 'csv' : `csv without ${without}`,
+    (target) => decodeCsv(path, target, without),
     (target) => openNpy(target, path),
   );
 }
 
-async function decodeCsv(path: string, target: string): Promise<void> {
+async function decodeCsv(path: string, target: string, without: string | null): Promise<void> {
   let writer: NpyWriter<Uint8Array> | undefined;
   let rows = 0;
   let width = 0;
@@ -155,21 +31,29 @@ async function decodeCsv(path: string, target: string): Promise<void> {
     filled = 0;
   };
   try {
-    await eachCsvRow(path, ({ names, width: columns }) => {
-      width = columns;
+    const begin = ({ names, width: columns }: CsvTable): CsvRow => {
+      const leftOut = without === null ? -1 : chooseColumn(path, { names, width: columns }, without);
+      width = leftOut < 0 ? columns : columns - 1;
+      if (!width)
+        throw new UserError(`${path} has no column besides ${without}: there is nothing to cluster`);
       writer = createNpyBytes(target, `${HOST}f4`, [0, width], 0o600);
       piece = new Float32Array(Math.max(width, PIECE));
       return (fields, line) => {
         if (filled + width > piece.length) flush();
-        for (let i = 0; i < width; i++) {
+        for (let i = 0; i < columns; i++) {
+          if (i === leftOut) continue;
           const value = number(fields[i]);
           if (Number.isNaN(value) && isText(fields[i]))
-            throw notNumeric(path, line, names?.[i] || i + 1, fields[i]);
+            throw notNumeric(path, line, names?.[i] || i + 1, fields[i], 'is not a number');
+          // NaN and infinity among them: what float32 cannot hold.
+          if (!(Math.abs(value) <= LARGEST_FLOAT))
+            throw notNumeric(path, line, names?.[i] || i + 1, fields[i], problemOf(value));
           piece[filled++] = value;
         }
         rows++;
       };
-    });
+    };
+    await eachCsvRow(path, begin, without === null ? isHeader : headedFor(without));
     if (!rows) throw new UserError(`${path} has a header and no rows: save it again with some`);
     flush();
     writer!.finish([rows, width]);
@@ -179,9 +63,20 @@ async function decodeCsv(path: string, target: string): Promise<void> {
   }
 }
 
-function notNumeric(path: string, line: number, column: string | number, text: string): UserError {
+function problemOf(value: number): string {
+  if (Number.isNaN(value)) return 'is a missing value';
+  return Number.isFinite(value) ? `is larger than dpmesh computes with (${brief(LARGEST)})` : 'is infinite';
+}
+
+function notNumeric(
+  path: string,
+  line: number,
+  column: string | number,
+  text: string,
+  problem: string,
+): UserError {
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   return new UserError(
-    `${path} line ${line}, column ${column}: ${JSON.stringify(shown)} is not a number; correct it or drop the column`,
+    `${path} line ${line}, column ${column}: ${JSON.stringify(shown)} ${problem}; correct it or drop the column`,
   );
 }

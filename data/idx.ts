@@ -53,18 +53,23 @@ export function openIdx(path: string): ArrayFile {
   }
 }
 
-/** Opens a gzip-compressed IDX file: decoded once, as a stream, into an .npy in the cache. */
-export function openIdxGz(path: string): Promise<ArrayFile> {
+type Check = (shape: readonly number[]) => void;
+
+/**
+ * Opens a gzip-compressed IDX file: decoded once, as a stream, into an .npy in the cache. `check` may throw at the shape that
+ * its header announces; no more than that is unpacked, and nothing before.
+ */
+export function openIdxGz(path: string, check: Check = () => {}): Promise<ArrayFile> {
   return throughCache(
     path,
     'idx.gz',
-    (target) => unpack(path, target),
+    (target) => unpack(path, target, check),
     (target) => openNpy(target, path),
   );
 }
 
-async function unpack(path: string, target: string): Promise<void> {
-  const { take, finish, abort } = idxSink(path, target);
+async function unpack(path: string, target: string, check: Check): Promise<void> {
+  const { take, finish, abort } = idxSink(path, target, check);
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       try {
@@ -85,7 +90,7 @@ async function unpack(path: string, target: string): Promise<void> {
 }
 
 /** Turns the content of an IDX file, chunk by chunk, into an .npy. */
-function idxSink(path: string, target: string) {
+function idxSink(path: string, target: string, check: Check) {
   let head = Buffer.alloc(0);
   let header: ReturnType<typeof parseHeader> | undefined;
   let writer: NpyWriter<Uint8Array> | undefined;
@@ -99,13 +104,17 @@ function idxSink(path: string, target: string) {
         if (head.length < 4 || (isIdx(head) && head.length < headerSize(head))) return;
         if (!isIdx(head)) throw notIdx(path);
         header = parseHeader(head);
+        check(header.shape);
         total = product(header.shape) * header.dtype.size;
         writer = createNpyBytes(target, header.dtype.descr, header.shape, 0o600);
         body = head.subarray(header.offset);
       }
-      const bytes = body.subarray(0, total - done);
-      writer!.write(bytes, done);
-      done += bytes.length;
+      if (body.length > total - done)
+        throw new UserError(
+          `${path}, unpacked, is longer than its header says (${header.offset + total} bytes): download it again`,
+        );
+      writer!.write(body, done);
+      done += body.length;
     },
     finish(): void {
       if (!header) throw notIdx(path);

@@ -1,9 +1,11 @@
 import { closeSync, existsSync } from 'node:fs';
-import { type CsvTable, eachCsvRow, isCsvName, isHeader } from './csv.ts';
+import { chooseColumn, headedFor, tableHead } from './columns.ts';
+import { eachCsvRow, isCsvName } from './csv-rows.ts';
 import { readFully } from './files.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, decode, openNpy, PIECE, tuple } from './npy.ts';
 import { formatOf } from './open.ts';
+import { realPath } from './same-file.ts';
 import { UserError } from './user-error.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are, else by code unit. */
@@ -12,9 +14,7 @@ export interface Labels {
   names: string[];
 }
 
-const USUAL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
 const MOST_CLASSES = 1 << 20;
-const MOST_LISTED = 20;
 
 /**
  * The labels in `spec`: a one-dimensional .npy (or N × 1) of numbers, bools or strings, a one-dimensional IDX
@@ -23,6 +23,8 @@ const MOST_LISTED = 20;
  */
 export async function readLabels(spec: string): Promise<Labels> {
   const { path, column } = parseSpec(spec);
+  if (column === '')
+    throw new UserError(`${spec} names no column behind the colon: ${path}:NAME, or its number`);
   const format = formatOf(path);
   if (format === 'csv') return csvLabels(path, column);
   if (column !== undefined)
@@ -37,6 +39,15 @@ export async function readLabels(spec: string): Promise<Labels> {
 
 /** The path of the file that `spec` of `readLabels` is in. */
 export const fileOfLabels = (spec: string): string => parseSpec(spec).path;
+
+/** The column of a text table `data` that `spec` of `readLabels` names, by name or number; null if it is not in there. */
+export async function labelsWithin(spec: string, data: string): Promise<string | null> {
+  const { path, column } = parseSpec(spec);
+  if (realPath(path) !== realPath(data) || formatOf(data) !== 'csv') return null;
+  const table = await tableHead(path, column);
+  const index = chooseColumn(path, table, column);
+  return table.names?.[index] || String(index + 1);
+}
 
 /** A file of the whole name goes before a column after its last colon. */
 function parseSpec(spec: string): { path: string; column?: string } {
@@ -54,8 +65,6 @@ function arrayLabels(file: ArrayFile): Labels {
     );
   if (!rows)
     throw new UserError(`${path} has no labels (its shape is ${tuple(shape)}): save it again with some`);
-  if (dtype.kind === 'O')
-    throw new UserError(`${path} holds Python objects: save strings as <U, with x.astype(str)`);
   const isString = dtype.kind === 'U' || dtype.kind === 'S';
   if (isString && !dtype.size) throw new UserError(`${path} holds only empty strings: save it with labels`);
   if (!isString) assertNumeric(file);
@@ -103,42 +112,15 @@ function text(bytes: Buffer, kind: string, order: string): string {
 
 async function csvLabels(path: string, column: string | undefined): Promise<Labels> {
   const coder = createCoder(path);
-  const headed = (first: string[], second?: string[]) =>
-    isHeader(first, second) ||
-    (column === undefined
-      ? first.some((name, i) => isUsual(name) && name !== second?.[i])
-      : first.includes(column));
   await eachCsvRow(
     path,
     (table) => {
       const index = chooseColumn(path, table, column);
       return (fields, line) => coder.add(fields[index], String, line);
     },
-    headed,
+    headedFor(column),
   );
   return coder.finish();
-}
-
-/** `y` alone is no header: it is a label, beside `n`. */
-const isUsual = (name: string) => name !== 'y' && USUAL_NAMES.includes(name.toLowerCase());
-
-function chooseColumn(path: string, { names, width }: CsvTable, column: string | undefined): number {
-  if (column === undefined) {
-    if (width === 1) return 0;
-    const lower = names?.map((name) => name.toLowerCase()) ?? [];
-    const usual = USUAL_NAMES.find((name) => lower.includes(name));
-    if (usual !== undefined) return lower.indexOf(usual);
-  } else {
-    if (names?.includes(column)) return names.indexOf(column);
-    if (/^\d+$/.test(column) && Number(column) >= 1 && Number(column) <= width) return Number(column) - 1;
-  }
-  const listed = names?.slice(0, MOST_LISTED).join(', ');
-  const columns = `${names ? listed : 'without names'}${names && width > MOST_LISTED ? ', …' : ''}`;
-  const missing =
-    column === undefined ? 'none of them called label, class, target or y' : `none of them ${column}`;
-  throw new UserError(
-    `${path} has ${width} columns (${columns}), ${missing}: choose one by its name or its number from 1, as in ${path}:1`,
-  );
 }
 
 type Key = string | number;

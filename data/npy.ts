@@ -26,7 +26,8 @@ export interface ArrayFile {
 export const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
 export type WritableDtype = keyof typeof WRITABLE;
 
-const LONGEST_HEADER = 1 << 20;
+/** NumPy's own are of some hundred bytes; only records with thousands of fields are longer. */
+const LONGEST_HEADER = 1 << 16;
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const KINDS: Record<string, string> = { f: 'float', i: 'int', u: 'uint', c: 'complex' };
 /** This machine's byte order, as NumPy spells it. */
@@ -52,7 +53,13 @@ export const isNpy = (head: Uint8Array) => MAGIC.equals(head.subarray(0, MAGIC.l
 export function openNpy(file: string, path = file): ArrayFile {
   const { fd, size } = openFile(file);
   try {
-    return whole({ path, fd, ...readHeader({ fd, path }, size) }, size);
+    const file = { path, fd, ...readHeader({ fd, path }, size) };
+    // Pickled, of any length: nothing that could be truncated.
+    if (file.dtype.kind === 'O')
+      throw new UserError(
+        `${path} holds Python objects (${file.dtype.descr}): save numbers with x.astype('float32'), labels with x.astype(str)`,
+      );
+    return whole(file, size);
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -76,8 +83,12 @@ function readHeader(file: Pick<ArrayFile, 'fd' | 'path'>, size: number) {
     throw new UserError(`${file.path} is of .npy format ${version}, newer than 3: save it with numpy.save`);
   const start = version === 1 ? 10 : 12;
   const length = version === 1 ? head.readUInt16LE(8) : head.readUInt32LE(8);
+  if (length > LONGEST_HEADER)
+    throw new UserError(
+      `${file.path} has a header of ${length} bytes, more than any array of numbers: save one with numpy.save`,
+    );
   if (start + length > size) throw truncated(file.path, start + length, size);
-  const text = Buffer.alloc(Math.min(length, LONGEST_HEADER));
+  const text = Buffer.alloc(length);
   readFully(file, text, start);
   return {
     ...parseHeader(file.path, text.toString(version === 3 ? 'utf8' : 'latin1')),
@@ -86,24 +97,30 @@ function readHeader(file: Pick<ArrayFile, 'fd' | 'path'>, size: number) {
 }
 
 function parseHeader(path: string, header: string) {
-  const descr = /['"]descr['"]\s*:\s*(?:['"]([^'"]*)['"]|(\[.*?\]))/s.exec(header);
-  const order = /['"]fortran_order['"]\s*:\s*(True|False)/.exec(header);
-  const shape = /['"]shape['"]\s*:\s*\(([\dL,\s]*)\)/.exec(header);
+  const descr = /^(?:'([^']*)'|"([^"]*)"|(\[[^\]]*\]))/.exec(behindKey(header, 'descr'));
+  const order = /^(True|False)/.exec(behindKey(header, 'fortran_order'));
+  const shape = /^\(([\dL,\s]*)\)/.exec(behindKey(header, 'shape'));
   const numbers = shape?.[1].split(',').filter((part) => part.trim()) ?? [];
   const lengths = numbers.map((part) => Number.parseInt(part, 10));
   if (!descr || !order || !shape || !lengths.every(Number.isSafeInteger))
     throw new UserError(`${path} is not a NumPy file: its header is damaged; save it again with numpy.save`);
   return {
-    dtype: parseDtype(descr[1] ?? descr[2]),
+    dtype: parseDtype(descr[1] ?? descr[2] ?? descr[3]),
     fortran: order[1] === 'True',
     shape: lengths,
   };
 }
 
+/** The text from a key's first value on, empty without the key. What comes behind is not searched again: in linear time. */
+function behindKey(header: string, key: string): string {
+  const found = new RegExp(`['"]${key}['"]\\s*:\\s*`).exec(header);
+  return found ? header.slice(found.index + found[0].length) : '';
+}
+
 /** An element type from NumPy's spelling. What is not one, such as a record's list of fields, is of kind `V`. */
 export function parseDtype(descr: string): Dtype {
   const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d*)/.exec(descr) ?? ['', '|', 'V', '0'];
-  const size = kind === 'O' ? 8 : Number(digits || 0) * (kind === 'U' ? 4 : 1);
+  const size = Number(digits || 0) * (kind === 'U' ? 4 : 1);
   return { order: order === '>' ? '>' : '<', kind, size, descr };
 }
 
@@ -113,7 +130,7 @@ const READABLE = /^(f[248]|[iu][1248]|b1)$/;
 export function assertNumeric({ path, dtype }: ArrayFile): void {
   if (READABLE.test(dtype.kind + dtype.size)) return;
   const what =
-    { O: 'Python objects', c: 'complex numbers', U: 'strings', S: 'strings', V: 'records' }[dtype.kind] ??
+    { c: 'complex numbers', U: 'strings', S: 'strings', V: 'records' }[dtype.kind] ??
     'elements that dpmesh does not read';
   const fix = dtype.kind === 'c' ? "x.real.astype('float32')" : "x.astype('float32')";
   throw new UserError(

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
-import { isCsvName, openCsv } from './csv.ts';
+import { openCsv } from './csv.ts';
+import { isCsvName } from './csv-rows.ts';
 import { openFile, readFully } from './files.ts';
 import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
 import {
@@ -21,20 +22,33 @@ export type Format = 'npy' | 'idx' | 'idx.gz' | 'csv';
 /** A strided read takes unwanted bytes along up to this many, rather than calling the system once more. */
 const WORTHWHILE_GAP = 1 << 15;
 
+export interface Opening {
+  /** A column of a text table, by name or number, that is no data. */
+  without?: string | null;
+  /** Of any other size it is a UserError, before anything is unpacked. */
+  expected?: Readonly<{ rows: number; dim: number }>;
+}
+
 /**
  * Opens data: an .npy of rows × columns, an IDX file (plain or gzip; images become rows of pixels), or text
  * (.csv, .tsv, .txt). The content decides, then the name. Every fault of the file is a UserError of one line.
  */
-export async function openSource(path: string): Promise<Source> {
+export async function openSource(path: string, { without = null, expected }: Opening = {}): Promise<Source> {
   switch (formatOf(path)) {
     case 'npy':
       return tableSource(openNpy(path));
     case 'idx':
       return tableSource(openIdx(path), true);
     case 'idx.gz':
-      return tableSource(await openIdxGz(path), true);
+      return tableSource(
+        await openIdxGz(path, (shape) => {
+          if (expected && (shape[0] !== expected.rows || product(shape.slice(1)) !== expected.dim))
+            throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
+        }),
+        true,
+      );
     case 'csv':
-      return { ...tableSource(await openCsv(path)), dtype: 'csv' };
+      return { ...tableSource(await openCsv(path, without)), dtype: 'csv' };
   }
 }
 
@@ -73,19 +87,20 @@ function tableSource(file: ArrayFile, flatten = false): Source {
   const rows = file.shape[0];
   const dim = product(file.shape.slice(1));
   let open = true;
+  const fill = <T extends Rows>(out: T, start: number, count: number): T => {
+    if (!open) throw new Error(`${file.path} is closed`);
+    if (!(start >= 0 && count >= 0 && start + count <= rows))
+      throw new RangeError(`rows ${start} to ${start + count} of ${file.path}, which has ${rows}`);
+    if (file.fortran && dim > 1) readColumns(file, start, out);
+    else readRun(file, start * dim, out);
+    return out;
+  };
   return {
     rows,
     dim,
     dtype: dtypeName(file.dtype),
-    async read(start, count) {
-      if (!open) throw new Error(`${file.path} is closed`);
-      if (!(start >= 0 && count >= 0 && start + count <= rows))
-        throw new RangeError(`rows ${start} to ${start + count} of ${file.path}, which has ${rows}`);
-      const out = new Float32Array(count * dim);
-      if (file.fortran && dim > 1) readColumns(file, start, out);
-      else readRun(file, start * dim, out);
-      return out;
-    },
+    read: async (start, count) => fill(new Float32Array(count * dim), start, count),
+    stored: async (row) => fill(new Float64Array(dim), row, 1),
     close() {
       if (open) closeSync(file.fd);
       open = false;
@@ -103,10 +118,12 @@ function assertTable({ path, shape }: ArrayFile, flatten: boolean): void {
     throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with some`);
 }
 
+type Rows = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
 /** Elements `first …` as they lie in the file. */
-function readRun(file: ArrayFile, first: number, out: Float32Array<ArrayBuffer>): void {
+function readRun(file: ArrayFile, first: number, out: Rows): void {
   const { dtype, offset } = file;
-  if (dtype.kind === 'f' && dtype.size === 4) {
+  if (dtype.kind === 'f' && dtype.size === 4 && out instanceof Float32Array) {
     const bytes = new Uint8Array(out.buffer);
     readFully(file, bytes, offset + first * 4);
     decode(bytes, dtype);
@@ -121,7 +138,7 @@ function readRun(file: ArrayFile, first: number, out: Float32Array<ArrayBuffer>)
 }
 
 /** Rows `start …` of a file that lies column by column; short gaps between columns are read along. */
-function readColumns(file: ArrayFile, start: number, out: Float32Array): void {
+function readColumns(file: ArrayFile, start: number, out: Rows): void {
   const { dtype, offset, shape } = file;
   const [rows, dim] = shape;
   const count = out.length / dim;

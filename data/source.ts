@@ -6,5 +6,7 @@ export interface Source {
   readonly dtype: string;
   /** Rows `start … start+count−1`, row-major, `count·dim` float32. Rejects with a UserError if the file is short. */
   read(start: number, count: number): Promise<Float32Array>;
+  /** One row as the file has it, in double precision (of a text table, what its cache has). */
+  stored(row: number): Promise<Float64Array>;
   close(): void;
 }

@@ -11,6 +11,8 @@ export interface Trained {
   net: { values: Float32Array; shape: number[] }[];
   /** The backend that it was trained on. */
   backendName: string;
+  /** A column of its CSV that was no data but --labels. */
+  leftOut: string | null;
 }
 
 /** The transform and the layers behind it, from `model/` of a run directory. UserError if it has none. */
@@ -35,9 +37,10 @@ export function readTrained(run: string): Trained {
     });
     const [{ values: kernel }, { values: bias }, ...net] = arrays;
     // The same backend gives the same bits as the run's own full pass.
-    const { identity } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { identity, data } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
     return {
       net,
+      leftOut: data?.leftOut ?? null,
       backendName: String(identity).split('/')[0],
       transform: {
         normalize,

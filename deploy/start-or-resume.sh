@@ -8,8 +8,19 @@ shift 2
 case " $* " in
 *' --http '*)
   # Whoever pauses or stops the run from elsewhere needs a token: made once, kept beside the run for its owner.
-  [ -n "${DPMESH_HTTP_TOKEN:-}" ] || [ -s "$run.token" ] || (umask 077 && head -c 24 /dev/urandom | base64 >"$run.token")
-  export DPMESH_HTTP_TOKEN="${DPMESH_HTTP_TOKEN:-$(cat "$run.token")}"
+  if [ -z "${DPMESH_HTTP_TOKEN:-}" ]; then
+    token=$run.token
+    # Not over what is there, be it a link: somebody else may have put it there, to know it. The group may be let in, as
+    # Kubernetes does that to all files of a volume (fsGroup).
+    [ -s "$token" ] || rm -f "$token"
+    [ -e "$token" ] || (umask 077 && set -C && head -c 24 /dev/urandom | base64 >"$token")
+    if [ -z "$(find "$token" -prune -type f -user "$(id -u)" ! -perm /007)" ]; then
+      echo "$token is no token of this user's own, or others can read it: remove it" >&2
+      exit 2
+    fi
+    DPMESH_HTTP_TOKEN=$(cat "$token")
+  fi
+  export DPMESH_HTTP_TOKEN
   ;;
 esac
 if [ -e "$run/run.json" ]; then exec ${DPMESH:-dpmesh} resume "$run" "$@"; fi

@@ -3,12 +3,16 @@ import gammaln from '@stdlib/math-base-special-gammaln';
 import { logMarginal, type Niw } from './niw.ts';
 import { addStatistics, scaleStatistics } from './statistics.ts';
 
-/** A part must hold more rows than this (raw, not tempered) to be proposed. */
+/**
+ * A part must hold more rows than this to be proposed, and more than one once tempered: log Γ(ñ) rises again as ñ falls
+ * to 0, and would reward crumbs.
+ */
 const MIN_PART = 5;
+const isEnough = (n: number, zeta: number) => n > MIN_PART && zeta * n > 1;
 
 /** Whether a part holds some rows (raw hard statistics), but too few to be proposed as a cluster. */
-export function isTiny([n]: Float64Array): boolean {
-  return n > 0 && n <= MIN_PART;
+export function isTiny([n]: Float64Array, zeta: number): boolean {
+  return n > 0 && !isEnough(n, zeta);
 }
 
 /** ζ = min(1, n₀/n), by which statistics are tempered in ratios; n₀ = 0 switches coarsening off (ζ = 1). */
@@ -17,8 +21,8 @@ export function coarsening(n: number, d: number, n0 = Math.max(10_000, 1_000 * d
 }
 
 /** Whether every part (raw hard statistics) holds enough rows to be proposed as a cluster. */
-export function proposable(parts: Float64Array[]): boolean {
-  return parts.length >= 2 && parts.every((T) => T[0] > MIN_PART);
+export function proposable(parts: Float64Array[], zeta: number): boolean {
+  return parts.length >= 2 && parts.every(([n]) => isEnough(n, zeta));
 }
 
 /**

@@ -42,19 +42,25 @@ export function chooseByWeight(weights: ArrayLike<number>, uniform: number): num
 /**
  * A shard's part in one k-means++ step over its n×D rows: the total D² weight and one row index drawn by it.
  * The coordinator takes the candidate of the shard that `chooseByWeight` of the totals names: together a D² draw
- * over all rows. Without centres every row weighs 1; a shard without rows has no candidate.
+ * over all rows. Without centres every row weighs 1; a shard without rows has no candidate. `known` has the weights for
+ * the first of the centres, from an earlier step.
  */
 export function seedCandidate(
   rows: Rows,
   d: number,
   centres: Float64Array[],
   uniform: number,
-): { weight: number; row: number } | null {
+  known: { centres: number; weights: Float64Array } | null = null,
+): { weight: number; row: number; weights: Float64Array } | null {
   if (rows.length === 0) return null;
-  const weights = Float64Array.from({ length: rows.length / d }, (_, i) =>
-    centres.length ? squaredDistance(rows, i * d, centres[nearestCentre(rows, i * d, centres, d)], d) : 1,
-  );
-  return { weight: weights.reduce((a, b) => a + b, 0), row: chooseByWeight(weights, uniform) };
+  const added = centres.slice(known?.centres ?? 0);
+  const weights = Float64Array.from({ length: rows.length / d }, (_, i) => {
+    if (!centres.length) return 1;
+    const before = known?.centres ? known.weights[i] : Infinity;
+    if (!added.length) return before;
+    return Math.min(before, squaredDistance(rows, i * d, added[nearestCentre(rows, i * d, added, d)], d));
+  });
+  return { weight: weights.reduce((a, b) => a + b, 0), row: chooseByWeight(weights, uniform), weights };
 }
 
 /** One Lloyd update from the sums over all shards; a centre that no row is nearest to stays. */

@@ -1,4 +1,13 @@
-import { chmodSync, closeSync, existsSync, fstatSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  readFileSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { aside, ioError, mkdirp, openFile } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
@@ -19,6 +28,7 @@ import {
 /** No key file is longer; a larger one is something else. */
 const MOST_BYTES = 1 << 20;
 const OWNER_ONLY = 0o600;
+const STICKY = 0o1000;
 
 const serverPath = (folder: string) => join(folder, 'server.key');
 /** Where a folder of keys has its allow-list. */
@@ -34,7 +44,33 @@ export const readAllowed = (folder: string): AllowList =>
 
 export const readWorkerKey = (path: string): WorkerKey => parseWorkerKey(read(path, 0o077), path);
 
-/** A file's text, if others than its owner have none of these rights. */
+/**
+ * Is it this user's own, or root's, and do others have none of these rights? Then null, else what is wrong. Windows has no
+ * such owners and rights.
+ */
+function openness({ uid, mode }: Stats, forbidden: number): string | null {
+  const own = process.getuid?.();
+  if (own === undefined) return null;
+  if (uid !== own && uid !== 0) return `belongs to another user (uid ${uid})`;
+  return mode & forbidden
+    ? `is open to other users (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`
+    : null;
+}
+
+/**
+ * UserError if others may put files of their own into a folder in place of those there. In one like /tmp, where each
+ * removes only what is his own, they may not.
+ */
+function assertClosed(folder: string): void {
+  const info = statSync(folder);
+  const problem = openness(info, info.mode & STICKY ? 0 : 0o022);
+  if (problem)
+    throw new UserError(
+      `the folder ${folder} ${problem}, who could change the keys in it: ${problem.startsWith('is open') ? `chmod go-w ${folder}, or ` : ''}keep them in a folder of your own`,
+    );
+}
+
+/** A file's text, if it and its folder are of this user or root, and others have none of these rights. */
 function read(path: string, forbidden: number): string {
   if (!existsSync(path)) {
     const folder = dirname(path);
@@ -44,12 +80,12 @@ function read(path: string, forbidden: number): string {
   }
   const { fd, size } = openFile(path);
   try {
+    for (const folder of new Set([path, realpathSync(path)].map(dirname))) assertClosed(folder);
     // Of the file that was opened, not of what has its name by now.
-    const mode = fstatSync(fd).mode & 0o777;
-    // Windows has no such rights.
-    if (mode & forbidden && process.platform !== 'win32')
+    const problem = openness(fstatSync(fd), forbidden);
+    if (problem)
       throw new UserError(
-        `${path} is open to other users (mode ${mode.toString(8).padStart(4, '0')}): chmod 600 ${path}, and make new keys if any may have used it`,
+        `${path} ${problem}: ${problem.startsWith('is open') ? `chmod 600 ${path}` : 'use a copy of your own'}, and make new keys if any may have used it`,
       );
     if (size > MOST_BYTES) throw new UserError(`${path} is not a key file: ${size} bytes`);
     return readFileSync(fd, 'utf8');
@@ -84,6 +120,7 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
   } catch (error) {
     throw ioError(folder, 'made', error);
   }
+  assertClosed(folder);
   const made = !existsSync(serverPath(folder));
   const server = made ? newKeyPair() : readServerKey(folder);
   const list = allowedPath(folder);

@@ -25,14 +25,24 @@ const TAKE_MS = [2, 10, 40];
 const MOST_STALLED = 1024;
 /** A dealer that libzmq has given up is opened again after this. */
 const REOPEN_MS = 2000;
+/** What is still to be sent when a socket is closed has so long. */
+const LINGER_MS = 500;
 /** Between tries to bind a port that was closed a moment ago. */
 const REBIND_MS = 10;
 
 /**
- * ZeroMQ's own heartbeats find a connection that a network has silently cut: it is closed, and the worker's side
- * connects anew. Without them either end waits for the kernel, which takes a quarter of an hour.
+ * The kernel finds a connection that a network has silently cut: what it has sent is not acknowledged, or nobody
+ * answers its probes. It is closed, and the worker's side connects anew; without this either end waits for a quarter
+ * of an hour. Not by ZeroMQ's heartbeats: libzmq 4.3.5 aborts the process (`!_io_error`) when their timer fires on a
+ * connection that has ended while its input was stopped, as after damaged bytes or while a socket lingers.
  */
-const HEARTBEATS = { heartbeatInterval: 1000, heartbeatTimeout: 5000, heartbeatTimeToLive: 10_000 };
+const CUT_LINES = {
+  tcpMaxRetransmitTimeout: 5000,
+  tcpKeepalive: 1,
+  tcpKeepaliveIdle: 2,
+  tcpKeepaliveInterval: 1,
+  tcpKeepaliveCount: 4,
+};
 
 /** ZeroMQ allows one pending send a socket: they queue here, in order. */
 function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
@@ -93,7 +103,7 @@ export async function bindRouter(
 
   async function open(at: string): Promise<Router> {
     const socket = new Router({
-      linger: 500,
+      linger: LINGER_MS,
       // What is too much is refused, at once, and not dropped in silence.
       mandatory: true,
       sendTimeout: 0,
@@ -102,7 +112,7 @@ export async function bindRouter(
       maxMessageSize: MOST_FROM_WORKER,
       handshakeInterval: HANDSHAKE_MS,
       backlog: BACKLOG,
-      ...HEARTBEATS,
+      ...CUT_LINES,
       ...(gate && {
         context,
         curveServer: true,
@@ -205,6 +215,8 @@ function countFailures(gate: Gate): (event: Event) => void {
 
 export interface DealerSocket {
   send(frames: Uint8Array[]): Promise<void>;
+  /** Ends the connection, or the tries to make one, and begins anew. What was queued is lost. */
+  reopen(): void;
   close(): void;
 }
 
@@ -224,12 +236,12 @@ export function connectDealer(
   { key, failed, reopened }: DealerOptions = {},
 ): DealerSocket {
   const socket = new Dealer({
-    linger: 500,
+    linger: LINGER_MS,
     sendHighWaterMark: 0,
     receiveHighWaterMark: UNREAD,
     reconnectMaxInterval: 2000,
     maxMessageSize: MOST_FROM_COORDINATOR,
-    ...HEARTBEATS,
+    ...CUT_LINES,
     handshakeInterval: HANDSHAKE_MS,
     ...(key && { curveServerKey: key.server, curvePublicKey: key.public, curveSecretKey: key.secret }),
   });
@@ -244,8 +256,12 @@ export function connectDealer(
     }
   });
   function reopen(): void {
+    clearTimeout(timer);
     if (socket.closed) return;
+    // An old connection that lingers would be another one beside the new.
+    socket.linger = 0;
     socket.disconnect(endpoint);
+    socket.linger = LINGER_MS;
     socket.connect(endpoint);
     reopened?.();
   }
@@ -254,6 +270,7 @@ export function connectDealer(
   void listen(socket, receive);
   return {
     send,
+    reopen,
     close() {
       clearTimeout(timer);
       socket.close();

@@ -47,7 +47,7 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     fits(p * netOf(states, 'net', d).k);
   } else if (task.task === 'pivoted-statistics') {
     const { k } = netOf(states, 'net', d);
-    array(states, 'pivots', 'rows', 'float64', [k, d]);
+    array(states, 'means', 'rows', 'float64', [k, d]);
     fits(p * k);
   } else if (task.task === 'cluster-steps') {
     const { k, size } = netOf(states, 'net', d);

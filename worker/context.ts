@@ -18,6 +18,8 @@ export interface Sample {
   readonly scaled: Tensor;
   /** Hard labels by the clustering net of `version`. */
   labels?: { version: number; z: Int32Array };
+  /** Of k-means++: D² of each row to the nearest of these centres. */
+  seeding?: { centres: Float64Array; weights: Float64Array };
 }
 
 /** What a task has at hand besides its parameters. */

@@ -22,7 +22,7 @@ export async function openVisible(
   let source: Source | null = null;
   try {
     if (!isBelow(root, file.path)) return null;
-    source = await openSource(file.path);
+    source = await openSource(file.path, { expected: layout });
     const same = source.rows === layout.rows && source.dim === layout.dim;
     if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
     log(`${file.path} differs from the coordinator's; asking it for rows`);

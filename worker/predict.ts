@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
+import { findColumn, tableHead } from '../data/columns.ts';
 import { createNpy, type NpyWriter } from '../data/npy.ts';
-import { openSource } from '../data/open.ts';
+import { formatOf, openSource } from '../data/open.ts';
+import type { Source } from '../data/source.ts';
 import { readTrained } from '../data/trained.ts';
 import type { Transform } from '../data/transform.ts';
+import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 import { loadBackend } from './backends/load.ts';
@@ -26,11 +29,11 @@ export async function predict({
   soft,
   force,
 }: PredictOptions): Promise<{ rows: number; k: number }> {
-  const { transform, net, backendName } = readTrained(run);
+  const { transform, net, backendName, leftOut } = readTrained(run);
   const k = net.at(-1)!.values.length;
   for (const path of soft ? [out, soft] : [out])
     if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
-  const source = await openSource(data);
+  const source = await openSource(data, { without: await columnToLeaveOut(data, leftOut, transform.input) });
   if (source.dim !== transform.input)
     throw new UserError(
       `${data} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
@@ -51,7 +54,9 @@ export async function predict({
     if (shares) files.push(shares);
     for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
       const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
-      checkFinite(raw, source.dim, start, data);
+      const largest = transform.normalize ? LARGEST_FLOAT : LARGEST;
+      const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
+      if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), data, largest);
       const { labels: z, shares: r } = await label(backend, transform, layers, raw, shares !== null);
       labels.write(z, start);
       if (r) shares!.write(r, start * k);
@@ -80,10 +85,23 @@ async function label(
   return { labels, shares };
 }
 
-function checkFinite(rows: Float32Array, dim: number, start: number, data: string): void {
-  const bad = rows.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0)
-    throw new UserError(
-      `${data}: row ${start + Math.floor(bad / dim)} (counted from 0) has NaN or infinite values`,
-    );
+/** New rows may have the column that the run left out, or not. */
+async function columnToLeaveOut(
+  data: string,
+  leftOut: string | null,
+  columns: number,
+): Promise<string | null> {
+  if (leftOut === null || formatOf(data) !== 'csv') return null;
+  const table = await tableHead(data, leftOut);
+  if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
+  console.error(`column ${leftOut} of ${data} is left out, as in the run`);
+  return leftOut;
+}
+
+async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {
+  const { where, isLarge } = await whyUnusable(source, row, largest);
+  const what = isLarge
+    ? `a value larger than dpmesh computes with (${brief(largest)})`
+    : 'NaN or infinite values';
+  return new UserError(`${data}: ${where} has ${what}`);
 }

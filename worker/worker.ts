@@ -58,6 +58,8 @@ const MOST_ROUNDS = 1024;
 const MOST_LOGGED = 20;
 /** Pings in a row without an answer after which it is said how things are: a coordinator that is known may be busy. */
 const [SILENT, SILENT_KNOWN] = [3, 10];
+/** As many, and the connection is made anew: longer than a handshake may take. */
+const SILENT_REOPEN = 12;
 /** Then every few seconds, and less often when that is no news, ms. */
 const SAY_MS = 5000;
 const SAY_LATER_MS = 30_000;
@@ -137,6 +139,8 @@ export function startWorker(options: WorkerOptions): Worker {
       return finish(new UserError(`no word from ${options.connect} for ${seconds} s${silence}`));
     }
     if (++ticks >= (isKnown ? SILENT_KNOWN : SILENT)) unanswered();
+    // A connection that libzmq holds for a good one may be none, after bytes that were damaged on their way.
+    if (ticks % SILENT_REOPEN === 0) socket.reopen();
     // One at a time: without a connection they would wait in line.
     if (pinging) return;
     pinging = true;
@@ -162,7 +166,7 @@ export function startWorker(options: WorkerOptions): Worker {
     const { identity } = backend;
     const about = {
       backend: options.backendName,
-      why: options.why?.slice(0, MOST_WHY),
+      ...(options.why !== undefined && { why: options.why.slice(0, MOST_WHY) }),
       ...(backend.device && { gpu: backend.device.name.slice(0, MOST_ABOUT) }),
       host: hostname().slice(0, MOST_ABOUT),
       pid: process.pid,

@@ -38,6 +38,24 @@ function stallOf(rng: Rng, bytes: number): number {
 function join(rng: Rng, from: Socket, to: Socket): void {
   let free = 0;
   let underWay = 0;
+  // One timer for the first of the queue: those of several chunks would go off in another order.
+  const queue: { at: number; chunk: Buffer }[] = [];
+  let waiting = false;
+  const wake = (ms: number) => {
+    if (!waiting) setTimeout(deliver, Math.max(1, Math.ceil(ms)));
+    waiting = true;
+  };
+  const deliver = () => {
+    waiting = false;
+    while (queue.length && queue[0].at <= performance.now()) {
+      const { chunk } = queue.shift()!;
+      underWay -= chunk.length;
+      if (!to.destroyed) to.write(chunk);
+    }
+    if (underWay <= WINDOW) from.resume();
+    if (queue.length) wake(queue[0].at - performance.now());
+    else if (from.destroyed) to.destroy();
+  };
   from.on('data', (chunk: Buffer) => {
     if (rng.uniform() < RESET) {
       from.resetAndDestroy();
@@ -47,16 +65,13 @@ function join(rng: Rng, from: Socket, to: Socket): void {
     const late = DELAY + JITTER * (2 * rng.uniform() - 1);
     // In order: what comes behind a stall waits for it.
     free = Math.max(free, performance.now() + late + stallOf(rng, chunk.length));
+    queue.push({ at: free, chunk });
     underWay += chunk.length;
     if (underWay > WINDOW) from.pause();
-    setTimeout(() => {
-      underWay -= chunk.length;
-      if (underWay <= WINDOW) from.resume();
-      if (!to.destroyed) to.write(chunk);
-    }, free - performance.now());
+    wake(free - performance.now());
   });
   from.on('error', () => {});
-  from.on('close', () => setTimeout(() => to.destroy(), Math.max(0, free - performance.now()) + 1));
+  from.on('close', () => wake(DELAY));
 }
 
 const rng = generator(BigInt(seed), 'impair');

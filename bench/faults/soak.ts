@@ -40,9 +40,11 @@ let next = begun + CHANGE_MS;
 while (performance.now() - begun < minutes * 60_000 && !over()) {
   await sleep(500);
   for (const [name, pid] of Object.entries(watched)) samples[name].push(sample(pid));
-  if (performance.now() < next) continue;
-  next += CHANGE_MS;
-  const i = changes++ % 2;
+  const i = changes % 2;
+  // On a busy machine a start takes longer than that, and until it has joined a worker hears no signal.
+  if (performance.now() < next || !changing[i].stderr().includes('joined as')) continue;
+  next = Math.max(next + CHANGE_MS, performance.now());
+  changes++;
   process.kill(changing[i].pid, 'SIGTERM');
   void changing[i].ended.then(({ code }) => {
     if (code !== 0) unclean.push(code);

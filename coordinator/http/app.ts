@@ -5,6 +5,7 @@ import { type Bound, hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from 
 import { aboutRun, newestState } from './answers.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
 import { readSample, type Sample } from './sample.ts';
+import { shared } from './shared.ts';
 import type { Stream } from './stream.ts';
 import type { Watched } from './watched.ts';
 
@@ -31,7 +32,7 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
   });
   // Another third of what there is to load, for who scrapes only.
   let registry: Promise<Registry> | null = null;
-  const metrics = () =>
+  const registryOf = () =>
     (registry ??= import('../metrics.ts').then(({ createMetrics }) =>
       createMetrics({
         ...watched,
@@ -40,6 +41,19 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
         streamClients: stream.clients,
       }),
     ));
+
+  const metrics = shared(async () => (await registryOf()).metrics());
+  const history = shared(
+    () => JSON.stringify(recorder.history()),
+    () => recorder.version('history'),
+  );
+  const state = shared(
+    () => {
+      const found = newestState(watched);
+      return found && JSON.stringify(found);
+    },
+    () => recorder.version('newest'),
+  );
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-cache' });
@@ -84,8 +98,8 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     return file ? page(reply, file) : reply.code(204).send();
   });
   app.get('/metrics', async (_request, reply) => {
-    const found = await metrics();
-    return reply.type(found.contentType).send(await found.metrics());
+    const { contentType } = await registryOf();
+    return reply.type(contentType).send(await metrics());
   });
   app.get('/healthz', async (_request, reply) => {
     const status = recorder.status();
@@ -99,14 +113,11 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
   });
 
   app.get('/api/run', async () => aboutRun(watched, token !== null));
-  app.get('/api/history', async (_request, reply) =>
-    reply.type('application/json; charset=utf-8').send(JSON.stringify(recorder.history())),
-  );
-  app.get('/api/state', async (_request, reply) => {
-    const found = newestState(watched);
-    if (!found) return reply.code(204).send();
-    return reply.type('application/json; charset=utf-8').send(JSON.stringify(found));
-  });
+  for (const [path, newest] of Object.entries({ history, state }))
+    app.get(`/api/${path}`, async (_request, reply) => {
+      const found = await newest();
+      return found ? reply.type('application/json; charset=utf-8').send(found) : reply.code(204).send();
+    });
   let sample: Promise<Sample> | null = null;
   app.get('/api/sample', async (_request, reply) => {
     const known = recorder.run();

@@ -13,7 +13,7 @@ export interface Stream {
 
 /** Bytes that a client may leave unread before it is dropped: it comes back, and reads the history. */
 const MOST_UNREAD = 256 << 10;
-const MOST_CLIENTS = 500;
+const MOST_CLIENTS = 250;
 /**
  * Messages of this long go out together, ms, and the longer the more clients there are: a write to a socket costs
  * what an epoch may not pay hundreds of times a second.

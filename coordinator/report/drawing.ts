@@ -17,6 +17,7 @@ export function startDrawing(): Drawing {
   const child = spawn(process.execPath, [...process.execArgv, entry], { stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   let complained = '';
+  let stopped = false;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
@@ -32,12 +33,16 @@ export function startDrawing(): Drawing {
     async draw(asked) {
       child.stdin.write(`${JSON.stringify(asked)}\n`);
       const how = await ended;
+      if (stopped && !said.endsWith('\n')) throw new Error('it was stopped while it was drawn');
       const answer: Answer = said.endsWith('\n')
         ? JSON.parse(said)
         : { problem: `its process ended: ${complained.trim().split('\n').at(-1) || how}` };
       if ('problem' in answer) throw new Error(answer.problem);
       return answer;
     },
-    stop: () => child.stdin.end(),
+    stop() {
+      stopped = true;
+      child.stdin.end();
+    },
   };
 }

@@ -139,7 +139,7 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
   const path = String(run.config.data);
   let source: Source | null = null;
   try {
-    source = await openSource(path);
+    source = await openSource(path, { without: run.data.leftOut });
     const { rows, dim } = source;
     if (rows !== run.data.rows || dim !== run.data.dim)
       throw new UserError(

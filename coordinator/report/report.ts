@@ -1,6 +1,8 @@
+import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFile } from '../../data/files.ts';
+import { UserError } from '../../data/user-error.ts';
 import { type Gathered, type Given, gather } from './gather.ts';
 import { type Figure, page } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
@@ -35,8 +37,9 @@ type Name = (typeof NAMES)[number];
  * former report has and this one has not are removed. UserError where `run` is no run or the folder cannot be written.
  */
 export async function writeReport(run: string, options: ReportOptions): Promise<Report> {
-  const gathered = await gather(run, options);
   const folder = options.out ?? join(run, 'report');
+  if (options.out !== undefined) assertReportFolder(folder);
+  const gathered = await gather(run, options);
   makeFolder(folder);
   const drawn = pictures(gathered);
   const put = (name: string, content: string | Uint8Array) =>
@@ -50,7 +53,7 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
   for (let i = 0; i < AT_ONCE; i++) writing.push(draw());
   writing.push(put('report.html', page(gathered, drawn)));
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
-    for (const ending of ['svg', 'png']) writing.push(rm(join(folder, `${name}.${ending}`), { force: true }));
+    for (const file of picturesFor(name)) writing.push(rm(join(folder, file), { force: true }));
   const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');
   if (failed) throw (failed as PromiseRejectedResult).reason;
   return {
@@ -58,6 +61,19 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
     pictures: drawn.map(({ name }) => name),
     notes: gathered.notes,
   };
+}
+
+const picturesFor = (name: Name) => ['svg', 'png'].map((ending) => `${name}.${ending}`);
+
+/** Pictures of somebody else are not written over. UserError. */
+function assertReportFolder(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found && !found.isDirectory())
+    throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
+  if (existsSync(join(folder, 'report.html'))) return;
+  const theirs = NAMES.flatMap(picturesFor).find((name) => existsSync(join(folder, name)));
+  if (theirs)
+    throw new UserError(`--out ${folder} has a ${theirs} that is not of a report: choose another folder`);
 }
 
 function pictures({

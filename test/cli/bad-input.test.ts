@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -83,6 +84,11 @@ makeKeys(swappedKeys, ['worker']);
 renameSync(join(swappedKeys, 'worker.key'), join(swappedKeys, 'server.key'));
 appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
 
+/** A folder of the user's own, with a name in it that runs use too. */
+const home = join(folder, 'home');
+mkdirSync(home);
+classes('labels', 5, 'home/labels.npy');
+
 interface Refusal {
   name: string;
   /** Words that the message has. */
@@ -119,14 +125,14 @@ const refusals: Refusal[] = [
   begun(
     data('NaN', table('nan', changed({ 30: Number.NaN, 33: Number.NaN })), [
       'nan.npy: 2 of 500 rows',
-      'row 7 ',
+      'row 7, column 2 (counted from 0: NaN)',
     ]),
   ),
   begun(
     data('infinite values', table('inf', changed({ 44: Infinity, 45: -Infinity, 1999: Infinity })), [
       'inf.npy: 2 of 500 rows',
       'infinite',
-      'row 11 ',
+      'row 11, column 0 (counted from 0: Infinity)',
     ]),
   ),
   data('one dimension', table('one', values.slice(0, N), [N]), ['one.npy', '(500,)', 'reshape']),
@@ -136,6 +142,41 @@ const refusals: Refusal[] = [
     'cplx.npy',
     'complex',
   ]),
+  ...(
+    [
+      [
+        'x1e300',
+        1e300,
+        [
+          '500 of 500 rows have values larger than dpmesh computes with (1e18)',
+          'row 0, column 1 (counted from 0: 1e300)',
+        ],
+      ],
+      ['x1e30', 1e30, ['larger than dpmesh computes with (1e18)', '1e30', 'scale the data']],
+      ['x1e-30', 1e-30, ['standard deviation', 'scale the data']],
+      ['plus1e9', 0, ['float32 holds column ', 'mean 1e9', 'to 64 only']],
+    ] as const
+  ).map(([name, factor, says]) =>
+    begun(
+      data(
+        name,
+        put(
+          `${name}.npy`,
+          npyFile(
+            '<f8',
+            [N, D],
+            elements(
+              'f8',
+              values.map((v, i) => (factor ? (i % D === 1 ? 1 : v) * factor : v * 10 + 1e9)),
+            ),
+          ),
+        ),
+        [...says, `${name}.npy: `],
+      ),
+    ),
+  ),
+  data('one row', table('single', values.slice(0, D)), ['single.npy has 1 row', 'at least 2']),
+  flags(['--init-k 501', '500 rows'], '--init-k', 501),
   data('fewer rows than shards', table('few', values.slice(0, 12)), ['few.npy', '3 rows', '--shards']),
   begun(data('equal rows', table('same', Array(N * D).fill(1)), ['500 rows are equal'])),
   data('truncated', put('trunc.npy', whole.subarray(0, 3000)), ['trunc.npy', 'truncated', '3000 found']),
@@ -145,6 +186,7 @@ const refusals: Refusal[] = [
   data('missing', join(folder, 'missing.npy'), ['missing.npy', 'no such file']),
   data('a folder', folder, ['is a folder']),
   data('IDX truncated', put('trunc.idx', idx.subarray(0, 2000)), ['trunc.idx', 'truncated']),
+  data('CSV with a gap', put('gap.csv', 'a,b\n1,2\n3,nan\n'), ['gap.csv line 3, column b', 'missing']),
   data('CSV of words', put('words.csv', 'a,b\n1,2\n3,x\n'), ['words.csv', 'line 3']),
   begun(
     data(
@@ -296,6 +338,9 @@ const refusals: Refusal[] = [
   flags(['--workers two', 'number'], '--workers=two'),
   flags(['--covariance round', 'must be one of full, diag'], '--covariance', 'round'),
   flags(['--out needs a value'], '--out'),
+  flags(['no flag --no-lr', '--lr takes a value'], '--no-lr'),
+  flags(['no flag --no-labels'], '--no-labels'),
+  flags(['two.csv: names no column'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
   { name: 'worker without --connect', says: ['--connect is missing', 'tcp://HOST:PORT'], args: ['worker'] },
   { name: 'resume of nothing', says: ['<run> is missing', 'dpmesh resume <run>'], args: ['resume'] },
   { name: 'no command', says: ['command'], args: [] },
@@ -304,6 +349,16 @@ const refusals: Refusal[] = [
     name: 'predict with no run',
     says: ['--run', 'not the directory of a finished run'],
     args: ['predict', '--run', folder, '--data', ok, '--out', 'p.npy'],
+  },
+  {
+    name: 'train --force where there was no run',
+    says: ['no run.json of dpmesh', 'labels.npy'],
+    args: ['train', '--data', ok, '--out', home, '--force'],
+  },
+  {
+    name: 'synth of one file',
+    says: ['--out and --labels name the same file'],
+    args: ['synth', '--out', 's.npy', '--labels', './s.npy'],
   },
   {
     name: 'evaluate with other lengths',
@@ -374,18 +429,63 @@ describe('odd input', { concurrency: 2 }, () => {
     assert.deepEqual(a, b);
   });
 
-  test('true classes that stand among the columns of the data are clustered, with a warning', async () => {
-    const lines = Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${i % 2}`);
-    const path = put('classes.csv', `a,b,c,d,digit\n${lines.join('\n')}\n`);
-    const train = ['train', '--workers', 1, '--max-epochs', 3, '--no-report'];
-    const warned = async (data: string, out: string) =>
-      (await dpmesh([...train, '--data', data, '--labels', `${path}:digit`, '--out', join(folder, out)]))
-        .stderr;
-    assert.match(
-      await warned(path, 'run-own'),
-      /warning: --labels .*classes\.csv:digit is a column of the data/,
+  test('true classes that stand among the columns of the data are left out, of new rows too', async () => {
+    const lines = (classes: string[]) =>
+      Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${classes[i % 2]}`);
+    const numbers = put('classes.csv', `a,b,c,d,digit\n${lines(['0', '1']).join('\n')}\n`);
+    const words = put('words-apart.csv', `a,b,c,d,animal\n${lines(['cat', 'dog']).join('\n')}\n`);
+    const train = ['train', '--workers', 1, '--max-epochs', 3, '--no-report', '--json'];
+    const trained = async (data: string, labels: string, out: string) => {
+      const ended = await dpmesh([...train, '--data', data, '--labels', labels, '--out', join(folder, out)]);
+      return { ...jsonOf(ended), stderr: ended.stderr };
+    };
+    const apart = await trained(ok, `${numbers}:digit`, 'run-apart');
+    assert.doesNotMatch(apart.stderr, /left out|warning/);
+    const labels = readNpy(join(folder, 'run-apart', 'labels.npy'));
+    for (const [data, column, name, out] of [
+      [numbers, 'digit', 'digit', 'run-digit'],
+      [words, '5', 'animal', 'run-animal'],
+    ]) {
+      const found = await trained(data, `${data}:${column}`, out);
+      assert.match(found.stderr, new RegExp(`^column ${name} of .* is left out of the rows`, 'm'));
+      assert.deepEqual([found.dim, found.nmi], [D, apart.nmi]);
+      assert.deepEqual(readNpy(join(folder, out, 'labels.npy')), labels);
+      assert.equal(JSON.parse(readFileSync(join(folder, out, 'run.json'), 'utf8')).data.leftOut, name);
+      // With the column or without it.
+      for (const rows of [data, ok]) {
+        const again = join(folder, 'again.npy');
+        const run = ['--run', join(folder, out), '--data', rows, '--out', again, '--force'];
+        assert.equal((await dpmesh(['predict', ...run])).code, 0);
+        assert.deepEqual(readNpy(again), labels);
+      }
+    }
+    // Pictures have points only where the data are what they were.
+    const plotted = await dpmesh(['plot', '--run', join(folder, 'run-animal')]);
+    assert.doesNotMatch(plotted.stderr, /no points/);
+    assert.match(plotted.stdout, /clusters/);
+    await refuses(
+      data(
+        'nothing else',
+        put('only.csv', 'label\n1\n2\n3\n'),
+        ['only.csv', 'no column besides label'],
+        '--labels',
+        join(folder, 'only.csv'),
+      ),
     );
-    assert.doesNotMatch(await warned(ok, 'run-apart'), /warning/);
+  });
+
+  test('a finished run is not resumed into another directory', async () => {
+    const out = join(folder, 'run-apart');
+    await refuses({
+      name: '',
+      says: ['is finished', '--out other'],
+      args: ['resume', out, '--out', 'other'],
+    });
+    await refuses({
+      name: '',
+      says: ['--bind and --workers exclude each other'],
+      args: ['resume', out, '--workers', 1, '--bind', 'tcp://127.0.0.1:*'],
+    });
   });
 
   test('constant columns are dropped with a warning, which events.jsonl has too', async () => {
@@ -416,7 +516,22 @@ describe('odd input', { concurrency: 2 }, () => {
     await refuses({ name: '', says: ['4 columns', '3'], args: predict('--data', ok, '--out', 'p.npy') });
     await refuses({ name: '', says: ['row 33', 'NaN'], args: predict('--data', bad, '--out', 'p.npy') });
     const there = join(run, 'labels.npy');
-    await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', there) });
+    await refuses({
+      name: '',
+      says: ['file of the run'],
+      args: predict('--data', ok, '--out', there, '--force'),
+    });
+    await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', easy.labels) });
+    const link = join(folder, 'link.npy');
+    symlinkSync(easy.data, link);
+    for (const [says, ...more] of [
+      ['--out and --data name the same file', '--out', easy.data],
+      ['--out and --data name the same file', '--out', link],
+      ['--soft and --data name the same file', '--out', 'p.npy', '--soft', easy.data],
+      ['--out and --soft name the same file', '--out', 'p.npy', '--soft', './p.npy'],
+    ])
+      await refuses({ name: '', says: [says], args: predict('--data', easy.data, '--force', ...more) });
+    assert.equal(readNpy(easy.data).shape[0], 800);
     await refuses({
       name: '',
       says: ['nowhere/s.npy', 'folder'],

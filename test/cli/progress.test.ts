@@ -40,6 +40,17 @@ describe('the display', () => {
     assert.match(written.at(-1)!, /K 8 ▁██ .* 3 workers {2}/);
   });
 
+  test('leaves whole items out where the terminal is narrow', () => {
+    const { written, stream } = paper(true);
+    stream.columns = 40;
+    const display = createDisplay(200, stream);
+    display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
+    assert.equal(written.at(-1), 'epoch 100/200  K 12 ▁  loss 0.00257');
+    stream.columns = 36;
+    display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
+    assert.equal(written.at(-1), 'epoch 100/200  K 12 ▁▁');
+  });
+
   test('goes by the time of a run elsewhere, whose epochs may come at once', () => {
     const { written, stream } = paper(true);
     const display = createDisplay(10, stream);

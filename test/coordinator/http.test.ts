@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunConfig } from '../../coordinator/config.ts';
 import { type Http, openHttp } from '../../coordinator/http/open.ts';
 import { readSample } from '../../coordinator/http/sample.ts';
+import { shared } from '../../coordinator/http/shared.ts';
 import type { Watched } from '../../coordinator/http/watched.ts';
 import { createRecorder, type Message, type Recorder } from '../../coordinator/recorder.ts';
 import type { State } from '../../coordinator/state.ts';
@@ -196,7 +198,23 @@ describe('the HTTP port', () => {
     const everywhere = { host: '0.0.0.0', port: 1 };
     assert.ok(isOwnHost('coordinator:9464', everywhere));
     assert.ok(isOwnHost('dpmesh.jobs.svc.cluster.local', everywhere));
-    assert.ok(!isOwnHost('evil.example', everywhere));
+    // As Prometheus asks in compose.yaml and Kubernetes: the service's name, or its pod's address.
+    for (const own of ['dpmesh-coordinator.jobs.svc:9464', '10.0.0.7:9464', '[fd00::7]:9464', hostname()])
+      assert.ok(isOwnHost(own, everywhere), own);
+    for (const own of [`${hostname().split('.')[0]}.local`, 'gpu-1.lan', 'gpu-1.home.arpa'])
+      assert.ok(isOwnHost(own, everywhere), own);
+    const strangers = [
+      ...['evil.example', '0.0.0.0.evil.example', `${hostname()}.evil.example`, 'local.evil.example'],
+      ...['svc.cluster.local.evil.example', 'notlocal.example', '.', ''],
+    ];
+    for (const host of strangers) assert.ok(!isOwnHost(host, everywhere), host);
+    const named = { host: 'gpu-1.cs.example', port: 1 };
+    assert.ok(isOwnHost('GPU-1.cs.example:1', named));
+    for (const host of ['gpu-1.cs.example.evil.example', 'cs.example', 'gpu-2.cs.example'])
+      assert.ok(!isOwnHost(host, named), host);
+    const { url } = await port('s3cret', '0.0.0.0');
+    for (const host of ['0.0.0.0.evil.example', `${hostname()}.evil.example:9464`])
+      assert.equal((await ask(`${url}api/run`, { headers: { host } })).code, 421, host);
   });
 
   test('does what it is asked to, but not by a page of another origin', async () => {
@@ -291,6 +309,56 @@ describe('the HTTP port', () => {
   });
 });
 
+describe('those who do not read', () => {
+  /** Asks, and never reads. */
+  function unread(url: string, path: string) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+    socket.pause();
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    return socket;
+  }
+
+  test('a long history is held once for all of them, and others are answered', async () => {
+    const { recorder, url } = await port();
+    for (let i = 0; i < 300; i++) recorder.event({ type: 'warning', message: 'x'.repeat(10_000) });
+    assert.ok((await ask(`${url}api/history`)).text.length > 3e6);
+    const before = process.memoryUsage.rss();
+    const sockets = Array.from({ length: 200 }, () => unread(url, '/api/history'));
+    await sleep(500);
+    assert.equal((await ask(`${url}healthz`)).code, 200);
+    // Unshared they would be 600 MB, of which the system's own buffers take a part.
+    const grown = (process.memoryUsage.rss() - before) / 1e6;
+    assert.ok(grown < 150, `${grown} MB`);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test('who asks again and again gets the newest all the same, made a few times only', async () => {
+    let made = 0;
+    let newest = 0;
+    const give = shared(
+      () => {
+        made++;
+        return `${newest}`.padEnd(200_000);
+      },
+      () => newest,
+    );
+    const answers: Promise<void>[] = [];
+    for (; newest < 50; newest++) {
+      const asked = newest;
+      const check = async () => assert.ok(Number(await give()) >= asked, String(asked));
+      answers.push(check(), check());
+      await sleep(5);
+    }
+    // It keeps no process alive.
+    const alive = setInterval(() => {}, 1000);
+    await Promise.all(answers);
+    clearInterval(alive);
+    // 100 ms each.
+    assert.ok(made >= 2 && made <= 25, String(made));
+    assert.equal(await give(), await give());
+  });
+});
+
 describe('what the port shows', () => {
   test('history before a resume is read from the lines of then; lost work does not count', () => {
     const line = (seconds: number, event: object) =>
@@ -339,6 +407,7 @@ describe('what the port shows', () => {
     const dim = 3;
     const source: Source = {
       ...{ rows, dim, dtype: 'float32', close() {} },
+      stored: () => assert.fail('not asked for'),
       read: async (start, count) =>
         Float32Array.from({ length: count * dim }, (_, i) =>
           i % dim === 1 ? 5 : start + Math.floor(i / dim),

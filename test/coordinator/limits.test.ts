@@ -80,7 +80,15 @@ describe('layoutFor', () => {
       () => layoutFor(config(), source(7)),
       new UserError('wide.npy has 7 rows, fewer than the 8 shards they are to be dealt to; lower --shards'),
     );
-    assert.throws(() => layoutFor(config({ shards: 1 }), source(1)), UserError);
+    for (const shards of [1, 8])
+      assert.throws(
+        () => layoutFor(config({ shards }), source(1)),
+        new UserError('wide.npy has 1 row; clustering needs at least 2'),
+      );
+    assert.throws(
+      () => layoutFor(config({ initK: 21 }), source(20)),
+      new UserError('--init-k 21 is more than the 20 rows of wide.npy'),
+    );
     assert.equal(layoutFor(config({ shards: 1 }), source(2)).rows, 2);
   });
 });

@@ -12,6 +12,8 @@ import { assertClose, blobs, type Point, statisticsOf } from './support.ts';
 const config = (over: Partial<RunConfig> = {}) =>
   ({ data: 'rows.npy', covariance: 'full', transform: 'center', ...over }) as RunConfig;
 
+const why = async (row: number) => ({ where: `row ${row}`, isLarge: false });
+
 /** A dispatcher whose workers have these rows; each shard's result can be tampered with. */
 function workersWith(
   rows: Point[],
@@ -74,7 +76,7 @@ describe('momentsRound', () => {
 
   test('is the mean, covariance and extremes of all rows', async () => {
     const { dispatcher, asked } = workersWith(rows, layout);
-    const { moments, sampleRows } = await momentsRound(dispatcher, config(), layout, origin, 0.25);
+    const { moments, sampleRows } = await momentsRound(dispatcher, config(), layout, origin, 0.25, why);
     assert.equal(moments.rows, 300);
     assertClose(moments.mean, mean, 1e-14);
     assertClose(moments.covariance, covariance, 1e-11);
@@ -97,7 +99,7 @@ describe('momentsRound', () => {
   test('asks for the diagonal where no axis is to be found', async () => {
     const of = async (over: Partial<RunConfig>) => {
       const { dispatcher, asked } = workersWith(rows, layout);
-      const { moments } = await momentsRound(dispatcher, config(over), layout, origin, 1);
+      const { moments } = await momentsRound(dispatcher, config(over), layout, origin, 1, why);
       const [task] = asked[0].tasks;
       assert.ok(task.task === 'moments');
       return { ...task, covariance: moments.covariance };
@@ -110,7 +112,14 @@ describe('momentsRound', () => {
   });
 
   test('puts each block’s hash in its place in the file', async () => {
-    const { hashes } = await momentsRound(workersWith(rows, layout).dispatcher, config(), layout, origin, 1);
+    const { hashes } = await momentsRound(
+      workersWith(rows, layout).dispatcher,
+      config(),
+      layout,
+      origin,
+      1,
+      why,
+    );
     assert.equal(hashes.length, 16 * blockCount(layout));
     for (let index = 0; index < blockCount(layout); index++) {
       const block = rows.slice(index * layout.blockRows, (index + 1) * layout.blockRows);
@@ -124,14 +133,25 @@ describe('momentsRound', () => {
     const { dispatcher } = workersWith(rows, layout, (part, shard) => {
       if (bad[shard]) part.counts = nd(Float64Array.of(1, ...bad[shard]));
     });
-    await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1), (error) => {
+    await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1, why), (error) => {
       assert.ok(error instanceof UserError);
       assert.match(
         error.message,
-        /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44 /,
+        /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44; remove or fill them$/,
       );
       return true;
     });
+  });
+
+  test('says of large values that they are large', async () => {
+    const { dispatcher } = workersWith(rows, layout, (part, shard) => {
+      if (shard === 2) part.counts = nd(Float64Array.of(1, 1, 7));
+    });
+    const large = async () => ({ where: 'row 7, column 1 (counted from 0: 1e300)', isLarge: true });
+    await assert.rejects(
+      momentsRound(dispatcher, config(), layout, origin, 1, large),
+      /1 of 300 rows have values larger than dpmesh computes with \(1e18\), the first is row 7, column 1 /,
+    );
   });
 
   test('rejects a result that is not what it should be', async () => {
@@ -142,7 +162,7 @@ describe('momentsRound', () => {
       (part: Tensors) => void (part.T = nd(new Float32Array(6))),
     ]) {
       const { dispatcher } = workersWith(rows, layout, tamper);
-      await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1), /missing|elements/);
+      await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1, why), /missing|elements/);
     }
   });
 });

@@ -52,6 +52,14 @@ test('a sample without a row is refused', () => {
   });
 });
 
+test('more clusters to start from than the sample has rows are refused', () => {
+  assert.throws(() => prepared({ initK: 11, covariance: 'diag' }, 10), {
+    constructor: UserError,
+    message: /^--init-k 11 is more than the 10 rows of the sample/,
+  });
+  prepared({ initK: 10, covariance: 'diag' }, 10);
+});
+
 describe('collinear columns', () => {
   test('are refused, and the remedy named', () => {
     assert.throws(() => prepared({}), { constructor: UserError, message: /rank 2 only.*--transform pca:2/ });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crosstab } from '../../coordinator/report/crosstab.ts';
+import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { historyFrom } from '../../coordinator/report/history.ts';
 import { COLOURS, lookOf, outline, SHAPES } from '../../coordinator/report/palette.ts';
 import { type ClusterView, clusterPicture } from '../../coordinator/report/pictures/clusters.ts';
@@ -485,4 +486,10 @@ describe('PNG', () => {
     assert.ok(thin.length > empty.length + 500);
     assert.notDeepEqual(thin, bold);
   });
+});
+
+test('a drawing that is stopped says so', async () => {
+  const drawing = startDrawing();
+  drawing.stop();
+  await assert.rejects(drawing.draw({ run: 'nowhere', version: '0' }), /^Error: it was stopped/);
 });

@@ -12,7 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { defaultRunPath, openRunDirectory } from '../../coordinator/run-directory.ts';
+import { createEventLog } from '../../coordinator/event-log.ts';
+import {
+  defaultRunPath,
+  openDefaultRunDirectory,
+  openRunDirectory,
+  reopenRunDirectory,
+} from '../../coordinator/run-directory.ts';
 import { openSource } from '../../data/open.ts';
 import { UserError } from '../../data/user-error.ts';
 
@@ -60,7 +66,7 @@ describe('openRunDirectory', () => {
     const old = await openRunDirectory(path);
     old.event(warning('old'));
     await old.create({});
-    old.json('run.json', {});
+    old.json('run.json', { dpmesh: '0.1.0' });
     for (const folder of ['model', 'mixture', 'checkpoints', 'report', 'mine']) mkdirSync(join(path, folder));
     for (const file of [
       'labels.npy',
@@ -89,9 +95,37 @@ describe('openRunDirectory', () => {
     mkdirSync(other);
     writeFileSync(join(other, 'precious'), 'x');
     symlinkSync(other, join(path, 'model'));
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
     await (await openRunDirectory(path, { force: true })).create({});
     assert.deepEqual(readdirSync(other), ['precious']);
     assert.equal(existsSync(join(path, 'model')), false);
+  });
+
+  test('with --force removes nothing where there was no run, nor what the run reads', async () => {
+    mkdirSync(join(path, 'model'), { recursive: true });
+    for (const name of ['labels.npy', 'model/x.npy']) writeFileSync(join(path, name), 'x');
+    const refused = (inputs: Record<string, string | null>, message: RegExp) =>
+      assert.rejects(openRunDirectory(path, { force: true, inputs }), (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, message);
+        return true;
+      });
+    await refused({}, /^--out .* \(it has no run\.json of dpmesh\), .* remove labels\.npy, model there/);
+    writeFileSync(join(path, 'run.json'), '{"name":"mine"}');
+    await refused({}, /no run\.json of dpmesh/);
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
+    symlinkSync(join(path, 'model'), join(path, 'alias'));
+    await refused(
+      { '--data': join(path, 'alias', 'x.npy') },
+      /^--data .* is among what --force would remove/,
+    );
+    await refused({ '--data': null, '--labels': join(path, 'labels.npy') }, /^--labels /);
+    await refused({ '--config': join(path, 'run.json') }, /^--config /);
+    assert.ok(existsSync(join(path, 'model/x.npy')) && existsSync(join(path, 'labels.npy')));
+    const out = await openRunDirectory(path, { force: true, inputs: { '--data': join(path, 'mine.npy') } });
+    await out.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['alias', 'events.jsonl', 'run.json']);
+    out.close();
   });
 
   test('of two runs that opened the same directory, the second does not erase what the first has written', async () => {
@@ -109,6 +143,28 @@ describe('openRunDirectory', () => {
       assert.match(error.message, /^--out .* cannot be written: /);
       return true;
     });
+  });
+});
+
+describe('openDefaultRunDirectory', () => {
+  test('of two runs at once, each has a name of its own, and none is left by one that came to nothing', async () => {
+    const before = process.cwd();
+    const folder = join(home, 'default');
+    mkdirSync(folder);
+    process.chdir(folder);
+    try {
+      const opened = await Promise.all([1, 2, 3].map(() => openDefaultRunDirectory('x.npy')));
+      const paths = opened.map((out) => out.path).sort();
+      assert.deepEqual(paths, ['runs/x', 'runs/x-2', 'runs/x-3']);
+      await opened[1].create({ dpmesh: '0.1.0' });
+      for (const out of opened) out.close();
+      assert.deepEqual(readdirSync('runs'), [opened[1].path.slice('runs/'.length)]);
+      rmSync('runs', { recursive: true });
+      (await openDefaultRunDirectory('x.npy')).close();
+      assert.deepEqual(readdirSync('.'), []);
+    } finally {
+      process.chdir(before);
+    }
   });
 });
 
@@ -177,4 +233,53 @@ test('defaultRunPath: the name of the data, and the first number that is free', 
   } finally {
     process.chdir(before);
   }
+});
+
+describe('a run directory that came from elsewhere', () => {
+  const precious = join(home, 'precious');
+  const text = 'no end of line';
+  beforeEach(async () => {
+    rmSync(precious, { recursive: true, force: true });
+    const out = await openRunDirectory(path);
+    await out.create({});
+    out.close();
+  });
+
+  for (const name of ['events.jsonl', 'run.json', 'labels.npy'])
+    test(`${name} is a link: refused, and what it points at stays`, async () => {
+      writeFileSync(precious, text);
+      rmSync(join(path, name), { force: true });
+      symlinkSync(precious, join(path, name));
+      await assert.rejects(reopenRunDirectory(path), (error: Error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, new RegExp(`${name} is a symbolic link.*--out ELSEWHERE$`));
+        return true;
+      });
+      assert.equal(readFileSync(precious, 'utf8'), text);
+    });
+
+  test('a folder of it is a link: nothing is removed there', async () => {
+    mkdirSync(precious);
+    const draft = join(precious, 'x.1.00000000.tmp');
+    writeFileSync(draft, text);
+    symlinkSync(precious, join(path, 'checkpoints'));
+    await assert.rejects(reopenRunDirectory(path), /checkpoints is a symbolic link/);
+    assert.ok(existsSync(draft));
+  });
+
+  test('the log itself opens no link', () => {
+    writeFileSync(precious, text);
+    const link = join(path, 'link');
+    symlinkSync(precious, link);
+    assert.throws(() => createEventLog(() => {}).open(link), { code: 'ELOOP' });
+    assert.equal(readFileSync(precious, 'utf8'), text);
+  });
+
+  test('reached through a link itself it goes on', async () => {
+    symlinkSync(path, precious);
+    const out = await reopenRunDirectory(precious);
+    out.event(warning('again'));
+    out.close();
+    assert.equal(lines().length, 1);
+  });
 });

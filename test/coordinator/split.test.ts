@@ -143,14 +143,21 @@ describe('splitStep', () => {
   });
 
   test('accepts with probability H below 1, by a draw of (seed, epoch, cluster)', async () => {
-    const { rows } = blobs(3, [[0, 0]], 40);
+    const { rows } = blobs(
+      3,
+      [
+        [0, 0],
+        [5, 0],
+      ],
+      20,
+    );
     const z = rows.map(() => 0);
     const side = anySide(rows);
     let accepted = 0;
     let ratio = 0;
     const trials = 300;
     const decide = async (epoch: number) => {
-      const { run, state, events } = scene({ rows, z, side }, { zeta: 0.01, epoch });
+      const { run, state, events } = scene({ rows, z, side }, { zeta: 0.5, epoch });
       await splitStep(run, state);
       return splits(events)[0];
     };
@@ -337,6 +344,26 @@ describe('deep proposals', () => {
       }
     });
   }
+
+  test('give up parts of a few outliers, whose rows join the nearest of the others', async () => {
+    const { rows: near, blob } = blobs(10, grid, 40, 2);
+    const rows = [...near, [9000, 9000], [9001, 9000], [9000, 9001]];
+    const z = rows.map(() => 0);
+    const before = scene({ rows, z, side: z }, { steps: quiet(1), epoch: 18 });
+    const after = await splitStep(before.run, before.state);
+    const [pair, ...deep] = splits(before.events);
+    assert.deepEqual([...pair.points].sort(), [3, 320], 'in two they are all that is seen');
+    assert.ok(deep.some(({ accepted }) => accepted) && after.mixture.k > 2);
+    for (const { points } of deep) {
+      assert.equal(
+        points.reduce((a, b) => a + b),
+        323,
+        'no row is left out',
+      );
+      assert.ok(Math.min(...points) > 5, `${points}`);
+    }
+    assert.ok(new Set(after.mixture.means.map((m) => blob[nearestOf(m, near)])).size > 2);
+  });
 
   test('are for clusters that refuse to split in two alone', async () => {
     const two = blobs(

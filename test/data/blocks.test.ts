@@ -18,6 +18,7 @@ const source: Source = {
     assert.ok(start + count <= 22);
     return values.slice(start * DIM, (start + count) * DIM);
   },
+  stored: () => assert.fail('not asked for'),
   close() {},
 };
 const rowsOf = (index: number) => {

@@ -84,6 +84,27 @@ describe('IDX', () => {
     );
   });
 
+  test('nothing is unpacked that has another shape than is expected, nor more than the header says', async () => {
+    const cache = () => readdirSync(join(folder, 'cache'));
+    const values = Buffer.alloc(4 << 20);
+    const bomb = put('bomb.gz', gzipSync(idxFile(8, [1 << 10, 1 << 6, 1 << 6], values)));
+    const before = cache();
+    await refuses(
+      () => openSource(bomb, { expected: { rows: 100, dim: 2 } }),
+      'shape (1024, 64, 64), not (100, 2)',
+    );
+    await refuses(() => openSource(bomb, { expected: { rows: 1024, dim: 64 } }), 'not (1024, 64)');
+    const longer = put('longer.gz', gzipSync(idxFile(8, [100, 2], values)));
+    await refuses(
+      () => openSource(longer, { expected: { rows: 100, dim: 2 } }),
+      'longer than its header says (212 bytes)',
+    );
+    assert.deepEqual(cache(), before);
+    const source = await openSource(bomb, { expected: { rows: 1024, dim: 4096 } });
+    assert.equal(source.dim, 4096);
+    source.close();
+  });
+
   test('refused: labels, and no rows or columns', async () => {
     await refuses(() => openSource(put('labels', idxFile(8, [3], Buffer.alloc(3)))), 'shape (3,)');
     await refuses(() => openSource(put('none', idxFile(8, [0, 2, 2], Buffer.alloc(0)))), 'no rows');

@@ -162,6 +162,21 @@ describe('npy, refused', () => {
     () =>
       openSource(put(name, content));
 
+  test('a header that is too long, or made to be slow', async () => {
+    const headed = (text: string) => {
+      const head = Buffer.from('\x93NUMPY\x02\0\0\0\0\0', 'latin1');
+      head.writeUInt32LE(text.length, 8);
+      return Buffer.concat([head, Buffer.from(text)]);
+    };
+    await refuses(open(headed("'descr':[".repeat(1 << 17))), 'bad.npy has a header of 1179648 bytes');
+    const evil = ["'descr':[", "'descr' ", "'shape':(1", "'descr' :' ", ' '].map((part) =>
+      headed(part.repeat(65_536 / part.length)),
+    );
+    const begun = performance.now();
+    for (const file of evil) await refuses(open(file), 'bad.npy', 'header is damaged');
+    assert.ok(performance.now() - begun < 500, `${performance.now() - begun} ms`);
+  });
+
   test('not an npy', () => refuses(open(Buffer.from('hello, world')), 'bad.npy is not a NumPy file'));
   test('a damaged header', () =>
     refuses(open(npyFile("', 'x': '", [2, 2], Buffer.alloc(16)).subarray(0, 40)), 'bad.npy', 'truncated'));
@@ -194,6 +209,12 @@ describe('npy, refused', () => {
   test('element types that are not real numbers', async () => {
     const { object, complex, string, record, date } = fixtures.refused;
     await refuses(open(bytesOf(object)), 'bad.npy holds Python objects', 'astype');
+    // As pandas saves strings: shorter than pointers would be.
+    await refuses(
+      open(npyFile('|O', [1000], Buffer.alloc(60))),
+      'bad.npy holds Python objects',
+      'astype(str)',
+    );
     await refuses(open(bytesOf(complex)), 'bad.npy holds complex numbers (complex64)', 'x.real');
     await refuses(open(bytesOf(string)), 'bad.npy holds strings (<U1)', 'astype');
     await refuses(open(bytesOf(record)), 'bad.npy holds records');

@@ -25,6 +25,22 @@ describe('opening', () => {
     assert.deepEqual(await source.read(0, 1), Float32Array.of(5));
     source.close();
   });
+  test('a row as the file has it, for messages', async () => {
+    const put8 = (fortran: boolean) =>
+      put('wide.npy', npyFile('<f8', [2, 2], elements('f8', [1, 1e300, 0.1, -2]), { fortran }));
+    for (const [fortran, row, stored] of [
+      [false, 0, [1, 1e300]],
+      [false, 1, [0.1, -2]],
+      [true, 1, [1e300, -2]],
+    ] as const) {
+      const source = await openSource(put8(fortran));
+      assert.deepEqual(await source.stored(row), Float64Array.from(stored));
+      source.close();
+    }
+    const source = await openSource(put('one.npy', npyFile('<f4', [1, 2], elements('f4', [5, 0.1]))));
+    assert.deepEqual(await source.stored(0), Float64Array.of(5, Math.fround(0.1)));
+    source.close();
+  });
   test('a missing file', () =>
     refuses(() => openSource(join(folder, 'none.npy')), 'none.npy cannot be read: no such file'));
   test('a folder', () => refuses(() => openSource(folder), `${folder} is a folder`, 'name a file'));

@@ -1,7 +1,7 @@
 // deploy/kubernetes: rendered by the real kustomize, checked against the published schemas, and its pods' commands run.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
@@ -119,7 +119,8 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
       const pod = podOf(one('cpu', kind));
       mkdirSync(join(mounted(kind), 'keys'), { recursive: true });
       mkdirSync(join(mounted(kind), 'secret'));
-      // As the kubelet mounts it: readable by the group.
+      // As the kubelet mounts them: an emptyDir writable by all, a Secret readable by the group.
+      chmodSync(join(mounted(kind), 'keys'), 0o2777);
       const { secretName } = pod.volumes.find((volume: Resource) => volume.name === 'secret').secret;
       for (const [file, content] of Object.entries(one('cpu', 'Secret', secretName).data))
         writeFileSync(join(mounted(kind), 'secret', file), Buffer.from(String(content), 'base64'), {

@@ -38,6 +38,17 @@ async function timed(running: Running) {
 }
 
 describe('an interrupted run', { concurrency: 2 }, () => {
+  test('also while it chooses thousands of clusters to start from', async () => {
+    const run = join(folder, 'many');
+    const running = start(trainArgs(easy.data, run, '--workers', 1, '--init-k', 2000));
+    await until('the choice', () => running.stderr().includes('choosing 2000 clusters'), running);
+    running.kill('SIGTERM');
+    const { code, stderr, took } = await timed(running);
+    await leftovers(running.pid);
+    assert.equal(code, 130, stderr);
+    assert.ok(took < patience(5), `${took} s`);
+  });
+
   for (const [name, send] of [
     ['Ctrl-C, which all of its processes get', ({ pid }: Running) => void process.kill(-pid, 'SIGINT')],
     [

@@ -10,7 +10,7 @@ function workersOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return children.map(Number).filter((child) => {
     try {
-      return readFileSync(`/proc/${child}/cmdline`, 'latin1').includes('/process.js');
+      return readFileSync(`/proc/${child}/cmdline`, 'latin1').includes('/bundled/worker.js');
     } catch {
       return false;
     }

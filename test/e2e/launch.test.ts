@@ -80,7 +80,7 @@ function failingOn(...uuids: string[]) {
   const script = join(mkdtempSync(join(folder, 'fail-')), 'fail.cjs');
   writeFileSync(
     script,
-    `if (/process\\.js$/.test(process.argv[1]) && ${JSON.stringify(uuids)}.includes(process.env.CUDA_VISIBLE_DEVICES))
+    `if (/bundled.worker\\.js$/.test(process.argv[1]) && ${JSON.stringify(uuids)}.includes(process.env.CUDA_VISIBLE_DEVICES))
        throw new Error('CUDA_ERROR_ECC_UNCORRECTABLE of ' + process.env.CUDA_VISIBLE_DEVICES);`,
   );
   return { NODE_OPTIONS: `--require ${script}` };

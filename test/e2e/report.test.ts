@@ -95,6 +95,16 @@ describe('a report', { concurrency: 2 }, () => {
 
   test('is drawn again to the byte, anywhere', async () => {
     drawn(await plot(run, '--out', path('again')), ALL);
+    mkdirSync(path('theirs'));
+    writeFileSync(path('theirs/k.png'), 'mine');
+    for (const [out, says] of [
+      ['theirs', /^dpmesh: --out .* has a k\.png that is not of a report/],
+      ['theirs/k.png', /^dpmesh: --out .* is a file, not a folder/],
+    ] as const) {
+      const refused = await plot(run, '--out', path(out));
+      assert.equal(refused.code, 2);
+      assert.match(refused.stderr, says);
+    }
     for (const name of files(ALL))
       assert.deepEqual(readFileSync(path(`again/${name}`)), readFileSync(join(run, 'report', name)), name);
   });
@@ -245,6 +255,6 @@ describe('dpmesh plot refuses', { concurrency: 2 }, () => {
     writeNpy(path('few.npy'), '<i4', [3], [0, 1, 2]);
     refused(await plot(run, '--labels', path('few.npy')), '--labels', '3 labels', `${N} rows`);
     refused(await plot(run, '--labels', path('gone.npy')), 'gone.npy', 'no such file');
-    refused(await plot(run, '--out', easy.data), easy.data, 'written');
+    refused(await plot(run, '--out', easy.data), easy.data, 'is a file, not a folder');
   });
 });

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { costTheta, eStepOf, logDensities, productError, theta, whitening } from '../../model/estep.ts';
+import {
+  costTheta,
+  eStepOf,
+  flatness,
+  logDensities,
+  productError,
+  theta,
+  whitening,
+} from '../../model/estep.ts';
 import { cholesky, symmetricEigen } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Covariance, eachMoment, statisticsLength } from '../../model/statistics.ts';
@@ -236,6 +244,29 @@ describe('estep', () => {
       }
     });
   }
+
+  test('flatness: second moments about the origin over the smallest variance, in the rows’ coordinates', () => {
+    const of = (mean: number[], covariance: number[], scale = [1, 1]) =>
+      flatness(
+        {
+          k: 1,
+          d: 2,
+          covariance: 'full',
+          weights: Float64Array.of(1),
+          means: [Float64Array.from(mean)],
+          covariances: [Float64Array.from(covariance)],
+        },
+        Float64Array.from(scale),
+      );
+    assert.equal(of([0, 0], [1, 0, 0, 1]), 2);
+    assert.equal(of([0, 30], [4, 0, 0, 0.25]), (900 + 0.25) * (1 / 4 + 4));
+    // Correlated by 1 − ε: the smallest eigenvalue is ε.
+    const flat = of([0, 0], [1, 1 - 1e-6, 1 - 1e-6, 1]);
+    assert.ok(Math.abs(flat * 1e-6 - 1) < 1e-3, `${flat}`);
+    // Scales that the rows are divided by change nothing where they are alike.
+    assert.ok(Math.abs(of([0, 3000], [400, 0, 0, 25], [10, 10]) / of([0, 300], [4, 0, 0, 0.25]) - 1) < 1e-12);
+    assert.equal(of([0, 0], [1, 1, 1, 1]), Infinity);
+  });
 
   test('a covariance that is not positive definite is refused', () => {
     const { mixture, scale } = randomMixture(3, {

@@ -118,9 +118,10 @@ describe('hastings', () => {
 
   test('a part of five rows is too small to propose', () => {
     const part = (n: number) => Float64Array.of(n, 0, 0);
-    assert.ok(proposable([part(6), part(6)]));
-    assert.ok(!proposable([part(6), part(5), part(6)]));
-    assert.ok(!proposable([part(60)]));
+    assert.ok(proposable([part(6), part(6)], 1));
+    assert.ok(!proposable([part(6), part(5), part(6)], 1));
+    assert.ok(!proposable([part(60)], 1));
+    assert.ok(!proposable([part(40), part(100)], 0.025) && proposable([part(41), part(100)], 0.025));
   });
 
   test('accepts with probability min(1, H)', () => {

@@ -55,8 +55,26 @@ describe('kmeans', () => {
     );
   });
 
+  test('weights of an earlier step spare their centres, and change nothing', () => {
+    let known: { centres: number; weights: Float64Array } | null = null;
+    for (const count of [0, 1, 1, 2]) {
+      const found: ReturnType<typeof seedCandidate> = seedCandidate(
+        ...([rows, 2, centres.slice(0, count), 0.3, known] as const),
+      );
+      assert.ok(found);
+      assert.deepEqual(found, seedCandidate(rows, 2, centres.slice(0, count), 0.3));
+      known = { centres: count, weights: found.weights };
+    }
+    // Nothing but the new centre is looked at.
+    const weights = new Float64Array(4).fill(1e-9);
+    assert.ok(seedCandidate(rows, 2, centres, 0.3, { centres: 1, weights })!.weight <= 4e-9);
+  });
+
   test('the first centre is any row alike; no rows, no candidate', () => {
-    assert.deepEqual(seedCandidate(rows, 2, [], 0.5), { weight: 4, row: 2 });
+    assert.deepEqual(seedCandidate(rows, 2, [], 0.5), {
+      ...{ weight: 4, row: 2 },
+      weights: new Float64Array(4).fill(1),
+    });
     assert.equal(seedCandidate(new Float32Array(0), 2, centres, 0.5), null);
   });
 

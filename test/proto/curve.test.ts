@@ -1,7 +1,7 @@
 // Real sockets: who gets past the door, and what is said of who does not.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_FRAME } from '../../proto/codec.ts';
@@ -45,6 +45,7 @@ function dealer(options: DealerOptions, endpoint = router.address) {
   return {
     answers,
     say: (text: string) => void socket.send([Buffer.from(text)]),
+    reopen: () => socket.reopen(),
     close: () => socket.close(),
   };
 }
@@ -74,9 +75,14 @@ describe('a router with keys', () => {
     say('hello');
     await until('an answer', () => answers.length === 1);
     assert.deepEqual(heard, ['hello']);
-    assert.equal(log.length, 1);
-    assert.ok(log[0].includes(stranger.public.slice(0, 8)) && log[0].includes('127.0.0.1'), log[0]);
-    assert.ok(!log[0].includes(stranger.public));
+    // Beside it there may be one of connections broken off.
+    const named = log.filter((line) => line.includes('not on the list'));
+    assert.equal(named.length, 1, log.join('\n'));
+    assert.ok(
+      log.length <= 2 && named[0].includes(stranger.public.slice(0, 8)) && named[0].includes('127.0.0.1'),
+      log.join('\n'),
+    );
+    assert.ok(!log.join().includes(stranger.public));
   });
 
   test('hears nothing from peers without a key, nor for another server, nor with halves of two pairs', async () => {
@@ -147,6 +153,47 @@ describe('a router with keys', () => {
     await until('an answer', () => answers.length === 1);
     for (const socket of within) socket.destroy();
   });
+
+  for (const way of ['up', 'down'] as const)
+    test(`bytes that are damaged on their way ${way} cost one connection, and the next one is as good as new`, async () => {
+      let connections = 0;
+      let damage = false;
+      const { port } = new URL(router.address);
+      const line = createServer((near) => {
+        connections++;
+        const far = connect(Number(port), '127.0.0.1');
+        for (const [from, to, dir] of [
+          [near, far, 'up'],
+          [far, near, 'down'],
+        ] as const) {
+          from.on('data', (bytes: Buffer) => {
+            if (damage && dir === way) {
+              damage = false;
+              bytes[bytes.length - 1] ^= 1;
+            }
+            to.write(bytes);
+          });
+          from.on('error', () => {}).on('close', () => to.destroy());
+        }
+      });
+      await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
+      open.add(line);
+      const { say, answers, reopen } = dealer(
+        { key: holder(alice) },
+        `tcp://127.0.0.1:${(line.address() as AddressInfo).port}`,
+      );
+      say('before');
+      await until('an answer', () => answers.length === 1);
+      damage = true;
+      say('lost');
+      await until('damage', () => !damage);
+      // libzmq's server stops reading, and says nothing: a worker that hears nothing for long does this.
+      if (way === 'up') reopen();
+      await until('another connection', () => connections === 2);
+      say('after');
+      await until('an answer', () => answers.at(-1) === 're after');
+      assert.equal(connections, 2);
+    });
 
   test('after another list: who was added gets in, who was removed is out', async () => {
     const a = dealer({ key: holder(alice) });

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -127,6 +137,39 @@ describe('reading keys', () => {
     chmodSync(join(keys, 'allowed'), 0o664);
     refuses(() => readAllowed(keys), ['allowed', 'chmod 600']);
     chmodSync(join(keys, 'allowed'), 0o600);
+  });
+
+  test('a folder that others can write to; one like /tmp is none', () => {
+    const open = fresh();
+    makeKeys(open, ['a']);
+    for (const bits of [0o777, 0o770, 0o722, 0o775]) {
+      chmodSync(open, bits);
+      for (const read of [() => readServerKey(open), () => readAllowed(open), () => makeKeys(open, ['b'])])
+        refuses(read, [open, `0${bits.toString(8)}`, 'chmod go-w']);
+    }
+    // Also where a link to it is somewhere better.
+    const link = join(folder, 'link.key');
+    symlinkSync(join(open, 'a.key'), link);
+    refuses(() => readWorkerKey(link), [open, 'chmod go-w']);
+    for (const bits of [0o755, 0o1777]) {
+      chmodSync(open, bits);
+      assert.deepEqual(readWorkerKey(join(open, 'a.key')), readWorkerKey(link));
+    }
+    const empty = mkdtempSync(join(folder, 'open-'));
+    chmodSync(empty, 0o777);
+    refuses(() => makeKeys(empty, ['a']), [empty, '0777', 'chmod go-w']);
+    assert.deepEqual(readdirSync(empty), []);
+  });
+
+  test('of another user', { skip: process.getuid?.() !== 0 && 'only root can make such' }, () => {
+    const path = put(whole, 'other');
+    chownSync(path, 12345, 12345);
+    refuses(() => readWorkerKey(path), [path, 'another user (uid 12345)', 'make new keys']);
+    const theirs = fresh();
+    makeKeys(theirs, ['a']);
+    chownSync(theirs, 12345, 12345);
+    refuses(() => readServerKey(theirs), [theirs, 'another user']);
+    refuses(() => makeKeys(theirs, ['b']), [theirs, 'another user']);
   });
 
   test('the wrong kind', () => {

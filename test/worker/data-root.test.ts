@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { isBelow } from '../../worker/data-root.ts';
+import { gzipSync } from 'node:zlib';
+import type { Layout } from '../../data/layout.ts';
+import { isBelow, openVisible } from '../../worker/data-root.ts';
+import { idxFile } from '../data/files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-root-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -33,4 +36,17 @@ test('files elsewhere: beside it, through "..", through links of files and folde
     assert.equal(isBelow(at('root'), at(path)), false, path);
   for (const path of [`${folder}/root/../x.npy`, `${folder}/root/in/../../root-not/x.npy`, '/etc/passwd'])
     assert.equal(isBelow(at('root'), path), false, path);
+});
+
+test('a packed file of another shape than the run’s is not unpacked', async () => {
+  const cache = at('cache');
+  process.env.DPMESH_CACHE = cache;
+  const path = at('root/bomb.idx.gz');
+  writeFileSync(path, gzipSync(idxFile(8, [1 << 20, 4], Buffer.alloc(4 << 20))));
+  const layout: Layout = { rows: 100, dim: 2, shards: 1, blockRows: 16, seed: '0' };
+  const said: string[] = [];
+  const file = { path, firstBlock: '00' };
+  assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
+  assert.match(said.join(), /asking the coordinator for rows/);
+  assert.deepEqual(readdirSync(cache), []);
 });

@@ -165,6 +165,7 @@ test('file blocks come in the order asked for', async () => {
     dim: DIM,
     dtype: 'float32',
     read: async (start, count) => rowsOf({ index: 0, start, count }),
+    stored: () => assert.fail('not asked for'),
     close() {},
   };
   const wanted = [4, 1, 2].map((i) => all[i]);

@@ -18,6 +18,7 @@ import {
 } from '../../worker/setup/place.ts';
 import { runProgram } from '../../worker/setup/steps.ts';
 import { setupTensorflow } from '../../worker/setup/tensorflow.ts';
+import { setupWebgpu } from '../../worker/setup/webgpu.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-setup-'));
 after(() => rmSync(home, { recursive: true, force: true }));
@@ -162,6 +163,28 @@ describe('making and removing', () => {
       process.env.PATH = PATH;
     }
     assert.deepEqual(readdirSync(process.env.XDG_DATA_HOME!), []);
+  });
+
+  test('a webgpu that is whole but does not load is made again', async () => {
+    pretend('webgpu');
+    const { PATH } = process.env;
+    process.env.PATH = '';
+    try {
+      await assert.rejects(setupWebgpu({}), /setup webgpu needs npm/);
+    } finally {
+      process.env.PATH = PATH;
+    }
+    const packages = join(placeOf('webgpu'), 'node_modules');
+    for (const name of ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu', 'webgpu']) {
+      mkdirSync(join(packages, name), { recursive: true });
+      writeFileSync(join(packages, name, 'index.js'), '');
+    }
+    process.env.PATH = '';
+    try {
+      await setupWebgpu({});
+    } finally {
+      process.env.PATH = PATH;
+    }
   });
 
   test('a program that fails is shown with its last lines', async () => {

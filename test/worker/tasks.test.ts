@@ -311,6 +311,28 @@ for (const backend of backends) {
           }
         });
 
+    for (const diagonal of [false, true])
+      test(`pivoted: the same about other points, in float64 from the rows up, ${covarianceOf(diagonal)}`, async () => {
+        const place = w.workplace(backend);
+        const means = randomMatrix(9, 3, D);
+        place.put('means', { rows: nd(Float64Array.from(means.flat()), 3, D) });
+        for (const shard of SHARDS) {
+          const result = await run(place, { task: 'pivoted-statistics', diagonal }, shard);
+          const members = w.sampleOf(shard);
+          const r = members.map((row) => softmax(logitsOf(w.net, w.y(row))));
+          const p = statisticsLength(D, covarianceOf(diagonal));
+          assert.deepEqual(result.T.shape, [3, p]);
+          for (const k of range(3)) {
+            const T = momentSums(
+              members.map((row) => [...w.x(row)].map((value, d) => value - means[k][d])),
+              covarianceOf(diagonal),
+              r.map((row) => row[k]),
+            );
+            agrees(f64(result, 'T').subarray(k * p, (k + 1) * p), T, 5e-6, `cluster ${k}`);
+          }
+        }
+      });
+
     test('one cluster takes all', async () => {
       const one = world({ k: 1 });
       const place = one.workplace(backend);
@@ -949,6 +971,8 @@ describe('purity', () => {
     { task: 'statistics', diagonal: false, block: 32 },
     { task: 'statistics', diagonal: true, block: 32 },
     { task: 'statistics', diagonal: false, block: 4096 },
+    { task: 'pivoted-statistics', diagonal: false },
+    { task: 'pivoted-statistics', diagonal: true },
     subTask(),
     { task: 'cell-sums', ...partition },
     { task: 'cell-scatter', ...partition, diagonal: false, pivots: 'pivots' },
@@ -962,6 +986,7 @@ describe('purity', () => {
     place.put('parts', centreState());
     place.put('vectors', { rows: nd(new Float64Array(D)) });
     place.put('pivots', { rows: nd(new Float64Array(6 * D)) });
+    place.put('means', { rows: nd(Float64Array.from(randomMatrix(9, 3, D).flat()), 3, D) });
     const axes = randomMatrix(8, 6, D).flat();
     const [centre, sd] = [new Float64Array(6), new Float64Array(6).fill(9)];
     place.put('axes', { rows: nd(Float64Array.from(axes)), centre: nd(centre), sd: nd(sd) });

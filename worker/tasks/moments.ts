@@ -1,5 +1,6 @@
 import { blockHash } from '../../data/blocks.ts';
 import { normalizeRows } from '../../data/transform.ts';
+import { LARGEST } from '../../data/usable.ts';
 import { priority } from '../../model/random.ts';
 import { accumulate, statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
@@ -9,7 +10,7 @@ import { type Context, concat, pick, sampledRows } from '../context.ts';
 
 /**
  * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
- * shard's part of the sample. Rows with NaN or infinite values are counted and left out.
+ * shard's part of the sample. Rows with NaN, infinite or too large values are counted and left out.
  */
 export async function moments(context: Context, task: TaskOf<'moments'>, unit: Unit): Promise<Tensors> {
   const { dim, seed } = context;
@@ -33,13 +34,13 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
     if (sampled.length) kept.push(pick(rows, sampled, dim));
     if (task.normalize) normalizeRows(rows, dim);
     for (let i = 0, o = 0; i < block.count; i++, o += dim) {
-      let finite = true;
+      let usable = true;
       for (let d = 0; d < dim; d++) {
         const value = rows[o + d];
         centred[d] = value - origin[d];
-        finite &&= Number.isFinite(value);
+        usable &&= Math.abs(value) <= LARGEST;
       }
-      if (!finite) {
+      if (!usable) {
         bad++;
         if (firstBad < 0) firstBad = block.start + i;
         continue;

@@ -6,7 +6,7 @@ import { type Context, FORWARD_ROWS } from '../context.ts';
 import { forward } from '../mlp.ts';
 
 /**
- * What `statistics` sums, in float64, in the model's coordinates and about a pivot near each cluster's mean [K,P]: for
+ * What `statistics` sums, in float64, in the model's coordinates and about a point near each cluster's mean [K,P]: for
  * clusters that are so flat, or so far out in their own units, that float32 products lose their covariance.
  */
 export async function pivotedStatistics(
@@ -21,7 +21,7 @@ export async function pivotedStatistics(
   const d = scaled.shape[1];
   const covariance = task.diagonal ? 'diag' : 'full';
   const p = statisticsLength(d, covariance);
-  const pivots = take(states.get('pivots'), 'rows', 'float64', k * d);
+  const means = take(states.get('means'), 'rows', 'float64', k * d);
   const T = new Float64Array(k * p);
   const centred = new Float64Array(d);
   for (let start = 0; start < n; start += FORWARD_ROWS) {
@@ -35,7 +35,7 @@ export async function pivotedStatistics(
       for (let c = 0; c < k; c++) {
         const weight = weights[i * k + c];
         if (weight === 0) continue;
-        for (let j = 0; j < d; j++) centred[j] = rows[(start + i) * d + j] - pivots[c * d + j];
+        for (let j = 0; j < d; j++) centred[j] = rows[(start + i) * d + j] - means[c * d + j];
         accumulate(T, c * p, centred, 0, d, covariance, weight);
       }
     }

@@ -11,12 +11,22 @@ export async function seedDistances(
   task: TaskOf<'seed-distances'>,
   unit: Unit,
 ): Promise<Tensors> {
-  const { rows, n, scaled } = await context.sample(unit.shard);
+  const sample = await context.sample(unit.shard);
+  const { rows, n, scaled } = sample;
   const d = scaled.shape[1];
   const all = take(context.states.get('centres'), 'rows', 'float64');
   const centres = Array.from({ length: task.centres }, (_, k) => all.subarray(k * d, (k + 1) * d));
   const rng = generator(context.seed, 'k-means++', task.draw, unit.shard);
-  const found = n ? seedCandidate(rows, d, centres, rng.uniform()) : null;
+  const own = all.slice(0, task.centres * d);
+  const known = sample.seeding && startsWith(own, sample.seeding.centres) ? sample.seeding : null;
+  const found = n
+    ? seedCandidate(
+        ...([rows, d, centres, rng.uniform()] as const),
+        known && { centres: known.centres.length / d, weights: known.weights },
+      )
+    : null;
+  // The next step has one centre more.
+  if (found) sample.seeding = { centres: own, weights: found.weights };
   return {
     weight: nd(Float64Array.of(found?.weight ?? 0)),
     row: nd(
@@ -24,3 +34,6 @@ export async function seedDistances(
     ),
   };
 }
+
+const startsWith = (all: Float64Array, first: Float64Array) =>
+  first.length <= all.length && first.every((value, i) => value === all[i]);

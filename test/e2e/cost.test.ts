@@ -1,0 +1,40 @@
+// The short form of bench/faults/cost.ts, which compares times: what a run that nothing disturbs does for its safety, counted.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { easyData, epochOf, eventsOf, freePort, ofType, scratch, start, trainArgs } from './support.ts';
+
+test('a quiet run computes nothing twice, and writes no more checkpoints than it has steps and half minutes', async () => {
+  const folder = scratch();
+  const { data } = easyData(folder, 'easy', 3000);
+  const out = join(folder, 'run');
+  const port = await freePort();
+  const http = ['--http', `127.0.0.1:${port}`, '--linger', 20];
+  const flags = ['--no-early-stop', '--max-epochs', 60, '--split-merge-every', 10];
+  const running = start(trainArgs(data, out, '--workers', 2, ...flags, ...http));
+  while (epochOf(out) < 60) await sleep(50);
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const of = (name: string) =>
+    text
+      .split('\n')
+      .filter((line) => line.startsWith(`dpmesh_${name}{`))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  running.kill('SIGTERM');
+  const { seconds } = await running.ended;
+  const [rounds, joins] = [of('rounds_total'), of('worker_joins_total')];
+  assert.ok(rounds > 60 && joins === 2, text);
+  assert.equal(of('units_redealt_total'), 0);
+  assert.equal(of('refused_messages_total') + of('refused_connections_total'), 0);
+  // A machine that others use may hold one worker up for longer than a race needs.
+  assert.ok(
+    of('units_raced_total') <= rounds / 20,
+    `${of('units_raced_total')} units raced in ${rounds} rounds`,
+  );
+  const events = eventsOf(out);
+  const most = ofType(events, 'step').length + 2 + seconds / 30;
+  assert.ok(
+    ofType(events, 'checkpoint').length <= most,
+    `${ofType(events, 'checkpoint').length} checkpoints`,
+  );
+});
