@@ -25,6 +25,8 @@ const packr = new Packr({
   mapsAsObjects: true,
   int64AsType: 'number',
   structuredClone: false,
+  // Which would be an extension. Not among the types of its options.
+  ...{ skipValues: [undefined] },
 });
 const envelope = z.object({ tensors: tensorsSchema });
 

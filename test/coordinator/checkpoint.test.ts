@@ -107,6 +107,15 @@ describe('a checkpoint', () => {
     );
   });
 
+  test('that could not be read again is not written, and those before it stay', async () => {
+    const folder = join(mkdtempSync(join(home, 'unreadable-')), 'checkpoints');
+    const spent = (over: object) => ({ ...withEpoch(2), spent: { ...small.spent, ...over } });
+    await saveCheckpoint(folder, withEpoch(1));
+    for (const bad of [{ rowsRead: 2 ** 53 }, { rounds: -1 }, { seconds: Number.POSITIVE_INFINITY }])
+      await assert.rejects(saveCheckpoint(folder, spent(bad)), /spent/, JSON.stringify(bad));
+    assert.deepEqual(readdirSync(folder), ['epoch-000001.ckpt']);
+  });
+
   test('with any one byte changed is damaged', () => {
     const bytes = file(small);
     for (let i = 0; i < bytes.length; i++) {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { linesOf } from '../../coordinator/event-lines.ts';
 import { createEventLog } from '../../coordinator/event-log.ts';
 import { persistently } from '../../coordinator/finish.ts';
 import { lockDirectory, lockFile } from '../../coordinator/lock.ts';
@@ -29,6 +30,16 @@ test('a last line that was never finished is cut off, however long, before the n
     log.close();
     assert.equal(readFileSync(path, 'utf8'), `${kept}one\ntwo\n`);
   }
+});
+
+test('a file of events is read line by line, whatever their length; half a line and monsters are passed over', () => {
+  const path = join(home, 'lines.jsonl');
+  const lines = ['', 'a', 'ä'.repeat(300_000), '', 'x'.repeat(1 << 20), 'b', 'y'.repeat((1 << 20) - 1), 'c'];
+  writeFileSync(path, `${lines.join('\n')}\n${'z'.repeat((1 << 20) + 1)}\n${'z'.repeat(5 << 20)}\nd\nhalf`);
+  assert.deepEqual([...linesOf(path)], [...lines, 'd']);
+  writeFileSync(path, 'half');
+  assert.deepEqual([...linesOf(path)], []);
+  assert.deepEqual([...linesOf(join(home, 'none.jsonl'))], []);
 });
 
 test('lines that the disk refuses are kept, whole and in order', () => {

@@ -9,6 +9,7 @@ import { decode, encode, prefixed } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../../proto/messages.ts';
 import { connectDealer } from '../../proto/sockets.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { deaf } from '../proto/deaf.ts';
 
 const layout = { rows: 100, dim: 2, shards: 2, blockRows: 25, seed: '5' };
 const HELLO = {
@@ -255,6 +256,34 @@ describe('the coordinator’s server', () => {
       [failed.request, failed.problem, Object.keys(failed.tensors)],
       [4, 'there is no such block', []],
     );
+  });
+
+  test('gives up a worker that asks for rows and never reads them, however alive it sounds', async () => {
+    let read = 0;
+    const seen: Event[] = [];
+    const own = await startServer({
+      ...{ bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 60_000 },
+      ...{ emit: (event: Event) => void seen.push(event), log: () => {} },
+      readBlocks: async () => {
+        read++;
+        return new Float32Array(1 << 18);
+      },
+    });
+    const peer = await deaf(own.address);
+    closing.push(peer.close, () => void own.close());
+    peer.say(encode({ ...HELLO, session: session() }));
+    for (let request = 0; !seen.some(({ type }) => type === 'worker-gone'); request++) {
+      assert.ok(request < 2000, 'it is still here');
+      peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
+      peer.say(encode({ type: 'ping' }));
+      await sleep(2);
+    }
+    assert.equal((seen.at(-1) as { reason: string }).reason, 'does not read what it is sent');
+    const before = read;
+    for (let request = 0; request < 50; request++)
+      peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
+    await sleep(100);
+    assert.equal(read, before, 'rows are read for nobody');
   });
 
   test('deals again what a worker had that says goodbye, or whose process ends', async () => {

@@ -153,6 +153,13 @@ describe('encode and decode', () => {
     assert.deepEqual(packr.unpack(encode(ping)[0]), { ...ping, tensors: [] });
   });
 
+  test('a field without a value is not sent', () => {
+    const [header] = encode({ ...ping, later: undefined, deeper: [{ a: undefined, b: 1 }] });
+    assert.deepEqual(Object.keys(packr.unpack(header)), ['type', 'deeper', 'tensors']);
+    assert.deepEqual(packr.unpack(header).deeper, [{ b: 1 }]);
+    assert.deepEqual(decode(fromWorker, [header]).header, ping);
+  });
+
   test('read what any msgpack library writes', () => {
     // {"type":"ping","tensors":[]} as a small map, and as a map of 32-bit length with 8-bit strings.
     const small = hex('82 a474797065 a470696e67 a774656e736f7273 90');

@@ -1,8 +1,10 @@
 // Real sockets: who gets past the door, and what is said of who does not.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_FRAME } from '../../proto/codec.ts';
 import { createGate, type Gate } from '../../proto/gate.ts';
 import { type KeyPair, newKeyPair } from '../../proto/keys.ts';
 import { bindRouter, connectDealer, type DealerOptions, type RouterSocket } from '../../proto/sockets.ts';
@@ -117,6 +119,39 @@ describe('a router with keys', () => {
     assert.ok(log.length <= 12, log.join('\n'));
     const refused = router.refused();
     assert.ok(refused['not-zeromq']! >= 90 && refused['no-key']! >= 90, JSON.stringify(refused));
+  });
+
+  test('strangers take little memory, whatever they announce', async () => {
+    const greeting = Buffer.alloc(64);
+    greeting.set([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1]);
+    greeting.write('CURVE', 12);
+    /** A stranger that has announced a command of this length. */
+    const begin = async (length: number) => {
+      const socket = tcp();
+      socket.write(greeting);
+      await once(socket, 'data');
+      const head = Buffer.alloc(9);
+      head[0] = 0x06;
+      head.writeBigUInt64BE(BigInt(length), 1);
+      socket.write(head);
+      return socket;
+    };
+    const before = process.memoryUsage.rss();
+    const piece = Buffer.alloc(MAX_FRAME - 1024);
+    const within = await Promise.all(Array.from({ length: 200 }, () => begin(MAX_FRAME)));
+    for (const socket of within) socket.write(piece);
+    await sleep(500);
+    const grown = process.memoryUsage.rss() - before;
+    assert.ok(within.every((socket) => !socket.closed));
+    assert.ok(grown < 150 << 20, `${grown >> 20} MiB for 200 strangers`);
+    let closed = 0;
+    const beyond = await Promise.all([1 << 20, 1 << 30, 2 ** 40].map(begin));
+    for (const socket of beyond) socket.once('close', () => closed++).write(piece);
+    await until('the end of their connections', () => closed === 3, 3);
+    const { say, answers } = dealer({ key: holder(alice) });
+    say('hello');
+    await until('an answer', () => answers.length === 1);
+    for (const socket of within) socket.destroy();
   });
 
   for (const way of ['up', 'down'] as const)

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { blockHash } from '../../data/blocks.ts';
+import { blockHash, MOST_BYTES } from '../../data/blocks.ts';
 import { layoutOf, shardBlocks } from '../../data/layout.ts';
 import { generator, priority, type Rng, shuffledPrefix } from '../../model/random.ts';
-import { decode, MAX_HEADER, MAX_MESSAGE } from '../../proto/codec.ts';
-import { fromWorker, PROTOCOL } from '../../proto/messages.ts';
+import { decode, MAX_FRAME, MAX_HEADER, MAX_MESSAGE } from '../../proto/codec.ts';
+import { fromWorker, MOST_ABOUT, MOST_DONE, MOST_FETCHED, MOST_WHY, PROTOCOL } from '../../proto/messages.ts';
+import { MAX_DEPTH, MAX_VALUES } from '../../proto/msgpack.ts';
 import { DTYPES } from '../../proto/tensors.ts';
 import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
 
@@ -168,6 +169,15 @@ describe('messages', () => {
     assert.equal(row('`dtype`').match(/`\w+`/g)!.join(' '), DTYPES.map((name) => `\`${name}\``).join(' '));
     assert.equal(row('header (`MAX_HEADER`)'), `${MAX_HEADER / 2 ** 20} MiB`);
     assert.equal(row('message, all frames (`MAX_MESSAGE`)'), `${MAX_MESSAGE / 2 ** 30} GiB`);
+    const frame = row('frame of tensors, and any frame of a worker (`MAX_FRAME`)');
+    assert.ok(frame.startsWith(`${MAX_FRAME / 2 ** 10} KiB;`), frame);
+    const header = row('header: values, keys among them; lists and maps in one another');
+    assert.equal(header, `${MAX_VALUES.toLocaleString('en')}; ${MAX_DEPTH}`);
+    assert.ok(row('texts of `hello`; its `why`').startsWith(`${MOST_ABOUT}; ${MOST_WHY}.`));
+    assert.ok(row('`blocks` of a `fetch`').startsWith(`${MOST_FETCHED.toLocaleString('en')},`));
+    assert.ok(row('`blocks` of a `fetch`').includes(`${MOST_BYTES / 2 ** 20} MiB of rows`));
+    const done = row('`done` of `results`: units in all; tasks in `seconds`');
+    assert.ok(done.startsWith(`${MOST_DONE.toLocaleString('en')};`));
   });
 
   test('look as the example does', () => {

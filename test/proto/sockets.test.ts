@@ -7,6 +7,7 @@ import { decode, encode, MAX_FRAME } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, connectDealer, type DealerSocket, type RouterSocket } from '../../proto/sockets.ts';
 import { bytesOf, nd } from '../../proto/tensors.ts';
+import { deaf } from './deaf.ts';
 
 const open = new Set<{ close(): void }>();
 after(() => {
@@ -132,9 +133,12 @@ describe('router and dealer', () => {
       (peer) => void stalled.push(peer.toString('hex')),
     );
     open.add(socket);
-    const { peer, chat } = await deaf(socket.address, inbox.next);
+    const { say, close } = await deaf(socket.address);
+    open.add({ close });
+    say([Buffer.from('I am here')]);
+    const { peer } = await inbox.next();
     // It goes on talking, so that its connection is alive.
-    const talking = setInterval(() => chat('ping'), 20);
+    const talking = setInterval(() => say([Buffer.from('ping')]), 20);
     const begun = performance.now();
     const piece = Buffer.alloc(1 << 20);
     let sent = 0;
@@ -221,30 +225,6 @@ describe('router and dealer', () => {
     stranger.destroy();
   });
 });
-
-/** A peer of ZeroMQ that says what it is told to and never reads. */
-async function deaf(address: string, next: () => Promise<Received>) {
-  const socket = connect(Number(address.split(':').at(-1)), '127.0.0.1');
-  socket.on('error', () => {});
-  open.add({ close: () => socket.destroy() });
-  const greeting = Buffer.alloc(64);
-  greeting.set([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1]);
-  greeting.write('NULL', 12);
-  socket.write(greeting);
-  await once(socket, 'data');
-  await sleep(50);
-  const ready = Buffer.concat([
-    Buffer.from('\x05READY\x0bSocket-Type\0\0\0\x06DEALER'),
-    Buffer.from('\x08Identity\0\0\0\0'),
-  ]);
-  socket.write(Buffer.concat([Buffer.of(4, ready.length), ready]));
-  const chat = (text: string) =>
-    void socket.write(Buffer.concat([Buffer.of(0, text.length), Buffer.from(text)]));
-  chat('I am here');
-  const { peer } = await next();
-  socket.pause();
-  return { peer, chat };
-}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
