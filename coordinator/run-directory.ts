@@ -1,15 +1,6 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
+import { aside, ioError, makeFolder, mkdirp, remove } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
 import { UserError } from '../data/user-error.ts';
 import { createEventLog } from './event-log.ts';
@@ -148,12 +139,11 @@ function runDirectory(path: string, { open, unlock, force, warn, history }: Open
         throw error instanceof UserError ? error : unwritable(path, error);
       }
       try {
-        for (const name of OWN) rmSync(join(path, name), { recursive: true, force: true });
+        for (const name of OWN) remove(join(path, name));
         self.json('run.json', run);
         events.open(join(path, 'events.jsonl'));
       } catch (error) {
-        for (const name of isNew ? ['.'] : ['run.json', 'events.jsonl'])
-          rmSync(join(path, name), { recursive: true, force: true });
+        for (const name of isNew ? ['.'] : ['run.json', 'events.jsonl']) remove(join(path, name));
         throw unwritable(path, error);
       }
       isOpen = true;
@@ -230,5 +220,5 @@ const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.is
 /** What a killed process had begun to write. */
 function removeDrafts(path: string): void {
   for (const folder of FOLDERS.map((name) => join(path, name)).filter(isFolder))
-    for (const name of readdirSync(folder)) if (DRAFT.test(name)) rmSync(join(folder, name), { force: true });
+    for (const name of readdirSync(folder)) if (DRAFT.test(name)) remove(join(folder, name));
 }
