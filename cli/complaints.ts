@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { nearestFlag } from './config.ts';
+import { camel, kebab, nearestFlag, YES_OR_NO, yesOrNo } from './config.ts';
 
 export interface Command {
   command: string;
@@ -36,6 +36,25 @@ export function notANumber(values: Record<string, unknown>, args: string[], buil
     const given =
       at < 0 ? '' : args[at].includes('=') ? args[at].replace(/^[^=]*=/, '') : (args[at + 1] ?? '');
     return `--${flag} ${given} must be a number`.replace('  ', ' ');
+  }
+  return null;
+}
+
+/**
+ * Sets the flags that are given as `--flag=yes` or `--flag=no`, and says what is wrong with the first that has another word
+ * behind it, or null: yargs takes all but `true` for no.
+ */
+export function yesAndNo(values: Record<string, unknown>, args: string[], builder: unknown): string | null {
+  const options = builder as Record<string, Options>;
+  for (const arg of args) {
+    const [, given, text] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (given === undefined) continue;
+    const flag = kebab(given);
+    if (options[flag]?.type !== 'boolean') continue;
+    const value = yesOrNo(text);
+    if (typeof value !== 'boolean') return `--${flag} ${text} ${YES_OR_NO}`;
+    values[flag] = value;
+    values[camel(flag)] = value;
   }
   return null;
 }

@@ -4,7 +4,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
-import { inOurWords, notANumber } from './complaints.ts';
+import { inOurWords, notANumber, yesAndNo } from './complaints.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
@@ -36,6 +36,14 @@ const commands = [
   doctor,
 ];
 
+// Without it nothing here works, yargs least of all.
+try {
+  process.cwd();
+} catch {
+  console.error('dpmesh: the current folder is no longer there: cd into another one');
+  process.exit(2);
+}
+
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
@@ -51,7 +59,9 @@ const later = (module: { builder: unknown; handler: (args: never) => Promise<voi
   ({
     ...module,
     handler(args: never) {
-      const wrong = notANumber(args, hideBin(process.argv), module.builder);
+      const wrong =
+        notANumber(args, hideBin(process.argv), module.builder) ??
+        yesAndNo(args, hideBin(process.argv), module.builder);
       if (wrong) throw new UserError(wrong);
       throw new Chosen(() => module.handler(args));
     },
