@@ -4,6 +4,7 @@ import { UserError } from '../../data/user-error.ts';
 import { findWebgpu } from './found.ts';
 import { assertRoom, discard, moveToPlace, placeOf, workshop, writeManifest } from './place.ts';
 import { runProgram, shown, works } from './steps.ts';
+import { NPM, WEBGPU } from './versions.ts';
 
 const ROOM = 1e9;
 
@@ -23,16 +24,11 @@ export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   const made = workshop(place);
   try {
     writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
-    const packages = ['webgpu', '@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core'];
-    await shown(`${packages.join(', ')} from npm`, () =>
-      runProgram(
-        'npm',
-        ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', ...packages],
-        {
-          cwd: made,
-          remedy: 'see npm’s last lines',
-        },
-      ),
+    await shown(`${WEBGPU.join(', ')} from npm`, () =>
+      runProgram('npm', [...NPM, ...WEBGPU], {
+        cwd: made,
+        remedy: 'see npm’s last lines',
+      }),
     );
     moveToPlace('webgpu', made, place);
   } catch (error) {
