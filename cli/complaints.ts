@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { nearestFlag } from './config.ts';
+import { camel, kebab, nearestFlag, YES_OR_NO, yesOrNo } from './config.ts';
 
 export interface Command {
   command: string;
@@ -49,6 +49,25 @@ export function cannotBeOff(args: string[], builder: unknown): string | null {
     // The flags with a value that can be say so in their help.
     if (option && option.type !== 'boolean' && !option.describe?.includes(`--no-${flag}`))
       return `there is no flag --no-${flag}: --${flag} takes a value; leave it out for its default`;
+  }
+  return null;
+}
+
+/**
+ * Sets the flags that are given as `--flag=yes` or `--flag=no`, and says what is wrong with the first that has another word
+ * behind it, or null: yargs takes all but `true` for no.
+ */
+export function yesAndNo(values: Record<string, unknown>, args: string[], builder: unknown): string | null {
+  const options = builder as Record<string, Options>;
+  for (const arg of args) {
+    const [, given, text] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (given === undefined) continue;
+    const flag = kebab(given);
+    if (options[flag]?.type !== 'boolean') continue;
+    const value = yesOrNo(text);
+    if (typeof value !== 'boolean') return `--${flag} ${text} ${YES_OR_NO}`;
+    values[flag] = value;
+    values[camel(flag)] = value;
   }
   return null;
 }

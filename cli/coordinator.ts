@@ -39,7 +39,7 @@ export const builder = {
 } as const satisfies Record<string, Options>;
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
-  const config = await resolveConfig(args);
+  const config = await resolveConfig(args, Object.keys(builder));
   const { session } = await import('./session.ts');
   await session(config, { ...(await output(args)), ...(await listening(args)) });
 }

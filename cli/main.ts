@@ -4,7 +4,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
-import { cannotBeOff, inOurWords, notANumber } from './complaints.ts';
+import { cannotBeOff, inOurWords, notANumber, yesAndNo } from './complaints.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
@@ -37,6 +37,14 @@ const commands = [
   doctor,
 ];
 
+// Without it nothing here works, yargs least of all.
+try {
+  process.cwd();
+} catch {
+  console.error('dpmesh: the current folder is no longer there: cd into another one');
+  process.exit(2);
+}
+
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
@@ -53,7 +61,10 @@ const later = (module: { builder: unknown; handler: (args: never) => Promise<voi
     ...module,
     handler(args: never) {
       const given = hideBin(process.argv);
-      const wrong = cannotBeOff(given, module.builder) ?? notANumber(args, given, module.builder);
+      const wrong =
+        cannotBeOff(given, module.builder) ??
+        notANumber(args, given, module.builder) ??
+        yesAndNo(args, given, module.builder);
       if (wrong) throw new UserError(wrong);
       throw new Chosen(() => module.handler(args));
     },

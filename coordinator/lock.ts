@@ -1,7 +1,7 @@
-import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { ioError } from '../data/files.ts';
+import { ioError, remove } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 
 /**
@@ -45,7 +45,7 @@ export function lockFile(folder: string): () => void {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
         linkSync(own, path);
-        return () => rmSync(path, { force: true });
+        return () => remove(path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
@@ -56,12 +56,12 @@ export function lockFile(folder: string): () => void {
       renameSync(path, stale);
       const moved = readFileSync(stale, 'utf8');
       if (moved !== owner) linkSync(stale, path);
-      rmSync(stale, { force: true });
+      remove(stale);
     }
   } catch (error) {
     throw ioError(path, 'written', error);
   } finally {
-    rmSync(own, { force: true });
+    remove(own);
   }
   throw inUse(folder);
 }

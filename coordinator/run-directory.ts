@@ -10,11 +10,10 @@ import {
   readFileSync,
   renameSync,
   rmdirSync,
-  rmSync,
   statSync,
 } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { aside, ioError, makeFolder, mkdirp } from '../data/files.ts';
+import { aside, ioError, makeFolder, mkdirp, remove } from '../data/files.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../data/npy.ts';
 import { type Files, realPath } from '../data/same-file.ts';
 import { UserError } from '../data/user-error.ts';
@@ -182,13 +181,12 @@ function runDirectory(
       try {
         if (history !== null && existsSync(history)) copyFileSync(history, before);
         // While there is a run.json, --force may come again.
-        for (const name of OWN.slice(1)) rmSync(join(path, name), { recursive: true, force: true });
+        for (const name of OWN.slice(1)) remove(join(path, name));
         self.json('run.json', run);
         if (existsSync(before)) renameSync(before, eventsIn(path));
         events.open(eventsIn(path));
       } catch (error) {
-        for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)])
-          rmSync(join(path, name), { recursive: true, force: true });
+        for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)]) remove(join(path, name));
         throw unwritable(path, error);
       }
       isOpen = true;
@@ -315,5 +313,5 @@ const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.is
 /** What a killed process had begun to write. */
 function removeDrafts(path: string): void {
   for (const folder of FOLDERS.map((name) => join(path, name)).filter(isFolder))
-    for (const name of readdirSync(folder)) if (DRAFT.test(name)) rmSync(join(folder, name), { force: true });
+    for (const name of readdirSync(folder)) if (DRAFT.test(name)) remove(join(folder, name));
 }

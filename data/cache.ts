@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ioError, mkdirp } from './files.ts';
+import { ioError, mkdirp, remove } from './files.ts';
 import { UserError } from './user-error.ts';
 
 const FORMAT = 1;
@@ -54,7 +54,7 @@ export async function throughCache<Opened>(
   }
   await decode(target);
   if (String(fileVersion(path)) !== String(version)) {
-    rmSync(target, { force: true });
+    remove(target);
     throw new UserError(`${path} changed while it was read: start again when it is complete`);
   }
   return open(target);

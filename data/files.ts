@@ -5,16 +5,19 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
-  rmSync,
+  rmdirSync,
   statSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError } from './user-error.ts';
 
 /** File primitives: whole reads, and files that appear under their name only when they are finished. */
@@ -104,7 +107,7 @@ export function aside(path: string, mode = 0o666): Aside {
     if (fd === undefined) return;
     close();
     try {
-      rmSync(draft, { force: true });
+      remove(draft);
     } catch {
       // A disk that has become read-only keeps it.
     }
@@ -168,6 +171,18 @@ export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666)
     throw ioError(path, 'written', error);
   }
   return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}
+
+/**
+ * Removes a file, a link, or a folder with all in it, if it is there; nothing that a link points at. Not by Node's `rmSync`,
+ * which from Node 24 on has no error codes.
+ */
+export function remove(path: string): void {
+  const info = lstatSync(path, { throwIfNoEntry: false });
+  if (info?.isDirectory()) {
+    for (const name of readdirSync(path)) remove(join(path, name));
+    rmdirSync(path);
+  } else if (info) unlinkSync(path);
 }
 
 /** Makes the folder with all above it. A WriteError if that is not possible. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -15,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { makeKeys } from '../../proto/key-files.ts';
@@ -88,6 +89,8 @@ appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
 const home = join(folder, 'home');
 mkdirSync(home);
 classes('labels', 5, 'home/labels.npy');
+const aRun = mkdtempSync(join(folder, 'a-run-'));
+writeFileSync(join(aRun, 'run.json'), '{}');
 
 interface Refusal {
   name: string;
@@ -222,6 +225,26 @@ const refusals: Refusal[] = [
   flags(['bad.yaml', 'maxEpoch', 'max-epochs'], '--config', put('bad.yaml', 'maxEpoch: 3\n')),
   flags(['seed.yaml', 'quotes'], '--config', put('seed.yaml', 'seed: 9007199254740993\n')),
   flags(['range.yaml', '--lr', 'above 0'], '--config', put('range.yaml', 'lr: 0\n')),
+  ...[
+    ['proto', '__proto__: {lr: 1}\n', 'there is no flag __proto__'],
+    ['object', 'lr: {a: 1}\n', '--lr {"a":1} must be a number'],
+    ['soft', 'soft: maybe\n', '--soft maybe must be yes or no'],
+    ['workers', 'workers: 2\n', 'has workers', 'say --workers on the command line'],
+    ['out', '{"noReport": true}', 'has noReport', 'say --no-report on the command line'],
+    ['twice', 'priorNu: 8\nprior-nu: 7\n', 'says both priorNu and prior-nu', 'leave one out'],
+    ['keys', 'lr: 1\nlr: 2\n', 'is neither YAML nor JSON', /[^:]$/],
+    ['colons', 'a: b: c\n', 'is neither YAML nor JSON', /line 1, column \d+$/],
+    ['empty', '# nothing\n', 'is empty', 'max-epochs: 100'],
+    ['list', '- lr\n', 'has no flags', 'max-epochs: 100'],
+    ['text', 'hello\n', 'has no flags'],
+  ].map(([name, text, ...says]) =>
+    flags([`${name}.yaml`, ...says], '--config', put(`${name}.yaml`, text as string)),
+  ),
+  flags(['nope.yaml cannot be read: no such file or folder'], '--config', join(folder, 'nope.yaml')),
+  flags(['is a folder: name a file'], '--config', mkdtempSync(join(folder, 'no-run-'))),
+  flags([/is a folder: name \S+\/run\.json$/], '--config', aRun),
+  flags(['--soft maybe must be yes or no'], '--soft=maybe'),
+  flags(['--early-stop  must be yes or no'], '--earlyStop='),
   {
     name: 'an --out that is a file',
     says: ['--out', 'not a directory'],
@@ -537,6 +560,21 @@ describe('odd input', { concurrency: 2 }, () => {
       says: ['nowhere/s.npy', 'folder'],
       args: predict('--data', easy.data, '--out', 'p.npy', '--soft', 'nowhere/s.npy'),
     });
+  });
+
+  test('a current folder that is no longer there', async () => {
+    const cwd = mkdtempSync(join(folder, 'gone-'));
+    const script = 'rmdir "$0" && exec "$@"';
+    const main = resolve('dist/cli/main.js');
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', script, cwd, process.execPath, main, 'train', '--data', ok],
+      { cwd, encoding: 'utf8' },
+    );
+    assert.deepEqual(
+      [status, stderr],
+      [2, 'dpmesh: the current folder is no longer there: cd into another one\n'],
+    );
   });
 
   test('an --out with something in it is refused as it is', async () => {

@@ -36,6 +36,21 @@ describe('compose', { skip: without('docker-compose') }, () => {
       for (const { host_ip } of ports) assert.equal(host_ip, '127.0.0.1');
   });
 
+  test('Grafana has no password that is known beforehand', () => {
+    const { entrypoint, command, environment } = services.grafana;
+    assert.equal(environment.GF_SECURITY_ADMIN_PASSWORD, undefined);
+    // docker-compose keeps its dollars doubled where it only shows them.
+    const script = command[0].replaceAll('$$', '$').replace('/run.sh', 'printenv GF_SECURITY_ADMIN_PASSWORD');
+    const passwordOf = (given: string) =>
+      execFileSync(entrypoint[0], [...entrypoint.slice(1), script], {
+        env: { ...process.env, DPMESH_GRAFANA_PASSWORD: given },
+        encoding: 'utf8',
+      }).trim();
+    assert.equal(passwordOf('mine'), 'mine');
+    assert.match(passwordOf(''), /^\S{32}$/);
+    assert.notEqual(passwordOf(''), passwordOf(''));
+  });
+
   test('the commands of its services: killed on the way, the bytes of a local run', async () => {
     const moved: Record<string, string> = {
       'tcp://*:5555': `tcp://127.0.0.1:${at.ports[0]}`,

@@ -300,7 +300,8 @@ describe('a config file', { concurrency: 2 }, () => {
         'splitMergeEvery: 4',
         'hidden: [10, 5]',
         'seed: "18446744073709551615"',
-        'early-stop: false',
+        'early-stop: no',
+        'soft: "yes"',
         'transform: standard',
       ].join('\n'),
     );
@@ -308,18 +309,18 @@ describe('a config file', { concurrency: 2 }, () => {
     const json = jsonOf(
       await dpmesh([
         ...['train', '--config', file, '--out', out, '--json', '--workers', 1],
-        ...['--max-epochs', 2, '--no-early-stop', '--lr', 0.02],
+        ...['--max-epochs', 2, '--report=no', '--lr', 0.02],
       ]),
     );
     assert.deepEqual(Object.keys(json), KEYS);
     assert.deepEqual([json.nmi, json.ari, json.acc, json.epochs, json.k], [null, null, null, 2, 1]);
     assert.equal(json.loss, null);
-    const { maxEpochs, splitMergeEvery, hidden, seed, earlyStop, transform, lr, subLr } = configOf(out);
+    const { maxEpochs, splitMergeEvery, hidden, seed, earlyStop, soft, transform, lr, subLr } = configOf(out);
     assert.deepEqual(
-      { maxEpochs, splitMergeEvery, hidden, seed, earlyStop, transform, lr, subLr },
+      { maxEpochs, splitMergeEvery, hidden, seed, earlyStop, soft, transform, lr, subLr },
       {
         ...{ maxEpochs: 2, splitMergeEvery: 4, hidden: [10, 5], seed: '18446744073709551615' },
-        ...{ earlyStop: false, transform: 'standard', lr: 0.02, subLr: 0.01 },
+        ...{ earlyStop: false, soft: true, transform: 'standard', lr: 0.02, subLr: 0.01 },
       },
     );
   });

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
@@ -184,6 +192,48 @@ describe('making and removing', () => {
       await setupWebgpu({});
     } finally {
       process.env.PATH = PATH;
+    }
+  });
+
+  test('what is fetched has a version, and runs nothing on its way', {
+    skip: process.platform === 'win32' && 'programs are played by scripts',
+  }, async () => {
+    const bin = mkdtempSync(join(home, 'bin-'));
+    const asked = join(bin, 'asked');
+    // Each fails where it would fetch something; pip only at the second time.
+    const play = (name: string, script: string) =>
+      writeFileSync(
+        join(bin, name),
+        `#!/bin/sh\ncase " $* " in *" install "*) echo "$*" >>${asked}; ${script} ;; esac\n`,
+        {
+          mode: 0o755,
+        },
+      );
+    play('npm', 'exit 1');
+    play('python3', `[ "$(wc -l <${asked})" = 2 ]`);
+    play('g++', '');
+    const { PATH } = process.env;
+    process.env.PATH = `${bin}:${PATH}`;
+    try {
+      for (const setup of [
+        () => setupWebgpu({}),
+        () => setupTensorflow({ cuda: true }),
+        () => setupTensorflow({ cuda: false }),
+      ])
+        await assert.rejects(setup, /failed \(exit 1\)/);
+    } finally {
+      process.env.PATH = PATH;
+    }
+    const lines = readFileSync(asked, 'utf8').trim().split('\n');
+    assert.equal(lines.length, 4, lines.join('\n'));
+    for (const line of lines) {
+      const isNpm = line.startsWith('install');
+      assert.match(line, isNpm ? / --ignore-scripts / : / --only-binary :all: /);
+      const packages = line
+        .split(' ')
+        .filter((word) => /^[@a-z]/.test(word) && !/^(install|pip)$/.test(word));
+      assert.ok(packages.length);
+      for (const each of packages) assert.match(each, isNpm ? /.@\d+\.\d+\.\d+$/ : /==\d+\.\d+\.\d+$/);
     }
   });
 

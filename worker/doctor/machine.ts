@@ -1,4 +1,4 @@
-import { mkdtempSync, rmdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, statfsSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -163,7 +163,7 @@ function writeInto(folder: string): void {
   const made = mkdtempSync(join(folder, '.dpmesh-doctor-'));
   try {
     writeFileSync(join(made, 'file'), 'x');
-    rmSync(join(made, 'file'));
+    unlinkSync(join(made, 'file'));
   } finally {
     rmdirSync(made);
   }

@@ -4,13 +4,12 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { aside, makeFolder } from '../../data/files.ts';
+import { aside, makeFolder, remove } from '../../data/files.ts';
 import { UserError } from '../../data/user-error.ts';
 import { dataFolder } from './folder.ts';
 import { type Manifest, manifestPath, type SetupName } from './found.ts';
@@ -59,12 +58,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
-export const discard = (folder: string) => rmSync(folder, { recursive: true, force: true });
+export const discard = remove;
 
 /** Moves what was made to its place, where nothing counts it as a setup before `writeManifest`. */
 export function moveToPlace(name: SetupName, made: string, place: string): void {
   const old = setupFolder(name);
-  rmSync(manifestPath(name), { force: true });
+  remove(manifestPath(name));
   for (const folder of new Set([place, old])) if (folder && existsSync(join(folder, MARK))) discard(folder);
   renameSync(made, place);
 }
@@ -93,7 +92,7 @@ function setupFolder(name: SetupName): string | null {
 export function removeSetup(name: SetupName): string | null {
   const place = setupFolder(name) ?? placeOf(name);
   const was = existsSync(manifestPath(name)) || existsSync(join(place, MARK));
-  rmSync(manifestPath(name), { force: true });
+  remove(manifestPath(name));
   if (existsSync(join(place, MARK))) discard(place);
   return was ? place : null;
 }

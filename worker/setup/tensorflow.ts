@@ -5,6 +5,7 @@ import { BINDING, findTensorflow, QUIET } from './found.ts';
 import { loadCheck } from './load-check.ts';
 import { assertRoom, discard, moveToPlace, placeOf, workshop, writeManifest } from './place.ts';
 import { runProgram, shown, works } from './steps.ts';
+import { NODE_API, NPM, PIP, TENSORFLOW, TFJS_NODE } from './versions.ts';
 
 /** Bytes on disk while it is being made; a third of it is left in the end. */
 const ROOM = { cpu: 2e9, cuda: 10e9 };
@@ -147,31 +148,29 @@ async function download(made: string, python: string, cuda: boolean): Promise<vo
     pip = join(made, 'venv/bin/python');
   }
   const plain = process.platform === 'linux' && process.arch === 'x64' ? 'tensorflow-cpu' : 'tensorflow';
-  const wanted = cuda ? ['tensorflow[and-cuda]'] : ['--no-deps', plain];
+  const name = `${cuda ? 'tensorflow[and-cuda]' : plain}==${TENSORFLOW}`;
+  const wanted = cuda ? [name] : ['--no-deps', name];
   const quietly = [
+    ...PIP,
     '--quiet',
     '--no-input',
     '--no-compile',
     '--disable-pip-version-check',
     '--root-user-action=ignore',
   ];
-  await shown(`${cuda ? 'tensorflow[and-cuda]' : plain} from PyPI`, () =>
+  await shown(`${name} from PyPI`, () =>
     runProgram(pip, ['-m', 'pip', 'install', ...quietly, '--target', join(made, 'py'), ...wanted], {
       env,
-      remedy: 'see pip’s last lines; is there a release for this Python, and a way to PyPI?',
+      remedy: `see pip’s last lines; has TensorFlow ${TENSORFLOW} a wheel for this Python (PYTHON=python3.x takes another), and is there a way to PyPI?`,
     }),
   );
   writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
-  const packages = ['@tensorflow/tfjs-node-gpu', 'node-api-headers'];
+  const packages = [TFJS_NODE, NODE_API];
   await shown(`${packages.join(' and ')} from npm`, () =>
-    runProgram(
-      'npm',
-      ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', ...packages],
-      {
-        cwd: made,
-        remedy: 'see npm’s last lines',
-      },
-    ),
+    runProgram('npm', [...NPM, ...packages], {
+      cwd: made,
+      remedy: 'see npm’s last lines',
+    }),
   );
 }
 

@@ -5,6 +5,7 @@ import { findWebgpu } from './found.ts';
 import { webgpuLoadCheck } from './load-check.ts';
 import { assertRoom, discard, moveToPlace, placeOf, workshop, writeManifest } from './place.ts';
 import { runProgram, shown, works } from './steps.ts';
+import { NPM, WEBGPU } from './versions.ts';
 
 const ROOM = 1e9;
 
@@ -18,16 +19,11 @@ export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   const made = workshop(place);
   try {
     writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
-    const packages = ['webgpu', '@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core'];
-    await shown(`${packages.join(', ')} from npm`, () =>
-      runProgram(
-        'npm',
-        ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', ...packages],
-        {
-          cwd: made,
-          remedy: 'see npm’s last lines',
-        },
-      ),
+    await shown(`${WEBGPU.join(', ')} from npm`, () =>
+      runProgram('npm', [...NPM, ...WEBGPU], {
+        cwd: made,
+        remedy: 'see npm’s last lines',
+      }),
     );
     moveToPlace('webgpu', made, place);
   } catch (error) {
