@@ -6,7 +6,7 @@ import { newKeyPair } from '../../proto/keys.ts';
 import { connectDealer, type DealerOptions } from '../../proto/sockets.ts';
 
 const IDLE = 200;
-const EVERY_MS = 20;
+const EVERY_MS = 50;
 const [address, seed, server] = process.argv.slice(2);
 const port = Number(address.split(':').at(-1));
 const rng = generator(BigInt(seed), 'crowd');
