@@ -64,7 +64,8 @@ describe('the same bytes', () => {
     const workers = ['one', 'two'].map((name) =>
       start(['worker', '--connect', address, '--name', name, '--data-root', folder, '--reconnect-for', 30]),
     );
-    await until('epoch 8', () => epochOf(run) >= 8, first);
+    const joined = () => ofType(eventsOf(run), 'worker').length;
+    await until('both workers, and epoch 8', () => joined() === 2 && epochOf(run) >= 8, first);
     first.kill('SIGKILL');
     await first.ended;
     await sleep(500);
