@@ -474,7 +474,6 @@ describe('the WASM heap', () => {
   const VERBS: Record<string, () => Tensor> = {
     upload: () => backend.upload(values, [512, 512]),
     gather: () => backend.gather(square, index),
-    slice: () => backend.slice(square, 0, 512),
     affine: () => backend.affine(tall, wide, bias, true),
     gram: () => backend.gram(wide, wide),
     reluGrad: () => backend.reluGrad(square, square, square),
@@ -501,4 +500,15 @@ describe('the WASM heap', () => {
         assert.ok(expected.equals(Buffer.from((await backend.read(tensor)).buffer)), `tensor ${i}`);
       backend.free(...kept);
     });
+
+  test('a slice is its tensor’s memory, also when the heap has grown', async () => {
+    const slice = backend.slice(square, 5, 2);
+    const kept: Tensor[] = [];
+    for (const before = heap(); heap() === before; ) kept.push(tensor(12, 512, 512));
+    backend.free(...kept);
+    const whole = await backend.read(square);
+    assert.deepEqual(await backend.read(slice), whole.slice(5 * 512, 7 * 512));
+    backend.free(slice);
+    assert.deepEqual(await backend.read(square), whole);
+  });
 });

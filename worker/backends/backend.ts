@@ -42,8 +42,8 @@ export interface Backend {
   live(): number;
 
   /** Rows `index` of x [n,D], as [index.length, D] or in the given shape. */
-  gather(x: Tensor, index: ArrayLike<number>, shape?: readonly number[]): Tensor;
-  /** Rows start … start+count−1 of x [n,D], as a copy. */
+  gather(x: Tensor, index: Int32Array | Uint32Array, shape?: readonly number[]): Tensor;
+  /** Rows start … start+count−1 of x [n,D], which has to outlive them. */
   slice(x: Tensor, start: number, count: number): Tensor;
 
   /** x·w + b, rectified or not. [b,D]·[D,H] + [H], or each of K: [K,b,D]·[K,D,H] + [K,H]. */

@@ -27,7 +27,7 @@ export function columnSums(x: F32, count: number, rows: number, cols: number, ou
   }
 }
 
-export function gather(x: F32, index: ArrayLike<number>, dim: number, out: F32): void {
+export function gather(x: F32, index: Int32Array | Uint32Array, dim: number, out: F32): void {
   for (let i = 0, o = 0; i < index.length; i++)
     for (let d = 0, q = index[i] * dim; d < dim; d++, q++, o++) out[o] = x[q];
 }
@@ -63,7 +63,12 @@ export function argmaxRows(x: F32, rows: number, cols: number): Int32Array {
   const out = new Int32Array(rows);
   for (let i = 0, o = 0; i < rows; i++, o += cols) {
     let best = 0;
-    for (let j = 1; j < cols; j++) if (x[o + j] > x[o + best]) best = j;
+    let top = x[o];
+    for (let j = 1; j < cols; j++)
+      if (x[o + j] > top) {
+        top = x[o + j];
+        best = j;
+      }
     out[i] = best;
   }
   return out;

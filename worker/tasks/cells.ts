@@ -5,6 +5,7 @@ import type { Cell, TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
 import { forward } from '../mlp.ts';
+import { rowsByLabel } from './rows-by-label.ts';
 
 type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
 
@@ -67,18 +68,18 @@ async function leaves(context: Context, task: CellTask, shard: number) {
   const { rows, n, scaled } = await context.sample(shard);
   const d = scaled.shape[1];
   const vectors = take(context.states.get(task.vectors), 'rows', 'float64');
-  const group = await groups(context, task.groups, shard, n);
+  const group = await groups(context, task.groups, shard);
   const leaf = new Int32Array(n);
   for (let i = 0; i < n; i++) leaf[i] = leafOf(task.cells[group ? group[i] : 0], rows, i * d, vectors, d);
   return { rows, d, leaf };
 }
 
-async function groups(context: Context, kind: CellTask['groups'], shard: number, n: number) {
+async function groups(context: Context, kind: CellTask['groups'], shard: number) {
   if (kind === 'all') return null;
   const z = await context.labels(shard);
   if (kind === 'net') return z;
   const side = await sides(context, shard, z);
-  return Int32Array.from({ length: n }, (_, i) => 2 * z[i] + side[i]);
+  return side.map((value, i) => 2 * z[i] + value);
 }
 
 /** Which of its cluster's two sub-clusters the sub-net gives each row. */
@@ -88,8 +89,9 @@ async function sides(context: Context, shard: number, z: Int32Array): Promise<In
   const layers = states.layers('subs');
   const k = layers[0].shape[0];
   const out = new Int32Array(z.length);
+  const members = rowsByLabel(z, k);
   for (let c = 0; c < k; c++) {
-    const mine = [...z.keys()].filter((i) => z[i] === c);
+    const mine = members[c];
     if (!mine.length) continue;
     const net = layers.map(({ data, shape }) => {
       const size = data.length / k;
@@ -97,9 +99,8 @@ async function sides(context: Context, shard: number, z: Int32Array): Promise<In
     });
     const x = backend.gather(scaled, mine);
     const outputs = forward(backend, net, x);
-    (await backend.argmaxRows(outputs.at(-1)!)).forEach((side, i) => {
-      out[mine[i]] = side;
-    });
+    const side = await backend.argmaxRows(outputs.at(-1)!);
+    for (let i = 0; i < mine.length; i++) out[mine[i]] = side[i];
     backend.free(x, ...net, ...outputs);
   }
   return out;

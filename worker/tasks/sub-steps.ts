@@ -5,6 +5,7 @@ import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../backends/backend.ts';
 import type { Context } from '../context.ts';
 import { localSteps } from './local-steps.ts';
+import { rowsByLabel } from './rows-by-label.ts';
 
 /**
  * Local steps of all K sub-clustering nets at once, on batches of equal size drawn inside each cluster. A cluster
@@ -15,7 +16,7 @@ export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit
   const { n, scaled } = await context.sample(unit.shard);
   const k = take(states.get('subs'), 'nets', 'int32', 1)[0];
   const dim = scaled.shape[1];
-  const members = await rowsByLabel(context, unit.shard, k);
+  const members = rowsByLabel(await context.labels(unit.shard), k);
   const counts = Float64Array.from(members, (rows) => rows.length);
   if (n === 0) return localSteps(backend, states, 'subs', task, counts, null);
   const rng = generator(seed, 'sub-batches', task.epoch, unit.shard);
@@ -30,14 +31,6 @@ export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit
     const target = task.loss === 'kl' ? responsibilities(context, x) : distances(context, x);
     return { x, target, free: () => backend.free(x, target) };
   });
-}
-
-async function rowsByLabel(context: Context, shard: number, k: number): Promise<number[][]> {
-  const members: number[][] = Array.from({ length: k }, () => []);
-  (await context.labels(shard)).forEach((label, i) => {
-    members[label].push(i);
-  });
-  return members;
 }
 
 /** Squared distances to both sub-centres, in the model's coordinates: [K,b,2]. */
