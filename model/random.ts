@@ -70,10 +70,11 @@ export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng
   const below = (n: number): number => {
     if (!(Number.isSafeInteger(n) || n === 2 ** 53) || n < 1) throw new RangeError(`below(${n})`);
     const [draw, range] = n <= TWO32 ? [uint32, TWO32] : [whole53, 2 ** 53];
-    let x = draw();
-    // Nearly all draws are below this and need not know the limit, which costs a division.
-    if (x > range - n) for (const limit = range - (range % n); x >= limit; ) x = draw();
-    return n < TWO32 ? (x >>> 0) % (n >>> 0) : x % n;
+    const limit = range - (range % n);
+    let x: number;
+    do x = draw();
+    while (x >= limit);
+    return x % n;
   };
   const gamma = (shape: number): number => {
     if (!(shape > 0)) throw new RangeError(`gamma(${shape})`);
@@ -154,9 +155,7 @@ export function shuffledPrefix(rng: Rng, n: number, count: number): Uint32Array 
   for (let i = 0; i < n; i++) indices[i] = i;
   for (let i = 0; i < count; i++) {
     const j = i + rng.below(n - i);
-    const other = indices[j];
-    indices[j] = indices[i];
-    indices[i] = other;
+    [indices[i], indices[j]] = [indices[j], indices[i]];
   }
   return indices.slice(0, count);
 }

@@ -63,12 +63,7 @@ export function argmaxRows(x: F32, rows: number, cols: number): Int32Array {
   const out = new Int32Array(rows);
   for (let i = 0, o = 0; i < rows; i++, o += cols) {
     let best = 0;
-    let top = x[o];
-    for (let j = 1; j < cols; j++)
-      if (x[o + j] > top) {
-        top = x[o + j];
-        best = j;
-      }
+    for (let j = 1; j < cols; j++) if (x[o + j] > x[o + best]) best = j;
     out[i] = best;
   }
   return out;

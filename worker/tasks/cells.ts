@@ -89,9 +89,7 @@ async function sides(context: Context, shard: number, z: Int32Array): Promise<In
   const layers = states.layers('subs');
   const k = layers[0].shape[0];
   const out = new Int32Array(z.length);
-  const members = rowsByLabel(z, k);
-  for (let c = 0; c < k; c++) {
-    const mine = members[c];
+  for (const [c, mine] of rowsByLabel(z, k).entries()) {
     if (!mine.length) continue;
     const net = layers.map(({ data, shape }) => {
       const size = data.length / k;
