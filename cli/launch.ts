@@ -1,6 +1,7 @@
 import type { InferredOptionTypes, Options } from 'yargs';
 import type { WorkerSpec } from '../worker/supervise.ts';
 import { type BackendChoice, backendOf } from './backend-flags.ts';
+import { onSignal } from './signals.ts';
 import * as worker from './worker.ts';
 
 /** Which workers a host gets: of `launch`, and of `train`. */
@@ -38,12 +39,16 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
   const specs = await workersFor(args);
   const backend = await backendFor(specs, args);
   const { launch } = await import('../worker/launch.ts');
-  process.exitCode = await launch(specs, {
-    ...shared,
-    ...backend,
-    follows: args.backend === 'auto' && !backend.requireGpu,
-    giveUpAfter: shared.giveUpAfter ?? null,
-  });
+  process.exitCode = await launch(
+    specs,
+    {
+      ...shared,
+      ...backend,
+      follows: args.backend === 'auto' && !backend.requireGpu,
+      giveUpAfter: shared.giveUpAfter ?? null,
+    },
+    onSignal,
+  );
 }
 
 /**

@@ -15,6 +15,7 @@ import * as plot from './plot.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
 import * as setup from './setup.ts';
+import { INTERRUPTED } from './signals.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
 import { dpmeshVersion } from './version.ts';
@@ -121,3 +122,6 @@ try {
   console.error(printable(`dpmesh: ${error.message}`));
   process.exitCode = 2;
 }
+// Left to end by itself, Node gives signals back to the system some milliseconds before it is gone: the second Ctrl-C
+// that npx passes on would then kill it, and the exit code with it.
+if (process.exitCode === INTERRUPTED) process.exit();

@@ -4,13 +4,16 @@ export const INTERRUPTED = 130;
 const SAME_SIGNAL_MS = 1000;
 
 /** Ctrl-C and SIGTERM: the first asks for an orderly end, a later one ends at once. */
-export function onSignal(stop: () => void): void {
+export function onSignal(
+  stop: (signal: NodeJS.Signals) => void,
+  end: () => void = () => process.exit(INTERRUPTED),
+): void {
   let first: number | null = null;
-  const hear = () => {
+  const hear = (signal: NodeJS.Signals) => {
     if (first === null) {
       first = performance.now();
-      stop();
-    } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(INTERRUPTED);
+      stop(signal);
+    } else if (performance.now() - first > SAME_SIGNAL_MS) end();
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, hear);
 }

@@ -47,12 +47,13 @@ export async function workersOn({ gpus, perGpu, cpus, host }: Wanted): Promise<W
 
 /**
  * Keeps these workers alive until the coordinator sends them home, or a signal asks them to leave: then each finishes
- * its unit and says goodbye; a second signal kills them. One that fails again and again is given up, the others go on.
+ * its unit and says goodbye; a second signal kills them. `onSignal` listens: it tells a second from the same once more. One that fails again and again is given up, the others go on.
  * Gives the exit code: 1 if all were given up.
  */
 export async function launch(
   specs: WorkerSpec[],
   options: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
+  onSignal: (first: (signal: NodeJS.Signals) => void, second: () => void) => void,
 ): Promise<number> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const prefixed = linesOf((name, line) => say(`${name}: ${line.replace(/^worker: /, '')}`));
@@ -78,17 +79,17 @@ export async function launch(
     },
   );
   let asked: NodeJS.Signals | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (asked) {
-        say('launch: killing the workers');
-        supervisor.kill();
-      } else {
-        say('launch: workers finish what is at hand and leave; once more to kill them');
-        supervisor.leave();
-      }
-      asked ??= signal;
-    });
+  onSignal(
+    (signal) => {
+      asked = signal;
+      say('launch: workers finish what is at hand and leave; once more to kill them');
+      supervisor.leave();
+    },
+    () => {
+      say('launch: killing the workers');
+      supervisor.kill();
+    },
+  );
   const { givenUp } = await supervisor.over;
   if (asked) return asked === 'SIGINT' ? 130 : 0;
   if (givenUp === specs.length) say(`launch: no worker is left`);

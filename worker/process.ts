@@ -55,7 +55,7 @@ export async function serve(options: ProcessOptions): Promise<void> {
   let worker: { done: Promise<void>; leave: () => void } | null = null;
   if (options.child) {
     process.on('SIGINT', () => {});
-  } else process.once('SIGINT', () => process.exit(130));
+  } else process.on('SIGINT', () => process.exit(130));
   const leave = () => (worker ? worker.leave() : process.exit(0));
   process.once('SIGTERM', leave);
   void askedToLeave.then(leave);

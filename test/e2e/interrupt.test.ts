@@ -52,10 +52,12 @@ describe('an interrupted run', { concurrency: 2 }, () => {
   for (const [name, send] of [
     ['Ctrl-C, which all of its processes get', ({ pid }: Running) => void process.kill(-pid, 'SIGINT')],
     [
+      // At any moment until it is gone.
       'npx, which passes on what all have got already',
-      ({ pid, kill }: Running) => {
+      ({ pid, kill, ended }: Running) => {
         process.kill(-pid, 'SIGINT');
-        setTimeout(kill, 20, 'SIGINT');
+        const again = setInterval(kill, 2, 'SIGINT');
+        ended.finally(() => clearInterval(again));
       },
     ],
     ['SIGTERM, which only the coordinator gets', ({ kill }: Running) => kill('SIGTERM')],

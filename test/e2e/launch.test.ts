@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { encode } from '../../proto/codec.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG, SLICES, uuidOf } from '../worker/nvidia-smi.ts';
@@ -233,6 +234,10 @@ describe('launch', { concurrency: 2 }, () => {
     process.kill(workersOf(run)[0].pid, 'SIGSTOP');
     launched.kill('SIGINT');
     await until('what it says', () => launched.stderr().includes('once more to kill them'), launched);
+    // As npx passes on what all have got already.
+    launched.kill('SIGINT');
+    await sleep(1100);
+    assert.doesNotMatch(launched.stderr(), /killing the workers/);
     launched.kill('SIGINT');
     const { code, stderr } = await launched.ended;
     assert.equal(code, 130, stderr);

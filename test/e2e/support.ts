@@ -92,7 +92,7 @@ export function start(args: readonly (string | number)[], options: Options = {})
       resolve({ code, signal, stdout, stderr, seconds: (performance.now() - begun) / 1000 });
     });
   });
-  return { pid, stderr: () => stderr, ended, kill: (signal) => void process.kill(pid, signal) };
+  return { pid, stderr: () => stderr, ended, kill: (signal) => void child.kill(signal) };
 }
 
 /** Runs the built tool to its end, after which no process of it may be left. */
