@@ -22,6 +22,7 @@ import { UnsoundRound } from './checks.ts';
 import { type Context, createContext } from './context.ts';
 import { openVisible } from './data-root.ts';
 import { createFetches, Superseded } from './fetches.ts';
+import { giveWay } from './give-way.ts';
 import type { Meter } from './http.ts';
 import { whyNoAnswer } from './reach.ts';
 import { type Round, runUnits, takeRound } from './round.ts';
@@ -297,6 +298,7 @@ export function startWorker(options: WorkerOptions): Worker {
       const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(0, 4000);
       void send({ type: 'failure', ...about, unit, mistake, message });
     };
+    giveWay();
     try {
       takeRound(context, header, tensors);
     } catch (error) {
