@@ -5,6 +5,7 @@ import type { Unit } from '../proto/messages.ts';
 import { elements, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 import type { ReadBlocks } from './blocks.ts';
+import { type RowKernel, rowKernel } from './kernel/row-kernel.ts';
 import { forward } from './mlp.ts';
 import { transformFrom, transformRows } from './rows.ts';
 import type { States } from './states.ts';
@@ -25,6 +26,8 @@ export interface Sample {
 /** What a task has at hand besides its parameters. */
 export interface Context {
   readonly backend: Backend;
+  /** Passes over rows that are not on the device. */
+  readonly kernel: RowKernel;
   readonly states: States;
   readonly dim: number;
   readonly seed: bigint;
@@ -82,6 +85,7 @@ export function createContext(
 
   const self: Context = {
     backend,
+    kernel: rowKernel(),
     states,
     dim: layout.dim,
     layout,

@@ -11,6 +11,16 @@ export function forward(backend: Backend, net: Tensor[], x: Tensor): Tensor[] {
   return out;
 }
 
+/** Log-densities of rows [b,D] (each) by whitening: weights [D,K·D], bias [K·D], constant [K]. */
+export function logDensity(backend: Backend, x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor {
+  const found = backend.logDensity?.(x, w, b, constant);
+  if (found) return found;
+  const u = backend.affine(x, w, b, false);
+  const out = backend.whitenedDensity(u, constant);
+  backend.free(u);
+  return out;
+}
+
 /** ∂loss/∂net, in the order of `net`, from g = ∂loss/∂logits. Frees g. */
 export function gradients(backend: Backend, net: Tensor[], x: Tensor, layers: Tensor[], g: Tensor): Tensor[] {
   const out: Tensor[] = [];

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, Tensor } from '../../worker/backends/backend.ts';
+import { logDensity } from '../../worker/mlp.ts';
 import { close, normals } from '../model/support.ts';
 import { absent, backends, toleranceOf } from './present.ts';
 import { argmax, flat, type Matrix, matrixOf, randomMatrix, range, softmax, sum } from './support.ts';
@@ -364,6 +365,31 @@ for (const backend of backends) {
           close(await read(out), expected, SUM);
         }));
 
+    for (const nets of [undefined, 1, 3])
+      test(`log-densities of rows${nets ? ` for each of ${nets} nets` : ''}`, () =>
+        on(backend, async ({ up, read }) => {
+          const [rows, k, d] = [70, 4, 3];
+          const stacked = nets !== undefined;
+          const each = (seed: number, m: number, n: number) =>
+            range(nets ?? 1).map((c) => randomMatrix(seed + c, m, n));
+          const [x, w, b, c] = [each(1, rows, d), each(11, d, k * d), each(21, 1, k * d), each(31, 1, k)];
+          const vectors = (of: Matrix[]) =>
+            backend.upload(flat(of), [...(stacked ? [nets] : []), of[0][0].length]);
+          const [bias, constant] = [vectors(b), vectors(c)];
+          const out = logDensity(backend, up(x, stacked), up(w, stacked), bias, constant);
+          assert.deepEqual(out.shape, [...(stacked ? [nets] : []), rows, k]);
+          const expected = x.flatMap((own, n) =>
+            times(own, w[n]).flatMap((row) =>
+              matrixOf(
+                row.map((value, e) => value + b[n][0][e]),
+                d,
+              ).map((part, j) => c[n][0][j] - sum(part.map((v) => v * v)) / 2),
+            ),
+          );
+          close(await read(out), expected, PRODUCT);
+          backend.free(bias, constant);
+        }));
+
     for (const [nets, rows, d, parts] of [
       [1, 1, 1, 1],
       [1, 7, 3, 2],
@@ -465,6 +491,7 @@ describe('the WASM heap', () => {
   const [column, metric] = [tensor(9, 1, 512, 1), tensor(10, 1)];
   const features = backend.quadraticFeatures(square, true);
   const whitened = tensor(11, 512, 1024);
+  const [weights, biases] = [tensor(12, 8, 4096), tensor(13, 4096)];
   const gradientOf = ({ gradient, loss }: { gradient: Tensor; loss: Tensor }) => {
     backend.free(loss);
     return gradient;
@@ -484,6 +511,7 @@ describe('the WASM heap', () => {
     quadraticFeatures: () => backend.quadraticFeatures(rows, false),
     quadraticMoments: () => backend.quadraticMoments(square, features),
     whitenedDensity: () => backend.whitenedDensity(whitened, bias),
+    logDensity: () => backend.logDensity!(rows, weights, biases, bias)!,
     squaredDistances: () => backend.squaredDistances(column, column, metric),
   };
 

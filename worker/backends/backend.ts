@@ -87,6 +87,8 @@ export interface Backend {
   quadraticMoments(r: Tensor, features: Tensor): Tensor;
   /** c_k − ½ Σ_d u_kd²: [b,K·D], [K] → [b,K], each. Log-densities from whitened coordinates. */
   whitenedDensity(u: Tensor, constant: Tensor): Tensor;
+  /** The same of u = x·w + b, by a kernel for both at once, where there is one; null where the two verbs are as fast. */
+  logDensity?(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null;
   /** Σ_d w_d (x_d − c_jd)²: [K,b,D], centres [K,J,D], metric [D] → [K,b,J]. */
   squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor;
 }

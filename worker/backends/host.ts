@@ -1,6 +1,6 @@
 import { statisticsLength } from '../../model/statistics.ts';
 import { elements } from '../../proto/tensors.ts';
-import type { StepKernel } from '../kernel/kernel.ts';
+import type { Kernels } from '../kernel/kernels.ts';
 import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 
@@ -46,7 +46,7 @@ export function hostBackend(
   memory: Memory,
   product: Product,
   softmax?: (x: number, rows: number, cols: number, out: number) => void,
-  kernel?: StepKernel,
+  kernels?: Kernels,
 ): Backend {
   let live = 0;
   const make = (shape: readonly number[]): HostTensor => {
@@ -204,12 +204,12 @@ export function hostBackend(
       return out;
     },
     steps:
-      kernel &&
+      kernels &&
       ((net, batches, loss, rate, done) => {
         function* seen() {
           for (const { x, target } of batches) yield { x: view(x), target: view(target) };
         }
-        return kernel(net, seen(), loss, rate, done);
+        return kernels.steps(net, seen(), loss, rate, done);
       }),
     adam: (p, m, v, gradient, rate, step) =>
       loops.adam(view(p), view(m), view(v), view(gradient), rate, step),
@@ -228,6 +228,25 @@ export function hostBackend(
       loops.whitenedDensity(view(u), view(constant), count, rows, k, cols / k, view(out));
       return out;
     },
+    logDensity:
+      kernels &&
+      ((x, w, b, constant) => {
+        const { count, rows } = matrices(x);
+        const k = constant.shape.at(-1)!;
+        const out = make([...x.shape.slice(0, -1), k]);
+        const part = (values: Float32Array, i: number) =>
+          values.subarray((i * values.length) / count, ((i + 1) * values.length) / count);
+        const [from, weights, bias, constants, to] = [x, w, b, constant, out].map(view);
+        for (let i = 0; i < count; i++)
+          kernels.logDensity(
+            part(from, i),
+            part(weights, i),
+            part(bias, i),
+            part(constants, i),
+            to.subarray(i * rows * k, (i + 1) * rows * k),
+          );
+        return out;
+      }),
     squaredDistances(x, centres, metric) {
       const { count, rows, cols } = matrices(x);
       const j = centres.shape.at(-2)!;

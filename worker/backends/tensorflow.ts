@@ -1,4 +1,4 @@
-import { STEPS_VERSION } from '../kernel/kernel.ts';
+import { STEPS_VERSION } from '../kernel/step-kernel.ts';
 import type { Backend } from './backend.ts';
 import { cudaDevice } from './cuda-device.ts';
 import { instructionSet } from './instruction-set.ts';

@@ -1,5 +1,5 @@
 import { elements } from '../../proto/tensors.ts';
-import { stepKernel } from '../kernel/kernel.ts';
+import { kernels as ownKernels } from '../kernel/kernels.ts';
 import type { Backend, Tensor } from './backend.ts';
 import { type HostTensor, hostBackend, type Memory, type Product } from './host.ts';
 import { WIDEST_PHI } from './phi.ts';
@@ -100,7 +100,7 @@ export function tfHost(
     const found = tensorflow().multiply('ab', left, right, bias ? memory.view(bias, n) : undefined, relu);
     memory.view(out, m * n).set(found);
   };
-  const host = hostBackend(identity, memory, product, kernels.softmax, stepKernel());
+  const host = hostBackend(identity, memory, product, kernels.softmax, ownKernels());
 
   // Where φ is too wide to be made by loops, the device's verbs are fast: on copies, which cost nothing beside them.
   function onDevice(verb: (device: Backend, ...tensors: Tensor[]) => Tensor, ...tensors: Tensor[]): Tensor {
@@ -122,6 +122,10 @@ export function tfHost(
       const layers = net.shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
       const isWideNet = layers.some(([fanIn, fanOut]) => isTheirs(USUAL_BATCH, fanIn, fanOut));
       return isWideNet ? null : host.steps!(net, ...rest);
+    },
+    logDensity(x, w, ...rest) {
+      const [rows, d] = x.shape.slice(-2);
+      return isTheirs(rows, d, w.shape.at(-1)!) ? null : host.logDensity!(x, w, ...rest);
     },
     gram(a, b) {
       const [rows, cols] = a.shape;

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
-import { STEPS_VERSION, stepKernel } from '../kernel/kernel.ts';
+import { kernels } from '../kernel/kernels.ts';
+import { STEPS_VERSION } from '../kernel/step-kernel.ts';
 import type { Backend } from './backend.ts';
 import { hostBackend, type Memory, type Product } from './host.ts';
 
@@ -41,7 +42,8 @@ export interface WasmKernels {
  */
 export async function wasmBackend(): Promise<Backend> {
   const { memory, product, softmax, version } = await wasmKernels();
-  return hostBackend(`wasm/${version}/${STEPS_VERSION}`, memory, product, softmax, stepKernel());
+  const identity = `wasm/${version}/${STEPS_VERSION}`;
+  return hostBackend(identity, memory, product, softmax, kernels());
 }
 
 export async function wasmKernels(): Promise<WasmKernels> {

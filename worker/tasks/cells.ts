@@ -1,7 +1,6 @@
 import { BINS, binOf } from '../../model/pca-split.ts';
-import { accumulate, statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { Cell, TaskOf } from '../../proto/tasks.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
 import { forward } from '../mlp.ts';
@@ -11,15 +10,8 @@ type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-hist
 
 /** Rows and sums of each leaf: what a Lloyd round needs. */
 export async function cellSums(context: Context, task: TaskOf<'cell-sums'>, unit: Unit): Promise<Tensors> {
-  const n = new Float64Array(task.leaves);
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
-  const s = new Float64Array(task.leaves * d);
-  for (let i = 0, o = 0; i < leaf.length; i++, o += d) {
-    const l = leaf[i];
-    if (l < 0) continue;
-    n[l]++;
-    for (let j = 0, q = l * d; j < d; j++, q++) s[q] += rows[o + j];
-  }
+  const { n, s } = context.kernel.sums(rows, d, leaf, task.leaves);
   return { n: nd(n), s: nd(s, task.leaves, d) };
 }
 
@@ -30,18 +22,11 @@ export async function cellScatter(
   unit: Unit,
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
-  const covariance = task.diagonal ? 'diag' : 'full';
-  const p = statisticsLength(d, covariance);
-  const T = new Float64Array(task.leaves * p);
   const pivots = take(context.states.get(task.pivots), 'rows', 'float64', task.leaves * d);
-  const centred = new Float64Array(d);
-  for (let i = 0; i < leaf.length; i++) {
-    const l = leaf[i];
-    if (l < 0) continue;
-    for (let j = 0; j < d; j++) centred[j] = rows[i * d + j] - pivots[l * d + j];
-    accumulate(T, l * p, centred, 0, d, covariance, 1);
-  }
-  return { T: nd(T, task.leaves, p) };
+  const statistics = context.kernel.scatter(pivots, d, task.diagonal ? 'diag' : 'full');
+  statistics.add(rows, leaf);
+  const T = statistics.read();
+  return { T: nd(T, task.leaves, T.length / task.leaves) };
 }
 
 /** Histogram of each leaf's rows along its axis, [leaves,1024]. */
@@ -65,12 +50,11 @@ export async function cellHistogram(
 
 /** The leaf of each sample row of a shard, -1 for none. */
 async function leaves(context: Context, task: CellTask, shard: number) {
-  const { rows, n, scaled } = await context.sample(shard);
+  const { rows, scaled } = await context.sample(shard);
   const d = scaled.shape[1];
   const vectors = take(context.states.get(task.vectors), 'rows', 'float64');
   const group = await groups(context, task.groups, shard);
-  const leaf = new Int32Array(n);
-  for (let i = 0; i < n; i++) leaf[i] = leafOf(task.cells[group ? group[i] : 0], rows, i * d, vectors, d);
+  const leaf = context.kernel.leaves(rows, d, task.cells, vectors, group);
   return { rows, d, leaf };
 }
 
@@ -102,34 +86,6 @@ async function sides(context: Context, shard: number, z: Int32Array): Promise<In
     backend.free(x, ...net, ...outputs);
   }
   return out;
-}
-
-function leafOf(cell: Cell, x: Float32Array, o: number, vectors: Float64Array, d: number): number {
-  let at = cell;
-  while (typeof at !== 'number') {
-    const side =
-      'near' in at ? nearest(at.near, x, o, vectors, d) : +(dot(x, o, vectors, at.axis * d, d) >= at.at);
-    at = at.into[side];
-  }
-  return at;
-}
-
-function nearest(centres: number[], x: Float32Array, o: number, vectors: Float64Array, d: number): number {
-  let best = 0;
-  let least = Infinity;
-  for (let j = 0; j < centres.length; j++) {
-    const c = centres[j] * d;
-    let sum = 0;
-    for (let i = 0; i < d; i++) {
-      const delta = x[o + i] - vectors[c + i];
-      sum += delta * delta;
-    }
-    if (sum < least) {
-      least = sum;
-      best = j;
-    }
-  }
-  return best;
 }
 
 function dot(x: Float32Array, o: number, y: Float64Array, q: number, d: number): number {

@@ -4,6 +4,7 @@ import type { TaskOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Tensor } from '../backends/backend.ts';
 import type { Context } from '../context.ts';
+import { logDensity } from '../mlp.ts';
 import { localSteps } from './local-steps.ts';
 
 /** Smoothing of the E-step's responsibilities. */
@@ -41,22 +42,12 @@ export async function clusterSteps(
 /** What the net learns on these rows: the E-step's responsibilities, or a cost for each cluster. */
 function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: Tensor): Tensor {
   if (task.loss !== 'kl') return backend.quadraticForm(x, states.onDevice('e-step', 'cost'), task.diagonal);
-  const density = logDensity();
+  const onDevice = (name: string) => states.onDevice('e-step', name);
+  const density =
+    task.form === 'product'
+      ? backend.quadraticForm(x, onDevice('theta'), task.diagonal)
+      : logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant'));
   const responsibilities = backend.softmaxRows(density, EPSILON);
   backend.free(density);
   return responsibilities;
-
-  function logDensity(): Tensor {
-    if (task.form === 'product')
-      return backend.quadraticForm(x, states.onDevice('e-step', 'theta'), task.diagonal);
-    const u = backend.affine(
-      x,
-      states.onDevice('e-step', 'weights'),
-      states.onDevice('e-step', 'bias'),
-      false,
-    );
-    const out = backend.whitenedDensity(u, states.onDevice('e-step', 'constant'));
-    backend.free(u);
-    return out;
-  }
 }

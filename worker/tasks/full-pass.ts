@@ -1,6 +1,5 @@
 import type { Block } from '../../data/layout.ts';
 import { priority } from '../../model/random.ts';
-import { accumulate, statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
@@ -18,9 +17,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   const k = net.at(-1)!.shape[0];
   const transform = transformFrom(states);
   const { dim } = transform;
-  const covariance = task.diagonal ? 'diag' : 'full';
-  const p = statisticsLength(dim, covariance);
-  const T = new Float64Array(k * p);
+  const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, task.diagonal ? 'diag' : 'full');
   const blocks = context.blocks(unit);
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
   const labels: TypedArray = new (k <= 256 ? Uint8Array : k <= 65536 ? Uint16Array : Int32Array)(total);
@@ -36,9 +33,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
     const layers = forward(backend, net, scaled);
     const z = await backend.argmaxRows(layers.at(-1)!);
     labels.set(z, at);
-    z.forEach((label, i) => {
-      accumulate(T, label * p, rows, i * dim, dim, covariance, 1);
-    });
+    statistics.add(rows, z);
     if (soft) {
       const r = backend.softmaxRows(layers.at(-1)!, 0);
       soft.set(await backend.read(r), at * k);
@@ -54,9 +49,10 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
     backend.free(scaled, ...layers);
     at += first;
   }
+  const T = statistics.read();
   return {
     labels: nd(labels),
-    T: nd(T, k, p),
+    T: nd(T, k, T.length / k),
     seen: nd(concat(seenRows), seenLabels.length, dim),
     seenLabels: nd(Int32Array.from(seenLabels)),
     ...(soft && { soft: nd(soft, total, k) }),

@@ -4,6 +4,7 @@ import type { TaskOf } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../backends/backend.ts';
 import type { Context } from '../context.ts';
+import { logDensity } from '../mlp.ts';
 import { localSteps } from './local-steps.ts';
 import { rowsByLabel } from './rows-by-label.ts';
 
@@ -40,9 +41,9 @@ function distances({ backend, states }: Context, x: Tensor): Tensor {
 
 /** Responsibilities of the two sub-components of each cluster: [K,b,2]. */
 function responsibilities({ backend, states }: Context, x: Tensor): Tensor {
-  const u = backend.affine(x, states.onDevice('parts', 'weights'), states.onDevice('parts', 'bias'), false);
-  const density = backend.whitenedDensity(u, states.onDevice('parts', 'constant'));
+  const onDevice = (name: string) => states.onDevice('parts', name);
+  const density = logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant'));
   const out = backend.softmaxRows(density, 1e-5);
-  backend.free(u, density);
+  backend.free(density);
   return out;
 }

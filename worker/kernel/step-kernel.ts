@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { netWidths } from '../../model/net.ts';
 import { elements } from '../../proto/tensors.ts';
 import type { FlatNet } from '../backends/backend.ts';
+import { behind, instantiate } from './compiled.ts';
 
 /** Raised with every change of steps.ts that changes bits: part of the numeric identity. */
 export const STEPS_VERSION = 'steps1';
@@ -21,31 +21,10 @@ export type StepKernel = (
   done: number,
 ) => number;
 
-type Step = (...args: number[]) => number;
-
-/** What is used of it; TypeScript declares it for browsers only. */
-declare const WebAssembly: {
-  Memory: new (size: { initial: number }) => { buffer: ArrayBuffer; grow(pages: number): number };
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { exports: Record<string, unknown> };
-};
-
-const PAGE = 65536;
 const padded = (width: number) => (width + 3) & ~3;
 
-/** worker/kernel/steps.ts, compiled by `npm run build`; sources run by tsx find it there too. */
-function compiled(): Uint8Array<ArrayBuffer> {
-  const places = ['./steps.wasm', '../../dist/worker/kernel/steps.wasm'];
-  const found = places.map((place) => new URL(place, import.meta.url)).find((place) => existsSync(place));
-  if (!found) throw new Error('worker/kernel/steps.wasm is missing: run npm run build');
-  return new Uint8Array(readFileSync(found));
-}
-
 export function stepKernel(): StepKernel {
-  const memory = new WebAssembly.Memory({ initial: 16 });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled()), { env: { memory } });
-  const step = instance.exports.step as Step;
-  const start = (instance.exports.start as () => number)();
+  const { calls, start, buffer, room } = instantiate<'step'>();
 
   return (net, batches, loss, rate, done) => {
     const stacked = net.shapes[0].length === 3;
@@ -60,7 +39,7 @@ export function stepKernel(): StepKernel {
     let top = start;
     const place = (floats: number) => {
       const at = top;
-      top += (4 * floats + 15) & ~15;
+      top = behind(at, 4 * floats);
       return at;
     };
     const at = {
@@ -74,14 +53,9 @@ export function stepKernel(): StepKernel {
       address: [at.params, at.first, at.second][i],
     }));
     const fixed = top;
-    let view = new Float32Array(memory.buffer);
-    const room = (bytes: number) => {
-      if (bytes <= memory.buffer.byteLength) return;
-      memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / PAGE));
-      view = new Float32Array(memory.buffer);
-    };
     room(fixed);
-    new Int32Array(memory.buffer).set(widths, at.widths >> 2);
+    let view = new Float32Array(buffer());
+    new Int32Array(buffer()).set(widths, at.widths >> 2);
     for (const { values, address } of arrays)
       spread(values, net.shapes, nets, view, address >> 2, size, false);
 
@@ -96,11 +70,12 @@ export function stepKernel(): StepKernel {
       const wanted = place(nets * rows * wide);
       const work = place(hidden + Math.max(...sizes) + widest * widest + rows * widest);
       room(top);
+      if (view.buffer !== buffer()) view = new Float32Array(buffer());
       view.set(x, input >> 2);
       copyRows(target, nets * rows, outputs, view, wanted >> 2, wide);
       count++;
       const t = done + count;
-      sum += step(
+      sum += calls.step(
         at.widths,
         layers,
         nets,
