@@ -27,10 +27,9 @@ export interface Report {
   notes: string[];
 }
 
-/** Pictures drawn at once: each holds its pixels, and the coordinator is to stay small. */
-const AT_ONCE = 2;
 const NAMES = ['clusters', 'sub-clusters', 'k', 'losses', 'sizes', 'confusion'] as const;
 type Name = (typeof NAMES)[number];
+type Picture = Figure & { name: Name };
 
 /**
  * Draws a run: each picture as SVG and PNG, and report.html with all of them. The same bytes each time. Pictures that a
@@ -41,16 +40,19 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
   if (options.out !== undefined) assertReportFolder(folder);
   const gathered = await gather(run, options);
   makeFolder(folder);
-  const drawn = pictures(gathered);
   const put = (name: string, content: string | Uint8Array) =>
     writeFile(join(folder, name), [Buffer.from(content)]);
-  const writing: Promise<unknown>[] = drawn.map(({ name, svg }) => put(`${name}.svg`, svg));
-  const waiting = [...drawn];
-  const draw = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift())
-      await put(`${next.name}.png`, await pngOf(next.svg));
-  };
-  for (let i = 0; i < AT_ONCE; i++) writing.push(draw());
+  const writing: Promise<unknown>[] = [];
+  const drawn: Picture[] = [];
+  // Pixels are drawn on other threads while the next picture is made here.
+  for (const picture of pictures(gathered)) {
+    const { name, svg } = picture;
+    drawn.push(picture);
+    writing.push(
+      pngOf(svg).then((pixels) => put(`${name}.png`, pixels)),
+      put(`${name}.svg`, svg),
+    );
+  }
   writing.push(put('report.html', page(gathered, drawn)));
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
     for (const file of picturesFor(name)) writing.push(rm(join(folder, file), { force: true }));
@@ -76,20 +78,10 @@ function assertReportFolder(folder: string): void {
     throw new UserError(`--out ${folder} has a ${theirs} that is not of a report: choose another folder`);
 }
 
-function pictures({
-  history,
-  clusters,
-  sub,
-  table,
-  confusion,
-  classes,
-  run,
-}: Gathered): (Figure & { name: Name })[] {
-  const found: (Figure & { name: Name })[] = [];
-  const add = (name: Name, svg: string, title: string, caption: string) =>
-    found.push({ name, svg, title, caption });
+function* pictures({ history, clusters, sub, table, confusion, classes, run }: Gathered): Generator<Picture> {
+  const picture = (name: Name, svg: string, title: string, caption: string) => ({ name, svg, title, caption });
   if (clusters)
-    add(
+    yield picture(
       'clusters',
       clusterPicture(clusters),
       'Clusters',
@@ -98,10 +90,15 @@ function pictures({
         : 'Rows in the colour of their cluster, centres as large dots, ellipses at two standard deviations, seen along the axes that set the centres furthest apart.',
     );
   if (sub)
-    add('sub-clusters', subClusterPicture(sub), `Inside cluster ${sub.cluster}`, subCaption(sub, history));
+    yield picture(
+      'sub-clusters',
+      subClusterPicture(sub),
+      `Inside cluster ${sub.cluster}`,
+      subCaption(sub, history),
+    );
   if (history) {
-    add('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
-    add(
+    yield picture('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
+    yield picture(
       'losses',
       lossPicture(history),
       'Losses',
@@ -110,20 +107,19 @@ function pictures({
   }
   const sizes = (table ?? []).flatMap(({ cluster, rows }) => (rows === null ? [] : [{ cluster, rows }]));
   if (sizes.length)
-    add(
+    yield picture(
       'sizes',
       sizesPicture(sizes, run.data.rows),
       'Cluster sizes',
       'All rows of the data, by their label.',
     );
   if (confusion)
-    add(
+    yield picture(
       'confusion',
       confusionPicture(confusion),
       'Clusters and classes',
       'Clusters stand where the class is that they are matched with (the matching that ACC counts); those without one come last.',
     );
-  return found;
 }
 
 function subCaption({ cluster, points }: SubView, history: Gathered['history']): string {
