@@ -1,16 +1,18 @@
-"""Float32 matrix products a second, from the time `argv[1]` (seconds since 1970) on, for `argv[2]` seconds."""
+"""Float32 products of m×k and k×n a second, from the time `argv[1]` (seconds since 1970) on, for `argv[2]` seconds."""
 import json
 import sys
 import time
 
 import numpy as np
 
-start, length = map(float, sys.argv[1:])
-a = np.random.default_rng(0).random((512, 512), dtype="f4")
+start, length = map(float, sys.argv[1:3])
+m, k, n = map(int, sys.argv[3:] or [512] * 3)
+random = np.random.default_rng(0).random
+a, b = random((m, k), dtype="f4"), random((k, n), dtype="f4")
 while time.time() < start:
-    a @ a
+    a @ b
 count = 0
 while time.time() < start + length:
-    a @ a
+    a @ b
     count += 1
 print(json.dumps(count / length))

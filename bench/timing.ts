@@ -34,14 +34,17 @@ export interface Figure {
   value: number;
 }
 
+const DIM = 128;
+/** Rows, features and clusters of the wide products. */
+export const WIDE = { rows: 1280, p: 1 + DIM + (DIM * (DIM + 1)) / 2, clusters: 50 };
+
 /** The E-step's product Φ·Θ and the statistics' Rᵀ·Φ as such, where the second are what a run spends its time on. */
 export function wideProducts(backend: Backend): Figure[] {
   const make = factory(backend, generator(3n, 'bench'));
-  const [rows, clusters, dim] = [1280, 50, 128];
-  const p = 1 + dim + (dim * (dim + 1)) / 2;
+  const { rows, p, clusters } = WIDE;
   const [phi, theta, zero, r] = [make(rows, p), make(p, clusters), make(clusters), make(rows, clusters)];
   // As the device lays it out: on WASM features are columns.
-  const x = make(rows, dim);
+  const x = make(rows, DIM);
   const features = backend.quadraticFeatures(x, false);
   const flop = 2 * rows * p * clusters;
   const figures = [
