@@ -1,5 +1,5 @@
 /** Hastings ratios of splits and merges, on coarsened statistics (design, "The sample", "Split", "Merge"). */
-import gammaln from '@stdlib/math-base-special-gammaln';
+import { gammaln } from 'simple-statistics';
 import { logMarginal, type Niw } from './niw.ts';
 import { addStatistics, scaleStatistics } from './statistics.ts';
 

@@ -1,5 +1,5 @@
 /** The Normal-Inverse-Wishart prior, its MAP estimate and marginal likelihood (design, "Priors"). */
-import gammaln from '@stdlib/math-base-special-gammaln';
+import { gammaln } from 'simple-statistics';
 import { logDet } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import gammaln from '@stdlib/math-base-special-gammaln';
 import fc from 'fast-check';
+import { gammaln } from 'simple-statistics';
 import { logMarginal, map, multivariateGammaLn, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { addStatistics, type Covariance, mean, scatter, shift } from '../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
