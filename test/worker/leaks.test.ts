@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
 import { eStepOf, whitening } from '../../model/estep.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { wasmKernels } from '../../worker/backends/wasm.ts';
 import { runTask } from '../../worker/tasks/index.ts';
 import { backends } from './present.ts';
 import {
@@ -19,11 +21,11 @@ import {
 
 const [wasm] = backends;
 const w = world({ n: 600, hidden: [50] });
-const heap = () => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
+const { heapBytes } = await wasmKernels();
 const measure = (backend: typeof wasm) => ({
   live: backend.live(),
   tensors: tf.memory().numTensors,
-  heap: heap(),
+  heap: heapBytes(),
 });
 
 const mixture = blobMixture('full');

@@ -35,11 +35,11 @@ const globals = globalThis as { _tfengine?: unknown };
 async function present(name: 'tensorflow' | 'webgpu'): Promise<Backend[]> {
   const found = name === 'tensorflow' ? findTensorflow() : findWebgpu();
   if (found && !('problem' in found)) {
-    // Copies of TensorFlow.js share one engine, which computes on one backend: WebGPU gets an engine of its own.
+    // Copies of TensorFlow.js share one engine, which computes on one backend: beside a test's, WebGPU gets one of its own.
     const shared = globals._tfengine;
     globals._tfengine = undefined;
     const backend = await loadBackend(name);
-    globals._tfengine = shared;
+    if (shared) globals._tfengine = shared;
     return [backend];
   }
   absent[name] = found ? found.problem : `not set up; dpmesh setup ${name}`;

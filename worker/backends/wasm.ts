@@ -4,29 +4,22 @@ import { STEPS_VERSION } from '../kernel/step-kernel.ts';
 import type { Backend } from './backend.ts';
 import { hostBackend, type Memory, type Product } from './host.ts';
 
-// Imported, these CommonJS bundles of a megabyte would first be scanned for the names they export: 0.1 s a worker.
 const require = createRequire(import.meta.url);
-const tf: typeof import('@tensorflow/tfjs-core') = require('@tensorflow/tfjs-core');
-const { setThreadsCount, version_wasm }: typeof import('@tensorflow/tfjs-backend-wasm') =
-  require('@tensorflow/tfjs-backend-wasm');
 
 const RELU = 1;
 const LINEAR = 0;
-/** Ids for the operands of the product at hand; TensorFlow.js counts its own up from 1. */
-const [A, B, BIAS, OUT] = [1 << 29, (1 << 29) + 1, (1 << 29) + 2, (1 << 29) + 3];
+/** Ids for the operands of the product at hand; 0 is none. */
+const [A, B, BIAS, OUT] = [1, 2, 3, 4];
 
-/** What is used of TensorFlow.js' Emscripten module, which its own types leave out. */
+/** What is used of TensorFlow.js' Emscripten module. */
 interface Module {
   _malloc(bytes: number): number;
   _free(address: number): void;
   HEAPU8: Uint8Array;
   HEAP32: Int32Array;
   cwrap(name: string, returns: null, parameters: string[]): (...args: number[]) => void;
-  tfjs: {
-    registerTensor(id: number, size: number, address: number): void;
-    disposeData(id: number): void;
-  };
 }
+type Factory = (settings: { locateFile(name: string, folder: string): string }) => Promise<Module>;
 
 /** XNNPACK's kernels and the memory that they work on, by address. */
 export interface WasmKernels {
@@ -34,11 +27,14 @@ export interface WasmKernels {
   product: Product;
   softmax: (x: number, rows: number, cols: number, out: number) => void;
   version: string;
+  /** The memory's size: it only grows. */
+  heapBytes(): number;
 }
 
 /**
  * TensorFlow.js on WebAssembly (XNNPACK). Its fused product is called by address, without the engine: a step of these
- * small nets is all dispatch, and this costs a microsecond where `tf.fused.matMul` costs thirty.
+ * small nets is all dispatch, and this costs a microsecond where `tf.fused.matMul` costs thirty. Nor is the engine loaded, a
+ * megabyte of JavaScript for which each worker would start 35 ms later.
  */
 export async function wasmBackend(): Promise<Backend> {
   const { memory, product, softmax, version } = await wasmKernels();
@@ -46,17 +42,29 @@ export async function wasmBackend(): Promise<Backend> {
   return hostBackend(identity, memory, product, softmax, kernels());
 }
 
+let module: Promise<Module> | undefined;
+
+/** The build with SIMD and without threads, which TensorFlow.js would choose in Node.js too. One heap for all. */
+async function instantiate(): Promise<Module> {
+  const factory: Factory = require('@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js');
+  const locateFile = (_: string, folder: string) => `${folder}tfjs-backend-wasm-simd.wasm`;
+  const made = await factory({ locateFile });
+  made.cwrap('init', null, [])();
+  return made;
+}
+
 export async function wasmKernels(): Promise<WasmKernels> {
-  setThreadsCount(1);
-  await tf.setBackend('wasm');
-  const { wasm } = tf.backend() as unknown as { wasm: Module };
+  module ??= instantiate();
+  const wasm = await module;
+  const registerTensor = wasm.cwrap('register_tensor', null, Array(3).fill('number'));
+  const disposeData = wasm.cwrap('dispose_data', null, ['number']);
   const fused = wasm.cwrap('_FusedMatMul', null, Array(13).fill('number'));
   const softmax = wasm.cwrap('Softmax', null, Array(4).fill('number'));
-  const { registerTensor, disposeData } = wasm.tfjs;
   const shapes = wasm._malloc(24);
 
   return {
-    version: version_wasm,
+    version: require('@tensorflow/tfjs-backend-wasm/package.json').version,
+    heapBytes: () => wasm.HEAPU8.length,
     memory: {
       allocate(size) {
         const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;
