@@ -11,7 +11,8 @@ const PROGRAMS = {
   worker: 'worker/process.ts',
   report: 'coordinator/report/process.ts',
 };
-const PACKAGES = /^(zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics)(\/|$)/;
+const PACKAGES =
+  /^(zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics)(\/|$)/;
 const SHARED = [
   'data/user-error.ts',
   'data/files.ts',

@@ -79,7 +79,12 @@ function assertReportFolder(folder: string): void {
 }
 
 function* pictures({ history, clusters, sub, table, confusion, classes, run }: Gathered): Generator<Picture> {
-  const picture = (name: Name, svg: string, title: string, caption: string) => ({ name, svg, title, caption });
+  const picture = (name: Name, svg: string, title: string, caption: string) => ({
+    name,
+    svg,
+    title,
+    caption,
+  });
   if (clusters)
     yield picture(
       'clusters',
