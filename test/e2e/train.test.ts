@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { readNpy } from '../../data/npy.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { accuracy, contingency, nmi } from '../../model/metrics.ts';
-import { wasmBackend } from '../../worker/backends/wasm.ts';
 import {
   D,
   type Data,
@@ -104,7 +104,6 @@ function assertMixture(run: string, transform: string, rows: Float32Array, dim: 
 describe('a run', () => {
   let ended: Awaited<ReturnType<typeof dpmesh>>;
   before(async () => {
-    await wasmBackend();
     ended = await dpmesh(
       trainArgs(easy.data, base, '--labels', easy.labels, '--workers', 2, '--soft', ...QUICK),
     );
@@ -348,7 +347,6 @@ const constant = easyData(folder, 'constant', N, ([a, b, c]) => [a, 7, b, c]);
 const FEWER_SHARDS = ['--shards', 2, '--batch-size', 64];
 
 describe('options', { concurrency: 2 }, () => {
-  before(() => wasmBackend());
   const runs: { flags: (string | number)[]; data?: Data; dim?: number; slack?: number; least?: number }[] = [
     { flags: ['--covariance', 'diag'] },
     // A costly loss to start from: the wide half of a split often takes all rows again.
