@@ -11,8 +11,14 @@ const PROGRAMS = {
   worker: 'worker/process.ts',
   report: 'coordinator/report/process.ts',
 };
-const PACKAGES =
-  /^(zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics)(\/|$)/;
+const PACKAGES = new RegExp(
+  `^(${[
+    'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics',
+    // And what it imports.
+    'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|string-width|strip-ansi|wrap-ansi',
+    'ansi-regex|ansi-styles|emoji-regex|get-east-asian-width',
+  ].join('|')})(/|$)`,
+);
 const SHARED = [
   'data/user-error.ts',
   'data/files.ts',

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -37,14 +38,6 @@ const commands = [
   setup,
   doctor,
 ];
-
-// Without it nothing here works, yargs least of all.
-try {
-  process.cwd();
-} catch {
-  console.error('dpmesh: the current folder is no longer there: cd into another one');
-  process.exit(2);
-}
 
 // A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');

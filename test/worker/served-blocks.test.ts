@@ -158,21 +158,56 @@ describe('served blocks', () => {
   });
 });
 
-test('file blocks come in the order asked for', async () => {
-  const all = blocksOf(5, 3);
-  const source: Source = {
-    rows: 15,
-    dim: DIM,
-    dtype: 'float32',
-    read: async (start, count) => rowsOf({ index: 0, start, count }),
-    stored: () => assert.fail('not asked for'),
-    close() {},
-  };
-  const wanted = [4, 1, 2].map((i) => all[i]);
-  const found = [];
-  for await (const each of fileBlocks(source)(wanted)) found.push(each);
-  assert.deepEqual(
-    found,
-    wanted.map((block) => [block, rowsOf(block)]),
-  );
+describe('file blocks', () => {
+  /** The blocks as they come, and the stretches of rows that were read. */
+  async function readAll(wanted: Block[]) {
+    const reads: [number, number][] = [];
+    const source: Source = {
+      rows: 1e6,
+      dim: DIM,
+      dtype: 'float32',
+      async read(start, count) {
+        reads.push([start, count]);
+        return rowsOf({ index: 0, start, count });
+      },
+      stored: () => assert.fail('not asked for'),
+      close() {},
+    };
+    const found = [];
+    for await (const each of fileBlocks(source)(wanted)) found.push(each);
+    assert.deepEqual(
+      found,
+      wanted.map((block) => [block, rowsOf(block)]),
+    );
+    const buffers = new Set(found.map(([, rows]) => (rows as Float32Array).buffer));
+    assert.equal(buffers.size, found.length, 'each has its rows for itself');
+    return reads;
+  }
+  const all = blocksOf(1000, 16);
+
+  test('come in the order asked for', async () => {
+    assert.deepEqual(await readAll([4, 1, 2].map((i) => all[i])), [
+      [64, 16],
+      [16, 32],
+    ]);
+  });
+
+  test('near each other are read in one call, with a little between them', async () => {
+    assert.deepEqual(await readAll([0, 3, 4, 19].map((i) => all[i])), [[0, 320]]);
+    assert.deepEqual(await readAll([0, 18].map((i) => all[i])), [
+      [0, 16],
+      [288, 16],
+    ]);
+  });
+
+  test('are read a quarter of a mebibyte at a time', async () => {
+    const reads = await readAll(all);
+    assert.ok(reads.length > 1 && reads.every(([, count]) => count <= MEBIBYTE / 4));
+    assert.deepEqual(await readAll([]), []);
+    const large = blocksOf(3, MEBIBYTE);
+    assert.deepEqual(
+      await readAll(large),
+      large.map(({ start, count }) => [start, count]),
+    );
+  });
 });
