@@ -2,7 +2,7 @@
 // start cost was the loading of hundreds of small ones, for every worker that is killed too (LOG.md). Packages with
 // native code, or as large as TensorFlow.js, stay where they are; so do modules that look for files beside them or are
 // programs of their own, and the errors by whose class they know each other's.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
@@ -61,3 +61,5 @@ await build({
 // The command's name stays what it was before there was a bundle.
 const main = resolve(`dist/${PROGRAMS.main.replace(/\.ts$/, '.js')}`);
 writeFileSync(main, `#!/usr/bin/env node\nimport '../bundled/${basename(main)}';\n`);
+// npx makes it executable when it sees this checkout for the first time, and never again.
+chmodSync(main, 0o755);
