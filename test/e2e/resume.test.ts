@@ -75,6 +75,8 @@ describe('a run that was killed', { concurrency: 2 }, () => {
       // As if the kill had come in the middle of a line, and of a file.
       appendFileSync(join(run, 'events.jsonl'), '{"time":"2026');
       const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1.00000000.tmp');
+      // In epoch 2 the first checkpoint may not have been begun.
+      mkdirSync(join(run, 'checkpoints'), { recursive: true });
       writeFileSync(draft, 'half');
       const json = jsonOf(await resume(run, '--workers', workers, ...flags));
       assert.deepEqual(bytesOfRun(run), expected);
