@@ -9,23 +9,40 @@ declare const WebAssembly: {
 
 const PAGE = 65536;
 const ALIGNMENT = 16;
+const aligned = (address: number) => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
 
 export type Call = (...args: number[]) => number;
 
 /** A kernel with memory of its own, which grows and is handed out from the bottom up. */
 export interface Kernel<Name extends string> {
   calls: Record<Name, Call>;
-  /** Where the first byte is the caller's. */
-  start: number;
-  /** The memory as it is now: good until the next `room`. */
+  /** The memory as it is now: good until the next `place`, with which it may grow. */
   buffer(): ArrayBuffer;
-  /** Makes the memory reach to this address. */
-  room(end: number): void;
+  /** Room for so many bytes, behind what was placed before. */
+  place(bytes: number): number;
+  /** Where the next array will be. */
+  top(): number;
+  /** Gives up what was placed from this address on; without one, all. */
+  restart(at?: number): void;
 }
 
-/** The next place behind an array of so many bytes that starts at `at`. */
-export const behind = (at: number, bytes: number) =>
-  at + Math.ceil(Math.max(bytes, 1) / ALIGNMENT) * ALIGNMENT;
+/** Widths of rows are multiples of 4 in a kernel: of a vector. */
+export const padded = (width: number) => (width + 3) & ~3;
+
+/** Rows of `cols` numbers into rows of `wide`, the rest of each zeros. */
+export function copyRows(
+  source: Float32Array,
+  rows: number,
+  cols: number,
+  view: Float32Array,
+  at: number,
+  wide: number,
+): void {
+  for (let i = 0, q = 0; i < rows; i++, at += wide) {
+    for (let j = 0; j < cols; j++) view[at + j] = source[q++];
+    for (let j = cols; j < wide; j++) view[at + j] = 0;
+  }
+}
 
 /** What `npm run build` makes of assembly/; sources run by tsx find it there too. */
 function compiled(): object {
@@ -42,13 +59,21 @@ export function instantiate<Name extends string>(): Kernel<Name> {
   const memory = new WebAssembly.Memory({ initial: 16 });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const calls = exports as Record<Name | 'start', Call>;
+  const start = aligned(calls.start());
+  let top = start;
   return {
     calls,
-    start: behind(calls.start(), 1),
     buffer: () => memory.buffer,
-    room(end) {
-      const missing = end - memory.buffer.byteLength;
+    place(bytes) {
+      const at = top;
+      top = aligned(at + Math.max(bytes, 1));
+      const missing = top - memory.buffer.byteLength;
       if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+      return at;
+    },
+    top: () => top,
+    restart(at = start) {
+      top = at;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { type Covariance, statisticsLength } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
-import { behind, instantiate } from './compiled.ts';
+import { instantiate } from './compiled.ts';
 
 /** Statistics of rows by leaf, rows being added as they come. One at a time: the next one begins anew. */
 export interface Scatter {
@@ -36,17 +36,10 @@ export interface RowKernel {
 type Values = Float32Array | Float64Array | Int32Array;
 
 export function rowKernel(): RowKernel {
-  const { calls, start, buffer, room } = instantiate<'scatter' | 'sums' | 'screen' | 'leaves'>();
+  const { calls, buffer, place, top, restart } = instantiate<'scatter' | 'sums' | 'screen' | 'leaves'>();
   /** What lies below is a scatter's. */
-  let floor = start;
-  let top = start;
+  let floor = top();
 
-  const place = (bytes: number) => {
-    const at = top;
-    top = behind(at, bytes);
-    room(top);
-    return at;
-  };
   const put = (values: Values) => {
     const at = place(values.byteLength);
     const Kind = values.constructor as new (buffer: ArrayBuffer, at: number, length: number) => Values;
@@ -65,12 +58,12 @@ export function rowKernel(): RowKernel {
     scatter(pivots, d, covariance) {
       const p = statisticsLength(d, covariance);
       const length = (pivots.length / d) * p;
-      top = start;
+      restart();
       const at = { pivots: put(pivots), T: zeros(8 * length), centred: place(8 * d) };
-      floor = top;
+      floor = top();
       return {
         add(rows, leaf) {
-          top = floor;
+          restart(floor);
           const n = rows.length / d;
           const x = put(rows);
           const which = leaf ? put(leaf) : zeros(4 * n);
@@ -80,13 +73,13 @@ export function rowKernel(): RowKernel {
       };
     },
     sums(rows, d, leaf, leaves) {
-      top = floor;
+      restart(floor);
       const [x, which, n, s] = [put(rows), put(leaf), zeros(8 * leaves), zeros(8 * leaves * d)];
       calls.sums(x, leaf.length, d, which, n, s);
       return { n: doubles(n, leaves), s: doubles(s, leaves * d) };
     },
     screen(rows, d, limit, { min, max }) {
-      top = floor;
+      restart(floor);
       const n = rows.length / d;
       const [x, least, most, leaf] = [put(rows), put(min), put(max), place(4 * n)];
       calls.screen(x, n, d, limit, least, most, leaf);
@@ -95,7 +88,7 @@ export function rowKernel(): RowKernel {
       return whole(leaf, n);
     },
     leaves(rows, d, cells, vectors, group) {
-      top = floor;
+      restart(floor);
       const n = rows.length / d;
       const { roots, nodes, thresholds } = flattened(cells);
       const x = put(rows);

@@ -1,9 +1,9 @@
 import { netWidths } from '../../model/net.ts';
 import { elements } from '../../proto/tensors.ts';
 import type { FlatNet } from '../backends/backend.ts';
-import { behind, instantiate } from './compiled.ts';
+import { copyRows, instantiate, padded } from './compiled.ts';
 
-/** Raised with every change of steps.ts that changes bits: part of the numeric identity. */
+/** Raised with every change of assembly/ that changes bits: part of the numeric identity. */
 export const STEPS_VERSION = 'steps1';
 
 /** A batch as the kernel takes it: row-major. */
@@ -21,10 +21,8 @@ export type StepKernel = (
   done: number,
 ) => number;
 
-const padded = (width: number) => (width + 3) & ~3;
-
 export function stepKernel(): StepKernel {
-  const { calls, start, buffer, room } = instantiate<'step'>();
+  const { calls, buffer, place, top, restart } = instantiate<'step'>();
 
   return (net, batches, loss, rate, done) => {
     const stacked = net.shapes[0].length === 3;
@@ -36,24 +34,18 @@ export function stepKernel(): StepKernel {
     const size = sizes.reduce((a, b) => a + b, 0);
     const widest = Math.max(...widths.slice(1).map(padded));
 
-    let top = start;
-    const place = (floats: number) => {
-      const at = top;
-      top = behind(at, 4 * floats);
-      return at;
-    };
+    restart();
     const at = {
-      widths: place(widths.length),
-      params: place(nets * size),
-      first: place(nets * size),
-      second: place(nets * size),
+      widths: place(4 * widths.length),
+      params: place(4 * nets * size),
+      first: place(4 * nets * size),
+      second: place(4 * nets * size),
     };
     const arrays = [net.params, net.first, net.second].map((values, i) => ({
       values,
       address: [at.params, at.first, at.second][i],
     }));
-    const fixed = top;
-    room(fixed);
+    const fixed = top();
     let view = new Float32Array(buffer());
     new Int32Array(buffer()).set(widths, at.widths >> 2);
     for (const { values, address } of arrays)
@@ -65,11 +57,10 @@ export function stepKernel(): StepKernel {
       const rows = x.length / (nets * widths[0]);
       const wide = padded(outputs);
       const hidden = widths.slice(1).reduce((total, width) => total + rows * padded(width), 0);
-      top = fixed;
-      const input = place(x.length);
-      const wanted = place(nets * rows * wide);
-      const work = place(hidden + Math.max(...sizes) + widest * widest + rows * widest);
-      room(top);
+      restart(fixed);
+      const input = place(4 * x.length);
+      const wanted = place(4 * nets * rows * wide);
+      const work = place(4 * (hidden + Math.max(...sizes) + widest * widest + rows * widest));
       if (view.buffer !== buffer()) view = new Float32Array(buffer());
       view.set(x, input >> 2);
       copyRows(target, nets * rows, outputs, view, wanted >> 2, wide);
@@ -121,19 +112,5 @@ function spread(
       else copyRows(flat.subarray(from, from + rows * cols), rows, cols, view, to, wide);
     }
     within += rows * wide;
-  }
-}
-
-function copyRows(
-  source: Float32Array,
-  rows: number,
-  cols: number,
-  view: Float32Array,
-  at: number,
-  wide: number,
-): void {
-  for (let i = 0, q = 0; i < rows; i++, at += wide) {
-    for (let j = 0; j < cols; j++) view[at + j] = source[q++];
-    for (let j = cols; j < wide; j++) view[at + j] = 0;
   }
 }
