@@ -4,8 +4,8 @@ import { instantiate } from './compiled.ts';
 
 /** Statistics of rows by leaf, rows being added as they come. One at a time: the next one begins anew. */
 export interface Scatter {
-  /** Rows [n,d] and the leaf of each, −1 for none; without `leaf`, all are of the first. */
-  add(rows: Float32Array, leaf?: Int32Array): void;
+  /** Rows [n,d] and the leaf of each, −1 for none. */
+  add(rows: Float32Array, leaf: Int32Array): void;
   /** T about its pivot of each leaf [leaves,P]. */
   read(): Float64Array;
 }
@@ -64,10 +64,8 @@ export function rowKernel(): RowKernel {
       return {
         add(rows, leaf) {
           restart(floor);
-          const n = rows.length / d;
-          const x = put(rows);
-          const which = leaf ? put(leaf) : zeros(4 * n);
-          calls.scatter(x, n, d, which, at.pivots, +(covariance === 'diag'), at.T, p, at.centred);
+          const [x, which] = [put(rows), put(leaf)];
+          calls.scatter(x, leaf.length, d, which, at.pivots, +(covariance === 'diag'), at.T, p, at.centred);
         },
         read: () => doubles(at.T, length),
       };

@@ -17,19 +17,15 @@ function whole(at: usize, i: i32): i32 {
 }
 
 /**
- * leaf[n] ← 0 for rows of x [n,d] without a value that is NaN or above `limit` in size, −1 for the others, of which the
- * number is returned. `least` and `most` [d] take in the rows that are good.
+ * leaf[n] ← 0 for rows of x [n,d] without a value that is NaN or above `limit` in size, −1 for the others. `least` and
+ * `most` [d] take in the rows that are good.
  */
-export function screen(x: usize, n: i32, d: i32, limit: f64, least: usize, most: usize, leaf: usize): i32 {
-  let bad = 0;
+export function screen(x: usize, n: i32, d: i32, limit: f64, least: usize, most: usize, leaf: usize): void {
   for (let i = 0; i < n; i++, x += (<usize>d) << 2) {
     let usable = true;
     for (let j = 0; j < d; j++) if (!(Math.abs(float(x, j)) <= limit)) usable = false;
     store<i32>(leaf + ((<usize>i) << 2), usable ? 0 : -1);
-    if (!usable) {
-      bad++;
-      continue;
-    }
+    if (!usable) continue;
     for (let j = 0; j < d; j++) {
       const value = float(x, j);
       const o = (<usize>j) << 3;
@@ -37,7 +33,6 @@ export function screen(x: usize, n: i32, d: i32, limit: f64, least: usize, most:
       if (value > load<f64>(most + o)) store<f64>(most + o, value);
     }
   }
-  return bad;
 }
 
 /** n[leaves] and s[leaves,d] take in the rows of x [n,d] that have a leaf. */
