@@ -61,7 +61,7 @@ async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Prom
     received = name;
     stop.abort();
   };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   try {
     return await work(stop.signal);
   } finally {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -76,6 +76,25 @@ describe('an interrupted run', { concurrency: 2 }, () => {
       assert.ok(existsSync(join(run, 'run.json')));
       assert.equal(ofType(eventsOf(run), 'worker-gone').length, 0);
     });
+
+  test('synth leaves no draft, however often it is told', async () => {
+    const out = mkdtempSync(join(folder, 'synth-'));
+    const running = start([
+      'synth',
+      '--out',
+      join(out, 'x.npy'),
+      '--labels',
+      join(out, 'y.npy'),
+      '--points',
+      20_000_000,
+    ]);
+    await until('a draft', () => readdirSync(out).length > 0, running);
+    const again = setInterval(running.kill, 2, 'SIGINT');
+    const { signal } = await running.ended;
+    clearInterval(again);
+    assert.equal(signal, 'SIGINT');
+    assert.deepEqual(readdirSync(out), []);
+  });
 
   test('workers of a coordinator that was killed end by themselves', async () => {
     const { running } = await underWay('kill');
