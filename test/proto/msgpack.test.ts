@@ -54,6 +54,17 @@ test('what is random is let through only if the decoder reads it, in the same wa
   );
 });
 
+test('keys of maps are text, at every level', () => {
+  for (const key of ['00', 'ff', 'c0', 'c3', 'cb3ff0000000000000', '80', '90', '81a17800', '91a178']) {
+    assert.match(whyNotPlain(hex(`81 ${key} 00`)) ?? '', /no text/, key);
+    assert.match(whyNotPlain(hex(`82 a178 00 ${key} 00`)) ?? '', /no text/, key);
+    assert.match(whyNotPlain(hex(`91 de0001 ${key} 00`)) ?? '', /no text/, key);
+    assert.match(whyNotPlain(hex(`81 a178 df00000001 ${key} 00`)) ?? '', /no text/, key);
+  }
+  for (const text of ['a0', 'a178', 'd90178', 'da000178', 'db0000000178'])
+    assert.equal(whyNotPlain(hex(`82 ${text} 91${text} a179 81${text}00`)), null, text);
+});
+
 test('no extension, no bytes, no unused token', () => {
   for (const [token, rest] of [
     ['c1', ''],
