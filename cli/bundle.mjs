@@ -6,17 +6,16 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
-const PROGRAMS = {
-  main: 'cli/main.ts',
-  worker: 'worker/process.ts',
-  report: 'coordinator/report/process.ts',
-};
+/** Built together, those share files. A worker is in as few as can be: it is started more than once a run. */
+const PROGRAMS = [
+  { main: 'cli/main.ts', report: 'coordinator/report/process.ts' },
+  { worker: 'worker/process.ts' },
+];
 const PACKAGES = new RegExp(
   `^(${[
     'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics',
     // And what it imports.
-    'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|string-width|strip-ansi|wrap-ansi',
-    'ansi-regex|ansi-styles|emoji-regex|get-east-asian-width',
+    'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,
 );
 const SHARED = [
@@ -26,40 +25,42 @@ const SHARED = [
   'worker/backends/out-of-memory.ts',
 ].map((path) => resolve(path));
 const outdir = resolve('dist/bundled');
-const entries = new Set(Object.values(PROGRAMS).map((path) => resolve(path)));
+const entries = new Set(PROGRAMS.flatMap((together) => Object.values(together)).map((path) => resolve(path)));
 
 const staysOutside = (file) =>
   !entries.has(file) && (SHARED.includes(file) || readFileSync(file, 'utf8').includes('import.meta.url'));
 
 rmSync(outdir, { recursive: true, force: true });
-await build({
-  entryPoints: PROGRAMS,
-  outdir,
-  bundle: true,
-  splitting: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  logLevel: 'warning',
-  plugins: [
-    {
-      name: 'what stays outside',
-      setup(build) {
-        build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
-          PACKAGES.test(path) || kind === 'entry-point' ? null : { path, external: true },
-        );
-        build.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
-          const file = resolve(resolveDir, path);
-          if (file.includes('node_modules') || !staysOutside(file)) return null;
-          const compiled = resolve('dist', relative('.', file)).replace(/\.ts$/, '.js');
-          return { path: relative(outdir, compiled).replaceAll('\\', '/'), external: true };
-        });
+for (const entryPoints of PROGRAMS)
+  await build({
+    entryPoints,
+    outdir,
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    logLevel: 'warning',
+    plugins: [
+      {
+        name: 'what stays outside',
+        setup(build) {
+          build.onResolve({ filter: /^string-width$/ }, () => ({ path: resolve('cli/text-width.ts') }));
+          build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+            PACKAGES.test(path) || kind === 'entry-point' ? null : { path, external: true },
+          );
+          build.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
+            const file = resolve(resolveDir, path);
+            if (file.includes('node_modules') || !staysOutside(file)) return null;
+            const compiled = resolve('dist', relative('.', file)).replace(/\.ts$/, '.js');
+            return { path: relative(outdir, compiled).replaceAll('\\', '/'), external: true };
+          });
+        },
       },
-    },
-  ],
-});
+    ],
+  });
 // The command's name stays what it was before there was a bundle.
-const main = resolve(`dist/${PROGRAMS.main.replace(/\.ts$/, '.js')}`);
+const main = resolve(`dist/${PROGRAMS[0].main.replace(/\.ts$/, '.js')}`);
 writeFileSync(main, `#!/usr/bin/env node\nimport '../bundled/${basename(main)}';\n`);
 // npx makes it executable when it sees this checkout for the first time, and never again.
 chmodSync(main, 0o755);

@@ -6,8 +6,9 @@ import { UserError } from '../data/user-error.ts';
 import { resolveConfig } from './config.ts';
 import { bindOptions, listening } from './coordinator.ts';
 import { flags, runOptions } from './flags.ts';
+import { sessionWithWorkers } from './local-workers.ts';
 import { print } from './summary.ts';
-import { localWorkers, output, outputOptions, workerOptions } from './train.ts';
+import { output, outputOptions, workerOptions } from './train.ts';
 import { dpmeshVersion } from './version.ts';
 
 const RUN = 'This run:';
@@ -72,11 +73,11 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     print(run.result, args.json === true);
     return;
   }
+  const options = { ...(await output(args)), resume: { path, run, from: args.from as string | undefined } };
+  if (args.bind === undefined) return sessionWithWorkers(config, options, { ...args, backend: name });
+  const parts = await listening(args);
   const { session } = await import('./session.ts');
-  const parts =
-    args.bind === undefined ? await localWorkers(config, { ...args, backend: name }) : await listening(args);
-  const from = args.from as string | undefined;
-  await session(config, { ...(await output(args)), ...parts, resume: { path, run, from } });
+  await session(config, { ...options, ...parts });
 }
 
 /** UserError for the first flag that would give another result than the run's own config. */

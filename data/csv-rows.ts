@@ -11,8 +11,6 @@ const LONGEST_ROW = 1 << 26;
 const NOT_A_NUMBER = /^[+-]?nan$/i;
 const INFINITE = /^([+-]?)inf(inity)?$/i;
 
-export const isCsvName = (path: string) => /\.(csv|tsv|txt)$/i.test(path);
-
 /** What is known of a table before its rows: `names` if its first row is a header. */
 export interface CsvTable {
   names?: string[];

@@ -1,10 +1,11 @@
 import { closeSync, existsSync } from 'node:fs';
 import { chooseColumn, headedFor, tableHead } from './columns.ts';
-import { eachCsvRow, isCsvName } from './csv-rows.ts';
+import { eachCsvRow } from './csv-rows.ts';
 import { readFully } from './files.ts';
-import { openIdx, openIdxGz } from './idx.ts';
+import { openIdx } from './idx.ts';
+import { openIdxGz } from './idx-gz.ts';
 import { type ArrayFile, assertNumeric, decode, openNpy, PIECE, tuple } from './npy.ts';
-import { formatOf } from './open.ts';
+import { formatOf, isCsvName } from './open.ts';
 import { realPath } from './same-file.ts';
 import { UserError } from './user-error.ts';
 

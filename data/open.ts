@@ -1,8 +1,6 @@
 import { closeSync } from 'node:fs';
-import { openCsv } from './csv.ts';
-import { isCsvName } from './csv-rows.ts';
 import { openFile, readFully } from './files.ts';
-import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
+import { isGzip, isIdx, openIdx } from './idx.ts';
 import {
   type ArrayFile,
   assertNumeric,
@@ -41,16 +39,19 @@ export async function openSource(path: string, { without = null, expected }: Ope
       return tableSource(openIdx(path), true);
     case 'idx.gz':
       return tableSource(
-        await openIdxGz(path, (shape) => {
+        await (await import('./idx-gz.ts')).openIdxGz(path, (shape) => {
           if (expected && (shape[0] !== expected.rows || product(shape.slice(1)) !== expected.dim))
             throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
         }),
         true,
       );
     case 'csv':
-      return { ...tableSource(await openCsv(path, without)), dtype: 'csv' };
+      return { ...tableSource(await (await import('./csv.ts')).openCsv(path, without)), dtype: 'csv' };
   }
 }
+
+/** Text tables are known by their name only. */
+export const isCsvName = (path: string) => /\.(csv|tsv|txt)$/i.test(path);
 
 /** What kind of file this is, or a UserError if none that dpmesh reads. */
 export function formatOf(path: string): Format {

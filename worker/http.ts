@@ -1,18 +1,7 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import { type Bound, isOwnHost, listen, listenError, SECURITY_HEADERS, urlOf } from '../proto/http.ts';
 import type { Backend } from './backends/backend.ts';
-
-/** What a worker counts of itself, for its own /metrics. */
-export interface Meter {
-  /** By task. */
-  seconds: Record<string, number>;
-  units: number;
-  rowsRead: number;
-  /** It has a coordinator. */
-  joined: boolean;
-}
-
-export const createMeter = (): Meter => ({ seconds: {}, units: 0, rowsRead: 0, joined: false });
+import type { Meter } from './meter.ts';
 
 export interface WorkerHttp {
   url: string;

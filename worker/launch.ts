@@ -52,7 +52,7 @@ export async function workersOn({ gpus, perGpu, cpus, host }: Wanted): Promise<W
  */
 export async function launch(
   specs: WorkerSpec[],
-  options: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
+  { connect, key, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
   onSignal: (first: (signal: NodeJS.Signals) => void, second: () => void) => void,
 ): Promise<number> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -62,7 +62,8 @@ export async function launch(
   );
   const supervisor = superviseWorkers(
     specs,
-    { ...options, quiet: false, child: true },
+    { connect, key },
+    { ...shared, quiet: false, child: true },
     {
       ended: (_, code) => (code === 0 ? 'done' : 'failed'),
       said: prefixed.add,

@@ -1,26 +1,30 @@
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { printable } from '../data/printable.ts';
 import { UserError } from '../data/user-error.ts';
 import type { Bound } from '../proto/http.ts';
 import type { WorkerKey } from '../proto/keys.ts';
+import type { Backend } from './backends/backend.ts';
 import { loadBackend } from './backends/load.ts';
 import { NO_ROOM, OutOfDeviceMemory } from './backends/out-of-memory.ts';
-import { assertGpu } from './backends/prove.ts';
-import { createMeter, openWorkerHttp, type WorkerHttp } from './http.ts';
-import { MISTAKE } from './supervise.ts';
+import { MISTAKE } from './exit-code.ts';
+import type { WorkerHttp } from './http.ts';
+import { createMeter } from './meter.ts';
 import { OtherIdentity, startWorker } from './worker.ts';
 
+/** Where the coordinator is, and the key to it. */
+export interface Coordinator {
+  connect: string;
+  key?: WorkerKey;
+}
+
 /**
- * What a worker process is told. When `train` or `launch` start it: the key (or null) as JSON in the first line of its
+ * What a worker process is told. When `train` or `launch` start it: its coordinator as JSON in the first line of its
  * stdin, as other users of the machine see arguments, all else as JSON in its first argument. A later line `leave` there
  * asks for what SIGTERM does: Windows has no such signal.
  */
-export interface ProcessOptions {
-  connect: string;
-  key?: WorkerKey | null;
+export interface ProcessOptions extends Coordinator {
   backend: string;
   /** Why it was taken, for people. */
   why: string;
@@ -46,8 +50,10 @@ export interface ProcessOptions {
 /** Resolves when the process that started this one asks it to leave. */
 let askedToLeave: Promise<void> = new Promise(() => {});
 
-/** Runs a worker in this process until the coordinator or a signal stops it. */
-export async function serve(options: ProcessOptions): Promise<void> {
+const backendFor = (name: string, { gpu }: Pick<ProcessOptions, 'gpu'>) => loadBackend(name, { gpu });
+
+/** Runs a worker in this process until the coordinator or a signal stops it. `loading`: its backend is under way. */
+export async function serve(options: ProcessOptions, loading?: Promise<Backend>): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
   const meter = options.http && createMeter();
@@ -59,24 +65,25 @@ export async function serve(options: ProcessOptions): Promise<void> {
   const leave = () => (worker ? worker.leave() : process.exit(0));
   process.once('SIGTERM', leave);
   void askedToLeave.then(leave);
-  const serveWith = async (backendName: string, why: string) => {
-    const backend = await loadBackend(backendName, { gpu: options.gpu });
-    if (options.requireGpu) assertGpu(backend);
+  const serveWith = async (backendName: string, why: string, loading = backendFor(backendName, options)) => {
+    const backend = await loading;
+    if (options.requireGpu) (await import('./backends/prove.ts')).assertGpu(backend);
     const { connect, name, dataRoot, giveUpAfter, http } = options;
     if (http) {
+      const { openWorkerHttp } = await import('./http.ts');
       port = await openWorkerHttp(http, { meter: meter!, backend, name, version: http.version });
       console.error(`worker: metrics at ${port.url}metrics`);
     }
     log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
     worker = startWorker({
-      ...{ connect, key: options.key ?? undefined, backend, backendName, why, name, dataRoot, meter, log },
+      ...{ connect, key: options.key, backend, backendName, why, name, dataRoot, meter, log },
       reconnectFor: options.reconnectFor * 1000,
       giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
     });
     await worker.done.finally(() => port?.close());
   };
   try {
-    await serveWith(options.backend, options.why);
+    await serveWith(options.backend, options.why, loading);
   } catch (error) {
     const theirs =
       error instanceof OtherIdentity && options.follows ? error.identity.split('/')[0] : options.backend;
@@ -88,15 +95,25 @@ export async function serve(options: ProcessOptions): Promise<void> {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const lines = createInterface({ input: process.stdin });
-  // The pipe closes when the process that started this one ends, however it ends.
-  process.stdin.on('close', () => process.exit(0));
-  lines.once('line', (key) => {
-    askedToLeave = new Promise((resolve) => lines.on('line', (line) => line === 'leave' && resolve()));
-    serve({ ...JSON.parse(process.argv[2]), key: JSON.parse(key) }).catch((error: Error) => {
+  const options: Omit<ProcessOptions, keyof Coordinator> = JSON.parse(process.argv[2]);
+  const loading = backendFor(options.backend, options);
+  loading.catch(() => {});
+  const begin = (place: Coordinator) =>
+    serve({ ...options, ...place }, loading).catch((error: Error) => {
       const mistake = error instanceof UserError;
       console.error(printable(mistake ? `worker: ${error.message}` : inspect(error)));
       process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
     });
+  let leave = () => {};
+  askedToLeave = new Promise((resolve) => {
+    leave = resolve;
   });
+  let rest = '';
+  process.stdin.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) line === 'leave' ? leave() : void begin(JSON.parse(line));
+  });
+  // The pipe closes when the process that started this one ends, however it ends.
+  process.stdin.on('close', () => process.exit(0));
 }

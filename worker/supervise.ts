@@ -3,10 +3,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../data/user-error.ts';
 import { NO_ROOM } from './backends/out-of-memory.ts';
-import type { ProcessOptions } from './process.ts';
-
-/** Exit code of a worker that would fare no better if it were started again. */
-export const MISTAKE = 2;
+import { MISTAKE } from './exit-code.ts';
+import type { Coordinator, ProcessOptions } from './process.ts';
 
 /** A worker to keep alive. */
 export interface WorkerSpec {
@@ -68,10 +66,14 @@ const V8_FLAGS = [
   '--max-semi-space-size=16',
 ];
 
-/** Keeps worker processes alive: one that ends is judged by `hooks.ended`, and started again unless that was its end. */
+/**
+ * Keeps worker processes alive: one that ends is judged by `hooks.ended`, and started again unless that was its end. They
+ * make ready while the coordinator does, and are told its place when there is one.
+ */
 export function superviseWorkers(
   workers: WorkerSpec[],
-  { key, ...shared }: Omit<ProcessOptions, 'name'>,
+  coordinator: Coordinator | Promise<Coordinator>,
+  shared: Omit<ProcessOptions, 'name' | keyof Coordinator>,
   hooks: Hooks,
 ): Supervisor {
   const children = new Set<ChildProcess>();
@@ -113,7 +115,7 @@ export function superviseWorkers(
       else process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});
-    child.stdin!.write(`${JSON.stringify(key ?? null)}\n`);
+    void Promise.resolve(coordinator).then((place) => child.stdin!.write(`${JSON.stringify(place)}\n`));
     children.add(child);
     // Too many processes, too little memory: then there is no exit.
     child.once('error', (error) => {

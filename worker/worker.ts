@@ -23,8 +23,7 @@ import { type Context, createContext } from './context.ts';
 import { openVisible } from './data-root.ts';
 import { createFetches, Superseded } from './fetches.ts';
 import { giveWay } from './give-way.ts';
-import type { Meter } from './http.ts';
-import { whyNoAnswer } from './reach.ts';
+import type { Meter } from './meter.ts';
 import { type Round, runUnits, takeRound } from './round.ts';
 import { createStates } from './states.ts';
 
@@ -121,16 +120,16 @@ export function startWorker(options: WorkerOptions): Worker {
   const send = (message: FromWorker, tensors?: Tensors) => socket.send(encode(message, tensors));
   const fetches = createFetches((request, blocks) => void send({ type: 'fetch', request, blocks }));
 
-  function unanswered(): void {
+  async function unanswered(): Promise<void> {
     const now = performance.now();
     if (now - said < (now - heard < NEWS_MS ? SAY_MS : SAY_LATER_MS)) return;
     said = now;
-    void whyNoAnswer(options.connect, options.key !== undefined).then((why) => {
-      if (now < heard || over) return;
-      silence = `: ${why}`;
-      const silent = Math.round((performance.now() - heard) / 1000);
-      log(`no answer from ${options.connect}${silent ? ` for ${silent} s` : ''}, trying on: ${why}`);
-    });
+    const { whyNoAnswer } = await import('./reach.ts');
+    const why = await whyNoAnswer(options.connect, options.key !== undefined);
+    if (now < heard || over) return;
+    silence = `: ${why}`;
+    const silent = Math.round((performance.now() - heard) / 1000);
+    log(`no answer from ${options.connect}${silent ? ` for ${silent} s` : ''}, trying on: ${why}`);
   }
   const watch = setInterval(() => {
     const silent = performance.now() - heard;
@@ -139,7 +138,7 @@ export function startWorker(options: WorkerOptions): Worker {
       const seconds = Math.round(patience / 1000);
       return finish(new UserError(`no word from ${options.connect} for ${seconds} s${silence}`));
     }
-    if (++ticks >= (isKnown ? SILENT_KNOWN : SILENT)) unanswered();
+    if (++ticks >= (isKnown ? SILENT_KNOWN : SILENT)) void unanswered();
     // A connection that libzmq holds for a good one may be none, after bytes that were damaged on their way.
     if (ticks % SILENT_REOPEN === 0) socket.reopen();
     // One at a time: without a connection they would wait in line.

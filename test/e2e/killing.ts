@@ -40,7 +40,8 @@ export async function trainKilled(
   args: Record<string, unknown>,
   { seed, kills, pause }: Killing,
 ) {
-  const { localWorkers, output }: typeof import('../../cli/train.ts') = await dist('cli/train.js');
+  const { output }: typeof import('../../cli/train.ts') = await dist('cli/train.js');
+  const { localWorkers }: typeof import('../../cli/local-workers.ts') = await dist('cli/local-workers.js');
   const { session }: typeof import('../../cli/session.ts') = await dist('cli/session.js');
   const { resolveConfig }: typeof import('../../cli/config.ts') = await dist('cli/config.js');
   const rng = generator(BigInt(seed), 'killing');
