@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   easyData,
   epochOf,
@@ -75,6 +76,20 @@ describe('an interrupted run', { concurrency: 2 }, () => {
       assert.ok(!existsSync(join(run, 'labels.npy')));
       assert.ok(existsSync(join(run, 'run.json')));
       assert.equal(ofType(eventsOf(run), 'worker-gone').length, 0);
+    });
+
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const)
+    test(`${signal} at any moment of its start leaves no process`, async () => {
+      for (let moment = 60; moment < 500; moment += 40) {
+        const run = join(folder, `${signal}-${moment}`);
+        const running = start(trainArgs(easy.data, run, '--workers', 2, '--max-epochs', 1_000_000));
+        await sleep(moment);
+        if (signal === 'SIGINT') process.kill(-running.pid, signal);
+        else running.kill(signal);
+        const ended = await running.ended;
+        await leftovers(running.pid, patience(5));
+        assert.ok(ended.signal === signal || ended.code === 130, JSON.stringify(ended));
+      }
     });
 
   test('synth leaves no draft, however often it is told', async () => {
