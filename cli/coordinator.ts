@@ -1,6 +1,7 @@
 import type { Options } from 'yargs';
 import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
+import { isLoopback } from '../proto/loopback.ts';
 import { resolveConfig } from './config.ts';
 import { runOptions } from './flags.ts';
 import type { Keys } from './session.ts';
@@ -53,7 +54,7 @@ export async function listening(args: Record<string, unknown>) {
   const port = Number(/:(\d+)$/.exec(bind)?.[1] ?? 0);
   const host = port <= 65535 && /^tcp:\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5}|\*)$/.exec(bind)?.[1];
   if (!host) throw new UserError(`--bind ${bind} must look like tcp://HOST:PORT`);
-  if (!/^(127\.|localhost$|\[::1\]$)/.test(host)) {
+  if (!isLoopback(host)) {
     if (!args.insecure && !folder)
       throw new UserError(
         `--bind ${bind} can be reached from other machines, without encryption or keys; make keys (dpmesh keygen, --keys), bind 127.0.0.1, or accept it with --insecure`,

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { History, Message, Status, TimedEvent } from '../coordinator/recorder.ts';
+import { type History, type Message, OVER, type Status, type TimedEvent } from '../coordinator/recorder.ts';
 import { UserError } from '../data/user-error.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Without an answer for this long, the run is given up, ms. */
 const PATIENCE_MS = 30_000;
 const RETRY_MS = 500;
-const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 
 interface Seen {
   /** The last epoch that was shown. */
@@ -40,11 +39,16 @@ export async function follow(
     try {
       // The stream first: what happens between the two answers comes in both.
       const events = await get('/api/stream', leaving.signal);
-      const run = (await (await get('/api/run')).json()) as { status: Status; config: { maxEpochs: number } };
+      const run = (await (await get('/api/run')).json()) as {
+        status: Status;
+        config: { maxEpochs: number };
+        workers: string[];
+      };
       const history = (await (await get('/api/history')).json()) as History;
       answered = performance.now();
       display ??= createDisplay(run.config.maxEpochs, stream);
       catchUp(display, history, seen);
+      display.present(run.workers);
       if (OVER.includes(run.status)) return run.status;
       for await (const message of messagesOf(events)) {
         answered = performance.now();

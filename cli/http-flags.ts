@@ -50,7 +50,8 @@ export async function httpChoice(args: Record<string, unknown>): Promise<HttpCho
   const token = given === undefined ? null : String(given);
   if (token !== null && !/^[\x21-\x7e]+$/.test(token))
     throw new UserError('--http-token must be letters, digits and signs, without spaces');
-  const { isLoopback, parseBound } = await import('../proto/http.ts');
+  const { parseBound } = await import('../proto/http.ts');
+  const { isLoopback } = await import('../proto/loopback.ts');
   const bound = asked === undefined ? DEFAULT : parseBound('--http', asked);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(

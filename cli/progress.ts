@@ -6,6 +6,8 @@ export interface Display {
   event(event: Event): void;
   /** `time`: seconds since the run began, where that is elsewhere; its epochs may come all at once. */
   epoch(now: { epoch: number; k: number; loss: number | null; subLoss: number | null; time?: number }): void;
+  /** These workers are here, and no others: of a run elsewhere that was joined on its way. */
+  present(names: string[]): void;
   /** A line of its own, above the display. */
   line(text: string): void;
   end(): void;
@@ -13,8 +15,9 @@ export interface Display {
 
 const seconds = (ms: number) =>
   ms < 99_500 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
-/** Characters of the curve of K. */
+/** Characters of the curve of K, and of what stands before it. */
 const SPARKS = 12;
+const BEFORE_SPARKS = 26;
 const loss = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
 /** Progress on stderr: one line that renews itself on a terminal, else a line for each step that changed K. */
@@ -27,8 +30,8 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   /** Epochs of earlier sessions. */
   let before = 0;
   let shown = false;
-  let k = 1;
 
+  const sparks = () => Math.min(SPARKS, Math.max(0, (stream.columns ?? 80) - BEFORE_SPARKS));
   const clear = () => {
     if (shown) stream.write('\r\x1b[K');
     shown = false;
@@ -52,6 +55,10 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   return {
     line,
     end: clear,
+    present(names) {
+      workers.clear();
+      for (const name of names) workers.set(name, 'up');
+    },
     event(event) {
       switch (event.type) {
         case 'worker':
@@ -74,7 +81,6 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
         }
         case 'resume':
           before = event.epoch;
-          k = event.k;
           line(
             event.from
               ? `goes on from epoch ${before}: ${event.from}`
@@ -82,9 +88,10 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           );
           break;
         case 'step':
-          if (event.changed)
-            line(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${k} → ${event.k}`);
-          k = event.k;
+          if (event.changed) {
+            const before = event.kind === 'split' ? event.k - event.changed : event.k + event.changed;
+            line(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${before} → ${event.k}`);
+          }
           break;
         case 'end':
           line(
@@ -103,7 +110,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       const left = ((at - first.at) / epochs) * (maxEpochs - now.epoch);
       show(
         `epoch ${now.epoch}/${maxEpochs}`,
-        `K ${now.k} ${sparkline(ks, SPARKS)}`,
+        `K ${now.k} ${sparkline(ks, sparks())}`.trimEnd(),
         `loss ${loss(now.loss)}`,
         `sub-loss ${loss(now.subLoss)}`,
         workersNow(workers),

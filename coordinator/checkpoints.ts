@@ -14,8 +14,8 @@ import type { Emit } from './events.ts';
 export interface Checkpoints {
   /** Where the run is. Written if `now`, or if the last was begun at least `every` seconds ago. */
   offer(at: Checkpoint, now: boolean): void;
-  /** Writes the newest that was offered, unless it is there already; resolves when no write is under way. */
-  flush(): Promise<void>;
+  /** Writes the newest that was offered, unless it is there already. Resolves when no write is under way: is it there? */
+  flush(): Promise<boolean>;
   /** The newest on the disk. */
   saved(): SavedCheckpoint | null;
   /** Saves the newest that was offered among the system's temporary files, as a last resort; null if that fails too. */
@@ -85,9 +85,11 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     },
     async flush() {
       await writing;
-      if (!newest || newest === saved?.checkpoint) return;
-      pending = newest;
-      await write();
+      if (newest && newest !== saved?.checkpoint) {
+        pending = newest;
+        await write();
+      }
+      return newest !== null && newest === saved?.checkpoint;
     },
     saved: () => saved,
     async rescue() {

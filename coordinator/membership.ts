@@ -7,6 +7,9 @@ import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import type { Emit } from './events.ts';
 import { createAllowance } from './refusals.ts';
 
+/** Why a worker has left that takes nothing of what it is sent. */
+export const UNREAD = 'does not read what it is sent';
+
 /**
  * Who is there. Connections come and go; a worker is known by the session that its process drew, and is here from its
  * hello until it says bye, its process ends, or nothing is heard of it for a while. Whoever speaks again is taken back
@@ -339,7 +342,7 @@ export function createMembership(options: MembershipOptions): Membership {
       const member = byPeer.get(peer);
       if (!member) return;
       byPeer.delete(peer);
-      leave(member, 'does not read what it is sent');
+      leave(member, UNREAD);
     },
     cut(reason) {
       for (const member of members.values()) leave(member, reason);

@@ -30,7 +30,7 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
   each(
     'gauge',
     'worker_busy_ratio',
-    'Share of the time since the scrape before in which the worker computed, 0 to 1.',
+    'Share of the time since the scrape before in which the worker computed, 0 to 1; in the first one since the run began.',
     'worker',
     () => {
       const shares = busy();
@@ -144,7 +144,7 @@ function total(tasks: Map<string, number>): number {
 
 /** Each worker's share of the time since the last call that counted. */
 function busyShares(tallies: Tallies, now: () => number): () => (label: string) => number {
-  let since = now();
+  let since = tallies.begun;
   let seconds = new Map<string, number>();
   let shares = new Map<string, number>();
   return () => {

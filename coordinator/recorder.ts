@@ -1,4 +1,5 @@
 import type { Event } from './events.ts';
+import { keptEvents } from './kept-events.ts';
 import type { Watcher } from './membership.ts';
 import { splitRatiosAfter } from './split-ratios.ts';
 import type { Run, State } from './state.ts';
@@ -14,6 +15,9 @@ export const STATUSES: readonly Status[] = [
   'failed',
   'stopped',
 ];
+
+/** Nothing comes after these. */
+export const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 
 /** A line of events.jsonl. */
 export type TimedEvent = Event & { time: string };
@@ -88,7 +92,7 @@ export function createRecorder(
   const begun = now();
   const before = readHistory(history);
   const { epochs } = before;
-  const events = before.events;
+  let { events } = before;
   const ring: Work[] = [];
   let worked = 0;
   let status: Status = 'starting';
@@ -135,7 +139,7 @@ export function createRecorder(
       const timed = { time: new Date().toISOString(), ...event };
       events.push(timed);
       // Not one by one: each would move all the others.
-      if (events.length > 2 * MOST_EVENTS) events.splice(0, events.length - MOST_EVENTS);
+      if (events.length > 2 * MOST_EVENTS) events = keptEvents(events, MOST_EVENTS);
       listener?.({ type: 'event', event: timed });
       const next = follow[event.type];
       if (next) setStatus(next);
@@ -186,7 +190,7 @@ export function createRecorder(
       const { k } = state.mixture;
       return { ...known, state, splitRatio: ratios.length === k ? ratios : Array(k).fill(null) };
     },
-    history: () => ({ epochs, events: events.slice(-MOST_EVENTS), work: workSince(0).work }),
+    history: () => ({ epochs, events: keptEvents(events, MOST_EVENTS), work: workSince(0).work }),
     version: (of) => changes[of],
     time,
     listen(next) {
@@ -245,9 +249,9 @@ function readHistory(lines: Iterable<string>): { epochs: Epochs; events: TimedEv
         epochs[name as keyof Epochs].push(value as number);
       if (epochs.epoch.length > MOST_EPOCHS) thin(epochs);
     } else events.push(event);
-    if (events.length > 2 * MOST_EVENTS) events = events.slice(-MOST_EVENTS);
+    if (events.length > 2 * MOST_EVENTS) events = keptEvents(events, MOST_EVENTS);
   }
-  return { epochs, events: events.slice(-MOST_EVENTS), seconds };
+  return { epochs, events: keptEvents(events, MOST_EVENTS), seconds };
 }
 
 /** Does a session begin here? */

@@ -1,5 +1,5 @@
 import type { Event } from './events.ts';
-import type { Watcher } from './membership.ts';
+import { UNREAD, type Watcher } from './membership.ts';
 
 /** How many values fell below each bound (and above the last), their sum and number. */
 export interface Histogram {
@@ -25,7 +25,7 @@ export function observe(to: Histogram, value: number, times = 1): void {
   to.count += times;
 }
 
-export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'cut'] as const;
+export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
 type Departure = (typeof DEPARTURES)[number];
 
 interface Proposals {
@@ -42,6 +42,8 @@ interface Proposals {
  */
 export interface Tallies extends Watcher {
   event(event: Event): void;
+  /** When counting began, on the clock of `performance.now()`. */
+  readonly begun: number;
   readonly rounds: Histogram;
   /** Seconds of computing a unit, by task. */
   readonly tasks: Map<string, Histogram>;
@@ -68,16 +70,17 @@ export interface Tallies extends Watcher {
   };
 }
 
-export function createTallies(now: () => number = Date.now): Tallies {
+export function createTallies(now: () => number = Date.now, begun = performance.now()): Tallies {
   const proposals = (): Proposals => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
   const self: Tallies = {
+    begun,
     rounds: createHistogram(ROUND_BOUNDS),
     tasks: new Map(),
     workers: new Map(),
     epochs: { count: 0, last: 0, at: null, k: null, loss: null, subLoss: null },
     split: proposals(),
     merge: proposals(),
-    departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, cut: 0 },
+    departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0 },
     checkpoints: { written: 0, failed: 0, at: null, bytes: 0, seconds: 0 },
 
     roundEnded: (took) => observe(self.rounds, took / 1000),
@@ -146,6 +149,7 @@ function departureOf(reason: string): Departure {
   if (reason.startsWith('killed')) return 'killed';
   if (reason.startsWith('exited')) return 'exited';
   if (reason.startsWith('silent')) return 'silent';
+  if (reason === UNREAD) return 'stalled';
   return reason === 'said goodbye' ? 'goodbye' : 'cut';
 }
 

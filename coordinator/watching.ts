@@ -109,8 +109,7 @@ function controlsOf(
     async checkpoint() {
       const problem = when('running', 'paused', 'finishing');
       if (problem) return problem;
-      await checkpoints.flush();
-      return checkpoints.saved() ? null : 'no checkpoint could be written; the events say why';
+      return (await checkpoints.flush()) ? null : 'no checkpoint could be written; the events say why';
     },
     stop() {
       stop();

@@ -8,6 +8,7 @@ import {
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { UserError } from '../data/user-error.ts';
+import { isLoopback } from './loopback.ts';
 
 /** What the HTTP ports of coordinator and worker share: where they are bound, and who is let in. */
 export interface Bound {
@@ -22,9 +23,6 @@ export function parseBound(flag: string, text: string): Bound {
   if (!found || !(port <= 65535)) throw new UserError(`${flag} ${text} must look like HOST:PORT`);
   return { host: found[1].replace(/^\[|\]$/g, ''), port };
 }
-
-/** Can only this machine reach it? */
-export const isLoopback = (host: string) => /^(127\.|localhost$|::1$)/i.test(host);
 
 const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
 export const urlOf = ({ host, port }: Bound) => `http://${bracketed(host)}:${port}/`;
@@ -62,7 +60,9 @@ export function isOwnHost(header: string | undefined, bound: Bound): boolean {
 /** Is this a write by a page of our own, or by no page at all? */
 export function isSameOrigin({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const { origin, host } = headers;
-  if (origin !== undefined && origin !== `http://${host}`) return false;
+  // Of what stands before us (TLS, say) the browser has the scheme, and we the host.
+  if (origin !== undefined && !/^https?:\/\//.test(origin)) return false;
+  if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== host) return false;
   const site = headers['sec-fetch-site'];
   return site === undefined || site === 'same-origin' || site === 'none';
 }

@@ -10,6 +10,8 @@ export interface RunInfo {
   config: Record<string, unknown> | null;
   versions: Record<string, string> | null;
   identity: string | null;
+  /** That are here. */
+  workers: string[];
   data: { path: string; rows: number; dim: number; sample: number } | null;
   /** May this page pause, checkpoint and stop the run? */
   controls: boolean;

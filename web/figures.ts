@@ -1,10 +1,9 @@
-import type { Line } from './api.ts';
 import { byId, make } from './dom.ts';
 import { count, figure, short, stopwatch } from './format.ts';
 import type { Store } from './store.ts';
 
 /** The row of numbers on top. */
-export function figures({ run, epochs, events, work }: Store): void {
+export function figures({ run, present, epochs, events, work }: Store): void {
   const { epoch, k, loss, subLoss, time } = epochs;
   const most = run.config?.maxEpochs;
   const started = events.findLast(({ type }) => type === 'start');
@@ -14,19 +13,8 @@ export function figures({ run, epochs, events, work }: Store): void {
   show('now-sub-loss', figure(subLoss.findLast((value) => value !== null)));
   show('now-rows', short(run.data?.rows), run.data ? `× ${run.data.dim}` : '');
   show('now-sample', short(typeof started?.sample === 'number' ? started.sample : run.data?.sample));
-  show('now-workers', count(workersNow(events)));
+  show('now-workers', count(present.size));
   show('now-time', stopwatch(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)));
-}
-
-/** Workers that have joined and not gone, in this session of the run. */
-export function workersNow(events: readonly Line[]): number {
-  const present = new Set<unknown>();
-  for (const { type, worker } of events) {
-    if (type === 'resume') present.clear();
-    if (type === 'worker') present.add(worker);
-    if (type === 'worker-gone') present.delete(worker);
-  }
-  return present.size;
 }
 
 function show(id: string, text: string, more = ''): void {

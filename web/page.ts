@@ -4,7 +4,7 @@ import { charts } from './charts.ts';
 import { configList } from './config-list.ts';
 import { controls } from './controls.ts';
 import { byId, say } from './dom.ts';
-import { figures, workersNow } from './figures.ts';
+import { figures } from './figures.ts';
 import { highlight } from './highlight.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
@@ -106,7 +106,7 @@ export function page(analyst: Worker): void {
   }
 
   let said = '';
-  function showStatus({ run, status, epochs, events }: Store) {
+  function showStatus({ run, status, present, epochs }: Store) {
     const lost = connection === 'lost';
     const pill = byId('status');
     pill.dataset.status = lost ? 'lost' : status;
@@ -123,7 +123,7 @@ export function page(analyst: Worker): void {
       );
     else if (byId('notice').dataset.about === 'lost') notice('');
     byId('notice').dataset.about = lost ? 'lost' : '';
-    const now = `${lost ? 'connection lost' : status}, ${k ?? 'no'} clusters, ${workersNow(events)} workers`;
+    const now = `${lost ? 'connection lost' : status}, ${k ?? 'no'} clusters, ${present.size} workers`;
     if (now !== said) announce((said = now));
   }
 }

@@ -1,3 +1,4 @@
+import { keptEvents } from '../coordinator/kept-events.ts';
 import type { Epochs, History, Line, Message, RunInfo, Status, Work } from './api.ts';
 
 /** Lane entries that are kept, as many as the coordinator keeps. */
@@ -8,6 +9,8 @@ const EVENTS_KEPT = 10_000;
 export interface Store {
   run: RunInfo;
   status: Status;
+  /** Workers that are here. */
+  present: Set<unknown>;
   epochs: Epochs;
   events: Line[];
   work: Work[];
@@ -30,8 +33,9 @@ export function apply(store: Store, message: Message): Part | null {
     }
     case 'event':
       if (message.event.type === 'epoch') return null;
+      note(store.present, message.event);
       store.events.push(message.event);
-      if (store.events.length > EVENTS_KEPT) store.events.shift();
+      if (store.events.length > 2 * EVENTS_KEPT) store.events = keptEvents(store.events, EVENTS_KEPT);
       return 'events';
     case 'work':
       store.work.push(...message.work);
@@ -43,6 +47,11 @@ export function apply(store: Store, message: Message): Part | null {
     default:
       return null;
   }
+}
+
+function note(present: Set<unknown>, { type, worker }: Line): void {
+  if (type === 'worker') present.add(worker);
+  if (type === 'worker-gone') present.delete(worker);
 }
 
 /** A run that goes on from a checkpoint computes epochs again: those above `last` count no more. */
@@ -57,12 +66,13 @@ function cutBack(epochs: Epochs, last: number): void {
  * lost or doubled, whichever of the two the coordinator wrote first.
  */
 export function startFrom(run: RunInfo, history: History, early: readonly Message[]): Store {
-  const store: Store = { run, status: run.status, ...history };
+  const store: Store = { run, status: run.status, present: new Set(run.workers), ...history };
   const seen = new Set(history.events.slice(-1000).map((line) => JSON.stringify(line)));
   const seenWork = new Set(history.work.map((entry) => entry.join()));
   const last = history.epochs.epoch.at(-1) ?? 0;
   for (const message of early) {
     if (message.type === 'epoch' && message.epoch <= last) continue;
+    if (message.type === 'event') note(store.present, message.event);
     if (message.type === 'event' && seen.has(JSON.stringify(message.event))) continue;
     if (message.type === 'work')
       apply(store, { type: 'work', work: message.work.filter((entry) => !seenWork.has(entry.join())) });

@@ -17,6 +17,7 @@ export function aboutRun(watched: Watched, token: boolean) {
     config: absolute(config),
     versions,
     identity: server.identity(),
+    workers: server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : [])),
     data: {
       path: absolute(config).data,
       rows: layout.rows,

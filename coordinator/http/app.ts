@@ -26,7 +26,10 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
   const app = fastify({
     logger: false,
     bodyLimit: 1 << 10,
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
+    // Of an address that is none; no hook sees these.
+    frameworkErrors: (_error, _request, reply: FastifyReply) =>
+      reply.headers(SECURITY_HEADERS).code(400).type('text/plain').send('not an address\n'),
     // No route has a schema: its compilers would take as long to load as all the rest.
     schemaController: { compilersFactory: NO_COMPILERS as never },
   });
@@ -80,7 +83,8 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
   const page = (reply: FastifyReply, { type, body }: Page, code = 200) =>
     reply.code(code).type(type).send(body);
   app.setNotFoundHandler(async (request, reply) => {
-    const file = request.method === 'GET' ? await pageFile(request.url.slice(1).split('?')[0]) : null;
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const file = isRead ? await pageFile(request.url.slice(1).split('?')[0]) : null;
     if (file) return page(reply, file);
     return page(reply, plainPage('Not found', 'There is nothing at this address.'), 404);
   });
@@ -132,7 +136,7 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
       .type('application/octet-stream')
       .send(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
   });
-  app.get('/api/stream', (_request, reply) => {
+  app.get('/api/stream', { exposeHeadRoute: false }, (_request, reply) => {
     reply.hijack();
     stream.add(reply.raw);
   });

@@ -50,7 +50,7 @@ export async function openHttp(options: HttpOptions, watched: Watched): Promise<
     url: urlOf(bound),
     moved,
     async close() {
-      stream.close();
+      await stream.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const timer = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS);

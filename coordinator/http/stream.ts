@@ -1,14 +1,15 @@
 import type { ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SECURITY_HEADERS } from '../../proto/http.ts';
-import type { Message, Recorder } from '../recorder.ts';
+import { type Message, OVER, type Recorder } from '../recorder.ts';
 
 /** Pages and other clients that follow a run by server-sent events. */
 export interface Stream {
   /** Takes over a response. */
   add(response: ServerResponse): void;
   clients(): number;
-  /** Sends what waits, and ends all. */
-  close(): void;
+  /** Sends what waits, and ends all, when they have had the time to fetch what they were told of. */
+  close(): Promise<void>;
 }
 
 /** Bytes that a client may leave unread before it is dropped: it comes back, and reads the history. */
@@ -21,6 +22,7 @@ const MOST_CLIENTS = 250;
 const GATHER_MS = 40;
 const GATHER_CLIENT_MS = 1;
 const STATE_MS = 200;
+const FETCH_MS = 150;
 const WORK_MS = 250;
 /** A comment now and then finds the clients that are gone. */
 const BEAT_MS = 15_000;
@@ -54,7 +56,9 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
     const at = now();
     const messages = waiting;
     waiting = [];
-    if (newest && (all || at - stateAt >= STATE_MS)) {
+    // After the last one there may be no time.
+    const isOver = messages.some((message) => message.type === 'status' && OVER.includes(message.status));
+    if (newest && (all || isOver || at - stateAt >= STATE_MS)) {
       messages.push(newest);
       newest = null;
       stateAt = at;
@@ -124,9 +128,10 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
       clients.add(response);
     },
     clients: () => clients.size,
-    close() {
+    async close() {
       if (!clients.size) return;
       flush(true);
+      await sleep(Math.max(0, FETCH_MS - (now() - stateAt)));
       for (const client of [...clients]) {
         client.end();
         leave(client);

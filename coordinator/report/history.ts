@@ -79,11 +79,23 @@ export function historyFrom(lines: Iterable<string>, path: string): History {
   };
 }
 
+/** Of an event, what must be a number, and what may be null instead. */
+const NUMBERS: Partial<Record<Event['type'], (event: Record<string, unknown>) => [unknown[], unknown[]]>> = {
+  epoch: ({ epoch, k, loss, subLoss }) => [
+    [epoch, k],
+    [loss, subLoss],
+  ],
+  step: ({ epoch, k, changed }) => [[epoch, k, changed], []],
+  split: ({ epoch, clusters, points, logRatio }) => [[epoch, ...list(clusters), ...list(points)], [logRatio]],
+};
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
+
 function parsed(line: string, where: string): Event {
   try {
     const event = JSON.parse(line);
-    const numbers: unknown[] = ['epoch', 'step'].includes(event.type) ? [event.epoch, event.k] : [];
-    if (typeof event.type === 'string' && numbers.every(Number.isFinite)) return event;
+    const [always, sometimes] = NUMBERS[event.type as Event['type']]?.(event) ?? [[], []];
+    const given = [...always, ...sometimes.filter((value) => value !== null)];
+    if (typeof event.type === 'string' && given.every(Number.isFinite)) return event;
   } catch {
     // Said below.
   }

@@ -38,6 +38,10 @@ describe('the display', () => {
     display.event(worker('w2'));
     display.epoch({ epoch: 3, k: 8, loss: 0.5, subLoss: null });
     assert.match(written.at(-1)!, /K 8 ▁██ .* 3 workers {2}/);
+    // What was told of a session that was killed counts no more.
+    display.present(['w1']);
+    display.epoch({ epoch: 4, k: 8, loss: 0.5, subLoss: null });
+    assert.match(written.at(-1)!, / 1 worker {2}/);
   });
 
   test('leaves whole items out where the terminal is narrow', () => {
@@ -49,6 +53,9 @@ describe('the display', () => {
     stream.columns = 36;
     display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
     assert.equal(written.at(-1), 'epoch 100/200  K 12 ▁▁');
+    stream.columns = 26;
+    display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
+    assert.equal(written.at(-1), 'epoch 100/200  K 12');
   });
 
   test('goes by the time of a run elsewhere, whose epochs may come at once', () => {
@@ -65,7 +72,8 @@ describe('the display', () => {
     display.event(worker('w1'));
     display.epoch({ epoch: 6, k: 1, loss: null, subLoss: null });
     display.event({ type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 });
-    assert.deepEqual(written, ['epoch   6  split  K 1 → 2\n']);
+    display.event({ type: 'step', epoch: 12, kind: 'merge', changed: 3, k: 70 });
+    assert.deepEqual(written, ['epoch   6  split  K 1 → 2\n', 'epoch  12  merge  K 73 → 70\n']);
   });
 });
 

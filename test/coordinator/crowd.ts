@@ -10,7 +10,7 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
   const { workers = 2, k = K } = options;
   let clock = 0;
   let unix = 1_700_000_000_000;
-  const tallies = createTallies(() => (unix += 1000));
+  const tallies = createTallies(() => (unix += 1000), clock);
   const done = [[{ shard: 0, from: 0, to: 0 }], [{ shard: 1, from: 0, to: 0 }]];
   const members = Array.from({ length: workers }, (_, i): MemberView => {
     const label = `host${i >> 3}/gpu${i & 7}`;

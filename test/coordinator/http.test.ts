@@ -17,6 +17,7 @@ import { createTallies } from '../../coordinator/tallies.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { isOwnHost, isSameOrigin, parseBound } from '../../proto/http.ts';
+import { isLoopback } from '../../proto/loopback.ts';
 import { scene } from './support.ts';
 
 const { run, state } = scene({
@@ -175,7 +176,15 @@ describe('the HTTP port', () => {
     const { code, headers, text } = await ask(`${all.url}no/such/page`);
     assert.equal(code, 404);
     assert.match(text, /^<!doctype html>.*Not found/);
-    for (const path of ['', 'no/such/page', 'metrics', 'api/run', '../package.json', 'favicon.ico']) {
+    for (const path of [
+      '',
+      'no/such/page',
+      'metrics',
+      'api/run',
+      '../package.json',
+      'favicon.ico',
+      'api/%ff',
+    ]) {
       const answer = await ask(`${all.url}${path}`);
       assert.match(
         String(answer.headers['content-security-policy']),
@@ -188,6 +197,37 @@ describe('the HTTP port', () => {
     assert.equal(headers['x-frame-options'], 'DENY');
     assert.equal((await ask(`${all.url}%2e%2e%2fpackage.json`)).code, 404);
     assert.match((await ask(all.url)).text, /<html/);
+  });
+
+  test('tells who asks for the head only what it would tell all others', async () => {
+    for (const [path, code] of [
+      ['', 200],
+      ['app.js', 200],
+      ['metrics', 200],
+      ['healthz', 200],
+      ['readyz', 503],
+      ['no/such/page', 404],
+      ['api/stream', 404],
+    ] as const) {
+      const answer = await ask(`${all.url}${path}`, { method: 'HEAD' });
+      assert.deepEqual([answer.code, answer.text], [code, ''], path);
+    }
+  });
+
+  test('those who follow can fetch the last state, which they are told of at once', async () => {
+    const { recorder, url, http } = await port();
+    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
+    recorder.prepared(run, 6);
+    const { heard } = await listener(url);
+    recorder.epoch(at(1), { loss: 0.5, subLoss: null });
+    await eventually('the first state', () => heard.some(({ type }) => type === 'state'));
+    recorder.epoch(at(2), { loss: 0.5, subLoss: null });
+    recorder.setStatus('done');
+    const closed = http.close();
+    await eventually('the last', () => heard.some((one) => one.type === 'state' && one.epoch === 2));
+    const { code, text } = await ask(`${url}api/state`);
+    assert.deepEqual([code, JSON.parse(text).epoch], [200, 2]);
+    await closed;
   });
 
   test('answers to its own names only: a rebound one gets nothing', async () => {
@@ -237,7 +277,10 @@ describe('the HTTP port', () => {
     const refused = await post('resume');
     assert.deepEqual([refused.code, JSON.parse(refused.text)], [409, { error: 'the run is done' }]);
     assert.equal((await ask(`${all.url}api/pause`)).code, 404);
-    assert.ok(!isSameOrigin({ headers: { origin: 'https://127.0.0.1', host: '127.0.0.1' } }));
+    // What ends TLS before us leaves the scheme to the browser.
+    assert.ok(isSameOrigin({ headers: { origin: 'https://127.0.0.1', host: '127.0.0.1' } }));
+    assert.ok(!isSameOrigin({ headers: { origin: 'https://127.0.0.1:1', host: '127.0.0.1' } }));
+    assert.ok(!isSameOrigin({ headers: { origin: 'file://127.0.0.1', host: '127.0.0.1' } }));
   });
 
   test('with a token: who has it may change something, who has none may look, who has a wrong one is refused', async () => {
@@ -352,10 +395,10 @@ describe('those who do not read', () => {
     // It keeps no process alive.
     const alive = setInterval(() => {}, 1000);
     await Promise.all(answers);
-    clearInterval(alive);
     // 100 ms each.
     assert.ok(made >= 2 && made <= 25, String(made));
     assert.equal(await give(), await give());
+    clearInterval(alive);
   });
 });
 
@@ -402,6 +445,38 @@ describe('what the port shows', () => {
     assert.equal(epochs.k.length, epochs.epoch.length);
   });
 
+  test('of a long run refused proposals are forgotten first, and changes of K never for their sake', () => {
+    const told = (recorder: Recorder) => recorder.history().events.map(({ type }) => type);
+    const change = { type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 } as const;
+    const refused = {
+      type: 'split' as const,
+      epoch: 12,
+      clusters: [0],
+      points: [1, 2],
+      logRatio: -3,
+      accepted: false,
+    };
+    const recorder = createRecorder();
+    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
+    recorder.event(change);
+    for (let i = 0; i < 35_000; i++) recorder.event({ ...refused, clusters: [i] });
+    const { events } = recorder.history();
+    assert.equal(events.length, 10_000);
+    assert.deepEqual(told(recorder).slice(0, 3), ['start', 'step', 'split']);
+    assert.deepEqual((events.at(-1) as typeof refused).clusters, [34_999]);
+    // As read from the lines of former sessions too.
+    const lines = [change, ...Array<typeof refused>(35_000).fill(refused)];
+    const time = '2026-11-25T00:00:00.000Z';
+    const again = createRecorder(lines.map((event) => JSON.stringify({ time, ...event })));
+    assert.deepEqual([told(again).length, told(again)[0]], [10_000, 'step']);
+    // More that counts than there is room for: the newest.
+    for (let i = 0; i < 30_000; i++) recorder.event({ ...change, epoch: i });
+    assert.deepEqual(
+      [recorder.history().events.length, (recorder.history().events[0] as { epoch: number }).epoch],
+      [10_000, 20_000],
+    );
+  });
+
   test('the sample is of rows from all over the data, as the networks see them', async () => {
     const rows = 50_000;
     const dim = 3;
@@ -442,5 +517,9 @@ describe('what the port shows', () => {
     assert.deepEqual(parseBound('--http', 'gpu-1.lan:0'), { host: 'gpu-1.lan', port: 0 });
     for (const wrong of ['9464', 'localhost', ':80', 'a:70000', 'http://a:1', 'a:1/x', ''])
       assert.throws(() => parseBound('--http', wrong), /must look like HOST:PORT/);
+    for (const own of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]'])
+      assert.ok(isLoopback(own), own);
+    for (const open of ['127.example.com', '0.0.0.0', '::', '10.0.0.1', '127.1.evil.org'])
+      assert.ok(!isLoopback(open), open);
   });
 });

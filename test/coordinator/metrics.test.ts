@@ -77,8 +77,10 @@ describe('the metrics', () => {
     const registry = createMetrics(input);
     const share = async () =>
       valueIn(await registry.metrics(), 'dpmesh_worker_busy_ratio{worker="host0/gpu0"}');
+    // Half a second of each of six tasks, and a sixth of five thirds: since the run began.
+    const all = 6 * 0.5 + 15 / 3;
     input.pass(1e6);
-    await share();
+    assert.equal(await share(), all / 1000);
     input.tallies.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
       ['moments', 2],
     ]);

@@ -454,7 +454,17 @@ describe('history', () => {
   });
 
   test('a line that is no event is named', () => {
-    for (const bad of ['{"type":"epoch","epoch":1', '{"type":"epoch","epoch":"1"}', '[]', '17', 'null'])
+    for (const bad of [
+      ...['{"type":"epoch","epoch":1', '{"type":"epoch","epoch":"1"}', '[]', '17', 'null'],
+      epoch(1, 1, 1).replace('"loss":1', '"loss":"x"').trim(),
+      epoch(1, 1, 1).replace('"subLoss":null', '"subLoss":{}').trim(),
+      ...['"x"', '[]', 'true'].map((ratio) =>
+        split(1, 0, 5).replace('"logRatio":5', `"logRatio":${ratio}`).trim(),
+      ),
+      split(1, 0, 5).replace('"points":[3,4]', '"points":null').trim(),
+      split(1, 0, 5).replace('"clusters":[0]', '"clusters":["a"]').trim(),
+      step(6, 'split', 1, 2).replace('"changed":1', '"changed":"1"').trim(),
+    ])
       assert.throws(
         () => historyFrom(`${epoch(1, 1, 1)}${bad}\n`.split('\n'), 'runs/x/events.jsonl'),
         (error: Error) => {

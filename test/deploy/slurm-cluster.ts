@@ -75,7 +75,7 @@ ${nodes.join('\n')}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 `,
   );
-  const env = { ...process.env, SLURM_CONF: conf };
+  const env = { ...process.env, SLURM_CONF: conf, DPMESH_LINGER: '0' };
   const daemons: ChildProcess[] = [];
   const daemon = (command: string, ...args: string[]) => {
     const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });

@@ -106,6 +106,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     },
     versions: { dpmesh: '0.1.0', node: '20.20.2' },
     identity: 'wasm/4.22.0',
+    workers: Array.from({ length: workers }, (_, i) => `w${i + 1}`),
     data: { path: '/home/ada/work/examples/mnist/mnist_umap10.npy', rows: 70_000, dim, sample: 20_144 },
     controls: options.controls ?? true,
     token: !!token,

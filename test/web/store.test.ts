@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Line, Message, RunInfo } from '../../web/api.ts';
-import { workersNow } from '../../web/figures.ts';
 import {
   clock,
   column,
@@ -18,7 +17,7 @@ import { blockAt, lanesOf, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
 import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
 
-const run = { name: 'x', status: 'running' } as RunInfo;
+const run = { name: 'x', status: 'running', workers: ['w1'] } as RunInfo;
 const epoch = (number: number, k = 3): Message => ({
   type: 'epoch',
   epoch: number,
@@ -83,15 +82,39 @@ test('changes of K: steps that changed nothing and steps that a resume made void
   );
 });
 
-test('workers now', () => {
-  const events = [
-    line('worker', { worker: 'w1' }),
-    line('resume'),
-    line('worker', { worker: 'w1' }),
-    line('worker', { worker: 'w2' }),
-    line('worker-gone', { worker: 'w1' }),
-  ];
-  assert.equal(workersNow(events), 1);
+test('workers here are those that the coordinator knows, and who has come and gone since', () => {
+  const event = (type: string, worker: string): Message => ({
+    type: 'event',
+    event: line(type, { worker }),
+  });
+  // Of a session that was killed: nobody told that they left.
+  const old = ['w1', 'w2', 'w3'].map((worker) => line('worker', { worker }));
+  const joined = event('worker', 'w2');
+  const events = [...old, line('worker', { worker: 'w1' }), line('resume')];
+  const store = startFrom(run, { epochs: emptyEpochs(), events, work: [] }, [joined]);
+  assert.deepEqual([...store.present], ['w1', 'w2']);
+  apply(store, event('worker-gone', 'w1'));
+  assert.deepEqual([...store.present], ['w2']);
+  apply(store, event('worker', 'w1'));
+  assert.equal(store.present.size, 2);
+});
+
+test('of many events, those stay that tell what has changed', () => {
+  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  const tell = (type: string, more = {}) => apply(store, { type: 'event', event: line(type, more) });
+  tell('start');
+  tell('step', { epoch: 6, kind: 'split', changed: 1, k: 2 });
+  for (let i = 0; i < 50_000; i++) tell('split', { epoch: 12 + i, accepted: i === 7 });
+  assert.ok(store.events.length <= 20_000);
+  assert.deepEqual(
+    store.events.slice(0, 3).map(({ type, epoch }) => [type, epoch]),
+    [
+      ['start', undefined],
+      ['step', 6],
+      ['split', 19],
+    ],
+  );
+  assert.equal(store.events.at(-1)!.epoch, 50_011);
 });
 
 test('the log: refused proposals of one step are one sentence, and every line has one', () => {
