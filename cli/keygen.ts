@@ -16,11 +16,14 @@ type Args = InferredOptionTypes<typeof builder> & { folder: string | number };
 
 /** Writes the keys and says which file goes where; secrets are never printed. */
 export async function handler({ folder, workers, json }: Args): Promise<void> {
-  const { makeKeys } = await import('../proto/key-files.ts');
-  const made = makeKeys(
-    String(folder),
-    workers.split(',').map((name) => name.trim()),
-  );
+  const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
+  const { lockDirectory } = await import('../coordinator/lock.ts');
+  const names = workers.split(',').map((name) => name.trim());
+  makeKeyFolder(String(folder), names);
+  // Two at a time would lose each other's lines of the list.
+  const release = await lockDirectory(String(folder), 'dpmesh keygen');
+  const made = makeKeys(String(folder), names);
+  release();
   if (json) return void console.log(JSON.stringify(made));
   console.log(`${made.server.file}: the coordinator's ${made.server.made ? 'new key' : 'key, as it was'}`);
   for (const { name, file } of made.workers) console.log(`${file}: copy it to ${name}, over a safe way`);

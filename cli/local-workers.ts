@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Server } from '../coordinator/server.ts';
 import { UserError } from '../data/user-error.ts';
@@ -9,6 +10,8 @@ import type { SessionOptions } from './session.ts';
 
 /** By somebody else: a worker's own faults have other signals. */
 const KILLS = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
+/** Until a run begins without those of its workers that have not joined. */
+const PATIENCE_MS = 10_000;
 
 type Given = 'bind' | 'keys' | 'start';
 
@@ -57,10 +60,16 @@ export async function localWorkers(
     },
     {
       ended(pid, _, signal, how) {
-        const hadJoined = server?.ended(pid, how);
+        const hasWorked = server?.ended(pid, how);
+        if (!signal || !KILLS.has(signal)) return 'failed';
         // A worker that was killed at work has done nothing wrong.
-        if (signal) return hadJoined ? 'sound' : KILLS.has(signal) ? 'killed' : 'failed';
-        return 'failed';
+        return hasWorked ? 'sound' : 'killed';
+      },
+      restarts(name, how, delay) {
+        if (delay)
+          console.error(
+            `dpmesh: worker ${name} ${how}; it is started again in ${(delay / 1000).toFixed(1)} s`,
+          );
       },
       gaveUp(name, error) {
         expected--;
@@ -84,11 +93,13 @@ export async function localWorkers(
       if (args.backend === 'auto' && why !== NOT_SET_UP) console.error(`backend ${backend}: ${why}`);
       server = begun;
       reveal({ connect: begun.address, key: { ...workers, server: own.public } });
-      const ready = new Promise<void>((ready) => {
+      const all = new Promise<void>((ready) => {
         fewer = () => void (expected && begun.joined(expected).then(ready));
         fewer();
       });
-      return { failed, ready, stop: supervisor.stop };
+      const patience = new AbortController();
+      all.then(() => patience.abort());
+      return { failed, ready: Promise.race([all, late(begun, count, patience)]), stop: supervisor.stop };
     },
     stop() {
       // They were not told where to go: there is nothing that they could finish.
@@ -96,6 +107,17 @@ export async function localWorkers(
       return supervisor.stop();
     },
   };
+}
+
+/** Resolves when some have joined and the others have had their time: one that does not get there holds up no run. */
+async function late({ joined, members }: Server, count: number, { signal }: AbortController): Promise<void> {
+  const here = () => members().filter(({ state }) => state === 'up').length;
+  await sleep(PATIENCE_MS, undefined, { ref: false, signal }).catch(() => {});
+  if (signal.aborted) return;
+  if (!here()) console.error('dpmesh: no worker has joined yet: waiting for the first one');
+  await joined(1);
+  if (here() < count)
+    console.error(`dpmesh: begins with ${here()} of ${count} workers; the others join when they are ready`);
 }
 
 /** A worker on each of `--gpus`, or as many as `--workers`. */

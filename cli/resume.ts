@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Options } from 'yargs';
 import type { RunConfig } from '../coordinator/config.ts';
 import { UserError } from '../data/user-error.ts';
-import { resolveConfig } from './config.ts';
+import { camel, resolveConfig } from './config.ts';
 import { bindOptions, listening } from './coordinator.ts';
 import { flags, runOptions } from './flags.ts';
 import { sessionWithWorkers } from './local-workers.ts';
@@ -64,6 +64,11 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   for (const flag of ['workers', 'gpus'])
     if (args.bind !== undefined && args[flag] !== undefined)
       throw new UserError(`--bind and --${flag} exclude each other: with --bind, workers are started apart`);
+  for (const flag of ['keys', 'insecure'])
+    if (args.bind === undefined && args[flag])
+      throw new UserError(
+        `--${flag} is for --bind, where workers come from elsewhere: add it, or leave --${flag} out`,
+      );
   if (run.result && existsSync(join(path, 'labels.npy'))) {
     if (args.out !== undefined)
       throw new UserError(
@@ -86,8 +91,11 @@ async function refuseChanges(args: Record<string, unknown>, config: RunConfig, f
     throw new UserError(`--config: a run goes on with its own ${file}; for another one, use train`);
   const asked = (await resolveConfig({ ...args, config: file })) as unknown as Record<string, unknown>;
   const own = config as unknown as Record<string, unknown>;
-  for (const [flag] of flags) {
-    const key = flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  // Those that were given first: they change the defaults of others.
+  const given = (flag: string) => Number(args[camel(flag)] !== undefined);
+  const inOrder = flags.map(([flag]) => flag).sort((a, b) => given(b) - given(a));
+  for (const flag of inOrder) {
+    const key = camel(flag);
     const [a, b] = [asked[key], own[key]].map((value) =>
       key === 'data' || (key === 'labels' && value) ? resolve(String(value)) : JSON.stringify(value),
     );

@@ -64,11 +64,21 @@ export interface Workers {
 
 /** What `train`, `coordinator` and `resume` share: checks, the server, the run, its summary, and an orderly end. */
 export async function session(config: RunConfig, options: SessionOptions): Promise<void> {
-  const { resume, http, linger } = options;
+  const { resume, http, linger, keys } = options;
   const display = createDisplay(config.maxEpochs);
+  const atHangup = keys?.reread && hangups();
+  let leave = () => {};
+  // Until there is more to end than a folder.
+  let stop: () => void = () => {
+    display.line('stopped; nothing was written yet');
+    leave();
+    process.exit(INTERRUPTED);
+  };
+  onSignal(() => stop());
   const early: string[] = [];
   let warn = (message: string) => void early.push(message);
   const out = await directoryFor(config, options, (message) => warn(message));
+  leave = out.close;
   const closing: (() => void | Promise<void>)[] = [out.close];
   let drawing: Promise<Drawing> | null = null;
   const startDrawing = () =>
@@ -122,24 +132,21 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     });
 
     const { createGate } = await import('../proto/gate.ts');
-    const { keys } = options;
     const gate = keys && createGate(keys.secret, keys.allowed, display.line);
     const watcher = watching?.watcher;
     const about = { source, leftOut, layout, gate, emit, log: display.line, watcher };
     const server = await serverFor(config, options, about);
-    if (gate && keys?.reread) rereadAtHangup(gate, keys.reread, server, display.line);
+    if (gate && keys?.reread) atHangup?.(rereading(gate, keys.reread, server, display.line));
     closing.unshift(server.close);
     const versions = { dpmesh: dpmeshVersion(), node: process.version };
-    let stop = () => {};
     const interrupted = new Promise<'interrupted'>((done) => {
       stop = () => done('interrupted');
     });
-    onSignal(stop);
     const page =
       watching &&
       (await openPage(watching, {
         ...{ http, out, config, versions, layout, source, server, checkpoints },
-        stop,
+        stop: () => stop(),
       }));
     const workers = options.start(server);
     closing.splice(1, 0, workers.stop);
@@ -228,26 +235,33 @@ async function openPage(watching: Watching, about: About): Promise<Http> {
   return page;
 }
 
-/** SIGHUP: the list of keys is read again. One that is broken changes nothing. */
-function rereadAtHangup(
-  gate: Gate,
-  reread: () => AllowList,
-  server: Server,
-  log: (line: string) => void,
-): void {
-  process.on('SIGHUP', () => {
+/** Listens for SIGHUP; one that comes before somebody has said what is to happen then is not lost. */
+function hangups(): (act: () => void) => void {
+  let waits = false;
+  let hear = () => {
+    waits = true;
+  };
+  process.on('SIGHUP', () => hear());
+  return (act) => {
+    hear = act;
+    if (waits) act();
+  };
+}
+
+/** The list of keys is read again. One that is broken changes nothing. */
+function rereading(gate: Gate, reread: () => AllowList, server: Server, log: (line: string) => void) {
+  return () => {
     let allowed: AllowList;
     try {
       allowed = reread();
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      log(`kept the old list of keys: ${error.message}`);
+      log(`kept the old list of keys: ${(error as Error).message}`);
       return;
     }
     const gone = gate.replace(allowed);
     log(`read the list of keys again: ${allowed.size}${gone ? '; all workers must show theirs again' : ''}`);
     if (gone) void server.cut();
-  });
+  };
 }
 
 async function directoryFor(

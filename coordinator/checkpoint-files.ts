@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ioError, writeFile } from '../data/files.ts';
+import { ioError, openFile, readFully, writeFile } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 import {
   type Checkpoint,
@@ -40,8 +40,9 @@ export async function saveCheckpoint(
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
     .slice(0, KEPT);
-  for (const other of epochs)
-    if (!kept.includes(other)) await rm(join(folder, checkpointName(other)), { force: true });
+  // What cannot be removed takes room, no more: the checkpoint is there.
+  const old = epochs.filter((other) => !kept.includes(other));
+  await Promise.allSettled(old.map((other) => rm(join(folder, checkpointName(other)), { force: true })));
   return { path, bytes };
 }
 
@@ -63,13 +64,25 @@ export function newestCheckpoint(
   const epochs = existsSync(folder)
     ? readdirSync(folder).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []))
     : [];
-  for (const epoch of epochs.sort((a, b) => b - a)) {
+  for (const [i, epoch] of epochs.sort((a, b) => b - a).entries()) {
     const path = join(folder, checkpointName(epoch));
     const found = readCheckpoint(path, foreign);
     if ('checkpoint' in found) return found;
-    warn(`${path} cannot be used: ${found.problem}; the one before it is taken`);
+    const next = i + 1 < epochs.length ? 'the one before it is taken' : 'there is none before it';
+    warn(`${path} cannot be used: ${found.problem}; ${next}`);
   }
   return null;
+}
+
+function readWhole(path: string): Buffer {
+  const { fd, size } = openFile(path);
+  try {
+    const bytes = Buffer.alloc(size);
+    readFully({ fd, path }, bytes, 0);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A checkpoint, or why it cannot be used. */
@@ -78,7 +91,7 @@ export function readCheckpoint(
   foreign: (checkpoint: Checkpoint) => string | null,
 ): SavedCheckpoint | { problem: string } {
   try {
-    const checkpoint = decodeCheckpoint(readFileSync(path));
+    const checkpoint = decodeCheckpoint(readWhole(path));
     const problem = foreign(checkpoint);
     return problem ? { problem } : { path, checkpoint };
   } catch (error) {

@@ -5,22 +5,22 @@ import { ioError, remove } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 
 /**
- * Holds a run directory for this process; UserError if another one holds it. The lock ends with its process, however
+ * Holds a run directory (or keys, for `by`) for this process; UserError if another one holds it. The lock ends with its process, however
  * that ends. It is this machine's: coordinators on two machines that share a disk do not see each other.
  */
-export async function lockDirectory(path: string): Promise<() => void> {
+export async function lockDirectory(path: string, by = 'coordinator'): Promise<() => void> {
   const { dev, ino } = statSync(path);
   if (process.platform === 'linux') {
     // A name without a file, which the kernel frees. Of the folder itself, by whatever path.
     const held = await listen(`\0dpmesh-run-${dev}-${ino}`);
-    if (held === 'taken') throw inUse(path);
+    if (held === 'taken') throw inUse(path, by);
     if (held) return held;
   }
-  return lockFile(path);
+  return lockFile(path, by);
 }
 
-const inUse = (path: string) =>
-  new UserError(`${path} is in use by another coordinator; wait for its end, or stop it first`);
+const inUse = (path: string, by: string) =>
+  new UserError(`${path} is in use by another ${by}; wait for its end, or stop it first`);
 
 /** Null where the system knows no such names. */
 function listen(name: string): Promise<'taken' | (() => void) | null> {
@@ -37,7 +37,7 @@ function listen(name: string): Promise<'taken' | (() => void) | null> {
 }
 
 /** A file with the pid of its owner, whole from the start; one whose owner is gone is taken over. */
-export function lockFile(folder: string): () => void {
+export function lockFile(folder: string, by = 'coordinator'): () => void {
   const path = join(folder, 'lock');
   const own = `${path}.${process.pid}`;
   try {
@@ -63,7 +63,7 @@ export function lockFile(folder: string): () => void {
   } finally {
     remove(own);
   }
-  throw inUse(folder);
+  throw inUse(folder, by);
 }
 
 function isAlive(pid: number): boolean {

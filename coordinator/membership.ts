@@ -21,7 +21,7 @@ export interface Membership {
   receive(peer: string, header: FromWorker, tensors: Tensors): void;
   /** Time has passed: takes the silent for gone, races stragglers. */
   tick(): void;
-  /** A worker's process on this host has ended: what is still on its way from it counts no more. Had it joined? */
+  /** A worker's process on this host has ended: what is still on its way from it counts no more. Had it done anything? */
   ended(pid: number, host: string, reason: string): boolean;
   /** This connection does not take what it is sent: so its worker is not here, until it says hello again. */
   stalled(peer: string): void;
@@ -336,7 +336,7 @@ export function createMembership(options: MembershipOptions): Membership {
         leave(member, reason);
         member.ended = true;
       }
-      return found.length > 0;
+      return found.some(({ proven }) => proven);
     },
     stalled(peer) {
       const member = byPeer.get(peer);

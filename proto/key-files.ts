@@ -74,8 +74,13 @@ function assertClosed(folder: string): void {
 function read(path: string, forbidden: number): string {
   if (!existsSync(path)) {
     const folder = dirname(path);
-    if (statSync(folder, { throwIfNoEntry: false })?.isFile())
-      throw new UserError(`${folder} is a file: name the folder of keys that it is in`);
+    let isFile: boolean | undefined;
+    try {
+      isFile = statSync(folder, { throwIfNoEntry: false })?.isFile();
+    } catch (error) {
+      throw ioError(path, 'read', error);
+    }
+    if (isFile) throw new UserError(`${folder} is a file: name the folder of keys that it is in`);
     throw new UserError(`there is no ${path}: dpmesh keygen makes keys`);
   }
   const { fd, size } = openFile(path);
@@ -103,11 +108,8 @@ export interface MadeKeys {
   allowed: string;
 }
 
-/**
- * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. A server key that is there
- * stays, and its list grows; a worker that is there is refused before anything is written.
- */
-export function makeKeys(folder: string, names: string[]): MadeKeys {
+/** Makes the folder for keys of these names. UserError for a name that is none. */
+export function makeKeyFolder(folder: string, names: string[]): void {
   for (const [i, name] of names.entries()) {
     if (!isWorkerName(name))
       throw new UserError(
@@ -121,6 +123,14 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
     throw ioError(folder, 'made', error);
   }
   assertClosed(folder);
+}
+
+/**
+ * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. A server key that is there
+ * stays, and its list grows; a worker that is there is refused before anything is written.
+ */
+export function makeKeys(folder: string, names: string[]): MadeKeys {
+  makeKeyFolder(folder, names);
   const made = !existsSync(serverPath(folder));
   const server = made ? newKeyPair() : readServerKey(folder);
   const list = allowedPath(folder);

@@ -143,6 +143,21 @@ export async function bindRouter(
   });
   const address = socket.lastEndpoint!;
   const unread = new Set<string>();
+  let cutting = Promise.resolve();
+  async function anew(): Promise<void> {
+    // A new socket, not unbind and bind: those wait for libzmq's thread, which may wait for us to read its events.
+    socket.close();
+    while (!closed) {
+      try {
+        socket = await open(address);
+        if (closed) socket.close();
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+        await sleep(REBIND_MS);
+      }
+    }
+  }
   const send = inTurn(async (frames) => {
     const [peer] = frames as Buffer[];
     const id = peer.toString('hex');
@@ -166,19 +181,10 @@ export async function bindRouter(
   return {
     address,
     send: (peer, frames) => send([peer, ...frames]),
-    async cut() {
-      // A new socket, not unbind and bind: those wait for libzmq's thread, which may wait for us to read its events.
-      socket.close();
-      while (!closed) {
-        try {
-          socket = await open(address);
-          if (closed) socket.close();
-          return;
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-          await sleep(REBIND_MS);
-        }
-      }
+    cut() {
+      // Two at a time would take the address from each other.
+      cutting = cutting.then(anew);
+      return cutting;
     },
     refused: () => gate?.refused() ?? {},
     traffic: () => ({ ...traffic }),

@@ -107,20 +107,24 @@ export function superviseWorkers(
         windowsHide: true,
       },
     );
-    const begun = performance.now();
+    let begun = performance.now();
     let said = '';
+    // Too many processes or files, too little memory: then there is neither an exit nor, perhaps, a pipe.
+    child.once('error', (error) => {
+      if (child.pid === undefined) judge('failed', error.message, null);
+    });
+    if (child.pid === undefined) return;
     child.stderr!.on('data', (text: Buffer) => {
       said = (said + text).slice(-2000);
       if (hooks.said) hooks.said(name, text);
       else process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});
-    void Promise.resolve(coordinator).then((place) => child.stdin!.write(`${JSON.stringify(place)}\n`));
-    children.add(child);
-    // Too many processes, too little memory: then there is no exit.
-    child.once('error', (error) => {
-      if (child.pid === undefined) judge('failed', error.message, null);
+    void Promise.resolve(coordinator).then((place) => {
+      begun = performance.now();
+      child.stdin!.write(`${JSON.stringify(place)}\n`);
     });
+    children.add(child);
     child.once('exit', (code, signal) => {
       children.delete(child);
       const how =

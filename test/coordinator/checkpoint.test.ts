@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -182,7 +191,23 @@ describe('checkpoint files', () => {
     damage(2);
     damage(1);
     assert.equal(newest(), undefined);
+    assert.match(said.at(-2)!, /the one before it is taken/);
+    assert.match(said.at(-1)!, /epoch-000001\.ckpt cannot be used: .*; there is none before it/);
     assert.equal(newestCheckpoint(fresh(), own, assert.fail), null);
+  });
+
+  test('what has the name of one and is no file is named, and in nobody’s way', async () => {
+    const run = fresh();
+    const folder = checkpointFolder(run);
+    await saveCheckpoint(folder, withEpoch(1));
+    mkdirSync(join(folder, checkpointName(8)));
+    if (process.platform !== 'win32') execFileSync('mkfifo', [join(folder, checkpointName(9))]);
+    const said: string[] = [];
+    const found = newestCheckpoint(run, own, (message) => said.push(message));
+    assert.equal(found?.checkpoint.state.epoch, 1);
+    assert.match(said.at(-1)!, /epoch-000008\.ckpt is a folder/);
+    await saveCheckpoint(folder, withEpoch(2));
+    assert.ok(existsSync(join(folder, checkpointName(2))));
   });
 
   test('one of another format ends the search', async () => {

@@ -295,7 +295,7 @@ describe('the coordinator’s server', () => {
     assert.ok(await second.silent());
     first.say({ type: 'bye' });
     assert.deepEqual((await second.hear('round')).units, units);
-    server.ended(2, 'killed');
+    assert.equal(server.ended(2, 'killed'), false, 'it had done nothing');
     assert.deepEqual(
       events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
       [
@@ -308,6 +308,7 @@ describe('the coordinator’s server', () => {
     const { round: id, term } = await third.hear('round');
     third.say(results(term, id), answers);
     assert.equal((await round).length, 2);
+    assert.equal(server.ended(3, 'killed'), true);
   });
 
   test('a worker whose process has ended gets nothing for what it sent before', async () => {

@@ -1,5 +1,6 @@
 // Freezing, and a coordinator that dies under its workers: nothing but the time may change.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +23,22 @@ import {
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
+/** A child of the run whose arguments have this text. */
+function processOf(text: string, run: string): number | undefined {
+  const argsOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+  return readdirSync('/proc')
+    .map(Number)
+    .filter(Number.isInteger)
+    .find((pid) => {
+      try {
+        const parent = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+        return argsOf(pid).some((arg) => arg.includes(text)) && argsOf(parent).includes(run);
+      } catch {
+        return false;
+      }
+    });
+}
+
 /** Enough to be under way still when a frozen worker is suspected, or both have found the new coordinator. */
 const EPOCHS = 250;
 const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, ...QUICK];
@@ -50,6 +67,18 @@ describe('the same bytes', () => {
     const [gone] = ofType(eventsOf(run), 'worker-gone');
     assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 3 s']);
     assert.equal(json.epochs, EPOCHS);
+    assert.deepEqual(bytesOfRun(run), expected);
+  });
+
+  test('after a worker that does not get as far as joining: the run begins without it', async () => {
+    const run = join(folder, 'stuck');
+    const running = start(trainArgs(easy.data, run, '--workers', 2, ...FLAGS));
+    const stuck = await until('its second worker', () => processOf('"name":"local/1"', run), running);
+    process.kill(stuck, 'SIGSTOP');
+    const json = jsonOf(await running.ended);
+    await leftovers(running.pid);
+    assert.match(running.stderr(), /begins with 1 of 2 workers/);
+    assert.equal(json.workers, 1);
     assert.deepEqual(bytesOfRun(run), expected);
   });
 

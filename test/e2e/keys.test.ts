@@ -1,6 +1,15 @@
 // Keys with real processes: who joins, who does not, what is said, and that no secret is.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -185,5 +194,48 @@ describe('keys', { concurrency: 2 }, () => {
     assert.equal(statSync(made.workers[0].file).mode & 0o777, 0o600);
     assert.equal(secretsOf(keys).length, 3);
     for (const secret of secretsOf(keys)) assert.ok(!ended.stdout.includes(secret));
+  });
+
+  test('keygen beside keygen: whoever made a key is on the list', async () => {
+    const keys = await keygen();
+    const made = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((name) => dpmesh(['keygen', keys, '--workers', name])),
+    );
+    const listed = readFileSync(join(keys, 'allowed'), 'utf8').match(/^[abcd] /gm)?.length;
+    assert.equal(listed, made.filter(({ code }) => code === 0).length);
+    for (const { code, stderr } of made)
+      if (code !== 0) assert.match(stderr, /in use by another dpmesh keygen/);
+  });
+
+  test('SIGHUP before the coordinator listens is heard, one list after the other too', async () => {
+    const keys = await keygen();
+    await keygen(keys, '--workers', 'a,b');
+    const list = join(keys, 'allowed');
+    const before = readFileSync(list, 'utf8').split('\n');
+    const running = start([
+      ...['coordinator', '--data', easy.data, '--out', join(folder, 'hup'), '--keys', keys],
+      ...['--bind', 'tcp://127.0.0.1:*', '--no-http'],
+    ]);
+    const hup = (without: number) => {
+      writeFileSync(`${list}.new`, before.slice(0, before.length - without).join('\n'));
+      renameSync(`${list}.new`, list);
+      running.kill('SIGHUP');
+    };
+    await until('it listens', () => running.stderr().includes('listening on'), running);
+    for (let i = 0; i < 3; i++) {
+      hup(1);
+      await sleep(200);
+      hup(2);
+      await sleep(3);
+      hup(3);
+      await sleep(1000);
+    }
+    rmSync(list);
+    symlinkSync(list, list);
+    running.kill('SIGHUP');
+    await until('a list that is a loop', () => /kept the old list of keys/.test(running.stderr()), running);
+    running.kill('SIGTERM');
+    const { code, stderr } = await running.ended;
+    assert.equal(code, 130, stderr);
   });
 });

@@ -160,6 +160,8 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     refused(await resume(run, '--seed', 7), '--seed 7', 'start a new run');
     refused(await resume(run, '--shards', 3), '--shards 3');
     refused(await resume(run, '--alpha', 11), '--alpha 11');
+    refused(await resume(run, '--schedule', 'paper'), '--schedule paper', 'start a new run');
+    refused(await resume(run, '--keys', 'x'), '--keys', '--bind');
     refused(await resume(run, '--backend', 'cpu'), '--backend cpu');
     refused(await resume(path('nowhere')), path('nowhere'), 'run.json');
     const newer = path('newer');
