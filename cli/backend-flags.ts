@@ -35,12 +35,12 @@ export interface BackendChoice {
 }
 
 /** The backend that the flags and this machine lead to; loads none, except to prove a GPU that is required. */
-export async function backendOf(args: Record<string, unknown>): Promise<BackendChoice> {
+export async function backendOf(args: Record<string, unknown>, pinned = false): Promise<BackendChoice> {
   const { gpu, requireGpu = false } = args as { gpu: number; requireGpu?: boolean };
   if (!(Number.isInteger(gpu) && gpu >= 0))
     throw new UserError(`--gpu ${gpu} must be a whole number, at least 0`);
   const { chooseBackend } = await import('../worker/backends/choose.ts');
-  const choice = await chooseBackend(String(args.backend), { requireGpu });
+  const choice = await chooseBackend(String(args.backend), { requireGpu, pinned });
   if (gpu > 0 && choice.backend !== 'webgpu')
     throw new UserError(
       `--gpu ${gpu} is for --backend webgpu; CUDA’s cards are chosen by CUDA_VISIBLE_DEVICES`,

@@ -64,7 +64,12 @@ export async function backendFor(specs: WorkerSpec[], args: Record<string, unkno
     );
   const named = pinned && args.backend === 'auto' && !args.requireGpu;
   try {
-    return await backendOf(named ? { ...args, requireGpu: true } : args);
+    const choice = await backendOf(named ? { ...args, requireGpu: true } : args, pinned);
+    if (pinned && choice.backend === 'tensorflow' && !specs.every((spec) => spec.pinned))
+      throw new UserError(
+        '--gpus and --cpus: a card’s bits are not a core’s, and a run takes one kind of them (but with --mixed): start two launches, or say --backend wasm',
+      );
+    return choice;
   } catch (error) {
     if (!(named && error instanceof UserError)) throw error;
     throw new UserError(`${error.message.replace('--require-gpu', '--gpus')}; or say --backend wasm`);

@@ -1,5 +1,6 @@
 import type { Options } from 'yargs';
 import { UserError } from '../data/user-error.ts';
+import { INTERRUPTED, onSignal } from './signals.ts';
 
 export const command = 'setup [what]';
 export const describe = 'set up TensorFlow (tensorflow) or WebGPU (webgpu) in a folder of its own';
@@ -35,12 +36,24 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
     return;
   }
   if (!what) throw new UserError('name what to set up: dpmesh setup tensorflow, or dpmesh setup webgpu');
-  if (what === 'tensorflow') {
-    const { setupTensorflow } = await import('../worker/setup/tensorflow.ts');
-    await setupTensorflow({ cuda: args.cuda === true, dir });
-  } else {
-    if (args.cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
-    const { setupWebgpu } = await import('../worker/setup/webgpu.ts');
-    await setupWebgpu({ dir });
+  if (what === 'webgpu' && args.cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
+  const { stopPrograms } = await import('../worker/setup/steps.ts');
+  let stopped = false;
+  onSignal(() => {
+    stopped = true;
+    stopPrograms();
+  });
+  try {
+    if (what === 'tensorflow') {
+      const { setupTensorflow } = await import('../worker/setup/tensorflow.ts');
+      await setupTensorflow({ cuda: args.cuda === true, dir });
+    } else {
+      const { setupWebgpu } = await import('../worker/setup/webgpu.ts');
+      await setupWebgpu({ dir });
+    }
+  } catch (error) {
+    if (!stopped) throw error;
+    console.error('stopped; nothing was set up, and nothing is left of it');
+    process.exitCode = INTERRUPTED;
   }
 }

@@ -6,6 +6,7 @@ import { UserError } from '../data/user-error.ts';
 import type { Bound } from '../proto/http.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './backends/backend.ts';
+import { CUDA } from './backends/choose.ts';
 import { loadBackend } from './backends/load.ts';
 import { NO_ROOM, OutOfDeviceMemory } from './backends/out-of-memory.ts';
 import { MISTAKE } from './exit-code.ts';
@@ -62,11 +63,23 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   if (options.child) {
     process.on('SIGINT', () => {});
   } else process.on('SIGINT', () => process.exit(130));
-  const leave = () => (worker ? worker.leave() : process.exit(0));
+  let leaving = false;
+  const leave = () => {
+    leaving = true;
+    if (worker) worker.leave();
+    else process.exit(0);
+  };
   process.once('SIGTERM', leave);
   void askedToLeave.then(leave);
-  const serveWith = async (backendName: string, why: string, loading = backendFor(backendName, options)) => {
+  const serveWith = async (
+    backendName: string,
+    chosen: string,
+    loading = backendFor(backendName, options),
+  ) => {
     const backend = await loading;
+    const blind = chosen.startsWith(CUDA) && !backend.device;
+    const why = blind ? `${chosen}, but it sees no GPU: on the CPU (see dpmesh doctor)` : chosen;
+    if (blind) console.error(`worker: warning: ${why}`);
     if (options.requireGpu) (await import('./backends/prove.ts')).assertGpu(backend);
     const { connect, name, dataRoot, giveUpAfter, http } = options;
     if (http) {
@@ -88,6 +101,9 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     const theirs =
       error instanceof OtherIdentity && options.follows ? error.identity.split('/')[0] : options.backend;
     if (theirs === options.backend) throw error;
+    // Who is asked to leave from now on has nothing to finish.
+    if (leaving) process.exit(0);
+    worker = null;
     await serveWith(theirs, 'the run’s');
   }
   // Dawn's threads would keep the process.
@@ -101,7 +117,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const begin = (place: Coordinator) =>
     serve({ ...options, ...place }, loading).catch((error: Error) => {
       const mistake = error instanceof UserError;
-      console.error(printable(mistake ? `worker: ${error.message}` : inspect(error)));
+      console.error(printable(mistake ? `worker: error: ${error.message}` : inspect(error)));
       process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
     });
   let leave = () => {};

@@ -148,7 +148,7 @@ export function superviseWorkers(
         const error = errorOf(said) || how;
         lastError = hopeless
           ? new UserError(error)
-          : new Error(`worker ${name} ended ${again} times in a row: ${error}`);
+          : new UserError(`worker ${name} ended ${again} times in a row: ${error}`);
         givenUp++;
         hooks.gaveUp?.(name, lastError);
         retire();
@@ -196,14 +196,15 @@ export function superviseWorkers(
 
 const jitter = (delay: number) => Math.round(delay * (0.5 + Math.random() / 2));
 
-/** The error in the last words of a process: the line that names it, or else the last one. */
+/** The error in the last words of a process: the line that names it, or else the last one that is no news. */
 export function errorOf(said: string): string {
   const lines = said
     .split('\n')
     .map((line) => line.trimEnd())
     .filter(Boolean);
   const named = lines.findLast((line) =>
-    /^(worker: |([A-Z]\w*)?Error\b|.*\b(terminate called|FATAL|fatal error)\b)/.test(line),
+    /^(worker: error: |([A-Z]\w*)?Error\b|.*\b(terminate called|FATAL|fatal error)\b)/.test(line),
   );
-  return (named ?? lines.at(-1) ?? '').replace(/^worker: /, '');
+  const last = lines.findLast((line) => !line.startsWith('worker: '));
+  return (named ?? last ?? '').replace(/^worker: error: /, '');
 }

@@ -62,7 +62,7 @@ const [SILENT, SILENT_KNOWN] = [3, 10];
 const SILENT_REOPEN = 12;
 /** Then every few seconds, and less often when that is no news, ms. */
 const SAY_MS = 5000;
-const SAY_LATER_MS = 30_000;
+const SAY_LATER_MS = 10_000;
 const NEWS_MS = 60_000;
 /** A worker that leaves waits for a coordinator that is silent no longer than this, ms. */
 const FAREWELL_MS = 2000;

@@ -313,7 +313,7 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     [
       'GPUs and nothing that uses them',
       EIGHT,
-      /--gpus: no backend with a GPU is set up; run dpmesh setup/,
+      /--gpus: CUDA is not set up; run dpmesh setup tensorflow --cuda/,
       '--gpus',
       0,
       '--backend',

@@ -81,8 +81,13 @@ describe('what is set up', () => {
 
   test('a manifest that is no JSON is a problem', () => {
     pretend('webgpu');
-    writeFileSync(manifestPath('webgpu'), '{');
-    assert.match((findWebgpu() as { problem: string }).problem, /cannot be read; run: dpmesh setup webgpu/);
+    for (const text of ['{', 'null', '{"dir":"/x","files":null}']) {
+      writeFileSync(manifestPath('webgpu'), text);
+      assert.match(
+        (findWebgpu() as { problem: string }).problem,
+        /cannot be read; run: dpmesh setup webgpu/,
+      );
+    }
   });
 
   test('asked for and not set up: the command that does it', async () => {
@@ -95,13 +100,20 @@ describe('what is set up', () => {
     await assert.rejects(chooseBackend('wasm', { requireGpu: true }), /--require-gpu: --backend wasm/);
     pretend('webgpu');
     assert.equal((await chooseBackend('auto', { requireGpu: true })).backend, 'webgpu');
+    // Pinning is for CUDA's cards: all workers would take the same adapter.
+    await assert.rejects(chooseBackend('auto', { requireGpu: true, pinned: true }), /CUDA is not set up/);
   });
 
   test('DPMESH_TFJS', () => {
     const modules = join(home, 'theirs/node_modules/@tensorflow/tfjs-node');
     mkdirSync(join(modules, 'lib/napi-v8'), { recursive: true });
     writeFileSync(join(modules, 'package.json'), '{"name":"@tensorflow/tfjs-node","version":"4.1.0"}');
+    const broken = join(home, 'broken');
+    mkdirSync(broken);
+    writeFileSync(join(broken, 'package.json'), '{');
     try {
+      process.env.DPMESH_TFJS = broken;
+      assert.match((findTensorflow() as { problem: string }).problem, /has no @tensorflow\/tfjs-node/);
       process.env.DPMESH_TFJS = join(home, 'theirs/node_modules');
       assert.match((findTensorflow() as { problem: string }).problem, /has no binding/);
       const binding = join(modules, 'lib/napi-v8/tfjs_binding.node');
@@ -134,6 +146,15 @@ describe('making and removing', () => {
       readdirSync(process.env.XDG_DATA_HOME!.concat('/dpmesh')).sort(),
       [made, `${place}.making-1`].map((path) => path.split('/').at(-1)).sort(),
     );
+  });
+
+  test('removing takes what killed tries left, too', () => {
+    const place = placeOf('tensorflow');
+    assertRoom(place, 1);
+    mkdirSync(`${place}.making-999999999`);
+    assert.equal(removeSetup('tensorflow'), place);
+    assert.ok(!existsSync(`${place}.making-999999999`));
+    assert.equal(removeSetup('tensorflow'), null);
   });
 
   test('in another folder: the old one goes', () => {

@@ -15,7 +15,7 @@ Node.js v20.20.2
 test('the last error of a process that has ended', () => {
   assert.equal(errorOf(stack), 'RangeError: too far');
   assert.equal(
-    errorOf('worker: connecting\nworker: the coordinator refused this worker: no\n'),
+    errorOf('worker: connecting\nworker: error: the coordinator refused this worker: no\n'),
     'the coordinator refused this worker: no',
   );
   assert.equal(errorOf(`Error: the first\n${stack}`), 'RangeError: too far');
@@ -32,5 +32,7 @@ test('the last error of a process that has ended', () => {
     'FATAL ERROR: Reached heap limit Allocation failed',
   );
   assert.equal(errorOf('only this\n'), 'only this');
+  // News is no error: how it ended says more.
+  assert.equal(errorOf('worker: connecting to tcp://x:1\nworker: joined as w1\n'), '');
   assert.equal(errorOf(''), '');
 });

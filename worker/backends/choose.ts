@@ -3,6 +3,8 @@ import { UserError } from '../../data/user-error.ts';
 import { findTensorflow, findWebgpu } from '../setup/found.ts';
 
 export const NOT_SET_UP = 'TensorFlow is not set up';
+/** Whether there is a card that it can use, the loading tells. */
+export const CUDA = 'CUDA is set up in';
 
 export interface Choice {
   backend: string;
@@ -12,10 +14,13 @@ export interface Choice {
 
 /**
  * What computes, where `asked` is `auto`: CUDA, else TensorFlow on the CPU, else WASM, by what is set up; loads nothing.
- * With `requireGpu`, auto takes WebGPU where there is no CUDA, and a backend that never has a GPU is a UserError; whether
+ * With `requireGpu`, auto takes WebGPU where there is no CUDA (with `pinned` to CUDA's cards it does not), and a backend that never has a GPU is a UserError; whether
  * there is one, its loading tells. UserError for a backend that is not set up.
  */
-export async function chooseBackend(asked: string, { requireGpu = false } = {}): Promise<Choice> {
+export async function chooseBackend(
+  asked: string,
+  { requireGpu = false, pinned = false } = {},
+): Promise<Choice> {
   const tensorflow = findTensorflow();
   const webgpu = asked === 'webgpu' || (asked === 'auto' && requireGpu) ? findWebgpu() : null;
   if (asked === 'tensorflow' || asked === 'webgpu') {
@@ -30,10 +35,11 @@ export async function chooseBackend(asked: string, { requireGpu = false } = {}):
     return { backend: asked, why: 'asked for' };
   }
   const usable = tensorflow && !('problem' in tensorflow) ? tensorflow : null;
-  if (usable?.cuda && hasCudaDevice()) return { backend: 'tensorflow', why: `CUDA, ${usable.dir}` };
+  if (usable?.cuda && hasCudaDevice()) return { backend: 'tensorflow', why: `${CUDA} ${usable.dir}` };
   if (requireGpu) {
-    if (webgpu && !('problem' in webgpu)) return { backend: 'webgpu', why: 'no CUDA, and a GPU is required' };
-    throw new UserError(noGpu(usable?.cuda === true));
+    if (!pinned && webgpu && !('problem' in webgpu))
+      return { backend: 'webgpu', why: 'no CUDA, and a GPU is required' };
+    throw new UserError(noGpu(usable?.cuda === true, pinned));
   }
   if (usable) {
     const cuda = usable.cuda ? 'no NVIDIA driver, ' : '';
@@ -48,8 +54,9 @@ function hasCudaDevice(): boolean {
   return process.platform === 'win32' || existsSync('/dev/nvidiactl') || existsSync('/dev/dxg');
 }
 
-function noGpu(cuda: boolean): string {
+function noGpu(cuda: boolean, pinned: boolean): string {
   if (cuda)
     return '--require-gpu: TensorFlow with CUDA is set up, but this machine has no NVIDIA driver (see dpmesh doctor)';
+  if (pinned) return '--require-gpu: CUDA is not set up; run dpmesh setup tensorflow --cuda';
   return '--require-gpu: no backend with a GPU is set up; run dpmesh setup tensorflow --cuda, or dpmesh setup webgpu';
 }

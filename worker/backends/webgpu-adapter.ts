@@ -41,14 +41,15 @@ function instance({ create }: Dawn, flags: string[]): ReturnType<Dawn['create']>
   return made;
 }
 
-/** Dawn as it was set up; a UserError if it was not. */
-export async function loadDawn(): Promise<{ dawn: Dawn; require: NodeJS.Require }> {
+/** Dawn as it was set up, and TensorFlow.js for it; a UserError if they were not. */
+export async function loadDawn() {
   const found = findWebgpu();
   if (!found) throw new UserError('WebGPU is not set up here; run: dpmesh setup webgpu');
   if ('problem' in found) throw new UserError(found.problem);
   try {
-    const dawn = await import(pathToFileURL(found.require.resolve('webgpu')).href);
-    return { dawn, require: found.require };
+    const dawn: Dawn = await import(pathToFileURL(found.require.resolve('webgpu')).href);
+    const tf: typeof import('@tensorflow/tfjs-core') = found.require('@tensorflow/tfjs-core');
+    return { dawn, tf, webgpu: found.require('@tensorflow/tfjs-backend-webgpu') };
   } catch (error) {
     const [line] = (error as Error).message.split('\n');
     throw new UserError(`webgpu in ${found.dir} does not load (${line}); run: dpmesh setup webgpu`);

@@ -5,7 +5,6 @@ import { OutOfDeviceMemory } from './out-of-memory.ts';
 import { chosenFactor, pairPlaces, squarePlaces, WIDEST_PHI } from './phi.ts';
 import { adapterOf, loadDawn } from './webgpu-adapter.ts';
 
-type Tf = typeof import('@tensorflow/tfjs-core');
 type TfTensor = import('@tensorflow/tfjs-core').Tensor;
 
 interface Held extends Tensor {
@@ -27,7 +26,7 @@ const LIMITS = [
 
 /** TensorFlow.js on WebGPU, by Dawn: any GPU with Vulkan, Metal or Direct3D 12. `gpu` counts the machine's adapters. */
 export async function webgpuBackend(gpu = 0): Promise<Backend> {
-  const { dawn, require } = await loadDawn();
+  const { dawn, tf, webgpu } = await loadDawn();
   Object.assign(globalThis, dawn.globals);
   const { adapter, named, gpu: own } = await adapterOf(dawn, gpu);
   // TensorFlow.js asks a browser's navigator whether there is WebGPU, and nothing else of it.
@@ -43,8 +42,6 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
   void device.lost.then(({ reason, message }) => {
     if (reason !== 'destroyed') lost ??= new Error(`${named.name} was lost: ${message}`);
   });
-  const tf: Tf = require('@tensorflow/tfjs-core');
-  const webgpu = require('@tensorflow/tfjs-backend-webgpu');
   if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => new webgpu.WebGPUBackend(device, adapter.info));
   await tf.setBackend('webgpu');

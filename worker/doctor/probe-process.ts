@@ -15,7 +15,7 @@ export interface Speed {
 }
 
 /** A measurement takes about this long, ms, without the loading. */
-const MEASURE_MS = 700;
+const MEASURE_MS = 2000;
 const BATCH_MS = 100;
 
 const probes = {

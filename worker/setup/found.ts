@@ -38,7 +38,8 @@ function readManifest(name: SetupName): Manifest | { problem: string } | null {
   let manifest: Manifest;
   try {
     manifest = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof manifest.dir !== 'string' || typeof manifest.files !== 'object') throw new Error();
+    const { dir, files } = manifest;
+    if (typeof dir !== 'string' || typeof files !== 'object' || files === null) throw new Error();
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : broken(`${path} cannot be read`);
   }
@@ -74,7 +75,7 @@ function foreign(path: string): Found | { problem: string } {
     const dir = resolve(place);
     const description = join(dir, 'package.json');
     if (!existsSync(description)) continue;
-    const { name, version } = JSON.parse(readFileSync(description, 'utf8'));
+    const { name, version } = described(description);
     if (!names.some((known) => name === `@tensorflow/${known}`)) continue;
     const folder = join(dir, 'lib');
     const binding = ['napi-v8', 'napi-v9', 'napi-v10']
@@ -84,9 +85,18 @@ function foreign(path: string): Found | { problem: string } {
       return {
         problem: `DPMESH_TFJS=${path}: ${name} ${version} there has no binding in lib/; build it, or unset DPMESH_TFJS`,
       };
-    return { dir, version: `tfjs-node ${version}`, cuda: name.endsWith('-gpu'), binding };
+    return { dir, version: `tfjs-node ${version}`, cuda: name!.endsWith('-gpu'), binding };
   }
   return { problem: `DPMESH_TFJS=${path} has no @tensorflow/tfjs-node or tfjs-node-gpu` };
+}
+
+/** What a package says of itself; nothing, where that cannot be read. */
+function described(path: string): { name?: string; version?: string } {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 export interface FoundWebgpu {

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../../data/user-error.ts';
 
-/** Loads the binding that it is given and multiplies 1 by 1. */
+/** Loads the bindings that it is given and multiplies 1 by 1. */
 const TENSORFLOW = `
+if (process.argv[2]) require(process.argv[2]);
 const b = require(process.argv[1]);
 const one = b.createTensor([1, 1], b.TF_FLOAT, Float32Array.of(1));
 const flags = ['transpose_a', 'transpose_b'].map((name) => ({ name, type: b.TF_ATTR_BOOL, value: false }));
@@ -26,8 +27,8 @@ import(pathToFileURL(theirs.resolve('webgpu')).href).then(
 `;
 
 /** Loads TensorFlow in a process of its own. UserError with the reason if that fails. */
-export async function loadCheck(binding: string): Promise<{ version: string; gpu: boolean }> {
-  return JSON.parse(await run('TensorFlow', TENSORFLOW, binding));
+export async function loadCheck(binding: string, quiet?: string): Promise<{ version: string; gpu: boolean }> {
+  return JSON.parse(await run('TensorFlow', TENSORFLOW, binding, ...(quiet ? [quiet] : [])));
 }
 
 /** Loads Dawn and TensorFlow.js for it from a folder, in a process of its own. UserError with the reason if that fails. */
@@ -35,10 +36,10 @@ export async function webgpuLoadCheck(dir: string): Promise<void> {
   await run('webgpu', WEBGPU, join(dir, 'package.json'));
 }
 
-async function run(what: string, program: string, argument: string): Promise<string> {
+async function run(what: string, program: string, ...files: string[]): Promise<string> {
   const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
   try {
-    const args = ['-e', program, '--', argument];
+    const args = ['-e', program, '--', ...files];
     return (await promisify(execFile)(process.execPath, args, { env, timeout: 60_000 })).stdout;
   } catch (error) {
     const { stderr = '', message, signal } = error as Error & { stderr?: string; signal?: string };

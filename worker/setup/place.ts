@@ -17,6 +17,7 @@ import { type Manifest, manifestPath, type SetupName } from './found.ts';
 const GB = 1e9;
 /** A folder with this file is of our making, and ours to delete. */
 const MARK = 'made-by-dpmesh-setup';
+const MAKING = '.making-';
 
 /** Where a setup goes: a folder of its own in the data folder, or in `--dir`. */
 export const placeOf = (name: SetupName, within?: string) => join(resolve(within ?? dataFolder()), name);
@@ -39,14 +40,24 @@ export function assertRoom(place: string, bytes: number): void {
 
 /** An empty folder beside `place`, in which a setup is made; what tries that were killed left there is deleted. */
 export function workshop(place: string): string {
-  const above = dirname(place);
-  const prefix = `${basename(place)}.making-`;
-  for (const name of readdirSync(above))
-    if (name.startsWith(prefix) && !isAlive(Number(name.slice(prefix.length)))) discard(join(above, name));
-  const made = join(above, `${prefix}${process.pid}`);
+  discardAbandoned(place);
+  const made = `${place}${MAKING}${process.pid}`;
   mkdirSync(made);
   writeFileSync(join(made, MARK), '');
   return made;
+}
+
+/** Deletes what tries that were killed left beside `place`. Were there any? */
+function discardAbandoned(place: string): boolean {
+  const above = dirname(place);
+  const prefix = `${basename(place)}${MAKING}`;
+  const left = existsSync(above)
+    ? readdirSync(above).filter(
+        (name) => name.startsWith(prefix) && !isAlive(Number(name.slice(prefix.length))),
+      )
+    : [];
+  for (const name of left) discard(join(above, name));
+  return left.length > 0;
 }
 
 function isAlive(pid: number): boolean {
@@ -88,10 +99,11 @@ function setupFolder(name: SetupName): string | null {
   }
 }
 
-/** Takes a setup away. Returns where it was; null if there was none. */
+/** Takes a setup away, and what is left of those that were not finished. Returns where it was; null if there was none. */
 export function removeSetup(name: SetupName): string | null {
   const place = setupFolder(name) ?? placeOf(name);
-  const was = existsSync(manifestPath(name)) || existsSync(join(place, MARK));
+  const abandoned = [place, placeOf(name)].map(discardAbandoned).includes(true);
+  const was = abandoned || existsSync(manifestPath(name)) || existsSync(join(place, MARK));
   remove(manifestPath(name));
   if (existsSync(join(place, MARK))) discard(place);
   return was ? place : null;

@@ -1,8 +1,17 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { UserError } from '../../data/user-error.ts';
 
 /** Lines of a failed program that are shown. */
 const LAST_LINES = 12;
+
+const running = new Set<ChildProcess>();
+let stopping = false;
+
+/** Ends the program under way; none is started any more. */
+export function stopPrograms(): void {
+  stopping = true;
+  for (const child of running) child.kill();
+}
 
 /** Runs a program to its end. UserError with its last lines if it fails, `remedy` behind them. */
 export function runProgram(
@@ -11,6 +20,7 @@ export function runProgram(
   { cwd, env, remedy }: { cwd?: string; env?: NodeJS.ProcessEnv; remedy: string },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (stopping) return reject(new UserError('stopped'));
     // npm is a script on Windows, which only a shell starts.
     const shell = process.platform === 'win32' && command === 'npm';
     const child = spawn(command, args, {
@@ -19,6 +29,7 @@ export function runProgram(
       shell,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    running.add(child);
     let said = '';
     const keep = (text: Buffer) => {
       said = (said + text).slice(-20_000);
@@ -29,7 +40,9 @@ export function runProgram(
       reject(new UserError(`${command} cannot be started: ${error.message}; ${remedy}`)),
     );
     child.once('close', (code, signal) => {
-      if (code === 0) return resolve();
+      running.delete(child);
+      if (code === 0 && !stopping) return resolve();
+      if (stopping) return reject(new UserError('stopped'));
       const last = said
         .trim()
         .split(/\r?\n|\r/)

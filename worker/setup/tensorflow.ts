@@ -79,7 +79,9 @@ export async function setupTensorflow({ cuda, dir }: { cuda: boolean; dir?: stri
     discard(made);
     throw error;
   }
-  const { version, gpu } = await shown('loading it', () => loadCheck(join(place, BINDING)));
+  const { version, gpu } = await shown('loading it', () =>
+    loadCheck(join(place, BINDING), join(place, QUIET)),
+  );
   const { libraries } = platform();
   const files = [BINDING, QUIET, ...libraries.map((name) => `py/tensorflow/${name}`)];
   writeManifest('tensorflow', { dir: place, version, cuda, files });
@@ -102,7 +104,7 @@ async function isSound(place: string, cuda: boolean, asked: boolean): Promise<bo
   }
   if ((cuda && !found.cuda) || (asked && found.dir !== place)) return false;
   try {
-    const { gpu } = await loadCheck(found.binding);
+    const { gpu } = await loadCheck(found.binding, found.quiet);
     const sees = found.cuda ? `, with CUDA${gpu ? '' : ' (it sees no GPU: see dpmesh doctor)'}` : '';
     console.error(`TensorFlow ${found.version}${sees} is set up in ${found.dir}; nothing to do`);
     return true;
