@@ -146,6 +146,23 @@ test('follows the run within 200 ms of an epoch; a late or reloaded page has the
   await close();
 });
 
+test('a run that is held at a split step shows the K after it everywhere', { skip }, async () => {
+  const held = await mock({ epochs: 18, rows: 200, status: 'paused' });
+  const { page, close } = await open(held.url);
+  await drawn(page);
+  assert.equal(await page.locator('#table tbody tr').count(), 7);
+  assert.equal(await text(page, 'now-k'), '7');
+  assert.match(await page.title(), /^K 7 · paused/);
+  await becomes(page, 'announce', /^paused, 7 clusters/);
+  assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /1 at first, now 7$/);
+  await page.locator('#chart-k').press('End');
+  assert.match(await text(page, 'k-at'), /^epoch 18 · .* · K 7$/);
+  await page.keyboard.press('ArrowLeft');
+  assert.match(await text(page, 'k-at'), /^epoch 17 · .* · K 3$/);
+  await close();
+  await held.close();
+});
+
 for (const colorScheme of ['light', 'dark'] as const)
   test(`accessible in ${colorScheme}, by axe`, { skip }, async () => {
     const { page, close } = await open(run.url, { colorScheme });
@@ -249,7 +266,7 @@ test('by keyboard: to the clusters, the charts, and the stop button with its con
   await page.waitForTimeout(1200);
   assert.match(await text(page, 'notice'), /was stopped after 30 epochs.*last picture/s);
   assert.equal(await page.locator('#stop').isVisible(), false);
-  assert.equal(await text(page, 'now-k'), '7');
+  assert.equal(await text(page, 'now-k'), '10', 'K after the step at the end');
   assert.ok((await colourful(page)) > 300);
   assert.deepEqual(
     complaints.filter((complaint) => !/ERR_INCOMPLETE_CHUNKED/.test(complaint)),

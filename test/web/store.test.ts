@@ -14,6 +14,7 @@ import {
   stopwatch,
   words,
 } from '../../web/format.ts';
+import { kAfter, kNow } from '../../web/k.ts';
 import { blockAt, lanesOf, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
 import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
@@ -81,6 +82,30 @@ test('changes of K: steps that changed nothing and steps that a resume made void
       [18, 3],
     ],
   );
+});
+
+test('K now and after each epoch: from the newest of epoch, step and resume', () => {
+  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  const step = (number: number, changed: number, k: number) =>
+    apply(store, { type: 'event', event: line('step', { epoch: number, kind: 'split', changed, k }) });
+  assert.deepEqual([kNow(store), kAfter(store)], [undefined, []]);
+  for (const [number, k] of [
+    [1, 1],
+    [2, 1],
+  ])
+    apply(store, epoch(number, k));
+  assert.deepEqual([kNow(store), kAfter(store)], [1, [1, 1]]);
+  step(2, 2, 3);
+  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3]]);
+  apply(store, epoch(3, 3));
+  apply(store, epoch(4, 3));
+  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3, 3, 3]]);
+  step(4, -1, 2);
+  assert.deepEqual([kNow(store), kAfter(store)], [2, [1, 3, 3, 2]]);
+  // What was after the checkpoint counts no more, its step neither.
+  store.epochs = { epoch: [1, 2], time: [1, 2], k: [1, 1], loss: [1, 1], subLoss: [1, 1] };
+  apply(store, { type: 'event', event: line('resume', { epoch: 2, k: 3 }) });
+  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3]]);
 });
 
 test('workers now', () => {
