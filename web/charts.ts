@@ -5,6 +5,8 @@ import { kAfter } from './k.ts';
 import { changesOf, type Store } from './store.ts';
 import { ink, onTheme } from './theme.ts';
 
+/** Pixels around the plot in which a mark at its edge still has room. */
+const ROOM = 8;
 const FONT = '12px system-ui, sans-serif';
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
 
@@ -121,11 +123,12 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     const ratio = uPlot.pxRatio;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top - 8 * ratio, bbox.width, bbox.height + 8 * ratio);
+    const room = ROOM * ratio;
+    ctx.rect(bbox.left - room, bbox.top - room, bbox.width + 2 * room, bbox.height + room);
     ctx.clip();
     for (const { epoch, kind, k: reached } of changes) {
       const x = plot.valToPos(epoch, 'x', true);
-      if (x < bbox.left - 9 || x > bbox.left + bbox.width + 9) continue;
+      if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
       const y = plot.valToPos(reached, 'y', true);
       const up = kind === 'split' ? -1 : 1;
       const size = 4.5 * ratio;

@@ -163,6 +163,30 @@ test('a run that is held at a split step shows the K after it everywhere', { ski
   await held.close();
 });
 
+test('the mark of a step at the last epoch is drawn whole', { skip }, async () => {
+  const held = await mock({ epochs: 18, rows: 200, status: 'paused' });
+  const { page, close } = await open(held.url, { colorScheme: 'light' });
+  await drawn(page);
+  const [within, beyond] = await page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>('#chart-k canvas')!;
+    const ratio = canvas.width / canvas.clientWidth;
+    const over = document.querySelector<HTMLElement>('#chart-k .u-over')!;
+    const edge = Math.round((over.offsetLeft + over.offsetWidth) * ratio);
+    const reach = Math.round(8 * ratio);
+    // Pixels of the colour of splits, --up of app.css.
+    return [edge - reach, edge].map((from) => {
+      const { data } = canvas.getContext('2d')!.getImageData(from, 0, reach, canvas.height);
+      let many = 0;
+      for (let p = 0; p < data.length; p += 4)
+        if (data[p] === 0x00 && data[p + 1] === 0x79 && data[p + 2] === 0x5c && data[p + 3] === 255) many++;
+      return many;
+    });
+  });
+  assert.ok(within > 5 && beyond > 0.6 * within, `${within} pixels before the edge, ${beyond} after it`);
+  await close();
+  await held.close();
+});
+
 for (const colorScheme of ['light', 'dark'] as const)
   test(`accessible in ${colorScheme}, by axe`, { skip }, async () => {
     const { page, close } = await open(run.url, { colorScheme });
