@@ -370,7 +370,8 @@ for (const [clusters, dim] of [
   });
 
 test('on phones nothing sticks out', { skip }, async () => {
-  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x' });
+  const host = 'ip-10-0-12-34.eu-west-1.compute.internal';
+  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x', host });
   for (const width of [360, 390, 768]) {
     const { page, complaints, close } = await open(wide.url, {
       viewport: { width, height: 780 },
@@ -378,6 +379,7 @@ test('on phones nothing sticks out', { skip }, async () => {
       isMobile: width < 500,
     });
     await drawn(page);
+    await becomes(page, 'lanes-table', /internal/);
     assert.equal(await overflow(page), 0, `${width} px`);
     assert.equal(
       await page.evaluate(

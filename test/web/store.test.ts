@@ -15,7 +15,7 @@ import {
   words,
 } from '../../web/format.ts';
 import { kAfter, kNow } from '../../web/k.ts';
-import { blockAt, lanesOf, ticks } from '../../web/lanes.ts';
+import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
 import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
 
@@ -187,6 +187,18 @@ test('lanes: the last rounds, a lane a worker, a strip a shard', () => {
   );
   assert.equal(crowd.workers.length + crowd.more, 1000);
   assert.ok(crowd.workers.length <= 64);
+});
+
+test('a name too long for its room ends in …, but for what tells workers of a host apart', () => {
+  const short = (name: string, room: number) => shortName(name, room, (text) => [...text].length);
+  assert.deepEqual(
+    [short('local/0', 7), short('ip-10-0-12-34.internal/gpu0', 14), short('node-of-a-cluster', 8)],
+    ['local/0', 'ip-10-0-…/gpu0', 'node-of…'],
+  );
+  assert.deepEqual(
+    [short('a/very-long-part', 6), short('rack🚀🚀🚀/0', 8), short('abc', 0)],
+    ['a/ver…', 'rack🚀…/0', '…'],
+  );
 });
 
 test('round numbers on an axis', () => {
