@@ -1,5 +1,6 @@
 import { isOver, type RunInfo, type Status } from './api.ts';
 import { byId, say } from './dom.ts';
+import { keep, recall } from './storage.ts';
 
 type Notice = (text: string, tone?: 'good' | 'bad') => void;
 
@@ -14,8 +15,8 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
   const confirm = byId<HTMLDialogElement>('confirm');
   let status: Status = 'starting';
   let needsToken = false;
-  token.value = sessionStorage.getItem(KEY) ?? '';
-  token.onchange = () => sessionStorage.setItem(KEY, token.value);
+  token.value = recall('sessionStorage', KEY) ?? '';
+  token.onchange = () => keep('sessionStorage', KEY, token.value);
 
   pause.onclick = () =>
     status === 'paused' ? post('resume', 'Goes on.') : post('pause', 'Pauses when this epoch is over.');

@@ -316,6 +316,27 @@ test('where a token is needed there is a field for it; a wrong one is said', { s
   await guarded.close();
 });
 
+test('where the browser keeps nothing the page works all the same', { skip }, async () => {
+  const guarded = await mock({ epochs: 8, rows: 200, token: 'let-me' });
+  const { page, complaints, close } = await open(guarded.url, {}, () => {
+    for (const place of ['localStorage', 'sessionStorage'])
+      Object.defineProperty(window, place, {
+        get() {
+          throw new DOMException('Access is denied for this document.', 'SecurityError');
+        },
+      });
+  });
+  await drawn(page);
+  await page.locator('#theme').click();
+  assert.match((await page.locator('#theme').getAttribute('aria-label')) ?? '', /dark/);
+  await page.locator('#token').fill('let-me');
+  await page.locator('#pause').click();
+  await becomes(page, 'status', /^paused$/);
+  assert.deepEqual(complaints, []);
+  await close();
+  await guarded.close();
+});
+
 test('a killed coordinator is said; so is its return', { skip }, async () => {
   const first = await mock({ epochs: 8, rows: 200 });
   const port = Number(new URL(first.url).port);
