@@ -397,6 +397,25 @@ for (const [clusters, dim] of [
     await small.close();
   });
 
+test('the notice has the edges of the panels', { skip }, async () => {
+  const ended = await mock({ epochs: 8, rows: 200, status: 'done' });
+  const { page, close } = await open(ended.url);
+  await drawn(page);
+  await becomes(page, 'notice', /done/);
+  for (const width of [390, 720, 721, 800, 1280, 1640, 1660, 1920]) {
+    await page.setViewportSize({ width, height: 800 });
+    const [notice, panel] = await page.evaluate(() =>
+      ['#notice', '.panel.workers'].map((place) => {
+        const { left, right } = document.querySelector(place)!.getBoundingClientRect();
+        return [left, right].map(Math.round);
+      }),
+    );
+    assert.deepEqual(notice, panel, `${width} px`);
+  }
+  await close();
+  await ended.close();
+});
+
 test('on phones nothing sticks out', { skip }, async () => {
   const host = 'ip-10-0-12-34.eu-west-1.compute.internal';
   const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x', host });
