@@ -416,6 +416,27 @@ test('the notice has the edges of the panels', { skip }, async () => {
   await ended.close();
 });
 
+for (const token of ['x', undefined])
+  test(`on phones the top is two rows, ${token ? 'with' : 'without'} a token`, { skip }, async () => {
+    const held = await mock({ epochs: 8, rows: 200, status: 'paused', token });
+    for (const width of [320, 360, 390]) {
+      const { page, close } = await open(held.url, { viewport: { width, height: 780 }, isMobile: true });
+      await becomes(page, 'pause', /^Resume$/);
+      assert.equal(await page.locator('#token').isVisible(), !!token);
+      const rows = await page.evaluate(() => {
+        const middles = [...document.querySelectorAll('.top :is(h1, #status, button, input)')]
+          .map((element) => element.getBoundingClientRect())
+          .filter((box) => box.height)
+          .map((box) => Math.round((box.top + box.bottom) / 2));
+        return middles.filter((y, i) => middles.findIndex((other) => Math.abs(other - y) < 8) === i);
+      });
+      assert.equal(rows.length, 2, `rows at ${rows} at ${width} px`);
+      assert.equal(await overflow(page), 0, `${width} px`);
+      await close();
+    }
+    await held.close();
+  });
+
 test('on phones nothing sticks out', { skip }, async () => {
   const host = 'ip-10-0-12-34.eu-west-1.compute.internal';
   const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x', host });
