@@ -1,15 +1,19 @@
 import uPlot from 'uplot';
 import { byId, say } from './dom.ts';
 import { count, duration, figure } from './format.ts';
+import { kAfter } from './k.ts';
 import { changesOf, type Store } from './store.ts';
 import { ink, onTheme } from './theme.ts';
 
+/** Pixels around the plot in which a mark at its edge still has room. */
+const ROOM = 8;
 const FONT = '12px system-ui, sans-serif';
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
 
 /** K and losses over epochs. `announce` says a reading that was asked for by keyboard. */
 export function charts(announce: (text: string) => void): { draw(store: Store): void } {
   let store: Store | null = null;
+  let after: number[] = [];
   let changes: ReturnType<typeof changesOf> = [];
   let zoomed = false;
   const axis = (more: uPlot.Axis): uPlot.Axis => ({
@@ -43,7 +47,7 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
         {
           stroke: () => ink('accent'),
           width: 2,
-          paths: uPlot.paths.stepped!({ align: -1 }),
+          paths: uPlot.paths.stepped!({ align: 1 }),
           points: { show: false },
         },
       ],
@@ -119,12 +123,13 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     const ratio = uPlot.pxRatio;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top - 8 * ratio, bbox.width, bbox.height + 8 * ratio);
+    const room = ROOM * ratio;
+    ctx.rect(bbox.left - room, bbox.top - room, bbox.width + 2 * room, bbox.height + room);
     ctx.clip();
-    for (const { epoch, kind, k: after } of changes) {
+    for (const { epoch, kind, k: reached } of changes) {
       const x = plot.valToPos(epoch, 'x', true);
-      if (x < bbox.left - 9 || x > bbox.left + bbox.width + 9) continue;
-      const y = plot.valToPos(after, 'y', true);
+      if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+      const y = plot.valToPos(reached, 'y', true);
       const up = kind === 'split' ? -1 : 1;
       const size = 4.5 * ratio;
       ctx.fillStyle = ink(kind === 'split' ? 'up' : 'down');
@@ -145,10 +150,10 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
   }
 
   function reading(at: number, what: 'k' | 'loss'): string {
-    const { epoch, time, k: ks, loss, subLoss } = store!.epochs;
+    const { epoch, time, loss, subLoss } = store!.epochs;
     if (epoch[at] === undefined) return '';
     return what === 'k'
-      ? `epoch ${count(epoch[at])} · ${duration(time[at])} · K ${ks[at]}`
+      ? `epoch ${count(epoch[at])} · ${duration(time[at])} · K ${after[at]}`
       : `epoch ${count(epoch[at])} · ${figure(loss[at])} · sub ${figure(subLoss[at])}`;
   }
 
@@ -173,16 +178,17 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
   return {
     draw(now) {
       store = now;
+      after = kAfter(now);
       changes = changesOf(now.events);
       const { epoch, k: ks, loss, subLoss } = now.epochs;
-      k.setData([epoch, ks], !zoomed);
+      k.setData([epoch, after], !zoomed);
       losses.setData([epoch, loss, subLoss], !zoomed);
       if (zoomed) for (const plot of [k, losses]) plot.redraw();
       const last = epoch.length - 1;
       if (last < 0) return;
       kBox.setAttribute(
         'aria-label',
-        `K over ${count(epoch[last])} epochs: ${ks[0]} at first, now ${ks[last]}`,
+        `K over ${count(epoch[last])} epochs: ${ks[0]} at first, now ${after[last]}`,
       );
       lossBox.setAttribute(
         'aria-label',

@@ -1,9 +1,12 @@
 import { isOver, type RunInfo, type Status } from './api.ts';
 import { byId, say } from './dom.ts';
+import { keep, recall } from './storage.ts';
 
 type Notice = (text: string, tone?: 'good' | 'bad') => void;
 
 const KEY = 'dpmesh-token';
+/** What a token may be made of. Others are none, and some of them (curly quotes) no browser sends in a header. */
+const TOKEN = /^[\x21-\x7e]+$/;
 
 /** Pause, checkpoint, stop. Stopping asks first; where a token is needed it is kept for this tab only. */
 export function controls(notice: Notice): { show(run: RunInfo, status: Status, reached: boolean): void } {
@@ -14,8 +17,8 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
   const confirm = byId<HTMLDialogElement>('confirm');
   let status: Status = 'starting';
   let needsToken = false;
-  token.value = sessionStorage.getItem(KEY) ?? '';
-  token.onchange = () => sessionStorage.setItem(KEY, token.value);
+  token.value = recall('sessionStorage', KEY) ?? '';
+  token.onchange = () => keep('sessionStorage', KEY, token.value);
 
   pause.onclick = () =>
     status === 'paused' ? post('resume', 'Goes on.') : post('pause', 'Pauses when this epoch is over.');
@@ -28,7 +31,10 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
   };
 
   async function post(what: string, done: string) {
-    const headers: HeadersInit = needsToken || token.value ? { authorization: `Bearer ${token.value}` } : {};
+    const given = token.value.trim();
+    const isToken = TOKEN.test(given);
+    if (needsToken && !isToken) return askForToken();
+    const headers: HeadersInit = isToken ? { authorization: `Bearer ${given}` } : {};
     let got: Response;
     try {
       got = await fetch(`/api/${what}`, { method: 'POST', headers });
@@ -36,15 +42,14 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
       return notice('The coordinator does not answer.', 'bad');
     }
     if (got.ok) return notice(done);
-    if (got.status === 401) {
-      notice(
-        'The coordinator wants the token that it was started with (--http-token): enter it above.',
-        'bad',
-      );
-      byId('token-field').hidden = false;
-      return token.focus();
-    }
+    if (got.status === 401) return askForToken();
     notice(`Refused: ${await reasonOf(got)}`, 'bad');
+  }
+
+  function askForToken() {
+    notice('The coordinator wants the token that it was started with (--http-token): enter it above.', 'bad');
+    byId('token-field').hidden = false;
+    token.focus();
   }
 
   return {

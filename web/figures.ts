@@ -1,13 +1,15 @@
 import { byId, make } from './dom.ts';
 import { count, figure, short, stopwatch } from './format.ts';
+import { kNow } from './k.ts';
 import type { Store } from './store.ts';
 
 /** The row of numbers on top. */
-export function figures({ run, present, epochs, events, work }: Store): void {
-  const { epoch, k, loss, subLoss, time } = epochs;
+export function figures(store: Store): void {
+  const { run, present, epochs, events, work } = store;
+  const { epoch, loss, subLoss, time } = epochs;
   const most = run.config?.maxEpochs;
   const started = events.findLast(({ type }) => type === 'start');
-  show('now-k', count(k.at(-1)));
+  show('now-k', count(kNow(store)));
   show('now-epoch', count(epoch.at(-1)), typeof most === 'number' ? `of ${count(most)}` : '');
   show('now-loss', figure(loss.at(-1)));
   show('now-sub-loss', figure(subLoss.findLast((value) => value !== null)));

@@ -2,7 +2,7 @@ import type { Work } from './api.ts';
 import { css } from './colours.ts';
 import { byId, fit, make, placeTip, say } from './dom.ts';
 import { duration, percent } from './format.ts';
-import { type Block, blockAt, type Lanes, lanesOf, ticks } from './lanes.ts';
+import { type Block, blockAt, type Lanes, lanesOf, shortName, ticks } from './lanes.ts';
 import { clusterColours, ink } from './theme.ts';
 
 /** In this order, so that a task keeps its colour. */
@@ -51,6 +51,7 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
     placeTip(tip, offsetX, offsetY, box.clientWidth, Math.max(box.clientHeight, canvas.clientHeight));
   };
 
+  const widthOf = (text: string) => context.measureText(text).width;
   const across = () => Math.max(40, box.clientWidth - left - 16);
   const xOf = (time: number) => left + ((time - lanes.from) / (lanes.to - lanes.from)) * across();
   const topOf = (lane: number) => SPACE + lane * (LANE + SPACE);
@@ -83,7 +84,7 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     context.font = '12px system-ui, sans-serif';
-    const widest = Math.max(...lanes.workers.map((name) => context.measureText(name).width));
+    const widest = Math.max(...lanes.workers.map(widthOf));
     left = Math.round(Math.min(Math.max(56, widest + 30), width * 0.3));
     axis(height);
     for (const [lane, name] of lanes.workers.entries()) laneOf(lane, name, width);
@@ -115,7 +116,7 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
     context.textAlign = 'left';
     context.textBaseline = 'middle';
     context.fillStyle = ink('ink');
-    context.fillText(name, width < 600 ? 12 : 16, y + LANE / 2 - 7, left - 20);
+    context.fillText(shortName(name, left - 20, widthOf), width < 600 ? 12 : 16, y + LANE / 2 - 7);
     context.fillStyle = ink('soft');
     context.fillText(percent(lanes.busy[lane], 0), width < 600 ? 12 : 16, y + LANE / 2 + 8);
   }

@@ -103,6 +103,31 @@ export function blockAt(
   );
 }
 
+/**
+ * A worker's name in so much room: "…" for what does not fit. What is after the last slash stays, for it tells apart
+ * the workers of one host.
+ */
+export function shortName(name: string, room: number, widthOf: (text: string) => number): string {
+  if (widthOf(name) <= room) return name;
+  const tail = /\/[^/]+$/.exec(name)?.[0] ?? '';
+  return (
+    cut(name.slice(0, name.length - tail.length), tail, room, widthOf) ?? cut(name, '', room, widthOf) ?? '…'
+  );
+}
+
+/** As much of `head` as fits with "…" and `tail`; null: nothing does. */
+function cut(head: string, tail: string, room: number, widthOf: (text: string) => number): string | null {
+  const letters = [...head];
+  const text = (many: number) => `${letters.slice(0, many).join('')}…${tail}`;
+  let [fits, tooMany] = [0, letters.length + 1];
+  while (tooMany - fits > 1) {
+    const many = (fits + tooMany) >> 1;
+    if (widthOf(text(many)) <= room) fits = many;
+    else tooMany = many;
+  }
+  return fits ? text(fits) : null;
+}
+
 /** Round numbers for an axis: about `wanted` of them within from … to. */
 export function ticks(from: number, to: number, wanted: number): { values: number[]; digits: number } {
   const rough = (to - from) / Math.max(1, wanted);

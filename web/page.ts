@@ -6,6 +6,7 @@ import { controls } from './controls.ts';
 import { byId, say } from './dom.ts';
 import { figures } from './figures.ts';
 import { highlight } from './highlight.ts';
+import { kNow } from './k.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
 import { scatter } from './scatter.ts';
@@ -106,13 +107,14 @@ export function page(analyst: Worker): void {
   }
 
   let said = '';
-  function showStatus({ run, status, present, epochs }: Store) {
+  function showStatus(store: Store) {
+    const { run, status, present, epochs } = store;
     const lost = connection === 'lost';
     const pill = byId('status');
     pill.dataset.status = lost ? 'lost' : status;
     say(pill, lost ? 'connection lost' : status);
     say(byId('name'), run.name);
-    const k = epochs.k.at(-1);
+    const k = kNow(store);
     document.title = [k && `K ${k}`, lost ? 'connection lost' : status, run.name].filter(Boolean).join(' · ');
     buttons.show(run, status, !lost);
     if (isOver(status)) notice(ending(status, epochs.epoch.at(-1)), status === 'failed' ? 'bad' : 'good');

@@ -1,5 +1,6 @@
 import { palette, type Rgb } from './colours.ts';
 import { byId } from './dom.ts';
+import { keep, recall } from './storage.ts';
 
 type Theme = 'light' | 'dark';
 
@@ -47,7 +48,7 @@ export const onTheme = (listener: () => void) => void listeners.push(listener);
 export function themeButton(): void {
   const button = byId<HTMLButtonElement>('theme');
   const system = systemIsDark();
-  const kept = recall();
+  const kept = recall('localStorage', KEY);
   if (kept === 'light' || kept === 'dark') document.documentElement.dataset.theme = kept;
   show();
   button.onclick = () => {
@@ -64,7 +65,7 @@ export function themeButton(): void {
   function set(to: Theme | null) {
     if (to) document.documentElement.dataset.theme = to;
     else delete document.documentElement.dataset.theme;
-    keep(to);
+    keep('localStorage', KEY, to);
   }
 
   function show() {
@@ -77,22 +78,5 @@ export function themeButton(): void {
   function changed() {
     inks = new Map();
     for (const listener of listeners) listener();
-  }
-}
-
-function recall(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
-}
-
-function keep(value: string | null): void {
-  try {
-    if (value) localStorage.setItem(KEY, value);
-    else localStorage.removeItem(KEY);
-  } catch {
-    // A browser that keeps nothing: the choice lasts until the page is closed.
   }
 }

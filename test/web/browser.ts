@@ -37,10 +37,15 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-/** Opens a page in a profile of its own. */
-export async function open(url: string, options: BrowserContextOptions = {}): Promise<Opened> {
+/** Opens a page in a profile of its own. `first` runs in it before the page's own script. */
+export async function open(
+  url: string,
+  options: BrowserContextOptions = {},
+  first?: () => void,
+): Promise<Opened> {
   const context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
+  if (first) await page.addInitScript(first);
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   page.on('console', (message) => {

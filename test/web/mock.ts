@@ -39,8 +39,8 @@ export interface Mock {
 }
 
 export async function mock(options: MockOptions = {}): Promise<Mock> {
-  const { clusters = 10, dim = 10, rows = 4000, workers = 4, token } = options;
-  const played = world({ clusters, dim, rows, workers });
+  const { clusters = 10, dim = 10, rows = 4000, workers = 4, host, token } = options;
+  const played = world({ clusters, dim, rows, workers, host });
   const epochs = noEpochs();
   const events: Line[] = played.start();
   let work: Work[] = [];

@@ -146,6 +146,47 @@ test('follows the run within 200 ms of an epoch; a late or reloaded page has the
   await close();
 });
 
+test('a run that is held at a split step shows the K after it everywhere', { skip }, async () => {
+  const held = await mock({ epochs: 18, rows: 200, status: 'paused' });
+  const { page, close } = await open(held.url);
+  await drawn(page);
+  assert.equal(await page.locator('#table tbody tr').count(), 7);
+  assert.equal(await text(page, 'now-k'), '7');
+  assert.match(await page.title(), /^K 7 · paused/);
+  await becomes(page, 'announce', /^paused, 7 clusters/);
+  assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /1 at first, now 7$/);
+  await page.locator('#chart-k').press('End');
+  assert.match(await text(page, 'k-at'), /^epoch 18 · .* · K 7$/);
+  await page.keyboard.press('ArrowLeft');
+  assert.match(await text(page, 'k-at'), /^epoch 17 · .* · K 3$/);
+  await close();
+  await held.close();
+});
+
+test('the mark of a step at the last epoch is drawn whole', { skip }, async () => {
+  const held = await mock({ epochs: 18, rows: 200, status: 'paused' });
+  const { page, close } = await open(held.url, { colorScheme: 'light' });
+  await drawn(page);
+  const [within, beyond] = await page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>('#chart-k canvas')!;
+    const ratio = canvas.width / canvas.clientWidth;
+    const over = document.querySelector<HTMLElement>('#chart-k .u-over')!;
+    const edge = Math.round((over.offsetLeft + over.offsetWidth) * ratio);
+    const reach = Math.round(8 * ratio);
+    // Pixels of the colour of splits, --up of app.css.
+    return [edge - reach, edge].map((from) => {
+      const { data } = canvas.getContext('2d')!.getImageData(from, 0, reach, canvas.height);
+      let many = 0;
+      for (let p = 0; p < data.length; p += 4)
+        if (data[p] === 0x00 && data[p + 1] === 0x79 && data[p + 2] === 0x5c && data[p + 3] === 255) many++;
+      return many;
+    });
+  });
+  assert.ok(within > 5 && beyond > 0.6 * within, `${within} pixels before the edge, ${beyond} after it`);
+  await close();
+  await held.close();
+});
+
 for (const colorScheme of ['light', 'dark'] as const)
   test(`accessible in ${colorScheme}, by axe`, { skip }, async () => {
     const { page, close } = await open(run.url, { colorScheme });
@@ -249,7 +290,7 @@ test('by keyboard: to the clusters, the charts, and the stop button with its con
   await page.waitForTimeout(1200);
   assert.match(await text(page, 'notice'), /was stopped after 30 epochs.*last picture/s);
   assert.equal(await page.locator('#stop').isVisible(), false);
-  assert.equal(await text(page, 'now-k'), '7');
+  assert.equal(await text(page, 'now-k'), '10', 'K after the step at the end');
   assert.ok((await colourful(page)) > 300);
   assert.deepEqual(
     complaints.filter((complaint) => !/ERR_INCOMPLETE_CHUNKED/.test(complaint)),
@@ -265,12 +306,40 @@ test('where a token is needed there is a field for it; a wrong one is said', { s
   await page.locator('#pause').click();
   await becomes(page, 'notice', /token/);
   assert.equal(await text(page, 'status'), 'running');
-  await page.locator('#token').fill('let-me');
+  // No header can hold the second and the third.
+  for (const none of ['', '“let-me”', 'let me\u0000']) {
+    await page.evaluate(() => document.getElementById('notice')!.replaceChildren());
+    await page.locator('#token').fill(none);
+    await page.locator('#pause').click();
+    await becomes(page, 'notice', /wants the token/);
+  }
+  await page.locator('#token').fill(' let-me ');
   await page.locator('#pause').click();
   await becomes(page, 'status', /^paused$/);
   assert.deepEqual(guarded.posts, ['/api/pause 401', '/api/pause 204']);
   await page.reload();
-  assert.equal(await page.locator('#token').inputValue(), 'let-me', 'kept in this tab');
+  assert.equal((await page.locator('#token').inputValue()).trim(), 'let-me', 'kept in this tab');
+  await close();
+  await guarded.close();
+});
+
+test('where the browser keeps nothing the page works all the same', { skip }, async () => {
+  const guarded = await mock({ epochs: 8, rows: 200, token: 'let-me' });
+  const { page, complaints, close } = await open(guarded.url, {}, () => {
+    for (const place of ['localStorage', 'sessionStorage'])
+      Object.defineProperty(window, place, {
+        get() {
+          throw new DOMException('Access is denied for this document.', 'SecurityError');
+        },
+      });
+  });
+  await drawn(page);
+  await page.locator('#theme').click();
+  assert.match((await page.locator('#theme').getAttribute('aria-label')) ?? '', /dark/);
+  await page.locator('#token').fill('let-me');
+  await page.locator('#pause').click();
+  await becomes(page, 'status', /^paused$/);
+  assert.deepEqual(complaints, []);
   await close();
   await guarded.close();
 });
@@ -328,8 +397,49 @@ for (const [clusters, dim] of [
     await small.close();
   });
 
+test('the notice has the edges of the panels', { skip }, async () => {
+  const ended = await mock({ epochs: 8, rows: 200, status: 'done' });
+  const { page, close } = await open(ended.url);
+  await drawn(page);
+  await becomes(page, 'notice', /done/);
+  for (const width of [390, 720, 721, 800, 1280, 1640, 1660, 1920]) {
+    await page.setViewportSize({ width, height: 800 });
+    const [notice, panel] = await page.evaluate(() =>
+      ['#notice', '.panel.workers'].map((place) => {
+        const { left, right } = document.querySelector(place)!.getBoundingClientRect();
+        return [left, right].map(Math.round);
+      }),
+    );
+    assert.deepEqual(notice, panel, `${width} px`);
+  }
+  await close();
+  await ended.close();
+});
+
+for (const token of ['x', undefined])
+  test(`on phones the top is two rows, ${token ? 'with' : 'without'} a token`, { skip }, async () => {
+    const held = await mock({ epochs: 8, rows: 200, status: 'paused', token });
+    for (const width of [320, 360, 390]) {
+      const { page, close } = await open(held.url, { viewport: { width, height: 780 }, isMobile: true });
+      await becomes(page, 'pause', /^Resume$/);
+      assert.equal(await page.locator('#token').isVisible(), !!token);
+      const rows = await page.evaluate(() => {
+        const middles = [...document.querySelectorAll('.top :is(h1, #status, button, input)')]
+          .map((element) => element.getBoundingClientRect())
+          .filter((box) => box.height)
+          .map((box) => Math.round((box.top + box.bottom) / 2));
+        return middles.filter((y, i) => middles.findIndex((other) => Math.abs(other - y) < 8) === i);
+      });
+      assert.equal(rows.length, 2, `rows at ${rows} at ${width} px`);
+      assert.equal(await overflow(page), 0, `${width} px`);
+      await close();
+    }
+    await held.close();
+  });
+
 test('on phones nothing sticks out', { skip }, async () => {
-  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x' });
+  const host = 'ip-10-0-12-34.eu-west-1.compute.internal';
+  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x', host });
   for (const width of [360, 390, 768]) {
     const { page, complaints, close } = await open(wide.url, {
       viewport: { width, height: 780 },
@@ -337,6 +447,7 @@ test('on phones nothing sticks out', { skip }, async () => {
       isMobile: width < 500,
     });
     await drawn(page);
+    await becomes(page, 'lanes-table', /internal/);
     assert.equal(await overflow(page), 0, `${width} px`);
     assert.equal(
       await page.evaluate(

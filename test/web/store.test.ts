@@ -13,7 +13,8 @@ import {
   stopwatch,
   words,
 } from '../../web/format.ts';
-import { blockAt, lanesOf, ticks } from '../../web/lanes.ts';
+import { kAfter, kNow } from '../../web/k.ts';
+import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
 import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
 
@@ -80,6 +81,30 @@ test('changes of K: steps that changed nothing and steps that a resume made void
       [18, 3],
     ],
   );
+});
+
+test('K now and after each epoch: from the newest of epoch, step and resume', () => {
+  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  const step = (number: number, changed: number, k: number) =>
+    apply(store, { type: 'event', event: line('step', { epoch: number, kind: 'split', changed, k }) });
+  assert.deepEqual([kNow(store), kAfter(store)], [undefined, []]);
+  for (const [number, k] of [
+    [1, 1],
+    [2, 1],
+  ])
+    apply(store, epoch(number, k));
+  assert.deepEqual([kNow(store), kAfter(store)], [1, [1, 1]]);
+  step(2, 2, 3);
+  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3]]);
+  apply(store, epoch(3, 3));
+  apply(store, epoch(4, 3));
+  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3, 3, 3]]);
+  step(4, -1, 2);
+  assert.deepEqual([kNow(store), kAfter(store)], [2, [1, 3, 3, 2]]);
+  // What was after the checkpoint counts no more, its step neither.
+  store.epochs = { epoch: [1, 2], time: [1, 2], k: [1, 1], loss: [1, 1], subLoss: [1, 1] };
+  apply(store, { type: 'event', event: line('resume', { epoch: 2, k: 3 }) });
+  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3]]);
 });
 
 test('workers here are those that the coordinator knows, and who has come and gone since', () => {
@@ -185,6 +210,18 @@ test('lanes: the last rounds, a lane a worker, a strip a shard', () => {
   );
   assert.equal(crowd.workers.length + crowd.more, 1000);
   assert.ok(crowd.workers.length <= 64);
+});
+
+test('a name too long for its room ends in …, but for what tells workers of a host apart', () => {
+  const short = (name: string, room: number) => shortName(name, room, (text) => [...text].length);
+  assert.deepEqual(
+    [short('local/0', 7), short('ip-10-0-12-34.internal/gpu0', 14), short('node-of-a-cluster', 8)],
+    ['local/0', 'ip-10-0-…/gpu0', 'node-of…'],
+  );
+  assert.deepEqual(
+    [short('a/very-long-part', 6), short('rack🚀🚀🚀/0', 8), short('abc', 0)],
+    ['a/ver…', 'rack🚀…/0', '…'],
+  );
 });
 
 test('round numbers on an axis', () => {

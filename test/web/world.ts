@@ -8,6 +8,8 @@ export interface WorldOptions {
   /** Rows of the display sample. */
   rows: number;
   workers?: number;
+  /** What is before the slash in the names of workers. */
+  host?: string;
 }
 
 /** Repeatable uniform numbers (mulberry32). */
@@ -44,7 +46,7 @@ const EVERY = 6;
 const BEGUN = Date.UTC(2026, 10, 24, 14, 3, 0);
 const SECONDS = 0.15;
 
-export function world({ clusters, dim, rows, workers = 4 }: WorldOptions): World {
+export function world({ clusters, dim, rows, workers = 4, host = 'local' }: WorldOptions): World {
   const random = uniform(7);
   const means = Array.from({ length: clusters }, () =>
     Array.from(
@@ -173,7 +175,7 @@ export function world({ clusters, dim, rows, workers = 4 }: WorldOptions): World
         let at = from + 0.002 * noise();
         for (let shard = worker * per; shard < Math.min(8, (worker + 1) * per); shard++) {
           const took = (0.8 * SECONDS * (0.7 + 0.3 * noise())) / 3 / per;
-          work.push([`local/${worker}`, task, epoch, 3 * epoch + r, shard, shard, at, at + took]);
+          work.push([`${host}/${worker}`, task, epoch, 3 * epoch + r, shard, shard, at, at + took]);
           at += took;
         }
       }
@@ -188,7 +190,7 @@ export function world({ clusters, dim, rows, workers = 4 }: WorldOptions): World
         time,
         type: 'worker',
         worker: `w${w + 1}`,
-        name: `local/${w}`,
+        name: `${host}/${w}`,
         pid: 4711 + w,
         host: 'node7',
         backend: 'wasm',

@@ -83,10 +83,7 @@ describe('what is set up', () => {
     pretend('webgpu');
     for (const text of ['{', 'null', '{"dir":"/x","files":null}']) {
       writeFileSync(manifestPath('webgpu'), text);
-      assert.match(
-        (findWebgpu() as { problem: string }).problem,
-        /cannot be read; run: dpmesh setup webgpu/,
-      );
+      assert.match((findWebgpu() as { problem: string }).problem, /cannot be read; run: dpmesh setup webgpu/);
     }
   });
 

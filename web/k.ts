@@ -1,0 +1,19 @@
+import type { Store } from './store.ts';
+
+type Course = Pick<Store, 'epochs' | 'events'>;
+
+/**
+ * K now. An epoch tells the K that it trained with; the split or merge step at its end, and a resume after it, tell a
+ * newer one.
+ */
+export function kNow({ epochs, events }: Course): number | undefined {
+  const told = events.findLast(({ type }) => type === 'step' || type === 'resume');
+  const newer = told && Number(told.epoch) >= (epochs.epoch.at(-1) ?? 0);
+  return newer ? Number(told.k) : epochs.k.at(-1);
+}
+
+/** K after each epoch and the step at its end: what the next epoch trained with. */
+export function kAfter(course: Course): number[] {
+  const { k } = course.epochs;
+  return k.map((own, i) => k[i + 1] ?? kNow(course) ?? own);
+}
