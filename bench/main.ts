@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { Absent, MAIN } from './dpmesh.ts';
 import { othersShare } from './machine.ts';
 import { openReport, type Verdict } from './report.ts';
+import { backendRows } from './rows/backends.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
 import type { Row } from './rows/row.ts';
@@ -10,7 +11,15 @@ import { sameBitsRows } from './rows/same-bits.ts';
 import { sizeRows } from './rows/size.ts';
 import { lastRows, speedRows } from './rows/speed.ts';
 
-const rows: Row[] = [...qualityRows, ...paperRows, ...sameBitsRows, ...speedRows, ...sizeRows, ...lastRows];
+const rows: Row[] = [
+  ...qualityRows,
+  ...paperRows,
+  ...sameBitsRows,
+  ...speedRows,
+  ...backendRows,
+  ...sizeRows,
+  ...lastRows,
+];
 
 /** Rows of these names, or whose names begin with them and a dash; without names, those that do not take long. */
 function chosen(args: string[]): Row[] {
