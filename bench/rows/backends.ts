@@ -20,7 +20,7 @@ import {
   sha256,
   train,
 } from '../dpmesh.ts';
-import { wideProducts } from '../timing.ts';
+import { type Figure, wideProducts } from '../timing.ts';
 import type { Row } from './row.ts';
 
 const BACKENDS = ['wasm', 'cpu', 'tensorflow', 'webgpu'] as const;
@@ -65,11 +65,12 @@ const wasmProducts: Row = {
   what: 'E-step and statistics products, D 128, K 50, one worker, WASM',
   asked: '≥ 20 GFLOP/s',
   async measure() {
-    // As a run computes them there: features are columns, and are made within.
-    const figures = wideProducts(await loadBackend('wasm')).slice(2);
+    // The statistics as a run takes them there, of features that lie as columns: of rows it never does.
+    const [eStep, ofRows, fromX, statistics] = wideProducts(await loadBackend('wasm'));
+    const text = ({ name, value }: Figure) => `${name} ${value.toFixed(0)}`;
     return {
-      measured: figures.map(({ name, value }) => `${name} ${value.toFixed(0)}`).join(', '),
-      met: figures.every(({ value }) => value >= 20),
+      measured: `${text(eStep)}, ${text(statistics)} (${text(fromX)}, ${text(ofRows)})`,
+      met: [eStep, statistics].every(({ value }) => value >= 20),
     };
   },
 };
