@@ -41,13 +41,16 @@ interface Watching {
   minutes?: number;
   /** Another build's. */
   main?: string;
+  /** On top of this process's environment. */
+  env?: Record<string, string>;
 }
 
 /** Runs the built command line to its end; `wall` is that of the whole process, in seconds. Throws if it fails. */
-export async function dpmesh(args: string[], { watch, minutes = 5, main = MAIN }: Watching = {}) {
+export async function dpmesh(args: string[], { watch, minutes = 5, main = MAIN, env = {} }: Watching = {}) {
   const begun = performance.now();
   const child = spawn(process.execPath, [main, ...args], {
     cwd: ROOT,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: minutes * 60_000,
     killSignal: 'SIGKILL',

@@ -146,7 +146,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       watching &&
       (await openPage(watching, {
         ...{ http, out, config, versions, layout, source, server, checkpoints },
-        stop: () => stop(),
+        stop,
       }));
     const workers = options.start(server);
     closing.splice(1, 0, workers.stop);

@@ -1,7 +1,7 @@
-import { closeSync, existsSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ioError, openFile, readFully, writeFile } from '../data/files.ts';
+import { ioError, openFile, writeFile } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 import {
   type Checkpoint,
@@ -75,11 +75,9 @@ export function newestCheckpoint(
 }
 
 function readWhole(path: string): Buffer {
-  const { fd, size } = openFile(path);
+  const { fd } = openFile(path);
   try {
-    const bytes = Buffer.alloc(size);
-    readFully({ fd, path }, bytes, 0);
-    return bytes;
+    return readFileSync(fd);
   } finally {
     closeSync(fd);
   }

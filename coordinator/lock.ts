@@ -5,8 +5,8 @@ import { ioError, remove } from '../data/files.ts';
 import { UserError } from '../data/user-error.ts';
 
 /**
- * Holds a run directory (or keys, for `by`) for this process; UserError if another one holds it. The lock ends with its process, however
- * that ends. It is this machine's: coordinators on two machines that share a disk do not see each other.
+ * Holds a run directory (or keys, for `by`) for this process; UserError if another one holds it. The lock ends with its
+ * process, however that ends. It is this machine's: coordinators on two machines that share a disk do not see each other.
  */
 export async function lockDirectory(path: string, by = 'coordinator'): Promise<() => void> {
   const { dev, ino } = statSync(path);

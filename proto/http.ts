@@ -61,8 +61,7 @@ export function isOwnHost(header: string | undefined, bound: Bound): boolean {
 export function isSameOrigin({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const { origin, host } = headers;
   // Of what stands before us (TLS, say) the browser has the scheme, and we the host.
-  if (origin !== undefined && !/^https?:\/\//.test(origin)) return false;
-  if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== host) return false;
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) return false;
   const site = headers['sec-fetch-site'];
   return site === undefined || site === 'same-origin' || site === 'none';
 }

@@ -1,7 +1,8 @@
 /**
- * What a header may be made of: nil, booleans, numbers, text, lists, and maps whose keys are text. Looked at token by token before anything is
- * decoded: decoders take memory for a list as long as it claims to be, call themselves for what is nested, and give
- * extension types meanings (references, code for records, regular expressions) that nobody here asks for.
+ * What a header may be made of: nil, booleans, numbers, text, lists, and maps whose keys are text. Looked at token by
+ * token before anything is decoded: decoders take memory for a list as long as it claims to be, call themselves for what
+ * is nested, and give extension types meanings (references, code for records, regular expressions) that nobody here asks
+ * for.
  */
 
 /** How deep lists and maps may lie in one another. */

@@ -51,8 +51,6 @@ export interface ProcessOptions extends Coordinator {
 /** Resolves when the process that started this one asks it to leave. */
 let askedToLeave: Promise<void> = new Promise(() => {});
 
-const backendFor = (name: string, { gpu }: Pick<ProcessOptions, 'gpu'>) => loadBackend(name, { gpu });
-
 /** Runs a worker in this process until the coordinator or a signal stops it. `loading`: its backend is under way. */
 export async function serve(options: ProcessOptions, loading?: Promise<Backend>): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
@@ -74,7 +72,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   const serveWith = async (
     backendName: string,
     chosen: string,
-    loading = backendFor(backendName, options),
+    loading = loadBackend(backendName, { gpu: options.gpu }),
   ) => {
     const backend = await loading;
     const blind = chosen.startsWith(CUDA) && !backend.device;
@@ -112,7 +110,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const options: Omit<ProcessOptions, keyof Coordinator> = JSON.parse(process.argv[2]);
-  const loading = backendFor(options.backend, options);
+  const loading = loadBackend(options.backend, { gpu: options.gpu });
   loading.catch(() => {});
   const begin = (place: Coordinator) =>
     serve({ ...options, ...place }, loading).catch((error: Error) => {

@@ -146,9 +146,9 @@ export function superviseWorkers(
       const hopeless = code === MISTAKE || code === NO_ROOM;
       if (hopeless || (again > PATIENCE && verdict === 'failed')) {
         const error = errorOf(said) || how;
-        lastError = hopeless
-          ? new UserError(error)
-          : new UserError(`worker ${name} ended ${again} times in a row: ${error}`);
+        lastError = new UserError(
+          hopeless ? error : `worker ${name} ended ${again} times in a row: ${error}`,
+        );
         givenUp++;
         hooks.gaveUp?.(name, lastError);
         retire();

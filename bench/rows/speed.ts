@@ -2,21 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadBackend } from '../../worker/backends/load.ts';
-import { findTensorflow } from '../../worker/setup/found.ts';
-import {
-  Absent,
-  dpmesh,
-  embedding,
-  events,
-  median,
-  note,
-  repeat,
-  score,
-  type Trained,
-  train,
-} from '../dpmesh.ts';
+import { dpmesh, embedding, events, median, note, repeat, score, type Trained, train } from '../dpmesh.ts';
 import { makeVenv, python } from '../python.ts';
 import { WIDE, wideProducts } from '../timing.ts';
+import { assertSetUp } from './backends.ts';
 import type { Row } from './row.ts';
 
 const s = (value: number) => `${value.toFixed(2)} s`;
@@ -51,17 +40,12 @@ const vsBgm: Row = {
   },
 };
 
-const isSetUp = () => {
-  const found = findTensorflow();
-  if (!found || 'problem' in found) throw new Absent('TensorFlow is not set up: dpmesh setup tensorflow');
-};
-
 const tensorflow: Row = {
   name: 'tensorflow',
   what: 'MNIST, `--backend tensorflow` on the CPU: the same',
   asked: '≤ .3',
   async measure() {
-    isSetUp();
+    assertSetUp('tensorflow');
     const { text, ratio } = await againstBgm('mnist', ['--backend', 'tensorflow']);
     return { measured: text, met: ratio <= 0.3 };
   },
@@ -72,7 +56,7 @@ const products: Row = {
   what: 'E-step and statistics products, D 128, K 50, one worker',
   asked: '≥ 100 GFLOP/s on tensorflow',
   async measure() {
-    isSetUp();
+    assertSetUp('tensorflow');
     const figures = wideProducts(await loadBackend('tensorflow')).slice(0, 2);
     // What this processor can do, of which there are fast and slow ones of the same name.
     const { rows, p, clusters } = WIDE;

@@ -22,8 +22,9 @@ const MOST_CLIENTS = 250;
 const GATHER_MS = 40;
 const GATHER_CLIENT_MS = 1;
 const STATE_MS = 200;
-const FETCH_MS = 150;
 const WORK_MS = 250;
+/** Who is told of a state fetches it by a connection of its own, for which there is this long, ms. */
+const FETCH_MS = 150;
 /** A comment now and then finds the clients that are gone. */
 const BEAT_MS = 15_000;
 const RETRY_MS = 1000;
