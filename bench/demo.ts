@@ -1,6 +1,6 @@
 // npm run demo: clusters 70,000 MNIST images, embedded in ten dimensions, and says how it went.
 import { spawnSync } from 'node:child_process';
-import type { Summary } from '../coordinator/results.ts';
+import type { Summary } from '../coordinator/storage/results.ts';
 import { MAIN, ROOT, score } from './dpmesh.ts';
 
 const data = 'examples/mnist/mnist_umap10.npy';

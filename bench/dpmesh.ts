@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Event } from '../coordinator/events.ts';
-import type { Summary } from '../coordinator/results.ts';
+import type { Summary } from '../coordinator/storage/results.ts';
+import type { Event } from '../view/events.ts';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const MAIN = join(ROOT, 'dist/cli/main.js');

@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { clusteringNet, type Net, subNets } from '../model/net.ts';
 import { generator } from '../model/random.ts';
-import type { Backend, Tensor } from '../worker/backends/backend.ts';
-import { cpuBackend } from '../worker/backends/cpu.ts';
-import { loadBackend } from '../worker/backends/load.ts';
-import { wasmBackend } from '../worker/backends/wasm.ts';
-import { step, type Trained } from '../worker/mlp.ts';
-import { findTensorflow } from '../worker/setup/found.ts';
+import type { Backend, Tensor } from '../worker/compute/backends/backend.ts';
+import { cpuBackend } from '../worker/compute/backends/cpu.ts';
+import { loadBackend } from '../worker/compute/backends/load.ts';
+import { wasmBackend } from '../worker/compute/backends/wasm.ts';
+import { findTensorflow } from '../worker/compute/installed.ts';
+import { step, type Trained } from '../worker/compute/mlp.ts';
 import { events, ROOT, train } from './dpmesh.ts';
 import { type Figure, factory, time, wideProducts } from './timing.ts';
 

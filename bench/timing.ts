@@ -1,5 +1,5 @@
 import { generator, type Rng } from '../model/random.ts';
-import type { Backend } from '../worker/backends/backend.ts';
+import type { Backend } from '../worker/compute/backends/backend.ts';
 
 const [WINDOW_MS, WINDOWS] = [80, 5];
 

@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
 
 const GROUP = 'What computes:';
 
@@ -39,12 +39,12 @@ export async function backendOf(args: Record<string, unknown>, pinned = false): 
   const { gpu, requireGpu = false } = args as { gpu: number; requireGpu?: boolean };
   if (!(Number.isInteger(gpu) && gpu >= 0))
     throw new UserError(`--gpu ${gpu} must be a whole number, at least 0`);
-  const { chooseBackend } = await import('../worker/backends/choose.ts');
+  const { chooseBackend } = await import('../worker/compute/backends/choose.ts');
   const choice = await chooseBackend(String(args.backend), { requireGpu, pinned });
   if (gpu > 0 && choice.backend !== 'webgpu')
     throw new UserError(
       `--gpu ${gpu} is for --backend webgpu; CUDA’s cards are chosen by CUDA_VISIBLE_DEVICES`,
     );
-  if (requireGpu) await (await import('../worker/backends/prove.ts')).proveGpu(choice.backend, gpu);
+  if (requireGpu) await (await import('../worker/compute/backends/prove.ts')).proveGpu(choice.backend, gpu);
   return { ...choice, gpu, requireGpu };
 }

@@ -19,10 +19,10 @@ const PACKAGES = new RegExp(
   ].join('|')})(/|$)`,
 );
 const SHARED = [
-  'data/user-error.ts',
-  'data/files.ts',
-  'worker/backends/unable.ts',
-  'worker/backends/out-of-memory.ts',
+  'base/user-error.ts',
+  'base/files.ts',
+  'worker/compute/backends/unable.ts',
+  'worker/compute/backends/out-of-memory.ts',
 ].map((path) => resolve(path));
 const outdir = resolve('dist/bundled');
 const entries = new Set(PROGRAMS.flatMap((together) => Object.values(together)).map((path) => resolve(path)));

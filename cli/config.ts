@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { closest } from 'fastest-levenshtein';
+import { ioError } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
-import { ioError } from '../data/files.ts';
-import { UserError } from '../data/user-error.ts';
 import { FLAGS, type FlagName, flags } from './flags.ts';
 
 export const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());

@@ -1,10 +1,10 @@
 import type { Options } from 'yargs';
-import type { Server } from '../coordinator/server.ts';
-import { UserError } from '../data/user-error.ts';
-import { isLoopback } from '../proto/loopback.ts';
+import { isLoopback } from '../base/loopback.ts';
+import { UserError } from '../base/user-error.ts';
+import type { Server } from '../coordinator/scheduler/server.ts';
+import type { Keys } from '../coordinator/session.ts';
 import { resolveConfig } from './config.ts';
 import { runOptions } from './flags.ts';
-import type { Keys } from './session.ts';
 import { output, outputOptions } from './train.ts';
 
 export const command = 'coordinator';
@@ -41,7 +41,7 @@ export const builder = {
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args, Object.keys(builder));
-  const { session } = await import('./session.ts');
+  const { session } = await import('../coordinator/session.ts');
   await session(config, { ...(await output(args)), ...(await listening(args)) });
 }
 

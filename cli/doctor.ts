@@ -1,6 +1,6 @@
 import type { InferredOptionTypes, Options } from 'yargs';
-import { BACKENDS } from '../worker/backends/load.ts';
-import type { Check } from '../worker/doctor/check.ts';
+import { BACKENDS } from '../worker/compute/backends/load.ts';
+import type { Check } from '../worker/host/doctor/check.ts';
 
 export const command = 'doctor';
 export const describe = 'look at this machine: what works, how fast, and what to do about the rest';
@@ -16,7 +16,7 @@ export const builder = {
 } as const satisfies Record<string, Options>;
 
 export async function handler({ backend, json }: InferredOptionTypes<typeof builder>): Promise<void> {
-  const { doctor } = await import('../worker/doctor/doctor.ts');
+  const { doctor } = await import('../worker/host/doctor/doctor.ts');
   const checks = await doctor(backend, json ? () => {} : show);
   const count = (status: Check['status']) => checks.filter((check) => check.status === status).length;
   const ok = count('failure') === 0;

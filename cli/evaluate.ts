@@ -14,8 +14,8 @@ export const builder = {
 /** Prints the metrics of two label files; a UserError if they cannot be read or are not of the same rows. */
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const { readLabels } = await import('../data/labels.ts');
-  const { UserError } = await import('../data/user-error.ts');
-  const { accuracy, ari, contingency, nmi } = await import('../model/metrics.ts');
+  const { UserError } = await import('../base/user-error.ts');
+  const { accuracy, ari, contingency, nmi } = await import('../model/scores.ts');
 
   const pred = await readLabels(args.pred);
   const truth = await readLabels(args.labels);

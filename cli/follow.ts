@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type History, type Message, OVER, type Status, type TimedEvent } from '../coordinator/recorder.ts';
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
+import {
+  type History,
+  type Message,
+  OVER,
+  type Status,
+  type TimedEvent,
+} from '../coordinator/monitor/recorder.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Without an answer for this long, the run is given up, ms. */

@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
-import type { HttpOptions } from '../coordinator/http/open.ts';
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
+import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
 
 const GROUP = 'Watching the run:';
 
@@ -50,8 +50,8 @@ export async function httpChoice(args: Record<string, unknown>): Promise<HttpCho
   const token = given === undefined ? null : String(given);
   if (token !== null && !/^[\x21-\x7e]+$/.test(token))
     throw new UserError('--http-token must be letters, digits and signs, without spaces');
-  const { parseBound } = await import('../proto/http.ts');
-  const { isLoopback } = await import('../proto/loopback.ts');
+  const { parseBound } = await import('../base/http.ts');
+  const { isLoopback } = await import('../base/loopback.ts');
   const bound = asked === undefined ? DEFAULT : parseBound('--http', asked);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(

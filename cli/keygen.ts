@@ -17,7 +17,7 @@ type Args = InferredOptionTypes<typeof builder> & { folder: string | number };
 /** Writes the keys and says which file goes where; secrets are never printed. */
 export async function handler({ folder, workers, json }: Args): Promise<void> {
   const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
-  const { lockDirectory } = await import('../coordinator/lock.ts');
+  const { lockDirectory } = await import('../coordinator/storage/lock.ts');
   const names = workers.split(',').map((name) => name.trim());
   makeKeyFolder(String(folder), names);
   // Two at a time would lose each other's lines of the list.

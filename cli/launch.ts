@@ -1,5 +1,5 @@
 import type { InferredOptionTypes, Options } from 'yargs';
-import type { WorkerSpec } from '../worker/supervise.ts';
+import type { WorkerSpec } from '../worker/host/supervise.ts';
 import { type BackendChoice, backendOf } from './backend-flags.ts';
 import { onSignal } from './signals.ts';
 import * as worker from './worker.ts';
@@ -38,7 +38,7 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
   const shared = await worker.processOptions(args);
   const specs = await workersFor(args);
   const backend = await backendFor(specs, args);
-  const { launch } = await import('../worker/launch.ts');
+  const { launch } = await import('../worker/host/launch.ts');
   process.exitCode = await launch(
     specs,
     {
@@ -56,7 +56,7 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
  * UserError where there is none, not a slow run.
  */
 export async function backendFor(specs: WorkerSpec[], args: Record<string, unknown>): Promise<BackendChoice> {
-  const { UserError } = await import('../data/user-error.ts');
+  const { UserError } = await import('../base/user-error.ts');
   const pinned = specs.some((spec) => spec.pinned);
   if (pinned && args.backend === 'webgpu')
     throw new UserError(
@@ -79,8 +79,8 @@ export async function backendFor(specs: WorkerSpec[], args: Record<string, unkno
 /** The workers that `--gpus`, `--per-gpu` and `--cpus` ask for. */
 export async function workersFor(args: Record<string, unknown>) {
   const { hostname } = await import('node:os');
-  const { UserError } = await import('../data/user-error.ts');
-  const { workersOn } = await import('../worker/launch.ts');
+  const { UserError } = await import('../base/user-error.ts');
+  const { workersOn } = await import('../worker/host/launch.ts');
   const [perGpu, cpus] = [(args.perGpu as number | undefined) ?? 1, (args.cpus as number | undefined) ?? 0];
   if (!(Number.isInteger(perGpu) && perGpu >= 1 && perGpu <= 64))
     throw new UserError(`--per-gpu ${perGpu} must be a whole number, 1 to 64`);

@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
-import type { Server } from '../coordinator/server.ts';
-import { UserError } from '../data/user-error.ts';
+import type { Server } from '../coordinator/scheduler/server.ts';
+import type { SessionOptions } from '../coordinator/session.ts';
 import type { Coordinator } from '../worker/process.ts';
 import { backendFor, workersFor } from './launch.ts';
-import type { SessionOptions } from './session.ts';
 
 /** By somebody else: a worker's own faults have other signals. */
 const KILLS = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
@@ -22,7 +22,7 @@ export async function sessionWithWorkers(
   args: Record<string, unknown>,
 ): Promise<void> {
   const { stop, ...workers } = await localWorkers(config, args);
-  const { session } = await import('./session.ts');
+  const { session } = await import('../coordinator/session.ts');
   await session(config, { ...options, ...workers }).finally(stop);
 }
 
@@ -38,8 +38,8 @@ export async function localWorkers(
       `dpmesh: warning: ${count} workers are more than the ${config.shards} shards they share; ${count - config.shards} will be idle (see --shards)`,
     );
   const { backend, why, gpu, requireGpu } = await backendFor(specs, args);
-  const { NOT_SET_UP } = await import('../worker/backends/choose.ts');
-  const { superviseWorkers } = await import('../worker/supervise.ts');
+  const { NOT_SET_UP } = await import('../worker/compute/backends/choose.ts');
+  const { superviseWorkers } = await import('../worker/host/supervise.ts');
   let server: Server | null = null;
   let expected = count;
   let fewer = () => {};

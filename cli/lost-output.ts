@@ -1,4 +1,4 @@
-import { ioError } from '../data/files.ts';
+import { ioError } from '../base/files.ts';
 
 /**
  * What becomes of a command whose output cannot be written. A terminal or pipe that is gone must not end a run: words on

@@ -3,8 +3,9 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { printable } from '../data/printable.ts';
-import { UserError } from '../data/user-error.ts';
+import { printable } from '../base/printable.ts';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
 import { cannotBeOff, inOurWords, notANumber, yesAndNo } from './complaints.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
@@ -19,7 +20,6 @@ import * as setup from './setup.ts';
 import { INTERRUPTED } from './signals.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
-import { dpmeshVersion } from './version.ts';
 import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
@@ -39,7 +39,7 @@ const commands = [
   doctor,
 ];
 
-// A short program: the optimizing compiler is for its hottest loops only (worker/supervise.ts).
+// A short program: the optimizing compiler is for its hottest loops only (worker/host/supervise.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 

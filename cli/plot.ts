@@ -1,5 +1,5 @@
 import type { InferredOptionTypes, Options } from 'yargs';
-import { dpmeshVersion } from './version.ts';
+import { dpmeshVersion } from '../base/version.ts';
 
 export const command = 'plot';
 export const describe = 'draw a run: clusters, K and losses over epochs, sizes, confusion; report.html';
@@ -22,7 +22,7 @@ export const builder = {
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const { run, out } = args;
   const version = dpmeshVersion();
-  const { writeReport } = await import('../coordinator/report/report.ts');
+  const { writeReport } = await import('../report/report.ts');
   const labels = args.labels === undefined ? undefined : await labelsFor(run, args.labels, version);
   const { path, pictures, notes } = await writeReport(run, { version, out, labels });
   for (const note of notes) console.error(`dpmesh: ${note}`);
@@ -31,9 +31,9 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
 
 /** Labels that were asked for must fit, those of the run need not be there any more. */
 async function labelsFor(run: string, spec: string, version: string) {
-  const { readRunFile } = await import('../coordinator/run-file.ts');
+  const { readRunFile } = await import('../coordinator/storage/run-file.ts');
   const { readLabels } = await import('../data/labels.ts');
-  const { UserError } = await import('../data/user-error.ts');
+  const { UserError } = await import('../base/user-error.ts');
   const { rows } = readRunFile(run, version).data;
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)

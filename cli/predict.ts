@@ -17,8 +17,8 @@ export const builder = {
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const { run, data, out, soft } = args;
-  const { assertApart } = await import('../data/same-file.ts');
-  const { assertNotOfRun } = await import('../coordinator/run-directory.ts');
+  const { assertApart } = await import('../base/same-file.ts');
+  const { assertNotOfRun } = await import('../coordinator/storage/run-directory.ts');
   assertApart({ '--out': out, '--soft': soft }, { '--data': data });
   assertNotOfRun(run, { '--out': out, '--soft': soft });
   const { predict } = await import('../worker/predict.ts');

@@ -1,5 +1,5 @@
-import type { Event } from '../coordinator/events.ts';
-import { printable } from '../data/printable.ts';
+import { printable } from '../base/printable.ts';
+import type { Event } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Options } from 'yargs';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
 import type { RunConfig } from '../coordinator/config.ts';
-import { UserError } from '../data/user-error.ts';
 import { camel, resolveConfig } from './config.ts';
 import { bindOptions, listening } from './coordinator.ts';
 import { flags, runOptions } from './flags.ts';
 import { sessionWithWorkers } from './local-workers.ts';
 import { print } from './summary.ts';
 import { output, outputOptions, workerOptions } from './train.ts';
-import { dpmeshVersion } from './version.ts';
 
 const RUN = 'This run:';
 const { default: _, ...backend } = workerOptions.backend;
@@ -51,7 +51,7 @@ export const builder = {
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const path = String(args.run);
-  const { readRunFile } = await import('../coordinator/run-file.ts');
+  const { readRunFile } = await import('../coordinator/storage/run-file.ts');
   const run = readRunFile(path, dpmeshVersion());
   const file = join(path, 'run.json');
   const config = await resolveConfig({ config: file });
@@ -81,7 +81,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   const options = { ...(await output(args)), resume: { path, run, from: args.from as string | undefined } };
   if (args.bind === undefined) return sessionWithWorkers(config, options, { ...args, backend: name });
   const parts = await listening(args);
-  const { session } = await import('./session.ts');
+  const { session } = await import('../coordinator/session.ts');
   await session(config, { ...options, ...parts });
 }
 

@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
 import { INTERRUPTED, onSignal } from './signals.ts';
 
 export const command = 'setup [what]';
@@ -30,14 +30,14 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   if (args.remove) {
     if (args.cuda || dir !== undefined)
       throw new UserError('--remove stands alone; leave --cuda and --dir out');
-    const { removeSetup } = await import('../worker/setup/place.ts');
+    const { removeSetup } = await import('../worker/host/setup/place.ts');
     const gone = (what ? [what] : NAMES).flatMap((name) => removeSetup(name) ?? []);
     console.error(gone.length ? `removed ${gone.join(' and ')}` : 'nothing was set up');
     return;
   }
   if (!what) throw new UserError('name what to set up: dpmesh setup tensorflow, or dpmesh setup webgpu');
   if (what === 'webgpu' && args.cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
-  const { stopPrograms } = await import('../worker/setup/steps.ts');
+  const { stopPrograms } = await import('../worker/host/setup/steps.ts');
   let stopped = false;
   onSignal(() => {
     stopped = true;
@@ -45,10 +45,10 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   });
   try {
     if (what === 'tensorflow') {
-      const { setupTensorflow } = await import('../worker/setup/tensorflow.ts');
+      const { setupTensorflow } = await import('../worker/host/setup/tensorflow.ts');
       await setupTensorflow({ cuda: args.cuda === true, dir });
     } else {
-      const { setupWebgpu } = await import('../worker/setup/webgpu.ts');
+      const { setupWebgpu } = await import('../worker/host/setup/webgpu.ts');
       await setupWebgpu({ dir });
     }
   } catch (error) {

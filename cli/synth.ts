@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import type { InferredOptionTypes, Options } from 'yargs';
-import { assertApart } from '../data/same-file.ts';
-import { UserError } from '../data/user-error.ts';
+import { assertApart } from '../base/same-file.ts';
+import { UserError } from '../base/user-error.ts';
 
 export const command = 'synth';
 export const describe = 'write points from a random Gaussian mixture, with their true labels';

@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
 import { backendOptions } from './backend-flags.ts';
 import { resolveConfig, seconds } from './config.ts';
 import { runOptions } from './flags.ts';

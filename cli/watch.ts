@@ -16,7 +16,7 @@ export const builder = {
 const BAD_END = 1;
 
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
-  const { UserError } = await import('../data/user-error.ts');
+  const { UserError } = await import('../base/user-error.ts');
   const text = String(args.url);
   const url = parse(text);
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')

@@ -62,8 +62,8 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
     args.http === undefined
       ? undefined
       : {
-          ...(await import('../proto/http.ts')).parseBound('--http', args.http),
-          version: (await import('./version.ts')).dpmeshVersion(),
+          ...(await import('../base/http.ts')).parseBound('--http', args.http),
+          version: (await import('../base/version.ts')).dpmeshVersion(),
         };
   const { serve } = await import('../worker/process.ts');
   await serve({ ...options, name: args.name, quiet: false, http });
@@ -73,7 +73,7 @@ export async function handler(args: InferredOptionTypes<typeof builder>): Promis
 export async function processOptions(
   args: Omit<InferredOptionTypes<typeof builder>, 'name' | 'http'>,
 ): Promise<Omit<ProcessOptions, 'name' | 'quiet' | keyof BackendChoice>> {
-  const { UserError } = await import('../data/user-error.ts');
+  const { UserError } = await import('../base/user-error.ts');
   const { seconds } = await import('./config.ts');
   const port = Number(/:(\d+)$/.exec(args.connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(args.connect))

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WriteError } from '../data/files.ts';
+import { WriteError } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
-import type { Layout } from '../data/layout.ts';
-import { UserError } from '../data/user-error.ts';
-import { accuracy, ari, nmi } from '../model/metrics.ts';
-import type { Spent } from './checkpoint.ts';
-import type { Checkpoints } from './checkpoints.ts';
-import type { Emit } from './events.ts';
-import { fullPass, type Labelled } from './full-pass.ts';
-import { type Summary, truthOf, writeModel } from './results.ts';
-import type { RunDirectory } from './run-directory.ts';
-import { type RunFacts, runFile } from './run-file.ts';
-import type { Server } from './server.ts';
-import type { Run, State } from './state.ts';
+import type { Layout } from '../model/layout.ts';
+import { accuracy, ari, nmi } from '../model/scores.ts';
+import type { Emit } from '../view/events.ts';
+import type { Server } from './scheduler/server.ts';
+import type { Spent } from './storage/checkpoint.ts';
+import type { Checkpoints } from './storage/checkpoints.ts';
+import { type Summary, truthOf, writeModel } from './storage/results.ts';
+import type { RunDirectory } from './storage/run-directory.ts';
+import { type RunFacts, runFile } from './storage/run-file.ts';
+import { fullPass, type Labelled } from './training/full-pass.ts';
+import type { Run, State } from './training/state.ts';
 
 export interface Finishing {
   run: Run;

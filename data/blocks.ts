@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type Block, block, blockCount, type Layout } from './layout.ts';
+import { UserError } from '../base/user-error.ts';
+import { type Block, block, blockCount, type Layout } from '../model/layout.ts';
 import type { Source } from './source.ts';
-import { UserError } from './user-error.ts';
 
 const HASH_BYTES = 16;
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { lstatSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ioError, mkdirp, remove } from './files.ts';
-import { UserError } from './user-error.ts';
+import { ioError, mkdirp, remove } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 
 const FORMAT = 1;
 

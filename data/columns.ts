@@ -1,5 +1,5 @@
+import { UserError } from '../base/user-error.ts';
 import { type CsvTable, eachCsvRow, isHeader } from './csv-rows.ts';
-import { UserError } from './user-error.ts';
 
 const USUAL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
 const MOST_LISTED = 20;

@@ -1,8 +1,8 @@
 import { closeSync, createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { type CsvError, type Options, parse } from 'csv-parse';
-import { ioError, openFile, readFully } from './files.ts';
-import { UserError } from './user-error.ts';
+import { ioError, openFile, readFully } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 
 /** The delimiter of a table in which any run of blanks is one. */
 const BLANKS = [' ', '\t'];

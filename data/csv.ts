@@ -1,9 +1,9 @@
+import { UserError } from '../base/user-error.ts';
 import { throughCache } from './cache.ts';
 import { chooseColumn, headedFor } from './columns.ts';
 import { type CsvRow, type CsvTable, eachCsvRow, isHeader, isText, number } from './csv-rows.ts';
 import { type ArrayFile, createNpyBytes, HOST, type NpyWriter, openNpy, PIECE } from './npy.ts';
 import { brief, LARGEST, LARGEST_FLOAT } from './usable.ts';
-import { UserError } from './user-error.ts';
 
 /**
  * Opens a table of numbers, decoded once, as a stream, into a float32 .npy in the cache: see `eachCsvRow`. `without`: a

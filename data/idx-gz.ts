@@ -2,11 +2,11 @@ import { createReadStream } from 'node:fs';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { ioError, truncated } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import { throughCache } from './cache.ts';
-import { ioError, truncated } from './files.ts';
 import { headerSize, isIdx, parseHeader } from './idx.ts';
 import { type ArrayFile, createNpyBytes, type NpyWriter, openNpy, product } from './npy.ts';
-import { UserError } from './user-error.ts';
 
 type Check = (shape: readonly number[]) => void;
 

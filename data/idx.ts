@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
-import { openFile, readFully, truncated } from './files.ts';
+import { openFile, readFully, truncated } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import { type ArrayFile, parseDtype, whole } from './npy.ts';
-import { UserError } from './user-error.ts';
 
 const TYPES: Record<number, string> = {
   8: '|u1',

@@ -1,13 +1,13 @@
 import { closeSync, existsSync } from 'node:fs';
+import { readFully } from '../base/files.ts';
+import { realPath } from '../base/same-file.ts';
+import { UserError } from '../base/user-error.ts';
 import { chooseColumn, headedFor, tableHead } from './columns.ts';
 import { eachCsvRow } from './csv-rows.ts';
-import { readFully } from './files.ts';
 import { openIdx } from './idx.ts';
 import { openIdxGz } from './idx-gz.ts';
 import { type ArrayFile, assertNumeric, decode, openNpy, PIECE, tuple } from './npy.ts';
 import { formatOf, isCsvName } from './open.ts';
-import { realPath } from './same-file.ts';
-import { UserError } from './user-error.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are, else by code unit. */
 export interface Labels {

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { aside, openFile, readFully, truncated } from './files.ts';
-import { UserError } from './user-error.ts';
+import { aside, openFile, readFully, truncated } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 
 /** An element type as NumPy spells it: `<f4` is order `<`, kind `f`, size 4 (bytes). */
 export interface Dtype {

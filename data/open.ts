@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
-import { openFile, readFully } from './files.ts';
+import { openFile, readFully } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import { isGzip, isIdx, openIdx } from './idx.ts';
 import {
   type ArrayFile,
@@ -13,7 +14,6 @@ import {
   tuple,
 } from './npy.ts';
 import type { Source } from './source.ts';
-import { UserError } from './user-error.ts';
 
 export type Format = 'npy' | 'idx' | 'idx.gz' | 'csv';
 

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
+import { UserError } from '../base/user-error.ts';
 import { cholesky } from '../model/linalg.ts';
-import { contingencyCounter, nmi } from '../model/metrics.ts';
 import { generator, type Rng } from '../model/random.ts';
+import { contingencyCounter, nmi } from '../model/scores.ts';
 import { createNpy } from './npy.ts';
-import { UserError } from './user-error.ts';
 
 /** A Gaussian mixture; arrays are row-major. */
 export interface Mixture {

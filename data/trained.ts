@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UserError } from '../base/user-error.ts';
 import { product } from './npy.ts';
 import type { Transform } from './transform.ts';
-import { UserError } from './user-error.ts';
 
 /** What a finished run has learnt. */
 export interface Trained {

@@ -1,5 +1,5 @@
+import { UserError } from '../base/user-error.ts';
 import { symmetricEigen } from '../model/linalg.ts';
-import { UserError } from './user-error.ts';
 
 /**
  * The input transform as two maps. A raw row (first scaled to unit length if `normalize`) becomes

@@ -9,8 +9,8 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { aside, ioError, mkdirp, openFile } from '../data/files.ts';
-import { UserError } from '../data/user-error.ts';
+import { aside, ioError, mkdirp, openFile } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import {
   type AllowList,
   allowedLine,

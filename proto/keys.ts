@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { curveKeyPair } from 'zeromq';
 import * as z from 'zod/mini';
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
 import { fromZ85, toZ85 } from './z85.ts';
 
 /** A CURVE key pair, both in Z85: 40 characters. */

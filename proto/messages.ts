@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { layoutProblem } from '../data/layout.ts';
-import { oneLine, printable } from '../data/printable.ts';
+import { oneLine, printable } from '../base/printable.ts';
+import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
@@ -32,7 +32,7 @@ export type Unit = z.infer<typeof unit>;
 
 const named = { name: z.string().check(z.maxLength(64)), version: count };
 
-/** How rows are cut into blocks and dealt to shards (data/layout.ts). */
+/** How rows are cut into blocks and dealt to shards (model/layout.ts). */
 export const layout = z
   .object({
     rows: count,

@@ -1,4 +1,4 @@
-import { keptEvents } from '../coordinator/kept-events.ts';
+import { keptEvents } from '../coordinator/monitor/kept-events.ts';
 import type { Epochs, History, Line, Message, RunInfo, Status, Work } from './api.ts';
 
 /** Lane entries that are kept, as many as the coordinator keeps. */

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Block } from '../data/layout.ts';
 import type { Source } from '../data/source.ts';
+import type { Block } from '../model/layout.ts';
 
 /** Reads blocks in the order given, each with its raw rows, which become the reader's own. */
 export type ReadBlocks = (blocks: Block[]) => AsyncGenerator<[Block, Float32Array]>;

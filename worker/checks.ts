@@ -1,4 +1,4 @@
-import { blockCount, type Layout } from '../data/layout.ts';
+import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
 import { statisticsLength } from '../model/statistics.ts';

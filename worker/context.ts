@@ -1,12 +1,12 @@
 import { assertUnchanged } from '../data/blocks.ts';
-import { type Block, type Layout, shardBlocks } from '../data/layout.ts';
+import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import type { Unit } from '../proto/messages.ts';
 import { elements, take } from '../proto/tensors.ts';
-import type { Backend, Tensor } from './backends/backend.ts';
 import type { ReadBlocks } from './blocks.ts';
-import { type RowKernel, rowKernel } from './kernel/row-kernel.ts';
-import { forward } from './mlp.ts';
+import type { Backend, Tensor } from './compute/backends/backend.ts';
+import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
+import { forward } from './compute/mlp.ts';
 import { transformFrom, transformRows } from './rows.ts';
 import type { States } from './states.ts';
 

@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
 import { firstBlockHash } from '../data/blocks.ts';
-import type { Layout } from '../data/layout.ts';
 import { openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
+import type { Layout } from '../model/layout.ts';
 
 /** Whether a file lies below a folder, once all symbolic links are followed. Throws where one of them is not there. */
 export function isBelow(root: string, path: string): boolean {

@@ -1,4 +1,4 @@
-import { UserError } from '../data/user-error.ts';
+import { UserError } from '../base/user-error.ts';
 import type { FromCoordinator } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
 

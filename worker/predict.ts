@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { UserError } from '../base/user-error.ts';
 import { findColumn, tableHead } from '../data/columns.ts';
 import { createNpy, type NpyWriter } from '../data/npy.ts';
 import { formatOf, openSource } from '../data/open.ts';
@@ -6,11 +7,10 @@ import type { Source } from '../data/source.ts';
 import { readTrained } from '../data/trained.ts';
 import type { Transform } from '../data/transform.ts';
 import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
-import { UserError } from '../data/user-error.ts';
-import type { Backend, Tensor } from './backends/backend.ts';
-import { loadBackend } from './backends/load.ts';
+import type { Backend, Tensor } from './compute/backends/backend.ts';
+import { loadBackend } from './compute/backends/load.ts';
+import { forward } from './compute/mlp.ts';
 import { FORWARD_ROWS } from './context.ts';
-import { forward } from './mlp.ts';
 import { transformRows } from './rows.ts';
 
 export interface PredictOptions {

@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { printable } from '../data/printable.ts';
-import { UserError } from '../data/user-error.ts';
-import type { Bound } from '../proto/http.ts';
+import type { Bound } from '../base/http.ts';
+import { printable } from '../base/printable.ts';
+import { UserError } from '../base/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
-import type { Backend } from './backends/backend.ts';
-import { CUDA } from './backends/choose.ts';
-import { loadBackend } from './backends/load.ts';
-import { NO_ROOM, OutOfDeviceMemory } from './backends/out-of-memory.ts';
+import type { Backend } from './compute/backends/backend.ts';
+import { CUDA } from './compute/backends/choose.ts';
+import { loadBackend } from './compute/backends/load.ts';
+import { NO_ROOM, OutOfDeviceMemory } from './compute/backends/out-of-memory.ts';
+import { OtherIdentity, startWorker } from './connection.ts';
 import { MISTAKE } from './exit-code.ts';
 import type { WorkerHttp } from './http.ts';
 import { createMeter } from './meter.ts';
-import { OtherIdentity, startWorker } from './worker.ts';
 
 /** Where the coordinator is, and the key to it. */
 export interface Coordinator {
@@ -78,7 +78,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     const blind = chosen.startsWith(CUDA) && !backend.device;
     const why = blind ? `${chosen}, but it sees no GPU: on the CPU (see dpmesh doctor)` : chosen;
     if (blind) console.error(`worker: warning: ${why}`);
-    if (options.requireGpu) (await import('./backends/prove.ts')).assertGpu(backend);
+    if (options.requireGpu) (await import('./compute/backends/prove.ts')).assertGpu(backend);
     const { connect, name, dataRoot, giveUpAfter, http } = options;
     if (http) {
       const { openWorkerHttp } = await import('./http.ts');

@@ -1,6 +1,6 @@
 import { applyColumns, modelRows, normalizeRows, type Transform } from '../data/transform.ts';
 import { take } from '../proto/tensors.ts';
-import type { Backend, Tensor } from './backends/backend.ts';
+import type { Backend, Tensor } from './compute/backends/backend.ts';
 import type { States } from './states.ts';
 
 /** The transform as the coordinator sent it. */

@@ -1,7 +1,7 @@
 import { netShapes, netSize, parted } from '../model/net.ts';
 import { MOST_STATES } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
-import type { Backend, Tensor } from './backends/backend.ts';
+import type { Backend, Tensor } from './compute/backends/backend.ts';
 
 /** The coordinator's states as this worker last got them; their tensors go to the device on first use. */
 export interface States {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadBackend } from '../../worker/backends/load.ts';
-import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
+import { loadBackend } from '../../worker/compute/backends/load.ts';
+import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 import {
   Absent,
   dpmesh,

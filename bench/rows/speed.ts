@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadBackend } from '../../worker/backends/load.ts';
+import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { dpmesh, embedding, events, median, note, repeat, score, type Trained, train } from '../dpmesh.ts';
 import { makeVenv, python } from '../python.ts';
 import { WIDE, wideProducts } from '../timing.ts';

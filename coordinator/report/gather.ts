@@ -1,24 +1,24 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { UserError } from '../../base/user-error.ts';
 import { assertUnchanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
-import { block } from '../../data/layout.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
-import { UserError } from '../../data/user-error.ts';
-import type { Checkpoint } from '../checkpoint.ts';
-import { newestCheckpoint } from '../checkpoint-files.ts';
-import { linesOf } from '../event-lines.ts';
-import { foreignTo, type RunFile, readRunFile } from '../run-file.ts';
-import { type ClusterRow, clusterTable } from './cluster-table.ts';
-import { type Crosstab, crosstab } from './crosstab.ts';
-import { type Fitted, fittedFrom, fittedIn, isFinished } from './fitted.ts';
-import { type History, historyFrom } from './history.ts';
-import type { ClusterView } from './pictures/clusters.ts';
-import type { SubView } from './pictures/sub-clusters.ts';
-import { rowsOf } from './rows.ts';
-import { type Table, tabulate } from './table.ts';
-import { clusterToOpen, clusterView, occupied, subView } from './views.ts';
+import { block } from '../../model/layout.ts';
+import { type ClusterRow, clusterTable } from '../../report/cluster-table.ts';
+import { type Crosstab, crosstab } from '../../report/crosstab.ts';
+import { type Fitted, fittedFrom, fittedIn, isFinished } from '../../report/fitted.ts';
+import { type History, historyFrom } from '../../report/history.ts';
+import type { ClusterView } from '../../report/pictures/clusters.ts';
+import type { SubView } from '../../report/pictures/sub-clusters.ts';
+import { rowsOf } from '../../report/rows.ts';
+import { type Table, tabulate } from '../../report/table.ts';
+import { clusterToOpen, clusterView, occupied, subView } from '../../report/views.ts';
+import type { Checkpoint } from '../storage/checkpoint.ts';
+import { newestCheckpoint } from '../storage/checkpoint-files.ts';
+import { linesOf } from '../storage/event-lines.ts';
+import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 
 /** All that the report shows; null: not known, of which `notes` say why. */
 export interface Gathered {

@@ -4,10 +4,10 @@ import { createServer } from 'node:net';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Check } from '../../worker/doctor/check.ts';
-import { probe } from '../../worker/doctor/probe.ts';
+import type { Check } from '../../worker/host/doctor/check.ts';
+import { probe } from '../../worker/host/doctor/probe.ts';
 import { dpmesh, type Ended, patience, scratch } from '../e2e/support.ts';
-import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/nvidia-smi.ts';
+import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/compute/nvidia-smi.ts';
 
 const folder = scratch();
 const fresh = (name: string) => mkdtempSync(join(folder, `${name}-`));

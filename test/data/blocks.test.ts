@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { blockHash, firstBlockHash, readBlocks } from '../../data/blocks.ts';
-import { block, blockCount, type Layout } from '../../data/layout.ts';
 import type { Source } from '../../data/source.ts';
+import { block, blockCount, type Layout } from '../../model/layout.ts';
 import { refuses } from './files.ts';
 
 const DIM = 3;

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { UserError } from '../../data/user-error.ts';
+import { UserError } from '../../base/user-error.ts';
 
 /** A folder for one test file, which also holds its cache; gone afterwards. */
 export function scratchFolder(): { folder: string; put(name: string, content: Uint8Array | string): string } {

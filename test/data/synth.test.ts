@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { UserError } from '../../base/user-error.ts';
 import * as evaluate from '../../cli/evaluate.ts';
 import * as synth from '../../cli/synth.ts';
 import { readNpy } from '../../data/npy.ts';
@@ -27,7 +28,6 @@ import {
   separation,
   synthesize,
 } from '../../data/synth.ts';
-import { UserError } from '../../data/user-error.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-synth-'));
 after(() => rmSync(folder, { recursive: true }));

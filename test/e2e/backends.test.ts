@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
+import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 
 const set = (found: object | null) => found !== null && !('problem' in found);
 const dataHome = process.env.XDG_DATA_HOME;

@@ -1,4 +1,4 @@
-// The short form of bench/faults/cost.ts, which compares times: what a run that nothing disturbs does for its safety, counted.
+// The short form of test/faults/cost.ts, which compares times: what a run that nothing disturbs does for its safety, counted.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

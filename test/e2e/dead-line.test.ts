@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byHand } from '../../bench/faults/by-hand.ts';
+import { byHand } from '../faults/by-hand.ts';
 import {
   bytesOfRun,
   dpmesh,

@@ -42,7 +42,7 @@ export async function trainKilled(
 ) {
   const { output }: typeof import('../../cli/train.ts') = await dist('cli/train.js');
   const { localWorkers }: typeof import('../../cli/local-workers.ts') = await dist('cli/local-workers.js');
-  const { session }: typeof import('../../cli/session.ts') = await dist('cli/session.js');
+  const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
   const { resolveConfig }: typeof import('../../cli/config.ts') = await dist('cli/config.js');
   const rng = generator(BigInt(seed), 'killing');
   const killed = new Set<number>();

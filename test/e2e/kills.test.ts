@@ -1,4 +1,4 @@
-// The short form of bench/faults/kills.ts: workers die in every kind of task, and the bytes stay.
+// The short form of test/faults/kills.ts: workers die in every kind of task, and the bytes stay.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -9,7 +9,15 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encode } from '../../proto/codec.ts';
 import { bindRouter } from '../../proto/sockets.ts';
-import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG, SLICES, uuidOf } from '../worker/nvidia-smi.ts';
+import {
+  BROKEN,
+  EIGHT,
+  fakeNvidiaSmi,
+  type Host,
+  MIG,
+  SLICES,
+  uuidOf,
+} from '../worker/compute/nvidia-smi.ts';
 import {
   bytesOfRun,
   dpmesh,

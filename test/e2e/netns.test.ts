@@ -1,12 +1,12 @@
-// The short form of bench/faults/netns.ts: three network namespaces, a bad line, two cuts.
+// The short form of test/faults/netns.ts: three network namespaces, a bad line, two cuts.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { badLine } from '../../bench/faults/bad-line.ts';
-import { byHand } from '../../bench/faults/by-hand.ts';
-import { connectPlaces, type Net } from '../../bench/faults/namespaces.ts';
+import { badLine } from '../faults/bad-line.ts';
+import { byHand } from '../faults/by-hand.ts';
+import { connectPlaces, type Net } from '../faults/namespaces.ts';
 import {
   bytesOfRun,
   dpmesh,

@@ -1,10 +1,10 @@
-// The short form of bench/faults/soak.ts: workers come and go all the time; memory and handles stay.
+// The short form of test/faults/soak.ts: workers come and go all the time; memory and handles stay.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byHand } from '../../bench/faults/by-hand.ts';
+import { byHand } from '../faults/by-hand.ts';
 import { easyData, epochOf, eventsOf, ofType, scratch } from './support.ts';
 
 const SECONDS = 60;

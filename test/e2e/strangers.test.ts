@@ -1,9 +1,9 @@
-// The short form of bench/faults/strangers.ts: a whole run while strangers knock at its port all the time.
+// The short form of test/faults/strangers.ts: a whole run while strangers knock at its port all the time.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { byHand } from '../../bench/faults/by-hand.ts';
-import { startCrowd } from '../../bench/faults/knocking.ts';
+import { byHand } from '../faults/by-hand.ts';
+import { startCrowd } from '../faults/knocking.ts';
 import { bytesOfRun, dpmesh, easyData, eventsOf, jsonOf, ofType, scratch, trainArgs } from './support.ts';
 
 test('a run with strangers at its door: none gets in, few lines, the same bytes', async () => {

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Event } from '../../coordinator/events.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { CHUNK, drawChunk, type Mixture } from '../../data/synth.ts';
+import type { Event } from '../../view/events.ts';
 
 /** Children are killed after this, ms. */
 const TIMEOUT = 60_000;

@@ -7,7 +7,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { readNpy } from '../../data/npy.ts';
 import { normalizeRows } from '../../data/transform.ts';
-import { accuracy, contingency, nmi } from '../../model/metrics.ts';
+import { accuracy, contingency, nmi } from '../../model/scores.ts';
 import {
   D,
   type Data,

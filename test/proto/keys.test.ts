@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { UserError } from '../../data/user-error.ts';
+import { UserError } from '../../base/user-error.ts';
 import { makeKeys, readAllowed, readServerKey, readWorkerKey } from '../../proto/key-files.ts';
 import { isWorkerName, newKeyPair, parseAllowed, publicOf } from '../../proto/keys.ts';
 import { fromZ85, toZ85 } from '../../proto/z85.ts';

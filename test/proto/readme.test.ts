@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { blockHash, MOST_BYTES } from '../../data/blocks.ts';
-import { layoutOf, shardBlocks } from '../../data/layout.ts';
+import { layoutOf, shardBlocks } from '../../model/layout.ts';
 import { generator, priority, type Rng, shuffledPrefix } from '../../model/random.ts';
 import { decode, MAX_FRAME, MAX_HEADER, MAX_MESSAGE } from '../../proto/codec.ts';
 import { fromWorker, MOST_ABOUT, MOST_DONE, MOST_FETCHED, MOST_WHY, PROTOCOL } from '../../proto/messages.ts';

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { SECURITY_HEADERS } from '../../proto/http.ts';
+import { SECURITY_HEADERS } from '../../base/http.ts';
 import type { Line, Message, RunInfo, Status, Work } from '../../web/api.ts';
 import { noEpochs, type World, type WorldOptions, world } from './world.ts';
 

@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { easyData, K, leftovers, scratch, start, trainArgs, until } from '../e2e/support.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 
-const served = existsSync(new URL('../../coordinator/http/app.ts', import.meta.url));
+const served = existsSync(new URL('../../coordinator/monitor/http/app.ts', import.meta.url));
 const skip = noBrowser || (!served && 'the coordinator has no HTTP port');
 after(closeBrowser);
 

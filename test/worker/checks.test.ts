@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { layoutProblem } from '../../data/layout.ts';
+import { layoutProblem } from '../../model/layout.ts';
 import { fromCoordinator } from '../../proto/messages.ts';
 import { taskSchema } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { cpuBackend } from '../../worker/backends/cpu.ts';
 import { checkTask, checkUnit, UnsoundRound } from '../../worker/checks.ts';
+import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { createStates } from '../../worker/states.ts';
 import { FROM_COORDINATOR, TASKS } from '../proto/support.ts';
 import { TASKS as ROUND, STATES, w } from './fuzz.ts';

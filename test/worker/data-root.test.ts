@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import type { Layout } from '../../data/layout.ts';
+import type { Layout } from '../../model/layout.ts';
 import { isBelow, openVisible } from '../../worker/data-root.ts';
 import { idxFile } from '../data/files.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { block, blockCount } from '../../data/layout.ts';
+import { block, blockCount } from '../../model/layout.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MalformedMessage, prefixed } from '../../proto/codec.ts';
@@ -8,9 +8,9 @@ import { type FromCoordinator, fromCoordinator, fromWorker, type Unit } from '..
 import { bindRouter } from '../../proto/sockets.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { wasmBackend } from '../../worker/backends/wasm.ts';
-import { startWorker } from '../../worker/worker.ts';
-import { mutated } from '../coordinator/mutations.ts';
+import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
+import { startWorker } from '../../worker/connection.ts';
+import { mutated } from '../coordinator/scheduler/mutations.ts';
 import { adamStateOf, bytes, D, hashesState, range, transformState, weightsOf, world } from './support.ts';
 
 /** Mutated messages between two honest rounds. */

@@ -1,11 +1,11 @@
-import type { Backend } from '../../worker/backends/backend.ts';
-import { cpuBackend } from '../../worker/backends/cpu.ts';
-import { loadBackend } from '../../worker/backends/load.ts';
-import { loadBinding } from '../../worker/backends/tf-binding.ts';
-import { tfDevice } from '../../worker/backends/tf-device.ts';
-import { tfHost } from '../../worker/backends/tf-host.ts';
-import { wasmBackend, wasmKernels } from '../../worker/backends/wasm.ts';
-import { findTensorflow, findWebgpu } from '../../worker/setup/found.ts';
+import type { Backend } from '../../worker/compute/backends/backend.ts';
+import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
+import { loadBackend } from '../../worker/compute/backends/load.ts';
+import { loadBinding } from '../../worker/compute/backends/tf-binding.ts';
+import { tfDevice } from '../../worker/compute/backends/tf-device.ts';
+import { tfHost } from '../../worker/compute/backends/tf-host.ts';
+import { wasmBackend, wasmKernels } from '../../worker/compute/backends/wasm.ts';
+import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 
 export interface Tolerances {
   /** Sums of up to about a hundred products of size one. */

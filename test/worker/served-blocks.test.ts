@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { Block } from '../../data/layout.ts';
 import type { Source } from '../../data/source.ts';
+import type { Block } from '../../model/layout.ts';
 import { fileBlocks, grouped, servedBlocks } from '../../worker/blocks.ts';
 import { range } from './support.ts';
 

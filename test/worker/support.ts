@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { netStates } from '../../coordinator/net-states.ts';
+import { netStates } from '../../coordinator/training/net-states.ts';
 import { blockHash } from '../../data/blocks.ts';
-import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../data/layout.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
+import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
-import type { Backend } from '../../worker/backends/backend.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
+import type { Backend } from '../../worker/compute/backends/backend.ts';
 import { type Context, createContext } from '../../worker/context.ts';
 import { createStates } from '../../worker/states.ts';
 import { normals } from '../model/support.ts';

@@ -2,8 +2,8 @@ import { BINS, binOf } from '../../model/pca-split.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
-import { forward } from '../mlp.ts';
 import { rowsByLabel } from './rows-by-label.ts';
 
 type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;

@@ -1,10 +1,10 @@
-import type { Block } from '../../data/layout.ts';
+import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
+import { forward } from '../compute/mlp.ts';
 import { type Context, concat, FORWARD_ROWS, pick, sampledRows } from '../context.ts';
-import { forward } from '../mlp.ts';
 import { transformFrom, transformRows } from '../rows.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { flatten, parted } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import type { Backend, Batch, FlatNet, Tensor } from '../backends/backend.ts';
-import { lossAndGradients, step, type Trained } from '../mlp.ts';
+import type { Backend, Batch, FlatNet, Tensor } from '../compute/backends/backend.ts';
+import { lossAndGradients, step, type Trained } from '../compute/mlp.ts';
 import type { States } from '../states.ts';
 
 /** A batch on the device, to be freed when its step is taken. */

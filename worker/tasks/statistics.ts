@@ -2,8 +2,8 @@ import { statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
-import { forward } from '../mlp.ts';
 
 /**
  * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster [K,P] in the

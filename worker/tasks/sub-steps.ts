@@ -2,9 +2,9 @@ import { generator } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
-import type { Tensor } from '../backends/backend.ts';
+import type { Tensor } from '../compute/backends/backend.ts';
+import { logDensity } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
-import { logDensity } from '../mlp.ts';
 import { localSteps } from './local-steps.ts';
 import { rowsByLabel } from './rows-by-label.ts';
 

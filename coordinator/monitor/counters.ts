@@ -1,0 +1,160 @@
+import type { Event } from '../../view/events.ts';
+import { UNREAD, type Watcher } from '../scheduler/membership.ts';
+
+/** How many values fell below each bound (and above the last), their sum and number. */
+export interface Histogram {
+  bounds: readonly number[];
+  counts: Float64Array;
+  sum: number;
+  count: number;
+}
+
+const ROUND_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const TASK_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
+
+function createHistogram(bounds: readonly number[]): Histogram {
+  return { bounds, counts: new Float64Array(bounds.length + 1), sum: 0, count: 0 };
+}
+
+/** Adds `value` `times` times. */
+export function observe(to: Histogram, value: number, times = 1): void {
+  let i = 0;
+  while (i < to.bounds.length && value > to.bounds[i]) i++;
+  to.counts[i] += times;
+  to.sum += value * times;
+  to.count += times;
+}
+
+export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
+type Departure = (typeof DEPARTURES)[number];
+
+interface Proposals {
+  accepted: number;
+  refused: number;
+  /** The largest log H of the last step that had any; null: there was none. */
+  best: number | null;
+  epoch: number;
+}
+
+/**
+ * What is counted of a run from its start on, in plain numbers: it is fed hundreds of times a second, and read a few
+ * times a minute (coordinator/monitor/metrics.ts).
+ */
+export interface Tallies extends Watcher {
+  event(event: Event): void;
+  /** When counting began, on the clock of `performance.now()`. */
+  readonly begun: number;
+  readonly rounds: Histogram;
+  /** Seconds of computing a unit, by task. */
+  readonly tasks: Map<string, Histogram>;
+  /** Seconds of computing by worker and task. */
+  readonly workers: Map<string, Map<string, number>>;
+  readonly epochs: {
+    count: number;
+    last: number;
+    /** ms since 1970. */
+    at: number | null;
+    k: number | null;
+    loss: number | null;
+    subLoss: number | null;
+  };
+  readonly split: Proposals;
+  readonly merge: Proposals;
+  readonly departures: Record<Departure, number>;
+  readonly checkpoints: {
+    written: number;
+    failed: number;
+    at: number | null;
+    bytes: number;
+    seconds: number;
+  };
+}
+
+export function createTallies(now: () => number = Date.now, begun = performance.now()): Tallies {
+  const proposals = (): Proposals => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
+  const self: Tallies = {
+    begun,
+    rounds: createHistogram(ROUND_BOUNDS),
+    tasks: new Map(),
+    workers: new Map(),
+    epochs: { count: 0, last: 0, at: null, k: null, loss: null, subLoss: null },
+    split: proposals(),
+    merge: proposals(),
+    departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0 },
+    checkpoints: { written: 0, failed: 0, at: null, bytes: 0, seconds: 0 },
+
+    roundEnded: (took) => observe(self.rounds, took / 1000),
+    results(label, { done }, tasks) {
+      let units = 0;
+      for (const { length } of done) units += length;
+      const own = entry(self.workers, label, () => new Map<string, number>());
+      for (const [task, spent] of tasks) {
+        // Said by a worker, which may say anything.
+        if (!(spent >= 0 && spent < 1e9)) continue;
+        own.set(task, (own.get(task) ?? 0) + spent);
+        observe(
+          entry(self.tasks, task, () => createHistogram(TASK_BOUNDS)),
+          spent / units,
+          units,
+        );
+      }
+    },
+    event(event) {
+      switch (event.type) {
+        case 'resume':
+          Object.assign(self.epochs, { last: event.epoch, k: event.k });
+          break;
+        case 'epoch': {
+          const { epochs } = self;
+          epochs.count++;
+          epochs.at = now();
+          epochs.last = event.epoch;
+          epochs.k = event.k;
+          epochs.loss = event.loss ?? epochs.loss;
+          epochs.subLoss = event.subLoss ?? epochs.subLoss;
+          break;
+        }
+        case 'step':
+          self.epochs.k = event.k;
+          break;
+        case 'split':
+        case 'merge': {
+          const own = self[event.type];
+          if (event.accepted) own.accepted++;
+          else own.refused++;
+          if (event.epoch !== own.epoch) Object.assign(own, { epoch: event.epoch, best: null });
+          if (event.logRatio !== null) own.best = Math.max(own.best ?? -Infinity, event.logRatio);
+          break;
+        }
+        case 'worker-gone':
+          self.departures[departureOf(event.reason)]++;
+          break;
+        case 'checkpoint': {
+          const { bytes, seconds } = event;
+          const { written } = self.checkpoints;
+          Object.assign(self.checkpoints, { written: written + 1, at: now(), bytes, seconds });
+          break;
+        }
+        case 'checkpoint-failed':
+          self.checkpoints.failed++;
+          break;
+      }
+    },
+  };
+  return self;
+}
+
+/** Of the words of the event `worker-gone`. */
+function departureOf(reason: string): Departure {
+  if (reason.startsWith('killed')) return 'killed';
+  if (reason.startsWith('exited')) return 'exited';
+  if (reason.startsWith('silent')) return 'silent';
+  if (reason === UNREAD) return 'stalled';
+  return reason === 'said goodbye' ? 'goodbye' : 'cut';
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let found = map.get(key);
+  if (found === undefined) map.set(key, (found = make()));
+  return found;
+}

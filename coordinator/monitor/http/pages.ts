@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Where `npm run build` puts the page: beside the compiled tree, also where this runs as source. */
+const FOLDER = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web/' : '../../../web/', import.meta.url),
+);
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.json': 'application/json; charset=utf-8',
+};
+
+export interface Page {
+  type: string;
+  body: Buffer;
+}
+
+/** A file of the page by its name, or null. Names have no folders. */
+export async function pageFile(name: string): Promise<Page | null> {
+  const type = TYPES[extname(name)];
+  if (!type || !/^[a-z0-9][a-z0-9._-]*$/i.test(name)) return null;
+  try {
+    return { type, body: await readFile(`${FOLDER}${name}`) };
+  } catch {
+    return null;
+  }
+}
+
+const escaped = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+/** A page of a few words. */
+export function plainPage(title: string, text: string): Page {
+  const head = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title></head>`;
+  const body = `<body><main><h1>${escaped(title)}</h1><p>${escaped(text)}</p><p><a href="/">The run</a>, <a href="/metrics">its metrics</a></p></main></body></html>`;
+  return { type: TYPES['.html'], body: Buffer.from(`${head}${body}\n`) };
+}

@@ -1,0 +1,65 @@
+import type { Labels } from '../../data/labels.ts';
+import { mStep } from '../../model/mixture.ts';
+import type { Labelled } from '../training/full-pass.ts';
+import type { Run, State } from '../training/state.ts';
+import { layersModel } from './export-model.ts';
+import type { RunDirectory } from './run-directory.ts';
+
+/** What `--json` prints; null where labels are not known. */
+export interface Summary {
+  k: number;
+  nmi: number | null;
+  ari: number | null;
+  acc: number | null;
+  silhouette: number | null;
+  loss: number | null;
+  epochs: number;
+  rounds: number;
+  workers: number;
+  rows: number;
+  dim: number;
+  /** Of all sessions, each from its first round on. */
+  seconds: number;
+  out: string;
+}
+
+/** True classes in the narrowest type, as they stay in memory through the run. */
+export function truthOf(labels: Labels | null): Int32Array | Uint8Array | null {
+  if (!labels) return null;
+  return labels.names.length <= 256 ? Uint8Array.from(labels.codes) : labels.codes;
+}
+
+/** The files that a run leaves behind besides the labels. */
+export function writeModel(run: Run, state: State, { T }: Labelled, out: RunDirectory): void {
+  const { transform, prior, config, d } = run;
+  const { json, weights } = layersModel(state.net, transform);
+  out.json('model/model.json', json);
+  out.bytes('model/weights.bin', weights);
+  const { normalize, input, dim, columns, scale, offset } = transform;
+  out.json('model/transform.json', {
+    normalize,
+    input,
+    dim,
+    columns: columns && [...columns],
+    scale: [...scale],
+    offset: [...offset],
+  });
+  const k = state.mixture.k;
+  const mixture = mStep(prior, T, config.weightSmoothing);
+  const flat = (arrays: Float64Array[]) => Float64Array.from(arrays.flatMap((array) => [...array]));
+  const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
+  out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
+  out.npy('mixture/means.npy', '<f8', [k, d], flat(means));
+  out.npy(
+    'mixture/covariances.npy',
+    '<f8',
+    config.covariance === 'full' ? [k, d, d] : [k, d],
+    flat(mixture.covariances),
+  );
+  out.npy(
+    'mixture/counts.npy',
+    '<f8',
+    [k],
+    Float64Array.from(T, (t) => t[0]),
+  );
+}

@@ -1,0 +1,42 @@
+import { freemem } from 'node:os';
+import { UserError } from '../../base/user-error.ts';
+import type { Source } from '../../data/source.ts';
+import { pcaAxes } from '../../data/transform.ts';
+import { type Layout, layoutOf, layoutProblem } from '../../model/layout.ts';
+import { statisticsLength } from '../../model/statistics.ts';
+import type { RunConfig } from '../config.ts';
+
+const GIGA = 2 ** 30;
+
+/**
+ * Refuses a run whose full covariance matrices do not fit: the moments of all shards at once and a few dozen clusters'
+ * statistics, all float64, in `free` bytes.
+ */
+export function checkMemory(config: RunConfig, dim: number, free = freemem()): void {
+  const d = pcaAxes(config.transform) ?? dim;
+  const clusters = Math.max(20, config.initK);
+  const moments =
+    (config.covariance === 'full' || d !== dim ? statisticsLength(dim, 'full') : dim) * 8 * config.shards;
+  const statistics = statisticsLength(d, config.covariance) * 8 * clusters * config.shards;
+  const needed = Math.max(moments, statistics);
+  if (needed <= free) return;
+  const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
+  throw new UserError(
+    `${config.data}: ${config.covariance} covariance in ${dim} dimensions needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; use --covariance diag or --transform pca:32`,
+  );
+}
+
+/** The run's layout. UserError where there are fewer rows than shards, or no worker would take it. */
+export function layoutFor(config: RunConfig, source: Source): Layout {
+  if (source.rows < 2) throw new UserError(`${config.data} has 1 row; clustering needs at least 2`);
+  if (config.initK > source.rows)
+    throw new UserError(`--init-k ${config.initK} is more than the ${source.rows} rows of ${config.data}`);
+  if (source.rows < config.shards)
+    throw new UserError(
+      `${config.data} has ${source.rows} rows, fewer than the ${config.shards} shards they are to be dealt to; lower --shards`,
+    );
+  const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
+  const problem = layoutProblem(layout);
+  if (problem) throw new UserError(`${config.data} in ${config.shards} --shards: ${problem}`);
+  return layout;
+}

@@ -1,0 +1,96 @@
+import { UserError } from '../../base/user-error.ts';
+import { type Moments, pcaAxes } from '../../data/transform.ts';
+import { brief, LARGEST } from '../../data/usable.ts';
+import { blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
+import { type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
+import { treeSum } from '../../model/tree.ts';
+import { nd, take } from '../../proto/tensors.ts';
+import type { RunConfig } from '../config.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+
+export interface Found {
+  moments: Moments;
+  /** Sample rows of each shard. */
+  sampleRows: number[];
+  /** Content hash of each block, 16 bytes one after the other. */
+  hashes: Uint8Array;
+}
+
+/**
+ * The moments round: every row is read once. UserError where rows have NaN, infinite or too large values, with what `why`
+ * says of the first; `origin` is any row, about which sums are taken.
+ */
+export async function momentsRound(
+  dispatcher: Dispatcher,
+  config: RunConfig,
+  layout: Layout,
+  origin: Float64Array,
+  below: number,
+  why: (row: number) => Promise<{ where: string; isLarge: boolean }>,
+): Promise<Found> {
+  const { dim } = layout;
+  // Only the diagonal is needed where no axis is to be found.
+  const covariance: Covariance =
+    config.covariance === 'diag' && pcaAxes(config.transform) === null ? 'diag' : 'full';
+  const shards = shardBlocks(layout);
+  dispatcher.publish('origin', { row: nd(origin) });
+  const results = await dispatcher.round({
+    tasks: [
+      {
+        task: 'moments',
+        normalize: config.transform === 'normalize',
+        diagonal: covariance === 'diag',
+        sample: below,
+      },
+    ],
+    uses: ['origin'],
+    units: shards.map((blocks, shard) => ({ shard, from: 0, to: blocks.length })),
+    streams: false,
+    expects: ({ shard }) => [
+      {
+        T: ['float64', statisticsLength(dim, covariance)],
+        min: ['float64', dim],
+        max: ['float64', dim],
+        hashes: ['uint8', shards[shard].length * 16],
+        counts: ['float64', 3],
+      },
+    ],
+  });
+  const parts = results.map(({ tasks: [part] }) => part);
+  const counts = parts.map((part) => take(part, 'counts', 'float64', 3));
+  const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
+  if (bad > 0) {
+    const first = Math.min(...counts.filter(([, rows]) => rows > 0).map(([, , row]) => row));
+    const { where, isLarge } = await why(first);
+    const [what, remedy] = isLarge
+      ? [`values larger than dpmesh computes with (${brief(LARGEST)})`, 'scale the data']
+      : ['NaN or infinite values', 'remove or fill them'];
+    throw new UserError(
+      `${config.data}: ${bad} of ${layout.rows} rows have ${what}, the first is ${where}; ${remedy}`,
+    );
+  }
+  const T = treeSum(parts.map((part) => take(part, 'T', 'float64')));
+  const hashes = new Uint8Array(blockCount(layout) * 16);
+  parts.forEach((part, s) => {
+    const own = take(part, 'hashes', 'uint8', shards[s].length * 16);
+    shards[s].forEach(({ index }, i) => {
+      hashes.set(own.subarray(i * 16, i * 16 + 16), index * 16);
+    });
+  });
+  const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
+    Float64Array.from({ length: dim }, (_, d) =>
+      choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
+    );
+  const rows = layout.rows;
+  return {
+    sampleRows: counts.map(([sampled]) => sampled),
+    hashes,
+    moments: {
+      rows,
+      mean: mean(T, dim).map((value, d) => value + origin[d]),
+      covariance: scatter(T, dim, covariance).map((value) => value / (rows - 1)),
+      min: extreme('min', Math.min),
+      max: extreme('max', Math.max),
+    },
+  };
+}

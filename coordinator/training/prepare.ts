@@ -1,0 +1,102 @@
+import { UserError } from '../../base/user-error.ts';
+import { pcaAxes, planTransform, type Transform } from '../../data/transform.ts';
+import { coarsening } from '../../model/hastings.ts';
+import type { Layout } from '../../model/layout.ts';
+import { rank } from '../../model/linalg.ts';
+import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
+import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Emit } from '../../view/events.ts';
+import type { RunConfig } from '../config.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Found } from './moments.ts';
+import { checkColumns } from './precision.ts';
+import { createRounds } from './rounds.ts';
+import type { Run } from './state.ts';
+
+/** A row is in the sample if its priority is below this. */
+export function sampleBelow(config: RunConfig, { rows, dim }: Layout): number {
+  const wanted = config.sample ?? Math.max(20_000, 1_000 * (pcaAxes(config.transform) ?? dim));
+  return wanted === 0 ? 1 : Math.min(1, wanted / rows);
+}
+
+export interface Preparation {
+  config: RunConfig;
+  layout: Layout;
+  dispatcher: Dispatcher;
+  emit: Emit;
+  warn: (message: string) => void;
+}
+
+/** What the moments decide: transform, prior, coarsening. Publishes what every round reads. */
+export function prepare(input: Preparation, { moments, sampleRows, hashes }: Found): Run {
+  const { config, layout, dispatcher, emit, warn } = input;
+  checkColumns(config, moments, warn);
+  const { transform, covariance } = planTransform(config.transform, moments);
+  const d = transform.dim;
+  const n = sampleRows.reduce((a, b) => a + b, 0);
+  if (n === 0)
+    throw new UserError(
+      `--sample ${config.sample}: not one of ${layout.rows} rows is in it; take a larger one`,
+    );
+  if (config.initK > n)
+    throw new UserError(
+      `--init-k ${config.initK} is more than the ${n} rows of the sample (--sample); take fewer`,
+    );
+  dispatcher.publish('transform', transformState(transform, sampleBelow(config, layout)));
+  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / 16, 16) });
+  return {
+    config,
+    schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
+    seed: BigInt(config.seed),
+    d,
+    prior: priorOf(config, d, covariance),
+    zeta: coarsening(n, d, config.coarsening ?? undefined),
+    transform,
+    dispatcher,
+    rounds: createRounds(
+      dispatcher,
+      Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 })),
+      d,
+      config.covariance === 'diag',
+    ),
+    emit,
+  };
+}
+
+function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {
+  const isMatrix = covariance.length === d * d;
+  if (config.covariance === 'full') {
+    const found = rank(covariance, d);
+    if (found < d)
+      throw new UserError(
+        `${config.data}: the covariance of the ${d} columns has rank ${found} only (collinear columns or too few rows); use --transform pca:${found} or --covariance diag`,
+      );
+  }
+  const nu = config.priorNu ?? d + 2;
+  if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
+  const kept =
+    config.covariance === 'diag' && isMatrix
+      ? Float64Array.from({ length: d }, (_, i) => covariance[i * d + i])
+      : covariance;
+  return niwPrior({
+    mean: new Float64Array(d),
+    kappa: config.priorKappa,
+    nu,
+    psi: priorScale(config.priorScaleChoice, config.priorScale, kept, config.covariance),
+    covariance: config.covariance,
+  });
+}
+
+function transformState(transform: Transform, below: number): Tensors {
+  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  return {
+    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
+    weights: columns ? nd(weights) : nd(weights, input, dim),
+    bias: nd(bias),
+    scale: nd(scale),
+    offset: nd(offset),
+    below: nd(Float64Array.of(below)),
+    ...(columns && { columns: nd(columns) }),
+  };
+}

@@ -1,0 +1,133 @@
+import { UserError } from '../../base/user-error.ts';
+import { pcaAxes, type Transform } from '../../data/transform.ts';
+import { costTheta, eStepOf, FlatCluster, whitening } from '../../model/estep.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import type { Net } from '../../model/net.ts';
+import { map, type Niw } from '../../model/niw.ts';
+import type { Schedule, Step } from '../../model/schedule.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Emit } from '../../view/events.ts';
+import type { RunConfig } from '../config.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import { netStates } from './net-states.ts';
+import type { Rounds } from './rounds.ts';
+import { centresOf, type Parts } from './sub-clusters.ts';
+
+/** All that an epoch starts from and changes. */
+export interface State {
+  readonly epoch: number;
+  readonly mixture: Mixture;
+  readonly net: Net;
+  readonly subs: Net;
+  /** Statistics of the two sub-clusters of each cluster, as the last refinement or PCA split left them. */
+  readonly parts: Parts[];
+  /** Epochs for which means and covariances stay as they are. */
+  readonly frozen: number;
+  readonly steps: Step[];
+}
+
+/** What stays the same through a run. */
+export interface Run {
+  readonly config: RunConfig;
+  readonly schedule: Schedule;
+  readonly seed: bigint;
+  readonly d: number;
+  readonly prior: Niw;
+  /** ζ of the coarsening. */
+  readonly zeta: number;
+  readonly transform: Transform;
+  readonly dispatcher: Dispatcher;
+  readonly rounds: Rounds;
+  readonly emit: Emit;
+}
+
+export function subCentres({ parts, mixture }: State): Float64Array[][] {
+  return parts.map((pair, k) => centresOf(pair, mixture.d, mixture.means[k]));
+}
+
+export function publishNet({ dispatcher }: Run, net: Net): void {
+  const { weights, moments } = netStates(net);
+  dispatcher.publish('net', weights);
+  dispatcher.publish('net-moments', moments);
+}
+
+export function publishSubs({ dispatcher }: Run, subs: Net): void {
+  const { weights, moments } = netStates(subs);
+  dispatcher.publish('subs', weights);
+  dispatcher.publish('subs-moments', moments);
+}
+
+/** The clustering net's target. Returns the form in which workers compute it. UserError where a cluster is too flat. */
+export function publishEStep(
+  { dispatcher, config, transform }: Run,
+  mixture: Mixture,
+): 'product' | 'cholesky' {
+  const { k, d } = mixture;
+  if (config.clusterLoss !== 'kl') {
+    const cost = costTheta(config.clusterLoss, mixture, transform.scale);
+    dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
+    return 'product';
+  }
+  const step = roundly(config, () => eStepOf(mixture, transform.scale));
+  dispatcher.publish(
+    'e-step',
+    step.form === 'product'
+      ? { theta: nd(step.theta, step.theta.length / k, k) }
+      : { weights: nd(step.weights, d, k * d), bias: nd(step.bias, k * d), constant: nd(step.constant, k) },
+  );
+  return step.form;
+}
+
+/** Rows of full rank may still be too flat for float32 statistics, and no longer are once their axes are scaled alike. */
+function roundly<T>({ data, transform }: RunConfig, compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (!(error instanceof FlatCluster)) throw error;
+    const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
+    throw new UserError(
+      `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,
+    );
+  }
+}
+
+/** What the sub-nets learn from: the sub-centres, or the sub-components. */
+export function publishParts(run: Run, state: State): void {
+  const { scale } = run.transform;
+  run.dispatcher.publish('parts', run.config.subLoss === 'kl' ? components(run, state) : centres());
+
+  function centres(): Tensors {
+    const { d } = run;
+    const pairs = subCentres(state);
+    const rows = Float32Array.from(
+      pairs.flat().flatMap((row) => [...row.map((value, i) => value / scale[i])]),
+    );
+    return { centres: nd(rows, pairs.length, 2, d), metric: nd(Float32Array.from(scale, (s) => s * s)) };
+  }
+}
+
+function components({ d, prior, transform }: Run, { parts, mixture: { covariance } }: State): Tensors {
+  const k = parts.length;
+  const weights = new Float32Array(k * d * 2 * d);
+  const bias = new Float32Array(k * 2 * d);
+  const constant = new Float32Array(k * 2);
+  parts.forEach((pair, c) => {
+    const n = pair[0][0] + pair[1][0];
+    const fits = pair.map((T) => map(prior, T));
+    const form = whitening(
+      {
+        k: 2,
+        d,
+        covariance,
+        weights: Float64Array.from(pair, (T) => (n > 0 ? T[0] / n : 0.5)),
+        means: fits.map((fit) => fit.mean),
+        covariances: fits.map((fit) => fit.covariance),
+      },
+      transform.scale,
+    );
+    weights.set(form.weights, c * d * 2 * d);
+    bias.set(form.bias, c * 2 * d);
+    constant.set(form.constant, c * 2);
+  });
+  return { weights: nd(weights, k, d, 2 * d), bias: nd(bias, k, 2 * d), constant: nd(constant, k, 2) };
+}

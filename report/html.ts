@@ -1,0 +1,157 @@
+import type { Gathered } from '../coordinator/report/gather.ts';
+import type { ClusterRow } from './cluster-table.ts';
+import { lookOf, outline } from './palette.ts';
+import { STYLE } from './style.ts';
+import { escaped, significant } from './svg.ts';
+
+/** report.html: one file, without scripts and without anything to fetch. */
+
+export interface Figure {
+  svg: string;
+  title: string;
+  caption: string;
+}
+
+/** Longer values of the config have a line of their own. */
+const LONG = 24;
+
+/** The whole page. */
+export function page(gathered: Gathered, figures: Figure[]): string {
+  const { name, run, notes, table } = gathered;
+  const { rows, dim } = run.data;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escaped(name)} · dpmesh</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header>
+<h1>${escaped(name)}</h1>
+<p>${escaped(headline(gathered))}</p>
+</header>
+<main>
+${notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : ''}
+${tiles(gathered)}
+<section class="figures" aria-label="Pictures">
+${figures.map(figure).join('\n')}
+</section>
+${table ? clusters(table) : ''}
+<section><h2>Config</h2>
+${configTable(run.config)}
+</section>
+<section><h2>Run</h2>
+${definitions([
+  ['data', `${rows.toLocaleString('en')} rows × ${dim}, ${run.data.dtype}`],
+  ['fingerprint', run.data.fingerprint],
+  ['numeric identity', run.identity ?? '–'],
+  ...Object.entries(run.versions).map(([what, version]): [string, string] => [what, version]),
+])}
+</section>
+</main>
+</body>
+</html>
+`;
+}
+
+function headline({ run, epoch, history }: Gathered): string {
+  const { rows, dim } = run.data;
+  const data = `${rows.toLocaleString('en')} rows × ${dim}`;
+  if (run.result) return `${run.result.k} clusters in ${data}`;
+  const k = history?.epochs.at(-1)?.k;
+  const at = epoch ?? history?.epochs.at(-1)?.epoch;
+  return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${k} clusters`}`;
+}
+
+function tiles({ run: { result }, history }: Gathered): string {
+  if (!result) return '';
+  const score = (value: number | null) => (value === null ? null : value.toFixed(4));
+  const reason =
+    history?.ended === 'settled' ? 'settled' : history?.ended === 'max-epochs' ? 'all of them' : null;
+  const found: [string, string | null, string?][] = [
+    ['clusters', String(result.k)],
+    ['NMI', score(result.nmi)],
+    ['ARI', score(result.ari)],
+    ['ACC', score(result.acc)],
+    ['silhouette', score(result.silhouette)],
+    ['loss', score(result.loss)],
+    ['epochs', result.epochs.toLocaleString('en'), reason ?? undefined],
+    ['rounds', result.rounds.toLocaleString('en')],
+    ['workers', String(result.workers)],
+    ['training', `${result.seconds.toFixed(result.seconds < 100 ? 2 : 0)} s`],
+  ];
+  const shown = found.filter(([, value]) => value !== null);
+  return `<dl class="tiles">${shown
+    .map(
+      ([name, value, more]) =>
+        `<div><dt>${name}</dt><dd>${value}${more ? ` <small>${more}</small>` : ''}</dd></div>`,
+    )
+    .join('')}</dl>`;
+}
+
+const figure = ({ svg, title, caption }: Figure) =>
+  `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n</figure>`;
+
+function clusters(table: ClusterRow[]): string {
+  const rows = table.reduce((sum, row) => sum + (row.rows ?? 0), 0);
+  const columns = [
+    'cluster',
+    'rows',
+    'share',
+    'weight π',
+    'spread',
+    'nearest',
+    'distance',
+    'log H of a split',
+  ];
+  return `<section><h2>Table of clusters</h2>
+<div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
+<thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
+<tbody>
+${table.map((row) => clusterLine(row, rows)).join('\n')}
+</tbody></table></div>
+<p class="legend">Spread: standard deviation along an axis, in quadratic mean. Nearest: by the distance of centres. log H: of the last step that proposed to split all clusters, as long as it left all as they were; below about 0 a cluster stays whole. Spread and distance are in the units of the transformed data.</p>
+</section>`;
+}
+
+function clusterLine(row: ClusterRow, all: number): string {
+  const { colour, shape } = lookOf(row.cluster);
+  const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${outline(shape, 6)}" fill="${colour}"/></svg>`;
+  const cells = [
+    row.rows === null ? '–' : row.rows.toLocaleString('en'),
+    row.rows === null ? '–' : `${((100 * row.rows) / all).toFixed(2)} %`,
+    row.weight.toFixed(4),
+    significant(row.spread),
+    row.nearest ? String(row.nearest.cluster) : '–',
+    row.nearest ? significant(row.nearest.distance) : '–',
+    row.logRatio === null ? '–' : significant(row.logRatio),
+  ];
+  return `<tr><th scope="row">${swatch}${row.cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+}
+
+function configTable(config: Record<string, unknown>): string {
+  return definitions(
+    Object.entries(config).map(([key, value]) => [
+      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      value === null
+        ? key === 'labels'
+          ? 'none'
+          : 'by the data'
+        : Array.isArray(value)
+          ? value.join(',')
+          : String(value),
+    ]),
+  );
+}
+
+const definitions = (entries: [string, string][]) =>
+  `<dl class="pairs">${entries
+    .map(
+      ([name, value]) =>
+        `<div${value.length > LONG ? ' class="long"' : ''}><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd></div>`,
+    )
+    .join('')}</dl>`;

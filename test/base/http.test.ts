@@ -1,0 +1,73 @@
+// Clients of an HTTP port that take what they are given slowly, or not at all; over real sockets.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { after, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { listen } from '../../base/http.ts';
+
+const LARGE = Buffer.alloc(12 << 20, 'x');
+const { server, port } = await listen({ host: '127.0.0.1', port: 0 }, { stalled: 1000, most: 20 });
+server.on('request', async ({ url }, response) => {
+  if (url === '/late') await sleep(1500);
+  if (url === '/stream') response.write('begun');
+  else response.end(url === '/large' ? LARGE : 'done');
+});
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const sockets = new Set<Socket>();
+after(() => sockets.forEach((socket) => void socket.destroy()));
+/** Sends this; `ended` is when the connection is. */
+function client(text: string, reading = true) {
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  sockets.add(socket);
+  let got = 0;
+  if (reading) socket.on('data', ({ length }) => (got += length));
+  else socket.pause();
+  if (text) socket.write(`${text} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  return { socket, got: () => got };
+}
+const count = () => new Promise<number>((resolve) => server.getConnections((_, n) => resolve(n)));
+async function becomes(expected: number): Promise<void> {
+  for (let i = 0; (await count()) !== expected; i++) {
+    assert.ok(i < 500, `${await count()} connections, not ${expected}`);
+    await sleep(20);
+  }
+}
+
+describe('connections', () => {
+  test('one that takes nothing of its answer is dropped', async () => {
+    client('GET /large', false);
+    await becomes(1);
+    await becomes(0);
+  });
+
+  test('one that is slow, that waits for an answer or follows a stream is not', async () => {
+    const slow = client('GET /large');
+    slow.socket.on('data', () => {
+      slow.socket.pause();
+      setTimeout(() => slow.socket.resume(), 1);
+    });
+    const late = client('GET /late');
+    const stream = client('GET /stream');
+    for (let i = 0; slow.got() < LARGE.length || !late.got(); i++) {
+      assert.ok(i < 1000 && !slow.socket.destroyed && !late.socket.destroyed, `${slow.got()}, ${late.got()}`);
+      await sleep(20);
+    }
+    assert.ok(stream.got() && !stream.socket.destroyed);
+    stream.socket.destroy();
+    // What is idle goes by itself.
+    await becomes(0);
+  });
+
+  test('there are so many at the most', async () => {
+    const all = Array.from({ length: 40 }, () => client('GET /stream'));
+    await once(server, 'drop');
+    await becomes(20);
+    for (const { socket } of all) socket.destroy();
+    await becomes(0);
+  });
+});

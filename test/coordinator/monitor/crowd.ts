@@ -1,0 +1,78 @@
+// A run without processes, for its metrics: tests and bench/monitoring.ts.
+
+import { createTallies } from '../../../coordinator/monitor/counters.ts';
+import type { Measured } from '../../../coordinator/monitor/metrics.ts';
+import type { MemberView } from '../../../coordinator/scheduler/membership.ts';
+
+export const K = 3;
+
+/** A run in which everything has happened once, with any number of workers and clusters. */
+export function crowd(options: { workers?: number; k?: number } = {}): Measured & { pass(ms: number): void } {
+  const { workers = 2, k = K } = options;
+  let clock = 0;
+  let unix = 1_700_000_000_000;
+  const tallies = createTallies(() => (unix += 1000), clock);
+  const done = [[{ shard: 0, from: 0, to: 0 }], [{ shard: 1, from: 0, to: 0 }]];
+  const members = Array.from({ length: workers }, (_, i): MemberView => {
+    const label = `host${i >> 3}/gpu${i & 7}`;
+    const header = { type: 'results' as const, term: 1, round: 1, done, seconds: {}, rowsRead: 0, memory: 0 };
+    const tasks = ['moments', 'cluster-steps', 'statistics', 'sub-steps', 'cell-sums', 'cell-scatter'];
+    tallies.results(
+      label,
+      header,
+      tasks.map((task, j) => [task, 0.5 + i / 7 + j / 3]),
+    );
+    return {
+      ...{
+        worker: `w${i + 1}`,
+        label,
+        host: `host${i >> 3}`,
+        backend: 'tensorflow',
+        gpu: 'NVIDIA H100 80GB HBM3',
+      },
+      ...{ state: i === 1 ? ('gone' as const) : ('up' as const), joins: 1, memory: 2e9 + i },
+      gpuMemory: { used: 3e9 + i, limit: 8e10 },
+    };
+  });
+  tallies.roundEnded(3000);
+  tallies.event({ type: 'worker-gone', worker: 'w2', pid: 1, reason: 'killed by SIGKILL', tasks: [] });
+  tallies.event({
+    type: 'worker-gone',
+    worker: 'w2',
+    pid: 1,
+    reason: 'the list of keys has changed',
+    tasks: [],
+  });
+  const proposal = { type: 'split' as const, epoch: 6, points: [1, 2] };
+  tallies.event({ ...proposal, clusters: [0], logRatio: -4, accepted: false });
+  tallies.event({ ...proposal, clusters: [1], logRatio: 7, accepted: true });
+  const spent = { seconds: {}, workers: {} };
+  tallies.event({ type: 'epoch', epoch: 6, k, width: k, loss: 0.5, subLoss: 0.25, ...spent });
+  tallies.event({ type: 'epoch', epoch: 7, k, width: k, loss: null, subLoss: null, ...spent });
+  tallies.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });
+  const weights = Float64Array.from({ length: k }, () => 1 / k);
+  return {
+    pass: (ms) => {
+      clock += ms;
+    },
+    now: () => clock,
+    name: 'a "run"',
+    version: '0.1.0',
+    rows: 5000,
+    config: { maxEpochs: 200, weightSmoothing: 0 },
+    recorder: {
+      status: () => 'running',
+      newest: () => ({ state: { mixture: { k, weights } } }) as never,
+      run: () => ({ sampleRows: 900 }) as never,
+    },
+    tallies,
+    server: {
+      identity: () => 'wasm/4.22.0',
+      members: () => members,
+      counts: () => ({ malformed: 4, 'result late': 2, 'unit dealt again': 3 }),
+      refused: () => ({ 'no-key': 5 }),
+      traffic: () => ({ received: 10, sent: 20 }),
+    },
+    streamClients: () => 1,
+  };
+}

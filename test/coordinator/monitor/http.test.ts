@@ -1,0 +1,525 @@
+// The HTTP port in this process, over real sockets; the run behind it is played.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { hostname } from 'node:os';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isOwnHost, isSameOrigin, parseBound } from '../../../base/http.ts';
+import { isLoopback } from '../../../base/loopback.ts';
+import type { RunConfig } from '../../../coordinator/config.ts';
+import { createTallies } from '../../../coordinator/monitor/counters.ts';
+import { type Http, openHttp } from '../../../coordinator/monitor/http/open.ts';
+import { readSample } from '../../../coordinator/monitor/http/sample.ts';
+import { shared } from '../../../coordinator/monitor/http/shared.ts';
+import type { Watched } from '../../../coordinator/monitor/http/watched.ts';
+import { createRecorder, type Message, type Recorder } from '../../../coordinator/monitor/recorder.ts';
+import type { State } from '../../../coordinator/training/state.ts';
+import type { Source } from '../../../data/source.ts';
+import { planTransform } from '../../../data/transform.ts';
+import { scene } from '../support.ts';
+
+const { run, state } = scene({
+  rows: [0, 1, 2, 10, 11, 12].map((x) => [x, x * x]),
+  z: [0, 0, 0, 1, 1, 1],
+});
+Object.assign(run, { transform: { scale: Float64Array.of(1, 2) } });
+const at = (epoch: number, k = state.mixture.k): State => ({
+  ...state,
+  epoch,
+  mixture: { ...state.mixture, k },
+});
+
+const asked: string[] = [];
+function played(recorder: Recorder): Watched {
+  const note = (name: string) => () => {
+    asked.push(name);
+    return null;
+  };
+  return {
+    name: 'x',
+    out: 'runs/x',
+    config: { data: 'x.npy', labels: null, maxEpochs: 200, weightSmoothing: 0 } as RunConfig,
+    versions: { dpmesh: '0.1.0', node: process.version },
+    layout: { rows: 6, dim: 2, shards: 2, blockRows: 3, seed: '0' },
+    source: {} as Source,
+    server: {
+      identity: () => null,
+      members: () =>
+        recorder.status() === 'starting' ? [] : [{ state: 'up', label: 'w1', host: '', backend: '' }],
+      counts: () => ({}),
+      refused: () => ({}),
+      traffic: () => ({ received: 0, sent: 0 }),
+    } as unknown as Watched['server'],
+    recorder,
+    tallies: createTallies(),
+    controls: {
+      pause: note('pause'),
+      resume: () => 'the run is done',
+      checkpoint: async () => note('checkpoint')(),
+      stop: note('stop'),
+    },
+  };
+}
+
+const open: Http[] = [];
+after(() => Promise.all(open.map((http) => http.close())));
+async function port(token: string | null = null, host = '127.0.0.1') {
+  const recorder = createRecorder();
+  const http = await openHttp({ host, port: 0, explicit: true, token }, played(recorder));
+  open.push(http);
+  return { recorder, http, url: http.url.replace('0.0.0.0', '127.0.0.1') };
+}
+
+/** `fetch` sets Host and Origin itself; this says what it is told. */
+async function ask(url: string, options: { method?: string; headers?: Record<string, string> } = {}) {
+  const asking = request(url, { ...options, agent: false }).end();
+  const [response] = await once(asking, 'response');
+  let text = '';
+  for await (const part of response.setEncoding('utf8')) text += part;
+  return { code: response.statusCode as number, headers: response.headers, text };
+}
+
+/** A client of the stream, and what it has heard. */
+async function listener(url: string) {
+  const leaving = new AbortController();
+  const response = await fetch(`${url}api/stream`, { signal: leaving.signal });
+  const heard: Message[] = [];
+  const over = (async () => {
+    let text = '';
+    for await (const part of response.body!) {
+      text += Buffer.from(part).toString();
+      const whole = text.split('\n\n');
+      text = whole.pop()!;
+      for (const each of whole) {
+        const data = each.split('\n').find((line) => line.startsWith('data: '));
+        if (data) heard.push(JSON.parse(data.slice(6)));
+      }
+    }
+  })().catch(() => {});
+  return { heard, over, response, leave: () => leaving.abort() };
+}
+
+async function eventually(what: string, holds: () => boolean): Promise<void> {
+  for (let i = 0; !holds(); i++) {
+    assert.ok(i < 3000, what);
+    await sleep(10);
+  }
+}
+
+describe('the HTTP port', () => {
+  let all: Awaited<ReturnType<typeof port>>;
+  before(async () => {
+    all = await port();
+  });
+
+  test('says what a run is, and where it stands', async () => {
+    const { recorder, url } = await port();
+    assert.equal((await ask(`${url}healthz`)).code, 200);
+    assert.equal((await ask(`${url}readyz`)).code, 503);
+    assert.equal((await ask(`${url}api/state`)).code, 204);
+    assert.equal((await ask(`${url}api/sample`)).code, 204);
+    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
+    assert.equal((await ask(`${url}readyz`)).code, 200);
+    recorder.prepared(run, 6);
+    recorder.epoch(at(1), { loss: 0.5, subLoss: null });
+    recorder.event({ type: 'split', epoch: 6, clusters: [0], points: [1, 2], logRatio: -3, accepted: false });
+    const about = JSON.parse((await ask(`${url}api/run`)).text);
+    assert.deepEqual(
+      [about.name, about.status, about.data.sample, about.token, about.config.maxEpochs],
+      ['x', 'running', 6, false, 200],
+    );
+    const history = JSON.parse((await ask(`${url}api/history`)).text);
+    assert.deepEqual([history.epochs.epoch, history.epochs.k, history.epochs.loss], [[1], [2], [0.5]]);
+    assert.deepEqual(
+      history.events.map(({ type }: { type: string }) => type),
+      ['start', 'split'],
+    );
+    const found = JSON.parse((await ask(`${url}api/state`)).text);
+    assert.deepEqual([found.k, found.means.length, found.covariances[0].length], [2, 2, 4]);
+    assert.deepEqual([found.net[0].rows, found.net.at(-1).cols, found.scale], [2, 2, [1, 2]]);
+    assert.ok(Math.abs(found.sizes[0] + found.sizes[1] - 6) < 1e-9);
+    const bias = Buffer.from(found.net[0].bias, 'base64');
+    assert.equal(bias.length, found.net[0].cols * 4);
+    recorder.setStatus('failed');
+    assert.equal((await ask(`${url}healthz`)).code, 503);
+    assert.equal((await ask(`${url}readyz`)).code, 503);
+  });
+
+  test('a step moves the ratios of splitting to the clusters’ new places', async () => {
+    const { recorder, url } = await port();
+    recorder.prepared(run, 6);
+    recorder.state(at(6, 3));
+    const split = (c: number, logRatio: number, accepted: boolean) =>
+      recorder.event({ type: 'split', epoch: 6, clusters: [c], points: [1, 2], logRatio, accepted });
+    split(0, -3, false);
+    split(1, 5, true);
+    split(2, -7, false);
+    recorder.event({ type: 'step', epoch: 6, kind: 'split', changed: 1, k: 4 });
+    recorder.state(at(6, 4));
+    const ratios = async () => JSON.parse((await ask(`${url}api/state`)).text).splitRatio;
+    assert.deepEqual(await ratios(), [-3, null, null, -7]);
+    const merge = { type: 'merge' as const, epoch: 12, logRatio: 1, accepted: true };
+    recorder.event({ ...merge, clusters: [1, 2], points: [2, 1] });
+    recorder.event({ type: 'step', epoch: 12, kind: 'merge', changed: 1, k: 3 });
+    recorder.state(at(12, 3));
+    assert.deepEqual(await ratios(), [-3, null, -7]);
+    // An empty cluster leaves the one that takes it as it is.
+    recorder.event({ ...merge, clusters: [1, 2], points: [0, 9] });
+    recorder.event({ type: 'step', epoch: 24, kind: 'merge', changed: 1, k: 2 });
+    recorder.state(at(24, 2));
+    assert.deepEqual(await ratios(), [-3, -7]);
+  });
+
+  test('has a 404 page, and headers that let browsers load nothing from elsewhere', async () => {
+    const { code, headers, text } = await ask(`${all.url}no/such/page`);
+    assert.equal(code, 404);
+    assert.match(text, /^<!doctype html>.*Not found/);
+    for (const path of [
+      '',
+      'no/such/page',
+      'metrics',
+      'api/run',
+      '../package.json',
+      'favicon.ico',
+      'api/%ff',
+    ]) {
+      const answer = await ask(`${all.url}${path}`);
+      assert.match(
+        String(answer.headers['content-security-policy']),
+        /default-src 'none'; script-src 'self'/,
+      );
+      assert.doesNotMatch(String(answer.headers['content-security-policy']), /unsafe/);
+      assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+      assert.equal(answer.headers['access-control-allow-origin'], undefined);
+    }
+    assert.equal(headers['x-frame-options'], 'DENY');
+    assert.equal((await ask(`${all.url}%2e%2e%2fpackage.json`)).code, 404);
+    assert.match((await ask(all.url)).text, /<html/);
+  });
+
+  test('tells who asks for the head only what it would tell all others', async () => {
+    for (const [path, code] of [
+      ['', 200],
+      ['app.js', 200],
+      ['metrics', 200],
+      ['healthz', 200],
+      ['readyz', 503],
+      ['no/such/page', 404],
+      ['api/stream', 404],
+    ] as const) {
+      const answer = await ask(`${all.url}${path}`, { method: 'HEAD' });
+      assert.deepEqual([answer.code, answer.text], [code, ''], path);
+    }
+  });
+
+  test('those who follow can fetch the last state, which they are told of at once', async () => {
+    const { recorder, url, http } = await port();
+    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
+    recorder.prepared(run, 6);
+    const { heard } = await listener(url);
+    recorder.epoch(at(1), { loss: 0.5, subLoss: null });
+    await eventually('the first state', () => heard.some(({ type }) => type === 'state'));
+    recorder.epoch(at(2), { loss: 0.5, subLoss: null });
+    recorder.setStatus('done');
+    const closed = http.close();
+    await eventually('the last', () => heard.some((one) => one.type === 'state' && one.epoch === 2));
+    const { code, text } = await ask(`${url}api/state`);
+    assert.deepEqual([code, JSON.parse(text).epoch], [200, 2]);
+    await closed;
+  });
+
+  test('answers to its own names only: a rebound one gets nothing', async () => {
+    for (const host of ['evil.example', 'evil.example:9464', '127.0.0.1.evil.example', '.', 'coordinator'])
+      assert.equal((await ask(`${all.url}api/run`, { headers: { host } })).code, 421, host);
+    for (const host of ['localhost:1234', '127.0.0.1', '[::1]:9464'])
+      assert.equal((await ask(`${all.url}api/run`, { headers: { host } })).code, 200, host);
+    const everywhere = { host: '0.0.0.0', port: 1 };
+    assert.ok(isOwnHost('coordinator:9464', everywhere));
+    assert.ok(isOwnHost('dpmesh.jobs.svc.cluster.local', everywhere));
+    // As Prometheus asks in compose.yaml and Kubernetes: the service's name, or its pod's address.
+    for (const own of ['dpmesh-coordinator.jobs.svc:9464', '10.0.0.7:9464', '[fd00::7]:9464', hostname()])
+      assert.ok(isOwnHost(own, everywhere), own);
+    for (const own of [`${hostname().split('.')[0]}.local`, 'gpu-1.lan', 'gpu-1.home.arpa'])
+      assert.ok(isOwnHost(own, everywhere), own);
+    const strangers = [
+      ...['evil.example', '0.0.0.0.evil.example', `${hostname()}.evil.example`, 'local.evil.example'],
+      ...['svc.cluster.local.evil.example', 'notlocal.example', '.', ''],
+    ];
+    for (const host of strangers) assert.ok(!isOwnHost(host, everywhere), host);
+    const named = { host: 'gpu-1.cs.example', port: 1 };
+    assert.ok(isOwnHost('GPU-1.cs.example:1', named));
+    for (const host of ['gpu-1.cs.example.evil.example', 'cs.example', 'gpu-2.cs.example'])
+      assert.ok(!isOwnHost(host, named), host);
+    const { url } = await port('s3cret', '0.0.0.0');
+    for (const host of ['0.0.0.0.evil.example', `${hostname()}.evil.example:9464`])
+      assert.equal((await ask(`${url}api/run`, { headers: { host } })).code, 421, host);
+  });
+
+  test('does what it is asked to, but not by a page of another origin', async () => {
+    const own = new URL(all.url).origin;
+    const post = (path: string, headers: Record<string, string> = {}) =>
+      ask(`${all.url}api/${path}`, { method: 'POST', headers });
+    asked.length = 0;
+    for (const headers of [
+      { origin: 'http://evil.example' },
+      { origin: 'null' },
+      { 'sec-fetch-site': 'cross-site' },
+      { origin: own.replace('127.0.0.1', 'localhost') },
+    ] as Record<string, string>[])
+      assert.equal((await post('stop', headers)).code, 403, JSON.stringify(headers));
+    assert.deepEqual(asked, []);
+    assert.equal((await post('pause')).code, 204);
+    assert.equal((await post('checkpoint', { origin: own, 'sec-fetch-site': 'same-origin' })).code, 204);
+    assert.equal((await post('stop', { 'content-type': 'application/json' })).code, 204);
+    assert.deepEqual(asked, ['pause', 'checkpoint', 'stop']);
+    const refused = await post('resume');
+    assert.deepEqual([refused.code, JSON.parse(refused.text)], [409, { error: 'the run is done' }]);
+    assert.equal((await ask(`${all.url}api/pause`)).code, 404);
+    // What ends TLS before us leaves the scheme to the browser.
+    assert.ok(isSameOrigin({ headers: { origin: 'https://127.0.0.1', host: '127.0.0.1' } }));
+    assert.ok(!isSameOrigin({ headers: { origin: 'https://127.0.0.1:1', host: '127.0.0.1' } }));
+    assert.ok(!isSameOrigin({ headers: { origin: 'file://127.0.0.1', host: '127.0.0.1' } }));
+  });
+
+  test('with a token: who has it may change something, who has none may look, who has a wrong one is refused', async () => {
+    const { url } = await port('s3cret', '0.0.0.0');
+    asked.length = 0;
+    const post = (authorization?: string) =>
+      ask(`${url}api/stop`, { method: 'POST', headers: authorization ? { authorization } : {} });
+    for (const wrong of [
+      undefined,
+      'Bearer wrong',
+      'Bearer s3cre',
+      'Bearer s3cret2',
+      's3cret',
+      'Basic s3cret',
+    ])
+      assert.equal((await post(wrong)).code, 401, String(wrong));
+    assert.deepEqual(asked, []);
+    assert.equal((await post('Bearer s3cret')).code, 204);
+    assert.equal((await ask(`${url}api/run`)).code, 200);
+    assert.equal(JSON.parse((await ask(`${url}api/run`)).text).token, true);
+    assert.equal((await ask(`${url}metrics`, { headers: { authorization: 'Bearer no' } })).code, 401);
+  });
+
+  test('a client that comes late has the history, and the rest from the stream', async () => {
+    const { recorder, url } = await port();
+    recorder.prepared(run, 6);
+    for (let epoch = 1; epoch <= 50; epoch++) recorder.epoch(at(epoch), { loss: epoch, subLoss: null });
+    const late = await listener(url);
+    assert.equal(late.response.headers.get('content-type'), 'text/event-stream');
+    const { epochs } = (await (await fetch(`${url}api/history`)).json()) as { epochs: { epoch: number[] } };
+    assert.equal(epochs.epoch.length, 50);
+    const header = { round: 9, done: [[{ shard: 2, from: 0, to: 0 }], [{ shard: 4, from: 0, to: 0 }]] };
+    recorder.results('local/0', header as never, [['statistics', 0.01]]);
+    recorder.epoch(at(51), { loss: 51, subLoss: null });
+    recorder.event({ type: 'warning', message: 'a warning' });
+    const kinds = () => new Set(late.heard.map(({ type }) => type));
+    await eventually('all kinds of messages', () => kinds().size === 5);
+    const [epoch] = late.heard.filter((message) => message.type === 'epoch');
+    assert.deepEqual([epoch.epoch, epoch.k, epoch.loss], [51, 2, 51]);
+    const [work] = late.heard.filter((message) => message.type === 'work');
+    assert.deepEqual(work.work[0].slice(0, 6), ['local/0', 'statistics', 51, 9, 2, 4]);
+    recorder.setStatus('done');
+    await open.at(-1)!.close();
+    await late.over;
+    assert.deepEqual(late.heard.at(-1), { type: 'status', status: 'done' });
+  });
+
+  test('a client that does not read is dropped; the others hear all, and memory is bounded', async () => {
+    const { recorder, url } = await port();
+    const dead = connect(Number(new URL(url).port), '127.0.0.1');
+    dead.pause();
+    dead.on('error', () => {});
+    dead.write('GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    const alive = await listener(url);
+    await eventually('two clients', () => alive.heard.length > 0);
+    await sleep(50);
+    const message = 'x'.repeat(10_000);
+    const count = 3000;
+    const warnings = () => alive.heard.filter(({ type }) => type === 'event').length;
+    for (let sent = 0; sent < count; ) {
+      for (let i = 0; i < 100; i++, sent++) recorder.event({ type: 'warning', message });
+      await eventually(`${sent} warnings`, () => warnings() === sent);
+    }
+    const clients = async () =>
+      /dpmesh_event_stream_clients\{run="x"\} (\d+)/.exec(await (await fetch(`${url}metrics`)).text())![1];
+    assert.equal(await clients(), '1');
+    alive.leave();
+    dead.destroy();
+  });
+});
+
+describe('those who do not read', () => {
+  /** Asks, and never reads. */
+  function unread(url: string, path: string) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+    socket.pause();
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    return socket;
+  }
+
+  test('a long history is held once for all of them, and others are answered', async () => {
+    const { recorder, url } = await port();
+    for (let i = 0; i < 300; i++) recorder.event({ type: 'warning', message: 'x'.repeat(10_000) });
+    assert.ok((await ask(`${url}api/history`)).text.length > 3e6);
+    const before = process.memoryUsage.rss();
+    const sockets = Array.from({ length: 200 }, () => unread(url, '/api/history'));
+    await sleep(500);
+    assert.equal((await ask(`${url}healthz`)).code, 200);
+    // Unshared they would be 600 MB, of which the system's own buffers take a part.
+    const grown = (process.memoryUsage.rss() - before) / 1e6;
+    assert.ok(grown < 150, `${grown} MB`);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test('who asks again and again gets the newest all the same, made a few times only', async () => {
+    let made = 0;
+    let newest = 0;
+    const give = shared(
+      () => {
+        made++;
+        return `${newest}`.padEnd(200_000);
+      },
+      () => newest,
+    );
+    const answers: Promise<void>[] = [];
+    for (; newest < 50; newest++) {
+      const asked = newest;
+      const check = async () => assert.ok(Number(await give()) >= asked, String(asked));
+      answers.push(check(), check());
+      await sleep(5);
+    }
+    // It keeps no process alive.
+    const alive = setInterval(() => {}, 1000);
+    await Promise.all(answers);
+    // 100 ms each.
+    assert.ok(made >= 2 && made <= 25, String(made));
+    assert.equal(await give(), await give());
+    clearInterval(alive);
+  });
+});
+
+describe('what the port shows', () => {
+  test('history before a resume is read from the lines of then; lost work does not count', () => {
+    const line = (seconds: number, event: object) =>
+      `${JSON.stringify({ time: new Date(1e12 + 1000 * seconds).toISOString(), ...event })}\n`;
+    const epoch = (n: number) => ({ type: 'epoch', epoch: n, k: n, loss: null, subLoss: null });
+    const recorder = createRecorder(
+      (
+        line(0, { type: 'start', rows: 1, dim: 1, sample: 1, shards: 1 }) +
+        line(1, epoch(1)) +
+        line(2, epoch(2)) +
+        line(3, epoch(3)) +
+        '{"time":"half a li\n' +
+        line(1000, { type: 'resume', epoch: 2, k: 2, from: null }) +
+        line(1001, epoch(3)) +
+        line(1002, epoch(4))
+      ).split('\n'),
+      () => 0,
+    );
+    recorder.event({ type: 'resume', epoch: 3, k: 3, from: null });
+    const { epochs, events } = recorder.history();
+    assert.deepEqual(
+      [epochs.epoch, epochs.time],
+      [
+        [1, 2, 3],
+        [1, 2, 4],
+      ],
+    );
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['start', 'resume', 'resume'],
+    );
+    assert.equal(recorder.time(), 5);
+  });
+
+  test('a long run is thinned out, its newest epochs stay', () => {
+    const recorder = createRecorder();
+    for (let epoch = 1; epoch <= 50_001; epoch++) recorder.epoch(at(epoch), { loss: null, subLoss: null });
+    const { epochs } = recorder.history();
+    assert.ok(epochs.epoch.length <= 20_000 && epochs.epoch.length >= 10_000, String(epochs.epoch.length));
+    assert.equal(epochs.epoch.at(-1), 50_001);
+    assert.equal(epochs.k.length, epochs.epoch.length);
+  });
+
+  test('of a long run refused proposals are forgotten first, and changes of K never for their sake', () => {
+    const told = (recorder: Recorder) => recorder.history().events.map(({ type }) => type);
+    const change = { type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 } as const;
+    const refused = {
+      type: 'split' as const,
+      epoch: 12,
+      clusters: [0],
+      points: [1, 2],
+      logRatio: -3,
+      accepted: false,
+    };
+    const recorder = createRecorder();
+    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
+    recorder.event(change);
+    for (let i = 0; i < 35_000; i++) recorder.event({ ...refused, clusters: [i] });
+    const { events } = recorder.history();
+    assert.equal(events.length, 10_000);
+    assert.deepEqual(told(recorder).slice(0, 3), ['start', 'step', 'split']);
+    assert.deepEqual((events.at(-1) as typeof refused).clusters, [34_999]);
+    // As read from the lines of former sessions too.
+    const lines = [change, ...Array<typeof refused>(35_000).fill(refused)];
+    const time = '2026-11-25T00:00:00.000Z';
+    const again = createRecorder(lines.map((event) => JSON.stringify({ time, ...event })));
+    assert.deepEqual([told(again).length, told(again)[0]], [10_000, 'step']);
+    // More that counts than there is room for: the newest.
+    for (let i = 0; i < 30_000; i++) recorder.event({ ...change, epoch: i });
+    assert.deepEqual(
+      [recorder.history().events.length, (recorder.history().events[0] as { epoch: number }).epoch],
+      [10_000, 20_000],
+    );
+  });
+
+  test('the sample is of rows from all over the data, as the networks see them', async () => {
+    const rows = 50_000;
+    const dim = 3;
+    const source: Source = {
+      ...{ rows, dim, dtype: 'float32', close() {} },
+      stored: () => assert.fail('not asked for'),
+      read: async (start, count) =>
+        Float32Array.from({ length: count * dim }, (_, i) =>
+          i % dim === 1 ? 5 : start + Math.floor(i / dim),
+        ),
+    };
+    const moments = {
+      rows,
+      mean: Float64Array.of(25_000, 5, 25_000),
+      covariance: Float64Array.of(4, 0, 1, 0, 0, 0, 1, 0, 9),
+      min: Float64Array.of(0, 5, 0),
+      max: Float64Array.of(rows, 5, rows),
+    };
+    const { transform } = planTransform('center', moments);
+    const found = await readSample(source, transform);
+    assert.deepEqual([found.rows, found.dim, found.values.length], [20_000, 2, 40_000]);
+    // Columns 0 and 2: the same number, over standard deviations of 2 and 3.
+    const index = (i: number) => found.values[i * 2] * 2 + 25_000;
+    assert.deepEqual([index(0), index(19_999)], [0, rows - 1]);
+    for (let i = 1; i < found.rows; i++) assert.ok(index(i) > index(i - 1));
+    assert.ok(Math.abs(found.values[1] * 3 - found.values[0] * 2) < 1e-2);
+    // One row of a projection on axes.
+    const pca = planTransform('pca:2', moments).transform;
+    const projected = await readSample({ ...source, rows: 300 }, pca);
+    assert.deepEqual([projected.rows, projected.dim], [300, 2]);
+    const raw = [299, 5, 299];
+    const y = raw.reduce((sum, value, c) => sum + value * pca.weights[c * 2], pca.bias[0]);
+    assert.ok(Math.abs(projected.values[2 * 299] - y) < 1e-2 * Math.abs(y));
+  });
+
+  test('addresses are HOST:PORT', () => {
+    assert.deepEqual(parseBound('--http', '[::1]:80'), { host: '::1', port: 80 });
+    assert.deepEqual(parseBound('--http', 'gpu-1.lan:0'), { host: 'gpu-1.lan', port: 0 });
+    for (const wrong of ['9464', 'localhost', ':80', 'a:70000', 'http://a:1', 'a:1/x', ''])
+      assert.throws(() => parseBound('--http', wrong), /must look like HOST:PORT/);
+    for (const own of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]'])
+      assert.ok(isLoopback(own), own);
+    for (const open of ['127.example.com', '0.0.0.0', '::', '10.0.0.1', '127.1.evil.org'])
+      assert.ok(!isLoopback(open), open);
+  });
+});

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { createTallies } from '../../../coordinator/monitor/counters.ts';
+import { createMetrics } from '../../../coordinator/monitor/metrics.ts';
+import { crowd, K } from './crowd.ts';
+
+/** The value of a series. */
+function valueIn(text: string, series: string): number {
+  const [name, labels] = series.split('{');
+  const wanted = labels ? labels.replace('}', '').split(',') : [];
+  const found = text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) && wanted.every((label) => line.includes(label)));
+  assert.equal(found.length, 1, `${found.length} series are ${series}`);
+  return Number(found[0].split(' ').at(-1));
+}
+
+describe('the metrics', () => {
+  test('say what has happened', async () => {
+    const text = await createMetrics(crowd()).metrics();
+    const expected: Record<string, number> = {
+      'dpmesh_run_state{state="running"}': 1,
+      'dpmesh_run_state{state="failed"}': 0,
+      dpmesh_clusters: K,
+      dpmesh_epoch: 7,
+      dpmesh_max_epochs: 200,
+      dpmesh_epochs_total: 2,
+      dpmesh_rows: 5000,
+      dpmesh_sample_rows: 900,
+      // An epoch without a loss leaves the last one.
+      dpmesh_clustering_loss: 0.5,
+      dpmesh_subclustering_loss: 0.25,
+      'dpmesh_cluster_rows{cluster="2"}': 300,
+      'dpmesh_proposals_total{kind="split",outcome="accepted"}': 1,
+      'dpmesh_proposals_total{kind="merge",outcome="refused"}': 0,
+      'dpmesh_best_log_ratio{kind="split"}': 7,
+      dpmesh_rounds_total: 1,
+      'dpmesh_round_seconds_bucket{le="2.5"}': 0,
+      'dpmesh_round_seconds_bucket{le="5"}': 1,
+      'dpmesh_task_seconds_count{task="moments"}': 4,
+      'dpmesh_workers{state="up"}': 1,
+      'dpmesh_workers{state="gone"}': 1,
+      'dpmesh_worker_departures_total{reason="killed"}': 1,
+      'dpmesh_worker_departures_total{reason="cut"}': 1,
+      'dpmesh_worker_departures_total{reason="silent"}': 0,
+      'dpmesh_worker_gpu_memory_limit_bytes{worker="host0/gpu0"}': 8e10,
+      'dpmesh_results_dropped_total{reason="late"}': 2,
+      dpmesh_units_redealt_total: 3,
+      'dpmesh_refused_messages_total{reason="malformed"}': 4,
+      'dpmesh_refused_connections_total{reason="no_key"}': 5,
+      dpmesh_received_bytes_total: 10,
+      dpmesh_checkpoints_total: 1,
+      dpmesh_checkpoint_failures_total: 0,
+      dpmesh_checkpoint_bytes: 1234,
+      dpmesh_event_stream_clients: 1,
+    };
+    for (const [series, value] of Object.entries(expected))
+      assert.equal(valueIn(text, series), value, series);
+    for (const line of text.split('\n').filter((line) => line.startsWith('dpmesh_')))
+      assert.ok(line.includes('run="a \\"run\\""'), line);
+    assert.ok(!/dpmesh_best_log_ratio\{kind="merge"/.test(text));
+  });
+
+  test('know nothing before there is something to know', async () => {
+    const bare = { ...crowd(), tallies: createTallies() };
+    bare.recorder = { status: () => 'starting', newest: () => null, run: () => null };
+    const text = await createMetrics(bare).metrics();
+    for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
+      assert.ok(!text.includes(`dpmesh_${name}{`), name);
+    assert.equal(valueIn(text, 'dpmesh_checkpoints_total'), 0);
+  });
+
+  test('busy shares are of the time since the scrape before', async () => {
+    const input = crowd();
+    const registry = createMetrics(input);
+    const share = async () =>
+      valueIn(await registry.metrics(), 'dpmesh_worker_busy_ratio{worker="host0/gpu0"}');
+    // Half a second of each of six tasks, and a sixth of five thirds: since the run began.
+    const all = 6 * 0.5 + 15 / 3;
+    input.pass(1e6);
+    assert.equal(await share(), all / 1000);
+    input.tallies.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
+      ['moments', 2],
+    ]);
+    input.pass(8000);
+    assert.equal(await share(), 0.25);
+    // Right behind it: the same.
+    input.pass(10);
+    assert.equal(await share(), 0.25);
+    input.pass(5000);
+    assert.equal(await share(), 0);
+  });
+
+  test('a worker that lies about its seconds does not break them', async () => {
+    const input = crowd();
+    for (const seconds of [-1, 1e300])
+      input.tallies.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
+        ['moments', seconds],
+      ]);
+    await createMetrics(input).metrics();
+  });
+
+  test('are those of docs/monitoring.md, with these labels', async () => {
+    const docs = readFileSync(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8');
+    const documented = new Map(
+      [...docs.matchAll(/^\| `(dpmesh_\w+)(?:\{(.*?)\})?` \| (\w+) \|/gm)].map(([, name, labels, type]) => [
+        name,
+        `${type} ${labels ?? ''}`,
+      ]),
+    );
+    const found = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
+      name.startsWith('dpmesh_'),
+    );
+    assert.deepEqual(found.map(({ name }) => name).sort(), [...documented.keys()].sort());
+    for (const { name, type, values } of found) {
+      const labels = Object.keys(values[0].labels).filter((label) => label !== 'le' && label !== 'run');
+      assert.equal(documented.get(name), `${type} ${labels.join(',')}`, name);
+    }
+  });
+
+  test('promtool has nothing to say', async (t) => {
+    const text = await createMetrics(crowd()).metrics();
+    const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+      input: text,
+      encoding: 'utf8',
+    });
+    if (error) return t.skip('promtool is not here');
+    assert.equal(`${stdout}${stderr}`, '');
+    assert.equal(status, 0);
+  });
+
+  test('of 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
+    const registry = createMetrics(crowd({ workers: 1000, k: 250 }));
+    const times: number[] = [];
+    let text = '';
+    for (let i = 0; i < 5; i++) {
+      // CPU, not wall: others may use the machine too.
+      const begun = process.cpuUsage();
+      text = await registry.metrics();
+      const { user, system } = process.cpuUsage(begun);
+      times.push((user + system) / 1000);
+    }
+    assert.ok(text.length < 1e6, `${text.length} bytes`);
+    assert.equal(text.match(/^dpmesh_cluster_weight\{/gm)?.length, 200);
+    // 50 ms on a quiet machine (npm run bench:monitoring).
+    assert.ok(Math.min(...times) < 150, `${Math.min(...times)} ms`);
+    console.log(`# ${text.length} bytes in ${Math.min(...times).toFixed(1)} ms`);
+  });
+});

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { createMembership } from '../../../coordinator/scheduler/membership.ts';
+import { generator } from '../../../model/random.ts';
+import { decode, encode, MalformedMessage } from '../../../proto/codec.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  fromWorker,
+  PROTOCOL,
+  type Unit,
+} from '../../../proto/messages.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { mutated } from './mutations.ts';
+
+const SHARDS = 4;
+const layout = { rows: 100, dim: 2, shards: SHARDS, blockRows: 16, seed: '0' };
+const units: Unit[] = Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 }));
+
+/**
+ * A coordinator with a round under way at an honest worker, and a peer with a key that says `count` mutated messages:
+ * replays, other terms and rounds, units that are not its own. Nothing may throw, no result of its may count, and the
+ * honest worker must be able to finish. Returns how many messages got how far.
+ */
+export async function fuzzCoordinator(seed: number, count: number): Promise<Record<string, number>> {
+  const rng = generator(BigInt(seed), 'fuzz');
+  let clock = 0;
+  const sent: { peer: string; message: FromCoordinator }[] = [];
+  const membership = createMembership({
+    layout,
+    file: null,
+    term: 77,
+    identity: 'wasm/4.22.0',
+    timeout: 1e12,
+    send: (peer, message) => {
+      if (peer === 'honest') sent.push({ peer, message });
+    },
+    now: () => clock,
+    emit: () => {},
+    log: () => {},
+  });
+  const hello = (n: number): FromWorker => ({
+    type: 'hello',
+    protocol: PROTOCOL,
+    identity: 'wasm/4.22.0',
+    backend: 'wasm',
+    host: 'h',
+    pid: n,
+    name: '',
+    session: n.toString(16).padStart(32, '0'),
+  });
+  membership.receive('honest', hello(1), {});
+  const { dispatcher } = membership;
+  dispatcher.publish('net', { params: nd(Float32Array.of(1, 2)) });
+  const spec = {
+    tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
+    uses: ['net'],
+    units,
+    streams: false,
+    sum: true,
+    expects: () => [{ T: ['float64', 3] as ['float64', number] }],
+  };
+  const round = dispatcher.round(spec);
+  const asked = sent.map(({ message }) => message).find((message) => message.type === 'round');
+  assert.ok(asked?.type === 'round' && asked.units.length === SHARDS);
+  // The peer joins after the round began: nothing of it is its own.
+  membership.receive('liar', hello(2), {});
+
+  const tensors: Tensors = { '0/0/T': nd(Float64Array.of(1, 2, 3)) };
+  const valid: [FromWorker, Tensors][] = [
+    [
+      {
+        type: 'results',
+        term: 77,
+        round: asked.round,
+        done: [units],
+        seconds: { statistics: 1 },
+        rowsRead: 1,
+        memory: 1,
+      },
+      tensors,
+    ],
+    [
+      {
+        type: 'results',
+        term: 77,
+        round: asked.round,
+        done: [[units[1]]],
+        seconds: {},
+        rowsRead: 0,
+        memory: 0,
+      },
+      tensors,
+    ],
+    [
+      { type: 'results', term: 76, round: asked.round, done: [units], seconds: {}, rowsRead: 0, memory: 0 },
+      tensors,
+    ],
+    [
+      {
+        type: 'results',
+        term: 77,
+        round: asked.round - 1,
+        done: [units],
+        seconds: {},
+        rowsRead: 0,
+        memory: 0,
+      },
+      tensors,
+    ],
+    [{ type: 'failure', term: 77, round: asked.round, unit: units[0], mistake: true, message: 'a lie' }, {}],
+    [{ type: 'fetch', request: 1, blocks: [0, 1] }, {}],
+    [{ type: 'ping' }, {}],
+    [{ type: 'bye' }, {}],
+    [hello(2), {}],
+  ];
+  let ended: unknown = null;
+  round.then(
+    () => (ended = 'resolved'),
+    (error) => (ended = error),
+  );
+  const seen = { malformed: 0, understood: 0 };
+  for (let i = 0; i < count; i++) {
+    const [message, own] = valid[rng.below(valid.length)];
+    const frames = rng.below(10) ? mutated(rng, message, own) : encode(message, own);
+    let decoded: { header: FromWorker; tensors: Tensors };
+    try {
+      decoded = decode(fromWorker, frames);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      seen.malformed++;
+      continue;
+    }
+    seen.understood++;
+    // Another's session is a secret between it and the coordinator: guessing one is not what is tried here.
+    if (
+      decoded.header.type === 'hello' &&
+      decoded.header.session !== (valid.at(-1)![0] as { session: string }).session
+    )
+      continue;
+    clock++;
+    membership.receive('liar', decoded.header, decoded.tensors);
+    membership.tick();
+  }
+  await null;
+  assert.equal(ended, null, 'the round is as it was');
+  const honest: FromWorker = { ...valid[0][0], seconds: {} } as FromWorker;
+  membership.receive('honest', honest, { '0/0/T': nd(Float64Array.of(7, 8, 9)) });
+  const [result] = await round;
+  assert.deepEqual([...result.tasks[0].T.data], [7, 8, 9]);
+  assert.deepEqual(({} as Record<string, unknown>).polluted, undefined);
+  return { ...seen, ...membership.counts() };
+}

@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
+import { after, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../../../base/user-error.ts';
+import { type Server, startServer } from '../../../coordinator/scheduler/server.ts';
+import { decode, encode, prefixed } from '../../../proto/codec.ts';
+import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../../../proto/messages.ts';
+import { connectDealer } from '../../../proto/sockets.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import type { Event } from '../../../view/events.ts';
+import { deaf } from '../../proto/deaf.ts';
+
+const layout = { rows: 100, dim: 2, shards: 2, blockRows: 25, seed: '5' };
+const HELLO = {
+  type: 'hello' as const,
+  protocol: PROTOCOL,
+  identity: 'wasm/4.22.0',
+  backend: 'wasm',
+  why: 'asked for',
+  host: hostname(),
+  pid: 4711,
+  name: '',
+};
+let sessions = 0;
+const session = () => (sessions++).toString(16).padStart(32, '0');
+const units = [0, 1].map((shard) => ({ shard, from: 0, to: 0 }));
+const spec = {
+  tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
+  uses: ['net'],
+  units,
+  streams: false,
+  expects: () => [{ n: ['float64', 1] as ['float64', 1] }],
+};
+
+const closing: (() => void)[] = [];
+after(() => {
+  for (const close of closing) close();
+});
+
+let server: Server;
+let events: Event[];
+let logged: string[];
+beforeEach(async () => {
+  events = [];
+  logged = [];
+  server = await startServer({
+    bind: 'tcp://127.0.0.1:*',
+    layout,
+    file: { path: '/data/rows.npy', firstBlock: 'ab' },
+    readBlocks: async (blocks) => {
+      if (blocks.includes(9)) throw new UserError('there is no such block');
+      return Float32Array.from(blocks.flatMap((block) => [block, block + 0.5]));
+    },
+    heartbeatTimeout: 5000,
+    emit: (event) => void events.push(event),
+    log: (line) => void logged.push(line),
+  });
+  const opened = server;
+  closing.push(() => void opened.close());
+});
+
+/** A worker of which the test says every word. */
+function speaker() {
+  const inbox: { header: FromCoordinator; tensors: Tensors }[] = [];
+  const socket = connectDealer(server.address, (frames) => void inbox.push(decode(fromCoordinator, frames)));
+  closing.push(() => socket.close());
+  return {
+    say: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
+    raw: (...frames: Buffer[]) => void socket.send(frames),
+    silent: async () => {
+      await sleep(60);
+      return inbox.length === 0;
+    },
+    async hear<N extends FromCoordinator['type']>(type: N) {
+      for (let i = 0; !inbox.length; i++) {
+        assert.ok(i < 400, `no ${type} came`);
+        await sleep(5);
+      }
+      const { header, tensors } = inbox.shift()!;
+      assert.equal(header.type, type, JSON.stringify(header));
+      return { ...(header as Extract<FromCoordinator, { type: N }>), tensors };
+    },
+  };
+}
+
+async function joined(hello: object = {}) {
+  const worker = speaker();
+  worker.say({ ...HELLO, session: session(), ...hello } as FromWorker);
+  const welcome = await worker.hear('welcome');
+  return { ...worker, welcome };
+}
+
+const results = (
+  term: number,
+  round: number,
+  seconds: Record<string, number> = { statistics: 0.5 },
+): FromWorker => ({
+  type: 'results',
+  term,
+  round,
+  done: units.map((unit) => [unit]),
+  seconds,
+  rowsRead: 50,
+  memory: 1000,
+});
+const answers = prefixed([
+  ['0/0', { n: nd(Float64Array.of(1)) }],
+  ['1/0', { n: nd(Float64Array.of(2)) }],
+]);
+
+describe('the coordinator’s server', () => {
+  test('welcomes a worker: its name, the layout, the file', async () => {
+    const { welcome } = await joined();
+    const { tensors: _, term, ...header } = welcome;
+    assert.ok(term > 0);
+    assert.deepEqual(header, {
+      type: 'welcome',
+      worker: 'w1',
+      layout,
+      file: { path: '/data/rows.npy', firstBlock: 'ab' },
+    });
+    await server.joined(1);
+    assert.equal(server.identity(), 'wasm/4.22.0');
+    const { name, pid, host, backend, identity, why } = HELLO;
+    assert.deepEqual(events, [{ type: 'worker', worker: 'w1', name, pid, host, backend, identity, why }]);
+    assert.equal((await joined()).welcome.worker, 'w2');
+    await server.joined(2);
+  });
+
+  test('refuses another protocol, and another numeric identity than the first worker’s', async () => {
+    const old = speaker();
+    old.say({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
+    assert.match(
+      (await old.hear('refuse')).reason,
+      new RegExp(`protocol ${PROTOCOL + 1}, this coordinator ${PROTOCOL}`),
+    );
+    await joined();
+    const other = speaker();
+    other.say({ ...HELLO, session: session(), identity: 'cpu/1' });
+    const refusal = await other.hear('refuse');
+    assert.match(refusal.reason, /cpu\/1.*wasm\/4\.22\.0/);
+    assert.equal(refusal.identity, 'wasm/4.22.0');
+    assert.deepEqual(server.dispatcher.workers(), ['w1']);
+  });
+
+  test('hears no more than 20 hellos of a connection in a while', async () => {
+    const worker = await joined();
+    for (let i = 0; i < 40; i++) worker.say({ ...HELLO, session: session() } as FromWorker);
+    for (let i = 1; i < 20; i++) await worker.hear('welcome');
+    assert.ok(await worker.silent());
+    assert.equal(server.counts().ignored, 21);
+    assert.equal((await joined()).welcome.worker, 'w21');
+  });
+
+  test('refuses malformed messages and strangers, and the others’ round goes on', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
+    const round = server.dispatcher.round(spec);
+    const asked = await worker.hear('round');
+    assert.deepEqual([asked.units, Object.keys(asked.tensors)], [units, ['net/p0']]);
+
+    const stranger = speaker();
+    stranger.raw(Buffer.from('GET /'));
+    assert.match((await stranger.hear('refuse')).reason, /^malformed message/);
+    stranger.say({ ...results(asked.term, asked.round), done: [] } as FromWorker);
+    assert.match((await stranger.hear('refuse')).reason, /^malformed message \(header: done/);
+    stranger.say(results(asked.term, asked.round), answers);
+    await stranger.hear('who');
+    assert.equal(logged.length, 2);
+
+    worker.say(results(asked.term, asked.round), answers);
+    assert.deepEqual(
+      (await round).map(({ tasks: [{ n }] }) => [...n.data]),
+      [[1], [2]],
+    );
+  });
+
+  test('adds up what workers say of their time, memory and rows', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const round = server.dispatcher.round(spec);
+    const { round: id, term } = await worker.hear('round');
+    await sleep(60);
+    worker.say(results(term, id, { statistics: 0.05 }), answers);
+    await round;
+    assert.deepEqual(server.usage(), { tasks: { statistics: 0.05 }, workers: { w1: 0.05 } });
+    assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
+    assert.deepEqual(server.totals(), { rounds: id, rowsRead: 50, memory: 1000, workers: 1 });
+  });
+
+  test('counts no more rows and time than there are, and nothing of what is not taken', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const begun = performance.now();
+    const round = server.dispatcher.round(spec);
+    const { round: id, term } = await worker.hear('round');
+    const lie = { rowsRead: Number.MAX_SAFE_INTEGER, memory: Number.MAX_SAFE_INTEGER };
+    const said = results(term, id, { statistics: 1e308, moments: 1e308 });
+    worker.say({ ...said, ...lie, round: id + 1 } as FromWorker, answers);
+    worker.say({ ...said, ...lie } as FromWorker, {});
+    worker.say({ type: 'ping' });
+    await worker.hear('pong');
+    assert.deepEqual(server.totals(), { rounds: 0, rowsRead: 0, memory: 0, workers: 1 });
+    assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
+    worker.say({ ...said, ...lie } as FromWorker, answers);
+    await round;
+    const lasted = (performance.now() - begun) / 1000;
+    const { tasks, workers } = server.usage();
+    assert.ok(tasks.statistics <= lasted && workers.w1 <= 2 * lasted, JSON.stringify({ tasks, workers }));
+    assert.equal(server.totals().rowsRead, layout.rows);
+  });
+
+  test('counts the time of tasks that there are, whatever else a worker names', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const round = server.dispatcher.round(spec);
+    const { round: id, term } = await worker.hear('round');
+    worker.say(results(term, id, { constructor: 1, statistics: 1 }), answers);
+    await round;
+    assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
+  });
+
+  test('hands a failure to whoever waits for the round', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const round = server.dispatcher.round(spec);
+    round.catch(() => {});
+    const { round: id, term } = await worker.hear('round');
+    worker.say({
+      type: 'failure',
+      term,
+      round: id,
+      unit: units[0],
+      mistake: true,
+      message: 'rows.npy is truncated',
+    });
+    await assert.rejects(round, new UserError('rows.npy is truncated'));
+  });
+
+  test('serves rows, or says why not', async () => {
+    const worker = await joined();
+    worker.say({ type: 'fetch', request: 3, blocks: [2, 0] });
+    const { request, blocks, problem, tensors } = await worker.hear('rows');
+    assert.deepEqual([request, blocks, problem], [3, [2, 0], undefined]);
+    assert.deepEqual(
+      [tensors.rows.shape, [...tensors.rows.data]],
+      [
+        [2, 2],
+        [2, 2.5, 0, 0.5],
+      ],
+    );
+    worker.say({ type: 'fetch', request: 4, blocks: [9] });
+    const failed = await worker.hear('rows');
+    assert.deepEqual(
+      [failed.request, failed.problem, Object.keys(failed.tensors)],
+      [4, 'there is no such block', []],
+    );
+  });
+
+  test('gives up a worker that asks for rows and never reads them, however alive it sounds', async () => {
+    let read = 0;
+    const seen: Event[] = [];
+    const own = await startServer({
+      ...{ bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 60_000 },
+      ...{ emit: (event: Event) => void seen.push(event), log: () => {} },
+      readBlocks: async () => {
+        read++;
+        return new Float32Array(1 << 18);
+      },
+    });
+    const peer = await deaf(own.address);
+    closing.push(peer.close, () => void own.close());
+    peer.say(encode({ ...HELLO, session: session() }));
+    for (let request = 0; !seen.some(({ type }) => type === 'worker-gone'); request++) {
+      assert.ok(request < 2000, 'it is still here');
+      peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
+      peer.say(encode({ type: 'ping' }));
+      await sleep(2);
+    }
+    assert.equal((seen.at(-1) as { reason: string }).reason, 'does not read what it is sent');
+    const before = read;
+    for (let request = 0; request < 50; request++)
+      peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
+    await sleep(100);
+    assert.equal(read, before, 'rows are read for nobody');
+  });
+
+  test('deals again what a worker had that says goodbye, or whose process ends', async () => {
+    const first = await joined({ pid: 1 });
+    server.dispatcher.publish('net', {});
+    const round = server.dispatcher.round(spec);
+    await first.hear('round');
+    const second = await joined({ pid: 2 });
+    assert.ok(await second.silent());
+    first.say({ type: 'bye' });
+    assert.deepEqual((await second.hear('round')).units, units);
+    assert.equal(server.ended(2, 'killed'), false, 'it had done nothing');
+    assert.deepEqual(
+      events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
+      [
+        ['w1', 'said goodbye'],
+        ['w2', 'killed'],
+      ],
+    );
+    assert.match(logged.at(-1)!, /no workers left/);
+    const third = await joined({ pid: 3 });
+    const { round: id, term } = await third.hear('round');
+    third.say(results(term, id), answers);
+    assert.equal((await round).length, 2);
+    assert.equal(server.ended(3, 'killed'), true);
+  });
+
+  test('a worker whose process has ended gets nothing for what it sent before', async () => {
+    const worker = await joined();
+    server.ended(HELLO.pid, 'killed');
+    worker.say({ type: 'ping' });
+    assert.ok(await worker.silent());
+    assert.deepEqual(server.dispatcher.workers(), []);
+  });
+
+  test('takes a worker for back that speaks again, and sends it the states anew', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
+    const round = server.dispatcher.round(spec);
+    await worker.hear('round');
+    worker.say({ type: 'bye' });
+    worker.say({ type: 'ping' });
+    const again = await worker.hear('round');
+    assert.deepEqual([again.units, again.states.map(({ name }) => name)], [units, ['net']]);
+    worker.say(results(again.term, again.round), answers);
+    await round;
+  });
+
+  test('sends all workers home when it closes, and rejects the round under way', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const round = server.dispatcher.round(spec);
+    round.catch(() => {});
+    await worker.hear('round');
+    await server.close();
+    await worker.hear('stop');
+    await assert.rejects(round, /the coordinator closes/);
+  });
+});

@@ -1,0 +1,396 @@
+import assert from 'node:assert/strict';
+import type { Result, RoundSpec } from '../../../coordinator/scheduler/dispatcher.ts';
+import { createMembership, type Membership } from '../../../coordinator/scheduler/membership.ts';
+import { fold, type Node, treeSum } from '../../../model/tree.ts';
+import { prefixed } from '../../../proto/codec.ts';
+import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../../proto/messages.ts';
+import type { Task } from '../../../proto/tasks.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { randomNumbers } from '../support.ts';
+
+/**
+ * A deterministic world around the real membership and dispatch: workers that follow the protocol, connections that
+ * delay, lose, repeat and are cut, processes that crash, freeze and come back, and a coordinator that is killed and
+ * starts its round again in a new term. Time is a number. All chance comes from the seed.
+ */
+
+type Round = Extract<FromCoordinator, { type: 'round' }>;
+type Message = { header: FromWorker; tensors: Tensors };
+
+/** What is broken on purpose, to see that the simulation finds it. */
+export interface Bugs {
+  /** A result that is in already is counted again. */
+  countsTwice?: boolean;
+  /** Results of an earlier term are taken for this one's. */
+  ignoresTerm?: boolean;
+}
+
+export interface Options {
+  workers: number;
+  shards: number;
+  /** Chance of each kind of trouble, 0 … 1. */
+  loss: number;
+  delay: number;
+  duplication: number;
+  cut: number;
+  crash: number;
+  freeze: number;
+  /** Kill and restart of the coordinator. */
+  restart: number;
+  bugs?: Bugs;
+}
+
+interface Process {
+  name: string;
+  session: string;
+  pid: number;
+  /** Its connection now; an older one may still have messages on their way. */
+  peer: string;
+  term: number | null;
+  latest: number;
+  states: Map<string, { version: number; value: number }>;
+  queue: { header: Round; tensors: Tensors }[];
+  frozenUntil: number;
+  /** Messages that have reached it and wait to be read. */
+  inbox: { header: FromCoordinator; tensors: Tensors }[];
+}
+
+const TIMEOUT = 5000;
+/** Simulated ms after which a round must have ended, once the trouble is over. */
+const HANG = 120_000;
+
+/** Runs rounds under this seed's schedule of trouble; throws what was wrong. Returns what happened. */
+export async function simulate(seed: number, options: Options): Promise<Record<string, number>> {
+  const { uniform, below } = randomNumbers(seed);
+  const chance = (p: number) => uniform() < p;
+  const { bugs = {} } = options;
+  let clock = 0;
+  let troubled = true;
+  let names = 0;
+  let peers = 0;
+  const seen: Record<string, number> = {};
+  const note = (what: string) => {
+    seen[what] = (seen[what] ?? 0) + 1;
+  };
+  /** Deliveries to come, by time. */
+  const events: { at: number; run: () => void }[] = [];
+  const later = (ms: number, run: () => void) => void events.push({ at: clock + ms, run });
+  /** As TCP has it: in order for as long as the connection holds, and nothing more once it is broken. */
+  const connections = new Map<string, { broken: boolean; down: number; up: number }>();
+  function transmit(peer: string, way: 'down' | 'up', run: () => void): void {
+    const connection = connections.get(peer);
+    if (!connection || connection.broken) return;
+    if (troubled && chance(options.loss)) {
+      note(`lost ${way}`);
+      connection.broken = true;
+      const process = [...processes.values()].find((one) => one.peer === peer);
+      if (process) later(below(10_000), () => processes.get(process.name) === process && connect(process));
+      return;
+    }
+    const copies = troubled && chance(options.duplication) ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      const delay = 1 + below(5) + (troubled && chance(options.delay) ? below(8000) : 0);
+      connection[way] = Math.max(connection[way], clock + delay);
+      later(connection[way] - clock, run);
+    }
+  }
+
+  const processes = new Map<string, Process>();
+  let term = 1;
+  let membership = boot();
+
+  function boot(): Membership {
+    const mine = term;
+    const made = createMembership({
+      layout: { rows: 100, dim: 1, shards: options.shards, blockRows: 16, seed: '0' },
+      file: null,
+      term,
+      identity: 'sim/1',
+      timeout: TIMEOUT,
+      now: () => clock,
+      emit: () => {},
+      log: () => {},
+      send(peer, header, tensors = {}) {
+        transmit(peer, 'down', () => {
+          const process = [...processes.values()].find((one) => one.peer === peer);
+          if (!process || mine !== term) return;
+          process.inbox.push({ header, tensors });
+          read(process);
+        });
+      },
+    });
+    return bugs.countsTwice ? withDoubleCounting(made) : made;
+  }
+
+  /** To the coordinator, over the connection that the process has now. */
+  function say(process: Process, message: FromWorker, tensors: Tensors = {}): void {
+    const { peer } = process;
+    transmit(peer, 'up', () => deliver(peer, { header: message, tensors }));
+  }
+
+  function deliver(peer: string, { header, tensors }: Message): void {
+    if (bugs.ignoresTerm && 'term' in header) header = { ...header, term };
+    membership.receive(peer, header, tensors);
+  }
+
+  function connect(process: Process): void {
+    // What the old connection still carries may arrive after what the new one brings.
+    process.peer = `p${peers++}`;
+    connections.set(process.peer, { broken: false, down: 0, up: 0 });
+    hello(process);
+  }
+
+  function hello(process: Process): void {
+    const about = { backend: 'sim', host: 'h', pid: process.pid, name: process.name };
+    say(process, {
+      type: 'hello',
+      protocol: PROTOCOL,
+      identity: 'sim/1',
+      session: process.session,
+      ...about,
+    });
+  }
+
+  function start(name: string): void {
+    const number = names++;
+    const process: Process = {
+      name,
+      session: number.toString(16).padStart(32, '0'),
+      pid: number,
+      peer: '',
+      term: null,
+      latest: 0,
+      states: new Map(),
+      queue: [],
+      frozenUntil: 0,
+      inbox: [],
+    };
+    processes.set(name, process);
+    connect(process);
+    const ping = () => {
+      if (processes.get(name) !== process) return;
+      if (clock >= process.frozenUntil) say(process, { type: 'ping' });
+      later(1000, ping);
+    };
+    later(1000, ping);
+  }
+
+  function read(process: Process): void {
+    if (clock < process.frozenUntil) return;
+    for (let next = process.inbox.shift(); next; next = process.inbox.shift()) {
+      const { header, tensors } = next;
+      if (header.type === 'who') hello(process);
+      else if (header.type === 'welcome') {
+        process.queue = [];
+        if (header.term !== process.term) {
+          process.states.clear();
+          process.latest = 0;
+        }
+        process.term = header.term;
+      } else if (header.type === 'round' && header.term === process.term) {
+        process.latest = Math.max(process.latest, header.round);
+        process.queue.push({ header, tensors });
+        if (process.queue.length === 1) later(1 + below(30), () => work(process));
+      }
+    }
+  }
+
+  /** One message of a round: all of its units, with sums where they are wanted. */
+  function work(process: Process): void {
+    if (processes.get(process.name) !== process) return;
+    if (clock < process.frozenUntil) {
+      later(process.frozenUntil - clock, () => work(process));
+      return;
+    }
+    const next = process.queue.shift();
+    if (!next) return;
+    const { header, tensors } = next;
+    for (const { name, version } of header.states)
+      process.states.set(name, { version, value: tensors[`${name}/value`].data[0] });
+    const found: Found = [];
+    let stack: Node[] = [];
+    const flush = () => {
+      for (const { from, to, sums } of stack)
+        found.push({
+          units: header.units.filter(({ shard }) => shard >= from && shard < to),
+          value: sums.v[0],
+        });
+      stack = [];
+    };
+    let known = true;
+    for (const unit of header.units) {
+      if (header.round < process.latest) break;
+      // A state may have been lost on its way: then the worker cannot go on, and says so.
+      known &&= header.uses.every(({ name, version }) => process.states.get(name)?.version === version);
+      if (!known) break;
+      const value = unitValue(
+        unit,
+        header.uses.map(({ name }) => process.states.get(name)!.value),
+      );
+      if (header.sum)
+        fold(stack, { from: unit.shard, to: unit.shard + 1, sums: { v: Float64Array.of(value) } });
+      else found.push({ units: [unit], value });
+      if (chance(0.3)) flush();
+    }
+    flush();
+    if (!known) connect(process);
+    else if (found.length)
+      // A long task: meanwhile the connection and even the coordinator may be others.
+      later(chance(0.2) ? below(6000) : 1, () => {
+        if (processes.get(process.name) === process) say(process, resultsOf(header, found), tensorsOf(found));
+      });
+    if (process.queue.length) later(1 + below(30), () => work(process));
+  }
+
+  function trouble(): void {
+    for (const process of [...processes.values()]) {
+      if (chance(options.cut)) {
+        note('cut');
+        connect(process);
+      }
+      if (chance(options.freeze)) {
+        note('frozen');
+        process.frozenUntil = clock + below(12_000);
+        later(process.frozenUntil - clock, () => {
+          read(process);
+        });
+      }
+      if (chance(options.crash)) {
+        note('crashed');
+        processes.delete(process.name);
+        if (chance(0.5)) membership.ended(process.pid, 'h', 'killed');
+        later(below(3000), () => start(process.name));
+      }
+    }
+  }
+
+  /** The next thing that happens. */
+  function step(): void {
+    let first = 0;
+    for (let i = 1; i < events.length; i++) if (events[i].at < events[first].at) first = i;
+    const [{ at, run }] = events.splice(first, 1);
+    clock = Math.max(clock, at);
+    run();
+  }
+
+  for (let i = 0; i < options.workers; i++) start(`n${i}`);
+  let killed = false;
+  const tick = () => {
+    membership.tick();
+    if (troubled) trouble();
+    killed ||= troubled && chance(options.restart);
+    later(100, tick);
+  };
+  later(100, tick);
+
+  /** The states of each round are what they are, however often the run is resumed. */
+  const plan = Array.from({ length: 5 }, () => {
+    const sum = chance(0.6);
+    const streams = !sum && chance(0.5);
+    return {
+      v: below(1000),
+      w: below(1000),
+      sum,
+      streams,
+      units: Array.from({ length: options.shards }, (_, shard) => shard).flatMap((shard) =>
+        Array.from({ length: streams ? 1 + below(4) : 1 }, (_, from) => ({ shard, from, to: from + 1 })),
+      ),
+    };
+  });
+  /** Trouble comes to an end, and then all must. */
+  const calm = 5000 + below(60_000);
+  for (let number = 0; number < plan.length; ) {
+    const { v, w, sum, streams, units } = plan[number];
+    const { dispatcher } = membership;
+    dispatcher.publish('a', { value: nd(Float64Array.of(v)) });
+    dispatcher.publish('b', { value: nd(Float64Array.of(w)) });
+    const expects: RoundSpec['expects'] = () => [{ v: ['float64', 1] }];
+    let results: Result[] | null = null;
+    let failure: unknown = null;
+    dispatcher.round({ tasks: [TASK], uses: ['a', 'b'], units, streams, sum, expects }).then(
+      (found) => (results = found),
+      (error) => (failure = error),
+    );
+    await null;
+    killed = false;
+    while (!results && !failure && !killed) {
+      troubled = clock < calm;
+      assert.ok(clock < calm + HANG, `seed ${seed}: round ${number} hangs`);
+      step();
+      await null;
+    }
+    assert.equal(failure, null, `seed ${seed}: round ${number} failed: ${failure}`);
+    if (killed) {
+      note('coordinator killed');
+      term++;
+      membership = boot();
+      for (const process of processes.values()) later(below(2000), () => connect(process));
+      // It goes on from its last checkpoint, which may be a round or two old.
+      number = Math.max(0, number - below(3));
+      continue;
+    }
+    const all = units.map((unit) => unitValue(unit, [v, w]));
+    const found = (results as Result[] | null) ?? [];
+    const places: Float64Array[] = [];
+    for (const { from, tasks } of found) places[from] = tasks[0].v.data as Float64Array;
+    if (sum) assert.equal(treeSum(places)[0], treeSum(all.map((value) => [value]))[0], `seed ${seed}`);
+    else
+      assert.deepEqual(
+        Array.from(places, ([value]) => value),
+        all,
+        `seed ${seed}`,
+      );
+    number++;
+  }
+  for (const [reason, count] of Object.entries(membership.counts()))
+    seen[reason] = (seen[reason] ?? 0) + count;
+  return seen;
+}
+
+type Found = { units: Unit[]; value: number }[];
+
+const resultsOf = ({ term, round }: Round, found: Found): FromWorker => ({
+  type: 'results',
+  term,
+  round,
+  done: found.map(({ units }) => units),
+  seconds: {},
+  rowsRead: 0,
+  memory: 0,
+});
+const tensorsOf = (found: Found): Tensors =>
+  prefixed(found.map(({ value }, i) => [`${i}/0`, { v: nd(Float64Array.of(value)) }]));
+
+const TASK: Task = { task: 'cell-sums', groups: 'all', cells: [0], leaves: 1, vectors: 'a' };
+
+/** What a unit gives: of the unit and of the states alone, and with many bits, so that no two are the same. */
+const unitValue = ({ shard, from }: Unit, states: number[]) =>
+  Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7)) * 1e3;
+
+/** The planted bug: without the check for results that are in, one that comes twice is summed twice. */
+function withDoubleCounting(membership: Membership): Membership {
+  const { dispatcher } = membership;
+  const extra = new Map<number, Float64Array[]>();
+  const result = dispatcher.result;
+  dispatcher.result = (worker, of, tensors) => {
+    const verdict = result(worker, of, tensors);
+    if (verdict === 'late') {
+      const value = tensors['0/v'] ?? Object.values(tensors)[0];
+      extra.set(of.round, [...(extra.get(of.round) ?? []), value.data as Float64Array]);
+    }
+    return verdict;
+  };
+  const round = dispatcher.round;
+  let rounds = 0;
+  dispatcher.round = async (spec) => {
+    const id = ++rounds;
+    const results = await round(spec);
+    for (const value of extra.get(id) ?? []) {
+      const [first] = results;
+      const data = first.tasks[0].v.data as Float64Array;
+      first.tasks[0] = { v: nd(Float64Array.of(data[0] + value[0])) };
+    }
+    return results;
+  };
+  return membership;
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import { layersModel } from '../../../coordinator/storage/export-model.ts';
+import { planTransform, type Transform, type TransformChoice } from '../../../data/transform.ts';
+import { clusteringNet, type Net } from '../../../model/net.ts';
+import { mean, scatter } from '../../../model/statistics.ts';
+import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';
+
+const D = 4;
+/** Columns of different scales; the third is constant. */
+const { rows } = blobs(
+  1,
+  [
+    [0, 0, 0, 0],
+    [4, -2, 0, 1],
+  ],
+  40,
+);
+for (const row of rows) {
+  row[0] = 100 + 50 * row[0];
+  row[2] = 7;
+  row[3] *= 0.01;
+}
+
+function transformOf(choice: TransformChoice): Transform {
+  const T = statisticsOf(rows);
+  const extreme = (pick: (...values: number[]) => number) =>
+    Float64Array.from({ length: D }, (_, d) => pick(...rows.map((row) => row[d])));
+  return planTransform(choice, {
+    rows: rows.length,
+    mean: mean(T, D),
+    covariance: scatter(T, D, 'full').map((value) => value / (rows.length - 1)),
+    min: extreme(Math.min),
+    max: extreme(Math.max),
+  }).transform;
+}
+
+/** A net with weights large enough to tell rows apart, and biases. */
+function netOf(hidden: number[], d: number, k: number): Net {
+  const net = clusteringNet(5n, d, hidden, k);
+  return {
+    ...net,
+    params: net.params.map((values, i) =>
+      i % 2 ? values.map((_, j) => 0.3 * j - 0.4) : values.map((v) => 2 * v),
+    ),
+  };
+}
+
+/** Responsibilities of raw rows by the definition, in float64. */
+function byHand(net: Net, { columns, weights, bias, dim, input }: Transform, row: Point): number[] {
+  let x = Array.from({ length: dim }, (_, d) => {
+    if (columns) return row[columns[d]] * weights[d] + bias[d];
+    return bias[d] + row.slice(0, input).reduce((sum, value, i) => sum + value * weights[i * dim + d], 0);
+  });
+  for (let l = 0; l < net.params.length; l += 2) {
+    const [w, b] = [net.params[l], net.params[l + 1]];
+    const out = Array.from(
+      b,
+      (value, j) => value + x.reduce((sum, v, i) => sum + v * w[i * b.length + j], 0),
+    );
+    x = l + 2 < net.params.length ? out.map((value) => Math.max(0, value)) : out;
+  }
+  const top = Math.max(...x);
+  const total = x.reduce((sum, value) => sum + Math.exp(value - top), 0);
+  return x.map((value) => Math.exp(value - top) / total);
+}
+
+async function load({ json, weights }: { json: object; weights: Buffer }) {
+  const { modelTopology, weightsManifest } = JSON.parse(JSON.stringify(json));
+  return loadLayersModel(
+    tf.io.fromMemory({
+      modelTopology,
+      weightSpecs: weightsManifest[0].weights,
+      weightData: Uint8Array.from(weights).buffer,
+    }),
+  );
+}
+
+describe('layersModel', () => {
+  for (const [choice, hidden] of [
+    ['center', [6]],
+    ['standard', [5, 3]],
+    ['none', []],
+    ['min-max', [6]],
+    ['pca:2', [6]],
+  ] as [TransformChoice, number[]][]) {
+    test(`is a TensorFlow.js model from raw rows to responsibilities (${choice}, hidden ${hidden.join(',') || 'none'})`, async () => {
+      const transform = transformOf(choice);
+      const net = netOf(hidden, transform.dim, 3);
+      const model = await load(layersModel(net, transform));
+      const found = model.predict(tf.tensor2d(rows, [rows.length, D])) as tf.Tensor;
+      assert.deepEqual(found.shape, [rows.length, 3]);
+      const expected = rows.map((row) => byHand(net, transform, row));
+      assertClose(await found.data(), expected.flat(), 2e-5);
+      // The rows are told apart, or the comparison would say nothing.
+      assert.ok(new Set(expected.map((r) => r.indexOf(Math.max(...r)))).size > 1);
+    });
+  }
+
+  test('names its layers, and its files as the manifest says', () => {
+    const { json, weights } = layersModel(netOf([6, 5], 3, 2), transformOf('center'));
+    const { format, modelTopology, weightsManifest } = JSON.parse(JSON.stringify(json));
+    assert.equal(format, 'layers-model');
+    const names = modelTopology.config.layers.map(({ config }: { config: { name: string } }) => config.name);
+    assert.deepEqual(names.slice(0, 4), ['transform', 'hidden_1', 'hidden_2', 'clusters']);
+    assert.deepEqual(weightsManifest[0].paths, ['weights.bin']);
+    const sizes = weightsManifest[0].weights.map(({ shape }: { shape: number[] }) =>
+      shape.reduce((a, b) => a * b),
+    );
+    assert.equal(weights.length, 4 * sizes.reduce((a: number, b: number) => a + b));
+    assert.deepEqual(weightsManifest[0].weights[0], {
+      name: 'transform/kernel',
+      shape: [4, 3],
+      dtype: 'float32',
+    });
+  });
+});

@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import { createEventLog } from '../../../coordinator/storage/event-log.ts';
+import {
+  defaultRunPath,
+  openDefaultRunDirectory,
+  openRunDirectory,
+  reopenRunDirectory,
+} from '../../../coordinator/storage/run-directory.ts';
+import { openSource } from '../../../data/open.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
+after(() => rmSync(home, { recursive: true }));
+
+let count = 0;
+let path = '';
+beforeEach(() => {
+  path = join(home, `run-${++count}`);
+});
+
+const lines = () =>
+  readFileSync(join(path, 'events.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const warning = (message: string) => ({ type: 'warning' as const, message });
+
+describe('openRunDirectory', () => {
+  test('writes nothing before `create`', async () => {
+    const out = await openRunDirectory(path);
+    out.event(warning('early'));
+    assert.equal(existsSync(path), false);
+    await out.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json']);
+  });
+
+  test('refuses a directory with something in it, and what is none', async () => {
+    mkdirSync(path);
+    await openRunDirectory(path);
+    writeFileSync(join(path, 'notes.txt'), 'mine');
+    await assert.rejects(
+      openRunDirectory(path),
+      new UserError(`--out ${path} exists already; choose another or overwrite it with --force`),
+    );
+    await assert.rejects(
+      openRunDirectory(join(path, 'notes.txt')),
+      new UserError(`--out ${join(path, 'notes.txt')} is not a directory`),
+    );
+    assert.equal(readFileSync(join(path, 'notes.txt'), 'utf8'), 'mine');
+  });
+
+  test('with --force removes what a run leaves behind, and nothing else', async () => {
+    const old = await openRunDirectory(path);
+    old.event(warning('old'));
+    await old.create({});
+    old.json('run.json', { dpmesh: '0.1.0' });
+    for (const folder of ['model', 'mixture', 'checkpoints', 'report', 'mine']) mkdirSync(join(path, folder));
+    for (const file of [
+      'labels.npy',
+      'responsibilities.npy',
+      'model/x',
+      'mine/x',
+      'notes.txt',
+      'labels.npy.bak',
+    ])
+      writeFileSync(join(path, file), 'x');
+    await assert.rejects(openRunDirectory(path, { force: true }), /is in use by another coordinator/);
+    old.close();
+    const out = await openRunDirectory(path, { force: true });
+    assert.ok(existsSync(join(path, 'run.json')), 'nothing is removed before `create`');
+    await out.create({});
+    assert.deepEqual(readdirSync(path).sort(), [
+      ...['events.jsonl', 'labels.npy.bak', 'mine', 'notes.txt', 'run.json'],
+    ]);
+    assert.deepEqual(readdirSync(join(path, 'mine')), ['x']);
+    assert.equal(readFileSync(join(path, 'events.jsonl'), 'utf8'), '');
+  });
+
+  test('with --force does not follow a link out of the directory', async () => {
+    mkdirSync(path);
+    const other = join(home, 'elsewhere');
+    mkdirSync(other);
+    writeFileSync(join(other, 'precious'), 'x');
+    symlinkSync(other, join(path, 'model'));
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
+    await (await openRunDirectory(path, { force: true })).create({});
+    assert.deepEqual(readdirSync(other), ['precious']);
+    assert.equal(existsSync(join(path, 'model')), false);
+  });
+
+  test('with --force removes nothing where there was no run, nor what the run reads', async () => {
+    mkdirSync(join(path, 'model'), { recursive: true });
+    for (const name of ['labels.npy', 'model/x.npy']) writeFileSync(join(path, name), 'x');
+    const refused = (inputs: Record<string, string | null>, message: RegExp) =>
+      assert.rejects(openRunDirectory(path, { force: true, inputs }), (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, message);
+        return true;
+      });
+    await refused({}, /^--out .* \(it has no run\.json of dpmesh\), .* remove labels\.npy, model there/);
+    writeFileSync(join(path, 'run.json'), '{"name":"mine"}');
+    await refused({}, /no run\.json of dpmesh/);
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
+    symlinkSync(join(path, 'model'), join(path, 'alias'));
+    await refused(
+      { '--data': join(path, 'alias', 'x.npy') },
+      /^--data .* is among what --force would remove/,
+    );
+    await refused({ '--data': null, '--labels': join(path, 'labels.npy') }, /^--labels /);
+    await refused({ '--config': join(path, 'run.json') }, /^--config /);
+    assert.ok(existsSync(join(path, 'model/x.npy')) && existsSync(join(path, 'labels.npy')));
+    const out = await openRunDirectory(path, { force: true, inputs: { '--data': join(path, 'mine.npy') } });
+    await out.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['alias', 'events.jsonl', 'run.json']);
+    out.close();
+  });
+
+  test('of two runs that opened the same directory, the second does not erase what the first has written', async () => {
+    const [first, second] = [await openRunDirectory(path), await openRunDirectory(path)];
+    await first.create({});
+    first.json('run.json', { first: true });
+    await assert.rejects(second.create({}), UserError);
+    assert.ok(existsSync(join(path, 'run.json')));
+  });
+
+  test('says what is wrong where it cannot be created', async () => {
+    writeFileSync(path, 'a file');
+    await assert.rejects(openRunDirectory(path, { force: true }), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.message, /^--out .* cannot be written: /);
+      return true;
+    });
+  });
+});
+
+describe('openDefaultRunDirectory', () => {
+  test('of two runs at once, each has a name of its own, and none is left by one that came to nothing', async () => {
+    const before = process.cwd();
+    const folder = join(home, 'default');
+    mkdirSync(folder);
+    process.chdir(folder);
+    try {
+      const opened = await Promise.all([1, 2, 3].map(() => openDefaultRunDirectory('x.npy')));
+      const paths = opened.map((out) => out.path).sort();
+      assert.deepEqual(paths, ['runs/x', 'runs/x-2', 'runs/x-3']);
+      await opened[1].create({ dpmesh: '0.1.0' });
+      for (const out of opened) out.close();
+      assert.deepEqual(readdirSync('runs'), [opened[1].path.slice('runs/'.length)]);
+      rmSync('runs', { recursive: true });
+      (await openDefaultRunDirectory('x.npy')).close();
+      assert.deepEqual(readdirSync('.'), []);
+    } finally {
+      process.chdir(before);
+    }
+  });
+});
+
+describe('a run directory', () => {
+  test('keeps events in order, those from before `create` too, each with its time', async () => {
+    const out = await openRunDirectory(path);
+    const start = Date.now();
+    out.event(warning('one'));
+    out.event(warning('two'));
+    await out.create({});
+    out.event(warning('a line\nbreak'));
+    const found = lines();
+    assert.deepEqual(
+      found.map(({ message }) => message),
+      ['one', 'two', 'a line\nbreak'],
+    );
+    for (const { time, type } of found) {
+      assert.equal(type, 'warning');
+      assert.ok(Date.parse(time) >= start && Date.parse(time) <= Date.now());
+    }
+  });
+
+  test('has each file whole or not at all', async () => {
+    const out = await openRunDirectory(path);
+    await out.create({});
+    out.json('run.json', { k: 1 });
+    const labels = out.pieces('labels.npy', '<i4', [4]);
+    labels.write(Int32Array.of(3, 4), 2);
+    assert.equal(existsSync(join(path, 'labels.npy')), false, 'not before it is finished');
+    labels.write(Int32Array.of(1, 2), 0);
+    labels.finish();
+    const aborted = out.pieces('responsibilities.npy', '<f4', [4, 2]);
+    aborted.write(Float32Array.of(1), 0);
+    aborted.abort();
+    assert.throws(() => out.bytes('events.jsonl/x', Buffer.of(1)));
+    mkdirSync(join(path, 'taken'));
+    assert.throws(() => out.bytes('taken', Buffer.of(1)));
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'labels.npy', 'run.json', 'taken']);
+  });
+
+  test('replaces files, makes folders', async () => {
+    const out = await openRunDirectory(path);
+    await out.create({});
+    out.json('run.json', { result: null });
+    out.json('run.json', { result: 1 });
+    assert.equal(readFileSync(join(path, 'run.json'), 'utf8'), '{\n  "result": 1\n}\n');
+    out.bytes('model/weights.bin', Buffer.of(1, 2));
+    assert.deepEqual([...readFileSync(join(path, 'model/weights.bin'))], [1, 2]);
+    out.npy('mixture/means.npy', '<f8', [2, 2], Float64Array.of(1, 2, 3, 4));
+    const source = await openSource(join(path, 'mixture/means.npy'));
+    assert.deepEqual([source.rows, source.dim, [...(await source.read(0, 2))]], [2, 2, [1, 2, 3, 4]]);
+    source.close();
+  });
+});
+
+test('defaultRunPath: the name of the data, and the first number that is free', () => {
+  const before = process.cwd();
+  process.chdir(home);
+  try {
+    assert.equal(defaultRunPath('/data/mnist.npy'), join('runs', 'mnist'));
+    assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
+    mkdirSync('runs/mnist', { recursive: true });
+    assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-2'));
+    mkdirSync('runs/mnist-2');
+    assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-3'));
+  } finally {
+    process.chdir(before);
+  }
+});
+
+describe('a run directory that came from elsewhere', () => {
+  const precious = join(home, 'precious');
+  const text = 'no end of line';
+  beforeEach(async () => {
+    rmSync(precious, { recursive: true, force: true });
+    const out = await openRunDirectory(path);
+    await out.create({});
+    out.close();
+  });
+
+  for (const name of ['events.jsonl', 'run.json', 'labels.npy'])
+    test(`${name} is a link: refused, and what it points at stays`, async () => {
+      writeFileSync(precious, text);
+      rmSync(join(path, name), { force: true });
+      symlinkSync(precious, join(path, name));
+      await assert.rejects(reopenRunDirectory(path), (error: Error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, new RegExp(`${name} is a symbolic link.*--out ELSEWHERE$`));
+        return true;
+      });
+      assert.equal(readFileSync(precious, 'utf8'), text);
+    });
+
+  test('a folder of it is a link: nothing is removed there', async () => {
+    mkdirSync(precious);
+    const draft = join(precious, 'x.1.00000000.tmp');
+    writeFileSync(draft, text);
+    symlinkSync(precious, join(path, 'checkpoints'));
+    await assert.rejects(reopenRunDirectory(path), /checkpoints is a symbolic link/);
+    assert.ok(existsSync(draft));
+  });
+
+  test('the log itself opens no link', () => {
+    writeFileSync(precious, text);
+    const link = join(path, 'link');
+    symlinkSync(precious, link);
+    assert.throws(() => createEventLog(() => {}).open(link), { code: 'ELOOP' });
+    assert.equal(readFileSync(precious, 'utf8'), text);
+  });
+
+  test('reached through a link itself it goes on', async () => {
+    symlinkSync(path, precious);
+    const out = await reopenRunDirectory(precious);
+    out.event(warning('again'));
+    out.close();
+    assert.equal(lines().length, 1);
+  });
+});

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import type { RunConfig } from '../../../coordinator/config.ts';
+import { checkMemory, layoutFor } from '../../../coordinator/training/limits.ts';
+import type { Source } from '../../../data/source.ts';
+
+const GIGA = 2 ** 30;
+const config = (over: Partial<RunConfig> = {}) =>
+  ({
+    data: 'wide.npy',
+    covariance: 'full',
+    transform: 'center',
+    initK: 1,
+    shards: 8,
+    seed: '3',
+    ...over,
+  }) as RunConfig;
+const refuses = (of: RunConfig, dim: number, free: number) => {
+  try {
+    checkMemory(of, dim, free);
+    return null;
+  } catch (error) {
+    assert.ok(error instanceof UserError);
+    return error.message;
+  }
+};
+
+describe('checkMemory', () => {
+  test('refuses full covariance that does not fit, and says what would help', () => {
+    // Statistics of 20 clusters on 8 shards: 1 + D + D(D+1)/2 float64 each.
+    const gigabytes = ((1 + 3072 + (3072 * 3073) / 2) * 8 * 20 * 8) / GIGA;
+    assert.equal(
+      refuses(config(), 3072, 4 * GIGA),
+      `wide.npy: full covariance in 3072 dimensions needs about ${gigabytes.toFixed(1)} GB of memory, 4.0 GB are free; use --covariance diag or --transform pca:32`,
+    );
+    assert.equal(refuses(config(), 3072, gigabytes * GIGA), null);
+    assert.notEqual(refuses(config(), 3072, gigabytes * GIGA - 1), null);
+  });
+
+  test('what it proposes fits', () => {
+    assert.equal(refuses(config({ covariance: 'diag' }), 3072, GIGA), null);
+    assert.equal(refuses(config({ transform: 'pca:32' }), 3072, GIGA), null);
+    assert.equal(refuses(config(), 32, GIGA / 8), null);
+  });
+
+  test('counts the moments of all columns where axes are to be found', () => {
+    assert.match(refuses(config({ transform: 'pca:2' }), 50_000, 4 * GIGA)!, /74\.5 GB/);
+    assert.match(refuses(config({ transform: 'pca:2', covariance: 'diag' }), 50_000, 4 * GIGA)!, /74\.5 GB/);
+  });
+
+  test('counts more clusters and shards', () => {
+    const free = 0.5 * GIGA;
+    assert.equal(refuses(config(), 512, free), null);
+    assert.notEqual(refuses(config({ initK: 100 }), 512, free), null);
+    assert.notEqual(refuses(config({ shards: 32 }), 512, free), null);
+  });
+
+  test('looks at this machine by itself', () => {
+    assert.doesNotThrow(() => checkMemory(config(), 2));
+  });
+});
+
+describe('layoutFor', () => {
+  const source = (rows: number) => ({ rows, dim: 5 }) as Source;
+
+  test('is the layout of the config’s shards and seed', () => {
+    assert.deepEqual(layoutFor(config(), source(10_000)), {
+      rows: 10_000,
+      dim: 5,
+      shards: 8,
+      blockRows: 16,
+      seed: '3',
+    });
+    assert.equal(layoutFor(config(), source(8)).blockRows, 1);
+  });
+
+  test('refuses fewer rows than shards, or a single one', () => {
+    assert.throws(
+      () => layoutFor(config(), source(7)),
+      new UserError('wide.npy has 7 rows, fewer than the 8 shards they are to be dealt to; lower --shards'),
+    );
+    for (const shards of [1, 8])
+      assert.throws(
+        () => layoutFor(config({ shards }), source(1)),
+        new UserError('wide.npy has 1 row; clustering needs at least 2'),
+      );
+    assert.throws(
+      () => layoutFor(config({ initK: 21 }), source(20)),
+      new UserError('--init-k 21 is more than the 20 rows of wide.npy'),
+    );
+    assert.equal(layoutFor(config({ shards: 1 }), source(2)).rows, 2);
+  });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import type { RunConfig } from '../../../coordinator/config.ts';
+import type { Dispatcher, RoundSpec } from '../../../coordinator/scheduler/dispatcher.ts';
+import { momentsRound } from '../../../coordinator/training/moments.ts';
+import { blockHash } from '../../../data/blocks.ts';
+import { blockCount, type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';
+
+const config = (over: Partial<RunConfig> = {}) =>
+  ({ data: 'rows.npy', covariance: 'full', transform: 'center', ...over }) as RunConfig;
+
+const why = async (row: number) => ({ where: `row ${row}`, isLarge: false });
+
+/** A dispatcher whose workers have these rows; each shard's result can be tampered with. */
+function workersWith(
+  rows: Point[],
+  layout: Layout,
+  tamper: (part: Tensors, shard: number) => void = () => {},
+) {
+  const asked: RoundSpec[] = [];
+  const published: Record<string, Tensors> = {};
+  const dispatcher = {
+    publish: (name: string, tensors: Tensors) => void (published[name] = tensors),
+    async round(spec: RoundSpec) {
+      asked.push(spec);
+      const [task] = spec.tasks;
+      assert.ok(task.task === 'moments');
+      const [origin] = [published.origin.row.data];
+      return spec.units.map(({ shard, from, to }) => {
+        const blocks = shardBlocks(layout)[shard].slice(from, to);
+        const own = blocks.map(({ start, count }) => rows.slice(start, start + count));
+        const all = own.flat();
+        const column = (d: number) => all.map((row) => row[d]);
+        const part: Tensors = {
+          T: nd(
+            statisticsOf(
+              all.map((row) => row.map((v, d) => v - origin[d])),
+              task.diagonal ? 'diag' : 'full',
+            ),
+          ),
+          min: nd(Float64Array.from(all[0], (_, d) => Math.min(...column(d)))),
+          max: nd(Float64Array.from(all[0], (_, d) => Math.max(...column(d)))),
+          hashes: nd(
+            Uint8Array.from(own.flatMap((block) => [...blockHash(Float32Array.from(block.flat()))])),
+          ),
+          counts: nd(Float64Array.of(10 + shard, 0, -1)),
+        };
+        tamper(part, shard);
+        return { from: shard, to: shard + 1, tasks: [part] };
+      });
+    },
+  } as unknown as Dispatcher;
+  return { dispatcher, asked };
+}
+
+describe('momentsRound', () => {
+  const { rows } = blobs(
+    1,
+    [
+      [1e4, 5],
+      [1e4 + 3, -5],
+    ],
+    150,
+  );
+  const layout = layoutOf(rows.length, 2, 4, 9n);
+  const origin = Float64Array.from(rows[0]);
+  const mean = [0, 1].map((d) => rows.reduce((sum, row) => sum + row[d], 0) / rows.length);
+  const covariance = [0, 1].flatMap((i) =>
+    [0, 1].map(
+      (j) => rows.reduce((sum, row) => sum + (row[i] - mean[i]) * (row[j] - mean[j]), 0) / (rows.length - 1),
+    ),
+  );
+
+  test('is the mean, covariance and extremes of all rows', async () => {
+    const { dispatcher, asked } = workersWith(rows, layout);
+    const { moments, sampleRows } = await momentsRound(dispatcher, config(), layout, origin, 0.25, why);
+    assert.equal(moments.rows, 300);
+    assertClose(moments.mean, mean, 1e-14);
+    assertClose(moments.covariance, covariance, 1e-11);
+    assert.deepEqual(
+      [...moments.min],
+      [0, 1].map((d) => Math.min(...rows.map((row) => row[d]))),
+    );
+    assert.deepEqual(
+      [...moments.max],
+      [0, 1].map((d) => Math.max(...rows.map((row) => row[d]))),
+    );
+    assert.deepEqual(sampleRows, [10, 11, 12, 13]);
+    assert.deepEqual(asked[0].tasks, [{ task: 'moments', normalize: false, diagonal: false, sample: 0.25 }]);
+    assert.deepEqual(
+      asked[0].units,
+      shardBlocks(layout).map((blocks, shard) => ({ shard, from: 0, to: blocks.length })),
+    );
+  });
+
+  test('asks for the diagonal where no axis is to be found', async () => {
+    const of = async (over: Partial<RunConfig>) => {
+      const { dispatcher, asked } = workersWith(rows, layout);
+      const { moments } = await momentsRound(dispatcher, config(over), layout, origin, 1, why);
+      const [task] = asked[0].tasks;
+      assert.ok(task.task === 'moments');
+      return { ...task, covariance: moments.covariance };
+    };
+    const diagonal = await of({ covariance: 'diag', transform: 'normalize' });
+    assert.deepEqual([diagonal.diagonal, diagonal.normalize], [true, true]);
+    assertClose(diagonal.covariance, [covariance[0], covariance[3]], 1e-11);
+    assert.equal((await of({ covariance: 'diag', transform: 'pca:1' })).diagonal, false);
+    assert.equal((await of({ covariance: 'full' })).diagonal, false);
+  });
+
+  test('puts each block’s hash in its place in the file', async () => {
+    const { hashes } = await momentsRound(
+      workersWith(rows, layout).dispatcher,
+      config(),
+      layout,
+      origin,
+      1,
+      why,
+    );
+    assert.equal(hashes.length, 16 * blockCount(layout));
+    for (let index = 0; index < blockCount(layout); index++) {
+      const block = rows.slice(index * layout.blockRows, (index + 1) * layout.blockRows);
+      const expected = blockHash(Float32Array.from(block.flat()));
+      assert.deepEqual(Buffer.from(hashes.subarray(16 * index, 16 * index + 16)), Buffer.from(expected));
+    }
+  });
+
+  test('rejects bad rows, and says how many and which is the first', async () => {
+    const bad: Record<number, [number, number]> = { 1: [3, 170], 3: [2, 44] };
+    const { dispatcher } = workersWith(rows, layout, (part, shard) => {
+      if (bad[shard]) part.counts = nd(Float64Array.of(1, ...bad[shard]));
+    });
+    await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1, why), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(
+        error.message,
+        /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44; remove or fill them$/,
+      );
+      return true;
+    });
+  });
+
+  test('says of large values that they are large', async () => {
+    const { dispatcher } = workersWith(rows, layout, (part, shard) => {
+      if (shard === 2) part.counts = nd(Float64Array.of(1, 1, 7));
+    });
+    const large = async () => ({ where: 'row 7, column 1 (counted from 0: 1e300)', isLarge: true });
+    await assert.rejects(
+      momentsRound(dispatcher, config(), layout, origin, 1, large),
+      /1 of 300 rows have values larger than dpmesh computes with \(1e18\), the first is row 7, column 1 /,
+    );
+  });
+
+  test('rejects a result that is not what it should be', async () => {
+    for (const tamper of [
+      (part: Tensors) => void delete part.counts,
+      (part: Tensors) => void (part.min = nd(Float64Array.of(1))),
+      (part: Tensors) => void (part.hashes = nd(new Uint8Array(3))),
+      (part: Tensors) => void (part.T = nd(new Float32Array(6))),
+    ]) {
+      const { dispatcher } = workersWith(rows, layout, tamper);
+      await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1, why), /missing|elements/);
+    }
+  });
+});

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import type { RunConfig } from '../../../coordinator/config.ts';
+import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import { prepare } from '../../../coordinator/training/prepare.ts';
+import { layoutOf } from '../../../model/layout.ts';
+
+const ROWS = 1000;
+
+/** A run on columns a, b and a again. */
+function prepared(change: Partial<RunConfig>, sampled = ROWS) {
+  const config = {
+    data: 'x.npy',
+    seed: '0',
+    schedule: 'fast',
+    splitMergeEvery: 6,
+    transform: 'center',
+    sample: 0,
+    coarsening: null,
+    covariance: 'full',
+    priorScaleChoice: 'data-cov',
+    priorScale: 0.005,
+    priorNu: null,
+    priorKappa: 1e-4,
+    ...change,
+  } as RunConfig;
+  const covariance = Float64Array.of(1, 0.2, 1, 0.2, 1, 0.2, 1, 0.2, 1);
+  const moments = {
+    rows: ROWS,
+    mean: new Float64Array(3),
+    covariance,
+    min: new Float64Array(3).fill(-4),
+    max: new Float64Array(3).fill(4),
+  };
+  return prepare(
+    {
+      config,
+      layout: layoutOf(ROWS, 3, 8, 0n),
+      dispatcher: { publish: () => {} } as unknown as Dispatcher,
+      emit: () => {},
+      warn: (message) => assert.fail(message),
+    },
+    { moments, sampleRows: [sampled], hashes: new Uint8Array(16) },
+  );
+}
+
+test('a sample without a row is refused', () => {
+  assert.throws(() => prepared({ sample: 1 }, 0), {
+    constructor: UserError,
+    message: /^--sample 1: not one of 1000 rows/,
+  });
+});
+
+test('more clusters to start from than the sample has rows are refused', () => {
+  assert.throws(() => prepared({ initK: 11, covariance: 'diag' }, 10), {
+    constructor: UserError,
+    message: /^--init-k 11 is more than the 10 rows of the sample/,
+  });
+  prepared({ initK: 10, covariance: 'diag' }, 10);
+});
+
+describe('collinear columns', () => {
+  test('are refused, and the remedy named', () => {
+    assert.throws(() => prepared({}), { constructor: UserError, message: /rank 2 only.*--transform pca:2/ });
+  });
+});

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createDispatcher, type Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import { netStates } from '../../../coordinator/training/net-states.ts';
+import { createRounds, type Leaves } from '../../../coordinator/training/rounds.ts';
+import { type Layout, layoutOf } from '../../../model/layout.ts';
+import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
+import type { Covariance } from '../../../model/statistics.ts';
+import { prefixed, unprefixed } from '../../../proto/codec.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import type { ReadBlocks } from '../../../worker/blocks.ts';
+import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
+import { createContext } from '../../../worker/context.ts';
+import { createStates } from '../../../worker/states.ts';
+import { runTask } from '../../../worker/tasks/index.ts';
+import { hashesState } from '../../worker/support.ts';
+import { assertClose, blobs, memoryRounds, type Point, randomNumbers } from '../support.ts';
+
+const D = 2;
+const SHARDS = 5;
+const corners: Point[] = [
+  [-8, -8],
+  [8, -8],
+  [-8, 8],
+  [8, 8],
+];
+const made = blobs(1, corners, 40);
+const rows = made.rows.map((row) => row.map(Math.fround));
+const layout = layoutOf(rows.length, D, SHARDS, 3n);
+
+/** A net whose label is the blob's number: the logits are the rows' products with the corners. */
+const net: Net = {
+  ...clusteringNet(1n, D, [], 4),
+  params: [Float32Array.from([0, 1].flatMap((d) => corners.map((corner) => corner[d]))), new Float32Array(4)],
+};
+/** Sub-nets that part their cluster by the sign of x₁ − centre: side 1 is to the right. */
+const subs: Net = (() => {
+  const fresh = subNets(1n, D, 4);
+  const [w1, b1, w2, b2] = fresh.params.map((values) => new Float32Array(values.length));
+  corners.forEach((corner, k) => {
+    w1.set([1], k * D * 50);
+    b1.set([-corner[0] + 100], k * 50);
+    w2.set([0, 1], k * 100);
+    b2.set([100, 0], k * 2);
+  });
+  return { ...fresh, params: [w1, b1, w2, b2] };
+})();
+const z = made.blob;
+const side = rows.map((row, i) => Number(row[0] > corners[z[i]][0]));
+
+const read: ReadBlocks = async function* (blocks) {
+  for (const block of blocks)
+    yield [block, Float32Array.from(rows.slice(block.start, block.start + block.count).flat())];
+};
+
+/** A dispatcher with this many workers in the process, each with states and a context of its own. */
+function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Dispatcher {
+  const { below } = randomNumbers(seed);
+  const contexts = new Map(
+    Array.from({ length: workers }, (_, i) => {
+      const backend = cpuBackend();
+      const states = createStates(backend);
+      return [`w${i}`, { states, context: createContext(backend, states, read, layout as Layout) }];
+    }),
+  );
+  const dispatcher = createDispatcher(
+    {
+      now: () => 0,
+      async send(worker, message, tensors) {
+        const { states, context } = contexts.get(worker)!;
+        for (const { name, version } of message.states) states.put(name, version, unprefixed(tensors, name));
+        const results: [(typeof message.units)[number], Tensors][] = [];
+        for (const unit of message.units) {
+          const own: [number, Tensors][] = [];
+          for (const [i, task] of message.tasks.entries()) own.push([i, await runTask(context, task, unit)]);
+          results.push([unit, prefixed(own)]);
+        }
+        while (results.length) {
+          const [[unit, found]] = results.splice(below(results.length), 1);
+          dispatcher.result(worker, { round: message.round, units: [unit] }, found);
+        }
+      },
+    },
+    SHARDS,
+  );
+  for (const worker of contexts.keys()) dispatcher.join(worker);
+  dispatcher.publish('hashes', hashesState(Float32Array.from(rows.flat()), layout));
+  dispatcher.publish('transform', {
+    shape: nd(Int32Array.of(0, D)),
+    columns: nd(Int32Array.of(0, 1)),
+    weights: nd(Float32Array.of(1, 1)),
+    bias: nd(Float32Array.of(0, 0)),
+    scale: nd(Float64Array.of(1, 1)),
+    offset: nd(Float64Array.of(0, 0)),
+    below: nd(Float64Array.of(1)),
+  });
+  dispatcher.publish('net', netStates(net).weights);
+  dispatcher.publish('subs', netStates(subs).weights);
+  return dispatcher;
+}
+
+const roundsOf = (workers: number, covariance: Covariance = 'full') =>
+  createRounds(
+    dispatcherOf(workers),
+    Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 })),
+    D,
+    covariance === 'diag',
+  );
+
+const vectors = [
+  Float64Array.of(-8, -9),
+  Float64Array.of(-8, -7),
+  Float64Array.of(0, 1),
+  Float64Array.of(1, 0),
+];
+const partitions: Leaves[] = [
+  { groups: 'all', cells: [{ axis: 3, at: 0, into: [1, 0] }], leaves: 2 },
+  {
+    groups: 'net',
+    cells: [{ near: [0, 1], into: [2, 1] }, -1, 0, { axis: 2, at: 8, into: [3, -1] }],
+    leaves: 4,
+  },
+  { groups: 'sub-net', cells: [0, 1, -1, 2, 3, 3, 4, 5], leaves: 6 },
+];
+
+describe('createRounds', () => {
+  const memory = memoryRounds({ rows, z, side });
+
+  test('sums of the leaves of several partitions', async () => {
+    const found = await roundsOf(2).sums(partitions, vectors);
+    const expected = await memory.sums(partitions, vectors);
+    for (const [i, leaves] of expected.entries()) {
+      assert.deepEqual(
+        found[i].map(({ n }) => n),
+        leaves.map(({ n }) => n),
+      );
+      assert.ok(leaves.filter(({ n }) => n > 0).length > 1, 'a test of something');
+      assertClose(
+        found[i].flatMap(({ s }) => [...s]),
+        leaves.flatMap(({ s }) => [...s]),
+        1e-12,
+      );
+    }
+  });
+
+  for (const covariance of ['full', 'diag'] as Covariance[]) {
+    test(`statistics about any pivots (${covariance})`, async () => {
+      const exact = memoryRounds({ rows, z, side, covariance });
+      const pivots = partitions.map(({ leaves }) =>
+        Array.from({ length: leaves }, (_, i) => Float64Array.of(i, -2 * i)),
+      );
+      const found = await roundsOf(2, covariance).scatter(partitions, vectors, pivots);
+      const expected = await exact.scatter(partitions, vectors, pivots);
+      for (const [i, leaves] of expected.entries())
+        assertClose(
+          found[i].flatMap((T) => [...T]),
+          leaves.flatMap((T) => [...T]),
+          1e-12,
+        );
+    });
+  }
+
+  test('a histogram of each leaf along its axis', async () => {
+    const axes = [0, 1, 2, 3].map((i) => ({
+      axis: Float64Array.of(Math.cos(i), Math.sin(i)),
+      centre: 0.1 * i,
+      sd: 1 + i,
+    }));
+    const found = await roundsOf(2).histogram(partitions[1], vectors, axes);
+    assert.deepEqual(found, await memory.histogram(partitions[1], vectors, axes));
+  });
+
+  test('the same bits from any number of workers', async () => {
+    const all = async (workers: number) => {
+      const rounds = roundsOf(workers);
+      const pivots = partitions.map(({ leaves }) =>
+        Array.from({ length: leaves }, () => Float64Array.of(0.1, 0.7)),
+      );
+      return [await rounds.sums(partitions, vectors), await rounds.scatter(partitions, vectors, pivots)];
+    };
+    const one = await all(1);
+    assert.deepEqual(await all(3), one);
+    assert.deepEqual(await all(SHARDS + 2), one);
+  });
+
+  test('no vectors, no pivots: an empty partition has one leaf, of nothing', async () => {
+    const empty: Leaves = { groups: 'net', cells: [-1, -1, -1, -1], leaves: 1 };
+    const rounds = roundsOf(1);
+    assert.equal((await rounds.sums([empty], []))[0][0].n, 0);
+    assert.equal((await rounds.scatter([empty], [], [[]]))[0][0][0], 0);
+  });
+});

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import { publishEStep, type Run } from '../../../coordinator/training/state.ts';
+import type { Mixture } from '../../../model/mixture.ts';
+
+const run = (transform: string) =>
+  ({
+    config: { data: 'x.npy', transform, clusterLoss: 'kl' },
+    transform: { scale: Float64Array.of(1, 1) },
+    dispatcher: { publish: () => {} },
+  }) as unknown as Run;
+
+/** Two clusters, the second with this correlation. */
+const mixture = (correlation: number): Mixture => ({
+  k: 2,
+  d: 2,
+  covariance: 'full',
+  weights: Float64Array.of(0.5, 0.5),
+  means: [Float64Array.of(0, 0), Float64Array.of(1, 1)],
+  covariances: [0, correlation].map((r) => Float64Array.of(1, r, r, 1)),
+});
+
+describe('a cluster too flat for float32', () => {
+  test('is the data’s fault: the file is named, and the remedy', () => {
+    assert.throws(() => publishEStep(run('center'), mixture(1 + 1e-9)), {
+      constructor: UserError,
+      message: /^x\.npy: .*cluster 1 is not positive definite.*--transform pca:<axes> with as many/,
+    });
+    assert.throws(() => publishEStep(run('pca:2'), mixture(1 + 1e-9)), /with fewer axes/);
+  });
+
+  test('one that is nearly so is none', () => {
+    assert.equal(publishEStep(run('center'), mixture(1 - 1e-9)), 'cholesky');
+  });
+
+  test('other errors stay what they are', () => {
+    const broken = { ...mixture(0), means: [] };
+    assert.throws(
+      () => publishEStep(run('center'), broken),
+      (error: Error) => !(error instanceof UserError),
+    );
+  });
+});

@@ -1,0 +1,486 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Leaves } from '../../../coordinator/training/rounds.ts';
+import {
+  centresOf,
+  halveDeep,
+  lloyd,
+  mapLeaves,
+  partsNear,
+  pcaSplit,
+  refine,
+} from '../../../coordinator/training/sub-clusters.ts';
+import { principalAxis } from '../../../model/pca-split.ts';
+import type { Covariance } from '../../../model/statistics.ts';
+import {
+  assertClose,
+  blobs,
+  memoryRounds,
+  nearestOf,
+  type Point,
+  randomNumbers,
+  squares,
+  statisticsOf,
+} from '../support.ts';
+
+const meanOf = (rows: Point[]) =>
+  rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
+const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
+const netLeaves = (k: number): Leaves => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
+/** Two parts, the one with the smaller first coordinate first. */
+const ordered = ([a, b]: Float64Array[]) => (a[1] / a[0] <= b[1] / b[0] ? [a, b] : [b, a]);
+
+describe('pcaSplit', () => {
+  for (const covariance of ['full', 'diag'] as Covariance[]) {
+    test(`parts each leaf's two blobs exactly (${covariance})`, async () => {
+      const { rows, blob } = blobs(
+        1,
+        [
+          [0, 0],
+          [20, 3],
+          [100, 100],
+          [100, 130],
+        ],
+        30,
+      );
+      const z = blob.map((b) => b >> 1);
+      const T = [0, 1].map((k) =>
+        statisticsOf(
+          where(rows, (i) => z[i] === k),
+          covariance,
+        ),
+      );
+      const found = await pcaSplit(memoryRounds({ rows, z, covariance }), netLeaves(2), [], T, covariance);
+      const expected = [0, 1, 2, 3].map((b) =>
+        statisticsOf(
+          where(rows, (i) => blob[i] === b),
+          covariance,
+        ),
+      );
+      assertClose(
+        ordered(found[0]).flatMap((t) => [...t]),
+        expected.slice(0, 2).flatMap((t) => [...t]),
+        1e-12,
+      );
+      const [low, high] = found[1].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
+      assertClose(
+        [...low, ...high],
+        expected.slice(2).flatMap((t) => [...t]),
+        1e-12,
+      );
+    });
+  }
+
+  test('is nearly the best threshold there is along the axis', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const { normal } = randomNumbers(seed);
+      const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
+      const z = rows.map(() => 0);
+      const T = statisticsOf(rows);
+      const [[a, b]] = await pcaSplit(memoryRounds({ rows, z }), netLeaves(1), [], [T], 'full');
+      assert.equal(a[0] + b[0], rows.length);
+
+      const { axis } = principalAxis(T, 2, 'full');
+      const sorted = rows.map((row) => row[0] * axis[0] + row[1] * axis[1]).sort((p, q) => p - q);
+      const between = (n: number) => {
+        const [left, right] = [sorted.slice(0, n), sorted.slice(n)];
+        const sum = (values: number[]) => values.reduce((p, q) => p + q, 0);
+        return sum(left) ** 2 / left.length + sum(right) ** 2 / right.length;
+      };
+      const best = Math.max(...sorted.slice(1).map((_, i) => between(i + 1)));
+      assert.ok(between(a[0]) > 0.999 * best, `seed ${seed}: ${between(a[0])} of ${best}`);
+    }
+  });
+
+  test('keeps on one side what cannot be halved: few rows, equal rows, none', async () => {
+    const few: Point[] = [
+      [0, 0],
+      [9, 9],
+      [0, 9],
+      [9, 0],
+    ];
+    const equal = Array.from({ length: 10 }, () => [5, 5]);
+    const { rows: two } = blobs(
+      2,
+      [
+        [50, 0],
+        [90, 0],
+      ],
+      10,
+    );
+    const rows = [...few, ...equal, ...two];
+    const z = rows.map((_, i) => (i < 4 ? 0 : i < 14 ? 1 : 3));
+    const T = [0, 1, 2, 3].map((k) =>
+      statisticsOf(
+        where(rows, (i) => z[i] === k),
+        'full',
+        2,
+      ),
+    );
+    const found = await pcaSplit(memoryRounds({ rows, z }), netLeaves(4), [], T, 'full');
+    assert.deepEqual(
+      found.map(([a, b]) => [a[0], b[0]]),
+      [
+        [4, 0],
+        [10, 0],
+        [0, 0],
+        [10, 10],
+      ],
+    );
+    assertClose(found[0][0], T[0], 1e-12);
+  });
+
+  test('halves the leaves of any partition, and leaves alone what is in none', async () => {
+    const { rows, blob } = blobs(
+      3,
+      [
+        [0, 0],
+        [10, 0],
+        [0, 50],
+        [10, 50],
+        [500, 500],
+      ],
+      20,
+    );
+    const z = blob.map((b) => (b === 4 ? 1 : 0));
+    const vectors = [Float64Array.of(5, 0), Float64Array.of(5, 50)];
+    const partition: Leaves = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
+    const own = [
+      [2, 3],
+      [0, 1],
+    ].map((pair) => where(rows, (i) => pair.includes(blob[i])));
+    const found = await pcaSplit(
+      memoryRounds({ rows, z }),
+      partition,
+      vectors,
+      own.map((part) => statisticsOf(part)),
+      'full',
+    );
+    const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    assertClose(
+      found.flatMap((pair) => ordered(pair)).flatMap((t) => [...t]),
+      expected.flatMap((t) => [...t]),
+      1e-12,
+    );
+  });
+});
+
+describe('refine', () => {
+  /** Two means of one cluster's rows from the given sides, as the design has it: `count` times centres, then sides. */
+  function byHand(rows: Point[], side: number[], otherwise: ArrayLike<number>[], count: number) {
+    let sides = side;
+    let centres = otherwise.map((centre) => Array.from(centre));
+    for (let i = 0; i < count; i++) {
+      const parts = [0, 1].map((j) => where(rows, (r) => sides[r] === j));
+      // A sub-net that puts all on one side is no start at all.
+      if (i > 0 || parts.every((part) => part.length))
+        centres = parts.map((part, j) => (part.length ? meanOf(part) : centres[j]));
+      sides = rows.map((row) => nearestOf(row, centres));
+    }
+    return {
+      centres,
+      parts: [0, 1].map((j) =>
+        statisticsOf(
+          where(rows, (r) => sides[r] === j),
+          'full',
+          2,
+        ),
+      ),
+    };
+  }
+
+  test('is two means in each cluster, started from the sub-net', async () => {
+    for (let seed = 0; seed < 30; seed++) {
+      const { below } = randomNumbers(seed);
+      const { rows, blob } = blobs(
+        seed,
+        [
+          [0, 0],
+          [3, 1],
+          [9, 9],
+          [7, 9],
+        ],
+        25,
+      );
+      const z = blob.map((b) => b >> 1);
+      const side = rows.map(() => below(2));
+      const otherwise = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
+      const count = 1 + below(6);
+      const rounds = memoryRounds({ rows, z, side });
+      const found = await refine(rounds, count, otherwise, 'full');
+      for (const k of [0, 1]) {
+        const mine = (i: number) => z[i] === k;
+        const expected = byHand(where(rows, mine), where(side, mine), otherwise[k], count);
+        assertClose(
+          found.centres[k].flatMap((c) => [...c]),
+          expected.centres.flat(),
+          1e-12,
+        );
+        assertClose(
+          found.parts[k].flatMap((t) => [...t]),
+          expected.parts.flatMap((t) => [...t]),
+          1e-12,
+        );
+      }
+      assert.deepEqual(rounds.calls, { sums: count, scatter: 1, histogram: 0 });
+    }
+  });
+
+  test('starts from the given centres where the sub-net puts all rows on one side, or there are none', async () => {
+    const { rows, blob } = blobs(
+      5,
+      [
+        [0, 0],
+        [9, 0],
+      ],
+      20,
+    );
+    const z = rows.map(() => 0);
+    const otherwise = [
+      [Float64Array.of(1, 0), Float64Array.of(7, 0)],
+      [Float64Array.of(3, 3), Float64Array.of(3, 3)],
+    ];
+    const { centres, parts } = await refine(
+      memoryRounds({ rows, z, side: rows.map(() => 1) }),
+      1,
+      otherwise,
+      'full',
+    );
+    const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    assertClose(
+      parts[0].flatMap((t) => [...t]),
+      expected.flatMap((t) => [...t]),
+      1e-12,
+    );
+    assert.deepEqual(centres, otherwise);
+    assert.deepEqual(
+      parts[1].map((t) => t[0]),
+      [0, 0],
+    );
+  });
+
+  test('starts anew by PCA split where the given centres, from elsewhere, put all rows on one side too', async () => {
+    const { rows, blob } = blobs(
+      11,
+      [
+        [0, 0],
+        [9, 0],
+        [100, 0],
+        [100, 9],
+      ],
+      20,
+    );
+    const z = blob.map((b) => b >> 1);
+    // The second cluster has its sides from the sub-net, the third 4 rows only.
+    const few = [0, 1, 2, 3].map((i) => [500 + i, 0]);
+    const data = {
+      rows: [...rows, ...few],
+      z: [...z, 2, 2, 2, 2],
+      side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
+    };
+    const otherwise = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
+    const { centres, parts } = await refine(memoryRounds(data), 6, otherwise, 'full');
+    for (const k of [0, 1]) {
+      const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
+      const byPlace = [0, 1].sort(
+        (p, q) => parts[k][p][1] + parts[k][p][2] - parts[k][q][1] - parts[k][q][2],
+      );
+      assertClose(
+        byPlace.flatMap((side) => [...parts[k][side]]),
+        expected.flatMap((own) => [...statisticsOf(own)]),
+        1e-12,
+      );
+      assertClose(
+        byPlace.flatMap((side) => [...centres[k][side]]),
+        expected.flatMap(meanOf),
+        1e-12,
+      );
+    }
+    assert.deepEqual(parts[2].map((T) => T[0]).sort(), [0, 4], 'too few to halve');
+  });
+
+  test('with 0 rounds takes the sub-net’s sides as they are', async () => {
+    const { rows } = blobs(
+      6,
+      [
+        [0, 0],
+        [9, 0],
+      ],
+      20,
+    );
+    const side = rows.map((_, i) => i % 2);
+    const { centres, parts } = await refine(
+      memoryRounds({ rows, z: rows.map(() => 0), side }),
+      0,
+      [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
+      'full',
+    );
+    const halves = [0, 1].map((j) => where(rows, (i) => side[i] === j));
+    assertClose(
+      parts[0].flatMap((t) => [...t]),
+      halves.flatMap((half) => [...statisticsOf(half)]),
+      1e-12,
+    );
+    assertClose(
+      centres[0].flatMap((c) => [...c]),
+      halves.flatMap(meanOf),
+      1e-12,
+    );
+  });
+});
+
+describe('lloyd and partsNear', () => {
+  const { rows, blob } = blobs(
+    7,
+    [
+      [0, 0],
+      [6, 0],
+      [0, 6],
+      [40, 40],
+      [46, 40],
+    ],
+    20,
+  );
+  const z = blob.map((b) => (b < 3 ? 0 : b < 5 ? 1 : 2));
+  const inCluster = (k: number) => where(rows, (i) => z[i] === k);
+  const points = (...all: Point[]) => all.map((point) => Float64Array.from(point));
+  // Cluster 1 takes no part in the first set, cluster 0 none in the second; the last centre is nearest to no row.
+  const sets = [
+    [points([0, 1], [5, 1], [1, 4]), []],
+    [[], points([41, 40], [44, 40], [900, 900])],
+  ];
+
+  test('move each cluster’s own centres, several sets at a time', async () => {
+    const moved = await lloyd(memoryRounds({ rows, z }), sets, 4);
+    for (const [s, set] of sets.entries()) {
+      for (const k of [0, 1]) {
+        let centres = set[k].map((centre) => Array.from(centre));
+        for (let round = 0; round < 4; round++) {
+          const near = inCluster(k).map((row) => (centres.length ? nearestOf(row, centres) : -1));
+          centres = centres.map((old, j) => {
+            const own = where(inCluster(k), (i) => near[i] === j);
+            return own.length ? meanOf(own) : old;
+          });
+        }
+        assert.equal(moved[s][k].length, centres.length);
+        assertClose(
+          moved[s][k].flatMap((c) => [...c]),
+          centres.flat(),
+          1e-12,
+        );
+      }
+    }
+  });
+
+  test('give the statistics of the rows nearest to each centre', async () => {
+    const parts = await partsNear(memoryRounds({ rows, z }), sets);
+    for (const [s, set] of sets.entries()) {
+      for (const k of [0, 1]) {
+        const expected = set[k].map((_, j) =>
+          statisticsOf(
+            inCluster(k).filter((row) => nearestOf(row, set[k]) === j),
+            'full',
+            2,
+          ),
+        );
+        assert.equal(parts[s][k].length, expected.length);
+        assertClose(
+          parts[s][k].flatMap((t) => [...t]),
+          expected.flatMap((t) => [...t]),
+          1e-12,
+        );
+      }
+    }
+  });
+
+  test('no rounds, no move', async () => {
+    assert.equal(await lloyd(memoryRounds({ rows, z }), sets, 0), sets);
+  });
+});
+
+describe('halveDeep', () => {
+  const square = [
+    [0, 0],
+    [0, 20],
+    [50, 0],
+    [50, 20],
+  ];
+  /** The nearest of the blobs' means to each centre, in order: 0, 1, 2, 3 if all are found once. */
+  const blobsOf = (centres: ArrayLike<number>[], means: Point[]) =>
+    centres.map((c) => nearestOf(c, means)).sort((a, b) => a - b);
+
+  test('finds the two, four and eight parts of each chosen cluster', async () => {
+    const eight = [0, 200].flatMap((x) => square.map((p) => [p[0] + x + 1000, p[1]]));
+    const { rows, blob } = blobs(8, [...square, [-500, -500], ...eight], 20);
+    const z = blob.map((b) => (b < 4 ? 0 : b === 4 ? 1 : 2));
+    const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
+    const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
+    const rounds = memoryRounds({ rows, z });
+    const found = await halveDeep(rounds, [true, false, true], T, 3, 2, 'full');
+    assert.equal(found.length, 3);
+    assert.deepEqual(
+      found.map((sets) => sets[1]),
+      [[], [], []],
+      'not chosen',
+    );
+    assert.deepEqual(
+      found[0].map((set) => set.length),
+      [2, 0, 2],
+    );
+    assert.deepEqual(blobsOf(found[1][0], means), [0, 1, 2, 3]);
+    assert.deepEqual(found[1][2].length, 4);
+    assert.deepEqual(blobsOf(found[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
+    for (const centre of found[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
+    assert.equal(rounds.calls.histogram, 3, 'all clusters in one round a level');
+  });
+
+  test('goes on with what can be halved, and keeps what cannot', async () => {
+    // One half is of two blobs, the other of 4 rows only: too few to be halved.
+    const { rows: pair } = blobs(
+      9,
+      [
+        [0, 0],
+        [0, 30],
+      ],
+      20,
+    );
+    const { rows: few } = blobs(10, [[500, 0]], 4);
+    const rows = [...pair, ...few];
+    const T = [statisticsOf(rows)];
+    const found = await halveDeep(memoryRounds({ rows, z: rows.map(() => 0) }), [true], T, 2, 2, 'full');
+    assert.deepEqual(
+      found.map(([set]) => set.length),
+      [2, 3],
+    );
+    const expected = [meanOf(pair.slice(0, 20)), meanOf(pair.slice(20)), meanOf(few)];
+    assert.deepEqual(blobsOf(found[1][0], expected), [0, 1, 2]);
+  });
+});
+
+test('centresOf: both means, or the whole’s twice where a part is empty or the set too small', () => {
+  const whole = Float64Array.of(9, 9);
+  const T = (n: number, at: number) =>
+    statisticsOf(
+      Array.from({ length: n }, () => [at, at]),
+      'full',
+      2,
+    );
+  assert.deepEqual(centresOf([T(2, 1), T(3, 4)], 2, whole), [Float64Array.of(1, 1), Float64Array.of(4, 4)]);
+  assert.deepEqual(centresOf([T(9, 1), T(0, 0)], 2, whole), [whole, whole]);
+  assert.deepEqual(centresOf([T(2, 1), T(2, 4)], 2, whole), [whole, whole]);
+});
+
+test('mapLeaves puts other cells for leaves, deep down, but not for none', () => {
+  const cell = { near: [3, 4], into: [{ axis: 1, at: 0.5, into: [0, -1] }, 1] };
+  assert.deepEqual(
+    mapLeaves(cell, (leaf) => 10 + leaf),
+    {
+      near: [3, 4],
+      into: [{ axis: 1, at: 0.5, into: [10, -1] }, 11],
+    },
+  );
+  assert.equal(
+    mapLeaves(-1, () => 5),
+    -1,
+  );
+});

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { block, blockCount, layoutOf, shardBlocks } from '../../model/layout.ts';
+
+const SEED = 7n;
+const rowsOf = (blocks: { start: number; count: number }[]) =>
+  blocks.reduce((sum, { count }) => sum + count, 0);
+/** Rows and shards, with a row for each shard at least. */
+const sizes = fc
+  .integer({ min: 1, max: 40 })
+  .chain((shards) => fc.tuple(fc.integer({ min: shards, max: 200_000 }), fc.constant(shards)));
+
+describe('rows a block', () => {
+  // clamp(2^⌊log2(N/(512·S))⌋, 16, 1024)
+  const cases: [rows: number, shards: number, blockRows: number][] = [
+    [100_000_000, 8, 1024],
+    [512 * 8 * 1024, 8, 1024],
+    [512 * 8 * 1024 - 1, 8, 512],
+    [1_000_000, 8, 128],
+    [512 * 8 * 32, 8, 32],
+    [512 * 8 * 32 - 1, 8, 16],
+    [70_000, 8, 16],
+    [9_000, 8, 16],
+    // Fewer where a shard would go without.
+    [100, 8, 12],
+    [128, 8, 16],
+    [127, 8, 15],
+    [8, 8, 1],
+    [1, 1, 1],
+  ];
+  for (const [rows, shards, blockRows] of cases)
+    test(`${rows} rows in ${shards} shards: ${blockRows}`, () => {
+      const layout = layoutOf(rows, 3, shards, SEED);
+      assert.deepEqual(layout, { rows, dim: 3, shards, blockRows, seed: '7' });
+    });
+
+  test('a power of two from 16 to 1024, unless that leaves a shard without', () => {
+    fc.assert(
+      fc.property(sizes, ([rows, shards]) => {
+        const { blockRows } = layoutOf(rows, 3, shards, SEED);
+        if (blockRows === Math.floor(rows / shards) && blockRows < 16) return;
+        assert.ok([16, 32, 64, 128, 256, 512, 1024].includes(blockRows), String(blockRows));
+        if (blockRows > 16) assert.ok(blockRows * 512 * shards <= rows);
+        if (blockRows < 1024) assert.ok(2 * blockRows * 512 * shards > rows);
+      }),
+    );
+  });
+});
+
+describe('blocks', () => {
+  test('cover the rows in file order; the last may be short', () => {
+    fc.assert(
+      fc.property(sizes, ([rows, shards]) => {
+        const layout = layoutOf(rows, 3, shards, SEED);
+        let next = 0;
+        for (let index = 0; index < blockCount(layout); index++) {
+          const { start, count, ...rest } = block(layout, index);
+          assert.deepEqual(rest, { index });
+          assert.equal(start, next);
+          assert.ok(count > 0 && count <= layout.blockRows);
+          if (index < blockCount(layout) - 1) assert.equal(count, layout.blockRows);
+          next += count;
+        }
+        assert.equal(next, rows);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('shards', () => {
+  test('every row is in exactly one; every shard has some, in file order, and none a block more than another', () => {
+    fc.assert(
+      fc.property(sizes, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), ([rows, shards], seed) => {
+        const layout = layoutOf(rows, 3, shards, seed);
+        const dealt = shardBlocks(layout);
+        assert.equal(dealt.length, shards);
+        const lengths = dealt.map((blocks) => blocks.length);
+        assert.ok(Math.min(...lengths) >= 1);
+        assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1);
+        const seen = new Set<number>();
+        for (const blocks of dealt) {
+          blocks.forEach((found, i) => {
+            assert.deepEqual(found, block(layout, found.index));
+            if (i) assert.ok(found.index > blocks[i - 1].index);
+            seen.add(found.index);
+          });
+        }
+        assert.equal(seen.size, blockCount(layout));
+        assert.equal(rowsOf(dealt.flat()), rows);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('sorted data give every shard its share of every class', () => {
+    for (const [rows, classes, shards] of [
+      [70_000, 10, 8],
+      [9_298, 10, 4],
+      [1_000_000, 50, 8],
+    ]) {
+      const size = rows / classes;
+      for (const seed of [0n, 1n, 2n]) {
+        for (const blocks of shardBlocks(layoutOf(rows, 3, shards, seed))) {
+          const counts = new Array(classes).fill(0);
+          for (const { start, count } of blocks)
+            for (let row = start; row < start + count; row++) counts[Math.floor(row / size)]++;
+          const share = size / shards;
+          for (const count of counts)
+            assert.ok(count > share / 3 && count < 2 * share, `${count} of ${share}`);
+        }
+      }
+    }
+  });
+
+  test('the seed deals them, and nothing else', () => {
+    const dealt = (seed: bigint) => shardBlocks(layoutOf(5_000, 3, 4, seed));
+    assert.deepEqual(dealt(1n), dealt(1n));
+    assert.notDeepEqual(dealt(1n), dealt(2n));
+    // The row's width plays no part.
+    assert.deepEqual(shardBlocks(layoutOf(5_000, 99, 4, 1n)), dealt(1n));
+    // All 64 bits count, and survive the layout's way over the wire.
+    assert.notDeepEqual(dealt(1n), dealt(1n + (1n << 63n)));
+    const layout = layoutOf(5_000, 3, 4, 2n ** 64n - 1n);
+    assert.deepEqual(shardBlocks(JSON.parse(JSON.stringify(layout))), shardBlocks(layout));
+  });
+});

@@ -1,0 +1,505 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../base/user-error.ts';
+import { startDrawing } from '../../coordinator/report/drawing.ts';
+import { symmetricEigen } from '../../model/linalg.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { generator } from '../../model/random.ts';
+import { crosstab } from '../../report/crosstab.ts';
+import { historyFrom } from '../../report/history.ts';
+import { COLOURS, lookOf, outline, SHAPES } from '../../report/palette.ts';
+import { type ClusterView, clusterPicture } from '../../report/pictures/clusters.ts';
+import { confusionPicture } from '../../report/pictures/confusion.ts';
+import { kPicture } from '../../report/pictures/k.ts';
+import { lossPicture } from '../../report/pictures/losses.ts';
+import { sizesPicture } from '../../report/pictures/sizes.ts';
+import { subClusterPicture } from '../../report/pictures/sub-clusters.ts';
+import { pngOf } from '../../report/png.ts';
+import { betweenAxes, dot, ellipsePath } from '../../report/projection.ts';
+import { stretches } from '../../report/rows.ts';
+import { escaped, num, picture, text } from '../../report/svg.ts';
+
+const rng = (purpose: string) => generator(1n, purpose);
+const MOST_BYTES = 1e6;
+
+/** Well-formed, without NaN, all ids its own, every reference met; of tags and attributes that we write only. */
+function assertSound(svg: string): void {
+  assert.ok(svg.length < MOST_BYTES, `${svg.length} bytes`);
+  assert.doesNotMatch(svg, /NaN|Infinity|undefined|null/);
+  const open: string[] = [];
+  const rest = svg.replace(
+    /<(\/?)([a-zA-Z]+)((?: [a-zA-Z-]+="[^"<]*")*)(\/?)>/g,
+    (_, end, name, __, alone) => {
+      if (end) assert.equal(open.pop(), name);
+      else if (!alone) open.push(name);
+      return '';
+    },
+  );
+  assert.deepEqual(open, []);
+  assert.doesNotMatch(rest, /[<>]|&(?!(amp|lt|gt|quot);)/, 'all that is not a tag is text');
+  const ids = [...svg.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+  assert.equal(new Set(ids).size, ids.length);
+  for (const [, id] of svg.matchAll(/url\(#([^)]+)\)/g)) assert.ok(ids.includes(id));
+}
+
+function mixtureOf(means: number[][], covariance: number[], weights?: number[]): Mixture {
+  const d = means[0].length;
+  return {
+    k: means.length,
+    d,
+    covariance: covariance.length === d && d > 1 ? 'diag' : 'full',
+    weights: Float64Array.from(weights ?? means.map(() => 1 / means.length)),
+    means: means.map((mean) => Float64Array.from(mean)),
+    covariances: means.map(() => Float64Array.from(covariance)),
+  };
+}
+
+describe('projection', () => {
+  test('the axes are the leading eigenvectors of the scatter between clusters', () => {
+    const d = 6;
+    const draw = rng('axes');
+    const means = Array.from({ length: 9 }, () =>
+      Array.from({ length: d }, (_, i) => draw.normal() * (i + 1)),
+    );
+    const weights = means.map(() => draw.uniform());
+    const total = weights.reduce((a, b) => a + b);
+    const mixture = mixtureOf(
+      means,
+      Array(d).fill(1),
+      weights.map((weight) => weight / total),
+    );
+    const centre = Array.from({ length: d }, (_, i) =>
+      means.reduce((sum, mean, k) => sum + mixture.weights[k] * mean[i], 0),
+    );
+    const scatter = Float64Array.from({ length: d * d }, (_, p) => {
+      const [i, j] = [Math.floor(p / d), p % d];
+      return means.reduce(
+        (sum, mean, k) => sum + mixture.weights[k] * (mean[i] - centre[i]) * (mean[j] - centre[j]),
+        0,
+      );
+    });
+    const { values, vectors } = symmetricEigen(scatter, d);
+    const { axes, shares } = betweenAxes(mixture);
+    const all = values.reduce((a, b) => a + b);
+    for (const i of [0, 1]) {
+      assert.ok(Math.abs(dot(axes[i], vectors.subarray(i * d, (i + 1) * d))) > 1 - 1e-6);
+      assert.ok(Math.abs(shares[i]! - values[i] / all) < 1e-6);
+    }
+    assert.ok(Math.abs(dot(axes[0], axes[1])) < 1e-9);
+  });
+
+  test('K = 1: the leading axes within the cluster; K = 2: one of each', () => {
+    const covariance = [1, 0, 0, 0, 9, 0, 0, 0, 4];
+    const one = betweenAxes(mixtureOf([[5, 5, 5]], covariance));
+    assert.deepEqual(one.shares, [null, null]);
+    assert.ok(Math.abs(one.axes[0][1]) > 0.999 && Math.abs(one.axes[1][2]) > 0.999);
+    const two = betweenAxes(
+      mixtureOf(
+        [
+          [0, 0, 0],
+          [8, 0, 0],
+        ],
+        covariance,
+      ),
+    );
+    assert.deepEqual([two.shares[0]?.toFixed(6), two.shares[1]], ['1.000000', null]);
+    assert.ok(Math.abs(two.axes[0][0]) > 0.999 && Math.abs(two.axes[1][1]) > 0.999);
+  });
+
+  test('D = 1 has one axis; a mixture of one point has two all the same', () => {
+    const { axes } = betweenAxes(mixtureOf([[0], [3]], [1]));
+    assert.deepEqual(axes, [Float64Array.of(1)]);
+    assert.equal(betweenAxes(mixtureOf([[1, 2, 3]], [0, 0, 0])).axes.length, 2);
+  });
+
+  test('an ellipse passes through the points at two standard deviations', () => {
+    const [xx, xy, yy] = [4, 1.5, 1];
+    const at: [number, number][] = [];
+    ellipsePath([10, 20], [xx, xy, yy], 2, (x, y) => {
+      at.push([x - 10, y - 20]);
+      return '0 0';
+    });
+    const determinant = xx * yy - xy * xy;
+    // Every third place is on the curve, the others are handles.
+    for (const [x, y] of at.filter((_, i) => i % 3 === 0)) {
+      const distance = (yy * x * x - 2 * xy * x * y + xx * y * y) / determinant;
+      assert.ok(Math.abs(distance - 4) < 1e-9, String(distance));
+    }
+    assert.equal(at.length, 13);
+  });
+});
+
+describe('rows to show', () => {
+  test('every row where there are few, each once', () => {
+    for (const rows of [1, 15, 16, 17, 3999, 4000]) {
+      const seen = stretches(rows, 4000, 0n).flatMap(({ start, count }) =>
+        Array.from({ length: count }, (_, i) => start + i),
+      );
+      assert.deepEqual(
+        seen.sort((a, b) => a - b),
+        [...Array(rows).keys()],
+      );
+    }
+  });
+
+  test('at most as many as wanted, spread over the file, the same for the same seed', () => {
+    for (const rows of [4001, 70_000, 1e9]) {
+      const found = stretches(rows, 4000, 7n);
+      assert.equal(
+        found.reduce((sum, { count }) => sum + count, 0),
+        4000,
+      );
+      const starts = found.map(({ start }) => start).sort((a, b) => a - b);
+      starts.forEach((start, i) => {
+        assert.ok(start >= (i * rows) / found.length - 1 && start + 16 <= rows);
+        if (i) assert.ok(start >= starts[i - 1] + 16);
+      });
+      assert.deepEqual(stretches(rows, 4000, 7n), found);
+      if (rows > 5000) assert.notDeepEqual(stretches(rows, 4000, 8n), found);
+    }
+  });
+
+  test('the first few are spread over the file too', () => {
+    const first = stretches(1e6, 16_000, 0n).slice(0, 20);
+    for (let part = 0; part < 4; part++)
+      assert.ok(first.some(({ start }) => Math.floor(start / 250_000) === part));
+  });
+});
+
+/** What is seen with all cones, and without one of the three (Machado, Oliveira & Fernandes 2009), in linear RGB. */
+const EYES = {
+  all: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+  protan: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
+  deutan: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881],
+  tritan: [1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.3039],
+};
+const linear = (colour: string) =>
+  [1, 3, 5].map((at) => {
+    const value = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+const times = (matrix: number[], [a, b, c]: number[]) =>
+  [0, 3, 6].map((row) => matrix[row] * a + matrix[row + 1] * b + matrix[row + 2] * c);
+/** Ottosson's OKLab. */
+function oklab(rgb: number[]): number[] {
+  const cones = times(
+    [
+      0.4122214708, 0.5363325363, 0.0514459929, 0.2119034982, 0.6806995451, 0.1073969566, 0.0883024619,
+      0.2817188376, 0.6299787005,
+    ],
+    rgb.map((value) => Math.min(1, Math.max(0, value))),
+  ).map(Math.cbrt);
+  return times(
+    [
+      0.2104542553, 0.793617785, -0.0040720468, 1.9779984951, -2.428592205, 0.4505937099, 0.0259040371,
+      0.7827717662, -0.808675766,
+    ],
+    cones,
+  );
+}
+
+describe('palette', () => {
+  for (const [eye, matrix] of Object.entries(EYES))
+    test(`colours stay apart: ${eye}`, () => {
+      const seen = COLOURS.map((colour) => oklab(times(matrix, linear(colour))));
+      seen.forEach((a, i) => {
+        for (const [j, b] of seen.slice(0, i).entries()) {
+          const distance = Math.hypot(...a.map((value, p) => value - b[p]));
+          assert.ok(distance > 0.115, `${COLOURS[i]} and ${COLOURS[j]}: ${distance.toFixed(3)}`);
+        }
+      });
+    });
+
+  test('colours show on white paper and on dark', () => {
+    for (const colour of COLOURS) {
+      const [r, g, b] = linear(colour);
+      const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      assert.ok(1.05 / (light + 0.05) > 1.7 && (light + 0.05) / 0.06 > 1.7, colour);
+    }
+  });
+
+  test('the first 60 clusters differ in colour or shape, the next 60 in lightness', () => {
+    const looks = Array.from({ length: 180 }, (_, cluster) => JSON.stringify(lookOf(cluster)));
+    assert.equal(new Set(looks).size, 180);
+  });
+
+  test('an outline comes back to its middle: all shapes are closed', () => {
+    for (const shape of SHAPES) assert.match(outline(shape, 2), /^m[^M]*z$/);
+  });
+});
+
+/** A view of K clusters and n rows. */
+function view(k: number, dim: number, n = 4000): ClusterView {
+  const draw = rng(`view ${k} ${dim}`);
+  const components = Array.from({ length: k }, (_, cluster) => ({
+    cluster,
+    weight: 1 / k,
+    centre: [20 * draw.normal(), dim > 1 ? 20 * draw.normal() : 0] as const,
+    spread: (dim > 1 ? [1, 0.3, 0.5] : [1, 0, 0]) as [number, number, number],
+  }));
+  const cluster = Int32Array.from({ length: n }, () => draw.below(k));
+  const along = (axis: 0 | 1) =>
+    Float64Array.from(cluster, (c) => components[c].centre[axis] + draw.normal());
+  return { dim, shares: [0.7, 0.2], components, points: { x: along(0), y: along(1), cluster } };
+}
+
+const halves = (dim: number) =>
+  [0, 1].map((i) => ({
+    rows: 100 + i,
+    centre: [3 * i, 0] as const,
+    spread: (dim > 1 ? [1, 0.2, 1] : [1, 0, 0]) as [number, number, number],
+  }));
+const inside = (dim: number, n: number) => {
+  const draw = rng('inside');
+  const some = (next: () => number) => Float64Array.from({ length: n }, next);
+  const points = { x: some(draw.normal), y: some(draw.normal), share: some(draw.uniform) };
+  return { cluster: 3, dim, halves: halves(dim), points };
+};
+
+const course = (epochs: number, at: (epoch: number) => object = () => ({})) => ({
+  epochs: Array.from({ length: epochs }, (_, i) => ({
+    epoch: i + 1,
+    k: 1,
+    loss: null,
+    subLoss: null,
+    ...at(i + 1),
+  })),
+  steps: [],
+  splits: [],
+  proposed: { split: 0, merge: 0 },
+  ended: null,
+  sessions: 1,
+});
+
+describe('pictures are sound', () => {
+  const cases: [string, () => string][] = [
+    ['10 clusters', () => clusterPicture(view(10, 5))],
+    ['60 clusters', () => clusterPicture(view(60, 5))],
+    ['5,000 clusters', () => clusterPicture(view(5000, 5))],
+    ['one cluster', () => clusterPicture({ ...view(1, 5), shares: [null, null] })],
+    ['one row', () => clusterPicture(view(1, 2, 1))],
+    ['no rows to show', () => clusterPicture(view(4, 3, 0))],
+    ['D = 1', () => clusterPicture(view(4, 1))],
+    ['D = 1, K = 1, no rows', () => clusterPicture(view(1, 1, 0))],
+    [
+      'clusters without extent',
+      () => {
+        const all = view(2, 2, 10);
+        return clusterPicture({
+          ...all,
+          components: all.components.map((one) => ({
+            ...one,
+            centre: [1, 1] as const,
+            spread: [0, 0, 0] as const,
+          })),
+          points: { ...all.points, x: new Float64Array(10).fill(1), y: new Float64Array(10).fill(1) },
+        });
+      },
+    ],
+    ['sub-clusters', () => subClusterPicture(inside(4, 1200))],
+    ['sub-clusters, D = 1', () => subClusterPicture(inside(1, 1200))],
+    ['sub-clusters, no rows', () => subClusterPicture(inside(2, 0))],
+    ['K of one epoch', () => kPicture(course(1), null)],
+    ['K stays', () => kPicture(course(50), 3)],
+    ['losses of nothing', () => lossPicture(course(5))],
+    ['one loss', () => lossPicture(course(1, () => ({ loss: 0 })))],
+    [
+      'negative loss',
+      () => lossPicture(course(9, (epoch) => ({ loss: -epoch, subLoss: epoch % 4 ? 1 : null }))),
+    ],
+    ['10,000 epochs', () => lossPicture(course(10_000, (epoch) => ({ loss: 1 / epoch, subLoss: epoch })))],
+    ['one size', () => sizesPicture([{ cluster: 0, rows: 1 }], 1)],
+    [
+      '30 sizes',
+      () =>
+        sizesPicture(
+          Array.from({ length: 30 }, (_, cluster) => ({ cluster, rows: 1e9 + cluster })),
+          3e10,
+        ),
+    ],
+    [
+      '60 sizes',
+      () =>
+        sizesPicture(
+          Array.from({ length: 60 }, (_, cluster) => ({ cluster, rows: cluster + 1 })),
+          1830,
+        ),
+    ],
+    [
+      '2,000 sizes',
+      () =>
+        sizesPicture(
+          Array.from({ length: 20_000 }, (_, cluster) => ({ cluster, rows: cluster + 1 })),
+          2e6,
+        ),
+    ],
+    ['confusion of one', () => confusionPicture(crosstab([[7]], ['a']))],
+    [
+      'names that are markup',
+      () => confusionPicture(crosstab([[7, 1]], ['<script>"&\u0000\ud800', 'b\u202e'])),
+    ],
+  ];
+  for (const [name, draw] of cases) test(name, () => assertSound(draw()));
+
+  test('K over 10,000 epochs with 3,000 changes', () => {
+    const steps = Array.from({ length: 3000 }, (_, i) => ({
+      epoch: 3 * (i + 1),
+      kind: i % 2 ? ('merge' as const) : ('split' as const),
+      changed: 1,
+      k: i % 2 ? 1 : 2,
+    }));
+    assertSound(kPicture({ ...course(10_000), steps }, 10));
+  });
+
+  test('every cluster is named where there are 60, every point is drawn', () => {
+    const drawn = clusterPicture(view(60, 5));
+    const named = [...drawn.matchAll(/ font-weight="600" class="ink"[^>]*>(\d+)</g)].map(([, name]) =>
+      Number(name),
+    );
+    assert.ok(named.length > 50, `${named.length} names`);
+    assert.equal([...drawn.matchAll(/M[\d.-]+ [\d.-]+(h0|m)/g)].length >= 4000, true);
+  });
+
+  test('NaN cannot get into a picture', () => {
+    assert.throws(() => num(Number.NaN), RangeError);
+    assert.throws(() => num(Infinity), RangeError);
+    assert.equal(num(-0.01), '0');
+  });
+
+  test('text that is markup, control characters and halves of letters', () => {
+    assert.equal(escaped('<a href="x">&\u0007\ud800b'), '&lt;a href=&quot;x&quot;&gt;&amp;\ufffd\ufffdb');
+  });
+});
+
+describe('confusion', () => {
+  test('clusters stand where their class is; those without one last; empty ones are left out', () => {
+    const table = crosstab(
+      [
+        [0, 9, 1],
+        [0, 0, 0],
+        [8, 0, 0],
+        [0, 3, 2],
+        [0, 0, 7],
+      ],
+      ['x', 'y', 'z'],
+    );
+    assert.deepEqual(table.clusters, ['2', '0', '4', '3']);
+    assert.deepEqual(table.counts, [
+      [8, 0, 0],
+      [0, 9, 1],
+      [0, 0, 7],
+      [0, 3, 2],
+    ]);
+  });
+
+  test('beyond 40 the smallest go together, and no row is lost', () => {
+    const n = 100;
+    const counts = Array.from({ length: n }, (_, k) =>
+      Array.from({ length: n }, (_, c) => (c === k ? 1000 + k : 1)),
+    );
+    const table = crosstab(
+      counts,
+      Array.from({ length: n }, (_, c) => `class ${c}`),
+    );
+    assert.deepEqual([table.clusters.length, table.classes.length], [40, 40]);
+    assert.deepEqual([table.clusters.at(-1), table.classes.at(-1)], ['61 others', '61 others']);
+    const sum = (rows: number[][]) => rows.flat().reduce((a, b) => a + b, 0);
+    assert.equal(sum(table.counts), sum(counts));
+    for (const [i, row] of table.counts.entries()) assert.equal(row[i], Math.max(...row));
+    assertSound(confusionPicture(table));
+  });
+});
+
+describe('history', () => {
+  const line = (event: object) => `${JSON.stringify({ time: '2026-11-24T00:00:00Z', ...event })}\n`;
+  const epoch = (at: number, k: number, loss: number) =>
+    line({ type: 'epoch', epoch: at, k, width: k, loss, subLoss: null });
+  const split = (at: number, cluster: number, logRatio: number | null, accepted = false) =>
+    line({ type: 'split', epoch: at, clusters: [cluster], points: [3, 4], logRatio, accepted });
+  const step = (at: number, kind: string, changed: number, k: number) =>
+    line({ type: 'step', epoch: at, kind, changed, k });
+
+  test('a resumed run: what was lost does not count, of two epochs the last does', () => {
+    const events =
+      epoch(1, 1, 9) +
+      epoch(2, 1, 8) +
+      split(2, 0, 5, true) +
+      step(2, 'split', 1, 2) +
+      epoch(3, 2, 7) +
+      line({ type: 'resume', epoch: 1, k: 1, from: 'x' }) +
+      epoch(2, 1, 6) +
+      split(2, 0, -5) +
+      step(2, 'split', 0, 1) +
+      line({ type: 'end', epoch: 2, k: 1, reason: 'settled' });
+    const found = historyFrom(events.split('\n'), 'events.jsonl');
+    assert.deepEqual(
+      found.epochs.map(({ epoch, loss }) => [epoch, loss]),
+      [
+        [1, 9],
+        [2, 6],
+      ],
+    );
+    assert.deepEqual(found.steps, [{ epoch: 2, kind: 'split', changed: 0, k: 1 }]);
+    assert.deepEqual([found.proposed.split, found.sessions, found.ended], [1, 2, 'settled']);
+    assert.deepEqual(found.splits, [{ epoch: 2, cluster: 0, logRatio: -5, accepted: false }]);
+  });
+
+  test('ratios of the last split step hold only while clusters keep their numbers', () => {
+    const events = epoch(1, 2, 1) + split(1, 0, -5) + split(1, 1, -3) + step(1, 'split', 0, 2);
+    assert.equal(historyFrom(events.split('\n'), '').splits.length, 2);
+    assert.equal(
+      historyFrom((events + epoch(2, 2, 1) + step(2, 'merge', 1, 1)).split('\n'), '').splits.length,
+      0,
+    );
+  });
+
+  test('a line that is no event is named', () => {
+    for (const bad of [
+      ...['{"type":"epoch","epoch":1', '{"type":"epoch","epoch":"1"}', '[]', '17', 'null'],
+      epoch(1, 1, 1).replace('"loss":1', '"loss":"x"').trim(),
+      epoch(1, 1, 1).replace('"subLoss":null', '"subLoss":{}').trim(),
+      ...['"x"', '[]', 'true'].map((ratio) =>
+        split(1, 0, 5).replace('"logRatio":5', `"logRatio":${ratio}`).trim(),
+      ),
+      split(1, 0, 5).replace('"points":[3,4]', '"points":null').trim(),
+      split(1, 0, 5).replace('"clusters":[0]', '"clusters":["a"]').trim(),
+      step(6, 'split', 1, 2).replace('"changed":1', '"changed":"1"').trim(),
+    ])
+      assert.throws(
+        () => historyFrom(`${epoch(1, 1, 1)}${bad}\n`.split('\n'), 'runs/x/events.jsonl'),
+        (error: Error) => {
+          assert.ok(error instanceof UserError, bad);
+          return error.message.startsWith('runs/x/events.jsonl line 2 ');
+        },
+      );
+  });
+});
+
+describe('PNG', () => {
+  const ihdr = (png: Uint8Array) => {
+    const bytes = Buffer.from(png);
+    assert.deepEqual(bytes.subarray(0, 8), Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]));
+    return [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
+  };
+
+  test('twice the size of the picture, at most 1 MB', async () => {
+    const png = await pngOf(clusterPicture(view(60, 5)));
+    assert.deepEqual(ihdr(png), [1200, 1000]);
+    assert.ok(png.length < MOST_BYTES);
+  });
+
+  test('letters are drawn by the font that comes along: no font of the system is asked', async () => {
+    const frame = { id: 'x', height: 40, title: 't', description: 'd' };
+    const empty = await pngOf(picture(frame));
+    const thin = await pngOf(picture(frame, text(20, 25, 'Größe Σ μ 12')));
+    const bold = await pngOf(picture(frame, text(20, 25, 'Größe Σ μ 12', { bold: true })));
+    assert.ok(thin.length > empty.length + 500);
+    assert.notDeepEqual(thin, bold);
+  });
+});
+
+test('a drawing that is stopped says so', async () => {
+  const drawing = startDrawing();
+  drawing.stop();
+  await assert.rejects(drawing.draw({ run: 'nowhere', version: '0' }), /^Error: it was stopped/);
+});

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { eStepOf, whitening } from '../../../model/estep.ts';
+import type { Task } from '../../../proto/tasks.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { wasmKernels } from '../../../worker/compute/backends/wasm.ts';
+import { runTask } from '../../../worker/tasks/index.ts';
+import { backends } from '../present.ts';
+import {
+  adamStateOf,
+  blobMixture,
+  D,
+  range,
+  transformState,
+  type Workplace,
+  weightsOf,
+  world,
+} from '../support.ts';
+
+const [wasm] = backends;
+const w = world({ n: 600, hidden: [50] });
+const { heapBytes } = await wasmKernels();
+const measure = (backend: typeof wasm) => ({
+  live: backend.live(),
+  tensors: tf.memory().numTensors,
+  heap: heapBytes(),
+});
+
+const mixture = blobMixture('full');
+const product = eStepOf(mixture, w.transform.scale, 'product');
+const cholesky = whitening(mixture, w.transform.scale);
+
+/** The target of each kind of clustering loss, and the parameters that go with it. */
+function targetOf(epoch: number): { state: Tensors; loss: 'kl' | 'isotropic'; form: 'product' | 'cholesky' } {
+  if (product.form !== 'product') throw new Error('asked for the product form');
+  const theta = nd(product.theta, product.theta.length / 3, 3);
+  if (epoch % 3 === 0) return { state: { theta }, loss: 'kl', form: 'product' };
+  if (epoch % 3 === 1) return { state: { cost: theta }, loss: 'isotropic', form: 'product' };
+  const { weights, bias, constant } = cholesky;
+  return {
+    state: { weights: nd(weights, D, 3 * D), bias: nd(bias), constant: nd(constant) },
+    loss: 'kl',
+    form: 'cholesky',
+  };
+}
+
+/** What the sub-nets learn from. */
+const PARTS: Record<'isotropic' | 'kl', Tensors> = {
+  isotropic: {
+    centres: nd(new Float32Array(3 * 2 * D), 3, 2, D),
+    metric: nd(new Float32Array(D).fill(1)),
+  },
+  kl: {
+    weights: nd(new Float32Array(3 * D * 2 * D).fill(0.1), 3, D, 2 * D),
+    bias: nd(new Float32Array(3 * 2 * D), 3, 2 * D),
+    constant: nd(new Float32Array(3 * 2), 3, 2),
+  },
+};
+
+/** One epoch on all shards, with all states new, and a split or merge step's rounds at its end. */
+async function epoch({ context, put }: Workplace, count: number): Promise<void> {
+  const { net, subs } = w;
+  const target = targetOf(count);
+  const average = count % 2 ? 'weights' : 'gradients';
+  put('net', weightsOf(net));
+  put('net-moments', adamStateOf(net));
+  put('e-step', target.state);
+  put('subs', weightsOf(subs));
+  put('subs-moments', adamStateOf(subs));
+  const subLoss = count % 3 ? 'isotropic' : 'kl';
+  put('parts', PARTS[subLoss]);
+  put('vectors', { rows: nd(new Float64Array(D), 1, D) });
+  put('pivots', { rows: nd(new Float64Array(6 * D), 6, D) });
+  const steps = { epoch: count, steps: 10, rate: 0.01, done: 0, average } as const;
+  const cells = { groups: 'sub-net', cells: range(6), leaves: 6, vectors: 'vectors' } as const;
+  const tasks: Task[] = [
+    { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, loss: target.loss, form: target.form },
+    { task: 'statistics', diagonal: false, block: 64 },
+    { task: 'sub-steps', ...steps, batch: 16, loss: subLoss },
+    { task: 'cell-sums', ...cells },
+    { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots' },
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
+  ];
+  for (const shard of range(w.layout.shards))
+    for (const task of tasks) await runTask(context, task, w.unit(shard));
+}
+
+for (const backend of backends)
+  test(`50 epochs leave nothing behind, on ${backend.identity}`, async () => {
+    const place = w.workplace(backend);
+    for (let count = 0; count < 6; count++) await epoch(place, count);
+    const before = measure(backend);
+    for (let count = 6; count < 56; count++) await epoch(place, count);
+    // As many as after another epoch of the same kind; the heap never gets smaller.
+    await epoch(place, 5);
+    assert.deepEqual(measure(backend), before);
+  });
+
+for (const backend of backends)
+  test(`a replaced transform takes its sample along, on ${backend.identity}`, async () => {
+    const place = w.workplace(backend);
+    const before = backend.live();
+    for (let count = 0; count < 10; count++) {
+      place.put('transform', transformState(w.transform, 0.5));
+      await place.context.sample(0);
+      await place.context.labels(0);
+    }
+    // The sample, and the net's four tensors.
+    assert.equal(backend.live() - before, 5);
+  });
+
+describe('the WASM heap stays as it is', () => {
+  const repeat = async (times: number, action: () => Promise<unknown> | unknown) => {
+    for (let i = 0; i < 3; i++) await action();
+    const before = measure(wasm);
+    for (let i = 0; i < times; i++) await action();
+    assert.deepEqual(measure(wasm), before);
+  };
+  const square = (size: number) => wasm.upload(new Float32Array(size * size).fill(0.5), [size, size]);
+
+  // The kernel keeps packed weights for each operand it knows: a megabyte a product here.
+  test('over products', () => {
+    const [x, weights] = [wasm.upload(new Float32Array(512), [1, 512]), square(512)];
+    const bias = wasm.upload(new Float32Array(512), [512]);
+    return repeat(150, () => {
+      wasm.free(wasm.affine(x, weights, bias, true), wasm.affine(x, weights, bias, false));
+      wasm.free(wasm.gram(x, x));
+    });
+  });
+
+  test('over softmaxes of as many widths as there are clusters', () =>
+    repeat(20, () => {
+      for (let k = 1; k <= 100; k++) {
+        const x = wasm.upload(new Float32Array(64 * k), [64, k]);
+        wasm.free(wasm.softmaxRows(x, 1e-5), x);
+      }
+    }));
+
+  test('over uploads and reads', () =>
+    repeat(300, async () => {
+      const x = square(512);
+      await wasm.read(x);
+      wasm.free(x);
+    }));
+});

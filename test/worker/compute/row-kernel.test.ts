@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { generator } from '../../../model/random.ts';
+import { accumulate, type Covariance, statisticsLength } from '../../../model/statistics.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import { rowKernel } from '../../../worker/compute/kernels/row-kernel.ts';
+
+const kernel = rowKernel();
+const rng = generator(11n, 'row kernel');
+const floats = (n: number) => Float32Array.from({ length: n }, () => 3 * rng.normal());
+const doubles = (n: number) => Float64Array.from({ length: n }, () => rng.normal());
+/** A leaf for each of n rows, or none. */
+const leafOfEach = (n: number, leaves: number) =>
+  Int32Array.from({ length: n }, () => rng.below(leaves + 1) - 1);
+
+describe('passes over rows agree to the bit with plain loops', () => {
+  for (const covariance of ['full', 'diag'] as Covariance[])
+    for (const d of [1, 2, 3, 10, 33])
+      test(`statistics by leaf: ${covariance}, ${d} columns`, () => {
+        const leaves = 7;
+        const p = statisticsLength(d, covariance);
+        const pivots = doubles(leaves * d);
+        const expected = new Float64Array(leaves * p);
+        const found = kernel.scatter(pivots, d, covariance);
+        for (const n of [0, 1, 50, 300]) {
+          const rows = floats(n * d);
+          const leaf = leafOfEach(n, leaves);
+          leaf.forEach((l, i) => {
+            if (l < 0) return;
+            const centred = Float64Array.from({ length: d }, (_, j) => rows[i * d + j] - pivots[l * d + j]);
+            accumulate(expected, l * p, centred, 0, d, covariance, 1);
+          });
+          found.add(rows, leaf);
+          // What else is asked for meanwhile changes nothing.
+          kernel.sums(rows, d, leaf, leaves);
+        }
+        assert.ok(expected.some((value) => value !== 0));
+        assert.deepEqual(found.read(), expected);
+      });
+
+  test('statistics of one leaf, the same from a kernel of their own', () => {
+    const rows = floats(40 * 3);
+    const found = kernel.scatter(new Float64Array(3), 3, 'full');
+    found.add(rows, new Int32Array(40));
+    const same = rowKernel().scatter(new Float64Array(3), 3, 'full');
+    same.add(rows, new Int32Array(40));
+    assert.equal(found.read()[0], 40);
+    assert.deepEqual(found.read(), same.read());
+  });
+
+  test('statistics larger than the memory there was, then small ones', () => {
+    const [d, leaves] = [120, 60];
+    const rows = floats(90 * d);
+    const leaf = Int32Array.from({ length: 90 }, (_, i) => i % leaves);
+    const large = kernel.scatter(new Float64Array(leaves * d), d, 'full');
+    large.add(rows, leaf);
+    const p = statisticsLength(d, 'full');
+    const expected = new Float64Array(leaves * p);
+    leaf.forEach((l, i) => {
+      accumulate(expected, l * p, rows, i * d, d, 'full', 1);
+    });
+    assert.deepEqual(large.read(), expected);
+    const small = kernel.scatter(new Float64Array(1), 1, 'diag');
+    small.add(Float32Array.of(2, 3), new Int32Array(2));
+    assert.deepEqual([...small.read()], [2, 5, 13]);
+  });
+
+  test('number and sum of rows by leaf', () => {
+    for (const [n, d, leaves] of [
+      [0, 3, 1],
+      [1, 1, 1],
+      [500, 10, 9],
+    ]) {
+      const [rows, leaf] = [floats(n * d), leafOfEach(n, leaves)];
+      const expected = { n: new Float64Array(leaves), s: new Float64Array(leaves * d) };
+      leaf.forEach((l, i) => {
+        if (l < 0) return;
+        expected.n[l]++;
+        for (let j = 0; j < d; j++) expected.s[l * d + j] += rows[i * d + j];
+      });
+      assert.deepEqual(kernel.sums(rows, d, leaf, leaves), expected);
+    }
+  });
+
+  test('rows with values that are none, or too large, are told from the others', () => {
+    const good = [1, -5, 1e3];
+    const rows = Float32Array.from([
+      ...good,
+      ...[Number.NaN, 0, 0],
+      ...[0, Infinity, 0],
+      ...[0, 0, -1e4],
+      ...[-2, 7, 0],
+    ]);
+    const extremes = { min: new Float64Array(3).fill(Infinity), max: new Float64Array(3).fill(-Infinity) };
+    assert.deepEqual([...kernel.screen(rows, 3, 1e3, extremes)], [0, -1, -1, -1, 0]);
+    assert.deepEqual(
+      [[...extremes.min], [...extremes.max]],
+      [
+        [-2, -5, 0],
+        [1, 7, 1e3],
+      ],
+    );
+    kernel.screen(Float32Array.of(0, 8, -9), 3, 1e3, extremes);
+    assert.deepEqual(
+      [[...extremes.min], [...extremes.max]],
+      [
+        [-2, -5, -9],
+        [1, 8, 1e3],
+      ],
+    );
+  });
+
+  test('the leaf of each row, by cells of any depth', () => {
+    const [n, d, vectorRows] = [400, 4, 12];
+    const vectors = doubles(vectorRows * d);
+    let leaves = 0;
+    const draw = (depth: number): Cell => {
+      const kind = depth === 0 ? 0 : rng.below(4);
+      if (kind === 0) return rng.below(5) === 0 ? -1 : leaves++;
+      const into = (count: number) => Array.from({ length: count }, () => draw(depth - 1));
+      if (kind === 1) return { axis: rng.below(vectorRows), at: rng.normal(), into: into(2) };
+      const near = Array.from({ length: 1 + rng.below(5) }, () => rng.below(vectorRows));
+      return { near, into: into(near.length) };
+    };
+    const leafOf = (cell: Cell, row: Float32Array): number => {
+      if (typeof cell === 'number') return cell;
+      const vector = (v: number) => vectors.subarray(v * d, (v + 1) * d);
+      if ('axis' in cell) {
+        const along = vector(cell.axis).reduce((sum, value, j) => sum + row[j] * value, 0);
+        return leafOf(cell.into[along >= cell.at ? 1 : 0], row);
+      }
+      const distances = cell.near.map((v) =>
+        vector(v).reduce((sum, value, j) => sum + (row[j] - value) * (row[j] - value), 0),
+      );
+      return leafOf(cell.into[distances.indexOf(Math.min(...distances))], row);
+    };
+    const seen = new Set<number>();
+    for (let repeat = 0; repeat < 50; repeat++) {
+      const cells = Array.from({ length: 1 + rng.below(4) }, () => draw(4));
+      const rows = floats(n * d);
+      const group = cells.length > 1 ? Int32Array.from({ length: n }, () => rng.below(cells.length)) : null;
+      const expected = Int32Array.from({ length: n }, (_, i) =>
+        leafOf(cells[group ? group[i] : 0], rows.subarray(i * d, (i + 1) * d)),
+      );
+      for (const leaf of expected) seen.add(leaf);
+      assert.deepEqual(kernel.leaves(rows, d, cells, vectors, group), expected);
+    }
+    assert.ok(seen.size > 50 && seen.has(-1));
+  });
+
+  test('of centres equally near the first is taken, and a side begins with its threshold', () => {
+    const rows = Float32Array.of(0, 1, 2);
+    const near = [{ near: [0, 1, 2], into: [0, 1, 2] }];
+    assert.deepEqual([...kernel.leaves(rows, 1, near, Float64Array.of(0, 2, 2), null)], [0, 0, 1]);
+    const side = [{ axis: 0, at: 1, into: [5, 6] }];
+    assert.deepEqual([...kernel.leaves(rows, 1, side, Float64Array.of(1), null)], [5, 6, 6]);
+  });
+});

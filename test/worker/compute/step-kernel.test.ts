@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { netStates } from '../../../coordinator/training/net-states.ts';
+import { clusteringNet, subNets } from '../../../model/net.ts';
+import { generator } from '../../../model/random.ts';
+import { take } from '../../../proto/tensors.ts';
+import type { Backend } from '../../../worker/compute/backends/backend.ts';
+import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
+import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
+import { createStates } from '../../../worker/states.ts';
+import { localSteps } from '../../../worker/tasks/local-steps.ts';
+import { close } from '../../model/support.ts';
+
+const STEPS = 10;
+const wasm = await wasmBackend();
+
+interface Case {
+  name: string;
+  d: number;
+  hidden: number[];
+  k: number;
+  /** Stacked sub-nets; 0: one clustering net. */
+  nets: number;
+  rows: number;
+  loss: 'kl' | 'cost';
+}
+
+const CASES: Case[] = [
+  { name: 'the default net', d: 10, hidden: [50], k: 10, nets: 0, rows: 128, loss: 'kl' },
+  { name: 'two hidden layers, odd widths', d: 7, hidden: [13, 9], k: 5, nets: 0, rows: 33, loss: 'kl' },
+  { name: 'a cost', d: 7, hidden: [13], k: 5, nets: 0, rows: 30, loss: 'cost' },
+  { name: 'no hidden layer', d: 3, hidden: [], k: 4, nets: 0, rows: 5, loss: 'kl' },
+  { name: 'one row, one column', d: 1, hidden: [2], k: 2, nets: 0, rows: 1, loss: 'kl' },
+  { name: 'ten sub-nets', d: 10, hidden: [50], k: 2, nets: 10, rows: 16, loss: 'cost' },
+  { name: 'three sub-nets', d: 3, hidden: [50], k: 2, nets: 3, rows: 17, loss: 'kl' },
+];
+
+/** Local steps on batches drawn by the case's name; `scale` stretches the rows. */
+function steps(backend: Backend, { name, d, hidden, k, nets, rows, loss }: Case, scale = 1, done = 0) {
+  const net = nets ? subNets(3n, d, nets) : clusteringNet(3n, d, hidden, k);
+  const rng = generator(5n, name);
+  const states = createStates(backend);
+  const { weights, moments } = netStates(net);
+  const which = nets ? 'subs' : 'net';
+  states.put(which, 1, weights);
+  states.put(`${which}-moments`, 1, moments);
+  const shape = nets ? [nets, rows] : [rows];
+  const batchOf = () => {
+    const n = Math.max(1, nets) * rows;
+    const x = Float32Array.from({ length: n * d }, () => scale * rng.normal());
+    const target = Float32Array.from({ length: n * k }, () => rng.uniform() ** 4 + 1e-6);
+    for (let i = 0; loss === 'kl' && i < n; i++) {
+      const row = target.subarray(i * k, (i + 1) * k);
+      const sum = row.reduce((a, b) => a + b, 0);
+      row.forEach((value, j) => {
+        row[j] = value / sum;
+      });
+    }
+    const batch = { x: backend.upload(x, [...shape, d]), target: backend.upload(target, [...shape, k]) };
+    return { ...batch, free: () => backend.free(batch.x, batch.target) };
+  };
+  const task = { steps: STEPS, rate: 0.01, done, average: 'weights' as const, loss };
+  return localSteps(backend, states, which, task, new Float64Array(Math.max(1, nets)).fill(1), batchOf);
+}
+
+describe('the kernel for whole steps', () => {
+  assert.ok(wasm.steps);
+  for (const about of CASES) {
+    test(`agrees with steps taken verb by verb in float64: ${about.name}`, async () => {
+      const [ours, plain] = [await steps(wasm, about), await steps(cpuBackend(), about)];
+      const start = about.nets
+        ? subNets(3n, about.d, about.nets)
+        : clusteringNet(3n, about.d, about.hidden, about.k);
+      const moved = Math.max(
+        ...start.params
+          .flatMap((values) => [...values])
+          .map((value, i) => Math.abs(value - take(plain, 'params', 'float64')[i])),
+      );
+      assert.ok(moved > 0.02, 'the steps move the net, or this test would see nothing');
+      for (const [name, tolerance] of [
+        ['params', 2e-5],
+        ['first', 1e-6],
+        ['second', 1e-7],
+        ['loss', 1e-6],
+      ] as const) {
+        close(take(ours, name, 'float64'), take(plain, name, 'float64'), tolerance);
+      }
+      assert.equal(wasm.live(), 0);
+    });
+  }
+
+  test('the same steps give the same bits, whatever was computed before', async () => {
+    const first = await steps(wasm, CASES[0]);
+    for (const other of CASES.slice(1)) await steps(wasm, other);
+    const again = await steps(wasm, CASES[0]);
+    for (const name of ['params', 'first', 'second', 'loss'])
+      assert.deepEqual(take(again, name, 'float64'), take(first, name, 'float64'));
+  });
+
+  test('steps taken before count in Adam’s corrections', async () => {
+    const [ours, plain] = [await steps(wasm, CASES[2], 1, 40), await steps(cpuBackend(), CASES[2], 1, 40)];
+    close(take(ours, 'params', 'float64'), take(plain, 'params', 'float64'), 2e-5);
+  });
+
+  test('logits so far apart that softmax is 0 or 1 stay finite', async () => {
+    const found = await steps(wasm, CASES[0], 1e4);
+    for (const name of ['params', 'first', 'second', 'loss'])
+      assert.ok(take(found, name, 'float64').every(Number.isFinite), name);
+  });
+});

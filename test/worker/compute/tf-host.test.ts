@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import { clusteringNet, flatten } from '../../../model/net.ts';
+import { statisticsLength } from '../../../model/statistics.ts';
+import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
+import { tfHost } from '../../../worker/compute/backends/tf-host.ts';
+import { wasmBackend, wasmKernels } from '../../../worker/compute/backends/wasm.ts';
+import { flat, randomMatrix } from '../support.ts';
+
+describe('TensorFlow on the CPU is loaded when a product is large', async () => {
+  const kernels = await wasmKernels();
+  const wasm = await wasmBackend();
+  const unloaded = tfHost(
+    () => {
+      throw new UserError('it is loaded now');
+    },
+    'tensorflow/none',
+    kernels,
+  );
+  const tensor = (backend: Backend, seed: number, rows: number, cols: number) =>
+    backend.upload(flat(randomMatrix(seed, rows, cols)), [rows, cols]);
+
+  test('what a shard of 2,500 rows of ten numbers asks for has WASM’s bits, without TensorFlow', async () => {
+    const [rows, dim, k] = [2500, 10, 20];
+    const p = statisticsLength(dim, 'full');
+    const results = async (backend: Backend) => {
+      const x = tensor(backend, 1, rows, dim);
+      const [w, theta, r] = [
+        tensor(backend, 2, dim, 50),
+        tensor(backend, 3, p, k),
+        tensor(backend, 4, rows, k),
+      ];
+      const bias = backend.upload(new Float32Array(50).fill(0.5), [50]);
+      const h = backend.affine(x, w, bias, true);
+      const features = backend.quadraticFeatures(x, false);
+      const found: Tensor[] = [
+        h,
+        backend.quadraticForm(x, theta, false),
+        backend.quadraticMoments(r, features),
+        backend.gram(x, h),
+        backend.reluGrad(h, w, x),
+      ];
+      const values = await Promise.all(found.map((each) => backend.read(each)));
+      backend.free(x, w, theta, r, bias, features, ...found);
+      return values;
+    };
+    assert.deepEqual(await results(unloaded), await results(wasm));
+  });
+
+  test('whole steps of a net of this width are the kernel’s, those of a wide one are not', () => {
+    const steps = (inputs: number, width: number) => {
+      const { shapes, params, first, second } = clusteringNet(1n, inputs, [width], 4);
+      const net = {
+        shapes,
+        params: flatten(params),
+        first: flatten(first),
+        second: flatten(second),
+      };
+      const batch = { x: tensor(unloaded, 5, 8, inputs), target: tensor(unloaded, 6, 8, 4) };
+      const loss = unloaded.steps!(net, [batch], 'cost', 1e-3, 0);
+      unloaded.free(batch.x, batch.target);
+      return loss;
+    };
+    assert.equal(typeof steps(10, 50), 'number');
+    assert.equal(steps(784, 512), null);
+  });
+
+  test('a large product, or rows too wide for φ, ask for it', () => {
+    const [a, b] = [tensor(unloaded, 7, 200, 200), tensor(unloaded, 8, 200, 200)];
+    const bias = unloaded.upload(new Float32Array(200), [200]);
+    const wide = tensor(unloaded, 9, 4, 33);
+    for (const verb of [
+      () => unloaded.affine(a, b, bias, false),
+      () => unloaded.gram(a, b),
+      () => unloaded.quadraticFeatures(wide, false),
+    ])
+      assert.throws(verb, (error: Error) => error instanceof UserError && /loaded now/.test(error.message));
+    unloaded.free(unloaded.quadraticFeatures(wide, true));
+  });
+});

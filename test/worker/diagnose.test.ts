@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { after, describe, test } from 'node:test';
+import { createGate } from '../../proto/gate.ts';
+import { newKeyPair } from '../../proto/keys.ts';
+import { bindRouter } from '../../proto/sockets.ts';
+import { whyNoAnswer as ask } from '../../worker/diagnose.ts';
+import { freePort } from '../e2e/support.ts';
+
+const servers: Server[] = [];
+after(() => {
+  for (const server of servers) server.close();
+});
+async function listening(server: Server): Promise<string> {
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** On a crowded machine the answer may be late: asked again then. */
+async function whyNoAnswer(
+  endpoint: string,
+  hasKey: boolean,
+  late = /firewall|says nothing/,
+): Promise<string> {
+  for (let tries = 0; tries < 3; tries++) {
+    const why = await ask(endpoint, hasKey);
+    if (!late.test(why)) return why;
+  }
+  return ask(endpoint, hasKey);
+}
+
+describe('why a coordinator does not answer', () => {
+  test('nobody listens', async () => {
+    assert.match(await whyNoAnswer(`tcp://127.0.0.1:${await freePort()}`, false), /nobody listens there/);
+  });
+
+  test('a name without an address', async () => {
+    assert.match(
+      await whyNoAnswer('tcp://nowhere.invalid:5555', false),
+      /no address is known for the name nowhere/,
+    );
+  });
+
+  test('an HTTP server', async () => {
+    const why = await whyNoAnswer(await listening(createHttpServer()), false);
+    assert.match(why, /not a dpmesh coordinator: it says “HTTP\/1\.1 400 Bad Request”/);
+  });
+
+  test('one that waits for a line; what it says is shown without control characters', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', (data) => data.includes('\n') && socket.end('500 \x1b[31mwhat?\r\nmore'));
+    });
+    assert.match(await whyNoAnswer(await listening(server), false), /it says “500 \?\[31mwhat\?”/);
+  });
+
+  test('one that says nothing', async () => {
+    const server = createServer((socket) => socket.on('error', () => {}).resume());
+    assert.match(
+      await whyNoAnswer(await listening(server), true, /firewall/),
+      /says nothing, but it is not a dpmesh/,
+    );
+  });
+
+  test('coordinators with keys and without', async () => {
+    const plain = await bindRouter('tcp://127.0.0.1:*', () => {});
+    const gate = createGate(newKeyPair().secret, new Map(), () => {});
+    const locked = await bindRouter('tcp://127.0.0.1:*', () => {}, gate);
+    try {
+      assert.match(await whyNoAnswer(locked.address, false), /wants a key: --key FILE/);
+      assert.match(await whyNoAnswer(locked.address, true), /is this key on its list/);
+      assert.match(await whyNoAnswer(plain.address, true), /has no keys: leave --key out/);
+      assert.match(await whyNoAnswer(plain.address, false), /a ZeroMQ socket answers there/);
+    } finally {
+      plain.close();
+      locked.close();
+    }
+  });
+});

@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { UserError } from '../../../base/user-error.ts';
+import { loadBackend } from './load.ts';
+
+const TIMEOUT_MS = 120_000;
+
+/** UserError unless this backend finds a GPU; it is loaded in a process of its own. */
+export async function proveGpu(backend: string, gpu: number): Promise<void> {
+  const entry = fileURLToPath(import.meta.url);
+  const args = [...process.execArgv, entry, backend, String(gpu)];
+  try {
+    await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT_MS });
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string };
+    throw new UserError(stderr?.trim().split('\n').at(-1) || message);
+  }
+}
+
+/** UserError if what was loaded does not compute on a GPU. */
+export function assertGpu({ identity, device }: { identity: string; device?: unknown }): void {
+  if (!device)
+    throw new UserError(
+      `--require-gpu: ${identity} computes on the CPU; dpmesh doctor says what is in the way`,
+    );
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [backend, gpu] = process.argv.slice(2);
+  loadBackend(backend, { gpu: Number(gpu), now: true })
+    .then(assertGpu)
+    .then(
+      () => process.exit(0),
+      (error: Error) => {
+        console.error(error instanceof UserError ? error.message : error.stack);
+        process.exit(1);
+      },
+    );
+}

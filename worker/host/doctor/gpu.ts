@@ -1,0 +1,124 @@
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { findTensorflow } from '../../compute/installed.ts';
+import { findGpus } from '../../compute/nvidia-smi.ts';
+import { type Check, gib, ok, warning } from './check.ts';
+import { whyNoGpu } from './no-gpu.ts';
+import type { Probed } from './probe.ts';
+import type { Speed } from './probe-process.ts';
+
+const SETUP = 'dpmesh setup tensorflow --cuda';
+
+/** Is there an NVIDIA GPU, and does TensorFlow see it? If not, why. */
+export async function gpu(
+  tensorflow: ReturnType<typeof findTensorflow>,
+  loaded: Probed<Speed> | null,
+): Promise<Check> {
+  const listed = await findGpus();
+  const speed = loaded && 'found' in loaded ? loaded.found : null;
+  if (speed?.device) return ok('gpu', `TensorFlow computes on ${speed.device}`);
+  if (!('gpus' in listed)) {
+    // A card that is there and a driver that is not is worth a remedy; no card is how most machines are.
+    if (listed.kind !== 'absent') return warning('gpu', listed.problem, listed.remedy);
+    return hasNvidiaCard()
+      ? warning(
+          'gpu',
+          'there is an NVIDIA card, but no driver (no nvidia-smi)',
+          'install the NVIDIA driver (not CUDA)',
+        )
+      : ok('gpu', 'no NVIDIA card and no driver (no nvidia-smi): the processor computes');
+  }
+  const cards = listed.gpus
+    .map(({ name, memory, mig }) => {
+      const parts = [
+        memory.total === null ? '' : gib(memory.total * 2 ** 20),
+        mig.length ? `MIG instances ${mig.map(({ profile }) => profile).join(', ')}` : '',
+      ];
+      return `${name}${parts.some(Boolean) ? ` (${parts.filter(Boolean).join(', ')})` : ''}`;
+    })
+    .join(', ');
+  const { driver } = listed.gpus[0] ?? { driver: '' };
+  const there = `${cards}, driver ${driver}`;
+  if (!tensorflow || 'problem' in tensorflow)
+    return warning('gpu', `${there}; nothing that uses it is set up`, SETUP);
+  if (!tensorflow.cuda) return warning('gpu', `${there}; TensorFlow was set up without CUDA`, SETUP);
+  if (!speed) return warning('gpu', `${there}; TensorFlow does not load`, 'see tensorflow, above');
+  const { problem, remedy } = whyNoGpu({
+    said: loaded!.said,
+    driver,
+    visible: process.env.CUDA_VISIBLE_DEVICES,
+    libraryPath: process.env.LD_LIBRARY_PATH,
+  });
+  return warning('gpu', `${there}; TensorFlow does not see it: ${problem}`, remedy);
+}
+
+/** Display controllers and 3D accelerators of NVIDIA on the PCI bus, as Linux lists it. */
+function hasNvidiaCard(): boolean {
+  const bus = '/sys/bus/pci/devices';
+  try {
+    return readdirSync(bus).some((device) => {
+      const of = (what: string) => readFileSync(join(bus, device, what), 'utf8').trim();
+      return of('vendor') === '0x10de' && of('class').startsWith('0x03');
+    });
+  } catch {
+    return false; // Not Linux, or no PCI.
+  }
+}
+
+const ICD_FOLDERS = [
+  '/usr/share/vulkan/icd.d',
+  '/etc/vulkan/icd.d',
+  '/usr/local/share/vulkan/icd.d',
+  join(homedir(), '.local/share/vulkan/icd.d'),
+];
+
+/** What WebGPU could use: its adapters, or else the drivers that are installed. */
+export function vulkan(adapters: Probed<string[]> | null): Check {
+  if (adapters && 'found' in adapters && adapters.found.length)
+    return ok('vulkan', adapters.found.join(', '));
+  if (process.platform !== 'linux') return ok('vulkan', 'not needed: WebGPU uses Metal or Direct3D here');
+  const drivers = vulkanDrivers();
+  if (!drivers.length) return ok('vulkan', 'no Vulkan driver is installed: WebGPU has no adapter');
+  const names = drivers.join(', ');
+  const nodes = renderNodes();
+  if (!nodes.length)
+    return ok('vulkan', `drivers ${names}; no GPU in /dev/dri, so software (llvmpipe) only, which is no GPU`);
+  const closed = nodes.filter((path) => !isOpen(path));
+  if (closed.length)
+    return warning(
+      'vulkan',
+      `drivers ${names}; ${closed.join(', ')} may not be used by you`,
+      `sudo usermod -aG render ${process.env.USER ?? '$USER'}, and log in again`,
+    );
+  return ok('vulkan', `drivers ${names}; ${nodes.join(', ')}`);
+}
+
+function vulkanDrivers(): string[] {
+  const named = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES;
+  const files = named ? named.split(':').filter((path) => existsSync(path)) : ICD_FOLDERS.flatMap(filesIn);
+  return [
+    ...new Set(
+      files.filter((path) => path.endsWith('.json')).map((path) => basename(path).replace(/_icd.*$/, '')),
+    ),
+  ];
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
+}
+
+const renderNodes = () => filesIn('/dev/dri').filter((path) => basename(path).startsWith('renderD'));
+
+function isOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

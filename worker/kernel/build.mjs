@@ -1,9 +1,0 @@
-// Part of `npm run build`: the AssemblyScript in assembly/ becomes one module of WebAssembly.
-import asc from 'assemblyscript/asc';
-
-const FLAGS =
-  '-O3 --noAssert --runtime stub --enable simd --importMemory --noExportMemory --use abort='.split(' ');
-
-const files = ['worker/kernel/assembly/index.ts', '-o', 'dist/worker/kernel/kernel.wasm'];
-const { error, stderr } = await asc.main([...files, ...FLAGS]);
-if (error) throw new Error(`${stderr}${error.message}`);
