@@ -5,6 +5,8 @@ import type { Server } from '../coordinator/scheduler/server.ts';
 import type { Keys } from '../coordinator/session.ts';
 import { resolveConfig } from './config.ts';
 import { runOptions } from './flags.ts';
+import { terminalSession } from './session.ts';
+import { hangups } from './signals.ts';
 import { output, outputOptions } from './train.ts';
 
 export const command = 'coordinator';
@@ -41,8 +43,7 @@ export const builder = {
 
 export async function handler(args: Record<string, unknown>): Promise<void> {
   const config = await resolveConfig(args, Object.keys(builder));
-  const { session } = await import('../coordinator/session.ts');
-  await session(config, { ...(await output(args)), ...(await listening(args)) });
+  await terminalSession(config, { ...(await output(args)), ...(await listening(args)) });
 }
 
 /** A coordinator that others connect to. UserError for an address that it should not bind. */
@@ -79,6 +80,6 @@ export async function listening(args: Record<string, unknown>) {
 
 async function readKeys(folder: string): Promise<Keys> {
   const { readAllowed, readServerKey } = await import('../proto/key-files.ts');
-  const reread = () => readAllowed(folder);
-  return { secret: readServerKey(folder).secret, allowed: reread(), reread };
+  const read = () => readAllowed(folder);
+  return { secret: readServerKey(folder).secret, allowed: read(), reread: { read, asked: hangups() } };
 }

@@ -1,12 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../base/user-error.ts';
-import {
-  type History,
-  type Message,
-  OVER,
-  type Status,
-  type TimedEvent,
-} from '../coordinator/monitor/recorder.ts';
+import { type History, type Message, OVER, type RunInfo, type Status } from '../view/api.ts';
+import type { TimedEvent } from '../view/events.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Without an answer for this long, the run is given up, ms. */
@@ -45,11 +40,7 @@ export async function follow(
     try {
       // The stream first: what happens between the two answers comes in both.
       const events = await get('/api/stream', leaving.signal);
-      const run = (await (await get('/api/run')).json()) as {
-        status: Status;
-        config: { maxEpochs: number };
-        workers: string[];
-      };
+      const run = (await (await get('/api/run')).json()) as RunInfo & { config: { maxEpochs: number } };
       const history = (await (await get('/api/history')).json()) as History;
       answered = performance.now();
       display ??= createDisplay(run.config.maxEpochs, stream);

@@ -8,6 +8,7 @@ import { camel, resolveConfig } from './config.ts';
 import { bindOptions, listening } from './coordinator.ts';
 import { flags, runOptions } from './flags.ts';
 import { sessionWithWorkers } from './local-workers.ts';
+import { terminalSession } from './session.ts';
 import { print } from './summary.ts';
 import { output, outputOptions, workerOptions } from './train.ts';
 
@@ -81,8 +82,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   const options = { ...(await output(args)), resume: { path, run, from: args.from as string | undefined } };
   if (args.bind === undefined) return sessionWithWorkers(config, options, { ...args, backend: name });
   const parts = await listening(args);
-  const { session } = await import('../coordinator/session.ts');
-  await session(config, { ...options, ...parts });
+  await terminalSession(config, { ...options, ...parts });
 }
 
 /** UserError for the first flag that would give another result than the run's own config. */

@@ -17,3 +17,16 @@ export function onSignal(
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, hear);
 }
+
+/** Listens for SIGHUP; one that comes before somebody has said what is to happen then is not lost. */
+export function hangups(): (act: () => void) => void {
+  let waits = false;
+  let hear = () => {
+    waits = true;
+  };
+  process.on('SIGHUP', () => hear());
+  return (act) => {
+    hear = act;
+    if (waits) act();
+  };
+}

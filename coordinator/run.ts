@@ -18,19 +18,10 @@ import { absolute, runFile } from './storage/run-file.ts';
 import { type Found, momentsRound } from './training/moments.ts';
 import { prepare, sampleBelow } from './training/prepare.ts';
 import { publishNet, type Run, type State } from './training/state.ts';
-import { initialState, type Losses, train } from './training/train.ts';
+import { initialState, type Losses, type Observer, train } from './training/train.ts';
 
 /** Called after each epoch. */
 export type Progress = (epoch: State & Losses) => void;
-
-/** Hears of a run what its events do not say. */
-export interface Observer {
-  /** The data are known, and what follows from them. */
-  prepared(run: Run, sampleRows: number): void;
-  epoch(state: State, losses: Losses): void;
-  /** A state that no epoch led to. */
-  state(state: State): void;
-}
 
 export interface RunInput {
   config: RunConfig;

@@ -1,10 +1,7 @@
 import { join, resolve } from 'node:path';
+import { createDisposers, type Disposers } from '../base/disposers.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import type { HttpChoice } from '../cli/http-flags.ts';
-import { createDisplay } from '../cli/progress.ts';
-import { INTERRUPTED, onSignal } from '../cli/signals.ts';
-import { print } from '../cli/summary.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
@@ -12,27 +9,26 @@ import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { Event } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
-import type { Http } from './monitor/http/open.ts';
-import type { About, Watching } from './monitor/watching.ts';
+import {
+  assertSameShape,
+  openCheckpoint,
+  openDirectory,
+  openLabels,
+  openRows,
+  type Place,
+} from './inputs.ts';
+import type { Http, HttpOptions } from './monitor/http/open.ts';
+import type { Monitor } from './monitor/monitor.ts';
 import type { Drawing } from './report/drawing.ts';
+import type { Progress } from './run.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
-import type { SavedCheckpoint } from './storage/checkpoint-files.ts';
 import type { Summary } from './storage/results.ts';
-import type { RunDirectory } from './storage/run-directory.ts';
-import type { RunFile } from './storage/run-file.ts';
 
 /** Clusters to start from that take their time to be chosen. */
 const MANY = 100;
 
-export interface SessionOptions extends HttpChoice {
+export interface SessionOptions extends Place {
   bind: string;
-  out?: string;
-  force: boolean;
-  /** What the flags were read from. */
-  configFile?: string;
-  json: boolean;
-  /** Draw the run when it is over. */
-  report: boolean;
   /** The coordinator's secret key and whom it lets in; without them, everybody. */
   keys?: Keys;
   /** Workers of any numeric identity are let in. */
@@ -42,17 +38,31 @@ export interface SessionOptions extends HttpChoice {
   heartbeatTimeout: number;
   /** Seconds between checkpoints, at the most. */
   checkpointEvery: number;
-  /** The run to go on with: in its own directory, unless there is an `out`. */
-  resume?: { path: string; run: RunFile; from?: string };
+  /** Where the run is watched; null: nowhere. */
+  http: HttpOptions | null;
+  /** Seconds for which page and metrics stay when the run is over. */
+  linger: number;
+  /** Draw the run when it is over. */
+  report: boolean;
   /** Starts what computes, now that the coordinator can be reached. */
   start: (server: Server) => Workers;
+  display: SessionDisplay;
+  /** Asks for an orderly end: what was computed is saved. */
+  signal: AbortSignal;
 }
 
 export interface Keys {
   secret: string;
   allowed: AllowList;
-  /** The list as it is now, asked for at SIGHUP. */
-  reread?: () => AllowList;
+  reread?: Rereading;
+}
+
+/** A list of keys that may change while the run goes. */
+export interface Rereading {
+  /** The list as it is now. UserError where it is broken. */
+  read(): AllowList;
+  /** Calls `act` whenever the list is to be read again. */
+  asked(act: () => void): void;
 }
 
 export interface Workers {
@@ -62,146 +72,208 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
-/** What `train`, `coordinator` and `resume` share: checks, the server, the run, its summary, and an orderly end. */
-export async function session(config: RunConfig, options: SessionOptions): Promise<void> {
-  const { resume, http, linger, keys } = options;
-  const display = createDisplay(config.maxEpochs);
-  const atHangup = keys?.reread && hangups();
-  let leave = () => {};
-  // Until there is more to end than a folder.
-  let stop: () => void = () => {
-    display.line('stopped; nothing was written yet');
-    leave();
-    process.exit(INTERRUPTED);
-  };
-  onSignal(() => stop());
-  const early: string[] = [];
-  let warn = (message: string) => void early.push(message);
-  const out = await directoryFor(config, options, (message) => warn(message));
-  leave = out.close;
-  const closing: (() => void | Promise<void>)[] = [out.close];
-  let drawing: Promise<Drawing> | null = null;
-  const startDrawing = () =>
-    (drawing ??= import('./report/drawing.ts').then(({ startDrawing }) => startDrawing()));
-  closing.unshift(() =>
-    drawing?.then(
-      ({ stop }) => stop(),
-      () => {},
-    ),
-  );
-  const watching = http && (await watchingFor(resume));
-  const emit = (event: Event) => {
-    out.event(event);
-    display.event(event);
-    watching?.event(event);
-    if (event.type === 'start' && config.initK >= MANY)
-      display.line(`choosing ${config.initK} clusters to start from, one after the other …`);
-    // It loads during the full pass.
-    if (event.type === 'end' && options.report) startDrawing().catch(() => {});
-  };
-  warn = (message) => {
-    const event: Event = { type: 'warning', message };
-    out.event(event);
-    watching?.event(event);
-    display.line(`dpmesh: warning: ${message}`);
-  };
-  early.forEach(warn);
-  if (options.mixed) warn('--mixed: workers may differ in their bits, and the result with who computes what');
-  /** It has come to its end, good or bad: the last figures may still be fetched. */
-  let over = false;
-  try {
-    const from = resume ? await checkpointFor(resume, warn) : null;
-    const { openSource } = await import('../data/open.ts');
-    const leftOut = resume ? (resume.run.data.leftOut ?? null) : await labelColumn(config);
-    const source = await openSource(config.data, { without: leftOut });
-    if (leftOut !== null)
-      display.line(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`);
-    closing.unshift(source.close);
-    if (resume) assertSameShape(config.data, source, resume.run.data);
-    const { checkMemory, layoutFor } = await import('./training/limits.ts');
-    const layout = layoutFor(config, source);
-    checkMemory(config, source.dim);
-    const labels = await labelsFor(config, source.rows, leftOut, warn);
-    const { createCheckpoints } = await import('./storage/checkpoints.ts');
-    const checkpoints = createCheckpoints({
-      run: out.path,
-      every: options.checkpointEvery,
-      emit,
-      warn,
-      saved: from,
-    });
+/** Who is shown what happens. */
+export interface SessionDisplay {
+  event(event: Event): void;
+  epoch(progress: Parameters<Progress>[0]): void;
+  /** A line of its own. */
+  line(text: string): void;
+  /** The result, before page and metrics linger. `report`: the path of report.html. */
+  result(summary: Summary, report: string | null): void;
+  /** Nothing more will be shown for now. */
+  end(): void;
+}
 
-    const { createGate } = await import('../proto/gate.ts');
-    const gate = keys && createGate(keys.secret, keys.allowed, display.line);
-    const watcher = watching?.watcher;
-    const about = { source, leftOut, layout, gate, emit, log: display.line, watcher };
-    const server = await serverFor(config, options, about);
-    if (gate && keys?.reread) atHangup?.(rereading(gate, keys.reread, server, display.line));
-    closing.unshift(server.close);
-    const versions = { dpmesh: dpmeshVersion(), node: process.version };
-    const interrupted = new Promise<'interrupted'>((done) => {
-      stop = () => done('interrupted');
-    });
-    const page =
-      watching &&
-      (await openPage(watching, {
-        ...{ http, out, config, versions, layout, source, server, checkpoints },
-        stop,
-      }));
-    const workers = options.start(server);
-    closing.splice(1, 0, workers.stop);
-    if (page) {
-      const stay = async () => {
-        if (!over || linger === 0) return;
-        display.line(`${page.url} stays for ${linger} s`);
-        await watching.linger(linger, interrupted);
-      };
-      closing.splice(2, 0, stay, page.close);
+/**
+ * One session of a run, from its options to its files: checks, the server, rounds, the summary, and an orderly end. It
+ * knows neither terminal nor signals. UserError for what the user can mend.
+ */
+export async function session(config: RunConfig, options: SessionOptions): Promise<'done' | 'interrupted'> {
+  const { display, signal, report } = options;
+  const stopping = new AbortController();
+  const interrupted = new Promise<null>((resolve) => {
+    stopping.signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const stop = () => stopping.abort();
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  const closing = createDisposers();
+  const status: Status = { over: false };
+  try {
+    const opening = open(config, options, { stopping, interrupted, closing, status });
+    opening.catch(() => {});
+    const opened = await Promise.race([opening, interrupted]);
+    if (!opened) {
+      display.line('stopped; nothing was written yet');
+      return 'interrupted';
     }
-    const finished = (async () => {
-      // Loaded while the workers start.
-      const { runAll } = await import('./run.ts');
-      await workers.ready;
-      return runAll({
-        ...{ config, source, leftOut, labels, layout, server, out, checkpoints, emit, warn },
-        resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
-        mixed: options.mixed,
-        progress: ({ epoch, mixture: { k }, loss, subLoss }) => display.epoch({ epoch, k, loss, subLoss }),
-        versions,
-        ...watching?.input,
-      });
-    })();
+    const { workers, out, checkpoints, labels, drawing } = opened;
+    const finished = train(config, options, opened);
+    finished.catch(() => {});
     const summary = await Promise.race([finished, interrupted, ...(workers.failed ? [workers.failed] : [])]);
     display.end();
-    if (summary === 'interrupted') {
-      finished.catch(() => {});
-      watching?.ended('stopped');
+    if (!summary) {
+      opened.monitor?.ended('stopped');
       await checkpoints.flush();
       display.line(
         out.isOpen()
           ? `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`
           : 'stopped; nothing was written yet',
       );
-      process.exitCode = INTERRUPTED;
-    } else {
-      watching?.ended('done');
-      over = true;
-      const report = options.report && drawReport(startDrawing, summary, labels, display.line);
-      print(summary, options.json, (await Promise.race([report, interrupted.then(() => null)])) || undefined);
+      return 'interrupted';
     }
+    opened.monitor?.ended('done');
+    status.over = true;
+    const drawn = report ? drawReport(drawing, summary, labels, display.line) : null;
+    display.result(summary, await Promise.race([drawn, interrupted]));
+    return 'done';
   } catch (error) {
-    watching?.ended('failed');
-    over = true;
+    status.monitor?.ended('failed');
+    status.over = true;
     throw error;
   } finally {
     display.end();
-    for (const close of closing) await close();
+    signal.removeEventListener('abort', stop);
+    await closing.dispose();
   }
+}
+
+interface Status {
+  monitor?: Monitor;
+  /** The run has come to its end, good or bad: its last figures may still be fetched. */
+  over: boolean;
+}
+
+/** How a session comes to its end. */
+interface Ending {
+  stopping: AbortController;
+  interrupted: Promise<null>;
+  closing: Disposers;
+  status: Status;
+}
+
+type Opened = Awaited<ReturnType<typeof open>>;
+
+/** Everything up to the first round, in the order in which it is to be closed again, the last first. */
+async function open(config: RunConfig, options: SessionOptions, ending: Ending) {
+  const { display, resume, keys, http, linger } = options;
+  const { stopping, interrupted, closing, status } = ending;
+  const log = display.line;
+  const early: string[] = [];
+  let warn = (message: string) => void early.push(message);
+  const out = await openDirectory(config, options, (message) => warn(message));
+  closing.defer(out.close);
+  const drawing = drawingProcess(closing);
+  const monitor = http && (await monitorFor(options));
+  if (monitor) status.monitor = monitor;
+  const emit = (event: Event) => {
+    out.event(event);
+    display.event(event);
+    monitor?.event(event);
+    if (event.type === 'start' && config.initK >= MANY)
+      log(`choosing ${config.initK} clusters to start from, one after the other …`);
+    // It loads during the full pass.
+    if (event.type === 'end' && options.report) drawing().catch(() => {});
+  };
+  warn = (message) => {
+    const event: Event = { type: 'warning', message };
+    out.event(event);
+    monitor?.event(event);
+    log(`dpmesh: warning: ${message}`);
+  };
+  early.forEach(warn);
+  if (options.mixed) warn('--mixed: workers may differ in their bits, and the result with who computes what');
+
+  const from = resume ? await openCheckpoint(resume, warn) : null;
+  const { source, leftOut } = await openRows(config, resume);
+  closing.defer(source.close);
+  if (leftOut !== null)
+    log(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`);
+  if (resume) assertSameShape(config.data, source, resume);
+  const { checkMemory, layoutFor } = await import('./training/limits.ts');
+  const layout = layoutFor(config, source);
+  checkMemory(config, source.dim);
+  const labels = await openLabels(config, source.rows, leftOut, warn);
+  const { createCheckpoints } = await import('./storage/checkpoints.ts');
+  const { checkpointEvery: every } = options;
+  const checkpoints = createCheckpoints({ run: out.path, every, emit, warn, saved: from });
+
+  let page: Http | null = null;
+  closing.defer(async () => {
+    if (page && status.over && linger > 0) {
+      log(`${page.url} stays for ${linger} s`);
+      await monitor!.linger(linger, interrupted);
+    }
+    await page?.close();
+  });
+  const { createGate } = await import('../proto/gate.ts');
+  const gate = keys && createGate(keys.secret, keys.allowed, log);
+  const about = { source, leftOut, layout, gate, emit, log, watcher: monitor?.watcher };
+  const server = await serverFor(config, options, about);
+  let workers: Workers | null = null;
+  closing.defer(async () => {
+    // It sends them home: then they have nothing to be stopped at.
+    await server.close();
+    await workers?.stop();
+  });
+  if (gate && keys.reread) rereadKeys(gate, keys.reread, server, log);
+  const versions = { dpmesh: dpmeshVersion(), node: process.version };
+  if (monitor) {
+    const known = { http, out, config, versions, layout, source, server, checkpoints };
+    page = await monitor.open({ ...known, stop: () => stopping.abort() });
+    log(`watch it at ${page.url}${page.moved ? ` (port ${http.port} is taken)` : ''}`);
+  }
+  stopping.signal.throwIfAborted();
+  workers = options.start(server);
+  const watched = { observer: monitor?.observer, held: monitor?.held };
+  const given = {
+    source,
+    leftOut,
+    labels,
+    layout,
+    server,
+    out,
+    checkpoints,
+    emit,
+    warn,
+    versions,
+    ...watched,
+  };
+  return { ...given, monitor, from, workers, drawing };
+}
+
+async function train(
+  config: RunConfig,
+  { resume, mixed, display }: SessionOptions,
+  { workers, from, ...opened }: Opened,
+): Promise<Summary> {
+  // Loaded while the workers start.
+  const { runAll } = await import('./run.ts');
+  await workers.ready;
+  return runAll({
+    ...opened,
+    config,
+    mixed,
+    resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
+    progress: display.epoch,
+  });
+}
+
+/** Starts the process that draws the report when it is first asked for; it ends with the session. */
+function drawingProcess(closing: Disposers): () => Promise<Drawing> {
+  let drawing: Promise<Drawing> | null = null;
+  closing.defer(() =>
+    drawing?.then(
+      ({ stop }) => stop(),
+      () => {},
+    ),
+  );
+  return () => (drawing ??= import('./report/drawing.ts').then(({ startDrawing }) => startDrawing()));
 }
 
 /** The path of report.html; null, and a line that says why, where it cannot be made: the run is whole without it. */
 async function drawReport(
-  start: () => Promise<Drawing>,
+  drawing: () => Promise<Drawing>,
   { out: run }: Summary,
   labels: Labels | null,
   log: (line: string) => void,
@@ -209,7 +281,7 @@ async function drawReport(
   try {
     const { tabulate } = await import('../report/table.ts');
     const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
-    const { path, notes } = await (await start()).draw({ run, version: dpmeshVersion(), table });
+    const { path, notes } = await (await drawing()).draw({ run, version: dpmeshVersion(), table });
     for (const note of notes) log(`dpmesh: report: ${note}`);
     return path;
   } catch (error) {
@@ -218,42 +290,26 @@ async function drawReport(
   }
 }
 
-/** What looks on from the first event; of a resumed run, it has those of before. */
-async function watchingFor(resume: SessionOptions['resume']): Promise<Watching> {
-  const { createWatching } = await import('./monitor/watching.ts');
-  if (!resume) return createWatching();
+/** What shows the run from its first event on; of a resumed run, it has those of before. */
+async function monitorFor({ resume }: SessionOptions): Promise<Monitor> {
+  const { createMonitor } = await import('./monitor/monitor.ts');
+  if (!resume) return createMonitor();
   const { eventsIn } = await import('./storage/run-directory.ts');
   const { linesOf } = await import('./storage/event-lines.ts');
-  return createWatching(linesOf(eventsIn(resume.path)));
+  return createMonitor(linesOf(eventsIn(resume.path)));
 }
 
-/** Says where the run can be watched. */
-async function openPage(watching: Watching, about: About): Promise<Http> {
-  const page = await watching.open(about);
-  const why = page.moved ? ` (port ${about.http.port} is taken)` : '';
-  console.error(`watch it at ${page.url}${why}`);
-  return page;
-}
-
-/** Listens for SIGHUP; one that comes before somebody has said what is to happen then is not lost. */
-function hangups(): (act: () => void) => void {
-  let waits = false;
-  let hear = () => {
-    waits = true;
-  };
-  process.on('SIGHUP', () => hear());
-  return (act) => {
-    hear = act;
-    if (waits) act();
-  };
-}
-
-/** The list of keys is read again. One that is broken changes nothing. */
-function rereading(gate: Gate, reread: () => AllowList, server: Server, log: (line: string) => void) {
-  return () => {
+/** The list of keys is read again whenever that is asked for. One that is broken changes nothing. */
+function rereadKeys(
+  gate: Gate,
+  { read, asked }: Rereading,
+  server: Server,
+  log: (line: string) => void,
+): void {
+  asked(() => {
     let allowed: AllowList;
     try {
-      allowed = reread();
+      allowed = read();
     } catch (error) {
       log(`kept the old list of keys: ${(error as Error).message}`);
       return;
@@ -261,64 +317,18 @@ function rereading(gate: Gate, reread: () => AllowList, server: Server, log: (li
     const gone = gate.replace(allowed);
     log(`read the list of keys again: ${allowed.size}${gone ? '; all workers must show theirs again' : ''}`);
     if (gone) void server.cut();
-  };
-}
-
-async function directoryFor(
-  config: RunConfig,
-  { out, force, resume, configFile }: SessionOptions,
-  warn: (message: string) => void,
-): Promise<RunDirectory> {
-  const { eventsIn, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
-    './storage/run-directory.ts'
-  );
-  const { fileOfLabels } = await import('../data/labels.ts');
-  if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
-  const history = resume ? eventsIn(resume.path) : null;
-  const inputs = {
-    '--data': config.data,
-    '--labels': config.labels && fileOfLabels(config.labels),
-    '--config': configFile,
-    '--from': resume?.from,
-    resume: resume && join(resume.path, 'run.json'),
-  };
-  if (out === undefined) return openDefaultRunDirectory(config.data, { warn, history });
-  return openRunDirectory(out, { force, inputs, warn, history });
-}
-
-/** The checkpoint to go on from: the newest that can be read, or the one that was named. */
-async function checkpointFor(
-  { path, run, from }: NonNullable<SessionOptions['resume']>,
-  warn: (message: string) => void,
-): Promise<SavedCheckpoint | null> {
-  const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoint-files.ts');
-  const { foreignTo } = await import('./storage/run-file.ts');
-  if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
-  const found = readCheckpoint(from, foreignTo(run));
-  if ('problem' in found) throw new UserError(`--from ${from} cannot be used: ${found.problem}`);
-  return found;
-}
-
-function assertSameShape(path: string, { rows, dim }: Source, then: RunFile['data']): void {
-  if (rows !== then.rows || dim !== then.dim)
-    throw new UserError(
-      `${path} has ${rows} rows × ${dim}, and had ${then.rows} × ${then.dim} when the run began; put the old file back, or start a new run`,
-    );
+  });
 }
 
 async function serverFor(
   config: RunConfig,
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
-  {
-    source,
-    leftOut,
-    layout,
-    ...rest
-  }: { source: Source; leftOut: string | null; layout: Layout } & Pick<
+  about: { source: Source; leftOut: string | null; layout: Layout } & Pick<
     ServerOptions,
     'gate' | 'emit' | 'log' | 'watcher'
   >,
 ): Promise<Server> {
+  const { source, leftOut, layout, ...rest } = about;
   const { startServer } = await import('./scheduler/server.ts');
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
   return startServer({
@@ -341,28 +351,4 @@ async function serverFor(
       throw new UserError(`--bind ${bind}: this machine has no such address`);
     throw error;
   });
-}
-
-/** The column of the data that `--labels` names. */
-async function labelColumn({ data, labels }: RunConfig): Promise<string | null> {
-  if (labels === null) return null;
-  const { labelsWithin } = await import('../data/labels.ts');
-  return labelsWithin(labels, data);
-}
-
-async function labelsFor(
-  { data, labels: spec }: RunConfig,
-  rows: number,
-  leftOut: string | null,
-  warn: (message: string) => void,
-): Promise<Labels | null> {
-  if (spec === null) return null;
-  const { fileOfLabels, readLabels } = await import('../data/labels.ts');
-  const { realPath } = await import('../base/same-file.ts');
-  const labels = await readLabels(spec);
-  if (labels.codes.length !== rows)
-    throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);
-  if (leftOut === null && realPath(fileOfLabels(spec)) === realPath(data))
-    warn(`--labels ${spec} is the data too; give rows without it`);
-  return labels;
 }

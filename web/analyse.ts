@@ -1,4 +1,4 @@
-import type { StateOf } from './api.ts';
+import type { StateOf } from '../view/api.ts';
 import { argmaxLabels, type Layer } from './forward.ts';
 import {
   type Axes,

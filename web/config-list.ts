@@ -1,4 +1,4 @@
-import type { RunInfo } from './api.ts';
+import type { RunInfo } from '../view/api.ts';
 import { byId, make, say } from './dom.ts';
 import { count, words } from './format.ts';
 

@@ -1,4 +1,4 @@
-import { isOver, type RunInfo, type Status } from './api.ts';
+import { isOver, type RunInfo, type Status } from '../view/api.ts';
 import { byId, say } from './dom.ts';
 import { keep, recall } from './storage.ts';
 

@@ -7,9 +7,9 @@ type Course = Pick<Store, 'epochs' | 'events'>;
  * newer one.
  */
 export function kNow({ epochs, events }: Course): number | undefined {
-  const told = events.findLast(({ type }) => type === 'step' || type === 'resume');
-  const newer = told && Number(told.epoch) >= (epochs.epoch.at(-1) ?? 0);
-  return newer ? Number(told.k) : epochs.k.at(-1);
+  const told = events.findLast((event) => event.type === 'step' || event.type === 'resume');
+  const newer = told && told.epoch >= (epochs.epoch.at(-1) ?? 0);
+  return newer ? told.k : epochs.k.at(-1);
 }
 
 /** K after each epoch and the step at its end: what the next epoch trained with. */

@@ -1,4 +1,4 @@
-import type { Work } from './api.ts';
+import type { Work } from '../view/api.ts';
 import { css } from './colours.ts';
 import { byId, fit, make, placeTip, say } from './dom.ts';
 import { duration, percent } from './format.ts';

@@ -1,4 +1,4 @@
-import type { Work } from './api.ts';
+import type { Work } from '../view/api.ts';
 
 /** A unit of work as a block on the chart: time across, a lane a worker, and in the lane a strip a shard. */
 export interface Block {

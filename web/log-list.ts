@@ -1,4 +1,4 @@
-import type { Line } from './api.ts';
+import type { TimedEvent } from '../view/events.ts';
 import { byId, make, say } from './dom.ts';
 import { clock, count } from './format.ts';
 import { type Entry, sentences } from './log.ts';
@@ -14,7 +14,7 @@ const SIGNS: Record<Entry['kind'], string> = {
 const PAGE = 150;
 
 /** The events, newest first. */
-export function logList(): { draw(lines: readonly Line[]): void } {
+export function logList(): { draw(lines: readonly TimedEvent[]): void } {
   const list = byId('log');
   const more = byId<HTMLButtonElement>('log-more');
   let shown = PAGE;

@@ -1,4 +1,4 @@
-import type { Line } from './api.ts';
+import type { TimedEvent } from '../view/events.ts';
 import { count, duration, ratio } from './format.ts';
 
 /** A line of the log as it is read by people. */
@@ -18,11 +18,11 @@ interface Refused {
 }
 
 /** Sentences for the lines of events.jsonl, oldest first. Refused proposals of one step become one. */
-export function sentences(lines: readonly Line[]): Entry[] {
+export function sentences(lines: readonly TimedEvent[]): Entry[] {
   const entries: Entry[] = [];
   let refused: Refused | null = null;
   for (const line of lines) {
-    const epoch = typeof line.epoch === 'number' ? line.epoch : null;
+    const epoch = 'epoch' in line ? line.epoch : null;
     if ((line.type === 'split' || line.type === 'merge') && !line.accepted) {
       if (!refused || refused.type !== line.type || refused.epoch !== epoch) {
         const entry: Entry = { time: line.time, kind: 'quiet', epoch, text: '' };
@@ -43,18 +43,13 @@ export function sentences(lines: readonly Line[]): Entry[] {
 }
 
 type Said = Pick<Entry, 'kind' | 'text'>;
+type Proposal = Extract<TimedEvent, { type: 'split' | 'merge' }>;
 
-function sentence(line: Line): Said | null {
-  const clusters = (line.clusters as number[] | undefined) ?? [];
-  const points = ((line.points as number[] | undefined) ?? []).map(count).join(' + ');
-  const by =
-    line.logRatio === null || line.logRatio === undefined
-      ? ''
-      : `, log-ratio ${ratio(Number(line.logRatio))}`;
+function sentence(line: TimedEvent): Said | null {
   switch (line.type) {
     case 'start':
       return mark(
-        `Data read: ${count(Number(line.rows))} rows × ${line.dim}; training on ${count(Number(line.sample))}; ${line.shards} shards`,
+        `Data read: ${count(line.rows)} rows × ${line.dim}; training on ${count(line.sample)}; ${line.shards} shards`,
       );
     case 'worker':
       return {
@@ -64,11 +59,11 @@ function sentence(line: Line): Said | null {
     case 'worker-gone':
       return { kind: 'bad', text: `Worker ${line.worker} is gone: ${line.reason}` };
     case 'warning':
-      return { kind: 'bad', text: String(line.message) };
+      return { kind: 'bad', text: line.message };
     case 'split':
-      return { kind: 'grow', text: `Cluster ${clusters[0]} split: ${points} rows${by}` };
+      return { kind: 'grow', text: `Cluster ${line.clusters[0]} split: ${rowsOf(line)}` };
     case 'merge':
-      return { kind: 'shrink', text: `Clusters ${clusters.join(' and ')} merged: ${points} rows${by}` };
+      return { kind: 'shrink', text: `Clusters ${line.clusters.join(' and ')} merged: ${rowsOf(line)}` };
     case 'step':
       return step(line);
     case 'resume':
@@ -76,7 +71,7 @@ function sentence(line: Line): Said | null {
     case 'checkpoint':
       return {
         kind: 'quiet',
-        text: `Checkpoint: ${size(Number(line.bytes))} in ${duration(Number(line.seconds))}`,
+        text: `Checkpoint: ${size(line.bytes)} in ${duration(line.seconds)}`,
       };
     case 'checkpoint-failed':
       return { kind: 'bad', text: `A checkpoint could not be written: ${line.reason}` };
@@ -89,16 +84,21 @@ function sentence(line: Line): Said | null {
     case 'epoch':
       return null;
     default:
-      return { kind: 'quiet', text: line.type };
+      return { kind: 'quiet', text: (line as TimedEvent).type };
   }
 }
 
-function step({ kind, changed, k }: Line): Said | null {
+function rowsOf({ points, logRatio }: Proposal): string {
+  const by = typeof logRatio === 'number' ? `, log-ratio ${ratio(logRatio)}` : '';
+  return `${points.map(count).join(' + ')} rows${by}`;
+}
+
+function step({ kind, changed, k }: Extract<TimedEvent, { type: 'step' }>): Said | null {
   if (!changed) return null;
-  const by = Math.abs(Number(changed));
+  const by = Math.abs(changed);
   return kind === 'merge'
-    ? { kind: 'shrink', text: `Merge step: K ${Number(k) + by} → ${k}` }
-    : { kind: 'grow', text: `Split step: K ${Number(k) - by} → ${k}` };
+    ? { kind: 'shrink', text: `Merge step: K ${k + by} → ${k}` }
+    : { kind: 'grow', text: `Split step: K ${k - by} → ${k}` };
 }
 
 const mark = (text: string): Said => ({ kind: 'mark', text });

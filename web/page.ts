@@ -1,5 +1,5 @@
+import { isOver, type Status } from '../view/api.ts';
 import type { Picture } from './analyse.ts';
-import { isOver, type Status } from './api.ts';
 import { charts } from './charts.ts';
 import { configList } from './config-list.ts';
 import { controls } from './controls.ts';

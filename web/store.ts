@@ -1,5 +1,6 @@
-import { keptEvents } from '../coordinator/monitor/kept-events.ts';
-import type { Epochs, History, Line, Message, RunInfo, Status, Work } from './api.ts';
+import type { Epochs, History, Message, RunInfo, Status, Work } from '../view/api.ts';
+import type { TimedEvent } from '../view/events.ts';
+import { keptEvents } from '../view/events.ts';
 
 /** Lane entries that are kept, as many as the coordinator keeps. */
 const WORK_KEPT = 2000;
@@ -10,9 +11,9 @@ export interface Store {
   run: RunInfo;
   status: Status;
   /** Workers that are here. */
-  present: Set<unknown>;
+  present: Set<string>;
   epochs: Epochs;
-  events: Line[];
+  events: TimedEvent[];
   work: Work[];
 }
 
@@ -49,9 +50,9 @@ export function apply(store: Store, message: Message): Part | null {
   }
 }
 
-function note(present: Set<unknown>, { type, worker }: Line): void {
-  if (type === 'worker') present.add(worker);
-  if (type === 'worker-gone') present.delete(worker);
+function note(present: Set<string>, event: TimedEvent): void {
+  if (event.type === 'worker') present.add(event.worker);
+  if (event.type === 'worker-gone') present.delete(event.worker);
 }
 
 /** A run that goes on from a checkpoint computes epochs again: those above `last` count no more. */
@@ -83,20 +84,16 @@ export function startFrom(run: RunInfo, history: History, early: readonly Messag
 
 /** Epochs at whose end K changed, from the lines `step`; what a resume made void is left out. */
 export function changesOf(
-  events: readonly Line[],
+  events: readonly TimedEvent[],
 ): { epoch: number; kind: 'split' | 'merge'; k: number; changed: number }[] {
   const changes: ReturnType<typeof changesOf> = [];
-  for (const line of events) {
-    const epoch = Number(line.epoch);
-    if (line.type === 'resume')
-      while (changes.length && changes[changes.length - 1].epoch > epoch) changes.pop();
-    if (line.type === 'step' && line.changed)
-      changes.push({
-        epoch,
-        kind: line.kind === 'merge' ? 'merge' : 'split',
-        k: Number(line.k),
-        changed: Number(line.changed),
-      });
+  for (const event of events) {
+    if (event.type === 'resume')
+      while (changes.length && changes[changes.length - 1].epoch > event.epoch) changes.pop();
+    if (event.type === 'step' && event.changed) {
+      const { epoch, kind, k, changed } = event;
+      changes.push({ epoch, kind, k, changed });
+    }
   }
   return changes;
 }

@@ -1,4 +1,4 @@
-import { type History, isOver, type Message, type RunInfo } from './api.ts';
+import { type History, isOver, type Message, type RunInfo } from '../view/api.ts';
 import { apply, type Part, type Store, startFrom } from './store.ts';
 
 export type Connection = 'connecting' | 'open' | 'lost' | 'over';

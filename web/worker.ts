@@ -1,5 +1,5 @@
+import type { StateOf } from '../view/api.ts';
 import { analyst, type Picture, type Sample } from './analyse.ts';
-import type { StateOf } from './api.ts';
 
 /** The part of a dedicated worker's scope that is used here; the DOM's types do not have it. */
 interface Scope {

@@ -1,11 +1,12 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { softCounts } from '../../model/soft-counts.ts';
+import { STATUSES } from '../../view/api.ts';
 import type { RunConfig } from '../config.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Tallies } from './counters.ts';
 import { createFamilies, type Row } from './metric-families.ts';
 import { addWorkerMetrics } from './metrics-workers.ts';
-import { type Recorder, STATUSES } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
 
 /** What is measured: all of it is read when somebody asks, and nothing before. */
 export interface Measured {

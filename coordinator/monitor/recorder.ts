@@ -1,48 +1,9 @@
-import type { Event } from '../../view/events.ts';
+import type { History, Message, Status, Work } from '../../view/api.ts';
+import { type Event, keptEvents, type TimedEvent } from '../../view/events.ts';
 import type { Watcher } from '../scheduler/membership.ts';
 import type { Run, State } from '../training/state.ts';
 import type { Losses } from '../training/train.ts';
-import { keptEvents } from './kept-events.ts';
 import { splitRatiosAfter } from './split-ratios.ts';
-
-export type Status = 'starting' | 'running' | 'paused' | 'finishing' | 'done' | 'failed' | 'stopped';
-export const STATUSES: readonly Status[] = [
-  'starting',
-  'running',
-  'paused',
-  'finishing',
-  'done',
-  'failed',
-  'stopped',
-];
-
-/** Nothing comes after these. */
-export const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
-
-/** A line of events.jsonl. */
-export type TimedEvent = Event & { time: string };
-/** Worker, task, epoch, round, first and last shard, start and end in seconds since the run began. */
-export type Work = [string, string, number, number, number, number, number, number];
-
-/** What those who look on are told. `state`: there is a newer one; it is fetched by whoever wants it. */
-export type Message =
-  | { type: 'epoch'; epoch: number; time: number; k: number; loss: number | null; subLoss: number | null }
-  | { type: 'event'; event: TimedEvent }
-  | { type: 'state'; epoch: number; k: number }
-  | { type: 'work'; work: Work[] }
-  | { type: 'status'; status: Status };
-
-export interface History {
-  epochs: {
-    epoch: number[];
-    time: number[];
-    k: number[];
-    loss: (number | null)[];
-    subLoss: (number | null)[];
-  };
-  events: TimedEvent[];
-  work: Work[];
-}
 
 /** Where a run is: what its page and its metrics are made from. */
 export interface Newest {

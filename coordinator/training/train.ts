@@ -28,6 +28,15 @@ export interface Losses {
   subLoss: number | null;
 }
 
+/** Hears of a run what its events do not say. */
+export interface Observer {
+  /** The data are known, and what follows from them. */
+  prepared(run: Run, sampleRows: number): void;
+  epoch(state: State, losses: Losses): void;
+  /** A state that no epoch led to. */
+  state(state: State): void;
+}
+
 /** K = `--init-k` clusters by k-means++ and Lloyd, the mixture by MAP, sub-clusters by PCA split. */
 export async function initialState(run: Run): Promise<State> {
   const { rounds, d, prior, config, seed } = run;

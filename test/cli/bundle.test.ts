@@ -23,7 +23,7 @@ function outside(): Set<string> {
 
 test('no class is there twice, in the bundle and beside it: instanceof would not know the other', () => {
   const files = outside();
-  assert.ok(files.has(resolve('dist/data/user-error.js')), 'the bundle has nothing outside');
+  assert.ok(files.has(resolve('dist/base/user-error.js')), 'the bundle has nothing outside');
   const bundle = readdirSync(BUNDLED)
     .map((name) => readFileSync(join(BUNDLED, name), 'utf8'))
     .join('\n');

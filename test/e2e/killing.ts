@@ -6,7 +6,7 @@ import { eventsOf, ofType } from './support.ts';
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 
 /** Worker processes that this one has started. Before the first reading is over no event names them. */
-function workersOf(pid: number): number[] {
+function workerProcesses(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return children.map(Number).filter((child) => {
     try {
@@ -41,7 +41,7 @@ export async function trainKilled(
   { seed, kills, pause }: Killing,
 ) {
   const { output }: typeof import('../../cli/train.ts') = await dist('cli/train.js');
-  const { localWorkers }: typeof import('../../cli/local-workers.ts') = await dist('cli/local-workers.js');
+  const { workersOf }: typeof import('../../cli/local-workers.ts') = await dist('cli/local-workers.js');
   const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
   const { resolveConfig }: typeof import('../../cli/config.ts') = await dist('cli/config.js');
   const rng = generator(BigInt(seed), 'killing');
@@ -59,7 +59,7 @@ export async function trainKilled(
     ...args,
   };
   const config = await resolveConfig(given);
-  const workers = await localWorkers(config, given);
+  const workers = await workersOf(config, given);
   const missed = new Set<string>(KINDS);
   const isMissed = (task: string) => {
     if (missed.has(task))
@@ -74,7 +74,7 @@ export async function trainKilled(
   const kill = () => {
     const joined = ofType(eventsOf(out), 'worker').map(({ pid }) => pid);
     // One that has not joined yet would be no loss.
-    const living = workersOf(process.pid).filter(
+    const living = workerProcesses(process.pid).filter(
       (pid) => !killed.has(pid) && (!joined.length || joined.includes(pid)),
     );
     if (!living.length) return;
@@ -86,8 +86,12 @@ export async function trainKilled(
       // It has ended by itself.
     }
   };
+  const { json: _, ...options } = await output(given);
+  const nothing = () => {};
   await session(config, {
-    ...(await output(given)),
+    ...options,
+    signal: new AbortController().signal,
+    display: { event: nothing, epoch: nothing, line: nothing, result: nothing, end: nothing },
     http: null,
     report: false,
     ...workers,

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import type { Line, Message, RunInfo, Status, Work } from '../../web/api.ts';
+import type { Message, RunInfo, Status, Work } from '../../view/api.ts';
+import type { TimedEvent } from '../../view/events.ts';
 import { noEpochs, type World, type WorldOptions, world } from './world.ts';
 
 const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
@@ -42,7 +43,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   const { clusters = 10, dim = 10, rows = 4000, workers = 4, host, token } = options;
   const played = world({ clusters, dim, rows, workers, host });
   const epochs = noEpochs();
-  const events: Line[] = played.start();
+  const events: TimedEvent[] = played.start();
   let work: Work[] = [];
   let status: Status = options.status ?? 'running';
   let epoch = 0;

@@ -1,5 +1,7 @@
 // A run that never was, for the mock server: Gaussians, the states that lead to them, epochs, events and rounds.
-import type { Epochs, Line, StateOf, Work } from '../../web/api.ts';
+
+import type { Epochs, StateOf, Work } from '../../view/api.ts';
+import type { TimedEvent } from '../../view/events.ts';
 
 export interface WorldOptions {
   /** Clusters at the end. */
@@ -36,10 +38,10 @@ export interface World {
   /** What an epoch adds to the history. */
   epoch(epoch: number): {
     row: [number, number, number, number | null, number | null];
-    events: Line[];
+    events: TimedEvent[];
     work: Work[];
   };
-  start(): Line[];
+  start(): TimedEvent[];
 }
 
 const EVERY = 6;
@@ -146,7 +148,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
     const subLoss = trainsSubs ? 1.1 + 0.9 * Math.exp(-since / 2) + 0.05 * noise() : null;
     const end = epoch * SECONDS;
     const time = new Date(BEGUN + 1000 * end).toISOString();
-    const events: Line[] = [];
+    const events: TimedEvent[] = [];
     if (epoch % EVERY === 0) {
       const after = kAt(epoch);
       const kind = (epoch / EVERY) % 2 ? 'split' : 'merge';
@@ -155,7 +157,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
         const clustersOf = kind === 'split' ? [c] : [c, (c + 1) % k];
         const line = {
           time,
-          type: kind,
+          type: kind as 'split' | 'merge',
           epoch,
           clusters: clustersOf,
           points: [1400 + c, 903],
@@ -183,18 +185,19 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
     return { row: [epoch, end, k, loss, subLoss], events, work };
   }
 
-  const start = (): Line[] => {
+  const start = (): TimedEvent[] => {
     const time = new Date(BEGUN).toISOString();
     return [
       ...Array.from({ length: workers }, (_, w) => ({
         time,
-        type: 'worker',
+        type: 'worker' as const,
         worker: `w${w + 1}`,
         name: `${host}/${w}`,
         pid: 4711 + w,
         host: 'node7',
         backend: 'wasm',
         identity: 'wasm/4.22.0',
+        why: '',
       })),
       { time, type: 'start', rows: 70_000, dim, sample: 20_144, shards: 8 },
     ];

@@ -46,6 +46,8 @@ import {
 
 const [wasm] = backends;
 /** A row's result does not depend on how many are computed with it. WebGPU's products choose their kernel by shape. */
+/** TensorFlow's own products choose their kernel by the number of rows: with AVX2 a row's last bit depends on the others. */
+const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
 const byRow = ({ identity }: Backend) => !identity.startsWith('webgpu/');
 const w = world();
 const SHARDS = range(w.layout.shards);
@@ -872,7 +874,7 @@ for (const backend of backends) {
       for (const name of ['labels', 'soft', 'seen', 'seenLabels']) {
         const found = parts.flatMap((part) => [...part[name].data] as number[]);
         const expected = [...whole[name].data] as number[];
-        if (byRow(backend)) assert.deepEqual(found, expected, name);
+        if (byRowInAnyBatch(backend)) assert.deepEqual(found, expected, name);
         else agrees(found, expected, 1e-6, name);
       }
       agrees(

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECURITY_HEADERS } from '../../../base/http.ts';
-import { type Message, OVER, type Recorder } from '../recorder.ts';
+import { isOver, type Message } from '../../../view/api.ts';
+import type { Recorder } from '../recorder.ts';
 
 /** Pages and other clients that follow a run by server-sent events. */
 export interface Stream {
@@ -58,8 +59,8 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
     const messages = waiting;
     waiting = [];
     // After the last one there may be no time.
-    const isOver = messages.some((message) => message.type === 'status' && OVER.includes(message.status));
-    if (newest && (all || isOver || at - stateAt >= STATE_MS)) {
+    const ended = messages.some((message) => message.type === 'status' && isOver(message.status));
+    if (newest && (all || ended || at - stateAt >= STATE_MS)) {
       messages.push(newest);
       newest = null;
       stateAt = at;

@@ -1,6 +1,11 @@
-/** What the coordinator's HTTP port answers, as the page reads it. */
+import type { TimedEvent } from './events.ts';
 
-export type Status = 'starting' | 'running' | 'paused' | 'finishing' | 'done' | 'failed' | 'stopped';
+/** What the coordinator's HTTP port answers: the page and `dpmesh watch` read it. */
+
+export const STATUSES = ['starting', 'running', 'paused', 'finishing', 'done', 'failed', 'stopped'] as const;
+export type Status = (typeof STATUSES)[number];
+/** Nothing comes after these. */
+export const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 
 /** `GET /api/run` */
 export interface RunInfo {
@@ -28,16 +33,13 @@ export interface Epochs {
   subLoss: (number | null)[];
 }
 
-/** A line of events.jsonl. */
-export type Line = { type: string; time: string } & Record<string, unknown>;
-
 /** worker, task, epoch, round, first and last shard, start and end in seconds since the run began. */
 export type Work = [string, string, number, number, number, number, number, number];
 
 /** `GET /api/history` */
 export interface History {
   epochs: Epochs;
-  events: Line[];
+  events: TimedEvent[];
   work: Work[];
 }
 
@@ -56,12 +58,12 @@ export interface StateOf {
   scale: number[];
 }
 
-/** One message of `GET /api/stream`. */
+/** One message of `GET /api/stream`. `state`: there is a newer one; it is fetched by whoever wants it. */
 export type Message =
   | { type: 'epoch'; epoch: number; time: number; k: number; loss: number | null; subLoss: number | null }
-  | { type: 'event'; event: Line }
+  | { type: 'event'; event: TimedEvent }
   | { type: 'state'; epoch: number; k: number }
   | { type: 'work'; work: Work[] }
   | { type: 'status'; status: Status };
 
-export const isOver = (status: Status) => status === 'done' || status === 'failed' || status === 'stopped';
+export const isOver = (status: Status) => OVER.includes(status);

@@ -4,23 +4,23 @@ import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Event } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { RunInput } from '../run.ts';
 import type { Watcher } from '../scheduler/membership.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
+import type { Observer } from '../training/train.ts';
 import { createTallies } from './counters.ts';
 import type { Http, HttpOptions } from './http/open.ts';
 import type { Controls } from './http/watched.ts';
-import { createPause } from './pause.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
-/** All that looks on while a run goes, from its first event to the last scrape. */
-export interface Watching {
+/** All that shows a run while it goes, from its first event to the last scrape. */
+export interface Monitor {
   event(event: Event): void;
   watcher: Watcher;
-  /** For `runAll`. */
-  input: Pick<RunInput, 'observer' | 'held'>;
+  observer: Observer;
+  /** Not null: training is paused, and waits for it before its next epoch. */
+  held(): Promise<void> | null;
   /** Opens the port. UserError where it cannot be had. */
   open(about: About): Promise<Http>;
   /** The run has ended so. */
@@ -43,7 +43,7 @@ export interface About {
 }
 
 /** `history`: lines of events.jsonl from before. */
-export function createWatching(history: Iterable<string> = []): Watching {
+export function createMonitor(history: Iterable<string> = []): Monitor {
   const recorder = createRecorder(history);
   const tallies = createTallies();
   const pause = createPause();
@@ -60,7 +60,8 @@ export function createWatching(history: Iterable<string> = []): Watching {
       },
       roundEnded: tallies.roundEnded,
     },
-    input: { observer: recorder, held: pause.held },
+    observer: recorder,
+    held: pause.held,
     async open({ http, out, checkpoints, stop, ...about }) {
       const { openHttp } = await import('./http/open.ts');
       const controls = controlsOf(recorder, pause, checkpoints, () => {
@@ -83,12 +84,7 @@ export function createWatching(history: Iterable<string> = []): Watching {
   };
 }
 
-function controlsOf(
-  recorder: Recorder,
-  pause: ReturnType<typeof createPause>,
-  checkpoints: Checkpoints,
-  stop: () => void,
-): Controls {
+function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, stop: () => void): Controls {
   const when = (...statuses: string[]) =>
     statuses.includes(recorder.status()) ? null : `the run is ${recorder.status()}`;
   return {
@@ -115,5 +111,32 @@ function controlsOf(
       stop();
       return null;
     },
+  };
+}
+
+/** Holds training between two epochs; what is under way ends first. */
+interface Pause {
+  pause(): void;
+  resume(): void;
+  isPaused(): boolean;
+  /** Null where nothing holds, else resolves when training may go on. */
+  held(): Promise<void> | null;
+}
+
+function createPause(): Pause {
+  let waiting: Promise<void> | null = null;
+  let go = () => {};
+  return {
+    pause() {
+      waiting ??= new Promise((resolve) => {
+        go = resolve;
+      });
+    },
+    resume() {
+      waiting = null;
+      go();
+    },
+    isPaused: () => waiting !== null,
+    held: () => waiting,
   };
 }

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { realPath } from '../base/same-file.ts';
+import { UserError } from '../base/user-error.ts';
+import type { Labels } from '../data/labels.ts';
+import type { Source } from '../data/source.ts';
+import type { RunConfig } from './config.ts';
+import type { SavedCheckpoint } from './storage/checkpoint-files.ts';
+import type { RunDirectory } from './storage/run-directory.ts';
+import type { RunFile } from './storage/run-file.ts';
+
+/** The run to go on with: in its own directory, unless there is an `out`. */
+export interface Resumed {
+  path: string;
+  run: RunFile;
+  /** A checkpoint to go on from; by default the newest that can be read. */
+  from?: string;
+}
+
+export interface Place {
+  /** The run directory; by default `runs/<data>`, or the run's own where one is resumed. */
+  out?: string;
+  force: boolean;
+  /** What the options were read from: `force` never removes it. */
+  configFile?: string;
+  resume?: Resumed;
+}
+
+/** The run directory, held for this process. UserError where it cannot be had. */
+export async function openDirectory(
+  config: RunConfig,
+  { out, force, resume, configFile }: Place,
+  warn: (message: string) => void,
+): Promise<RunDirectory> {
+  const { eventsIn, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
+    './storage/run-directory.ts'
+  );
+  const { fileOfLabels } = await import('../data/labels.ts');
+  if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
+  const history = resume ? eventsIn(resume.path) : null;
+  const inputs = {
+    '--data': config.data,
+    '--labels': config.labels && fileOfLabels(config.labels),
+    '--config': configFile,
+    '--from': resume?.from,
+    resume: resume && join(resume.path, 'run.json'),
+  };
+  if (out === undefined) return openDefaultRunDirectory(config.data, { warn, history });
+  return openRunDirectory(out, { force, inputs, warn, history });
+}
+
+/** The checkpoint to go on from: the newest that can be read, or the one that was named. UserError if that cannot be. */
+export async function openCheckpoint(
+  { path, run, from }: Resumed,
+  warn: (message: string) => void,
+): Promise<SavedCheckpoint | null> {
+  const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoint-files.ts');
+  const { foreignTo } = await import('./storage/run-file.ts');
+  if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
+  const found = readCheckpoint(from, foreignTo(run));
+  if ('problem' in found) throw new UserError(`--from ${from} cannot be used: ${found.problem}`);
+  return found;
+}
+
+/** The rows to cluster. `leftOut`: a column of a CSV that is none of them, as `labels` names it. */
+export async function openRows(
+  { data, labels }: RunConfig,
+  resume: Resumed | undefined,
+): Promise<{ source: Source; leftOut: string | null }> {
+  const { openSource } = await import('../data/open.ts');
+  const leftOut = resume
+    ? (resume.run.data.leftOut ?? null)
+    : labels === null
+      ? null
+      : await (await import('../data/labels.ts')).labelsWithin(labels, data);
+  return { source: await openSource(data, { without: leftOut }), leftOut };
+}
+
+/** UserError where the data are not as large as they were when the run began. */
+export function assertSameShape(path: string, { rows, dim }: Source, { run: { data } }: Resumed): void {
+  if (rows !== data.rows || dim !== data.dim)
+    throw new UserError(
+      `${path} has ${rows} rows × ${dim}, and had ${data.rows} × ${data.dim} when the run began; put the old file back, or start a new run`,
+    );
+}
+
+/** True classes, for evaluation; null where none are named. UserError where they are not of these rows. */
+export async function openLabels(
+  { data, labels: spec }: RunConfig,
+  rows: number,
+  leftOut: string | null,
+  warn: (message: string) => void,
+): Promise<Labels | null> {
+  if (spec === null) return null;
+  const { fileOfLabels, readLabels } = await import('../data/labels.ts');
+  const labels = await readLabels(spec);
+  if (labels.codes.length !== rows)
+    throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);
+  if (leftOut === null && realPath(fileOfLabels(spec)) === realPath(data))
+    warn(`--labels ${spec} is the data too; give rows without it`);
+  return labels;
+}
