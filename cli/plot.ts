@@ -22,7 +22,7 @@ export const builder = {
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const { run, out } = args;
   const version = dpmeshVersion();
-  const { writeReport } = await import('../report/report.ts');
+  const { writeReport } = await import('../coordinator/report/report.ts');
   const labels = args.labels === undefined ? undefined : await labelsFor(run, args.labels, version);
   const { path, pictures, notes } = await writeReport(run, { version, out, labels });
   for (const note of notes) console.error(`dpmesh: ${note}`);

@@ -4,6 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Layout } from '../model/layout.ts';
 import { accuracy, ari, nmi } from '../model/scores.ts';
+import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Server } from './scheduler/server.ts';
 import type { Spent } from './storage/checkpoint.ts';
@@ -12,7 +13,7 @@ import { type Summary, truthOf, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunFacts, runFile } from './storage/run-file.ts';
 import { fullPass, type Labelled } from './training/full-pass.ts';
-import type { Run, State } from './training/state.ts';
+import type { Run } from './training/run-context.ts';
 
 export interface Finishing {
   run: Run;

@@ -4,6 +4,7 @@ import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import { LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import { block, type Layout } from '../model/layout.ts';
+import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { finish } from './finish.ts';
@@ -17,7 +18,8 @@ import type { RunDirectory } from './storage/run-directory.ts';
 import { absolute, runFile } from './storage/run-file.ts';
 import { type Found, momentsRound } from './training/moments.ts';
 import { prepare, sampleBelow } from './training/prepare.ts';
-import { publishNet, type Run, type State } from './training/state.ts';
+import { publishNet } from './training/publish.ts';
+import type { Run } from './training/run-context.ts';
 import { initialState, type Losses, type Observer, train } from './training/train.ts';
 
 /** Called after each epoch. */

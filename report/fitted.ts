@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RunConfig } from '../coordinator/config.ts';
-import type { Checkpoint } from '../coordinator/storage/checkpoint.ts';
 import { readNpy } from '../data/npy.ts';
 import { readTrained } from '../data/trained.ts';
-import { applyColumns, planTransform, type Transform } from '../data/transform.ts';
+import { applyColumns, type Transform } from '../data/transform.ts';
 import type { Mixture } from '../model/mixture.ts';
 import type { Net } from '../model/net.ts';
 
@@ -47,11 +45,6 @@ export function fittedFrom(run: string): Fitted {
       covariances: cut(covariances),
     },
   };
-}
-
-export function fittedIn({ config, found, state }: Checkpoint): Fitted {
-  const { transform } = planTransform((config as RunConfig).transform, found.moments);
-  return { transform, mixture: state.mixture, counts: null, net: layersOf(state.net) };
 }
 
 export const isFinished = (run: string) =>

@@ -1,5 +1,5 @@
-import type { Gathered } from '../coordinator/report/gather.ts';
 import type { ClusterRow } from './cluster-table.ts';
+import type { Contents } from './contents.ts';
 import { lookOf, outline } from './palette.ts';
 import { STYLE } from './style.ts';
 import { escaped, significant } from './svg.ts';
@@ -16,8 +16,8 @@ export interface Figure {
 const LONG = 24;
 
 /** The whole page. */
-export function page(gathered: Gathered, figures: Figure[]): string {
-  const { name, run, notes, table } = gathered;
+export function page(contents: Contents, figures: Figure[]): string {
+  const { name, run, notes, table } = contents;
   const { rows, dim } = run.data;
   return `<!doctype html>
 <html lang="en">
@@ -32,11 +32,11 @@ export function page(gathered: Gathered, figures: Figure[]): string {
 <body>
 <header>
 <h1>${escaped(name)}</h1>
-<p>${escaped(headline(gathered))}</p>
+<p>${escaped(headline(contents))}</p>
 </header>
 <main>
 ${notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : ''}
-${tiles(gathered)}
+${tiles(contents)}
 <section class="figures" aria-label="Pictures">
 ${figures.map(figure).join('\n')}
 </section>
@@ -58,7 +58,7 @@ ${definitions([
 `;
 }
 
-function headline({ run, epoch, history }: Gathered): string {
+function headline({ run, epoch, history }: Contents): string {
   const { rows, dim } = run.data;
   const data = `${rows.toLocaleString('en')} rows × ${dim}`;
   if (run.result) return `${run.result.k} clusters in ${data}`;
@@ -67,7 +67,7 @@ function headline({ run, epoch, history }: Gathered): string {
   return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${k} clusters`}`;
 }
 
-function tiles({ run: { result }, history }: Gathered): string {
+function tiles({ run: { result }, history }: Contents): string {
   if (!result) return '';
   const score = (value: number | null) => (value === null ? null : value.toFixed(4));
   const reason =

@@ -1,5 +1,5 @@
-import type { State } from '../coordinator/training/state.ts';
 import type { Mixture } from '../model/mixture.ts';
+import type { State } from '../model/state.ts';
 import { mean, scatter } from '../model/statistics.ts';
 import { type Fitted, layersOf, logits, networkRows } from './fitted.ts';
 import type { Proposal } from './history.ts';

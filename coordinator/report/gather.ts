@@ -5,35 +5,21 @@ import { assertUnchanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
+import { planTransform } from '../../data/transform.ts';
 import { block } from '../../model/layout.ts';
-import { type ClusterRow, clusterTable } from '../../report/cluster-table.ts';
-import { type Crosstab, crosstab } from '../../report/crosstab.ts';
-import { type Fitted, fittedFrom, fittedIn, isFinished } from '../../report/fitted.ts';
+import { clusterTable } from '../../report/cluster-table.ts';
+import type { Contents } from '../../report/contents.ts';
+import { crosstab } from '../../report/crosstab.ts';
+import { type Fitted, fittedFrom, isFinished, layersOf } from '../../report/fitted.ts';
 import { type History, historyFrom } from '../../report/history.ts';
-import type { ClusterView } from '../../report/pictures/clusters.ts';
-import type { SubView } from '../../report/pictures/sub-clusters.ts';
 import { rowsOf } from '../../report/rows.ts';
 import { type Table, tabulate } from '../../report/table.ts';
 import { clusterToOpen, clusterView, occupied, subView } from '../../report/views.ts';
+import type { RunConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoint-files.ts';
 import { linesOf } from '../storage/event-lines.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
-
-/** All that the report shows; null: not known, of which `notes` say why. */
-export interface Gathered {
-  name: string;
-  run: RunFile;
-  /** Of the checkpoint, where the run is not finished. */
-  epoch: number | null;
-  history: History | null;
-  clusters: ClusterView | null;
-  sub: SubView | null;
-  table: ClusterRow[] | null;
-  confusion: Crosstab | null;
-  classes: number | null;
-  notes: string[];
-}
 
 export interface Given {
   version: string;
@@ -44,7 +30,7 @@ export interface Given {
 }
 
 /** Reads what a run has left behind, and a few of its rows. UserError where that is not a run, or there is nothing to show. */
-export async function gather(path: string, given: Given): Promise<Gathered> {
+export async function gather(path: string, given: Given): Promise<Contents> {
   const run = readRunFile(path, given.version);
   const notes: string[] = [];
   const history = historyIn(path, notes);
@@ -73,6 +59,11 @@ export async function gather(path: string, given: Given): Promise<Gathered> {
     classes: compared?.names.length ?? null,
     notes,
   };
+}
+
+function fittedIn({ config, found, state }: Checkpoint): Fitted {
+  const { transform } = planTransform((config as RunConfig).transform, found.moments);
+  return { transform, mixture: state.mixture, counts: null, net: layersOf(state.net) };
 }
 
 function unfinished(checkpoint: Checkpoint | null): string {

@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { type ReportOptions, writeReport } from '../../report/report.ts';
+import { type ReportOptions, writeReport } from './report.ts';
 
 /** A process that draws one report: what is asked comes as a line on stdin, the answer goes as a line to stdout. */
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, parted } from '../../model/net.ts';
+import type { State } from '../../model/state.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
@@ -9,7 +10,6 @@ import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Found } from '../training/moments.ts';
 import { netStates } from '../training/net-states.ts';
-import type { State } from '../training/state.ts';
 
 /** What a run has cost, in all of its sessions. */
 export interface Spent {

@@ -1,7 +1,8 @@
 import type { Labels } from '../../data/labels.ts';
 import { mStep } from '../../model/mixture.ts';
+import type { State } from '../../model/state.ts';
 import type { Labelled } from '../training/full-pass.ts';
-import type { Run, State } from '../training/state.ts';
+import type { Run } from '../training/run-context.ts';
 import { layersModel } from './export-model.ts';
 import type { RunDirectory } from './run-directory.ts';
 

@@ -1,10 +1,11 @@
 import type { Mixture } from '../../model/mixture.ts';
 import { map } from '../../model/niw.ts';
 import type { Change } from '../../model/schedule.ts';
+import type { Parts, State } from '../../model/state.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
 import type { Leaves } from './rounds.ts';
-import type { Run, State } from './state.ts';
-import { type Parts, pcaSplit } from './sub-clusters.ts';
+import type { Run } from './run-context.ts';
+import { pcaSplit } from './sub-clusters.ts';
 
 /** A cluster of the resized model: an old one as it was, or one made from others' rows. */
 export type Next = { from: number; made: null } | { from: number; made: { weight: number; T: Float64Array } };

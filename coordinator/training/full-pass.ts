@@ -1,3 +1,4 @@
+import type { NpyWriter } from '../../data/npy.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { silhouette } from '../../model/silhouette.ts';
@@ -6,8 +7,7 @@ import { treeSum } from '../../model/tree.ts';
 import type { Unit } from '../../proto/messages.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/dispatcher.ts';
-import type { RunDirectory } from '../storage/run-directory.ts';
-import type { Run } from './state.ts';
+import type { Run } from './run-context.ts';
 
 /** Rows of a unit of the full pass: enough to be worth a message, few enough to share evenly. */
 const UNIT_ROWS = 1 << 18;
@@ -15,6 +15,11 @@ const UNIT_ROWS = 1 << 18;
 const SOFT_BYTES = 16 << 20;
 /** Rows whose silhouette is taken. */
 const SILHOUETTE_ROWS = 1000;
+
+/** Where labels and responsibilities go as they come. */
+export interface Output {
+  pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
+}
 
 export interface Labelled {
   /** Hard statistics of each cluster over all rows. */
@@ -30,7 +35,7 @@ export async function fullPass(
   layout: Layout,
   k: number,
   truth: Int32Array | Uint8Array | null,
-  out: RunDirectory,
+  out: Output,
 ): Promise<Labelled> {
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);

@@ -1,9 +1,10 @@
 import { accepts, logMergeRatio } from '../../model/hastings.ts';
 import { squaredDistance } from '../../model/kmeans.ts';
 import { generator } from '../../model/random.ts';
+import type { State } from '../../model/state.ts';
 import { addStatistics } from '../../model/statistics.ts';
 import { applyChange, type Next } from './changes.ts';
-import type { Run, State } from './state.ts';
+import type { Run } from './run-context.ts';
 
 const NEIGHBOURS = 3;
 

@@ -12,7 +12,7 @@ import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Found } from './moments.ts';
 import { checkColumns } from './precision.ts';
 import { createRounds } from './rounds.ts';
-import type { Run } from './state.ts';
+import type { Run } from './run-context.ts';
 
 /** A row is in the sample if its priority is below this. */
 export function sampleBelow(config: RunConfig, { rows, dim }: Layout): number {

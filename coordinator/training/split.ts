@@ -1,12 +1,14 @@
 import { accepts, isTiny, logSplitRatio, proposable } from '../../model/hastings.ts';
 import { generator } from '../../model/random.ts';
 import { hasStalled } from '../../model/schedule.ts';
+import type { Parts, State } from '../../model/state.ts';
 import { addStatistics } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import { applyChange, type Next } from './changes.ts';
+import { publishSubs } from './publish.ts';
 import type { Rounds } from './rounds.ts';
-import { publishSubs, type Run, type State, subCentres } from './state.ts';
-import { halveDeep, lloyd, type Parts, partsNear, refine } from './sub-clusters.ts';
+import type { Run } from './run-context.ts';
+import { halveDeep, lloyd, partsNear, refine, subCentres } from './sub-clusters.ts';
 
 interface Split {
   parts: Parts;

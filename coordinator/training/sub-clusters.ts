@@ -1,13 +1,11 @@
 import { lloydCentres } from '../../model/kmeans.ts';
 import { bestThreshold, principalAxis } from '../../model/pca-split.ts';
+import type { Parts, State } from '../../model/state.ts';
 import { addStatistics, type Covariance, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import type { Leaves, Rounds } from './rounds.ts';
 
 /** How sub-clusters come to be: PCA split, Lloyd refinement, deep halving. Each needs only sums over points. */
-
-/** Statistics of a cluster's parts. */
-export type Parts = Float64Array[];
 
 const FEWEST_POINTS = 5;
 
@@ -64,6 +62,10 @@ function principalLength(T: Float64Array, covariance: Covariance): number {
 /** Centres of two parts; a part without rows, or a set too small to halve, gets the whole set's mean twice. */
 export function centresOf([a, b]: Parts, d: number, whole: Float64Array): Float64Array[] {
   return a[0] > 0 && b[0] > 0 && a[0] + b[0] >= FEWEST_POINTS ? [mean(a, d), mean(b, d)] : [whole, whole];
+}
+
+export function subCentres({ parts, mixture }: State): Float64Array[][] {
+  return parts.map((pair, k) => centresOf(pair, mixture.d, mixture.means[k]));
 }
 
 /** For each cluster its centres, none if it takes no part. */

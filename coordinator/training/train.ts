@@ -6,14 +6,16 @@ import { type Mixture, mStep } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import { generator } from '../../model/random.ts';
 import { changeAfter, hasSettled, trainsSubNets } from '../../model/schedule.ts';
+import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd } from '../../proto/tensors.ts';
 import { mergeStep } from './merge.ts';
 import { averageGradients, averageNets, stepLengths } from './net-states.ts';
+import { publishEStep, publishNet, publishParts, publishSubs } from './publish.ts';
 import type { Leaves, Lengths, Sums } from './rounds.ts';
+import type { Run } from './run-context.ts';
 import { splitStep } from './split.ts';
-import { publishEStep, publishNet, publishParts, publishSubs, type Run, type State } from './state.ts';
 import { pcaSplit } from './sub-clusters.ts';
 
 /** Φ of a block of rows is to stay within this many bytes, and a block within the second-level cache. */

@@ -1,12 +1,13 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
 import type { Leaves, Rounds } from '../../coordinator/training/rounds.ts';
-import type { Run, State } from '../../coordinator/training/state.ts';
+import type { Run } from '../../coordinator/training/run-context.ts';
 import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import { niwPrior, priorScale } from '../../model/niw.ts';
 import { BINS, binOf } from '../../model/pca-split.ts';
 import { fastSchedule, type Schedule, type Step } from '../../model/schedule.ts';
+import type { State } from '../../model/state.ts';
 import { accumulate, type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import type { Event } from '../../view/events.ts';

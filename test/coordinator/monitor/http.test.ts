@@ -15,9 +15,9 @@ import { readSample } from '../../../coordinator/monitor/http/sample.ts';
 import { shared } from '../../../coordinator/monitor/http/shared.ts';
 import type { Watched } from '../../../coordinator/monitor/http/watched.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
-import type { State } from '../../../coordinator/training/state.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
+import type { State } from '../../../model/state.ts';
 import type { Message } from '../../../view/api.ts';
 import { scene } from '../support.ts';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { crowd, K } from '../../../bench/crowd.ts';
 import { createTallies } from '../../../coordinator/monitor/counters.ts';
 import { createMetrics } from '../../../coordinator/monitor/metrics.ts';
-import { crowd, K } from './crowd.ts';
 
 /** The value of a series. */
 function valueIn(text: string, series: string): number {

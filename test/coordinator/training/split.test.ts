@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { splitStep } from '../../../coordinator/training/split.ts';
-import type { State } from '../../../coordinator/training/state.ts';
 import { logSplitRatio } from '../../../model/hastings.ts';
 import { map } from '../../../model/niw.ts';
 import type { Step } from '../../../model/schedule.ts';
+import type { State } from '../../../model/state.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import type { Event } from '../../../view/events.ts';
 import {

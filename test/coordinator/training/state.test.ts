@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { publishEStep, type Run } from '../../../coordinator/training/state.ts';
+import { publishEStep } from '../../../coordinator/training/publish.ts';
+import type { Run } from '../../../coordinator/training/run-context.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 
 const run = (transform: string) =>

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { type Gathered, type Given, gather } from '../coordinator/report/gather.ts';
+import type { Contents } from './contents.ts';
 import { type Figure, page } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
 import { confusionPicture } from './pictures/confusion.ts';
@@ -13,11 +13,6 @@ import { sizesPicture } from './pictures/sizes.ts';
 import { type SubView, subClusterPicture } from './pictures/sub-clusters.ts';
 import { pngOf } from './png.ts';
 import { significant } from './svg.ts';
-
-export interface ReportOptions extends Given {
-  /** Folder; by default `report` in the run directory. */
-  out?: string;
-}
 
 export interface Report {
   /** Of report.html. */
@@ -32,20 +27,17 @@ type Name = (typeof NAMES)[number];
 type Picture = Figure & { name: Name };
 
 /**
- * Draws a run: each picture as SVG and PNG, and report.html with all of them. The same bytes each time. Pictures that a
- * former report has and this one has not are removed. UserError where `run` is no run or the folder cannot be written.
+ * Draws a run into a folder: each picture as SVG and PNG, and report.html with all of them. The same bytes each time.
+ * Pictures that a former report has and this one has not are removed. UserError where the folder cannot be written.
  */
-export async function writeReport(run: string, options: ReportOptions): Promise<Report> {
-  const folder = options.out ?? join(run, 'report');
-  if (options.out !== undefined) assertReportFolder(folder);
-  const gathered = await gather(run, options);
+export async function drawReport(folder: string, contents: Contents): Promise<Report> {
   makeFolder(folder);
   const put = (name: string, content: string | Uint8Array) =>
     writeFile(join(folder, name), [Buffer.from(content)]);
   const writing: Promise<unknown>[] = [];
   const drawn: Picture[] = [];
   // Pixels are drawn on other threads while the next picture is made here.
-  for (const picture of pictures(gathered)) {
+  for (const picture of pictures(contents)) {
     const { name, svg } = picture;
     drawn.push(picture);
     writing.push(
@@ -53,7 +45,7 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
       put(`${name}.svg`, svg),
     );
   }
-  writing.push(put('report.html', page(gathered, drawn)));
+  writing.push(put('report.html', page(contents, drawn)));
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
     for (const file of picturesFor(name)) writing.push(rm(join(folder, file), { force: true }));
   const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');
@@ -61,14 +53,14 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
   return {
     path: join(folder, 'report.html'),
     pictures: drawn.map(({ name }) => name),
-    notes: gathered.notes,
+    notes: contents.notes,
   };
 }
 
 const picturesFor = (name: Name) => ['svg', 'png'].map((ending) => `${name}.${ending}`);
 
 /** Pictures of somebody else are not written over. UserError. */
-function assertReportFolder(folder: string): void {
+export function assertReportFolder(folder: string): void {
   const found = statSync(folder, { throwIfNoEntry: false });
   if (found && !found.isDirectory())
     throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
@@ -78,7 +70,7 @@ function assertReportFolder(folder: string): void {
     throw new UserError(`--out ${folder} has a ${theirs} that is not of a report: choose another folder`);
 }
 
-function* pictures({ history, clusters, sub, table, confusion, classes, run }: Gathered): Generator<Picture> {
+function* pictures({ history, clusters, sub, table, confusion, classes, run }: Contents): Generator<Picture> {
   const picture = (name: Name, svg: string, title: string, caption: string) => ({
     name,
     svg,
@@ -127,7 +119,7 @@ function* pictures({ history, clusters, sub, table, confusion, classes, run }: G
     );
 }
 
-function subCaption({ cluster, points }: SubView, history: Gathered['history']): string {
+function subCaption({ cluster, points }: SubView, history: Contents['history']): string {
   const proposal = history?.splits.find((split) => split.cluster === cluster);
   const how =
     proposal?.logRatio != null
@@ -138,7 +130,7 @@ function subCaption({ cluster, points }: SubView, history: Gathered['history']):
   return `The shade of a row is the sub-net’s responsibility; centres and ellipses (two standard deviations) are those of its two sub-clusters after refinement, of which a split would make clusters.${one}${how}`;
 }
 
-function kCaption({ proposed, steps, sessions }: NonNullable<Gathered['history']>): string {
+function kCaption({ proposed, steps, sessions }: NonNullable<Contents['history']>): string {
   const changed = (kind: 'split' | 'merge') =>
     steps.filter((step) => step.kind === kind && step.changed).length;
   const resumed =

@@ -1,49 +1,17 @@
 import { UserError } from '../../base/user-error.ts';
-import { pcaAxes, type Transform } from '../../data/transform.ts';
+import { pcaAxes } from '../../data/transform.ts';
 import { costTheta, eStepOf, FlatCluster, whitening } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
-import { map, type Niw } from '../../model/niw.ts';
-import type { Schedule, Step } from '../../model/schedule.ts';
+import { map } from '../../model/niw.ts';
+import type { State } from '../../model/state.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { netStates } from './net-states.ts';
-import type { Rounds } from './rounds.ts';
-import { centresOf, type Parts } from './sub-clusters.ts';
+import type { Run } from './run-context.ts';
+import { subCentres } from './sub-clusters.ts';
 
-/** All that an epoch starts from and changes. */
-export interface State {
-  readonly epoch: number;
-  readonly mixture: Mixture;
-  readonly net: Net;
-  readonly subs: Net;
-  /** Statistics of the two sub-clusters of each cluster, as the last refinement or PCA split left them. */
-  readonly parts: Parts[];
-  /** Epochs for which means and covariances stay as they are. */
-  readonly frozen: number;
-  readonly steps: Step[];
-}
-
-/** What stays the same through a run. */
-export interface Run {
-  readonly config: RunConfig;
-  readonly schedule: Schedule;
-  readonly seed: bigint;
-  readonly d: number;
-  readonly prior: Niw;
-  /** ζ of the coarsening. */
-  readonly zeta: number;
-  readonly transform: Transform;
-  readonly dispatcher: Dispatcher;
-  readonly rounds: Rounds;
-  readonly emit: Emit;
-}
-
-export function subCentres({ parts, mixture }: State): Float64Array[][] {
-  return parts.map((pair, k) => centresOf(pair, mixture.d, mixture.means[k]));
-}
+/** What workers get of a state, in the form in which tasks read it. */
 
 export function publishNet({ dispatcher }: Run, net: Net): void {
   const { weights, moments } = netStates(net);

@@ -1,0 +1,22 @@
+import type { Transform } from '../../data/transform.ts';
+import type { Niw } from '../../model/niw.ts';
+import type { Schedule } from '../../model/schedule.ts';
+import type { Emit } from '../../view/events.ts';
+import type { RunConfig } from '../config.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Rounds } from './rounds.ts';
+
+/** What stays the same through a run. */
+export interface Run {
+  readonly config: RunConfig;
+  readonly schedule: Schedule;
+  readonly seed: bigint;
+  readonly d: number;
+  readonly prior: Niw;
+  /** ζ of the coarsening. */
+  readonly zeta: number;
+  readonly transform: Transform;
+  readonly dispatcher: Dispatcher;
+  readonly rounds: Rounds;
+  readonly emit: Emit;
+}
