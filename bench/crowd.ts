@@ -2,7 +2,8 @@
 
 import { createTallies } from '../coordinator/monitor/counters.ts';
 import type { Measured } from '../coordinator/monitor/metrics.ts';
-import type { MemberView } from '../coordinator/scheduler/membership.ts';
+import { noCounts } from '../coordinator/scheduler/counts.ts';
+import type { MemberView } from '../coordinator/scheduler/registry.ts';
 
 export const K = 3;
 
@@ -35,14 +36,9 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
     };
   });
   tallies.roundEnded(3000);
-  tallies.event({ type: 'worker-gone', worker: 'w2', pid: 1, reason: 'killed by SIGKILL', tasks: [] });
-  tallies.event({
-    type: 'worker-gone',
-    worker: 'w2',
-    pid: 1,
-    reason: 'the list of keys has changed',
-    tasks: [],
-  });
+  const gone = { type: 'worker-gone' as const, worker: 'w2', pid: 1, tasks: [] };
+  tallies.event({ ...gone, how: 'killed', reason: 'killed by SIGKILL' });
+  tallies.event({ ...gone, how: 'cut', reason: 'the list of keys has changed' });
   const proposal = { type: 'split' as const, epoch: 6, points: [1, 2] };
   tallies.event({ ...proposal, clusters: [0], logRatio: -4, accepted: false });
   tallies.event({ ...proposal, clusters: [1], logRatio: 7, accepted: true });
@@ -69,7 +65,7 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
     server: {
       identity: () => 'wasm/4.22.0',
       members: () => members,
-      counts: () => ({ malformed: 4, 'result late': 2, 'unit dealt again': 3 }),
+      counts: () => ({ ...noCounts(), messagesMalformed: 4, resultsLate: 2, unitsReassigned: 3 }),
       refused: () => ({ 'no-key': 5 }),
       traffic: () => ({ received: 10, sent: 20 }),
     },

@@ -66,7 +66,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           if (live) show(`${workersNow(workers)}, ${event.backend}`);
           break;
         case 'worker-gone':
-          workers.set(event.worker, event.reason.startsWith('silent') ? 'silent' : 'gone');
+          workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
           line(
             `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are dealt again`,
           );

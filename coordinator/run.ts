@@ -117,7 +117,8 @@ function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatch
 /** A worker's mistakes are about the data, of which it may not know the name. */
 function namingData(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
-    ...dispatcher,
+    publish: (name, tensors) => dispatcher.publish(name, tensors),
+    abort: (error) => dispatcher.abort(error),
     round: (spec) =>
       dispatcher.round(spec).catch((error) => {
         const named = error instanceof WriteError || error.message.includes(path);

@@ -85,7 +85,7 @@ export interface RouterSocket {
 
 /**
  * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order.
- * A message to a peer that is gone is dropped; the membership hears of it elsewhere. Rejects if the port is taken.
+ * A message to a peer that is gone is dropped; the registry hears of it elsewhere. Rejects if the port is taken.
  * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here. `stalled` hears of each
  * message that is not sent, as its peer does not take those before.
  */

@@ -1,5 +1,9 @@
 import type { Change } from '../model/schedule.ts';
 
+/** How workers leave: `stalled`: it did not read what it was sent; `cut`: the list of keys has changed. */
+export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
+export type Departure = (typeof DEPARTURES)[number];
+
 /** A line of `events.jsonl`, less its time. docs/run-directory.md says what each field means. */
 export type Event =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
@@ -19,8 +23,17 @@ export type Event =
       /** Why it was taken, for people. */
       why: string;
     }
-  /** `tasks`: of the round that it was at work on. */
-  | { type: 'worker-gone'; worker: string; pid: number; reason: string; tasks: string[] }
+  | {
+      type: 'worker-gone';
+      worker: string;
+      pid: number;
+      /** Files of earlier versions lack it. */
+      how?: Departure;
+      /** The same for people, with more detail. */
+      reason: string;
+      /** Of the round that it was at work on. */
+      tasks: string[];
+    }
   | { type: 'warning'; message: string }
   | {
       type: 'epoch';

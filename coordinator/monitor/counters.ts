@@ -1,5 +1,5 @@
-import type { Event } from '../../view/events.ts';
-import { UNREAD, type Watcher } from '../scheduler/membership.ts';
+import type { Departure, Event } from '../../view/events.ts';
+import type { Watcher } from '../scheduler/router.ts';
 
 /** How many values fell below each bound (and above the last), their sum and number. */
 export interface Histogram {
@@ -24,9 +24,6 @@ export function observe(to: Histogram, value: number, times = 1): void {
   to.sum += value * times;
   to.count += times;
 }
-
-export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
-type Departure = (typeof DEPARTURES)[number];
 
 interface Proposals {
   accepted: number;
@@ -127,7 +124,7 @@ export function createTallies(now: () => number = Date.now, begun = performance.
           break;
         }
         case 'worker-gone':
-          self.departures[departureOf(event.reason)]++;
+          if (event.how) self.departures[event.how]++;
           break;
         case 'checkpoint': {
           const { bytes, seconds } = event;
@@ -142,15 +139,6 @@ export function createTallies(now: () => number = Date.now, begun = performance.
     },
   };
   return self;
-}
-
-/** Of the words of the event `worker-gone`. */
-function departureOf(reason: string): Departure {
-  if (reason.startsWith('killed')) return 'killed';
-  if (reason.startsWith('exited')) return 'exited';
-  if (reason.startsWith('silent')) return 'silent';
-  if (reason === UNREAD) return 'stalled';
-  return reason === 'said goodbye' ? 'goodbye' : 'cut';
 }
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

@@ -1,5 +1,6 @@
-import type { MemberView } from '../scheduler/membership.ts';
-import { DEPARTURES, type Tallies } from './counters.ts';
+import { DEPARTURES } from '../../view/events.ts';
+import type { MemberView } from '../scheduler/registry.ts';
+import type { Tallies } from './counters.ts';
 import { type Families, type Row, round } from './metric-families.ts';
 import type { Measured } from './metrics.ts';
 
@@ -89,25 +90,36 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
     DEPARTURES.map((reason) => [reason, tallies.departures[reason]] as const),
   );
 
-  const counted = (key: string) => server.counts()[key] ?? 0;
-  one('counter', 'units_redealt_total', 'Units that were dealt again, as their worker had left.', () =>
-    counted('unit dealt again'),
+  one(
+    'counter',
+    'units_redealt_total',
+    'Units that were dealt again, as their worker had left.',
+    () => server.counts().unitsReassigned,
   );
-  one('counter', 'units_raced_total', 'Units of slow workers that were given to idle ones too.', () =>
-    counted('unit raced'),
+  one(
+    'counter',
+    'units_raced_total',
+    'Units of slow workers that were given to idle ones too.',
+    () => server.counts().unitsRaced,
   );
-  each('counter', 'results_dropped_total', 'Results that did not count, by why.', 'reason', () => [
-    ['late', counted('result late')],
-    ['not_asked_for', counted('result not asked for')],
-    ['wrong_shape', counted('result wrong shape')],
-    ['another_term', counted('result of another term')],
-  ]);
-  each('counter', 'refused_messages_total', 'Messages that were refused, by why.', 'reason', () => [
-    ['malformed', counted('malformed')],
-    ['ignored', counted('ignored') + counted('hello ignored')],
-    ['hello', counted('hello refused')],
-    ['fetch', counted('fetch refused')],
-  ]);
+  each('counter', 'results_dropped_total', 'Results that did not count, by why.', 'reason', () => {
+    const counts = server.counts();
+    return [
+      ['late', counts.resultsLate],
+      ['not_asked_for', counts.resultsNotAskedFor],
+      ['wrong_shape', counts.resultsWrongShape],
+      ['another_term', counts.resultsOfAnotherTerm],
+    ];
+  });
+  each('counter', 'refused_messages_total', 'Messages that were refused, by why.', 'reason', () => {
+    const counts = server.counts();
+    return [
+      ['malformed', counts.messagesMalformed],
+      ['ignored', counts.messagesIgnored + counts.hellosIgnored],
+      ['hello', counts.hellosRefused],
+      ['fetch', counts.fetchesRefused],
+    ];
+  });
   each(
     'counter',
     'refused_connections_total',

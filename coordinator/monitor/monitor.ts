@@ -4,7 +4,7 @@ import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Event } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { Watcher } from '../scheduler/membership.ts';
+import type { Watcher } from '../scheduler/router.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';

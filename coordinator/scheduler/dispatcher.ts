@@ -1,16 +1,26 @@
 import { setIn } from '../../base/printable.ts';
 import { UserError } from '../../base/user-error.ts';
-import { isAligned } from '../../model/tree.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, Unit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { type Dtype, dtypeOf, type Tensors } from '../../proto/tensors.ts';
-import { type Holders, share } from './shard-assignment.ts';
+import type { Tensors } from '../../proto/tensors.ts';
+import { type Result, Round, type RoundSpec, type State, type Verdict } from './round.ts';
+import { assignShards, type Holders } from './shard-assignment.ts';
 
 type Failure = Extract<FromWorker, { type: 'failure' }>;
 
-/** What a worker is told of a round; the membership adds what makes a message of it. */
-export interface Deal {
+/** What a computation asks of those who do it, whoever they are. */
+export interface Dispatcher {
+  /** Replaces a state; workers get it with the first round that reads it. */
+  publish(name: string, tensors: Tensors): void;
+  /** Results that cover each unit once, in the order of the units. Rejects with a task's failure. */
+  round(spec: RoundSpec): Promise<Result[]>;
+  /** Rejects the round under way. */
+  abort(error: Error): void;
+}
+
+/** What a worker is told of a round, less what every message has. */
+export interface Assignment {
   round: number;
   tasks: Task[];
   units: Unit[];
@@ -21,66 +31,14 @@ export interface Deal {
 }
 
 /** What dispatch needs of the world: it knows no sockets, and the clock (ms, monotonic) is passed in. */
-export interface Link {
-  send(worker: string, deal: Deal, tensors: Tensors): void;
+export interface DispatcherOptions {
+  shards: number;
+  send(worker: string, assignment: Assignment, tensors: Tensors): void;
   now(): number;
   /** A round is over, after this many ms. */
   roundEnded?(took: number): void;
-  /** A worker has left so many units behind, which are dealt again. */
-  dealtAgain?(units: number): void;
-}
-
-/** Type and number of elements of each tensor that a task gives; null where any number will do. */
-export type Expected = Record<string, [Dtype, number | null]>;
-
-export interface RoundSpec {
-  tasks: Task[];
-  /** Names of the states that the tasks read. */
-  uses: string[];
-  units: Unit[];
-  /** A unit streams its rows from the source: any worker may take it. Else its sample is in its owner's memory. */
-  streams: boolean;
-  /** Only sums over all units are wanted: a result may be that of an aligned power of two of them. */
-  sum?: boolean;
-  /** What each task gives on a unit; a result of another shape is refused. */
-  expects: (unit: Unit) => Expected[];
-  /** What shapes do not tell. */
-  isSound?: (tasks: Tensors[]) => boolean;
-  /** Called with each result as it comes, in any order, in place of gathering them. */
-  each?: (unit: Unit, results: Tensors[]) => void;
-}
-
-/** What the tasks gave on the units at places `from … to−1` of a round: one unit, unless the round asks for sums. */
-export interface Result {
-  from: number;
-  to: number;
-  tasks: Tensors[];
-}
-
-/** What became of a result: taken; of an old round, or in already; of a unit that its sender never got; unusable. */
-export type Verdict = 'taken' | 'late' | 'not asked for' | 'wrong shape';
-
-/**
- * Deals a round's units to workers and gathers one result for each. What a unit gives depends on nothing here, so a
- * lost unit is simply dealt again, a slow one is raced by an idle worker, and a second result for it is dropped.
- */
-export interface Dispatcher {
-  join(worker: string): void;
-  /** Returns the tasks that it had under way. */
-  leave(worker: string): string[];
-  workers(): string[];
-  /** Replaces a state; workers get it with the first round that reads it. */
-  publish(name: string, tensors: Tensors): void;
-  /** Results that cover each unit once, in the order of the units. Rejects with a task's failure. */
-  round(spec: RoundSpec): Promise<Result[]>;
-  result(worker: string, of: { round: number; units: Unit[] }, tensors: Tensors): Verdict;
-  failure(worker: string, header: Pick<Failure, 'round' | 'mistake' | 'message'>): void;
-  /** Ms since the round under way began; 0 without one. */
-  elapsed(): number;
-  /** Time has passed: gives the units of stragglers to idle workers too. Returns how many. */
-  race(): number;
-  /** Rejects the round under way. */
-  abort(error: Error): void;
+  /** A worker has left so many units behind, which others get. */
+  reassigned?(units: number): void;
 }
 
 /** Streaming units under way at one worker: the next is there when one is done, and the rest can go elsewhere. */
@@ -92,7 +50,7 @@ const PATIENCE_MS = 300;
 /** Results closer together came in one message. */
 const ONE_MESSAGE_MS = 1;
 
-interface Member {
+interface Worker {
   /** Versions of the states that it has. */
   known: Map<string, number>;
   /** Units under way, by their place in the round. */
@@ -103,257 +61,225 @@ interface Member {
   lags: boolean;
 }
 
-interface Round {
-  id: number;
-  begun: number;
-  spec: RoundSpec;
-  /** The states as they were at its start. */
-  states: Map<string, State>;
-  /** By place: the result that covers it. */
-  results: (Result | undefined)[];
-  /** Places of units that nobody has, in order. */
-  waiting: Set<number>;
-  /** Places that each worker has been given, also those that have left since. */
-  given: Map<string, Set<number>>;
+/** The round under way, and who waits for it. */
+interface Current {
+  round: Round;
   /** Ms of silence before each message with results: with the way there and back, as a straggler's is. */
   silences: number[];
-  left: number;
   resolve(results: Result[]): void;
   reject(error: Error): void;
 }
 
-interface State {
-  version: number;
-  tensors: Tensors;
-}
+/**
+ * Dispatches a round's units to workers and gathers one result for each. What a unit gives depends on nothing here, so a
+ * lost unit is simply given to another, a slow one is raced by an idle worker, and a second result for it is dropped.
+ */
+export class UnitDispatcher implements Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #workers = new Map<string, Worker>();
+  readonly #states = new Map<string, State>();
+  readonly #holders: Holders = new Map();
+  /** The worker of each shard. */
+  #owners: (string | null)[];
+  #versions = 0;
+  #rounds = 0;
+  #current: Current | null = null;
 
-export function createDispatcher(link: Link, shards: number): Dispatcher {
-  const members = new Map<string, Member>();
-  const states = new Map<string, State>();
-  const holders: Holders = new Map();
-  let owners: (string | null)[] = Array(shards).fill(null);
-  let versions = 0;
-  let rounds = 0;
-  let current: Round | null = null;
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#owners = Array(options.shards).fill(null);
+  }
 
-  const key = ({ shard, from, to }: Unit) => `${shard}/${from}/${to}`;
-  let places = new Map<string, number>();
+  publish(name: string, tensors: Tensors): void {
+    this.#states.set(name, { version: ++this.#versions, tensors });
+  }
 
-  /** Those that answer; all, if none does. */
-  function answering(): string[] {
-    const all = [...members.keys()];
-    const quick = all.filter((worker) => !members.get(worker)!.lags);
+  round(spec: RoundSpec): Promise<Result[]> {
+    if (this.#current) throw new Error('a round is already under way');
+    if (!spec.units.length) return Promise.resolve([]);
+    this.#assignShards();
+    return new Promise((resolve, reject) => {
+      const states = new Map(spec.uses.map((name) => [name, this.#states.get(name)!]));
+      const round = new Round(++this.#rounds, spec, states, this.#options.now());
+      this.#current = { round, silences: [], resolve, reject };
+      this.#dispatch();
+    });
+  }
+
+  abort(error: Error): void {
+    this.#end()?.reject(error);
+  }
+
+  /** Ms since the round under way began; 0 without one. */
+  elapsed(): number {
+    return this.#current ? this.#options.now() - this.#current.round.begun : 0;
+  }
+
+  workers(): string[] {
+    return [...this.#workers.keys()];
+  }
+
+  join(worker: string): void {
+    this.leave(worker);
+    this.#holders.delete(worker);
+    const since = this.#options.now();
+    this.#workers.set(worker, { known: new Map(), underWay: new Set(), since, lags: false });
+    // Mid-round, only shards that nobody has change hands: the samples of the others are where they are.
+    if (!this.#current || this.#owners.some((owner) => owner === null)) this.#assignShards();
+    this.#dispatch();
+  }
+
+  /** Returns the tasks that it had under way. */
+  leave(worker: string): string[] {
+    const gone = this.#workers.get(worker);
+    if (!gone) return [];
+    this.#workers.delete(worker);
+    this.#assignShards();
+    const round = this.#current?.round;
+    if (!round) return [];
+    const before = round.waiting.size;
+    for (const place of gone.underWay) if (round.isMissing(place)) round.waiting.add(place);
+    for (const { underWay } of this.#workers.values())
+      for (const place of underWay) round.waiting.delete(place);
+    const left = round.waiting.size - before;
+    if (left > 0) this.#options.reassigned?.(left);
+    this.#dispatch();
+    return gone.underWay.size ? round.spec.tasks.map(({ task }) => task) : [];
+  }
+
+  /** What a worker says that its tasks gave on these units. */
+  result(worker: string, { round: id, units }: { round: number; units: Unit[] }, tensors: Tensors): Verdict {
+    const current = this.#current;
+    const sender = this.#workers.get(worker);
+    if (!current || id !== current.round.id) {
+      if (id > this.#rounds) return 'not asked for';
+      if (sender) sender.lags = false;
+      return 'late';
+    }
+    const { round } = current;
+    const tasks = round.spec.tasks.map((_, i) => unprefixed(tensors, i));
+    const places = round.placesOf(units);
+    const verdict = round.judge(worker, places, tasks);
+    if (verdict === 'not asked for' || verdict === 'wrong shape') return verdict;
+    if (sender) {
+      const now = this.#options.now();
+      if (now - sender.since >= ONE_MESSAGE_MS) current.silences.push(now - sender.since);
+      sender.since = now;
+      sender.lags = false;
+      for (const place of places) sender.underWay.delete(place);
+    }
+    if (verdict === 'late') return verdict;
+    round.take(places, tasks);
+    if (round.isComplete()) {
+      this.#end();
+      this.#options.roundEnded?.(this.#options.now() - round.begun);
+      current.resolve(round.results());
+    } else if (round.spec.streams) this.#dispatch();
+    return verdict;
+  }
+
+  /** A task has failed at this worker. */
+  failure(worker: string, { round, mistake, message }: Pick<Failure, 'round' | 'mistake' | 'message'>): void {
+    const current = this.#current?.round;
+    if (round !== current?.id || !current.hasAsked(worker)) return;
+    const text = setIn(message);
+    this.abort(mistake ? new UserError(text) : new Error(`worker ${worker}: ${text}`));
+  }
+
+  /** Time has passed: gives the units of stragglers to idle workers too. Returns how many. */
+  race(): number {
+    const current = this.#current;
+    if (!current || current.round.waiting.size || !current.silences.length) return 0;
+    const { round, silences } = current;
+    const idle = this.#answering().filter((worker) => !this.#workers.get(worker)!.underWay.size);
+    const late = this.#lateUnits(round, silences);
+    if (!idle.length || !late.length) return 0;
+    const each = Math.ceil(late.length / idle.length);
+    idle.forEach((worker, i) => {
+      const places = late.slice(i * each, (i + 1) * each);
+      if (places.length) this.#sendUnits(round, worker, places);
+    });
+    return late.length;
+  }
+
+  /** Units without a result that stragglers have. */
+  #lateUnits(round: Round, silences: number[]): number[] {
+    const median = [...silences].sort((a, b) => a - b)[silences.length >> 1];
+    const patience = Math.max(PATIENCE_MS, STRAGGLING * median);
+    const now = this.#options.now();
+    const late = new Set<number>();
+    for (const { underWay, since } of this.#workers.values())
+      if (underWay.size && now - since > patience)
+        for (const place of underWay) if (round.isMissing(place)) late.add(place);
+    return [...late];
+  }
+
+  /** Workers that answer; all, if none does. */
+  #answering(): string[] {
+    const all = this.workers();
+    const quick = all.filter((worker) => !this.#workers.get(worker)!.lags);
     return quick.length ? quick : all;
   }
 
-  const shareOut = () => {
-    owners = share(owners, answering(), holders);
-  };
+  #assignShards(): void {
+    this.#owners = assignShards(this.#owners, this.#answering(), this.#holders);
+  }
 
   /** Gives every worker with room what is waiting and its own to do. */
-  function deal(): void {
-    const round = current;
-    if (!round || !members.size) return;
+  #dispatch(): void {
+    const round = this.#current?.round;
+    if (!round || !this.#workers.size) return;
+    const { units, streams } = round.spec;
     const given = new Map<string, number[]>();
-    const room = (worker: string) =>
-      (round.spec.streams ? WINDOW : Infinity) -
-      members.get(worker)!.underWay.size -
-      (given.get(worker)?.length ?? 0);
+    const hasRoom = (worker: string) =>
+      !streams || this.#workers.get(worker)!.underWay.size + (given.get(worker)?.length ?? 0) < WINDOW;
     const give = (worker: string, place: number) => {
       round.waiting.delete(place);
       given.set(worker, [...(given.get(worker) ?? []), place]);
     };
     for (const place of round.waiting) {
-      const owner = owners[round.spec.units[place].shard]!;
-      if (room(owner) > 0) give(owner, place);
+      const owner = this.#owners[units[place].shard]!;
+      if (hasRoom(owner)) give(owner, place);
     }
-    if (round.spec.streams) {
-      for (const worker of answering())
-        for (const place of round.waiting) if (room(worker) > 0) give(worker, place);
+    if (streams) {
+      for (const worker of this.#answering())
+        for (const place of round.waiting) if (hasRoom(worker)) give(worker, place);
     }
-    for (const [worker, found] of given) sendUnits(round, worker, found);
+    for (const [worker, places] of given) this.#sendUnits(round, worker, places);
   }
 
-  function sendUnits(round: Round, worker: string, found: number[]): void {
-    const member = members.get(worker)!;
-    const uses = [...round.states].map(([name, { version }]) => ({ name, version }));
-    const missing = uses.filter(({ name, version }) => member.known.get(name) !== version);
-    for (const { name, version } of missing) member.known.set(name, version);
-    const given = round.given.get(worker) ?? new Set();
-    const held = holders.get(worker) ?? new Set();
-    if (!member.underWay.size) member.since = link.now();
-    for (const place of found) {
-      member.underWay.add(place);
-      given.add(place);
-      if (!round.spec.streams) held.add(round.spec.units[place].shard);
-    }
-    round.given.set(worker, given);
-    holders.set(worker, held);
-    link.send(
-      worker,
-      {
-        round: round.id,
-        tasks: round.spec.tasks,
-        units: found.map((place) => round.spec.units[place]),
-        sum: round.spec.sum ?? false,
-        uses,
-        states: missing,
-      },
-      prefixed(missing.map(({ name }) => [name, round.states.get(name)!.tensors])),
+  #sendUnits(round: Round, name: string, places: number[]): void {
+    const worker = this.#workers.get(name)!;
+    const { spec, states } = round;
+    const uses = [...states].map(([name, { version }]) => ({ name, version }));
+    const missing = uses.filter(({ name, version }) => worker.known.get(name) !== version);
+    for (const { name, version } of missing) worker.known.set(name, version);
+    if (!worker.underWay.size) worker.since = this.#options.now();
+    for (const place of places) worker.underWay.add(place);
+    round.give(name, places);
+    const units = places.map((place) => spec.units[place]);
+    if (!spec.streams) this.#holds(name, units);
+    this.#options.send(
+      name,
+      { round: round.id, tasks: spec.tasks, units, sum: spec.sum ?? false, uses, states: missing },
+      prefixed(missing.map(({ name }) => [name, states.get(name)!.tensors])),
     );
   }
 
-  function leave(worker: string): string[] {
-    const gone = members.get(worker);
-    if (!gone) return [];
-    members.delete(worker);
-    shareOut();
-    const before = current?.waiting.size ?? 0;
-    for (const place of gone.underWay) if (!current?.results[place]) current?.waiting.add(place);
-    for (const { underWay } of members.values()) for (const place of underWay) current?.waiting.delete(place);
-    const again = (current?.waiting.size ?? 0) - before;
-    if (again > 0) link.dealtAgain?.(again);
-    deal();
-    return gone.underWay.size && current ? current.spec.tasks.map(({ task }) => task) : [];
+  /** From now on this worker has the rows of these units in memory. */
+  #holds(worker: string, units: Unit[]): void {
+    const held = this.#holders.get(worker) ?? new Set();
+    for (const { shard } of units) held.add(shard);
+    this.#holders.set(worker, held);
   }
 
-  function end(): Round | null {
-    const round = current;
-    current = null;
-    for (const member of members.values()) {
-      member.lags ||= member.underWay.size > 0;
-      member.underWay.clear();
+  #end(): Current | null {
+    const current = this.#current;
+    this.#current = null;
+    for (const worker of this.#workers.values()) {
+      worker.lags ||= worker.underWay.size > 0;
+      worker.underWay.clear();
     }
-    return round;
+    return current;
   }
-
-  function verdict(
-    round: Round | null,
-    worker: string,
-    id: number,
-    units: Unit[],
-    tasks: Tensors[],
-  ): Verdict {
-    if (!round || id !== round.id) return id <= rounds ? 'late' : 'not asked for';
-    const at = units.map((unit) => places.get(key(unit)) ?? -1);
-    const [from, to] = [at[0], at[0] + at.length];
-    if (!at.every((place, i) => place === from + i)) return 'not asked for';
-    if (!(round.spec.sum ? isAligned(from, to) : at.length === 1)) return 'not asked for';
-    if (!at.every((place) => round.given.get(worker)?.has(place))) return 'not asked for';
-    const expected = round.spec.expects(units[0]);
-    if (!tasks.every((tensors, i) => matches(tensors, expected[i]))) return 'wrong shape';
-    if (round.spec.isSound?.(tasks) === false) return 'wrong shape';
-    // Aligned stretches are nested or apart: a larger one takes the place of what it contains.
-    const before = round.results[from];
-    return before && before.to >= to ? 'late' : 'taken';
-  }
-
-  return {
-    workers: () => [...members.keys()],
-    join(worker) {
-      leave(worker);
-      holders.delete(worker);
-      members.set(worker, { known: new Map(), underWay: new Set(), since: link.now(), lags: false });
-      // Mid-round, only shards that nobody has change hands: the samples of the others are where they are.
-      if (!current || owners.some((owner) => owner === null)) shareOut();
-      deal();
-    },
-    leave,
-    publish(name, tensors) {
-      states.set(name, { version: ++versions, tensors });
-    },
-    round(spec) {
-      if (current) throw new Error('a round is already under way');
-      if (!spec.units.length) return Promise.resolve([]);
-      shareOut();
-      places = new Map(spec.units.map((unit, place) => [key(unit), place]));
-      return new Promise((resolve, reject) => {
-        current = {
-          id: ++rounds,
-          begun: link.now(),
-          spec,
-          states: new Map(spec.uses.map((name) => [name, states.get(name)!])),
-          results: Array(spec.units.length),
-          waiting: new Set(spec.units.keys()),
-          given: new Map(),
-          silences: [],
-          left: spec.units.length,
-          resolve,
-          reject,
-        };
-        deal();
-      });
-    },
-    result(worker, { round: id, units }, tensors) {
-      const round = current;
-      const member = members.get(worker);
-      const tasks = round ? round.spec.tasks.map((_, i) => unprefixed(tensors, i)) : [];
-      const found = verdict(round, worker, id, units, tasks);
-      if (member && (found === 'taken' || found === 'late')) member.lags = false;
-      if (!round || id !== round.id || found === 'not asked for' || found === 'wrong shape') return found;
-      const from = places.get(key(units[0]))!;
-      const covered = units.map((_, i) => from + i);
-      if (member) {
-        const now = link.now();
-        if (now - member.since >= ONE_MESSAGE_MS) round.silences.push(now - member.since);
-        member.since = now;
-        for (const place of covered) member.underWay.delete(place);
-      }
-      if (found === 'late') return found;
-      const result = { from, to: from + units.length, tasks };
-      const kept = round.spec.each ? { ...result, tasks: [] } : result;
-      for (const place of covered) {
-        if (!round.results[place]) round.left--;
-        round.results[place] = kept;
-        round.waiting.delete(place);
-      }
-      round.spec.each?.(units[0], tasks);
-      if (round.left === 0) {
-        end();
-        link.roundEnded?.(link.now() - round.begun);
-        round.resolve([...new Set(round.results as Result[])]);
-      } else if (round.spec.streams) deal();
-      return found;
-    },
-    failure(worker, { round, mistake, message }) {
-      if (round !== current?.id || !current.given.has(worker)) return;
-      end()!.reject(
-        mistake ? new UserError(setIn(message)) : new Error(`worker ${worker}: ${setIn(message)}`),
-      );
-    },
-    elapsed: () => (current ? link.now() - current.begun : 0),
-    race() {
-      const round = current;
-      if (!round || round.waiting.size || !round.silences.length) return 0;
-      const median = [...round.silences].sort((a, b) => a - b)[round.silences.length >> 1];
-      const patience = Math.max(PATIENCE_MS, STRAGGLING * median);
-      const idle = answering().filter((worker) => !members.get(worker)!.underWay.size);
-      const late = new Set<number>();
-      for (const { underWay, since } of members.values())
-        if (underWay.size && link.now() - since > patience)
-          for (const place of underWay) if (!round.results[place]) late.add(place);
-      if (!idle.length || !late.size) return 0;
-      const each = Math.ceil(late.size / idle.length);
-      const slow = [...late];
-      idle.forEach((worker, i) => {
-        const mine = slow.slice(i * each, (i + 1) * each);
-        if (mine.length) sendUnits(round, worker, mine);
-      });
-      return late.size;
-    },
-    abort: (error) => end()?.reject(error),
-  };
-}
-
-function matches(tensors: Tensors, expected: Expected): boolean {
-  const names = Object.keys(tensors);
-  return (
-    names.length === Object.keys(expected).length &&
-    names.every((name) => {
-      const found = Object.hasOwn(expected, name) && expected[name];
-      if (!found) return false;
-      const { data } = tensors[name];
-      return dtypeOf(data) === found[0] && (found[1] === null || data.length === found[1]);
-    })
-  );
 }

@@ -1,44 +1,61 @@
-/** How many malformed messages a connection may send in a while before it is not listened to any more. */
-const PATIENCE = 20;
+/** Messages of one peer within the window; further ones are above the limit. */
+const LIMIT = 20;
 const WINDOW_MS = 10_000;
-/** Connections that are kept in mind; of more, the oldest are forgotten. */
-const MOST = 4096;
+/** Peers that are kept in mind; of more, the oldest are forgotten. */
+const MOST_PEERS = 4096;
 
-/** Counts malformed messages by connection, in bounded memory. */
-export interface Refusals {
-  /** One more from this connection. */
-  add(peer: string): void;
-  /** Has it sent too many lately? Then its messages are dropped unread, as reading them is work. */
-  exceeded(peer: string): boolean;
+/** A limit on how many messages of one kind each peer may send lately, in bounded memory. */
+export class PeerRateLimit {
+  readonly #now: () => number;
+  readonly #peers = new Map<string, { count: number; since: number }>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** One more from this peer. */
+  add(peer: string): void {
+    const recent = this.#recent(peer) ?? { count: 0, since: this.#now() };
+    recent.count++;
+    this.#peers.delete(peer);
+    this.#peers.set(peer, recent);
+    if (this.#peers.size > MOST_PEERS) this.#peers.delete(this.#peers.keys().next().value!);
+  }
+
+  /** Has it reached the limit? Then its messages are dropped unread, as reading them is work. */
+  exceeded(peer: string): boolean {
+    return (this.#recent(peer)?.count ?? 0) >= LIMIT;
+  }
+
+  #recent(peer: string) {
+    const found = this.#peers.get(peer);
+    return found && this.#now() - found.since <= WINDOW_MS ? found : undefined;
+  }
 }
 
-export function createRefusals(now: () => number): Refusals {
-  const peers = new Map<string, { count: number; since: number }>();
-  const lately = (peer: string) => {
-    const found = peers.get(peer);
-    return found && now() - found.since <= WINDOW_MS ? found : undefined;
-  };
-  return {
-    add(peer) {
-      const found = lately(peer) ?? { count: 0, since: now() };
-      found.count++;
-      peers.delete(peer);
-      peers.set(peer, found);
-      if (peers.size > MOST) peers.delete(peers.keys().next().value!);
-    },
-    exceeded: (peer) => (lately(peer)?.count ?? 0) >= PATIENCE,
-  };
-}
+/** Holds `capacity` tokens, and is refilled with so many a second. */
+export class TokenBucket {
+  readonly #capacity: number;
+  readonly #perSecond: number;
+  readonly #now: () => number;
+  #tokens: number;
+  #filled: number;
 
-/** Says yes `atOnce` times, and then as often as `aSecond` fills up again what it has given away. */
-export function createAllowance(atOnce: number, aSecond: number, now: () => number): () => boolean {
-  let left = atOnce;
-  let last = now();
-  return () => {
-    left = Math.min(atOnce, left + ((now() - last) / 1000) * aSecond);
-    last = now();
-    if (left < 1) return false;
-    left--;
+  constructor(capacity: number, perSecond: number, now: () => number) {
+    this.#capacity = capacity;
+    this.#perSecond = perSecond;
+    this.#now = now;
+    this.#tokens = capacity;
+    this.#filled = now();
+  }
+
+  /** Takes a token, if there is one. */
+  take(): boolean {
+    const now = this.#now();
+    this.#tokens = Math.min(this.#capacity, this.#tokens + ((now - this.#filled) / 1000) * this.#perSecond);
+    this.#filled = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
     return true;
-  };
+  }
 }

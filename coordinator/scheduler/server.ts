@@ -1,36 +1,28 @@
 import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Layout } from '../../model/layout.ts';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
 import type { Gate } from '../../proto/gate.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, MOST_ABOUT } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import type { Emit } from '../../view/events.ts';
+import type { Departure } from '../../view/events.ts';
+import type { Counts } from './counts.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { createMembership, type MemberView, type Watcher } from './membership.ts';
-import { createRefusals } from './rate-limit.ts';
+import { PeerRateLimit } from './rate-limit.ts';
+import type { MemberView } from './registry.ts';
+import { RowServer } from './row-server.ts';
+import { createScheduler, type SchedulerOptions } from './scheduler.ts';
+import type { ComputeSeconds } from './usage.ts';
 
-export interface ServerOptions {
+export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
   bind: string;
   /** Whom the socket lets in; without it, everybody, unencrypted. */
   gate?: Gate;
-  layout: Layout;
-  /** Where workers may read the data themselves. */
-  file: { path: string; firstBlock: string } | null;
-  /** Rows of the given blocks, for workers that can't. */
+  /** Rows of the given blocks, for workers that can't read the file. */
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
-  /** Of a run that is resumed. */
-  identity?: string | null;
-  /** Workers of other identities are let in too. */
-  mixed?: boolean;
-  /** A worker that is silent for longer is suspected: its shards are dealt again. Ms. */
-  heartbeatTimeout: number;
-  emit: Emit;
-  log: (line: string) => void;
-  watcher?: Watcher;
 }
 
+/** The scheduler as the rest of the coordinator sees it, with its socket. */
 export interface Server {
   address: string;
   dispatcher: Dispatcher;
@@ -40,13 +32,13 @@ export interface Server {
   backend(): { name: string; why: string } | null;
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
-  /** A worker's process on this machine has ended. Had it joined? */
-  ended(pid: number, reason: string): boolean;
-  /** Seconds of compute since the last call, by task and by worker, and rows read in all. */
-  usage(): { tasks: Record<string, number>; workers: Record<string, number> };
+  /** A worker's process on this machine has ended. Had it done anything? */
+  ended(pid: number, how: Departure, reason: string): boolean;
+  /** Seconds of compute since the last call. */
+  usage(): ComputeSeconds;
+  /** Of the whole run; `workers` is the most at one time. */
   totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
-  /** Units dealt again or raced, results and messages refused, by reason. */
-  counts(): Record<string, number>;
+  counts(): Counts;
   /** Ends all connections, after which only workers on the list come back. */
   cut(): Promise<void>;
   refused: RouterSocket['refused'];
@@ -57,25 +49,32 @@ export interface Server {
 }
 
 const TICK_MS = 100;
-/** Blocks that one connection may have asked for and not got yet. */
-const MOST_FETCHES = 16;
 /** Malformed messages that are logged; the rest are only counted. */
 const MOST_LOGGED = 20;
 
-/** The coordinator's socket: what comes in is checked here, and handed to the membership. */
+/** Opens the coordinator's socket: what comes in is checked here, and handed to the scheduler. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { layout, emit, log } = options;
+  const { layout, readBlocks, log } = options;
   const now = () => performance.now();
-  const refusals = createRefusals(now);
+  const malformed = new PeerRateLimit(now);
   /** A hello brings all states and a line in the events: a worker has no use for many. */
-  const hellos = createRefusals(now);
-  const fetching = new Map<string, number>();
-  const counts = { malformed: 0, ignored: 0, 'fetch refused': 0 };
+  const hellos = new PeerRateLimit(now);
 
-  const arrived = (id: Buffer, frames: Buffer[]) => {
+  const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
+    socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
+  const { dispatcher, registry, router, usage, counts, tick } = createScheduler({
+    ...options,
+    term: randomInt(1, 2 ** 47),
+    now,
+    send: (peer, message, tensors) => void send(peer, message, tensors),
+    fetch: (peer, header) => void rows.serve(peer, header),
+  });
+  const rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
+
+  function arrived(id: Buffer, frames: Buffer[]): void {
     const peer = id.toString('hex');
-    if (refusals.exceeded(peer)) {
-      counts.ignored++;
+    if (malformed.exceeded(peer)) {
+      counts.messagesIgnored++;
       return;
     }
     let message: { header: FromWorker; tensors: Tensors };
@@ -83,84 +82,48 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       message = decode(fromWorker, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
-      refusals.add(peer);
-      if (++counts.malformed <= MOST_LOGGED) log(`refused a message: ${error.message}`);
+      malformed.add(peer);
+      if (++counts.messagesMalformed <= MOST_LOGGED) log(`refused a message: ${error.message}`);
       void send(peer, { type: 'refuse', reason: `malformed message (${error.message})` });
       return;
     }
     if (message.header.type === 'hello') {
       if (hellos.exceeded(peer)) {
-        counts.ignored++;
+        counts.messagesIgnored++;
         return;
       }
       hellos.add(peer);
     }
-    membership.receive(peer, message.header, message.tensors);
-    if (message.header.type === 'fetch' && membership.isHere(peer)) void serve(peer, message.header);
-  };
-  const router = await bindRouter(options.bind, arrived, options.gate, (id) =>
-    membership.stalled(id.toString('hex')),
-  );
-  const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
-    router.send(Buffer.from(peer, 'hex'), encode(message, tensors));
-  const membership = createMembership({
-    layout,
-    file: options.file,
-    term: randomInt(1, 2 ** 47),
-    identity: options.identity,
-    mixed: options.mixed,
-    timeout: options.heartbeatTimeout,
-    send: (peer, message, tensors) => void send(peer, message, tensors),
-    now,
-    emit,
-    log,
-    watcher: options.watcher,
-  });
-  // What has arrived is read first: while this process was busy itself, nobody was silent.
-  const ticking = setInterval(() => setImmediate(membership.tick), TICK_MS);
-
-  async function serve(peer: string, { request, blocks }: Extract<FromWorker, { type: 'fetch' }>) {
-    const answer = { type: 'rows' as const, request, blocks };
-    const under = fetching.get(peer) ?? 0;
-    if (under >= MOST_FETCHES) {
-      counts['fetch refused']++;
-      return send(peer, { ...answer, problem: `more than ${MOST_FETCHES} requests at once` });
-    }
-    fetching.set(peer, under + 1);
-    try {
-      const rows = await options.readBlocks(blocks);
-      await send(peer, answer, { rows: { shape: [rows.length / layout.dim, layout.dim], data: rows } });
-    } catch (error) {
-      await send(peer, { ...answer, problem: (error as Error).message.slice(0, 4000) });
-    } finally {
-      const left = fetching.get(peer)! - 1;
-      if (left) fetching.set(peer, left);
-      else fetching.delete(peer);
-    }
+    router.receive(peer, message.header, message.tensors);
   }
+  const socket = await bindRouter(options.bind, arrived, options.gate, (id) =>
+    registry.stalled(id.toString('hex')),
+  );
+  // What has arrived is read first: while this process was busy itself, nobody was silent.
+  const ticking = setInterval(() => setImmediate(tick), TICK_MS);
 
   return {
-    address: router.address,
-    dispatcher: membership.dispatcher,
-    identity: membership.identity,
-    backend: membership.backend,
-    joined: membership.joined,
-    ended: (pid, reason) => membership.ended(pid, hostname().slice(0, MOST_ABOUT), reason),
-    usage: membership.usage,
-    totals: membership.totals,
-    counts: () => ({ ...membership.counts(), ...counts }),
-    refused: router.refused,
-    traffic: router.traffic,
-    members: membership.members,
+    address: socket.address,
+    dispatcher,
+    identity: () => registry.identity(),
+    backend: () => registry.backend(),
+    joined: (count) => registry.joined(count),
+    ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
+    usage: () => usage.take(),
+    totals: () => ({ ...usage.totals(), workers: registry.mostAtOnce() }),
+    counts: () => ({ ...counts }),
+    refused: socket.refused,
+    traffic: socket.traffic,
+    members: () => registry.members(),
     async cut() {
-      membership.cut('the list of keys has changed');
-      await router.cut();
+      registry.cut('the list of keys has changed');
+      await socket.cut();
     },
     async close() {
       clearInterval(ticking);
-      membership.dispatcher.abort(new Error('the coordinator closes'));
-      await Promise.all(membership.peers().map((peer) => send(peer, { type: 'stop' })));
-      router.close();
+      dispatcher.abort(new Error('the coordinator closes'));
+      await Promise.all(registry.peers().map((peer) => send(peer, { type: 'stop' })));
+      socket.close();
     },
   };
 }

@@ -2,10 +2,10 @@
 export type Holders = Map<string, Set<number>>;
 
 /**
- * Shares shards evenly among workers, moving as few as possible from the owners they have, and where one moves, if
+ * Assigns shards evenly to workers, moving as few as possible from the owners they have, and where one moves, if
  * possible to a worker that has its rows in memory already.
  */
-export function share(
+export function assignShards(
   owners: (string | null)[],
   workers: string[],
   holders: Holders = new Map(),

@@ -6,7 +6,7 @@ import { statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
 import type { Unit } from '../../proto/messages.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
-import type { Expected } from '../scheduler/dispatcher.ts';
+import type { Expected } from '../scheduler/round.ts';
 import type { Run } from './run-context.ts';
 
 /** Rows of a unit of the full pass: enough to be worth a message, few enough to share evenly. */

@@ -4,7 +4,8 @@ import { treeSum } from '../../model/tree.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
-import type { Dispatcher, Expected, Result } from '../scheduler/dispatcher.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Expected, Result } from '../scheduler/round.ts';
 
 /** Which rows reach which leaf: by the clustering net's label (`cells[k]`), or all rows alike. */
 export interface Leaves {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createDisplay } from '../../cli/progress.ts';
 import { remember, sparkline } from '../../cli/sparkline.ts';
+import type { Departure } from '../../view/events.ts';
 
 /** A terminal, or a file, that keeps what is written. */
 function paper(isTTY: boolean) {
@@ -14,8 +15,8 @@ const worker = (name: string) => ({
   ...{ type: 'worker' as const, worker: name, name, pid: 1, host: 'h', backend: 'wasm', why: '' },
   identity: 'wasm/1',
 });
-const gone = (name: string, reason: string) => ({
-  ...{ type: 'worker-gone' as const, worker: name, pid: 1, reason, tasks: [] },
+const gone = (name: string, how: Departure, reason: string) => ({
+  ...{ type: 'worker-gone' as const, worker: name, pid: 1, how, reason, tasks: [] },
 });
 
 describe('the display', () => {
@@ -27,8 +28,8 @@ describe('the display', () => {
     display.epoch({ epoch: 1, k: 1, loss: null, subLoss: null });
     // One moment is no rate.
     assert.doesNotMatch(written.at(-1)!, /left/);
-    display.event(gone('w1', 'silent for 5 s'));
-    display.event(gone('w2', 'killed by SIGKILL'));
+    display.event(gone('w1', 'silent', 'silent for 5 s'));
+    display.event(gone('w2', 'killed', 'killed by SIGKILL'));
     display.epoch({ epoch: 2, k: 8, loss: 0.5, subLoss: null });
     assert.match(
       written.at(-1)!,

@@ -97,7 +97,7 @@ export async function trainKilled(
     ...workers,
     start(server) {
       const { dispatcher } = server;
-      const { round } = dispatcher;
+      const round = dispatcher.round.bind(dispatcher);
       dispatcher.round = async (spec) => {
         const name = spec.tasks.map(({ task }) => task).join();
         const isNew = spec.tasks.some(({ task }) => isMissed(task));

@@ -131,7 +131,8 @@ describe('two workers', () => {
 const zeroed = (server: Server): Server => ({
   ...server,
   dispatcher: {
-    ...server.dispatcher,
+    round: (spec) => server.dispatcher.round(spec),
+    abort: (error) => server.dispatcher.abort(error),
     publish(name, tensors) {
       const zeros = { params: nd(new Float32Array(tensors.params?.data.length ?? 0)) };
       server.dispatcher.publish(name, name === 'subs' ? { ...tensors, ...zeros } : tensors);

@@ -48,6 +48,15 @@ export function skip(about: Pick<Outcome, 'name' | 'what' | 'asked'>, reason: st
   process.exit(0);
 }
 
+/** `{ unitsRaced: 1000 }` as "units raced 1,000". */
+export const inWords = (seen: Record<string, number>): string =>
+  Object.entries(seen)
+    .map(
+      ([what, times]) =>
+        `${what.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)} ${times.toLocaleString('en')}`,
+    )
+    .join(', ');
+
 export interface Started {
   pid: number;
   stderr(): string;

@@ -3,7 +3,7 @@
 import { note } from '../../bench/dpmesh.ts';
 import { fuzzCoordinator } from '../coordinator/scheduler/fuzz.ts';
 import { fuzzWorker } from '../worker/fuzz.ts';
-import { numberFlag, report, seed, short } from './fault.ts';
+import { inWords, numberFlag, report, seed, short } from './fault.ts';
 
 const messages = numberFlag('messages', short ? 20_000 : 1_000_000);
 const PARTS = 20;
@@ -25,9 +25,8 @@ async function half(name: string, fuzz: (seed: number, count: number) => Promise
   }
   // V8's heap finds its size in the first parts.
   const [early, late] = [memory[PARTS / 2] ?? 0, memory.at(-1)!];
-  const counts = Object.entries(seen).map(([what, times]) => `${what} ${times.toLocaleString('en')}`);
   return {
-    text: `to the ${name}: ${counts.join(', ')}; memory ${early.toFixed(0)} → ${late.toFixed(0)} MB`,
+    text: `to the ${name}: ${inWords(seen)}; memory ${early.toFixed(0)} → ${late.toFixed(0)} MB`,
     flat: late <= 1.1 * early,
   };
 }
@@ -35,7 +34,7 @@ async function half(name: string, fuzz: (seed: number, count: number) => Promise
 const halves = [await half('coordinator', fuzzCoordinator), await half('worker', fuzzWorker)];
 report({
   name: 'fuzz',
-  what: 'mutated and random messages: half to a coordinator from a peer that is let in (through codec, membership and dispatch), half to a worker over its socket, with rounds in between whose results must not change',
+  what: 'mutated and random messages: half to a coordinator from a peer that is let in (through codec, registry and dispatcher), half to a worker over its socket, with rounds in between whose results must not change',
   asked: '1,000,000, no crash, no state change, memory flat, refusals counted',
   measured: `${messages.toLocaleString('en')} messages: ${problem || 'nothing changed'}; ${halves.map(({ text }) => text).join('; ')}`,
   ok: !problem && halves.every(({ flat }) => flat),

@@ -1,10 +1,10 @@
-// Model checking of membership and dispatch: tsx test/faults/simulate.ts [--seed N] [--schedules N]
+// Model checking of the scheduler: tsx test/faults/simulate.ts [--seed N] [--schedules N]
 
 import { setImmediate } from 'node:timers/promises';
 import { note } from '../../bench/dpmesh.ts';
 import { schedule } from '../coordinator/scheduler/schedules.ts';
 import { simulate } from '../coordinator/scheduler/simulation.ts';
-import { seed as first, numberFlag, report, short } from './fault.ts';
+import { seed as first, inWords, numberFlag, report, short } from './fault.ts';
 
 const count = numberFlag('schedules', short ? 2000 : 100_000);
 const seen: Record<string, number> = {};
@@ -33,11 +33,10 @@ async function foundAt(bugs: Parameters<typeof simulate>[1]['bugs']): Promise<nu
   return -1;
 }
 const [twice, term] = [await foundAt({ countsTwice: true }), await foundAt({ ignoresTerm: true })];
-const trouble = Object.entries(seen).map(([what, times]) => `${what} ${times.toLocaleString('en')}`);
 report({
   name: 'simulate',
   what: 'coordinator and up to 50 workers under seeded schedules of loss, delay, repetition, cuts, crashes and restarts',
   asked: '100,000 schedules, no hang, no wrong result; planted bugs are found',
-  measured: `${count.toLocaleString('en')} schedules, ${wrong} wrong (${trouble.join(', ')}); no check for repeated results: found under seed ${twice}; another term’s results taken: seed ${term}`,
+  measured: `${count.toLocaleString('en')} schedules, ${wrong} wrong (${inWords(seen)}); no check for repeated results: found under seed ${twice}; another term’s results taken: seed ${term}`,
   ok: wrong === 0 && twice >= 0 && term >= 0,
 });

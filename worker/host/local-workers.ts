@@ -22,7 +22,7 @@ export interface JoinedCoordinator {
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
   /** A worker's process has ended. Had it done anything? */
-  ended(pid: number, reason: string): boolean;
+  ended(pid: number, how: 'killed' | 'exited', reason: string): boolean;
   members(): { state: string }[];
 }
 
@@ -61,8 +61,8 @@ export function localWorkers({ specs, log, ...shared }: LocalWorkersOptions): Lo
       child: true,
     },
     {
-      ended(pid, _, signal, how) {
-        const hasWorked = coordinator?.ended(pid, how);
+      ended(pid, _, signal, reason) {
+        const hasWorked = coordinator?.ended(pid, signal ? 'killed' : 'exited', reason);
         if (!signal || !KILLS.has(signal)) return 'failed';
         // A worker that was killed at work has done nothing wrong.
         return hasWorked ? 'sound' : 'killed';

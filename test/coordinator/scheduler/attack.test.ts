@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Packr } from 'msgpackr';
 import { oneLine, printable } from '../../../base/printable.ts';
-import { createMembership } from '../../../coordinator/scheduler/membership.ts';
+import type { Registry } from '../../../coordinator/scheduler/registry.ts';
+import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
 import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
@@ -15,11 +16,11 @@ function place(pace = 100) {
   const sent: [string, FromCoordinator][] = [];
   const events: Event[] = [];
   let clock = 0;
-  const membership = createMembership({
+  const scheduler = createScheduler({
     layout,
     file: null,
     term: 7,
-    timeout: 1e9,
+    heartbeatTimeout: 1e9,
     send: (peer, message) => void sent.push([peer, message]),
     now: () => (clock += pace),
     emit: (event) => void events.push(event),
@@ -35,8 +36,10 @@ function place(pace = 100) {
     name: '',
     session: n.toString(16).padStart(32, '0'),
   });
-  return { membership, sent, events, hello };
+  return { ...scheduler, sent, events, hello };
 }
+
+const isHere = (registry: Registry, peer: string) => registry.at(peer)?.state === 'up';
 
 test('tensors that lie over one another are refused before any is copied', () => {
   const message = (count: number) => {
@@ -67,31 +70,30 @@ test('a message of many results and many tensors is sorted out in one pass', () 
 });
 
 test('workers without names may come and go for ever; as many as there is room for are kept in mind', () => {
-  const { membership, sent, hello } = place();
+  const { router, registry, sent, hello } = place();
   for (let n = 1; n <= 3000; n++) {
-    membership.receive(`p${n}`, hello(n), {});
+    router.receive(`p${n}`, hello(n), {});
     assert.deepEqual(sent.at(-1)![1].type, 'welcome', `worker ${n}`);
-    if (n > 2) membership.receive(`p${n}`, { type: 'bye' }, {});
+    if (n > 2) router.receive(`p${n}`, { type: 'bye' }, {});
   }
-  assert.ok(membership.peers().length <= 1024);
+  assert.ok(registry.peers().length <= 1024);
   // Those that stayed are not pushed out.
-  assert.ok(membership.isHere('p1') && membership.isHere('p2'));
+  assert.ok(isHere(registry, 'p1') && isHere(registry, 'p2'));
 });
 
 test('with as many at work, one more is refused for now', () => {
-  const { membership, sent, hello } = place();
-  for (let n = 1; n <= 1025; n++) membership.receive(`p${n}`, hello(n), {});
+  const { router, sent, hello } = place();
+  for (let n = 1; n <= 1025; n++) router.receive(`p${n}`, hello(n), {});
   const reason = 'there are 1024 workers already';
   assert.deepEqual(sent.at(-1), ['p1025', { type: 'refuse', reason, retry: true }]);
-  membership.receive('p7', { type: 'bye' }, {});
-  membership.receive('p1025', hello(1025), {});
+  router.receive('p7', { type: 'bye' }, {});
+  router.receive('p1025', hello(1025), {});
   assert.equal(sent.at(-1)![1].type, 'welcome');
 });
 
 test('who is gone and has done nothing is forgotten before who has', async () => {
-  const { membership, sent, hello } = place();
-  const { dispatcher } = membership;
-  membership.receive('p1', hello(1), {});
+  const { router, dispatcher, sent, hello } = place();
+  router.receive('p1', hello(1), {});
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
   const round = dispatcher.round({
@@ -100,14 +102,14 @@ test('who is gone and has done nothing is forgotten before who has', async () =>
   });
   const { round: id } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'round' }>;
   const results = { type: 'results' as const, term: 7, round: id, done: [[unit]], rowsRead: 0, memory: 0 };
-  membership.receive('p1', { ...results, seconds: {} }, {});
+  router.receive('p1', { ...results, seconds: {} }, {});
   await round;
-  membership.receive('p1', { type: 'bye' }, {});
+  router.receive('p1', { type: 'bye' }, {});
   for (let n = 2; n <= 1500; n++) {
-    membership.receive(`p${n}`, hello(n), {});
-    membership.receive(`p${n}`, { type: 'bye' }, {});
+    router.receive(`p${n}`, hello(n), {});
+    router.receive(`p${n}`, { type: 'bye' }, {});
   }
-  membership.receive('again', hello(1), {});
+  router.receive('again', hello(1), {});
   assert.deepEqual(sent.at(-1)![1], { ...welcomeOf(sent), worker: 'w1' });
 });
 
@@ -115,86 +117,86 @@ const welcomeOf = (sent: [string, FromCoordinator][]) =>
   sent.find(([, { type }]) => type === 'welcome')![1] as Extract<FromCoordinator, { type: 'welcome' }>;
 
 test('however often workers come and go, lines in the events are few in the end', () => {
-  const { membership, events, hello } = place(1);
+  const { router, counts, events, hello } = place(1);
   // A minute of 16,000 hellos, each of another process on another connection.
-  for (let n = 1; n <= 16_000; n++) membership.receive(`p${n}`, hello(n), {});
+  for (let n = 1; n <= 16_000; n++) router.receive(`p${n}`, hello(n), {});
   assert.ok(events.length < 5000, `${events.length} lines`);
-  assert.ok(membership.counts()['hello ignored'] > 10_000);
+  assert.ok(counts.hellosIgnored > 10_000);
 });
 
 test('a worker that is here and says the same again is no news; goodbyes taken back are few', () => {
-  const { membership, events, hello } = place(1);
-  for (let n = 1; n <= 100; n++) membership.receive(`p${n}`, hello(1), {});
+  const { router, events, hello } = place(1);
+  for (let n = 1; n <= 100; n++) router.receive(`p${n}`, hello(1), {});
   assert.equal(events.length, 1);
-  membership.receive('p100', { ...hello(1), why: 'another' } as FromWorker, {});
+  router.receive('p100', { ...hello(1), why: 'another' } as FromWorker, {});
   assert.equal(events.length, 2);
   for (let n = 1; n <= 10_000; n++) {
-    membership.receive('p100', { type: 'bye' }, {});
-    membership.receive('p100', { type: 'ping' }, {});
+    router.receive('p100', { type: 'bye' }, {});
+    router.receive('p100', { type: 'ping' }, {});
   }
   assert.ok(events.length < 6000, `${events.length} lines`);
 });
 
 test('an identity that comes and goes without a result is not the run’s', async () => {
-  const { membership, sent, hello } = place();
+  const { router, registry, dispatcher, sent, hello } = place();
   const squat = (n: number) => ({ ...hello(n), identity: 'squatter/1' }) as FromWorker;
-  membership.receive('evil', squat(1), {});
-  assert.equal(membership.identity(), 'squatter/1');
-  membership.receive('evil', { type: 'bye' }, {});
-  assert.equal(membership.identity(), null);
-  membership.receive('good', hello(2), {});
+  router.receive('evil', squat(1), {});
+  assert.equal(registry.identity(), 'squatter/1');
+  router.receive('evil', { type: 'bye' }, {});
+  assert.equal(registry.identity(), null);
+  router.receive('good', hello(2), {});
   assert.equal(sent.at(-1)![1].type, 'welcome');
-  assert.deepEqual([membership.identity(), membership.backend()?.name], ['wasm/1', 'wasm']);
+  assert.deepEqual([registry.identity(), registry.backend()?.name], ['wasm/1', 'wasm']);
   // Who comes back is asked again.
-  membership.receive('evil', { type: 'ping' }, {});
+  router.receive('evil', { type: 'ping' }, {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
-  assert.ok(!membership.isHere('evil') && membership.isHere('good'));
-  membership.receive('evil', squat(3), {});
+  assert.ok(!isHere(registry, 'evil') && isHere(registry, 'good'));
+  router.receive('evil', squat(3), {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
   // From the first result on it stays.
   const unit = { shard: 0, from: 0, to: 0 };
-  membership.dispatcher.publish('net', {});
-  const round = membership.dispatcher.round({
+  dispatcher.publish('net', {});
+  const round = dispatcher.round({
     ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
     ...{ streams: false, expects: () => [{}] },
   });
   const results = { type: 'results' as const, term: 7, round: 1, done: [[unit]], rowsRead: 0, memory: 0 };
-  membership.receive('good', { ...results, seconds: {} }, {});
+  router.receive('good', { ...results, seconds: {} }, {});
   await round;
-  membership.receive('good', { type: 'bye' }, {});
-  membership.receive('evil', squat(4), {});
-  assert.deepEqual([sent.at(-1)![1].type, membership.identity()], ['refuse', 'wasm/1']);
+  router.receive('good', { type: 'bye' }, {});
+  router.receive('evil', squat(4), {});
+  assert.deepEqual([sent.at(-1)![1].type, registry.identity()], ['refuse', 'wasm/1']);
 });
 
 test('a worker that does not take what it is sent is gone, until it says hello again', () => {
-  const { membership, sent, events, hello } = place();
-  membership.receive('p1', hello(1), {});
-  membership.stalled('p1');
-  membership.stalled('p1');
+  const { router, registry, sent, events, hello } = place();
+  router.receive('p1', hello(1), {});
+  registry.stalled('p1');
+  registry.stalled('p1');
   assert.deepEqual(
     events.map(({ type }) => type),
     ['worker', 'worker-gone'],
   );
-  assert.ok(!membership.isHere('p1'));
-  membership.receive('p1', { type: 'ping' }, {});
+  assert.ok(!isHere(registry, 'p1'));
+  router.receive('p1', { type: 'ping' }, {});
   assert.equal(sent.at(-1)![1].type, 'who');
-  membership.receive('p1', hello(1), {});
-  assert.ok(membership.isHere('p1'));
+  router.receive('p1', hello(1), {});
+  assert.ok(isHere(registry, 'p1'));
 });
 
 test('what a failure says is printable, and does not look like lines of ours', async () => {
-  const { membership, hello } = place();
+  const { router, dispatcher, hello } = place();
   const message = 'Error: x\n\u001b]0;owned\u0007\u001b[2Jdpmesh: all went well\u202e';
   for (const mistake of [true, false]) {
-    membership.receive('p1', hello(1), {});
-    membership.dispatcher.publish('net', {});
+    router.receive('p1', hello(1), {});
+    dispatcher.publish('net', {});
     const unit = { shard: 0, from: 0, to: 0 };
-    const round = membership.dispatcher.round({
+    const round = dispatcher.round({
       ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
       ...{ streams: false, expects: () => [{}] },
     });
     const about = { type: 'failure' as const, term: 7, round: mistake ? 1 : 2, unit };
-    membership.receive('p1', { ...about, mistake, message }, {});
+    router.receive('p1', { ...about, mistake, message }, {});
     await assert.rejects(round, (error: Error) => {
       assert.match(
         error.message,

@@ -1,22 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { UserError } from '../../../base/user-error.ts';
-import {
-  createDispatcher,
-  type Deal,
-  type Dispatcher,
-  type Result,
-  type RoundSpec,
-  type Verdict,
-} from '../../../coordinator/scheduler/dispatcher.ts';
-import { share } from '../../../coordinator/scheduler/shard-assignment.ts';
+import { type Assignment, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import type { Result, RoundSpec, Verdict } from '../../../coordinator/scheduler/round.ts';
 import { prefixed } from '../../../proto/codec.ts';
 import type { Unit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 
-type Sent = Deal & { worker: string; tensors: Tensors };
+type Sent = Assignment & { worker: string; tensors: Tensors };
 /** Results of any length. */
 const anyValue = (tasks: Task[]): RoundSpec['expects'] => {
   const expected = tasks.map(() => ({ value: ['float64', null] as ['float64', null] }));
@@ -41,13 +33,11 @@ const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) =>
 function setUp(shards = 4) {
   const sent: Sent[] = [];
   const clock = { now: 0 };
-  const dispatcher = createDispatcher(
-    {
-      send: (worker, message, tensors) => void sent.push({ ...message, worker, tensors }),
-      now: () => clock.now,
-    },
+  const dispatcher = new UnitDispatcher({
     shards,
-  );
+    send: (worker, message, tensors) => void sent.push({ ...message, worker, tensors }),
+    now: () => clock.now,
+  });
   dispatcher.publish('v', value(1));
   const start = (spec: Partial<RoundSpec> = {}) =>
     dispatcher.round({
@@ -61,12 +51,12 @@ function setUp(shards = 4) {
   return { dispatcher, clock, sent, start, take: () => sent.splice(0) };
 }
 
-function answer(dispatcher: Dispatcher, { round, worker, uses }: Sent, unit: Unit): Verdict {
+function answer(dispatcher: UnitDispatcher, { round, worker, uses }: Sent, unit: Unit): Verdict {
   const tensors = prefixed([[0, resultOf(unit, uses[0].version)]]);
   return dispatcher.result(worker, { round, units: [unit] }, tensors);
 }
 
-function answerAll(dispatcher: Dispatcher, messages: Sent[]): void {
+function answerAll(dispatcher: UnitDispatcher, messages: Sent[]): void {
   for (const message of messages) for (const unit of message.units) answer(dispatcher, message, unit);
 }
 
@@ -249,7 +239,7 @@ describe('a round', () => {
     assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
   });
 
-  test('deals again what a worker that leaves had under way, and no more', async () => {
+  test('assigns again what a worker that leaves had under way, and no more', async () => {
     const { dispatcher, start, take } = setUp();
     dispatcher.join('a');
     dispatcher.join('b');
@@ -353,7 +343,7 @@ describe('a round', () => {
     assert.throws(() => start(), /under way/);
   });
 
-  test('deals again what a worker had under way that joins anew without having left', () => {
+  test('assigns again what a worker had under way that joins anew without having left', () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     void start();
@@ -490,37 +480,5 @@ describe('a streaming round', () => {
       seen.sort((p, q) => p[0] - q[0] || p[1] - q[1]),
       units.map(({ shard, from }) => [shard, from, shard, from, 1]),
     );
-  });
-});
-
-describe('share', () => {
-  const names = fc.uniqueArray(fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 });
-  const owners = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'gone', null), {
-    minLength: 1,
-    maxLength: 12,
-  });
-  const counts = (shared: (string | null)[], workers: string[]) =>
-    workers.map((worker) => shared.filter((owner) => owner === worker).length);
-
-  test('is even, and moves as few shards as any even sharing does', () => {
-    fc.assert(
-      fc.property(owners, names, (before, workers) => {
-        const after = share(before, workers);
-        assert.ok(after.every((owner) => workers.includes(owner!)));
-        const held = counts(after, workers);
-        assert.ok(Math.max(...held) - Math.min(...held) <= 1, `${held}`);
-        // The most that can stay: everybody keeps ⌊S/W⌋, and S mod W of those that have more keep one more.
-        const [least, extra] = [Math.floor(before.length / workers.length), before.length % workers.length];
-        const had = counts(before, workers);
-        const more = Math.min(extra, had.filter((count) => count > least).length);
-        const stay = had.reduce((sum, count) => sum + Math.min(count, least), 0) + more;
-        assert.equal(before.filter((owner, i) => owner === after[i]).length, stay);
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
-  test('without workers nobody owns anything', () => {
-    assert.deepEqual(share(['a', null, 'b'], []), [null, null, null]);
   });
 });

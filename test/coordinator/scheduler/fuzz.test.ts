@@ -7,9 +7,9 @@ test('no mutated message of a peer with a key changes anything', async () => {
   for (const what of [
     'malformed',
     'understood',
-    'result not asked for',
-    'result of another term',
-    'hello refused',
+    'resultsNotAskedFor',
+    'resultsOfAnotherTerm',
+    'hellosRefused',
   ])
     assert.ok(seen[what] > 0, `${what}: ${JSON.stringify(seen)}`);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createMembership } from '../../../coordinator/scheduler/membership.ts';
+import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
 import { generator } from '../../../model/random.ts';
 import { decode, encode, MalformedMessage } from '../../../proto/codec.ts';
 import {
@@ -25,12 +25,12 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   const rng = generator(BigInt(seed), 'fuzz');
   let clock = 0;
   const sent: { peer: string; message: FromCoordinator }[] = [];
-  const membership = createMembership({
+  const { dispatcher, router, counts, tick } = createScheduler({
     layout,
     file: null,
     term: 77,
     identity: 'wasm/4.22.0',
-    timeout: 1e12,
+    heartbeatTimeout: 1e12,
     send: (peer, message) => {
       if (peer === 'honest') sent.push({ peer, message });
     },
@@ -48,8 +48,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     name: '',
     session: n.toString(16).padStart(32, '0'),
   });
-  membership.receive('honest', hello(1), {});
-  const { dispatcher } = membership;
+  router.receive('honest', hello(1), {});
   dispatcher.publish('net', { params: nd(Float32Array.of(1, 2)) });
   const spec = {
     tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
@@ -63,7 +62,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   const asked = sent.map(({ message }) => message).find((message) => message.type === 'round');
   assert.ok(asked?.type === 'round' && asked.units.length === SHARDS);
   // The peer joins after the round began: nothing of it is its own.
-  membership.receive('liar', hello(2), {});
+  router.receive('liar', hello(2), {});
 
   const tensors: Tensors = { '0/0/T': nd(Float64Array.of(1, 2, 3)) };
   const valid: [FromWorker, Tensors][] = [
@@ -138,15 +137,15 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     )
       continue;
     clock++;
-    membership.receive('liar', decoded.header, decoded.tensors);
-    membership.tick();
+    router.receive('liar', decoded.header, decoded.tensors);
+    tick();
   }
   await null;
   assert.equal(ended, null, 'the round is as it was');
   const honest: FromWorker = { ...valid[0][0], seconds: {} } as FromWorker;
-  membership.receive('honest', honest, { '0/0/T': nd(Float64Array.of(7, 8, 9)) });
+  router.receive('honest', honest, { '0/0/T': nd(Float64Array.of(7, 8, 9)) });
   const [result] = await round;
   assert.deepEqual([...result.tasks[0].T.data], [7, 8, 9]);
   assert.deepEqual(({} as Record<string, unknown>).polluted, undefined);
-  return { ...seen, ...membership.counts() };
+  return { ...seen, ...Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)) };
 }

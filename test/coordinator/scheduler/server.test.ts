@@ -84,6 +84,8 @@ function speaker() {
   };
 }
 
+const present = () => server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : []));
+
 async function joined(hello: object = {}) {
   const worker = speaker();
   worker.say({ ...HELLO, session: session(), ...hello } as FromWorker);
@@ -141,7 +143,7 @@ describe('the coordinator’s server', () => {
     const refusal = await other.hear('refuse');
     assert.match(refusal.reason, /cpu\/1.*wasm\/4\.22\.0/);
     assert.equal(refusal.identity, 'wasm/4.22.0');
-    assert.deepEqual(server.dispatcher.workers(), ['w1']);
+    assert.deepEqual(present(), ['w1']);
   });
 
   test('hears no more than 20 hellos of a connection in a while', async () => {
@@ -149,7 +151,7 @@ describe('the coordinator’s server', () => {
     for (let i = 0; i < 40; i++) worker.say({ ...HELLO, session: session() } as FromWorker);
     for (let i = 1; i < 20; i++) await worker.hear('welcome');
     assert.ok(await worker.silent());
-    assert.equal(server.counts().ignored, 21);
+    assert.equal(server.counts().messagesIgnored, 21);
     assert.equal((await joined()).welcome.worker, 'w21');
   });
 
@@ -286,7 +288,7 @@ describe('the coordinator’s server', () => {
     assert.equal(read, before, 'rows are read for nobody');
   });
 
-  test('deals again what a worker had that says goodbye, or whose process ends', async () => {
+  test('assigns again what a worker had that says goodbye, or whose process ends', async () => {
     const first = await joined({ pid: 1 });
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -295,7 +297,7 @@ describe('the coordinator’s server', () => {
     assert.ok(await second.silent());
     first.say({ type: 'bye' });
     assert.deepEqual((await second.hear('round')).units, units);
-    assert.equal(server.ended(2, 'killed'), false, 'it had done nothing');
+    assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had done nothing');
     assert.deepEqual(
       events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
       [
@@ -308,15 +310,15 @@ describe('the coordinator’s server', () => {
     const { round: id, term } = await third.hear('round');
     third.say(results(term, id), answers);
     assert.equal((await round).length, 2);
-    assert.equal(server.ended(3, 'killed'), true);
+    assert.equal(server.ended(3, 'killed', 'killed'), true);
   });
 
   test('a worker whose process has ended gets nothing for what it sent before', async () => {
     const worker = await joined();
-    server.ended(HELLO.pid, 'killed');
+    server.ended(HELLO.pid, 'killed', 'killed');
     worker.say({ type: 'ping' });
     assert.ok(await worker.silent());
-    assert.deepEqual(server.dispatcher.workers(), []);
+    assert.deepEqual(present(), []);
   });
 
   test('takes a worker for back that speaks again, and sends it the states anew', async () => {

@@ -11,7 +11,7 @@ async function run(count: number, bugs?: Bugs) {
   return seen;
 }
 
-describe('membership and dispatch in a simulated world', () => {
+describe('registry, router and dispatcher in a simulated world', () => {
   test('end every round with the right result, whatever happens', async () => {
     const seen = await run(400);
     // All kinds of trouble came, and all checks had something to do.
@@ -22,10 +22,10 @@ describe('membership and dispatch in a simulated world', () => {
       'frozen',
       'crashed',
       'coordinator killed',
-      'result late',
-      'result of another term',
-      'unit raced',
-      'worker suspected',
+      'resultsLate',
+      'resultsOfAnotherTerm',
+      'unitsRaced',
+      'workersSuspected',
     ])
       assert.ok(seen[what] > 0, `${what}: ${JSON.stringify(seen)}`);
   });

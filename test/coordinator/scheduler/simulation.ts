@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Result, RoundSpec } from '../../../coordinator/scheduler/dispatcher.ts';
-import { createMembership, type Membership } from '../../../coordinator/scheduler/membership.ts';
+import type { Result, RoundSpec } from '../../../coordinator/scheduler/round.ts';
+import { createScheduler, type Scheduler } from '../../../coordinator/scheduler/scheduler.ts';
 import { fold, type Node, treeSum } from '../../../model/tree.ts';
 import { prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../../proto/messages.ts';
@@ -9,7 +9,7 @@ import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { randomNumbers } from '../support.ts';
 
 /**
- * A deterministic world around the real membership and dispatch: workers that follow the protocol, connections that
+ * A deterministic world around the real registry, router and dispatcher: workers that follow the protocol, connections that
  * delay, lose, repeat and are cut, processes that crash, freeze and come back, and a coordinator that is killed and
  * starts its round again in a new term. Time is a number. All chance comes from the seed.
  */
@@ -97,16 +97,16 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
 
   const processes = new Map<string, Process>();
   let term = 1;
-  let membership = boot();
+  let scheduler = boot();
 
-  function boot(): Membership {
+  function boot(): Scheduler {
     const mine = term;
-    const made = createMembership({
+    const made = createScheduler({
       layout: { rows: 100, dim: 1, shards: options.shards, blockRows: 16, seed: '0' },
       file: null,
       term,
       identity: 'sim/1',
-      timeout: TIMEOUT,
+      heartbeatTimeout: TIMEOUT,
       now: () => clock,
       emit: () => {},
       log: () => {},
@@ -130,7 +130,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
 
   function deliver(peer: string, { header, tensors }: Message): void {
     if (bugs.ignoresTerm && 'term' in header) header = { ...header, term };
-    membership.receive(peer, header, tensors);
+    scheduler.router.receive(peer, header, tensors);
   }
 
   function connect(process: Process): void {
@@ -258,7 +258,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
       if (chance(options.crash)) {
         note('crashed');
         processes.delete(process.name);
-        if (chance(0.5)) membership.ended(process.pid, 'h', 'killed');
+        if (chance(0.5)) scheduler.registry.ended(process.pid, 'h', 'killed', 'killed');
         later(below(3000), () => start(process.name));
       }
     }
@@ -276,7 +276,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
   for (let i = 0; i < options.workers; i++) start(`n${i}`);
   let killed = false;
   const tick = () => {
-    membership.tick();
+    scheduler.tick();
     if (troubled) trouble();
     killed ||= troubled && chance(options.restart);
     later(100, tick);
@@ -301,7 +301,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
   const calm = 5000 + below(60_000);
   for (let number = 0; number < plan.length; ) {
     const { v, w, sum, streams, units } = plan[number];
-    const { dispatcher } = membership;
+    const { dispatcher } = scheduler;
     dispatcher.publish('a', { value: nd(Float64Array.of(v)) });
     dispatcher.publish('b', { value: nd(Float64Array.of(w)) });
     const expects: RoundSpec['expects'] = () => [{ v: ['float64', 1] }];
@@ -323,7 +323,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     if (killed) {
       note('coordinator killed');
       term++;
-      membership = boot();
+      scheduler = boot();
       for (const process of processes.values()) later(below(2000), () => connect(process));
       // It goes on from its last checkpoint, which may be a round or two old.
       number = Math.max(0, number - below(3));
@@ -342,8 +342,8 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
       );
     number++;
   }
-  for (const [reason, count] of Object.entries(membership.counts()))
-    seen[reason] = (seen[reason] ?? 0) + count;
+  for (const [what, count] of Object.entries(scheduler.counts))
+    if (count) seen[what] = (seen[what] ?? 0) + count;
   return seen;
 }
 
@@ -368,10 +368,10 @@ const unitValue = ({ shard, from }: Unit, states: number[]) =>
   Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7)) * 1e3;
 
 /** The planted bug: without the check for results that are in, one that comes twice is summed twice. */
-function withDoubleCounting(membership: Membership): Membership {
-  const { dispatcher } = membership;
+function withDoubleCounting(scheduler: Scheduler): Scheduler {
+  const { dispatcher } = scheduler;
   const extra = new Map<number, Float64Array[]>();
-  const result = dispatcher.result;
+  const result = dispatcher.result.bind(dispatcher);
   dispatcher.result = (worker, of, tensors) => {
     const verdict = result(worker, of, tensors);
     if (verdict === 'late') {
@@ -380,7 +380,7 @@ function withDoubleCounting(membership: Membership): Membership {
     }
     return verdict;
   };
-  const round = dispatcher.round;
+  const round = dispatcher.round.bind(dispatcher);
   let rounds = 0;
   dispatcher.round = async (spec) => {
     const id = ++rounds;
@@ -392,5 +392,5 @@ function withDoubleCounting(membership: Membership): Membership {
     }
     return results;
   };
-  return membership;
+  return scheduler;
 }

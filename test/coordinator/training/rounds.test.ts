@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createDispatcher, type Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { netStates } from '../../../coordinator/training/net-states.ts';
 import { createRounds, type Leaves } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf } from '../../../model/layout.ts';
@@ -63,26 +63,24 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
       return [`w${i}`, { states, context: createContext(backend, states, read, layout as Layout) }];
     }),
   );
-  const dispatcher = createDispatcher(
-    {
-      now: () => 0,
-      async send(worker, message, tensors) {
-        const { states, context } = contexts.get(worker)!;
-        for (const { name, version } of message.states) states.put(name, version, unprefixed(tensors, name));
-        const results: [(typeof message.units)[number], Tensors][] = [];
-        for (const unit of message.units) {
-          const own: [number, Tensors][] = [];
-          for (const [i, task] of message.tasks.entries()) own.push([i, await runTask(context, task, unit)]);
-          results.push([unit, prefixed(own)]);
-        }
-        while (results.length) {
-          const [[unit, found]] = results.splice(below(results.length), 1);
-          dispatcher.result(worker, { round: message.round, units: [unit] }, found);
-        }
-      },
+  const dispatcher = new UnitDispatcher({
+    shards: SHARDS,
+    now: () => 0,
+    async send(worker, message, tensors) {
+      const { states, context } = contexts.get(worker)!;
+      for (const { name, version } of message.states) states.put(name, version, unprefixed(tensors, name));
+      const results: [(typeof message.units)[number], Tensors][] = [];
+      for (const unit of message.units) {
+        const own: [number, Tensors][] = [];
+        for (const [i, task] of message.tasks.entries()) own.push([i, await runTask(context, task, unit)]);
+        results.push([unit, prefixed(own)]);
+      }
+      while (results.length) {
+        const [[unit, found]] = results.splice(below(results.length), 1);
+        dispatcher.result(worker, { round: message.round, units: [unit] }, found);
+      }
     },
-    SHARDS,
-  );
+  });
   for (const worker of contexts.keys()) dispatcher.join(worker);
   dispatcher.publish('hashes', hashesState(Float32Array.from(rows.flat()), layout));
   dispatcher.publish('transform', {

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PeerRateLimit, TokenBucket } from '../../../coordinator/scheduler/rate-limit.ts';
+
+test('a peer is above the limit from its 20th message within ten seconds on, and others are not', () => {
+  let clock = 0;
+  const limit = new PeerRateLimit(() => clock);
+  for (let i = 0; i < 19; i++) limit.add('a');
+  assert.ok(!limit.exceeded('a'));
+  limit.add('a');
+  assert.ok(limit.exceeded('a') && !limit.exceeded('b'));
+  clock = 10_000;
+  assert.ok(limit.exceeded('a'));
+  clock = 10_001;
+  assert.ok(!limit.exceeded('a'));
+});
+
+test('of more peers than are kept in mind, the oldest are forgotten', () => {
+  const limit = new PeerRateLimit(() => 0);
+  for (let i = 0; i < 20; i++) limit.add('first');
+  for (let i = 0; i < 4095; i++) limit.add(`p${i}`);
+  assert.ok(limit.exceeded('first'));
+  limit.add('one more');
+  assert.ok(!limit.exceeded('first'));
+});
+
+test('a token bucket gives what it holds, and then what it is refilled with', () => {
+  let clock = 0;
+  const bucket = new TokenBucket(3, 2, () => clock);
+  const take = (times: number) => Array.from({ length: times }, () => bucket.take());
+  assert.deepEqual(take(4), [true, true, true, false]);
+  clock = 499;
+  assert.deepEqual(take(1), [false]);
+  clock = 500;
+  assert.deepEqual(take(2), [true, false]);
+  clock = 1e6;
+  assert.deepEqual(take(4), [true, true, true, false], 'no more than it holds');
+});

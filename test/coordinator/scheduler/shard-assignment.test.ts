@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { assignShards } from '../../../coordinator/scheduler/shard-assignment.ts';
+
+describe('assignShards', () => {
+  const names = fc.uniqueArray(fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 });
+  const owners = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'gone', null), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  const counts = (shared: (string | null)[], workers: string[]) =>
+    workers.map((worker) => shared.filter((owner) => owner === worker).length);
+
+  test('is even, and moves as few shards as any even sharing does', () => {
+    fc.assert(
+      fc.property(owners, names, (before, workers) => {
+        const after = assignShards(before, workers);
+        assert.ok(after.every((owner) => workers.includes(owner!)));
+        const held = counts(after, workers);
+        assert.ok(Math.max(...held) - Math.min(...held) <= 1, `${held}`);
+        // The most that can stay: everybody keeps ⌊S/W⌋, and S mod W of those that have more keep one more.
+        const [least, extra] = [Math.floor(before.length / workers.length), before.length % workers.length];
+        const had = counts(before, workers);
+        const more = Math.min(extra, had.filter((count) => count > least).length);
+        const stay = had.reduce((sum, count) => sum + Math.min(count, least), 0) + more;
+        assert.equal(before.filter((owner, i) => owner === after[i]).length, stay);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('without workers nobody owns anything', () => {
+    assert.deepEqual(assignShards(['a', null, 'b'], []), [null, null, null]);
+  });
+});
