@@ -1,7 +1,7 @@
 // A run without processes, for its metrics: tests and bench/monitoring.ts.
 
 import { createTallies } from '../coordinator/monitor/counters.ts';
-import type { Measured } from '../coordinator/monitor/metrics.ts';
+import type { Measured } from '../coordinator/monitor/prometheus.ts';
 import type { MemberView } from '../coordinator/scheduler/membership.ts';
 
 export const K = 3;

@@ -38,7 +38,7 @@ interface Proposals {
 
 /**
  * What is counted of a run from its start on, in plain numbers: it is fed hundreds of times a second, and read a few
- * times a minute (coordinator/monitor/metrics.ts).
+ * times a minute (coordinator/monitor/prometheus.ts).
  */
 export interface Tallies extends Watcher {
   event(event: Event): void;

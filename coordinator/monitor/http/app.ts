@@ -36,7 +36,7 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
   // Another third of what there is to load, for who scrapes only.
   let registry: Promise<Registry> | null = null;
   const registryOf = () =>
-    (registry ??= import('../metrics.ts').then(({ createMetrics }) =>
+    (registry ??= import('../prometheus.ts').then(({ createMetrics }) =>
       createMetrics({
         ...watched,
         version: watched.versions.dpmesh,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { crowd, K } from '../../../bench/crowd.ts';
 import { createTallies } from '../../../coordinator/monitor/counters.ts';
-import { createMetrics } from '../../../coordinator/monitor/metrics.ts';
+import { createMetrics } from '../../../coordinator/monitor/prometheus.ts';
 
 /** The value of a series. */
 function valueIn(text: string, series: string): number {
