@@ -40,7 +40,7 @@ interface Proposals {
  * What is counted of a run from its start on, in plain numbers: it is fed hundreds of times a second, and read a few
  * times a minute (coordinator/monitor/prometheus.ts).
  */
-export interface Tallies extends Watcher {
+export interface Counters extends Watcher {
   event(event: Event): void;
   /** When counting began, on the clock of `performance.now()`. */
   readonly begun: number;
@@ -70,9 +70,9 @@ export interface Tallies extends Watcher {
   };
 }
 
-export function createTallies(now: () => number = Date.now, begun = performance.now()): Tallies {
+export function createCounters(now: () => number = Date.now, begun = performance.now()): Counters {
   const proposals = (): Proposals => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
-  const self: Tallies = {
+  const self: Counters = {
     begun,
     rounds: createHistogram(ROUND_BOUNDS),
     tasks: new Map(),

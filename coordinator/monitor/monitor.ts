@@ -9,7 +9,7 @@ import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import type { Observer } from '../training/train.ts';
-import { createTallies } from './counters.ts';
+import { createCounters } from './counters.ts';
 import type { Http, HttpOptions } from './http/open.ts';
 import type { Controls } from './http/watched.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -45,20 +45,20 @@ export interface About {
 /** `history`: lines of events.jsonl from before. */
 export function createMonitor(history: Iterable<string> = []): Monitor {
   const recorder = createRecorder(history);
-  const tallies = createTallies();
+  const counters = createCounters();
   const pause = createPause();
   let stopLinger = () => {};
   return {
     event(event) {
-      tallies.event(event);
+      counters.event(event);
       recorder.event(event);
     },
     watcher: {
       results(...args) {
-        tallies.results(...args);
+        counters.results(...args);
         recorder.results(...args);
       },
-      roundEnded: tallies.roundEnded,
+      roundEnded: counters.roundEnded,
     },
     observer: recorder,
     held: pause.held,
@@ -69,7 +69,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
         stopLinger();
       });
       const name = basename(resolve(out.path));
-      return openHttp(http, { ...about, name, out: out.path, recorder, tallies, controls });
+      return openHttp(http, { ...about, name, out: out.path, recorder, counters, controls });
     },
     ended: recorder.setStatus,
     async linger(seconds, until) {

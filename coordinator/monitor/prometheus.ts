@@ -1,10 +1,10 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { softCounts } from '../../model/soft-counts.ts';
+import { softCounts } from '../../model/mixture.ts';
 import { STATUSES } from '../../view/api.ts';
 import type { RunConfig } from '../config.ts';
 import type { MemberView } from '../scheduler/membership.ts';
 import type { Server } from '../scheduler/server.ts';
-import { DEPARTURES, type Tallies } from './counters.ts';
+import { type Counters, DEPARTURES } from './counters.ts';
 import { createFamilies, type Families, type Row, round } from './metric-families.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -16,7 +16,7 @@ export interface Measured {
   rows: number;
   config: Pick<RunConfig, 'maxEpochs' | 'weightSmoothing'>;
   recorder: Pick<Recorder, 'status' | 'newest' | 'run'>;
-  tallies: Tallies;
+  counters: Counters;
   server: Pick<Server, 'identity' | 'members' | 'counts' | 'refused' | 'traffic'>;
   streamClients(): number;
   /** ms, steady. */
@@ -29,20 +29,37 @@ const MOST_CLUSTERS = 200;
 const MOST_WITH_TASKS = 200;
 /** A busy share is of this long at least, ms: a second scraper right behind the first sees the same. */
 const SHORTEST_MS = 500;
+/** Why connections come to nothing. */
+const CONNECTIONS = ['unknown-key', 'no-key', 'wrong-server-key', 'broken-off', 'not-zeromq'] as const;
 /** Of prom-client's own, gauges whose names end as only counters' may. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 
 /** The registry of one run; docs/monitoring.md lists its metrics. */
 export function createMetrics(measured: Measured): Registry {
-  const { recorder, tallies, server, config } = measured;
   const registry = new Registry();
   registry.setDefaultLabels({ run: measured.name });
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
 
   const families = createFamilies(registry);
-  const { add, one, each, histogram } = families;
+  addRunMetrics(families, measured);
+  addClusterMetrics(families, measured);
+  addRoundMetrics(families, measured);
+  addWorkerMetrics(families, measured);
+  addTrafficMetrics(families, measured);
+  addCheckpointMetrics(families, measured);
+  families.one(
+    'gauge',
+    'event_stream_clients',
+    'Pages and other clients that follow the run.',
+    measured.streamClients,
+  );
+  return registry;
+}
 
+/** The state of the run, and its epochs. */
+function addRunMetrics({ add, one, each }: Families, measured: Measured): void {
+  const { recorder, counters, server, config } = measured;
   add(
     'gauge',
     'build_info',
@@ -54,7 +71,7 @@ export function createMetrics(measured: Measured): Registry {
     STATUSES.map((state) => [state, Number(state === recorder.status())] as const),
   );
 
-  const { epochs } = tallies;
+  const { epochs } = counters;
   one('gauge', 'clusters', 'Clusters, K.', () => epochs.k ?? recorder.newest()?.state.mixture.k ?? null);
   one('gauge', 'epoch', 'The last epoch that is over.', () => epochs.last);
   one('gauge', 'max_epochs', 'Epochs at the most (--max-epochs).', () => config.maxEpochs);
@@ -79,6 +96,10 @@ export function createMetrics(measured: Measured): Registry {
     'Loss of the sub-clustering nets in the last epoch that trained them.',
     () => epochs.subLoss,
   );
+}
+
+/** Clusters, and the proposals to split and merge them. */
+function addClusterMetrics({ add, each }: Families, { recorder, counters, config }: Measured): void {
   const weights = () => [...(recorder.newest()?.state.mixture.weights ?? [])];
   each(
     'gauge',
@@ -102,7 +123,7 @@ export function createMetrics(measured: Measured): Registry {
   );
   add('counter', 'proposals_total', 'Splits and merges that were proposed.', ['kind', 'outcome'], () =>
     (['split', 'merge'] as const).flatMap((kind) =>
-      (['accepted', 'refused'] as const).map((outcome): Row => [{ kind, outcome }, tallies[kind][outcome]]),
+      (['accepted', 'refused'] as const).map((outcome): Row => [{ kind, outcome }, counters[kind][outcome]]),
     ),
   );
   each(
@@ -112,65 +133,30 @@ export function createMetrics(measured: Measured): Registry {
     'kind',
     () =>
       (['split', 'merge'] as const).flatMap((kind) => {
-        const { best } = tallies[kind];
+        const { best } = counters[kind];
         return best === null ? [] : [[kind, best] as const];
       }),
   );
+}
 
+function addRoundMetrics({ one, histogram }: Families, { counters }: Measured): void {
   one(
     'counter',
     'rounds_total',
     'Rounds that are over: questions that all shards have answered.',
-    () => tallies.rounds.count,
+    () => counters.rounds.count,
   );
   histogram('round_seconds', 'Seconds from the start of a round to its last result.', () => [
-    [{}, tallies.rounds],
+    [{}, counters.rounds],
   ]);
   histogram('task_seconds', 'Seconds of computing for one unit (mostly a shard), by task.', () =>
-    Array.from(tallies.tasks, ([task, found]) => [{ task }, found]),
+    Array.from(counters.tasks, ([task, found]) => [{ task }, found]),
   );
-
-  addWorkerMetrics(families, measured);
-
-  const { checkpoints } = tallies;
-  const written = (read: () => number) => () => (checkpoints.written ? read() : null);
-  one('counter', 'checkpoints_total', 'Checkpoints that were written.', () => checkpoints.written);
-  one(
-    'counter',
-    'checkpoint_failures_total',
-    'Checkpoints that could not be written.',
-    () => checkpoints.failed,
-  );
-  one(
-    'gauge',
-    'checkpoint_timestamp_seconds',
-    'Unix time of the last checkpoint.',
-    () => checkpoints.at && checkpoints.at / 1000,
-  );
-  one(
-    'gauge',
-    'checkpoint_bytes',
-    'Size of the last checkpoint.',
-    written(() => checkpoints.bytes),
-  );
-  one(
-    'gauge',
-    'checkpoint_seconds',
-    'Seconds that the last checkpoint took, beside the epochs.',
-    written(() => checkpoints.seconds),
-  );
-  one(
-    'gauge',
-    'event_stream_clients',
-    'Pages and other clients that follow the run.',
-    measured.streamClients,
-  );
-  return registry;
 }
 
-/** Metrics of who computes, and of what comes and goes between. */
-export function addWorkerMetrics({ add, one, each }: Families, measured: Measured): void {
-  const { tallies, server, now = () => performance.now() } = measured;
+/** Who computes. */
+function addWorkerMetrics({ add, each }: Families, measured: Measured): void {
+  const { counters, server, now = () => performance.now() } = measured;
   const present = () => server.members().filter(({ state }) => state !== 'gone');
   add(
     'counter',
@@ -178,7 +164,7 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
     `Seconds of computing by worker and task; task="all" for all together where there are more than ${MOST_WITH_TASKS} workers.`,
     ['worker', 'task'],
     () => {
-      const all = [...tallies.workers];
+      const all = [...counters.workers];
       if (all.length > MOST_WITH_TASKS)
         return all.map(([worker, tasks]): Row => [{ worker, task: 'all' }, round(total(tasks))]);
       return all.flatMap(([worker, tasks]) =>
@@ -186,7 +172,7 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
       );
     },
   );
-  const busy = busyShares(tallies, now);
+  const busy = busyShares(counters, now);
   each(
     'gauge',
     'worker_busy_ratio',
@@ -246,9 +232,12 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
     () => server.members().map(({ label, joins }) => [label, joins] as const),
   );
   each('counter', 'worker_departures_total', 'Workers that left, by how.', 'reason', () =>
-    DEPARTURES.map((reason) => [reason, tallies.departures[reason]] as const),
+    DEPARTURES.map((reason) => [reason, counters.departures[reason]] as const),
   );
+}
 
+/** What comes and goes between coordinator and workers. */
+function addTrafficMetrics({ one, each }: Families, { server }: Measured): void {
   const counted = (key: string) => server.counts()[key] ?? 0;
   one('counter', 'units_redealt_total', 'Units that were dealt again, as their worker had left.', () =>
     counted('unit dealt again'),
@@ -292,10 +281,38 @@ export function addWorkerMetrics({ add, one, each }: Families, measured: Measure
   );
 }
 
-const CONNECTIONS = ['unknown-key', 'no-key', 'wrong-server-key', 'broken-off', 'not-zeromq'] as const;
+function addCheckpointMetrics({ one }: Families, { counters: { checkpoints } }: Measured): void {
+  const written = (read: () => number) => () => (checkpoints.written ? read() : null);
+  one('counter', 'checkpoints_total', 'Checkpoints that were written.', () => checkpoints.written);
+  one(
+    'counter',
+    'checkpoint_failures_total',
+    'Checkpoints that could not be written.',
+    () => checkpoints.failed,
+  );
+  one(
+    'gauge',
+    'checkpoint_timestamp_seconds',
+    'Unix time of the last checkpoint.',
+    () => checkpoints.at && checkpoints.at / 1000,
+  );
+  one(
+    'gauge',
+    'checkpoint_bytes',
+    'Size of the last checkpoint.',
+    written(() => checkpoints.bytes),
+  );
+  one(
+    'gauge',
+    'checkpoint_seconds',
+    'Seconds that the last checkpoint took, beside the epochs.',
+    written(() => checkpoints.seconds),
+  );
+}
 
 /** What workers say of themselves is cut to this. */
 const short = (text: string) => text.slice(0, 100);
+
 function total(tasks: Map<string, number>): number {
   let sum = 0;
   for (const seconds of tasks.values()) sum += seconds;
@@ -303,14 +320,14 @@ function total(tasks: Map<string, number>): number {
 }
 
 /** Each worker's share of the time since the last call that counted. */
-function busyShares(tallies: Tallies, now: () => number): () => (label: string) => number {
-  let since = tallies.begun;
+function busyShares(counters: Counters, now: () => number): () => (label: string) => number {
+  let since = counters.begun;
   let seconds = new Map<string, number>();
   let shares = new Map<string, number>();
   return () => {
     const took = (now() - since) / 1000;
     if (took * 1000 >= SHORTEST_MS || !shares.size) {
-      const next = new Map(Array.from(tallies.workers, ([label, tasks]) => [label, total(tasks)]));
+      const next = new Map(Array.from(counters.workers, ([label, tasks]) => [label, total(tasks)]));
       shares = new Map(
         Array.from(next, ([label, spent]) => [
           label,

@@ -1,5 +1,5 @@
+import { softCounts } from '../../../model/mixture.ts';
 import type { Net } from '../../../model/net.ts';
-import { softCounts } from '../../../model/soft-counts.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
 import { absolute } from '../../storage/run-file.ts';
 import type { Watched } from './watched.ts';

@@ -2,7 +2,7 @@ import type { Source } from '../../../data/source.ts';
 import type { Layout } from '../../../model/layout.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Server } from '../../scheduler/server.ts';
-import type { Tallies } from '../counters.ts';
+import type { Counters } from '../counters.ts';
 import type { Recorder } from '../recorder.ts';
 
 /** The run as its HTTP port sees it. */
@@ -16,7 +16,7 @@ export interface Watched {
   source: Source;
   server: Server;
   recorder: Recorder;
-  tallies: Tallies;
+  counters: Counters;
   controls: Controls;
 }
 

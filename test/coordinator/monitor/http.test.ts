@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isOwnHost, isSameOrigin, parseBound } from '../../../base/http.ts';
 import { isLoopback } from '../../../base/loopback.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import { createTallies } from '../../../coordinator/monitor/counters.ts';
+import { createCounters } from '../../../coordinator/monitor/counters.ts';
 import { type Http, openHttp } from '../../../coordinator/monitor/http/open.ts';
 import { readSample } from '../../../coordinator/monitor/http/sample.ts';
 import { shared } from '../../../coordinator/monitor/http/shared.ts';
@@ -54,7 +54,7 @@ function played(recorder: Recorder): Watched {
       traffic: () => ({ received: 0, sent: 0 }),
     } as unknown as Watched['server'],
     recorder,
-    tallies: createTallies(),
+    counters: createCounters(),
     controls: {
       pause: note('pause'),
       resume: () => 'the run is done',
