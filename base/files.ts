@@ -40,15 +40,23 @@ const REASONS: Record<string, string> = {
 };
 
 /** A file could not be written: the disk is full, read-only, or not ours to write on. It may pass. */
-export class WriteError extends UserError {}
+export class WriteError extends UserError {
+  constructor(
+    readonly path: string,
+    /** In words. */
+    readonly reason: string,
+  ) {
+    super(`${path} cannot be written: ${reason}`);
+  }
+}
 
 /** A failed system call as a UserError, "<path> cannot be <done>: <why>"; any other error as it is. */
 export function ioError(path: string, done: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!code || !syscall || code === 'EBADF') return error;
-  return new (done === 'written' ? WriteError : UserError)(
-    `${path} cannot be ${done}: ${REASONS[code] ?? code}`,
-  );
+  const reason = REASONS[code] ?? code;
+  if (done === 'written') return new WriteError(path, reason);
+  return new UserError(`${path} cannot be ${done}: ${reason}`);
 }
 
 /** Opens a regular file that is not empty, for reading; anything else is a UserError. The caller closes `fd`. */

@@ -17,8 +17,8 @@ import { type Table, tabulate } from '../../report/table.ts';
 import { clusterToOpen, clusterView, occupied, subView } from '../../report/views.ts';
 import type { RunConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
-import { newestCheckpoint } from '../storage/checkpoint-files.ts';
-import { linesOf } from '../storage/event-lines.ts';
+import { newestCheckpoint } from '../storage/checkpoints.ts';
+import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 
 export interface Given {
@@ -73,7 +73,7 @@ function unfinished(checkpoint: Checkpoint | null): string {
 }
 
 function historyIn(path: string, notes: string[]): History | null {
-  const file = join(path, 'events.jsonl');
+  const file = eventsIn(path);
   const history = historyFrom(linesOf(file), file);
   if (history.epochs.length) return history;
   notes.push(

@@ -18,7 +18,7 @@ import { type Files, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
 import type { Event } from '../../view/events.ts';
-import { createEventLog } from './event-log.ts';
+import { createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import { lockDirectory } from './lock.ts';
 
 /** What a run leaves behind; docs/run-directory.md describes each file. A new one is not there before `create`. */
@@ -55,7 +55,6 @@ export interface RunDirectoryOptions {
   history?: string | null;
 }
 
-const EVENTS = 'events.jsonl';
 const OWN = [
   'run.json',
   EVENTS,
@@ -137,9 +136,6 @@ export async function reopenRunDirectory(
     throw elsewhere(unwritable(path, error));
   }
 }
-
-/** Where a run's events are. */
-export const eventsIn = (run: string) => join(run, EVENTS);
 
 interface Opening extends Required<RunDirectoryOptions> {
   open: boolean;
