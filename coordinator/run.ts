@@ -4,6 +4,7 @@ import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import { LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import { block, type Layout } from '../model/layout.ts';
+import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
@@ -15,11 +16,13 @@ import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { absolute, runFile } from './storage/run-file.ts';
+import type { Losses } from './training/epoch.ts';
+import { initialState } from './training/initial-state.ts';
 import { type Found, momentsRound } from './training/moments.ts';
 import { prepare, sampleBelow } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
-import { initialState, type Losses, type Observer, train } from './training/train.ts';
+import { type Observer, train } from './training/train.ts';
 
 /** Called after each epoch. */
 export type Progress = (epoch: State & Losses) => void;
@@ -132,7 +135,7 @@ async function trainAll(
 ): Promise<{ state: State; loss: number | null }> {
   const { config, layout, server, checkpoints, emit, progress, observer, held } = input;
   let loss = from?.loss ?? null;
-  const note = (state: State, now: boolean, ended: string | null = null) => {
+  const note = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
     const about = { config: absolute(config), identity, layout, found };
     checkpoints.offer({ ...about, state, loss, ended, spent: spent() }, now);

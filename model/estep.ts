@@ -33,15 +33,13 @@ export interface CholeskyForm {
   readonly constant: Float32Array;
 }
 
+export type EStepForm = (ProductForm | CholeskyForm)['form'];
+
 /**
  * What an E-step multiplies rows by: the product form where `productError` promises at most 1e-3 nats,
  * else the Cholesky form; or the form asked for.
  */
-export function eStepOf(
-  mixture: Mixture,
-  scale: Float64Array,
-  form?: 'product' | 'cholesky',
-): ProductForm | CholeskyForm {
+export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): ProductForm | CholeskyForm {
   const clusters = whiten(mixture, scale);
   if (form === 'cholesky') return choleskyForm(clusters);
   const columns = clusters.map(densityColumn);

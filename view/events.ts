@@ -1,4 +1,4 @@
-import type { Change } from '../model/schedule.ts';
+import type { Change, EndReason } from '../model/schedule.ts';
 
 /** A line of `events.jsonl`, less its time. docs/run-directory.md says what each field means. */
 export type Event =
@@ -45,7 +45,7 @@ export type Event =
       reason?: string;
     }
   | { type: 'step'; epoch: number; kind: Change; changed: number; k: number }
-  | { type: 'end'; epoch: number; k: number; reason: string }
+  | { type: 'end'; epoch: number; k: number; reason: EndReason }
   | {
       type: 'done';
       k: number;

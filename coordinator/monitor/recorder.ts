@@ -2,8 +2,8 @@ import type { State } from '../../model/state.ts';
 import type { History, Message, Status, Work } from '../../view/api.ts';
 import { type Event, keptEvents, type TimedEvent } from '../../view/events.ts';
 import type { Watcher } from '../scheduler/membership.ts';
+import type { Losses } from '../training/epoch.ts';
 import type { Run } from '../training/run-context.ts';
-import type { Losses } from '../training/train.ts';
 import { splitRatiosAfter } from './split-ratios.ts';
 
 /** Where a run is: what its page and its metrics are made from. */

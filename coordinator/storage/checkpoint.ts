@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, parted } from '../../model/net.ts';
+import { END_REASONS, type EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/codec.ts';
@@ -32,7 +33,7 @@ export interface Checkpoint {
   /** Of the clustering net in the last epoch that trained it. */
   loss: number | null;
   /** Why training has ended, so that only the full pass is left; null: it has not. */
-  ended: string | null;
+  ended: EndReason | null;
   spent: Spent;
 }
 
@@ -54,7 +55,7 @@ const header = z.object({
   config: z.record(z.string(), z.json()),
   identity: z.string(),
   layout,
-  ended: z.nullable(z.string()),
+  ended: z.nullable(z.enum(END_REASONS)),
   epoch: count,
   frozen: count,
   steps: z.array(z.object({ kind: z.enum(['split', 'merge']), changed: count, k: count })),
