@@ -5,7 +5,8 @@
  */
 
 /** What of S = Σ w·xxᵀ is kept, and so the shape of a cluster. */
-export type Covariance = 'full' | 'diag';
+export const COVARIANCES = ['full', 'diag'] as const;
+export type Covariance = (typeof COVARIANCES)[number];
 
 /** P, the length of φ(x) and of T. */
 export function statisticsLength(d: number, cov: Covariance): number {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { assertUnchanged } from '../../data/blocks.ts';
+import { assertUnchanged, BlockChanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
@@ -144,7 +144,7 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
   } catch (error) {
     source?.close();
     if (!(error instanceof UserError)) throw error;
-    const why = error.message.startsWith('block') ? `${path} has changed since the run` : error.message;
+    const why = error instanceof BlockChanged ? `${path} has changed since the run` : error.message;
     notes.push(`${why}: pictures have no points`);
     return null;
   }

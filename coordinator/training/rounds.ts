@@ -1,5 +1,5 @@
 import { BINS } from '../../model/pca-split.ts';
-import { shift, statisticsLength } from '../../model/statistics.ts';
+import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
@@ -45,7 +45,12 @@ export function rowsTensor(rows: Float64Array[], d: number): Nd {
   return nd(data, data.length / d, d);
 }
 
-export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, diagonal: boolean): Rounds {
+export function createRounds(
+  dispatcher: Dispatcher,
+  units: Unit[],
+  d: number,
+  covariance: Covariance,
+): Rounds {
   const needs = (partitions: Leaves[]) => {
     const groups = partitions.map((partition) => partition.groups);
     return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
@@ -99,11 +104,16 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
       // A partition in which no cluster takes part has one leaf all the same.
       const full = pivots.map((rows) => (rows.length ? rows : [new Float64Array(d)]));
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
-      const covariance = diagonal ? 'diag' : 'full';
       const tasks = partitions.map((partition, i): [Task, Lengths] => {
         dispatcher.publish(`pivots${i}`, { rows: rowsTensor(full[i], d) });
         return [
-          { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition },
+          {
+            task: 'cell-scatter',
+            vectors: 'vectors',
+            pivots: `pivots${i}`,
+            diagonal: covariance === 'diag',
+            ...partition,
+          },
           { T: partition.leaves * statisticsLength(d, covariance) },
         ];
       });

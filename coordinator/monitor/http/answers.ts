@@ -1,3 +1,4 @@
+import { diagonalOf } from '../../../model/linalg.ts';
 import { softCounts } from '../../../model/mixture.ts';
 import type { Net } from '../../../model/net.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
@@ -36,15 +37,13 @@ export function newestState({ recorder, config }: Pick<Watched, 'recorder' | 'co
   const { state, run, sampleRows, splitRatio } = newest;
   const { k, d, weights, means, covariances } = state.mixture;
   const full = state.mixture.covariance === 'full' && k * d * d <= MOST_NUMBERS;
-  const diagonal = (matrix: Float64Array) =>
-    matrix.length === d ? matrix : Float64Array.from({ length: d }, (_, i) => matrix[i * d + i]);
   return {
     epoch: state.epoch,
     k,
     frozen: state.frozen,
     weights: [...weights],
     means: means.map((mean) => [...mean]),
-    covariances: covariances.map((matrix) => [...(full ? matrix : diagonal(matrix))]),
+    covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
     covariance: full ? 'full' : 'diag',
     sizes: softCounts(weights, sampleRows, config.weightSmoothing),
     splitRatio,
