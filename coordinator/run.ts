@@ -104,16 +104,15 @@ export async function runAll(input: RunInput): Promise<Summary> {
 }
 
 /** Reads all rows for the first time. */
-function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatcher): Promise<Found> {
-  return source.read(0, block(layout, 0).count).then((first) => {
-    const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
-      Math.abs(value) <= LARGEST ? value : 0,
-    );
-    const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
-    return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout), (row) =>
-      whyUnusable(source, row, largest),
-    );
-  });
+async function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatcher): Promise<Found> {
+  const first = await source.read(0, block(layout, 0).count);
+  const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
+    Math.abs(value) <= LARGEST ? value : 0,
+  );
+  const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
+  return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout), (row) =>
+    whyUnusable(source, row, largest),
+  );
 }
 
 /** A worker's mistakes are about the data, of which it may not know the name. */
