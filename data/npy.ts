@@ -23,7 +23,7 @@ export interface ArrayFile {
 }
 
 /** The element types `writeNpy` and `createNpy` write. */
-export const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
+const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
 export type WritableDtype = keyof typeof WRITABLE;
 
 /** NumPy's own are of some hundred bytes; only records with thousands of fields are longer. */

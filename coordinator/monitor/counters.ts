@@ -17,7 +17,7 @@ function createHistogram(bounds: readonly number[]): Histogram {
 }
 
 /** Adds `value` `times` times. */
-export function observe(to: Histogram, value: number, times = 1): void {
+function observe(to: Histogram, value: number, times = 1): void {
   let i = 0;
   while (i < to.bounds.length && value > to.bounds[i]) i++;
   to.counts[i] += times;

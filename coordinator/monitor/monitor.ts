@@ -118,7 +118,6 @@ function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, 
 interface Pause {
   pause(): void;
   resume(): void;
-  isPaused(): boolean;
   /** Null where nothing holds, else resolves when training may go on. */
   held(): Promise<void> | null;
 }
@@ -136,7 +135,6 @@ function createPause(): Pause {
       waiting = null;
       go();
     },
-    isPaused: () => waiting !== null,
     held: () => waiting,
   };
 }

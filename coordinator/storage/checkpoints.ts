@@ -145,7 +145,7 @@ export async function saveCheckpoint(
 }
 
 /** The same under any name, and nothing removed. Does not hold up the run: it waits for the disk elsewhere. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
+async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
   return writeFile(path, encodeCheckpoint(checkpoint), mode);
 }
 
