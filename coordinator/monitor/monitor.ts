@@ -10,8 +10,8 @@ import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import type { Observer } from '../training/train.ts';
 import { createCounters } from './counters.ts';
+import type { Controls } from './http/answers.ts';
 import type { Http, HttpOptions } from './http/open.ts';
-import type { Controls } from './http/watched.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
 /** All that shows a run while it goes, from its first event to the last scrape. */
