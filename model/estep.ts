@@ -91,30 +91,6 @@ export function flatness({ d, covariance, means, covariances }: Mixture, scale: 
 }
 
 /**
- * Reference in float64: log π_k + log N(x; μ_k, Σ_k), nothing dropped, for rows x (n×D, unscaled); n×K row-major.
- */
-export function logDensities(mixture: Mixture, x: Float32Array | Float64Array): Float64Array {
-  const { k: K, d } = mixture;
-  const n = x.length / d;
-  const out = new Float64Array(n * K);
-  const clusters = whiten(mixture, new Float64Array(d).fill(1));
-  for (let k = 0; k < K; k++) {
-    const { root, bias, constant } = clusters[k];
-    const normalised = constant - (d / 2) * Math.log(2 * Math.PI);
-    for (let r = 0; r < n; r++) {
-      let squares = 0;
-      for (let i = 0; i < d; i++) {
-        let u = bias[i];
-        for (let j = 0; j <= i; j++) u += root[i * d + j] * x[r * d + j];
-        squares += u * u;
-      }
-      out[r * K + k] = normalised - squares / 2;
-    }
-  }
-  return out;
-}
-
-/**
  * C, P×K row-major, with (φ(y)·C)_k a cost of row and cluster: `isotropic` ‖x−μ_k‖²,
  * `diag` ½ Σ_d ((x_d−μ_kd)²/σ²_kd + log σ²_kd). φ as the mixture's covariance says.
  */

@@ -94,16 +94,3 @@ export function shift(T: Float64Array, d: number, cov: Covariance, by: Float64Ar
   }
   return out;
 }
-
-/** Calls `visit(i, j, p)` for each second moment S_ij that T holds, p its place in T. Not for hot loops. */
-export function eachMoment(
-  d: number,
-  cov: Covariance,
-  visit: (i: number, j: number, p: number) => void,
-): void {
-  let p = 1 + d;
-  for (let i = 0; i < d; i++) {
-    const end = cov === 'full' ? d : i + 1;
-    for (let j = i; j < end; j++) visit(i, j, p++);
-  }
-}
