@@ -115,7 +115,10 @@ async function firstReading({ config, layout, source }: RunInput, dispatcher: Di
   );
 }
 
-/** A worker's mistakes are about the data, of which it may not know the name. */
+/**
+ * A worker's mistakes are about the data, of which it may not know the name. Whether it does, only its text tells: no
+ * more than that comes from it.
+ */
 function namingData(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
     ...dispatcher,

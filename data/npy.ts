@@ -240,7 +240,8 @@ export interface NpyWriter<Data> {
 }
 
 /**
- * Writes an .npy of any element type from its bytes as they are to lie in the file, with permissions `mode`. A UserError if the disk is full, or the folder missing or not writable.
+ * Writes an .npy of any element type from its bytes as they are to lie in the file, with permissions `mode`. A
+ * UserError if the disk is full, or the folder missing or not writable.
  */
 export function createNpyBytes(
   path: string,

@@ -2,7 +2,7 @@
  * The E-step as matrix products. Rows come in model coordinates y = x/scale (per dimension), mixtures in those of x.
  * A log-density of row and cluster is log π_k + log N(x; μ_k, Σ_k) plus a constant common to all clusters and rows.
  */
-import { cholesky, invertLower } from './linalg.ts';
+import { cholesky, diagonalOf, invertLower } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
 
@@ -96,19 +96,19 @@ export function flatness({ d, covariance, means, covariances }: Mixture, scale: 
  */
 export function costTheta(kind: 'isotropic' | 'diag', mixture: Mixture, scale: Float64Array): Float32Array {
   const { k: K, d, covariance, means, covariances } = mixture;
-  const full = covariance === 'full';
   const columns: Float64Array[] = [];
   for (let k = 0; k < K; k++) {
+    const variances = diagonalOf(covariances[k], d);
     const column = new Float64Array(statisticsLength(d, covariance));
     let p = 1 + d;
     for (let i = 0; i < d; i++) {
       const mu = means[k][i];
-      const sigma2 = covariances[k][full ? i * d + i : i];
+      const sigma2 = variances[i];
       const precision = kind === 'isotropic' ? 1 : 0.5 / sigma2;
       column[0] += precision * mu * mu + (kind === 'isotropic' ? 0 : 0.5 * Math.log(sigma2));
       column[1 + i] = -2 * precision * mu * scale[i];
       column[p] = precision * scale[i] * scale[i];
-      p += full ? d - i : 1;
+      p += covariance === 'full' ? d - i : 1;
     }
     columns.push(column);
   }

@@ -28,8 +28,8 @@ export function addEvent(past: Past, event: TimedEvent): void {
 export const eventsOf = ({ events }: Past) => keptEvents(events, MOST_EVENTS);
 
 /**
- * What earlier sessions have gone through, from the lines of events.jsonl, and the seconds that they took. Lines that are no
- * events are passed over.
+ * What earlier sessions have gone through, from the lines of events.jsonl, and the seconds that they took. Lines that
+ * are no events are passed over.
  */
 export function readHistory(lines: Iterable<string>): { past: Past; seconds: number } {
   const past: Past = { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] };

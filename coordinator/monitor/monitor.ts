@@ -2,6 +2,7 @@ import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
+import type { Status } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Watcher } from '../scheduler/membership.ts';
@@ -85,25 +86,25 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
 }
 
 function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, stop: () => void): Controls {
-  const when = (...statuses: string[]) =>
+  const unless = (...statuses: Status[]) =>
     statuses.includes(recorder.status()) ? null : `the run is ${recorder.status()}`;
   return {
     pause() {
-      const problem = when('running', 'paused');
+      const problem = unless('running', 'paused');
       if (problem) return problem;
       pause.pause();
       recorder.setStatus('paused');
       return null;
     },
     resume() {
-      const problem = when('running', 'paused');
+      const problem = unless('running', 'paused');
       if (problem) return problem;
       pause.resume();
       recorder.setStatus('running');
       return null;
     },
     async checkpoint() {
-      const problem = when('running', 'paused', 'finishing');
+      const problem = unless('running', 'paused', 'finishing');
       if (problem) return problem;
       return (await checkpoints.flush()) ? null : 'no checkpoint could be written; the events say why';
     },

@@ -124,7 +124,7 @@ function blockRows(p: number): number {
   return Math.max(FEWEST_BLOCK_ROWS, Math.min(MOST_BLOCK_ROWS, Math.floor(PHI_BYTES / 4 / p)));
 }
 
-/** What shards give of their local steps, to be averaged: the gradients of a single one, else the nets that came of them. */
+/** What of their local steps shards give to be averaged: a single one's gradients, else the nets that came of them. */
 const averaged = ({ localSteps }: RunConfig) => (localSteps > 1 ? 'weights' : 'gradients');
 
 /** The net after its shards' local steps, or after one Adam step on their mean gradient. */

@@ -9,7 +9,10 @@ import { pcaSplit } from './sub-clusters.ts';
 
 const LLOYD_ROUNDS = 10;
 
-/** The state before the first epoch: K = `--init-k` clusters by k-means++ and Lloyd, the mixture by MAP, sub-clusters by PCA split. */
+/**
+ * The state before the first epoch: K = `--init-k` clusters by k-means++ and Lloyd, the mixture by MAP, sub-clusters by
+ * PCA split.
+ */
 export async function initialState(run: Run): Promise<State> {
   const { rounds, d, prior, config, seed } = run;
   const origin = new Float64Array(d);

@@ -145,7 +145,7 @@ describe('estep', () => {
       }
     });
 
-    // The design's promise: where the product form is chosen, a log-density of a typical row is good to about 1e-3.
+    // As docs/algorithm.md says: where the product form is chosen, a typical row's log-density is good to about 1e-3.
     test(`productError foretells what float32 loses (${covariance})`, () => {
       const chosen = { product: 0, cholesky: 0 };
       const careful: number[] = [];
