@@ -40,15 +40,23 @@ const REASONS: Record<string, string> = {
 };
 
 /** A file could not be written: the disk is full, read-only, or not ours to write on. It may pass. */
-export class WriteError extends UserError {}
+export class WriteError extends UserError {
+  constructor(
+    readonly path: string,
+    /** In words. */
+    readonly reason: string,
+  ) {
+    super(`${path} cannot be written: ${reason}`);
+  }
+}
 
 /** A failed system call as a UserError, "<path> cannot be <done>: <why>"; any other error as it is. */
 export function ioError(path: string, done: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!code || !syscall || code === 'EBADF') return error;
-  return new (done === 'written' ? WriteError : UserError)(
-    `${path} cannot be ${done}: ${REASONS[code] ?? code}`,
-  );
+  const reason = REASONS[code] ?? code;
+  if (done === 'written') return new WriteError(path, reason);
+  return new UserError(`${path} cannot be ${done}: ${reason}`);
 }
 
 /** Opens a regular file that is not empty, for reading; anything else is a UserError. The caller closes `fd`. */
@@ -86,6 +94,12 @@ export function truncated(path: string, expected: number, found: number): UserEr
   );
 }
 
+/** A name beside `path` for what is to become it: of this process, and no other's. */
+export const draftOf = (path: string) => `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+
+/** Is this the name of what a process had begun to write? */
+export const isDraft = (name: string) => /\.\d+\.[0-9a-f]{8}\.tmp$/.test(name);
+
 /** A file being written beside `path`. A call that fails leaves nothing behind and throws, a UserError if it can. */
 export interface Aside {
   write(bytes: Uint8Array, at: number): void;
@@ -97,7 +111,7 @@ export interface Aside {
 
 /** Starts a file that appears under its name, whole, only when it is finished. */
 export function aside(path: string, mode = 0o666): Aside {
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const draft = draftOf(path);
   let fd: number | undefined;
   const close = () => {
     if (fd !== undefined) closeSync(fd);
@@ -150,7 +164,7 @@ export function aside(path: string, mode = 0o666): Aside {
  * Rejects with a WriteError if the disk refuses. Returns its bytes.
  */
 export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const draft = draftOf(path);
   try {
     const file = await open(draft, 'wx', mode).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;

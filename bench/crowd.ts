@@ -1,7 +1,7 @@
 // A run without processes, for its metrics: tests and bench/monitoring.ts.
 
-import { createTallies } from '../coordinator/monitor/counters.ts';
-import type { Measured } from '../coordinator/monitor/metrics.ts';
+import { createCounters } from '../coordinator/monitor/counters.ts';
+import type { Measured } from '../coordinator/monitor/prometheus.ts';
 import { noCounts } from '../coordinator/scheduler/counts.ts';
 import type { MemberView } from '../coordinator/scheduler/registry.ts';
 
@@ -12,13 +12,13 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
   const { workers = 2, k = K } = options;
   let clock = 0;
   let unix = 1_700_000_000_000;
-  const tallies = createTallies(() => (unix += 1000), clock);
+  const counters = createCounters(() => (unix += 1000), clock);
   const done = [[{ shard: 0, from: 0, to: 0 }], [{ shard: 1, from: 0, to: 0 }]];
   const members = Array.from({ length: workers }, (_, i): MemberView => {
     const label = `host${i >> 3}/gpu${i & 7}`;
     const header = { type: 'results' as const, term: 1, round: 1, done, seconds: {}, rowsRead: 0, memory: 0 };
     const tasks = ['moments', 'cluster-steps', 'statistics', 'sub-steps', 'cell-sums', 'cell-scatter'];
-    tallies.results(
+    counters.results(
       label,
       header,
       tasks.map((task, j) => [task, 0.5 + i / 7 + j / 3]),
@@ -35,17 +35,17 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
       gpuMemory: { used: 3e9 + i, limit: 8e10 },
     };
   });
-  tallies.roundEnded(3000);
+  counters.roundEnded(3000);
   const gone = { type: 'worker-gone' as const, worker: 'w2', pid: 1, tasks: [] };
-  tallies.event({ ...gone, how: 'killed', reason: 'killed by SIGKILL' });
-  tallies.event({ ...gone, how: 'cut', reason: 'the list of keys has changed' });
+  counters.event({ ...gone, how: 'killed', reason: 'killed by SIGKILL' });
+  counters.event({ ...gone, how: 'cut', reason: 'the list of keys has changed' });
   const proposal = { type: 'split' as const, epoch: 6, points: [1, 2] };
-  tallies.event({ ...proposal, clusters: [0], logRatio: -4, accepted: false });
-  tallies.event({ ...proposal, clusters: [1], logRatio: 7, accepted: true });
+  counters.event({ ...proposal, clusters: [0], logRatio: -4, accepted: false });
+  counters.event({ ...proposal, clusters: [1], logRatio: 7, accepted: true });
   const spent = { seconds: {}, workers: {} };
-  tallies.event({ type: 'epoch', epoch: 6, k, width: k, loss: 0.5, subLoss: 0.25, ...spent });
-  tallies.event({ type: 'epoch', epoch: 7, k, width: k, loss: null, subLoss: null, ...spent });
-  tallies.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });
+  counters.event({ type: 'epoch', epoch: 6, k, width: k, loss: 0.5, subLoss: 0.25, ...spent });
+  counters.event({ type: 'epoch', epoch: 7, k, width: k, loss: null, subLoss: null, ...spent });
+  counters.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });
   const weights = Float64Array.from({ length: k }, () => 1 / k);
   return {
     pass: (ms) => {
@@ -61,7 +61,7 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
       newest: () => ({ state: { mixture: { k, weights } } }) as never,
       run: () => ({ sampleRows: 900 }) as never,
     },
-    tallies,
+    counters,
     server: {
       identity: () => 'wasm/4.22.0',
       members: () => members,

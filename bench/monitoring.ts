@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createMetrics } from '../coordinator/monitor/metrics.ts';
+import { createMetrics } from '../coordinator/monitor/prometheus.ts';
 import { crowd } from './crowd.ts';
 import { embedding, fresh, MAIN, median, ROOT, sha256 } from './dpmesh.ts';
 import { machineTable, othersShare } from './machine.ts';

@@ -18,7 +18,7 @@ export const builder = {
 export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
   const { run, data, out, soft } = args;
   const { assertApart } = await import('../base/same-file.ts');
-  const { assertNotOfRun } = await import('../coordinator/storage/run-directory.ts');
+  const { assertNotOfRun } = await import('../coordinator/storage/run-path.ts');
   assertApart({ '--out': out, '--soft': soft }, { '--data': data });
   assertNotOfRun(run, { '--out': out, '--soft': soft });
   const { predict } = await import('../worker/predict.ts');

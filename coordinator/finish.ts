@@ -3,13 +3,12 @@ import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Layout } from '../model/layout.ts';
-import { accuracy, ari, nmi } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Server } from './scheduler/server.ts';
 import type { Spent } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { type Summary, truthOf, writeModel } from './storage/results.ts';
+import { type Summary, summarize, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunFacts, runFile } from './storage/run-file.ts';
 import { fullPass, type Labelled } from './training/full-pass.ts';
@@ -35,19 +34,19 @@ const PAUSES = [1, 2, 4, 8, 15, 30];
 
 /** The full pass and all that comes of it. UserError where the disk refuses the results until patience ends. */
 export async function finish(input: Finishing): Promise<Summary> {
-  const { run, state, layout, labels, out, checkpoints, facts, server, emit } = input;
+  const { run, state, loss, layout, labels, out, checkpoints, facts, spent, server, emit } = input;
   let labelled: Labelled | null = null;
   try {
     const summary = await persistently(async () => {
-      labelled ??= await fullPass(run, layout, state.mixture.k, truthOf(labels), out);
+      labelled ??= await fullPass(run, layout, state.mixture.k, labels?.codes ?? null, out);
       writeModel(run, state, labelled, out);
       await checkpoints.flush();
-      const found = summarize(input, labelled);
+      const found = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
       out.json('run.json', runFile(facts, found));
       return found;
     }, input.warn);
     const { tasks, workers } = server.usage();
-    emit({ type: 'done', k: summary.k, rowsRead: input.spent().rowsRead, seconds: tasks, workers });
+    emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
     return summary;
   } catch (error) {
     if (!(error instanceof WriteError)) throw error;
@@ -85,26 +84,4 @@ async function whatIsSaved(checkpoints: Checkpoints, run: string): Promise<strin
   return saved
     ? `the end of training could not be saved, the newest checkpoint is ${saved.path}: ${ways(resume)}`
     : `nothing could be saved, as there is no checkpoint: ${ways(resume)}, from the start`;
-}
-
-function summarize(
-  { loss, state, layout, out, spent }: Finishing,
-  { T, table, silhouette }: Labelled,
-): Summary {
-  const { seconds, rounds, workers } = spent();
-  return {
-    k: T.filter((t) => t[0] > 0).length,
-    nmi: table && nmi(table),
-    ari: table && ari(table),
-    acc: table && accuracy(table),
-    silhouette,
-    loss,
-    epochs: state.epoch,
-    rounds,
-    workers,
-    rows: layout.rows,
-    dim: layout.dim,
-    seconds,
-    out: out.path,
-  };
 }

@@ -4,7 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import type { RunConfig } from './config.ts';
-import type { SavedCheckpoint } from './storage/checkpoint-files.ts';
+import type { SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import type { RunFile } from './storage/run-file.ts';
 
@@ -31,9 +31,10 @@ export async function openDirectory(
   { out, force, resume, configFile }: Place,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
-  const { eventsIn, openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
+  const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
     './storage/run-directory.ts'
   );
+  const { eventsIn } = await import('./storage/event-log.ts');
   const { fileOfLabels } = await import('../data/labels.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? eventsIn(resume.path) : null;
@@ -53,7 +54,7 @@ export async function openCheckpoint(
   { path, run, from }: Resumed,
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
-  const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoint-files.ts');
+  const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
   const { foreignTo } = await import('./storage/run-file.ts');
   if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
   const found = readCheckpoint(from, foreignTo(run));

@@ -4,6 +4,7 @@ import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import { LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import { block, type Layout } from '../model/layout.ts';
+import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
@@ -11,16 +12,17 @@ import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import type { Server } from './scheduler/server.ts';
 import { type Checkpoint, fingerprint, type Spent } from './storage/checkpoint.ts';
-import type { SavedCheckpoint } from './storage/checkpoint-files.ts';
-import type { Checkpoints } from './storage/checkpoints.ts';
+import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { absolute, runFile } from './storage/run-file.ts';
+import type { Losses } from './training/epoch.ts';
+import { initialState } from './training/initial-state.ts';
 import { type Found, momentsRound } from './training/moments.ts';
 import { prepare, sampleBelow } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
-import { initialState, type Losses, type Observer, train } from './training/train.ts';
+import { type Observer, train } from './training/train.ts';
 
 /** Called after each epoch. */
 export type Progress = (epoch: State & Losses) => void;
@@ -102,19 +104,21 @@ export async function runAll(input: RunInput): Promise<Summary> {
 }
 
 /** Reads all rows for the first time. */
-function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatcher): Promise<Found> {
-  return source.read(0, block(layout, 0).count).then((first) => {
-    const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
-      Math.abs(value) <= LARGEST ? value : 0,
-    );
-    const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
-    return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout), (row) =>
-      whyUnusable(source, row, largest),
-    );
-  });
+async function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatcher): Promise<Found> {
+  const first = await source.read(0, block(layout, 0).count);
+  const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
+    Math.abs(value) <= LARGEST ? value : 0,
+  );
+  const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
+  return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout), (row) =>
+    whyUnusable(source, row, largest),
+  );
 }
 
-/** A worker's mistakes are about the data, of which it may not know the name. */
+/**
+ * A worker's mistakes are about the data, of which it may not know the name. Whether it does, only its text tells: no
+ * more than that comes from it.
+ */
 function namingData(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
     publish: (name, tensors) => dispatcher.publish(name, tensors),
@@ -134,7 +138,7 @@ async function trainAll(
 ): Promise<{ state: State; loss: number | null }> {
   const { config, layout, server, checkpoints, emit, progress, observer, held } = input;
   let loss = from?.loss ?? null;
-  const note = (state: State, now: boolean, ended: string | null = null) => {
+  const note = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
     const about = { config: absolute(config), identity, layout, found };
     checkpoints.offer({ ...about, state, loss, ended, spent: spent() }, now);

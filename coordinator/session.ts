@@ -294,8 +294,7 @@ async function drawReport(
 async function monitorFor({ resume }: SessionOptions): Promise<Monitor> {
   const { createMonitor } = await import('./monitor/monitor.ts');
   if (!resume) return createMonitor();
-  const { eventsIn } = await import('./storage/run-directory.ts');
-  const { linesOf } = await import('./storage/event-lines.ts');
+  const { eventsIn, linesOf } = await import('./storage/event-log.ts');
   return createMonitor(linesOf(eventsIn(resume.path)));
 }
 

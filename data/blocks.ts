@@ -3,15 +3,18 @@ import { UserError } from '../base/user-error.ts';
 import { type Block, block, blockCount, type Layout } from '../model/layout.ts';
 import type { Source } from './source.ts';
 
-const HASH_BYTES = 16;
+export const HASH_BYTES = 16;
 
-/** Content hash of a block's rows as read: the first 16 bytes of SHA-256. */
+/** Content hash of a block's rows as read: the first `HASH_BYTES` of SHA-256. */
 export function blockHash(rows: Float32Array): Uint8Array {
   const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
   return createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
 }
 
-/** UserError if a block's rows do not have its hash in `hashes`: those of all blocks, one after the other. */
+/** The rows of a block are not what they were when the run began. */
+export class BlockChanged extends UserError {}
+
+/** BlockChanged if a block's rows do not have its hash in `hashes`: those of all blocks, one after the other. */
 export function assertUnchanged(
   { index, start, count }: Block,
   rows: Float32Array,
@@ -19,7 +22,7 @@ export function assertUnchanged(
 ): void {
   const expected = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
   if (Buffer.compare(blockHash(rows), expected) === 0) return;
-  throw new UserError(
+  throw new BlockChanged(
     `block ${index} (rows ${start} to ${start + count - 1}, counted from 0) has changed since the run began; put the old data back and resume, or start a new run`,
   );
 }

@@ -4,8 +4,7 @@ import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { chooseColumn, headedFor, tableHead } from './columns.ts';
 import { eachCsvRow } from './csv-rows.ts';
-import { openIdx } from './idx.ts';
-import { openIdxGz } from './idx-gz.ts';
+import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, decode, openNpy, PIECE, tuple } from './npy.ts';
 import { formatOf, isCsvName } from './open.ts';
 

@@ -23,7 +23,7 @@ export interface ArrayFile {
 }
 
 /** The element types `writeNpy` and `createNpy` write. */
-export const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
+const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
 export type WritableDtype = keyof typeof WRITABLE;
 
 /** NumPy's own are of some hundred bytes; only records with thousands of fields are longer. */
@@ -240,7 +240,8 @@ export interface NpyWriter<Data> {
 }
 
 /**
- * Writes an .npy of any element type from its bytes as they are to lie in the file, with permissions `mode`. A UserError if the disk is full, or the folder missing or not writable.
+ * Writes an .npy of any element type from its bytes as they are to lie in the file, with permissions `mode`. A
+ * UserError if the disk is full, or the folder missing or not writable.
  */
 export function createNpyBytes(
   path: string,

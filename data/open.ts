@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { openFile, readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { isGzip, isIdx, openIdx } from './idx.ts';
+import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
 import {
   type ArrayFile,
   assertNumeric,
@@ -39,7 +39,7 @@ export async function openSource(path: string, { without = null, expected }: Ope
       return tableSource(openIdx(path), true);
     case 'idx.gz':
       return tableSource(
-        await (await import('./idx-gz.ts')).openIdxGz(path, (shape) => {
+        await openIdxGz(path, (shape) => {
           if (expected && (shape[0] !== expected.rows || product(shape.slice(1)) !== expected.dim))
             throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
         }),

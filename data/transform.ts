@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import { symmetricEigen } from '../model/linalg.ts';
+import { diagonalOf, isDiagonal, symmetricEigen } from '../model/linalg.ts';
 
 /**
  * The input transform as two maps. A raw row (first scaled to unit length if `normalize`) becomes
@@ -52,11 +52,9 @@ export function planTransform(
   moments: Moments,
 ): { transform: Transform; covariance: Float64Array; dropped: number[] } {
   const input = moments.mean.length;
-  const diagonal = moments.covariance.length === input && input > 1;
-  const variance = Float64Array.from(
-    { length: input },
-    (_, d) => moments.covariance[diagonal ? d : d * input + d],
-  );
+  // That of a single column is both; it counts as a matrix.
+  const diagonal = isDiagonal(moments.covariance, input) && input > 1;
+  const variance = diagonalOf(moments.covariance, input);
   const varies = (d: number) => moments.max[d] > moments.min[d];
   const kept = [...variance.keys()].filter(varies);
   const dropped = [...variance.keys()].filter((d) => !varies(d));

@@ -2,7 +2,7 @@
  * The E-step as matrix products. Rows come in model coordinates y = x/scale (per dimension), mixtures in those of x.
  * A log-density of row and cluster is log π_k + log N(x; μ_k, Σ_k) plus a constant common to all clusters and rows.
  */
-import { cholesky, invertLower } from './linalg.ts';
+import { cholesky, diagonalOf, invertLower } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
 
@@ -33,15 +33,13 @@ export interface CholeskyForm {
   readonly constant: Float32Array;
 }
 
+export type EStepForm = (ProductForm | CholeskyForm)['form'];
+
 /**
  * What an E-step multiplies rows by: the product form where `productError` promises at most 1e-3 nats,
  * else the Cholesky form; or the form asked for.
  */
-export function eStepOf(
-  mixture: Mixture,
-  scale: Float64Array,
-  form?: 'product' | 'cholesky',
-): ProductForm | CholeskyForm {
+export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): ProductForm | CholeskyForm {
   const clusters = whiten(mixture, scale);
   if (form === 'cholesky') return choleskyForm(clusters);
   const columns = clusters.map(densityColumn);
@@ -93,48 +91,24 @@ export function flatness({ d, covariance, means, covariances }: Mixture, scale: 
 }
 
 /**
- * Reference in float64: log π_k + log N(x; μ_k, Σ_k), nothing dropped, for rows x (n×D, unscaled); n×K row-major.
- */
-export function logDensities(mixture: Mixture, x: Float32Array | Float64Array): Float64Array {
-  const { k: K, d } = mixture;
-  const n = x.length / d;
-  const out = new Float64Array(n * K);
-  const clusters = whiten(mixture, new Float64Array(d).fill(1));
-  for (let k = 0; k < K; k++) {
-    const { root, bias, constant } = clusters[k];
-    const normalised = constant - (d / 2) * Math.log(2 * Math.PI);
-    for (let r = 0; r < n; r++) {
-      let squares = 0;
-      for (let i = 0; i < d; i++) {
-        let u = bias[i];
-        for (let j = 0; j <= i; j++) u += root[i * d + j] * x[r * d + j];
-        squares += u * u;
-      }
-      out[r * K + k] = normalised - squares / 2;
-    }
-  }
-  return out;
-}
-
-/**
  * C, P×K row-major, with (φ(y)·C)_k a cost of row and cluster: `isotropic` ‖x−μ_k‖²,
  * `diag` ½ Σ_d ((x_d−μ_kd)²/σ²_kd + log σ²_kd). φ as the mixture's covariance says.
  */
 export function costTheta(kind: 'isotropic' | 'diag', mixture: Mixture, scale: Float64Array): Float32Array {
   const { k: K, d, covariance, means, covariances } = mixture;
-  const full = covariance === 'full';
   const columns: Float64Array[] = [];
   for (let k = 0; k < K; k++) {
+    const variances = diagonalOf(covariances[k], d);
     const column = new Float64Array(statisticsLength(d, covariance));
     let p = 1 + d;
     for (let i = 0; i < d; i++) {
       const mu = means[k][i];
-      const sigma2 = covariances[k][full ? i * d + i : i];
+      const sigma2 = variances[i];
       const precision = kind === 'isotropic' ? 1 : 0.5 / sigma2;
       column[0] += precision * mu * mu + (kind === 'isotropic' ? 0 : 0.5 * Math.log(sigma2));
       column[1 + i] = -2 * precision * mu * scale[i];
       column[p] = precision * scale[i] * scale[i];
-      p += full ? d - i : 1;
+      p += covariance === 'full' ? d - i : 1;
     }
     columns.push(column);
   }

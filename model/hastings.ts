@@ -1,4 +1,4 @@
-/** Hastings ratios of splits and merges, on coarsened statistics (design, "The sample", "Split", "Merge"). */
+/** Hastings ratios of splits and merges, on coarsened statistics (docs/algorithm.md, sections 6 and 7). */
 import { gammaln } from 'simple-statistics';
 import { logMarginal, type Niw } from './niw.ts';
 import { addStatistics, scaleStatistics } from './statistics.ts';

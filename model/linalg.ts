@@ -1,6 +1,14 @@
 /** Small dense linear algebra on flat row-major D×D matrices of float64. */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 
+/** Of a matrix that is given whole, or by its diagonal alone: is it the latter? */
+export const isDiagonal = (a: ArrayLike<number>, d: number) => a.length === d;
+
+/** The diagonal of such a matrix. */
+export function diagonalOf(a: Float64Array, d: number): Float64Array {
+  return isDiagonal(a, d) ? a : Float64Array.from({ length: d }, (_, i) => a[i * d + i]);
+}
+
 /** Lower L with A = L·Lᵀ of the symmetric `a` (only its lower triangle is read); null when not positive definite. */
 export function cholesky(a: Float64Array, d: number): Float64Array | null {
   const l = new Float64Array(d * d);

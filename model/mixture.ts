@@ -36,3 +36,9 @@ function mixtureWeights(counts: number[], smoothing: number): Float64Array {
   const total = raised.reduce((sum, w) => sum + w, 0);
   return Float64Array.from(raised, (w) => w / total);
 }
+
+/** Rows of each cluster out of `n`, from the weights that `mStep` gave them: π_k ∝ n_k/n + smoothing. */
+export function softCounts(weights: ArrayLike<number>, n: number, smoothing: number): number[] {
+  const { length } = weights;
+  return Array.from(weights, (weight) => Math.max(0, n * (weight * (1 + smoothing * length) - smoothing)));
+}

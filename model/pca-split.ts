@@ -1,4 +1,4 @@
-/** How two sub-clusters start: the best threshold along the principal axis (design, "PCA split"). */
+/** How two sub-clusters start: the best threshold along the principal axis (docs/algorithm.md, section 6). */
 import { symmetricEigen } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 

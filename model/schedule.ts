@@ -84,6 +84,10 @@ export function hasStalled(steps: readonly Step[]): boolean {
   return quietSteps(steps) >= 2 || (steps.at(-1)?.kind === 'merge' && lastAreEqual(pairEnds(steps), 2));
 }
 
+/** Why training is over: the run has settled, or all epochs are done. */
+export const END_REASONS = ['settled', 'max-epochs'] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
 /**
  * The run has settled after two split and two merge steps that changed nothing, or when the last three split–merge
  * pairs each ended on the same K. Never right after a split: K may still grow.

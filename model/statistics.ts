@@ -5,7 +5,8 @@
  */
 
 /** What of S = Σ w·xxᵀ is kept, and so the shape of a cluster. */
-export type Covariance = 'full' | 'diag';
+export const COVARIANCES = ['full', 'diag'] as const;
+export type Covariance = (typeof COVARIANCES)[number];
 
 /** P, the length of φ(x) and of T. */
 export function statisticsLength(d: number, cov: Covariance): number {
@@ -92,17 +93,4 @@ export function shift(T: Float64Array, d: number, cov: Covariance, by: Float64Ar
     for (let j = i; j < end; j++) out[p++] += T[1 + i] * by[j] + by[i] * T[1 + j] + T[0] * by[i] * by[j];
   }
   return out;
-}
-
-/** Calls `visit(i, j, p)` for each second moment S_ij that T holds, p its place in T. Not for hot loops. */
-export function eachMoment(
-  d: number,
-  cov: Covariance,
-  visit: (i: number, j: number, p: number) => void,
-): void {
-  let p = 1 + d;
-  for (let i = 0; i < d; i++) {
-    const end = cov === 'full' ? d : i + 1;
-    for (let j = i; j < end; j++) visit(i, j, p++);
-  }
 }

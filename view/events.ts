@@ -1,4 +1,4 @@
-import type { Change } from '../model/schedule.ts';
+import type { Change, EndReason } from '../model/schedule.ts';
 
 /** How workers leave: `stalled`: it did not read what it was sent; `cut`: the list of keys has changed. */
 export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
@@ -58,7 +58,7 @@ export type Event =
       reason?: string;
     }
   | { type: 'step'; epoch: number; kind: Change; changed: number; k: number }
-  | { type: 'end'; epoch: number; k: number; reason: string }
+  | { type: 'end'; epoch: number; k: number; reason: EndReason }
   | {
       type: 'done';
       k: number;

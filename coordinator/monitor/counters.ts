@@ -17,7 +17,7 @@ function createHistogram(bounds: readonly number[]): Histogram {
 }
 
 /** Adds `value` `times` times. */
-export function observe(to: Histogram, value: number, times = 1): void {
+function observe(to: Histogram, value: number, times = 1): void {
   let i = 0;
   while (i < to.bounds.length && value > to.bounds[i]) i++;
   to.counts[i] += times;
@@ -35,9 +35,9 @@ interface Proposals {
 
 /**
  * What is counted of a run from its start on, in plain numbers: it is fed hundreds of times a second, and read a few
- * times a minute (coordinator/monitor/metrics.ts).
+ * times a minute (coordinator/monitor/prometheus.ts).
  */
-export interface Tallies extends Watcher {
+export interface Counters extends Watcher {
   event(event: Event): void;
   /** When counting began, on the clock of `performance.now()`. */
   readonly begun: number;
@@ -67,9 +67,9 @@ export interface Tallies extends Watcher {
   };
 }
 
-export function createTallies(now: () => number = Date.now, begun = performance.now()): Tallies {
+export function createCounters(now: () => number = Date.now, begun = performance.now()): Counters {
   const proposals = (): Proposals => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
-  const self: Tallies = {
+  const self: Counters = {
     begun,
     rounds: createHistogram(ROUND_BOUNDS),
     tasks: new Map(),

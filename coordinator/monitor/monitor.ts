@@ -2,6 +2,7 @@ import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
+import type { Status } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Watcher } from '../scheduler/router.ts';
@@ -9,9 +10,9 @@ import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import type { Observer } from '../training/train.ts';
-import { createTallies } from './counters.ts';
+import { createCounters } from './counters.ts';
+import type { Controls } from './http/answers.ts';
 import type { Http, HttpOptions } from './http/open.ts';
-import type { Controls } from './http/watched.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
 /** All that shows a run while it goes, from its first event to the last scrape. */
@@ -45,20 +46,20 @@ export interface About {
 /** `history`: lines of events.jsonl from before. */
 export function createMonitor(history: Iterable<string> = []): Monitor {
   const recorder = createRecorder(history);
-  const tallies = createTallies();
+  const counters = createCounters();
   const pause = createPause();
   let stopLinger = () => {};
   return {
     event(event) {
-      tallies.event(event);
+      counters.event(event);
       recorder.event(event);
     },
     watcher: {
       results(...args) {
-        tallies.results(...args);
+        counters.results(...args);
         recorder.results(...args);
       },
-      roundEnded: tallies.roundEnded,
+      roundEnded: counters.roundEnded,
     },
     observer: recorder,
     held: pause.held,
@@ -69,7 +70,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
         stopLinger();
       });
       const name = basename(resolve(out.path));
-      return openHttp(http, { ...about, name, out: out.path, recorder, tallies, controls });
+      return openHttp(http, { ...about, name, out: out.path, recorder, counters, controls });
     },
     ended: recorder.setStatus,
     async linger(seconds, until) {
@@ -85,25 +86,25 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
 }
 
 function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, stop: () => void): Controls {
-  const when = (...statuses: string[]) =>
+  const unless = (...statuses: Status[]) =>
     statuses.includes(recorder.status()) ? null : `the run is ${recorder.status()}`;
   return {
     pause() {
-      const problem = when('running', 'paused');
+      const problem = unless('running', 'paused');
       if (problem) return problem;
       pause.pause();
       recorder.setStatus('paused');
       return null;
     },
     resume() {
-      const problem = when('running', 'paused');
+      const problem = unless('running', 'paused');
       if (problem) return problem;
       pause.resume();
       recorder.setStatus('running');
       return null;
     },
     async checkpoint() {
-      const problem = when('running', 'paused', 'finishing');
+      const problem = unless('running', 'paused', 'finishing');
       if (problem) return problem;
       return (await checkpoints.flush()) ? null : 'no checkpoint could be written; the events say why';
     },
@@ -118,7 +119,6 @@ function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, 
 interface Pause {
   pause(): void;
   resume(): void;
-  isPaused(): boolean;
   /** Null where nothing holds, else resolves when training may go on. */
   held(): Promise<void> | null;
 }
@@ -136,7 +136,6 @@ function createPause(): Pause {
       waiting = null;
       go();
     },
-    isPaused: () => waiting !== null,
     held: () => waiting,
   };
 }

@@ -1,10 +1,11 @@
 import type { State } from '../../model/state.ts';
 import type { History, Message, Status, Work } from '../../view/api.ts';
-import { type Event, keptEvents, type TimedEvent } from '../../view/events.ts';
+import type { Event } from '../../view/events.ts';
 import type { Watcher } from '../scheduler/router.ts';
+import type { Losses } from '../training/epoch.ts';
 import type { Run } from '../training/run-context.ts';
-import type { Losses } from '../training/train.ts';
-import { splitRatiosAfter } from './split-ratios.ts';
+import { addEpoch, addEvent, eventsOf, readHistory } from './history.ts';
+import { createSplitRatios } from './split-ratios.ts';
 
 /** Where a run is: what its page and its metrics are made from. */
 export interface Newest {
@@ -33,17 +34,12 @@ export interface Recorder extends Watcher {
   history(): History;
   /** Another number whenever what `history` or `newest` gives has changed. */
   version(of: 'history' | 'newest'): number;
-  /** Seconds since the run began, less the time between its sessions. */
-  time(): number;
   /** One listener hears all messages from now on, but the work, which it asks for. */
   listen(listener: ((message: Message) => void) | null): void;
   /** Work from entry number `from` on that is still kept; and the number of the next. */
   workSince(from: number): { work: Work[]; next: number };
 }
 
-/** Beyond this many epochs, only every second one of those until now is kept. */
-const MOST_EPOCHS = 20_000;
-const MOST_EVENTS = 10_000;
 const MOST_WORK = 2000;
 
 /** `history`: the lines of events.jsonl of earlier sessions. */
@@ -52,20 +48,18 @@ export function createRecorder(
   now: () => number = () => performance.now(),
 ): Recorder {
   const begun = now();
-  const before = readHistory(history);
-  const { epochs } = before;
-  let { events } = before;
+  const { past, seconds } = readHistory(history);
+  const ratios = createSplitRatios();
   const ring: Work[] = [];
   let worked = 0;
   let status: Status = 'starting';
   let listener: ((message: Message) => void) | null = null;
   let known: { run: Run; sampleRows: number } | null = null;
   let state: State | null = null;
-  let ratios: (number | null)[] = [];
-  let proposals: Extract<Event, { type: 'split' | 'merge' }>[] = [];
   const changes = { history: 0, newest: 0 };
 
-  const time = () => before.seconds + (now() - begun) / 1000;
+  /** Seconds since the run began, less the time between its sessions. */
+  const time = () => seconds + (now() - begun) / 1000;
   const follow: Partial<Record<Event['type'], Status>> = {
     start: 'running',
     resume: 'running',
@@ -89,19 +83,13 @@ export function createRecorder(
     event(event) {
       if (event.type === 'epoch') return;
       changes.history++;
-      if (event.type === 'split' || event.type === 'merge') proposals.push(event);
+      if (event.type === 'split' || event.type === 'merge') ratios.proposed(event);
       if (event.type === 'step') {
-        const k = state?.mixture.k ?? 0;
-        const full = ratios.length === k ? ratios : Array<null>(k).fill(null);
-        ratios = splitRatiosAfter(full, event.kind, proposals, event.k);
-        proposals = [];
+        ratios.stepped(event, state?.mixture.k ?? 0);
         changes.newest++;
       }
-      if (event.type === 'resume') cutBack(epochs, event.epoch);
       const timed = { time: new Date().toISOString(), ...event };
-      events.push(timed);
-      // Not one by one: each would move all the others.
-      if (events.length > 2 * MOST_EVENTS) events = keptEvents(events, MOST_EVENTS);
+      addEvent(past, timed);
       listener?.({ type: 'event', event: timed });
       const next = follow[event.type];
       if (next) setStatus(next);
@@ -112,16 +100,9 @@ export function createRecorder(
     },
     epoch(next, { loss, subLoss }) {
       changes.history++;
-      const { epoch } = next;
-      const { k } = next.mixture;
-      const at = time();
-      epochs.epoch.push(epoch);
-      epochs.time.push(at);
-      epochs.k.push(k);
-      epochs.loss.push(loss);
-      epochs.subLoss.push(subLoss);
-      if (epochs.epoch.length > MOST_EPOCHS) thin(epochs);
-      listener?.({ type: 'epoch', epoch, time: at, k, loss, subLoss });
+      const row = { epoch: next.epoch, time: time(), k: next.mixture.k, loss, subLoss };
+      addEpoch(past, row);
+      listener?.({ type: 'epoch', ...row });
       newState(next);
     },
     state: newState,
@@ -149,12 +130,10 @@ export function createRecorder(
     run: () => known,
     newest() {
       if (!known || !state) return null;
-      const { k } = state.mixture;
-      return { ...known, state, splitRatio: ratios.length === k ? ratios : Array(k).fill(null) };
+      return { ...known, state, splitRatio: ratios.of(state.mixture.k) };
     },
-    history: () => ({ epochs, events: keptEvents(events, MOST_EVENTS), work: workSince(0).work }),
+    history: () => ({ epochs: past.epochs, events: eventsOf(past), work: workSince(0).work }),
     version: (of) => changes[of],
-    time,
     listen(next) {
       listener = next;
     },
@@ -167,55 +146,3 @@ export function createRecorder(
     return { work, next: worked };
   }
 }
-
-type Epochs = History['epochs'];
-const columns = (epochs: Epochs) => Object.values(epochs) as (number | null)[][];
-
-function thin(epochs: Epochs): void {
-  for (const column of columns(epochs)) {
-    let kept = 0;
-    for (let i = 0; i < column.length; i += 2) column[kept++] = column[i];
-    column.length = kept;
-  }
-}
-
-/** Epochs above this one are work that was lost. */
-function cutBack(epochs: Epochs, last: number): void {
-  let kept = epochs.epoch.length;
-  while (kept > 0 && epochs.epoch[kept - 1] > last) kept--;
-  for (const column of columns(epochs)) column.length = kept;
-}
-
-/** Columns and events of earlier sessions, and the seconds that these took. Lines that are none are passed over. */
-function readHistory(lines: Iterable<string>): { epochs: Epochs; events: TimedEvent[]; seconds: number } {
-  const epochs: Epochs = { epoch: [], time: [], k: [], loss: [], subLoss: [] };
-  let events: TimedEvent[] = [];
-  let seconds = 0;
-  let last: number | null = null;
-  for (const line of lines) {
-    let event: TimedEvent;
-    try {
-      event = JSON.parse(line);
-    } catch {
-      continue;
-    }
-    const at = Date.parse(event?.time);
-    if (!Number.isFinite(at)) continue;
-    // A session begins with its workers' arrival or its `resume`; nobody waited in between.
-    if (last !== null && !isFirst(event)) seconds += Math.max(0, at - last) / 1000;
-    last = at;
-    if (event.type === 'resume') cutBack(epochs, event.epoch);
-    if (event.type === 'epoch') {
-      const { epoch, k, loss, subLoss } = event;
-      for (const [name, value] of Object.entries({ epoch, time: seconds, k, loss, subLoss }))
-        epochs[name as keyof Epochs].push(value as number);
-      if (epochs.epoch.length > MOST_EPOCHS) thin(epochs);
-    } else events.push(event);
-    if (events.length > 2 * MOST_EVENTS) events = keptEvents(events, MOST_EVENTS);
-  }
-  return { epochs, events: keptEvents(events, MOST_EVENTS), seconds };
-}
-
-/** Does a session begin here? */
-const isFirst = (event: TimedEvent) =>
-  event.type === 'resume' || (event.type === 'worker' && event.worker === 'w1');

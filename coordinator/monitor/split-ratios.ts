@@ -1,14 +1,38 @@
+import type { Change } from '../../model/schedule.ts';
 import type { Event } from '../../view/events.ts';
 
 type Proposal = Extract<Event, { type: 'split' | 'merge' }>;
 
+/** Log H of splitting each cluster, as it was last computed; null: not known. */
+export interface SplitRatios {
+  /** Of the `k` clusters that there are. */
+  of(k: number): (number | null)[];
+  proposed(proposal: Proposal): void;
+  /** The step of these proposals is over, which found `before` clusters. */
+  stepped(step: { kind: Change; k: number }, before: number): void;
+}
+
+export function createSplitRatios(): SplitRatios {
+  let ratios: (number | null)[] = [];
+  let proposals: Proposal[] = [];
+  const of = (k: number) => (ratios.length === k ? ratios : Array<null>(k).fill(null));
+  return {
+    of,
+    proposed: (proposal) => void proposals.push(proposal),
+    stepped({ kind, k }, before) {
+      ratios = ratiosAfter(of(before), kind, proposals, k);
+      proposals = [];
+    },
+  };
+}
+
 /**
- * Log H of splitting each cluster, as it was last computed, by the cluster's number after a step: clusters that a step
- * leaves alone move to the places that coordinator/training/split.ts and merge.ts give them, those that it makes have none yet.
+ * By the cluster's number after a step: clusters that a step leaves alone move to the places that
+ * coordinator/training/split.ts and merge.ts give them, those that it makes have none yet.
  */
-export function splitRatiosAfter(
+function ratiosAfter(
   before: readonly (number | null)[],
-  kind: 'split' | 'merge',
+  kind: Change,
   proposals: readonly Proposal[],
   k: number,
 ): (number | null)[] {

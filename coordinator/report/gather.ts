@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { assertUnchanged } from '../../data/blocks.ts';
+import { assertUnchanged, BlockChanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
@@ -17,8 +17,8 @@ import { type Table, tabulate } from '../../report/table.ts';
 import { clusterToOpen, clusterView, occupied, subView } from '../../report/views.ts';
 import type { RunConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
-import { newestCheckpoint } from '../storage/checkpoint-files.ts';
-import { linesOf } from '../storage/event-lines.ts';
+import { newestCheckpoint } from '../storage/checkpoints.ts';
+import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 
 export interface Given {
@@ -73,7 +73,7 @@ function unfinished(checkpoint: Checkpoint | null): string {
 }
 
 function historyIn(path: string, notes: string[]): History | null {
-  const file = join(path, 'events.jsonl');
+  const file = eventsIn(path);
   const history = historyFrom(linesOf(file), file);
   if (history.epochs.length) return history;
   notes.push(
@@ -144,7 +144,7 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
   } catch (error) {
     source?.close();
     if (!(error instanceof UserError)) throw error;
-    const why = error.message.startsWith('block') ? `${path} has changed since the run` : error.message;
+    const why = error instanceof BlockChanged ? `${path} has changed since the run` : error.message;
     notes.push(`${why}: pictures have no points`);
     return null;
   }

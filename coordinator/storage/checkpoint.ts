@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
-import type { Layout } from '../../model/layout.ts';
+import { HASH_BYTES } from '../../data/blocks.ts';
+import { blockCount, type Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, parted } from '../../model/net.ts';
+import { END_REASONS, type EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
-import { statisticsLength } from '../../model/statistics.ts';
+import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
@@ -32,7 +34,7 @@ export interface Checkpoint {
   /** Of the clustering net in the last epoch that trained it. */
   loss: number | null;
   /** Why training has ended, so that only the full pass is left; null: it has not. */
-  ended: string | null;
+  ended: EndReason | null;
   spent: Spent;
 }
 
@@ -54,13 +56,13 @@ const header = z.object({
   config: z.record(z.string(), z.json()),
   identity: z.string(),
   layout,
-  ended: z.nullable(z.string()),
+  ended: z.nullable(z.enum(END_REASONS)),
   epoch: count,
   frozen: count,
   steps: z.array(z.object({ kind: z.enum(['split', 'merge']), changed: count, k: count })),
   k: z.int().check(z.positive()),
   d: z.int().check(z.positive()),
-  covariance: z.enum(['full', 'diag']),
+  covariance: z.enum(COVARIANCES),
   /** Steps that Adam has taken, of the clustering net and of the sub-nets. */
   adam: z.tuple([count, count]),
   spent: z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count }),
@@ -166,6 +168,8 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   const moment = (name: string) => take(moments, name, 'float64');
   const loss = f64('loss');
   const p = statisticsLength(d, covariance);
+  /** Of a covariance matrix. */
+  const size = covariance === 'full' ? d * d : d;
   const halves = cut(f64('parts', 2 * k * p), p);
   return {
     config: config as Partial<RunConfig>,
@@ -176,7 +180,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     loss: loss.length ? loss[0] : null,
     found: {
       sampleRows: [...f64('sampleRows', layout.shards)],
-      hashes: take(tensors, 'hashes', 'uint8', 16 * Math.ceil(layout.rows / layout.blockRows)),
+      hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(layout)),
       moments: {
         rows: layout.rows,
         mean: moment('mean'),
@@ -195,10 +199,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
         covariance,
         weights: f64('weights', k),
         means: cut(f64('means', k * d), d),
-        covariances: cut(
-          f64('covariances', covariance === 'full' ? k * d * d : k * d),
-          covariance === 'full' ? d * d : d,
-        ),
+        covariances: cut(f64('covariances', k * size), size),
       },
       net: netFrom(unprefixed(tensors, 'net'), adam[0]),
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),

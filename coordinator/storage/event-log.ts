@@ -1,5 +1,19 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { ioError } from '../../base/files.ts';
+
+export const EVENTS = 'events.jsonl';
+/** Where a run's events are. */
+export const eventsIn = (run: string) => join(run, EVENTS);
 
 /** Lines of a file that grows. A line is in it whole or not at all. */
 export interface EventLog {
@@ -12,7 +26,11 @@ export interface EventLog {
 
 /** Lines that are kept until they can be written. */
 const KEPT = 10_000;
-const PIECE = 1 << 16;
+/** A longer line is no event, and is passed over: what others wrote there must not fill the memory. */
+const MOST_LINE = 1 << 20;
+/** Bytes to read at a time: of the whole file, and back from its end. */
+const READ_BYTES = 1 << 20;
+const TAIL_BYTES = 1 << 16;
 const NEWLINE = 0x0a;
 
 /** `failed` hears why lines cannot be written, each time that it is tried. */
@@ -67,12 +85,39 @@ function cutBack(fd: number, size: number): void {
 
 /** Bytes of a file up to its last end of line. */
 function wholeLines(fd: number): number {
-  const piece = Buffer.alloc(PIECE);
-  for (let end = fstatSync(fd).size; end > 0; end -= PIECE) {
-    const start = Math.max(0, end - PIECE);
+  const piece = Buffer.alloc(TAIL_BYTES);
+  for (let end = fstatSync(fd).size; end > 0; end -= TAIL_BYTES) {
+    const start = Math.max(0, end - TAIL_BYTES);
     const read = readSync(fd, piece, 0, end - start, start);
     const at = piece.subarray(0, read).lastIndexOf(NEWLINE);
     if (at >= 0) return start + at + 1;
   }
   return 0;
+}
+
+/** The whole lines of a file of events, one after the other, however long it is; none where there is no file. */
+export function* linesOf(path: string): Generator<string> {
+  if (!existsSync(path)) return;
+  const fd = openSync(path, 'r');
+  try {
+    const piece = Buffer.alloc(READ_BYTES);
+    let begun: Buffer[] = [];
+    let length = 0;
+    for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) {
+      let start = 0;
+      for (let end = piece.indexOf(NEWLINE); end >= 0 && end < read; end = piece.indexOf(NEWLINE, start)) {
+        length += end - start;
+        if (length <= MOST_LINE) yield Buffer.concat([...begun, piece.subarray(start, end)]).toString();
+        begun = [];
+        length = 0;
+        start = end + 1;
+      }
+      length += read - start;
+      // A copy, as the piece is read over.
+      if (length <= MOST_LINE) begun.push(Buffer.from(piece.subarray(start, read)));
+      else begun = [];
+    }
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -1,8 +1,10 @@
-import type { Labels } from '../../data/labels.ts';
+import type { Layout } from '../../model/layout.ts';
 import { mStep } from '../../model/mixture.ts';
+import { accuracy, ari, nmi } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
 import type { Labelled } from '../training/full-pass.ts';
 import type { Run } from '../training/run-context.ts';
+import type { Spent } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
 import type { RunDirectory } from './run-directory.ts';
 
@@ -24,10 +26,27 @@ export interface Summary {
   out: string;
 }
 
-/** True classes in the narrowest type, as they stay in memory through the run. */
-export function truthOf(labels: Labels | null): Int32Array | Uint8Array | null {
-  if (!labels) return null;
-  return labels.names.length <= 256 ? Uint8Array.from(labels.codes) : labels.codes;
+/** What came of a run, from its full pass and what it has cost. */
+export function summarize(
+  { T, table, silhouette }: Labelled,
+  run: { loss: number | null; state: State; layout: Layout; spent: Spent; out: string },
+): Summary {
+  const { loss, state, layout, spent, out } = run;
+  return {
+    k: T.filter((t) => t[0] > 0).length,
+    nmi: table && nmi(table),
+    ari: table && ari(table),
+    acc: table && accuracy(table),
+    silhouette,
+    loss,
+    epochs: state.epoch,
+    rounds: spent.rounds,
+    workers: spent.workers,
+    rows: layout.rows,
+    dim: layout.dim,
+    seconds: spent.seconds,
+    out,
+  };
 }
 
 /** The files that a run leaves behind besides the labels. */

@@ -1,25 +1,21 @@
-import { randomBytes } from 'node:crypto';
-import {
-  accessSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  statSync,
-} from 'node:fs';
-import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { aside, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
-import { type Files, realPath } from '../../base/same-file.ts';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { aside, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import type { Files } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
 import type { Event } from '../../view/events.ts';
-import { createEventLog } from './event-log.ts';
+import { createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import { lockDirectory } from './lock.ts';
+import {
+  assertNoLinks,
+  assertUsable,
+  defaultRunPath,
+  isFolder,
+  RUN_FILES,
+  whyUnwritable,
+  writeProblem,
+} from './run-path.ts';
 
 /** What a run leaves behind; docs/run-directory.md describes each file. A new one is not there before `create`. */
 export interface RunDirectory {
@@ -55,28 +51,8 @@ export interface RunDirectoryOptions {
   history?: string | null;
 }
 
-const EVENTS = 'events.jsonl';
-const OWN = [
-  'run.json',
-  EVENTS,
-  'labels.npy',
-  'responsibilities.npy',
-  'model',
-  'mixture',
-  'checkpoints',
-  'report',
-];
+/** Where files of a run are written. */
 const FOLDERS = ['.', 'model', 'mixture', 'checkpoints', 'report'];
-const DRAFT = /\.\d+\.[0-9a-f]{8}\.tmp$/;
-
-/** `runs/<name of the data>`, with the first number behind it that is free. */
-export function defaultRunPath(data: string): string {
-  const name = basename(data).slice(0, -extname(data).length || undefined);
-  for (let i = 1; ; i++) {
-    const path = join('runs', i === 1 ? name : `${name}-${i}`);
-    if (!existsSync(path)) return path;
-  }
-}
 
 /**
  * The directory of a new run. UserError if it has something in it and `force` is not set, or is not of a run, or holds
@@ -87,7 +63,8 @@ export async function openRunDirectory(
   { force = false, inputs = {}, warn = () => {}, history = null }: RunDirectoryOptions = {},
 ): Promise<RunDirectory> {
   assertUsable(path, force, inputs);
-  assertWritable(path);
+  const problem = whyUnwritable(path);
+  if (problem) throw new UserError(`--out ${problem}`);
   const unlock = existsSync(path) ? await lockDirectory(path) : null;
   return runDirectory(path, { open: false, unlock, force, inputs, warn, history });
 }
@@ -119,13 +96,9 @@ export async function reopenRunDirectory(
   path: string,
   { warn = () => {} }: Pick<RunDirectoryOptions, 'warn'> = {},
 ): Promise<RunDirectory> {
-  const elsewhere = (error: unknown) =>
-    new UserError(`${(error as Error).message.replace(/^--out /, '')}; --out ELSEWHERE goes on there`);
-  try {
-    assertWritable(path);
-  } catch (error) {
-    throw elsewhere(error);
-  }
+  const elsewhere = (problem: string) => new UserError(`${problem}; --out ELSEWHERE goes on there`);
+  const problem = whyUnwritable(path);
+  if (problem) throw elsewhere(problem);
   assertNoLinks(path);
   const unlock = await lockDirectory(path);
   try {
@@ -134,12 +107,9 @@ export async function reopenRunDirectory(
   } catch (error) {
     // A disk that went read-only after an error may still call itself writable.
     unlock();
-    throw elsewhere(unwritable(path, error));
+    throw elsewhere(writeProblem(path, error));
   }
 }
-
-/** Where a run's events are. */
-export const eventsIn = (run: string) => join(run, EVENTS);
 
 interface Opening extends Required<RunDirectoryOptions> {
   open: boolean;
@@ -177,11 +147,11 @@ function runDirectory(
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }
-      const before = `${eventsIn(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+      const before = draftOf(eventsIn(path));
       try {
         if (history !== null && existsSync(history)) copyFileSync(history, before);
         // While there is a run.json, --force may come again.
-        for (const name of OWN.slice(1)) remove(join(path, name));
+        for (const name of RUN_FILES.slice(1)) remove(join(path, name));
         self.json('run.json', run);
         if (existsSync(before)) renameSync(before, eventsIn(path));
         events.open(eventsIn(path));
@@ -224,94 +194,10 @@ function removeEmpty(...folders: string[]): void {
   }
 }
 
-function unwritable(path: string, error: unknown): UserError {
-  const { message } = ioError(path, 'written', error) as Error;
-  return new UserError(
-    `--out ${message.startsWith(path) ? message : `${path} cannot be written: ${message}`}`,
-  );
-}
-
-/** Looks at the nearest folder above that is there; nothing is made yet. */
-function assertWritable(path: string): void {
-  let folder = resolve(path);
-  while (!existsSync(folder)) folder = dirname(folder);
-  try {
-    if (!statSync(folder).isDirectory())
-      throw new UserError(`--out ${path} cannot be written: ${folder} is not a directory`);
-    accessSync(folder, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw error instanceof UserError ? error : unwritable(path, error);
-  }
-}
-
-function assertUsable(path: string, force: boolean, inputs: Files): void {
-  if (!force) assertFree(path);
-  if (!force || !isFolder(path)) return;
-  const found = OWN.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
-  if (found.length && !isRun(path))
-    throw new UserError(
-      `--out ${path} is not the directory of a run (it has no run.json of dpmesh), and --force would remove ${found.join(', ')} there; choose another`,
-    );
-  for (const [flag, file] of Object.entries(inputs)) {
-    const name = file && ownNameOf(path, file);
-    if (name)
-      throw new UserError(
-        `${flag} ${file} is among what --force would remove (${join(path, name)}); choose another --out`,
-      );
-  }
-}
-
-function isRun(path: string): boolean {
-  try {
-    return typeof JSON.parse(readFileSync(join(path, 'run.json'), 'utf8')).dpmesh === 'string';
-  } catch {
-    return false;
-  }
-}
-
-/** The file or folder of a run that `file` is, or lies in. */
-function ownNameOf(run: string, file: string): string | undefined {
-  const real = realPath(file);
-  return OWN.find((name) => {
-    const own = realPath(join(run, name));
-    return real === own || real.startsWith(own + sep);
-  });
-}
-
-/** UserError where one of these files, to be written, is one of the run's own. */
-export function assertNotOfRun(run: string, outputs: Files): void {
-  for (const [flag, path] of Object.entries(outputs))
-    if (path && ownNameOf(run, path))
-      throw new UserError(`${flag} ${path} is a file of the run itself: write to another one`);
-}
-
-function assertFree(path: string): void {
-  if (!existsSync(path)) return;
-  let found: string[];
-  try {
-    found = readdirSync(path);
-  } catch {
-    throw new UserError(`--out ${path} is not a directory`);
-  }
-  if (found.length)
-    throw new UserError(`--out ${path} exists already; choose another or overwrite it with --force`);
-}
-
-/** What is written must lie in the directory itself: one that came from elsewhere may have links to any file. */
-function assertNoLinks(path: string): void {
-  for (const name of OWN) {
-    const file = join(path, name);
-    if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
-      throw new UserError(
-        `${file} is a symbolic link, which a run does not write through: put a copy in its place, or --out ELSEWHERE`,
-      );
-  }
-}
-
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+const unwritable = (path: string, error: unknown) => new UserError(`--out ${writeProblem(path, error)}`);
 
 /** What a killed process had begun to write. */
 function removeDrafts(path: string): void {
   for (const folder of FOLDERS.map((name) => join(path, name)).filter(isFolder))
-    for (const name of readdirSync(folder)) if (DRAFT.test(name)) remove(join(folder, name));
+    for (const name of readdirSync(folder)) if (isDraft(name)) remove(join(folder, name));
 }

@@ -34,7 +34,7 @@ export async function fullPass(
   run: Run,
   layout: Layout,
   k: number,
-  truth: Int32Array | Uint8Array | null,
+  truth: Int32Array | null,
   out: Output,
 ): Promise<Labelled> {
   const { soft, covariance } = run.config;

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { HASH_BYTES } from '../../data/blocks.ts';
 import { type Moments, pcaAxes } from '../../data/transform.ts';
 import { brief, LARGEST } from '../../data/usable.ts';
 import { blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
@@ -12,7 +13,7 @@ export interface Found {
   moments: Moments;
   /** Sample rows of each shard. */
   sampleRows: number[];
-  /** Content hash of each block, 16 bytes one after the other. */
+  /** Content hash of each block, one after the other. */
   hashes: Uint8Array;
 }
 
@@ -51,7 +52,7 @@ export async function momentsRound(
         T: ['float64', statisticsLength(dim, covariance)],
         min: ['float64', dim],
         max: ['float64', dim],
-        hashes: ['uint8', shards[shard].length * 16],
+        hashes: ['uint8', shards[shard].length * HASH_BYTES],
         counts: ['float64', 3],
       },
     ],
@@ -70,11 +71,11 @@ export async function momentsRound(
     );
   }
   const T = treeSum(parts.map((part) => take(part, 'T', 'float64')));
-  const hashes = new Uint8Array(blockCount(layout) * 16);
+  const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
   parts.forEach((part, s) => {
-    const own = take(part, 'hashes', 'uint8', shards[s].length * 16);
+    const own = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
     shards[s].forEach(({ index }, i) => {
-      hashes.set(own.subarray(i * 16, i * 16 + 16), index * 16);
+      hashes.set(own.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), index * HASH_BYTES);
     });
   });
   const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>

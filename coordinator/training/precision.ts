@@ -1,6 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import type { Moments } from '../../data/transform.ts';
 import { brief, SMALLEST_DEVIATION } from '../../data/usable.ts';
+import { diagonalOf } from '../../model/linalg.ts';
 import type { RunConfig } from '../config.ts';
 
 /** A step of float32 near a column's mean, in its standard deviations: said from here on, refused from there on. */
@@ -27,10 +28,10 @@ export function checkColumns(
   warn: (message: string) => void,
 ): void {
   const dim = mean.length;
-  const stride = covariance.length === dim ? 1 : dim + 1;
+  const variances = diagonalOf(covariance, dim);
   const all = Array.from(
     mean,
-    (value, column): Column => ({ column, mean: value, sd: Math.sqrt(covariance[column * stride]) }),
+    (value, column): Column => ({ column, mean: value, sd: Math.sqrt(variances[column]) }),
   );
   const varies = ({ column }: Column) => max[column] > min[column];
   const columns = all.filter(varies);

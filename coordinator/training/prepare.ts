@@ -1,8 +1,9 @@
 import { UserError } from '../../base/user-error.ts';
+import { HASH_BYTES } from '../../data/blocks.ts';
 import { pcaAxes, planTransform, type Transform } from '../../data/transform.ts';
 import { coarsening } from '../../model/hastings.ts';
 import type { Layout } from '../../model/layout.ts';
-import { rank } from '../../model/linalg.ts';
+import { diagonalOf, rank } from '../../model/linalg.ts';
 import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -44,7 +45,7 @@ export function prepare(input: Preparation, { moments, sampleRows, hashes }: Fou
       `--init-k ${config.initK} is more than the ${n} rows of the sample (--sample); take fewer`,
     );
   dispatcher.publish('transform', transformState(transform, sampleBelow(config, layout)));
-  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / 16, 16) });
+  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
   return {
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
@@ -58,14 +59,13 @@ export function prepare(input: Preparation, { moments, sampleRows, hashes }: Fou
       dispatcher,
       Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 })),
       d,
-      config.covariance === 'diag',
+      config.covariance,
     ),
     emit,
   };
 }
 
 function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {
-  const isMatrix = covariance.length === d * d;
   if (config.covariance === 'full') {
     const found = rank(covariance, d);
     if (found < d)
@@ -75,10 +75,7 @@ function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {
   }
   const nu = config.priorNu ?? d + 2;
   if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
-  const kept =
-    config.covariance === 'diag' && isMatrix
-      ? Float64Array.from({ length: d }, (_, i) => covariance[i * d + i])
-      : covariance;
+  const kept = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return niwPrior({
     mean: new Float64Array(d),
     kappa: config.priorKappa,

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import { pcaAxes } from '../../data/transform.ts';
-import { costTheta, eStepOf, FlatCluster, whitening } from '../../model/estep.ts';
+import { costTheta, type EStepForm, eStepOf, FlatCluster, whitening } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
 import { map } from '../../model/niw.ts';
@@ -26,10 +26,7 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
 }
 
 /** The clustering net's target. Returns the form in which workers compute it. UserError where a cluster is too flat. */
-export function publishEStep(
-  { dispatcher, config, transform }: Run,
-  mixture: Mixture,
-): 'product' | 'cholesky' {
+export function publishEStep({ dispatcher, config, transform }: Run, mixture: Mixture): EStepForm {
   const { k, d } = mixture;
   if (config.clusterLoss !== 'kl') {
     const cost = costTheta(config.clusterLoss, mixture, transform.scale);

@@ -1,9 +1,9 @@
 import { BINS } from '../../model/pca-split.ts';
-import { shift, statisticsLength } from '../../model/statistics.ts';
+import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
-import { nd, take } from '../../proto/tensors.ts';
+import { type Nd, nd, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected, Result } from '../scheduler/round.ts';
 
@@ -37,14 +37,21 @@ export interface Rounds {
   ): Promise<Float64Array[]>;
 }
 
-export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, diagonal: boolean): Rounds {
-  const rowsState = (rows: Float64Array[]) => {
-    const data = new Float64Array(Math.max(1, rows.length) * d);
-    rows.forEach((row, i) => {
-      data.set(row, i * d);
-    });
-    return nd(data, data.length / d, d);
-  };
+/** Rows of `d` numbers as a tensor, which has one of zeros where there are none. */
+export function rowsTensor(rows: Float64Array[], d: number): Nd {
+  const data = new Float64Array(Math.max(1, rows.length) * d);
+  rows.forEach((row, i) => {
+    data.set(row, i * d);
+  });
+  return nd(data, data.length / d, d);
+}
+
+export function createRounds(
+  dispatcher: Dispatcher,
+  units: Unit[],
+  d: number,
+  covariance: Covariance,
+): Rounds {
   const needs = (partitions: Leaves[]) => {
     const groups = partitions.map((partition) => partition.groups);
     return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
@@ -84,7 +91,7 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
     },
     sum,
     async sums(partitions, vectors) {
-      dispatcher.publish('vectors', { rows: rowsState(vectors) });
+      dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
       const tasks = partitions.map((partition): [Task, Lengths] => [
         { task: 'cell-sums', vectors: 'vectors', ...partition },
         { n: partition.leaves, s: partition.leaves * d },
@@ -97,12 +104,17 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
     async scatter(partitions, vectors, pivots) {
       // A partition in which no cluster takes part has one leaf all the same.
       const full = pivots.map((rows) => (rows.length ? rows : [new Float64Array(d)]));
-      dispatcher.publish('vectors', { rows: rowsState(vectors) });
-      const covariance = diagonal ? 'diag' : 'full';
+      dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
       const tasks = partitions.map((partition, i): [Task, Lengths] => {
-        dispatcher.publish(`pivots${i}`, { rows: rowsState(full[i]) });
+        dispatcher.publish(`pivots${i}`, { rows: rowsTensor(full[i], d) });
         return [
-          { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition },
+          {
+            task: 'cell-scatter',
+            vectors: 'vectors',
+            pivots: `pivots${i}`,
+            diagonal: covariance === 'diag',
+            ...partition,
+          },
           { T: partition.leaves * statisticsLength(d, covariance) },
         ];
       });
@@ -113,9 +125,12 @@ export function createRounds(dispatcher: Dispatcher, units: Unit[], d: number, d
       );
     },
     async histogram(partition, vectors, axes) {
-      dispatcher.publish('vectors', { rows: rowsState(vectors) });
+      dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
       dispatcher.publish('axes', {
-        rows: rowsState(axes.map(({ axis }) => axis)),
+        rows: rowsTensor(
+          axes.map(({ axis }) => axis),
+          d,
+        ),
         centre: nd(Float64Array.from(axes, ({ centre }) => centre)),
         sd: nd(Float64Array.from(axes, ({ sd }) => sd)),
       });

@@ -72,7 +72,7 @@ export function subCentres({ parts, mixture }: State): Float64Array[][] {
 type CentreSets = Float64Array[][];
 
 /** The partition of each cluster's rows by the nearest of its centres; leaves count on through the clusters. */
-export function nearest(centres: CentreSets, table: { add(row: Float64Array): number }): Leaves {
+function nearest(centres: CentreSets, table: { add(row: Float64Array): number }): Leaves {
   let leaves = 0;
   const cells = centres.map((own): Cell => {
     if (!own.length) return -1;

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fresh, synth } from '../../bench/dpmesh.ts';
 import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
-import { newestCheckpoint } from '../../coordinator/storage/checkpoint-files.ts';
+import { newestCheckpoint } from '../../coordinator/storage/checkpoints.ts';
 import { checkpointsOf, random, report, run, say, short } from './fault.ts';
 
 const { data } = await synth(3, 400, 2, 1);

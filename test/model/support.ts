@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
+import { cholesky, invertLower } from '../../model/linalg.ts';
+import type { Mixture } from '../../model/mixture.ts';
 import { accumulate, type Covariance, statisticsLength } from '../../model/statistics.ts';
 
 export const COVARIANCES: Covariance[] = ['full', 'diag'];
@@ -58,6 +60,49 @@ export function statisticsOf(
   const T = new Float64Array(statisticsLength(d, cov));
   for (let i = 0; i < x.length / d; i++) accumulate(T, 0, x, i * d, d, cov, weights?.[i] ?? 1);
   return T;
+}
+
+/** Calls `visit(i, j, p)` for each second moment S_ij that T holds, p its place in T. */
+export function eachMoment(
+  d: number,
+  cov: Covariance,
+  visit: (i: number, j: number, p: number) => void,
+): void {
+  let p = 1 + d;
+  for (let i = 0; i < d; i++) {
+    const end = cov === 'full' ? d : i + 1;
+    for (let j = i; j < end; j++) visit(i, j, p++);
+  }
+}
+
+/** By the definition, log π_k + log N(x; μ_k, Σ_k), nothing dropped, of rows x (n×D, unscaled); n×K row-major. */
+export function logDensities(mixture: Mixture, x: Float32Array | Float64Array): Float64Array {
+  const { k: K, d, weights, means } = mixture;
+  const n = x.length / d;
+  const out = new Float64Array(n * K);
+  for (let k = 0; k < K; k++) {
+    const l = cholesky(fullCovariance(mixture, k), d)!;
+    const inverse = invertLower(l, d);
+    let constant = Math.log(weights[k]) - (d / 2) * Math.log(2 * Math.PI);
+    for (let i = 0; i < d; i++) constant -= Math.log(l[i * d + i]);
+    for (let r = 0; r < n; r++) {
+      let squares = 0;
+      for (let i = 0; i < d; i++) {
+        let u = 0;
+        for (let j = 0; j <= i; j++) u += inverse[i * d + j] * (x[r * d + j] - means[k][j]);
+        squares += u * u;
+      }
+      out[r * K + k] = constant - squares / 2;
+    }
+  }
+  return out;
+}
+
+/** Σ_k, D×D. */
+export function fullCovariance({ d, covariance, covariances }: Mixture, k: number): Float64Array {
+  const sigma = covariances[k];
+  if (covariance === 'full') return sigma;
+  return Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) ? 0 : sigma[p / (d + 1)]));
 }
 
 /** D and n×D rows of moderate size. */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { blockHash } from '../../data/blocks.ts';
 import type { TransformChoice } from '../../data/transform.ts';
-import { costTheta, eStepOf, logDensities, whitening } from '../../model/estep.ts';
+import { costTheta, eStepOf, whitening } from '../../model/estep.ts';
 import { chooseByWeight } from '../../model/kmeans.ts';
 import { shardBlocks } from '../../model/layout.ts';
 import { netSize, parted } from '../../model/net.ts';
 import { binOf } from '../../model/pca-split.ts';
 import { generator, priority, shuffledPrefix } from '../../model/random.ts';
-import { type Covariance, eachMoment, statisticsLength } from '../../model/statistics.ts';
+import { type Covariance, statisticsLength } from '../../model/statistics.ts';
 import type { Cell, Task, TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
@@ -16,7 +16,7 @@ import type { Backend, Tensor } from '../../worker/compute/backends/backend.ts';
 import { createContext } from '../../worker/context.ts';
 import { createStates } from '../../worker/states.ts';
 import { runTask } from '../../worker/tasks/index.ts';
-import { close } from '../model/support.ts';
+import { close, eachMoment, logDensities } from '../model/support.ts';
 import { backends } from './present.ts';
 import {
   adamStateOf,

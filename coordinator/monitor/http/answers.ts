@@ -1,8 +1,38 @@
+import type { Source } from '../../../data/source.ts';
+import type { Layout } from '../../../model/layout.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
+import { softCounts } from '../../../model/mixture.ts';
 import type { Net } from '../../../model/net.ts';
-import { softCounts } from '../../../model/soft-counts.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
+import type { RunConfig } from '../../config.ts';
+import type { Server } from '../../scheduler/server.ts';
 import { absolute } from '../../storage/run-file.ts';
-import type { Watched } from './watched.ts';
+import type { Counters } from '../counters.ts';
+import type { Recorder } from '../recorder.ts';
+
+/** The run as its HTTP port sees it. */
+export interface Watched {
+  /** Of the run directory: its name and its path. */
+  name: string;
+  out: string;
+  config: RunConfig;
+  versions: Record<string, string>;
+  layout: Layout;
+  source: Source;
+  server: Server;
+  recorder: Recorder;
+  counters: Counters;
+  controls: Controls;
+}
+
+/** What may be asked of a run from outside. Each gives null, or why it cannot be done now. */
+export interface Controls {
+  pause(): string | null;
+  resume(): string | null;
+  /** Resolves when the checkpoint is written. */
+  checkpoint(): Promise<string | null>;
+  stop(): string | null;
+}
 
 /** Numbers of all covariances together; with more, only their diagonals are sent. */
 const MOST_NUMBERS = 100_000;
@@ -36,15 +66,13 @@ export function newestState({ recorder, config }: Pick<Watched, 'recorder' | 'co
   const { state, run, sampleRows, splitRatio } = newest;
   const { k, d, weights, means, covariances } = state.mixture;
   const full = state.mixture.covariance === 'full' && k * d * d <= MOST_NUMBERS;
-  const diagonal = (matrix: Float64Array) =>
-    matrix.length === d ? matrix : Float64Array.from({ length: d }, (_, i) => matrix[i * d + i]);
   return {
     epoch: state.epoch,
     k,
     frozen: state.frozen,
     weights: [...weights],
     means: means.map((mean) => [...mean]),
-    covariances: covariances.map((matrix) => [...(full ? matrix : diagonal(matrix))]),
+    covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
     covariance: full ? 'full' : 'diag',
     sizes: softCounts(weights, sampleRows, config.weightSmoothing),
     splitRatio,

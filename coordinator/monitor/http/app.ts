@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import fastify, { type FastifyReply } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
 import { type Bound, hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
-import { aboutRun, newestState } from './answers.ts';
+import { aboutRun, newestState, type Watched } from './answers.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
 import { readSample, type Sample } from './sample.ts';
 import { shared } from './shared.ts';
 import type { Stream } from './stream.ts';
-import type { Watched } from './watched.ts';
 
 export interface AppOptions {
   watched: Watched;
@@ -21,8 +20,7 @@ export type Handle = (request: IncomingMessage, response: ServerResponse) => voi
 const NO_COMPILERS = { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify };
 
 /** Loaded with the first request: a run that nobody watches does not pay for it. */
-export async function createApp({ watched, bound, token, stream }: AppOptions): Promise<Handle> {
-  const { recorder, server, controls } = watched;
+export async function createApp(options: AppOptions): Promise<Handle> {
   const app = fastify({
     logger: false,
     bodyLimit: 1 << 10,
@@ -33,31 +31,17 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     // No route has a schema: its compilers would take as long to load as all the rest.
     schemaController: { compilersFactory: NO_COMPILERS as never },
   });
-  // Another third of what there is to load, for who scrapes only.
-  let registry: Promise<Registry> | null = null;
-  const registryOf = () =>
-    (registry ??= import('../metrics.ts').then(({ createMetrics }) =>
-      createMetrics({
-        ...watched,
-        version: watched.versions.dpmesh,
-        rows: watched.layout.rows,
-        streamClients: stream.clients,
-      }),
-    ));
+  addGuards(app, options);
+  addPages(app);
+  addProbes(app, options);
+  addApi(app, options);
+  addControls(app, options);
+  await app.ready();
+  return app.routing;
+}
 
-  const metrics = shared(async () => (await registryOf()).metrics());
-  const history = shared(
-    () => JSON.stringify(recorder.history()),
-    () => recorder.version('history'),
-  );
-  const state = shared(
-    () => {
-      const found = newestState(watched);
-      return found && JSON.stringify(found);
-    },
-    () => recorder.version('newest'),
-  );
-
+/** Who is let in, and what becomes of bodies and errors. */
+function addGuards(app: FastifyInstance, { bound, token }: AppOptions): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-cache' });
     const { authorization, host } = request.headers;
@@ -65,7 +49,7 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     if (!trusted && !isOwnHost(host, bound))
       return reply.code(421).type('text/plain').send('not a name of this server\n');
     if (token !== null && authorization !== undefined && !trusted) return unauthorized(reply);
-    if (request.method === 'GET' || request.method === 'HEAD') return;
+    if (isRead(request)) return;
     if (!isSameOrigin(request))
       return reply.code(403).send({ error: 'a page of another origin may not do this' });
     if (token !== null && !trusted) return unauthorized(reply);
@@ -80,15 +64,23 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     const { statusCode = 500, message } = error as { statusCode?: number; message: string };
     return reply.code(statusCode).send({ error: statusCode < 500 ? message : 'internal error' });
   });
+}
+
+const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD';
+
+function unauthorized(reply: FastifyReply) {
+  return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a wrong token, or none' });
+}
+
+/** The live page and its files. */
+function addPages(app: FastifyInstance): void {
   const page = (reply: FastifyReply, { type, body }: Page, code = 200) =>
     reply.code(code).type(type).send(body);
   app.setNotFoundHandler(async (request, reply) => {
-    const isRead = request.method === 'GET' || request.method === 'HEAD';
-    const file = isRead ? await pageFile(request.url.slice(1).split('?')[0]) : null;
+    const file = isRead(request) ? await pageFile(request.url.slice(1).split('?')[0]) : null;
     if (file) return page(reply, file);
     return page(reply, plainPage('Not found', 'There is nothing at this address.'), 404);
   });
-
   app.get('/', async (_request, reply) =>
     page(
       reply,
@@ -101,6 +93,23 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     const file = await pageFile('favicon.ico');
     return file ? page(reply, file) : reply.code(204).send();
   });
+}
+
+/** What monitoring systems ask for: metrics, and how the run is. */
+function addProbes(app: FastifyInstance, { watched, stream }: AppOptions): void {
+  const { recorder, server } = watched;
+  // Another third of what there is to load, for who scrapes only.
+  let registry: Promise<Registry> | null = null;
+  const registryOf = () =>
+    (registry ??= import('../prometheus.ts').then(({ createMetrics }) =>
+      createMetrics({
+        ...watched,
+        version: watched.versions.dpmesh,
+        rows: watched.layout.rows,
+        streamClients: stream.clients,
+      }),
+    ));
+  const metrics = shared(async () => (await registryOf()).metrics());
   app.get('/metrics', async (_request, reply) => {
     const { contentType } = await registryOf();
     return reply.type(contentType).send(await metrics());
@@ -115,8 +124,23 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     const ready = workers > 0 && ['running', 'paused', 'finishing'].includes(status);
     return reply.code(ready ? 200 : 503).send({ status, workers });
   });
+}
 
+/** What the live page shows, and `dpmesh watch`. */
+function addApi(app: FastifyInstance, { watched, token, stream }: AppOptions): void {
+  const { recorder } = watched;
   app.get('/api/run', async () => aboutRun(watched, token !== null));
+  const history = shared(
+    () => JSON.stringify(recorder.history()),
+    () => recorder.version('history'),
+  );
+  const state = shared(
+    () => {
+      const found = newestState(watched);
+      return found && JSON.stringify(found);
+    },
+    () => recorder.version('newest'),
+  );
   for (const [path, newest] of Object.entries({ history, state }))
     app.get(`/api/${path}`, async (_request, reply) => {
       const found = await newest();
@@ -140,23 +164,13 @@ export async function createApp({ watched, bound, token, stream }: AppOptions): 
     reply.hijack();
     stream.add(reply.raw);
   });
+}
 
-  const asked = {
-    pause: controls.pause,
-    resume: controls.resume,
-    checkpoint: controls.checkpoint,
-    stop: controls.stop,
-  };
-  for (const [name, act] of Object.entries(asked))
+function addControls(app: FastifyInstance, { watched: { controls } }: AppOptions): void {
+  const { pause, resume, checkpoint, stop } = controls;
+  for (const [name, act] of Object.entries({ pause, resume, checkpoint, stop }))
     app.post(`/api/${name}`, async (_request, reply) => {
       const problem = await act();
       return problem === null ? reply.code(204).send() : reply.code(409).send({ error: problem });
     });
-
-  await app.ready();
-  return app.routing;
-}
-
-function unauthorized(reply: FastifyReply) {
-  return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a wrong token, or none' });
 }

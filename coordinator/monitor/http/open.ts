@@ -1,7 +1,7 @@
 import { type Bound, listen, listenError, urlOf } from '../../../base/http.ts';
+import type { Watched } from './answers.ts';
 import type { Handle } from './app.ts';
 import { createStream } from './stream.ts';
-import type { Watched } from './watched.ts';
 
 export interface HttpOptions extends Bound {
   /** Asked for by the user: taken is a mistake then, and no reason to take another port. */

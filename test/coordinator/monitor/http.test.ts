@@ -9,11 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isOwnHost, isSameOrigin, parseBound } from '../../../base/http.ts';
 import { isLoopback } from '../../../base/loopback.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import { createTallies } from '../../../coordinator/monitor/counters.ts';
+import { createCounters } from '../../../coordinator/monitor/counters.ts';
+import type { Watched } from '../../../coordinator/monitor/http/answers.ts';
 import { type Http, openHttp } from '../../../coordinator/monitor/http/open.ts';
 import { readSample } from '../../../coordinator/monitor/http/sample.ts';
 import { shared } from '../../../coordinator/monitor/http/shared.ts';
-import type { Watched } from '../../../coordinator/monitor/http/watched.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
@@ -54,7 +54,7 @@ function played(recorder: Recorder): Watched {
       traffic: () => ({ received: 0, sent: 0 }),
     } as unknown as Watched['server'],
     recorder,
-    tallies: createTallies(),
+    counters: createCounters(),
     controls: {
       pause: note('pause'),
       resume: () => 'the run is done',
@@ -434,7 +434,8 @@ describe('what the port shows', () => {
       events.map(({ type }) => type),
       ['start', 'resume', 'resume'],
     );
-    assert.equal(recorder.time(), 5);
+    recorder.epoch(at(4), { loss: null, subLoss: null });
+    assert.equal(recorder.history().epochs.time.at(-1), 5);
   });
 
   test('a long run is thinned out, its newest epochs stay', () => {

@@ -24,10 +24,10 @@ import {
 import {
   checkpointFolder,
   checkpointName,
+  createCheckpoints,
   newestCheckpoint,
   saveCheckpoint,
-} from '../../../coordinator/storage/checkpoint-files.ts';
-import { createCheckpoints } from '../../../coordinator/storage/checkpoints.ts';
+} from '../../../coordinator/storage/checkpoints.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Event } from '../../../view/events.ts';

@@ -6,8 +6,7 @@ import { after, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { persistently } from '../../../coordinator/finish.ts';
-import { linesOf } from '../../../coordinator/storage/event-lines.ts';
-import { createEventLog } from '../../../coordinator/storage/event-log.ts';
+import { createEventLog, linesOf } from '../../../coordinator/storage/event-log.ts';
 import { lockDirectory, lockFile } from '../../../coordinator/storage/lock.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-event-log-'));
@@ -85,7 +84,7 @@ test('what the disk refuses is tried again, other failures are not', async () =>
       return count;
     };
   };
-  const full = new WriteError('labels.npy cannot be written: no space left on the disk');
+  const full = new WriteError('labels.npy', 'no space left on the disk');
   const warn = (message: string) => void said.push(message);
   assert.equal(await persistently(failing(2, full), warn, [0, 0]), 3);
   assert.match(said[0], /trying again in 0 s/);

@@ -15,11 +15,11 @@ import { after, beforeEach, describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
 import {
-  defaultRunPath,
   openDefaultRunDirectory,
   openRunDirectory,
   reopenRunDirectory,
 } from '../../../coordinator/storage/run-directory.ts';
+import { defaultRunPath } from '../../../coordinator/storage/run-path.ts';
 import { openSource } from '../../../data/open.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));

@@ -102,7 +102,7 @@ const roundsOf = (workers: number, covariance: Covariance = 'full') =>
     dispatcherOf(workers),
     Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 })),
     D,
-    covariance === 'diag',
+    covariance,
   );
 
 const vectors = [

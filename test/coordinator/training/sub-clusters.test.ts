@@ -166,7 +166,7 @@ describe('pcaSplit', () => {
 });
 
 describe('refine', () => {
-  /** Two means of one cluster's rows from the given sides, as the design has it: `count` times centres, then sides. */
+  /** Two means of one cluster's rows from the given sides, as docs/algorithm.md has it: `count` times centres, then sides. */
   function byHand(rows: Point[], side: number[], otherwise: ArrayLike<number>[], count: number) {
     let sides = side;
     let centres = otherwise.map((centre) => Array.from(centre));

@@ -3,12 +3,12 @@ import { createRequire } from 'node:module';
 import { after, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { costTheta, logDensities, theta, whitening } from '../../../model/estep.ts';
+import { costTheta, theta, whitening } from '../../../model/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
 import { lossAndGradients, step } from '../../../worker/compute/mlp.ts';
-import { close } from '../../model/support.ts';
+import { close, logDensities } from '../../model/support.ts';
 import { backends, toleranceOf } from '../present.ts';
 import { agrees, flat, type Matrix, randomMatrix, range, softmax } from '../support.ts';
 

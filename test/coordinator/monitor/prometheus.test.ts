@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { crowd, K } from '../../../bench/crowd.ts';
-import { createTallies } from '../../../coordinator/monitor/counters.ts';
-import { createMetrics } from '../../../coordinator/monitor/metrics.ts';
+import { createCounters } from '../../../coordinator/monitor/counters.ts';
+import { createMetrics } from '../../../coordinator/monitor/prometheus.ts';
 
 /** The value of a series. */
 function valueIn(text: string, series: string): number {
@@ -64,7 +64,7 @@ describe('the metrics', () => {
   });
 
   test('know nothing before there is something to know', async () => {
-    const bare = { ...crowd(), tallies: createTallies() };
+    const bare = { ...crowd(), counters: createCounters() };
     bare.recorder = { status: () => 'starting', newest: () => null, run: () => null };
     const text = await createMetrics(bare).metrics();
     for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
@@ -81,7 +81,7 @@ describe('the metrics', () => {
     const all = 6 * 0.5 + 15 / 3;
     input.pass(1e6);
     assert.equal(await share(), all / 1000);
-    input.tallies.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
+    input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
       ['moments', 2],
     ]);
     input.pass(8000);
@@ -96,7 +96,7 @@ describe('the metrics', () => {
   test('a worker that lies about its seconds does not break them', async () => {
     const input = crowd();
     for (const seconds of [-1, 1e300])
-      input.tallies.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
+      input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
         ['moments', seconds],
       ]);
     await createMetrics(input).metrics();
