@@ -160,7 +160,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clearInterval(ticking);
       membership.dispatcher.abort(new Error('the coordinator closes'));
       await Promise.all(membership.peers().map((peer) => send(peer, { type: 'stop' })));
-      router.close();
+      await router.close();
     },
   };
 }
