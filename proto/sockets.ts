@@ -53,7 +53,7 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
   };
 }
 
-/** Until the socket, or its observer, is closed. What `receive` throws is a bug and ends the process. */
+/** Until the socket is closed; its events, until it is gone. What `receive` throws is a bug and ends the process. */
 async function listen<T>(socket: AsyncIterable<T>, receive: (message: T) => void): Promise<void> {
   try {
     for await (const message of socket) receive(message);
@@ -80,7 +80,11 @@ export interface RouterSocket {
   refused(): Partial<Record<Reason, number>>;
   /** Bytes of all messages since the start, in and out, without what ZeroMQ and CURVE add. */
   traffic(): { received: number; sent: number };
-  close(): void;
+  /**
+   * Resolves when peers have taken what was sent, or its time is up. A process that exits before takes it along:
+   * `process.exit` does not wait for libzmq's thread.
+   */
+  close(): Promise<void>;
 }
 
 /**
@@ -100,6 +104,8 @@ export async function bindRouter(
   const zap = gate && (await serveZap(context!, gate.admit));
   const traffic = { received: 0, sent: 0 };
   let closed = false;
+  /** The socket is no more, nor what it had to send. */
+  let gone = Promise.resolve();
 
   async function open(at: string): Promise<Router> {
     const socket = new Router({
@@ -123,7 +129,7 @@ export async function bindRouter(
       }),
     });
     // Read all the time: libzmq's thread waits where nobody reads.
-    if (gate) void listen(socket.events, countFailures(gate));
+    gone = listen(socket.events, gate ? countFailures(gate) : () => {});
     try {
       await socket.bind(at);
     } catch (error) {
@@ -192,6 +198,7 @@ export async function bindRouter(
       closed = true;
       socket.close();
       zap?.close();
+      return gone;
     },
   };
 }
@@ -223,7 +230,8 @@ export interface DealerSocket {
   send(frames: Uint8Array[]): Promise<void>;
   /** Ends the connection, or the tries to make one, and begins anew. What was queued is lost. */
   reopen(): void;
-  close(): void;
+  /** As the router's. */
+  close(): Promise<void>;
 }
 
 export interface DealerOptions {
@@ -252,7 +260,7 @@ export function connectDealer(
     ...(key && { curveServerKey: key.server, curvePublicKey: key.public, curveSecretKey: key.secret }),
   });
   let timer: NodeJS.Timeout | undefined;
-  void listen(socket.events, ({ type }) => {
+  const gone = listen(socket.events, ({ type }) => {
     if (!type.startsWith('handshake:error')) return;
     failed?.();
     // libzmq tries again by itself after errors of the network, but not after those of the handshake.
@@ -280,6 +288,7 @@ export function connectDealer(
     close() {
       clearTimeout(timer);
       socket.close();
+      return gone;
     },
   };
 }

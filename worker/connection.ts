@@ -153,9 +153,7 @@ export function startWorker(options: WorkerOptions): Worker {
     finish = (error) => {
       over = true;
       clearInterval(watch);
-      socket.close();
-      if (error) reject(error);
-      else resolve();
+      void socket.close().then(() => (error ? reject(error) : resolve()));
     };
   });
   hello();

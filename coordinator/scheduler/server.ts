@@ -123,7 +123,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clearInterval(ticking);
       dispatcher.abort(new Error('the coordinator closes'));
       await Promise.all(registry.peers().map((peer) => send(peer, { type: 'stop' })));
-      socket.close();
+      await socket.close();
     },
   };
 }

@@ -213,6 +213,24 @@ describe('router and dealer', () => {
     await within(1000, 'end of sending', socket.send(Buffer.from('peer'), [Buffer.from('x')]));
   });
 
+  // A process that exits takes along what its peers have yet to take: whoever closes a socket has to know when that is over.
+  test('what a closed router still has to say keeps its close waiting, for half a second', async () => {
+    const { socket, next } = await router();
+    const peer = await deaf(socket.address);
+    open.add(peer);
+    peer.say([Buffer.from('I am here')]);
+    const from = (await next()).peer;
+    // More than the kernel holds of a connection.
+    for (let i = 0; i < 30; i++) await socket.send(from, [Buffer.alloc(1 << 20)]);
+    await lingers(socket);
+  });
+
+  test('so does what a closed dealer has to say', async () => {
+    const { socket } = dealer(`tcp://127.0.0.1:${await freePort()}`);
+    await socket.send([Buffer.from('is anybody there?')]);
+    await lingers(socket);
+  });
+
   test('bytes that are no ZeroMQ change nothing', async () => {
     const { socket, next } = await router();
     const port = Number(socket.address.split(':').at(-1));
@@ -225,6 +243,13 @@ describe('router and dealer', () => {
     stranger.destroy();
   });
 });
+
+async function lingers(socket: { close(): Promise<void> }): Promise<void> {
+  const begun = performance.now();
+  await within(5000, 'end of closing', socket.close());
+  const took = performance.now() - begun;
+  assert.ok(took > 400, `closed after ${took.toFixed(0)} ms`);
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

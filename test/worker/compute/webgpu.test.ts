@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findWebgpu } from '../../../worker/compute/installed.ts';
@@ -12,17 +14,23 @@ const skip = !found
     ? found.problem
     : false;
 
-// In a process of its own: Dawn and TensorFlow do not bear each other.
-for (const name of ['compute/backends', 'compute/gradients', 'tasks'])
+const here = fileURLToPath(new URL('.', import.meta.url));
+const tasks = join(here, '../tasks');
+const GROUPS = {
+  backends: [join(here, 'backends.test.ts')],
+  gradients: [join(here, 'gradients.test.ts')],
+  tasks: readdirSync(tasks)
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join(tasks, name)),
+};
+
+// In processes of their own: Dawn and TensorFlow do not bear each other.
+for (const [name, files] of Object.entries(GROUPS))
   test(`${name} on webgpu`, { skip }, async () => {
-    const file = fileURLToPath(new URL(`../${name}.test.ts`, import.meta.url));
     const env: NodeJS.ProcessEnv = { ...process.env, DPMESH_TEST_WEBGPU: '1' };
     delete env.NODE_TEST_CONTEXT;
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', '--test', '--test-force-exit', '--test-name-pattern=webgpu/', file],
-      { env },
-    );
+    const flags = ['--test', '--test-force-exit', '--test-concurrency=1', '--test-name-pattern=webgpu/'];
+    const child = spawn(process.execPath, ['--import', 'tsx', ...flags, ...files], { env });
     let said = '';
     const keep = (text: Buffer) => {
       said += text;

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { binOf } from '../../../model/pca-split.ts';
+import { statisticsLength } from '../../../model/statistics.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import { nd } from '../../../proto/tensors.ts';
+import { backends } from '../present.ts';
+import { agrees, argmax, D, logitsOf, type Matrix, randomMatrix, range, sum } from '../support.ts';
+import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
+
+for (const backend of backends)
+  describe(`cells on ${backend.identity}`, () => {
+    const VECTORS = [
+      [-3, -20, 0.1],
+      [4, 0, -0.2],
+      [0, 50, 0.3],
+      [1, 0, 0],
+      [0.6, 0.08, 2],
+    ];
+    /** Nested: by the nearest of three centres, one of these cells by two thresholds, one a leaf, one none. */
+    const NESTED: Cell = {
+      near: [0, 1, 2],
+      into: [{ axis: 3, at: -1.25, into: [0, { axis: 4, at: 0.5, into: [-1, 1] }] }, 2, -1],
+    };
+    const SPLIT: Cell = { axis: 3, at: 0.3, into: [3, 4] };
+    const PARTITIONS: Record<string, { groups: 'all' | 'net' | 'sub-net'; cells: Cell[]; leaves: number }> = {
+      'all rows': { groups: 'all', cells: [NESTED], leaves: 3 },
+      'all rows, one leaf': { groups: 'all', cells: [0], leaves: 1 },
+      'labels of the net': { groups: 'net', cells: [NESTED, SPLIT, -1], leaves: 5 },
+      'the same leaf twice': { groups: 'net', cells: [1, 0, 1], leaves: 2 },
+      'labels of the sub-nets': { groups: 'sub-net', cells: [0, 1, SPLIT, 2, -1, 0], leaves: 5 },
+      'no leaf': { groups: 'net', cells: [-1, -1, -1], leaves: 1 },
+    };
+
+    const dot = (a: number[], b: number[]) => sum(a.map((v, i) => v * b[i]));
+    function leafOf(cell: Cell, x: number[]): number {
+      if (typeof cell === 'number') return cell;
+      if ('axis' in cell) return leafOf(cell.into[dot(x, VECTORS[cell.axis]) < cell.at ? 0 : 1], x);
+      const squares = cell.near.map((v) => sum(x.map((value, d) => (value - VECTORS[v][d]) ** 2)));
+      return leafOf(cell.into[squares.indexOf(Math.min(...squares))], x);
+    }
+
+    /** Rows of each leaf, as the model sees them. */
+    function members({ groups, cells, leaves }: (typeof PARTITIONS)[string], shard: number): Matrix[] {
+      const out: Matrix[] = range(leaves).map(() => []);
+      for (const row of w.sampleOf(shard)) {
+        const z = w.label(row);
+        const side = argmax(logitsOf(w.subs, w.y(row), z));
+        const x = w.x(row);
+        const leaf = leafOf(cells[{ all: 0, net: z, 'sub-net': 2 * z + side }[groups]], x);
+        if (leaf >= 0) out[leaf].push(x);
+      }
+      return out;
+    }
+
+    const prepared = () => {
+      const place = w.workplace(backend);
+      place.put('vectors', { rows: nd(Float64Array.from(VECTORS.flat()), VECTORS.length, D) });
+      return place;
+    };
+    const pivotsOf = (leaves: number) => randomMatrix(5, leaves, D, 2);
+
+    for (const [name, partition] of Object.entries(PARTITIONS)) {
+      test(`sums: ${name}`, async () => {
+        const place = prepared();
+        for (const shard of SHARDS) {
+          const result = await run(place, { task: 'cell-sums', vectors: 'vectors', ...partition }, shard);
+          const expected = members(partition, shard);
+          assert.deepEqual(
+            [...f64(result, 'n')],
+            expected.map((rows) => rows.length),
+          );
+          assert.deepEqual(result.s.shape, [partition.leaves, D]);
+          agrees(
+            f64(result, 's'),
+            expected.flatMap((rows) => range(D).map((d) => sum(rows.map((x) => x[d])))),
+            2e-6,
+          );
+        }
+      });
+
+      for (const diagonal of [false, true])
+        test(`scatter: ${name}, ${covarianceOf(diagonal)}`, async () => {
+          const place = prepared();
+          const pivots = pivotsOf(partition.leaves);
+          place.put('pivots7', { rows: nd(Float64Array.from(pivots.flat()), partition.leaves, D) });
+          const result = await run(
+            place,
+            { task: 'cell-scatter', vectors: 'vectors', pivots: 'pivots7', diagonal, ...partition },
+            1,
+          );
+          const cov = covarianceOf(diagonal);
+          const expected = members(partition, 1).flatMap((rows, leaf) =>
+            momentSums(
+              rows.map((x) => x.map((v, d) => v - pivots[leaf][d])),
+              cov,
+            ),
+          );
+          assert.deepEqual(result.T.shape, [partition.leaves, statisticsLength(D, cov)]);
+          agrees(f64(result, 'T'), expected, 2e-6);
+        });
+
+      test(`histogram: ${name}`, async () => {
+        const place = prepared();
+        const axes = randomMatrix(8, partition.leaves, D);
+        const centre = range(partition.leaves).map((leaf) => leaf - 1);
+        const sd = range(partition.leaves).map((leaf) => (leaf === 1 ? 0 : 3 + leaf));
+        place.put('axes', {
+          rows: nd(Float64Array.from(axes.flat()), partition.leaves, D),
+          centre: nd(Float64Array.from(centre)),
+          sd: nd(Float64Array.from(sd)),
+        });
+        const task = { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', ...partition } as const;
+        const { counts } = await run(place, task, 0);
+        assert.deepEqual(counts.shape, [partition.leaves, 1024]);
+        members(partition, 0).forEach((rows, leaf) => {
+          const own = counts.data.subarray(leaf * 1024, (leaf + 1) * 1024);
+          const bins = rows.map((x) => binOf(dot(x, axes[leaf]), centre[leaf], sd[leaf]));
+          assert.equal(sum(own), rows.length);
+          // A row at the edge of a bin may fall to either side by rounding: cumulated counts differ by one at most.
+          let seen = 0;
+          own.forEach((count, bin) => {
+            seen += count;
+            const below = bins.filter((b) => b <= bin).length;
+            assert.ok(Math.abs(seen - below) <= 1, `leaf ${leaf}, bin ${bin}: ${seen}, not ${below}`);
+          });
+        });
+      });
+    }
+  });

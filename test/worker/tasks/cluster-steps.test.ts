@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { costTheta } from '../../../model/estep.ts';
+import { generator, shuffledPrefix } from '../../../model/random.ts';
+import type { TaskOf } from '../../../proto/tasks.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
+import { close, logDensities } from '../../model/support.ts';
+import { backends } from '../present.ts';
+import {
+  adamStateOf,
+  agrees,
+  blobMixture,
+  bytes,
+  matrixOf,
+  range,
+  SEED,
+  softmax,
+  sum,
+  transformState,
+  weightsOf,
+} from '../support.ts';
+import { addsNothing, clusterTask, covarianceOf, eStepState, f64, run, w } from './support.ts';
+
+/** A row's result does not depend on how many are computed with it. WebGPU's products choose their kernel by shape. */
+const byRow = ({ identity }: Backend) => !identity.startsWith('webgpu/');
+
+/** In place of the E-step, where the loss is a cost. */
+function costState(loss: 'isotropic' | 'diag'): Tensors {
+  const cost = costTheta(loss, blobMixture('full'), w.transform.scale);
+  return { cost: nd(cost, cost.length / 3, 3) };
+}
+
+for (const backend of backends)
+  describe(`cluster-steps on ${backend.identity}`, () => {
+    /** The same steps, verb by verb. */
+    async function byHand(
+      task: TaskOf<'cluster-steps'>,
+      shard: number,
+    ): Promise<Record<string, Float32Array>> {
+      const { context } = w.workplace(backend);
+      const { states } = context;
+      const { n, scaled } = await context.sample(shard);
+      const batch = Math.min(task.batch, n);
+      const drawn = shuffledPrefix(generator(SEED, 'batches', task.epoch, shard), n, task.steps * batch);
+      const up = (state: Tensors) =>
+        Object.values(state).map(({ data, shape }) => backend.upload(data as Float32Array, shape));
+      const copy = (tensor?: 'first' | 'second') =>
+        states.layers('net', tensor).map(({ data, shape }) => backend.upload(data, shape));
+      const [w1, b1, w2, b2] = copy();
+      const moments = [...copy('first'), ...copy('second')];
+      const target = up(
+        task.loss === 'kl' ? eStepState(task.form, covarianceOf(task.diagonal)) : costState(task.loss),
+      );
+      let loss = 0;
+      for (let i = 0; i < task.steps; i++) {
+        const x = backend.gather(scaled, drawn.slice(i * batch, (i + 1) * batch));
+        const hidden = backend.affine(x, w1, b1, true);
+        const logits = backend.affine(hidden, w2, b2, false);
+        const { gradient: g, loss: own } = lossOf(x, logits);
+        loss += (await backend.read(own))[0] / task.steps;
+        const below = backend.reluGrad(g, w2, hidden);
+        const grads = [
+          backend.gram(x, below),
+          backend.columnSums(below),
+          backend.gram(hidden, g),
+          backend.columnSums(g),
+        ];
+        [w1, b1, w2, b2].forEach((p, j) => {
+          backend.adam(p, moments[j], moments[4 + j], grads[j], task.rate, task.done + i + 1);
+        });
+      }
+      const out: Record<string, Float32Array> = { loss: Float32Array.of(loss) };
+      const flat = async (tensors: Tensor[]) =>
+        Float32Array.from((await Promise.all(tensors.map((t) => backend.read(t)))).flatMap((a) => [...a]));
+      out.params = await flat([w1, b1, w2, b2]);
+      out.first = await flat(moments.slice(0, 4));
+      out.second = await flat(moments.slice(4));
+      return out;
+
+      function lossOf(x: Tensor, logits: Tensor) {
+        if (task.loss !== 'kl')
+          return backend.costGradient(logits, backend.quadraticForm(x, target[0], task.diagonal));
+        const density =
+          task.form === 'product'
+            ? backend.quadraticForm(x, target[0], task.diagonal)
+            : backend.whitenedDensity(backend.affine(x, target[0], target[1], false), target[2]);
+        return backend.klGradient(logits, backend.softmaxRows(density, 1e-5));
+      }
+    }
+
+    const cases: Partial<TaskOf<'cluster-steps'>>[] = [
+      {},
+      { form: 'cholesky' },
+      { diagonal: true },
+      { form: 'cholesky', diagonal: true },
+      { loss: 'isotropic' },
+      { loss: 'diag' },
+      { steps: 1, batch: 40, epoch: 9, done: 0 },
+    ];
+    const withTarget = (task: TaskOf<'cluster-steps'>, on = backend) => {
+      const place = w.workplace(on);
+      place.put(
+        'e-step',
+        task.loss === 'kl' ? eStepState(task.form, covarianceOf(task.diagonal)) : costState(task.loss),
+      );
+      return place;
+    };
+    for (const change of cases)
+      test(`the steps one by one${backend.steps ? '' : ', bit by bit'}: ${JSON.stringify(change)}`, async () => {
+        const task = clusterTask(change);
+        for (const shard of [0, 2]) {
+          const result = await run(withTarget(task), task, shard);
+          const { loss, ...expected } = await byHand(task, shard);
+          close(f64(result, 'loss')[0], loss[0], 1e-6);
+          assert.deepEqual([...f64(result, 'count')], [1]);
+          assert.deepEqual([...f64(result, 'shards')], [1]);
+          assert.deepEqual(
+            Object.keys(result).sort(),
+            [...Object.keys(expected), 'count', 'loss', 'shards'].sort(),
+          );
+          // Adam divides by the gradient's size, which magnifies differences of small ones.
+          for (const [name, values] of Object.entries(expected))
+            if (!byRow(backend)) agrees(f64(result, name), values, 2e-3, name);
+            // A kernel for whole steps rounds elsewhere than the verbs.
+            else if (backend.steps) close(f64(result, name), values, 5e-5);
+            else assert.deepEqual(f64(result, name), Float64Array.from(values), name);
+        }
+      });
+
+    test('the target is the smoothed E-step of the mixture', async () => {
+      // One step from zero weights: the last bias has the gradient mean(1/K − r^E), whose sum Adam's moments keep.
+      const task = clusterTask({ steps: 1, average: 'gradients', batch: 1000 });
+      const place = withTarget(task);
+      const zeros = w.net.params.map((values) => new Float32Array(values.length));
+      place.put('net', weightsOf(w.net, zeros));
+      const result = await run(place, task, 1);
+      const x = w.sampleOf(1).map((row) => w.x(row));
+      const logs = logDensities(blobMixture('full'), Float64Array.from(x.flat()));
+      const r = matrixOf(logs, 3).map((row) => softmax(row).map((v) => (v + 1e-5) / (1 + 3e-5)));
+      const expected = range(3).map((k) => 1 / 3 - sum(r.map((row) => row[k])) / x.length);
+      close(f64(result, 'gradients').slice(-3), expected, 1e-5);
+    });
+
+    for (const diagonal of [false, true])
+      test(`product and Cholesky form agree, ${covarianceOf(diagonal)}`, async () => {
+        const results = [];
+        for (const form of ['product', 'cholesky'] as const) {
+          const task = clusterTask({ form, diagonal, steps: 4 });
+          results.push(await run(withTarget(task), task));
+        }
+        // Adam divides by the gradient's size, which magnifies differences of small ones.
+        close(f64(results[0], 'params'), f64(results[1], 'params'), 2e-4);
+        close(f64(results[0], 'loss'), f64(results[1], 'loss'), 1e-4);
+      });
+
+    test('mean gradients of the first batch, and no step', async () => {
+      const task = clusterTask({ average: 'gradients', done: 0 });
+      const result = await run(withTarget(task), task);
+      assert.deepEqual(Object.keys(result).sort(), ['count', 'gradients', 'loss', 'shards']);
+      // One Adam step on them from no moments is the first of the local steps.
+      const place = withTarget(task);
+      const zeros = w.net.params.map((values) => new Float32Array(values.length));
+      place.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
+      const stepped = await run(place, clusterTask({ steps: 1, done: 0 }));
+      // To a rounding: TensorFlow takes 1 − 0.9 in float32.
+      agrees(
+        f64(stepped, 'first'),
+        f64(result, 'gradients').map((g) => 0.1 * g),
+        1e-6,
+      );
+    });
+
+    test('a shard smaller than its batches sees its rows again; smaller than one, all its rows', async () => {
+      const n = w.sampleOf(0).length;
+      for (const batch of [n - 1, n, n + 1, 10 * n]) {
+        const task = clusterTask({ batch, steps: 5 });
+        const result = await run(withTarget(task), task);
+        assert.ok(f64(result, 'params').every(Number.isFinite));
+        assert.deepEqual([...f64(result, 'count')], [1]);
+      }
+      const all = clusterTask({ batch: n, steps: 5 });
+      const more = clusterTask({ batch: 10 * n, steps: 5 });
+      assert.deepEqual(bytes(await run(withTarget(all), all)), bytes(await run(withTarget(more), more)));
+    });
+
+    test('every batch is whole, and takes new rows while there are any', async () => {
+      const n = w.sampleOf(0).length;
+      for (const [batch, steps] of [
+        [16, 3],
+        [25, 5],
+        [n - 1, 4],
+        [n, 3],
+      ]) {
+        const batches: number[] = [];
+        const task = clusterTask({ batch, steps });
+        const spy: Backend = {
+          ...backend,
+          slice(x, start, count) {
+            assert.ok(start + count <= x.shape[0], `rows ${start} to ${start + count} of ${x.shape[0]}`);
+            assert.equal(count, batch);
+            batches.push(start);
+            return backend.slice(x, start, count);
+          },
+        };
+        await run(withTarget(task, spy), task);
+        // Each step slices its rows and their targets alike.
+        const starts = batches.filter((_, i) => i % 2 === 0);
+        assert.deepEqual(
+          batches.filter((_, i) => i % 2),
+          starts,
+        );
+        assert.equal(starts.length, steps);
+        const fresh = Math.min(steps, Math.floor(n / batch));
+        assert.deepEqual(
+          starts.slice(0, fresh),
+          range(fresh).map((i) => i * batch),
+        );
+      }
+    });
+
+    test('a shard without a sample adds nothing', async () => {
+      for (const average of ['weights', 'gradients'] as const) {
+        const place = withTarget(clusterTask());
+        const full = await run(place, clusterTask({ average }));
+        place.put('transform', transformState(w.transform, 0));
+        addsNothing(await run(place, clusterTask({ average })), full);
+      }
+    });
+
+    test('batches differ between epochs and shards', async () => {
+      const results = [];
+      for (const [epoch, shard] of [
+        [4, 0],
+        [5, 0],
+        [4, 1],
+      ])
+        results.push(bytes(await run(withTarget(clusterTask()), clusterTask({ epoch }), shard)));
+      assert.notDeepEqual(results[0], results[1]);
+      assert.notDeepEqual(results[0], results[2]);
+    });
+
+    test('the states stay as they were sent', async () => {
+      const place = withTarget(clusterTask());
+      const first = bytes(await run(place, clusterTask()));
+      assert.deepEqual(bytes(await run(place, clusterTask())), first);
+      assert.deepEqual(bytes(place.context.states.get('net')), bytes(weightsOf(w.net)));
+    });
+  });

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { priority } from '../../../model/random.ts';
+import { statisticsLength } from '../../../model/statistics.ts';
+import type { TaskOf } from '../../../proto/tasks.ts';
+import { type Tensors, take } from '../../../proto/tensors.ts';
+import type { Backend } from '../../../worker/compute/backends/backend.ts';
+import { runTask } from '../../../worker/tasks/index.ts';
+import { close } from '../../model/support.ts';
+import { backends } from '../present.ts';
+import { agrees, D, logitsOf, range, SEED, softmax, sum, world } from '../support.ts';
+import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
+
+/** TensorFlow's own products choose their kernel by the number of rows: with AVX2 a row's last bit depends on the others. */
+const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
+
+for (const backend of backends)
+  describe(`full-pass on ${backend.identity}`, () => {
+    const task = (change: Partial<TaskOf<'full-pass'>> = {}): TaskOf<'full-pass'> => ({
+      task: 'full-pass',
+      diagonal: false,
+      soft: true,
+      silhouette: 0.2,
+      ...change,
+    });
+
+    for (const diagonal of [false, true])
+      test(`labels, soft labels, T and silhouette rows of every row, ${covarianceOf(diagonal)}`, async () => {
+        const place = w.workplace(backend);
+        for (const shard of SHARDS) {
+          const result = await run(place, task({ diagonal }), shard);
+          const rows = w.rowsOf(shard);
+          const z = rows.map((row) => w.label(row));
+          assert.ok(result.labels.data instanceof Uint8Array);
+          assert.deepEqual([...result.labels.data], z);
+          assert.deepEqual(result.soft.shape, [rows.length, 3]);
+          close(
+            take(result, 'soft', 'float32'),
+            rows.flatMap((row) => softmax(logitsOf(w.net, w.y(row)))),
+            2e-5,
+          );
+          const cov = covarianceOf(diagonal);
+          const T = range(3).flatMap((k) =>
+            momentSums(
+              rows.filter((_, i) => z[i] === k).map((row) => w.x(row)),
+              cov,
+            ),
+          );
+          assert.deepEqual(result.T.shape, [3, statisticsLength(D, cov)]);
+          agrees(f64(result, 'T'), T, 2e-6);
+          const chosen = rows.filter((row) => priority(SEED)(row) < 0.2);
+          assert.ok(chosen.length > 5);
+          assert.deepEqual(result.seen.shape, [chosen.length, D]);
+          agrees(
+            take(result, 'seen', 'float32'),
+            chosen.flatMap((row) => w.x(row)),
+            5e-6,
+          );
+          assert.deepEqual(
+            [...take(result, 'seenLabels', 'int32')],
+            chosen.map((row) => w.label(row)),
+          );
+        }
+      });
+
+    test('units of some blocks add up to the shard, bit by bit but for T', async () => {
+      const place = w.workplace(backend);
+      const { to } = w.unit(0);
+      const whole = await run(place, task());
+      const parts: Tensors[] = [];
+      for (const [from, end] of [
+        [0, 2],
+        [2, 2],
+        [2, to],
+      ])
+        parts.push(await runTask(place.context, task(), { shard: 0, from, to: end }));
+      for (const name of ['labels', 'soft', 'seen', 'seenLabels']) {
+        const found = parts.flatMap((part) => [...part[name].data] as number[]);
+        const expected = [...whole[name].data] as number[];
+        if (byRowInAnyBatch(backend)) assert.deepEqual(found, expected, name);
+        else agrees(found, expected, 1e-6, name);
+      }
+      agrees(
+        f64(whole, 'T').map((_, i) => sum(parts.map((part) => f64(part, 'T')[i]))),
+        f64(whole, 'T'),
+        1e-14,
+      );
+    });
+
+    test('no responsibilities unless asked for, no silhouette rows at zero', async () => {
+      const result = await run(w.workplace(backend), task({ soft: false, silhouette: 0 }));
+      assert.deepEqual(Object.keys(result).sort(), ['T', 'labels', 'seen', 'seenLabels']);
+      assert.deepEqual([result.seen.shape, result.seenLabels.data.length], [[0, D], 0]);
+    });
+
+    test('a shard of several forward passes', async () => {
+      const large = world({ n: 9000 });
+      const rows = large.rowsOf(1);
+      assert.ok(rows.length > 2 * 1024);
+      const place = large.workplace(backend);
+      const result = await runTask(place.context, task({ silhouette: 0.02 }), large.unit(1));
+      assert.deepEqual(
+        [...result.labels.data],
+        rows.map((row) => large.label(row)),
+      );
+      const soft = rows.flatMap((row) => softmax(logitsOf(large.net, large.y(row))));
+      close(take(result, 'soft', 'float32'), soft, 2e-5);
+      const seen = rows.filter((row) => priority(SEED)(row) < 0.02);
+      const labels = seen.map((row) => large.label(row));
+      assert.deepEqual([...take(result, 'seenLabels', 'int32')], labels);
+      const x = seen.flatMap((row) => large.x(row));
+      agrees(take(result, 'seen', 'float32'), x, 5e-6);
+    });
+
+    test('wider labels for more clusters', async () => {
+      const many = world({ k: 300 });
+      const { labels } = await runTask(
+        many.workplace(backend).context,
+        task({ soft: false, diagonal: true }),
+        many.unit(0),
+      );
+      assert.ok(labels.data instanceof Uint16Array);
+      assert.deepEqual(
+        [...labels.data],
+        many.rowsOf(0).map((row) => many.label(row)),
+      );
+      assert.ok(labels.data.some((z) => z > 255));
+    });
+  });

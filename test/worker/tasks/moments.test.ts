@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { blockHash } from '../../../data/blocks.ts';
+import { shardBlocks } from '../../../model/layout.ts';
+import type { TaskOf } from '../../../proto/tasks.ts';
+import { nd } from '../../../proto/tensors.ts';
+import { createContext } from '../../../worker/context.ts';
+import { createStates } from '../../../worker/states.ts';
+import { runTask } from '../../../worker/tasks/index.ts';
+import { close } from '../../model/support.ts';
+import { backends } from '../present.ts';
+import { bytes, D, hashesState, memoryBlocks, momentsOf, transformFor, transformState } from '../support.ts';
+import { covarianceOf, f64, momentSums, SHARDS, w } from './support.ts';
+
+for (const backend of backends)
+  describe(`moments on ${backend.identity}`, () => {
+    const ORIGIN = Float64Array.of(5.5, 3, 4.75);
+    const task = (change: Partial<TaskOf<'moments'>> = {}): TaskOf<'moments'> => ({
+      task: 'moments',
+      normalize: false,
+      diagonal: false,
+      sample: w.below,
+      ...change,
+    });
+    const place = (raw = w.raw) => {
+      const states = createStates(backend);
+      states.put('origin', 1, { row: nd(ORIGIN) });
+      states.put('transform', 1, transformState(w.transform, w.below));
+      states.put('hashes', 1, hashesState(raw, w.layout));
+      return createContext(backend, states, memoryBlocks(raw, D), w.layout);
+    };
+    const rowsOf = (shard: number, raw = w.raw) =>
+      w.rowsOf(shard).map((row) => [...raw.subarray(row * D, (row + 1) * D)]);
+
+    for (const normalize of [false, true])
+      for (const diagonal of [false, true])
+        test(`statistics and extremes${normalize ? ', normalized' : ''}${diagonal ? ', diagonal' : ''}`, async () => {
+          for (const shard of SHARDS) {
+            const result = await runTask(place(), task({ normalize, diagonal }), w.unit(shard));
+            let rows = rowsOf(shard);
+            if (normalize) rows = rows.map((row) => row.map((v) => Math.fround(v / Math.hypot(...row))));
+            const centred = rows.map((row) => row.map((v, d) => v - ORIGIN[d]));
+            // Float64 throughout, but for the rounding of unit rows.
+            const tolerance = normalize ? 1e-6 : 1e-12;
+            close(f64(result, 'T'), momentSums(centred, covarianceOf(diagonal)), tolerance);
+            const { min, max } = momentsOf(rows);
+            close(f64(result, 'min'), min, tolerance);
+            close(f64(result, 'max'), max, tolerance);
+            assert.deepEqual([...f64(result, 'counts')], [w.sampleOf(shard).length, 0, -1]);
+          }
+        });
+
+    test('a hash of each block as read, in the order of the shard', async () => {
+      const blocks = shardBlocks(w.layout)[2];
+      for (const normalize of [false, true]) {
+        const { hashes } = await runTask(place(), task({ normalize }), w.unit(2));
+        assert.deepEqual(hashes.shape, [blocks.length, 16]);
+        const expected = blocks.map(({ start, count }) =>
+          Buffer.from(blockHash(w.raw.slice(start * D, (start + count) * D))),
+        );
+        assert.deepEqual(Buffer.from(hashes.data as Uint8Array), Buffer.concat(expected));
+      }
+    });
+
+    test('bad rows are counted, named and left out', async () => {
+      const rows = w.rowsOf(1);
+      const bad = [rows[5], rows[20], rows.at(-1)!];
+      const raw = w.raw.slice();
+      [NaN, Infinity, -Infinity].forEach((value, i) => {
+        raw[bad[i] * D + i] = value;
+      });
+      for (const normalize of [false, true]) {
+        const result = await runTask(place(raw), task({ normalize }), w.unit(1));
+        assert.deepEqual([...f64(result, 'counts')].slice(1), [3, Math.min(...bad)]);
+        if (normalize) continue;
+        const good = rows.filter((row) => !bad.includes(row));
+        const values = good.map((row) => [...raw.subarray(row * D, (row + 1) * D)]);
+        const centred = values.map((row) => row.map((v, d) => v - ORIGIN[d]));
+        close(f64(result, 'T'), momentSums(centred, 'full'), 1e-12);
+        close(f64(result, 'min'), momentsOf(values).min, 0);
+      }
+    });
+
+    test('keeps the sample raw: the one that another worker reads anew', async () => {
+      for (const normalize of [false, true]) {
+        const transform = transformState(transformFor(normalize ? 'normalize' : 'center', w.raw, D), w.below);
+        const [before, after] = [place(), place()];
+        for (const context of [before, after]) context.states.put('transform', 2, transform);
+        await runTask(before, task({ normalize }), w.unit(0));
+        before.rowsRead();
+        const kept = await before.sample(0);
+        assert.equal(before.rowsRead(), 0);
+        const recalled = await after.sample(0);
+        assert.equal(after.rowsRead(), w.rowsOf(0).length);
+        assert.deepEqual(kept.rows, recalled.rows);
+        assert.deepEqual(await backend.read(kept.scaled), await backend.read(recalled.scaled));
+      }
+    });
+
+    test('a second time gives the same', async () => {
+      const context = place();
+      const first = bytes(await runTask(context, task(), w.unit(0)));
+      assert.deepEqual(bytes(await runTask(context, task(), w.unit(0))), first);
+      assert.equal(context.rowsRead(), 2 * w.rowsOf(0).length);
+    });
+  });

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { statisticsLength } from '../../../model/statistics.ts';
+import { nd } from '../../../proto/tensors.ts';
+import { backends } from '../present.ts';
+import { agrees, D, logitsOf, randomMatrix, range, softmax } from '../support.ts';
+import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
+
+for (const backend of backends)
+  describe(`pivoted-statistics on ${backend.identity}`, () => {
+    for (const diagonal of [false, true])
+      test(`the same about other points, in float64 from the rows up, ${covarianceOf(diagonal)}`, async () => {
+        const place = w.workplace(backend);
+        const means = randomMatrix(9, 3, D);
+        place.put('means', { rows: nd(Float64Array.from(means.flat()), 3, D) });
+        for (const shard of SHARDS) {
+          const result = await run(place, { task: 'pivoted-statistics', diagonal }, shard);
+          const members = w.sampleOf(shard);
+          const r = members.map((row) => softmax(logitsOf(w.net, w.y(row))));
+          const p = statisticsLength(D, covarianceOf(diagonal));
+          assert.deepEqual(result.T.shape, [3, p]);
+          for (const k of range(3)) {
+            const T = momentSums(
+              members.map((row) => [...w.x(row)].map((value, d) => value - means[k][d])),
+              covarianceOf(diagonal),
+              r.map((row) => row[k]),
+            );
+            agrees(f64(result, 'T').subarray(k * p, (k + 1) * p), T, 5e-6, `cluster ${k}`);
+          }
+        }
+      });
+  });

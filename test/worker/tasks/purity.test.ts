@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Task } from '../../../proto/tasks.ts';
+import { nd } from '../../../proto/tensors.ts';
+import type { ReadBlocks } from '../../../worker/blocks.ts';
+import type { Backend } from '../../../worker/compute/backends/backend.ts';
+import { createContext } from '../../../worker/context.ts';
+import { backends } from '../present.ts';
+import {
+  allBlocks,
+  bytes,
+  D,
+  memoryBlocks,
+  randomMatrix,
+  range,
+  transformFor,
+  transformState,
+  type Workplace,
+  weightsOf,
+  world,
+} from '../support.ts';
+import { centreState, clusterTask, eStepState, run, SHARDS, subTask, w } from './support.ts';
+
+const [wasm] = backends;
+
+describe('purity', () => {
+  const partition = { groups: 'sub-net', cells: range(6), leaves: 6, vectors: 'vectors' } as const;
+  const TASKS: Task[] = [
+    { task: 'moments', normalize: false, diagonal: false, sample: w.below },
+    { task: 'seed-distances', centres: 1, draw: 1 },
+    clusterTask(),
+    { task: 'statistics', diagonal: false, block: 32 },
+    { task: 'statistics', diagonal: true, block: 32 },
+    { task: 'statistics', diagonal: false, block: 4096 },
+    { task: 'pivoted-statistics', diagonal: false },
+    { task: 'pivoted-statistics', diagonal: true },
+    subTask(),
+    { task: 'cell-sums', ...partition },
+    { task: 'cell-scatter', ...partition, diagonal: false, pivots: 'pivots' },
+    { task: 'cell-histogram', ...partition, axes: 'axes' },
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },
+  ];
+  const joined = (backend: Backend, place = w.workplace(backend)) => {
+    place.put('origin', { row: nd(new Float64Array(D)) });
+    place.put('centres', { rows: nd(Float64Array.of(1, 2, 0)) });
+    place.put('e-step', eStepState('product', 'full'));
+    place.put('parts', centreState());
+    place.put('vectors', { rows: nd(new Float64Array(D)) });
+    place.put('pivots', { rows: nd(new Float64Array(6 * D)) });
+    place.put('means', { rows: nd(Float64Array.from(randomMatrix(9, 3, D).flat()), 3, D) });
+    const axes = randomMatrix(8, 6, D).flat();
+    const [centre, sd] = [new Float64Array(6), new Float64Array(6).fill(9)];
+    place.put('axes', { rows: nd(Float64Array.from(axes)), centre: nd(centre), sd: nd(sd) });
+    return place;
+  };
+  type Results = Record<string, ReturnType<typeof bytes>>;
+  async function results(shards: number[], tasks: Task[], placeFor: () => Workplace): Promise<Results> {
+    const found: [string, ReturnType<typeof bytes>][] = [];
+    for (const shard of shards)
+      for (const task of tasks)
+        found.push([`${JSON.stringify(task)} ${shard}`, bytes(await run(placeFor(), task, shard))]);
+    return Object.fromEntries(found);
+  }
+
+  for (const backend of backends)
+    test(`a result does not depend on what the worker did before, on ${backend.identity}`, async () => {
+      const fresh = await results(SHARDS, TASKS, () => joined(backend));
+      for (const [shards, tasks] of [
+        [SHARDS, TASKS],
+        [[2, 0, 1], TASKS],
+        [[1, 2, 0], TASKS.toReversed()],
+      ]) {
+        const place = joined(backend);
+        const here = await results(shards as number[], tasks as Task[], () => place);
+        for (const [what, expected] of Object.entries(fresh)) assert.deepEqual(here[what], expected, what);
+      }
+    });
+
+  test('nor on the states that it had before', async () => {
+    const fresh = await results(SHARDS, TASKS, () => joined(wasm));
+    const place = w.workplace(wasm);
+    const other = world({ hidden: [5, 4], k: 2 });
+    place.put('transform', transformState(transformFor('min-max', w.raw, D), 0.9));
+    place.put('net', weightsOf(other.net));
+    place.put('subs', weightsOf(other.subs));
+    for (const shard of SHARDS) {
+      await run(place, { task: 'statistics', diagonal: false, block: 32 }, shard);
+      await run(place, { task: 'statistics', diagonal: false, block: 4096 }, shard);
+      await place.context.labels(shard);
+    }
+    place.put('transform', transformState(w.transform, w.below));
+    place.put('net', weightsOf(w.net));
+    place.put('subs', weightsOf(w.subs));
+    const here = await results(SHARDS, TASKS, () => joined(wasm, place));
+    for (const [what, expected] of Object.entries(fresh)) assert.deepEqual(here[what], expected, what);
+  });
+
+  test('nor on how rows arrive', async () => {
+    const fresh = await results(SHARDS, TASKS, () => joined(wasm));
+    const later: ReadBlocks = async function* (blocks) {
+      for await (const found of memoryBlocks(w.raw, D)(blocks)) {
+        await new Promise(setImmediate);
+        yield found;
+      }
+    };
+    const place = joined(wasm);
+    const slow = { ...place, context: createContext(wasm, place.context.states, later, w.layout) };
+    assert.deepEqual(await results(SHARDS, TASKS, () => slow), fresh);
+  });
+
+  test('the blocks of a layout go to shards once each', () => {
+    const dealt = SHARDS.flatMap((shard) => w.rowsOf(shard)).sort((a, b) => a - b);
+    assert.deepEqual(dealt, range(300));
+    assert.equal(allBlocks(w.layout).at(-1)!.count, 300 % w.layout.blockRows);
+  });
+});

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TransformChoice } from '../../../data/transform.ts';
+import { backends } from '../present.ts';
+import {
+  agrees,
+  argmax,
+  D,
+  logitsOf,
+  range,
+  sum,
+  transformFor,
+  transformState,
+  weightsOf,
+  world,
+} from '../support.ts';
+import { SHARDS, w } from './support.ts';
+
+for (const backend of backends)
+  describe(`the sample on ${backend.identity}`, () => {
+    for (const choice of ['center', 'none', 'normalize', 'standard', 'min-max', 'pca:2'] as TransformChoice[])
+      test(`is the rows below the threshold, in file order, transformed: ${choice}`, async () => {
+        const transform = transformFor(choice, w.raw, D);
+        for (const shard of SHARDS) {
+          const { context, put } = w.workplace(backend);
+          put('transform', transformState(transform, w.below));
+          const { n, rows, scaled } = await context.sample(shard);
+          const members = w.sampleOf(shard);
+          assert.equal(n, members.length);
+          assert.deepEqual(scaled.shape, [n, transform.dim]);
+          const raw = members.map((row) => [...w.raw.subarray(row * D, (row + 1) * D)]);
+          const input = choice === 'normalize' ? raw.map((r) => r.map((v) => v / Math.hypot(...r))) : raw;
+          const { columns, weights, bias, dim, scale } = transform;
+          const y = input.map((row) =>
+            range(dim).map(
+              (j) =>
+                bias[j] +
+                (columns ? row[columns[j]] * weights[j] : sum(row.map((v, i) => v * weights[i * dim + j]))),
+            ),
+          );
+          // Raw values up to a hundred standard deviations from zero.
+          agrees(await backend.read(scaled), y.flat(), 5e-6, 'scaled');
+          agrees(
+            rows,
+            y.flatMap((row) => row.map((v, j) => v * scale[j])),
+            5e-6,
+            'rows',
+          );
+        }
+      });
+
+    test('a shard whose sample is empty', async () => {
+      for (const choice of ['center', 'pca:2'] as TransformChoice[]) {
+        const { context, put } = w.workplace(backend);
+        put('transform', transformState(transformFor(choice, w.raw, D), 0));
+        assert.equal((await context.sample(0)).n, 0);
+        assert.deepEqual(await context.labels(0), new Int32Array(0));
+      }
+    });
+
+    test('labels are the argmax of the net, and follow it', async () => {
+      const place = w.workplace(backend);
+      const expected = w.sampleOf(1).map((row) => w.label(row));
+      assert.deepEqual([...(await place.context.labels(1))], expected);
+      assert.ok(new Set(expected).size > 1);
+      const turned = world({ hidden: [5, 4] }).net;
+      place.put('net', weightsOf(turned));
+      const now = w.sampleOf(1).map((row) => argmax(logitsOf(turned, w.y(row))));
+      assert.notDeepEqual(now, expected);
+      assert.deepEqual([...(await place.context.labels(1))], now);
+    });
+  });

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { chooseByWeight } from '../../../model/kmeans.ts';
+import { generator } from '../../../model/random.ts';
+import type { Task } from '../../../proto/tasks.ts';
+import { nd } from '../../../proto/tensors.ts';
+import { close } from '../../model/support.ts';
+import { backends } from '../present.ts';
+import { D, type Matrix, SEED, sum, transformState } from '../support.ts';
+import { f64, run, SHARDS, w } from './support.ts';
+
+for (const backend of backends)
+  describe(`seed-distances on ${backend.identity}`, () => {
+    const CENTRES = [
+      [0, 0, 0],
+      [4, -5, 0.1],
+    ]; // of the blobs, about
+    const prepared = (centres: Matrix) => {
+      const place = w.workplace(backend);
+      place.put('centres', { rows: nd(Float64Array.from([...centres, [0, 0, 0]].flat())) });
+      return place;
+    };
+
+    test('the total D² weight, and a row drawn by it', async () => {
+      for (const count of [0, 1, 2]) {
+        const centres = CENTRES.slice(0, count);
+        const place = prepared(centres);
+        for (const shard of SHARDS) {
+          const task: Task = { task: 'seed-distances', centres: count, draw: count };
+          const result = await run(place, task, shard);
+          const members = w.sampleOf(shard);
+          const weights = members.map((row) =>
+            count ? Math.min(...centres.map((c) => sum(w.x(row).map((v, d) => (v - c[d]) ** 2)))) : 1,
+          );
+          close(f64(result, 'weight'), [sum(weights)], 1e-6);
+          const uniform = generator(SEED, 'k-means++', count, shard).uniform();
+          close(f64(result, 'row'), w.x(members[chooseByWeight(weights, uniform)]), 1e-5);
+        }
+      }
+    });
+
+    test('a shard without a sample weighs nothing', async () => {
+      const place = prepared(CENTRES);
+      place.put('transform', transformState(w.transform, 0));
+      const result = await run(place, { task: 'seed-distances', centres: 2, draw: 2 });
+      assert.deepEqual([...f64(result, 'weight')], [0]);
+      assert.equal(f64(result, 'row').length, D);
+    });
+  });

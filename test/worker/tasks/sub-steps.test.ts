@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { whitening } from '../../../model/estep.ts';
+import { netSize, parted } from '../../../model/net.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import type { Backend } from '../../../worker/compute/backends/backend.ts';
+import { close } from '../../model/support.ts';
+import { backends } from '../present.ts';
+import { blobMixture, D, logitsOf, range, softmax, sum, transformState, weightsOf } from '../support.ts';
+import { addsNothing, CENTRES, centreState, f64, run, SHARDS, subTask, w } from './support.ts';
+
+/** What they learn from where the loss is KL: a mixture of two for each cluster. */
+function componentState(): Tensors {
+  const pairs = range(3).map((c) => {
+    const mixture = blobMixture('full');
+    const two = { ...mixture, k: 2, weights: Float64Array.of(0.4, 0.6), means: mixture.means.slice(0, 2) };
+    return whitening(
+      { ...two, covariances: mixture.covariances.slice(c % 2, 2 + (c % 2)) },
+      w.transform.scale,
+    );
+  });
+  const stack = (name: 'weights' | 'bias' | 'constant', ...shape: number[]) =>
+    nd(Float32Array.from(pairs.flatMap((pair) => [...pair[name]])), 3, ...shape);
+  return { weights: stack('weights', D, 2 * D), bias: stack('bias', 2 * D), constant: stack('constant', 2) };
+}
+
+for (const backend of backends)
+  describe(`sub-steps on ${backend.identity}`, () => {
+    /** What was gathered, step by step. */
+    function watched(): { backend: Backend; batches: { index: number[]; shape: readonly number[] }[] } {
+      const batches: { index: number[]; shape: readonly number[] }[] = [];
+      return {
+        batches,
+        backend: {
+          ...backend,
+          gather(x, index, shape) {
+            if (shape?.length === 3) batches.push({ index: Array.from(index), shape });
+            return backend.gather(x, index, shape);
+          },
+        },
+      };
+    }
+    const prepared = (on: Backend, loss: 'isotropic' | 'kl' = 'isotropic') => {
+      const place = w.workplace(on);
+      place.put('parts', loss === 'kl' ? componentState() : centreState());
+      return place;
+    };
+
+    test('each net is fed rows of its own cluster only, as many of each', async () => {
+      for (const shard of SHARDS) {
+        const { backend: spy, batches } = watched();
+        const result = await run(prepared(spy), subTask(), shard);
+        const z = w.sampleOf(shard).map((row) => w.label(row));
+        const counts = range(3).map((k) => z.filter((c) => c === k).length);
+        assert.deepEqual([...f64(result, 'count')], counts);
+        assert.equal(batches.length, 3);
+        for (const { index, shape } of batches) {
+          assert.deepEqual(shape, [3, 5, D]);
+          index.forEach((row, i) => {
+            if (counts[Math.floor(i / 5)]) assert.equal(z[row], Math.floor(i / 5));
+          });
+        }
+        assert.notDeepEqual(batches[0].index, batches[1].index);
+        assert.equal(f64(result, 'params').length, netSize(w.subs.shapes));
+      }
+    });
+
+    for (const loss of ['isotropic', 'kl'] as const)
+      test(`the loss is the stated one: ${loss}`, async () => {
+        const { backend: spy, batches } = watched();
+        const task = subTask({ loss, average: 'gradients' });
+        const result = await run(prepared(spy, loss), task);
+        const members = w.sampleOf(0);
+        const each = batches[0].index.map((place, i) => {
+          const c = Math.floor(i / 5);
+          const r = softmax(logitsOf(w.subs, w.y(members[place]), c));
+          const target = targets(c, members[place]);
+          return loss === 'kl'
+            ? sum(target.map((t, j) => t * Math.log(t / r[j])))
+            : sum(target.map((cost, j) => cost * r[j]));
+        });
+        close(f64(result, 'loss')[0], sum(each) / each.length, 1e-5);
+
+        function targets(c: number, row: number): number[] {
+          const { scale } = w.transform;
+          if (loss === 'isotropic')
+            return CENTRES[c].map((centre) => sum(w.x(row).map((v, d) => (v - scale[d] * centre[d]) ** 2)));
+          const { weights, bias, constant } = componentState();
+          const densities = range(2).map((j) => {
+            const u = range(D).map((e) => {
+              const column = j * D + e;
+              const at = (d: number) => (c * D + d) * 2 * D + column;
+              return bias.data[c * 2 * D + column] + sum(w.y(row).map((v, d) => v * weights.data[at(d)]));
+            });
+            return constant.data[c * 2 + j] - sum(u.map((v) => v * v)) / 2;
+          });
+          return softmax(densities).map((r) => (r + 1e-5) / (1 + 2e-5));
+        }
+      });
+
+    test('a cluster without a row here counts zero, and its net stays finite', async () => {
+      const place = prepared(backend);
+      const params = w.net.params.map((values) => values.slice());
+      params[3][1] = -1e4;
+      place.put('net', weightsOf(w.net, params));
+      const result = await run(place, subTask());
+      const [first, none, third] = f64(result, 'count');
+      assert.equal(none, 0);
+      assert.equal(first + third, w.sampleOf(0).length);
+      for (const name of Object.keys(result)) assert.ok(result[name].data.every(Number.isFinite), name);
+    });
+
+    test('a shard without a sample adds nothing', async () => {
+      const place = prepared(backend);
+      const full = await run(place, subTask());
+      place.put('transform', transformState(w.transform, 0));
+      addsNothing(await run(place, subTask()), full);
+    });
+
+    test('each net weighs as many rows as its cluster has here', async () => {
+      const weighed = await run(prepared(backend), subTask());
+      const counts = f64(weighed, 'count');
+      for (const values of parted(f64(weighed, 'params'), w.subs.shapes)) {
+        const size = values.length / 3;
+        values.forEach((value, j) => {
+          const count = counts[Math.floor(j / size)];
+          const net = count && value / count;
+          assert.equal(count * Math.fround(net), value);
+        });
+      }
+    });
+
+    test('nets do not touch each other', async () => {
+      const [place, other] = [prepared(backend), prepared(backend)];
+      const a = await run(place, subTask());
+      const c = f64(a, 'count').indexOf(Math.max(...f64(a, 'count')));
+      const changed = w.subs.params.map((values) => {
+        const own = values.slice();
+        own.fill(0.3, (c * values.length) / 3, ((c + 1) * values.length) / 3);
+        return own;
+      });
+      other.put('subs', weightsOf(w.subs, changed));
+      const b = await run(other, subTask());
+      for (const i of range(4)) {
+        const [left, right] = [a, b].map((result) => parted(f64(result, 'params'), w.subs.shapes)[i]);
+        const third = left.length / 3;
+        for (const net of range(3)) {
+          const [before, after] = [left, right].map((all) => all.subarray(net * third, (net + 1) * third));
+          if (net === c) assert.notDeepEqual(after, before);
+          else assert.deepEqual(after, before);
+        }
+      }
+    });
+  });
