@@ -1,6 +1,6 @@
-import type { InferredOptionTypes, Options } from 'yargs';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
 import type { Check } from '../worker/host/doctor/check.ts';
+import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'doctor';
 export const describe = 'look at this machine: what works, how fast, and what to do about the rest';
@@ -13,9 +13,9 @@ export const builder = {
     defaultDescription: 'none has to',
   },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
-} as const satisfies Record<string, Options>;
+} as const satisfies Flags;
 
-export async function handler({ backend, json }: InferredOptionTypes<typeof builder>): Promise<void> {
+export async function handler({ backend, json }: FlagValues<typeof builder>): Promise<void> {
   const { doctor } = await import('../worker/host/doctor/doctor.ts');
   const checks = await doctor(backend, json ? () => {} : show);
   const count = (status: Check['status']) => checks.filter((check) => check.status === status).length;

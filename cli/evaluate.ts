@@ -1,4 +1,4 @@
-import type { InferredOptionTypes, Options } from 'yargs';
+import type { Flags, FlagValues } from './flag.ts';
 
 /** Hungarian matching beyond this takes minutes, and such labels are hardly labels. */
 const MOST_PAIRS = 2 ** 25;
@@ -9,10 +9,10 @@ export const builder = {
   pred: { type: 'string', demandOption: true, describe: 'predicted labels: .npy, IDX, or file.csv:column' },
   labels: { type: 'string', demandOption: true, describe: 'true labels, in the same order' },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
-} satisfies Record<string, Options>;
+} as const satisfies Flags;
 
 /** Prints the metrics of two label files; a UserError if they cannot be read or are not of the same rows. */
-export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { readLabels } = await import('../data/labels.ts');
   const { UserError } = await import('../base/user-error.ts');
   const { accuracy, ari, contingency, nmi } = await import('../model/scores.ts');

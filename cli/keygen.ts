@@ -1,4 +1,4 @@
-import type { InferredOptionTypes, Options } from 'yargs';
+import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'keygen <folder>';
 export const describe = 'make a folder of keys for a coordinator and its workers, or add workers to it';
@@ -10,9 +10,9 @@ export const builder = {
     describe: 'names of workers, with commas between; more can be added later',
   },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
-} as const satisfies Record<string, Options>;
+} as const satisfies Flags;
 
-type Args = InferredOptionTypes<typeof builder> & { folder: string | number };
+type Args = FlagValues<typeof builder> & { folder: string | number };
 
 /** Writes the keys and says which file goes where; secrets are never printed. */
 export async function handler({ folder, workers, json }: Args): Promise<void> {

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
-import yargs from 'yargs';
+import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { printable } from '../base/printable.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { cannotBeOff, inOurWords, notANumber, yesAndNo } from './complaints.ts';
+import { type Command, commandNamed, type Parsed, problemOf, wordMissing } from './arguments.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
@@ -50,42 +50,45 @@ setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 class Chosen {
   constructor(readonly run: () => Promise<void>) {}
 }
-const later = (module: { builder: unknown; handler: (args: never) => Promise<void> }) =>
-  ({
-    ...module,
-    handler(args: never) {
-      const given = hideBin(process.argv);
-      const wrong =
-        cannotBeOff(given, module.builder) ??
-        notANumber(args, given, module.builder) ??
-        yesAndNo(args, given, module.builder);
-      if (wrong) throw new UserError(wrong);
-      throw new Chosen(() => module.handler(args));
-    },
-  }) as never;
+const args = hideBin(process.argv);
+const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
 
-const parser = yargs(hideBin(process.argv))
+const lazily = (command: (typeof commands)[number]) => ({
+  ...command,
+  builder(yargs: Argv, isHelp: boolean) {
+    yargs.options(command.builder);
+    // Before yargs would: its own messages name no flag.
+    return isHelp ? yargs : yargs.middleware((parsed) => checkFlags(parsed, yargs, command), true);
+  },
+  handler(values: never) {
+    throw new Chosen(() => command.handler(values));
+  },
+});
+
+/** UserError for the first thing that is wrong with what stands behind this command. */
+function checkFlags(parsed: Parsed, parser: Argv, command: Command): void {
+  const { error } = (parser as unknown as { parsed: { error: Error | null } }).parsed;
+  const problem = error?.message ?? problemOf(parsed, args, command);
+  if (problem) throw new UserError(problem);
+}
+
+const parser = yargs(args)
   .scriptName('dpmesh')
   .usage('$0 <command>\n\nDeep clustering when you do not know how many clusters there are.')
   .parserConfiguration({ 'duplicate-arguments-array': false })
-  .command(later(train))
-  .command(later(coordinator))
-  .command(later(resume))
-  .command(later(watch))
-  .command(later(worker))
-  .command(later(launch))
-  .command(later(keygen))
-  .command(later(predict))
-  .command(later(evaluate))
-  .command(later(plot))
-  .command(later(synth))
-  .command(later(setup))
-  .command(later(doctor))
+  .command(commands.map(lazily) as unknown as CommandModule[])
   .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
   .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')
-  .demandCommand(1, 'Name a command; dpmesh --help lists them.')
-  .strict()
+  .middleware(({ _: [name] }) => {
+    if (name === undefined) throw new UserError('Name a command; dpmesh --help lists them.');
+    if (!commandNamed(name, commands))
+      throw new UserError(`there is no command ${name}; dpmesh --help lists them`);
+  }, true)
   .recommendCommands()
+  .updateStrings({
+    'Did you mean %s?': `there is no command ${firstWord.replaceAll('%', '%%')}; did you mean %s? dpmesh --help lists them`,
+    'Not enough arguments following: %s': '--%s needs a value behind it',
+  })
   .version(dpmeshVersion())
   .wrap(Math.min(110, process.stdout.columns ?? 110))
   .help()
@@ -93,7 +96,8 @@ const parser = yargs(hideBin(process.argv))
   .exitProcess(false)
   .fail((message, error) => {
     if (error && error.name !== 'YError') throw error;
-    throw new UserError(inOurWords(message, hideBin(process.argv), commands));
+    const command = commandNamed(firstWord, commands);
+    throw new UserError((command && wordMissing(command)) ?? message);
   });
 
 /** Null where help or the version was all that was asked for. */

@@ -1,5 +1,5 @@
-import type { InferredOptionTypes, Options } from 'yargs';
 import { dpmeshVersion } from '../base/version.ts';
+import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'plot';
 export const describe = 'draw a run: clusters, K and losses over epochs, sizes, confusion; report.html';
@@ -17,9 +17,9 @@ export const builder = {
     describe: 'true classes: .npy, IDX, or file.csv:column',
     defaultDescription: 'those of the run',
   },
-} as const satisfies Record<string, Options>;
+} as const satisfies Flags;
 
-export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { run, out } = args;
   const version = dpmeshVersion();
   const { writeReport } = await import('../coordinator/report/report.ts');

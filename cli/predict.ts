@@ -1,4 +1,4 @@
-import type { InferredOptionTypes, Options } from 'yargs';
+import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'predict';
 export const describe = 'label new rows with the net of a finished run';
@@ -13,9 +13,9 @@ export const builder = {
   out: { type: 'string', demandOption: true, requiresArg: true, describe: 'labels: .npy, int32' },
   soft: { type: 'string', requiresArg: true, describe: 'responsibilities too: .npy, float32, N×K' },
   force: { type: 'boolean', default: false, describe: 'replace files that exist' },
-} as const satisfies Record<string, Options>;
+} as const satisfies Flags;
 
-export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { run, data, out, soft } = args;
   const { assertApart } = await import('../base/same-file.ts');
   const { assertNotOfRun } = await import('../coordinator/storage/run-path.ts');

@@ -1,5 +1,5 @@
-import type { Options } from 'yargs';
 import { UserError } from '../base/user-error.ts';
+import type { Flags, FlagValues } from './flag.ts';
 import { INTERRUPTED, onSignal } from './signals.ts';
 
 export const command = 'setup [what]';
@@ -18,25 +18,23 @@ export const builder = {
     defaultDescription: 'the user’s data folder',
   },
   remove: { type: 'boolean', default: false, describe: 'take away what was set up: what is named, or all' },
-} as const satisfies Record<string, Options>;
+} as const satisfies Flags;
 
 const NAMES = ['tensorflow', 'webgpu'] as const;
 
-export async function handler(args: Record<string, unknown>): Promise<void> {
-  const what = NAMES.find((name) => name === args.what);
-  if (args.what !== undefined && !what)
-    throw new UserError(`setup ${args.what}: there is only setup ${NAMES.join(' and setup ')}`);
-  const dir = args.dir as string | undefined;
-  if (args.remove) {
-    if (args.cuda || dir !== undefined)
-      throw new UserError('--remove stands alone; leave --cuda and --dir out');
+export async function handler({ what: given, cuda, dir, remove }: FlagValues<typeof builder>): Promise<void> {
+  const what = NAMES.find((name) => name === given);
+  if (given !== undefined && !what)
+    throw new UserError(`setup ${given}: there is only setup ${NAMES.join(' and setup ')}`);
+  if (remove) {
+    if (cuda || dir !== undefined) throw new UserError('--remove stands alone; leave --cuda and --dir out');
     const { removeSetup } = await import('../worker/host/setup/place.ts');
     const gone = (what ? [what] : NAMES).flatMap((name) => removeSetup(name) ?? []);
     console.error(gone.length ? `removed ${gone.join(' and ')}` : 'nothing was set up');
     return;
   }
   if (!what) throw new UserError('name what to set up: dpmesh setup tensorflow, or dpmesh setup webgpu');
-  if (what === 'webgpu' && args.cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
+  if (what === 'webgpu' && cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
   const { stopPrograms } = await import('../worker/host/setup/steps.ts');
   let stopped = false;
   onSignal(() => {
@@ -46,7 +44,7 @@ export async function handler(args: Record<string, unknown>): Promise<void> {
   try {
     if (what === 'tensorflow') {
       const { setupTensorflow } = await import('../worker/host/setup/tensorflow.ts');
-      await setupTensorflow({ cuda: args.cuda === true, dir });
+      await setupTensorflow({ cuda, dir });
     } else {
       const { setupWebgpu } = await import('../worker/host/setup/webgpu.ts');
       await setupWebgpu({ dir });

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
-import type { InferredOptionTypes, Options } from 'yargs';
 import { assertApart } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
+import type { Flags, FlagValues } from './flag.ts';
+import { interruptible } from './signals.ts';
 
 export const command = 'synth';
 export const describe = 'write points from a random Gaussian mixture, with their true labels';
@@ -14,9 +15,9 @@ export const builder = {
   seed: { type: 'string', default: '0', describe: 'same seed, same bytes' },
   force: { type: 'boolean', default: false, describe: 'replace files that exist' },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
-} satisfies Record<string, Options>;
+} as const satisfies Flags;
 
-type Args = InferredOptionTypes<typeof builder>;
+type Args = FlagValues<typeof builder>;
 
 /** Writes both files and prints a summary; a UserError for bad values, and for files that exist without --force. */
 export async function handler(args: Args): Promise<void> {
@@ -51,23 +52,6 @@ function assertWritable(flag: string, path: string, force: boolean): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found && !found.isFile()) throw new UserError(`${flag} ${path} is not a file`);
   if (found && !force) throw new UserError(`${flag} ${path} exists already: --force replaces it`);
-}
-
-/** Runs `work`; SIGINT and SIGTERM let it clean up before they end the process. */
-async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  let received: NodeJS.Signals | undefined;
-  const onSignal = (name: NodeJS.Signals) => {
-    received = name;
-    stop.abort();
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  try {
-    return await work(stop.signal);
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    if (received) process.kill(process.pid, received);
-  }
 }
 
 /** Says on stderr how far the work is: in place on a terminal, else a line every five seconds. */

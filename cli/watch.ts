@@ -1,4 +1,4 @@
-import type { InferredOptionTypes, Options } from 'yargs';
+import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'watch <url>';
 export const describe = 'show the progress of a run that goes on elsewhere';
@@ -10,12 +10,12 @@ export const builder = {
     describe: 'the run’s --http-token',
     defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
   },
-} as const satisfies Record<string, Options>;
+} as const satisfies Flags;
 
 /** Exit code where the run did not come to a good end. */
 const BAD_END = 1;
 
-export async function handler(args: InferredOptionTypes<typeof builder>): Promise<void> {
+export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { UserError } = await import('../base/user-error.ts');
   const text = String(args.url);
   const url = parse(text);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { flags } from '../../cli/flags.ts';
+import { kebabCase } from '../../base/letter-case.ts';
+import { options } from '../../coordinator/config.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 
 const COMMANDS = [
@@ -38,14 +39,15 @@ test('--help lists all commands, within a second', async () => {
 for (const command of ['train', 'coordinator'])
   test(`${command} --help names every flag with its default`, async () => {
     const text = await help(command);
-    for (const [name, flag] of flags) {
+    for (const [option, { fast, shown: described }] of options) {
+      const name = kebabCase(option);
       const at = text.indexOf(` --${name} `);
       assert.ok(at >= 0, `--${name} is missing`);
       const rest = text.slice(at + 3 + name.length);
       // Up to the next flag, which begins a line; a flag named in a text has no two spaces before it.
-      const shown = flag.shown ?? flag.fast;
+      const shown = described ?? fast;
       if (shown === undefined) continue;
-      const expected = `[default: ${typeof shown === 'string' && !flag.shown ? shown : String(shown)}]`;
+      const expected = `[default: ${shown}]`;
       const own = rest.slice(0, rest.indexOf(expected) + expected.length);
       assert.ok(rest.includes(expected), `--${name} does not show ${expected}`);
       assert.equal(own.match(/\[default: /g)?.length, 1, `--${name} ${own}`);

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { TrainOptions } from '../../coordinator/config.ts';
 import { generator } from '../../model/random.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { eventsOf, ofType } from './support.ts';
@@ -37,29 +39,23 @@ export interface Killing {
  */
 export async function trainKilled(
   out: string,
-  args: Record<string, unknown>,
+  { workers: count, ...options }: TrainOptions & { workers: number },
   { seed, kills, pause }: Killing,
 ) {
-  const { output }: typeof import('../../cli/train.ts') = await dist('cli/train.js');
-  const { workersOf }: typeof import('../../cli/local-workers.ts') = await dist('cli/local-workers.js');
+  const { localWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
+    'worker/host/local-workers.js',
+  );
   const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
-  const { resolveConfig }: typeof import('../../cli/config.ts') = await dist('cli/config.js');
+  const { resolveConfig }: typeof import('../../coordinator/config.ts') = await dist('coordinator/config.js');
   const rng = generator(BigInt(seed), 'killing');
   const killed = new Set<number>();
-  const given = {
-    out,
-    json: true,
-    checkpointEvery: 30,
-    heartbeatTimeout: 5,
-    'heartbeat-timeout': 5,
-    perGpu: 1,
-    gpu: 0,
-    linger: 0,
-    backend: 'wasm',
-    ...args,
-  };
-  const config = await resolveConfig(given);
-  const workers = await workersOf(config, given);
+  const config = resolveConfig(options);
+  const workers = localWorkers({
+    specs: Array.from({ length: count }, (_, i) => ({ name: `local/${i}` })),
+    ...{ backend: 'wasm', why: 'asked for', gpu: 0, requireGpu: false },
+    dataRoot: dirname(resolve(config.data)),
+    log: console.error,
+  });
   const missed = new Set<string>(KINDS);
   const isMissed = (task: string) => {
     if (missed.has(task))
@@ -86,13 +82,13 @@ export async function trainKilled(
       // It has ended by itself.
     }
   };
-  const { json: _, ...options } = await output(given);
   const nothing = () => {};
   await session(config, {
-    ...options,
+    ...{ out, force: false, mixed: false, sharedFiles: true, checkpointEvery: 30, heartbeatTimeout: 5 },
     signal: new AbortController().signal,
     display: { event: nothing, epoch: nothing, line: nothing, result: nothing, end: nothing },
     http: null,
+    linger: 0,
     report: false,
     ...workers,
     start(server) {

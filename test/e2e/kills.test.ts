@@ -26,7 +26,7 @@ test('workers killed in every kind of task: the same bytes, no epoch twice', asy
   );
   const args = {
     ...{ data, workers: 3 },
-    ...{ 'early-stop': false, 'max-epochs': 30, 'init-k': 3, 'split-merge-every': 3, 'batch-size': 16 },
+    ...{ earlyStop: false, maxEpochs: 30, initK: 3, splitMergeEvery: 3, batchSize: 16 },
   };
   const { killed, tasks } = await trainKilled(out, args, { seed: 1, kills: 10, pause: 300 });
   assert.deepEqual(bytesOfRun(out), bytesOfRun(quiet));

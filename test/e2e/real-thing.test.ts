@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { resolveConfig } from '../../cli/config.ts';
+import { type RunConfig, resolveConfig } from '../../coordinator/config.ts';
 import { runAll } from '../../coordinator/run.ts';
 import { type Server, startServer } from '../../coordinator/scheduler/server.ts';
 import { createCheckpoints } from '../../coordinator/storage/checkpoints.ts';
@@ -23,15 +23,15 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 interface Given {
   data: string;
-  flags?: Record<string, unknown>;
+  options?: Partial<RunConfig>;
   sharedFiles?: boolean;
   /** Another server in place of the one that there is. */
   change?: (server: Server) => Server;
 }
 
 /** A whole run in this process, coordinator and two workers over real sockets. */
-async function inProcess(name: string, { data, flags = {}, sharedFiles = true, change = (s) => s }: Given) {
-  const config = await resolveConfig({ data, ...flags });
+async function inProcess(name: string, { data, options = {}, sharedFiles = true, change = (s) => s }: Given) {
+  const config = resolveConfig({ data, ...options });
   const source = await openSource(data);
   const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
   const events: Event[] = [];
@@ -156,10 +156,10 @@ describe('splits are what the sub-nets say', () => {
     events.flatMap((event) => (event.type === 'split' ? [event] : []));
 
   test('with weights of zero, others are proposed', async () => {
-    const flags = { 'max-epochs': 18, 'batch-size': 16, 'early-stop': false };
+    const options = { maxEpochs: 18, batchSize: 16, earlyStop: false };
     const [own, other] = [
-      await inProcess('trained', { data, flags }),
-      await inProcess('zeroed', { data, flags, change: zeroed }),
+      await inProcess('trained', { data, options }),
+      await inProcess('zeroed', { data, options, change: zeroed }),
     ].map((found) => splitsOf(found).map(({ epoch, clusters, points }) => ({ epoch, clusters, points })));
     assert.ok(own.length >= 2 && other.length >= 1);
     assert.notDeepEqual(own, other);
@@ -168,10 +168,10 @@ describe('splits are what the sub-nets say', () => {
   });
 
   test('unrefined, as in the paper, weights of zero put all rows on one side', async () => {
-    const flags = { schedule: 'paper', 'max-epochs': 55, 'batch-size': 16, 'local-steps': 10 };
+    const options = { schedule: 'paper' as const, maxEpochs: 55, batchSize: 16, localSteps: 10 };
     const [own, other] = [
-      await inProcess('paper', { data, flags }),
-      await inProcess('paper-zeroed', { data, flags, change: zeroed }),
+      await inProcess('paper', { data, options }),
+      await inProcess('paper-zeroed', { data, options, change: zeroed }),
     ].map(splitsOf);
     assert.ok(Math.min(...own[0].points) > 400, `${own[0].points}`);
     assert.deepEqual([other[0].points, other[0].accepted], [[4000, 0], false]);
@@ -184,11 +184,11 @@ describe('rows', () => {
   before(() => {
     data = easyData(folder, 'rows', N).data;
   });
-  const flags = { sample: 2000, 'max-epochs': 4 };
+  const options = { sample: 2000, maxEpochs: 4 };
   const sampleOf = (events: Event[]) => events.find((event) => event.type === 'start')!;
 
   test('are read exactly twice, from the file', async () => {
-    const { totals, events } = await inProcess('file', { data, flags });
+    const { totals, events } = await inProcess('file', { data, options });
     assert.equal(totals.rowsRead, 2 * N);
     const done = events.at(-1)!;
     assert.ok(done.type === 'done' && done.rowsRead === 2 * N, JSON.stringify(done));
@@ -197,7 +197,7 @@ describe('rows', () => {
   });
 
   test('are read exactly twice, from the coordinator', async () => {
-    const { totals, served } = await inProcess('served', { data, flags, sharedFiles: false });
+    const { totals, served } = await inProcess('served', { data, options, sharedFiles: false });
     assert.equal(totals.rowsRead, 2 * N);
     assert.deepEqual(new Set(served), new Set([2]));
   });

@@ -19,7 +19,7 @@ const quiet = await train({ data }, [
 ]);
 const out = fresh('killed');
 const begun = performance.now();
-const args = { data, workers: 4, 'early-stop': false, 'max-epochs': epochs, 'init-k': 3 };
+const args = { data, workers: 4, earlyStop: false, maxEpochs: epochs, initK: 3 };
 // A few more than asked for: some may have ended by themselves.
 const { killed, tasks } = await trainKilled(out, args, {
   seed,

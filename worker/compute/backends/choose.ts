@@ -15,11 +15,11 @@ export interface Choice {
 /**
  * What computes, where `asked` is `auto`: CUDA, else TensorFlow on the CPU, else WASM, by what is set up; loads nothing.
  * With `requireGpu`, auto takes WebGPU where there is no CUDA (with `pinned` to CUDA's cards it does not), and a backend that never has a GPU is a UserError; whether
- * there is one, its loading tells. UserError for a backend that is not set up.
+ * there is one, its loading tells. `flag`: which one requires it, for messages. UserError for a backend that is not set up.
  */
 export async function chooseBackend(
   asked: string,
-  { requireGpu = false, pinned = false } = {},
+  { requireGpu = false, pinned = false, flag = '--require-gpu' } = {},
 ): Promise<Choice> {
   const tensorflow = findTensorflow();
   const webgpu = asked === 'webgpu' || (asked === 'auto' && requireGpu) ? findWebgpu() : null;
@@ -30,8 +30,7 @@ export async function chooseBackend(
     return { backend: asked, why: 'asked for' };
   }
   if (asked !== 'auto') {
-    if (requireGpu)
-      throw new UserError(`--require-gpu: --backend ${asked} computes on the CPU; leave one out`);
+    if (requireGpu) throw new UserError(`${flag}: --backend ${asked} computes on the CPU; leave one out`);
     return { backend: asked, why: 'asked for' };
   }
   const usable = tensorflow && !('problem' in tensorflow) ? tensorflow : null;
@@ -39,7 +38,7 @@ export async function chooseBackend(
   if (requireGpu) {
     if (!pinned && webgpu && !('problem' in webgpu))
       return { backend: 'webgpu', why: 'no CUDA, and a GPU is required' };
-    throw new UserError(noGpu(usable?.cuda === true, pinned));
+    throw new UserError(`${flag}: ${noGpu(usable?.cuda === true, pinned)}`);
   }
   if (usable) {
     const cuda = usable.cuda ? 'no NVIDIA driver, ' : '';
@@ -56,7 +55,7 @@ function hasCudaDevice(): boolean {
 
 function noGpu(cuda: boolean, pinned: boolean): string {
   if (cuda)
-    return '--require-gpu: TensorFlow with CUDA is set up, but this machine has no NVIDIA driver (see dpmesh doctor)';
-  if (pinned) return '--require-gpu: CUDA is not set up; run dpmesh setup tensorflow --cuda';
-  return '--require-gpu: no backend with a GPU is set up; run dpmesh setup tensorflow --cuda, or dpmesh setup webgpu';
+    return 'TensorFlow with CUDA is set up, but this machine has no NVIDIA driver (see dpmesh doctor)';
+  if (pinned) return 'CUDA is not set up; run dpmesh setup tensorflow --cuda';
+  return 'no backend with a GPU is set up; run dpmesh setup tensorflow --cuda, or dpmesh setup webgpu';
 }

@@ -6,10 +6,10 @@ import { loadBackend } from './load.ts';
 
 const TIMEOUT_MS = 120_000;
 
-/** UserError unless this backend finds a GPU; it is loaded in a process of its own. */
-export async function proveGpu(backend: string, gpu: number): Promise<void> {
+/** UserError unless this backend finds a GPU, as `flag` requires; it is loaded in a process of its own. */
+export async function proveGpu(backend: string, gpu: number, flag: string): Promise<void> {
   const entry = fileURLToPath(import.meta.url);
-  const args = [...process.execArgv, entry, backend, String(gpu)];
+  const args = [...process.execArgv, entry, backend, String(gpu), flag];
   try {
     await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT_MS });
   } catch (error) {
@@ -19,17 +19,18 @@ export async function proveGpu(backend: string, gpu: number): Promise<void> {
 }
 
 /** UserError if what was loaded does not compute on a GPU. */
-export function assertGpu({ identity, device }: { identity: string; device?: unknown }): void {
+export function assertGpu(
+  { identity, device }: { identity: string; device?: unknown },
+  flag = '--require-gpu',
+): void {
   if (!device)
-    throw new UserError(
-      `--require-gpu: ${identity} computes on the CPU; dpmesh doctor says what is in the way`,
-    );
+    throw new UserError(`${flag}: ${identity} computes on the CPU; dpmesh doctor says what is in the way`);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [backend, gpu] = process.argv.slice(2);
+  const [backend, gpu, flag] = process.argv.slice(2);
   loadBackend(backend, { gpu: Number(gpu), now: true })
-    .then(assertGpu)
+    .then((loaded) => assertGpu(loaded, flag))
     .then(
       () => process.exit(0),
       (error: Error) => {
