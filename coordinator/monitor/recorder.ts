@@ -13,6 +13,8 @@ export interface Newest {
   state: State;
   /** Log H of splitting each cluster; null: not known. */
   splitRatio: (number | null)[];
+  /** Rows of each cluster by their label; null until the full pass is over. */
+  counts: number[] | null;
 }
 
 /**
@@ -26,6 +28,8 @@ export interface Recorder extends Watcher {
   epoch(state: State, losses: Losses): void;
   /** A state that no epoch led to. */
   state(state: State): void;
+  /** All rows have their labels, so many of each cluster. */
+  labelled(counts: number[]): void;
   setStatus(status: Status): void;
   status(): Status;
   newest(): Newest | null;
@@ -62,6 +66,7 @@ export function createRecorder(
   let known: { run: Run; sampleRows: number } | null = null;
   let state: State | null = null;
   let ratios: (number | null)[] = [];
+  let counts: number[] | null = null;
   let proposals: Extract<Event, { type: 'split' | 'merge' }>[] = [];
   const changes = { history: 0, newest: 0 };
 
@@ -125,6 +130,11 @@ export function createRecorder(
       newState(next);
     },
     state: newState,
+    labelled(found) {
+      counts = found;
+      // There is more to fetch of the last state.
+      if (state) newState(state);
+    },
     results(label, { round, done }, tasks) {
       changes.history++;
       let [from, to] = [Infinity, 0];
@@ -150,7 +160,7 @@ export function createRecorder(
     newest() {
       if (!known || !state) return null;
       const { k } = state.mixture;
-      return { ...known, state, splitRatio: ratios.length === k ? ratios : Array(k).fill(null) };
+      return { ...known, state, splitRatio: ratios.length === k ? ratios : Array(k).fill(null), counts };
     },
     history: () => ({ epochs, events: keptEvents(events, MOST_EVENTS), work: workSince(0).work }),
     version: (of) => changes[of],

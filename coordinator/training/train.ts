@@ -37,6 +37,8 @@ export interface Observer {
   epoch(state: State, losses: Losses): void;
   /** A state that no epoch led to. */
   state(state: State): void;
+  /** All rows have their labels, so many of each cluster. */
+  labelled(counts: number[]): void;
 }
 
 /** K = `--init-k` clusters by k-means++ and Lloyd, the mixture by MAP, sub-clusters by PCA split. */
