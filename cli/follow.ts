@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { UserError } from '../base/user-error.ts';
 import { type History, type Message, OVER, type RunInfo, type Status } from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
@@ -40,7 +41,7 @@ export async function follow(
     try {
       // The stream first: what happens between the two answers comes in both.
       const events = await get('/api/stream', leaving.signal);
-      const run = (await (await get('/api/run')).json()) as RunInfo & { config: { maxEpochs: number } };
+      const run = (await (await get('/api/run')).json()) as RunInfo;
       const history = (await (await get('/api/history')).json()) as History;
       answered = performance.now();
       display ??= createDisplay(run.config.maxEpochs, stream);
@@ -112,17 +113,7 @@ function isNew(event: TimedEvent, seen: Seen): boolean {
   return true;
 }
 
-/** Server-sent events: the data of each, as JSON. */
-async function* messagesOf(response: Response): AsyncGenerator<Message> {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const part of response.body!) {
-    text += decoder.decode(part, { stream: true });
-    const whole = text.split('\n\n');
-    text = whole.pop()!;
-    for (const event of whole) {
-      const data = event.split('\n').flatMap((line) => (line.startsWith('data: ') ? line.slice(6) : []));
-      if (data.length) yield JSON.parse(data.join('\n'));
-    }
-  }
+async function* messagesOf({ body }: Response): AsyncGenerator<Message> {
+  const events = body!.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  for await (const { data } of events) yield JSON.parse(data);
 }

@@ -13,6 +13,7 @@ import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunFacts, runFile } from './storage/run-file.ts';
 import { fullPass, type Labelled } from './training/full-pass.ts';
 import type { Run } from './training/run-context.ts';
+import type { Observer } from './training/train.ts';
 
 export interface Finishing {
   run: Run;
@@ -25,6 +26,7 @@ export interface Finishing {
   checkpoints: Checkpoints;
   facts: RunFacts;
   spent: () => Spent;
+  observer?: Observer;
   emit: Emit;
   warn: (message: string) => void;
 }
@@ -34,11 +36,14 @@ const PAUSES = [1, 2, 4, 8, 15, 30];
 
 /** The full pass and all that comes of it. UserError where the disk refuses the results until patience ends. */
 export async function finish(input: Finishing): Promise<Summary> {
-  const { run, state, loss, layout, labels, out, checkpoints, facts, spent, server, emit } = input;
+  const { run, state, loss, layout, labels, out, checkpoints, facts, spent, server, observer, emit } = input;
   let labelled: Labelled | null = null;
   try {
     const summary = await persistently(async () => {
-      labelled ??= await fullPass(run, layout, state.mixture.k, labels?.codes ?? null, out);
+      if (!labelled) {
+        labelled = await fullPass(run, layout, state.mixture.k, labels?.codes ?? null, out);
+        observer?.labelled(labelled.T.map(([rows]) => rows));
+      }
       writeModel(run, state, labelled, out);
       await checkpoints.flush();
       const found = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });

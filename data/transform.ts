@@ -1,4 +1,5 @@
 import { UserError } from '../base/user-error.ts';
+import { product } from '../model/forward.ts';
 import { diagonalOf, isDiagonal, symmetricEigen } from '../model/linalg.ts';
 
 /**
@@ -144,6 +145,16 @@ export function applyColumns(transform: Transform, raw: Float32Array): Float32Ar
   const round = Math.fround;
   for (let i = 0, o = 0; i < n; i++)
     for (let d = 0; d < dim; d++, o++) out[o] = round(raw[i * input + columns[d]] * weights[d]) + bias[d];
+  return out;
+}
+
+/** y of raw rows, which have unit length already where the transform asks for it, summed as the `cpu` backend does. */
+export function networkRows(transform: Transform, raw: Float32Array): Float32Array {
+  const { columns, input, dim, weights, bias } = transform;
+  if (columns) return applyColumns(transform, raw);
+  const n = raw.length / input;
+  const out = new Float32Array(n * dim);
+  product(raw, n, input, weights, dim, bias, false, out);
   return out;
 }
 

@@ -1,4 +1,4 @@
-import type { ClusterRow } from './cluster-table.ts';
+import type { ClusterTable } from '../view/cluster-table.ts';
 import type { Crosstab } from './crosstab.ts';
 import type { History } from './history.ts';
 import type { ClusterView } from './pictures/clusters.ts';
@@ -37,7 +37,7 @@ export interface Contents {
   history: History | null;
   clusters: ClusterView | null;
   sub: SubView | null;
-  table: ClusterRow[] | null;
+  table: ClusterTable | null;
   confusion: Crosstab | null;
   classes: number | null;
   notes: string[];

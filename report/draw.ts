@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { nonEmpty } from '../view/cluster-table.ts';
 import type { Contents } from './contents.ts';
 import { type Figure, page } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
@@ -102,14 +103,16 @@ function* pictures({ history, clusters, sub, table, confusion, classes, run }: C
       'Above the clustering net, below the sub-nets, which train in the epochs that lead to a split.',
     );
   }
-  const sizes = (table ?? []).flatMap(({ cluster, rows }) => (rows === null ? [] : [{ cluster, rows }]));
-  if (sizes.length)
+  if (table?.counted) {
+    const rows = table.clusters.map((cluster) => cluster.rows);
+    const sizes = nonEmpty(rows).map((cluster) => ({ cluster, rows: rows[cluster] }));
     yield picture(
       'sizes',
       sizesPicture(sizes, run.data.rows),
       'Cluster sizes',
       'All rows of the data, by their label.',
     );
+  }
   if (confusion)
     yield picture(
       'confusion',

@@ -1,6 +1,12 @@
-import type { ClusterRow } from './cluster-table.ts';
+import {
+  type ClusterRow,
+  type ClusterTable,
+  legend,
+  nonEmpty,
+  separationText,
+} from '../view/cluster-table.ts';
 import type { Contents } from './contents.ts';
-import { lookOf, outline } from './palette.ts';
+import { lookOf, outline } from './look.ts';
 import { STYLE } from './style.ts';
 import { escaped, significant } from './svg.ts';
 
@@ -96,8 +102,9 @@ function tiles({ run: { result }, history }: Contents): string {
 const figure = ({ svg, title, caption }: Figure) =>
   `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n</figure>`;
 
-function clusters(table: ClusterRow[]): string {
-  const rows = table.reduce((sum, row) => sum + (row.rows ?? 0), 0);
+function clusters(table: ClusterTable): string {
+  const shown = nonEmpty(table.clusters.map(({ rows }) => rows));
+  const rows = table.clusters.reduce((sum, cluster) => sum + cluster.rows, 0);
   const columns = [
     'cluster',
     'rows',
@@ -105,32 +112,32 @@ function clusters(table: ClusterRow[]): string {
     'weight π',
     'spread',
     'nearest',
-    'distance',
+    'separation',
     'log H of a split',
   ];
   return `<section><h2>Table of clusters</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
 <thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>
-${table.map((row) => clusterLine(row, rows)).join('\n')}
+${shown.map((cluster) => clusterLine(cluster, table.clusters[cluster], rows)).join('\n')}
 </tbody></table></div>
-<p class="legend">Spread: standard deviation along an axis, in quadratic mean. Nearest: by the distance of centres. log H: of the last step that proposed to split all clusters, as long as it left all as they were; below about 0 a cluster stays whole. Spread and distance are in the units of the transformed data.</p>
+<p class="legend">${legend(table)} log H: of the last step that proposed to split all clusters, as long as it left all as they were; below about 0 a cluster stays whole.</p>
 </section>`;
 }
 
-function clusterLine(row: ClusterRow, all: number): string {
-  const { colour, shape } = lookOf(row.cluster);
+function clusterLine(cluster: number, row: ClusterRow, all: number): string {
+  const { colour, shape } = lookOf(cluster);
   const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${outline(shape, 6)}" fill="${colour}"/></svg>`;
   const cells = [
-    row.rows === null ? '–' : row.rows.toLocaleString('en'),
-    row.rows === null ? '–' : `${((100 * row.rows) / all).toFixed(2)} %`,
+    Math.round(row.rows).toLocaleString('en'),
+    `${((100 * row.rows) / all).toFixed(2)} %`,
     row.weight.toFixed(4),
     significant(row.spread),
     row.nearest ? String(row.nearest.cluster) : '–',
-    row.nearest ? significant(row.nearest.distance) : '–',
+    row.nearest ? separationText(row.nearest) : '–',
     row.logRatio === null ? '–' : significant(row.logRatio),
   ];
-  return `<tr><th scope="row">${swatch}${row.cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+  return `<tr><th scope="row">${swatch}${cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
 }
 
 function configTable(config: Record<string, unknown>): string {

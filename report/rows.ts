@@ -2,10 +2,10 @@ import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
 import { decode, openNpy } from '../data/npy.ts';
 import type { Source } from '../data/source.ts';
-import { normalizeRows, type Transform } from '../data/transform.ts';
+import { networkRows, normalizeRows, type Transform } from '../data/transform.ts';
+import { argmaxRows, logits } from '../model/forward.ts';
 import { generator } from '../model/random.ts';
-import { argmax, type Fitted, logits, networkRows } from './fitted.ts';
-import type { Vector } from './projection.ts';
+import type { Fitted } from './fitted.ts';
 import { scattered } from './scatter.ts';
 
 /** Rows for the pictures: a few here and there, so that the data are not read a third time. */
@@ -56,7 +56,7 @@ export function rowsOf(source: Source, { transform, net, mixture }: Fitted, labe
   return {
     read,
     async labels(stretch) {
-      if (!file) return argmax(logits(net, networkRows(transform, await read(stretch))), mixture.k);
+      if (!file) return argmaxRows(logits(net, networkRows(transform, await read(stretch))), mixture.k);
       const bytes = new Uint8Array(stretch.count * file.dtype.size);
       readFully(file, bytes, file.offset + stretch.start * file.dtype.size);
       return Int32Array.from(decode(bytes, file.dtype));
@@ -68,7 +68,7 @@ export function rowsOf(source: Source, { transform, net, mixture }: Fitted, labe
 /** Where a raw row lies along an axis of the model's coordinates. */
 export function alongAxis(
   { input, dim, columns, weights, bias, scale }: Transform,
-  axis: Vector,
+  axis: Float64Array,
 ): (raw: Float32Array, row: number) => number {
   const factors = new Float64Array(input);
   let constant = 0;

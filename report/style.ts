@@ -32,7 +32,6 @@ tr { break-inside: avoid }
 .pairs dd { overflow-wrap: anywhere }
 @media screen and (prefers-color-scheme: dark) {
   :root { --paper: #16181d; --ink: #e8eaee; --mute: #a3abb8; --line: #363b45; --grid: #2b2f37; --card: #20242b; --note: #3a3220 }
-  figure > svg, .swatch { filter: brightness(1.35) }
   svg .paper { fill: none } svg .ink, svg .mark { fill: var(--ink) } svg .mute { fill: var(--mute) }
   svg .grid { stroke: var(--grid) } svg .axis { stroke: var(--mute) } svg .inkline { stroke: var(--ink) }
   svg .halo, svg .mark, svg .rim { stroke: var(--paper) }

@@ -1,15 +1,19 @@
-import type { Mixture } from '../model/mixture.ts';
+import { networkRows } from '../data/transform.ts';
+import { layersOf, logits } from '../model/forward.ts';
 import type { State } from '../model/state.ts';
 import { mean, scatter } from '../model/statistics.ts';
-import { type Fitted, layersOf, logits, networkRows } from './fitted.ts';
+import { nonEmpty } from '../view/cluster-table.ts';
+import { alignAxes, dot, leadingAxes, pooledCovariance, projectCovariance } from '../view/projection.ts';
+import type { Fitted } from './fitted.ts';
 import type { Proposal } from './history.ts';
 import { type ClusterView, type Component, indicesOf } from './pictures/clusters.ts';
 import type { SubView } from './pictures/sub-clusters.ts';
-import { betweenAxes, dot, leadingAxis, multiply, projected, unit, type Vector } from './projection.ts';
 import { alongAxis, type Rows, stretches } from './rows.ts';
 
 /** From what a run has found to what the pictures of points show. */
 
+/** Of paper. */
+const AXES = 2;
 /** Rows in the picture of all clusters. */
 const SHOWN = 4_000;
 /** Rows in the picture of one cluster, and rows among which they are sought. */
@@ -17,10 +21,8 @@ const SHOWN_INSIDE = 1_200;
 const SEARCHED = 16_000;
 
 /** Numbers of the clusters that have rows, the largest first. */
-export function occupied({ counts, mixture }: Fitted): number[] {
-  const size = counts ?? mixture.weights;
-  return [...size.keys()].filter((k) => size[k] > 0).sort((a, b) => size[b] - size[a] || a - b);
-}
+export const occupied = ({ rows }: Fitted): number[] =>
+  nonEmpty(rows).sort((a, b) => rows[b] - rows[a] || a - b);
 
 /** `rows`: null where the data cannot be read. */
 export async function clusterView(
@@ -28,19 +30,22 @@ export async function clusterView(
   rows: Rows | null,
   { count, seed }: { count: number; seed: bigint },
 ): Promise<ClusterView> {
-  const { transform } = fitted;
+  const { transform, mixture } = fitted;
   const shown = occupied(fitted);
-  const mixture = only(fitted.mixture, shown);
-  const { axes, shares } = betweenAxes(mixture);
-  const components = shown.map((cluster, i): Component => {
-    const centre = axes.map((axis) => dot(axis, mixture.means[i]));
-    return {
+  const [weights, means, covariances] = [
+    shown.map((k) => mixture.weights[k]),
+    shown.map((k) => mixture.means[k]),
+    shown.map((k) => mixture.covariances[k]),
+  ];
+  const { axes, shares } = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
+  const components = shown.map(
+    (cluster, i): Component => ({
       cluster,
-      weight: mixture.weights[i],
-      centre: [centre[0], centre[1] ?? 0],
-      spread: spreadAlong(mixture.covariances[i], axes),
-    };
-  });
+      weight: weights[i],
+      centre: placeOf(means[i], axes),
+      spread: spreadAlong(covariances[i], axes),
+    }),
+  );
   const places = rows ? stretches(count, SHOWN, seed) : [];
   const total = places.reduce((sum, stretch) => sum + stretch.count, 0);
   const points = {
@@ -61,20 +66,16 @@ export async function clusterView(
   return { dim: mixture.d, shares, components, points };
 }
 
-function only(mixture: Mixture, chosen: number[]): Mixture {
-  const weights = Float64Array.from(chosen, (k) => mixture.weights[k]);
-  const total = weights.reduce((a, b) => a + b, 0);
-  return {
-    ...mixture,
-    k: chosen.length,
-    weights: weights.map((weight) => weight / total),
-    means: chosen.map((k) => mixture.means[k]),
-    covariances: chosen.map((k) => mixture.covariances[k]),
-  };
-}
+const placeOf = (centre: Float64Array, [across, up]: Float64Array[]): [number, number] => [
+  dot(across, centre),
+  up ? dot(up, centre) : 0,
+];
 
-const spreadAlong = (matrix: Vector, axes: Vector[]): [number, number, number] =>
-  axes.length > 1 ? projected(matrix, axes) : [dot(axes[0], multiply(matrix, axes[0])), 0, 0];
+/** Variance, covariance, variance. */
+function spreadAlong(covariance: Float64Array, axes: Float64Array[]): [number, number, number] {
+  const [xx, xy, , yy] = projectCovariance(covariance, axes, AXES);
+  return [xx, xy, yy];
+}
 
 /** The cluster that came nearest to being split, where that is known; else the largest with two sub-clusters. */
 export function clusterToOpen(
@@ -100,20 +101,17 @@ export async function subView(
 ): Promise<SubView> {
   const { d, covariance } = mixture;
   const pair = parts[cluster];
+  const sizes = pair.map((T) => T[0]);
   const middles = pair.map((T) => mean(T, d));
-  const scatters = pair.map((T) => scatter(T, d, covariance));
-  const within = scatters[0].map((value, p) => value + scatters[1][p]);
-  const across = middles[1].map((value, i) => value - middles[0][i]);
-  const axes = [unit(across, []) ?? leadingAxis((v) => multiply(within, v), d, [])];
-  if (d > 1) axes.push(leadingAxis((v) => multiply(within, v), d, axes));
-  const halves = pair.map((T, i) => {
-    const centre = axes.map((axis) => dot(axis, middles[i]));
-    const spread = spreadAlong(
-      scatters[i].map((value) => value / T[0]),
-      axes,
-    );
-    return { rows: T[0], centre: [centre[0], centre[1] ?? 0] as const, spread };
-  });
+  const covariances = pair.map((T) => scatter(T, d, covariance).map((value) => value / T[0]));
+  const { axes } = leadingAxes(sizes, middles, pooledCovariance(sizes, covariances), AXES);
+  // The first sub-cluster on the left.
+  alignAxes(axes, [middles[1].map((value, i) => value - middles[0][i])]);
+  const halves = pair.map((_, i) => ({
+    rows: sizes[i],
+    centre: placeOf(middles[i], axes),
+    spread: spreadAlong(covariances[i], axes),
+  }));
   const along = axes.map((axis) => alongAxis(transform, axis));
   const net = layersOf(subs, cluster);
   const found: { x: number; y: number; share: number }[] = [];

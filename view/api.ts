@@ -1,3 +1,5 @@
+import type { Layer } from '../model/forward.ts';
+import type { Covariance } from '../model/statistics.ts';
 import type { TimedEvent } from './events.ts';
 
 /** What the coordinator's HTTP port answers: the page and `dpmesh watch` read it. */
@@ -12,12 +14,15 @@ export interface RunInfo {
   name: string;
   out: string;
   status: Status;
-  config: Record<string, unknown> | null;
-  versions: Record<string, string> | null;
+  /** Resolved, with absolute paths; of its options, those that are read by name. */
+  config: { maxEpochs: number; [option: string]: unknown };
+  versions: Record<string, string>;
+  /** Null until the first worker is here. */
   identity: string | null;
   /** That are here. */
   workers: string[];
-  data: { path: string; rows: number; dim: number; sample: number } | null;
+  /** `sample`: null until the data are read. */
+  data: { path: string; rows: number; dim: number; sample: number | null };
   /** May this page pause, checkpoint and stop the run? */
   controls: boolean;
   /** Do those need a token? */
@@ -47,13 +52,21 @@ export interface History {
 export interface StateOf {
   epoch: number;
   k: number;
-  covariance: 'full' | 'diag';
+  /** Epochs for which means and covariances stay as they are. */
+  frozen: number;
   weights: number[];
   means: number[][];
+  /** Each D×D; the diagonals only (`diag`) where the model has no more, or they would be too many numbers. */
   covariances: number[][];
-  sizes: number[] | null;
-  splitRatio: (number | null)[] | null;
-  net: { rows: number; cols: number; weights: string; bias: string }[];
+  covariance: Covariance;
+  /** Soft counts of the training sample. */
+  sizes: number[];
+  /** Rows of each cluster by their label, all rows of the data counted; null until the full pass is over. */
+  counts: number[] | null;
+  /** log H of splitting each cluster, as last proposed; null: not known. */
+  splitRatio: (number | null)[];
+  /** Weights and biases are float32, little-endian, in base64. */
+  net: (Pick<Layer, 'rows' | 'cols'> & { weights: string; bias: string })[];
   /** A row of the model is a row of the net times this. */
   scale: number[];
 }

@@ -1,15 +1,14 @@
+import { argmaxRows, type Layer, logits } from '../model/forward.ts';
 import type { StateOf } from '../view/api.ts';
-import { argmaxLabels, type Layer } from './forward.ts';
+import { type ClusterRow, type ClusterTable, clusterTable } from '../view/cluster-table.ts';
 import {
-  type Axes,
   alignAxes,
-  dot,
   leadingAxes,
+  type Projection,
+  pooledCovariance,
   projectCovariance,
   projectRows,
-  times,
-  trace,
-} from './projection.ts';
+} from '../view/projection.ts';
 import { keepSlots, type Slotted } from './slots.ts';
 
 /** Display sample: rows in the net's coordinates. */
@@ -18,24 +17,15 @@ export interface Sample {
   dim: number;
 }
 
-/** A row of the table of clusters. */
-export interface Cluster {
-  weight: number;
-  /** Rows, by the training sample's soft counts; by the labels of the display sample where there are none. */
-  size: number;
-  /** Standard deviation of an average direction. */
-  spread: number;
-  neighbour: number | null;
-  /** Distance to the neighbour over the sum of both standard deviations along the line between the centres. */
-  separation: number | null;
-  /** log H of its last split proposal. */
-  splitRatio: number | null;
-  /** Colour number, kept from state to state although clusters are numbered anew. */
+export interface Cluster extends ClusterRow {
+  /** Kept from state to state although clusters are numbered anew. */
   slot: number;
+  /** Number of its colour: the slot, or its own number once the run is over, as in the report. */
+  colour: number;
 }
 
 /** A state as the page draws it: nothing in it depends on D. Three coordinates each; missing axes are 0. */
-export interface Picture {
+export interface Picture extends ClusterTable {
   epoch: number;
   k: number;
   dim: number;
@@ -46,48 +36,50 @@ export interface Picture {
   shares: number[];
   /** Points of the display sample [N, 3] and their labels; empty until it is there. */
   xyz: Float32Array;
-  labels: Uint16Array;
+  labels: Int32Array;
 }
 
-/** Centres that are looked at closely when the nearest neighbour of a cluster is sought. */
-const CLOSE = 5;
+/** Among these the picture may be turned. */
+const AXES = 3;
 
-/** Turns states into pictures; remembers axes and colours from one to the next, so that the picture stays calm. */
-export function analyst(): (state: StateOf, sample: Sample | null) => Picture {
-  let before: Axes | null = null;
+/** Turns states into pictures; remembers axes and slots from one to the next, so that the picture stays calm. */
+export function analyst(): (state: StateOf, sample: Sample | null, isOver?: boolean) => Picture {
+  let before: Projection | null = null;
   let known: Slotted | null = null;
-  return (state, sample) => {
-    const { k, means, weights, covariances, scale } = state;
+  return (state, sample, isOver = false) => {
+    const { k, means, weights, covariances, scale, sizes, counts, splitRatio } = state;
     const dim = means[0].length;
-    const axes = leadingAxes(weights, means, averageCovariance(weights, covariances));
-    if (before) alignAxes(axes.axes, before.axes);
-    before = axes;
-    known = keepSlots(known, means);
+    const projection = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
+    if (before) alignAxes(projection.axes, before.axes);
+    before = projection;
+    const { slots } = (known = keepSlots(known, means));
     const rows = sample?.dim === dim ? sample.rows : new Float32Array(0);
-    const labels = rows.length ? argmaxLabels(state.net.map(layerOf), rows, dim) : new Uint16Array(0);
-    const xyz = projectRows(rows, scale, axes);
-    const centres = projectRows(Float32Array.from(means.flat()), new Float64Array(dim).fill(1), axes);
-    const projected = new Float64Array(9 * k);
+    const labels = argmaxRows(logits(state.net.map(layerOf), rows), k);
+    const xyz = projectRows(rows, scale, projection, AXES);
+    const unscaled = new Float64Array(dim).fill(1);
+    const centres = projectRows(Float32Array.from(means.flat()), unscaled, projection, AXES);
+    const projected = new Float64Array(k * AXES ** 2);
     covariances.forEach((covariance, c) => {
-      projected.set(projectCovariance(covariance, axes), 9 * c);
+      projected.set(projectCovariance(covariance, projection.axes, AXES), c * AXES ** 2);
     });
     if (dim === 1) spreadOut(xyz, projected);
-    const counts = state.sizes ?? countsOf(labels, k);
+    const table = clusterTable({
+      weights,
+      means,
+      covariances,
+      rows: counts ?? sizes,
+      counted: counts !== null,
+      logRatios: splitRatio,
+    });
     return {
       epoch: state.epoch,
       k,
       dim,
-      clusters: means.map((_, c) => ({
-        weight: weights[c],
-        size: counts[c],
-        spread: Math.sqrt(trace(covariances[c], dim) / dim),
-        ...nearestOf(c, means, covariances),
-        splitRatio: state.splitRatio?.[c] ?? null,
-        slot: known!.slots[c],
-      })),
+      counted: table.counted,
+      clusters: table.clusters.map((row, c) => ({ ...row, slot: slots[c], colour: isOver ? c : slots[c] })),
       centres: Float64Array.from(centres),
       covariances: projected,
-      shares: axes.shares,
+      shares: projection.shares,
       xyz,
       labels,
     };
@@ -102,40 +94,6 @@ function layerOf({ rows, cols, weights, bias }: StateOf['net'][number]): Layer {
 function floats(base64: string): Float32Array {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return new Float32Array(bytes.buffer);
-}
-
-function averageCovariance(weights: number[], covariances: number[][]): Float64Array {
-  const out = new Float64Array(covariances[0].length);
-  covariances.forEach((covariance, c) => {
-    for (let i = 0; i < out.length; i++) out[i] += weights[c] * covariance[i];
-  });
-  return out;
-}
-
-function countsOf(labels: Uint16Array, k: number): number[] {
-  const counts = Array<number>(k).fill(0);
-  for (const label of labels) if (label < k) counts[label]++;
-  return counts;
-}
-
-function nearestOf(c: number, means: number[][], covariances: number[][]) {
-  const apart = means.map((mean) => Float64Array.from(mean, (value, i) => value - means[c][i]));
-  const squared = apart.map((v) => dot(v, v));
-  const close = [...means.keys()]
-    .filter((other) => other !== c)
-    .sort((a, b) => squared[a] - squared[b])
-    .slice(0, CLOSE);
-  let best: { neighbour: number | null; separation: number | null } = { neighbour: null, separation: null };
-  for (const other of close) {
-    const v = apart[other];
-    const sds = [c, other].map((which) =>
-      Math.sqrt(Math.max(0, dot(v, times(covariances[which], v, v.length)))),
-    );
-    const both = sds[0] + sds[1];
-    const separation = both > 0 ? squared[other] / both : Number.POSITIVE_INFINITY;
-    if (best.separation === null || separation < best.separation) best = { neighbour: other, separation };
-  }
-  return best;
 }
 
 /** One dimension has no second axis: points are spread out across by chance, always the same, and ellipses with them. */

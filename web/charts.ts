@@ -1,8 +1,7 @@
 import uPlot from 'uplot';
 import { byId, say } from './dom.ts';
-import { count, duration, figure } from './format.ts';
-import { kAfter } from './k.ts';
-import { changesOf, type Store } from './store.ts';
+import { count, decimals, duration, figure } from './format.ts';
+import { changesOf, kAfter, type Store } from './store.ts';
 import { ink, onTheme } from './theme.ts';
 
 /** Pixels around the plot in which a mark at its edge still has room. */
@@ -69,7 +68,7 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
         axis({
           scale: 'loss',
           size: 52,
-          values: decimals,
+          values: labels,
           stroke: () => ink('accent'),
         }),
         axis({
@@ -77,7 +76,7 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
           side: 1,
           size: 52,
           grid: { show: false },
-          values: decimals,
+          values: labels,
           stroke: () => ink('second'),
         }),
       ],
@@ -199,8 +198,8 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
 }
 
 /** Labels of an axis, all with the decimals that its step needs. */
-const decimals: uPlot.Axis.Values = (_, values, __, ___, step) =>
-  values.map((value) => value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
+const labels: uPlot.Axis.Values = (_, values, __, ___, step) =>
+  values.map((value) => value.toFixed(decimals(step)));
 
 function sizeOf(box: HTMLElement) {
   const style = getComputedStyle(box);

@@ -37,6 +37,9 @@ export function column(values: readonly number[]): string[] {
   return values.map((value) => minus(value.toFixed(digits)));
 }
 
+/** Decimals that multiples of this step need. */
+export const decimals = (step: number) => Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+
 /** A log-ratio: −12.3 */
 export const ratio = (value: number | null | undefined) =>
   !known(value) ? NOTHING : Math.abs(value) >= 1000 ? count(value) : minus(value.toFixed(1));

@@ -1,9 +1,9 @@
 import type { Work } from '../view/api.ts';
-import { css } from './colours.ts';
+import { colourOf } from '../view/palette.ts';
 import { byId, fit, make, placeTip, say } from './dom.ts';
 import { duration, percent } from './format.ts';
 import { type Block, blockAt, type Lanes, lanesOf, shortName, ticks } from './lanes.ts';
-import { clusterColours, ink } from './theme.ts';
+import { ink } from './theme.ts';
 
 /** In this order, so that a task keeps its colour. */
 const TASKS = [
@@ -65,10 +65,9 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
   const told = ({ lane, task, epoch, round, shards: [first, last], start, end }: Block) =>
     `${lanes.workers[lane]} · ${task} · epoch ${epoch}, round ${round} · ${first === last ? `shard ${first}` : `shards ${first}–${last}`} · ${duration(end - start)}`;
 
-  const colourOf = (task: string) => {
-    const all = clusterColours();
+  const taskColour = (task: string) => {
     const at = TASKS.indexOf(task);
-    return css(all[at < 0 ? TASKS.length : at]);
+    return colourOf(at < 0 ? TASKS.length : at);
   };
 
   function draw(work: readonly Work[]) {
@@ -91,7 +90,7 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
     for (const block of lanes.blocks) {
       const y = topOf(block.lane) + block.top * LANE;
       const x = xOf(block.start);
-      context.fillStyle = colourOf(block.task);
+      context.fillStyle = taskColour(block.task);
       context.fillRect(
         x,
         y,
@@ -146,13 +145,13 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
     );
     const to = byId('tasks');
     const more = lanes.more ? `and ${lanes.more} more workers` : '';
-    const key = tasks.map((task) => `${task} ${colourOf(task)}`).join() + more;
+    const key = tasks.map((task) => task).join() + more;
     if (to.dataset.key === key) return;
     to.dataset.key = key;
     to.replaceChildren(
       ...tasks.flatMap((task) => {
         const swatch = make('span', 'swatch');
-        swatch.style.backgroundColor = colourOf(task);
+        swatch.style.backgroundColor = taskColour(task);
         return [swatch, task];
       }),
       more,

@@ -1,4 +1,6 @@
+import { ticks as roundNumbers, tickStep } from 'd3-array';
 import type { Work } from '../view/api.ts';
+import { decimals } from './format.ts';
 
 /** A unit of work as a block on the chart: time across, a lane a worker, and in the lane a strip a shard. */
 export interface Block {
@@ -128,12 +130,8 @@ function cut(head: string, tail: string, room: number, widthOf: (text: string) =
   return fits ? text(fits) : null;
 }
 
-/** Round numbers for an axis: about `wanted` of them within from … to. */
-export function ticks(from: number, to: number, wanted: number): { values: number[]; digits: number } {
-  const rough = (to - from) / Math.max(1, wanted);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((m) => m * power >= rough) ?? 10);
-  const values: number[] = [];
-  for (let i = Math.ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; i++) values.push(i * step + 0);
-  return { values, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
-}
+/** Round numbers for an axis, about `wanted` of them within from … to, and the decimals that they need. */
+export const ticks = (from: number, to: number, wanted: number) => ({
+  values: roundNumbers(from, to, wanted),
+  digits: decimals(tickStep(from, to, wanted)),
+});

@@ -6,11 +6,10 @@ import { controls } from './controls.ts';
 import { byId, say } from './dom.ts';
 import { figures } from './figures.ts';
 import { highlight } from './highlight.ts';
-import { kNow } from './k.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
 import { scatter } from './scatter.ts';
-import type { Part, Store } from './store.ts';
+import { kNow, type Part, type Store } from './store.ts';
 import { type Connection, follow } from './stream.ts';
 import { clusterTable } from './table.ts';
 import { onTheme, themeButton } from './theme.ts';
@@ -60,7 +59,7 @@ export function page(analyst: Worker): void {
       // Rows and sample are known once the data are read.
       if (part === 'events' && store?.events.at(-1)?.type === 'start') refreshRun();
     },
-    state: () => analyst.postMessage(null),
+    state: (isLast) => analyst.postMessage(isLast),
     connection(now) {
       connection = now;
       if (store) later('status');

@@ -1,4 +1,4 @@
-import type { Rgb } from './colours.ts';
+import type { Rgb } from '../view/palette.ts';
 
 /** A round dot of this radius (pixels): for each pixel near the middle how much of it is covered, 0 … 1. */
 export interface Dot {
@@ -31,7 +31,7 @@ export function drawPoints(
   [width, height]: readonly [number, number],
   xs: Float32Array,
   ys: Float32Array,
-  labels: Uint16Array,
+  labels: Int32Array,
   colours: readonly Rgb[],
   opacity: Float32Array,
   { offsets, cover, reach }: Dot,

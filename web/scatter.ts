@@ -1,10 +1,10 @@
+import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
 import type { Picture } from './analyse.ts';
-import { css, mix, type Rgb } from './colours.ts';
 import { byId, fit, placeTip, say } from './dom.ts';
 import { count, percent } from './format.ts';
 import type { Highlight } from './highlight.ts';
 import { dotOf, drawPoints } from './points.ts';
-import { clusterColours, ink, inkRgb } from './theme.ts';
+import { ink, inkRgb } from './theme.ts';
 import {
   type Ellipse,
   ellipseOf,
@@ -118,9 +118,9 @@ export function scatter(light: Highlight, later: () => void): Scatter {
       tip.hidden = true;
       return light.hover(null);
     }
-    const { slot, size, weight } = picture.clusters[found];
+    const { slot, rows, weight } = picture.clusters[found];
     light.hover(slot);
-    say(tip, `Cluster ${found} · ${count(size)} rows · ${percent(weight)}`);
+    say(tip, `Cluster ${found} · ${count(rows)} rows · ${percent(weight)}`);
     placeTip(tip, event.offsetX, event.offsetY, box.clientWidth, box.clientHeight);
   }
 
@@ -129,8 +129,7 @@ export function scatter(light: Highlight, later: () => void): Scatter {
     const begun = performance.now();
     const [width, height] = [box.clientWidth, box.clientHeight];
     ratio = fit(canvas, width, height);
-    const all = clusterColours();
-    const colours = picture.clusters.map(({ slot }) => all[slot % all.length]);
+    const colours = picture.clusters.map(({ colour }) => rgbOf(colourOf(colour)));
     const lit = picture.clusters.findIndex(({ slot }) => slot === light.now);
     const ellipses = picture.clusters.map((_, c) => {
       const [x, y] = place(picture!.centres, c, rotation);
@@ -188,7 +187,7 @@ export function scatter(light: Highlight, later: () => void): Scatter {
   }
 
   /** A cluster's colour, nearer to that of text: to be seen on its own points. */
-  const outlineOf = (colour: Rgb) => css(mix(colour, inkRgb('ink'), 0.4));
+  const outlineOf = (colour: Rgb) => hexOf(mix(colour, inkRgb('ink'), 0.4));
 
   /** Numbers at the centres; beside them where two would cover each other. */
   function badges(colours: Rgb[], lit: number) {

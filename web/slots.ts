@@ -1,11 +1,11 @@
-/** Which colour each cluster has, and where the cluster was. */
+/** The slot of each cluster, by which page and colour know it from state to state, and where the cluster was. */
 export interface Slotted {
   means: number[][];
   slots: number[];
 }
 
 /**
- * Colour numbers for new means: splits and merges renumber clusters, so each of those before hands its number to the
+ * Slots for new means: splits and merges renumber clusters, so each of those before hands its number to the
  * nearest of the new ones, closest pairs first; who gets none takes the smallest free one.
  */
 export function keepSlots(before: Slotted | null, means: number[][]): Slotted {

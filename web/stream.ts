@@ -7,8 +7,8 @@ export interface Listener {
   /** The whole history is there, for the first time or anew. */
   loaded(store: Store): void;
   changed(part: Part): void;
-  /** The coordinator has a newer state. */
-  state(): void;
+  /** The coordinator has a newer state; the last one, as the run is over. */
+  state(isLast: boolean): void;
   connection(now: Connection): void;
 }
 
@@ -48,14 +48,14 @@ export function follow(listener: Listener): void {
       store = startFrom(run, history, early);
       listener.connection('open');
       listener.loaded(store);
-      listener.state();
+      listener.state(isOver(store.status));
     }
 
     function take(to: Store, message: Message) {
       const part = apply(to, message);
-      if (message.type === 'state') listener.state();
+      if (message.type === 'state') listener.state(isOver(to.status));
       if (part) listener.changed(part);
-      if (part === 'status' && isOver(to.status)) listener.state();
+      if (part === 'status' && isOver(to.status)) listener.state(true);
     }
 
     function again() {

@@ -1,9 +1,9 @@
+import { legend, separationText } from '../view/cluster-table.ts';
+import { colourOf } from '../view/palette.ts';
 import type { Cluster, Picture } from './analyse.ts';
-import { css } from './colours.ts';
 import { byId, make, say } from './dom.ts';
 import { column, count, percent, ratio } from './format.ts';
 import type { Highlight } from './highlight.ts';
-import { clusterColours } from './theme.ts';
 
 interface Row {
   row: HTMLTableRowElement;
@@ -56,20 +56,19 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
   }
 
   function draw() {
-    const colours = clusterColours();
     const spreads = column(clusters.map(({ spread }) => spread));
     for (const [c, cluster] of clusters.entries()) {
       const { swatch, name, button, cells } = rows[c];
-      swatch.style.backgroundColor = css(colours[cluster.slot % colours.length]);
+      swatch.style.backgroundColor = colourOf(cluster.colour);
       say(name, String(c));
       button.setAttribute('aria-label', `Cluster ${c}`);
-      say(cells[0], count(cluster.size));
+      say(cells[0], count(cluster.rows));
       say(cells[1], percent(cluster.weight));
       say(cells[2], spreads[c]);
-      const near = cluster.neighbour === null ? '–' : `${cluster.neighbour} · ${apart(cluster.separation)}`;
-      say(cells[3], near);
-      say(cells[4], ratio(cluster.splitRatio));
-      cells[4].classList.toggle('growing', (cluster.splitRatio ?? 0) > 0);
+      const { nearest, logRatio } = cluster;
+      say(cells[3], nearest ? `${nearest.cluster} · ${separationText(nearest)}` : '–');
+      say(cells[4], ratio(logRatio));
+      cells[4].classList.toggle('growing', (logRatio ?? 0) > 0);
     }
     mark();
   }
@@ -78,6 +77,7 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
     draw,
     show(picture) {
       clusters = picture.clusters;
+      say(byId('table-legend'), legend(picture));
       while (rows.length > picture.k) rows.pop()!.row.remove();
       while (rows.length < picture.k) rows.push(append(body));
       if (current >= rows.length) current = 0;
@@ -87,9 +87,6 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
     },
   };
 }
-
-/** One decimal; who is further than a hundred is just far. */
-const apart = (sds: number | null) => (sds !== null && sds < 100 ? sds.toFixed(1) : '> 99');
 
 function append(body: HTMLTableSectionElement): Row {
   const swatch = make('span', 'swatch');

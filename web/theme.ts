@@ -1,4 +1,4 @@
-import { palette, type Rgb } from './colours.ts';
+import type { Rgb } from '../view/palette.ts';
 import { byId } from './dom.ts';
 import { keep, recall } from './storage.ts';
 
@@ -6,24 +6,12 @@ type Theme = 'light' | 'dark';
 
 const KEY = 'dpmesh-theme';
 const listeners: (() => void)[] = [];
-const palettes = new Map<Theme, Rgb[]>();
 let inks = new Map<string, string>();
 
 /** Not at the top: the page's worker loads this file too and has no window. */
 const systemIsDark = () => window.matchMedia('(prefers-color-scheme: dark)');
 
-/** The theme that is shown now. */
-const theme = (): Theme => (chosen() ?? (systemIsDark().matches ? 'dark' : 'light')) as Theme;
-
 const chosen = () => document.documentElement.dataset.theme as Theme | undefined;
-
-/** Colours of clusters in the theme shown. */
-export function clusterColours(): Rgb[] {
-  const now = theme();
-  let found = palettes.get(now);
-  if (!found) palettes.set(now, (found = palette(now)));
-  return found;
-}
 
 /** A colour of app.css by the name of its property, as a canvas takes it. */
 export function ink(name: string): string {

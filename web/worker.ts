@@ -3,7 +3,8 @@ import { analyst, type Picture, type Sample } from './analyse.ts';
 
 /** The part of a dedicated worker's scope that is used here; the DOM's types do not have it. */
 interface Scope {
-  onmessage: (() => void) | null;
+  /** `data`: is the run over? */
+  onmessage: ((event: { data: boolean }) => void) | null;
   postMessage(message: Picture, transfer: Transferable[]): void;
 }
 
@@ -13,31 +14,37 @@ interface Scope {
  */
 export function work(scope: Scope): void {
   const analyse = analyst();
+  let state: StateOf | null = null;
   let sample: Sample | null = null;
+  let isOver = false;
   let busy = false;
   let again = false;
-  scope.onmessage = async () => {
+  scope.onmessage = async ({ data }) => {
+    isOver = data;
     again = true;
     if (busy) return;
     busy = true;
     while (again) {
       again = false;
       try {
-        await once();
+        await fetchNewest();
       } catch {
-        // The coordinator is gone or not ready: the next state is another chance.
+        // The coordinator is gone or not ready: the next state is another chance. What is known is drawn as the last.
+        if (!isOver) continue;
       }
+      draw();
     }
     busy = false;
   };
 
-  async function once() {
-    const state = await answer('/api/state');
-    if (!state) return;
-    const parsed: StateOf | null = await state.json();
-    if (!parsed?.k) return;
+  async function fetchNewest() {
+    state = (await (await answer('/api/state'))?.json()) ?? state;
     sample ??= await fetchSample();
-    const picture = analyse(parsed, sample);
+  }
+
+  function draw() {
+    if (!state) return;
+    const picture = analyse(state, sample, isOver);
     scope.postMessage(picture, [picture.xyz.buffer, picture.labels.buffer]);
   }
 }

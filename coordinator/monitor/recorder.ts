@@ -14,6 +14,8 @@ export interface Newest {
   state: State;
   /** Log H of splitting each cluster; null: not known. */
   splitRatio: (number | null)[];
+  /** Rows of each cluster by their label; null until the full pass is over. */
+  counts: number[] | null;
 }
 
 /**
@@ -27,6 +29,8 @@ export interface Recorder extends Watcher {
   epoch(state: State, losses: Losses): void;
   /** A state that no epoch led to. */
   state(state: State): void;
+  /** All rows have their labels, so many of each cluster. */
+  labelled(counts: number[]): void;
   setStatus(status: Status): void;
   status(): Status;
   newest(): Newest | null;
@@ -56,6 +60,7 @@ export function createRecorder(
   let listener: ((message: Message) => void) | null = null;
   let known: { run: Run; sampleRows: number } | null = null;
   let state: State | null = null;
+  let counts: number[] | null = null;
   const changes = { history: 0, newest: 0 };
 
   /** Seconds since the run began, less the time between its sessions. */
@@ -106,6 +111,11 @@ export function createRecorder(
       newState(next);
     },
     state: newState,
+    labelled(found) {
+      counts = found;
+      // There is more to fetch of the last state.
+      if (state) newState(state);
+    },
     results(label, { round, done }, tasks) {
       changes.history++;
       let [from, to] = [Infinity, 0];
@@ -130,7 +140,7 @@ export function createRecorder(
     run: () => known,
     newest() {
       if (!known || !state) return null;
-      return { ...known, state, splitRatio: ratios.of(state.mixture.k) };
+      return { ...known, state, splitRatio: ratios.of(state.mixture.k), counts };
     },
     history: () => ({ epochs: past.epochs, events: eventsOf(past), work: workSince(0).work }),
     version: (of) => changes[of],

@@ -6,15 +6,17 @@ import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
+import { layersOf } from '../../model/forward.ts';
 import { block } from '../../model/layout.ts';
-import { clusterTable } from '../../report/cluster-table.ts';
+import { softCounts } from '../../model/mixture.ts';
 import type { Contents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
-import { type Fitted, fittedFrom, isFinished, layersOf } from '../../report/fitted.ts';
-import { type History, historyFrom } from '../../report/history.ts';
+import { type Fitted, fittedFrom, isFinished } from '../../report/fitted.ts';
+import { type History, historyFrom, type Proposal } from '../../report/history.ts';
 import { rowsOf } from '../../report/rows.ts';
 import { type Table, tabulate } from '../../report/table.ts';
 import { clusterToOpen, clusterView, occupied, subView } from '../../report/views.ts';
+import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
 import type { RunConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
@@ -54,7 +56,7 @@ export async function gather(path: string, given: Given): Promise<Contents> {
     history,
     clusters: views?.clusters ?? null,
     sub: views?.sub ?? null,
-    table: fitted && clusterTable(fitted, history?.splits ?? []),
+    table: fitted && clustersOf(fitted, history?.splits ?? []),
     confusion: compared && crosstab(compared.counts, compared.names),
     classes: compared?.names.length ?? null,
     notes,
@@ -62,8 +64,21 @@ export async function gather(path: string, given: Given): Promise<Contents> {
 }
 
 function fittedIn({ config, found, state }: Checkpoint): Fitted {
-  const { transform } = planTransform((config as RunConfig).transform, found.moments);
-  return { transform, mixture: state.mixture, counts: null, net: layersOf(state.net) };
+  const { transform: choice, weightSmoothing } = config as RunConfig;
+  const sample = found.sampleRows.reduce((a, b) => a + b, 0);
+  return {
+    transform: planTransform(choice, found.moments).transform,
+    mixture: state.mixture,
+    rows: softCounts(state.mixture.weights, sample, weightSmoothing),
+    counted: false,
+    net: layersOf(state.net),
+  };
+}
+
+function clustersOf({ mixture, rows, counted }: Fitted, splits: Proposal[]): ClusterTable {
+  const logRatios = Array<number | null>(mixture.k).fill(null);
+  for (const { cluster, logRatio } of splits) logRatios[cluster] = logRatio;
+  return clusterTable({ ...mixture, rows, counted, logRatios });
 }
 
 function unfinished(checkpoint: Checkpoint | null): string {

@@ -13,6 +13,8 @@ export interface Observer {
   epoch(state: State, losses: Losses): void;
   /** A state that no epoch led to. */
   state(state: State): void;
+  /** All rows have their labels, so many of each cluster. */
+  labelled(counts: number[]): void;
 }
 
 /** What training has come to. */

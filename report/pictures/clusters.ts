@@ -1,7 +1,6 @@
 import { line as path } from 'd3-shape';
 import { bottomAxis, leftAxis, linear } from '../axes.ts';
-import { lookOf } from '../palette.ts';
-import type { Projection } from '../projection.ts';
+import { lookOf } from '../look.ts';
 import {
   type Blob,
   centres,
@@ -31,7 +30,8 @@ export interface Component {
 
 export interface ClusterView {
   dim: number;
-  shares: Projection['shares'];
+  /** Of the scatter between clusters, along each axis; 0: an axis within them. */
+  shares: number[];
   /** The largest first. */
   components: Component[];
   points: Points & { cluster: Int32Array };
@@ -79,8 +79,8 @@ function onPlane({ components, points, shares }: ClusterView): string[] {
   ];
 }
 
-function titleOf(axis: number, share: number | null): string {
-  if (share === null) return `axis ${axis} (within clusters)`;
+function titleOf(axis: number, share: number): string {
+  if (share === 0) return `axis ${axis} (within clusters)`;
   return `axis ${axis} (${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)} % of the scatter between clusters)`;
 }
 

@@ -1,6 +1,6 @@
+import { COLOURS } from '../../view/palette.ts';
 import { brief } from '../axes.ts';
 import type { Crosstab } from '../crosstab.ts';
-import { COLOURS } from '../palette.ts';
 import { num, picture, shorten, text, textWidth, WIDTH } from '../svg.ts';
 
 /** Numbers stand in the cells while they are at least this wide. */

@@ -1,7 +1,8 @@
 import { curveStepAfter, line as path } from 'd3-shape';
+import { COLOURS } from '../../view/palette.ts';
 import { bottomAxis, epochScale, leftAxis, linear } from '../axes.ts';
 import type { History, Step } from '../history.ts';
-import { COLOURS, outline } from '../palette.ts';
+import { outline } from '../look.ts';
 import { curve, line, num, picture, text, WIDTH } from '../svg.ts';
 
 const HEIGHT = 330;

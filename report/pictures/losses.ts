@@ -1,7 +1,7 @@
 import { line as path } from 'd3-shape';
+import { COLOURS } from '../../view/palette.ts';
 import { bottomAxis, epochScale, leftAxis, lossScale } from '../axes.ts';
 import type { Epoch, History } from '../history.ts';
-import { COLOURS } from '../palette.ts';
 import { type Box, curve, picture, text, WIDTH } from '../svg.ts';
 
 const HEIGHT = 400;

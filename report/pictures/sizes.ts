@@ -1,5 +1,5 @@
 import { bottomAxis, leftAxis, linear } from '../axes.ts';
-import { lookOf } from '../palette.ts';
+import { lookOf } from '../look.ts';
 import { num, picture, text, WIDTH } from '../svg.ts';
 
 /** Up to this many clusters have a bar of their own with a name; more are columns, from the largest on. */

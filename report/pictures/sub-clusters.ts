@@ -1,5 +1,6 @@
+import { COLOURS, hexOf, mix, rgbOf } from '../../view/palette.ts';
 import { bottomAxis, leftAxis, linear } from '../axes.ts';
-import { COLOURS, type Look, mix } from '../palette.ts';
+import type { Look } from '../look.ts';
 import {
   type Blob,
   centres,
@@ -18,7 +19,7 @@ const HEIGHT = 470;
 const BOX = { left: 66, top: 48, right: WIDTH - 16, bottom: HEIGHT - 56 };
 /** Shades of responsibility. */
 const SHADES = 11;
-const [LEFT, MIDDLE, RIGHT] = [COLOURS[0], '#c9c6c1', COLOURS[5]];
+const [LEFT, MIDDLE, RIGHT] = [COLOURS[0], '#c9c6c1', COLOURS[5]].map(rgbOf);
 
 export interface SubView {
   cluster: number;
@@ -35,7 +36,7 @@ const look = (colour: string): Look => ({ colour, shape: 'circle' });
 export function subClusterPicture(view: SubView): string {
   const { cluster, halves, points } = view;
   const blobs: Blob[] = halves.map(({ centre, spread }, i) => ({
-    look: look(i ? RIGHT : LEFT),
+    look: look(hexOf(i ? RIGHT : LEFT)),
     label: 'ab'[i],
     centre,
     spread,
@@ -60,7 +61,7 @@ function shades({ points }: SubView, place: (i: number) => string) {
 }
 
 function colourOf(share: number): string {
-  return share < 0.5 ? mix(LEFT, MIDDLE, 2 * share) : mix(MIDDLE, RIGHT, 2 * share - 1);
+  return hexOf(share < 0.5 ? mix(LEFT, MIDDLE, 2 * share) : mix(MIDDLE, RIGHT, 2 * share - 1));
 }
 
 function onPlane(view: SubView, blobs: Blob[]): string[] {

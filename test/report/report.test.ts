@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
-import { symmetricEigen } from '../../model/linalg.ts';
-import type { Mixture } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { historyFrom } from '../../report/history.ts';
-import { COLOURS, lookOf, outline, SHAPES } from '../../report/palette.ts';
+import { lookOf, outline, SHAPES } from '../../report/look.ts';
 import { type ClusterView, clusterPicture } from '../../report/pictures/clusters.ts';
 import { confusionPicture } from '../../report/pictures/confusion.ts';
 import { kPicture } from '../../report/pictures/k.ts';
@@ -15,9 +13,10 @@ import { lossPicture } from '../../report/pictures/losses.ts';
 import { sizesPicture } from '../../report/pictures/sizes.ts';
 import { subClusterPicture } from '../../report/pictures/sub-clusters.ts';
 import { pngOf } from '../../report/png.ts';
-import { betweenAxes, dot, ellipsePath } from '../../report/projection.ts';
 import { stretches } from '../../report/rows.ts';
+import { ellipsePath } from '../../report/scatter.ts';
 import { escaped, num, picture, text } from '../../report/svg.ts';
+import { colourOf } from '../../view/palette.ts';
 
 const rng = (purpose: string) => generator(1n, purpose);
 const MOST_BYTES = 1e6;
@@ -42,91 +41,20 @@ function assertSound(svg: string): void {
   for (const [, id] of svg.matchAll(/url\(#([^)]+)\)/g)) assert.ok(ids.includes(id));
 }
 
-function mixtureOf(means: number[][], covariance: number[], weights?: number[]): Mixture {
-  const d = means[0].length;
-  return {
-    k: means.length,
-    d,
-    covariance: covariance.length === d && d > 1 ? 'diag' : 'full',
-    weights: Float64Array.from(weights ?? means.map(() => 1 / means.length)),
-    means: means.map((mean) => Float64Array.from(mean)),
-    covariances: means.map(() => Float64Array.from(covariance)),
-  };
-}
-
-describe('projection', () => {
-  test('the axes are the leading eigenvectors of the scatter between clusters', () => {
-    const d = 6;
-    const draw = rng('axes');
-    const means = Array.from({ length: 9 }, () =>
-      Array.from({ length: d }, (_, i) => draw.normal() * (i + 1)),
-    );
-    const weights = means.map(() => draw.uniform());
-    const total = weights.reduce((a, b) => a + b);
-    const mixture = mixtureOf(
-      means,
-      Array(d).fill(1),
-      weights.map((weight) => weight / total),
-    );
-    const centre = Array.from({ length: d }, (_, i) =>
-      means.reduce((sum, mean, k) => sum + mixture.weights[k] * mean[i], 0),
-    );
-    const scatter = Float64Array.from({ length: d * d }, (_, p) => {
-      const [i, j] = [Math.floor(p / d), p % d];
-      return means.reduce(
-        (sum, mean, k) => sum + mixture.weights[k] * (mean[i] - centre[i]) * (mean[j] - centre[j]),
-        0,
-      );
-    });
-    const { values, vectors } = symmetricEigen(scatter, d);
-    const { axes, shares } = betweenAxes(mixture);
-    const all = values.reduce((a, b) => a + b);
-    for (const i of [0, 1]) {
-      assert.ok(Math.abs(dot(axes[i], vectors.subarray(i * d, (i + 1) * d))) > 1 - 1e-6);
-      assert.ok(Math.abs(shares[i]! - values[i] / all) < 1e-6);
-    }
-    assert.ok(Math.abs(dot(axes[0], axes[1])) < 1e-9);
+test('an ellipse passes through the points at two standard deviations', () => {
+  const [xx, xy, yy] = [4, 1.5, 1];
+  const at: [number, number][] = [];
+  ellipsePath([10, 20], [xx, xy, yy], 2, (x, y) => {
+    at.push([x - 10, y - 20]);
+    return '0 0';
   });
-
-  test('K = 1: the leading axes within the cluster; K = 2: one of each', () => {
-    const covariance = [1, 0, 0, 0, 9, 0, 0, 0, 4];
-    const one = betweenAxes(mixtureOf([[5, 5, 5]], covariance));
-    assert.deepEqual(one.shares, [null, null]);
-    assert.ok(Math.abs(one.axes[0][1]) > 0.999 && Math.abs(one.axes[1][2]) > 0.999);
-    const two = betweenAxes(
-      mixtureOf(
-        [
-          [0, 0, 0],
-          [8, 0, 0],
-        ],
-        covariance,
-      ),
-    );
-    assert.deepEqual([two.shares[0]?.toFixed(6), two.shares[1]], ['1.000000', null]);
-    assert.ok(Math.abs(two.axes[0][0]) > 0.999 && Math.abs(two.axes[1][1]) > 0.999);
-  });
-
-  test('D = 1 has one axis; a mixture of one point has two all the same', () => {
-    const { axes } = betweenAxes(mixtureOf([[0], [3]], [1]));
-    assert.deepEqual(axes, [Float64Array.of(1)]);
-    assert.equal(betweenAxes(mixtureOf([[1, 2, 3]], [0, 0, 0])).axes.length, 2);
-  });
-
-  test('an ellipse passes through the points at two standard deviations', () => {
-    const [xx, xy, yy] = [4, 1.5, 1];
-    const at: [number, number][] = [];
-    ellipsePath([10, 20], [xx, xy, yy], 2, (x, y) => {
-      at.push([x - 10, y - 20]);
-      return '0 0';
-    });
-    const determinant = xx * yy - xy * xy;
-    // Every third place is on the curve, the others are handles.
-    for (const [x, y] of at.filter((_, i) => i % 3 === 0)) {
-      const distance = (yy * x * x - 2 * xy * x * y + xx * y * y) / determinant;
-      assert.ok(Math.abs(distance - 4) < 1e-9, String(distance));
-    }
-    assert.equal(at.length, 13);
-  });
+  const determinant = xx * yy - xy * xy;
+  // Every third place is on the curve, the others are handles.
+  for (const [x, y] of at.filter((_, i) => i % 3 === 0)) {
+    const distance = (yy * x * x - 2 * xy * x * y + xx * y * y) / determinant;
+    assert.ok(Math.abs(distance - 4) < 1e-9, String(distance));
+  }
+  assert.equal(at.length, 13);
 });
 
 describe('rows to show', () => {
@@ -166,61 +94,11 @@ describe('rows to show', () => {
   });
 });
 
-/** What is seen with all cones, and without one of the three (Machado, Oliveira & Fernandes 2009), in linear RGB. */
-const EYES = {
-  all: [1, 0, 0, 0, 1, 0, 0, 0, 1],
-  protan: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
-  deutan: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881],
-  tritan: [1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.3039],
-};
-const linear = (colour: string) =>
-  [1, 3, 5].map((at) => {
-    const value = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
-    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  });
-const times = (matrix: number[], [a, b, c]: number[]) =>
-  [0, 3, 6].map((row) => matrix[row] * a + matrix[row + 1] * b + matrix[row + 2] * c);
-/** Ottosson's OKLab. */
-function oklab(rgb: number[]): number[] {
-  const cones = times(
-    [
-      0.4122214708, 0.5363325363, 0.0514459929, 0.2119034982, 0.6806995451, 0.1073969566, 0.0883024619,
-      0.2817188376, 0.6299787005,
-    ],
-    rgb.map((value) => Math.min(1, Math.max(0, value))),
-  ).map(Math.cbrt);
-  return times(
-    [
-      0.2104542553, 0.793617785, -0.0040720468, 1.9779984951, -2.428592205, 0.4505937099, 0.0259040371,
-      0.7827717662, -0.808675766,
-    ],
-    cones,
-  );
-}
-
-describe('palette', () => {
-  for (const [eye, matrix] of Object.entries(EYES))
-    test(`colours stay apart: ${eye}`, () => {
-      const seen = COLOURS.map((colour) => oklab(times(matrix, linear(colour))));
-      seen.forEach((a, i) => {
-        for (const [j, b] of seen.slice(0, i).entries()) {
-          const distance = Math.hypot(...a.map((value, p) => value - b[p]));
-          assert.ok(distance > 0.115, `${COLOURS[i]} and ${COLOURS[j]}: ${distance.toFixed(3)}`);
-        }
-      });
-    });
-
-  test('colours show on white paper and on dark', () => {
-    for (const colour of COLOURS) {
-      const [r, g, b] = linear(colour);
-      const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-      assert.ok(1.05 / (light + 0.05) > 1.7 && (light + 0.05) / 0.06 > 1.7, colour);
-    }
-  });
-
-  test('the first 60 clusters differ in colour or shape, the next 60 in lightness', () => {
-    const looks = Array.from({ length: 180 }, (_, cluster) => JSON.stringify(lookOf(cluster)));
-    assert.equal(new Set(looks).size, 180);
+describe('looks', () => {
+  test('the first 300 clusters differ in colour or shape; the colour is that of the live page', () => {
+    const looks = Array.from({ length: 300 }, (_, cluster) => lookOf(cluster));
+    assert.equal(new Set(looks.map((look) => JSON.stringify(look))).size, 300);
+    for (const [cluster, { colour }] of looks.entries()) assert.equal(colour, colourOf(cluster));
   });
 
   test('an outline comes back to its middle: all shapes are closed', () => {
@@ -276,7 +154,7 @@ describe('pictures are sound', () => {
     ['10 clusters', () => clusterPicture(view(10, 5))],
     ['60 clusters', () => clusterPicture(view(60, 5))],
     ['5,000 clusters', () => clusterPicture(view(5000, 5))],
-    ['one cluster', () => clusterPicture({ ...view(1, 5), shares: [null, null] })],
+    ['one cluster', () => clusterPicture({ ...view(1, 5), shares: [0, 0] })],
     ['one row', () => clusterPicture(view(1, 2, 1))],
     ['no rows to show', () => clusterPicture(view(4, 3, 0))],
     ['D = 1', () => clusterPicture(view(4, 1))],

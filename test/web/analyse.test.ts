@@ -1,33 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { analyst } from '../../web/analyse.ts';
-import { argmaxLabels, type Layer } from '../../web/forward.ts';
 import { keepSlots } from '../../web/slots.ts';
-import { normal, uniform, world } from './world.ts';
-
-test('labels are the argmax of the net, whatever its depth and the number of rows', () => {
-  const draw = uniform(3);
-  const widths = [4, 7, 5, 6];
-  const layers: Layer[] = widths.slice(1).map((cols, l) => ({
-    rows: widths[l],
-    cols,
-    weights: Float32Array.from({ length: widths[l] * cols }, () => normal(draw)),
-    bias: Float32Array.from({ length: cols }, () => normal(draw)),
-  }));
-  const rows = Float32Array.from({ length: 4 * 601 }, () => normal(draw));
-  const found = argmaxLabels(layers, rows, 4);
-  for (let n = 0; n < 601; n++) {
-    let x = [...rows.slice(4 * n, 4 * n + 4)];
-    layers.forEach(({ cols, weights, bias }, l) => {
-      x = Array.from({ length: cols }, (_, c) =>
-        x.reduce((s, v, r) => s + v * weights[r * cols + c], bias[c]),
-      );
-      if (l < 2) x = x.map((v) => Math.max(0, v));
-    });
-    assert.equal(found[n], x.indexOf(Math.max(...x)));
-  }
-  assert.equal(new Set(found).size > 2, true, 'the net tells rows apart');
-});
+import { world } from './world.ts';
 
 test('a picture: labels are those of the nearest mean, points lie by their centres', () => {
   const { sample, stateAt, scale } = world({ clusters: 6, dim: 5, rows: 500 });
@@ -55,50 +30,11 @@ test('a picture: labels are those of the nearest mean, points lie by their centr
     }
 });
 
-test('the table: spread, nearest neighbour in standard deviations, sizes', () => {
-  const { net, scale } = world({ clusters: 3, dim: 2, rows: 1 }).stateAt(100);
-  const state = {
-    epoch: 1,
-    k: 3,
-    covariance: 'diag' as const,
-    weights: [0.5, 0.3, 0.2],
-    means: [
-      [0, 0],
-      [9, 0],
-      [0, 4],
-    ],
-    covariances: [
-      [4, 1],
-      [9, 1],
-      [1, 1],
-    ],
-    sizes: null,
-    splitRatio: [1.5, null, -2],
-    net,
-    scale,
-  };
-  const rows = Float32Array.of(0, 0, 0, 0);
-  const { clusters, labels } = analyst()(state, { rows, dim: 2 });
-  assert.deepEqual(
-    clusters.map(({ neighbour }) => neighbour),
-    [1, 0, 0],
-  );
-  assert.equal(clusters[0].separation, 9 / (2 + 3), 'seen along the line between them, 9 is less far than 4');
-  assert.equal(clusters[2].separation, 4 / (1 + 1));
-  assert.equal(clusters[1].spread, Math.sqrt(5));
-  assert.equal(clusters[labels[0]].size, 2, 'without sizes the labels are counted');
-  assert.deepEqual(
-    clusters.map(({ splitRatio }) => splitRatio),
-    [1.5, null, -2],
-  );
-  assert.equal(analyst()({ ...state, sizes: [7, 8, 9] }, null).clusters[2].size, 9);
-});
-
 test('before the sample is there, and with D = 1 and K = 1', () => {
   const small = world({ clusters: 1, dim: 1, rows: 300 });
   const picture = analyst()(small.stateAt(3), { rows: small.sample, dim: 1 });
   assert.equal(picture.k, 1);
-  assert.deepEqual([picture.clusters[0].neighbour, picture.clusters[0].separation], [null, null]);
+  assert.equal(picture.clusters[0].nearest, null);
   assert.ok([...picture.xyz, ...picture.covariances].every(Number.isFinite));
   assert.ok(
     new Set([...picture.xyz].filter((_, i) => i % 3 === 1)).size > 100,
@@ -120,4 +56,24 @@ test('colours stay with their clusters when a split or merge renumbers them', ()
   const merged = keepSlots(split, [[20], [0.1], [9.8]]);
   assert.deepEqual(merged.slots, [2, 0, 1]);
   assert.deepEqual(keepSlots(merged, [[0, 0]]).slots, [0], 'data of another shape start anew');
+});
+
+test('while the run goes colours stay; when it is over they are those of the report', () => {
+  const { sample, stateAt } = world({ clusters: 6, dim: 5, rows: 50 });
+  const analyse = analyst();
+  const own = ({ clusters }: ReturnType<typeof analyse>, key: 'slot' | 'colour') =>
+    clusters.map((cluster) => cluster[key]);
+  const opened = analyse(stateAt(100), { rows: sample, dim: 5 });
+  assert.deepEqual(own(opened, 'colour'), [0, 1, 2, 3, 4, 5], 'so they are when the page is opened');
+  const state = stateAt(100);
+  for (const column of [state.means, state.covariances, state.weights, state.sizes]) column.reverse();
+  assert.deepEqual(own(analyse(state, null), 'colour'), [5, 4, 3, 2, 1, 0]);
+  const last = analyse({ ...state, counts: [1, 2, 3, 4, 5, 6] }, null, true);
+  assert.deepEqual(own(last, 'colour'), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(own(last, 'slot'), [5, 4, 3, 2, 1, 0], 'what is pinned stays so');
+  assert.ok(last.counted && !opened.counted);
+  assert.deepEqual(
+    last.clusters.map(({ rows }) => rows),
+    [1, 2, 3, 4, 5, 6],
+  );
 });

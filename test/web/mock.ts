@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import type { Message, RunInfo, Status, Work } from '../../view/api.ts';
+import type { Message, RunInfo, StateOf, Status, Work } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import { noEpochs, type World, type WorldOptions, world } from './world.ts';
 
@@ -137,7 +137,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     }
     if (path === '/api/run') return json(run());
     if (path === '/api/history') return json({ epochs, events: events.slice(-10_000), work });
-    if (path === '/api/state') return json(played.stateAt(epoch));
+    if (path === '/api/state') return json(stateNow());
     if (path === '/api/sample') {
       response.setHeader('x-rows', rows);
       response.setHeader('x-dim', dim);
@@ -156,6 +156,13 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     }
     response.setHeader('content-type', TYPES[name]);
     response.end(readFileSync(DIST + name));
+  }
+
+  function stateNow(): StateOf {
+    const state = played.stateAt(epoch);
+    return status === 'done'
+      ? { ...state, counts: state.weights.map((share) => Math.round(70_000 * share)) }
+      : state;
   }
 
   function setStatus(to: Status) {

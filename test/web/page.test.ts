@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { COLOURS, rgbOf } from '../../view/palette.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 import { type Mock, mock } from './mock.ts';
 
@@ -297,6 +298,33 @@ test('by keyboard: to the clusters, the charts, and the stop button with its con
     [],
   );
   await close();
+});
+
+test('when the run is done, rows are counts of all rows, and colours those of the report', {
+  skip,
+}, async () => {
+  const ending = await mock({ epochs: 17, rows: 500 });
+  const { page, close } = await open(ending.url);
+  await drawn(page);
+  await becomes(page, 'table-legend', /^Rows: soft counts in the training sample\./);
+  // Clusters are numbered anew.
+  ending.advance();
+  await page.waitForFunction(() => document.querySelectorAll('#table tbody tr').length === 7);
+  const colours = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>('#table .swatch')].map(({ style }) => style.backgroundColor),
+    );
+  const wanted = COLOURS.slice(0, 7).map((colour) => `rgb(${rgbOf(colour).join(', ')})`);
+  assert.notDeepEqual(await colours(), wanted);
+  assert.deepEqual((await colours()).toSorted(), wanted.toSorted());
+  ending.setStatus('done');
+  await becomes(page, 'table-legend', /^Rows: all rows of the data, by their label\./);
+  assert.deepEqual(await colours(), wanted);
+  const rows = await page.locator('#table tbody td:nth-child(2)').allTextContents();
+  const sum = rows.reduce((all, text) => all + Number(text.replace(',', '')), 0);
+  assert.ok(Math.abs(sum - 70_000) < 7, `${sum} rows`);
+  await close();
+  await ending.close();
 });
 
 test('where a token is needed there is a field for it; a wrong one is said', { skip }, async () => {

@@ -14,10 +14,9 @@ import {
   stopwatch,
   words,
 } from '../../web/format.ts';
-import { kAfter, kNow } from '../../web/k.ts';
 import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
-import { apply, changesOf, emptyEpochs, startFrom } from '../../web/store.ts';
+import { apply, changesOf, emptyEpochs, kAfter, kNow, startFrom } from '../../web/store.ts';
 
 const run = { name: 'x', status: 'running', workers: ['w1'] } as RunInfo;
 const epoch = (number: number, k = 3): Message => ({
@@ -224,7 +223,7 @@ test('a name too long for its room ends in …, but for what tells workers of a 
 
 test('round numbers on an axis', () => {
   assert.deepEqual(ticks(8.03, 10.5, 5), { values: [8.5, 9, 9.5, 10, 10.5], digits: 1 });
-  assert.deepEqual(ticks(0, 90, 3).values, [0, 50]);
+  assert.deepEqual(ticks(0, 90, 3).values, [0, 20, 40, 60, 80]);
   assert.equal(ticks(0, 0.01, 4).digits, 3);
 });
 

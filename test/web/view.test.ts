@@ -116,7 +116,7 @@ test('points are blended where they belong, and none over an edge', () => {
       [width, height],
       Float32Array.from(xs),
       Float32Array.from(ys),
-      Uint16Array.from(labels),
+      Int32Array.from(labels),
       colours,
       Float32Array.from(opacity),
       dot,

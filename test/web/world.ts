@@ -124,13 +124,17 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
     return {
       epoch,
       k,
+      frozen: 0,
       covariance: 'full',
       weights: w,
       means: m,
       covariances: s,
       sizes: w.map((share) => share * 20_144),
-      splitRatio:
-        epoch < EVERY ? null : w.map((_, g) => (groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g)),
+      counts: null,
+      splitRatio: w.map((_, g) => {
+        if (epoch < EVERY) return null;
+        return groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g;
+      }),
       scale,
       net: nearestMean(m.map((mean) => mean.map((v, i) => v / scale[i]))),
     };

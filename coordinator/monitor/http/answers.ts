@@ -1,9 +1,10 @@
 import type { Source } from '../../../data/source.ts';
+import { layersOf } from '../../../model/forward.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { softCounts } from '../../../model/mixture.ts';
-import type { Net } from '../../../model/net.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
+import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Server } from '../../scheduler/server.ts';
 import { absolute } from '../../storage/run-file.ts';
@@ -38,13 +39,13 @@ export interface Controls {
 const MOST_NUMBERS = 100_000;
 
 /** What a run is: `/api/run`. */
-export function aboutRun(watched: Watched, token: boolean) {
+export function aboutRun(watched: Watched, token: boolean): RunInfo {
   const { name, out, config, versions, layout, server, recorder } = watched;
   return {
     name,
     out,
     status: recorder.status(),
-    config: absolute(config),
+    config: { ...absolute(config) },
     versions,
     identity: server.identity(),
     workers: server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : [])),
@@ -60,10 +61,10 @@ export function aboutRun(watched: Watched, token: boolean) {
 }
 
 /** Mixture and net as they are now: `/api/state`; null: there are none yet. */
-export function newestState({ recorder, config }: Pick<Watched, 'recorder' | 'config'>) {
+export function newestState({ recorder, config }: Pick<Watched, 'recorder' | 'config'>): StateOf | null {
   const newest = recorder.newest();
   if (!newest) return null;
-  const { state, run, sampleRows, splitRatio } = newest;
+  const { state, run, sampleRows, splitRatio, counts } = newest;
   const { k, d, weights, means, covariances } = state.mixture;
   const full = state.mixture.covariance === 'full' && k * d * d <= MOST_NUMBERS;
   return {
@@ -75,18 +76,18 @@ export function newestState({ recorder, config }: Pick<Watched, 'recorder' | 'co
     covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
     covariance: full ? 'full' : 'diag',
     sizes: softCounts(weights, sampleRows, config.weightSmoothing),
+    counts,
     splitRatio,
-    net: layers(state.net),
+    net: layersOf(state.net).map(({ rows, cols, weights, bias }) => ({
+      rows,
+      cols,
+      weights: base64(weights),
+      bias: base64(bias),
+    })),
     scale: [...run.transform.scale],
   };
 }
 
-function layers({ shapes, params }: Net) {
-  const base64 = (values: Float32Array) => Buffer.from(bytesOf(values)).toString('base64');
-  return Array.from({ length: shapes.length / 2 }, (_, i) => ({
-    rows: shapes[2 * i][0],
-    cols: shapes[2 * i][1],
-    weights: base64(params[2 * i]),
-    bias: base64(params[2 * i + 1]),
-  }));
+function base64(values: Float32Array): string {
+  return Buffer.from(bytesOf(values)).toString('base64');
 }

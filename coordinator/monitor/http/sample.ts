@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Source } from '../../../data/source.ts';
-import { applyColumns, normalizeRows, type Transform } from '../../../data/transform.ts';
+import { networkRows, normalizeRows, type Transform } from '../../../data/transform.ts';
 
 /** Rows of the networks' coordinates, row-major. */
 export interface Sample {
@@ -16,7 +16,10 @@ const MOST_READ = 8_000_000;
 /** Stretches that the rows are taken from: data sorted by class show every class. */
 const STRETCHES = 200;
 
-/** Rows from all over the data, through the transform. Reading and computing leave room for others in between. */
+/**
+ * Rows from all over the data, through the transform. Reading and computing leave room for others in between. For
+ * people's eyes: the workers' own arithmetic may round otherwise.
+ */
 export async function readSample(source: Source, transform: Transform): Promise<Sample> {
   const { dim } = transform;
   const rows = Math.max(
@@ -30,27 +33,9 @@ export async function readSample(source: Source, transform: Transform): Promise<
     // Evenly over the data, the last one at their end.
     const start = Math.floor((from * (source.rows - (to - from))) / Math.max(1, rows - (to - from)));
     const raw = await source.read(Math.min(start, source.rows - (to - from)), to - from);
-    values.set(scaled(transform, raw), from * dim);
+    if (transform.normalize) normalizeRows(raw, transform.input);
+    values.set(networkRows(transform, raw), from * dim);
     await setImmediate();
   }
   return { rows, dim, values };
-}
-
-/** y of raw rows. For people's eyes: the workers' own arithmetic may round otherwise. */
-function scaled(transform: Transform, raw: Float32Array): Float32Array {
-  const { normalize, input, dim, columns, weights, bias } = transform;
-  if (normalize) normalizeRows(raw, input);
-  if (columns) return applyColumns(transform, raw);
-  const n = raw.length / input;
-  const out = new Float32Array(n * dim);
-  const sums = new Float64Array(dim);
-  for (let i = 0; i < n; i++) {
-    sums.set(bias);
-    for (let c = 0; c < input; c++) {
-      const value = raw[i * input + c];
-      for (let d = 0; d < dim; d++) sums[d] += value * weights[c * dim + d];
-    }
-    out.set(sums, i * dim);
-  }
-  return out;
 }

@@ -141,6 +141,7 @@ describe('the HTTP port', () => {
     assert.deepEqual([found.k, found.means.length, found.covariances[0].length], [2, 2, 4]);
     assert.deepEqual([found.net[0].rows, found.net.at(-1).cols, found.scale], [2, 2, [1, 2]]);
     assert.ok(Math.abs(found.sizes[0] + found.sizes[1] - 6) < 1e-9);
+    assert.equal(found.counts, null);
     const bias = Buffer.from(found.net[0].bias, 'base64');
     assert.equal(bias.length, found.net[0].cols * 4);
     recorder.setStatus('failed');
@@ -171,6 +172,19 @@ describe('the HTTP port', () => {
     recorder.event({ type: 'step', epoch: 24, kind: 'merge', changed: 1, k: 2 });
     recorder.state(at(24, 2));
     assert.deepEqual(await ratios(), [-3, -7]);
+  });
+
+  test('once all rows have their labels, the state has their counts, and those who follow are told', async () => {
+    const { recorder, url } = await port();
+    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
+    recorder.prepared(run, 6);
+    recorder.epoch(at(1), { loss: 0.5, subLoss: null });
+    assert.equal(JSON.parse((await ask(`${url}api/state`)).text).counts, null);
+    const { heard, leave } = await listener(url);
+    recorder.labelled([2, 4]);
+    await eventually('a newer state', () => heard.some(({ type }) => type === 'state'));
+    assert.deepEqual(JSON.parse((await ask(`${url}api/state`)).text).counts, [2, 4]);
+    leave();
   });
 
   test('has a 404 page, and headers that let browsers load nothing from elsewhere', async () => {

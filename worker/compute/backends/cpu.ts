@@ -1,3 +1,4 @@
+import { product } from '../../../model/forward.ts';
 import type { Backend } from './backend.ts';
 import { hostBackend } from './host.ts';
 
@@ -31,21 +32,7 @@ export function cpuBackend(): Backend {
       release: (address) => void blocks.delete(address),
       view,
     },
-    (a, m, k, b, n, bias, relu, out) => {
-      const left = view(a, m * k);
-      const right = view(b, k * n);
-      const result = view(out, m * n);
-      const add = bias ? view(bias, n) : undefined;
-      const row = new Float64Array(n);
-      for (let i = 0; i < m; i++) {
-        if (add) row.set(add);
-        else row.fill(0);
-        for (let p = 0; p < k; p++) {
-          const value = left[i * k + p];
-          for (let j = 0, q = p * n; j < n; j++, q++) row[j] += value * right[q];
-        }
-        for (let j = 0; j < n; j++) result[i * n + j] = relu && row[j] < 0 ? 0 : row[j];
-      }
-    },
+    (a, m, k, b, n, bias, relu, out) =>
+      product(view(a, m * k), m, k, view(b, k * n), n, bias ? view(bias, n) : null, relu, view(out, m * n)),
   );
 }

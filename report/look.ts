@@ -1,20 +1,6 @@
-/**
- * Ten colours that stay apart for every eye: of all tens that show on white and on black paper, searched for the
- * largest least distance in OKLab as seen with all cones and without one of the three. It is .12; of Okabe and Ito's
- * seven it is .08.
- */
-export const COLOURS = [
-  '#4244b9',
-  '#f5af20',
-  '#30a5a8',
-  '#953400',
-  '#59d9a2',
-  '#d46b01',
-  '#c256f9',
-  '#623d66',
-  '#bf9bfc',
-  '#8b6071',
-] as const;
+import { colourOf } from '../view/palette.ts';
+
+/** How clusters look in pictures of points: a colour, which they have on the live page too, and a shape. */
 
 /** Outlines about the origin, for a size of 1: each a relative path that comes back to where it began. */
 const OUTLINES = [
@@ -28,37 +14,23 @@ const OUTLINES = [
 
 export type Shape = 'circle' | 'triangle' | 'square' | 'diamond' | 'wedge' | 'cross';
 export const SHAPES: Shape[] = ['circle', 'triangle', 'square', 'diamond', 'wedge', 'cross'];
+/** Clusters in a row that share a shape: as many as have the colours furthest apart. */
+const TOGETHER = 10;
 
 export interface Look {
   colour: string;
   shape: Shape;
 }
 
-/** How a cluster looks in every picture: ten colours, then other shapes, then (after 60) other lightness. */
-export function lookOf(cluster: number): Look {
-  const shape = Math.floor(cluster / COLOURS.length) % SHAPES.length;
-  const round = Math.floor(cluster / COLOURS.length / SHAPES.length);
-  const colour = COLOURS[cluster % COLOURS.length];
-  return {
-    shape: SHAPES[shape],
-    colour: round ? mix(colour, round % 2 ? '#000000' : '#ffffff', 0.35) : colour,
-  };
-}
+/** The first 300 clusters all look different. */
+export const lookOf = (cluster: number): Look => ({
+  colour: colourOf(cluster),
+  shape: SHAPES[Math.floor(cluster / TOGETHER) % SHAPES.length],
+});
 
 /** The outline of a shape, to be put behind `M x y` of its middle. */
 export function outline(shape: Shape, radius: number): string {
   return OUTLINES[SHAPES.indexOf(shape)](radius);
-}
-
-/** Between two colours. `share`: of the second. */
-export function mix(a: string, b: string, share: number): string {
-  const parts = [1, 3, 5].map((at) => {
-    const [from, to] = [a, b].map((colour) => Number.parseInt(colour.slice(at, at + 2), 16));
-    return Math.round(from + (to - from) * share)
-      .toString(16)
-      .padStart(2, '0');
-  });
-  return `#${parts.join('')}`;
 }
 
 const short = (value: number) => String(Math.round(value * 100) / 100);

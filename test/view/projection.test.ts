@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { describe } from 'node:test';
+import { symmetricEigen } from '../../model/linalg.ts';
+import { generator } from '../../model/random.ts';
 import {
   alignAxes,
   dot,
   leadingAxes,
+  pooledCovariance,
   projectCovariance,
   projectRows,
   times,
   trace,
-} from '../../web/projection.ts';
-import { normal, uniform } from './world.ts';
+} from '../../view/projection.ts';
+import { normal, uniform } from '../web/world.ts';
 
 const near = (a: number, b: number, what = '') =>
   assert.ok(Math.abs(a - b) < 1e-6 * (1 + Math.abs(b)), `${what} ${a} ≠ ${b}`);
@@ -43,7 +46,7 @@ for (const [k, d] of [
   test(`leading axes of ${k} means in ${d} dimensions are eigenvectors, largest first`, () => {
     const { means, weights } = random(k, d);
     const scatter = scatterOf(weights, means);
-    const { axes, shares } = leadingAxes(weights, means, identity(d));
+    const { axes, shares } = leadingAxes(weights, means, identity(d), 3);
     assert.equal(axes.length, 3);
     axes.forEach((axis, a) => {
       axes.forEach((other, b) => {
@@ -67,7 +70,7 @@ for (const [k, d] of [
 
 test('one cluster: the directions of largest variance', () => {
   const within = Float64Array.of(1, 0.2, 0, 0.2, 9, 0, 0, 0, 4);
-  const { axes, shares, origin } = leadingAxes([1], [[3, 4, 5]], within);
+  const { axes, shares, origin } = leadingAxes([1], [[3, 4, 5]], within, 3);
   assert.deepEqual([...origin], [3, 4, 5]);
   assert.deepEqual(shares, [0, 0, 0]);
   assert.ok(Math.abs(axes[0][1]) > 0.999 && Math.abs(axes[1][2]) > 0.999, String(axes));
@@ -81,6 +84,7 @@ test('two clusters: the line between them, then what is widest across it; a diag
       [2, 0, 0],
     ],
     Float64Array.of(50, 1, 3),
+    3,
   );
   near(Math.abs(axes[0][0]), 1);
   near(Math.abs(axes[1][2]), 1);
@@ -89,7 +93,7 @@ test('two clusters: the line between them, then what is widest across it; a diag
 });
 
 test('one dimension has one axis, two have two; equal means and no variance give no NaN', () => {
-  assert.equal(leadingAxes([0.3, 0.7], [[1], [2]], Float64Array.of(1)).axes.length, 1);
+  assert.equal(leadingAxes([0.3, 0.7], [[1], [2]], Float64Array.of(1), 3).axes.length, 1);
   const { axes } = leadingAxes(
     [0.5, 0.5],
     [
@@ -97,6 +101,7 @@ test('one dimension has one axis, two have two; equal means and no variance give
       [1, 1],
     ],
     new Float64Array(4),
+    3,
   );
   assert.equal(axes.length, 2);
   for (const axis of axes) near(dot(axis, axis), 1);
@@ -118,10 +123,10 @@ test('axes keep pointing the way they did', () => {
 
 test('rows and covariances go through the same axes, and the scale', () => {
   const { means, weights } = random(6, 4, 3);
-  const frame = leadingAxes(weights, means, identity(4));
+  const frame = leadingAxes(weights, means, identity(4), 3);
   const scale = [2, 1, 0.5, 3];
   const row = [0.3, -1, 2, 0.7];
-  const found = projectRows(Float32Array.from(row), scale, frame);
+  const found = projectRows(Float32Array.from(row), scale, frame, 3);
   frame.axes.forEach((axis, a) => {
     const want = row.reduce((s, v, i) => s + (v * scale[i] - frame.origin[i]) * axis[i], 0);
     assert.ok(Math.abs(found[a] - want) < 1e-5);
@@ -131,12 +136,78 @@ test('rows and covariances go through the same axes, and the scale', () => {
   const full = Float64Array.from({ length: 16 }, (_, p) =>
     dot(l.slice(4 * (p >> 2), 4 * (p >> 2) + 4), l.slice(4 * (p % 4), 4 * (p % 4) + 4)),
   );
-  const small = projectCovariance(full, frame);
+  const small = projectCovariance(full, frame.axes, 3);
   for (let a = 0; a < 3; a++)
     for (let b = 0; b < 3; b++) near(small[3 * a + b], dot(times(full, frame.axes[a], 4), frame.axes[b]));
-  const diagonal = projectCovariance([1, 2, 3, 4], frame);
-  const same = projectCovariance([1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4], frame);
+  const diagonal = projectCovariance([1, 2, 3, 4], frame.axes, 3);
+  const same = projectCovariance([1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4], frame.axes, 3);
   diagonal.forEach((v, i) => {
     near(v, same[i]);
   });
+});
+
+describe('on paper, with two axes', () => {
+  const onPaper = (means: number[][], covariance: number[], weights = means.map(() => 1 / means.length)) =>
+    leadingAxes(
+      weights,
+      means,
+      pooledCovariance(
+        weights,
+        means.map(() => covariance),
+      ),
+      2,
+    );
+
+  test('the axes are the leading eigenvectors of the scatter between clusters', () => {
+    const d = 6;
+    const draw = generator(1n, 'axes');
+    const means = Array.from({ length: 9 }, () =>
+      Array.from({ length: d }, (_, i) => draw.normal() * (i + 1)),
+    );
+    const raw = means.map(() => draw.uniform());
+    const total = raw.reduce((a, b) => a + b);
+    const weights = raw.map((weight) => weight / total);
+    const { values, vectors } = symmetricEigen(scatterOf(weights, means), d);
+    const { axes, shares } = onPaper(means, Array(d).fill(1), weights);
+    const all = values.reduce((a, b) => a + b);
+    for (const i of [0, 1]) {
+      assert.ok(Math.abs(dot(axes[i], vectors.subarray(i * d, (i + 1) * d))) > 1 - 1e-6);
+      assert.ok(Math.abs(shares[i] - values[i] / all) < 1e-6);
+    }
+    assert.ok(Math.abs(dot(axes[0], axes[1])) < 1e-9);
+  });
+
+  test('K = 1: the leading axes within the cluster; K = 2: one of each', () => {
+    const covariance = [1, 0, 0, 0, 9, 0, 0, 0, 4];
+    const one = onPaper([[5, 5, 5]], covariance);
+    assert.deepEqual(one.shares, [0, 0]);
+    assert.ok(Math.abs(one.axes[0][1]) > 0.999 && Math.abs(one.axes[1][2]) > 0.999);
+    const two = onPaper(
+      [
+        [0, 0, 0],
+        [8, 0, 0],
+      ],
+      covariance,
+    );
+    assert.deepEqual([two.shares[0].toFixed(6), two.shares[1]], ['1.000000', 0]);
+    assert.ok(Math.abs(two.axes[0][0]) > 0.999 && Math.abs(two.axes[1][1]) > 0.999);
+  });
+
+  test('D = 1 has one axis; a mixture of one point has two all the same', () => {
+    assert.deepEqual(onPaper([[0], [3]], [1]).axes, [Float64Array.of(1)]);
+    assert.equal(onPaper([[1, 2, 3]], [0, 0, 0]).axes.length, 2);
+  });
+});
+
+test('of each axis the largest component is positive, whichever product gave it', () => {
+  for (const [k, d] of [
+    [12, 5],
+    [5, 12],
+    [2, 4],
+  ])
+    for (let seed = 0; seed < 5; seed++) {
+      const { means, weights } = random(k, d, seed);
+      for (const axis of leadingAxes(weights, means, identity(d), 3).axes)
+        assert.ok(axis.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0) > 0);
+    }
 });

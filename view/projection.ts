@@ -1,10 +1,9 @@
 import { symmetricEigen } from '../model/linalg.ts';
 
-/** Axes that the picture may be turned among. */
-const AXES = 3;
+/** From D dimensions to the few of a picture, for the live page and the report. A covariance is D×D or its diagonal. */
 
-export interface Axes {
-  /** Orthonormal, at most three; the leading ones of between-cluster scatter come first. */
+export interface Projection {
+  /** Orthonormal, at most D; the leading ones of between-cluster scatter come first. */
   readonly axes: Float64Array[];
   /** Share of the between-cluster scatter that lies along each; 0 for those that had to be filled in. */
   readonly shares: number[];
@@ -12,15 +11,20 @@ export interface Axes {
   readonly origin: Float64Array;
 }
 
+/** Where power iteration stops at the latest; axes of equal length never settle, and any of them will do. */
+const ROUNDS = 300;
+const TOLERANCE = 1e-10;
+
 /**
- * The leading axes of Σ w (μ−m)(μ−m)ᵀ. Where the clusters span fewer than three (K = 1, 2, 3), the directions in which
- * `within`, a D×D covariance (or its diagonal), is largest follow.
+ * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ. Where the clusters span fewer (K ≤ `count`, or centres on a line), the
+ * directions in which the covariance `within` is largest follow. Of each axis the largest component is positive.
  */
 export function leadingAxes(
   weights: ArrayLike<number>,
   means: ArrayLike<number>[],
   within: Float64Array,
-): Axes {
+  count: number,
+): Projection {
   const k = means.length;
   const d = means[0].length;
   const total = sum(weights) || 1;
@@ -44,62 +48,81 @@ export function leadingAxes(
     for (const row of rows)
       for (let a = 0; a < d; a++) for (let b = 0; b < d; b++) product[a * d + b] += row[a] * row[b];
   const { values, vectors } = symmetricEigen(product, size);
+  // Shifts of the centres that are nothing beside the clusters' own width make no axis.
   const noise = 1e-9 * (scatter + trace(within, d));
-  for (let a = 0; a < Math.min(AXES, size) && values[a] > noise; a++) {
+  for (let a = 0; a < Math.min(count, size) && values[a] > noise; a++) {
     const vector = vectors.subarray(a * size, (a + 1) * size);
     const axis = dual ? combine(rows, vector, d) : Float64Array.from(vector);
     if (!orthonormalise(axis, axes)) break;
     axes.push(axis);
     shares.push(values[a] / scatter);
   }
-  while (axes.length < Math.min(AXES, d)) {
+  while (axes.length < Math.min(count, d)) {
     axes.push(widest(within, d, axes));
     shares.push(0);
   }
+  axes.forEach(makeLargestPositive);
   return { axes, shares, origin };
+}
+
+/** Σ w_k Σ_k / Σ w_k. */
+export function pooledCovariance(
+  weights: ArrayLike<number>,
+  covariances: readonly ArrayLike<number>[],
+): Float64Array {
+  const total = sum(weights) || 1;
+  const out = new Float64Array(covariances[0].length);
+  covariances.forEach((covariance, c) => {
+    for (let i = 0; i < out.length; i++) out[i] += (weights[c] / total) * covariance[i];
+  });
+  return out;
 }
 
 /** Turns axes by their sign so that they point the way of those before; free signs would make the picture flip. */
 export function alignAxes(axes: Float64Array[], before: readonly Float64Array[]): void {
   axes.forEach((axis, a) => {
     const old = before[a];
-    if (old?.length === axis.length && dot(axis, old) < 0)
-      for (let i = 0; i < axis.length; i++) axis[i] *= -1;
+    if (old?.length === axis.length && dot(axis, old) < 0) negate(axis);
   });
 }
 
-/** x·axes of rows (times `scale`, less the origin) as [N, 3]; axes that are missing give 0. */
+/** x·axes of rows (times `scale`, less the origin) as [N, count]; axes that are missing give 0. */
 export function projectRows(
   rows: Float32Array,
   scale: ArrayLike<number>,
-  { axes, origin }: Axes,
+  { axes, origin }: Projection,
+  count: number,
 ): Float32Array {
   const d = origin.length;
   const n = rows.length / d;
-  const out = new Float32Array(n * AXES);
+  const out = new Float32Array(n * count);
   axes.forEach((axis, a) => {
     const along = axis.map((value, i) => value * scale[i]);
     const start = dot(axis, origin);
     for (let i = 0; i < n; i++) {
       let value = -start;
       for (let j = 0; j < d; j++) value += rows[i * d + j] * along[j];
-      out[i * AXES + a] = value;
+      out[i * count + a] = value;
     }
   });
   return out;
 }
 
-/** AᵀΣA as 3×3, of a D×D covariance or of its diagonal. */
-export function projectCovariance(covariance: ArrayLike<number>, { axes, origin }: Axes): Float64Array {
-  const out = new Float64Array(AXES * AXES);
+/** AᵀΣA as [count, count]. */
+export function projectCovariance(
+  covariance: ArrayLike<number>,
+  axes: readonly Float64Array[],
+  count: number,
+): Float64Array {
+  const out = new Float64Array(count * count);
   axes.forEach((axis, a) => {
-    const image = times(covariance, axis, origin.length);
-    for (let b = 0; b < axes.length; b++) out[a * AXES + b] = dot(image, axes[b]);
+    const image = times(covariance, axis, axis.length);
+    for (let b = 0; b < axes.length; b++) out[a * count + b] = dot(image, axes[b]);
   });
   return out;
 }
 
-/** Σv, Σ being D×D or only its diagonal. */
+/** Σv. */
 export function times(matrix: ArrayLike<number>, v: Float64Array, d: number): Float64Array {
   const out = new Float64Array(d);
   const full = isFull(matrix, d);
@@ -153,23 +176,32 @@ function orthonormalise(v: Float64Array, others: readonly Float64Array[]): boole
   return true;
 }
 
-/** The direction, orthogonal to `others`, in which the covariance is largest: power iteration, good enough to look at. */
+function negate(axis: Float64Array): void {
+  for (let i = 0; i < axis.length; i++) axis[i] *= -1;
+}
+
+function makeLargestPositive(axis: Float64Array): void {
+  if (axis.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0) < 0) negate(axis);
+}
+
+/** The direction, orthogonal to `others`, in which the covariance is largest: by power iteration, the same everywhere. */
 function widest(within: Float64Array, d: number, others: readonly Float64Array[]): Float64Array {
   const full = isFull(within, d);
   const byVariance = [...Array(d).keys()].sort(
     (a, b) => within[full ? b * d + b : b] - within[full ? a * d + a : a],
   );
-  let v = new Float64Array(d);
+  let axis: Float64Array = new Float64Array(d);
   for (const start of byVariance) {
-    v.fill(0);
     // Not quite a unit vector, which might be an eigenvector of a small eigenvalue.
-    for (let i = 0; i < d; i++) v[i] = i === start ? 1 : 0.01 / (1 + i);
-    if (orthonormalise(v, others)) break;
+    for (let i = 0; i < d; i++) axis[i] = i === start ? 1 : 0.01 / (1 + i);
+    if (orthonormalise(axis, others)) break;
   }
-  for (let step = 0; step < 60; step++) {
-    const next = times(within, v, d);
-    if (!orthonormalise(next, others)) return v;
-    v = next as Float64Array<ArrayBuffer>;
+  for (let round = 0; round < ROUNDS; round++) {
+    const next = times(within, axis, d);
+    if (!orthonormalise(next, others)) break;
+    const turned = 1 - Math.abs(dot(axis, next));
+    axis = next;
+    if (turned < TOLERANCE) break;
   }
-  return v;
+  return axis;
 }

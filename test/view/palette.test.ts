@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { COLOURS, colourOf, hexOf, mix, type Rgb, rgbOf } from '../../view/palette.ts';
+
+type Vector = readonly number[];
+
+/** What is seen with all cones, and without one of the three (Machado, Oliveira & Fernandes 2009), in linear RGB. */
+const EYES = {
+  all: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+  protan: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
+  deutan: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881],
+  tritan: [1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.3039],
+};
+/** Of the page and of the report, light and dark. */
+const PAPERS = ['#ffffff', '#181b20', '#16181d'].map(rgbOf);
+
+const times = (matrix: Vector, [a, b, c]: Vector) =>
+  [0, 3, 6].map((row) => matrix[row] * a + matrix[row + 1] * b + matrix[row + 2] * c);
+const linear = (rgb: Rgb) =>
+  rgb.map((value) => (value <= 10.31475 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+const gamma = (value: number) =>
+  Math.round(255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055));
+
+/** Ottosson's OKLab. */
+function oklab(rgb: Vector): number[] {
+  const cones = times(
+    [
+      0.4122214708, 0.5363325363, 0.0514459929, 0.2119034982, 0.6806995451, 0.1073969566, 0.0883024619,
+      0.2817188376, 0.6299787005,
+    ],
+    rgb.map((value) => Math.min(1, Math.max(0, value))),
+  ).map(Math.cbrt);
+  return times(
+    [
+      0.2104542553, 0.793617785, -0.0040720468, 1.9779984951, -2.428592205, 0.4505937099, 0.0259040371,
+      0.7827717662, -0.808675766,
+    ],
+    cones,
+  );
+}
+
+/** The reverse, where that is a colour. */
+function fromOklab(lab: Vector): Rgb | null {
+  const cones = times(
+    [1, 0.3963377774, 0.2158037573, 1, -0.1055613458, -0.0638541728, 1, -0.0894841775, -1.291485548],
+    lab,
+  ).map((value) => value ** 3);
+  const rgb = times(
+    [
+      4.0767416621, -3.3077115913, 0.2309699292, -1.2684380046, 2.6097574011, -0.3413193965, -0.0041960863,
+      -0.7034186147, 1.707614701,
+    ],
+    cones,
+  );
+  return rgb.every((value) => value >= 0 && value <= 1) ? (rgb.map(gamma) as unknown as Rgb) : null;
+}
+
+const seenBy = (matrix: Vector, rgb: Rgb) => oklab(times(matrix, linear(rgb)));
+const seen = (rgb: Rgb) => Object.values(EYES).map((matrix) => seenBy(matrix, rgb));
+const distance = (a: Vector, b: Vector) => Math.hypot(...a.map((value, i) => value - b[i]));
+/** The least over all eyes. */
+const difference = (a: Vector[], b: Vector[]) => Math.min(...a.map((look, i) => distance(look, b[i])));
+
+/** WCAG's contrast of two colours, 1 … 21. */
+function contrast(a: Rgb, b: Rgb): number {
+  const [x, y] = [a, b].map(
+    (rgb) => linear(rgb).reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0) + 0.05,
+  );
+  return Math.max(x, y) / Math.min(x, y);
+}
+
+function* pairs<T>(all: readonly T[]): Generator<[T, T]> {
+  for (const [i, a] of all.entries()) for (const b of all.slice(0, i)) yield [a, b];
+}
+
+for (const [eye, matrix] of Object.entries(EYES))
+  test(`the first ten colours stay apart: ${eye}`, () => {
+    for (const [a, b] of pairs(COLOURS.slice(0, 10))) {
+      const apart = distance(seenBy(matrix, rgbOf(a)), seenBy(matrix, rgbOf(b)));
+      assert.ok(apart > 0.115, `${a} and ${b}: ${apart.toFixed(3)}`);
+    }
+  });
+
+test('all colours stay apart, for the colour-blind too', () => {
+  assert.equal(COLOURS.length, 50);
+  for (const [a, b] of pairs(COLOURS)) {
+    const apart = difference(seen(rgbOf(a)), seen(rgbOf(b)));
+    assert.ok(apart > 0.03, `${a} and ${b}: ${apart.toFixed(3)}`);
+  }
+});
+
+test('colours show on white paper and on dark', () => {
+  for (const colour of COLOURS)
+    for (const paper of PAPERS) {
+      const found = contrast(rgbOf(colour), paper);
+      assert.ok(found > 1.7, `${colour} on ${hexOf(paper)}: ${found.toFixed(2)}`);
+    }
+});
+
+test('from the eleventh on each is, of those that show on all papers, the furthest from all before', () => {
+  const candidates = [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
+    .flatMap((twentieths) =>
+      [0, 0.05, 0.09, 0.13, 0.17, 0.21, 0.25].map((chroma) => [twentieths / 20, chroma]),
+    )
+    .flatMap(([lightness, chroma]) =>
+      Array.from({ length: 36 }, (_, hue) => {
+        const angle = (2 * Math.PI * hue) / 36;
+        return fromOklab([lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)]);
+      }),
+    )
+    .filter((rgb) => rgb !== null)
+    .filter((rgb) => PAPERS.every((paper) => contrast(rgb, paper) > 2));
+  const looks = candidates.map(seen);
+  const found = COLOURS.slice(0, 10);
+  const nearest = looks.map((look) =>
+    Math.min(...found.map((colour) => difference(look, seen(rgbOf(colour))))),
+  );
+  while (found.length < 50) {
+    const best = nearest.indexOf(Math.max(...nearest));
+    found.push(hexOf(candidates[best]));
+    looks.forEach((look, i) => {
+      nearest[i] = Math.min(nearest[i], difference(look, looks[best]));
+    });
+  }
+  assert.deepEqual(COLOURS, found);
+});
+
+test('the difference counts what the colour-blind see', () => {
+  // A red and a green of one lightness: far apart, but not without red or green cones.
+  const [red, green] = ['#b04a3a', '#6a7a2a'].map((hex) => seen(rgbOf(hex)));
+  assert.ok(difference(red, green) < 0.6 * Math.hypot(0.2), String(difference(red, green)));
+  assert.equal(difference(red, red), 0);
+});
+
+test('contrast and mixtures', () => {
+  assert.equal(contrast([0, 0, 0], [255, 255, 255]).toFixed(2), '21.00');
+  assert.equal(contrast([9, 9, 9], [9, 9, 9]), 1);
+  assert.deepEqual(mix([0, 100, 200], [100, 0, 200], 0.25), [25, 75, 200]);
+  assert.deepEqual(hexOf([0, 100, 200]), '#0064c8');
+  assert.deepEqual(rgbOf('#0064c8'), [0, 100, 200]);
+});
+
+test('beyond fifty clusters colours repeat', () => {
+  assert.equal(colourOf(49), COLOURS[49]);
+  assert.equal(colourOf(50), COLOURS[0]);
+});
