@@ -1,3 +1,4 @@
+import { HASH_BYTES } from '../data/blocks.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
@@ -15,7 +16,6 @@ export class UnsoundRound extends Error {
 
 type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
 
-const HASH_BYTES = 16;
 /** Layers of a net. */
 const MOST_LAYERS = 64;
 

@@ -18,7 +18,7 @@ import type { Tensors } from '../proto/tensors.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
 import { UnsoundRound } from './checks.ts';
 import type { Backend } from './compute/backends/backend.ts';
-import { Unable } from './compute/backends/unable.ts';
+import { Unable } from './compute/backends/errors.ts';
 import { type Context, createContext } from './context.ts';
 import { openVisible } from './data-root.ts';
 import { createFetches, Superseded } from './fetches.ts';

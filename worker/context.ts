@@ -6,8 +6,8 @@ import { elements, take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
-import { forward } from './compute/mlp.ts';
-import { transformFrom, transformRows } from './rows.ts';
+import { FORWARD_ROWS, forward } from './compute/mlp.ts';
+import { concat, pick, transformFrom, transformRows } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
@@ -53,9 +53,6 @@ export interface Context {
 
 /** Features of sample rows that stay on the device: they are the same in every epoch. */
 const FEATURE_BYTES = 64 << 20;
-
-/** Rows in a forward pass: what a step keeps in the second-level cache. */
-export const FORWARD_ROWS = 2048;
 
 export function createContext(
   backend: Backend,
@@ -167,22 +164,4 @@ export function sampledRows(block: Block, priorityOf: (row: number) => number, b
   const rows: number[] = [];
   for (let i = 0; i < block.count; i++) if (priorityOf(block.start + i) < below) rows.push(i);
   return rows;
-}
-
-export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
-  const out = new Float32Array(index.length * dim);
-  index.forEach((row, i) => {
-    out.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
-  });
-  return out;
-}
-
-export function concat(parts: Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

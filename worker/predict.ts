@@ -9,8 +9,7 @@ import type { Transform } from '../data/transform.ts';
 import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { loadBackend } from './compute/backends/load.ts';
-import { forward } from './compute/mlp.ts';
-import { FORWARD_ROWS } from './context.ts';
+import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 
 export interface PredictOptions {

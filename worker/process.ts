@@ -8,9 +8,8 @@ import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { CUDA } from './compute/backends/choose.ts';
 import { loadBackend } from './compute/backends/load.ts';
-import { NO_ROOM, OutOfDeviceMemory } from './compute/backends/out-of-memory.ts';
 import { OtherIdentity, startWorker } from './connection.ts';
-import { MISTAKE } from './exit-code.ts';
+import { exitCodeOf } from './exit-codes.ts';
 import type { WorkerHttp } from './http.ts';
 import { createMeter } from './meter.ts';
 
@@ -116,7 +115,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     serve({ ...options, ...place }, loading).catch((error: Error) => {
       const mistake = error instanceof UserError;
       console.error(printable(mistake ? `worker: error: ${error.message}` : inspect(error)));
-      process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
+      process.exit(exitCodeOf(error));
     });
   let leave = () => {};
   askedToLeave = new Promise((resolve) => {

@@ -2,8 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/user-error.ts';
-import { NO_ROOM } from '../compute/backends/out-of-memory.ts';
-import { MISTAKE } from '../exit-code.ts';
+import { MISTAKE, NO_ROOM } from '../exit-codes.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
 
 /** A worker to keep alive. */

@@ -4,7 +4,7 @@ import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
-import { rowsByLabel } from './rows-by-label.ts';
+import { rowsByLabel } from '../rows.ts';
 
 type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
 

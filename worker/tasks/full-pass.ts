@@ -3,9 +3,9 @@ import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
-import { forward } from '../compute/mlp.ts';
-import { type Context, concat, FORWARD_ROWS, pick, sampledRows } from '../context.ts';
-import { transformFrom, transformRows } from '../rows.ts';
+import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
+import { type Context, sampledRows } from '../context.ts';
+import { concat, pick, transformFrom, transformRows } from '../rows.ts';
 
 /**
  * Reads the unit's rows once more: hard label of each (in the narrowest unsigned type), hard float64 statistics of

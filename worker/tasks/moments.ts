@@ -1,11 +1,12 @@
-import { blockHash } from '../../data/blocks.ts';
+import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { LARGEST } from '../../data/usable.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { type Context, concat, pick, sampledRows } from '../context.ts';
+import { type Context, sampledRows } from '../context.ts';
+import { concat, pick } from '../rows.ts';
 
 /**
  * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
@@ -17,7 +18,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
   const statistics = kernel.scatter(origin, dim, task.diagonal ? 'diag' : 'full');
   const extremes = { min: new Float64Array(dim).fill(Infinity), max: new Float64Array(dim).fill(-Infinity) };
   const blocks = context.blocks(unit);
-  const hashes = new Uint8Array(blocks.length * 16);
+  const hashes = new Uint8Array(blocks.length * HASH_BYTES);
   const kept: Float32Array[] = [];
   const priorityOf = priority(seed);
   let bad = 0;
@@ -25,7 +26,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
   let done = 0;
 
   for await (const [block, rows] of context.read(blocks)) {
-    hashes.set(blockHash(rows), 16 * done++);
+    hashes.set(blockHash(rows), HASH_BYTES * done++);
     const sampled = sampledRows(block, priorityOf, task.sample);
     if (sampled.length) kept.push(pick(rows, sampled, dim));
     if (task.normalize) normalizeRows(rows, dim);
@@ -43,7 +44,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
     T: nd(statistics.read()),
     min: nd(extremes.min),
     max: nd(extremes.max),
-    hashes: nd(hashes, blocks.length, 16),
+    hashes: nd(hashes, blocks.length, HASH_BYTES),
     counts: nd(Float64Array.of(sample.length / dim, bad, firstBad)),
   };
 }

@@ -2,8 +2,8 @@ import { accumulate, statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { forward } from '../compute/mlp.ts';
-import { type Context, FORWARD_ROWS } from '../context.ts';
+import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
+import type { Context } from '../context.ts';
 
 /**
  * What `statistics` sums, in float64, in the model's coordinates and about a point near each cluster's mean [K,P]: for

@@ -1,7 +1,7 @@
 import { statisticsLength } from '../../../model/statistics.ts';
 import { elements } from '../../../proto/tensors.ts';
 import type { Backend, Tensor } from './backend.ts';
-import { OutOfDeviceMemory } from './out-of-memory.ts';
+import { OutOfDeviceMemory } from './errors.ts';
 import { chosenFactor, pairPlaces, squarePlaces, WIDEST_PHI } from './phi.ts';
 import { adapterOf, loadDawn } from './webgpu-adapter.ts';
 
