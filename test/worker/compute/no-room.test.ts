@@ -5,7 +5,7 @@ import { decode, encode } from '../../../proto/codec.ts';
 import { type FromCoordinator, fromWorker } from '../../../proto/messages.ts';
 import { bindRouter } from '../../../proto/sockets.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
-import { startWorker } from '../../../worker/connection.ts';
+import { Worker } from '../../../worker/worker.ts';
 
 test('a worker for which there is no room tries on, and says so once', async () => {
   let hellos = 0;
@@ -18,7 +18,7 @@ test('a worker for which there is no room tries on, and says so once', async () 
     else answer({ type: 'stop' });
   });
   const said: string[] = [];
-  const worker = startWorker({
+  const worker = new Worker({
     ...{
       connect: router.address,
       backend: { identity: 'wasm/1' } as unknown as Backend,
