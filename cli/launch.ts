@@ -1,5 +1,5 @@
 import type { InferredOptionTypes, Options } from 'yargs';
-import type { WorkerSpec } from '../worker/host/supervise.ts';
+import type { WorkerSpec } from '../worker/host/supervised-worker.ts';
 import { type BackendChoice, backendOf } from './backend-flags.ts';
 import { onSignal } from './signals.ts';
 import * as worker from './worker.ts';
