@@ -3,10 +3,11 @@ import { normalizeRows } from '../../data/transform.ts';
 import { LARGEST } from '../../data/usable.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { type Context, sampledRows } from '../context.ts';
+import type { Context } from '../context.ts';
 import { concat, pick } from '../rows.ts';
+import { sampledRows } from '../samples.ts';
 
 /**
  * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
@@ -15,7 +16,7 @@ import { concat, pick } from '../rows.ts';
 export async function moments(context: Context, task: TaskOf<'moments'>, unit: Unit): Promise<Tensors> {
   const { dim, seed, kernel } = context;
   const origin = take(context.states.get('origin'), 'row', 'float64', dim);
-  const statistics = kernel.scatter(origin, dim, task.diagonal ? 'diag' : 'full');
+  const statistics = kernel.scatter(origin, dim, covarianceOf(task));
   const extremes = { min: new Float64Array(dim).fill(Infinity), max: new Float64Array(dim).fill(-Infinity) };
   const blocks = context.blocks(unit);
   const hashes = new Uint8Array(blocks.length * HASH_BYTES);
