@@ -4,8 +4,7 @@ import { STEPS_VERSION } from '../kernels/step-kernel.ts';
 import { findGpus, memoryOf } from '../nvidia-smi.ts';
 import type { Backend, Device } from './backend.ts';
 import { loadBinding, usableTensorflow } from './tf-binding.ts';
-import { tfDevice } from './tf-device.ts';
-import { TF_HOST_VERSION, tfHost } from './tf-host.ts';
+import { TfDevice } from './tf-device.ts';
 
 /** How old the answer of nvidia-smi may be, ms: it takes its time. */
 const FRESH_MS = 5000;
@@ -21,11 +20,13 @@ export async function tensorflowBackend({ now = false } = {}): Promise<Backend> 
   const identity = (where: string) => `tensorflow/${version}/${where.replaceAll(' ', '-')}`;
   if (binding?.isUsingGpuDevice()) {
     const device = await cudaDevice();
-    return tfDevice(binding, identity(device.name), device);
+    return new TfDevice(binding, identity(device.name), device);
   }
+  // Nothing of them is needed on a GPU.
+  const { TF_HOST_VERSION, TfHost } = await import('./tf-host.ts');
   const kernels = await (await import('./wasm.ts')).wasmKernels();
   const parts = [kernels.version, STEPS_VERSION, TF_HOST_VERSION].join('-');
-  return tfHost(loadBinding, identity(`${instructionSet()}+wasm-${parts}`), kernels);
+  return new TfHost(loadBinding, identity(`${instructionSet()}+wasm-${parts}`), kernels);
 }
 
 /** The GPU or MIG instance that CUDA shows to this process first. Its name is part of the numeric identity. */
