@@ -56,6 +56,10 @@ const inFull = async () => [
   new TfDevice(loadBinding(), 'tensorflow’s operations'),
 ];
 
+const { memory } = await wasmKernels();
+/** The size of the memory that all backends on the processor share: it only grows. */
+export const heapBytes = () => memory.view(0, 0).buffer.byteLength;
+
 /** A backend as a plain object of bound methods: a test spreads it to replace some of its verbs. */
 function spreadable(backend: Backend): Backend {
   const methods: Record<string, unknown> = {};

@@ -28,8 +28,6 @@ export interface WasmKernels {
   product: Product;
   softmax: Softmax;
   version: string;
-  /** The memory's size: it only grows. */
-  heapBytes(): number;
 }
 
 /**
@@ -101,7 +99,6 @@ export async function wasmKernels(): Promise<WasmKernels> {
 
   return {
     version: require('@tensorflow/tfjs-backend-wasm/package.json').version,
-    heapBytes: () => wasm.HEAPU8.length,
     memory: {
       allocate(size) {
         const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;
