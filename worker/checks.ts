@@ -5,7 +5,7 @@ import { BINS } from '../model/pca-split.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { Unit } from '../proto/messages.ts';
-import { type Cell, covarianceOf, type Task, type TaskOf } from '../proto/tasks.ts';
+import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
 import { type Dtype, dtypeOf, elements, type Tensors } from '../proto/tensors.ts';
 import type { States } from './states.ts';
 
@@ -13,8 +13,6 @@ import type { States } from './states.ts';
 export class UnsoundRound extends Error {
   override name = 'UnsoundRound';
 }
-
-type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
 
 /** Layers of a net. */
 const MOST_LAYERS = 64;

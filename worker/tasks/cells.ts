@@ -1,12 +1,10 @@
 import { BINS, binOf } from '../../model/pca-split.ts';
 import type { Unit } from '../../proto/messages.ts';
-import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
+import { type CellTask, covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
-
-type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
 
 /** Rows and sums of each leaf: what a Lloyd round needs. */
 export async function cellSums(context: Context, task: TaskOf<'cell-sums'>, unit: Unit): Promise<Tensors> {
