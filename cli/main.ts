@@ -39,7 +39,7 @@ const commands = [
   doctor,
 ];
 
-// A short program: the optimizing compiler is for its hottest loops only (worker/host/supervise.ts).
+// A short program: the optimizing compiler is for its hottest loops only (worker/host/supervised-worker.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 

@@ -22,6 +22,6 @@ export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   assertApart({ '--out': out, '--soft': soft }, { '--data': data });
   assertNotOfRun(run, { '--out': out, '--soft': soft });
   const { predict } = await import('../worker/predict.ts');
-  const { rows, k } = await predict(args);
+  const { rows, k } = await predict({ ...args, log: console.error });
   console.log(`${args.out}: labels of ${rows} rows, clusters 0 to ${k - 1}`);
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { UserError } from '../base/user-error.ts';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
-import type { WorkerSpec } from '../worker/host/supervise.ts';
+import type { WorkerSpec } from '../worker/host/supervised-worker.ts';
 import type { ProcessOptions } from '../worker/process.ts';
 import { type Flags, type FlagValues, seconds, wholeNumber } from './flag.ts';
 

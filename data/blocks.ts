@@ -3,9 +3,10 @@ import { UserError } from '../base/user-error.ts';
 import { type Block, block, blockCount, type Layout } from '../model/layout.ts';
 import type { Source } from './source.ts';
 
+/** Bytes of a block's hash. */
 export const HASH_BYTES = 16;
 
-/** Content hash of a block's rows as read: the first `HASH_BYTES` of SHA-256. */
+/** Content hash of a block's rows as read: the first bytes of SHA-256. */
 export function blockHash(rows: Float32Array): Uint8Array {
   const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
   return createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import type { Covariance } from '../model/statistics.ts';
 
 /**
  * What a round can ask of a shard, and the parameters that go into the header. The arrays that a task reads are
@@ -101,3 +102,9 @@ export const taskSchema = z.discriminatedUnion('task', [
 
 export type Task = z.infer<typeof taskSchema>;
 export type TaskOf<N extends Task['task']> = Extract<Task, { task: N }>;
+
+/** Tasks on the leaves into which cells part the rows of each group. */
+export type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
+
+/** The covariance that a task is about, which is a flag on the wire. */
+export const covarianceOf = (task: { diagonal: boolean }): Covariance => (task.diagonal ? 'diag' : 'full');

@@ -1,10 +1,11 @@
+import { HASH_BYTES } from '../data/blocks.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { Unit } from '../proto/messages.ts';
-import type { Cell, Task, TaskOf } from '../proto/tasks.ts';
+import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
 import { type Dtype, dtypeOf, elements, type Tensors } from '../proto/tensors.ts';
 import type { States } from './states.ts';
 
@@ -13,9 +14,6 @@ export class UnsoundRound extends Error {
   override name = 'UnsoundRound';
 }
 
-type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
-
-const HASH_BYTES = 16;
 /** Layers of a net. */
 const MOST_LAYERS = 64;
 
@@ -35,12 +33,12 @@ export function checkUnit({ shard, from, to }: Unit, shards: { length: number }[
 export function checkTask(task: Task, states: States, layout: Layout): void {
   if (task.task === 'moments') {
     array(states, 'origin', 'row', 'float64', [layout.dim]);
-    fits(statisticsLength(layout.dim, task.diagonal ? 'diag' : 'full'));
+    fits(statisticsLength(layout.dim, covarianceOf(task)));
     return;
   }
   const d = transformDim(states, layout);
   array(states, 'hashes', 'blocks', 'uint8', [blockCount(layout), HASH_BYTES]);
-  const p = statisticsLength(d, 'diagonal' in task && task.diagonal ? 'diag' : 'full');
+  const p = statisticsLength(d, 'diagonal' in task ? covarianceOf(task) : 'full');
   if (task.task === 'seed-distances') {
     must(rowsIn(states, 'centres', d) >= task.centres, 'centres has too few rows');
   } else if (task.task === 'statistics' || task.task === 'full-pass') {

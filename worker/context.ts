@@ -2,26 +2,13 @@ import { assertUnchanged } from '../data/blocks.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import type { Unit } from '../proto/messages.ts';
-import { elements, take } from '../proto/tensors.ts';
+import { take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
-import { forward } from './compute/mlp.ts';
-import { transformFrom, transformRows } from './rows.ts';
+import { concat, pick } from './rows.ts';
+import { type Sample, Samples, sampledRows } from './samples.ts';
 import type { States } from './states.ts';
-
-/** A shard's part of the sample: in memory since the moments round, transformed on first use. */
-export interface Sample {
-  readonly n: number;
-  /** n×dim, as the model sees them. */
-  readonly rows: Float32Array;
-  /** [n,dim], as the networks see them. */
-  readonly scaled: Tensor;
-  /** Hard labels by the clustering net of `version`. */
-  labels?: { version: number; z: Int32Array };
-  /** Of k-means++: D² of each row to the nearest of these centres. */
-  seeding?: { centres: Float64Array; weights: Float64Array };
-}
 
 /** What a task has at hand besides its parameters. */
 export interface Context {
@@ -51,12 +38,6 @@ export interface Context {
   free(): void;
 }
 
-/** Features of sample rows that stay on the device: they are the same in every epoch. */
-const FEATURE_BYTES = 64 << 20;
-
-/** Rows in a forward pass: what a step keeps in the second-level cache. */
-export const FORWARD_ROWS = 2048;
-
 export function createContext(
   backend: Backend,
   states: States,
@@ -65,25 +46,35 @@ export function createContext(
 ): Context {
   const seed = BigInt(layout.seed);
   const shards = shardBlocks(layout);
-  const raw = new Map<number, Float32Array>();
-  const samples = new Map<number, Sample & { transform: number }>();
   const priorityOf = priority(seed);
-  const kept = new Map<string, Tensor>();
-  let keptBytes = 0;
-  let read = 0;
+  const samples = new Samples(backend, states, recall);
+  let rowsRead = 0;
 
+  const read: ReadBlocks = async function* (blocks) {
+    for await (const found of readBlocks(blocks)) {
+      rowsRead += found[0].count;
+      yield found;
+    }
+  };
+  const readUnchanged: ReadBlocks = async function* (blocks) {
+    const hashes = take(states.get('hashes'), 'blocks', 'uint8');
+    for await (const found of read(blocks)) {
+      assertUnchanged(...found, hashes);
+      yield found;
+    }
+  };
   /** Reads again what the worker that had this shard before had kept. */
   async function recall(shard: number): Promise<Float32Array> {
     const found: Float32Array[] = [];
     const [below] = take(states.get('transform'), 'below', 'float64');
-    for await (const [block, values] of self.readUnchanged(shards[shard])) {
+    for await (const [block, values] of readUnchanged(shards[shard])) {
       const rows = sampledRows(block, priorityOf, below);
       if (rows.length) found.push(pick(values, rows, layout.dim));
     }
     return concat(found);
   }
 
-  const self: Context = {
+  return {
     backend,
     kernel: rowKernel(),
     states,
@@ -91,98 +82,21 @@ export function createContext(
     layout,
     shards,
     seed,
-    async *read(blocks) {
-      for await (const found of readBlocks(blocks)) {
-        read += found[0].count;
-        yield found;
-      }
-    },
-    async *readUnchanged(blocks) {
-      const hashes = take(states.get('hashes'), 'blocks', 'uint8');
-      for await (const found of self.read(blocks)) {
-        assertUnchanged(...found, hashes);
-        yield found;
-      }
-    },
+    read,
+    readUnchanged,
     blocks: ({ shard, from, to }) => shards[shard].slice(from, to),
-    keep: (shard, rows) => void raw.set(shard, rows),
-    async sample(shard) {
-      const version = states.version('transform');
-      const known = samples.get(shard);
-      if (known?.transform === version) return known;
-      if (known) {
-        // First, as reading may fail: nobody may find what is freed.
-        samples.delete(shard);
-        backend.free(known.scaled);
-      }
-      const rows = raw.get(shard) ?? (await recall(shard));
-      raw.delete(shard);
-      const made = await transformRows(backend, transformFrom(states), rows);
-      const sample = { ...made, n: made.scaled.shape[0], transform: version };
-      samples.set(shard, sample);
-      return sample;
-    },
-    async labels(shard) {
-      const sample = await self.sample(shard);
-      const version = states.version('net');
-      if (sample.labels?.version !== version) {
-        const z = new Int32Array(sample.n);
-        for (let start = 0; start < sample.n; start += FORWARD_ROWS) {
-          const x = backend.slice(sample.scaled, start, Math.min(FORWARD_ROWS, sample.n - start));
-          const layers = forward(backend, states.net('net'), x);
-          z.set(await backend.argmaxRows(layers.at(-1)!), start);
-          backend.free(x, ...layers);
-        }
-        sample.labels = { version, z };
-      }
-      return sample.labels.z;
-    },
-    features(shard, start, x, diagonal) {
-      const key = [states.version('transform'), shard, start, x.shape[0], diagonal].join('/');
-      const known = kept.get(key);
-      if (known) return { tensor: known, kept: true };
-      const tensor = backend.quadraticFeatures(x, diagonal);
-      const bytes = 4 * elements(tensor.shape);
-      if (keptBytes + bytes > FEATURE_BYTES) return { tensor, kept: false };
-      kept.set(key, tensor);
-      keptBytes += bytes;
-      return { tensor, kept: true };
-    },
-    free() {
-      for (const { scaled } of samples.values()) backend.free(scaled);
-      backend.free(...kept.values());
-      states.free();
-    },
+    keep: (shard, raw) => samples.keep(shard, raw),
+    sample: (shard) => samples.of(shard),
+    labels: (shard) => samples.labels(shard),
+    features: (shard, start, x, diagonal) => samples.features(shard, start, x, diagonal),
     rowsRead() {
-      const rows = read;
-      read = 0;
+      const rows = rowsRead;
+      rowsRead = 0;
       return rows;
     },
+    free() {
+      samples.free();
+      states.free();
+    },
   };
-  return self;
-}
-
-/** Places within a block of the rows in the sample: a function of each row's index alone. */
-export function sampledRows(block: Block, priorityOf: (row: number) => number, below: number): number[] {
-  const rows: number[] = [];
-  for (let i = 0; i < block.count; i++) if (priorityOf(block.start + i) < below) rows.push(i);
-  return rows;
-}
-
-export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
-  const out = new Float32Array(index.length * dim);
-  index.forEach((row, i) => {
-    out.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
-  });
-  return out;
-}
-
-export function concat(parts: Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

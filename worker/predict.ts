@@ -9,8 +9,7 @@ import type { Transform } from '../data/transform.ts';
 import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { loadBackend } from './compute/backends/load.ts';
-import { forward } from './compute/mlp.ts';
-import { FORWARD_ROWS } from './context.ts';
+import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 
 export interface PredictOptions {
@@ -19,6 +18,8 @@ export interface PredictOptions {
   out: string;
   soft?: string;
   force: boolean;
+  /** Hears what differs from the run. */
+  log: (line: string) => void;
 }
 
 /** Labels of new rows by a run's net, streamed; the same bits as the run's own labels.npy on its own data. */
@@ -28,21 +29,22 @@ export async function predict({
   out,
   soft,
   force,
+  log,
 }: PredictOptions): Promise<{ rows: number; k: number }> {
   const { transform, net, backendName, leftOut } = readTrained(run);
   const k = net.at(-1)!.values.length;
   for (const path of soft ? [out, soft] : [out])
     if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
-  const source = await openSource(data, { without: await columnToLeaveOut(data, leftOut, transform.input) });
+  const source = await openSource(data, {
+    without: await columnToLeaveOut(data, leftOut, transform.input, log),
+  });
   if (source.dim !== transform.input)
     throw new UserError(
       `${data} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
     );
   const backend = await loadBackend(backendName).catch((error) => {
     if (!(error instanceof UserError)) throw error;
-    console.error(
-      `predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`,
-    );
+    log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
     return loadBackend('wasm');
   });
   const layers = net.map(({ values, shape }) => backend.upload(values, shape));
@@ -90,11 +92,12 @@ async function columnToLeaveOut(
   data: string,
   leftOut: string | null,
   columns: number,
+  log: (line: string) => void,
 ): Promise<string | null> {
   if (leftOut === null || formatOf(data) !== 'csv') return null;
   const table = await tableHead(data, leftOut);
   if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
-  console.error(`column ${leftOut} of ${data} is left out, as in the run`);
+  log(`column ${leftOut} of ${data} is left out, as in the run`);
   return leftOut;
 }
 

@@ -8,11 +8,11 @@ import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { CUDA } from './compute/backends/choose.ts';
 import { loadBackend } from './compute/backends/load.ts';
-import { NO_ROOM, OutOfDeviceMemory } from './compute/backends/out-of-memory.ts';
-import { OtherIdentity, startWorker } from './connection.ts';
-import { MISTAKE } from './exit-code.ts';
+import { OtherIdentity } from './connection.ts';
+import { exitCodeOf } from './exit-codes.ts';
 import type { WorkerHttp } from './http.ts';
-import { createMeter } from './meter.ts';
+import { Meter } from './meter.ts';
+import { Worker } from './worker.ts';
 
 /** Where the coordinator is, and the key to it. */
 export interface Coordinator {
@@ -55,9 +55,9 @@ let askedToLeave: Promise<void> = new Promise(() => {});
 export async function serve(options: ProcessOptions, loading?: Promise<Backend>): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
-  const meter = options.http && createMeter();
+  const meter = options.http && new Meter();
   let port: WorkerHttp | undefined;
-  let worker: { done: Promise<void>; leave: () => void } | null = null;
+  let worker: Worker | null = null;
   if (options.child) {
     process.on('SIGINT', () => {});
   } else process.on('SIGINT', () => process.exit(130));
@@ -86,7 +86,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
       console.error(`worker: metrics at ${port.url}metrics`);
     }
     log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
-    worker = startWorker({
+    worker = new Worker({
       ...{ connect, key: options.key, backend, backendName, why, name, dataRoot, meter, log },
       reconnectFor: options.reconnectFor * 1000,
       giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
@@ -116,7 +116,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     serve({ ...options, ...place }, loading).catch((error: Error) => {
       const mistake = error instanceof UserError;
       console.error(printable(mistake ? `worker: error: ${error.message}` : inspect(error)));
-      process.exit(error instanceof OutOfDeviceMemory ? NO_ROOM : mistake ? MISTAKE : 1);
+      process.exit(exitCodeOf(error));
     });
   let leave = () => {};
   askedToLeave = new Promise((resolve) => {

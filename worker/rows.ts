@@ -49,3 +49,33 @@ export async function transformRows(
   backend.free(x, w, b);
   return { scaled, rows: modelRows(transform, await backend.read(scaled)) };
 }
+
+/** The rows at these places, as an array of their own. */
+export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
+  const out = new Float32Array(index.length * dim);
+  index.forEach((row, i) => {
+    out.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
+  });
+  return out;
+}
+
+/** All parts, one after the other. */
+export function concat(parts: Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** The rows that have each of k labels, in their order. */
+export function rowsByLabel(labels: Int32Array, k: number): Int32Array[] {
+  const counts = new Int32Array(k);
+  for (let i = 0; i < labels.length; i++) counts[labels[i]]++;
+  const rows = Array.from(counts, (count) => new Int32Array(count));
+  counts.fill(0);
+  for (let i = 0; i < labels.length; i++) rows[labels[i]][counts[labels[i]]++] = i;
+  return rows;
+}

@@ -15,7 +15,7 @@ import { blockCount, layoutOf } from '../../model/layout.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { Event } from '../../view/events.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
-import { startWorker } from '../../worker/connection.ts';
+import { Worker } from '../../worker/worker.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, QUICK, scratch, trainArgs } from './support.ts';
 
 const folder = scratch();
@@ -49,16 +49,17 @@ async function inProcess(name: string, { data, options = {}, sharedFiles = true,
     emit: (event) => void events.push(event),
     log: () => {},
   });
-  const workers = [1, 2].map((i) =>
-    startWorker({
-      connect: server.address,
-      backend,
-      backendName: 'wasm',
-      name: `worker ${i}`,
-      dataRoot: folder,
-      reconnectFor: 60_000,
-      log: () => {},
-    }),
+  const workers = [1, 2].map(
+    (i) =>
+      new Worker({
+        connect: server.address,
+        backend,
+        backendName: 'wasm',
+        name: `worker ${i}`,
+        dataRoot: folder,
+        reconnectFor: 60_000,
+        log: () => {},
+      }),
   );
   await server.joined(2);
   const out = await openRunDirectory(join(folder, name));

@@ -9,7 +9,7 @@ import { bindRouter } from '../../proto/sockets.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
-import { startWorker } from '../../worker/connection.ts';
+import { Worker } from '../../worker/worker.ts';
 import { mutated } from '../coordinator/scheduler/mutations.ts';
 import { adamStateOf, bytes, D, hashesState, range, transformState, weightsOf, world } from './support.ts';
 
@@ -99,7 +99,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     hellos = resolve;
   });
   let ended: unknown = null;
-  const worker = startWorker({
+  const worker = new Worker({
     connect: router.address,
     backend,
     backendName: 'wasm',

@@ -2,8 +2,8 @@ import type { Backend } from '../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { loadBinding } from '../../worker/compute/backends/tf-binding.ts';
-import { tfDevice } from '../../worker/compute/backends/tf-device.ts';
-import { tfHost } from '../../worker/compute/backends/tf-host.ts';
+import { TfDevice } from '../../worker/compute/backends/tf-device.ts';
+import { TfHost } from '../../worker/compute/backends/tf-host.ts';
 import { wasmBackend, wasmKernels } from '../../worker/compute/backends/wasm.ts';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 
@@ -52,9 +52,24 @@ const tensorflow = alone ? [] : await present('tensorflow');
 
 /** TensorFlow on the CPU in two more ways: with every product, however small, and by the operations that it has on a GPU. */
 const inFull = async () => [
-  tfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
-  tfDevice(loadBinding(), 'tensorflow’s operations'),
+  new TfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
+  new TfDevice(loadBinding(), 'tensorflow’s operations'),
 ];
+
+const { memory } = await wasmKernels();
+/** The size of the memory that all backends on the processor share: it only grows. */
+export const heapBytes = () => memory.view(0, 0).buffer.byteLength;
+
+/** A backend as a plain object of bound methods: a test spreads it to replace some of its verbs. */
+function spreadable(backend: Backend): Backend {
+  const methods: Record<string, unknown> = {};
+  for (let at: object = backend; at !== Object.prototype; at = Object.getPrototypeOf(at))
+    for (const name of Object.getOwnPropertyNames(at)) {
+      const value = backend[name as keyof Backend] as unknown;
+      if (name !== 'constructor') methods[name] ??= typeof value === 'function' ? value.bind(backend) : value;
+    }
+  return methods as unknown as Backend;
+}
 
 /** All that this machine has: the plain ones, and those that are set up. */
 export const backends: Backend[] = [
@@ -63,4 +78,4 @@ export const backends: Backend[] = [
   ...tensorflow,
   ...(tensorflow.some(({ device }) => !device) ? await inFull() : []),
   ...(alone ? await present('webgpu') : []),
-];
+].map(spreadable);

@@ -1,5 +1,10 @@
 import type { Backend, Tensor } from './backends/backend.ts';
 
+/** Rows in a forward pass: what a step keeps in the second-level cache. */
+export const FORWARD_ROWS = 2048;
+/** Smoothing ε of the E-step's responsibilities. */
+const SMOOTHING = 1e-5;
+
 /**
  * A ReLU multi-layer perceptron as [W₁, b₁, W₂, b₂, …]; or K of them at once, each tensor with a leading axis K.
  * Returns what each layer gives: the hidden activations, then the logits.
@@ -21,8 +26,15 @@ export function logDensity(backend: Backend, x: Tensor, w: Tensor, b: Tensor, co
   return out;
 }
 
+/** Smoothed responsibilities from the log-densities of the rows (each), which are freed. */
+export function responsibilities(backend: Backend, density: Tensor): Tensor {
+  const out = backend.softmaxRows(density, SMOOTHING);
+  backend.free(density);
+  return out;
+}
+
 /** ∂loss/∂net, in the order of `net`, from g = ∂loss/∂logits. Frees g. */
-export function gradients(backend: Backend, net: Tensor[], x: Tensor, layers: Tensor[], g: Tensor): Tensor[] {
+function gradients(backend: Backend, net: Tensor[], x: Tensor, layers: Tensor[], g: Tensor): Tensor[] {
   const out: Tensor[] = [];
   for (let l = net.length - 2, above = g; l >= 0; l -= 2) {
     const input = l ? layers[l / 2 - 1] : x;
@@ -61,6 +73,7 @@ export function step(
   return loss;
 }
 
+/** The loss [1] of one batch, and its gradients in the order of `params`. */
 export function lossAndGradients(
   backend: Backend,
   params: Tensor[],

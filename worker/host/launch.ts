@@ -2,7 +2,8 @@ import { UserError } from '../../base/user-error.ts';
 import { checkGpuList, chooseDevices } from '../compute/gpus.ts';
 import { listGpus } from '../compute/nvidia-smi.ts';
 import type { ProcessOptions } from '../process.ts';
-import { superviseWorkers, type WorkerSpec } from './supervise.ts';
+import type { WorkerSpec } from './supervised-worker.ts';
+import { Supervisor } from './supervisor.ts';
 
 export interface Wanted {
   /** `all`, `none`, or numbers with commas between. */
@@ -47,8 +48,8 @@ export async function workersOn({ gpus, perGpu, cpus, host }: Wanted): Promise<W
 
 /**
  * Keeps these workers alive until the coordinator sends them home, or a signal asks them to leave: then each finishes
- * its unit and says goodbye; a second signal kills them. `onSignal` listens: it tells a second from the same once more. One that fails again and again is given up, the others go on.
- * Gives the exit code: 1 if all were given up.
+ * its unit and says goodbye; a second signal kills them. `onSignal` listens: it tells a second from the same once more.
+ * One that fails again and again is given up, the others go on. Gives the exit code: 1 if all were given up.
  */
 export async function launch(
   specs: WorkerSpec[],
@@ -60,7 +61,7 @@ export async function launch(
   say(
     `launch: ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${specs.map(({ name }) => name).join(', ')}`,
   );
-  const supervisor = superviseWorkers(
+  const supervisor = new Supervisor(
     specs,
     { connect, key },
     { ...shared, quiet: false, child: true },

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newKeyPair } from '../../proto/keys.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
-import { superviseWorkers, type WorkerSpec } from './supervise.ts';
+import type { WorkerSpec } from './supervised-worker.ts';
+import { Supervisor } from './supervisor.ts';
 
 /** By somebody else: a worker's own faults have other signals. */
 const KILLS = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
@@ -50,7 +51,7 @@ export function localWorkers({ specs, log, ...shared }: LocalWorkersOptions): Lo
   const place = new Promise<Coordinator>((resolve) => {
     reveal = resolve;
   });
-  const supervisor = superviseWorkers(
+  const supervisor = new Supervisor(
     specs,
     place,
     {
@@ -97,7 +98,7 @@ export function localWorkers({ specs, log, ...shared }: LocalWorkersOptions): Lo
       const patience = new AbortController();
       all.then(() => patience.abort());
       const late = withoutLateComers(begun, count, patience.signal, log);
-      return { failed, ready: Promise.race([all, late]), stop: supervisor.stop };
+      return { failed, ready: Promise.race([all, late]), stop: () => supervisor.stop() };
     },
     stop() {
       // They were not told where to go: there is nothing that they could finish.

@@ -1,12 +1,10 @@
 import { BINS, binOf } from '../../model/pca-split.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { type CellTask, covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
-import { rowsByLabel } from './rows-by-label.ts';
-
-type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
+import { rowsByLabel } from '../rows.ts';
 
 /** Rows and sums of each leaf: what a Lloyd round needs. */
 export async function cellSums(context: Context, task: TaskOf<'cell-sums'>, unit: Unit): Promise<Tensors> {
@@ -23,7 +21,7 @@ export async function cellScatter(
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const pivots = take(context.states.get(task.pivots), 'rows', 'float64', task.leaves * d);
-  const statistics = context.kernel.scatter(pivots, d, task.diagonal ? 'diag' : 'full');
+  const statistics = context.kernel.scatter(pivots, d, covarianceOf(task));
   statistics.add(rows, leaf);
   const T = statistics.read();
   return { T: nd(T, task.leaves, T.length / task.leaves) };

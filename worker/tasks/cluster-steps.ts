@@ -3,12 +3,9 @@ import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
-import { logDensity } from '../compute/mlp.ts';
+import { logDensity, responsibilities } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { localSteps } from './local-steps.ts';
-
-/** Smoothing of the E-step's responsibilities. */
-const EPSILON = 1e-5;
 
 /** Local steps of the clustering net on batches of the shard's own rows, drawn anew each epoch. */
 export async function clusterSteps(
@@ -47,7 +44,5 @@ function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: 
     task.form === 'product'
       ? backend.quadraticForm(x, onDevice('theta'), task.diagonal)
       : logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant'));
-  const responsibilities = backend.softmaxRows(density, EPSILON);
-  backend.free(density);
-  return responsibilities;
+  return responsibilities(backend, density);
 }

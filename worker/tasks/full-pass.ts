@@ -1,11 +1,12 @@
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
-import { forward } from '../compute/mlp.ts';
-import { type Context, concat, FORWARD_ROWS, pick, sampledRows } from '../context.ts';
-import { transformFrom, transformRows } from '../rows.ts';
+import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
+import type { Context } from '../context.ts';
+import { concat, pick, transformFrom, transformRows } from '../rows.ts';
+import { sampledRows } from '../samples.ts';
 
 /**
  * Reads the unit's rows once more: hard label of each (in the narrowest unsigned type), hard float64 statistics of
@@ -17,7 +18,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   const k = net.at(-1)!.shape[0];
   const transform = transformFrom(states);
   const { dim } = transform;
-  const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, task.diagonal ? 'diag' : 'full');
+  const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, covarianceOf(task));
   const blocks = context.blocks(unit);
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
   const labels: TypedArray = new (k <= 256 ? Uint8Array : k <= 65536 ? Uint16Array : Int32Array)(total);

@@ -1,11 +1,13 @@
-import { blockHash } from '../../data/blocks.ts';
+import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { LARGEST } from '../../data/usable.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { type Context, concat, pick, sampledRows } from '../context.ts';
+import type { Context } from '../context.ts';
+import { concat, pick } from '../rows.ts';
+import { sampledRows } from '../samples.ts';
 
 /**
  * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
@@ -14,10 +16,10 @@ import { type Context, concat, pick, sampledRows } from '../context.ts';
 export async function moments(context: Context, task: TaskOf<'moments'>, unit: Unit): Promise<Tensors> {
   const { dim, seed, kernel } = context;
   const origin = take(context.states.get('origin'), 'row', 'float64', dim);
-  const statistics = kernel.scatter(origin, dim, task.diagonal ? 'diag' : 'full');
+  const statistics = kernel.scatter(origin, dim, covarianceOf(task));
   const extremes = { min: new Float64Array(dim).fill(Infinity), max: new Float64Array(dim).fill(-Infinity) };
   const blocks = context.blocks(unit);
-  const hashes = new Uint8Array(blocks.length * 16);
+  const hashes = new Uint8Array(blocks.length * HASH_BYTES);
   const kept: Float32Array[] = [];
   const priorityOf = priority(seed);
   let bad = 0;
@@ -25,7 +27,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
   let done = 0;
 
   for await (const [block, rows] of context.read(blocks)) {
-    hashes.set(blockHash(rows), 16 * done++);
+    hashes.set(blockHash(rows), HASH_BYTES * done++);
     const sampled = sampledRows(block, priorityOf, task.sample);
     if (sampled.length) kept.push(pick(rows, sampled, dim));
     if (task.normalize) normalizeRows(rows, dim);
@@ -43,7 +45,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
     T: nd(statistics.read()),
     min: nd(extremes.min),
     max: nd(extremes.max),
-    hashes: nd(hashes, blocks.length, 16),
+    hashes: nd(hashes, blocks.length, HASH_BYTES),
     counts: nd(Float64Array.of(sample.length / dim, bad, firstBad)),
   };
 }

@@ -1,9 +1,9 @@
 import { accumulate, statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { forward } from '../compute/mlp.ts';
-import { type Context, FORWARD_ROWS } from '../context.ts';
+import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
+import type { Context } from '../context.ts';
 
 /**
  * What `statistics` sums, in float64, in the model's coordinates and about a point near each cluster's mean [K,P]: for
@@ -19,7 +19,7 @@ export async function pivotedStatistics(
   const net = states.net('net');
   const k = net.at(-1)!.shape[0];
   const d = scaled.shape[1];
-  const covariance = task.diagonal ? 'diag' : 'full';
+  const covariance = covarianceOf(task);
   const p = statisticsLength(d, covariance);
   const means = take(states.get('means'), 'rows', 'float64', k * d);
   const T = new Float64Array(k * p);

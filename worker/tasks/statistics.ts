@@ -1,6 +1,6 @@
 import { statisticsLength } from '../../model/statistics.ts';
 import type { Unit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
@@ -15,7 +15,7 @@ export async function statistics(context: Context, task: TaskOf<'statistics'>, u
   const net = states.net('net');
   const k = net.at(-1)!.shape[0];
   const dim = sample.scaled.shape[1];
-  const p = statisticsLength(dim, task.diagonal ? 'diag' : 'full');
+  const p = statisticsLength(dim, covarianceOf(task));
   const T = new Float64Array(k * p);
   const z = new Int32Array(sample.n);
   for (let start = 0; start < sample.n; start += task.block) {

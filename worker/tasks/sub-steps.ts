@@ -3,10 +3,10 @@ import type { Unit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
-import { logDensity } from '../compute/mlp.ts';
+import { logDensity, responsibilities } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
+import { rowsByLabel } from '../rows.ts';
 import { localSteps } from './local-steps.ts';
-import { rowsByLabel } from './rows-by-label.ts';
 
 /**
  * Local steps of all K sub-clustering nets at once, on batches of equal size drawn inside each cluster. A cluster
@@ -29,7 +29,7 @@ export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit
         index[o++] = rows.length ? rows[rng.below(rows.length)] : rng.below(n);
     }
     const x = backend.gather(scaled, index, [k, task.batch, dim]);
-    const target = task.loss === 'kl' ? responsibilities(context, x) : distances(context, x);
+    const target = task.loss === 'kl' ? subResponsibilities(context, x) : distances(context, x);
     return { x, target, free: () => backend.free(x, target) };
   });
 }
@@ -40,10 +40,10 @@ function distances({ backend, states }: Context, x: Tensor): Tensor {
 }
 
 /** Responsibilities of the two sub-components of each cluster: [K,b,2]. */
-function responsibilities({ backend, states }: Context, x: Tensor): Tensor {
+function subResponsibilities({ backend, states }: Context, x: Tensor): Tensor {
   const onDevice = (name: string) => states.onDevice('parts', name);
-  const density = logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant'));
-  const out = backend.softmaxRows(density, 1e-5);
-  backend.free(density);
-  return out;
+  return responsibilities(
+    backend,
+    logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant')),
+  );
 }

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
-import { wasmKernels } from '../../../worker/compute/backends/wasm.ts';
 import { logDensity } from '../../../worker/compute/mlp.ts';
 import { close, normals } from '../../model/support.ts';
-import { absent, backends, toleranceOf } from '../present.ts';
+import { absent, backends, heapBytes as heap, toleranceOf } from '../present.ts';
 import { argmax, flat, type Matrix, matrixOf, randomMatrix, range, softmax, sum } from '../support.ts';
 
 const times = (a: Matrix, b: Matrix) =>
@@ -53,8 +52,6 @@ async function on(backend: Backend, body: (bench: Bench) => Promise<void>): Prom
   backend.free(...made);
   assert.equal(backend.live(), before, 'tensors not freed');
 }
-
-const { heapBytes: heap } = await wasmKernels();
 
 for (const [name, why] of Object.entries(absent)) test(`backend ${name}`, { skip: why }, () => {});
 

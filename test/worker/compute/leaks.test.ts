@@ -5,9 +5,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import { eStepOf, whitening } from '../../../model/estep.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { wasmKernels } from '../../../worker/compute/backends/wasm.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
-import { backends } from '../present.ts';
+import { backends, heapBytes } from '../present.ts';
 import {
   adamStateOf,
   blobMixture,
@@ -21,7 +20,6 @@ import {
 
 const [wasm] = backends;
 const w = world({ n: 600, hidden: [50] });
-const { heapBytes } = await wasmKernels();
 const measure = (backend: typeof wasm) => ({
   live: backend.live(),
   tensors: tf.memory().numTensors,

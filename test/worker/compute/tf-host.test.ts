@@ -4,14 +4,14 @@ import { UserError } from '../../../base/user-error.ts';
 import { clusteringNet, flatten } from '../../../model/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
-import { tfHost } from '../../../worker/compute/backends/tf-host.ts';
+import { TfHost } from '../../../worker/compute/backends/tf-host.ts';
 import { wasmBackend, wasmKernels } from '../../../worker/compute/backends/wasm.ts';
 import { flat, randomMatrix } from '../support.ts';
 
 describe('TensorFlow on the CPU is loaded when a product is large', async () => {
   const kernels = await wasmKernels();
   const wasm = await wasmBackend();
-  const unloaded = tfHost(
+  const unloaded = new TfHost(
     () => {
       throw new UserError('it is loaded now');
     },

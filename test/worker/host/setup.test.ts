@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { chooseBackend } from '../../../worker/compute/backends/choose.ts';
-import { OutOfDeviceMemory } from '../../../worker/compute/backends/out-of-memory.ts';
+import { OutOfDeviceMemory } from '../../../worker/compute/backends/errors.ts';
 import { explained } from '../../../worker/compute/backends/tf-binding.ts';
 import { findTensorflow, findWebgpu, manifestPath } from '../../../worker/compute/installed.ts';
 import {

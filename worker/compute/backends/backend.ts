@@ -1,7 +1,7 @@
 /**
  * What a task may ask of the device. A verb is what an algorithm needs, not a mirror of TensorFlow.js: the same verb
- * is spelled differently where that is fast (shared design, performance.md). A tensor of shape [K,b,D] stands for K
- * small matrices; every verb below takes K nets at once so, where it says "each".
+ * is spelled differently where that is fast. A tensor of shape [K,b,D] stands for K small matrices; every verb below
+ * takes K nets at once so, where it says "each".
  *
  * Tensors are float32, row-major, and freed by hand: `free` what you made. Only `read` and `argmaxRows` wait for
  * the device.

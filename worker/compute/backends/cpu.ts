@@ -1,6 +1,6 @@
 import { product } from '../../../model/forward.ts';
 import type { Backend } from './backend.ts';
-import { hostBackend } from './host.ts';
+import { HostBackend } from './host.ts';
 
 /** Plain loops with float64 sums: the reference in tests, and a worker's choice where WebAssembly is not allowed. */
 export function cpuBackend(): Backend {
@@ -20,7 +20,7 @@ export function cpuBackend(): Backend {
     const { block, offset } = blockOf(address);
     return block.subarray(offset, offset + size);
   };
-  return hostBackend(
+  return new HostBackend(
     'cpu/1',
     {
       allocate(size) {

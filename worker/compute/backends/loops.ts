@@ -181,17 +181,3 @@ export function squaredDistances(
     }
   }
 }
-
-/** x ← x + b, rectified or not, b [count,H] to each of the rows of x [count,·,H]. */
-export function addBias(x: F32, b: F32, count: number, relu: boolean): void {
-  const cols = b.length / count;
-  const size = x.length / count;
-  for (let k = 0, i = 0; k < count; k++) {
-    for (const end = (k + 1) * size; i < end; ) {
-      for (let j = 0, p = k * cols; j < cols; j++, i++, p++) {
-        const value = x[i] + b[p];
-        x[i] = relu && value < 0 ? 0 : value;
-      }
-    }
-  }
-}

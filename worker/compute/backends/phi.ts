@@ -8,6 +8,10 @@ import { statisticsLength } from '../../../model/statistics.ts';
 /** Φ is made as such up to this many dimensions; from there on products with (1, x) take its place. */
 export const WIDEST_PHI = 32;
 
+/** P, the length of φ(x). */
+export const phiLength = (dim: number, diagonal: boolean) =>
+  statisticsLength(dim, diagonal ? 'diag' : 'full');
+
 /** The two factors of each entry of φ, by their place in (1, x). */
 function factorPairs(dim: number): [number, number][] {
   const pairs: [number, number][] = [[0, 0]];
@@ -18,7 +22,7 @@ function factorPairs(dim: number): [number, number][] {
 
 /** A (side 0) or B (side 1), [1+D,P]. */
 export function chosenFactor(dim: number, side: 0 | 1): Float32Array {
-  const p = statisticsLength(dim, 'full');
+  const p = phiLength(dim, false);
   const out = new Float32Array((1 + dim) * p);
   factorPairs(dim).forEach((pair, column) => {
     out[pair[side] * p + column] = 1;
@@ -29,7 +33,7 @@ export function chosenFactor(dim: number, side: 0 | 1): Float32Array {
 /** Where in θ each entry of M stands, row by row, M's lower triangle being zero: place P, one behind the last. */
 export function squarePlaces(dim: number): Int32Array {
   const side = 1 + dim;
-  const out = new Int32Array(side * side).fill(statisticsLength(dim, 'full'));
+  const out = new Int32Array(side * side).fill(phiLength(dim, false));
   factorPairs(dim).forEach(([i, j], p) => {
     out[i * side + j] = p;
   });

@@ -1,8 +1,7 @@
 import { createRequire } from 'node:module';
 import { UserError } from '../../../base/user-error.ts';
 import { type Found, findTensorflow } from '../installed.ts';
-import { OutOfDeviceMemory } from './out-of-memory.ts';
-import { Unable } from './unable.ts';
+import { OutOfDeviceMemory, Unable } from './errors.ts';
 
 /** A tensor of the binding. */
 export type Id = number;

@@ -1,11 +1,9 @@
-import { elements } from '../../../proto/tensors.ts';
-import { kernels as ownKernels } from '../kernels/kernels.ts';
-import type { Backend, Tensor } from './backend.ts';
-import { type HostTensor, hostBackend, type Memory, type Product } from './host.ts';
+import type { Backend, Batch, FlatNet, Tensor } from './backend.ts';
+import type { Memory, Product } from './host.ts';
 import { WIDEST_PHI } from './phi.ts';
 import type { Attribute, Binding, Id } from './tf-binding.ts';
-import { tfDevice } from './tf-device.ts';
-import type { WasmKernels } from './wasm.ts';
+import { TfDevice } from './tf-device.ts';
+import { WasmBackend, type WasmKernels } from './wasm.ts';
 
 /** Raised with every change here that changes bits: part of the numeric identity. */
 export const TF_HOST_VERSION = 'host2';
@@ -75,82 +73,89 @@ function multiplier(binding: Binding) {
  * TensorFlow on the CPU: the WASM backend whose large products are TensorFlow's, three to five times as fast. Shapes
  * alone decide which, by `isTheirs`. `load` is called with the first of them: a run without any never loads TensorFlow.
  */
-export function tfHost(
-  load: () => Binding,
-  identity: string,
-  kernels: WasmKernels,
-  isTheirs = pays,
-): Backend {
-  const start = () => {
-    const binding = load();
-    return { binding, multiply: multiplier(binding), device: tfDevice(binding, identity) };
-  };
-  let started: ReturnType<typeof start> | undefined;
-  const tensorflow = () => {
-    started ??= start();
-    return started;
-  };
+export class TfHost extends WasmBackend {
+  readonly #load: () => Binding;
+  readonly #isTheirs: typeof pays;
+  #loaded: { multiply: ReturnType<typeof multiplier>; device: TfDevice } | undefined;
+  /** Features that are (1, x). */
+  readonly #factors = new WeakSet<Tensor>();
 
-  const memory = aligned(kernels.memory);
-  const view = (tensor: Tensor) => memory.view((tensor as HostTensor).address, elements(tensor.shape));
-  const product: Product = (a, m, k, b, n, bias, relu, out) => {
-    if (!isTheirs(m, k, n)) return kernels.product(a, m, k, b, n, bias, relu, out);
-    const left = { values: memory.view(a, m * k), shape: [m, k] };
-    const right = { values: memory.view(b, k * n), shape: [k, n] };
-    const found = tensorflow().multiply('ab', left, right, bias ? memory.view(bias, n) : undefined, relu);
-    memory.view(out, m * n).set(found);
-  };
-  const host = hostBackend(identity, memory, product, kernels.softmax, ownKernels());
+  constructor(load: () => Binding, identity: string, kernels: WasmKernels, isTheirs = pays) {
+    const memory = aligned(kernels.memory);
+    const product: Product = (a, m, k, b, n, bias, relu, out) => {
+      if (!isTheirs(m, k, n)) return kernels.product(a, m, k, b, n, bias, relu, out);
+      const left = { values: memory.view(a, m * k), shape: [m, k] };
+      const right = { values: memory.view(b, k * n), shape: [k, n] };
+      const add = bias ? memory.view(bias, n) : undefined;
+      memory.view(out, m * n).set(this.#tensorflow().multiply('ab', left, right, add, relu));
+    };
+    super(identity, { memory, product, softmax: kernels.softmax });
+    this.#load = load;
+    this.#isTheirs = isTheirs;
+  }
 
-  // Where φ is too wide to be made by loops, the device's verbs are fast: on copies, which cost nothing beside them.
-  function onDevice(verb: (device: Backend, ...tensors: Tensor[]) => Tensor, ...tensors: Tensor[]): Tensor {
-    const { binding, device } = tensorflow();
-    const copies = tensors.map((tensor) => device.upload(view(tensor), tensor.shape));
+  #tensorflow() {
+    if (this.#loaded) return this.#loaded;
+    const binding = this.#load();
+    this.#loaded = { multiply: multiplier(binding), device: new TfDevice(binding, this.identity) };
+    return this.#loaded;
+  }
+
+  override steps(
+    net: FlatNet,
+    batches: Iterable<Batch>,
+    loss: 'kl' | 'cost',
+    rate: number,
+    done: number,
+  ): number | null {
+    const layers = net.shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
+    const isWideNet = layers.some(([fanIn, fanOut]) => this.#isTheirs(USUAL_BATCH, fanIn, fanOut));
+    return isWideNet ? null : super.steps(net, batches, loss, rate, done);
+  }
+
+  override logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {
+    const [rows, d] = x.shape.slice(-2);
+    return this.#isTheirs(rows, d, w.shape.at(-1)!) ? null : super.logDensity(x, w, b, constant);
+  }
+
+  override gram(a: Tensor, b: Tensor): Tensor {
+    const [rows, cols] = a.shape;
+    const [, width] = b.shape;
+    if (a.shape.length > 2 || !this.#isTheirs(cols, rows, width)) return super.gram(a, b);
+    const [left, right] = [a, b].map((each) => ({ values: this.view(each), shape: each.shape }));
+    return this.upload(this.#tensorflow().multiply('aᵀb', left, right), [cols, width]);
+  }
+
+  override quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor {
+    if (!isWide(x, diagonal)) return super.quadraticForm(x, theta, diagonal);
+    return this.#onDevice((device, a, b) => device.quadraticForm(a, b, diagonal), x, theta);
+  }
+
+  override quadraticFeatures(x: Tensor, diagonal: boolean): Tensor {
+    if (!isWide(x, diagonal)) return super.quadraticFeatures(x, diagonal);
+    const made = this.#onDevice((device, a) => device.quadraticFeatures(a, diagonal), x);
+    this.#factors.add(made);
+    return made;
+  }
+
+  override quadraticMoments(r: Tensor, features: Tensor): Tensor {
+    if (!this.#factors.has(features)) return super.quadraticMoments(r, features);
+    return this.#onDevice(
+      (device, a, b) => device.quadraticMoments(a, Object.assign(b, { factors: true })),
+      r,
+      features,
+    );
+  }
+
+  /** Where φ is too wide to be made by loops, the device's verbs are fast: on copies, which cost nothing beside them. */
+  #onDevice(verb: (device: Backend, ...tensors: Tensor[]) => Tensor, ...tensors: Tensor[]): Tensor {
+    const { device } = this.#tensorflow();
+    const copies = tensors.map((tensor) => device.upload(this.view(tensor), tensor.shape));
     const out = verb(device, ...copies);
-    const { id } = out as Tensor & { id: Id };
-    const found = host.upload(binding.tensorDataSync(id) as Float32Array, out.shape);
+    const found = this.upload(device.values(out), out.shape);
     device.free(...copies, out);
     return found;
   }
-  const isWide = (x: Tensor, diagonal: boolean) => !diagonal && x.shape[1] > WIDEST_PHI;
-  /** Features that are (1, x). */
-  const factors = new WeakSet<Tensor>();
-
-  return {
-    ...host,
-    steps(net, ...rest) {
-      const layers = net.shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
-      const isWideNet = layers.some(([fanIn, fanOut]) => isTheirs(USUAL_BATCH, fanIn, fanOut));
-      return isWideNet ? null : host.steps!(net, ...rest);
-    },
-    logDensity(x, w, ...rest) {
-      const [rows, d] = x.shape.slice(-2);
-      return isTheirs(rows, d, w.shape.at(-1)!) ? null : host.logDensity!(x, w, ...rest);
-    },
-    gram(a, b) {
-      const [rows, cols] = a.shape;
-      const [, width] = b.shape;
-      if (a.shape.length > 2 || !isTheirs(cols, rows, width)) return host.gram(a, b);
-      const [left, right] = [a, b].map((each) => ({ values: view(each), shape: each.shape }));
-      return host.upload(tensorflow().multiply('aᵀb', left, right), [cols, width]);
-    },
-    quadraticForm(x, theta, diagonal) {
-      if (!isWide(x, diagonal)) return host.quadraticForm(x, theta, diagonal);
-      return onDevice((device, a, b) => device.quadraticForm(a, b, diagonal), x, theta);
-    },
-    quadraticFeatures(x, diagonal) {
-      if (!isWide(x, diagonal)) return host.quadraticFeatures(x, diagonal);
-      const made = onDevice((device, a) => device.quadraticFeatures(a, diagonal), x);
-      factors.add(made);
-      return made;
-    },
-    quadraticMoments(r, features) {
-      if (!factors.has(features)) return host.quadraticMoments(r, features);
-      return onDevice(
-        (device, a, b) => device.quadraticMoments(a, Object.assign(b, { factors: true })),
-        r,
-        features,
-      );
-    },
-  };
 }
+
+const isWide = (x: Tensor, diagonal: boolean) => !diagonal && x.shape[1] > WIDEST_PHI;

@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module';
-import { kernels } from '../kernels/kernels.ts';
-import { STEPS_VERSION } from '../kernels/step-kernel.ts';
-import type { Backend } from './backend.ts';
-import { hostBackend, type Memory, type Product } from './host.ts';
+import { elements } from '../../../proto/tensors.ts';
+import { densityKernel } from '../kernels/density-kernel.ts';
+import { type HostBatch, STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
+import type { Backend, Batch, FlatNet, Tensor } from './backend.ts';
+import { HostBackend, type Memory, type Product, type Softmax } from './host.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -25,21 +26,55 @@ type Factory = (settings: { locateFile(name: string, folder: string): string }) 
 export interface WasmKernels {
   memory: Memory;
   product: Product;
-  softmax: (x: number, rows: number, cols: number, out: number) => void;
+  softmax: Softmax;
   version: string;
-  /** The memory's size: it only grows. */
-  heapBytes(): number;
 }
 
 /**
  * TensorFlow.js on WebAssembly (XNNPACK). Its fused product is called by address, without the engine: a step of these
  * small nets is all dispatch, and this costs a microsecond where `tf.fused.matMul` costs thirty. Nor is the engine loaded, a
- * megabyte of JavaScript for which each worker would start 35 ms later.
+ * megabyte of JavaScript for which each worker would start 35 ms later. Whole steps and log-densities are kernels of our own.
  */
+export class WasmBackend extends HostBackend {
+  readonly #steps = stepKernel();
+  readonly #logDensity = densityKernel();
+
+  constructor(
+    identity: string,
+    { memory, product, softmax }: Pick<WasmKernels, 'memory' | 'product' | 'softmax'>,
+  ) {
+    super(identity, memory, product, softmax);
+  }
+
+  steps(
+    net: FlatNet,
+    batches: Iterable<Batch>,
+    loss: 'kl' | 'cost',
+    rate: number,
+    done: number,
+  ): number | null {
+    return this.#steps(net, this.#seen(batches), loss, rate, done);
+  }
+
+  *#seen(batches: Iterable<Batch>): Generator<HostBatch> {
+    for (const { x, target } of batches) yield { x: this.view(x), target: this.view(target) };
+  }
+
+  logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {
+    const count = elements(x.shape.slice(0, -2));
+    const out = this.make([...x.shape.slice(0, -1), constant.shape.at(-1)!]);
+    const part = (values: Float32Array, i: number) =>
+      values.subarray((i * values.length) / count, ((i + 1) * values.length) / count);
+    const [from, weights, bias, constants, to] = [x, w, b, constant, out].map((tensor) => this.view(tensor));
+    for (let i = 0; i < count; i++)
+      this.#logDensity(part(from, i), part(weights, i), part(bias, i), part(constants, i), part(to, i));
+    return out;
+  }
+}
+
 export async function wasmBackend(): Promise<Backend> {
-  const { memory, product, softmax, version } = await wasmKernels();
-  const identity = `wasm/${version}/${STEPS_VERSION}`;
-  return hostBackend(identity, memory, product, softmax, kernels());
+  const kernels = await wasmKernels();
+  return new WasmBackend(`wasm/${kernels.version}/${STEPS_VERSION}`, kernels);
 }
 
 let module: Promise<Module> | undefined;
@@ -64,7 +99,6 @@ export async function wasmKernels(): Promise<WasmKernels> {
 
   return {
     version: require('@tensorflow/tfjs-backend-wasm/package.json').version,
-    heapBytes: () => wasm.HEAPU8.length,
     memory: {
       allocate(size) {
         const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;

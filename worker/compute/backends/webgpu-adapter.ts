@@ -3,15 +3,14 @@ import { UserError } from '../../../base/user-error.ts';
 import { findWebgpu } from '../installed.ts';
 
 /** What is used of the npm package `webgpu` (Dawn). */
-export interface Dawn {
+interface Dawn {
   create(flags: string[]): { requestAdapter(): Promise<Adapter | null> };
   globals: Record<string, unknown>;
 }
 
-export interface Adapter {
+interface Adapter {
   info: { vendor: string; architecture: string; device: string; description: string };
   limits: Record<string, number>;
-  features: Iterable<string>;
   requestDevice(wanted: {
     requiredLimits: Record<string, number>;
     requiredFeatures: string[];
@@ -21,7 +20,6 @@ export interface Adapter {
 export interface GpuDevice {
   lost: Promise<{ reason: string; message: string }>;
   addEventListener(type: 'uncapturederror', listener: (event: { error: Error }) => void): void;
-  destroy(): void;
 }
 
 export interface AdapterName {

@@ -1,10 +1,10 @@
-import { statisticsLength } from '../../../model/statistics.ts';
 import { elements } from '../../../proto/tensors.ts';
-import type { Backend, Tensor } from './backend.ts';
-import { OutOfDeviceMemory } from './out-of-memory.ts';
-import { chosenFactor, pairPlaces, squarePlaces, WIDEST_PHI } from './phi.ts';
-import { adapterOf, loadDawn } from './webgpu-adapter.ts';
+import type { Backend, Device, Tensor } from './backend.ts';
+import { OutOfDeviceMemory } from './errors.ts';
+import { chosenFactor, pairPlaces, phiLength, squarePlaces, WIDEST_PHI } from './phi.ts';
+import { type AdapterName, adapterOf, type GpuDevice, loadDawn } from './webgpu-adapter.ts';
 
+type TensorFlow = typeof import('@tensorflow/tfjs-core');
 type TfTensor = import('@tensorflow/tfjs-core').Tensor;
 
 interface Held extends Tensor {
@@ -35,206 +35,283 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
   Object.defineProperty(globalThis, 'navigator', { value: seen, configurable: true });
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: [] });
-  let lost: unknown = null;
-  device.addEventListener('uncapturederror', ({ error }) => {
-    lost ??= /memory/i.test(error.message) ? new OutOfDeviceMemory(named.name, null) : error;
-  });
-  void device.lost.then(({ reason, message }) => {
-    if (reason !== 'destroyed') lost ??= new Error(`${named.name} was lost: ${message}`);
-  });
+  const failure = failureOf(device, named.name);
   if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => new webgpu.WebGPUBackend(device, adapter.info));
   await tf.setBackend('webgpu');
   tf.env().set('WEBGPU_CPU_FORWARD', false);
-  const engine = tf.engine();
-  const largest = adapter.limits.maxStorageBufferBindingSize;
+  return new WebgpuBackend(tf, named, adapter.limits.maxStorageBufferBindingSize, failure);
+}
 
-  let live = 0;
-  const make = (shape: readonly number[], compute: () => TfTensor): Held => {
-    const bytes = 4 * elements(shape);
-    if (bytes > largest) throw new OutOfDeviceMemory(named.name, bytes);
-    const value = tf.tidy(compute);
-    live++;
-    return { shape, value };
-  };
-  const drop = (...tensors: Tensor[]) => {
+/** The first thing that has gone wrong on a device, which says so when it likes; null as long as all is well. */
+function failureOf(device: GpuDevice, name: string): () => unknown {
+  let failure: unknown = null;
+  device.addEventListener('uncapturederror', ({ error }) => {
+    failure ??= /memory/i.test(error.message) ? new OutOfDeviceMemory(name, null) : error;
+  });
+  void device.lost.then(({ reason, message }) => {
+    if (reason !== 'destroyed') failure ??= new Error(`${name} was lost: ${message}`);
+  });
+  return () => failure;
+}
+
+/** TensorFlow.js' own tensor, as its functions take it: of any rank. */
+const tfOf = (tensor: Tensor) => (tensor as Held).value as never;
+const rowsOf = ({ shape }: Tensor) => ({ rows: shape.at(-2)!, all: elements(shape) / shape.at(-1)! });
+
+class WebgpuBackend implements Backend {
+  readonly identity: string;
+  readonly device: Device | undefined;
+  readonly #tf: TensorFlow;
+  readonly #name: string;
+  /** Bytes of a tensor. */
+  readonly #largest: number;
+  readonly #failure: () => unknown;
+  readonly #constants = new Map<string, TfTensor>();
+  #live = 0;
+
+  constructor(tf: TensorFlow, { name, software }: AdapterName, largest: number, failure: () => unknown) {
+    this.identity = `webgpu/${tf.version_core}/${name.replaceAll(' ', '-')}`;
+    this.device = software ? undefined : { name };
+    this.#tf = tf;
+    this.#name = name;
+    this.#largest = largest;
+    this.#failure = failure;
+  }
+
+  upload(values: Float32Array, shape: readonly number[]): Tensor {
+    return this.#make(shape, () => this.#tf.tensor(values.slice(), [...shape]));
+  }
+
+  async read(tensor: Tensor): Promise<Float32Array> {
+    return (await this.#read((tensor as Held).value)).slice();
+  }
+
+  free(...tensors: Tensor[]): void {
     for (const tensor of tensors as Held[]) {
-      live--;
-      engine.disposeTensor(tensor.value);
+      this.#live--;
+      this.#dispose(tensor.value);
     }
-  };
-  const at = (tensor: Tensor) => (tensor as Held).value as never;
-  const constants = new Map<string, TfTensor>();
-  const constant = (key: string, made: () => TfTensor) => {
-    const value = constants.get(key) ?? tf.keep(made());
-    constants.set(key, value);
-    return value as never;
-  };
-  const read = async (value: TfTensor) => {
-    const found = (await engine.read(value.dataId)) as Float32Array;
-    if (lost) throw lost;
-    return found;
-  };
-  const withOnes = (x: Tensor) =>
-    tf.concat2d([constant(`ones${x.shape[0]}`, () => tf.ones([x.shape[0], 1])), at(x)], 1);
-  const multiply = (a: TfTensor, b: TfTensor, turnA = false, turnB = false) => tf.matMul(a, b, turnA, turnB);
+  }
 
-  function phi(x: Tensor, diagonal: boolean): TfTensor {
+  live(): number {
+    return this.#live;
+  }
+
+  #make(shape: readonly number[], compute: () => TfTensor): Held {
+    const bytes = 4 * elements(shape);
+    if (bytes > this.#largest) throw new OutOfDeviceMemory(this.#name, bytes);
+    const value = this.#tf.tidy(compute);
+    this.#live++;
+    return { shape, value };
+  }
+
+  async #read(value: TfTensor): Promise<Float32Array> {
+    const found = (await this.#tf.engine().read(value.dataId)) as Float32Array;
+    const failure = this.#failure();
+    if (failure) throw failure;
+    return found;
+  }
+
+  #dispose(value: TfTensor): void {
+    this.#tf.engine().disposeTensor(value);
+  }
+
+  #constant(key: string, made: () => TfTensor) {
+    const value = this.#constants.get(key) ?? this.#tf.keep(made());
+    this.#constants.set(key, value);
+    return value as never;
+  }
+
+  gather(x: Tensor, index: Int32Array | Uint32Array, shape?: readonly number[]): Tensor {
+    const tf = this.#tf;
+    const out = shape ?? [index.length, x.shape[1]];
+    return this.#make(out, () =>
+      tf.reshape(tf.gather(tfOf(x), tf.tensor1d(Int32Array.from(index), 'int32')), [...out]),
+    );
+  }
+
+  slice(x: Tensor, start: number, count: number): Tensor {
+    const tf = this.#tf;
+    const shape: [number, number] = [count, x.shape[1]];
+    return this.#make(shape, () => (count ? tf.slice2d(tfOf(x), [start, 0], shape) : tf.zeros(shape)));
+  }
+
+  affine(x: Tensor, w: Tensor, b: Tensor, relu: boolean): Tensor {
+    const tf = this.#tf;
+    const shape = [...x.shape.slice(0, -1), w.shape.at(-1)!];
+    return this.#make(shape, () => {
+      const bias = x.shape.length === 2 ? tfOf(b) : tf.reshape(tfOf(b), [x.shape[0], 1, shape[2]]);
+      const z = tf.add(tf.matMul(tfOf(x), tfOf(w)), bias);
+      return relu ? tf.relu(z) : z;
+    });
+  }
+
+  gram(a: Tensor, b: Tensor): Tensor {
+    const shape = [...a.shape.slice(0, -2), a.shape.at(-1)!, b.shape.at(-1)!];
+    return this.#make(shape, () => this.#tf.matMul(tfOf(a), tfOf(b), true));
+  }
+
+  columnSums(x: Tensor): Tensor {
+    const shape = [...x.shape.slice(0, -2), x.shape.at(-1)!];
+    return this.#make(shape, () => this.#tf.sum(tfOf(x), -2));
+  }
+
+  reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor {
+    const tf = this.#tf;
+    return this.#make(h.shape, () => tf.mul(tf.matMul(tfOf(g), tfOf(w), false, true), tf.step(tfOf(h))));
+  }
+
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
+    const tf = this.#tf;
+    const [first, second] = tf.tidy(() => [
+      tf.add(tf.mul(tfOf(m), 0.9), tf.mul(tfOf(gradient), 0.1)),
+      tf.add(tf.mul(tfOf(v), 0.999), tf.mul(tf.square(tfOf(gradient)), 0.001)),
+    ]);
+    const next = tf.tidy(() => {
+      const root = tf.add(tf.sqrt(tf.mul(second, 1 / (1 - 0.999 ** step))), 1e-8);
+      return tf.sub(tfOf(p), tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
+    });
+    ([p, m, v] as Held[]).forEach((tensor, i) => {
+      this.#dispose(tensor.value);
+      tensor.value = [next, first, second][i];
+    });
+  }
+
+  softmaxRows(logits: Tensor, epsilon: number): Tensor {
+    const tf = this.#tf;
+    return this.#make(logits.shape, () => {
+      const r = tf.softmax(tfOf(logits));
+      return epsilon ? tf.mul(tf.add(r, epsilon), 1 / (1 + logits.shape.at(-1)! * epsilon)) : r;
+    });
+  }
+
+  async argmaxRows(x: Tensor): Promise<Int32Array> {
+    const found = this.#tf.tidy(() => this.#tf.argMax(tfOf(x), -1));
+    const values = await this.#read(found);
+    this.#dispose(found);
+    return Int32Array.from(values);
+  }
+
+  klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
+    const tf = this.#tf;
+    const { rows, all } = rowsOf(logits);
+    const shifted = this.#make(logits.shape, () => tf.sub(tfOf(logits), tf.max(tfOf(logits), -1, true)));
+    const gradient = this.#make(logits.shape, () =>
+      tf.div(tf.sub(tf.softmax(tfOf(logits)), tfOf(target)), rows),
+    );
+    const loss = this.#make([1], () => {
+      const x = tfOf(shifted);
+      const logR = tf.sub(x, tf.log(tf.sum(tf.exp(x), -1, true)));
+      // A target of 0 adds nothing, also where log r is −∞.
+      const there = tf.greater(tfOf(target), 0);
+      const logT = tf.log(tf.where(there, tfOf(target), tf.onesLike(tfOf(target))));
+      const difference = tf.where(there, tf.sub(logT, logR), tf.zerosLike(logR));
+      return tf.reshape(tf.div(tf.sum(tf.mul(tfOf(target), difference)), all), [1]);
+    });
+    this.free(shifted);
+    return { gradient, loss };
+  }
+
+  costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor } {
+    const tf = this.#tf;
+    const { rows, all } = rowsOf(logits);
+    const r = this.#make(logits.shape, () => tf.softmax(tfOf(logits)));
+    const mean = this.#make([...logits.shape.slice(0, -1), 1], () =>
+      tf.sum(tf.mul(tfOf(r), tfOf(cost)), -1, true),
+    );
+    const gradient = this.#make(logits.shape, () =>
+      tf.div(tf.mul(tfOf(r), tf.sub(tfOf(cost), tfOf(mean))), rows),
+    );
+    const loss = this.#make([1], () => tf.reshape(tf.div(tf.sum(tfOf(mean)), all), [1]));
+    this.free(r, mean);
+    return { gradient, loss };
+  }
+
+  quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor {
+    const tf = this.#tf;
+    const [rows, dim] = x.shape;
+    const k = theta.shape[1];
+    return this.#make([rows, k], () => {
+      if (diagonal || dim <= WIDEST_PHI) return tf.matMul(this.#phi(x, diagonal), tfOf(theta));
+      const y = this.#withOnes(x);
+      const u = tf.reshape(tf.matMul(y, this.#matricesOf(theta, dim)), [rows, k, 1 + dim]);
+      return tf.reshape(tf.matMul(u, tf.reshape(y, [rows, 1 + dim, 1])), [rows, k]);
+    });
+  }
+
+  quadraticFeatures(x: Tensor, diagonal: boolean): Tensor {
+    const [rows, dim] = x.shape;
+    if (diagonal || dim <= WIDEST_PHI)
+      return this.#make([rows, phiLength(dim, diagonal)], () => this.#phi(x, diagonal));
+    const made = this.#make([rows, 1 + dim], () => this.#withOnes(x));
+    return Object.assign(made, { factors: true as const });
+  }
+
+  quadraticMoments(r: Tensor, features: Tensor): Tensor {
+    const tf = this.#tf;
+    const [rows, width] = features.shape;
+    const k = r.shape[1];
+    if (!(features as Held).factors)
+      return this.#make([k, width], () => tf.matMul(tfOf(r), tfOf(features), true));
+    return this.#make([k, phiLength(width - 1, false)], () => {
+      const weighed = tf.mul(tf.reshape(tfOf(r), [rows, k, 1]), tf.reshape(tfOf(features), [rows, 1, width]));
+      const sums = tf.matMul(tf.reshape(weighed, [rows, k * width]), tfOf(features), true);
+      const places = this.#constant(`pairs${width}`, () => tf.tensor1d(pairPlaces(width - 1), 'int32'));
+      return tf.gather(tf.reshape(sums, [k, width * width]), places, 1);
+    });
+  }
+
+  /** (1, x), the left side of every φ. */
+  #withOnes(x: Tensor): TfTensor {
+    const tf = this.#tf;
+    return tf.concat2d([this.#constant(`ones${x.shape[0]}`, () => tf.ones([x.shape[0], 1])), tfOf(x)], 1);
+  }
+
+  #phi(x: Tensor, diagonal: boolean): TfTensor {
+    const tf = this.#tf;
     const dim = x.shape[1];
-    const y = withOnes(x);
-    if (diagonal) return tf.concat2d([y, tf.square(at(x))], 1);
-    const half = (side: 0 | 1) => {
-      const p = statisticsLength(dim, 'full');
-      return tf.matMul(
-        y,
-        constant(`choice${side}/${dim}`, () => tf.tensor2d(chosenFactor(dim, side), [1 + dim, p])),
+    const y = this.#withOnes(x);
+    if (diagonal) return tf.concat2d([y as never, tf.square(tfOf(x))], 1);
+    const choice = (side: 0 | 1) =>
+      this.#constant(`choice${side}/${dim}`, () =>
+        tf.tensor2d(chosenFactor(dim, side), [1 + dim, phiLength(dim, false)]),
       );
-    };
-    return tf.mul(half(0), half(1));
+    return tf.mul(tf.matMul(y, choice(0)), tf.matMul(y, choice(1)));
   }
 
   /** Θ [P,K] as [1+D, K·(1+D)]: for each cluster the matrix M with (1,x)M(1,x)ᵀ = φ(x)·θ. */
-  function matrices(theta: Tensor, dim: number): TfTensor {
+  #matricesOf(theta: Tensor, dim: number): TfTensor {
+    const tf = this.#tf;
     const k = theta.shape[1];
-    const places = constant(`square${dim}`, () => tf.tensor1d(squarePlaces(dim), 'int32'));
-    const square = tf.gather(tf.concat2d([at(theta), tf.zeros([1, k])], 0), places);
-    return tf.reshape(tf.transpose(tf.reshape(square, [1 + dim, 1 + dim, k]), [0, 2, 1]), [
-      1 + dim,
-      k * (1 + dim),
-    ]);
+    const side = 1 + dim;
+    const places = this.#constant(`square${dim}`, () => tf.tensor1d(squarePlaces(dim), 'int32'));
+    const square = tf.gather(tf.concat2d([tfOf(theta), tf.zeros([1, k])], 0), places);
+    const turned = tf.transpose(tf.reshape(square, [side, side, k]), [0, 2, 1]);
+    return tf.reshape(turned, [side, k * side]);
   }
 
-  const rowsOf = ({ shape }: Tensor) => ({ rows: shape.at(-2)!, all: elements(shape) / shape.at(-1)! });
+  whitenedDensity(u: Tensor, constant: Tensor): Tensor {
+    const tf = this.#tf;
+    const k = constant.shape.at(-1)!;
+    const lead = u.shape.slice(0, -1);
+    return this.#make([...lead, k], () => {
+      const squares = tf.square(tf.reshape(tfOf(u), [...lead, k, u.shape.at(-1)! / k]));
+      const c = lead.length === 1 ? tfOf(constant) : tf.reshape(tfOf(constant), [lead[0], 1, k]);
+      return tf.sub(c, tf.mul(tf.sum(squares, -1), 0.5));
+    });
+  }
 
-  return {
-    identity: `webgpu/${tf.version_core}/${named.name.replaceAll(' ', '-')}`,
-    device: named.software ? undefined : { name: named.name },
-    live: () => live,
-    free: drop,
-    upload: (values, shape) => make(shape, () => tf.tensor(values.slice(), [...shape])),
-    read: async (tensor) => (await read((tensor as Held).value)).slice(),
-    async argmaxRows(x) {
-      const found = tf.tidy(() => tf.argMax(at(x), -1));
-      const values = await read(found);
-      engine.disposeTensor(found);
-      return Int32Array.from(values);
-    },
-    gather(x, index, shape) {
-      const out = shape ?? [index.length, x.shape[1]];
-      return make(out, () =>
-        tf.reshape(tf.gather(at(x), tf.tensor1d(Int32Array.from(index), 'int32')), [...out]),
+  squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor {
+    const tf = this.#tf;
+    const [k, rows, dim] = x.shape;
+    const j = centres.shape[1];
+    return this.#make([k, rows, j], () => {
+      const difference = tf.sub(
+        tf.reshape(tfOf(x), [k, rows, 1, dim]),
+        tf.reshape(tfOf(centres), [k, 1, j, dim]),
       );
-    },
-    slice(x, start, count) {
-      const shape: [number, number] = [count, x.shape[1]];
-      return make(shape, () => (count ? tf.slice2d(at(x), [start, 0], shape) : tf.zeros(shape)));
-    },
-    affine(x, w, b, relu) {
-      const shape = [...x.shape.slice(0, -1), w.shape.at(-1)!];
-      return make(shape, () => {
-        const bias = x.shape.length === 2 ? at(b) : tf.reshape(at(b), [x.shape[0], 1, shape[2]]);
-        const z = tf.add(multiply(at(x), at(w)), bias);
-        return relu ? tf.relu(z) : z;
-      });
-    },
-    gram: (a, b) =>
-      make([...a.shape.slice(0, -2), a.shape.at(-1)!, b.shape.at(-1)!], () => multiply(at(a), at(b), true)),
-    columnSums: (x) => make([...x.shape.slice(0, -2), x.shape.at(-1)!], () => tf.sum(at(x), -2)),
-    reluGrad: (g, w, h) => make(h.shape, () => tf.mul(multiply(at(g), at(w), false, true), tf.step(at(h)))),
-    adam(p, m, v, gradient, rate, step) {
-      const [first, second] = tf.tidy(() => [
-        tf.add(tf.mul(at(m), 0.9), tf.mul(at(gradient), 0.1)),
-        tf.add(tf.mul(at(v), 0.999), tf.mul(tf.square(at(gradient)), 0.001)),
-      ]);
-      const next = tf.tidy(() => {
-        const root = tf.add(tf.sqrt(tf.mul(second, 1 / (1 - 0.999 ** step))), 1e-8);
-        return tf.sub(at(p), tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
-      });
-      [p, m, v].forEach((tensor, i) => {
-        engine.disposeTensor((tensor as Held).value);
-        (tensor as Held).value = [next, first, second][i];
-      });
-    },
-    softmaxRows: (logits, epsilon) =>
-      make(logits.shape, () => {
-        const r = tf.softmax(at(logits));
-        return epsilon ? tf.mul(tf.add(r, epsilon), 1 / (1 + logits.shape.at(-1)! * epsilon)) : r;
-      }),
-    klGradient(logits, target) {
-      const { rows, all } = rowsOf(logits);
-      const shifted = make(logits.shape, () => tf.sub(at(logits), tf.max(at(logits), -1, true)));
-      const gradient = make(logits.shape, () => tf.div(tf.sub(tf.softmax(at(logits)), at(target)), rows));
-      const loss = make([1], () => {
-        const x = at(shifted);
-        const logR = tf.sub(x, tf.log(tf.sum(tf.exp(x), -1, true)));
-        // A target of 0 adds nothing, also where log r is −∞.
-        const there = tf.greater(at(target), 0);
-        const logT = tf.log(tf.where(there, at(target), tf.onesLike(at(target))));
-        const difference = tf.where(there, tf.sub(logT, logR), tf.zerosLike(logR));
-        return tf.reshape(tf.div(tf.sum(tf.mul(at(target), difference)), all), [1]);
-      });
-      drop(shifted);
-      return { gradient, loss };
-    },
-    costGradient(logits, cost) {
-      const { rows, all } = rowsOf(logits);
-      const r = make(logits.shape, () => tf.softmax(at(logits)));
-      const mean = make([...logits.shape.slice(0, -1), 1], () => tf.sum(tf.mul(at(r), at(cost)), -1, true));
-      const gradient = make(logits.shape, () => tf.div(tf.mul(at(r), tf.sub(at(cost), at(mean))), rows));
-      const loss = make([1], () => tf.reshape(tf.div(tf.sum(at(mean)), all), [1]));
-      drop(r, mean);
-      return { gradient, loss };
-    },
-    quadraticForm(x, theta, diagonal) {
-      const [rows, dim] = x.shape;
-      const k = theta.shape[1];
-      return make([rows, k], () => {
-        if (diagonal || dim <= WIDEST_PHI) return multiply(phi(x, diagonal), at(theta));
-        const y = withOnes(x);
-        const u = tf.reshape(multiply(y, matrices(theta, dim)), [rows, k, 1 + dim]);
-        return tf.reshape(multiply(u, tf.reshape(y, [rows, 1 + dim, 1])), [rows, k]);
-      });
-    },
-    quadraticFeatures(x, diagonal) {
-      const [rows, dim] = x.shape;
-      if (diagonal || dim <= WIDEST_PHI)
-        return make([rows, statisticsLength(dim, diagonal ? 'diag' : 'full')], () => phi(x, diagonal));
-      return Object.assign(
-        make([rows, 1 + dim], () => withOnes(x)),
-        { factors: true as const },
-      );
-    },
-    quadraticMoments(r, features) {
-      const [rows, width] = features.shape;
-      const k = r.shape[1];
-      if (!(features as Held).factors) return make([k, width], () => multiply(at(r), at(features), true));
-      const p = statisticsLength(width - 1, 'full');
-      return make([k, p], () => {
-        const weighed = tf.mul(tf.reshape(at(r), [rows, k, 1]), tf.reshape(at(features), [rows, 1, width]));
-        const sums = multiply(tf.reshape(weighed, [rows, k * width]), at(features), true);
-        const places = constant(`pairs${width}`, () => tf.tensor1d(pairPlaces(width - 1), 'int32'));
-        return tf.gather(tf.reshape(sums, [k, width * width]), places, 1);
-      });
-    },
-    whitenedDensity(u, constantTerm) {
-      const k = constantTerm.shape.at(-1)!;
-      const lead = u.shape.slice(0, -1);
-      return make([...lead, k], () => {
-        const squares = tf.square(tf.reshape(at(u), [...lead, k, u.shape.at(-1)! / k]));
-        const c = lead.length === 1 ? at(constantTerm) : tf.reshape(at(constantTerm), [lead[0], 1, k]);
-        return tf.sub(c, tf.mul(tf.sum(squares, -1), 0.5));
-      });
-    },
-    squaredDistances(x, centres, metric) {
-      const [k, rows, dim] = x.shape;
-      const j = centres.shape[1];
-      return make([k, rows, j], () => {
-        const difference = tf.sub(
-          tf.reshape(at(x), [k, rows, 1, dim]),
-          tf.reshape(at(centres), [k, 1, j, dim]),
-        );
-        return tf.sum(tf.mul(tf.square(difference), at(metric)), -1);
-      });
-    },
-  };
+      return tf.sum(tf.mul(tf.square(difference), tfOf(metric)), -1);
+    });
+  }
 }

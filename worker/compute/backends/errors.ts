@@ -1,7 +1,7 @@
-import { Unable } from './unable.ts';
+import { UserError } from '../../../base/user-error.ts';
 
-/** Exit code of a worker process whose device has no room: one in its place would have none either. */
-export const NO_ROOM = 3;
+/** This worker cannot compute, where others may: it leaves the run, which goes on without it. */
+export class Unable extends UserError {}
 
 /** The device has no room for a tensor; a smaller block would change bits. */
 export class OutOfDeviceMemory extends Unable {
