@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { eventsOf, ofType } from '../../bench/run-files.ts';
 import { generator } from '../../model/random.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { eventsOf, ofType } from './support.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 
