@@ -1,7 +1,8 @@
 // npm run demo: clusters 70,000 MNIST images, embedded in ten dimensions, and says how it went.
 import { spawnSync } from 'node:child_process';
 import type { Summary } from '../coordinator/storage/results.ts';
-import { MAIN, ROOT, score } from './dpmesh.ts';
+import { score } from './dpmesh.ts';
+import { MAIN, ROOT } from './processes.ts';
 
 const data = 'examples/mnist/mnist_umap10.npy';
 const labels = 'examples/mnist/mnist_labels.npy';

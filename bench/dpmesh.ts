@@ -1,14 +1,10 @@
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+// Runs that are measured: data, the built command line run to its end, and how figures are said.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Summary } from '../coordinator/storage/results.ts';
-import type { Event } from '../view/events.ts';
+import { type Args, ROOT, type StartOptions, start } from './processes.ts';
 
-export const ROOT = fileURLToPath(new URL('..', import.meta.url));
-export const MAIN = join(ROOT, 'dist/cli/main.js');
 const DATA = join(ROOT, '../shared/data');
 
 /** What a row needs is not on this machine: it is not measured, which is no miss. */
@@ -35,43 +31,21 @@ export function embedding(name: 'usps' | 'mnist' | 'fashion'): Data {
   return found;
 }
 
-interface Watching {
+interface Watching extends Pick<StartOptions, 'main' | 'env'> {
   /** Called ten times a second with the coordinator's pid. */
   watch?: (pid: number) => void;
   minutes?: number;
-  /** Another build's. */
-  main?: string;
-  /** On top of this process's environment. */
-  env?: Record<string, string>;
 }
 
 /** Runs the built command line to its end; `wall` is that of the whole process, in seconds. Throws if it fails. */
-export async function dpmesh(args: string[], { watch, minutes = 5, main = MAIN, env = {} }: Watching = {}) {
-  const begun = performance.now();
-  const child = spawn(process.execPath, [main, ...args], {
-    cwd: ROOT,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: minutes * 60_000,
-    killSignal: 'SIGKILL',
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.on('data', (text) => {
-    stderr += text;
-  });
-  const timer = watch && setInterval(() => watch(child.pid!), 100);
-  const ended = await new Promise<number | string | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve(signal ?? code));
-  });
-  const wall = (performance.now() - begun) / 1000;
+export async function dpmesh(args: Args, { watch, minutes = 5, ...options }: Watching = {}) {
+  const { pid, ended } = start(args, { ...options, timeout: minutes * 60_000 });
+  const timer = watch && setInterval(watch, 100, pid);
+  const { code, signal, stdout, stderr, seconds } = await ended;
   clearInterval(timer);
-  if (ended !== 0)
-    throw new Error(`dpmesh ${args[0]} ended with ${ended}: ${stderr.trim().split('\n').at(-1)}`);
-  return { stdout, wall };
+  if (code !== 0)
+    throw new Error(`dpmesh ${args[0]} ended with ${signal ?? code}: ${stderr.trim().split('\n').at(-1)}`);
+  return { stdout, wall: seconds };
 }
 
 export interface Trained extends Summary {
@@ -85,7 +59,7 @@ interface Training extends Omit<Watching, 'watch'> {
 /** `dpmesh train --json` on `data` into a directory of its own; says on stderr how it went. */
 export async function train(
   { data, labels }: Pick<Data, 'data'> & Partial<Data>,
-  flags: (string | number)[] = [],
+  flags: Args = [],
   { watch, minutes }: Training = {},
 ): Promise<Trained> {
   const dir = fresh('run');
@@ -97,7 +71,7 @@ export async function train(
       ...['--out', dir, '--json'],
       // What is set up here must not change what is compared.
       ...(flags.includes('--backend') ? [] : ['--backend', 'wasm']),
-      ...flags.map(String),
+      ...flags,
     ],
     { watch: watch && ((pid) => watch(pid, dir)), minutes },
   );
@@ -123,26 +97,12 @@ export async function synth(
 ): Promise<Synthetic> {
   const [data, labels] = [fresh('x.npy'), fresh('y.npy')];
   const shape = { clusters, points, dim, seed };
-  const flags = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const flags = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, value]);
   const { stdout } = await dpmesh(['synth', '--out', data, '--labels', labels, ...flags, '--json'], {
     minutes,
   });
   return { data, labels, bestNmi: JSON.parse(stdout).bestNmi };
 }
-
-/** The events that a run has written so far. */
-export function events(dir: string): (Event & { time: string })[] {
-  const path = join(dir, 'events.jsonl');
-  if (!existsSync(path)) return [];
-  const whole = readFileSync(path, 'utf8').split('\n').slice(0, -1);
-  return whole.map((line) => JSON.parse(line));
-}
-
-/** Pids of all workers that the run has had. */
-export const workerPids = (dir: string) =>
-  events(dir).flatMap((event) => (event.type === 'worker' ? [event.pid] : []));
-
-export const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** A line on stderr: what goes on inside a row. */
 export const note = (text: string) => console.error(`    ${text}`);

@@ -8,7 +8,9 @@ import { loadBackend } from '../worker/compute/backends/load.ts';
 import { wasmBackend } from '../worker/compute/backends/wasm.ts';
 import { findTensorflow } from '../worker/compute/installed.ts';
 import { step, type Trained } from '../worker/compute/mlp.ts';
-import { events, ROOT, train } from './dpmesh.ts';
+import { train } from './dpmesh.ts';
+import { ROOT } from './processes.ts';
+import { eventsOf } from './run-files.ts';
 import { type Figure, factory, time, wideProducts } from './timing.ts';
 
 const SIZES = [
@@ -119,7 +121,7 @@ async function shares(): Promise<void> {
   const data = { data: join(mnist, 'mnist_umap10.npy'), labels: join(mnist, 'mnist_labels.npy') };
   const { out, seconds, workers } = await train(data);
   const spent: Record<string, number> = {};
-  for (const event of events(out)) {
+  for (const event of eventsOf(out)) {
     if (!('seconds' in event) || typeof event.seconds !== 'object') continue;
     for (const [task, value] of Object.entries(event.seconds)) spent[task] = (spent[task] ?? 0) + value;
   }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, type as system, totalmem } from 'node:os';
-import { ROOT } from './dpmesh.ts';
+import { ROOT } from './processes.ts';
 
 /** Its processor, memory and software, as a table in Markdown. */
 export function machineTable(): string {
@@ -36,6 +36,19 @@ export function revision(): string {
   }
 }
 
+/** Clock ticks a second, in which /proc counts. */
+const TICKS = 100;
+
+/** Seconds of processor time that all threads of a process have had; null where it is gone or there is no /proc. */
+export function cpuOf(pid: number): number | null {
+  try {
+    const [user, system] = ticksOf(`/proc/${pid}/stat`);
+    return (user + system) / TICKS;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * The share of all processors' time that went to others than this process and its children (the hypervisor's too)
  * from now until the call of what it returns. Null where there is no /proc.
@@ -51,13 +64,16 @@ export function othersShare(): () => number | null {
   };
 }
 
+/** A process's, fields 14 to 17: user, system, children's user, children's system. Its name, field 2, may have spaces. */
+const ticksOf = (stat: string) =>
+  readFileSync(stat, 'utf8').split(') ').at(-1)!.split(' ').slice(11, 15).map(Number);
+
 /** Clock ticks since boot: of all processors, idle ones, and those of this process and its children that have ended. */
 function ticks() {
   const numbers = (text: string) => text.trim().split(/\s+/).map(Number);
   // user nice system idle iowait irq softirq steal; what follows is in these already.
   const all = numbers(readFileSync('/proc/stat', 'utf8').split('\n')[0].slice(4)).slice(0, 8);
-  // Behind the name, which may have spaces: fields 3 and on; user, system, children's user, children's system are 14 to 17.
-  const own = numbers(readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)!.slice(1)).slice(10, 14);
+  const own = ticksOf('/proc/self/stat');
   const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
   return { all: sum(all), idle: all[3] + all[4], own: sum(own) };
 }

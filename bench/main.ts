@@ -1,7 +1,8 @@
 // npm run bench [-- names… | --all]: measures rows of the table, prints each as it goes, writes docs/benchmarks.md.
 import { existsSync } from 'node:fs';
-import { Absent, MAIN } from './dpmesh.ts';
+import { Absent } from './dpmesh.ts';
 import { othersShare } from './machine.ts';
+import { MAIN } from './processes.ts';
 import { openReport, type Verdict } from './report.ts';
 import { backendRows } from './rows/backends.ts';
 import { paperRows } from './rows/paper.ts';

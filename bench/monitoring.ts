@@ -1,13 +1,14 @@
 // What it costs to be watched: `npm run bench:monitoring`, `--short` for a quick look. One JSON line of figures on stdout.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createMetrics } from '../coordinator/monitor/prometheus.ts';
 import { crowd } from './crowd.ts';
-import { embedding, fresh, MAIN, median, ROOT, sha256 } from './dpmesh.ts';
-import { machineTable, othersShare } from './machine.ts';
+import { embedding, fresh, median } from './dpmesh.ts';
+import { cpuOf, machineTable, othersShare } from './machine.ts';
+import { start } from './processes.ts';
+import { sha256 } from './run-files.ts';
 
 const short = process.argv.includes('--short');
 const ROUNDS = short ? 2 : 10;
@@ -30,27 +31,19 @@ interface Measured {
 async function run(flags: string[], look: (url: URL) => () => void = () => () => {}): Promise<Measured> {
   const out = fresh('run');
   const args = ['train', '--data', data, '--workers', '2', '--out', out, '--json', ...flags];
-  const begun = performance.now();
-  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT });
-  let [stdout, stderr, peak, cpu] = ['', '', 0, 0];
+  const { pid, stderr, ended } = start(args);
+  let [peak, cpu] = [0, 0];
   let leave: (() => void) | null = null;
-  child.stdout!.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr!.on('data', (text) => {
-    stderr += text;
-    const url = /watch it at (http:\S+\/)/.exec(stderr)?.[1];
-    if (url && !leave) leave = look(new URL(url));
-  });
   const timer = setInterval(() => {
-    peak = Math.max(peak, highWater(child.pid!));
-    cpu = Math.max(cpu, cpuOf(child.pid!));
+    peak = Math.max(peak, highWater(pid));
+    cpu = Math.max(cpu, cpuOf(pid) ?? 0);
+    const url = /watch it at (http:\S+\/)/.exec(stderr())?.[1];
+    if (url && !leave) leave = look(new URL(url));
   }, 50);
-  const code = await new Promise((resolve) => child.once('close', resolve));
+  const { code, stdout, stderr: said, seconds: wall } = await ended;
   clearInterval(timer);
   (leave as (() => void) | null)?.();
-  if (code !== 0) throw new Error(stderr);
-  const wall = (performance.now() - begun) / 1000;
+  if (code !== 0) throw new Error(said);
   return { wall, seconds: JSON.parse(stdout).seconds, peak, cpu, labels: sha256(join(out, 'labels.npy')) };
 }
 
@@ -58,16 +51,6 @@ async function run(flags: string[], look: (url: URL) => () => void = () => () =>
 function highWater(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
-}
-
-/** Seconds of user and system, fields 14 and 15 of what the kernel says; 0 when it has ended. */
-function cpuOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
   } catch {
     return 0;
   }

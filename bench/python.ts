@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Absent, note, ROOT } from './dpmesh.ts';
+import { Absent, note } from './dpmesh.ts';
+import { ROOT } from './processes.ts';
 
 const run = promisify(execFile);
 const HERE = join(ROOT, 'bench');

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './dpmesh.ts';
 import { machineTable, revision } from './machine.ts';
+import { ROOT } from './processes.ts';
 import type { Row } from './rows/row.ts';
 
 const PATH = join(ROOT, 'docs/benchmarks.md');

@@ -1,24 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
-import {
-  Absent,
-  dpmesh,
-  embedding,
-  events,
-  fresh,
-  MAIN,
-  median,
-  ROOT,
-  repeat,
-  score,
-  sha256,
-  train,
-} from '../dpmesh.ts';
+import { Absent, dpmesh, embedding, fresh, median, repeat, score, train } from '../dpmesh.ts';
+import { addressOf, start, until } from '../processes.ts';
+import { eventsOf, sha256 } from '../run-files.ts';
 import { type Figure, wideProducts } from '../timing.ts';
 import type { Row } from './row.ts';
 
@@ -85,19 +70,6 @@ const setup: Row = {
   },
 };
 
-/** The built command line, until it is killed. */
-function begin(...args: (string | number)[]): { child: ChildProcess; ended: Promise<unknown> } {
-  const child = spawn(process.execPath, [MAIN, ...args.map(String)], { cwd: ROOT, stdio: 'ignore' });
-  return { child, ended: once(child, 'exit') };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; !holds(); i++) {
-    if (i > 6000) throw new Error('nothing happens');
-    await sleep(10);
-  }
-}
-
 const secondWorker: Row = {
   name: 'second-worker',
   what: 'MNIST under way with one worker, a second one by `launch`: from the start of that command to the first epoch it has a part in',
@@ -105,32 +77,40 @@ const secondWorker: Row = {
   async measure() {
     const { data } = embedding('mnist');
     const out = fresh('run');
-    const address = `tcp://127.0.0.1:${await freePort()}`;
-    const coordinator = begin(
-      ...['coordinator', '--data', data, '--out', out, '--bind', address, '--no-http', '--no-report'],
-      ...['--no-early-stop', '--max-epochs', 1_000_000],
-    );
-    const worker = ['--cpus', 1, '--backend', 'wasm', '--data-root', '/', '--connect', address];
-    const first = begin('launch', ...worker);
+    const coordinator = start([
+      ...['coordinator', '--data', data, '--out', out, '--bind', 'tcp://127.0.0.1:*', '--no-http'],
+      ...['--no-report', '--no-early-stop', '--max-epochs', 1_000_000],
+    ]);
+    const worker = [
+      '--cpus',
+      1,
+      '--backend',
+      'wasm',
+      '--data-root',
+      '/',
+      '--connect',
+      await addressOf(coordinator),
+    ];
+    const first = start(['launch', ...worker]);
     /** When an epoch ended in which this many workers had a part, after `since`. */
     const shared = (count: number, since: number) =>
-      events(out)
+      eventsOf(out)
         .flatMap((event) =>
           event.type === 'epoch' && Object.values(event.workers).filter((spent) => spent > 0).length >= count
             ? [Date.parse(event.time)]
             : [],
         )
         .find((time) => time > since);
-    await until(() => shared(1, 0) !== undefined);
+    await until('its first epoch', () => shared(1, 0));
     const waits = await repeat(5, async () => {
       const begun = Date.now();
-      const second = begin('launch', ...worker);
-      await until(() => shared(2, begun) !== undefined);
-      second.child.kill('SIGTERM');
+      const second = start(['launch', ...worker]);
+      await until('an epoch of both', () => shared(2, begun));
+      second.kill('SIGTERM');
       await second.ended;
       return (shared(2, begun)! - begun) / 1000;
     });
-    coordinator.child.kill('SIGTERM');
+    coordinator.kill('SIGTERM');
     await Promise.all([coordinator.ended, first.ended]);
     return {
       measured: `${median(waits).toFixed(2)} s (${Math.max(...waits).toFixed(2)} s at most)`,
@@ -138,14 +118,5 @@ const secondWorker: Row = {
     };
   },
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 export const backendRows: Row[] = [wasmProducts, setup, secondWorker, ...BACKENDS.map(clusters)];

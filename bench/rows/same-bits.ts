@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { embedding, events, note, sha256, train, workerPids } from '../dpmesh.ts';
+import { embedding, note, train } from '../dpmesh.ts';
+import { eventsOf, sha256, workerPids } from '../run-files.ts';
 import type { Row } from './row.ts';
 
 /** A worker is killed as soon as each of these epochs is over. */
@@ -37,7 +38,7 @@ function killer() {
     count: () => killed.size,
     watch(_: number, dir: string): void {
       const due = KILL_AFTER[killed.size];
-      if (!events(dir).some((event) => event.type === 'epoch' && event.epoch >= due)) return;
+      if (!eventsOf(dir).some((event) => event.type === 'epoch' && event.epoch >= due)) return;
       const pid = workerPids(dir).find((pid) => !killed.has(pid));
       if (pid === undefined) return;
       try {

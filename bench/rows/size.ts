@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { Absent, embedding, events, score, synth, type Trained, train, workerPids } from '../dpmesh.ts';
+import { Absent, embedding, score, synth, type Trained, train } from '../dpmesh.ts';
+import { eventsOf, workerPids } from '../run-files.ts';
 import type { Row } from './row.ts';
 
 /** Peak resident memory, MB, of the coordinator and each worker, from what /proc says while they live. */
@@ -88,7 +89,7 @@ const big: Row = {
 
 /** From the summary or the events, whichever has it. */
 function rowsRead(run: Trained): number | null {
-  const found = [run, ...events(run.out)].flatMap((record) =>
+  const found = [run, ...eventsOf(run.out)].flatMap((record) =>
     'rowsRead' in record && typeof record.rowsRead === 'number' ? [record.rowsRead] : [],
   );
   return found.length ? Math.max(...found) : null;

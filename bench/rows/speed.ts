@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
-import { dpmesh, embedding, events, median, note, repeat, score, type Trained, train } from '../dpmesh.ts';
+import { dpmesh, embedding, median, note, repeat, score, type Trained, train } from '../dpmesh.ts';
 import { makeVenv, python } from '../python.ts';
+import { eventsOf } from '../run-files.ts';
 import { WIDE, wideProducts } from '../timing.ts';
 import { assertSetUp } from './backends.ts';
 import type { Row } from './row.ts';
@@ -129,7 +130,7 @@ const overhead: Row = {
 
 /** Of the time from the first round to the last event with workers' seconds. */
 function idleShare({ out, seconds, workers }: Trained): number {
-  const counted = events(out).flatMap((event) =>
+  const counted = eventsOf(out).flatMap((event) =>
     'workers' in event ? [{ time: event.time, spent: Object.values(event.workers) }] : [],
   );
   // run.json is written last, just after `seconds` is taken.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  ENDLESS,
   easyData,
   eventsOf,
   freePort,
@@ -55,16 +56,8 @@ before(async () => {
   const { data } = easyData(folder, 'easy', 3000);
   const port = await freePort();
   since = Date.now() / 1000;
-  const endless = [
-    '--no-early-stop',
-    '--max-epochs',
-    1_000_000,
-    '--workers',
-    2,
-    '--http',
-    `127.0.0.1:${port}`,
-  ];
-  run = start(trainArgs(data, `${folder}/watched`, ...QUICK, ...endless), { timeout: 600_000 });
+  const flags = [...ENDLESS, ...QUICK, '--workers', 2, '--http', `127.0.0.1:${port}`];
+  run = start(trainArgs(data, `${folder}/watched`, ...flags), { timeout: 600_000 });
   prometheus = await startPrometheus(`127.0.0.1:${port}`);
 });
 

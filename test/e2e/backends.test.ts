@@ -4,46 +4,27 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
+import { dpmesh, jsonOf, scratch, startCoordinator, synth } from './support.ts';
 
 const set = (found: object | null) => found !== null && !('problem' in found);
 const dataHome = process.env.XDG_DATA_HOME;
 const skipTensorflow = set(findTensorflow()) ? false : 'tensorflow is not set up: dpmesh setup tensorflow';
 const skipWebgpu = set(findWebgpu()) ? false : 'webgpu is not set up: dpmesh setup webgpu';
-const { dpmesh, freePort, scratch, start } = await import('./support.ts');
 const folder = scratch();
 // The other end-to-end tests must not see what is set up; these must.
 if (dataHome === undefined) delete process.env.XDG_DATA_HOME;
 else process.env.XDG_DATA_HOME = dataHome;
 
-const blobs = join(folder, 'blobs.npy');
-const labels = join(folder, 'labels.npy');
-
-async function synth(dim: number): Promise<void> {
-  const shape = ['--clusters', 5, '--points', 4000, '--dim', dim, '--seed', 3];
-  const made = await dpmesh(['synth', '--out', blobs, '--labels', labels, ...shape, '--force']);
-  assert.equal(made.code, 0, made.stderr);
-}
+const blobs = (dim: number) => synth(folder, `blobs-${dim}`, { clusters: 5, points: 4000, dim, seed: 3 });
 
 async function same(backend: string, dim: number, flags: string[], counts: number[]): Promise<void> {
-  await synth(dim);
+  const { data, labels } = await blobs(dim);
   const results: Buffer[] = [];
   for (const workers of counts) {
     const out = join(folder, `${backend}-${workers}`);
-    const args = [
-      '--data',
-      blobs,
-      '--labels',
-      labels,
-      '--out',
-      out,
-      '--workers',
-      String(workers),
-      '--json',
-      '--force',
-    ];
-    const run = await dpmesh(['train', ...args, '--backend', backend, ...flags]);
-    assert.equal(run.code, 0, run.stderr);
-    const summary = JSON.parse(run.stdout);
+    const args = ['--data', data, '--labels', labels, '--out', out, '--json', '--force'];
+    const run = await dpmesh(['train', ...args, '--workers', workers, '--backend', backend, ...flags]);
+    const summary = jsonOf(run);
     if (!flags.length) assert.ok(summary.nmi > 0.8, `NMI ${summary.nmi}, K ${summary.k}`);
     const about = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'));
     assert.match(about.identity, new RegExp(`^${backend}/`));
@@ -75,9 +56,9 @@ const UNLOADED = /TensorFlow in .* does not load \(.*\); run: dpmesh setup tenso
 
 test('TensorFlow that is whole but does not load: exit 2, and what to do', async () => {
   const env = { XDG_DATA_HOME: broken('2.21.0') };
-  await synth(40);
+  const { data } = await blobs(40);
   const flags = ['--workers', '2', '--backend', 'tensorflow', '--out', join(folder, 'unloaded')];
-  const run = await dpmesh(['train', '--data', blobs, ...flags], { env });
+  const run = await dpmesh(['train', '--data', data, ...flags], { env });
   assert.equal(run.code, 2, run.stderr);
   assert.match(run.stderr, UNLOADED);
   assert.doesNotMatch(run.stderr, /at .*\.[jt]s:/);
@@ -87,11 +68,10 @@ test('it does not load on one host of two: that worker leaves, the run goes on',
   skip: skipTensorflow,
 }, async () => {
   const found = findTensorflow() as { version: string };
-  await synth(40);
+  const { data } = await blobs(40);
   const out = join(folder, 'half');
-  const address = `tcp://127.0.0.1:${await freePort()}`;
-  const flags = ['--out', out, '--bind', address, '--max-epochs', '2', '--no-report', '--no-http'];
-  const run = start(['coordinator', '--data', blobs, ...flags]);
+  const flags = ['--max-epochs', '2', '--no-report', '--no-http'];
+  const { running: run, address } = await startCoordinator(data, out, ...flags);
   const worker = (env: Record<string, string> = {}) =>
     dpmesh(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });
   const bad = await worker({ XDG_DATA_HOME: broken(found.version) });
@@ -108,16 +88,9 @@ test('webgpu: the same bytes with 1, 2 and 3 workers', { skip: skipWebgpu }, () 
 );
 
 test('software Vulkan is no GPU', { skip: skipWebgpu }, async () => {
-  const run = await dpmesh([
-    'train',
-    '--data',
-    blobs,
-    '--backend',
-    'webgpu',
-    '--require-gpu',
-    '--out',
-    join(folder, 'none'),
-  ]);
+  const { data } = await blobs(3);
+  const flags = ['--backend', 'webgpu', '--require-gpu', '--out', join(folder, 'none')];
+  const run = await dpmesh(['train', '--data', data, ...flags]);
   if (run.code === 0) return; // This machine has one.
   assert.equal(run.code, 2, run.stderr);
   assert.match(run.stderr, /--require-gpu: webgpu\/.* computes on the CPU/);

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   bytesOfRun,
   dpmesh,
+  ENDLESS,
   easyData,
   epochOf,
   eventsOf,
@@ -15,34 +16,31 @@ import {
   jsonOf,
   K,
   leftovers,
+  pageOf,
   QUICK,
-  type Running,
   scratch,
   start,
+  startCoordinator,
   trainArgs,
+  underWay,
+  undisturbed,
   until,
 } from './support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
-const ENDLESS = ['--no-early-stop', '--max-epochs', 1_000_000, ...QUICK];
-/** Where a run says that it can be watched. */
-const address = (running: Running) =>
-  until('an address', () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1], running);
 const post = async (url: string, headers: Record<string, string> = {}) =>
   (await fetch(url, { method: 'POST', headers })).status;
 
-async function underWay(name: string, ...flags: (string | number)[]) {
+async function watched(name: string, ...flags: (string | number)[]) {
   const run = join(folder, name);
-  const running = start(trainArgs(easy.data, run, '--workers', 2, ...ENDLESS, ...flags));
-  const url = await address(running);
-  await until('epoch 5', () => epochOf(run) >= 5, running);
-  return { run, running, url };
+  const running = await underWay(5, easy.data, run, ...ENDLESS, ...QUICK, '--http', '127.0.0.1:0', ...flags);
+  return { run, running, url: await pageOf(running) };
 }
 
 describe('the HTTP port of a run', { concurrency: 2 }, () => {
   test('pauses it, goes on, writes a checkpoint, and stops it as Ctrl-C does', async () => {
-    const { run, running, url } = await underWay('controlled', '--http', '127.0.0.1:0');
+    const { run, running, url } = await watched('controlled');
     assert.equal(await post(`${url}api/stop`, { 'sec-fetch-site': 'cross-site' }), 403);
     assert.equal(await post(`${url}api/pause`), 204);
     await sleep(300);
@@ -83,12 +81,12 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
 
   test('neither clients that are dead nor a pause change a byte; --linger shows the end', async () => {
     const quiet = join(folder, 'quiet');
-    jsonOf(await dpmesh(trainArgs(easy.data, quiet, '--workers', 2, '--no-http', ...QUICK)));
+    const expected = await undisturbed(easy.data, quiet, '--workers', 2, '--no-http', ...QUICK);
     const port = await freePort();
     const run = join(folder, 'watched');
     const flags = ['--http', `127.0.0.1:${port}`, '--linger', 30];
     const running = start(trainArgs(easy.data, run, '--workers', 2, ...flags, ...QUICK));
-    const url = await address(running);
+    const url = await pageOf(running);
     assert.equal(url, `http://127.0.0.1:${port}/`);
     const dead = Array.from({ length: 20 }, () => {
       const socket = connect(port, '127.0.0.1').on('error', () => {});
@@ -138,14 +136,14 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await leftovers(running.pid);
     const json = jsonOf(ended);
     assert.equal(json.k, K);
-    assert.deepEqual(bytesOfRun(run), bytesOfRun(quiet));
+    assert.deepEqual(bytesOfRun(run), expected);
   });
 
   test('a run that failed says so while it lingers; its exit code is its own', async () => {
     const bad = easyData(folder, 'bad', 500, (row) => [row[0], Number.NaN, row[2]]);
     const run = join(folder, 'failed');
     const running = start(trainArgs(bad.data, run, '--workers', 1, '--http', '127.0.0.1:0', '--linger', 30));
-    const url = await address(running);
+    const url = await pageOf(running);
     await until('its page to stay', () => running.stderr().includes('stays for 30 s'), running);
     assert.equal((await fetch(`${url}healthz`)).status, 503);
     running.kill('SIGINT');
@@ -158,22 +156,10 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
 
   test('a taken default moves and says so; a token is asked for; a worker has its own port', async () => {
     const run = join(folder, 'token');
-    const running = start(
-      [
-        'coordinator',
-        '--data',
-        easy.data,
-        '--out',
-        run,
-        '--bind',
-        'tcp://127.0.0.1:*',
-        '--http-token',
-        's3cret',
-        ...ENDLESS,
-      ].map(String),
-    );
-    const other = start(trainArgs(easy.data, join(folder, 'other'), '--workers', 1, ...ENDLESS));
-    const [url, moved] = [await address(running), await address(other)];
+    const token = ['--http-token', 's3cret'];
+    const { running, address: bind } = await startCoordinator(easy.data, run, ...token, ...ENDLESS, ...QUICK);
+    const other = start(trainArgs(easy.data, join(folder, 'other'), '--workers', 1, ...ENDLESS, ...QUICK));
+    const [url, moved] = [await pageOf(running), await pageOf(other)];
     assert.notEqual(url, moved);
     // Whoever came second, and both if somebody else is there.
     assert.match(
@@ -185,11 +171,6 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await leftovers(other.pid);
 
     assert.equal((await fetch(`${url}readyz`)).status, 503);
-    const bind = await until(
-      'the address',
-      () => /listening on (tcp:\S+);/.exec(running.stderr())?.[1],
-      running,
-    );
     const worker = start([
       'worker',
       '--connect',
@@ -220,13 +201,13 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
   });
 
   test('a resumed run shows what was before', async () => {
-    const { run, running } = await underWay('resumed', '--no-early-stop', '--http', '127.0.0.1:0');
+    const { run, running } = await watched('resumed');
     running.kill('SIGINT');
     await running.ended;
     await leftovers(running.pid);
     const stopped = epochOf(run);
     const again = start(['resume', run, '--workers', '1', '--http', '127.0.0.1:0']);
-    const url = await address(again);
+    const url = await pageOf(again);
     await until('more epochs', () => epochOf(run) > stopped + 2, again);
     const { epochs } = (await (await fetch(`${url}api/history`)).json()) as {
       epochs: { epoch: number[]; time: number[] };

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  ENDLESS,
   easyData,
-  epochOf,
   eventsOf,
   leftovers,
   ofType,
@@ -15,20 +15,17 @@ import {
   scratch,
   start,
   trainArgs,
+  underWay,
   until,
 } from './support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
 
-/** A run of two workers that would go on for hours, some epochs into it. */
-async function underWay(name: string): Promise<{ run: string; running: Running }> {
+/** A run that would go on for hours, some epochs into it. */
+async function started(name: string): Promise<{ run: string; running: Running }> {
   const run = join(folder, name);
-  const running = start(
-    trainArgs(easy.data, run, '--workers', 2, '--no-early-stop', '--max-epochs', 1_000_000, ...QUICK),
-  );
-  await until('epoch 5', () => epochOf(run) >= 5, running);
-  return { run, running };
+  return { run, running: await underWay(5, easy.data, run, ...ENDLESS, ...QUICK) };
 }
 
 /** Seconds from now to the end of the run. */
@@ -64,7 +61,7 @@ describe('an interrupted run', { concurrency: 2 }, () => {
     ['SIGTERM, which only the coordinator gets', ({ kill }: Running) => kill('SIGTERM')],
   ] as const)
     test(`${name}: ends it in order and leaves no process`, async () => {
-      const { run, running } = await underWay(name.slice(0, 6));
+      const { run, running } = await started(name.slice(0, 6));
       send(running);
       const { code, stderr, stdout, took } = await timed(running);
       await leftovers(running.pid);
@@ -112,7 +109,7 @@ describe('an interrupted run', { concurrency: 2 }, () => {
   });
 
   test('workers of a coordinator that was killed end by themselves', async () => {
-    const { running } = await underWay('kill');
+    const { running } = await started('kill');
     running.kill('SIGKILL');
     const { signal } = await running.ended;
     assert.equal(signal, 'SIGKILL');

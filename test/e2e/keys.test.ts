@@ -14,18 +14,21 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  addressOf,
   bytesOfRun,
   dpmesh,
+  ENDLESS,
   easyData,
   epochOf,
   eventsOf,
-  freePort,
   jsonOf,
   ofType,
   QUICK,
   scratch,
   start,
+  startCoordinator,
   trainArgs,
+  undisturbed,
   until,
 } from './support.ts';
 
@@ -39,30 +42,12 @@ async function keygen(...more: string[]): Promise<string> {
   return keys;
 }
 
-/** A coordinator that goes on for long unless it is told otherwise, and where it listens. */
-async function coordinator(name: string, keys: string, ...more: (string | number)[]) {
-  const out = join(folder, name);
-  const bind = ['--bind', 'tcp://127.0.0.1:*'];
-  const running = start([
-    'coordinator',
-    '--data',
-    easy.data,
-    '--out',
-    out,
-    '--json',
-    ...bind,
-    '--keys',
-    keys,
-    ...QUICK,
-    ...more,
-  ]);
-  const [, address] = await until('an address', () => /listening on (\S+);/.exec(running.stderr()), running);
-  return { out, running, address };
-}
+/** A coordinator with these keys, and where it listens. */
+const coordinator = (name: string, keys: string, ...more: (string | number)[]) =>
+  startCoordinator(easy.data, join(folder, name), '--keys', keys, ...QUICK, ...more);
 const worker = (address: string, ...more: string[]) =>
   start(['worker', '--connect', address, '--data-root', folder, '--name', 'tested', ...more]);
 
-const LONG = ['--no-early-stop', '--max-epochs', 1_000_000];
 const joined = (out: string) => ofType(eventsOf(out), 'worker').length;
 /** Secret keys of a folder of key files. */
 const secretsOf = (keys: string) =>
@@ -73,14 +58,13 @@ const secretsOf = (keys: string) =>
 describe('keys', { concurrency: 2 }, () => {
   test('a run with keys: the same bytes as train’s, and no secret in what it writes or says', async () => {
     const keys = await keygen();
-    const { out, running, address } = await coordinator('with-keys', keys);
+    const { run: out, running, address } = await coordinator('with-keys', keys);
     const helper = worker(address, '--key', join(keys, 'worker.key'));
     const ended = await running.ended;
     jsonOf(ended);
     const { stderr } = await helper.ended;
     const plain = join(folder, 'train');
-    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--workers', 1, ...QUICK)));
-    assert.deepEqual(bytesOfRun(out), bytesOfRun(plain));
+    assert.deepEqual(bytesOfRun(out), await undisturbed(easy.data, plain, ...QUICK));
     const written = readdirSync(out, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
@@ -93,7 +77,7 @@ describe('keys', { concurrency: 2 }, () => {
   test('strangers stay outside and are told nothing; the list is read again at SIGHUP', async () => {
     const keys = await keygen();
     const others = await keygen();
-    const { out, running, address } = await coordinator('strangers', keys, ...LONG);
+    const { run: out, running, address } = await coordinator('strangers', keys, ...ENDLESS);
     const known = worker(address, '--key', join(keys, 'worker.key'));
     await until('the worker', () => joined(out) === 1, running);
 
@@ -142,7 +126,7 @@ describe('keys', { concurrency: 2 }, () => {
 
   test('train gives its workers a key that no process list shows', async () => {
     const out = join(folder, 'train-keys');
-    const running = start(trainArgs(easy.data, out, '--workers', 2, ...LONG, ...QUICK));
+    const running = start(trainArgs(easy.data, out, '--workers', 2, ...ENDLESS, ...QUICK));
     await until('its workers', () => joined(out) === 2, running);
     for (const { pid } of ofType(eventsOf(out), 'worker'))
       for (const name of ['cmdline', 'environ'])
@@ -153,13 +137,10 @@ describe('keys', { concurrency: 2 }, () => {
 
   test('a coordinator alone resumes with its keys: its worker comes back by itself, to the same bytes', async () => {
     const keys = await keygen();
-    const port = await freePort();
-    const address = `tcp://127.0.0.1:${port}`;
     const [out, plain] = ['resumed', 'undisturbed'].map((name) => join(folder, name));
     const flags = [...QUICK, '--no-early-stop', '--max-epochs', 60];
-    const at = ['--bind', address, '--keys', keys, '--checkpoint-every', 0];
-    const first = start(['coordinator', '--data', easy.data, '--out', out, ...at, ...flags]);
-    await until('its address', () => first.stderr().includes('listening on'), first);
+    const saves = ['--keys', keys, '--checkpoint-every', 0];
+    const { running: first, address } = await startCoordinator(easy.data, out, ...saves, ...flags);
     const helper = worker(address, '--key', join(keys, 'worker.key'), '--reconnect-for', '40');
     await until('epoch 8', () => epochOf(out) >= 8, first);
     first.kill('SIGKILL');
@@ -169,18 +150,17 @@ describe('keys', { concurrency: 2 }, () => {
     assert.match(without.stderr, /without encryption or keys; make keys/);
     // Of another folder: the worker must not take it for its own.
     const foreign = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
-    await until('its address', () => foreign.stderr().includes('listening on'), foreign);
+    await addressOf(foreign);
     await until('the wrong key', () => foreign.stderr().includes('refused'), foreign);
     assert.match(foreign.stderr(), /keys of another coordinator, or no pair/);
     foreign.kill('SIGINT');
     assert.equal((await foreign.ended).code, 130);
-    const json = jsonOf(await dpmesh(['resume', out, ...at, '--json'], { grace: 1 }));
+    const json = jsonOf(await dpmesh(['resume', out, '--bind', address, ...saves, '--json'], { grace: 1 }));
     assert.equal(json.epochs, 60);
     const { code, stderr } = await helper.ended;
     assert.equal(code, 0, stderr);
     assert.equal(stderr.match(/joined as/g)?.length, 2, stderr);
-    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--workers', 1, ...flags)));
-    assert.deepEqual(bytesOfRun(out), bytesOfRun(plain));
+    assert.deepEqual(bytesOfRun(out), await undisturbed(easy.data, plain, ...flags));
   });
 
   test('keygen prints where things are, and nothing secret', async () => {
@@ -212,16 +192,12 @@ describe('keys', { concurrency: 2 }, () => {
     await keygen(keys, '--workers', 'a,b');
     const list = join(keys, 'allowed');
     const before = readFileSync(list, 'utf8').split('\n');
-    const running = start([
-      ...['coordinator', '--data', easy.data, '--out', join(folder, 'hup'), '--keys', keys],
-      ...['--bind', 'tcp://127.0.0.1:*', '--no-http'],
-    ]);
+    const { running } = await startCoordinator(easy.data, join(folder, 'hup'), '--keys', keys, '--no-http');
     const hup = (without: number) => {
       writeFileSync(`${list}.new`, before.slice(0, before.length - without).join('\n'));
       renameSync(`${list}.new`, list);
       running.kill('SIGHUP');
     };
-    await until('it listens', () => running.stderr().includes('listening on'), running);
     for (let i = 0; i < 3; i++) {
       hup(1);
       await sleep(200);

@@ -21,6 +21,7 @@ import {
 import {
   bytesOfRun,
   dpmesh,
+  ENDLESS,
   easyData,
   epochOf,
   eventsOf,
@@ -33,13 +34,14 @@ import {
   type Running,
   scratch,
   start,
+  startCoordinator,
   trainArgs,
+  undisturbed,
   until,
 } from './support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
-const LONG = ['--no-early-stop', '--max-epochs', 1_000_000];
 const host = hostname();
 const on = (described: Host) => ({
   env: {
@@ -49,23 +51,8 @@ const on = (described: Host) => ({
   } as Record<string, string | undefined>,
 });
 
-async function coordinator(name: string, ...more: (string | number)[]) {
-  const run = join(folder, name);
-  const bind = ['--bind', 'tcp://127.0.0.1:*'];
-  const running = start([
-    'coordinator',
-    '--data',
-    easy.data,
-    '--out',
-    run,
-    '--json',
-    ...bind,
-    ...QUICK,
-    ...more,
-  ]);
-  const [, address] = await until('an address', () => /listening on (\S+);/.exec(running.stderr()), running);
-  return { run, running, address };
-}
+const coordinator = (name: string, ...more: (string | number)[]) =>
+  startCoordinator(easy.data, join(folder, name), ...QUICK, ...more);
 const launchArgs = (connect: string, ...more: (string | number)[]) => [
   ...['launch', '--connect', connect, '--backend', 'wasm', '--data-root', folder, ...more],
 ];
@@ -97,7 +84,7 @@ function failingOn(...uuids: string[]) {
 
 describe('launch', { concurrency: 2 }, () => {
   test('one worker for each GPU that is named, pinned, named and heard; it ends with the run', async () => {
-    const { run, running, address } = await coordinator('eight', ...LONG);
+    const { run, running, address } = await coordinator('eight', ...ENDLESS);
     const launched = start(launchArgs(address, '--gpus', '5,0', '--cpus', 1), on(EIGHT));
     await until('three workers', () => workersOf(run).length === 3, launched);
     const pins = Object.fromEntries(workersOf(run).map(({ name, pid }) => [name, pinnedTo(pid)]));
@@ -115,7 +102,7 @@ describe('launch', { concurrency: 2 }, () => {
   test('MIG instances are pinned one by one; train --gpus is coordinator and launch in one', async () => {
     const run = join(folder, 'mig');
     const training = start(
-      trainArgs(easy.data, run, '--backend', 'wasm', '--gpus', 'all', ...QUICK, ...LONG),
+      trainArgs(easy.data, run, '--backend', 'wasm', '--gpus', 'all', ...QUICK, ...ENDLESS),
       on(MIG),
     );
     await until('four workers', () => workersOf(run).length === 4, training);
@@ -135,18 +122,18 @@ describe('launch', { concurrency: 2 }, () => {
         on(EIGHT),
       ),
     );
-    jsonOf(await dpmesh(trainArgs(easy.data, plain, '--backend', 'wasm', '--workers', 1, ...QUICK)));
+    const expected = await undisturbed(easy.data, plain, '--backend', 'wasm', ...QUICK);
     assert.deepEqual(
       workersOf(gpus)
         .map(({ name }) => name)
         .sort(),
       [`${host}/gpu3-0`, `${host}/gpu3-1`],
     );
-    assert.deepEqual(bytesOfRun(gpus), bytesOfRun(plain));
+    assert.deepEqual(bytesOfRun(gpus), expected);
   });
 
   test('a second worker that is launched into a run computes within 2 s of its start', async (t) => {
-    const { run, running, address } = await coordinator('second', ...LONG);
+    const { run, running, address } = await coordinator('second', ...ENDLESS);
     const first = start(launchArgs(address, '--cpus', 1));
     await until('epoch 5', () => epochOf(run) >= 5, first);
     const second = start(launchArgs(address, '--gpus', 7), on(EIGHT));
@@ -167,7 +154,7 @@ describe('launch', { concurrency: 2 }, () => {
   });
 
   test('a crash loop is given up with its last error, and the others go on', async () => {
-    const { run, running, address } = await coordinator('crash', ...LONG);
+    const { run, running, address } = await coordinator('crash', ...ENDLESS);
     const options = on(EIGHT);
     Object.assign(options.env, failingOn(uuidOf(1)));
     const launched = start(launchArgs(address, '--gpus', '1,2'), options);
@@ -205,7 +192,7 @@ describe('launch', { concurrency: 2 }, () => {
   });
 
   test('a worker that was killed is replaced at once; SIGTERM: all say goodbye', async () => {
-    const { run, running, address } = await coordinator('terminated', ...LONG);
+    const { run, running, address } = await coordinator('terminated', ...ENDLESS);
     const launched = start(launchArgs(address, '--cpus', 2));
     await until('both at work', () => workersOf(run).length === 2 && epochOf(run) > 2, launched);
     const [{ pid, name }] = workersOf(run);
@@ -236,7 +223,7 @@ describe('launch', { concurrency: 2 }, () => {
   });
 
   test('a second signal kills what does not leave', async () => {
-    const { run, running, address } = await coordinator('stuck', ...LONG);
+    const { run, running, address } = await coordinator('stuck', ...ENDLESS);
     const launched = start(launchArgs(address, '--cpus', 1));
     await until('work', () => epochOf(run) > 2, launched);
     process.kill(workersOf(run)[0].pid, 'SIGSTOP');

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   copyFileSync,
@@ -15,18 +14,18 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
   bytesOfRun,
+  checkpointsOf,
   dpmesh,
+  ENDLESS,
   type Ended,
   easyData,
-  epochOf,
   eventsOf,
   jsonOf,
   ofType,
   QUICK,
   scratch,
-  start,
-  trainArgs,
-  until,
+  underWay,
+  undisturbed,
 } from './support.ts';
 
 const EPOCHS = 60;
@@ -34,16 +33,12 @@ const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
 const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', EPOCHS, '--checkpoint-every', 0.2];
 const path = (name: string) => join(folder, name);
-const checkpoints = (run: string) =>
-  readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.ckpt'));
 
 /** A run that is killed, workers and all, once it is in this epoch. */
 async function killed(name: string, epoch: number, data = easy.data): Promise<string> {
   const run = path(name);
-  const running = start(trainArgs(data, run, '--workers', 2, ...FLAGS));
-  await until(`epoch ${epoch}`, () => epochOf(run) >= epoch, running);
-  process.kill(-running.pid, 'SIGKILL');
-  await running.ended;
+  const running = await underWay(epoch, data, run, ...FLAGS);
+  await running.killAll();
   return run;
 }
 
@@ -60,9 +55,8 @@ function refused(ended: Ended, ...says: string[]): void {
 describe('a run that was killed', { concurrency: 2 }, () => {
   let expected: string[];
   before(async () => {
-    jsonOf(await dpmesh(trainArgs(easy.data, path('quiet'), '--workers', 1, ...FLAGS)));
-    expected = bytesOfRun(path('quiet'));
-    assert.ok(checkpoints(path('quiet')).length <= 3);
+    expected = await undisturbed(easy.data, path('quiet'), ...FLAGS);
+    assert.ok(checkpointsOf(path('quiet')).length <= 3);
   });
 
   for (const [epoch, workers, ...flags] of [
@@ -84,12 +78,12 @@ describe('a run that was killed', { concurrency: 2 }, () => {
       assert.ok(!existsSync(draft));
       const [resumed] = ofType(eventsOf(run), 'resume');
       assert.ok(resumed.epoch > 0 || epoch === 2, JSON.stringify(resumed));
-      for (const name of checkpoints(run)) assert.ok(Number(name.slice(6, 12)) <= EPOCHS);
+      for (const name of checkpointsOf(run)) assert.ok(Number(name.slice(6, 12)) <= EPOCHS);
     });
 
   test('goes on from the checkpoint before one that is damaged, and from the start without any', async () => {
     const run = await killed('damaged', 30);
-    const newest = checkpoints(run).sort().at(-1)!;
+    const newest = checkpointsOf(run).at(-1)!;
     const file = join(run, 'checkpoints', newest);
     const bytes = readFileSync(file);
     bytes[bytes.length >> 1] ^= 4;
@@ -100,7 +94,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     jsonOf(ended);
     assert.match(ended.stderr, new RegExp(`warning: .*${newest} cannot be used: its checksum`));
     assert.deepEqual(bytesOfRun(run), expected);
-    for (const name of checkpoints(bare)) rmSync(join(bare, 'checkpoints', name));
+    for (const name of checkpointsOf(bare)) rmSync(join(bare, 'checkpoints', name));
     jsonOf(await resume(bare, '--workers', 2));
     assert.deepEqual(bytesOfRun(bare), expected);
   });
@@ -118,18 +112,16 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const data = path('changing.npy');
     copyFileSync(easy.data, data);
     const run = path('changed');
-    const running = start(trainArgs(data, run, '--workers', 1, ...FLAGS, '--max-epochs', 1_000_000));
-    await until('epoch 10', () => epochOf(run) >= 10, running);
+    const running = await underWay(10, data, run, ...FLAGS, ...ENDLESS, '--workers', 1);
     refused(await resume(run), run, 'in use by another coordinator');
-    process.kill(-running.pid, 'SIGKILL');
-    await running.ended;
+    await running.killAll();
     const bytes = readFileSync(data);
     bytes[bytes.length - 1000 * 12] ^= 1;
     writeFileSync(data, bytes);
-    const kept = checkpoints(run);
+    const kept = checkpointsOf(run);
     for (const shared of ['--shared-files', '--no-shared-files'])
       refused(await resume(run, shared), data, 'block 62 (rows 992 to 1007', 'changed');
-    assert.deepEqual(checkpoints(run), kept);
+    assert.deepEqual(checkpointsOf(run), kept);
     assert.ok(!existsSync(join(run, 'labels.npy')));
     rmSync(data);
     refused(await resume(run), data, 'no such file');
@@ -170,31 +162,4 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     writeFileSync(join(newer, 'run.json'), JSON.stringify({ ...file, dpmesh: '99.0.0' }));
     refused(await resume(newer), newer, '99.0.0');
   });
-});
-
-const disk = path('disk');
-mkdirSync(disk);
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status === 0;
-test('a disk that is full delays the results and loses none', {
-  skip: !mounted && 'mount is not allowed here',
-}, async () => {
-  try {
-    const run = join(disk, 'run');
-    const running = start(trainArgs(easy.data, run, '--workers', 2, ...FLAGS));
-    await until('epoch 10', () => epochOf(run) >= 10, running);
-    const ballast = join(disk, 'ballast');
-    spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=1000']);
-    await until('a second attempt', () => running.stderr().includes('trying again in 2 s'), running);
-    rmSync(ballast);
-    const ended = await running.ended;
-    jsonOf(ended);
-    assert.match(ended.stderr, /warning: the checkpoint of epoch \d+ is missing/);
-    assert.deepEqual(bytesOfRun(run), bytesOfRun(path('quiet')));
-    assert.deepEqual(
-      readdirSync(run, { recursive: true }).filter((name) => String(name).endsWith('.tmp')),
-      [],
-    );
-  } finally {
-    spawnSync('umount', ['-l', disk]);
-  }
 });

@@ -9,7 +9,6 @@ import {
   easyData,
   epochOf,
   eventsOf,
-  freePort,
   jsonOf,
   K,
   leftovers,
@@ -17,6 +16,7 @@ import {
   QUICK,
   scratch,
   start,
+  startCoordinator,
   trainArgs,
   until,
 } from './support.ts';
@@ -95,13 +95,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
 
   test('by a coordinator and workers started by hand, one late, one leaving early', async () => {
     const run = path('by-hand');
-    const port = await freePort();
-    const address = `tcp://127.0.0.1:${port}`;
-    const coordinator = start([
-      ...['coordinator', '--data', easy.data, '--out', run, '--json', '--bind', address],
-      ...FLAGS,
-    ]);
-    await until('its address', () => coordinator.stderr().includes(`listening on ${address};`), coordinator);
+    const { running: coordinator, address } = await startCoordinator(easy.data, run, ...FLAGS);
     const workerOf = (name: string, root: string) =>
       start(['worker', '--connect', address, '--name', name, '--data-root', root], { cwd: folder });
     const work = (name: string) => {

@@ -20,7 +20,7 @@ import {
   ofType,
   QUICK,
   scratch,
-  sha,
+  sha256,
   trainArgs,
 } from './support.ts';
 
@@ -227,8 +227,8 @@ describe('a run', () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /labels of 3000 rows, clusters 0 to 5/);
     assert.deepEqual(
-      [out, soft].map(sha),
-      ['labels.npy', 'responsibilities.npy'].map((name) => sha(join(base, name))),
+      [out, soft].map(sha256),
+      ['labels.npy', 'responsibilities.npy'].map((name) => sha256(join(base, name))),
     );
   });
 
@@ -260,7 +260,7 @@ describe('a run', () => {
     const again = path('again');
     jsonOf(await dpmesh(['train', '--config', join(base, 'run.json'), '--out', again, '--json']));
     for (const name of ['labels.npy', 'responsibilities.npy', 'model/weights.bin', 'mixture/covariances.npy'])
-      assert.equal(sha(join(again, name)), sha(join(base, name)), name);
+      assert.equal(sha256(join(again, name)), sha256(join(base, name)), name);
     const config = (run: string) => JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).config;
     assert.deepEqual(config(again), config(base));
   });

@@ -1,37 +1,33 @@
-import { join } from 'node:path';
-import { dpmesh, fresh } from '../../bench/dpmesh.ts';
-import { type Started, start, until } from './fault.ts';
+import { type Args, addressOf, type Running, start } from '../../bench/processes.ts';
+import { makeKeys } from '../../proto/key-files.ts';
 
-/** A coordinator with keys and workers that are started one by one. */
-export async function byHand(data: string, out: string, flags: (string | number)[], place: Place = {}) {
-  const { bind = 'tcp://127.0.0.1:*', before = [] } = place;
-  const keys = fresh('keys');
-  const made = JSON.parse((await dpmesh(['keygen', keys, '--json'])).stdout);
+interface Place {
+  bind?: string;
+  /** A command that starts the coordinator, if any. */
+  within?: string[];
+}
+
+/** A coordinator with keys, which lie beside its run, and workers that are started one by one. */
+export async function byHand(data: string, out: string, flags: Args, place: Place = {}) {
+  const { bind = 'tcp://127.0.0.1:*', within } = place;
+  const { folder: keys, server, workers } = makeKeys(`${out}-keys`, ['worker']);
   const common = ['--data', data, '--out', out, '--bind', bind, '--keys', keys];
-  const coordinator = start(['coordinator', ...common, ...flags], before);
+  const coordinator = start(['coordinator', ...common, ...flags], { within });
   let over = false;
   void coordinator.ended.then(() => {
     over = true;
   });
-  const listening = () => /listening on (\S+);/.exec(coordinator.stderr())?.[1];
-  await until('the coordinator', () => over || listening() !== undefined);
-  const address = listening();
-  if (!address) throw new Error(coordinator.stderr());
+  const address = await addressOf(coordinator);
   return {
     coordinator,
     address,
     /** The coordinator's public key. */
-    serverKey: made.server.public as string,
+    serverKey: server.public,
     over: () => over,
     /** `connect`: where the worker finds the coordinator, if not at its own address. */
-    worker(dataRoot: string, within: string[] = [], connect = address): Started {
-      const key = join(keys, 'worker.key');
-      return start(['worker', '--connect', connect, '--key', key, '--data-root', dataRoot], within);
+    worker(dataRoot: string, within?: string[], connect = address): Running {
+      const flags = ['--connect', connect, '--key', workers[0].file, '--data-root', dataRoot];
+      return start(['worker', ...flags], { within });
     },
   };
-}
-
-interface Place {
-  bind?: string;
-  before?: string[];
 }

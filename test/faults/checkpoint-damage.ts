@@ -1,18 +1,19 @@
 // Every byte of a checkpoint of a small run is damaged in turn, and the file is cut at every length.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fresh, synth } from '../../bench/dpmesh.ts';
+import { dpmesh, fresh, synth } from '../../bench/dpmesh.ts';
+import { checkpointsOf } from '../../bench/run-files.ts';
 import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import { newestCheckpoint } from '../../coordinator/storage/checkpoints.ts';
-import { checkpointsOf, random, report, run, say, short } from './fault.ts';
+import { random, report, say, short } from './fault.ts';
 
 const { data } = await synth(3, 400, 2, 1);
 const dir = fresh('run');
-await run([
+await dpmesh([
   ...['train', '--data', data, '--out', dir, '--workers', 1],
   ...['--hidden', 4, '--max-epochs', 12, '--checkpoint-every', 0],
 ]);
-const [older, newest] = checkpointsOf(dir).sort().slice(-2);
+const [older, newest] = checkpointsOf(dir).slice(-2);
 const bytes = readFileSync(join(dir, 'checkpoints', newest));
 const step = short ? 97 : 1;
 

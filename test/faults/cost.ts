@@ -2,8 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { dpmesh, embedding, fresh, MAIN, median, ROOT, sha256 } from '../../bench/dpmesh.ts';
+import { dpmesh, embedding, fresh, median } from '../../bench/dpmesh.ts';
 import { othersShare } from '../../bench/machine.ts';
+import { MAIN, ROOT } from '../../bench/processes.ts';
+import { sha256 } from '../../bench/run-files.ts';
 import { numberFlag, report, say, seed, short, skip } from './fault.ts';
 
 const BEFORE = '8fa551a';

@@ -2,8 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fresh, scratch, synth } from '../../bench/dpmesh.ts';
-import { bytesOf, checkpointsOf, report, run, say, short, skip, start, until } from './fault.ts';
+import { dpmesh, fresh, scratch, synth } from '../../bench/dpmesh.ts';
+import { start, until } from '../../bench/processes.ts';
+import { checkpointsOf } from '../../bench/run-files.ts';
+import { bytesOf, report, say, short, skip } from './fault.ts';
 
 const about = {
   name: 'disk-full',
@@ -23,7 +25,7 @@ const train = (out: string) => [
   ...['--no-early-stop', '--max-epochs', 40, '--checkpoint-every', 0, '--no-report', '--no-http'],
 ];
 const quiet = fresh('quiet');
-await run(train(quiet));
+await dpmesh(train(quiet));
 const expected = bytesOf(quiet);
 const ballast = join(disk, 'ballast');
 const free = () => {
@@ -80,7 +82,7 @@ if (!short) {
   say(`full to the end: exit ${code}; ${last}`);
   const from = /--from (\S+)/.exec(last)?.[1];
   const other = fresh('elsewhere');
-  await run(['resume', dir, '--out', other, ...(from ? ['--from', from] : [])]);
+  await dpmesh(['resume', dir, '--out', other, ...(from ? ['--from', from] : [])]);
   if (from) rmSync(from);
   if (code === 2 && bytesOf(other) === expected) elsewhere++;
   else problems.push('the results did not come elsewhere');
@@ -104,7 +106,7 @@ if (!short) {
     say(`read-only: exit ${code}; ${last}`);
     const from = /--from (\S+)/.exec(last)?.[1];
     const other = fresh('elsewhere');
-    await run(['resume', dir, '--out', other, ...(from ? ['--from', from] : [])]);
+    await dpmesh(['resume', dir, '--out', other, ...(from ? ['--from', from] : [])]);
     if (from) rmSync(from);
     if (code !== 2 || bytesOf(other) !== expected)
       problems.push('read-only: the results did not come elsewhere');

@@ -1,8 +1,9 @@
 // SIGKILL of workers, a hundred times in one run: tsx test/faults/kills.ts [--seed N] [--kills N] [--epochs N]. About 3 minutes.
 
-import { embedding, events, fresh, note, train } from '../../bench/dpmesh.ts';
-import { KINDS, trainKilled } from '../e2e/killing.ts';
+import { embedding, fresh, note, train } from '../../bench/dpmesh.ts';
+import { eventsOf } from '../../bench/run-files.ts';
 import { bytesOf, numberFlag, report, seed, short } from './fault.ts';
+import { KINDS, trainKilled } from './killing.ts';
 
 const wanted = numberFlag('kills', short ? 15 : 100);
 const epochs = numberFlag('epochs', short ? 200 : 1500);
@@ -27,7 +28,7 @@ const { killed, tasks } = await trainKilled(out, args, {
   pause: 400,
 });
 const wall = (performance.now() - begun) / 1000;
-const seen = events(out).flatMap((event) => (event.type === 'epoch' ? [event.epoch] : []));
+const seen = eventsOf(out).flatMap((event) => (event.type === 'epoch' ? [event.epoch] : []));
 const repeated = seen.length - new Set(seen).size;
 const same = bytesOf(quiet.out) === bytesOf(out);
 const hit = Object.entries(tasks).map(([task, times]) => `${task} ${times}`);

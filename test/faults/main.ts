@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { MAIN } from '../../bench/dpmesh.ts';
+import { MAIN } from '../../bench/processes.ts';
 import { type Outcome, seed, short } from './fault.ts';
 import { verdict, writeTable } from './table.ts';
 
@@ -25,7 +25,7 @@ if (!existsSync(MAIN)) {
   process.exit(2);
 }
 
-const command = (name: string) => `npx tsx bench/faults/${name}.ts --seed ${seed}`;
+const command = (name: string) => `npx tsx test/faults/${name}.ts --seed ${seed}`;
 
 let child: ChildProcess | undefined;
 process.once('exit', () => child?.kill('SIGTERM'));

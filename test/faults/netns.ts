@@ -2,10 +2,11 @@
 // About 6 minutes.
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { events, fresh, note, synth } from '../../bench/dpmesh.ts';
+import { dpmesh, fresh, note, synth } from '../../bench/dpmesh.ts';
+import { eventsOf } from '../../bench/run-files.ts';
 import { badLine } from './bad-line.ts';
 import { byHand } from './by-hand.ts';
-import { bytesOf, numberFlag, random, report, run, seed, short, skip } from './fault.ts';
+import { bytesOf, numberFlag, random, report, seed, short, skip } from './fault.ts';
 import { connectPlaces, type Net } from './namespaces.ts';
 
 const about = {
@@ -28,12 +29,12 @@ const epochs = numberFlag('epochs', short ? usual / 5 : usual);
 const { data } = await synth(6, 4000, 4, 1);
 const flags = ['--no-early-stop', '--max-epochs', epochs, '--seed', seed];
 const quiet = fresh('quiet');
-await run(['train', '--data', data, '--out', quiet, '--workers', 2, ...flags]);
+await dpmesh(['train', '--data', data, '--out', quiet, '--workers', 2, ...flags]);
 
 const out = fresh('run');
 const { coordinator, over, worker } = await byHand(data, out, flags, {
   bind: `tcp://${net.address(0)}:5555`,
-  before: net.within(0),
+  within: net.within(0),
 });
 const elsewhere = fresh('elsewhere');
 mkdirSync(elsewhere);
@@ -49,7 +50,7 @@ const cuts: number[] = [];
 const begun = performance.now();
 while (!over()) {
   await sleep(200 + random.below(1500));
-  if (over() || !events(out).some(({ type }) => type === 'start')) continue;
+  if (over() || !eventsOf(out).some(({ type }) => type === 'start')) continue;
   if (performance.now() - begun > 12 * 60_000) break;
   // Place 0 is the coordinator: then both workers are cut off.
   const place = random.below(3);
@@ -68,7 +69,7 @@ const { code, stderr } = await coordinator.ended;
 for (const each of workers) await each.killAll();
 if (code !== 0) note(stderr.trim().split('\n').at(-1)!);
 const same = code === 0 && bytesOf(out) === bytesOf(quiet);
-const log = events(out);
+const log = eventsOf(out);
 const count = (type: string) => log.filter((event) => event.type === type).length;
 const longest = cuts.length ? `${Math.min(...cuts).toFixed(1)} to ${Math.max(...cuts).toFixed(1)} s` : '–';
 const result = same ? 'the same bytes' : `OTHER BYTES (exit ${code})`;

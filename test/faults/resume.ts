@@ -1,7 +1,9 @@
 // The coordinator and its workers are killed at seeded moments of one run, which is resumed each time.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { embedding, events, fresh, median } from '../../bench/dpmesh.ts';
-import { bytesOf, checkpointsOf, random, report, run, say, short, start, until } from './fault.ts';
+import { dpmesh, embedding, fresh, median } from '../../bench/dpmesh.ts';
+import { start, until } from '../../bench/processes.ts';
+import { checkpointsOf, eventsOf } from '../../bench/run-files.ts';
+import { bytesOf, random, report, say, short } from './fault.ts';
 
 const kills = short ? 3 : 20;
 const { data } = embedding('mnist');
@@ -9,9 +11,9 @@ const flags = ['--workers', 2, '--no-early-stop', '--max-epochs', 150, '--checkp
 const train = (out: string) => ['train', '--data', data, '--out', out, ...flags];
 
 const quiet = fresh('quiet');
-await run(train(quiet));
+await dpmesh(train(quiet));
 const expected = bytesOf(quiet);
-const course = events(quiet).filter((event) => event.type === 'epoch' || event.type === 'start');
+const course = eventsOf(quiet).filter((event) => event.type === 'epoch' || event.type === 'start');
 const longest = Math.max(
   ...course.slice(1).map((event, i) => (Date.parse(event.time) - Date.parse(course[i].time)) / 1000),
 );
@@ -24,25 +26,25 @@ await until('a checkpoint', () => checkpointsOf(dir).length > 0);
 const repeated: number[] = [];
 let done = 0;
 for (let left = kills; left > 0; left--) {
-  const before = events(dir).length;
+  const before = eventsOf(dir).length;
   await until('epochs', () =>
-    events(dir)
+    eventsOf(dir)
       .slice(before)
       .some(({ type }) => type === 'epoch'),
   );
   // So that all kills together spread over the whole run.
   await sleep(((2 * length) / (kills + 1)) * random.uniform() * 1000);
   await going.killAll();
-  const all = events(dir);
+  const all = eventsOf(dir);
   if (all.some(({ type }) => type === 'done')) break;
   const epoch = all.findLast((event) => event.type === 'epoch');
   going = start(['resume', dir, '--workers', 1 + random.below(3), '--checkpoint-every', 1]);
   await until('the resume', () =>
-    events(dir)
+    eventsOf(dir)
       .slice(all.length)
       .some(({ type }) => type === 'resume'),
   );
-  const resumed = events(dir)
+  const resumed = eventsOf(dir)
     .slice(all.length)
     .find((event) => event.type === 'resume')!;
   const reached = all.findLast((event) => event.type === 'epoch' && event.epoch <= resumed.epoch);

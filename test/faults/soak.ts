@@ -1,7 +1,8 @@
 // A long run whose workers come and go: tsx test/faults/soak.ts [--seed N] [--minutes N]. Linux: reads /proc.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { embedding, events, fresh, median } from '../../bench/dpmesh.ts';
+import { embedding, fresh, median } from '../../bench/dpmesh.ts';
+import { eventsOf } from '../../bench/run-files.ts';
 import { byHand } from './by-hand.ts';
 import { numberFlag, report, say, seed, short, skip } from './fault.ts';
 
@@ -79,7 +80,7 @@ const figures = Object.keys(watched).map((name) => {
     text: `${name} ${mib(memory.from)} → ${mib(memory.to)} MiB (${(100 * grown).toFixed(1)} %), ${handles.from} → ${handles.to} handles`,
   };
 });
-const log = events(out);
+const log = eventsOf(out);
 const count = (type: string) => log.filter((event) => event.type === type).length;
 report({
   ...about,

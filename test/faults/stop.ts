@@ -1,6 +1,7 @@
 // One worker of two is frozen again and again, for 3 s and for 8 s: tsx test/faults/stop.ts [--seed N] [--epochs N]
 
-import { embedding, events, note, train, workerPids } from '../../bench/dpmesh.ts';
+import { embedding, note, train } from '../../bench/dpmesh.ts';
+import { eventsOf, workerPids } from '../../bench/run-files.ts';
 import { generator } from '../../model/random.ts';
 import { bytesOf, numberFlag, report, seed, short } from './fault.ts';
 
@@ -38,7 +39,7 @@ const frozen = await train(data, [...flags, '--workers', 2], {
 });
 if (stopped) send(stopped, 'SIGCONT');
 const same = bytesOf(alone.out) === bytesOf(frozen.out);
-const suspected = events(frozen.out).filter((event) => event.type === 'worker-gone').length;
+const suspected = eventsOf(frozen.out).filter((event) => event.type === 'worker-gone').length;
 const ratio = frozen.wall / alone.wall;
 note(`${stops} stops, ${suspected} suspected, ${ratio.toFixed(2)} × one worker alone`);
 report({

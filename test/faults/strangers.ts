@@ -1,8 +1,8 @@
 // tsx test/faults/strangers.ts [--seed N] [--rounds N]: a run with keys while peers without keys, with
 // unknown ones, plain sockets and idle connections hammer its port, against quiet runs. Prints one JSON line.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { embedding, events, fresh, median, note } from '../../bench/dpmesh.ts';
+import { embedding, fresh, median, note } from '../../bench/dpmesh.ts';
+import { cpuOf } from '../../bench/machine.ts';
+import { eventsOf } from '../../bench/run-files.ts';
 import { byHand } from './by-hand.ts';
 import { bytesOf, numberFlag, report, seed, short } from './fault.ts';
 import { startCrowd } from './knocking.ts';
@@ -12,8 +12,6 @@ const SLOWER = 1.1;
 const LONGER = ['--no-early-stop', '--max-epochs', 400];
 const rounds = numberFlag('rounds', short ? 1 : 3);
 const { data } = embedding('mnist');
-/** Of /proc's processor times, a second. */
-const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /** One whole run of a coordinator and two workers with keys, from the start of its first epoch to its end. */
 async function run(hammered: boolean) {
@@ -37,7 +35,7 @@ async function run(hammered: boolean) {
   crowd?.end();
   await Promise.all(workers.map((each) => each.killAll()));
   if (code !== 0) throw new Error(said);
-  const seen = events(out);
+  const seen = eventsOf(out);
   return {
     seconds: JSON.parse(summary).seconds as number,
     cpu: spent,
@@ -47,19 +45,6 @@ async function run(hammered: boolean) {
     lines: said.split('\n').filter((line) => line.startsWith('refused')),
     knocks: crowd?.knocks(),
   };
-}
-
-/** Processor seconds of all threads of a process so far; null where it is gone or there is no /proc. */
-function cpuOf(pid: number): number | null {
-  try {
-    // Behind the program's name, which may hold anything, the 12th and 13th field.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS;
-  } catch {
-    return null;
-  }
 }
 
 const quiet = [];

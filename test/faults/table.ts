@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../bench/dpmesh.ts';
 import { revision } from '../../bench/machine.ts';
+import { ROOT } from '../../bench/processes.ts';
 import type { Outcome } from './fault.ts';
 
 /** The table of docs/reliability.md: everything between two marks is this file's, the text around it is not. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../bench/processes.ts';
 import { decode, encode, MAX_FRAME } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, connectDealer, type DealerSocket, type RouterSocket } from '../../proto/sockets.ts';
@@ -249,13 +249,4 @@ async function lingers(socket: { close(): Promise<void> }): Promise<void> {
   await within(5000, 'end of closing', socket.close());
   const took = performance.now() - begun;
   assert.ok(took > 400, `closed after ${took.toFixed(0)} ms`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

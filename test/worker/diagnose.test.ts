@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, describe, test } from 'node:test';
+import { freePort } from '../../bench/processes.ts';
 import { createGate } from '../../proto/gate.ts';
 import { newKeyPair } from '../../proto/keys.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import { whyNoAnswer as ask } from '../../worker/diagnose.ts';
-import { freePort } from '../e2e/support.ts';
 
 const servers: Server[] = [];
 after(() => {

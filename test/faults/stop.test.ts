@@ -1,16 +1,13 @@
-// Freezing, and a coordinator that dies under its workers: nothing but the time may change.
+// The short form of stop.ts: workers freeze, and nothing but the time may change.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   bytesOfRun,
-  dpmesh,
   easyData,
   epochOf,
   eventsOf,
-  freePort,
   jsonOf,
   leftovers,
   ofType,
@@ -18,11 +15,17 @@ import {
   scratch,
   start,
   trainArgs,
+  underWay,
+  undisturbed,
   until,
-} from './support.ts';
+} from '../e2e/support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
+/** Enough to be under way still when a frozen worker is suspected. */
+const EPOCHS = 250;
+const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, ...QUICK];
+
 /** A child of the run whose arguments have this text. */
 function processOf(text: string, run: string): number | undefined {
   const argsOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
@@ -39,22 +42,15 @@ function processOf(text: string, run: string): number | undefined {
     });
 }
 
-/** Enough to be under way still when a frozen worker is suspected, or both have found the new coordinator. */
-const EPOCHS = 250;
-const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, ...QUICK];
-
 describe('the same bytes', () => {
   let expected: string[];
   before(async () => {
-    const quiet = join(folder, 'quiet');
-    jsonOf(await dpmesh(trainArgs(easy.data, quiet, '--workers', 1, ...FLAGS)));
-    expected = bytesOfRun(quiet);
+    expected = await undisturbed(easy.data, join(folder, 'quiet'), ...FLAGS);
   });
 
   test('after a worker was frozen: raced at first, suspected in the end, and back at work', async () => {
     const run = join(folder, 'frozen');
-    const running = start(trainArgs(easy.data, run, '--workers', 2, '--heartbeat-timeout', 3, ...FLAGS));
-    await until('epoch 5', () => epochOf(run) >= 5, running);
+    const running = await underWay(5, easy.data, run, '--heartbeat-timeout', 3, ...FLAGS);
     const [{ pid, worker }] = ofType(eventsOf(run), 'worker');
     process.kill(pid, 'SIGSTOP');
     const frozenAt = epochOf(run);
@@ -80,40 +76,5 @@ describe('the same bytes', () => {
     assert.match(running.stderr(), /begins with 1 of 2 workers/);
     assert.equal(json.workers, 1);
     assert.deepEqual(bytesOfRun(run), expected);
-  });
-
-  test('after the coordinator was killed: its workers wait for the one that resumes', async () => {
-    const run = join(folder, 'orphaned');
-    const address = `tcp://127.0.0.1:${await freePort()}`;
-    const first = start([
-      ...['coordinator', '--data', easy.data, '--out', run, '--bind', address, '--checkpoint-every', 0],
-      ...FLAGS,
-    ]);
-    await until('its address', () => first.stderr().includes(`listening on ${address};`), first);
-    const workers = ['one', 'two'].map((name) =>
-      start(['worker', '--connect', address, '--name', name, '--data-root', folder, '--reconnect-for', 30]),
-    );
-    const joined = () => ofType(eventsOf(run), 'worker').length;
-    await until('both workers, and epoch 8', () => joined() === 2 && epochOf(run) >= 8, first);
-    first.kill('SIGKILL');
-    await first.ended;
-    await sleep(500);
-    const json = jsonOf(await dpmesh(['resume', run, '--bind', address, '--json'], { grace: 1 }));
-    assert.equal(json.epochs, EPOCHS);
-    for (const worker of workers) {
-      const { code, stderr } = await worker.ended;
-      assert.equal(code, 0, stderr);
-      assert.equal(stderr.match(/joined as/g)?.length, 2, stderr);
-      await leftovers(worker.pid);
-    }
-    assert.deepEqual(bytesOfRun(run), expected);
-  });
-
-  test('a worker without a coordinator gives up after its time', async () => {
-    const { code, stderr } = await dpmesh([
-      ...['worker', '--connect', `tcp://127.0.0.1:${await freePort()}`, '--reconnect-for', 2],
-    ]);
-    assert.equal(code, 2, stderr);
-    assert.match(stderr, /no word from tcp:\/\/127\.0\.0\.1:\d+ for 2 s/);
   });
 });

@@ -1,11 +1,11 @@
-// The short form of test/faults/soak.ts: workers come and go all the time; memory and handles stay.
+// The short form of soak.ts: workers come and go all the time; memory and handles stay.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byHand } from '../faults/by-hand.ts';
-import { easyData, epochOf, eventsOf, ofType, scratch } from './support.ts';
+import { ENDLESS, easyData, epochOf, eventsOf, ofType, scratch } from '../e2e/support.ts';
+import { byHand } from './by-hand.ts';
 
 const SECONDS = 60;
 /** Of the first of these, processes are still warming up. */
@@ -22,8 +22,7 @@ test('a coordinator and a worker whose fellows come and go stay as large as they
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 3000);
   const out = join(folder, 'run');
-  const endless = ['--no-early-stop', '--max-epochs', 1_000_000];
-  const { coordinator, over, worker } = await byHand(data, out, endless);
+  const { coordinator, over, worker } = await byHand(data, out, ENDLESS);
   const stays = worker(folder);
   let changing = worker(folder);
   while (epochOf(out) < 5) await sleep(50);

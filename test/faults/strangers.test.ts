@@ -1,17 +1,17 @@
-// The short form of test/faults/strangers.ts: a whole run while strangers knock at its port all the time.
+// The short form of strangers.ts: a whole run while strangers knock at its port all the time.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { byHand } from '../faults/by-hand.ts';
-import { startCrowd } from '../faults/knocking.ts';
-import { bytesOfRun, dpmesh, easyData, eventsOf, jsonOf, ofType, scratch, trainArgs } from './support.ts';
+import { bytesOfRun, easyData, eventsOf, ofType, scratch, undisturbed } from '../e2e/support.ts';
+import { byHand } from './by-hand.ts';
+import { startCrowd } from './knocking.ts';
 
 test('a run with strangers at its door: none gets in, few lines, the same bytes', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 3000);
   const flags = ['--no-early-stop', '--max-epochs', 150, '--split-merge-every', 3];
   const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
-  jsonOf(await dpmesh(trainArgs(data, quiet, '--workers', 1, ...flags)));
+  const expected = await undisturbed(data, quiet, ...flags);
   const { coordinator, address, serverKey, worker } = await byHand(data, out, flags);
   const crowd = await startCrowd(address, serverKey, 1);
   const workers = [0, 1].map(() => worker(folder));
@@ -19,7 +19,7 @@ test('a run with strangers at its door: none gets in, few lines, the same bytes'
   crowd.end();
   for (const each of workers) await each.killAll();
   assert.equal(code, 0, stderr);
-  assert.deepEqual(bytesOfRun(out), bytesOfRun(quiet));
+  assert.deepEqual(bytesOfRun(out), expected);
   const events = eventsOf(out);
   assert.equal(ofType(events, 'worker').length, 2);
   assert.equal(ofType(events, 'worker-gone').length, 0);

@@ -4,25 +4,15 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byHand } from '../faults/by-hand.ts';
-import {
-  bytesOfRun,
-  dpmesh,
-  easyData,
-  epochOf,
-  eventsOf,
-  jsonOf,
-  ofType,
-  scratch,
-  trainArgs,
-} from './support.ts';
+import { bytesOfRun, easyData, epochOf, eventsOf, ofType, scratch, undisturbed } from '../e2e/support.ts';
+import { byHand } from './by-hand.ts';
 
 test('a worker whose connection carries nothing any more makes a new one', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 600);
   const flags = ['--no-early-stop', '--max-epochs', 60];
   const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
-  jsonOf(await dpmesh(trainArgs(data, quiet, '--workers', 1, ...flags)));
+  const expected = await undisturbed(data, quiet, ...flags);
   const { coordinator, address, over, worker } = await byHand(data, out, flags);
   let connections = 0;
   let dead = false;
@@ -52,5 +42,5 @@ test('a worker whose connection carries nothing any more makes a new one', async
     line.close();
   }
   assert.equal(ofType(eventsOf(out), 'worker').length, 2);
-  assert.deepEqual(bytesOfRun(out), bytesOfRun(quiet));
+  assert.deepEqual(bytesOfRun(out), expected);
 });

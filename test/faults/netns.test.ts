@@ -1,23 +1,13 @@
-// The short form of test/faults/netns.ts: three network namespaces, a bad line, two cuts.
+// The short form of netns.ts: three network namespaces, a bad line, two cuts.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { badLine } from '../faults/bad-line.ts';
-import { byHand } from '../faults/by-hand.ts';
-import { connectPlaces, type Net } from '../faults/namespaces.ts';
-import {
-  bytesOfRun,
-  dpmesh,
-  easyData,
-  epochOf,
-  eventsOf,
-  jsonOf,
-  ofType,
-  scratch,
-  trainArgs,
-} from './support.ts';
+import { bytesOfRun, easyData, epochOf, eventsOf, ofType, scratch, undisturbed } from '../e2e/support.ts';
+import { badLine } from './bad-line.ts';
+import { byHand } from './by-hand.ts';
+import { connectPlaces, type Net } from './namespaces.ts';
 
 let net: Net | null = null;
 let reason = '';
@@ -34,8 +24,8 @@ test('cut links and a bad line change nothing', { skip: net === null && reason }
   const flags = ['--no-early-stop', '--max-epochs', 24, '--split-merge-every', 3, '--heartbeat-timeout', 2];
   const [quiet, out, elsewhere] = ['quiet', 'run', 'elsewhere'].map((name) => join(folder, name));
   mkdirSync(elsewhere);
-  jsonOf(await dpmesh(trainArgs(data, quiet, '--workers', 1, ...flags)));
-  const bind = { bind: `tcp://${address(0)}:5555`, before: within(0) };
+  const expected = await undisturbed(data, quiet, ...flags);
+  const bind = { bind: `tcp://${address(0)}:5555`, within: within(0) };
   const { coordinator, over, worker } = await byHand(data, out, flags, bind);
   const places = [1, 2];
   const lines = await Promise.all(
@@ -61,5 +51,5 @@ test('cut links and a bad line change nothing', { skip: net === null && reason }
   const { code, stderr } = await coordinator.ended;
   assert.equal(code, 0, stderr);
   assert.ok(ofType(eventsOf(out), 'worker-gone').length >= 1, 'nobody was taken for gone');
-  assert.deepEqual(bytesOfRun(out), bytesOfRun(quiet));
+  assert.deepEqual(bytesOfRun(out), expected);
 });

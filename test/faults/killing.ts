@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { eventsOf, ofType } from '../../bench/run-files.ts';
 import type { TrainOptions } from '../../coordinator/config.ts';
 import { generator } from '../../model/random.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { eventsOf, ofType } from './support.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 

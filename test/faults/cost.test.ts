@@ -1,20 +1,19 @@
-// The short form of test/faults/cost.ts, which compares times: what a run that nothing disturbs does for its safety, counted.
+// The short form of cost.ts, which compares times: what a run that nothing disturbs does for its safety, counted.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { easyData, epochOf, eventsOf, freePort, ofType, scratch, start, trainArgs } from './support.ts';
+import { easyData, epochOf, eventsOf, ofType, pageOf, scratch, start, trainArgs } from '../e2e/support.ts';
 
 test('a quiet run computes nothing twice, and writes no more checkpoints than it has steps and half minutes', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 3000);
   const out = join(folder, 'run');
-  const port = await freePort();
-  const http = ['--http', `127.0.0.1:${port}`, '--linger', 20];
+  const http = ['--http', '127.0.0.1:0', '--linger', 20];
   const flags = ['--no-early-stop', '--max-epochs', 60, '--split-merge-every', 10];
   const running = start(trainArgs(data, out, '--workers', 2, ...flags, ...http));
   while (epochOf(out) < 60) await sleep(50);
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const text = await (await fetch(`${await pageOf(running)}metrics`)).text();
   const of = (name: string) =>
     text
       .split('\n')
