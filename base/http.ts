@@ -7,25 +7,10 @@ import {
 } from 'node:http';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import { isLoopback } from './loopback.ts';
+import { type Bound, bracketed, isLoopback } from './address.ts';
 import { UserError } from './user-error.ts';
 
-/** What the HTTP ports of coordinator and worker share: where they are bound, and who is let in. */
-export interface Bound {
-  host: string;
-  port: number;
-}
-
-/** `HOST:PORT` of a flag. UserError if it is none. */
-export function parseBound(flag: string, text: string): Bound {
-  const found = /^(\[[0-9a-f:.%]+\]|[a-z0-9_.-]+):(\d{1,5})$/i.exec(text);
-  const port = Number(found?.[2] ?? Number.NaN);
-  if (!found || !(port <= 65535)) throw new UserError(`${flag} ${text} must look like HOST:PORT`);
-  return { host: found[1].replace(/^\[|\]$/g, ''), port };
-}
-
-const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
-export const urlOf = ({ host, port }: Bound) => `http://${bracketed(host)}:${port}/`;
+/** What the HTTP ports of coordinator and worker share: who is let in, and who is dropped. */
 
 /**
  * Browsers are told to load nothing from elsewhere, to run and style by files only, and to show this to no other page.

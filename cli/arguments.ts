@@ -1,4 +1,4 @@
-import { camelCase, kebabCase } from '../base/letter-case.ts';
+import { camelCase, kebabCase } from '../base/text.ts';
 import { YES_OR_NO } from '../coordinator/config.ts';
 import { type Flag, type Flags, nearestFlag, yesOrNo } from './flag.ts';
 

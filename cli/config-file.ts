@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ioError } from '../base/files.ts';
-import { camelCase, kebabCase } from '../base/letter-case.ts';
+import { camelCase, kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
 import { nearestFlag, yesOrNo } from './flag.ts';

@@ -1,7 +1,7 @@
 // Writes the tables of docs/flags.md, each between two comments, from what the commands know: npm run docs:flags
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { camelCase } from '../base/letter-case.ts';
+import { camelCase } from '../base/text.ts';
 import { OPTIONS, type Option, type OptionName, options } from '../coordinator/config.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';

@@ -1,4 +1,4 @@
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback } from '../base/address.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Server } from '../coordinator/scheduler/server.ts';
 import type { Keys } from '../coordinator/session.ts';

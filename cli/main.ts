@@ -3,7 +3,7 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { printable } from '../base/printable.ts';
+import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type Command, commandNamed, type Parsed, problemOf, wordMissing } from './arguments.ts';

@@ -1,4 +1,4 @@
-import { printable } from '../base/printable.ts';
+import { printable } from '../base/text.ts';
 import type { Event } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { kebabCase } from '../base/letter-case.ts';
+import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { options, type RunConfig } from '../coordinator/config.ts';

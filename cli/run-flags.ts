@@ -1,5 +1,5 @@
-import { kebabCase } from '../base/letter-case.ts';
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback, parseBound } from '../base/address.ts';
+import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { type OptionValues, options, type RunConfig, resolveConfig } from '../coordinator/config.ts';
 import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
@@ -158,7 +158,6 @@ async function httpOf(values: FlagValues<typeof courseFlags>): Promise<HttpOptio
   if (values.http === false) return null;
   if (token !== null && !/^[\x21-\x7e]+$/.test(token))
     throw new UserError('--http-token must be letters, digits and signs, without spaces');
-  const { parseBound } = await import('../base/http.ts');
   const bound = values.http === undefined ? DEFAULT_HTTP : parseBound('--http', values.http);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { kebabCase } from '../base/letter-case.ts';
+import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { TransformChoice } from '../data/transform.ts';
 

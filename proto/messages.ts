@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { oneLine, printable } from '../base/printable.ts';
+import { oneLine, printable } from '../base/text.ts';
 import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';

@@ -1,3 +1,4 @@
+import { kebabCase } from '../base/text.ts';
 import {
   type ClusterRow,
   type ClusterTable,
@@ -143,7 +144,7 @@ function clusterLine(cluster: number, row: ClusterRow, all: number): string {
 function configTable(config: Record<string, unknown>): string {
   return definitions(
     Object.entries(config).map(([key, value]) => [
-      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      `--${kebabCase(key)}`,
       value === null
         ? key === 'labels'
           ? 'none'

@@ -1,5 +1,6 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
-import { type Bound, isOwnHost, listen, listenError, SECURITY_HEADERS, urlOf } from '../base/http.ts';
+import { type Bound, urlOf } from '../base/address.ts';
+import { isOwnHost, listen, listenError, SECURITY_HEADERS } from '../base/http.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import type { Meter } from './meter.ts';
 

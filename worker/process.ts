@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import type { Bound } from '../base/http.ts';
-import { printable } from '../base/printable.ts';
+import type { Bound } from '../base/address.ts';
+import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';

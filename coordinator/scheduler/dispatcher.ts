@@ -1,4 +1,4 @@
-import { setIn } from '../../base/printable.ts';
+import { setIn } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, Unit } from '../../proto/messages.ts';

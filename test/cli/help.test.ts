@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { kebabCase } from '../../base/letter-case.ts';
+import { kebabCase } from '../../base/text.ts';
 import { options } from '../../coordinator/config.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
-import { type Bound, hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
+import type { Bound } from '../../../base/address.ts';
+import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
 import { aboutRun, newestState, type Watched } from './answers.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
 import { readSample, type Sample } from './sample.ts';

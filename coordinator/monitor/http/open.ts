@@ -1,4 +1,5 @@
-import { type Bound, listen, listenError, urlOf } from '../../../base/http.ts';
+import { type Bound, urlOf } from '../../../base/address.ts';
+import { listen, listenError } from '../../../base/http.ts';
 import type { Watched } from './answers.ts';
 import type { Handle } from './app.ts';
 import { createStream } from './stream.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Packr } from 'msgpackr';
-import { oneLine, printable } from '../../../base/printable.ts';
+import { oneLine, printable } from '../../../base/text.ts';
 import type { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
 import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';

@@ -1,3 +1,11 @@
+/** Text in other letters, and text of others made fit for a terminal. */
+
+/** `max-epochs` as `maxEpochs`. */
+export const camelCase = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** `maxEpochs` as `max-epochs`. */
+export const kebabCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
 /** Characters that move the cursor or set a title, and marks that turn the order of letters around. */
 const UNSEEN = '\\p{Cc}\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069';
 const BUT_LINES = new RegExp(`(?![\\n\\t])[${UNSEEN}]`, 'gu');
