@@ -1,3 +1,4 @@
+import { ticks } from 'd3-array';
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { type Box, line, text, textWidth } from './svg.ts';
 
@@ -20,20 +21,22 @@ export function epochScale(last: number, range: [number, number]): Scale {
   return scaleLinear([0, Math.max(1, last)], range);
 }
 
+/** Powers of ten, about, that have a number. */
+const MOST_DECADES = 6;
+
 /** A logarithmic one where values are positive and over two decades, else a linear one. */
-export function lossScale(values: number[], range: [number, number], ticks = 4): Scale {
+export function lossScale(values: number[], range: [number, number], count = 4): Scale {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   if (least > 0 && most / least > 50) {
     const scale = scaleLog([least, most], range).nice();
     const format = (value: number) =>
       value >= 1e-4 && value < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(0);
-    const all = scale.ticks();
-    const decades = all.filter((value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9);
-    const every = Math.ceil(decades.length / 6);
-    const shown = decades.filter((_, i) => i % every === 0);
-    return Object.assign((value: number) => scale(value), { ticks: () => shown, tickFormat: () => format });
+    const [first, last] = scale.domain().map((end) => Math.round(Math.log10(end)));
+    const powers = ticks(first, last, MOST_DECADES).filter(Number.isInteger);
+    const decades = powers.map((power) => Number(`1e${power}`));
+    return Object.assign((value: number) => scale(value), { ticks: () => decades, tickFormat: () => format });
   }
-  return linear([Math.min(0, least), most], range, ticks);
+  return linear([Math.min(0, least), most], range, count);
 }
 
 export interface Ticks {

@@ -13,7 +13,7 @@ const OUTLINES = [
 ] as const;
 
 export type Shape = 'circle' | 'triangle' | 'square' | 'diamond' | 'wedge' | 'cross';
-export const SHAPES: Shape[] = ['circle', 'triangle', 'square', 'diamond', 'wedge', 'cross'];
+const SHAPES: Shape[] = ['circle', 'triangle', 'square', 'diamond', 'wedge', 'cross'];
 /** Clusters in a row that share a shape: as many as have the colours furthest apart. */
 const TOGETHER = 10;
 

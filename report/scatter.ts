@@ -2,7 +2,7 @@ import { extent, quantileSorted } from 'd3-array';
 import { scaleLinear } from 'd3-scale';
 import type { Scale } from './axes.ts';
 import { type Look, outline } from './look.ts';
-import { type Box, mark, num, text, textWidth } from './svg.ts';
+import { type Box, ellipsePath, mark, num, text, textWidth } from './svg.ts';
 
 /** What the two pictures of points share. */
 
@@ -113,28 +113,6 @@ export function ellipses(blobs: Blob[], { place }: Plane): string {
       return `<path d="${d}" fill="${look.colour}" fill-opacity=".1" stroke="${look.colour}"/>`;
     })
     .join('')}</g>`;
-}
-
-/** Where a quarter circle's Bézier handles end. */
-const HANDLE = 0.5522847498;
-
-/**
- * The ellipse of all points at `radius` standard deviations, as a closed path of four Bézier curves; `place` maps
- * coordinates to paper and must be affine.
- */
-export function ellipsePath(
-  [cx, cy]: readonly number[],
-  [xx, xy, yy]: readonly number[],
-  radius: number,
-  place: (x: number, y: number) => string,
-): string {
-  // The Cholesky factor takes the unit circle to the ellipse.
-  const a = Math.sqrt(Math.max(0, xx));
-  const b = a > 0 ? xy / a : 0;
-  const c = Math.sqrt(Math.max(0, yy - b * b));
-  const at = (u: number, v: number) => place(cx + radius * a * u, cy + radius * (b * u + c * v));
-  const h = HANDLE;
-  return `M${at(1, 0)}C${at(1, h)} ${at(h, 1)} ${at(0, 1)}C${at(-h, 1)} ${at(-1, h)} ${at(-1, 0)}C${at(-1, -h)} ${at(-h, -1)} ${at(0, -1)}C${at(h, -1)} ${at(1, -h)} ${at(1, 0)}Z`;
 }
 
 /** Middles of the blobs in black, and their names beside them where there is room: the first ones come first. */

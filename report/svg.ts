@@ -85,6 +85,28 @@ export function mark(d: string): string {
   return `<path class="mark" d="${d}" fill="${INK}" stroke="${PAPER}" stroke-width="1.2"/>`;
 }
 
+/** Where a quarter circle's Bézier handles end. */
+const HANDLE = 0.5522847498;
+
+/**
+ * The ellipse of all points at `radius` standard deviations, as a closed path of four Bézier curves; `place` maps
+ * coordinates to paper and must be affine.
+ */
+export function ellipsePath(
+  [cx, cy]: readonly number[],
+  [xx, xy, yy]: readonly number[],
+  radius: number,
+  place: (x: number, y: number) => string,
+): string {
+  // The Cholesky factor takes the unit circle to the ellipse.
+  const a = Math.sqrt(Math.max(0, xx));
+  const b = a > 0 ? xy / a : 0;
+  const c = Math.sqrt(Math.max(0, yy - b * b));
+  const at = (u: number, v: number) => place(cx + radius * a * u, cy + radius * (b * u + c * v));
+  const h = HANDLE;
+  return `M${at(1, 0)}C${at(1, h)} ${at(h, 1)} ${at(0, 1)}C${at(-h, 1)} ${at(-1, h)} ${at(-1, 0)}C${at(-1, -h)} ${at(-h, -1)} ${at(0, -1)}C${at(h, -1)} ${at(1, -h)} ${at(1, 0)}Z`;
+}
+
 export interface Box {
   left: number;
   top: number;

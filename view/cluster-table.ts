@@ -64,8 +64,8 @@ export const nonEmpty = (rows: ArrayLike<number>): number[] =>
 export const legend = ({ counted }: Pick<ClusterTable, 'counted'>): string =>
   [
     `Rows: ${counted ? 'all rows of the data, by their label' : 'soft counts in the training sample'}.`,
-    'Spread: standard deviation along an axis, in quadratic mean, in the units of the transformed data.',
-    'Nearest: the cluster from which it is least separated; separation is the distance of both centres over the sum of the standard deviations along the line between them.',
+    'Spread: standard deviation along an axis, in quadratic mean, in units of the transformed data.',
+    'Nearest: the cluster from which it is least separated; separation: distance of the centres over the sum of both standard deviations in that direction.',
   ].join(' ');
 
 /** One decimal; who is further than a hundred is just far. */

@@ -17,8 +17,6 @@ export interface Store {
   work: Work[];
 }
 
-export const emptyEpochs = (): Epochs => ({ epoch: [], time: [], k: [], loss: [], subLoss: [] });
-
 /** Which part of the store a message has changed. */
 export type Part = 'epochs' | 'events' | 'work' | 'status';
 

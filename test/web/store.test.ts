@@ -16,7 +16,8 @@ import {
 } from '../../web/format.ts';
 import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
 import { sentences } from '../../web/log.ts';
-import { apply, changesOf, emptyEpochs, kAfter, kNow, startFrom } from '../../web/store.ts';
+import { apply, changesOf, kAfter, kNow, startFrom } from '../../web/store.ts';
+import { noEpochs } from './world.ts';
 
 const run = { name: 'x', status: 'running', workers: ['w1'] } as RunInfo;
 const epoch = (number: number, k = 3): Message => ({
@@ -31,7 +32,7 @@ const line = (type: string, more: Record<string, unknown> = {}): TimedEvent =>
   ({ type, time: '2026-11-24T14:03:07.000Z', ...more }) as TimedEvent;
 
 test('history and early messages become one, nothing lost and nothing twice', () => {
-  const epochs = emptyEpochs();
+  const epochs = noEpochs();
   for (const column of Object.values(epochs)) column.push(1, 2);
   const events = [line('start'), line('step', { epoch: 2 })];
   const work: [string, string, number, number, number, number, number, number][] = [
@@ -52,7 +53,7 @@ test('history and early messages become one, nothing lost and nothing twice', ()
 });
 
 test('an epoch that comes again replaces what was after the checkpoint', () => {
-  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  const store = startFrom(run, { epochs: noEpochs(), events: [], work: [] }, []);
   for (let e = 1; e <= 6; e++) apply(store, epoch(e));
   assert.equal(apply(store, epoch(4, 9)), 'epochs');
   assert.deepEqual(store.epochs.epoch, [1, 2, 3, 4]);
@@ -81,7 +82,7 @@ test('changes of K: steps that changed nothing and steps that a resume made void
 });
 
 test('K now and after each epoch: from the newest of epoch, step and resume', () => {
-  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  const store = startFrom(run, { epochs: noEpochs(), events: [], work: [] }, []);
   const step = (number: number, changed: number, k: number) =>
     apply(store, { type: 'event', event: line('step', { epoch: number, kind: 'split', changed, k }) });
   assert.deepEqual([kNow(store), kAfter(store)], [undefined, []]);
@@ -113,7 +114,7 @@ test('workers here are those that the coordinator knows, and who has come and go
   const old = ['w1', 'w2', 'w3'].map((worker) => line('worker', { worker }));
   const joined = event('worker', 'w2');
   const events = [...old, line('worker', { worker: 'w1' }), line('resume')];
-  const store = startFrom(run, { epochs: emptyEpochs(), events, work: [] }, [joined]);
+  const store = startFrom(run, { epochs: noEpochs(), events, work: [] }, [joined]);
   assert.deepEqual([...store.present], ['w1', 'w2']);
   apply(store, event('worker-gone', 'w1'));
   assert.deepEqual([...store.present], ['w2']);
@@ -122,7 +123,7 @@ test('workers here are those that the coordinator knows, and who has come and go
 });
 
 test('of many events, those stay that tell what has changed', () => {
-  const store = startFrom(run, { epochs: emptyEpochs(), events: [], work: [] }, []);
+  const store = startFrom(run, { epochs: noEpochs(), events: [], work: [] }, []);
   const tell = (type: string, more = {}) => apply(store, { type: 'event', event: line(type, more) });
   tell('start');
   tell('step', { epoch: 6, kind: 'split', changed: 1, k: 2 });
