@@ -43,6 +43,9 @@ const commands = [
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
+const args = hideBin(process.argv);
+const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
+
 /**
  * The chosen command, to be run when yargs is done. It is thrown out of the parser: for a handler that returns, yargs
  * renders all of the command's help, 0.07 s for a text that nobody has asked for.
@@ -50,15 +53,13 @@ setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 class Chosen {
   constructor(readonly run: () => Promise<void>) {}
 }
-const args = hideBin(process.argv);
-const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
 
-const lazily = (command: (typeof commands)[number]) => ({
+/** A command for yargs, with our checks before its own: those would not name the flag. */
+const checked = (command: (typeof commands)[number]) => ({
   ...command,
   builder(yargs: Argv, isHelp: boolean) {
     yargs.options(command.builder);
-    // Before yargs would: its own messages name no flag.
-    return isHelp ? yargs : yargs.middleware((parsed) => checkFlags(parsed, yargs, command), true);
+    return isHelp ? yargs : yargs.middleware((parsed) => check(parsed, yargs, command), true);
   },
   handler(values: never) {
     throw new Chosen(() => command.handler(values));
@@ -66,8 +67,9 @@ const lazily = (command: (typeof commands)[number]) => ({
 });
 
 /** UserError for the first thing that is wrong with what stands behind this command. */
-function checkFlags(parsed: Parsed, parser: Argv, command: Command): void {
-  const { error } = (parser as unknown as { parsed: { error: Error | null } }).parsed;
+function check(parsed: Parsed, yargs: Argv, command: Command): void {
+  // Its types lack what its documentation has.
+  const { error } = (yargs as unknown as { parsed: { error: Error | null } }).parsed;
   const problem = error?.message ?? problemOf(parsed, args, command);
   if (problem) throw new UserError(problem);
 }
@@ -76,7 +78,7 @@ const parser = yargs(args)
   .scriptName('dpmesh')
   .usage('$0 <command>\n\nDeep clustering when you do not know how many clusters there are.')
   .parserConfiguration({ 'duplicate-arguments-array': false })
-  .command(commands.map(lazily) as unknown as CommandModule[])
+  .command(commands.map(checked) as unknown as CommandModule[])
   .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
   .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')
   .middleware(({ _: [name] }) => {

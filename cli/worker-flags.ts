@@ -10,7 +10,7 @@ const RUN = 'This run:';
 const BACKEND = 'What computes:';
 
 /** Flags of whoever starts workers. */
-export const backendFlags = {
+const backendFlags = {
   backend: {
     type: 'string',
     group: BACKEND,
@@ -93,7 +93,7 @@ export const joinFlags = {
   },
 } as const satisfies Flags;
 
-export interface BackendChoice {
+interface BackendChoice {
   backend: string;
   why: string;
   gpu: number;

@@ -1,11 +1,16 @@
-import * as z from 'zod/mini';
+import type * as zod from 'zod/mini';
 import { kebabCase } from '../base/text.ts';
+
 import { UserError } from '../base/user-error.ts';
 import type { TransformChoice } from '../data/transform.ts';
 
+/** It is loaded when there are values to check: to show help takes none of it. */
+const schemas = () => import('./schemas.ts');
+type Schemas = Awaited<ReturnType<typeof schemas>>;
+
 /** What an option can be. */
-interface Values<Schema extends z.ZodMiniType = z.ZodMiniType> {
-  schema: Schema;
+interface Values<Schema extends zod.ZodMiniType = zod.ZodMiniType> {
+  schema: (z: Schemas) => Schema;
   /** Of the word behind its flag. */
   type: 'number' | 'string' | 'boolean';
   /** In words: another value is refused because it "must be" this. */
@@ -28,62 +33,66 @@ interface About<T> {
 
 export type Option = Values & About<unknown>;
 
-const option = <Schema extends z.ZodMiniType>(values: Values<Schema>, about: About<z.infer<Schema>>) => ({
+const option = <Schema extends zod.ZodMiniType>(values: Values<Schema>, about: About<zod.infer<Schema>>) => ({
   ...values,
   ...about,
 });
 
-const words = { error: 'must be a string' };
-/** A word of these; `limit` is said of another one. */
-const wordsOf = (limit: string) => ({
-  error: ({ input }: { input?: unknown }) => (typeof input === 'string' ? `must be ${limit}` : words.error),
-});
-const finite = z.number({
-  error: ({ input }) =>
-    typeof input === 'number' && !Number.isNaN(input) ? 'must be finite' : 'must be a number',
+const NO_TEXT = 'must be a string';
+/** A text within a limit. */
+const textWithin = (limit: string) => ({
+  error: ({ input }: { input?: unknown }) => (typeof input === 'string' ? `must be ${limit}` : NO_TEXT),
 });
 
-const text = (): Values<z.ZodMiniString> => ({ type: 'string', schema: z.string(words) });
+const text = (): Values<zod.ZodMiniString> => ({ type: 'string', schema: (z) => z.string(NO_TEXT) });
 
 /** What is said where an option is neither. */
 export const YES_OR_NO = 'must be yes or no (or true, false)';
-
-const yesOrNo = (): Values<z.ZodMiniBoolean> => ({ type: 'boolean', schema: z.boolean(YES_OR_NO) });
+const yesOrNo = (): Values<zod.ZodMiniBoolean> => ({ type: 'boolean', schema: (z) => z.boolean(YES_OR_NO) });
 
 function oneOf<const T extends readonly string[]>(...choices: T) {
   const limit = `one of ${choices.join(', ')}`;
-  return { type: 'string', limit, choices, schema: z.enum(choices, wordsOf(limit)) } as const;
+  return {
+    type: 'string',
+    limit,
+    choices,
+    schema: (z: Schemas) => z.enum(choices, textWithin(limit)),
+  } as const;
 }
 
-function number(limit: string, check: (message: string) => z.core.$ZodCheck<number>) {
-  return { type: 'number', limit, schema: finite.check(check(`must be ${limit}`)) } as const;
+function number(limit: string, check: (z: Schemas, message: string) => zod.core.$ZodCheck<number>) {
+  const error = ({ input }: { input?: unknown }) =>
+    typeof input === 'number' && !Number.isNaN(input) ? 'must be finite' : 'must be a number';
+  const schema = (z: Schemas) => z.number({ error }).check(check(z, `must be ${limit}`));
+  return { type: 'number', limit, schema } as const;
 }
-const above = (least: number) => number(`above ${least}`, (message) => z.gt(least, message));
-const from = (least: number) => number(`at least ${least}`, (message) => z.gte(least, message));
+const above = (least: number) => number(`above ${least}`, (z, message) => z.gt(least, message));
+const from = (least: number) => number(`at least ${least}`, (z, message) => z.gte(least, message));
 const whole = (least: number, most = Number.POSITIVE_INFINITY) =>
   number(
     most < Number.POSITIVE_INFINITY
       ? `a whole number from ${least} to ${most}`
       : `a whole number, at least ${least}`,
-    (message) => z.refine((n) => Number.isInteger(n) && n >= least && n <= most, message),
+    (z, message) => z.refine((n) => Number.isInteger(n) && n >= least && n <= most, message),
   );
 
 /** 64 bits do not fit into a number: it is kept as text. */
 function seed() {
   const limit = 'a whole number from 0 to 2^64 − 1';
   const isSeed = (digits: string) => /^\d{1,20}$/.test(digits) && BigInt(digits) < 2n ** 64n;
-  const schema = z.coerce.string().check(z.refine(isSeed, `must be ${limit}`));
+  const schema = (z: Schemas) => z.coerce.string().check(z.refine(isSeed, `must be ${limit}`));
   return { type: 'string', limit, schema } as const;
 }
 
 /** As a text with commas; a file may also have a number or a list. */
 function widths() {
   const limit = 'layer widths such as 50 or 50,50';
-  const commas = z.coerce.string().check(z.regex(/^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/, `must be ${limit}`));
-  const schema = z.pipe(
-    commas,
-    z.transform((list: string) => list.split(',').map(Number)),
-  );
+  const isList = /^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/;
+  const schema = (z: Schemas) =>
+    z.pipe(
+      z.coerce.string().check(z.regex(isList, `must be ${limit}`)),
+      z.transform((list: string) => list.split(',').map(Number)),
+    );
   return { type: 'string', limit, schema } as const;
 }
 
@@ -91,14 +100,14 @@ function transform() {
   const limit = 'center, normalize, standard, min-max, none or pca:<axes>';
   const isTransform = (value: unknown) =>
     typeof value === 'string' && /^(center|normalize|standard|min-max|none|pca:[1-9]\d*)$/.test(value);
-  return { type: 'string', limit, schema: z.custom<TransformChoice>(isTransform, wordsOf(limit)) } as const;
+  const schema = (z: Schemas) => z.custom<TransformChoice>(isTransform, textWithin(limit));
+  return { type: 'string', limit, schema } as const;
 }
 
 /** Null where it is left to the data. */
-const orNull = <Schema extends z.ZodMiniType>(values: Values<Schema>): Values<z.ZodMiniNullable<Schema>> => ({
-  ...values,
-  schema: z.nullable(values.schema),
-});
+const orNull = <Schema extends zod.ZodMiniType>(
+  values: Values<Schema>,
+): Values<zod.ZodMiniNullable<Schema>> => ({ ...values, schema: (z) => z.nullable(values.schema(z)) });
 
 const DATA = 'Data:';
 const MODEL = 'Model:';
@@ -292,7 +301,7 @@ export const options = Object.entries(OPTIONS) as [OptionName, Option][];
 export type OptionValues = { [Name in OptionName]?: unknown };
 
 /** A run's options, all of them. */
-export type RunConfig = { [Name in OptionName]: z.infer<(typeof OPTIONS)[Name]['schema']> };
+export type RunConfig = { [Name in OptionName]: zod.infer<ReturnType<(typeof OPTIONS)[Name]['schema']>> };
 
 /** The options that a program gives: what it leaves out, or is null, gets its default. */
 export type TrainOptions = { [Name in OptionName]?: RunConfig[Name] | null } & Pick<RunConfig, 'data'>;
@@ -301,15 +310,16 @@ export type TrainOptions = { [Name in OptionName]?: RunConfig[Name] | null } & P
  * A run's options from those that were given, with the defaults of its schedule for the others. UserError for a value that
  * an option cannot have. `named`: what it is called there.
  */
-export function resolveConfig(
+export async function resolveConfig(
   given: OptionValues,
   named: (name: OptionName) => string = (name) => `--${kebabCase(name)}`,
-): RunConfig {
+): Promise<RunConfig> {
+  const z = await schemas();
   const config: OptionValues = {};
   for (const [name, { schema, fast, paper }] of options) {
     const preset = given.schedule === 'paper' && paper !== undefined ? paper : fast;
     const value = given[name] ?? undefined;
-    config[name] = value === undefined ? preset : checked(schema, value, named(name));
+    config[name] = value === undefined ? preset : checked(schema(z), value, named(name));
   }
   if (!config.data)
     throw new UserError(`${named('data')} is missing: the rows to cluster, an .npy, IDX or CSV file`);
@@ -317,7 +327,7 @@ export function resolveConfig(
   return config as RunConfig;
 }
 
-function checked(schema: z.ZodMiniType, value: unknown, name: string): unknown {
+function checked(schema: zod.ZodMiniType, value: unknown, name: string): unknown {
   const found = schema.safeParse(value, { reportInput: true });
   if (found.success) return found.data;
   const [{ input, message }] = found.error.issues;

@@ -31,7 +31,7 @@ interface Given {
 
 /** A whole run in this process, coordinator and two workers over real sockets. */
 async function inProcess(name: string, { data, options = {}, sharedFiles = true, change = (s) => s }: Given) {
-  const config = resolveConfig({ data, ...options });
+  const config = await resolveConfig({ data, ...options });
   const source = await openSource(data);
   const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
   const events: Event[] = [];

@@ -49,7 +49,7 @@ export async function trainKilled(
   const { resolveConfig }: typeof import('../../coordinator/config.ts') = await dist('coordinator/config.js');
   const rng = generator(BigInt(seed), 'killing');
   const killed = new Set<number>();
-  const config = resolveConfig(options);
+  const config = await resolveConfig(options);
   const workers = localWorkers({
     specs: Array.from({ length: count }, (_, i) => ({ name: `local/${i}` })),
     ...{ backend: 'wasm', why: 'asked for', gpu: 0, requireGpu: false },

@@ -59,16 +59,6 @@ export function smooth(r: F32, epsilon: number, cols: number): void {
   for (let i = 0; i < r.length; i++) r[i] = (r[i] + epsilon) * scale;
 }
 
-export function argmaxRows(x: F32, rows: number, cols: number): Int32Array {
-  const out = new Int32Array(rows);
-  for (let i = 0, o = 0; i < rows; i++, o += cols) {
-    let best = 0;
-    for (let j = 1; j < cols; j++) if (x[o + j] > x[o + best]) best = j;
-    out[i] = best;
-  }
-  return out;
-}
-
 /** Returns the loss; ∂/∂logits = (r − target)·scale, where log r is by log-softmax. */
 export function klGradient(x: F32, target: F32, rows: number, cols: number, scale: number, out: F32): number {
   let loss = 0;

@@ -1,0 +1,16 @@
+/** What config.ts takes of zod, by name: a bundle that loads it later gets no more. */
+export {
+  boolean,
+  coerce,
+  custom,
+  enum,
+  gt,
+  gte,
+  nullable,
+  number,
+  pipe,
+  refine,
+  regex,
+  string,
+  transform,
+} from 'zod/mini';

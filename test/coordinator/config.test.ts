@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OPTIONS, options, resolveConfig, type TrainOptions } from '../../coordinator/config.ts';
+
+test('what is left out, or null, has the default of its schedule', async () => {
+  const fast = await resolveConfig({ data: 'x.npy', lr: null });
+  assert.deepEqual([fast.schedule, fast.lr, fast.sample, fast.priorScale], ['fast', 0.01, null, 0.3]);
+  const paper = await resolveConfig({ data: 'x.npy', schedule: 'paper', freeze: 1 });
+  assert.deepEqual([paper.lr, paper.sample, paper.freeze, paper.priorScale], [5e-4, 0, 1, 0.005]);
+  assert.deepEqual(
+    Object.keys(fast),
+    options.map(([name]) => name),
+  );
+});
+
+test('a config gives itself again, as a resumed run needs it', async () => {
+  const given: TrainOptions = {
+    data: 'x.npy',
+    hidden: [50, 20],
+    seed: '7',
+    transform: 'pca:3',
+    earlyStop: false,
+  };
+  const config = await resolveConfig(given);
+  assert.deepEqual({ ...config, ...given }, config);
+  assert.deepEqual(await resolveConfig(config), config);
+});
+
+test('text, number or list: what flags, files and programs have', async () => {
+  for (const hidden of ['50', 50, [50]])
+    assert.deepEqual((await resolveConfig({ data: 'x.npy', hidden })).hidden, [50]);
+  for (const seed of ['7', 7, 7n]) assert.equal((await resolveConfig({ data: 'x.npy', seed })).seed, '7');
+});
+
+test('a value that cannot be is a UserError that names it as its place does', async () => {
+  const refused = (given: object, message: string, named?: (name: string) => string) =>
+    assert.rejects(resolveConfig({ data: 'x.npy', ...given }, named), { name: 'UserError', message });
+  await refused({ subLr: -1 }, '--sub-lr -1 must be above 0');
+  await refused({ subLr: -1 }, 'subLr -1 must be above 0', (name) => name);
+  await refused({ maxEpochs: 1.5 }, '--max-epochs 1.5 must be a whole number, at least 1');
+  await refused({ covariance: 'round' }, '--covariance round must be one of full, diag');
+  await refused({ hidden: [50, 0] }, '--hidden 50,0 must be layer widths such as 50 or 50,50');
+  await refused({ lr: { a: 1 } }, '--lr {"a":1} must be a number');
+  await refused({ data: '' }, '--data is missing: the rows to cluster, an .npy, IDX or CSV file');
+});
+
+test('every default is one that can be given', async () => {
+  for (const [name, { fast, paper }] of Object.entries(OPTIONS) as typeof options)
+    for (const value of [fast, paper]) await resolveConfig({ [name]: value, data: 'x.npy' });
+});
