@@ -19,9 +19,12 @@ const PACKAGES = new RegExp(
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,
 );
-const SHARED = ['base/user-error.ts', 'base/files.ts', 'worker/compute/backends/errors.ts'].map((path) =>
-  resolve(path),
-);
+const SHARED = [
+  'base/user-error.ts',
+  'base/files.ts',
+  'worker/compute/backends/errors.ts',
+  'worker/compute/backends/host.ts',
+].map((path) => resolve(path));
 const outdir = resolve('dist/bundled');
 const entries = new Set(PROGRAMS.flatMap((together) => Object.values(together)).map((path) => resolve(path)));
 
