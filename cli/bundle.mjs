@@ -19,17 +19,18 @@ const PACKAGES = new RegExp(
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,
 );
-const SHARED = [
-  'base/user-error.ts',
-  'base/files.ts',
-  'worker/compute/backends/errors.ts',
-  'worker/compute/backends/host.ts',
-].map((path) => resolve(path));
+const SHARED = ['base/user-error.ts', 'base/files.ts'].map((path) => resolve(path));
+/** Backends are classes, and some are loaded by programs of their own too. */
+const BACKENDS = resolve('worker/compute/backends');
+const FUNCTIONS = ['load.ts', 'choose.ts'].map((name) => resolve(BACKENDS, name));
 const outdir = resolve('dist/bundled');
 const entries = new Set(PROGRAMS.flatMap((together) => Object.values(together)).map((path) => resolve(path)));
 
 const staysOutside = (file) =>
-  !entries.has(file) && (SHARED.includes(file) || readFileSync(file, 'utf8').includes('import.meta.url'));
+  !entries.has(file) &&
+  (SHARED.includes(file) ||
+    (file.startsWith(BACKENDS) && !FUNCTIONS.includes(file)) ||
+    readFileSync(file, 'utf8').includes('import.meta.url'));
 
 rmSync(outdir, { recursive: true, force: true });
 for (const entryPoints of PROGRAMS)
