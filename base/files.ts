@@ -178,8 +178,10 @@ export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666)
       await file.close();
     }
     await rename(draft, path);
-    const folder = await open(dirname(path), 'r');
-    await folder.sync().finally(() => folder.close());
+    if (hasFolderSync) {
+      const folder = await open(dirname(path), 'r');
+      await folder.sync().finally(() => folder.close());
+    }
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
     throw ioError(path, 'written', error);
@@ -226,9 +228,12 @@ export function mkdirp(path: string, mode = 0o777): boolean {
   }
 }
 
-/** Makes the names in a folder durable. Windows has no call for it: there a rename is in the journal. */
+/** Windows has no call that makes the names in a folder durable: there a rename is in the journal. */
+const hasFolderSync = process.platform !== 'win32';
+
+/** Makes the names in a folder durable. */
 function syncFolder(folder: string): void {
-  if (process.platform === 'win32') return;
+  if (!hasFolderSync) return;
   const fd = openSync(folder, 'r');
   try {
     fsyncSync(fd);

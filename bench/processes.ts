@@ -1,5 +1,6 @@
 // The built command line as processes: what benchmarks, fault campaigns and end-to-end tests start, wait for and end.
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -127,11 +128,16 @@ export const addressOf = (coordinator: Running) =>
 export const pageOf = (run: Running) =>
   until('an address to watch', () => /watch it at (http:\S+\/)/.exec(run.stderr())?.[1], run);
 
+/** Below the ports that systems hand out: what is free there is not taken by the next connection of anybody. */
+const [LOWEST_PORT, PORTS] = [20_000, 12_000];
+
 /** A port of this machine that nobody listens on. */
 export async function freePort(): Promise<number> {
+  const port = LOWEST_PORT + randomInt(PORTS);
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  const isFree = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+  return isFree ? port : freePort();
 }

@@ -1,7 +1,7 @@
 import type { Flags, FlagValues } from './flag.ts';
 import { listening } from './listen.ts';
 import { bindFlags, configOf, courseFlags, courseOf, type ResultValues, resultFlags } from './run-flags.ts';
-import { terminalSession } from './session.ts';
+import { terminalSession } from './terminal-session.ts';
 
 const ownFlags = { ...bindFlags, ...courseFlags } as const satisfies Flags;
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { UserError } from '../base/user-error.ts';
-import { type History, type Message, OVER, type RunInfo, type Status } from '../view/api.ts';
+import { type History, isOver, type Message, type RunInfo, type Status } from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { createDisplay, type Display } from './progress.ts';
 
@@ -47,10 +47,10 @@ export async function follow(
       display ??= createDisplay(run.config.maxEpochs, stream);
       catchUp(display, history, seen);
       display.present(run.workers);
-      if (OVER.includes(run.status)) return run.status;
+      if (isOver(run.status)) return run.status;
       for await (const message of messagesOf(events)) {
         answered = performance.now();
-        if (message.type === 'status' && OVER.includes(message.status)) return message.status;
+        if (message.type === 'status' && isOver(message.status)) return message.status;
         show(display, message, seen);
       }
     } catch (error) {

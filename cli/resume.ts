@@ -6,10 +6,10 @@ import { dpmeshVersion } from '../base/version.ts';
 import { options, type RunConfig } from '../coordinator/config.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { listening } from './listen.ts';
-import { sessionWithWorkers } from './local-workers.ts';
 import { bindFlags, configOf, courseFlags, courseOf, type ResultValues, resultFlags } from './run-flags.ts';
-import { terminalSession } from './session.ts';
+import { sessionWithWorkers } from './session-with-workers.ts';
 import { print } from './summary.ts';
+import { terminalSession } from './terminal-session.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
 const { default: _, ...backend } = localWorkerFlags.backend;

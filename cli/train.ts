@@ -1,6 +1,6 @@
 import type { Flags, FlagValues } from './flag.ts';
-import { sessionWithWorkers } from './local-workers.ts';
 import { configOf, courseFlags, courseOf, type ResultValues, resultFlags } from './run-flags.ts';
+import { sessionWithWorkers } from './session-with-workers.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
 const ownFlags = { ...localWorkerFlags, ...courseFlags } as const satisfies Flags;

@@ -1,5 +1,5 @@
 /** A Gaussian mixture and the M-step that makes one from soft statistics. */
-import { map, type Niw } from './niw.ts';
+import { mapEstimate, type Niw } from './niw.ts';
 import type { Covariance } from './statistics.ts';
 
 export interface Mixture {
@@ -16,7 +16,7 @@ export interface Mixture {
 
 /** MAP mixture of the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
 export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture {
-  const fits = T.map((t) => map(prior, t));
+  const fits = T.map((t) => mapEstimate(prior, t));
   return {
     k: T.length,
     d: prior.d,

@@ -60,7 +60,7 @@ export function multivariateGammaLn(a: number, d: number): number {
  * Posterior mode given statistics T: μ = (s + κm₀)/(n + κ), Σ = Ψ* /(ν + n + D + 2).
  * `covariance` is D×D when full, D when diag.
  */
-export function map(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
+export function mapEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
   const { d, kappa } = prior;
   const n = T[0];
   const divisor = degrees(prior) + n + (prior.covariance === 'full' ? d : 1) + 2;

@@ -21,6 +21,12 @@ const KINDS = {
 export type Dtype = keyof typeof KINDS;
 export const DTYPES = Object.keys(KINDS) as [Dtype, ...Dtype[]];
 
+/** The narrowest type of labels 0 … k−1. */
+export const labelDtype = (k: number) => (k <= 256 ? 'uint8' : k <= 65536 ? 'uint16' : 'int32');
+
+/** An array of zeros. */
+export const zeros = (dtype: Dtype, length: number): TypedArray => new KINDS[dtype](length);
+
 export function nd<A extends TypedArray>(data: A, ...shape: number[]): Nd<A> {
   return { shape: shape.length ? shape : [data.length], data };
 }

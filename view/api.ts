@@ -80,3 +80,10 @@ export type Message =
   | { type: 'status'; status: Status };
 
 export const isOver = (status: Status) => OVER.includes(status);
+
+/** A run that goes on from a checkpoint computes epochs again: those above `last` count no more. */
+export function cutBack(epochs: Epochs, last: number): void {
+  let keep = epochs.epoch.length;
+  while (keep && epochs.epoch[keep - 1] > last) keep--;
+  for (const column of Object.values(epochs)) column.length = keep;
+}

@@ -1,10 +1,5 @@
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
 import type { Picture } from './analyse.ts';
-import { byId, fit, placeTip, say } from './dom.ts';
-import { count, percent } from './format.ts';
-import type { Highlight } from './highlight.ts';
-import { dotOf, drawPoints } from './points.ts';
-import { ink, inkRgb } from './theme.ts';
 import {
   type Ellipse,
   ellipseOf,
@@ -18,7 +13,12 @@ import {
   screenY,
   turn,
   UNTURNED,
-} from './view.ts';
+} from './camera.ts';
+import { byId, fit, placeTip, say } from './dom.ts';
+import { count, percent } from './format.ts';
+import type { Highlight } from './highlight.ts';
+import { dotOf, drawPoints } from './points.ts';
+import { ink, inkRgb } from './theme.ts';
 
 const SDS = 2;
 const BADGE = 9;

@@ -1,4 +1,12 @@
-import type { Epochs, History, Message, RunInfo, Status, Work } from '../view/api.ts';
+import {
+  cutBack,
+  type Epochs,
+  type History,
+  type Message,
+  type RunInfo,
+  type Status,
+  type Work,
+} from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { keptEvents } from '../view/events.ts';
 
@@ -51,13 +59,6 @@ export function apply(store: Store, message: Message): Part | null {
 function note(present: Set<string>, event: TimedEvent): void {
   if (event.type === 'worker') present.add(event.worker);
   if (event.type === 'worker-gone') present.delete(event.worker);
-}
-
-/** A run that goes on from a checkpoint computes epochs again: those above `last` count no more. */
-function cutBack(epochs: Epochs, last: number): void {
-  let keep = epochs.epoch.length;
-  while (keep && epochs.epoch[keep - 1] > last) keep--;
-  for (const column of Object.values(epochs)) column.length = keep;
 }
 
 /**

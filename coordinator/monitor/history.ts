@@ -1,4 +1,4 @@
-import type { Epochs } from '../../view/api.ts';
+import { cutBack, type Epochs } from '../../view/api.ts';
 import { keptEvents, type TimedEvent } from '../../view/events.ts';
 
 /** What a run has gone through, in bounded memory: its epochs, column by column, and its other events. */
@@ -66,10 +66,4 @@ function thin(epochs: Epochs): void {
     for (let i = 0; i < column.length; i += 2) column[kept++] = column[i];
     column.length = kept;
   }
-}
-
-function cutBack(epochs: Epochs, last: number): void {
-  let kept = epochs.epoch.length;
-  while (kept > 0 && epochs.epoch[kept - 1] > last) kept--;
-  for (const [, column] of columns(epochs)) column.length = kept;
 }

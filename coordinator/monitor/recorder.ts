@@ -2,8 +2,8 @@ import type { State } from '../../model/state.ts';
 import type { History, Message, Status, Work } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { Watcher } from '../scheduler/router.ts';
-import type { Losses } from '../training/epoch.ts';
 import type { Run } from '../training/run-context.ts';
+import type { Observer } from '../training/train.ts';
 import { addEpoch, addEvent, eventsOf, readHistory } from './history.ts';
 import { createSplitRatios } from './split-ratios.ts';
 
@@ -22,15 +22,8 @@ export interface Newest {
  * Keeps what a run has gone through, in bounded memory, for those who look on from outside. It is fed whether anybody
  * looks or not, so it copies nothing and writes no text: states do not change once they are made.
  */
-export interface Recorder extends Watcher {
+export interface Recorder extends Observer, Watcher {
   event(event: Event): void;
-  /** The data are known, and what follows from them. */
-  prepared(run: Run, sampleRows: number): void;
-  epoch(state: State, losses: Losses): void;
-  /** A state that no epoch led to. */
-  state(state: State): void;
-  /** All rows have their labels, so many of each cluster. */
-  labelled(counts: number[]): void;
   setStatus(status: Status): void;
   status(): Status;
   newest(): Newest | null;

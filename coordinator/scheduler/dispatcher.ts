@@ -181,7 +181,7 @@ export class UnitDispatcher implements Dispatcher {
   /** A task has failed at this worker. */
   failure(worker: string, { round, mistake, message }: Pick<Failure, 'round' | 'mistake' | 'message'>): void {
     const current = this.#current?.round;
-    if (round !== current?.id || !current.hasAsked(worker)) return;
+    if (round !== current?.id || !current.wasGivenUnits(worker)) return;
     const text = setIn(message);
     this.abort(mistake ? new UserError(text) : new Error(`worker ${worker}: ${text}`));
   }

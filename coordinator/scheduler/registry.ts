@@ -103,19 +103,19 @@ export class Registry {
   /** Called at each arrival. */
   readonly #waiting = new Set<() => void>();
   /** Once a result was taken: until then the run's is that of who is here, and goes with the last of them. */
-  #proven: string | null;
+  #fixedIdentity: string | null;
   #backend: { name: string; why: string } | null = null;
   #most = 0;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#arrivals = new TokenBucket(ARRIVALS_AT_ONCE, ARRIVALS_A_SECOND, options.now);
-    this.#proven = options.identity ?? null;
+    this.#fixedIdentity = options.identity ?? null;
   }
 
   /** Numeric identity of the run. */
   identity(): string | null {
-    return this.#proven ?? [...this.#members.values()].find(isHere)?.about.identity ?? null;
+    return this.#fixedIdentity ?? [...this.#members.values()].find(isHere)?.about.identity ?? null;
   }
 
   /** The backend of the first worker of the run's identity, and why it was taken. */
@@ -169,7 +169,7 @@ export class Registry {
       counts.hellosIgnored++;
       return;
     }
-    const problem = this.#whyNot(header);
+    const problem = this.#refusalOf(header);
     if (problem) {
       this.#refuse(peer, problem);
       return;
@@ -181,7 +181,7 @@ export class Registry {
       this.#refuse(peer, { reason: `there are ${MOST_MEMBERS} workers already`, retry: true });
       return;
     }
-    if (!this.#proven && this.identity() === null) this.#backend = null;
+    if (!this.#fixedIdentity && this.identity() === null) this.#backend = null;
     this.#backend ??= { name: about.backend, why: about.why };
     const isNews = !isHere(member) || !isDeepStrictEqual(member.about, about);
     this.#bySession.delete(member.about.session);
@@ -204,7 +204,7 @@ export class Registry {
       this.#options.counts.hellosIgnored++;
       return false;
     }
-    const problem = this.#whyNot({ identity: member.about.identity, protocol: PROTOCOL });
+    const problem = this.#refusalOf({ identity: member.about.identity, protocol: PROTOCOL });
     if (problem) {
       this.#byPeer.delete(member.peer);
       this.#refuse(member.peer, problem);
@@ -229,7 +229,7 @@ export class Registry {
   /** A result of this worker was taken: from the first one on, the identity of the run stays. */
   prove(member: Member): void {
     member.proven = true;
-    this.#proven ??= this.identity();
+    this.#fixedIdentity ??= this.identity();
   }
 
   /** Takes the silent for gone. */
@@ -273,7 +273,7 @@ export class Registry {
     this.#options.send(peer, { type: 'refuse', ...refusal });
   }
 
-  #whyNot({ protocol, identity: own }: Pick<Hello, 'protocol' | 'identity'>): Refusal | undefined {
+  #refusalOf({ protocol, identity: own }: Pick<Hello, 'protocol' | 'identity'>): Refusal | undefined {
     if (protocol !== PROTOCOL) {
       const versions = `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}`;
       return { reason: `${versions}; use the same version of dpmesh` };

@@ -77,7 +77,7 @@ export class Round {
   }
 
   /** Was this worker given any unit? */
-  hasAsked(worker: string): boolean {
+  wasGivenUnits(worker: string): boolean {
     return this.#given.has(worker);
   }
 

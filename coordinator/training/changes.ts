@@ -1,5 +1,5 @@
 import type { Mixture } from '../../model/mixture.ts';
-import { map } from '../../model/niw.ts';
+import { mapEstimate } from '../../model/niw.ts';
 import type { Change } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
@@ -28,9 +28,10 @@ export async function applyChange(
   if (!changed) return { ...state, steps };
   const { prior, config } = run;
   const own = made.map(({ T }) => T);
-  const table = vectors.length ? vectors : [new Float64Array(run.d)];
-  const halves = own.length ? await pcaSplit(run.rounds, partition, table, own, config.covariance) : [];
-  const fits = made.map(({ T }) => map(prior, T));
+  const halves = own.length
+    ? await pcaSplit(run.rounds, partition, vectors, own, run.d, config.covariance)
+    : [];
+  const fits = made.map(({ T }) => mapEstimate(prior, T));
   let i = 0;
   const clusters = next.map(({ from, made }) =>
     made

@@ -5,7 +5,7 @@ import { silhouette } from '../../model/silhouette.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
 import type { Unit } from '../../proto/messages.ts';
-import { type Tensors, take } from '../../proto/tensors.ts';
+import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import type { Run } from './run-context.ts';
 
@@ -96,7 +96,7 @@ export async function fullPass(
     const rows = shards[shard].slice(from, to).reduce((sum, { count }) => sum + count, 0);
     return [
       {
-        labels: [k <= 256 ? 'uint8' : k <= 65536 ? 'uint16' : 'int32', rows],
+        labels: [labelDtype(k), rows],
         T: ['float64', k * statisticsLength(run.d, covariance)],
         seen: ['float32', null],
         seenLabels: ['int32', null],

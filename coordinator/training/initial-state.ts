@@ -24,7 +24,7 @@ export async function initialState(run: Run): Promise<State> {
     leaves: k,
   };
   const [T] = await rounds.scatter([partition], centres, [centres]);
-  const parts = await pcaSplit(rounds, partition, centres, T, config.covariance);
+  const parts = await pcaSplit(rounds, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
     mixture: mStep(prior, T, config.weightSmoothing),

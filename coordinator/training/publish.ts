@@ -3,7 +3,7 @@ import { pcaAxes } from '../../data/transform.ts';
 import { costTheta, type EStepForm, eStepOf, FlatCluster, whitening } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
-import { map } from '../../model/niw.ts';
+import { mapEstimate } from '../../model/niw.ts';
 import type { State } from '../../model/state.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
@@ -78,7 +78,7 @@ function components({ d, prior, transform }: Run, { parts, mixture: { covariance
   const constant = new Float32Array(k * 2);
   parts.forEach((pair, c) => {
     const n = pair[0][0] + pair[1][0];
-    const fits = pair.map((T) => map(prior, T));
+    const fits = pair.map((T) => mapEstimate(prior, T));
     const form = whitening(
       {
         k: 2,

@@ -30,9 +30,9 @@ export async function pcaSplit(
   partition: Leaves,
   vectors: Float64Array[],
   T: Parts,
+  d: number,
   covariance: Covariance,
 ): Promise<Parts[]> {
-  const d = vectors[0]?.length ?? principalLength(T[0], covariance);
   const axes = T.map((t) => {
     const { axis, mean: centre, sd } = principalAxis(t, d, covariance);
     return { axis, centre: centre.reduce((sum, value, i) => sum + value * axis[i], 0), sd };
@@ -53,10 +53,6 @@ export async function pcaSplit(
   const pivots = T.flatMap((t) => [mean(t, d), mean(t, d)]);
   const [found] = await rounds.scatter([halves], table.rows, [pivots]);
   return T.map((_, leaf) => [found[2 * leaf], found[2 * leaf + 1]]);
-}
-
-function principalLength(T: Float64Array, covariance: Covariance): number {
-  return covariance === 'diag' ? (T.length - 1) / 2 : Math.round((Math.sqrt(8 * T.length + 1) - 3) / 2);
 }
 
 /** Centres of two parts; a part without rows, or a set too small to halve, gets the whole set's mean twice. */
@@ -171,13 +167,7 @@ export async function halveDeep(
   const byDepth: CentreSets[] = [];
   for (let level = 0; level < depth; level++) {
     const partition: Leaves = { groups: 'net', cells, leaves: own.length };
-    const sides = await pcaSplit(
-      rounds,
-      partition,
-      table.rows.length ? table.rows : [new Float64Array(d)],
-      own,
-      covariance,
-    );
+    const sides = await pcaSplit(rounds, partition, table.rows, own, d, covariance);
     const owners: number[] = [];
     const next = sides.map(([a, b], leaf): Cell => {
       const owner = leafOwners[leaf];

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { gammaln } from 'simple-statistics';
-import { logMarginal, map, multivariateGammaLn, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
+import {
+  logMarginal,
+  mapEstimate,
+  multivariateGammaLn,
+  type Niw,
+  niwPrior,
+  priorScale,
+} from '../../model/niw.ts';
 import { addStatistics, type Covariance, mean, scatter, shift } from '../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
 
@@ -101,7 +108,7 @@ describe('niw', () => {
   test('map is the mode of the posterior density', () => {
     const rows = normalRows(8, 9, 2, [1, -2]);
     const prior = unitPrior(2, 'full');
-    const fit = map(prior, statisticsOf(rows, 2, 'full'));
+    const fit = mapEstimate(prior, statisticsOf(rows, 2, 'full'));
     // (μ₁, μ₂, Σ₁₁, Σ₁₂, Σ₂₂) → log likelihood + log NIW density, up to a constant
     const logPosterior = ([u, v, a, b, c]: number[]) => {
       const det = a * c - b * b;
@@ -125,10 +132,10 @@ describe('niw', () => {
   test('map of a diagonal prior is the one-dimensional map in each dimension', () => {
     const d = 3;
     const rows = normalRows(2, 15, d, [0, 5, -3]);
-    const fit = map(unitPrior(d, 'diag'), statisticsOf(rows, d, 'diag'));
+    const fit = mapEstimate(unitPrior(d, 'diag'), statisticsOf(rows, d, 'diag'));
     for (let i = 0; i < d; i++) {
       const column = rows.filter((_, p) => p % d === i);
-      const one = map(onePrior(0, 0.1, 3, 2), statisticsOf(column, 1, 'full'));
+      const one = mapEstimate(onePrior(0, 0.1, 3, 2), statisticsOf(column, 1, 'full'));
       close([fit.mean[i], fit.covariance[i]], [one.mean[0], one.covariance[0]], 1e-13);
     }
   });
@@ -138,7 +145,7 @@ describe('niw', () => {
       const prior = unitPrior(3, covariance);
       const T = statisticsOf([], 3, covariance);
       assert.equal(logMarginal(prior, T), 0);
-      const fit = map(prior, T);
+      const fit = mapEstimate(prior, T);
       assert.deepEqual(fit.mean, prior.mean);
       assert.ok(fit.covariance.every(Number.isFinite));
     });
@@ -149,7 +156,7 @@ describe('niw', () => {
           const prior = unitPrior(d, covariance);
           const [a, b] = [rows.slice(0, d), rows.slice(d)].map((part) => statisticsOf(part, d, covariance));
           const after = (T: Float64Array) => {
-            const fit = map(prior, T);
+            const fit = mapEstimate(prior, T);
             const [kappa, nu] = [prior.kappa + T[0], prior.nu + T[0]];
             const psi = fit.covariance.map((v) => v * (covariance === 'full' ? nu + d + 2 : nu - d + 4));
             return niwPrior({ mean: fit.mean, kappa, nu, psi, covariance });
@@ -186,7 +193,7 @@ describe('niw', () => {
     const T = statisticsOf(normalRows(4, 50, 3), 3, 'full');
     const cov = scatter(T, 3, 'full').map((v) => v / 49);
     const psi = priorScale('data-cov', 0.3, cov, 'full');
-    const fit = map(niwPrior({ mean: mean(T, 3), kappa: 1e-4, nu: 5, psi, covariance: 'full' }), T);
+    const fit = mapEstimate(niwPrior({ mean: mean(T, 3), kappa: 1e-4, nu: 5, psi, covariance: 'full' }), T);
     close(
       fit.covariance,
       cov.map((v) => (v * (49 + 0.3)) / (5 + 50 + 5)),

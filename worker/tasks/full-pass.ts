@@ -2,7 +2,7 @@ import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
+import { labelDtype, nd, type Tensors, zeros } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { concat, pick, transformFrom, transformRows } from '../rows.ts';
@@ -21,7 +21,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, covarianceOf(task));
   const blocks = context.blocks(unit);
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
-  const labels: TypedArray = new (k <= 256 ? Uint8Array : k <= 65536 ? Uint16Array : Int32Array)(total);
+  const labels = zeros(labelDtype(k), total);
   const soft = task.soft ? new Float32Array(total * k) : null;
   const priorityOf = priority(context.seed);
   const seenRows: Float32Array[] = [];

@@ -50,7 +50,7 @@ describe('pcaSplit', () => {
           covariance,
         ),
       );
-      const found = await pcaSplit(memoryRounds({ rows, z, covariance }), netLeaves(2), [], T, covariance);
+      const found = await pcaSplit(memoryRounds({ rows, z, covariance }), netLeaves(2), [], T, 2, covariance);
       const expected = [0, 1, 2, 3].map((b) =>
         statisticsOf(
           where(rows, (i) => blob[i] === b),
@@ -77,7 +77,7 @@ describe('pcaSplit', () => {
       const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
       const z = rows.map(() => 0);
       const T = statisticsOf(rows);
-      const [[a, b]] = await pcaSplit(memoryRounds({ rows, z }), netLeaves(1), [], [T], 'full');
+      const [[a, b]] = await pcaSplit(memoryRounds({ rows, z }), netLeaves(1), [], [T], 2, 'full');
       assert.equal(a[0] + b[0], rows.length);
 
       const { axis } = principalAxis(T, 2, 'full');
@@ -117,7 +117,7 @@ describe('pcaSplit', () => {
         2,
       ),
     );
-    const found = await pcaSplit(memoryRounds({ rows, z }), netLeaves(4), [], T, 'full');
+    const found = await pcaSplit(memoryRounds({ rows, z }), netLeaves(4), [], T, 2, 'full');
     assert.deepEqual(
       found.map(([a, b]) => [a[0], b[0]]),
       [
@@ -154,6 +154,7 @@ describe('pcaSplit', () => {
       partition,
       vectors,
       own.map((part) => statisticsOf(part)),
+      2,
       'full',
     );
     const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));

@@ -4,7 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { LocalWorkers } from '../worker/host/local-workers.ts';
 import { wholeNumber } from './flag.ts';
-import { type TerminalSession, terminalSession } from './session.ts';
+import { type TerminalSession, terminalSession } from './terminal-session.ts';
 import { type BackendValues, backendFor, type GpuValues, workersFor } from './worker-flags.ts';
 
 type Values = BackendValues & GpuValues & { workers?: number };

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { dotOf, drawPoints } from '../../web/points.ts';
 import {
   type Ellipse,
   ellipseOf,
@@ -12,7 +11,8 @@ import {
   screenY,
   turn,
   UNTURNED,
-} from '../../web/view.ts';
+} from '../../web/camera.ts';
+import { dotOf, drawPoints } from '../../web/points.ts';
 
 const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-9 * (1 + Math.abs(b)), `${a} ≠ ${b}`);
 
