@@ -1,14 +1,23 @@
 // node test/run.mjs [--fast] [parts…]: runs every *.test.ts under test/, or those whose path contains one of the parts, with
-// node:test through tsx. --fast: only those that are quick and need nothing built but the kernels, to run while one works.
+// node:test through tsx. --fast: only those that are quick, after what they need is built: to run while one works.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Folders whose tests start the built tool, a browser, or programs of others, or load every backend that is set up. */
-const SLOW = ['cli', 'dashboards', 'deploy', 'e2e', 'faults', 'web', 'worker/compute'].map((folder) =>
-  join('test', folder, '/'),
-);
-const KERNELS = 'worker/compute/kernels';
+/** Folders whose tests start the built tool, a browser or other programs, or compute for long on every backend. */
+const SLOW = [
+  ...['cli', 'dashboards', 'deploy', 'e2e', 'faults', 'web'],
+  ...['worker/compute', 'worker/tasks'],
+].map((folder) => join('test', folder, '/'));
+/** What the others need of a build: what is made of which folder, and how. */
+const BUILT = [
+  [
+    'dist/worker/compute/kernels/kernel.wasm',
+    'worker/compute/kernels/assembly',
+    'worker/compute/kernels/build.mjs',
+  ],
+  ['dist/web/app.js', 'web', 'web/build.ts'],
+];
 
 const args = process.argv.slice(2);
 const fast = args.includes('--fast');
@@ -26,19 +35,13 @@ if (!files.length) {
 
 /** When a file was written; 0: it is not there. */
 const written = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-if (fast) {
-  const source = readdirSync(`${KERNELS}/assembly`).map((name) => written(`${KERNELS}/assembly/${name}`));
-  const isStale = written(`dist/${KERNELS}/kernel.wasm`) < Math.max(...source);
-  if (isStale && spawnSync(process.execPath, [`${KERNELS}/build.mjs`], { stdio: 'inherit' }).status !== 0)
-    process.exit(1);
-}
-const run = spawnSync(
-  process.execPath,
-  [
-    ...['--import', 'tsx', '--import', './test/seed.mjs'],
-    ...['--test', '--test-concurrency=2', '--test-reporter=spec'],
-    ...files,
-  ],
-  { stdio: 'inherit' },
+const node = (...args) =>
+  spawnSync(process.execPath, ['--import', 'tsx', ...args], { stdio: 'inherit' }).status ?? 1;
+if (fast)
+  for (const [made, from, script] of BUILT) {
+    const newest = Math.max(...readdirSync(from).map((name) => written(join(from, name))));
+    if (written(made) < newest && node(script) !== 0) process.exit(1);
+  }
+process.exit(
+  node('--import', './test/seed.mjs', '--test', '--test-concurrency=2', '--test-reporter=spec', ...files),
 );
-process.exit(run.status ?? 1);
