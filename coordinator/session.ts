@@ -23,6 +23,7 @@ import type { Drawing } from './report/drawing.ts';
 import type { Progress } from './run.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
 import type { Summary } from './storage/results.ts';
+import type { RunDirectory } from './storage/run-directory.ts';
 
 /** Clusters to start from that take their time to be chosen. */
 const MANY = 100;
@@ -104,10 +105,10 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     opening.catch(() => {});
     const opened = await Promise.race([opening, interrupted]);
     if (!opened) {
-      display.line('stopped; nothing was written yet');
+      display.line(whatIsLeft(status.out));
       return 'interrupted';
     }
-    const { workers, out, checkpoints, labels, drawing } = opened;
+    const { workers, checkpoints, labels, drawing } = opened;
     const finished = train(config, options, opened);
     finished.catch(() => {});
     const summary = await Promise.race([finished, interrupted, ...(workers.failed ? [workers.failed] : [])]);
@@ -115,11 +116,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     if (!summary) {
       opened.monitor?.ended('stopped');
       await checkpoints.flush();
-      display.line(
-        out.isOpen()
-          ? `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`
-          : 'stopped; nothing was written yet',
-      );
+      display.line(whatIsLeft(status.out));
       return 'interrupted';
     }
     opened.monitor?.ended('done');
@@ -133,16 +130,24 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     throw error;
   } finally {
     display.end();
-    signal.removeEventListener('abort', stop);
+    // Until the very end: whoever asks for it need not wait for page and metrics.
     await closing.dispose();
+    signal.removeEventListener('abort', stop);
   }
 }
 
 interface Status {
+  out?: RunDirectory;
   monitor?: Monitor;
   /** The run has come to its end, good or bad: its last figures may still be fetched. */
   over: boolean;
 }
+
+/** What is said of a run that was interrupted. */
+const whatIsLeft = (out?: RunDirectory) =>
+  out?.isOpen()
+    ? `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`
+    : 'stopped; nothing was written yet';
 
 /** How a session comes to its end. */
 interface Ending {
@@ -154,15 +159,22 @@ interface Ending {
 
 type Opened = Awaited<ReturnType<typeof open>>;
 
-/** Everything up to the first round, in the order in which it is to be closed again, the last first. */
+/**
+ * Everything up to the first round, in the order in which it is to be closed again, the last first. Rejects where the session
+ * is over before; what is opened then is closed at once.
+ */
 async function open(config: RunConfig, options: SessionOptions, ending: Ending) {
   const { display, resume, keys, http, linger } = options;
   const { stopping, interrupted, closing, status } = ending;
   const log = display.line;
+  const assertOn = () => stopping.signal.throwIfAborted();
+  assertOn();
   const early: string[] = [];
   let warn = (message: string) => void early.push(message);
   const out = await openDirectory(config, options, (message) => warn(message));
   closing.defer(out.close);
+  assertOn();
+  status.out = out;
   const drawing = drawingProcess(closing);
   const monitor = http && (await monitorFor(options));
   if (monitor) status.monitor = monitor;
@@ -187,6 +199,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const from = resume ? await openCheckpoint(resume, warn) : null;
   const { source, leftOut } = await openRows(config, resume);
   closing.defer(source.close);
+  assertOn();
   if (leftOut !== null)
     log(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`);
   if (resume) assertSameShape(config.data, source, resume);
@@ -194,6 +207,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const layout = layoutFor(config, source);
   checkMemory(config, source.dim);
   const labels = await openLabels(config, source.rows, leftOut, warn);
+  assertOn();
   const { createCheckpoints } = await import('./storage/checkpoints.ts');
   const { checkpointEvery: every } = options;
   const checkpoints = createCheckpoints({ run: out.path, every, emit, warn, saved: from });
@@ -212,18 +226,20 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const server = await serverFor(config, options, about);
   let workers: Workers | null = null;
   closing.defer(async () => {
-    // It sends them home: then they have nothing to be stopped at.
-    await server.close();
-    await workers?.stop();
+    // At the same time: a worker that ends as it is told is not to be started again.
+    await Promise.all([server.close(), workers?.stop()]);
   });
+  assertOn();
   if (gate && keys.reread) rereadKeys(gate, keys.reread, server, log);
   const versions = { dpmesh: dpmeshVersion(), node: process.version };
   if (monitor) {
     const known = { http, out, config, versions, layout, source, server, checkpoints };
-    page = await monitor.open({ ...known, stop: () => stopping.abort() });
+    const opened = await monitor.open({ ...known, stop: () => stopping.abort() });
+    if (stopping.signal.aborted) await opened.close();
+    assertOn();
+    page = opened;
     log(`watch it at ${page.url}${page.moved ? ` (port ${http.port} is taken)` : ''}`);
   }
-  stopping.signal.throwIfAborted();
   workers = options.start(server);
   const watched = { observer: monitor?.observer, held: monitor?.held };
   const given = {

@@ -91,6 +91,11 @@ export class Connection {
     this.#hello();
   }
 
+  /** Nobody waits for results any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   send(message: FromWorker, tensors?: Tensors): Promise<void> {
     return this.#socket.send(encode(message, tensors));
   }

@@ -159,12 +159,12 @@ export class Worker {
   }
 
   async #runRounds(): Promise<void> {
-    while (this.#context && this.#rounds.length && !this.#isLeaving) {
+    while (this.#context && this.#rounds.length && !this.#isLeaving && !this.#connection.isOver) {
       const { header, tensors } = this.#rounds.shift()!;
       await this.#run(this.#context, header, tensors);
     }
     this.#isBusy = false;
-    if (this.#isLeaving) this.#connection.goodbye();
+    if (this.#isLeaving && !this.#connection.isOver) this.#connection.goodbye();
   }
 
   async #run(context: Context, header: Round, tensors: Tensors): Promise<void> {
@@ -178,7 +178,7 @@ export class Worker {
       return;
     }
     const failed = await runUnits(context, header, {
-      isOver: () => this.#isLeaving || term !== this.#term || round < this.#latest,
+      isOver: () => this.#isLeaving || this.#connection.isOver || term !== this.#term || round < this.#latest,
       done: (done, results, seconds) => {
         const rowsRead = context.rowsRead();
         this.#options.meter?.count(done, seconds, rowsRead);

@@ -132,7 +132,9 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal((await fetch(`${url}readyz`)).status, 503);
     assert.equal(await post(`${url}api/pause`), 409);
     running.kill('SIGTERM');
+    const asked = performance.now();
     const ended = await running.ended;
+    assert.ok(performance.now() - asked < 15_000, 'it waited for the end of --linger');
     await leftovers(running.pid);
     const json = jsonOf(ended);
     assert.equal(json.k, K);
@@ -147,7 +149,9 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await until('its page to stay', () => running.stderr().includes('stays for 30 s'), running);
     assert.equal((await fetch(`${url}healthz`)).status, 503);
     running.kill('SIGINT');
+    const asked = performance.now();
     const { code, stderr } = await running.ended;
+    assert.ok(performance.now() - asked < 15_000, 'it waited for the end of --linger');
     await leftovers(running.pid);
     assert.equal(code, 2, stderr);
     assert.match(stderr, /\ndpmesh: .*NaN.*\n$/);
