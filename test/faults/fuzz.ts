@@ -1,9 +1,9 @@
 // Mutated messages to both sides: tsx test/faults/fuzz.ts [--seed N] [--messages N]. About 6 minutes.
 
 import { note } from '../../bench/dpmesh.ts';
-import { fuzzCoordinator } from '../coordinator/scheduler/fuzz.ts';
-import { fuzzWorker } from '../worker/fuzz.ts';
 import { inWords, numberFlag, report, seed, short } from './fault.ts';
+import { fuzzCoordinator } from './fuzz-coordinator.ts';
+import { fuzzWorker } from './fuzz-worker.ts';
 
 const messages = numberFlag('messages', short ? 20_000 : 1_000_000);
 const PARTS = 20;

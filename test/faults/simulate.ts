@@ -2,9 +2,9 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { note } from '../../bench/dpmesh.ts';
-import { schedule } from '../coordinator/scheduler/schedules.ts';
-import { simulate } from '../coordinator/scheduler/simulation.ts';
 import { seed as first, inWords, numberFlag, report, short } from './fault.ts';
+import { schedule } from './schedules.ts';
+import { simulate } from './simulation.ts';
 
 const count = numberFlag('schedules', short ? 2000 : 100_000);
 const seen: Record<string, number> = {};

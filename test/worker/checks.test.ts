@@ -7,8 +7,8 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import { checkTask, checkUnit, UnsoundRound } from '../../worker/checks.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { createStates } from '../../worker/states.ts';
+import { TASKS as ROUND, STATES, w } from '../faults/fuzz-worker.ts';
 import { FROM_COORDINATOR, TASKS } from '../proto/support.ts';
-import { TASKS as ROUND, STATES, w } from './fuzz.ts';
 
 const statesWith = (change: Record<string, Tensors> = {}) => {
   const states = createStates(cpuBackend());

@@ -1,4 +1,4 @@
-import { randomNumbers } from '../support.ts';
+import { randomNumbers } from '../coordinator/support.ts';
 import type { Options } from './simulation.ts';
 
 /** A schedule of trouble of its own for each seed: up to 50 workers, from a quiet network to a dreadful one. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fuzzCoordinator } from './fuzz.ts';
+import { fuzzCoordinator } from './fuzz-coordinator.ts';
 
 test('no mutated message of a peer with a key changes anything', async () => {
   const seen = await fuzzCoordinator(0, 20_000);

@@ -1,6 +1,6 @@
-import type { Rng } from '../../../model/random.ts';
-import { encode } from '../../../proto/codec.ts';
-import type { Tensors } from '../../../proto/tensors.ts';
+import type { Rng } from '../../model/random.ts';
+import { encode } from '../../proto/codec.ts';
+import type { Tensors } from '../../proto/tensors.ts';
 
 /**
  * Messages gone wrong, with structure: a valid header with one field changed, frames cut, swapped or grown, lies about

@@ -10,8 +10,17 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { Worker } from '../../worker/worker.ts';
-import { mutated } from '../coordinator/scheduler/mutations.ts';
-import { adamStateOf, bytes, D, hashesState, range, transformState, weightsOf, world } from './support.ts';
+import {
+  adamStateOf,
+  bytes,
+  D,
+  hashesState,
+  range,
+  transformState,
+  weightsOf,
+  world,
+} from '../worker/support.ts';
+import { mutated } from './mutations.ts';
 
 /** Mutated messages between two honest rounds. */
 const BATCH = 250;

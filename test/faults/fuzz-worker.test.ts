@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fuzzWorker } from './fuzz.ts';
+import { fuzzWorker } from './fuzz-worker.ts';
 
 test('no mutated message of a coordinator ends a worker, changes an honest round or leaves anything behind', async () => {
   const seen = await fuzzWorker(0, 5000);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import type { Result, RoundSpec } from '../../../coordinator/scheduler/round.ts';
-import { createScheduler, type Scheduler } from '../../../coordinator/scheduler/scheduler.ts';
-import { fold, type Node, treeSum } from '../../../model/tree.ts';
-import { prefixed } from '../../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../../proto/messages.ts';
-import type { Task } from '../../../proto/tasks.ts';
-import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { randomNumbers } from '../support.ts';
+import type { Result, RoundSpec } from '../../coordinator/scheduler/round.ts';
+import { createScheduler, type Scheduler } from '../../coordinator/scheduler/scheduler.ts';
+import { fold, type Node, treeSum } from '../../model/tree.ts';
+import { prefixed } from '../../proto/codec.ts';
+import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../proto/messages.ts';
+import type { Task } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import { randomNumbers } from '../coordinator/support.ts';
 
 /**
  * A deterministic world around the real registry, router and dispatcher: workers that follow the protocol, connections that

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
-import { generator } from '../../../model/random.ts';
-import { decode, encode, MalformedMessage } from '../../../proto/codec.ts';
+import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
+import { generator } from '../../model/random.ts';
+import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
 import {
   type FromCoordinator,
   type FromWorker,
   fromWorker,
   PROTOCOL,
   type Unit,
-} from '../../../proto/messages.ts';
-import { nd, type Tensors } from '../../../proto/tensors.ts';
+} from '../../proto/messages.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
 import { mutated } from './mutations.ts';
 
 const SHARDS = 4;
