@@ -103,7 +103,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   try {
     const opening = open(config, options, { stopping, interrupted, closing, status });
     opening.catch(() => {});
-    const opened = await Promise.race([opening, interrupted]);
+    // `interrupted` first: where the signal came before, both have settled.
+    const opened = await Promise.race([interrupted, opening]);
     if (!opened) {
       display.line(whatIsLeft(status.out));
       return 'interrupted';
@@ -111,7 +112,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const { workers, checkpoints, labels, drawing } = opened;
     const finished = train(config, options, opened);
     finished.catch(() => {});
-    const summary = await Promise.race([finished, interrupted, ...(workers.failed ? [workers.failed] : [])]);
+    const summary = await Promise.race([interrupted, finished, ...(workers.failed ? [workers.failed] : [])]);
     display.end();
     if (!summary) {
       opened.monitor?.ended('stopped');
