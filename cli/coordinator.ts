@@ -1,9 +1,8 @@
 import type { Flags, FlagValues } from './flag.ts';
-import { listening } from './listen.ts';
-import { bindFlags, configOf, courseFlags, courseOf, type ResultValues, resultFlags } from './run-flags.ts';
-import { terminalSession } from './terminal-session.ts';
+import { bindFlags, configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
+import { runOnTerminal } from './terminal-run.ts';
 
-const ownFlags = { ...bindFlags, ...courseFlags } as const satisfies Flags;
+const ownFlags = { ...bindFlags, ...runFlags } as const satisfies Flags;
 
 export const command = 'coordinator';
 export const describe = 'run a coordinator alone; workers join it from this and other machines';
@@ -11,5 +10,8 @@ export const builder: Flags = { ...resultFlags, ...ownFlags };
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {
   const config = await configOf(values, Object.keys(builder));
-  await terminalSession(config, { ...(await courseOf(values)), ...(await listening(values)) });
+  const options = await runOptionsOf(values);
+  const { train } = await import('../library/train.ts');
+  const { maxEpochs } = config;
+  await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), { ...values, maxEpochs });
 }

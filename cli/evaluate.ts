@@ -1,8 +1,5 @@
 import type { Flags, FlagValues } from './flag.ts';
 
-/** Hungarian matching beyond this takes minutes, and such labels are hardly labels. */
-const MOST_PAIRS = 2 ** 25;
-
 export const command = 'evaluate';
 export const describe = 'compare a clustering with true labels: NMI, ARI, ACC';
 export const builder = {
@@ -11,29 +8,11 @@ export const builder = {
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
 } as const satisfies Flags;
 
-/** Prints the metrics of two label files; a UserError if they cannot be read or are not of the same rows. */
-export async function handler(args: FlagValues<typeof builder>): Promise<void> {
-  const { readLabels } = await import('../data/labels.ts');
-  const { UserError } = await import('../base/user-error.ts');
-  const { accuracy, ari, contingency, nmi } = await import('../model/scores.ts');
-
-  const pred = await readLabels(args.pred);
-  const truth = await readLabels(args.labels);
-  if (pred.codes.length !== truth.codes.length)
-    throw new UserError(
-      `${args.pred} has ${pred.codes.length} labels, ${args.labels} has ${truth.codes.length}: ` +
-        'they must be of the same rows',
-    );
-  if (pred.names.length * truth.names.length > MOST_PAIRS)
-    throw new UserError(
-      `${args.pred} has ${pred.names.length} different labels, ${args.labels} has ${truth.names.length}: ` +
-        'too many to compare; are both files of labels?',
-    );
-
-  const table = contingency(pred.codes, truth.codes);
-  const scores = { nmi: nmi(table), ari: ari(table), acc: accuracy(table) };
-  const { clusters: k, classes, rows } = table;
-  if (args.json) {
+/** Prints the scores of two label files. UserError where they cannot be read or are not of the same rows. */
+export async function handler({ pred, labels, json }: FlagValues<typeof builder>): Promise<void> {
+  const { evaluate } = await import('../library/evaluate.ts');
+  const { k, classes, rows, ...scores } = await evaluate({ pred, labels });
+  if (json) {
     console.log(JSON.stringify({ ...scores, k, classes, rows }));
     return;
   }

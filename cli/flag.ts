@@ -1,6 +1,5 @@
 import { closest } from 'fastest-levenshtein';
 import type { InferredOptionType, Options } from 'yargs';
-import { UserError } from '../base/user-error.ts';
 
 /** A flag as yargs takes it. */
 export interface Flag extends Options {
@@ -31,17 +30,4 @@ export function nearestFlag(name: string, among: readonly string[]): string {
     among.flatMap((flag) => [...flag.split('-').map((word) => [word, flag] as const), [flag, flag]]),
   );
   return words.get(closest(name, [...words.keys()]))!;
-}
-
-/** The number of a flag. UserError for one that is not whole, or out of range. */
-export function wholeNumber(flag: string, value: number, least: number, most?: number): number {
-  if (Number.isInteger(value) && value >= least && (most === undefined || value <= most)) return value;
-  const range = most === undefined ? `at least ${least}` : `${least} to ${most}`;
-  throw new UserError(`${flag} ${value} must be a whole number, ${range}`);
-}
-
-/** The seconds of a flag. UserError for none, and for 0 where that is no time. */
-export function seconds(flag: string, value: number, { canBe0 = false, most = 1e9 } = {}): number {
-  if ((canBe0 ? value >= 0 : value > 0) && value <= most) return value;
-  throw new UserError(`${flag} ${value} must be a number of seconds${canBe0 ? ', at least 0' : ' above 0'}`);
 }

@@ -1,6 +1,6 @@
 import type { Flags, FlagValues } from './flag.ts';
 import { onSignal } from './signals.ts';
-import { backendFor, gpuFlags, joinFlags, joiningOf, workersFor } from './worker-flags.ts';
+import { gpuFlags, joinFlags, joiningOf } from './worker-flags.ts';
 
 export const command = 'launch';
 export const describe =
@@ -19,6 +19,7 @@ export const builder = {
 
 export async function handler(values: FlagValues<typeof builder>): Promise<void> {
   const shared = await joiningOf(values);
+  const { backendFor, workersFor } = await import('../worker/host/plan.ts');
   const specs = await workersFor(values);
   const backend = await backendFor(specs, values);
   const { launch } = await import('../worker/host/launch.ts');

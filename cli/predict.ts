@@ -15,13 +15,8 @@ export const builder = {
   force: { type: 'boolean', default: false, describe: 'replace files that exist' },
 } as const satisfies Flags;
 
-export async function handler(args: FlagValues<typeof builder>): Promise<void> {
-  const { run, data, out, soft } = args;
-  const { assertApart } = await import('../base/same-file.ts');
-  const { assertNotOfRun } = await import('../coordinator/storage/run-path.ts');
-  assertApart({ '--out': out, '--soft': soft }, { '--data': data });
-  assertNotOfRun(run, { '--out': out, '--soft': soft });
-  const { predict } = await import('../worker/predict.ts');
-  const { rows, k } = await predict({ ...args, log: console.error });
-  console.log(`${args.out}: labels of ${rows} rows, clusters 0 to ${k - 1}`);
+export async function handler({ run, data, out, soft, force }: FlagValues<typeof builder>): Promise<void> {
+  const { predict } = await import('../library/predict.ts');
+  const { rows, k } = await predict({ run, data, out, soft, force, log: console.error });
+  console.log(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}`);
 }

@@ -93,6 +93,9 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
             line(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${before} → ${event.k}`);
           }
           break;
+        case 'warning':
+          line(`dpmesh: warning: ${event.message}`);
+          break;
         case 'end':
           line(
             `epoch ${String(event.epoch).padStart(3)}  ${event.reason === 'settled' ? 'settled' : 'last epoch'}  K ${event.k}`,

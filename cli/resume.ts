@@ -1,15 +1,11 @@
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { options, type RunConfig } from '../coordinator/config.ts';
 import type { Flags, FlagValues } from './flag.ts';
-import { listening } from './listen.ts';
-import { bindFlags, configOf, courseFlags, courseOf, type ResultValues, resultFlags } from './run-flags.ts';
-import { sessionWithWorkers } from './session-with-workers.ts';
-import { print } from './summary.ts';
-import { terminalSession } from './terminal-session.ts';
+import { bindFlags, configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
+import { runOnTerminal } from './terminal-run.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
 const { default: _, ...backend } = localWorkerFlags.backend;
@@ -23,15 +19,15 @@ const ownFlags = {
     describe: 'what computes; only that of the run gives its bits',
     defaultDescription: 'that of the run',
   },
-  ...courseFlags,
+  ...runFlags,
   out: {
-    ...courseFlags.out,
+    ...runFlags.out,
     describe: 'write to this directory, and leave the old one as it is',
     defaultDescription: 'the run’s own',
   },
   from: {
     type: 'string',
-    group: courseFlags.out.group,
+    group: runFlags.out.group,
     requiresArg: true,
     describe: 'go on from this checkpoint file',
     defaultDescription: 'the newest that can be read',
@@ -55,38 +51,17 @@ export const builder: Flags = {
 };
 
 export async function handler(values: Values): Promise<void> {
-  const path = String(values.run);
+  const run = String(values.run);
   const { readRunFile } = await import('../coordinator/storage/run-file.ts');
-  const run = readRunFile(path, dpmeshVersion());
-  const file = join(path, 'run.json');
+  readRunFile(run, dpmeshVersion());
+  const file = join(run, 'run.json');
   const config = await configOf({ config: file });
   await refuseChanges(values, config, file);
-  const name = run.identity?.split('/')[0] ?? 'wasm';
-  if (values.backend !== undefined && values.backend !== name)
-    throw new UserError(
-      `--backend ${values.backend} would change the result, the run is of ${run.identity}; leave it out`,
-    );
-  for (const flag of ['workers', 'gpus'] as const)
-    if (values.bind !== undefined && values[flag] !== undefined)
-      throw new UserError(`--bind and --${flag} exclude each other: with --bind, workers are started apart`);
-  for (const flag of ['keys', 'insecure'] as const)
-    if (values.bind === undefined && values[flag])
-      throw new UserError(
-        `--${flag} is for --bind, where workers come from elsewhere: add it, or leave --${flag} out`,
-      );
-  if (run.result && existsSync(join(path, 'labels.npy'))) {
-    if (values.out !== undefined)
-      throw new UserError(
-        `${path} is finished: there is nothing to resume, and nothing was written to --out ${values.out}; leave --out away, or copy the folder`,
-      );
-    console.error(`${path} is finished: there is nothing to resume`);
-    print(run.result, values.json);
-    return;
-  }
-  const options = { ...(await courseOf(values)), resume: { path, run, from: values.from } };
-  if (values.bind === undefined) return sessionWithWorkers(config, options, { ...values, backend: name });
-  const parts = await listening({ ...values, bind: values.bind });
-  await terminalSession(config, { ...options, ...parts });
+  const options = await runOptionsOf(values);
+  const { resume } = await import('../library/resume.ts');
+  const { from } = values;
+  const { maxEpochs } = config;
+  await runOnTerminal((terminal) => resume({ run, from, ...options, ...terminal }), { ...values, maxEpochs });
 }
 
 /** UserError for the first flag that would give another result than the run's own config. */

@@ -1,18 +1,14 @@
-import { isLoopback, parseBound } from '../base/address.ts';
 import { kebabCase } from '../base/text.ts';
-import { UserError } from '../base/user-error.ts';
 import { type OptionValues, options, type RunConfig, resolveConfig } from '../coordinator/config.ts';
-import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
+import { DEFAULT_HTTP, RUN_OPTIONS, type RunOptions } from '../library/options.ts';
 import { readConfigFile } from './config-file.ts';
-import { type Flag, type Flags, type FlagValues, seconds } from './flag.ts';
+import type { Flag, Flags, FlagValues } from './flag.ts';
+import type { localWorkerFlags } from './worker-flags.ts';
 
 const RUN = 'This run:';
 const WATCHING = 'Watching the run:';
 
-/** Where Prometheus looks for it by default. */
-const DEFAULT_HTTP = { host: '127.0.0.1', port: 9464 };
-
-/** Flags of what comes out. Defaults are shown but not set: what a config file says comes between. */
+/** Flags that the result depends on. Defaults are shown but not set: what a config file says comes between. */
 export const resultFlags: Flags = {
   config: {
     type: 'string',
@@ -35,8 +31,8 @@ export const resultFlags: Flags = {
 };
 export type ResultValues = OptionValues & { config?: string };
 
-/** Flags of how a run goes, not of what comes out. */
-export const courseFlags = {
+/** Flags of how a run is computed, watched and written, not of its result. */
+export const runFlags = {
   out: {
     type: 'string',
     group: RUN,
@@ -140,28 +136,17 @@ export async function configOf(values: ResultValues, command: readonly string[] 
   });
 }
 
-/** What the flags say about the run's course and output. */
-export async function courseOf(values: FlagValues<typeof courseFlags> & { config?: string }) {
-  const { out, force, json, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout } = values;
-  return {
-    ...{ out, force, json, report, mixed, sharedFiles, configFile: values.config },
-    checkpointEvery: seconds('--checkpoint-every', checkpointEvery, { canBe0: true, most: Number.MAX_VALUE }),
-    heartbeatTimeout: seconds('--heartbeat-timeout', heartbeatTimeout),
-    linger: seconds('--linger', values.linger, { canBe0: true, most: 1e6 }),
-    http: await httpOf(values),
-  };
-}
+type RunValues = Partial<FlagValues<typeof runFlags & typeof bindFlags & typeof localWorkerFlags>>;
 
-/** Null: no port. UserError for an address that is none, or that others reach without a token. */
-async function httpOf(values: FlagValues<typeof courseFlags>): Promise<HttpOptions | null> {
-  const token = values.httpToken ?? process.env.DPMESH_HTTP_TOKEN ?? null;
-  if (values.http === false) return null;
-  if (token !== null && !/^[\x21-\x7e]+$/.test(token))
-    throw new UserError('--http-token must be letters, digits and signs, without spaces');
-  const bound = values.http === undefined ? DEFAULT_HTTP : parseBound('--http', values.http);
-  if (token === null && !isLoopback(bound.host))
-    throw new UserError(
-      `--http ${values.http} can be reached from other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or bind 127.0.0.1`,
-    );
-  return { ...bound, explicit: values.http !== undefined, token };
+/** The run's options from its flags. UserError where `--force` would remove the file of `--config`. */
+export async function runOptionsOf(values: RunValues & { config?: string }): Promise<RunOptions> {
+  const { out, force, config, http = true, httpToken = process.env.DPMESH_HTTP_TOKEN } = values;
+  if (out !== undefined && force && config !== undefined)
+    (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
+  const given = Object.fromEntries(
+    RUN_OPTIONS.map((name) => [name, values[name as keyof typeof values]]).filter(
+      ([, value]) => value !== undefined,
+    ),
+  );
+  return { ...given, http, httpToken };
 }

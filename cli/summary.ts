@@ -1,29 +1,42 @@
-import type { Summary } from '../coordinator/storage/results.ts';
+import type { RunResult } from '../library/result.ts';
 
-/** The result, as text or as one JSON object. `report`: path of report.html. */
-export function print(summary: Summary, json: boolean, report?: string): void {
+/** Prints the result, as text or as one JSON object. */
+export function print(result: RunResult, json: boolean): void {
+  const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
   if (json) {
+    const summary = {
+      k,
+      ...scores,
+      loss,
+      epochs,
+      rounds,
+      workers,
+      rows: count,
+      dim,
+      seconds,
+      out: directory,
+    };
     console.log(JSON.stringify(summary));
     return;
   }
   const score = (value: number | null) => (value === null ? '–' : value.toFixed(4));
   const rows: [string, string][] = [
-    ['clusters (K)', String(summary.k)],
-    ...(summary.nmi === null
+    ['clusters (K)', String(k)],
+    ...(scores.nmi === null
       ? []
       : ([
-          ['NMI', score(summary.nmi)],
-          ['ARI', score(summary.ari)],
-          ['ACC', score(summary.acc)],
+          ['NMI', score(scores.nmi)],
+          ['ARI', score(scores.ari)],
+          ['ACC', score(scores.acc)],
         ] as [string, string][])),
-    ['silhouette', score(summary.silhouette)],
-    ['loss', score(summary.loss)],
-    ['rows × dimensions', `${summary.rows.toLocaleString('en')} × ${summary.dim}`],
-    ['epochs, rounds', `${summary.epochs}, ${summary.rounds}`],
-    ['workers', String(summary.workers)],
-    ['training', `${summary.seconds.toFixed(2)} s`],
-    ['results', summary.out],
-    ...(report ? ([['report', report]] as [string, string][]) : []),
+    ['silhouette', score(scores.silhouette)],
+    ['loss', score(loss)],
+    ['rows × dimensions', `${count.toLocaleString('en')} × ${dim}`],
+    ['epochs, rounds', `${epochs}, ${rounds}`],
+    ['workers', String(workers)],
+    ['training', `${seconds.toFixed(2)} s`],
+    ['results', directory],
+    ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
   ];
   for (const [name, value] of rows) console.log(`${name.padEnd(18)}  ${value}`);
 }

@@ -1,6 +1,3 @@
-import { statSync } from 'node:fs';
-import { assertApart } from '../base/same-file.ts';
-import { UserError } from '../base/user-error.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { interruptible } from './signals.ts';
 
@@ -17,41 +14,21 @@ export const builder = {
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
 } as const satisfies Flags;
 
-type Args = FlagValues<typeof builder>;
-
-/** Writes both files and prints a summary; a UserError for bad values, and for files that exist without --force. */
-export async function handler(args: Args): Promise<void> {
-  const { out, labels, clusters, dim, points } = args;
-  const seed = parseSeed(args.seed);
-  assertWritable('--out', out, args.force);
-  assertWritable('--labels', labels, args.force);
-  assertApart({ '--out': out, '--labels': labels }, {});
-
-  const { synthesize } = await import('../data/synth.ts');
+/** Writes both files and prints a summary. UserError for bad values, and for files that exist without `--force`. */
+export async function handler(args: FlagValues<typeof builder>): Promise<void> {
+  const { out, labels, clusters, dim, points, seed, force, json } = args;
+  const { synth } = await import('../library/synth.ts');
   const { bestNmi, judged } = await interruptible((signal) =>
-    synthesize({ clusters, dim, points, seed, out, labels, signal, onProgress: progress(points) }),
+    synth({ out, labels, clusters, dim, points, seed, force, signal, onProgress: progress(points) }),
   );
-  if (args.json) {
-    const summary = { out, labels, points, dim, clusters, seed: args.seed, bestNmi, judged };
-    console.log(JSON.stringify(summary));
+  if (json) {
+    console.log(JSON.stringify({ out, labels, points, dim, clusters, seed, bestNmi, judged }));
     return;
   }
   console.log(`${out}: ${points} points of ${dim} dimensions, float32`);
   console.log(`${labels}: the cluster of each (${clusters} in all, counted from 0), int32`);
   const where = judged < points ? `, on ${judged} of the points` : '';
   console.log(`best possible NMI ${bestNmi.toFixed(4)} (posterior under the true parameters${where})`);
-}
-
-function parseSeed(text: string): bigint {
-  if (/^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n) return BigInt(text);
-  throw new UserError(`--seed must be a whole number from 0 to 2^64 - 1, not ${text}`);
-}
-
-function assertWritable(flag: string, path: string, force: boolean): void {
-  if (!path.endsWith('.npy')) throw new UserError(`${flag} must end in .npy, not be "${path}"`);
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found && !found.isFile()) throw new UserError(`${flag} ${path} is not a file`);
-  if (found && !force) throw new UserError(`${flag} ${path} exists already: --force replaces it`);
 }
 
 /** Says on stderr how far the work is: in place on a terminal, else a line every five seconds. */

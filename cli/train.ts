@@ -1,9 +1,9 @@
 import type { Flags, FlagValues } from './flag.ts';
-import { configOf, courseFlags, courseOf, type ResultValues, resultFlags } from './run-flags.ts';
-import { sessionWithWorkers } from './session-with-workers.ts';
+import { configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
+import { runOnTerminal } from './terminal-run.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
-const ownFlags = { ...localWorkerFlags, ...courseFlags } as const satisfies Flags;
+const ownFlags = { ...localWorkerFlags, ...runFlags } as const satisfies Flags;
 
 export const command = 'train';
 export const describe = 'cluster a file: coordinator and workers on this machine';
@@ -11,5 +11,8 @@ export const builder: Flags = { ...resultFlags, ...ownFlags };
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {
   const config = await configOf(values, Object.keys(builder));
-  await sessionWithWorkers(config, await courseOf(values), values);
+  const options = await runOptionsOf(values);
+  const { train } = await import('../library/train.ts');
+  const { maxEpochs } = config;
+  await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), { ...values, maxEpochs });
 }

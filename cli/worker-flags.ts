@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
-import type { WorkerSpec } from '../worker/host/supervised-worker.ts';
+import type { BackendChoice } from '../worker/host/plan.ts';
 import type { ProcessOptions } from '../worker/process.ts';
-import { type Flags, type FlagValues, seconds, wholeNumber } from './flag.ts';
+import type { Flags, FlagValues } from './flag.ts';
 
 const RUN = 'This run:';
 const BACKEND = 'What computes:';
@@ -92,72 +92,6 @@ export const joinFlags = {
     defaultDescription: '--reconnect-for',
   },
 } as const satisfies Flags;
-
-interface BackendChoice {
-  backend: string;
-  why: string;
-  gpu: number;
-  requireGpu: boolean;
-}
-export type BackendValues = Omit<FlagValues<typeof backendFlags>, 'backend'> & { backend: string };
-
-/**
- * The backend that the flags and this machine lead to; loads none, except to prove a GPU that is required. `asked`: what
- * requires one, for messages; `pinned`: workers are pinned to CUDA's cards.
- */
-export async function backendOf(
-  { backend, gpu, requireGpu }: BackendValues,
-  { pinned = false, asked = '--require-gpu' } = {},
-): Promise<BackendChoice> {
-  wholeNumber('--gpu', gpu, 0);
-  const { chooseBackend } = await import('../worker/compute/backends/choose.ts');
-  const choice = await chooseBackend(backend, { requireGpu, pinned, flag: asked });
-  if (gpu > 0 && choice.backend !== 'webgpu')
-    throw new UserError(
-      `--gpu ${gpu} is for --backend webgpu; CUDA’s cards are chosen by CUDA_VISIBLE_DEVICES`,
-    );
-  if (requireGpu) {
-    const { proveGpu } = await import('../worker/compute/backends/prove.ts');
-    await proveGpu(choice.backend, gpu, asked);
-  }
-  return { ...choice, gpu, requireGpu };
-}
-
-/**
- * What computes on these workers. Who names GPUs and leaves the backend to dpmesh wants a backend that uses them: a
- * UserError where there is none, not a slow run.
- */
-export async function backendFor(specs: WorkerSpec[], values: BackendValues): Promise<BackendChoice> {
-  const pinned = specs.some((spec) => spec.pinned);
-  if (!pinned) return backendOf(values);
-  if (values.backend === 'webgpu')
-    throw new UserError(
-      '--gpus is for CUDA’s cards: for --backend webgpu start a worker for each adapter, dpmesh worker --gpu N',
-    );
-  const isLeftOpen = values.backend === 'auto' && !values.requireGpu;
-  const choice = await (isLeftOpen ? backendWithGpus(values) : backendOf(values, { pinned }));
-  if (choice.backend === 'tensorflow' && !specs.every((spec) => spec.pinned))
-    throw new UserError(
-      '--gpus and --cpus: a card’s bits are not a core’s, and a run takes one kind of them (but with --mixed): start two launches, or say --backend wasm',
-    );
-  return choice;
-}
-
-function backendWithGpus(values: BackendValues): Promise<BackendChoice> {
-  return backendOf({ ...values, requireGpu: true }, { pinned: true, asked: '--gpus' }).catch((error) => {
-    throw error instanceof UserError ? new UserError(`${error.message}; or say --backend wasm`) : error;
-  });
-}
-
-export type GpuValues = FlagValues<typeof gpuFlags>;
-
-/** The workers that `--gpus`, `--per-gpu` and `--cpus` ask for. */
-export async function workersFor({ gpus, perGpu, cpus = 0 }: GpuValues & { cpus?: number }) {
-  wholeNumber('--per-gpu', perGpu, 1, 64);
-  wholeNumber('--cpus', cpus, 0, 1024);
-  const { workersOn } = await import('../worker/host/launch.ts');
-  return workersOn({ gpus: gpus ?? (cpus ? 'none' : 'all'), perGpu, cpus, host: hostname() });
-}
 
 /** What a worker's process is told, but for its name and backend. UserError for a flag that cannot be. */
 export async function joiningOf({

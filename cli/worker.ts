@@ -1,5 +1,5 @@
 import type { Flags, FlagValues } from './flag.ts';
-import { backendOf, joinFlags, joiningOf } from './worker-flags.ts';
+import { joinFlags, joiningOf } from './worker-flags.ts';
 
 export const command = 'worker';
 export const describe = 'join a coordinator and compute for it, on one core or GPU';
@@ -21,6 +21,7 @@ export const builder = {
 } as const satisfies Flags;
 
 export async function handler(values: FlagValues<typeof builder>): Promise<void> {
+  const { backendOf } = await import('../worker/host/plan.ts');
   const options = {
     ...(await joiningOf(values)),
     ...(await backendOf(values)),

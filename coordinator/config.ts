@@ -303,9 +303,6 @@ export type OptionValues = { [Name in OptionName]?: unknown };
 /** A run's options, all of them. */
 export type RunConfig = { [Name in OptionName]: zod.infer<ReturnType<(typeof OPTIONS)[Name]['schema']>> };
 
-/** The options that a program gives: what it leaves out, or is null, gets its default. */
-export type TrainOptions = { [Name in OptionName]?: RunConfig[Name] | null } & Pick<RunConfig, 'data'>;
-
 /**
  * A run's options from those that were given, with the defaults of its schedule for the others. UserError for a value that
  * an option cannot have. `named`: what it is called there.

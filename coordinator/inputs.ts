@@ -20,15 +20,13 @@ export interface Place {
   /** The run directory; by default `runs/<data>`, or the run's own where one is resumed. */
   out?: string;
   force: boolean;
-  /** What the options were read from: `force` never removes it. */
-  configFile?: string;
   resume?: Resumed;
 }
 
 /** The run directory, held for this process. UserError where it cannot be had. */
 export async function openDirectory(
   config: RunConfig,
-  { out, force, resume, configFile }: Place,
+  { out, force, resume }: Place,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
@@ -41,7 +39,6 @@ export async function openDirectory(
   const inputs = {
     '--data': config.data,
     '--labels': config.labels && fileOfLabels(config.labels),
-    '--config': configFile,
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
   };

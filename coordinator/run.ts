@@ -16,16 +16,12 @@ import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { absolute, runFile } from './storage/run-file.ts';
-import type { Losses } from './training/epoch.ts';
 import { initialState } from './training/initial-state.ts';
 import { type Found, momentsRound } from './training/moments.ts';
 import { prepare, sampleBelow } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
 import { type Observer, train } from './training/train.ts';
-
-/** Called after each epoch. */
-export type Progress = (epoch: State & Losses) => void;
 
 export interface RunInput {
   config: RunConfig;
@@ -41,7 +37,6 @@ export interface RunInput {
   resume: { from: SavedCheckpoint | null; fingerprint: string } | null;
   emit: Emit;
   warn: (message: string) => void;
-  progress: Progress;
   observer?: Observer;
   /** Not null: training waits for it before its next epoch, after the step that may end this one. */
   held?: () => Promise<void> | null;
@@ -136,7 +131,7 @@ async function trainAll(
   { input, run, found, spent }: Session,
   from: Checkpoint | null,
 ): Promise<{ state: State; loss: number | null }> {
-  const { config, layout, server, checkpoints, emit, progress, observer, held } = input;
+  const { config, layout, server, checkpoints, emit, observer, held } = input;
   let loss = from?.loss ?? null;
   const note = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
@@ -174,7 +169,6 @@ async function trainAll(
         seconds: tasks,
         workers,
       });
-      progress({ ...state, ...value.losses });
       observer?.epoch(state, value.losses);
     } else observer?.state(state);
     whole = value.type === 'step' || value.whole;

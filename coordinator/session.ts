@@ -7,7 +7,7 @@ import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
-import type { Event } from '../view/events.ts';
+import type { Event, TimedEvent } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import {
   assertSameShape,
@@ -20,7 +20,6 @@ import {
 import type { Http, HttpOptions } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
 import type { Drawing } from './report/drawing.ts';
-import type { Progress } from './run.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
 import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
@@ -45,9 +44,9 @@ export interface SessionOptions extends Place {
   linger: number;
   /** Draw the run when it is over. */
   report: boolean;
-  /** Starts what computes, now that the coordinator can be reached. */
+  /** Starts the workers, now that the coordinator listens. */
   start: (server: Server) => Workers;
-  display: SessionDisplay;
+  listener: SessionListener;
   /** Asks for an orderly end: what was computed is saved. */
   signal: AbortSignal;
 }
@@ -73,24 +72,24 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
-/** Who is shown what happens. */
-export interface SessionDisplay {
-  event(event: Event): void;
-  epoch(progress: Parameters<Progress>[0]): void;
-  /** A line of its own. */
-  line(text: string): void;
+/** Receives what happens in a session, as it happens. */
+export interface SessionListener {
+  event(event: TimedEvent): void;
+  /** A line for people that is no event. */
+  log(line: string): void;
   /** The result, before page and metrics linger. `report`: the path of report.html. */
   result(summary: Summary, report: string | null): void;
-  /** Nothing more will be shown for now. */
-  end(): void;
 }
 
+/** How a session ended. `message`: for people, with the command that resumes the run. */
+export type SessionEnd = { how: 'done' } | { how: 'interrupted'; message: string };
+
 /**
- * One session of a run, from its options to its files: checks, the server, rounds, the summary, and an orderly end. It
+ * One session of a run, from its options to its files: checks, the server, rounds, the results, and an orderly end. It
  * knows neither terminal nor signals. UserError for what the user can mend.
  */
-export async function session(config: RunConfig, options: SessionOptions): Promise<'done' | 'interrupted'> {
-  const { display, signal, report } = options;
+export async function session(config: RunConfig, options: SessionOptions): Promise<SessionEnd> {
+  const { listener, signal, report } = options;
   const stopping = new AbortController();
   const interrupted = new Promise<null>((resolve) => {
     stopping.signal.addEventListener('abort', () => resolve(null), { once: true });
@@ -99,63 +98,58 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   if (signal.aborted) stop();
   else signal.addEventListener('abort', stop, { once: true });
   const closing = createDisposers();
-  const status: Status = { over: false };
+  const progress: SessionProgress = { over: false };
   try {
-    const opening = open(config, options, { stopping, interrupted, closing, status });
+    const opening = open(config, options, { stopping, interrupted, closing, progress });
     opening.catch(() => {});
     // `interrupted` first: where the signal came before, both have settled.
     const opened = await Promise.race([interrupted, opening]);
-    if (!opened) {
-      display.line(whatIsLeft(status.out));
-      return 'interrupted';
-    }
+    if (!opened) return interruption(progress.out);
     const { workers, checkpoints, labels, drawing } = opened;
-    const finished = train(config, options, opened);
+    const finished = runWithWorkers(config, options, opened);
     finished.catch(() => {});
     const summary = await Promise.race([interrupted, finished, ...(workers.failed ? [workers.failed] : [])]);
-    display.end();
     if (!summary) {
       opened.monitor?.ended('stopped');
       await checkpoints.flush();
-      display.line(whatIsLeft(status.out));
-      return 'interrupted';
+      return interruption(progress.out);
     }
     opened.monitor?.ended('done');
-    status.over = true;
-    const drawn = report ? drawReport(drawing, summary, labels, display.line) : null;
-    display.result(summary, await Promise.race([drawn, interrupted]));
-    return 'done';
+    progress.over = true;
+    const drawn = report ? drawReport(drawing, summary, labels, listener.log) : null;
+    listener.result(summary, await Promise.race([drawn, interrupted]));
+    return { how: 'done' };
   } catch (error) {
-    status.monitor?.ended('failed');
-    status.over = true;
+    progress.monitor?.ended('failed');
+    progress.over = true;
     throw error;
   } finally {
-    display.end();
-    // Until the very end: whoever asks for it need not wait for page and metrics.
+    // Until the very end: an interrupt then also ends the wait for page and metrics.
     await closing.dispose();
     signal.removeEventListener('abort', stop);
   }
 }
 
-interface Status {
+interface SessionProgress {
   out?: RunDirectory;
   monitor?: Monitor;
   /** The run has come to its end, good or bad: its last figures may still be fetched. */
   over: boolean;
 }
 
-/** What is said of a run that was interrupted. */
-const whatIsLeft = (out?: RunDirectory) =>
-  out?.isOpen()
+const interruption = (out?: RunDirectory): SessionEnd => ({
+  how: 'interrupted',
+  message: out?.isOpen()
     ? `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`
-    : 'stopped; nothing was written yet';
+    : 'stopped; nothing was written yet',
+});
 
 /** How a session comes to its end. */
 interface Ending {
   stopping: AbortController;
   interrupted: Promise<null>;
   closing: Disposers;
-  status: Status;
+  progress: SessionProgress;
 }
 
 type Opened = Awaited<ReturnType<typeof open>>;
@@ -165,9 +159,9 @@ type Opened = Awaited<ReturnType<typeof open>>;
  * is over before; what is opened then is closed at once.
  */
 async function open(config: RunConfig, options: SessionOptions, ending: Ending) {
-  const { display, resume, keys, http, linger } = options;
-  const { stopping, interrupted, closing, status } = ending;
-  const log = display.line;
+  const { listener, resume, keys, http, linger } = options;
+  const { stopping, interrupted, closing, progress } = ending;
+  const { log } = listener;
   const assertOn = () => stopping.signal.throwIfAborted();
   assertOn();
   const early: string[] = [];
@@ -175,13 +169,12 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const out = await openDirectory(config, options, (message) => warn(message));
   closing.defer(out.close);
   assertOn();
-  status.out = out;
+  progress.out = out;
   const drawing = drawingProcess(closing);
   const monitor = http && (await monitorFor(options));
-  if (monitor) status.monitor = monitor;
+  if (monitor) progress.monitor = monitor;
   const emit = (event: Event) => {
-    out.event(event);
-    display.event(event);
+    listener.event(out.event(event));
     monitor?.event(event);
     if (event.type === 'start' && config.initK >= MANY)
       log(`choosing ${config.initK} clusters to start from, one after the other …`);
@@ -189,10 +182,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
     if (event.type === 'end' && options.report) drawing().catch(() => {});
   };
   warn = (message) => {
-    const event: Event = { type: 'warning', message };
-    out.event(event);
-    monitor?.event(event);
-    log(`dpmesh: warning: ${message}`);
+    emit({ type: 'warning', message });
   };
   early.forEach(warn);
   if (options.mixed) warn('--mixed: workers may differ in their bits, and the result with who computes what');
@@ -215,7 +205,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
 
   let page: Http | null = null;
   closing.defer(async () => {
-    if (page && status.over && linger > 0) {
+    if (page && progress.over && linger > 0) {
       log(`${page.url} stays for ${linger} s`);
       await monitor!.linger(linger, interrupted);
     }
@@ -259,9 +249,9 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   return { ...given, monitor, from, workers, drawing };
 }
 
-async function train(
+async function runWithWorkers(
   config: RunConfig,
-  { resume, mixed, display }: SessionOptions,
+  { resume, mixed }: SessionOptions,
   { workers, from, ...opened }: Opened,
 ): Promise<Summary> {
   // Loaded while the workers start.
@@ -272,7 +262,6 @@ async function train(
     config,
     mixed,
     resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
-    progress: display.epoch,
   });
 }
 

@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
 import { UserError } from '../base/user-error.ts';
 import { findColumn, tableHead } from '../data/columns.ts';
-import { createNpy, type NpyWriter } from '../data/npy.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
 import { readTrained } from '../data/trained.ts';
@@ -12,63 +10,76 @@ import { loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 
-export interface PredictOptions {
+export interface PredictInput {
+  /** The directory of a finished run. */
   run: string;
-  data: string;
-  out: string;
-  soft?: string;
-  force: boolean;
-  /** Hears what differs from the run. */
+  /** Rows that are in a file, or the source of others. */
+  data: string | Source;
+  /** Responsibilities too. */
+  soft: boolean;
+  /** Says what differs from the run. */
   log: (line: string) => void;
+  signal?: AbortSignal;
 }
 
-/** Labels of new rows by a run's net, streamed; the same bits as the run's own labels.npy on its own data. */
-export async function predict({
-  run,
-  data,
-  out,
-  soft,
-  force,
-  log,
-}: PredictOptions): Promise<{ rows: number; k: number }> {
+/** Rows with their labels: those of rows `start …`. */
+export interface Labelled {
+  start: number;
+  labels: Int32Array;
+  /** Row-major, a row of K each; null without `soft`. */
+  responsibilities: Float32Array | null;
+}
+
+/** A run's net, ready to label rows. */
+export interface Predictor {
+  rows: number;
+  k: number;
+  /** All rows, in pieces and in their order: the same bits as the run's own labels.npy on its own data. */
+  pieces(): AsyncGenerator<Labelled>;
+  close(): void;
+}
+
+/** Loads the net and opens the data. UserError where the run is not finished, or the data do not fit it. */
+export async function openPredictor({ run, data, soft, log, signal }: PredictInput): Promise<Predictor> {
   const { transform, net, backendName, leftOut } = readTrained(run);
-  const k = net.at(-1)!.values.length;
-  for (const path of soft ? [out, soft] : [out])
-    if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
-  const source = await openSource(data, {
-    without: await columnToLeaveOut(data, leftOut, transform.input, log),
-  });
-  if (source.dim !== transform.input)
-    throw new UserError(
-      `${data} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
-    );
-  const backend = await loadBackend(backendName).catch((error) => {
-    if (!(error instanceof UserError)) throw error;
-    log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
-    return loadBackend('wasm');
-  });
-  const layers = net.map(({ values, shape }) => backend.upload(values, shape));
-  const files: NpyWriter<Int32Array | Float32Array>[] = [];
+  const name = typeof data === 'string' ? data : 'data';
+  const source =
+    typeof data === 'string'
+      ? await openSource(data, { without: await columnToLeaveOut(data, leftOut, transform.input, log) })
+      : data;
   try {
-    const labels = createNpy(out, '<i4', [source.rows]);
-    files.push(labels);
-    const shares = soft ? createNpy(soft, '<f4', [source.rows, k]) : null;
-    if (shares) files.push(shares);
-    for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
-      const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
-      const largest = transform.normalize ? LARGEST_FLOAT : LARGEST;
-      const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
-      if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), data, largest);
-      const { labels: z, shares: r } = await label(backend, transform, layers, raw, shares !== null);
-      labels.write(z, start);
-      if (r) shares!.write(r, start * k);
-    }
-    for (const file of files) file.finish();
+    if (source.dim !== transform.input)
+      throw new UserError(
+        `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
+      );
+    const backend = await loadBackend(backendName).catch((error) => {
+      if (!(error instanceof UserError)) throw error;
+      log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
+      return loadBackend('wasm');
+    });
+    const layers = net.map(({ values, shape }) => backend.upload(values, shape));
+    const largest = transform.normalize ? LARGEST_FLOAT : LARGEST;
+    return {
+      rows: source.rows,
+      k: net.at(-1)!.values.length,
+      async *pieces() {
+        for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
+          signal?.throwIfAborted();
+          const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
+          const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
+          if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
+          yield { start, ...(await label(backend, transform, layers, raw, soft)) };
+        }
+      },
+      close() {
+        backend.free(...layers);
+        source.close();
+      },
+    };
   } catch (error) {
-    for (const file of files) file.abort();
+    source.close();
     throw error;
   }
-  return { rows: source.rows, k };
 }
 
 async function label(
@@ -82,9 +93,9 @@ async function label(
   const layers = forward(backend, net, scaled);
   const labels = await backend.argmaxRows(layers.at(-1)!);
   const r = soft ? backend.softmaxRows(layers.at(-1)!, 0) : null;
-  const shares = r && (await backend.read(r));
+  const responsibilities = r && (await backend.read(r));
   backend.free(scaled, ...layers, ...(r ? [r] : []));
-  return { labels, shares };
+  return { labels, responsibilities };
 }
 
 /** New rows may have the column that the run left out, or not. */

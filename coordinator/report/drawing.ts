@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { childArguments } from '../../base/child-arguments.ts';
 import type { Answer, Asked } from './process.ts';
 
 /** A report that another process draws, so that neither its memory nor its mistakes are the coordinator's. */
@@ -14,7 +15,7 @@ export function startDrawing(): Drawing {
   // As source under tsx, else in one file, which loads in half the time.
   const place = import.meta.url.endsWith('.ts') ? './process.ts' : '../../bundled/report.js';
   const entry = fileURLToPath(new URL(place, import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, entry], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...childArguments(), entry], { stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   let complained = '';
   let stopped = false;

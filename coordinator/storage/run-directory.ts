@@ -4,7 +4,7 @@ import { aside, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/
 import type { Files } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
-import type { Event } from '../../view/events.ts';
+import type { Event, TimedEvent } from '../../view/events.ts';
 import { createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import { lockDirectory } from './lock.ts';
 import {
@@ -24,8 +24,8 @@ export interface RunDirectory {
   isOpen(): boolean;
   /** Makes the directory, with `run.json` in it. Does nothing where it is open. */
   create(run: unknown): Promise<void>;
-  /** Appends an event with its time; those from before `create` are kept until then. */
-  event(event: Event): void;
+  /** Appends an event with its time, and returns it with that; those from before `create` are kept until then. */
+  event(event: Event): TimedEvent;
   json(name: string, value: unknown): void;
   npy(
     name: string,
@@ -161,7 +161,11 @@ function runDirectory(
       }
       isOpen = true;
     },
-    event: (event) => events.append(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`),
+    event(event) {
+      const timed = { time: new Date().toISOString(), ...event };
+      events.append(`${JSON.stringify(timed)}\n`);
+      return timed;
+    },
     json(name, value) {
       self.bytes(name, Buffer.from(`${JSON.stringify(value, null, 2)}\n`));
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OPTIONS, options, resolveConfig, type TrainOptions } from '../../coordinator/config.ts';
+import { OPTIONS, type OptionValues, options, resolveConfig } from '../../coordinator/config.ts';
 
 test('what is left out, or null, has the default of its schedule', async () => {
   const fast = await resolveConfig({ data: 'x.npy', lr: null });
@@ -14,7 +14,7 @@ test('what is left out, or null, has the default of its schedule', async () => {
 });
 
 test('a config gives itself again, as a resumed run needs it', async () => {
-  const given: TrainOptions = {
+  const given: OptionValues = {
     data: 'x.npy',
     hidden: [50, 20],
     seed: '7',

@@ -4,7 +4,6 @@ import { resolveConfig } from '../../coordinator/config.ts';
 import { session } from '../../coordinator/session.ts';
 
 test('a session that is interrupted before it begins opens nothing, and says so', async () => {
-  const lines: string[] = [];
   const nothing = () => assert.fail('it has begun');
   const end = await session(await resolveConfig({ data: 'no-such-file.npy' }), {
     bind: 'tcp://127.0.0.1:*',
@@ -18,8 +17,7 @@ test('a session that is interrupted before it begins opens nothing, and says so'
     report: false,
     start: nothing,
     signal: AbortSignal.abort(),
-    display: { event: nothing, epoch: nothing, line: (text) => lines.push(text), result: nothing, end() {} },
+    listener: { event: nothing, log: nothing, result: nothing },
   });
-  assert.equal(end, 'interrupted');
-  assert.deepEqual(lines, ['stopped; nothing was written yet']);
+  assert.deepEqual(end, { how: 'interrupted', message: 'stopped; nothing was written yet' });
 });

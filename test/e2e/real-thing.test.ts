@@ -78,7 +78,6 @@ async function inProcess(name: string, { data, options = {}, sharedFiles = true,
       warn: () => {},
       checkpoints: createCheckpoints({ run: out.path, every: 30, emit: () => {}, warn: () => {} }),
       resume: null,
-      progress: () => {},
       versions: { dpmesh: '0.0.0', node: process.version },
     });
     return { summary, events, served, totals: server.totals() };

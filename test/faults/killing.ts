@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { eventsOf, ofType } from '../../bench/run-files.ts';
-import type { TrainOptions } from '../../coordinator/config.ts';
+import type { OptionValues } from '../../coordinator/config.ts';
 import { generator } from '../../model/random.ts';
 import type { Task } from '../../proto/tasks.ts';
 
@@ -39,10 +39,10 @@ export interface Killing {
  */
 export async function trainKilled(
   out: string,
-  { workers: count, ...options }: TrainOptions & { workers: number },
+  { workers: count, ...options }: OptionValues & { workers: number },
   { seed, kills, pause }: Killing,
 ) {
-  const { localWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
+  const { startLocalWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
     'worker/host/local-workers.js',
   );
   const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
@@ -50,7 +50,7 @@ export async function trainKilled(
   const rng = generator(BigInt(seed), 'killing');
   const killed = new Set<number>();
   const config = await resolveConfig(options);
-  const workers = localWorkers({
+  const workers = startLocalWorkers({
     specs: Array.from({ length: count }, (_, i) => ({ name: `local/${i}` })),
     ...{ backend: 'wasm', why: 'asked for', gpu: 0, requireGpu: false },
     dataRoot: dirname(resolve(config.data)),
@@ -86,7 +86,7 @@ export async function trainKilled(
   await session(config, {
     ...{ out, force: false, mixed: false, sharedFiles: true, checkpointEvery: 30, heartbeatTimeout: 5 },
     signal: new AbortController().signal,
-    display: { event: nothing, epoch: nothing, line: nothing, result: nothing, end: nothing },
+    listener: { event: nothing, log: nothing, result: nothing },
     http: null,
     linger: 0,
     report: false,

@@ -42,7 +42,7 @@ export interface LocalWorkers {
 }
 
 /** Starts workers on this machine for a coordinator that is still to come, or not; they make ready meanwhile. */
-export function localWorkers({ specs, log, ...shared }: LocalWorkersOptions): LocalWorkers {
+export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions): LocalWorkers {
   const count = specs.length;
   let coordinator: JoinedCoordinator | null = null;
   let expected = count;
@@ -67,6 +67,9 @@ export function localWorkers({ specs, log, ...shared }: LocalWorkersOptions): Lo
         if (!signal || !KILLS.has(signal)) return 'failed';
         // A worker that was killed at work has done nothing wrong.
         return hasWorked ? 'sound' : 'killed';
+      },
+      said(_, text) {
+        for (const line of text.toString().trimEnd().split('\n')) log(line);
       },
       restarts(name, how, delay) {
         if (delay)

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { childArguments } from '../../../base/child-arguments.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { loadBackend } from './load.ts';
 
@@ -9,7 +10,7 @@ const TIMEOUT_MS = 120_000;
 /** UserError unless this backend finds a GPU, as `flag` requires; it is loaded in a process of its own. */
 export async function proveGpu(backend: string, gpu: number, flag: string): Promise<void> {
   const entry = fileURLToPath(import.meta.url);
-  const args = [...process.execArgv, entry, backend, String(gpu), flag];
+  const args = [...childArguments(), entry, backend, String(gpu), flag];
   try {
     await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT_MS });
   } catch (error) {

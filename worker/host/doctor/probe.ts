@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { childArguments } from '../../../base/child-arguments.ts';
 import type { Probes } from './probe-process.ts';
 
 /** What a probe found, or why it found nothing; and what its process wrote to stderr. */
@@ -21,9 +22,11 @@ export function probe<Name extends keyof Probes>(
   env: Record<string, string> = {},
 ): Promise<Probed<Awaited<ReturnType<Probes[Name]>>>> {
   // As source under tsx, compiled otherwise: the same ending as this file.
-  const entry = fileURLToPath(new URL(`./probe-process${import.meta.url.slice(-3)}`, import.meta.url));
+  const entry = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? './probe-process.ts' : './probe-process.js', import.meta.url),
+  );
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [...process.execArgv, entry, name, argument], {
+    const child = spawn(process.execPath, [...childArguments(), entry, name, argument], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       windowsHide: true,

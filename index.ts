@@ -1,0 +1,29 @@
+/** The public library: docs/library.md shows it at work, docs/api.md describes each name. */
+export { UserError } from './base/user-error.ts';
+export { type Evaluation, evaluate } from './library/evaluate.ts';
+export {
+  type DrawnReport,
+  type DrawOptions,
+  type FittedMixture,
+  openRun,
+  type SavedRun,
+} from './library/open-run.ts';
+export type {
+  Data,
+  EvaluateOptions,
+  LabelData,
+  ModelOptions,
+  PredictOptions,
+  ResumeOptions,
+  Rows,
+  RunOptions,
+  SynthOptions,
+  TrainOptions,
+} from './library/options.ts';
+export { type Prediction, predict } from './library/predict.ts';
+export type { RunResult, Scores } from './library/result.ts';
+export { resume } from './library/resume.ts';
+export { AbortError, type Run } from './library/run.ts';
+export { type Synthetic, synth } from './library/synth.ts';
+export { train } from './library/train.ts';
+export type { Departure, Event, TimedEvent } from './view/events.ts';

@@ -1,0 +1,35 @@
+// Part of `npm run build`, and its last step: of what was compiled, dist keeps what the command line and the library reach,
+// so that the package has no file that nothing loads.
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+const DIST = resolve('dist');
+const filesIn = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
+
+/** All files that `roots` reach by a relative path in quotes: an import, or a program that is started by its path. */
+function reachable(roots, ending) {
+  const kept = new Set(roots);
+  for (const file of kept)
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(/['"`](\.\.?\/[^'"`\s]*?)\.[jt]s['"`]/g)) {
+      const target = resolve(dirname(file), path + ending);
+      if (existsSync(target)) kept.add(target);
+    }
+  return kept;
+}
+
+const code = reachable(
+  [join(DIST, 'index.js'), join(DIST, 'cli/main.js'), ...filesIn(join(DIST, 'bundled'))],
+  '.js',
+);
+const types = reachable([join(DIST, 'index.d.ts')], '.d.ts');
+for (const file of filesIn(DIST)) {
+  const isCode = file.endsWith('.js') && !file.startsWith(join(DIST, 'web'));
+  if ((isCode && !code.has(file)) || (file.endsWith('.d.ts') && !types.has(file)) || file.endsWith('.map'))
+    rmSync(file);
+}
+// The compiler leaves the sources' own endings in declarations, and there is no such file in the package.
+for (const file of types)
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/(from '\.[^']*)\.ts'/g, "$1.js'"));

@@ -1,0 +1,92 @@
+import { isLoopback, parseBound } from '../base/address.ts';
+import { seconds } from '../base/numbers.ts';
+import { UserError } from '../base/user-error.ts';
+import type { RunConfig } from '../coordinator/config.ts';
+import type { Resumed } from '../coordinator/inputs.ts';
+import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
+import { DEFAULT_HTTP, type RunOptions } from './options.ts';
+import { resultOf } from './read-result.ts';
+import type { RunResult } from './result.ts';
+import { AbortError, type RunHooks } from './run.ts';
+import { localWorkers, remoteWorkers } from './workers.ts';
+
+/** What is run: a new run, or one that goes on. */
+export interface Job {
+  config: RunConfig;
+  resume?: Resumed;
+}
+
+/** A session of a run from the options of a program. Rejects with AbortError where it was stopped. */
+export async function runSession(
+  { config, resume }: Job,
+  options: RunOptions,
+  hooks: RunHooks,
+): Promise<void> {
+  const { signal = new AbortController().signal, log = () => {}, bind } = options;
+  assertFitting(options);
+  const settings = settingsOf(options);
+  const { stop, ...workers } =
+    bind === undefined
+      ? await localWorkers(config, options, log)
+      : await remoteWorkers(bind, options, hooks.onRereadKeys, log);
+  let result: RunResult | null = null;
+  try {
+    const { session } = await import('../coordinator/session.ts');
+    const end = await session(config, {
+      ...settings,
+      ...workers,
+      ...{ resume, signal },
+      listener: {
+        event: hooks.event,
+        log,
+        result(summary, report) {
+          result = resultOf(summary, summary.out, { soft: config.soft, report });
+          if (settings.http && settings.linger > 0) hooks.result(result);
+        },
+      },
+    });
+    if (end.how === 'interrupted')
+      throw new AbortError(end.message, signal.aborted ? { cause: signal.reason } : {});
+  } finally {
+    await stop();
+  }
+  hooks.result(result!);
+}
+
+/** UserError for options that exclude each other. */
+function assertFitting(options: RunOptions): void {
+  for (const name of ['workers', 'gpus'] as const)
+    if (options.bind !== undefined && options[name] !== undefined)
+      throw new UserError(`--bind and --${name} exclude each other: with --bind, workers are started apart`);
+  for (const name of ['keys', 'insecure'] as const)
+    if (options.bind === undefined && options[name])
+      throw new UserError(
+        `--${name} is for --bind, where workers come from elsewhere: add it, or leave --${name} out`,
+      );
+}
+
+function settingsOf(options: RunOptions) {
+  const { out, force = false, report = true, mixed = false, sharedFiles = true } = options;
+  const { checkpointEvery = 30, heartbeatTimeout = 5, linger = 0 } = options;
+  return {
+    ...{ out, force, report, mixed, sharedFiles },
+    checkpointEvery: seconds('--checkpoint-every', checkpointEvery, { canBe0: true, most: Number.MAX_VALUE }),
+    heartbeatTimeout: seconds('--heartbeat-timeout', heartbeatTimeout),
+    linger: seconds('--linger', linger, { canBe0: true, most: 1e6 }),
+    http: httpOf(options),
+  };
+}
+
+/** Null: no port. UserError for an address that is none, or that others reach without a token. */
+function httpOf({ http = false, httpToken }: RunOptions): HttpOptions | null {
+  if (http === false) return null;
+  const token = httpToken ?? null;
+  if (token !== null && !/^[\x21-\x7e]+$/.test(token))
+    throw new UserError('--http-token must be letters, digits and signs, without spaces');
+  const bound = http === true ? DEFAULT_HTTP : parseBound('--http', http);
+  if (token === null && !isLoopback(bound.host))
+    throw new UserError(
+      `--http ${http} can be reached from other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or bind 127.0.0.1`,
+    );
+  return { ...bound, explicit: http !== true, token };
+}
