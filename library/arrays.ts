@@ -10,7 +10,8 @@ import type { Data, LabelData, Rows } from './options.ts';
 /** Arrays of the caller's memory in the places of files. */
 
 /** UserError where these are no rows. */
-function checkRows({ values, columns }: Rows): void {
+function checkRows(rows: Rows): void {
+  const { values, columns } = rows ?? {};
   if (!(values instanceof Float32Array || values instanceof Float64Array))
     throw new UserError('data must be a path, or { values, columns } with a Float32Array or Float64Array');
   if (!(Number.isInteger(columns) && columns >= 1))

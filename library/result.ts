@@ -18,11 +18,15 @@ export interface RunResult {
   readonly labels: Int32Array;
   /** Responsibilities, N×K, row-major; null without `soft`. Read from `responsibilities.npy` on first use. */
   readonly responsibilities: Float32Array | null;
+  /** Against the true classes, where those were given. */
   readonly scores: Scores;
   /** The clustering net's loss in the last epoch. */
   readonly loss: number | null;
+  /** Of the data. */
   readonly rows: number;
+  /** Of the data. */
   readonly columns: number;
+  /** Epochs of training. */
   readonly epochs: number;
   /** Exchanges with the workers. */
   readonly rounds: number;

@@ -9,7 +9,7 @@ import { assertKnown } from './checks.ts';
 import { type ResumeOptions, RUN_OPTIONS, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import { createRun, type Run } from './run.ts';
-import { runSession } from './session.ts';
+import { assertCompatible, runSession } from './session.ts';
 
 /**
  * Goes on with a run that was stopped or killed, from its newest checkpoint, to the same bytes. Of a run that is finished
@@ -25,6 +25,7 @@ export function resume(options: ResumeOptions): Run {
     const { run: path, out, log = () => {} } = options;
     const run = readRunFile(path, dpmeshVersion());
     const { data = String(run.config.data), labels = run.config.labels as string | null } = options;
+    assertCompatible(options);
     const own: RunOptions = { ...options, ...backendOf(run, options) };
     if (run.result && existsSync(join(path, 'labels.npy'))) {
       if (out !== undefined)

@@ -23,7 +23,6 @@ export async function runSession(
   hooks: RunHooks,
 ): Promise<void> {
   const { signal = new AbortController().signal, log = () => {}, bind } = options;
-  assertFitting(options);
   const settings = settingsOf(options);
   const { stop, ...workers } =
     bind === undefined
@@ -54,7 +53,7 @@ export async function runSession(
 }
 
 /** UserError for options that exclude each other. */
-function assertFitting(options: RunOptions): void {
+export function assertCompatible(options: RunOptions): void {
   for (const name of ['workers', 'gpus'] as const)
     if (options.bind !== undefined && options[name] !== undefined)
       throw new UserError(`--bind and --${name} exclude each other: with --bind, workers are started apart`);

@@ -8,7 +8,7 @@ import { withFiles } from './arrays.ts';
 import { assertKnown, seedText } from './checks.ts';
 import { RUN_OPTIONS, type TrainOptions } from './options.ts';
 import { createRun, type Run } from './run.ts';
-import { runSession } from './session.ts';
+import { assertCompatible, runSession } from './session.ts';
 
 const MODEL_OPTIONS = modelOptions.map(([name]) => name);
 
@@ -23,6 +23,7 @@ const MODEL_OPTIONS = modelOptions.map(([name]) => name);
 export function train(options: TrainOptions): Run {
   return createRun(async (hooks) => {
     assertKnown('train', options, [...MODEL_OPTIONS, ...RUN_OPTIONS]);
+    assertCompatible(options);
     await withFiles(options, async (inputs) => {
       const config = await resolveConfig({ ...valuesOf(options), ...inputs });
       await runSession({ config }, options, hooks);

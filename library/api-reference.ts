@@ -1,0 +1,171 @@
+// Writes docs/api.md from the doc comments of what index.ts exports: npm run docs:api
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = (path: string) => new URL(`../${path}`, import.meta.url);
+const source = (path: string) => readFileSync(root(path), 'utf8');
+
+export const API_PAGE = fileURLToPath(root('docs/api.md'));
+
+/** In which order, and under which heading. A name that is exported and not here is an error. */
+const SECTIONS: Record<string, string[]> = {
+  Functions: ['train', 'resume', 'predict', 'evaluate', 'openRun', 'synth'],
+  Results: [
+    ...['Run', 'RunResult', 'Scores', 'Prediction', 'Evaluation', 'SavedRun', 'FittedMixture'],
+    ...['DrawOptions', 'DrawnReport', 'Synthetic'],
+  ],
+  Options: [
+    ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'EvaluateOptions'],
+    ...['SynthOptions', 'Data', 'Rows', 'LabelData'],
+  ],
+  Events: ['TimedEvent', 'Event', 'Departure'],
+  Errors: ['UserError', 'AbortError'],
+};
+
+interface Declaration {
+  name: string;
+  kind: 'function' | 'interface' | 'type' | 'class';
+  /** Without the asterisks; empty where there is none. */
+  comment: string;
+  /** What stands behind the comment, without a function's body. */
+  code: string;
+}
+
+interface Member {
+  name: string;
+  type: string;
+  comment: string;
+}
+
+/** Each exported name, and the file that it comes from. */
+function exportsOf(index: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [, names, file] of index.matchAll(/export (?:type )?\{([^}]*)\} from '\.\/([^']*)'/g))
+    for (const name of names.split(',').map((part) => part.trim().replace(/^type /, '')))
+      if (name) files.set(name, file);
+  return files;
+}
+
+const plain = (comment: string) =>
+  comment
+    .replace(/^\s*\/\*\*|\*\/\s*$/g, '')
+    .split('\n')
+    .map((line) => line.replace(/^\s*\* ?/, ''))
+    .join('\n')
+    .trim();
+
+function declarationOf(name: string, text: string): Declaration {
+  const head = new RegExp(
+    `((?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?)export (?:async )?(function|interface|type|class) ${name}\\b`,
+  );
+  const match = head.exec(text);
+  if (!match) throw new Error(`${name} is not declared where index.ts takes it from`);
+  const rest = text.slice(match.index + match[1].length);
+  // A declaration ends with a line that closes it, or with its first line's semicolon.
+  const end = /^(?:\}|[^\n]*;$|[\s\S]*?\n(?: {2}[^\n]*;|\}))$/m.exec(rest)!;
+  const kind = match[2] as Declaration['kind'];
+  const block = /^\}$/m.exec(rest);
+  const code =
+    kind === 'type'
+      ? rest.slice(0, rest.search(/;\n(?=\n|$|\/|export)/) + 1)
+      : rest.slice(0, block ? block.index + 1 : end[0].length);
+  return { name, kind, comment: plain(match[1]), code: kind === 'function' ? signature(code) : code };
+}
+
+const signature = (code: string) =>
+  `${code
+    .slice(0, code.search(/ \{\n/))
+    .replace(/^export (async )?/, '')
+    .trim()};`;
+
+/** The members of an interface or class, each with its comment. */
+function membersOf({ code }: Declaration): Member[] {
+  const body = code.slice(code.indexOf('{\n') + 2, code.lastIndexOf('}'));
+  const member =
+    /((?: {2}\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?) {2}(?:override )?(?:readonly )?(\*?[\w[\].]+\??)(\([^\n]*?\): |: | = )([^\n]*);\n/g;
+  return [...body.matchAll(member)].map(([, comment, name, between, type]) => ({
+    name: name.replace('?', ''),
+    type: between.startsWith('(') ? `${between}${type}` : type,
+    comment: plain(comment),
+  }));
+}
+
+/** Tags as sentences: `@throws {X} (rejection) where …`, `@returns …`, `@defaultValue …`. */
+function prose(comment: string): { text: string; tags: string[]; fallback: string } {
+  const [text, ...rest] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
+  const one = (part: string) => part.replace(/\s+/g, ' ').trim();
+  const tags = rest.flatMap((tag) => {
+    const [, kind, what] = /^(\w+)\s+([\s\S]*)$/.exec(tag)!;
+    if (kind === 'returns') return [`Returns ${one(what)}.`];
+    if (kind !== 'throws') return [];
+    return [
+      one(what)
+        .replace(/^\{(\w+)\} \(rejection\)/, 'Rejects with `$1`')
+        .replace(/^\{(\w+)\}/, 'Throws `$1`')
+        .concat('.'),
+    ];
+  });
+  const fallback = rest.find((tag) => tag.startsWith('defaultValue'))?.replace('defaultValue', '') ?? '';
+  return { text: one(text), tags, fallback: one(fallback) };
+}
+
+const cell = (text: string) => text.replaceAll('|', '\\|');
+const typed = (text: string) => (text ? `\`${text.replaceAll('`', "'").replaceAll('|', '\\|')}\`` : '');
+
+function section(declaration: Declaration): string {
+  const { name, kind, comment, code } = declaration;
+  const { text, tags } = prose(comment);
+  const parts = [`### ${name}`];
+  if (text) parts.push(text);
+  if (kind === 'function' || kind === 'type') parts.push(`\`\`\`ts\n${code.replace(/^export /, '')}\n\`\`\``);
+  if (tags.length) parts.push(tags.map((tag) => `- ${tag}`).join('\n'));
+  const [, parents] = /^export (?:interface|class) \w+ extends (.*) \{\n/.exec(code) ?? [];
+  if (parents)
+    parts.push(
+      `Extends ${parents
+        .split(/, (?![^<]*>)/)
+        .map((parent) => `\`${parent}\``)
+        .join(' and ')}.`,
+    );
+  if (kind === 'interface' || kind === 'class') {
+    const members = membersOf(declaration).filter(({ name }) => name !== 'name');
+    const hasDefaults = members.some(({ comment }) => prose(comment).fallback);
+    const rows = members.map(({ name, type, comment }) => {
+      const { text, tags, fallback } = prose(comment);
+      return [
+        `\`${name}\``,
+        typed(type),
+        ...(hasDefaults ? [cell(fallback)] : []),
+        cell([text, ...tags].join(' ')),
+      ];
+    });
+    const titles = ['', 'type', ...(hasDefaults ? ['default'] : []), ''];
+    if (rows.length)
+      parts.push(
+        [titles, titles.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n'),
+      );
+  }
+  return parts.join('\n\n');
+}
+
+/** The whole page. */
+export function apiReference(): string {
+  const files = exportsOf(source('index.ts'));
+  const listed = Object.values(SECTIONS).flat();
+  const missing = [...files.keys()].filter((name) => !listed.includes(name));
+  if (missing.length) throw new Error(`no section of docs/api.md has ${missing.join(', ')}`);
+  const sections = Object.entries(SECTIONS).map(([title, names]) =>
+    [`## ${title}`, ...names.map((name) => section(declarationOf(name, source(files.get(name)!))))].join(
+      '\n\n',
+    ),
+  );
+  return [
+    '# The library: reference',
+    '<!-- Written by `npm run docs:api` from the doc comments in the source. -->',
+    "All that `import … from 'dpmesh'` gives. Whole programs are in [library.md](library.md), and what each option means for\nthe result in [flags.md](flags.md): options have the names of the flags in camel case.",
+    ...sections,
+    '',
+  ].join('\n\n');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(API_PAGE, apiReference());

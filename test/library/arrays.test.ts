@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { UserError } from '../../base/user-error.ts';
+import { readLabels } from '../../data/labels.ts';
+import { openSource } from '../../data/open.ts';
+import { labelsOf, sourceOf, withFiles } from '../../library/arrays.ts';
+
+const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
+
+describe('rows in memory', () => {
+  test('are a source, as the file of the same rows is', async () => {
+    for (const values of [rows.values, Float64Array.from(rows.values)]) {
+      const source = sourceOf({ values, columns: 3 });
+      await withFiles({ data: { values, columns: 3 } }, async ({ data }) => {
+        const file = await openSource(data);
+        assert.deepEqual([source.rows, source.dim, source.dtype], [file.rows, file.dim, file.dtype]);
+        assert.deepEqual(await source.read(1, 1), await file.read(1, 1));
+        assert.deepEqual(await source.stored(0), await file.stored(0));
+        file.close();
+      });
+    }
+  });
+
+  test('are not changed by whoever reads them', async () => {
+    const read = await sourceOf(rows).read(0, 2);
+    read.fill(0);
+    assert.equal(rows.values[0], 1);
+  });
+
+  for (const [name, data, message] of [
+    [
+      'columns that do not fit',
+      { values: new Float32Array(7), columns: 3 },
+      /7 values are not a whole number of rows/,
+    ],
+    ['none', { values: new Float32Array(0), columns: 3 }, /0 values are no rows/],
+    ['no columns', { values: new Float32Array(3), columns: 0 }, /columns 0 must be a whole number/],
+    ['a plain array', { values: [1, 2, 3], columns: 3 }, /Float32Array or Float64Array/],
+    ['nothing', undefined, /data is missing|Float32Array or Float64Array/],
+  ] as const)
+    test(`${name}: a UserError`, async () => {
+      await assert.rejects(
+        withFiles({ data: data as never }, async () => assert.fail()),
+        {
+          name: 'UserError',
+          message,
+        },
+      );
+    });
+});
+
+describe('temporary files', () => {
+  test('are there for the work, and gone after it, also after a fault', async () => {
+    const paths: string[] = [];
+    const inputs = { data: rows, labels: [3, 5] };
+    await withFiles(inputs, async ({ data, labels }) => {
+      paths.push(data, labels!);
+      assert.deepEqual((await readLabels(labels!)).names, ['3', '5']);
+    });
+    await assert.rejects(
+      withFiles(inputs, async ({ data }) => {
+        paths.push(data);
+        throw new Error('a fault');
+      }),
+      { message: 'a fault' },
+    );
+    assert.equal(paths.length, 3);
+    for (const path of paths) assert.ok(!existsSync(path), path);
+  });
+
+  test('are not named to the user, who knows nothing of them', async () => {
+    await assert.rejects(
+      withFiles({ data: rows, labels: [0, 1] }, async ({ data, labels }) => {
+        throw new UserError(`${data} has 2 rows, --labels ${labels} has 3`);
+      }),
+      { name: 'UserError', message: 'data has 2 rows, --labels labels has 3' },
+    );
+  });
+
+  test('paths are passed on as they are', async () => {
+    await withFiles({ data: 'x.npy', labels: 'y.csv:class' }, async (inputs) => {
+      assert.deepEqual(inputs, { data: 'x.npy', labels: 'y.csv:class' });
+    });
+  });
+});
+
+describe('labels in memory', () => {
+  test('are coded by their order, whatever their numbers are', async () => {
+    const { codes, names } = await labelsOf([7, -1, 7, 2], 'pred');
+    assert.deepEqual(
+      [[...codes], names],
+      [
+        [2, 0, 2, 1],
+        ['-1', '2', '7'],
+      ],
+    );
+  });
+
+  test('one that is no whole number is a UserError that says where', async () => {
+    for (const label of [1.5, Number.NaN, 2 ** 40, '3'])
+      await assert.rejects(labelsOf([0, label as number], 'pred'), {
+        name: 'UserError',
+        message: /^pred: label 1, .* is no whole number/,
+      });
+    await assert.rejects(labelsOf([], 'pred'), { name: 'UserError' });
+  });
+});
