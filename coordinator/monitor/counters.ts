@@ -1,5 +1,5 @@
 import type { Departure, Event } from '../../view/events.ts';
-import type { Watcher } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/router.ts';
 
 /** How many values fell below each bound (and above the last), their sum and number. */
 export interface Histogram {
@@ -37,7 +37,7 @@ interface Proposals {
  * What is counted of a run from its start on, in plain numbers: it is fed hundreds of times a second, and read a few
  * times a minute (coordinator/monitor/prometheus.ts).
  */
-export interface Counters extends Watcher {
+export interface Counters extends RoundListener {
   event(event: Event): void;
   /** When counting began, on the clock of `performance.now()`. */
   readonly begun: number;

@@ -5,7 +5,7 @@ import type { Layout } from '../../model/layout.ts';
 import type { Status } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { Watcher } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/router.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
@@ -18,7 +18,7 @@ import { createRecorder, type Recorder } from './recorder.ts';
 /** All that shows a run while it goes, from its first event to the last scrape. */
 export interface Monitor {
   event(event: Event): void;
-  watcher: Watcher;
+  roundListener: RoundListener;
   observer: Observer;
   /** Not null: training is paused, and waits for it before its next epoch. */
   held(): Promise<void> | null;
@@ -54,7 +54,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
       counters.event(event);
       recorder.event(event);
     },
-    watcher: {
+    roundListener: {
       results(...args) {
         counters.results(...args);
         recorder.results(...args);

@@ -1,7 +1,7 @@
 import type { State } from '../../model/state.ts';
 import type { History, Message, Status, Work } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
-import type { Watcher } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/router.ts';
 import type { Run } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';
 import { addEpoch, addEvent, eventsOf, readHistory } from './history.ts';
@@ -22,7 +22,7 @@ export interface Newest {
  * Keeps what a run has gone through, in bounded memory, for those who look on from outside. It is fed whether anybody
  * looks or not, so it copies nothing and writes no text: states do not change once they are made.
  */
-export interface Recorder extends Observer, Watcher {
+export interface Recorder extends Observer, RoundListener {
   event(event: Event): void;
   setStatus(status: Status): void;
   status(): Status;

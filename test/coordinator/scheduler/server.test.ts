@@ -60,8 +60,8 @@ beforeEach(async () => {
   closing.push(() => void opened.close());
 });
 
-/** A worker of which the test says every word. */
-function speaker() {
+/** A worker whose messages the test sends. */
+function connect() {
   const inbox: { header: FromCoordinator; tensors: Tensors }[] = [];
   const socket = connectDealer(server.address, (frames) => void inbox.push(decode(fromCoordinator, frames)));
   closing.push(() => socket.close());
@@ -87,7 +87,7 @@ function speaker() {
 const present = () => server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : []));
 
 async function joined(hello: object = {}) {
-  const worker = speaker();
+  const worker = connect();
   worker.say({ ...HELLO, session: session(), ...hello } as FromWorker);
   const welcome = await worker.hear('welcome');
   return { ...worker, welcome };
@@ -131,14 +131,14 @@ describe('the coordinator’s server', () => {
   });
 
   test('refuses another protocol, and another numeric identity than the first worker’s', async () => {
-    const old = speaker();
+    const old = connect();
     old.say({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
     assert.match(
       (await old.hear('refuse')).reason,
       new RegExp(`protocol ${PROTOCOL + 1}, this coordinator ${PROTOCOL}`),
     );
     await joined();
-    const other = speaker();
+    const other = connect();
     other.say({ ...HELLO, session: session(), identity: 'cpu/1' });
     const refusal = await other.hear('refuse');
     assert.match(refusal.reason, /cpu\/1.*wasm\/4\.22\.0/);
@@ -146,7 +146,7 @@ describe('the coordinator’s server', () => {
     assert.deepEqual(present(), ['w1']);
   });
 
-  test('hears no more than 20 hellos of a connection in a while', async () => {
+  test('reads no more than 20 hellos in ten seconds from one connection', async () => {
     const worker = await joined();
     for (let i = 0; i < 40; i++) worker.say({ ...HELLO, session: session() } as FromWorker);
     for (let i = 1; i < 20; i++) await worker.hear('welcome');
@@ -155,14 +155,14 @@ describe('the coordinator’s server', () => {
     assert.equal((await joined()).welcome.worker, 'w21');
   });
 
-  test('refuses malformed messages and strangers, and the others’ round goes on', async () => {
+  test('rejects malformed messages and unknown peers; the round of the others continues', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
     const round = server.dispatcher.round(spec);
     const asked = await worker.hear('round');
     assert.deepEqual([asked.units, Object.keys(asked.tensors)], [units, ['net/p0']]);
 
-    const stranger = speaker();
+    const stranger = connect();
     stranger.raw(Buffer.from('GET /'));
     assert.match((await stranger.hear('refuse')).reason, /^malformed message/);
     stranger.say({ ...results(asked.term, asked.round), done: [] } as FromWorker);
@@ -178,7 +178,7 @@ describe('the coordinator’s server', () => {
     );
   });
 
-  test('adds up what workers say of their time, memory and rows', async () => {
+  test('adds up the time, memory and rows that workers report', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -191,7 +191,7 @@ describe('the coordinator’s server', () => {
     assert.deepEqual(server.totals(), { rounds: id, rowsRead: 50, memory: 1000, workers: 1 });
   });
 
-  test('counts no more rows and time than there are, and nothing of what is not taken', async () => {
+  test('counts no more rows and time than is possible, and nothing of rejected results', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const begun = performance.now();
@@ -213,7 +213,7 @@ describe('the coordinator’s server', () => {
     assert.equal(server.totals().rowsRead, layout.rows);
   });
 
-  test('counts the time of tasks that there are, whatever else a worker names', async () => {
+  test('counts the time of known tasks only', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -223,7 +223,7 @@ describe('the coordinator’s server', () => {
     assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
   });
 
-  test('hands a failure to whoever waits for the round', async () => {
+  test('passes a failure on to the caller of the round', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -240,7 +240,7 @@ describe('the coordinator’s server', () => {
     await assert.rejects(round, new UserError('rows.npy is truncated'));
   });
 
-  test('serves rows, or says why not', async () => {
+  test('serves rows, or reports the problem', async () => {
     const worker = await joined();
     worker.say({ type: 'fetch', request: 3, blocks: [2, 0] });
     const { request, blocks, problem, tensors } = await worker.hear('rows');
@@ -260,7 +260,7 @@ describe('the coordinator’s server', () => {
     );
   });
 
-  test('gives up a worker that asks for rows and never reads them, however alive it sounds', async () => {
+  test('drops a worker that requests rows and never reads them, although it keeps sending pings', async () => {
     let read = 0;
     const seen: Event[] = [];
     const own = await startServer({
@@ -275,20 +275,20 @@ describe('the coordinator’s server', () => {
     closing.push(peer.close, () => void own.close());
     peer.say(encode({ ...HELLO, session: session() }));
     for (let request = 0; !seen.some(({ type }) => type === 'worker-gone'); request++) {
-      assert.ok(request < 2000, 'it is still here');
+      assert.ok(request < 2000, 'still present');
       peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
       peer.say(encode({ type: 'ping' }));
       await sleep(2);
     }
-    assert.equal((seen.at(-1) as { reason: string }).reason, 'does not read what it is sent');
+    assert.equal((seen.at(-1) as { reason: string }).reason, 'stopped reading its messages');
     const before = read;
     for (let request = 0; request < 50; request++)
       peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
     await sleep(100);
-    assert.equal(read, before, 'rows are read for nobody');
+    assert.equal(read, before, 'no rows are read for it');
   });
 
-  test('assigns again what a worker had that says goodbye, or whose process ends', async () => {
+  test('reassigns the units of a worker that says goodbye, or whose process ends', async () => {
     const first = await joined({ pid: 1 });
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -297,7 +297,7 @@ describe('the coordinator’s server', () => {
     assert.ok(await second.silent());
     first.say({ type: 'bye' });
     assert.deepEqual((await second.hear('round')).units, units);
-    assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had done nothing');
+    assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had contributed nothing');
     assert.deepEqual(
       events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
       [
@@ -313,7 +313,7 @@ describe('the coordinator’s server', () => {
     assert.equal(server.ended(3, 'killed', 'killed'), true);
   });
 
-  test('a worker whose process has ended gets nothing for what it sent before', async () => {
+  test('messages of a worker whose process has ended are ignored', async () => {
     const worker = await joined();
     server.ended(HELLO.pid, 'killed', 'killed');
     worker.say({ type: 'ping' });
@@ -321,7 +321,7 @@ describe('the coordinator’s server', () => {
     assert.deepEqual(present(), []);
   });
 
-  test('takes a worker for back that speaks again, and sends it the states anew', async () => {
+  test('readmits a worker that sends a message again, and sends it the states again', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
     const round = server.dispatcher.round(spec);
@@ -334,7 +334,7 @@ describe('the coordinator’s server', () => {
     await round;
   });
 
-  test('sends all workers home when it closes, and rejects the round under way', async () => {
+  test('tells all workers to stop when it closes, and rejects the current round', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -342,6 +342,6 @@ describe('the coordinator’s server', () => {
     await worker.hear('round');
     await server.close();
     await worker.hear('stop');
-    await assert.rejects(round, /the coordinator closes/);
+    await assert.rejects(round, /the coordinator is shutting down/);
   });
 });
