@@ -7,7 +7,7 @@ import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Server } from '../../scheduler/server.ts';
-import { absolute } from '../../storage/run-file.ts';
+import { withAbsolutePaths } from '../../storage/run-file.ts';
 import type { Counters } from '../counters.ts';
 import type { Recorder } from '../recorder.ts';
 
@@ -45,12 +45,12 @@ export function aboutRun(watched: Watched, token: boolean): RunInfo {
     name,
     out,
     status: recorder.status(),
-    config: { ...absolute(config) },
+    config: { ...withAbsolutePaths(config) },
     versions,
     identity: server.identity(),
     workers: server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : [])),
     data: {
-      path: absolute(config).data,
+      path: withAbsolutePaths(config).data,
       rows: layout.rows,
       dim: layout.dim,
       sample: recorder.run()?.sampleRows ?? null,
