@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
+import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { REASONS, type Reason } from '../../proto/gate.ts';
 import { STATUSES } from '../../view/api.ts';
@@ -32,15 +33,12 @@ const MAX_WORKERS_BY_TASK = 200;
 /** Shortest interval for which busy ratios are computed, ms: a second scraper right after the first gets the same values. */
 const MIN_INTERVAL_MS = 500;
 const CONNECTION_FAILURES = Object.keys(REASONS) as Reason[];
-/** Gauges of prom-client that have the suffix `_total`, which is reserved for counters. */
-const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 
 /** The registry of addScalar run; docs/monitoring.md lists its metrics. */
 export function createMetrics(sources: MetricSources): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ run: sources.name });
-  collectDefaultMetrics({ register: registry });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  addProcessMetrics(registry);
 
   const families = createFamilies(registry);
   addRunMetrics(families, sources);

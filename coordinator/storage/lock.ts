@@ -2,6 +2,7 @@ import { linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ioError, remove } from '../../base/files.ts';
+import { isProcessAlive } from '../../base/process-alive.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /**
@@ -51,7 +52,7 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const owner = readFileSync(path, 'utf8');
-      if (isAlive(Number(owner))) break;
+      if (isProcessAlive(Number(owner))) break;
       // Moved aside rather than removed: another process may have taken the lock over since it was read.
       const stale = `${own}.stale`;
       renameSync(path, stale);
@@ -65,12 +66,4 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
     remove(own);
   }
   throw inUse(folder, by);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
