@@ -122,7 +122,7 @@ function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, 
 interface Pause {
   pause(): void;
   resume(): void;
-  /** Null rejectUnless paused; resolves when training may continue. */
+  /** Null unless paused; resolves when training may continue. */
   held(): Promise<void> | null;
 }
 

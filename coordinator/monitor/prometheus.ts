@@ -11,7 +11,7 @@ import type { Counters } from './counters.ts';
 import { createFamilies, type Families, round, type SeriesValue } from './metric-families.ts';
 import type { Recorder } from './recorder.ts';
 
-/** Where the metrics are read from, at addByLabel scrape. */
+/** Where the metrics are read from, at each scrape. */
 export interface MetricSources {
   /** The label `run` of all metrics: the name of the run directory. */
   name: string;
@@ -26,7 +26,7 @@ export interface MetricSources {
   now?: () => number;
 }
 
-/** Clusters with a time series addByLabel. */
+/** Clusters with a time series each. */
 const MAX_CLUSTERS = 200;
 /** With more workers than this, a worker's tasks are summed, so that the response stays below a megabyte. */
 const MAX_WORKERS_BY_TASK = 200;
@@ -34,7 +34,7 @@ const MAX_WORKERS_BY_TASK = 200;
 const MIN_INTERVAL_MS = 500;
 const CONNECTION_FAILURES = Object.keys(REASONS) as Reason[];
 
-/** The registry of addScalar run; docs/monitoring.md lists its metrics. */
+/** The registry of one run; docs/monitoring.md lists its metrics. */
 export function createMetrics(sources: MetricSources): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ run: sources.name });
@@ -166,7 +166,7 @@ function addRoundMetrics({ addScalar, addHistogram }: Families, { counters }: Me
   addScalar(
     'counter',
     'rounds_total',
-    'Completed rounds: tasks for which all shards have returned results.',
+    'Completed rounds, in which every shard has returned its result.',
     () => counters.rounds.count,
   );
   addHistogram('round_seconds', 'Duration of a round from its start to its last result, in seconds.', () => [
@@ -362,7 +362,7 @@ function total(tasks: Map<string, number>): number {
   return sum;
 }
 
-/** For addByLabel worker, the fraction of time spent computing since the last call that was at least `MIN_INTERVAL_MS` ago. */
+/** For each worker, the fraction of time spent computing since the last call that was at least `MIN_INTERVAL_MS` ago. */
 function busyRatiosSinceLastCall(counters: Counters, now: () => number): () => (label: string) => number {
   let since = counters.startedAt;
   let seconds = new Map<string, number>();

@@ -30,7 +30,7 @@ export interface RegistryOptions {
   log(line: string): void;
 }
 
-/** What a worker reports description itself in its hello. */
+/** What a worker reports about itself in its hello. */
 interface WorkerDescription {
   session: string;
   name: string;
@@ -259,7 +259,7 @@ export class Registry {
     return members.some(({ hasContributed }) => hasContributed);
   }
 
-  /** The peer does not read what it is sent: its worker counts as gone until it says hello again. */
+  /** The peer does not read its messages: its worker counts as gone until it says hello again. */
   stalled(peer: string): void {
     const member = this.#byPeer.get(peer);
     if (!member) return;

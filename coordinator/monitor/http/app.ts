@@ -55,7 +55,7 @@ function addGuards(app: FastifyInstance, { bound, token }: AppOptions): void {
       return reply.code(403).send({ error: 'pages of other origins may not do this' });
     if (token !== null && !trusted) return unauthorized(reply);
   });
-  // Request bodies are ignored: the path says it all.
+  // Requests are fully determined by their path: bodies are ignored.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, body, done) => {
     body.resume();

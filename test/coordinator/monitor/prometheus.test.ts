@@ -137,9 +137,9 @@ describe('the metrics', () => {
     let text = '';
     for (let i = 0; i < 5; i++) {
       // CPU time rather than wall-clock time: the machine may be busy.
-      const begun = process.cpuUsage();
+      const startedAt = process.cpuUsage();
       text = await registry.metrics();
-      const { user, system } = process.cpuUsage(begun);
+      const { user, system } = process.cpuUsage(startedAt);
       times.push((user + system) / 1000);
     }
     assert.ok(text.length < 1e6, `${text.length} bytes`);

@@ -63,11 +63,11 @@ test('a message with many results and many tensors is split in one pass', () => 
     { x: nd(new Uint8Array(1)) },
   ]);
   const all = prefixed(parts);
-  const begun = performance.now();
+  const startedAt = performance.now();
   const grouped = byPrefix(all);
   assert.equal(grouped.size, parts.length);
   assert.deepEqual(Object.keys(grouped.get('777')!), ['x']);
-  assert.ok(performance.now() - begun < 1000);
+  assert.ok(performance.now() - startedAt < 1000);
 });
 
 test('unnamed workers may come and go forever; a bounded number of them is remembered', () => {

@@ -27,9 +27,9 @@ test('close waits up to half a second for a worker that has not read its message
   // More than the kernel buffers for a connection.
   for (const request of [0, 1, 2]) say({ type: 'fetch', request, blocks });
   await until('the rows', () => server.traffic().sent > 3 * rows.byteLength);
-  const begun = performance.now();
+  const startedAt = performance.now();
   await server.close();
-  const took = performance.now() - begun;
+  const elapsed = performance.now() - startedAt;
   worker.close();
-  assert.ok(took > 400, `closed after ${took.toFixed(0)} ms`);
+  assert.ok(elapsed > 400, `closed after ${elapsed.toFixed(0)} ms`);
 });

@@ -66,13 +66,13 @@ function connect() {
   const socket = connectDealer(server.address, (frames) => void inbox.push(decode(fromCoordinator, frames)));
   closing.push(() => socket.close());
   return {
-    say: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
+    send: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
     raw: (...frames: Buffer[]) => void socket.send(frames),
     silent: async () => {
       await sleep(60);
       return inbox.length === 0;
     },
-    async hear<N extends FromCoordinator['type']>(type: N) {
+    async receive<N extends FromCoordinator['type']>(type: N) {
       for (let i = 0; !inbox.length; i++) {
         assert.ok(i < 400, `no ${type} came`);
         await sleep(5);
@@ -88,8 +88,8 @@ const present = () => server.members().flatMap(({ worker, state }) => (state ===
 
 async function joined(hello: object = {}) {
   const worker = connect();
-  worker.say({ ...HELLO, session: session(), ...hello } as FromWorker);
-  const welcome = await worker.hear('welcome');
+  worker.send({ ...HELLO, session: session(), ...hello } as FromWorker);
+  const welcome = await worker.receive('welcome');
   return { ...worker, welcome };
 }
 
@@ -132,15 +132,15 @@ describe('the coordinator’s server', () => {
 
   test('refuses another protocol, and another numeric identity than the first worker’s', async () => {
     const old = connect();
-    old.say({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
+    old.send({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
     assert.match(
-      (await old.hear('refuse')).reason,
+      (await old.receive('refuse')).reason,
       new RegExp(`protocol ${PROTOCOL + 1}, this coordinator ${PROTOCOL}`),
     );
     await joined();
     const other = connect();
-    other.say({ ...HELLO, session: session(), identity: 'cpu/1' });
-    const refusal = await other.hear('refuse');
+    other.send({ ...HELLO, session: session(), identity: 'cpu/1' });
+    const refusal = await other.receive('refuse');
     assert.match(refusal.reason, /cpu\/1.*wasm\/4\.22\.0/);
     assert.equal(refusal.identity, 'wasm/4.22.0');
     assert.deepEqual(present(), ['w1']);
@@ -148,8 +148,8 @@ describe('the coordinator’s server', () => {
 
   test('reads no more than 20 hellos in ten seconds from one connection', async () => {
     const worker = await joined();
-    for (let i = 0; i < 40; i++) worker.say({ ...HELLO, session: session() } as FromWorker);
-    for (let i = 1; i < 20; i++) await worker.hear('welcome');
+    for (let i = 0; i < 40; i++) worker.send({ ...HELLO, session: session() } as FromWorker);
+    for (let i = 1; i < 20; i++) await worker.receive('welcome');
     assert.ok(await worker.silent());
     assert.equal(server.counts().messagesIgnored, 21);
     assert.equal((await joined()).welcome.worker, 'w21');
@@ -159,19 +159,19 @@ describe('the coordinator’s server', () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
     const round = server.dispatcher.round(spec);
-    const asked = await worker.hear('round');
-    assert.deepEqual([asked.units, Object.keys(asked.tensors)], [units, ['net/p0']]);
+    const message = await worker.receive('round');
+    assert.deepEqual([message.units, Object.keys(message.tensors)], [units, ['net/p0']]);
 
     const stranger = connect();
     stranger.raw(Buffer.from('GET /'));
-    assert.match((await stranger.hear('refuse')).reason, /^malformed message/);
-    stranger.say({ ...results(asked.term, asked.round), done: [] } as FromWorker);
-    assert.match((await stranger.hear('refuse')).reason, /^malformed message \(header: done/);
-    stranger.say(results(asked.term, asked.round), answers);
-    await stranger.hear('who');
+    assert.match((await stranger.receive('refuse')).reason, /^malformed message/);
+    stranger.send({ ...results(message.term, message.round), done: [] } as FromWorker);
+    assert.match((await stranger.receive('refuse')).reason, /^malformed message \(header: done/);
+    stranger.send(results(message.term, message.round), answers);
+    await stranger.receive('who');
     assert.equal(logged.length, 2);
 
-    worker.say(results(asked.term, asked.round), answers);
+    worker.send(results(message.term, message.round), answers);
     assert.deepEqual(
       (await round).map(({ tasks: [{ n }] }) => [...n.data]),
       [[1], [2]],
@@ -182,9 +182,9 @@ describe('the coordinator’s server', () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.hear('round');
+    const { round: id, term } = await worker.receive('round');
     await sleep(60);
-    worker.say(results(term, id, { statistics: 0.05 }), answers);
+    worker.send(results(term, id, { statistics: 0.05 }), answers);
     await round;
     assert.deepEqual(server.usage(), { tasks: { statistics: 0.05 }, workers: { w1: 0.05 } });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
@@ -194,22 +194,22 @@ describe('the coordinator’s server', () => {
   test('counts no more rows and time than is possible, and nothing of rejected results', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
-    const begun = performance.now();
+    const startedAt = performance.now();
     const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.hear('round');
-    const lie = { rowsRead: Number.MAX_SAFE_INTEGER, memory: Number.MAX_SAFE_INTEGER };
-    const said = results(term, id, { statistics: 1e308, moments: 1e308 });
-    worker.say({ ...said, ...lie, round: id + 1 } as FromWorker, answers);
-    worker.say({ ...said, ...lie } as FromWorker, {});
-    worker.say({ type: 'ping' });
-    await worker.hear('pong');
+    const { round: id, term } = await worker.receive('round');
+    const excess = { rowsRead: Number.MAX_SAFE_INTEGER, memory: Number.MAX_SAFE_INTEGER };
+    const claims = results(term, id, { statistics: 1e308, moments: 1e308 });
+    worker.send({ ...claims, ...excess, round: id + 1 } as FromWorker, answers);
+    worker.send({ ...claims, ...excess } as FromWorker, {});
+    worker.send({ type: 'ping' });
+    await worker.receive('pong');
     assert.deepEqual(server.totals(), { rounds: 0, rowsRead: 0, memory: 0, workers: 1 });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
-    worker.say({ ...said, ...lie } as FromWorker, answers);
+    worker.send({ ...claims, ...excess } as FromWorker, answers);
     await round;
-    const lasted = (performance.now() - begun) / 1000;
+    const elapsed = (performance.now() - startedAt) / 1000;
     const { tasks, workers } = server.usage();
-    assert.ok(tasks.statistics <= lasted && workers.w1 <= 2 * lasted, JSON.stringify({ tasks, workers }));
+    assert.ok(tasks.statistics <= elapsed && workers.w1 <= 2 * elapsed, JSON.stringify({ tasks, workers }));
     assert.equal(server.totals().rowsRead, layout.rows);
   });
 
@@ -217,8 +217,8 @@ describe('the coordinator’s server', () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.hear('round');
-    worker.say(results(term, id, { constructor: 1, statistics: 1 }), answers);
+    const { round: id, term } = await worker.receive('round');
+    worker.send(results(term, id, { constructor: 1, statistics: 1 }), answers);
     await round;
     assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
   });
@@ -228,8 +228,8 @@ describe('the coordinator’s server', () => {
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
     round.catch(() => {});
-    const { round: id, term } = await worker.hear('round');
-    worker.say({
+    const { round: id, term } = await worker.receive('round');
+    worker.send({
       type: 'failure',
       term,
       round: id,
@@ -242,8 +242,8 @@ describe('the coordinator’s server', () => {
 
   test('serves rows, or reports the problem', async () => {
     const worker = await joined();
-    worker.say({ type: 'fetch', request: 3, blocks: [2, 0] });
-    const { request, blocks, problem, tensors } = await worker.hear('rows');
+    worker.send({ type: 'fetch', request: 3, blocks: [2, 0] });
+    const { request, blocks, problem, tensors } = await worker.receive('rows');
     assert.deepEqual([request, blocks, problem], [3, [2, 0], undefined]);
     assert.deepEqual(
       [tensors.rows.shape, [...tensors.rows.data]],
@@ -252,8 +252,8 @@ describe('the coordinator’s server', () => {
         [2, 2.5, 0, 0.5],
       ],
     );
-    worker.say({ type: 'fetch', request: 4, blocks: [9] });
-    const failed = await worker.hear('rows');
+    worker.send({ type: 'fetch', request: 4, blocks: [9] });
+    const failed = await worker.receive('rows');
     assert.deepEqual(
       [failed.request, failed.problem, Object.keys(failed.tensors)],
       [4, 'there is no such block', []],
@@ -292,11 +292,11 @@ describe('the coordinator’s server', () => {
     const first = await joined({ pid: 1 });
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    await first.hear('round');
+    await first.receive('round');
     const second = await joined({ pid: 2 });
     assert.ok(await second.silent());
-    first.say({ type: 'bye' });
-    assert.deepEqual((await second.hear('round')).units, units);
+    first.send({ type: 'bye' });
+    assert.deepEqual((await second.receive('round')).units, units);
     assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had contributed nothing');
     assert.deepEqual(
       events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
@@ -307,8 +307,8 @@ describe('the coordinator’s server', () => {
     );
     assert.match(logged.at(-1)!, /no workers left/);
     const third = await joined({ pid: 3 });
-    const { round: id, term } = await third.hear('round');
-    third.say(results(term, id), answers);
+    const { round: id, term } = await third.receive('round');
+    third.send(results(term, id), answers);
     assert.equal((await round).length, 2);
     assert.equal(server.ended(3, 'killed', 'killed'), true);
   });
@@ -316,7 +316,7 @@ describe('the coordinator’s server', () => {
   test('messages of a worker whose process has ended are ignored', async () => {
     const worker = await joined();
     server.ended(HELLO.pid, 'killed', 'killed');
-    worker.say({ type: 'ping' });
+    worker.send({ type: 'ping' });
     assert.ok(await worker.silent());
     assert.deepEqual(present(), []);
   });
@@ -325,12 +325,12 @@ describe('the coordinator’s server', () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
     const round = server.dispatcher.round(spec);
-    await worker.hear('round');
-    worker.say({ type: 'bye' });
-    worker.say({ type: 'ping' });
-    const again = await worker.hear('round');
+    await worker.receive('round');
+    worker.send({ type: 'bye' });
+    worker.send({ type: 'ping' });
+    const again = await worker.receive('round');
     assert.deepEqual([again.units, again.states.map(({ name }) => name)], [units, ['net']]);
-    worker.say(results(again.term, again.round), answers);
+    worker.send(results(again.term, again.round), answers);
     await round;
   });
 
@@ -339,9 +339,9 @@ describe('the coordinator’s server', () => {
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
     round.catch(() => {});
-    await worker.hear('round');
+    await worker.receive('round');
     await server.close();
-    await worker.hear('stop');
+    await worker.receive('stop');
     await assert.rejects(round, /the coordinator is shutting down/);
   });
 });

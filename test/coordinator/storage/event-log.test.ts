@@ -76,7 +76,7 @@ test('failed writes are retried, other failures are not', async () => {
   // The pauses are unref’d timers and do not keep the process alive.
   const alive = setInterval(() => {}, 1000);
   after(() => clearInterval(alive));
-  const said: string[] = [];
+  const warnings: string[] = [];
   const failing = (times: number, error: Error) => {
     let count = 0;
     return async () => {
@@ -85,9 +85,9 @@ test('failed writes are retried, other failures are not', async () => {
     };
   };
   const full = new WriteError('labels.npy', 'no space left on the disk');
-  const warn = (message: string) => void said.push(message);
+  const warn = (message: string) => void warnings.push(message);
   assert.equal(await persistently(failing(2, full), warn, [0, 0]), 3);
-  assert.match(said[0], /trying again in 0 s/);
+  assert.match(warnings[0], /trying again in 0 s/);
   await assert.rejects(persistently(failing(3, full), warn, [0, 0]), full);
   await assert.rejects(persistently(failing(1, new UserError('no')), assert.fail, [0]), /^UserError: no$/);
 });
