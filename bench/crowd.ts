@@ -1,14 +1,16 @@
 // A run without processes, for its metrics: tests and bench/monitoring.ts.
 
 import { createCounters } from '../coordinator/monitor/counters.ts';
-import type { Measured } from '../coordinator/monitor/prometheus.ts';
+import type { MetricSources } from '../coordinator/monitor/prometheus.ts';
 import { noCounts } from '../coordinator/scheduler/counts.ts';
 import type { MemberView } from '../coordinator/scheduler/registry.ts';
 
 export const K = 3;
 
 /** A run in which everything has happened once, with any number of workers and clusters. */
-export function crowd(options: { workers?: number; k?: number } = {}): Measured & { pass(ms: number): void } {
+export function crowd(
+  options: { workers?: number; k?: number } = {},
+): MetricSources & { pass(ms: number): void } {
   const { workers = 2, k = K } = options;
   let clock = 0;
   let unix = 1_700_000_000_000;
@@ -58,7 +60,7 @@ export function crowd(options: { workers?: number; k?: number } = {}): Measured 
     config: { maxEpochs: 200, weightSmoothing: 0 },
     recorder: {
       status: () => 'running',
-      newest: () => ({ state: { mixture: { k, weights } } }) as never,
+      snapshot: () => ({ state: { mixture: { k, weights } } }) as never,
       run: () => ({ sampleRows: 900 }) as never,
     },
     counters,

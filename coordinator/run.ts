@@ -11,11 +11,11 @@ import type { RunConfig } from './config.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import type { Server } from './scheduler/server.ts';
-import { type Checkpoint, fingerprint, type Spent } from './storage/checkpoint.ts';
+import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
-import { absolute, runFile } from './storage/run-file.ts';
+import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import { initialState } from './training/initial-state.ts';
 import { type Found, momentsRound } from './training/moments.ts';
 import { prepare, sampleBelow } from './training/prepare.ts';
@@ -51,7 +51,7 @@ interface Session {
   run: Run;
   found: Found;
   /** In all sessions, until now. */
-  spent: () => Spent;
+  spent: () => RunTotals;
 }
 
 /** A whole run, once its workers are there: rounds, epochs, full pass, and all that the run directory gets. */
@@ -60,7 +60,7 @@ export async function runAll(input: RunInput): Promise<Summary> {
   const begun = performance.now();
   const from = resume?.from?.checkpoint ?? null;
   const dispatcher = namingData(server.dispatcher, config.data);
-  const found = from?.found ?? (await firstReading(input, dispatcher));
+  const found = from?.dataSummary ?? (await firstReading(input, dispatcher));
   if (resume && fingerprint(found.hashes) !== resume.fingerprint)
     throw new UserError(
       `${config.data} has changed since the run began; put the old file back, or start a new run`,
@@ -135,7 +135,7 @@ async function trainAll(
   let loss = from?.loss ?? null;
   const note = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
-    const about = { config: absolute(config), identity, layout, found };
+    const about = { config: withAbsolutePaths(config), identity, layout, dataSummary: found };
     checkpoints.offer({ ...about, state, loss, ended, spent: spent() }, now);
   };
   const start = from?.state ?? (await initialState(run));
@@ -176,7 +176,7 @@ async function trainAll(
   }
 }
 
-function spentWith(from: Checkpoint | null, server: Server, begun: number): Spent {
+function spentWith(from: Checkpoint | null, server: Server, begun: number): RunTotals {
   const { rounds, rowsRead, workers } = server.totals();
   const before = from?.spent ?? { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 };
   return {

@@ -213,7 +213,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   });
   const { createGate } = await import('../proto/gate.ts');
   const gate = keys && createGate(keys.secret, keys.allowed, log);
-  const about = { source, leftOut, layout, gate, emit, log, watcher: monitor?.watcher };
+  const about = { source, leftOut, layout, gate, emit, log, roundListener: monitor?.roundListener };
   const server = await serverFor(config, options, about);
   let workers: Workers | null = null;
   closing.defer(async () => {
@@ -330,7 +330,7 @@ async function serverFor(
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   about: { source: Source; leftOut: string | null; layout: Layout } & Pick<
     ServerOptions,
-    'gate' | 'emit' | 'log' | 'watcher'
+    'gate' | 'emit' | 'log' | 'roundListener'
   >,
 ): Promise<Server> {
   const { source, leftOut, layout, ...rest } = about;

@@ -66,13 +66,12 @@ async function registryOf({
   name: string;
   version: string;
 }) {
-  const { collectDefaultMetrics, Counter, Gauge, Registry } = await import('prom-client');
+  const { Counter, Gauge, Registry } = await import('prom-client');
+  const { addProcessMetrics } = await import('../base/process-metrics.ts');
   const registry = new Registry();
   const registers = [registry];
   if (name) registry.setDefaultLabels({ worker: name });
-  collectDefaultMetrics({ register: registry });
-  for (const what of ['handles', 'requests', 'resources'])
-    registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  addProcessMetrics(registry);
   new Gauge({
     name: 'dpmesh_local_build_info',
     help: 'Always 1; version of dpmesh, numeric identity, and the GPU that computes.',

@@ -1,8 +1,9 @@
 import type { Departure, Event } from '../../view/events.ts';
-import type { Watcher } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/router.ts';
 
-/** How many values fell below each bound (and above the last), their sum and number. */
+/** Counts of observed values by bucket. */
 export interface Histogram {
+  /** Upper bounds of the buckets, inclusive; `counts` has one more for larger values. */
   bounds: readonly number[];
   counts: Float64Array;
   sum: number;
@@ -16,47 +17,47 @@ function createHistogram(bounds: readonly number[]): Histogram {
   return { bounds, counts: new Float64Array(bounds.length + 1), sum: 0, count: 0 };
 }
 
-/** Adds `value` `times` times. */
-function observe(to: Histogram, value: number, times = 1): void {
+/** Records `value` `times` times. */
+function observe(histogram: Histogram, value: number, times = 1): void {
   let i = 0;
-  while (i < to.bounds.length && value > to.bounds[i]) i++;
-  to.counts[i] += times;
-  to.sum += value * times;
-  to.count += times;
+  while (i < histogram.bounds.length && value > histogram.bounds[i]) i++;
+  histogram.counts[i] += times;
+  histogram.sum += value * times;
+  histogram.count += times;
 }
 
-interface Proposals {
+interface ProposalCounts {
   accepted: number;
   refused: number;
-  /** The largest log H of the last step that had any; null: there was none. */
+  /** Largest log H of the last step with proposals; null: none so far. */
   best: number | null;
   epoch: number;
 }
 
 /**
- * What is counted of a run from its start on, in plain numbers: it is fed hundreds of times a second, and read a few
- * times a minute (coordinator/monitor/prometheus.ts).
+ * Counters of a run since the start of this process. Plain numbers, because they are updated hundreds of times a second but
+ * read only a few times a minute (coordinator/monitor/prometheus.ts).
  */
-export interface Counters extends Watcher {
+export interface Counters extends RoundListener {
   event(event: Event): void;
-  /** When counting began, on the clock of `performance.now()`. */
-  readonly begun: number;
+  /** When counting started, on the clock of `performance.now()`. */
+  readonly startedAt: number;
   readonly rounds: Histogram;
-  /** Seconds of computing a unit, by task. */
+  /** Compute time per unit in seconds, by task. */
   readonly tasks: Map<string, Histogram>;
-  /** Seconds of computing by worker and task. */
+  /** Compute time in seconds, by worker and task. */
   readonly workers: Map<string, Map<string, number>>;
   readonly epochs: {
     count: number;
     last: number;
-    /** ms since 1970. */
+    /** When the last one ended, ms since 1970. */
     at: number | null;
     k: number | null;
     loss: number | null;
     subLoss: number | null;
   };
-  readonly split: Proposals;
-  readonly merge: Proposals;
+  readonly split: ProposalCounts;
+  readonly merge: ProposalCounts;
   readonly departures: Record<Departure, number>;
   readonly checkpoints: {
     written: number;
@@ -67,10 +68,10 @@ export interface Counters extends Watcher {
   };
 }
 
-export function createCounters(now: () => number = Date.now, begun = performance.now()): Counters {
-  const proposals = (): Proposals => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
+export function createCounters(now: () => number = Date.now, startedAt = performance.now()): Counters {
+  const proposals = (): ProposalCounts => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
   const self: Counters = {
-    begun,
+    startedAt,
     rounds: createHistogram(ROUND_BOUNDS),
     tasks: new Map(),
     workers: new Map(),
@@ -80,18 +81,18 @@ export function createCounters(now: () => number = Date.now, begun = performance
     departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0 },
     checkpoints: { written: 0, failed: 0, at: null, bytes: 0, seconds: 0 },
 
-    roundEnded: (took) => observe(self.rounds, took / 1000),
+    roundEnded: (duration) => observe(self.rounds, duration / 1000),
     results(label, { done }, tasks) {
       let units = 0;
       for (const { length } of done) units += length;
-      const own = entry(self.workers, label, () => new Map<string, number>());
-      for (const [task, spent] of tasks) {
-        // Said by a worker, which may say anything.
-        if (!(spent >= 0 && spent < 1e9)) continue;
-        own.set(task, (own.get(task) ?? 0) + spent);
+      const own = getOrCreate(self.workers, label, () => new Map<string, number>());
+      for (const [task, seconds] of tasks) {
+        // Reported by a worker, so not trusted.
+        if (!(seconds >= 0 && seconds < 1e9)) continue;
+        own.set(task, (own.get(task) ?? 0) + seconds);
         observe(
-          entry(self.tasks, task, () => createHistogram(TASK_BOUNDS)),
-          spent / units,
+          getOrCreate(self.tasks, task, () => createHistogram(TASK_BOUNDS)),
+          seconds / units,
           units,
         );
       }
@@ -141,8 +142,8 @@ export function createCounters(now: () => number = Date.now, begun = performance
   return self;
 }
 
-function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let found = map.get(key);
-  if (found === undefined) map.set(key, (found = make()));
-  return found;
+function getOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = create()));
+  return value;
 }

@@ -1,38 +1,41 @@
 import { cutBack, type Epochs } from '../../view/api.ts';
 import { keptEvents, type TimedEvent } from '../../view/events.ts';
 
-/** What a run has gone through, in bounded memory: its epochs, column by column, and its other events. */
-export interface Past {
+/** The history of a run in bounded memory: its epochs as columns, and its other events. */
+export interface RunHistory {
   epochs: Epochs;
   events: TimedEvent[];
 }
 
-/** Beyond this many epochs, only every second one of those until now is kept. */
-const MOST_EPOCHS = 20_000;
-const MOST_EVENTS = 10_000;
+/** Beyond this many epochs, every second one is dropped. */
+const MAX_EPOCHS = 20_000;
+const MAX_EVENTS = 10_000;
 
-export function addEpoch({ epochs }: Past, row: { [Name in keyof Epochs]: Epochs[Name][number] }): void {
+export function addEpoch(
+  { epochs }: RunHistory,
+  row: { [Name in keyof Epochs]: Epochs[Name][number] },
+): void {
   for (const [name, column] of columns(epochs)) column.push(row[name]);
-  if (epochs.epoch.length > MOST_EPOCHS) thin(epochs);
+  if (epochs.epoch.length > MAX_EPOCHS) thin(epochs);
 }
 
-/** Adds an event of another type. Epochs after the one that a session resumes from are work that was lost. */
-export function addEvent(past: Past, event: TimedEvent): void {
-  if (event.type === 'resume') cutBack(past.epochs, event.epoch);
-  past.events.push(event);
-  // Not one by one: each would move all the others.
-  if (past.events.length > 2 * MOST_EVENTS) past.events = eventsOf(past);
+/** Adds an event that is not an epoch. A `resume` drops the epochs after its checkpoint: their work was lost. */
+export function addEvent(history: RunHistory, event: TimedEvent): void {
+  if (event.type === 'resume') cutBack(history.epochs, event.epoch);
+  history.events.push(event);
+  // In batches: removing one event costs as much as removing many.
+  if (history.events.length > 2 * MAX_EVENTS) history.events = keptEventsOf(history);
 }
 
-/** The events that are of interest still. */
-export const eventsOf = ({ events }: Past) => keptEvents(events, MOST_EVENTS);
+/** The events to show: at most `MAX_EVENTS`. */
+export const keptEventsOf = ({ events }: RunHistory) => keptEvents(events, MAX_EVENTS);
 
 /**
- * What earlier sessions have gone through, from the lines of events.jsonl, and the seconds that they took. Lines that
- * are no events are passed over.
+ * The history of earlier sessions, read from the lines of events.jsonl, and their duration in seconds. Lines that are not
+ * events are skipped.
  */
-export function readHistory(lines: Iterable<string>): { past: Past; seconds: number } {
-  const past: Past = { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] };
+export function readHistory(lines: Iterable<string>): { past: RunHistory; seconds: number } {
+  const past: RunHistory = { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] };
   let seconds = 0;
   let last: number | null = null;
   for (const line of lines) {
@@ -44,18 +47,18 @@ export function readHistory(lines: Iterable<string>): { past: Past; seconds: num
     }
     const at = Date.parse(event?.time);
     if (!Number.isFinite(at)) continue;
-    // A session begins with its workers' arrival or its `resume`; nobody waited in between.
-    if (last !== null && !isFirst(event)) seconds += Math.max(0, at - last) / 1000;
+    // The time between two sessions does not count.
+    if (last !== null && !startsSession(event)) seconds += Math.max(0, at - last) / 1000;
     last = at;
     if (event.type === 'epoch') addEpoch(past, { ...event, time: seconds });
     else addEvent(past, event);
   }
-  past.events = eventsOf(past);
+  past.events = keptEventsOf(past);
   return { past, seconds };
 }
 
-/** Does a session begin here? */
-const isFirst = (event: TimedEvent) =>
+/** A session starts with its first worker's arrival or with a `resume`. */
+const startsSession = (event: TimedEvent) =>
   event.type === 'resume' || (event.type === 'worker' && event.worker === 'w1');
 
 const columns = (epochs: Epochs) => Object.entries(epochs) as [keyof Epochs, (number | null)[]][];

@@ -1,10 +1,11 @@
 import { Counter, Gauge, type Metric, type Registry } from 'prom-client';
 import type { Histogram } from './counters.ts';
 
-export type Row = [labels: Record<string, string>, value: number];
+/** The value of one time series of a metric. */
+export type SeriesValue = [labels: Record<string, string>, value: number];
 type Kind = 'gauge' | 'counter';
 
-/** How a registry's metrics are made here: each is read at the moment of a scrape. */
+/** Adds metrics to a registry; each is read when it is scraped. Names get the prefix `dpmesh_`. */
 export type Families = ReturnType<typeof createFamilies>;
 
 export function createFamilies(registry: Registry) {
@@ -15,7 +16,7 @@ export function createFamilies(registry: Registry) {
     name: string,
     help: string,
     labelNames: string[],
-    read: () => Iterable<Row>,
+    read: () => Iterable<SeriesValue>,
   ): void {
     const common = { name: `dpmesh_${name}`, help, labelNames, registers };
     if (kind === 'gauge')
@@ -23,7 +24,7 @@ export function createFamilies(registry: Registry) {
         ...common,
         collect() {
           this.reset();
-          // Without labels there would be a 0 where nothing is known.
+          // Without labels, `reset` leaves a 0 even if the value is unknown.
           if (!labelNames.length) this.remove();
           for (const [labels, value] of read()) this.set(labels, value);
         },
@@ -37,13 +38,14 @@ export function createFamilies(registry: Registry) {
         },
       });
   }
-  /** One number; null: there is none yet. */
-  const one = (kind: Kind, name: string, help: string, read: () => number | null) =>
+  /** A metric without labels; null: not known yet. */
+  const addScalar = (kind: Kind, name: string, help: string, read: () => number | null) =>
     add(kind, name, help, [], () => {
       const value = read();
       return value === null ? [] : [[{}, value]];
     });
-  const each = <K extends string>(
+  /** A metric with one label. */
+  const addByLabel = <K extends string>(
     kind: Kind,
     name: string,
     help: string,
@@ -51,10 +53,10 @@ export function createFamilies(registry: Registry) {
     read: () => Iterable<readonly [K, number]>,
   ) =>
     add(kind, name, help, [label], () =>
-      Array.from(read(), ([key, value]): Row => [{ [label]: key }, value]),
+      Array.from(read(), ([key, value]): SeriesValue => [{ [label]: key }, value]),
     );
-  /** prom-client's own histograms are fed value by value; this one is read where it was counted. */
-  function histogram(name: string, help: string, read: () => [Record<string, string>, Histogram][]): void {
+  /** prom-client's histograms record values themselves; this one exports a histogram that was counted elsewhere. */
+  function addHistogram(name: string, help: string, read: () => [Record<string, string>, Histogram][]): void {
     const full = `dpmesh_${name}`;
     const get = async () => ({
       ...{ name: full, help, type: 'histogram', aggregator: 'sum' },
@@ -73,8 +75,8 @@ export function createFamilies(registry: Registry) {
     });
     registry.registerMetric({ name: full, help, get } as unknown as Metric);
   }
-  return { add, one, each, histogram };
+  return { add, addScalar, addByLabel, addHistogram };
 }
 
-/** To the microsecond: more digits are noise, and bytes. */
+/** Rounds to microseconds: further digits are noise and make the response longer. */
 export const round = (seconds: number) => Math.round(seconds * 1e6) / 1e6;

@@ -5,32 +5,32 @@ import type { Layout } from '../../model/layout.ts';
 import type { Status } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { Watcher } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/router.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import type { Observer } from '../training/train.ts';
 import { createCounters } from './counters.ts';
-import type { Controls } from './http/answers.ts';
 import type { Http, HttpOptions } from './http/open.ts';
+import type { Controls } from './http/responses.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
-/** All that shows a run while it goes, from its first event to the last scrape. */
+/** Monitors a run, from its first event to the last scrape: live page, metrics and controls. */
 export interface Monitor {
   event(event: Event): void;
-  watcher: Watcher;
+  roundListener: RoundListener;
   observer: Observer;
-  /** Not null: training is paused, and waits for it before its next epoch. */
+  /** If training is paused, a promise that resolves when it may continue; else null. */
   held(): Promise<void> | null;
-  /** Opens the port. UserError where it cannot be had. */
-  open(about: About): Promise<Http>;
-  /** The run has ended so. */
+  /** Opens the HTTP port. UserError if it is not available. */
+  open(options: MonitorOptions): Promise<Http>;
+  /** Sets the run's final status. */
   ended(status: 'done' | 'failed' | 'stopped'): void;
-  /** Resolves after this many seconds, or when `stop` is asked for. */
+  /** Resolves after this many seconds, with `until`, or when a client requests `stop`. */
   linger(seconds: number, until: Promise<unknown>): Promise<void>;
 }
 
-export interface About {
+export interface MonitorOptions {
   http: HttpOptions;
   out: RunDirectory;
   config: RunConfig;
@@ -39,11 +39,11 @@ export interface About {
   source: Source;
   server: Server;
   checkpoints: Checkpoints;
-  /** Ends the run as Ctrl-C does. */
+  /** Stops the run, as Ctrl-C does. */
   stop(): void;
 }
 
-/** `history`: lines of events.jsonl from before. */
+/** `history`: lines of events.jsonl from earlier sessions. */
 export function createMonitor(history: Iterable<string> = []): Monitor {
   const recorder = createRecorder(history);
   const counters = createCounters();
@@ -54,7 +54,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
       counters.event(event);
       recorder.event(event);
     },
-    watcher: {
+    roundListener: {
       results(...args) {
         counters.results(...args);
         recorder.results(...args);
@@ -63,50 +63,53 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
     },
     observer: recorder,
     held: pause.held,
-    async open({ http, out, checkpoints, stop, ...about }) {
+    async open({ http, out, checkpoints, stop, ...rest }) {
       const { openHttp } = await import('./http/open.ts');
       const controls = controlsOf(recorder, pause, checkpoints, () => {
         stop();
         stopLinger();
       });
       const name = basename(resolve(out.path));
-      return openHttp(http, { ...about, name, out: out.path, recorder, counters, controls });
+      return openHttp(http, { ...rest, name, out: out.path, recorder, counters, controls });
     },
     ended: recorder.setStatus,
     async linger(seconds, until) {
       const stopped = new Promise<void>((resolve) => {
         stopLinger = resolve;
       });
-      const over = new AbortController();
-      const time = sleep(seconds * 1000, undefined, { signal: over.signal }).catch(() => {});
-      await Promise.race([time, until, stopped]);
-      over.abort();
+      const timer = new AbortController();
+      const elapsed = sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => {});
+      await Promise.race([elapsed, until, stopped]);
+      timer.abort();
     },
   };
 }
 
 function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, stop: () => void): Controls {
-  const unless = (...statuses: Status[]) =>
+  /** Null if the run has one of these statuses, else why the request is rejected. */
+  const rejectUnless = (...statuses: Status[]) =>
     statuses.includes(recorder.status()) ? null : `the run is ${recorder.status()}`;
   return {
     pause() {
-      const problem = unless('running', 'paused');
+      const problem = rejectUnless('running', 'paused');
       if (problem) return problem;
       pause.pause();
       recorder.setStatus('paused');
       return null;
     },
     resume() {
-      const problem = unless('running', 'paused');
+      const problem = rejectUnless('running', 'paused');
       if (problem) return problem;
       pause.resume();
       recorder.setStatus('running');
       return null;
     },
     async checkpoint() {
-      const problem = unless('running', 'paused', 'finishing');
+      const problem = rejectUnless('running', 'paused', 'finishing');
       if (problem) return problem;
-      return (await checkpoints.flush()) ? null : 'no checkpoint could be written; the events say why';
+      return (await checkpoints.flush())
+        ? null
+        : 'the checkpoint could not be written; see the events for the reason';
     },
     stop() {
       stop();
@@ -115,26 +118,26 @@ function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, 
   };
 }
 
-/** Holds training between two epochs; what is under way ends first. */
+/** Pauses training between two epochs. */
 interface Pause {
   pause(): void;
   resume(): void;
-  /** Null where nothing holds, else resolves when training may go on. */
+  /** Null unless paused; resolves when training may continue. */
   held(): Promise<void> | null;
 }
 
 function createPause(): Pause {
   let waiting: Promise<void> | null = null;
-  let go = () => {};
+  let release = () => {};
   return {
     pause() {
       waiting ??= new Promise((resolve) => {
-        go = resolve;
+        release = resolve;
       });
     },
     resume() {
       waiting = null;
-      go();
+      release();
     },
     held: () => waiting,
   };

@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
+import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { REASONS, type Reason } from '../../proto/gate.ts';
 import { STATUSES } from '../../view/api.ts';
@@ -7,92 +8,102 @@ import type { RunConfig } from '../config.ts';
 import type { MemberView } from '../scheduler/registry.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Counters } from './counters.ts';
-import { createFamilies, type Families, type Row, round } from './metric-families.ts';
+import { createFamilies, type Families, round, type SeriesValue } from './metric-families.ts';
 import type { Recorder } from './recorder.ts';
 
-/** What is measured: all of it is read when somebody asks, and nothing before. */
-export interface Measured {
+/** Where the metrics are read from, at each scrape. */
+export interface MetricSources {
   /** The label `run` of all metrics: the name of the run directory. */
   name: string;
   version: string;
   rows: number;
   config: Pick<RunConfig, 'maxEpochs' | 'weightSmoothing'>;
-  recorder: Pick<Recorder, 'status' | 'newest' | 'run'>;
+  recorder: Pick<Recorder, 'status' | 'snapshot' | 'run'>;
   counters: Counters;
   server: Pick<Server, 'identity' | 'members' | 'counts' | 'refused' | 'traffic'>;
   streamClients(): number;
-  /** ms, steady. */
+  /** Monotonic clock, ms. */
   now?: () => number;
 }
 
-/** Clusters that have series of their own. */
-const MOST_CLUSTERS = 200;
-/** With more workers than this, a worker's tasks are added up, so that the answer stays below a megabyte. */
-const MOST_WITH_TASKS = 200;
-/** A busy share is of this long at least, ms: a second scraper right behind the first sees the same. */
-const SHORTEST_MS = 500;
-/** Why connections come to nothing. */
-const CONNECTIONS = Object.keys(REASONS) as Reason[];
-/** Of prom-client's own, gauges whose names end as only counters' may. */
-const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
+/** Clusters with a time series each. */
+const MAX_CLUSTERS = 200;
+/** With more workers than this, a worker's tasks are summed, so that the response stays below a megabyte. */
+const MAX_WORKERS_BY_TASK = 200;
+/** Shortest interval for which busy ratios are computed, ms: a second scraper right after the first gets the same values. */
+const MIN_INTERVAL_MS = 500;
+const CONNECTION_FAILURES = Object.keys(REASONS) as Reason[];
 
 /** The registry of one run; docs/monitoring.md lists its metrics. */
-export function createMetrics(measured: Measured): Registry {
+export function createMetrics(sources: MetricSources): Registry {
   const registry = new Registry();
-  registry.setDefaultLabels({ run: measured.name });
-  collectDefaultMetrics({ register: registry });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  registry.setDefaultLabels({ run: sources.name });
+  addProcessMetrics(registry);
 
   const families = createFamilies(registry);
-  addRunMetrics(families, measured);
-  addClusterMetrics(families, measured);
-  addRoundMetrics(families, measured);
-  addWorkerMetrics(families, measured);
-  addTrafficMetrics(families, measured);
-  addCheckpointMetrics(families, measured);
-  families.one(
+  addRunMetrics(families, sources);
+  addClusterMetrics(families, sources);
+  addRoundMetrics(families, sources);
+  addWorkerMetrics(families, sources);
+  addTrafficMetrics(families, sources);
+  addCheckpointMetrics(families, sources);
+  families.addScalar(
     'gauge',
     'event_stream_clients',
-    'Pages and other clients that follow the run.',
-    measured.streamClients,
+    'Clients connected to the event stream.',
+    sources.streamClients,
   );
   return registry;
 }
 
-/** The state of the run, and its epochs. */
-function addRunMetrics({ add, one, each }: Families, measured: Measured): void {
-  const { recorder, counters, server, config } = measured;
+/** Status of the run, and its epochs. */
+function addRunMetrics({ add, addScalar, addByLabel }: Families, sources: MetricSources): void {
+  const { recorder, counters, server, config } = sources;
   add(
     'gauge',
     'build_info',
-    'Always 1; version of dpmesh and Node.js, numeric identity of the run.',
+    'Always 1. Labels: version of dpmesh, version of Node.js, numeric identity of the run.',
     ['version', 'node', 'identity'],
-    () => [[{ version: measured.version, node: process.version, identity: server.identity() ?? '' }, 1]],
+    () => [[{ version: sources.version, node: process.version, identity: server.identity() ?? '' }, 1]],
   );
-  each('gauge', 'run_state', '1 for the state that the run is in, 0 for the others.', 'state', () =>
-    STATUSES.map((state) => [state, Number(state === recorder.status())] as const),
+  addByLabel(
+    'gauge',
+    'run_state',
+    '1 for the current state of the run, 0 for all other states.',
+    'state',
+    () => STATUSES.map((state) => [state, Number(state === recorder.status())] as const),
   );
 
   const { epochs } = counters;
-  one('gauge', 'clusters', 'Clusters, K.', () => epochs.k ?? recorder.newest()?.state.mixture.k ?? null);
-  one('gauge', 'epoch', 'The last epoch that is over.', () => epochs.last);
-  one('gauge', 'max_epochs', 'Epochs at the most (--max-epochs).', () => config.maxEpochs);
-  one('counter', 'epochs_total', 'Epochs that this process has been through.', () => epochs.count);
-  one(
+  addScalar(
+    'gauge',
+    'clusters',
+    'Current number of clusters, K.',
+    () => epochs.k ?? recorder.snapshot()?.state.mixture.k ?? null,
+  );
+  addScalar('gauge', 'epoch', 'Last completed epoch.', () => epochs.last);
+  addScalar('gauge', 'max_epochs', 'Maximum number of epochs (--max-epochs).', () => config.maxEpochs);
+  addScalar('counter', 'epochs_total', 'Epochs completed by this process.', () => epochs.count);
+  addScalar(
     'gauge',
     'epoch_timestamp_seconds',
-    'Unix time at which the last epoch ended.',
+    'Unix time at which the last epoch ended, in seconds.',
     () => epochs.at && epochs.at / 1000,
   );
-  one('gauge', 'rows', 'Rows of the data.', () => measured.rows);
-  one('gauge', 'sample_rows', 'Rows that are trained on.', () => recorder.run()?.sampleRows ?? null);
-  one(
+  addScalar('gauge', 'rows', 'Number of rows in the data.', () => sources.rows);
+  addScalar(
+    'gauge',
+    'sample_rows',
+    'Number of rows in the training sample.',
+    () => recorder.run()?.sampleRows ?? null,
+  );
+  addScalar(
     'gauge',
     'clustering_loss',
     'Loss of the clustering net in the last epoch that trained it.',
     () => epochs.loss,
   );
-  one(
+  addScalar(
     'gauge',
     'subclustering_loss',
     'Loss of the sub-clustering nets in the last epoch that trained them.',
@@ -101,37 +112,47 @@ function addRunMetrics({ add, one, each }: Families, measured: Measured): void {
 }
 
 /** Clusters, and the proposals to split and merge them. */
-function addClusterMetrics({ add, each }: Families, { recorder, counters, config }: Measured): void {
-  const weights = () => [...(recorder.newest()?.state.mixture.weights ?? [])];
-  each(
+function addClusterMetrics(
+  { add, addByLabel }: Families,
+  { recorder, counters, config }: MetricSources,
+): void {
+  const weights = () => [...(recorder.snapshot()?.state.mixture.weights ?? [])];
+  addByLabel(
     'gauge',
     'cluster_weight',
-    `Share of each cluster; the first ${MOST_CLUSTERS} clusters.`,
+    `Mixture weight of the cluster, 0 to 1. First ${MAX_CLUSTERS} clusters only.`,
     'cluster',
     () =>
       weights()
-        .slice(0, MOST_CLUSTERS)
+        .slice(0, MAX_CLUSTERS)
         .map((weight, k) => [String(k), weight] as const),
   );
-  each(
+  addByLabel(
     'gauge',
     'cluster_rows',
-    `Rows of the sample in each cluster, by soft count; the first ${MOST_CLUSTERS} clusters.`,
+    `Soft count of sample rows in the cluster. First ${MAX_CLUSTERS} clusters only.`,
     'cluster',
     () =>
       softCounts(weights(), recorder.run()?.sampleRows ?? 0, config.weightSmoothing)
-        .slice(0, MOST_CLUSTERS)
+        .slice(0, MAX_CLUSTERS)
         .map((rows, k) => [String(k), rows] as const),
   );
-  add('counter', 'proposals_total', 'Splits and merges that were proposed.', ['kind', 'outcome'], () =>
-    (['split', 'merge'] as const).flatMap((kind) =>
-      (['accepted', 'refused'] as const).map((outcome): Row => [{ kind, outcome }, counters[kind][outcome]]),
-    ),
+  add(
+    'counter',
+    'proposals_total',
+    'Proposed splits and merges, by kind and outcome.',
+    ['kind', 'outcome'],
+    () =>
+      (['split', 'merge'] as const).flatMap((kind) =>
+        (['accepted', 'refused'] as const).map(
+          (outcome): SeriesValue => [{ kind, outcome }, counters[kind][outcome]],
+        ),
+      ),
   );
-  each(
+  addByLabel(
     'gauge',
     'best_log_ratio',
-    'Log of the best Hastings ratio in the last split or merge step.',
+    'Largest log Hastings ratio in the last split or merge step.',
     'kind',
     () =>
       (['split', 'merge'] as const).flatMap((kind) => {
@@ -141,84 +162,91 @@ function addClusterMetrics({ add, each }: Families, { recorder, counters, config
   );
 }
 
-function addRoundMetrics({ one, histogram }: Families, { counters }: Measured): void {
-  one(
+function addRoundMetrics({ addScalar, addHistogram }: Families, { counters }: MetricSources): void {
+  addScalar(
     'counter',
     'rounds_total',
-    'Rounds that are over: questions that all shards have answered.',
+    'Completed rounds, in which every shard has returned its result.',
     () => counters.rounds.count,
   );
-  histogram('round_seconds', 'Seconds from the start of a round to its last result.', () => [
+  addHistogram('round_seconds', 'Duration of a round from its start to its last result, in seconds.', () => [
     [{}, counters.rounds],
   ]);
-  histogram('task_seconds', 'Seconds of computing for one unit (mostly a shard), by task.', () =>
-    Array.from(counters.tasks, ([task, found]) => [{ task }, found]),
+  addHistogram('task_seconds', 'Compute time per unit (usually a shard), by task, in seconds.', () =>
+    Array.from(counters.tasks, ([task, histogram]) => [{ task }, histogram]),
   );
 }
 
-/** Who computes. */
-function addWorkerMetrics({ add, each }: Families, measured: Measured): void {
-  const { counters, server, now = () => performance.now() } = measured;
+function addWorkerMetrics({ add, addByLabel }: Families, sources: MetricSources): void {
+  const { counters, server, now = () => performance.now() } = sources;
   const present = () => server.members().filter(({ state }) => state !== 'gone');
   add(
     'counter',
     'worker_task_seconds_total',
-    `Seconds of computing by worker and task; task="all" for all together where there are more than ${MOST_WITH_TASKS} workers.`,
+    `Compute time by worker and task, in seconds. With more than ${MAX_WORKERS_BY_TASK} workers, task="all" is the sum over tasks.`,
     ['worker', 'task'],
     () => {
       const all = [...counters.workers];
-      if (all.length > MOST_WITH_TASKS)
-        return all.map(([worker, tasks]): Row => [{ worker, task: 'all' }, round(total(tasks))]);
+      if (all.length > MAX_WORKERS_BY_TASK)
+        return all.map(([worker, tasks]): SeriesValue => [{ worker, task: 'all' }, round(total(tasks))]);
       return all.flatMap(([worker, tasks]) =>
-        Array.from(tasks, ([task, seconds]): Row => [{ worker, task }, round(seconds)]),
+        Array.from(tasks, ([task, seconds]): SeriesValue => [{ worker, task }, round(seconds)]),
       );
     },
   );
-  const busy = busyShares(counters, now);
-  each(
+  const busyRatios = busyRatiosSinceLastCall(counters, now);
+  addByLabel(
     'gauge',
     'worker_busy_ratio',
-    'Share of the time since the scrape before in which the worker computed, 0 to 1; in the first one since the run began.',
+    'Fraction of the time since the previous scrape that the worker spent computing, 0 to 1. First scrape: since the start of the run.',
     'worker',
     () => {
-      const shares = busy();
-      return present().map(({ label }) => [label, round(shares(label))] as const);
+      const ratioOf = busyRatios();
+      return present().map(({ label }) => [label, round(ratioOf(label))] as const);
     },
   );
-  each('gauge', 'worker_memory_bytes', 'Resident memory of the worker.', 'worker', () =>
-    present().flatMap(({ label, memory }) => (memory ? [[label, memory] as const] : [])),
+  addByLabel(
+    'gauge',
+    'worker_memory_bytes',
+    'Resident memory of the worker process, in bytes.',
+    'worker',
+    () => present().flatMap(({ label, memory }) => (memory ? [[label, memory] as const] : [])),
   );
   add(
     'gauge',
     'worker_info',
-    'Always 1; where the worker is and what computes there; gpu is empty for the processor.',
+    'Always 1. Labels: host, compute backend and GPU of the worker; gpu is empty on a CPU.',
     ['worker', 'host', 'backend', 'gpu'],
     () =>
       present().map(
-        ({ label, host, backend, gpu }): Row => [
+        ({ label, host, backend, gpu }): SeriesValue => [
           { worker: label, host: short(host), backend: short(backend), gpu: short(gpu ?? '') },
           1,
         ],
       ),
   );
-  const ofGpus = (
+  const addGpuMetric = (
     name: string,
     help: string,
     read: (memory: NonNullable<MemberView['gpuMemory']>) => number,
   ) =>
-    each('gauge', name, help, 'worker', () =>
+    addByLabel('gauge', name, help, 'worker', () =>
       present().flatMap(({ label, gpuMemory }) => (gpuMemory ? [[label, read(gpuMemory)] as const] : [])),
     );
-  ofGpus('worker_gpu_memory_bytes', 'Memory of the GPU that the worker has taken.', ({ used }) => used);
-  ofGpus(
+  addGpuMetric(
+    'worker_gpu_memory_bytes',
+    'GPU memory that the worker has allocated, in bytes.',
+    ({ used }) => used,
+  );
+  addGpuMetric(
     'worker_gpu_memory_limit_bytes',
-    'Memory of the GPU that the worker may take.',
+    'GPU memory that the worker may allocate, in bytes.',
     ({ limit }) => limit,
   );
-  each(
+  addByLabel(
     'gauge',
     'workers',
-    'Workers that are here, that fell silent, and that are gone and were not replaced.',
+    'Number of workers: up, silent, or gone without a replacement.',
     'state',
     () => {
       const counts = { up: 0, silent: 0, gone: 0 };
@@ -226,33 +254,33 @@ function addWorkerMetrics({ add, each }: Families, measured: Measured): void {
       return Object.entries(counts);
     },
   );
-  each(
+  addByLabel(
     'counter',
     'worker_joins_total',
-    'Times that the worker has joined; more than 1: it came back, or was replaced.',
+    'Times that the worker has joined. Above 1, it reconnected or was replaced.',
     'worker',
     () => server.members().map(({ label, joins }) => [label, joins] as const),
   );
-  each('counter', 'worker_departures_total', 'Workers that left, by how.', 'reason', () =>
+  addByLabel('counter', 'worker_departures_total', 'Departures of workers, by reason.', 'reason', () =>
     DEPARTURES.map((reason) => [reason, counters.departures[reason]] as const),
   );
 }
 
-/** What comes and goes between coordinator and workers. */
-function addTrafficMetrics({ one, each }: Families, { server }: Measured): void {
-  one(
+/** Traffic between coordinator and workers. */
+function addTrafficMetrics({ addScalar, addByLabel }: Families, { server }: MetricSources): void {
+  addScalar(
     'counter',
     'units_redealt_total',
-    'Units that were dealt again, as their worker had left.',
+    'Units that were reassigned because their worker had left.',
     () => server.counts().unitsReassigned,
   );
-  one(
+  addScalar(
     'counter',
     'units_raced_total',
-    'Units of slow workers that were given to idle ones too.',
+    'Units of slow workers that were also sent to idle workers.',
     () => server.counts().unitsRaced,
   );
-  each('counter', 'results_dropped_total', 'Results that did not count, by why.', 'reason', () => {
+  addByLabel('counter', 'results_dropped_total', 'Results that were dropped, by reason.', 'reason', () => {
     const counts = server.counts();
     return [
       ['late', counts.resultsLate],
@@ -261,7 +289,7 @@ function addTrafficMetrics({ one, each }: Families, { server }: Measured): void 
       ['another_term', counts.resultsOfAnotherTerm],
     ];
   });
-  each('counter', 'refused_messages_total', 'Messages that were refused, by why.', 'reason', () => {
+  addByLabel('counter', 'refused_messages_total', 'Messages that were refused, by reason.', 'reason', () => {
     const counts = server.counts();
     return [
       ['malformed', counts.messagesMalformed],
@@ -270,60 +298,62 @@ function addTrafficMetrics({ one, each }: Families, { server }: Measured): void 
       ['fetch', counts.fetchesRefused],
     ];
   });
-  each(
+  addByLabel(
     'counter',
     'refused_connections_total',
-    'Connections that came to nothing, by why (0 without keys).',
+    'Connections that were refused or failed, by reason. Always 0 without keys.',
     'reason',
     () => {
-      const found = server.refused();
-      return CONNECTIONS.map((reason) => [reason.replaceAll('-', '_'), found[reason] ?? 0] as const);
+      const refused = server.refused();
+      return CONNECTION_FAILURES.map(
+        (reason) => [reason.replaceAll('-', '_'), refused[reason] ?? 0] as const,
+      );
     },
   );
-  one(
+  addScalar(
     'counter',
     'received_bytes_total',
-    'Bytes of messages from workers, without what ZeroMQ adds.',
+    'Bytes of messages received from workers, without ZeroMQ overhead.',
     () => server.traffic().received,
   );
-  one(
+  addScalar(
     'counter',
     'sent_bytes_total',
-    'Bytes of messages to workers, without what ZeroMQ adds.',
+    'Bytes of messages sent to workers, without ZeroMQ overhead.',
     () => server.traffic().sent,
   );
 }
 
-function addCheckpointMetrics({ one }: Families, { counters: { checkpoints } }: Measured): void {
+function addCheckpointMetrics({ addScalar }: Families, { counters: { checkpoints } }: MetricSources): void {
   const written = (read: () => number) => () => (checkpoints.written ? read() : null);
-  one('counter', 'checkpoints_total', 'Checkpoints that were written.', () => checkpoints.written);
-  one(
+  addScalar('counter', 'checkpoints_total', 'Checkpoints that were written.', () => checkpoints.written);
+  addScalar(
     'counter',
     'checkpoint_failures_total',
     'Checkpoints that could not be written.',
     () => checkpoints.failed,
   );
-  one(
+  addScalar(
     'gauge',
     'checkpoint_timestamp_seconds',
-    'Unix time of the last checkpoint.',
+    'Unix time at which the last checkpoint was written, in seconds.',
     () => checkpoints.at && checkpoints.at / 1000,
   );
-  one(
+  addScalar(
     'gauge',
     'checkpoint_bytes',
-    'Size of the last checkpoint.',
+    'Size of the last checkpoint, in bytes.',
     written(() => checkpoints.bytes),
   );
-  one(
+  addScalar(
     'gauge',
     'checkpoint_seconds',
-    'Seconds that the last checkpoint took, beside the epochs.',
+    'Time to write the last checkpoint, in seconds. Training continues meanwhile.',
     written(() => checkpoints.seconds),
   );
 }
 
-/** What workers say of themselves is cut to this. */
+/** Truncates text from workers. */
 const short = (text: string) => text.slice(0, 100);
 
 function total(tasks: Map<string, number>): number {
@@ -332,23 +362,23 @@ function total(tasks: Map<string, number>): number {
   return sum;
 }
 
-/** Each worker's share of the time since the last call that counted. */
-function busyShares(counters: Counters, now: () => number): () => (label: string) => number {
-  let since = counters.begun;
+/** For each worker, the fraction of time spent computing since the last call that was at least `MIN_INTERVAL_MS` ago. */
+function busyRatiosSinceLastCall(counters: Counters, now: () => number): () => (label: string) => number {
+  let since = counters.startedAt;
   let seconds = new Map<string, number>();
-  let shares = new Map<string, number>();
+  let ratios = new Map<string, number>();
   return () => {
-    const took = (now() - since) / 1000;
-    if (took * 1000 >= SHORTEST_MS || !shares.size) {
+    const elapsed = (now() - since) / 1000;
+    if (elapsed * 1000 >= MIN_INTERVAL_MS || !ratios.size) {
       const next = new Map(Array.from(counters.workers, ([label, tasks]) => [label, total(tasks)]));
-      shares = new Map(
-        Array.from(next, ([label, spent]) => [
+      ratios = new Map(
+        Array.from(next, ([label, busy]) => [
           label,
-          Math.min(1, Math.max(0, spent - (seconds.get(label) ?? 0)) / Math.max(took, 1e-3)),
+          Math.min(1, Math.max(0, busy - (seconds.get(label) ?? 0)) / Math.max(elapsed, 1e-3)),
         ]),
       );
       [since, seconds] = [now(), next];
     }
-    return (label) => shares.get(label) ?? 0;
+    return (label) => ratios.get(label) ?? 0;
   };
 }

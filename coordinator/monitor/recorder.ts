@@ -1,64 +1,64 @@
 import type { State } from '../../model/state.ts';
 import type { History, Message, Status, Work } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
-import type { Watcher } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/router.ts';
 import type { Run } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';
-import { addEpoch, addEvent, eventsOf, readHistory } from './history.ts';
+import { addEpoch, addEvent, keptEventsOf, readHistory } from './history.ts';
 import { createSplitRatios } from './split-ratios.ts';
 
-/** Where a run is: what its page and its metrics are made from. */
-export interface Newest {
+/** The current state of a run, from which page and metrics are made. */
+export interface RunSnapshot {
   run: Run;
   sampleRows: number;
   state: State;
   /** Log H of splitting each cluster; null: not known. */
   splitRatio: (number | null)[];
-  /** Rows of each cluster by their label; null until the full pass is over. */
+  /** Labelled rows in each cluster; null until the full pass is complete. */
   counts: number[] | null;
 }
 
 /**
- * Keeps what a run has gone through, in bounded memory, for those who look on from outside. It is fed whether anybody
- * looks or not, so it copies nothing and writes no text: states do not change once they are made.
+ * Records a run's history and current state for monitoring, in bounded memory. It is updated even if no client is connected,
+ * so it neither copies nor serializes anything: states are immutable.
  */
-export interface Recorder extends Observer, Watcher {
+export interface Recorder extends Observer, RoundListener {
   event(event: Event): void;
   setStatus(status: Status): void;
   status(): Status;
-  newest(): Newest | null;
+  snapshot(): RunSnapshot | null;
   run(): { run: Run; sampleRows: number } | null;
   history(): History;
-  /** Another number whenever what `history` or `newest` gives has changed. */
-  version(of: 'history' | 'newest'): number;
-  /** One listener hears all messages from now on, but the work, which it asks for. */
+  /** A number that changes whenever the result of `history` or `snapshot` does. */
+  version(of: 'history' | 'snapshot'): number;
+  /** Sets the single listener, which receives all messages except work; that is read with `workSince`. */
   listen(listener: ((message: Message) => void) | null): void;
-  /** Work from entry number `from` on that is still kept; and the number of the next. */
+  /** The entries of work from number `from` on that are still kept, and the number of the next entry. */
   workSince(from: number): { work: Work[]; next: number };
 }
 
-const MOST_WORK = 2000;
+const MAX_WORK = 2000;
 
-/** `history`: the lines of events.jsonl of earlier sessions. */
+/** `history`: lines of events.jsonl from earlier sessions. */
 export function createRecorder(
   history: Iterable<string> = [],
   now: () => number = () => performance.now(),
 ): Recorder {
-  const begun = now();
+  const startedAt = now();
   const { past, seconds } = readHistory(history);
   const ratios = createSplitRatios();
   const ring: Work[] = [];
-  let worked = 0;
+  let workCount = 0;
   let status: Status = 'starting';
   let listener: ((message: Message) => void) | null = null;
-  let known: { run: Run; sampleRows: number } | null = null;
+  let prepared: { run: Run; sampleRows: number } | null = null;
   let state: State | null = null;
   let counts: number[] | null = null;
-  const changes = { history: 0, newest: 0 };
+  const versions = { history: 0, snapshot: 0 };
 
-  /** Seconds since the run began, less the time between its sessions. */
-  const time = () => seconds + (now() - begun) / 1000;
-  const follow: Partial<Record<Event['type'], Status>> = {
+  /** Seconds since the start of the run, without the time between its sessions. */
+  const time = () => seconds + (now() - startedAt) / 1000;
+  const statusAfter: Partial<Record<Event['type'], Status>> = {
     start: 'running',
     resume: 'running',
     end: 'finishing',
@@ -73,70 +73,70 @@ export function createRecorder(
 
   function newState(next: State): void {
     state = next;
-    changes.newest++;
+    versions.snapshot++;
     listener?.({ type: 'state', epoch: next.epoch, k: next.mixture.k });
   }
 
   return {
     event(event) {
       if (event.type === 'epoch') return;
-      changes.history++;
-      if (event.type === 'split' || event.type === 'merge') ratios.proposed(event);
+      versions.history++;
+      if (event.type === 'split' || event.type === 'merge') ratios.addProposal(event);
       if (event.type === 'step') {
-        ratios.stepped(event, state?.mixture.k ?? 0);
-        changes.newest++;
+        ratios.endStep(event, state?.mixture.k ?? 0);
+        versions.snapshot++;
       }
       const timed = { time: new Date().toISOString(), ...event };
       addEvent(past, timed);
       listener?.({ type: 'event', event: timed });
-      const next = follow[event.type];
+      const next = statusAfter[event.type];
       if (next) setStatus(next);
     },
     prepared(run, sampleRows) {
-      known = { run, sampleRows };
-      changes.newest++;
+      prepared = { run, sampleRows };
+      versions.snapshot++;
     },
     epoch(next, { loss, subLoss }) {
-      changes.history++;
+      versions.history++;
       const row = { epoch: next.epoch, time: time(), k: next.mixture.k, loss, subLoss };
       addEpoch(past, row);
       listener?.({ type: 'epoch', ...row });
       newState(next);
     },
     state: newState,
-    labelled(found) {
-      counts = found;
-      // There is more to fetch of the last state.
+    labelled(rows) {
+      counts = rows;
+      // The same state, announced again because it has counts now.
       if (state) newState(state);
     },
     results(label, { round, done }, tasks) {
-      changes.history++;
+      versions.history++;
       let [from, to] = [Infinity, 0];
       for (const units of done)
         for (const { shard } of units) {
           if (shard < from) from = shard;
           if (shard > to) to = shard;
         }
-      // A worker does its tasks one after the other, and tells as soon as it has done them.
+      // A worker computes its tasks one after another and reports at once, so the last one has just ended.
       let start = time();
-      for (const [, spent] of tasks) start -= Math.max(0, spent);
+      for (const [, duration] of tasks) start -= Math.max(0, duration);
       const epoch = (state?.epoch ?? 0) + 1;
-      for (const [task, spent] of tasks) {
-        const end = start + Math.max(0, spent);
-        ring[worked++ % MOST_WORK] = [label, task, epoch, round, from, to, start, end];
+      for (const [task, duration] of tasks) {
+        const end = start + Math.max(0, duration);
+        ring[workCount++ % MAX_WORK] = [label, task, epoch, round, from, to, start, end];
         start = end;
       }
     },
     roundEnded() {},
     setStatus,
     status: () => status,
-    run: () => known,
-    newest() {
-      if (!known || !state) return null;
-      return { ...known, state, splitRatio: ratios.of(state.mixture.k), counts };
+    run: () => prepared,
+    snapshot() {
+      if (!prepared || !state) return null;
+      return { ...prepared, state, splitRatio: ratios.of(state.mixture.k), counts };
     },
-    history: () => ({ epochs: past.epochs, events: eventsOf(past), work: workSince(0).work }),
-    version: (of) => changes[of],
+    history: () => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
+    version: (of) => versions[of],
     listen(next) {
       listener = next;
     },
@@ -145,7 +145,7 @@ export function createRecorder(
 
   function workSince(from: number) {
     const work: Work[] = [];
-    for (let i = Math.max(from, worked - MOST_WORK); i < worked; i++) work.push(ring[i % MOST_WORK]);
-    return { work, next: worked };
+    for (let i = Math.max(from, workCount - MAX_WORK); i < workCount; i++) work.push(ring[i % MAX_WORK]);
+    return { work, next: workCount };
   }
 }

@@ -1,25 +1,25 @@
 import type { Change } from '../../model/schedule.ts';
 import type { Event } from '../../view/events.ts';
 
-type Proposal = Extract<Event, { type: 'split' | 'merge' }>;
+type ProposalEvent = Extract<Event, { type: 'split' | 'merge' }>;
 
-/** Log H of splitting each cluster, as it was last computed; null: not known. */
+/** Log Hastings ratio (log H) of splitting each cluster, as last computed; null: not known. */
 export interface SplitRatios {
-  /** Of the `k` clusters that there are. */
+  /** The ratios of the current `k` clusters. */
   of(k: number): (number | null)[];
-  proposed(proposal: Proposal): void;
-  /** The step of these proposals is over, which found `before` clusters. */
-  stepped(step: { kind: Change; k: number }, before: number): void;
+  addProposal(proposal: ProposalEvent): void;
+  /** The step that these proposals belong to has ended; it started with `before` clusters. */
+  endStep(step: { kind: Change; k: number }, before: number): void;
 }
 
 export function createSplitRatios(): SplitRatios {
   let ratios: (number | null)[] = [];
-  let proposals: Proposal[] = [];
+  let proposals: ProposalEvent[] = [];
   const of = (k: number) => (ratios.length === k ? ratios : Array<null>(k).fill(null));
   return {
     of,
-    proposed: (proposal) => void proposals.push(proposal),
-    stepped({ kind, k }, before) {
+    addProposal: (proposal) => void proposals.push(proposal),
+    endStep({ kind, k }, before) {
       ratios = ratiosAfter(of(before), kind, proposals, k);
       proposals = [];
     },
@@ -27,13 +27,13 @@ export function createSplitRatios(): SplitRatios {
 }
 
 /**
- * By the cluster's number after a step: clusters that a step leaves alone move to the places that
- * coordinator/training/split.ts and merge.ts give them, those that it makes have none yet.
+ * The ratios after a step, by the clusters' new numbers: unchanged clusters keep their ratio and are renumbered as in
+ * coordinator/training/split.ts and merge.ts; new clusters have none yet.
  */
 function ratiosAfter(
   before: readonly (number | null)[],
   kind: Change,
-  proposals: readonly Proposal[],
+  proposals: readonly ProposalEvent[],
   k: number,
 ): (number | null)[] {
   const own = proposals.filter(({ type }) => type === kind);
@@ -41,16 +41,16 @@ function ratiosAfter(
   return after.length === k ? after : Array(k).fill(null);
 }
 
-function afterSplits(k: number, proposals: readonly Proposal[]): (number | null)[] {
+function afterSplits(k: number, proposals: readonly ProposalEvent[]): (number | null)[] {
   const ratios: (number | null)[] = Array(k).fill(null);
   const parts: number[] = Array(k).fill(1);
-  // A deep proposal that is taken comes after the plain one that was refused.
-  const taken: (number | null)[] = Array(k).fill(null);
+  // A cluster may have several proposals: a deep one follows a plain one that was rejected.
+  const bestAccepted: (number | null)[] = Array(k).fill(null);
   for (const { clusters, logRatio, accepted, points } of proposals) {
     const [c] = clusters;
     ratios[c] = Math.max(ratios[c] ?? -Infinity, logRatio ?? -Infinity);
-    if (accepted && (taken[c] === null || (logRatio ?? -Infinity) > taken[c]!)) {
-      taken[c] = logRatio ?? -Infinity;
+    if (accepted && (bestAccepted[c] === null || (logRatio ?? -Infinity) > bestAccepted[c]!)) {
+      bestAccepted[c] = logRatio ?? -Infinity;
       parts[c] = points.length;
     }
   }
@@ -59,8 +59,11 @@ function afterSplits(k: number, proposals: readonly Proposal[]): (number | null)
   );
 }
 
-function afterMerges(before: readonly (number | null)[], proposals: readonly Proposal[]): (number | null)[] {
-  const partner = new Map<number, Proposal>();
+function afterMerges(
+  before: readonly (number | null)[],
+  proposals: readonly ProposalEvent[],
+): (number | null)[] {
+  const partner = new Map<number, ProposalEvent>();
   for (const proposal of proposals)
     if (proposal.accepted) for (const c of proposal.clusters) partner.set(c, proposal);
   return before.flatMap((ratio, c) => {

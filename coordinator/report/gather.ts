@@ -63,11 +63,11 @@ export async function gather(path: string, given: Given): Promise<Contents> {
   };
 }
 
-function fittedIn({ config, found, state }: Checkpoint): Fitted {
+function fittedIn({ config, dataSummary, state }: Checkpoint): Fitted {
   const { transform: choice, weightSmoothing } = config as RunConfig;
-  const sample = found.sampleRows.reduce((a, b) => a + b, 0);
+  const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
-    transform: planTransform(choice, found.moments).transform,
+    transform: planTransform(choice, dataSummary.moments).transform,
     mixture: state.mixture,
     rows: softCounts(state.mixture.weights, sample, weightSmoothing),
     counted: false,
@@ -153,7 +153,7 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
       );
     if (checkpoint) {
       const first = block(checkpoint.layout, 0);
-      assertUnchanged(first, await source.read(0, first.count), checkpoint.found.hashes);
+      assertUnchanged(first, await source.read(0, first.count), checkpoint.dataSummary.hashes);
     }
     return source;
   } catch (error) {

@@ -1,8 +1,8 @@
-/** What a scheduler counts from its start on. */
+/** What the scheduler counts, from its start. */
 export interface Counts {
-  /** Units that went to another worker, as theirs had left. */
+  /** Units sent to another worker because theirs had left. */
   unitsReassigned: number;
-  /** Units of stragglers that idle workers were given too. */
+  /** Units of stragglers that were also sent to idle workers. */
   unitsRaced: number;
   resultsLate: number;
   resultsNotAskedFor: number;
@@ -10,10 +10,10 @@ export interface Counts {
   resultsOfAnotherTerm: number;
   workersSuspected: number;
   hellosRefused: number;
-  /** Beyond the rate at which workers may arrive. */
+  /** Dropped because they exceeded the rate at which workers may join. */
   hellosIgnored: number;
   messagesMalformed: number;
-  /** Unread, of peers that send too many. */
+  /** Dropped unread because their sender exceeded its rate limit. */
   messagesIgnored: number;
   fetchesRefused: number;
 }

@@ -4,86 +4,86 @@ import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, Unit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { type Result, Round, type RoundSpec, type State, type Verdict } from './round.ts';
-import { assignShards, type Holders } from './shard-assignment.ts';
+import { type PublishedState, type Result, type ResultVerdict, Round, type RoundSpec } from './round.ts';
+import { assignShards, type CachedShards } from './shard-assignment.ts';
 
 type Failure = Extract<FromWorker, { type: 'failure' }>;
 
-/** What a computation asks of those who do it, whoever they are. */
+/** How training has its rounds computed, independent of the workers. */
 export interface Dispatcher {
-  /** Replaces a state; workers get it with the first round that reads it. */
+  /** Publishes a new version of a state; workers receive it with the first round that reads it. */
   publish(name: string, tensors: Tensors): void;
-  /** Results that cover each unit once, in the order of the units. Rejects with a task's failure. */
+  /** Resolves with results that cover each unit once, in the order of the units. Rejects if a task fails. */
   round(spec: RoundSpec): Promise<Result[]>;
-  /** Rejects the round under way. */
+  /** Rejects the current round. */
   abort(error: Error): void;
 }
 
-/** What a worker is told of a round, less what every message has. */
+/** A worker's part of a round, as sent in a `round` message. */
 export interface Assignment {
   round: number;
   tasks: Task[];
   units: Unit[];
   sum: boolean;
-  /** All states that the tasks read, and those of them that this worker lacks. */
+  /** All states that the tasks read. */
   uses: StateRef[];
+  /** Those of them that this worker lacks. */
   states: StateRef[];
 }
 
-/** What dispatch needs of the world: it knows no sockets, and the clock (ms, monotonic) is passed in. */
+/** The dispatcher uses neither sockets nor a clock (ms, monotonic): both are passed in. */
 export interface DispatcherOptions {
   shards: number;
   send(worker: string, assignment: Assignment, tensors: Tensors): void;
   now(): number;
-  /** A round is over, after this many ms. */
-  roundEnded?(took: number): void;
-  /** A worker has left so many units behind, which others get. */
+  /** A round is complete, after this many ms. */
+  roundEnded?(duration: number): void;
+  /** This many units of a worker that left are waiting for another worker. */
   reassigned?(units: number): void;
 }
 
-/** Streaming units under way at one worker: the next is there when one is done, and the rest can go elsewhere. */
-const WINDOW = 2;
-/** A worker is a straggler when it is silent for this many times the round's median silence before an answer … */
-const STRAGGLING = 3;
-/** … and this long, ms. Longer than a busy machine or a collection of garbage takes: being wrong costs double work. */
-const PATIENCE_MS = 300;
-/** Results closer together came in one message. */
-const ONE_MESSAGE_MS = 1;
+/** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
+const STREAM_WINDOW = 2;
+/** A worker is a straggler if it has been silent for this many times the round's median silence before a result … */
+const STRAGGLER_FACTOR = 3;
+/** … and at least this long, ms. Longer than a garbage collection or a busy machine delays it: a false alarm doubles the work. */
+const MIN_STRAGGLER_MS = 300;
+/** Results closer together than this arrived in one message. */
+const SAME_MESSAGE_MS = 1;
 
-interface Worker {
-  /** Versions of the states that it has. */
-  known: Map<string, number>;
-  /** Units under way, by their place in the round. */
-  underWay: Set<number>;
-  /** When the units under way were sent, or its last result came. */
-  since: number;
-  /** The round ended without it: it gets no more until it answers. */
-  lags: boolean;
+interface WorkerProgress {
+  /** Version of each state that the worker has. */
+  stateVersions: Map<string, number>;
+  /** Units that it is computing, by their index in the round. */
+  inFlight: Set<number>;
+  /** When its units were sent or its last result arrived, whichever is later. */
+  silentSince: number;
+  /** A round ended before it had finished: it gets no more units until a result arrives. */
+  lagging: boolean;
 }
 
-/** The round under way, and who waits for it. */
-interface Current {
+interface CurrentRound {
   round: Round;
-  /** Ms of silence before each message with results: with the way there and back, as a straggler's is. */
+  /** Ms of silence before each message with results. Includes the network round trip, as a straggler's silence does. */
   silences: number[];
   resolve(results: Result[]): void;
   reject(error: Error): void;
 }
 
 /**
- * Dispatches a round's units to workers and gathers one result for each. What a unit gives depends on nothing here, so a
- * lost unit is simply given to another, a slow one is raced by an idle worker, and a second result for it is dropped.
+ * Dispatches a round's units to workers and collects one result for each. A unit's result does not depend on who computes
+ * it, so a lost unit is sent to another worker, a slow one is also sent to an idle worker, and duplicate results are dropped.
  */
 export class UnitDispatcher implements Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #workers = new Map<string, Worker>();
-  readonly #states = new Map<string, State>();
-  readonly #holders: Holders = new Map();
-  /** The worker of each shard. */
+  readonly #workers = new Map<string, WorkerProgress>();
+  readonly #states = new Map<string, PublishedState>();
+  readonly #cached: CachedShards = new Map();
+  /** The worker that owns each shard. */
   #owners: (string | null)[];
   #versions = 0;
   #rounds = 0;
-  #current: Current | null = null;
+  #current: CurrentRound | null = null;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -95,7 +95,7 @@ export class UnitDispatcher implements Dispatcher {
   }
 
   round(spec: RoundSpec): Promise<Result[]> {
-    if (this.#current) throw new Error('a round is already under way');
+    if (this.#current) throw new Error('a round is already in progress');
     if (!spec.units.length) return Promise.resolve([]);
     this.#assignShards();
     return new Promise((resolve, reject) => {
@@ -110,9 +110,9 @@ export class UnitDispatcher implements Dispatcher {
     this.#end()?.reject(error);
   }
 
-  /** Ms since the round under way began; 0 without one. */
+  /** Ms since the current round started; 0 without one. */
   elapsed(): number {
-    return this.#current ? this.#options.now() - this.#current.round.begun : 0;
+    return this.#current ? this.#options.now() - this.#current.round.startedAt : 0;
   }
 
   workers(): string[] {
@@ -121,144 +121,153 @@ export class UnitDispatcher implements Dispatcher {
 
   join(worker: string): void {
     this.leave(worker);
-    this.#holders.delete(worker);
-    const since = this.#options.now();
-    this.#workers.set(worker, { known: new Map(), underWay: new Set(), since, lags: false });
-    // Mid-round, only shards that nobody has change hands: the samples of the others are where they are.
+    this.#cached.delete(worker);
+    this.#workers.set(worker, {
+      stateVersions: new Map(),
+      inFlight: new Set(),
+      silentSince: this.#options.now(),
+      lagging: false,
+    });
+    // During a round, reassign only if a shard has no owner: moving a shard means loading its sample again.
     if (!this.#current || this.#owners.some((owner) => owner === null)) this.#assignShards();
     this.#dispatch();
   }
 
-  /** Returns the tasks that it had under way. */
+  /** Returns the names of the tasks that it was computing. */
   leave(worker: string): string[] {
-    const gone = this.#workers.get(worker);
-    if (!gone) return [];
+    const departed = this.#workers.get(worker);
+    if (!departed) return [];
     this.#workers.delete(worker);
     this.#assignShards();
     const round = this.#current?.round;
     if (!round) return [];
     const before = round.waiting.size;
-    for (const place of gone.underWay) if (round.isMissing(place)) round.waiting.add(place);
-    for (const { underWay } of this.#workers.values())
-      for (const place of underWay) round.waiting.delete(place);
-    const left = round.waiting.size - before;
-    if (left > 0) this.#options.reassigned?.(left);
+    for (const index of departed.inFlight) if (round.isMissing(index)) round.waiting.add(index);
+    for (const { inFlight } of this.#workers.values())
+      for (const index of inFlight) round.waiting.delete(index);
+    const added = round.waiting.size - before;
+    if (added > 0) this.#options.reassigned?.(added);
     this.#dispatch();
-    return gone.underWay.size ? round.spec.tasks.map(({ task }) => task) : [];
+    return departed.inFlight.size ? round.spec.tasks.map(({ task }) => task) : [];
   }
 
-  /** What a worker says that its tasks gave on these units. */
-  result(worker: string, { round: id, units }: { round: number; units: Unit[] }, tensors: Tensors): Verdict {
+  /** Handles the tasks' result for these units, as reported by a worker. */
+  result(
+    worker: string,
+    { round: id, units }: { round: number; units: Unit[] },
+    tensors: Tensors,
+  ): ResultVerdict {
     const current = this.#current;
     const sender = this.#workers.get(worker);
     if (!current || id !== current.round.id) {
       if (id > this.#rounds) return 'not asked for';
-      if (sender) sender.lags = false;
+      if (sender) sender.lagging = false;
       return 'late';
     }
     const { round } = current;
     const tasks = round.spec.tasks.map((_, i) => unprefixed(tensors, i));
-    const places = round.placesOf(units);
-    const verdict = round.judge(worker, places, tasks);
+    const indices = round.indicesOf(units);
+    const verdict = round.judge(worker, indices, tasks);
     if (verdict === 'not asked for' || verdict === 'wrong shape') return verdict;
     if (sender) {
       const now = this.#options.now();
-      if (now - sender.since >= ONE_MESSAGE_MS) current.silences.push(now - sender.since);
-      sender.since = now;
-      sender.lags = false;
-      for (const place of places) sender.underWay.delete(place);
+      if (now - sender.silentSince >= SAME_MESSAGE_MS) current.silences.push(now - sender.silentSince);
+      sender.silentSince = now;
+      sender.lagging = false;
+      for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
-    round.take(places, tasks);
+    round.accept(indices, tasks);
     if (round.isComplete()) {
       this.#end();
-      this.#options.roundEnded?.(this.#options.now() - round.begun);
+      this.#options.roundEnded?.(this.#options.now() - round.startedAt);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
     return verdict;
   }
 
-  /** A task has failed at this worker. */
+  /** Handles a worker's report that a task failed. `mistake`: the user can fix the cause. */
   failure(worker: string, { round, mistake, message }: Pick<Failure, 'round' | 'mistake' | 'message'>): void {
     const current = this.#current?.round;
-    if (round !== current?.id || !current.wasGivenUnits(worker)) return;
+    if (round !== current?.id || !current.hasAssigned(worker)) return;
     const text = setIn(message);
     this.abort(mistake ? new UserError(text) : new Error(`worker ${worker}: ${text}`));
   }
 
-  /** Time has passed: gives the units of stragglers to idle workers too. Returns how many. */
+  /** Called regularly: sends the units of stragglers to idle workers too. Returns how many. */
   race(): number {
     const current = this.#current;
     if (!current || current.round.waiting.size || !current.silences.length) return 0;
     const { round, silences } = current;
-    const idle = this.#answering().filter((worker) => !this.#workers.get(worker)!.underWay.size);
+    const idle = this.#responsive().filter((worker) => !this.#workers.get(worker)!.inFlight.size);
     const late = this.#lateUnits(round, silences);
     if (!idle.length || !late.length) return 0;
     const each = Math.ceil(late.length / idle.length);
     idle.forEach((worker, i) => {
-      const places = late.slice(i * each, (i + 1) * each);
-      if (places.length) this.#sendUnits(round, worker, places);
+      const indices = late.slice(i * each, (i + 1) * each);
+      if (indices.length) this.#sendUnits(round, worker, indices);
     });
     return late.length;
   }
 
-  /** Units without a result that stragglers have. */
+  /** Units without a result that stragglers are computing. */
   #lateUnits(round: Round, silences: number[]): number[] {
     const median = [...silences].sort((a, b) => a - b)[silences.length >> 1];
-    const patience = Math.max(PATIENCE_MS, STRAGGLING * median);
+    const limit = Math.max(MIN_STRAGGLER_MS, STRAGGLER_FACTOR * median);
     const now = this.#options.now();
     const late = new Set<number>();
-    for (const { underWay, since } of this.#workers.values())
-      if (underWay.size && now - since > patience)
-        for (const place of underWay) if (round.isMissing(place)) late.add(place);
+    for (const { inFlight, silentSince } of this.#workers.values())
+      if (inFlight.size && now - silentSince > limit)
+        for (const index of inFlight) if (round.isMissing(index)) late.add(index);
     return [...late];
   }
 
-  /** Workers that answer; all, if none does. */
-  #answering(): string[] {
+  /** Workers that are not lagging; all of them if every one is. */
+  #responsive(): string[] {
     const all = this.workers();
-    const quick = all.filter((worker) => !this.#workers.get(worker)!.lags);
-    return quick.length ? quick : all;
+    const responsive = all.filter((worker) => !this.#workers.get(worker)!.lagging);
+    return responsive.length ? responsive : all;
   }
 
   #assignShards(): void {
-    this.#owners = assignShards(this.#owners, this.#answering(), this.#holders);
+    this.#owners = assignShards(this.#owners, this.#responsive(), this.#cached);
   }
 
-  /** Gives every worker with room what is waiting and its own to do. */
+  /** Sends waiting units to the owners of their shards; streaming units to any worker with room, owners first. */
   #dispatch(): void {
     const round = this.#current?.round;
     if (!round || !this.#workers.size) return;
     const { units, streams } = round.spec;
-    const given = new Map<string, number[]>();
+    const batches = new Map<string, number[]>();
     const hasRoom = (worker: string) =>
-      !streams || this.#workers.get(worker)!.underWay.size + (given.get(worker)?.length ?? 0) < WINDOW;
-    const give = (worker: string, place: number) => {
-      round.waiting.delete(place);
-      given.set(worker, [...(given.get(worker) ?? []), place]);
+      !streams ||
+      this.#workers.get(worker)!.inFlight.size + (batches.get(worker)?.length ?? 0) < STREAM_WINDOW;
+    const add = (worker: string, index: number) => {
+      round.waiting.delete(index);
+      batches.set(worker, [...(batches.get(worker) ?? []), index]);
     };
-    for (const place of round.waiting) {
-      const owner = this.#owners[units[place].shard]!;
-      if (hasRoom(owner)) give(owner, place);
+    for (const index of round.waiting) {
+      const owner = this.#owners[units[index].shard]!;
+      if (hasRoom(owner)) add(owner, index);
     }
     if (streams) {
-      for (const worker of this.#answering())
-        for (const place of round.waiting) if (hasRoom(worker)) give(worker, place);
+      for (const worker of this.#responsive())
+        for (const index of round.waiting) if (hasRoom(worker)) add(worker, index);
     }
-    for (const [worker, places] of given) this.#sendUnits(round, worker, places);
+    for (const [worker, indices] of batches) this.#sendUnits(round, worker, indices);
   }
 
-  #sendUnits(round: Round, name: string, places: number[]): void {
+  #sendUnits(round: Round, name: string, indices: number[]): void {
     const worker = this.#workers.get(name)!;
     const { spec, states } = round;
     const uses = [...states].map(([name, { version }]) => ({ name, version }));
-    const missing = uses.filter(({ name, version }) => worker.known.get(name) !== version);
-    for (const { name, version } of missing) worker.known.set(name, version);
-    if (!worker.underWay.size) worker.since = this.#options.now();
-    for (const place of places) worker.underWay.add(place);
-    round.give(name, places);
-    const units = places.map((place) => spec.units[place]);
-    if (!spec.streams) this.#holds(name, units);
+    const missing = uses.filter(({ name, version }) => worker.stateVersions.get(name) !== version);
+    for (const { name, version } of missing) worker.stateVersions.set(name, version);
+    if (!worker.inFlight.size) worker.silentSince = this.#options.now();
+    for (const index of indices) worker.inFlight.add(index);
+    round.assign(name, indices);
+    const units = indices.map((index) => spec.units[index]);
+    if (!spec.streams) this.#noteCached(name, units);
     this.#options.send(
       name,
       { round: round.id, tasks: spec.tasks, units, sum: spec.sum ?? false, uses, states: missing },
@@ -266,19 +275,19 @@ export class UnitDispatcher implements Dispatcher {
     );
   }
 
-  /** From now on this worker has the rows of these units in memory. */
-  #holds(worker: string, units: Unit[]): void {
-    const held = this.#holders.get(worker) ?? new Set();
-    for (const { shard } of units) held.add(shard);
-    this.#holders.set(worker, held);
+  /** Records that the worker keeps the rows of these units in memory from now on. */
+  #noteCached(worker: string, units: Unit[]): void {
+    const cached = this.#cached.get(worker) ?? new Set();
+    for (const { shard } of units) cached.add(shard);
+    this.#cached.set(worker, cached);
   }
 
-  #end(): Current | null {
+  #end(): CurrentRound | null {
     const current = this.#current;
     this.#current = null;
     for (const worker of this.#workers.values()) {
-      worker.lags ||= worker.underWay.size > 0;
-      worker.underWay.clear();
+      worker.lagging ||= worker.inFlight.size > 0;
+      worker.inFlight.clear();
     }
     return current;
   }

@@ -11,17 +11,17 @@ type Refusal = Omit<Extract<FromCoordinator, { type: 'refuse' }>, 'type'>;
 
 export interface RegistryOptions {
   layout: Layout;
-  /** Where workers may read the data themselves. */
+  /** The data file, for workers that can read it; null: they fetch rows from the coordinator. */
   file: { path: string; firstBlock: string } | null;
-  /** This process of the coordinator. */
+  /** Identifies this coordinator process. */
   term: number;
-  /** Of a run that is resumed; else the run's is that of the first result. */
+  /** Numeric identity of a resumed run; otherwise the first worker that contributes a result determines it. */
   identity?: string | null;
-  /** Workers of other identities are let in too. */
+  /** Also accept workers with other numeric identities. */
   mixed?: boolean;
-  /** A worker that is silent for longer is suspected, ms. */
+  /** A worker that is silent for longer than this is dropped, ms. */
   heartbeatTimeout: number;
-  /** Is told who comes and goes. */
+  /** Notified of arrivals and departures. */
   dispatcher: Pick<UnitDispatcher, 'join' | 'leave'>;
   counts: Counts;
   send(peer: string, message: FromCoordinator): void;
@@ -30,68 +30,69 @@ export interface RegistryOptions {
   log(line: string): void;
 }
 
-/** What a worker says of itself in its hello. */
-interface About {
+/** What a worker reports about itself in its hello. */
+interface WorkerDescription {
   session: string;
   name: string;
   host: string;
   pid: number;
   backend: string;
   identity: string;
-  /** Why that backend was taken. */
+  /** Why that backend was chosen. */
   why: string;
   gpu: string | null;
 }
 
-/** A worker that is or was here. */
+/** A worker that is connected, or was. */
 export interface Member {
-  /** Its number, which whoever replaces it goes on under. */
+  /** Its number (`w1`), which a replacement takes over. */
   readonly worker: string;
   readonly label: string;
-  about: About;
+  description: WorkerDescription;
   /** Its connection. */
   peer: string;
   state: 'up' | 'silent' | 'gone';
   joins: number;
-  heard: number;
-  /** Its process has ended: what is still on its way from it counts no more. */
-  ended: boolean;
-  /** A result of it was taken. */
-  proven: boolean;
+  /** When its last message arrived. */
+  lastHeard: number;
+  /** Its process has ended: messages still arriving from it are ignored. */
+  processEnded: boolean;
+  /** One of its results was accepted. */
+  hasContributed: boolean;
   memory: number;
   gpuMemory: MemberView['gpuMemory'];
 }
 
-/** A worker as those see it who watch the run. */
+/** A worker as monitoring shows it. */
 export interface MemberView {
   worker: string;
-  /** What people know it by, the same for whoever replaces it: its name, or its number where it has none of its own. */
+  /** Its name for people, kept by a replacement: the worker's own name, or its number if it has none. */
   label: string;
   host: string;
   backend: string;
   gpu: string | null;
   state: 'up' | 'silent' | 'gone';
   joins: number;
-  /** Resident bytes, as it last said; 0: it has not said. */
+  /** Resident bytes, as last reported; 0: not reported yet. */
   memory: number;
   gpuMemory: { used: number; limit: number } | null;
 }
 
-/** Workers that are or were here: each costs memory. */
-const MOST_MEMBERS = 1024;
+/** Workers, connected or not, that are remembered: each costs memory. */
+const MAX_MEMBERS = 1024;
 /**
- * Of all workers together, as a key can be shared: so many arrive at once when all come back, and so many a second after
- * that. Each brings all states and a line in the events.
+ * Rate limit on arrivals, over all workers since they may share a key. The burst lets every worker return at once. Each
+ * arrival costs sending all states and a line in the event log.
  */
-const ARRIVALS_AT_ONCE = 2 * MOST_MEMBERS;
-const ARRIVALS_A_SECOND = 20;
-/** Characters of a name that make its label. */
-const LABEL = 100;
+const ARRIVAL_BURST = 2 * MAX_MEMBERS;
+const ARRIVALS_PER_SECOND = 20;
+/** Longest label, in characters of the worker's name. */
+const MAX_LABEL = 100;
 
 /**
- * Who is here. Connections come and go; a worker is known by the session that its process drew, and is here from its
- * hello until it says bye, its process ends, or nothing is heard of it for a while. Whoever speaks again is taken back
- * like one that joins.
+ * The workers of a run. Connections come and go; a worker is identified by the session id of its process. It is present
+ * from its hello until it says bye, its process ends, or it is silent for too long. If it sends a message after that, it
+ * joins again.
  */
 export class Registry {
   readonly #options: RegistryOptions;
@@ -101,39 +102,39 @@ export class Registry {
   readonly #byPeer = new Map<string, Member>();
   readonly #labels = new Set<string>();
   /** Called at each arrival. */
-  readonly #waiting = new Set<() => void>();
-  /** Once a result was taken: until then the run's is that of who is here, and goes with the last of them. */
+  readonly #arrivalListeners = new Set<() => void>();
+  /** Set by the first accepted result. Until then the workers present determine the run's identity. */
   #fixedIdentity: string | null;
   #backend: { name: string; why: string } | null = null;
-  #most = 0;
+  #peak = 0;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#arrivals = new TokenBucket(ARRIVALS_AT_ONCE, ARRIVALS_A_SECOND, options.now);
+    this.#arrivals = new TokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
     this.#fixedIdentity = options.identity ?? null;
   }
 
   /** Numeric identity of the run. */
   identity(): string | null {
-    return this.#fixedIdentity ?? [...this.#members.values()].find(isHere)?.about.identity ?? null;
+    return this.#fixedIdentity ?? [...this.#members.values()].find(isPresent)?.description.identity ?? null;
   }
 
-  /** The backend of the first worker of the run's identity, and why it was taken. */
+  /** Backend of the first worker with the run's identity, and why it was chosen. */
   backend(): { name: string; why: string } | null {
     return this.#backend;
   }
 
-  /** All that are or were here. */
+  /** All workers, present or not. */
   members(): MemberView[] {
     return Array.from(this.#members.values(), viewOf);
   }
 
-  /** The most that were here at one time. */
-  mostAtOnce(): number {
-    return this.#most;
+  /** The largest number of workers present at one time. */
+  peakCount(): number {
+    return this.#peak;
   }
 
-  /** All connections of workers, also of those that have left. */
+  /** The connections of all workers, including those that have left. */
   peers(): string[] {
     return [...this.#byPeer.keys()];
   }
@@ -143,28 +144,28 @@ export class Registry {
     return this.#members.get(worker)!.peer;
   }
 
-  /** The worker of this connection, whether it is here or not. */
-  at(peer: string): Member | undefined {
+  /** The worker on this connection, present or not. */
+  memberAt(peer: string): Member | undefined {
     return this.#byPeer.get(peer);
   }
 
-  /** Resolves when this many workers are here. */
+  /** Resolves when this many workers are present. */
   joined(wanted: number): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {
-        if (this.#present() < wanted) return;
-        this.#waiting.delete(check);
+        if (this.#countPresent() < wanted) return;
+        this.#arrivalListeners.delete(check);
         resolve();
       };
-      this.#waiting.add(check);
+      this.#arrivalListeners.add(check);
       check();
     });
   }
 
-  /** Welcomes a worker, or refuses it. */
+  /** Welcomes a worker or refuses it. */
   hello(peer: string, header: Hello): void {
     const { term, file, layout, counts, send } = this.#options;
-    // Not answered, a worker asks again.
+    // A worker that gets no reply retries.
     if (!this.#arrivals.take()) {
       counts.hellosIgnored++;
       return;
@@ -174,37 +175,40 @@ export class Registry {
       this.#refuse(peer, problem);
       return;
     }
-    const about = aboutOf(header);
-    const member = this.#bySession.get(about.session) ?? this.#successor(about) ?? this.#newcomer(about);
+    const description = descriptionOf(header);
+    const member =
+      this.#bySession.get(description.session) ??
+      this.#departedNamesake(description) ??
+      this.#newMember(description);
     if (!member) {
-      // Not for ever: some of them may leave.
-      this.#refuse(peer, { reason: `there are ${MOST_MEMBERS} workers already`, retry: true });
+      // Retrying makes sense: some of them may leave.
+      this.#refuse(peer, { reason: `there are ${MAX_MEMBERS} workers already`, retry: true });
       return;
     }
     if (!this.#fixedIdentity && this.identity() === null) this.#backend = null;
-    this.#backend ??= { name: about.backend, why: about.why };
-    const isNews = !isHere(member) || !isDeepStrictEqual(member.about, about);
-    this.#bySession.delete(member.about.session);
+    this.#backend ??= { name: description.backend, why: description.why };
+    const isNews = !isPresent(member) || !isDeepStrictEqual(member.description, description);
+    this.#bySession.delete(member.description.session);
     this.#byPeer.delete(member.peer);
-    member.proven &&= member.about.session === about.session;
-    member.ended = false;
-    Object.assign(member, { about, peer });
-    this.#bySession.set(about.session, member);
+    member.hasContributed &&= member.description.session === description.session;
+    member.processEnded = false;
+    Object.assign(member, { description, peer });
+    this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
     send(peer, { type: 'welcome', worker: member.worker, term, file, layout });
     this.#arrive(member, isNews);
   }
 
-  /** A worker was heard; one that had left is taken back. Is it here now? */
-  hear(member: Member): boolean {
-    member.heard = this.#options.now();
-    if (member.ended) return false;
-    if (isHere(member)) return true;
+  /** Notes that a message arrived from a worker; one that had left joins again. Returns whether it is present now. */
+  heardFrom(member: Member): boolean {
+    member.lastHeard = this.#options.now();
+    if (member.processEnded) return false;
+    if (isPresent(member)) return true;
     if (!this.#arrivals.take()) {
       this.#options.counts.hellosIgnored++;
       return false;
     }
-    const problem = this.#refusalOf({ identity: member.about.identity, protocol: PROTOCOL });
+    const problem = this.#refusalOf({ identity: member.description.identity, protocol: PROTOCOL });
     if (problem) {
       this.#byPeer.delete(member.peer);
       this.#refuse(member.peer, problem);
@@ -216,53 +220,54 @@ export class Registry {
 
   /** A worker says goodbye. */
   bye(member: Member): void {
-    member.heard = this.#options.now();
+    member.lastHeard = this.#options.now();
     this.#leave(member, 'goodbye', 'said goodbye');
   }
 
-  /** What a worker says of its memory. */
+  /** Stores a worker's memory use, in bytes. */
   reportMemory(member: Member, memory: number, gpuMemory: Member['gpuMemory']): void {
     member.memory = memory;
     member.gpuMemory = gpuMemory;
   }
 
-  /** A result of this worker was taken: from the first one on, the identity of the run stays. */
-  prove(member: Member): void {
-    member.proven = true;
+  /** A result of this worker was accepted. The first one fixes the run's numeric identity. */
+  recordContribution(member: Member): void {
+    member.hasContributed = true;
     this.#fixedIdentity ??= this.identity();
   }
 
-  /** Takes the silent for gone. */
+  /** Drops workers that have been silent for longer than the heartbeat timeout. */
   dropSilent(): void {
     const { heartbeatTimeout, counts, now } = this.#options;
     for (const member of this.#members.values())
-      if (isHere(member) && now() - member.heard > heartbeatTimeout) {
+      if (isPresent(member) && now() - member.lastHeard > heartbeatTimeout) {
         counts.workersSuspected++;
         this.#leave(member, 'silent', `silent for ${Math.round(heartbeatTimeout / 100) / 10} s`);
       }
   }
 
-  /** A worker's process on this host has ended. Had it done anything? */
+  /** A worker's process on this host has ended. Returns whether it had contributed a result. */
   ended(pid: number, host: string, how: Departure, reason: string): boolean {
-    const found = [...this.#members.values()].filter(
-      ({ about, ended }) => about.pid === pid && about.host === host && !ended,
+    const members = [...this.#members.values()].filter(
+      ({ description, processEnded }) =>
+        description.pid === pid && description.host === host && !processEnded,
     );
-    for (const member of found) {
+    for (const member of members) {
       this.#leave(member, how, reason);
-      member.ended = true;
+      member.processEnded = true;
     }
-    return found.some(({ proven }) => proven);
+    return members.some(({ hasContributed }) => hasContributed);
   }
 
-  /** This connection does not take what it is sent: so its worker is not here, until it says hello again. */
+  /** The peer does not read its messages: its worker counts as gone until it says hello again. */
   stalled(peer: string): void {
     const member = this.#byPeer.get(peer);
     if (!member) return;
     this.#byPeer.delete(peer);
-    this.#leave(member, 'stalled', 'does not read what it is sent');
+    this.#leave(member, 'stalled', 'stopped reading its messages');
   }
 
-  /** All connections end: whoever may come back says hello again. */
+  /** All connections are being closed: workers that may return say hello again. */
   cut(reason: string): void {
     for (const member of this.#members.values()) this.#leave(member, 'cut', reason);
     this.#byPeer.clear();
@@ -280,36 +285,35 @@ export class Registry {
     }
     const identity = this.identity();
     if (this.#options.mixed || identity === null || own === identity) return;
-    const reason = `its numeric identity is ${own}, the run's is ${identity}: their bits would differ (see --mixed)`;
+    const reason = `its numeric identity is ${own}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
     return { reason, identity };
   }
 
-  /** A worker that left, of the same name and place: whoever replaces it goes on under its number. */
-  #successor({ name, host }: About): Member | undefined {
+  /** A worker of the same name and host that has left: the new one takes over its number. */
+  #departedNamesake({ name, host }: WorkerDescription): Member | undefined {
     if (name === '') return;
     return [...this.#members.values()].find(
-      (member) => !isHere(member) && member.about.name === name && member.about.host === host,
+      (member) => !isPresent(member) && member.description.name === name && member.description.host === host,
     );
   }
 
-  #newcomer(about: About): Member | undefined {
-    // A run may see more come and go in its time: the number of who is gone longest is given anew, first of those who
-    // have done nothing.
-    if (this.#members.size >= MOST_MEMBERS)
+  /** A new number; with all in use, that of the worker that left longest ago, preferably one that contributed nothing. */
+  #newMember(description: WorkerDescription): Member | undefined {
+    if (this.#members.size >= MAX_MEMBERS)
       return [...this.#members.values()]
-        .filter((member) => !isHere(member))
-        .sort((a, b) => Number(a.proven) - Number(b.proven) || a.heard - b.heard)[0];
+        .filter((member) => !isPresent(member))
+        .sort((a, b) => Number(a.hasContributed) - Number(b.hasContributed) || a.lastHeard - b.lastHeard)[0];
     const worker = `w${this.#members.size + 1}`;
     const member: Member = {
       worker,
-      label: this.#labelOf(worker, about.name),
-      about,
+      label: this.#labelOf(worker, description.name),
+      description,
       peer: '',
       state: 'gone',
       joins: 0,
-      heard: 0,
-      ended: false,
-      proven: false,
+      lastHeard: 0,
+      processEnded: false,
+      hasContributed: false,
       memory: 0,
       gpuMemory: null,
     };
@@ -317,55 +321,55 @@ export class Registry {
     return member;
   }
 
-  /** Unlike all others, and short. */
+  /** A short label, unique in the run. */
   #labelOf(worker: string, name: string): string {
-    const wanted = name.slice(0, LABEL) || worker;
+    const wanted = name.slice(0, MAX_LABEL) || worker;
     const label = this.#labels.has(wanted) ? `${wanted}/${worker}` : wanted;
     this.#labels.add(label);
     return label;
   }
 
-  /** `isNews`: it was not here, or says other things of itself. */
+  /** `isNews`: the worker was not present, or its description has changed. */
   #arrive(member: Member, isNews = true): void {
     const { now, emit, dispatcher } = this.#options;
-    const { worker, about } = member;
+    const { worker, description } = member;
     member.state = 'up';
-    member.heard = now();
+    member.lastHeard = now();
     member.joins++;
     if (isNews) {
-      const { name, pid, host, backend, identity, why } = about;
-      const gpu = about.gpu === null ? {} : { gpu: about.gpu };
+      const { name, pid, host, backend, identity, why } = description;
+      const gpu = description.gpu === null ? {} : { gpu: description.gpu };
       emit({ type: 'worker', worker, name, pid, host, backend, identity, why, ...gpu });
     }
     dispatcher.join(worker);
-    this.#most = Math.max(this.#most, this.#present());
-    for (const check of [...this.#waiting]) check();
+    this.#peak = Math.max(this.#peak, this.#countPresent());
+    for (const check of [...this.#arrivalListeners]) check();
   }
 
   #leave(member: Member, how: Departure, reason: string): void {
-    if (!isHere(member)) return;
+    if (!isPresent(member)) return;
     const { emit, dispatcher, log } = this.#options;
     member.state = how === 'silent' ? 'silent' : 'gone';
     const tasks = dispatcher.leave(member.worker);
-    emit({ type: 'worker-gone', worker: member.worker, pid: member.about.pid, how, reason, tasks });
-    if (!this.#present()) log('no workers left: waiting for one to join');
+    emit({ type: 'worker-gone', worker: member.worker, pid: member.description.pid, how, reason, tasks });
+    if (!this.#countPresent()) log('no workers left: waiting for one to join');
   }
 
-  /** How many are here. */
-  #present(): number {
+  #countPresent(): number {
     let count = 0;
-    for (const member of this.#members.values()) if (isHere(member)) count++;
+    for (const member of this.#members.values()) if (isPresent(member)) count++;
     return count;
   }
 }
 
-const isHere = ({ state }: Member) => state === 'up';
+const isPresent = ({ state }: Member) => state === 'up';
 
-function aboutOf({ session, name, host, pid, backend, identity, why, gpu }: Hello): About {
+function descriptionOf(hello: Hello): WorkerDescription {
+  const { session, name, host, pid, backend, identity, why, gpu } = hello;
   return { session, name, host, pid, backend, identity, why: why ?? '', gpu: gpu ?? null };
 }
 
-function viewOf({ worker, label, about, state, joins, memory, gpuMemory }: Member): MemberView {
-  const { host, backend, gpu } = about;
+function viewOf({ worker, label, description, state, joins, memory, gpuMemory }: Member): MemberView {
+  const { host, backend, gpu } = description;
   return { worker, label, host, backend, gpu, state, joins, memory, gpuMemory };
 }

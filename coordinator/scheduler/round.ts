@@ -3,7 +3,7 @@ import type { Unit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { type Dtype, dtypeOf, type Tensors } from '../../proto/tensors.ts';
 
-/** Type and number of elements of each tensor that a task gives; null where any number will do. */
+/** Type and length of each tensor that a task returns; a null length accepts any. */
 export type Expected = Record<string, [Dtype, number | null]>;
 
 export interface RoundSpec {
@@ -11,78 +11,83 @@ export interface RoundSpec {
   /** Names of the states that the tasks read. */
   uses: string[];
   units: Unit[];
-  /** A unit streams its rows from the source: any worker may take it. Else its sample is in its owner's memory. */
+  /** Units stream their rows from the source, so any worker may take them. Otherwise the sample is in the owner's memory. */
   streams: boolean;
-  /** Only sums over all units are wanted: a result may be that of an aligned power of two of them. */
+  /** Only the sum over all units is needed: a result may cover an aligned power-of-two range of units. */
   sum?: boolean;
-  /** What each task gives on a unit; a result of another shape is refused. */
+  /** The shapes that each task returns for a unit; any other shape is rejected. */
   expects: (unit: Unit) => Expected[];
-  /** What shapes do not tell. */
+  /** Further validation, beyond shapes. */
   isSound?: (tasks: Tensors[]) => boolean;
-  /** Called with each result as it comes, in any order, in place of gathering them. */
+  /** Called with each result as it arrives, in any order, instead of collecting them. */
   each?: (unit: Unit, results: Tensors[]) => void;
 }
 
-/** What the tasks gave on the units at places `from … to−1` of a round: one unit, unless the round asks for sums. */
+/** What the tasks returned for the units `from … to−1` of a round: one unit, unless the round asks for sums. */
 export interface Result {
   from: number;
   to: number;
   tasks: Tensors[];
 }
 
-/** What became of a result: taken; of an old round, or in already; of a unit that its sender never got; unusable. */
-export type Verdict = 'taken' | 'late' | 'not asked for' | 'wrong shape';
+/**
+ * What became of a result. `late`: of an earlier round, or already covered; `not asked for`: its sender was not assigned
+ * these units; `wrong shape`: failed validation.
+ */
+export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape';
 
-/** A version of what the tasks of rounds read. */
-export interface State {
+/** One version of a state that tasks read. */
+export interface PublishedState {
   version: number;
   tensors: Tensors;
 }
 
 const key = ({ shard, from, to }: Unit) => `${shard}/${from}/${to}`;
 
-/** A round under way: which of its units wait, who was given which, and which results are in. Units go by their place. */
+/**
+ * A round in progress: which units are waiting, who was assigned which, and which results have arrived. Units are
+ * identified by their index in the round.
+ */
 export class Round {
   readonly id: number;
   readonly spec: RoundSpec;
-  /** The states that it reads, as they were at its start. */
-  readonly states: ReadonlyMap<string, State>;
-  readonly begun: number;
-  /** Units that nobody has, in order. */
+  /** The states that its tasks read, as of its start. */
+  readonly states: ReadonlyMap<string, PublishedState>;
+  readonly startedAt: number;
+  /** Units that no worker has, in order. */
   readonly waiting: Set<number>;
-  readonly #places: Map<string, number>;
-  /** Units that each worker was given, also those that have left since. */
-  readonly #given = new Map<string, Set<number>>();
+  readonly #indices: Map<string, number>;
+  /** Units assigned to each worker, including workers that have left since. */
+  readonly #assigned = new Map<string, Set<number>>();
   /** The result that covers each unit. */
   readonly #results: (Result | undefined)[];
   #missing: number;
 
-  constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, State>, begun: number) {
+  constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, PublishedState>, startedAt: number) {
     const { units } = spec;
     this.id = id;
     this.spec = spec;
     this.states = states;
-    this.begun = begun;
+    this.startedAt = startedAt;
     this.waiting = new Set(units.keys());
-    this.#places = new Map(units.map((unit, place) => [key(unit), place]));
+    this.#indices = new Map(units.map((unit, index) => [key(unit), index]));
     this.#results = Array(units.length);
     this.#missing = units.length;
   }
 
-  /** Notes that this worker gets these units. */
-  give(worker: string, places: number[]): void {
-    const given = this.#given.get(worker) ?? new Set();
-    for (const place of places) given.add(place);
-    this.#given.set(worker, given);
+  /** Records that the worker is assigned these units. */
+  assign(worker: string, indices: number[]): void {
+    const assigned = this.#assigned.get(worker) ?? new Set();
+    for (const index of indices) assigned.add(index);
+    this.#assigned.set(worker, assigned);
   }
 
-  /** Was this worker given any unit? */
-  wasGivenUnits(worker: string): boolean {
-    return this.#given.has(worker);
+  hasAssigned(worker: string): boolean {
+    return this.#assigned.has(worker);
   }
 
-  isMissing(place: number): boolean {
-    return !this.#results[place];
+  isMissing(index: number): boolean {
+    return !this.#results[index];
   }
 
   isComplete(): boolean {
@@ -94,36 +99,36 @@ export class Round {
     return [...new Set(this.#results as Result[])];
   }
 
-  /** Where these units are in the round; −1 for those that are not of it. */
-  placesOf(units: Unit[]): number[] {
-    return units.map((unit) => this.#places.get(key(unit)) ?? -1);
+  /** The indices of these units in the round; −1 for units that do not belong to it. */
+  indicesOf(units: Unit[]): number[] {
+    return units.map((unit) => this.#indices.get(key(unit)) ?? -1);
   }
 
-  /** Is this a result that this worker was asked for, and does it bring anything new? */
-  judge(worker: string, places: number[], tasks: Tensors[]): Verdict {
+  /** Checks a result: was this worker assigned these units, is it valid, and does it add anything new? */
+  judge(worker: string, indices: number[], tasks: Tensors[]): ResultVerdict {
     const { spec } = this;
-    const [from, to] = [places[0], places[0] + places.length];
-    const given = this.#given.get(worker);
-    if (!places.every((place, i) => place === from + i)) return 'not asked for';
-    if (!(spec.sum ? isAligned(from, to) : places.length === 1)) return 'not asked for';
-    if (!places.every((place) => given?.has(place))) return 'not asked for';
+    const [from, to] = [indices[0], indices[0] + indices.length];
+    const assigned = this.#assigned.get(worker);
+    if (!indices.every((index, i) => index === from + i)) return 'not asked for';
+    if (!(spec.sum ? isAligned(from, to) : indices.length === 1)) return 'not asked for';
+    if (!indices.every((index) => assigned?.has(index))) return 'not asked for';
     const expected = spec.expects(spec.units[from]);
     if (!tasks.every((tensors, i) => matches(tensors, expected[i]))) return 'wrong shape';
     if (spec.isSound?.(tasks) === false) return 'wrong shape';
-    // Aligned stretches are nested or apart: a larger one takes the place of what it contains.
-    const before = this.#results[from];
-    return before && before.to >= to ? 'late' : 'taken';
+    // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
+    const previous = this.#results[from];
+    return previous && previous.to >= to ? 'late' : 'accepted';
   }
 
-  /** Takes a result, which was found to be good, for the units at these places. */
-  take(places: number[], tasks: Tensors[]): void {
+  /** Stores a result that `judge` accepted. */
+  accept(indices: number[], tasks: Tensors[]): void {
     const { each, units } = this.spec;
-    const [from] = places;
-    const result = { from, to: from + places.length, tasks: each ? [] : tasks };
-    for (const place of places) {
-      if (this.isMissing(place)) this.#missing--;
-      this.#results[place] = result;
-      this.waiting.delete(place);
+    const [from] = indices;
+    const result = { from, to: from + indices.length, tasks: each ? [] : tasks };
+    for (const index of indices) {
+      if (this.isMissing(index)) this.#missing--;
+      this.#results[index] = result;
+      this.waiting.delete(index);
     }
     each?.(units[from], tasks);
   }
@@ -134,10 +139,10 @@ function matches(tensors: Tensors, expected: Expected): boolean {
   return (
     names.length === Object.keys(expected).length &&
     names.every((name) => {
-      const found = Object.hasOwn(expected, name) && expected[name];
-      if (!found) return false;
+      if (!Object.hasOwn(expected, name)) return false;
+      const [dtype, length] = expected[name];
       const { data } = tensors[name];
-      return dtypeOf(data) === found[0] && (found[1] === null || data.length === found[1]);
+      return dtypeOf(data) === dtype && (length === null || data.length === length);
     })
   );
 }

@@ -4,40 +4,39 @@ import type { Tensors } from '../../proto/tensors.ts';
 import type { Counts } from './counts.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
 import type { Member, Registry } from './registry.ts';
-import type { Verdict } from './round.ts';
-import type { Usage } from './usage.ts';
+import type { ResultVerdict } from './round.ts';
+import type { ResultsMessage, Usage } from './usage.ts';
 
-type Results = Extract<FromWorker, { type: 'results' }>;
-export type Fetch = Extract<FromWorker, { type: 'fetch' }>;
+export type FetchMessage = Extract<FromWorker, { type: 'fetch' }>;
 
-/** Hears what workers report, as it comes. */
-export interface Watcher {
-  /** Tasks that there are, with their seconds over all units of the message. */
-  results(label: string, header: Results, tasks: [string, number][]): void;
-  /** A round is over, after this many ms. */
-  roundEnded(took: number): void;
+/** Observes the progress of rounds. */
+export interface RoundListener {
+  /** A worker's results were accepted. `tasks`: seconds of each task, over all units of the message. */
+  results(label: string, header: ResultsMessage, tasks: [string, number][]): void;
+  /** A round is complete, after this many ms. */
+  roundEnded(duration: number): void;
 }
 
 export interface RouterOptions {
-  /** This process of the coordinator; results of another do not count. */
+  /** Identifies this coordinator process; results meant for another one are dropped. */
   term: number;
   registry: Registry;
   dispatcher: UnitDispatcher;
   usage: Usage;
   counts: Counts;
   send(peer: string, message: FromCoordinator): void;
-  /** Answers a worker that asks for rows. */
-  fetch(peer: string, header: Fetch): void;
-  watcher?: Watcher;
+  /** Responds to a worker's request for rows. */
+  fetch(peer: string, header: FetchMessage): void;
+  roundListener?: RoundListener;
 }
 
-const COUNTED: Record<Exclude<Verdict, 'taken'>, keyof Counts> = {
+const COUNTER_OF: Record<Exclude<ResultVerdict, 'accepted'>, keyof Counts> = {
   late: 'resultsLate',
   'not asked for': 'resultsNotAskedFor',
   'wrong shape': 'resultsWrongShape',
 };
 
-/** Which message goes where. */
+/** Passes each worker's messages to the part that handles them. */
 export class Router {
   readonly #options: RouterOptions;
 
@@ -45,17 +44,17 @@ export class Router {
     this.#options = options;
   }
 
-  /** A message, checked by its schema, from the connection `peer`. */
+  /** Handles a message from the connection `peer`, already checked against its schema. */
   receive(peer: string, header: FromWorker, tensors: Tensors): void {
     const { registry, send } = this.#options;
     if (header.type === 'hello') {
       registry.hello(peer, header);
       return;
     }
-    const member = registry.at(peer);
+    const member = registry.memberAt(peer);
     if (!member) send(peer, { type: 'who' });
     else if (header.type === 'bye') registry.bye(member);
-    else if (registry.hear(member)) this.#handle(member, header, tensors);
+    else if (registry.heardFrom(member)) this.#handle(member, header, tensors);
   }
 
   #handle(member: Member, header: Exclude<FromWorker, { type: 'hello' | 'bye' }>, tensors: Tensors): void {
@@ -67,21 +66,22 @@ export class Router {
     else this.#results(member, header, tensors);
   }
 
-  #results(member: Member, header: Results, tensors: Tensors): void {
-    const { registry, dispatcher, usage, counts, watcher } = this.#options;
+  #results(member: Member, header: ResultsMessage, tensors: Tensors): void {
+    const { registry, dispatcher, usage, counts, roundListener } = this.#options;
     const { round, done, memory, gpuMemory = null } = header;
     registry.reportMemory(member, memory, gpuMemory);
-    const lasted = dispatcher.elapsed();
+    // Before the results: the last one ends the round.
+    const elapsed = dispatcher.elapsed();
     const parts = byPrefix(tensors);
-    let taken = 0;
+    let accepted = 0;
     for (const [i, units] of done.entries()) {
       const verdict = dispatcher.result(member.worker, { round, units }, parts.get(String(i)) ?? {});
-      if (verdict === 'taken') taken++;
-      else counts[COUNTED[verdict]]++;
+      if (verdict === 'accepted') accepted++;
+      else counts[COUNTER_OF[verdict]]++;
     }
-    if (!taken) return;
-    registry.prove(member);
-    const tasks = usage.add(member.worker, header, lasted);
-    watcher?.results(member.label, header, tasks);
+    if (!accepted) return;
+    registry.recordContribution(member);
+    const tasks = usage.add(member.worker, header, elapsed);
+    roundListener?.results(member.label, header, tasks);
   }
 }

@@ -1,49 +1,49 @@
 import type { FromCoordinator } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Counts } from './counts.ts';
-import type { Fetch } from './router.ts';
+import type { FetchMessage } from './router.ts';
 
 export interface RowServerOptions {
   /** Columns of the rows. */
   dim: number;
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
-  /** Resolves when the message was handed on. */
+  /** Resolves when the message was handed to the socket. */
   send(peer: string, message: FromCoordinator, tensors?: Tensors): Promise<void>;
   counts: Counts;
 }
 
-/** Blocks that one connection may have asked for and not got yet. */
-const MOST_FETCHES = 16;
+/** Requests in flight per connection. */
+const MAX_FETCHES = 16;
 
-/** Reads rows for workers that do not see the file. */
+/** Reads rows for workers that cannot read the data file. */
 export class RowServer {
   readonly #options: RowServerOptions;
-  /** Requests under way, by connection. */
-  readonly #underWay = new Map<string, number>();
+  /** Number of requests in flight, by connection. */
+  readonly #inFlight = new Map<string, number>();
 
   constructor(options: RowServerOptions) {
     this.#options = options;
   }
 
-  /** Answers with the rows, or with why there are none. */
-  async serve(peer: string, { request, blocks }: Fetch): Promise<void> {
+  /** Responds with the rows, or with a `problem`. */
+  async serve(peer: string, { request, blocks }: FetchMessage): Promise<void> {
     const { dim, readBlocks, send, counts } = this.#options;
-    const answer = { type: 'rows' as const, request, blocks };
-    const underWay = this.#underWay.get(peer) ?? 0;
-    if (underWay >= MOST_FETCHES) {
+    const response = { type: 'rows' as const, request, blocks };
+    const inFlight = this.#inFlight.get(peer) ?? 0;
+    if (inFlight >= MAX_FETCHES) {
       counts.fetchesRefused++;
-      return send(peer, { ...answer, problem: `more than ${MOST_FETCHES} requests at once` });
+      return send(peer, { ...response, problem: `more than ${MAX_FETCHES} requests at once` });
     }
-    this.#underWay.set(peer, underWay + 1);
+    this.#inFlight.set(peer, inFlight + 1);
     try {
       const rows = await readBlocks(blocks);
-      await send(peer, answer, { rows: { shape: [rows.length / dim, dim], data: rows } });
+      await send(peer, response, { rows: { shape: [rows.length / dim, dim], data: rows } });
     } catch (error) {
-      await send(peer, { ...answer, problem: (error as Error).message.slice(0, 4000) });
+      await send(peer, { ...response, problem: (error as Error).message.slice(0, 4000) });
     } finally {
-      const left = this.#underWay.get(peer)! - 1;
-      if (left) this.#underWay.set(peer, left);
-      else this.#underWay.delete(peer);
+      const left = this.#inFlight.get(peer)! - 1;
+      if (left) this.#inFlight.set(peer, left);
+      else this.#inFlight.delete(peer);
     }
   }
 }

@@ -3,30 +3,30 @@ import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
 import { UnitDispatcher } from './dispatcher.ts';
 import { Registry, type RegistryOptions } from './registry.ts';
-import { type Fetch, Router, type Watcher } from './router.ts';
+import { type FetchMessage, type RoundListener, Router } from './router.ts';
 import { Usage } from './usage.ts';
 
 export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | 'counts'> {
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
-  /** Answers a worker that asks for rows. */
-  fetch?(peer: string, header: Fetch): void;
-  watcher?: Watcher;
+  /** Responds to a worker's request for rows. */
+  fetch?(peer: string, header: FetchMessage): void;
+  roundListener?: RoundListener;
 }
 
-/** The parts that bring the units of a run to its workers, and results back. */
+/** The parts that bring the units of a run to its workers and the results back. */
 export interface Scheduler {
   dispatcher: UnitDispatcher;
   registry: Registry;
   router: Router;
   usage: Usage;
   counts: Counts;
-  /** Time has passed: takes the silent for gone, races stragglers. */
+  /** To be called regularly: drops silent workers and races stragglers. */
   tick(): void;
 }
 
-/** Wires the parts to one another. No sockets and no clock: both are passed in, so that tests can play any network. */
+/** Connects the parts to one another. Sockets and clock are passed in, so that tests can simulate any network. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, watcher } = options;
+  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener } = options;
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
@@ -34,14 +34,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     now,
     send: (worker, assignment, tensors) =>
       send(registry.peerOf(worker), { type: 'round', term, ...assignment }, tensors),
-    roundEnded: (took) => watcher?.roundEnded(took),
+    roundEnded: (duration) => roundListener?.roundEnded(duration),
     reassigned(units) {
       counts.unitsReassigned += units;
     },
   });
   const registry = new Registry({ ...options, dispatcher, counts });
-  const router = new Router({ term, registry, dispatcher, usage, counts, send, fetch, watcher });
-  let ticked = now();
+  const router = new Router({ term, registry, dispatcher, usage, counts, send, fetch, roundListener });
+  let lastTick = now();
   return {
     dispatcher,
     registry,
@@ -49,10 +49,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     usage,
     counts,
     tick() {
-      // After this process has slept itself, messages wait to be read: nobody is silent yet.
-      const slept = now() - ticked > heartbeatTimeout / 2;
-      ticked = now();
-      if (slept) return;
+      // If this process itself was suspended, messages are still waiting to be read: do not call workers silent yet.
+      const wasSuspended = now() - lastTick > heartbeatTimeout / 2;
+      lastTick = now();
+      if (wasSuspended) return;
       registry.dropSilent();
       counts.unitsRaced += dispatcher.race();
     },

@@ -16,48 +16,48 @@ import type { ComputeSeconds } from './usage.ts';
 
 export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
   bind: string;
-  /** Whom the socket lets in; without it, everybody, unencrypted. */
+  /** Authenticates workers; without it the socket accepts everyone, unencrypted. */
   gate?: Gate;
-  /** Rows of the given blocks, for workers that can't read the file. */
+  /** Rows of the given blocks, for workers that cannot read the data file. */
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
 }
 
-/** The scheduler as the rest of the coordinator sees it, with its socket. */
+/** The scheduler and its socket, as the rest of the coordinator uses them. */
 export interface Server {
   address: string;
   dispatcher: Dispatcher;
-  /** Numeric identity of the run: that of its first worker. */
+  /** Numeric identity of the run, determined by its first worker. */
   identity(): string | null;
-  /** The first worker's backend and why it was taken. */
+  /** The first worker's backend, and why it was chosen. */
   backend(): { name: string; why: string } | null;
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
-  /** A worker's process on this machine has ended. Had it done anything? */
+  /** A worker's process on this machine has ended. Returns whether it had contributed a result. */
   ended(pid: number, how: Departure, reason: string): boolean;
-  /** Seconds of compute since the last call. */
+  /** Compute time since the last call. */
   usage(): ComputeSeconds;
-  /** Of the whole run; `workers` is the most at one time. */
+  /** Totals since the start; `workers` is the largest number at one time, `memory` the largest of any worker, bytes. */
   totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
   counts(): Counts;
-  /** Ends all connections, after which only workers on the list come back. */
+  /** Closes all connections; only workers whose keys are still allowed can reconnect. */
   cut(): Promise<void>;
   refused: RouterSocket['refused'];
   traffic: RouterSocket['traffic'];
   members(): MemberView[];
-  /** Sends every worker home and closes the socket. */
+  /** Tells all workers to stop and closes the socket. */
   close(): Promise<void>;
 }
 
 const TICK_MS = 100;
-/** Malformed messages that are logged; the rest are only counted. */
-const MOST_LOGGED = 20;
+/** Malformed messages that are logged; further ones are only counted. */
+const MAX_LOGGED = 20;
 
-/** Opens the coordinator's socket: what comes in is checked here, and handed to the scheduler. */
+/** Opens the coordinator's socket. Messages are decoded and validated here, then passed to the scheduler. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { layout, readBlocks, log } = options;
   const now = () => performance.now();
   const malformed = new PeerRateLimit(now);
-  /** A hello brings all states and a line in the events: a worker has no use for many. */
+  /** A hello costs sending all states and a line in the event log, and a worker has no need to send many. */
   const hellos = new PeerRateLimit(now);
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
@@ -71,7 +71,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   const rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
 
-  function arrived(id: Buffer, frames: Buffer[]): void {
+  function receive(id: Buffer, frames: Buffer[]): void {
     const peer = id.toString('hex');
     if (malformed.exceeded(peer)) {
       counts.messagesIgnored++;
@@ -83,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
       malformed.add(peer);
-      if (++counts.messagesMalformed <= MOST_LOGGED) log(`refused a message: ${error.message}`);
+      if (++counts.messagesMalformed <= MAX_LOGGED) log(`rejected a malformed message: ${error.message}`);
       void send(peer, { type: 'refuse', reason: `malformed message (${error.message})` });
       return;
     }
@@ -96,10 +96,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     router.receive(peer, message.header, message.tensors);
   }
-  const socket = await bindRouter(options.bind, arrived, options.gate, (id) =>
+  const socket = await bindRouter(options.bind, receive, options.gate, (id) =>
     registry.stalled(id.toString('hex')),
   );
-  // What has arrived is read first: while this process was busy itself, nobody was silent.
+  // Via setImmediate, so that waiting messages are read first: workers were not silent while this process was busy.
   const ticking = setInterval(() => setImmediate(tick), TICK_MS);
 
   return {
@@ -110,7 +110,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     joined: (count) => registry.joined(count),
     ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
     usage: () => usage.take(),
-    totals: () => ({ ...usage.totals(), workers: registry.mostAtOnce() }),
+    totals: () => ({ ...usage.totals(), workers: registry.peakCount() }),
     counts: () => ({ ...counts }),
     refused: socket.refused,
     traffic: socket.traffic,
@@ -121,7 +121,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
     async close() {
       clearInterval(ticking);
-      dispatcher.abort(new Error('the coordinator closes'));
+      dispatcher.abort(new Error('the coordinator is shutting down'));
       await Promise.all(registry.peers().map((peer) => send(peer, { type: 'stop' })));
       await socket.close();
     },

@@ -1,41 +1,42 @@
-/** Which worker has which shard in memory. */
-export type Holders = Map<string, Set<number>>;
+/** The shards whose sample each worker has in memory. */
+export type CachedShards = Map<string, Set<number>>;
 
 /**
- * Assigns shards evenly to workers, moving as few as possible from the owners they have, and where one moves, if
- * possible to a worker that has its rows in memory already.
+ * Assigns shards evenly to workers and moves as few as possible. A shard that moves goes to a worker that already has its
+ * rows in memory, if there is one. Returns the owner of each shard; null without workers.
  */
 export function assignShards(
   owners: (string | null)[],
   workers: string[],
-  holders: Holders = new Map(),
+  cached: CachedShards = new Map(),
 ): (string | null)[] {
   if (!workers.length) return owners.map(() => null);
-  const held = new Map(workers.map((worker) => [worker, owners.filter((owner) => owner === worker).length]));
+  const owned = new Map(workers.map((worker) => [worker, owners.filter((owner) => owner === worker).length]));
   const least = Math.floor(owners.length / workers.length);
   let extra = owners.length % workers.length;
   const quota = new Map<string, number>();
-  for (const worker of [...workers].sort((a, b) => held.get(b)! - held.get(a)!))
+  for (const worker of [...workers].sort((a, b) => owned.get(b)! - owned.get(a)!))
     quota.set(worker, least + (extra-- > 0 ? 1 : 0));
-  const takers = workers.filter((worker) => held.get(worker)! < quota.get(worker)!);
-  const has = (worker: string, shard: number) => holders.get(worker)?.has(shard) ?? false;
-  const take = (worker: string) => void quota.set(worker, quota.get(worker)! - 1);
-
+  const receivers = workers.filter((worker) => owned.get(worker)! < quota.get(worker)!);
+  const hasCached = (worker: string, shard: number) => cached.get(worker)?.has(shard) ?? false;
   const out: (string | null)[] = owners.map(() => null);
-  const wanted = (shard: number) => Number(takers.some((worker) => has(worker, shard)));
-  const staying = [...owners.keys()].sort((a, b) => wanted(a) - wanted(b) || a - b);
-  for (const shard of staying) {
+  const assign = (shard: number, worker: string) => {
+    out[shard] = worker;
+    quota.set(worker, quota.get(worker)! - 1);
+  };
+
+  // Of an owner with too many shards, those that a receiver has in memory are the ones to move.
+  const movesCheaply = (shard: number) => Number(receivers.some((worker) => hasCached(worker, shard)));
+  const byCost = [...owners.keys()].sort((a, b) => movesCheaply(a) - movesCheaply(b) || a - b);
+  for (const shard of byCost) {
     const owner = owners[shard];
-    if (owner === null || !quota.get(owner)) continue;
-    out[shard] = owner;
-    take(owner);
+    if (owner !== null && quota.get(owner)) assign(shard, owner);
   }
-  for (const knows of [true, false])
+  for (const onlyCached of [true, false])
     for (const [shard, owner] of out.entries()) {
-      const worker = owner === null && workers.find((w) => quota.get(w)! > 0 && (!knows || has(w, shard)));
-      if (!worker) continue;
-      out[shard] = worker;
-      take(worker);
+      if (owner !== null) continue;
+      const worker = workers.find((w) => quota.get(w)! > 0 && (!onlyCached || hasCached(w, shard)));
+      if (worker) assign(shard, worker);
     }
   return out;
 }

@@ -13,43 +13,44 @@ import type { RunConfig } from '../config.ts';
 import type { Found } from '../training/moments.ts';
 import { netStates } from '../training/net-states.ts';
 
-/** What a run has cost, in all of its sessions. */
-export interface Spent {
+/** Totals over all sessions of a run. */
+export interface RunTotals {
   seconds: number;
   rounds: number;
   rowsRead: number;
-  /** The most at one time. */
+  /** The largest number at one time. */
   workers: number;
 }
 
-/** All that a run needs to go on. Every number comes back bit by bit. */
+/** All that is needed to resume a run. Every number is restored bit for bit. */
 export interface Checkpoint {
   /** With absolute paths, as in run.json. */
   config: Partial<RunConfig>;
   /** Numeric identity of the run's workers. */
   identity: string;
   layout: Layout;
-  found: Found;
+  /** Results of the moments round. */
+  dataSummary: Found;
   state: State;
-  /** Of the clustering net in the last epoch that trained it. */
+  /** Loss of the clustering net in the last epoch that trained it. */
   loss: number | null;
-  /** Why training has ended, so that only the full pass is left; null: it has not. */
+  /** Why training ended, so that only the full pass remains; null: it has not ended. */
   ended: EndReason | null;
-  spent: Spent;
+  spent: RunTotals;
 }
 
-/** The file is not what was once written, or never was a checkpoint. */
+/** The file is corrupt, or is not a checkpoint. */
 export class DamagedCheckpoint extends Error {}
-/** The file is whole, but of a dpmesh that writes another format. */
+/** The file is intact, but was written in another format version. */
 export class NewerCheckpoint extends Error {}
 
 const MAGIC = Buffer.from('DPMESHCK');
-/** Raised with every change that an older dpmesh would misread. */
+/** Incremented with every change that an older dpmesh would misread. */
 const VERSION = 1;
-/** Magic, version, number of frames; 4 bytes for the length of each frame follow. */
-const FIXED = MAGIC.length + 8;
-/** Of what comes before it, in every version: so damage can be told from another version. */
-const SUM = 32;
+/** Bytes of magic, version and number of frames; 4 bytes for the length of each frame follow. */
+const FIXED_BYTES = MAGIC.length + 8;
+/** SHA-256 of everything before it, in every version, so that damage can be distinguished from another version. */
+const CHECKSUM_BYTES = 32;
 
 const count = z.int().check(z.nonnegative());
 const header = z.object({
@@ -63,16 +64,16 @@ const header = z.object({
   k: z.int().check(z.positive()),
   d: z.int().check(z.positive()),
   covariance: z.enum(COVARIANCES),
-  /** Steps that Adam has taken, of the clustering net and of the sub-nets. */
+  /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
   spent: z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count }),
 });
 
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
-  const { config, identity, found, state, loss, ended, spent } = checkpoint;
-  const { epoch, frozen, steps, mixture, net, subs, parts } = state;
-  const { moments } = found;
+  const { config, identity, dataSummary, state, loss, ended, spent } = checkpoint;
+  const { epoch, frozen, steps, mixture, net, subs } = state;
+  const { moments, sampleRows, hashes } = dataSummary;
   const frames = encode(
     {
       config,
@@ -89,12 +90,12 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
       spent,
     },
     {
-      // An array, as it may be NaN, which a header cannot hold.
+      // An array, because it may be NaN, which the header cannot represent.
       loss: nd(Float64Array.from(loss === null ? [] : [loss])),
       weights: nd(mixture.weights),
-      means: nd(joined(mixture.means)),
-      covariances: nd(joined(mixture.covariances)),
-      parts: nd(joined(parts.flat())),
+      means: nd(concatenated(mixture.means)),
+      covariances: nd(concatenated(mixture.covariances)),
+      parts: nd(concatenated(state.parts.flat())),
       ...prefixed([
         ['net', netTensors(net)],
         ['subs', netTensors(subs)],
@@ -108,55 +109,55 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
           },
         ],
       ]),
-      sampleRows: nd(Float64Array.from(found.sampleRows)),
-      hashes: nd(found.hashes),
+      sampleRows: nd(Float64Array.from(sampleRows)),
+      hashes: nd(hashes),
     },
     MAX_MESSAGE,
   );
-  // What could not be read again must not take the place of what can.
+  // A checkpoint that could not be read back must not replace one that can.
   decode(header, frames);
-  const head = Buffer.alloc(FIXED + 4 * frames.length);
+  const head = Buffer.alloc(FIXED_BYTES + 4 * frames.length);
   MAGIC.copy(head);
   head.writeUInt32LE(VERSION, MAGIC.length);
   head.writeUInt32LE(frames.length, MAGIC.length + 4);
   frames.forEach((frame, i) => {
-    head.writeUInt32LE(frame.byteLength, FIXED + 4 * i);
+    head.writeUInt32LE(frame.byteLength, FIXED_BYTES + 4 * i);
   });
-  const parted = [head, ...frames];
-  if (parted.reduce((sum, part) => sum + part.byteLength, 0) > MAX_MESSAGE)
+  const parts = [head, ...frames];
+  if (parts.reduce((sum, part) => sum + part.byteLength, 0) > MAX_MESSAGE)
     throw new Error('the state of the run is larger than a checkpoint can be');
-  const sum = createHash('sha256');
-  for (const part of parted) sum.update(part);
-  return [...parted, sum.digest()];
+  const checksum = createHash('sha256');
+  for (const part of parts) checksum.update(part);
+  return [...parts, checksum.digest()];
 }
 
-/** The reverse, or a DamagedCheckpoint or NewerCheckpoint. */
+/** Decodes a checkpoint file. Throws DamagedCheckpoint or NewerCheckpoint. */
 export function decodeCheckpoint(bytes: Buffer): Checkpoint {
-  const end = bytes.length - SUM;
-  if (end < FIXED || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
+  const end = bytes.length - CHECKSUM_BYTES;
+  if (end < FIXED_BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
     throw new DamagedCheckpoint('it is not a checkpoint');
-  const sum = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  if (!sum.equals(bytes.subarray(end))) throw new DamagedCheckpoint('its checksum does not match');
+  const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
+  if (!checksum.equals(bytes.subarray(end))) throw new DamagedCheckpoint('its checksum does not match');
   const version = bytes.readUInt32LE(MAGIC.length);
   if (version !== VERSION)
     throw new NewerCheckpoint(`it has format ${version}, this dpmesh reads ${VERSION}`);
   try {
     return fromFrames(framesOf(bytes.subarray(0, end)));
   } catch (error) {
-    throw new DamagedCheckpoint(`it does not fit together (${(error as Error).message})`);
+    throw new DamagedCheckpoint(`its content is inconsistent (${(error as Error).message})`);
   }
 }
 
 function framesOf(bytes: Buffer): Buffer[] {
   const frames: Buffer[] = [];
   const count = bytes.readUInt32LE(MAGIC.length + 4);
-  let at = FIXED + 4 * count;
+  let at = FIXED_BYTES + 4 * count;
   for (let i = 0; i < count; i++) {
-    const length = bytes.readUInt32LE(FIXED + 4 * i);
+    const length = bytes.readUInt32LE(FIXED_BYTES + 4 * i);
     frames.push(bytes.subarray(at, at + length));
     at += length;
   }
-  if (at !== bytes.length) throw new RangeError(`${at} bytes announced, ${bytes.length} found`);
+  if (at !== bytes.length) throw new RangeError(`${at} bytes expected, ${bytes.length} present`);
   return frames;
 }
 
@@ -168,9 +169,9 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   const moment = (name: string) => take(moments, name, 'float64');
   const loss = f64('loss');
   const p = statisticsLength(d, covariance);
-  /** Of a covariance matrix. */
+  /** Length of a covariance matrix. */
   const size = covariance === 'full' ? d * d : d;
-  const halves = cut(f64('parts', 2 * k * p), p);
+  const halves = split(f64('parts', 2 * k * p), p);
   return {
     config: config as Partial<RunConfig>,
     identity,
@@ -178,7 +179,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     ended,
     spent,
     loss: loss.length ? loss[0] : null,
-    found: {
+    dataSummary: {
       sampleRows: [...f64('sampleRows', layout.shards)],
       hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(layout)),
       moments: {
@@ -198,8 +199,8 @@ function fromFrames(frames: Buffer[]): Checkpoint {
         d,
         covariance,
         weights: f64('weights', k),
-        means: cut(f64('means', k * d), d),
-        covariances: cut(f64('covariances', k * size), size),
+        means: split(f64('means', k * d), d),
+        covariances: split(f64('covariances', k * size), size),
       },
       net: netFrom(unprefixed(tensors, 'net'), adam[0]),
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
@@ -208,7 +209,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   };
 }
 
-function joined(arrays: Float64Array[]): Float64Array {
+function concatenated(arrays: Float64Array[]): Float64Array {
   const out = new Float64Array(arrays.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const array of arrays) {
@@ -218,8 +219,8 @@ function joined(arrays: Float64Array[]): Float64Array {
   return out;
 }
 
-/** Equal stretches of an array, each with memory of its own. */
-function cut(flat: Float64Array, length: number): Float64Array[] {
+/** Splits an array into copies of equal `length`. */
+function split(flat: Float64Array, length: number): Float64Array[] {
   return Array.from({ length: flat.length / length }, (_, i) => flat.slice(i * length, (i + 1) * length));
 }
 
@@ -235,7 +236,7 @@ function netFrom(tensors: Tensors, steps: number): Net {
   return { shapes, params: arrays('params'), first: arrays('first'), second: arrays('second'), steps };
 }
 
-/** One hash for all blocks' hashes: the data's fingerprint. */
+/** The fingerprint of the data: a hash over the hashes of all blocks. */
 export function fingerprint(hashes: Uint8Array): string {
   return createHash('sha256').update(hashes).digest('hex').slice(0, 32);
 }

@@ -13,9 +13,9 @@ import {
   NewerCheckpoint,
 } from './checkpoint.ts';
 
-/** Checkpoints in the folder `checkpoints` of a run directory, one file an epoch: when they are written, and read. */
+/** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
 
-const KEPT = 3;
+const MAX_KEPT = 3;
 const NAME = /^epoch-(\d{6,})\.ckpt$/;
 
 export interface SavedCheckpoint {
@@ -26,15 +26,15 @@ export interface SavedCheckpoint {
 export const checkpointFolder = (run: string) => join(run, 'checkpoints');
 export const checkpointName = (epoch: number) => `epoch-${String(epoch).padStart(6, '0')}.ckpt`;
 
-/** When checkpoints are written. Epochs never wait for one: a state does not change, so it is written beside them. */
+/** Decides when checkpoints are written. States are immutable, so writing does not block training. */
 export interface Checkpoints {
-  /** Where the run is. Written if `now`, or if the last was begun at least `every` seconds ago. */
-  offer(at: Checkpoint, now: boolean): void;
-  /** Writes the newest that was offered, unless it is there already. Resolves when no write is under way: is it there? */
+  /** Offers the run's current state. It is written if `now`, or if the last write started at least `every` seconds ago. */
+  offer(checkpoint: Checkpoint, now: boolean): void;
+  /** Writes the newest checkpoint that was offered, if not saved yet. Resolves when done, to whether it is saved. */
   flush(): Promise<boolean>;
-  /** The newest on the disk. */
+  /** The newest checkpoint on disk. */
   saved(): SavedCheckpoint | null;
-  /** Saves the newest that was offered among the system's temporary files, as a last resort; null if that fails too. */
+  /** As a last resort, saves the newest checkpoint in the system's temporary folder. Resolves to its path; null if that fails too. */
   rescue(): Promise<string | null>;
 }
 
@@ -45,37 +45,36 @@ export interface CheckpointsOptions {
   every: number;
   emit: Emit;
   warn: (message: string) => void;
-  /** What is on the disk already. */
+  /** The newest checkpoint already on disk. */
   saved?: SavedCheckpoint | null;
-  /** ms, steady. */
+  /** Monotonic clock, ms. */
   now?: () => number;
 }
 
 export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   const { run, every, emit, warn, now = () => performance.now() } = options;
   const folder = checkpointFolder(run);
-  const said = new Set<string>();
-  let last = now();
+  const warned = new Set<string>();
+  let lastWrite = now();
   let newest: Checkpoint | null = null;
-  /** The newest to be written: it takes the place of an older one that still waits. */
+  /** The next to be written: it replaces an older one that is still waiting. */
   let pending: Checkpoint | null = null;
   let saved = options.saved ?? null;
   let writing: Promise<void> | null = null;
 
-  async function save(at: Checkpoint): Promise<void> {
-    const { epoch } = at.state;
-    const begun = now();
+  async function save(checkpoint: Checkpoint): Promise<void> {
+    const { epoch } = checkpoint.state;
+    const startedAt = now();
     try {
-      const { path, bytes } = await saveCheckpoint(folder, at);
-      saved = { path, checkpoint: at };
-      emit({ type: 'checkpoint', epoch, bytes, seconds: (now() - begun) / 1000 });
+      const { path, bytes } = await saveCheckpoint(folder, checkpoint);
+      saved = { path, checkpoint };
+      emit({ type: 'checkpoint', epoch, bytes, seconds: (now() - startedAt) / 1000 });
     } catch (error) {
-      const reason =
-        error instanceof WriteError ? `it cannot be written: ${error.reason}` : (error as Error).message;
+      const reason = error instanceof WriteError ? error.reason : (error as Error).message;
       emit({ type: 'checkpoint-failed', epoch, reason });
-      if (!said.has(reason)) {
-        said.add(reason);
-        warn(`the checkpoint of epoch ${epoch} is missing in ${folder}: ${reason}; training goes on`);
+      if (!warned.has(reason)) {
+        warned.add(reason);
+        warn(`the checkpoint of epoch ${epoch} cannot be saved in ${folder}: ${reason}; training continues`);
       }
     }
   }
@@ -83,9 +82,9 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   function write(): Promise<void> {
     writing ??= (async () => {
       while (pending) {
-        const at = pending;
+        const next = pending;
         pending = null;
-        await save(at);
+        await save(next);
       }
       writing = null;
     })();
@@ -93,11 +92,11 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   }
 
   return {
-    offer(at, urgent) {
-      newest = at;
-      if (!urgent && now() - last < every * 1000) return;
-      last = now();
-      pending = at;
+    offer(checkpoint, urgent) {
+      newest = checkpoint;
+      if (!urgent && now() - lastWrite < every * 1000) return;
+      lastWrite = now();
+      pending = checkpoint;
       void write();
     },
     async flush() {
@@ -113,7 +112,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       if (!newest) return null;
       const name = `dpmesh-${basename(resolve(run))}-${process.pid}-${checkpointName(newest.state.epoch)}`;
       const path = join(tmpdir(), name);
-      // Among everybody's files: for this user only.
+      // The folder is shared with other users: readable by this one only.
       return writeCheckpoint(path, newest, 0o600).then(
         () => path,
         () => null,
@@ -123,8 +122,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
 }
 
 /**
- * Writes a checkpoint aside, makes it durable and gives it its name; then removes all but the newest three, and those
- * of later epochs: the run did not get there by what could be read. Rejects with a WriteError if the disk refuses.
+ * Writes a checkpoint durably, then removes all but the newest three, and those of later epochs: they are from a session
+ * whose work was lost. Rejects with a WriteError if the disk cannot be written.
  */
 export async function saveCheckpoint(
   folder: string,
@@ -137,21 +136,21 @@ export async function saveCheckpoint(
   const kept = epochs
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
-    .slice(0, KEPT);
-  // What cannot be removed takes room, no more: the checkpoint is there.
+    .slice(0, MAX_KEPT);
+  // Failing to remove old ones is harmless.
   const old = epochs.filter((other) => !kept.includes(other));
   await Promise.allSettled(old.map((other) => rm(join(folder, checkpointName(other)), { force: true })));
   return { path, bytes };
 }
 
-/** The same under any name, and nothing removed. Does not hold up the run: it waits for the disk elsewhere. */
+/** Writes a checkpoint to any path, without blocking the event loop. Resolves to its size in bytes. */
 async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
   return writeFile(path, encodeCheckpoint(checkpoint), mode);
 }
 
 /**
- * The newest checkpoint of a run that is whole and the run's own; null if there is none. Others are named in a
- * warning. `foreign` says why one is not the run's own. UserError for one of a newer dpmesh.
+ * The newest checkpoint that is intact and belongs to the run; null if there is none. A warning names each one that is
+ * skipped. `foreign` returns why a checkpoint does not belong to the run. UserError for another format version.
  */
 export function newestCheckpoint(
   run: string,
@@ -164,15 +163,15 @@ export function newestCheckpoint(
     : [];
   for (const [i, epoch] of epochs.sort((a, b) => b - a).entries()) {
     const path = join(folder, checkpointName(epoch));
-    const found = readCheckpoint(path, foreign);
-    if ('checkpoint' in found) return found;
-    const next = i + 1 < epochs.length ? 'the one before it is taken' : 'there is none before it';
-    warn(`${path} cannot be used: ${found.problem}; ${next}`);
+    const result = readCheckpoint(path, foreign);
+    if ('checkpoint' in result) return result;
+    const next = i + 1 < epochs.length ? 'trying the one before it' : 'there is no earlier one';
+    warn(`${path} cannot be used: ${result.problem}; ${next}`);
   }
   return null;
 }
 
-function readWhole(path: string): Buffer {
+function readBytes(path: string): Buffer {
   const { fd } = openFile(path);
   try {
     return readFileSync(fd);
@@ -181,23 +180,23 @@ function readWhole(path: string): Buffer {
   }
 }
 
-/** A checkpoint, or why it cannot be used. */
+/** Reads a checkpoint; returns it, or why it cannot be used. UserError for another format version. */
 export function readCheckpoint(
   path: string,
   foreign: (checkpoint: Checkpoint) => string | null,
 ): SavedCheckpoint | { problem: string } {
   try {
-    const checkpoint = decodeCheckpoint(readWhole(path));
+    const checkpoint = decodeCheckpoint(readBytes(path));
     const problem = foreign(checkpoint);
     return problem ? { problem } : { path, checkpoint };
   } catch (error) {
     if (error instanceof NewerCheckpoint)
       throw new UserError(
-        `${path} is of another version of dpmesh (${error.message}): resume with the dpmesh that wrote it`,
+        `${path} was written by another version of dpmesh (${error.message}): resume with that version`,
       );
     if (error instanceof DamagedCheckpoint) return { problem: error.message };
-    const said = ioError(basename(path), 'read', error);
-    if (said instanceof UserError) return { problem: said.message };
+    const cause = ioError(basename(path), 'read', error);
+    if (cause instanceof UserError) return { problem: cause.message };
     throw error;
   }
 }

@@ -4,8 +4,8 @@ import { bytesOf } from '../../proto/tensors.ts';
 
 /**
  * The clustering net as a TensorFlow.js layers model, input transform included: raw rows in, responsibilities out.
- * (`normalize` has no layer: there the rows must come with unit length.) Written by hand, as the coordinator loads no
- * tensor library.
+ * (`normalize` is not included: its rows must be scaled to unit length first.) Built by hand because the coordinator does
+ * not load a tensor library.
  */
 export function layersModel(net: Net, transform: Transform): { json: object; weights: Buffer } {
   const { input, dim } = transform;
@@ -48,7 +48,7 @@ export function layersModel(net: Net, transform: Transform): { json: object; wei
             ...(i === 0 && { batch_input_shape: [null, input] }),
           },
         })),
-        // A layer of its own: a Dense layer adds its bias in the product, as workers do, unless it has a softmax.
+        // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
         { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 } },
       ],
     },
@@ -71,7 +71,7 @@ export function layersModel(net: Net, transform: Transform): { json: object; wei
   };
 }
 
-/** The transform's kernel [input,dim]; one entry a column where each y needs one column only. */
+/** The transform's kernel [input,dim]; with `columns`, each output depends on one input column only. */
 function kernelOf({ input, dim, columns, weights }: Transform): Float32Array {
   if (!columns) return weights;
   const kernel = new Float32Array(input * dim);

@@ -2,32 +2,34 @@ import { linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ioError, remove } from '../../base/files.ts';
+import { isProcessAlive } from '../../base/process-alive.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /**
- * Holds a run directory (or keys, for `by`) for this process; UserError if another one holds it. The lock ends with its
- * process, however that ends. It is this machine's: coordinators on two machines that share a disk do not see each other.
+ * Locks a directory for this process; returns a function that releases the lock. UserError if another process holds it; `by`
+ * names that process in the message. The lock ends with the process, even after a crash. It works on one machine only:
+ * coordinators on two machines that share a disk do not see each other's locks.
  */
 export async function lockDirectory(path: string, by = 'coordinator'): Promise<() => void> {
   const { dev, ino } = statSync(path);
   if (process.platform === 'linux') {
-    // A name without a file, which the kernel frees. Of the folder itself, by whatever path.
-    const held = await listen(`\0dpmesh-run-${dev}-${ino}`);
-    if (held === 'taken') throw inUse(path, by);
-    if (held) return held;
+    // An abstract socket name, freed by the kernel. By inode, so that every path to the directory gives the same name.
+    const lock = await listen(`\0dpmesh-run-${dev}-${ino}`);
+    if (lock === 'in use') throw inUse(path, by);
+    if (lock) return lock;
   }
   return lockFile(path, by);
 }
 
 const inUse = (path: string, by: string) =>
-  new UserError(`${path} is in use by another ${by}; wait for its end, or stop it first`);
+  new UserError(`${path} is in use by another ${by}; wait for it to finish, or stop it first`);
 
-/** Null where the system knows no such names. */
-function listen(name: string): Promise<'taken' | (() => void) | null> {
+/** Binds an abstract socket name; null if the system does not support them. */
+function listen(name: string): Promise<'in use' | (() => void) | null> {
   return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code === 'EADDRINUSE' ? 'taken' : null),
+      resolve(error.code === 'EADDRINUSE' ? 'in use' : null),
     );
     server.listen(name, () => {
       server.unref();
@@ -36,7 +38,7 @@ function listen(name: string): Promise<'taken' | (() => void) | null> {
   });
 }
 
-/** A file with the pid of its owner, whole from the start; one whose owner is gone is taken over. */
+/** Creates a lock file with this process's pid, atomically. Takes over the lock of a process that no longer exists. */
 export function lockFile(folder: string, by = 'coordinator'): () => void {
   const path = join(folder, 'lock');
   const own = `${path}.${process.pid}`;
@@ -50,8 +52,8 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const owner = readFileSync(path, 'utf8');
-      if (isAlive(Number(owner))) break;
-      // Moved aside rather than removed: another coordinator may have taken it over since it was read.
+      if (isProcessAlive(Number(owner))) break;
+      // Moved aside rather than removed: another process may have taken the lock over since it was read.
       const stale = `${own}.stale`;
       renameSync(path, stale);
       const moved = readFileSync(stale, 'utf8');
@@ -64,12 +66,4 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
     remove(own);
   }
   throw inUse(folder, by);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -4,11 +4,11 @@ import { accuracy, ari, nmi } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
 import type { Labelled } from '../training/full-pass.ts';
 import type { Run } from '../training/run-context.ts';
-import type { Spent } from './checkpoint.ts';
+import type { RunTotals } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
 import type { RunDirectory } from './run-directory.ts';
 
-/** What `--json` prints; null where labels are not known. */
+/** The result of a run, as `--json` prints it; scores are null without labels. */
 export interface Summary {
   k: number;
   nmi: number | null;
@@ -21,15 +21,15 @@ export interface Summary {
   workers: number;
   rows: number;
   dim: number;
-  /** Of all sessions, each from its first round on. */
+  /** Of all sessions, each counted from its first round. */
   seconds: number;
   out: string;
 }
 
-/** What came of a run, from its full pass and what it has cost. */
+/** The summary of a run, from its full pass and its totals. */
 export function summarize(
   { T, table, silhouette }: Labelled,
-  run: { loss: number | null; state: State; layout: Layout; spent: Spent; out: string },
+  run: { loss: number | null; state: State; layout: Layout; spent: RunTotals; out: string },
 ): Summary {
   const { loss, state, layout, spent, out } = run;
   return {
@@ -49,7 +49,7 @@ export function summarize(
   };
 }
 
-/** The files that a run leaves behind besides the labels. */
+/** Writes the model and the mixture: all result files except the labels. */
 export function writeModel(run: Run, state: State, { T }: Labelled, out: RunDirectory): void {
   const { transform, prior, config, d } = run;
   const { json, weights } = layersModel(state.net, transform);

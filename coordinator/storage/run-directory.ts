@@ -17,14 +17,14 @@ import {
   writeProblem,
 } from './run-path.ts';
 
-/** What a run leaves behind; docs/run-directory.md describes each file. A new one is not there before `create`. */
+/** A run's output directory; docs/run-directory.md describes each file. A new one does not exist before `create`. */
 export interface RunDirectory {
   readonly path: string;
-  /** It is there, and this process's own. */
+  /** It exists and is locked by this process. */
   isOpen(): boolean;
-  /** Makes the directory, with `run.json` in it. Does nothing where it is open. */
+  /** Creates the directory with `run.json` in it. Does nothing if it is open. */
   create(run: unknown): Promise<void>;
-  /** Appends an event with its time, and returns it with that; those from before `create` are kept until then. */
+  /** Appends an event and returns it with its time. Events from before `create` are buffered until then. */
   event(event: Event): TimedEvent;
   json(name: string, value: unknown): void;
   npy(
@@ -33,30 +33,30 @@ export interface RunDirectory {
     shape: number[],
     data: Float64Array | Float32Array | Int32Array,
   ): void;
-  /** An npy to be written in pieces. */
+  /** Starts an npy file that is written in pieces. */
   pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
   bytes(name: string, data: Uint8Array): void;
-  /** Lets another process have it. */
+  /** Releases the lock. */
   close(): void;
 }
 
 export interface RunDirectoryOptions {
-  /** Remove what another run left there. */
+  /** Remove the files of an earlier run. */
   force?: boolean;
-  /** What the run reads: never removed. */
+  /** Files that the run reads: never removed. */
   inputs?: Files;
-  /** Hears why events cannot be written. */
+  /** Called with the reason when events cannot be written. */
   warn?: (message: string) => void;
-  /** A file of events to begin with. */
+  /** An event log whose lines the new one starts with. */
   history?: string | null;
 }
 
-/** Where files of a run are written. */
+/** Folders in which a run writes files. */
 const FOLDERS = ['.', 'model', 'mixture', 'checkpoints', 'report'];
 
 /**
- * The directory of a new run. UserError if it has something in it and `force` is not set, or is not of a run, or holds
- * what this run reads; if it cannot be made, or is in use.
+ * The directory of a new run. UserError if it cannot be created, is in use, or is not empty. With `force` it may contain an
+ * earlier run, but none of this run's inputs.
  */
 export async function openRunDirectory(
   path: string,
@@ -70,8 +70,8 @@ export async function openRunDirectory(
 }
 
 /**
- * The directory of a new run that was given none: the first free name, taken at once, so that a run that begins at the
- * same time takes the next one. It is gone again if nothing comes into it.
+ * The directory of a new run without `--out`: the first free name. It is created at once, so that another run that starts at
+ * the same time gets the next name, and removed again on close if it was never used.
  */
 export async function openDefaultRunDirectory(
   data: string,
@@ -87,16 +87,25 @@ export async function openDefaultRunDirectory(
       throw unwritable(path, error);
     }
     const unlock = await lockDirectory(path);
-    return runDirectory(path, { open: false, unlock, force: false, taken: true, inputs: {}, warn, history });
+    return runDirectory(path, {
+      open: false,
+      unlock,
+      force: false,
+      reserved: true,
+      inputs: {},
+      warn,
+      history,
+    });
   }
 }
 
-/** The directory of a run that goes on. UserError if it cannot be written, is in use, or leads elsewhere by links. */
+/** The directory of a run to be resumed. UserError if it cannot be written, is in use, or contains symbolic links. */
 export async function reopenRunDirectory(
   path: string,
   { warn = () => {} }: Pick<RunDirectoryOptions, 'warn'> = {},
 ): Promise<RunDirectory> {
-  const elsewhere = (problem: string) => new UserError(`${problem}; --out ELSEWHERE goes on there`);
+  const elsewhere = (problem: string) =>
+    new UserError(`${problem}; use --out ELSEWHERE to continue in another directory`);
   const problem = whyUnwritable(path);
   if (problem) throw elsewhere(problem);
   assertNoLinks(path);
@@ -105,31 +114,32 @@ export async function reopenRunDirectory(
     removeDrafts(path);
     return runDirectory(path, { open: true, unlock, force: false, inputs: {}, warn, history: null });
   } catch (error) {
-    // A disk that went read-only after an error may still call itself writable.
+    // A file system that became read-only after an error may still report itself as writable.
     unlock();
     throw elsewhere(writeProblem(path, error));
   }
 }
 
-interface Opening extends Required<RunDirectoryOptions> {
+interface RunDirectorySetup extends Required<RunDirectoryOptions> {
+  /** It exists already. */
   open: boolean;
-  /** Made to hold the name. */
-  taken?: boolean;
+  /** It was created to reserve its name. */
+  reserved?: boolean;
   unlock: (() => void) | null;
 }
 
 function runDirectory(
   path: string,
-  { open, taken, unlock, force, inputs, warn, history }: Opening,
+  { open, reserved, unlock, force, inputs, warn, history }: RunDirectorySetup,
 ): RunDirectory {
   let isOpen = open;
   let release = unlock;
-  const said = new Set<string>();
+  const warned = new Set<string>();
   const events = createEventLog((error) => {
     const { message } = error as Error;
-    if (said.has(message)) return;
-    said.add(message);
-    warn(`${message}; events wait in memory until they can be written`);
+    if (warned.has(message)) return;
+    warned.add(message);
+    warn(`${message}; events are kept in memory until they can be written`);
   });
   if (open) events.open(eventsIn(path));
 
@@ -142,7 +152,7 @@ function runDirectory(
       try {
         mkdirp(path);
         release ??= await lockDirectory(path);
-        // Another run may have taken the name since it was looked up.
+        // Another run may have created it since the first check.
         assertUsable(path, force, inputs);
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
@@ -150,7 +160,7 @@ function runDirectory(
       const before = draftOf(eventsIn(path));
       try {
         if (history !== null && existsSync(history)) copyFileSync(history, before);
-        // While there is a run.json, --force may come again.
+        // All but run.json: should this fail, --force still recognizes the directory.
         for (const name of RUN_FILES.slice(1)) remove(join(path, name));
         self.json('run.json', run);
         if (existsSync(before)) renameSync(before, eventsIn(path));
@@ -184,7 +194,7 @@ function runDirectory(
       events.close();
       release?.();
       release = null;
-      if (taken && !isOpen) removeEmpty(path, dirname(path));
+      if (reserved && !isOpen) removeEmpty(path, dirname(path));
     },
   };
   return self;
@@ -194,13 +204,13 @@ function removeEmpty(...folders: string[]): void {
   try {
     for (const folder of folders) rmdirSync(folder);
   } catch {
-    // Something else is in it.
+    // Not empty.
   }
 }
 
 const unwritable = (path: string, error: unknown) => new UserError(`--out ${writeProblem(path, error)}`);
 
-/** What a killed process had begun to write. */
+/** Removes the unfinished files of a process that was killed. */
 function removeDrafts(path: string): void {
   for (const folder of FOLDERS.map((name) => join(path, name)).filter(isFolder))
     for (const name of readdirSync(folder)) if (isDraft(name)) remove(join(folder, name));

@@ -7,12 +7,12 @@ import type { RunConfig } from '../config.ts';
 import { type Checkpoint, fingerprint } from './checkpoint.ts';
 import type { Summary } from './results.ts';
 
-/** `run.json`: what is being run, and what came of it. */
+/** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
   dpmesh: z.string(),
   versions: z.record(z.string(), z.string()),
   identity: z.nullable(z.string()),
-  /** What the first worker computed with, and why; `mixed`: others may have had other identities. */
+  /** The first worker's backend and why it was chosen; `mixed`: other workers may have had other numeric identities. */
   backend: z.optional(z.object({ name: z.string(), why: z.string(), mixed: z.boolean() })),
   config: z.record(z.string(), z.json()),
   data: z.object({
@@ -21,7 +21,7 @@ const schema = z.object({
     dtype: z.string(),
     blockRows: z.number(),
     fingerprint: z.string(),
-    /** A column of a CSV that is no data: it holds the labels. */
+    /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
   }),
   result: z.nullable(z.looseObject({ k: z.number(), out: z.string() })),
@@ -29,7 +29,8 @@ const schema = z.object({
 
 export type RunFile = Omit<z.infer<typeof schema>, 'result'> & { result: Summary | null };
 
-export interface RunFacts {
+/** What run.json records besides the result. */
+export interface RunMetadata {
   config: RunConfig;
   layout: Layout;
   dtype: string;
@@ -40,14 +41,14 @@ export interface RunFacts {
   hashes: Uint8Array;
 }
 
-export function runFile(facts: RunFacts, result: Summary | null): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = facts;
+export function runFile(metadata: RunMetadata, result: Summary | null): RunFile {
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
   return {
     dpmesh: versions.dpmesh,
     versions,
     identity,
     backend,
-    config: absolute(config) as unknown as RunFile['config'],
+    config: withAbsolutePaths(config) as unknown as RunFile['config'],
     data: {
       rows: layout.rows,
       dim: layout.dim,
@@ -60,56 +61,56 @@ export function runFile(facts: RunFacts, result: Summary | null): RunFile {
   };
 }
 
-/** The config as it means the same from any folder. */
-export function absolute(config: RunConfig): RunConfig {
+/** The config with paths that are valid from any folder. */
+export function withAbsolutePaths(config: RunConfig): RunConfig {
   return { ...config, data: resolve(config.data), labels: config.labels && resolve(config.labels) };
 }
 
-/** The run.json of a run directory. UserError if there is none, or it is of a newer dpmesh than `version`. */
+/** Reads the run.json of a run directory. UserError if it is missing or invalid, or written by a newer dpmesh than `version`. */
 export function readRunFile(run: string, version: string): RunFile {
   const path = join(run, 'run.json');
-  let found: unknown;
+  let content: unknown;
   try {
-    found = JSON.parse(readFileSync(path, 'utf8'));
+    content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     if (
       (error as NodeJS.ErrnoException).code === 'ENOENT' ||
       (error as NodeJS.ErrnoException).code === 'ENOTDIR'
     )
       throw new UserError(
-        `${run} is not the directory of a run (there is no ${path}); name the --out of a run`,
+        `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
       );
     throw new UserError(
-      `${path} cannot be read (${(error as Error).message}); put a copy of it back, or start a new run`,
+      `${path} cannot be read (${(error as Error).message}); restore it from a copy, or start a new run`,
     );
   }
-  const { dpmesh } = (found ?? {}) as { dpmesh?: unknown };
+  const { dpmesh } = (content ?? {}) as { dpmesh?: unknown };
   if (typeof dpmesh === 'string' && isNewer(dpmesh, version))
-    throw new UserError(`${run} is of dpmesh ${dpmesh}, this is ${version}; resume it with that version`);
-  const checked = schema.safeParse(found);
-  if (!checked.success)
+    throw new UserError(`${run} was written by dpmesh ${dpmesh}, this is ${version}; use that version`);
+  const parsed = schema.safeParse(content);
+  if (!parsed.success)
     throw new UserError(
-      `${path} is not what a run writes (${checked.error.issues[0].path.join('.') || 'no object'}); start a new run`,
+      `${path} is not a valid run.json (${parsed.error.issues[0].path.join('.') || 'not an object'}); start a new run`,
     );
-  return checked.data as RunFile;
+  return parsed.data as RunFile;
 }
 
 function isNewer(version: string, than: string): boolean {
   const [a, b] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
-  const at = a.findIndex((part, i) => part !== b[i]);
-  return at >= 0 && a[at] > b[at];
+  const index = a.findIndex((part, i) => part !== b[i]);
+  return index >= 0 && a[index] > b[index];
 }
 
-/** Why a checkpoint is not of this run, or null: same data, same config, same arithmetic. Files may have moved. */
+/** Why a checkpoint does not belong to this run; null if data, config and numeric identity agree. Files may have moved. */
 export function foreignTo(run: RunFile): (checkpoint: Checkpoint) => string | null {
-  return ({ config, found, layout, identity }) => {
-    if (fingerprint(found.hashes) !== run.data.fingerprint || layout.dim !== run.data.dim)
-      return 'it is of a run on other data';
-    if (identity !== run.identity) return `it is of a run with ${identity}`;
-    const moved = ['data', 'labels'];
-    const other = Object.entries(config).find(
-      ([key, value]) => !moved.includes(key) && JSON.stringify(value) !== JSON.stringify(run.config[key]),
+  return ({ config, dataSummary, layout, identity }) => {
+    if (fingerprint(dataSummary.hashes) !== run.data.fingerprint || layout.dim !== run.data.dim)
+      return 'it belongs to a run on other data';
+    if (identity !== run.identity) return `it belongs to a run with numeric identity ${identity}`;
+    const paths = ['data', 'labels'];
+    const difference = Object.entries(config).find(
+      ([key, value]) => !paths.includes(key) && JSON.stringify(value) !== JSON.stringify(run.config[key]),
     );
-    return other ? `it is of a run with another ${other[0]}` : null;
+    return difference ? `it belongs to a run with another ${difference[0]}` : null;
   };
 }

@@ -5,7 +5,7 @@ import { type Files, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { EVENTS } from './event-log.ts';
 
-/** Which path may become a run's directory, and which files in it are the run's own. */
+/** Which paths may be used as a run directory, and which files in it belong to the run. */
 
 /** All files and folders that a run writes, run.json first. */
 export const RUN_FILES = [
@@ -19,7 +19,7 @@ export const RUN_FILES = [
   'report',
 ];
 
-/** `runs/<name of the data>`, with the first number behind it that is free. */
+/** `runs/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
 export function defaultRunPath(data: string): string {
   const name = basename(data).slice(0, -extname(data).length || undefined);
   for (let i = 1; ; i++) {
@@ -28,7 +28,7 @@ export function defaultRunPath(data: string): string {
   }
 }
 
-/** Why nothing can be written at `path`, or null: looks at the nearest folder above that is there, and makes nothing. */
+/** Why nothing can be written at `path`, or null. Checks the nearest existing folder above; creates nothing. */
 export function whyUnwritable(path: string): string | null {
   let folder = resolve(path);
   while (!existsSync(folder)) folder = dirname(folder);
@@ -41,41 +41,41 @@ export function whyUnwritable(path: string): string | null {
   }
 }
 
-/** What an error says of the directory at `path`, or of a file in it. */
+/** An error from writing the directory at `path`, or a file in it, as a message. */
 export function writeProblem(path: string, error: unknown): string {
-  const found = ioError(path, 'written', error);
-  if (found instanceof WriteError && found.path.startsWith(path)) return found.message;
-  return `${path} cannot be written: ${(found as Error).message}`;
+  const cause = ioError(path, 'written', error);
+  if (cause instanceof WriteError && cause.path.startsWith(path)) return cause.message;
+  return `${path} cannot be written: ${(cause as Error).message}`;
 }
 
-/** UserError where a new run may not have this path: by what is there, or what `force` would remove of it. */
+/** UserError if a new run must not use this path: it is occupied, or `force` would remove files that it must not. */
 export function assertUsable(path: string, force: boolean, inputs: Files): void {
   if (!force) assertFree(path);
   if (!force || !isFolder(path)) return;
-  const found = RUN_FILES.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
-  if (found.length && !isRun(path))
+  const removed = RUN_FILES.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
+  if (removed.length && !isRun(path))
     throw new UserError(
-      `--out ${path} is not the directory of a run (it has no run.json of dpmesh), and --force would remove ${found.join(', ')} there; choose another`,
+      `--out ${path} is not a run directory (it has no run.json of dpmesh), and --force would remove ${removed.join(', ')} there; choose another`,
     );
   for (const [flag, file] of Object.entries(inputs)) {
     const name = file && ownNameOf(path, file);
     if (name)
       throw new UserError(
-        `${flag} ${file} is among what --force would remove (${join(path, name)}); choose another --out`,
+        `${flag} ${file} is among the files that --force would remove (${join(path, name)}); choose another --out`,
       );
   }
 }
 
 function assertFree(path: string): void {
   if (!existsSync(path)) return;
-  let found: string[];
+  let names: string[];
   try {
-    found = readdirSync(path);
+    names = readdirSync(path);
   } catch {
     throw new UserError(`--out ${path} is not a directory`);
   }
-  if (found.length)
-    throw new UserError(`--out ${path} exists already; choose another or overwrite it with --force`);
+  if (names.length)
+    throw new UserError(`--out ${path} already exists; choose another, or overwrite it with --force`);
 }
 
 function isRun(path: string): boolean {
@@ -86,7 +86,7 @@ function isRun(path: string): boolean {
   }
 }
 
-/** The file or folder of a run that `file` is, or lies in. */
+/** The name of the run's own file or folder that `file` is or lies in. */
 function ownNameOf(run: string, file: string): string | undefined {
   const real = realPath(file);
   return RUN_FILES.find((name) => {
@@ -95,20 +95,20 @@ function ownNameOf(run: string, file: string): string | undefined {
   });
 }
 
-/** UserError where one of these files, to be written, is one of the run's own. */
+/** UserError if one of these output files is one of the run's own. */
 export function assertNotOfRun(run: string, outputs: Files): void {
   for (const [flag, path] of Object.entries(outputs))
     if (path && ownNameOf(run, path))
-      throw new UserError(`${flag} ${path} is a file of the run itself: write to another one`);
+      throw new UserError(`${flag} ${path} is one of the run's own files; choose another path`);
 }
 
-/** What is written must lie in the directory itself: one that came from elsewhere may have links to any file. */
+/** UserError if one of the run's files is a symbolic link: a directory from elsewhere may link to any file. */
 export function assertNoLinks(path: string): void {
   for (const name of RUN_FILES) {
     const file = join(path, name);
     if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
       throw new UserError(
-        `${file} is a symbolic link, which a run does not write through: put a copy in its place, or --out ELSEWHERE`,
+        `${file} is a symbolic link, and a run does not write through links; replace it by a copy, or use --out ELSEWHERE`,
       );
   }
 }

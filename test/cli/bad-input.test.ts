@@ -583,7 +583,7 @@ describe('odd input', { concurrency: 2 }, () => {
     writeFileSync(join(cwd, 'run', 'mine.txt'), 'mine');
     const ended = await dpmesh(['train', '--data', ok, '--out', 'run'], { cwd });
     assert.equal(ended.code, 2);
-    assert.match(ended.stderr, /^dpmesh: --out run exists already; .*--force\n$/);
+    assert.match(ended.stderr, /^dpmesh: --out run already exists; .*--force\n$/);
     assert.deepEqual(readdirSync(cwd, { recursive: true }).sort(), ['run', 'run/mine.txt']);
   });
 });

@@ -274,7 +274,7 @@ describe('a run', () => {
     const before = readdirSync(out, { recursive: true }).map(String).sort();
     const refused = await dpmesh(args);
     assert.equal(refused.code, 2);
-    assert.match(refused.stderr, /^dpmesh: --out .* exists already.*--force\n$/);
+    assert.match(refused.stderr, /^dpmesh: --out .* already exists.*--force\n$/);
     assert.deepEqual(readdirSync(out, { recursive: true }).map(String).sort(), before);
     jsonOf(await dpmesh([...args, '--force']));
     // What another run left is gone, what is not a run's stays.

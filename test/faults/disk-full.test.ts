@@ -88,16 +88,16 @@ test('a disk that becomes read-only stops no training, and the results come else
   assert.equal(code, 130, stderr);
   assert.match(
     stderr,
-    /warning: the checkpoint of epoch \d+ is missing in .*: it cannot be written: the file system is read-only; training goes on/,
+    /warning: the checkpoint of epoch \d+ cannot be saved in .*: the file system is read-only; training continues/,
   );
-  assert.match(stderr, /warning: .*events\.jsonl cannot be written: .*; events wait in memory/);
+  assert.match(stderr, /warning: .*events\.jsonl cannot be written: .*; events are kept in memory/);
   assert.match(stderr, /warning: .* cannot be written: the file system is read-only; trying again in 1 s/);
   assert.match(stderr, /dpmesh resume \S+/);
   assert.ok(!existsSync(join(run, 'labels.npy')));
   assert.equal(ofType(eventsOf(run), 'done').length, 0);
   const refused = await dpmesh(['resume', run]);
   assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /read-only; --out ELSEWHERE goes on there/);
+  assert.match(refused.stderr, /read-only; use --out ELSEWHERE to continue in another directory/);
   jsonOf(await dpmesh(['resume', run, '--out', other, '--json']));
   assert.deepEqual(bytesOfRun(other), expected);
 });

@@ -3,14 +3,14 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Registry } from 'prom-client';
 import type { Bound } from '../../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
-import { aboutRun, newestState, type Watched } from './answers.ts';
+import { coalesce } from './coalesce.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
-import { readSample, type Sample } from './sample.ts';
-import { shared } from './shared.ts';
+import { currentState, type MonitoredRun, runInfo } from './responses.ts';
+import { type DisplaySample, readSample } from './sample.ts';
 import type { Stream } from './stream.ts';
 
 export interface AppOptions {
-  watched: Watched;
+  run: MonitoredRun;
   bound: Bound;
   token: string | null;
   stream: Stream;
@@ -20,16 +20,16 @@ export type Handle = (request: IncomingMessage, response: ServerResponse) => voi
 
 const NO_COMPILERS = { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify };
 
-/** Loaded with the first request: a run that nobody watches does not pay for it. */
+/** Creates the request handler. This module is loaded with the first request, so that a run without clients does not pay for it. */
 export async function createApp(options: AppOptions): Promise<Handle> {
   const app = fastify({
     logger: false,
     bodyLimit: 1 << 10,
     exposeHeadRoutes: true,
-    // Of an address that is none; no hook sees these.
+    // For malformed URLs, which no hook sees.
     frameworkErrors: (_error, _request, reply: FastifyReply) =>
-      reply.headers(SECURITY_HEADERS).code(400).type('text/plain').send('not an address\n'),
-    // No route has a schema: its compilers would take as long to load as all the rest.
+      reply.headers(SECURITY_HEADERS).code(400).type('text/plain').send('malformed URL\n'),
+    // No route has a schema, and loading the schema compilers would double the start-up time.
     schemaController: { compilersFactory: NO_COMPILERS as never },
   });
   addGuards(app, options);
@@ -41,21 +41,21 @@ export async function createApp(options: AppOptions): Promise<Handle> {
   return app.routing;
 }
 
-/** Who is let in, and what becomes of bodies and errors. */
+/** Access control, request bodies and errors. */
 function addGuards(app: FastifyInstance, { bound, token }: AppOptions): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-cache' });
     const { authorization, host } = request.headers;
     const trusted = token !== null && hasToken(authorization, token);
     if (!trusted && !isOwnHost(host, bound))
-      return reply.code(421).type('text/plain').send('not a name of this server\n');
+      return reply.code(421).type('text/plain').send('the Host header does not name this server\n');
     if (token !== null && authorization !== undefined && !trusted) return unauthorized(reply);
     if (isRead(request)) return;
     if (!isSameOrigin(request))
-      return reply.code(403).send({ error: 'a page of another origin may not do this' });
+      return reply.code(403).send({ error: 'pages of other origins may not do this' });
     if (token !== null && !trusted) return unauthorized(reply);
   });
-  // What is asked for stands in the path: a body says nothing.
+  // Requests are fully determined by their path: bodies are ignored.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, body, done) => {
     body.resume();
@@ -70,7 +70,10 @@ function addGuards(app: FastifyInstance, { bound, token }: AppOptions): void {
 const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD';
 
 function unauthorized(reply: FastifyReply) {
-  return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a wrong token, or none' });
+  return reply
+    .code(401)
+    .header('www-authenticate', 'Bearer')
+    .send({ error: 'the token is missing or wrong' });
 }
 
 /** The live page and its files. */
@@ -80,37 +83,37 @@ function addPages(app: FastifyInstance): void {
   app.setNotFoundHandler(async (request, reply) => {
     const file = isRead(request) ? await pageFile(request.url.slice(1).split('?')[0]) : null;
     if (file) return page(reply, file);
-    return page(reply, plainPage('Not found', 'There is nothing at this address.'), 404);
+    return page(reply, plainPage('Not found', 'There is no page at this address.'), 404);
   });
   app.get('/', async (_request, reply) =>
     page(
       reply,
       (await pageFile('index.html')) ??
-        plainPage('dpmesh', 'The live page has not been built: npm run build makes it. All else works.'),
+        plainPage('dpmesh', 'The live page has not been built; run npm run build. Everything else works.'),
     ),
   );
-  // Browsers ask for it unasked, and complain.
+  // Browsers request it on their own and report an error if it is missing.
   app.get('/favicon.ico', async (_request, reply) => {
     const file = await pageFile('favicon.ico');
     return file ? page(reply, file) : reply.code(204).send();
   });
 }
 
-/** What monitoring systems ask for: metrics, and how the run is. */
-function addProbes(app: FastifyInstance, { watched, stream }: AppOptions): void {
-  const { recorder, server } = watched;
-  // Another third of what there is to load, for who scrapes only.
+/** Endpoints for monitoring systems: metrics, health and readiness. */
+function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
+  const { recorder, server } = run;
+  // Loaded with the first scrape: it adds half to the start-up time.
   let registry: Promise<Registry> | null = null;
   const registryOf = () =>
     (registry ??= import('../prometheus.ts').then(({ createMetrics }) =>
       createMetrics({
-        ...watched,
-        version: watched.versions.dpmesh,
-        rows: watched.layout.rows,
+        ...run,
+        version: run.versions.dpmesh,
+        rows: run.layout.rows,
         streamClients: stream.clients,
       }),
     ));
-  const metrics = shared(async () => (await registryOf()).metrics());
+  const metrics = coalesce(async () => (await registryOf()).metrics());
   app.get('/metrics', async (_request, reply) => {
     const { contentType } = await registryOf();
     return reply.type(contentType).send(await metrics());
@@ -127,31 +130,31 @@ function addProbes(app: FastifyInstance, { watched, stream }: AppOptions): void 
   });
 }
 
-/** What the live page shows, and `dpmesh watch`. */
-function addApi(app: FastifyInstance, { watched, token, stream }: AppOptions): void {
-  const { recorder } = watched;
-  app.get('/api/run', async () => aboutRun(watched, token !== null));
-  const history = shared(
+/** The data for the live page and `dpmesh watch`. */
+function addApi(app: FastifyInstance, { run, token, stream }: AppOptions): void {
+  const { recorder } = run;
+  app.get('/api/run', async () => runInfo(run, token !== null));
+  const history = coalesce(
     () => JSON.stringify(recorder.history()),
     () => recorder.version('history'),
   );
-  const state = shared(
+  const state = coalesce(
     () => {
-      const found = newestState(watched);
-      return found && JSON.stringify(found);
+      const current = currentState(run);
+      return current && JSON.stringify(current);
     },
-    () => recorder.version('newest'),
+    () => recorder.version('snapshot'),
   );
-  for (const [path, newest] of Object.entries({ history, state }))
+  for (const [path, read] of Object.entries({ history, state }))
     app.get(`/api/${path}`, async (_request, reply) => {
-      const found = await newest();
-      return found ? reply.type('application/json; charset=utf-8').send(found) : reply.code(204).send();
+      const body = await read();
+      return body ? reply.type('application/json; charset=utf-8').send(body) : reply.code(204).send();
     });
-  let sample: Promise<Sample> | null = null;
+  let sample: Promise<DisplaySample> | null = null;
   app.get('/api/sample', async (_request, reply) => {
-    const known = recorder.run();
-    if (!known) return reply.code(204).send();
-    sample ??= readSample(watched.source, known.run.transform);
+    const prepared = recorder.run();
+    if (!prepared) return reply.code(204).send();
+    sample ??= readSample(run.source, prepared.run.transform);
     const { rows, dim, values } = await sample.catch((error: Error) => {
       sample = null;
       throw Object.assign(error, { statusCode: 503 });
@@ -167,7 +170,7 @@ function addApi(app: FastifyInstance, { watched, token, stream }: AppOptions): v
   });
 }
 
-function addControls(app: FastifyInstance, { watched: { controls } }: AppOptions): void {
+function addControls(app: FastifyInstance, { run: { controls } }: AppOptions): void {
   const { pause, resume, checkpoint, stop } = controls;
   for (const [name, act] of Object.entries({ pause, resume, checkpoint, stop }))
     app.post(`/api/${name}`, async (_request, reply) => {

@@ -1,42 +1,42 @@
 import { type Bound, urlOf } from '../../../base/address.ts';
 import { listen, listenError } from '../../../base/http.ts';
-import type { Watched } from './answers.ts';
 import type { Handle } from './app.ts';
+import type { MonitoredRun } from './responses.ts';
 import { createStream } from './stream.ts';
 
 export interface HttpOptions extends Bound {
-  /** Asked for by the user: taken is a mistake then, and no reason to take another port. */
+  /** The user chose the address: if it is in use, that is an error, and no other port is tried. */
   explicit: boolean;
-  /** Whoever wants to change something must have it. */
+  /** Required for requests that change the run; null: no token. */
   token: string | null;
 }
 
 export interface Http {
   url: string;
-  /** Another port than the one wanted, as that is taken. */
+  /** The requested port was in use, so another one was chosen. */
   moved: boolean;
-  /** Tells the last to those who follow, and ends all connections. */
+  /** Sends the last messages to stream clients and closes all connections. */
   close(): Promise<void>;
 }
 
-/** How long the last words may take to reach those who follow, ms. */
-const LAST_WORDS_MS = 500;
+/** How long clients may take to read the last messages, ms. */
+const CLOSE_TIMEOUT_MS = 500;
 
-/** Opens the port of a run. UserError where it cannot be had. What answers is loaded with the first request. */
-export async function openHttp(options: HttpOptions, watched: Watched): Promise<Http> {
+/** Opens the HTTP port of a run. UserError if it is not available. The server's code is loaded with the first request. */
+export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http> {
   const { host, port, explicit, token } = options;
-  const wanted = { host, port };
+  const requested = { host, port };
   let moved = false;
-  const { server, port: found } = await listen(wanted).catch((error: NodeJS.ErrnoException) => {
-    if (explicit || error.code !== 'EADDRINUSE') throw listenError('--http', wanted, error);
+  const { server, port: actualPort } = await listen(requested).catch((error: NodeJS.ErrnoException) => {
+    if (explicit || error.code !== 'EADDRINUSE') throw listenError('--http', requested, error);
     moved = true;
     return listen({ host, port: 0 });
   });
-  const bound = { host, port: found };
-  const stream = createStream(watched.recorder);
+  const bound = { host, port: actualPort };
+  const stream = createStream(run.recorder);
   let app: Promise<Handle> | null = null;
   server.on('request', (request, response) => {
-    app ??= import('./app.ts').then(({ createApp }) => createApp({ watched, bound, token, stream }));
+    app ??= import('./app.ts').then(({ createApp }) => createApp({ run, bound, token, stream }));
     app.then(
       (handle) => handle(request, response),
       (error) => {
@@ -45,7 +45,7 @@ export async function openHttp(options: HttpOptions, watched: Watched): Promise<
       },
     );
   });
-  // A run does not go on for its port's sake.
+  // An open port does not keep the process alive.
   server.unref();
   return {
     url: urlOf(bound),
@@ -54,7 +54,7 @@ export async function openHttp(options: HttpOptions, watched: Watched): Promise<
       await stream.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      const timer = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS);
+      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
       await closed;
       clearTimeout(timer);
     },

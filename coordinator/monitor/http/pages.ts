@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where `npm run build` puts the page: beside the compiled tree, also where this runs as source. */
+/** Where `npm run build` puts the live page, relative to the source and to the compiled file. */
 const FOLDER = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../../dist/web/' : '../../../web/', import.meta.url),
 );
@@ -17,12 +17,13 @@ const TYPES: Record<string, string> = {
   '.json': 'application/json; charset=utf-8',
 };
 
+/** A page or a file of it, ready to send. */
 export interface Page {
   type: string;
   body: Buffer;
 }
 
-/** A file of the page by its name, or null. Names have no folders. */
+/** Reads a file of the live page by name, without folders; null if it does not exist. */
 export async function pageFile(name: string): Promise<Page | null> {
   const type = TYPES[extname(name)];
   if (!type || !/^[a-z0-9][a-z0-9._-]*$/i.test(name)) return null;
@@ -35,7 +36,7 @@ export async function pageFile(name: string): Promise<Page | null> {
 
 const escaped = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-/** A page of a few words. */
+/** A page with a title and a short text. */
 export function plainPage(title: string, text: string): Page {
   const head = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title></head>`;
   const body = `<body><main><h1>${escaped(title)}</h1><p>${escaped(text)}</p><p><a href="/">The run</a>, <a href="/metrics">its metrics</a></p></main></body></html>`;

@@ -4,45 +4,45 @@ import { SECURITY_HEADERS } from '../../../base/http.ts';
 import { isOver, type Message } from '../../../view/api.ts';
 import type { Recorder } from '../recorder.ts';
 
-/** Pages and other clients that follow a run by server-sent events. */
+/** Sends server-sent events to pages and other clients. */
 export interface Stream {
   /** Takes over a response. */
   add(response: ServerResponse): void;
   clients(): number;
-  /** Sends what waits, and ends all, when they have had the time to fetch what they were told of. */
+  /** Sends waiting messages, gives clients time to fetch the last state, and closes their connections. */
   close(): Promise<void>;
 }
 
-/** Bytes that a client may leave unread before it is dropped: it comes back, and reads the history. */
-const MOST_UNREAD = 256 << 10;
-const MOST_CLIENTS = 250;
+/** Unread bytes at which a client is dropped; it reconnects and reads the history. */
+const MAX_UNREAD = 256 << 10;
+const MAX_CLIENTS = 250;
 /**
- * Messages of this long go out together, ms, and the longer the more clients there are: a write to a socket costs
- * what an epoch may not pay hundreds of times a second.
+ * Messages are collected for this long and sent together, ms, plus a little per client: writing to the sockets hundreds of
+ * times a second would slow down training.
  */
 const GATHER_MS = 40;
 const GATHER_CLIENT_MS = 1;
 const STATE_MS = 200;
 const WORK_MS = 250;
-/** Who is told of a state fetches it by a connection of its own, for which there is this long, ms. */
+/** Time that clients have to fetch the last state before their connections close, ms. */
 const FETCH_MS = 150;
-/** A comment now and then finds the clients that are gone. */
-const BEAT_MS = 15_000;
+/** Interval of the comments that detect dead connections, ms. */
+const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1000;
 
 export function createStream(recorder: Recorder, now: () => number = () => performance.now()): Stream {
   const clients = new Set<ServerResponse>();
   let waiting: Message[] = [];
-  let newest: Extract<Message, { type: 'state' }> | null = null;
+  let newestState: Extract<Message, { type: 'state' }> | null = null;
   let stateAt = Number.NEGATIVE_INFINITY;
   let workAt = Number.NEGATIVE_INFINITY;
-  let worked = 0;
+  let nextWork = 0;
   let timer: NodeJS.Timeout | null = null;
-  let beats: NodeJS.Timeout[] = [];
+  let intervals: NodeJS.Timeout[] = [];
 
-  function hear(message: Message): void {
-    // Only the newest state is of interest.
-    if (message.type === 'state') newest = message;
+  function onMessage(message: Message): void {
+    // Only the newest state matters.
+    if (message.type === 'state') newestState = message;
     else waiting.push(message);
     schedule(GATHER_MS + clients.size * GATHER_CLIENT_MS);
   }
@@ -58,28 +58,28 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
     const at = now();
     const messages = waiting;
     waiting = [];
-    // After the last one there may be no time.
+    // At the end of the run, do not hold back the last state: the process may exit.
     const ended = messages.some((message) => message.type === 'status' && isOver(message.status));
-    if (newest && (all || ended || at - stateAt >= STATE_MS)) {
-      messages.push(newest);
-      newest = null;
+    if (newestState && (all || ended || at - stateAt >= STATE_MS)) {
+      messages.push(newestState);
+      newestState = null;
       stateAt = at;
     }
     if (all || at - workAt >= WORK_MS) {
-      const { work, next } = recorder.workSince(worked);
+      const { work, next } = recorder.workSince(nextWork);
       if (work.length) messages.push({ type: 'work', work });
-      worked = next;
+      nextWork = next;
       workAt = at;
     }
-    if (newest) schedule(STATE_MS);
-    // One piece of memory for all who have yet to read it.
+    if (newestState) schedule(STATE_MS);
+    // One buffer, shared by all clients that have yet to read it.
     if (messages.length)
       send(Buffer.from(messages.map((message) => `data: ${JSON.stringify(message)}\n\n`).join('')));
   }
 
   function send(bytes: Buffer): void {
     for (const client of clients) {
-      if (client.writableLength > MOST_UNREAD) drop(client);
+      if (client.writableLength > MAX_UNREAD) drop(client);
       else client.write(bytes);
     }
   }
@@ -92,21 +92,21 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
   function leave(client: ServerResponse): void {
     clients.delete(client);
     if (clients.size) return;
-    // Nobody looks: nothing is gathered.
+    // Without clients, nothing is collected.
     recorder.listen(null);
     if (timer) clearTimeout(timer);
-    for (const each of beats) clearInterval(each);
-    [timer, newest] = [null, null];
-    [beats, waiting] = [[], []];
+    for (const interval of intervals) clearInterval(interval);
+    [timer, newestState] = [null, null];
+    [intervals, waiting] = [[], []];
   }
 
   return {
     add(response) {
-      if (clients.size >= MOST_CLIENTS) {
+      if (clients.size >= MAX_CLIENTS) {
         response.writeHead(503, { ...SECURITY_HEADERS, 'retry-after': '10' }).end('too many clients\n');
         return;
       }
-      // Ends with its connection: no chunks, each with lines of its own.
+      // The response ends with its connection, so it does not need chunked encoding.
       response.useChunkedEncodingByDefault = false;
       response.writeHead(200, {
         ...SECURITY_HEADERS,
@@ -119,12 +119,12 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
       response.on('close', () => leave(response));
       response.on('error', () => leave(response));
       if (!clients.size) {
-        worked = recorder.workSince(Number.POSITIVE_INFINITY).next;
-        recorder.listen(hear);
-        beats = [
-          // In a long round work is all there is to tell.
+        nextWork = recorder.workSince(Number.POSITIVE_INFINITY).next;
+        recorder.listen(onMessage);
+        intervals = [
+          // During a long round there are no messages, but new entries of work.
           setInterval(() => flush(false), WORK_MS),
-          setInterval(() => send(Buffer.from(':\n\n')), BEAT_MS),
+          setInterval(() => send(Buffer.from(':\n\n')), HEARTBEAT_MS),
         ];
       }
       clients.add(response);

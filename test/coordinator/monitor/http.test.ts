@@ -1,4 +1,4 @@
-// The HTTP port in this process, over real sockets; the run behind it is played.
+// The HTTP port in this process, over real sockets; the run behind it is simulated.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -10,10 +10,10 @@ import { isLoopback, parseBound } from '../../../base/address.ts';
 import { isOwnHost, isSameOrigin } from '../../../base/http.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import { createCounters } from '../../../coordinator/monitor/counters.ts';
-import type { Watched } from '../../../coordinator/monitor/http/answers.ts';
+import { coalesce } from '../../../coordinator/monitor/http/coalesce.ts';
 import { type Http, openHttp } from '../../../coordinator/monitor/http/open.ts';
+import type { MonitoredRun } from '../../../coordinator/monitor/http/responses.ts';
 import { readSample } from '../../../coordinator/monitor/http/sample.ts';
-import { shared } from '../../../coordinator/monitor/http/shared.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
@@ -32,10 +32,10 @@ const at = (epoch: number, k = state.mixture.k): State => ({
   mixture: { ...state.mixture, k },
 });
 
-const asked: string[] = [];
-function played(recorder: Recorder): Watched {
+const requested: string[] = [];
+function simulatedRun(recorder: Recorder): MonitoredRun {
   const note = (name: string) => () => {
-    asked.push(name);
+    requested.push(name);
     return null;
   };
   return {
@@ -52,7 +52,7 @@ function played(recorder: Recorder): Watched {
       counts: () => ({}),
       refused: () => ({}),
       traffic: () => ({ received: 0, sent: 0 }),
-    } as unknown as Watched['server'],
+    } as unknown as MonitoredRun['server'],
     recorder,
     counters: createCounters(),
     controls: {
@@ -68,38 +68,38 @@ const open: Http[] = [];
 after(() => Promise.all(open.map((http) => http.close())));
 async function port(token: string | null = null, host = '127.0.0.1') {
   const recorder = createRecorder();
-  const http = await openHttp({ host, port: 0, explicit: true, token }, played(recorder));
+  const http = await openHttp({ host, port: 0, explicit: true, token }, simulatedRun(recorder));
   open.push(http);
   return { recorder, http, url: http.url.replace('0.0.0.0', '127.0.0.1') };
 }
 
-/** `fetch` sets Host and Origin itself; this says what it is told. */
+/** Unlike `fetch`, this lets the caller set Host and Origin. */
 async function ask(url: string, options: { method?: string; headers?: Record<string, string> } = {}) {
-  const asking = request(url, { ...options, agent: false }).end();
-  const [response] = await once(asking, 'response');
+  const outgoing = request(url, { ...options, agent: false }).end();
+  const [response] = await once(outgoing, 'response');
   let text = '';
   for await (const part of response.setEncoding('utf8')) text += part;
   return { code: response.statusCode as number, headers: response.headers, text };
 }
 
-/** A client of the stream, and what it has heard. */
+/** A stream client and the messages that it has received. */
 async function listener(url: string) {
-  const leaving = new AbortController();
-  const response = await fetch(`${url}api/stream`, { signal: leaving.signal });
-  const heard: Message[] = [];
+  const connection = new AbortController();
+  const response = await fetch(`${url}api/stream`, { signal: connection.signal });
+  const received: Message[] = [];
   const over = (async () => {
     let text = '';
     for await (const part of response.body!) {
       text += Buffer.from(part).toString();
-      const whole = text.split('\n\n');
-      text = whole.pop()!;
-      for (const each of whole) {
-        const data = each.split('\n').find((line) => line.startsWith('data: '));
-        if (data) heard.push(JSON.parse(data.slice(6)));
+      const complete = text.split('\n\n');
+      text = complete.pop()!;
+      for (const event of complete) {
+        const data = event.split('\n').find((line) => line.startsWith('data: '));
+        if (data) received.push(JSON.parse(data.slice(6)));
       }
     }
   })().catch(() => {});
-  return { heard, over, response, leave: () => leaving.abort() };
+  return { received, over, response, leave: () => connection.abort() };
 }
 
 async function eventually(what: string, holds: () => boolean): Promise<void> {
@@ -115,7 +115,7 @@ describe('the HTTP port', () => {
     all = await port();
   });
 
-  test('says what a run is, and where it stands', async () => {
+  test('describes the run and its state', async () => {
     const { recorder, url } = await port();
     assert.equal((await ask(`${url}healthz`)).code, 200);
     assert.equal((await ask(`${url}readyz`)).code, 503);
@@ -126,9 +126,9 @@ describe('the HTTP port', () => {
     recorder.prepared(run, 6);
     recorder.epoch(at(1), { loss: 0.5, subLoss: null });
     recorder.event({ type: 'split', epoch: 6, clusters: [0], points: [1, 2], logRatio: -3, accepted: false });
-    const about = JSON.parse((await ask(`${url}api/run`)).text);
+    const info = JSON.parse((await ask(`${url}api/run`)).text);
     assert.deepEqual(
-      [about.name, about.status, about.data.sample, about.token, about.config.maxEpochs],
+      [info.name, info.status, info.data.sample, info.token, info.config.maxEpochs],
       ['x', 'running', 6, false, 200],
     );
     const history = JSON.parse((await ask(`${url}api/history`)).text);
@@ -137,19 +137,19 @@ describe('the HTTP port', () => {
       history.events.map(({ type }: { type: string }) => type),
       ['start', 'split'],
     );
-    const found = JSON.parse((await ask(`${url}api/state`)).text);
-    assert.deepEqual([found.k, found.means.length, found.covariances[0].length], [2, 2, 4]);
-    assert.deepEqual([found.net[0].rows, found.net.at(-1).cols, found.scale], [2, 2, [1, 2]]);
-    assert.ok(Math.abs(found.sizes[0] + found.sizes[1] - 6) < 1e-9);
-    assert.equal(found.counts, null);
-    const bias = Buffer.from(found.net[0].bias, 'base64');
-    assert.equal(bias.length, found.net[0].cols * 4);
+    const current = JSON.parse((await ask(`${url}api/state`)).text);
+    assert.deepEqual([current.k, current.means.length, current.covariances[0].length], [2, 2, 4]);
+    assert.deepEqual([current.net[0].rows, current.net.at(-1).cols, current.scale], [2, 2, [1, 2]]);
+    assert.ok(Math.abs(current.sizes[0] + current.sizes[1] - 6) < 1e-9);
+    assert.equal(current.counts, null);
+    const bias = Buffer.from(current.net[0].bias, 'base64');
+    assert.equal(bias.length, current.net[0].cols * 4);
     recorder.setStatus('failed');
     assert.equal((await ask(`${url}healthz`)).code, 503);
     assert.equal((await ask(`${url}readyz`)).code, 503);
   });
 
-  test('a step moves the ratios of splitting to the clusters’ new places', async () => {
+  test('after a step, split ratios move to the clusters’ new numbers', async () => {
     const { recorder, url } = await port();
     recorder.prepared(run, 6);
     recorder.state(at(6, 3));
@@ -167,27 +167,27 @@ describe('the HTTP port', () => {
     recorder.event({ type: 'step', epoch: 12, kind: 'merge', changed: 1, k: 3 });
     recorder.state(at(12, 3));
     assert.deepEqual(await ratios(), [-3, null, -7]);
-    // An empty cluster leaves the one that takes it as it is.
+    // Merging with an empty cluster does not change the other one.
     recorder.event({ ...merge, clusters: [1, 2], points: [0, 9] });
     recorder.event({ type: 'step', epoch: 24, kind: 'merge', changed: 1, k: 2 });
     recorder.state(at(24, 2));
     assert.deepEqual(await ratios(), [-3, -7]);
   });
 
-  test('once all rows have their labels, the state has their counts, and those who follow are told', async () => {
+  test('once all rows are labelled, the state has the counts, and stream clients are notified', async () => {
     const { recorder, url } = await port();
     recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
     recorder.prepared(run, 6);
     recorder.epoch(at(1), { loss: 0.5, subLoss: null });
     assert.equal(JSON.parse((await ask(`${url}api/state`)).text).counts, null);
-    const { heard, leave } = await listener(url);
+    const { received, leave } = await listener(url);
     recorder.labelled([2, 4]);
-    await eventually('a newer state', () => heard.some(({ type }) => type === 'state'));
+    await eventually('a newer state', () => received.some(({ type }) => type === 'state'));
     assert.deepEqual(JSON.parse((await ask(`${url}api/state`)).text).counts, [2, 4]);
     leave();
   });
 
-  test('has a 404 page, and headers that let browsers load nothing from elsewhere', async () => {
+  test('has a 404 page, and headers that keep browsers from loading anything from other sites', async () => {
     const { code, headers, text } = await ask(`${all.url}no/such/page`);
     assert.equal(code, 404);
     assert.match(text, /^<!doctype html>.*Not found/);
@@ -214,7 +214,7 @@ describe('the HTTP port', () => {
     assert.match((await ask(all.url)).text, /<html/);
   });
 
-  test('tells who asks for the head only what it would tell all others', async () => {
+  test('answers HEAD requests like GET requests, without a body', async () => {
     for (const [path, code] of [
       ['', 200],
       ['app.js', 200],
@@ -229,23 +229,23 @@ describe('the HTTP port', () => {
     }
   });
 
-  test('those who follow can fetch the last state, which they are told of at once', async () => {
+  test('stream clients are notified of the last state at once and can fetch it', async () => {
     const { recorder, url, http } = await port();
     recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
     recorder.prepared(run, 6);
-    const { heard } = await listener(url);
+    const { received } = await listener(url);
     recorder.epoch(at(1), { loss: 0.5, subLoss: null });
-    await eventually('the first state', () => heard.some(({ type }) => type === 'state'));
+    await eventually('the first state', () => received.some(({ type }) => type === 'state'));
     recorder.epoch(at(2), { loss: 0.5, subLoss: null });
     recorder.setStatus('done');
     const closed = http.close();
-    await eventually('the last', () => heard.some((one) => one.type === 'state' && one.epoch === 2));
+    await eventually('the last', () => received.some((one) => one.type === 'state' && one.epoch === 2));
     const { code, text } = await ask(`${url}api/state`);
     assert.deepEqual([code, JSON.parse(text).epoch], [200, 2]);
     await closed;
   });
 
-  test('answers to its own names only: a rebound one gets nothing', async () => {
+  test('accepts its own host names only, against DNS rebinding', async () => {
     for (const host of ['evil.example', 'evil.example:9464', '127.0.0.1.evil.example', '.', 'coordinator'])
       assert.equal((await ask(`${all.url}api/run`, { headers: { host } })).code, 421, host);
     for (const host of ['localhost:1234', '127.0.0.1', '[::1]:9464'])
@@ -253,7 +253,7 @@ describe('the HTTP port', () => {
     const everywhere = { host: '0.0.0.0', port: 1 };
     assert.ok(isOwnHost('coordinator:9464', everywhere));
     assert.ok(isOwnHost('dpmesh.jobs.svc.cluster.local', everywhere));
-    // As Prometheus asks in compose.yaml and Kubernetes: the service's name, or its pod's address.
+    // As used by Prometheus in compose.yaml and Kubernetes: the service's name, or the pod's address.
     for (const own of ['dpmesh-coordinator.jobs.svc:9464', '10.0.0.7:9464', '[fd00::7]:9464', hostname()])
       assert.ok(isOwnHost(own, everywhere), own);
     for (const own of [`${hostname().split('.')[0]}.local`, 'gpu-1.lan', 'gpu-1.home.arpa'])
@@ -272,11 +272,11 @@ describe('the HTTP port', () => {
       assert.equal((await ask(`${url}api/run`, { headers: { host } })).code, 421, host);
   });
 
-  test('does what it is asked to, but not by a page of another origin', async () => {
+  test('executes requests, but not from pages of other origins', async () => {
     const own = new URL(all.url).origin;
     const post = (path: string, headers: Record<string, string> = {}) =>
       ask(`${all.url}api/${path}`, { method: 'POST', headers });
-    asked.length = 0;
+    requested.length = 0;
     for (const headers of [
       { origin: 'http://evil.example' },
       { origin: 'null' },
@@ -284,23 +284,23 @@ describe('the HTTP port', () => {
       { origin: own.replace('127.0.0.1', 'localhost') },
     ] as Record<string, string>[])
       assert.equal((await post('stop', headers)).code, 403, JSON.stringify(headers));
-    assert.deepEqual(asked, []);
+    assert.deepEqual(requested, []);
     assert.equal((await post('pause')).code, 204);
     assert.equal((await post('checkpoint', { origin: own, 'sec-fetch-site': 'same-origin' })).code, 204);
     assert.equal((await post('stop', { 'content-type': 'application/json' })).code, 204);
-    assert.deepEqual(asked, ['pause', 'checkpoint', 'stop']);
+    assert.deepEqual(requested, ['pause', 'checkpoint', 'stop']);
     const refused = await post('resume');
     assert.deepEqual([refused.code, JSON.parse(refused.text)], [409, { error: 'the run is done' }]);
     assert.equal((await ask(`${all.url}api/pause`)).code, 404);
-    // What ends TLS before us leaves the scheme to the browser.
+    // Behind a TLS proxy, the scheme of the origin differs.
     assert.ok(isSameOrigin({ headers: { origin: 'https://127.0.0.1', host: '127.0.0.1' } }));
     assert.ok(!isSameOrigin({ headers: { origin: 'https://127.0.0.1:1', host: '127.0.0.1' } }));
     assert.ok(!isSameOrigin({ headers: { origin: 'file://127.0.0.1', host: '127.0.0.1' } }));
   });
 
-  test('with a token: who has it may change something, who has none may look, who has a wrong one is refused', async () => {
+  test('with a token: required to change the run, optional for reading, and a wrong one is refused', async () => {
     const { url } = await port('s3cret', '0.0.0.0');
-    asked.length = 0;
+    requested.length = 0;
     const post = (authorization?: string) =>
       ask(`${url}api/stop`, { method: 'POST', headers: authorization ? { authorization } : {} });
     for (const wrong of [
@@ -312,14 +312,14 @@ describe('the HTTP port', () => {
       'Basic s3cret',
     ])
       assert.equal((await post(wrong)).code, 401, String(wrong));
-    assert.deepEqual(asked, []);
+    assert.deepEqual(requested, []);
     assert.equal((await post('Bearer s3cret')).code, 204);
     assert.equal((await ask(`${url}api/run`)).code, 200);
     assert.equal(JSON.parse((await ask(`${url}api/run`)).text).token, true);
     assert.equal((await ask(`${url}metrics`, { headers: { authorization: 'Bearer no' } })).code, 401);
   });
 
-  test('a client that comes late has the history, and the rest from the stream', async () => {
+  test('a late client gets the history, and everything after it from the stream', async () => {
     const { recorder, url } = await port();
     recorder.prepared(run, 6);
     for (let epoch = 1; epoch <= 50; epoch++) recorder.epoch(at(epoch), { loss: epoch, subLoss: null });
@@ -331,30 +331,30 @@ describe('the HTTP port', () => {
     recorder.results('local/0', header as never, [['statistics', 0.01]]);
     recorder.epoch(at(51), { loss: 51, subLoss: null });
     recorder.event({ type: 'warning', message: 'a warning' });
-    const kinds = () => new Set(late.heard.map(({ type }) => type));
+    const kinds = () => new Set(late.received.map(({ type }) => type));
     await eventually('all kinds of messages', () => kinds().size === 5);
-    const [epoch] = late.heard.filter((message) => message.type === 'epoch');
+    const [epoch] = late.received.filter((message) => message.type === 'epoch');
     assert.deepEqual([epoch.epoch, epoch.k, epoch.loss], [51, 2, 51]);
-    const [work] = late.heard.filter((message) => message.type === 'work');
+    const [work] = late.received.filter((message) => message.type === 'work');
     assert.deepEqual(work.work[0].slice(0, 6), ['local/0', 'statistics', 51, 9, 2, 4]);
     recorder.setStatus('done');
     await open.at(-1)!.close();
     await late.over;
-    assert.deepEqual(late.heard.at(-1), { type: 'status', status: 'done' });
+    assert.deepEqual(late.received.at(-1), { type: 'status', status: 'done' });
   });
 
-  test('a client that does not read is dropped; the others hear all, and memory is bounded', async () => {
+  test('a client that does not read is dropped; the others receive everything, and memory is bounded', async () => {
     const { recorder, url } = await port();
     const dead = connect(Number(new URL(url).port), '127.0.0.1');
     dead.pause();
     dead.on('error', () => {});
     dead.write('GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const alive = await listener(url);
-    await eventually('two clients', () => alive.heard.length > 0);
+    await eventually('two clients', () => alive.received.length > 0);
     await sleep(50);
     const message = 'x'.repeat(10_000);
     const count = 3000;
-    const warnings = () => alive.heard.filter(({ type }) => type === 'event').length;
+    const warnings = () => alive.received.filter(({ type }) => type === 'event').length;
     for (let sent = 0; sent < count; ) {
       for (let i = 0; i < 100; i++, sent++) recorder.event({ type: 'warning', message });
       await eventually(`${sent} warnings`, () => warnings() === sent);
@@ -367,58 +367,58 @@ describe('the HTTP port', () => {
   });
 });
 
-describe('those who do not read', () => {
-  /** Asks, and never reads. */
-  function unread(url: string, path: string) {
+describe('clients that do not read', () => {
+  /** Sends a request and never reads the response. */
+  function requestUnread(url: string, path: string) {
     const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
     socket.pause();
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     return socket;
   }
 
-  test('a long history is held once for all of them, and others are answered', async () => {
+  test('they share one copy of a long history, and other clients are served', async () => {
     const { recorder, url } = await port();
     for (let i = 0; i < 300; i++) recorder.event({ type: 'warning', message: 'x'.repeat(10_000) });
     assert.ok((await ask(`${url}api/history`)).text.length > 3e6);
     const before = process.memoryUsage.rss();
-    const sockets = Array.from({ length: 200 }, () => unread(url, '/api/history'));
+    const sockets = Array.from({ length: 200 }, () => requestUnread(url, '/api/history'));
     await sleep(500);
     assert.equal((await ask(`${url}healthz`)).code, 200);
-    // Unshared they would be 600 MB, of which the system's own buffers take a part.
+    // Separate copies would take 600 MB, part of it in the system's buffers.
     const grown = (process.memoryUsage.rss() - before) / 1e6;
     assert.ok(grown < 150, `${grown} MB`);
     for (const socket of sockets) socket.destroy();
   });
 
-  test('who asks again and again gets the newest all the same, made a few times only', async () => {
+  test('frequent requests get the newest text, which is made only a few times', async () => {
     let made = 0;
     let newest = 0;
-    const give = shared(
+    const read = coalesce(
       () => {
         made++;
         return `${newest}`.padEnd(200_000);
       },
       () => newest,
     );
-    const answers: Promise<void>[] = [];
+    const checks: Promise<void>[] = [];
     for (; newest < 50; newest++) {
-      const asked = newest;
-      const check = async () => assert.ok(Number(await give()) >= asked, String(asked));
-      answers.push(check(), check());
+      const least = newest;
+      const check = async () => assert.ok(Number(await read()) >= least, String(least));
+      checks.push(check(), check());
       await sleep(5);
     }
-    // It keeps no process alive.
+    // Its timers are unref’d and do not keep the process alive.
     const alive = setInterval(() => {}, 1000);
-    await Promise.all(answers);
+    await Promise.all(checks);
     // 100 ms each.
     assert.ok(made >= 2 && made <= 25, String(made));
-    assert.equal(await give(), await give());
+    assert.equal(await read(), await read());
     clearInterval(alive);
   });
 });
 
-describe('what the port shows', () => {
-  test('history before a resume is read from the lines of then; lost work does not count', () => {
+describe('recorded data', () => {
+  test('history before a resume is read from the event log, without epochs whose work was lost', () => {
     const line = (seconds: number, event: object) =>
       `${JSON.stringify({ time: new Date(1e12 + 1000 * seconds).toISOString(), ...event })}\n`;
     const epoch = (n: number) => ({ type: 'epoch', epoch: n, k: n, loss: null, subLoss: null });
@@ -452,7 +452,7 @@ describe('what the port shows', () => {
     assert.equal(recorder.history().epochs.time.at(-1), 5);
   });
 
-  test('a long run is thinned out, its newest epochs stay', () => {
+  test('the epochs of a long run are thinned out, and the newest stay', () => {
     const recorder = createRecorder();
     for (let epoch = 1; epoch <= 50_001; epoch++) recorder.epoch(at(epoch), { loss: null, subLoss: null });
     const { epochs } = recorder.history();
@@ -461,8 +461,8 @@ describe('what the port shows', () => {
     assert.equal(epochs.k.length, epochs.epoch.length);
   });
 
-  test('of a long run refused proposals are forgotten first, and changes of K never for their sake', () => {
-    const told = (recorder: Recorder) => recorder.history().events.map(({ type }) => type);
+  test('in a long run, rejected proposals are dropped before changes of K', () => {
+    const typesOf = (recorder: Recorder) => recorder.history().events.map(({ type }) => type);
     const change = { type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 } as const;
     const refused = {
       type: 'split' as const,
@@ -478,14 +478,14 @@ describe('what the port shows', () => {
     for (let i = 0; i < 35_000; i++) recorder.event({ ...refused, clusters: [i] });
     const { events } = recorder.history();
     assert.equal(events.length, 10_000);
-    assert.deepEqual(told(recorder).slice(0, 3), ['start', 'step', 'split']);
+    assert.deepEqual(typesOf(recorder).slice(0, 3), ['start', 'step', 'split']);
     assert.deepEqual((events.at(-1) as typeof refused).clusters, [34_999]);
-    // As read from the lines of former sessions too.
+    // The same if read from the event log of earlier sessions.
     const lines = [change, ...Array<typeof refused>(35_000).fill(refused)];
     const time = '2026-11-25T00:00:00.000Z';
     const again = createRecorder(lines.map((event) => JSON.stringify({ time, ...event })));
-    assert.deepEqual([told(again).length, told(again)[0]], [10_000, 'step']);
-    // More that counts than there is room for: the newest.
+    assert.deepEqual([typesOf(again).length, typesOf(again)[0]], [10_000, 'step']);
+    // Among more changes of K than are kept, the newest are.
     for (let i = 0; i < 30_000; i++) recorder.event({ ...change, epoch: i });
     assert.deepEqual(
       [recorder.history().events.length, (recorder.history().events[0] as { epoch: number }).epoch],
@@ -493,12 +493,12 @@ describe('what the port shows', () => {
     );
   });
 
-  test('the sample is of rows from all over the data, as the networks see them', async () => {
+  test('the sample has rows from all over the data, in the coordinates of the nets', async () => {
     const rows = 50_000;
     const dim = 3;
     const source: Source = {
       ...{ rows, dim, dtype: 'float32', close() {} },
-      stored: () => assert.fail('not asked for'),
+      stored: () => assert.fail('not used'),
       read: async (start, count) =>
         Float32Array.from({ length: count * dim }, (_, i) =>
           i % dim === 1 ? 5 : start + Math.floor(i / dim),
@@ -512,14 +512,14 @@ describe('what the port shows', () => {
       max: Float64Array.of(rows, 5, rows),
     };
     const { transform } = planTransform('center', moments);
-    const found = await readSample(source, transform);
-    assert.deepEqual([found.rows, found.dim, found.values.length], [20_000, 2, 40_000]);
+    const sample = await readSample(source, transform);
+    assert.deepEqual([sample.rows, sample.dim, sample.values.length], [20_000, 2, 40_000]);
     // Columns 0 and 2: the same number, over standard deviations of 2 and 3.
-    const index = (i: number) => found.values[i * 2] * 2 + 25_000;
+    const index = (i: number) => sample.values[i * 2] * 2 + 25_000;
     assert.deepEqual([index(0), index(19_999)], [0, rows - 1]);
-    for (let i = 1; i < found.rows; i++) assert.ok(index(i) > index(i - 1));
-    assert.ok(Math.abs(found.values[1] * 3 - found.values[0] * 2) < 1e-2);
-    // One row of a projection on axes.
+    for (let i = 1; i < sample.rows; i++) assert.ok(index(i) > index(i - 1));
+    assert.ok(Math.abs(sample.values[1] * 3 - sample.values[0] * 2) < 1e-2);
+    // One row, projected onto principal axes.
     const pca = planTransform('pca:2', moments).transform;
     const projected = await readSample({ ...source, rows: 300 }, pca);
     assert.deepEqual([projected.rows, projected.dim], [300, 2]);

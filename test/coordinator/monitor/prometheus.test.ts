@@ -10,15 +10,15 @@ import { createMetrics } from '../../../coordinator/monitor/prometheus.ts';
 function valueIn(text: string, series: string): number {
   const [name, labels] = series.split('{');
   const wanted = labels ? labels.replace('}', '').split(',') : [];
-  const found = text
+  const lines = text
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) && wanted.every((label) => line.includes(label)));
-  assert.equal(found.length, 1, `${found.length} series are ${series}`);
-  return Number(found[0].split(' ').at(-1));
+  assert.equal(lines.length, 1, `${lines.length} series match ${series}`);
+  return Number(lines[0].split(' ').at(-1));
 }
 
 describe('the metrics', () => {
-  test('say what has happened', async () => {
+  test('report what has happened', async () => {
     const text = await createMetrics(crowd()).metrics();
     const expected: Record<string, number> = {
       'dpmesh_run_state{state="running"}': 1,
@@ -63,37 +63,37 @@ describe('the metrics', () => {
     assert.ok(!/dpmesh_best_log_ratio\{kind="merge"/.test(text));
   });
 
-  test('know nothing before there is something to know', async () => {
+  test('are absent as long as their value is unknown', async () => {
     const bare = { ...crowd(), counters: createCounters() };
-    bare.recorder = { status: () => 'starting', newest: () => null, run: () => null };
+    bare.recorder = { status: () => 'starting', snapshot: () => null, run: () => null };
     const text = await createMetrics(bare).metrics();
     for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
       assert.ok(!text.includes(`dpmesh_${name}{`), name);
     assert.equal(valueIn(text, 'dpmesh_checkpoints_total'), 0);
   });
 
-  test('busy shares are of the time since the scrape before', async () => {
+  test('busy ratios cover the time since the previous scrape', async () => {
     const input = crowd();
     const registry = createMetrics(input);
-    const share = async () =>
+    const busyRatio = async () =>
       valueIn(await registry.metrics(), 'dpmesh_worker_busy_ratio{worker="host0/gpu0"}');
-    // Half a second of each of six tasks, and a sixth of five thirds: since the run began.
+    // Compute time of the six tasks, since the start of the run.
     const all = 6 * 0.5 + 15 / 3;
     input.pass(1e6);
-    assert.equal(await share(), all / 1000);
+    assert.equal(await busyRatio(), all / 1000);
     input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
       ['moments', 2],
     ]);
     input.pass(8000);
-    assert.equal(await share(), 0.25);
-    // Right behind it: the same.
+    assert.equal(await busyRatio(), 0.25);
+    // A scrape right after the last one gets the same values.
     input.pass(10);
-    assert.equal(await share(), 0.25);
+    assert.equal(await busyRatio(), 0.25);
     input.pass(5000);
-    assert.equal(await share(), 0);
+    assert.equal(await busyRatio(), 0);
   });
 
-  test('a worker that lies about its seconds does not break them', async () => {
+  test('implausible seconds reported by a worker do not break them', async () => {
     const input = crowd();
     for (const seconds of [-1, 1e300])
       input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
@@ -102,7 +102,7 @@ describe('the metrics', () => {
     await createMetrics(input).metrics();
   });
 
-  test('are those of docs/monitoring.md, with these labels', async () => {
+  test('match docs/monitoring.md in name, type and labels', async () => {
     const docs = readFileSync(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8');
     const documented = new Map(
       [...docs.matchAll(/^\| `(dpmesh_\w+)(?:\{(.*?)\})?` \| (\w+) \|/gm)].map(([, name, labels, type]) => [
@@ -110,36 +110,36 @@ describe('the metrics', () => {
         `${type} ${labels ?? ''}`,
       ]),
     );
-    const found = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
+    const metrics = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
       name.startsWith('dpmesh_'),
     );
-    assert.deepEqual(found.map(({ name }) => name).sort(), [...documented.keys()].sort());
-    for (const { name, type, values } of found) {
+    assert.deepEqual(metrics.map(({ name }) => name).sort(), [...documented.keys()].sort());
+    for (const { name, type, values } of metrics) {
       const labels = Object.keys(values[0].labels).filter((label) => label !== 'le' && label !== 'run');
       assert.equal(documented.get(name), `${type} ${labels.join(',')}`, name);
     }
   });
 
-  test('promtool has nothing to say', async (t) => {
+  test('pass promtool’s checks', async (t) => {
     const text = await createMetrics(crowd()).metrics();
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: text,
       encoding: 'utf8',
     });
-    if (error) return t.skip('promtool is not here');
+    if (error) return t.skip('promtool is not installed');
     assert.equal(`${stdout}${stderr}`, '');
     assert.equal(status, 0);
   });
 
-  test('of 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
+  test('for 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
     const registry = createMetrics(crowd({ workers: 1000, k: 250 }));
     const times: number[] = [];
     let text = '';
     for (let i = 0; i < 5; i++) {
-      // CPU, not wall: others may use the machine too.
-      const begun = process.cpuUsage();
+      // CPU time rather than wall-clock time: the machine may be busy.
+      const startedAt = process.cpuUsage();
       text = await registry.metrics();
-      const { user, system } = process.cpuUsage(begun);
+      const { user, system } = process.cpuUsage(startedAt);
       times.push((user + system) / 1000);
     }
     assert.ok(text.length < 1e6, `${text.length} bytes`);

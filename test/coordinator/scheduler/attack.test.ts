@@ -1,4 +1,4 @@
-// What a peer with a good key could try, besides mutated messages (test/faults/fuzz-coordinator.test.ts).
+// What a peer with a valid key could try, besides mutated messages (test/faults/fuzz-coordinator.test.ts).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Packr } from 'msgpackr';
@@ -12,7 +12,8 @@ import type { Event } from '../../../view/events.ts';
 
 const layout = { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' };
 
-function place(pace = 100) {
+/** A scheduler whose clock advances by `step` ms with each reading. */
+function setUp(step = 100) {
   const sent: [string, FromCoordinator][] = [];
   const events: Event[] = [];
   let clock = 0;
@@ -22,7 +23,7 @@ function place(pace = 100) {
     term: 7,
     heartbeatTimeout: 1e9,
     send: (peer, message) => void sent.push([peer, message]),
-    now: () => (clock += pace),
+    now: () => (clock += step),
     emit: (event) => void events.push(event),
     log: () => {},
   });
@@ -39,9 +40,9 @@ function place(pace = 100) {
   return { ...scheduler, sent, events, hello };
 }
 
-const isHere = (registry: Registry, peer: string) => registry.at(peer)?.state === 'up';
+const isPresent = (registry: Registry, peer: string) => registry.memberAt(peer)?.state === 'up';
 
-test('tensors that lie over one another are refused before any is copied', () => {
+test('overlapping tensors are rejected before any is copied', () => {
   const message = (count: number) => {
     const tensors = Array.from({ length: count }, (_, i) => ({
       ...{ name: `t${i}`, dtype: 'uint8', shape: [100] },
@@ -56,33 +57,33 @@ test('tensors that lie over one another are refused before any is copied', () =>
   );
 });
 
-test('a message of many results and many tensors is sorted out in one pass', () => {
+test('a message with many results and many tensors is split in one pass', () => {
   const parts = Array.from({ length: 20_000 }, (_, i): [number, Tensors] => [
     i,
     { x: nd(new Uint8Array(1)) },
   ]);
   const all = prefixed(parts);
-  const begun = performance.now();
-  const found = byPrefix(all);
-  assert.equal(found.size, parts.length);
-  assert.deepEqual(Object.keys(found.get('777')!), ['x']);
-  assert.ok(performance.now() - begun < 1000);
+  const startedAt = performance.now();
+  const grouped = byPrefix(all);
+  assert.equal(grouped.size, parts.length);
+  assert.deepEqual(Object.keys(grouped.get('777')!), ['x']);
+  assert.ok(performance.now() - startedAt < 1000);
 });
 
-test('workers without names may come and go for ever; as many as there is room for are kept in mind', () => {
-  const { router, registry, sent, hello } = place();
+test('unnamed workers may come and go forever; a bounded number of them is remembered', () => {
+  const { router, registry, sent, hello } = setUp();
   for (let n = 1; n <= 3000; n++) {
     router.receive(`p${n}`, hello(n), {});
     assert.deepEqual(sent.at(-1)![1].type, 'welcome', `worker ${n}`);
     if (n > 2) router.receive(`p${n}`, { type: 'bye' }, {});
   }
   assert.ok(registry.peers().length <= 1024);
-  // Those that stayed are not pushed out.
-  assert.ok(isHere(registry, 'p1') && isHere(registry, 'p2'));
+  // Workers that stayed are not evicted.
+  assert.ok(isPresent(registry, 'p1') && isPresent(registry, 'p2'));
 });
 
-test('with as many at work, one more is refused for now', () => {
-  const { router, sent, hello } = place();
+test('at the maximum number of workers, one more is refused for now', () => {
+  const { router, sent, hello } = setUp();
   for (let n = 1; n <= 1025; n++) router.receive(`p${n}`, hello(n), {});
   const reason = 'there are 1024 workers already';
   assert.deepEqual(sent.at(-1), ['p1025', { type: 'refuse', reason, retry: true }]);
@@ -91,8 +92,8 @@ test('with as many at work, one more is refused for now', () => {
   assert.equal(sent.at(-1)![1].type, 'welcome');
 });
 
-test('who is gone and has done nothing is forgotten before who has', async () => {
-  const { router, dispatcher, sent, hello } = place();
+test('departed workers that contributed nothing are forgotten before those that did', async () => {
+  const { router, dispatcher, sent, hello } = setUp();
   router.receive('p1', hello(1), {});
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
@@ -116,16 +117,16 @@ test('who is gone and has done nothing is forgotten before who has', async () =>
 const welcomeOf = (sent: [string, FromCoordinator][]) =>
   sent.find(([, { type }]) => type === 'welcome')![1] as Extract<FromCoordinator, { type: 'welcome' }>;
 
-test('however often workers come and go, lines in the events are few in the end', () => {
-  const { router, counts, events, hello } = place(1);
-  // A minute of 16,000 hellos, each of another process on another connection.
+test('however often workers come and go, the number of events stays limited', () => {
+  const { router, counts, events, hello } = setUp(1);
+  // 16,000 hellos, each from another process on another connection.
   for (let n = 1; n <= 16_000; n++) router.receive(`p${n}`, hello(n), {});
   assert.ok(events.length < 5000, `${events.length} lines`);
   assert.ok(counts.hellosIgnored > 10_000);
 });
 
-test('a worker that is here and says the same again is no news; goodbyes taken back are few', () => {
-  const { router, events, hello } = place(1);
+test('a repeated hello of a present worker is no event; rejoining after goodbye is rate-limited', () => {
+  const { router, events, hello } = setUp(1);
   for (let n = 1; n <= 100; n++) router.receive(`p${n}`, hello(1), {});
   assert.equal(events.length, 1);
   router.receive('p100', { ...hello(1), why: 'another' } as FromWorker, {});
@@ -137,8 +138,8 @@ test('a worker that is here and says the same again is no news; goodbyes taken b
   assert.ok(events.length < 6000, `${events.length} lines`);
 });
 
-test('an identity that comes and goes without a result is not the run’s', async () => {
-  const { router, registry, dispatcher, sent, hello } = place();
+test('the identity of a worker that left without a result does not become the run’s', async () => {
+  const { router, registry, dispatcher, sent, hello } = setUp();
   const squat = (n: number) => ({ ...hello(n), identity: 'squatter/1' }) as FromWorker;
   router.receive('evil', squat(1), {});
   assert.equal(registry.identity(), 'squatter/1');
@@ -147,13 +148,13 @@ test('an identity that comes and goes without a result is not the run’s', asyn
   router.receive('good', hello(2), {});
   assert.equal(sent.at(-1)![1].type, 'welcome');
   assert.deepEqual([registry.identity(), registry.backend()?.name], ['wasm/1', 'wasm']);
-  // Who comes back is asked again.
+  // A returning worker is checked again.
   router.receive('evil', { type: 'ping' }, {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
-  assert.ok(!isHere(registry, 'evil') && isHere(registry, 'good'));
+  assert.ok(!isPresent(registry, 'evil') && isPresent(registry, 'good'));
   router.receive('evil', squat(3), {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
-  // From the first result on it stays.
+  // The first result fixes the identity.
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
   const round = dispatcher.round({
@@ -168,8 +169,8 @@ test('an identity that comes and goes without a result is not the run’s', asyn
   assert.deepEqual([sent.at(-1)![1].type, registry.identity()], ['refuse', 'wasm/1']);
 });
 
-test('a worker that does not take what it is sent is gone, until it says hello again', () => {
-  const { router, registry, sent, events, hello } = place();
+test('a worker that does not read its messages is gone until it says hello again', () => {
+  const { router, registry, sent, events, hello } = setUp();
   router.receive('p1', hello(1), {});
   registry.stalled('p1');
   registry.stalled('p1');
@@ -177,15 +178,15 @@ test('a worker that does not take what it is sent is gone, until it says hello a
     events.map(({ type }) => type),
     ['worker', 'worker-gone'],
   );
-  assert.ok(!isHere(registry, 'p1'));
+  assert.ok(!isPresent(registry, 'p1'));
   router.receive('p1', { type: 'ping' }, {});
   assert.equal(sent.at(-1)![1].type, 'who');
   router.receive('p1', hello(1), {});
-  assert.ok(isHere(registry, 'p1'));
+  assert.ok(isPresent(registry, 'p1'));
 });
 
-test('what a failure says is printable, and does not look like lines of ours', async () => {
-  const { router, dispatcher, hello } = place();
+test('the text of a failure is printable and cannot imitate the coordinator’s own lines', async () => {
+  const { router, dispatcher, hello } = setUp();
   const message = 'Error: x\n\u001b]0;owned\u0007\u001b[2Jdpmesh: all went well\u202e';
   for (const mistake of [true, false]) {
     router.receive('p1', hello(1), {});
@@ -207,7 +208,7 @@ test('what a failure says is printable, and does not look like lines of ours', a
   }
 });
 
-test('nothing that others say moves the cursor of a terminal', () => {
+test('text from others cannot move the cursor of a terminal', () => {
   assert.equal(printable('a\u001b[2Jb\u009bc\rd\te\nf'), 'a\ufffd[2Jb\ufffdc\ufffdd\te\nf');
   assert.equal(
     oneLine('a\u001bb\tc\nd\u202ee\u2066f\u2028g\u200fh é😀'),

@@ -6,8 +6,8 @@ import { encode } from '../../../proto/codec.ts';
 import { type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { deaf } from '../../proto/deaf.ts';
 
-// Once it was over at once, and a process that exited then took along what workers had yet to hear: that they may go home.
-test('the end of a server waits for a worker that has yet to take what it was sent, for half a second', async () => {
+// Closing used to return at once, and if the process then exited, workers never received their `stop`.
+test('close waits up to half a second for a worker that has not read its messages', async () => {
   const blocks = [0, 1, 2, 3];
   const rows = new Float32Array(1 << 22);
   const server = await startServer({
@@ -24,12 +24,12 @@ test('the end of a server waits for a worker that has yet to take what it was se
   const about = { protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: '' };
   say({ type: 'hello', ...about, session: '0'.repeat(32) });
   await server.joined(1);
-  // More than the kernel holds of a connection.
+  // More than the kernel buffers for a connection.
   for (const request of [0, 1, 2]) say({ type: 'fetch', request, blocks });
   await until('the rows', () => server.traffic().sent > 3 * rows.byteLength);
-  const begun = performance.now();
+  const startedAt = performance.now();
   await server.close();
-  const took = performance.now() - begun;
+  const elapsed = performance.now() - startedAt;
   worker.close();
-  assert.ok(took > 400, `over after ${took.toFixed(0)} ms`);
+  assert.ok(elapsed > 400, `closed after ${elapsed.toFixed(0)} ms`);
 });

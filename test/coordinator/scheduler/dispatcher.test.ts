@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { type Assignment, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
-import type { Result, RoundSpec, Verdict } from '../../../coordinator/scheduler/round.ts';
+import type { Result, ResultVerdict, RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { prefixed } from '../../../proto/codec.ts';
 import type { Unit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
@@ -25,11 +25,11 @@ const task = (name = 'v'): Task => ({
   vectors: name,
 });
 const value = (...numbers: number[]): Tensors => ({ value: nd(Float64Array.from(numbers)) });
-/** What a unit gives: a function of the unit and the version of its state alone. */
+/** The result of a unit: a function of the unit and the version of its state only. */
 const resultOf = ({ shard, from }: Unit, version: number): Tensors => value(shard, from, version);
 const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) => [...value.data]);
 
-/** A dispatcher of whose messages nothing is delivered but by the test. */
+/** A dispatcher whose messages only the test delivers. */
 function setUp(shards = 4) {
   const sent: Sent[] = [];
   const clock = { now: 0 };
@@ -51,7 +51,7 @@ function setUp(shards = 4) {
   return { dispatcher, clock, sent, start, take: () => sent.splice(0) };
 }
 
-function answer(dispatcher: UnitDispatcher, { round, worker, uses }: Sent, unit: Unit): Verdict {
+function answer(dispatcher: UnitDispatcher, { round, worker, uses }: Sent, unit: Unit): ResultVerdict {
   const tensors = prefixed([[0, resultOf(unit, uses[0].version)]]);
   return dispatcher.result(worker, { round, units: [unit] }, tensors);
 }
@@ -68,7 +68,7 @@ const shardsOf = (messages: Sent[], worker: string) =>
 const expected = (units: Unit[], version: number) => units.map(({ shard, from }) => [shard, from, version]);
 
 describe('a round', () => {
-  test('gives each shard to one worker, evenly, and the results in the order of the units', async () => {
+  test('assigns each shard to one worker, evenly, and returns the results in the order of the units', async () => {
     const { dispatcher, start, take } = setUp(5);
     dispatcher.join('a');
     dispatcher.join('b');
@@ -81,7 +81,7 @@ describe('a round', () => {
     assert.deepEqual(numbersOf(await round), expected(wholeShards(5), 1));
   });
 
-  test('gives the results of each task, by its number', async () => {
+  test('returns the results of each task, by its index', async () => {
     const { dispatcher, start, take } = setUp(1);
     dispatcher.join('a');
     const round = start({ tasks: [task(), task()] });
@@ -98,28 +98,28 @@ describe('a round', () => {
     );
   });
 
-  test('for sums, takes an aligned stretch of shards at once; larger ones replace smaller, nothing counts twice', async () => {
+  test('for sums, accepts a result for an aligned range of shards; larger ranges replace smaller ones, nothing counts twice', async () => {
     const { dispatcher, start, take } = setUp(8);
     dispatcher.join('a');
     const round = start({ sum: true });
     const [{ round: id, units, sum }] = take();
     assert.equal(sum, true);
-    const say = (from: number, to: number) =>
+    const report = (from: number, to: number) =>
       dispatcher.result('a', { round: id, units: units.slice(from, to) }, prefixed([[0, value(from, to)]]));
-    assert.equal(say(1, 3), 'not asked for', 'not aligned');
-    assert.equal(say(0, 3), 'not asked for', 'not a power of two');
-    const astray = [units[2], units[4]];
+    assert.equal(report(1, 3), 'not asked for', 'not aligned');
+    assert.equal(report(0, 3), 'not asked for', 'not a power of two');
+    const scattered = [units[2], units[4]];
     assert.equal(
-      dispatcher.result('a', { round: id, units: astray }, value(0)),
+      dispatcher.result('a', { round: id, units: scattered }, value(0)),
       'not asked for',
-      'not in a row',
+      'not contiguous',
     );
-    assert.equal(say(2, 3), 'taken');
-    assert.equal(say(4, 6), 'taken');
-    assert.equal(say(4, 5), 'late', 'is in');
-    assert.equal(say(0, 4), 'taken', 'with what is in');
-    assert.equal(say(2, 4), 'late');
-    assert.equal(say(6, 8), 'taken');
+    assert.equal(report(2, 3), 'accepted');
+    assert.equal(report(4, 6), 'accepted');
+    assert.equal(report(4, 5), 'late', 'covered already');
+    assert.equal(report(0, 4), 'accepted', 'includes a smaller range');
+    assert.equal(report(2, 4), 'late');
+    assert.equal(report(6, 8), 'accepted');
     assert.deepEqual(numbersOf(await round), [
       [0, 4],
       [4, 6],
@@ -127,7 +127,7 @@ describe('a round', () => {
     ]);
   });
 
-  test('a straggler is raced by an idle worker, and gets nothing until it answers', async () => {
+  test('an idle worker races a straggler, which gets no more units until it returns a result', async () => {
     const { dispatcher, clock, start, take } = setUp(4);
     dispatcher.join('a');
     dispatcher.join('b');
@@ -136,7 +136,7 @@ describe('a round', () => {
     clock.now = 20;
     answerAll(dispatcher, [b]);
     clock.now = 300;
-    assert.equal(dispatcher.race(), 0, 'patience');
+    assert.equal(dispatcher.race(), 0, 'not a straggler yet');
     clock.now = 301;
     assert.equal(dispatcher.race(), 2);
     assert.equal(dispatcher.race(), 0, 'not again');
@@ -146,7 +146,7 @@ describe('a round', () => {
     assert.equal(answer(dispatcher, a, a.units[0]), 'late');
     answer(dispatcher, raced[0], a.units[1]);
     assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
-    // It was raced to the end, and has not answered for all of it: it lags.
+    // The round ended before it returned all its results: it is lagging.
     void start();
     const only = take();
     assert.deepEqual(
@@ -163,13 +163,13 @@ describe('a round', () => {
     );
   });
 
-  test('nobody is raced who is silent no longer than three times what others were', () => {
+  test('a worker is not raced before it has been silent for three times as long as others were', () => {
     const { dispatcher, clock, start, take } = setUp(8);
     dispatcher.join('a');
     dispatcher.join('b');
     void start();
     const [, b] = take();
-    // A long way, then all in one message, then one more: what comes along with it was not waited for.
+    // Several results in one message count as one silence.
     clock.now = 500;
     for (const unit of b.units.slice(0, 3)) answer(dispatcher, b, unit);
     clock.now = 800;
@@ -180,7 +180,7 @@ describe('a round', () => {
     assert.equal(dispatcher.race(), 4);
   });
 
-  test('nobody is raced before anything has come, or while others are busy', () => {
+  test('nobody is raced before the first result, or while the others are busy', () => {
     const { dispatcher, clock, start, take } = setUp(4);
     dispatcher.join('a');
     dispatcher.join('b');
@@ -193,7 +193,7 @@ describe('a round', () => {
     assert.equal(dispatcher.race(), 0);
   });
 
-  test('refuses what has other names, types or lengths than the task gives', async () => {
+  test('rejects results with other names, types or lengths than the task returns', async () => {
     const { dispatcher, start, take } = setUp(1);
     dispatcher.join('a');
     const round = start({
@@ -201,7 +201,8 @@ describe('a round', () => {
       isSound: ([{ value }]) => value.data[0] >= 0,
     });
     const [{ round: id, units }] = take();
-    const say = (tensors: Tensors) => dispatcher.result('a', { round: id, units }, prefixed([[0, tensors]]));
+    const report = (tensors: Tensors) =>
+      dispatcher.result('a', { round: id, units }, prefixed([[0, tensors]]));
     for (const wrong of [
       {},
       value(1),
@@ -211,12 +212,12 @@ describe('a round', () => {
       { valeu: nd(Float64Array.of(1, 2)) },
       value(-1, 2),
     ])
-      assert.equal(say(wrong), 'wrong shape');
-    assert.equal(say(value(1, 2)), 'taken');
+      assert.equal(report(wrong), 'wrong shape');
+    assert.equal(report(value(1, 2)), 'accepted');
     assert.equal((await round).length, 1);
   });
 
-  test('without sums, takes single units only', async () => {
+  test('without sums, accepts results for single units only', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     void start();
@@ -224,7 +225,7 @@ describe('a round', () => {
     assert.equal(dispatcher.result('a', { round, units }, prefixed([[0, value(1)]])), 'not asked for');
   });
 
-  test('waits for a worker where there is none', async () => {
+  test('waits for a worker if there is none', async () => {
     const { dispatcher, start, take } = setUp();
     const round = start();
     assert.deepEqual(take(), []);
@@ -239,7 +240,7 @@ describe('a round', () => {
     assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
   });
 
-  test('assigns again what a worker that leaves had under way, and no more', async () => {
+  test('reassigns the unfinished units of a worker that leaves, and no others', async () => {
     const { dispatcher, start, take } = setUp();
     dispatcher.join('a');
     dispatcher.join('b');
@@ -249,29 +250,29 @@ describe('a round', () => {
     answer(dispatcher, a, a.units[0]);
     dispatcher.leave('a');
     const again = take();
-    assert.deepEqual(shardsOf(again, 'b'), [a.units[1].shard], 'not what is in, not what b has');
+    assert.deepEqual(shardsOf(again, 'b'), [a.units[1].shard], 'neither finished units nor those of b');
     answerAll(dispatcher, [b, ...again]);
     assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
   });
 
-  test('leaves the shards where they are until its end when a worker joins late', async () => {
+  test('does not move shards when a worker joins during the round', async () => {
     const { dispatcher, start, take } = setUp();
     dispatcher.join('a');
     const first = start();
     const messages = take();
     dispatcher.join('late');
-    assert.deepEqual(take(), [], 'nothing to do for it yet');
+    assert.deepEqual(take(), [], 'no units for it yet');
     answerAll(dispatcher, messages);
     await first;
     const second = start();
-    const shared = take();
-    assert.equal(shardsOf(shared, 'a').length, 2);
-    assert.equal(shardsOf(shared, 'late').length, 2);
-    answerAll(dispatcher, shared);
+    const secondMessages = take();
+    assert.equal(shardsOf(secondMessages, 'a').length, 2);
+    assert.equal(shardsOf(secondMessages, 'late').length, 2);
+    answerAll(dispatcher, secondMessages);
     await second;
   });
 
-  test('takes the first of two results, and none of a worker, round or unit that it does not know', async () => {
+  test('accepts the first of two results, and none from an unknown worker, round or unit', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     const old = start();
@@ -284,23 +285,27 @@ describe('a round', () => {
     const round = start();
     const [message] = take();
     const [one, two] = message.units;
-    assert.equal(answer(dispatcher, stale[0], one), 'late', 'an old round');
+    assert.equal(answer(dispatcher, stale[0], one), 'late', 'an earlier round');
     assert.equal(answer(dispatcher, message, { shard: 0, from: 3, to: 4 }), 'not asked for', 'no such unit');
-    assert.equal(answer(dispatcher, message, one), 'taken');
+    assert.equal(answer(dispatcher, message, one), 'accepted');
     const forged = { ...message, uses: [{ name: 'v', version: 99 }] };
-    assert.equal(answer(dispatcher, forged, one), 'late', 'a second one');
-    assert.equal(answer(dispatcher, { ...message, worker: 'gone' }, two), 'not asked for', 'never got it');
-    assert.equal(answer(dispatcher, message, two), 'taken');
+    assert.equal(answer(dispatcher, forged, one), 'late', 'a duplicate');
+    assert.equal(
+      answer(dispatcher, { ...message, worker: 'gone' }, two),
+      'not asked for',
+      'was never assigned it',
+    );
+    assert.equal(answer(dispatcher, message, two), 'accepted');
     assert.deepEqual(numbersOf(await round), expected(message.units, 2));
   });
 
-  test('takes the result of a worker that was taken for gone', async () => {
+  test('accepts the result of a worker that was presumed gone', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('slow');
     const round = start();
     const [message] = take();
     dispatcher.leave('slow');
-    assert.equal(answer(dispatcher, message, message.units[0]), 'taken');
+    assert.equal(answer(dispatcher, message, message.units[0]), 'accepted');
     dispatcher.join('b');
     const again = take();
     assert.deepEqual(shardsOf(again, 'b'), [message.units[1].shard]);
@@ -308,7 +313,7 @@ describe('a round', () => {
     await round;
   });
 
-  test('rejects with the failure of a task, and the next one starts afresh', async () => {
+  test('rejects if a task fails; the next round is unaffected', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     const fail = (round: number, mistake: boolean) =>
@@ -325,7 +330,7 @@ describe('a round', () => {
     const second = start();
     const [message] = take();
     fail(round, true);
-    assert.ok(message.units.length === 2, 'a stale failure is nothing');
+    assert.ok(message.units.length === 2, 'a stale failure is ignored');
     fail(message.round, false);
     await assert.rejects(
       second,
@@ -337,13 +342,13 @@ describe('a round', () => {
     assert.equal((await third).length, 2);
   });
 
-  test('comes one at a time', () => {
+  test('cannot start while another is in progress', () => {
     const { start } = setUp();
     void start();
-    assert.throws(() => start(), /under way/);
+    assert.throws(() => start(), /already in progress/);
   });
 
-  test('assigns again what a worker had under way that joins anew without having left', () => {
+  test('reassigns the units of a worker that joins again without having left', () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     void start();
@@ -354,7 +359,7 @@ describe('a round', () => {
 });
 
 describe('states', () => {
-  test('go to each worker once a version, and again to a new one', async () => {
+  test('are sent to each worker once per version, and again to a new one', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.publish('w', value(5));
     dispatcher.join('a');
@@ -411,7 +416,7 @@ describe('a streaming round', () => {
   const streams = true;
   const units = Array.from({ length: 8 }, (_, i) => ({ shard: i >> 2, from: i & 3, to: (i & 3) + 1 }));
 
-  test('keeps two units under way at each worker, its own first', () => {
+  test('keeps two units in flight at each worker, those of its own shards first', () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     dispatcher.join('b');
@@ -430,7 +435,7 @@ describe('a streaming round', () => {
     );
   });
 
-  test('lets a fast worker take what waits for a slow one, but not what that has begun', async () => {
+  test('gives a fast worker the units that wait for a slow one, but not those in flight there', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('fast');
     dispatcher.join('slow');
@@ -450,7 +455,7 @@ describe('a streaming round', () => {
     assert.deepEqual(numbersOf(await round), expected(units, 1));
   });
 
-  test('gives a late worker its share at once', () => {
+  test('sends units to a late worker at once', () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     void start({ units, streams });
@@ -462,7 +467,7 @@ describe('a streaming round', () => {
     );
   });
 
-  test('hands each result to `each` once, as it comes', async () => {
+  test('passes each result to `each` once, as it arrives', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
     const seen: number[][] = [];

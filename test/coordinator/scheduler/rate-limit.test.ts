@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PeerRateLimit, TokenBucket } from '../../../coordinator/scheduler/rate-limit.ts';
 
-test('a peer is above the limit from its 20th message within ten seconds on, and others are not', () => {
+test('a peer reaches the limit with its 20th message in ten seconds; others are unaffected', () => {
   let clock = 0;
   const limit = new PeerRateLimit(() => clock);
   for (let i = 0; i < 19; i++) limit.add('a');
@@ -15,7 +15,7 @@ test('a peer is above the limit from its 20th message within ten seconds on, and
   assert.ok(!limit.exceeded('a'));
 });
 
-test('of more peers than are kept in mind, the oldest are forgotten', () => {
+test('beyond the number of peers that are remembered, the oldest are forgotten', () => {
   const limit = new PeerRateLimit(() => 0);
   for (let i = 0; i < 20; i++) limit.add('first');
   for (let i = 0; i < 4095; i++) limit.add(`p${i}`);
@@ -24,7 +24,7 @@ test('of more peers than are kept in mind, the oldest are forgotten', () => {
   assert.ok(!limit.exceeded('first'));
 });
 
-test('a token bucket gives what it holds, and then what it is refilled with', () => {
+test('a token bucket gives out its capacity, then what it is refilled with', () => {
   let clock = 0;
   const bucket = new TokenBucket(3, 2, () => clock);
   const take = (times: number) => Array.from({ length: times }, () => bucket.take());
@@ -34,5 +34,5 @@ test('a token bucket gives what it holds, and then what it is refilled with', ()
   clock = 500;
   assert.deepEqual(take(2), [true, false]);
   clock = 1e6;
-  assert.deepEqual(take(4), [true, true, true, false], 'no more than it holds');
+  assert.deepEqual(take(4), [true, true, true, false], 'never more than its capacity');
 });

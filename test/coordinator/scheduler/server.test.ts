@@ -60,19 +60,19 @@ beforeEach(async () => {
   closing.push(() => void opened.close());
 });
 
-/** A worker of which the test says every word. */
-function speaker() {
+/** A worker whose messages the test sends. */
+function connect() {
   const inbox: { header: FromCoordinator; tensors: Tensors }[] = [];
   const socket = connectDealer(server.address, (frames) => void inbox.push(decode(fromCoordinator, frames)));
   closing.push(() => socket.close());
   return {
-    say: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
+    send: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
     raw: (...frames: Buffer[]) => void socket.send(frames),
     silent: async () => {
       await sleep(60);
       return inbox.length === 0;
     },
-    async hear<N extends FromCoordinator['type']>(type: N) {
+    async receive<N extends FromCoordinator['type']>(type: N) {
       for (let i = 0; !inbox.length; i++) {
         assert.ok(i < 400, `no ${type} came`);
         await sleep(5);
@@ -87,9 +87,9 @@ function speaker() {
 const present = () => server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : []));
 
 async function joined(hello: object = {}) {
-  const worker = speaker();
-  worker.say({ ...HELLO, session: session(), ...hello } as FromWorker);
-  const welcome = await worker.hear('welcome');
+  const worker = connect();
+  worker.send({ ...HELLO, session: session(), ...hello } as FromWorker);
+  const welcome = await worker.receive('welcome');
   return { ...worker, welcome };
 }
 
@@ -131,105 +131,105 @@ describe('the coordinator’s server', () => {
   });
 
   test('refuses another protocol, and another numeric identity than the first worker’s', async () => {
-    const old = speaker();
-    old.say({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
+    const old = connect();
+    old.send({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
     assert.match(
-      (await old.hear('refuse')).reason,
+      (await old.receive('refuse')).reason,
       new RegExp(`protocol ${PROTOCOL + 1}, this coordinator ${PROTOCOL}`),
     );
     await joined();
-    const other = speaker();
-    other.say({ ...HELLO, session: session(), identity: 'cpu/1' });
-    const refusal = await other.hear('refuse');
+    const other = connect();
+    other.send({ ...HELLO, session: session(), identity: 'cpu/1' });
+    const refusal = await other.receive('refuse');
     assert.match(refusal.reason, /cpu\/1.*wasm\/4\.22\.0/);
     assert.equal(refusal.identity, 'wasm/4.22.0');
     assert.deepEqual(present(), ['w1']);
   });
 
-  test('hears no more than 20 hellos of a connection in a while', async () => {
+  test('reads no more than 20 hellos in ten seconds from one connection', async () => {
     const worker = await joined();
-    for (let i = 0; i < 40; i++) worker.say({ ...HELLO, session: session() } as FromWorker);
-    for (let i = 1; i < 20; i++) await worker.hear('welcome');
+    for (let i = 0; i < 40; i++) worker.send({ ...HELLO, session: session() } as FromWorker);
+    for (let i = 1; i < 20; i++) await worker.receive('welcome');
     assert.ok(await worker.silent());
     assert.equal(server.counts().messagesIgnored, 21);
     assert.equal((await joined()).welcome.worker, 'w21');
   });
 
-  test('refuses malformed messages and strangers, and the others’ round goes on', async () => {
+  test('rejects malformed messages and unknown peers; the round of the others continues', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
     const round = server.dispatcher.round(spec);
-    const asked = await worker.hear('round');
-    assert.deepEqual([asked.units, Object.keys(asked.tensors)], [units, ['net/p0']]);
+    const message = await worker.receive('round');
+    assert.deepEqual([message.units, Object.keys(message.tensors)], [units, ['net/p0']]);
 
-    const stranger = speaker();
+    const stranger = connect();
     stranger.raw(Buffer.from('GET /'));
-    assert.match((await stranger.hear('refuse')).reason, /^malformed message/);
-    stranger.say({ ...results(asked.term, asked.round), done: [] } as FromWorker);
-    assert.match((await stranger.hear('refuse')).reason, /^malformed message \(header: done/);
-    stranger.say(results(asked.term, asked.round), answers);
-    await stranger.hear('who');
+    assert.match((await stranger.receive('refuse')).reason, /^malformed message/);
+    stranger.send({ ...results(message.term, message.round), done: [] } as FromWorker);
+    assert.match((await stranger.receive('refuse')).reason, /^malformed message \(header: done/);
+    stranger.send(results(message.term, message.round), answers);
+    await stranger.receive('who');
     assert.equal(logged.length, 2);
 
-    worker.say(results(asked.term, asked.round), answers);
+    worker.send(results(message.term, message.round), answers);
     assert.deepEqual(
       (await round).map(({ tasks: [{ n }] }) => [...n.data]),
       [[1], [2]],
     );
   });
 
-  test('adds up what workers say of their time, memory and rows', async () => {
+  test('adds up the time, memory and rows that workers report', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.hear('round');
+    const { round: id, term } = await worker.receive('round');
     await sleep(60);
-    worker.say(results(term, id, { statistics: 0.05 }), answers);
+    worker.send(results(term, id, { statistics: 0.05 }), answers);
     await round;
     assert.deepEqual(server.usage(), { tasks: { statistics: 0.05 }, workers: { w1: 0.05 } });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
     assert.deepEqual(server.totals(), { rounds: id, rowsRead: 50, memory: 1000, workers: 1 });
   });
 
-  test('counts no more rows and time than there are, and nothing of what is not taken', async () => {
+  test('counts no more rows and time than is possible, and nothing of rejected results', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
-    const begun = performance.now();
+    const startedAt = performance.now();
     const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.hear('round');
-    const lie = { rowsRead: Number.MAX_SAFE_INTEGER, memory: Number.MAX_SAFE_INTEGER };
-    const said = results(term, id, { statistics: 1e308, moments: 1e308 });
-    worker.say({ ...said, ...lie, round: id + 1 } as FromWorker, answers);
-    worker.say({ ...said, ...lie } as FromWorker, {});
-    worker.say({ type: 'ping' });
-    await worker.hear('pong');
+    const { round: id, term } = await worker.receive('round');
+    const excess = { rowsRead: Number.MAX_SAFE_INTEGER, memory: Number.MAX_SAFE_INTEGER };
+    const claims = results(term, id, { statistics: 1e308, moments: 1e308 });
+    worker.send({ ...claims, ...excess, round: id + 1 } as FromWorker, answers);
+    worker.send({ ...claims, ...excess } as FromWorker, {});
+    worker.send({ type: 'ping' });
+    await worker.receive('pong');
     assert.deepEqual(server.totals(), { rounds: 0, rowsRead: 0, memory: 0, workers: 1 });
     assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
-    worker.say({ ...said, ...lie } as FromWorker, answers);
+    worker.send({ ...claims, ...excess } as FromWorker, answers);
     await round;
-    const lasted = (performance.now() - begun) / 1000;
+    const elapsed = (performance.now() - startedAt) / 1000;
     const { tasks, workers } = server.usage();
-    assert.ok(tasks.statistics <= lasted && workers.w1 <= 2 * lasted, JSON.stringify({ tasks, workers }));
+    assert.ok(tasks.statistics <= elapsed && workers.w1 <= 2 * elapsed, JSON.stringify({ tasks, workers }));
     assert.equal(server.totals().rowsRead, layout.rows);
   });
 
-  test('counts the time of tasks that there are, whatever else a worker names', async () => {
+  test('counts the time of known tasks only', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.hear('round');
-    worker.say(results(term, id, { constructor: 1, statistics: 1 }), answers);
+    const { round: id, term } = await worker.receive('round');
+    worker.send(results(term, id, { constructor: 1, statistics: 1 }), answers);
     await round;
     assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
   });
 
-  test('hands a failure to whoever waits for the round', async () => {
+  test('passes a failure on to the caller of the round', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
     round.catch(() => {});
-    const { round: id, term } = await worker.hear('round');
-    worker.say({
+    const { round: id, term } = await worker.receive('round');
+    worker.send({
       type: 'failure',
       term,
       round: id,
@@ -240,10 +240,10 @@ describe('the coordinator’s server', () => {
     await assert.rejects(round, new UserError('rows.npy is truncated'));
   });
 
-  test('serves rows, or says why not', async () => {
+  test('serves rows, or reports the problem', async () => {
     const worker = await joined();
-    worker.say({ type: 'fetch', request: 3, blocks: [2, 0] });
-    const { request, blocks, problem, tensors } = await worker.hear('rows');
+    worker.send({ type: 'fetch', request: 3, blocks: [2, 0] });
+    const { request, blocks, problem, tensors } = await worker.receive('rows');
     assert.deepEqual([request, blocks, problem], [3, [2, 0], undefined]);
     assert.deepEqual(
       [tensors.rows.shape, [...tensors.rows.data]],
@@ -252,15 +252,15 @@ describe('the coordinator’s server', () => {
         [2, 2.5, 0, 0.5],
       ],
     );
-    worker.say({ type: 'fetch', request: 4, blocks: [9] });
-    const failed = await worker.hear('rows');
+    worker.send({ type: 'fetch', request: 4, blocks: [9] });
+    const failed = await worker.receive('rows');
     assert.deepEqual(
       [failed.request, failed.problem, Object.keys(failed.tensors)],
       [4, 'there is no such block', []],
     );
   });
 
-  test('gives up a worker that asks for rows and never reads them, however alive it sounds', async () => {
+  test('drops a worker that requests rows and never reads them, although it keeps sending pings', async () => {
     let read = 0;
     const seen: Event[] = [];
     const own = await startServer({
@@ -275,29 +275,29 @@ describe('the coordinator’s server', () => {
     closing.push(peer.close, () => void own.close());
     peer.say(encode({ ...HELLO, session: session() }));
     for (let request = 0; !seen.some(({ type }) => type === 'worker-gone'); request++) {
-      assert.ok(request < 2000, 'it is still here');
+      assert.ok(request < 2000, 'still present');
       peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
       peer.say(encode({ type: 'ping' }));
       await sleep(2);
     }
-    assert.equal((seen.at(-1) as { reason: string }).reason, 'does not read what it is sent');
+    assert.equal((seen.at(-1) as { reason: string }).reason, 'stopped reading its messages');
     const before = read;
     for (let request = 0; request < 50; request++)
       peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
     await sleep(100);
-    assert.equal(read, before, 'rows are read for nobody');
+    assert.equal(read, before, 'no rows are read for it');
   });
 
-  test('assigns again what a worker had that says goodbye, or whose process ends', async () => {
+  test('reassigns the units of a worker that says goodbye, or whose process ends', async () => {
     const first = await joined({ pid: 1 });
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
-    await first.hear('round');
+    await first.receive('round');
     const second = await joined({ pid: 2 });
     assert.ok(await second.silent());
-    first.say({ type: 'bye' });
-    assert.deepEqual((await second.hear('round')).units, units);
-    assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had done nothing');
+    first.send({ type: 'bye' });
+    assert.deepEqual((await second.receive('round')).units, units);
+    assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had contributed nothing');
     assert.deepEqual(
       events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
       [
@@ -307,41 +307,41 @@ describe('the coordinator’s server', () => {
     );
     assert.match(logged.at(-1)!, /no workers left/);
     const third = await joined({ pid: 3 });
-    const { round: id, term } = await third.hear('round');
-    third.say(results(term, id), answers);
+    const { round: id, term } = await third.receive('round');
+    third.send(results(term, id), answers);
     assert.equal((await round).length, 2);
     assert.equal(server.ended(3, 'killed', 'killed'), true);
   });
 
-  test('a worker whose process has ended gets nothing for what it sent before', async () => {
+  test('messages of a worker whose process has ended are ignored', async () => {
     const worker = await joined();
     server.ended(HELLO.pid, 'killed', 'killed');
-    worker.say({ type: 'ping' });
+    worker.send({ type: 'ping' });
     assert.ok(await worker.silent());
     assert.deepEqual(present(), []);
   });
 
-  test('takes a worker for back that speaks again, and sends it the states anew', async () => {
+  test('readmits a worker that sends a message again, and sends it the states again', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
     const round = server.dispatcher.round(spec);
-    await worker.hear('round');
-    worker.say({ type: 'bye' });
-    worker.say({ type: 'ping' });
-    const again = await worker.hear('round');
+    await worker.receive('round');
+    worker.send({ type: 'bye' });
+    worker.send({ type: 'ping' });
+    const again = await worker.receive('round');
     assert.deepEqual([again.units, again.states.map(({ name }) => name)], [units, ['net']]);
-    worker.say(results(again.term, again.round), answers);
+    worker.send(results(again.term, again.round), answers);
     await round;
   });
 
-  test('sends all workers home when it closes, and rejects the round under way', async () => {
+  test('tells all workers to stop when it closes, and rejects the current round', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
     round.catch(() => {});
-    await worker.hear('round');
+    await worker.receive('round');
     await server.close();
-    await worker.hear('stop');
-    await assert.rejects(round, /the coordinator closes/);
+    await worker.receive('stop');
+    await assert.rejects(round, /the coordinator is shutting down/);
   });
 });

@@ -9,17 +9,17 @@ describe('assignShards', () => {
     minLength: 1,
     maxLength: 12,
   });
-  const counts = (shared: (string | null)[], workers: string[]) =>
-    workers.map((worker) => shared.filter((owner) => owner === worker).length);
+  const counts = (assigned: (string | null)[], workers: string[]) =>
+    workers.map((worker) => assigned.filter((owner) => owner === worker).length);
 
-  test('is even, and moves as few shards as any even sharing does', () => {
+  test('is even, and moves as few shards as any even assignment can', () => {
     fc.assert(
       fc.property(owners, names, (before, workers) => {
         const after = assignShards(before, workers);
         assert.ok(after.every((owner) => workers.includes(owner!)));
-        const held = counts(after, workers);
-        assert.ok(Math.max(...held) - Math.min(...held) <= 1, `${held}`);
-        // The most that can stay: everybody keeps ⌊S/W⌋, and S mod W of those that have more keep one more.
+        const owned = counts(after, workers);
+        assert.ok(Math.max(...owned) - Math.min(...owned) <= 1, `${owned}`);
+        // The most that can stay: each worker keeps ⌊S/W⌋, and S mod W of those with more keep one more.
         const [least, extra] = [Math.floor(before.length / workers.length), before.length % workers.length];
         const had = counts(before, workers);
         const more = Math.min(extra, had.filter((count) => count > least).length);
@@ -30,7 +30,7 @@ describe('assignShards', () => {
     );
   });
 
-  test('without workers nobody owns anything', () => {
+  test('without workers no shard has an owner', () => {
     assert.deepEqual(assignShards(['a', null, 'b'], []), [null, null, null]);
   });
 });

@@ -37,7 +37,7 @@ after(() => rmSync(home, { recursive: true }));
 let folders = 0;
 const fresh = () => join(home, String(++folders));
 
-/** Any bits at all, NaN and −0 among them. */
+/** Arbitrary values, including NaN and −0. */
 const float64 = (length: number) =>
   fc.array(fc.double(), { minLength: length, maxLength: length }).map((values) => Float64Array.from(values));
 
@@ -66,7 +66,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
       config: { seed: '18446744073709551615', hidden: [5], alpha: 0.1, sample: null, soft: false },
       identity: 'wasm/4.22.0',
       layout: { rows, dim: d, shards, blockRows: 16, seed: '3' },
-      found: {
+      dataSummary: {
         sampleRows: Array.from({ length: shards }, (_, i) => 10 * i),
         hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
         moments: { rows, mean: f64(d), covariance: f64(d * d), min: f64(d), max: f64(d) },
@@ -101,22 +101,22 @@ const withEpoch = (epoch: number, checkpoint = small): Checkpoint => ({
 });
 
 describe('a checkpoint', () => {
-  test('comes back bit by bit, wherever its bytes lie', () => {
+  test('is restored bit for bit, at any offset in memory', () => {
     fc.assert(
       fc.property(anyCheckpoint, fc.nat(7), (checkpoint, offset) => {
         const bytes = file(checkpoint);
         const moved = Buffer.alloc(bytes.length + offset).subarray(offset);
         bytes.copy(moved);
-        const found = decodeCheckpoint(moved);
-        // deepStrictEqual tells NaN and −0 from others; the bytes of the copy tell the rest.
-        assert.deepEqual(found, checkpoint);
-        assert.ok(file(found).equals(bytes));
+        const decoded = decodeCheckpoint(moved);
+        // deepStrictEqual distinguishes NaN and −0; comparing the encoded bytes covers the rest.
+        assert.deepEqual(decoded, checkpoint);
+        assert.ok(file(decoded).equals(bytes));
       }),
       { numRuns: 50 },
     );
   });
 
-  test('that could not be read again is not written, and those before it stay', async () => {
+  test('that could not be read back is not written, and earlier ones stay', async () => {
     const folder = join(mkdtempSync(join(home, 'unreadable-')), 'checkpoints');
     const spent = (over: object) => ({ ...withEpoch(2), spent: { ...small.spent, ...over } });
     await saveCheckpoint(folder, withEpoch(1));
@@ -143,7 +143,7 @@ describe('a checkpoint', () => {
     assert.throws(() => decodeCheckpoint(Buffer.concat([bytes, Buffer.of(0)])), DamagedCheckpoint);
   });
 
-  test('of another format is told from a damaged one', async () => {
+  test('of another format is distinguished from a damaged one', async () => {
     const { createHash } = await import('node:crypto');
     const bytes = file(small);
     bytes.writeUInt32LE(2, 8);
@@ -158,17 +158,17 @@ describe('a checkpoint', () => {
 describe('checkpoint files', () => {
   const own = () => null;
 
-  test('the last three are kept, and none of an epoch that the run did not reach', async () => {
+  test('the newest three are kept, and none of later epochs', async () => {
     const run = fresh();
     const folder = checkpointFolder(run);
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, checkpointName(9)), 'of a course that was left');
+    writeFileSync(join(folder, checkpointName(9)), 'from a session whose work was lost');
     writeFileSync(join(folder, 'notes.txt'), 'mine');
     for (const epoch of [1, 2, 3, 4, 5]) await saveCheckpoint(folder, withEpoch(epoch));
     assert.deepEqual(readdirSync(folder).sort(), [...[3, 4, 5].map(checkpointName), 'notes.txt']);
   });
 
-  test('the newest that is whole and the run’s own is taken, the others are named', async () => {
+  test('the newest that is intact and belongs to the run is used, skipped ones are named', async () => {
     const run = fresh();
     const folder = checkpointFolder(run);
     for (const epoch of [1, 2, 3]) await saveCheckpoint(folder, withEpoch(epoch));
@@ -177,40 +177,40 @@ describe('checkpoint files', () => {
       const bytes = readFileSync(path);
       writeFileSync(path, bytes.subarray(0, bytes.length / 2));
     };
-    const said: string[] = [];
+    const warnings: string[] = [];
     const newest = (foreign: (checkpoint: Checkpoint) => string | null = own) =>
-      newestCheckpoint(run, foreign, (message) => said.push(message))?.checkpoint.state.epoch;
-    assert.deepEqual([newest(), said], [3, []]);
+      newestCheckpoint(run, foreign, (message) => warnings.push(message))?.checkpoint.state.epoch;
+    assert.deepEqual([newest(), warnings], [3, []]);
     damage(3);
     assert.equal(newest(), 2);
-    assert.match(said[0], /epoch-000003\.ckpt cannot be used: its checksum/);
+    assert.match(warnings[0], /epoch-000003\.ckpt cannot be used: its checksum/);
     assert.equal(
-      newest(({ state }) => (state.epoch === 2 ? 'it is of another run' : null)),
+      newest(({ state }) => (state.epoch === 2 ? 'it belongs to another run' : null)),
       1,
     );
     damage(2);
     damage(1);
     assert.equal(newest(), undefined);
-    assert.match(said.at(-2)!, /the one before it is taken/);
-    assert.match(said.at(-1)!, /epoch-000001\.ckpt cannot be used: .*; there is none before it/);
+    assert.match(warnings.at(-2)!, /trying the one before it/);
+    assert.match(warnings.at(-1)!, /epoch-000001\.ckpt cannot be used: .*; there is no earlier one/);
     assert.equal(newestCheckpoint(fresh(), own, assert.fail), null);
   });
 
-  test('what has the name of one and is no file is named, and in nobody’s way', async () => {
+  test('an entry with a checkpoint’s name that is not a file is named and skipped', async () => {
     const run = fresh();
     const folder = checkpointFolder(run);
     await saveCheckpoint(folder, withEpoch(1));
     mkdirSync(join(folder, checkpointName(8)));
     if (process.platform !== 'win32') execFileSync('mkfifo', [join(folder, checkpointName(9))]);
-    const said: string[] = [];
-    const found = newestCheckpoint(run, own, (message) => said.push(message));
-    assert.equal(found?.checkpoint.state.epoch, 1);
-    assert.match(said.at(-1)!, /epoch-000008\.ckpt is a folder/);
+    const warnings: string[] = [];
+    const newest = newestCheckpoint(run, own, (message) => warnings.push(message));
+    assert.equal(newest?.checkpoint.state.epoch, 1);
+    assert.match(warnings.at(-1)!, /epoch-000008\.ckpt is a folder/);
     await saveCheckpoint(folder, withEpoch(2));
     assert.ok(existsSync(join(folder, checkpointName(2))));
   });
 
-  test('one of another format ends the search', async () => {
+  test('one of another format is an error', async () => {
     const { createHash } = await import('node:crypto');
     const run = fresh();
     const { path } = await saveCheckpoint(checkpointFolder(run), small);
@@ -226,7 +226,7 @@ describe('checkpoint files', () => {
 });
 
 describe('when checkpoints are written', () => {
-  function place(every: number, run = fresh()) {
+  function setUp(every: number, run = fresh()) {
     let time = 0;
     const events: Event[] = [];
     const warnings: string[] = [];
@@ -244,8 +244,8 @@ describe('when checkpoints are written', () => {
     return { run, checkpoints, events, warnings, pass, epochs };
   }
 
-  test('when due or asked for; of several that wait, the newest', async () => {
-    const { checkpoints, pass, epochs } = place(10);
+  test('when due or requested; of several that wait, the newest', async () => {
+    const { checkpoints, pass, epochs } = setUp(10);
     checkpoints.offer(withEpoch(1), false);
     await checkpoints.flush();
     assert.deepEqual(epochs(), [1], 'flush writes what was not due');
@@ -265,10 +265,10 @@ describe('when checkpoints are written', () => {
     assert.deepEqual(epochs(), [1, 2, 4, 6], 'nothing is written twice');
   });
 
-  test('one that the disk refuses is an event each time and a warning once; the next goes through', async () => {
+  test('a failed write is an event each time and a warning once; the next write succeeds', async () => {
     const run = fresh();
     writeFileSync(run, 'a file where the folder should be');
-    const { checkpoints, events, warnings, epochs } = place(0, run);
+    const { checkpoints, events, warnings, epochs } = setUp(0, run);
     for (const epoch of [1, 2]) {
       checkpoints.offer(withEpoch(epoch), true);
       await checkpoints.flush();

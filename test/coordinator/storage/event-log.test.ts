@@ -12,7 +12,7 @@ import { lockDirectory, lockFile } from '../../../coordinator/storage/lock.ts';
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-event-log-'));
 after(() => rmSync(home, { recursive: true }));
 
-test('a last line that was never finished is cut off, however long, before the next is added', () => {
+test('an incomplete last line of any length is truncated before the next is appended', () => {
   for (const [before, kept] of [
     ['', ''],
     ['{"a":1}\n', '{"a":1}\n'],
@@ -31,7 +31,7 @@ test('a last line that was never finished is cut off, however long, before the n
   }
 });
 
-test('a file of events is read line by line, whatever their length; half a line and monsters are passed over', () => {
+test('an event log is read line by line; an incomplete line and overlong ones are skipped', () => {
   const path = join(home, 'lines.jsonl');
   const lines = ['', 'a', 'ä'.repeat(300_000), '', 'x'.repeat(1 << 20), 'b', 'y'.repeat((1 << 20) - 1), 'c'];
   writeFileSync(path, `${lines.join('\n')}\n${'z'.repeat((1 << 20) + 1)}\n${'z'.repeat(5 << 20)}\nd\nhalf`);
@@ -41,7 +41,7 @@ test('a file of events is read line by line, whatever their length; half a line 
   assert.deepEqual([...linesOf(join(home, 'none.jsonl'))], []);
 });
 
-test('lines that the disk refuses are kept, whole and in order', () => {
+test('lines that cannot be written are buffered, complete and in order', () => {
   const failures: unknown[] = [];
   const log = createEventLog((error) => failures.push(error));
   log.open('/dev/full');
@@ -55,14 +55,14 @@ test('lines that the disk refuses are kept, whole and in order', () => {
   assert.equal(readFileSync(path, 'utf8'), 'one\ntwo\n');
 });
 
-test('a directory has one holder at a time, by whatever path', async () => {
+test('a directory is locked by one process at a time, whatever path leads to it', async () => {
   const release = await lockDirectory(home);
   await assert.rejects(lockDirectory(join(home, '.', '')), UserError);
   release();
   (await lockDirectory(home))();
 });
 
-test('a lock file of a process that is gone is taken over, that of a living one is not', () => {
+test('the lock file of a dead process is taken over, that of a live one is not', () => {
   const folder = mkdtempSync(join(home, 'lock-'));
   writeFileSync(join(folder, 'lock'), '4194999');
   const release = lockFile(folder);
@@ -72,11 +72,11 @@ test('a lock file of a process that is gone is taken over, that of a living one 
   lockFile(folder)();
 });
 
-test('what the disk refuses is tried again, other failures are not', async () => {
-  // The pauses keep no process alive.
+test('failed writes are retried, other failures are not', async () => {
+  // The pauses are unref’d timers and do not keep the process alive.
   const alive = setInterval(() => {}, 1000);
   after(() => clearInterval(alive));
-  const said: string[] = [];
+  const warnings: string[] = [];
   const failing = (times: number, error: Error) => {
     let count = 0;
     return async () => {
@@ -85,9 +85,9 @@ test('what the disk refuses is tried again, other failures are not', async () =>
     };
   };
   const full = new WriteError('labels.npy', 'no space left on the disk');
-  const warn = (message: string) => void said.push(message);
+  const warn = (message: string) => void warnings.push(message);
   assert.equal(await persistently(failing(2, full), warn, [0, 0]), 3);
-  assert.match(said[0], /trying again in 0 s/);
+  assert.match(warnings[0], /trying again in 0 s/);
   await assert.rejects(persistently(failing(3, full), warn, [0, 0]), full);
   await assert.rejects(persistently(failing(1, new UserError('no')), assert.fail, [0]), /^UserError: no$/);
 });

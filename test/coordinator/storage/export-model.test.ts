@@ -38,7 +38,7 @@ function transformOf(choice: TransformChoice): Transform {
   }).transform;
 }
 
-/** A net with weights large enough to tell rows apart, and biases. */
+/** A net with biases, and weights large enough to separate the rows. */
 function netOf(hidden: number[], d: number, k: number): Net {
   const net = clusteringNet(5n, d, hidden, k);
   return {
@@ -49,7 +49,7 @@ function netOf(hidden: number[], d: number, k: number): Net {
   };
 }
 
-/** Responsibilities of raw rows by the definition, in float64. */
+/** Responsibilities of raw rows, computed from the definition in float64. */
 function byHand(net: Net, { columns, weights, bias, dim, input }: Transform, row: Point): number[] {
   let x = Array.from({ length: dim }, (_, d) => {
     if (columns) return row[columns[d]] * weights[d] + bias[d];
@@ -91,11 +91,11 @@ describe('layersModel', () => {
       const transform = transformOf(choice);
       const net = netOf(hidden, transform.dim, 3);
       const model = await load(layersModel(net, transform));
-      const found = model.predict(tf.tensor2d(rows, [rows.length, D])) as tf.Tensor;
-      assert.deepEqual(found.shape, [rows.length, 3]);
+      const output = model.predict(tf.tensor2d(rows, [rows.length, D])) as tf.Tensor;
+      assert.deepEqual(output.shape, [rows.length, 3]);
       const expected = rows.map((row) => byHand(net, transform, row));
-      assertClose(await found.data(), expected.flat(), 2e-5);
-      // The rows are told apart, or the comparison would say nothing.
+      assertClose(await output.data(), expected.flat(), 2e-5);
+      // Rows must differ in their cluster, or the comparison would be meaningless.
       assert.ok(new Set(expected.map((r) => r.indexOf(Math.max(...r)))).size > 1);
     });
   }

@@ -47,13 +47,13 @@ describe('openRunDirectory', () => {
     assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json']);
   });
 
-  test('refuses a directory with something in it, and what is none', async () => {
+  test('rejects a directory that is not empty, and a file', async () => {
     mkdirSync(path);
     await openRunDirectory(path);
     writeFileSync(join(path, 'notes.txt'), 'mine');
     await assert.rejects(
       openRunDirectory(path),
-      new UserError(`--out ${path} exists already; choose another or overwrite it with --force`),
+      new UserError(`--out ${path} already exists; choose another, or overwrite it with --force`),
     );
     await assert.rejects(
       openRunDirectory(join(path, 'notes.txt')),
@@ -62,7 +62,7 @@ describe('openRunDirectory', () => {
     assert.equal(readFileSync(join(path, 'notes.txt'), 'utf8'), 'mine');
   });
 
-  test('with --force removes what a run leaves behind, and nothing else', async () => {
+  test('with --force removes the files of a run, and nothing else', async () => {
     const old = await openRunDirectory(path);
     old.event(warning('old'));
     await old.create({});
@@ -101,7 +101,7 @@ describe('openRunDirectory', () => {
     assert.equal(existsSync(join(path, 'model')), false);
   });
 
-  test('with --force removes nothing where there was no run, nor what the run reads', async () => {
+  test('with --force removes nothing from a directory without a run, and none of the run’s inputs', async () => {
     mkdirSync(join(path, 'model'), { recursive: true });
     for (const name of ['labels.npy', 'model/x.npy']) writeFileSync(join(path, name), 'x');
     const refused = (inputs: Record<string, string | null>, message: RegExp) =>
@@ -117,7 +117,7 @@ describe('openRunDirectory', () => {
     symlinkSync(join(path, 'model'), join(path, 'alias'));
     await refused(
       { '--data': join(path, 'alias', 'x.npy') },
-      /^--data .* is among what --force would remove/,
+      /^--data .* is among the files that --force would remove/,
     );
     await refused({ '--data': null, '--labels': join(path, 'labels.npy') }, /^--labels /);
     await refused({ '--config': join(path, 'run.json') }, /^--config /);
@@ -128,7 +128,7 @@ describe('openRunDirectory', () => {
     out.close();
   });
 
-  test('of two runs that opened the same directory, the second does not erase what the first has written', async () => {
+  test('of two runs that opened the same directory, the second does not erase the files of the first', async () => {
     const [first, second] = [await openRunDirectory(path), await openRunDirectory(path)];
     await first.create({});
     first.json('run.json', { first: true });
@@ -136,7 +136,7 @@ describe('openRunDirectory', () => {
     assert.ok(existsSync(join(path, 'run.json')));
   });
 
-  test('says what is wrong where it cannot be created', async () => {
+  test('reports why it cannot be created', async () => {
     writeFileSync(path, 'a file');
     await assert.rejects(openRunDirectory(path, { force: true }), (error) => {
       assert.ok(error instanceof UserError);
@@ -147,7 +147,7 @@ describe('openRunDirectory', () => {
 });
 
 describe('openDefaultRunDirectory', () => {
-  test('of two runs at once, each has a name of its own, and none is left by one that came to nothing', async () => {
+  test('concurrent runs get different names, and an unused directory is removed', async () => {
     const before = process.cwd();
     const folder = join(home, 'default');
     mkdirSync(folder);
@@ -169,25 +169,25 @@ describe('openDefaultRunDirectory', () => {
 });
 
 describe('a run directory', () => {
-  test('keeps events in order, those from before `create` too, each with its time', async () => {
+  test('keeps events in order, including those from before `create`, each with its time', async () => {
     const out = await openRunDirectory(path);
     const start = Date.now();
     out.event(warning('one'));
     out.event(warning('two'));
     await out.create({});
     out.event(warning('a line\nbreak'));
-    const found = lines();
+    const events = lines();
     assert.deepEqual(
-      found.map(({ message }) => message),
+      events.map(({ message }) => message),
       ['one', 'two', 'a line\nbreak'],
     );
-    for (const { time, type } of found) {
+    for (const { time, type } of events) {
       assert.equal(type, 'warning');
       assert.ok(Date.parse(time) >= start && Date.parse(time) <= Date.now());
     }
   });
 
-  test('has each file whole or not at all', async () => {
+  test('has each file complete or not at all', async () => {
     const out = await openRunDirectory(path);
     await out.create({});
     out.json('run.json', { k: 1 });
@@ -205,7 +205,7 @@ describe('a run directory', () => {
     assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'labels.npy', 'run.json', 'taken']);
   });
 
-  test('replaces files, makes folders', async () => {
+  test('replaces files, creates folders', async () => {
     const out = await openRunDirectory(path);
     await out.create({});
     out.json('run.json', { result: null });
@@ -220,7 +220,7 @@ describe('a run directory', () => {
   });
 });
 
-test('defaultRunPath: the name of the data, and the first number that is free', () => {
+test('defaultRunPath: the name of the data, with the first free number', () => {
   const before = process.cwd();
   process.chdir(home);
   try {
@@ -246,7 +246,7 @@ describe('a run directory that came from elsewhere', () => {
   });
 
   for (const name of ['events.jsonl', 'run.json', 'labels.npy'])
-    test(`${name} is a link: refused, and what it points at stays`, async () => {
+    test(`${name} is a link: rejected, and its target stays`, async () => {
       writeFileSync(precious, text);
       rmSync(join(path, name), { force: true });
       symlinkSync(precious, join(path, name));
@@ -258,7 +258,7 @@ describe('a run directory that came from elsewhere', () => {
       assert.equal(readFileSync(precious, 'utf8'), text);
     });
 
-  test('a folder of it is a link: nothing is removed there', async () => {
+  test('one of its folders is a link: nothing is removed from its target', async () => {
     mkdirSync(precious);
     const draft = join(precious, 'x.1.00000000.tmp');
     writeFileSync(draft, text);
@@ -267,7 +267,7 @@ describe('a run directory that came from elsewhere', () => {
     assert.ok(existsSync(draft));
   });
 
-  test('the log itself opens no link', () => {
+  test('the event log does not open a link', () => {
     writeFileSync(precious, text);
     const link = join(path, 'link');
     symlinkSync(precious, link);
@@ -275,7 +275,7 @@ describe('a run directory that came from elsewhere', () => {
     assert.equal(readFileSync(precious, 'utf8'), text);
   });
 
-  test('reached through a link itself it goes on', async () => {
+  test('may itself be reached through a link', async () => {
     symlinkSync(path, precious);
     const out = await reopenRunDirectory(precious);
     out.event(warning('again'));

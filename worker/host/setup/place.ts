@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { aside, makeFolder, remove } from '../../../base/files.ts';
+import { isProcessAlive } from '../../../base/process-alive.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { dataFolder, type Manifest, manifestPath, type SetupName } from '../../compute/installed.ts';
 
@@ -52,20 +53,11 @@ function discardAbandoned(place: string): boolean {
   const prefix = `${basename(place)}${MAKING}`;
   const left = existsSync(above)
     ? readdirSync(above).filter(
-        (name) => name.startsWith(prefix) && !isAlive(Number(name.slice(prefix.length))),
+        (name) => name.startsWith(prefix) && !isProcessAlive(Number(name.slice(prefix.length))),
       )
     : [];
   for (const name of left) discard(join(above, name));
   return left.length > 0;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 export const discard = remove;

@@ -7,14 +7,15 @@ import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Server } from '../../scheduler/server.ts';
-import { absolute } from '../../storage/run-file.ts';
+import { withAbsolutePaths } from '../../storage/run-file.ts';
 import type { Counters } from '../counters.ts';
 import type { Recorder } from '../recorder.ts';
 
-/** The run as its HTTP port sees it. */
-export interface Watched {
-  /** Of the run directory: its name and its path. */
+/** A run and what the HTTP port reads of it. */
+export interface MonitoredRun {
+  /** Name of the run directory. */
   name: string;
+  /** Path of the run directory. */
   out: string;
   config: RunConfig;
   versions: Record<string, string>;
@@ -26,31 +27,31 @@ export interface Watched {
   controls: Controls;
 }
 
-/** What may be asked of a run from outside. Each gives null, or why it cannot be done now. */
+/** How HTTP clients control the run. Each returns null, or why the request is rejected. */
 export interface Controls {
   pause(): string | null;
   resume(): string | null;
-  /** Resolves when the checkpoint is written. */
+  /** Resolves when the checkpoint has been written. */
   checkpoint(): Promise<string | null>;
   stop(): string | null;
 }
 
-/** Numbers of all covariances together; with more, only their diagonals are sent. */
-const MOST_NUMBERS = 100_000;
+/** If all covariances together have more numbers than this, only their diagonals are sent. */
+const MAX_COVARIANCE_NUMBERS = 100_000;
 
-/** What a run is: `/api/run`. */
-export function aboutRun(watched: Watched, token: boolean): RunInfo {
-  const { name, out, config, versions, layout, server, recorder } = watched;
+/** The body of `/api/run`. */
+export function runInfo(run: MonitoredRun, token: boolean): RunInfo {
+  const { name, out, config, versions, layout, server, recorder } = run;
   return {
     name,
     out,
     status: recorder.status(),
-    config: { ...absolute(config) },
+    config: { ...withAbsolutePaths(config) },
     versions,
     identity: server.identity(),
     workers: server.members().flatMap(({ worker, state }) => (state === 'up' ? [worker] : [])),
     data: {
-      path: absolute(config).data,
+      path: withAbsolutePaths(config).data,
       rows: layout.rows,
       dim: layout.dim,
       sample: recorder.run()?.sampleRows ?? null,
@@ -60,13 +61,16 @@ export function aboutRun(watched: Watched, token: boolean): RunInfo {
   };
 }
 
-/** Mixture and net as they are now: `/api/state`; null: there are none yet. */
-export function newestState({ recorder, config }: Pick<Watched, 'recorder' | 'config'>): StateOf | null {
-  const newest = recorder.newest();
-  if (!newest) return null;
-  const { state, run, sampleRows, splitRatio, counts } = newest;
+/** The body of `/api/state`: current mixture and net; null: not initialized yet. */
+export function currentState({
+  recorder,
+  config,
+}: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
+  const snapshot = recorder.snapshot();
+  if (!snapshot) return null;
+  const { state, run, sampleRows, splitRatio, counts } = snapshot;
   const { k, d, weights, means, covariances } = state.mixture;
-  const full = state.mixture.covariance === 'full' && k * d * d <= MOST_NUMBERS;
+  const full = state.mixture.covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
   return {
     epoch: state.epoch,
     k,
