@@ -10,7 +10,7 @@ import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/c
 import { layout } from '../../proto/messages.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
-import type { Found } from '../training/moments.ts';
+import type { DataMoments } from '../training/moments.ts';
 import { netStates } from '../training/net-states.ts';
 
 /** What a run has cost, in all of its sessions. */
@@ -29,7 +29,7 @@ export interface Checkpoint {
   /** Numeric identity of the run's workers. */
   identity: string;
   layout: Layout;
-  found: Found;
+  found: DataMoments;
   state: State;
   /** Of the clustering net in the last epoch that trained it. */
   loss: number | null;

@@ -2,7 +2,7 @@ import type { Layout } from '../../model/layout.ts';
 import { mStep } from '../../model/mixture.ts';
 import { accuracy, ari, nmi } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
-import type { Labelled } from '../training/full-pass.ts';
+import type { FullPassResult } from '../training/full-pass.ts';
 import type { Run } from '../training/run-context.ts';
 import type { Spent } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
@@ -28,7 +28,7 @@ export interface Summary {
 
 /** What came of a run, from its full pass and what it has cost. */
 export function summarize(
-  { T, table, silhouette }: Labelled,
+  { T, table, silhouette }: FullPassResult,
   run: { loss: number | null; state: State; layout: Layout; spent: Spent; out: string },
 ): Summary {
   const { loss, state, layout, spent, out } = run;
@@ -50,7 +50,7 @@ export function summarize(
 }
 
 /** The files that a run leaves behind besides the labels. */
-export function writeModel(run: Run, state: State, { T }: Labelled, out: RunDirectory): void {
+export function writeModel(run: Run, state: State, { T }: FullPassResult, out: RunDirectory): void {
   const { transform, prior, config, d } = run;
   const { json, weights } = layersModel(state.net, transform);
   out.json('model/model.json', json);

@@ -1,6 +1,6 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
-import type { Leaves, Rounds } from '../../coordinator/training/rounds.ts';
+import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
@@ -73,17 +73,17 @@ function leafOf(cell: Cell, row: Point, vectors: Float64Array[]): number {
 
 export interface MemoryRounds extends Rounds {
   /** How often each kind of round was asked for. */
-  calls: { sums: number; scatter: number; histogram: number };
+  calls: { cellSums: number; cellStatistics: number; cellHistogram: number };
   /** The rows of each leaf: what a partition means. */
-  members(partition: Leaves, vectors: Float64Array[]): Point[][];
+  members(partition: Partition, vectors: Float64Array[]): Point[][];
 }
 
 /** Rounds over rows in memory, by definitions instead of tasks; it rejects what a worker could not run. */
 export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): MemoryRounds {
   const d = rows[0].length;
-  const calls = { sums: 0, scatter: 0, histogram: 0 };
+  const calls = { cellSums: 0, cellStatistics: 0, cellHistogram: 0 };
 
-  function members(partition: Leaves, vectors: Float64Array[]): Point[][] {
+  function members(partition: Partition, vectors: Float64Array[]): Point[][] {
     const { groups, cells, leaves } = partition;
     const found: Point[][] = Array.from({ length: leaves }, () => []);
     rows.forEach((row, i) => {
@@ -101,10 +101,10 @@ export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): Memo
   return {
     calls,
     members,
-    run: () => Promise.reject(new Error('no tasks in memory')),
+    perShard: () => Promise.reject(new Error('no tasks in memory')),
     sum: () => Promise.reject(new Error('no tasks in memory')),
-    async sums(partitions, vectors) {
-      calls.sums++;
+    async cellSums(partitions, vectors) {
+      calls.cellSums++;
       return partitions.map((partition) =>
         members(partition, vectors).map((own) => ({
           n: own.length,
@@ -112,16 +112,16 @@ export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): Memo
         })),
       );
     },
-    async scatter(partitions, vectors, pivots) {
-      calls.scatter++;
+    async cellStatistics(partitions, vectors, pivots) {
+      calls.cellStatistics++;
       return partitions.map((partition, i) => {
         if (pivots[i].length !== partition.leaves)
           throw new Error(`${pivots[i].length} pivots for ${partition.leaves} leaves`);
         return members(partition, vectors).map((own) => statisticsOf(own, covariance, d));
       });
     },
-    async histogram(partition, vectors, axes) {
-      calls.histogram++;
+    async cellHistogram(partition, vectors, axes) {
+      calls.cellHistogram++;
       if (axes.length !== partition.leaves) throw new Error(`${axes.length} axes`);
       return members(partition, vectors).map((own, leaf) => {
         const { axis, centre, sd } = axes[leaf];

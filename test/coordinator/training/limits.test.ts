@@ -78,7 +78,7 @@ describe('layoutFor', () => {
   test('refuses fewer rows than shards, or a single one', () => {
     assert.throws(
       () => layoutFor(config(), source(7)),
-      new UserError('wide.npy has 7 rows, fewer than the 8 shards they are to be dealt to; lower --shards'),
+      new UserError('wide.npy has 7 rows, fewer than the 8 shards; lower --shards'),
     );
     for (const shards of [1, 8])
       assert.throws(

@@ -217,7 +217,7 @@ describe('mergeStep', () => {
       accepted.map(({ clusters, logRatio }) => [[...clusters].sort(), logRatio]),
       [[[1, 2], null]],
     );
-    assert.equal(before.rounds.calls.histogram, 0, 'nothing new to halve');
+    assert.equal(before.rounds.calls.cellHistogram, 0, 'nothing new to halve');
   });
 
   test('drops several empty clusters at once, and merges others meanwhile', async () => {
@@ -252,6 +252,6 @@ describe('mergeStep', () => {
     const { run, state, events, rounds } = scene({ rows, z: blob });
     const after = await mergeStep(run, state);
     assert.deepEqual(after, { ...state, steps: [{ kind: 'merge', changed: 0, k: 1 }] });
-    assert.deepEqual([events.length, rounds.calls.scatter], [0, 0]);
+    assert.deepEqual([events.length, rounds.calls.cellStatistics], [0, 0]);
   });
 });

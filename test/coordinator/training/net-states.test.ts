@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { averageGradients, averageNets, netStates } from '../../../coordinator/training/net-states.ts';
-import type { Sums } from '../../../coordinator/training/rounds.ts';
+import type { ResultArrays } from '../../../coordinator/training/rounds.ts';
 import { clusteringNet, flatten, type Net, subNets } from '../../../model/net.ts';
 import { assertClose } from '../support.ts';
 
@@ -10,7 +10,7 @@ const net = clusteringNet(1n, D, [3], 4);
 const subs = subNets(1n, D, 4);
 
 /** What shards gave, each a constant plus a hundredth of the place in its array, times the shard's counts. */
-function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number }[]): Sums {
+function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number }[]): ResultArrays {
   const arrays = of.params.map((values) => {
     const out = new Float64Array(values.length);
     for (const { value, counts } of shards) {

@@ -35,7 +35,7 @@ describe('columns that float32 is too coarse for', () => {
         [0, 1],
         [1e9, 2],
       ],
-      /^x\.npy: float32 holds column 1 \(counted from 0; mean 1e9, standard deviation 2\) to 64 only; subtract its mean before$/,
+      /^x\.npy: float32 represents column 1 \(counted from 0; mean 1e9, standard deviation 2\) only in steps of 64; subtract its mean first$/,
     );
     refused([[1e9, 0]], /^x\.npy: all 500 rows are equal in float32.*subtract each column's mean/);
     refused([[0, 1e-20]], /column 0 .* standard deviation 1e-20.*scale the data/);
@@ -48,7 +48,10 @@ describe('columns that float32 is too coarse for', () => {
       [1e6, 20],
     ]);
     assert.deepEqual(more, []);
-    assert.match(warning, /float32 holds column 1 .*mean -1e7, .*to 1 only, and 1 more too coarsely;/);
+    assert.match(
+      warning,
+      /float32 represents column 1 .*mean -1e7, .*only in steps of 1, and 1 more column too coarsely;/,
+    );
   });
 
   test('are silent where they are fine', () => {
@@ -68,7 +71,7 @@ describe('columns that float32 is too coarse for', () => {
         [1, 1],
         [1.7e9, 0],
       ])[0],
-      /constant column .*to 128 only: if it varies in the file/,
+      /constant column .*only in steps of 128: if it varies in the file/,
     );
   });
 });

@@ -48,14 +48,14 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
 test('a sample without a row is refused', () => {
   assert.throws(() => prepared({ sample: 1 }, 0), {
     constructor: UserError,
-    message: /^--sample 1: not one of 1000 rows/,
+    message: /^--sample 1: none of the 1000 rows was drawn/,
   });
 });
 
 test('more clusters to start from than the sample has rows are refused', () => {
   assert.throws(() => prepared({ initK: 11, covariance: 'diag' }, 10), {
     constructor: UserError,
-    message: /^--init-k 11 is more than the 10 rows of the sample/,
+    message: /^--init-k 11 is more than the 10 rows in the sample/,
   });
   prepared({ initK: 10, covariance: 'diag' }, 10);
 });

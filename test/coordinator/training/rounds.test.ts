@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { netStates } from '../../../coordinator/training/net-states.ts';
-import { createRounds, type Leaves } from '../../../coordinator/training/rounds.ts';
+import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf } from '../../../model/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import type { Covariance } from '../../../model/statistics.ts';
@@ -111,7 +111,7 @@ const vectors = [
   Float64Array.of(0, 1),
   Float64Array.of(1, 0),
 ];
-const partitions: Leaves[] = [
+const partitions: Partition[] = [
   { groups: 'all', cells: [{ axis: 3, at: 0, into: [1, 0] }], leaves: 2 },
   {
     groups: 'net',
@@ -125,8 +125,8 @@ describe('createRounds', () => {
   const memory = memoryRounds({ rows, z, side });
 
   test('sums of the leaves of several partitions', async () => {
-    const found = await roundsOf(2).sums(partitions, vectors);
-    const expected = await memory.sums(partitions, vectors);
+    const found = await roundsOf(2).cellSums(partitions, vectors);
+    const expected = await memory.cellSums(partitions, vectors);
     for (const [i, leaves] of expected.entries()) {
       assert.deepEqual(
         found[i].map(({ n }) => n),
@@ -147,8 +147,8 @@ describe('createRounds', () => {
       const pivots = partitions.map(({ leaves }) =>
         Array.from({ length: leaves }, (_, i) => Float64Array.of(i, -2 * i)),
       );
-      const found = await roundsOf(2, covariance).scatter(partitions, vectors, pivots);
-      const expected = await exact.scatter(partitions, vectors, pivots);
+      const found = await roundsOf(2, covariance).cellStatistics(partitions, vectors, pivots);
+      const expected = await exact.cellStatistics(partitions, vectors, pivots);
       for (const [i, leaves] of expected.entries())
         assertClose(
           found[i].flatMap((T) => [...T]),
@@ -164,8 +164,8 @@ describe('createRounds', () => {
       centre: 0.1 * i,
       sd: 1 + i,
     }));
-    const found = await roundsOf(2).histogram(partitions[1], vectors, axes);
-    assert.deepEqual(found, await memory.histogram(partitions[1], vectors, axes));
+    const found = await roundsOf(2).cellHistogram(partitions[1], vectors, axes);
+    assert.deepEqual(found, await memory.cellHistogram(partitions[1], vectors, axes));
   });
 
   test('the same bits from any number of workers', async () => {
@@ -174,7 +174,10 @@ describe('createRounds', () => {
       const pivots = partitions.map(({ leaves }) =>
         Array.from({ length: leaves }, () => Float64Array.of(0.1, 0.7)),
       );
-      return [await rounds.sums(partitions, vectors), await rounds.scatter(partitions, vectors, pivots)];
+      return [
+        await rounds.cellSums(partitions, vectors),
+        await rounds.cellStatistics(partitions, vectors, pivots),
+      ];
     };
     const one = await all(1);
     assert.deepEqual(await all(3), one);
@@ -182,9 +185,9 @@ describe('createRounds', () => {
   });
 
   test('no vectors, no pivots: an empty partition has one leaf, of nothing', async () => {
-    const empty: Leaves = { groups: 'net', cells: [-1, -1, -1, -1], leaves: 1 };
+    const empty: Partition = { groups: 'net', cells: [-1, -1, -1, -1], leaves: 1 };
     const rounds = roundsOf(1);
-    assert.equal((await rounds.sums([empty], []))[0][0].n, 0);
-    assert.equal((await rounds.scatter([empty], [], [[]]))[0][0][0], 0);
+    assert.equal((await rounds.cellSums([empty], []))[0][0].n, 0);
+    assert.equal((await rounds.cellStatistics([empty], [], [[]]))[0][0][0], 0);
   });
 });

@@ -315,7 +315,7 @@ describe('deep proposals', () => {
       );
 
       assert.equal(after.mixture.k, parts);
-      assert.equal(before.rounds.calls.sums, 6 + 5, 'six assignments to two centres, and to many');
+      assert.equal(before.rounds.calls.cellSums, 6 + 5, 'six assignments to two centres, and to many');
       const found = after.mixture.means.map((m) => blob[nearestOf(m, rows)]);
       assert.deepEqual([...found].sort(), [...Array(parts).keys()]);
       for (const [c, b] of found.entries())

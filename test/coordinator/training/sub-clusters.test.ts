@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Leaves } from '../../../coordinator/training/rounds.ts';
+import type { Partition } from '../../../coordinator/training/rounds.ts';
 import {
   centresOf,
-  halveDeep,
+  halveRepeatedly,
   lloyd,
   mapLeaves,
-  partsNear,
   pcaSplit,
-  refine,
+  refineSubClusters,
+  statisticsByNearest,
 } from '../../../coordinator/training/sub-clusters.ts';
 import { principalAxis } from '../../../model/pca-split.ts';
 import type { Covariance } from '../../../model/statistics.ts';
@@ -26,7 +26,7 @@ import {
 const meanOf = (rows: Point[]) =>
   rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
-const netLeaves = (k: number): Leaves => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
+const netLeaves = (k: number): Partition => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
 /** Two parts, the one with the smaller first coordinate first. */
 const ordered = ([a, b]: Float64Array[]) => (a[1] / a[0] <= b[1] / b[0] ? [a, b] : [b, a]);
 
@@ -144,7 +144,7 @@ describe('pcaSplit', () => {
     );
     const z = blob.map((b) => (b === 4 ? 1 : 0));
     const vectors = [Float64Array.of(5, 0), Float64Array.of(5, 50)];
-    const partition: Leaves = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
+    const partition: Partition = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
     const own = [
       [2, 3],
       [0, 1],
@@ -166,7 +166,7 @@ describe('pcaSplit', () => {
   });
 });
 
-describe('refine', () => {
+describe('refineSubClusters', () => {
   /** Two means of one cluster's rows from the given sides, as docs/algorithm.md has it: `count` times centres, then sides. */
   function byHand(rows: Point[], side: number[], otherwise: ArrayLike<number>[], count: number) {
     let sides = side;
@@ -208,7 +208,7 @@ describe('refine', () => {
       const otherwise = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
       const count = 1 + below(6);
       const rounds = memoryRounds({ rows, z, side });
-      const found = await refine(rounds, count, otherwise, 'full');
+      const found = await refineSubClusters(rounds, count, otherwise, 'full');
       for (const k of [0, 1]) {
         const mine = (i: number) => z[i] === k;
         const expected = byHand(where(rows, mine), where(side, mine), otherwise[k], count);
@@ -223,7 +223,7 @@ describe('refine', () => {
           1e-12,
         );
       }
-      assert.deepEqual(rounds.calls, { sums: count, scatter: 1, histogram: 0 });
+      assert.deepEqual(rounds.calls, { cellSums: count, cellStatistics: 1, cellHistogram: 0 });
     }
   });
 
@@ -241,7 +241,7 @@ describe('refine', () => {
       [Float64Array.of(1, 0), Float64Array.of(7, 0)],
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
-    const { centres, parts } = await refine(
+    const { centres, parts } = await refineSubClusters(
       memoryRounds({ rows, z, side: rows.map(() => 1) }),
       1,
       otherwise,
@@ -280,7 +280,7 @@ describe('refine', () => {
       side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
     };
     const otherwise = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
-    const { centres, parts } = await refine(memoryRounds(data), 6, otherwise, 'full');
+    const { centres, parts } = await refineSubClusters(memoryRounds(data), 6, otherwise, 'full');
     for (const k of [0, 1]) {
       const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
       const byPlace = [0, 1].sort(
@@ -310,7 +310,7 @@ describe('refine', () => {
       20,
     );
     const side = rows.map((_, i) => i % 2);
-    const { centres, parts } = await refine(
+    const { centres, parts } = await refineSubClusters(
       memoryRounds({ rows, z: rows.map(() => 0), side }),
       0,
       [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
@@ -330,7 +330,7 @@ describe('refine', () => {
   });
 });
 
-describe('lloyd and partsNear', () => {
+describe('lloyd and statisticsByNearest', () => {
   const { rows, blob } = blobs(
     7,
     [
@@ -374,7 +374,7 @@ describe('lloyd and partsNear', () => {
   });
 
   test('give the statistics of the rows nearest to each centre', async () => {
-    const parts = await partsNear(memoryRounds({ rows, z }), sets);
+    const parts = await statisticsByNearest(memoryRounds({ rows, z }), sets);
     for (const [s, set] of sets.entries()) {
       for (const k of [0, 1]) {
         const expected = set[k].map((_, j) =>
@@ -399,7 +399,7 @@ describe('lloyd and partsNear', () => {
   });
 });
 
-describe('halveDeep', () => {
+describe('halveRepeatedly', () => {
   const square = [
     [0, 0],
     [0, 20],
@@ -417,7 +417,7 @@ describe('halveDeep', () => {
     const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
     const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
     const rounds = memoryRounds({ rows, z });
-    const found = await halveDeep(rounds, [true, false, true], T, 3, 2, 'full');
+    const found = await halveRepeatedly(rounds, [true, false, true], T, 3, 2, 'full');
     assert.equal(found.length, 3);
     assert.deepEqual(
       found.map((sets) => sets[1]),
@@ -432,7 +432,7 @@ describe('halveDeep', () => {
     assert.deepEqual(found[1][2].length, 4);
     assert.deepEqual(blobsOf(found[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
     for (const centre of found[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
-    assert.equal(rounds.calls.histogram, 3, 'all clusters in one round a level');
+    assert.equal(rounds.calls.cellHistogram, 3, 'all clusters in one round a level');
   });
 
   test('goes on with what can be halved, and keeps what cannot', async () => {
@@ -448,7 +448,14 @@ describe('halveDeep', () => {
     const { rows: few } = blobs(10, [[500, 0]], 4);
     const rows = [...pair, ...few];
     const T = [statisticsOf(rows)];
-    const found = await halveDeep(memoryRounds({ rows, z: rows.map(() => 0) }), [true], T, 2, 2, 'full');
+    const found = await halveRepeatedly(
+      memoryRounds({ rows, z: rows.map(() => 0) }),
+      [true],
+      T,
+      2,
+      2,
+      'full',
+    );
     assert.deepEqual(
       found.map(([set]) => set.length),
       [2, 3],
