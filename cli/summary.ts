@@ -1,4 +1,4 @@
-import type { Summary } from '../coordinator/storage/results.ts';
+import type { Summary } from '../view/summary.ts';
 
 /** The result, as text or as one JSON object. `report`: path of report.html. */
 export function print(summary: Summary, json: boolean, report?: string): void {

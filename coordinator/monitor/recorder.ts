@@ -1,5 +1,5 @@
 import type { State } from '../../model/state.ts';
-import type { History, Message, Status, Work } from '../../view/api.ts';
+import type { History, Message, Status, WorkSpan } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { Watcher } from '../scheduler/router.ts';
 import type { Run } from '../training/run-context.ts';
@@ -33,8 +33,8 @@ export interface Recorder extends Observer, Watcher {
   version(of: 'history' | 'newest'): number;
   /** One listener hears all messages from now on, but the work, which it asks for. */
   listen(listener: ((message: Message) => void) | null): void;
-  /** Work from entry number `from` on that is still kept; and the number of the next. */
-  workSince(from: number): { work: Work[]; next: number };
+  /** WorkSpan from entry number `from` on that is still kept; and the number of the next. */
+  workSince(from: number): { work: WorkSpan[]; next: number };
 }
 
 const MOST_WORK = 2000;
@@ -47,7 +47,7 @@ export function createRecorder(
   const begun = now();
   const { past, seconds } = readHistory(history);
   const ratios = createSplitRatios();
-  const ring: Work[] = [];
+  const ring: WorkSpan[] = [];
   let worked = 0;
   let status: Status = 'starting';
   let listener: ((message: Message) => void) | null = null;
@@ -144,7 +144,7 @@ export function createRecorder(
   };
 
   function workSince(from: number) {
-    const work: Work[] = [];
+    const work: WorkSpan[] = [];
     for (let i = Math.max(from, worked - MOST_WORK); i < worked; i++) work.push(ring[i % MOST_WORK]);
     return { work, next: worked };
   }

@@ -2,29 +2,12 @@ import type { Layout } from '../../model/layout.ts';
 import { mStep } from '../../model/mixture.ts';
 import { accuracy, ari, nmi } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
+import type { Summary } from '../../view/summary.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import type { Run } from '../training/run-context.ts';
 import type { Spent } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
 import type { RunDirectory } from './run-directory.ts';
-
-/** What `--json` prints; null where labels are not known. */
-export interface Summary {
-  k: number;
-  nmi: number | null;
-  ari: number | null;
-  acc: number | null;
-  silhouette: number | null;
-  loss: number | null;
-  epochs: number;
-  rounds: number;
-  workers: number;
-  rows: number;
-  dim: number;
-  /** Of all sessions, each from its first round on. */
-  seconds: number;
-  out: string;
-}
 
 /** What came of a run, from its full pass and what it has cost. */
 export function summarize(

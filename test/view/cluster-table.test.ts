@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Clusters, clusterTable, legend, nonEmpty, separationText } from '../../view/cluster-table.ts';
+import {
+  type ClusterTableInput,
+  clusterTable,
+  legend,
+  nonEmpty,
+  separationText,
+} from '../../view/cluster-table.ts';
 
-const three: Clusters = {
+const three: ClusterTableInput = {
   weights: [0.5, 0.3, 0.2],
   means: [
     [0, 0],
