@@ -62,15 +62,6 @@ export function createRounds(
   d: number,
   covariance: Covariance,
 ): Rounds {
-  const requiredNets = (partitions: Partition[]) => {
-    const groups = partitions.map((partition) => partition.groups);
-    return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
-  };
-  const split = (flat: Float64Array, count: number) =>
-    Array.from({ length: count }, (_, i) =>
-      flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
-    );
-
   const round = (tasks: [Task, ResultLengths][], uses: string[], sum: boolean) => {
     const expected = tasks.map(([, lengths]): Expected => {
       return Object.fromEntries(Object.entries(lengths).map(([name, length]) => [name, ['float64', length]]));
@@ -100,6 +91,17 @@ export function createRounds(
       );
     },
     sum,
+    ...cellRounds(dispatcher, sum, d, covariance),
+  };
+}
+
+function cellRounds(
+  dispatcher: Dispatcher,
+  sum: Rounds['sum'],
+  d: number,
+  covariance: Covariance,
+): Omit<Rounds, 'perShard' | 'sum'> {
+  return {
     async cellSums(partitions, vectors) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
       const tasks = partitions.map((partition): [Task, ResultLengths] => [
@@ -154,6 +156,18 @@ export function createRounds(
       return split(counts, partition.leaves);
     },
   };
+}
+
+function requiredNets(partitions: Partition[]): string[] {
+  const groups = partitions.map((partition) => partition.groups);
+  return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
+}
+
+/** Equal parts of an array. */
+function split(flat: Float64Array, count: number): Float64Array[] {
+  return Array.from({ length: count }, (_, i) =>
+    flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
+  );
 }
 
 function sumOf(results: Result[], task: number, name: string): Float64Array {
