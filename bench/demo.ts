@@ -1,6 +1,6 @@
 // npm run demo: clusters 70,000 MNIST images, embedded in ten dimensions, and says how it went.
 import { spawnSync } from 'node:child_process';
-import type { Summary } from '../coordinator/storage/results.ts';
+import type { Summary } from '../view/summary.ts';
 import { score } from './dpmesh.ts';
 import { MAIN, ROOT } from './processes.ts';
 

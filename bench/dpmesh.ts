@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Summary } from '../coordinator/storage/results.ts';
+import type { Summary } from '../view/summary.ts';
 import { type Args, ROOT, type StartOptions, start } from './processes.ts';
 
 const DATA = join(ROOT, '../shared/data');

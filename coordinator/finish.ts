@@ -5,13 +5,14 @@ import type { Labels } from '../data/labels.ts';
 import type { Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
+import type { Summary } from '../view/summary.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { type Summary, summarize, writeModel } from './storage/results.ts';
+import { summarize, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { fullPass, type Labelled } from './training/full-pass.ts';
+import { type FullPassResult, labelAllRows } from './training/full-pass.ts';
 import type { Run } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
@@ -37,11 +38,11 @@ const PAUSES = [1, 2, 4, 8, 15, 30];
 /** The full pass and all that comes of it. UserError where the disk refuses the results until patience ends. */
 export async function finish(input: Finishing): Promise<Summary> {
   const { run, state, loss, layout, labels, out, checkpoints, facts, spent, server, observer, emit } = input;
-  let labelled: Labelled | null = null;
+  let labelled: FullPassResult | null = null;
   try {
     const summary = await persistently(async () => {
       if (!labelled) {
-        labelled = await fullPass(run, layout, state.mixture.k, labels?.codes ?? null, out);
+        labelled = await labelAllRows(run, layout, state.mixture.k, labels?.codes ?? null, out);
         observer?.labelled(labelled.T.map(([rows]) => rows));
       }
       writeModel(run, state, labelled, out);

@@ -7,18 +7,18 @@ import { block, type Layout } from '../model/layout.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
+import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import type { Server } from './scheduler/server.ts';
 import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
-import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import { initialState } from './training/initial-state.ts';
-import { type Found, momentsRound } from './training/moments.ts';
-import { prepare, sampleBelow } from './training/prepare.ts';
+import { type DataMoments, momentsRound } from './training/moments.ts';
+import { prepare, sampleThreshold } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
 import { type Observer, train } from './training/train.ts';
@@ -49,7 +49,7 @@ export interface RunInput {
 interface Session {
   input: RunInput;
   run: Run;
-  found: Found;
+  found: DataMoments;
   /** In all sessions, until now. */
   spent: () => RunTotals;
 }
@@ -99,13 +99,16 @@ export async function runAll(input: RunInput): Promise<Summary> {
 }
 
 /** Reads all rows for the first time. */
-async function firstReading({ config, layout, source }: RunInput, dispatcher: Dispatcher): Promise<Found> {
+async function firstReading(
+  { config, layout, source }: RunInput,
+  dispatcher: Dispatcher,
+): Promise<DataMoments> {
   const first = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
     Math.abs(value) <= LARGEST ? value : 0,
   );
   const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
-  return momentsRound(dispatcher, config, layout, origin, sampleBelow(config, layout), (row) =>
+  return momentsRound(dispatcher, config, layout, origin, sampleThreshold(config, layout), (row) =>
     whyUnusable(source, row, largest),
   );
 }
@@ -171,7 +174,7 @@ async function trainAll(
       });
       observer?.epoch(state, value.losses);
     } else observer?.state(state);
-    whole = value.type === 'step' || value.whole;
+    whole = value.type === 'step' || value.complete;
     if (whole) note(state, value.type === 'step');
   }
 }

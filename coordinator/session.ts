@@ -8,6 +8,7 @@ import type { Layout } from '../model/layout.ts';
 import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { Event, TimedEvent } from '../view/events.ts';
+import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import {
   assertSameShape,
@@ -21,7 +22,6 @@ import type { Http, HttpOptions } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
 import type { Drawing } from './report/drawing.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
-import type { Summary } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 
 /** Clusters to start from that take their time to be chosen. */

@@ -45,23 +45,22 @@ export function normalizeRows(rows: Float32Array, dim: number): void {
 }
 
 /**
- * The transform of this choice, and mean-free covariance of x. Columns that do not vary are dropped (`dropped` lists
- * them). UserError where nothing varies, or where `pca` asks for more axes than there are.
+ * The transform of this choice, and mean-free covariance of x. Columns that do not vary are dropped.
+ * UserError where nothing varies, or where `pca` asks for more axes than there are.
  */
 export function planTransform(
   choice: TransformChoice,
   moments: Moments,
-): { transform: Transform; covariance: Float64Array; dropped: number[] } {
+): { transform: Transform; covariance: Float64Array } {
   const input = moments.mean.length;
   // That of a single column is both; it counts as a matrix.
   const diagonal = isDiagonal(moments.covariance, input) && input > 1;
   const variance = diagonalOf(moments.covariance, input);
   const varies = (d: number) => moments.max[d] > moments.min[d];
   const kept = [...variance.keys()].filter(varies);
-  const dropped = [...variance.keys()].filter((d) => !varies(d));
   if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: there is nothing to cluster`);
   const axes = pcaAxes(choice);
-  if (axes !== null) return { ...planPca(axes, moments, kept), dropped };
+  if (axes !== null) return planPca(axes, moments, kept);
 
   const sd = kept.map((d) => Math.sqrt(variance[d]));
   const unit = kept.map((d, i) => {
@@ -77,7 +76,6 @@ export function planTransform(
       });
   });
   return {
-    dropped,
     covariance,
     transform: {
       normalize: choice === 'normalize',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Summary } from '../coordinator/storage/results.ts';
 import { readNpy } from '../data/npy.ts';
+import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 
 /** The result of the run in `directory`. */

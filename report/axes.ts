@@ -2,7 +2,7 @@ import { ticks } from 'd3-array';
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { type Box, line, text, textWidth } from './svg.ts';
 
-/** Axes with ticks, for pictures that have numbers on them. */
+/** Scales, and axes with tick labels. */
 
 export interface Scale {
   (value: number): number;
@@ -10,21 +10,21 @@ export interface Scale {
   tickFormat(count?: number): (value: number) => string;
 }
 
-/** A linear scale whose ends are round numbers, the rounder the fewer `ticks`. Where the two ends are equal there is room on both sides. */
+/** A linear scale, extended to multiples of the tick distance for about `ticks` ticks. An empty domain is widened on both sides. */
 export function linear([from, to]: readonly number[], range: [number, number], ticks = 5): Scale {
-  const room = from < to ? 0 : Math.max(Math.abs(from) * 0.1, 1e-6);
-  return scaleLinear([from - room, to + room], range).nice(ticks);
+  const margin = from < to ? 0 : Math.max(Math.abs(from) * 0.1, 1e-6);
+  return scaleLinear([from - margin, to + margin], range).nice(ticks);
 }
 
-/** From 0 to the last epoch, no further. */
+/** From 0 to the last epoch, not extended. */
 export function epochScale(last: number, range: [number, number]): Scale {
   return scaleLinear([0, Math.max(1, last)], range);
 }
 
-/** Powers of ten, about, that have a number. */
+/** About how many powers of ten are labelled. */
 const MOST_DECADES = 6;
 
-/** A logarithmic one where values are positive and over two decades, else a linear one. */
+/** Logarithmic if all values are positive and span more than a factor of 50, else linear. */
 export function lossScale(values: number[], range: [number, number], count = 4): Scale {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   if (least > 0 && most / least > 50) {
@@ -39,25 +39,25 @@ export function lossScale(values: number[], range: [number, number], count = 4):
   return linear([Math.min(0, least), most], range, count);
 }
 
-export interface Ticks {
+export interface AxisOptions {
   count?: number;
-  /** Whole numbers only. */
-  whole?: boolean;
+  /** Ticks at integers only. */
+  integers?: boolean;
   title?: string;
 }
 
-/** Texts of an axis's ticks, all in one way: 12,500, or 1.2M where some are large, or 3e-5 where all are small. */
-function labelled(scale: Scale, count: number, whole = false): { tick: number; label: string }[] {
-  const ticks = scale.ticks(count).filter((tick) => !whole || Number.isInteger(tick));
+/** Tick labels in one format for the axis: 12,500, or 1.2M if some are large, or 3e-5 if all are small. */
+function tickLabels(scale: Scale, count: number, integers = false): { tick: number; label: string }[] {
+  const ticks = scale.ticks(count).filter((tick) => !integers || Number.isInteger(tick));
   const largest = Math.max(0, ...ticks.map(Math.abs));
-  const format = whole ? (value: number) => value.toLocaleString('en') : scale.tickFormat(count);
-  const isLog = whole ? false : largest > 0 && Math.min(...ticks.map(Math.abs)) > 0;
+  const format = integers ? (value: number) => value.toLocaleString('en') : scale.tickFormat(count);
+  const isLog = integers ? false : largest > 0 && Math.min(...ticks.map(Math.abs)) > 0;
   const plain = isLog || (largest >= 1e-3 && largest < 1e5);
-  return ticks.map((tick) => ({ tick, label: plain || tick === 0 ? format(tick) : brief(tick) }));
+  return ticks.map((tick) => ({ tick, label: plain || tick === 0 ? format(tick) : shortNumber(tick) }));
 }
 
-/** A number in few letters: 940, 1.2M, 3e-5. */
-export function brief(value: number): string {
+/** A number in few characters: 940, 1.2M, 3e-5. */
+export function shortNumber(value: number): string {
   const size = Math.abs(value);
   const short = (by: number) => String(Number((value / by).toPrecision(3)));
   const [unit, letter] = UNITS.find(([unit]) => size >= unit * 0.9995) ?? [1, ''];
@@ -75,10 +75,10 @@ const UNITS = [
   [1e3, 'k'],
 ] as const;
 
-/** Lines across the box and numbers at its left. */
-export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: Ticks = {}): string {
-  const { count = 5, whole, title } = options;
-  const ticks = labelled(scale, count, whole);
+/** Horizontal grid lines, with tick labels to the left of the box. */
+export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: AxisOptions = {}): string {
+  const { count = 5, integers, title } = options;
+  const ticks = tickLabels(scale, count, integers);
   const widest = Math.max(0, ...ticks.map(({ label }) => textWidth(label)));
   return [
     ...ticks.map(({ tick }) => line(left, scale(tick), right, scale(tick))),
@@ -91,10 +91,10 @@ export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, option
   ].join('');
 }
 
-/** A line below the box, and numbers under it. */
-export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: Ticks = {}): string {
-  const { count = 8, whole, title } = options;
-  const ticks = labelled(scale, count, whole);
+/** The line at the bottom of the box, with tick labels below. */
+export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: AxisOptions = {}): string {
+  const { count = 8, integers, title } = options;
+  const ticks = tickLabels(scale, count, integers);
   return [
     line(left, bottom, right, bottom, 'axis'),
     ...ticks.map(({ tick }) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),

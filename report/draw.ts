@@ -4,40 +4,43 @@ import { join } from 'node:path';
 import { makeFolder, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
-import type { Contents } from './contents.ts';
-import { type Figure, page } from './html.ts';
+import type { ReportContents } from './contents.ts';
+import type { RunHistory } from './history.ts';
+import { type CaptionedPicture, reportPage } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
 import { confusionPicture } from './pictures/confusion.ts';
 import { kPicture } from './pictures/k.ts';
 import { lossPicture } from './pictures/losses.ts';
 import { sizesPicture } from './pictures/sizes.ts';
-import { type SubView, subClusterPicture } from './pictures/sub-clusters.ts';
+import { type SubClusterView, subClusterPicture } from './pictures/sub-clusters.ts';
 import { pngOf } from './png.ts';
 import { significant } from './svg.ts';
 
+/** A drawn report. */
 export interface Report {
-  /** Of report.html. */
+  /** Path of report.html. */
   path: string;
+  /** Names of the pictures. */
   pictures: string[];
   /** What was left out, and why. */
   notes: string[];
 }
 
 const NAMES = ['clusters', 'sub-clusters', 'k', 'losses', 'sizes', 'confusion'] as const;
-type Name = (typeof NAMES)[number];
-type Picture = Figure & { name: Name };
+type PictureName = (typeof NAMES)[number];
+type ReportPicture = CaptionedPicture & { name: PictureName };
 
 /**
- * Draws a run into a folder: each picture as SVG and PNG, and report.html with all of them. The same bytes each time.
- * Pictures that a former report has and this one has not are removed. UserError where the folder cannot be written.
+ * Draws a run into a folder: each picture as SVG and PNG, and report.html with all of them. The output is deterministic.
+ * Pictures of an earlier report that this one lacks are removed. UserError if the folder cannot be written.
  */
-export async function drawReport(folder: string, contents: Contents): Promise<Report> {
+export async function drawReport(folder: string, contents: ReportContents): Promise<Report> {
   makeFolder(folder);
   const put = (name: string, content: string | Uint8Array) =>
     writeFile(join(folder, name), [Buffer.from(content)]);
   const writing: Promise<unknown>[] = [];
-  const drawn: Picture[] = [];
-  // Pixels are drawn on other threads while the next picture is made here.
+  const drawn: ReportPicture[] = [];
+  // PNGs are rendered on other threads while the next picture is composed here.
   for (const picture of pictures(contents)) {
     const { name, svg } = picture;
     drawn.push(picture);
@@ -46,9 +49,9 @@ export async function drawReport(folder: string, contents: Contents): Promise<Re
       put(`${name}.svg`, svg),
     );
   }
-  writing.push(put('report.html', page(contents, drawn)));
+  writing.push(put('report.html', reportPage(contents, drawn)));
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
-    for (const file of picturesFor(name)) writing.push(rm(join(folder, file), { force: true }));
+    for (const file of filesOf(name)) writing.push(rm(join(folder, file), { force: true }));
   const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');
   if (failed) throw (failed as PromiseRejectedResult).reason;
   return {
@@ -58,21 +61,22 @@ export async function drawReport(folder: string, contents: Contents): Promise<Re
   };
 }
 
-const picturesFor = (name: Name) => ['svg', 'png'].map((ending) => `${name}.${ending}`);
+const filesOf = (name: PictureName) => ['svg', 'png'].map((extension) => `${name}.${extension}`);
 
-/** Pictures of somebody else are not written over. UserError. */
+/** UserError if the folder has pictures that are not from a report: they would be overwritten. */
 export function assertReportFolder(folder: string): void {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found && !found.isDirectory())
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (stat && !stat.isDirectory())
     throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
   if (existsSync(join(folder, 'report.html'))) return;
-  const theirs = NAMES.flatMap(picturesFor).find((name) => existsSync(join(folder, name)));
-  if (theirs)
-    throw new UserError(`--out ${folder} has a ${theirs} that is not of a report: choose another folder`);
+  const foreign = NAMES.flatMap(filesOf).find((name) => existsSync(join(folder, name)));
+  if (foreign)
+    throw new UserError(`--out ${folder} has a ${foreign} that is not of a report: choose another folder`);
 }
 
-function* pictures({ history, clusters, sub, table, confusion, classes, run }: Contents): Generator<Picture> {
-  const picture = (name: Name, svg: string, title: string, caption: string) => ({
+function* pictures(contents: ReportContents): Generator<ReportPicture> {
+  const { history, clusters, subClusters, table, confusion, classes, run } = contents;
+  const picture = (name: PictureName, svg: string, title: string, caption: string) => ({
     name,
     svg,
     title,
@@ -84,15 +88,15 @@ function* pictures({ history, clusters, sub, table, confusion, classes, run }: C
       clusterPicture(clusters),
       'Clusters',
       clusters.dim === 1
-        ? 'Rows in the colour of their cluster, each at a random height below its curve: the density of the cluster times its weight.'
-        : 'Rows in the colour of their cluster, centres as large dots, ellipses at two standard deviations, seen along the axes that set the centres furthest apart.',
+        ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
+        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres.',
     );
-  if (sub)
+  if (subClusters)
     yield picture(
       'sub-clusters',
-      subClusterPicture(sub),
-      `Inside cluster ${sub.cluster}`,
-      subCaption(sub, history),
+      subClusterPicture(subClusters),
+      `Inside cluster ${subClusters.cluster}`,
+      subClusterCaption(subClusters, history),
     );
   if (history) {
     yield picture('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
@@ -100,7 +104,7 @@ function* pictures({ history, clusters, sub, table, confusion, classes, run }: C
       'losses',
       lossPicture(history),
       'Losses',
-      'Above the clustering net, below the sub-nets, which train in the epochs that lead to a split.',
+      'Top: the clustering net. Bottom: the sub-clustering nets, which by default train only in the epochs before a split step.',
     );
   }
   if (table?.counted) {
@@ -110,7 +114,7 @@ function* pictures({ history, clusters, sub, table, confusion, classes, run }: C
       'sizes',
       sizesPicture(sizes, run.data.rows),
       'Cluster sizes',
-      'All rows of the data, by their label.',
+      'Rows with each label, over all rows of the data.',
     );
   }
   if (confusion)
@@ -118,25 +122,26 @@ function* pictures({ history, clusters, sub, table, confusion, classes, run }: C
       'confusion',
       confusionPicture(confusion),
       'Clusters and classes',
-      'Clusters stand where the class is that they are matched with (the matching that ACC counts); those without one come last.',
+      'Clusters are in the order of the classes that they are matched with (by the one-to-one matching that defines ACC); unmatched clusters come last.',
     );
 }
 
-function subCaption({ cluster, points }: SubView, history: Contents['history']): string {
+function subClusterCaption({ cluster, points }: SubClusterView, history: RunHistory | null): string {
   const proposal = history?.splits.find((split) => split.cluster === cluster);
-  const how =
+  const ratio =
     proposal?.logRatio != null
-      ? ` Of all clusters it came nearest to being split in the last split step: log H = ${significant(proposal.logRatio)}, and it would have needed about 0.`
+      ? ` Of all clusters it was closest to being split in the last split step: log H = ${significant(proposal.logRatio)}; a split would have needed about 0.`
       : '';
-  const sides = new Set(Array.from(points.share, (share) => share > 0.5));
-  const one = sides.size === 1 ? ' The sub-net puts all rows on one side here; the refinement does not.' : '';
-  return `The shade of a row is the sub-net’s responsibility; centres and ellipses (two standard deviations) are those of its two sub-clusters after refinement, of which a split would make clusters.${one}${how}`;
+  const sides = new Set(Array.from(points.responsibility, (r) => r > 0.5));
+  const oneSided =
+    sides.size === 1 ? ' Here the sub-net puts all rows on one side; the refined sub-clusters do not.' : '';
+  return `The colour of a row shows the sub-net’s responsibility; centres and ellipses (two standard deviations) are those of the two sub-clusters after refinement, which a split would turn into clusters.${oneSided}${ratio}`;
 }
 
-function kCaption({ proposed, steps, sessions }: NonNullable<Contents['history']>): string {
+function kCaption({ proposed, steps, sessions }: RunHistory): string {
   const changed = (kind: 'split' | 'merge') =>
     steps.filter((step) => step.kind === kind && step.changed).length;
   const resumed =
-    sessions > 1 ? ` The run went on ${sessions - 1} ${sessions === 2 ? 'time' : 'times'} after a stop.` : '';
+    sessions > 1 ? ` The run was resumed ${sessions - 1} ${sessions === 2 ? 'time' : 'times'}.` : '';
   return `${proposed.split.toLocaleString('en')} splits and ${proposed.merge.toLocaleString('en')} merges were proposed; ${changed('split')} split steps and ${changed('merge')} merge steps changed K.${resumed}`;
 }

@@ -1,46 +1,46 @@
 import { UserError } from '../base/user-error.ts';
 import type { Event } from '../view/events.ts';
 
-/** What happened in a run, from its events: each epoch once, and nothing of work that was lost. */
+/** The course of a run, from its events: each epoch once, without epochs that a resume discarded. */
 
-export interface Epoch {
+export interface EpochRecord {
   epoch: number;
   k: number;
   loss: number | null;
   subLoss: number | null;
 }
 
-export interface Step {
+export interface StepRecord {
   epoch: number;
   kind: 'split' | 'merge';
   changed: number;
-  /** After it. */
+  /** K after the step. */
   k: number;
 }
 
-export interface Proposal {
+export interface SplitProposal {
   epoch: number;
   cluster: number;
   logRatio: number | null;
   accepted: boolean;
 }
 
-export interface History {
-  epochs: Epoch[];
-  steps: Step[];
-  /** Proposals of the last split step to split each cluster in two; empty where clusters were renumbered since. */
-  splits: Proposal[];
+export interface RunHistory {
+  epochs: EpochRecord[];
+  steps: StepRecord[];
+  /** Two-way split proposals of the last split step; empty if clusters have been renumbered since. */
+  splits: SplitProposal[];
   proposed: { split: number; merge: number };
-  /** Why training ended; null: it has not. */
+  /** Why training ended; null if it has not. */
   ended: string | null;
   sessions: number;
 }
 
-/** Of others there may be any number. */
+/** Only these are kept in memory: there may be any number of others. */
 const DRAWN = new Set<Event['type']>(['epoch', 'split', 'merge', 'step', 'end']);
 
 /** UserError for a line that is not an event. `path` is for messages. */
-export function historyFrom(lines: Iterable<string>, path: string): History {
+export function historyFrom(lines: Iterable<string>, path: string): RunHistory {
   let events: Event[] = [];
   let sessions = 1;
   let number = 0;
@@ -51,35 +51,35 @@ export function historyFrom(lines: Iterable<string>, path: string): History {
     if (event.type === 'resume') {
       const { epoch } = event;
       sessions++;
-      // What came after it was done again.
+      // Later epochs were computed again.
       events = events.filter((other) => !('epoch' in other) || other.epoch <= epoch);
       events = events.filter(({ type }) => type !== 'end');
     } else if (DRAWN.has(event.type)) events.push(event);
   }
-  const epochs = new Map<number, Epoch>();
+  const epochs = new Map<number, EpochRecord>();
   for (const event of events) {
     if (event.type !== 'epoch') continue;
     const { epoch, k, loss, subLoss } = event;
     epochs.set(epoch, { epoch, k, loss, subLoss });
   }
-  const steps = events.flatMap((event): Step[] =>
+  const steps = events.flatMap((event): StepRecord[] =>
     event.type === 'step'
       ? [{ epoch: event.epoch, kind: event.kind, changed: event.changed, k: event.k }]
       : [],
   );
-  const of = (kind: 'split' | 'merge') => events.filter(({ type }) => type === kind).length;
+  const countOf = (kind: 'split' | 'merge') => events.filter(({ type }) => type === kind).length;
   const end = events.find((event) => event.type === 'end');
   return {
     epochs: [...epochs.values()].sort((a, b) => a.epoch - b.epoch),
     steps,
     splits: lastSplits(events, steps),
-    proposed: { split: of('split'), merge: of('merge') },
+    proposed: { split: countOf('split'), merge: countOf('merge') },
     ended: end?.type === 'end' ? end.reason : null,
     sessions,
   };
 }
 
-/** Of an event, what must be a number, and what may be null instead. */
+/** The fields of an event that must be numbers, and those that may be null instead. */
 const NUMBERS: Partial<Record<Event['type'], (event: Record<string, unknown>) => [unknown[], unknown[]]>> = {
   epoch: ({ epoch, k, loss, subLoss }) => [
     [epoch, k],
@@ -93,19 +93,19 @@ const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [val
 function parsed(line: string, where: string): Event {
   try {
     const event = JSON.parse(line);
-    const [always, sometimes] = NUMBERS[event.type as Event['type']]?.(event) ?? [[], []];
-    const given = [...always, ...sometimes.filter((value) => value !== null)];
-    if (typeof event.type === 'string' && given.every(Number.isFinite)) return event;
+    const [required, nullable] = NUMBERS[event.type as Event['type']]?.(event) ?? [[], []];
+    const numbers = [...required, ...nullable.filter((value) => value !== null)];
+    if (typeof event.type === 'string' && numbers.every(Number.isFinite)) return event;
   } catch {
-    // Said below.
+    // Reported below.
   }
-  throw new UserError(`${where} is not an event of a run: it is damaged; put the file back, or take it away`);
+  throw new UserError(`${where} is not an event of a run: the file is damaged; restore or remove it`);
 }
 
-function lastSplits(events: Event[], steps: Step[]): Proposal[] {
+function lastSplits(events: Event[], steps: StepRecord[]): SplitProposal[] {
   const last = steps.findLast(({ kind }) => kind === 'split');
   if (!last || steps.some(({ epoch, changed }) => epoch >= last.epoch && changed)) return [];
-  return events.flatMap((event): Proposal[] => {
+  return events.flatMap((event): SplitProposal[] => {
     if (event.type !== 'split' || event.epoch !== last.epoch || event.points.length !== 2) return [];
     const { epoch, clusters, logRatio, accepted } = event;
     return [{ epoch, cluster: clusters[0], logRatio, accepted }];

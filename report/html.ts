@@ -6,24 +6,23 @@ import {
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
-import type { Contents } from './contents.ts';
-import { lookOf, outline } from './look.ts';
+import type { ReportContents } from './contents.ts';
+import { markerPath, markerStyle } from './markers.ts';
 import { STYLE } from './style.ts';
 import { escaped, significant } from './svg.ts';
 
-/** report.html: one file, without scripts and without anything to fetch. */
+/** report.html: a single file without scripts or external resources. */
 
-export interface Figure {
+export interface CaptionedPicture {
   svg: string;
   title: string;
   caption: string;
 }
 
-/** Longer values of the config have a line of their own. */
+/** Config values with more characters than this get a line of their own. */
 const LONG = 24;
 
-/** The whole page. */
-export function page(contents: Contents, figures: Figure[]): string {
+export function reportPage(contents: ReportContents, figures: CaptionedPicture[]): string {
   const { name, run, notes, table } = contents;
   const { rows, dim } = run.data;
   return `<!doctype html>
@@ -45,9 +44,9 @@ export function page(contents: Contents, figures: Figure[]): string {
 ${notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : ''}
 ${tiles(contents)}
 <section class="figures" aria-label="Pictures">
-${figures.map(figure).join('\n')}
+${figures.map(figureHtml).join('\n')}
 </section>
-${table ? clusters(table) : ''}
+${table ? clusterSection(table) : ''}
 <section><h2>Config</h2>
 ${configTable(run.config)}
 </section>
@@ -65,7 +64,7 @@ ${definitions([
 `;
 }
 
-function headline({ run, epoch, history }: Contents): string {
+function headline({ run, epoch, history }: ReportContents): string {
   const { rows, dim } = run.data;
   const data = `${rows.toLocaleString('en')} rows × ${dim}`;
   if (run.result) return `${run.result.k} clusters in ${data}`;
@@ -74,12 +73,12 @@ function headline({ run, epoch, history }: Contents): string {
   return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${k} clusters`}`;
 }
 
-function tiles({ run: { result }, history }: Contents): string {
+function tiles({ run: { result }, history }: ReportContents): string {
   if (!result) return '';
   const score = (value: number | null) => (value === null ? null : value.toFixed(4));
   const reason =
-    history?.ended === 'settled' ? 'settled' : history?.ended === 'max-epochs' ? 'all of them' : null;
-  const found: [string, string | null, string?][] = [
+    history?.ended === 'settled' ? 'settled' : history?.ended === 'max-epochs' ? 'limit reached' : null;
+  const entries: [string, string | null, string?][] = [
     ['clusters', String(result.k)],
     ['NMI', score(result.nmi)],
     ['ARI', score(result.ari)],
@@ -91,19 +90,19 @@ function tiles({ run: { result }, history }: Contents): string {
     ['workers', String(result.workers)],
     ['training', `${result.seconds.toFixed(result.seconds < 100 ? 2 : 0)} s`],
   ];
-  const shown = found.filter(([, value]) => value !== null);
+  const shown = entries.filter(([, value]) => value !== null);
   return `<dl class="tiles">${shown
     .map(
-      ([name, value, more]) =>
-        `<div><dt>${name}</dt><dd>${value}${more ? ` <small>${more}</small>` : ''}</dd></div>`,
+      ([name, value, remark]) =>
+        `<div><dt>${name}</dt><dd>${value}${remark ? ` <small>${remark}</small>` : ''}</dd></div>`,
     )
     .join('')}</dl>`;
 }
 
-const figure = ({ svg, title, caption }: Figure) =>
+const figureHtml = ({ svg, title, caption }: CaptionedPicture) =>
   `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n</figure>`;
 
-function clusters(table: ClusterTable): string {
+function clusterSection(table: ClusterTable): string {
   const shown = nonEmpty(table.clusters.map(({ rows }) => rows));
   const rows = table.clusters.reduce((sum, cluster) => sum + cluster.rows, 0);
   const columns = [
@@ -120,18 +119,18 @@ function clusters(table: ClusterTable): string {
 <div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
 <thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>
-${shown.map((cluster) => clusterLine(cluster, table.clusters[cluster], rows)).join('\n')}
+${shown.map((cluster) => clusterRow(cluster, table.clusters[cluster], rows)).join('\n')}
 </tbody></table></div>
-<p class="legend">${legend(table)} log H: of the last step that proposed to split all clusters, as long as it left all as they were; below about 0 a cluster stays whole.</p>
+<p class="legend">${legend(table)} log H: log Hastings ratio of splitting the cluster in two, from the last split step, if no cluster has changed since; below about 0 a split is unlikely.</p>
 </section>`;
 }
 
-function clusterLine(cluster: number, row: ClusterRow, all: number): string {
-  const { colour, shape } = lookOf(cluster);
-  const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${outline(shape, 6)}" fill="${colour}"/></svg>`;
+function clusterRow(cluster: number, row: ClusterRow, total: number): string {
+  const { colour, shape } = markerStyle(cluster);
+  const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
   const cells = [
     Math.round(row.rows).toLocaleString('en'),
-    `${((100 * row.rows) / all).toFixed(2)} %`,
+    `${((100 * row.rows) / total).toFixed(2)} %`,
     row.weight.toFixed(4),
     significant(row.spread),
     row.nearest ? String(row.nearest.cluster) : '–',
@@ -148,7 +147,7 @@ function configTable(config: Record<string, unknown>): string {
       value === null
         ? key === 'labels'
           ? 'none'
-          : 'by the data'
+          : 'chosen from the data'
         : Array.isArray(value)
           ? value.join(',')
           : String(value),

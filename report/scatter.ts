@@ -1,37 +1,37 @@
 import { extent, quantileSorted } from 'd3-array';
 import { scaleLinear } from 'd3-scale';
 import type { Scale } from './axes.ts';
-import { type Look, outline } from './look.ts';
+import { type MarkerStyle, markerPath } from './markers.ts';
 import { type Box, ellipsePath, mark, num, text, textWidth } from './svg.ts';
 
-/** What the two pictures of points share. */
+/** Common parts of the pictures of points. */
 
 export interface Points {
-  /** Coordinates on paper's two axes; `y` is of no use where D is 1. */
+  /** Coordinates on the two axes of the picture; `y` is not used if D = 1. */
   x: Float64Array;
   y: Float64Array;
 }
 
 /** Ellipses and intervals are drawn at two standard deviations. */
 const RADIUS = 2;
-/** Points are drawn in as many layers, so that the last cluster does not hide all others. */
+/** Points are drawn in layers, each with some of every cluster, so that the last cluster does not hide all others. */
 const LAYERS = 6;
-/** Points further out than this many times the width of the middle 98 % are left out. */
-const FAR = 1.5;
-/** The two axes have one scale, unless one of them is that much longer. */
-const MOST_UNLIKE = 5;
+/** Points are outliers, and not shown, beyond the middle 98 % by more than this many times its width. */
+const OUTLIER = 1.5;
+/** Both axes have the same scale unless their extents differ by more than this factor. */
+const MAX_ASPECT = 5;
 
-/** What is to be seen along one axis: the points, less a few that lie far out, and all that `also` reaches. */
-export function domainOf(values: Float64Array, also: [number, number][]): [number, number] {
+/** The domain of an axis: the points without outliers, and the `intervals`, with a margin. */
+export function domainOf(values: Float64Array, intervals: [number, number][]): [number, number] {
   const sorted = [...values].sort((a, b) => a - b);
-  const reach = also.flat();
+  const ends = intervals.flat();
   if (sorted.length) {
     const [low, high] = [quantileSorted(sorted, 0.01)!, quantileSorted(sorted, 0.99)!];
-    const room = FAR * (high - low);
-    const inside = sorted.filter((value) => value >= low - room && value <= high + room);
-    reach.push(...(extent(inside) as [number, number]));
+    const margin = OUTLIER * (high - low);
+    const inside = sorted.filter((value) => value >= low - margin && value <= high + margin);
+    ends.push(...(extent(inside) as [number, number]));
   }
-  const [least, most] = extent(reach) as [number, number];
+  const [least, most] = extent(ends) as [number, number];
   const pad = 0.03 * (most - least) || Math.max(1e-6, Math.abs(least) * 0.05);
   return [least - pad, most + pad];
 }
@@ -39,14 +39,15 @@ export function domainOf(values: Float64Array, also: [number, number][]): [numbe
 export interface Plane {
   x: Scale;
   y: Scale;
+  /** SVG coordinates `x y` of a point. */
   place: (x: number, y: number) => string;
 }
 
-/** Scales of both axes that fit `box`; the same for both, so that shapes are true, where that leaves enough to see. */
+/** Scales for both axes, equal if possible, so that angles and shapes are not distorted. */
 export function planeOf(box: Box, across: [number, number], up: [number, number]): Plane {
   const [width, height] = [box.right - box.left, box.bottom - box.top];
   const [perX, perY] = [(across[1] - across[0]) / width, (up[1] - up[0]) / height];
-  if (Math.max(perX / perY, perY / perX) < MOST_UNLIKE) {
+  if (Math.max(perX / perY, perY / perX) < MAX_ASPECT) {
     const per = Math.max(perX, perY);
     across = widened(across, per * width);
     up = widened(up, per * height);
@@ -61,43 +62,45 @@ function widened([from, to]: [number, number], length: number): [number, number]
   return [from - more, to + more];
 }
 
-/** Radius of a point, so many that they are. */
+/** Radius of a dot by the number of points. */
 const radiusOf = (count: number) => (count > 2500 ? 1.5 : count > 900 ? 1.9 : count > 250 ? 2.4 : 3);
 
-export interface Group {
-  look: Look;
-  /** Places on paper, `x y`. */
+/** Points with the same marker. */
+export interface PointGroup {
+  marker: MarkerStyle;
+  /** SVG coordinates, `x y`. */
   at: string[];
 }
 
-/** Points of each group in its look. */
-export function dots(groups: Group[], opacity: number): string {
+/** The points of all groups. */
+export function dots(groups: PointGroup[], opacity: number): string {
   const count = groups.reduce((sum, { at }) => sum + at.length, 0);
   const radius = radiusOf(count);
   const layers = Array.from({ length: LAYERS }, (_, layer) =>
-    groups.map(({ look, at }) => {
+    groups.map(({ marker, at }) => {
       const own = at.filter((_, i) => i % LAYERS === layer);
       if (!own.length) return '';
-      // A line of no length with round ends is a dot, in the fewest bytes.
-      if (look.shape === 'circle')
-        return `<path d="${own.map((place) => `M${place}h0`).join('')}" stroke="${look.colour}"/>`;
-      const shape = outline(look.shape, radius * 1.15);
-      return `<path d="${own.map((place) => `M${place}${shape}`).join('')}" fill="${look.colour}" stroke="none"/>`;
+      // A zero-length line with round caps is the shortest way to draw a dot.
+      if (marker.shape === 'circle')
+        return `<path d="${own.map((place) => `M${place}h0`).join('')}" stroke="${marker.colour}"/>`;
+      const shape = markerPath(marker.shape, radius * 1.15);
+      return `<path d="${own.map((place) => `M${place}${shape}`).join('')}" fill="${marker.colour}" stroke="none"/>`;
     }),
   );
   return `<g fill="none" stroke-width="${num(2 * radius)}" stroke-linecap="round" stroke-opacity="${opacity}" fill-opacity="${opacity}">${layers.flat().join('')}</g>`;
 }
 
-export interface Blob {
-  look: Look;
+/** A cluster's centre and covariance on the two axes, with its label. */
+export interface ClusterEllipse {
+  marker: MarkerStyle;
   label: string;
   centre: readonly [number, number];
-  /** Along the two axes: variance, covariance, variance. */
+  /** Variance along x, covariance, variance along y. */
   spread: readonly [number, number, number];
 }
 
-/** Where an ellipse ends along both axes. */
-export function reachOf({ centre, spread }: Blob): [[number, number], [number, number]] {
+/** The intervals that an ellipse covers along both axes. */
+export function extentsOf({ centre, spread }: ClusterEllipse): [[number, number], [number, number]] {
   const [a, b] = [RADIUS * Math.sqrt(Math.max(0, spread[0])), RADIUS * Math.sqrt(Math.max(0, spread[2]))];
   return [
     [centre[0] - a, centre[0] + a],
@@ -105,30 +108,30 @@ export function reachOf({ centre, spread }: Blob): [[number, number], [number, n
   ];
 }
 
-export function ellipses(blobs: Blob[], { place }: Plane): string {
-  const many = blobs.length > 30;
-  return `<g fill="none" stroke-width="${many ? 1.2 : 1.8}">${blobs
-    .map(({ look, centre, spread }) => {
+export function ellipses(clusters: ClusterEllipse[], { place }: Plane): string {
+  const many = clusters.length > 30;
+  return `<g fill="none" stroke-width="${many ? 1.2 : 1.8}">${clusters
+    .map(({ marker, centre, spread }) => {
       const d = ellipsePath(centre, spread, RADIUS, place);
-      return `<path d="${d}" fill="${look.colour}" fill-opacity=".1" stroke="${look.colour}"/>`;
+      return `<path d="${d}" fill="${marker.colour}" fill-opacity=".1" stroke="${marker.colour}"/>`;
     })
     .join('')}</g>`;
 }
 
-/** Middles of the blobs in black, and their names beside them where there is room: the first ones come first. */
-export function centres(blobs: Blob[], { x, y }: Plane, box: Box): string {
-  const many = blobs.length > 30;
+/** Centres in black, with labels beside them where there is room; earlier clusters have priority. */
+export function centres(clusters: ClusterEllipse[], { x, y }: Plane, box: Box): string {
+  const many = clusters.length > 30;
   const radius = many ? 2.6 : 4;
   const size = many ? 11 : 13.5;
-  const at = blobs.map(({ centre }) => [x(centre[0]), y(centre[1])]);
+  const at = clusters.map(({ centre }) => [x(centre[0]), y(centre[1])]);
   const taken = at.map(([cx, cy]) => around(cx, cy, 2 * radius, 2 * radius));
-  const names = blobs.map(({ label }, i) => {
+  const labels = clusters.map(({ label }, i) => {
     const width = textWidth(label, size) + 2;
-    const found = SPOTS.map(([dx, dy]) =>
+    const candidates = SPOTS.map(([dx, dy]) =>
       around(at[i][0] + dx * (radius + 3 + width / 2), at[i][1] + dy * (radius + 2 + size / 2), width, size),
     ).map((spot) => ({ spot, cost: costOf(spot, taken, box) }));
-    const best = found.reduce((a, b) => (b.cost < a.cost ? b : a));
-    // Where they would cover each other, some have none: the table has them all.
+    const best = candidates.reduce((a, b) => (b.cost < a.cost ? b : a));
+    // Labels that would overlap are omitted: the table has them all.
     if (many && best.cost > 0.25 * width * size) return '';
     taken.push(best.spot);
     return text((best.spot.left + best.spot.right) / 2, best.spot.bottom - size * 0.14, label, {
@@ -139,11 +142,12 @@ export function centres(blobs: Blob[], { x, y }: Plane, box: Box): string {
     });
   });
   return (
-    at.map(([cx, cy]) => mark(`M${num(cx)} ${num(cy)}${outline('circle', radius)}`)).join('') + names.join('')
+    at.map(([cx, cy]) => mark(`M${num(cx)} ${num(cy)}${markerPath('circle', radius)}`)).join('') +
+    labels.join('')
   );
 }
 
-/** Right above first, then round about. */
+/** Positions of a label relative to its centre, in order of preference. */
 const SPOTS = [
   [0.9, -0.9],
   [-0.9, -0.9],
@@ -162,7 +166,7 @@ const around = (cx: number, cy: number, width: number, height: number): Box => (
   bottom: cy + height / 2,
 });
 
-/** How much of a spot is covered or outside of the picture. */
+/** Area of a spot that is taken, plus a penalty for the area outside the box. */
 function costOf(spot: Box, taken: Box[], box: Box): number {
   const over = (a: Box, b: Box) =>
     Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
@@ -171,9 +175,9 @@ function costOf(spot: Box, taken: Box[], box: Box): number {
   return taken.reduce((sum, other) => sum + over(spot, other), 0) + 3 * (area - over(spot, box));
 }
 
-/** A normal density. */
+/** Density of a normal distribution. */
 export const density = (x: number, mean: number, variance: number) =>
   Math.exp(-((x - mean) ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance);
 
-/** In [0, 1), evenly spread whichever stretch of indices is taken. */
-export const scattered = (index: number) => (index * 0.6180339887498949) % 1;
+/** A low-discrepancy sequence in [0, 1): any run of consecutive indices is evenly spread. */
+export const goldenSequence = (index: number) => (index * 0.6180339887498949) % 1;

@@ -1,4 +1,4 @@
-/** The style sheet of report.html. It overrides the colours of the pictures' ink and paper after dark; paper prints white. */
+/** The style sheet of report.html. In dark mode it overrides the pictures' text and background colours; print is on white. */
 export const STYLE = `
 :root { --paper: #fff; --ink: #1b1e23; --mute: #59606b; --line: #d9dce1; --grid: #e4e6ea; --card: #f6f7f9; --note: #fff6e0 }
 * { box-sizing: border-box }

@@ -1,14 +1,14 @@
-/** Small pieces of SVG. Colours are attributes, which a page's style sheet may override by class: `ink`, `mute`, … */
+/** SVG building blocks. Colours are attributes, which a page's style sheet can override by class: `ink`, `mute`, … */
 
 const INK = '#1b1e23';
 const MUTE = '#59606b';
 const GRID = '#e4e6ea';
 const PAPER = '#ffffff';
 export const FONT = 'Open Sans';
-/** Width of every picture, in its own units: at 600 px the smallest letters have 11 px. */
+/** Width of every picture in user units: at 600 px the smallest text is 11 px. */
 export const WIDTH = 600;
 
-/** A number with at most one digit behind the point. RangeError for NaN and ∞, which no picture may have. */
+/** A number with at most one decimal. RangeError for NaN and ∞, which are invalid in SVG. */
 export function num(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError(`${value} in a picture`);
   return String(Math.round(value * 10) / 10 + 0);
@@ -16,7 +16,7 @@ export function num(value: number): string {
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Text for XML and HTML. What XML forbids becomes a replacement character. */
+/** Escapes text for XML and HTML. Characters that XML forbids become replacement characters. */
 export function escaped(text: string): string {
   return (
     text
@@ -27,16 +27,16 @@ export function escaped(text: string): string {
   );
 }
 
-export interface Frame {
-  /** Of the file, and of what is referred to inside. */
+export interface PictureAttributes {
+  /** Prefix of the ids in the picture. */
   id: string;
   height: number;
   title: string;
   description: string;
 }
 
-/** A whole picture. */
-export function picture({ id, height, title, description }: Frame, ...body: string[]): string {
+/** A complete SVG document. */
+export function picture({ id, height, title, description }: PictureAttributes, ...body: string[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${num(height)}" width="${WIDTH}" height="${num(height)}" role="img" aria-labelledby="${id}-t ${id}-d" font-family="'${FONT}', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif" font-size="12">`,
     `<title id="${id}-t">${escaped(title)}</title><desc id="${id}-d">${escaped(description)}</desc>`,
@@ -53,7 +53,7 @@ export interface TextStyle {
   tone?: 'ink' | 'mute';
   /** Degrees. */
   rotate?: number;
-  /** A rim in the colour of the paper, so that it can be read on anything. */
+  /** An outline in the background colour, so that the text is readable over anything. */
   halo?: boolean;
   fill?: string;
 }
@@ -65,7 +65,7 @@ export function text(x: number, y: number, content: string, style: TextStyle = {
   const position = `x="${num(x)}" y="${num(y)}"${turned}${size === 12 ? '' : ` font-size="${num(size)}"`}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}${bold ? ' font-weight="600"' : ''}`;
   const front = `<text ${position} ${colour}>${escaped(content)}</text>`;
   if (!halo) return front;
-  // Two texts: not every viewer knows paint-order.
+  // Two elements, as not every viewer supports paint-order.
   return `<text ${position} class="halo" fill="none" stroke="${PAPER}" stroke-width="3.4" stroke-linejoin="round" aria-hidden="true">${escaped(content)}</text>${front}`;
 }
 
@@ -74,23 +74,23 @@ export function line(x1: number, y1: number, x2: number, y2: number, tone: 'grid
   return `<path class="${tone}" d="M${num(x1)} ${num(y1)}L${num(x2)} ${num(y2)}" stroke="${stroke}" fill="none"/>`;
 }
 
-/** A curve in the ink's colour unless `stroke` says otherwise. */
+/** A curve, by default in the text colour. */
 export function curve(d: string, stroke?: string, width = 2): string {
   const colour = stroke ? `stroke="${stroke}"` : `class="inkline" stroke="${INK}"`;
   return `<path d="${d}" fill="none" ${colour} stroke-width="${num(width)}" stroke-linejoin="round" stroke-linecap="round"/>`;
 }
 
-/** A mark in the ink's colour with a rim of paper. */
+/** A mark in the text colour, outlined in the background colour. */
 export function mark(d: string): string {
   return `<path class="mark" d="${d}" fill="${INK}" stroke="${PAPER}" stroke-width="1.2"/>`;
 }
 
-/** Where a quarter circle's Bézier handles end. */
+/** Handle length of the Bézier approximation of a quarter circle: 4/3·(√2 − 1). */
 const HANDLE = 0.5522847498;
 
 /**
  * The ellipse of all points at `radius` standard deviations, as a closed path of four Bézier curves; `place` maps
- * coordinates to paper and must be affine.
+ * to SVG coordinates and must be affine.
  */
 export function ellipsePath(
   [cx, cy]: readonly number[],
@@ -98,7 +98,7 @@ export function ellipsePath(
   radius: number,
   place: (x: number, y: number) => string,
 ): string {
-  // The Cholesky factor takes the unit circle to the ellipse.
+  // The Cholesky factor maps the unit circle to the ellipse.
   const a = Math.sqrt(Math.max(0, xx));
   const b = a > 0 ? xy / a : 0;
   const c = Math.sqrt(Math.max(0, yy - b * b));
@@ -114,21 +114,21 @@ export interface Box {
   bottom: number;
 }
 
-/** Keeps `body` inside a box. */
+/** Clips `body` to a box. */
 export function clipped(id: string, { left, top, right, bottom }: Box, body: string): string {
   return `<clipPath id="${id}"><rect x="${num(left)}" y="${num(top)}" width="${num(right - left)}" height="${num(bottom - top)}"/></clipPath><g clip-path="url(#${id})">${body}</g>`;
 }
 
-/** At most `length` letters. */
+/** Truncates to at most `length` characters. */
 export function shorten(text: string, length: number): string {
-  const letters = [...text];
-  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : text;
+  const characters = [...text];
+  return characters.length > length ? `${characters.slice(0, length - 1).join('')}…` : text;
 }
 
-/** Width of a text of Open Sans in units, about: no picture needs it closer. */
+/** Approximate width of a text in Open Sans, in user units. */
 export const textWidth = (content: string, size = 12) => [...content].length * size * 0.57;
 
-/** Four digits, with a true minus. */
+/** Four significant digits, with a proper minus sign. */
 export function significant(value: number): string {
   const short = Number(value.toPrecision(4));
   const size = Math.abs(short);

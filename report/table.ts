@@ -4,24 +4,25 @@ import type { Labels } from '../data/labels.ts';
 import { decode, openNpy } from '../data/npy.ts';
 
 /** Rows of each cluster and class. */
-export interface Table {
-  /** Of the classes. */
+export interface ContingencyTable {
+  /** Names of the classes. */
   names: string[];
+  /** `counts[cluster][class]`. */
   counts: number[][];
 }
 
-/** Labels are read in pieces of this many. */
-const PIECE = 1 << 18;
-/** A larger table is of no use to anybody. */
+/** Labels read at once. */
+const CHUNK = 1 << 18;
+/** Larger tables are not useful. */
 const MOST_CELLS = 1 << 18;
 
-/** Counts a run's `labels.npy` against true classes; a sentence where there are too many of them. */
-export function tabulate(path: string, { codes, names }: Labels): Table | string {
+/** Counts a run's `labels.npy` against true classes. Returns the reason as text if there are too many of either. */
+export function tabulate(path: string, { codes, names }: Labels): ContingencyTable | string {
   const counts: number[][] = [];
   const file = openNpy(path);
   try {
-    for (let at = 0; at < codes.length; at += PIECE) {
-      const count = Math.min(PIECE, codes.length - at);
+    for (let at = 0; at < codes.length; at += CHUNK) {
+      const count = Math.min(CHUNK, codes.length - at);
       const bytes = new Uint8Array(count * file.dtype.size);
       readFully(file, bytes, file.offset + at * file.dtype.size);
       const labels = decode(bytes, file.dtype);

@@ -4,30 +4,30 @@ import type { State } from '../model/state.ts';
 import { mean, scatter } from '../model/statistics.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import { alignAxes, dot, leadingAxes, pooledCovariance, projectCovariance } from '../view/projection.ts';
-import type { Fitted } from './fitted.ts';
-import type { Proposal } from './history.ts';
+import type { FittedModel } from './fitted-model.ts';
+import type { SplitProposal } from './history.ts';
 import { type ClusterView, type Component, indicesOf } from './pictures/clusters.ts';
-import type { SubView } from './pictures/sub-clusters.ts';
-import { alongAxis, type Rows, stretches } from './rows.ts';
+import type { SubClusterView } from './pictures/sub-clusters.ts';
+import { alongAxis, type RowReader, sampleRanges } from './row-reader.ts';
 
-/** From what a run has found to what the pictures of points show. */
+/** Derives what the pictures of points show from the fitted model. */
 
-/** Of paper. */
+/** Dimensions of a picture. */
 const AXES = 2;
 /** Rows in the picture of all clusters. */
 const SHOWN = 4_000;
-/** Rows in the picture of one cluster, and rows among which they are sought. */
+/** Rows in the picture of one cluster, and rows that are searched for them. */
 const SHOWN_INSIDE = 1_200;
 const SEARCHED = 16_000;
 
-/** Numbers of the clusters that have rows, the largest first. */
-export const occupied = ({ rows }: Fitted): number[] =>
+/** Indices of the clusters that have rows, largest first. */
+export const occupied = ({ rows }: FittedModel): number[] =>
   nonEmpty(rows).sort((a, b) => rows[b] - rows[a] || a - b);
 
-/** `rows`: null where the data cannot be read. */
+/** All clusters on the two leading axes. `rows`: null if the data cannot be read. */
 export async function clusterView(
-  fitted: Fitted,
-  rows: Rows | null,
+  fitted: FittedModel,
+  rows: RowReader | null,
   { count, seed }: { count: number; seed: bigint },
 ): Promise<ClusterView> {
   const { transform, mixture } = fitted;
@@ -42,12 +42,12 @@ export async function clusterView(
     (cluster, i): Component => ({
       cluster,
       weight: weights[i],
-      centre: placeOf(means[i], axes),
-      spread: spreadAlong(covariances[i], axes),
+      centre: projectPoint(means[i], axes),
+      spread: projectSpread(covariances[i], axes),
     }),
   );
-  const places = rows ? stretches(count, SHOWN, seed) : [];
-  const total = places.reduce((sum, stretch) => sum + stretch.count, 0);
+  const ranges = rows ? sampleRanges(count, SHOWN, seed) : [];
+  const total = ranges.reduce((sum, range) => sum + range.count, 0);
   const points = {
     x: new Float64Array(total),
     y: new Float64Array(total),
@@ -55,10 +55,10 @@ export async function clusterView(
   };
   const along = axes.map((axis) => alongAxis(transform, axis));
   let at = 0;
-  for (const stretch of places) {
-    const raw = await rows!.read(stretch);
-    points.cluster.set(await rows!.labels(stretch), at);
-    for (let i = 0; i < stretch.count; i++, at++) {
+  for (const range of ranges) {
+    const raw = await rows!.read(range);
+    points.cluster.set(await rows!.labels(range), at);
+    for (let i = 0; i < range.count; i++, at++) {
       points.x[at] = along[0](raw, i);
       points.y[at] = along[1]?.(raw, i) ?? 0;
     }
@@ -66,72 +66,72 @@ export async function clusterView(
   return { dim: mixture.d, shares, components, points };
 }
 
-const placeOf = (centre: Float64Array, [across, up]: Float64Array[]): [number, number] => [
+const projectPoint = (centre: Float64Array, [across, up]: Float64Array[]): [number, number] => [
   dot(across, centre),
   up ? dot(up, centre) : 0,
 ];
 
-/** Variance, covariance, variance. */
-function spreadAlong(covariance: Float64Array, axes: Float64Array[]): [number, number, number] {
+/** Variance along x, covariance, variance along y. */
+function projectSpread(covariance: Float64Array, axes: Float64Array[]): [number, number, number] {
   const [xx, xy, , yy] = projectCovariance(covariance, axes, AXES);
   return [xx, xy, yy];
 }
 
-/** The cluster that came nearest to being split, where that is known; else the largest with two sub-clusters. */
-export function clusterToOpen(
+/** The cluster that was closest to being split, if known; else the largest with two sub-clusters; null if there is none. */
+export function clusterToShow(
   { parts }: Pick<State, 'parts'>,
-  splits: Proposal[],
+  splits: SplitProposal[],
   shown: number[],
 ): number | null {
-  const has = (k: number) => parts[k]?.length === 2 && parts[k].every((T) => T[0] > 0);
-  const tried = splits.filter(
-    ({ cluster, logRatio }) => logRatio !== null && shown.includes(cluster) && has(cluster),
+  const hasTwo = (k: number) => parts[k]?.length === 2 && parts[k].every((T) => T[0] > 0);
+  const proposed = splits.filter(
+    ({ cluster, logRatio }) => logRatio !== null && shown.includes(cluster) && hasTwo(cluster),
   );
-  if (tried.length) return tried.reduce((a, b) => (b.logRatio! > a.logRatio! ? b : a)).cluster;
-  return shown.find(has) ?? null;
+  if (proposed.length) return proposed.reduce((a, b) => (b.logRatio! > a.logRatio! ? b : a)).cluster;
+  return shown.find(hasTwo) ?? null;
 }
 
-/** The inside of one cluster. `rows`: null where the data cannot be read. */
-export async function subView(
-  { transform }: Fitted,
+/** The two sub-clusters of one cluster. `rows`: null if the data cannot be read. */
+export async function subClusterView(
+  { transform }: FittedModel,
   { parts, subs, mixture }: State,
   cluster: number,
-  rows: Rows | null,
+  rows: RowReader | null,
   { count, seed }: { count: number; seed: bigint },
-): Promise<SubView> {
+): Promise<SubClusterView> {
   const { d, covariance } = mixture;
   const pair = parts[cluster];
   const sizes = pair.map((T) => T[0]);
-  const middles = pair.map((T) => mean(T, d));
+  const centres = pair.map((T) => mean(T, d));
   const covariances = pair.map((T) => scatter(T, d, covariance).map((value) => value / T[0]));
-  const { axes } = leadingAxes(sizes, middles, pooledCovariance(sizes, covariances), AXES);
-  // The first sub-cluster on the left.
-  alignAxes(axes, [middles[1].map((value, i) => value - middles[0][i])]);
+  const { axes } = leadingAxes(sizes, centres, pooledCovariance(sizes, covariances), AXES);
+  // The first sub-cluster is on the left.
+  alignAxes(axes, [centres[1].map((value, i) => value - centres[0][i])]);
   const halves = pair.map((_, i) => ({
     rows: sizes[i],
-    centre: placeOf(middles[i], axes),
-    spread: spreadAlong(covariances[i], axes),
+    centre: projectPoint(centres[i], axes),
+    spread: projectSpread(covariances[i], axes),
   }));
   const along = axes.map((axis) => alongAxis(transform, axis));
   const net = layersOf(subs, cluster);
-  const found: { x: number; y: number; share: number }[] = [];
-  for (const stretch of rows ? stretches(count, SEARCHED, seed) : []) {
-    if (found.length >= SHOWN_INSIDE) break;
-    const labels = await rows!.labels(stretch);
+  const points: { x: number; y: number; responsibility: number }[] = [];
+  for (const range of rows ? sampleRanges(count, SEARCHED, seed) : []) {
+    if (points.length >= SHOWN_INSIDE) break;
+    const labels = await rows!.labels(range);
     if (!labels.includes(cluster)) continue;
-    const own = rowsWhere(labels, cluster, await rows!.read(stretch), transform.input);
+    const own = rowsWhere(labels, cluster, await rows!.read(range), transform.input);
     const out = logits(net, networkRows(transform, own));
     for (let i = 0; 2 * i < out.length; i++) {
-      const share = 1 / (1 + Math.exp(out[2 * i] - out[2 * i + 1]));
-      found.push({ x: along[0](own, i), y: along[1]?.(own, i) ?? 0, share });
+      const responsibility = 1 / (1 + Math.exp(out[2 * i] - out[2 * i + 1]));
+      points.push({ x: along[0](own, i), y: along[1]?.(own, i) ?? 0, responsibility });
     }
   }
-  const column = (key: 'x' | 'y' | 'share') => Float64Array.from(found, (point) => point[key]);
+  const column = (key: 'x' | 'y' | 'responsibility') => Float64Array.from(points, (point) => point[key]);
   return {
     cluster,
     dim: d,
     halves,
-    points: { x: column('x'), y: column('y'), share: column('share') },
+    points: { x: column('x'), y: column('y'), responsibility: column('responsibility') },
   };
 }
 

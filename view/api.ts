@@ -2,11 +2,11 @@ import type { Layer } from '../model/forward.ts';
 import type { Covariance } from '../model/statistics.ts';
 import type { TimedEvent } from './events.ts';
 
-/** What the coordinator's HTTP port answers: the page and `dpmesh watch` read it. */
+/** The responses of the coordinator's HTTP port, which the live page and `dpmesh watch` read. */
 
 export const STATUSES = ['starting', 'running', 'paused', 'finishing', 'done', 'failed', 'stopped'] as const;
 export type Status = (typeof STATUSES)[number];
-/** Nothing comes after these. */
+/** The final statuses. */
 export const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 
 /** `GET /api/run` */
@@ -14,22 +14,22 @@ export interface RunInfo {
   name: string;
   out: string;
   status: Status;
-  /** Resolved, with absolute paths; of its options, those that are read by name. */
+  /** The resolved config, with absolute paths. Typed: the options that are read by name. */
   config: { maxEpochs: number; [option: string]: unknown };
   versions: Record<string, string>;
-  /** Null until the first worker is here. */
+  /** Null until the first worker has connected. */
   identity: string | null;
-  /** That are here. */
+  /** Names of the connected workers. */
   workers: string[];
   /** `sample`: null until the data are read. */
   data: { path: string; rows: number; dim: number; sample: number | null };
-  /** May this page pause, checkpoint and stop the run? */
+  /** Whether this page may pause, checkpoint and stop the run. */
   controls: boolean;
-  /** Do those need a token? */
+  /** Whether controls need a token. */
   token: boolean;
 }
 
-/** Columns of equal length, epochs ascending. Time: seconds since the run began. */
+/** Columns of equal length, in ascending order of epochs. `time`: seconds since the run began. */
 export interface Epochs {
   epoch: number[];
   time: number[];
@@ -38,50 +38,50 @@ export interface Epochs {
   subLoss: (number | null)[];
 }
 
-/** worker, task, epoch, round, first and last shard, start and end in seconds since the run began. */
-export type Work = [string, string, number, number, number, number, number, number];
+/** A task on a worker: worker, task, epoch, round, first and last shard, start and end in seconds since the run began. */
+export type WorkSpan = [string, string, number, number, number, number, number, number];
 
 /** `GET /api/history` */
 export interface History {
   epochs: Epochs;
   events: TimedEvent[];
-  work: Work[];
+  work: WorkSpan[];
 }
 
-/** `GET /api/state`, in the model's coordinates. */
+/** `GET /api/state`, in model coordinates. */
 export interface StateOf {
   epoch: number;
   k: number;
-  /** Epochs for which means and covariances stay as they are. */
+  /** Epochs for which the mixture stays frozen. */
   frozen: number;
   weights: number[];
   means: number[][];
-  /** Each D×D; the diagonals only (`diag`) where the model has no more, or they would be too many numbers. */
+  /** Each D×D, or only its diagonal (`diag`) if the model has diagonal covariances or D×D would be too large. */
   covariances: number[][];
   covariance: Covariance;
   /** Soft counts of the training sample. */
   sizes: number[];
-  /** Rows of each cluster by their label, all rows of the data counted; null until the full pass is over. */
+  /** Rows of each cluster by the labels of all rows; null until the full pass is over. */
   counts: number[] | null;
-  /** log H of splitting each cluster, as last proposed; null: not known. */
+  /** log H of splitting each cluster, as last proposed; null if not known. */
   splitRatio: (number | null)[];
   /** Weights and biases are float32, little-endian, in base64. */
   net: (Pick<Layer, 'rows' | 'cols'> & { weights: string; bias: string })[];
-  /** A row of the model is a row of the net times this. */
+  /** Factors from network coordinates to model coordinates. */
   scale: number[];
 }
 
-/** One message of `GET /api/stream`. `state`: there is a newer one; it is fetched by whoever wants it. */
+/** One message of `GET /api/stream`. `state` announces a new state, to be fetched with `GET /api/state`. */
 export type Message =
   | { type: 'epoch'; epoch: number; time: number; k: number; loss: number | null; subLoss: number | null }
   | { type: 'event'; event: TimedEvent }
   | { type: 'state'; epoch: number; k: number }
-  | { type: 'work'; work: Work[] }
+  | { type: 'work'; work: WorkSpan[] }
   | { type: 'status'; status: Status };
 
 export const isOver = (status: Status) => OVER.includes(status);
 
-/** A run that goes on from a checkpoint computes epochs again: those above `last` count no more. */
+/** Removes epochs above `last`, which a run that was resumed from a checkpoint computes again. */
 export function cutBack(epochs: Epochs, last: number): void {
   let keep = epochs.epoch.length;
   while (keep && epochs.epoch[keep - 1] > last) keep--;

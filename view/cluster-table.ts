@@ -1,32 +1,32 @@
 import { dot, times, trace } from './projection.ts';
 
-/** The table of clusters, as the live page and the report show it. */
+/** The table of clusters on the live page and in the report. */
 
 export interface ClusterTable {
-  /** Rows are labels of all rows of the data; else soft counts of the training sample, as the run is not over. */
+  /** Whether `rows` counts the labels of all rows of the data; else, in a run that is not over, soft counts of the sample. */
   counted: boolean;
-  /** One for each cluster, in their order; those without rows too. */
+  /** In the order of the clusters, including those without rows. */
   clusters: ClusterRow[];
 }
 
 export interface ClusterRow {
   rows: number;
   weight: number;
-  /** Standard deviation along an axis, in quadratic mean over all D. */
+  /** Root mean square of the standard deviations over all D axes. */
   spread: number;
-  /** Null if there is no other cluster, or there are too many to compare. */
+  /** Null if there is no other cluster, or too many to compare. */
   nearest: Neighbour | null;
-  /** log H of splitting it, as last proposed; null: not known. */
+  /** log H of splitting the cluster, as last proposed; null if not known. */
   logRatio: number | null;
 }
 
 export interface Neighbour {
   cluster: number;
-  /** Distance of the centres over the sum of both standard deviations along the line between them. */
+  /** Distance between the centres divided by the sum of both standard deviations along the line between them. */
   separation: number;
 }
 
-export interface Clusters {
+export interface ClusterTableInput {
   weights: ArrayLike<number>;
   means: readonly ArrayLike<number>[];
   /** Each D×D or its diagonal. */
@@ -36,12 +36,12 @@ export interface Clusters {
   logRatios: ArrayLike<number | null>;
 }
 
-/** Clusters that are looked at closely when the nearest is sought: those whose centres are nearest. */
-const CLOSE = 5;
-/** Differences of coordinates that may be taken to find them, a second or two: 1,000 clusters in 1,000 dimensions. */
+/** Separation is computed only to this many clusters with the nearest centres. */
+const CANDIDATES = 5;
+/** Limit on coordinate differences, one or two seconds: 1,000 clusters in 1,000 dimensions. */
 const MOST_WORK = 5e8;
 
-export function clusterTable(clusters: Clusters): ClusterTable {
+export function clusterTable(clusters: ClusterTableInput): ClusterTable {
   const { weights, means, covariances, rows, counted, logRatios } = clusters;
   const nearest = nearestClusters(means, covariances, nonEmpty(rows));
   return {
@@ -56,34 +56,34 @@ export function clusterTable(clusters: Clusters): ClusterTable {
   };
 }
 
-/** Numbers of the clusters that have rows. Of a soft count, less than a millionth is rounding. */
+/** Indices of the clusters that have rows. Soft counts below a millionth are rounding errors. */
 export const nonEmpty = (rows: ArrayLike<number>): number[] =>
   Array.from(rows, (_, c) => c).filter((c) => rows[c] > 1e-6);
 
-/** What the columns hold, in words. */
+/** Explanation of the columns, for people. */
 export const legend = ({ counted }: Pick<ClusterTable, 'counted'>): string =>
   [
     `Rows: ${counted ? 'all rows of the data, by their label' : 'soft counts in the training sample'}.`,
-    'Spread: standard deviation along an axis, in quadratic mean, in units of the transformed data.',
-    'Nearest: the cluster from which it is least separated; separation: distance of the centres over the sum of both standard deviations in that direction.',
+    'Spread: root mean square of the standard deviations over all axes, in units of the transformed data.',
+    'Nearest: the cluster with the smallest separation. Separation: distance between the centres divided by the sum of both standard deviations in that direction.',
   ].join(' ');
 
-/** One decimal; who is further than a hundred is just far. */
+/** With one decimal; large values are capped. */
 export const separationText = ({ separation }: Neighbour) =>
   separation < 100 ? separation.toFixed(1) : '> 99';
 
 /**
- * For each of the clusters `among`, the other one from which it is separated least. Spread counts as much as distance: a
- * centre that is near may be well apart, and a wide cluster further away may reach in.
+ * For each of the clusters `among`, the other one with the smallest separation. It need not have the nearest centre: a
+ * wide cluster further away may be less separated. Empty if there are too many clusters to compare.
  */
 function nearestClusters(
   means: readonly ArrayLike<number>[],
   covariances: readonly ArrayLike<number>[],
   among: number[],
 ): Map<number, Neighbour> {
-  const found = new Map<number, Neighbour>();
+  const nearest = new Map<number, Neighbour>();
   const d = means[0].length;
-  if ((among.length ** 2 * d) / 2 > MOST_WORK) return found;
+  if ((among.length ** 2 * d) / 2 > MOST_WORK) return nearest;
   const centres = among.map((c) => Float64Array.from(means[c]));
   closest(centres).forEach((others, a) => {
     for (const b of others) {
@@ -92,31 +92,31 @@ function nearestClusters(
         Math.sqrt(Math.max(0, dot(line, times(covariances[among[which]], line, d)))),
       );
       const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.POSITIVE_INFINITY;
-      const best = found.get(among[a]);
-      if (!best || separation < best.separation) found.set(among[a], { cluster: among[b], separation });
+      const best = nearest.get(among[a]);
+      if (!best || separation < best.separation) nearest.set(among[a], { cluster: among[b], separation });
     }
   });
-  return found;
+  return nearest;
 }
 
-/** Of each centre the few that are nearest, nearest first. */
+/** The few nearest other centres of each centre, nearest first. */
 function closest(centres: Float64Array[]): number[][] {
-  const found = centres.map((): { centre: number; squared: number }[] => []);
+  const lists = centres.map((): { centre: number; squared: number }[] => []);
   const furthest = new Float64Array(centres.length).fill(Number.POSITIVE_INFINITY);
-  const note = (to: number, centre: number, squared: number) => {
-    const list = found[to];
+  const insert = (to: number, centre: number, squared: number) => {
+    const list = lists[to];
     const at = list.findIndex((other) => squared < other.squared);
     list.splice(at < 0 ? list.length : at, 0, { centre, squared });
-    if (list.length > CLOSE) list.pop();
-    if (list.length === CLOSE) furthest[to] = list[CLOSE - 1].squared;
+    if (list.length > CANDIDATES) list.pop();
+    if (list.length === CANDIDATES) furthest[to] = list[CANDIDATES - 1].squared;
   };
   for (let a = 0; a < centres.length; a++)
     for (let b = a + 1; b < centres.length; b++) {
       const squared = squaredDistance(centres[a], centres[b]);
-      if (squared < furthest[a]) note(a, b, squared);
-      if (squared < furthest[b]) note(b, a, squared);
+      if (squared < furthest[a]) insert(a, b, squared);
+      if (squared < furthest[b]) insert(b, a, squared);
     }
-  return found.map((list) => list.map(({ centre }) => centre));
+  return lists.map((list) => list.map(({ centre }) => centre));
 }
 
 function squaredDistance(a: Float64Array, b: Float64Array): number {

@@ -1,13 +1,13 @@
 import type { Change, EndReason } from '../model/schedule.ts';
 
-/** How workers leave: `stalled`: it did not read what it was sent; `cut`: the list of keys has changed. */
+/** How workers leave. `stalled`: did not read what it was sent; `cut`: the list of keys has changed. */
 export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
 export type Departure = (typeof DEPARTURES)[number];
 
-/** A line of `events.jsonl`, less its time. docs/run-directory.md says what each field means. */
+/** A line of `events.jsonl` without its time. docs/run-directory.md says what each field means. */
 export type Event =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
-  /** From here on lines are of a new session; those of later epochs before it were of work that was lost. */
+  /** The start of a new session; earlier events of later epochs belong to discarded work. */
   | { type: 'resume'; epoch: number; k: number; from: string | null }
   | { type: 'checkpoint'; epoch: number; bytes: number; seconds: number }
   | { type: 'checkpoint-failed'; epoch: number; reason: string }
@@ -20,18 +20,18 @@ export type Event =
       backend: string;
       identity: string;
       gpu?: string;
-      /** Why it was taken, for people. */
+      /** Why this backend was chosen, for people. */
       why: string;
     }
   | {
       type: 'worker-gone';
       worker: string;
       pid: number;
-      /** Files of earlier versions lack it. */
+      /** Missing in files of earlier versions. */
       how?: Departure;
       /** The same for people, with more detail. */
       reason: string;
-      /** Of the round that it was at work on. */
+      /** Tasks of the round that it was working on. */
       tasks: string[];
     }
   | { type: 'warning'; message: string }
@@ -50,7 +50,7 @@ export type Event =
       epoch: number;
       /** The cluster to split, or both to merge. */
       clusters: number[];
-      /** Points of each part, or of each of the two. */
+      /** Points of each part of a split, or of both clusters of a merge. */
       points: number[];
       /** Null stands for ∞: an empty cluster always merges. */
       logRatio: number | null;
@@ -62,7 +62,7 @@ export type Event =
   | {
       type: 'done';
       k: number;
-      /** By all workers in the whole run: twice the rows of the data where a sample was used and no worker was lost. */
+      /** By all workers in the entire run: twice the rows of the data if a sample was used and no worker was lost. */
       rowsRead: number;
       /** Since the last epoch: the full pass. */
       seconds: Record<string, number>;
@@ -74,15 +74,15 @@ export type TimedEvent = Event & { time: string };
 
 export type Emit = (event: Event) => void;
 
-/** What of an event says whether it is still wanted when there are many. */
-interface Told {
+/** The fields that decide which events are kept when there are many. */
+interface EventOutcome {
   type: string;
   accepted?: unknown;
   changed?: unknown;
 }
 
-/** Proposals that came to nothing, steps that changed nothing and checkpoints are most of what a long run tells. */
-function isPassing({ type, accepted, changed }: Told): boolean {
+/** Rejected proposals, steps without changes and checkpoints: most events of a long run, and the least interesting. */
+function isMinor({ type, accepted, changed }: EventOutcome): boolean {
   return (
     type === 'checkpoint' ||
     ((type === 'split' || type === 'merge') && !accepted) ||
@@ -90,10 +90,10 @@ function isPassing({ type, accepted, changed }: Told): boolean {
   );
 }
 
-/** At most `most` of the events, in their order: the oldest passing ones go first, then the oldest. */
-export function keptEvents<T extends Told>(events: T[], most: number): T[] {
+/** At most `most` of the events, in order: drops the oldest minor events first, then the oldest of the rest. */
+export function keptEvents<T extends EventOutcome>(events: T[], most: number): T[] {
   let excess = events.length - most;
   if (excess <= 0) return events;
-  const kept = events.filter((event) => !(excess > 0 && isPassing(event) && excess--));
+  const kept = events.filter((event) => !(excess > 0 && isMinor(event) && excess--));
   return kept.slice(Math.max(0, kept.length - most));
 }

@@ -1,8 +1,8 @@
 /**
- * Colours of clusters, for the live page and the report, on white and on dark paper. The first ten are, of all tens that
- * show on white and on black, those with the largest least distance in OKLab as seen with all cones and without one of
- * the three: .12; of Okabe and Ito's seven it is .08. Each of the others is the one furthest from all before it
- * (test/view/palette.test.ts finds them again); of all fifty the least distance is .03.
+ * Colours of clusters in the live page and the report, for light and dark backgrounds. The first ten maximize the smallest
+ * pairwise distance in OKLab, over normal vision and the three kinds of colour blindness: 0.12, against 0.08 for the seven
+ * colours of Okabe and Ito. Each further colour is the one furthest from all before it (test/view/palette.test.ts derives
+ * them again); the smallest distance among all fifty is 0.03.
  */
 export const COLOURS: readonly string[] = [
   '#4244b9 #f5af20 #30a5a8 #953400 #59d9a2 #d46b01 #c256f9 #623d66 #bf9bfc #8b6071',
@@ -12,7 +12,7 @@ export const COLOURS: readonly string[] = [
   '#aba05c #bc662f #6635a3 #9c7bd2 #8d1e72 #6b4a59 #c987a6 #e10195 #b030aa #9b48fb',
 ].flatMap((ten) => ten.split(' '));
 
-/** With more clusters colours repeat: the numbers at the centres tell, and in the report the shapes. */
+/** Beyond fifty clusters colours repeat; labels at the centres, and shapes in the report, still tell clusters apart. */
 export const colourOf = (cluster: number): string => COLOURS[cluster % COLOURS.length];
 
 export type Rgb = readonly [red: number, green: number, blue: number];
@@ -25,6 +25,6 @@ export function rgbOf(hex: string): Rgb {
 export const hexOf = ([red, green, blue]: Rgb): string =>
   `#${((red << 16) | (green << 8) | blue).toString(16).padStart(6, '0')}`;
 
-/** `part` of b in a. */
+/** Linear interpolation in sRGB: a at `part` 0, b at 1. */
 export const mix = (a: Rgb, b: Rgb, part: number): Rgb =>
   a.map((value, i) => Math.round(value + part * (b[i] - value))) as unknown as Rgb;

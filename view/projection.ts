@@ -1,23 +1,23 @@
 import { symmetricEigen } from '../model/linalg.ts';
 
-/** From D dimensions to the few of a picture, for the live page and the report. A covariance is D×D or its diagonal. */
+/** Projection from D dimensions to those of a picture, for the live page and the report. Covariances are D×D or diagonals. */
 
 export interface Projection {
-  /** Orthonormal, at most D; the leading ones of between-cluster scatter come first. */
+  /** Orthonormal, at most D; the leading axes of the between-cluster scatter come first. */
   readonly axes: Float64Array[];
-  /** Share of the between-cluster scatter that lies along each; 0 for those that had to be filled in. */
+  /** Fraction of the between-cluster scatter along each axis; 0 for axes that were added from the scatter within clusters. */
   readonly shares: number[];
   /** Weighted mean of the means. */
   readonly origin: Float64Array;
 }
 
-/** Where power iteration stops at the latest; axes of equal length never settle, and any of them will do. */
-const ROUNDS = 300;
+/** Limit on power iterations: with equal eigenvalues they need not converge, and any axis is as good. */
+const MAX_ITERATIONS = 300;
 const TOLERANCE = 1e-10;
 
 /**
- * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ. Where the clusters span fewer (K ≤ `count`, or centres on a line), the
- * directions in which the covariance `within` is largest follow. Of each axis the largest component is positive.
+ * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ. If the centres span fewer dimensions (K ≤ `count`, or collinear centres),
+ * directions of largest variance in the covariance `within` follow. The largest component of each axis is positive.
  */
 export function leadingAxes(
   weights: ArrayLike<number>,
@@ -38,7 +38,7 @@ export function leadingAxes(
   const scatter = rows.reduce((all, row) => all + dot(row, row), 0);
   const axes: Float64Array[] = [];
   const shares: number[] = [];
-  // Both products have the same eigenvalues: the smaller one is taken.
+  // XᵀX and XXᵀ have the same nonzero eigenvalues: decompose the smaller one.
   const dual = k < d;
   const size = dual ? k : d;
   const product = new Float64Array(size * size);
@@ -48,7 +48,7 @@ export function leadingAxes(
     for (const row of rows)
       for (let a = 0; a < d; a++) for (let b = 0; b < d; b++) product[a * d + b] += row[a] * row[b];
   const { values, vectors } = symmetricEigen(product, size);
-  // Shifts of the centres that are nothing beside the clusters' own width make no axis.
+  // Ignore differences between centres that are negligible compared with the clusters' widths.
   const noise = 1e-9 * (scatter + trace(within, d));
   for (let a = 0; a < Math.min(count, size) && values[a] > noise; a++) {
     const vector = vectors.subarray(a * size, (a + 1) * size);
@@ -78,15 +78,15 @@ export function pooledCovariance(
   return out;
 }
 
-/** Turns axes by their sign so that they point the way of those before; free signs would make the picture flip. */
-export function alignAxes(axes: Float64Array[], before: readonly Float64Array[]): void {
+/** Flips axes to agree in sign with the previous ones: otherwise the picture could be mirrored between updates. */
+export function alignAxes(axes: Float64Array[], previous: readonly Float64Array[]): void {
   axes.forEach((axis, a) => {
-    const old = before[a];
+    const old = previous[a];
     if (old?.length === axis.length && dot(axis, old) < 0) negate(axis);
   });
 }
 
-/** x·axes of rows (times `scale`, less the origin) as [N, count]; axes that are missing give 0. */
+/** Coordinates of rows x·`scale` − origin on the axes, as [N, count]; missing axes give 0. */
 export function projectRows(
   rows: Float32Array,
   scale: ArrayLike<number>,
@@ -162,7 +162,7 @@ function combine(rows: Float64Array[], by: Float64Array, d: number): Float64Arra
   return out;
 }
 
-/** Makes `v` of unit length and orthogonal to the others; false if nothing is left of it. */
+/** Makes `v` orthogonal to the others and of unit length, in place; false if it is linearly dependent on them. */
 function orthonormalise(v: Float64Array, others: readonly Float64Array[]): boolean {
   const before = Math.sqrt(dot(v, v));
   for (let again = 0; again < 2; again++)
@@ -184,7 +184,7 @@ function makeLargestPositive(axis: Float64Array): void {
   if (axis.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0) < 0) negate(axis);
 }
 
-/** The direction, orthogonal to `others`, in which the covariance is largest: by power iteration, the same everywhere. */
+/** The direction of largest variance orthogonal to `others`, by deterministic power iteration. */
 function widest(within: Float64Array, d: number, others: readonly Float64Array[]): Float64Array {
   const full = isFull(within, d);
   const byVariance = [...Array(d).keys()].sort(
@@ -192,11 +192,11 @@ function widest(within: Float64Array, d: number, others: readonly Float64Array[]
   );
   let axis: Float64Array = new Float64Array(d);
   for (const start of byVariance) {
-    // Not quite a unit vector, which might be an eigenvector of a small eigenvalue.
+    // Perturbed, as an exact unit vector might be an eigenvector of a small eigenvalue.
     for (let i = 0; i < d; i++) axis[i] = i === start ? 1 : 0.01 / (1 + i);
     if (orthonormalise(axis, others)) break;
   }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < MAX_ITERATIONS; round++) {
     const next = times(within, axis, d);
     if (!orthonormalise(next, others)) break;
     const turned = 1 - Math.abs(dot(axis, next));

@@ -1,4 +1,4 @@
-import type { Work } from '../view/api.ts';
+import type { WorkSpan } from '../view/api.ts';
 import { colourOf } from '../view/palette.ts';
 import { byId, fit, make, placeTip, say } from './dom.ts';
 import { duration, percent } from './format.ts';
@@ -22,7 +22,7 @@ const SPACE = 8;
 const BOTTOM = 24;
 
 /** Who did which shard when. Stands still while the pointer is on it. */
-export function laneChart(later: () => void): { draw(work: readonly Work[]): void } {
+export function laneChart(later: () => void): { draw(work: readonly WorkSpan[]): void } {
   const box = byId('lanes-box');
   const canvas = byId<HTMLCanvasElement>('lanes');
   const tip = byId('lanes-tip');
@@ -70,7 +70,7 @@ export function laneChart(later: () => void): { draw(work: readonly Work[]): voi
     return colourOf(at < 0 ? TASKS.length : at);
   };
 
-  function draw(work: readonly Work[]) {
+  function draw(work: readonly WorkSpan[]) {
     if (!held) lanes = lanesOf(work, Number(pick.value));
     const some = lanes.workers.length > 0;
     byId('lanes-empty').hidden = some;

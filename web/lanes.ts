@@ -1,5 +1,5 @@
 import { ticks as roundNumbers, tickStep } from 'd3-array';
-import type { Work } from '../view/api.ts';
+import type { WorkSpan } from '../view/api.ts';
 import { decimals } from './format.ts';
 
 /** A unit of work as a block on the chart: time across, a lane a worker, and in the lane a strip a shard. */
@@ -32,7 +32,7 @@ export interface Lanes {
 const MOST = 48;
 
 /** The last `rounds` rounds of the entries. */
-export function lanesOf(work: readonly Work[], rounds: number): Lanes {
+export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
   const wanted = new Set<number>();
   for (let i = work.length - 1; i >= 0 && (wanted.size < rounds || wanted.has(work[i][3])); i--)
     wanted.add(work[i][3]);

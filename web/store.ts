@@ -5,7 +5,7 @@ import {
   type Message,
   type RunInfo,
   type Status,
-  type Work,
+  type WorkSpan,
 } from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { keptEvents } from '../view/events.ts';
@@ -22,7 +22,7 @@ export interface Store {
   present: Set<string>;
   epochs: Epochs;
   events: TimedEvent[];
-  work: Work[];
+  work: WorkSpan[];
 }
 
 /** Which part of the store a message has changed. */

@@ -1,5 +1,5 @@
 import type { State } from '../../model/state.ts';
-import type { History, Message, Status, Work } from '../../view/api.ts';
+import type { History, Message, Status, WorkSpan } from '../../view/api.ts';
 import type { Event } from '../../view/events.ts';
 import type { RoundListener } from '../scheduler/router.ts';
 import type { Run } from '../training/run-context.ts';
@@ -34,7 +34,7 @@ export interface Recorder extends Observer, RoundListener {
   /** Sets the single listener, which receives all messages except work; that is read with `workSince`. */
   listen(listener: ((message: Message) => void) | null): void;
   /** The entries of work from number `from` on that are still kept, and the number of the next entry. */
-  workSince(from: number): { work: Work[]; next: number };
+  workSince(from: number): { work: WorkSpan[]; next: number };
 }
 
 const MAX_WORK = 2000;
@@ -47,7 +47,7 @@ export function createRecorder(
   const startedAt = now();
   const { past, seconds } = readHistory(history);
   const ratios = createSplitRatios();
-  const ring: Work[] = [];
+  const ring: WorkSpan[] = [];
   let workCount = 0;
   let status: Status = 'starting';
   let listener: ((message: Message) => void) | null = null;
@@ -144,7 +144,7 @@ export function createRecorder(
   };
 
   function workSince(from: number) {
-    const work: Work[] = [];
+    const work: WorkSpan[] = [];
     for (let i = Math.max(from, workCount - MAX_WORK); i < workCount; i++) work.push(ring[i % MAX_WORK]);
     return { work, next: workCount };
   }

@@ -9,13 +9,13 @@ import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';
 import { block } from '../../model/layout.ts';
 import { softCounts } from '../../model/mixture.ts';
-import type { Contents } from '../../report/contents.ts';
+import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
-import { type Fitted, fittedFrom, isFinished } from '../../report/fitted.ts';
-import { type History, historyFrom, type Proposal } from '../../report/history.ts';
-import { rowsOf } from '../../report/rows.ts';
-import { type Table, tabulate } from '../../report/table.ts';
-import { clusterToOpen, clusterView, occupied, subView } from '../../report/views.ts';
+import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
+import { historyFrom, type RunHistory, type SplitProposal } from '../../report/history.ts';
+import { openRowReader } from '../../report/row-reader.ts';
+import { type ContingencyTable, tabulate } from '../../report/table.ts';
+import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
 import type { RunConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
@@ -23,47 +23,45 @@ import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 
-export interface Given {
+export interface ReportInputs {
   version: string;
-  /** True classes, in place of those that the run was given. */
+  /** True classes to use instead of the run's. */
   labels?: Labels;
-  /** The clusters against the classes, where that is known already, or why not. */
-  table?: Table | string;
+  /** Clusters against classes if counted already, or why they cannot be compared. */
+  table?: ContingencyTable | string;
 }
 
-/** Reads what a run has left behind, and a few of its rows. UserError where that is not a run, or there is nothing to show. */
-export async function gather(path: string, given: Given): Promise<Contents> {
-  const run = readRunFile(path, given.version);
+/** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
+export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
+  const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
-  const history = historyIn(path, notes);
+  const history = readHistory(path, notes);
   const done = isFinished(path);
   const saved = newestCheckpoint(path, foreignTo(run), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
-  const fitted = done ? fittedFrom(path) : checkpoint && fittedIn(checkpoint);
+  const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint);
   if (!done) notes.push(unfinished(checkpoint));
   if (!fitted && !history)
-    throw new UserError(
-      `${path} has neither events nor a checkpoint nor results: there is nothing to draw yet`,
-    );
-  const views = fitted && (await viewsOf(path, { run, fitted, checkpoint, history, done, notes }));
-  const table = done && fitted ? await tableOf(path, run, given) : null;
-  if (typeof table === 'string') notes.push(`${table}: confusion is left out`);
-  const compared = typeof table === 'string' ? null : table;
+    throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
+  const views = fitted && (await clusterViews(path, { run, fitted, checkpoint, history, done, notes }));
+  const table = done && fitted ? await classTable(path, run, inputs) : null;
+  if (typeof table === 'string') notes.push(`${table}: the confusion matrix is left out`);
+  const counts = typeof table === 'string' ? null : table;
   return {
     name: basename(resolve(path)),
     run,
     epoch: done ? null : (checkpoint?.state.epoch ?? null),
     history,
     clusters: views?.clusters ?? null,
-    sub: views?.sub ?? null,
-    table: fitted && clustersOf(fitted, history?.splits ?? []),
-    confusion: compared && crosstab(compared.counts, compared.names),
-    classes: compared?.names.length ?? null,
+    subClusters: views?.subClusters ?? null,
+    table: fitted && tableOfClusters(fitted, history?.splits ?? []),
+    confusion: counts && crosstab(counts.counts, counts.names),
+    classes: counts?.names.length ?? null,
     notes,
   };
 }
 
-function fittedIn({ config, dataSummary, state }: Checkpoint): Fitted {
+function modelFromCheckpoint({ config, dataSummary, state }: Checkpoint): FittedModel {
   const { transform: choice, weightSmoothing } = config as RunConfig;
   const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
@@ -75,7 +73,7 @@ function fittedIn({ config, dataSummary, state }: Checkpoint): Fitted {
   };
 }
 
-function clustersOf({ mixture, rows, counted }: Fitted, splits: Proposal[]): ClusterTable {
+function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitProposal[]): ClusterTable {
   const logRatios = Array<number | null>(mixture.k).fill(null);
   for (const { cluster, logRatio } of splits) logRatios[cluster] = logRatio;
   return clusterTable({ ...mixture, rows, counted, logRatios });
@@ -83,11 +81,11 @@ function clustersOf({ mixture, rows, counted }: Fitted, splits: Proposal[]): Clu
 
 function unfinished(checkpoint: Checkpoint | null): string {
   return checkpoint
-    ? `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; sizes and confusion are left out`
-    : 'the run is not finished and has no checkpoint: only what its events tell is drawn';
+    ? `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; cluster sizes and the confusion matrix are left out`
+    : 'the run is not finished and has no checkpoint: only pictures of its events are drawn';
 }
 
-function historyIn(path: string, notes: string[]): History | null {
+function readHistory(path: string, notes: string[]): RunHistory | null {
   const file = eventsIn(path);
   const history = historyFrom(linesOf(file), file);
   if (history.epochs.length) return history;
@@ -97,14 +95,18 @@ function historyIn(path: string, notes: string[]): History | null {
   return null;
 }
 
-/** The clusters against the classes; null where those are not known, a sentence where they cannot be compared. */
-async function tableOf(path: string, run: RunFile, given: Given): Promise<Table | string | null> {
-  if (given.table) return given.table;
+/** Clusters against classes; null if classes are not known, the reason as text if they cannot be compared. */
+async function classTable(
+  path: string,
+  run: RunFile,
+  inputs: ReportInputs,
+): Promise<ContingencyTable | string | null> {
+  if (inputs.table) return inputs.table;
   const file = run.config.labels;
   try {
-    const labels = given.labels ?? (typeof file === 'string' ? await readLabels(file) : null);
+    const labels = inputs.labels ?? (typeof file === 'string' ? await readLabels(file) : null);
     if (labels && labels.codes.length !== run.data.rows)
-      return `${file} has ${labels.codes.length} labels now`;
+      return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
     return labels && tabulate(join(path, 'labels.npy'), labels);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
@@ -112,36 +114,39 @@ async function tableOf(path: string, run: RunFile, given: Given): Promise<Table 
   }
 }
 
-interface Basis {
+interface ViewInputs {
   run: RunFile;
-  fitted: Fitted;
+  fitted: FittedModel;
   checkpoint: Checkpoint | null;
-  history: History | null;
+  history: RunHistory | null;
   done: boolean;
   notes: string[];
 }
 
-async function viewsOf(path: string, basis: Basis) {
-  const { run, fitted, checkpoint, history, done, notes } = basis;
-  const source = await sourceOf(basis);
-  const rows = source && rowsOf(source, fitted, done ? join(path, 'labels.npy') : null);
+/** The pictures of points: all clusters, and the sub-clusters of one; without points if the data cannot be read. */
+async function clusterViews(path: string, inputs: ViewInputs) {
+  const { run, fitted, checkpoint, history, done, notes } = inputs;
+  const source = await openUnchanged(inputs);
+  const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
-    const place = { count: run.data.rows, seed: BigInt(String(run.config.seed)) };
-    const clusters = await clusterView(fitted, rows, place);
-    const usable = checkpoint && checkpoint.state.mixture.k === fitted.mixture.k ? checkpoint.state : null;
-    const opened = usable && clusterToOpen(usable, history?.splits ?? [], occupied(fitted));
-    if (!usable) notes.push('no checkpoint of the end is left: the picture of sub-clusters is left out');
-    else if (opened === null) notes.push('no cluster has two sub-clusters: their picture is left out');
-    const sub = usable && opened !== null ? await subView(fitted, usable, opened, rows, place) : null;
-    return { clusters, sub };
+    const sampling = { count: run.data.rows, seed: BigInt(String(run.config.seed)) };
+    const clusters = await clusterView(fitted, rows, sampling);
+    const state = checkpoint && checkpoint.state.mixture.k === fitted.mixture.k ? checkpoint.state : null;
+    const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));
+    if (!state)
+      notes.push('there is no checkpoint of the final state: the picture of sub-clusters is left out');
+    else if (shown === null) notes.push('no cluster has two sub-clusters: their picture is left out');
+    const subClusters =
+      state && shown !== null ? await subClusterView(fitted, state, shown, rows, sampling) : null;
+    return { clusters, subClusters };
   } finally {
     rows?.close();
     source?.close();
   }
 }
 
-/** The data, if they still are what they were. */
-async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | null> {
+/** The run's data; null, and a note, if they cannot be read or have changed. */
+async function openUnchanged({ run, checkpoint, notes }: ViewInputs): Promise<Source | null> {
   const path = String(run.config.data);
   let source: Source | null = null;
   try {
@@ -149,7 +154,7 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
     const { rows, dim } = source;
     if (rows !== run.data.rows || dim !== run.data.dim)
       throw new UserError(
-        `${path} has ${rows} rows × ${dim} now, and had ${run.data.rows} × ${run.data.dim}`,
+        `${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${run.data.dim}`,
       );
     if (checkpoint) {
       const first = block(checkpoint.layout, 0);
@@ -159,8 +164,8 @@ async function sourceOf({ run, checkpoint, notes }: Basis): Promise<Source | nul
   } catch (error) {
     source?.close();
     if (!(error instanceof UserError)) throw error;
-    const why = error instanceof BlockChanged ? `${path} has changed since the run` : error.message;
-    notes.push(`${why}: pictures have no points`);
+    const reason = error instanceof BlockChanged ? `${path} has changed since the run` : error.message;
+    notes.push(`${reason}: the pictures show no points`);
     return null;
   }
 }

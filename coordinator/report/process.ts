@@ -1,14 +1,14 @@
 import { pathToFileURL } from 'node:url';
 import { type ReportOptions, writeReport } from './report.ts';
 
-/** A process that draws one report: what is asked comes as a line on stdin, the answer goes as a line to stdout. */
+/** Entry point of the process that draws one report: reads a request as a JSON line from stdin, writes the reply to stdout. */
 
-export type Asked = ReportOptions & { run: string };
-export type Answer = { path: string; notes: string[] } | { problem: string };
+export type ReportRequest = ReportOptions & { run: string };
+export type ReportReply = { path: string; notes: string[] } | { problem: string };
 
-async function answer(asked: Asked): Promise<Answer> {
+async function reply(request: ReportRequest): Promise<ReportReply> {
   try {
-    const { path, notes } = await writeReport(asked.run, asked);
+    const { path, notes } = await writeReport(request.run, request);
     return { path, notes };
   } catch (error) {
     return { problem: (error as Error).message };
@@ -16,17 +16,17 @@ async function answer(asked: Asked): Promise<Answer> {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  // Ctrl-C is for the coordinator to hear; its end closes the pipe.
+  // Ctrl-C reaches the whole process group; the coordinator handles it, and its exit closes the pipe.
   process.on('SIGINT', () => {});
   let text = '';
-  process.stdin.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
+  process.stdin.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
     if (!text.endsWith('\n')) return;
-    void answer(JSON.parse(text)).then((said) => {
-      process.stdout.write(`${JSON.stringify(said)}\n`, () => process.exit(0));
+    void reply(JSON.parse(text)).then((result) => {
+      process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
     });
   });
   process.stdin.once('close', () => process.exit(0));
-  // While the last pass over the data is under way.
+  // Loaded in advance, during the full pass.
   await import('@resvg/resvg-js');
 }

@@ -10,7 +10,7 @@ import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/c
 import { layout } from '../../proto/messages.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
-import type { Found } from '../training/moments.ts';
+import type { DataMoments } from '../training/moments.ts';
 import { netStates } from '../training/net-states.ts';
 
 /** Totals over all sessions of a run. */
@@ -30,7 +30,7 @@ export interface Checkpoint {
   identity: string;
   layout: Layout;
   /** Results of the moments round. */
-  dataSummary: Found;
+  dataSummary: DataMoments;
   state: State;
   /** Loss of the clustering net in the last epoch that trained it. */
   loss: number | null;

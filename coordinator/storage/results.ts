@@ -2,33 +2,16 @@ import type { Layout } from '../../model/layout.ts';
 import { mStep } from '../../model/mixture.ts';
 import { accuracy, ari, nmi } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
-import type { Labelled } from '../training/full-pass.ts';
+import type { Summary } from '../../view/summary.ts';
+import type { FullPassResult } from '../training/full-pass.ts';
 import type { Run } from '../training/run-context.ts';
 import type { RunTotals } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
 import type { RunDirectory } from './run-directory.ts';
 
-/** The result of a run, as `--json` prints it; scores are null without labels. */
-export interface Summary {
-  k: number;
-  nmi: number | null;
-  ari: number | null;
-  acc: number | null;
-  silhouette: number | null;
-  loss: number | null;
-  epochs: number;
-  rounds: number;
-  workers: number;
-  rows: number;
-  dim: number;
-  /** Of all sessions, each counted from its first round. */
-  seconds: number;
-  out: string;
-}
-
 /** The summary of a run, from its full pass and its totals. */
 export function summarize(
-  { T, table, silhouette }: Labelled,
+  { T, table, silhouette }: FullPassResult,
   run: { loss: number | null; state: State; layout: Layout; spent: RunTotals; out: string },
 ): Summary {
   const { loss, state, layout, spent, out } = run;
@@ -50,7 +33,7 @@ export function summarize(
 }
 
 /** Writes the model and the mixture: all result files except the labels. */
-export function writeModel(run: Run, state: State, { T }: Labelled, out: RunDirectory): void {
+export function writeModel(run: Run, state: State, { T }: FullPassResult, out: RunDirectory): void {
   const { transform, prior, config, d } = run;
   const { json, weights } = layersModel(state.net, transform);
   out.json('model/model.json', json);

@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { UserError } from '../../base/user-error.ts';
 import type { Layout } from '../../model/layout.ts';
+import type { Summary } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { type Checkpoint, fingerprint } from './checkpoint.ts';
-import type { Summary } from './results.ts';
 
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({

@@ -3,39 +3,43 @@ import { mapEstimate } from '../../model/niw.ts';
 import type { Change } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
-import type { Leaves } from './rounds.ts';
+import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { pcaSplit } from './sub-clusters.ts';
 
-/** A cluster of the resized model: an old one as it was, or one made from others' rows. */
-export type Next = { from: number; made: null } | { from: number; made: { weight: number; T: Float64Array } };
+/** A cluster of the resized model. It keeps cluster `from` unchanged, or is refitted to new statistics. */
+export interface NextCluster {
+  /** The old cluster whose units of the nets it gets. */
+  from: number;
+  refit: { weight: number; T: Float64Array } | null;
+}
 
 /**
- * The state after a split or merge step: mixture by MAP of the new clusters' statistics, nets resized, PCA-split
- * sub-clusters for what is new. Leaf i of `partition` holds the rows of the i-th new cluster.
+ * The state after a split or merge step. Refitted clusters get MAP estimates and sub-clusters by PCA split; the nets are
+ * resized. Leaf i of `partition` holds the rows of the i-th refitted cluster.
  */
 export async function applyChange(
   run: Run,
   state: State,
   kind: Change,
-  next: Next[],
-  partition: Leaves,
+  next: NextCluster[],
+  partition: Partition,
   vectors: Float64Array[],
 ): Promise<State> {
-  const made = next.flatMap(({ made }) => made ?? []);
+  const refits = next.flatMap(({ refit }) => refit ?? []);
   const changed = Math.abs(next.length - state.mixture.k);
   const steps = [...state.steps, { kind, changed, k: next.length }];
   if (!changed) return { ...state, steps };
   const { prior, config } = run;
-  const own = made.map(({ T }) => T);
-  const halves = own.length
-    ? await pcaSplit(run.rounds, partition, vectors, own, run.d, config.covariance)
+  const statistics = refits.map(({ T }) => T);
+  const halves = statistics.length
+    ? await pcaSplit(run.rounds, partition, vectors, statistics, run.d, config.covariance)
     : [];
-  const fits = made.map(({ T }) => mapEstimate(prior, T));
+  const estimates = statistics.map((T) => mapEstimate(prior, T));
   let i = 0;
-  const clusters = next.map(({ from, made }) =>
-    made
-      ? { weight: made.weight, ...fits[i], parts: halves[i++] }
+  const clusters = next.map(({ from, refit }) =>
+    refit
+      ? { weight: refit.weight, ...estimates[i], parts: halves[i++] }
       : {
           weight: state.mixture.weights[from],
           mean: state.mixture.means[from],
@@ -51,7 +55,7 @@ export async function applyChange(
     means: clusters.map(({ mean }) => mean),
     covariances: clusters.map(({ covariance }) => covariance),
   };
-  const units = next.map(({ from, made }) => ({ from, fresh: made !== null }));
+  const units = next.map(({ from, refit }) => ({ from, fresh: refit !== null }));
   return {
     ...state,
     mixture,

@@ -10,26 +10,26 @@ import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
 import { averageGradients, averageNets, stepLengths } from './net-states.ts';
 import { publishNet, publishParts, publishSubs } from './publish.ts';
-import { type Lengths, rowsTensor, type Sums } from './rounds.ts';
+import { type ResultArrays, type ResultLengths, rowsTensor } from './rounds.ts';
 import type { Run } from './run-context.ts';
 
-/** Φ of a block of rows is to stay within this many bytes, and a block within the second-level cache. */
+/** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
 const PHI_BYTES = 32 << 20;
 const MOST_BLOCK_ROWS = 4096;
 const FEWEST_BLOCK_ROWS = 16;
-/** Rows of each cluster in a step of its sub-net. */
+/** Batch size of the sub-nets, per cluster. */
 const SUB_BATCH = 16;
 const MOST_SUB_STEPS = 10;
 
-/** What an epoch reports besides the state that it leads to. */
+/** Mean training losses of an epoch; null where the net did not train. */
 export interface Losses {
   loss: number | null;
   subLoss: number | null;
 }
 
 /**
- * One epoch: local steps of all nets in one round, each on the labels and targets that the epoch started from; then,
- * unless the mixture is frozen, soft statistics by the net that came of it, and the M-step.
+ * One epoch: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
+ * unless the mixture is frozen, the M-step on soft statistics by the updated net.
  */
 export async function runEpoch(
   run: Run,
@@ -44,29 +44,29 @@ export async function runEpoch(
   const losses: Losses = { loss: null, subLoss: null };
 
   if (trainsNet || trainsSubs) {
-    const tasks: [Task, Lengths][] = [];
-    const average = averaged(config);
+    const tasks: [Task, ResultLengths][] = [];
+    const average = averagedQuantity(config);
     if (trainsNet) tasks.push([clusterTask(run, state, form, smallestShard), stepLengths(net, average)]);
     if (trainsSubs) {
       publishSubs(run, subs);
       publishParts(run, state);
       tasks.push([subTask(run, state), stepLengths(subs, average)]);
     }
-    const found = await rounds.sum(tasks, [
+    const sums = await rounds.sum(tasks, [
       'net',
       ...(trainsNet ? ['net-moments', 'e-step'] : []),
       ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
     ]);
     if (trainsNet) {
-      const after = afterSteps(run, net, found[0], config.lr, localSteps(run, smallestShard));
+      const after = afterSteps(run, net, sums[0], config.lr, localSteps(run, smallestShard));
       net = after.net;
-      losses.loss = finite(after.loss, state, '--lr', config.lr);
+      losses.loss = assertFinite(after.loss, state, '--lr', config.lr);
       publishNet(run, net);
     }
     if (trainsSubs) {
-      const after = afterSteps(run, subs, found.at(-1)!, config.subLr, subSteps(run));
+      const after = afterSteps(run, subs, sums.at(-1)!, config.subLr, subSteps(run));
       subs = after.net;
-      losses.subLoss = finite(after.loss, state, '--sub-lr', config.subLr);
+      losses.subLoss = assertFinite(after.loss, state, '--sub-lr', config.subLr);
     }
   }
 
@@ -77,28 +77,28 @@ export async function runEpoch(
   return { next, losses };
 }
 
-/** What training has come to in this epoch; too large a rate takes it past what float32 can hold. */
-function finite(value: number, { epoch }: State, flag: string, rate: number): number {
+/** Returns `value`. UserError if it is not finite: too large a learning rate overflows float32. */
+function assertFinite(value: number, { epoch }: State, flag: string, rate: number): number {
   if (Number.isFinite(value)) return value;
   throw new UserError(`training diverged in epoch ${epoch}: ${flag} ${rate} is too large; lower it`);
 }
 
-/** Above this `flatness`, float32 sums may be off by a tenth of a cluster's smallest variance. */
-const FLATTEST = 2e6;
+/** Above this `flatness`, the error of float32 sums may exceed a tenth of a cluster's smallest variance. */
+const MAX_FLATNESS_FLOAT32 = 2e6;
 
-/** The M-step, on statistics in float32 where these are good enough for what comes of them. */
+/** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {
   const { prior, config, transform } = run;
   const fit = (T: Float64Array[]) => {
-    for (const cluster of T) for (const value of cluster) finite(value, state, '--lr', config.lr);
+    for (const cluster of T) for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
     return mStep(prior, T, config.weightSmoothing);
   };
   const quick = fit(await softStatistics(run, state.mixture.k));
-  if (flatness(quick, transform.scale) <= FLATTEST) return quick;
+  if (flatness(quick, transform.scale) <= MAX_FLATNESS_FLOAT32) return quick;
   return fit(await pivotedStatistics(run, state.mixture.means));
 }
 
-/** T of each cluster by the net's soft assignments, in float64 from the rows up, about the means of the last M-step. */
+/** T of each cluster by the net's soft assignments, computed in float64 about the means of the last M-step. */
 async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: Float64Array[]) {
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
@@ -108,7 +108,7 @@ async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: 
   return means.map((mean, k) => shift(T.slice(k * p, (k + 1) * p), d, covariance, mean));
 }
 
-/** T of each cluster by the net's soft assignments, in the model's coordinates from the networks'. */
+/** T of each cluster by the net's soft assignments, in float32 and network coordinates, converted to model coordinates. */
 async function softStatistics({ rounds, config, d, transform }: Run, k: number): Promise<Float64Array[]> {
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
@@ -119,33 +119,39 @@ async function softStatistics({ rounds, config, d, transform }: Run, k: number):
   );
 }
 
-/** Rows of a block, of which Φ has `p` columns. */
+/** Rows of a block whose Φ has `p` columns. */
 function blockRows(p: number): number {
   return Math.max(FEWEST_BLOCK_ROWS, Math.min(MOST_BLOCK_ROWS, Math.floor(PHI_BYTES / 4 / p)));
 }
 
-/** What of their local steps shards give to be averaged: a single one's gradients, else the nets that came of them. */
-const averaged = ({ localSteps }: RunConfig) => (localSteps > 1 ? 'weights' : 'gradients');
+/** What is averaged over shards: the gradients of a single local step, else the weights after several. */
+const averagedQuantity = ({ localSteps }: RunConfig) => (localSteps > 1 ? 'weights' : 'gradients');
 
 /** The net after its shards' local steps, or after one Adam step on their mean gradient. */
-function afterSteps(run: Run, net: Net, sums: Sums, rate: number, steps: number): { net: Net; loss: number } {
-  if (averaged(run.config) === 'weights') return averageNets(net, sums, steps);
+function afterSteps(
+  run: Run,
+  net: Net,
+  sums: ResultArrays,
+  rate: number,
+  steps: number,
+): { net: Net; loss: number } {
+  if (averagedQuantity(run.config) === 'weights') return averageNets(net, sums, steps);
   const { gradients, loss } = averageGradients(net, sums);
   return { net: adamStep(net, gradients, rate), loss };
 }
 
-/** A shard with fewer batches than this gets smaller ones: with one or two steps an epoch the net cannot follow splits. */
+/** If the smallest shard has fewer batches than this, batches are smaller: with one or two steps per epoch the net cannot follow splits. */
 const FEWEST_BATCHES = 5;
 const SMALL_SHARD_STEPS = 10;
 const SMALLEST_BATCH = 16;
 
-/** Rows of a step: `--batch-size`, less where the smallest shard's sample is small. */
+/** `--batch-size`, or fewer rows where the smallest shard's sample is small. */
 function batchRows({ config }: Run, smallestShard: number): number {
   if (smallestShard >= FEWEST_BATCHES * config.batchSize) return config.batchSize;
   return Math.min(config.batchSize, Math.max(SMALLEST_BATCH, Math.floor(smallestShard / SMALL_SHARD_STEPS)));
 }
 
-/** Steps of an epoch: `--local-steps`, or as many batches as the smallest shard's sample has, but one at least. */
+/** Local steps per epoch: `--local-steps`, at most the number of batches in the smallest shard's sample, at least 1. */
 function localSteps(run: Run, smallestShard: number): number {
   return Math.min(
     run.config.localSteps,
@@ -153,7 +159,7 @@ function localSteps(run: Run, smallestShard: number): number {
   );
 }
 
-/** The sub-nets draw with replacement, so they take their steps however few the rows; but never a whole pass of them. */
+/** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
 function clusterTask(run: Run, { net, epoch }: State, form: EStepForm, smallestShard: number): Task {
@@ -168,7 +174,7 @@ function clusterTask(run: Run, { net, epoch }: State, form: EStepForm, smallestS
     loss: config.clusterLoss,
     form,
     diagonal: config.covariance === 'diag',
-    average: averaged(config),
+    average: averagedQuantity(config),
   };
 }
 
@@ -182,6 +188,6 @@ function subTask(run: Run, { subs, epoch }: State): Task {
     rate: config.subLr,
     done: subs.steps,
     loss: config.subLoss,
-    average: averaged(config),
+    average: averagedQuantity(config),
   };
 }

@@ -9,41 +9,55 @@ import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import type { Run } from './run-context.ts';
 
-/** Rows of a unit of the full pass: enough to be worth a message, few enough to share evenly. */
+/** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 18;
-/** Bytes of responsibilities in one message. */
+/** Bytes of responsibilities per message. */
 const SOFT_BYTES = 16 << 20;
-/** Rows whose silhouette is taken. */
+/** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
-/** Where labels and responsibilities go as they come. */
+/** Creates the files for labels and responsibilities. */
 export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
 }
 
-export interface Labelled {
-  /** Hard statistics of each cluster over all rows. */
+export interface FullPassResult {
+  /** Statistics of each cluster over all rows, by hard assignment. */
   T: Float64Array[];
   silhouette: number | null;
-  /** Clusters against classes, where labels are known. */
+  /** Clusters against classes; null where true labels are not known. */
   table: Contingency | null;
 }
 
-/** The full pass: labels of all rows (and responsibilities) into the run directory as they come. */
-export async function fullPass(
+/** The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. */
+export async function labelAllRows(
   run: Run,
   layout: Layout,
   k: number,
   truth: Int32Array | null,
   out: Output,
-): Promise<Labelled> {
+): Promise<FullPassResult> {
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);
-  const labels = out.pieces('labels.npy', '<i4', [layout.rows]);
-  const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const counter = truth && contingencyCounter();
+  const writer = labelWriter(out, layout, k, soft, (labels, start) =>
+    counter?.add(labels, truth!.subarray(start, start + labels.length)),
+  );
   const units = unitsOf(layout, shards, soft ? k : 0);
   const parts = new Map<Unit, Tensors>();
+  const blocksOf = ({ shard, from, to }: Unit) => shards[shard].slice(from, to);
+  const expects = (unit: Unit): Expected[] => {
+    const rows = blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
+    return [
+      {
+        labels: [labelDtype(k), rows],
+        T: ['float64', k * statisticsLength(run.d, covariance)],
+        seen: ['float32', null],
+        seenLabels: ['int32', null],
+        ...(soft && { soft: ['float32', rows * k] as const }),
+      },
+    ];
+  };
   try {
     await run.dispatcher.round({
       tasks: [
@@ -63,9 +77,9 @@ export async function fullPass(
         [labels, seenLabels].every(({ data }) => data.every((label) => label >= 0 && label < k)),
       each(unit, [part]) {
         try {
-          write(unit, part);
+          writer.write(blocksOf(unit), part);
         } catch (error) {
-          // The disk refuses: that ends the round, not the process.
+          // A write error, such as a full disk, ends the round, not the process.
           run.dispatcher.abort(error as Error);
           return;
         }
@@ -77,11 +91,9 @@ export async function fullPass(
         });
       },
     });
-    labels.finish();
-    responsibilities?.finish();
+    writer.finish();
   } catch (error) {
-    labels.abort();
-    responsibilities?.abort();
+    writer.abort();
     throw error;
   }
   const inOrder = units.map((unit) => parts.get(unit)!);
@@ -91,32 +103,40 @@ export async function fullPass(
     silhouette: silhouetteOf(inOrder, run.d),
     table: counter ? counter.table() : null,
   };
+}
 
-  function expects({ shard, from, to }: Unit): Expected[] {
-    const rows = shards[shard].slice(from, to).reduce((sum, { count }) => sum + count, 0);
-    return [
-      {
-        labels: [labelDtype(k), rows],
-        T: ['float64', k * statisticsLength(run.d, covariance)],
-        seen: ['float32', null],
-        seenLabels: ['int32', null],
-        ...(soft && { soft: ['float32', rows * k] as const }),
-      },
-    ];
-  }
-
-  function write({ shard, from, to }: Unit, part: Tensors): void {
-    const found = part.labels.data;
-    const own = soft ? take(part, 'soft', 'float32') : null;
-    let at = 0;
-    for (const block of shards[shard].slice(from, to)) {
-      const piece = Int32Array.from(found.subarray(at, at + block.count));
-      labels.write(piece, block.start);
-      if (own) responsibilities!.write(own.subarray(at * k, (at + block.count) * k), block.start * k);
-      if (counter) counter.add(piece, truth!.subarray(block.start, block.start + block.count));
-      at += block.count;
-    }
-  }
+/** Writes a unit's labels, and responsibilities if `soft`, to their places. `each` gets the labels of every block. */
+function labelWriter(
+  out: Output,
+  layout: Layout,
+  k: number,
+  soft: boolean,
+  each: (labels: Int32Array, start: number) => void,
+) {
+  const labels = out.pieces('labels.npy', '<i4', [layout.rows]);
+  const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
+  return {
+    write(blocks: { start: number; count: number }[], part: Tensors): void {
+      const { data } = part.labels;
+      const r = soft ? take(part, 'soft', 'float32') : null;
+      let at = 0;
+      for (const { start, count } of blocks) {
+        const own = Int32Array.from(data.subarray(at, at + count));
+        labels.write(own, start);
+        if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
+        each(own, start);
+        at += count;
+      }
+    },
+    finish(): void {
+      labels.finish();
+      responsibilities?.finish();
+    },
+    abort(): void {
+      labels.abort();
+      responsibilities?.abort();
+    },
+  };
 }
 
 function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: number): Unit[] {

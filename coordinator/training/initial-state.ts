@@ -3,7 +3,7 @@ import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, subNets } from '../../model/net.ts';
 import { generator } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
-import { type Leaves, rowsTensor } from './rounds.ts';
+import { type Partition, rowsTensor } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { pcaSplit } from './sub-clusters.ts';
 
@@ -18,12 +18,12 @@ export async function initialState(run: Run): Promise<State> {
   const origin = new Float64Array(d);
   const centres = config.initK > 1 ? await kMeans(run, config.initK) : [origin];
   const k = centres.length;
-  const partition: Leaves = {
+  const partition: Partition = {
     groups: 'all',
     cells: [k === 1 ? 0 : { near: [...centres.keys()], into: [...centres.keys()] }],
     leaves: k,
   };
-  const [T] = await rounds.scatter([partition], centres, [centres]);
+  const [T] = await rounds.cellStatistics([partition], centres, [centres]);
   const parts = await pcaSplit(rounds, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
@@ -31,31 +31,36 @@ export async function initialState(run: Run): Promise<State> {
     net: clusteringNet(seed, d, config.hidden, k),
     subs: subNets(seed, d, k),
     parts,
-    // The net has to learn the clusters that k-means found before it may move them.
+    // The net must learn the clusters of k-means before the M-step may move them.
     frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
     steps: [],
   };
 }
 
-/** k-means++, each centre from the candidate of the shard that a D² draw names, and Lloyd. */
+/**
+ * k-means++, then Lloyd. Each shard draws a candidate by D² weighting among its own rows; one shard's candidate is chosen
+ * with probability proportional to the shard's total D².
+ */
 async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
   const { rounds, dispatcher, d, seed } = run;
   const centres: Float64Array[] = [];
   for (let draw = 0; draw < k; draw++) {
     dispatcher.publish('centres', { rows: rowsTensor(centres, d) });
-    const parts = await rounds.run({ task: 'seed-distances', centres: draw, draw }, { weight: 1, row: d }, [
-      'centres',
-    ]);
-    const weights = parts.map(({ weight }) => weight[0]);
+    const candidates = await rounds.perShard(
+      { task: 'seed-distances', centres: draw, draw },
+      { weight: 1, row: d },
+      ['centres'],
+    );
+    const weights = candidates.map(({ weight }) => weight[0]);
     const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
-    centres.push(parts[shard].row.slice());
+    centres.push(candidates[shard].row.slice());
   }
-  let at = centres;
+  let current = centres;
   const near = [...centres.keys()];
   for (let round = 0; round < LLOYD_ROUNDS; round++) {
-    const partition: Leaves = { groups: 'all', cells: [{ near, into: near }], leaves: k };
-    const [sums] = await rounds.sums([partition], at);
-    at = lloydCentres(sums, at);
+    const partition: Partition = { groups: 'all', cells: [{ near, into: near }], leaves: k };
+    const [sums] = await rounds.cellSums([partition], current);
+    current = lloydCentres(sums, current);
   }
-  return at;
+  return current;
 }

@@ -9,8 +9,8 @@ import type { RunConfig } from '../config.ts';
 const GIGA = 2 ** 30;
 
 /**
- * Refuses a run whose full covariance matrices do not fit: the moments of all shards at once and a few dozen clusters'
- * statistics, all float64, in `free` bytes.
+ * UserError if the covariance matrices do not fit in `free` bytes: the moments of all shards at once, or the statistics of
+ * at least 20 clusters for all shards, in float64.
  */
 export function checkMemory(config: RunConfig, dim: number, free = freemem()): void {
   const d = pcaAxes(config.transform) ?? dim;
@@ -26,14 +26,14 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
   );
 }
 
-/** The run's layout. UserError where there are fewer rows than shards, or no worker would take it. */
+/** The run's layout. UserError if there are fewer rows than shards, or workers would reject the layout. */
 export function layoutFor(config: RunConfig, source: Source): Layout {
   if (source.rows < 2) throw new UserError(`${config.data} has 1 row; clustering needs at least 2`);
   if (config.initK > source.rows)
     throw new UserError(`--init-k ${config.initK} is more than the ${source.rows} rows of ${config.data}`);
   if (source.rows < config.shards)
     throw new UserError(
-      `${config.data} has ${source.rows} rows, fewer than the ${config.shards} shards they are to be dealt to; lower --shards`,
+      `${config.data} has ${source.rows} rows, fewer than the ${config.shards} shards; lower --shards`,
     );
   const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
   const problem = layoutProblem(layout);

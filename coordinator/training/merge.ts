@@ -3,7 +3,7 @@ import { squaredDistance } from '../../model/kmeans.ts';
 import { generator } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
 import { addStatistics } from '../../model/statistics.ts';
-import { applyChange, type Next } from './changes.ts';
+import { applyChange, type NextCluster } from './changes.ts';
 import type { Run } from './run-context.ts';
 
 const NEIGHBOURS = 3;
@@ -24,12 +24,12 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
       run,
       state,
       'merge',
-      [{ from: 0, made: null }],
+      [{ from: 0, refit: null }],
       { groups: 'net', cells: [-1], leaves: 1 },
       [],
     );
-  const whole = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
-  const [T] = await run.rounds.scatter([whole], [], [mixture.means]);
+  const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
+  const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
   const candidates = neighbours(mixture.means).map(
     (pair): Candidate => ({
       ...pair,
@@ -55,39 +55,39 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
     if (accepted) merged.set(a, b).set(b, a);
   }
 
-  const next: Next[] = [];
+  const next: NextCluster[] = [];
   const cells: number[] = Array(k).fill(-1);
   let leaves = 0;
   for (let a = 0; a < k; a++) {
     const b = merged.get(a);
-    if (b === undefined) next.push({ from: a, made: null });
+    if (b === undefined) next.push({ from: a, refit: null });
     else if (a < b && Math.min(T[a][0], T[b][0]) === 0) {
-      // An empty cluster brings no points: its unit goes, the other stays as it is, sub-clusters and all.
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, made: null });
+      // An empty cluster contributes no points: remove it and keep the other unchanged, with its sub-clusters.
+      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: null });
     } else if (a < b) {
       const weight = mixture.weights[a] + mixture.weights[b];
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, made: { weight, T: addStatistics(T[a], T[b]) } });
+      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: { weight, T: addStatistics(T[a], T[b]) } });
       cells[a] = cells[b] = leaves++;
     }
   }
   return applyChange(run, state, 'merge', next, { groups: 'net', cells, leaves: Math.max(1, leaves) }, []);
 }
 
-/** Pairs of which one is among the other's nearest, each once. */
+/** Pairs in which one cluster is among the other's nearest neighbours, each pair once. */
 function neighbours(means: Float64Array[]): { a: number; b: number; distance: number }[] {
   const d = means[0].length;
   const near = means.map((mean, a) => {
-    // Nearest first, of equals the first: many clusters are too many to sort.
-    const found: { a: number; b: number; distance: number }[] = [];
+    // Sorted insertion, as sorting all distances is slow for many clusters. Ties keep index order.
+    const nearest: { a: number; b: number; distance: number }[] = [];
     for (const [b, other] of means.entries()) {
       if (b === a) continue;
       const distance = squaredDistance(mean, 0, other, d);
-      if (found.length === NEIGHBOURS && !(distance < found[NEIGHBOURS - 1].distance)) continue;
-      const at = found.findIndex((known) => distance < known.distance);
-      found.splice(at < 0 ? found.length : at, 0, { a, b, distance });
-      if (found.length > NEIGHBOURS) found.pop();
+      if (nearest.length === NEIGHBOURS && !(distance < nearest[NEIGHBOURS - 1].distance)) continue;
+      const at = nearest.findIndex((other) => distance < other.distance);
+      nearest.splice(at < 0 ? nearest.length : at, 0, { a, b, distance });
+      if (nearest.length > NEIGHBOURS) nearest.pop();
     }
-    return found;
+    return nearest;
   });
   return near.flat().filter(({ a, b }) => a < b || !near[b].some((back) => back.b === a));
 }

@@ -9,28 +9,30 @@ import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 
-export interface Found {
+/** What the moments round yields; checkpoints have it too. */
+export interface DataMoments {
   moments: Moments;
   /** Sample rows of each shard. */
   sampleRows: number[];
-  /** Content hash of each block, one after the other. */
+  /** Content hashes of all blocks, concatenated in the order of the file. */
   hashes: Uint8Array;
 }
 
 /**
- * The moments round: every row is read once. UserError where rows have NaN, infinite or too large values, with what `why`
- * says of the first; `origin` is any row, about which sums are taken.
+ * The moments round: reads every row once. Sums are taken about `origin`, any row of the data; rows whose priority is below
+ * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values; `diagnose` locates the
+ * first of them.
  */
 export async function momentsRound(
   dispatcher: Dispatcher,
   config: RunConfig,
   layout: Layout,
   origin: Float64Array,
-  below: number,
-  why: (row: number) => Promise<{ where: string; isLarge: boolean }>,
-): Promise<Found> {
+  sampleThreshold: number,
+  diagnose: (row: number) => Promise<{ where: string; isLarge: boolean }>,
+): Promise<DataMoments> {
   const { dim } = layout;
-  // Only the diagonal is needed where no axis is to be found.
+  // PCA needs the full covariance.
   const covariance: Covariance =
     config.covariance === 'diag' && pcaAxes(config.transform) === null ? 'diag' : 'full';
   const shards = shardBlocks(layout);
@@ -41,7 +43,7 @@ export async function momentsRound(
         task: 'moments',
         normalize: config.transform === 'normalize',
         diagonal: covariance === 'diag',
-        sample: below,
+        sample: sampleThreshold,
       },
     ],
     uses: ['origin'],
@@ -62,7 +64,7 @@ export async function momentsRound(
   const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
   if (bad > 0) {
     const first = Math.min(...counts.filter(([, rows]) => rows > 0).map(([, , row]) => row));
-    const { where, isLarge } = await why(first);
+    const { where, isLarge } = await diagnose(first);
     const [what, remedy] = isLarge
       ? [`values larger than dpmesh computes with (${brief(LARGEST)})`, 'scale the data']
       : ['NaN or infinite values', 'remove or fill them'];
@@ -73,9 +75,9 @@ export async function momentsRound(
   const T = treeSum(parts.map((part) => take(part, 'T', 'float64')));
   const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
   parts.forEach((part, s) => {
-    const own = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
+    const shardHashes = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
     shards[s].forEach(({ index }, i) => {
-      hashes.set(own.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), index * HASH_BYTES);
+      hashes.set(shardHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), index * HASH_BYTES);
     });
   });
   const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>

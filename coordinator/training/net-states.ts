@@ -1,10 +1,10 @@
 import { flatten, type Net, netSize, netWidths, parted } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import type { Lengths, Sums } from './rounds.ts';
+import type { ResultArrays, ResultLengths } from './rounds.ts';
 
-/** Nets on the wire: flat arrays, W₁, b₁, W₂, b₂, … one after the other. One tensor costs a message as much as another. */
+/** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */
 
-/** The state of a net's weights, and that of Adam's moments. `nets` says how many are stacked, 0 if it is one by itself. */
+/** States with a net's weights and with its Adam moments. `nets`: how many nets are stacked, 0 for a single net. */
 export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
   const stacked = net.shapes[0].length === 3;
   const flat = (arrays: Float32Array[]) => nd(flatten(arrays));
@@ -18,8 +18,8 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
   };
 }
 
-/** What local steps give of this net. */
-export function stepLengths({ shapes }: Net, average: 'weights' | 'gradients'): Lengths {
+/** Names and lengths of the arrays that local steps of this net return. */
+export function stepLengths({ shapes }: Net, average: 'weights' | 'gradients'): ResultLengths {
   const size = netSize(shapes);
   const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
   const nets = Object.fromEntries(names.map((name) => [name, size]));
@@ -27,10 +27,10 @@ export function stepLengths({ shapes }: Net, average: 'weights' | 'gradients'): 
 }
 
 /**
- * The net after a round of local steps: weights and moments averaged over shards, each shard weighing its `count` (of
- * each of the K stacked nets); a net that no shard gives weight stays. Also the mean loss.
+ * The net after a round of local steps, and the mean loss. Weights and moments are averaged over shards, weighted by
+ * `count` (one for each of the K stacked nets); a net whose counts are all zero is unchanged.
  */
-export function averageNets(net: Net, sums: Sums, steps: number): { net: Net; loss: number } {
+export function averageNets(net: Net, sums: ResultArrays, steps: number): { net: Net; loss: number } {
   return {
     loss: meanLoss(sums),
     net: {
@@ -43,24 +43,24 @@ export function averageNets(net: Net, sums: Sums, steps: number): { net: Net; lo
   };
 }
 
-/** The mean gradient over shards, weighted like `averageNets`; zero for a net that no shard gives weight. */
-export function averageGradients(net: Net, sums: Sums): { gradients: Float64Array[]; loss: number } {
+/** The mean gradient over shards, weighted as in `averageNets`; zero for a net whose counts are all zero. */
+export function averageGradients(net: Net, sums: ResultArrays): { gradients: Float64Array[]; loss: number } {
   const none = net.params.map((values) => new Float32Array(values.length));
   const gradients = mean(net, sums, 'gradients', none).map((values) => Float64Array.from(values));
   return { gradients, loss: meanLoss(sums) };
 }
 
 /** Σ_s count_sc·values_sc / Σ_s count_sc of each net c, rounded once to float32. */
-function mean(net: Net, sums: Sums, name: string, otherwise: Float32Array[]): Float32Array[] {
+function mean(net: Net, sums: ResultArrays, name: string, fallback: Float32Array[]): Float32Array[] {
   const { count } = sums;
   return parted(sums[name], net.shapes).map((values, i) => {
     const size = values.length / count.length;
-    return otherwise[i].map((old, j) => {
+    return fallback[i].map((old, j) => {
       const n = count[Math.floor(j / size)];
       return n > 0 ? values[j] / n : old;
     });
   });
 }
 
-/** Shards without rows have none. */
-const meanLoss = ({ loss, shards }: Sums) => loss[0] / shards[0];
+/** Over the shards that have rows: others report no loss. */
+const meanLoss = ({ loss, shards }: ResultArrays) => loss[0] / shards[0];

@@ -4,23 +4,23 @@ import { brief, SMALLEST_DEVIATION } from '../../data/usable.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { RunConfig } from '../config.ts';
 
-/** A step of float32 near a column's mean, in its standard deviations: said from here on, refused from there on. */
+/** Spacing of float32 numbers at a column's mean, in standard deviations: from where on to warn, and to fail. */
 const COARSE = 1e-3;
-const USELESS = 0.3;
-/** Above it float32 does not tell all whole numbers apart. */
-const WHOLE_NUMBERS = 2 ** 24;
-/** How many times the deviation of most columns one column's may be. */
+const UNUSABLE = 0.3;
+/** Above it, float32 cannot represent all integers. */
+const MAX_INTEGER = 2 ** 24;
+/** Ratio of the largest standard deviation to that of the other columns from which on to warn. */
 const UNEQUAL = 1000;
 
-interface Column {
+interface ColumnStatistics {
   column: number;
   mean: number;
   sd: number;
 }
 
 /**
- * Whether float32 is fine enough for each column, and `center` for all of them together. UserError where it is not and
- * the result would be nonsense; `warn` hears of what may pass.
+ * Checks that float32 is precise enough for each column, and that the columns' scales suit `center`. UserError if the
+ * result would be meaningless, else a warning.
  */
 export function checkColumns(
   { data, transform }: Pick<RunConfig, 'data' | 'transform'>,
@@ -31,52 +31,55 @@ export function checkColumns(
   const variances = diagonalOf(covariance, dim);
   const all = Array.from(
     mean,
-    (value, column): Column => ({ column, mean: value, sd: Math.sqrt(variances[column]) }),
+    (value, column): ColumnStatistics => ({ column, mean: value, sd: Math.sqrt(variances[column]) }),
   );
-  const varies = ({ column }: Column) => max[column] > min[column];
+  const varies = ({ column }: ColumnStatistics) => max[column] > min[column];
   const columns = all.filter(varies);
   if (!columns.length)
     throw new UserError(
-      `${data}: all ${rows} rows are equal in float32, with which dpmesh computes: there is nothing to cluster; if they differ in the file, subtract each column's mean before`,
+      `${data}: all ${rows} rows are equal in float32, the precision in which dpmesh computes: there is nothing to cluster; if they differ in the file, subtract each column's mean first`,
     );
   const dropped = all.filter((column) => !varies(column));
   if (dropped.length) warn(`${data}: dropped ${droppedColumns(dropped)}`);
 
-  const still = columns.find(({ sd }) => sd < SMALLEST_DEVIATION);
-  if (still)
+  const constant = columns.find(({ sd }) => sd < SMALLEST_DEVIATION);
+  if (constant)
     throw new UserError(
-      `${data}: column ${still.column} (counted from 0) has standard deviation ${brief(still.sd)}, and dpmesh computes with ${brief(SMALLEST_DEVIATION)} at the least; scale the data`,
+      `${data}: column ${constant.column} (counted from 0) has standard deviation ${brief(constant.sd)}; the smallest that dpmesh supports is ${brief(SMALLEST_DEVIATION)}; scale the data`,
     );
-  const coarse = columns.filter((column) => grain(column) > COARSE);
+  const coarse = columns.filter((column) => relativeSpacing(column) > COARSE);
   if (coarse.length) {
-    const worst = coarse.reduce((a, b) => (grain(a) >= grain(b) ? a : b));
-    const rest = coarse.length > 1 ? `, and ${coarse.length - 1} more too coarsely` : '';
-    const text = `${data}: float32 holds column ${worst.column} (counted from 0; mean ${brief(worst.mean)}, standard deviation ${brief(worst.sd)}) to ${brief(step(worst.mean))} only${rest}; subtract its mean before`;
-    if (grain(worst) > USELESS) throw new UserError(text);
+    const worst = coarse.reduce((a, b) => (relativeSpacing(a) >= relativeSpacing(b) ? a : b));
+    const rest =
+      coarse.length > 1
+        ? `, and ${coarse.length - 1} more ${coarse.length === 2 ? 'column' : 'columns'} too coarsely`
+        : '';
+    const text = `${data}: float32 represents column ${worst.column} (counted from 0; mean ${brief(worst.mean)}, standard deviation ${brief(worst.sd)}) only in steps of ${brief(spacing(worst.mean))}${rest}; subtract its mean first`;
+    if (relativeSpacing(worst) > UNUSABLE) throw new UserError(text);
     warn(text);
   }
   if (transform === 'center') warnOfScales(data, columns, warn);
 }
 
-/** The distance of neighbouring float32 numbers near this one. */
-const step = (value: number) => 2 ** (Math.floor(Math.log2(Math.abs(value))) - 23);
-const grain = ({ mean, sd }: Column) => (mean === 0 ? 0 : step(mean) / sd);
+/** The distance between neighbouring float32 numbers near this one. */
+const spacing = (value: number) => 2 ** (Math.floor(Math.log2(Math.abs(value))) - 23);
+const relativeSpacing = ({ mean, sd }: ColumnStatistics) => (mean === 0 ? 0 : spacing(mean) / sd);
 
-function droppedColumns(dropped: Column[]): string {
+function droppedColumns(dropped: ColumnStatistics[]): string {
   const numbers = dropped.map(({ column }) => column);
   const listed = numbers.length > 8 ? `${numbers.slice(0, 8).join(', ')}, …` : numbers.join(', ');
   const what = `${dropped.length} constant ${dropped.length === 1 ? 'column' : 'columns'} (${listed}, counted from 0)`;
-  const large = dropped.find(({ mean }) => Math.abs(mean) >= WHOLE_NUMBERS);
+  const large = dropped.find(({ mean }) => Math.abs(mean) >= MAX_INTEGER);
   if (!large) return what;
-  return `${what}; float32 holds column ${large.column} to ${brief(step(large.mean))} only: if it varies in the file, subtract its mean before`;
+  return `${what}; float32 represents column ${large.column} only in steps of ${brief(spacing(large.mean))}: if it varies in the file, subtract its mean first`;
 }
 
-/** Pixels at the edge of images hardly vary, and that is as it should be: a tenth of the columns may. */
-function warnOfScales(data: string, columns: Column[], warn: (message: string) => void): void {
+/** Compares with the tenth percentile: pixels at the edges of images normally hardly vary. */
+function warnOfScales(data: string, columns: ColumnStatistics[], warn: (message: string) => void): void {
   const sorted = [...columns].sort((a, b) => a.sd - b.sd);
   const [small, large] = [sorted[Math.floor(sorted.length / 10)], sorted.at(-1)!];
   if (large.sd <= UNEQUAL * small.sd) return;
   warn(
-    `${data}: column ${large.column} varies ${brief(large.sd / small.sd)} times as much as column ${small.column} (counted from 0), which will hardly count; --transform standard gives all columns the same weight`,
+    `${data}: column ${large.column} varies ${brief(large.sd / small.sd)} times as much as column ${small.column} (counted from 0), which will hardly affect the result; --transform standard gives all columns the same weight`,
   );
 }

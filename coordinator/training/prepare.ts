@@ -10,18 +10,18 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Found } from './moments.ts';
+import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
 import { createRounds } from './rounds.ts';
 import type { Run } from './run-context.ts';
 
-/** A row is in the sample if its priority is below this. */
-export function sampleBelow(config: RunConfig, { rows, dim }: Layout): number {
+/** A row is in the sample if its priority, uniform in [0, 1), is below this. */
+export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
   const wanted = config.sample ?? Math.max(20_000, 1_000 * (pcaAxes(config.transform) ?? dim));
   return wanted === 0 ? 1 : Math.min(1, wanted / rows);
 }
 
-export interface Preparation {
+export interface PrepareInput {
   config: RunConfig;
   layout: Layout;
   dispatcher: Dispatcher;
@@ -29,8 +29,11 @@ export interface Preparation {
   warn: (message: string) => void;
 }
 
-/** What the moments decide: transform, prior, coarsening. Publishes what every round reads. */
-export function prepare(input: Preparation, { moments, sampleRows, hashes }: Found): Run {
+/**
+ * Derives transform, prior and coarsening from the moments, and publishes the states that every round reads. UserError if
+ * data, sample and config do not go together.
+ */
+export function prepare(input: PrepareInput, { moments, sampleRows, hashes }: DataMoments): Run {
   const { config, layout, dispatcher, emit, warn } = input;
   checkColumns(config, moments, warn);
   const { transform, covariance } = planTransform(config.transform, moments);
@@ -38,13 +41,13 @@ export function prepare(input: Preparation, { moments, sampleRows, hashes }: Fou
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
     throw new UserError(
-      `--sample ${config.sample}: not one of ${layout.rows} rows is in it; take a larger one`,
+      `--sample ${config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
   if (config.initK > n)
     throw new UserError(
-      `--init-k ${config.initK} is more than the ${n} rows of the sample (--sample); take fewer`,
+      `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
     );
-  dispatcher.publish('transform', transformState(transform, sampleBelow(config, layout)));
+  dispatcher.publish('transform', transformState(transform, sampleThreshold(config, layout)));
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
   return {
     config,
@@ -67,25 +70,25 @@ export function prepare(input: Preparation, { moments, sampleRows, hashes }: Fou
 
 function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {
   if (config.covariance === 'full') {
-    const found = rank(covariance, d);
-    if (found < d)
+    const r = rank(covariance, d);
+    if (r < d)
       throw new UserError(
-        `${config.data}: the covariance of the ${d} columns has rank ${found} only (collinear columns or too few rows); use --transform pca:${found} or --covariance diag`,
+        `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
       );
   }
   const nu = config.priorNu ?? d + 2;
   if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
-  const kept = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
+  const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return niwPrior({
     mean: new Float64Array(d),
     kappa: config.priorKappa,
     nu,
-    psi: priorScale(config.priorScaleChoice, config.priorScale, kept, config.covariance),
+    psi: priorScale(config.priorScaleChoice, config.priorScale, dataCovariance, config.covariance),
     covariance: config.covariance,
   });
 }
 
-function transformState(transform: Transform, below: number): Tensors {
+function transformState(transform: Transform, threshold: number): Tensors {
   const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
   return {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
@@ -93,7 +96,7 @@ function transformState(transform: Transform, below: number): Tensors {
     bias: nd(bias),
     scale: nd(scale),
     offset: nd(offset),
-    below: nd(Float64Array.of(below)),
+    below: nd(Float64Array.of(threshold)),
     ...(columns && { columns: nd(columns) }),
   };
 }

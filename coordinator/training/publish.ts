@@ -11,7 +11,7 @@ import { netStates } from './net-states.ts';
 import type { Run } from './run-context.ts';
 import { subCentres } from './sub-clusters.ts';
 
-/** What workers get of a state, in the form in which tasks read it. */
+/** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
 export function publishNet({ dispatcher }: Run, net: Net): void {
   const { weights, moments } = netStates(net);
@@ -25,7 +25,7 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
   dispatcher.publish('subs-moments', moments);
 }
 
-/** The clustering net's target. Returns the form in which workers compute it. UserError where a cluster is too flat. */
+/** The clustering net's target. Returns the form in which workers compute it. UserError if a cluster is too flat for float32. */
 export function publishEStep({ dispatcher, config, transform }: Run, mixture: Mixture): EStepForm {
   const { k, d } = mixture;
   if (config.clusterLoss !== 'kl') {
@@ -33,7 +33,7 @@ export function publishEStep({ dispatcher, config, transform }: Run, mixture: Mi
     dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
     return 'product';
   }
-  const step = roundly(config, () => eStepOf(mixture, transform.scale));
+  const step = advisingOnFlatClusters(config, () => eStepOf(mixture, transform.scale));
   dispatcher.publish(
     'e-step',
     step.form === 'product'
@@ -43,8 +43,8 @@ export function publishEStep({ dispatcher, config, transform }: Run, mixture: Mi
   return step.form;
 }
 
-/** Rows of full rank may still be too flat for float32 statistics, and no longer are once their axes are scaled alike. */
-function roundly<T>({ data, transform }: RunConfig, compute: () => T): T {
+/** Data of full rank may still be too flat for float32; along principal axes, each scaled to unit variance, they rarely are. */
+function advisingOnFlatClusters<T>({ data, transform }: RunConfig, compute: () => T): T {
   try {
     return compute();
   } catch (error) {
@@ -56,7 +56,7 @@ function roundly<T>({ data, transform }: RunConfig, compute: () => T): T {
   }
 }
 
-/** What the sub-nets learn from: the sub-centres, or the sub-components. */
+/** The sub-nets' target: the sub-centres, or with the KL loss the sub-components. */
 export function publishParts(run: Run, state: State): void {
   const { scale } = run.transform;
   run.dispatcher.publish('parts', run.config.subLoss === 'kl' ? components(run, state) : centres());

@@ -7,37 +7,47 @@ import { type Nd, nd, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected, Result } from '../scheduler/round.ts';
 
-/** Which rows reach which leaf: by the clustering net's label (`cells[k]`), or all rows alike. */
-export interface Leaves {
+/**
+ * A partition of the sample's rows into leaves. `cells[g]` is the decision tree for the rows of group g: all rows, or by
+ * the clustering net's label, or by that label and the sub-net's.
+ */
+export interface Partition {
   groups: 'all' | 'net' | 'sub-net';
   cells: Cell[];
   leaves: number;
 }
 
-/** How many numbers a task gives under each name, all float64. */
-export type Lengths = Record<string, number>;
-/** What they add up to over all shards. */
-export type Sums = Record<string, Float64Array>;
+/** Names and lengths of the float64 arrays that a task returns. */
+export type ResultLengths = Record<string, number>;
+/** The arrays themselves: of one shard, or summed over all. */
+export type ResultArrays = Record<string, Float64Array>;
 
-/** Rounds over the sample; units are whole shards. */
+/** Rounds over the training sample, one unit per shard. `vectors`: the rows that cells refer to by index. */
 export interface Rounds {
-  /** One task: the results of all shards, in order. */
-  run(task: Task, lengths: Lengths, uses: string[]): Promise<Sums[]>;
-  /** Several tasks in one round: the sums of each over all shards. */
-  sum(tasks: [Task, Lengths][], uses: string[]): Promise<Sums[]>;
-  /** Rows and sums of each leaf, for several partitions at once. */
-  sums(partitions: Leaves[], vectors: Float64Array[]): Promise<{ n: number; s: Float64Array }[][]>;
-  /** Hard float64 statistics of each leaf; `pivots` are points near the leaves' means. */
-  scatter(partitions: Leaves[], vectors: Float64Array[], pivots: Float64Array[][]): Promise<Float64Array[][]>;
-  /** Histogram of each leaf along its axis. */
-  histogram(
-    partition: Leaves,
+  /** Runs one task; returns each shard's arrays, in shard order. */
+  perShard(task: Task, lengths: ResultLengths, uses: string[]): Promise<ResultArrays[]>;
+  /** Runs several tasks in one round; returns each task's arrays summed over all shards. */
+  sum(tasks: [Task, ResultLengths][], uses: string[]): Promise<ResultArrays[]>;
+  /** Number and sum of the rows in each leaf, for several partitions at once. */
+  cellSums(partitions: Partition[], vectors: Float64Array[]): Promise<{ n: number; s: Float64Array }[][]>;
+  /**
+   * Statistics T of each leaf with hard assignments, in float64. Computed about `pivots`, points near the leaves' means,
+   * to avoid cancellation.
+   */
+  cellStatistics(
+    partitions: Partition[],
+    vectors: Float64Array[],
+    pivots: Float64Array[][],
+  ): Promise<Float64Array[][]>;
+  /** Histogram of each leaf's rows projected on its axis. */
+  cellHistogram(
+    partition: Partition,
     vectors: Float64Array[],
     axes: { axis: Float64Array; centre: number; sd: number }[],
   ): Promise<Float64Array[]>;
 }
 
-/** Rows of `d` numbers as a tensor, which has one of zeros where there are none. */
+/** Rows as a tensor [n, d]; a single row of zeros if there are none, as tensors cannot be empty. */
 export function rowsTensor(rows: Float64Array[], d: number): Nd {
   const data = new Float64Array(Math.max(1, rows.length) * d);
   rows.forEach((row, i) => {
@@ -52,16 +62,7 @@ export function createRounds(
   d: number,
   covariance: Covariance,
 ): Rounds {
-  const needs = (partitions: Leaves[]) => {
-    const groups = partitions.map((partition) => partition.groups);
-    return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
-  };
-  const stretches = (flat: Float64Array, count: number) =>
-    Array.from({ length: count }, (_, i) =>
-      flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
-    );
-
-  const round = (tasks: [Task, Lengths][], uses: string[], sum: boolean) => {
+  const round = (tasks: [Task, ResultLengths][], uses: string[], sum: boolean) => {
     const expected = tasks.map(([, lengths]): Expected => {
       return Object.fromEntries(Object.entries(lengths).map(([name, length]) => [name, ['float64', length]]));
     });
@@ -75,7 +76,7 @@ export function createRounds(
     });
   };
 
-  async function sum(tasks: [Task, Lengths][], uses: string[]): Promise<Sums[]> {
+  async function sum(tasks: [Task, ResultLengths][], uses: string[]): Promise<ResultArrays[]> {
     const results = await round(tasks, uses, true);
     return tasks.map(([, lengths], task) =>
       Object.fromEntries(Object.keys(lengths).map((name) => [name, sumOf(results, task, name)])),
@@ -83,30 +84,39 @@ export function createRounds(
   }
 
   return {
-    async run(task, lengths, uses) {
+    async perShard(task, lengths, uses) {
       const results = await round([[task, lengths]], uses, false);
       return results.map(({ tasks: [tensors] }) =>
         Object.fromEntries(Object.keys(lengths).map((name) => [name, take(tensors, name, 'float64')])),
       );
     },
     sum,
-    async sums(partitions, vectors) {
+    ...cellRounds(dispatcher, sum, d, covariance),
+  };
+}
+
+function cellRounds(
+  dispatcher: Dispatcher,
+  sum: Rounds['sum'],
+  d: number,
+  covariance: Covariance,
+): Omit<Rounds, 'perShard' | 'sum'> {
+  return {
+    async cellSums(partitions, vectors) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
-      const tasks = partitions.map((partition): [Task, Lengths] => [
+      const tasks = partitions.map((partition): [Task, ResultLengths] => [
         { task: 'cell-sums', vectors: 'vectors', ...partition },
         { n: partition.leaves, s: partition.leaves * d },
       ]);
-      const found = await sum(tasks, ['vectors', ...needs(partitions)]);
-      return found.map(({ n, s }, i) =>
-        stretches(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
-      );
+      const sums = await sum(tasks, ['vectors', ...requiredNets(partitions)]);
+      return sums.map(({ n, s }, i) => split(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })));
     },
-    async scatter(partitions, vectors, pivots) {
-      // A partition in which no cluster takes part has one leaf all the same.
-      const full = pivots.map((rows) => (rows.length ? rows : [new Float64Array(d)]));
+    async cellStatistics(partitions, vectors, pivots) {
+      // A partition without cells still has one leaf.
+      const pivotRows = pivots.map((rows) => (rows.length ? rows : [new Float64Array(d)]));
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
-      const tasks = partitions.map((partition, i): [Task, Lengths] => {
-        dispatcher.publish(`pivots${i}`, { rows: rowsTensor(full[i], d) });
+      const tasks = partitions.map((partition, i): [Task, ResultLengths] => {
+        dispatcher.publish(`pivots${i}`, { rows: rowsTensor(pivotRows[i], d) });
         return [
           {
             task: 'cell-scatter',
@@ -119,12 +129,12 @@ export function createRounds(
         ];
       });
       const names = partitions.map((_, i) => `pivots${i}`);
-      const found = await sum(tasks, ['vectors', ...names, ...needs(partitions)]);
-      return found.map(({ T: flat }, i) =>
-        stretches(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, full[i][leaf])),
+      const sums = await sum(tasks, ['vectors', ...names, ...requiredNets(partitions)]);
+      return sums.map(({ T: flat }, i) =>
+        split(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, pivotRows[i][leaf])),
       );
     },
-    async histogram(partition, vectors, axes) {
+    async cellHistogram(partition, vectors, axes) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
       dispatcher.publish('axes', {
         rows: rowsTensor(
@@ -141,15 +151,28 @@ export function createRounds(
             { counts: partition.leaves * BINS },
           ],
         ],
-        ['vectors', 'axes', ...needs([partition])],
+        ['vectors', 'axes', ...requiredNets([partition])],
       );
-      return stretches(counts, partition.leaves);
+      return split(counts, partition.leaves);
     },
   };
 }
 
+function requiredNets(partitions: Partition[]): string[] {
+  const groups = partitions.map((partition) => partition.groups);
+  return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
+}
+
+/** Equal parts of an array. */
+function split(flat: Float64Array, count: number): Float64Array[] {
+  return Array.from({ length: count }, (_, i) =>
+    flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
+  );
+}
+
 function sumOf(results: Result[], task: number, name: string): Float64Array {
-  const places: Float64Array[] = [];
-  for (const { from, tasks } of results) places[from] = take(tasks[task], name, 'float64');
-  return treeSum(places);
+  // Sparse: workers may have summed aligned groups of shards already.
+  const byShard: Float64Array[] = [];
+  for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, 'float64');
+  return treeSum(byShard);
 }

@@ -6,14 +6,14 @@ import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Rounds } from './rounds.ts';
 
-/** What stays the same through a run. */
+/** Everything that is fixed for a run once the moments are known. */
 export interface Run {
   readonly config: RunConfig;
   readonly schedule: Schedule;
   readonly seed: bigint;
   readonly d: number;
   readonly prior: Niw;
-  /** ζ of the coarsening. */
+  /** Coarsening exponent ζ (model/hastings.ts). */
   readonly zeta: number;
   readonly transform: Transform;
   readonly dispatcher: Dispatcher;

@@ -4,45 +4,60 @@ import { hasStalled } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { addStatistics } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
-import { applyChange, type Next } from './changes.ts';
+import { applyChange, type NextCluster } from './changes.ts';
 import { publishSubs } from './publish.ts';
 import type { Rounds } from './rounds.ts';
 import type { Run } from './run-context.ts';
-import { halveDeep, lloyd, partsNear, refine, subCentres } from './sub-clusters.ts';
+import {
+  halveRepeatedly,
+  lloyd,
+  refineSubClusters,
+  statisticsByNearest,
+  subCentres,
+} from './sub-clusters.ts';
 
+/** One cluster's split into two or more parts. */
 interface Split {
   parts: Parts;
-  /** Rows go to the part whose centre is nearest; none: by the sub-net. */
+  /** Rows go to the part with the nearest centre; empty: rows go by the sub-net's label. */
   centres: Float64Array[];
   logRatio: number;
 }
 
-/** Deep proposals need this many rows for each of the parts they try. */
-const ROWS_A_PART = 10;
+/** Deep proposals need this many rows per part. */
+const ROWS_PER_PART = 10;
 
-/** Proposes to split every cluster in two, all on the same statistics; where nothing moves, in four and eight. */
+/** Proposes to split every cluster in two, all on the same statistics; once the run has stalled, in four and eight. */
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
-  const { centres, parts } = await refine(run.rounds, count, subCentres(state), run.config.covariance);
-  // Where a sub-net that is not refined has all rows on one side, it goes on learning from the sides it had: one centre
-  // twice would teach it nothing, for ever.
-  const keeps = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
-  const refined: State = { ...state, parts: parts.map((pair, k) => (keeps(pair) ? state.parts[k] : pair)) };
+  const { centres, parts } = await refineSubClusters(
+    run.rounds,
+    count,
+    subCentres(state),
+    run.config.covariance,
+  );
+  // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
+  // nothing to learn, and it would stay so.
+  const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
+  const refined: State = {
+    ...state,
+    parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
+  };
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = proposable(pair, run.zeta)
       ? logSplitRatio(run.prior, pair, run.config.alpha, run.zeta)
       : Number.NaN;
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
     const accepted = accepts(logRatio, uniform);
-    propose(run, state, k, pair, logRatio, accepted);
+    emitProposal(run, state, k, pair, logRatio, accepted);
     return accepted ? { parts: pair, centres: count > 0 ? centres[k] : [], logRatio } : null;
   });
-  if (run.schedule.depths.length && hasStalled(state.steps)) await deepen(run, refined, splits);
+  if (run.schedule.depths.length && hasStalled(state.steps)) await proposeDeepSplits(run, refined, splits);
   return applySplits(run, refined, splits);
 }
 
-function propose(
+function emitProposal(
   run: Run,
   { epoch }: State,
   k: number,
@@ -61,63 +76,70 @@ function propose(
   });
 }
 
-/** Offers each cluster that refused to split four and eight parts; the best with log H > 0 is taken. */
-async function deepen(run: Run, state: State, splits: (Split | null)[]): Promise<void> {
+/** Proposes four and eight parts for each cluster that was not split in two; the best with log H > 0 is accepted. */
+async function proposeDeepSplits(run: Run, state: State, splits: (Split | null)[]): Promise<void> {
   const { rounds, schedule, d, prior, config, zeta } = run;
-  const whole = state.parts.map(([a, b]) => addStatistics(a, b));
-  const enough = (k: number, depth: number) => splits[k] === null && whole[k][0] >= ROWS_A_PART * 2 ** depth;
-  const chosen = splits.map((_, k) => enough(k, Math.min(...schedule.depths)));
+  const totals = state.parts.map(([a, b]) => addStatistics(a, b));
+  const isEligible = (k: number, depth: number) =>
+    splits[k] === null && totals[k][0] >= ROWS_PER_PART * 2 ** depth;
+  const chosen = splits.map((_, k) => isEligible(k, Math.min(...schedule.depths)));
   if (!chosen.includes(true)) return;
-  const depths = schedule.depths.filter((depth) => splits.some((_, k) => enough(k, depth)));
-  const halved = await halveDeep(rounds, chosen, whole, Math.max(...depths), d, config.covariance);
+  const depths = schedule.depths.filter((depth) => splits.some((_, k) => isEligible(k, depth)));
+  const halved = await halveRepeatedly(rounds, chosen, totals, Math.max(...depths), d, config.covariance);
   const starts = depths.map((depth) =>
-    halved[depth - 1].map((centres, k) => (enough(k, depth) ? centres : [])),
+    halved[depth - 1].map((centres, k) => (isEligible(k, depth) ? centres : [])),
   );
-  const { sets, found } = await withoutTiny(rounds, await lloyd(rounds, starts, schedule.refine - 1), zeta);
+  const { sets, parts: bySet } = await dropTinyParts(
+    rounds,
+    await lloyd(rounds, starts, schedule.refine - 1),
+    zeta,
+  );
   for (const k of splits.keys()) {
-    const proposals = found.flatMap((all, i): Split[] => {
-      const own = sets[i][k].map((centre, j) => ({ centre, T: all[k][j] })).filter(({ T }) => T[0] > 0);
-      const parts = own.map(({ T }) => T);
+    const proposals = bySet.flatMap((ofClusters, i): Split[] => {
+      const nonEmpty = sets[i][k]
+        .map((centre, j) => ({ centre, T: ofClusters[k][j] }))
+        .filter(({ T }) => T[0] > 0);
+      const parts = nonEmpty.map(({ T }) => T);
       if (!proposable(parts, zeta)) return [];
       const logRatio = logSplitRatio(prior, parts, config.alpha, zeta);
-      return [{ parts, centres: own.map(({ centre }) => centre), logRatio }];
+      return [{ parts, centres: nonEmpty.map(({ centre }) => centre), logRatio }];
     });
     const best = proposals.reduce<Split | null>(
-      (found, proposal) => (proposal.logRatio > (found?.logRatio ?? 0) ? proposal : found),
+      (best, proposal) => (proposal.logRatio > (best?.logRatio ?? 0) ? proposal : best),
       null,
     );
     splits[k] ??= best;
     for (const proposal of proposals)
-      propose(run, state, k, proposal.parts, proposal.logRatio, proposal === best);
+      emitProposal(run, state, k, proposal.parts, proposal.logRatio, proposal === best);
   }
 }
 
 /**
- * The parts of sets of centres, those that a few rows far from all others have for themselves given up: their rows go to
- * the nearest of the rest. One outlier would else be a part of every proposal, and refuse it.
+ * The parts around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
+ * Otherwise a single outlier would be a part of every proposal and cause it to be rejected.
  */
-async function withoutTiny(rounds: Rounds, sets: Float64Array[][][], zeta: number) {
-  const found = await partsNear(rounds, sets);
+async function dropTinyParts(rounds: Rounds, sets: Float64Array[][][], zeta: number) {
+  const parts = await statisticsByNearest(rounds, sets);
   const large = sets.map((set, i) =>
-    set.map((centres, k) => centres.filter((_, j) => !isTiny(found[i][k][j], zeta))),
+    set.map((centres, k) => centres.filter((_, j) => !isTiny(parts[i][k][j], zeta))),
   );
-  const fewer = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
-  return fewer ? { sets: large, found: await partsNear(rounds, large) } : { sets, found };
+  const dropsAny = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
+  return dropsAny ? { sets: large, parts: await statisticsByNearest(rounds, large) } : { sets, parts };
 }
 
 function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<State> {
-  const next: Next[] = [];
+  const next: NextCluster[] = [];
   const vectors: Float64Array[] = [];
   const bySubNet = run.schedule.refine === 0;
   let leaves = 0;
   const cells = splits.flatMap((split, k): Cell[] => {
     if (!split) {
-      next.push({ from: k, made: null });
+      next.push({ from: k, refit: null });
       return bySubNet ? [-1, -1] : [-1];
     }
     const n = split.parts.reduce((sum, T) => sum + T[0], 0);
     for (const T of split.parts)
-      next.push({ from: k, made: { weight: (state.mixture.weights[k] * T[0]) / n, T } });
+      next.push({ from: k, refit: { weight: (state.mixture.weights[k] * T[0]) / n, T } });
     if (bySubNet) return [leaves++, leaves++];
     return [
       {

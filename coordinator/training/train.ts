@@ -6,33 +6,33 @@ import { publishEStep, publishNet } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { splitStep } from './split.ts';
 
-/** Hears of a run what its events do not say. */
+/** Callbacks for what a run's events do not carry. */
 export interface Observer {
-  /** The data are known, and what follows from them. */
+  /** The moments are known, and transform and prior derived from them. */
   prepared(run: Run, sampleRows: number): void;
   epoch(state: State, losses: Losses): void;
-  /** A state that no epoch led to. */
+  /** A state that does not come from an epoch: the initial one, one of a checkpoint, or after a split or merge step. */
   state(state: State): void;
-  /** All rows have their labels, so many of each cluster. */
+  /** All rows are labelled; `counts`: rows of each cluster. */
   labelled(counts: number[]): void;
 }
 
-/** What training has come to. */
-export type Advance =
-  /** An epoch is over; `whole`: no split or merge step is still to come at its end. */
-  | { type: 'epoch'; whole: boolean; state: State; losses: Losses }
-  /** So is the split or merge step at its end. */
+/** One advance of training. */
+export type TrainingProgress =
+  /** After an epoch; not `complete` if a split or merge step follows before the next one. */
+  | { type: 'epoch'; complete: boolean; state: State; losses: Losses }
+  /** After that step. */
   | { type: 'step'; state: State };
 
 /**
- * Epochs, and the steps between them, until the run has settled or `--max-epochs`; from any state on, the initial one
- * or one that a step or a whole epoch has led to. Returns the last state and why it stopped.
+ * Runs epochs, and the split and merge steps between them, until the run has settled or reached `--max-epochs`. `start`
+ * is the initial state, or one after a step or a complete epoch. Returns the last state and why training ended.
  */
 export async function* train(
   run: Run,
   start: State,
   smallestShard: number,
-): AsyncGenerator<Advance, { state: State; reason: EndReason }> {
+): AsyncGenerator<TrainingProgress, { state: State; reason: EndReason }> {
   const { config, schedule } = run;
   let state = start;
   publishNet(run, state.net);
@@ -44,7 +44,7 @@ export async function* train(
     const epoch = state.epoch + 1;
     const change = changeAfter(schedule, epoch);
     const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard);
-    yield { type: 'epoch', whole: !change, state: next, losses };
+    yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
     if (change) {
       state = await (change === 'split' ? splitStep : mergeStep)(run, state);

@@ -1,81 +1,82 @@
 import { line as path } from 'd3-shape';
 import { bottomAxis, leftAxis, linear } from '../axes.ts';
-import { lookOf } from '../look.ts';
+import { markerStyle } from '../markers.ts';
 import {
-  type Blob,
+  type ClusterEllipse,
   centres,
   density,
   domainOf,
   dots,
   ellipses,
+  extentsOf,
+  goldenSequence,
   type Points,
   planeOf,
-  reachOf,
-  scattered,
 } from '../scatter.ts';
 import { clipped, curve, num, picture, text, WIDTH } from '../svg.ts';
 
 const HEIGHT = 500;
 const BOX = { left: 66, top: 14, right: WIDTH - 16, bottom: HEIGHT - 56 };
-/** The largest clusters have an ellipse and a centre; of the others only rows are seen. */
+/** Only the largest clusters get an ellipse and a centre; of the others only rows are shown. */
 const MOST_ELLIPSES = 1000;
 
+/** A cluster projected onto the picture's axes. */
 export interface Component {
   cluster: number;
   weight: number;
-  /** On the two axes; the second is 0 where D is 1. */
+  /** On the two axes; the second is 0 if D = 1. */
   centre: readonly [number, number];
   spread: readonly [number, number, number];
 }
 
 export interface ClusterView {
   dim: number;
-  /** Of the scatter between clusters, along each axis; 0: an axis within them. */
+  /** Fraction of the between-cluster scatter along each axis; 0 for axes chosen by the scatter within clusters. */
   shares: number[];
-  /** The largest first. */
+  /** Largest first. */
   components: Component[];
   points: Points & { cluster: Int32Array };
 }
 
-/** Points in their cluster's colour, centres in black, ellipses at two standard deviations; densities where D is 1. */
+/** Points in their cluster's colour, centres in black, ellipses at two standard deviations; density curves if D = 1. */
 export function clusterPicture(view: ClusterView): string {
   const { components, points, dim } = view;
-  const frame = {
+  const attributes = {
     id: 'clusters',
     height: HEIGHT,
     title: 'Clusters',
-    description: `${components.length} clusters and ${points.x.length} of the rows, on ${dim === 1 ? 'the one axis' : 'two axes'}.`,
+    description: `${components.length} clusters and ${points.x.length} of the rows, on ${dim === 1 ? 'one axis' : 'two axes'}.`,
   };
-  return picture(frame, ...(dim === 1 ? onLine(view) : onPlane(view)));
+  return picture(attributes, ...(dim === 1 ? onLine(view) : onPlane(view)));
 }
 
-const blobOf = ({ cluster, centre, spread }: Component): Blob => ({
-  look: lookOf(cluster),
+const ellipseOf = ({ cluster, centre, spread }: Component): ClusterEllipse => ({
+  marker: markerStyle(cluster),
   label: String(cluster),
   centre,
   spread,
 });
 
 function onPlane({ components, points, shares }: ClusterView): string[] {
-  const blobs = components.slice(0, MOST_ELLIPSES).map(blobOf);
-  const reaches = blobs.map(reachOf);
+  const largest = components.slice(0, MOST_ELLIPSES).map(ellipseOf);
+  const extents = largest.map(extentsOf);
   const across = domainOf(
     points.x,
-    reaches.map(([x]) => x),
+    extents.map(([x]) => x),
   );
   const up = domainOf(
     points.y,
-    reaches.map(([, y]) => y),
+    extents.map(([, y]) => y),
   );
   const plane = planeOf(BOX, across, up);
   const groups = components.map(({ cluster }) => ({
-    look: lookOf(cluster),
+    marker: markerStyle(cluster),
     at: indicesOf(points.cluster, cluster).map((i) => plane.place(points.x[i], points.y[i])),
   }));
   return [
     leftAxis(plane.y, BOX, { title: titleOf(2, shares[1]) }),
     bottomAxis(plane.x, BOX, { title: titleOf(1, shares[0]), count: 6 }),
-    clipped('clusters-in', BOX, dots(groups, 0.6) + ellipses(blobs, plane) + centres(blobs, plane, BOX)),
+    clipped('clusters-in', BOX, dots(groups, 0.6) + ellipses(largest, plane) + centres(largest, plane, BOX)),
   ];
 }
 
@@ -85,8 +86,8 @@ function titleOf(axis: number, share: number): string {
 }
 
 function onLine({ components, points }: ClusterView): string[] {
-  const reaches = components.map((one) => reachOf(blobOf(one))[0]);
-  const [from, to] = domainOf(points.x, reaches);
+  const extents = components.map((one) => extentsOf(ellipseOf(one))[0]);
+  const [from, to] = domainOf(points.x, extents);
   const x = linear([from, to], [BOX.left, BOX.right], 12);
   const heightAt = ({ weight, centre, spread }: Component, value: number) =>
     weight * density(value, centre[0], spread[0]);
@@ -97,9 +98,9 @@ function onLine({ components, points }: ClusterView): string[] {
     ([, b]) => y(b),
   ).digits(1);
   const groups = components.map((one) => ({
-    look: lookOf(one.cluster),
+    marker: markerStyle(one.cluster),
     at: indicesOf(points.cluster, one.cluster).map((i) => {
-      const height = scattered(i) * heightAt(one, points.x[i]);
+      const height = goldenSequence(i) * heightAt(one, points.x[i]);
       return `${num(x(points.x[i]))} ${num(y(height))}`;
     }),
   }));
@@ -107,23 +108,26 @@ function onLine({ components, points }: ClusterView): string[] {
     const width = 6 * Math.sqrt(one.spread[0]);
     const [a, b] = [Math.max(from, one.centre[0] - width), Math.min(to, one.centre[0] + width)];
     const at = Array.from({ length: 121 }, (_, i) => a + ((b - a) * i) / 120);
-    return curve(d(at.map((value) => [value, heightAt(one, value)]))!, lookOf(one.cluster).colour);
+    return curve(d(at.map((value) => [value, heightAt(one, value)]))!, markerStyle(one.cluster).colour);
   });
-  const blobs = components.map((one) => ({
-    ...blobOf(one),
+  const peaks = components.map((one) => ({
+    ...ellipseOf(one),
     centre: [one.centre[0], heightAt(one, one.centre[0])] as const,
   }));
   const plane = { x, y, place: (a: number, b: number) => `${num(x(a))} ${num(y(b))}` };
   return [
     leftAxis(y, BOX, { title: 'density × weight' }),
-    bottomAxis(x, BOX, { title: 'the one dimension', count: 6 }),
-    clipped('clusters-in', BOX, dots(groups, 0.6) + curves.join('') + centres(blobs, plane, BOX)),
-    text(BOX.right, BOX.top + 12, 'each row below the curve of its cluster', { anchor: 'end', tone: 'mute' }),
+    bottomAxis(x, BOX, { title: 'value', count: 6 }),
+    clipped('clusters-in', BOX, dots(groups, 0.6) + curves.join('') + centres(peaks, plane, BOX)),
+    text(BOX.right, BOX.top + 12, 'rows are placed below the curve of their cluster', {
+      anchor: 'end',
+      tone: 'mute',
+    }),
   ];
 }
 
 export function indicesOf(codes: ArrayLike<number>, code: number): number[] {
-  const found: number[] = [];
-  for (let i = 0; i < codes.length; i++) if (codes[i] === code) found.push(i);
-  return found;
+  const indices: number[] = [];
+  for (let i = 0; i < codes.length; i++) if (codes[i] === code) indices.push(i);
+  return indices;
 }

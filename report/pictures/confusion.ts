@@ -1,13 +1,13 @@
 import { COLOURS } from '../../view/palette.ts';
-import { brief } from '../axes.ts';
+import { shortNumber } from '../axes.ts';
 import type { Crosstab } from '../crosstab.ts';
 import { num, picture, shorten, text, textWidth, WIDTH } from '../svg.ts';
 
-/** Numbers stand in the cells while they are at least this wide. */
-const NUMBERED = 25;
-const NAMED = 11;
+/** Narrower cells show no counts, or no class names. */
+const MIN_WIDTH_COUNTS = 25;
+const MIN_WIDTH_NAMES = 11;
 
-/** Clusters against classes: shade is the share of the cluster's rows, the order that of the best matching. */
+/** The confusion matrix. Shade: the fraction of the cluster's rows; order: that of the best matching. */
 export function confusionPicture({ clusters, classes, counts }: Crosstab): string {
   const names = classes.map((name) => shorten(name, 14));
   const longest = Math.max(...names.map((name) => textWidth(name, 11.5)));
@@ -18,23 +18,23 @@ export function confusionPicture({ clusters, classes, counts }: Crosstab): strin
   const top = 34 + (flat ? 18 : Math.min(110, longest + 8));
   const right = left + cell * classes.length;
   const bottom = top + height * clusters.length;
-  const numbered = cell >= NUMBERED;
+  const numbered = cell >= MIN_WIDTH_COUNTS;
   const sums = counts.map((row) => row.reduce((a, b) => a + b, 0));
   const cells = counts.flatMap((row, i) =>
     row.map((count, j) => {
-      const share = sums[i] ? count / sums[i] : 0;
+      const fraction = sums[i] ? count / sums[i] : 0;
       const [x, y] = [left + cell * j, top + height * i];
       if (!count) return '';
-      const shade = `<rect x="${num(x + 0.5)}" y="${num(y + 0.5)}" width="${num(cell - 1)}" height="${num(height - 1)}" fill="${COLOURS[0]}" fill-opacity="${(0.04 + 0.96 * share).toFixed(2)}"/>`;
+      const shade = `<rect x="${num(x + 0.5)}" y="${num(y + 0.5)}" width="${num(cell - 1)}" height="${num(height - 1)}" fill="${COLOURS[0]}" fill-opacity="${(0.04 + 0.96 * fraction).toFixed(2)}"/>`;
       if (!numbered) return shade;
-      const label = count < 1e4 ? String(count) : brief(count);
+      const label = count < 1e4 ? String(count) : shortNumber(count);
       const size = Math.min(11.5, (cell - 3) / (label.length * 0.57));
       return (
         shade +
         text(x + cell / 2, y + height / 2 + size * 0.37, label, {
           anchor: 'middle',
           size,
-          ...(share > 0.5 && { fill: '#ffffff' }),
+          ...(fraction > 0.5 && { fill: '#ffffff' }),
         })
       );
     }),
@@ -53,7 +53,7 @@ export function confusionPicture({ clusters, classes, counts }: Crosstab): strin
     ...names.map((name, j) => {
       const x = left + cell * (j + 0.5);
       if (flat) return text(x, top - 8, name, { anchor: 'middle', size: 11.5 });
-      return cell < NAMED ? '' : text(x + 4, top - 6, name, { rotate: -90, size: 11.5 });
+      return cell < MIN_WIDTH_NAMES ? '' : text(x + 4, top - 6, name, { rotate: -90, size: 11.5 });
     }),
     ...clusters.map((name, i) =>
       text(left - 8, top + height * (i + 0.5) + size * 0.37, name, { anchor: 'end', bold: true, size }),
@@ -67,9 +67,9 @@ function legend(left: number, y: number): string[] {
   const steps = [0, 0.25, 0.5, 0.75, 1];
   return [
     text(left, y + 10, 'share of the cluster’s rows', { tone: 'mute' }),
-    ...steps.map((share, i) => {
+    ...steps.map((fraction, i) => {
       const x = left + 172 + 50 * i;
-      return `<rect x="${num(x)}" y="${num(y)}" width="14" height="12" fill="${COLOURS[0]}" fill-opacity="${(0.04 + 0.96 * share).toFixed(2)}"/>${text(x + 18, y + 10, `${100 * share} %`, { tone: 'mute', size: 11 })}`;
+      return `<rect x="${num(x)}" y="${num(y)}" width="14" height="12" fill="${COLOURS[0]}" fill-opacity="${(0.04 + 0.96 * fraction).toFixed(2)}"/>${text(x + 18, y + 10, `${100 * fraction} %`, { tone: 'mute', size: 11 })}`;
     }),
   ];
 }

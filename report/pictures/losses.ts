@@ -1,24 +1,24 @@
 import { line as path } from 'd3-shape';
 import { COLOURS } from '../../view/palette.ts';
 import { bottomAxis, epochScale, leftAxis, lossScale } from '../axes.ts';
-import type { Epoch, History } from '../history.ts';
+import type { EpochRecord, RunHistory } from '../history.ts';
 import { type Box, curve, picture, text, WIDTH } from '../svg.ts';
 
 const HEIGHT = 400;
 const LEFT = 72;
 const RIGHT = WIDTH - 24;
 const PANELS = [
-  { key: 'loss', title: 'clustering net', none: 'it never trained: K was 1', colour: COLOURS[0], top: 30 },
-  { key: 'subLoss', title: 'sub-clustering nets', none: 'they never trained', colour: COLOURS[5], top: 210 },
+  { key: 'loss', title: 'clustering net', none: 'not trained: K was always 1', colour: COLOURS[0], top: 30 },
+  { key: 'subLoss', title: 'sub-clustering nets', none: 'not trained', colour: COLOURS[5], top: 210 },
 ] as const;
 const PANEL_HEIGHT = 138;
-/** More points than this are drawn by the least and the largest of each stretch. */
+/** Beyond this number of points, each interval of epochs is drawn by its minimum and maximum. */
 const MOST_POINTS = 2000;
 
 type Point = [epoch: number, loss: number | null];
 
 /** The losses of the clustering net and of the sub-nets, one above the other. */
-export function lossPicture({ epochs }: History): string {
+export function lossPicture({ epochs }: RunHistory): string {
   const last = epochs.at(-1)!.epoch;
   const x = epochScale(last, [LEFT, RIGHT]);
   const bottom: Box = {
@@ -36,16 +36,16 @@ export function lossPicture({ epochs }: History): string {
     },
     ...PANELS.map(({ key, title, none, colour, top }) => {
       const box: Box = { left: LEFT, right: RIGHT, top, bottom: top + PANEL_HEIGHT };
-      const points = thinned(epochs.map((epoch): Point => [epoch.epoch, epoch[key]]));
+      const points = downsample(epochs.map((epoch): Point => [epoch.epoch, epoch[key]]));
       return panel(box, points, x, { title: `loss of the ${title}`, none, colour });
     }),
-    bottomAxis(x, bottom, { whole: true, title: 'epoch' }),
+    bottomAxis(x, bottom, { integers: true, title: 'epoch' }),
   );
 }
 
-function lastOf(epochs: Epoch[], key: 'loss' | 'subLoss'): string {
+function lastOf(epochs: EpochRecord[], key: 'loss' | 'subLoss'): string {
   const last = epochs.findLast((epoch) => epoch[key] !== null);
-  return last ? `${last[key]!.toPrecision(3)} in epoch ${last.epoch}` : 'never trained';
+  return last ? `${last[key]!.toPrecision(3)} in epoch ${last.epoch}` : 'not trained';
 }
 
 function panel(
@@ -62,7 +62,7 @@ function panel(
       text((box.left + box.right) / 2, (box.top + box.bottom) / 2, none, { anchor: 'middle', tone: 'mute' })
     );
   const y = lossScale(values, [box.bottom, box.top]);
-  const runs = joined(points);
+  const segments = segmentsOf(points);
   const d = path<Point>(
     ([epoch]) => x(epoch),
     ([, loss]) => y(loss!),
@@ -70,26 +70,30 @@ function panel(
   return [
     head,
     leftAxis(y, box, { count: 4 }),
-    ...runs.map((run) =>
-      curve(d(run.length > 1 ? run : [run[0], run[0]])!, colour, run.length > 1 ? 1.6 : 3),
+    ...segments.map((segment) =>
+      curve(
+        d(segment.length > 1 ? segment : [segment[0], segment[0]])!,
+        colour,
+        segment.length > 1 ? 1.6 : 3,
+      ),
     ),
   ].join('');
 }
 
-/** Stretches of epochs in which the net trained; sub-nets pause often, so a pause of a few epochs is bridged. */
-function joined(points: Point[]): Point[][] {
-  const runs: Point[][] = [];
+/** Periods in which the net trained. Gaps of usual length are bridged, as sub-nets do not train in every epoch. */
+function segmentsOf(points: Point[]): Point[][] {
+  const segments: Point[][] = [];
   const known = points.filter(([, loss]) => loss !== null);
   const gaps = known.slice(1).map(([epoch], i) => epoch - known[i][0]);
   const usual = Math.max(1, ...gaps.toSorted((a, b) => a - b).slice(0, Math.ceil(gaps.length * 0.98)));
   known.forEach((point, i) => {
-    if (i === 0 || point[0] - known[i - 1][0] > usual) runs.push([]);
-    runs.at(-1)!.push(point);
+    if (i === 0 || point[0] - known[i - 1][0] > usual) segments.push([]);
+    segments.at(-1)!.push(point);
   });
-  return runs;
+  return segments;
 }
 
-function thinned(points: Point[]): Point[] {
+function downsample(points: Point[]): Point[] {
   if (points.length <= MOST_POINTS) return points;
   const size = Math.ceil((2 * points.length) / MOST_POINTS);
   const kept: Point[] = [];

@@ -1,42 +1,42 @@
 import { COLOURS, hexOf, mix, rgbOf } from '../../view/palette.ts';
 import { bottomAxis, leftAxis, linear } from '../axes.ts';
-import type { Look } from '../look.ts';
+import type { MarkerStyle } from '../markers.ts';
 import {
-  type Blob,
+  type ClusterEllipse,
   centres,
   density,
   domainOf,
   dots,
   ellipses,
+  extentsOf,
+  goldenSequence,
   type Points,
   planeOf,
-  reachOf,
-  scattered,
 } from '../scatter.ts';
 import { clipped, num, picture, text, WIDTH } from '../svg.ts';
 
 const HEIGHT = 470;
 const BOX = { left: 66, top: 48, right: WIDTH - 16, bottom: HEIGHT - 56 };
-/** Shades of responsibility. */
+/** Colour steps for responsibilities. */
 const SHADES = 11;
 const [LEFT, MIDDLE, RIGHT] = [COLOURS[0], '#c9c6c1', COLOURS[5]].map(rgbOf);
 
-export interface SubView {
+export interface SubClusterView {
   cluster: number;
   dim: number;
-  /** Two sub-clusters; rows of the sample, centre and spread on the two axes. */
+  /** The two sub-clusters: rows of the training sample, centre and spread on the two axes. */
   halves: { rows: number; centre: readonly [number, number]; spread: readonly [number, number, number] }[];
-  /** `share`: the sub-net's responsibility of the second sub-cluster. */
-  points: Points & { share: Float64Array };
+  /** With the sub-net's responsibility of the second sub-cluster. */
+  points: Points & { responsibility: Float64Array };
 }
 
-const look = (colour: string): Look => ({ colour, shape: 'circle' });
+const circle = (colour: string): MarkerStyle => ({ colour, shape: 'circle' });
 
-/** Points inside one cluster, shaded by the sub-net's responsibilities; the sub-centres in black. */
-export function subClusterPicture(view: SubView): string {
+/** Points of one cluster, coloured by the sub-net's responsibilities; sub-cluster centres in black. */
+export function subClusterPicture(view: SubClusterView): string {
   const { cluster, halves, points } = view;
-  const blobs: Blob[] = halves.map(({ centre, spread }, i) => ({
-    look: look(hexOf(i ? RIGHT : LEFT)),
+  const subClusters: ClusterEllipse[] = halves.map(({ centre, spread }, i) => ({
+    marker: circle(hexOf(i ? RIGHT : LEFT)),
     label: 'ab'[i],
     centre,
     spread,
@@ -49,50 +49,57 @@ export function subClusterPicture(view: SubView): string {
       description: `Two sub-clusters of ${halves.map(({ rows }) => Math.round(rows)).join(' and ')} rows of the sample; ${points.x.length} rows are shown.`,
     },
     ...legend(),
-    ...(view.dim === 1 ? onLine(view, blobs) : onPlane(view, blobs)),
+    ...(view.dim === 1 ? onLine(view, subClusters) : onPlane(view, subClusters)),
   );
 }
 
-function shades({ points }: SubView, place: (i: number) => string) {
+function shadedGroups({ points }: SubClusterView, place: (i: number) => string) {
   return Array.from({ length: SHADES }, (_, shade) => {
-    const own = [...points.share.keys()].filter((i) => Math.round(points.share[i] * (SHADES - 1)) === shade);
-    return { look: look(colourOf(shade / (SHADES - 1))), at: own.map(place) };
+    const own = [...points.responsibility.keys()].filter(
+      (i) => Math.round(points.responsibility[i] * (SHADES - 1)) === shade,
+    );
+    return { marker: circle(shadeOf(shade / (SHADES - 1))), at: own.map(place) };
   });
 }
 
-function colourOf(share: number): string {
-  return hexOf(share < 0.5 ? mix(LEFT, MIDDLE, 2 * share) : mix(MIDDLE, RIGHT, 2 * share - 1));
+function shadeOf(responsibility: number): string {
+  const r = responsibility;
+  return hexOf(r < 0.5 ? mix(LEFT, MIDDLE, 2 * r) : mix(MIDDLE, RIGHT, 2 * r - 1));
 }
 
-function onPlane(view: SubView, blobs: Blob[]): string[] {
+function onPlane(view: SubClusterView, subClusters: ClusterEllipse[]): string[] {
   const { points } = view;
-  const reaches = blobs.map(reachOf);
+  const extents = subClusters.map(extentsOf);
   const plane = planeOf(
     BOX,
     domainOf(
       points.x,
-      reaches.map(([x]) => x),
+      extents.map(([x]) => x),
     ),
     domainOf(
       points.y,
-      reaches.map(([, y]) => y),
+      extents.map(([, y]) => y),
     ),
   );
-  const groups = shades(view, (i) => plane.place(points.x[i], points.y[i]));
+  const groups = shadedGroups(view, (i) => plane.place(points.x[i], points.y[i]));
   return [
-    leftAxis(plane.y, BOX, { title: 'widest axis across' }),
-    bottomAxis(plane.x, BOX, { title: 'axis through both sub-centres', count: 6 }),
-    clipped('sub-clusters-in', BOX, dots(groups, 0.8) + ellipses(blobs, plane) + centres(blobs, plane, BOX)),
+    leftAxis(plane.y, BOX, { title: 'widest orthogonal axis' }),
+    bottomAxis(plane.x, BOX, { title: 'axis through both sub-cluster centres', count: 6 }),
+    clipped(
+      'sub-clusters-in',
+      BOX,
+      dots(groups, 0.8) + ellipses(subClusters, plane) + centres(subClusters, plane, BOX),
+    ),
   ];
 }
 
-function onLine(view: SubView, blobs: Blob[]): string[] {
+function onLine(view: SubClusterView, subClusters: ClusterEllipse[]): string[] {
   const { points, halves } = view;
   const total = halves[0].rows + halves[1].rows;
   const x = linear(
     domainOf(
       points.x,
-      blobs.map((blob) => reachOf(blob)[0]),
+      subClusters.map((sub) => extentsOf(sub)[0]),
     ),
     [BOX.left, BOX.right],
     12,
@@ -102,18 +109,18 @@ function onLine(view: SubView, blobs: Blob[]): string[] {
       (sum, { rows, centre, spread }) => sum + (rows / total) * density(value, centre[0], spread[0]),
       0,
     );
-  const top = Math.max(...blobs.map(({ centre }) => heightAt(centre[0])));
+  const top = Math.max(...subClusters.map(({ centre }) => heightAt(centre[0])));
   const y = linear([0, top * 1.15], [BOX.bottom, BOX.top], 20);
   const place = (a: number, b: number) => `${num(x(a))} ${num(y(b))}`;
-  const groups = shades(view, (i) => place(points.x[i], scattered(i) * heightAt(points.x[i])));
-  const raised = blobs.map((blob) => ({
-    ...blob,
-    centre: [blob.centre[0], heightAt(blob.centre[0])] as const,
+  const groups = shadedGroups(view, (i) => place(points.x[i], goldenSequence(i) * heightAt(points.x[i])));
+  const peaks = subClusters.map((sub) => ({
+    ...sub,
+    centre: [sub.centre[0], heightAt(sub.centre[0])] as const,
   }));
   return [
     leftAxis(y, BOX, { title: 'density' }),
-    bottomAxis(x, BOX, { title: 'the one dimension', count: 6 }),
-    clipped('sub-clusters-in', BOX, dots(groups, 0.8) + centres(raised, { x, y, place }, BOX)),
+    bottomAxis(x, BOX, { title: 'value', count: 6 }),
+    clipped('sub-clusters-in', BOX, dots(groups, 0.8) + centres(peaks, { x, y, place }, BOX)),
   ];
 }
 
@@ -124,7 +131,7 @@ function legend(): string[] {
     text(left, 26, '0', { anchor: 'end', tone: 'mute' }),
     ...Array.from({ length: SHADES }, (_, shade) => {
       const at = left + 8 + width * shade;
-      return `<rect x="${num(at)}" y="15" width="${num(width + 0.3)}" height="13" fill="${colourOf(shade / (SHADES - 1))}"/>`;
+      return `<rect x="${num(at)}" y="15" width="${num(width + 0.3)}" height="13" fill="${shadeOf(shade / (SHADES - 1))}"/>`;
     }),
     text(left + 16 + width * SHADES, 26, '1', { tone: 'mute' }),
   ];

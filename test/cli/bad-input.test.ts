@@ -157,7 +157,7 @@ const refusals: Refusal[] = [
       ],
       ['x1e30', 1e30, ['larger than dpmesh computes with (1e18)', '1e30', 'scale the data']],
       ['x1e-30', 1e-30, ['standard deviation', 'scale the data']],
-      ['plus1e9', 0, ['float32 holds column ', 'mean 1e9', 'to 64 only']],
+      ['plus1e9', 0, ['float32 represents column ', 'mean 1e9', 'only in steps of 64']],
     ] as const
   ).map(([name, factor, says]) =>
     begun(

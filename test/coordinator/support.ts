@@ -1,6 +1,6 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
-import type { Leaves, Rounds } from '../../coordinator/training/rounds.ts';
+import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
@@ -14,7 +14,7 @@ import type { Event } from '../../view/events.ts';
 
 export type Point = number[];
 
-/** Numbers in [0, 1) and standard normal ones from a small generator of the tests' own. */
+/** Uniform numbers in [0, 1), integers and standard normal numbers from a small generator for tests. */
 export function randomNumbers(seed: number) {
   let state = seed >>> 0;
   const uniform = () => {
@@ -30,7 +30,7 @@ export function randomNumbers(seed: number) {
   };
 }
 
-/** `count` rows around each centre, one blob after the other; `blob[i]` is where row i comes from. */
+/** `count` rows around each centre, blob by blob; `blob[i]` is the blob of row i. */
 export function blobs(seed: number, centres: Point[], count: number, sd = 1) {
   const { normal } = randomNumbers(seed);
   const rows: Point[] = [];
@@ -50,7 +50,7 @@ export function statisticsOf(rows: Point[], covariance: Covariance = 'full', d =
   return T;
 }
 
-/** The rows that every task sees: their labels by the clustering net, their sides by the sub-nets. */
+/** Rows with their labels `z` by the clustering net and their sides by the sub-nets. */
 export interface Data {
   rows: Point[];
   z: number[];
@@ -63,7 +63,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
 export const squares = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
 
-/** The leaf of one row by the definition of a cell. */
+/** The leaf of a row, from the definition of a cell. */
 function leafOf(cell: Cell, row: Point, vectors: Float64Array[]): number {
   if (typeof cell === 'number') return cell;
   if ('axis' in cell) return leafOf(cell.into[dot(row, vectors[cell.axis]) < cell.at ? 0 : 1], row, vectors);
@@ -72,39 +72,39 @@ function leafOf(cell: Cell, row: Point, vectors: Float64Array[]): number {
 }
 
 export interface MemoryRounds extends Rounds {
-  /** How often each kind of round was asked for. */
-  calls: { sums: number; scatter: number; histogram: number };
-  /** The rows of each leaf: what a partition means. */
-  members(partition: Leaves, vectors: Float64Array[]): Point[][];
+  /** Number of rounds of each kind. */
+  calls: { cellSums: number; cellStatistics: number; cellHistogram: number };
+  /** The rows of each leaf. */
+  members(partition: Partition, vectors: Float64Array[]): Point[][];
 }
 
-/** Rounds over rows in memory, by definitions instead of tasks; it rejects what a worker could not run. */
+/** Rounds over rows in memory, computed from the definitions instead of by tasks; rejects what a worker could not run. */
 export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): MemoryRounds {
   const d = rows[0].length;
-  const calls = { sums: 0, scatter: 0, histogram: 0 };
+  const calls = { cellSums: 0, cellStatistics: 0, cellHistogram: 0 };
 
-  function members(partition: Leaves, vectors: Float64Array[]): Point[][] {
+  function members(partition: Partition, vectors: Float64Array[]): Point[][] {
     const { groups, cells, leaves } = partition;
-    const found: Point[][] = Array.from({ length: leaves }, () => []);
+    const byLeaf: Point[][] = Array.from({ length: leaves }, () => []);
     rows.forEach((row, i) => {
       if (groups === 'sub-net' && !side) throw new Error('the test gives no sub-net sides');
       const group = groups === 'all' ? 0 : groups === 'net' ? z[i] : 2 * z[i] + side![i];
       if (cells[group] === undefined) throw new Error(`${groups} has no cell for group ${group}`);
       const leaf = leafOf(cells[group], row, vectors);
       if (leaf === -1) return;
-      if (!found[leaf]) throw new Error(`leaf ${leaf} of ${leaves}`);
-      found[leaf].push(row);
+      if (!byLeaf[leaf]) throw new Error(`leaf ${leaf} of ${leaves}`);
+      byLeaf[leaf].push(row);
     });
-    return found;
+    return byLeaf;
   }
 
   return {
     calls,
     members,
-    run: () => Promise.reject(new Error('no tasks in memory')),
+    perShard: () => Promise.reject(new Error('no tasks in memory')),
     sum: () => Promise.reject(new Error('no tasks in memory')),
-    async sums(partitions, vectors) {
-      calls.sums++;
+    async cellSums(partitions, vectors) {
+      calls.cellSums++;
       return partitions.map((partition) =>
         members(partition, vectors).map((own) => ({
           n: own.length,
@@ -112,16 +112,16 @@ export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): Memo
         })),
       );
     },
-    async scatter(partitions, vectors, pivots) {
-      calls.scatter++;
+    async cellStatistics(partitions, vectors, pivots) {
+      calls.cellStatistics++;
       return partitions.map((partition, i) => {
         if (pivots[i].length !== partition.leaves)
           throw new Error(`${pivots[i].length} pivots for ${partition.leaves} leaves`);
         return members(partition, vectors).map((own) => statisticsOf(own, covariance, d));
       });
     },
-    async histogram(partition, vectors, axes) {
-      calls.histogram++;
+    async cellHistogram(partition, vectors, axes) {
+      calls.cellHistogram++;
       if (axes.length !== partition.leaves) throw new Error(`${axes.length} axes`);
       return members(partition, vectors).map((own, leaf) => {
         const { axis, centre, sd } = axes[leaf];
@@ -191,13 +191,13 @@ export function scene(
   return { run, state, rounds, events, published };
 }
 
-/** A net whose Adam moments tell one unit from another. */
+/** A net whose Adam moments differ for each unit. */
 function trained(net: Net): Net {
   const moments = (scale: number) => net.params.map((values) => values.map((_, i) => scale * (i + 1)));
   return { ...net, first: moments(0.1), second: moments(0.01), steps: 60 };
 }
 
-/** Which row is nearest to which of the centres: the index of the nearest. */
+/** The index of the centre nearest to a row. */
 export const nearestOf = (row: ArrayLike<number>, centres: ArrayLike<number>[]) => {
   const distances = centres.map((centre) => squares(row, centre));
   return distances.indexOf(Math.min(...distances));
@@ -214,7 +214,7 @@ export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
 
 /**
  * Asserts that output unit `unit` of the resized nets comes from unit `from`: the clustering net's column copied, with
- * Adam's first moment at zero if it is `fresh`, and a sub-net that is drawn anew only then.
+ * Adam's first moment zeroed if it is `fresh`, and that its sub-net was redrawn only then.
  */
 export function assertUnit(before: State, after: State, unit: number, from: number, fresh: boolean): void {
   const column = (net: Net, arrays: Float32Array[], c: number) => {

@@ -158,16 +158,20 @@ describe('a report', { concurrency: 2 }, () => {
       const file = join(at, 'run.json');
       writeFileSync(file, readFileSync(file, 'utf8').replaceAll(easy.data, data));
     });
-    drawn(await plot(at), ALL, /moved\.npy cannot be read: no such file or folder: pictures have no points/);
+    drawn(
+      await plot(at),
+      ALL,
+      /moved\.npy cannot be read: no such file or folder: the pictures show no points/,
+    );
     writeNpy(
       data,
       '<f4',
       [N, 3],
       easy.rows.map((value) => value + 1),
     );
-    drawn(await plot(at), ALL, /moved\.npy has changed since the run: pictures have no points/);
+    drawn(await plot(at), ALL, /moved\.npy has changed since the run: the pictures show no points/);
     writeNpy(data, '<f4', [1, 3], [1, 2, 3]);
-    drawn(await plot(at), ALL, /moved\.npy has 1 rows × 3 now, and had 2000 × 3/);
+    drawn(await plot(at), ALL, /moved\.npy now has 1 rows × 3; the run had 2000 × 3/);
   });
 
   test('a run that was killed: the clusters of its newest checkpoint', async () => {

@@ -5,7 +5,7 @@ import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { generator } from '../../model/random.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { historyFrom } from '../../report/history.ts';
-import { lookOf, outline } from '../../report/look.ts';
+import { markerPath, markerStyle } from '../../report/markers.ts';
 import { type ClusterView, clusterPicture } from '../../report/pictures/clusters.ts';
 import { confusionPicture } from '../../report/pictures/confusion.ts';
 import { kPicture } from '../../report/pictures/k.ts';
@@ -13,14 +13,14 @@ import { lossPicture } from '../../report/pictures/losses.ts';
 import { sizesPicture } from '../../report/pictures/sizes.ts';
 import { subClusterPicture } from '../../report/pictures/sub-clusters.ts';
 import { pngOf } from '../../report/png.ts';
-import { stretches } from '../../report/rows.ts';
+import { sampleRanges } from '../../report/row-reader.ts';
 import { ellipsePath, escaped, num, picture, text } from '../../report/svg.ts';
 import { colourOf } from '../../view/palette.ts';
 
 const rng = (purpose: string) => generator(1n, purpose);
 const MOST_BYTES = 1e6;
 
-/** Well-formed, without NaN, all ids its own, every reference met; of tags and attributes that we write only. */
+/** Well-formed, without NaN, with unique ids and no dangling references. Knows only the tags and attributes that we write. */
 function assertSound(svg: string): void {
   assert.ok(svg.length < MOST_BYTES, `${svg.length} bytes`);
   assert.doesNotMatch(svg, /NaN|Infinity|undefined|null/);
@@ -34,7 +34,7 @@ function assertSound(svg: string): void {
     },
   );
   assert.deepEqual(open, []);
-  assert.doesNotMatch(rest, /[<>]|&(?!(amp|lt|gt|quot);)/, 'all that is not a tag is text');
+  assert.doesNotMatch(rest, /[<>]|&(?!(amp|lt|gt|quot);)/, 'only tags and escaped text');
   const ids = [...svg.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
   assert.equal(new Set(ids).size, ids.length);
   for (const [, id] of svg.matchAll(/url\(#([^)]+)\)/g)) assert.ok(ids.includes(id));
@@ -48,7 +48,7 @@ test('an ellipse passes through the points at two standard deviations', () => {
     return '0 0';
   });
   const determinant = xx * yy - xy * xy;
-  // Every third place is on the curve, the others are handles.
+  // Every third point is on the curve, the others are handles.
   for (const [x, y] of at.filter((_, i) => i % 3 === 0)) {
     const distance = (yy * x * x - 2 * xy * x * y + xx * y * y) / determinant;
     assert.ok(Math.abs(distance - 4) < 1e-9, String(distance));
@@ -56,10 +56,10 @@ test('an ellipse passes through the points at two standard deviations', () => {
   assert.equal(at.length, 13);
 });
 
-describe('rows to show', () => {
-  test('every row where there are few, each once', () => {
+describe('sampled rows', () => {
+  test('are all rows, each once, if there are few', () => {
     for (const rows of [1, 15, 16, 17, 3999, 4000]) {
-      const seen = stretches(rows, 4000, 0n).flatMap(({ start, count }) =>
+      const seen = sampleRanges(rows, 4000, 0n).flatMap(({ start, count }) =>
         Array.from({ length: count }, (_, i) => start + i),
       );
       assert.deepEqual(
@@ -69,41 +69,41 @@ describe('rows to show', () => {
     }
   });
 
-  test('at most as many as wanted, spread over the file, the same for the same seed', () => {
+  test('are at most the wanted number, spread over the file, and depend only on the seed', () => {
     for (const rows of [4001, 70_000, 1e9]) {
-      const found = stretches(rows, 4000, 7n);
+      const ranges = sampleRanges(rows, 4000, 7n);
       assert.equal(
-        found.reduce((sum, { count }) => sum + count, 0),
+        ranges.reduce((sum, { count }) => sum + count, 0),
         4000,
       );
-      const starts = found.map(({ start }) => start).sort((a, b) => a - b);
+      const starts = ranges.map(({ start }) => start).sort((a, b) => a - b);
       starts.forEach((start, i) => {
-        assert.ok(start >= (i * rows) / found.length - 1 && start + 16 <= rows);
+        assert.ok(start >= (i * rows) / ranges.length - 1 && start + 16 <= rows);
         if (i) assert.ok(start >= starts[i - 1] + 16);
       });
-      assert.deepEqual(stretches(rows, 4000, 7n), found);
-      if (rows > 5000) assert.notDeepEqual(stretches(rows, 4000, 8n), found);
+      assert.deepEqual(sampleRanges(rows, 4000, 7n), ranges);
+      if (rows > 5000) assert.notDeepEqual(sampleRanges(rows, 4000, 8n), ranges);
     }
   });
 
-  test('the first few are spread over the file too', () => {
-    const first = stretches(1e6, 16_000, 0n).slice(0, 20);
+  test('are spread over the file in any prefix too', () => {
+    const first = sampleRanges(1e6, 16_000, 0n).slice(0, 20);
     for (let part = 0; part < 4; part++)
       assert.ok(first.some(({ start }) => Math.floor(start / 250_000) === part));
   });
 });
 
-describe('looks', () => {
-  test('the first 300 clusters differ in colour or shape; the colour is that of the live page', () => {
-    const looks = Array.from({ length: 300 }, (_, cluster) => lookOf(cluster));
-    assert.equal(new Set(looks.map((look) => JSON.stringify(look))).size, 300);
-    for (const [cluster, { colour }] of looks.entries()) assert.equal(colour, colourOf(cluster));
+describe('markers', () => {
+  test('the first 300 clusters differ in colour or shape; colours are those of the live page', () => {
+    const markers = Array.from({ length: 300 }, (_, cluster) => markerStyle(cluster));
+    assert.equal(new Set(markers.map((marker) => JSON.stringify(marker))).size, 300);
+    for (const [cluster, { colour }] of markers.entries()) assert.equal(colour, colourOf(cluster));
   });
 
-  test('an outline comes back to its middle: all shapes are closed', () => {
-    const shapes = new Set(Array.from({ length: 300 }, (_, cluster) => lookOf(cluster).shape));
+  test('all shapes are closed relative paths', () => {
+    const shapes = new Set(Array.from({ length: 300 }, (_, cluster) => markerStyle(cluster).shape));
     assert.equal(shapes.size, 6);
-    for (const shape of shapes) assert.match(outline(shape, 2), /^m[^M]*z$/);
+    for (const shape of shapes) assert.match(markerPath(shape, 2), /^m[^M]*z$/);
   });
 });
 
@@ -131,11 +131,11 @@ const halves = (dim: number) =>
 const inside = (dim: number, n: number) => {
   const draw = rng('inside');
   const some = (next: () => number) => Float64Array.from({ length: n }, next);
-  const points = { x: some(draw.normal), y: some(draw.normal), share: some(draw.uniform) };
+  const points = { x: some(draw.normal), y: some(draw.normal), responsibility: some(draw.uniform) };
   return { cluster: 3, dim, halves: halves(dim), points };
 };
 
-const course = (epochs: number, at: (epoch: number) => object = () => ({})) => ({
+const historyOf = (epochs: number, at: (epoch: number) => object = () => ({})) => ({
   epochs: Array.from({ length: epochs }, (_, i) => ({
     epoch: i + 1,
     k: 1,
@@ -178,15 +178,15 @@ describe('pictures are sound', () => {
     ['sub-clusters', () => subClusterPicture(inside(4, 1200))],
     ['sub-clusters, D = 1', () => subClusterPicture(inside(1, 1200))],
     ['sub-clusters, no rows', () => subClusterPicture(inside(2, 0))],
-    ['K of one epoch', () => kPicture(course(1), null)],
-    ['K stays', () => kPicture(course(50), 3)],
-    ['losses of nothing', () => lossPicture(course(5))],
-    ['one loss', () => lossPicture(course(1, () => ({ loss: 0 })))],
+    ['K of one epoch', () => kPicture(historyOf(1), null)],
+    ['K stays', () => kPicture(historyOf(50), 3)],
+    ['losses of nothing', () => lossPicture(historyOf(5))],
+    ['one loss', () => lossPicture(historyOf(1, () => ({ loss: 0 })))],
     [
       'negative loss',
-      () => lossPicture(course(9, (epoch) => ({ loss: -epoch, subLoss: epoch % 4 ? 1 : null }))),
+      () => lossPicture(historyOf(9, (epoch) => ({ loss: -epoch, subLoss: epoch % 4 ? 1 : null }))),
     ],
-    ['10,000 epochs', () => lossPicture(course(10_000, (epoch) => ({ loss: 1 / epoch, subLoss: epoch })))],
+    ['10,000 epochs', () => lossPicture(historyOf(10_000, (epoch) => ({ loss: 1 / epoch, subLoss: epoch })))],
     ['one size', () => sizesPicture([{ cluster: 0, rows: 1 }], 1)],
     [
       '30 sizes',
@@ -227,31 +227,31 @@ describe('pictures are sound', () => {
       changed: 1,
       k: i % 2 ? 1 : 2,
     }));
-    assertSound(kPicture({ ...course(10_000), steps }, 10));
+    assertSound(kPicture({ ...historyOf(10_000), steps }, 10));
   });
 
-  test('every cluster is named where there are 60, every point is drawn', () => {
+  test('of 60 clusters most are labelled, and every point is drawn', () => {
     const drawn = clusterPicture(view(60, 5));
-    const named = [...drawn.matchAll(/ font-weight="600" class="ink"[^>]*>(\d+)</g)].map(([, name]) =>
+    const labels = [...drawn.matchAll(/ font-weight="600" class="ink"[^>]*>(\d+)</g)].map(([, name]) =>
       Number(name),
     );
-    assert.ok(named.length > 50, `${named.length} names`);
+    assert.ok(labels.length > 50, `${labels.length} labels`);
     assert.equal([...drawn.matchAll(/M[\d.-]+ [\d.-]+(h0|m)/g)].length >= 4000, true);
   });
 
-  test('NaN cannot get into a picture', () => {
+  test('NaN and infinity are rejected', () => {
     assert.throws(() => num(Number.NaN), RangeError);
     assert.throws(() => num(Infinity), RangeError);
     assert.equal(num(-0.01), '0');
   });
 
-  test('text that is markup, control characters and halves of letters', () => {
+  test('markup, control characters and lone surrogates are escaped', () => {
     assert.equal(escaped('<a href="x">&\u0007\ud800b'), '&lt;a href=&quot;x&quot;&gt;&amp;\ufffd\ufffdb');
   });
 });
 
 describe('confusion', () => {
-  test('clusters stand where their class is; those without one last; empty ones are left out', () => {
+  test('clusters are in the order of their matched classes, unmatched ones last, without empty ones', () => {
     const table = crosstab(
       [
         [0, 9, 1],
@@ -271,7 +271,7 @@ describe('confusion', () => {
     ]);
   });
 
-  test('beyond 40 the smallest go together, and no row is lost', () => {
+  test('beyond 40 the smallest are grouped, and no row is lost', () => {
     const n = 100;
     const counts = Array.from({ length: n }, (_, k) =>
       Array.from({ length: n }, (_, c) => (c === k ? 1000 + k : 1)),
@@ -298,7 +298,7 @@ describe('history', () => {
   const step = (at: number, kind: string, changed: number, k: number) =>
     line({ type: 'step', epoch: at, kind, changed, k });
 
-  test('a resumed run: what was lost does not count, of two epochs the last does', () => {
+  test('of a resumed run: discarded epochs do not count, of a repeated epoch the last does', () => {
     const events =
       epoch(1, 1, 9) +
       epoch(2, 1, 8) +
@@ -310,20 +310,20 @@ describe('history', () => {
       split(2, 0, -5) +
       step(2, 'split', 0, 1) +
       line({ type: 'end', epoch: 2, k: 1, reason: 'settled' });
-    const found = historyFrom(events.split('\n'), 'events.jsonl');
+    const history = historyFrom(events.split('\n'), 'events.jsonl');
     assert.deepEqual(
-      found.epochs.map(({ epoch, loss }) => [epoch, loss]),
+      history.epochs.map(({ epoch, loss }) => [epoch, loss]),
       [
         [1, 9],
         [2, 6],
       ],
     );
-    assert.deepEqual(found.steps, [{ epoch: 2, kind: 'split', changed: 0, k: 1 }]);
-    assert.deepEqual([found.proposed.split, found.sessions, found.ended], [1, 2, 'settled']);
-    assert.deepEqual(found.splits, [{ epoch: 2, cluster: 0, logRatio: -5, accepted: false }]);
+    assert.deepEqual(history.steps, [{ epoch: 2, kind: 'split', changed: 0, k: 1 }]);
+    assert.deepEqual([history.proposed.split, history.sessions, history.ended], [1, 2, 'settled']);
+    assert.deepEqual(history.splits, [{ epoch: 2, cluster: 0, logRatio: -5, accepted: false }]);
   });
 
-  test('ratios of the last split step hold only while clusters keep their numbers', () => {
+  test('ratios of the last split step are kept only until clusters are renumbered', () => {
     const events = epoch(1, 2, 1) + split(1, 0, -5) + split(1, 1, -3) + step(1, 'split', 0, 2);
     assert.equal(historyFrom(events.split('\n'), '').splits.length, 2);
     assert.equal(
@@ -332,7 +332,7 @@ describe('history', () => {
     );
   });
 
-  test('a line that is no event is named', () => {
+  test('the error for a line that is not an event names the line', () => {
     for (const bad of [
       ...['{"type":"epoch","epoch":1', '{"type":"epoch","epoch":"1"}', '[]', '17', 'null'],
       epoch(1, 1, 1).replace('"loss":1', '"loss":"x"').trim(),
@@ -367,18 +367,18 @@ describe('PNG', () => {
     assert.ok(png.length < MOST_BYTES);
   });
 
-  test('letters are drawn by the font that comes along: no font of the system is asked', async () => {
-    const frame = { id: 'x', height: 40, title: 't', description: 'd' };
-    const empty = await pngOf(picture(frame));
-    const thin = await pngOf(picture(frame, text(20, 25, 'Größe Σ μ 12')));
-    const bold = await pngOf(picture(frame, text(20, 25, 'Größe Σ μ 12', { bold: true })));
+  test('text is drawn with the bundled font, not with system fonts', async () => {
+    const attributes = { id: 'x', height: 40, title: 't', description: 'd' };
+    const empty = await pngOf(picture(attributes));
+    const thin = await pngOf(picture(attributes, text(20, 25, 'Größe Σ μ 12')));
+    const bold = await pngOf(picture(attributes, text(20, 25, 'Größe Σ μ 12', { bold: true })));
     assert.ok(thin.length > empty.length + 500);
     assert.notDeepEqual(thin, bold);
   });
 });
 
-test('a drawing that is stopped says so', async () => {
+test('drawing that is stopped rejects', async () => {
   const drawing = startDrawing();
   drawing.stop();
-  await assert.rejects(drawing.draw({ run: 'nowhere', version: '0' }), /^Error: it was stopped/);
+  await assert.rejects(drawing.draw({ run: 'nowhere', version: '0' }), /^Error: drawing was stopped/);
 });

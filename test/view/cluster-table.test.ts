@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Clusters, clusterTable, legend, nonEmpty, separationText } from '../../view/cluster-table.ts';
+import {
+  type ClusterTableInput,
+  clusterTable,
+  legend,
+  nonEmpty,
+  separationText,
+} from '../../view/cluster-table.ts';
 
-const three: Clusters = {
+const three: ClusterTableInput = {
   weights: [0.5, 0.3, 0.2],
   means: [
     [0, 0],
@@ -25,11 +31,7 @@ test('spread, rows, and the nearest cluster in standard deviations', () => {
     clusters.map(({ nearest }) => nearest?.cluster),
     [1, 0, 0],
   );
-  assert.equal(
-    clusters[0].nearest?.separation,
-    9 / (2 + 3),
-    'seen along the line between them, 9 is less far than 4',
-  );
+  assert.equal(clusters[0].nearest?.separation, 9 / (2 + 3), 'in standard deviations, 9 is less far than 4');
   assert.equal(clusters[2].nearest?.separation, 4 / (1 + 1));
   assert.equal(clusters[1].spread, Math.sqrt(5));
   assert.deepEqual(
@@ -47,7 +49,7 @@ test('a full covariance gives the same as its diagonal', () => {
   assert.deepEqual(clusterTable({ ...three, covariances: full }), clusterTable(three));
 });
 
-test('rows are all rows, or soft counts of the sample: the table says which', () => {
+test('the legend says whether rows are counts of all rows or soft counts of the sample', () => {
   assert.match(legend(clusterTable(three)), /^Rows: soft counts in the training sample\. /);
   assert.match(
     legend(clusterTable({ ...three, counted: true })),
@@ -55,7 +57,7 @@ test('rows are all rows, or soft counts of the sample: the table says which', ()
   );
 });
 
-test('clusters without rows have no neighbour and are none', () => {
+test('clusters without rows have no neighbour and are no neighbours', () => {
   const { clusters } = clusterTable({ ...three, rows: [7, 0, 9] });
   assert.deepEqual(
     clusters.map(({ nearest }) => nearest?.cluster ?? null),
@@ -64,7 +66,7 @@ test('clusters without rows have no neighbour and are none', () => {
   assert.deepEqual(nonEmpty([3, 0, 1e-12, 0.2]), [0, 3]);
 });
 
-test('the nearest of many is found among the five whose centres are nearest', () => {
+test('the nearest of many is searched among the five with the nearest centres', () => {
   const k = 40;
   const means = Array.from({ length: k }, (_, c) => [Math.cos(c * c), Math.sin(3 * c), (c % 7) / 3]);
   const covariances = means.map((_, c) => [1 + (c % 3), 1 + (c % 5), 1]);
@@ -87,7 +89,7 @@ test('the nearest of many is found among the five whose centres are nearest', ()
   }
 });
 
-test('centres at one place, clusters without extent, one cluster, too many of them', () => {
+test('coinciding centres, clusters without extent, a single cluster, too many clusters', () => {
   const point = { weights: [0.5, 0.5], rows: [1, 1], counted: true, logRatios: [null, null] };
   const covariances = [[0], [0]];
   assert.equal(

@@ -4,15 +4,15 @@ import { COLOURS, colourOf, hexOf, mix, type Rgb, rgbOf } from '../../view/palet
 
 type Vector = readonly number[];
 
-/** What is seen with all cones, and without one of the three (Machado, Oliveira & Fernandes 2009), in linear RGB. */
-const EYES = {
+/** Normal vision, and without one of the three cones (Machado, Oliveira & Fernandes 2009), in linear RGB. */
+const VISIONS = {
   all: [1, 0, 0, 0, 1, 0, 0, 0, 1],
   protan: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
   deutan: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881],
   tritan: [1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.3039],
 };
-/** Of the page and of the report, light and dark. */
-const PAPERS = ['#ffffff', '#181b20', '#16181d'].map(rgbOf);
+/** Backgrounds of the page and the report, light and dark. */
+const BACKGROUNDS = ['#ffffff', '#181b20', '#16181d'].map(rgbOf);
 
 const times = (matrix: Vector, [a, b, c]: Vector) =>
   [0, 3, 6].map((row) => matrix[row] * a + matrix[row + 1] * b + matrix[row + 2] * c);
@@ -39,7 +39,7 @@ function oklab(rgb: Vector): number[] {
   );
 }
 
-/** The reverse, where that is a colour. */
+/** The inverse; null outside of sRGB. */
 function fromOklab(lab: Vector): Rgb | null {
   const cones = times(
     [1, 0.3963377774, 0.2158037573, 1, -0.1055613458, -0.0638541728, 1, -0.0894841775, -1.291485548],
@@ -56,10 +56,10 @@ function fromOklab(lab: Vector): Rgb | null {
 }
 
 const seenBy = (matrix: Vector, rgb: Rgb) => oklab(times(matrix, linear(rgb)));
-const seen = (rgb: Rgb) => Object.values(EYES).map((matrix) => seenBy(matrix, rgb));
+const seen = (rgb: Rgb) => Object.values(VISIONS).map((matrix) => seenBy(matrix, rgb));
 const distance = (a: Vector, b: Vector) => Math.hypot(...a.map((value, i) => value - b[i]));
-/** The least over all eyes. */
-const difference = (a: Vector[], b: Vector[]) => Math.min(...a.map((look, i) => distance(look, b[i])));
+/** The smallest over all kinds of vision. */
+const difference = (a: Vector[], b: Vector[]) => Math.min(...a.map((value, i) => distance(value, b[i])));
 
 /** WCAG's contrast of two colours, 1 … 21. */
 function contrast(a: Rgb, b: Rgb): number {
@@ -73,15 +73,15 @@ function* pairs<T>(all: readonly T[]): Generator<[T, T]> {
   for (const [i, a] of all.entries()) for (const b of all.slice(0, i)) yield [a, b];
 }
 
-for (const [eye, matrix] of Object.entries(EYES))
-  test(`the first ten colours stay apart: ${eye}`, () => {
+for (const [vision, matrix] of Object.entries(VISIONS))
+  test(`the first ten colours are distinct: ${vision}`, () => {
     for (const [a, b] of pairs(COLOURS.slice(0, 10))) {
       const apart = distance(seenBy(matrix, rgbOf(a)), seenBy(matrix, rgbOf(b)));
       assert.ok(apart > 0.115, `${a} and ${b}: ${apart.toFixed(3)}`);
     }
   });
 
-test('all colours stay apart, for the colour-blind too', () => {
+test('all colours are distinct, for the colour-blind too', () => {
   assert.equal(COLOURS.length, 50);
   for (const [a, b] of pairs(COLOURS)) {
     const apart = difference(seen(rgbOf(a)), seen(rgbOf(b)));
@@ -89,15 +89,15 @@ test('all colours stay apart, for the colour-blind too', () => {
   }
 });
 
-test('colours show on white paper and on dark', () => {
+test('colours have enough contrast on light and dark backgrounds', () => {
   for (const colour of COLOURS)
-    for (const paper of PAPERS) {
-      const found = contrast(rgbOf(colour), paper);
-      assert.ok(found > 1.7, `${colour} on ${hexOf(paper)}: ${found.toFixed(2)}`);
+    for (const background of BACKGROUNDS) {
+      const value = contrast(rgbOf(colour), background);
+      assert.ok(value > 1.7, `${colour} on ${hexOf(background)}: ${value.toFixed(2)}`);
     }
 });
 
-test('from the eleventh on each is, of those that show on all papers, the furthest from all before', () => {
+test('from the eleventh on, each is the colour with enough contrast that is furthest from all before', () => {
   const candidates = [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
     .flatMap((twentieths) =>
       [0, 0.05, 0.09, 0.13, 0.17, 0.21, 0.25].map((chroma) => [twentieths / 20, chroma]),
@@ -109,24 +109,24 @@ test('from the eleventh on each is, of those that show on all papers, the furthe
       }),
     )
     .filter((rgb) => rgb !== null)
-    .filter((rgb) => PAPERS.every((paper) => contrast(rgb, paper) > 2));
-  const looks = candidates.map(seen);
-  const found = COLOURS.slice(0, 10);
-  const nearest = looks.map((look) =>
-    Math.min(...found.map((colour) => difference(look, seen(rgbOf(colour))))),
+    .filter((rgb) => BACKGROUNDS.every((background) => contrast(rgb, background) > 2));
+  const perceived = candidates.map(seen);
+  const chosen = COLOURS.slice(0, 10);
+  const nearest = perceived.map((one) =>
+    Math.min(...chosen.map((colour) => difference(one, seen(rgbOf(colour))))),
   );
-  while (found.length < 50) {
+  while (chosen.length < 50) {
     const best = nearest.indexOf(Math.max(...nearest));
-    found.push(hexOf(candidates[best]));
-    looks.forEach((look, i) => {
-      nearest[i] = Math.min(nearest[i], difference(look, looks[best]));
+    chosen.push(hexOf(candidates[best]));
+    perceived.forEach((one, i) => {
+      nearest[i] = Math.min(nearest[i], difference(one, perceived[best]));
     });
   }
-  assert.deepEqual(COLOURS, found);
+  assert.deepEqual(COLOURS, chosen);
 });
 
-test('the difference counts what the colour-blind see', () => {
-  // A red and a green of one lightness: far apart, but not without red or green cones.
+test('the difference accounts for colour blindness', () => {
+  // A red and a green of equal lightness: far apart, but not without red or green cones.
   const [red, green] = ['#b04a3a', '#6a7a2a'].map((hex) => seen(rgbOf(hex)));
   assert.ok(difference(red, green) < 0.6 * Math.hypot(0.2), String(difference(red, green)));
   assert.equal(difference(red, red), 0);

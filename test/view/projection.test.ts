@@ -76,7 +76,7 @@ test('one cluster: the directions of largest variance', () => {
   assert.ok(Math.abs(axes[0][1]) > 0.999 && Math.abs(axes[1][2]) > 0.999, String(axes));
 });
 
-test('two clusters: the line between them, then what is widest across it; a diagonal will do', () => {
+test('two clusters: the line between them, then the widest orthogonal direction; also with diagonals', () => {
   const { axes, shares } = leadingAxes(
     [0.5, 0.5],
     [
@@ -107,7 +107,7 @@ test('one dimension has one axis, two have two; equal means and no variance give
   for (const axis of axes) near(dot(axis, axis), 1);
 });
 
-test('axes keep pointing the way they did', () => {
+test('axes keep their direction', () => {
   const axes = [Float64Array.of(0, 1), Float64Array.of(1, 0)];
   alignAxes(axes, [Float64Array.of(0.1, -0.9), Float64Array.of(0.9, 0.1)]);
   assert.deepEqual(
@@ -118,10 +118,10 @@ test('axes keep pointing the way they did', () => {
     ],
   );
   alignAxes(axes, [Float64Array.of(1, 0, 0)]);
-  assert.deepEqual([...axes[0]], [-0, -1], 'axes of another dimension do not matter');
+  assert.deepEqual([...axes[0]], [-0, -1], 'axes of another dimension are ignored');
 });
 
-test('rows and covariances go through the same axes, and the scale', () => {
+test('rows and covariances are projected on the same axes, with the scale', () => {
   const { means, weights } = random(6, 4, 3);
   const frame = leadingAxes(weights, means, identity(4), 3);
   const scale = [2, 1, 0.5, 3];
@@ -146,8 +146,8 @@ test('rows and covariances go through the same axes, and the scale', () => {
   });
 });
 
-describe('on paper, with two axes', () => {
-  const onPaper = (means: number[][], covariance: number[], weights = means.map(() => 1 / means.length)) =>
+describe('with two axes', () => {
+  const projected = (means: number[][], covariance: number[], weights = means.map(() => 1 / means.length)) =>
     leadingAxes(
       weights,
       means,
@@ -168,7 +168,7 @@ describe('on paper, with two axes', () => {
     const total = raw.reduce((a, b) => a + b);
     const weights = raw.map((weight) => weight / total);
     const { values, vectors } = symmetricEigen(scatterOf(weights, means), d);
-    const { axes, shares } = onPaper(means, Array(d).fill(1), weights);
+    const { axes, shares } = projected(means, Array(d).fill(1), weights);
     const all = values.reduce((a, b) => a + b);
     for (const i of [0, 1]) {
       assert.ok(Math.abs(dot(axes[i], vectors.subarray(i * d, (i + 1) * d))) > 1 - 1e-6);
@@ -177,12 +177,12 @@ describe('on paper, with two axes', () => {
     assert.ok(Math.abs(dot(axes[0], axes[1])) < 1e-9);
   });
 
-  test('K = 1: the leading axes within the cluster; K = 2: one of each', () => {
+  test('K = 1: the leading axes within the cluster; K = 2: one between, one within', () => {
     const covariance = [1, 0, 0, 0, 9, 0, 0, 0, 4];
-    const one = onPaper([[5, 5, 5]], covariance);
+    const one = projected([[5, 5, 5]], covariance);
     assert.deepEqual(one.shares, [0, 0]);
     assert.ok(Math.abs(one.axes[0][1]) > 0.999 && Math.abs(one.axes[1][2]) > 0.999);
-    const two = onPaper(
+    const two = projected(
       [
         [0, 0, 0],
         [8, 0, 0],
@@ -193,13 +193,13 @@ describe('on paper, with two axes', () => {
     assert.ok(Math.abs(two.axes[0][0]) > 0.999 && Math.abs(two.axes[1][1]) > 0.999);
   });
 
-  test('D = 1 has one axis; a mixture of one point has two all the same', () => {
-    assert.deepEqual(onPaper([[0], [3]], [1]).axes, [Float64Array.of(1)]);
-    assert.equal(onPaper([[1, 2, 3]], [0, 0, 0]).axes.length, 2);
+  test('D = 1 has one axis; a mixture with zero covariances still has two', () => {
+    assert.deepEqual(projected([[0], [3]], [1]).axes, [Float64Array.of(1)]);
+    assert.equal(projected([[1, 2, 3]], [0, 0, 0]).axes.length, 2);
   });
 });
 
-test('of each axis the largest component is positive, whichever product gave it', () => {
+test('the largest component of each axis is positive, whichever product was decomposed', () => {
   for (const [k, d] of [
     [12, 5],
     [5, 12],

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import type { Message, RunInfo, StateOf, Status, Work } from '../../view/api.ts';
+import type { Message, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import { noEpochs, type World, type WorldOptions, world } from './world.ts';
 
@@ -44,7 +44,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   const played = world({ clusters, dim, rows, workers, host });
   const epochs = noEpochs();
   const events: TimedEvent[] = played.start();
-  let work: Work[] = [];
+  let work: WorkSpan[] = [];
   let status: Status = options.status ?? 'running';
   let epoch = 0;
   const clients = new Set<ServerResponse>();

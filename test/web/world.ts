@@ -1,6 +1,6 @@
 // A run that never was, for the mock server: Gaussians, the states that lead to them, epochs, events and rounds.
 
-import type { Epochs, StateOf, Work } from '../../view/api.ts';
+import type { Epochs, StateOf, WorkSpan } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
 
 export interface WorldOptions {
@@ -39,7 +39,7 @@ export interface World {
   epoch(epoch: number): {
     row: [number, number, number, number | null, number | null];
     events: TimedEvent[];
-    work: Work[];
+    work: WorkSpan[];
   };
   start(): TimedEvent[];
 }
@@ -172,7 +172,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
       events.push({ time, type: 'step', epoch, kind, changed: Math.abs(after - k), k: after });
       events.push({ time, type: 'checkpoint', epoch, bytes: 183_000 + epoch, seconds: 0.004 });
     }
-    const work: Work[] = [];
+    const work: WorkSpan[] = [];
     for (let r = 0; r < 3; r++) {
       const task = ['cluster-steps', trainsSubs ? 'sub-steps' : 'statistics', 'statistics'][r];
       const from = end - SECONDS + (r * SECONDS) / 3;

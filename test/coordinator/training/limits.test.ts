@@ -27,7 +27,7 @@ const refuses = (of: RunConfig, dim: number, free: number) => {
 };
 
 describe('checkMemory', () => {
-  test('refuses full covariance that does not fit, and says what would help', () => {
+  test('rejects full covariance that does not fit, with a remedy', () => {
     // Statistics of 20 clusters on 8 shards: 1 + D + D(D+1)/2 float64 each.
     const gigabytes = ((1 + 3072 + (3072 * 3073) / 2) * 8 * 20 * 8) / GIGA;
     assert.equal(
@@ -38,25 +38,25 @@ describe('checkMemory', () => {
     assert.notEqual(refuses(config(), 3072, gigabytes * GIGA - 1), null);
   });
 
-  test('what it proposes fits', () => {
+  test('the proposed remedy fits', () => {
     assert.equal(refuses(config({ covariance: 'diag' }), 3072, GIGA), null);
     assert.equal(refuses(config({ transform: 'pca:32' }), 3072, GIGA), null);
     assert.equal(refuses(config(), 32, GIGA / 8), null);
   });
 
-  test('counts the moments of all columns where axes are to be found', () => {
+  test('counts the full moments of all columns for PCA', () => {
     assert.match(refuses(config({ transform: 'pca:2' }), 50_000, 4 * GIGA)!, /74\.5 GB/);
     assert.match(refuses(config({ transform: 'pca:2', covariance: 'diag' }), 50_000, 4 * GIGA)!, /74\.5 GB/);
   });
 
-  test('counts more clusters and shards', () => {
+  test('grows with clusters and shards', () => {
     const free = 0.5 * GIGA;
     assert.equal(refuses(config(), 512, free), null);
     assert.notEqual(refuses(config({ initK: 100 }), 512, free), null);
     assert.notEqual(refuses(config({ shards: 32 }), 512, free), null);
   });
 
-  test('looks at this machine by itself', () => {
+  test('uses this machine’s free memory by default', () => {
     assert.doesNotThrow(() => checkMemory(config(), 2));
   });
 });
@@ -75,10 +75,10 @@ describe('layoutFor', () => {
     assert.equal(layoutFor(config(), source(8)).blockRows, 1);
   });
 
-  test('refuses fewer rows than shards, or a single one', () => {
+  test('rejects fewer rows than shards, and a single row', () => {
     assert.throws(
       () => layoutFor(config(), source(7)),
-      new UserError('wide.npy has 7 rows, fewer than the 8 shards they are to be dealt to; lower --shards'),
+      new UserError('wide.npy has 7 rows, fewer than the 8 shards; lower --shards'),
     );
     for (const shards of [1, 8])
       assert.throws(

@@ -11,7 +11,7 @@ const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_
 type Proposal = Extract<Event, { type: 'split' | 'merge' }>;
 const merges = (events: Event[]) => events.filter((event): event is Proposal => event.type === 'merge');
 
-/** Pairs of which one is among the other's three nearest by their means. */
+/** Pairs in which one mean is among the other's three nearest. */
 function pairsOf(means: ArrayLike<number>[]): string[] {
   const pairs = new Set<string>();
   means.forEach((mean, a) => {
@@ -24,7 +24,7 @@ function pairsOf(means: ArrayLike<number>[]): string[] {
 
 describe('mergeStep', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
-    test(`merges two clusters of one blob, and leaves the others (${covariance})`, async () => {
+    test(`merges two clusters of one blob, and leaves the others unchanged (${covariance})`, async () => {
       const { rows, blob } = blobs(
         1,
         [
@@ -82,7 +82,7 @@ describe('mergeStep', () => {
     });
   }
 
-  test('leaves blobs that stand apart, by the tempered ratio of each pair, the best first', async () => {
+  test('does not merge separate blobs; proposes by the tempered ratio of each pair, best first', async () => {
     const { rows, blob } = blobs(
       2,
       [
@@ -130,7 +130,7 @@ describe('mergeStep', () => {
     }
   });
 
-  test('merges a cluster once a step at most, in its best pair', async () => {
+  test('merges a cluster at most once per step, in its best pair', async () => {
     const { rows, blob } = blobs(
       3,
       [
@@ -183,7 +183,7 @@ describe('mergeStep', () => {
     assert.ok(Math.abs(accepted / trials - p) < 4 * noise, `${accepted} of ${trials} at ${p}`);
   });
 
-  test('drops an empty cluster; the one it goes to keeps all it has', async () => {
+  test('drops an empty cluster and leaves its partner unchanged', async () => {
     const { rows, blob } = blobs(
       5,
       [
@@ -217,10 +217,10 @@ describe('mergeStep', () => {
       accepted.map(({ clusters, logRatio }) => [[...clusters].sort(), logRatio]),
       [[[1, 2], null]],
     );
-    assert.equal(before.rounds.calls.histogram, 0, 'nothing new to halve');
+    assert.equal(before.rounds.calls.cellHistogram, 0, 'nothing new to halve');
   });
 
-  test('drops several empty clusters at once, and merges others meanwhile', async () => {
+  test('drops several empty clusters and merges others in one step', async () => {
     const { rows, blob } = blobs(
       6,
       [
@@ -247,11 +247,11 @@ describe('mergeStep', () => {
     );
   });
 
-  test('one cluster has none to merge with', async () => {
+  test('does nothing with a single cluster', async () => {
     const { rows, blob } = blobs(7, [[0, 0]], 30);
     const { run, state, events, rounds } = scene({ rows, z: blob });
     const after = await mergeStep(run, state);
     assert.deepEqual(after, { ...state, steps: [{ kind: 'merge', changed: 0, k: 1 }] });
-    assert.deepEqual([events.length, rounds.calls.scatter], [0, 0]);
+    assert.deepEqual([events.length, rounds.calls.cellStatistics], [0, 0]);
   });
 });

@@ -75,7 +75,7 @@ describe('momentsRound', () => {
     ),
   );
 
-  test('is the mean, covariance and extremes of all rows', async () => {
+  test('returns the mean, covariance and extremes of all rows', async () => {
     const { dispatcher, asked } = workersWith(rows, layout);
     const { moments, sampleRows } = await momentsRound(dispatcher, config(), layout, origin, 0.25, why);
     assert.equal(moments.rows, 300);
@@ -97,7 +97,7 @@ describe('momentsRound', () => {
     );
   });
 
-  test('asks for the diagonal where no axis is to be found', async () => {
+  test('asks only for the diagonal unless PCA needs the covariance', async () => {
     const of = async (over: Partial<RunConfig>) => {
       const { dispatcher, asked } = workersWith(rows, layout);
       const { moments } = await momentsRound(dispatcher, config(over), layout, origin, 1, why);
@@ -112,7 +112,7 @@ describe('momentsRound', () => {
     assert.equal((await of({ covariance: 'full' })).diagonal, false);
   });
 
-  test('puts each block’s hash in its place in the file', async () => {
+  test('returns block hashes in the order of the file', async () => {
     const { hashes } = await momentsRound(
       workersWith(rows, layout).dispatcher,
       config(),
@@ -129,7 +129,7 @@ describe('momentsRound', () => {
     }
   });
 
-  test('rejects bad rows, and says how many and which is the first', async () => {
+  test('rejects bad rows, and reports how many and the first of them', async () => {
     const bad: Record<number, [number, number]> = { 1: [3, 170], 3: [2, 44] };
     const { dispatcher } = workersWith(rows, layout, (part, shard) => {
       if (bad[shard]) part.counts = nd(Float64Array.of(1, ...bad[shard]));
@@ -144,7 +144,7 @@ describe('momentsRound', () => {
     });
   });
 
-  test('says of large values that they are large', async () => {
+  test('reports values that are too large as such', async () => {
     const { dispatcher } = workersWith(rows, layout, (part, shard) => {
       if (shard === 2) part.counts = nd(Float64Array.of(1, 1, 7));
     });
@@ -155,7 +155,7 @@ describe('momentsRound', () => {
     );
   });
 
-  test('rejects a result that is not what it should be', async () => {
+  test('rejects a malformed result', async () => {
     for (const tamper of [
       (part: Tensors) => void delete part.counts,
       (part: Tensors) => void (part.min = nd(Float64Array.of(1))),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { averageGradients, averageNets, netStates } from '../../../coordinator/training/net-states.ts';
-import type { Sums } from '../../../coordinator/training/rounds.ts';
+import type { ResultArrays } from '../../../coordinator/training/rounds.ts';
 import { clusteringNet, flatten, type Net, subNets } from '../../../model/net.ts';
 import { assertClose } from '../support.ts';
 
@@ -9,8 +9,8 @@ const D = 2;
 const net = clusteringNet(1n, D, [3], 4);
 const subs = subNets(1n, D, 4);
 
-/** What shards gave, each a constant plus a hundredth of the place in its array, times the shard's counts. */
-function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number }[]): Sums {
+/** Sums over shards: each shard gives a constant plus a hundredth of the index, times its counts. */
+function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number }[]): ResultArrays {
   const arrays = of.params.map((values) => {
     const out = new Float64Array(values.length);
     for (const { value, counts } of shards) {
@@ -37,7 +37,7 @@ function sumsOf(of: Net, shards: { value: number; counts: number[]; loss: number
 }
 
 describe('netStates', () => {
-  test('is flat: weights with the widths they are cut by, and moments', () => {
+  test('are flat: weights with the layer widths, and moments', () => {
     const { weights, moments } = netStates(net);
     assert.deepEqual(weights.widths.data, Int32Array.of(D, 3, 4));
     assert.deepEqual(weights.nets.data, Int32Array.of(0));
@@ -46,7 +46,7 @@ describe('netStates', () => {
     assert.deepEqual(moments.second.data, flatten(net.second));
   });
 
-  test('says how many nets are stacked, also of one', () => {
+  test('record how many nets are stacked, even if it is one', () => {
     for (const k of [1, 4]) {
       const { weights } = netStates(subNets(1n, D, k));
       assert.deepEqual(weights.widths.data, Int32Array.of(D, 50, 2));
@@ -56,7 +56,7 @@ describe('netStates', () => {
 });
 
 describe('averaging', () => {
-  test('weights and moments over shards, each weighing its count', () => {
+  test('weights and moments over shards, weighted by count', () => {
     const sums = sumsOf(net, [
       { value: 1, counts: [1], loss: 0.5 },
       { value: 2, counts: [3], loss: 1.5 },
@@ -78,7 +78,7 @@ describe('averaging', () => {
         );
   });
 
-  test('of sub-nets: each by the counts of its own cluster; one without rows stays', () => {
+  test('of sub-nets, each by the counts of its cluster; one without rows is unchanged', () => {
     const sums = sumsOf(subs, [
       { value: 1, counts: [1, 0, 0, 5], loss: 2 },
       { value: 3, counts: [1, 2, 0, 15], loss: 4 },
@@ -91,7 +91,7 @@ describe('averaging', () => {
     assertClose(b2.slice(6), [2.56, 2.57], 1e-6);
   });
 
-  test('gradients likewise; a net without rows gets none', () => {
+  test('gradients likewise; zero for a net without rows', () => {
     const sums = sumsOf(subs, [
       { value: 1, counts: [1, 0, 0, 5], loss: 1 },
       { value: 2, counts: [1, 1, 0, 5], loss: 2 },

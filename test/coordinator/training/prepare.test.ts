@@ -8,7 +8,7 @@ import { layoutOf } from '../../../model/layout.ts';
 
 const ROWS = 1000;
 
-/** A run on columns a, b and a again. */
+/** A run on columns a, b and a. */
 function prepared(change: Partial<RunConfig>, sampled = ROWS) {
   const config = {
     data: 'x.npy',
@@ -45,23 +45,23 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
   );
 }
 
-test('a sample without a row is refused', () => {
+test('an empty sample is rejected', () => {
   assert.throws(() => prepared({ sample: 1 }, 0), {
     constructor: UserError,
-    message: /^--sample 1: not one of 1000 rows/,
+    message: /^--sample 1: none of the 1000 rows was drawn/,
   });
 });
 
-test('more clusters to start from than the sample has rows are refused', () => {
+test('more initial clusters than rows in the sample are rejected', () => {
   assert.throws(() => prepared({ initK: 11, covariance: 'diag' }, 10), {
     constructor: UserError,
-    message: /^--init-k 11 is more than the 10 rows of the sample/,
+    message: /^--init-k 11 is more than the 10 rows in the sample/,
   });
   prepared({ initK: 10, covariance: 'diag' }, 10);
 });
 
 describe('collinear columns', () => {
-  test('are refused, and the remedy named', () => {
+  test('are rejected, with a remedy', () => {
     assert.throws(() => prepared({}), { constructor: UserError, message: /rank 2 only.*--transform pca:2/ });
   });
 });

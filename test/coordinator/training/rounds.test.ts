@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { netStates } from '../../../coordinator/training/net-states.ts';
-import { createRounds, type Leaves } from '../../../coordinator/training/rounds.ts';
+import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf } from '../../../model/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import type { Covariance } from '../../../model/statistics.ts';
@@ -33,7 +33,7 @@ const net: Net = {
   ...clusteringNet(1n, D, [], 4),
   params: [Float32Array.from([0, 1].flatMap((d) => corners.map((corner) => corner[d]))), new Float32Array(4)],
 };
-/** Sub-nets that part their cluster by the sign of x₁ − centre: side 1 is to the right. */
+/** Sub-nets that split their cluster by the sign of x₁ − centre: side 1 is to the right. */
 const subs: Net = (() => {
   const fresh = subNets(1n, D, 4);
   const [w1, b1, w2, b2] = fresh.params.map((values) => new Float32Array(values.length));
@@ -53,7 +53,7 @@ const read: ReadBlocks = async function* (blocks) {
     yield [block, Float32Array.from(rows.slice(block.start, block.start + block.count).flat())];
 };
 
-/** A dispatcher with this many workers in the process, each with states and a context of its own. */
+/** A dispatcher with this many in-process workers, each with its own states and context. */
 function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Dispatcher {
   const { below } = randomNumbers(seed);
   const contexts = new Map(
@@ -76,8 +76,8 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
         results.push([unit, prefixed(own)]);
       }
       while (results.length) {
-        const [[unit, found]] = results.splice(below(results.length), 1);
-        dispatcher.result(worker, { round: message.round, units: [unit] }, found);
+        const [[unit, tensors]] = results.splice(below(results.length), 1);
+        dispatcher.result(worker, { round: message.round, units: [unit] }, tensors);
       }
     },
   });
@@ -111,7 +111,7 @@ const vectors = [
   Float64Array.of(0, 1),
   Float64Array.of(1, 0),
 ];
-const partitions: Leaves[] = [
+const partitions: Partition[] = [
   { groups: 'all', cells: [{ axis: 3, at: 0, into: [1, 0] }], leaves: 2 },
   {
     groups: 'net',
@@ -124,17 +124,17 @@ const partitions: Leaves[] = [
 describe('createRounds', () => {
   const memory = memoryRounds({ rows, z, side });
 
-  test('sums of the leaves of several partitions', async () => {
-    const found = await roundsOf(2).sums(partitions, vectors);
-    const expected = await memory.sums(partitions, vectors);
+  test('gives the sums of the leaves of several partitions', async () => {
+    const sums = await roundsOf(2).cellSums(partitions, vectors);
+    const expected = await memory.cellSums(partitions, vectors);
     for (const [i, leaves] of expected.entries()) {
       assert.deepEqual(
-        found[i].map(({ n }) => n),
+        sums[i].map(({ n }) => n),
         leaves.map(({ n }) => n),
       );
-      assert.ok(leaves.filter(({ n }) => n > 0).length > 1, 'a test of something');
+      assert.ok(leaves.filter(({ n }) => n > 0).length > 1, 'several leaves have rows');
       assertClose(
-        found[i].flatMap(({ s }) => [...s]),
+        sums[i].flatMap(({ s }) => [...s]),
         leaves.flatMap(({ s }) => [...s]),
         1e-12,
       );
@@ -142,49 +142,52 @@ describe('createRounds', () => {
   });
 
   for (const covariance of ['full', 'diag'] as Covariance[]) {
-    test(`statistics about any pivots (${covariance})`, async () => {
+    test(`gives the same statistics about any pivots (${covariance})`, async () => {
       const exact = memoryRounds({ rows, z, side, covariance });
       const pivots = partitions.map(({ leaves }) =>
         Array.from({ length: leaves }, (_, i) => Float64Array.of(i, -2 * i)),
       );
-      const found = await roundsOf(2, covariance).scatter(partitions, vectors, pivots);
-      const expected = await exact.scatter(partitions, vectors, pivots);
+      const statistics = await roundsOf(2, covariance).cellStatistics(partitions, vectors, pivots);
+      const expected = await exact.cellStatistics(partitions, vectors, pivots);
       for (const [i, leaves] of expected.entries())
         assertClose(
-          found[i].flatMap((T) => [...T]),
+          statistics[i].flatMap((T) => [...T]),
           leaves.flatMap((T) => [...T]),
           1e-12,
         );
     });
   }
 
-  test('a histogram of each leaf along its axis', async () => {
+  test('gives a histogram of each leaf along its axis', async () => {
     const axes = [0, 1, 2, 3].map((i) => ({
       axis: Float64Array.of(Math.cos(i), Math.sin(i)),
       centre: 0.1 * i,
       sd: 1 + i,
     }));
-    const found = await roundsOf(2).histogram(partitions[1], vectors, axes);
-    assert.deepEqual(found, await memory.histogram(partitions[1], vectors, axes));
+    const histograms = await roundsOf(2).cellHistogram(partitions[1], vectors, axes);
+    assert.deepEqual(histograms, await memory.cellHistogram(partitions[1], vectors, axes));
   });
 
-  test('the same bits from any number of workers', async () => {
+  test('gives the same bits with any number of workers', async () => {
     const all = async (workers: number) => {
       const rounds = roundsOf(workers);
       const pivots = partitions.map(({ leaves }) =>
         Array.from({ length: leaves }, () => Float64Array.of(0.1, 0.7)),
       );
-      return [await rounds.sums(partitions, vectors), await rounds.scatter(partitions, vectors, pivots)];
+      return [
+        await rounds.cellSums(partitions, vectors),
+        await rounds.cellStatistics(partitions, vectors, pivots),
+      ];
     };
     const one = await all(1);
     assert.deepEqual(await all(3), one);
     assert.deepEqual(await all(SHARDS + 2), one);
   });
 
-  test('no vectors, no pivots: an empty partition has one leaf, of nothing', async () => {
-    const empty: Leaves = { groups: 'net', cells: [-1, -1, -1, -1], leaves: 1 };
+  test('without vectors and pivots: an empty partition has one empty leaf', async () => {
+    const empty: Partition = { groups: 'net', cells: [-1, -1, -1, -1], leaves: 1 };
     const rounds = roundsOf(1);
-    assert.equal((await rounds.sums([empty], []))[0][0].n, 0);
-    assert.equal((await rounds.scatter([empty], [], [[]]))[0][0][0], 0);
+    assert.equal((await rounds.cellSums([empty], []))[0][0].n, 0);
+    assert.equal((await rounds.cellStatistics([empty], [], [[]]))[0][0][0], 0);
   });
 });

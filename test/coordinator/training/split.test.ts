@@ -21,7 +21,7 @@ import {
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 type Proposal = Extract<Event, { type: 'split' | 'merge' }>;
 const splits = (events: Event[]) => events.filter((event): event is Proposal => event.type === 'split');
-/** Each row on a random side of its sub-net. */
+/** A random sub-net side for each row. */
 const anySide = (rows: Point[], seed = 1) => {
   const { below } = randomNumbers(seed);
   return rows.map(() => below(2));
@@ -32,7 +32,7 @@ const quiet = (k: number): Step[] => [
   { kind: 'merge', changed: 0, k },
 ];
 
-/** Asserts that the new cluster c holds exactly these rows, of a cluster that held `n` rows and weighed `weight`. */
+/** Asserts that the new cluster c has exactly these rows, from a cluster with `n` rows and weight `weight`. */
 function assertCluster(
   { run, state }: ReturnType<typeof scene>,
   after: State,
@@ -58,7 +58,7 @@ function assertCluster(
 
 describe('splitStep', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
-    test(`splits each cluster of two blobs, and a cluster of one stays as it was (${covariance})`, async () => {
+    test(`splits each cluster of two blobs, and leaves a cluster of one unchanged (${covariance})`, async () => {
       const { rows, blob } = blobs(
         1,
         [
@@ -74,14 +74,14 @@ describe('splitStep', () => {
       const before = scene({ rows, z, side: anySide(rows), covariance });
       const after = await splitStep(before.run, before.state);
       assert.equal(after.mixture.k, 5);
-      const found = after.mixture.means.map((m) => blob[nearestOf(m, rows)]);
-      assert.deepEqual([...found].sort(), [0, 1, 2, 3, 4]);
+      const blobOf = after.mixture.means.map((m) => blob[nearestOf(m, rows)]);
+      assert.deepEqual([...blobOf].sort(), [0, 1, 2, 3, 4]);
       assert.deepEqual(
-        found.map((b) => z[blob.indexOf(b)]),
+        blobOf.map((b) => z[blob.indexOf(b)]),
         [0, 0, 1, 2, 2],
         'in the order of the old ones',
       );
-      for (const [c, b] of found.entries()) {
+      for (const [c, b] of blobOf.entries()) {
         if (b === 2) continue;
         assertCluster(
           before,
@@ -91,7 +91,7 @@ describe('splitStep', () => {
           z[blob.indexOf(b)],
         );
       }
-      // The middle one: nothing but its weight's rounding, and its sub-clusters are the refined ones.
+      // The middle one changes only by rounding of its weight, and gets the refined sub-clusters.
       assert.equal(after.mixture.means[2], before.state.mixture.means[1]);
       assert.equal(after.mixture.covariances[2], before.state.mixture.covariances[1]);
       assertClose([after.mixture.weights[2]], [before.state.mixture.weights[1]], 1e-12);
@@ -200,7 +200,7 @@ describe('splitStep', () => {
     assert.deepEqual([event.accepted, event.logRatio, event.reason], [false, null, 'too few points']);
   });
 
-  test('passes over an empty cluster', async () => {
+  test('skips an empty cluster', async () => {
     const { rows, blob } = blobs(
       5,
       [
@@ -222,8 +222,8 @@ describe('splitStep', () => {
     );
   });
 
-  test('with refine 0 takes the sub-net’s sides, wherever the rows lie', async () => {
-    // A cross of four blobs, whose sub-net sets one bar apart from the other: no two centres could.
+  test('with refine 0 takes the sub-net’s sides, regardless of where the rows are', async () => {
+    // A cross of four blobs, whose sub-net separates one bar from the other, which no two centres could.
     const cross = [
       [-30, 0],
       [30, 0],
@@ -263,7 +263,7 @@ describe('splitStep', () => {
     assert.deepEqual(before.published, ['subs', 'subs-moments']);
   });
 
-  test('without refinement a sub-net that has all rows on one side keeps the centres it learns from', async () => {
+  test('without refinement, a sub-net with all rows on one side keeps its previous targets', async () => {
     const { rows, blob } = blobs(
       7,
       [
@@ -286,7 +286,7 @@ describe('splitStep', () => {
 
 describe('deep proposals', () => {
   const grid: Point[] = [0, 1, 2, 3].flatMap((x) => [0, 1].map((y) => [20 * x, 20 * y]));
-  // In a row on a plane, evenly: a half looks much as the whole does, so halves are no better; single blobs are.
+  // Evenly spaced: a half looks much like the whole, so two parts do not fit better; single blobs do.
   const row = (count: number) => Array.from({ length: count }, (_, i) => [20 * i, 7 * i]);
   const four = blobs(8, row(4), 40, 2);
   const eight = blobs(8, row(8), 40, 0.5);
@@ -298,7 +298,7 @@ describe('deep proposals', () => {
     const z = rows.map(() => 0);
     const sceneOf = (steps: Step[]) => scene({ rows, z, side: anySide(rows) }, { steps, zeta, epoch: 18 });
 
-    test(`find the ${name} parts of a plane that refuses to be split in two`, async () => {
+    test(`find the ${name} parts of a row of blobs that is not split in two`, async () => {
       const before = sceneOf(quiet(1));
       const after = await splitStep(before.run, before.state);
       const [pair, ...deep] = splits(before.events);
@@ -311,14 +311,14 @@ describe('deep proposals', () => {
       assert.ok(best.accepted && best.logRatio! > 0);
       assert.ok(
         deep.every(({ logRatio }) => logRatio! <= best.logRatio!),
-        'the best is taken',
+        'the best is accepted',
       );
 
       assert.equal(after.mixture.k, parts);
-      assert.equal(before.rounds.calls.sums, 6 + 5, 'six assignments to two centres, and to many');
-      const found = after.mixture.means.map((m) => blob[nearestOf(m, rows)]);
-      assert.deepEqual([...found].sort(), [...Array(parts).keys()]);
-      for (const [c, b] of found.entries())
+      assert.equal(before.rounds.calls.cellSums, 6 + 5, 'six rounds with two centres, five with more');
+      const blobOf = after.mixture.means.map((m) => blob[nearestOf(m, rows)]);
+      assert.deepEqual([...blobOf].sort(), [...Array(parts).keys()]);
+      for (const [c, b] of blobOf.entries())
         assertCluster(
           before,
           after,
@@ -327,11 +327,11 @@ describe('deep proposals', () => {
           0,
         );
       assert.deepEqual(after.steps.at(-1), { kind: 'split', changed: parts - 1, k: parts });
-      const T = found.map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+      const T = blobOf.map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
       assertClose([best.logRatio!], [logSplitRatio(before.run.prior, T, 10, zeta)], 1e-9);
     });
 
-    test(`are not tried for ${name} parts before the last two steps changed nothing`, async () => {
+    test(`are not tried for ${name} parts unless the last two steps changed nothing`, async () => {
       for (const steps of [
         [],
         quiet(1).slice(1),
@@ -345,14 +345,14 @@ describe('deep proposals', () => {
     });
   }
 
-  test('give up parts of a few outliers, whose rows join the nearest of the others', async () => {
+  test('drop parts of a few outliers, whose rows go to the nearest other part', async () => {
     const { rows: near, blob } = blobs(10, grid, 40, 2);
     const rows = [...near, [9000, 9000], [9001, 9000], [9000, 9001]];
     const z = rows.map(() => 0);
     const before = scene({ rows, z, side: z }, { steps: quiet(1), epoch: 18 });
     const after = await splitStep(before.run, before.state);
     const [pair, ...deep] = splits(before.events);
-    assert.deepEqual([...pair.points].sort(), [3, 320], 'in two they are all that is seen');
+    assert.deepEqual([...pair.points].sort(), [3, 320], 'a split in two only separates the outliers');
     assert.ok(deep.some(({ accepted }) => accepted) && after.mixture.k > 2);
     for (const { points } of deep) {
       assert.equal(
@@ -365,7 +365,7 @@ describe('deep proposals', () => {
     assert.ok(new Set(after.mixture.means.map((m) => blob[nearestOf(m, near)])).size > 2);
   });
 
-  test('are for clusters that refuse to split in two alone', async () => {
+  test('are only for clusters that were not split in two', async () => {
     const two = blobs(
       9,
       [
@@ -390,7 +390,7 @@ describe('deep proposals', () => {
     );
   });
 
-  test('say which of two that are better than a whole is taken', async () => {
+  test('report which of two acceptable ones is accepted', async () => {
     const { rows } = blobs(8, grid, 40, 0.5);
     const before = scene(
       { rows, z: rows.map(() => 0), side: anySide(rows) },
@@ -409,7 +409,7 @@ describe('deep proposals', () => {
     );
   });
 
-  test('leave a single blob whole', async () => {
+  test('do not split a single blob', async () => {
     const { rows } = blobs(10, [[0, 0]], 300);
     const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { steps: quiet(1), epoch: 18 });
     const after = await splitStep(before.run, before.state);
@@ -418,7 +418,7 @@ describe('deep proposals', () => {
     assert.ok(splits(before.events).every(({ accepted }) => !accepted));
   });
 
-  test('ask for ten rows a part', async () => {
+  test('need ten rows per part', async () => {
     const rows = where(eight.rows, (i) => i % 40 < 9); // 72
     const others = blobs(11, [[9000, 9000]], 300).rows;
     const all = [...rows, ...others];
@@ -433,7 +433,7 @@ describe('deep proposals', () => {
     );
   });
 
-  test('are tried where no cluster has rows enough for eight parts', async () => {
+  test('are tried even if no cluster has enough rows for eight parts', async () => {
     const { rows } = blobs(12, [[0, 0]], 60);
     const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { steps: quiet(1), epoch: 18 });
     await splitStep(before.run, before.state);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Leaves } from '../../../coordinator/training/rounds.ts';
+import type { Partition } from '../../../coordinator/training/rounds.ts';
 import {
   centresOf,
-  halveDeep,
+  halveRepeatedly,
   lloyd,
   mapLeaves,
-  partsNear,
   pcaSplit,
-  refine,
+  refineSubClusters,
+  statisticsByNearest,
 } from '../../../coordinator/training/sub-clusters.ts';
 import { principalAxis } from '../../../model/pca-split.ts';
 import type { Covariance } from '../../../model/statistics.ts';
@@ -26,13 +26,13 @@ import {
 const meanOf = (rows: Point[]) =>
   rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
-const netLeaves = (k: number): Leaves => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
+const netLeaves = (k: number): Partition => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
 /** Two parts, the one with the smaller first coordinate first. */
 const ordered = ([a, b]: Float64Array[]) => (a[1] / a[0] <= b[1] / b[0] ? [a, b] : [b, a]);
 
 describe('pcaSplit', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
-    test(`parts each leaf's two blobs exactly (${covariance})`, async () => {
+    test(`separates the two blobs of each leaf exactly (${covariance})`, async () => {
       const { rows, blob } = blobs(
         1,
         [
@@ -50,7 +50,14 @@ describe('pcaSplit', () => {
           covariance,
         ),
       );
-      const found = await pcaSplit(memoryRounds({ rows, z, covariance }), netLeaves(2), [], T, 2, covariance);
+      const result = await pcaSplit(
+        memoryRounds({ rows, z, covariance }),
+        netLeaves(2),
+        [],
+        T,
+        2,
+        covariance,
+      );
       const expected = [0, 1, 2, 3].map((b) =>
         statisticsOf(
           where(rows, (i) => blob[i] === b),
@@ -58,11 +65,11 @@ describe('pcaSplit', () => {
         ),
       );
       assertClose(
-        ordered(found[0]).flatMap((t) => [...t]),
+        ordered(result[0]).flatMap((t) => [...t]),
         expected.slice(0, 2).flatMap((t) => [...t]),
         1e-12,
       );
-      const [low, high] = found[1].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
+      const [low, high] = result[1].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
       assertClose(
         [...low, ...high],
         expected.slice(2).flatMap((t) => [...t]),
@@ -71,7 +78,7 @@ describe('pcaSplit', () => {
     });
   }
 
-  test('is nearly the best threshold there is along the axis', async () => {
+  test('is close to the best threshold along the axis', async () => {
     for (let seed = 0; seed < 20; seed++) {
       const { normal } = randomNumbers(seed);
       const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
@@ -92,7 +99,7 @@ describe('pcaSplit', () => {
     }
   });
 
-  test('keeps on one side what cannot be halved: few rows, equal rows, none', async () => {
+  test('keeps all rows on one side if a leaf cannot be halved: few rows, equal rows, no rows', async () => {
     const few: Point[] = [
       [0, 0],
       [9, 9],
@@ -117,9 +124,9 @@ describe('pcaSplit', () => {
         2,
       ),
     );
-    const found = await pcaSplit(memoryRounds({ rows, z }), netLeaves(4), [], T, 2, 'full');
+    const result = await pcaSplit(memoryRounds({ rows, z }), netLeaves(4), [], T, 2, 'full');
     assert.deepEqual(
-      found.map(([a, b]) => [a[0], b[0]]),
+      result.map(([a, b]) => [a[0], b[0]]),
       [
         [4, 0],
         [10, 0],
@@ -127,10 +134,10 @@ describe('pcaSplit', () => {
         [10, 10],
       ],
     );
-    assertClose(found[0][0], T[0], 1e-12);
+    assertClose(result[0][0], T[0], 1e-12);
   });
 
-  test('halves the leaves of any partition, and leaves alone what is in none', async () => {
+  test('halves the leaves of any partition, and ignores rows in no leaf', async () => {
     const { rows, blob } = blobs(
       3,
       [
@@ -144,12 +151,12 @@ describe('pcaSplit', () => {
     );
     const z = blob.map((b) => (b === 4 ? 1 : 0));
     const vectors = [Float64Array.of(5, 0), Float64Array.of(5, 50)];
-    const partition: Leaves = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
+    const partition: Partition = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
     const own = [
       [2, 3],
       [0, 1],
     ].map((pair) => where(rows, (i) => pair.includes(blob[i])));
-    const found = await pcaSplit(
+    const result = await pcaSplit(
       memoryRounds({ rows, z }),
       partition,
       vectors,
@@ -159,21 +166,21 @@ describe('pcaSplit', () => {
     );
     const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
     assertClose(
-      found.flatMap((pair) => ordered(pair)).flatMap((t) => [...t]),
+      result.flatMap((pair) => ordered(pair)).flatMap((t) => [...t]),
       expected.flatMap((t) => [...t]),
       1e-12,
     );
   });
 });
 
-describe('refine', () => {
-  /** Two means of one cluster's rows from the given sides, as docs/algorithm.md has it: `count` times centres, then sides. */
-  function byHand(rows: Point[], side: number[], otherwise: ArrayLike<number>[], count: number) {
+describe('refineSubClusters', () => {
+  /** 2-means of one cluster's rows from the given sides, as in docs/algorithm.md: `count` times centres, then sides. */
+  function byHand(rows: Point[], side: number[], fallback: ArrayLike<number>[], count: number) {
     let sides = side;
-    let centres = otherwise.map((centre) => Array.from(centre));
+    let centres = fallback.map((centre) => Array.from(centre));
     for (let i = 0; i < count; i++) {
       const parts = [0, 1].map((j) => where(rows, (r) => sides[r] === j));
-      // A sub-net that puts all on one side is no start at all.
+      // A sub-net that puts all rows on one side cannot be a start.
       if (i > 0 || parts.every((part) => part.length))
         centres = parts.map((part, j) => (part.length ? meanOf(part) : centres[j]));
       sides = rows.map((row) => nearestOf(row, centres));
@@ -190,7 +197,7 @@ describe('refine', () => {
     };
   }
 
-  test('is two means in each cluster, started from the sub-net', async () => {
+  test('runs 2-means in each cluster, started from the sub-net', async () => {
     for (let seed = 0; seed < 30; seed++) {
       const { below } = randomNumbers(seed);
       const { rows, blob } = blobs(
@@ -205,29 +212,29 @@ describe('refine', () => {
       );
       const z = blob.map((b) => b >> 1);
       const side = rows.map(() => below(2));
-      const otherwise = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
+      const fallback = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
       const count = 1 + below(6);
       const rounds = memoryRounds({ rows, z, side });
-      const found = await refine(rounds, count, otherwise, 'full');
+      const result = await refineSubClusters(rounds, count, fallback, 'full');
       for (const k of [0, 1]) {
         const mine = (i: number) => z[i] === k;
-        const expected = byHand(where(rows, mine), where(side, mine), otherwise[k], count);
+        const expected = byHand(where(rows, mine), where(side, mine), fallback[k], count);
         assertClose(
-          found.centres[k].flatMap((c) => [...c]),
+          result.centres[k].flatMap((c) => [...c]),
           expected.centres.flat(),
           1e-12,
         );
         assertClose(
-          found.parts[k].flatMap((t) => [...t]),
+          result.parts[k].flatMap((t) => [...t]),
           expected.parts.flatMap((t) => [...t]),
           1e-12,
         );
       }
-      assert.deepEqual(rounds.calls, { sums: count, scatter: 1, histogram: 0 });
+      assert.deepEqual(rounds.calls, { cellSums: count, cellStatistics: 1, cellHistogram: 0 });
     }
   });
 
-  test('starts from the given centres where the sub-net puts all rows on one side, or there are none', async () => {
+  test('starts from the fallback centres if the sub-net puts all rows on one side, or there are no rows', async () => {
     const { rows, blob } = blobs(
       5,
       [
@@ -237,14 +244,14 @@ describe('refine', () => {
       20,
     );
     const z = rows.map(() => 0);
-    const otherwise = [
+    const fallback = [
       [Float64Array.of(1, 0), Float64Array.of(7, 0)],
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
-    const { centres, parts } = await refine(
+    const { centres, parts } = await refineSubClusters(
       memoryRounds({ rows, z, side: rows.map(() => 1) }),
       1,
-      otherwise,
+      fallback,
       'full',
     );
     const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
@@ -253,14 +260,14 @@ describe('refine', () => {
       expected.flatMap((t) => [...t]),
       1e-12,
     );
-    assert.deepEqual(centres, otherwise);
+    assert.deepEqual(centres, fallback);
     assert.deepEqual(
       parts[1].map((t) => t[0]),
       [0, 0],
     );
   });
 
-  test('starts anew by PCA split where the given centres, from elsewhere, put all rows on one side too', async () => {
+  test('restarts from a PCA split if the fallback centres put all rows on one side too', async () => {
     const { rows, blob } = blobs(
       11,
       [
@@ -272,15 +279,15 @@ describe('refine', () => {
       20,
     );
     const z = blob.map((b) => b >> 1);
-    // The second cluster has its sides from the sub-net, the third 4 rows only.
+    // The second cluster's sides come from the sub-net; the third has only 4 rows.
     const few = [0, 1, 2, 3].map((i) => [500 + i, 0]);
     const data = {
       rows: [...rows, ...few],
       z: [...z, 2, 2, 2, 2],
       side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
     };
-    const otherwise = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
-    const { centres, parts } = await refine(memoryRounds(data), 6, otherwise, 'full');
+    const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
+    const { centres, parts } = await refineSubClusters(memoryRounds(data), 6, fallback, 'full');
     for (const k of [0, 1]) {
       const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
       const byPlace = [0, 1].sort(
@@ -300,7 +307,7 @@ describe('refine', () => {
     assert.deepEqual(parts[2].map((T) => T[0]).sort(), [0, 4], 'too few to halve');
   });
 
-  test('with 0 rounds takes the sub-net’s sides as they are', async () => {
+  test('with 0 iterations takes the sub-net’s sides unchanged', async () => {
     const { rows } = blobs(
       6,
       [
@@ -310,7 +317,7 @@ describe('refine', () => {
       20,
     );
     const side = rows.map((_, i) => i % 2);
-    const { centres, parts } = await refine(
+    const { centres, parts } = await refineSubClusters(
       memoryRounds({ rows, z: rows.map(() => 0), side }),
       0,
       [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
@@ -330,7 +337,7 @@ describe('refine', () => {
   });
 });
 
-describe('lloyd and partsNear', () => {
+describe('lloyd and statisticsByNearest', () => {
   const { rows, blob } = blobs(
     7,
     [
@@ -345,13 +352,13 @@ describe('lloyd and partsNear', () => {
   const z = blob.map((b) => (b < 3 ? 0 : b < 5 ? 1 : 2));
   const inCluster = (k: number) => where(rows, (i) => z[i] === k);
   const points = (...all: Point[]) => all.map((point) => Float64Array.from(point));
-  // Cluster 1 takes no part in the first set, cluster 0 none in the second; the last centre is nearest to no row.
+  // Cluster 1 is left out of the first set, cluster 0 of the second; the last centre is nearest to no row.
   const sets = [
     [points([0, 1], [5, 1], [1, 4]), []],
     [[], points([41, 40], [44, 40], [900, 900])],
   ];
 
-  test('move each cluster’s own centres, several sets at a time', async () => {
+  test('move the centres within each cluster, several sets at once', async () => {
     const moved = await lloyd(memoryRounds({ rows, z }), sets, 4);
     for (const [s, set] of sets.entries()) {
       for (const k of [0, 1]) {
@@ -373,8 +380,8 @@ describe('lloyd and partsNear', () => {
     }
   });
 
-  test('give the statistics of the rows nearest to each centre', async () => {
-    const parts = await partsNear(memoryRounds({ rows, z }), sets);
+  test('return the statistics of the rows nearest to each centre', async () => {
+    const parts = await statisticsByNearest(memoryRounds({ rows, z }), sets);
     for (const [s, set] of sets.entries()) {
       for (const k of [0, 1]) {
         const expected = set[k].map((_, j) =>
@@ -394,12 +401,12 @@ describe('lloyd and partsNear', () => {
     }
   });
 
-  test('no rounds, no move', async () => {
+  test('leave the centres unchanged with 0 iterations', async () => {
     assert.equal(await lloyd(memoryRounds({ rows, z }), sets, 0), sets);
   });
 });
 
-describe('halveDeep', () => {
+describe('halveRepeatedly', () => {
   const square = [
     [0, 0],
     [0, 20],
@@ -417,26 +424,26 @@ describe('halveDeep', () => {
     const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
     const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
     const rounds = memoryRounds({ rows, z });
-    const found = await halveDeep(rounds, [true, false, true], T, 3, 2, 'full');
-    assert.equal(found.length, 3);
+    const result = await halveRepeatedly(rounds, [true, false, true], T, 3, 2, 'full');
+    assert.equal(result.length, 3);
     assert.deepEqual(
-      found.map((sets) => sets[1]),
+      result.map((sets) => sets[1]),
       [[], [], []],
       'not chosen',
     );
     assert.deepEqual(
-      found[0].map((set) => set.length),
+      result[0].map((set) => set.length),
       [2, 0, 2],
     );
-    assert.deepEqual(blobsOf(found[1][0], means), [0, 1, 2, 3]);
-    assert.deepEqual(found[1][2].length, 4);
-    assert.deepEqual(blobsOf(found[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
-    for (const centre of found[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
-    assert.equal(rounds.calls.histogram, 3, 'all clusters in one round a level');
+    assert.deepEqual(blobsOf(result[1][0], means), [0, 1, 2, 3]);
+    assert.deepEqual(result[1][2].length, 4);
+    assert.deepEqual(blobsOf(result[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
+    for (const centre of result[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
+    assert.equal(rounds.calls.cellHistogram, 3, 'one round per level for all clusters');
   });
 
-  test('goes on with what can be halved, and keeps what cannot', async () => {
-    // One half is of two blobs, the other of 4 rows only: too few to be halved.
+  test('continues with parts that can be halved, and keeps those that cannot', async () => {
+    // One half has two blobs, the other only 4 rows: too few to be halved.
     const { rows: pair } = blobs(
       9,
       [
@@ -448,17 +455,24 @@ describe('halveDeep', () => {
     const { rows: few } = blobs(10, [[500, 0]], 4);
     const rows = [...pair, ...few];
     const T = [statisticsOf(rows)];
-    const found = await halveDeep(memoryRounds({ rows, z: rows.map(() => 0) }), [true], T, 2, 2, 'full');
+    const result = await halveRepeatedly(
+      memoryRounds({ rows, z: rows.map(() => 0) }),
+      [true],
+      T,
+      2,
+      2,
+      'full',
+    );
     assert.deepEqual(
-      found.map(([set]) => set.length),
+      result.map(([set]) => set.length),
       [2, 3],
     );
     const expected = [meanOf(pair.slice(0, 20)), meanOf(pair.slice(20)), meanOf(few)];
-    assert.deepEqual(blobsOf(found[1][0], expected), [0, 1, 2]);
+    assert.deepEqual(blobsOf(result[1][0], expected), [0, 1, 2]);
   });
 });
 
-test('centresOf: both means, or the whole’s twice where a part is empty or the set too small', () => {
+test('centresOf: both means, or twice the cluster’s mean if a part is empty or the cluster too small', () => {
   const whole = Float64Array.of(9, 9);
   const T = (n: number, at: number) =>
     statisticsOf(
@@ -471,7 +485,7 @@ test('centresOf: both means, or the whole’s twice where a part is empty or the
   assert.deepEqual(centresOf([T(2, 1), T(2, 4)], 2, whole), [whole, whole]);
 });
 
-test('mapLeaves puts other cells for leaves, deep down, but not for none', () => {
+test('mapLeaves replaces leaves at any depth, but not -1', () => {
   const cell = { near: [3, 4], into: [{ axis: 1, at: 0.5, into: [0, -1] }, 1] };
   assert.deepEqual(
     mapLeaves(cell, (leaf) => 10 + leaf),

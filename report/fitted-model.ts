@@ -6,19 +6,19 @@ import type { Transform } from '../data/transform.ts';
 import { type Layer, layersOf } from '../model/forward.ts';
 import type { Mixture } from '../model/mixture.ts';
 
-/** What a run has found until now: from `model/` and `mixture/` of a finished one, else from a checkpoint. */
-export interface Fitted {
+/** The fitted model: from `model/` and `mixture/` of a finished run, else from a checkpoint. */
+export interface FittedModel {
   transform: Transform;
-  /** In the model's coordinates about the mean of the data, as in a checkpoint. */
+  /** In model coordinates, centred on the mean of the data, as in a checkpoint. */
   mixture: Mixture;
-  /** Of each cluster: labels of all rows where the run is finished, so that they are `counted`; else soft counts of the sample. */
+  /** Rows of each cluster. `counted`: by the labels of all rows (finished runs); else soft counts of the sample. */
   rows: ArrayLike<number>;
   counted: boolean;
   net: Layer[];
 }
 
-/** UserError where the files of a finished run are missing or damaged. */
-export function fittedFrom(run: string): Fitted {
+/** Reads the model of a finished run. UserError if files are missing or damaged. */
+export function readFittedModel(run: string): FittedModel {
   const { transform, net } = readTrained(run);
   const array = (name: string) => {
     const { shape, data } = readNpy(join(run, 'mixture', `${name}.npy`));

@@ -1,8 +1,8 @@
 import { colourOf } from '../view/palette.ts';
 
-/** How clusters look in pictures of points: a colour, which they have on the live page too, and a shape. */
+/** Markers of clusters in pictures of points: the colour of the live page, and a shape. */
 
-/** Outlines about the origin, for a size of 1: each a relative path that comes back to where it began. */
+/** SVG paths of the shapes about the origin for radius r: relative, and closed. */
 const OUTLINES = [
   (r: number) => circle(r),
   (r: number) => polygon(r * 1.25, 3, -90),
@@ -14,22 +14,22 @@ const OUTLINES = [
 
 export type Shape = 'circle' | 'triangle' | 'square' | 'diamond' | 'wedge' | 'cross';
 const SHAPES: Shape[] = ['circle', 'triangle', 'square', 'diamond', 'wedge', 'cross'];
-/** Clusters in a row that share a shape: as many as have the colours furthest apart. */
-const TOGETHER = 10;
+/** Consecutive clusters with the same shape: as many as there are colours that differ most (view/palette.ts). */
+const CLUSTERS_PER_SHAPE = 10;
 
-export interface Look {
+export interface MarkerStyle {
   colour: string;
   shape: Shape;
 }
 
-/** The first 300 clusters all look different. */
-export const lookOf = (cluster: number): Look => ({
+/** The first 300 clusters have different markers. */
+export const markerStyle = (cluster: number): MarkerStyle => ({
   colour: colourOf(cluster),
-  shape: SHAPES[Math.floor(cluster / TOGETHER) % SHAPES.length],
+  shape: SHAPES[Math.floor(cluster / CLUSTERS_PER_SHAPE) % SHAPES.length],
 });
 
-/** The outline of a shape, to be put behind `M x y` of its middle. */
-export function outline(shape: Shape, radius: number): string {
+/** The path of a shape, to be appended to `M x y` of its centre. */
+export function markerPath(shape: Shape, radius: number): string {
   return OUTLINES[SHAPES.indexOf(shape)](radius);
 }
 

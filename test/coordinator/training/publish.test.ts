@@ -23,7 +23,7 @@ const mixture = (correlation: number): Mixture => ({
 });
 
 describe('a cluster too flat for float32', () => {
-  test('is the data’s fault: the file is named, and the remedy', () => {
+  test('is a user error that names the file and a remedy', () => {
     assert.throws(() => publishEStep(run('center'), mixture(1 + 1e-9)), {
       constructor: UserError,
       message: /^x\.npy: .*cluster 1 is not positive definite.*--transform pca:<axes> with as many/,
@@ -31,11 +31,11 @@ describe('a cluster too flat for float32', () => {
     assert.throws(() => publishEStep(run('pca:2'), mixture(1 + 1e-9)), /with fewer axes/);
   });
 
-  test('one that is nearly so is none', () => {
+  test('is not one that is only nearly so', () => {
     assert.equal(publishEStep(run('center'), mixture(1 - 1e-9)), 'cholesky');
   });
 
-  test('other errors stay what they are', () => {
+  test('does not affect other errors', () => {
     const broken = { ...mixture(0), means: [] };
     assert.throws(
       () => publishEStep(run('center'), broken),

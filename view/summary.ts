@@ -1,0 +1,27 @@
+/** The result of a run, as `--json` prints it and `run.json` has it. Scores are null where true labels are not known. */
+export interface Summary {
+  /** Clusters that have rows. */
+  k: number;
+  /** Normalized mutual information with the true classes, arithmetic mean in the denominator. */
+  nmi: number | null;
+  /** Adjusted Rand index. */
+  ari: number | null;
+  /** Clustering accuracy: the fraction of rows on the diagonal of the best one-to-one matching of clusters and classes. */
+  acc: number | null;
+  /** Mean silhouette coefficient of a random sample of rows; null if it is not defined, as with a single cluster. */
+  silhouette: number | null;
+  /** Of the clustering net in the last epoch that trained it; null if none did. */
+  loss: number | null;
+  epochs: number;
+  /** Rounds of all sessions. */
+  rounds: number;
+  /** The most workers connected at one time. */
+  workers: number;
+  rows: number;
+  /** Columns of the data. */
+  dim: number;
+  /** Wall-clock time of all sessions, each from its first round on. */
+  seconds: number;
+  /** The run directory. */
+  out: string;
+}
