@@ -1,0 +1,185 @@
+// The packed package in an empty folder, as its users have it: strict TypeScript, plain JavaScript, and the programs of the docs.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { dpmesh, easyData, jsonOf, leftovers, scratch, sha256, trainArgs } from '../e2e/support.ts';
+
+const folder = scratch();
+const app = join(folder, 'app');
+const installed = join(app, 'node_modules/dpmesh');
+const root = resolve('.');
+
+const npm = (args: string[], cwd: string) =>
+  execFileSync('npm', [...args, '--silent'], { cwd, encoding: 'utf8', timeout: 240_000 });
+
+/** Runs a program in the application's folder, after which no process of it may be left. */
+async function program(args: string[]) {
+  const run = spawnSync(process.execPath, args, {
+    cwd: app,
+    encoding: 'utf8',
+    timeout: 120_000,
+    detached: true,
+  } as never);
+  await leftovers(run.pid, 2);
+  return run;
+}
+
+const put = (name: string, text: string) => writeFileSync(join(app, name), text);
+
+before(() => {
+  mkdirSync(app, { recursive: true });
+  // Without scripts: `prepare` would build again what other tests use now.
+  const tarball = npm(['pack', '--ignore-scripts', '--pack-destination', folder], root).trim();
+  put('package.json', '{"name":"app","type":"module","private":true}');
+  npm(['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)], app);
+  put(
+    'tsconfig.json',
+    JSON.stringify({
+      compilerOptions: {
+        ...{ strict: true, module: 'nodenext', moduleResolution: 'nodenext', target: 'es2022' },
+        ...{ skipLibCheck: false, types: ['node'], typeRoots: [join(root, 'node_modules/@types')] },
+      },
+      include: ['*.ts'],
+    }),
+  );
+});
+
+/** Programs in the code blocks of a page, by the name on their first line. */
+function programsIn(page: string): Map<string, string> {
+  const blocks = readFileSync(page, 'utf8').matchAll(/^```(?:js|ts)\n(\/\/ (\S+)\n[\s\S]*?)^```$/gm);
+  return new Map([...blocks].map(([, text, name]) => [name, text]));
+}
+
+const filesIn = (path: string): string[] =>
+  readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+describe('the package', () => {
+  test('has what it needs, and nothing else', () => {
+    const files = filesIn(installed).map((file) => relative(installed, file));
+    assert.ok(files.includes('dist/index.js') && files.includes('dist/index.d.ts'));
+    assert.ok(files.includes('LICENSE') && files.includes('README.md'));
+    const sources = files.filter((file) => /\.map$|(?<!\.d)\.ts$|^(test|bench)\//.test(file));
+    assert.deepEqual(sources, []);
+    const described = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    assert.ok(described.keywords.length > 3);
+  });
+
+  test('has every file that its pages link to', () => {
+    const pages = filesIn(installed).filter((file) => file.endsWith('.md') && !file.includes('node_modules'));
+    const dead = pages.flatMap((page) =>
+      [...readFileSync(page, 'utf8').matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
+        .map(([, target]) => target)
+        .filter((target) => !existsSync(join(dirname(page), target)))
+        .map((target) => `${relative(installed, page)}: ${target}`),
+    );
+    assert.deepEqual(dead, []);
+  });
+});
+
+describe('from strict TypeScript', () => {
+  test('compiles, and gives the command line’s bytes without a word on stdout or stderr', async () => {
+    const { data, labels } = easyData(folder, 'easy', 2000);
+    put(
+      'use.ts',
+      `import { AbortError, evaluate, predict, train, UserError } from 'dpmesh';
+const [data, labels] = process.argv.slice(2);
+const options = { data, labels, workers: 2, seed: 0, report: false, splitMergeEvery: 3, batchSize: 16 };
+const run = train({ ...options, out: 'a' });
+const types = new Set<string>();
+let epochs = 0;
+for await (const event of run) {
+  types.add(event.type);
+  if (event.type === 'epoch') epochs += event.k >= 1 ? 1 : 0;
+}
+const result = await run;
+const rows: Int32Array = result.labels;
+const { labels: again, responsibilities } = await predict({ run: result.directory, data, soft: true });
+const scores = await evaluate({ pred: rows, labels });
+const aborted = await train({ ...options, out: 'b', signal: AbortSignal.abort('because') }).catch((error: unknown) => error);
+const refused = await train({ data: 'nowhere.npy' }).catch((error: unknown) => error);
+// @ts-expect-error: no such option
+const misspelt = await train({ data, maxEpoch: 3 }).catch((error: unknown) => error);
+const message = (error: unknown) => (error instanceof UserError ? error.message : 'another error');
+const outcome = {
+  epochs, types: [...types], k: result.k, equal: rows.every((label, i) => label === again[i]),
+  soft: responsibilities?.length === rows.length * result.k, scores, own: result.scores,
+  aborted: aborted instanceof AbortError && aborted.cause, refused: message(refused), misspelt: message(misspelt),
+};
+const { writeFileSync } = await import('node:fs');
+writeFileSync('outcome.json', JSON.stringify(outcome));
+`,
+    );
+    const compiled = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], {
+      cwd: app,
+      encoding: 'utf8',
+    });
+    assert.equal(compiled.status, 0, compiled.stdout);
+    const ran = await program(['use.js', data, labels]);
+    assert.deepEqual([ran.status, ran.stdout, ran.stderr], [0, '', '']);
+    const outcome = JSON.parse(readFileSync(join(app, 'outcome.json'), 'utf8'));
+    assert.ok(outcome.epochs > 5);
+    for (const type of ['start', 'worker', 'epoch', 'split', 'step', 'end', 'done'])
+      assert.ok(outcome.types.includes(type), type);
+    assert.ok(outcome.equal && outcome.soft);
+    const { nmi, ari, acc } = outcome.scores;
+    assert.deepEqual({ ...outcome.own, silhouette: 0 }, { nmi, ari, acc, silhouette: 0 });
+    assert.equal(outcome.aborted, 'because');
+    assert.match(outcome.refused, /nowhere\.npy cannot be read: no such file/);
+    assert.match(outcome.misspelt, /no option maxEpoch; did you mean maxEpochs\?/);
+    assert.ok(!existsSync(join(app, 'b')));
+
+    const cli = join(folder, 'cli');
+    const flags = ['--split-merge-every', 3, '--batch-size', 16, '--seed', 0, '--labels', labels];
+    jsonOf(await dpmesh(trainArgs(data, cli, ...flags)));
+    for (const name of ['labels.npy', 'model/weights.bin'])
+      assert.equal(sha256(join(app, 'a', name)), sha256(join(cli, name)), name);
+  });
+});
+
+describe('from a program that Node.js has in an argument', () => {
+  test('the workers are workers, and not that program again', async () => {
+    const { data } = easyData(folder, 'small', 600);
+    const text = `import { train } from 'dpmesh';
+const { k } = await train({ data: ${JSON.stringify(data)}, workers: 1, maxEpochs: 3, out: 'eval', shards: 2 });
+process.exitCode = k >= 1 ? 7 : 1;`;
+    const ran = await program(['--input-type=module', '--eval', text]);
+    assert.equal(ran.status, 7, ran.stderr);
+    assert.ok(existsSync(join(app, 'eval/report/report.html')));
+  });
+});
+
+describe('the programs of docs/library.md', () => {
+  const programs = programsIn(join(root, 'docs/library.md'));
+
+  test('are three, and compile', () => {
+    assert.deepEqual([...programs.keys()], ['cluster.mjs', 'memory.mjs', 'resume.ts']);
+    for (const [name, text] of programs) put(name, text);
+    const compiled = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], {
+      cwd: app,
+      encoding: 'utf8',
+    });
+    assert.equal(compiled.status, 0, compiled.stdout);
+  });
+
+  for (const [name, says] of [
+    ['cluster.mjs', /^5 clusters of (\d+, ){4}\d+ rows; results in runs\/easy\n$/],
+    [
+      'memory.mjs',
+      /^K 5, NMI (0\.9\d+|1\.000) of at most .*\n1000 new rows, \d+ of them less than 90 % sure\n$/,
+    ],
+    [
+      'resume.ts',
+      /^stopped after \d+ epochs, without a result\nK \d; the first mean is .*\n(seed \d: K \d.*\n){3}$/,
+    ],
+  ] as const)
+    test(`${name} runs as it is written`, async () => {
+      put(name, programs.get(name)!);
+      const ran = await program([name.replace('.ts', '.js'), join(folder, 'easy.npy')]);
+      assert.equal(ran.status, 0, ran.stderr);
+      assert.match(ran.stdout, says);
+    });
+});
