@@ -17,9 +17,9 @@ export const builder = {
 
 export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { run, data, out, soft } = args;
-  const { assertApart } = await import('../base/same-file.ts');
+  const { assertDistinctFiles } = await import('../base/same-file.ts');
   const { assertNotOfRun } = await import('../coordinator/storage/run-path.ts');
-  assertApart({ '--out': out, '--soft': soft }, { '--data': data });
+  assertDistinctFiles({ '--out': out, '--soft': soft }, { '--data': data });
   assertNotOfRun(run, { '--out': out, '--soft': soft });
   const { predict } = await import('../worker/predict.ts');
   const { rows, k } = await predict({ ...args, log: console.error });

@@ -1,4 +1,4 @@
-import { isLoopback, parseBound } from '../base/address.ts';
+import { isLoopback, parseBindAddress } from '../base/address.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { type OptionValues, options, type RunConfig, resolveConfig } from '../coordinator/config.ts';
@@ -158,7 +158,7 @@ async function httpOf(values: FlagValues<typeof courseFlags>): Promise<HttpOptio
   if (values.http === false) return null;
   if (token !== null && !/^[\x21-\x7e]+$/.test(token))
     throw new UserError('--http-token must be letters, digits and signs, without spaces');
-  const bound = values.http === undefined ? DEFAULT_HTTP : parseBound('--http', values.http);
+  const bound = values.http === undefined ? DEFAULT_HTTP : parseBindAddress('--http', values.http);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(
       `--http ${values.http} can be reached from other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or bind 127.0.0.1`,

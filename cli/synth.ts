@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { assertApart } from '../base/same-file.ts';
+import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { interruptible } from './signals.ts';
@@ -25,7 +25,7 @@ export async function handler(args: Args): Promise<void> {
   const seed = parseSeed(args.seed);
   assertWritable('--out', out, args.force);
   assertWritable('--labels', labels, args.force);
-  assertApart({ '--out': out, '--labels': labels }, {});
+  assertDistinctFiles({ '--out': out, '--labels': labels }, {});
 
   const { synthesize } = await import('../data/synth.ts');
   const { bestNmi, judged } = await interruptible((signal) =>

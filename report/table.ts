@@ -11,7 +11,7 @@ export interface Table {
 }
 
 /** Labels are read in pieces of this many. */
-const PIECE = 1 << 18;
+const CHUNK_ELEMENTS = 1 << 18;
 /** A larger table is of no use to anybody. */
 const MOST_CELLS = 1 << 18;
 
@@ -20,8 +20,8 @@ export function tabulate(path: string, { codes, names }: Labels): Table | string
   const counts: number[][] = [];
   const file = openNpy(path);
   try {
-    for (let at = 0; at < codes.length; at += PIECE) {
-      const count = Math.min(PIECE, codes.length - at);
+    for (let at = 0; at < codes.length; at += CHUNK_ELEMENTS) {
+      const count = Math.min(CHUNK_ELEMENTS, codes.length - at);
       const bytes = new Uint8Array(count * file.dtype.size);
       readFully(file, bytes, file.offset + at * file.dtype.size);
       const labels = decode(bytes, file.dtype);

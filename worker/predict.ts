@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { UserError } from '../base/user-error.ts';
-import { findColumn, tableHead } from '../data/columns.ts';
+import { describeTable, findColumn } from '../data/columns.ts';
 import { createNpy, type NpyWriter } from '../data/npy.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
-import { readTrained } from '../data/trained.ts';
+import { readTrainedModel } from '../data/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
-import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
+import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
@@ -31,7 +31,7 @@ export async function predict({
   force,
   log,
 }: PredictOptions): Promise<{ rows: number; k: number }> {
-  const { transform, net, backendName, leftOut } = readTrained(run);
+  const { transform, net, backendName, leftOut } = readTrainedModel(run);
   const k = net.at(-1)!.values.length;
   for (const path of soft ? [out, soft] : [out])
     if (existsSync(path) && !force) throw new UserError(`${path} exists already; replace it with --force`);
@@ -56,7 +56,7 @@ export async function predict({
     if (shares) files.push(shares);
     for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
       const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
-      const largest = transform.normalize ? LARGEST_FLOAT : LARGEST;
+      const largest = transform.normalize ? MAX_FLOAT32 : MAX_MAGNITUDE;
       const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
       if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), data, largest);
       const { labels: z, shares: r } = await label(backend, transform, layers, raw, shares !== null);
@@ -95,16 +95,16 @@ async function columnToLeaveOut(
   log: (line: string) => void,
 ): Promise<string | null> {
   if (leftOut === null || formatOf(data) !== 'csv') return null;
-  const table = await tableHead(data, leftOut);
+  const table = await describeTable(data, leftOut);
   if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
   log(`column ${leftOut} of ${data} is left out, as in the run`);
   return leftOut;
 }
 
 async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {
-  const { where, isLarge } = await whyUnusable(source, row, largest);
+  const { where, isLarge } = await diagnoseRow(source, row, largest);
   const what = isLarge
-    ? `a value larger than dpmesh computes with (${brief(largest)})`
+    ? `a value larger than the supported maximum (${formatNumber(largest)})`
     : 'NaN or infinite values';
   return new UserError(`${data}: ${where} has ${what}`);
 }

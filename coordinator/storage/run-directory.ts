@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { aside, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
-import type { Files } from '../../base/same-file.ts';
+import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
 import type { Event } from '../../view/events.ts';
@@ -44,7 +44,7 @@ export interface RunDirectoryOptions {
   /** Remove what another run left there. */
   force?: boolean;
   /** What the run reads: never removed. */
-  inputs?: Files;
+  inputs?: FilesByFlag;
   /** Hears why events cannot be written. */
   warn?: (message: string) => void;
   /** A file of events to begin with. */
@@ -167,7 +167,7 @@ function runDirectory(
     },
     bytes(name, data) {
       makeFolder(join(path, name, '..'));
-      const file = aside(join(path, name));
+      const file = createAtomicFile(join(path, name));
       file.write(data, 0);
       file.finish();
     },

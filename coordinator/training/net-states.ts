@@ -1,4 +1,5 @@
-import { flatten, type Net, netSize, netWidths, parted } from '../../model/net.ts';
+import { concat } from '../../model/arrays.ts';
+import { type Net, netSize, netWidths, unflatten } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Lengths, Sums } from './rounds.ts';
 
@@ -7,7 +8,7 @@ import type { Lengths, Sums } from './rounds.ts';
 /** The state of a net's weights, and that of Adam's moments. `nets` says how many are stacked, 0 if it is one by itself. */
 export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
   const stacked = net.shapes[0].length === 3;
-  const flat = (arrays: Float32Array[]) => nd(flatten(arrays));
+  const flat = (arrays: Float32Array[]) => nd(concat(arrays, Float32Array));
   return {
     weights: {
       widths: nd(Int32Array.from(netWidths(net.shapes))),
@@ -53,7 +54,7 @@ export function averageGradients(net: Net, sums: Sums): { gradients: Float64Arra
 /** Σ_s count_sc·values_sc / Σ_s count_sc of each net c, rounded once to float32. */
 function mean(net: Net, sums: Sums, name: string, otherwise: Float32Array[]): Float32Array[] {
   const { count } = sums;
-  return parted(sums[name], net.shapes).map((values, i) => {
+  return unflatten(sums[name], net.shapes).map((values, i) => {
     const size = values.length / count.length;
     return otherwise[i].map((old, j) => {
       const n = count[Math.floor(j / size)];

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import type { Moments } from '../../data/transform.ts';
-import { brief, SMALLEST_DEVIATION } from '../../data/usable.ts';
+import { formatNumber, MIN_DEVIATION } from '../../data/value-range.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { RunConfig } from '../config.ts';
 
@@ -42,16 +42,16 @@ export function checkColumns(
   const dropped = all.filter((column) => !varies(column));
   if (dropped.length) warn(`${data}: dropped ${droppedColumns(dropped)}`);
 
-  const still = columns.find(({ sd }) => sd < SMALLEST_DEVIATION);
+  const still = columns.find(({ sd }) => sd < MIN_DEVIATION);
   if (still)
     throw new UserError(
-      `${data}: column ${still.column} (counted from 0) has standard deviation ${brief(still.sd)}, and dpmesh computes with ${brief(SMALLEST_DEVIATION)} at the least; scale the data`,
+      `${data}: column ${still.column} (counted from 0) has standard deviation ${formatNumber(still.sd)}, and dpmesh computes with ${formatNumber(MIN_DEVIATION)} at the least; scale the data`,
     );
   const coarse = columns.filter((column) => grain(column) > COARSE);
   if (coarse.length) {
     const worst = coarse.reduce((a, b) => (grain(a) >= grain(b) ? a : b));
     const rest = coarse.length > 1 ? `, and ${coarse.length - 1} more too coarsely` : '';
-    const text = `${data}: float32 holds column ${worst.column} (counted from 0; mean ${brief(worst.mean)}, standard deviation ${brief(worst.sd)}) to ${brief(step(worst.mean))} only${rest}; subtract its mean before`;
+    const text = `${data}: float32 holds column ${worst.column} (counted from 0; mean ${formatNumber(worst.mean)}, standard deviation ${formatNumber(worst.sd)}) to ${formatNumber(step(worst.mean))} only${rest}; subtract its mean before`;
     if (grain(worst) > USELESS) throw new UserError(text);
     warn(text);
   }
@@ -68,7 +68,7 @@ function droppedColumns(dropped: Column[]): string {
   const what = `${dropped.length} constant ${dropped.length === 1 ? 'column' : 'columns'} (${listed}, counted from 0)`;
   const large = dropped.find(({ mean }) => Math.abs(mean) >= WHOLE_NUMBERS);
   if (!large) return what;
-  return `${what}; float32 holds column ${large.column} to ${brief(step(large.mean))} only: if it varies in the file, subtract its mean before`;
+  return `${what}; float32 holds column ${large.column} to ${formatNumber(step(large.mean))} only: if it varies in the file, subtract its mean before`;
 }
 
 /** Pixels at the edge of images hardly vary, and that is as it should be: a tenth of the columns may. */
@@ -77,6 +77,6 @@ function warnOfScales(data: string, columns: Column[], warn: (message: string) =
   const [small, large] = [sorted[Math.floor(sorted.length / 10)], sorted.at(-1)!];
   if (large.sd <= UNEQUAL * small.sd) return;
   warn(
-    `${data}: column ${large.column} varies ${brief(large.sd / small.sd)} times as much as column ${small.column} (counted from 0), which will hardly count; --transform standard gives all columns the same weight`,
+    `${data}: column ${large.column} varies ${formatNumber(large.sd / small.sd)} times as much as column ${small.column} (counted from 0), which will hardly count; --transform standard gives all columns the same weight`,
   );
 }

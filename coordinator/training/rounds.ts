@@ -1,3 +1,4 @@
+import { splitEvenly } from '../../model/arrays.ts';
 import { BINS } from '../../model/pca-split.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
@@ -56,10 +57,6 @@ export function createRounds(
     const groups = partitions.map((partition) => partition.groups);
     return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
   };
-  const stretches = (flat: Float64Array, count: number) =>
-    Array.from({ length: count }, (_, i) =>
-      flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
-    );
 
   const round = (tasks: [Task, Lengths][], uses: string[], sum: boolean) => {
     const expected = tasks.map(([, lengths]): Expected => {
@@ -98,7 +95,7 @@ export function createRounds(
       ]);
       const found = await sum(tasks, ['vectors', ...needs(partitions)]);
       return found.map(({ n, s }, i) =>
-        stretches(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
+        splitEvenly(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
       );
     },
     async scatter(partitions, vectors, pivots) {
@@ -121,7 +118,7 @@ export function createRounds(
       const names = partitions.map((_, i) => `pivots${i}`);
       const found = await sum(tasks, ['vectors', ...names, ...needs(partitions)]);
       return found.map(({ T: flat }, i) =>
-        stretches(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, full[i][leaf])),
+        splitEvenly(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, full[i][leaf])),
       );
     },
     async histogram(partition, vectors, axes) {
@@ -143,7 +140,7 @@ export function createRounds(
         ],
         ['vectors', 'axes', ...needs([partition])],
       );
-      return stretches(counts, partition.leaves);
+      return splitEvenly(counts, partition.leaves);
     },
   };
 }

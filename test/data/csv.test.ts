@@ -51,7 +51,7 @@ describe('CSV', () => {
       ['a,b\n1,\n', /\.csv line 2, column b: "" is a missing value/],
       ['a,b\n1,2\n\nNaN,1\n', /\.csv line 4, column a: "NaN" is a missing value/],
       ['1,2\n3,-Infinity\n', /\.csv line 2, column 2: "-Infinity" is infinite/],
-      ['1,2\n3,4e38\n', /\.csv line 2, column 2: "4e38" is larger than dpmesh computes with \(1e18\)/],
+      ['1,2\n3,4e38\n', /\.csv line 2, column 2: "4e38" is larger than the supported maximum \(1e18\)/],
     ] as const)
       await assert.rejects(read(text), says);
     assert.deepEqual((await read('1,3.4e38\n')).values, [1, Math.fround(3.4e38)]);
@@ -115,7 +115,7 @@ describe('CSV, refused', () => {
     ['a header longer than the rows', 'a,b,c\n1,2\n', 'line 2 has 2 fields, but line 1 has 3'],
     ['an open quote', '1,2\n3,"4\n5,6\n', 'is not valid CSV (Quote Not Closed)'],
     ['a stray quote', '1,2\n3,4"\n', 'line 2 is not valid CSV'],
-    ['only a header', 'a,b\n', 'has a header and no rows'],
+    ['only a header', 'a,b\n', 'has a header but no rows'],
     ['only empty lines', '\n\n  \n', 'has no rows, only empty lines'],
     ['zeros', '1,2\n\0\0', 'is not text', 'UTF-8'],
   ];

@@ -74,10 +74,10 @@ describe('IDX', () => {
     );
     await refuses(
       () => openSource(put('text.gz', gzipSync('a,b\n1,2\n'))),
-      'text.gz does not hold an IDX',
+      'text.gz does not contain an IDX',
       'gunzip',
     );
-    await refuses(() => openSource(put('nothing.gz', gzipSync(''))), 'nothing.gz does not hold an IDX');
+    await refuses(() => openSource(put('nothing.gz', gzipSync(''))), 'nothing.gz does not contain an IDX');
     assert.deepEqual(
       readdirSync(join(folder, 'cache')).filter((name) => name.endsWith('.tmp')),
       [],
@@ -97,7 +97,7 @@ describe('IDX', () => {
     const longer = put('longer.gz', gzipSync(idxFile(8, [100, 2], values)));
     await refuses(
       () => openSource(longer, { expected: { rows: 100, dim: 2 } }),
-      'longer than its header says (212 bytes)',
+      'longer than the 212 bytes of its header',
     );
     assert.deepEqual(cache(), before);
     const source = await openSource(bomb, { expected: { rows: 1024, dim: 4096 } });

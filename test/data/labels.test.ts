@@ -91,7 +91,7 @@ describe('labels of an array', () => {
 
   test('refused', async () => {
     const { object, record } = fixtures.refused;
-    await refuses(() => readLabels(put('y.npy', bytesOf(record))), 'y.npy holds records');
+    await refuses(() => readLabels(put('y.npy', bytesOf(record))), 'y.npy contains records');
     const flat = npyFile('|O', [3], Buffer.alloc(30));
     await refuses(() => readLabels(put('y.npy', flat)), 'Python objects', 'astype(str)');
     await refuses(() => readLabels(put('y.npy', bytesOf(object))), 'Python objects');
@@ -103,7 +103,7 @@ describe('labels of an array', () => {
     await refuses(() => readLabels(put('y.npy', npyFile('<f4', [0], Buffer.alloc(0)))), 'no labels');
     await refuses(() => readLabels(put('y.npy', npyFile('<U0', [3], Buffer.alloc(0)))), 'empty strings');
     const nan = npyFile('<f4', [2], elements('f4', [1, Number.NaN]));
-    await refuses(() => readLabels(put('y.npy', nan)), 'row 1, from 0, has no label');
+    await refuses(() => readLabels(put('y.npy', nan)), 'row 1 (counted from 0) has no label');
     await refuses(() => readLabels(`${put('y.npy', nan)}:2`), 'no columns to choose from');
     await refuses(() => readLabels(`${folder}/none.npy`), 'none.npy cannot be read');
     const ids = Int32Array.from({ length: 1_100_000 }, (_, i) => i);
@@ -153,10 +153,10 @@ describe('labels of a CSV', () => {
 
   test('refused', async () => {
     const path = put('c.csv', 'a,b\n1,2\n');
-    await refuses(() => readLabels(path), 'c.csv has 2 columns (a, b)', 'none of them called label');
-    await refuses(() => readLabels(`${path}:z`), '(a, b)', 'none of them z');
-    await refuses(() => readLabels(`${path}:0`), 'none of them 0');
-    await refuses(() => readLabels(`${path}:3`), 'none of them 3');
+    await refuses(() => readLabels(path), 'c.csv has 2 columns (a, b)', 'but none is called label');
+    await refuses(() => readLabels(`${path}:z`), '(a, b)', 'but no column z');
+    await refuses(() => readLabels(`${path}:0`), 'but no column 0');
+    await refuses(() => readLabels(`${path}:3`), 'but no column 3');
     await refuses(() => readLabels(put('gap.csv', 'x,label\n1,a\n2,\n')), 'gap.csv line 3 has no label');
     await refuses(() => readLabels(put('head.csv', 'x,label\n')), 'head.csv has no labels');
     await refuses(() => readLabels(`${folder}/none.csv:label`), 'none.csv cannot be read: no such file');

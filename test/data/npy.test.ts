@@ -208,17 +208,17 @@ describe('npy, refused', () => {
   });
   test('element types that are not real numbers', async () => {
     const { object, complex, string, record, date } = fixtures.refused;
-    await refuses(open(bytesOf(object)), 'bad.npy holds Python objects', 'astype');
+    await refuses(open(bytesOf(object)), 'bad.npy contains Python objects', 'astype');
     // As pandas saves strings: shorter than pointers would be.
     await refuses(
       open(npyFile('|O', [1000], Buffer.alloc(60))),
-      'bad.npy holds Python objects',
+      'bad.npy contains Python objects',
       'astype(str)',
     );
-    await refuses(open(bytesOf(complex)), 'bad.npy holds complex numbers (complex64)', 'x.real');
-    await refuses(open(bytesOf(string)), 'bad.npy holds strings (<U1)', 'astype');
-    await refuses(open(bytesOf(record)), 'bad.npy holds records');
-    await refuses(open(bytesOf(date)), 'bad.npy holds elements that dpmesh does not read (<M8[D])');
+    await refuses(open(bytesOf(complex)), 'bad.npy contains complex numbers (complex64)', 'x.real');
+    await refuses(open(bytesOf(string)), 'bad.npy contains strings (<U1)', 'astype');
+    await refuses(open(bytesOf(record)), 'bad.npy contains records');
+    await refuses(open(bytesOf(date)), 'bad.npy contains elements of an unsupported type (<M8[D])');
     await refuses(open(npyFile('<f16', [1, 1], Buffer.alloc(16))), 'float128');
   });
   test('shapes that are not rows and columns', async () => {

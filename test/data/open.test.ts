@@ -56,12 +56,12 @@ describe('opening', () => {
   test('an unknown format', async () => {
     await refuses(
       () => openSource(put('x.parquet', 'PAR1....')),
-      'x.parquet is in no format',
+      'x.parquet has an unsupported format',
       '.npy',
       '.csv',
     );
     await refuses(() => openSource(put('x.npz', 'PK\x03\x04....')), 'x.npz is a zip archive', 'numpy.save');
-    await refuses(() => openSource(put('x', 'x')), 'is in no format');
+    await refuses(() => openSource(put('x', 'x')), 'has an unsupported format');
   });
 });
 

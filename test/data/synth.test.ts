@@ -21,10 +21,10 @@ import {
   CHUNK,
   covariance,
   drawChunk,
-  type Mixture,
-  mixture,
   posteriorMode,
+  randomMixture,
   SEPARATION,
+  type SyntheticMixture,
   separation,
   synthesize,
 } from '../../data/synth.ts';
@@ -44,14 +44,15 @@ const sizes = fc.record({
   dim: fc.integer({ min: 2, max: 6 }),
   seed: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
 });
-const matrix = (truth: Mixture, k: number) => Matrix.from1DArray(truth.dim, truth.dim, covariance(truth, k));
+const matrix = (truth: SyntheticMixture, k: number) =>
+  Matrix.from1DArray(truth.dim, truth.dim, covariance(truth, k));
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 describe('mixture', () => {
   test('weights sum to 1, deviations are in [½, 2], clusters are apart', () => {
     fc.assert(
       fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = mixture(clusters, dim, seed);
+        const truth = randomMixture(clusters, dim, seed);
         assert.ok(Math.abs(truth.weights.reduce((a, b) => a + b) - 1) < 1e-12);
         assert.ok(truth.weights.every((weight) => weight > 0));
         for (const a of range(clusters)) {
@@ -65,7 +66,7 @@ describe('mixture', () => {
   });
 
   test('separation is √(Δᵀ((Σa + Σb)/2)⁻¹Δ)', () => {
-    const truth = mixture(3, 4, 1n);
+    const truth = randomMixture(3, 4, 1n);
     const delta = Matrix.columnVector(range(4).map((d) => truth.means[d] - truth.means[8 + d]));
     const inverse = new EigenvalueDecomposition(Matrix.add(matrix(truth, 0), matrix(truth, 2)).div(2));
     const along = inverse.eigenvectorMatrix.transpose().mmul(delta).to1DArray();
@@ -74,37 +75,37 @@ describe('mixture', () => {
   });
 
   test('covariances are rotated, each its own way', () => {
-    const truth = mixture(2, 3, 2n);
+    const truth = randomMixture(2, 3, 2n);
     const [a, b] = [covariance(truth, 0), covariance(truth, 1)];
     assert.ok(Math.abs(a[1]) > 1e-3 && Math.abs(a[1] - b[1]) > 1e-3);
   });
 
   test('the first clusters stay when there are more of them', () => {
-    const [few, many] = [mixture(3, 4, 7n), mixture(8, 4, 7n)];
+    const [few, many] = [randomMixture(3, 4, 7n), randomMixture(8, 4, 7n)];
     assert.deepEqual(few.means, many.means.subarray(0, few.means.length));
     assert.deepEqual(few.factors, many.factors.subarray(0, few.factors.length));
   });
 
   test('says so when the clusters find no place, and refuses bad sizes', () => {
-    assert.throws(() => mixture(40, 1, 0n), { name: 'UserError', message: /--clusters.*--dim/ });
+    assert.throws(() => randomMixture(40, 1, 0n), { name: 'UserError', message: /--clusters.*--dim/ });
     for (const bad of [0, -1, 1.5, Number.NaN, 1e9]) {
-      assert.throws(() => mixture(bad, 2, 0n), { name: 'UserError', message: /--clusters/ });
-      assert.throws(() => mixture(2, bad, 0n), { name: 'UserError', message: /--dim/ });
+      assert.throws(() => randomMixture(bad, 2, 0n), { name: 'UserError', message: /--clusters/ });
+      assert.throws(() => randomMixture(2, bad, 0n), { name: 'UserError', message: /--dim/ });
     }
-    assert.throws(() => mixture(1000, 1000, 0n), { name: 'UserError', message: /too large/ });
+    assert.throws(() => randomMixture(1000, 1000, 0n), { name: 'UserError', message: /too large/ });
   });
 });
 
 describe('drawChunk', () => {
   test('has not changed', () => {
-    const { x, labels } = drawChunk(mixture(4, 2, 42n), 42n, 3, 3);
+    const { x, labels } = drawChunk(randomMixture(4, 2, 42n), 42n, 3, 3);
     const known = [-14.896626, 6.377263, 4.874305, -10.944377, 4.837958, -8.075806];
     assert.deepEqual([...labels], [0, 1, 1]);
     for (const [i, value] of known.entries()) assert.ok(Math.abs(x[i] - value) < 1e-5, `${x}`);
   });
 
   test('rows have the weights, means and covariances of the mixture', () => {
-    const truth = mixture(3, 3, 8n);
+    const truth = randomMixture(3, 3, 8n);
     const n = new Float64Array(3);
     const first = new Float64Array(9);
     const second = new Float64Array(27);
@@ -137,7 +138,7 @@ describe('drawChunk', () => {
   });
 
   test('chunks differ, and a short one is the beginning of the whole', () => {
-    const truth = mixture(3, 2, 1n);
+    const truth = randomMixture(3, 2, 1n);
     const [whole, other, short] = [
       drawChunk(truth, 1n, 0, 100),
       drawChunk(truth, 1n, 1, 100),
@@ -153,7 +154,7 @@ describe('posteriorMode', () => {
   test('is the cluster of the largest log π + log N, whatever the guess', () => {
     fc.assert(
       fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = mixture(clusters, dim, seed);
+        const truth = randomMixture(clusters, dim, seed);
         const mode = posteriorMode(truth);
         const parts = range(clusters).map((k) => {
           const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix(truth, k), {

@@ -193,7 +193,7 @@ describe('columns that do not vary', () => {
   });
 
   test('fewer than the axes asked for', () =>
-    refuses(() => planTransform('pca:5', momentsOf(rows)), 'pca:5', 'only 4 columns that vary'));
+    refuses(() => planTransform('pca:5', momentsOf(rows)), 'pca:5', 'only 4 columns of the data vary'));
 });
 
 test('more axes than the data span', () => {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { costTheta, eStepOf, flatness, productError, theta, whitening } from '../../model/estep.ts';
+import {
+  costTheta,
+  eStepOf,
+  productError,
+  roundingAmplification,
+  theta,
+  whitening,
+} from '../../model/estep.ts';
 import { cholesky, symmetricEigen } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Covariance, statisticsLength } from '../../model/statistics.ts';
@@ -240,9 +247,9 @@ describe('estep', () => {
     });
   }
 
-  test('flatness: second moments about the origin over the smallest variance, in the rows’ coordinates', () => {
+  test('roundingAmplification: second moments about the origin over the smallest variance, in the rows’ coordinates', () => {
     const of = (mean: number[], covariance: number[], scale = [1, 1]) =>
-      flatness(
+      roundingAmplification(
         {
           k: 1,
           d: 2,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { clusteringNet, freshSubNet, type Net, subNets } from '../../model/net.ts';
+import { clusteringNet, initSubNet, type Net, subNets } from '../../model/net.ts';
 import { close } from './support.ts';
 
 const deviation = (values: Float32Array) =>
@@ -91,7 +91,7 @@ describe('sub-clustering nets', () => {
     params.forEach((values) => {
       values.fill(9);
     });
-    freshSubNet(2n, params, 3, 1, 12);
+    initSubNet(2n, params, 3, 1, 12);
     const expected = subNets(2n, 4, 3, 12).params;
     params.forEach((values, i) => {
       const size = values.length / 3;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
-import { resizeClusteringNet, resizeSubNets, type Unit } from '../../model/surgery.ts';
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
 import { normals } from './support.ts';
 
 const D = 3;
@@ -16,8 +16,8 @@ function trained(net: Net): Net {
 const clustering = (k: number, hidden = [6]) => trained(clusteringNet(1n, D, hidden, k));
 const nets = (k: number) => trained(subNets(1n, D, k));
 
-const kept = (from: number): Unit => ({ from, fresh: false });
-const fresh = (from: number): Unit => ({ from, fresh: true });
+const kept = (from: number): OutputUnit => ({ from, fresh: false });
+const fresh = (from: number): OutputUnit => ({ from, fresh: true });
 const units = (most: number) =>
   fc.array(fc.record({ from: fc.nat(most), fresh: fc.boolean() }), { minLength: 1, maxLength: 8 });
 

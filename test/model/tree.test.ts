@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fold, isAligned, type Node, treeSum } from '../../model/tree.ts';
+import { fold, isAligned, type PartialSum, treeSum } from '../../model/tree.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
 /** The tree as it is drawn: a node of 2^h shards adds the left half's sum and the right half's, if there is one. */
@@ -68,7 +68,7 @@ describe('treeSum', () => {
 });
 
 describe('fold', () => {
-  const leaf = (i: number, values: number[]): Node => ({
+  const leaf = (i: number, values: number[]): PartialSum => ({
     from: i,
     to: i + 1,
     sums: { a: Float64Array.from(values), b: Float64Array.of(-values[0]) },
@@ -101,7 +101,7 @@ describe('fold', () => {
         const { below } = randomNumbers(seed);
         const owners = parts.map(() => below(workers));
         const nodes = Array.from({ length: workers }, (_, worker) => {
-          const stack: Node[] = [];
+          const stack: PartialSum[] = [];
           parts.forEach((values, i) => {
             if (owners[i] === worker) fold(stack, leaf(i, values));
           });
@@ -125,7 +125,7 @@ describe('fold', () => {
       [7, 3],
       [12, 2],
     ]) {
-      const stack: Node[] = [];
+      const stack: PartialSum[] = [];
       for (let i = 0; i < count; i++) fold(stack, leaf(i, [i]));
       assert.equal(stack.length, nodes);
       const total = stack.reduce((sum, { sums }) => sum + sums.a[0] - sums.b[0], 0);

@@ -1,10 +1,10 @@
-import { type Bound, urlOf } from '../../../base/address.ts';
+import { type BindAddress, urlOf } from '../../../base/address.ts';
 import { listen, listenError } from '../../../base/http.ts';
 import type { Watched } from './answers.ts';
 import type { Handle } from './app.ts';
 import { createStream } from './stream.ts';
 
-export interface HttpOptions extends Bound {
+export interface HttpOptions extends BindAddress {
   /** Asked for by the user: taken is a mistake then, and no reason to take another port. */
   explicit: boolean;
   /** Whoever wants to change something must have it. */
