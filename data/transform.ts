@@ -62,7 +62,7 @@ export function planTransform(
   const varies = (d: number) => moments.max[d] > moments.min[d];
   const kept = [...variance.keys()].filter(varies);
   const dropped = [...variance.keys()].filter((d) => !varies(d));
-  if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: there is nothing to cluster`);
+  if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: use data with different rows`);
   const axes = pcaAxes(choice);
   if (axes !== null) return { ...planPca(axes, moments, kept), dropped };
 

@@ -46,7 +46,7 @@ describe('CSV', () => {
 
   test('one row', async () => assert.deepEqual(await read('1,2'), { rows: 1, dim: 2, values: [1, 2] }));
 
-  test('what float32 cannot hold is refused by line and column', async () => {
+  test('rejects values that float32 cannot hold, with line and column', async () => {
     for (const [text, says] of [
       ['a,b\n1,\n', /\.csv line 2, column b: "" is a missing value/],
       ['a,b\n1,2\n\nNaN,1\n', /\.csv line 4, column a: "NaN" is a missing value/],
@@ -57,7 +57,7 @@ describe('CSV', () => {
     assert.deepEqual((await read('1,3.4e38\n')).values, [1, Math.fround(3.4e38)]);
   });
 
-  test('any table of numbers comes back', async () => {
+  test('any table of numbers is read back', async () => {
     const table = fc
       .integer({ min: 1, max: 5 })
       .chain((dim) =>
@@ -78,7 +78,7 @@ describe('CSV', () => {
     );
   });
 
-  test('more rows than are written at a time', async () => {
+  test('more rows than one chunk', async () => {
     const lines = Array.from({ length: 120_000 }, (_, i) => `${i},${i / 4},-${i}`);
     const { rows, values } = await read(`a,b,c\n${lines.join('\n')}\n`);
     assert.equal(rows, 120_000);
@@ -102,7 +102,7 @@ describe('CSV', () => {
   });
 });
 
-describe('CSV, refused', () => {
+describe('invalid CSV', () => {
   const cases: [string, string, ...string[]][] = [
     ['text in a named column', 'a,b\n1,2\n\n3,four\n', 'line 4, column b: "four" is not a number'],
     ['text in a column without a name', '1,2\n3,x y\n', 'line 2, column 2: "x y" is not a number'],

@@ -54,7 +54,7 @@ describe('IDX', () => {
     source.close();
   });
 
-  test('refused: truncated', async () => {
+  test('rejects truncated files', async () => {
     const file = idxFile(8, [4, 3], Buffer.alloc(10));
     await refuses(() => openSource(put('short', file)), 'short is truncated: 24 bytes expected, 22 found');
     await refuses(
@@ -84,7 +84,7 @@ describe('IDX', () => {
     );
   });
 
-  test('nothing is unpacked that has another shape than is expected, nor more than the header says', async () => {
+  test('unpacks nothing if the shape is not the expected one, and never more than the header says', async () => {
     const cache = () => readdirSync(join(folder, 'cache'));
     const values = Buffer.alloc(4 << 20);
     const bomb = put('bomb.gz', gzipSync(idxFile(8, [1 << 10, 1 << 6, 1 << 6], values)));
@@ -105,7 +105,7 @@ describe('IDX', () => {
     source.close();
   });
 
-  test('refused: labels, and no rows or columns', async () => {
+  test('rejects labels as data, and files without rows or columns', async () => {
     await refuses(() => openSource(put('labels', idxFile(8, [3], Buffer.alloc(3)))), 'shape (3,)');
     await refuses(() => openSource(put('none', idxFile(8, [0, 2, 2], Buffer.alloc(0)))), 'no rows');
     await refuses(() => openSource(put('flat', idxFile(8, [2, 0], Buffer.alloc(0)))), 'no columns');
