@@ -1,11 +1,12 @@
-/** What has to be undone at the end of something, whatever that end is. */
+/** A stack of cleanup functions, run in reverse order at the end of a scope, however it ends. */
 export interface Disposers {
-  /** `undo` runs before all that was deferred until now; at once, where the end has come already. */
+  /** Registers `undo`, to run before those registered earlier; runs it at once if `dispose` was already called. */
   defer(undo: () => unknown): void;
-  /** Runs all, the last one first, each when the one before it is done. Then throws the first error of any. */
+  /** Runs all one after another, last registered first, then rejects with the first error, if any. */
   dispose(): Promise<void>;
 }
 
+/** An empty stack of cleanup functions. */
 export function createDisposers(): Disposers {
   const stack: (() => unknown)[] = [];
   let disposed = false;

@@ -20,9 +20,11 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from './user-error.ts';
 
-/** File primitives: whole reads, and files that appear under their name only when they are finished. */
+/** File primitives: complete reads, atomic writes, folders. */
 
-const LONGEST_READ = 1 << 30;
+/** Most bytes of one read or write call. */
+const MAX_CALL_BYTES = 1 << 30;
+/** System error codes in words. */
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
   ENOTDIR: 'a part of the path is not a folder',
@@ -30,27 +32,27 @@ const REASONS: Record<string, string> = {
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the disk',
-  EDQUOT: 'the disk quota is used up',
+  EDQUOT: 'the disk quota is exceeded',
   EFBIG: 'larger than the file system allows',
   EROFS: 'the file system is read-only',
   EMFILE: 'too many open files (see ulimit -n)',
-  EEXIST: 'there is a file of that name',
+  EEXIST: 'a file of that name exists',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the name is too long',
 };
 
-/** A file could not be written: the disk is full, read-only, or not ours to write on. It may pass. */
+/** A file could not be written: the disk is full, read-only or not writable by this user. May be temporary. */
 export class WriteError extends UserError {
   constructor(
     readonly path: string,
-    /** In words. */
+    /** The cause in words. */
     readonly reason: string,
   ) {
     super(`${path} cannot be written: ${reason}`);
   }
 }
 
-/** A failed system call as a UserError, "<path> cannot be <done>: <why>"; any other error as it is. */
+/** A failed system call as a UserError, "<path> cannot be <done>: <reason>" (`done`: read, written, …); other errors unchanged. */
 export function ioError(path: string, done: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!code || !syscall || code === 'EBADF') return error;
@@ -59,7 +61,7 @@ export function ioError(path: string, done: string, error: unknown): unknown {
   return new UserError(`${path} cannot be ${done}: ${reason}`);
 }
 
-/** Opens a regular file that is not empty, for reading; anything else is a UserError. The caller closes `fd`. */
+/** Opens a regular, non-empty file for reading. Throws a UserError otherwise. The caller has to close `fd`. */
 export function openFile(path: string): { fd: number; size: number } {
   try {
     const info = statSync(path);
@@ -73,44 +75,46 @@ export function openFile(path: string): { fd: number; size: number } {
   }
 }
 
-/** Fills `into` from byte `at` of the file, or throws a UserError: the file has become shorter, or the disk fails. */
+/** Fills `into` from byte `at` of the file on. Throws a UserError if the file is too short or cannot be read. */
 export function readFully({ fd, path }: { fd: number; path: string }, into: Uint8Array, at: number): void {
   for (let done = 0; done < into.length; ) {
-    const length = Math.min(into.length - done, LONGEST_READ);
-    let got: number;
+    const length = Math.min(into.length - done, MAX_CALL_BYTES);
+    let count: number;
     try {
-      got = readSync(fd, into, done, length, at + done);
+      count = readSync(fd, into, done, length, at + done);
     } catch (error) {
       throw ioError(path, 'read', error);
     }
-    if (!got) throw truncated(path, at + into.length, at + done);
-    done += got;
+    if (!count) throw truncated(path, at + into.length, at + done);
+    done += count;
   }
 }
 
-export function truncated(path: string, expected: number, found: number): UserError {
+/** The error for a file with fewer bytes than it should have. */
+export function truncated(path: string, expected: number, actual: number): UserError {
   return new UserError(
-    `${path} is truncated: ${expected} bytes expected, ${found} found; copy or save it again`,
+    `${path} is truncated: ${expected} bytes expected, ${actual} found; copy or save it again`,
   );
 }
 
-/** A name beside `path` for what is to become it: of this process, and no other's. */
+/** A unique name in the same folder for a file or folder that is to be renamed to `path` once it is complete. */
 export const draftOf = (path: string) => `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
 
-/** Is this the name of what a process had begun to write? */
+/** Is this a name made by `draftOf`: of a file or folder that was not completed? */
 export const isDraft = (name: string) => /\.\d+\.[0-9a-f]{8}\.tmp$/.test(name);
 
-/** A file being written beside `path`. A call that fails leaves nothing behind and throws, a UserError if it can. */
-export interface Aside {
+/** A file being written under a temporary name. A method that fails removes it and throws, a UserError for a failed system call. */
+export interface AtomicFile {
   write(bytes: Uint8Array, at: number): void;
   resize(bytes: number): void;
-  /** Makes the content and then the name durable; replaces what was there. */
+  /** Syncs the content to disk, then renames it to its path, replacing an existing file. */
   finish(): void;
+  /** Removes the temporary file; does nothing after `finish`. */
   abort(): void;
 }
 
-/** Starts a file that appears under its name, whole, only when it is finished. */
-export function aside(path: string, mode = 0o666): Aside {
+/** Starts a file that appears under its name only once it is complete. */
+export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   const draft = draftOf(path);
   let fd: number | undefined;
   const close = () => {
@@ -123,11 +127,11 @@ export function aside(path: string, mode = 0o666): Aside {
     try {
       remove(draft);
     } catch {
-      // A disk that has become read-only keeps it.
+      // Not possible on a disk that has become read-only.
     }
   };
   const attempt = (action: (file: number) => void) => {
-    if (fd === undefined) throw new Error(`${path} is finished or aborted`);
+    if (fd === undefined) throw new Error(`${path} was already finished or aborted`);
     try {
       action(fd);
     } catch (error) {
@@ -146,7 +150,7 @@ export function aside(path: string, mode = 0o666): Aside {
     write: (bytes, at) =>
       attempt((file) => {
         for (let done = 0; done < bytes.length; )
-          done += writeSync(file, bytes, done, Math.min(bytes.length - done, LONGEST_READ), at + done);
+          done += writeSync(file, bytes, done, Math.min(bytes.length - done, MAX_CALL_BYTES), at + done);
       }),
     finish() {
       attempt((file) => {
@@ -160,8 +164,8 @@ export function aside(path: string, mode = 0o666): Aside {
 }
 
 /**
- * The parts, one after the other, as a file that appears whole, with its folder. Waits for the disk on other threads.
- * Rejects with a WriteError if the disk refuses. Returns its bytes.
+ * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop; creates its folder if
+ * missing. Resolves to the number of bytes; rejects with a WriteError if the file cannot be written.
  */
 export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
   const draft = draftOf(path);
@@ -190,8 +194,8 @@ export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666)
 }
 
 /**
- * Removes a file, a link, or a folder with all in it, if it is there; nothing that a link points at. Not by Node's `rmSync`,
- * which from Node 24 on has no error codes.
+ * Removes a file, a link (not its target), or a folder with its contents; does nothing if it does not exist. Does not use
+ * Node's `rmSync`, whose errors have no codes from Node 24 on.
  */
 export function remove(path: string): void {
   const info = lstatSync(path, { throwIfNoEntry: false });
@@ -201,7 +205,7 @@ export function remove(path: string): void {
   } else if (info) unlinkSync(path);
 }
 
-/** Makes the folder with all above it. A WriteError if that is not possible. */
+/** Creates the folder and its missing parents. Throws a WriteError if that fails. */
 export function makeFolder(path: string): void {
   try {
     mkdirp(path);
@@ -211,27 +215,27 @@ export function makeFolder(path: string): void {
 }
 
 /**
- * Makes the folder with all above it; true if it was not there. Not by Node's `recursive`, which never returns where a
- * folder that is there takes no new names and says ENOENT (`/proc`).
+ * Creates the folder and its missing parents; true if it did not exist. Does not use Node's `recursive` option, which never
+ * returns in an existing folder that answers ENOENT to new names (`/proc`).
  */
 export function mkdirp(path: string, mode = 0o777): boolean {
-  const isThere = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (isThere()) return false;
-  const above = dirname(path);
-  if (!existsSync(above)) mkdirp(above, mode);
+  const exists = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (exists()) return false;
+  const parent = dirname(path);
+  if (!existsSync(parent)) mkdirp(parent, mode);
   try {
     mkdirSync(path, mode);
     return true;
   } catch (error) {
-    if (isThere()) return false;
+    if (exists()) return false;
     throw error;
   }
 }
 
-/** Windows has no call that makes the names in a folder durable: there a rename is in the journal. */
+/** Windows cannot sync a folder; there the file system's journal makes a rename durable. */
 const hasFolderSync = process.platform !== 'win32';
 
-/** Makes the names in a folder durable. */
+/** Makes new names in a folder durable. */
 function syncFolder(folder: string): void {
   if (!hasFolderSync) return;
   const fd = openSync(folder, 'r');

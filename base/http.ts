@@ -7,14 +7,12 @@ import {
 } from 'node:http';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import { type Bound, bracketed, isLoopback } from './address.ts';
+import { type BindAddress, bracketed, isLoopback } from './address.ts';
 import { UserError } from './user-error.ts';
 
-/** What the HTTP ports of coordinator and worker share: who is let in, and who is dropped. */
+/** Access control and connection limits of the HTTP ports of coordinator and worker. */
 
-/**
- * Browsers are told to load nothing from elsewhere, to run and style by files only, and to show this to no other page.
- */
+/** Response headers: load nothing from other origins, no inline scripts or styles, no embedding in other pages. */
 export const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -24,58 +22,65 @@ export const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
-/** Zones that nobody can have a name in on the internet: of the local network, of a cluster. */
-const PRIVATE = /\.(local|localhost|lan|home|home\.arpa|internal|intranet|svc)$/;
+/** Domains that do not exist on the public internet: of local networks and clusters. */
+const PRIVATE_DOMAIN = /\.(local|localhost|lan|home|home\.arpa|internal|intranet|svc)$/;
 
 /**
- * Is this the Host of a request that was meant for here? A page of another site may have its name resolved to our
- * address (DNS rebinding); the browser then still sends that name. Addresses can't be rebound. Where other machines
- * come in, so are names that nobody can own out there: those of one word and of private zones; and there are this host's
- * own name and the one that `--http` has.
+ * Is this Host header one of this server? Guards against DNS rebinding: a page of another site can have its name resolved to
+ * our address, but the browser still sends that name. Accepts IP addresses and localhost, which cannot be rebound. Unless
+ * bound to loopback, also accepts names that do not exist on the public internet (one word, or a private domain), this
+ * host's name, and the name given to `--http`.
  */
-export function isOwnHost(header: string | undefined, bound: Bound): boolean {
+export function isOwnHost(header: string | undefined, bound: BindAddress): boolean {
   const name = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?$/i.exec(header ?? '')?.[1].toLowerCase();
   if (!name) return false;
   if (isIP(name.replace(/^\[|\]$/g, '')) || name === 'localhost') return true;
   if (isLoopback(bound.host)) return false;
-  const own = [hostname(), bound.host].map((known) => known.toLowerCase());
-  return !name.includes('.') || PRIVATE.test(name) || own.includes(name);
+  const ownNames = [hostname(), bound.host].map((own) => own.toLowerCase());
+  return !name.includes('.') || PRIVATE_DOMAIN.test(name) || ownNames.includes(name);
 }
 
-/** Is this a write by a page of our own, or by no page at all? */
+/** Does a request come from our own page, or from a client other than a browser? */
 export function isSameOrigin({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const { origin, host } = headers;
-  // Of what stands before us (TLS, say) the browser has the scheme, and we the host.
+  // A reverse proxy that terminates TLS changes the scheme, but not the host.
   if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) return false;
   const site = headers['sec-fetch-site'];
   return site === undefined || site === 'same-origin' || site === 'none';
 }
 
-/** Is `Authorization: Bearer TOKEN` right? In constant time, whatever its length. */
+/** Does the `Authorization: Bearer` header have this token? Compares in constant time for any length. */
 export function hasToken(authorization: string | undefined, token: string): boolean {
   const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1] ?? '';
   const hash = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(hash(given), hash(token));
 }
 
-/** Connections at one time: those who follow the run (coordinator/monitor/http/stream.ts), and as many others. */
-const MOST_CONNECTIONS = 512;
-/** Until a request must be there, ms, and how often that is looked at. */
+/** Concurrent connections: the most followers of a run (coordinator/monitor/http/stream.ts), and as many others. */
+const MAX_CONNECTIONS = 512;
+/** Timeout for receiving a request, ms. */
 const REQUEST_MS = 10_000;
-const LOOK_MS = 5000;
-/** A client that takes nothing of its answer for so long is dropped, ms; so is one that has not taken all after this. */
+/** Interval between checks of the timeouts, ms. */
+const CHECK_INTERVAL_MS = 5000;
+/** A connection without traffic for this long is closed, ms. */
 const STALLED_MS = 15_000;
-const ANSWER_MS = 60_000;
+/** A connection whose client has not read a finished response after this time is closed, ms. */
+const RESPONSE_MS = 60_000;
 
-/** A server at this address. Rejects as `listen` does. `stalled`: see above. */
+/**
+ * Starts an HTTP server at this address; rejects with the error of Node's `listen`.
+ *
+ * @param stalled timeout for connections without traffic, ms
+ * @param most limit of concurrent connections
+ */
 export async function listen(
-  { host, port }: Bound,
-  { stalled = STALLED_MS, most = MOST_CONNECTIONS } = {},
+  { host, port }: BindAddress,
+  { stalled = STALLED_MS, most = MAX_CONNECTIONS } = {},
 ): Promise<{ server: HttpServer; port: number }> {
   const server = createServer({
     headersTimeout: REQUEST_MS,
     requestTimeout: REQUEST_MS,
-    connectionsCheckingInterval: LOOK_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
   });
   server.maxConnections = most;
   dropUnread(server, stalled);
@@ -89,36 +94,36 @@ export async function listen(
   return { server, port: (server.address() as { port: number }).port };
 }
 
-/** Closes the connections of those who do not read: each holds what was made for it. */
+/** Closes the connections of clients that do not read, as their unsent responses occupy memory. */
 function dropUnread(server: HttpServer, stalled: number): void {
-  /** Answers that are not over, and when all of each had been said. */
-  const answers = new Map<ServerResponse, number>();
+  /** Open responses, and when each was completely written; Infinity while it is not. */
+  const responses = new Map<ServerResponse, number>();
   server.on('request', (_request, response: ServerResponse) => {
-    answers.set(response, Number.POSITIVE_INFINITY);
-    response.once('close', () => answers.delete(response));
+    responses.set(response, Number.POSITIVE_INFINITY);
+    response.once('close', () => responses.delete(response));
   });
-  // Node has seen neither bytes come nor go. An answer that is still being made is not the client's fault.
+  // Called after a time without traffic. If we are still producing the response, the client is not at fault.
   server.setTimeout(stalled, (socket) => {
-    const isWaiting = [...answers.keys()].some((response) => response.socket === socket);
+    const isWaiting = [...responses.keys()].some((response) => response.socket === socket);
     if (!isWaiting || socket.writableLength) socket.destroy();
   });
-  const looking = setInterval(() => {
+  const timer = setInterval(() => {
     const now = performance.now();
-    for (const [response, said] of answers)
-      if (now - said > ANSWER_MS) response.destroy();
-      else if (response.writableEnded) answers.set(response, Math.min(said, now));
-  }, LOOK_MS).unref();
-  server.once('close', () => clearInterval(looking));
+    for (const [response, writtenAt] of responses)
+      if (now - writtenAt > RESPONSE_MS) response.destroy();
+      else if (response.writableEnded) responses.set(response, Math.min(writtenAt, now));
+  }, CHECK_INTERVAL_MS).unref();
+  server.once('close', () => clearInterval(timer));
 }
 
-/** Why an address cannot be had, for the user who asked for it. */
-export function listenError(flag: string, { host, port }: Bound, error: NodeJS.ErrnoException): Error {
+/** The error for an address that `flag` asked for and that cannot be bound; a UserError where the user can fix it. */
+export function listenError(flag: string, { host, port }: BindAddress, error: NodeJS.ErrnoException): Error {
   const where = `${flag} ${bracketed(host)}:${port}`;
   if (error.code === 'EADDRINUSE')
-    return new UserError(`${where}: the port is in use; choose another, or 0 for any free one`);
+    return new UserError(`${where}: the port is in use; choose another one, or 0 for any free port`);
   if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN')
-    return new UserError(`${where}: this machine has no such address`);
+    return new UserError(`${where}: this machine has no such address; use one of its own, or 127.0.0.1`);
   if (error.code === 'EACCES')
-    return new UserError(`${where}: this port may not be bound; choose one above 1023`);
+    return new UserError(`${where}: no permission to bind this port; choose one above 1023`);
   return error;
 }

@@ -1,6 +1,6 @@
 /**
- * A mistake of the user's: bad input, a flag out of range, a missing file. The command line prints its
- * message as one line, without a stack, and exits with 2. Every other error is a bug of ours.
+ * A user's mistake: invalid input, a flag out of range, a missing file. The command line prints its message as one line,
+ * without a stack trace, and exits with code 2. Any other error is a bug in dpmesh.
  */
 export class UserError extends Error {
   override name = 'UserError';

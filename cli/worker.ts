@@ -31,7 +31,7 @@ export async function handler(values: FlagValues<typeof builder>): Promise<void>
     values.http === undefined
       ? undefined
       : {
-          ...(await import('../base/address.ts')).parseBound('--http', values.http),
+          ...(await import('../base/address.ts')).parseBindAddress('--http', values.http),
           version: (await import('../base/version.ts')).dpmeshVersion(),
         };
   const { serve } = await import('../worker/process.ts');

@@ -33,12 +33,12 @@ export async function openDirectory(
     './storage/run-directory.ts'
   );
   const { eventsIn } = await import('./storage/event-log.ts');
-  const { fileOfLabels } = await import('../data/labels.ts');
+  const { labelsFile } = await import('../data/labels.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? eventsIn(resume.path) : null;
   const inputs = {
     '--data': config.data,
-    '--labels': config.labels && fileOfLabels(config.labels),
+    '--labels': config.labels && labelsFile(config.labels),
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
   };
@@ -69,7 +69,7 @@ export async function openRows(
     ? (resume.run.data.leftOut ?? null)
     : labels === null
       ? null
-      : await (await import('../data/labels.ts')).labelsWithin(labels, data);
+      : await (await import('../data/labels.ts')).labelColumnIn(labels, data);
   return { source: await openSource(data, { without: leftOut }), leftOut };
 }
 
@@ -89,11 +89,11 @@ export async function openLabels(
   warn: (message: string) => void,
 ): Promise<Labels | null> {
   if (spec === null) return null;
-  const { fileOfLabels, readLabels } = await import('../data/labels.ts');
+  const { labelsFile, readLabels } = await import('../data/labels.ts');
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);
-  if (leftOut === null && realPath(fileOfLabels(spec)) === realPath(data))
+  if (leftOut === null && realPath(labelsFile(spec)) === realPath(data))
     warn(`--labels ${spec} is the data too; give rows without it`);
   return labels;
 }

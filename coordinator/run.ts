@@ -2,7 +2,7 @@ import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
-import { LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
+import { diagnoseRow, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
 import { block, type Layout } from '../model/layout.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
@@ -105,11 +105,11 @@ async function firstReading(
 ): Promise<DataMoments> {
   const first = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
-    Math.abs(value) <= LARGEST ? value : 0,
+    Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
-  const largest = config.transform === 'normalize' ? LARGEST_FLOAT : LARGEST;
+  const largest = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
   return momentsRound(dispatcher, config, layout, origin, sampleThreshold(config, layout), (row) =>
-    whyUnusable(source, row, largest),
+    diagnoseRow(source, row, largest),
   );
 }
 

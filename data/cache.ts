@@ -8,21 +8,21 @@ import { UserError } from '../base/user-error.ts';
 const FORMAT = 1;
 
 /**
- * The folder of decoded files, made if missing: `$DPMESH_CACHE`, or `dpmesh-<uid>` among the temporary files.
- * A UserError unless it is a folder, not a link, which this user owns and nobody else can write to.
+ * The folder of decoded files, created if missing: `$DPMESH_CACHE`, or `dpmesh-<uid>` in the folder for temporary files.
+ * Throws a UserError unless it is a folder (not a link) that this user owns and no other user can write to.
  */
 export function cacheFolder(): string {
   const uid = process.getuid?.() ?? 0;
   const folder = resolve(process.env.DPMESH_CACHE || join(tmpdir(), `dpmesh-${uid}`));
   const unusable = (why: string) =>
     new UserError(
-      `the cache folder ${folder} ${why}: set DPMESH_CACHE to a folder of your own (made if missing)`,
+      `the cache folder ${folder} ${why}: set DPMESH_CACHE to a folder of your own (created if missing)`,
     );
   try {
     mkdirp(folder, 0o700);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw unusable('is not a folder');
-    throw ioError(`the cache folder ${folder}`, 'made', error);
+    throw ioError(`the cache folder ${folder}`, 'created', error);
   }
   const info = lstatSync(folder);
   if (!info.isDirectory()) throw unusable('is a link');
@@ -32,11 +32,11 @@ export function cacheFolder(): string {
 }
 
 /**
- * `open` of the decoded form of `path`, which `decode` writes (to a name it is given, readable by this user
- * only) when there is none yet for this path, size and modification time, or it does not open. `kind` tells
- * different decodings of one file apart. A UserError if the file changes while it is decoded.
+ * Opens the decoded form of `path` from the cache. Unless the cache has a readable one for this path, size and modification
+ * time, `decode` first writes it to the path that it is given, readable by this user only. `kind` distinguishes different
+ * decodings of one file. Rejects with a UserError if the file changes while it is decoded.
  */
-export async function throughCache<Opened>(
+export async function openCached<Opened>(
   path: string,
   kind: string,
   decode: (target: string) => Promise<void>,
@@ -55,7 +55,7 @@ export async function throughCache<Opened>(
   await decode(target);
   if (String(fileVersion(path)) !== String(version)) {
     remove(target);
-    throw new UserError(`${path} changed while it was read: start again when it is complete`);
+    throw new UserError(`${path} changed while it was being read: start again once it is complete`);
   }
   return open(target);
 }

@@ -1,68 +1,71 @@
 import { UserError } from '../base/user-error.ts';
 import { type CsvTable, eachCsvRow, isHeader } from './csv-rows.ts';
 
-const USUAL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
-const MOST_LISTED = 20;
+const LABEL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
+const MAX_LISTED = 20;
 
-/** `y` alone is no header: it is a label, beside `n`. */
-const isUsual = (name: string) => name !== 'y' && USUAL_NAMES.includes(name.toLowerCase());
+/** `y` alone does not make a row a header: it may be a label, as in y/n. */
+const isLabelName = (name: string) => name !== 'y' && LABEL_NAMES.includes(name.toLowerCase());
 
-/** Tells the header of a table of which one column is named: its own name makes a row one. */
-export function headedFor(column: string | undefined): typeof isHeader {
+/**
+ * A header test for a table from which a column is chosen by name. A first row that contains the name is a header; without
+ * a name, so is one with a usual name of a label column.
+ */
+export function headerTestFor(column: string | undefined): typeof isHeader {
   return (first, second) =>
     isHeader(first, second) ||
     (column === undefined
-      ? first.some((name, i) => isUsual(name) && name !== second?.[i])
+      ? first.some((name, i) => isLabelName(name) && name !== second?.[i])
       : first.includes(column));
 }
 
 /**
- * The index of a column by its name in the header or its number from 1; without either the only one, or the one called
- * label, class, target or y. UserError if there is none.
+ * The index of the column with this name in the header, or with this number (from 1). By default it is the only column, or
+ * the one called label, class, target or y. Throws a UserError if there is no such column.
  */
 export function chooseColumn(path: string, { names, width }: CsvTable, column: string | undefined): number {
-  const found = findColumn({ names, width }, column);
-  if (found !== null) return found;
-  const listed = names?.slice(0, MOST_LISTED).join(', ');
-  const columns = `${names ? listed : 'without names'}${names && width > MOST_LISTED ? ', …' : ''}`;
+  const index = findColumn({ names, width }, column);
+  if (index !== null) return index;
+  const listed = names?.slice(0, MAX_LISTED).join(', ');
+  const columns = `${names ? listed : 'without names'}${names && width > MAX_LISTED ? ', …' : ''}`;
   const missing =
-    column === undefined ? 'none of them called label, class, target or y' : `none of them ${column}`;
+    column === undefined ? 'but none is called label, class, target or y' : `but no column ${column}`;
   throw new UserError(
-    `${path} has ${width} columns (${columns}), ${missing}: choose one by its name or its number from 1, as in ${path}:1`,
+    `${path} has ${width} columns (${columns}), ${missing}: choose one by name, or by number from 1, as in ${path}:1`,
   );
 }
 
-/** The same; null if there is none. */
+/** Like `chooseColumn`, but null if there is no such column. */
 export function findColumn({ names, width }: CsvTable, column: string | undefined): number | null {
   if (column === undefined) {
     if (width === 1) return 0;
     const lower = names?.map((name) => name.toLowerCase()) ?? [];
-    const usual = USUAL_NAMES.find((name) => lower.includes(name));
-    return usual === undefined ? null : lower.indexOf(usual);
+    const labelName = LABEL_NAMES.find((name) => lower.includes(name));
+    return labelName === undefined ? null : lower.indexOf(labelName);
   }
   if (names?.includes(column)) return names.indexOf(column);
   return /^\d+$/.test(column) && Number(column) >= 1 && Number(column) <= width ? Number(column) - 1 : null;
 }
 
-/** Thrown to end the reading of a table. */
-class Head extends Error {
+/** Thrown to stop reading a table once its description is known. */
+class TableDescribed extends Error {
   constructor(readonly table: CsvTable) {
     super();
   }
 }
 
-/** What a table is, from its first rows; `column`: see `headedFor`. */
-export async function tableHead(path: string, column: string | undefined): Promise<CsvTable> {
+/** The names and number of columns of a text table, from its first rows. `column`: see `headerTestFor`. */
+export async function describeTable(path: string, column: string | undefined): Promise<CsvTable> {
   try {
     await eachCsvRow(
       path,
       (table) => {
-        throw new Head(table);
+        throw new TableDescribed(table);
       },
-      headedFor(column),
+      headerTestFor(column),
     );
   } catch (error) {
-    if (error instanceof Head) return error.table;
+    if (error instanceof TableDescribed) return error.table;
     throw error;
   }
   throw new Error(`${path} has no rows`);

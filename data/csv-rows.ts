@@ -4,38 +4,39 @@ import { type CsvError, type Options, parse } from 'csv-parse';
 import { ioError, openFile, readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 
-/** The delimiter of a table in which any run of blanks is one. */
+/** The delimiter of a table whose fields are separated by runs of blanks. */
 const BLANKS = [' ', '\t'];
-const SAMPLE = 1 << 16;
-const LONGEST_ROW = 1 << 26;
+/** Bytes at the start of a file from which its delimiter is detected. */
+const SNIFFED_BYTES = 1 << 16;
+const MAX_ROW_BYTES = 1 << 26;
 const NOT_A_NUMBER = /^[+-]?nan$/i;
 const INFINITE = /^([+-]?)inf(inity)?$/i;
 
-/** What is known of a table before its rows: `names` if its first row is a header. */
+/** The columns of a table; `names` if its first row is a header. */
 export interface CsvTable {
   names?: string[];
   width: number;
 }
 
-/** Takes one row: its fields, without surrounding blanks, and its line in the file, from 1. */
-export type CsvRow = (fields: string[], line: number) => void;
+/** Called with the fields of a row, without surrounding blanks, and its line number in the file, from 1. */
+export type CsvRowHandler = (fields: string[], line: number) => void;
 
 /**
- * Is the first row of a table its header? Yes if it has text where the second row, if there is one, has a number
- * or nothing, and its numbers, if any, are whole (columns called 0, 1, 2): so a mistyped number in the first row
- * of fractions does not make it one. Where all rows have text in the same columns, no header can be told.
+ * Is the first row of a table its header? It is if it has text where the second row, if any, has a number or an empty field,
+ * and all its numbers are integers (columns called 0, 1, 2), so that a mistyped number in a first row of decimals does
+ * not make it a header. A header cannot be recognized where all rows have text in the same columns.
  */
 export function isHeader(first: string[], second?: string[]): boolean {
   const names = first.every((field) => isText(field) || field === '' || /^\d+$/.test(field));
   return names && first.some((field, i) => isText(field) && !(second && isText(second[i])));
 }
 
-/** Is this field neither a number nor a missing one? */
+/** Is this field neither a number nor a missing value? */
 export const isText = (field: string) =>
-  field !== '' && Number.isNaN(number(field)) && !NOT_A_NUMBER.test(field);
+  field !== '' && Number.isNaN(parseNumber(field)) && !NOT_A_NUMBER.test(field);
 
-/** A field's number: NaN if empty or `nan`, but also if it is text. */
-export function number(field: string): number {
+/** The value of a field; NaN for an empty field, `nan` and text. */
+export function parseNumber(field: string): number {
   const value = field === '' ? Number.NaN : Number(field);
   if (!Number.isNaN(value)) return value;
   const [, sign] = INFINITE.exec(field) ?? [];
@@ -43,25 +44,26 @@ export function number(field: string): number {
 }
 
 /**
- * Streams a text table. `begin` is told what it is and answers what takes its rows. The delimiter (tab, semicolon,
- * comma or blanks) is told from the first lines. Empty lines are skipped. A UserError for ragged rows and quotes.
- * `headed` tells a header.
+ * Streams a text table. `begin` gets its description and returns the function that is called for each row after the header.
+ * The delimiter (tab, semicolon, comma or blanks) is detected from the first lines. Empty lines are skipped. Rejects
+ * with a UserError for rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row
+ * is a header.
  */
 export async function eachCsvRow(
   path: string,
-  begin: (table: CsvTable) => CsvRow,
-  headed = isHeader,
+  begin: (table: CsvTable) => CsvRowHandler,
+  isHeaderRow = isHeader,
 ): Promise<void> {
   const delimiter = sniffDelimiter(path);
   let first: { fields: string[]; line: number } | undefined;
-  let take: CsvRow | undefined;
+  let handleRow: CsvRowHandler | undefined;
   const start = (second?: string[]) => {
     const { fields, line } = first!;
-    const names = headed(fields, second) ? fields : undefined;
-    take = begin({ names, width: fields.length });
-    if (!names) take(fields, line);
+    const names = isHeaderRow(fields, second) ? fields : undefined;
+    handleRow = begin({ names, width: fields.length });
+    if (!names) handleRow(fields, line);
   };
-  const row: CsvRow = (raw, line) => {
+  const onRow: CsvRowHandler = (raw, line) => {
     const fields = delimiter === BLANKS ? raw.filter((field) => field !== '') : raw;
     if (!fields.length || (fields.length === 1 && !fields[0].trim())) return;
     if (!first) {
@@ -71,27 +73,27 @@ export async function eachCsvRow(
     if (fields.length !== first.fields.length)
       throw new UserError(
         `${path} line ${line} has ${fields.length} fields, but line ${first.line} has ${first.fields.length}: ` +
-          'make the rows equally long',
+          'give all rows the same number of fields',
       );
-    if (!take) start(fields);
-    take!(fields, line);
+    if (!handleRow) start(fields);
+    handleRow!(fields, line);
   };
-  await parseStream(path, delimiter, row);
-  if (!first) throw new UserError(`${path} has no rows, only empty lines: save it again with some`);
-  if (!take) start();
+  await parseStream(path, delimiter, onRow);
+  if (!first) throw new UserError(`${path} has no rows, only empty lines: save it again with data`);
+  if (!handleRow) start();
 }
 
-async function parseStream(path: string, delimiter: string | string[], row: CsvRow): Promise<void> {
+async function parseStream(path: string, delimiter: string | string[], onRow: CsvRowHandler): Promise<void> {
   const options: Options<string[]> = {
     bom: true,
     delimiter,
-    max_record_size: LONGEST_ROW,
+    max_record_size: MAX_ROW_BYTES,
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     skip_empty_lines: true,
     trim: delimiter !== BLANKS,
     on_record(fields, { lines }) {
-      row(fields, lines);
+      onRow(fields, lines);
       return null;
     },
   };
@@ -106,10 +108,10 @@ async function parseStream(path: string, delimiter: string | string[], row: CsvR
   }
 }
 
-/** The delimiter of a text file, from its first two lines; `BLANKS` where any run of blanks is one. */
+/** The delimiter of a text file, from its first two lines; `BLANKS` for fields separated by runs of blanks. */
 function sniffDelimiter(path: string): string | string[] {
   const { fd, size } = openFile(path);
-  const head = Buffer.alloc(Math.min(size, SAMPLE));
+  const head = Buffer.alloc(Math.min(size, SNIFFED_BYTES));
   try {
     readFully({ fd, path }, head, 0);
   } finally {
@@ -123,8 +125,8 @@ function sniffDelimiter(path: string): string | string[] {
     .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
     .filter((line) => line.trim());
   if (!lines.length) return ',';
-  const found = ['\t', ';', ','].find((delimiter) => lines[0].includes(delimiter));
-  if (found) return found;
+  const delimiter = ['\t', ';', ','].find((candidate) => lines[0].includes(candidate));
+  if (delimiter) return delimiter;
   const words = (lines[1] ?? lines[0]).trim().split(/\s+/);
   return words.length > 1 && !words.every(isText) ? BLANKS : ',';
 }

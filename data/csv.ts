@@ -1,16 +1,24 @@
 import { UserError } from '../base/user-error.ts';
-import { throughCache } from './cache.ts';
-import { chooseColumn, headedFor } from './columns.ts';
-import { type CsvRow, type CsvTable, eachCsvRow, isHeader, isText, number } from './csv-rows.ts';
-import { type ArrayFile, createNpyBytes, HOST, type NpyWriter, openNpy, PIECE } from './npy.ts';
-import { brief, LARGEST, LARGEST_FLOAT } from './usable.ts';
+import { openCached } from './cache.ts';
+import { chooseColumn, headerTestFor } from './columns.ts';
+import { type CsvRowHandler, type CsvTable, eachCsvRow, isHeader, isText, parseNumber } from './csv-rows.ts';
+import {
+  type ArrayFile,
+  CHUNK_ELEMENTS,
+  createNpyBytes,
+  HOST_ORDER,
+  type NpyWriter,
+  openNpy,
+} from './npy.ts';
+import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from './value-range.ts';
 
 /**
- * Opens a table of numbers, decoded once, as a stream, into a float32 .npy in the cache: see `eachCsvRow`. `without`: a
- * column by name or number that is left out, text or not.
+ * Opens a text table of numbers (see `eachCsvRow`), which is decoded once, as a stream, into a float32 .npy in the cache.
+ * Leaves out the column `without`, given by name or number, which may have text. Rejects with a UserError that names
+ * line and column of a value that is missing, not a number, or too large.
  */
 export function openCsv(path: string, without: string | null = null): Promise<ArrayFile> {
-  return throughCache(
+  return openCached(
     path,
     without === null ? 'csv' : `csv without ${without}`,
     (target) => decodeCsv(path, target, without),
@@ -24,37 +32,36 @@ async function decodeCsv(path: string, target: string, without: string | null): 
   let width = 0;
   let filled = 0;
   let written = 0;
-  let piece = new Float32Array(0);
+  let chunk = new Float32Array(0);
   const flush = () => {
-    writer!.write(new Uint8Array(piece.buffer, 0, filled * 4), written);
+    writer!.write(new Uint8Array(chunk.buffer, 0, filled * 4), written);
     written += filled * 4;
     filled = 0;
   };
   try {
-    const begin = ({ names, width: columns }: CsvTable): CsvRow => {
+    const begin = ({ names, width: columns }: CsvTable): CsvRowHandler => {
       const leftOut = without === null ? -1 : chooseColumn(path, { names, width: columns }, without);
       width = leftOut < 0 ? columns : columns - 1;
-      if (!width)
-        throw new UserError(`${path} has no column besides ${without}: there is nothing to cluster`);
-      writer = createNpyBytes(target, `${HOST}f4`, [0, width], 0o600);
-      piece = new Float32Array(Math.max(width, PIECE));
+      if (!width) throw new UserError(`${path} has no column besides ${without}: add columns to cluster by`);
+      writer = createNpyBytes(target, `${HOST_ORDER}f4`, [0, width], 0o600);
+      chunk = new Float32Array(Math.max(width, CHUNK_ELEMENTS));
       return (fields, line) => {
-        if (filled + width > piece.length) flush();
+        if (filled + width > chunk.length) flush();
         for (let i = 0; i < columns; i++) {
           if (i === leftOut) continue;
-          const value = number(fields[i]);
+          const value = parseNumber(fields[i]);
           if (Number.isNaN(value) && isText(fields[i]))
             throw notNumeric(path, line, names?.[i] || i + 1, fields[i], 'is not a number');
-          // NaN and infinity among them: what float32 cannot hold.
-          if (!(Math.abs(value) <= LARGEST_FLOAT))
+          // Also true for NaN and infinity.
+          if (!(Math.abs(value) <= MAX_FLOAT32))
             throw notNumeric(path, line, names?.[i] || i + 1, fields[i], problemOf(value));
-          piece[filled++] = value;
+          chunk[filled++] = value;
         }
         rows++;
       };
     };
-    await eachCsvRow(path, begin, without === null ? isHeader : headedFor(without));
-    if (!rows) throw new UserError(`${path} has a header and no rows: save it again with some`);
+    await eachCsvRow(path, begin, without === null ? isHeader : headerTestFor(without));
+    if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
     flush();
     writer!.finish([rows, width]);
   } catch (error) {
@@ -65,7 +72,9 @@ async function decodeCsv(path: string, target: string, without: string | null): 
 
 function problemOf(value: number): string {
   if (Number.isNaN(value)) return 'is a missing value';
-  return Number.isFinite(value) ? `is larger than dpmesh computes with (${brief(LARGEST)})` : 'is infinite';
+  return Number.isFinite(value)
+    ? `is larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`
+    : 'is infinite';
 }
 
 function notNumeric(

@@ -4,18 +4,19 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { ioError, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { throughCache } from './cache.ts';
+import { elementCount } from '../model/arrays.ts';
+import { openCached } from './cache.ts';
 import {
   type ArrayFile,
+  assertComplete,
   createNpyBytes,
   type NpyWriter,
   openNpy,
   parseDtype,
-  product,
-  whole,
 } from './npy.ts';
 
-const TYPES: Record<number, string> = {
+/** NumPy's spelling of IDX element types. */
+const DTYPES: Record<number, string> = {
   8: '|u1',
   9: '|i1',
   11: '>i2',
@@ -23,46 +24,47 @@ const TYPES: Record<number, string> = {
   13: '>f4',
   14: '>f8',
 };
-const MOST_DIMENSIONS = 8;
+const MAX_DIMENSIONS = 8;
 
-/** Does a file that begins with these (at least 4) bytes claim to be an IDX? */
+/** Do these first bytes of a file, at least 4, look like an IDX header? */
 export const isIdx = (head: Uint8Array) =>
-  head[0] === 0 && head[1] === 0 && head[2] in TYPES && head[3] >= 1 && head[3] <= MOST_DIMENSIONS;
+  head[0] === 0 && head[1] === 0 && head[2] in DTYPES && head[3] >= 1 && head[3] <= MAX_DIMENSIONS;
 
+/** Do these first bytes of a file have the magic number of gzip? */
 export const isGzip = (head: Uint8Array) => head[0] === 0x1f && head[1] === 0x8b;
 
-/** Bytes of the header that begins with these. */
+/** The length in bytes of the header that starts with these bytes. */
 const headerSize = (head: Uint8Array) => 4 + 4 * head[3];
 
-/** What a whole header says. */
+/** Parses a complete header. */
 function parseHeader(head: Buffer): Pick<ArrayFile, 'dtype' | 'shape' | 'fortran' | 'offset'> {
   const shape = Array.from({ length: head[3] }, (_, axis) => head.readUInt32BE(4 + 4 * axis));
-  return { dtype: parseDtype(TYPES[head[2]]), shape, fortran: false, offset: headerSize(head) };
+  return { dtype: parseDtype(DTYPES[head[2]]), shape, fortran: false, offset: headerSize(head) };
 }
 
-/** Opens an IDX file (the format of MNIST) of any element type and shape. */
+/** Opens an IDX file (the format of MNIST) of any element type and shape. Throws a UserError if it is damaged. */
 export function openIdx(path: string): ArrayFile {
   const { fd, size } = openFile(path);
   try {
-    const head = Buffer.alloc(Math.min(size, 4 + 4 * MOST_DIMENSIONS));
+    const head = Buffer.alloc(Math.min(size, 4 + 4 * MAX_DIMENSIONS));
     readFully({ fd, path }, head, 0);
-    if (!isIdx(head)) throw new UserError(`${path} is not an IDX file: download it again`);
+    if (!isIdx(head)) throw new UserError(`${path} is not a valid IDX file: download it again`);
     if (size < headerSize(head)) throw truncated(path, headerSize(head), size);
-    return whole({ path, fd, ...parseHeader(head) }, size);
+    return assertComplete({ path, fd, ...parseHeader(head) }, size);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
 
-type Check = (shape: readonly number[]) => void;
+type ShapeCheck = (shape: readonly number[]) => void;
 
 /**
- * Opens a gzip-compressed IDX file: decoded once, as a stream, into an .npy in the cache. `check` may throw at the shape that
- * its header announces; no more than that is unpacked, and nothing before.
+ * Opens a gzip-compressed IDX file, which is decoded once, as a stream, into an .npy in the cache. `check` may throw to
+ * reject the shape in the header before anything is unpacked. Never unpacks more bytes than the header says.
  */
-export function openIdxGz(path: string, check: Check = () => {}): Promise<ArrayFile> {
-  return throughCache(
+export function openIdxGz(path: string, check: ShapeCheck = () => {}): Promise<ArrayFile> {
+  return openCached(
     path,
     'idx.gz',
     (target) => unpack(path, target, check),
@@ -70,12 +72,12 @@ export function openIdxGz(path: string, check: Check = () => {}): Promise<ArrayF
   );
 }
 
-async function unpack(path: string, target: string, check: Check): Promise<void> {
-  const { take, finish, abort } = idxSink(path, target, check);
+async function unpack(path: string, target: string, check: ShapeCheck): Promise<void> {
+  const { write, finish, abort } = idxSink(path, target, check);
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       try {
-        take(chunk);
+        write(chunk);
         done();
       } catch (error) {
         done(error as Error);
@@ -91,15 +93,15 @@ async function unpack(path: string, target: string, check: Check): Promise<void>
   }
 }
 
-/** Turns the content of an IDX file, chunk by chunk, into an .npy. */
-function idxSink(path: string, target: string, check: Check) {
+/** Writes the content of an IDX file, chunk by chunk, as an .npy. */
+function idxSink(path: string, target: string, check: ShapeCheck) {
   let head = Buffer.alloc(0);
   let header: ReturnType<typeof parseHeader> | undefined;
   let writer: NpyWriter<Uint8Array> | undefined;
   let done = 0;
   let total = 0;
   return {
-    take(chunk: Buffer): void {
+    write(chunk: Buffer): void {
       let body = chunk;
       if (!header) {
         head = Buffer.concat([head, chunk]);
@@ -107,13 +109,13 @@ function idxSink(path: string, target: string, check: Check) {
         if (!isIdx(head)) throw notIdx(path);
         header = parseHeader(head);
         check(header.shape);
-        total = product(header.shape) * header.dtype.size;
+        total = elementCount(header.shape) * header.dtype.size;
         writer = createNpyBytes(target, header.dtype.descr, header.shape, 0o600);
         body = head.subarray(header.offset);
       }
       if (body.length > total - done)
         throw new UserError(
-          `${path}, unpacked, is longer than its header says (${header.offset + total} bytes): download it again`,
+          `${path}, unpacked, is longer than the ${header.offset + total} bytes of its header: download it again`,
         );
       writer!.write(body, done);
       done += body.length;
@@ -128,7 +130,7 @@ function idxSink(path: string, target: string, check: Check) {
 }
 
 const notIdx = (path: string) =>
-  new UserError(`${path} does not hold an IDX file: unpack it with gunzip and name the unpacked file`);
+  new UserError(`${path} does not contain an IDX file: unpack it with gunzip and use the unpacked file`);
 
 function gzipError(path: string, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException;

@@ -1,37 +1,41 @@
 import { closeSync } from 'node:fs';
 import { openFile, readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { elementCount } from '../model/arrays.ts';
 import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
 import {
   type ArrayFile,
   assertNumeric,
+  CHUNK_ELEMENTS,
   decode,
   dtypeName,
   isNpy,
   openNpy,
-  PIECE,
-  product,
   tuple,
 } from './npy.ts';
 import type { Source } from './source.ts';
 
 export type Format = 'npy' | 'idx' | 'idx.gz' | 'csv';
 
-/** A strided read takes unwanted bytes along up to this many, rather than calling the system once more. */
-const WORTHWHILE_GAP = 1 << 15;
+/** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
+const MAX_GAP_BYTES = 1 << 15;
 
-export interface Opening {
-  /** A column of a text table, by name or number, that is no data. */
+export interface OpenOptions {
+  /** A column of a text table, by name or number, to leave out. */
   without?: string | null;
-  /** Of any other size it is a UserError, before anything is unpacked. */
+  /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
   expected?: Readonly<{ rows: number; dim: number }>;
 }
 
 /**
- * Opens data: an .npy of rows × columns, an IDX file (plain or gzip; images become rows of pixels), or text
- * (.csv, .tsv, .txt). The content decides, then the name. Every fault of the file is a UserError of one line.
+ * Opens data: an .npy of rows × columns, an IDX file (plain or gzip; images become rows of pixels), or a text table (.csv,
+ * .tsv, .txt). The format is detected from the content, else from the name. Rejects with a UserError, one line, if the
+ * file is invalid.
  */
-export async function openSource(path: string, { without = null, expected }: Opening = {}): Promise<Source> {
+export async function openSource(
+  path: string,
+  { without = null, expected }: OpenOptions = {},
+): Promise<Source> {
   switch (formatOf(path)) {
     case 'npy':
       return tableSource(openNpy(path));
@@ -40,7 +44,7 @@ export async function openSource(path: string, { without = null, expected }: Ope
     case 'idx.gz':
       return tableSource(
         await openIdxGz(path, (shape) => {
-          if (expected && (shape[0] !== expected.rows || product(shape.slice(1)) !== expected.dim))
+          if (expected && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
             throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
         }),
         true,
@@ -50,10 +54,10 @@ export async function openSource(path: string, { without = null, expected }: Ope
   }
 }
 
-/** Text tables are known by their name only. */
+/** Is this the name of a text table? These are recognized by name only. */
 export const isCsvName = (path: string) => /\.(csv|tsv|txt)$/i.test(path);
 
-/** What kind of file this is, or a UserError if none that dpmesh reads. */
+/** The format of a data file. Throws a UserError if it is not supported. */
 export function formatOf(path: string): Format {
   const { fd, size } = openFile(path);
   const head = Buffer.alloc(Math.min(size, 8));
@@ -68,14 +72,14 @@ export function formatOf(path: string): Format {
   if (isCsvName(path)) return 'csv';
   throw new UserError(
     head.toString('latin1', 0, 2) === 'PK'
-      ? `${path} is a zip archive (.npz?): save the one array to use with numpy.save, as .npy`
-      : `${path} is in no format that dpmesh reads: .npy, IDX (also .gz), or .csv, .tsv, .txt by its name`,
+      ? `${path} is a zip archive (.npz?): save the array to use as .npy, with numpy.save`
+      : `${path} has an unsupported format: use .npy, IDX (plain or .gz), or text named .csv, .tsv or .txt`,
   );
 }
 
 /**
- * The rows of an array file as float32; closes the file with it. With `flatten`, further dimensions count as
- * columns. A UserError if there are no rows or columns, or too few or too many dimensions.
+ * The rows of an array file as float32; `close` closes the file. With `flatten`, all dimensions after the first become
+ * columns. Throws a UserError if there are no rows or columns, or too few or too many dimensions.
  */
 function tableSource(file: ArrayFile, flatten = false): Source {
   try {
@@ -86,14 +90,16 @@ function tableSource(file: ArrayFile, flatten = false): Source {
     throw error;
   }
   const rows = file.shape[0];
-  const dim = product(file.shape.slice(1));
+  const dim = elementCount(file.shape.slice(1));
   let open = true;
-  const fill = <T extends Rows>(out: T, start: number, count: number): T => {
+  const fill = <T extends RowBuffer>(out: T, start: number, count: number): T => {
     if (!open) throw new Error(`${file.path} is closed`);
     if (!(start >= 0 && count >= 0 && start + count <= rows))
-      throw new RangeError(`rows ${start} to ${start + count} of ${file.path}, which has ${rows}`);
+      throw new RangeError(
+        `rows ${start} to ${start + count} are outside of ${file.path}, which has ${rows} rows`,
+      );
     if (file.fortran && dim > 1) readColumns(file, start, out);
-    else readRun(file, start * dim, out);
+    else readContiguous(file, start * dim, out);
     return out;
   };
   return {
@@ -114,15 +120,15 @@ function assertTable({ path, shape }: ArrayFile, flatten: boolean): void {
   if (shape.length < 2 || (shape.length > 2 && !flatten))
     throw new UserError(`${path} has shape ${tuple(shape)}, not (rows, columns): save it again as ${fix}`);
   if (shape[0] === 0)
-    throw new UserError(`${path} has no rows (its shape is ${tuple(shape)}): save it again with some`);
-  if (product(shape) === 0)
-    throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with some`);
+    throw new UserError(`${path} has no rows (its shape is ${tuple(shape)}): save it again with data`);
+  if (elementCount(shape) === 0)
+    throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with data`);
 }
 
-type Rows = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+type RowBuffer = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-/** Elements `first …` as they lie in the file. */
-function readRun(file: ArrayFile, first: number, out: Rows): void {
+/** Fills `out` with consecutive elements of the file, from element `first` on. */
+function readContiguous(file: ArrayFile, first: number, out: RowBuffer): void {
   const { dtype, offset } = file;
   if (dtype.kind === 'f' && dtype.size === 4 && out instanceof Float32Array) {
     const bytes = new Uint8Array(out.buffer);
@@ -130,26 +136,26 @@ function readRun(file: ArrayFile, first: number, out: Rows): void {
     decode(bytes, dtype);
     return;
   }
-  const scratch = new Uint8Array(Math.min(out.length, PIECE) * dtype.size);
-  for (let at = 0; at < out.length; at += PIECE) {
-    const bytes = scratch.subarray(0, Math.min(PIECE, out.length - at) * dtype.size);
+  const scratch = new Uint8Array(Math.min(out.length, CHUNK_ELEMENTS) * dtype.size);
+  for (let at = 0; at < out.length; at += CHUNK_ELEMENTS) {
+    const bytes = scratch.subarray(0, Math.min(CHUNK_ELEMENTS, out.length - at) * dtype.size);
     readFully(file, bytes, offset + (first + at) * dtype.size);
     out.set(decode(bytes, dtype), at);
   }
 }
 
-/** Rows `start …` of a file that lies column by column; short gaps between columns are read along. */
-function readColumns(file: ArrayFile, start: number, out: Rows): void {
+/** Fills `out` with rows, from row `start` on, of a file in Fortran order. Short gaps between columns are read, too. */
+function readColumns(file: ArrayFile, start: number, out: RowBuffer): void {
   const { dtype, offset, shape } = file;
   const [rows, dim] = shape;
   const count = out.length / dim;
-  const near = (rows - count) * dtype.size <= WORTHWHILE_GAP;
-  const together = near ? Math.max(1, Math.floor(PIECE / rows)) : 1;
-  const scratch = new Uint8Array(Math.min(rows * dim, PIECE) * dtype.size);
-  for (let column = 0; column < dim; column += together) {
-    const width = Math.min(together, dim - column);
-    for (let row = 0; row < count; row += PIECE) {
-      const height = Math.min(PIECE, count - row);
+  const readsGaps = (rows - count) * dtype.size <= MAX_GAP_BYTES;
+  const columnsPerRead = readsGaps ? Math.max(1, Math.floor(CHUNK_ELEMENTS / rows)) : 1;
+  const scratch = new Uint8Array(Math.min(rows * dim, CHUNK_ELEMENTS) * dtype.size);
+  for (let column = 0; column < dim; column += columnsPerRead) {
+    const width = Math.min(columnsPerRead, dim - column);
+    for (let row = 0; row < count; row += CHUNK_ELEMENTS) {
+      const height = Math.min(CHUNK_ELEMENTS, count - row);
       const bytes = scratch.subarray(0, ((width - 1) * rows + height) * dtype.size);
       readFully(file, bytes, offset + (column * rows + start + row) * dtype.size);
       const values = decode(bytes, dtype);

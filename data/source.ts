@@ -1,12 +1,12 @@
-/** What a reader answers: rows of float32 in file order, read on demand. Nothing above it knows the format. */
+/** Data rows as float32 in file order, read on demand, whatever the format of the file. */
 export interface Source {
   readonly rows: number;
   readonly dim: number;
-  /** The element type as stored, for people: `float32`, `>f8`, `uint8`, `csv` … */
+  /** The element type in the file, for messages: `float32`, `>f8`, `uint8`, `csv` … */
   readonly dtype: string;
-  /** Rows `start … start+count−1`, row-major, `count·dim` float32. Rejects with a UserError if the file is short. */
+  /** Rows `start … start+count−1`, row-major, `count·dim` float32. Rejects with a UserError if the file is truncated. */
   read(start: number, count: number): Promise<Float32Array>;
-  /** One row as the file has it, in double precision (of a text table, what its cache has). */
+  /** One row in float64, without rounding to float32 (except for a text table, whose cache is float32). */
   stored(row: number): Promise<Float64Array>;
   close(): void;
 }

@@ -5,11 +5,11 @@ import { generator, type Rng } from '../model/random.ts';
 import { contingencyCounter, nmi } from '../model/scores.ts';
 import { createNpy } from './npy.ts';
 
-/** A Gaussian mixture; arrays are row-major. */
-export interface Mixture {
+/** The true mixture of synthetic data; arrays are row-major. */
+export interface SyntheticMixture {
   readonly clusters: number;
   readonly dim: number;
-  /** K, sum 1. */
+  /** K numbers that sum to 1. */
   readonly weights: Float64Array;
   /** K × D. */
   readonly means: Float64Array;
@@ -22,49 +22,53 @@ export interface SynthOptions {
   readonly dim: number;
   readonly points: number;
   readonly seed: bigint;
-  /** Where the points go: .npy, float32, points × dim. */
+  /** Path of the points: .npy, float32, points × dim. */
   readonly out: string;
-  /** Where the clusters go: .npy, int32, points. */
+  /** Path of the true clusters: .npy, int32, points. */
   readonly labels: string;
-  /** Told now and then how many points are done. */
+  /** Called regularly with the number of points done. */
   readonly onProgress?: (done: number) => void;
-  /** Stops the work: nothing is left behind, and the promise rejects with the signal's reason. */
+  /** Aborts: leaves no files and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Rows of one random stream. Part of what a seed means: another number gives other data. */
+/** Rows drawn from one random stream. Changing it changes the data of every seed. */
 export const CHUNK = 1024;
-/** Clusters are at least this far apart (Mahalanobis). */
+/** Minimum Mahalanobis distance between clusters. */
 export const SEPARATION = 4;
-const MEAN_SPREAD = 6;
-const [NARROWEST, WIDEST] = [0.5, 2];
+/** Standard deviation of the means. */
+const MEAN_SD = 6;
+/** Range of the clusters' standard deviations. */
+const [MIN_SD, MAX_SD] = [0.5, 2];
+/** Parameter of the Dirichlet distribution of the weights. */
 const CONCENTRATION = 5;
-const TRIES = 10_000;
-const JUDGED_ROWS = 100_000;
+const MAX_ATTEMPTS = 10_000;
+/** Largest number of rows for which the best possible NMI is computed. */
+const NMI_ROWS = 100_000;
 const LIMITS = { clusters: 1000, dim: 1024, numbers: 2 ** 26, points: 2 ** 40 };
 
 /**
- * A random mixture of separated Gaussians: means from N(0, 6²I), each drawn anew until it is at least 4 from
- * all earlier ones (see `separation`); covariances R diag(s²) Rᵀ with R a random rotation and s uniform in
- * [½, 2]; weights from Dirichlet(5, …, 5). Each cluster is a function of the seed and of the clusters before it.
- * A UserError if so many clusters find no place in so few dimensions, or more than memory and time allow.
+ * A random mixture of separated Gaussians: means from N(0, 6²I), each redrawn until its distance from all earlier ones is at
+ * least 4 (see `separation`); covariances R diag(s²) Rᵀ with R a random rotation and s uniform in [½, 2]; weights from
+ * Dirichlet(5, …, 5). Each cluster depends only on the seed and on the clusters before it. Throws a UserError if the
+ * clusters cannot be separated in so few dimensions, or are too large for memory.
  */
-export function mixture(clusters: number, dim: number, seed: bigint): Mixture {
+export function randomMixture(clusters: number, dim: number, seed: bigint): SyntheticMixture {
   assertWithin('--clusters', clusters, LIMITS.clusters);
   assertWithin('--dim', dim, LIMITS.dim);
   if (clusters * dim ** 2 > LIMITS.numbers)
     throw new UserError(
-      `${clusters} covariances of ${dim} dimensions are too large: lower --clusters or --dim`,
+      `the covariances of ${clusters} clusters in ${dim} dimensions are too large: lower --clusters or --dim`,
     );
 
-  const shares = Float64Array.from({ length: clusters }, (_, k) =>
+  const gammas = Float64Array.from({ length: clusters }, (_, k) =>
     generator(seed, 'synth weight', k).gamma(CONCENTRATION),
   );
-  const total = shares.reduce((a, b) => a + b, 0);
+  const total = gammas.reduce((a, b) => a + b, 0);
   const drawn = {
     clusters,
     dim,
-    weights: shares.map((share) => share / total),
+    weights: gammas.map((gamma) => gamma / total),
     means: new Float64Array(clusters * dim),
     factors: new Float64Array(clusters * dim ** 2),
   };
@@ -76,9 +80,9 @@ export function mixture(clusters: number, dim: number, seed: bigint): Mixture {
   return drawn;
 }
 
-function assertWithin(flag: string, value: number, most: number): void {
-  if (!(Number.isSafeInteger(value) && value >= 1 && value <= most))
-    throw new UserError(`${flag} must be a whole number from 1 to ${most}, not ${value}`);
+function assertWithin(flag: string, value: number, max: number): void {
+  if (!(Number.isSafeInteger(value) && value >= 1 && value <= max))
+    throw new UserError(`${flag} must be a whole number from 1 to ${max}, not ${value}`);
 }
 
 /** The Cholesky factor of a rotated covariance: Σ_i s_i² q_i q_iᵀ. */
@@ -86,14 +90,14 @@ function randomFactor(rng: Rng, dim: number): Float64Array {
   const axes = randomRotation(rng, dim);
   const sum = new Float64Array(dim ** 2);
   for (const axis of axes) {
-    const variance = (NARROWEST + (WIDEST - NARROWEST) * rng.uniform()) ** 2;
+    const variance = (MIN_SD + (MAX_SD - MIN_SD) * rng.uniform()) ** 2;
     for (let a = 0; a < dim; a++)
       for (let b = 0; b <= a; b++) sum[a * dim + b] += variance * axis[a] * axis[b];
   }
   return cholesky(sum, dim)!;
 }
 
-/** D orthonormal axes, each rotation equally likely: normal vectors, made orthogonal one after the other. */
+/** D orthonormal axes, uniformly distributed over rotations: Gram–Schmidt on normal vectors. */
 function randomRotation(rng: Rng, dim: number): Float64Array[] {
   const axes: Float64Array[] = [];
   while (axes.length < dim) {
@@ -114,35 +118,37 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** Draws mean k until it is far enough from means 0 … k−1. */
-function placeMean(rng: Rng, drawn: Mixture, k: number): void {
+/** Redraws mean k until it is far enough from means 0 … k−1. Throws a UserError after MAX_ATTEMPTS. */
+function placeMean(rng: Rng, drawn: SyntheticMixture, k: number): void {
   const { dim, means } = drawn;
-  for (let attempt = 0; attempt < TRIES; attempt++) {
-    for (let d = 0; d < dim; d++) means[k * dim + d] = MEAN_SPREAD * rng.normal();
-    let free = true;
-    for (let other = 0; other < k && free; other++) free = apart(drawn, k, other);
-    if (free) return;
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    for (let d = 0; d < dim; d++) means[k * dim + d] = MEAN_SD * rng.normal();
+    let separated = true;
+    for (let other = 0; other < k && separated; other++) separated = areSeparated(drawn, k, other);
+    if (separated) return;
   }
   throw new UserError(
-    `cluster ${k + 1} of ${drawn.clusters} finds no place ${SEPARATION} standard deviations from the others in ` +
+    `cluster ${k + 1} of ${drawn.clusters} cannot be placed ${SEPARATION} standard deviations from the others in ` +
       `${dim} dimension${dim === 1 ? '' : 's'}: lower --clusters, or raise --dim`,
   );
 }
 
-/** Is the separation at least SEPARATION? Mostly the Euclidean distance tells, as all deviations are in [½, 2]. */
-function apart(drawn: Mixture, a: number, b: number): boolean {
+/**
+ * Is the separation at least SEPARATION? The Euclidean distance usually decides, as all standard deviations are in [½, 2].
+ */
+function areSeparated(drawn: SyntheticMixture, a: number, b: number): boolean {
   const delta = difference(drawn, a, b);
   const euclidean = Math.sqrt(dot(delta, delta));
-  if (euclidean >= SEPARATION * WIDEST) return true;
-  if (euclidean < SEPARATION * NARROWEST) return false;
+  if (euclidean >= SEPARATION * MAX_SD) return true;
+  if (euclidean < SEPARATION * MIN_SD) return false;
   return separation(drawn, a, b) >= SEPARATION;
 }
 
-const difference = ({ means, dim }: Mixture, a: number, b: number): Float64Array =>
+const difference = ({ means, dim }: SyntheticMixture, a: number, b: number): Float64Array =>
   Float64Array.from({ length: dim }, (_, d) => means[a * dim + d] - means[b * dim + d]);
 
 /** The Mahalanobis distance of two clusters' means under the average of their covariances. */
-export function separation(drawn: Mixture, a: number, b: number): number {
+export function separation(drawn: SyntheticMixture, a: number, b: number): number {
   const { dim } = drawn;
   const other = covariance(drawn, b);
   const average = covariance(drawn, a).map((value, i) => (value + other[i]) / 2);
@@ -156,17 +162,17 @@ export function separation(drawn: Mixture, a: number, b: number): number {
 }
 
 /** Σ_k, D × D. */
-export function covariance({ factors, dim }: Mixture, k: number): Float64Array {
+export function covariance({ factors, dim }: SyntheticMixture, k: number): Float64Array {
   const row = (i: number) => factors.subarray((k * dim + i) * dim, (k * dim + i + 1) * dim);
   return Float64Array.from({ length: dim ** 2 }, (_, i) => dot(row(Math.floor(i / dim)), row(i % dim)));
 }
 
 /**
- * Rows `chunk·CHUNK …`, count ≤ CHUNK of them: a function of the mixture, the seed and the row alone, so that
- * a smaller file is the beginning of a larger one.
+ * `count` ≤ CHUNK rows from row `chunk·CHUNK` on. They depend on the mixture, the seed and the row index alone, so that a
+ * smaller file is a prefix of a larger one.
  */
 export function drawChunk(
-  { clusters, dim, weights, means, factors }: Mixture,
+  { clusters, dim, weights, means, factors }: SyntheticMixture,
   seed: bigint,
   chunk: number,
   count: number,
@@ -191,10 +197,10 @@ export function drawChunk(
 }
 
 /**
- * The most probable cluster of a row under the true parameters: argmax_k log π_k + log N(x; μ_k, Σ_k). `guess`,
- * a likely cluster, only saves time: the others are given up as soon as they are worse.
+ * Returns a function that gives the most probable cluster of a row under the true parameters, argmax_k log π_k +
+ * log N(x; μ_k, Σ_k). `guess`, a likely cluster, only saves time: evaluation of another one stops once it is worse.
  */
-export function posteriorMode(truth: Mixture): (x: Float32Array, guess: number) => number {
+export function posteriorMode(truth: SyntheticMixture): (x: Float32Array, guess: number) => number {
   const { dim, weights, means, factors } = truth;
   const constants = weights.map((weight, k) => {
     let constant = Math.log(weight);
@@ -206,9 +212,9 @@ export function posteriorMode(truth: Mixture): (x: Float32Array, guess: number) 
     let sum = constants[k];
     for (let d = 0; d < dim && sum > least; d++) {
       const at = (k * dim + d) * dim;
-      let rest = x[d] - means[k * dim + d];
-      for (let e = 0; e < d; e++) rest -= factors[at + e] * whitened[e];
-      whitened[d] = rest / factors[at + d];
+      let residual = x[d] - means[k * dim + d];
+      for (let e = 0; e < d; e++) residual -= factors[at + e] * whitened[e];
+      whitened[d] = residual / factors[at + d];
       sum -= whitened[d] ** 2 / 2;
     }
     return sum;
@@ -225,18 +231,18 @@ export function posteriorMode(truth: Mixture): (x: Float32Array, guess: number) 
 }
 
 /**
- * Writes the points and labels of `mixture(clusters, dim, seed)`, both aside and then under their names, in a few
- * MB of memory. Same options, same bytes; fewer points are the beginning of more.
+ * Writes points and labels drawn from `randomMixture(clusters, dim, seed)`, atomically and in a few MB of memory. The same
+ * options give the same bytes; a smaller number of points gives a prefix.
  *
- * @returns the NMI that the posterior under the true parameters reaches, which nobody can beat but by chance, and
- * the number of rows it is measured on: all, or for more than 100,000 points every ⌈points/100,000⌉-th
+ * @returns `bestNmi`, the NMI of the posterior mode under the true parameters, which no clustering exceeds but by chance, and
+ * `judged`, the number of rows it is computed on: all, or for more than 100,000 points every ⌈points/100,000⌉-th
  */
 export async function synthesize(options: SynthOptions): Promise<{ bestNmi: number; judged: number }> {
   const { clusters, dim, points, seed, out, labels, onProgress, signal } = options;
   assertWithin('--points', points, LIMITS.points);
-  const truth = mixture(clusters, dim, seed);
+  const truth = randomMixture(clusters, dim, seed);
   const mode = posteriorMode(truth);
-  const stride = Math.ceil(points / JUDGED_ROWS);
+  const stride = Math.ceil(points / NMI_ROWS);
   const agreement = contingencyCounter();
 
   const pointFile = createNpy(out, '<f4', [points, dim]);

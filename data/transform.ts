@@ -3,15 +3,17 @@ import { product } from '../model/forward.ts';
 import { diagonalOf, isDiagonal, symmetricEigen } from '../model/linalg.ts';
 
 /**
- * The input transform as two maps. A raw row (first scaled to unit length if `normalize`) becomes
- * y = row·weights + bias in float32, centred and of unit variance: what the networks see. What the model sees is
- * x = y·scale, the row as the chosen transform leaves it, less its mean `offset`: all of the model is invariant to shifts.
+ * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first scaled to unit length if `normalize`,
+ * becomes y = row·weights + bias in float32, with mean 0 and variance 1: the input of the networks. The input of the
+ * mixture is x = y·scale: the row after --transform minus its mean `offset`, as the mixture is invariant to shifts.
  */
 export interface Transform {
   readonly normalize: boolean;
+  /** The number of columns of a raw row. */
   readonly input: number;
+  /** D. */
   readonly dim: number;
-  /** Column and factor of each y where y needs one column only; else `weights` [input,dim]. */
+  /** Where each y depends on one column only: these columns, with factors `weights` [dim]. Else null, and `weights` is [input,dim]. */
   readonly columns: Int32Array | null;
   readonly weights: Float32Array;
   readonly bias: Float32Array;
@@ -19,11 +21,11 @@ export interface Transform {
   readonly offset: Float64Array;
 }
 
-/** What the moments round found, of rows already scaled to unit length where the transform asks for it. */
+/** The result of the moments round, for rows scaled to unit length if the transform normalizes them. */
 export interface Moments {
   readonly rows: number;
   readonly mean: Float64Array;
-  /** D×D, or only its diagonal. */
+  /** D×D, or only its diagonal (D). */
   readonly covariance: Float64Array;
   readonly min: Float64Array;
   readonly max: Float64Array;
@@ -31,11 +33,11 @@ export interface Moments {
 
 export type TransformChoice = 'center' | 'none' | 'normalize' | 'standard' | 'min-max' | `pca:${number}`;
 
-/** The axes that `pca:<d>` asks for; null for the other choices. */
+/** The number of axes d of `pca:<d>`; null for the other choices. */
 export const pcaAxes = (choice: TransformChoice) =>
   choice.startsWith('pca:') ? Number(choice.slice(4)) : null;
 
-/** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros stays. */
+/** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros does not change. */
 export function normalizeRows(rows: Float32Array, dim: number): void {
   for (let o = 0; o < rows.length; o += dim) {
     let sum = 0;
@@ -45,34 +47,34 @@ export function normalizeRows(rows: Float32Array, dim: number): void {
 }
 
 /**
- * The transform of this choice, and mean-free covariance of x. Columns that do not vary are dropped.
- * UserError where nothing varies, or where `pca` asks for more axes than there are.
+ * The transform for this choice and the covariance of x (D×D or its diagonal, like that of `moments`). Columns that do
+ * not vary are dropped. UserError if none varies, or if `pca` asks for more axes than the data have.
  */
 export function planTransform(
   choice: TransformChoice,
   moments: Moments,
 ): { transform: Transform; covariance: Float64Array } {
   const input = moments.mean.length;
-  // That of a single column is both; it counts as a matrix.
+  // With a single column, matrix and diagonal are the same: treat it as a matrix.
   const diagonal = isDiagonal(moments.covariance, input) && input > 1;
   const variance = diagonalOf(moments.covariance, input);
   const varies = (d: number) => moments.max[d] > moments.min[d];
   const kept = [...variance.keys()].filter(varies);
-  if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: there is nothing to cluster`);
+  if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: use data with different rows`);
   const axes = pcaAxes(choice);
   if (axes !== null) return planPca(axes, moments, kept);
 
   const sd = kept.map((d) => Math.sqrt(variance[d]));
-  const unit = kept.map((d, i) => {
+  const factor = kept.map((d, i) => {
     if (choice === 'standard') return 1 / sd[i];
     return choice === 'min-max' ? 1 / (moments.max[d] - moments.min[d]) : 1;
   });
   const covariance = new Float64Array(diagonal ? kept.length : kept.length ** 2);
   kept.forEach((a, i) => {
-    if (diagonal) covariance[i] = variance[a] * unit[i] ** 2;
+    if (diagonal) covariance[i] = variance[a] * factor[i] ** 2;
     else
       kept.forEach((b, j) => {
-        covariance[i * kept.length + j] = moments.covariance[a * input + b] * unit[i] * unit[j];
+        covariance[i * kept.length + j] = moments.covariance[a * input + b] * factor[i] * factor[j];
       });
   });
   return {
@@ -84,10 +86,10 @@ export function planTransform(
       columns: Int32Array.from(kept),
       weights: Float32Array.from(sd, (s) => 1 / s),
       bias: Float32Array.from(kept, (d, i) => -moments.mean[d] / sd[i]),
-      scale: Float64Array.from(sd, (s, i) => s * unit[i]),
+      scale: Float64Array.from(sd, (s, i) => s * factor[i]),
       offset: Float64Array.from(kept, (d, i) => {
         if (choice === 'center' || choice === 'standard') return 0;
-        return (moments.mean[d] - (choice === 'min-max' ? moments.min[d] : 0)) * unit[i];
+        return (moments.mean[d] - (choice === 'min-max' ? moments.min[d] : 0)) * factor[i];
       }),
     },
   };
@@ -96,7 +98,9 @@ export function planTransform(
 function planPca(axes: number, moments: Moments, kept: number[]) {
   const input = moments.mean.length;
   if (axes > kept.length)
-    throw new UserError(`--transform pca:${axes}: the data have only ${kept.length} columns that vary`);
+    throw new UserError(
+      `--transform pca:${axes}: only ${kept.length} columns of the data vary; use pca:${kept.length} or less`,
+    );
   const { values, vectors } = symmetricEigen(moments.covariance, input);
   if (!(values[axes - 1] > 1e-12 * values[0])) {
     const rank = values.findIndex((value) => !(value > 1e-12 * values[0]));
@@ -132,8 +136,8 @@ function planPca(axes: number, moments: Moments, kept: number[]) {
 }
 
 /**
- * y of raw rows where each needs one column. Rounded after the product and after the sum, as a Dense layer with a
- * diagonal kernel rounds: the exported model gives the same bits.
+ * y of raw rows where each y depends on one column. Rounded after the product and after the sum, like a Dense layer with a
+ * diagonal kernel, so that the exported model gives the same bits.
  */
 export function applyColumns(transform: Transform, raw: Float32Array): Float32Array {
   const { input, dim, weights, bias } = transform;
@@ -146,7 +150,7 @@ export function applyColumns(transform: Transform, raw: Float32Array): Float32Ar
   return out;
 }
 
-/** y of raw rows, which have unit length already where the transform asks for it, summed as the `cpu` backend does. */
+/** y of raw rows, already scaled to unit length if the transform normalizes them; summed like the `cpu` backend. */
 export function networkRows(transform: Transform, raw: Float32Array): Float32Array {
   const { columns, input, dim, weights, bias } = transform;
   if (columns) return applyColumns(transform, raw);
@@ -156,7 +160,7 @@ export function networkRows(transform: Transform, raw: Float32Array): Float32Arr
   return out;
 }
 
-/** x = y·scale. */
+/** x = y·scale, n×D. */
 export function modelRows(transform: Transform, y: Float32Array): Float32Array {
   const { dim, scale } = transform;
   const out = new Float32Array(y.length);

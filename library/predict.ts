@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { assertApart } from '../base/same-file.ts';
+import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
@@ -34,7 +34,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   const { run, data, out, soft = false, force = false, log = () => {}, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut };
-  assertApart(outputs, { '--data': typeof data === 'string' ? data : undefined });
+  assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
   assertNotOfRun(run, outputs);
   for (const path of [out, softOut])
     if (path !== undefined && existsSync(path) && !force)

@@ -1,4 +1,4 @@
-import { isLoopback, parseBound } from '../base/address.ts';
+import { isLoopback, parseBindAddress } from '../base/address.ts';
 import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
@@ -82,7 +82,7 @@ function httpOf({ http = false, httpToken }: RunOptions): HttpOptions | null {
   const token = httpToken ?? null;
   if (token !== null && !/^[\x21-\x7e]+$/.test(token))
     throw new UserError('--http-token must be letters, digits and signs, without spaces');
-  const bound = http === true ? DEFAULT_HTTP : parseBound('--http', http);
+  const bound = http === true ? DEFAULT_HTTP : parseBindAddress('--http', http);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(
       `--http ${http} can be reached from other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or bind 127.0.0.1`,

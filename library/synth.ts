@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assertApart } from '../base/same-file.ts';
+import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
@@ -44,7 +44,7 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
     throw new UserError('synth needs both out and labels, or neither: then the arrays stay in memory');
   if (out !== undefined) assertWritable('--out', out, force);
   if (labels !== undefined) assertWritable('--labels', labels, force);
-  assertApart({ '--out': out, '--labels': labels }, {});
+  assertDistinctFiles({ '--out': out, '--labels': labels }, {});
   const folder = out === undefined ? mkdtempSync(join(tmpdir(), 'dpmesh-')) : null;
   try {
     const [x, y] = folder ? [join(folder, 'x.npy'), join(folder, 'y.npy')] : [out!, labels!];

@@ -1,6 +1,9 @@
 import type { Net } from './net.ts';
 
-/** The net after one Adam step (β .9, .999, ε 1e-8) on the given gradients. Kingma & Ba, ICLR 2015, algorithm 1. */
+/**
+ * The net after one Adam step (β₁ = 0.9, β₂ = 0.999, ε = 1e-8) on the given gradients, one array per array of
+ * `net.params`. Kingma & Ba, ICLR 2015, algorithm 1.
+ */
 export function adamStep(net: Net, gradients: Float64Array[], rate: number): Net {
   const steps = net.steps + 1;
   const first = net.first.map((m, i) => m.map((value, j) => 0.9 * value + 0.1 * gradients[i][j]));

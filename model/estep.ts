@@ -1,30 +1,34 @@
 /**
- * The E-step as matrix products. Rows come in model coordinates y = x/scale (per dimension), mixtures in those of x.
- * A log-density of row and cluster is log π_k + log N(x; μ_k, Σ_k) plus a constant common to all clusters and rows.
+ * The E-step as matrix products (docs/algorithm.md, section 5). Rows are in network coordinates y = x/scale (per
+ * dimension), mixtures in coordinates x. The log-density of a row under cluster k is log π_k + log N(x; μ_k, Σ_k) plus a
+ * constant that is the same for all clusters and rows.
  */
 import { cholesky, diagonalOf, invertLower } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
 
-/** Weight below which log π stops falling: −∞ would poison float32 products, this is as good as never. */
-const LEAST_WEIGHT = 1e-30;
-/** Error in a log-density, nats, that the product form may have. */
+/** Lower bound on π_k, as log 0 = −∞ would turn float32 products into NaN. Such a cluster still gets no rows. */
+const MIN_WEIGHT = 1e-30;
+/** Largest expected error in a log-density, in nats, for which the product form is used. */
 const PRODUCT_TOLERANCE = 1e-3;
-/** Twice float32's unit roundoff, as errors line up: one of 200,000 random mixtures lost more, and that 2e-7 nats. */
-const CAREFUL_ROUNDOFF = 2 * 2 ** -24;
+/**
+ * Twice float32's unit roundoff, as rounding errors are correlated. Of 200,000 random mixtures one exceeded the resulting
+ * estimate, by 2e-7 nats.
+ */
+const CONSERVATIVE_ROUNDOFF = 2 * 2 ** -24;
 
-/** A covariance matrix is not positive definite: more than rounding in float32 statistics can bear. */
-export class FlatCluster extends Error {}
+/** A covariance matrix is not positive definite in float64: its cluster is too flat for float32 statistics. */
+export class NotPositiveDefiniteError extends Error {}
 
-/** Θ, P×K row-major: φ(y)·Θ holds the log-densities, with φ(y) = (1, y, vech(yyᵀ)), or (1, y, y²) when diag. */
+/** Θ, P×K row-major: φ(y)·Θ are the log-densities, with φ(y) = (1, y, vech(yyᵀ)), or (1, y, y²) when diag. */
 export interface ProductForm {
   readonly form: 'product';
   readonly theta: Float32Array;
 }
 
 /**
- * With u = y·weights + bias, cluster k's log-density is constant_k − ½‖u_k‖², where u_k is the k-th stretch of D
- * numbers in u. `weights` is D×(K·D), `bias` K·D, `constant` K.
+ * With u = y·weights + bias, cluster k's log-density is constant_k − ½‖u_k‖², where u_k is the k-th group of D numbers in
+ * u. `weights` is D×(K·D), `bias` K·D, `constant` K.
  */
 export interface CholeskyForm {
   readonly form: 'cholesky';
@@ -36,32 +40,32 @@ export interface CholeskyForm {
 export type EStepForm = (ProductForm | CholeskyForm)['form'];
 
 /**
- * What an E-step multiplies rows by: the product form where `productError` promises at most 1e-3 nats,
- * else the Cholesky form; or the form asked for.
+ * The parameters of an E-step, in the given form; by default the product form if its estimated error (`productError`) is
+ * at most 1e-3 nats, else the Cholesky form. Throws NotPositiveDefiniteError.
  */
 export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): ProductForm | CholeskyForm {
   const clusters = whiten(mixture, scale);
   if (form === 'cholesky') return choleskyForm(clusters);
   const columns = clusters.map(densityColumn);
-  const product =
+  const useProduct =
     form === 'product' ||
     clusters.every((cluster, k) => columnError(cluster, columns[k]) <= PRODUCT_TOLERANCE);
-  return product ? { form: 'product', theta: interleave(columns) } : choleskyForm(clusters);
+  return useProduct ? { form: 'product', theta: interleave(columns) } : choleskyForm(clusters);
 }
 
-/** Θ of the product form. */
+/** Θ of the product form. Throws NotPositiveDefiniteError. */
 export function theta(mixture: Mixture, scale: Float64Array): Float32Array {
   return interleave(whiten(mixture, scale).map(densityColumn));
 }
 
-/** The Cholesky form. */
+/** The parameters of the Cholesky form. Throws NotPositiveDefiniteError. */
 export function whitening(mixture: Mixture, scale: Float64Array): CholeskyForm {
   return choleskyForm(whiten(mixture, scale));
 }
 
 /**
- * What φ(y)·Θ in float32 loses at most, in nats, in the log-density of a cluster at its own rows (root mean square,
- * the worst cluster). Careful rather than exact: as a rule five times the loss.
+ * An estimate of the rounding error of φ(y)·Θ in float32: the root mean square error, in nats, of a cluster's log-density
+ * at its own rows, for the worst cluster. Conservative: usually five times the actual error.
  */
 export function productError(mixture: Mixture, scale: Float64Array): number {
   let worst = 0;
@@ -72,11 +76,14 @@ export function productError(mixture: Mixture, scale: Float64Array): number {
 }
 
 /**
- * How much larger than a cluster's smallest variance its second moments about the origin are, in the rows' coordinates (the
- * worst cluster): what rounding to float32 sums is multiplied by on its way into the covariance. Infinity where a
- * covariance matrix is not positive definite.
+ * The factor by which rounding in float32 sums is amplified in a cluster's smallest variance: max_d (Σ_dd + μ_d²)·tr Σ⁻¹
+ * in coordinates y, for the worst cluster (docs/algorithm.md, section 5). Infinity where a covariance matrix is not
+ * positive definite.
  */
-export function flatness({ d, covariance, means, covariances }: Mixture, scale: Float64Array): number {
+export function roundingAmplification(
+  { d, covariance, means, covariances }: Mixture,
+  scale: Float64Array,
+): number {
   let worst = 0;
   for (const [k, mean] of means.entries()) {
     const sigma = scaledCovariance(covariances[k], scale, covariance);
@@ -91,8 +98,9 @@ export function flatness({ d, covariance, means, covariances }: Mixture, scale: 
 }
 
 /**
- * C, P×K row-major, with (φ(y)·C)_k a cost of row and cluster: `isotropic` ‖x−μ_k‖²,
- * `diag` ½ Σ_d ((x_d−μ_kd)²/σ²_kd + log σ²_kd). φ as the mixture's covariance says.
+ * C, P×K row-major, such that (φ(y)·C)_k is the cost of a row in cluster k under the loss of this kind
+ * (docs/algorithm.md, section 5): `isotropic` ‖x−μ_k‖², `diag` ½ Σ_d ((x_d−μ_kd)²/σ²_kd + log σ²_kd). φ is that of the
+ * mixture's covariance type.
  */
 export function costTheta(kind: 'isotropic' | 'diag', mixture: Mixture, scale: Float64Array): Float32Array {
   const { k: K, d, covariance, means, covariances } = mixture;
@@ -115,14 +123,16 @@ export function costTheta(kind: 'isotropic' | 'diag', mixture: Mixture, scale: F
   return interleave(columns);
 }
 
-/** A cluster in model coordinates; its log-density is c − ½‖R·y + b‖², with Σ⁻¹ = RᵀR and b = −R·μ. */
+/** A cluster in coordinates y: its log-density is `constant` − ½‖R·y + b‖², with Σ⁻¹ = RᵀR and b = −R·μ. */
 interface Whitened {
   d: number;
   covariance: Covariance;
   mean: Float64Array;
-  /** Σ, D×D also where it is diagonal; as R, which is lower triangular. */
+  /** Σ, D×D even for a diagonal covariance. */
   sigma: Float64Array;
+  /** R, D×D, lower triangular. */
   root: Float64Array;
+  /** b. */
   bias: Float64Array;
   constant: number;
 }
@@ -135,9 +145,10 @@ function whiten(mixture: Mixture, scale: Float64Array): Whitened[] {
     for (let i = 0; i < d; i++) mean[i] = means[k][i] / scale[i];
     const sigma = scaledCovariance(covariances[k], scale, covariance);
     const root = inverseRoot(sigma, d, covariance);
-    if (!root) throw new FlatCluster(`the covariance matrix of cluster ${k} is not positive definite`);
+    if (!root)
+      throw new NotPositiveDefiniteError(`the covariance matrix of cluster ${k} is not positive definite`);
     const bias = new Float64Array(d);
-    let constant = Math.log(Math.max(weights[k], LEAST_WEIGHT));
+    let constant = Math.log(Math.max(weights[k], MIN_WEIGHT));
     for (let i = 0; i < d; i++) {
       for (let j = 0; j <= i; j++) bias[i] -= root[i * d + j] * mean[j];
       constant += Math.log(root[i * d + i]);
@@ -147,12 +158,12 @@ function whiten(mixture: Mixture, scale: Float64Array): Whitened[] {
   return clusters;
 }
 
-function scaledCovariance(of: Float64Array, scale: Float64Array, covariance: Covariance): Float64Array {
+function scaledCovariance(unscaled: Float64Array, scale: Float64Array, covariance: Covariance): Float64Array {
   const d = scale.length;
   const sigma = new Float64Array(d * d);
   for (let i = 0; i < d; i++) {
-    if (covariance === 'diag') sigma[i * d + i] = of[i] / (scale[i] * scale[i]);
-    else for (let j = 0; j < d; j++) sigma[i * d + j] = of[i * d + j] / (scale[i] * scale[j]);
+    if (covariance === 'diag') sigma[i * d + i] = unscaled[i] / (scale[i] * scale[i]);
+    else for (let j = 0; j < d; j++) sigma[i * d + j] = unscaled[i * d + j] / (scale[i] * scale[j]);
   }
   return sigma;
 }
@@ -171,7 +182,7 @@ function inverseRoot(sigma: Float64Array, d: number, covariance: Covariance): Fl
   return root;
 }
 
-/** The cluster's column of Θ in float64: c − ½bᵀb, −Rᵀb, and −½RᵀR with off-diagonal entries counted twice. */
+/** The cluster's column of Θ in float64: constant − ½bᵀb, −Rᵀb, and −½RᵀR with off-diagonal entries doubled. */
 function densityColumn({ d, covariance, root, bias, constant }: Whitened): Float64Array {
   const column = new Float64Array(statisticsLength(d, covariance));
   const full = covariance === 'full';
@@ -191,9 +202,10 @@ function densityColumn({ d, covariance, root, bias, constant }: Whitened): Float
 }
 
 /**
- * Each term θ_p φ_p(y) is rounded (θ, φ and the product), and so is each partial sum: the root of their expected
- * squares, y ~ N(μ, Σ), terms taken as uncorrelated. The sums matter most: θ_0 is large where a mean is far out in
- * its cluster's own units, and only the last terms cancel it.
+ * The expected rounding error of φ(y)·θ in float32 for y ~ N(μ, Σ): the root of the expected squares of each term θ_p φ_p(y)
+ * (θ, φ and the product are rounded) and of each partial sum, times the roundoff, with terms taken as uncorrelated.
+ * Partial sums matter most: θ_0 is large where the mean is many standard deviations from 0, and only the last terms
+ * cancel it.
  */
 function columnError({ d, covariance, mean, sigma }: Whitened, column: Float64Array): number {
   let sum = column[0];
@@ -226,7 +238,7 @@ function columnError({ d, covariance, mean, sigma }: Whitened, column: Float64Ar
       p++;
     }
   }
-  return CAREFUL_ROUNDOFF * Math.sqrt(squares);
+  return CONSERVATIVE_ROUNDOFF * Math.sqrt(squares);
 }
 
 function choleskyForm(clusters: Whitened[]): CholeskyForm {

@@ -1,40 +1,37 @@
+/** The forward pass of a multi-layer perceptron as the `cpu` backend computes it: float64 sums, rounded once. */
 import type { Net } from './net.ts';
-
-/** The forward pass of a multi-layer perceptron as the `cpu` backend computes it: sums are float64, rounded once. */
-
-type F32 = Float32Array;
 
 /** y = x·weights + bias; `weights` is row-major [rows, cols]. */
 export interface Layer {
   readonly rows: number;
   readonly cols: number;
-  readonly weights: F32;
-  readonly bias: F32;
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
 }
 
-/** The layers of a net, or of net `which` where K are stacked in one. */
+/** The layers of a net, or of the net with index `which` among K stacked ones. */
 export function layersOf({ params, shapes }: Pick<Net, 'params' | 'shapes'>, which?: number): Layer[] {
-  const part = (i: number) => {
+  const paramsOf = (i: number) => {
     if (which === undefined) return params[i];
     const size = params[i].length / shapes[i][0];
     return params[i].subarray(which * size, (which + 1) * size);
   };
   return Array.from({ length: shapes.length / 2 }, (_, l) => {
     const [rows, cols] = shapes[2 * l].slice(-2);
-    return { rows, cols, weights: part(2 * l), bias: part(2 * l + 1) };
+    return { rows, cols, weights: paramsOf(2 * l), bias: paramsOf(2 * l + 1) };
   });
 }
 
-/** out[m,n] = a[m,k]·b[k,n], plus `bias` [n] where there is one, rectified if `relu`. */
+/** out[m,n] = a[m,k]·b[k,n] + bias[n], where a null bias is zero; then max(0, ·) if `relu`. */
 export function product(
-  a: F32,
+  a: Float32Array,
   m: number,
   k: number,
-  b: F32,
+  b: Float32Array,
   n: number,
-  bias: F32 | null,
+  bias: Float32Array | null,
   relu: boolean,
-  out: F32,
+  out: Float32Array,
 ): void {
   const row = new Float64Array(n);
   for (let i = 0; i < m; i++) {
@@ -48,8 +45,8 @@ export function product(
   }
 }
 
-/** Outputs of the last layer for each row, with ReLU between the layers. */
-export function logits(layers: readonly Layer[], rows: F32): F32 {
+/** Outputs of the last layer for n×D rows, n×K row-major, with ReLU between the layers. */
+export function logits(layers: readonly Layer[], rows: Float32Array): Float32Array {
   const n = rows.length / layers[0].rows;
   return layers.reduce((x, layer, l) => {
     const out = new Float32Array(n * layer.cols);
@@ -58,8 +55,8 @@ export function logits(layers: readonly Layer[], rows: F32): F32 {
   }, rows);
 }
 
-/** The column with the largest value of each row, the first of equals. */
-export function argmaxRows(values: F32, cols: number): Int32Array {
+/** For each row, the column of its largest value, the first one on a tie. */
+export function argmaxRows(values: Float32Array, cols: number): Int32Array {
   const out = new Int32Array(values.length / cols);
   for (let i = 0, o = 0; i < out.length; i++, o += cols) {
     let best = 0;

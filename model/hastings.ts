@@ -1,33 +1,37 @@
-/** Hastings ratios of splits and merges, on coarsened statistics (docs/algorithm.md, sections 6 and 7). */
+/**
+ * Hastings ratios of splits and merges on tempered statistics (docs/algorithm.md, sections 6 and 7; Chang & Fisher, NIPS
+ * 2013).
+ */
 import { gammaln } from 'simple-statistics';
 import { logMarginal, type Niw } from './niw.ts';
 import { addStatistics, scaleStatistics } from './statistics.ts';
 
 /**
- * A part must hold more rows than this to be proposed, and more than one once tempered: log Γ(ñ) rises again as ñ falls
- * to 0, and would reward crumbs.
+ * Each part of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
+ * 0 and would favour tiny parts.
  */
-const MIN_PART = 5;
-const isEnough = (n: number, zeta: number) => n > MIN_PART && zeta * n > 1;
+const MIN_PART_ROWS = 5;
+const isEnough = (n: number, zeta: number) => n > MIN_PART_ROWS && zeta * n > 1;
 
-/** Whether a part holds some rows (raw hard statistics), but too few to be proposed as a cluster. */
+/** Does a part, given by its untempered hard statistics, have rows, but too few to be proposed as a cluster? */
 export function isTiny([n]: Float64Array, zeta: number): boolean {
   return n > 0 && !isEnough(n, zeta);
 }
 
-/** ζ = min(1, n₀/n), by which statistics are tempered in ratios; n₀ = 0 switches coarsening off (ζ = 1). */
+/** ζ = min(1, n₀/n), the factor that tempers the statistics of n rows; n₀ = 0 switches tempering off (ζ = 1). */
 export function coarsening(n: number, d: number, n0 = Math.max(10_000, 1_000 * d)): number {
   return n0 === 0 || n <= n0 ? 1 : n0 / n;
 }
 
-/** Whether every part (raw hard statistics) holds enough rows to be proposed as a cluster. */
+/** Does every part, given by its untempered hard statistics, have enough rows to be proposed as a cluster? */
 export function proposable(parts: Float64Array[], zeta: number): boolean {
   return parts.length >= 2 && parts.every(([n]) => isEnough(n, zeta));
 }
 
 /**
- * log H of splitting a cluster into m ≥ 2 parts given by their raw hard statistics, with T̃ = ζT, ñ = ζn:
- * (m−1)·log α + Σ_j [log Γ(ñ_j) + log p(T̃_j)] − log Γ(ñ) − log p(ΣT̃_j). −∞ when a part is empty.
+ * log H of splitting a cluster into m ≥ 2 parts, given by their untempered hard statistics; with T̃ = ζT and ñ = ζn
+ * (docs/algorithm.md, section 6): (m−1)·log α + Σ_j [log Γ(ñ_j) + log p(T̃_j)] − log Γ(Σñ_j) − log p(ΣT̃_j).
+ * −∞ when a part is empty.
  */
 export function logSplitRatio(prior: Niw, parts: Float64Array[], alpha: number, zeta: number): number {
   if (parts.some((T) => T[0] <= 0)) return -Infinity;
@@ -37,7 +41,7 @@ export function logSplitRatio(prior: Niw, parts: Float64Array[], alpha: number, 
   return (parts.length - 1) * Math.log(alpha) + apart - term(tempered.reduce(addStatistics));
 }
 
-/** log H of merging two clusters given by their raw hard statistics: −logSplitRatio. +∞ when one is empty. */
+/** log H of merging two clusters, given by their untempered hard statistics: −logSplitRatio. +∞ when one is empty. */
 export function logMergeRatio(
   prior: Niw,
   a: Float64Array,
@@ -48,7 +52,7 @@ export function logMergeRatio(
   return -logSplitRatio(prior, [a, b], alpha, zeta);
 }
 
-/** Accepts with probability min(1, H), given a uniform number of [0, 1). */
+/** Metropolis–Hastings acceptance: true with probability min(1, H), given a uniform number in [0, 1). */
 export function accepts(logRatio: number, uniform: number): boolean {
   return logRatio > 0 || uniform < Math.exp(logRatio);
 }

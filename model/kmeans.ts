@@ -1,16 +1,18 @@
-/** k-means++ and Lloyd in pieces that need from each shard only one candidate row, or sums. */
-
-type Rows = Float32Array | Float64Array;
+/**
+ * k-means++ (Arthur & Vassilvitskii 2007) and Lloyd's algorithm over shards: each shard contributes one candidate row, or
+ * sums (docs/algorithm.md, section 4).
+ */
+import type { FloatArray } from './arrays.ts';
 
 /** ‖x − centre‖² of the row x[offset .. offset + d). */
-export function squaredDistance(x: Rows, offset: number, centre: Float64Array, d: number): number {
+export function squaredDistance(x: FloatArray, offset: number, centre: Float64Array, d: number): number {
   let sum = 0;
   for (let i = 0; i < d; i++) sum += (x[offset + i] - centre[i]) ** 2;
   return sum;
 }
 
-/** Index of the centre nearest to the row x[offset .. offset + d), the first of equals. */
-export function nearestCentre(x: Rows, offset: number, centres: Float64Array[], d: number): number {
+/** Index of the centre nearest to the row x[offset .. offset + d), the first one on a tie. */
+export function nearestCentre(x: FloatArray, offset: number, centres: Float64Array[], d: number): number {
   let best = 0;
   let least = Infinity;
   for (let k = 0; k < centres.length; k++) {
@@ -23,7 +25,7 @@ export function nearestCentre(x: Rows, offset: number, centres: Float64Array[], 
   return best;
 }
 
-/** Index drawn with probability ∝ weight by a uniform number of [0, 1); uniformly when all weights are zero. */
+/** Index drawn with probability ∝ weight, given a uniform number in [0, 1); uniformly when all weights are zero. */
 export function chooseByWeight(weights: ArrayLike<number>, uniform: number): number {
   let total = 0;
   for (let i = 0; i < weights.length; i++) total += weights[i];
@@ -40,13 +42,14 @@ export function chooseByWeight(weights: ArrayLike<number>, uniform: number): num
 }
 
 /**
- * A shard's part in one k-means++ step over its n×D rows: the total D² weight and one row index drawn by it.
- * The coordinator takes the candidate of the shard that `chooseByWeight` of the totals names: together a D² draw
- * over all rows. Without centres every row weighs 1; a shard without rows has no candidate. `known` has the weights for
- * the first of the centres, from an earlier step.
+ * A shard's part of one k-means++ step: the total D² weight of its n×D rows and one row index drawn by D². The
+ * coordinator then draws a shard by `chooseByWeight` on the totals and takes its candidate: together a D² draw over all
+ * rows. Without centres every row has weight 1. Null for a shard without rows.
+ *
+ * @param known the rows' weights for the first `known.centres` centres, from an earlier step
  */
 export function seedCandidate(
-  rows: Rows,
+  rows: FloatArray,
   d: number,
   centres: Float64Array[],
   uniform: number,
@@ -63,7 +66,7 @@ export function seedCandidate(
   return { weight: weights.reduce((a, b) => a + b, 0), row: chooseByWeight(weights, uniform), weights };
 }
 
-/** One Lloyd update from the sums over all shards; a centre that no row is nearest to stays. */
+/** One Lloyd update from the counts and sums over all shards; a centre without rows stays where it was. */
 export function lloydCentres(
   sums: { n: number; s: Float64Array }[],
   previous: Float64Array[],

@@ -1,15 +1,15 @@
 /** Small dense linear algebra on flat row-major D×D matrices of float64. */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 
-/** Of a matrix that is given whole, or by its diagonal alone: is it the latter? */
+/** Is `a` the diagonal of a D×D matrix rather than the entire matrix? */
 export const isDiagonal = (a: ArrayLike<number>, d: number) => a.length === d;
 
-/** The diagonal of such a matrix. */
+/** The diagonal of a matrix that is given entirely or by its diagonal alone. */
 export function diagonalOf(a: Float64Array, d: number): Float64Array {
   return isDiagonal(a, d) ? a : Float64Array.from({ length: d }, (_, i) => a[i * d + i]);
 }
 
-/** Lower L with A = L·Lᵀ of the symmetric `a` (only its lower triangle is read); null when not positive definite. */
+/** The lower Cholesky factor L, A = L·Lᵀ, of the symmetric `a` (only its lower triangle is read); null when not positive definite. */
 export function cholesky(a: Float64Array, d: number): Float64Array | null {
   const l = new Float64Array(d * d);
   for (let i = 0; i < d; i++) {
@@ -26,16 +26,16 @@ export function cholesky(a: Float64Array, d: number): Float64Array | null {
   return l;
 }
 
-/** log|A| of a symmetric positive definite matrix; throws when it is not positive definite. */
+/** log|A| of a symmetric positive definite matrix. Throws an Error when it is not positive definite. */
 export function logDet(a: Float64Array, d: number): number {
   const l = cholesky(a, d);
-  if (!l) throw new Error(`a ${d}×${d} matrix that must be positive definite is not`);
+  if (!l) throw new Error(`a ${d}×${d} matrix is not positive definite`);
   let sum = 0;
   for (let i = 0; i < d; i++) sum += Math.log(l[i * d + i]);
   return 2 * sum;
 }
 
-/** L⁻¹ (lower) of a lower-triangular L with non-zero diagonal. */
+/** L⁻¹, lower triangular, of a lower-triangular L with non-zero diagonal. */
 export function invertLower(l: Float64Array, d: number): Float64Array {
   const inverse = new Float64Array(d * d);
   for (let i = 0; i < d; i++) {
@@ -51,26 +51,26 @@ export function invertLower(l: Float64Array, d: number): Float64Array {
 }
 
 /**
- * Eigenvalues (descending) and orthonormal eigenvectors (row i belongs to value i) of a symmetric matrix.
- * A vector's sign is free: here its component of largest magnitude (the first of equals) is positive.
+ * Eigenvalues (descending) and orthonormal eigenvectors (row i belongs to value i) of a symmetric matrix. The sign of each
+ * vector is fixed by making its component of largest magnitude (the first one on a tie) positive.
  */
 export function symmetricEigen(a: Float64Array, d: number): { values: Float64Array; vectors: Float64Array } {
   const evd = new EigenvalueDecomposition(Matrix.from1DArray(d, d, a), { assumeSymmetric: true });
-  const found = evd.realEigenvalues;
-  const order = [...found.keys()].sort((i, j) => found[j] - found[i]);
+  const eigenvalues = evd.realEigenvalues;
+  const order = [...eigenvalues.keys()].sort((i, j) => eigenvalues[j] - eigenvalues[i]);
   const vectors = new Float64Array(d * d);
   order.forEach((column, i) => {
     const vector = evd.eigenvectorMatrix.getColumn(column);
     const largest = vector.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0);
     for (let j = 0; j < d; j++) vectors[i * d + j] = largest < 0 ? -vector[j] : vector[j];
   });
-  return { values: Float64Array.from(order, (i) => found[i]), vectors };
+  return { values: Float64Array.from(order, (i) => eigenvalues[i]), vectors };
 }
 
 /**
- * Rank of a D×D covariance matrix: eigenvalues of the *correlation* matrix above 1e-12 of the largest, so that
- * the columns' units do not matter. Rows are float32: a direction whose standard deviation is below 1e-6 of
- * the largest holds nothing but their rounding.
+ * Numerical rank of a D×D covariance matrix: the number of eigenvalues of the *correlation* matrix, so that the columns'
+ * units do not matter, above 1e-12 of the largest. Rows are float32: a direction whose standard deviation is below
+ * 1e-6 of the largest has nothing but rounding error.
  */
 export function rank(a: Float64Array, d: number): number {
   const inverseSd = Float64Array.from({ length: d }, (_, i) =>

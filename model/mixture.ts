@@ -1,4 +1,4 @@
-/** A Gaussian mixture and the M-step that makes one from soft statistics. */
+/** A Gaussian mixture, and the M-step that estimates one from soft statistics (docs/algorithm.md, sections 3 and 5). */
 import { mapEstimate, type Niw } from './niw.ts';
 import type { Covariance } from './statistics.ts';
 
@@ -14,7 +14,7 @@ export interface Mixture {
   readonly covariances: Float64Array[];
 }
 
-/** MAP mixture of the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
+/** The MAP mixture for the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
 export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture {
   const fits = T.map((t) => mapEstimate(prior, t));
   return {
@@ -32,12 +32,12 @@ export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture
 
 function mixtureWeights(counts: number[], smoothing: number): Float64Array {
   const n = counts.reduce((sum, c) => sum + c, 0);
-  const raised = counts.map((c) => (n > 0 ? c / n : 1) + smoothing);
-  const total = raised.reduce((sum, w) => sum + w, 0);
-  return Float64Array.from(raised, (w) => w / total);
+  const smoothed = counts.map((c) => (n > 0 ? c / n : 1) + smoothing);
+  const total = smoothed.reduce((sum, w) => sum + w, 0);
+  return Float64Array.from(smoothed, (w) => w / total);
 }
 
-/** Rows of each cluster out of `n`, from the weights that `mStep` gave them: π_k ∝ n_k/n + smoothing. */
+/** The soft row counts n_k of n rows, from the weights π_k ∝ n_k/n + smoothing that `mStep` gave the clusters. */
 export function softCounts(weights: ArrayLike<number>, n: number, smoothing: number): number[] {
   const { length } = weights;
   return Array.from(weights, (weight) => Math.max(0, n * (weight * (1 + smoothing * length) - smoothing)));

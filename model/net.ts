@@ -1,8 +1,9 @@
+import { elementCount } from './arrays.ts';
 import { generator } from './random.ts';
 
 /**
- * A ReLU multi-layer perceptron with Adam's state, as flat row-major arrays in the order W₁, b₁, W₂, b₂, …; or K of
- * the same shape, each array with a leading axis K.
+ * A ReLU multi-layer perceptron and Adam's state, as flat row-major arrays in the order W₁, b₁, W₂, b₂, …
+ * (docs/algorithm.md, section 4); or K such nets stacked, each array with a leading axis K.
  */
 export interface Net {
   readonly shapes: readonly (readonly number[])[];
@@ -10,20 +11,20 @@ export interface Net {
   /** Adam's first and second moments. */
   readonly first: Float32Array[];
   readonly second: Float32Array[];
-  /** Steps that Adam has taken. */
+  /** The number of Adam steps taken so far. */
   readonly steps: number;
 }
 
-/** Width of the one hidden layer of a sub-clustering net. */
+/** Width of the hidden layer of a sub-clustering net. */
 const SUB_HIDDEN = 50;
 
-/** D → hidden … → K. Hidden weights are normal/√fan-in, the last layer's a tenth of a normal, biases zero. */
+/** The initial net D → hidden … → K: hidden weights N(0, 1/fan-in), output weights N(0, 0.01), biases 0. */
 export function clusteringNet(seed: bigint, d: number, hidden: number[], k: number): Net {
   const widths = [d, ...hidden, k];
   const rng = generator(seed, 'clustering-net');
   const shapes = layerShapes(widths);
   const params = shapes.map((shape, i) => {
-    const values = new Float32Array(sizeOf(shape));
+    const values = new Float32Array(elementCount(shape));
     if (i % 2) return values;
     const scale = i === shapes.length - 2 ? 0.1 : 1 / Math.sqrt(shape[0]);
     return values.map(() => rng.normal() * scale);
@@ -31,16 +32,16 @@ export function clusteringNet(seed: bigint, d: number, hidden: number[], k: numb
   return { shapes, params, first: params.map(zeros), second: params.map(zeros), steps: 0 };
 }
 
-/** K nets D → 50 → 2, weights uniform(−1,1)/√fan-in, biases zero. */
+/** K stacked initial nets D → 50 → 2: weights uniform in ±1/√fan-in, biases 0. */
 export function subNets(seed: bigint, d: number, k: number, epoch = 0): Net {
   const shapes = netShapes([d, SUB_HIDDEN, 2], k);
-  const params = shapes.map((shape) => new Float32Array(sizeOf(shape)));
-  for (let c = 0; c < k; c++) freshSubNet(seed, params, k, c, epoch);
+  const params = shapes.map((shape) => new Float32Array(elementCount(shape)));
+  for (let c = 0; c < k; c++) initSubNet(seed, params, k, c, epoch);
   return { shapes, params, first: params.map(zeros), second: params.map(zeros), steps: 0 };
 }
 
-/** Draws net c of K anew, in place. */
-export function freshSubNet(seed: bigint, params: Float32Array[], k: number, c: number, epoch: number): void {
+/** Initializes net c of the K stacked nets in place, with its own random stream for `epoch`. */
+export function initSubNet(seed: bigint, params: Float32Array[], k: number, c: number, epoch: number): void {
   const rng = generator(seed, 'sub-net', epoch, c);
   params.forEach((values, i) => {
     const size = values.length / k;
@@ -49,34 +50,24 @@ export function freshSubNet(seed: bigint, params: Float32Array[], k: number, c: 
   });
 }
 
-/** The arrays of one net or of K stacked ones, one after the other. */
-export function flatten(arrays: Float32Array[]): Float32Array {
-  const out = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const values of arrays) {
-    out.set(values, at);
-    at += values.length;
-  }
-  return out;
-}
-
-/** The reverse, as views of `flat`. */
-export function parted<A extends Float32Array | Float64Array>(
+/** Views of `flat`, one for each of these shapes in turn: the inverse of `concat` on the arrays of a net. */
+export function unflatten<A extends Float32Array | Float64Array>(
   flat: A,
   shapes: readonly (readonly number[])[],
 ): A[] {
-  let at = 0;
-  return shapes.map((shape) => flat.subarray(at, (at += sizeOf(shape))) as A);
+  let offset = 0;
+  return shapes.map((shape) => flat.subarray(offset, (offset += elementCount(shape))) as A);
 }
 
+/** The number of parameters of a net with arrays of these shapes. */
 export const netSize = (shapes: readonly (readonly number[])[]) =>
-  shapes.reduce((sum, shape) => sum + sizeOf(shape), 0);
+  shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 
-/** Shapes of the arrays of a net of these widths; of `nets` stacked ones if that is not 0. */
+/** Array shapes of a net with these layer widths; of `nets` stacked ones, or of a single net if `nets` is 0. */
 export const netShapes = (widths: number[], nets: number): number[][] =>
   layerShapes(widths).map((shape) => (nets ? [nets, ...shape] : shape));
 
-/** The reverse: D, each hidden layer's, K. */
+/** The layer widths of a net with these shapes: D, each hidden layer's, K. The inverse of `netShapes`. */
 export const netWidths = (shapes: readonly (readonly number[])[]): number[] => [
   shapes[0].at(-2)!,
   ...shapes.filter((_, i) => i % 2).map((shape) => shape.at(-1)!),
@@ -86,5 +77,4 @@ function layerShapes(widths: number[]): number[][] {
   return widths.slice(1).flatMap((width, l) => [[widths[l], width], [width]]);
 }
 
-const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const zeros = (values: Float32Array) => new Float32Array(values.length);

@@ -3,10 +3,11 @@ import { gammaln } from 'simple-statistics';
 import { logDet } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 
-/** NIW(m₀, κ, ν, Ψ); with `diag` covariance a product over dimensions of the one-dimensional case. */
+/** NIW(m₀, κ, ν, Ψ); with `diag` covariance the product of one-dimensional priors, one per dimension. */
 export interface Niw {
   readonly d: number;
   readonly covariance: Covariance;
+  /** m₀. */
   readonly mean: Float64Array;
   readonly kappa: number;
   readonly nu: number;
@@ -15,24 +16,23 @@ export interface Niw {
   readonly logDetPsi: number;
 }
 
+/** How Ψ is chosen from the data: see `priorScale`. */
 export type PriorScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
 
-/** Checks and completes a prior. Throws an Error when κ ≤ 0, ν < D + 1 or Ψ is not positive definite. */
-export function niwPrior(of: Omit<Niw, 'd' | 'logDetPsi'>): Niw {
-  const d = of.mean.length;
-  const size = of.covariance === 'full' ? d * d : d;
-  if (of.psi.length !== size)
-    throw new Error(`the prior scale has ${of.psi.length} numbers, expected ${size}`);
-  if (!(of.kappa > 0)) throw new Error(`the prior's kappa is ${of.kappa}, must be above 0`);
-  if (!(of.nu >= d + 1)) {
-    throw new Error(`the prior's nu is ${of.nu}, must be at least D + 1 = ${d + 1}`);
-  }
-  return { ...of, d, logDetPsi: scaleLogDet(of.psi, d, of.covariance) };
+/** Validates a prior and adds what follows from it. Throws an Error when κ ≤ 0, ν < D + 1 or Ψ is not positive definite. */
+export function niwPrior(parameters: Omit<Niw, 'd' | 'logDetPsi'>): Niw {
+  const { mean: m0, kappa, nu, psi, covariance } = parameters;
+  const d = m0.length;
+  const size = covariance === 'full' ? d * d : d;
+  if (psi.length !== size) throw new Error(`the prior's Psi has ${psi.length} numbers, expected ${size}`);
+  if (!(kappa > 0)) throw new Error(`the prior's kappa is ${kappa}, must be above 0`);
+  if (!(nu >= d + 1)) throw new Error(`the prior's nu is ${nu}, must be at least D + 1 = ${d + 1}`);
+  return { ...parameters, d, logDetPsi: scaleLogDet(psi, d, covariance) };
 }
 
 /**
- * Ψ of a prior from the covariance of the data, D×D when full, its diagonal (D) when diag, as Ψ itself:
- * c·Cov(X), c·I or c·diag(std(X)).
+ * Ψ of a prior: c·Cov(X) (`data-cov`), c·I (`isotropic`) or c·diag(std(X)) (`data-std`). Ψ and the covariance of the data
+ * are D×D when full, their diagonals (D) when diag.
  */
 export function priorScale(
   choice: PriorScaleChoice,
@@ -49,7 +49,7 @@ export function priorScale(
   return psi;
 }
 
-/** log Γ_D(a), the multivariate gamma function; a > (D − 1)/2. */
+/** log Γ_D(a), the logarithm of the multivariate gamma function; a > (D − 1)/2. */
 export function multivariateGammaLn(a: number, d: number): number {
   let sum = ((d * (d - 1)) / 4) * Math.log(Math.PI);
   for (let i = 0; i < d; i++) sum += gammaln(a - i / 2);
@@ -57,8 +57,8 @@ export function multivariateGammaLn(a: number, d: number): number {
 }
 
 /**
- * Posterior mode given statistics T: μ = (s + κm₀)/(n + κ), Σ = Ψ* /(ν + n + D + 2).
- * `covariance` is D×D when full, D when diag.
+ * The posterior mode given statistics T (docs/algorithm.md, section 3): μ = (s + κm₀)/(n + κ), Σ = Ψ* / (ν + n + D + 2).
+ * `covariance` is D×D when full, its diagonal (D) when diag.
  */
 export function mapEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
   const { d, kappa } = prior;
@@ -71,7 +71,10 @@ export function mapEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; 
   return { mean: mode, covariance };
 }
 
-/** log p(T), the likelihood of the rows behind T with (μ, Σ) integrated out, in nats; 0 for n = 0. */
+/**
+ * log p(T), the marginal likelihood of the rows that T sums up, with (μ, Σ) integrated out, in nats; 0 for n = 0
+ * (docs/algorithm.md, section 3).
+ */
 export function logMarginal(prior: Niw, T: Float64Array): number {
   const { d, covariance, kappa, logDetPsi } = prior;
   const n = T[0];
@@ -87,7 +90,7 @@ export function logMarginal(prior: Niw, T: Float64Array): number {
   );
 }
 
-/** ν of the full case, or ν − D + 1 of each dimension in the diagonal case. */
+/** The degrees of freedom: ν when full, ν − D + 1 for each dimension when diag. */
 function degrees(prior: Niw): number {
   return prior.covariance === 'full' ? prior.nu : prior.nu - prior.d + 1;
 }
@@ -110,7 +113,8 @@ function scaleLogDet(psi: Float64Array, d: number, covariance: Covariance): numb
   if (covariance === 'full') return logDet(psi, d);
   let sum = 0;
   for (let i = 0; i < d; i++) {
-    if (!(psi[i] > 0 && psi[i] < Infinity)) throw new Error('a diagonal scale must be positive');
+    if (!(psi[i] > 0 && psi[i] < Infinity))
+      throw new Error(`entry ${i} of a diagonal scale matrix is ${psi[i]}, must be positive and finite`);
     sum += Math.log(psi[i]);
   }
   return sum;

@@ -1,14 +1,16 @@
-/** How two sub-clusters start: the best threshold along the principal axis (docs/algorithm.md, section 6). */
+/** PCA split: two initial sub-clusters by the best threshold along the principal axis (docs/algorithm.md, section 6). */
 import { symmetricEigen } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 
+/** Bins of a histogram of projections. */
 export const BINS = 1024;
-const REACH = 6;
-const FEWEST_POINTS = 5;
+/** The histogram's range on each side of the mean, in standard deviations. */
+const HALF_RANGE = 6;
+const MIN_ROWS = 5;
 
 /**
- * Leading principal axis (unit D-vector) of the rows behind T, their mean and the standard deviation √λ₁
- * along it. With diag covariance the coordinate axis of the largest variance; an empty set has sd 0.
+ * The leading principal axis (unit D-vector) of the rows that T sums up, their mean, and their standard deviation √λ₁ along
+ * the axis. With diag covariance it is the coordinate axis of the largest variance. An empty set has sd 0.
  */
 export function principalAxis(
   T: Float64Array,
@@ -27,7 +29,7 @@ export function principalAxis(
   return { axis, mean: mean(T, d), sd: sd(spread[widest]) };
 }
 
-/** Histogram bin of a projection x·axis: BINS of equal width over centre ± 6·sd, ends clamped; centre = mean·axis. */
+/** The bin of a projection x·axis: BINS bins of equal width over centre ± 6·sd, ends clamped; centre = mean·axis. */
 export function binOf(projection: number, centre: number, sd: number): number {
   if (!(sd > 0)) return 0;
   const bin = Math.floor((projection - centre) / binWidth(sd) + BINS / 2);
@@ -35,15 +37,15 @@ export function binOf(projection: number, centre: number, sd: number): number {
 }
 
 /**
- * Exact 1-D two-means of a histogram made by `binOf` with the same centre and sd, each bin's rows at its middle.
- * Returns the threshold in projection units (rows at or above it are the second side), or null when all
- * rows share a bin or are fewer than 5.
+ * Exact one-dimensional two-means on a histogram made by `binOf` with the same centre and sd, with the rows of a bin at its
+ * midpoint. Returns the threshold in projection units (rows at or above it are the second part); null for fewer than 5
+ * rows, or when all are in one bin.
  */
 export function bestThreshold(histogram: Float64Array, centre: number, sd: number): number | null {
-  const middle = (bin: number) => bin + 0.5 - BINS / 2;
+  const midpoint = (bin: number) => bin + 0.5 - BINS / 2;
   const total = histogram.reduce((n, count) => n + count, 0);
-  const sum = histogram.reduce((s, count, bin) => s + count * middle(bin), 0);
-  if (total < FEWEST_POINTS) return null;
+  const sum = histogram.reduce((s, count, bin) => s + count * midpoint(bin), 0);
+  if (total < MIN_ROWS) return null;
   let best = -Infinity;
   let threshold: number | null = null;
   let n = 0;
@@ -55,16 +57,16 @@ export function bestThreshold(histogram: Float64Array, centre: number, sd: numbe
       const gain = left ** 2 / n + (sum - left) ** 2 / (total - n);
       if (gain > best) {
         best = gain;
-        threshold = centre + ((middle(last) + middle(bin)) / 2) * binWidth(sd);
+        threshold = centre + ((midpoint(last) + midpoint(bin)) / 2) * binWidth(sd);
       }
     }
     n += histogram[bin];
-    left += histogram[bin] * middle(bin);
+    left += histogram[bin] * midpoint(bin);
     last = bin;
   }
   return threshold;
 }
 
 function binWidth(sd: number): number {
-  return (2 * REACH * sd) / BINS;
+  return (2 * HALF_RANGE * sd) / BINS;
 }

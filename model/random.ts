@@ -1,14 +1,14 @@
-/** One stream of random numbers. The same key always gives the same stream; see `generator`. */
+/** A stream of random numbers. The same key always gives the same stream: see `generator`. */
 export interface Rng {
-  /** A whole number in [0, 2³²). */
+  /** An integer in [0, 2³²). */
   uint32(): number;
   /** In [0, 1), all 53 bits random. */
   uniform(): number;
   /** Standard normal. */
   normal(): number;
-  /** A whole number in [0, n), each equally likely; 1 ≤ n ≤ 2⁵³. */
+  /** An integer in [0, n), uniformly distributed; 1 ≤ n ≤ 2⁵³. */
   below(n: number): number;
-  /** Gamma with this shape (> 0) and scale 1. */
+  /** Gamma-distributed with this shape (> 0) and scale 1. */
   gamma(shape: number): number;
 }
 
@@ -21,7 +21,7 @@ function mix(h: number): number {
   return h ^ (h >>> 16);
 }
 
-/** Three 32-bit hashes of a list of words, by lanes that start and step differently. */
+/** Three 32-bit hashes of a list of words, from lanes with different initial values and constants. */
 function hashWords(words: number[]): [number, number, number] {
   let [a, b, c] = [0x9e3779b9, 0x243f6a88, 0xb7e15162];
   for (const word of words) {
@@ -33,7 +33,8 @@ function hashWords(words: number[]): [number, number, number] {
 }
 
 function keyWords(key: number): [number, number] {
-  if (!Number.isSafeInteger(key)) throw new RangeError(`a random key must be a whole number, not ${key}`);
+  if (!Number.isSafeInteger(key))
+    throw new RangeError(`a key of a random stream must be an integer, not ${key}`);
   return [key | 0, Math.floor(key / TWO32) | 0];
 }
 
@@ -42,12 +43,12 @@ function seedWords(seed: bigint): [number, number] {
 }
 
 /**
- * The stream of (seed, purpose, keys): a function of these alone, so that no random choice depends on which
- * process makes it or when. The generator is sfc32 (Doty-Humphrey, PractRand).
+ * The random stream of (seed, purpose, keys). It depends on these alone, so that no random choice depends on which process
+ * makes it, or when (docs/algorithm.md, section 9). The generator is sfc32 (Doty-Humphrey, PractRand).
  *
- * @param seed its low 64 bits count
- * @param purpose names what is drawn, such as `batches`: different purposes are independent
- * @param keys whole numbers, such as epoch and shard; RangeError for any other
+ * @param seed only the low 64 bits are used
+ * @param purpose names what is drawn, such as `batches`: streams of different purposes are independent
+ * @param keys integers, such as epoch and shard; RangeError otherwise
  */
 export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng {
   const text = Array.from(purpose, (letter) => letter.codePointAt(0)!);
@@ -64,12 +65,13 @@ export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng
   for (let i = 0; i < 12; i++) next();
 
   const uint32 = (): number => next() >>> 0;
-  const whole53 = (): number => (next() >>> 6) * 2 ** 27 + (next() >>> 5);
-  const uniform = (): number => whole53() * 2 ** -53;
+  const uint53 = (): number => (next() >>> 6) * 2 ** 27 + (next() >>> 5);
+  const uniform = (): number => uint53() * 2 ** -53;
   const normal = (): number => ziggurat(next, uniform);
   const below = (n: number): number => {
-    if (!(Number.isSafeInteger(n) || n === 2 ** 53) || n < 1) throw new RangeError(`below(${n})`);
-    const [draw, range] = n <= TWO32 ? [uint32, TWO32] : [whole53, 2 ** 53];
+    if (!(Number.isSafeInteger(n) || n === 2 ** 53) || n < 1)
+      throw new RangeError(`below(${n}): n must be an integer from 1 to 2^53`);
+    const [draw, range] = n <= TWO32 ? [uint32, TWO32] : [uint53, 2 ** 53];
     const limit = range - (range % n);
     let x: number;
     do x = draw();
@@ -77,7 +79,7 @@ export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng
     return x % n;
   };
   const gamma = (shape: number): number => {
-    if (!(shape > 0)) throw new RangeError(`gamma(${shape})`);
+    if (!(shape > 0)) throw new RangeError(`gamma(${shape}): the shape must be positive`);
     return shape < 1 ? marsagliaTsang(shape + 1) * (1 - uniform()) ** (1 / shape) : marsagliaTsang(shape);
   };
   /** Marsaglia & Tsang, *A simple method for generating gamma variables* (2000), for shape ≥ 1. */
@@ -92,12 +94,12 @@ export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng
   return { uint32, uniform, normal, below, gamma };
 }
 
-/** Where the tail of the ziggurat starts, and the common area of its 256 layers. */
+/** The start of the ziggurat's tail, and the area of each of its 256 layers. */
 const TAIL = 3.654152885361009;
 const AREA = 0.004928673233974658;
 const density = (x: number): number => Math.exp((-x * x) / 2);
 
-/** Right edges of the layers from the base up, and the density there. */
+/** The right edges of the layers from the base up, and the density at each. */
 const edges = new Float64Array(257);
 edges[0] = AREA / density(TAIL);
 edges[1] = TAIL;
@@ -105,7 +107,10 @@ for (let i = 2; i < 256; i++)
   edges[i] = Math.sqrt(-2 * Math.log(AREA / edges[i - 1] + density(edges[i - 1])));
 const heights = edges.map(density);
 
-/** Standard normal: Marsaglia & Tsang, *The ziggurat method* (2000), with layer and position from separate bits. */
+/**
+ * A standard normal: Marsaglia & Tsang, *The ziggurat method for generating random variables* (2000), with layer and
+ * position from separate bits.
+ */
 function ziggurat(next: () => number, uniform: () => number): number {
   for (;;) {
     const bits = next();
@@ -120,7 +125,7 @@ function ziggurat(next: () => number, uniform: () => number): number {
   }
 }
 
-/** A normal given that it exceeds TAIL (Marsaglia 1964). */
+/** A standard normal conditioned on exceeding TAIL (Marsaglia 1964). */
 function normalTail(uniform: () => number): number {
   for (;;) {
     const x = -Math.log(1 - uniform()) / TAIL;
@@ -129,10 +134,11 @@ function normalTail(uniform: () => number): number {
 }
 
 /**
- * The fixed priority of each row: a hash of (seed, row) in [0, 1), all 53 bits random. The rows whose priority is
- * below a threshold are a fair sample that does not depend on who holds them.
+ * The priority of each row: a hash of (seed, row) in [0, 1), all 53 bits random. The rows whose priority is below a
+ * threshold are a uniform random sample that does not depend on the assignment of rows to workers (docs/algorithm.md,
+ * section 1).
  *
- * @param seed its low 64 bits count
+ * @param seed only the low 64 bits are used
  * @returns a function of a row index in [0, 2⁵³)
  */
 export function priority(seed: bigint): (row: number) => number {
@@ -150,7 +156,7 @@ export function priority(seed: bigint): (row: number) => number {
  * @param n at most 2³²; RangeError if count > n
  */
 export function shuffledPrefix(rng: Rng, n: number, count: number): Uint32Array {
-  if (!(count >= 0 && count <= n)) throw new RangeError(`${count} distinct indices of ${n}`);
+  if (!(count >= 0 && count <= n)) throw new RangeError(`cannot draw ${count} distinct indices of ${n}`);
   const indices = new Uint32Array(n);
   for (let i = 0; i < n; i++) indices[i] = i;
   for (let i = 0; i < count; i++) {

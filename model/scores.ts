@@ -1,24 +1,24 @@
 import { munkres } from 'munkres';
 
-/** How many rows have each pair of codes. */
+/** A contingency table: the number of rows with each pair of predicted and true label. */
 export interface Contingency {
   /** Number of rows counted. */
   readonly rows: number;
-  /** Predicted codes and true codes that occur in at least one row. */
+  /** The numbers of predicted and of true codes that occur in at least one row. */
   readonly clusters: number;
   readonly classes: number;
-  /** `counts[p][t]`: rows of the p-th occurring predicted code and the t-th occurring true code. */
+  /** `counts[p][t]`: rows with the p-th occurring predicted code and the t-th occurring true code. */
   readonly counts: readonly Float64Array[];
 }
 
-/** Counts rows in pieces of any size; see `contingency`. */
+/** Builds a contingency table from batches of rows of any size. */
 export interface ContingencyCounter {
-  /** Takes one more piece: codes ≥ 0 of as many rows each; RangeError otherwise. */
+  /** Adds a batch: two arrays of codes ≥ 0 of equal length; RangeError otherwise. */
   add(pred: ArrayLike<number>, truth: ArrayLike<number>): void;
   table(): Contingency;
 }
 
-/** Starts an empty table. Its memory grows with (largest predicted code) × (largest true code). */
+/** An empty counter. Its memory is proportional to (largest predicted code) × (largest true code). */
 export function contingencyCounter(): ContingencyCounter {
   let [height, width] = [0, 0];
   let counts = new Float64Array(0);
@@ -35,12 +35,12 @@ export function contingencyCounter(): ContingencyCounter {
   return {
     add(pred, truth) {
       if (pred.length !== truth.length)
-        throw new RangeError(`${pred.length} predicted labels for ${truth.length} true ones`);
+        throw new RangeError(`${pred.length} predicted labels, but ${truth.length} true labels`);
       grow(largestCode(pred) + 1, largestCode(truth) + 1);
       for (let i = 0; i < pred.length; i++) counts[pred[i] * width + truth[i]]++;
       rows += pred.length;
     },
-    table: () => occurring(rows, counts, width),
+    table: () => occurringOnly(rows, counts, width),
   };
 }
 
@@ -48,13 +48,14 @@ function largestCode(codes: ArrayLike<number>): number {
   let largest = -1;
   for (let i = 0; i < codes.length; i++) {
     const code = codes[i];
-    if (!(code >= 0 && code === Math.floor(code))) throw new RangeError(`label code ${code} at row ${i}`);
+    if (!(code >= 0 && code === Math.floor(code)))
+      throw new RangeError(`label code ${code} at row ${i} is not an integer ≥ 0`);
     if (code > largest) largest = code;
   }
   return largest;
 }
 
-function occurring(rows: number, counts: Float64Array, width: number): Contingency {
+function occurringOnly(rows: number, counts: Float64Array, width: number): Contingency {
   const lines = Array.from({ length: width && counts.length / width }, (_, p) =>
     counts.subarray(p * width, (p + 1) * width),
   ).filter((line) => sum(line) > 0);
@@ -67,7 +68,9 @@ function occurring(rows: number, counts: Float64Array, width: number): Contingen
   };
 }
 
-/** The table of two labellings of the same rows, given as dense codes 0, 1, …; codes that do not occur are left out. */
+/**
+ * The contingency table of two labellings of the same rows, given as codes 0, 1, …; codes that do not occur are left out.
+ */
 export function contingency(pred: ArrayLike<number>, truth: ArrayLike<number>): Contingency {
   const counter = contingencyCounter();
   counter.add(pred, truth);
@@ -106,8 +109,8 @@ export function nmi(table: Contingency): number {
 
 /**
  * Adjusted Rand index, in [−½, 1] (Hubert & Arabie 1985; scikit-learn's `adjusted_rand_score`). 1 where the two
- * partitions are the same or there are no two rows. Pair counts are exact up to 2⁵³, some 9·10⁷ rows, and
- * float64 beyond.
+ * partitions are the same or there are fewer than two rows. Pair counts are exact up to 2⁵³ (some 9·10⁷ rows) and
+ * rounded to float64 above.
  */
 export function ari(table: Contingency): number {
   const pairs = (n: number) => (n * (n - 1)) / 2;
@@ -121,8 +124,8 @@ export function ari(table: Contingency): number {
 }
 
 /**
- * Clustering accuracy, in [0, 1]: the share of rows that agree under the best one-to-one matching of clusters to
- * classes (Hungarian method); a cluster or class left over matches nothing. 1 where there are no rows.
+ * Clustering accuracy, in [0, 1]: the fraction of rows that agree under the best one-to-one matching of clusters to
+ * classes (Hungarian algorithm); surplus clusters or classes are unmatched. 1 where there are no rows.
  */
 export function accuracy({ rows, counts }: Contingency): number {
   if (rows === 0) return 1;

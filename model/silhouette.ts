@@ -1,12 +1,12 @@
 /**
- * Mean silhouette of rows under a labelling (Rousseeuw 1987; scikit-learn's `silhouette_score`), in [−1, 1]:
- * the mean over rows of (b − a)/max(a, b), with a the mean Euclidean distance to the row's own cluster without
- * itself and b the smallest mean distance to another cluster; a row alone in its cluster counts 0.
- * O(n²·dim) time and O(n·K) memory: for samples of a few thousand rows.
+ * Mean silhouette of rows under a labelling, in [−1, 1] (Rousseeuw 1987; scikit-learn's `silhouette_score`): the mean over
+ * rows of (b − a)/max(a, b), where a is the mean Euclidean distance to the other rows of the same cluster and b the
+ * smallest mean distance to the rows of another cluster; 0 for a row that is alone in its cluster.
+ * Takes O(n²·dim) time and O(n·K) memory: for samples of a few thousand rows.
  *
  * @param rows n × dim, row-major
  * @param labels n codes ≥ 0
- * @returns null with fewer than two clusters, or with as many as rows: it is not defined there
+ * @returns null where it is undefined: fewer than two clusters, or as many clusters as rows
  */
 export function silhouette(
   rows: Float32Array | Float64Array,
@@ -14,8 +14,8 @@ export function silhouette(
   labels: ArrayLike<number>,
 ): number | null {
   const n = labels.length;
-  if (rows.length !== n * dim) throw new RangeError(`${rows.length} numbers for ${n} rows of ${dim}`);
-  const { codes, sizes } = densely(labels);
+  if (rows.length !== n * dim) throw new RangeError(`${rows.length} numbers, expected ${n} rows of ${dim}`);
+  const { codes, sizes } = toDenseCodes(labels);
   const clusters = sizes.length;
   if (clusters < 2 || clusters === n) return null;
 
@@ -35,13 +35,13 @@ export function silhouette(
   return total / n;
 }
 
-/** Labels renumbered 0 … K−1 in order of appearance, and how many rows have each. */
-function densely(labels: ArrayLike<number>): { codes: Int32Array; sizes: number[] } {
-  const known = new Map<number, number>();
+/** The labels renumbered 0 … K−1 in order of appearance, and the number of rows with each. */
+function toDenseCodes(labels: ArrayLike<number>): { codes: Int32Array; sizes: number[] } {
+  const codeOf = new Map<number, number>();
   const sizes: number[] = [];
   const codes = Int32Array.from(labels, (label) => {
-    const code = known.get(label) ?? known.size;
-    known.set(label, code);
+    const code = codeOf.get(label) ?? codeOf.size;
+    codeOf.set(label, code);
     sizes[code] = (sizes[code] ?? 0) + 1;
     return code;
   });

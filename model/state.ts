@@ -2,18 +2,21 @@ import type { Mixture } from './mixture.ts';
 import type { Net } from './net.ts';
 import type { Step } from './schedule.ts';
 
-/** Statistics of a cluster's parts. */
+/** The statistics T of each part of a cluster. */
 export type Parts = Float64Array[];
 
-/** All that an epoch starts from and changes. */
+/** Everything that an epoch reads and changes: what a checkpoint has to hold to continue. */
 export interface State {
   readonly epoch: number;
   readonly mixture: Mixture;
+  /** The clustering net. */
   readonly net: Net;
+  /** The K sub-clustering nets, stacked. */
   readonly subs: Net;
-  /** Statistics of the two sub-clusters of each cluster, as the last refinement or PCA split left them. */
+  /** Statistics of the two sub-clusters of each cluster, from the last refinement or PCA split. */
   readonly parts: Parts[];
-  /** Epochs for which means and covariances stay as they are. */
+  /** The number of epochs for which the mixture stays frozen. */
   readonly frozen: number;
+  /** All split and merge steps so far. */
   readonly steps: Step[];
 }

@@ -1,10 +1,11 @@
 /**
- * Sufficient statistics T = Σ w·φ(x) of a weighted set of D-dimensional rows, one flat float64 array in the order of φ:
+ * Sufficient statistics T = Σ w·φ(x) of a weighted set of D-dimensional rows (docs/algorithm.md, Notation), one flat float64
+ * array in the order of φ:
  * full, φ(x) = (1, x, vech(xxᵀ)): `[n, s_1..s_D, S_11, S_12.., S_1D, S_22, ..]`, the upper triangle row by row;
  * diag, φ(x) = (1, x, x²): `[n, s_1..s_D, S_11, S_22, .. S_DD]`.
  */
 
-/** What of S = Σ w·xxᵀ is kept, and so the shape of a cluster. */
+/** Which part of S = Σ w·xxᵀ is kept: the entire matrix, or its diagonal. */
 export const COVARIANCES = ['full', 'diag'] as const;
 export type Covariance = (typeof COVARIANCES)[number];
 
@@ -13,14 +14,14 @@ export function statisticsLength(d: number, cov: Covariance): number {
   return cov === 'full' ? 1 + d + (d * (d + 1)) / 2 : 1 + 2 * d;
 }
 
-/** Statistics of the union of two sets. */
+/** Statistics of the union of two disjoint sets of rows. */
 export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
   const out = new Float64Array(a.length);
   for (let p = 0; p < a.length; p++) out[p] = a[p] + b[p];
   return out;
 }
 
-/** Statistics of the same rows with all weights times `w`. */
+/** Statistics of the same rows with all weights multiplied by `w`. */
 export function scaleStatistics(t: Float64Array, w: number): Float64Array {
   const out = new Float64Array(t.length);
   for (let p = 0; p < t.length; p++) out[p] = t[p] * w;
@@ -54,7 +55,7 @@ export function mean(T: Float64Array, d: number): Float64Array {
   return out;
 }
 
-/** S − n·x̄x̄ᵀ: D×D when full, its diagonal (D) when diag. */
+/** The scatter matrix S − n·x̄x̄ᵀ: D×D when full, its diagonal (D) when diag. */
 export function scatter(T: Float64Array, d: number, cov: Covariance): Float64Array {
   const centre = mean(T, d);
   if (cov === 'diag') {

@@ -1,17 +1,19 @@
-import { freshSubNet, type Net } from './net.ts';
+import { initSubNet, type Net } from './net.ts';
 
-/** Where a cluster of the resized net comes from: unit `from` of the old one; `fresh` if a split or merge made it. */
-export interface Unit {
+/** An output unit of a resized clustering net, and the sub-clustering net of the same index. */
+export interface OutputUnit {
+  /** The unit of the old net that it copies. */
   from: number;
+  /** Was its cluster made by a split or merge? */
   fresh: boolean;
 }
 
 /**
- * The clustering net with one output unit for each of `units`, weight column and bias copied. A fresh unit's first
- * moment starts at zero and its second is copied: zeroing both while Adam's step count runs on overshoots the rate
- * six times. The hidden layers and all other units keep theirs.
+ * The clustering net with one output unit for each of `units`, with weight column and bias copied (docs/algorithm.md,
+ * sections 6 and 7). A fresh unit's first Adam moment starts at 0 and its second is copied: with both at 0 and Adam's
+ * step count high, the first steps would be six times the learning rate. Hidden layers and other units do not change.
  */
-export function resizeClusteringNet(net: Net, units: Unit[]): Net {
+export function resizeClusteringNet(net: Net, units: OutputUnit[]): Net {
   const last = net.shapes.length - 2;
   const k = net.shapes[last][1];
   const columns = (values: Float32Array, index: number, reset: boolean) => {
@@ -33,8 +35,8 @@ export function resizeClusteringNet(net: Net, units: Unit[]): Net {
   };
 }
 
-/** The sub-clustering nets, one for each of `units`: fresh ones drawn anew with no moments, the others as they were. */
-export function resizeSubNets(nets: Net, units: Unit[], seed: bigint, epoch: number): Net {
+/** The sub-clustering nets, one for each of `units`: fresh ones reinitialized with zero moments, the others unchanged. */
+export function resizeSubNets(nets: Net, units: OutputUnit[], seed: bigint, epoch: number): Net {
   const k = nets.shapes[0][0];
   const stack = (values: Float32Array, reset: boolean) => {
     const size = values.length / k;
@@ -46,7 +48,7 @@ export function resizeSubNets(nets: Net, units: Unit[], seed: bigint, epoch: num
   };
   const params = nets.params.map((values) => stack(values, true));
   units.forEach(({ fresh }, unit) => {
-    if (fresh) freshSubNet(seed, params, units.length, unit, epoch);
+    if (fresh) initSubNet(seed, params, units.length, unit, epoch);
   });
   return {
     shapes: nets.shapes.map((shape) => [units.length, ...shape.slice(1)]),

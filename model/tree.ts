@@ -1,26 +1,28 @@
 /**
- * Sums over shards: a fixed binary tree over the shard's index, in float64, so that the bits do not depend on who
- * computed what. Leaves i and i+1 (i even) are added first, then pairs of pairs; a last one without a sibling moves up.
- * A sum over an aligned power of two of leaves is a node of that tree: whoever holds those leaves may add them.
+ * Sums over shards in float64 by a fixed binary tree over the shard index, so that the result has the same bits
+ * however the shards are assigned to workers (docs/algorithm.md, section 9). Leaves i and i+1 (i even) are added
+ * first, then pairs of pairs; a last node without a sibling moves up a level. The sum over an aligned power of two of
+ * leaves is a node of the tree, so a worker that has all of these leaves may add them up itself.
  */
 
-type Numbers = ArrayLike<number>;
-
-/** Named sums over leaves `from … to−1`. */
-export interface Node {
+/** A node of the tree: named sums over the leaves `from … to−1`. */
+export interface PartialSum {
   from: number;
   to: number;
   sums: Record<string, Float64Array>;
 }
 
-/** Is `from … to−1` an aligned power of two of leaves? Such stretches are nested or apart, never astride. */
+/** Is `from … to−1` an aligned power of two of leaves? Two such ranges are nested or disjoint. */
 export function isAligned(from: number, to: number): boolean {
   const size = to - from;
   return size > 0 && 2 ** Math.floor(Math.log2(size)) === size && from % size === 0;
 }
 
-/** Puts the next node onto a stack of nodes in order of their leaves, and adds up siblings, which it may overwrite. */
-export function fold(stack: Node[], node: Node): void {
+/**
+ * Pushes `node` onto a stack of nodes in the order of their leaves, then adds up siblings at its top while there are any.
+ * May overwrite the sums of nodes on the stack.
+ */
+export function fold(stack: PartialSum[], node: PartialSum): void {
   let last = node;
   for (let before = stack.at(-1); before && areSiblings(before, last); before = stack.at(-1)) {
     stack.pop();
@@ -30,15 +32,15 @@ export function fold(stack: Node[], node: Node): void {
   stack.push(last);
 }
 
-const areSiblings = (a: Node, b: Node) =>
+const areSiblings = (a: PartialSum, b: PartialSum) =>
   a.to === b.from && a.to - a.from === b.to - b.from && isAligned(a.from, b.to);
 
 /**
- * The tree's sum of equally long arrays. Place i has leaf i, or the sum of the node that starts there; the other leaves
- * of that node have nothing.
+ * The tree's sum of equally long arrays. `parts[i]` is leaf i, or the sum of the node whose first leaf is i; it is
+ * undefined for that node's other leaves.
  */
-export function treeSum(places: (Numbers | undefined)[]): Float64Array {
-  const sums = Array.from(places, (part) => part && new Float64Array(part));
+export function treeSum(parts: (ArrayLike<number> | undefined)[]): Float64Array {
+  const sums = Array.from(parts, (part) => part && new Float64Array(part));
   for (let stride = 1; stride < sums.length; stride *= 2) {
     for (let i = 0; i + stride < sums.length; i += 2 * stride) {
       const [into, from] = [sums[i], sums[i + stride]];

@@ -9,7 +9,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { aside, ioError, mkdirp, openFile } from '../base/files.ts';
+import { createAtomicFile, ioError, mkdirp, openFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import {
   type AllowList,
@@ -161,7 +161,7 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
 }
 
 function write(path: string, content: string): void {
-  const file = aside(path, OWNER_ONLY);
+  const file = createAtomicFile(path, OWNER_ONLY);
   try {
     file.write(Buffer.from(content), 0);
     file.finish();

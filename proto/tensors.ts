@@ -1,3 +1,5 @@
+import { elementCount } from '../model/arrays.ts';
+
 /** Named arrays, as tasks take and give them. */
 export type Tensors = Record<string, Nd>;
 
@@ -31,14 +33,12 @@ export function nd<A extends TypedArray>(data: A, ...shape: number[]): Nd<A> {
   return { shape: shape.length ? shape : [data.length], data };
 }
 
-export const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
-
 export function dtypeOf(data: TypedArray): Dtype {
   return DTYPES.find((name) => data instanceof KINDS[name])!;
 }
 
 export const bytesIn = (dtype: Dtype, shape: readonly number[]) =>
-  elements(shape) * KINDS[dtype].BYTES_PER_ELEMENT;
+  elementCount(shape) * KINDS[dtype].BYTES_PER_ELEMENT;
 
 /** The bytes behind an array, not copied. The array must not change until they are sent. */
 export function bytesOf(data: TypedArray): Buffer {
@@ -48,7 +48,7 @@ export function bytesOf(data: TypedArray): Buffer {
 /** The array behind bytes; copied only where they start off the element's alignment. Throws on a wrong length. */
 export function arrayOf(dtype: Dtype, shape: readonly number[], bytes: Uint8Array): TypedArray {
   const Kind = KINDS[dtype];
-  const length = elements(shape);
+  const length = elementCount(shape);
   if (bytes.byteLength !== length * Kind.BYTES_PER_ELEMENT)
     throw new RangeError(
       `${dtype}[${shape}] needs ${length * Kind.BYTES_PER_ELEMENT} bytes, not ${bytes.byteLength}`,

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readNpy } from '../data/npy.ts';
-import { readTrained } from '../data/trained.ts';
+import { readTrainedModel } from '../data/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
+import { splitEvenly } from '../model/arrays.ts';
 import { type Layer, layersOf } from '../model/forward.ts';
 import type { Mixture } from '../model/mixture.ts';
 
@@ -19,15 +20,13 @@ export interface FittedModel {
 
 /** Reads the model of a finished run. UserError if files are missing or damaged. */
 export function readFittedModel(run: string): FittedModel {
-  const { transform, net } = readTrained(run);
+  const { transform, net } = readTrainedModel(run);
   const array = (name: string) => {
     const { shape, data } = readNpy(join(run, 'mixture', `${name}.npy`));
     return { shape, data: Float64Array.from(data) };
   };
   const [means, covariances] = [array('means'), array('covariances')];
   const [k, d] = means.shape;
-  const cut = ({ data }: { data: Float64Array }) =>
-    Array.from({ length: k }, (_, c) => data.slice((c * data.length) / k, ((c + 1) * data.length) / k));
   return {
     transform,
     net: layersOf({ params: net.map(({ values }) => values), shapes: net.map(({ shape }) => shape) }),
@@ -38,8 +37,8 @@ export function readFittedModel(run: string): FittedModel {
       d,
       covariance: covariances.shape.length === 3 ? 'full' : 'diag',
       weights: array('weights').data,
-      means: cut(means).map((mean) => mean.map((value, i) => value - transform.offset[i])),
-      covariances: cut(covariances),
+      means: splitEvenly(means.data, k).map((mean) => mean.map((value, i) => value - transform.offset[i])),
+      covariances: splitEvenly(covariances.data, k),
     },
   };
 }

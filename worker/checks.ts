@@ -1,4 +1,5 @@
 import { HASH_BYTES } from '../data/blocks.ts';
+import { elementCount } from '../model/arrays.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
@@ -6,7 +7,7 @@ import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { Unit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
-import { type Dtype, dtypeOf, elements, type Tensors } from '../proto/tensors.ts';
+import { type Dtype, dtypeOf, type Tensors } from '../proto/tensors.ts';
 import type { States } from './states.ts';
 
 /** A round that no coordinator of this version asks for: it is refused before any work. */
@@ -175,7 +176,7 @@ function whitened(states: States, state: string, stack: number[], d: number, k: 
 function rowsIn(states: States, state: string, d: number): number {
   const { shape, data } = tensor(states.get(state), state, 'rows', 'float64');
   must(
-    shape.length === 2 && shape[1] === d && elements(shape) === data.length,
+    shape.length === 2 && shape[1] === d && elementCount(shape) === data.length,
     `${state}: rows are [${shape}]`,
   );
   return shape[0];

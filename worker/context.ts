@@ -1,4 +1,5 @@
 import { assertUnchanged } from '../data/blocks.ts';
+import { concat } from '../model/arrays.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import type { Unit } from '../proto/messages.ts';
@@ -6,7 +7,7 @@ import { take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
-import { concat, pick } from './rows.ts';
+import { pick } from './rows.ts';
 import { type Sample, Samples, sampledRows } from './samples.ts';
 import type { States } from './states.ts';
 
@@ -71,7 +72,7 @@ export function createContext(
       const rows = sampledRows(block, priorityOf, below);
       if (rows.length) found.push(pick(values, rows, layout.dim));
     }
-    return concat(found);
+    return concat(found, Float32Array);
   }
 
   return {

@@ -1,5 +1,5 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
-import { type Bound, urlOf } from '../base/address.ts';
+import { type BindAddress, urlOf } from '../base/address.ts';
 import { isOwnHost, listen, listenError, SECURITY_HEADERS } from '../base/http.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import type { Meter } from './meter.ts';
@@ -14,7 +14,7 @@ export interface WorkerHttp {
  * have names of their own, and nobody adds them up twice. UserError where the address cannot be had.
  */
 export async function openWorkerHttp(
-  { host, port: asked }: Bound,
+  { host, port: asked }: BindAddress,
   about: { meter: Meter; backend: Backend; name: string; version: string },
 ): Promise<WorkerHttp> {
   const wanted = { host, port: asked };
@@ -35,7 +35,7 @@ export async function openWorkerHttp(
 
 function serve(
   server: HttpServer,
-  bound: Bound,
+  bound: BindAddress,
   about: { meter: Meter; backend: Backend; name: string; version: string },
 ): void {
   // Loaded when somebody asks.

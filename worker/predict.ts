@@ -1,10 +1,10 @@
 import { UserError } from '../base/user-error.ts';
-import { findColumn, tableHead } from '../data/columns.ts';
+import { describeTable, findColumn } from '../data/columns.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
-import { readTrained } from '../data/trained.ts';
+import { readTrainedModel } from '../data/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
-import { brief, LARGEST, LARGEST_FLOAT, whyUnusable } from '../data/usable.ts';
+import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
@@ -41,7 +41,7 @@ export interface Predictor {
 
 /** Loads the net and opens the data. UserError where the run is not finished, or the data do not fit it. */
 export async function openPredictor({ run, data, soft, log, signal }: PredictInput): Promise<Predictor> {
-  const { transform, net, backendName, leftOut } = readTrained(run);
+  const { transform, net, backendName, leftOut } = readTrainedModel(run);
   const name = typeof data === 'string' ? data : 'data';
   const source =
     typeof data === 'string'
@@ -58,7 +58,7 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
       return loadBackend('wasm');
     });
     const layers = net.map(({ values, shape }) => backend.upload(values, shape));
-    const largest = transform.normalize ? LARGEST_FLOAT : LARGEST;
+    const largest = transform.normalize ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
       k: net.at(-1)!.values.length,
@@ -106,16 +106,16 @@ async function columnToLeaveOut(
   log: (line: string) => void,
 ): Promise<string | null> {
   if (leftOut === null || formatOf(data) !== 'csv') return null;
-  const table = await tableHead(data, leftOut);
+  const table = await describeTable(data, leftOut);
   if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
   log(`column ${leftOut} of ${data} is left out, as in the run`);
   return leftOut;
 }
 
 async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {
-  const { where, isLarge } = await whyUnusable(source, row, largest);
+  const { where, isLarge } = await diagnoseRow(source, row, largest);
   const what = isLarge
-    ? `a value larger than dpmesh computes with (${brief(largest)})`
+    ? `a value larger than the supported maximum (${formatNumber(largest)})`
     : 'NaN or infinite values';
   return new UserError(`${data}: ${where} has ${what}`);
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import type { Bound } from '../base/address.ts';
+import type { BindAddress } from '../base/address.ts';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
@@ -43,7 +43,7 @@ export interface ProcessOptions extends Coordinator {
   name: string;
   quiet: boolean;
   /** Its own port for metrics, and the version of dpmesh that stands there. */
-  http?: Bound & { version: string };
+  http?: BindAddress & { version: string };
   /** Started by `train` or `launch`: ends with it, and leaves Ctrl-C to it. */
   child?: boolean;
 }

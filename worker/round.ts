@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { fold, type Node } from '../model/tree.ts';
+import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, Unit } from '../proto/messages.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
@@ -46,7 +46,7 @@ export async function runUnits(
   answers: Answers,
 ): Promise<{ unit: Unit; error: unknown } | null> {
   let done: Done[] = [];
-  let nodes: Node[] = [];
+  let nodes: PartialSum[] = [];
   let seconds: Record<string, number> = {};
   let sent = performance.now();
   let unsent = 0;
@@ -95,8 +95,8 @@ export async function runUnits(
 const unitsWithin = (units: Unit[], from: number, to: number) =>
   units.filter(({ shard }) => shard >= from && shard < to);
 
-const asSums = (tensors: Tensors): Node['sums'] =>
+const asSums = (tensors: Tensors): PartialSum['sums'] =>
   Object.fromEntries(Object.keys(tensors).map((name) => [name, take(tensors, name, 'float64')]));
 
-const asTensors = (sums: Node['sums']): Tensors =>
+const asTensors = (sums: PartialSum['sums']): Tensors =>
   Object.fromEntries(Object.entries(sums).map(([name, values]) => [name, nd(values)]));

@@ -59,17 +59,6 @@ export function pick(rows: Float32Array, index: number[], dim: number): Float32A
   return out;
 }
 
-/** All parts, one after the other. */
-export function concat(parts: Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
 /** The rows that have each of k labels, in their order. */
 export function rowsByLabel(labels: Int32Array, k: number): Int32Array[] {
   const counts = new Int32Array(k);

@@ -1,5 +1,5 @@
+import { elementCount } from '../model/arrays.ts';
 import type { Block } from '../model/layout.ts';
-import { elements } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformFrom, transformRows } from './rows.ts';
@@ -83,7 +83,7 @@ export class Samples {
     const known = this.#features.get(key);
     if (known) return { tensor: known, kept: true };
     const tensor = this.#backend.quadraticFeatures(x, diagonal);
-    const bytes = 4 * elements(tensor.shape);
+    const bytes = 4 * elementCount(tensor.shape);
     if (this.#featureBytes + bytes > FEATURE_BYTES) return { tensor, kept: false };
     this.#features.set(key, tensor);
     this.#featureBytes += bytes;

@@ -1,4 +1,4 @@
-import { netShapes, netSize, parted } from '../model/net.ts';
+import { netShapes, netSize, unflatten } from '../model/net.ts';
 import { MOST_STATES } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
@@ -68,7 +68,7 @@ export function createStates(backend: Backend): States {
     },
     layers(net, tensor) {
       const { data, shapes } = self.flat(net, tensor);
-      return parted(data, shapes).map((values, i) => ({ data: values, shape: shapes[i] }));
+      return unflatten(data, shapes).map((values, i) => ({ data: values, shape: shapes[i] }));
     },
     net(name) {
       const { device } = entry(name);

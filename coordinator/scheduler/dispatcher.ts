@@ -1,4 +1,4 @@
-import { setIn } from '../../base/text.ts';
+import { indentContinuation } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, Unit } from '../../proto/messages.ts';
@@ -190,7 +190,7 @@ export class UnitDispatcher implements Dispatcher {
   failure(worker: string, { round, mistake, message }: Pick<Failure, 'round' | 'mistake' | 'message'>): void {
     const current = this.#current?.round;
     if (round !== current?.id || !current.hasAssigned(worker)) return;
-    const text = setIn(message);
+    const text = indentContinuation(message);
     this.abort(mistake ? new UserError(text) : new Error(`worker ${worker}: ${text}`));
   }
 

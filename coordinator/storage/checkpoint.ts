@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { HASH_BYTES } from '../../data/blocks.ts';
+import { concat, splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
-import { type Net, netShapes, netSize, parted } from '../../model/net.ts';
+import { type Net, netShapes, netSize, unflatten } from '../../model/net.ts';
 import { END_REASONS, type EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
@@ -93,9 +94,9 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
       // An array, because it may be NaN, which the header cannot represent.
       loss: nd(Float64Array.from(loss === null ? [] : [loss])),
       weights: nd(mixture.weights),
-      means: nd(concatenated(mixture.means)),
-      covariances: nd(concatenated(mixture.covariances)),
-      parts: nd(concatenated(state.parts.flat())),
+      means: nd(concat(mixture.means, Float64Array)),
+      covariances: nd(concat(mixture.covariances, Float64Array)),
+      parts: nd(concat(state.parts.flat(), Float64Array)),
       ...prefixed([
         ['net', netTensors(net)],
         ['subs', netTensors(subs)],
@@ -171,7 +172,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   const p = statisticsLength(d, covariance);
   /** Length of a covariance matrix. */
   const size = covariance === 'full' ? d * d : d;
-  const halves = split(f64('parts', 2 * k * p), p);
+  const halves = splitEvenly(f64('parts', 2 * k * p), 2 * k);
   return {
     config: config as Partial<RunConfig>,
     identity,
@@ -199,29 +200,14 @@ function fromFrames(frames: Buffer[]): Checkpoint {
         d,
         covariance,
         weights: f64('weights', k),
-        means: split(f64('means', k * d), d),
-        covariances: split(f64('covariances', k * size), size),
+        means: splitEvenly(f64('means', k * d), k),
+        covariances: splitEvenly(f64('covariances', k * size), k),
       },
       net: netFrom(unprefixed(tensors, 'net'), adam[0]),
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
       parts: Array.from({ length: k }, (_, c) => halves.slice(2 * c, 2 * c + 2)),
     },
   };
-}
-
-function concatenated(arrays: Float64Array[]): Float64Array {
-  const out = new Float64Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    out.set(array, at);
-    at += array.length;
-  }
-  return out;
-}
-
-/** Splits an array into copies of equal `length`. */
-function split(flat: Float64Array, length: number): Float64Array[] {
-  return Array.from({ length: flat.length / length }, (_, i) => flat.slice(i * length, (i + 1) * length));
 }
 
 function netTensors(net: Net): Tensors {
@@ -232,7 +218,7 @@ function netTensors(net: Net): Tensors {
 function netFrom(tensors: Tensors, steps: number): Net {
   const shapes = netShapes([...take(tensors, 'widths', 'int32')], take(tensors, 'nets', 'int32', 1)[0]);
   const arrays = (name: string) =>
-    parted(take(tensors, name, 'float32', netSize(shapes)), shapes).map((values) => values.slice());
+    unflatten(take(tensors, name, 'float32', netSize(shapes)), shapes).map((values) => values.slice());
   return { shapes, params: arrays('params'), first: arrays('first'), second: arrays('second'), steps };
 }
 

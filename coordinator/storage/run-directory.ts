@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { aside, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
-import type { Files } from '../../base/same-file.ts';
+import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
 import type { Event, TimedEvent } from '../../view/events.ts';
@@ -43,8 +43,8 @@ export interface RunDirectory {
 export interface RunDirectoryOptions {
   /** Remove the files of an earlier run. */
   force?: boolean;
-  /** Files that the run reads: never removed. */
-  inputs?: Files;
+  /** FilesByFlag that the run reads: never removed. */
+  inputs?: FilesByFlag;
   /** Called with the reason when events cannot be written. */
   warn?: (message: string) => void;
   /** An event log whose lines the new one starts with. */
@@ -181,7 +181,7 @@ function runDirectory(
     },
     bytes(name, data) {
       makeFolder(join(path, name, '..'));
-      const file = aside(join(path, name));
+      const file = createAtomicFile(join(path, name));
       file.write(data, 0);
       file.finish();
     },

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { ioError, WriteError } from '../../base/files.ts';
-import { type Files, realPath } from '../../base/same-file.ts';
+import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { EVENTS } from './event-log.ts';
 
@@ -49,7 +49,7 @@ export function writeProblem(path: string, error: unknown): string {
 }
 
 /** UserError if a new run must not use this path: it is occupied, or `force` would remove files that it must not. */
-export function assertUsable(path: string, force: boolean, inputs: Files): void {
+export function assertUsable(path: string, force: boolean, inputs: FilesByFlag): void {
   if (!force) assertFree(path);
   if (!force || !isFolder(path)) return;
   const removed = RUN_FILES.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
@@ -96,7 +96,7 @@ function ownNameOf(run: string, file: string): string | undefined {
 }
 
 /** UserError if one of these output files is one of the run's own. */
-export function assertNotOfRun(run: string, outputs: Files): void {
+export function assertNotOfRun(run: string, outputs: FilesByFlag): void {
   for (const [flag, path] of Object.entries(outputs))
     if (path && ownNameOf(run, path))
       throw new UserError(`${flag} ${path} is one of the run's own files; choose another path`);

@@ -1,6 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import { adamStep } from '../../model/adam.ts';
-import { type EStepForm, flatness } from '../../model/estep.ts';
+import { splitEvenly } from '../../model/arrays.ts';
+import { type EStepForm, roundingAmplification } from '../../model/estep.ts';
 import { type Mixture, mStep } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
 import { trainsSubNets } from '../../model/schedule.ts';
@@ -94,7 +95,7 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     return mStep(prior, T, config.weightSmoothing);
   };
   const quick = fit(await softStatistics(run, state.mixture.k));
-  if (flatness(quick, transform.scale) <= MAX_FLATNESS_FLOAT32) return quick;
+  if (roundingAmplification(quick, transform.scale) <= MAX_FLATNESS_FLOAT32) return quick;
   return fit(await pivotedStatistics(run, state.mixture.means));
 }
 
@@ -105,7 +106,7 @@ async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: 
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
   const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag' };
   const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'means']);
-  return means.map((mean, k) => shift(T.slice(k * p, (k + 1) * p), d, covariance, mean));
+  return splitEvenly(T, means.length).map((part, k) => shift(part, d, covariance, means[k]));
 }
 
 /** T of each cluster by the net's soft assignments, in float32 and network coordinates, converted to model coordinates. */
@@ -114,9 +115,7 @@ async function softStatistics({ rounds, config, d, transform }: Run, k: number):
   const p = statisticsLength(d, covariance);
   const task: Task = { task: 'statistics', diagonal: covariance === 'diag', block: blockRows(p) };
   const [{ T: flat }] = await rounds.sum([[task, { T: k * p }]], ['net']);
-  return Array.from({ length: k }, (_, c) =>
-    unscale(flat.slice(c * p, (c + 1) * p), transform.scale, covariance),
-  );
+  return splitEvenly(flat, k).map((T) => unscale(T, transform.scale, covariance));
 }
 
 /** Rows of a block whose Φ has `p` columns. */

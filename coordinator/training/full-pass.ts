@@ -1,4 +1,5 @@
 import type { NpyWriter } from '../../data/npy.ts';
+import { splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { silhouette } from '../../model/silhouette.ts';
@@ -99,7 +100,7 @@ export async function labelAllRows(
   const inOrder = units.map((unit) => parts.get(unit)!);
   const flat = treeSum(inOrder.map((part) => take(part, 'T', 'float64')));
   return {
-    T: Array.from({ length: k }, (_, c) => flat.slice((c * flat.length) / k, ((c + 1) * flat.length) / k)),
+    T: splitEvenly(flat, k),
     silhouette: silhouetteOf(inOrder, run.d),
     table: counter ? counter.table() : null,
   };

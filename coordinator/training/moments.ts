@@ -1,7 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { type Moments, pcaAxes } from '../../data/transform.ts';
-import { brief, LARGEST } from '../../data/usable.ts';
+import { formatNumber, MAX_MAGNITUDE } from '../../data/value-range.ts';
 import { blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
@@ -66,7 +66,7 @@ export async function momentsRound(
     const first = Math.min(...counts.filter(([, rows]) => rows > 0).map(([, , row]) => row));
     const { where, isLarge } = await diagnose(first);
     const [what, remedy] = isLarge
-      ? [`values larger than dpmesh computes with (${brief(LARGEST)})`, 'scale the data']
+      ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']
       : ['NaN or infinite values', 'remove or fill them'];
     throw new UserError(
       `${config.data}: ${bad} of ${layout.rows} rows have ${what}, the first is ${where}; ${remedy}`,

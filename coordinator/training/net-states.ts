@@ -1,4 +1,5 @@
-import { flatten, type Net, netSize, netWidths, parted } from '../../model/net.ts';
+import { concat } from '../../model/arrays.ts';
+import { type Net, netSize, netWidths, unflatten } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { ResultArrays, ResultLengths } from './rounds.ts';
 
@@ -7,7 +8,7 @@ import type { ResultArrays, ResultLengths } from './rounds.ts';
 /** States with a net's weights and with its Adam moments. `nets`: how many nets are stacked, 0 for a single net. */
 export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
   const stacked = net.shapes[0].length === 3;
-  const flat = (arrays: Float32Array[]) => nd(flatten(arrays));
+  const flat = (arrays: Float32Array[]) => nd(concat(arrays, Float32Array));
   return {
     weights: {
       widths: nd(Int32Array.from(netWidths(net.shapes))),
@@ -53,7 +54,7 @@ export function averageGradients(net: Net, sums: ResultArrays): { gradients: Flo
 /** Σ_s count_sc·values_sc / Σ_s count_sc of each net c, rounded once to float32. */
 function mean(net: Net, sums: ResultArrays, name: string, fallback: Float32Array[]): Float32Array[] {
   const { count } = sums;
-  return parted(sums[name], net.shapes).map((values, i) => {
+  return unflatten(sums[name], net.shapes).map((values, i) => {
     const size = values.length / count.length;
     return fallback[i].map((old, j) => {
       const n = count[Math.floor(j / size)];

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import type { Moments } from '../../data/transform.ts';
-import { brief, SMALLEST_DEVIATION } from '../../data/usable.ts';
+import { formatNumber, MIN_DEVIATION } from '../../data/value-range.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { RunConfig } from '../config.ts';
 
@@ -42,10 +42,10 @@ export function checkColumns(
   const dropped = all.filter((column) => !varies(column));
   if (dropped.length) warn(`${data}: dropped ${droppedColumns(dropped)}`);
 
-  const constant = columns.find(({ sd }) => sd < SMALLEST_DEVIATION);
+  const constant = columns.find(({ sd }) => sd < MIN_DEVIATION);
   if (constant)
     throw new UserError(
-      `${data}: column ${constant.column} (counted from 0) has standard deviation ${brief(constant.sd)}; the smallest that dpmesh supports is ${brief(SMALLEST_DEVIATION)}; scale the data`,
+      `${data}: column ${constant.column} (counted from 0) has standard deviation ${formatNumber(constant.sd)}; the smallest that dpmesh supports is ${formatNumber(MIN_DEVIATION)}; scale the data`,
     );
   const coarse = columns.filter((column) => relativeSpacing(column) > COARSE);
   if (coarse.length) {
@@ -54,7 +54,7 @@ export function checkColumns(
       coarse.length > 1
         ? `, and ${coarse.length - 1} more ${coarse.length === 2 ? 'column' : 'columns'} too coarsely`
         : '';
-    const text = `${data}: float32 represents column ${worst.column} (counted from 0; mean ${brief(worst.mean)}, standard deviation ${brief(worst.sd)}) only in steps of ${brief(spacing(worst.mean))}${rest}; subtract its mean first`;
+    const text = `${data}: float32 represents column ${worst.column} (counted from 0; mean ${formatNumber(worst.mean)}, standard deviation ${formatNumber(worst.sd)}) only in steps of ${formatNumber(spacing(worst.mean))}${rest}; subtract its mean first`;
     if (relativeSpacing(worst) > UNUSABLE) throw new UserError(text);
     warn(text);
   }
@@ -71,7 +71,7 @@ function droppedColumns(dropped: ColumnStatistics[]): string {
   const what = `${dropped.length} constant ${dropped.length === 1 ? 'column' : 'columns'} (${listed}, counted from 0)`;
   const large = dropped.find(({ mean }) => Math.abs(mean) >= MAX_INTEGER);
   if (!large) return what;
-  return `${what}; float32 represents column ${large.column} only in steps of ${brief(spacing(large.mean))}: if it varies in the file, subtract its mean first`;
+  return `${what}; float32 represents column ${large.column} only in steps of ${formatNumber(spacing(large.mean))}: if it varies in the file, subtract its mean first`;
 }
 
 /** Compares with the tenth percentile: pixels at the edges of images normally hardly vary. */
@@ -80,6 +80,6 @@ function warnOfScales(data: string, columns: ColumnStatistics[], warn: (message:
   const [small, large] = [sorted[Math.floor(sorted.length / 10)], sorted.at(-1)!];
   if (large.sd <= UNEQUAL * small.sd) return;
   warn(
-    `${data}: column ${large.column} varies ${brief(large.sd / small.sd)} times as much as column ${small.column} (counted from 0), which will hardly affect the result; --transform standard gives all columns the same weight`,
+    `${data}: column ${large.column} varies ${formatNumber(large.sd / small.sd)} times as much as column ${small.column} (counted from 0), which will hardly affect the result; --transform standard gives all columns the same weight`,
   );
 }

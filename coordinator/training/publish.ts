@@ -1,6 +1,12 @@
 import { UserError } from '../../base/user-error.ts';
 import { pcaAxes } from '../../data/transform.ts';
-import { costTheta, type EStepForm, eStepOf, FlatCluster, whitening } from '../../model/estep.ts';
+import {
+  costTheta,
+  type EStepForm,
+  eStepOf,
+  NotPositiveDefiniteError,
+  whitening,
+} from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
 import { mapEstimate } from '../../model/niw.ts';
@@ -48,7 +54,7 @@ function advisingOnFlatClusters<T>({ data, transform }: RunConfig, compute: () =
   try {
     return compute();
   } catch (error) {
-    if (!(error instanceof FlatCluster)) throw error;
+    if (!(error instanceof NotPositiveDefiniteError)) throw error;
     const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
     throw new UserError(
       `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,

@@ -1,3 +1,4 @@
+import { splitEvenly } from '../../model/arrays.ts';
 import { BINS } from '../../model/pca-split.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
@@ -109,7 +110,9 @@ function cellRounds(
         { n: partition.leaves, s: partition.leaves * d },
       ]);
       const sums = await sum(tasks, ['vectors', ...requiredNets(partitions)]);
-      return sums.map(({ n, s }, i) => split(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })));
+      return sums.map(({ n, s }, i) =>
+        splitEvenly(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
+      );
     },
     async cellStatistics(partitions, vectors, pivots) {
       // A partition without cells still has one leaf.
@@ -131,7 +134,7 @@ function cellRounds(
       const names = partitions.map((_, i) => `pivots${i}`);
       const sums = await sum(tasks, ['vectors', ...names, ...requiredNets(partitions)]);
       return sums.map(({ T: flat }, i) =>
-        split(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, pivotRows[i][leaf])),
+        splitEvenly(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, pivotRows[i][leaf])),
       );
     },
     async cellHistogram(partition, vectors, axes) {
@@ -153,7 +156,7 @@ function cellRounds(
         ],
         ['vectors', 'axes', ...requiredNets([partition])],
       );
-      return split(counts, partition.leaves);
+      return splitEvenly(counts, partition.leaves);
     },
   };
 }
@@ -161,13 +164,6 @@ function cellRounds(
 function requiredNets(partitions: Partition[]): string[] {
   const groups = partitions.map((partition) => partition.groups);
   return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
-}
-
-/** Equal parts of an array. */
-function split(flat: Float64Array, count: number): Float64Array[] {
-  return Array.from({ length: count }, (_, i) =>
-    flat.slice((i * flat.length) / count, ((i + 1) * flat.length) / count),
-  );
 }
 
 function sumOf(results: Result[], task: number, name: string): Float64Array {

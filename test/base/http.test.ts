@@ -1,4 +1,4 @@
-// Clients of an HTTP port that take what they are given slowly, or not at all; over real sockets.
+// Clients of an HTTP port that read slowly or not at all, over real sockets.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -39,13 +39,13 @@ async function becomes(expected: number): Promise<void> {
 }
 
 describe('connections', () => {
-  test('one that takes nothing of its answer is dropped', async () => {
+  test('a client that does not read its response is dropped', async () => {
     client('GET /large', false);
     await becomes(1);
     await becomes(0);
   });
 
-  test('one that is slow, that waits for an answer or follows a stream is not', async () => {
+  test('a client that is slow, waits for a response or follows a stream is not dropped', async () => {
     const slow = client('GET /large');
     slow.socket.on('data', () => {
       slow.socket.pause();
@@ -59,11 +59,11 @@ describe('connections', () => {
     }
     assert.ok(stream.got() && !stream.socket.destroyed);
     stream.socket.destroy();
-    // What is idle goes by itself.
+    // Idle connections are closed.
     await becomes(0);
   });
 
-  test('there are so many at the most', async () => {
+  test('the number of connections is limited', async () => {
     const all = Array.from({ length: 40 }, () => client('GET /stream'));
     await once(server, 'drop');
     await becomes(20);

@@ -19,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), 'dpmesh-remove-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const at = (...parts: string[]) => join(folder, ...parts);
 
-test('a folder with all in it, but not what links in it point at', () => {
+test('removes a folder with its contents, but not the targets of links in it', () => {
   mkdirSync(at('run/model'), { recursive: true });
   mkdirSync(at('kept'));
   for (const name of ['run/x', 'run/model/x', 'kept/x']) writeFileSync(at(name), name);
@@ -33,7 +33,7 @@ test('a folder with all in it, but not what links in it point at', () => {
   remove(at('no/such/thing'));
 });
 
-test('on a disk that is read-only: the reason, in words', (t) => {
+test('on a read-only disk: gives the reason in words', (t) => {
   const disk = at('disk');
   mkdirSync(disk);
   writeFileSync(join(disk, 'x'), '');

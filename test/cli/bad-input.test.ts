@@ -151,11 +151,11 @@ const refusals: Refusal[] = [
         'x1e300',
         1e300,
         [
-          '500 of 500 rows have values larger than dpmesh computes with (1e18)',
+          '500 of 500 rows have values larger than the supported maximum (1e18)',
           'row 0, column 1 (counted from 0: 1e300)',
         ],
       ],
-      ['x1e30', 1e30, ['larger than dpmesh computes with (1e18)', '1e30', 'scale the data']],
+      ['x1e30', 1e30, ['larger than the supported maximum (1e18)', '1e30', 'scale the data']],
       ['x1e-30', 1e-30, ['standard deviation', 'scale the data']],
       ['plus1e9', 0, ['float32 represents column ', 'mean 1e9', 'only in steps of 64']],
     ] as const
@@ -322,7 +322,7 @@ const refusals: Refusal[] = [
   },
   {
     name: 'keygen where there is a file',
-    says: ['ok.npy', 'there is a file of that name'],
+    says: ['ok.npy', 'a file of that name exists'],
     args: ['keygen', ok],
   },
   ...(existsSync('/proc/self') ? noNames : []),
@@ -363,7 +363,7 @@ const refusals: Refusal[] = [
   flags(['--out needs a value'], '--out'),
   flags(['no flag --no-lr', '--lr takes a value'], '--no-lr'),
   flags(['no flag --no-labels'], '--no-labels'),
-  flags(['two.csv: names no column'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
+  flags(['two.csv: has no column after the colon'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
   { name: 'worker without --connect', says: ['--connect is missing', 'tcp://HOST:PORT'], args: ['worker'] },
   { name: 'resume of nothing', says: ['<run> is missing', 'dpmesh resume <run>'], args: ['resume'] },
   { name: 'no command', says: ['command'], args: [] },

@@ -8,7 +8,7 @@ import { refuses } from './files.ts';
 
 const DIM = 3;
 const layout: Layout = { rows: 22, dim: DIM, shards: 2, blockRows: 5, seed: '1' };
-/** Each number is its place in the file. */
+/** Each number is its own index in the file. */
 const values = Float32Array.from({ length: 22 * DIM }, (_, i) => i);
 const source: Source = {
   rows: 22,
@@ -18,7 +18,7 @@ const source: Source = {
     assert.ok(start + count <= 22);
     return values.slice(start * DIM, (start + count) * DIM);
   },
-  stored: () => assert.fail('not asked for'),
+  stored: () => assert.fail('should not be called'),
   close() {},
 };
 const rowsOf = (index: number) => {
@@ -38,26 +38,26 @@ describe('block hash', () => {
     assert.deepEqual(Buffer.from(hash), expected);
   });
 
-  test('of a part of a larger array, only that part', () => {
+  test('of a view of a larger array: only of the view', () => {
     const part = values.subarray(6, 12);
     assert.deepEqual(blockHash(part), blockHash(part.slice()));
   });
 
-  test('tells apart what equality does not', () => {
+  test('distinguishes 0 and −0', () => {
     assert.notDeepEqual(blockHash(Float32Array.of(0)), blockHash(Float32Array.of(-0)));
   });
 
-  test('of the first block, in hexadecimal', async () => {
+  test('of the first block: in hexadecimal', async () => {
     const expected = Buffer.from(blockHash(values.slice(0, 15))).toString('hex');
     assert.equal(await firstBlockHash(source, layout), expected);
   });
 });
 
 describe('reading blocks', () => {
-  test('one after the other, in the order asked for', async () => {
+  test('returns the blocks in the given order', async () => {
     for (const indices of [[0], [4], [3, 0, 4, 1], [2, 2], []]) {
-      const found = await readBlocks(source, layout, indices);
-      assert.deepEqual([...found], indices.flatMap(rowsOf));
+      const rows = await readBlocks(source, layout, indices);
+      assert.deepEqual([...rows], indices.flatMap(rowsOf));
     }
   });
 
@@ -66,15 +66,15 @@ describe('reading blocks', () => {
     assert.equal((await readBlocks(source, layout, [4])).length, 2 * DIM);
   });
 
-  test('a block that is not there is refused', () =>
-    refuses(() => readBlocks(source, layout, [0, 5]), 'no such block'));
+  test('rejects a block that does not exist', () =>
+    refuses(() => readBlocks(source, layout, [0, 5]), 'there is no block 5'));
 
-  test('numbers that are no block’s are refused', async () => {
+  test('rejects numbers that are not block indices', async () => {
     for (const index of [-1, 0.5, Number.NaN, 2 ** 40])
-      await refuses(() => readBlocks(source, layout, [index]), 'no such block');
+      await refuses(() => readBlocks(source, layout, [index]), `there is no block ${index}`);
   });
 
-  test('too much at once is refused before anything is read; one block is never too much', async () => {
+  test('rejects too many bytes before reading anything; a single block may have any size', async () => {
     let read = 0;
     const wide = { ...layout, rows: 4096, dim: 20_000, blockRows: 1024 };
     const counting = { ...source, read: async () => new Float32Array(++read) };

@@ -46,18 +46,18 @@ describe('CSV', () => {
 
   test('one row', async () => assert.deepEqual(await read('1,2'), { rows: 1, dim: 2, values: [1, 2] }));
 
-  test('what float32 cannot hold is refused by line and column', async () => {
+  test('rejects values that float32 cannot hold, with line and column', async () => {
     for (const [text, says] of [
       ['a,b\n1,\n', /\.csv line 2, column b: "" is a missing value/],
       ['a,b\n1,2\n\nNaN,1\n', /\.csv line 4, column a: "NaN" is a missing value/],
       ['1,2\n3,-Infinity\n', /\.csv line 2, column 2: "-Infinity" is infinite/],
-      ['1,2\n3,4e38\n', /\.csv line 2, column 2: "4e38" is larger than dpmesh computes with \(1e18\)/],
+      ['1,2\n3,4e38\n', /\.csv line 2, column 2: "4e38" is larger than the supported maximum \(1e18\)/],
     ] as const)
       await assert.rejects(read(text), says);
     assert.deepEqual((await read('1,3.4e38\n')).values, [1, Math.fround(3.4e38)]);
   });
 
-  test('any table of numbers comes back', async () => {
+  test('any table of numbers is read back', async () => {
     const table = fc
       .integer({ min: 1, max: 5 })
       .chain((dim) =>
@@ -78,7 +78,7 @@ describe('CSV', () => {
     );
   });
 
-  test('more rows than are written at a time', async () => {
+  test('more rows than one chunk', async () => {
     const lines = Array.from({ length: 120_000 }, (_, i) => `${i},${i / 4},-${i}`);
     const { rows, values } = await read(`a,b,c\n${lines.join('\n')}\n`);
     assert.equal(rows, 120_000);
@@ -102,7 +102,7 @@ describe('CSV', () => {
   });
 });
 
-describe('CSV, refused', () => {
+describe('invalid CSV', () => {
   const cases: [string, string, ...string[]][] = [
     ['text in a named column', 'a,b\n1,2\n\n3,four\n', 'line 4, column b: "four" is not a number'],
     ['text in a column without a name', '1,2\n3,x y\n', 'line 2, column 2: "x y" is not a number'],
@@ -115,7 +115,7 @@ describe('CSV, refused', () => {
     ['a header longer than the rows', 'a,b,c\n1,2\n', 'line 2 has 2 fields, but line 1 has 3'],
     ['an open quote', '1,2\n3,"4\n5,6\n', 'is not valid CSV (Quote Not Closed)'],
     ['a stray quote', '1,2\n3,4"\n', 'line 2 is not valid CSV'],
-    ['only a header', 'a,b\n', 'has a header and no rows'],
+    ['only a header', 'a,b\n', 'has a header but no rows'],
     ['only empty lines', '\n\n  \n', 'has no rows, only empty lines'],
     ['zeros', '1,2\n\0\0', 'is not text', 'UTF-8'],
   ];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 
-/** A folder for one test file, which also holds its cache; gone afterwards. */
+/** A temporary folder for one test file, which also has its cache; removed afterwards. */
 export function scratchFolder(): { folder: string; put(name: string, content: Uint8Array | string): string } {
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-test-'));
   process.env.DPMESH_CACHE = join(folder, 'cache');
@@ -20,7 +20,7 @@ export function scratchFolder(): { folder: string; put(name: string, content: Ui
   };
 }
 
-/** What NumPy itself wrote: see make_fixtures.py. */
+/** Files written by NumPy itself: see make_fixtures.py. */
 export const fixtures = JSON.parse(readFileSync(new URL('fixtures.json', import.meta.url), 'utf8')) as {
   tables: Record<string, { npy: string; shape: number[]; values: number[] }>;
   arrays: Record<string, { npy: string; shape: number[]; values: number[] }>;
@@ -48,7 +48,7 @@ const PUT = {
 export const ELEMENT_TYPES = Object.keys(PUT) as (keyof typeof PUT)[];
 export type ElementType = keyof typeof PUT;
 
-/** The integers each type holds, as far as float64 tells them apart. */
+/** The range of integers of each type that float64 represents exactly. */
 export const limits: Record<string, [number, number]> = {
   b1: [0, 1],
   i1: [-128, 127],
@@ -99,11 +99,11 @@ export function idxFile(type: number, shape: number[], body: Uint8Array): Buffer
   return Buffer.concat([Buffer.from([0, 0, type, shape.length]), sizes, body]);
 }
 
-/** Row-major values as they lie in a Fortran-order file. */
+/** Row-major values in the order of a Fortran-order file. */
 export const columnMajor = (values: number[], rows: number, dim: number) =>
   Array.from({ length: rows * dim }, (_, i) => values[(i % rows) * dim + Math.floor(i / rows)]);
 
-/** The promise is rejected, or the function throws, with a UserError of one line that has all these parts. */
+/** Asserts that the function throws, or its promise rejects, with a UserError of one line that contains all these parts. */
 export async function refuses(action: () => unknown, ...parts: string[]): Promise<void> {
   await assert.rejects(
     async () => action(),

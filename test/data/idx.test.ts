@@ -54,7 +54,7 @@ describe('IDX', () => {
     source.close();
   });
 
-  test('refused: truncated', async () => {
+  test('rejects truncated files', async () => {
     const file = idxFile(8, [4, 3], Buffer.alloc(10));
     await refuses(() => openSource(put('short', file)), 'short is truncated: 24 bytes expected, 22 found');
     await refuses(
@@ -74,17 +74,17 @@ describe('IDX', () => {
     );
     await refuses(
       () => openSource(put('text.gz', gzipSync('a,b\n1,2\n'))),
-      'text.gz does not hold an IDX',
+      'text.gz does not contain an IDX',
       'gunzip',
     );
-    await refuses(() => openSource(put('nothing.gz', gzipSync(''))), 'nothing.gz does not hold an IDX');
+    await refuses(() => openSource(put('nothing.gz', gzipSync(''))), 'nothing.gz does not contain an IDX');
     assert.deepEqual(
       readdirSync(join(folder, 'cache')).filter((name) => name.endsWith('.tmp')),
       [],
     );
   });
 
-  test('nothing is unpacked that has another shape than is expected, nor more than the header says', async () => {
+  test('unpacks nothing if the shape is not the expected one, and never more than the header says', async () => {
     const cache = () => readdirSync(join(folder, 'cache'));
     const values = Buffer.alloc(4 << 20);
     const bomb = put('bomb.gz', gzipSync(idxFile(8, [1 << 10, 1 << 6, 1 << 6], values)));
@@ -97,7 +97,7 @@ describe('IDX', () => {
     const longer = put('longer.gz', gzipSync(idxFile(8, [100, 2], values)));
     await refuses(
       () => openSource(longer, { expected: { rows: 100, dim: 2 } }),
-      'longer than its header says (212 bytes)',
+      'longer than the 212 bytes of its header',
     );
     assert.deepEqual(cache(), before);
     const source = await openSource(bomb, { expected: { rows: 1024, dim: 4096 } });
@@ -105,7 +105,7 @@ describe('IDX', () => {
     source.close();
   });
 
-  test('refused: labels, and no rows or columns', async () => {
+  test('rejects labels as data, and files without rows or columns', async () => {
     await refuses(() => openSource(put('labels', idxFile(8, [3], Buffer.alloc(3)))), 'shape (3,)');
     await refuses(() => openSource(put('none', idxFile(8, [0, 2, 2], Buffer.alloc(0)))), 'no rows');
     await refuses(() => openSource(put('flat', idxFile(8, [2, 0], Buffer.alloc(0)))), 'no columns');

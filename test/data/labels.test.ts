@@ -41,7 +41,7 @@ describe('labels of an array', () => {
     assert.deepEqual(names, ['-1', '0.5', '2']);
   });
 
-  test('64-bit integers that float64 cannot tell apart', async () => {
+  test('64-bit integers that float64 cannot distinguish', async () => {
     const body = Buffer.alloc(24);
     for (const [i, value] of [2n ** 60n + 1n, 2n ** 60n, 7n].entries()) body.writeBigInt64LE(value, 8 * i);
     assert.deepEqual(await named(put('y.npy', npyFile('<i8', [3], body))), [
@@ -70,7 +70,7 @@ describe('labels of an array', () => {
     assert.deepEqual(await named(put('labels-idx1-ubyte.gz', gzipSync(file))), ['7', '2', '1', '7']);
   });
 
-  test('any labels: dense codes, sorted names, over more than one piece', async () => {
+  test('any labels: dense codes, sorted names, over more than one chunk', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 1 }), async (values) => {
         const { codes, names } = await readLabels(
@@ -89,9 +89,9 @@ describe('labels of an array', () => {
     assert.deepEqual(codes, Int32Array.from(body));
   });
 
-  test('refused', async () => {
+  test('invalid labels', async () => {
     const { object, record } = fixtures.refused;
-    await refuses(() => readLabels(put('y.npy', bytesOf(record))), 'y.npy holds records');
+    await refuses(() => readLabels(put('y.npy', bytesOf(record))), 'y.npy contains records');
     const flat = npyFile('|O', [3], Buffer.alloc(30));
     await refuses(() => readLabels(put('y.npy', flat)), 'Python objects', 'astype(str)');
     await refuses(() => readLabels(put('y.npy', bytesOf(object))), 'Python objects');
@@ -103,7 +103,7 @@ describe('labels of an array', () => {
     await refuses(() => readLabels(put('y.npy', npyFile('<f4', [0], Buffer.alloc(0)))), 'no labels');
     await refuses(() => readLabels(put('y.npy', npyFile('<U0', [3], Buffer.alloc(0)))), 'empty strings');
     const nan = npyFile('<f4', [2], elements('f4', [1, Number.NaN]));
-    await refuses(() => readLabels(put('y.npy', nan)), 'row 1, from 0, has no label');
+    await refuses(() => readLabels(put('y.npy', nan)), 'row 1 (counted from 0) has no label');
     await refuses(() => readLabels(`${put('y.npy', nan)}:2`), 'no columns to choose from');
     await refuses(() => readLabels(`${folder}/none.npy`), 'none.npy cannot be read');
     const ids = Int32Array.from({ length: 1_100_000 }, (_, i) => i);
@@ -116,7 +116,7 @@ describe('labels of a CSV', () => {
   const flowers = 'length,Class,id\n1.5,rose,a\n2.5,lily,b\n3.5,rose,c\n';
   const expected = ['rose', 'lily', 'rose'];
 
-  test('the column with a usual name, or the one named or numbered', async () => {
+  test('the column with a usual name, or the one given by name or number', async () => {
     const path = put('flowers.csv', flowers);
     assert.deepEqual(await named(path), expected);
     assert.deepEqual(await named(`${path}:Class`), expected);
@@ -145,18 +145,18 @@ describe('labels of a CSV', () => {
     await refuses(() => readLabels(path), 'bare.csv has 2 columns (without names)', 'bare.csv:1');
   });
 
-  test('a table of text with a column of a usual name', async () =>
+  test('a table of text that has a column with a usual name', async () =>
     assert.deepEqual(await named(put('text.tsv', 'name\ttarget\nann\tx\nbob\ty\n')), ['x', 'y']));
 
-  test('a colon in the name of the file', async () =>
+  test('a colon in the file name', async () =>
     assert.deepEqual(await named(put('a:b.csv', 'cat\ndog\n')), ['cat', 'dog']));
 
-  test('refused', async () => {
+  test('invalid labels', async () => {
     const path = put('c.csv', 'a,b\n1,2\n');
-    await refuses(() => readLabels(path), 'c.csv has 2 columns (a, b)', 'none of them called label');
-    await refuses(() => readLabels(`${path}:z`), '(a, b)', 'none of them z');
-    await refuses(() => readLabels(`${path}:0`), 'none of them 0');
-    await refuses(() => readLabels(`${path}:3`), 'none of them 3');
+    await refuses(() => readLabels(path), 'c.csv has 2 columns (a, b)', 'but none is called label');
+    await refuses(() => readLabels(`${path}:z`), '(a, b)', 'but no column z');
+    await refuses(() => readLabels(`${path}:0`), 'but no column 0');
+    await refuses(() => readLabels(`${path}:3`), 'but no column 3');
     await refuses(() => readLabels(put('gap.csv', 'x,label\n1,a\n2,\n')), 'gap.csv line 3 has no label');
     await refuses(() => readLabels(put('head.csv', 'x,label\n')), 'head.csv has no labels');
     await refuses(() => readLabels(`${folder}/none.csv:label`), 'none.csv cannot be read: no such file');

@@ -47,7 +47,7 @@ const anyTable = fc
     });
   });
 
-describe('npy, read', () => {
+describe('reading npy', () => {
   for (const [name, { npy, shape, values }] of Object.entries(fixtures.tables))
     test(`as NumPy writes it: ${name}`, async () => {
       const source = await openSource(put('numpy.npy', bytesOf(npy)));
@@ -99,21 +99,21 @@ describe('npy, read', () => {
     }
   });
 
-  test('more elements than are converted at a time', async () => {
+  test('more elements than one chunk', async () => {
     const values = Array.from({ length: 600_000 }, (_, i) => i / 8);
     const source = await openSource(put('long.npy', npyFile('<f8', [200_000, 3], elements('f8', values))));
     assert.deepEqual(await source.read(1, 199_999), Float32Array.from(values.slice(3)));
     source.close();
   });
 
-  test('NaN and infinity are left as they are', async () => {
+  test('NaN and infinity are passed on', async () => {
     const body = elements('f4', [Number.NaN, 1, Number.NEGATIVE_INFINITY, 2]);
     const source = await openSource(put('nan.npy', npyFile('<f4', [2, 2], body)));
     assert.deepEqual(await rowsOf(source), [Number.NaN, 1, Number.NEGATIVE_INFINITY, 2]);
     source.close();
   });
 
-  test('a Python 2 header, and bytes behind the array', async () => {
+  test('a Python 2 header, and bytes after the array', async () => {
     const file = npyFile('<f4', [2, 1], elements('f4', [1, 2, 3]))
       .toString('latin1')
       .replace('2, 1', '2L,1');
@@ -122,7 +122,7 @@ describe('npy, read', () => {
     source.close();
   });
 
-  test('says its element type', async () => {
+  test('reports its element type', async () => {
     const cases = {
       '<f4': 'float32',
       '>f8': '>f8',
@@ -138,7 +138,7 @@ describe('npy, read', () => {
     }
   });
 
-  test('rows outside the file and reads after closing are bugs, not mistakes of the user', async () => {
+  test('rows outside the file and reads after closing are bugs, not user errors', async () => {
     const source = await openSource(put('small.npy', npyFile('<f4', [2, 1], elements('f4', [1, 2]))));
     await assert.rejects(source.read(1, 2), RangeError);
     await assert.rejects(source.read(-1, 1), RangeError);
@@ -147,7 +147,7 @@ describe('npy, read', () => {
     await assert.rejects(source.read(0, 1), /closed/);
   });
 
-  test('whole arrays of any shape', () => {
+  test('entire arrays of any shape', () => {
     for (const { npy, shape, values } of Object.values(fixtures.arrays)) {
       const whole = readNpy(put('array.npy', bytesOf(npy)));
       assert.deepEqual(whole.shape, shape);
@@ -156,13 +156,13 @@ describe('npy, read', () => {
   });
 });
 
-describe('npy, refused', () => {
+describe('invalid npy', () => {
   const open =
     (content: Uint8Array, name = 'bad.npy') =>
     () =>
       openSource(put(name, content));
 
-  test('a header that is too long, or made to be slow', async () => {
+  test('a header that is too long, or crafted to be slow to parse', async () => {
     const headed = (text: string) => {
       const head = Buffer.from('\x93NUMPY\x02\0\0\0\0\0', 'latin1');
       head.writeUInt32LE(text.length, 8);
@@ -184,7 +184,7 @@ describe('npy, refused', () => {
     const file = npyFile('<f4', [2, 2], Buffer.alloc(16)).toString('latin1').replace('shape', 'shade');
     return refuses(open(Buffer.from(file, 'latin1')), 'bad.npy', 'header is damaged');
   });
-  test('a later format', () => {
+  test('an unknown format version', () => {
     const file = npyFile('<f4', [2, 2], Buffer.alloc(16), { version: 3 });
     file[6] = 9;
     return refuses(open(file), 'bad.npy', 'format 9');
@@ -208,17 +208,17 @@ describe('npy, refused', () => {
   });
   test('element types that are not real numbers', async () => {
     const { object, complex, string, record, date } = fixtures.refused;
-    await refuses(open(bytesOf(object)), 'bad.npy holds Python objects', 'astype');
+    await refuses(open(bytesOf(object)), 'bad.npy contains Python objects', 'astype');
     // As pandas saves strings: shorter than pointers would be.
     await refuses(
       open(npyFile('|O', [1000], Buffer.alloc(60))),
-      'bad.npy holds Python objects',
+      'bad.npy contains Python objects',
       'astype(str)',
     );
-    await refuses(open(bytesOf(complex)), 'bad.npy holds complex numbers (complex64)', 'x.real');
-    await refuses(open(bytesOf(string)), 'bad.npy holds strings (<U1)', 'astype');
-    await refuses(open(bytesOf(record)), 'bad.npy holds records');
-    await refuses(open(bytesOf(date)), 'bad.npy holds elements that dpmesh does not read (<M8[D])');
+    await refuses(open(bytesOf(complex)), 'bad.npy contains complex numbers (complex64)', 'x.real');
+    await refuses(open(bytesOf(string)), 'bad.npy contains strings (<U1)', 'astype');
+    await refuses(open(bytesOf(record)), 'bad.npy contains records');
+    await refuses(open(bytesOf(date)), 'bad.npy contains elements of an unsupported type (<M8[D])');
     await refuses(open(npyFile('<f16', [1, 1], Buffer.alloc(16))), 'float128');
   });
   test('shapes that are not rows and columns', async () => {
@@ -232,7 +232,7 @@ describe('npy, refused', () => {
     await refuses(open(npyFile('<f4', [0, 4], Buffer.alloc(0))), 'no rows', '(0, 4)');
     await refuses(open(npyFile('<f4', [4, 0], Buffer.alloc(0))), 'no columns', '(4, 0)');
   });
-  test('a file refused is closed', { skip: process.platform !== 'linux' }, async () => {
+  test('an invalid file is closed', { skip: process.platform !== 'linux' }, async () => {
     const before = readdirSync('/proc/self/fd').length;
     for (const file of [
       Buffer.from('x'),
@@ -244,14 +244,14 @@ describe('npy, refused', () => {
   });
 });
 
-describe('npy, written', () => {
+describe('writing npy', () => {
   test("the bytes of NumPy's own save", () => {
     const path = join(folder, 'saved.npy');
     writeNpy(path, '<f4', [2, 3], [0, 1, 2, 3, 4, 5]);
     assert.deepEqual(readFileSync(path), bytesOf(fixtures.saved));
   });
 
-  test('any type, shape and values come back', () => {
+  test('any type, shape and values are read back', () => {
     const path = join(folder, 'back.npy');
     const arrays = fc.oneof(
       fc.tuple(fc.constant('<i4' as const), fc.int32Array()),
@@ -271,7 +271,7 @@ describe('npy, written', () => {
     );
   });
 
-  test('in pieces, in any order; only what is finished appears', () => {
+  test('in chunks, in any order; the file appears only when it is finished', () => {
     const path = join(folder, 'pieces.npy');
     const file = createNpy(path, '<i4', [4]);
     file.write(Int32Array.of(3, 4), 2);
@@ -285,7 +285,7 @@ describe('npy, written', () => {
     );
   });
 
-  test('abort leaves what was there', () => {
+  test('abort keeps the existing file', () => {
     const path = join(folder, 'kept.npy');
     writeNpy(path, '|u1', [1], [7]);
     const file = createNpy(path, '|u1', [1]);
@@ -299,7 +299,7 @@ describe('npy, written', () => {
     );
   });
 
-  test('a piece outside the shape, or the wrong number of elements', () => {
+  test('a chunk outside the shape, or the wrong number of elements', () => {
     const path = join(folder, 'outside.npy');
     const file = createNpy(path, '<f8', [2]);
     assert.throws(() => file.write([1, 2], 1), RangeError);
@@ -307,7 +307,7 @@ describe('npy, written', () => {
     assert.throws(() => writeNpy(path, '<f8', [3], [1, 2]), RangeError);
   });
 
-  test('a folder that is missing', () =>
+  test('a missing folder', () =>
     refuses(
       () => writeNpy(join(folder, 'none', 'x.npy'), '<f8', [1], [1]),
       'x.npy cannot be written: no such file or folder',

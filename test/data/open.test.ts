@@ -9,7 +9,7 @@ import { elements, npyFile, refuses, scratchFolder } from './files.ts';
 const { folder, put } = scratchFolder();
 const isRoot = process.getuid?.() === 0;
 
-/** As a user who may not do everything: root drops its rights meanwhile. */
+/** Runs as a user without special permissions: root drops its own meanwhile. */
 async function asNobody(action: () => unknown): Promise<void> {
   if (isRoot) process.seteuid!(65534);
   try {
@@ -20,12 +20,12 @@ async function asNobody(action: () => unknown): Promise<void> {
 }
 
 describe('opening', () => {
-  test('the content goes before the name', async () => {
+  test('the content takes precedence over the name', async () => {
     const source = await openSource(put('really-npy.csv', npyFile('<f4', [1, 1], elements('f4', [5]))));
     assert.deepEqual(await source.read(0, 1), Float32Array.of(5));
     source.close();
   });
-  test('a row as the file has it, for messages', async () => {
+  test('a row in float64, for messages', async () => {
     const put8 = (fortran: boolean) =>
       put('wide.npy', npyFile('<f8', [2, 2], elements('f8', [1, 1e300, 0.1, -2]), { fortran }));
     for (const [fortran, row, stored] of [
@@ -56,12 +56,12 @@ describe('opening', () => {
   test('an unknown format', async () => {
     await refuses(
       () => openSource(put('x.parquet', 'PAR1....')),
-      'x.parquet is in no format',
+      'x.parquet has an unsupported format',
       '.npy',
       '.csv',
     );
     await refuses(() => openSource(put('x.npz', 'PK\x03\x04....')), 'x.npz is a zip archive', 'numpy.save');
-    await refuses(() => openSource(put('x', 'x')), 'is in no format');
+    await refuses(() => openSource(put('x', 'x')), 'has an unsupported format');
   });
 });
 
@@ -76,12 +76,12 @@ describe('the cache folder', () => {
     }
   };
 
-  test('is made for this user alone', () =>
+  test('is accessible to this user only', () =>
     within('new/cache', () => {
       assert.equal(cacheFolder(), join(folder, 'new/cache'));
       assert.equal(lstatSync(cacheFolder()).mode & 0o777, 0o700);
     }));
-  test('is by default among the temporary files', () => {
+  test('is by default in the folder for temporary files', () => {
     const { DPMESH_CACHE, TMPDIR } = process.env;
     delete process.env.DPMESH_CACHE;
     process.env.TMPDIR = folder;
@@ -93,7 +93,7 @@ describe('the cache folder', () => {
       else process.env.TMPDIR = TMPDIR;
     }
   });
-  test('is no link, no file, and closed to other writers', async () => {
+  test('must be a folder, not a link, and not writable by others', async () => {
     mkdirSync(join(folder, 'target'), { mode: 0o700 });
     symlinkSync(join(folder, 'target'), join(folder, 'link'));
     put('file', 'x');
@@ -103,7 +103,7 @@ describe('the cache folder', () => {
     await refuses(() => within('file', cacheFolder), 'file is not a folder');
     await refuses(() => within('open', cacheFolder), 'open can be written to by other users');
   });
-  test("is not another user's", { skip: !isRoot }, async () => {
+  test("must not be another user's", { skip: !isRoot }, async () => {
     const theirs = join(folder, 'theirs');
     mkdirSync(theirs, { mode: 0o700 });
     chownSync(theirs, 65534, 65534);

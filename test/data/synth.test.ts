@@ -21,10 +21,10 @@ import {
   CHUNK,
   covariance,
   drawChunk,
-  type Mixture,
-  mixture,
   posteriorMode,
+  randomMixture,
   SEPARATION,
+  type SyntheticMixture,
   separation,
   synthesize,
 } from '../../data/synth.ts';
@@ -44,14 +44,15 @@ const sizes = fc.record({
   dim: fc.integer({ min: 2, max: 6 }),
   seed: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
 });
-const matrix = (truth: Mixture, k: number) => Matrix.from1DArray(truth.dim, truth.dim, covariance(truth, k));
+const matrix = (truth: SyntheticMixture, k: number) =>
+  Matrix.from1DArray(truth.dim, truth.dim, covariance(truth, k));
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 describe('mixture', () => {
-  test('weights sum to 1, deviations are in [½, 2], clusters are apart', () => {
+  test('weights sum to 1, standard deviations are in [½, 2], clusters are separated', () => {
     fc.assert(
       fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = mixture(clusters, dim, seed);
+        const truth = randomMixture(clusters, dim, seed);
         assert.ok(Math.abs(truth.weights.reduce((a, b) => a + b) - 1) < 1e-12);
         assert.ok(truth.weights.every((weight) => weight > 0));
         for (const a of range(clusters)) {
@@ -65,7 +66,7 @@ describe('mixture', () => {
   });
 
   test('separation is √(Δᵀ((Σa + Σb)/2)⁻¹Δ)', () => {
-    const truth = mixture(3, 4, 1n);
+    const truth = randomMixture(3, 4, 1n);
     const delta = Matrix.columnVector(range(4).map((d) => truth.means[d] - truth.means[8 + d]));
     const inverse = new EigenvalueDecomposition(Matrix.add(matrix(truth, 0), matrix(truth, 2)).div(2));
     const along = inverse.eigenvectorMatrix.transpose().mmul(delta).to1DArray();
@@ -73,38 +74,38 @@ describe('mixture', () => {
     assert.ok(Math.abs(separation(truth, 0, 2) - Math.sqrt(square)) < 1e-9);
   });
 
-  test('covariances are rotated, each its own way', () => {
-    const truth = mixture(2, 3, 2n);
+  test('each covariance has its own rotation', () => {
+    const truth = randomMixture(2, 3, 2n);
     const [a, b] = [covariance(truth, 0), covariance(truth, 1)];
     assert.ok(Math.abs(a[1]) > 1e-3 && Math.abs(a[1] - b[1]) > 1e-3);
   });
 
-  test('the first clusters stay when there are more of them', () => {
-    const [few, many] = [mixture(3, 4, 7n), mixture(8, 4, 7n)];
+  test('more clusters do not change the first ones', () => {
+    const [few, many] = [randomMixture(3, 4, 7n), randomMixture(8, 4, 7n)];
     assert.deepEqual(few.means, many.means.subarray(0, few.means.length));
     assert.deepEqual(few.factors, many.factors.subarray(0, few.factors.length));
   });
 
-  test('says so when the clusters find no place, and refuses bad sizes', () => {
-    assert.throws(() => mixture(40, 1, 0n), { name: 'UserError', message: /--clusters.*--dim/ });
+  test('throws if the clusters cannot be placed, and for invalid sizes', () => {
+    assert.throws(() => randomMixture(40, 1, 0n), { name: 'UserError', message: /--clusters.*--dim/ });
     for (const bad of [0, -1, 1.5, Number.NaN, 1e9]) {
-      assert.throws(() => mixture(bad, 2, 0n), { name: 'UserError', message: /--clusters/ });
-      assert.throws(() => mixture(2, bad, 0n), { name: 'UserError', message: /--dim/ });
+      assert.throws(() => randomMixture(bad, 2, 0n), { name: 'UserError', message: /--clusters/ });
+      assert.throws(() => randomMixture(2, bad, 0n), { name: 'UserError', message: /--dim/ });
     }
-    assert.throws(() => mixture(1000, 1000, 0n), { name: 'UserError', message: /too large/ });
+    assert.throws(() => randomMixture(1000, 1000, 0n), { name: 'UserError', message: /too large/ });
   });
 });
 
 describe('drawChunk', () => {
   test('has not changed', () => {
-    const { x, labels } = drawChunk(mixture(4, 2, 42n), 42n, 3, 3);
+    const { x, labels } = drawChunk(randomMixture(4, 2, 42n), 42n, 3, 3);
     const known = [-14.896626, 6.377263, 4.874305, -10.944377, 4.837958, -8.075806];
     assert.deepEqual([...labels], [0, 1, 1]);
     for (const [i, value] of known.entries()) assert.ok(Math.abs(x[i] - value) < 1e-5, `${x}`);
   });
 
   test('rows have the weights, means and covariances of the mixture', () => {
-    const truth = mixture(3, 3, 8n);
+    const truth = randomMixture(3, 3, 8n);
     const n = new Float64Array(3);
     const first = new Float64Array(9);
     const second = new Float64Array(27);
@@ -136,8 +137,8 @@ describe('drawChunk', () => {
     }
   });
 
-  test('chunks differ, and a short one is the beginning of the whole', () => {
-    const truth = mixture(3, 2, 1n);
+  test('chunks differ, and a short one is a prefix of the entire chunk', () => {
+    const truth = randomMixture(3, 2, 1n);
     const [whole, other, short] = [
       drawChunk(truth, 1n, 0, 100),
       drawChunk(truth, 1n, 1, 100),
@@ -150,10 +151,10 @@ describe('drawChunk', () => {
 });
 
 describe('posteriorMode', () => {
-  test('is the cluster of the largest log π + log N, whatever the guess', () => {
+  test('is the cluster with the largest log π + log N, for any guess', () => {
     fc.assert(
       fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = mixture(clusters, dim, seed);
+        const truth = randomMixture(clusters, dim, seed);
         const mode = posteriorMode(truth);
         const parts = range(clusters).map((k) => {
           const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix(truth, k), {
@@ -187,14 +188,14 @@ describe('synthesize', () => {
     return { result, ...paths, x: readFileSync(paths.out), y: readFileSync(paths.labels) };
   };
 
-  test('same options, same bytes; another seed, others', async () => {
+  test('the same options give the same bytes; another seed gives others', async () => {
     const [a, b, c] = [await run({}), await run({}), await run({ seed: 6n })];
     assert.ok(a.x.equals(b.x) && a.y.equals(b.y));
     assert.ok(!a.x.equals(c.x) && !a.y.equals(c.y));
     assert.deepEqual(a.result, b.result);
   });
 
-  test('fewer points are the beginning of more', async () => {
+  test('fewer points are a prefix of more', async () => {
     const [whole, part] = [await run({}), await run({ points: 1500 })];
     const [x, px] = [readNpy(whole.out), readNpy(part.out)];
     const [y, py] = [readNpy(whole.labels), readNpy(part.labels)];
@@ -204,7 +205,7 @@ describe('synthesize', () => {
     assert.deepEqual(py.data, y.data.subarray(0, 1500));
   });
 
-  test('the bound on NMI is plausible, and on a sample nearly the same', async () => {
+  test('the bound on NMI is plausible, and nearly the same on a subsample', async () => {
     const { result } = await run({ clusters: 15, dim: 2, points: 100_000 });
     assert.ok(result.bestNmi > 0.95 && result.bestNmi < 1 && result.judged === 100_000);
     const { result: larger } = await run({ clusters: 15, dim: 2, points: 250_001 });
@@ -213,7 +214,7 @@ describe('synthesize', () => {
     assert.equal((await run({ clusters: 1 })).result.bestNmi, 1);
   });
 
-  test('a failure or a stop leaves nothing behind', async () => {
+  test('a failure or an abort leaves no files', async () => {
     const { inside, out, labels } = fresh();
     const nowhere = join(inside, 'missing', 'y.npy');
     await assert.rejects(synthesize({ ...small, out, labels: nowhere }), UserError);
@@ -236,7 +237,7 @@ describe('the commands', () => {
   };
   const defaults = { clusters: 15, points: 2000, dim: 2, seed: '0', force: false, json: false };
 
-  test('synth writes both files and tells the best possible NMI', async (t) => {
+  test('synth writes both files and prints the best possible NMI', async (t) => {
     const { out, labels } = fresh();
     const text = await said(t, () => synth.handler({ ...defaults, out, labels }));
     assert.match(text, /best possible NMI 0\.9\d{3} \(posterior under the true parameters\)/);
@@ -245,7 +246,7 @@ describe('the commands', () => {
     assert.equal(JSON.parse(json).points, 2000);
   });
 
-  test('synth refuses bad values, and files that exist', async () => {
+  test('synth rejects invalid values, and existing files', async () => {
     const { inside, out, labels } = fresh();
     const refuses = (change: object, message: RegExp) =>
       assert.rejects(synth.handler({ ...defaults, out, labels, ...change }), { name: 'UserError', message });

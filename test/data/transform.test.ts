@@ -18,7 +18,7 @@ type Matrix = number[][];
 const DIM = 4;
 const N = 200;
 
-/** Correlated columns of unlike size, off the origin. */
+/** Correlated columns of different scales, not centred. */
 const next = normals(5);
 const ROWS: Matrix = Array.from({ length: N }, () => {
   const [a, b, c, d] = [next(), next(), next(), next()];
@@ -51,7 +51,7 @@ function momentsOf(rows: Matrix, diagonal = false): Moments {
 const flat = (rows: Matrix) => Float32Array.from(rows.flat());
 const unit = (rows: Matrix) => rows.map((row) => row.map((v) => v / Math.hypot(...row)));
 
-/** y of raw rows: what the networks see. */
+/** y of raw rows: the input of the networks. */
 function apply(transform: Transform, rows: Matrix): Float32Array {
   const raw = flat(rows);
   if (transform.normalize) normalizeRows(raw, transform.input);
@@ -65,7 +65,7 @@ function apply(transform: Transform, rows: Matrix): Float32Array {
   });
 }
 
-/** Each column by its own formula, straight from what the choice says. */
+/** The formula of each choice, per column. */
 const FORMULAS: Record<string, (values: number[]) => number[]> = {
   none: (values) => values,
   center: (values) => values.map((v) => v - mean(values)),
@@ -79,7 +79,7 @@ const FORMULAS: Record<string, (values: number[]) => number[]> = {
 
 describe('transforms', () => {
   for (const [choice, formula] of Object.entries(FORMULAS))
-    test(`${choice}: y has mean 0 and variance 1, and x + offset is what the formula says`, () => {
+    test(`${choice}: y has mean 0 and variance 1, and x + offset equals the formula`, () => {
       const rows = choice === 'normalize' ? unit(ROWS) : ROWS;
       const { transform, covariance } = planTransform(choice as TransformChoice, momentsOf(rows));
       assert.deepEqual([transform.dim, transform.input], [DIM, DIM]);
@@ -89,14 +89,14 @@ describe('transforms', () => {
       const expected = rows[0].map((_, d) => formula(column(rows, d)));
       for (let d = 0; d < DIM; d++) {
         const of = (values: Float32Array) => [...values].filter((_, p) => p % DIM === d);
-        // A column whose mean is many deviations off loses as many of float32's last digits.
+        // A column whose mean is many standard deviations from 0 loses that much precision in float32.
         const tolerance = 1e-6 * (1 + Math.abs(mean(column(rows, d))) / sd(column(rows, d)));
         close(mean(of(y)), 0, tolerance);
         close(sd(of(y)), 1, tolerance);
         const size = sd(expected[d]);
-        const found = of(x).map((v) => (v + transform.offset[d]) / size);
+        const values = of(x).map((v) => (v + transform.offset[d]) / size);
         close(
-          found,
+          values,
           expected[d].map((v) => v / size),
           tolerance,
         );
@@ -105,7 +105,7 @@ describe('transforms', () => {
       close(covariance, own, 1e-12);
     });
 
-  test('a diagonal covariance stays one', () => {
+  test('a diagonal covariance stays diagonal', () => {
     for (const choice of Object.keys(FORMULAS) as TransformChoice[]) {
       const full = planTransform(choice, momentsOf(ROWS));
       const diagonal = planTransform(choice, momentsOf(ROWS, true));
@@ -161,7 +161,7 @@ describe('transforms', () => {
     }
   });
 
-  test('which choices are pca', () => {
+  test('pcaAxes', () => {
     assert.deepEqual((['pca:10', 'center', 'none'] as TransformChoice[]).map(pcaAxes), [10, null, null]);
   });
 });
@@ -181,19 +181,19 @@ describe('columns that do not vary', () => {
     }
   });
 
-  test('do nothing to principal axes', () => {
+  test('do not change the principal axes', () => {
     const y = apply(planTransform('pca:2', momentsOf(rows)).transform, rows);
     close(y, apply(planTransform('pca:2', momentsOf(ROWS)).transform, ROWS), 1e-4);
   });
 
-  test('that is all of them: nothing to cluster', async () => {
+  test('all columns constant: throws', async () => {
     const same = ROWS.map(() => [1, 2, 3, 4]);
     for (const choice of ['center', 'pca:1'] as TransformChoice[])
       await refuses(() => planTransform(choice, momentsOf(same)), 'all 200 rows are equal');
   });
 
-  test('fewer than the axes asked for', () =>
-    refuses(() => planTransform('pca:5', momentsOf(rows)), 'pca:5', 'only 4 columns that vary'));
+  test('fewer varying columns than requested axes', () =>
+    refuses(() => planTransform('pca:5', momentsOf(rows)), 'pca:5', 'only 4 columns of the data vary'));
 });
 
 test('more axes than the data span', () => {
@@ -202,7 +202,7 @@ test('more axes than the data span', () => {
 });
 
 describe('normalize', () => {
-  test('rows have length one; those of zeros stay', () => {
+  test('rows have unit length; rows of zeros do not change', () => {
     fc.assert(
       fc.property(
         fc.array(fc.float({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 3, maxLength: 30 }),
@@ -225,7 +225,7 @@ describe('normalize', () => {
     );
   });
 
-  test('very large and very small rows, and one of zeros', () => {
+  test('very large and very small rows, and a row of zeros', () => {
     const rows = Float32Array.of(3e38, -3e38, 3e-40, 4e-40, 0, 0);
     normalizeRows(rows, 2);
     close(rows, [Math.SQRT1_2, -Math.SQRT1_2, 0.6, 0.8, 0, 0], 1e-5);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeNpy } from '../../data/npy.ts';
-import { CHUNK, drawChunk, type Mixture } from '../../data/synth.ts';
+import { CHUNK, drawChunk, type SyntheticMixture } from '../../data/synth.ts';
 
 /** Six Gaussians that nobody could mistake, of unlike shapes. */
 const MEANS = [
@@ -14,7 +14,7 @@ const MEANS = [
 export const K = MEANS.length;
 export const D = 3;
 
-const mixture: Mixture = {
+const mixture: SyntheticMixture = {
   clusters: K,
   dim: D,
   weights: Float64Array.of(0.1, 0.15, 0.15, 0.2, 0.2, 0.2),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Result, RoundSpec } from '../../coordinator/scheduler/round.ts';
 import { createScheduler, type Scheduler } from '../../coordinator/scheduler/scheduler.ts';
-import { fold, type Node, treeSum } from '../../model/tree.ts';
+import { fold, type PartialSum, treeSum } from '../../model/tree.ts';
 import { prefixed } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
@@ -208,7 +208,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     for (const { name, version } of header.states)
       process.states.set(name, { version, value: tensors[`${name}/value`].data[0] });
     const found: Found = [];
-    let stack: Node[] = [];
+    let stack: PartialSum[] = [];
     const flush = () => {
       for (const { from, to, sums } of stack)
         found.push({

@@ -31,7 +31,7 @@ function gradientsOf(steps: number): Float64Array[][] {
 }
 
 describe('Adam', () => {
-  test('as the second form has it, over many steps', () => {
+  test("equals the paper's second form over many steps", () => {
     const gradients = gradientsOf(40);
     let net: Net = start;
     for (const own of gradients) net = adamStep(net, own, 0.01);
@@ -44,12 +44,12 @@ describe('Adam', () => {
           0.01,
         ),
       );
-      // Forty roundings to float32.
+      // Forty steps, each rounded to float32.
       close(net.params[i], expected, 1e-6);
     });
   });
 
-  test('the first step is the rate, whatever the size of the gradient', () => {
+  test('the first step equals the learning rate for any size of the gradient', () => {
     const signs = start.params.map((values) => Float64Array.from(values, (_, j) => (j % 2 ? 1e-3 : -1e3)));
     const { params } = adamStep(start, signs, 0.25);
     start.params.forEach((values, i) => {
@@ -62,7 +62,7 @@ describe('Adam', () => {
     });
   });
 
-  test('no gradient, no change; and the moments fade', () => {
+  test('a zero gradient changes nothing but decays the moments', () => {
     const once = adamStep(start, gradientsOf(1)[0], 0.01);
     const still = adamStep(
       start,
@@ -89,7 +89,7 @@ describe('Adam', () => {
     });
   });
 
-  test('the step count matters, and the net given stays as it was', () => {
+  test('the step count matters, and the given net is not modified', () => {
     const [gradients] = gradientsOf(1);
     const copy = structuredClone(start);
     const early = adamStep(start, gradients, 0.01);

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { costTheta, eStepOf, flatness, productError, theta, whitening } from '../../model/estep.ts';
+import {
+  costTheta,
+  eStepOf,
+  productError,
+  roundingAmplification,
+  theta,
+  whitening,
+} from '../../model/estep.ts';
 import { cholesky, symmetricEigen } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Covariance, statisticsLength } from '../../model/statistics.ts';
@@ -57,7 +64,7 @@ function randomMixture(seed: number, of: Shape): { mixture: Mixture; scale: Floa
   return { mixture, scale };
 }
 
-/** n rows of cluster k in model coordinates, rounded to float32. */
+/** n rows of cluster k in coordinates y, rounded to float32. */
 function rowsOf(mixture: Mixture, scale: Float64Array, k: number, n: number, seed: number): Float32Array[] {
   const { d } = mixture;
   const next = normals(seed);
@@ -103,7 +110,7 @@ function whitened(y: Float32Array, form: ReturnType<typeof whitening>, k: number
   return fround(form.constant[k] - squares / 2);
 }
 
-/** Log-densities in float64 of a row in model coordinates, with the constant that `theta` and `whitening` drop put back. */
+/** Log-densities in float64 of a row in coordinates y, plus the constant that `theta` and `whitening` drop. */
 function reference(mixture: Mixture, scale: Float64Array, y: Float32Array): number[] {
   const x = scale.map((s, i) => s * y[i]);
   const dropped = (mixture.d / 2) * Math.log(2 * Math.PI) + scale.reduce((sum, s) => sum + Math.log(s), 0);
@@ -111,7 +118,7 @@ function reference(mixture: Mixture, scale: Float64Array, y: Float32Array): numb
 }
 
 describe('estep', () => {
-  test('log-densities as SciPy has them', () => {
+  test("log-densities equal SciPy's", () => {
     for (const of of scipyValues().densities) {
       for (const covariance of COVARIANCES) {
         const mixture: Mixture = {
@@ -146,7 +153,7 @@ describe('estep', () => {
     });
 
     // As docs/algorithm.md says: where the product form is chosen, a typical row's log-density is good to about 1e-3.
-    test(`productError foretells what float32 loses (${covariance})`, () => {
+    test(`productError predicts the rounding error of float32 (${covariance})`, () => {
       const chosen = { product: 0, cholesky: 0 };
       const careful: number[] = [];
       for (const d of [1, 2, 5, 10, 32]) {
@@ -179,7 +186,7 @@ describe('estep', () => {
       assert.ok(median < 8 && most < 40, `foretold ${median} times the loss, at most ${most}`);
     });
 
-    test(`the Cholesky form holds where the product form does not (${covariance})`, () => {
+    test(`the Cholesky form is accurate where the product form is not (${covariance})`, () => {
       const shape = { k: 3, d: 10, covariance, condition: 1e4, sd: 0.1, apart: 1 };
       const { mixture, scale } = randomMixture(1, shape);
       assert.equal(eStepOf(mixture, scale).form, 'cholesky');
@@ -189,7 +196,7 @@ describe('estep', () => {
       }
     });
 
-    test(`either form on request, and as they come by themselves (${covariance})`, () => {
+    test(`either form on request, and the default choice (${covariance})`, () => {
       const shape = { k: 3, d: 4, covariance, condition: 10, sd: 1, apart: 1 };
       const { mixture, scale } = randomMixture(4, shape);
       const product = { form: 'product', theta: theta(mixture, scale) };
@@ -198,7 +205,7 @@ describe('estep', () => {
       assert.deepEqual(eStepOf(mixture, scale, 'cholesky'), whitening(mixture, scale));
     });
 
-    test(`a weight of zero is finite and never wins (${covariance})`, () => {
+    test(`a weight of zero gives finite log-densities that are never the largest (${covariance})`, () => {
       const { mixture, scale } = randomMixture(2, {
         k: 2,
         d: 3,
@@ -240,9 +247,9 @@ describe('estep', () => {
     });
   }
 
-  test('flatness: second moments about the origin over the smallest variance, in the rows’ coordinates', () => {
+  test('roundingAmplification: second moments about the origin over the smallest variance, in coordinates y', () => {
     const of = (mean: number[], covariance: number[], scale = [1, 1]) =>
-      flatness(
+      roundingAmplification(
         {
           k: 1,
           d: 2,
@@ -258,12 +265,12 @@ describe('estep', () => {
     // Correlated by 1 − ε: the smallest eigenvalue is ε.
     const flat = of([0, 0], [1, 1 - 1e-6, 1 - 1e-6, 1]);
     assert.ok(Math.abs(flat * 1e-6 - 1) < 1e-3, `${flat}`);
-    // Scales that the rows are divided by change nothing where they are alike.
+    // A common scale of all dimensions changes nothing.
     assert.ok(Math.abs(of([0, 3000], [400, 0, 0, 25], [10, 10]) / of([0, 300], [4, 0, 0, 0.25]) - 1) < 1e-12);
     assert.equal(of([0, 0], [1, 1, 1, 1]), Infinity);
   });
 
-  test('a covariance that is not positive definite is refused', () => {
+  test('throws if a covariance is not positive definite', () => {
     const { mixture, scale } = randomMixture(3, {
       k: 2,
       d: 2,

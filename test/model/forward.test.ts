@@ -13,11 +13,11 @@ function randomNet(widths: number[], draw: () => number): Layer[] {
   }));
 }
 
-test('labels are the argmax of the net, whatever its depth and the number of rows', () => {
+test('labels are the argmax of the net for any depth and number of rows', () => {
   const draw = generator(3n, 'forward').normal;
   const layers = randomNet([4, 7, 5, 6], draw);
   const rows = Float32Array.from({ length: 4 * 601 }, draw);
-  const found = argmaxRows(logits(layers, rows), 6);
+  const labels = argmaxRows(logits(layers, rows), 6);
   for (let n = 0; n < 601; n++) {
     let x = [...rows.slice(4 * n, 4 * n + 4)];
     layers.forEach(({ cols, weights, bias }, l) => {
@@ -26,12 +26,12 @@ test('labels are the argmax of the net, whatever its depth and the number of row
       );
       if (l < 2) x = x.map((v) => Math.max(0, v));
     });
-    assert.equal(found[n], x.indexOf(Math.max(...x)));
+    assert.equal(labels[n], x.indexOf(Math.max(...x)));
   }
-  assert.equal(new Set(found).size > 2, true, 'the net tells rows apart');
+  assert.equal(new Set(labels).size > 2, true, 'rows have different labels');
 });
 
-test('sums are float64 and rounded once a layer', () => {
+test('sums are float64, rounded once per layer', () => {
   // In float32, 1e8 + 1 is 1e8 again.
   const layer = { rows: 3, cols: 1, weights: Float32Array.of(1e8, 1, -1e8), bias: Float32Array.of(0) };
   assert.deepEqual(logits([layer], Float32Array.of(1, 1, 1)), Float32Array.of(1));
@@ -40,7 +40,7 @@ test('sums are float64 and rounded once a layer', () => {
   assert.deepEqual(logits([third, third], Float32Array.of(3))[0], Math.fround(rounded * Math.fround(1 / 3)));
 });
 
-test('layers of a net, and of one of several nets in one', () => {
+test('layers of a net, and of one of several stacked nets', () => {
   const net = clusteringNet(1n, 3, [5, 4], 2);
   assert.deepEqual(
     layersOf(net).map(({ rows, cols, weights, bias }) => [rows, cols, weights.length, bias.length]),
@@ -56,7 +56,7 @@ test('layers of a net, and of one of several nets in one', () => {
   assert.deepEqual([last.rows, last.cols, last.bias.length], [50, 2, 2]);
 });
 
-test('of equal values the first is the largest; no rows have no labels', () => {
+test('argmax takes the first of equal values; no rows give no labels', () => {
   assert.deepEqual(argmaxRows(Float32Array.of(1, 1, 0, 0, 2, 2), 3), Int32Array.of(0, 1));
   assert.deepEqual(argmaxRows(new Float32Array(0), 3), new Int32Array(0));
 });

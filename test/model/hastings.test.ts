@@ -21,7 +21,7 @@ function thirds(seed: number, n: number, d: number, covariance: Covariance) {
 }
 
 describe('hastings', () => {
-  test('ratios as SciPy has them, two and more parts, tempered or not', () => {
+  test("ratios equal SciPy's, for two and more parts, tempered or not", () => {
     for (const { d, mean, kappa, nu, psi, parts, alpha, zeta, value } of scipyValues().ratios) {
       const prior = niwPrior({
         mean: Float64Array.from(mean),
@@ -53,7 +53,7 @@ describe('hastings', () => {
       close(logSplitRatio(prior, [parts[1], parts[0]], 10, 0.4), split, 1e-12);
     });
 
-    test(`splitting in three is splitting in two twice (${covariance})`, () => {
+    test(`splitting in three equals splitting in two twice (${covariance})`, () => {
       fc.assert(
         fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 5 }), (seed, d) => {
           const { rows, parts } = thirds(seed, 20, d, covariance);
@@ -66,7 +66,7 @@ describe('hastings', () => {
       );
     });
 
-    test(`the units and the origin of the data change no ratio under data-cov (${covariance})`, () => {
+    test(`with data-cov, ratios do not depend on the units and origin of the data (${covariance})`, () => {
       fc.assert(
         fc.property(
           fc.integer({ min: 1, max: 1e6 }),
@@ -89,7 +89,7 @@ describe('hastings', () => {
       );
     });
 
-    test(`apart is split, alike is not (${covariance})`, () => {
+    test(`separated parts are split, identical ones are not (${covariance})`, () => {
       const { rows, parts } = thirds(7, 200, 2, covariance);
       assert.ok(logSplitRatio(dataPrior(rows, 2, covariance), parts, 10, 1) > 50);
       const alike = [normalRows(1, 200, 2), normalRows(2, 200, 2)];
@@ -98,7 +98,7 @@ describe('hastings', () => {
     });
   }
 
-  test('nothing is split off, and an empty cluster always merges', () => {
+  test('an empty part is never split off, and an empty cluster always merges', () => {
     fc.assert(
       fc.property(rowsArbitrary(6, 12, 2), ({ d, rows }) => {
         const psi = priorScale('isotropic', 1, new Float64Array(d * d), 'full');

@@ -12,11 +12,11 @@ import { close } from './support.ts';
 const centres = [Float64Array.of(0, 0), Float64Array.of(4, 0)];
 const rows = Float32Array.of(0, 0, 1, 0, 4, 3, 2, 0);
 
-/** u = (i + ½)/steps for all i: what a uniform number does in the mean. */
+/** u = (i + ½)/steps for all i: an even grid in place of uniform random numbers. */
 const grid = (steps: number) => Array.from({ length: steps }, (_, i) => (i + 0.5) / steps);
 
 describe('kmeans', () => {
-  test('nearest centre, the first of equals', () => {
+  test('nearest centre, the first one on a tie', () => {
     assert.equal(squaredDistance(rows, 4, centres[0], 2), 25);
     assert.deepEqual(
       [0, 2, 4, 6].map((offset) => nearestCentre(rows, offset, centres, 2)),
@@ -55,22 +55,22 @@ describe('kmeans', () => {
     );
   });
 
-  test('weights of an earlier step spare their centres, and change nothing', () => {
+  test('weights of an earlier step replace the distances to its centres without changing the result', () => {
     let known: { centres: number; weights: Float64Array } | null = null;
     for (const count of [0, 1, 1, 2]) {
-      const found: ReturnType<typeof seedCandidate> = seedCandidate(
+      const candidate: ReturnType<typeof seedCandidate> = seedCandidate(
         ...([rows, 2, centres.slice(0, count), 0.3, known] as const),
       );
-      assert.ok(found);
-      assert.deepEqual(found, seedCandidate(rows, 2, centres.slice(0, count), 0.3));
-      known = { centres: count, weights: found.weights };
+      assert.ok(candidate);
+      assert.deepEqual(candidate, seedCandidate(rows, 2, centres.slice(0, count), 0.3));
+      known = { centres: count, weights: candidate.weights };
     }
-    // Nothing but the new centre is looked at.
+    // Only the distances to the new centre are computed.
     const weights = new Float64Array(4).fill(1e-9);
     assert.ok(seedCandidate(rows, 2, centres, 0.3, { centres: 1, weights })!.weight <= 4e-9);
   });
 
-  test('the first centre is any row alike; no rows, no candidate', () => {
+  test('the first centre is uniform over rows; no rows, no candidate', () => {
     assert.deepEqual(seedCandidate(rows, 2, [], 0.5), {
       ...{ weight: 4, row: 2 },
       weights: new Float64Array(4).fill(1),
@@ -78,7 +78,7 @@ describe('kmeans', () => {
     assert.equal(seedCandidate(new Float32Array(0), 2, centres, 0.5), null);
   });
 
-  test('Lloyd centres are means, an abandoned centre stays', () => {
+  test('Lloyd centres are means; a centre without rows stays', () => {
     const sums = [
       { n: 2, s: Float64Array.of(6, 2) },
       { n: 0, s: Float64Array.of(0, 0) },

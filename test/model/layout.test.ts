@@ -6,12 +6,12 @@ import { block, blockCount, layoutOf, shardBlocks } from '../../model/layout.ts'
 const SEED = 7n;
 const rowsOf = (blocks: { start: number; count: number }[]) =>
   blocks.reduce((sum, { count }) => sum + count, 0);
-/** Rows and shards, with a row for each shard at least. */
+/** Numbers of rows and shards, with at least one row per shard. */
 const sizes = fc
   .integer({ min: 1, max: 40 })
   .chain((shards) => fc.tuple(fc.integer({ min: shards, max: 200_000 }), fc.constant(shards)));
 
-describe('rows a block', () => {
+describe('rows per block', () => {
   // clamp(2^⌊log2(N/(512·S))⌋, 16, 1024)
   const cases: [rows: number, shards: number, blockRows: number][] = [
     [100_000_000, 8, 1024],
@@ -22,7 +22,7 @@ describe('rows a block', () => {
     [512 * 8 * 32 - 1, 8, 16],
     [70_000, 8, 16],
     [9_000, 8, 16],
-    // Fewer where a shard would go without.
+    // Fewer where a shard would be empty otherwise.
     [100, 8, 12],
     [128, 8, 16],
     [127, 8, 15],
@@ -35,7 +35,7 @@ describe('rows a block', () => {
       assert.deepEqual(layout, { rows, dim: 3, shards, blockRows, seed: '7' });
     });
 
-  test('a power of two from 16 to 1024, unless that leaves a shard without', () => {
+  test('a power of two from 16 to 1024, unless a shard would be empty', () => {
     fc.assert(
       fc.property(sizes, ([rows, shards]) => {
         const { blockRows } = layoutOf(rows, 3, shards, SEED);
@@ -49,7 +49,7 @@ describe('rows a block', () => {
 });
 
 describe('blocks', () => {
-  test('cover the rows in file order; the last may be short', () => {
+  test('cover the rows in file order; the last one may be shorter', () => {
     fc.assert(
       fc.property(sizes, ([rows, shards]) => {
         const layout = layoutOf(rows, 3, shards, SEED);
@@ -70,7 +70,7 @@ describe('blocks', () => {
 });
 
 describe('shards', () => {
-  test('every row is in exactly one; every shard has some, in file order, and none a block more than another', () => {
+  test('every row is in exactly one shard; all have blocks, in file order, and their counts differ by at most one', () => {
     fc.assert(
       fc.property(sizes, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), ([rows, shards], seed) => {
         const layout = layoutOf(rows, 3, shards, seed);
@@ -81,10 +81,10 @@ describe('shards', () => {
         assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1);
         const seen = new Set<number>();
         for (const blocks of dealt) {
-          blocks.forEach((found, i) => {
-            assert.deepEqual(found, block(layout, found.index));
-            if (i) assert.ok(found.index > blocks[i - 1].index);
-            seen.add(found.index);
+          blocks.forEach((entry, i) => {
+            assert.deepEqual(entry, block(layout, entry.index));
+            if (i) assert.ok(entry.index > blocks[i - 1].index);
+            seen.add(entry.index);
           });
         }
         assert.equal(seen.size, blockCount(layout));
@@ -94,7 +94,7 @@ describe('shards', () => {
     );
   });
 
-  test('sorted data give every shard its share of every class', () => {
+  test('with sorted data every shard gets its fraction of every class', () => {
     for (const [rows, classes, shards] of [
       [70_000, 10, 8],
       [9_298, 10, 4],
@@ -114,13 +114,13 @@ describe('shards', () => {
     }
   });
 
-  test('the seed deals them, and nothing else', () => {
+  test('the assignment depends on the seed alone', () => {
     const dealt = (seed: bigint) => shardBlocks(layoutOf(5_000, 3, 4, seed));
     assert.deepEqual(dealt(1n), dealt(1n));
     assert.notDeepEqual(dealt(1n), dealt(2n));
-    // The row's width plays no part.
+    // The number of columns does not matter.
     assert.deepEqual(shardBlocks(layoutOf(5_000, 99, 4, 1n)), dealt(1n));
-    // All 64 bits count, and survive the layout's way over the wire.
+    // All 64 bits matter, and are preserved in messages.
     assert.notDeepEqual(dealt(1n), dealt(1n + (1n << 63n)));
     const layout = layoutOf(5_000, 3, 4, 2n ** 64n - 1n);
     assert.deepEqual(shardBlocks(JSON.parse(JSON.stringify(layout))), shardBlocks(layout));

@@ -22,7 +22,7 @@ describe('linalg', () => {
   for (const { d, a: numbers, values, vectors, logdet } of scipyValues().eigen) {
     const a = Float64Array.from(numbers);
 
-    test(`a ${d}×${d} matrix as SciPy has it`, () => {
+    test(`a ${d}×${d} matrix: equal to SciPy's`, () => {
       close(logDet(a, d), logdet, 1e-12);
       const eigen = symmetricEigen(a, d);
       close(eigen.values, values, 1e-12);
@@ -44,7 +44,7 @@ describe('linalg', () => {
     });
   }
 
-  test('what is not positive definite has no Cholesky factor', () => {
+  test('a matrix that is not positive definite has no Cholesky factor', () => {
     for (const a of [
       [1, 2, 2, 1],
       [0, 0, 0, 1],
@@ -57,7 +57,7 @@ describe('linalg', () => {
     }
   });
 
-  test('rank of float32 data, whatever the units of the columns', () => {
+  test('rank of float32 data, for any units of the columns', () => {
     const d = 5;
     const covarianceOf = (column: (row: Float64Array, j: number) => number) => {
       const rows = Float64Array.from(normalRows(3, 400, d));

@@ -14,7 +14,7 @@ const prior = niwPrior({
 const T = [6, 18, 0].map((n) => statisticsOf(normalRows(n, n, 2), 2, 'diag'));
 
 describe('mixture', () => {
-  test('weights are proportions plus smoothing, means and covariances the map', () => {
+  test('weights are proportions plus smoothing, means and covariances the MAP estimate', () => {
     const mixture = mStep(prior, T, 0);
     assert.deepEqual([...mixture.weights], [0.25, 0.75, 0]);
     assert.deepEqual([...mStep(prior, T, 0.5).weights], [0.3, 0.5, 0.2]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { clusteringNet, freshSubNet, type Net, subNets } from '../../model/net.ts';
+import { clusteringNet, initSubNet, type Net, subNets } from '../../model/net.ts';
 import { close } from './support.ts';
 
 const deviation = (values: Float32Array) =>
@@ -37,7 +37,7 @@ describe('clustering net', () => {
     for (const i of [1, 3, 5]) assert.ok(params[i].every((v) => v === 0));
   });
 
-  test('is a function of the seed', () => {
+  test('depends on the seed alone', () => {
     const net = (seed: bigint) => clusteringNet(seed, 3, [5], 2);
     assert.deepEqual(net(5n), net(5n));
     for (const i of [0, 2]) assert.notDeepEqual(net(5n).params[i], net(6n).params[i]);
@@ -73,7 +73,7 @@ describe('sub-clustering nets', () => {
     for (const i of [1, 3]) assert.ok(params[i].every((v) => v === 0));
   });
 
-  test('no net is like another; each depends on seed, epoch and place alone', () => {
+  test('all nets differ; each depends on seed, epoch and index alone', () => {
     const three = subNets(2n, 4, 3, 6).params;
     const five = subNets(2n, 4, 5, 6).params;
     for (const i of [0, 2]) {
@@ -86,12 +86,12 @@ describe('sub-clustering nets', () => {
     }
   });
 
-  test('a fresh one replaces its own and no other', () => {
+  test('initializing one net leaves the others unchanged', () => {
     const params = subNets(2n, 4, 3).params;
     params.forEach((values) => {
       values.fill(9);
     });
-    freshSubNet(2n, params, 3, 1, 12);
+    initSubNet(2n, params, 3, 1, 12);
     const expected = subNets(2n, 4, 3, 12).params;
     params.forEach((values, i) => {
       const size = values.length / 3;

@@ -50,11 +50,11 @@ function integrated(
 }
 
 describe('niw', () => {
-  test('multivariate gamma function as SciPy has it', () => {
+  test("multivariate gamma function equals SciPy's", () => {
     for (const { a, d, value } of scipyValues().multigammaln) close(multivariateGammaLn(a, d), value, 1e-12);
   });
 
-  test('log marginal as SciPy has it, by predictive densities and by Bayes identity', () => {
+  test("log marginal equals SciPy's, by predictive densities and by Bayes' identity", () => {
     for (const of of scipyValues().marginals) {
       for (const covariance of COVARIANCES) {
         const { d, kappa, nu } = of;
@@ -67,7 +67,7 @@ describe('niw', () => {
     }
   });
 
-  test('log marginal as numerical integration over μ and σ² has it', () => {
+  test('log marginal equals numerical integration over μ and σ²', () => {
     const cases: [number[], number, number, number, number, number][] = [
       [[0.3], 0, 1, 4, 1, 1],
       [[1.2, -0.4, 2.2], 0.5, 0.3, 4, 2, 1],
@@ -105,7 +105,7 @@ describe('niw', () => {
     });
   });
 
-  test('map is the mode of the posterior density', () => {
+  test('mapEstimate is the mode of the posterior density', () => {
     const rows = normalRows(8, 9, 2, [1, -2]);
     const prior = unitPrior(2, 'full');
     const fit = mapEstimate(prior, statisticsOf(rows, 2, 'full'));
@@ -129,7 +129,7 @@ describe('niw', () => {
     );
   });
 
-  test('map of a diagonal prior is the one-dimensional map in each dimension', () => {
+  test('mapEstimate of a diagonal prior is the one-dimensional one in each dimension', () => {
     const d = 3;
     const rows = normalRows(2, 15, d, [0, 5, -3]);
     const fit = mapEstimate(unitPrior(d, 'diag'), statisticsOf(rows, d, 'diag'));
@@ -141,7 +141,7 @@ describe('niw', () => {
   });
 
   for (const covariance of COVARIANCES) {
-    test(`no rows: log marginal 0, map finite (${covariance})`, () => {
+    test(`no rows: log marginal 0, finite mapEstimate (${covariance})`, () => {
       const prior = unitPrior(3, covariance);
       const T = statisticsOf([], 3, covariance);
       assert.equal(logMarginal(prior, T), 0);
@@ -201,7 +201,7 @@ describe('niw', () => {
     );
   });
 
-  test('an impossible prior is refused by name', () => {
+  test('an invalid prior throws, naming the parameter', () => {
     const ok = {
       mean: new Float64Array(2),
       kappa: 1,

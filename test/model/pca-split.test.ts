@@ -15,7 +15,7 @@ function moments(values: number[]): { centre: number; sd: number } {
   return { centre, sd: Math.sqrt(values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / values.length) };
 }
 
-/** Sum of squares of either side about its own mean. */
+/** Sum of squared deviations of both parts from their own means. */
 function withinSides(values: number[], isLeft: (v: number) => boolean): number {
   const squares = (side: number[]) => (side.length ? side.length * moments(side).sd ** 2 : 0);
   return squares(values.filter(isLeft)) + squares(values.filter((v) => !isLeft(v)));
@@ -25,14 +25,14 @@ describe('pca-split', () => {
   test('the principal axis maximises the variance of the projections', () => {
     const d = 3;
     const rows = normalRows(11, 500, d).map((v, p, all) => (p % d === 2 ? 0.3 * v + 2 * all[p - 1] : v + 4));
-    const found = principalAxis(statisticsOf(rows, d, 'full'), d, 'full');
+    const principal = principalAxis(statisticsOf(rows, d, 'full'), d, 'full');
     const sdAlong = (axis: ArrayLike<number>) =>
       moments(
         Array.from({ length: 500 }, (_, i) => [0, 1, 2].reduce((s, j) => s + axis[j] * rows[i * d + j], 0)),
       ).sd;
-    close(sdAlong(found.axis), found.sd, 1e-12);
+    close(sdAlong(principal.axis), principal.sd, 1e-12);
     close(
-      found.axis.reduce((s, v) => s + v * v, 0),
+      principal.axis.reduce((s, v) => s + v * v, 0),
       1,
       1e-12,
     );
@@ -42,7 +42,7 @@ describe('pca-split', () => {
         (raw) => {
           const length = Math.hypot(...raw);
           fc.pre(length > 1e-3);
-          assert.ok(sdAlong(raw.map((v) => v / length)) <= found.sd * (1 + 1e-12));
+          assert.ok(sdAlong(raw.map((v) => v / length)) <= principal.sd * (1 + 1e-12));
         },
       ),
     );
@@ -50,16 +50,16 @@ describe('pca-split', () => {
 
   test('diagonal: the coordinate axis of the largest variance', () => {
     const rows = normalRows(12, 200, 3).map((v, p) => v * [1, 5, 2][p % 3]);
-    const found = principalAxis(statisticsOf(rows, 3, 'diag'), 3, 'diag');
-    assert.deepEqual([...found.axis], [0, 1, 0]);
-    close(found.sd, moments(rows.filter((_, p) => p % 3 === 1)).sd, 1e-12);
+    const principal = principalAxis(statisticsOf(rows, 3, 'diag'), 3, 'diag');
+    assert.deepEqual([...principal.axis], [0, 1, 0]);
+    close(principal.sd, moments(rows.filter((_, p) => p % 3 === 1)).sd, 1e-12);
   });
 
   test('no rows: sd 0, a unit axis', () => {
     for (const cov of ['full', 'diag'] as const) {
-      const found = principalAxis(statisticsOf([], 2, cov), 2, cov);
-      assert.equal(found.sd, 0);
-      assert.equal(Math.hypot(...found.axis), 1);
+      const principal = principalAxis(statisticsOf([], 2, cov), 2, cov);
+      assert.equal(principal.sd, 0);
+      assert.equal(Math.hypot(...principal.axis), 1);
     }
   });
 
@@ -77,7 +77,7 @@ describe('pca-split', () => {
       fc.property(
         fc.array(fc.integer({ min: 0, max: BINS - 1 }), { minLength: 5, maxLength: 40 }),
         (bins) => {
-          // Values in the middle of a bin lose nothing to the histogram, so the cut must be exactly optimal.
+          // Values at the midpoint of a bin are exact in the histogram, so the cut must be exactly optimal.
           const [centre, sd] = [-2, 0.7];
           const values = bins.map((bin) => centre + (bin + 0.5 - BINS / 2) * ((12 * sd) / BINS));
           const threshold = bestThreshold(histogramOf(values, centre, sd), centre, sd);
@@ -94,14 +94,14 @@ describe('pca-split', () => {
     );
   });
 
-  test('two groups are told apart to the row', () => {
+  test('two groups are separated without error', () => {
     const values = [...normalRows(1, 300, 1, [-5]), ...normalRows(2, 100, 1, [5])];
     const { centre, sd } = moments(values);
     const threshold = bestThreshold(histogramOf(values, centre, sd), centre, sd)!;
     assert.equal(values.filter((v) => v >= threshold).length, 100);
   });
 
-  test('rows fall on the side of the threshold that their bin says', () => {
+  test('rows are on the same side of the threshold as their bin', () => {
     const values = normalRows(3, 5000, 1, [40]);
     const { centre, sd } = moments(values);
     const threshold = bestThreshold(histogramOf(values, centre, sd), centre, sd)!;
@@ -111,7 +111,7 @@ describe('pca-split', () => {
     assert.ok(left < right, `${left} < ${right}`);
   });
 
-  test('nothing to cut: fewer than five rows, or all in one bin', () => {
+  test('no split: fewer than five rows, or all in one bin', () => {
     assert.equal(bestThreshold(histogramOf([1, 2, 3, 4], 2.5, 1), 2.5, 1), null);
     assert.equal(bestThreshold(histogramOf([1, 1, 1, 1, 1, 1], 1, 0), 1, 0), null);
     assert.notEqual(bestThreshold(histogramOf([1, 2, 3, 4, 5], 3, 1), 3, 1), null);

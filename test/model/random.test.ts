@@ -5,7 +5,7 @@ import { generator, priority, type Rng, shuffledPrefix } from '../../model/rando
 
 const draw = (n: number, next: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => next(i));
 
-/** How many standard deviations the χ² of `values` in [0, 1), cut into equal bins, is above its mean. */
+/** The χ² of `values` in [0, 1) in equal bins, in standard deviations above its mean. */
 function chiSquare(values: Iterable<number>, bins: number): number {
   const counts = new Float64Array(bins);
   let n = 0;
@@ -37,7 +37,7 @@ function assertClose(actual: number[], expected: number[]) {
   assert.ok(close && actual.length === expected.length, `${actual} is not ${expected}`);
 }
 
-/** Mean of f over the values, in standard errors from what is expected. */
+/** Deviation of the mean of f over the values from the expected one, in standard errors. */
 function deviation(values: Float64Array, f: (x: number) => number, mean: number, variance: number): number {
   return (
     (values.reduce((sum, x) => sum + f(x), 0) / values.length - mean) / Math.sqrt(variance / values.length)
@@ -54,7 +54,7 @@ describe('generator', () => {
     );
   });
 
-  test('is a function of seed, purpose and keys, and of nothing else', () => {
+  test('depends on seed, purpose and keys alone', () => {
     const first = (seed: bigint, purpose: string, ...keys: number[]) =>
       generator(seed, purpose, ...keys).uniform();
     const all = [
@@ -138,7 +138,7 @@ describe('generator', () => {
     assert.throws(() => rng.gamma(0), RangeError);
   });
 
-  test('below is unbiased, also where n does not divide 2³² or exceeds it', () => {
+  test('below is unbiased, even where n does not divide 2³² or exceeds it', () => {
     const rng = generator(5n, 'test');
     for (const n of [3, 1000, 3 * 2 ** 30, 3 * 2 ** 40]) {
       const x = draw(300_000, () => rng.below(n));
@@ -183,7 +183,7 @@ describe('priority', () => {
     }
   });
 
-  test('a threshold takes that share of every part of the rows', () => {
+  test('a threshold selects the same fraction of every range of rows', () => {
     const u = priority(1n);
     for (let part = 0; part < 20; part++) {
       const taken = draw(50_000, (i) => Number(u(part * 50_000 + i) < 0.02));

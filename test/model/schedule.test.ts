@@ -22,7 +22,7 @@ const changes = (schedule: Schedule, to: number) =>
     return change ? [`${change} ${epoch}`] : [];
   });
 
-/** A history in short: `+2` a split that adds two, `-1` a merge that takes one, `s` and `m` that change nothing. */
+/** A history from a short notation: `+2` a split that adds two, `-1` a merge that removes one, `s` and `m` without change. */
 function history(k: number, text: string): Step[] {
   return text.split(' ').map((word): Step => {
     const by = Number.parseInt(word, 10) || 0;
@@ -32,7 +32,7 @@ function history(k: number, text: string): Step[] {
 }
 
 describe('changes', () => {
-  test('fast: a split or, in turn, a merge every six epochs', () => {
+  test('fast: splits and merges alternate every six epochs', () => {
     assert.deepEqual(changes(fast, 30), ['split 6', 'merge 12', 'split 18', 'merge 24', 'split 30']);
     assert.deepEqual(changes(fastSchedule(1), 3), ['split 1', 'merge 2', 'split 3']);
   });
@@ -48,12 +48,12 @@ describe('sub-nets train', () => {
     assert.deepEqual(trained, [...epochs(1, 6), ...epochs(13, 18), ...epochs(25, 30)]);
   });
 
-  test('paper: in all from 45', () => {
+  test('paper: in all epochs from 45 on', () => {
     const trained = epochs(1, 300).filter((epoch) => trainsSubNets(paper, epoch));
     assert.deepEqual(trained, epochs(45, 300));
   });
 
-  test('in any epoch that ends with a split, of either schedule', () => {
+  test('in any epoch that ends with a split, in both schedules', () => {
     for (const every of [1, 2, 5, 30])
       for (const schedule of [fastSchedule(every), paperSchedule(every)])
         for (const epoch of epochs(1, 300))
@@ -61,13 +61,13 @@ describe('sub-nets train', () => {
   });
 });
 
-test('what else the schedules say', () => {
+test('other settings of the schedules', () => {
   assert.deepEqual([fast.mStepFrom, fast.refine, fast.depths], [1, 6, [2, 3]]);
   assert.deepEqual([paper.mStepFrom, paper.subFrom, paper.refine, paper.depths], [25, 45, 0, []]);
 });
 
 describe('quiet steps', () => {
-  test('are those since the last change', () => {
+  test('are the steps since the last change', () => {
     assert.equal(quietSteps([]), 0);
     assert.equal(quietSteps(history(1, 's')), 1);
     assert.equal(quietSteps(history(1, 's m s')), 3);
@@ -99,9 +99,9 @@ describe('a run has settled', () => {
     ['a merge that ends on the K of the last splits, not merges', '+4 m +1 -2'],
   ];
   for (const [why, text] of goesOn)
-    test(`not yet, ${why}: ${text}`, () => assert.ok(!hasSettled(history(1, text))));
+    test(`not settled, ${why}: ${text}`, () => assert.ok(!hasSettled(history(1, text))));
 
-  test('never without steps, nor right after a split that found something', () => {
+  test('never without steps, nor right after a successful split', () => {
     assert.ok(!hasSettled([]));
     const past = fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 6 });
     fc.assert(
@@ -117,7 +117,7 @@ describe('a run has stalled', () => {
   for (const text of ['s m', '+1 m s', '+2 m +1 -1', '+2 m s m', '+3 -1 +1 -1'])
     test(`so that deep proposals are tried: ${text}`, () => assert.ok(hasStalled(history(1, text))));
   for (const text of ['+1', 's', '+1 m', '+1 m +1 m', '+4 m s -1', '+2 m +1 -1 +1'])
-    test(`not yet: ${text}`, () => assert.ok(!hasStalled(history(1, text))));
+    test(`not stalled: ${text}`, () => assert.ok(!hasStalled(history(1, text))));
   test('where it has settled with a merge', () => {
     for (const text of ['s m s m', '+1 -1 +1 -1 +2 -2']) assert.ok(hasStalled(history(1, text)));
   });

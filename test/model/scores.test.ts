@@ -33,7 +33,7 @@ function nmiByEntropies(pred: number[], truth: number[]): number {
   return h + g === 0 ? 1 : (h + g - entropy(pred.map((p, i) => `${p},${truth[i]}`))) / ((h + g) / 2);
 }
 
-/** ARI by looking at each pair of rows. */
+/** ARI by enumerating all pairs of rows. */
 function ariByPairs(pred: number[], truth: number[]): number {
   const count = [0, 0, 0, 0];
   for (let i = 0; i < pred.length; i++)
@@ -46,7 +46,7 @@ function ariByPairs(pred: number[], truth: number[]): number {
   );
 }
 
-/** Accuracy by trying each matching of clusters to classes (a class may stay unused). */
+/** Accuracy by enumerating all matchings of clusters to classes (a class may stay unmatched). */
 function accuracyByTrial(pred: number[], truth: number[]): number {
   const clusters = [...new Set(pred)];
   const best = (next: number, classes: number[]): number => {
@@ -83,7 +83,7 @@ describe('metrics', () => {
     });
   }
 
-  test('equal their definitions, tried out', () => {
+  test('equal their brute-force definitions', () => {
     fc.assert(
       fc.property(twoLabellings, ([pred, truth]) => {
         const actual = all(pred, truth);
@@ -95,7 +95,7 @@ describe('metrics', () => {
     );
   });
 
-  test('are bounded, symmetric (NMI, ARI), and blind to the names and the order', () => {
+  test('are bounded, symmetric (NMI, ARI), and independent of names and order', () => {
     fc.assert(
       fc.property(twoLabellings, fc.nat(), ([pred, truth], turn) => {
         const actual = all(pred, truth);
@@ -134,7 +134,7 @@ describe('metrics', () => {
     assert.ok(Math.abs(accuracy(table) - 1 / 8) < 0.01);
   });
 
-  test('stay exact with 20,000,000 rows, fed in pieces', () => {
+  test('stay exact with 20,000,000 rows, added in batches', () => {
     const counter = contingencyCounter();
     const n = 1_000_000;
     const truth = Int32Array.from({ length: n }, (_, i) => i % 50);
@@ -152,7 +152,7 @@ describe('metrics', () => {
 });
 
 describe('contingency', () => {
-  test('does not depend on how the rows are cut', () => {
+  test('does not depend on the batches', () => {
     fc.assert(
       fc.property(twoLabellings, fc.nat(), ([pred, truth], at) => {
         const cut = at % (pred.length + 1);
@@ -174,11 +174,11 @@ describe('contingency', () => {
     });
   });
 
-  test('no rows: everything agrees', () => {
+  test('no rows: all scores are 1', () => {
     assert.deepEqual(all([], []), { nmi: 1, ari: 1, acc: 1 });
   });
 
-  test('refuses what are no codes', () => {
+  test('rejects values that are not codes', () => {
     assert.throws(() => contingency([0, 1], [0]), RangeError);
     for (const code of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])
       assert.throws(() => contingency([code], [0]), RangeError);

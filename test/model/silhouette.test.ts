@@ -47,7 +47,7 @@ describe('silhouette', () => {
     assert.ok(Math.abs(actual! - expected) < 1e-6);
   });
 
-  test('equals its definition, is bounded and blind to names and order', () => {
+  test('equals its definition, is bounded and independent of names and order', () => {
     const row = fc.tuple(
       fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 2, maxLength: 2 }),
       fc.nat(4),

@@ -21,7 +21,7 @@ describe('statistics', () => {
     assert.equal(statisticsLength(10, 'diag'), 21);
   });
 
-  test('one weighted row goes where the offsets say and nowhere else', () => {
+  test('one weighted row changes only the elements that the offsets select', () => {
     const T = new Float64Array(3 * 6).fill(1);
     accumulate(T, 6, Float32Array.of(9, 9, 2, 3, 9), 2, 2, 'full', 0.5);
     assert.deepEqual([...T.subarray(6, 12)], [1.5, 2, 2.5, 3, 4, 5.5]);
@@ -48,7 +48,7 @@ describe('statistics', () => {
       );
     });
 
-    test(`statistics of a union add, and weights scale (${cov})`, () => {
+    test(`statistics of a union are sums, and weights scale them (${cov})`, () => {
       fc.assert(
         fc.property(
           rowsArbitrary(2, 12),
@@ -65,7 +65,7 @@ describe('statistics', () => {
       );
     });
 
-    test(`shift and unscale are what moving and scaling the rows does (${cov})`, () => {
+    test(`shift and unscale equal moving and scaling the rows (${cov})`, () => {
       fc.assert(
         fc.property(rowsArbitrary(0, 12), ({ d, rows }) => {
           const by = Float64Array.from({ length: d }, (_, i) => 3.5 * i - 4);

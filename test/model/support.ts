@@ -1,4 +1,4 @@
-// What the model's tests share: rows and their statistics by the definition, random inputs, comparisons.
+// Shared by the tests of model/: rows and their statistics by definition, random inputs, comparisons.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -62,7 +62,7 @@ export function statisticsOf(
   return T;
 }
 
-/** Calls `visit(i, j, p)` for each second moment S_ij that T holds, p its place in T. */
+/** Calls `visit(i, j, p)` for each second moment S_ij in T, with p its index in T. */
 export function eachMoment(
   d: number,
   cov: Covariance,
@@ -75,7 +75,7 @@ export function eachMoment(
   }
 }
 
-/** By the definition, log π_k + log N(x; μ_k, Σ_k), nothing dropped, of rows x (n×D, unscaled); n×K row-major. */
+/** log π_k + log N(x; μ_k, Σ_k) by definition, without dropping constants, of rows x (n×D, unscaled); n×K row-major. */
 export function logDensities(mixture: Mixture, x: Float32Array | Float64Array): Float64Array {
   const { k: K, d, weights, means } = mixture;
   const n = x.length / d;
@@ -124,7 +124,7 @@ export function rowsArbitrary(
     );
 }
 
-/** Standard normal numbers from a small generator of the test's own. */
+/** Standard normal numbers from a small generator that is independent of the code under test. */
 export function normals(seed: number): () => number {
   let state = seed >>> 0;
   const uniform = () => {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
-import { resizeClusteringNet, resizeSubNets, type Unit } from '../../model/surgery.ts';
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
 import { normals } from './support.ts';
 
 const D = 3;
 
-/** The net with biases and moments that are nowhere zero, nor alike. */
+/** The net with biases and moments that are non-zero and all different. */
 function trained(net: Net): Net {
   const next = normals(4);
   const noise = () => net.params.map((values) => values.map(next));
@@ -16,8 +16,8 @@ function trained(net: Net): Net {
 const clustering = (k: number, hidden = [6]) => trained(clusteringNet(1n, D, hidden, k));
 const nets = (k: number) => trained(subNets(1n, D, k));
 
-const kept = (from: number): Unit => ({ from, fresh: false });
-const fresh = (from: number): Unit => ({ from, fresh: true });
+const kept = (from: number): OutputUnit => ({ from, fresh: false });
+const fresh = (from: number): OutputUnit => ({ from, fresh: true });
 const units = (most: number) =>
   fc.array(fc.record({ from: fc.nat(most), fresh: fc.boolean() }), { minLength: 1, maxLength: 8 });
 
@@ -47,7 +47,7 @@ const netOf = (arrays: Float32Array[], k: number, c: number) =>
   arrays.map((values) => [...values.subarray((c * values.length) / k, ((c + 1) * values.length) / k)]);
 
 describe('surgery on the clustering net', () => {
-  test('a duplicated unit gives equal logits, and the others keep theirs', () => {
+  test('copies of a unit have equal logits, and other units keep theirs', () => {
     for (const hidden of [[6], [7, 4]]) {
       const net = clustering(3, hidden);
       const split = resizeClusteringNet(net, [kept(0), fresh(1), fresh(1), fresh(1), kept(2)]);
@@ -62,7 +62,7 @@ describe('surgery on the clustering net', () => {
     }
   });
 
-  test('a deleted unit is gone, and the others keep their logits', () => {
+  test('a deleted unit is removed, and other units keep their logits', () => {
     const net = clustering(4);
     const merged = resizeClusteringNet(net, [kept(0), fresh(2), kept(3)]);
     const [before, after] = [logits(net, [1, 2, 3]), logits(merged, [1, 2, 3])];
@@ -70,7 +70,7 @@ describe('surgery on the clustering net', () => {
     assert.deepEqual(merged.shapes, [[D, 6], [6], [6, 3], [3]]);
   });
 
-  test('units come in any order and number; fresh ones have no first moment but the second', () => {
+  test('units in any order and number; fresh ones have a zero first moment and keep the second', () => {
     fc.assert(
       fc.property(units(2), (wanted) => {
         const net = clustering(3);
@@ -92,7 +92,7 @@ describe('surgery on the clustering net', () => {
     );
   });
 
-  test('the old net stays as it was', () => {
+  test('the old net is not modified', () => {
     const net = clustering(3);
     const copy = structuredClone(net);
     resizeClusteringNet(net, [fresh(2), kept(0)]);
@@ -101,7 +101,7 @@ describe('surgery on the clustering net', () => {
 });
 
 describe('surgery on the sub-clustering nets', () => {
-  test('kept ones move with all their moments; fresh ones are as newly drawn, without moments', () => {
+  test('kept nets keep all moments; fresh ones equal newly initialized ones, with zero moments', () => {
     fc.assert(
       fc.property(units(2), fc.integer({ min: 1, max: 200 }), (wanted, epoch) => {
         const old = nets(3);
@@ -131,7 +131,7 @@ describe('surgery on the sub-clustering nets', () => {
     assert.notDeepEqual(netOf(split.params, 3, 0), netOf(split.params, 3, 1));
   });
 
-  test('the old nets stay as they were', () => {
+  test('the old nets are not modified', () => {
     const old = nets(3);
     const copy = structuredClone(old);
     resizeSubNets(old, [fresh(2), kept(0)], 9n, 6);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fold, isAligned, type Node, treeSum } from '../../model/tree.ts';
+import { fold, isAligned, type PartialSum, treeSum } from '../../model/tree.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
-/** The tree as it is drawn: a node of 2^h shards adds the left half's sum and the right half's, if there is one. */
+/** The tree by its recursive definition: a node of 2^h shards adds the sums of its left half and of its right half, if any. */
 function treeOf(parts: number[], from = 0, width = 2 ** Math.ceil(Math.log2(parts.length))): number {
   if (width === 1) return parts[from];
   const left = treeOf(parts, from, width / 2);
@@ -19,7 +19,7 @@ const shards = fc
   .chain(({ shards, length }) => fc.array(numbers(length), { minLength: shards, maxLength: shards }));
 
 describe('treeSum', () => {
-  test('is the fixed binary tree over shards, to the bit', () => {
+  test('equals the fixed binary tree over shards, bit for bit', () => {
     fc.assert(
       fc.property(shards, (parts) => {
         const expected = parts[0].map((_, j) => treeOf(parts.map((part) => part[j])));
@@ -29,13 +29,13 @@ describe('treeSum', () => {
     );
   });
 
-  test('differs from a plain sum where rounding tells, so the order is what is tested', () => {
+  test('differs from a sequential sum in its rounding, so these tests do test the order', () => {
     const parts = [[1], [2 ** 53], [1], [-(2 ** 53)]];
     const plain = parts.reduce((sum, [value]) => sum + value, 0);
     assert.deepEqual([treeSum(parts)[0], plain], [1, 0]);
   });
 
-  test('adds whatever array in float64, and leaves its input as it was', () => {
+  test('adds arrays of any type in float64 without modifying them', () => {
     const parts = [Float32Array.of(0.1), Uint32Array.of(2 ** 32 - 1), Float32Array.of(0.2)];
     assert.equal(treeSum(parts)[0], Math.fround(0.1) + (2 ** 32 - 1) + Math.fround(0.2));
     assert.deepEqual(parts[0], Float32Array.of(0.1));
@@ -44,7 +44,7 @@ describe('treeSum', () => {
     assert.deepEqual(whole, [Float64Array.of(1), Float64Array.of(2)]);
   });
 
-  test('an aligned subtree, summed by itself, changes no bit', () => {
+  test('summing an aligned subtree first changes no bit', () => {
     const { normal } = randomNumbers(1);
     const parts = Array.from({ length: 13 }, () => [normal() * 1e10, normal()]);
     const relayed = [treeSum(parts.slice(0, 8)), treeSum(parts.slice(8))];
@@ -53,12 +53,12 @@ describe('treeSum', () => {
     assert.deepEqual(treeSum(four), treeSum(parts));
   });
 
-  test('depends on shards alone, not on who computed them when', () => {
+  test('does not depend on the order of arrival', () => {
     const { normal, below } = randomNumbers(2);
     const values = Array.from({ length: 8 }, () => [normal() * 10 ** below(12)]);
     const expected = treeSum(values);
     for (let trial = 0; trial < 50; trial++) {
-      // Results come in any order and are put in their shard's place.
+      // Results arrive in any order and are stored at their shard's index.
       const arrivals = [...values.keys()].sort(() => normal());
       const places: number[][] = [];
       for (const shard of arrivals) places[shard] = values[shard];
@@ -68,13 +68,13 @@ describe('treeSum', () => {
 });
 
 describe('fold', () => {
-  const leaf = (i: number, values: number[]): Node => ({
+  const leaf = (i: number, values: number[]): PartialSum => ({
     from: i,
     to: i + 1,
     sums: { a: Float64Array.from(values), b: Float64Array.of(-values[0]) },
   });
 
-  test('aligned stretches are the nodes of a binary tree: nested or apart', () => {
+  test('aligned ranges are the nodes of a binary tree', () => {
     for (const [from, to] of [
       [0, 1],
       [5, 6],
@@ -95,13 +95,13 @@ describe('fold', () => {
       assert.ok(!isAligned(from, to));
   });
 
-  test('whoever adds up which shards, the bits are those of the tree', () => {
+  test('any assignment of shards to workers gives the bits of the tree', () => {
     fc.assert(
       fc.property(shards, fc.integer({ min: 1, max: 5 }), fc.integer(), (parts, workers, seed) => {
         const { below } = randomNumbers(seed);
         const owners = parts.map(() => below(workers));
         const nodes = Array.from({ length: workers }, (_, worker) => {
-          const stack: Node[] = [];
+          const stack: PartialSum[] = [];
           parts.forEach((values, i) => {
             if (owners[i] === worker) fold(stack, leaf(i, values));
           });
@@ -116,7 +116,7 @@ describe('fold', () => {
     );
   });
 
-  test('one holder of a power of two of shards has one node; else as many as their number has ones', () => {
+  test('n consecutive shards from 0 fold to as many nodes as n has binary ones', () => {
     for (const [count, nodes] of [
       [1, 1],
       [2, 1],
@@ -125,7 +125,7 @@ describe('fold', () => {
       [7, 3],
       [12, 2],
     ]) {
-      const stack: Node[] = [];
+      const stack: PartialSum[] = [];
       for (let i = 0; i < count; i++) fold(stack, leaf(i, [i]));
       assert.equal(stack.length, nodes);
       const total = stack.reduce((sum, { sums }) => sum + sums.a[0] - sums.b[0], 0);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
+import { elementCount } from '../../model/arrays.ts';
 import {
   decode,
   encode,
@@ -13,7 +14,7 @@ import {
   unprefixed,
 } from '../../proto/codec.ts';
 import { fromCoordinator, fromWorker } from '../../proto/messages.ts';
-import { bytesOf, DTYPES, dtypeOf, elements, type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
+import { bytesOf, DTYPES, dtypeOf, type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
 import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
 
 const ARRAYS = {
@@ -44,7 +45,7 @@ const tensor: fc.Arbitrary<Nd> = fc
   })
   .map(({ dtype, shape, offset, seed }) => {
     const Kind = ARRAYS[dtype];
-    const whole = new Kind(elements(shape) + offset);
+    const whole = new Kind(elementCount(shape) + offset);
     const bytes = bytesOf(whole);
     for (let i = 0; i < bytes.length; i++) bytes[i] = seed.next().value as number;
     // As a part of a larger array: only its own bytes may travel.

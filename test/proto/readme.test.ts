@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { blockHash, MOST_BYTES } from '../../data/blocks.ts';
+import { blockHash, MAX_READ_BYTES } from '../../data/blocks.ts';
 import { layoutOf, shardBlocks } from '../../model/layout.ts';
 import { generator, priority, type Rng, shuffledPrefix } from '../../model/random.ts';
 import { decode, MAX_FRAME, MAX_HEADER, MAX_MESSAGE } from '../../proto/codec.ts';
@@ -175,7 +175,7 @@ describe('messages', () => {
     assert.equal(header, `${MAX_VALUES.toLocaleString('en')}; ${MAX_DEPTH}`);
     assert.ok(row('texts of `hello`; its `why`').startsWith(`${MOST_ABOUT}; ${MOST_WHY}.`));
     assert.ok(row('`blocks` of a `fetch`').startsWith(`${MOST_FETCHED.toLocaleString('en')},`));
-    assert.ok(row('`blocks` of a `fetch`').includes(`${MOST_BYTES / 2 ** 20} MiB of rows`));
+    assert.ok(row('`blocks` of a `fetch`').includes(`${MAX_READ_BYTES / 2 ** 20} MiB of rows`));
     const done = row('`done` of `results`: units in all; tasks in `seconds`');
     assert.ok(done.startsWith(`${MOST_DONE.toLocaleString('en')};`));
   });

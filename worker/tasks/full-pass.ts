@@ -1,3 +1,4 @@
+import { concat } from '../../model/arrays.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
@@ -5,7 +6,7 @@ import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, zeros } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
-import { concat, pick, transformFrom, transformRows } from '../rows.ts';
+import { pick, transformFrom, transformRows } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
@@ -29,7 +30,10 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   let at = 0;
 
   for await (const batch of batches(context.readUnchanged(blocks))) {
-    const raw = concat(batch.map(([, rows]) => rows));
+    const raw = concat(
+      batch.map(([, rows]) => rows),
+      Float32Array,
+    );
     const { scaled, rows } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);
     const z = await backend.argmaxRows(layers.at(-1)!);
@@ -54,7 +58,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   return {
     labels: nd(labels),
     T: nd(T, k, T.length / k),
-    seen: nd(concat(seenRows), seenLabels.length, dim),
+    seen: nd(concat(seenRows, Float32Array), seenLabels.length, dim),
     seenLabels: nd(Int32Array.from(seenLabels)),
     ...(soft && { soft: nd(soft, total, k) }),
   };

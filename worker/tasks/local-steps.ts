@@ -1,4 +1,5 @@
-import { flatten, parted } from '../../model/net.ts';
+import { concat } from '../../model/arrays.ts';
+import { unflatten } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Backend, Batch, FlatNet, Tensor } from '../compute/backends/backend.ts';
 import { lossAndGradients, step, type Trained } from '../compute/mlp.ts';
@@ -84,7 +85,7 @@ async function verbByVerb(
 ): Promise<FlatNet & { loss: number }> {
   const { shapes } = net;
   const upload = (flat: Float32Array) =>
-    parted(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
+    unflatten(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
   const trained: Trained = {
     params: upload(net.params),
     first: upload(net.first),
@@ -114,7 +115,7 @@ const lossOf =
 function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Array): Float64Array {
   const out = new Float64Array(flat.length);
   let at = 0;
-  for (const values of parted(flat, shapes)) {
+  for (const values of unflatten(flat, shapes)) {
     const size = values.length / counts.length;
     for (let c = 0, j = 0; c < counts.length; c++)
       for (const end = j + size; j < end; j++) out[at++] = counts[c] === 0 ? 0 : counts[c] * values[j];
@@ -126,7 +127,7 @@ async function readAll(backend: Backend, tensors: Tensor[]): Promise<Float32Arra
   const arrays: Float32Array[] = [];
   for (const tensor of tensors) arrays.push(await backend.read(tensor));
   backend.free(...tensors);
-  return flatten(arrays);
+  return concat(arrays, Float32Array);
 }
 
 async function mean(backend: Backend, losses: Tensor[]): Promise<number> {

@@ -1,12 +1,13 @@
 import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
 import { normalizeRows } from '../../data/transform.ts';
-import { LARGEST } from '../../data/usable.ts';
+import { MAX_MAGNITUDE } from '../../data/value-range.ts';
+import { concat } from '../../model/arrays.ts';
 import { priority } from '../../model/random.ts';
 import type { Unit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
-import { concat, pick } from '../rows.ts';
+import { pick } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
     const sampled = sampledRows(block, priorityOf, task.sample);
     if (sampled.length) kept.push(pick(rows, sampled, dim));
     if (task.normalize) normalizeRows(rows, dim);
-    const leaf = kernel.screen(rows, dim, LARGEST, extremes);
+    const leaf = kernel.screen(rows, dim, MAX_MAGNITUDE, extremes);
     for (let i = 0; i < leaf.length; i++) {
       if (leaf[i] >= 0) continue;
       bad++;
@@ -39,7 +40,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: U
     }
     statistics.add(rows, leaf);
   }
-  const sample = concat(kept);
+  const sample = concat(kept, Float32Array);
   context.keep(unit.shard, sample);
   return {
     T: nd(statistics.read()),

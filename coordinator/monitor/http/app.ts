@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
-import type { Bound } from '../../../base/address.ts';
+import type { BindAddress } from '../../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
 import { coalesce } from './coalesce.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
@@ -11,7 +11,7 @@ import type { Stream } from './stream.ts';
 
 export interface AppOptions {
   run: MonitoredRun;
-  bound: Bound;
+  bound: BindAddress;
   token: string | null;
   stream: Stream;
 }

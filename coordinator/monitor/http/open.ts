@@ -1,10 +1,10 @@
-import { type Bound, urlOf } from '../../../base/address.ts';
+import { type BindAddress, urlOf } from '../../../base/address.ts';
 import { listen, listenError } from '../../../base/http.ts';
 import type { Handle } from './app.ts';
 import type { MonitoredRun } from './responses.ts';
 import { createStream } from './stream.ts';
 
-export interface HttpOptions extends Bound {
+export interface HttpOptions extends BindAddress {
   /** The user chose the address: if it is in use, that is an error, and no other port is tried. */
   explicit: boolean;
   /** Required for requests that change the run; null: no token. */

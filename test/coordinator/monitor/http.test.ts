@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isLoopback, parseBound } from '../../../base/address.ts';
+import { isLoopback, parseBindAddress } from '../../../base/address.ts';
 import { isOwnHost, isSameOrigin } from '../../../base/http.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import { createCounters } from '../../../coordinator/monitor/counters.ts';
@@ -529,10 +529,10 @@ describe('recorded data', () => {
   });
 
   test('addresses are HOST:PORT', () => {
-    assert.deepEqual(parseBound('--http', '[::1]:80'), { host: '::1', port: 80 });
-    assert.deepEqual(parseBound('--http', 'gpu-1.lan:0'), { host: 'gpu-1.lan', port: 0 });
+    assert.deepEqual(parseBindAddress('--http', '[::1]:80'), { host: '::1', port: 80 });
+    assert.deepEqual(parseBindAddress('--http', 'gpu-1.lan:0'), { host: 'gpu-1.lan', port: 0 });
     for (const wrong of ['9464', 'localhost', ':80', 'a:70000', 'http://a:1', 'a:1/x', ''])
-      assert.throws(() => parseBound('--http', wrong), /must look like HOST:PORT/);
+      assert.throws(() => parseBindAddress('--http', wrong), /must look like HOST:PORT/);
     for (const own of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]'])
       assert.ok(isLoopback(own), own);
     for (const open of ['127.example.com', '0.0.0.0', '::', '10.0.0.1', '127.1.evil.org'])

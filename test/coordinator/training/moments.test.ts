@@ -151,7 +151,7 @@ describe('momentsRound', () => {
     const large = async () => ({ where: 'row 7, column 1 (counted from 0: 1e300)', isLarge: true });
     await assert.rejects(
       momentsRound(dispatcher, config(), layout, origin, 1, large),
-      /1 of 300 rows have values larger than dpmesh computes with \(1e18\), the first is row 7, column 1 /,
+      /1 of 300 rows have values larger than the supported maximum \(1e18\), the first is row 7, column 1 /,
     );
   });
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { averageGradients, averageNets, netStates } from '../../../coordinator/training/net-states.ts';
 import type { ResultArrays } from '../../../coordinator/training/rounds.ts';
-import { clusteringNet, flatten, type Net, subNets } from '../../../model/net.ts';
+import { concat } from '../../../model/arrays.ts';
+import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { assertClose } from '../support.ts';
 
 const D = 2;
@@ -41,9 +42,9 @@ describe('netStates', () => {
     const { weights, moments } = netStates(net);
     assert.deepEqual(weights.widths.data, Int32Array.of(D, 3, 4));
     assert.deepEqual(weights.nets.data, Int32Array.of(0));
-    assert.deepEqual(weights.params.data, flatten(net.params));
-    assert.deepEqual(moments.first.data, flatten(net.first));
-    assert.deepEqual(moments.second.data, flatten(net.second));
+    assert.deepEqual(weights.params.data, concat(net.params, Float32Array));
+    assert.deepEqual(moments.first.data, concat(net.first, Float32Array));
+    assert.deepEqual(moments.second.data, concat(net.second, Float32Array));
   });
 
   test('record how many nets are stacked, even if it is one', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { clusteringNet, flatten } from '../../../model/net.ts';
+import { concat } from '../../../model/arrays.ts';
+import { clusteringNet } from '../../../model/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
 import { TfHost } from '../../../worker/compute/backends/tf-host.ts';
@@ -53,9 +54,9 @@ describe('TensorFlow on the CPU is loaded when a product is large', async () => 
       const { shapes, params, first, second } = clusteringNet(1n, inputs, [width], 4);
       const net = {
         shapes,
-        params: flatten(params),
-        first: flatten(first),
-        second: flatten(second),
+        params: concat(params, Float32Array),
+        first: concat(first, Float32Array),
+        second: concat(second, Float32Array),
       };
       const batch = { x: tensor(unloaded, 5, 8, inputs), target: tensor(unloaded, 6, 8, 4) };
       const loss = unloaded.steps!(net, [batch], 'cost', 1e-3, 0);

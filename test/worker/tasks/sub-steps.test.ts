@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { whitening } from '../../../model/estep.ts';
-import { netSize, parted } from '../../../model/net.ts';
+import { netSize, unflatten } from '../../../model/net.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
 import { close } from '../../model/support.ts';
@@ -120,7 +120,7 @@ for (const backend of backends)
     test('each net weighs as many rows as its cluster has here', async () => {
       const weighed = await run(prepared(backend), subTask());
       const counts = f64(weighed, 'count');
-      for (const values of parted(f64(weighed, 'params'), w.subs.shapes)) {
+      for (const values of unflatten(f64(weighed, 'params'), w.subs.shapes)) {
         const size = values.length / 3;
         values.forEach((value, j) => {
           const count = counts[Math.floor(j / size)];
@@ -142,7 +142,7 @@ for (const backend of backends)
       other.put('subs', weightsOf(w.subs, changed));
       const b = await run(other, subTask());
       for (const i of range(4)) {
-        const [left, right] = [a, b].map((result) => parted(f64(result, 'params'), w.subs.shapes)[i]);
+        const [left, right] = [a, b].map((result) => unflatten(f64(result, 'params'), w.subs.shapes)[i]);
         const third = left.length / 3;
         for (const net of range(3)) {
           const [before, after] = [left, right].map((all) => all.subarray(net * third, (net + 1) * third));

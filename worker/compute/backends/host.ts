@@ -1,5 +1,5 @@
+import { elementCount } from '../../../model/arrays.ts';
 import { argmaxRows } from '../../../model/forward.ts';
-import { elements } from '../../../proto/tensors.ts';
 import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 import { phiLength } from './phi.ts';
@@ -36,7 +36,7 @@ const BYTES = 4;
 const addressOf = (tensor: Tensor) => (tensor as HostTensor).address;
 /** The last two axes, and how many matrices stand before them. */
 const matrices = ({ shape }: Tensor) => ({
-  count: elements(shape.slice(0, -2)),
+  count: elementCount(shape.slice(0, -2)),
   rows: shape.at(-2)!,
   cols: shape.at(-1)!,
 });
@@ -82,14 +82,14 @@ export class HostBackend implements Backend {
 
   /** An uninitialised tensor. */
   protected make(shape: readonly number[]): Tensor {
-    const made: HostTensor = { shape, address: this.#memory.allocate(elements(shape)) };
+    const made: HostTensor = { shape, address: this.#memory.allocate(elementCount(shape)) };
     this.#live++;
     return made;
   }
 
   /** Its values where they are, until the next `make`. */
   protected view(tensor: Tensor): Float32Array {
-    return this.#memory.view(addressOf(tensor), elements(tensor.shape));
+    return this.#memory.view(addressOf(tensor), elementCount(tensor.shape));
   }
 
   /** The matrix of rows × cols that begins at number `offset` of a tensor, transposed. */
@@ -190,7 +190,7 @@ export class HostBackend implements Backend {
   softmaxRows(logits: Tensor, epsilon: number): Tensor {
     const out = this.make(logits.shape);
     const cols = logits.shape.at(-1)!;
-    const rows = elements(logits.shape) / cols;
+    const rows = elementCount(logits.shape) / cols;
     if (this.#softmax) this.#softmax(addressOf(logits), rows, cols, addressOf(out));
     else loops.softmaxRows(this.view(logits), cols, this.view(out));
     if (epsilon > 0) loops.smooth(this.view(out), epsilon, cols);

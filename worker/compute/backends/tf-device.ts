@@ -1,4 +1,4 @@
-import { elements } from '../../../proto/tensors.ts';
+import { elementCount } from '../../../model/arrays.ts';
 import type { Backend, Device, Tensor } from './backend.ts';
 import { chosenFactor, pairPlaces, phiLength, squarePlaces, WIDEST_PHI } from './phi.ts';
 import type { Binding, Id } from './tf-binding.ts';
@@ -182,7 +182,7 @@ export class TfDevice implements Backend {
   /** By log-softmax: TensorFlow's cross-entropy has no deterministic form on a GPU. */
   klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
     const ops = this.#ops;
-    const entries = elements(logits.shape);
+    const entries = elementCount(logits.shape);
     const rows = logits.shape.at(-2)!;
     const t = this.#id(target);
     const logR = ops.run('LogSoftmax', this.#id(logits));
@@ -196,7 +196,7 @@ export class TfDevice implements Backend {
   costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor } {
     const ops = this.#ops;
     const rows = logits.shape.at(-2)!;
-    const all = elements(logits.shape) / logits.shape.at(-1)!;
+    const all = elementCount(logits.shape) / logits.shape.at(-1)!;
     const r = ops.run('Softmax', this.#id(logits));
     const mean = ops.sum(ops.run('Mul', r, this.#id(cost)), -1, true);
     const share = ops.run('Mul', r, ops.scalar(1 / rows));

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { elements } from '../../../proto/tensors.ts';
+import { elementCount } from '../../../model/arrays.ts';
 import { densityKernel } from '../kernels/density-kernel.ts';
 import { type HostBatch, STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
 import type { Backend, Batch, FlatNet, Tensor } from './backend.ts';
@@ -61,7 +61,7 @@ export class WasmBackend extends HostBackend {
   }
 
   logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {
-    const count = elements(x.shape.slice(0, -2));
+    const count = elementCount(x.shape.slice(0, -2));
     const out = this.make([...x.shape.slice(0, -1), constant.shape.at(-1)!]);
     const part = (values: Float32Array, i: number) =>
       values.subarray((i * values.length) / count, ((i + 1) * values.length) / count);

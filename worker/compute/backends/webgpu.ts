@@ -1,4 +1,4 @@
-import { elements } from '../../../proto/tensors.ts';
+import { elementCount } from '../../../model/arrays.ts';
 import type { Backend, Device, Tensor } from './backend.ts';
 import { OutOfDeviceMemory } from './errors.ts';
 import { chosenFactor, pairPlaces, phiLength, squarePlaces, WIDEST_PHI } from './phi.ts';
@@ -57,7 +57,7 @@ function failureOf(device: GpuDevice, name: string): () => unknown {
 
 /** TensorFlow.js' own tensor, as its functions take it: of any rank. */
 const tfOf = (tensor: Tensor) => (tensor as Held).value as never;
-const rowsOf = ({ shape }: Tensor) => ({ rows: shape.at(-2)!, all: elements(shape) / shape.at(-1)! });
+const rowsOf = ({ shape }: Tensor) => ({ rows: shape.at(-2)!, all: elementCount(shape) / shape.at(-1)! });
 
 class WebgpuBackend implements Backend {
   readonly identity: string;
@@ -99,7 +99,7 @@ class WebgpuBackend implements Backend {
   }
 
   #make(shape: readonly number[], compute: () => TfTensor): Held {
-    const bytes = 4 * elements(shape);
+    const bytes = 4 * elementCount(shape);
     if (bytes > this.#largest) throw new OutOfDeviceMemory(this.#name, bytes);
     const value = this.#tf.tidy(compute);
     this.#live++;

@@ -1,5 +1,5 @@
+import { elementCount } from '../../../model/arrays.ts';
 import { netWidths } from '../../../model/net.ts';
-import { elements } from '../../../proto/tensors.ts';
 import type { FlatNet } from '../backends/backend.ts';
 import { copyRows, instantiate, padded } from './compiled.ts';
 
@@ -103,7 +103,7 @@ function spread(
   for (const shape of shapes) {
     const cols = shape.at(-1)!;
     const wide = padded(cols);
-    const rows = elements(shape) / nets / cols;
+    const rows = elementCount(shape) / nets / cols;
     for (let net = 0; net < nets; net++, from += rows * cols) {
       const to = within + net * size;
       if (back)

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { aside, makeFolder, remove } from '../../../base/files.ts';
+import { createAtomicFile, makeFolder, remove } from '../../../base/files.ts';
 import { isProcessAlive } from '../../../base/process-alive.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { dataFolder, type Manifest, manifestPath, type SetupName } from '../../compute/installed.ts';
@@ -75,7 +75,7 @@ export function writeManifest(name: SetupName, about: Omit<Manifest, 'files'> & 
   const files = Object.fromEntries(about.files.map((file) => [file, statSync(join(about.dir, file)).size]));
   const path = manifestPath(name);
   makeFolder(dirname(path));
-  const file = aside(path);
+  const file = createAtomicFile(path);
   file.write(Buffer.from(`${JSON.stringify({ ...about, files }, null, 2)}\n`), 0);
   file.finish();
 }

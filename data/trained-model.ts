@@ -1,42 +1,42 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
-import { product } from './npy.ts';
+import { elementCount } from '../model/arrays.ts';
 import type { Transform } from './transform.ts';
 
-/** What a finished run has learnt. */
-export interface Trained {
+/** What is needed to apply the model of a finished run to other data. */
+export interface TrainedModel {
   transform: Transform;
-  /** Weights and biases of each layer in turn. */
+  /** The weights and biases of the clustering net, W₁, b₁, W₂, b₂, … */
   net: { values: Float32Array; shape: number[] }[];
-  /** The backend that it was trained on. */
+  /** The compute backend it was trained on. */
   backendName: string;
-  /** A column of its CSV that was no data but --labels. */
+  /** The column of the CSV that was used for --labels and is not data. */
   leftOut: string | null;
 }
 
-/** The transform and the layers behind it, from `model/` of a run directory. UserError if it has none. */
-export function readTrained(run: string): Trained {
+/** Reads transform and net from `model/` of a run directory. Throws a UserError if the run is not finished. */
+export function readTrainedModel(run: string): TrainedModel {
   const folder = join(run, 'model');
   try {
     const { normalize, input, dim, columns, scale, offset } = JSON.parse(
       readFileSync(join(folder, 'transform.json'), 'utf8'),
     );
-    const [{ weights: described }] = JSON.parse(
+    const [{ weights: descriptions }] = JSON.parse(
       readFileSync(join(folder, 'model.json'), 'utf8'),
     ).weightsManifest;
     const bytes = readFileSync(join(folder, 'weights.bin'));
-    let at = 0;
-    const arrays = (described as { shape: number[] }[]).map(({ shape }) => {
-      const size = product(shape);
+    let position = 0;
+    const arrays = (descriptions as { shape: number[] }[]).map(({ shape }) => {
+      const size = elementCount(shape);
       const values = new Float32Array(
-        bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + 4 * size),
+        bytes.buffer.slice(bytes.byteOffset + position, bytes.byteOffset + position + 4 * size),
       );
-      at += 4 * size;
+      position += 4 * size;
       return { values, shape };
     });
     const [{ values: kernel }, { values: bias }, ...net] = arrays;
-    // The same backend gives the same bits as the run's own full pass.
+    // With the same backend, labels have the same bits as those of the run.
     const { identity, data } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
     return {
       net,
@@ -56,13 +56,13 @@ export function readTrained(run: string): Trained {
       },
     };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(missing(run));
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(missingModel(run));
     throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
   }
 }
 
-function missing(run: string): string {
+function missingModel(run: string): string {
   if (existsSync(join(run, 'run.json')))
-    return `--run ${run} is not finished; go on with: dpmesh resume ${run}`;
-  return `--run ${run} is not the directory of a finished run (there is no ${join(run, 'run.json')}); name the --out of a run`;
+    return `--run ${run} is not finished: continue it with dpmesh resume ${run}`;
+  return `--run ${run} is not the directory of a finished run (${join(run, 'run.json')} does not exist): give the --out of a run`;
 }
