@@ -42,7 +42,7 @@ Written by \`npm run bench\`. Every figure comes from the built command line, on
 
 ${machine}
 
-A figure that misses what was asked stays here as **missed**.
+A figure that misses its target (*asked*) stays here as **missed**.
 
 | row | what | asked | measured | verdict | day, code |
 |---|---|---|---|---|---|
@@ -52,16 +52,16 @@ ${missing.length ? `\nNot measured on this machine yet: ${missing.join(', ')}.\n
 
     npm ci
     npm run bench                 # every row but big and those of paper; about 10 minutes on two cores
-    npm run bench -- scaling      # rows by name, or by how their names begin; the others keep their lines
+    npm run bench -- scaling      # rows by name or the beginning of their names; the others keep their lines
     npm run bench -- big          # 20,000,000 rows: 2.7 GB in the temporary folder
     npm run bench:paper           # the paper's own schedule: about 5 minutes
     npm run bench -- --all        # all of them
 
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
-rows whose data are not there are left out and say so. Rows that compare with scikit-learn or numpy make a Python venv
-in \`bench/.venv\` (versions: \`bench/requirements.txt\`). Let nothing else run beside it; a line says
-so if something took more than a twentieth of the processors' time.
+rows whose data are missing are left out, with a message. Rows that compare with scikit-learn or numpy create a Python venv
+in \`bench/.venv\` (versions: \`bench/requirements.txt\`). Run nothing else at the same time; there is a message if other processes
+took more than a twentieth of the processors' time.
 
-Besides the table: \`npm run bench:kernels\` times the products and steps of each backend.
+Not in the table: \`npm run bench:kernels\` times the products and steps of each backend.
 `;
 }

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const pages = execFileSync('git', ['ls-files', '*.md'], { cwd: ROOT, encoding: 'utf8' }).trim().split('\n');
+const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8');
+const exists = (path: string) => existsSync(join(ROOT, path));
+
+/** These come with the library. */
+const PENDING = ['docs/library.md', 'docs/api.md'];
+
+/** The anchors of a page, as GitHub makes them from its headings. */
+function anchorsOf(page: string): Set<string> {
+  const headings = [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+test('relative links of all pages lead somewhere, also to a heading', () => {
+  const broken: string[] = [];
+  for (const page of pages)
+    for (const [, link] of textOf(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [path, anchor] = link.split('#');
+      const target = path ? join(dirname(page), path) : page;
+      if (PENDING.includes(target)) continue;
+      if (!exists(target)) broken.push(`${page}: ${link}`);
+      else if (anchor && !anchorsOf(target).has(anchor)) broken.push(`${page}: ${link} (no such heading)`);
+    }
+  assert.deepEqual(broken, []);
+});
+
+test('source files and tests that pages name exist', () => {
+  const rooms = 'base|bench|cli|coordinator|dashboards|data|library|model|proto|report|test|view|web|worker';
+  const named = new RegExp(`\`((?:${rooms})/[\\w./-]+\\.ts|test/[\\w/-]+)\``, 'g');
+  const missing: string[] = [];
+  for (const page of pages.filter((page) => page !== 'LOG.md'))
+    for (const [, path] of textOf(page).matchAll(named))
+      if (!exists(path) && !exists(`${path}.test.ts`)) missing.push(`${page}: ${path}`);
+  assert.deepEqual(missing, []);
+});
