@@ -541,7 +541,7 @@ describe('odd input', { concurrency: 2 }, () => {
     const there = join(run, 'labels.npy');
     await refuses({
       name: '',
-      says: ['file of the run'],
+      says: ['own files'],
       args: predict('--data', ok, '--out', there, '--force'),
     });
     await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', easy.labels) });
