@@ -10,7 +10,7 @@ import {
   ofType,
   patience,
   QUICK,
-  type Running,
+  type RunningProcess,
   scratch,
   start,
   trainArgs,
@@ -29,7 +29,7 @@ const ALLOWED_EMPTY: AllowedEmpty = [
 
 const skip = lacks('prometheus');
 const queries = allQueries();
-let run: Running;
+let run: RunningProcess;
 let prometheus: Prometheus;
 let since: number;
 // Registered before scratch(), whose hook removes the folder: hooks run in this order.

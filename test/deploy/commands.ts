@@ -6,7 +6,6 @@ import { join, resolve } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  bytesOfRun,
   dpmesh,
   easyData,
   epochOf,
@@ -15,6 +14,7 @@ import {
   jsonOf,
   ofType,
   patience,
+  resultHashes,
   until,
 } from '../e2e/support.ts';
 
@@ -58,7 +58,13 @@ export async function place(folder: string): Promise<Place> {
   writeFileSync(config, runYaml(data));
   const local = join(folder, 'local');
   jsonOf(await dpmesh(['train', '--config', config, '--out', local, '--json', '--workers', 1]));
-  return { folder, data, expected: bytesOfRun(local), runYaml, ports: [await freePort(), await freePort()] };
+  return {
+    folder,
+    data,
+    expected: resultHashes(local),
+    runYaml,
+    ports: [await freePort(), await freePort()],
+  };
 }
 
 /** A folder for PATH with what the image has in its own. */
@@ -133,7 +139,7 @@ export async function proves(
     assert.fail(`${error.message}\n${second.said()}\n${all()}`),
   );
   assert.equal(ofType(eventsOf(run), 'resume').length, 1, 'the second start did not resume');
-  assert.deepEqual(bytesOfRun(run), expected);
+  assert.deepEqual(resultHashes(run), expected);
   second.kill('SIGTERM');
   await second.ended;
   for (const each of workers) {

@@ -15,7 +15,6 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   addressOf,
-  bytesOfRun,
   dpmesh,
   ENDLESS,
   easyData,
@@ -24,11 +23,12 @@ import {
   jsonOf,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
   trainArgs,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from './support.ts';
 
@@ -64,7 +64,7 @@ describe('keys', { concurrency: 2 }, () => {
     jsonOf(ended);
     const { stderr } = await helper.ended;
     const plain = join(folder, 'train');
-    assert.deepEqual(bytesOfRun(out), await undisturbed(easy.data, plain, ...QUICK));
+    assert.deepEqual(resultHashes(out), await undisturbedHashes(easy.data, plain, ...QUICK));
     const written = readdirSync(out, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
@@ -160,7 +160,7 @@ describe('keys', { concurrency: 2 }, () => {
     const { code, stderr } = await helper.ended;
     assert.equal(code, 0, stderr);
     assert.equal(stderr.match(/joined as/g)?.length, 2, stderr);
-    assert.deepEqual(bytesOfRun(out), await undisturbed(easy.data, plain, ...flags));
+    assert.deepEqual(resultHashes(out), await undisturbedHashes(easy.data, plain, ...flags));
   });
 
   test('keygen prints where things are, and nothing secret', async () => {

@@ -19,7 +19,7 @@ import {
   uuidOf,
 } from '../worker/compute/nvidia-smi.ts';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   dpmesh,
   ENDLESS,
   easyData,
@@ -27,16 +27,16 @@ import {
   eventsOf,
   freePort,
   jsonOf,
-  leftovers,
   ofType,
   patience,
   QUICK,
-  type Running,
+  type RunningProcess,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
   trainArgs,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from './support.ts';
 
@@ -61,13 +61,13 @@ const workersOf = (run: string) => ofType(eventsOf(run), 'worker');
 const pinnedTo = (pid: number) =>
   /(?:^|\0)CUDA_VISIBLE_DEVICES=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
 /** Ends a run that would go on for long, and what was launched for it. */
-async function stop(coordinator: Running, ...launched: Running[]) {
+async function stop(coordinator: RunningProcess, ...launched: RunningProcess[]) {
   coordinator.kill('SIGTERM');
   await coordinator.ended;
   for (const each of launched) {
     const { code, stderr } = await each.ended;
     assert.equal(code, 0, stderr);
-    await leftovers(each.pid, 1);
+    await assertNoneLeft(each.pid, 1);
   }
 }
 
@@ -111,7 +111,7 @@ describe('launch', { concurrency: 2 }, () => {
     assert.deepEqual(pins, Object.fromEntries(names.map((name, i) => [name, [...SLICES, uuidOf(1)][i]])));
     training.kill('SIGTERM');
     assert.equal((await training.ended).code, 130);
-    await leftovers(training.pid);
+    await assertNoneLeft(training.pid);
   });
 
   test('two workers on a GPU compute what any others would', async () => {
@@ -122,14 +122,14 @@ describe('launch', { concurrency: 2 }, () => {
         on(EIGHT),
       ),
     );
-    const expected = await undisturbed(easy.data, plain, '--backend', 'wasm', ...QUICK);
+    const expected = await undisturbedHashes(easy.data, plain, '--backend', 'wasm', ...QUICK);
     assert.deepEqual(
       workersOf(gpus)
         .map(({ name }) => name)
         .sort(),
       [`${host}/gpu3-0`, `${host}/gpu3-1`],
     );
-    assert.deepEqual(bytesOfRun(gpus), expected);
+    assert.deepEqual(resultHashes(gpus), expected);
   });
 
   test('a second worker that is launched into a run computes within 2 s of its start', async (t) => {
@@ -208,7 +208,7 @@ describe('launch', { concurrency: 2 }, () => {
     launched.kill('SIGTERM');
     const { code, stderr } = await launched.ended;
     assert.equal(code, 0, stderr);
-    await leftovers(launched.pid);
+    await assertNoneLeft(launched.pid);
     // On a machine so busy that a worker is taken for silent first, its goodbye is no event any more.
     const gone = () => ofType(eventsOf(run), 'worker-gone');
     await until('goodbyes', () => alive.every((each) => gone().some((event) => event.worker === each)));
@@ -237,7 +237,7 @@ describe('launch', { concurrency: 2 }, () => {
     const { code, stderr } = await launched.ended;
     assert.equal(code, 130, stderr);
     assert.match(stderr, /killing the workers/);
-    await leftovers(launched.pid);
+    await assertNoneLeft(launched.pid);
     await stop(running);
   });
 });
@@ -262,7 +262,7 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     const { code, stderr, seconds } = await launched.ended;
     assert.equal(code, 0, stderr);
     assert.ok(seconds < patience(12), `${seconds} s`);
-    await leftovers(launched.pid);
+    await assertNoneLeft(launched.pid);
   });
 
   test('a port that belongs to something else', async (t) => {

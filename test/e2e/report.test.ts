@@ -13,7 +13,17 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
-import { dpmesh, type Ended, easyData, epochOf, jsonOf, QUICK, scratch, start, until } from './support.ts';
+import {
+  dpmesh,
+  easyData,
+  epochOf,
+  jsonOf,
+  type ProcessResult,
+  QUICK,
+  scratch,
+  start,
+  until,
+} from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -31,7 +41,7 @@ const train = (data: string, out: string, ...more: (string | number)[]) =>
 const plot = (from: string, ...more: string[]) => dpmesh(['plot', '--run', from, ...more]);
 
 /** Exit 0, and what was left out said in as many lines. */
-function drawn(ended: Ended, pictures: string[], ...notes: RegExp[]): void {
+function drawn(ended: ProcessResult, pictures: string[], ...notes: RegExp[]): void {
   assert.equal(ended.code, 0, ended.stderr);
   const said = ended.stdout.trim().split(': ').at(-1)!.split(', ').sort();
   assert.deepEqual(said, pictures.toSorted());
@@ -42,7 +52,7 @@ function drawn(ended: Ended, pictures: string[], ...notes: RegExp[]): void {
   });
 }
 
-function refused(ended: Ended, ...says: string[]): void {
+function refused(ended: ProcessResult, ...says: string[]): void {
   assert.equal(ended.code, 2, ended.stderr || ended.stdout);
   assert.match(ended.stderr, /^dpmesh: [^\n]+\n$/);
   for (const part of says) assert.ok(ended.stderr.includes(part), `"${ended.stderr}" lacks "${part}"`);
@@ -57,7 +67,7 @@ function copy(name: string, change: (at: string) => void): string {
 }
 
 describe('a report', { concurrency: 2 }, () => {
-  let ended: Ended;
+  let ended: ProcessResult;
   before(async () => {
     ended = await train(easy.data, run, '--labels', easy.labels);
   });

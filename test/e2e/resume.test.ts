@@ -13,19 +13,19 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
-  bytesOfRun,
   checkpointsOf,
   dpmesh,
   ENDLESS,
-  type Ended,
   easyData,
   eventsOf,
   jsonOf,
   ofType,
+  type ProcessResult,
   QUICK,
+  resultHashes,
   scratch,
-  underWay,
-  undisturbed,
+  startAndReach,
+  undisturbedHashes,
 } from './support.ts';
 
 const EPOCHS = 60;
@@ -37,7 +37,7 @@ const path = (name: string) => join(folder, name);
 /** A run that is killed, workers and all, once it is in this epoch. */
 async function killed(name: string, epoch: number, data = easy.data): Promise<string> {
   const run = path(name);
-  const running = await underWay(epoch, data, run, ...FLAGS);
+  const running = await startAndReach(epoch, data, run, ...FLAGS);
   await running.killAll();
   return run;
 }
@@ -46,7 +46,7 @@ const resume = (run: string, ...more: (string | number)[]) =>
   dpmesh(['resume', run, '--json', '--checkpoint-every', 0.2, ...more]);
 
 /** Exit 2, and one line that says all of this. */
-function refused(ended: Ended, ...says: string[]): void {
+function refused(ended: ProcessResult, ...says: string[]): void {
   const wrong = ended.stderr.split('\n').filter((line) => /^dpmesh: (?!warning)/.test(line));
   assert.deepEqual([ended.code, wrong.length], [2, 1], ended.stderr);
   for (const part of says) assert.ok(wrong[0].includes(part), `"${wrong[0]}" lacks "${part}"`);
@@ -55,7 +55,7 @@ function refused(ended: Ended, ...says: string[]): void {
 describe('a run that was killed', { concurrency: 2 }, () => {
   let expected: string[];
   before(async () => {
-    expected = await undisturbed(easy.data, path('quiet'), ...FLAGS);
+    expected = await undisturbedHashes(easy.data, path('quiet'), ...FLAGS);
     assert.ok(checkpointsOf(path('quiet')).length <= 3);
   });
 
@@ -73,7 +73,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
       mkdirSync(join(run, 'checkpoints'), { recursive: true });
       writeFileSync(draft, 'half');
       const json = jsonOf(await resume(run, '--workers', workers, ...flags));
-      assert.deepEqual(bytesOfRun(run), expected);
+      assert.deepEqual(resultHashes(run), expected);
       assert.equal(json.epochs, EPOCHS);
       assert.ok(!existsSync(draft));
       const [resumed] = ofType(eventsOf(run), 'resume');
@@ -93,17 +93,17 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const ended = await resume(run, '--workers', 2);
     jsonOf(ended);
     assert.match(ended.stderr, new RegExp(`warning: .*${newest} cannot be used: its checksum`));
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
     for (const name of checkpointsOf(bare)) rmSync(join(bare, 'checkpoints', name));
     jsonOf(await resume(bare, '--workers', 2));
-    assert.deepEqual(bytesOfRun(bare), expected);
+    assert.deepEqual(resultHashes(bare), expected);
   });
 
   test('goes on elsewhere, and the old directory stays as it is', async () => {
     const [run, other] = [await killed('old', 30), path('other')];
     const old = readdirSync(run, { recursive: true }).sort();
     jsonOf(await resume(run, '--workers', 2, '--out', other));
-    assert.deepEqual(bytesOfRun(other), expected);
+    assert.deepEqual(resultHashes(other), expected);
     assert.deepEqual(readdirSync(run, { recursive: true }).sort(), old);
     assert.equal(ofType(eventsOf(other), 'start').length, 1, 'with its history');
   });
@@ -112,7 +112,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const data = path('changing.npy');
     copyFileSync(easy.data, data);
     const run = path('changed');
-    const running = await underWay(10, data, run, ...FLAGS, ...ENDLESS, '--workers', 1);
+    const running = await startAndReach(10, data, run, ...FLAGS, ...ENDLESS, '--workers', 1);
     refused(await resume(run), run, 'in use by another coordinator');
     await running.killAll();
     const bytes = readFileSync(data);
@@ -134,7 +134,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
     writeFileSync(join(run, 'run.json'), JSON.stringify({ ...file, result: null }));
     jsonOf(await resume(run, '--workers', 2));
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
     const events = eventsOf(run);
     const since = events.slice(events.findIndex(({ type }) => type === 'resume'));
     assert.equal(ofType(since, 'epoch').length, 0);

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   dpmesh,
   easyData,
   epochOf,
   eventsOf,
   jsonOf,
   K,
-  leftovers,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
@@ -34,7 +34,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
     const run = path('one');
     const json = jsonOf(await dpmesh(trainArgs(easy.data, run, '--workers', 1, ...FLAGS)));
     assert.deepEqual([json.k, json.epochs], [K, EPOCHS]);
-    expected = bytesOfRun(run);
+    expected = resultHashes(run);
   });
 
   for (const [name, ...flags] of [
@@ -46,7 +46,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
       const run = path(name);
       const json = jsonOf(await dpmesh(trainArgs(easy.data, run, ...flags, ...FLAGS)));
       assert.equal(json.workers, flags[1]);
-      assert.deepEqual(bytesOfRun(run), expected);
+      assert.deepEqual(resultHashes(run), expected);
     });
 
   test('by workers that are killed on the way', async () => {
@@ -75,7 +75,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
       kill(alive().slice(0, count));
     }
     const json = jsonOf(await running.ended);
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     const events = eventsOf(run);
     const gone = ofType(events, 'worker-gone');
     assert.deepEqual(new Set(gone.map(({ pid }) => pid)), killed);
@@ -90,7 +90,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
       'after the first was killed',
     );
     assert.equal(json.epochs, EPOCHS);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 
   test('by a coordinator and workers started by hand, one late, one leaving early', async () => {
@@ -113,14 +113,14 @@ describe('the same bytes', { concurrency: 2 }, () => {
     await until('work of the late one', () => work('late') > 3, coordinator);
     early.kill('SIGTERM');
     const [json, first, second] = [jsonOf(await coordinator.ended), await early.ended, await late.ended];
-    for (const { pid } of [coordinator, early, late]) await leftovers(pid);
+    for (const { pid } of [coordinator, early, late]) await assertNoneLeft(pid);
     assert.deepEqual([first.code, second.code], [0, 0]);
     assert.equal(json.workers, 2);
     assert.match(first.stderr, /joined as w1; rows come from .*easy\.npy/);
     assert.match(second.stderr, /joined as w2; rows come from the coordinator/);
     const [gone, ...others] = ofType(eventsOf(run), 'worker-gone');
     assert.deepEqual([gone?.worker, gone?.reason, others.length], ['w1', 'said goodbye', 0]);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 });
 

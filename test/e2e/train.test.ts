@@ -10,7 +10,6 @@ import { normalizeRows } from '../../data/transform.ts';
 import { accuracy, contingency, nmi } from '../../model/scores.ts';
 import {
   D,
-  type Data,
   dpmesh,
   easyData,
   eventsOf,
@@ -21,6 +20,7 @@ import {
   QUICK,
   scratch,
   sha256,
+  type TestData,
   trainArgs,
 } from './support.ts';
 
@@ -58,7 +58,7 @@ async function exportedLabels(run: string, rows: Float32Array, dim: number): Pro
   return labels;
 }
 
-async function assertExported(run: string, { rows }: Data, dim = D): Promise<void> {
+async function assertExported(run: string, { rows }: TestData, dim = D): Promise<void> {
   assert.deepEqual(await exportedLabels(run, rows, dim), Array.from(labelsOf(run).data));
 }
 
@@ -347,7 +347,13 @@ const constant = easyData(folder, 'constant', N, ([a, b, c]) => [a, 7, b, c]);
 const FEWER_SHARDS = ['--shards', 2, '--batch-size', 64];
 
 describe('options', { concurrency: 2 }, () => {
-  const runs: { flags: (string | number)[]; data?: Data; dim?: number; slack?: number; least?: number }[] = [
+  const runs: {
+    flags: (string | number)[];
+    data?: TestData;
+    dim?: number;
+    slack?: number;
+    least?: number;
+  }[] = [
     { flags: ['--covariance', 'diag'] },
     // A costly loss to start from: the wide half of a split often takes all rows again.
     { flags: ['--cluster-loss', 'diag'], slack: 3, least: 0.6 },

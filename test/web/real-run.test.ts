@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { easyData, K, leftovers, scratch, start, trainArgs, until } from '../e2e/support.ts';
+import { assertNoneLeft, easyData, K, scratch, start, trainArgs, until } from '../e2e/support.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 
 const served = existsSync(new URL('../../coordinator/monitor/http/app.ts', import.meta.url));
@@ -88,5 +88,5 @@ test('a real run: opened while K grows, reloaded, in the dark theme, stopped by 
     [],
   );
   await close();
-  await leftovers(running.pid, 5);
+  await assertNoneLeft(running.pid, 5);
 });

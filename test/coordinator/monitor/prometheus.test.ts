@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { crowd, K } from '../../../bench/crowd.ts';
+import { fakeRun, K } from '../../../bench/fake-run.ts';
 import { createCounters } from '../../../coordinator/monitor/counters.ts';
 import { createMetrics } from '../../../coordinator/monitor/prometheus.ts';
 
@@ -19,7 +19,7 @@ function valueIn(text: string, series: string): number {
 
 describe('the metrics', () => {
   test('say what has happened', async () => {
-    const text = await createMetrics(crowd()).metrics();
+    const text = await createMetrics(fakeRun()).metrics();
     const expected: Record<string, number> = {
       'dpmesh_run_state{state="running"}': 1,
       'dpmesh_run_state{state="failed"}': 0,
@@ -64,7 +64,7 @@ describe('the metrics', () => {
   });
 
   test('know nothing before there is something to know', async () => {
-    const bare = { ...crowd(), counters: createCounters() };
+    const bare = { ...fakeRun(), counters: createCounters() };
     bare.recorder = { status: () => 'starting', newest: () => null, run: () => null };
     const text = await createMetrics(bare).metrics();
     for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
@@ -73,28 +73,28 @@ describe('the metrics', () => {
   });
 
   test('busy shares are of the time since the scrape before', async () => {
-    const input = crowd();
+    const input = fakeRun();
     const registry = createMetrics(input);
     const share = async () =>
       valueIn(await registry.metrics(), 'dpmesh_worker_busy_ratio{worker="host0/gpu0"}');
     // Half a second of each of six tasks, and a sixth of five thirds: since the run began.
     const all = 6 * 0.5 + 15 / 3;
-    input.pass(1e6);
+    input.advance(1e6);
     assert.equal(await share(), all / 1000);
     input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
       ['moments', 2],
     ]);
-    input.pass(8000);
+    input.advance(8000);
     assert.equal(await share(), 0.25);
     // Right behind it: the same.
-    input.pass(10);
+    input.advance(10);
     assert.equal(await share(), 0.25);
-    input.pass(5000);
+    input.advance(5000);
     assert.equal(await share(), 0);
   });
 
   test('a worker that lies about its seconds does not break them', async () => {
-    const input = crowd();
+    const input = fakeRun();
     for (const seconds of [-1, 1e300])
       input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
         ['moments', seconds],
@@ -110,7 +110,7 @@ describe('the metrics', () => {
         `${type} ${labels ?? ''}`,
       ]),
     );
-    const found = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
+    const found = (await createMetrics(fakeRun()).getMetricsAsJSON()).filter(({ name }) =>
       name.startsWith('dpmesh_'),
     );
     assert.deepEqual(found.map(({ name }) => name).sort(), [...documented.keys()].sort());
@@ -121,7 +121,7 @@ describe('the metrics', () => {
   });
 
   test('promtool has nothing to say', async (t) => {
-    const text = await createMetrics(crowd()).metrics();
+    const text = await createMetrics(fakeRun()).metrics();
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: text,
       encoding: 'utf8',
@@ -132,7 +132,7 @@ describe('the metrics', () => {
   });
 
   test('of 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
-    const registry = createMetrics(crowd({ workers: 1000, k: 250 }));
+    const registry = createMetrics(fakeRun({ workers: 1000, k: 250 }));
     const times: number[] = [];
     let text = '';
     for (let i = 0; i < 5; i++) {
