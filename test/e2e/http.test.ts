@@ -48,7 +48,7 @@ async function watched(name: string, ...flags: (string | number)[]) {
 }
 
 describe('the HTTP port of a run', { concurrency: 2 }, () => {
-  test('pauses it, goes on, writes a checkpoint, and stops it as Ctrl-C does', async () => {
+  test('pauses and resumes it, writes a checkpoint, and stops it as Ctrl-C does', async () => {
     const { run, running, url } = await watched('controlled');
     assert.equal(await post(`${url}api/stop`, { 'sec-fetch-site': 'cross-site' }), 403);
     assert.equal(await post(`${url}api/pause`), 204);
@@ -88,7 +88,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal(ended.stdout, '');
   });
 
-  test('neither clients that are dead nor a pause change a byte; --linger shows the end', async () => {
+  test('neither dead clients nor a pause change a byte; --linger shows the end', async () => {
     const quiet = join(folder, 'quiet');
     const expected = await undisturbedHashes(easy.data, quiet, '--workers', 2, '--no-http', ...QUICK);
     const port = await freePort();
@@ -103,7 +103,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
       socket.write('GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
       return socket;
     });
-    // The same on the terminal, from beside it.
+    // The same in a terminal, by `dpmesh watch`.
     const watching = start(['watch', url]);
     await until('an epoch', () => epochOf(run) > 0, running);
     if ((await post(`${url}api/pause`)) === 204) {
@@ -116,7 +116,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.match(watched.stderr, /^epoch +\d+ {2}settled {2}K 6\nthe run is done$/m);
     for (const socket of dead) socket.destroy();
 
-    // Who comes when it is over sees all of it.
+    // A client that connects after the end sees the complete run.
     const history = (await (await fetch(`${url}api/history`)).json()) as {
       epochs: { epoch: number[]; k: number[] };
       events: { type: string }[];
@@ -150,7 +150,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.deepEqual(resultHashes(run), expected);
   });
 
-  test('a run that failed says so while it lingers; its exit code is its own', async () => {
+  test('a failed run reports it while it lingers, and keeps its exit code', async () => {
     const bad = easyData(folder, 'bad', 500, (row) => [row[0], Number.NaN, row[2]]);
     const run = join(folder, 'failed');
     const running = start(trainArgs(bad.data, run, '--workers', 1, '--http', '127.0.0.1:0', '--linger', 30));
@@ -167,14 +167,14 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.ok(!existsSync(run));
   });
 
-  test('a taken default moves and says so; a token is asked for; a worker has its own port', async () => {
+  test('if the default port is taken another is used and reported; a token is required; a worker has its own port', async () => {
     const run = join(folder, 'token');
     const token = ['--http-token', 's3cret'];
     const { running, address: bind } = await startCoordinator(easy.data, run, ...token, ...ENDLESS, ...QUICK);
     const other = start(trainArgs(easy.data, join(folder, 'other'), '--workers', 1, ...ENDLESS, ...QUICK));
     const [url, moved] = [await pageUrlOf(running), await pageUrlOf(other)];
     assert.notEqual(url, moved);
-    // Whoever came second, and both if somebody else is there.
+    // The second one, or both if the port was already in use.
     assert.match(
       `${running.stderr()}${other.stderr()}`,
       /watch it at http:\/\/127\.0\.0\.1:\d+\/ \(port 9464 is taken\)/,
@@ -213,7 +213,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await assertNoneLeft(worker.pid);
   });
 
-  test('a resumed run shows what was before', async () => {
+  test('a resumed run shows its earlier history', async () => {
     const { run, running } = await watched('resumed');
     running.kill('SIGINT');
     await running.ended;

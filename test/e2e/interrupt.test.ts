@@ -22,7 +22,7 @@ import {
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
 
-/** A run that would go on for hours, some epochs into it. */
+/** A run that would take hours, after some epochs. */
 async function started(name: string): Promise<{ run: string; running: RunningProcess }> {
   const run = join(folder, name);
   return { run, running: await startAndReach(5, easy.data, run, ...ENDLESS, ...QUICK) };
@@ -36,7 +36,7 @@ async function timed(running: RunningProcess) {
 }
 
 describe('an interrupted run', { concurrency: 2 }, () => {
-  test('also while it chooses thousands of clusters to start from', async () => {
+  test('also while it chooses thousands of initial clusters', async () => {
     const run = join(folder, 'many');
     const running = start(trainArgs(easy.data, run, '--workers', 1, '--init-k', 2000));
     await until('the choice', () => running.stderr().includes('choosing 2000 clusters'), running);
@@ -53,7 +53,7 @@ describe('an interrupted run', { concurrency: 2 }, () => {
       ({ pid }: RunningProcess) => void process.kill(-pid, 'SIGINT'),
     ],
     [
-      // At any moment until it is gone.
+      // At any moment until it has ended.
       'npx, which passes on what all have got already',
       ({ pid, kill, ended }: RunningProcess) => {
         process.kill(-pid, 'SIGINT');
@@ -63,7 +63,7 @@ describe('an interrupted run', { concurrency: 2 }, () => {
     ],
     ['SIGTERM, which only the coordinator gets', ({ kill }: RunningProcess) => kill('SIGTERM')],
   ] as const)
-    test(`${name}: ends it in order and leaves no process`, async () => {
+    test(`${name}: ends it in an orderly way and leaves no process`, async () => {
       const { run, running } = await started(name.slice(0, 6));
       send(running);
       const { code, stderr, stdout, took } = await timed(running);
@@ -92,7 +92,7 @@ describe('an interrupted run', { concurrency: 2 }, () => {
       }
     });
 
-  test('synth leaves no draft, however often it is told', async () => {
+  test('synth leaves no temporary file, however many signals it gets', async () => {
     const out = mkdtempSync(join(folder, 'synth-'));
     const running = start([
       'synth',

@@ -24,7 +24,7 @@ import {
 const EPOCHS = 60;
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
-/** Long enough for workers to come and go. */
+/** Long enough for workers to leave and join. */
 const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', EPOCHS];
 const path = (name: string) => join(folder, name);
 
@@ -49,7 +49,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
       assert.deepEqual(resultHashes(run), expected);
     });
 
-  test('by workers that are killed on the way', async () => {
+  test('by workers that are killed during the run', async () => {
     const run = path('killed');
     const running = start(trainArgs(easy.data, run, '--workers', 3, ...FLAGS));
     const killed = new Set<number>();
@@ -65,7 +65,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
         killed.add(pid);
       }
     };
-    // One, then two at once, then all that have joined: the run waits for the next to come.
+    // One, then two at once, then all: the run waits for the next one to join.
     for (const [epoch, count] of [
       [5, 1],
       [10, 2],
@@ -93,7 +93,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
     assert.deepEqual(resultHashes(run), expected);
   });
 
-  test('by a coordinator and workers started by hand, one late, one leaving early', async () => {
+  test('by a coordinator and workers started separately, one late, one leaving early', async () => {
     const run = path('by-hand');
     const { running: coordinator, address } = await startCoordinator(easy.data, run, ...FLAGS);
     const workerOf = (name: string, root: string) =>
@@ -105,7 +105,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
     };
     const early = workerOf('early', folder);
     await until('epoch 5', () => epochOf(run) >= 5, coordinator);
-    // The coordinator waits while it starts. Its data root has no data: the rows come from the coordinator.
+    // The coordinator waits for it. It does not have the data, so the rows come from the coordinator.
     coordinator.kill('SIGSTOP');
     const late = workerOf('late', run);
     await until('the late one', () => late.stderr().includes('connecting to'), late);
