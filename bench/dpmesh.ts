@@ -32,14 +32,14 @@ export function embedding(name: 'usps' | 'mnist' | 'fashion'): DataFiles {
   return files;
 }
 
-interface ProcessOptions extends Pick<StartOptions, 'main' | 'env'> {
+interface MeasuredRunOptions extends Pick<StartOptions, 'main' | 'env'> {
   /** Called ten times per second with the pid of the coordinator. */
   watch?: (pid: number) => void;
   minutes?: number;
 }
 
 /** Runs the built command line. `wall` is the time of the whole process in seconds. Throws if it fails. */
-export async function dpmesh(args: CliArgs, { watch, minutes = 5, ...options }: ProcessOptions = {}) {
+export async function dpmesh(args: CliArgs, { watch, minutes = 5, ...options }: MeasuredRunOptions = {}) {
   const { pid, ended } = spawnDpmesh(args, { ...options, timeout: minutes * 60_000 });
   const timer = watch && setInterval(watch, 100, pid);
   const { code, signal, stdout, stderr, seconds } = await ended;
@@ -53,7 +53,7 @@ export interface TrainResult extends Summary {
   wall: number;
 }
 
-interface TrainOptions extends Omit<ProcessOptions, 'watch'> {
+interface MeasuredTrainOptions extends Omit<MeasuredRunOptions, 'watch'> {
   watch?: (pid: number, dir: string) => void;
 }
 
@@ -61,7 +61,7 @@ interface TrainOptions extends Omit<ProcessOptions, 'watch'> {
 export async function train(
   { data, labels }: Pick<DataFiles, 'data'> & Partial<DataFiles>,
   flags: CliArgs = [],
-  { watch, minutes }: TrainOptions = {},
+  { watch, minutes }: MeasuredTrainOptions = {},
 ): Promise<TrainResult> {
   const dir = tempPath('run');
   const { stdout, wall } = await dpmesh(
