@@ -1,4 +1,4 @@
-// npm run bench:kernels: what each backend makes of the products and steps of a run, and where a run's time goes.
+// npm run bench:kernels: speed of the matrix products and training steps on each backend, and compute time by task.
 import { join } from 'node:path';
 import { clusteringNet, type Net, subNets } from '../model/net.ts';
 import { generator } from '../model/random.ts';
@@ -11,27 +11,28 @@ import { step, type Trained } from '../worker/compute/mlp.ts';
 import { train } from './dpmesh.ts';
 import { ROOT } from './processes.ts';
 import { eventsOf } from './run-files.ts';
-import { type Figure, factory, time, wideProducts } from './timing.ts';
+import { type Measurement, millisecondsOf, normalTensors, wideProducts } from './timing.ts';
 
 const SIZES = [
   { d: 10, k: 10 },
   { d: 32, k: 50 },
 ];
 const HIDDEN = 50;
-/** Rows of a step; of a shard's sample; of a cluster in a sub-net's step. */
+/** Rows per clustering step, in the sample of a shard, and per cluster in a sub-net step. */
 const [BATCH, SAMPLE, SUB_BATCH] = [128, 2560, 16];
-/** Local steps of an epoch: what a net takes before its weights come anew. */
+/** Local steps of a net before its weights are averaged. */
 const STEPS = 10;
-/** GFLOP/s of each verb that is a product. Features made on the way count as time, not as work. */
-function products(backend: Backend, d: number, k: number): Figure[] {
-  const make = factory(backend, generator(1n, 'bench', d, k));
+
+/** GFLOP/s of each backend operation that is a matrix product. Computing features counts as time but not as work. */
+function products(backend: Backend, d: number, k: number): Measurement[] {
+  const make = normalTensors(backend, generator(1n, 'bench', d, k));
   const p = 1 + d + (d * (d + 1)) / 2;
   const [x, w, b] = [make(BATCH, d), make(d, HIDDEN), make(HIDDEN)];
   const h = backend.affine(x, w, b, true);
   const [g, w2, rows] = [make(BATCH, k), make(HIDDEN, k), make(SAMPLE, d)];
   const [theta, r] = [make(p, k), make(SAMPLE, k)];
   const features = backend.quadraticFeatures(rows, false);
-  const verbs: [string, number, () => Tensor][] = [
+  const operations: [string, number, () => Tensor][] = [
     [`affine ${BATCH}×${d}·${d}×${HIDDEN}`, BATCH * d * HIDDEN, () => backend.affine(x, w, b, true)],
     [`gram ${HIDDEN}×${BATCH}·${BATCH}×${k}`, BATCH * HIDDEN * k, () => backend.gram(h, g)],
     [`reluGrad ${BATCH}×${k}·${k}×${HIDDEN}`, BATCH * k * HIDDEN, () => backend.reluGrad(g, w2, h)],
@@ -46,48 +47,49 @@ function products(backend: Backend, d: number, k: number): Figure[] {
       () => backend.quadraticMoments(r, features),
     ],
   ];
-  const figures = verbs.map(([name, multiplications, verb]) => ({
+  const measurements = operations.map(([name, multiplications, run]) => ({
     name,
-    value: (2 * multiplications) / time(() => backend.free(verb())) / 1e6,
+    value: (2 * multiplications) / millisecondsOf(() => backend.free(run())) / 1e6,
   }));
   backend.free(x, w, b, h, g, w2, rows, theta, r, features);
-  return figures;
+  return measurements;
 }
 
-/** Milliseconds of a step, as a worker takes it: ten from fresh weights, each on a batch of its own. */
-function steps(backend: Backend, d: number, k: number): Figure[] {
-  const make = factory(backend, generator(2n, 'bench', d, k));
+/** Milliseconds per training step, as on a worker: ten steps from uploaded weights, each on its own batch. */
+function trainingSteps(backend: Backend, d: number, k: number): Measurement[] {
+  const make = normalTensors(backend, generator(2n, 'bench', d, k));
   const rows = make(STEPS * BATCH, d);
   const logits = make(STEPS * BATCH, k);
   const targets = backend.softmaxRows(logits, 1e-5);
   const [centres, metric] = [make(k, 2, d), make(d)];
   const index = Int32Array.from({ length: k * SUB_BATCH }, (_, i) => (i * 7) % (STEPS * BATCH));
 
-  const cluster = trainSteps(backend, clusteringNet(0n, d, [HIDDEN], k), (i) => {
+  const cluster = trainer(backend, clusteringNet(0n, d, [HIDDEN], k), (i) => {
     const x = backend.slice(rows, i * BATCH, BATCH);
     const target = backend.slice(targets, i * BATCH, BATCH);
     return { x, target, lossOf: (z) => backend.klGradient(z, target) };
   });
-  const sub = trainSteps(backend, subNets(0n, d, k), () => {
+  const sub = trainer(backend, subNets(0n, d, k), () => {
     const x = backend.gather(rows, index, [k, SUB_BATCH, d]);
     const target = backend.squaredDistances(x, centres, metric);
     return { x, target, lossOf: (z) => backend.costGradient(z, target) };
   });
-  const figures = [
-    { name: `clustering step ${BATCH} rows, ${d}→${HIDDEN}→${k}`, value: time(cluster) / STEPS },
-    { name: `sub-net step ${k} × ${SUB_BATCH} rows, ${d}→${HIDDEN}→2`, value: time(sub) / STEPS },
+  const measurements = [
+    { name: `clustering step ${BATCH} rows, ${d}→${HIDDEN}→${k}`, value: millisecondsOf(cluster) / STEPS },
+    { name: `sub-net step ${k} × ${SUB_BATCH} rows, ${d}→${HIDDEN}→2`, value: millisecondsOf(sub) / STEPS },
   ];
   backend.free(rows, logits, targets, centres, metric);
-  return figures;
+  return measurements;
 }
 
-interface Batch {
+interface TrainingBatch {
   x: Tensor;
   target: Tensor;
   lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor };
 }
 
-function trainSteps(backend: Backend, net: Net, batchOf: (i: number) => Batch): () => void {
+/** A function that trains the net for STEPS steps. */
+function trainer(backend: Backend, net: Net, batchOf: (i: number) => TrainingBatch): () => void {
   const upload = (arrays: Float32Array[]) => arrays.map((values, i) => backend.upload(values, net.shapes[i]));
   return () => {
     const { params, first, second } = net;
@@ -100,11 +102,11 @@ function trainSteps(backend: Backend, net: Net, batchOf: (i: number) => Batch): 
   };
 }
 
-/** The same figures on each backend, side by side. */
+/** Prints the same measurements for each backend, side by side. */
 function compare(
   title: string,
   digits: number,
-  measure: (backend: Backend, d: number, k: number) => Figure[],
+  measure: (backend: Backend, d: number, k: number) => Measurement[],
 ): void {
   const columns = backends.map((backend) => SIZES.flatMap(({ d, k }) => measure(backend, d, k)));
   console.log(
@@ -116,7 +118,8 @@ function compare(
   });
 }
 
-async function shares(): Promise<void> {
+/** Trains on MNIST and prints the workers' compute time by task. */
+async function printTimeByTask(): Promise<void> {
   const mnist = join(ROOT, 'examples/mnist');
   const data = { data: join(mnist, 'mnist_umap10.npy'), labels: join(mnist, 'mnist_labels.npy') };
   const { out, seconds, workers } = await train(data);
@@ -127,21 +130,21 @@ async function shares(): Promise<void> {
   }
   const total = Object.values(spent).reduce((a, b) => a + b, 0);
   console.log(
-    `\nexamples/mnist, ${workers} workers: ${seconds.toFixed(1)} s; their ${total.toFixed(1)} s of compute`,
+    `\nexamples/mnist, ${workers} workers: ${seconds.toFixed(1)} s; ${total.toFixed(1)} s of compute`,
   );
   for (const [task, value] of Object.entries(spent).sort((a, b) => b[1] - a[1]))
     console.log(
       `  ${task.padEnd(40)}${`${((100 * value) / total).toFixed(1)} %`.padStart(13)}${`${value.toFixed(2)} s`.padStart(13)}`,
     );
-  if (!('full-pass' in spent)) console.log('  (its events do not count the full pass)');
+  if (!('full-pass' in spent)) console.log('  (without the full pass, which its events do not include)');
 }
 
-/** WebGPU only waits when it is read, so that these times would say nothing of it. */
-const found = findTensorflow();
+// Not WebGPU: it computes asynchronously until results are read, so these times would be meaningless.
+const tensorflow = findTensorflow();
 const backends = [
   await wasmBackend(),
   cpuBackend(),
-  ...(found && !('problem' in found) ? [await loadBackend('tensorflow')] : []),
+  ...(tensorflow && !('problem' in tensorflow) ? [await loadBackend('tensorflow')] : []),
 ];
 for (const backend of backends) {
   if (backend.identity.startsWith('cpu/')) continue;
@@ -150,5 +153,5 @@ for (const backend of backends) {
     console.log(`  ${name.padEnd(40)}${value.toFixed(1).padStart(13)}`);
 }
 compare('GFLOP/s of products', 2, products);
-compare('ms a step', 3, steps);
-await shares();
+compare('ms per step', 3, trainingSteps);
+await printTimeByTask();

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, type as system, totalmem } from 'node:os';
 import { ROOT } from './processes.ts';
 
-/** Its processor, memory and software, as a table in Markdown. */
+/** The processor, memory and software of this machine as a Markdown table. */
 export function machineTable(): string {
   const memory = `${(totalmem() / 2 ** 30).toFixed(1)} GiB`;
   const rows = [
@@ -18,11 +18,11 @@ export function machineTable(): string {
 
 function distribution(): string {
   if (!existsSync('/etc/os-release')) return '';
-  const found = /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'));
-  return found ? `${found[1]}, ` : '';
+  const match = /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'));
+  return match ? `${match[1]}, ` : '';
 }
 
-/** The commit, and whether the tree differs from it. */
+/** The abbreviated commit, with + if the working tree differs from it; empty outside git. */
 export function revision(): string {
   try {
     const args = ['describe', '--always', '--dirty=+', '--exclude=*'];
@@ -36,42 +36,42 @@ export function revision(): string {
   }
 }
 
-/** Clock ticks a second, in which /proc counts. */
-const TICKS = 100;
+/** Clock ticks per second, the unit of CPU times in /proc. */
+const TICKS_PER_SECOND = 100;
 
-/** Seconds of processor time that all threads of a process have had; null where it is gone or there is no /proc. */
-export function cpuOf(pid: number): number | null {
+/** CPU seconds used by all threads of a process; null if it has ended or there is no /proc. */
+export function cpuSecondsOf(pid: number): number | null {
   try {
     const [user, system] = ticksOf(`/proc/${pid}/stat`);
-    return (user + system) / TICKS;
+    return (user + system) / TICKS_PER_SECOND;
   } catch {
     return null;
   }
 }
 
 /**
- * The share of all processors' time that went to others than this process and its children (the hypervisor's too)
- * from now until the call of what it returns. Null where there is no /proc.
+ * Starts measuring. The returned function gives the fraction of all CPU time since then that did not go to this process
+ * and its children, the hypervisor's included; null if there is no /proc.
  */
-export function othersShare(): () => number | null {
+export function measureOtherCpu(): () => number | null {
   if (!existsSync('/proc/stat')) return () => null;
-  const before = ticks();
+  const before = cpuTicks();
   return () => {
-    const after = ticks();
+    const after = cpuTicks();
     const all = after.all - before.all;
     const others = all - (after.idle - before.idle) - (after.own - before.own);
     return all > 0 ? Math.max(0, others / all) : 0;
   };
 }
 
-/** A process's, fields 14 to 17: user, system, children's user, children's system. Its name, field 2, may have spaces. */
+/** Fields 14 to 17: user, system, children's user and children's system time. The name, field 2, may contain spaces. */
 const ticksOf = (stat: string) =>
   readFileSync(stat, 'utf8').split(') ').at(-1)!.split(' ').slice(11, 15).map(Number);
 
-/** Clock ticks since boot: of all processors, idle ones, and those of this process and its children that have ended. */
-function ticks() {
+/** Clock ticks since boot: of all processors, idle, and of this process with its children that have ended. */
+function cpuTicks() {
   const numbers = (text: string) => text.trim().split(/\s+/).map(Number);
-  // user nice system idle iowait irq softirq steal; what follows is in these already.
+  // user nice system idle iowait irq softirq steal; the fields after these are included in them.
   const all = numbers(readFileSync('/proc/stat', 'utf8').split('\n')[0].slice(4)).slice(0, 8);
   const own = ticksOf('/proc/self/stat');
   const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);

@@ -1,18 +1,18 @@
-// npm run bench [-- names… | --all]: measures rows of the table, prints each as it goes, writes docs/benchmarks.md.
+// npm run bench [-- names… | --all]: measures rows of the table, prints each result and writes docs/benchmarks.md.
 import { existsSync } from 'node:fs';
-import { Absent } from './dpmesh.ts';
-import { othersShare } from './machine.ts';
+import { NotAvailable } from './dpmesh.ts';
+import { measureOtherCpu } from './machine.ts';
 import { MAIN } from './processes.ts';
-import { openReport, type Verdict } from './report.ts';
+import { openReport, type RowVerdict } from './report.ts';
 import { backendRows } from './rows/backends.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
-import type { Row } from './rows/row.ts';
+import type { BenchmarkRow } from './rows/row.ts';
 import { sameBitsRows } from './rows/same-bits.ts';
 import { sizeRows } from './rows/size.ts';
 import { lastRows, speedRows } from './rows/speed.ts';
 
-const rows: Row[] = [
+const rows: BenchmarkRow[] = [
   ...qualityRows,
   ...paperRows,
   ...sameBitsRows,
@@ -22,48 +22,48 @@ const rows: Row[] = [
   ...lastRows,
 ];
 
-/** Rows of these names, or whose names begin with them and a dash; without names, those that do not take long. */
-function chosen(args: string[]): Row[] {
+/** Rows with these names, or with names that begin with one and a dash; without names, those not on request only. */
+function selectRows(args: string[]): BenchmarkRow[] {
   if (args.includes('--all')) return rows;
   if (!args.length) return rows.filter((row) => !row.onRequest);
-  const matches = (row: Row, arg: string) => row.name === arg || row.name.startsWith(`${arg}-`);
+  const matches = (row: BenchmarkRow, arg: string) => row.name === arg || row.name.startsWith(`${arg}-`);
   const unknown = args.filter((arg) => !rows.some((row) => matches(row, arg)));
   if (unknown.length) {
-    console.error(`there is no row ${unknown.join(', ')}; rows: ${rows.map((row) => row.name).join(', ')}`);
+    console.error(`unknown row ${unknown.join(', ')}; rows: ${rows.map((row) => row.name).join(', ')}`);
     process.exit(2);
   }
   return rows.filter((row) => args.some((arg) => matches(row, arg)));
 }
 
-async function measured(row: Row): Promise<[string, Verdict]> {
+async function measure(row: BenchmarkRow): Promise<[string, RowVerdict]> {
   try {
     const { measured, met } = await row.measure();
-    return [measured, met === null ? 'no figure asked' : met ? 'met' : '**missed**'];
+    return [measured, met === null ? 'no target' : met ? 'met' : '**missed**'];
   } catch (error) {
-    return [(error as Error).message, error instanceof Absent ? 'not measured' : '**failed**'];
+    return [(error as Error).message, error instanceof NotAvailable ? 'not measured' : '**failed**'];
   }
 }
 
-const wanted = chosen(process.argv.slice(2));
+const selected = selectRows(process.argv.slice(2));
 if (!existsSync(MAIN)) {
   console.error('dist/ is not built: npm run build');
   process.exit(2);
 }
 const report = openReport(rows);
-let short = 0;
-for (const row of wanted) {
+let misses = 0;
+for (const row of selected) {
   console.log(`${row.name}: ${row.what}`);
-  const share = othersShare();
-  const [text, verdict] = await measured(row);
-  const taken = share() ?? 0;
-  const others = taken > 0.05 ? `; others took ${Math.round(100 * taken)} % of the CPU` : '';
-  if (verdict === '**missed**' || verdict === '**failed**') short++;
+  const otherCpu = measureOtherCpu();
+  const [text, verdict] = await measure(row);
+  const fraction = otherCpu() ?? 0;
+  const note = fraction > 0.05 ? `; other processes used ${Math.round(100 * fraction)} % of the CPU` : '';
+  if (verdict === '**missed**' || verdict === '**failed**') misses++;
   console.log(
-    `  asked ${row.asked ?? '–'}; measured ${text}: ${verdict.replaceAll('*', '').toUpperCase()}${others}`,
+    `  target ${row.target ?? '–'}; measured ${text}: ${verdict.replaceAll('*', '').toUpperCase()}${note}`,
   );
-  report.add(row, text, verdict, others);
+  report.add(row, text, verdict, note);
 }
 console.log(
-  `\n${wanted.length - short} of ${wanted.length} rows without a miss; written to docs/benchmarks.md`,
+  `\n${selected.length - misses} of ${selected.length} rows without a miss; written to docs/benchmarks.md`,
 );
-process.exitCode = short ? 1 : 0;
+process.exitCode = misses ? 1 : 0;

@@ -1,4 +1,4 @@
-"""Float32 products of m×k and k×n a second, from the time `argv[1]` (seconds since 1970) on, for `argv[2]` seconds."""
+"""Float32 products of m×k and k×n per second, measured from time `argv[1]` (Unix, seconds) for `argv[2]` seconds."""
 import json
 import sys
 import time

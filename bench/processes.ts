@@ -1,4 +1,4 @@
-// The built command line as processes: what benchmarks, fault campaigns and end-to-end tests start, wait for and end.
+// Starts, waits for and kills processes of the built command line, for benchmarks, fault campaigns and end-to-end tests.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
@@ -9,21 +9,21 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const MAIN = join(ROOT, 'dist/cli/main.js');
 
-export type Args = readonly (string | number)[];
+export type CliArgs = readonly (string | number)[];
 
 export interface StartOptions {
   cwd?: string;
-  /** On top of this process's. */
+  /** In addition to the environment of this process. */
   env?: Record<string, string | undefined>;
-  /** A command that starts it, as `ip netns exec` does. */
+  /** A command prefix to run it with, such as `ip netns exec NAME`. */
   within?: readonly string[];
-  /** Another build's. */
+  /** The main script of another build. */
   main?: string;
-  /** It is killed after this, with all that it has started, ms. */
+  /** Milliseconds after which it is killed, with its whole process group. */
   timeout?: number;
 }
 
-export interface Ended {
+export interface ProcessResult {
   code: number | null;
   signal: NodeJS.Signals | null;
   stdout: string;
@@ -31,25 +31,25 @@ export interface Ended {
   seconds: number;
 }
 
-export interface Running {
+export interface RunningProcess {
   pid: number;
-  /** What it has said until now. */
+  /** Its output on stderr so far. */
   stderr(): string;
-  ended: Promise<Ended>;
+  ended: Promise<ProcessResult>;
   kill(signal: NodeJS.Signals): void;
-  /** SIGKILL for it and all that it has started; resolves when it is gone. */
+  /** Sends SIGKILL to its process group; resolves when it has ended. */
   killAll(): Promise<void>;
 }
 
 const groups = new Set<number>();
-// Groups of their own outlive this process unless somebody ends them.
+// Separate process groups would outlive this process.
 process.once('exit', () => groups.forEach(killGroup));
 
 export function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nobody is left.
+    // The group is empty.
   }
 }
 
@@ -62,8 +62,8 @@ function isEmpty(group: number): boolean {
   }
 }
 
-/** Starts it as the leader of a process group of its own, to which its workers will belong. */
-export function start(args: Args, options: StartOptions = {}): Running {
+/** Starts dpmesh as the leader of a new process group, to which its workers will belong. */
+export function spawnDpmesh(args: CliArgs, options: StartOptions = {}): RunningProcess {
   const { cwd = ROOT, env, within = [], main = MAIN, timeout } = options;
   const begun = performance.now();
   const [program, ...rest] = [...within, process.execPath, main, ...args.map(String)];
@@ -83,7 +83,7 @@ export function start(args: Args, options: StartOptions = {}): Running {
     stderr += text;
   });
   const timer = timeout && setTimeout(killGroup, timeout, pid);
-  const ended = new Promise<Ended>((resolve) => {
+  const ended = new Promise<ProcessResult>((resolve) => {
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       if (isEmpty(pid)) groups.delete(pid);
@@ -102,36 +102,36 @@ export function start(args: Args, options: StartOptions = {}): Running {
   };
 }
 
-/** Resolves when `check` gives something; rejects if that takes a minute, or `running` ends before. */
+/** Resolves to the first truthy result of `check`. Rejects after a minute, or if `running` ends first. */
 export async function until<T>(
   what: string,
   check: () => T | null | undefined | false,
-  running?: Running,
+  running?: RunningProcess,
 ): Promise<T> {
-  let over: Ended | null = null;
+  let over: ProcessResult | null = null;
   void running?.ended.then((ended) => {
     over = ended;
   });
   for (const begun = performance.now(); performance.now() - begun < 60_000; await sleep(5)) {
-    const found = check();
-    if (found) return found;
-    if (over) throw new Error(`it ended before ${what}: ${JSON.stringify(over)}`);
+    const result = check();
+    if (result) return result;
+    if (over) throw new Error(`the process ended before ${what}: ${JSON.stringify(over)}`);
   }
-  throw new Error(`waited in vain for ${what}`);
+  throw new Error(`timeout while waiting for ${what}`);
 }
 
-/** Where a coordinator can be reached by workers, as soon as it says so. */
-export const addressOf = (coordinator: Running) =>
+/** The address on which a coordinator listens for workers, once it has logged it. */
+export const addressOf = (coordinator: RunningProcess) =>
   until('its address', () => /listening on (\S+);/.exec(coordinator.stderr())?.[1], coordinator);
 
-/** Where a run can be watched, as soon as it says so. */
-export const pageOf = (run: Running) =>
-  until('an address to watch', () => /watch it at (http:\S+\/)/.exec(run.stderr())?.[1], run);
+/** The URL of the live page of a run, once it has logged it. */
+export const pageUrlOf = (run: RunningProcess) =>
+  until('the URL of its page', () => /watch it at (http:\S+\/)/.exec(run.stderr())?.[1], run);
 
-/** Below the ports that systems hand out: what is free there is not taken by the next connection of anybody. */
+/** Below the ephemeral ports, which the next outgoing connection of any program could take. */
 const [LOWEST_PORT, PORTS] = [20_000, 12_000];
 
-/** A port of this machine that nobody listens on. */
+/** A local port that no process listens on. */
 export async function freePort(): Promise<number> {
   const port = LOWEST_PORT + randomInt(PORTS);
   const server = createServer();

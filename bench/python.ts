@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Absent, note } from './dpmesh.ts';
+import { NotAvailable, note } from './dpmesh.ts';
 import { ROOT } from './processes.ts';
 
 const run = promisify(execFile);
@@ -11,10 +11,10 @@ const VENV = join(HERE, '.venv');
 const BIN = join(VENV, 'bin/python');
 const DONE = join(VENV, 'installed');
 
-/** Runs a script of this folder in the benchmark's own venv (made on first use); its last line is JSON. */
+/** Runs a script of this folder in the venv of the benchmarks, created on first use, and parses its last line as JSON. */
 export async function python<T>(script: string, args: (string | number)[], threads: number): Promise<T> {
   await makeVenv();
-  // A core type or cache size forced on OpenBLAS would slow down the peer.
+  // A core type or cache size forced on OpenBLAS would slow scikit-learn down.
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('OPENBLAS'));
   const count = String(threads);
   const env = { ...Object.fromEntries(own), OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count };
@@ -24,13 +24,15 @@ export async function python<T>(script: string, args: (string | number)[], threa
 
 export async function makeVenv(): Promise<void> {
   if (existsSync(DONE)) return;
-  note('making bench/.venv (scikit-learn) …');
+  note('creating bench/.venv with scikit-learn …');
   const python = process.env.PYTHON ?? 'python3';
   try {
     await run(python, ['-m', 'venv', '--clear', VENV]);
     await run(BIN, ['-m', 'pip', 'install', '--quiet', '-r', join(HERE, 'requirements.txt')]);
   } catch (error) {
-    throw new Absent(`no Python with scikit-learn: ${(error as Error).message.trim().split('\n').at(-1)}`);
+    throw new NotAvailable(
+      `no Python with scikit-learn: ${(error as Error).message.trim().split('\n').at(-1)}`,
+    );
   }
   writeFileSync(DONE, '');
 }

@@ -2,66 +2,66 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { machineTable, revision } from './machine.ts';
 import { ROOT } from './processes.ts';
-import type { Row } from './rows/row.ts';
+import type { BenchmarkRow } from './rows/row.ts';
 
 const PATH = join(ROOT, 'docs/benchmarks.md');
 
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 const line = (cells: string[]) => `| ${cells.map(cell).join(' | ')} |`;
 
-export type Verdict = 'met' | '**missed**' | '**failed**' | 'no figure asked' | 'not measured';
+export type RowVerdict = 'met' | '**missed**' | '**failed**' | 'no target' | 'not measured';
 
 /**
- * The table as docs/benchmarks.md holds it. Rows not measured again keep their line, as long as the machine is the
- * same; each says of which day and state of the code it is.
+ * The table in docs/benchmarks.md. Rows that are not measured again keep their lines as long as the machine is the same;
+ * each line has the day and the commit.
  */
-export function openReport(rows: Row[]) {
+export function openReport(rows: BenchmarkRow[]) {
   const machine = machineTable();
   const lines = keptLines(machine);
   const when = `${new Date().toISOString().slice(0, 10)} ${revision()}`.trim();
   return {
-    add({ name, what, asked }: Row, measured: string, verdict: Verdict, others: string): void {
-      lines.set(name, line([`\`${name}\``, what, asked ?? '–', measured, verdict, when + others]));
+    add({ name, what, target }: BenchmarkRow, measured: string, verdict: RowVerdict, note: string): void {
+      lines.set(name, line([`\`${name}\``, what, target ?? '–', measured, verdict, when + note]));
       writeFileSync(PATH, text(machine, rows, lines));
     },
   };
 }
 
-/** Lines of the table by the names of their rows, from the file as it is. */
+/** The lines of the existing table, by row name. */
 function keptLines(machine: string): Map<string, string> {
   const old = existsSync(PATH) ? readFileSync(PATH, 'utf8') : '';
   if (!old.includes(machine)) return new Map();
-  return new Map([...old.matchAll(/^\| `([a-z-]+)` \|.*$/gm)].map((found) => [found[1], found[0]]));
+  return new Map([...old.matchAll(/^\| `([a-z-]+)` \|.*$/gm)].map(([line, name]) => [name, line]));
 }
 
-function text(machine: string, rows: Row[], lines: Map<string, string>): string {
+function text(machine: string, rows: BenchmarkRow[], lines: Map<string, string>): string {
   const missing = rows.filter((row) => !lines.has(row.name)).map((row) => `\`${row.name}\``);
   return `# Benchmarks
 
-Written by \`npm run bench\`. Every figure comes from the built command line, on this machine:
+Written by \`npm run bench\`. All measurements are of the built command line on this machine:
 
 ${machine}
 
-A figure that misses its target (*asked*) stays here as **missed**.
+A measurement that misses its target is marked **missed**.
 
-| row | what | asked | measured | verdict | day, code |
+| row | what | target | measured | verdict | day, commit |
 |---|---|---|---|---|---|
 ${rows.flatMap((row) => lines.get(row.name) ?? []).join('\n')}
 ${missing.length ? `\nNot measured on this machine yet: ${missing.join(', ')}.\n` : ''}
-## How to repeat it
+## How to reproduce
 
     npm ci
-    npm run bench                 # every row but big and those of paper; about 10 minutes on two cores
-    npm run bench -- scaling      # rows by name or the beginning of their names; the others keep their lines
+    npm run bench                 # all rows but big and paper; about 10 minutes on two cores
+    npm run bench -- scaling      # rows by name or name prefix; the others keep their lines
     npm run bench -- big          # 20,000,000 rows: 2.7 GB in the temporary folder
     npm run bench:paper           # the paper's own schedule: about 5 minutes
     npm run bench -- --all        # all of them
 
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
-rows whose data are missing are left out, with a message. Rows that compare with scikit-learn or numpy create a Python venv
-in \`bench/.venv\` (versions: \`bench/requirements.txt\`). Run nothing else at the same time; there is a message if other processes
-took more than a twentieth of the processors' time.
+rows whose data are missing are reported as not measured. Rows that compare with scikit-learn or numpy create a Python
+venv in \`bench/.venv\` (versions: \`bench/requirements.txt\`). Run nothing else at the same time; a line notes
+if other processes used more than 5 % of the CPU.
 
-Not in the table: \`npm run bench:kernels\` times the products and steps of each backend.
+Not in the table: \`npm run bench:kernels\` times the matrix products and training steps of each backend.
 `;
 }

@@ -1,14 +1,13 @@
-// What a run has written: its events, and hashes of its results.
+// The files of a run: its events, checkpoints, and hashes of its results.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Event } from '../view/events.ts';
+import type { Event, TimedEvent } from '../view/events.ts';
 
-export type Timed = Event & { time: string };
-type Of<T extends Event['type']> = Extract<Timed, { type: T }>;
+type EventOfType<T extends Event['type']> = Extract<TimedEvent, { type: T }>;
 
-/** A run's events until now; a line that is being written does not count. */
-export function eventsOf(run: string): Timed[] {
+/** The events of a run so far, without an incomplete last line. */
+export function eventsOf(run: string): TimedEvent[] {
   let text: string;
   try {
     text = readFileSync(join(run, 'events.jsonl'), 'utf8');
@@ -19,16 +18,16 @@ export function eventsOf(run: string): Timed[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-export const ofType = <T extends Event['type']>(events: Timed[], type: T) =>
-  events.filter((event): event is Of<T> => event.type === type);
+export const ofType = <T extends Event['type']>(events: TimedEvent[], type: T) =>
+  events.filter((event): event is EventOfType<T> => event.type === type);
 
-/** The last epoch that a run has reported. */
+/** The last epoch that a run has reported; 0 if none. */
 export const epochOf = (run: string) => ofType(eventsOf(run), 'epoch').at(-1)?.epoch ?? 0;
 
-/** Pids of all workers that the run has had. */
+/** Pids of all workers that have joined the run. */
 export const workerPids = (run: string) => ofType(eventsOf(run), 'worker').map(({ pid }) => pid);
 
-/** Checkpoints that are there, the oldest first. */
+/** File names of the checkpoints, oldest first. */
 export function checkpointsOf(run: string): string[] {
   try {
     return readdirSync(join(run, 'checkpoints'))
@@ -41,8 +40,8 @@ export function checkpointsOf(run: string): string[] {
 
 export const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
-/** Hashes of all that depends neither on who computes nor on how the run goes: labels, model, mixture. */
-export function bytesOfRun(run: string): string[] {
+/** Hashes of the results that must be reproducible: labels, model, mixture. */
+export function resultHashes(run: string): string[] {
   const names = ['model', 'mixture'].flatMap((folder) =>
     readdirSync(join(run, folder))
       .sort()

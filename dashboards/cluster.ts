@@ -1,74 +1,82 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { frame, LATELY, RUN, WORKERS } from './frame.ts';
-import { course, figure, type Limits, type Look, NEUTRAL, table } from './panels.ts';
+import { dashboard, RATE_WINDOW, RUN, WORKERS } from './dashboard.ts';
+import {
+  NEUTRAL,
+  type PanelOptions,
+  statPanel,
+  type Thresholds,
+  tablePanel,
+  timeSeriesPanel,
+} from './panels.ts';
 
-const small = (look: Omit<Look, 'width'>) => figure({ width: 4, ...look });
+const smallStat = (options: Omit<PanelOptions, 'width'>) => statPanel({ width: 4, ...options });
 
-/** Below a half, workers wait more than they work. */
-const BUSY: Limits = [
+/** Below one half, workers wait more than they compute. */
+const BUSY: Thresholds = [
   [null, 'orange'],
   [0.5, 'green'],
 ];
 
 /** A worker without a GPU reports no GPU memory: it is drawn at 0 rather than left out. */
-const orNought = (expr: string) => `${expr} or 0 * max by (worker) (dpmesh_worker_info{${WORKERS}})`;
+const orZero = (expr: string) => `${expr} or 0 * max by (worker) (dpmesh_worker_info{${WORKERS}})`;
 const gpu = (what: string) => `max by (worker) (dpmesh_worker_gpu_memory${what}_bytes{${WORKERS}})`;
 
 const quantile = (q: number, buckets: string, by = 'le') =>
-  `histogram_quantile(${q}, sum by (${by}) (rate(${buckets}_bucket{${RUN}}${LATELY})))`;
+  `histogram_quantile(${q}, sum by (${by}) (rate(${buckets}_bucket{${RUN}}${RATE_WINDOW})))`;
 
 const now = [
-  small({
+  smallStat({
     title: 'Workers up',
-    about:
-      'That have been heard within the heartbeat timeout. More than there are shards are of no use (--shards).',
+    description:
+      'Workers heard from within the heartbeat timeout. More workers than shards (--shards) do not help.',
     unit: units.Short,
     decimals: 0,
-    limits: [
+    thresholds: [
       [null, 'red'],
       [1, 'green'],
     ],
     queries: [[`sum(dpmesh_workers{${RUN},state="up"})`, 'workers']],
   }),
-  small({
-    title: 'Busy share',
-    about:
-      'How much of their time the workers compute, on average. Low: rounds are too short for so many workers, some wait for a slow one, or the run is over.',
+  smallStat({
+    title: 'Busy fraction',
+    description:
+      'Average fraction of their time that the workers compute. If low: rounds are too short for so many workers, some wait for a slow one, or the run is over.',
     unit: units.PercentUnit,
     min: 0,
     max: 1,
-    limits: BUSY,
+    thresholds: BUSY,
     queries: [[`avg(dpmesh_worker_busy_ratio{${WORKERS}})`, 'busy']],
   }),
-  small({
-    title: 'Rounds a second',
-    about: 'A round is one task over all shards of the sample; an epoch takes a few.',
+  smallStat({
+    title: 'Rounds per second',
+    description: 'A round runs one or more tasks on all shards of the sample; an epoch takes a few rounds.',
     unit: units.OpsPerSecond,
-    limits: NEUTRAL,
-    queries: [[`sum(rate(dpmesh_rounds_total{${RUN}}${LATELY}))`, 'rounds']],
+    thresholds: NEUTRAL,
+    queries: [[`sum(rate(dpmesh_rounds_total{${RUN}}${RATE_WINDOW}))`, 'rounds']],
   }),
-  small({
-    title: 'Epochs a second',
-    about: 'Epochs that ended, a second.',
+  smallStat({
+    title: 'Epochs per second',
+    description: 'Epochs completed per second.',
     unit: units.OpsPerSecond,
-    limits: NEUTRAL,
-    queries: [[`sum(rate(dpmesh_epochs_total{${RUN}}${LATELY}))`, 'epochs']],
+    thresholds: NEUTRAL,
+    queries: [[`sum(rate(dpmesh_epochs_total{${RUN}}${RATE_WINDOW}))`, 'epochs']],
   }),
-  small({
-    title: 'Computing',
-    about: 'Seconds of computing a second, by all workers together: so many of them are at work at once.',
+  smallStat({
+    title: 'Workers computing',
+    description:
+      'Compute seconds per second, all workers together: the average number of workers computing at once.',
     unit: units.Short,
-    limits: NEUTRAL,
-    queries: [[`sum(rate(dpmesh_task_seconds_sum{${RUN}}${LATELY}))`, 'at work']],
+    thresholds: NEUTRAL,
+    queries: [[`sum(rate(dpmesh_task_seconds_sum{${RUN}}${RATE_WINDOW}))`, 'computing']],
   }),
-  small({
+  smallStat({
     title: 'Traffic',
-    about: 'In and out of the coordinator, together.',
+    description: 'Bytes per second received and sent by the coordinator, together.',
     unit: units.BytesPerSecondSI,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [
       [
-        `sum(rate(dpmesh_received_bytes_total{${RUN}}${LATELY})) + sum(rate(dpmesh_sent_bytes_total{${RUN}}${LATELY}))`,
+        `sum(rate(dpmesh_received_bytes_total{${RUN}}${RATE_WINDOW})) + sum(rate(dpmesh_sent_bytes_total{${RUN}}${RATE_WINDOW}))`,
         'bytes',
       ],
     ],
@@ -76,38 +84,38 @@ const now = [
 ];
 
 const workers = [
-  course(
+  timeSeriesPanel(
     {
       title: 'Workers by state',
-      about:
-        'Up; silent: not heard for the heartbeat timeout, its work is dealt to the others until it speaks again; gone and not replaced.',
+      description:
+        'up; silent: not heard from within the heartbeat timeout, its work is assigned to others until it responds again; gone: left and not replaced.',
       unit: units.Short,
       decimals: 0,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`sum by (state) (dpmesh_workers{${RUN}})`, '{{state}}']],
     },
     { steps: true },
   ),
-  course({
-    title: 'Busy share by worker',
-    about:
-      'One that is busier than the others is slower, or has more shards: the others wait for it at the end of a round.',
+  timeSeriesPanel({
+    title: 'Busy fraction by worker',
+    description:
+      'A worker that is busier than the others is slower or has more shards: the others wait for it at the end of a round.',
     unit: units.PercentUnit,
     min: 0,
     max: 1,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [[`max by (worker) (dpmesh_worker_busy_ratio{${WORKERS}})`, '{{worker}}']],
   }),
-  table(
+  tablePanel(
     {
-      title: 'Who they are',
-      about: 'Host, backend and GPU of each worker that has joined, with its busy share and memory.',
+      title: 'Worker details',
+      description: 'Host, backend and GPU of each worker that has joined, with its busy fraction and memory.',
       unit: units.Short,
       width: 24,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
         [`max by (worker, host, backend, gpu) (dpmesh_worker_info{${WORKERS}})`, ''],
         [`max by (worker) (dpmesh_worker_busy_ratio{${WORKERS}})`, ''],
@@ -127,107 +135,107 @@ const workers = [
 ];
 
 const time = [
-  course(
+  timeSeriesPanel(
     {
-      title: 'Where the time goes: tasks',
-      about: 'Seconds of computing a second by task, one on the other: so many workers are at work on each.',
+      title: 'Compute time by task',
+      description: 'Compute seconds per second by task, stacked: the number of workers computing each task.',
       unit: units.Short,
       min: 0,
       width: 12,
       height: 9,
-      limits: NEUTRAL,
-      queries: [[`sum by (task) (rate(dpmesh_task_seconds_sum{${RUN}}${LATELY}))`, '{{task}}']],
+      thresholds: NEUTRAL,
+      queries: [[`sum by (task) (rate(dpmesh_task_seconds_sum{${RUN}}${RATE_WINDOW}))`, '{{task}}']],
     },
     { stacked: true },
   ),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Where the time goes: workers',
-      about: 'Seconds of computing a second by worker, one on the other; each can reach 1.',
+      title: 'Compute time by worker',
+      description: 'Compute seconds per second by worker, stacked; each worker can reach 1.',
       unit: units.Short,
       min: 0,
       width: 12,
       height: 9,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
-        [`sum by (worker) (rate(dpmesh_worker_task_seconds_total{${WORKERS}}${LATELY}))`, '{{worker}}'],
+        [`sum by (worker) (rate(dpmesh_worker_task_seconds_total{${WORKERS}}${RATE_WINDOW}))`, '{{worker}}'],
       ],
     },
     { stacked: true },
   ),
-  course({
-    title: 'Seconds a round',
-    about:
-      'From the first unit dealt to the last result. 99 % far above 50 %: some rounds wait for a straggler.',
+  timeSeriesPanel({
+    title: 'Round duration',
+    description:
+      'From the first dispatched unit to the last result. If the 99th percentile is far above the median, some rounds wait for a straggler.',
     unit: units.Seconds,
     min: 0,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [
       [quantile(0.5, 'dpmesh_round_seconds'), '50 %'],
       [quantile(0.9, 'dpmesh_round_seconds'), '90 %'],
       [quantile(0.99, 'dpmesh_round_seconds'), '99 %'],
     ],
   }),
-  course({
-    title: 'Seconds a unit, by task',
-    about:
-      'Nine units of ten took no longer: one unit is one task on one shard. Uneven shards or a slow worker raise it.',
+  timeSeriesPanel({
+    title: 'Unit duration by task',
+    description: '90th percentile. A unit is one task on one shard. Uneven shards or a slow worker raise it.',
     unit: units.Seconds,
     min: 0,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [[quantile(0.9, 'dpmesh_task_seconds', 'le, task'), '{{task}}']],
   }),
 ];
 
 const load = [
-  course({
+  timeSeriesPanel({
     title: 'Traffic',
-    about:
-      'Bytes a second at the coordinator: states go out, results come in. Near the speed of the network, workers wait for it.',
+    description:
+      'Bytes per second at the coordinator: model states are sent, results received. Near the network bandwidth, workers wait for it.',
     unit: units.BytesPerSecondSI,
     min: 0,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [
-      [`sum(rate(dpmesh_received_bytes_total{${RUN}}${LATELY}))`, 'in'],
-      [`sum(rate(dpmesh_sent_bytes_total{${RUN}}${LATELY}))`, 'out'],
+      [`sum(rate(dpmesh_received_bytes_total{${RUN}}${RATE_WINDOW}))`, 'received'],
+      [`sum(rate(dpmesh_sent_bytes_total{${RUN}}${RATE_WINDOW}))`, 'sent'],
     ],
   }),
-  course(
+  timeSeriesPanel(
     {
       title: 'Stragglers',
-      about:
-        'Units that an idle worker raced a slow one for, and units dealt again because their worker left. Now and then is harmless.',
+      description:
+        'Units that an idle worker raced against a slow one, and units reassigned because their worker left. A few are harmless.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
-        [`sum(increase(dpmesh_units_raced_total{${RUN}}${LATELY}))`, 'raced'],
-        [`sum(increase(dpmesh_units_redealt_total{${RUN}}${LATELY}))`, 'dealt again'],
+        [`sum(increase(dpmesh_units_raced_total{${RUN}}${RATE_WINDOW}))`, 'raced'],
+        [`sum(increase(dpmesh_units_redealt_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
       ],
     },
     { bars: true, stacked: true },
   ),
-  course({
-    title: 'Memory of workers',
-    about:
-      'Resident memory of each worker. It holds its shards of the sample; steady growth would be a fault of ours.',
+  timeSeriesPanel({
+    title: 'Worker memory',
+    description:
+      'Resident memory of each worker, which holds its shards of the sample. Steady growth would be a memory leak.',
     unit: units.BytesIEC,
     min: 0,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [[`max by (worker) (dpmesh_worker_memory_bytes{${WORKERS}})`, '{{worker}}']],
   }),
-  course({
-    title: 'Coordinator',
-    about: 'Its resident memory; it loads no tensor library, so it stays small whatever the data.',
+  timeSeriesPanel({
+    title: 'Coordinator memory',
+    description:
+      'Resident memory. The coordinator loads no tensor library, so this stays small whatever the size of the data.',
     unit: units.BytesIEC,
     min: 0,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [
       [`max(process_resident_memory_bytes and on (instance, job) dpmesh_build_info{${RUN}})`, 'resident'],
     ],
@@ -235,42 +243,42 @@ const load = [
 ];
 
 const gpus = [
-  course({
+  timeSeriesPanel({
     title: 'GPU memory',
-    about: 'In use by each worker. 0: it has no GPU, or its backend does not tell.',
+    description: 'GPU memory in use by each worker. 0: it has no GPU, or its backend does not report it.',
     unit: units.BytesIEC,
     min: 0,
     width: 12,
-    limits: NEUTRAL,
-    queries: [[orNought(gpu('')), '{{worker}}']],
+    thresholds: NEUTRAL,
+    queries: [[orZero(gpu('')), '{{worker}}']],
   }),
-  course({
-    title: 'GPU memory, share of the limit',
-    about: 'From 90 % on (dashed) the next larger batch may not fit. 0: no GPU.',
+  timeSeriesPanel({
+    title: 'GPU memory, fraction of the limit',
+    description: 'Above 90 % (dashed) a larger batch may not fit. 0: no GPU.',
     unit: units.PercentUnit,
     min: 0,
     max: 1,
     width: 12,
-    limits: [
+    thresholds: [
       [null, 'green'],
       [0.9, 'red'],
     ],
-    queries: [[orNought(`${gpu('')} / ${gpu('_limit')}`), '{{worker}}']],
+    queries: [[orZero(`${gpu('')} / ${gpu('_limit')}`), '{{worker}}']],
   }),
 ];
 
-/** Who computes, how fast, and what they wait for. */
+/** Which workers compute, how fast, and what they wait for. */
 export const cluster = () =>
-  frame({
+  dashboard({
     uid: 'dpmesh-cluster',
     title: 'Cluster',
-    about:
-      'The workers of a run of dpmesh: who is there, how busy they are, where the time goes, memory and traffic.',
+    description:
+      'The workers of a dpmesh run: which are connected, how busy they are, where compute time goes, memory and traffic.',
     byWorker: true,
     rows: [
       ['Now', now],
       ['Workers', workers],
-      ['Time', time],
+      ['Compute time', time],
       ['Traffic and memory', load],
       ['GPUs', gpus],
     ],

@@ -2,10 +2,10 @@ import { cluster } from './cluster.ts';
 import { reliability } from './reliability.ts';
 import { training } from './training.ts';
 
-/** Where Grafana's provider looks for them, from the root of the repository. */
+/** The folder of Grafana's dashboard provider, relative to the root of the repository. */
 export const FOLDER = 'dashboards/grafana/provisioning/dashboards';
 
-/** The text of every generated file by its path. */
+/** The text of each generated file, by path. */
 export const generate = (): Map<string, string> =>
   new Map(
     Object.entries({ training, cluster, reliability }).map(([name, board]) => [

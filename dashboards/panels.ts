@@ -35,37 +35,37 @@ import * as stats from '@grafana/grafana-foundation-sdk/stat';
 import * as tables from '@grafana/grafana-foundation-sdk/table';
 import * as series from '@grafana/grafana-foundation-sdk/timeseries';
 
-/** The data source that the dashboard's variable has chosen. */
-export const SOURCE = { type: 'prometheus', uid: '$' + '{datasource}' };
+/** The data source chosen by the dashboard variable. */
+export const DATA_SOURCE = { type: 'prometheus', uid: '$' + '{datasource}' };
 
-/** An expression, and what its series are called. */
+/** A PromQL expression and the legend of its series. */
 export type Query = readonly [expr: string, legend: string];
 
-/** From this value on (null: from the lowest), this colour. */
-export type Limits = readonly (readonly [from: number | null, colour: string])[];
+/** Colours from a value upwards; null: from the lowest value. */
+export type Thresholds = readonly (readonly [from: number | null, colour: string])[];
 
 /** No value is better than another. */
-export const NEUTRAL: Limits = [[null, 'blue']];
+export const NEUTRAL: Thresholds = [[null, 'blue']];
 
-/** Nought is well, anything above it is not. */
-export const NONE: Limits = [
+/** 0 is good, anything above is not. */
+export const EXPECT_ZERO: Thresholds = [
   [null, 'green'],
   [1, 'orange'],
 ];
 
-/** What every panel says of itself. */
-export interface Look {
+/** Options of every panel. */
+export interface PanelOptions {
   title: string;
-  /** What is seen, and when to worry; Grafana shows it behind the title. */
-  about: string;
+  /** What the panel shows and when to worry; Grafana shows it next to the title. */
+  description: string;
   unit: string;
-  /** Of the grid's 24 columns: 4 are 205 px on a screen of 1,280. */
+  /** In columns of the grid, which has 24: 4 columns are 205 px on a screen of 1,280 px. */
   width: number;
   height?: number;
   decimals?: number;
   min?: number;
   max?: number;
-  limits: Limits;
+  thresholds: Thresholds;
   queries: readonly Query[];
 }
 
@@ -76,44 +76,50 @@ export type Panel =
   | bars.PanelBuilder
   | tables.PanelBuilder;
 
-type Form = 'range' | 'instant' | 'table';
+type QueryFormat = 'range' | 'instant' | 'table';
 
-const target = ([expr, legend]: Query, index: number, form: Form) => {
+const target = ([expr, legend]: Query, index: number, format: QueryFormat) => {
   const query = new DataqueryBuilder()
     .refId(String.fromCharCode(65 + index))
-    .datasource(SOURCE)
+    .datasource(DATA_SOURCE)
     .expr(expr)
     .legendFormat(legend);
-  if (form === 'range') return query.range();
-  return form === 'table' ? query.instant().format(PromQueryFormat.Table) : query.instant();
+  if (format === 'range') return query.range();
+  return format === 'table' ? query.instant().format(PromQueryFormat.Table) : query.instant();
 };
 
-function dress<P extends Panel>(panel: P, look: Look, height: number, form: Form): P {
+/** Sets the options that all panels share. */
+function configure<P extends Panel>(
+  panel: P,
+  options: PanelOptions,
+  defaultHeight: number,
+  format: QueryFormat,
+): P {
   panel
-    .title(look.title)
-    .description(look.about)
-    .datasource(SOURCE)
-    .unit(look.unit)
-    .span(look.width)
-    .height(look.height ?? height)
+    .title(options.title)
+    .description(options.description)
+    .datasource(DATA_SOURCE)
+    .unit(options.unit)
+    .span(options.width)
+    .height(options.height ?? defaultHeight)
     .thresholds(
       new ThresholdsConfigBuilder()
         .mode(ThresholdsMode.Absolute)
-        .steps(look.limits.map(([value, color]) => ({ value, color }))),
+        .steps(options.thresholds.map(([value, color]) => ({ value, color }))),
     )
-    .targets(look.queries.map((query, i) => target(query, i, form)));
-  if (look.decimals !== undefined) panel.decimals(look.decimals);
-  if (look.min !== undefined) panel.min(look.min);
-  if (look.max !== undefined) panel.max(look.max);
+    .targets(options.queries.map((query, i) => target(query, i, format)));
+  if (options.decimals !== undefined) panel.decimals(options.decimals);
+  if (options.min !== undefined) panel.min(options.min);
+  if (options.max !== undefined) panel.max(options.max);
   return panel;
 }
 
 const colour = (mode: FieldColorModeId) => new FieldColorBuilder().mode(mode);
 const last = () => new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false);
 
-/** One figure with its course behind it; `name`: the figure is the name of the series. */
-export function figure(look: Look, show: 'value' | 'name' = 'value') {
-  const panel = dress(new stats.PanelBuilder(), look, 4, show === 'name' ? 'instant' : 'range');
+/** The latest value with a sparkline; with `name`, the name of the series instead of the value. */
+export function statPanel(options: PanelOptions, show: 'value' | 'name' = 'value') {
+  const panel = configure(new stats.PanelBuilder(), options, 4, show === 'name' ? 'instant' : 'range');
   return panel
     .reduceOptions(last())
     .colorMode(BigValueColorMode.Value)
@@ -122,54 +128,54 @@ export function figure(look: Look, show: 'value' | 'name' = 'value') {
     .textMode(show === 'name' ? BigValueTextMode.Name : BigValueTextMode.Value);
 }
 
-/** How a course over time is drawn. */
-export interface Course {
-  /** Steps rather than slopes: for what changes at once. */
+/** How a time series is drawn. */
+export interface TimeSeriesStyle {
+  /** Steps instead of slopes, for values that change abruptly. */
   steps?: boolean;
   stacked?: boolean;
   bars?: boolean;
   log?: boolean;
-  /** More series than a legend can hold. */
-  many?: boolean;
-  /** Names of series that have an axis of their own on the right. */
-  right?: string;
+  /** For more series than a legend can hold. */
+  hideLegend?: boolean;
+  /** Name of the series drawn on a separate axis on the right. */
+  rightAxis?: string;
 }
 
-/** Courses over time. Limits above the lowest are drawn as dashed lines. */
-export function course(look: Look, how: Course = {}) {
-  const panel = dress(new series.PanelBuilder(), look, 8, 'range')
+/** Time series. Thresholds above the lowest are drawn as dashed lines. */
+export function timeSeriesPanel(options: PanelOptions, style: TimeSeriesStyle = {}) {
+  const panel = configure(new series.PanelBuilder(), options, 8, 'range')
     .colorScheme(colour(FieldColorModeId.PaletteClassic))
-    .drawStyle(how.bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
-    .lineWidth(how.stacked ? 1 : 2)
-    .fillOpacity(how.bars ? 80 : how.stacked ? 40 : 8)
+    .drawStyle(style.bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
+    .lineWidth(style.stacked ? 1 : 2)
+    .fillOpacity(style.bars ? 80 : style.stacked ? 40 : 8)
     .showPoints(VisibilityMode.Never)
     .spanNulls(false)
-    .lineInterpolation(how.steps ? LineInterpolation.StepAfter : LineInterpolation.Linear)
+    .lineInterpolation(style.steps ? LineInterpolation.StepAfter : LineInterpolation.Linear)
     .thresholdsStyle(
       new GraphThresholdsStyleConfigBuilder().mode(
-        look.limits.length > 1 ? GraphThresholdsStyleMode.Dashed : GraphThresholdsStyleMode.Off,
+        options.thresholds.length > 1 ? GraphThresholdsStyleMode.Dashed : GraphThresholdsStyleMode.Off,
       ),
     )
     .legend(
       new VizLegendOptionsBuilder()
-        .showLegend(!how.many)
-        .displayMode(how.many ? LegendDisplayMode.Hidden : LegendDisplayMode.List)
+        .showLegend(!style.hideLegend)
+        .displayMode(style.hideLegend ? LegendDisplayMode.Hidden : LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .calcs([]),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
-  if (how.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
-  if (how.log)
+  if (style.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
+  if (style.log)
     panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
-  if (how.right) {
-    panel.overrideByName(how.right, [{ id: 'custom.axisPlacement', value: AxisPlacement.Right }]);
+  if (style.rightAxis) {
+    panel.overrideByName(style.rightAxis, [{ id: 'custom.axisPlacement', value: AxisPlacement.Right }]);
   }
   return panel;
 }
 
-/** A bar for each series as it stands now, upright, by the label `x`. */
-export function columns(look: Look, x: string) {
-  return dress(new bars.PanelBuilder(), look, 8, 'table')
+/** A vertical bar for the latest value of each series, by the label `x`. */
+export function barChart(options: PanelOptions, x: string) {
+  return configure(new bars.PanelBuilder(), options, 8, 'table')
     .colorScheme(colour(FieldColorModeId.Thresholds))
     .orientation(VizOrientation.Vertical)
     .xField(x)
@@ -186,21 +192,21 @@ export function columns(look: Look, x: string) {
     .withTransformation({ id: 'organize', options: { excludeByName: { Time: true } } });
 }
 
-/** A lying bar for each series as it stands now, with its figure. */
-export function levels(look: Look) {
-  return dress(new gauges.PanelBuilder(), look, 8, 'instant')
+/** A horizontal bar for the latest value of each series, with the number. */
+export function barGauge(options: PanelOptions) {
+  return configure(new gauges.PanelBuilder(), options, 8, 'instant')
     .reduceOptions(last())
     .colorScheme(colour(FieldColorModeId.Thresholds))
     .displayMode(BarGaugeDisplayMode.Basic)
     .orientation(VizOrientation.Horizontal);
 }
 
-/** A column of a table: the field that it shows, its heading, its unit. */
-export type Column = readonly [field: string, heading: string, unit?: string];
+/** A table column: the field it shows, its heading and its unit. */
+export type TableColumn = readonly [field: string, heading: string, unit?: string];
 
-/** A row for each combination of labels; the queries' values are joined by the labels that they share. */
-export function table(look: Look, shown: readonly Column[], hidden: readonly string[]) {
-  const panel = dress(new tables.PanelBuilder(), look, 8, 'table')
+/** A table with a row for each combination of labels. Joins the values of the queries on their shared labels. */
+export function tablePanel(options: PanelOptions, shown: readonly TableColumn[], hidden: readonly string[]) {
+  const panel = configure(new tables.PanelBuilder(), options, 8, 'table')
     .colorScheme(colour(FieldColorModeId.Thresholds))
     .withTransformation({ id: 'merge', options: {} })
     .withTransformation({

@@ -1,105 +1,113 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { frame, LATELY, RUN, WORKERS } from './frame.ts';
-import { course, figure, type Limits, type Look, NEUTRAL, NONE } from './panels.ts';
+import { dashboard, RATE_WINDOW, RUN, WORKERS } from './dashboard.ts';
+import {
+  EXPECT_ZERO,
+  NEUTRAL,
+  type PanelOptions,
+  statPanel,
+  type Thresholds,
+  timeSeriesPanel,
+} from './panels.ts';
 
-const small = (look: Omit<Look, 'width'>) => figure({ width: 4, ...look });
+const smallStat = (options: Omit<PanelOptions, 'width'>) => statPanel({ width: 4, ...options });
 
-/** Seconds; the alert is raised at the last. */
-const AGE: Limits = [
+/** Seconds. The alert is raised at the last. */
+const AGE: Thresholds = [
   [null, 'green'],
   [120, 'orange'],
   [600, 'red'],
 ];
 const age = `time() - max(dpmesh_checkpoint_timestamp_seconds{${RUN}})`;
 
-const byReason = (counter: string) => `sum by (reason) (increase(${counter}{${RUN}}${LATELY}))`;
+const byReason = (counter: string) => `sum by (reason) (increase(${counter}{${RUN}}${RATE_WINDOW}))`;
 
 const now = [
-  small({
+  smallStat({
     title: 'Alerts',
-    about:
-      'Of this run that are firing. Needs alerts.rules.yml in Prometheus; what to do about each: docs/grafana.md.',
+    description:
+      'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: docs/grafana.md.',
     unit: units.Short,
     decimals: 0,
-    limits: NONE,
+    thresholds: EXPECT_ZERO,
     queries: [
       [`count(ALERTS{alertname=~"Dpmesh.+",alertstate="firing",${RUN}}) or on () vector(0)`, 'firing'],
     ],
   }),
-  small({
+  smallStat({
     title: 'Workers lost',
-    about:
-      'Since the run began: killed, exited, silent or cut off; those that said goodbye do not count. The outcome stays the same to the byte.',
+    description:
+      'Since the run began: killed, exited, silent, stalled or cut off, but not those that left with a goodbye. The result stays the same to the byte.',
     unit: units.Short,
     decimals: 0,
-    limits: NONE,
+    thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_worker_departures_total{${RUN},reason!="goodbye"})`, 'lost']],
   }),
-  small({
-    title: 'Units dealt again',
-    about: 'Since the run began: work of lost workers that others did anew.',
+  smallStat({
+    title: 'Units reassigned',
+    description: 'Since the run began: units of lost workers that others computed again.',
     unit: units.Short,
     decimals: 0,
-    limits: NONE,
+    thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_units_redealt_total{${RUN}})`, 'units']],
   }),
-  small({
-    title: 'Refusals',
-    about:
-      'Messages and connections that the coordinator refused since the run began: another version, a wrong key, nonsense.',
+  smallStat({
+    title: 'Rejections',
+    description:
+      'Messages and connections that the coordinator has rejected since the run began: another version, a wrong key, malformed data.',
     unit: units.Short,
     decimals: 0,
-    limits: NONE,
+    thresholds: EXPECT_ZERO,
     queries: [
       [
         `sum(dpmesh_refused_messages_total{${RUN}}) + sum(dpmesh_refused_connections_total{${RUN}})`,
-        'refused',
+        'rejected',
       ],
     ],
   }),
-  small({
-    title: 'Newest checkpoint',
-    about:
-      'Its age: so much work is lost if the coordinator dies now. By default one is due every 30 s, at the end of an epoch.',
+  smallStat({
+    title: 'Checkpoint age',
+    description:
+      'Age of the newest checkpoint: the work lost if the coordinator dies now. By default one is written every 30 s, at the end of an epoch.',
     unit: units.Seconds,
     decimals: 0,
-    limits: AGE,
+    thresholds: AGE,
     queries: [[age, 'age']],
   }),
-  small({
-    title: 'Checkpoints failed',
-    about: 'That could not be written since the run began. Training goes on without; events.jsonl says why.',
+  smallStat({
+    title: 'Failed checkpoints',
+    description:
+      'Checkpoints that could not be written since the run began. Training continues; events.jsonl has the reason.',
     unit: units.Short,
     decimals: 0,
-    limits: NONE,
+    thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_checkpoint_failures_total{${RUN}})`, 'failed']],
   }),
 ];
 
 const workers = [
-  course(
+  timeSeriesPanel(
     {
       title: 'Departures',
-      about:
-        'Workers that left, by how. killed and exited: their process ended; silent: not heard for the heartbeat timeout; cut: the connection broke.',
+      description:
+        'Workers that left, by reason. killed, exited: the process ended; silent: not heard from within the heartbeat timeout; stalled: did not read its messages; cut: the list of keys changed.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[byReason('dpmesh_worker_departures_total'), '{{reason}}']],
     },
     { bars: true, stacked: true },
   ),
-  course(
+  timeSeriesPanel(
     {
       title: 'Joins by worker',
-      about:
-        'How often each has joined in this run. One line that climbs: a worker that flaps (from 4 in 15 minutes on an alert).',
+      description:
+        'How often each worker has joined this run. A line that keeps climbing is a flapping worker; more than 3 joins in 15 minutes raise an alert.',
       unit: units.Short,
       decimals: 0,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`max by (worker) (dpmesh_worker_joins_total{${WORKERS}})`, '{{worker}}']],
     },
     { steps: true },
@@ -107,56 +115,56 @@ const workers = [
 ];
 
 const retries = [
-  course(
+  timeSeriesPanel(
     {
       title: 'Retries',
-      about: 'Units dealt again because their worker left, and units raced because theirs was slow.',
+      description:
+        'Units reassigned because their worker left, and units raced because their worker was slow.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
-        [`sum(increase(dpmesh_units_redealt_total{${RUN}}${LATELY}))`, 'dealt again'],
-        [`sum(increase(dpmesh_units_raced_total{${RUN}}${LATELY}))`, 'raced'],
+        [`sum(increase(dpmesh_units_redealt_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
+        [`sum(increase(dpmesh_units_raced_total{${RUN}}${RATE_WINDOW}))`, 'raced'],
       ],
     },
     { bars: true, stacked: true },
   ),
-  course(
+  timeSeriesPanel(
     {
       title: 'Results dropped',
-      about:
-        'late: another worker was first, which is harmless. The others mean a worker that is confused or of another term.',
+      description:
+        'late: another worker was first, which is harmless. Other reasons indicate a faulty worker, or one of an earlier session.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[byReason('dpmesh_results_dropped_total'), '{{reason}}']],
     },
     { bars: true, stacked: true },
   ),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Messages refused',
-      about:
-        'hello: a worker of another version or numeric identity, or whose name is taken; fetch: rows that it may not have; malformed and ignored: nonsense, or a sender of too much of it.',
+      title: 'Rejected messages',
+      description:
+        'hello: another version or numeric identity, or too many workers; fetch: too many requests for rows at once; malformed: not a valid message; ignored: too many malformed messages or hellos.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[byReason('dpmesh_refused_messages_total'), '{{reason}}']],
     },
     { bars: true, stacked: true },
   ),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Connections refused',
-      about:
-        'Keys that are not on the list or missing, and whoever is no worker at all. Always 0 without keys.',
+      title: 'Rejected connections',
+      description: 'Missing or unknown keys, and peers that do not speak ZeroMQ. Always 0 without keys.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[byReason('dpmesh_refused_connections_total'), '{{reason}}']],
     },
     { bars: true, stacked: true },
@@ -164,51 +172,51 @@ const retries = [
 ];
 
 const checkpoints = [
-  course({
+  timeSeriesPanel({
     title: 'Age of the newest checkpoint',
-    about: 'A saw: it falls to 0 with each checkpoint. From ten minutes on (dashed, red) an alert is raised.',
+    description: 'Falls to 0 with each checkpoint. Above ten minutes (dashed, red) an alert is raised.',
     unit: units.Seconds,
     min: 0,
     width: 12,
-    limits: AGE,
+    thresholds: AGE,
     queries: [[age, 'age']],
   }),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Written and failed',
-      about: 'Checkpoints in each interval. Failed: the disk refused them.',
+      title: 'Checkpoints written and failed',
+      description: 'Checkpoints in each interval. failed: could not be written to disk.',
       unit: units.Short,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
-        [`sum(increase(dpmesh_checkpoints_total{${RUN}}${LATELY}))`, 'written'],
-        [`sum(increase(dpmesh_checkpoint_failures_total{${RUN}}${LATELY}))`, 'failed'],
+        [`sum(increase(dpmesh_checkpoints_total{${RUN}}${RATE_WINDOW}))`, 'written'],
+        [`sum(increase(dpmesh_checkpoint_failures_total{${RUN}}${RATE_WINDOW}))`, 'failed'],
       ],
     },
     { bars: true, stacked: true },
   ),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Size of a checkpoint',
-      about: 'It grows with K and the width of the nets; three are kept.',
+      title: 'Checkpoint size',
+      description: 'Grows with K and the width of the nets. Three checkpoints are kept.',
       unit: units.BytesIEC,
       min: 0,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`max(dpmesh_checkpoint_bytes{${RUN}})`, 'size']],
     },
     { steps: true },
   ),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Seconds a checkpoint',
-      about:
-        'From snapshot to durable file. Epochs go on meanwhile, so a slow disk costs nothing until it takes minutes.',
+      title: 'Checkpoint duration',
+      description:
+        'From snapshot to durable file. Training continues meanwhile, so a slow disk costs nothing until this takes minutes.',
       unit: units.Seconds,
       min: 0,
       width: 12,
-      limits: [
+      thresholds: [
         [null, 'green'],
         [60, 'orange'],
       ],
@@ -219,31 +227,30 @@ const checkpoints = [
 ];
 
 const coordinator = [
-  course(
+  timeSeriesPanel(
     {
-      title: 'Coordinator up for',
-      about: 'It falls to 0 where the run was resumed.',
+      title: 'Coordinator uptime',
+      description: 'Falls to 0 when the run is resumed.',
       unit: units.Seconds,
       min: 0,
       width: 8,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
         [
           `time() - max(process_start_time_seconds and on (instance, job) dpmesh_build_info{${RUN}})`,
-          'up for',
+          'uptime',
         ],
       ],
     },
     { steps: true },
   ),
-  course({
-    title: 'Delay of its event loop',
-    about:
-      'Nine of ten delays were no longer. Near a second, heartbeats come late: the machine is overloaded.',
+  timeSeriesPanel({
+    title: 'Event loop delay',
+    description: '90th percentile. Near 1 s, heartbeats are late: the machine is overloaded.',
     unit: units.Seconds,
     min: 0,
     width: 8,
-    limits: [
+    thresholds: [
       [null, 'green'],
       [1, 'red'],
     ],
@@ -251,33 +258,33 @@ const coordinator = [
       [`max(nodejs_eventloop_lag_p90_seconds and on (instance, job) dpmesh_build_info{${RUN}})`, '90 %'],
     ],
   }),
-  course(
+  timeSeriesPanel(
     {
-      title: 'Pages open',
-      about: 'Browsers that watch the run live. One that does not read is dropped; it costs the run nothing.',
+      title: 'Open pages',
+      description:
+        'Browsers that watch the run live. One that does not read its stream is dropped; pages do not slow the run down.',
       unit: units.Short,
       decimals: 0,
       min: 0,
       width: 8,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`sum(dpmesh_event_stream_clients{${RUN}})`, 'pages']],
     },
     { steps: true },
   ),
 ];
 
-/** What went wrong, and what it cost. */
+/** Faults, and what they cost. */
 export const reliability = () =>
-  frame({
+  dashboard({
     uid: 'dpmesh-reliability',
     title: 'Reliability',
-    about:
-      'What went wrong in a run of dpmesh, and what it cost: lost workers, retries, refusals, checkpoints.',
+    description: 'Faults of a dpmesh run and what they cost: lost workers, retries, rejections, checkpoints.',
     byWorker: true,
     rows: [
       ['Now', now],
       ['Workers', workers],
-      ['Retries and refusals', retries],
+      ['Retries and rejections', retries],
       ['Checkpoints', checkpoints],
       ['Coordinator', coordinator],
     ],

@@ -1,125 +1,125 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { frame, LATELY, RUN } from './frame.ts';
-import { columns, course, figure, type Look, levels, NEUTRAL } from './panels.ts';
+import { dashboard, RATE_WINDOW, RUN } from './dashboard.ts';
+import { barChart, barGauge, NEUTRAL, type PanelOptions, statPanel, timeSeriesPanel } from './panels.ts';
 
-const small = (look: Omit<Look, 'width' | 'limits'>) => figure({ width: 4, limits: NEUTRAL, ...look });
+const smallStat = (options: Omit<PanelOptions, 'width' | 'thresholds'>) =>
+  statPanel({ width: 4, thresholds: NEUTRAL, ...options });
 
 const accepted = (kind: string) =>
   `sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"})` +
   ` - sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"} offset $__interval)`;
 
 const now = [
-  figure(
+  statPanel(
     {
       title: 'State',
-      about:
-        'Of the run: starting, running, paused, finishing (the last reading of all rows), done, failed or stopped.',
+      description:
+        'State of the run: starting, running, paused, finishing (the full pass over all rows), done, failed or stopped.',
       unit: units.Short,
       width: 4,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`max by (state) (dpmesh_run_state{${RUN}}) == 1`, '{{state}}']],
     },
     'name',
   ),
-  small({
+  smallStat({
     title: 'Clusters (K)',
-    about: 'How many clusters there are at present; it rises by splits and falls by merges.',
+    description: 'Current number of clusters. Splits raise it, merges lower it.',
     unit: units.Short,
     decimals: 0,
     queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
   }),
-  small({
+  smallStat({
     title: 'Epoch',
-    about:
-      'The last epoch that ended. A run ends earlier than --max-epochs where K and the losses have settled.',
+    description: 'The last completed epoch. A run ends before --max-epochs if K and the losses have settled.',
     unit: units.Short,
     decimals: 0,
     queries: [[`max(dpmesh_epoch{${RUN}})`, 'epoch']],
   }),
-  small({
-    title: 'Share of --max-epochs',
-    about: 'At 100 % the run ends even if it has not settled.',
+  smallStat({
+    title: 'Progress to --max-epochs',
+    description: 'At 100 % the run ends even if it has not settled.',
     unit: units.PercentUnit,
     min: 0,
     max: 1,
-    queries: [[`max(dpmesh_epoch{${RUN}}) / max(dpmesh_max_epochs{${RUN}})`, 'share']],
+    queries: [[`max(dpmesh_epoch{${RUN}}) / max(dpmesh_max_epochs{${RUN}})`, 'progress']],
   }),
-  small({
+  smallStat({
     title: 'Rows',
-    about: 'Of the data. All of them get labels in the last reading, whatever the sample.',
+    description:
+      'Rows of the data. All of them get labels in the full pass, whatever the size of the sample.',
     unit: units.Short,
     queries: [[`max(dpmesh_rows{${RUN}})`, 'rows']],
   }),
-  small({
+  smallStat({
     title: 'Sample',
-    about: 'Rows that are trained on: the same ones in every epoch.',
+    description: 'Rows used for training: the same ones in every epoch.',
     unit: units.Short,
     queries: [[`max(dpmesh_sample_rows{${RUN}})`, 'rows']],
   }),
 ];
 
 const progress = [
-  course(
+  timeSeriesPanel(
     {
       title: 'Clusters over time',
-      about:
-        'K. The marks are splits (blue) and merges (orange) that were accepted. A run has settled when it is level.',
+      description:
+        'K. The marks are accepted splits (blue) and merges (orange). When the line stays level, the run has settled.',
       unit: units.Short,
       decimals: 0,
       min: 0,
       width: 12,
       height: 9,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
     },
     { steps: true },
   ),
-  course(
+  timeSeriesPanel(
     {
       title: 'Losses',
-      about:
-        'Of the clustering net (left axis; none at K = 1) and of the sub-clustering nets (right axis). They fall, and jump where K changes. NaN or infinite raises an alert.',
+      description:
+        'Loss of the clustering net (left axis; none at K = 1) and of the sub-clustering nets (right axis). They fall, and jump where K changes. NaN or infinity raises an alert.',
       unit: units.Short,
       width: 12,
       height: 9,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
         [`max(dpmesh_clustering_loss{${RUN}})`, 'clustering'],
         [`max(dpmesh_subclustering_loss{${RUN}})`, 'sub-clustering'],
       ],
     },
-    { right: 'sub-clustering' },
+    { rightAxis: 'sub-clustering' },
   ),
 ];
 
 const changes = [
-  course(
+  timeSeriesPanel(
     {
       title: 'Proposals',
-      about:
-        'Splits and merges that were tried, by what became of them. Nearly all are refused once K has settled.',
+      description: 'Proposed splits and merges by outcome. Nearly all are refused once K has settled.',
       unit: units.Short,
       min: 0,
       width: 8,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
         [
-          `sum by (kind, outcome) (increase(dpmesh_proposals_total{${RUN}}${LATELY}))`,
+          `sum by (kind, outcome) (increase(dpmesh_proposals_total{${RUN}}${RATE_WINDOW}))`,
           '{{kind}} {{outcome}}',
         ],
       ],
     },
     { bars: true, stacked: true },
   ),
-  course({
-    title: 'Accepted share',
-    about:
-      'Of all proposals of the run until then. It falls towards 0 as K settles; splits undone by merges keep it up.',
+  timeSeriesPanel({
+    title: 'Acceptance rate',
+    description:
+      'Accepted fraction of all proposals of the run so far. Falls towards 0 as K settles; splits that merges undo keep it up.',
     unit: units.PercentUnit,
     min: 0,
     max: 1,
     width: 8,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [
       [
         `sum by (kind) (dpmesh_proposals_total{${RUN},outcome="accepted"})` +
@@ -128,14 +128,14 @@ const changes = [
       ],
     ],
   }),
-  course(
+  timeSeriesPanel(
     {
       title: 'Best log-ratio',
-      about:
-        'log H of the best proposal of the last step. Above 0 (dashed) it is sure to be accepted; far below, never. Far below for both: K has settled.',
+      description:
+        'Log Hastings ratio of the best proposal of the last step. Above 0 (dashed) it is certain to be accepted; far below 0, never. Far below 0 for both: K has settled.',
       unit: units.Short,
       width: 8,
-      limits: [
+      thresholds: [
         [null, 'blue'],
         [0, 'green'],
       ],
@@ -146,40 +146,41 @@ const changes = [
 ];
 
 const sizes = [
-  course(
+  timeSeriesPanel(
     {
       title: 'Cluster sizes over time',
-      about:
-        'Rows of the sample in each cluster, one on the other: soft counts, the first 200 clusters. A split divides a band.',
+      description:
+        'Rows of the sample in each cluster (soft counts), stacked, for the first 200 clusters. A split divides a band.',
       unit: units.Short,
       min: 0,
       width: 12,
       height: 9,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`max by (cluster) (dpmesh_cluster_rows{${RUN}})`, 'cluster {{cluster}}']],
     },
-    { stacked: true, steps: true, many: true },
+    { stacked: true, steps: true, hideLegend: true },
   ),
-  columns(
+  barChart(
     {
       title: 'Cluster sizes now',
-      about: 'Rows of the sample in each cluster, the largest first: soft counts, the first 200 clusters.',
+      description:
+        'Rows of the sample in each cluster (soft counts), largest first, for the first 200 clusters.',
       unit: units.Short,
       min: 0,
       width: 12,
       height: 9,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [[`sort_desc(max by (cluster) (dpmesh_cluster_rows{${RUN}}))`, '']],
     },
     'cluster',
   ),
-  course(
+  timeSeriesPanel(
     {
       title: 'Smallest, mean and largest cluster',
-      about: 'Rows of the sample, on a logarithmic axis. A cluster near 0 will be absorbed.',
+      description: 'Rows of the sample, on a logarithmic axis. A cluster near 0 will be merged.',
       unit: units.Short,
       width: 12,
-      limits: NEUTRAL,
+      thresholds: NEUTRAL,
       queries: [
         [`min(dpmesh_cluster_rows{${RUN}})`, 'smallest'],
         [`avg(dpmesh_cluster_rows{${RUN}})`, 'mean'],
@@ -188,14 +189,14 @@ const sizes = [
     },
     { log: true, steps: true },
   ),
-  levels({
-    title: 'Heaviest clusters',
-    about: 'Weights π of the mixture, the ten largest.',
+  barGauge({
+    title: 'Largest cluster weights',
+    description: 'The ten largest weights π of the mixture.',
     unit: units.PercentUnit,
     min: 0,
     max: 1,
     width: 12,
-    limits: NEUTRAL,
+    thresholds: NEUTRAL,
     queries: [
       [`sort_desc(topk(10, max by (cluster) (dpmesh_cluster_weight{${RUN}})))`, 'cluster {{cluster}}'],
     ],
@@ -204,11 +205,12 @@ const sizes = [
 
 /** What a run learns: K, losses, proposals, clusters. */
 export const training = () =>
-  frame({
+  dashboard({
     uid: 'dpmesh-training',
     title: 'Training',
-    about: 'What a run of dpmesh learns: the number of clusters, losses, splits and merges, cluster sizes.',
-    marks: [
+    description:
+      'What a dpmesh run learns: the number of clusters, losses, splits and merges, cluster sizes.',
+    annotations: [
       { name: 'Splits', colour: 'blue', expr: accepted('split'), text: 'split' },
       { name: 'Merges', colour: 'orange', expr: accepted('merge'), text: 'merge' },
     ],

@@ -1,16 +1,16 @@
 // node test/run.mjs [--fast] [parts…]: runs every *.test.ts under test/, or those whose path contains one of the parts, with
-// node:test through tsx. --fast: only those that are quick, after what they need is built: to run while one works.
+// node:test through tsx. --fast: builds what the quick tests need and runs only those.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Folders whose tests start the built tool, a browser or other programs, or compute for long on every backend. */
+/** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
 const SLOW = [
   ...['cli', 'dashboards', 'deploy', 'e2e', 'faults', 'web'],
   ...['worker/compute', 'worker/tasks'],
 ].map((folder) => join('test', folder, '/'));
-/** What the others need of a build: what is made of which folder, and how. */
-const BUILT = [
+/** The build outputs that the quick tests need: output, source folder, build script. */
+const BUILD_OUTPUTS = [
   [
     'dist/worker/compute/kernels/kernel.wasm',
     'worker/compute/kernels/assembly',
@@ -33,16 +33,16 @@ if (!files.length) {
   process.exit(1);
 }
 
-/** When a file was written; 0: it is not there. */
-const written = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+/** The modification time of a file; 0 if it does not exist. */
+const modified = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const node = (...args) =>
   spawnSync(process.execPath, ['--import', 'tsx', ...args], { stdio: 'inherit' }).status ?? 1;
 if (fast)
-  for (const [made, from, script] of BUILT) {
-    const newest = Math.max(...readdirSync(from).map((name) => written(join(from, name))));
-    if (written(made) < newest && node(script) !== 0) process.exit(1);
+  for (const [output, sources, script] of BUILD_OUTPUTS) {
+    const newest = Math.max(...readdirSync(sources).map((name) => modified(join(sources, name))));
+    if (modified(output) < newest && node(script) !== 0) process.exit(1);
   }
-// Quick ones wait for sockets as much as they compute.
+// Quick tests spend much of their time waiting for sockets.
 process.exit(
   node(
     '--import',

@@ -9,23 +9,23 @@ import {
   projectCovariance,
   projectRows,
 } from '../view/projection.ts';
-import { keepSlots, type Slotted } from './slots.ts';
+import { assignSlots, type ClusterSlots } from './slots.ts';
 
-/** Display sample: rows in the net's coordinates. */
-export interface Sample {
+/** The rows drawn as points, in the coordinates of the net. */
+export interface DisplaySample {
   rows: Float32Array;
   dim: number;
 }
 
 export interface Cluster extends ClusterRow {
-  /** Kept from state to state although clusters are numbered anew. */
+  /** Identifies the cluster across states, although splits and merges renumber clusters. */
   slot: number;
-  /** Number of its colour: the slot, or its own number once the run is over, as in the report. */
+  /** Index into the palette: the slot, or the cluster number once the run is over, as in the report. */
   colour: number;
 }
 
-/** A state as the page draws it: nothing in it depends on D. Three coordinates each; missing axes are 0. */
-export interface Picture extends ClusterTable {
+/** A model state prepared for drawing: projected to three axes, of which missing ones are 0. */
+export interface ModelView extends ClusterTable {
   epoch: number;
   k: number;
   dim: number;
@@ -33,26 +33,31 @@ export interface Picture extends ClusterTable {
   /** [K, 3] and [K, 3, 3]. */
   centres: Float64Array;
   covariances: Float64Array;
+  /** Fraction of the between-cluster scatter along each axis. */
   shares: number[];
-  /** Points of the display sample [N, 3] and their labels; empty until it is there. */
+  /** Points of the display sample [N, 3] and their labels; empty until the sample is loaded. */
   xyz: Float32Array;
   labels: Int32Array;
 }
 
-/** Among these the picture may be turned. */
+/** Axes that the plot can be rotated among. */
 const AXES = 3;
 
-/** Turns states into pictures; remembers axes and slots from one to the next, so that the picture stays calm. */
-export function analyst(): (state: StateOf, sample: Sample | null, isOver?: boolean) => Picture {
-  let before: Projection | null = null;
-  let known: Slotted | null = null;
+/** Turns states into views. Keeps axes and slots from one to the next, so that the plot does not jump. */
+export function createAnalyser(): (
+  state: StateOf,
+  sample: DisplaySample | null,
+  isOver?: boolean,
+) => ModelView {
+  let previous: Projection | null = null;
+  let previousSlots: ClusterSlots | null = null;
   return (state, sample, isOver = false) => {
     const { k, means, weights, covariances, scale, sizes, counts, splitRatio } = state;
     const dim = means[0].length;
     const projection = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
-    if (before) alignAxes(projection.axes, before.axes);
-    before = projection;
-    const { slots } = (known = keepSlots(known, means));
+    if (previous) alignAxes(projection.axes, previous.axes);
+    previous = projection;
+    const { slots } = (previousSlots = assignSlots(previousSlots, means));
     const rows = sample?.dim === dim ? sample.rows : new Float32Array(0);
     const labels = argmaxRows(logits(state.net.map(layerOf), rows), k);
     const xyz = projectRows(rows, scale, projection, AXES);
@@ -62,7 +67,7 @@ export function analyst(): (state: StateOf, sample: Sample | null, isOver?: bool
     covariances.forEach((covariance, c) => {
       projected.set(projectCovariance(covariance, projection.axes, AXES), c * AXES ** 2);
     });
-    if (dim === 1) spreadOut(xyz, projected);
+    if (dim === 1) addJitter(xyz, projected);
     const table = clusterTable({
       weights,
       means,
@@ -86,7 +91,7 @@ export function analyst(): (state: StateOf, sample: Sample | null, isOver?: bool
   };
 }
 
-/** A layer as it comes over the wire: little-endian float32 in base64. */
+/** Decodes a layer: little-endian float32 in base64. */
 function layerOf({ rows, cols, weights, bias }: StateOf['net'][number]): Layer {
   return { rows, cols, weights: floats(weights), bias: floats(bias) };
 }
@@ -96,24 +101,24 @@ function floats(base64: string): Float32Array {
   return new Float32Array(bytes.buffer);
 }
 
-/** One dimension has no second axis: points are spread out across by chance, always the same, and ellipses with them. */
-function spreadOut(xyz: Float32Array, covariances: Float64Array): void {
+/** Data of one dimension have no second axis: repeatable random jitter separates the points. */
+function addJitter(xyz: Float32Array, covariances: Float64Array): void {
   let extent = 0;
   for (let i = 0; i < xyz.length; i += 3) extent = Math.max(extent, Math.abs(xyz[i]));
   for (let c = 0; c < covariances.length; c += 9) extent = Math.max(extent, 2 * Math.sqrt(covariances[c]));
   const sd = extent / 12;
-  for (let i = 0; i < xyz.length; i += 3) xyz[i + 1] = sd * hashed(i);
+  for (let i = 0; i < xyz.length; i += 3) xyz[i + 1] = sd * hashNormal(i);
   for (let c = 0; c < covariances.length; c += 9) covariances[c + 4] = sd * sd;
 }
 
-/** About normal, of unit variance: the sum of four uniform numbers drawn from `i`. */
-function hashed(i: number): number {
-  let all = 0;
+/** Approximately standard normal: the scaled sum of four uniform numbers hashed from `i`. */
+function hashNormal(i: number): number {
+  let sum = 0;
   let x = i + 1;
   for (let draw = 0; draw < 4; draw++) {
     x = Math.imul(x ^ (x >>> 16), 0x45d9f3b) + 0x9e3779b9;
     x ^= x >>> 15;
-    all += (x >>> 0) / 2 ** 32 - 0.5;
+    sum += (x >>> 0) / 2 ** 32 - 0.5;
   }
-  return all * Math.sqrt(3);
+  return sum * Math.sqrt(3);
 }

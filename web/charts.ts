@@ -1,29 +1,29 @@
 import uPlot from 'uplot';
-import { byId, say } from './dom.ts';
-import { count, decimals, duration, figure } from './format.ts';
-import { changesOf, kAfter, type Store } from './store.ts';
-import { ink, onTheme } from './theme.ts';
+import { byId, setText } from './dom.ts';
+import { count, decimals, duration, threeDigits } from './format.ts';
+import { kAfterEpochs, kChanges, type Store } from './store.ts';
+import { cssColour, onThemeChange } from './theme.ts';
 
-/** Pixels around the plot in which a mark at its edge still has room. */
-const ROOM = 8;
+/** Pixels around the plot that a mark at its edge may cover. */
+const MARGIN = 8;
 const FONT = '12px system-ui, sans-serif';
-const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
+const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
 
-/** K and losses over epochs. `announce` says a reading that was asked for by keyboard. */
+/** K and losses over epochs. `announce` gets the values selected by keyboard, for screen readers. */
 export function charts(announce: (text: string) => void): { draw(store: Store): void } {
   let store: Store | null = null;
-  let after: number[] = [];
-  let changes: ReturnType<typeof changesOf> = [];
+  let ks: number[] = [];
+  let changes: ReturnType<typeof kChanges> = [];
   let zoomed = false;
-  const axis = (more: uPlot.Axis): uPlot.Axis => ({
-    stroke: () => ink('soft'),
+  const axis = (options: uPlot.Axis): uPlot.Axis => ({
+    stroke: () => cssColour('soft'),
     font: FONT,
-    grid: { stroke: () => ink('grid'), width: 1 },
+    grid: { stroke: () => cssColour('grid'), width: 1 },
     ticks: { show: false },
     gap: 6,
-    ...more,
+    ...options,
   });
-  const across = axis({ incrs: WHOLE, size: 26, values: (_, values) => values.map(count) });
+  const epochAxis = axis({ incrs: WHOLE_STEPS, size: 26, values: (_, values) => values.map(count) });
   const cursor: uPlot.Cursor = {
     sync: { key: 'epochs' },
     y: false,
@@ -39,23 +39,23 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
       cursor,
       legend: { show: false },
       padding: [10, 12, 0, 0],
-      scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(2, Math.ceil(most * 1.12))] } },
-      axes: [across, axis({ incrs: WHOLE, size: 44 })],
+      scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(2, Math.ceil(max * 1.12))] } },
+      axes: [epochAxis, axis({ incrs: WHOLE_STEPS, size: 44 })],
       series: [
         {},
         {
-          stroke: () => ink('accent'),
+          stroke: () => cssColour('accent'),
           width: 2,
           paths: uPlot.paths.stepped!({ align: 1 }),
           points: { show: false },
         },
       ],
-      hooks: { draw: [drawMarks], setCursor: [readOut], setSelect: [zoom] },
+      hooks: { draw: [drawMarks], setCursor: [showValues], setSelect: [zoom] },
     },
     [[], []],
     kBox,
   );
-  const scale: uPlot.Scale = { range: (_, __, most) => [0, most > 0 ? most * 1.06 : 1] };
+  const scale: uPlot.Scale = { range: (_, __, max) => [0, max > 0 ? max * 1.06 : 1] };
   const losses = new uPlot(
     {
       ...sizeOf(lossBox),
@@ -64,12 +64,12 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
       padding: [10, 0, 0, 0],
       scales: { x: { time: false }, loss: scale, sub: scale },
       axes: [
-        across,
+        epochAxis,
         axis({
           scale: 'loss',
           size: 52,
           values: labels,
-          stroke: () => ink('accent'),
+          stroke: () => cssColour('accent'),
         }),
         axis({
           scale: 'sub',
@@ -77,15 +77,21 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
           size: 52,
           grid: { show: false },
           values: labels,
-          stroke: () => ink('second'),
+          stroke: () => cssColour('second'),
         }),
       ],
       series: [
         {},
-        { scale: 'loss', stroke: () => ink('accent'), width: 1.75, points: { show: false } },
-        { scale: 'sub', stroke: () => ink('second'), width: 1.75, dash: [5, 3], points: { show: false } },
+        { scale: 'loss', stroke: () => cssColour('accent'), width: 1.75, points: { show: false } },
+        {
+          scale: 'sub',
+          stroke: () => cssColour('second'),
+          width: 1.75,
+          dash: [5, 3],
+          points: { show: false },
+        },
       ],
-      hooks: { setCursor: [readOut], setSelect: [zoom] },
+      hooks: { setCursor: [showValues], setSelect: [zoom] },
     },
     [[], [], []],
     lossBox,
@@ -98,11 +104,11 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     new ResizeObserver(() => plot.setSize(sizeOf(box))).observe(box);
     plot.over.addEventListener('dblclick', () => {
       zoomed = false;
-      for (const one of [k, losses]) one.setData(one.data);
+      for (const chart of [k, losses]) chart.setData(chart.data);
     });
     box.onkeydown = (event) => stepBy(plot, event);
   }
-  onTheme(() => {
+  onThemeChange(() => {
     for (const plot of [k, losses]) plot.redraw(false, true);
   });
 
@@ -116,22 +122,22 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     });
   }
 
-  /** Splits and merges: a hairline, and a triangle at the new K. */
+  /** A triangle at the new K for each split or merge step. */
   function drawMarks(plot: uPlot) {
     const { ctx, bbox } = plot;
     const ratio = uPlot.pxRatio;
     ctx.save();
     ctx.beginPath();
-    const room = ROOM * ratio;
-    ctx.rect(bbox.left - room, bbox.top - room, bbox.width + 2 * room, bbox.height + room);
+    const margin = MARGIN * ratio;
+    ctx.rect(bbox.left - margin, bbox.top - margin, bbox.width + 2 * margin, bbox.height + margin);
     ctx.clip();
-    for (const { epoch, kind, k: reached } of changes) {
+    for (const { epoch, kind, k: newK } of changes) {
       const x = plot.valToPos(epoch, 'x', true);
       if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
-      const y = plot.valToPos(reached, 'y', true);
+      const y = plot.valToPos(newK, 'y', true);
       const up = kind === 'split' ? -1 : 1;
       const size = 4.5 * ratio;
-      ctx.fillStyle = ink(kind === 'split' ? 'up' : 'down');
+      ctx.fillStyle = cssColour(kind === 'split' ? 'up' : 'down');
       ctx.beginPath();
       ctx.moveTo(x, y + up * size * 1.1);
       ctx.lineTo(x - size, y - up * size * 0.7);
@@ -141,63 +147,63 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     ctx.restore();
   }
 
-  function readOut(plot: uPlot) {
-    const at = plot.cursor.idx;
-    const given = (plot.cursor.left ?? -1) >= 0 && at !== null && at !== undefined && store;
-    say(byId('k-at'), given ? reading(at, 'k') : '');
-    say(byId('loss-at'), given ? reading(at, 'loss') : '');
+  function showValues(plot: uPlot) {
+    const index = plot.cursor.idx;
+    const selected = (plot.cursor.left ?? -1) >= 0 && index !== null && index !== undefined && store;
+    setText(byId('k-at'), selected ? valuesAt(index, 'k') : '');
+    setText(byId('loss-at'), selected ? valuesAt(index, 'loss') : '');
   }
 
-  function reading(at: number, what: 'k' | 'loss'): string {
+  function valuesAt(index: number, what: 'k' | 'loss'): string {
     const { epoch, time, loss, subLoss } = store!.epochs;
-    if (epoch[at] === undefined) return '';
+    if (epoch[index] === undefined) return '';
     return what === 'k'
-      ? `epoch ${count(epoch[at])} · ${duration(time[at])} · K ${after[at]}`
-      : `epoch ${count(epoch[at])} · ${figure(loss[at])} · sub ${figure(subLoss[at])}`;
+      ? `epoch ${count(epoch[index])} · ${duration(time[index])} · K ${ks[index]}`
+      : `epoch ${count(epoch[index])} · loss ${threeDigits(loss[index])} · sub-loss ${threeDigits(subLoss[index])}`;
   }
 
   function stepBy(plot: uPlot, event: KeyboardEvent) {
     const last = plot.data[0].length - 1;
-    const now = (plot.cursor.left ?? -1) >= 0 ? (plot.cursor.idx ?? last) : last;
+    const current = (plot.cursor.left ?? -1) >= 0 ? (plot.cursor.idx ?? last) : last;
     const to = {
-      ArrowLeft: now - 1,
-      ArrowRight: now + 1,
-      PageUp: now - 10,
-      PageDown: now + 10,
+      ArrowLeft: current - 1,
+      ArrowRight: current + 1,
+      PageUp: current - 10,
+      PageDown: current + 10,
       Home: 0,
       End: last,
     }[event.key];
     if (to === undefined || last < 0) return;
     event.preventDefault();
-    const at = Math.max(0, Math.min(last, to));
-    plot.setCursor({ left: plot.valToPos(plot.data[0][at], 'x'), top: 10 });
-    announce(reading(at, plot === k ? 'k' : 'loss'));
+    const index = Math.max(0, Math.min(last, to));
+    plot.setCursor({ left: plot.valToPos(plot.data[0][index], 'x'), top: 10 });
+    announce(valuesAt(index, plot === k ? 'k' : 'loss'));
   }
 
   return {
-    draw(now) {
-      store = now;
-      after = kAfter(now);
-      changes = changesOf(now.events);
-      const { epoch, k: ks, loss, subLoss } = now.epochs;
-      k.setData([epoch, after], !zoomed);
+    draw(newStore) {
+      store = newStore;
+      ks = kAfterEpochs(store);
+      changes = kChanges(store.events);
+      const { epoch, k: trainedK, loss, subLoss } = store.epochs;
+      k.setData([epoch, ks], !zoomed);
       losses.setData([epoch, loss, subLoss], !zoomed);
       if (zoomed) for (const plot of [k, losses]) plot.redraw();
       const last = epoch.length - 1;
       if (last < 0) return;
       kBox.setAttribute(
         'aria-label',
-        `K over ${count(epoch[last])} epochs: ${ks[0]} at first, now ${after[last]}`,
+        `K over ${count(epoch[last])} epochs: ${trainedK[0]} at first, now ${ks[last]}`,
       );
       lossBox.setAttribute(
         'aria-label',
-        `Losses over ${count(epoch[last])} epochs: clustering ${figure(loss[last])}, sub-clustering ${figure(subLoss[last])} in the last`,
+        `Losses over ${count(epoch[last])} epochs: clustering ${threeDigits(loss[last])}, sub-clustering ${threeDigits(subLoss[last])} in the last epoch`,
       );
     },
   };
 }
 
-/** Labels of an axis, all with the decimals that its step needs. */
+/** Axis labels, all with as many decimals as the step between them needs. */
 const labels: uPlot.Axis.Values = (_, values, __, ___, step) =>
   values.map((value) => value.toFixed(decimals(step)));
 

@@ -1,26 +1,26 @@
 import type { RunInfo } from '../view/api.ts';
-import { byId, make, say } from './dom.ts';
-import { count, words } from './format.ts';
+import { byId, make, setText } from './dom.ts';
+import { count, splitCamelCase } from './format.ts';
 
-/** The resolved configuration, and what the run is made of. */
+/** The resolved configuration, the data, and the versions in use. */
 export function configList({ config, versions, identity, data, out }: RunInfo): void {
   const rows: [string, unknown][] = [
     ['data', data.path],
     ['rows × dimensions', `${count(data.rows)} × ${data.dim}`],
   ];
   for (const [name, value] of Object.entries(config))
-    if (name !== 'data') rows.push([words(name), name === 'labels' ? (value ?? 'none') : value]);
+    if (name !== 'data') rows.push([splitCamelCase(name), name === 'labels' ? (value ?? 'none') : value]);
   rows.push(['results', out]);
   byId('config').replaceChildren(
-    ...rows.map(([name, value]) => make('div', '', make('dt', '', name), make('dd', '', shown(value)))),
+    ...rows.map(([name, value]) => make('div', '', make('dt', '', name), make('dd', '', valueText(value)))),
   );
-  const parts = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  if (identity) parts.push(identity);
-  say(byId('foot'), parts.join(' · '));
+  const versionTexts = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  if (identity) versionTexts.push(identity);
+  setText(byId('foot'), versionTexts.join(' · '));
 }
 
-function shown(value: unknown): string {
-  if (value === null || value === undefined) return 'from the data';
+function valueText(value: unknown): string {
+  if (value === null || value === undefined) return 'automatic';
   if (value === true) return 'yes';
   if (value === false) return 'no';
   if (Array.isArray(value)) return value.join(', ');

@@ -1,15 +1,17 @@
 import { isOver, type RunInfo, type Status } from '../view/api.ts';
-import { byId, say } from './dom.ts';
-import { keep, recall } from './storage.ts';
+import { byId, setText } from './dom.ts';
+import { readSetting, saveSetting } from './storage.ts';
 
-type Notice = (text: string, tone?: 'good' | 'bad') => void;
+type ShowNotice = (text: string, tone?: 'good' | 'bad') => void;
 
 const KEY = 'dpmesh-token';
-/** What a token may be made of. Others are none, and some of them (curly quotes) no browser sends in a header. */
+/** Characters that a token may have. Browsers refuse to send some others (curly quotes) in a header. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-/** Pause, checkpoint, stop. Stopping asks first; where a token is needed it is kept for this tab only. */
-export function controls(notice: Notice): { show(run: RunInfo, status: Status, reached: boolean): void } {
+/** Pause, checkpoint and stop (after a confirmation). A token, if required, is kept for this tab only. */
+export function controls(notice: ShowNotice): {
+  show(run: RunInfo, status: Status, isConnected: boolean): void;
+} {
   const pause = byId<HTMLButtonElement>('pause');
   const checkpoint = byId<HTMLButtonElement>('checkpoint');
   const stop = byId<HTMLButtonElement>('stop');
@@ -17,12 +19,12 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
   const confirm = byId<HTMLDialogElement>('confirm');
   let status: Status = 'starting';
   let needsToken = false;
-  token.value = recall('sessionStorage', KEY) ?? '';
-  token.onchange = () => keep('sessionStorage', KEY, token.value);
+  token.value = readSetting('sessionStorage', KEY) ?? '';
+  token.onchange = () => saveSetting('sessionStorage', KEY, token.value);
 
   pause.onclick = () =>
-    status === 'paused' ? post('resume', 'Goes on.') : post('pause', 'Pauses when this epoch is over.');
-  checkpoint.onclick = () => post('checkpoint', 'A checkpoint is being written.');
+    status === 'paused' ? post('resume', 'Resuming.') : post('pause', 'Pausing after the current epoch.');
+  checkpoint.onclick = () => post('checkpoint', 'Writing a checkpoint.');
   stop.onclick = () => confirm.showModal();
   byId('confirm-no').onclick = () => confirm.close();
   byId('confirm-yes').onclick = () => {
@@ -30,48 +32,48 @@ export function controls(notice: Notice): { show(run: RunInfo, status: Status, r
     post('stop', 'The run is stopping.');
   };
 
-  async function post(what: string, done: string) {
-    const given = token.value.trim();
-    const isToken = TOKEN.test(given);
+  async function post(action: string, confirmation: string) {
+    const value = token.value.trim();
+    const isToken = TOKEN.test(value);
     if (needsToken && !isToken) return askForToken();
-    const headers: HeadersInit = isToken ? { authorization: `Bearer ${given}` } : {};
-    let got: Response;
+    const headers: HeadersInit = isToken ? { authorization: `Bearer ${value}` } : {};
+    let response: Response;
     try {
-      got = await fetch(`/api/${what}`, { method: 'POST', headers });
+      response = await fetch(`/api/${action}`, { method: 'POST', headers });
     } catch {
-      return notice('The coordinator does not answer.', 'bad');
+      return notice('The coordinator is not responding.', 'bad');
     }
-    if (got.ok) return notice(done);
-    if (got.status === 401) return askForToken();
-    notice(`Refused: ${await reasonOf(got)}`, 'bad');
+    if (response.ok) return notice(confirmation);
+    if (response.status === 401) return askForToken();
+    notice(`Request rejected: ${await errorText(response)}`, 'bad');
   }
 
   function askForToken() {
-    notice('The coordinator wants the token that it was started with (--http-token): enter it above.', 'bad');
+    notice('The coordinator requires the token it was started with (--http-token): enter it above.', 'bad');
     byId('token-field').hidden = false;
     token.focus();
   }
 
   return {
-    show(run, now, reached) {
-      status = now;
+    show(run, newStatus, isConnected) {
+      status = newStatus;
       needsToken = run.token;
-      byId('controls').hidden = !run.controls || isOver(now);
+      byId('controls').hidden = !run.controls || isOver(status);
       if (run.token) byId('token-field').hidden = false;
-      say(pause, now === 'paused' ? 'Resume' : 'Pause');
-      const at = now === 'running' || now === 'paused';
-      pause.disabled = !at || !reached;
-      checkpoint.disabled = !at || !reached;
-      stop.disabled = !(at || now === 'finishing' || now === 'starting') || !reached;
-      if (isOver(now) && confirm.open) confirm.close();
+      setText(pause, status === 'paused' ? 'Resume' : 'Pause');
+      const isTraining = status === 'running' || status === 'paused';
+      pause.disabled = !isTraining || !isConnected;
+      checkpoint.disabled = !isTraining || !isConnected;
+      stop.disabled = !(isTraining || status === 'finishing' || status === 'starting') || !isConnected;
+      if (isOver(status) && confirm.open) confirm.close();
     },
   };
 }
 
-async function reasonOf(answer: Response): Promise<string> {
+async function errorText(response: Response): Promise<string> {
   try {
-    return (await answer.json()).error;
+    return (await response.json()).error;
   } catch {
-    return `the coordinator answers ${answer.status}`;
+    return `HTTP status ${response.status}`;
   }
 }

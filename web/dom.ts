@@ -1,11 +1,11 @@
-/** The element of index.html with this id. */
+/** The element of index.html with this id. Throws if there is none. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`index.html has no #${id}`);
-  return found as T;
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`index.html has no #${id}`);
+  return element as T;
 }
 
-/** A new element with a class and text or children. */
+/** Creates an element with a class and text or children. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className = '',
@@ -17,13 +17,13 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Sets the text only where it changes, so that nothing is laid out or announced anew. */
-export function say(element: HTMLElement, text: string): void {
+/** Sets the text only if it differs, so that nothing is laid out or announced again. */
+export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Moves a tip beside a point of its box, inside the box. */
-export function placeTip(tip: HTMLElement, x: number, y: number, width: number, height: number): void {
+/** Shows a tooltip next to a point of its box (pixels), inside the box. */
+export function placeTooltip(tip: HTMLElement, x: number, y: number, width: number, height: number): void {
   tip.hidden = false;
   const left = Math.max(4, Math.min(x + 14, width - tip.offsetWidth - 4));
   const above = y - tip.offsetHeight - 10;
@@ -31,8 +31,8 @@ export function placeTip(tip: HTMLElement, x: number, y: number, width: number, 
   tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(Math.max(4, top))}px)`;
 }
 
-/** Makes a canvas as large as its place, in device pixels. Returns its size on the page and the ratio of both. */
-export function fit(canvas: HTMLCanvasElement, width: number, height: number): number {
+/** Sizes a canvas in device pixels for a width and height in CSS pixels. Returns the ratio of the two. */
+export function fitCanvas(canvas: HTMLCanvasElement, width: number, height: number): number {
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const [w, h] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
   if (canvas.width !== w) canvas.width = w;

@@ -1,23 +1,23 @@
-/** Which cluster stands out, in the plot and the table alike; by colour number, which outlives renumbering. */
+/** The cluster highlighted in both the plot and the table, by its slot, which survives renumbering. */
 export interface Highlight {
-  /** Under the pointer or the focus, else the pinned one; null: none. */
-  readonly now: number | null;
+  /** The slot under the pointer or focus, else the pinned one; null if neither. */
+  readonly current: number | null;
   readonly pinned: number | null;
   hover(slot: number | null): void;
-  /** Pins it, or lets it go. */
-  pin(slot: number): void;
+  /** Pins the slot, or unpins it if it is pinned. */
+  togglePin(slot: number): void;
   onChange(listener: () => void): void;
 }
 
-export function highlight(): Highlight {
+export function createHighlight(): Highlight {
   let hovered: number | null = null;
   let pinned: number | null = null;
   const listeners: (() => void)[] = [];
-  const tell = () => {
+  const notify = () => {
     for (const listener of listeners) listener();
   };
   return {
-    get now() {
+    get current() {
       return hovered ?? pinned;
     },
     get pinned() {
@@ -26,11 +26,11 @@ export function highlight(): Highlight {
     hover(slot) {
       if (slot === hovered) return;
       hovered = slot;
-      tell();
+      notify();
     },
-    pin(slot) {
+    togglePin(slot) {
       pinned = pinned === slot ? null : slot;
-      tell();
+      notify();
     },
     onChange: (listener) => void listeners.push(listener),
   };

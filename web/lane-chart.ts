@@ -1,11 +1,11 @@
 import type { WorkSpan } from '../view/api.ts';
 import { colourOf } from '../view/palette.ts';
-import { byId, fit, make, placeTip, say } from './dom.ts';
+import { byId, fitCanvas, make, placeTooltip, setText } from './dom.ts';
 import { duration, percent } from './format.ts';
-import { type Block, blockAt, type Lanes, lanesOf, shortName, ticks } from './lanes.ts';
-import { ink } from './theme.ts';
+import { blockAt, type Lanes, lanesOf, shortName, ticks, type WorkBlock } from './lanes.ts';
+import { cssColour } from './theme.ts';
 
-/** In this order, so that a task keeps its colour. */
+/** The position in this list decides the colour of a task. Append new tasks, so that colours stay. */
 const TASKS = [
   'cluster-steps',
   'sub-steps',
@@ -16,150 +16,156 @@ const TASKS = [
   'moments',
   'seed-distances',
   'full-pass',
+  'pivoted-statistics',
 ];
-const LANE = 34;
-const SPACE = 8;
-const BOTTOM = 24;
+/** Pixels. */
+const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];
 
-/** Who did which shard when. Stands still while the pointer is on it. */
-export function laneChart(later: () => void): { draw(work: readonly WorkSpan[]): void } {
+/** Which worker processed which shard when. Does not update while the pointer is on it. */
+export function laneChart(requestDraw: () => void): { draw(work: readonly WorkSpan[]): void } {
   const box = byId('lanes-box');
   const canvas = byId<HTMLCanvasElement>('lanes');
-  const tip = byId('lanes-tip');
-  const pick = byId<HTMLSelectElement>('rounds');
+  const tooltip = byId('lanes-tip');
+  const roundsMenu = byId<HTMLSelectElement>('rounds');
   const context = canvas.getContext('2d')!;
   let lanes: Lanes = lanesOf([], 1);
-  let held = false;
+  let isFrozen = false;
   let left = 80;
 
-  // Fifty rounds on a phone would be a blur.
-  if (window.innerWidth < 600) pick.value = '12';
-  pick.onchange = later;
+  // Fifty rounds are too dense for a phone.
+  if (window.innerWidth < 600) roundsMenu.value = '12';
+  roundsMenu.onchange = requestDraw;
   canvas.onpointerenter = () => {
-    held = true;
+    isFrozen = true;
   };
   canvas.onpointerleave = () => {
-    held = false;
-    tip.hidden = true;
-    later();
+    isFrozen = false;
+    tooltip.hidden = true;
+    requestDraw();
   };
   canvas.onpointermove = ({ offsetX, offsetY }) => {
-    const found = at(offsetX, offsetY);
-    tip.hidden = !found;
-    if (!found) return;
-    say(tip, told(found));
-    placeTip(tip, offsetX, offsetY, box.clientWidth, Math.max(box.clientHeight, canvas.clientHeight));
+    const block = blockUnder(offsetX, offsetY);
+    tooltip.hidden = !block;
+    if (!block) return;
+    setText(tooltip, description(block));
+    placeTooltip(tooltip, offsetX, offsetY, box.clientWidth, Math.max(box.clientHeight, canvas.clientHeight));
   };
 
   const widthOf = (text: string) => context.measureText(text).width;
-  const across = () => Math.max(40, box.clientWidth - left - 16);
-  const xOf = (time: number) => left + ((time - lanes.from) / (lanes.to - lanes.from)) * across();
-  const topOf = (lane: number) => SPACE + lane * (LANE + SPACE);
+  const plotWidth = () => Math.max(40, box.clientWidth - left - 16);
+  const xOf = (time: number) => left + ((time - lanes.from) / (lanes.to - lanes.from)) * plotWidth();
+  const topOf = (lane: number) => LANE_GAP + lane * (LANE_HEIGHT + LANE_GAP);
 
-  function at(x: number, y: number): Block | null {
-    const lane = Math.floor((y - SPACE) / (LANE + SPACE));
-    const perPixel = (lanes.to - lanes.from) / across();
-    return blockAt(lanes, lanes.from + (x - left) * perPixel, lane, (y - topOf(lane)) / LANE, 2 * perPixel);
+  function blockUnder(x: number, y: number): WorkBlock | null {
+    const lane = Math.floor((y - LANE_GAP) / (LANE_HEIGHT + LANE_GAP));
+    const perPixel = (lanes.to - lanes.from) / plotWidth();
+    return blockAt(
+      lanes,
+      lanes.from + (x - left) * perPixel,
+      lane,
+      (y - topOf(lane)) / LANE_HEIGHT,
+      2 * perPixel,
+    );
   }
 
-  const told = ({ lane, task, epoch, round, shards: [first, last], start, end }: Block) =>
+  const description = ({ lane, task, epoch, round, shards: [first, last], start, end }: WorkBlock) =>
     `${lanes.workers[lane]} · ${task} · epoch ${epoch}, round ${round} · ${first === last ? `shard ${first}` : `shards ${first}–${last}`} · ${duration(end - start)}`;
 
   const taskColour = (task: string) => {
-    const at = TASKS.indexOf(task);
-    return colourOf(at < 0 ? TASKS.length : at);
+    const index = TASKS.indexOf(task);
+    return colourOf(index < 0 ? TASKS.length : index);
   };
 
   function draw(work: readonly WorkSpan[]) {
-    if (!held) lanes = lanesOf(work, Number(pick.value));
-    const some = lanes.workers.length > 0;
-    byId('lanes-empty').hidden = some;
-    canvas.hidden = !some;
-    if (!some) return;
+    if (!isFrozen) lanes = lanesOf(work, Number(roundsMenu.value));
+    const isEmpty = lanes.workers.length === 0;
+    byId('lanes-empty').hidden = !isEmpty;
+    canvas.hidden = isEmpty;
+    if (isEmpty) return;
     const width = box.clientWidth;
-    const height = topOf(lanes.workers.length) + BOTTOM;
+    const height = topOf(lanes.workers.length) + AXIS_HEIGHT;
     canvas.style.height = `${height}px`;
-    const ratio = fit(canvas, width, height);
+    const ratio = fitCanvas(canvas, width, height);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     context.font = '12px system-ui, sans-serif';
     const widest = Math.max(...lanes.workers.map(widthOf));
     left = Math.round(Math.min(Math.max(56, widest + 30), width * 0.3));
-    axis(height);
-    for (const [lane, name] of lanes.workers.entries()) laneOf(lane, name, width);
+    drawAxis(height);
+    for (const [lane, name] of lanes.workers.entries()) drawLane(lane, name, width);
     for (const block of lanes.blocks) {
-      const y = topOf(block.lane) + block.top * LANE;
+      const y = topOf(block.lane) + block.top * LANE_HEIGHT;
       const x = xOf(block.start);
       context.fillStyle = taskColour(block.task);
       context.fillRect(
         x,
         y,
         Math.max(1, xOf(block.end) - x),
-        Math.max(1, (block.bottom - block.top) * LANE - 0.5),
+        Math.max(1, (block.bottom - block.top) * LANE_HEIGHT - 0.5),
       );
     }
-    legend();
-    table();
+    updateLegend();
+    updateTable();
     canvas.setAttribute(
       'aria-label',
-      `Rounds of ${lanes.workers.length} workers over ${duration(lanes.to - lanes.from)}${lanes.more ? `; ${lanes.more} more have no lane` : ''}`,
+      `Rounds of ${lanes.workers.length} workers over ${duration(lanes.to - lanes.from)}${lanes.more ? `; ${lanes.more} more workers not shown` : ''}`,
     );
   }
 
-  function laneOf(lane: number, name: string, width: number) {
+  function drawLane(lane: number, name: string, width: number) {
     const y = topOf(lane);
-    context.fillStyle = ink('chip');
+    context.fillStyle = cssColour('chip');
     context.globalAlpha = 0.55;
-    context.fillRect(left, y, across(), LANE);
+    context.fillRect(left, y, plotWidth(), LANE_HEIGHT);
     context.globalAlpha = 1;
     context.textAlign = 'left';
     context.textBaseline = 'middle';
-    context.fillStyle = ink('ink');
-    context.fillText(shortName(name, left - 20, widthOf), width < 600 ? 12 : 16, y + LANE / 2 - 7);
-    context.fillStyle = ink('soft');
-    context.fillText(percent(lanes.busy[lane], 0), width < 600 ? 12 : 16, y + LANE / 2 + 8);
+    context.fillStyle = cssColour('ink');
+    context.fillText(shortName(name, left - 20, widthOf), width < 600 ? 12 : 16, y + LANE_HEIGHT / 2 - 7);
+    context.fillStyle = cssColour('soft');
+    context.fillText(percent(lanes.busy[lane], 0), width < 600 ? 12 : 16, y + LANE_HEIGHT / 2 + 8);
   }
 
-  function axis(height: number) {
-    const { values, digits } = ticks(lanes.from, lanes.to, Math.max(2, across() / 110));
+  function drawAxis(height: number) {
+    const { values, digits } = ticks(lanes.from, lanes.to, Math.max(2, plotWidth() / 110));
     context.textAlign = 'center';
     context.textBaseline = 'alphabetic';
     for (const value of values) {
       const x = Math.round(xOf(value)) + 0.5;
-      context.strokeStyle = ink('grid');
+      context.strokeStyle = cssColour('grid');
       context.beginPath();
-      context.moveTo(x, SPACE);
-      context.lineTo(x, height - BOTTOM + 2);
+      context.moveTo(x, LANE_GAP);
+      context.lineTo(x, height - AXIS_HEIGHT + 2);
       context.stroke();
       const text = `${value.toFixed(digits)} s`;
       const half = context.measureText(text).width / 2;
-      context.fillStyle = ink('soft');
+      context.fillStyle = cssColour('soft');
       context.fillText(text, Math.min(Math.max(x, left + half - 8), box.clientWidth - half - 6), height - 8);
     }
   }
 
-  function legend() {
+  function updateLegend() {
     const present = new Set(lanes.blocks.map(({ task }) => task));
     const tasks = [...TASKS, ...present].filter(
       (task, i, all) => present.has(task) && all.indexOf(task) === i,
     );
-    const to = byId('tasks');
-    const more = lanes.more ? `and ${lanes.more} more workers` : '';
-    const key = tasks.map((task) => task).join() + more;
-    if (to.dataset.key === key) return;
-    to.dataset.key = key;
-    to.replaceChildren(
+    const legend = byId('tasks');
+    const note = lanes.more ? `${lanes.more} more workers not shown` : '';
+    const key = tasks.join() + note;
+    if (legend.dataset.key === key) return;
+    legend.dataset.key = key;
+    legend.replaceChildren(
       ...tasks.flatMap((task) => {
         const swatch = make('span', 'swatch');
         swatch.style.backgroundColor = taskColour(task);
         return [swatch, task];
       }),
-      more,
+      note,
     );
   }
 
-  /** The same for those who do not see the canvas. */
-  function table() {
+  /** The same as a table, for screen readers. */
+  function updateTable() {
     byId('lanes-table').replaceChildren(
       ...lanes.workers.map((name, lane) => {
         const last = lanes.blocks.findLast((block) => block.lane === lane);

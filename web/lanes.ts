@@ -2,8 +2,8 @@ import { ticks as roundNumbers, tickStep } from 'd3-array';
 import type { WorkSpan } from '../view/api.ts';
 import { decimals } from './format.ts';
 
-/** A unit of work as a block on the chart: time across, a lane a worker, and in the lane a strip a shard. */
-export interface Block {
+/** A unit of work on the chart: time runs horizontally, each worker has a lane, and each shard a strip of it. */
+export interface WorkBlock {
   lane: number;
   /** Seconds since the run began. */
   start: number;
@@ -19,19 +19,19 @@ export interface Block {
 
 export interface Lanes {
   workers: string[];
-  /** Workers that did something in the window but have no lane. */
+  /** Number of workers that were active in the window but have no lane. */
   more: number;
-  blocks: Block[];
+  blocks: WorkBlock[];
   from: number;
   to: number;
-  /** Share of the window that each worker was at work. */
+  /** Fraction of the window that each worker was computing. */
   busy: number[];
 }
 
-/** Lanes that are drawn. */
-const MOST = 48;
+/** Maximum number of lanes drawn. */
+const MAX_LANES = 48;
 
-/** The last `rounds` rounds of the entries. */
+/** Lays out the last `rounds` rounds. */
 export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
   const wanted = new Set<number>();
   for (let i = work.length - 1; i >= 0 && (wanted.size < rounds || wanted.has(work[i][3])); i--)
@@ -40,7 +40,7 @@ export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
   const names = [...new Set(shown.map(([worker]) => worker))].sort((a, b) =>
     a.localeCompare(b, 'en', { numeric: true }),
   );
-  const workers = names.slice(0, MOST);
+  const workers = names.slice(0, MAX_LANES);
   const lane = new Map(workers.map((name, i) => [name, i]));
   let [from, to, shards] = [Infinity, -Infinity, 1];
   for (const [, , , , , last, start, end] of shown) {
@@ -52,7 +52,7 @@ export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
   const blocks = shown
     .filter(([worker]) => lane.has(worker))
     .map(
-      ([worker, task, epoch, round, first, last, start, end]): Block => ({
+      ([worker, task, epoch, round, first, last, start, end]): WorkBlock => ({
         lane: lane.get(worker)!,
         start,
         end,
@@ -70,29 +70,29 @@ export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
     blocks,
     from,
     to,
-    busy: workers.map((_, i) => busyShare(blocks, i, to - from)),
+    busy: workers.map((_, i) => busyFraction(blocks, i, to - from)),
   };
 }
 
-/** Units of one worker may overlap in time, where it reports several shards at once: their union counts. */
-function busyShare(blocks: readonly Block[], lane: number, span: number): number {
+/** Units of a worker that reports several shards at once overlap in time: their union counts. */
+function busyFraction(blocks: readonly WorkBlock[], lane: number, span: number): number {
   const own = blocks.filter((block) => block.lane === lane).sort((a, b) => a.start - b.start);
-  let [busy, until] = [0, -Infinity];
+  let [busy, coveredUntil] = [0, -Infinity];
   for (const { start, end } of own) {
-    busy += Math.max(0, end - Math.max(start, until));
-    until = Math.max(until, end);
+    busy += Math.max(0, end - Math.max(start, coveredUntil));
+    coveredUntil = Math.max(coveredUntil, end);
   }
   return Math.min(1, busy / span);
 }
 
-/** The block at a time and place, the latest drawn first; `slack` seconds around it count too. */
+/** The topmost block at a time and a height (0 … 1) in a lane, within `slack` seconds. */
 export function blockAt(
   lanes: Lanes,
   time: number,
   lane: number,
   height: number,
   slack: number,
-): Block | null {
+): WorkBlock | null {
   return (
     lanes.blocks.findLast(
       (b) =>
@@ -106,31 +106,38 @@ export function blockAt(
 }
 
 /**
- * A worker's name in so much room: "…" for what does not fit. What is after the last slash stays, for it tells apart
- * the workers of one host.
+ * A worker's name shortened to a width with "…". Keeps the part after the last slash if it can, because that tells the
+ * workers of one host apart.
  */
-export function shortName(name: string, room: number, widthOf: (text: string) => number): string {
-  if (widthOf(name) <= room) return name;
+export function shortName(name: string, width: number, widthOf: (text: string) => number): string {
+  if (widthOf(name) <= width) return name;
   const tail = /\/[^/]+$/.exec(name)?.[0] ?? '';
   return (
-    cut(name.slice(0, name.length - tail.length), tail, room, widthOf) ?? cut(name, '', room, widthOf) ?? '…'
+    shorten(name.slice(0, name.length - tail.length), tail, width, widthOf) ??
+    shorten(name, '', width, widthOf) ??
+    '…'
   );
 }
 
-/** As much of `head` as fits with "…" and `tail`; null: nothing does. */
-function cut(head: string, tail: string, room: number, widthOf: (text: string) => number): string | null {
+/** As much of `head` as fits together with "…" and `tail`; null if nothing does. */
+function shorten(
+  head: string,
+  tail: string,
+  width: number,
+  widthOf: (text: string) => number,
+): string | null {
   const letters = [...head];
-  const text = (many: number) => `${letters.slice(0, many).join('')}…${tail}`;
+  const text = (length: number) => `${letters.slice(0, length).join('')}…${tail}`;
   let [fits, tooMany] = [0, letters.length + 1];
   while (tooMany - fits > 1) {
-    const many = (fits + tooMany) >> 1;
-    if (widthOf(text(many)) <= room) fits = many;
-    else tooMany = many;
+    const length = (fits + tooMany) >> 1;
+    if (widthOf(text(length)) <= width) fits = length;
+    else tooMany = length;
   }
   return fits ? text(fits) : null;
 }
 
-/** Round numbers for an axis, about `wanted` of them within from … to, and the decimals that they need. */
+/** About `wanted` round numbers for an axis within from … to, and the decimals needed to write them. */
 export const ticks = (from: number, to: number, wanted: number) => ({
   values: roundNumbers(from, to, wanted),
   digits: decimals(tickStep(from, to, wanted)),

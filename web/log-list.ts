@@ -1,9 +1,9 @@
 import type { TimedEvent } from '../view/events.ts';
-import { byId, make, say } from './dom.ts';
-import { clock, count } from './format.ts';
-import { type Entry, sentences } from './log.ts';
+import { byId, make, setText } from './dom.ts';
+import { count, timeOfDay } from './format.ts';
+import { type LogEntry, logEntries } from './log.ts';
 
-const SIGNS: Record<Entry['kind'], string> = {
+const SYMBOLS: Record<LogEntry['kind'], string> = {
   grow: '▲',
   shrink: '▼',
   quiet: '',
@@ -11,55 +11,56 @@ const SIGNS: Record<Entry['kind'], string> = {
   bad: '!',
   mark: '●',
 };
-const PAGE = 150;
+const PAGE_SIZE = 150;
 
-/** The events, newest first. */
-export function logList(): { draw(lines: readonly TimedEvent[]): void } {
+/** The list of events, newest first. */
+export function logList(): { draw(events: readonly TimedEvent[]): void } {
   const list = byId('log');
   const more = byId<HTMLButtonElement>('log-more');
-  let shown = PAGE;
-  let entries: Entry[] = [];
-  let drawn: string[] = [];
+  let limit = PAGE_SIZE;
+  let entries: LogEntry[] = [];
+  let drawnKeys: string[] = [];
   more.onclick = () => {
-    shown += 10 * PAGE;
+    limit += 10 * PAGE_SIZE;
     render();
   };
 
   function render() {
-    const newest = entries.slice(-shown).reverse();
+    const newest = entries.slice(-limit).reverse();
     const keys = newest.map(({ time, text }) => time + text);
-    // Most often a few have come on top: those below stay, and with them where one has scrolled to.
-    const fresh = drawn.length ? keys.indexOf(drawn[0]) : -1;
-    const same = fresh >= 0 && drawn.slice(0, keys.length - fresh).every((key, i) => key === keys[fresh + i]);
-    if (same) {
-      list.prepend(...newest.slice(0, fresh).map(item));
+    // Usually a few are new at the top: the others stay in the document, which keeps the scroll position.
+    const added = drawnKeys.length ? keys.indexOf(drawnKeys[0]) : -1;
+    const onlyAdded =
+      added >= 0 && drawnKeys.slice(0, keys.length - added).every((key, i) => key === keys[added + i]);
+    if (onlyAdded) {
+      list.prepend(...newest.slice(0, added).map(item));
       while (list.children.length > keys.length) list.lastChild!.remove();
       list.append(...newest.slice(list.children.length).map(item));
     } else list.replaceChildren(...newest.map(item));
-    drawn = keys;
-    more.hidden = entries.length <= shown;
-    say(byId('log-count'), entries.length ? count(entries.length) : '');
+    drawnKeys = keys;
+    more.hidden = entries.length <= limit;
+    setText(byId('log-count'), entries.length ? count(entries.length) : '');
   }
 
   return {
-    draw(lines) {
-      entries = sentences(lines);
+    draw(events) {
+      entries = logEntries(events);
       render();
     },
   };
 }
 
-function item({ time, kind, text, epoch }: Entry): HTMLLIElement {
-  const sign = make('span', 'sign', SIGNS[kind]);
-  sign.setAttribute('aria-hidden', 'true');
-  const when = make('time', '', clock(time));
-  when.dateTime = time;
+function item({ time, kind, text, epoch }: LogEntry): HTMLLIElement {
+  const symbol = make('span', 'sign', SYMBOLS[kind]);
+  symbol.setAttribute('aria-hidden', 'true');
+  const timeElement = make('time', '', timeOfDay(time));
+  timeElement.dateTime = time;
   return make(
     'li',
     `kind-${kind}`,
-    when,
-    sign,
-    make('span', 'said', text),
+    timeElement,
+    symbol,
+    make('span', 'message', text),
     make('span', 'epoch', epoch ? `epoch ${count(epoch)}` : ''),
   );
 }

@@ -1,109 +1,111 @@
 import type { TimedEvent } from '../view/events.ts';
-import { count, duration, ratio } from './format.ts';
+import { count, duration, logRatioText } from './format.ts';
 
-/** A line of the log as it is read by people. */
-export interface Entry {
+/** A line of the event log in words. */
+export interface LogEntry {
   time: string;
   kind: 'grow' | 'shrink' | 'quiet' | 'worker' | 'bad' | 'mark';
   epoch: number | null;
   text: string;
 }
 
-interface Refused {
+/** Consecutive rejected proposals of one step. */
+interface RejectedProposals {
   type: string;
   epoch: number | null;
-  many: number;
-  best: number | null;
-  entry: Entry;
+  count: number;
+  bestLogRatio: number | null;
+  entry: LogEntry;
 }
 
-/** Sentences for the lines of events.jsonl, oldest first. Refused proposals of one step become one. */
-export function sentences(lines: readonly TimedEvent[]): Entry[] {
-  const entries: Entry[] = [];
-  let refused: Refused | null = null;
-  for (const line of lines) {
-    const epoch = 'epoch' in line ? line.epoch : null;
-    if ((line.type === 'split' || line.type === 'merge') && !line.accepted) {
-      if (!refused || refused.type !== line.type || refused.epoch !== epoch) {
-        const entry: Entry = { time: line.time, kind: 'quiet', epoch, text: '' };
-        refused = { type: line.type, epoch, many: 0, best: null, entry };
+/** Entries for the events, oldest first. All rejected proposals of one step share an entry. */
+export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
+  const entries: LogEntry[] = [];
+  let rejected: RejectedProposals | null = null;
+  for (const event of events) {
+    const epoch = 'epoch' in event ? event.epoch : null;
+    if ((event.type === 'split' || event.type === 'merge') && !event.accepted) {
+      if (!rejected || rejected.type !== event.type || rejected.epoch !== epoch) {
+        const entry: LogEntry = { time: event.time, kind: 'quiet', epoch, text: '' };
+        rejected = { type: event.type, epoch, count: 0, bestLogRatio: null, entry };
         entries.push(entry);
       }
-      refused.many++;
-      if (typeof line.logRatio === 'number')
-        refused.best = Math.max(refused.best ?? -Infinity, line.logRatio);
-      const best = refused.best === null ? '' : `, best log-ratio ${ratio(refused.best)}`;
-      refused.entry.text = `${refused.many} ${line.type}${refused.many > 1 ? 's' : ''} refused${best}`;
+      rejected.count++;
+      if (typeof event.logRatio === 'number')
+        rejected.bestLogRatio = Math.max(rejected.bestLogRatio ?? -Infinity, event.logRatio);
+      const best =
+        rejected.bestLogRatio === null ? '' : `, best log-ratio ${logRatioText(rejected.bestLogRatio)}`;
+      rejected.entry.text = `${rejected.count} ${event.type}${rejected.count > 1 ? 's' : ''} rejected${best}`;
       continue;
     }
-    const said = sentence(line);
-    if (said) entries.push({ time: line.time, epoch, ...said });
+    const description = describe(event);
+    if (description) entries.push({ time: event.time, epoch, ...description });
   }
   return entries;
 }
 
-type Said = Pick<Entry, 'kind' | 'text'>;
-type Proposal = Extract<TimedEvent, { type: 'split' | 'merge' }>;
+type EventDescription = Pick<LogEntry, 'kind' | 'text'>;
+type ProposalEvent = Extract<TimedEvent, { type: 'split' | 'merge' }>;
 
-function sentence(line: TimedEvent): Said | null {
-  switch (line.type) {
+function describe(event: TimedEvent): EventDescription | null {
+  switch (event.type) {
     case 'start':
-      return mark(
-        `Data read: ${count(line.rows)} rows × ${line.dim}; training on ${count(line.sample)}; ${line.shards} shards`,
+      return milestone(
+        `Data read: ${count(event.rows)} rows × ${event.dim} columns; training on ${count(event.sample)} rows; ${event.shards} shards`,
       );
     case 'worker':
       return {
         kind: 'worker',
-        text: `Worker ${line.worker} joined: ${line.name || `pid ${line.pid}`} on ${line.host}, ${line.identity}`,
+        text: `Worker ${event.worker} joined: ${event.name || `pid ${event.pid}`} on ${event.host}, ${event.identity}`,
       };
     case 'worker-gone':
-      return { kind: 'bad', text: `Worker ${line.worker} is gone: ${line.reason}` };
+      return { kind: 'bad', text: `Worker ${event.worker} left: ${event.reason}` };
     case 'warning':
-      return { kind: 'bad', text: line.message };
+      return { kind: 'bad', text: event.message };
     case 'split':
-      return { kind: 'grow', text: `Cluster ${line.clusters[0]} split: ${rowsOf(line)}` };
+      return { kind: 'grow', text: `Cluster ${event.clusters[0]} split: ${rowsText(event)}` };
     case 'merge':
-      return { kind: 'shrink', text: `Clusters ${line.clusters.join(' and ')} merged: ${rowsOf(line)}` };
+      return { kind: 'shrink', text: `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event)}` };
     case 'step':
-      return step(line);
+      return describeStep(event);
     case 'resume':
-      return mark(`Resumed ${line.from ? 'from a checkpoint' : 'from the start'} with K ${line.k}`);
+      return milestone(`Resumed ${event.from ? 'from a checkpoint' : 'from the start'} with K ${event.k}`);
     case 'checkpoint':
       return {
         kind: 'quiet',
-        text: `Checkpoint: ${size(line.bytes)} in ${duration(line.seconds)}`,
+        text: `Checkpoint: ${sizeText(event.bytes)} in ${duration(event.seconds)}`,
       };
     case 'checkpoint-failed':
-      return { kind: 'bad', text: `A checkpoint could not be written: ${line.reason}` };
+      return { kind: 'bad', text: `A checkpoint could not be written: ${event.reason}` };
     case 'end':
-      return mark(
-        `Training is over with K ${line.k}: ${line.reason === 'settled' ? 'it has settled' : 'all epochs are done'}`,
+      return milestone(
+        `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'K and the losses have settled' : 'the last epoch was reached'}`,
       );
     case 'done':
-      return mark(`Done: K ${line.k}, results are written`);
+      return milestone(`Done: K ${event.k}, results written`);
     case 'epoch':
       return null;
     default:
-      return { kind: 'quiet', text: (line as TimedEvent).type };
+      return { kind: 'quiet', text: (event as TimedEvent).type };
   }
 }
 
-function rowsOf({ points, logRatio }: Proposal): string {
-  const by = typeof logRatio === 'number' ? `, log-ratio ${ratio(logRatio)}` : '';
-  return `${points.map(count).join(' + ')} rows${by}`;
+function rowsText({ points, logRatio }: ProposalEvent): string {
+  const ratio = typeof logRatio === 'number' ? `, log-ratio ${logRatioText(logRatio)}` : '';
+  return `${points.map(count).join(' + ')} rows${ratio}`;
 }
 
-function step({ kind, changed, k }: Extract<TimedEvent, { type: 'step' }>): Said | null {
+function describeStep({ kind, changed, k }: Extract<TimedEvent, { type: 'step' }>): EventDescription | null {
   if (!changed) return null;
-  const by = Math.abs(changed);
+  const change = Math.abs(changed);
   return kind === 'merge'
-    ? { kind: 'shrink', text: `Merge step: K ${k + by} → ${k}` }
-    : { kind: 'grow', text: `Split step: K ${k - by} → ${k}` };
+    ? { kind: 'shrink', text: `Merge step: K ${k + change} → ${k}` }
+    : { kind: 'grow', text: `Split step: K ${k - change} → ${k}` };
 }
 
-const mark = (text: string): Said => ({ kind: 'mark', text });
+const milestone = (text: string): EventDescription => ({ kind: 'mark', text });
 
-function size(bytes: number): string {
+function sizeText(bytes: number): string {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -1,6 +1,7 @@
-import { page } from './page.ts';
-import { work } from './worker.ts';
+import { startPage } from './page.ts';
+import { startAnalysisWorker } from './worker.ts';
 
-// One bundle for both: the page starts it again as its worker.
-if (typeof document === 'undefined') work(self as unknown as Parameters<typeof work>[0]);
-else page(new Worker('app.js'));
+// One bundle for both: the page loads it again as its Web Worker.
+if (typeof document === 'undefined')
+  startAnalysisWorker(self as unknown as Parameters<typeof startAnalysisWorker>[0]);
+else startPage(new Worker('app.js'));

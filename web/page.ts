@@ -1,103 +1,103 @@
 import { isOver, type Status } from '../view/api.ts';
-import type { Picture } from './analyse.ts';
+import type { ModelView } from './analyse.ts';
 import { charts } from './charts.ts';
 import { configList } from './config-list.ts';
 import { controls } from './controls.ts';
-import { byId, say } from './dom.ts';
-import { figures } from './figures.ts';
-import { highlight } from './highlight.ts';
+import { byId, setText } from './dom.ts';
+import { createHighlight } from './highlight.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
-import { scatter } from './scatter.ts';
-import { kNow, type Part, type Store } from './store.ts';
-import { type Connection, follow } from './stream.ts';
-import { clusterTable } from './table.ts';
-import { onTheme, themeButton } from './theme.ts';
+import { scatterPlot } from './scatter.ts';
+import { currentK, type Store, type StorePart } from './store.ts';
+import { type ConnectionState, followRun } from './stream.ts';
+import { drawSummary } from './summary.ts';
+import { clusterTableView } from './table.ts';
+import { onThemeChange, themeButton } from './theme.ts';
 
-type Drawn = Part | 'picture';
+type DrawnPart = StorePart | 'model';
 
-/** Milliseconds between two drawings of charts and lists: an epoch may take less than a frame. */
-const CALM = 100;
+/** Minimum milliseconds between redraws of charts and lists: an epoch may take less than a frame. */
+const REDRAW_INTERVAL = 100;
 
-/** Starts the page. `analyst` is the worker that turns states into pictures. */
-export function page(analyst: Worker): void {
+/** Starts the page. `analysisWorker` turns model states into views. */
+export function startPage(analysisWorker: Worker): void {
   themeButton();
   let store: Store | null = null;
-  let connection: Connection = 'connecting';
-  const dirty = new Set<Drawn>();
-  let asked = false;
-  let last = 0;
+  let connection: ConnectionState = 'connecting';
+  const dirty = new Set<DrawnPart>();
+  let frameRequested = false;
+  let lastDraw = 0;
 
-  const light = highlight();
-  const plot = scatter(light, () => later('picture'));
-  const table = clusterTable(light);
-  const lanes = laneChart(() => later('work'));
-  const graphs = charts(announce);
+  const highlight = createHighlight();
+  const plot = scatterPlot(highlight, () => scheduleDraw('model'));
+  const table = clusterTableView(highlight);
+  const lanes = laneChart(() => scheduleDraw('work'));
+  const lineCharts = charts(announce);
   const log = logList();
   const buttons = controls(notice);
-  onTheme(() => {
-    later('picture');
-    later('work');
+  onThemeChange(() => {
+    scheduleDraw('model');
+    scheduleDraw('work');
     table.draw();
   });
-  new ResizeObserver(() => later('picture')).observe(byId('scatter-box'));
-  new ResizeObserver(() => later('work')).observe(byId('lanes-box'));
+  new ResizeObserver(() => scheduleDraw('model')).observe(byId('scatter-box'));
+  new ResizeObserver(() => scheduleDraw('work')).observe(byId('lanes-box'));
 
-  analyst.onmessage = ({ data }: MessageEvent<Picture>) => {
+  analysisWorker.onmessage = ({ data }: MessageEvent<ModelView>) => {
     plot.show(data);
     table.show(data);
   };
 
-  follow({
-    loaded(now) {
-      store = now;
-      configList(now.run);
-      for (const part of ['epochs', 'events', 'work', 'status'] as const) later(part);
+  followRun({
+    loaded(newStore) {
+      store = newStore;
+      configList(store.run);
+      for (const part of ['epochs', 'events', 'work', 'status'] as const) scheduleDraw(part);
     },
     changed(part) {
-      later(part);
-      // Rows and sample are known once the data are read.
+      scheduleDraw(part);
+      // The numbers of rows and sample rows are known once the data have been read.
       if (part === 'events' && store?.events.at(-1)?.type === 'start') refreshRun();
     },
-    state: (isLast) => analyst.postMessage(isLast),
-    connection(now) {
-      connection = now;
-      if (store) later('status');
-      else say(byId('status'), now === 'lost' ? 'no connection' : 'connecting');
+    state: (isLast) => analysisWorker.postMessage(isLast),
+    connection(newConnection) {
+      connection = newConnection;
+      if (store) scheduleDraw('status');
+      else setText(byId('status'), connection === 'lost' ? 'no connection' : 'connecting');
     },
   });
 
   async function refreshRun() {
     try {
-      const got = await fetch('/api/run', { cache: 'no-store' });
-      if (!got.ok || !store) return;
-      store.run = await got.json();
+      const response = await fetch('/api/run', { cache: 'no-store' });
+      if (!response.ok || !store) return;
+      store.run = await response.json();
       configList(store.run);
-      later('epochs');
+      scheduleDraw('epochs');
     } catch {
-      // The stream says when the coordinator is gone.
+      // The stream reports a lost connection.
     }
   }
 
-  function later(part: Drawn) {
+  function scheduleDraw(part: DrawnPart) {
     dirty.add(part);
-    if (asked) return;
-    asked = true;
+    if (frameRequested) return;
+    frameRequested = true;
     requestAnimationFrame(frame);
   }
 
   function frame(now: number) {
-    asked = false;
-    if (dirty.delete('picture')) plot.draw();
+    frameRequested = false;
+    if (dirty.delete('model')) plot.draw();
     if (!store || !dirty.size) return;
-    if (now - last < CALM) {
-      asked = true;
+    if (now - lastDraw < REDRAW_INTERVAL) {
+      frameRequested = true;
       return void requestAnimationFrame(frame);
     }
-    last = now;
+    lastDraw = now;
     if (dirty.has('epochs') || dirty.has('events')) {
-      graphs.draw(store);
-      figures(store);
+      lineCharts.draw(store);
+      drawSummary(store);
     }
     if (dirty.has('events')) log.draw(store.events);
     if (dirty.has('work')) lanes.draw(store.work);
@@ -105,48 +105,50 @@ export function page(analyst: Worker): void {
     dirty.clear();
   }
 
-  let said = '';
+  let announced = '';
   function showStatus(store: Store) {
     const { run, status, present, epochs } = store;
-    const lost = connection === 'lost';
+    const isLost = connection === 'lost';
     const pill = byId('status');
-    pill.dataset.status = lost ? 'lost' : status;
-    say(pill, lost ? 'connection lost' : status);
-    say(byId('name'), run.name);
-    const k = kNow(store);
-    document.title = [k && `K ${k}`, lost ? 'connection lost' : status, run.name].filter(Boolean).join(' · ');
-    buttons.show(run, status, !lost);
-    if (isOver(status)) notice(ending(status, epochs.epoch.at(-1)), status === 'failed' ? 'bad' : 'good');
-    else if (lost)
+    pill.dataset.status = isLost ? 'lost' : status;
+    setText(pill, isLost ? 'connection lost' : status);
+    setText(byId('name'), run.name);
+    const k = currentK(store);
+    document.title = [k && `K ${k}`, isLost ? 'connection lost' : status, run.name]
+      .filter(Boolean)
+      .join(' · ');
+    buttons.show(run, status, !isLost);
+    if (isOver(status)) notice(endText(status, epochs.epoch.at(-1)), status === 'failed' ? 'bad' : 'good');
+    else if (isLost)
       notice(
-        'No connection to the coordinator. This is the last that was seen; the page tries again by itself.',
+        'No connection to the coordinator. The page shows the last data received and reconnects automatically.',
         'bad',
       );
-    else if (byId('notice').dataset.about === 'lost') notice('');
-    byId('notice').dataset.about = lost ? 'lost' : '';
-    const now = `${lost ? 'connection lost' : status}, ${k ?? 'no'} clusters, ${present.size} workers`;
-    if (now !== said) announce((said = now));
+    else if (byId('notice').dataset.reason === 'lost') notice('');
+    byId('notice').dataset.reason = isLost ? 'lost' : '';
+    const summary = `${isLost ? 'connection lost' : status}, ${k ?? 'no'} clusters, ${present.size} workers`;
+    if (summary !== announced) announce((announced = summary));
   }
 }
 
-function ending(status: Status, epoch: number | undefined): string {
+function endText(status: Status, epoch: number | undefined): string {
   const after = epoch ? ` after ${epoch} epochs` : '';
-  if (status === 'done') return `The run is done${after}. This is its last picture.`;
+  if (status === 'done') return `The run finished${after}. The page shows its final state.`;
   if (status === 'stopped')
-    return `The run was stopped${after}; dpmesh resume goes on with it. This is its last picture.`;
-  return `The run has failed${after}; its terminal says why. This is its last picture.`;
+    return `The run was stopped${after}; dpmesh resume continues it. The page shows its last state.`;
+  return `The run failed${after}; its terminal shows the reason. The page shows its last state.`;
 }
 
 function notice(text: string, tone: 'good' | 'bad' = 'good'): void {
-  const place = byId('notice');
-  place.hidden = !text;
-  place.dataset.tone = tone;
-  say(place, text);
+  const element = byId('notice');
+  element.hidden = !text;
+  element.dataset.tone = tone;
+  setText(element, text);
 }
 
-/** To screen readers, the newest only: a second one within a moment replaces the first. */
-let waiting: ReturnType<typeof setTimeout> | undefined;
+/** Announces a text to screen readers. A second one within 400 ms replaces the first. */
+let announceTimer: ReturnType<typeof setTimeout> | undefined;
 function announce(text: string): void {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => say(byId('announce'), text), 400);
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => setText(byId('announce'), text), 400);
 }

@@ -1,30 +1,32 @@
 import type { Rgb } from '../view/palette.ts';
 
-/** A round dot of this radius (pixels): for each pixel near the middle how much of it is covered, 0 … 1. */
+/** A round dot as offsets into RGBA pixels and the fraction of each pixel that it covers, 0 … 1. */
 export interface Dot {
   readonly offsets: Int32Array;
-  readonly cover: Float32Array;
-  readonly reach: number;
+  readonly coverage: Float32Array;
+  /** Pixels from the centre to the edge of the offsets. */
+  readonly extent: number;
 }
 
+/** A dot of `radius` pixels, for an image of `width` pixels. */
 export function dotOf(radius: number, width: number): Dot {
-  const reach = Math.ceil(radius + 0.5);
+  const extent = Math.ceil(radius + 0.5);
   const offsets: number[] = [];
-  const cover: number[] = [];
-  for (let y = -reach; y <= reach; y++)
-    for (let x = -reach; x <= reach; x++) {
-      const part = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(x, y)));
-      if (part > 0.02) {
+  const coverage: number[] = [];
+  for (let y = -extent; y <= extent; y++)
+    for (let x = -extent; x <= extent; x++) {
+      const covered = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(x, y)));
+      if (covered > 0.02) {
         offsets.push(4 * (y * width + x));
-        cover.push(part);
+        coverage.push(covered);
       }
     }
-  return { offsets: Int32Array.from(offsets), cover: Float32Array.from(cover), reach };
+  return { offsets: Int32Array.from(offsets), coverage: Float32Array.from(coverage), extent };
 }
 
 /**
- * Blends dots into RGBA pixels, in the order of the points: much faster than as many calls to a canvas. Points whose
- * dot would not lie wholly inside are left out. `opacity` is that of each label's points.
+ * Blends dots into RGBA pixels in the order of the points, much faster than one canvas call per point. Leaves out points
+ * whose dot would cross the edge. `colours` and `opacity` are indexed by label.
  */
 export function drawPoints(
   pixels: Uint8ClampedArray,
@@ -34,24 +36,24 @@ export function drawPoints(
   labels: Int32Array,
   colours: readonly Rgb[],
   opacity: Float32Array,
-  { offsets, cover, reach }: Dot,
+  { offsets, coverage, extent }: Dot,
 ): void {
   const size = offsets.length;
   for (let i = 0; i < xs.length; i++) {
     const x = Math.round(xs[i]);
     const y = Math.round(ys[i]);
-    if (!(x >= reach && y >= reach && x < width - reach && y < height - reach)) continue;
+    if (!(x >= extent && y >= extent && x < width - extent && y < height - extent)) continue;
     const label = labels[i];
     const alpha = opacity[label];
     if (!(alpha > 0)) continue;
     const [r, g, b] = colours[label];
-    const middle = 4 * (y * width + x);
+    const centre = 4 * (y * width + x);
     for (let p = 0; p < size; p++) {
-      const at = middle + offsets[p];
-      const part = alpha * cover[p];
-      pixels[at] += (r - pixels[at]) * part;
-      pixels[at + 1] += (g - pixels[at + 1]) * part;
-      pixels[at + 2] += (b - pixels[at + 2]) * part;
+      const at = centre + offsets[p];
+      const weight = alpha * coverage[p];
+      pixels[at] += (r - pixels[at]) * weight;
+      pixels[at + 1] += (g - pixels[at + 1]) * weight;
+      pixels[at + 2] += (b - pixels[at + 2]) * weight;
     }
   }
 }

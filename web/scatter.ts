@@ -1,45 +1,47 @@
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
-import type { Picture } from './analyse.ts';
+import type { ModelView } from './analyse.ts';
 import {
   type Ellipse,
   ellipseOf,
-  type Frame,
-  frameOf,
-  place,
+  IDENTITY,
   placeBadges,
-  placeCovariance,
   type Rotation,
+  rotate,
+  rotateCovariance,
+  rotatePoint,
   screenX,
   screenY,
-  turn,
-  UNTURNED,
+  type Viewport,
+  viewportOf,
 } from './camera.ts';
-import { byId, fit, placeTip, say } from './dom.ts';
+import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
 import { count, percent } from './format.ts';
 import type { Highlight } from './highlight.ts';
 import { dotOf, drawPoints } from './points.ts';
-import { ink, inkRgb } from './theme.ts';
+import { cssColour, cssRgb } from './theme.ts';
 
+/** Standard deviations that an ellipse shows. */
 const SDS = 2;
-const BADGE = 9;
-/** Radians: a pixel of dragging, a press of a key. */
+/** Radius of the circle around a cluster number, pixels. */
+const BADGE_RADIUS = 9;
+/** Radians of rotation per pixel of dragging and per key press. */
 const PER_PIXEL = 0.008;
 const PER_KEY = 0.12;
 
-export interface Scatter {
-  show(picture: Picture): void;
+export interface ScatterPlot {
+  show(view: ModelView): void;
   draw(): void;
 }
 
-/** The points of the sample with the clusters' ellipses and centres; `later` asks for a frame. */
-export function scatter(light: Highlight, later: () => void): Scatter {
+/** The sample points with the ellipses and centres of the clusters. */
+export function scatterPlot(highlight: Highlight, requestDraw: () => void): ScatterPlot {
   const box = byId('scatter-box');
   const canvas = byId<HTMLCanvasElement>('scatter');
-  const tip = byId('scatter-tip');
+  const tooltip = byId('scatter-tip');
   const reset = byId<HTMLButtonElement>('reset');
   const context = canvas.getContext('2d', { alpha: false })!;
-  let picture: Picture | null = null;
-  let rotation: Rotation = UNTURNED;
+  let view: ModelView | null = null;
+  let rotation: Rotation = IDENTITY;
   let image: ImageData | null = null;
   let xs = new Float32Array(0);
   let ys = new Float32Array(0);
@@ -48,13 +50,13 @@ export function scatter(light: Highlight, later: () => void): Scatter {
   let frames = 0;
   let drag: { x: number; y: number; moved: boolean } | null = null;
 
-  const turns = () => (picture?.dim ?? 0) >= 3;
-  const turnBy = (right: number, down: number) => {
-    if (!turns()) return;
-    rotation = turn(rotation, right, down);
+  const canRotate = () => (view?.dim ?? 0) >= 3;
+  const rotateBy = (right: number, down: number) => {
+    if (!canRotate()) return;
+    rotation = rotate(rotation, right, down);
     reset.hidden = false;
-    tip.hidden = true;
-    later();
+    tooltip.hidden = true;
+    requestDraw();
   };
 
   canvas.onpointerdown = (event) => {
@@ -66,103 +68,103 @@ export function scatter(light: Highlight, later: () => void): Scatter {
     const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
     if (!drag.moved && Math.hypot(dx, dy) < 4) return;
     drag = { x: event.clientX, y: event.clientY, moved: true };
-    turnBy(dx * PER_PIXEL, dy * PER_PIXEL);
+    rotateBy(dx * PER_PIXEL, dy * PER_PIXEL);
   };
   canvas.onpointerup = (event) => {
-    const clicked = drag && !drag.moved;
+    const isClick = drag && !drag.moved;
     drag = null;
-    if (!clicked || !picture) return;
-    const found = clusterAt(event);
-    if (found !== null) light.pin(picture.clusters[found].slot);
-    else if (light.pinned !== null) light.pin(light.pinned);
+    if (!isClick || !view) return;
+    const cluster = clusterAt(event);
+    if (cluster !== null) highlight.togglePin(view.clusters[cluster].slot);
+    else if (highlight.pinned !== null) highlight.togglePin(highlight.pinned);
   };
   canvas.onpointercancel = () => {
     drag = null;
   };
   canvas.onpointerleave = () => {
-    tip.hidden = true;
-    light.hover(null);
+    tooltip.hidden = true;
+    highlight.hover(null);
   };
   canvas.onkeydown = (event) => {
     const [right, down] =
       { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
-    if (right !== undefined && turns()) {
+    if (right !== undefined && canRotate()) {
       event.preventDefault();
-      turnBy(right * PER_KEY, down! * PER_KEY);
+      rotateBy(right * PER_KEY, down! * PER_KEY);
     } else if (event.key === 'Home') reset.click();
   };
   reset.onclick = () => {
-    rotation = UNTURNED;
-    // Focus must not vanish with the button.
+    rotation = IDENTITY;
+    // Hiding the focused button would lose the focus.
     if (document.activeElement === reset) canvas.focus();
     reset.hidden = true;
-    later();
+    requestDraw();
   };
-  light.onChange(later);
+  highlight.onChange(requestDraw);
 
   function clusterAt({ offsetX: x, offsetY: y }: PointerEvent): number | null {
-    if (!picture) return null;
+    if (!view) return null;
     for (const [c, centre] of centres.entries())
-      if (Math.hypot(centre.x - x, centre.y - y) <= BADGE + 1) return c;
+      if (Math.hypot(centre.x - x, centre.y - y) <= BADGE_RADIUS + 1) return c;
     let [best, nearest] = [-1, (10 * ratio) ** 2];
     for (let i = 0; i < xs.length; i++) {
-      const apart = (xs[i] - x * ratio) ** 2 + (ys[i] - y * ratio) ** 2;
-      if (apart < nearest) [best, nearest] = [i, apart];
+      const squared = (xs[i] - x * ratio) ** 2 + (ys[i] - y * ratio) ** 2;
+      if (squared < nearest) [best, nearest] = [i, squared];
     }
-    return best < 0 || picture.labels[best] >= picture.k ? null : picture.labels[best];
+    return best < 0 || view.labels[best] >= view.k ? null : view.labels[best];
   }
 
   function hoverAt(event: PointerEvent) {
-    const found = clusterAt(event);
-    if (!picture || found === null) {
-      tip.hidden = true;
-      return light.hover(null);
+    const cluster = clusterAt(event);
+    if (!view || cluster === null) {
+      tooltip.hidden = true;
+      return highlight.hover(null);
     }
-    const { slot, rows, weight } = picture.clusters[found];
-    light.hover(slot);
-    say(tip, `Cluster ${found} · ${count(rows)} rows · ${percent(weight)}`);
-    placeTip(tip, event.offsetX, event.offsetY, box.clientWidth, box.clientHeight);
+    const { slot, rows, weight } = view.clusters[cluster];
+    highlight.hover(slot);
+    setText(tooltip, `Cluster ${cluster} · ${count(rows)} rows · ${percent(weight)}`);
+    placeTooltip(tooltip, event.offsetX, event.offsetY, box.clientWidth, box.clientHeight);
   }
 
   function draw() {
-    if (!picture) return;
+    if (!view) return;
     const begun = performance.now();
     const [width, height] = [box.clientWidth, box.clientHeight];
-    ratio = fit(canvas, width, height);
-    const colours = picture.clusters.map(({ colour }) => rgbOf(colourOf(colour)));
-    const lit = picture.clusters.findIndex(({ slot }) => slot === light.now);
-    const ellipses = picture.clusters.map((_, c) => {
-      const [x, y] = place(picture!.centres, c, rotation);
-      return ellipseOf(x, y, placeCovariance(picture!.covariances, c, rotation), SDS);
+    ratio = fitCanvas(canvas, width, height);
+    const colours = view.clusters.map(({ colour }) => rgbOf(colourOf(colour)));
+    const lit = view.clusters.findIndex(({ slot }) => slot === highlight.current);
+    const ellipses = view.clusters.map((_, c) => {
+      const [x, y] = rotatePoint(view!.centres, c, rotation);
+      return ellipseOf(x, y, rotateCovariance(view!.covariances, c, rotation), SDS);
     });
-    const frame = frameOf(
-      ellipses.filter((_, c) => picture!.clusters[c].weight > 1e-4 || picture!.k < 3),
+    const viewport = viewportOf(
+      ellipses.filter((_, c) => view!.clusters[c].weight > 1e-4 || view!.k < 3),
       1.4,
       width,
       height,
       12,
     );
-    points(colours, frame, lit);
+    paintPoints(colours, viewport, lit);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    centres = ellipses.map((e) => ({ ...e, x: screenX(e.x, frame), y: screenY(e.y, frame) }));
-    outlines(colours, frame.scale, lit);
-    badges(colours, lit);
+    centres = ellipses.map((e) => ({ ...e, x: screenX(e.x, viewport), y: screenY(e.y, viewport) }));
+    paintEllipses(colours, viewport.scale, lit);
+    paintBadges(colours, lit);
     if (++frames % 500 === 0) performance.clearMeasures('scatter');
     performance.measure('scatter', { start: begun });
   }
 
-  function points(colours: Rgb[], frame: Frame, lit: number) {
-    const { xyz, labels } = picture!;
+  function paintPoints(colours: Rgb[], viewport: Viewport, lit: number) {
+    const { xyz, labels } = view!;
     const n = labels.length;
     if (xs.length !== n) [xs, ys] = [new Float32Array(n), new Float32Array(n)];
     for (let i = 0; i < n; i++) {
-      const [x, y] = place(xyz, i, rotation);
-      xs[i] = ratio * screenX(x, frame);
-      ys[i] = ratio * screenY(y, frame);
+      const [x, y] = rotatePoint(xyz, i, rotation);
+      xs[i] = ratio * screenX(x, viewport);
+      ys[i] = ratio * screenY(y, viewport);
     }
     const [w, h] = [canvas.width, canvas.height];
     if (image?.width !== w || image.height !== h) image = context.createImageData(w, h);
-    const [r, g, b] = inkRgb('panel');
+    const [r, g, b] = cssRgb('panel');
     new Uint32Array(image.data.buffer).fill(((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
     const opacity = Float32Array.from(colours, (_, c) => (lit < 0 ? 0.62 : c === lit ? 0.9 : 0.1));
     const radius = ratio * Math.min(3, Math.max(1.15, 3.2 * (600 / Math.max(1, n)) ** 0.28));
@@ -170,14 +172,14 @@ export function scatter(light: Highlight, later: () => void): Scatter {
     context.putImageData(image, 0, 0);
   }
 
-  function outlines(colours: Rgb[], scale: number, lit: number) {
+  function paintEllipses(colours: Rgb[], scale: number, lit: number) {
     for (const [c, { x, y, rx, ry, angle }] of centres.entries()) {
       context.beginPath();
       context.ellipse(x, y, Math.max(1, rx * scale), Math.max(1, ry * scale), -angle, 0, 2 * Math.PI);
       context.globalAlpha = lit < 0 || c === lit ? 1 : 0.25;
-      // A light line under the coloured one keeps it visible on its own points.
+      // A light line under the coloured one keeps the ellipse visible on points of the same colour.
       context.lineWidth = c === lit ? 5 : 3.5;
-      context.strokeStyle = ink('panel');
+      context.strokeStyle = cssColour('panel');
       context.stroke();
       context.lineWidth = c === lit ? 2.5 : 1.5;
       context.strokeStyle = outlineOf(colours[c]);
@@ -186,15 +188,13 @@ export function scatter(light: Highlight, later: () => void): Scatter {
     context.globalAlpha = 1;
   }
 
-  /** A cluster's colour, nearer to that of text: to be seen on its own points. */
-  const outlineOf = (colour: Rgb) => hexOf(mix(colour, inkRgb('ink'), 0.4));
+  /** The colour of a cluster mixed with the text colour, to stand out against its own points. */
+  const outlineOf = (colour: Rgb) => hexOf(mix(colour, cssRgb('ink'), 0.4));
 
-  /** Numbers at the centres; beside them where two would cover each other. */
-  function badges(colours: Rgb[], lit: number) {
-    const size = centres.length > 20 ? BADGE - 1 : BADGE;
-    const order = [...centres.keys()].sort(
-      (a, b) => picture!.clusters[b].weight - picture!.clusters[a].weight,
-    );
+  /** Cluster numbers at the centres, or beside them where they would overlap. */
+  function paintBadges(colours: Rgb[], lit: number) {
+    const size = centres.length > 20 ? BADGE_RADIUS - 1 : BADGE_RADIUS;
+    const order = [...centres.keys()].sort((a, b) => view!.clusters[b].weight - view!.clusters[a].weight);
     const spots = placeBadges(
       order.map((c) => centres[c]),
       2 * size + 3,
@@ -202,19 +202,19 @@ export function scatter(light: Highlight, later: () => void): Scatter {
     context.font = `600 ${size + 2}px system-ui, sans-serif`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    const drawing = order
+    const badges = order
       .map((c, i) => ({ c, spot: spots[i], ...centres[c] }))
       .sort((a, b) => Number(a.c === lit) - Number(b.c === lit));
-    const style = (c: number) => {
+    const startPath = (c: number) => {
       context.globalAlpha = lit < 0 || c === lit ? 1 : 0.45;
-      context.fillStyle = ink('panel');
+      context.fillStyle = cssColour('panel');
       context.strokeStyle = outlineOf(colours[c]);
       context.beginPath();
     };
     context.lineWidth = 2;
-    for (const { c, spot, x, y } of drawing) {
+    for (const { c, spot, x, y } of badges) {
       if (spot?.x === x && spot.y === y) continue;
-      style(c);
+      startPath(c);
       if (spot) context.moveTo(spot.x, spot.y);
       context.lineTo(x, y);
       context.stroke();
@@ -223,13 +223,13 @@ export function scatter(light: Highlight, later: () => void): Scatter {
       context.fill();
       context.stroke();
     }
-    for (const { c, spot } of drawing) {
+    for (const { c, spot } of badges) {
       if (!spot) continue;
-      style(c);
+      startPath(c);
       context.arc(spot.x, spot.y, size, 0, 2 * Math.PI);
       context.fill();
       context.stroke();
-      context.fillStyle = ink('ink');
+      context.fillStyle = cssColour('ink');
       context.fillText(String(c), spot.x, spot.y + 0.5);
     }
     context.globalAlpha = 1;
@@ -238,22 +238,19 @@ export function scatter(light: Highlight, later: () => void): Scatter {
   return {
     draw,
     show(next) {
-      picture = next;
+      view = next;
       byId('scatter-empty').hidden = true;
-      byId('turn-hint').hidden = !turns();
-      say(byId('axes'), axesText(next));
-      canvas.setAttribute(
-        'aria-label',
-        `${count(next.labels.length)} points of the sample in ${next.k} clusters`,
-      );
-      later();
+      byId('turn-hint').hidden = !canRotate();
+      setText(byId('axes'), axesText(next));
+      canvas.setAttribute('aria-label', `${count(next.labels.length)} sample points in ${next.k} clusters`);
+      requestDraw();
     },
   };
 }
 
-/** Says what is across and up. */
-function axesText({ dim, k, shares }: Picture): string {
-  if (dim === 1) return 'one dimension; up and down mean nothing';
+/** What the two axes show. */
+function axesText({ dim, k, shares }: ModelView): string {
+  if (dim === 1) return 'one dimension; the vertical axis has no meaning';
   if (k === 1) return 'axes of largest variance';
   const shown = shares[0] + shares[1];
   return `${percent(shown, 0)} of the between-cluster scatter`;

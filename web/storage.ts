@@ -1,20 +1,20 @@
-type Place = 'localStorage' | 'sessionStorage';
+type BrowserStorage = 'localStorage' | 'sessionStorage';
 
-/** What the page keeps in this browser. Where that is denied, the browser throws as soon as the place is named. */
-export function recall(place: Place, key: string): string | null {
+/** A stored value, or null. Where storage is denied, the mere access to the property throws. */
+export function readSetting(storage: BrowserStorage, key: string): string | null {
   try {
-    return window[place].getItem(key);
+    return window[storage].getItem(key);
   } catch {
     return null;
   }
 }
 
-/** Null: no longer. */
-export function keep(place: Place, key: string, value: string | null): void {
+/** Stores a value; null or an empty string removes it. */
+export function saveSetting(storage: BrowserStorage, key: string, value: string | null): void {
   try {
-    if (value) window[place].setItem(key, value);
-    else window[place].removeItem(key);
+    if (value) window[storage].setItem(key, value);
+    else window[storage].removeItem(key);
   } catch {
-    // A browser that keeps nothing: the value lasts until the page is closed.
+    // Without storage the value lasts until the page is closed.
   }
 }

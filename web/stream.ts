@@ -1,26 +1,26 @@
 import { type History, isOver, type Message, type RunInfo } from '../view/api.ts';
-import { apply, type Part, type Store, startFrom } from './store.ts';
+import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
 
-export type Connection = 'connecting' | 'open' | 'lost' | 'over';
+export type ConnectionState = 'connecting' | 'open' | 'lost' | 'over';
 
-export interface Listener {
-  /** The whole history is there, for the first time or anew. */
+export interface StreamListener {
+  /** The complete history has been loaded, initially or after a reconnect. */
   loaded(store: Store): void;
-  changed(part: Part): void;
-  /** The coordinator has a newer state; the last one, as the run is over. */
+  changed(part: StorePart): void;
+  /** The coordinator has a newer model state. `isLast`: the run is over. */
   state(isLast: boolean): void;
-  connection(now: Connection): void;
+  connection(state: ConnectionState): void;
 }
 
-/** Milliseconds before the next try; doubles up to the second. */
+/** Milliseconds before a reconnect. Doubles from the first to the second. */
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 5000;
 
 /**
- * Follows a run: opens the stream, then reads the history, then both as one. After a break all of it again: a
- * coordinator that dropped this page, or was killed and resumed, has gone on meanwhile. Ends with the run.
+ * Follows a run until it ends: opens the stream, loads the history and combines the two. After a disconnect it starts
+ * over, because a coordinator that dropped this page, or was killed and resumed, has made progress in between.
  */
-export function follow(listener: Listener): void {
+export function followRun(listener: StreamListener): void {
   let wait = FIRST_WAIT;
   connect();
 
@@ -33,33 +33,36 @@ export function follow(listener: Listener): void {
         () => {
           wait = FIRST_WAIT;
         },
-        () => again(),
+        () => reconnect(),
       );
     };
-    source.onerror = () => again();
+    source.onerror = () => reconnect();
     source.onmessage = ({ data }) => {
       const message: Message = JSON.parse(data);
       if (!store) early.push(message);
-      else take(store, message);
+      else receive(store, message);
     };
 
     async function load() {
-      const [run, history] = await Promise.all([json<RunInfo>('/api/run'), json<History>('/api/history')]);
-      store = startFrom(run, history, early);
+      const [run, history] = await Promise.all([
+        fetchJson<RunInfo>('/api/run'),
+        fetchJson<History>('/api/history'),
+      ]);
+      store = createStore(run, history, early);
       listener.connection('open');
       listener.loaded(store);
       listener.state(isOver(store.status));
     }
 
-    function take(to: Store, message: Message) {
-      const part = apply(to, message);
-      if (message.type === 'state') listener.state(isOver(to.status));
+    function receive(store: Store, message: Message) {
+      const part = applyMessage(store, message);
+      if (message.type === 'state') listener.state(isOver(store.status));
       if (part) listener.changed(part);
-      if (part === 'status' && isOver(to.status)) listener.state(true);
+      if (part === 'status' && isOver(store.status)) listener.state(true);
     }
 
-    function again() {
-      // Stream and history may both fail: one new try is enough.
+    function reconnect() {
+      // Stream and history may both fail: reconnect only once.
       if (!source.onerror) return;
       source.onerror = null;
       source.close();
@@ -71,8 +74,8 @@ export function follow(listener: Listener): void {
   }
 }
 
-async function json<T>(path: string): Promise<T> {
-  const got = await fetch(path, { cache: 'no-store' });
-  if (!got.ok) throw new Error(`${path}: ${got.status}`);
-  return got.json();
+async function fetchJson<T>(path: string): Promise<T> {
+  const response = await fetch(path, { cache: 'no-store' });
+  if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+  return response.json();
 }

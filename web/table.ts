@@ -1,11 +1,11 @@
 import { legend, separationText } from '../view/cluster-table.ts';
 import { colourOf } from '../view/palette.ts';
-import type { Cluster, Picture } from './analyse.ts';
-import { byId, make, say } from './dom.ts';
-import { column, count, percent, ratio } from './format.ts';
+import type { Cluster, ModelView } from './analyse.ts';
+import { byId, make, setText } from './dom.ts';
+import { columnTexts, count, logRatioText, percent } from './format.ts';
 import type { Highlight } from './highlight.ts';
 
-interface Row {
+interface TableRow {
   row: HTMLTableRowElement;
   button: HTMLButtonElement;
   swatch: HTMLElement;
@@ -13,24 +13,24 @@ interface Row {
   cells: HTMLElement[];
 }
 
-/** The table of clusters. One row can be reached with Tab, the others from there with the arrow keys. */
-export function clusterTable(light: Highlight): { show(picture: Picture): void; draw(): void } {
+/** The table of clusters. Tab reaches one row, the arrow keys move to the others. */
+export function clusterTableView(highlight: Highlight): { show(view: ModelView): void; draw(): void } {
   const body = byId<HTMLTableElement>('table').tBodies[0];
-  const rows: Row[] = [];
+  const rows: TableRow[] = [];
   let clusters: Cluster[] = [];
   let current = 0;
 
   const slotOf = (target: EventTarget | null) => {
     const row = (target as HTMLElement | null)?.closest('tr');
-    return clusters[rows.findIndex((known) => known.row === row)]?.slot ?? null;
+    return clusters[rows.findIndex((other) => other.row === row)]?.slot ?? null;
   };
-  body.onpointerover = ({ target }) => light.hover(slotOf(target));
-  body.onpointerleave = () => light.hover(null);
-  body.addEventListener('focusin', ({ target }) => light.hover(slotOf(target)));
-  body.addEventListener('focusout', () => light.hover(null));
+  body.onpointerover = ({ target }) => highlight.hover(slotOf(target));
+  body.onpointerleave = () => highlight.hover(null);
+  body.addEventListener('focusin', ({ target }) => highlight.hover(slotOf(target)));
+  body.addEventListener('focusout', () => highlight.hover(null));
   body.onclick = ({ target }) => {
     const slot = slotOf(target);
-    if (slot !== null) light.pin(slot);
+    if (slot !== null) highlight.togglePin(slot);
   };
   body.onkeydown = (event) => {
     const to = { ArrowDown: current + 1, ArrowUp: current - 1, Home: 0, End: rows.length - 1 }[event.key];
@@ -38,7 +38,7 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
     event.preventDefault();
     focusOn(Math.max(0, Math.min(rows.length - 1, to)));
   };
-  light.onChange(mark);
+  highlight.onChange(updateHighlight);
 
   function focusOn(to: number) {
     rows[current]?.button.setAttribute('tabindex', '-1');
@@ -47,39 +47,39 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
     rows[current].button.focus();
   }
 
-  function mark() {
+  function updateHighlight() {
     for (const [c, { row, button }] of rows.entries()) {
       const slot = clusters[c].slot;
-      row.classList.toggle('lit', slot === light.now);
-      button.setAttribute('aria-pressed', String(slot === light.pinned));
+      row.classList.toggle('lit', slot === highlight.current);
+      button.setAttribute('aria-pressed', String(slot === highlight.pinned));
     }
   }
 
   function draw() {
-    const spreads = column(clusters.map(({ spread }) => spread));
+    const spreads = columnTexts(clusters.map(({ spread }) => spread));
     for (const [c, cluster] of clusters.entries()) {
       const { swatch, name, button, cells } = rows[c];
       swatch.style.backgroundColor = colourOf(cluster.colour);
-      say(name, String(c));
+      setText(name, String(c));
       button.setAttribute('aria-label', `Cluster ${c}`);
-      say(cells[0], count(cluster.rows));
-      say(cells[1], percent(cluster.weight));
-      say(cells[2], spreads[c]);
+      setText(cells[0], count(cluster.rows));
+      setText(cells[1], percent(cluster.weight));
+      setText(cells[2], spreads[c]);
       const { nearest, logRatio } = cluster;
-      say(cells[3], nearest ? `${nearest.cluster} · ${separationText(nearest)}` : '–');
-      say(cells[4], ratio(logRatio));
+      setText(cells[3], nearest ? `${nearest.cluster} · ${separationText(nearest)}` : '–');
+      setText(cells[4], logRatioText(logRatio));
       cells[4].classList.toggle('growing', (logRatio ?? 0) > 0);
     }
-    mark();
+    updateHighlight();
   }
 
   return {
     draw,
-    show(picture) {
-      clusters = picture.clusters;
-      say(byId('table-legend'), legend(picture));
-      while (rows.length > picture.k) rows.pop()!.row.remove();
-      while (rows.length < picture.k) rows.push(append(body));
+    show(view) {
+      clusters = view.clusters;
+      setText(byId('table-legend'), legend(view));
+      while (rows.length > view.k) rows.pop()!.row.remove();
+      while (rows.length < view.k) rows.push(appendRow(body));
       if (current >= rows.length) current = 0;
       for (const [c, { button }] of rows.entries())
         button.setAttribute('tabindex', c === current ? '0' : '-1');
@@ -88,7 +88,7 @@ export function clusterTable(light: Highlight): { show(picture: Picture): void; 
   };
 }
 
-function append(body: HTMLTableSectionElement): Row {
+function appendRow(body: HTMLTableSectionElement): TableRow {
   const swatch = make('span', 'swatch');
   const name = make('span');
   const button = make('button', 'cluster small', swatch, name);

@@ -1,70 +1,70 @@
 import type { Rgb } from '../view/palette.ts';
 import { byId } from './dom.ts';
-import { keep, recall } from './storage.ts';
+import { readSetting, saveSetting } from './storage.ts';
 
 type Theme = 'light' | 'dark';
 
 const KEY = 'dpmesh-theme';
 const listeners: (() => void)[] = [];
-let inks = new Map<string, string>();
+let colours = new Map<string, string>();
 
-/** Not at the top: the page's worker loads this file too and has no window. */
+/** A function, because the Web Worker loads this file too and has no window. */
 const systemIsDark = () => window.matchMedia('(prefers-color-scheme: dark)');
 
-const chosen = () => document.documentElement.dataset.theme as Theme | undefined;
+const chosenTheme = () => document.documentElement.dataset.theme as Theme | undefined;
 
-/** A colour of app.css by the name of its property, as a canvas takes it. */
-export function ink(name: string): string {
-  let found = inks.get(name);
-  if (!found) {
+/** The value of a colour property of app.css, as a canvas takes it. `name` is without the leading dashes. */
+export function cssColour(name: string): string {
+  let colour = colours.get(name);
+  if (!colour) {
     const probe = byId('announce');
     probe.style.color = `var(--${name})`;
-    inks.set(name, (found = getComputedStyle(probe).color));
+    colours.set(name, (colour = getComputedStyle(probe).color));
     probe.style.color = '';
   }
-  return found;
+  return colour;
 }
 
-/** The three numbers of such a colour. */
-export const inkRgb = (name: string) =>
-  (ink(name).match(/[\d.]+/g) ?? ['0', '0', '0']).slice(0, 3).map(Number) as unknown as Rgb;
+/** The red, green and blue values of such a colour, 0 … 255. */
+export const cssRgb = (name: string) =>
+  (cssColour(name).match(/[\d.]+/g) ?? ['0', '0', '0']).slice(0, 3).map(Number) as unknown as Rgb;
 
-/** Calls back when the theme has changed: canvases have to be drawn anew. */
-export const onTheme = (listener: () => void) => void listeners.push(listener);
+/** Calls back when the theme has changed and canvases must be redrawn. */
+export const onThemeChange = (listener: () => void) => void listeners.push(listener);
 
-/** The button that goes round: as the system, light, dark. The choice is kept in this browser. */
+/** The button that cycles through the themes system, light and dark. The choice is stored in this browser. */
 export function themeButton(): void {
   const button = byId<HTMLButtonElement>('theme');
   const system = systemIsDark();
-  const kept = recall('localStorage', KEY);
-  if (kept === 'light' || kept === 'dark') document.documentElement.dataset.theme = kept;
+  const stored = readSetting('localStorage', KEY);
+  if (stored === 'light' || stored === 'dark') document.documentElement.dataset.theme = stored;
   show();
   button.onclick = () => {
-    const now = chosen();
+    const theme = chosenTheme();
     const other: Theme = system.matches ? 'light' : 'dark';
-    if (!now) set(other);
-    else if (now === other) set(other === 'dark' ? 'light' : 'dark');
+    if (!theme) set(other);
+    else if (theme === other) set(other === 'dark' ? 'light' : 'dark');
     else set(null);
     show();
     changed();
   };
   system.onchange = changed;
 
-  function set(to: Theme | null) {
-    if (to) document.documentElement.dataset.theme = to;
+  function set(theme: Theme | null) {
+    if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
-    keep('localStorage', KEY, to);
+    saveSetting('localStorage', KEY, theme);
   }
 
   function show() {
-    const now = chosen();
-    button.textContent = now === 'dark' ? '●' : now === 'light' ? '○' : '◐';
-    button.title = `Theme: ${now ?? 'as the system'}`;
+    const theme = chosenTheme();
+    button.textContent = theme === 'dark' ? '●' : theme === 'light' ? '○' : '◐';
+    button.title = `Theme: ${theme ?? 'system'}`;
     button.setAttribute('aria-label', button.title);
   }
 
   function changed() {
-    inks = new Map();
+    colours = new Map();
     for (const listener of listeners) listener();
   }
 }

@@ -1,63 +1,64 @@
 import type { StateOf } from '../view/api.ts';
-import { analyst, type Picture, type Sample } from './analyse.ts';
+import { createAnalyser, type DisplaySample, type ModelView } from './analyse.ts';
 
-/** The part of a dedicated worker's scope that is used here; the DOM's types do not have it. */
-interface Scope {
-  /** `data`: is the run over? */
+/** The part of a dedicated worker's global scope used here; the DOM types lack it. */
+interface WorkerScope {
+  /** `data`: whether the run is over. */
   onmessage: ((event: { data: boolean }) => void) | null;
-  postMessage(message: Picture, transfer: Transferable[]): void;
+  postMessage(message: ModelView, transfer: Transferable[]): void;
 }
 
 /**
- * Runs in a Web Worker: at each message it fetches the newest state (the sample once), labels and projects it, and
- * posts a picture. Messages that come meanwhile count as one.
+ * Runs in a Web Worker. On each message it fetches the newest model state (and the sample once), labels and projects the
+ * points, and posts the view. Messages that arrive while it is busy count as one.
  */
-export function work(scope: Scope): void {
-  const analyse = analyst();
+export function startAnalysisWorker(scope: WorkerScope): void {
+  const analyse = createAnalyser();
   let state: StateOf | null = null;
-  let sample: Sample | null = null;
+  let sample: DisplaySample | null = null;
   let isOver = false;
   let busy = false;
-  let again = false;
+  let isStale = false;
   scope.onmessage = async ({ data }) => {
     isOver = data;
-    again = true;
+    isStale = true;
     if (busy) return;
     busy = true;
-    while (again) {
-      again = false;
+    while (isStale) {
+      isStale = false;
       try {
         await fetchNewest();
       } catch {
-        // The coordinator is gone or not ready: the next state is another chance. What is known is drawn as the last.
+        // The coordinator is gone or not ready. The next message retries; once the run is over, draw the last known state.
         if (!isOver) continue;
       }
-      draw();
+      postView();
     }
     busy = false;
   };
 
   async function fetchNewest() {
-    state = (await (await answer('/api/state'))?.json()) ?? state;
+    state = (await (await fetchContent('/api/state'))?.json()) ?? state;
     sample ??= await fetchSample();
   }
 
-  function draw() {
+  function postView() {
     if (!state) return;
-    const picture = analyse(state, sample, isOver);
-    scope.postMessage(picture, [picture.xyz.buffer, picture.labels.buffer]);
+    const view = analyse(state, sample, isOver);
+    scope.postMessage(view, [view.xyz.buffer, view.labels.buffer]);
   }
 }
 
-async function fetchSample(): Promise<Sample | null> {
-  const got = await answer('/api/sample');
-  if (!got) return null;
-  const dim = Number(got.headers.get('x-dim'));
-  const bytes = await got.arrayBuffer();
+async function fetchSample(): Promise<DisplaySample | null> {
+  const response = await fetchContent('/api/sample');
+  if (!response) return null;
+  const dim = Number(response.headers.get('x-dim'));
+  const bytes = await response.arrayBuffer();
   return dim > 0 && bytes.byteLength ? { rows: new Float32Array(bytes), dim } : null;
 }
 
-async function answer(path: string): Promise<Response | null> {
-  const got = await fetch(path, { cache: 'no-store' });
-  return got.ok && got.status !== 204 ? got : null;
+/** The response, or null if it is an error or empty. */
+async function fetchContent(path: string): Promise<Response | null> {
+  const response = await fetch(path, { cache: 'no-store' });
+  return response.ok && response.status !== 204 ? response : null;
 }

@@ -1,37 +1,40 @@
 import { join } from 'node:path';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
-import { Absent, dpmesh, embedding, fresh, median, repeat, score, train } from '../dpmesh.ts';
-import { addressOf, start, until } from '../processes.ts';
+import { dpmesh, embedding, formatScore, median, NotAvailable, repeat, tempPath, train } from '../dpmesh.ts';
+import { addressOf, spawnDpmesh, until } from '../processes.ts';
 import { eventsOf, sha256 } from '../run-files.ts';
-import { type Figure, wideProducts } from '../timing.ts';
-import type { Row } from './row.ts';
+import { type Measurement, wideProducts } from '../timing.ts';
+import type { BenchmarkRow } from './row.ts';
 
 const BACKENDS = ['wasm', 'cpu', 'tensorflow', 'webgpu'] as const;
-type Name = (typeof BACKENDS)[number];
+type BackendName = (typeof BACKENDS)[number];
 
-/** Absent unless it is set up on this machine. */
-export function assertSetUp(name: Name): void {
-  const found = name === 'tensorflow' ? findTensorflow() : name === 'webgpu' ? findWebgpu() : {};
-  if (!found || 'problem' in found) throw new Absent(`${name} is not set up: dpmesh setup ${name}`);
+/** Throws NotAvailable unless the backend is installed on this machine. */
+export function assertSetUp(name: BackendName): void {
+  const installed = name === 'tensorflow' ? findTensorflow() : name === 'webgpu' ? findWebgpu() : {};
+  if (!installed || 'problem' in installed)
+    throw new NotAvailable(`${name} is not installed: dpmesh setup ${name}`);
 }
 
-/** What part 1 asks of WASM, of any backend. */
-const ASKED = { usps: [0.955, 11], mnist: [0.965, 11], fashion: [0.615, 14] } as const;
+/** Minimum ACC and maximum K, for every backend. */
+const TARGETS = { usps: [0.955, 11], mnist: [0.965, 11], fashion: [0.615, 14] } as const;
 
-const clusters = (name: Name): Row => ({
+const clusters = (name: BackendName): BenchmarkRow => ({
   name: `clusters-${name}`,
   what: `USPS, MNIST, Fashion on \`--backend ${name}\`; sha256 of USPS’s labels.npy for 1, 2, 3 workers`,
-  asked: 'ACC ≥ .955, .965, .615, K ≤ 11, 11, 14; all equal',
+  target: 'ACC ≥ .955, .965, .615, K ≤ 11, 11, 14; all equal',
   async measure() {
     assertSetUp(name);
     const flags = ['--backend', name];
-    const found: string[] = [];
+    const results: string[] = [];
     let met = true;
-    for (const [data, [acc, k]] of Object.entries(ASKED)) {
-      const run = await train(embedding(data as keyof typeof ASKED), flags, { minutes: 20 });
+    for (const [data, [acc, k]] of Object.entries(TARGETS)) {
+      const run = await train(embedding(data as keyof typeof TARGETS), flags, { minutes: 20 });
       met &&= run.acc! >= acc && run.k <= k;
-      found.push(`${data.toUpperCase()} K ${run.k} ACC ${score(run.acc)} in ${run.seconds.toFixed(1)} s`);
+      results.push(
+        `${data.toUpperCase()} K ${run.k} ACC ${formatScore(run.acc)} in ${run.seconds.toFixed(1)} s`,
+      );
     }
     const { data } = embedding('usps');
     const hashes = await repeat(3, async (i) =>
@@ -39,45 +42,45 @@ const clusters = (name: Name): Row => ({
     );
     const same = hashes.every((hash) => hash === hashes[0]);
     return {
-      measured: `${found.join('; ')}; ${same ? `all ${hashes[0]}` : hashes.join(', ')}`,
+      measured: `${results.join('; ')}; ${same ? `all ${hashes[0]}` : hashes.join(', ')}`,
       met: met && same,
     };
   },
 });
 
-const wasmProducts: Row = {
+const wasmProducts: BenchmarkRow = {
   name: 'products-wasm',
   what: 'E-step and statistics products, D 128, K 50, one worker, WASM',
-  asked: '≥ 20 GFLOP/s',
+  target: '≥ 20 GFLOP/s',
   async measure() {
-    // The statistics as a run takes them there, of features that lie as columns: of rows it never does.
-    const [eStep, ofRows, fromX, statistics] = wideProducts(await loadBackend('wasm'));
-    const text = ({ name, value }: Figure) => `${name} ${value.toFixed(0)}`;
+    // A run on WASM computes statistics from features stored as columns, never from rows.
+    const [eStep, fromRows, fromX, statistics] = wideProducts(await loadBackend('wasm'));
+    const text = ({ name, value }: Measurement) => `${name} ${value.toFixed(0)}`;
     return {
-      measured: `${text(eStep)}, ${text(statistics)} (${text(fromX)}, ${text(ofRows)})`,
+      measured: `${text(eStep)}, ${text(statistics)} (${text(fromX)}, ${text(fromRows)})`,
       met: [eStep, statistics].every(({ value }) => value >= 20),
     };
   },
 };
 
-const setup: Row = {
+const setup: BenchmarkRow = {
   name: 'setup',
-  what: '`dpmesh setup tensorflow` on the CPU, from nothing',
-  asked: '≤ 3 min, one command',
+  what: '`dpmesh setup tensorflow` on the CPU, from scratch',
+  target: '≤ 3 min, one command',
   async measure() {
-    const { wall } = await dpmesh(['setup', 'tensorflow'], { env: { XDG_DATA_HOME: fresh('data') } });
+    const { wall } = await dpmesh(['setup', 'tensorflow'], { env: { XDG_DATA_HOME: tempPath('data') } });
     return { measured: `${wall.toFixed(0)} s`, met: wall <= 180 };
   },
 };
 
-const secondWorker: Row = {
+const secondWorker: BenchmarkRow = {
   name: 'second-worker',
-  what: 'MNIST under way with one worker, a second one by `launch`: from the start of that command to the first epoch it has a part in',
-  asked: '≤ 2 s (median of 5)',
+  what: 'MNIST running with one worker, a second one started by `launch`: time from that command to the first epoch in which it computes',
+  target: '≤ 2 s (median of 5)',
   async measure() {
     const { data } = embedding('mnist');
-    const out = fresh('run');
-    const coordinator = start([
+    const out = tempPath('run');
+    const coordinator = spawnDpmesh([
       ...['coordinator', '--data', data, '--out', out, '--bind', 'tcp://127.0.0.1:*', '--no-http'],
       ...['--no-report', '--no-early-stop', '--max-epochs', 1_000_000],
     ]);
@@ -91,9 +94,9 @@ const secondWorker: Row = {
       '--connect',
       await addressOf(coordinator),
     ];
-    const first = start(['launch', ...worker]);
-    /** When an epoch ended in which this many workers had a part, after `since`. */
-    const shared = (count: number, since: number) =>
+    const first = spawnDpmesh(['launch', ...worker]);
+    /** When the first epoch after `since` ended in which at least `count` workers computed. */
+    const epochWith = (count: number, since: number) =>
       eventsOf(out)
         .flatMap((event) =>
           event.type === 'epoch' && Object.values(event.workers).filter((spent) => spent > 0).length >= count
@@ -101,14 +104,14 @@ const secondWorker: Row = {
             : [],
         )
         .find((time) => time > since);
-    await until('its first epoch', () => shared(1, 0));
+    await until('its first epoch', () => epochWith(1, 0));
     const waits = await repeat(5, async () => {
       const begun = Date.now();
-      const second = start(['launch', ...worker]);
-      await until('an epoch of both', () => shared(2, begun));
+      const second = spawnDpmesh(['launch', ...worker]);
+      await until('an epoch of both', () => epochWith(2, begun));
       second.kill('SIGTERM');
       await second.ended;
-      return (shared(2, begun)! - begun) / 1000;
+      return (epochWith(2, begun)! - begun) / 1000;
     });
     coordinator.kill('SIGTERM');
     await Promise.all([coordinator.ended, first.ended]);
@@ -119,4 +122,4 @@ const secondWorker: Row = {
   },
 };
 
-export const backendRows: Row[] = [wasmProducts, setup, secondWorker, ...BACKENDS.map(clusters)];
+export const backendRows: BenchmarkRow[] = [wasmProducts, setup, secondWorker, ...BACKENDS.map(clusters)];

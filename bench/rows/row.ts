@@ -1,16 +1,16 @@
-/** A line of the table. */
-export interface Row {
+/** A row of the table of benchmarks. */
+export interface BenchmarkRow {
   name: string;
   what: string;
-  /** Null: no figure was asked for. */
-  asked: string | null;
-  /** Takes long: only when named, or with --all. */
+  /** Null: there is no target. */
+  target: string | null;
+  /** Slow: measured only when named, or with --all. */
   onRequest?: true;
-  measure(): Promise<Outcome>;
+  measure(): Promise<RowResult>;
 }
 
-export interface Outcome {
+export interface RowResult {
   measured: string;
-  /** Null: nothing to compare it with. */
+  /** Null: there is no target. */
   met: boolean | null;
 }

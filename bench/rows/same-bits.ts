@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { embedding, note, train } from '../dpmesh.ts';
 import { eventsOf, sha256, workerPids } from '../run-files.ts';
-import type { Row } from './row.ts';
+import type { BenchmarkRow } from './row.ts';
 
-/** A worker is killed as soon as each of these epochs is over. */
+/** A worker is killed at the end of each of these epochs. */
 const KILL_AFTER = [10, 40];
 
-function sameBits(name: 'usps' | 'mnist'): Row {
+function sameBits(name: 'usps' | 'mnist'): BenchmarkRow {
   return {
     name: `same-bits-${name}`,
     what: `sha256 of ${name.toUpperCase()}'s labels.npy: 1, 2, 3 workers, no shared files, two workers killed`,
-    asked: 'all equal',
+    target: 'all equal',
     async measure() {
       const { data } = embedding(name);
       const kills = killer();
@@ -31,7 +31,7 @@ function sameBits(name: 'usps' | 'mnist'): Row {
 
 const labelsOf = ({ out }: { out: string }) => sha256(join(out, 'labels.npy'));
 
-/** SIGKILLs a worker, not one killed before, after each of the epochs. */
+/** Sends SIGKILL to a worker after each of the epochs, to a different one each time. */
 function killer() {
   const killed = new Set<number>();
   return {
@@ -44,7 +44,7 @@ function killer() {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        return; // It has ended by itself: too late.
+        return; // It has already ended.
       }
       killed.add(pid);
       note(`killed worker ${pid} after epoch ${due}`);
@@ -52,4 +52,4 @@ function killer() {
   };
 }
 
-export const sameBitsRows: Row[] = [sameBits('usps'), sameBits('mnist')];
+export const sameBitsRows: BenchmarkRow[] = [sameBits('usps'), sameBits('mnist')];

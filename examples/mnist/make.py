@@ -3,7 +3,7 @@
     python make.py FOLDER [--out DIR] [--seed 0]
 
 Writes mnist_umap10.npy (70000 x 10 float32, C order) and mnist_labels.npy (70000 uint8): the 60,000 training
-images, then the 10,000 test images, each in the order of its file. Labels play no part in the embedding.
+images, then the 10,000 test images, each in the order of its file. The embedding does not use the labels.
 """
 import argparse
 import pathlib
@@ -24,8 +24,8 @@ def read_idx(path, shape):
 
 here = pathlib.Path(__file__).resolve().parent
 args = argparse.ArgumentParser(description='UMAP embedding of MNIST')
-args.add_argument('folder', type=pathlib.Path, help='where the four IDX files are')
-args.add_argument('--out', type=pathlib.Path, default=here, help='where the two arrays go (default: beside this file)')
+args.add_argument('folder', type=pathlib.Path, help='folder with the four IDX files')
+args.add_argument('--out', type=pathlib.Path, default=here, help='output folder (default: that of this file)')
 args.add_argument('--seed', type=int, default=0)
 args = args.parse_args()
 
@@ -34,7 +34,7 @@ images = np.concatenate([read_idx(args.folder / f'{p}-images-idx3-ubyte', (n, 28
 labels = np.concatenate([read_idx(args.folder / f'{p}-labels-idx1-ubyte', (n,)) for p, n in parts])
 
 start = time.time()
-# A fixed random_state makes UMAP run on one thread; n_jobs=1 says so and spares its warning.
+# A fixed random_state restricts UMAP to one thread; n_jobs=1 avoids a warning about that.
 model = umap.UMAP(n_components=10, n_neighbors=15, min_dist=0.0, random_state=args.seed, n_jobs=1)
 embedding = model.fit_transform(images.reshape(len(images), -1).astype(np.float32) / 255)
 

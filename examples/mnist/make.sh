@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes mnist_umap10.npy and mnist_labels.npy beside this script, or in --out DIR. Needs npm and Python 3.11+.
+# Generates mnist_umap10.npy and mnist_labels.npy next to this script, or in --out DIR. Needs npm and Python 3.11+.
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 tmp=$(mktemp -d)

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Check } from '../../worker/host/doctor/check.ts';
 import { probe } from '../../worker/host/doctor/probe.ts';
-import { dpmesh, type Ended, patience, scratch } from '../e2e/support.ts';
+import { dpmesh, type ProcessResult, patience, scratch } from '../e2e/support.ts';
 import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/compute/nvidia-smi.ts';
 
 const folder = scratch();
@@ -19,7 +19,7 @@ const bare = (env: Record<string, string> = {}) => ({
 });
 async function doctor(t: TestContext, args: string[] = [], env: Record<string, string> = {}) {
   const look = () => dpmesh(['doctor', '--json', ...args], bare(env));
-  const crowded = ({ stdout }: Ended) => /no answer within|no time was left/.test(stdout);
+  const crowded = ({ stdout }: ProcessResult) => /no answer within|no time was left/.test(stdout);
   let ended = await look();
   for (let tries = 0; tries < 2 && crowded(ended); tries++) ended = await look();
   // Others have the processors: nothing can be said of dpmesh.

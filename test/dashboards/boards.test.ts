@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { FOLDER, generate } from '../../dashboards/generate.ts';
-import { boards, isRow, ofBoard, panels, targets } from './expressions.ts';
+import { boards, isRow, panels, queriesOfBoard, targets } from './expressions.ts';
 
 test('the committed JSON is what the sources generate', () => {
   const generated = generate();
@@ -28,9 +28,9 @@ for (const [name, board] of boards()) {
         ['run', 'query'],
       ],
     );
-    const asked = ofBoard(name, board);
+    const queries = queriesOfBoard(name, board);
     const used = new Set(
-      asked.flatMap(({ expr }) => Array.from(expr.matchAll(/\$(\w+)/g), ([, name]) => name)),
+      queries.flatMap(({ expr }) => Array.from(expr.matchAll(/\$(\w+)/g), ([, name]) => name)),
     );
     const known = [
       'datasource',
@@ -40,21 +40,22 @@ for (const [name, board] of boards()) {
     ];
     for (const variable of used) assert.ok(known.includes(variable), `$${variable} is not defined`);
     for (const { name } of variables.slice(1)) assert.ok(used.has(name), `$${name} is not used`);
-    for (const { expr, where } of asked) {
-      if (!where.endsWith('variable run')) assert.match(expr, /run="\$run"/, `${where} is not of one run`);
+    for (const { expr, where } of queries) {
+      if (!where.endsWith('variable run'))
+        assert.match(expr, /run="\$run"/, `${where} does not select one run`);
     }
     const sources = [
       ...panels(board).flatMap((panel) => [
         panel.datasource,
         ...targets(panel).map((target) => target.datasource),
       ]),
-      ...(board.annotations.list ?? []).map((mark) => mark.datasource),
+      ...(board.annotations.list ?? []).map((annotation) => annotation.datasource),
       ...variables.slice(1).map((variable) => variable.datasource),
     ];
     for (const source of sources) assert.equal(source?.uid, '$' + '{datasource}');
   });
 
-  test(`${name}: every panel says what it is, in which unit, and from where it is bad`, () => {
+  test(`${name}: every panel has a title, a description, a unit and thresholds`, () => {
     const titles = new Set<string>();
     for (const { title, description, fieldConfig, ...panel } of panels(board)) {
       assert.ok(title && title.length <= 6 * panel.gridPos!.w, `${title}: too long for its width`);
@@ -65,7 +66,7 @@ for (const [name, board] of boards()) {
       );
       assert.ok(fieldConfig?.defaults.unit, `${title}: unit`);
       const steps = fieldConfig.defaults.thresholds?.steps ?? [];
-      assert.equal(steps[0]?.value, null, `${title}: thresholds begin with the lowest`);
+      assert.equal(steps[0]?.value, null, `${title}: thresholds start at the lowest value`);
       assert.ok(steps.every(({ color }) => color));
       const letters = targets(panel).map(({ refId }) => refId);
       assert.ok(letters.length && new Set(letters).size === letters.length, `${title}: queries`);
@@ -74,7 +75,7 @@ for (const [name, board] of boards()) {
     assert.equal(titles.size, panels(board).length, 'titles');
   });
 
-  test(`${name}: the grid is whole, without overlaps, legible at 1,280 px`, () => {
+  test(`${name}: the grid has no gaps or overlaps and is legible at 1,280 px`, () => {
     const all = board.panels!.flatMap((panel) => (isRow(panel) ? [panel, ...panel.panels] : [panel]));
     const ids = all.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length, 'ids');
@@ -85,22 +86,22 @@ for (const [name, board] of boards()) {
       assert.ok(type === 'row' || type === 'stat' ? w >= 4 : w >= 8, `panel ${id} is too narrow`);
       for (let i = x; i < x + w; i++) {
         for (let j = y; j < y + h; j++) {
-          assert.ok(!taken.has(`${i},${j}`), `panel ${id} lies on panel ${taken.get(`${i},${j}`)}`);
+          assert.ok(!taken.has(`${i},${j}`), `panel ${id} overlaps panel ${taken.get(`${i},${j}`)}`);
           taken.set(`${i},${j}`, id!);
         }
       }
     }
     const height = Math.max(...all.map(({ gridPos }) => gridPos!.y + gridPos!.h));
-    assert.equal(taken.size, 24 * height, 'a hole in the grid');
+    assert.equal(taken.size, 24 * height, 'a gap in the grid');
   });
 }
 
-test('ids of dashboards differ', () => {
+test('dashboard ids are unique', () => {
   const ids = [...boards().values()].map(({ uid }) => uid);
   assert.equal(new Set(ids).size, ids.length);
 });
 
-test('provisioning: one data source, one folder of dashboards, scraped as often as Grafana thinks', () => {
+test('provisioning: one data source, one dashboard folder, and the scrape interval that Grafana assumes', () => {
   const read = (path: string) => parse(readFileSync(`dashboards/${path}`, 'utf8'));
   const { datasources } = read('grafana/provisioning/datasources/prometheus.yaml');
   const { providers } = read('grafana/provisioning/dashboards/dpmesh.yaml');
@@ -113,8 +114,8 @@ test('provisioning: one data source, one folder of dashboards, scraped as often 
 });
 
 const COMPOSE = 'deploy/compose.yaml';
-test('compose mounts these folders, and sets what they refer to', {
-  skip: !existsSync(COMPOSE) && `${COMPOSE} is not there`,
+test('compose mounts these folders and sets the variables they use', {
+  skip: !existsSync(COMPOSE) && `${COMPOSE} is missing`,
 }, () => {
   const { services } = parse(readFileSync(COMPOSE, 'utf8'));
   const { prometheus, grafana, coordinator } = services;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fill, selectors } from './expressions.ts';
+import { selectors, substitute } from './expressions.ts';
 
 test('selectors of an expression', () => {
   const cases: [string, string[]][] = [
@@ -17,7 +17,7 @@ test('selectors of an expression', () => {
   for (const [expr, wanted] of cases) assert.deepEqual(selectors(expr), wanted, expr);
 });
 
-test('variables are filled in, none is forgotten', () => {
-  assert.equal(fill('a{run="$run"}[$__x]', { run: 'r', __x: '4s' }), 'a{run="r"}[4s]');
-  assert.throws(() => fill('a{run="$' + '{ran}"}', { run: 'r' }), /no value for .*ran/);
+test('variables are substituted, and a missing value is an error', () => {
+  assert.equal(substitute('a{run="$run"}[$__x]', { run: 'r', __x: '4s' }), 'a{run="r"}[4s]');
+  assert.throws(() => substitute('a{run="$' + '{ran}"}', { run: 'r' }), /no value for .*ran/);
 });

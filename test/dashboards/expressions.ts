@@ -1,4 +1,4 @@
-// Every expression in the committed dashboards and rules, and what stands in it.
+// All expressions in the committed dashboards and rules, and the selectors in them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AnnotationQuery, Dashboard, Panel, RowPanel } from '@grafana/grafana-foundation-sdk/dashboard';
@@ -7,7 +7,7 @@ import { FOLDER } from '../../dashboards/generate.ts';
 
 export const RULES = ['recording', 'alerts'].map((name) => `dashboards/prometheus/${name}.rules.yml`);
 
-/** The committed dashboards by name. */
+/** The committed dashboards, by name. */
 export const boards = (): Map<string, Dashboard> =>
   new Map(
     readdirSync(FOLDER)
@@ -18,55 +18,55 @@ export const boards = (): Map<string, Dashboard> =>
 type Target = { expr: string; refId?: string; instant?: boolean; datasource?: { uid?: string } };
 export const targets = (panel: Panel) => (panel.targets ?? []) as unknown as Target[];
 export const isRow = (panel: Panel | RowPanel): panel is RowPanel => panel.type === 'row';
-/** All panels but rows, also those inside collapsed rows. */
+/** All panels except rows, including those inside collapsed rows. */
 export const panels = (board: Dashboard): Panel[] =>
   (board.panels ?? []).flatMap((panel) => (isRow(panel) ? panel.panels : [panel]));
 
-export interface Asked {
+export interface DashboardQuery {
   where: string;
   expr: string;
-  /** `values`: of the label in `label`. `silent`: must have nothing to say of a healthy run. */
+  /** `values`: the values of `label`. `silent`: must return nothing for a healthy run. */
   as: 'range' | 'instant' | 'values' | 'silent';
   label?: string;
 }
 
-/** What Grafana would ask of Prometheus, before variables are filled in. */
-export function ofBoard(name: string, board: Dashboard): Asked[] {
-  const ofPanels = panels(board).flatMap((panel) =>
+/** The queries that Grafana sends to Prometheus, before variables are substituted. */
+export function queriesOfBoard(name: string, board: Dashboard): DashboardQuery[] {
+  const panelQueries = panels(board).flatMap((panel) =>
     targets(panel).map(
-      (target): Asked => ({
+      (target): DashboardQuery => ({
         where: `${name}: ${panel.title} ${target.refId}`,
         expr: target.expr,
         as: target.instant ? 'instant' : 'range',
       }),
     ),
   );
-  const ofMarks = (board.annotations.list ?? []).map(
-    (mark: AnnotationQuery): Asked => ({
-      where: `${name}: marks ${mark.name}`,
-      expr: mark.expr!,
+  const annotationQueries = (board.annotations.list ?? []).map(
+    (annotation: AnnotationQuery): DashboardQuery => ({
+      where: `${name}: annotation ${annotation.name}`,
+      expr: annotation.expr!,
       as: 'range',
     }),
   );
-  const ofVariables = (board.templating.list ?? [])
+  const variableQueries = (board.templating.list ?? [])
     .filter(({ type }) => type === 'query')
-    .map((variable): Asked => {
+    .map((variable): DashboardQuery => {
       const { query } = variable.query as { query: string };
       const [, expr, label] = /^label_values\((.+), *(\w+)\)$/s.exec(query) ?? [];
-      if (!label) throw new Error(`not understood: variable ${variable.name}: ${query}`);
+      if (!label) throw new Error(`cannot parse variable ${variable.name}: ${query}`);
       return { where: `${name}: variable ${variable.name}`, expr, label, as: 'values' };
     });
-  return [...ofPanels, ...ofMarks, ...ofVariables];
+  return [...panelQueries, ...annotationQueries, ...variableQueries];
 }
 
-/** What Prometheus itself evaluates; a recording rule is also asked for by its own name. */
-export function ofRules(file: string, text: string): Asked[] {
+/** The expressions of rules; for a recording rule also its own name. */
+export function queriesOfRules(file: string, text: string): DashboardQuery[] {
   const { groups } = parse(text) as {
     groups: { rules: { record?: string; alert?: string; expr: string }[] }[];
   };
   return groups
     .flatMap(({ rules }) => rules)
-    .flatMap(({ record, alert, expr }): Asked[] =>
+    .flatMap(({ record, alert, expr }): DashboardQuery[] =>
       record
         ? [
             { where: `${file}: ${record}`, expr, as: 'instant' },
@@ -76,46 +76,45 @@ export function ofRules(file: string, text: string): Asked[] {
     );
 }
 
-export const everything = (): Asked[] => [
-  ...[...boards()].flatMap(([name, board]) => ofBoard(name, board)),
-  ...RULES.flatMap((file) => ofRules(file, readFileSync(file, 'utf8'))),
+export const allQueries = (): DashboardQuery[] => [
+  ...[...boards()].flatMap(([name, board]) => queriesOfBoard(name, board)),
+  ...RULES.flatMap((file) => queriesOfRules(file, readFileSync(file, 'utf8'))),
 ];
 
-/** Puts values where Grafana puts them. Fails if a variable is left. */
-export function fill(expr: string, values: Record<string, string>): string {
-  const filled = expr.replace(/\$(\w+)|\$\{(\w+)\}/g, (whole, plain, braced) => {
+/** Substitutes variables as Grafana does. Throws if one has no value. */
+export function substitute(expr: string, values: Record<string, string>): string {
+  return expr.replace(/\$(\w+)|\$\{(\w+)\}/g, (variable, plain, braced) => {
     const value = values[plain ?? braced];
-    if (value === undefined) throw new Error(`no value for ${whole} in ${expr}`);
+    if (value === undefined) throw new Error(`no value for ${variable} in ${expr}`);
     return value;
   });
-  return filled;
 }
 
 const AGGREGATIONS = /^(sum|avg|min|max|count|group|stddev|stdvar|topk|bottomk|quantile|count_values)$/;
-const WORDS = /^(and|or|unless|bool|offset|atan2|inf|nan)$/i;
-const LISTS = /^(by|without|on|ignoring|group_left|group_right)$/;
+const KEYWORDS = /^(and|or|unless|bool|offset|atan2|inf|nan)$/i;
+const LABEL_LISTS = /^(by|without|on|ignoring|group_left|group_right)$/;
 
-/** The vector selectors of an expression, without their ranges: `name`, or `name{…}`. */
+/** The vector selectors of an expression without ranges: `name` or `name{…}`. */
 export function selectors(expr: string): string[] {
-  const found: string[] = [];
+  const matches: string[] = [];
   let rest = expr;
-  const eat = (pattern: RegExp) => {
+  const consume = (pattern: RegExp) => {
     const match = pattern.exec(rest)?.[0];
     if (match !== undefined) rest = rest.slice(match.length);
     return match;
   };
   const braces = /^\s*\{(?:[^"'}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')*\}/;
   while (rest) {
-    if (eat(/^\s+|^"(?:[^"\\]|\\.)*"|^'(?:[^'\\]|\\.)*'|^\[[^\]]*\]|^\d[\w.]*/) !== undefined) continue;
-    const name = eat(/^[a-z_:][\w:]*/i);
+    if (consume(/^\s+|^"(?:[^"\\]|\\.)*"|^'(?:[^'\\]|\\.)*'|^\[[^\]]*\]|^\d[\w.]*/) !== undefined) continue;
+    const name = consume(/^[a-z_:][\w:]*/i);
     if (name === undefined) {
-      const nameless = eat(braces);
-      if (nameless) found.push(nameless);
+      const nameless = consume(braces);
+      if (nameless) matches.push(nameless);
       else rest = rest.slice(1);
-    } else if (LISTS.test(name)) eat(/^\s*\([^)]*\)/);
-    else if (!WORDS.test(name) && !AGGREGATIONS.test(name) && !/^\s*\(/.test(rest)) {
-      found.push(name + (eat(braces) ?? '').trim());
+    } else if (LABEL_LISTS.test(name)) consume(/^\s*\([^)]*\)/);
+    else if (!KEYWORDS.test(name) && !AGGREGATIONS.test(name) && !/^\s*\(/.test(rest)) {
+      matches.push(name + (consume(braces) ?? '').trim());
     }
   }
-  return [...new Set(found)];
+  return [...new Set(matches)];
 }

@@ -1,4 +1,4 @@
-// The proof: a real Prometheus scrapes a real run, and every expression that is committed must find data in it.
+// A real Prometheus scrapes a real run, and every committed expression must return data.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,29 +10,29 @@ import {
   ofType,
   patience,
   QUICK,
-  type Running,
+  type RunningProcess,
   scratch,
   start,
   trainArgs,
 } from '../e2e/support.ts';
-import { type Asked, everything, fill, selectors } from './expressions.ts';
-import { type Excuses, faults, lacks, type Prometheus, startPrometheus } from './prometheus.ts';
+import { allQueries, type DashboardQuery, selectors, substitute } from './expressions.ts';
+import { type AllowedEmpty, lacks, type Prometheus, problemsOf, startPrometheus } from './prometheus.ts';
 
-/** The only selectors that may find nothing, and why. */
-const EXCUSES: Excuses = [
+/** The only selectors that may match nothing, and why. */
+const ALLOWED_EMPTY: AllowedEmpty = [
   [/^ALERTS\{/, 'a healthy run raises no alert'],
   [
     /^dpmesh_worker_gpu_memory_(limit_)?bytes\{/,
-    'no GPU here; the metrics are known all the same, see below',
+    'no GPU here; the test below checks that the metrics are exported',
   ],
 ];
 
 const skip = lacks('prometheus');
-const asked = everything();
-let run: Running;
+const queries = allQueries();
+let run: RunningProcess;
 let prometheus: Prometheus;
 let since: number;
-// Before the folder goes, which is done after what was asked for earlier.
+// Registered before scratch(), whose hook removes the folder: hooks run in this order.
 after(async () => {
   if (skip) return;
   await prometheus?.stop();
@@ -41,7 +41,7 @@ after(async () => {
 });
 const folder = scratch();
 
-/** As Grafana would fill them in, all workers chosen. */
+/** The values that Grafana substitutes with all workers chosen. */
 const VALUES = {
   run: 'watched',
   worker: '.*',
@@ -49,7 +49,8 @@ const VALUES = {
   __interval: '1s',
   __rate_interval: '15s',
 };
-const check = (what: readonly Asked[]) => faults(what, VALUES, prometheus, since, EXCUSES);
+const check = (queries: readonly DashboardQuery[]) =>
+  problemsOf(queries, VALUES, prometheus, since, ALLOWED_EMPTY);
 
 before(async () => {
   if (skip) return;
@@ -61,39 +62,39 @@ before(async () => {
   prometheus = await startPrometheus(`127.0.0.1:${port}`);
 });
 
-test('every expression of dashboards and rules finds data in a healthy run', { skip }, async () => {
-  assert.ok(asked.length > 80, `${asked.length} expressions`);
+test('every expression of dashboards and rules returns data for a healthy run', { skip }, async () => {
+  assert.ok(queries.length > 80, `${queries.length} expressions`);
   const until = Date.now() + 1000 * patience(45);
-  let left = asked;
-  let found = await check(left);
-  while (found.length && Date.now() < until) {
+  let remaining = queries;
+  let problems = await check(remaining);
+  while (problems.length && Date.now() < until) {
     await sleep(1000);
-    // What has found its data once need not be asked again: a busy machine misses scrapes.
-    left = left.filter(({ where }) => found.some((line) => line.startsWith(`${where}: `)));
-    found = await check(left);
+    // A query that has returned data once is not repeated: a busy machine misses scrapes.
+    remaining = remaining.filter(({ where }) => problems.some((line) => line.startsWith(`${where}: `)));
+    problems = await check(remaining);
   }
-  assert.deepEqual(found, []);
+  assert.deepEqual(problems, []);
 });
 
-test('what is excused is known to Prometheus at least', { skip }, async () => {
+test('the metrics of selectors that may be empty are exported', { skip }, async () => {
   const known = (await prometheus.api('metadata', {})) as Record<string, unknown>;
-  const all = [...new Set(asked.flatMap(({ expr }) => selectors(expr)))];
-  for (const [pattern, why] of EXCUSES) {
+  const all = [...new Set(queries.flatMap(({ expr }) => selectors(expr)))];
+  for (const [pattern, why] of ALLOWED_EMPTY) {
     const names = all.filter((selector) => pattern.test(selector)).map((selector) => selector.split('{')[0]);
-    assert.ok(names.length, `nothing needs the excuse: ${why}`);
+    assert.ok(names.length, `no selector needs this exception: ${why}`);
     for (const name of names) assert.ok(name === 'ALERTS' || known[name], `${name} is not exported`);
   }
 });
 
-test('a typo is found, wherever it is', { skip }, async () => {
-  const one = (where: RegExp) => asked.find((each) => where.test(each.where))!;
+test('a typo is detected, wherever it is', { skip }, async () => {
+  const find = (where: RegExp) => queries.find((query) => where.test(query.where))!;
   const typos: [RegExp, string, string][] = [
     [/^training: Clusters over time/, 'dpmesh_clusters', 'dpmesh_cluster'],
     [/^training: Best log-ratio/, 'dpmesh_best_log_ratio', 'dpmesh_best_log_ratios'],
-    [/^training: marks Splits/, 'accepted', 'acepted'],
+    [/^training: annotation Splits/, 'accepted', 'acepted'],
     [/^cluster: variable worker/, 'dpmesh_worker_info', 'dpmesh_workers_info'],
-    [/^cluster: Seconds a round A/, '_bucket', '_buckets'],
-    // Where something else stands in for what is not there.
+    [/^cluster: Round duration A/, '_bucket', '_buckets'],
+    // Expressions with a fallback for missing series.
     [/^cluster: GPU memory A/, 'gpu_memory', 'gpu_memories'],
     [/^reliability: Alerts/, 'ALERTS', 'ALERT'],
     [/^dashboards.*recording.rules.yml: run:dpmesh_rounds:rate1m$/, '_total', ''],
@@ -101,21 +102,21 @@ test('a typo is found, wherever it is', { skip }, async () => {
     [/^dashboards.*alerts.rules.yml: DpmeshNoWorkers/, 'state="up"', 'state="here"'],
   ];
   for (const [where, right, wrong] of typos) {
-    const good = one(where);
+    const good = find(where);
     const bad = { ...good, expr: good.expr.replaceAll(right, wrong) };
     assert.notEqual(bad.expr, good.expr, good.where);
-    const found = await check([bad]);
-    assert.ok(found.length, `not found: ${bad.where}: ${bad.expr}`);
-    assert.ok(found.every((line) => line.startsWith(good.where)));
+    const problems = await check([bad]);
+    assert.ok(problems.length, `not detected: ${bad.where}: ${bad.expr}`);
+    assert.ok(problems.every((line) => line.startsWith(good.where)));
   }
 });
 
-test('a killed worker shows: lost once, joined twice under the same name', { skip }, async () => {
+test('a killed worker is visible: lost once, joined twice under the same name', { skip }, async () => {
   const { pid } = ofType(eventsOf(`${folder}/watched`), 'worker').find(({ name }) => name === 'local/0')!;
   process.kill(pid, 'SIGKILL');
   const panel = async (where: string) => {
-    const { expr } = asked.find((each) => each.where === where)!;
-    const { result } = (await prometheus.api('query', { query: fill(expr, VALUES) })) as {
+    const { expr } = queries.find((query) => query.where === where)!;
+    const { result } = (await prometheus.api('query', { query: substitute(expr, VALUES) })) as {
       result: { metric: Record<string, string>; value: [number, string] }[];
     };
     return result.map(({ metric, value }) => [metric.worker ?? '', Number(value[1])]);

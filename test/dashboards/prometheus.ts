@@ -1,23 +1,23 @@
-// A real Prometheus in a folder of its own, and what one asks of it.
+// A real Prometheus in a temporary folder, and checks of queries against it.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../e2e/support.ts';
-import { type Asked, fill, RULES, selectors } from './expressions.ts';
+import { type DashboardQuery, RULES, selectors, substitute } from './expressions.ts';
 
-/** Why a test must be skipped that needs this tool; false: it is there. */
+/** The reason to skip a test that needs this tool; false if it is installed. */
 export const lacks = (tool: 'prometheus' | 'promtool'): string | false =>
   spawnSync(tool, ['--version']).error ? `${tool} is not installed (Debian: apt install prometheus)` : false;
 
 export interface Prometheus {
-  /** The `data` of an answer. */
+  /** The `data` field of the response. Throws if the query fails. */
   api(path: string, query: Record<string, string>): Promise<unknown>;
   stop(): Promise<void>;
 }
 
-/** Scrapes `target` and evaluates the committed rules, both every second. */
+/** Starts Prometheus; it scrapes `target` and evaluates the committed rules every second. */
 export async function startPrometheus(target: string): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-prometheus-'));
   const config = {
@@ -37,9 +37,9 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  let said = '';
+  let stderr = '';
   child.stderr!.setEncoding('utf8').on('data', (text) => {
-    said += text;
+    stderr += text;
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   process.once('exit', () => child.kill('SIGKILL'));
@@ -52,13 +52,13 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
       )
     )
       break;
-    if (child.exitCode !== null || tries > 300) throw new Error(`Prometheus does not come up: ${said}`);
+    if (child.exitCode !== null || tries > 300) throw new Error(`Prometheus does not start: ${stderr}`);
     await sleep(100);
   }
   return {
     async api(path, query) {
-      const answer = await fetch(`${url}/api/v1/${path}?${new URLSearchParams(query)}`);
-      const { status, data, error } = (await answer.json()) as Record<string, unknown>;
+      const response = await fetch(`${url}/api/v1/${path}?${new URLSearchParams(query)}`);
+      const { status, data, error } = (await response.json()) as Record<string, unknown>;
       if (status !== 'success') throw new Error(`${path} ${JSON.stringify(query)}: ${error}`);
       return data;
     },
@@ -72,8 +72,8 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
 
 type Series = { value?: [number, string]; values?: [number, string][] };
 
-/** Does a query answer with anything but NaN? */
-async function answers({ api }: Prometheus, expr: string, as: 'range' | 'instant', since: number) {
+/** Whether a query returns anything but NaN. */
+async function hasData({ api }: Prometheus, expr: string, as: 'range' | 'instant', since: number) {
   const now = Date.now() / 1000;
   const data =
     as === 'range'
@@ -83,45 +83,45 @@ async function answers({ api }: Prometheus, expr: string, as: 'range' | 'instant
   return result.some(({ value, values }) => (values ?? [value!]).some(([, number]) => number !== 'NaN'));
 }
 
-/** Selectors that may find nothing, or whose metric need not be known, and why. */
-export type Excuses = readonly (readonly [selector: RegExp, why: string])[];
+/** Selectors that may match nothing, and why. */
+export type AllowedEmpty = readonly (readonly [selector: RegExp, why: string])[];
 
 /**
- * What is wrong with the expressions, a line each: those that Prometheus refuses or that give no data, alerts that a
- * healthy run raises, and selectors in them that select nothing, since `or vector(0)` would hide that.
+ * Problems with the queries, one line each: expressions that Prometheus rejects or that return no data, alerts that a
+ * healthy run raises, and selectors that match nothing, which `or vector(0)` would hide.
  */
-export async function faults(
-  asked: readonly Asked[],
+export async function problemsOf(
+  queries: readonly DashboardQuery[],
   values: Record<string, string>,
   prometheus: Prometheus,
   since: number,
-  excuses: Excuses,
+  allowedEmpty: AllowedEmpty,
 ): Promise<string[]> {
-  const found: string[] = [];
+  const problems: string[] = [];
   const selected = new Map<string, boolean>();
-  const isExcused = (selector: string) => excuses.some(([pattern]) => pattern.test(selector));
-  for (const { where, expr, as, label } of asked) {
+  const mayBeEmpty = (selector: string) => allowedEmpty.some(([pattern]) => pattern.test(selector));
+  for (const { where, expr, as, label } of queries) {
     try {
-      const filled = fill(expr, values);
+      const query = substitute(expr, values);
       if (as === 'values') {
-        const known = await prometheus.api(`label/${label}/values`, { 'match[]': filled });
-        if (!(known as string[]).length) found.push(`${where}: no values of ${label} in ${filled}`);
+        const labelValues = await prometheus.api(`label/${label}/values`, { 'match[]': query });
+        if (!(labelValues as string[]).length) problems.push(`${where}: no values of ${label} in ${query}`);
       } else {
-        const any = await answers(prometheus, filled, as === 'range' ? 'range' : 'instant', since);
-        if (as === 'silent' && any) found.push(`${where}: raised by a healthy run: ${filled}`);
-        if (as !== 'silent' && !any) found.push(`${where}: no data: ${filled}`);
+        const isNonEmpty = await hasData(prometheus, query, as === 'range' ? 'range' : 'instant', since);
+        if (as === 'silent' && isNonEmpty) problems.push(`${where}: raised by a healthy run: ${query}`);
+        if (as !== 'silent' && !isNonEmpty) problems.push(`${where}: no data: ${query}`);
       }
-      for (const selector of selectors(filled)) {
+      for (const selector of selectors(query)) {
         if (!selected.has(selector)) {
-          selected.set(selector, await answers(prometheus, selector, 'range', since));
+          selected.set(selector, await hasData(prometheus, selector, 'range', since));
         }
-        if (!selected.get(selector) && !isExcused(selector)) {
-          found.push(`${where}: nothing is selected by ${selector}`);
+        if (!selected.get(selector) && !mayBeEmpty(selector)) {
+          problems.push(`${where}: no series match ${selector}`);
         }
       }
     } catch (error) {
-      found.push(`${where}: ${(error as Error).message}`);
+      problems.push(`${where}: ${(error as Error).message}`);
     }
   }
-  return found;
+  return problems;
 }

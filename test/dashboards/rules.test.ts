@@ -9,7 +9,7 @@ import { lacks } from './prometheus.ts';
 
 const skip = lacks('promtool');
 
-/** Fails unless promtool is content; runs where the rules are. */
+/** Runs promtool in the folder of the rules, and fails if it does. */
 function promtool(...args: string[]): void {
   const { status, stdout, stderr } = spawnSync('promtool', args, {
     cwd: 'dashboards/prometheus',
@@ -24,7 +24,7 @@ test('promtool check rules, check config', { skip }, () => {
   promtool('check', 'config', 'prometheus.compose.yml');
 });
 
-test('promtool test rules: what fires, and what does not', { skip }, () => {
+test('promtool test rules: which alerts fire, and which do not', { skip }, () => {
   promtool('test', 'rules', 'recording.test.yml', 'alerts.test.yml');
 });
 

@@ -1,4 +1,4 @@
-// The commands of deploy/ run as they stand there, but with their paths and addresses on this machine.
+// Runs the commands of deploy/ with paths and addresses replaced by those of the test.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -6,7 +6,6 @@ import { join, resolve } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  bytesOfRun,
   dpmesh,
   easyData,
   epochOf,
@@ -15,12 +14,13 @@ import {
   jsonOf,
   ofType,
   patience,
+  resultHashes,
   until,
 } from '../e2e/support.ts';
 
 const MAIN = resolve('dist/cli/main.js');
 
-/** Is a program there? */
+/** Whether a program is installed. */
 export function has(tool: string): boolean {
   try {
     execFileSync('which', [tool], { stdio: 'ignore' });
@@ -30,27 +30,27 @@ export function has(tool: string): boolean {
   }
 }
 
-/** Of a skipped test, where a program is missing: said by name. */
-export const without = (...tools: string[]) => {
+/** The reason to skip a test if programs are missing, else false. */
+export const missingTools = (...tools: string[]) => {
   const missing = tools.filter((tool) => !has(tool));
-  return missing.length ? `${missing.join(', ')} not here (.ci/install brings it)` : false;
+  return missing.length ? `${missing.join(', ')} not installed (see .ci/install)` : false;
 };
 
-export interface Place {
-  /** Where the test's files are. */
+export interface TestSetup {
+  /** The folder of the test. */
   folder: string;
   /** Rows of six clusters. */
   data: string;
-  /** Of labels and model, by a local run of the same flags. */
+  /** Result hashes of a local run with the same flags. */
   expected: string[];
-  /** The flags of the run, as the text of a run.yaml whose data are at `path`. */
+  /** A run.yaml with the flags of the run and `path` as data. */
   runYaml(path: string): string;
-  /** Two free ports: of the workers, of HTTP. */
+  /** Two free ports: for workers and for HTTP. */
   ports: [number, number];
 }
 
-/** Data in the folder, and what a run over them must give. */
-export async function place(folder: string): Promise<Place> {
+/** Creates data in the folder, and the expected results of a run. */
+export async function setUp(folder: string): Promise<TestSetup> {
   const { data } = easyData(folder, 'rows', 1500);
   const flags = 'split-merge-every: 3\nbatch-size: 16\nmax-epochs: 40\nearly-stop: false\n';
   const runYaml = (path: string) => `data: ${path}\n${flags}`;
@@ -58,10 +58,16 @@ export async function place(folder: string): Promise<Place> {
   writeFileSync(config, runYaml(data));
   const local = join(folder, 'local');
   jsonOf(await dpmesh(['train', '--config', config, '--out', local, '--json', '--workers', 1]));
-  return { folder, data, expected: bytesOfRun(local), runYaml, ports: [await freePort(), await freePort()] };
+  return {
+    folder,
+    data,
+    expected: resultHashes(local),
+    runYaml,
+    ports: [await freePort(), await freePort()],
+  };
 }
 
-/** A folder for PATH with what the image has in its own. */
+/** A folder for PATH with the commands that the image has. */
 function binaries(folder: string): string {
   const bin = mkdtempSync(join(folder, 'bin-'));
   writeFileSync(join(bin, 'dpmesh'), `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`);
@@ -70,37 +76,37 @@ function binaries(folder: string): string {
   return bin;
 }
 
-export interface Command {
+export interface DeployCommand {
   argv: string[];
   env?: Record<string, string>;
-  /** What stands there → what it is here, longest first. */
-  moved: Record<string, string>;
+  /** Text in deploy/ → its replacement in the test. */
+  replacements: Record<string, string>;
 }
 
-/** Its arguments as they are here. */
-export const here = ({ argv, moved }: Command) =>
+/** The arguments with all replacements made, longest first. */
+export const localArgs = ({ argv, replacements }: DeployCommand) =>
   argv.map((text) =>
-    Object.keys(moved)
+    Object.keys(replacements)
       .sort((a, b) => b.length - a.length)
-      .reduce((now, from) => now.replaceAll(from, `\0${Object.keys(moved).indexOf(from)}\0`), text)
-      .replace(/\0(\d+)\0/g, (_, i) => Object.values(moved)[i]),
+      .reduce((now, from) => now.replaceAll(from, `\0${Object.keys(replacements).indexOf(from)}\0`), text)
+      .replace(/\0(\d+)\0/g, (_, i) => Object.values(replacements)[i]),
   );
 
-/** Starts a command; killed when the test file ends. */
-export function begin(command: Command, folder: string) {
-  const [file, ...args] = here(command);
+/** Starts a command. It is killed at the end of the test file. */
+export function begin(command: DeployCommand, folder: string) {
+  const [file, ...args] = localArgs(command);
   const child = spawn(file, args, {
     env: { ...process.env, PATH: `${binaries(folder)}:${process.env.PATH}`, ...command.env },
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  let said = '';
+  let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
-    said += text;
+    stderr += text;
   });
   const ended = new Promise<number | null>((done) => child.once('exit', done));
   after(() => void child.kill('SIGKILL'));
-  return { said: () => said, ended, kill: (signal: NodeJS.Signals) => child.kill(signal) };
+  return { stderr: () => stderr, ended, kill: (signal: NodeJS.Signals) => child.kill(signal) };
 }
 
 const resultOf = (run: string) => {
@@ -112,33 +118,38 @@ const resultOf = (run: string) => {
 };
 
 /**
- * A coordinator and two workers, by the commands of a deployment; the coordinator is killed on the way and started again by
- * the same command. The run must end on the bytes of a local one.
+ * Runs a coordinator and two workers with the commands of a deployment, kills the coordinator during the run and starts it
+ * again with the same command. The result must be the same bytes as that of a local run.
  */
-export async function proves(
-  coordinator: Command,
-  worker: Command,
+export async function assertSurvivesKill(
+  coordinator: DeployCommand,
+  worker: DeployCommand,
   run: string,
-  { folder, expected }: Place,
+  { folder, expected }: TestSetup,
 ): Promise<void> {
   mkdirSync(join(run, '..'), { recursive: true });
   const first = begin(coordinator, folder);
   const workers = [begin(worker, folder), begin(worker, folder)];
-  const all = () => [first, ...workers].map(({ said }) => said()).join('\n');
-  await until('epoch 5', () => epochOf(run) >= 5).catch((error) => assert.fail(`${error.message}\n${all()}`));
+  const logs = () => [first, ...workers].map(({ stderr }) => stderr()).join('\n');
+  await until('epoch 5', () => epochOf(run) >= 5).catch((error) =>
+    assert.fail(`${error.message}\n${logs()}`),
+  );
   first.kill('SIGKILL');
   await first.ended;
   const second = begin(coordinator, folder);
   await until('a result', () => resultOf(run)).catch((error) =>
-    assert.fail(`${error.message}\n${second.said()}\n${all()}`),
+    assert.fail(`${error.message}\n${second.stderr()}\n${logs()}`),
   );
   assert.equal(ofType(eventsOf(run), 'resume').length, 1, 'the second start did not resume');
-  assert.deepEqual(bytesOfRun(run), expected);
+  assert.deepEqual(resultHashes(run), expected);
   second.kill('SIGTERM');
   await second.ended;
   for (const each of workers) {
-    // The coordinator has sent it home.
-    const how = await Promise.race([each.ended, sleep(1000 * patience(10), 'still there', { ref: false })]);
-    assert.equal(how, 0, each.said());
+    // The coordinator has dismissed it.
+    const outcome = await Promise.race([
+      each.ended,
+      sleep(1000 * patience(10), 'still running', { ref: false }),
+    ]);
+    assert.equal(outcome, 0, each.stderr());
   }
 }

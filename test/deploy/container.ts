@@ -1,20 +1,20 @@
-// npm run test:container: builds deploy/Containerfile for real with buildah, on a base made by debootstrap, looks into the image,
-// and runs a coordinator and two workers in containers of it. Minutes, and root; not part of npm test.
+// npm run test:container: builds deploy/Containerfile with buildah on a base made by debootstrap, inspects the image, and runs
+// a coordinator and two workers in containers. Takes minutes and needs root; not part of npm test.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { chownSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { bytesOfRun, scratch } from '../e2e/support.ts';
-import { place, without } from './commands.ts';
+import { resultHashes, scratch } from '../e2e/support.ts';
+import { missingTools, setUp } from './commands.ts';
 
 const folder = scratch();
 const NAME = 'dpmesh-tested';
-/** What an image has no use for once it is built. */
+/** Build tools that the image must not contain. */
 const TOOLS = ['gcc', 'g++', 'cc', 'make', 'python3', 'git'];
 
-const say = (command: string, ...args: string[]) =>
+const run = (command: string, ...args: string[]) =>
   execFileSync(command, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -22,32 +22,32 @@ const say = (command: string, ...args: string[]) =>
     env: ENV,
   }).trim();
 const limit = (kind: string) => execFileSync('bash', ['-c', `ulimit -H${kind}`], { encoding: 'utf8' }).trim();
-// What buildah would set by itself may be more than this machine allows.
+// The default limits of buildah may exceed those of this machine.
 const ENV = { ...process.env, CONTAINERS_CONF: join(folder, 'containers.conf') };
-const buildah = (...args: string[]) => say('buildah', ...STORE, ...args);
-// Neither user namespaces nor overlays are needed; and nothing is left behind.
+const buildah = (...args: string[]) => run('buildah', ...STORE, ...args);
+// In the test folder, and without user namespaces or overlays.
 const STORE = ['--root', join(folder, 'store'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
 
-/** Debian with its own Node and this machine's npm, as the image that the Containerfile starts from. */
+/** Builds the base image: Debian with its own Node and the npm of this machine. */
 function base(): string {
   const root = join(folder, 'root');
-  const mirror = say(
+  const mirror = run(
     'bash',
     '-c',
     "apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 ^http",
   );
   const { VERSION_CODENAME } = Object.fromEntries(
-    say('cat', '/etc/os-release')
+    run('cat', '/etc/os-release')
       .split('\n')
       .map((line) => line.split('=')),
   );
-  say('debootstrap', '--variant=minbase', '--include=nodejs,ca-certificates', VERSION_CODENAME, root, mirror);
+  run('debootstrap', '--variant=minbase', '--include=nodejs,ca-certificates', VERSION_CODENAME, root, mirror);
   const npm = dirname(
-    dirname(execFileSync('readlink', ['-f', say('which', 'npm')], { encoding: 'utf8' }).trim()),
+    dirname(execFileSync('readlink', ['-f', run('which', 'npm')], { encoding: 'utf8' }).trim()),
   );
   cpSync(npm, join(root, 'usr/local/lib/npm'), { recursive: true });
-  say('ln', '-s', '../lib/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
-  // So that npm reaches what it reaches here.
+  run('ln', '-s', '../lib/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
+  // npm in the container needs the registry settings and certificates of this machine.
   for (const [from, to] of [
     [join(homedir(), '.npmrc'), 'root/.npmrc'],
     ['/etc/ssl/certs/ca-certificates.crt', 'etc/ssl/certs/ca-certificates.crt'],
@@ -59,7 +59,7 @@ function base(): string {
   return `localhost/${NAME}-base`;
 }
 
-test('the image', { skip: without('buildah', 'debootstrap') }, async (t) => {
+test('the image', { skip: missingTools('buildah', 'debootstrap') }, async (t) => {
   const limits = [`nofile=${limit('n')}:${limit('n')}`, `nproc=${limit('u')}:${limit('u')}`];
   writeFileSync(ENV.CONTAINERS_CONF, `[containers]\ndefault_ulimits = ${JSON.stringify(limits)}\n`);
   const NODE_IMAGE = base();
@@ -80,10 +80,10 @@ test('the image', { skip: without('buildah', 'debootstrap') }, async (t) => {
   for (const name of ['cli', 'test', 'node_modules/typescript'])
     assert.ok(!existsSync(join(root, 'app', name)), name);
   t.diagnostic(
-    `image: ${say('du', '-sm', root).split('\t')[0]} MB, of which ${say('du', '-sm', join(root, 'app')).split('\t')[0]} are dpmesh`,
+    `image: ${run('du', '-sm', root).split('\t')[0]} MB, of which ${run('du', '-sm', join(root, 'app')).split('\t')[0]} are dpmesh`,
   );
 
-  const at = await place(folder);
+  const at = await setUp(folder);
   const volumes = ['keys', 'worker-key', 'runs', 'data'].flatMap((name) => {
     mkdirSync(join(folder, name), { mode: 0o700 });
     chownSync(join(folder, name), 1000, 1000);
@@ -111,6 +111,6 @@ test('the image', { skip: without('buildah', 'debootstrap') }, async (t) => {
   );
   const codes = await Promise.all(parts.map((part) => new Promise((done) => part.once('exit', done))));
   assert.deepEqual(codes, [0, 0, 0]);
-  assert.deepEqual(bytesOfRun(join(folder, 'runs', 'run')), at.expected);
+  assert.deepEqual(resultHashes(join(folder, 'runs', 'run')), at.expected);
   buildah('umount', container);
 });

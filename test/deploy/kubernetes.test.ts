@@ -1,4 +1,4 @@
-// deploy/kubernetes: rendered by the real kustomize, checked against the published schemas, and its pods' commands run.
+// deploy/kubernetes: rendered by the real kustomize and checked against the published schemas; runs the commands of its pods.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -6,31 +6,39 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
 import { dpmesh, scratch, until } from '../e2e/support.ts';
-import { begin, type Command, here, type Place, place, proves, without } from './commands.ts';
+import {
+  assertSurvivesKill,
+  begin,
+  type DeployCommand,
+  localArgs,
+  missingTools,
+  setUp,
+  type TestSetup,
+} from './commands.ts';
 
 const folder = scratch();
 const OVERLAYS = ['cpu', 'gpu'];
-/** Oldest and newest that people run. */
+/** Kubernetes versions: the oldest and newest in common use. */
 const VERSIONS = ['1.30', '1.34'];
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of many kinds, each checked against its schema.
 type Resource = any;
 
-describe('Kubernetes', { skip: without('kustomize') }, () => {
-  let at: Place;
+describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
+  let at: TestSetup;
   let tree: string;
   const rendered: Record<string, Resource[]> = {};
   const one = (overlay: string, kind: string, name?: string): Resource => {
-    const found = rendered[overlay].filter(
+    const matches = rendered[overlay].filter(
       (each) => each.kind === kind && (name === undefined || each.metadata.name.startsWith(name)),
     );
-    assert.equal(found.length, 1, `${kind} ${name}`);
-    return found[0];
+    assert.equal(matches.length, 1, `${kind} ${name}`);
+    return matches[0];
   };
   const podOf = (resource: Resource) => resource.spec.template.spec;
 
   before(async () => {
-    at = await place(folder);
+    at = await setUp(folder);
     tree = join(at.folder, 'kubernetes');
     cpSync('deploy/kubernetes', tree, { recursive: true });
     const { code, stderr } = await dpmesh(['keygen', join(tree, 'base', 'keys')]);
@@ -44,11 +52,11 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
 
   for (const version of VERSIONS)
     test(`matches the schemas of ${version}, no unknown field`, {
-      skip: without('kubernetes-validate'),
+      skip: missingTools('kubernetes-validate'),
     }, () => {
       for (const overlay of OVERLAYS)
         execFileSync('kubernetes-validate', ['--strict', '-k', version, join(at.folder, `${overlay}.yaml`)]);
-      // And they do find a mistake.
+      // The validator must detect a mistake.
       const wrong = join(at.folder, 'wrong.yaml');
       const text = readFileSync(join(at.folder, 'cpu.yaml'), 'utf8');
       writeFileSync(wrong, text.replace('terminationGracePeriodSeconds', 'terminationGraceSeconds'));
@@ -57,7 +65,7 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
       );
     });
 
-  test('a GPU a worker with gpu, none with cpu, and nothing else is different but the image', () => {
+  test('gpu gives each worker a GPU, cpu does not; they differ otherwise only in the image', () => {
     const [cpu, gpu] = OVERLAYS.map((overlay) => podOf(one(overlay, 'Deployment')).containers[0]);
     assert.equal(gpu.resources.limits['nvidia.com/gpu'], '1');
     assert.deepEqual(gpu.args, [...cpu.args, '--require-gpu']);
@@ -95,10 +103,10 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
       }
   });
 
-  test('the commands of its pods: killed on the way, the bytes of a local run; then the pod stays', async () => {
+  test('the commands of its pods, with a killed coordinator: the same bytes as a local run; then the pod stays', async () => {
     const [workers, http] = at.ports;
     const mounted = (pod: string) => join(at.folder, pod);
-    const moved = (pod: string) => ({
+    const replacements = (pod: string) => ({
       '/secret': mounted(`${pod}/secret`),
       '/keys': mounted(`${pod}/keys`),
       '/runs': mounted('runs'),
@@ -109,12 +117,12 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
       'listen(9464)': `listen(${http})`,
     });
     for (const name of ['runs', 'etc']) mkdirSync(mounted(name));
-    // As in the ConfigMap, but for the flags of a small run.
+    // As in the ConfigMap, except for the flags of a small run.
     const map = one('cpu', 'ConfigMap').data['run.yaml'];
     assert.equal(parse(map).data, '/runs/rows.npy');
     writeFileSync(join(mounted('etc'), 'run.yaml'), at.runYaml(join(mounted('runs'), 'rows.npy')));
     cpSync(at.data, join(mounted('runs'), 'rows.npy'));
-    const commands: Command[] = [];
+    const commands: DeployCommand[] = [];
     for (const kind of ['StatefulSet', 'Deployment']) {
       const pod = podOf(one('cpu', kind));
       mkdirSync(join(mounted(kind), 'keys'), { recursive: true });
@@ -127,14 +135,14 @@ describe('Kubernetes', { skip: without('kustomize') }, () => {
           mode: 0o440,
         });
       for (const { command } of pod.initContainers) {
-        const [file, ...args] = here({ argv: command, moved: moved(kind) });
+        const [file, ...args] = localArgs({ argv: command, replacements: replacements(kind) });
         execFileSync(file, args, { timeout: 10_000 });
       }
       const { command, args } = pod.containers[0];
-      commands.push({ argv: [...command, ...args], moved: moved(kind) });
+      commands.push({ argv: [...command, ...args], replacements: replacements(kind) });
     }
     const run = join(mounted('runs'), 'run');
-    await proves(commands[0], commands[1], run, at);
+    await assertSurvivesKill(commands[0], commands[1], run, at);
     const again = begin(commands[0], at.folder);
     let answer = '';
     await until('an answer', () => {

@@ -1,4 +1,4 @@
-// A Slurm of two nodes on this machine: real munged, slurmctld and slurmd, all they write in a folder of its own.
+// A Slurm cluster of two nodes on this machine: real munged, slurmctld and slurmd, with all their files in one folder.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -9,34 +9,34 @@ import { freePort, patience } from '../e2e/support.ts';
 
 const NODES = ['one', 'two'];
 
-export interface Cluster {
-  /** Runs a command of Slurm and gives what it says. */
+export interface SlurmCluster {
+  /** Runs a Slurm command and returns its output. */
   slurm(command: string, ...args: string[]): string;
-  /** What the daemons have logged, for a failure. */
+  /** The end of the logs of the daemons. */
   logs(): string;
   /** Ends all jobs and daemons; rejects if a process is left. */
   stop(): Promise<void>;
 }
 
-/** Resolves when `check` holds; asked five times a second, as Slurm's commands are processes. */
+/** Resolves when `check` holds. Checks five times per second, because each Slurm command starts a process. */
 export async function eventually(what: string, check: () => unknown): Promise<void> {
   for (const begun = performance.now(); !check(); await sleep(200))
-    if (performance.now() - begun > 1000 * patience(60)) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() - begun > 1000 * patience(60)) throw new Error(`timeout while waiting for ${what}`);
 }
 
-/** Why there can be no Slurm here, or null. */
-export function whyNot(): string | null {
-  if (process.getuid?.() !== 0) return 'a Slurm of its own needs root';
+/** Why Slurm cannot run here, or null. */
+export function slurmProblem(): string | null {
+  if (process.getuid?.() !== 0) return 'running Slurm needs root';
   for (const tool of ['slurmctld', 'slurmd', 'munged', 'sbatch'])
     try {
       execFileSync('which', [tool], { stdio: 'ignore' });
     } catch {
-      return `${tool} is not here (Debian: slurm-wlm, munge)`;
+      return `${tool} is not installed (Debian: slurm-wlm, munge)`;
     }
   return null;
 }
 
-export async function startSlurm(folder: string): Promise<Cluster> {
+export async function startSlurm(folder: string): Promise<SlurmCluster> {
   const conf = join(folder, 'slurm.conf');
   const munge = join(folder, 'munge');
   for (const name of ['state', 'munge', ...NODES])
@@ -47,7 +47,7 @@ export async function startSlurm(folder: string): Promise<Cluster> {
   const nodes = NODES.map(
     (name, i) => `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=2`,
   );
-  // A requeued job waits until its credential has expired: usually two minutes.
+  // cred_expire: a requeued job waits until its credential expires, by default two minutes.
   writeFileSync(
     conf,
     `ClusterName=test
@@ -79,16 +79,19 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
   const daemons: ChildProcess[] = [];
   const daemon = (command: string, ...args: string[]) => {
     const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
+    let stderr = '';
     child.stderr!.setEncoding('utf8').on('data', (text) => {
-      said += text;
+      stderr += text;
     });
-    child.once('exit', (code) => code && console.error(`${command} ended with ${code}: ${said.slice(-500)}`));
+    child.once(
+      'exit',
+      (code) => code && console.error(`${command} exited with ${code}: ${stderr.slice(-500)}`),
+    );
     daemons.push(child);
   };
   const slurm = (command: string, ...args: string[]) =>
     execFileSync(command, args, { env, encoding: 'utf8', timeout: 30_000 }).trim();
-  const answers = (command: string, ...args: string[]) => {
+  const outputOf = (command: string, ...args: string[]) => {
     try {
       return execFileSync(command, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     } catch {
@@ -96,20 +99,20 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
     }
   };
 
-  const place = (name: string) => `--${name}-file=${munge}/${name}`;
+  const fileFlag = (name: string) => `--${name}-file=${munge}/${name}`;
   daemon(
     'munged',
     '--foreground',
     '--force',
     `--socket=${munge}/socket`,
-    ...['key', 'pid', 'log', 'seed'].map(place),
+    ...['key', 'pid', 'log', 'seed'].map(fileFlag),
   );
-  await eventually('munged', () => answers('munge', '-n', `--socket=${munge}/socket`));
+  await eventually('munged', () => outputOf('munge', '-n', `--socket=${munge}/socket`));
   daemon('slurmctld', '-D');
   for (const name of NODES) daemon('slurmd', '-D', '-N', name);
-  await eventually('two idle nodes', () => answers('sinfo', '-h', '-t', 'idle', '-o', '%D').trim() === '2');
+  await eventually('two idle nodes', () => outputOf('sinfo', '-h', '-t', 'idle', '-o', '%D').trim() === '2');
 
-  /** Everything of this cluster: what has its configuration, and steps of jobs, which show only what they have open. */
+  /** Processes of this cluster: those with its configuration, and job steps, recognized only by their open files. */
   const alive = () =>
     readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -139,14 +142,14 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         .map((name) => readFileSync(join(folder, `${name}.log`), 'utf8').slice(-3000))
         .join('\n'),
     async stop() {
-      answers('scancel', '--user=root');
-      await eventually('jobs that end', () => answers('squeue', '-h') === '');
+      outputOf('scancel', '--user=root');
+      await eventually('jobs that end', () => outputOf('squeue', '-h') === '');
       signal(daemons.map(({ pid }) => pid!).reverse(), 'SIGTERM');
       for (const begun = performance.now(); alive().length && performance.now() - begun < 5000; )
         await sleep(50);
       const left = alive();
       signal(left, 'SIGKILL');
-      if (left.length) throw new Error(`processes of Slurm that did not end: ${left.join(' ')}`);
+      if (left.length) throw new Error(`Slurm processes that did not end: ${left.join(' ')}`);
     },
   };
 }

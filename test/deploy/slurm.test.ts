@@ -1,10 +1,9 @@
-// deploy/slurm/dpmesh.sbatch on a real Slurm of two nodes: the bytes of a local run, also for a job that is requeued twice.
+// deploy/slurm/dpmesh.sbatch on a real Slurm cluster of two nodes: the same bytes as a local run, even if requeued twice.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
-  bytesOfRun,
   dpmesh,
   easyData,
   epochOf,
@@ -12,21 +11,22 @@ import {
   jsonOf,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   trainArgs,
 } from '../e2e/support.ts';
-import { type Cluster, eventually, startSlurm, whyNot } from './slurm-cluster.ts';
+import { eventually, type SlurmCluster, slurmProblem, startSlurm } from './slurm-cluster.ts';
 
 const SCRIPT = resolve('deploy/slurm/dpmesh.sbatch');
-const skip = whyNot() ?? false;
+const skip = slurmProblem() ?? false;
 
-// Outside: it goes after the cluster.
+// Outside describe, so that the folder is removed after the cluster has stopped.
 const folder = scratch();
 
 describe('Slurm', { skip }, () => {
   const { data } = easyData(folder, 'easy', 2000);
   const flags = [...QUICK, '--no-early-stop', '--max-epochs', '60'];
-  let cluster: Cluster;
+  let cluster: SlurmCluster;
   let expected: string[];
 
   before(async () => {
@@ -34,7 +34,7 @@ describe('Slurm', { skip }, () => {
     cluster = await startSlurm(join(folder, 'slurm'));
     const local = join(folder, 'local');
     jsonOf(await dpmesh(trainArgs(data, local, '--workers', 2, ...flags)));
-    expected = bytesOfRun(local);
+    expected = resultHashes(local);
   });
   after(() => cluster?.stop());
 
@@ -45,12 +45,12 @@ describe('Slurm', { skip }, () => {
   async function completed(job: string, run: string) {
     await eventually('the end of the job', () => !/PENDING|RUNNING|COMPLETING|REQUEUED/.test(stateOf(job)));
     assert.equal(stateOf(job), 'COMPLETED', `${readFileSync(log(run), 'utf8')}\n${cluster.logs()}`);
-    assert.deepEqual(bytesOfRun(run), expected);
-    assert.ok(!existsSync(`${run}.keys`), 'keys that are left');
+    assert.deepEqual(resultHashes(run), expected);
+    assert.ok(!existsSync(`${run}.keys`), 'keys left behind');
   }
   const sessions = (run: string) => ofType(eventsOf(run), 'resume').length;
 
-  test('a coordinator and a worker on each node; one that is killed begins again', async () => {
+  test('a coordinator, and a worker on each node; a killed worker is started again', async () => {
     const run = join(folder, 'plain');
     const job = submit(run);
     await eventually('epoch 5', () => epochOf(run) >= 5);
@@ -66,7 +66,7 @@ describe('Slurm', { skip }, () => {
     cluster.slurm('scontrol', 'requeue', job);
     await eventually('the second session', () => sessions(run) === 1);
     await eventually('epoch 25', () => epochOf(run) >= 25);
-    // What Slurm sends by itself a minute before the limit.
+    // Slurm itself sends this one minute before the time limit.
     cluster.slurm('scancel', '--batch', '--signal=USR1', job);
     await eventually('the third session', () => sessions(run) === 2);
     await completed(job, run);

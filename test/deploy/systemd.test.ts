@@ -1,36 +1,36 @@
-// deploy/systemd: the units are clean, and their commands run.
+// deploy/systemd: verifies the units and runs their commands.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { dpmesh, scratch } from '../e2e/support.ts';
-import { type Command, type Place, place, proves, without } from './commands.ts';
+import { assertSurvivesKill, type DeployCommand, missingTools, setUp, type TestSetup } from './commands.ts';
 
 const folder = scratch();
 const UNITS = ['coordinator', 'worker@'].map((name) => `deploy/systemd/dpmesh-${name}.service`);
 
 describe('systemd', () => {
-  test('systemd-analyze has nothing to say', { skip: without('systemd-analyze') }, () => {
+  test('systemd-analyze reports no problem', { skip: missingTools('systemd-analyze') }, () => {
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...UNITS], {
       encoding: 'utf8',
     });
-    assert.deepEqual({ status, said: stdout + stderr }, { status: 0, said: '' });
+    assert.deepEqual({ status, output: stdout + stderr }, { status: 0, output: '' });
   });
 
   describe('on two desktops', () => {
-    let at: Place;
+    let at: TestSetup;
     before(async () => {
-      at = await place(folder);
+      at = await setUp(folder);
     });
 
-    test('the commands of the units: killed on the way, the bytes of a local run', async () => {
+    test('the commands of the units, with a killed coordinator: the same bytes as a local run', async () => {
       const home = join(at.folder, 'home');
       mkdirSync(home);
       assert.equal((await dpmesh(['keygen', join(home, 'keys')])).code, 0);
       writeFileSync(join(home, 'run.yaml'), at.runYaml(at.data));
       const address = `tcp://127.0.0.1:${at.ports[0]}`;
-      const moved = {
+      const replacements = {
         '/opt/dpmesh': resolve('.'),
         '/var/lib/dpmesh': home,
         'tcp://*:5555': address,
@@ -38,18 +38,18 @@ describe('systemd', () => {
         '%H': 'desktop',
         '%i': '1',
       };
-      const [coordinator, worker] = UNITS.map((unit): Command => {
+      const [coordinator, worker] = UNITS.map((unit): DeployCommand => {
         const text = readFileSync(unit, 'utf8');
         const argv = /^ExecStart=(.*)$/m.exec(text)![1].split(' ');
         const dpmesh = /^Environment="DPMESH=(.*)"$/m.exec(text)?.[1].replace('/opt/dpmesh', resolve('.'));
-        // A variable that is not set is no argument.
+        // systemd drops an unset variable from the arguments.
         return {
           argv: argv.filter((each) => each !== '$MORE'),
           env: dpmesh ? { DPMESH: dpmesh } : {},
-          moved,
+          replacements,
         };
       });
-      await proves(coordinator, worker, join(home, 'run'), at);
+      await assertSurvivesKill(coordinator, worker, join(home, 'run'), at);
     });
   });
 });

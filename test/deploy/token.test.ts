@@ -1,4 +1,4 @@
-// deploy/start-or-resume.sh: whose token it takes over. The command that it starts is played.
+// deploy/start-or-resume.sh: which existing token files it accepts. The command that it starts is a stub.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -18,8 +18,8 @@ import { after, beforeEach, test } from 'node:test';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-token-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const says = join(folder, 'says');
-writeFileSync(says, '#!/bin/sh\necho "$1 $DPMESH_HTTP_TOKEN"\n', { mode: 0o755 });
+const stub = join(folder, 'stub');
+writeFileSync(stub, '#!/bin/sh\necho "$1 $DPMESH_HTTP_TOKEN"\n', { mode: 0o755 });
 const run = join(folder, 'run');
 const token = `${run}.token`;
 beforeEach(() => rmSync(token, { force: true }));
@@ -28,50 +28,50 @@ function start(env: Record<string, string> = {}) {
   const { DPMESH_HTTP_TOKEN: _, ...rest } = process.env;
   const args = [resolve('deploy/start-or-resume.sh'), run, 'run.yaml', '--http', '0.0.0.0:9464'];
   const { status, stdout, stderr } = spawnSync('sh', args, {
-    env: { ...rest, DPMESH: says, ...env },
+    env: { ...rest, DPMESH: stub, ...env },
     encoding: 'utf8',
   });
   return { status, stdout, stderr };
 }
-const refuses = () => {
+const assertRejected = () => {
   const { status, stdout, stderr } = start();
   assert.deepEqual([status, stdout], [2, '']);
-  assert.match(stderr, /^\S+run\.token is no token of this user's own.*remove it\n$/);
+  assert.match(stderr, /^\S+run\.token does not belong to this user or is readable by others: remove it\n$/);
 };
 
-test('one is made, for its owner only, and stays', () => {
+test('a token is generated, readable by its owner only, and kept', () => {
   const { stdout } = start();
   assert.match(stdout, /^coordinator \S{32}\n$/);
   assert.equal(statSync(token).mode & 0o777, 0o600);
   assert.equal(stdout, `coordinator ${readFileSync(token, 'utf8')}`);
   assert.equal(start().stdout, stdout);
-  // By the kubelet, at the next start of the pod.
+  // As the kubelet does at the next start of the pod.
   chmodSync(token, 0o660);
   assert.equal(start().stdout, stdout);
   assert.equal(start({ DPMESH_HTTP_TOKEN: 'mine' }).stdout, 'coordinator mine\n');
 });
 
-test('a start that was killed left it empty', () => {
+test('an empty token file of a killed start is replaced', () => {
   writeFileSync(token, '');
   assert.match(start().stdout, /^coordinator \S{32}\n$/);
 });
 
-test('one that others can read, or that is a link, is not taken', () => {
+test('a token that others can read or that is a link is rejected', () => {
   writeFileSync(token, 'known');
   chmodSync(token, 0o604);
-  refuses();
+  assertRejected();
   rmSync(token);
   const elsewhere = join(folder, 'elsewhere');
   writeFileSync(elsewhere, 'known', { mode: 0o600 });
   symlinkSync(elsewhere, token);
-  refuses();
+  assertRejected();
   rmSync(elsewhere);
   start();
   assert.ok(!existsSync(elsewhere), 'written through a link');
 });
 
-test('nor is one of another user', { skip: process.getuid?.() !== 0 && 'only root can make one' }, () => {
+test('a token of another user is rejected', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
   writeFileSync(token, 'known', { mode: 0o600 });
   chownSync(token, 12345, 12345);
-  refuses();
+  assertRejected();
 });

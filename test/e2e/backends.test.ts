@@ -1,4 +1,4 @@
-// Whole runs on the backends that are set up: clusters found, and the same bytes for any number of workers.
+// Complete runs on the installed backends: the right clusters, and the same bytes for any number of workers.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,12 +6,14 @@ import { test } from 'node:test';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 import { dpmesh, jsonOf, scratch, startCoordinator, synth } from './support.ts';
 
-const set = (found: object | null) => found !== null && !('problem' in found);
+const isUsable = (installed: object | null) => installed !== null && !('problem' in installed);
 const dataHome = process.env.XDG_DATA_HOME;
-const skipTensorflow = set(findTensorflow()) ? false : 'tensorflow is not set up: dpmesh setup tensorflow';
-const skipWebgpu = set(findWebgpu()) ? false : 'webgpu is not set up: dpmesh setup webgpu';
+const skipTensorflow = isUsable(findTensorflow())
+  ? false
+  : 'tensorflow is not set up: dpmesh setup tensorflow';
+const skipWebgpu = isUsable(findWebgpu()) ? false : 'webgpu is not set up: dpmesh setup webgpu';
 const folder = scratch();
-// The other end-to-end tests must not see what is set up; these must.
+// The other end-to-end tests hide the installed backends; these need them.
 if (dataHome === undefined) delete process.env.XDG_DATA_HOME;
 else process.env.XDG_DATA_HOME = dataHome;
 
@@ -35,13 +37,13 @@ async function same(backend: string, dim: number, flags: string[], counts: numbe
   for (const bytes of results) assert.ok(bytes.equals(results[0]));
 }
 
-// What small products are made by, and TensorFlow itself.
+// One D whose products are small enough for the WASM kernels, and one for TensorFlow itself.
 for (const dim of [3, 40])
   test(`tensorflow, D ${dim}: the same bytes with 1, 2 and 3 workers`, { skip: skipTensorflow }, () =>
     same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4'] : [], [1, 2, 3]),
   );
 
-/** A data folder with a setup that is whole, by its sizes, and no library. */
+/** A data folder with a TensorFlow installation that is complete by its file sizes but does not load. */
 function broken(version: string): string {
   const home = join(folder, 'broken');
   const dir = join(home, 'dpmesh/tensorflow');
@@ -54,7 +56,7 @@ function broken(version: string): string {
 }
 const UNLOADED = /TensorFlow in .* does not load \(.*\); run: dpmesh setup tensorflow/;
 
-test('TensorFlow that is whole but does not load: exit 2, and what to do', async () => {
+test('an installed TensorFlow that does not load: exit 2 and advice', async () => {
   const env = { XDG_DATA_HOME: broken('2.21.0') };
   const { data } = await blobs(40);
   const flags = ['--workers', '2', '--backend', 'tensorflow', '--out', join(folder, 'unloaded')];
@@ -64,17 +66,17 @@ test('TensorFlow that is whole but does not load: exit 2, and what to do', async
   assert.doesNotMatch(run.stderr, /at .*\.[jt]s:/);
 });
 
-test('it does not load on one host of two: that worker leaves, the run goes on', {
+test('if it does not load on one of two hosts, that worker leaves and the run continues', {
   skip: skipTensorflow,
 }, async () => {
-  const found = findTensorflow() as { version: string };
+  const installed = findTensorflow() as { version: string };
   const { data } = await blobs(40);
   const out = join(folder, 'half');
   const flags = ['--max-epochs', '2', '--no-report', '--no-http'];
   const { running: run, address } = await startCoordinator(data, out, ...flags);
   const worker = (env: Record<string, string> = {}) =>
     dpmesh(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });
-  const bad = await worker({ XDG_DATA_HOME: broken(found.version) });
+  const bad = await worker({ XDG_DATA_HOME: broken(installed.version) });
   assert.equal(bad.code, 2, bad.stderr);
   assert.match(bad.stderr, UNLOADED);
   const good = await worker();
@@ -87,7 +89,7 @@ test('webgpu: the same bytes with 1, 2 and 3 workers', { skip: skipWebgpu }, () 
   same('webgpu', 3, ['--max-epochs', '3', '--sample', '600'], [1, 2, 3]),
 );
 
-test('software Vulkan is no GPU', { skip: skipWebgpu }, async () => {
+test('software Vulkan does not count as a GPU', { skip: skipWebgpu }, async () => {
   const { data } = await blobs(3);
   const flags = ['--backend', 'webgpu', '--require-gpu', '--out', join(folder, 'none')];
   const run = await dpmesh(['train', '--data', data, ...flags]);

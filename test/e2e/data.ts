@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeNpy } from '../../data/npy.ts';
 import { CHUNK, drawChunk, type SyntheticMixture } from '../../data/synth.ts';
 
-/** Six Gaussians that nobody could mistake, of unlike shapes. */
+/** Six well-separated Gaussians of different shapes. */
 const MEANS = [
   [0, 0, 0],
   [12, 1, -2],
@@ -24,20 +24,20 @@ const mixture: SyntheticMixture = {
   ),
 };
 
-export interface Data {
+export interface TestData {
   data: string;
   labels: string;
   rows: Float32Array;
   classes: Int32Array;
 }
 
-/** Writes `count` rows of the six Gaussians; `change` may alter the rows before. */
+/** Writes `count` rows of the six Gaussians, each passed through `change`. */
 export function easyData(
   folder: string,
   name: string,
   count: number,
   change: (row: number[]) => number[] = (row) => row,
-): Data {
+): TestData {
   const x: number[] = [];
   const y: number[] = [];
   let dim = D;

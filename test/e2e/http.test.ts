@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   dpmesh,
   ENDLESS,
   easyData,
@@ -15,15 +15,15 @@ import {
   freePort,
   jsonOf,
   K,
-  leftovers,
-  pageOf,
+  pageUrlOf,
   QUICK,
+  resultHashes,
   scratch,
   start,
+  startAndReach,
   startCoordinator,
   trainArgs,
-  underWay,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from './support.ts';
 
@@ -34,12 +34,21 @@ const post = async (url: string, headers: Record<string, string> = {}) =>
 
 async function watched(name: string, ...flags: (string | number)[]) {
   const run = join(folder, name);
-  const running = await underWay(5, easy.data, run, ...ENDLESS, ...QUICK, '--http', '127.0.0.1:0', ...flags);
-  return { run, running, url: await pageOf(running) };
+  const running = await startAndReach(
+    5,
+    easy.data,
+    run,
+    ...ENDLESS,
+    ...QUICK,
+    '--http',
+    '127.0.0.1:0',
+    ...flags,
+  );
+  return { run, running, url: await pageUrlOf(running) };
 }
 
 describe('the HTTP port of a run', { concurrency: 2 }, () => {
-  test('pauses it, goes on, writes a checkpoint, and stops it as Ctrl-C does', async () => {
+  test('pauses and resumes it, writes a checkpoint, and stops it as Ctrl-C does', async () => {
     const { run, running, url } = await watched('controlled');
     assert.equal(await post(`${url}api/stop`, { 'sec-fetch-site': 'cross-site' }), 403);
     assert.equal(await post(`${url}api/pause`), 204);
@@ -70,7 +79,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
 
     assert.equal(await post(`${url}api/stop`), 204);
     const ended = await running.ended;
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     assert.equal(ended.code, 130);
     assert.match(
       ended.stderr,
@@ -79,14 +88,14 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal(ended.stdout, '');
   });
 
-  test('neither clients that are dead nor a pause change a byte; --linger shows the end', async () => {
+  test('neither dead clients nor a pause change a byte; --linger shows the end', async () => {
     const quiet = join(folder, 'quiet');
-    const expected = await undisturbed(easy.data, quiet, '--workers', 2, '--no-http', ...QUICK);
+    const expected = await undisturbedHashes(easy.data, quiet, '--workers', 2, '--no-http', ...QUICK);
     const port = await freePort();
     const run = join(folder, 'watched');
     const flags = ['--http', `127.0.0.1:${port}`, '--linger', 30];
     const running = start(trainArgs(easy.data, run, '--workers', 2, ...flags, ...QUICK));
-    const url = await pageOf(running);
+    const url = await pageUrlOf(running);
     assert.equal(url, `http://127.0.0.1:${port}/`);
     const dead = Array.from({ length: 20 }, () => {
       const socket = connect(port, '127.0.0.1').on('error', () => {});
@@ -94,7 +103,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
       socket.write('GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
       return socket;
     });
-    // The same on the terminal, from beside it.
+    // The same in a terminal, by `dpmesh watch`.
     const watching = start(['watch', url]);
     await until('an epoch', () => epochOf(run) > 0, running);
     if ((await post(`${url}api/pause`)) === 204) {
@@ -107,7 +116,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.match(watched.stderr, /^epoch +\d+ {2}settled {2}K 6\nthe run is done$/m);
     for (const socket of dead) socket.destroy();
 
-    // Who comes when it is over sees all of it.
+    // A client that connects after the end sees the complete run.
     const history = (await (await fetch(`${url}api/history`)).json()) as {
       epochs: { epoch: number[]; k: number[] };
       events: { type: string }[];
@@ -135,44 +144,44 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     const asked = performance.now();
     const ended = await running.ended;
     assert.ok(performance.now() - asked < 15_000, 'it waited for the end of --linger');
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     const json = jsonOf(ended);
     assert.equal(json.k, K);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 
-  test('a run that failed says so while it lingers; its exit code is its own', async () => {
+  test('a failed run reports it while it lingers, and keeps its exit code', async () => {
     const bad = easyData(folder, 'bad', 500, (row) => [row[0], Number.NaN, row[2]]);
     const run = join(folder, 'failed');
     const running = start(trainArgs(bad.data, run, '--workers', 1, '--http', '127.0.0.1:0', '--linger', 30));
-    const url = await pageOf(running);
+    const url = await pageUrlOf(running);
     await until('its page to stay', () => running.stderr().includes('stays for 30 s'), running);
     assert.equal((await fetch(`${url}healthz`)).status, 503);
     running.kill('SIGINT');
     const asked = performance.now();
     const { code, stderr } = await running.ended;
     assert.ok(performance.now() - asked < 15_000, 'it waited for the end of --linger');
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     assert.equal(code, 2, stderr);
     assert.match(stderr, /\ndpmesh: .*NaN.*\n$/);
     assert.ok(!existsSync(run));
   });
 
-  test('a taken default moves and says so; a token is asked for; a worker has its own port', async () => {
+  test('if the default port is taken another is used and reported; a token is required; a worker has its own port', async () => {
     const run = join(folder, 'token');
     const token = ['--http-token', 's3cret'];
     const { running, address: bind } = await startCoordinator(easy.data, run, ...token, ...ENDLESS, ...QUICK);
     const other = start(trainArgs(easy.data, join(folder, 'other'), '--workers', 1, ...ENDLESS, ...QUICK));
-    const [url, moved] = [await pageOf(running), await pageOf(other)];
+    const [url, moved] = [await pageUrlOf(running), await pageUrlOf(other)];
     assert.notEqual(url, moved);
-    // Whoever came second, and both if somebody else is there.
+    // The second one, or both if the port was already in use.
     assert.match(
       `${running.stderr()}${other.stderr()}`,
       /watch it at http:\/\/127\.0\.0\.1:\d+\/ \(port 9464 is taken\)/,
     );
     other.kill('SIGINT');
     assert.equal((await other.ended).code, 130);
-    await leftovers(other.pid);
+    await assertNoneLeft(other.pid);
 
     assert.equal((await fetch(`${url}readyz`)).status, 503);
     const worker = start([
@@ -200,18 +209,18 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal(await post(`${url}api/stop`, { authorization: 'Bearer s3cret' }), 204);
     assert.equal((await running.ended).code, 130);
     assert.equal((await worker.ended).code, 0, worker.stderr());
-    await leftovers(running.pid);
-    await leftovers(worker.pid);
+    await assertNoneLeft(running.pid);
+    await assertNoneLeft(worker.pid);
   });
 
-  test('a resumed run shows what was before', async () => {
+  test('a resumed run shows its earlier history', async () => {
     const { run, running } = await watched('resumed');
     running.kill('SIGINT');
     await running.ended;
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     const stopped = epochOf(run);
     const again = start(['resume', run, '--workers', '1', '--http', '127.0.0.1:0']);
-    const url = await pageOf(again);
+    const url = await pageUrlOf(again);
     await until('more epochs', () => epochOf(run) > stopped + 2, again);
     const { epochs } = (await (await fetch(`${url}api/history`)).json()) as {
       epochs: { epoch: number[]; time: number[] };
@@ -224,6 +233,6 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.ok(epochs.time.every((time, i) => i === 0 || time >= epochs.time[i - 1]));
     again.kill('SIGINT');
     assert.equal((await again.ended).code, 130);
-    await leftovers(again.pid);
+    await assertNoneLeft(again.pid);
   });
 });

@@ -4,67 +4,70 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  assertNoneLeft,
   ENDLESS,
   easyData,
   eventsOf,
-  leftovers,
   ofType,
   patience,
   QUICK,
-  type Running,
+  type RunningProcess,
   scratch,
   start,
+  startAndReach,
   trainArgs,
-  underWay,
   until,
 } from './support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
 
-/** A run that would go on for hours, some epochs into it. */
-async function started(name: string): Promise<{ run: string; running: Running }> {
+/** A run that would take hours, after some epochs. */
+async function started(name: string): Promise<{ run: string; running: RunningProcess }> {
   const run = join(folder, name);
-  return { run, running: await underWay(5, easy.data, run, ...ENDLESS, ...QUICK) };
+  return { run, running: await startAndReach(5, easy.data, run, ...ENDLESS, ...QUICK) };
 }
 
 /** Seconds from now to the end of the run. */
-async function timed(running: Running) {
+async function timed(running: RunningProcess) {
   const begun = performance.now();
   const ended = await running.ended;
   return { ...ended, took: (performance.now() - begun) / 1000 };
 }
 
 describe('an interrupted run', { concurrency: 2 }, () => {
-  test('also while it chooses thousands of clusters to start from', async () => {
+  test('also while it chooses thousands of initial clusters', async () => {
     const run = join(folder, 'many');
     const running = start(trainArgs(easy.data, run, '--workers', 1, '--init-k', 2000));
     await until('the choice', () => running.stderr().includes('choosing 2000 clusters'), running);
     running.kill('SIGTERM');
     const { code, stderr, took } = await timed(running);
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     assert.equal(code, 130, stderr);
     assert.ok(took < patience(5), `${took} s`);
   });
 
   for (const [name, send] of [
-    ['Ctrl-C, which all of its processes get', ({ pid }: Running) => void process.kill(-pid, 'SIGINT')],
     [
-      // At any moment until it is gone.
+      'Ctrl-C, which all of its processes get',
+      ({ pid }: RunningProcess) => void process.kill(-pid, 'SIGINT'),
+    ],
+    [
+      // At any moment until it has ended.
       'npx, which passes on what all have got already',
-      ({ pid, kill, ended }: Running) => {
+      ({ pid, kill, ended }: RunningProcess) => {
         process.kill(-pid, 'SIGINT');
         const again = setInterval(kill, 2, 'SIGINT');
         ended.finally(() => clearInterval(again));
       },
     ],
-    ['SIGTERM, which only the coordinator gets', ({ kill }: Running) => kill('SIGTERM')],
+    ['SIGTERM, which only the coordinator gets', ({ kill }: RunningProcess) => kill('SIGTERM')],
   ] as const)
-    test(`${name}: ends it in order and leaves no process`, async () => {
+    test(`${name}: ends it in an orderly way and leaves no process`, async () => {
       const { run, running } = await started(name.slice(0, 6));
       send(running);
       const { code, stderr, stdout, took } = await timed(running);
-      await leftovers(running.pid);
+      await assertNoneLeft(running.pid);
       assert.equal(code, 130, stderr);
       assert.ok(took < patience(5), `${took} s`);
       assert.ok(stderr.includes(`stopped; ${run} has what was written until now`), stderr);
@@ -84,12 +87,12 @@ describe('an interrupted run', { concurrency: 2 }, () => {
         if (signal === 'SIGINT') process.kill(-running.pid, signal);
         else running.kill(signal);
         const ended = await running.ended;
-        await leftovers(running.pid, patience(5));
+        await assertNoneLeft(running.pid, patience(5));
         assert.ok(ended.signal === signal || ended.code === 130, JSON.stringify(ended));
       }
     });
 
-  test('synth leaves no draft, however often it is told', async () => {
+  test('synth leaves no temporary file, however many signals it gets', async () => {
     const out = mkdtempSync(join(folder, 'synth-'));
     const running = start([
       'synth',
@@ -113,6 +116,6 @@ describe('an interrupted run', { concurrency: 2 }, () => {
     running.kill('SIGKILL');
     const { signal } = await running.ended;
     assert.equal(signal, 'SIGKILL');
-    await leftovers(running.pid, patience(5));
+    await assertNoneLeft(running.pid, patience(5));
   });
 });

@@ -1,4 +1,4 @@
-// Keys with real processes: who joins, who does not, what is said, and that no secret is.
+// Keys with real processes: which workers may join, what is logged, and that no secret is.
 import assert from 'node:assert/strict';
 import {
   mkdtempSync,
@@ -15,7 +15,6 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   addressOf,
-  bytesOfRun,
   dpmesh,
   ENDLESS,
   easyData,
@@ -24,11 +23,12 @@ import {
   jsonOf,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
   trainArgs,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from './support.ts';
 
@@ -42,21 +42,21 @@ async function keygen(...more: string[]): Promise<string> {
   return keys;
 }
 
-/** A coordinator with these keys, and where it listens. */
+/** Starts a coordinator with these keys. */
 const coordinator = (name: string, keys: string, ...more: (string | number)[]) =>
   startCoordinator(easy.data, join(folder, name), '--keys', keys, ...QUICK, ...more);
 const worker = (address: string, ...more: string[]) =>
   start(['worker', '--connect', address, '--data-root', folder, '--name', 'tested', ...more]);
 
 const joined = (out: string) => ofType(eventsOf(out), 'worker').length;
-/** Secret keys of a folder of key files. */
+/** The secret keys in a folder of key files. */
 const secretsOf = (keys: string) =>
   readdirSync(keys)
     .filter((name) => name.endsWith('.key'))
     .map((name) => JSON.parse(readFileSync(join(keys, name), 'utf8')).secret as string);
 
 describe('keys', { concurrency: 2 }, () => {
-  test('a run with keys: the same bytes as train’s, and no secret in what it writes or says', async () => {
+  test('a run with keys: the same bytes as train’s, and no secret in its files or output', async () => {
     const keys = await keygen();
     const { run: out, running, address } = await coordinator('with-keys', keys);
     const helper = worker(address, '--key', join(keys, 'worker.key'));
@@ -64,7 +64,7 @@ describe('keys', { concurrency: 2 }, () => {
     jsonOf(ended);
     const { stderr } = await helper.ended;
     const plain = join(folder, 'train');
-    assert.deepEqual(bytesOfRun(out), await undisturbed(easy.data, plain, ...QUICK));
+    assert.deepEqual(resultHashes(out), await undisturbedHashes(easy.data, plain, ...QUICK));
     const written = readdirSync(out, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
@@ -74,7 +74,7 @@ describe('keys', { concurrency: 2 }, () => {
     for (const secret of secrets) for (const text of all) assert.ok(!text.includes(secret));
   });
 
-  test('strangers stay outside and are told nothing; the list is read again at SIGHUP', async () => {
+  test('unknown peers cannot join and learn nothing; SIGHUP reloads the list of keys', async () => {
     const keys = await keygen();
     const others = await keygen();
     const { run: out, running, address } = await coordinator('strangers', keys, ...ENDLESS);
@@ -118,13 +118,13 @@ describe('keys', { concurrency: 2 }, () => {
       try {
         each.kill('SIGKILL');
       } catch {
-        // It has ended by itself.
+        // It has already ended.
       }
       await each.ended;
     }
   });
 
-  test('train gives its workers a key that no process list shows', async () => {
+  test('train gives its workers a key that process lists do not show', async () => {
     const out = join(folder, 'train-keys');
     const running = start(trainArgs(easy.data, out, '--workers', 2, ...ENDLESS, ...QUICK));
     await until('its workers', () => joined(out) === 2, running);
@@ -135,7 +135,7 @@ describe('keys', { concurrency: 2 }, () => {
     assert.equal((await running.ended).code, 130);
   });
 
-  test('a coordinator alone resumes with its keys: its worker comes back by itself, to the same bytes', async () => {
+  test('a killed coordinator resumes with its keys; its worker reconnects, and the bytes are the same', async () => {
     const keys = await keygen();
     const [out, plain] = ['resumed', 'undisturbed'].map((name) => join(folder, name));
     const flags = [...QUICK, '--no-early-stop', '--max-epochs', 60];
@@ -148,7 +148,7 @@ describe('keys', { concurrency: 2 }, () => {
     const without = await dpmesh(['resume', out, '--bind', 'tcp://0.0.0.0:*']);
     assert.equal(without.code, 2);
     assert.match(without.stderr, /without encryption or keys; make keys/);
-    // Of another folder: the worker must not take it for its own.
+    // Keys of another folder: the worker must not accept this coordinator as its own.
     const foreign = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
     await addressOf(foreign);
     await until('the wrong key', () => foreign.stderr().includes('refused'), foreign);
@@ -160,10 +160,10 @@ describe('keys', { concurrency: 2 }, () => {
     const { code, stderr } = await helper.ended;
     assert.equal(code, 0, stderr);
     assert.equal(stderr.match(/joined as/g)?.length, 2, stderr);
-    assert.deepEqual(bytesOfRun(out), await undisturbed(easy.data, plain, ...flags));
+    assert.deepEqual(resultHashes(out), await undisturbedHashes(easy.data, plain, ...flags));
   });
 
-  test('keygen prints where things are, and nothing secret', async () => {
+  test('keygen prints file paths and no secrets', async () => {
     const keys = join(folder, 'printed');
     const ended = await dpmesh(['keygen', keys, '--workers', 'a,b', '--json']);
     const made = jsonOf(ended);
@@ -176,7 +176,7 @@ describe('keys', { concurrency: 2 }, () => {
     for (const secret of secretsOf(keys)) assert.ok(!ended.stdout.includes(secret));
   });
 
-  test('keygen beside keygen: whoever made a key is on the list', async () => {
+  test('concurrent keygen: every generated key is on the list', async () => {
     const keys = await keygen();
     const made = await Promise.all(
       ['a', 'b', 'c', 'd'].map((name) => dpmesh(['keygen', keys, '--workers', name])),
@@ -187,7 +187,7 @@ describe('keys', { concurrency: 2 }, () => {
       if (code !== 0) assert.match(stderr, /in use by another dpmesh keygen/);
   });
 
-  test('SIGHUP before the coordinator listens is heard, one list after the other too', async () => {
+  test('SIGHUP is handled before the coordinator listens, and repeatedly', async () => {
     const keys = await keygen();
     await keygen(keys, '--workers', 'a,b');
     const list = join(keys, 'allowed');

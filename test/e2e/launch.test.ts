@@ -1,4 +1,4 @@
-// Workers on the GPUs of hosts that a fake nvidia-smi describes: real processes, WASM in place of CUDA.
+// Workers on the GPUs of hosts described by a fake nvidia-smi: real processes, but with WASM instead of CUDA.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -19,7 +19,7 @@ import {
   uuidOf,
 } from '../worker/compute/nvidia-smi.ts';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   dpmesh,
   ENDLESS,
   easyData,
@@ -27,16 +27,16 @@ import {
   eventsOf,
   freePort,
   jsonOf,
-  leftovers,
   ofType,
   patience,
   QUICK,
-  type Running,
+  type RunningProcess,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
   trainArgs,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from './support.ts';
 
@@ -57,21 +57,21 @@ const launchArgs = (connect: string, ...more: (string | number)[]) => [
   ...['launch', '--connect', connect, '--backend', 'wasm', '--data-root', folder, ...more],
 ];
 const workersOf = (run: string) => ofType(eventsOf(run), 'worker');
-/** What a living process was given. */
+/** CUDA_VISIBLE_DEVICES of a live process. */
 const pinnedTo = (pid: number) =>
   /(?:^|\0)CUDA_VISIBLE_DEVICES=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
-/** Ends a run that would go on for long, and what was launched for it. */
-async function stop(coordinator: Running, ...launched: Running[]) {
+/** Stops a long run and the workers launched for it. */
+async function stop(coordinator: RunningProcess, ...launched: RunningProcess[]) {
   coordinator.kill('SIGTERM');
   await coordinator.ended;
   for (const each of launched) {
     const { code, stderr } = await each.ended;
     assert.equal(code, 0, stderr);
-    await leftovers(each.pid, 1);
+    await assertNoneLeft(each.pid, 1);
   }
 }
 
-/** Makes workers that see one of these GPUs fail before they do anything. */
+/** Makes workers on one of these GPUs fail at their start. */
 function failingOn(...uuids: string[]) {
   const script = join(mkdtempSync(join(folder, 'fail-')), 'fail.cjs');
   writeFileSync(
@@ -83,7 +83,7 @@ function failingOn(...uuids: string[]) {
 }
 
 describe('launch', { concurrency: 2 }, () => {
-  test('one worker for each GPU that is named, pinned, named and heard; it ends with the run', async () => {
+  test('one pinned and named worker per selected GPU, with its output; launch ends with the run', async () => {
     const { run, running, address } = await coordinator('eight', ...ENDLESS);
     const launched = start(launchArgs(address, '--gpus', '5,0', '--cpus', 1), on(EIGHT));
     await until('three workers', () => workersOf(run).length === 3, launched);
@@ -99,7 +99,7 @@ describe('launch', { concurrency: 2 }, () => {
     assert.equal(lines.filter((line) => /\/gpu5: joined as w\d; rows come from/.test(line)).length, 1);
   });
 
-  test('MIG instances are pinned one by one; train --gpus is coordinator and launch in one', async () => {
+  test('workers are pinned to single MIG instances; train --gpus is coordinator and launch in one', async () => {
     const run = join(folder, 'mig');
     const training = start(
       trainArgs(easy.data, run, '--backend', 'wasm', '--gpus', 'all', ...QUICK, ...ENDLESS),
@@ -111,10 +111,10 @@ describe('launch', { concurrency: 2 }, () => {
     assert.deepEqual(pins, Object.fromEntries(names.map((name, i) => [name, [...SLICES, uuidOf(1)][i]])));
     training.kill('SIGTERM');
     assert.equal((await training.ended).code, 130);
-    await leftovers(training.pid);
+    await assertNoneLeft(training.pid);
   });
 
-  test('two workers on a GPU compute what any others would', async () => {
+  test('two workers on one GPU give the same result', async () => {
     const [gpus, plain] = [join(folder, 'per-gpu'), join(folder, 'plain')];
     jsonOf(
       await dpmesh(
@@ -122,17 +122,17 @@ describe('launch', { concurrency: 2 }, () => {
         on(EIGHT),
       ),
     );
-    const expected = await undisturbed(easy.data, plain, '--backend', 'wasm', ...QUICK);
+    const expected = await undisturbedHashes(easy.data, plain, '--backend', 'wasm', ...QUICK);
     assert.deepEqual(
       workersOf(gpus)
         .map(({ name }) => name)
         .sort(),
       [`${host}/gpu3-0`, `${host}/gpu3-1`],
     );
-    assert.deepEqual(bytesOfRun(gpus), expected);
+    assert.deepEqual(resultHashes(gpus), expected);
   });
 
-  test('a second worker that is launched into a run computes within 2 s of its start', async (t) => {
+  test('a second worker launched during a run computes within 2 s of its start', async (t) => {
     const { run, running, address } = await coordinator('second', ...ENDLESS);
     const first = start(launchArgs(address, '--cpus', 1));
     await until('epoch 5', () => epochOf(run) >= 5, first);
@@ -153,7 +153,7 @@ describe('launch', { concurrency: 2 }, () => {
     await stop(running, first, second);
   });
 
-  test('a crash loop is given up with its last error, and the others go on', async () => {
+  test('launch gives up on a crash loop with its last error, and the others continue', async () => {
     const { run, running, address } = await coordinator('crash', ...ENDLESS);
     const options = on(EIGHT);
     Object.assign(options.env, failingOn(uuidOf(1)));
@@ -182,7 +182,7 @@ describe('launch', { concurrency: 2 }, () => {
     await stop(running, launched);
   });
 
-  test('when all are given up the exit code is 1', async () => {
+  test('if launch gives up on all workers the exit code is 1', async () => {
     const options = on(EIGHT);
     Object.assign(options.env, failingOn(uuidOf(1), uuidOf(2)));
     const { code, stderr } = await dpmesh(launchArgs('tcp://127.0.0.1:9', '--gpus', '1,2'), options);
@@ -191,13 +191,13 @@ describe('launch', { concurrency: 2 }, () => {
     assert.match(stderr, /no worker is left\n$/);
   });
 
-  test('a worker that was killed is replaced at once; SIGTERM: all say goodbye', async () => {
+  test('a killed worker is replaced at once; on SIGTERM all say goodbye', async () => {
     const { run, running, address } = await coordinator('terminated', ...ENDLESS);
     const launched = start(launchArgs(address, '--cpus', 2));
     await until('both at work', () => workersOf(run).length === 2 && epochOf(run) > 2, launched);
     const [{ pid, name }] = workersOf(run);
     process.kill(pid, 'SIGKILL');
-    // Nobody tells a lone coordinator: it hears the successor's hello, or silence.
+    // A separate coordinator is not told: it notices the hello of the successor, or the silence.
     const next = await until('its successor', () => workersOf(run)[2], launched);
     assert.equal(next.name, name);
     assert.notEqual(next.pid, pid);
@@ -208,8 +208,8 @@ describe('launch', { concurrency: 2 }, () => {
     launched.kill('SIGTERM');
     const { code, stderr } = await launched.ended;
     assert.equal(code, 0, stderr);
-    await leftovers(launched.pid);
-    // On a machine so busy that a worker is taken for silent first, its goodbye is no event any more.
+    await assertNoneLeft(launched.pid);
+    // On a very busy machine a worker may already count as silent, and then its goodbye gives no event.
     const gone = () => ofType(eventsOf(run), 'worker-gone');
     await until('goodbyes', () => alive.every((each) => gone().some((event) => event.worker === each)));
     const last = alive.map((each) => gone().findLast((event) => event.worker === each)!);
@@ -222,14 +222,14 @@ describe('launch', { concurrency: 2 }, () => {
     await stop(running);
   });
 
-  test('a second signal kills what does not leave', async () => {
+  test('a second signal kills workers that do not leave', async () => {
     const { run, running, address } = await coordinator('stuck', ...ENDLESS);
     const launched = start(launchArgs(address, '--cpus', 1));
     await until('work', () => epochOf(run) > 2, launched);
     process.kill(workersOf(run)[0].pid, 'SIGSTOP');
     launched.kill('SIGINT');
     await until('what it says', () => launched.stderr().includes('once more to kill them'), launched);
-    // As npx passes on what all have got already.
+    // npx forwards a signal that the whole process group has already received.
     launched.kill('SIGINT');
     await sleep(1100);
     assert.doesNotMatch(launched.stderr(), /killing the workers/);
@@ -237,13 +237,13 @@ describe('launch', { concurrency: 2 }, () => {
     const { code, stderr } = await launched.ended;
     assert.equal(code, 130, stderr);
     assert.match(stderr, /killing the workers/);
-    await leftovers(launched.pid);
+    await assertNoneLeft(launched.pid);
     await stop(running);
   });
 });
 
 describe('launch without a coordinator', { concurrency: 2 }, () => {
-  test('one that cannot be reached: it is tried again, and said so; then given up', async () => {
+  test('an unreachable one: launch logs its retries, then gives up', async () => {
     const address = `tcp://127.0.0.1:${await freePort()}`;
     const { code, stderr } = await dpmesh(launchArgs(address, '--cpus', 1, '--give-up-after', 10));
     assert.equal(code, 1, stderr);
@@ -255,17 +255,17 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     );
   });
 
-  test('leaves at once when asked to', async () => {
+  test('ends at once on a signal', async () => {
     const launched = start(launchArgs(`tcp://127.0.0.1:${await freePort()}`, '--cpus', 1));
     await until('a try', () => launched.stderr().includes('connecting to'), launched);
     launched.kill('SIGTERM');
     const { code, stderr, seconds } = await launched.ended;
     assert.equal(code, 0, stderr);
     assert.ok(seconds < patience(12), `${seconds} s`);
-    await leftovers(launched.pid);
+    await assertNoneLeft(launched.pid);
   });
 
-  test('a port that belongs to something else', async (t) => {
+  test('a port used by another program', async (t) => {
     const server = createServer().listen(0, '127.0.0.1');
     t.after(() => server.close());
     await new Promise((resolve) => server.once('listening', resolve));
@@ -280,7 +280,7 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     await launched.ended;
   });
 
-  test('one of another version refuses with words, and nobody tries again', async (t) => {
+  test('one of another version rejects with a message, and launch does not retry', async (t) => {
     const reason = 'it speaks protocol 1, this coordinator 99; use the same version of dpmesh';
     const router = await bindRouter('tcp://127.0.0.1:*', (peer) => {
       void router.send(peer, encode({ type: 'refuse', reason }));

@@ -21,16 +21,19 @@ import { dpmesh, easyData, eventsOf, jsonOf, ofType, QUICK, scratch, trainArgs }
 const folder = scratch();
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-interface Given {
+interface InProcessOptions {
   data: string;
   options?: Partial<RunConfig>;
   sharedFiles?: boolean;
-  /** Another server in place of the one that there is. */
+  /** Replaces the server. */
   change?: (server: Server) => Server;
 }
 
-/** A whole run in this process, coordinator and two workers over real sockets. */
-async function inProcess(name: string, { data, options = {}, sharedFiles = true, change = (s) => s }: Given) {
+/** A complete run in this process: coordinator and two workers over real sockets. */
+async function inProcess(
+  name: string,
+  { data, options = {}, sharedFiles = true, change = (s) => s }: InProcessOptions,
+) {
   const config = await resolveConfig({ data, ...options });
   const source = await openSource(data);
   const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
@@ -95,7 +98,7 @@ describe('two workers', () => {
     jsonOf(await dpmesh(trainArgs(data, run, '--workers', 2, ...QUICK)));
   });
 
-  test('have more than a quarter of the shard-seconds each', () => {
+  test('each spend more than a quarter of the compute time', () => {
     const spent = new Map<string, number>();
     for (const { workers } of ofType(eventsOf(run), 'epoch'))
       for (const [worker, seconds] of Object.entries(workers))
@@ -106,12 +109,12 @@ describe('two workers', () => {
       assert.ok(seconds > total / 4, `${worker}: ${seconds} of ${total} s`);
   });
 
-  test('are other processes than the coordinator, each with a pid of its own', () => {
+  test('are separate processes with different pids', () => {
     const joined = ofType(eventsOf(run), 'worker');
     assert.equal(new Set(joined.map(({ pid }) => pid)).size, 2);
   });
 
-  test('train a net as wide as there are clusters, in every epoch', () => {
+  test('train a net with one output per cluster in every epoch', () => {
     const epochs = ofType(eventsOf(run), 'epoch');
     for (const { epoch, width, k } of epochs) assert.equal(width, k, `epoch ${epoch}`);
     const widths = new Set(epochs.map(({ width }) => width));
@@ -120,14 +123,14 @@ describe('two workers', () => {
     assert.deepEqual(weightsManifest[0].weights.at(-1).shape, [ofType(eventsOf(run), 'end')[0].k]);
   });
 
-  test('lower the loss between changes', () => {
+  test('lower the loss between splits and merges', () => {
     const losses = ofType(eventsOf(run), 'epoch').flatMap(({ loss }) => (loss === null ? [] : [loss]));
     assert.ok(losses.every(Number.isFinite));
     assert.ok(losses.at(-1)! < losses[0] / 2, `${losses[0]} to ${losses.at(-1)}`);
   });
 });
 
-/** Workers get sub-nets of which every weight is zero. */
+/** Sends the workers sub-nets with all weights zero. */
 const zeroed = (server: Server): Server => ({
   ...server,
   dispatcher: {
@@ -140,7 +143,7 @@ const zeroed = (server: Server): Server => ({
   },
 });
 
-describe('splits are what the sub-nets say', () => {
+describe('splits depend on the sub-nets', () => {
   const data = join(folder, 'many.npy');
   before(() =>
     synthesize({
@@ -155,15 +158,15 @@ describe('splits are what the sub-nets say', () => {
   const splitsOf = ({ events }: { events: Event[] }) =>
     events.flatMap((event) => (event.type === 'split' ? [event] : []));
 
-  test('with weights of zero, others are proposed', async () => {
+  test('zero weights give different proposals', async () => {
     const options = { maxEpochs: 18, batchSize: 16, earlyStop: false };
     const [own, other] = [
       await inProcess('trained', { data, options }),
       await inProcess('zeroed', { data, options, change: zeroed }),
-    ].map((found) => splitsOf(found).map(({ epoch, clusters, points }) => ({ epoch, clusters, points })));
+    ].map((run) => splitsOf(run).map(({ epoch, clusters, points }) => ({ epoch, clusters, points })));
     assert.ok(own.length >= 2 && other.length >= 1);
     assert.notDeepEqual(own, other);
-    // Already the first, of all rows into two.
+    // Even the first split, of all rows.
     assert.notDeepEqual(own[0], other[0]);
   });
 
@@ -203,11 +206,11 @@ describe('rows', () => {
   });
 });
 
-/** Modules that a source file imports or requires, by its text: the paths of files, or the names of packages. */
+/** The modules that a source file imports or requires: paths of files, or names of packages. */
 function importsOf(file: string): string[] {
   const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
-  const found = text.matchAll(/(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])([^'"]+)\1/g);
-  return [...found].map(([, , name]) => (name.startsWith('.') ? resolve(dirname(file), name) : name));
+  const matches = text.matchAll(/(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])([^'"]+)\1/g);
+  return [...matches].map(([, , name]) => (name.startsWith('.') ? resolve(dirname(file), name) : name));
 }
 
 const sources = (folder: string) =>
@@ -215,7 +218,7 @@ const sources = (folder: string) =>
     .map((name) => join(root, folder, String(name)))
     .filter((name) => name.endsWith('.ts'));
 
-/** All that these files import, and what that imports, and so on. */
+/** The transitive imports of these files. */
 function reachable(files: string[]): string[] {
   const seen = new Set(files);
   for (const file of seen) if (file.endsWith('.ts')) for (const name of importsOf(file)) seen.add(name);
@@ -223,7 +226,7 @@ function reachable(files: string[]): string[] {
 }
 
 describe('imports', () => {
-  test('the coordinator reaches no tensor library and no code of the workers', () => {
+  test('the coordinator imports no tensor library and no worker code', () => {
     const all = reachable(sources('coordinator'));
     assert.ok(all.includes('data/npy.ts') && all.includes('model/net.ts') && all.includes('zeromq'));
     assert.deepEqual(
@@ -232,7 +235,7 @@ describe('imports', () => {
     );
   });
 
-  test('the model imports nothing of the project', () => {
+  test('the model imports nothing else of the project', () => {
     const all = reachable(sources('model'));
     assert.ok(all.length > 10);
     assert.deepEqual(
@@ -241,7 +244,7 @@ describe('imports', () => {
     );
   });
 
-  test('what is checked finds tensor libraries where they are', () => {
+  test('the check detects tensor libraries where they are used', () => {
     const all = reachable(sources('worker'));
     for (const backend of ['wasm', 'webgpu'])
       assert.ok(all.some((name) => name.startsWith(`@tensorflow/tfjs-backend-${backend}`)));

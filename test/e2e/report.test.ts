@@ -13,7 +13,17 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
-import { dpmesh, type Ended, easyData, epochOf, jsonOf, QUICK, scratch, start, until } from './support.ts';
+import {
+  dpmesh,
+  easyData,
+  epochOf,
+  jsonOf,
+  type ProcessResult,
+  QUICK,
+  scratch,
+  start,
+  until,
+} from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -22,7 +32,7 @@ const easy = easyData(folder, 'easy', N);
 const run = path('run');
 const ALL = ['clusters', 'confusion', 'k', 'losses', 'sizes', 'sub-clusters'];
 
-/** Files of a report with these pictures. */
+/** The files of a report with these pictures. */
 const files = (pictures: string[]) =>
   [...pictures.flatMap((name) => [`${name}.png`, `${name}.svg`]), 'report.html'].sort();
 const listed = (report: string) => readdirSync(report).sort();
@@ -30,11 +40,11 @@ const train = (data: string, out: string, ...more: (string | number)[]) =>
   dpmesh(['train', '--data', data, '--out', out, '--workers', 1, ...QUICK, ...more]);
 const plot = (from: string, ...more: string[]) => dpmesh(['plot', '--run', from, ...more]);
 
-/** Exit 0, and what was left out said in as many lines. */
-function drawn(ended: Ended, pictures: string[], ...notes: RegExp[]): void {
+/** Exit 0 with these pictures, and one line for each note on omissions. */
+function drawn(ended: ProcessResult, pictures: string[], ...notes: RegExp[]): void {
   assert.equal(ended.code, 0, ended.stderr);
-  const said = ended.stdout.trim().split(': ').at(-1)!.split(', ').sort();
-  assert.deepEqual(said, pictures.toSorted());
+  const drawnNames = ended.stdout.trim().split(': ').at(-1)!.split(', ').sort();
+  assert.deepEqual(drawnNames, pictures.toSorted());
   const lines = ended.stderr.split('\n').filter(Boolean);
   assert.equal(lines.length, notes.length, ended.stderr);
   notes.forEach((note, i) => {
@@ -42,13 +52,13 @@ function drawn(ended: Ended, pictures: string[], ...notes: RegExp[]): void {
   });
 }
 
-function refused(ended: Ended, ...says: string[]): void {
+function refused(ended: ProcessResult, ...says: string[]): void {
   assert.equal(ended.code, 2, ended.stderr || ended.stdout);
   assert.match(ended.stderr, /^dpmesh: [^\n]+\n$/);
   for (const part of says) assert.ok(ended.stderr.includes(part), `"${ended.stderr}" lacks "${part}"`);
 }
 
-/** A copy of the finished run, changed. */
+/** A modified copy of the finished run. */
 function copy(name: string, change: (at: string) => void): string {
   const at = path(name);
   cpSync(run, at, { recursive: true });
@@ -57,12 +67,12 @@ function copy(name: string, change: (at: string) => void): string {
 }
 
 describe('a report', { concurrency: 2 }, () => {
-  let ended: Ended;
+  let ended: ProcessResult;
   before(async () => {
     ended = await train(easy.data, run, '--labels', easy.labels);
   });
 
-  test('is there at the end of a run, whole, and its path is said', () => {
+  test('is complete at the end of a run, and its path is printed', () => {
     assert.equal(ended.code, 0, ended.stderr);
     assert.match(ended.stdout, new RegExp(`^report +${run}/report/report.html$`, 'm'));
     assert.doesNotMatch(ended.stderr, /report|warning/);
@@ -74,7 +84,7 @@ describe('a report', { concurrency: 2 }, () => {
     }
   });
 
-  test('is one file that fetches nothing and runs nothing, with pictures, results and config', () => {
+  test('is one file without external resources or scripts, with pictures, results and config', () => {
     const html = readFileSync(join(run, 'report', 'report.html'), 'utf8');
     assert.doesNotMatch(html, /<script|<link|<img|<iframe|@import|src=|href=| on[a-z]+=/);
     assert.deepEqual(
@@ -93,7 +103,7 @@ describe('a report', { concurrency: 2 }, () => {
     assert.equal(new Set(ids).size, ids.length);
   });
 
-  test('is drawn again to the byte, anywhere', async () => {
+  test('is redrawn to the same bytes, in any folder', async () => {
     drawn(await plot(run, '--out', path('again')), ALL);
     mkdirSync(path('theirs'));
     writeFileSync(path('theirs/k.png'), 'mine');
@@ -129,13 +139,13 @@ describe('a report', { concurrency: 2 }, () => {
     assert.match(readFileSync(path('sparse/confusion.svg'), 'utf8'), /44 others/);
   });
 
-  test('without labels, a confusion of before goes', async () => {
+  test('without labels, an earlier confusion matrix is removed', async () => {
     const at = copy('unlabelled', (at) => {
       const file = join(at, 'run.json');
       const { config, ...rest } = JSON.parse(readFileSync(file, 'utf8'));
       writeFileSync(file, JSON.stringify({ ...rest, config: { ...config, labels: null } }));
     });
-    // A checkpoint knows the labels too; they may have moved.
+    // A checkpoint has the path of the labels too, but they may have moved.
     drawn(
       await plot(at),
       ALL.filter((name) => name !== 'confusion'),
@@ -152,7 +162,7 @@ describe('a report', { concurrency: 2 }, () => {
     assert.deepEqual(listed(join(at, 'report')), files(['clusters', 'sizes', 'confusion']));
   });
 
-  test('data that are gone or have changed: no points', async () => {
+  test('missing or changed data: no points', async () => {
     const data = path('moved.npy');
     const at = copy('moved', (at) => {
       const file = join(at, 'run.json');
@@ -193,7 +203,7 @@ describe('a report', { concurrency: 2 }, () => {
     refused(await plot(at), at, 'nothing to draw');
   });
 
-  test('that cannot be written does not fail the run', async () => {
+  test('that cannot be written does not make the run fail', async () => {
     const at = path('blocked');
     const flags = ['--no-early-stop', '--max-epochs', 60, '--workers', 1, ...QUICK];
     const running = start(['train', '--data', easy.data, '--out', at, ...flags]);
@@ -238,19 +248,19 @@ describe('runs that are hard to draw', { concurrency: 2 }, () => {
   });
 });
 
-describe('dpmesh plot refuses', { concurrency: 2 }, () => {
-  test('what is no run', async () => {
+describe('dpmesh plot rejects', { concurrency: 2 }, () => {
+  test('a folder that is not a run', async () => {
     mkdirSync(path('empty'));
     refused(await plot(path('empty')), 'empty', 'run.json');
     refused(await plot(path('nowhere')), 'nowhere', 'run.json');
   });
 
-  test('events that are damaged', async () => {
+  test('damaged events', async () => {
     const at = copy('damaged', (at) => appendFileSync(join(at, 'events.jsonl'), 'what is this?\n'));
     refused(await plot(at), 'events.jsonl line ', 'damaged');
   });
 
-  test('results that are damaged', async () => {
+  test('damaged results', async () => {
     const at = copy('torn', (at) => writeFileSync(join(at, 'mixture', 'means.npy'), 'torn'));
     refused(await plot(at), 'means.npy');
   });

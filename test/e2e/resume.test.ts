@@ -13,19 +13,19 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
-  bytesOfRun,
   checkpointsOf,
   dpmesh,
   ENDLESS,
-  type Ended,
   easyData,
   eventsOf,
   jsonOf,
   ofType,
+  type ProcessResult,
   QUICK,
+  resultHashes,
   scratch,
-  underWay,
-  undisturbed,
+  startAndReach,
+  undisturbedHashes,
 } from './support.ts';
 
 const EPOCHS = 60;
@@ -34,10 +34,10 @@ const easy = easyData(folder, 'easy', 2000);
 const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', EPOCHS, '--checkpoint-every', 0.2];
 const path = (name: string) => join(folder, name);
 
-/** A run that is killed, workers and all, once it is in this epoch. */
+/** A run killed together with its workers in this epoch. */
 async function killed(name: string, epoch: number, data = easy.data): Promise<string> {
   const run = path(name);
-  const running = await underWay(epoch, data, run, ...FLAGS);
+  const running = await startAndReach(epoch, data, run, ...FLAGS);
   await running.killAll();
   return run;
 }
@@ -45,8 +45,8 @@ async function killed(name: string, epoch: number, data = easy.data): Promise<st
 const resume = (run: string, ...more: (string | number)[]) =>
   dpmesh(['resume', run, '--json', '--checkpoint-every', 0.2, ...more]);
 
-/** Exit 2, and one line that says all of this. */
-function refused(ended: Ended, ...says: string[]): void {
+/** Exit 2 and one error line with all of these texts. */
+function refused(ended: ProcessResult, ...says: string[]): void {
   const wrong = ended.stderr.split('\n').filter((line) => /^dpmesh: (?!warning)/.test(line));
   assert.deepEqual([ended.code, wrong.length], [2, 1], ended.stderr);
   for (const part of says) assert.ok(wrong[0].includes(part), `"${wrong[0]}" lacks "${part}"`);
@@ -55,7 +55,7 @@ function refused(ended: Ended, ...says: string[]): void {
 describe('a run that was killed', { concurrency: 2 }, () => {
   let expected: string[];
   before(async () => {
-    expected = await undisturbed(easy.data, path('quiet'), ...FLAGS);
+    expected = await undisturbedHashes(easy.data, path('quiet'), ...FLAGS);
     assert.ok(checkpointsOf(path('quiet')).length <= 3);
   });
 
@@ -64,16 +64,16 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     [25, 1],
     [41, 3, '--no-shared-files'],
   ] as const)
-    test(`in epoch ${epoch} goes on with ${workers} workers ${flags} to the same bytes`, async () => {
+    test(`in epoch ${epoch} resumes with ${workers} workers ${flags} to the same bytes`, async () => {
       const run = await killed(`killed-${epoch}`, epoch);
-      // As if the kill had come in the middle of a line, and of a file.
+      // As if it had been killed while writing a line, and a file.
       appendFileSync(join(run, 'events.jsonl'), '{"time":"2026');
       const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1.00000000.tmp');
-      // In epoch 2 the first checkpoint may not have been begun.
+      // In epoch 2 there may be no checkpoint yet.
       mkdirSync(join(run, 'checkpoints'), { recursive: true });
       writeFileSync(draft, 'half');
       const json = jsonOf(await resume(run, '--workers', workers, ...flags));
-      assert.deepEqual(bytesOfRun(run), expected);
+      assert.deepEqual(resultHashes(run), expected);
       assert.equal(json.epochs, EPOCHS);
       assert.ok(!existsSync(draft));
       const [resumed] = ofType(eventsOf(run), 'resume');
@@ -81,7 +81,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
       for (const name of checkpointsOf(run)) assert.ok(Number(name.slice(6, 12)) <= EPOCHS);
     });
 
-  test('goes on from the checkpoint before one that is damaged, and from the start without any', async () => {
+  test('resumes from the checkpoint before a damaged one, and from the start without any', async () => {
     const run = await killed('damaged', 30);
     const newest = checkpointsOf(run).at(-1)!;
     const file = join(run, 'checkpoints', newest);
@@ -93,26 +93,26 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const ended = await resume(run, '--workers', 2);
     jsonOf(ended);
     assert.match(ended.stderr, new RegExp(`warning: .*${newest} cannot be used: its checksum`));
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
     for (const name of checkpointsOf(bare)) rmSync(join(bare, 'checkpoints', name));
     jsonOf(await resume(bare, '--workers', 2));
-    assert.deepEqual(bytesOfRun(bare), expected);
+    assert.deepEqual(resultHashes(bare), expected);
   });
 
-  test('goes on elsewhere, and the old directory stays as it is', async () => {
+  test('resumes in another directory, and the old one is unchanged', async () => {
     const [run, other] = [await killed('old', 30), path('other')];
     const old = readdirSync(run, { recursive: true }).sort();
     jsonOf(await resume(run, '--workers', 2, '--out', other));
-    assert.deepEqual(bytesOfRun(other), expected);
+    assert.deepEqual(resultHashes(other), expected);
     assert.deepEqual(readdirSync(run, { recursive: true }).sort(), old);
     assert.equal(ofType(eventsOf(other), 'start').length, 1, 'with its history');
   });
 
-  test('is refused while another coordinator has it, and after the data have changed', async () => {
+  test('cannot be resumed while another coordinator has it, or after the data have changed', async () => {
     const data = path('changing.npy');
     copyFileSync(easy.data, data);
     const run = path('changed');
-    const running = await underWay(10, data, run, ...FLAGS, ...ENDLESS, '--workers', 1);
+    const running = await startAndReach(10, data, run, ...FLAGS, ...ENDLESS, '--workers', 1);
     refused(await resume(run), run, 'in use by another coordinator');
     await running.killAll();
     const bytes = readFileSync(data);
@@ -127,27 +127,27 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     refused(await resume(run), data, 'no such file');
   });
 
-  test('between training and results only labels its rows', async () => {
+  test('between training and results: only labels the rows', async () => {
     const run = path('labelling');
     cpSync(path('quiet'), run, { recursive: true });
     for (const name of ['labels.npy', 'model', 'mixture']) rmSync(join(run, name), { recursive: true });
     const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
     writeFileSync(join(run, 'run.json'), JSON.stringify({ ...file, result: null }));
     jsonOf(await resume(run, '--workers', 2));
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
     const events = eventsOf(run);
     const since = events.slice(events.findIndex(({ type }) => type === 'resume'));
     assert.equal(ofType(since, 'epoch').length, 0);
   });
 
-  test('that is finished says so, and the result again', async () => {
+  test('that has finished: reports that, and prints the result again', async () => {
     const run = path('quiet');
     const ended = await resume(run);
     assert.deepEqual(jsonOf(ended), JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result);
     assert.equal(ended.stderr, `${run} is finished: there is nothing to resume\n`);
   });
 
-  test('is refused with flags that would change the result, as a newer run, and where there is none', async () => {
+  test('cannot be resumed with flags that change the result, by an older version, or where there is no run', async () => {
     const run = path('quiet');
     refused(await resume(run, '--seed', 7), '--seed 7', 'start a new run');
     refused(await resume(run, '--shards', 3), '--shards 3');

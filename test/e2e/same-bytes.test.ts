@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   dpmesh,
   easyData,
   epochOf,
   eventsOf,
   jsonOf,
   K,
-  leftovers,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
@@ -24,7 +24,7 @@ import {
 const EPOCHS = 60;
 const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
-/** Long enough for workers to come and go. */
+/** Long enough for workers to leave and join. */
 const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', EPOCHS];
 const path = (name: string) => join(folder, name);
 
@@ -34,7 +34,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
     const run = path('one');
     const json = jsonOf(await dpmesh(trainArgs(easy.data, run, '--workers', 1, ...FLAGS)));
     assert.deepEqual([json.k, json.epochs], [K, EPOCHS]);
-    expected = bytesOfRun(run);
+    expected = resultHashes(run);
   });
 
   for (const [name, ...flags] of [
@@ -46,10 +46,10 @@ describe('the same bytes', { concurrency: 2 }, () => {
       const run = path(name);
       const json = jsonOf(await dpmesh(trainArgs(easy.data, run, ...flags, ...FLAGS)));
       assert.equal(json.workers, flags[1]);
-      assert.deepEqual(bytesOfRun(run), expected);
+      assert.deepEqual(resultHashes(run), expected);
     });
 
-  test('by workers that are killed on the way', async () => {
+  test('by workers that are killed during the run', async () => {
     const run = path('killed');
     const running = start(trainArgs(easy.data, run, '--workers', 3, ...FLAGS));
     const killed = new Set<number>();
@@ -65,7 +65,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
         killed.add(pid);
       }
     };
-    // One, then two at once, then all that have joined: the run waits for the next to come.
+    // One, then two at once, then all: the run waits for the next one to join.
     for (const [epoch, count] of [
       [5, 1],
       [10, 2],
@@ -75,7 +75,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
       kill(alive().slice(0, count));
     }
     const json = jsonOf(await running.ended);
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     const events = eventsOf(run);
     const gone = ofType(events, 'worker-gone');
     assert.deepEqual(new Set(gone.map(({ pid }) => pid)), killed);
@@ -90,10 +90,10 @@ describe('the same bytes', { concurrency: 2 }, () => {
       'after the first was killed',
     );
     assert.equal(json.epochs, EPOCHS);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 
-  test('by a coordinator and workers started by hand, one late, one leaving early', async () => {
+  test('by a coordinator and workers started separately, one late, one leaving early', async () => {
     const run = path('by-hand');
     const { running: coordinator, address } = await startCoordinator(easy.data, run, ...FLAGS);
     const workerOf = (name: string, root: string) =>
@@ -105,7 +105,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
     };
     const early = workerOf('early', folder);
     await until('epoch 5', () => epochOf(run) >= 5, coordinator);
-    // The coordinator waits while it starts. Its data root has no data: the rows come from the coordinator.
+    // The coordinator waits for it. It does not have the data, so the rows come from the coordinator.
     coordinator.kill('SIGSTOP');
     const late = workerOf('late', run);
     await until('the late one', () => late.stderr().includes('connecting to'), late);
@@ -113,14 +113,14 @@ describe('the same bytes', { concurrency: 2 }, () => {
     await until('work of the late one', () => work('late') > 3, coordinator);
     early.kill('SIGTERM');
     const [json, first, second] = [jsonOf(await coordinator.ended), await early.ended, await late.ended];
-    for (const { pid } of [coordinator, early, late]) await leftovers(pid);
+    for (const { pid } of [coordinator, early, late]) await assertNoneLeft(pid);
     assert.deepEqual([first.code, second.code], [0, 0]);
     assert.equal(json.workers, 2);
     assert.match(first.stderr, /joined as w1; rows come from .*easy\.npy/);
     assert.match(second.stderr, /joined as w2; rows come from the coordinator/);
     const [gone, ...others] = ofType(eventsOf(run), 'worker-gone');
     assert.deepEqual([gone?.worker, gone?.reason, others.length], ['w1', 'said goodbye', 0]);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 });
 

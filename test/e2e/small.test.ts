@@ -1,4 +1,4 @@
-// Small data, and data that are hard: what the default flags make of them.
+// Small and difficult data with the default flags.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { dpmesh, eventsOf, jsonOf, ofType, scratch, synth, trainArgs } from './s
 
 const folder = scratch();
 
-test('1,500 rows, 188 a shard, are enough to find eight clusters with the default flags', async () => {
+test('1,500 rows, 188 per shard, are enough to find eight clusters with the default flags', async () => {
   const { data, labels } = await synth(folder, 'x', { clusters: 8, points: 1500, dim: 5, seed: 1 });
   const out = join(folder, 'run');
   const { k, nmi } = jsonOf(
@@ -21,7 +21,7 @@ for (const [flag, rest] of [
   ['--lr', []],
   ['--sub-lr', ['--lr', '0.01']],
 ] as const)
-  test(`${flag} at which training diverges is named, with exit code 2 and no stack trace`, async () => {
+  test(`if training diverges because of ${flag}, the error names it; exit code 2, no stack trace`, async () => {
     const { data } = await synth(folder, flag, { clusters: 4, points: 2000, dim: 3, seed: 2 });
     const out = join(folder, `run${flag}`);
     const run = await dpmesh(['train', '--data', data, '--no-http', '--out', out, flag, '1e30', ...rest]);
@@ -33,8 +33,8 @@ for (const [flag, rest] of [
     assert.doesNotMatch(run.stderr, /\n {4}at /);
   });
 
-/** Five clusters of synth, spoilt, clustered: how many, how well, and whether float32 sums were good enough. */
-async function spoilt(name: string, spoil: (row: Float32Array, i: number) => number[]) {
+/** Runs on five synthetic clusters changed by `spoil`. `pivoted`: whether plain float32 sums were too imprecise. */
+async function runOnSpoiled(name: string, spoil: (row: Float32Array, i: number) => number[]) {
   const clean = await synth(folder, `${name}-clean`, { clusters: 5, points: 3000, dim: 3, seed: 3 });
   const { data: values } = readNpy(clean.data);
   const rows = Array.from({ length: 3000 }, (_, i) =>
@@ -49,11 +49,16 @@ async function spoilt(name: string, spoil: (row: Float32Array, i: number) => num
 }
 
 test('one row a hundred widths away does not hide the clusters', async () => {
-  const { k, nmi } = await spoilt('outlier', (row, i) => [...row].map((value) => (i === 17 ? 1000 : value)));
+  const { k, nmi } = await runOnSpoiled('outlier', (row, i) =>
+    [...row].map((value) => (i === 17 ? 1000 : value)),
+  );
   assert.ok(k >= 5 && k <= 7 && nmi > 0.95, `K ${k}, NMI ${nmi}`);
 });
 
 test('a column that nearly repeats another costs time, not the result', async () => {
-  const { k, nmi, pivoted } = await spoilt('nearly', (row, i) => [...row, row[0] + 1e-3 * Math.sin(i * i)]);
+  const { k, nmi, pivoted } = await runOnSpoiled('nearly', (row, i) => [
+    ...row,
+    row[0] + 1e-3 * Math.sin(i * i),
+  ]);
   assert.ok(k === 5 && nmi > 0.98 && pivoted, `K ${k}, NMI ${nmi}, ${pivoted}`);
 });

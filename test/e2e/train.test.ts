@@ -10,7 +10,6 @@ import { normalizeRows } from '../../data/transform.ts';
 import { accuracy, contingency, nmi } from '../../model/scores.ts';
 import {
   D,
-  type Data,
   dpmesh,
   easyData,
   eventsOf,
@@ -21,6 +20,7 @@ import {
   QUICK,
   scratch,
   sha256,
+  type TestData,
   trainArgs,
 } from './support.ts';
 
@@ -34,7 +34,7 @@ const easy = easyData(folder, 'easy', N);
 const base = join(folder, 'base');
 const path = (...names: string[]) => join(folder, ...names);
 
-/** Labels by the exported model in TensorFlow.js, which sees raw rows (of unit length, where the run scaled them). */
+/** Labels by the exported model in TensorFlow.js, of raw rows (scaled to unit length if the run does that). */
 async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
   const read = (name: string) => readFileSync(join(run, 'model', name));
   const { modelTopology, weightsManifest } = JSON.parse(read('model.json').toString());
@@ -47,22 +47,24 @@ async function exportedLabels(run: string, rows: Float32Array, dim: number): Pro
   );
   const input = rows.slice();
   if (JSON.parse(read('transform.json').toString()).normalize) normalizeRows(input, dim);
-  const found = model.predict(tf.tensor2d(input, [rows.length / dim, dim]), { batchSize: 2048 }) as tf.Tensor;
-  const shares = await found.data();
-  const k = found.shape[1]!;
-  const labels = Array.from({ length: found.shape[0] }, (_, i) => {
-    const row = shares.subarray(i * k, (i + 1) * k);
+  const output = model.predict(tf.tensor2d(input, [rows.length / dim, dim]), {
+    batchSize: 2048,
+  }) as tf.Tensor;
+  const responsibilities = await output.data();
+  const k = output.shape[1]!;
+  const labels = Array.from({ length: output.shape[0] }, (_, i) => {
+    const row = responsibilities.subarray(i * k, (i + 1) * k);
     return row.indexOf(Math.max(...row));
   });
   model.dispose();
   return labels;
 }
 
-async function assertExported(run: string, { rows }: Data, dim = D): Promise<void> {
+async function assertExported(run: string, { rows }: TestData, dim = D): Promise<void> {
   assert.deepEqual(await exportedLabels(run, rows, dim), Array.from(labelsOf(run).data));
 }
 
-/** Columns in the mixture's coordinates, as docs/run-directory.md has them. */
+/** Columns in the coordinates of the mixture, as documented in docs/run-directory.md. */
 function coordinates(transform: string, rows: Float32Array, dim: number): number[][] {
   const input = rows.slice();
   if (transform === 'normalize') normalizeRows(input, dim);
@@ -80,7 +82,7 @@ function coordinates(transform: string, rows: Float32Array, dim: number): number
     });
 }
 
-/** The mixture's counts and means are those of the labels, as the prior weighs next to nothing. */
+/** The mixture has the counts and means of the labelled rows, because the prior has almost no weight. */
 function assertMixture(run: string, transform: string, rows: Float32Array, dim: number): void {
   const labels = labelsOf(run).data;
   const columns = coordinates(transform, rows, dim);
@@ -92,10 +94,10 @@ function assertMixture(run: string, transform: string, rows: Float32Array, dim: 
     assert.equal(counts[c], own.length);
     for (const [d, column] of columns.entries()) {
       const mean = own.reduce((sum, i) => sum + column[i], 0) / own.length;
-      const found = means[c * columns.length + d];
+      const actual = means[c * columns.length + d];
       assert.ok(
-        Math.abs(found - mean) < 1e-3 * Math.max(1, Math.abs(mean)),
-        `${c}, ${d}: ${found} for ${mean}`,
+        Math.abs(actual - mean) < 1e-3 * Math.max(1, Math.abs(mean)),
+        `${c}, ${d}: ${actual} instead of ${mean}`,
       );
     }
   }
@@ -109,7 +111,7 @@ describe('a run', () => {
     );
   });
 
-  test('finds the clusters and says so in one JSON object', () => {
+  test('finds the clusters and reports them in one JSON object', () => {
     const json = jsonOf(ended);
     assert.deepEqual(Object.keys(json), KEYS);
     assert.equal(json.k, K);
@@ -121,7 +123,7 @@ describe('a run', () => {
     assert.ok(json.rounds >= json.epochs && json.epochs > 0);
   });
 
-  test('has scores of the labels that it wrote', () => {
+  test('reports the scores of the labels it wrote', () => {
     const json = jsonOf(ended);
     const { shape, data } = labelsOf(base);
     assert.deepEqual(shape, [N]);
@@ -130,7 +132,7 @@ describe('a run', () => {
     assert.equal(table.clusters, K);
   });
 
-  test('tells its course on stderr', () => {
+  test('logs its progress on stderr', () => {
     assert.match(ended.stderr, /^3,000 rows × 3, 8 shards$/m);
     assert.match(ended.stderr, /^epoch +\d+ {2}split {2}K 1 → 2$/m);
     assert.match(ended.stderr, /^epoch +\d+ {2}settled {2}K 6$/m);
@@ -138,10 +140,10 @@ describe('a run', () => {
   });
 
   test('leaves a complete run directory', () => {
-    const found = readdirSync(base, { recursive: true }).map(String);
-    const checkpoints = found.filter((name) => /^checkpoints\/epoch-\d{6}\.ckpt$/.test(name));
+    const files = readdirSync(base, { recursive: true }).map(String);
+    const checkpoints = files.filter((name) => /^checkpoints\/epoch-\d{6}\.ckpt$/.test(name));
     assert.equal(checkpoints.length, 3);
-    assert.deepEqual(found.filter((name) => !checkpoints.includes(name)).sort(), [
+    assert.deepEqual(files.filter((name) => !checkpoints.includes(name)).sort(), [
       'checkpoints',
       'events.jsonl',
       'labels.npy',
@@ -182,7 +184,7 @@ describe('a run', () => {
     assert.ok(Math.abs(weights.reduce((a, b) => a + b, 0) - 1) < 1e-9);
   });
 
-  test('has an event for each thing that happened, in order', () => {
+  test('records events in order', () => {
     const events = eventsOf(base);
     const json = jsonOf(ended);
     assert.deepEqual(
@@ -232,7 +234,7 @@ describe('a run', () => {
     );
   });
 
-  test('predicts a part of the rows as it predicts all', async () => {
+  test('predicts some rows as it predicts all', async () => {
     const part = easyData(folder, 'part', 1000);
     const { code, stderr } = await dpmesh([
       ...['predict', '--run', base, '--data', part.data, '--out', path('part-p.npy')],
@@ -241,7 +243,7 @@ describe('a run', () => {
     assert.deepEqual(readNpy(path('part-p.npy')).data, labelsOf(base).data.slice(0, 1000));
   });
 
-  test('evaluates as it says', async () => {
+  test('evaluate gives the scores that it reported', async () => {
     const { stdout, code } = await dpmesh([
       ...['evaluate', '--pred', join(base, 'labels.npy'), '--labels', easy.labels, '--json'],
     ]);
@@ -256,7 +258,7 @@ describe('a run', () => {
 
   test('exports a model with the same labels', () => assertExported(base, easy));
 
-  test('runs again from its run.json to the same bytes', async () => {
+  test('can be repeated from its run.json with the same bytes', async () => {
     const again = path('again');
     jsonOf(await dpmesh(['train', '--config', join(base, 'run.json'), '--out', again, '--json']));
     for (const name of ['labels.npy', 'responsibilities.npy', 'model/weights.bin', 'mixture/covariances.npy'])
@@ -265,7 +267,7 @@ describe('a run', () => {
     assert.deepEqual(config(again), config(base));
   });
 
-  test('is not overwritten without --force, and wholly with it', async () => {
+  test('is overwritten only with --force, and then completely', async () => {
     const out = path('forced');
     const args = trainArgs(easy.data, out, '--workers', 1, '--max-epochs', 1);
     jsonOf(await dpmesh([...args, '--soft']));
@@ -277,7 +279,7 @@ describe('a run', () => {
     assert.match(refused.stderr, /^dpmesh: --out .* already exists.*--force\n$/);
     assert.deepEqual(readdirSync(out, { recursive: true }).map(String).sort(), before);
     jsonOf(await dpmesh([...args, '--force']));
-    // What another run left is gone, what is not a run's stays.
+    // Files of the previous run are gone, other files stay.
     assert.deepEqual(
       readdirSync(out, { recursive: true }).map(String).sort(),
       before.filter((name) => name !== 'responsibilities.npy'),
@@ -340,16 +342,22 @@ describe('a config file', { concurrency: 2 }, () => {
   });
 });
 
-/** Easy data with a fourth column that does not vary, between the others. */
+/** Easy data with an additional constant column between the others. */
 const constant = easyData(folder, 'constant', N, ([a, b, c]) => [a, 7, b, c]);
 
-/** Fewer tasks for one worker, with the same steps. */
+/** Fewer units for one worker, with the same steps. */
 const FEWER_SHARDS = ['--shards', 2, '--batch-size', 64];
 
 describe('options', { concurrency: 2 }, () => {
-  const runs: { flags: (string | number)[]; data?: Data; dim?: number; slack?: number; least?: number }[] = [
+  const runs: {
+    flags: (string | number)[];
+    data?: TestData;
+    dim?: number;
+    slack?: number;
+    least?: number;
+  }[] = [
     { flags: ['--covariance', 'diag'] },
-    // A costly loss to start from: the wide half of a split often takes all rows again.
+    // Harder: after a split, the wider half often takes all rows again.
     { flags: ['--cluster-loss', 'diag'], slack: 3, least: 0.6 },
     { flags: ['--transform', 'none', '--init-k', 4] },
     {
@@ -360,7 +368,7 @@ describe('options', { concurrency: 2 }, () => {
     { flags: ['--hidden', '20,20', '--sub-loss', 'kl'] },
     { flags: ['--transform', 'min-max', '--cluster-loss', 'isotropic'] },
     { flags: ['--backend', 'cpu'] },
-    // The cluster at the origin is all over the sphere.
+    // Normalization spreads the cluster at the origin over the sphere.
     { flags: ['--transform', 'normalize'], slack: 8, least: 0.85 },
     { flags: ['--transform', 'standard'] },
     { flags: ['--transform', 'pca:2'] },

@@ -1,14 +1,14 @@
-// Every byte of a checkpoint of a small run is damaged in turn, and the file is cut at every length.
+// Damages each byte of a checkpoint of a small run in turn, and truncates the file to every length.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dpmesh, fresh, synth } from '../../bench/dpmesh.ts';
+import { dpmesh, synth, tempPath } from '../../bench/dpmesh.ts';
 import { checkpointsOf } from '../../bench/run-files.ts';
 import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import { newestCheckpoint } from '../../coordinator/storage/checkpoints.ts';
-import { random, report, say, short } from './fault.ts';
+import { log, random, report, short } from './campaign.ts';
 
 const { data } = await synth(3, 400, 2, 1);
-const dir = fresh('run');
+const dir = tempPath('run');
 await dpmesh([
   ...['train', '--data', data, '--out', dir, '--workers', 1],
   ...['--hidden', 4, '--max-epochs', 12, '--checkpoint-every', 0],
@@ -17,8 +17,8 @@ const [older, newest] = checkpointsOf(dir).slice(-2);
 const bytes = readFileSync(join(dir, 'checkpoints', newest));
 const step = short ? 97 : 1;
 
-/** A file that must not be read. */
-function refuses(damaged: Buffer): boolean {
+/** Whether decoding fails, as it must. */
+function isRejected(damaged: Buffer): boolean {
   try {
     decodeCheckpoint(damaged);
     return false;
@@ -30,7 +30,7 @@ function refuses(damaged: Buffer): boolean {
 let [read, tried] = [0, 0];
 const attempt = (damaged: Buffer) => {
   tried++;
-  if (!refuses(damaged)) read++;
+  if (!isRejected(damaged)) read++;
 };
 for (let i = 0; i < bytes.length; i += step) {
   const old = bytes[i];
@@ -38,11 +38,11 @@ for (let i = 0; i < bytes.length; i += step) {
   attempt(bytes);
   bytes[i] = old;
   attempt(bytes.subarray(0, i));
-  if (i % 10_000 < step) say(`byte ${i} of ${bytes.length}`);
+  if (i % 10_000 < step) log(`byte ${i} of ${bytes.length}`);
 }
 
-/** In a run directory, the one before it is taken. */
-const recovered = fresh('recovered');
+// In a run directory, the previous checkpoint is used instead.
+const recovered = tempPath('recovered');
 mkdirSync(join(recovered, 'checkpoints'), { recursive: true });
 writeFileSync(join(recovered, 'checkpoints', older), readFileSync(join(dir, 'checkpoints', older)));
 let [recoveries, misses] = [0, 0];
@@ -50,19 +50,19 @@ for (let i = 0; i < (short ? 20 : 200); i++) {
   const damaged = Buffer.from(bytes);
   damaged[random.below(damaged.length)] ^= 1 + random.below(255);
   writeFileSync(join(recovered, 'checkpoints', newest), damaged);
-  const said: string[] = [];
-  const found = newestCheckpoint(
+  const warnings: string[] = [];
+  const checkpoint = newestCheckpoint(
     recovered,
     () => null,
-    (message) => said.push(message),
+    (message) => warnings.push(message),
   );
-  if (found?.path.endsWith(older) && said.length === 1) recoveries++;
+  if (checkpoint?.path.endsWith(older) && warnings.length === 1) recoveries++;
   else misses++;
 }
 report({
   name: 'checkpoint-damage',
-  what: 'every byte position of a checkpoint damaged in turn, the file cut at every length (small run)',
-  asked: 'never read as valid, always recovers',
-  measured: `${tried.toLocaleString('en')} damaged and cut files of ${bytes.length.toLocaleString('en')} bytes, ${read} read as valid; ${recoveries} of ${recoveries + misses} times the one before was taken`,
+  what: 'each byte of a checkpoint damaged in turn, the file truncated to every length (small run)',
+  target: 'never read as valid, always recovers',
+  measured: `${tried.toLocaleString('en')} damaged and truncated files of ${bytes.length.toLocaleString('en')} bytes, ${read} read as valid; the previous checkpoint was used ${recoveries} of ${recoveries + misses} times`,
   ok: read === 0 && misses === 0,
 });

@@ -1,11 +1,10 @@
-// The short form of disk-full.ts: a disk that fills up in the middle of a run, or becomes read-only, as after an error of its own.
+// The short form of disk-full.ts: a disk that fills up during a run, or becomes read-only, as after a disk error.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
-  bytesOfRun,
   dpmesh,
   easyData,
   epochOf,
@@ -13,15 +12,16 @@ import {
   jsonOf,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
-  underWay,
-  undisturbed,
+  startAndReach,
+  undisturbedHashes,
   until,
 } from '../e2e/support.ts';
 
 const works = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
 const mounted: string[] = [];
-// Before the folder goes, which is done after what was asked for earlier.
+// Registered before scratch(), whose hook removes the folder: hooks run in this order.
 after(() => {
   for (const at of mounted) works('umount', '-l', at);
 });
@@ -36,7 +36,7 @@ function mount(name: string, ...args: string[]): [string, boolean] {
   return [at, done];
 }
 const [small, canMount] = mount('small', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs');
-// A tmpfs will not do: the kernel makes it read-only only if nobody has a file open to write, as a run has.
+// Not a tmpfs: the kernel does not make it read-only while a file is open for writing, as in a run.
 const image = join(folder, 'image');
 writeFileSync(image, Buffer.alloc(16 << 20));
 const isMade = works('mkfs.ext4', '-q', '-F', image);
@@ -47,14 +47,14 @@ const [readOnly, canRemount] = isMade
 const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', 60];
 let expected: string[];
 before(async () => {
-  if (canMount || canRemount) expected = await undisturbed(data, join(folder, 'quiet'), ...FLAGS);
+  if (canMount || canRemount) expected = await undisturbedHashes(data, join(folder, 'quiet'), ...FLAGS);
 });
 
-test('a disk that is full delays the results and loses none', {
+test('a full disk delays the results but loses none', {
   skip: !canMount && 'mount is not allowed here',
 }, async () => {
   const run = join(small, 'run');
-  const running = await underWay(10, data, run, ...FLAGS, '--checkpoint-every', 0.2);
+  const running = await startAndReach(10, data, run, ...FLAGS, '--checkpoint-every', 0.2);
   const ballast = join(small, 'ballast');
   spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=1000']);
   await until('a second attempt', () => running.stderr().includes('trying again in 2 s'), running);
@@ -62,21 +62,21 @@ test('a disk that is full delays the results and loses none', {
   const ended = await running.ended;
   jsonOf(ended);
   assert.match(ended.stderr, /warning: the checkpoint of epoch \d+ cannot be saved/);
-  assert.deepEqual(bytesOfRun(run), expected);
+  assert.deepEqual(resultHashes(run), expected);
   assert.deepEqual(
     readdirSync(run, { recursive: true }).filter((name) => String(name).endsWith('.tmp')),
     [],
   );
 });
 
-test('a disk that becomes read-only stops no training, and the results come elsewhere', {
+test('training continues on a disk that becomes read-only, and the results can be written elsewhere', {
   skip: !canRemount && 'no ext4 can be mounted here',
 }, async () => {
   const [run, other] = [join(readOnly, 'run'), join(folder, 'other')];
-  const running = await underWay(10, data, run, ...FLAGS, '--checkpoint-every', 0);
+  const running = await startAndReach(10, data, run, ...FLAGS, '--checkpoint-every', 0);
   assert.ok(works('mount', '-o', 'remount,abort', readOnly), 'remount');
   const last = epochOf(run);
-  assert.ok(last < 60, 'it was over before');
+  assert.ok(last < 60, 'the run ended too early');
   await until('the end of training', () => /last epoch/.test(running.stderr()), running);
   await until(
     'an attempt to write the results',
@@ -95,9 +95,9 @@ test('a disk that becomes read-only stops no training, and the results come else
   assert.match(stderr, /dpmesh resume \S+/);
   assert.ok(!existsSync(join(run, 'labels.npy')));
   assert.equal(ofType(eventsOf(run), 'done').length, 0);
-  const refused = await dpmesh(['resume', run]);
-  assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /read-only; use --out ELSEWHERE to continue in another directory/);
+  const rejected = await dpmesh(['resume', run]);
+  assert.equal(rejected.code, 2);
+  assert.match(rejected.stderr, /read-only; use --out ELSEWHERE to continue in another directory/);
   jsonOf(await dpmesh(['resume', run, '--out', other, '--json']));
-  assert.deepEqual(bytesOfRun(other), expected);
+  assert.deepEqual(resultHashes(other), expected);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fuzzCoordinator } from './fuzz-coordinator.ts';
 
-test('no mutated message of a peer with a key changes anything', async () => {
+test('no mutated message of an authenticated peer changes anything', async () => {
   const seen = await fuzzCoordinator(0, 20_000);
   for (const what of [
     'malformed',

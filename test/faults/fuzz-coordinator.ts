@@ -17,9 +17,9 @@ const layout = { rows: 100, dim: 2, shards: SHARDS, blockRows: 16, seed: '0' };
 const units: Unit[] = Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 }));
 
 /**
- * A coordinator with a round under way at an honest worker, and a peer with a key that says `count` mutated messages:
- * replays, other terms and rounds, units that are not its own. Nothing may throw, no result of its may count, and the
- * honest worker must be able to finish. Returns how many messages got how far.
+ * A coordinator with a round in progress at an honest worker, and an authenticated peer that sends `count` mutated messages:
+ * replays, other terms and rounds, units that are not its own. Nothing may throw, none of its results may count, and the
+ * honest worker must be able to finish. Returns the number of messages by outcome.
  */
 export async function fuzzCoordinator(seed: number, count: number): Promise<Record<string, number>> {
   const rng = generator(BigInt(seed), 'fuzz');
@@ -59,9 +59,9 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     expects: () => [{ T: ['float64', 3] as ['float64', number] }],
   };
   const round = dispatcher.round(spec);
-  const asked = sent.map(({ message }) => message).find((message) => message.type === 'round');
-  assert.ok(asked?.type === 'round' && asked.units.length === SHARDS);
-  // The peer joins after the round began: nothing of it is its own.
+  const request = sent.map(({ message }) => message).find((message) => message.type === 'round');
+  assert.ok(request?.type === 'round' && request.units.length === SHARDS);
+  // The peer joins after the round began: no unit is assigned to it.
   router.receive('liar', hello(2), {});
 
   const tensors: Tensors = { '0/0/T': nd(Float64Array.of(1, 2, 3)) };
@@ -70,7 +70,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
       {
         type: 'results',
         term: 77,
-        round: asked.round,
+        round: request.round,
         done: [units],
         seconds: { statistics: 1 },
         rowsRead: 1,
@@ -82,7 +82,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
       {
         type: 'results',
         term: 77,
-        round: asked.round,
+        round: request.round,
         done: [[units[1]]],
         seconds: {},
         rowsRead: 0,
@@ -91,14 +91,14 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
       tensors,
     ],
     [
-      { type: 'results', term: 76, round: asked.round, done: [units], seconds: {}, rowsRead: 0, memory: 0 },
+      { type: 'results', term: 76, round: request.round, done: [units], seconds: {}, rowsRead: 0, memory: 0 },
       tensors,
     ],
     [
       {
         type: 'results',
         term: 77,
-        round: asked.round - 1,
+        round: request.round - 1,
         done: [units],
         seconds: {},
         rowsRead: 0,
@@ -106,7 +106,10 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
       },
       tensors,
     ],
-    [{ type: 'failure', term: 77, round: asked.round, unit: units[0], mistake: true, message: 'a lie' }, {}],
+    [
+      { type: 'failure', term: 77, round: request.round, unit: units[0], mistake: true, message: 'a lie' },
+      {},
+    ],
     [{ type: 'fetch', request: 1, blocks: [0, 1] }, {}],
     [{ type: 'ping' }, {}],
     [{ type: 'bye' }, {}],
@@ -130,7 +133,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
       continue;
     }
     seen.understood++;
-    // Another's session is a secret between it and the coordinator: guessing one is not what is tried here.
+    // The session of another worker is secret: this does not test guessing one.
     if (
       decoded.header.type === 'hello' &&
       decoded.header.session !== (valid.at(-1)![0] as { session: string }).session
@@ -141,7 +144,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     tick();
   }
   await null;
-  assert.equal(ended, null, 'the round is as it was');
+  assert.equal(ended, null, 'the round is unchanged');
   const honest: FromWorker = { ...valid[0][0], seconds: {} } as FromWorker;
   router.receive('honest', honest, { '0/0/T': nd(Float64Array.of(7, 8, 9)) });
   const [result] = await round;

@@ -22,7 +22,7 @@ import {
 } from '../worker/support.ts';
 import { mutated } from './mutations.ts';
 
-/** Mutated messages between two honest rounds. */
+/** Mutated messages between two valid rounds. */
 const BATCH = 250;
 const K = 3;
 const P = statisticsLength(D, 'full');
@@ -68,16 +68,17 @@ export const TASKS = [
 const NUMBERS = [0, -1, 0.5, 1e9, 2 ** 31, 2 ** 53 - 1, 1e300];
 
 /**
- * A worker, over real sockets, and a coordinator that sends it `count` mutated messages: fields changed, frames cut, sizes
- * lied about, other terms and rounds, layouts and tasks of absurd numbers, states of wrong shapes. In between a round of
- * all tasks on all shards must give what it gave at first, and leave as little behind. Nobody but the coordinator may send a worker home: that is left out. Returns what became of the messages.
+ * A worker on real sockets, and a coordinator that sends it `count` mutated messages: fields changed, frames truncated, wrong
+ * sizes, other terms and rounds, layouts and tasks with absurd numbers, states of wrong shapes. In between, a round of all
+ * tasks on all shards must give the same results as at first and leak no tensors. Messages that legitimately stop a worker
+ * are left out. Returns the number of messages by outcome.
  */
 export async function fuzzWorker(seed: number, count: number): Promise<Record<string, number>> {
   const rng = generator(BigInt(seed), 'fuzz-worker');
   const backend = await wasmBackend();
-  const seen: Record<string, number> = { results: 0, failures: 0, 'honest rounds': 0 };
+  const seen: Record<string, number> = { results: 0, failures: 0, 'valid rounds': 0 };
   let peer: Buffer | null = null;
-  let wanted: { term: number; found: Map<string, unknown>; done: () => void } | null = null;
+  let validRound: { term: number; results: Map<string, unknown>; done: () => void } | null = null;
   let hellos: (() => void) | null = null;
 
   const router = await bindRouter('tcp://127.0.0.1:*', (from, frames) => {
@@ -86,24 +87,24 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
       peer = from;
       hellos?.();
     } else if (header.type === 'fetch') serve(header.request, header.blocks);
-    else if (header.type === 'ping') void say({ type: 'pong' });
+    else if (header.type === 'ping') void send({ type: 'pong' });
     else if (header.type === 'failure') {
       seen.failures++;
-      assert.notEqual(header.term, wanted?.term, `an honest round failed: ${header.message}`);
+      assert.notEqual(header.term, validRound?.term, `a valid round failed: ${header.message}`);
     } else if (header.type === 'results') {
       seen.results++;
-      if (header.term !== wanted?.term) return;
+      if (header.term !== validRound?.term) return;
       for (const [i, units] of header.done.entries()) {
         const own = Object.entries(tensors).filter(([name]) => name.startsWith(`${i}/`));
-        wanted.found.set(
+        validRound.results.set(
           JSON.stringify(units),
           bytes(Object.fromEntries(own.map(([name, value]) => [name.slice(2), value]))),
         );
       }
-      if (wanted.found.size === w.layout.shards) wanted.done();
+      if (validRound.results.size === w.layout.shards) validRound.done();
     }
   });
-  const say = (message: FromCoordinator, tensors?: Tensors) => router.send(peer!, encode(message, tensors));
+  const send = (message: FromCoordinator, tensors?: Tensors) => router.send(peer!, encode(message, tensors));
   const joined = new Promise<void>((resolve) => {
     hellos = resolve;
   });
@@ -123,12 +124,12 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   );
 
   function serve(request: number, blocks: number[]): void {
-    const there = blocks.every((index) => index < blockCount(w.layout));
-    const parts = there ? blocks.map((index) => block(w.layout, index)) : [];
+    const exist = blocks.every((index) => index < blockCount(w.layout));
+    const parts = exist ? blocks.map((index) => block(w.layout, index)) : [];
     const rows = parts.flatMap(({ start, count }) => [...w.raw.subarray(start * D, (start + count) * D)]);
-    if (there)
-      void say({ type: 'rows', request, blocks }, { rows: nd(Float32Array.from(rows), rows.length / D, D) });
-    else void say({ type: 'rows', request, blocks: [], problem: 'there is no such block' });
+    if (exist)
+      void send({ type: 'rows', request, blocks }, { rows: nd(Float32Array.from(rows), rows.length / D, D) });
+    else void send({ type: 'rows', request, blocks: [], problem: 'there is no such block' });
   }
 
   let versions = 1000;
@@ -156,46 +157,46 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   const all = range(w.layout.shards).map(w.unit);
   const states = prefixed(Object.entries(STATES));
 
-  /** What all tasks give, from a welcome on. */
-  async function honest(term: number): Promise<unknown> {
-    const found = new Map<string, unknown>();
-    const whole = new Promise<void>((resolve) => {
-      wanted = { term, found, done: resolve };
+  /** Sends a welcome and a valid round, and returns the results of all tasks. */
+  async function runValidRound(term: number): Promise<unknown> {
+    const results = new Map<string, unknown>();
+    const complete = new Promise<void>((resolve) => {
+      validRound = { term, results, done: resolve };
     });
-    void say(welcome(term));
-    void say(round(term, TASKS, all), states);
-    const late = new AbortController();
-    const silence = sleep(60_000, null, { signal: late.signal }).then(
+    void send(welcome(term));
+    void send(round(term, TASKS, all), states);
+    const timer = new AbortController();
+    const timeout = sleep(60_000, null, { signal: timer.signal }).then(
       () => Promise.reject(new Error('the worker does not answer')),
       () => {},
     );
-    await Promise.race([whole, worker.done, silence]);
-    late.abort();
+    await Promise.race([complete, worker.done, timeout]);
+    timer.abort();
     assert.equal(ended, null, `the worker ended: ${ended}`);
-    seen['honest rounds']++;
-    wanted = null;
-    return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+    seen['valid rounds']++;
+    validRound = null;
+    return [...results].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   try {
     await joined;
-    const expected = await honest(1);
+    const expected = await runValidRound(1);
     const live = backend.live();
     let term = 2;
     for (let sent = 0; sent < count; term += 2) {
-      // Two terms each: a lie about the next one is none about the honest one.
-      void say(welcome(term));
+      // Two terms per batch, so that forged messages for the next term do not hit the one of the valid round.
+      void send(welcome(term));
       for (let i = 0; i < BATCH && sent < count; i++, sent++) {
-        const [message, tensors] = lie(rng, term, 1);
+        const [message, tensors] = forged(rng, term, 1);
         const frames = rng.below(2) ? mutated(rng, message, tensors) : encode(message, tensors);
-        const header = understood(frames);
+        const header = decodedHeader(frames);
         if (header?.type === 'stop' || header?.type === 'refuse') continue;
-        // A later round makes all of this term old ones, of which nothing but the states is looked at: now and then only.
+        // A later round makes all others of this term outdated, and the worker reads only their states: sent only rarely.
         if (header?.type === 'round' && header.term === term && header.round > 1 && i < BATCH - 5) continue;
         void router.send(peer!, frames);
         if (i % 10 === 0) await setImmediate();
       }
-      assert.deepEqual(await honest(term + 1), expected, `seed ${seed}, after ${sent} messages`);
+      assert.deepEqual(await runValidRound(term + 1), expected, `seed ${seed}, after ${sent} messages`);
       assert.equal(backend.live(), live, `tensors left behind, seed ${seed}, after ${sent} messages`);
     }
     assert.equal(({} as Record<string, unknown>).polluted, undefined);
@@ -206,8 +207,8 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   }
   return { ...seen, ...worker.refused() };
 
-  /** A message that could be meant, or one that is sound in form and absurd in what it asks for. */
-  function lie(rng: Rng, term: number, number: number): [object, Tensors] {
+  /** A valid message, or a well-formed one with absurd content. */
+  function forged(rng: Rng, term: number, number: number): [object, Tensors] {
     const task = TASKS[rng.below(TASKS.length)];
     const unit = all[rng.below(all.length)];
     const one = round(term, [task], [unit], number);
@@ -223,7 +224,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
         return [{ ...one, units: [absurd(rng, { unit: { ...unit } }, 'unit').unit] }, states];
       case 3:
       case 4:
-        return [one, bent(rng, states)];
+        return [one, corrupted(rng, states)];
       case 5:
         return [{ type: 'rows', request: rng.below(50), blocks: [0] }, { rows: f32(1 + rng.below(40), D) }];
       case 6:
@@ -236,7 +237,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   }
 }
 
-/** A copy in which one number of a part is absurd. */
+/** A copy in which one number of `part` is absurd. */
 function absurd(rng: Rng, message: Record<string, unknown>, part: string): Record<string, unknown> {
   const inside = { ...(message[part] as Record<string, unknown>) };
   const names = Object.keys(inside).filter((name) => typeof inside[name] !== 'string' || name === 'seed');
@@ -246,8 +247,8 @@ function absurd(rng: Rng, message: Record<string, unknown>, part: string): Recor
   return { ...message, [part]: inside };
 }
 
-/** The tensors, one of which is of another length, shape or type, or full of other numbers, or missing. */
-function bent(rng: Rng, tensors: Tensors): Tensors {
+/** The tensors with one of another length, shape or type, with other values, or missing. */
+function corrupted(rng: Rng, tensors: Tensors): Tensors {
   const names = Object.keys(tensors);
   const name = names[rng.below(names.length)];
   const { shape, data } = tensors[name];
@@ -280,7 +281,8 @@ function bent(rng: Rng, tensors: Tensors): Tensors {
   }
 }
 
-function understood(frames: Uint8Array[]): FromCoordinator | null {
+/** The header of a valid message, else null. */
+function decodedHeader(frames: Uint8Array[]): FromCoordinator | null {
   try {
     return decode(fromCoordinator, frames).header;
   } catch (error) {

@@ -1,29 +1,30 @@
-// A bad line in userspace, for kernels without `tc netem`: impair.ts PORT HOST:PORT SEED [DELAY] listens on 127.0.0.1:PORT and passes all on,
-// as TCP shows such a line to programs: late, in order, with stalls where segments were lost, and cut now and then.
+// A bad network link in userspace, for kernels without `tc netem`: impair.ts PORT HOST:PORT SEED [DELAY] is a TCP proxy on
+// 127.0.0.1:PORT that imitates what programs see of such a link: delays, stalls after lost segments, and resets.
+// Data stay in order.
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { generator, type Rng } from '../../model/random.ts';
 
-const [port, target, seed, given = '50'] = process.argv.slice(2);
+const [port, target, seed, delay = '50'] = process.argv.slice(2);
 const SEGMENT = 1448;
 /** One way, ms. */
-const DELAY = Number(given);
+const DELAY = Number(delay);
 const JITTER = 0.4 * DELAY;
 const LOSS = 0.05;
-/** A segment is sent again when three behind it have arrived, a round trip later; else after a timeout, which doubles. */
+/** A lost segment is resent a round trip later if three later ones have arrived, else after a timeout, which doubles. */
 const ROUND_TRIP = 2 * DELAY;
 const TIMEOUT = 4 * DELAY;
-/** Of all chunks after which both ends lose the connection. */
+/** Fraction of chunks after which the connection is reset at both ends. */
 const RESET = 1 / 3000;
-/** More than this under way, and the sender has to wait, bytes. */
+/** Bytes in flight above which the sender has to wait. */
 const WINDOW = 1 << 20;
 
-/** Stall before a chunk of so many bytes is whole, ms. */
+/** Milliseconds until a chunk of `bytes` has arrived completely, beyond the normal delay. */
 function stallOf(rng: Rng, bytes: number): number {
   const segments = Math.ceil(bytes / SEGMENT);
   let stall = 0;
   for (let i = 0; i < segments; i++) {
     if (rng.uniform() >= LOSS) continue;
-    // Several losses of one flight are mended in one round trip.
+    // Several losses in one flight are repaired in one round trip.
     if (i < segments - 3) stall = Math.max(stall, ROUND_TRIP);
     else
       for (let wait = TIMEOUT; ; wait *= 2) {
@@ -34,25 +35,25 @@ function stallOf(rng: Rng, bytes: number): number {
   return stall;
 }
 
-/** Both directions of one connection; each has its own queue. */
-function join(rng: Rng, from: Socket, to: Socket): void {
+/** Forwards one direction of a connection. */
+function forward(rng: Rng, from: Socket, to: Socket): void {
   let free = 0;
-  let underWay = 0;
-  // One timer for the first of the queue: those of several chunks would go off in another order.
+  let startAndReach = 0;
+  // A single timer, for the head of the queue: several timers could fire out of order.
   const queue: { at: number; chunk: Buffer }[] = [];
-  let waiting = false;
+  let timerSet = false;
   const wake = (ms: number) => {
-    if (!waiting) setTimeout(deliver, Math.max(1, Math.ceil(ms)));
-    waiting = true;
+    if (!timerSet) setTimeout(deliver, Math.max(1, Math.ceil(ms)));
+    timerSet = true;
   };
   const deliver = () => {
-    waiting = false;
+    timerSet = false;
     while (queue.length && queue[0].at <= performance.now()) {
       const { chunk } = queue.shift()!;
-      underWay -= chunk.length;
+      startAndReach -= chunk.length;
       if (!to.destroyed) to.write(chunk);
     }
-    if (underWay <= WINDOW) from.resume();
+    if (startAndReach <= WINDOW) from.resume();
     if (queue.length) wake(queue[0].at - performance.now());
     else if (from.destroyed) to.destroy();
   };
@@ -63,11 +64,11 @@ function join(rng: Rng, from: Socket, to: Socket): void {
       return;
     }
     const late = DELAY + JITTER * (2 * rng.uniform() - 1);
-    // In order: what comes behind a stall waits for it.
+    // In order: later chunks wait for a stalled one.
     free = Math.max(free, performance.now() + late + stallOf(rng, chunk.length));
     queue.push({ at: free, chunk });
-    underWay += chunk.length;
-    if (underWay > WINDOW) from.pause();
+    startAndReach += chunk.length;
+    if (startAndReach > WINDOW) from.pause();
     wake(free - performance.now());
   });
   from.on('error', () => {});
@@ -75,11 +76,11 @@ function join(rng: Rng, from: Socket, to: Socket): void {
 }
 
 const rng = generator(BigInt(seed), 'impair');
-const [host, there] = target.split(':');
+const [host, targetPort] = target.split(':');
 createServer((near) => {
-  const far = dial(Number(there), host);
+  const far = dial(Number(targetPort), host);
   near.setNoDelay();
   far.setNoDelay();
-  join(rng, near, far);
-  join(rng, far, near);
+  forward(rng, near, far);
+  forward(rng, far, near);
 }).listen(Number(port), '127.0.0.1', () => console.log('ready'));

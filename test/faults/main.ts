@@ -1,23 +1,25 @@
-// npm run bench:faults [-- names… --seed N --short]: runs the commands of this folder, prints a table, and writes it to
-// docs/reliability.md (not with --short).
+// npm run bench:faults [-- names… --seed N --short]: runs the campaigns of this folder, prints the results and, without
+// --short, writes them to docs/reliability.md.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MAIN } from '../../bench/processes.ts';
-import { type Outcome, seed, short } from './fault.ts';
+import { type CampaignResult, seed, short } from './campaign.ts';
 import { verdict, writeTable } from './table.ts';
 
-/** In the order of the docs. */
+/** In the order of the table. */
 const NAMES = [
   ...['kills', 'resume', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
   ...['checkpoint-damage', 'disk-full', 'soak', 'cost'],
 ];
 
 const flags = ['--seed', String(seed), ...(short ? ['--short'] : [])];
-const given = process.argv.slice(2).filter((arg, i, all) => !arg.startsWith('--') && all[i - 1] !== '--seed');
-const unknown = given.filter((name) => !NAMES.includes(name));
+const selected = process.argv
+  .slice(2)
+  .filter((arg, i, all) => !arg.startsWith('--') && all[i - 1] !== '--seed');
+const unknown = selected.filter((name) => !NAMES.includes(name));
 if (unknown.length) {
-  console.error(`there is no ${unknown.join(', ')}; there are: ${NAMES.join(', ')}`);
+  console.error(`unknown campaign ${unknown.join(', ')}; campaigns: ${NAMES.join(', ')}`);
   process.exit(2);
 }
 if (!existsSync(MAIN)) {
@@ -30,44 +32,44 @@ const command = (name: string) => `npx tsx test/faults/${name}.ts --seed ${seed}
 let child: ChildProcess | undefined;
 process.once('exit', () => child?.kill('SIGTERM'));
 
-/** What one command says in its last line; one that ends without that has failed. */
-async function outcomeOf(name: string): Promise<Outcome> {
+/** Runs a campaign and parses its last line; without a result line it has failed. */
+async function runCampaign(name: string): Promise<CampaignResult> {
   const script = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-  const going = spawn(process.execPath, ['--import', 'tsx', script, ...flags], {
+  const campaign = spawn(process.execPath, ['--import', 'tsx', script, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  child = going;
+  child = campaign;
   let [stdout, last] = ['', ''];
-  going.stdout.on('data', (text) => {
+  campaign.stdout.on('data', (text) => {
     stdout += text;
   });
-  going.stderr.on('data', (text) => {
+  campaign.stderr.on('data', (text) => {
     process.stderr.write(text);
     last = String(text).trim().split('\n').at(-1) || last;
   });
   const code = await new Promise<number | string | null>((resolve) =>
-    going.once('close', (code, signal) => resolve(signal ?? code)),
+    campaign.once('close', (code, signal) => resolve(signal ?? code)),
   );
   child = undefined;
   try {
     return JSON.parse(stdout.trim().split('\n').at(-1)!);
   } catch {
-    const measured = `no figures: it ended with ${code}; ${last}`;
-    return { name, what: '–', asked: '–', measured, ok: false };
+    const measured = `no result: it exited with ${code}; ${last}`;
+    return { name, what: '–', target: '–', measured, ok: false };
   }
 }
 
-const outcomes: Outcome[] = [];
-for (const name of NAMES.filter((name) => !given.length || given.includes(name))) {
+const results: CampaignResult[] = [];
+for (const name of NAMES.filter((name) => !selected.length || selected.includes(name))) {
   console.error(name);
-  outcomes.push(await outcomeOf(name));
-  // After each, so that a long night that ends early leaves what it has.
-  if (!short) writeTable(NAMES, outcomes, command);
+  results.push(await runCampaign(name));
+  // After each, so that an interrupted series keeps its results.
+  if (!short) writeTable(NAMES, results, command);
 }
-for (const outcome of outcomes) {
-  const { name, asked, measured } = outcome;
-  console.log(`${name.padEnd(18)} ${verdict(outcome).replaceAll('*', '').toUpperCase()}`);
-  console.log(`  asked    ${asked}\n  measured ${measured}`);
+for (const result of results) {
+  const { name, target, measured } = result;
+  console.log(`${name.padEnd(18)} ${verdict(result).replaceAll('*', '').toUpperCase()}`);
+  console.log(`  target   ${target}\n  measured ${measured}`);
 }
 if (!short) console.log('written to docs/reliability.md');
-process.exitCode = outcomes.some(({ ok }) => ok === false) ? 1 : 0;
+process.exitCode = results.some(({ ok }) => ok === false) ? 1 : 0;

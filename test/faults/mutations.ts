@@ -3,8 +3,8 @@ import { encode } from '../../proto/codec.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 
 /**
- * Messages gone wrong, with structure: a valid header with one field changed, frames cut, swapped or grown, lies about
- * sizes, and plain noise. What comes out may by chance be valid; it is never what the sender was asked for.
+ * The frames of a mutated message: a valid header with one field changed, frames truncated, reordered, inserted or with
+ * changed bytes, or pure noise. The result may happen to be valid, but never what the receiver had requested.
  */
 export function mutated(rng: Rng, message: object, tensors: Tensors): Uint8Array[] {
   const kind = rng.below(8);
@@ -27,7 +27,7 @@ export function mutated(rng: Rng, message: object, tensors: Tensors): Uint8Array
 const noise = (rng: Rng, length: number) => Uint8Array.from({ length }, () => rng.below(256));
 
 const NAMES = ['__proto__', 'constructor', 'toString', '', 'type', 'term', 'x'.repeat(70_000)];
-const STRANGE: unknown[] = [
+const ODD_VALUES: unknown[] = [
   -1,
   0,
   0.5,
@@ -48,7 +48,7 @@ const STRANGE: unknown[] = [
   'results',
 ];
 
-/** A copy in which one field, at any depth, is something else. */
+/** A copy with one field, at any depth, removed, renamed or replaced. */
 function changed(rng: Rng, value: unknown): unknown {
   if (Array.isArray(value) && value.length && rng.below(4)) {
     const at = rng.below(value.length);
@@ -64,5 +64,5 @@ function changed(rng: Rng, value: unknown): unknown {
     return { ...value, [name]: changed(rng, old) };
   }
   if (typeof value === 'number' && rng.below(2)) return value + [-1, 1, 2 ** 32][rng.below(3)];
-  return STRANGE[rng.below(STRANGE.length)];
+  return ODD_VALUES[rng.below(ODD_VALUES.length)];
 }

@@ -1,34 +1,34 @@
-// Workers whose coordinator is gone, for a while or for good.
+// Workers whose coordinator is gone, temporarily or permanently.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   dpmesh,
   easyData,
   epochOf,
   eventsOf,
   freePort,
   jsonOf,
-  leftovers,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   start,
   startCoordinator,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from '../e2e/support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
-/** Enough to be under way still when both have found the new coordinator. */
+/** Enough for the run to last until both have joined the new coordinator. */
 const EPOCHS = 250;
 const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, ...QUICK];
 
-test('after the coordinator was killed its workers wait for the one that resumes: the same bytes', async () => {
-  const expected = await undisturbed(easy.data, join(folder, 'quiet'), ...FLAGS);
+test('workers of a killed coordinator wait for the one that resumes: the same bytes', async () => {
+  const expected = await undisturbedHashes(easy.data, join(folder, 'quiet'), ...FLAGS);
   const run = join(folder, 'orphaned');
   const flags = ['--checkpoint-every', 0, ...FLAGS];
   const { running: first, address } = await startCoordinator(easy.data, run, ...flags);
@@ -46,12 +46,12 @@ test('after the coordinator was killed its workers wait for the one that resumes
     const { code, stderr } = await worker.ended;
     assert.equal(code, 0, stderr);
     assert.equal(stderr.match(/joined as/g)?.length, 2, stderr);
-    await leftovers(worker.pid);
+    await assertNoneLeft(worker.pid);
   }
-  assert.deepEqual(bytesOfRun(run), expected);
+  assert.deepEqual(resultHashes(run), expected);
 });
 
-test('a worker without a coordinator gives up after its time', async () => {
+test('a worker without a coordinator gives up after --reconnect-for', async () => {
   const { code, stderr } = await dpmesh([
     ...['worker', '--connect', `tcp://127.0.0.1:${await freePort()}`, '--reconnect-for', 2],
   ]);

@@ -1,8 +1,8 @@
 import { randomNumbers } from '../coordinator/support.ts';
-import type { Options } from './simulation.ts';
+import type { SimulationOptions } from './simulation.ts';
 
-/** A schedule of trouble of its own for each seed: up to 50 workers, from a quiet network to a dreadful one. */
-export function schedule(seed: number): Options {
+/** Simulation options drawn from a seed: up to 50 workers, and from no faults to very many. */
+export function schedule(seed: number): SimulationOptions {
   const { uniform, below } = randomNumbers(seed ^ 0x5eed);
   const some = (most: number) => (uniform() < 0.5 ? 0 : uniform() * most);
   return {

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { note } from '../../bench/dpmesh.ts';
-import { seed as first, inWords, numberFlag, report, short } from './fault.ts';
+import { describeCounts, seed as first, numberFlag, report, short } from './campaign.ts';
 import { schedule } from './schedules.ts';
 import { simulate } from './simulation.ts';
 
@@ -17,12 +17,12 @@ for (let seed = first; seed < first + count; seed++) {
     wrong++;
     note(String((error as Error).message).split('\n')[0]);
   }
-  // Its time is not the clock's: without a pause no signal would ever be heard.
+  // The simulation does not wait in real time: without a pause signals would not be handled.
   if (seed % 100 === 0) await setImmediate();
   if ((seed - first + 1) % 10_000 === 0) note(`${seed - first + 1} schedules, ${wrong} wrong`);
 }
-/** The first seed under which a planted bug is found. */
-async function foundAt(bugs: Parameters<typeof simulate>[1]['bugs']): Promise<number> {
+/** The first seed that detects a planted bug; -1 if none does. */
+async function firstDetection(bugs: Parameters<typeof simulate>[1]['bugs']): Promise<number> {
   for (let seed = 0; seed < 1000; seed++) {
     try {
       await simulate(seed, { ...schedule(seed), bugs });
@@ -32,11 +32,14 @@ async function foundAt(bugs: Parameters<typeof simulate>[1]['bugs']): Promise<nu
   }
   return -1;
 }
-const [twice, term] = [await foundAt({ countsTwice: true }), await foundAt({ ignoresTerm: true })];
+const [twice, term] = [
+  await firstDetection({ countsTwice: true }),
+  await firstDetection({ ignoresTerm: true }),
+];
 report({
   name: 'simulate',
-  what: 'coordinator and up to 50 workers under seeded schedules of loss, delay, repetition, cuts, crashes and restarts',
-  asked: '100,000 schedules, no hang, no wrong result; planted bugs are found',
-  measured: `${count.toLocaleString('en')} schedules, ${wrong} wrong (${inWords(seen)}); no check for repeated results: found under seed ${twice}; another term’s results taken: seed ${term}`,
+  what: 'coordinator and up to 50 workers under seeded schedules of loss, delay, duplication, cuts, crashes and restarts',
+  target: '100,000 schedules, no hang, no wrong result; planted bugs are detected',
+  measured: `${count.toLocaleString('en')} schedules, ${wrong} wrong (${describeCounts(seen)}); planted bugs: repeated results counted, detected by seed ${twice}; results of another term accepted, detected by seed ${term}`,
   ok: wrong === 0 && twice >= 0 && term >= 0,
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { schedule } from './schedules.ts';
-import { type Bugs, simulate } from './simulation.ts';
+import { type PlantedBugs, simulate } from './simulation.ts';
 
-async function run(count: number, bugs?: Bugs) {
+async function run(count: number, bugs?: PlantedBugs) {
   const seen: Record<string, number> = {};
   for (let seed = 0; seed < count; seed++)
     for (const [what, times] of Object.entries(await simulate(seed, { ...schedule(seed), bugs })))
@@ -11,10 +11,10 @@ async function run(count: number, bugs?: Bugs) {
   return seen;
 }
 
-describe('registry, router and dispatcher in a simulated world', () => {
-  test('end every round with the right result, whatever happens', async () => {
+describe('registry, router and dispatcher in a simulated cluster', () => {
+  test('every round ends with the correct result, whatever happens', async () => {
     const seen = await run(400);
-    // All kinds of trouble came, and all checks had something to do.
+    // Every kind of fault occurred, and every check was exercised.
     for (const what of [
       'lost down',
       'lost up',
@@ -30,7 +30,7 @@ describe('registry, router and dispatcher in a simulated world', () => {
       assert.ok(seen[what] > 0, `${what}: ${JSON.stringify(seen)}`);
   });
 
-  test('the simulation finds planted bugs', async () => {
+  test('the simulation detects planted bugs', async () => {
     await assert.rejects(run(400, { countsTwice: true }), /seed \d+/);
     await assert.rejects(run(400, { ignoresTerm: true }), /seed \d+/);
   });

@@ -8,27 +8,25 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
-/**
- * A deterministic world around the real registry, router and dispatcher: workers that follow the protocol, connections that
- * delay, lose, repeat and are cut, processes that crash, freeze and come back, and a coordinator that is killed and
- * starts its round again in a new term. Time is a number. All chance comes from the seed.
- */
+// A deterministic simulation around the real registry, router and dispatcher: workers that follow the protocol, connections
+// that delay, lose and duplicate messages and are cut, processes that crash, freeze and return, and a coordinator that is
+// killed and repeats its round in a new term. Time is simulated. All randomness comes from the seed.
 
-type Round = Extract<FromCoordinator, { type: 'round' }>;
-type Message = { header: FromWorker; tensors: Tensors };
+type RoundHeader = Extract<FromCoordinator, { type: 'round' }>;
+type WorkerMessage = { header: FromWorker; tensors: Tensors };
 
-/** What is broken on purpose, to see that the simulation finds it. */
-export interface Bugs {
-  /** A result that is in already is counted again. */
+/** Bugs planted to test that the simulation detects them. */
+export interface PlantedBugs {
+  /** A repeated result is counted again. */
   countsTwice?: boolean;
-  /** Results of an earlier term are taken for this one's. */
+  /** Results of an earlier term are accepted. */
   ignoresTerm?: boolean;
 }
 
-export interface Options {
+export interface SimulationOptions {
   workers: number;
   shards: number;
-  /** Chance of each kind of trouble, 0 … 1. */
+  /** Probability of each kind of fault, 0 … 1. */
   loss: number;
   delay: number;
   duplication: number;
@@ -37,71 +35,72 @@ export interface Options {
   freeze: number;
   /** Kill and restart of the coordinator. */
   restart: number;
-  bugs?: Bugs;
+  bugs?: PlantedBugs;
 }
 
-interface Process {
+interface SimulatedWorker {
   name: string;
   session: string;
   pid: number;
-  /** Its connection now; an older one may still have messages on their way. */
+  /** Its current connection. An older one may still deliver messages. */
   peer: string;
   term: number | null;
   latest: number;
   states: Map<string, { version: number; value: number }>;
-  queue: { header: Round; tensors: Tensors }[];
+  queue: { header: RoundHeader; tensors: Tensors }[];
   frozenUntil: number;
-  /** Messages that have reached it and wait to be read. */
+  /** Messages that have arrived but have not been read. */
   inbox: { header: FromCoordinator; tensors: Tensors }[];
 }
 
+/** Heartbeat timeout, ms. */
 const TIMEOUT = 5000;
-/** Simulated ms after which a round must have ended, once the trouble is over. */
+/** Simulated ms without faults in which a round must end. */
 const HANG = 120_000;
 
-/** Runs rounds under this seed's schedule of trouble; throws what was wrong. Returns what happened. */
-export async function simulate(seed: number, options: Options): Promise<Record<string, number>> {
+/** Runs rounds with faults drawn from the seed. Throws if a round hangs or has a wrong result. Returns event counts. */
+export async function simulate(seed: number, options: SimulationOptions): Promise<Record<string, number>> {
   const { uniform, below } = randomNumbers(seed);
   const chance = (p: number) => uniform() < p;
   const { bugs = {} } = options;
   let clock = 0;
-  let troubled = true;
+  let faultsOn = true;
   let names = 0;
   let peers = 0;
   const seen: Record<string, number> = {};
   const note = (what: string) => {
     seen[what] = (seen[what] ?? 0) + 1;
   };
-  /** Deliveries to come, by time. */
+  /** Scheduled events. */
   const events: { at: number; run: () => void }[] = [];
   const later = (ms: number, run: () => void) => void events.push({ at: clock + ms, run });
-  /** As TCP has it: in order for as long as the connection holds, and nothing more once it is broken. */
+  /** Like TCP: in order while the connection lasts, and nothing after it breaks. */
   const connections = new Map<string, { broken: boolean; down: number; up: number }>();
-  function transmit(peer: string, way: 'down' | 'up', run: () => void): void {
+  function transmit(peer: string, direction: 'down' | 'up', run: () => void): void {
     const connection = connections.get(peer);
     if (!connection || connection.broken) return;
-    if (troubled && chance(options.loss)) {
-      note(`lost ${way}`);
+    if (faultsOn && chance(options.loss)) {
+      note(`lost ${direction}`);
       connection.broken = true;
       const process = [...processes.values()].find((one) => one.peer === peer);
       if (process) later(below(10_000), () => processes.get(process.name) === process && connect(process));
       return;
     }
-    const copies = troubled && chance(options.duplication) ? 2 : 1;
+    const copies = faultsOn && chance(options.duplication) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      const delay = 1 + below(5) + (troubled && chance(options.delay) ? below(8000) : 0);
-      connection[way] = Math.max(connection[way], clock + delay);
-      later(connection[way] - clock, run);
+      const delay = 1 + below(5) + (faultsOn && chance(options.delay) ? below(8000) : 0);
+      connection[direction] = Math.max(connection[direction], clock + delay);
+      later(connection[direction] - clock, run);
     }
   }
 
-  const processes = new Map<string, Process>();
+  const processes = new Map<string, SimulatedWorker>();
   let term = 1;
   let scheduler = boot();
 
   function boot(): Scheduler {
-    const mine = term;
-    const made = createScheduler({
+    const ownTerm = term;
+    const created = createScheduler({
       layout: { rows: 100, dim: 1, shards: options.shards, blockRows: 16, seed: '0' },
       file: null,
       term,
@@ -113,47 +112,47 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
       send(peer, header, tensors = {}) {
         transmit(peer, 'down', () => {
           const process = [...processes.values()].find((one) => one.peer === peer);
-          if (!process || mine !== term) return;
+          if (!process || ownTerm !== term) return;
           process.inbox.push({ header, tensors });
           read(process);
         });
       },
     });
-    return bugs.countsTwice ? withDoubleCounting(made) : made;
+    return bugs.countsTwice ? withDoubleCounting(created) : created;
   }
 
-  /** To the coordinator, over the connection that the process has now. */
-  function say(process: Process, message: FromWorker, tensors: Tensors = {}): void {
+  /** Sends to the coordinator over the current connection of the worker. */
+  function sendToCoordinator(process: SimulatedWorker, message: FromWorker, tensors: Tensors = {}): void {
     const { peer } = process;
     transmit(peer, 'up', () => deliver(peer, { header: message, tensors }));
   }
 
-  function deliver(peer: string, { header, tensors }: Message): void {
+  function deliver(peer: string, { header, tensors }: WorkerMessage): void {
     if (bugs.ignoresTerm && 'term' in header) header = { ...header, term };
     scheduler.router.receive(peer, header, tensors);
   }
 
-  function connect(process: Process): void {
-    // What the old connection still carries may arrive after what the new one brings.
+  function connect(process: SimulatedWorker): void {
+    // Messages of the old connection may arrive after those of the new one.
     process.peer = `p${peers++}`;
     connections.set(process.peer, { broken: false, down: 0, up: 0 });
     hello(process);
   }
 
-  function hello(process: Process): void {
-    const about = { backend: 'sim', host: 'h', pid: process.pid, name: process.name };
-    say(process, {
+  function hello(process: SimulatedWorker): void {
+    const identity = { backend: 'sim', host: 'h', pid: process.pid, name: process.name };
+    sendToCoordinator(process, {
       type: 'hello',
       protocol: PROTOCOL,
       identity: 'sim/1',
       session: process.session,
-      ...about,
+      ...identity,
     });
   }
 
   function start(name: string): void {
     const number = names++;
-    const process: Process = {
+    const process: SimulatedWorker = {
       name,
       session: number.toString(16).padStart(32, '0'),
       pid: number,
@@ -169,13 +168,13 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     connect(process);
     const ping = () => {
       if (processes.get(name) !== process) return;
-      if (clock >= process.frozenUntil) say(process, { type: 'ping' });
+      if (clock >= process.frozenUntil) sendToCoordinator(process, { type: 'ping' });
       later(1000, ping);
     };
     later(1000, ping);
   }
 
-  function read(process: Process): void {
+  function read(process: SimulatedWorker): void {
     if (clock < process.frozenUntil) return;
     for (let next = process.inbox.shift(); next; next = process.inbox.shift()) {
       const { header, tensors } = next;
@@ -195,8 +194,8 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     }
   }
 
-  /** One message of a round: all of its units, with sums where they are wanted. */
-  function work(process: Process): void {
+  /** Computes all units of one message of a round, summed if requested. */
+  function work(process: SimulatedWorker): void {
     if (processes.get(process.name) !== process) return;
     if (clock < process.frozenUntil) {
       later(process.frozenUntil - clock, () => work(process));
@@ -207,42 +206,43 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     const { header, tensors } = next;
     for (const { name, version } of header.states)
       process.states.set(name, { version, value: tensors[`${name}/value`].data[0] });
-    const found: Found = [];
+    const computed: ComputedUnits = [];
     let stack: PartialSum[] = [];
     const flush = () => {
       for (const { from, to, sums } of stack)
-        found.push({
+        computed.push({
           units: header.units.filter(({ shard }) => shard >= from && shard < to),
           value: sums.v[0],
         });
       stack = [];
     };
-    let known = true;
+    let hasStates = true;
     for (const unit of header.units) {
       if (header.round < process.latest) break;
-      // A state may have been lost on its way: then the worker cannot go on, and says so.
-      known &&= header.uses.every(({ name, version }) => process.states.get(name)?.version === version);
-      if (!known) break;
+      // If a state was lost on its way, the worker cannot continue and reconnects.
+      hasStates &&= header.uses.every(({ name, version }) => process.states.get(name)?.version === version);
+      if (!hasStates) break;
       const value = unitValue(
         unit,
         header.uses.map(({ name }) => process.states.get(name)!.value),
       );
       if (header.sum)
         fold(stack, { from: unit.shard, to: unit.shard + 1, sums: { v: Float64Array.of(value) } });
-      else found.push({ units: [unit], value });
+      else computed.push({ units: [unit], value });
       if (chance(0.3)) flush();
     }
     flush();
-    if (!known) connect(process);
-    else if (found.length)
-      // A long task: meanwhile the connection and even the coordinator may be others.
+    if (!hasStates) connect(process);
+    else if (computed.length)
+      // A long task: the connection and even the coordinator may change in the meantime.
       later(chance(0.2) ? below(6000) : 1, () => {
-        if (processes.get(process.name) === process) say(process, resultsOf(header, found), tensorsOf(found));
+        if (processes.get(process.name) === process)
+          sendToCoordinator(process, resultsOf(header, computed), tensorsOf(computed));
       });
     if (process.queue.length) later(1 + below(30), () => work(process));
   }
 
-  function trouble(): void {
+  function injectFaults(): void {
     for (const process of [...processes.values()]) {
       if (chance(options.cut)) {
         note('cut');
@@ -264,7 +264,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     }
   }
 
-  /** The next thing that happens. */
+  /** Runs the next event. */
   function step(): void {
     let first = 0;
     for (let i = 1; i < events.length; i++) if (events[i].at < events[first].at) first = i;
@@ -277,13 +277,13 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
   let killed = false;
   const tick = () => {
     scheduler.tick();
-    if (troubled) trouble();
-    killed ||= troubled && chance(options.restart);
+    if (faultsOn) injectFaults();
+    killed ||= faultsOn && chance(options.restart);
     later(100, tick);
   };
   later(100, tick);
 
-  /** The states of each round are what they are, however often the run is resumed. */
+  /** The states and units of each round, which stay the same however often the run is resumed. */
   const plan = Array.from({ length: 5 }, () => {
     const sum = chance(0.6);
     const streams = !sum && chance(0.5);
@@ -297,8 +297,8 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
       ),
     };
   });
-  /** Trouble comes to an end, and then all must. */
-  const calm = 5000 + below(60_000);
+  /** When faults end, after which all rounds must complete. */
+  const faultsEnd = 5000 + below(60_000);
   for (let number = 0; number < plan.length; ) {
     const { v, w, sum, streams, units } = plan[number];
     const { dispatcher } = scheduler;
@@ -308,14 +308,14 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
     let results: Result[] | null = null;
     let failure: unknown = null;
     dispatcher.round({ tasks: [TASK], uses: ['a', 'b'], units, streams, sum, expects }).then(
-      (found) => (results = found),
+      (completed) => (results = completed),
       (error) => (failure = error),
     );
     await null;
     killed = false;
     while (!results && !failure && !killed) {
-      troubled = clock < calm;
-      assert.ok(clock < calm + HANG, `seed ${seed}: round ${number} hangs`);
+      faultsOn = clock < faultsEnd;
+      assert.ok(clock < faultsEnd + HANG, `seed ${seed}: round ${number} hangs`);
       step();
       await null;
     }
@@ -325,19 +325,19 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
       term++;
       scheduler = boot();
       for (const process of processes.values()) later(below(2000), () => connect(process));
-      // It goes on from its last checkpoint, which may be a round or two old.
+      // It resumes from its last checkpoint, which may be one or two rounds old.
       number = Math.max(0, number - below(3));
       continue;
     }
-    const all = units.map((unit) => unitValue(unit, [v, w]));
-    const found = (results as Result[] | null) ?? [];
-    const places: Float64Array[] = [];
-    for (const { from, tasks } of found) places[from] = tasks[0].v.data as Float64Array;
-    if (sum) assert.equal(treeSum(places)[0], treeSum(all.map((value) => [value]))[0], `seed ${seed}`);
+    const expected = units.map((unit) => unitValue(unit, [v, w]));
+    const nodes: Float64Array[] = [];
+    for (const { from, tasks } of (results as Result[] | null) ?? [])
+      nodes[from] = tasks[0].v.data as Float64Array;
+    if (sum) assert.equal(treeSum(nodes)[0], treeSum(expected.map((value) => [value]))[0], `seed ${seed}`);
     else
       assert.deepEqual(
-        Array.from(places, ([value]) => value),
-        all,
+        Array.from(nodes, ([value]) => value),
+        expected,
         `seed ${seed}`,
       );
     number++;
@@ -347,27 +347,27 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
   return seen;
 }
 
-type Found = { units: Unit[]; value: number }[];
+type ComputedUnits = { units: Unit[]; value: number }[];
 
-const resultsOf = ({ term, round }: Round, found: Found): FromWorker => ({
+const resultsOf = ({ term, round }: RoundHeader, computed: ComputedUnits): FromWorker => ({
   type: 'results',
   term,
   round,
-  done: found.map(({ units }) => units),
+  done: computed.map(({ units }) => units),
   seconds: {},
   rowsRead: 0,
   memory: 0,
 });
-const tensorsOf = (found: Found): Tensors =>
-  prefixed(found.map(({ value }, i) => [`${i}/0`, { v: nd(Float64Array.of(value)) }]));
+const tensorsOf = (computed: ComputedUnits): Tensors =>
+  prefixed(computed.map(({ value }, i) => [`${i}/0`, { v: nd(Float64Array.of(value)) }]));
 
 const TASK: Task = { task: 'cell-sums', groups: 'all', cells: [0], leaves: 1, vectors: 'a' };
 
-/** What a unit gives: of the unit and of the states alone, and with many bits, so that no two are the same. */
+/** The result of a unit: a function of the unit and the states alone, with enough bits to be unique. */
 const unitValue = ({ shard, from }: Unit, states: number[]) =>
   Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7)) * 1e3;
 
-/** The planted bug: without the check for results that are in, one that comes twice is summed twice. */
+/** The planted bug: without the check for repeated results, one that arrives twice is summed twice. */
 function withDoubleCounting(scheduler: Scheduler): Scheduler {
   const { dispatcher } = scheduler;
   const extra = new Map<number, Float64Array[]>();

@@ -1,32 +1,32 @@
-// The short form of stop.ts: workers freeze, and nothing but the time may change.
+// The short form of stop.ts: workers freeze, and nothing but the run time may change.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
-  bytesOfRun,
+  assertNoneLeft,
   easyData,
   epochOf,
   eventsOf,
   jsonOf,
-  leftovers,
   ofType,
   QUICK,
+  resultHashes,
   scratch,
   start,
+  startAndReach,
   trainArgs,
-  underWay,
-  undisturbed,
+  undisturbedHashes,
   until,
 } from '../e2e/support.ts';
 
 const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
-/** Enough to be under way still when a frozen worker is suspected. */
+/** Enough for the run to last until a frozen worker is suspected. */
 const EPOCHS = 250;
 const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, ...QUICK];
 
-/** A child of the run whose arguments have this text. */
+/** A child process of the run whose arguments contain this text. */
 function processOf(text: string, run: string): number | undefined {
   const argsOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
   return readdirSync('/proc')
@@ -45,36 +45,36 @@ function processOf(text: string, run: string): number | undefined {
 describe('the same bytes', () => {
   let expected: string[];
   before(async () => {
-    expected = await undisturbed(easy.data, join(folder, 'quiet'), ...FLAGS);
+    expected = await undisturbedHashes(easy.data, join(folder, 'quiet'), ...FLAGS);
   });
 
-  test('after a worker was frozen: raced at first, suspected in the end, and back at work', async () => {
+  test('after a worker was frozen: first raced, then suspected, then back at work', async () => {
     const run = join(folder, 'frozen');
-    const running = await underWay(5, easy.data, run, '--heartbeat-timeout', 3, ...FLAGS);
+    const running = await startAndReach(5, easy.data, run, '--heartbeat-timeout', 3, ...FLAGS);
     const [{ pid, worker }] = ofType(eventsOf(run), 'worker');
     process.kill(pid, 'SIGSTOP');
     const frozenAt = epochOf(run);
-    await until('the others to go on', () => epochOf(run) > frozenAt + 2, running);
+    await until('progress of the others', () => epochOf(run) > frozenAt + 2, running);
     assert.equal(ofType(eventsOf(run), 'worker-gone').length, 0, 'raced before it is suspected');
     await until('suspicion', () => ofType(eventsOf(run), 'worker-gone').length > 0, running);
     process.kill(pid, 'SIGCONT');
     const json = jsonOf(await running.ended);
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     const [gone] = ofType(eventsOf(run), 'worker-gone');
     assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 3 s']);
     assert.equal(json.epochs, EPOCHS);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 
-  test('after a worker that does not get as far as joining: the run begins without it', async () => {
+  test('with a worker that hangs before it joins: the run begins without it', async () => {
     const run = join(folder, 'stuck');
     const running = start(trainArgs(easy.data, run, '--workers', 2, ...FLAGS));
     const stuck = await until('its second worker', () => processOf('"name":"local/1"', run), running);
     process.kill(stuck, 'SIGSTOP');
     const json = jsonOf(await running.ended);
-    await leftovers(running.pid);
+    await assertNoneLeft(running.pid);
     assert.match(running.stderr(), /begins with 1 of 2 workers/);
     assert.equal(json.workers, 1);
-    assert.deepEqual(bytesOfRun(run), expected);
+    assert.deepEqual(resultHashes(run), expected);
   });
 });

@@ -1,9 +1,9 @@
-// One worker of two is frozen again and again, for 3 s and for 8 s: tsx test/faults/stop.ts [--seed N] [--epochs N]
+// One of two workers is frozen repeatedly, for 3 s or 8 s: tsx test/faults/stop.ts [--seed N] [--epochs N]
 
 import { embedding, note, train } from '../../bench/dpmesh.ts';
 import { eventsOf, workerPids } from '../../bench/run-files.ts';
 import { generator } from '../../model/random.ts';
-import { bytesOf, numberFlag, report, seed, short } from './fault.ts';
+import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 
 const epochs = numberFlag('epochs', short ? 200 : 800);
 const data = { data: embedding('mnist').data };
@@ -17,7 +17,7 @@ const send = (pid: number, signal: NodeJS.Signals) => {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended.
+    // It has already ended.
   }
 };
 const frozen = await train(data, [...flags, '--workers', 2], {
@@ -38,14 +38,14 @@ const frozen = await train(data, [...flags, '--workers', 2], {
   },
 });
 if (stopped) send(stopped, 'SIGCONT');
-const same = bytesOf(alone.out) === bytesOf(frozen.out);
+const same = resultHash(alone.out) === resultHash(frozen.out);
 const suspected = eventsOf(frozen.out).filter((event) => event.type === 'worker-gone').length;
 const ratio = frozen.wall / alone.wall;
 note(`${stops} stops, ${suspected} suspected, ${ratio.toFixed(2)} × one worker alone`);
 report({
   name: 'stop',
-  what: 'SIGSTOP of one worker of 2 for 3 s and 8 s, again and again',
-  asked: 'the same bytes; wall time ≤ 1.3 × of one worker alone',
-  measured: `${stops} stops, suspected ${suspected} times, ${same ? 'the same' : 'OTHER'} bytes, ${ratio.toFixed(2)} × (${frozen.wall.toFixed(1)} s, ${alone.wall.toFixed(1)} s)`,
+  what: 'repeated SIGSTOP of one of 2 workers, for 3 s or 8 s',
+  target: 'the same bytes; wall time ≤ 1.3 × that of one worker alone',
+  measured: `${stops} stops, suspected ${suspected} times, ${same ? 'the same' : 'DIFFERENT'} bytes, ${ratio.toFixed(2)} × (${frozen.wall.toFixed(1)} s, ${alone.wall.toFixed(1)} s)`,
   ok: same && ratio <= 1.3,
 });

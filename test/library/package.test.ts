@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { dpmesh, easyData, jsonOf, leftovers, scratch, sha256, trainArgs } from '../e2e/support.ts';
+import { assertNoneLeft, dpmesh, easyData, jsonOf, scratch, sha256, trainArgs } from '../e2e/support.ts';
 
 const folder = scratch();
 const app = join(folder, 'app');
@@ -22,7 +22,7 @@ async function program(args: string[]) {
     timeout: 120_000,
     detached: true,
   } as never);
-  await leftovers(run.pid, 2);
+  await assertNoneLeft(run.pid, 2);
   return run;
 }
 

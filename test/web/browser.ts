@@ -1,4 +1,4 @@
-// Debian's chromium through playwright-core, and pages that note every complaint of the console.
+// Debian's chromium through playwright-core, and pages that record every error and warning.
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
@@ -30,19 +30,19 @@ export async function closeBrowser(): Promise<void> {
   await (await running)?.close();
 }
 
-export interface Opened {
+export interface OpenedPage {
   page: Page;
-  /** Errors and warnings of the console, exceptions, and requests to elsewhere. */
+  /** Console errors and warnings, exceptions, and requests to other origins. */
   complaints: string[];
   close(): Promise<void>;
 }
 
-/** Opens a page in a profile of its own. `first` runs in it before the page's own script. */
+/** Opens a page in a separate browser context. `first` runs in it before the page's own script. */
 export async function open(
   url: string,
   options: BrowserContextOptions = {},
   first?: () => void,
-): Promise<Opened> {
+): Promise<OpenedPage> {
   const context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   if (first) await page.addInitScript(first);
@@ -53,11 +53,11 @@ export async function open(
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => {
-    if (!request.url().startsWith(new URL(url).origin)) complaints.push(`asked ${request.url()}`);
+    if (!request.url().startsWith(new URL(url).origin)) complaints.push(`requested ${request.url()}`);
   });
   await page.goto(url);
   return { page, complaints, close: () => context.close() };
 }
 
-/** Waits until the model's picture is drawn. */
+/** Waits until the scatter plot is drawn. */
 export const drawn = (page: Page) => page.locator('#scatter-empty').waitFor({ state: 'hidden' });

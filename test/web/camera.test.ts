@@ -3,14 +3,14 @@ import test from 'node:test';
 import {
   type Ellipse,
   ellipseOf,
-  frameOf,
-  place,
+  IDENTITY,
   placeBadges,
-  placeCovariance,
+  rotate,
+  rotateCovariance,
+  rotatePoint,
   screenX,
   screenY,
-  turn,
-  UNTURNED,
+  viewportOf,
 } from '../../web/camera.ts';
 import { dotOf, drawPoints } from '../../web/points.ts';
 
@@ -32,76 +32,76 @@ test('the ellipse of a covariance: half axes are standard deviations along its e
   assert.deepEqual([e.x, e.y], [1, 2]);
 });
 
-test('ellipses of nothing, of a circle, of rounding below 0', () => {
+test('ellipses of a point, of a circle, and of an eigenvalue rounded below 0', () => {
   assert.deepEqual(ellipseOf(0, 0, [0, 0, 0], 2), { x: 0, y: 0, rx: 0, ry: 0, angle: 0 });
   assert.deepEqual(ellipseOf(0, 0, [4, 0, 4], 1), { x: 0, y: 0, rx: 2, ry: 2, angle: 0 });
   assert.equal(ellipseOf(0, 0, [1, 1 + 1e-12, 1], 1).ry, 0);
 });
 
-test('turning keeps lengths; four quarters lead back', () => {
-  let r = turn(UNTURNED, 0.3, -1.1);
+test('rotations keep lengths; four quarter turns are the identity', () => {
+  let r = rotate(IDENTITY, 0.3, -1.1);
   const xyz = [1, -2, 3];
   for (let row = 0; row < 3; row++) near(Math.hypot(r[3 * row], r[3 * row + 1], r[3 * row + 2]), 1);
-  r = UNTURNED;
-  for (let i = 0; i < 4; i++) r = turn(r, Math.PI / 2, 0);
-  place(xyz, 0, r).forEach((v, i) => {
+  r = IDENTITY;
+  for (let i = 0; i < 4; i++) r = rotate(r, Math.PI / 2, 0);
+  rotatePoint(xyz, 0, r).forEach((v, i) => {
     near(v, xyz[i]);
   });
-  // A quarter to the right brings the third axis to the front.
-  const [x, y] = place(xyz, 0, turn(UNTURNED, Math.PI / 2, 0));
+  // A quarter turn to the right brings the third axis to the front.
+  const [x, y] = rotatePoint(xyz, 0, rotate(IDENTITY, Math.PI / 2, 0));
   near(x, 3);
   near(y, -2);
 });
 
-test('a covariance turns with the points', () => {
-  const r = turn(turn(UNTURNED, 0.4, 0), 0, 0.9);
+test('a covariance rotates with the points', () => {
+  const r = rotate(rotate(IDENTITY, 0.4, 0), 0, 0.9);
   const v = [0.5, -1, 2];
   const outer = v.flatMap((a) => v.map((b) => a * b));
-  const [x, y] = place(v, 0, r);
-  placeCovariance(outer, 0, r).forEach((found, i) => {
-    near(found, [x * x, x * y, y * y][i]);
+  const [x, y] = rotatePoint(v, 0, r);
+  rotateCovariance(outer, 0, r).forEach((value, i) => {
+    near(value, [x * x, x * y, y * y][i]);
   });
 });
 
-test('the frame holds every ellipse within its margin, at one scale both ways', () => {
+test('the viewport shows every ellipse within the margin, at one scale for both axes', () => {
   const ellipses: Ellipse[] = [
     { x: -5, y: 1, rx: 3, ry: 1, angle: 0.5 },
     { x: 8, y: -2, rx: 2, ry: 2, angle: 0 },
     { x: 0, y: 6, rx: 4, ry: 0.5, angle: 1.5 },
   ];
-  const frame = frameOf(ellipses, 1.4, 600, 400, 10);
+  const viewport = viewportOf(ellipses, 1.4, 600, 400, 10);
   let touches = false;
   for (const { x, y, rx, ry, angle } of ellipses)
     for (let t = 0; t < 6.3; t += 0.01) {
       const [u, v] = [1.4 * rx * Math.cos(t), 1.4 * ry * Math.sin(t)];
-      const px = screenX(x + u * Math.cos(angle) - v * Math.sin(angle), frame);
-      const py = screenY(y + u * Math.sin(angle) + v * Math.cos(angle), frame);
+      const px = screenX(x + u * Math.cos(angle) - v * Math.sin(angle), viewport);
+      const py = screenY(y + u * Math.sin(angle) + v * Math.cos(angle), viewport);
       assert.ok(px > 9.99 && px < 590.01 && py > 9.99 && py < 390.01);
       touches ||= px < 10.1 || py < 10.1;
     }
   assert.ok(touches, 'no larger than needed');
 });
 
-test('frames of nothing, of a point, in no room', () => {
+test('viewports of nothing, of a point, and of size 0', () => {
   for (const ellipses of [[], [{ x: 3, y: 3, rx: 0, ry: 0, angle: 0 }]])
     for (const side of [300, 0]) {
-      const frame = frameOf(ellipses, 1.4, side, side, 12);
-      assert.ok(Number.isFinite(screenX(3, frame)) && Number.isFinite(screenY(3, frame)));
+      const viewport = viewportOf(ellipses, 1.4, side, side, 12);
+      assert.ok(Number.isFinite(screenX(3, viewport)) && Number.isFinite(screenY(3, viewport)));
     }
 });
 
-test('numbers stand apart from each other', () => {
+test('cluster numbers do not overlap', () => {
   const points = Array.from({ length: 8 }, (_, i) => ({ x: 100 + i, y: 100 }));
   const spots = placeBadges([...points, { x: 300, y: 0 }], 20);
   assert.deepEqual(spots[0], points[0]);
   assert.deepEqual(spots[8], { x: 300, y: 0 });
-  const there = spots.filter((spot) => spot !== null);
-  assert.ok(there.length > 5);
-  for (const a of there)
-    for (const b of there) assert.ok(a === b || Math.hypot(a.x - b.x, a.y - b.y) >= 20 - 1e-9);
+  const placed = spots.filter((spot) => spot !== null);
+  assert.ok(placed.length > 5);
+  for (const a of placed)
+    for (const b of placed) assert.ok(a === b || Math.hypot(a.x - b.x, a.y - b.y) >= 20 - 1e-9);
 });
 
-test('points are blended where they belong, and none over an edge', () => {
+test('points are blended at their pixels, and none across an edge', () => {
   const [width, height] = [20, 10];
   const pixels = new Uint8ClampedArray(4 * width * height);
   const dot = dotOf(1.2, width);
@@ -124,13 +124,13 @@ test('points are blended where they belong, and none over an edge', () => {
   draw([-1, 0, 19.8, 5, Number.NaN], [5, 0, 5, 9.9, 5], [0, 0, 0, 0, 0], [1, 1]);
   assert.ok(
     pixels.every((v) => v === 0),
-    'nothing wraps round to the other side',
+    'nothing wraps around to the other side',
   );
   draw([5, 12], [5, 5], [0, 1], [1, 0.5]);
   assert.deepEqual(at(5, 5), [200, 100, 50]);
   assert.deepEqual(at(12, 5), [0, 0, 125]);
   assert.deepEqual(at(9, 5), [0, 0, 0]);
-  // A label that has no colour (the net has grown meanwhile) is left out.
+  // A label without a colour is left out: the net may have grown since.
   draw([15], [5], [7], [1, 1]);
   assert.deepEqual(at(15, 5), [0, 0, 0]);
 });

@@ -1,4 +1,4 @@
-// How large the bundle is, and what the page does with large runs.
+// The size of the bundle, and the page with large runs.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
@@ -11,7 +11,7 @@ const skip = noBrowser;
 const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
 after(closeBrowser);
 
-test('one bundle below 150 kB gzipped, that names no other place', () => {
+test('one bundle below 150 kB gzipped, without external resources', () => {
   const files = readdirSync(DIST);
   for (const name of ['index.html', 'app.js', 'app.css']) assert.ok(files.includes(name), name);
   const bytes = files.reduce((sum, name) => sum + gzipSync(readFileSync(DIST + name)).length, 0);
@@ -21,12 +21,12 @@ test('one bundle below 150 kB gzipped, that names no other place', () => {
   assert.doesNotMatch(
     html,
     /style=|<style|\son\w+=|https?:|<script(?![^>]*\ssrc=)/,
-    'nothing inline, nothing from elsewhere',
+    'nothing inline, nothing external',
   );
   assert.doesNotMatch(readFileSync(`${DIST}app.css`, 'utf8'), /url\(|@import/);
 });
 
-test('50 clusters × 20,000 points: the work of a frame', { skip }, async () => {
+test('50 clusters × 20,000 points: time per frame', { skip }, async () => {
   const large = await mock({ clusters: 50, dim: 10, rows: 20_000, epochs: 80 });
   const { page, complaints, close } = await open(large.url);
   await drawn(page);
@@ -46,7 +46,7 @@ test('50 clusters × 20,000 points: the work of a frame', { skip }, async () => 
     `${frames.length} frames; median ${median.toFixed(1)} ms, least ${frames[0].toFixed(1)} ms of work`,
   );
   assert.ok(frames.length >= 10, `${frames.length} frames`);
-  // 33 ms is a frame at 30 a second. Median of a shared machine: twice that is let pass, its best frame is not.
+  // 33 ms is a frame at 30 per second. On a shared machine the median may take twice that, the best frame may not.
   assert.ok(median < 66 && frames[0] < 33, `${median} and ${frames[0]} ms`);
   assert.equal(await page.locator('#table tbody tr').count(), 50);
   assert.deepEqual(complaints, []);
@@ -62,7 +62,7 @@ test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
   const begun = performance.now();
   for (let i = 0; i < 20; i++) long.advance();
   await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,020'));
-  console.log(`twenty epochs more: ${(performance.now() - begun).toFixed(0)} ms`);
+  console.log(`twenty more epochs: ${(performance.now() - begun).toFixed(0)} ms`);
   const box = (await page.locator('#chart-k .u-over').boundingBox())!;
   await page.mouse.move(box.x + 100, box.y + 50);
   await page.mouse.down();
@@ -70,17 +70,17 @@ test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
   await page.mouse.up();
   await page.mouse.move(box.x + 200, box.y + 50);
   await page.waitForFunction(() => /^epoch [\d,]+ /.test(document.getElementById('k-at')!.textContent!));
-  const at = Number(
+  const before = Number(
     (await page.locator('#k-at').textContent())!.replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
   );
   long.advance();
   await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,021'));
   await page.mouse.move(box.x + 200.5, box.y + 51);
-  const then = Number(
+  const after = Number(
     (await page.locator('#k-at').textContent())!.replace(/^epoch ([\d,]+).*$/s, '$1').replace(',', ''),
   );
-  assert.ok(Math.abs(then - at) < 30, `a zoomed chart stays where it was: epoch ${at}, then ${then}`);
-  assert.ok(at < 5000);
+  assert.ok(Math.abs(after - before) < 30, `a zoomed chart keeps its range: epoch ${before}, then ${after}`);
+  assert.ok(before < 5000);
   assert.deepEqual(complaints, []);
   await close();
   await long.close();

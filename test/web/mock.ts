@@ -1,4 +1,4 @@
-// The endpoints of the coordinator's HTTP port over a run that never was. Run by itself it shows that run:
+// The endpoints of the coordinator's HTTP port for a simulated run. As a program it serves that run:
 //   npx tsx test/web/mock.ts [clusters] [dim] [rows] [epochs]
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -17,7 +17,7 @@ const TYPES: Record<string, string> = {
 };
 
 export interface MockOptions extends Partial<WorldOptions> {
-  /** Epochs that are over when the page opens. */
+  /** Epochs completed at the start. */
   epochs?: number;
   status?: Status;
   token?: string;
@@ -28,22 +28,22 @@ export interface MockOptions extends Partial<WorldOptions> {
 export interface Mock {
   url: string;
   world: World;
-  /** Paths that were posted to, with the status they were answered with. */
+  /** The path of each POST request with the status of its response. */
   posts: string[];
-  /** One epoch more. */
+  /** Simulates one more epoch. */
   advance(): void;
   send(message: Message): void;
   setStatus(status: Status): void;
-  /** Cuts all streams, as a coordinator does that is killed. */
+  /** Cuts all streams, as if the coordinator had been killed. */
   cut(): void;
   close(): Promise<void>;
 }
 
 export async function mock(options: MockOptions = {}): Promise<Mock> {
   const { clusters = 10, dim = 10, rows = 4000, workers = 4, host, token } = options;
-  const played = world({ clusters, dim, rows, workers, host });
+  const simulated = world({ clusters, dim, rows, workers, host });
   const epochs = noEpochs();
-  const events: TimedEvent[] = played.start();
+  const events: TimedEvent[] = simulated.start();
   let work: WorkSpan[] = [];
   let status: Status = options.status ?? 'running';
   let epoch = 0;
@@ -53,8 +53,8 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     for (const client of clients) client.write(`data: ${JSON.stringify(message)}\n\n`);
   };
 
-  function next(tell: boolean) {
-    const { row, events: lines, work: entries } = played.epoch(++epoch);
+  function next(broadcast: boolean) {
+    const { row, events: lines, work: entries } = simulated.epoch(++epoch);
     const [, time, k, loss, subLoss] = row;
     epochs.epoch.push(epoch);
     epochs.time.push(time);
@@ -63,11 +63,11 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     epochs.subLoss.push(subLoss);
     events.push(...lines);
     work = [...work, ...entries].slice(-2000);
-    if (!tell) return;
+    if (!broadcast) return;
     send({ type: 'epoch', epoch, time, k, loss, subLoss });
     for (const event of lines) send({ type: 'event', event });
     send({ type: 'work', work: entries });
-    send({ type: 'state', epoch, k: played.kAt(epoch) });
+    send({ type: 'state', epoch, k: simulated.kAt(epoch) });
   }
   for (let e = 0; e < (options.epochs ?? 30); e++) next(false);
 
@@ -115,10 +115,10 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
 
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    answer(request, response);
+    respond(request, response);
   });
 
-  function answer({ method, url = '/', headers }: IncomingMessage, response: ServerResponse) {
+  function respond({ method, url = '/', headers }: IncomingMessage, response: ServerResponse) {
     const path = url.split('?')[0];
     const json = (value: unknown) => {
       response.setHeader('content-type', 'application/json');
@@ -141,7 +141,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     if (path === '/api/sample') {
       response.setHeader('x-rows', rows);
       response.setHeader('x-dim', dim);
-      return response.end(Buffer.from(played.sample.buffer));
+      return response.end(Buffer.from(simulated.sample.buffer));
     }
     if (path === '/api/stream') {
       response.setHeader('content-type', 'text/event-stream');
@@ -159,18 +159,18 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   }
 
   function stateNow(): StateOf {
-    const state = played.stateAt(epoch);
+    const state = simulated.stateAt(epoch);
     return status === 'done'
-      ? { ...state, counts: state.weights.map((share) => Math.round(70_000 * share)) }
+      ? { ...state, counts: state.weights.map((weight) => Math.round(70_000 * weight)) }
       : state;
   }
 
-  function setStatus(to: Status) {
-    status = to;
+  function setStatus(newStatus: Status) {
+    status = newStatus;
     send({ type: 'status', status });
   }
 
-  // A test that fails leaves it open: nobody shall wait for it.
+  // A failing test leaves the server open, which must not keep the process alive.
   if (options.port === undefined) server.unref();
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
@@ -180,7 +180,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   };
   return {
     url: `http://127.0.0.1:${port}`,
-    world: played,
+    world: simulated,
     posts,
     advance: () => next(true),
     send,
@@ -196,7 +196,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [clusters = 10, dim = 10, rows = 20_000, epochs = 20] = process.argv.slice(2).map(Number);
-  const playing = await mock({ clusters, dim, rows, epochs });
-  console.log(playing.url);
-  setInterval(() => playing.advance(), 400);
+  const server = await mock({ clusters, dim, rows, epochs });
+  console.log(server.url);
+  setInterval(() => server.advance(), 400);
 }

@@ -2,34 +2,34 @@ import { writeFileSync } from 'node:fs';
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
 
 /**
- * Writes a screenshot with at most 256 colours: a third of its size, and nobody sees it. 8-bit RGB or RGBA in, as
- * Chromium makes it. The most frequent colours are kept; the others take the nearest of these.
+ * Writes a screenshot with at most 256 colours, which takes a third of the size with no visible difference. The input is
+ * 8-bit RGB or RGBA, as Chromium writes it. Keeps the most frequent colours and maps the others to the nearest of them.
  */
 export function shrink(png: Buffer, path: string): void {
   const { width, height, rgb } = decode(png);
   const pixels = new Uint32Array(width * height);
-  const often = new Map<number, number>();
+  const counts = new Map<number, number>();
   for (let i = 0; i < pixels.length; i++) {
-    // Six bits a channel; full black and white stay what they are.
+    // Six bits per channel; pure black and white stay.
     const [r, g, b] = [0, 1, 2].map((c) => Math.round(Math.round(rgb[3 * i + c] / 4.048) * 4.048));
     pixels[i] = (r << 16) | (g << 8) | b;
-    often.set(pixels[i], (often.get(pixels[i]) ?? 0) + 1);
+    counts.set(pixels[i], (counts.get(pixels[i]) ?? 0) + 1);
   }
-  const byCount = [...often.keys()].sort((a, b) => often.get(b)! - often.get(a)!);
+  const byCount = [...counts.keys()].sort((a, b) => counts.get(b)! - counts.get(a)!);
   const palette: number[] = [];
-  const apart = (a: number, b: number) =>
+  const squared = (a: number, b: number) =>
     ((a >> 16) - (b >> 16)) ** 2 + (((a >> 8) & 255) - ((b >> 8) & 255)) ** 2 + ((a & 255) - (b & 255)) ** 2;
-  // A colour that is close to one already there would waste a place.
+  // Skips colours close to one already in the palette.
   for (let least = 400; palette.length < 256 && least >= 4; least /= 2.5)
     for (const colour of byCount) {
       if (palette.length >= 256) break;
-      if (palette.every((known) => apart(known, colour) >= least)) palette.push(colour);
+      if (palette.every((other) => squared(other, colour) >= least)) palette.push(colour);
     }
   const index = new Map(
     byCount.map((colour) => {
       let best = 0;
       for (let p = 1; p < palette.length; p++)
-        if (apart(palette[p], colour) < apart(palette[best], colour)) best = p;
+        if (squared(palette[p], colour) < squared(palette[best], colour)) best = p;
       return [colour, best];
     }),
   );

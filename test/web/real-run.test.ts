@@ -1,19 +1,21 @@
-// The page over a real `dpmesh train`: opened while it runs, stopped from it.
+// The page of a real `dpmesh train`: opened during the run, which it then stops.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { easyData, K, leftovers, scratch, start, trainArgs, until } from '../e2e/support.ts';
+import { assertNoneLeft, easyData, K, scratch, start, trainArgs, until } from '../e2e/support.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 
 const served = existsSync(new URL('../../coordinator/monitor/http/app.ts', import.meta.url));
 const skip = noBrowser || (!served && 'the coordinator has no HTTP port');
 after(closeBrowser);
 
-test('a real run: seen while K grows, reloaded, in the dark, stopped by its button', { skip }, async () => {
+test('a real run: opened while K grows, reloaded, in the dark theme, stopped by its button', {
+  skip,
+}, async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 4000);
-  // So long between two splits that the browser is there before the last.
+  // Splits are far enough apart that the page opens before the last one.
   const slow = ['--no-early-stop', '--max-epochs', 1_000_000, '--split-merge-every', 100, '--batch-size', 16];
   const running = start(
     trainArgs(data, join(folder, 'run'), '--workers', 2, '--http', '127.0.0.1:0', ...slow),
@@ -52,7 +54,7 @@ test('a real run: seen while K grows, reloaded, in the dark, stopped by its butt
   );
   assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(16, 18, 21)');
 
-  // Points lie by the centres of the clusters that they are labelled with: both are in the same coordinates.
+  // Points lie near a centre: both are in the same coordinates.
   const strays = await page.evaluate(async () => {
     const [state, sample] = await Promise.all([fetch('/api/state'), fetch('/api/sample')]);
     const { means, scale } = await state.json();
@@ -60,14 +62,14 @@ test('a real run: seen while K grows, reloaded, in the dark, stopped by its butt
     const d = scale.length;
     let far = 0;
     for (let at = 0; at < rows.length; at += d) {
-      const apart = means.map((mean: number[]) =>
+      const distances = means.map((mean: number[]) =>
         Math.hypot(...mean.map((value, i) => value - rows[at + i] * scale[i])),
       );
-      if (Math.min(...apart) > 8) far++;
+      if (Math.min(...distances) > 8) far++;
     }
     return far / (rows.length / d);
   });
-  assert.ok(strays < 0.01, `${strays} of the points are near no centre`);
+  assert.ok(strays < 0.01, `a fraction of ${strays} of the points is near no centre`);
 
   await page.locator('#pause').click();
   await page.waitForFunction(() => document.getElementById('status')!.textContent === 'paused');
@@ -86,5 +88,5 @@ test('a real run: seen while K grows, reloaded, in the dark, stopped by its butt
     [],
   );
   await close();
-  await leftovers(running.pid, 5);
+  await assertNoneLeft(running.pid, 5);
 });

@@ -3,20 +3,20 @@ import test from 'node:test';
 import type { Message, RunInfo } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import {
-  clock,
-  column,
+  columnTexts,
+  compactCount,
   count,
   duration,
-  figure,
+  logRatioText,
   percent,
-  ratio,
-  short,
+  splitCamelCase,
   stopwatch,
-  words,
+  threeDigits,
+  timeOfDay,
 } from '../../web/format.ts';
 import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
-import { sentences } from '../../web/log.ts';
-import { apply, changesOf, kAfter, kNow, startFrom } from '../../web/store.ts';
+import { logEntries } from '../../web/log.ts';
+import { applyMessage, createStore, currentK, kAfterEpochs, kChanges } from '../../web/store.ts';
 import { noEpochs } from './world.ts';
 
 const run = { name: 'x', status: 'running', workers: ['w1'] } as RunInfo;
@@ -31,14 +31,14 @@ const epoch = (number: number, k = 3): Message => ({
 const line = (type: string, more: Record<string, unknown> = {}): TimedEvent =>
   ({ type, time: '2026-11-24T14:03:07.000Z', ...more }) as TimedEvent;
 
-test('history and early messages become one, nothing lost and nothing twice', () => {
+test('history and early messages are combined without loss or duplicates', () => {
   const epochs = noEpochs();
   for (const column of Object.values(epochs)) column.push(1, 2);
   const events = [line('start'), line('step', { epoch: 2 })];
   const work: [string, string, number, number, number, number, number, number][] = [
     ['w1', 'statistics', 1, 1, 0, 3, 0.1, 0.2],
   ];
-  const store = startFrom(run, { epochs, events: [...events], work: [...work] }, [
+  const store = createStore(run, { epochs, events: [...events], work: [...work] }, [
     epoch(2),
     { type: 'event', event: { ...events[1] } },
     epoch(3),
@@ -52,20 +52,20 @@ test('history and early messages become one, nothing lost and nothing twice', ()
   assert.equal(store.status, 'paused');
 });
 
-test('an epoch that comes again replaces what was after the checkpoint', () => {
-  const store = startFrom(run, { epochs: noEpochs(), events: [], work: [] }, []);
-  for (let e = 1; e <= 6; e++) apply(store, epoch(e));
-  assert.equal(apply(store, epoch(4, 9)), 'epochs');
+test('a repeated epoch replaces those after the checkpoint', () => {
+  const store = createStore(run, { epochs: noEpochs(), events: [], work: [] }, []);
+  for (let e = 1; e <= 6; e++) applyMessage(store, epoch(e));
+  assert.equal(applyMessage(store, epoch(4, 9)), 'epochs');
   assert.deepEqual(store.epochs.epoch, [1, 2, 3, 4]);
   assert.deepEqual(store.epochs.k, [3, 3, 3, 9]);
-  assert.equal(apply(store, { type: 'state', epoch: 4, k: 9 }), null);
-  assert.equal(apply(store, { type: 'event', event: line('epoch') }), null);
-  assert.equal(apply(store, { type: 'event', event: line('warning') }), 'events');
-  assert.equal(apply(store, { type: 'nonsense' } as unknown as Message), null);
+  assert.equal(applyMessage(store, { type: 'state', epoch: 4, k: 9 }), null);
+  assert.equal(applyMessage(store, { type: 'event', event: line('epoch') }), null);
+  assert.equal(applyMessage(store, { type: 'event', event: line('warning') }), 'events');
+  assert.equal(applyMessage(store, { type: 'nonsense' } as unknown as Message), null);
 });
 
-test('changes of K: steps that changed nothing and steps that a resume made void do not count', () => {
-  const changes = changesOf([
+test('changes of K: steps without a change and steps that a resume discarded do not count', () => {
+  const changes = kChanges([
     line('step', { epoch: 6, kind: 'split', changed: 1, k: 2 }),
     line('step', { epoch: 12, kind: 'merge', changed: 0, k: 2 }),
     line('step', { epoch: 18, kind: 'split', changed: 2, k: 4 }),
@@ -82,49 +82,49 @@ test('changes of K: steps that changed nothing and steps that a resume made void
 });
 
 test('K now and after each epoch: from the newest of epoch, step and resume', () => {
-  const store = startFrom(run, { epochs: noEpochs(), events: [], work: [] }, []);
+  const store = createStore(run, { epochs: noEpochs(), events: [], work: [] }, []);
   const step = (number: number, changed: number, k: number) =>
-    apply(store, { type: 'event', event: line('step', { epoch: number, kind: 'split', changed, k }) });
-  assert.deepEqual([kNow(store), kAfter(store)], [undefined, []]);
+    applyMessage(store, { type: 'event', event: line('step', { epoch: number, kind: 'split', changed, k }) });
+  assert.deepEqual([currentK(store), kAfterEpochs(store)], [undefined, []]);
   for (const [number, k] of [
     [1, 1],
     [2, 1],
   ])
-    apply(store, epoch(number, k));
-  assert.deepEqual([kNow(store), kAfter(store)], [1, [1, 1]]);
+    applyMessage(store, epoch(number, k));
+  assert.deepEqual([currentK(store), kAfterEpochs(store)], [1, [1, 1]]);
   step(2, 2, 3);
-  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3]]);
-  apply(store, epoch(3, 3));
-  apply(store, epoch(4, 3));
-  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3, 3, 3]]);
+  assert.deepEqual([currentK(store), kAfterEpochs(store)], [3, [1, 3]]);
+  applyMessage(store, epoch(3, 3));
+  applyMessage(store, epoch(4, 3));
+  assert.deepEqual([currentK(store), kAfterEpochs(store)], [3, [1, 3, 3, 3]]);
   step(4, -1, 2);
-  assert.deepEqual([kNow(store), kAfter(store)], [2, [1, 3, 3, 2]]);
-  // What was after the checkpoint counts no more, its step neither.
+  assert.deepEqual([currentK(store), kAfterEpochs(store)], [2, [1, 3, 3, 2]]);
+  // The resume discards the epochs after the checkpoint and their step.
   store.epochs = { epoch: [1, 2], time: [1, 2], k: [1, 1], loss: [1, 1], subLoss: [1, 1] };
-  apply(store, { type: 'event', event: line('resume', { epoch: 2, k: 3 }) });
-  assert.deepEqual([kNow(store), kAfter(store)], [3, [1, 3]]);
+  applyMessage(store, { type: 'event', event: line('resume', { epoch: 2, k: 3 }) });
+  assert.deepEqual([currentK(store), kAfterEpochs(store)], [3, [1, 3]]);
 });
 
-test('workers here are those that the coordinator knows, and who has come and gone since', () => {
+test('present workers are those the coordinator knows, updated by joins and departures', () => {
   const event = (type: string, worker: string): Message => ({
     type: 'event',
     event: line(type, { worker }),
   });
-  // Of a session that was killed: nobody told that they left.
+  // A killed session did not record that its workers left.
   const old = ['w1', 'w2', 'w3'].map((worker) => line('worker', { worker }));
   const joined = event('worker', 'w2');
   const events = [...old, line('worker', { worker: 'w1' }), line('resume')];
-  const store = startFrom(run, { epochs: noEpochs(), events, work: [] }, [joined]);
+  const store = createStore(run, { epochs: noEpochs(), events, work: [] }, [joined]);
   assert.deepEqual([...store.present], ['w1', 'w2']);
-  apply(store, event('worker-gone', 'w1'));
+  applyMessage(store, event('worker-gone', 'w1'));
   assert.deepEqual([...store.present], ['w2']);
-  apply(store, event('worker', 'w1'));
+  applyMessage(store, event('worker', 'w1'));
   assert.equal(store.present.size, 2);
 });
 
-test('of many events, those stay that tell what has changed', () => {
-  const store = startFrom(run, { epochs: noEpochs(), events: [], work: [] }, []);
-  const tell = (type: string, more = {}) => apply(store, { type: 'event', event: line(type, more) });
+test('of too many events, rejected proposals are dropped first', () => {
+  const store = createStore(run, { epochs: noEpochs(), events: [], work: [] }, []);
+  const tell = (type: string, more = {}) => applyMessage(store, { type: 'event', event: line(type, more) });
   tell('start');
   tell('step', { epoch: 6, kind: 'split', changed: 1, k: 2 });
   for (let i = 0; i < 50_000; i++) tell('split', { epoch: 12 + i, accepted: i === 7 });
@@ -140,10 +140,10 @@ test('of many events, those stay that tell what has changed', () => {
   assert.equal((store.events.at(-1) as { epoch?: number }).epoch, 50_011);
 });
 
-test('the log: refused proposals of one step are one sentence, and every line has one', () => {
+test('the log: rejected proposals of one step share an entry, and every other event has one', () => {
   const split = (c: number, logRatio: number | null, accepted = false) =>
     line('split', { epoch: 6, clusters: [c], points: [10, 20], logRatio, accepted });
-  const said = sentences([
+  const entries = logEntries([
     split(0, -20),
     split(1, -3.25),
     split(2, 400, true),
@@ -151,14 +151,14 @@ test('the log: refused proposals of one step are one sentence, and every line ha
     line('step', { epoch: 6, kind: 'split', changed: 1, k: 5 }),
   ]);
   assert.deepEqual(
-    said.map(({ text }) => text),
+    entries.map(({ text }) => text),
     [
-      '3 splits refused, best log-ratio −3.3',
+      '3 splits rejected, best log-ratio −3.3',
       'Cluster 2 split: 10 + 20 rows, log-ratio 400.0',
       'Split step: K 4 → 5',
     ],
   );
-  const one = (type: string, more = {}) => sentences([line(type, more)])[0]?.text;
+  const one = (type: string, more = {}) => logEntries([line(type, more)])[0]?.text;
   assert.equal(
     one('merge', { clusters: [1, 4], points: [5, 6], logRatio: null, accepted: true }),
     'Clusters 1 and 4 merged: 5 + 6 rows',
@@ -166,7 +166,7 @@ test('the log: refused proposals of one step are one sentence, and every line ha
   assert.equal(one('step', { kind: 'merge', changed: -1, k: 4 }), 'Merge step: K 5 → 4');
   assert.equal(
     one('worker-gone', { worker: 'w2', reason: 'killed by SIGKILL' }),
-    'Worker w2 is gone: killed by SIGKILL',
+    'Worker w2 left: killed by SIGKILL',
   );
   assert.equal(one('checkpoint', { bytes: 183_000, seconds: 0.004 }), 'Checkpoint: 183 kB in 4 ms');
   for (const type of [
@@ -183,7 +183,7 @@ test('the log: refused proposals of one step are one sentence, and every line ha
   assert.equal(one('epoch'), undefined);
 });
 
-test('lanes: the last rounds, a lane a worker, a strip a shard', () => {
+test('lanes: the last rounds, one lane per worker, one strip per shard', () => {
   const lanes = lanesOf(
     [
       ['w10', 'a', 1, 1, 0, 0, 0, 1],
@@ -202,22 +202,26 @@ test('lanes: the last rounds, a lane a worker, a strip a shard', () => {
   assert.equal(blockAt(lanes, 2, 0, 0.9, 0), null);
   assert.equal(blockAt(lanes, 3.2, 0, 0.5, 0.3)?.round, 2);
   assert.deepEqual(lanesOf([], 5).workers, []);
-  const crowd = lanesOf(
+  const many = lanesOf(
     Array.from({ length: 1000 }, (_, w) => [`w${w}`, 'a', 1, 1, w, w, 0, 1]),
     5,
   );
-  assert.equal(crowd.workers.length + crowd.more, 1000);
-  assert.ok(crowd.workers.length <= 64);
+  assert.equal(many.workers.length + many.more, 1000);
+  assert.ok(many.workers.length <= 64);
 });
 
-test('a name too long for its room ends in …, but for what tells workers of a host apart', () => {
-  const short = (name: string, room: number) => shortName(name, room, (text) => [...text].length);
+test('a long worker name is shortened with …, but keeps the part after the slash', () => {
+  const shortened = (name: string, width: number) => shortName(name, width, (text) => [...text].length);
   assert.deepEqual(
-    [short('local/0', 7), short('ip-10-0-12-34.internal/gpu0', 14), short('node-of-a-cluster', 8)],
+    [
+      shortened('local/0', 7),
+      shortened('ip-10-0-12-34.internal/gpu0', 14),
+      shortened('node-of-a-cluster', 8),
+    ],
     ['local/0', 'ip-10-0-…/gpu0', 'node-of…'],
   );
   assert.deepEqual(
-    [short('a/very-long-part', 6), short('rack🚀🚀🚀/0', 8), short('abc', 0)],
+    [shortened('a/very-long-part', 6), shortened('rack🚀🚀🚀/0', 8), shortened('abc', 0)],
     ['a/ver…', 'rack🚀…/0', '…'],
   );
 });
@@ -231,32 +235,39 @@ test('round numbers on an axis', () => {
 test('numbers as text', () => {
   assert.deepEqual(
     [
-      figure(0.22412),
-      figure(12.345),
-      figure(-1234.5),
-      figure(0.00002),
-      figure(null),
-      figure(Infinity),
-      figure(0),
+      threeDigits(0.22412),
+      threeDigits(12.345),
+      threeDigits(-1234.5),
+      threeDigits(0.00002),
+      threeDigits(null),
+      threeDigits(Infinity),
+      threeDigits(0),
     ],
     ['0.224', '12.3', '−1,235', '2.0e−5', '–', '∞', '0'],
   );
   assert.deepEqual(
-    [count(70_000), count(null), ratio(-12.34), ratio(9876.5), percent(0.118), percent(undefined)],
+    [
+      count(70_000),
+      count(null),
+      logRatioText(-12.34),
+      logRatioText(9876.5),
+      percent(0.118),
+      percent(undefined),
+    ],
     ['70,000', '–', '−12.3', '9,877', '11.8 %', '–'],
   );
   assert.deepEqual(
     [duration(0.008), duration(4.23), duration(59.97), duration(185), duration(7620)],
     ['8 ms', '4.2 s', '1 min 00 s', '3 min 05 s', '2 h 07 min'],
   );
-  assert.deepEqual(column([1.19, 0.988, 12.3]), ['1.2', '1.0', '12.3']);
+  assert.deepEqual(columnTexts([1.19, 0.988, 12.3]), ['1.2', '1.0', '12.3']);
   assert.deepEqual(
-    [short(70_000), short(1_250_000), short(2.1e9), short(null)],
+    [compactCount(70_000), compactCount(1_250_000), compactCount(2.1e9), compactCount(null)],
     ['70,000', '1.25 M', '2.10 G', '–'],
   );
   assert.deepEqual([stopwatch(4.2), stopwatch(79.3), stopwatch(7620)], ['4.2 s', '1:19', '2:07:00']);
-  assert.deepEqual(column([0, 0]), ['0.00', '0.00']);
-  assert.equal(words('splitMergeEvery'), 'split merge every');
-  assert.match(clock('2026-11-24T14:03:07.000Z'), /^\d\d:\d\d:07$/);
-  assert.equal(clock('no date'), '');
+  assert.deepEqual(columnTexts([0, 0]), ['0.00', '0.00']);
+  assert.equal(splitCamelCase('splitMergeEvery'), 'split merge every');
+  assert.match(timeOfDay('2026-11-24T14:03:07.000Z'), /^\d\d:\d\d:07$/);
+  assert.equal(timeOfDay('no date'), '');
 });

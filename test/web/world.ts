@@ -1,4 +1,4 @@
-// A run that never was, for the mock server: Gaussians, the states that lead to them, epochs, events and rounds.
+// A simulated run for the mock server: Gaussians, the states that lead to them, epochs, events and rounds.
 
 import type { Epochs, StateOf, WorkSpan } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
@@ -10,7 +10,7 @@ export interface WorldOptions {
   /** Rows of the display sample. */
   rows: number;
   workers?: number;
-  /** What is before the slash in the names of workers. */
+  /** The part before the slash in worker names. */
   host?: string;
 }
 
@@ -32,7 +32,7 @@ export interface World {
   sample: Float32Array;
   dim: number;
   scale: number[];
-  /** K after so many epochs. */
+  /** K after `epoch` epochs. */
   kAt(epoch: number): number;
   stateAt(epoch: number): StateOf;
   /** What an epoch adds to the history. */
@@ -85,7 +85,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
       sample[n * dim + i] = x / scale[i];
     }
   }
-  // Neighbours in this order are close in space, so that groups of them look like clusters.
+  // Neighbours in this order are close in space, so groups of them look like clusters.
   const order = [...means.keys()].sort((a, b) => means[a][0] - means[b][0]);
 
   const kAt = (epoch: number) => {
@@ -129,7 +129,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
       weights: w,
       means: m,
       covariances: s,
-      sizes: w.map((share) => share * 20_144),
+      sizes: w.map((weight) => weight * 20_144),
       counts: null,
       splitRatio: w.map((_, g) => {
         if (epoch < EVERY) return null;

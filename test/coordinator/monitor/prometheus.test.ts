@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { crowd, K } from '../../../bench/crowd.ts';
+import { fakeRun, K } from '../../../bench/fake-run.ts';
 import { createCounters } from '../../../coordinator/monitor/counters.ts';
 import { createMetrics } from '../../../coordinator/monitor/prometheus.ts';
 
@@ -19,7 +19,7 @@ function valueIn(text: string, series: string): number {
 
 describe('the metrics', () => {
   test('report what has happened', async () => {
-    const text = await createMetrics(crowd()).metrics();
+    const text = await createMetrics(fakeRun()).metrics();
     const expected: Record<string, number> = {
       'dpmesh_run_state{state="running"}': 1,
       'dpmesh_run_state{state="failed"}': 0,
@@ -64,7 +64,7 @@ describe('the metrics', () => {
   });
 
   test('are absent as long as their value is unknown', async () => {
-    const bare = { ...crowd(), counters: createCounters() };
+    const bare = { ...fakeRun(), counters: createCounters() };
     bare.recorder = { status: () => 'starting', snapshot: () => null, run: () => null };
     const text = await createMetrics(bare).metrics();
     for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
@@ -73,28 +73,28 @@ describe('the metrics', () => {
   });
 
   test('busy ratios cover the time since the previous scrape', async () => {
-    const input = crowd();
+    const input = fakeRun();
     const registry = createMetrics(input);
     const busyRatio = async () =>
       valueIn(await registry.metrics(), 'dpmesh_worker_busy_ratio{worker="host0/gpu0"}');
     // Compute time of the six tasks, since the start of the run.
     const all = 6 * 0.5 + 15 / 3;
-    input.pass(1e6);
+    input.advance(1e6);
     assert.equal(await busyRatio(), all / 1000);
     input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
       ['moments', 2],
     ]);
-    input.pass(8000);
+    input.advance(8000);
     assert.equal(await busyRatio(), 0.25);
     // A scrape right after the last one gets the same values.
-    input.pass(10);
+    input.advance(10);
     assert.equal(await busyRatio(), 0.25);
-    input.pass(5000);
+    input.advance(5000);
     assert.equal(await busyRatio(), 0);
   });
 
   test('implausible seconds reported by a worker do not break them', async () => {
-    const input = crowd();
+    const input = fakeRun();
     for (const seconds of [-1, 1e300])
       input.counters.results('host0/gpu0', { done: [[{ shard: 0, from: 0, to: 0 }]] } as never, [
         ['moments', seconds],
@@ -110,7 +110,7 @@ describe('the metrics', () => {
         `${type} ${labels ?? ''}`,
       ]),
     );
-    const metrics = (await createMetrics(crowd()).getMetricsAsJSON()).filter(({ name }) =>
+    const metrics = (await createMetrics(fakeRun()).getMetricsAsJSON()).filter(({ name }) =>
       name.startsWith('dpmesh_'),
     );
     assert.deepEqual(metrics.map(({ name }) => name).sort(), [...documented.keys()].sort());
@@ -121,7 +121,7 @@ describe('the metrics', () => {
   });
 
   test('pass promtool’s checks', async (t) => {
-    const text = await createMetrics(crowd()).metrics();
+    const text = await createMetrics(fakeRun()).metrics();
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: text,
       encoding: 'utf8',
@@ -132,7 +132,7 @@ describe('the metrics', () => {
   });
 
   test('for 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
-    const registry = createMetrics(crowd({ workers: 1000, k: 250 }));
+    const registry = createMetrics(fakeRun({ workers: 1000, k: 250 }));
     const times: number[] = [];
     let text = '';
     for (let i = 0; i < 5; i++) {

@@ -11,31 +11,31 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
-import { type Panel, SOURCE } from './panels.ts';
+import { DATA_SOURCE, type Panel } from './panels.ts';
 
-/** The chosen run, as it stands in every selector. */
+/** Label matcher for the chosen run. */
 export const RUN = 'run="$run"';
-/** The chosen workers of it. */
+/** Label matchers for the chosen workers of the run. */
 export const WORKERS = 'run="$run",worker=~"$worker"';
-/** Two scrapes at least, whatever the zoom. */
-export const LATELY = '[$__rate_interval]';
+/** Range of rates: at least two scrapes at any zoom. */
+export const RATE_WINDOW = '[$__rate_interval]';
 
-/** A mark on every course of a dashboard. */
-export interface Mark {
+/** An annotation on all time series of a dashboard. */
+export interface Annotation {
   name: string;
   colour: string;
-  /** Above 0 where there is something to mark. */
+  /** Above 0 where there is something to annotate. */
   expr: string;
   text: string;
 }
 
-export interface Content {
+export interface DashboardContent {
   uid: string;
   title: string;
-  about: string;
-  /** Whether it can be narrowed to some workers. */
+  description: string;
+  /** Whether a variable can restrict it to some workers. */
   byWorker?: boolean;
-  marks?: readonly Mark[];
+  annotations?: readonly Annotation[];
   /** Rows with their titles, from the top. */
   rows: readonly (readonly [title: string, panels: readonly Panel[]])[];
 }
@@ -43,27 +43,34 @@ export interface Content {
 const variable = (name: string, label: string, of: string) =>
   new QueryVariableBuilder(name)
     .label(label)
-    .datasource(SOURCE)
+    .datasource(DATA_SOURCE)
     .query({ qryType: 1, query: `label_values(${of})`, refId: `variable-${name}` })
     .definition(`label_values(${of})`)
     .refresh(VariableRefresh.OnTimeRangeChanged)
     .sort(VariableSort.NaturalAsc);
 
-const mark = ({ name, colour, expr, text }: Mark) =>
+const annotation = ({ name, colour, expr, text }: Annotation) =>
   new AnnotationQueryBuilder()
     .name(name)
-    .datasource(SOURCE)
+    .datasource(DATA_SOURCE)
     .enable(true)
     .iconColor(colour)
     .expr(expr)
     .step('5s')
     .titleFormat(text);
 
-/** A dashboard: its panels, and around them what all of ours have. */
-export function frame({ uid, title, about, byWorker, marks = [], rows }: Content): Dashboard {
+/** A dashboard of these panels, with the variables, links and refresh that all dashboards share. */
+export function dashboard({
+  uid,
+  title,
+  description,
+  byWorker,
+  annotations = [],
+  rows,
+}: DashboardContent): Dashboard {
   const board = new DashboardBuilder(`dpmesh / ${title}`)
     .uid(uid)
-    .description(about)
+    .description(description)
     .tags(['dpmesh'])
     .time({ from: 'now-30m', to: 'now' })
     .refresh('5s')
@@ -78,7 +85,7 @@ export function frame({ uid, title, about, byWorker, marks = [], rows }: Content
     )
     .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
     .withVariable(variable('run', 'Run', 'dpmesh_build_info, run'))
-    .annotations(marks.map(mark));
+    .annotations(annotations.map(annotation));
   if (byWorker) {
     board.withVariable(
       variable('worker', 'Worker', `dpmesh_worker_info{${RUN}}, worker`)

@@ -7,7 +7,7 @@ import type { Task } from '../../proto/tasks.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 
-/** Worker processes that this one has started. Before the first reading is over no event names them. */
+/** Worker processes that this process has started. Events do not name them before the moments round has ended. */
 function workerProcesses(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return children.map(Number).filter((child) => {
@@ -19,28 +19,28 @@ function workerProcesses(pid: number): number[] {
   });
 }
 
-/** Every kind of task that a run has. */
-export const KINDS: Task['task'][] = [
+/** The kinds of tasks to hit. */
+export const TASK_KINDS: Task['task'][] = [
   ...(['moments', 'seed-distances', 'cluster-steps', 'statistics', 'sub-steps'] as const),
   ...(['cell-sums', 'cell-scatter', 'cell-histogram', 'full-pass'] as const),
 ];
 
-export interface Killing {
+export interface KillOptions {
   seed: number;
-  /** At the most; more than this only while a kind of task has not been hit. */
+  /** Maximum number of kills, exceeded only while some kind of task has not been hit. */
   kills: number;
-  /** Between two of them at least, ms. */
+  /** Minimum time between two kills, ms. */
   pause: number;
 }
 
 /**
- * `dpmesh train` in this process (as built), whose workers are killed at seeded points: in which round, and how long after it was
- * dealt. A kind of task that no kill has hit yet goes first. Returns how many were killed while they were at work on what.
+ * Runs the built `dpmesh train` in this process and kills workers at seeded points: in a round, at a delay after its start.
+ * Kinds of tasks that no kill has hit yet have priority. Returns the number of kills, also by task in progress.
  */
-export async function trainKilled(
+export async function trainWithKills(
   out: string,
   { workers: count, ...options }: OptionValues & { workers: number },
-  { seed, kills, pause }: Killing,
+  { seed, kills, pause }: KillOptions,
 ) {
   const { startLocalWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
     'worker/host/local-workers.js',
@@ -56,20 +56,20 @@ export async function trainKilled(
     dataRoot: dirname(resolve(config.data)),
     log: console.error,
   });
-  const missed = new Set<string>(KINDS);
-  const isMissed = (task: string) => {
-    if (missed.has(task))
+  const notHit = new Set<string>(TASK_KINDS);
+  const isNotHit = (task: string) => {
+    if (notHit.has(task))
       for (const { tasks } of ofType(eventsOf(out), 'worker-gone'))
-        for (const hit of tasks) missed.delete(hit);
-    return missed.has(task);
+        for (const hit of tasks) notHit.delete(hit);
+    return notHit.has(task);
   };
-  /** How long rounds of a kind take, ms. */
-  const lasts = new Map<string, number>();
+  /** Duration of the last round with these tasks, ms. */
+  const durations = new Map<string, number>();
   let next = 0;
 
   const kill = () => {
     const joined = ofType(eventsOf(out), 'worker').map(({ pid }) => pid);
-    // One that has not joined yet would be no loss.
+    // KillOptions a worker that has not joined yet would test nothing.
     const living = workerProcesses(process.pid).filter(
       (pid) => !killed.has(pid) && (!joined.length || joined.includes(pid)),
     );
@@ -79,14 +79,14 @@ export async function trainKilled(
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // It has already ended.
     }
   };
-  const nothing = () => {};
+  const ignore = () => {};
   await session(config, {
     ...{ out, force: false, mixed: false, sharedFiles: true, checkpointEvery: 30, heartbeatTimeout: 5 },
     signal: new AbortController().signal,
-    listener: { event: nothing, log: nothing, result: nothing },
+    listener: { event: ignore, log: ignore, result: ignore },
     http: null,
     linger: 0,
     report: false,
@@ -96,14 +96,14 @@ export async function trainKilled(
       const round = dispatcher.round.bind(dispatcher);
       dispatcher.round = async (spec) => {
         const name = spec.tasks.map(({ task }) => task).join();
-        const isNew = spec.tasks.some(({ task }) => isMissed(task));
+        const isNew = spec.tasks.some(({ task }) => isNotHit(task));
         const now = performance.now();
         if (isNew || (killed.size < kills && now >= next && rng.below(4) === 0)) {
           next = now + pause;
-          setTimeout(kill, (isNew ? 0.5 : 1) * rng.uniform() * (lasts.get(name) ?? 1));
+          setTimeout(kill, (isNew ? 0.5 : 1) * rng.uniform() * (durations.get(name) ?? 1));
         }
         const results = await round(spec);
-        lasts.set(name, performance.now() - now);
+        durations.set(name, performance.now() - now);
         return results;
       };
       return workers.start(server);

@@ -1,4 +1,4 @@
-// Takes the pictures of docs/live-page.md, over a real run of the MNIST embedding: npx tsx test/web/look.ts [folder]
+// Takes the screenshots of docs/live-page.md from a real run on the MNIST embedding: npx tsx test/web/screenshots.ts [folder]
 import { spawn } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,12 +18,12 @@ const running = spawn(
   [join(root, 'dist/cli/main.js'), 'train', ...flags, '--http', '127.0.0.1:0'],
   { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
 );
-let said = '';
+let stderr = '';
 const url = await new Promise<string>((resolve) => {
   running.stderr.setEncoding('utf8').on('data', (text) => {
-    said += text;
-    const found = /watch it at (http:\S+)/.exec(said);
-    if (found) resolve(found[1]);
+    stderr += text;
+    const match = /watch it at (http:\S+)/.exec(stderr);
+    if (match) resolve(match[1]);
   });
 });
 
@@ -35,15 +35,15 @@ const shapes: Record<string, BrowserContextOptions> = {
 for (const [name, options] of Object.entries(shapes)) {
   const { page, complaints, close } = await open(url, options);
   await drawn(page);
-  await epoch(page, 90);
+  await waitForEpoch(page, 90);
   if (name === 'desktop') await page.locator('#pause').click();
   await page.waitForTimeout(800);
   await page.reload();
   await drawn(page);
   await page.waitForTimeout(500);
-  const whole = name !== 'phone';
-  shrink(await page.screenshot({ fullPage: whole }), join(to, `live-page-${name}.png`));
-  if (!whole) await page.screenshot({ fullPage: true, path: join(folder, 'phone.png') });
+  const fullPage = name !== 'phone';
+  shrink(await page.screenshot({ fullPage }), join(to, `live-page-${name}.png`));
+  if (!fullPage) await page.screenshot({ fullPage: true, path: join(folder, 'phone.png') });
   for (const complaint of complaints) console.error(`${name}: ${complaint}`);
   await close();
 }
@@ -52,7 +52,7 @@ running.kill('SIGINT');
 await new Promise((resolve) => running.once('exit', resolve));
 rmSync(folder, { recursive: true });
 
-async function epoch(page: Page, least: number) {
+async function waitForEpoch(page: Page, least: number) {
   await page.waitForFunction(
     (wanted) => Number.parseInt(document.getElementById('now-epoch')!.textContent!, 10) >= wanted,
     least,

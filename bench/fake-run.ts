@@ -1,4 +1,4 @@
-// A run without processes, for its metrics: tests and bench/monitoring.ts.
+// A run without processes that exports metrics, for tests and bench/monitoring.ts.
 
 import { createCounters } from '../coordinator/monitor/counters.ts';
 import type { MetricSources } from '../coordinator/monitor/prometheus.ts';
@@ -7,10 +7,10 @@ import type { MemberView } from '../coordinator/scheduler/registry.ts';
 
 export const K = 3;
 
-/** A run in which everything has happened once, with any number of workers and clusters. */
-export function crowd(
+/** The metrics of a run in which every event has happened once. `advance` moves its clock. */
+export function fakeRun(
   options: { workers?: number; k?: number } = {},
-): MetricSources & { pass(ms: number): void } {
+): MetricSources & { advance(ms: number): void } {
   const { workers = 2, k = K } = options;
   let clock = 0;
   let unix = 1_700_000_000_000;
@@ -50,7 +50,7 @@ export function crowd(
   counters.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });
   const weights = Float64Array.from({ length: k }, () => 1 / k);
   return {
-    pass: (ms) => {
+    advance: (ms) => {
       clock += ms;
     },
     now: () => clock,

@@ -1,0 +1,25 @@
+import { byId, make } from './dom.ts';
+import { compactCount, count, stopwatch, threeDigits } from './format.ts';
+import { currentK, type Store } from './store.ts';
+
+/** The row of numbers at the top of the page. */
+export function drawSummary(store: Store): void {
+  const { run, present, epochs, events, work } = store;
+  const { epoch, loss, subLoss, time } = epochs;
+  const started = events.findLast((event) => event.type === 'start');
+  show('now-k', count(currentK(store)));
+  show('now-epoch', count(epoch.at(-1)), `of ${count(run.config.maxEpochs)}`);
+  show('now-loss', threeDigits(loss.at(-1)));
+  show('now-sub-loss', threeDigits(subLoss.findLast((value) => value !== null)));
+  show('now-rows', compactCount(run.data.rows), `× ${run.data.dim}`);
+  show('now-sample', compactCount(started?.sample ?? run.data.sample));
+  show('now-workers', count(present.size));
+  show('now-time', stopwatch(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)));
+}
+
+function show(id: string, text: string, detail = ''): void {
+  const element = byId(id);
+  const content = detail ? `${text} ${detail}` : text;
+  if (element.textContent === content) return;
+  element.replaceChildren(text, ...(detail ? [' ', make('small', '', detail)] : []));
+}
