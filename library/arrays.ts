@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
@@ -8,6 +8,9 @@ import type { Source } from '../data/source.ts';
 import type { Data, LabelData, Rows } from './options.ts';
 
 /** Arrays of the caller's memory in the places of files. */
+
+/** The files that `withFiles` makes. */
+const TEMPORARY = /[\\/]dpmesh-\w{6}[\\/](data|labels)\.npy$/;
 
 /** UserError where these are no rows. */
 function checkRows(rows: Rows): void {
@@ -55,9 +58,19 @@ export async function labelsOf(data: LabelData, option: string): Promise<Labels>
   return { codes: values.map((value) => ranks.get(value)!), names: [...ranks.keys()].map(String) };
 }
 
+/** UserError where a run had this input in memory, and nobody gives it again. */
+export function assertNotInMemory(path: string | null, name: 'data' | 'labels', run: string): void {
+  if (path !== null && TEMPORARY.test(path) && !existsSync(path))
+    throw new UserError(
+      `${run} was started with ${name} in a program's memory: resume it from a program that passes the same ${name} again`,
+    );
+}
+
 export interface Inputs {
   data: string;
   labels: string | null | undefined;
+  /** A text as its reader understands it: temporary files are called `data` and `labels`. */
+  withNames(text: string): string;
 }
 
 /** Runs `work` with paths: arrays are written to temporary files first, which are removed when it ends. */
@@ -66,10 +79,11 @@ export async function withFiles<T>(
   work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
   if (typeof data === 'string' && typeof (labels ?? '') === 'string')
-    return work({ data, labels: labels as string | null | undefined });
+    return work({ data, labels: labels as string | null | undefined, withNames: (text) => text });
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-'));
+  const [dataFile, labelsFile] = [join(folder, 'data.npy'), join(folder, 'labels.npy')];
+  const withNames = (text: string) => text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels');
   try {
-    const [dataFile, labelsFile] = [join(folder, 'data.npy'), join(folder, 'labels.npy')];
     if (typeof data !== 'string') {
       checkRows(data);
       const { values, columns } = data;
@@ -81,17 +95,11 @@ export async function withFiles<T>(
     return await work({
       data: typeof data === 'string' ? data : dataFile,
       labels: labels && typeof labels !== 'string' ? labelsFile : labels,
+      withNames,
     });
   } catch (error) {
-    throw withoutPaths(error, folder);
+    throw error instanceof UserError ? new UserError(withNames(error.message)) : error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** The caller knows nothing of the temporary files. */
-function withoutPaths(error: unknown, folder: string): unknown {
-  if (!(error instanceof UserError) || !error.message.includes(folder)) return error;
-  const told = (name: string, text: string) => text.replaceAll(join(folder, `${name}.npy`), name);
-  return new UserError(told('labels', told('data', error.message)));
 }

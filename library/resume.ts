@@ -4,7 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, resolveConfig } from '../coordinator/config.ts';
 import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
-import { withFiles } from './arrays.ts';
+import { assertNotInMemory, withFiles } from './arrays.ts';
 import { assertKnown } from './checks.ts';
 import { type ResumeOptions, RUN_OPTIONS, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
@@ -38,13 +38,15 @@ export function resume(options: ResumeOptions): Run {
       hooks.result(resultOf(run.result, path, { soft, report: existsSync(report) ? report : null }));
       return;
     }
+    if (typeof data === 'string') assertNotInMemory(data, 'data', path);
+    if (labels === null || typeof labels === 'string') assertNotInMemory(labels, 'labels', path);
     const file = join(path, 'run.json');
-    await withFiles({ data, labels }, async (inputs) => {
+    await withFiles({ data, labels }, async ({ withNames, ...inputs }) => {
       const config = await resolveConfig(
         { ...(run.config as OptionValues), ...inputs },
         (name) => `${file}: ${name}`,
       );
-      await runSession({ config, resume: { path, run, from: options.from } }, own, hooks);
+      await runSession({ config, resume: { path, run, from: options.from }, withNames }, own, hooks);
     });
   });
 }

@@ -4,6 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Resumed } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
+import type { Inputs } from './arrays.ts';
 import { DEFAULT_HTTP, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
@@ -14,15 +15,17 @@ import { localWorkers, remoteWorkers } from './workers.ts';
 export interface Job {
   config: RunConfig;
   resume?: Resumed;
+  withNames: Inputs['withNames'];
 }
 
 /** A session of a run from the options of a program. Rejects with AbortError where it was stopped. */
 export async function runSession(
-  { config, resume }: Job,
+  { config, resume, withNames }: Job,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<void> {
-  const { signal = new AbortController().signal, log = () => {}, bind } = options;
+  const { signal = new AbortController().signal, bind } = options;
+  const log = (line: string) => options.log?.(withNames(line));
   const settings = settingsOf(options);
   const { stop, ...workers } =
     bind === undefined
@@ -36,7 +39,8 @@ export async function runSession(
       ...workers,
       ...{ resume, signal },
       listener: {
-        event: hooks.event,
+        event: (event) =>
+          hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),
         log,
         result(summary, report) {
           result = resultOf(summary, summary.out, { soft: config.soft, report });

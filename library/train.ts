@@ -24,9 +24,9 @@ export function train(options: TrainOptions): Run {
   return createRun(async (hooks) => {
     assertKnown('train', options, [...MODEL_OPTIONS, ...RUN_OPTIONS]);
     assertCompatible(options);
-    await withFiles(options, async (inputs) => {
+    await withFiles(options, async ({ withNames, ...inputs }) => {
       const config = await resolveConfig({ ...valuesOf(options), ...inputs });
-      await runSession({ config }, options, hooks);
+      await runSession({ config, withNames }, options, hooks);
     });
   });
 }

@@ -79,7 +79,7 @@ describe('temporary files', () => {
   });
 
   test('paths are passed on as they are', async () => {
-    await withFiles({ data: 'x.npy', labels: 'y.csv:class' }, async (inputs) => {
+    await withFiles({ data: 'x.npy', labels: 'y.csv:class' }, async ({ withNames: _, ...inputs }) => {
       assert.deepEqual(inputs, { data: 'x.npy', labels: 'y.csv:class' });
     });
   });
