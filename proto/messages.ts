@@ -28,7 +28,7 @@ export const tensorsSchema = z.array(
 
 /** Blocks `from … to−1` of a shard's list. */
 const unit = z.object({ shard: count, from: count, to: count });
-export type Unit = z.infer<typeof unit>;
+export type WorkUnit = z.infer<typeof unit>;
 
 const named = { name: z.string().check(z.maxLength(64)), version: count };
 

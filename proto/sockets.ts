@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, Dealer, type Event, Router } from 'zeromq';
+import type { Authenticator, RejectionReason } from './authenticator.ts';
 import { MAX_FRAME, MAX_HEADER } from './codec.ts';
-import type { Gate, Reason } from './gate.ts';
 import type { WorkerKey } from './keys.ts';
 import { serveZap, ZAP_DOMAIN } from './zap.ts';
 
@@ -77,7 +77,7 @@ export interface RouterSocket {
   /** Ends all connections; peers whose key is still on the list come back by themselves, as new ones. */
   cut(): Promise<void>;
   /** Connections that were refused since the start, by reason. All 0 without keys. */
-  refused(): Partial<Record<Reason, number>>;
+  refused(): Partial<Record<RejectionReason, number>>;
   /** Bytes of all messages since the start, in and out, without what ZeroMQ and CURVE add. */
   traffic(): { received: number; sent: number };
   /**
@@ -90,18 +90,18 @@ export interface RouterSocket {
 /**
  * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order.
  * A message to a peer that is gone is dropped; the registry hears of it elsewhere. Rejects if the port is taken.
- * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here. `stalled` hears of each
+ * With a authenticator, peers speak CURVE and are on its list, or nothing of what they say gets here. `stalled` hears of each
  * message that is not sent, as its peer does not take those before.
  */
 export async function bindRouter(
   endpoint: string,
   receive: (peer: Buffer, frames: Buffer[]) => void,
-  gate?: Gate,
+  authenticator?: Authenticator,
   stalled: (peer: Buffer) => void = () => {},
 ): Promise<RouterSocket> {
   // Whoever answers ZAP answers for a whole context: so this socket has its own.
-  const context = gate && new Context();
-  const zap = gate && (await serveZap(context!, gate.admit));
+  const context = authenticator && new Context();
+  const zap = authenticator && (await serveZap(context!, authenticator.admit));
   const traffic = { received: 0, sent: 0 };
   let closed = false;
   /** The socket is no more, nor what it had to send. */
@@ -119,17 +119,17 @@ export async function bindRouter(
       handshakeInterval: HANDSHAKE_MS,
       backlog: BACKLOG,
       ...CUT_LINES,
-      ...(gate && {
+      ...(authenticator && {
         context,
         curveServer: true,
-        curveSecretKey: gate.secret,
+        curveSecretKey: authenticator.secret,
         zapDomain: ZAP_DOMAIN,
         // Without this, all clients are let in where nobody answers.
         zapEnforceDomain: true,
       }),
     });
     // Read all the time: libzmq's thread waits where nobody reads.
-    gone = listen(socket.events, gate ? countFailures(gate) : () => {});
+    gone = listen(socket.events, authenticator ? countFailures(authenticator) : () => {});
     try {
       await socket.bind(at);
     } catch (error) {
@@ -192,7 +192,7 @@ export async function bindRouter(
       cutting = cutting.then(anew);
       return cutting;
     },
-    refused: () => gate?.refused() ?? {},
+    refused: () => authenticator?.refused() ?? {},
     traffic: () => ({ ...traffic }),
     close() {
       closed = true;
@@ -208,7 +208,7 @@ export async function bindRouter(
  * a word on its handshake spoke no ZeroMQ (an HTTP request): an end that does not follow a failure, while somebody is
  * between door and hall.
  */
-function countFailures(gate: Gate): (event: Event) => void {
+function countFailures(authenticator: Authenticator): (event: Event) => void {
   let undecided = 0;
   let justFailed = false;
   return (event) => {
@@ -216,11 +216,11 @@ function countFailures(gate: Gate): (event: Event) => void {
     if (type === 'accept') undecided++;
     if (type.startsWith('handshake')) undecided--;
     if (type === 'handshake:error:protocol')
-      gate.failed(event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key');
-    if (type === 'handshake:error:other') gate.failed('broken-off');
+      authenticator.failed(event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key');
+    if (type === 'handshake:error:other') authenticator.failed('broken-off');
     if (type === 'disconnect' && !justFailed && undecided > 0) {
       undecided--;
-      gate.failed('not-zeromq');
+      authenticator.failed('not-zeromq');
     }
     justFailed = type === 'handshake:error:protocol' || type === 'handshake:error:other';
   };

@@ -18,14 +18,14 @@ const KINDS = {
   uint8: Uint8Array,
 } as const;
 
-export type Dtype = keyof typeof KINDS;
-export const DTYPES = Object.keys(KINDS) as [Dtype, ...Dtype[]];
+export type TensorDtype = keyof typeof KINDS;
+export const DTYPES = Object.keys(KINDS) as [TensorDtype, ...TensorDtype[]];
 
 /** The narrowest type of labels 0 … k−1. */
 export const labelDtype = (k: number) => (k <= 256 ? 'uint8' : k <= 65536 ? 'uint16' : 'int32');
 
 /** An array of zeros. */
-export const zeros = (dtype: Dtype, length: number): TypedArray => new KINDS[dtype](length);
+export const zeros = (dtype: TensorDtype, length: number): TypedArray => new KINDS[dtype](length);
 
 export function nd<A extends TypedArray>(data: A, ...shape: number[]): Nd<A> {
   return { shape: shape.length ? shape : [data.length], data };
@@ -33,11 +33,11 @@ export function nd<A extends TypedArray>(data: A, ...shape: number[]): Nd<A> {
 
 export const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
-export function dtypeOf(data: TypedArray): Dtype {
+export function dtypeOf(data: TypedArray): TensorDtype {
   return DTYPES.find((name) => data instanceof KINDS[name])!;
 }
 
-export const bytesIn = (dtype: Dtype, shape: readonly number[]) =>
+export const bytesIn = (dtype: TensorDtype, shape: readonly number[]) =>
   elements(shape) * KINDS[dtype].BYTES_PER_ELEMENT;
 
 /** The bytes behind an array, not copied. The array must not change until they are sent. */
@@ -46,7 +46,7 @@ export function bytesOf(data: TypedArray): Buffer {
 }
 
 /** The array behind bytes; copied only where they start off the element's alignment. Throws on a wrong length. */
-export function arrayOf(dtype: Dtype, shape: readonly number[], bytes: Uint8Array): TypedArray {
+export function arrayOf(dtype: TensorDtype, shape: readonly number[], bytes: Uint8Array): TypedArray {
   const Kind = KINDS[dtype];
   const length = elements(shape);
   if (bytes.byteLength !== length * Kind.BYTES_PER_ELEMENT)
@@ -59,7 +59,7 @@ export function arrayOf(dtype: Dtype, shape: readonly number[], bytes: Uint8Arra
 }
 
 /** The named array, which must be of this dtype and, if given, of this length. */
-export function take<D extends Dtype>(
+export function take<D extends TensorDtype>(
   tensors: Tensors,
   name: string,
   dtype: D,

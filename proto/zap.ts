@@ -1,5 +1,5 @@
 import { type Context, Reply } from 'zeromq';
-import type { Gate } from './gate.ts';
+import type { Authenticator } from './authenticator.ts';
 import { toZ85 } from './z85.ts';
 
 /** The domain that the coordinator's socket asks in. */
@@ -14,7 +14,7 @@ const VERSION = '1.0';
  * until the time for its handshake is over, and may try again. So who is added to the list gets in without a restart,
  * and a stranger has one try in that time for each connection.
  */
-export function answerZap(frames: Uint8Array[], admit: Gate['admit']): (string | Uint8Array)[] {
+export function answerZap(frames: Uint8Array[], admit: Authenticator['admit']): (string | Uint8Array)[] {
   const [version, request, domain, address, , mechanism, key] = frames.map((frame) => Buffer.from(frame));
   const asked =
     String(version) === VERSION &&
@@ -26,7 +26,7 @@ export function answerZap(frames: Uint8Array[], admit: Gate['admit']): (string |
 }
 
 /** Answers for as long as the socket that it gives is open. */
-export async function serveZap(context: Context, admit: Gate['admit']): Promise<Reply> {
+export async function serveZap(context: Context, admit: Authenticator['admit']): Promise<Reply> {
   const socket = new Reply({ context, linger: 0 });
   await socket.bind('inproc://zeromq.zap.01');
   void (async () => {

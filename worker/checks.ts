@@ -4,25 +4,25 @@ import { netShapes, netSize } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
-import type { Unit } from '../proto/messages.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
-import { type Dtype, dtypeOf, elements, type Tensors } from '../proto/tensors.ts';
+import { dtypeOf, elements, type TensorDtype, type Tensors } from '../proto/tensors.ts';
 import type { States } from './states.ts';
 
 /** A round that no coordinator of this version asks for: it is refused before any work. */
-export class UnsoundRound extends Error {
-  override name = 'UnsoundRound';
+export class InvalidRound extends Error {
+  override name = 'InvalidRound';
 }
 
 /** Layers of a net. */
 const MOST_LAYERS = 64;
 
 function must(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new UnsoundRound(what);
+  if (!holds) throw new InvalidRound(what);
 }
 
 /** Throws unless the unit is one of the layout: a shard, and a stretch of its blocks. */
-export function checkUnit({ shard, from, to }: Unit, shards: { length: number }[]): void {
+export function checkUnit({ shard, from, to }: WorkUnit, shards: { length: number }[]): void {
   must(shard < shards.length && from <= to && to <= shards[shard].length, 'there is no such unit');
 }
 
@@ -91,14 +91,14 @@ function fits(length: number): void {
   must(length * 8 <= MAX_MESSAGE, 'its result would not fit in a message');
 }
 
-function tensor(tensors: Tensors, state: string, name: string, dtype: Dtype) {
+function tensor(tensors: Tensors, state: string, name: string, dtype: TensorDtype) {
   const found = tensors[name];
   must(found !== undefined && dtypeOf(found.data) === dtype, `${state}: ${name} is missing or not ${dtype}`);
   return found;
 }
 
 /** Of this very shape. */
-function array(states: States, state: string, name: string, dtype: Dtype, shape: number[]): void {
+function array(states: States, state: string, name: string, dtype: TensorDtype, shape: number[]): void {
   const found = tensor(states.get(state), state, name, dtype);
   const same = found.shape.length === shape.length && shape.every((size, i) => found.shape[i] === size);
   must(same, `${state}: ${name} is [${found.shape}], not [${shape}]`);
@@ -107,7 +107,7 @@ function array(states: States, state: string, name: string, dtype: Dtype, shape:
 /** Coordinates of the model's rows. */
 function transformDim(states: States, layout: Layout): number {
   const tensors = states.get('transform');
-  const of = (name: string, dtype: Dtype) => tensor(tensors, 'transform', name, dtype).data;
+  const of = (name: string, dtype: TensorDtype) => tensor(tensors, 'transform', name, dtype).data;
   const d = of('bias', 'float32').length;
   const shape = of('shape', 'int32');
   must(shape.length === 2 && shape[1] === layout.dim, 'transform: not of the data’s dimensions');

@@ -33,7 +33,7 @@ export interface ConnectionOptions {
 }
 
 /** What a worker says of itself in its hello. */
-export type About = Omit<Extract<FromWorker, { type: 'hello' }>, 'type' | 'protocol' | 'session'>;
+export type WorkerDescription = Omit<Extract<FromWorker, { type: 'hello' }>, 'type' | 'protocol' | 'session'>;
 
 /** What a coordinator asks of a worker: all but the messages that are about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
@@ -42,7 +42,7 @@ export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse'
  * A worker's connection to its coordinator: says hello and that it is alive, begins anew where nothing is heard, says
  * why, and gives up in the end.
  */
-export class Connection {
+export class CoordinatorConnection {
   /**
    * Resolves when the coordinator says stop, or after `end`. Rejects with a UserError if the worker is refused, or after
    * `reconnectFor` ms without a word.
@@ -52,7 +52,7 @@ export class Connection {
   readonly refused = { malformed: 0, unsound: 0, unasked: 0, 'too many': 0 };
 
   readonly #options: ConnectionOptions;
-  readonly #about: About;
+  readonly #about: WorkerDescription;
   readonly #receive: (request: Request, tensors: Tensors) => void;
   readonly #session = randomBytes(16).toString('hex');
   readonly #socket: DealerSocket;
@@ -73,7 +73,7 @@ export class Connection {
 
   constructor(
     options: ConnectionOptions,
-    about: About,
+    about: WorkerDescription,
     receive: (request: Request, tensors: Tensors) => void,
   ) {
     this.#options = options;
@@ -125,7 +125,7 @@ export class Connection {
   }
 
   /** Counts a message that is refused, and says so of the first of them. */
-  ignore(why: keyof Connection['refused'], what: string): void {
+  ignore(why: keyof CoordinatorConnection['refused'], what: string): void {
     if (++this.refused[why] <= MOST_LOGGED)
       this.#options.log(`ignored a message from the coordinator: ${what}`);
   }
@@ -157,8 +157,8 @@ export class Connection {
         break;
       case 'refuse':
         if (header.retry) this.#refusedForNow(header.reason);
-        else if (header.identity === undefined) this.end(new Refused(header.reason));
-        else this.end(new OtherIdentity(header.reason, header.identity));
+        else if (header.identity === undefined) this.end(new RefusedByCoordinator(header.reason));
+        else this.end(new IdentityMismatch(header.reason, header.identity));
         break;
       case 'stop':
         this.end();
@@ -208,14 +208,14 @@ export class Connection {
   }
 }
 
-class Refused extends UserError {
+class RefusedByCoordinator extends UserError {
   constructor(reason: string) {
     super(`the coordinator refused this worker: ${reason}`);
   }
 }
 
 /** The run computes with another backend. */
-export class OtherIdentity extends Refused {
+export class IdentityMismatch extends RefusedByCoordinator {
   constructor(
     reason: string,
     readonly identity: string,

@@ -1,7 +1,7 @@
 import { assertUnchanged } from '../data/blocks.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
-import type { Unit } from '../proto/messages.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 import { take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
@@ -24,7 +24,7 @@ export interface Context {
   readonly layout: Layout;
   /** Blocks of each shard. */
   readonly shards: Block[][];
-  blocks(unit: Unit): Block[];
+  blocks(unit: WorkUnit): Block[];
   /** Raw sample rows, as the moments round puts them by. */
   keep(shard: number, raw: Float32Array): void;
   sample(shard: number): Promise<Sample>;

@@ -1,4 +1,4 @@
-import type { Unit } from '../proto/messages.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 
 /** What a worker counts of itself, for its own /metrics. */
 export class Meter {
@@ -10,7 +10,7 @@ export class Meter {
   joined = false;
 
   /** Adds units that are done, how long each task took, and the rows that were read for them. */
-  count(done: Unit[][], seconds: Record<string, number>, rowsRead: number): void {
+  count(done: WorkUnit[][], seconds: Record<string, number>, rowsRead: number): void {
     this.rowsRead += rowsRead;
     for (const units of done) this.units += units.length;
     for (const [task, spent] of Object.entries(seconds))

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { fold, type Node } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
-import type { FromCoordinator, Unit } from '../proto/messages.ts';
+import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import { checkTask, checkUnit } from './checks.ts';
 import type { Context } from './context.ts';
 import { runTask } from './tasks/index.ts';
 
-export type Round = Extract<FromCoordinator, { type: 'round' }>;
+export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
 const RESULTS_MS = 20;
@@ -15,21 +15,25 @@ const RESULTS_MS = 20;
 const MOST_SAID = 1500;
 
 /** What units gave: the tensors of one, or the sums over several. */
-interface Done {
-  units: Unit[];
+interface UnitResults {
+  units: WorkUnit[];
   tensors: Tensors;
 }
 
 /** Who waits for a round's results. */
-export interface Answers {
+export interface RoundListener {
   /** Nobody does any more. */
   isOver(): boolean;
   /** Units that are done, each list with its result under its place, and what they took, by task. */
-  done(units: Unit[][], results: Tensors, seconds: Record<string, number>): void;
+  done(units: WorkUnit[][], results: Tensors, seconds: Record<string, number>): void;
 }
 
-/** Stores the states that a round brings, and checks all of it before any work. UnsoundRound where it cannot be done. */
-export function takeRound({ states, layout, shards }: Context, header: Round, tensors: Tensors): void {
+/** Stores the states that a round brings, and checks all of it before any work. InvalidRound where it cannot be done. */
+export function acceptRound(
+  { states, layout, shards }: Context,
+  header: RoundMessage,
+  tensors: Tensors,
+): void {
   for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
   for (const { name, version } of header.uses) states.check(name, version);
   for (const task of header.tasks) checkTask(task, states, layout);
@@ -42,10 +46,10 @@ export function takeRound({ states, layout, shards }: Context, header: Round, te
  */
 export async function runUnits(
   context: Context,
-  { tasks, units, sum }: Round,
-  answers: Answers,
-): Promise<{ unit: Unit; error: unknown } | null> {
-  let done: Done[] = [];
+  { tasks, units, sum }: RoundMessage,
+  answers: RoundListener,
+): Promise<{ unit: WorkUnit; error: unknown } | null> {
+  let done: UnitResults[] = [];
   let nodes: Node[] = [];
   let seconds: Record<string, number> = {};
   let sent = performance.now();
@@ -92,7 +96,7 @@ export async function runUnits(
   return null;
 }
 
-const unitsWithin = (units: Unit[], from: number, to: number) =>
+const unitsWithin = (units: WorkUnit[], from: number, to: number) =>
   units.filter(({ shard }) => shard >= from && shard < to);
 
 const asSums = (tensors: Tensors): Node['sums'] =>

@@ -1,18 +1,29 @@
 import { hostname } from 'node:os';
 import { UserError } from '../base/user-error.ts';
 import { block, type Layout } from '../model/layout.ts';
-import { type FromCoordinator, type FromWorker, MOST_ABOUT, MOST_WHY, type Unit } from '../proto/messages.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  MOST_ABOUT,
+  MOST_WHY,
+  type WorkUnit,
+} from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
-import { UnsoundRound } from './checks.ts';
+import { InvalidRound } from './checks.ts';
 import type { Backend } from './compute/backends/backend.ts';
-import { Unable } from './compute/backends/errors.ts';
-import { type About, Connection, type ConnectionOptions, type Request } from './connection.ts';
+import { BackendFailure } from './compute/backends/errors.ts';
+import {
+  type ConnectionOptions,
+  CoordinatorConnection,
+  type Request,
+  type WorkerDescription,
+} from './connection.ts';
 import { type Context, createContext } from './context.ts';
 import { openVisible } from './data-root.ts';
 import { createFetches, type Fetches, Superseded } from './fetches.ts';
 import type { Meter } from './meter.ts';
-import { type Round, runUnits, takeRound } from './round.ts';
+import { acceptRound, type RoundMessage, runUnits } from './round.ts';
 import { createStates } from './states.ts';
 
 export interface WorkerOptions extends ConnectionOptions {
@@ -28,7 +39,7 @@ export interface WorkerOptions extends ConnectionOptions {
 }
 
 type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
-type Memory = Pick<Extract<FromWorker, { type: 'results' }>, 'memory' | 'gpuMemory'>;
+type MemoryUsage = Pick<Extract<FromWorker, { type: 'results' }>, 'memory' | 'gpuMemory'>;
 
 /** Rounds that wait: a coordinator has one at a time, in a few messages. */
 const MOST_ROUNDS = 1024;
@@ -48,16 +59,16 @@ export class Worker {
   readonly done: Promise<void>;
 
   readonly #options: WorkerOptions;
-  readonly #connection: Connection;
+  readonly #connection: CoordinatorConnection;
   readonly #fetches: Fetches;
-  readonly #memory: () => Memory;
+  readonly #memory: () => MemoryUsage;
   /** The coordinator's process that welcomed this worker; what another one asked for counts no more. */
   #term: number | null = null;
   /** Null until the rows of this term can be read. */
   #context: Context | null = null;
   #closeFile = () => {};
   /** Those that wait, and the number of the latest. */
-  #rounds: { header: Round; tensors: Tensors }[] = [];
+  #rounds: { header: RoundMessage; tensors: Tensors }[] = [];
   #latest = 0;
   #isBusy = false;
   #working = Promise.resolve();
@@ -66,7 +77,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#memory = memoryReader(options.backend);
-    this.#connection = new Connection(options, aboutOf(options), (request, tensors) =>
+    this.#connection = new CoordinatorConnection(options, aboutOf(options), (request, tensors) =>
       this.#receive(request, tensors),
     );
     this.done = this.#connection.done;
@@ -76,7 +87,7 @@ export class Worker {
   }
 
   /** Messages that were refused since the start, by reason. */
-  refused(): Connection['refused'] {
+  refused(): CoordinatorConnection['refused'] {
     return { ...this.#connection.refused };
   }
 
@@ -140,7 +151,7 @@ export class Worker {
     return servedBlocks((blocks) => this.#fetches.ask(blocks, lengthOf(blocks)), layout.dim);
   }
 
-  #queue(header: Round, tensors: Tensors): void {
+  #queue(header: RoundMessage, tensors: Tensors): void {
     if (header.term !== this.#term) return;
     if (this.#rounds.length >= MOST_ROUNDS) {
       this.#connection.ignore('too many', `${MOST_ROUNDS} rounds wait already`);
@@ -167,11 +178,11 @@ export class Worker {
     if (this.#isLeaving && !this.#connection.isOver) this.#connection.goodbye();
   }
 
-  async #run(context: Context, header: Round, tensors: Tensors): Promise<void> {
+  async #run(context: Context, header: RoundMessage, tensors: Tensors): Promise<void> {
     const { term, round } = header;
     yieldCore();
     try {
-      takeRound(context, header, tensors);
+      acceptRound(context, header, tensors);
     } catch (error) {
       // Of a round that is over the states may be older than those here: nobody waits for it.
       if (header.units.length && round >= this.#latest) this.#fail(header, header.units[0], error);
@@ -188,12 +199,12 @@ export class Worker {
     });
     if (!failed || failed.error instanceof Superseded || term !== this.#term) return;
     // The others take over what it had; with none left, the run waits.
-    if (failed.error instanceof Unable) this.#connection.goodbye(failed.error);
+    if (failed.error instanceof BackendFailure) this.#connection.goodbye(failed.error);
     else this.#fail(header, failed.unit, failed.error);
   }
 
-  #fail({ term, round }: Round, unit: Unit, error: unknown): void {
-    if (error instanceof UnsoundRound) this.#connection.refused.unsound++;
+  #fail({ term, round }: RoundMessage, unit: WorkUnit, error: unknown): void {
+    if (error instanceof InvalidRound) this.#connection.refused.unsound++;
     const mistake = error instanceof UserError;
     const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(
       0,
@@ -203,7 +214,7 @@ export class Worker {
   }
 }
 
-function aboutOf({ backend, backendName, why, name }: WorkerOptions): About {
+function aboutOf({ backend, backendName, why, name }: WorkerOptions): WorkerDescription {
   const { identity, device } = backend;
   return {
     identity,
@@ -216,10 +227,10 @@ function aboutOf({ backend, backendName, why, name }: WorkerOptions): About {
   };
 }
 
-/** Memory of this process, and of its device, as it was a moment ago. */
-function memoryReader({ device }: Backend): () => Memory {
+/** MemoryUsage of this process, and of its device, as it was a moment ago. */
+function memoryReader({ device }: Backend): () => MemoryUsage {
   let at = Number.NEGATIVE_INFINITY;
-  let known: Memory = { memory: 0 };
+  let known: MemoryUsage = { memory: 0 };
   return () => {
     if (performance.now() - at > MEMORY_MS) {
       const found = device?.memory?.();

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { softCounts } from '../../model/mixture.ts';
-import { REASONS, type Reason } from '../../proto/gate.ts';
+import { REJECTION_REASONS, type RejectionReason } from '../../proto/authenticator.ts';
 import { STATUSES } from '../../view/api.ts';
 import { DEPARTURES } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
@@ -32,7 +32,7 @@ const MOST_WITH_TASKS = 200;
 /** A busy share is of this long at least, ms: a second scraper right behind the first sees the same. */
 const SHORTEST_MS = 500;
 /** Why connections come to nothing. */
-const CONNECTIONS = Object.keys(REASONS) as Reason[];
+const CONNECTIONS = Object.keys(REJECTION_REASONS) as RejectionReason[];
 /** Of prom-client's own, gauges whose names end as only counters' may. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 

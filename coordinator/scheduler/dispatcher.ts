@@ -1,7 +1,7 @@
 import { setIn } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
-import type { FromWorker, StateRef, Unit } from '../../proto/messages.ts';
+import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Result, Round, type RoundSpec, type State, type Verdict } from './round.ts';
@@ -23,7 +23,7 @@ export interface Dispatcher {
 export interface Assignment {
   round: number;
   tasks: Task[];
-  units: Unit[];
+  units: WorkUnit[];
   sum: boolean;
   /** All states that the tasks read, and those of them that this worker lacks. */
   uses: StateRef[];
@@ -148,7 +148,11 @@ export class UnitDispatcher implements Dispatcher {
   }
 
   /** What a worker says that its tasks gave on these units. */
-  result(worker: string, { round: id, units }: { round: number; units: Unit[] }, tensors: Tensors): Verdict {
+  result(
+    worker: string,
+    { round: id, units }: { round: number; units: WorkUnit[] },
+    tensors: Tensors,
+  ): Verdict {
     const current = this.#current;
     const sender = this.#workers.get(worker);
     if (!current || id !== current.round.id) {
@@ -267,7 +271,7 @@ export class UnitDispatcher implements Dispatcher {
   }
 
   /** From now on this worker has the rows of these units in memory. */
-  #holds(worker: string, units: Unit[]): void {
+  #holds(worker: string, units: WorkUnit[]): void {
     const held = this.#holders.get(worker) ?? new Set();
     for (const { shard } of units) held.add(shard);
     this.#holders.set(worker, held);

@@ -1,26 +1,26 @@
 import { isAligned } from '../../model/tree.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { type Dtype, dtypeOf, type Tensors } from '../../proto/tensors.ts';
+import { dtypeOf, type TensorDtype, type Tensors } from '../../proto/tensors.ts';
 
 /** Type and number of elements of each tensor that a task gives; null where any number will do. */
-export type Expected = Record<string, [Dtype, number | null]>;
+export type Expected = Record<string, [TensorDtype, number | null]>;
 
 export interface RoundSpec {
   tasks: Task[];
   /** Names of the states that the tasks read. */
   uses: string[];
-  units: Unit[];
+  units: WorkUnit[];
   /** A unit streams its rows from the source: any worker may take it. Else its sample is in its owner's memory. */
   streams: boolean;
   /** Only sums over all units are wanted: a result may be that of an aligned power of two of them. */
   sum?: boolean;
   /** What each task gives on a unit; a result of another shape is refused. */
-  expects: (unit: Unit) => Expected[];
+  expects: (unit: WorkUnit) => Expected[];
   /** What shapes do not tell. */
   isSound?: (tasks: Tensors[]) => boolean;
   /** Called with each result as it comes, in any order, in place of gathering them. */
-  each?: (unit: Unit, results: Tensors[]) => void;
+  each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
 
 /** What the tasks gave on the units at places `from … to−1` of a round: one unit, unless the round asks for sums. */
@@ -39,7 +39,7 @@ export interface State {
   tensors: Tensors;
 }
 
-const key = ({ shard, from, to }: Unit) => `${shard}/${from}/${to}`;
+const key = ({ shard, from, to }: WorkUnit) => `${shard}/${from}/${to}`;
 
 /** A round under way: which of its units wait, who was given which, and which results are in. Units go by their place. */
 export class Round {
@@ -95,7 +95,7 @@ export class Round {
   }
 
   /** Where these units are in the round; −1 for those that are not of it. */
-  placesOf(units: Unit[]): number[] {
+  placesOf(units: WorkUnit[]): number[] {
     return units.map((unit) => this.#places.get(key(unit)) ?? -1);
   }
 

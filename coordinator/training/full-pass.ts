@@ -4,7 +4,7 @@ import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { silhouette } from '../../model/silhouette.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import type { Run } from './run-context.ts';
@@ -43,7 +43,7 @@ export async function fullPass(
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const counter = truth && contingencyCounter();
   const units = unitsOf(layout, shards, soft ? k : 0);
-  const parts = new Map<Unit, Tensors>();
+  const parts = new Map<WorkUnit, Tensors>();
   try {
     await run.dispatcher.round({
       tasks: [
@@ -92,7 +92,7 @@ export async function fullPass(
     table: counter ? counter.table() : null,
   };
 
-  function expects({ shard, from, to }: Unit): Expected[] {
+  function expects({ shard, from, to }: WorkUnit): Expected[] {
     const rows = shards[shard].slice(from, to).reduce((sum, { count }) => sum + count, 0);
     return [
       {
@@ -105,7 +105,7 @@ export async function fullPass(
     ];
   }
 
-  function write({ shard, from, to }: Unit, part: Tensors): void {
+  function write({ shard, from, to }: WorkUnit, part: Tensors): void {
     const found = part.labels.data;
     const own = soft ? take(part, 'soft', 'float32') : null;
     let at = 0;
@@ -119,7 +119,7 @@ export async function fullPass(
   }
 }
 
-function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: number): Unit[] {
+function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: number): WorkUnit[] {
   const rows = softWidth ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / softWidth)) : UNIT_ROWS;
   const blocks = Math.max(1, Math.floor(rows / layout.blockRows));
   return shards.flatMap((own, shard) =>

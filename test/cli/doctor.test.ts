@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Check } from '../../worker/host/doctor/check.ts';
+import type { CheckResult } from '../../worker/host/doctor/check.ts';
 import { probe } from '../../worker/host/doctor/probe.ts';
 import { dpmesh, type Ended, patience, scratch } from '../e2e/support.ts';
 import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/compute/nvidia-smi.ts';
@@ -29,7 +29,7 @@ async function doctor(t: TestContext, args: string[] = [], env: Record<string, s
   }
   const { ok, checks } = JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as {
     ok: boolean;
-    checks: Check[];
+    checks: CheckResult[];
   };
   assert.equal(ended.stderr, '');
   assert.equal(ended.code, ok ? 0 : 1, ended.stdout);

@@ -297,8 +297,8 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
 
   for (const [name, described, says, ...args] of [
     ['a GPU that is not there', EIGHT, /--gpus 9: this host has no GPU 9; it has 0, 1, 2/, '--gpus', 9],
-    ['a GPU asked for twice', EIGHT, /GPU 1 is asked for twice/, '--gpus', '1,2,1'],
-    ['no list of GPUs', EIGHT, /--gpus first must be all, none/, '--gpus', 'first'],
+    ['a GPU asked for twice', EIGHT, /names GPU 1 twice/, '--gpus', '1,2,1'],
+    ['no list of GPUs', EIGHT, /--gpus first: must be all, none/, '--gpus', 'first'],
     ['a broken driver', BROKEN, /driver does not work.*restart/, '--gpus', 'all'],
     ['no nvidia-smi', null, /no nvidia-smi on this host.*--cpus N/, '--gpus', '0'],
     ['no nvidia-smi, nothing asked for', null, /no nvidia-smi on this host.*--cpus N/],
@@ -308,7 +308,7 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     [
       'GPUs and nothing that uses them',
       EIGHT,
-      /--gpus: CUDA is not set up; run dpmesh setup tensorflow --cuda/,
+      /--gpus: CUDA is not set up; run: dpmesh setup tensorflow --cuda/,
       '--gpus',
       0,
       '--backend',

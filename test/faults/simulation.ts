@@ -3,7 +3,7 @@ import type { Result, RoundSpec } from '../../coordinator/scheduler/round.ts';
 import { createScheduler, type Scheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { fold, type Node, treeSum } from '../../model/tree.ts';
 import { prefixed } from '../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, PROTOCOL, type WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { randomNumbers } from '../coordinator/support.ts';
@@ -347,7 +347,7 @@ export async function simulate(seed: number, options: Options): Promise<Record<s
   return seen;
 }
 
-type Found = { units: Unit[]; value: number }[];
+type Found = { units: WorkUnit[]; value: number }[];
 
 const resultsOf = ({ term, round }: Round, found: Found): FromWorker => ({
   type: 'results',
@@ -364,7 +364,7 @@ const tensorsOf = (found: Found): Tensors =>
 const TASK: Task = { task: 'cell-sums', groups: 'all', cells: [0], leaves: 1, vectors: 'a' };
 
 /** What a unit gives: of the unit and of the states alone, and with many bits, so that no two are the same. */
-const unitValue = ({ shard, from }: Unit, states: number[]) =>
+const unitValue = ({ shard, from }: WorkUnit, states: number[]) =>
   Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7)) * 1e3;
 
 /** The planted bug: without the check for results that are in, one that comes twice is summed twice. */

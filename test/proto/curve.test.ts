@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Authenticator, createAuthenticator } from '../../proto/authenticator.ts';
 import { MAX_FRAME } from '../../proto/codec.ts';
-import { createGate, type Gate } from '../../proto/gate.ts';
 import { type KeyPair, newKeyPair } from '../../proto/keys.ts';
 import { bindRouter, connectDealer, type DealerOptions, type RouterSocket } from '../../proto/sockets.ts';
 
@@ -19,21 +19,21 @@ after(() => {
   for (const socket of open) socket.close();
 });
 
-let gate: Gate;
+let authenticator: Authenticator;
 let log: string[];
 let heard: string[];
 let router: RouterSocket;
 beforeEach(async () => {
   log = [];
   heard = [];
-  gate = createGate(server.secret, list([alice, 'alice']), (line) => void log.push(line));
+  authenticator = createAuthenticator(server.secret, list([alice, 'alice']), (line) => void log.push(line));
   router = await bindRouter(
     'tcp://127.0.0.1:*',
     (peer, [text]) => {
       heard.push(String(text));
       void router.send(peer, [Buffer.from(`re ${text}`)]);
     },
-    gate,
+    authenticator,
   );
   open.add(router);
 });
@@ -200,12 +200,12 @@ describe('a router with keys', () => {
     b.say('bob 1');
     await until('alice', () => a.answers.length === 1);
     assert.deepEqual(b.answers, []);
-    assert.equal(gate.replace(list([alice, 'alice'], [bob, 'bob'])), false);
+    assert.equal(authenticator.replace(list([alice, 'alice'], [bob, 'bob'])), false);
     const again = dealer({ key: holder(bob) });
     again.say('bob 2');
     await until('bob', () => again.answers.length === 1);
 
-    assert.equal(gate.replace(list([bob, 'bob'])), true);
+    assert.equal(authenticator.replace(list([bob, 'bob'])), true);
     const address = router.address;
     await router.cut();
     assert.equal(router.address, address);
@@ -260,7 +260,7 @@ describe('a router with keys', () => {
   });
 
   test('two in one process do not share their lists', async () => {
-    const other = createGate(server.secret, list([bob, 'bob']), () => {});
+    const other = createAuthenticator(server.secret, list([bob, 'bob']), () => {});
     const received: string[] = [];
     const second = await bindRouter(
       'tcp://127.0.0.1:*',

@@ -4,7 +4,7 @@ import { layoutProblem } from '../../model/layout.ts';
 import { fromCoordinator } from '../../proto/messages.ts';
 import { taskSchema } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { checkTask, checkUnit, UnsoundRound } from '../../worker/checks.ts';
+import { checkTask, checkUnit, InvalidRound } from '../../worker/checks.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { createStates } from '../../worker/states.ts';
 import { TASKS as ROUND, STATES, w } from '../faults/fuzz-worker.ts';
@@ -40,7 +40,7 @@ describe('a task is refused before any work', () => {
               checkTask(task, statesWith({ [name]: wrong }), w.layout);
               return false;
             } catch (error) {
-              assert.ok(error instanceof UnsoundRound, String(error));
+              assert.ok(error instanceof InvalidRound, String(error));
               return true;
             }
           });
@@ -58,7 +58,7 @@ describe('a task is refused before any work', () => {
       { cells: [0, 1, 2, 3, 4, { axis: 2, at: 0, into: [5, 5] }] },
       { leaves: 1e12 },
     ])
-      assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), UnsoundRound);
+      assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), InvalidRound);
   });
 
   test('if there is no such unit', () => {
@@ -67,7 +67,7 @@ describe('a task is refused before any work', () => {
       { shard: 0, from: 2, to: 1 },
       { shard: 0, from: 0, to: 1e9 },
     ])
-      assert.throws(() => checkUnit(unit, [[1], [1]]), UnsoundRound);
+      assert.throws(() => checkUnit(unit, [[1], [1]]), InvalidRound);
   });
 });
 

@@ -5,7 +5,7 @@ import { UserError } from '../../base/user-error.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
-import { Connection, OtherIdentity, type Request } from '../../worker/connection.ts';
+import { CoordinatorConnection, IdentityMismatch, type Request } from '../../worker/connection.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 
@@ -27,7 +27,7 @@ async function connected(answer: (message: FromWorker) => FromCoordinator | null
 function connectionTo(connect: string, reconnectFor: number) {
   const said: string[] = [];
   const asked: Request[] = [];
-  const connection = new Connection(
+  const connection = new CoordinatorConnection(
     { connect, reconnectFor, log: (line) => void said.push(line) },
     { identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' },
     (request) => void asked.push(request),
@@ -71,9 +71,9 @@ describe('a connection to the coordinator', () => {
         (error: unknown) => error,
       );
     const [plain, other] = [await refused(refusal), await refused({ ...refusal, identity: 'cpu/1' })];
-    assert.ok(plain instanceof UserError && !(plain instanceof OtherIdentity));
+    assert.ok(plain instanceof UserError && !(plain instanceof IdentityMismatch));
     assert.equal(plain.message, 'the coordinator refused this worker: not you');
-    assert.ok(other instanceof OtherIdentity);
+    assert.ok(other instanceof IdentityMismatch);
     assert.equal(other.identity, 'cpu/1');
   });
 

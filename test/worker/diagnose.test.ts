@@ -3,7 +3,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { freePort } from '../../bench/processes.ts';
-import { createGate } from '../../proto/gate.ts';
+import { createAuthenticator } from '../../proto/authenticator.ts';
 import { newKeyPair } from '../../proto/keys.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import { whyNoAnswer as ask } from '../../worker/diagnose.ts';
@@ -66,8 +66,8 @@ describe('why a coordinator does not answer', () => {
 
   test('coordinators with keys and without', async () => {
     const plain = await bindRouter('tcp://127.0.0.1:*', () => {});
-    const gate = createGate(newKeyPair().secret, new Map(), () => {});
-    const locked = await bindRouter('tcp://127.0.0.1:*', () => {}, gate);
+    const authenticator = createAuthenticator(newKeyPair().secret, new Map(), () => {});
+    const locked = await bindRouter('tcp://127.0.0.1:*', () => {}, authenticator);
     try {
       assert.match(await whyNoAnswer(locked.address, false), /wants a key: --key FILE/);
       assert.match(await whyNoAnswer(locked.address, true), /is this key on its list/);

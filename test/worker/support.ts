@@ -6,7 +6,7 @@ import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../mod
 import type { Mixture } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import { priority } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
@@ -213,7 +213,7 @@ export interface World {
   net: Net;
   subs: Net;
   /** The unit of all of a shard's blocks. */
-  unit(shard: number): Unit;
+  unit(shard: number): WorkUnit;
   /** Indices of a shard's rows in file order: all of them, or those in the sample. */
   rowsOf(shard: number): number[];
   sampleOf(shard: number): number[];

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/user-error.ts';
-import { MISTAKE, NO_ROOM } from '../exit-codes.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
 
 /** A worker to keep alive. */
@@ -20,10 +20,10 @@ export interface WorkerSpec {
  * What the end of a worker's process means: `done`: there will be no other; `sound`: the next one starts at once;
  * `killed`: with a growing delay; `failed`: likewise, and after some in a row it is given up.
  */
-export type Verdict = 'done' | 'sound' | 'killed' | 'failed';
+export type ExitKind = 'done' | 'sound' | 'killed' | 'failed';
 
 export interface Hooks {
-  ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): Verdict;
+  ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): ExitKind;
   /** What a worker writes to stderr; by default it goes to this one's. */
   said?(name: string, text: Buffer): void;
   /** A worker that failed is started again, so many ms from now. */
@@ -33,7 +33,7 @@ export interface Hooks {
 }
 
 /** A worker's process, from its start on. */
-interface Life {
+interface WorkerProcess {
   /** When it was told of the coordinator, or else when it was started. */
   begun: number;
   /** The last of what it wrote to stderr. */
@@ -128,7 +128,7 @@ export class SupervisedWorker {
       env: { ...process.env, ...env },
       windowsHide: true,
     });
-    const life: Life = { begun: performance.now(), said: '', failures };
+    const life: WorkerProcess = { begun: performance.now(), said: '', failures };
     // Too many processes or files, too little memory: then there is neither an exit nor, perhaps, a pipe.
     child.once('error', (error) => {
       if (child.pid === undefined) this.#judge('failed', error.message, null, life);
@@ -148,7 +148,11 @@ export class SupervisedWorker {
     child.once('exit', (code, signal) => {
       this.#child = null;
       const how =
-        code === NO_ROOM ? 'out of device memory' : signal ? `killed by ${signal}` : `exited with ${code}`;
+        code === OUT_OF_DEVICE_MEMORY
+          ? 'out of device memory'
+          : signal
+            ? `killed by ${signal}`
+            : `exited with ${code}`;
       const verdict = this.#isEnding ? 'done' : this.#hooks.ended(child.pid!, code, signal, how);
       // Its last words may still be on their way.
       if (verdict === 'failed') child.once('close', () => this.#judge(verdict, how, code, life));
@@ -157,7 +161,12 @@ export class SupervisedWorker {
   }
 
   /** After the end of a process: another one, or none. */
-  #judge(verdict: Verdict, how: string, code: number | null, { begun, said, failures }: Life): void {
+  #judge(
+    verdict: ExitKind,
+    how: string,
+    code: number | null,
+    { begun, said, failures }: WorkerProcess,
+  ): void {
     if (this.#isEnding || verdict === 'done') {
       this.#retire();
       return;
@@ -165,7 +174,7 @@ export class SupervisedWorker {
     const { name } = this.#spec;
     const isSound = verdict === 'sound' || performance.now() - begun > SETTLED_MS;
     const again = isSound ? 0 : failures + 1;
-    const isHopeless = code === MISTAKE || code === NO_ROOM;
+    const isHopeless = code === USER_ERROR || code === OUT_OF_DEVICE_MEMORY;
     if (isHopeless || (again > PATIENCE && verdict === 'failed')) {
       const error = errorOf(said) || how;
       const why = isHopeless ? error : `worker ${name} ended ${again} times in a row: ${error}`;

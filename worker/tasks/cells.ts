@@ -1,5 +1,5 @@
 import { BINS, binOf } from '../../model/pca-split.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { type CellTask, covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
@@ -7,7 +7,11 @@ import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 
 /** Rows and sums of each leaf: what a Lloyd round needs. */
-export async function cellSums(context: Context, task: TaskOf<'cell-sums'>, unit: Unit): Promise<Tensors> {
+export async function cellSums(
+  context: Context,
+  task: TaskOf<'cell-sums'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const { n, s } = context.kernel.sums(rows, d, leaf, task.leaves);
   return { n: nd(n), s: nd(s, task.leaves, d) };
@@ -17,7 +21,7 @@ export async function cellSums(context: Context, task: TaskOf<'cell-sums'>, unit
 export async function cellScatter(
   context: Context,
   task: TaskOf<'cell-scatter'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const pivots = take(context.states.get(task.pivots), 'rows', 'float64', task.leaves * d);
@@ -31,7 +35,7 @@ export async function cellScatter(
 export async function cellHistogram(
   context: Context,
   task: TaskOf<'cell-histogram'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const state = context.states.get(task.axes);

@@ -1,5 +1,5 @@
 import { generator, shuffledPrefix } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
@@ -11,7 +11,7 @@ import { localSteps } from './local-steps.ts';
 export async function clusterSteps(
   context: Context,
   task: TaskOf<'cluster-steps'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);

@@ -1,6 +1,6 @@
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, zeros } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
@@ -12,7 +12,11 @@ import { sampledRows } from '../samples.ts';
  * Reads the unit's rows once more: hard label of each (in the narrowest unsigned type), hard float64 statistics of
  * each cluster, responsibilities on request, and a few rows for the silhouette.
  */
-export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit: Unit): Promise<Tensors> {
+export async function fullPass(
+  context: Context,
+  task: TaskOf<'full-pass'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { backend, states } = context;
   const net = states.net('net');
   const k = net.at(-1)!.shape[0];

@@ -1,15 +1,15 @@
 import { flatten, parted } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import type { Backend, Batch, FlatNet, Tensor } from '../compute/backends/backend.ts';
-import { lossAndGradients, step, type Trained } from '../compute/mlp.ts';
+import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
+import { lossAndGradients, type TrainableNet, trainStep } from '../compute/mlp.ts';
 import type { States } from '../states.ts';
 
 /** A batch on the device, to be freed when its step is taken. */
-export interface OwnBatch extends Batch {
+export interface OwnedBatch extends TrainingBatch {
   free(): void;
 }
 
-export interface Steps {
+export interface StepsTask {
   steps: number;
   rate: number;
   /** Steps that Adam has taken before. */
@@ -28,9 +28,9 @@ export async function localSteps(
   backend: Backend,
   states: States,
   net: 'net' | 'subs',
-  task: Steps,
+  task: StepsTask,
   counts: Float64Array,
-  batchOf: ((step: number) => OwnBatch) | null,
+  batchOf: ((step: number) => OwnedBatch) | null,
 ): Promise<Tensors> {
   const { data, shapes } = states.flat(net);
   const about = { count: nd(counts), shards: nd(Float64Array.of(batchOf ? 1 : 0)) };
@@ -63,7 +63,7 @@ export async function localSteps(
   return gives(loss, { params, first, second });
 }
 
-function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: number) => OwnBatch) {
+function byKernel(backend: Backend, net: FlatNet, task: StepsTask, batchOf: (step: number) => OwnedBatch) {
   function* batches() {
     for (let i = 0; i < task.steps; i++) {
       const batch = batchOf(i);
@@ -79,13 +79,13 @@ function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: n
 async function verbByVerb(
   backend: Backend,
   net: FlatNet,
-  task: Steps,
-  batchOf: (step: number) => OwnBatch,
+  task: StepsTask,
+  batchOf: (step: number) => OwnedBatch,
 ): Promise<FlatNet & { loss: number }> {
   const { shapes } = net;
   const upload = (flat: Float32Array) =>
     parted(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
-  const trained: Trained = {
+  const trained: TrainableNet = {
     params: upload(net.params),
     first: upload(net.first),
     second: upload(net.second),
@@ -93,7 +93,9 @@ async function verbByVerb(
   const losses: Tensor[] = [];
   for (let i = 0; i < task.steps; i++) {
     const batch = batchOf(i);
-    losses.push(step(backend, trained, batch.x, lossOf(backend, task, batch), task.rate, task.done + i + 1));
+    losses.push(
+      trainStep(backend, trained, batch.x, lossOf(backend, task, batch), task.rate, task.done + i + 1),
+    );
     batch.free();
   }
   return {
@@ -106,7 +108,7 @@ async function verbByVerb(
 }
 
 const lossOf =
-  (backend: Backend, { loss }: Steps, { target }: Batch) =>
+  (backend: Backend, { loss }: StepsTask, { target }: TrainingBatch) =>
   (logits: Tensor) =>
     loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target);
 

@@ -2,7 +2,7 @@ import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { LARGEST } from '../../data/usable.ts';
 import { priority } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
@@ -13,7 +13,7 @@ import { sampledRows } from '../samples.ts';
  * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
  * shard's part of the sample. Rows with NaN, infinite or too large values are counted and left out.
  */
-export async function moments(context: Context, task: TaskOf<'moments'>, unit: Unit): Promise<Tensors> {
+export async function moments(context: Context, task: TaskOf<'moments'>, unit: WorkUnit): Promise<Tensors> {
   const { dim, seed, kernel } = context;
   const origin = take(context.states.get('origin'), 'row', 'float64', dim);
   const statistics = kernel.scatter(origin, dim, covarianceOf(task));

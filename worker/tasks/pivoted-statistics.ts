@@ -1,5 +1,5 @@
 import { accumulate, statisticsLength } from '../../model/statistics.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
@@ -12,7 +12,7 @@ import type { Context } from '../context.ts';
 export async function pivotedStatistics(
   context: Context,
   task: TaskOf<'pivoted-statistics'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { backend, states } = context;
   const { rows, n, scaled } = await context.sample(unit.shard);

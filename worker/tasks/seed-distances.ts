@@ -1,6 +1,6 @@
 import { seedCandidate } from '../../model/kmeans.ts';
 import { generator } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
@@ -9,7 +9,7 @@ import type { Context } from '../context.ts';
 export async function seedDistances(
   context: Context,
   task: TaskOf<'seed-distances'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const sample = await context.sample(unit.shard);
   const { rows, n, scaled } = sample;

@@ -1,5 +1,5 @@
 import { statisticsLength } from '../../model/statistics.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
@@ -9,7 +9,11 @@ import type { Context } from '../context.ts';
  * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster [K,P] in the
  * networks' coordinates. Remembers the hard labels for the tasks after it.
  */
-export async function statistics(context: Context, task: TaskOf<'statistics'>, unit: Unit): Promise<Tensors> {
+export async function statistics(
+  context: Context,
+  task: TaskOf<'statistics'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { backend, states } = context;
   const sample = await context.sample(unit.shard);
   const net = states.net('net');

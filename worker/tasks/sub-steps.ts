@@ -1,5 +1,5 @@
 import { generator } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
@@ -12,7 +12,11 @@ import { localSteps } from './local-steps.ts';
  * Local steps of all K sub-clustering nets at once, on batches of equal size drawn inside each cluster. A cluster
  * without a row in this shard is fed any rows; its count of zero keeps the result out of the average.
  */
-export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit: Unit): Promise<Tensors> {
+export async function subSteps(
+  context: Context,
+  task: TaskOf<'sub-steps'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
   const k = take(states.get('subs'), 'nets', 'int32', 1)[0];

@@ -112,9 +112,9 @@ describe('which devices --gpus means', () => {
 
   test('mistakes', () => {
     refuses(() => chooseDevices('9', eight), /no GPU 9/, /it has 0, 1, 2, 3, 4, 5, 6, 7/);
-    refuses(() => chooseDevices('0,2,0', eight), /GPU 0 is asked for twice/, /--per-gpu/);
-    refuses(() => chooseDevices('0,00', eight), /GPU 0 is asked for twice/);
-    refuses(() => chooseDevices('0.1,0', mig), /GPU 0\.1 is asked for twice/);
+    refuses(() => chooseDevices('0,2,0', eight), /names GPU 0 twice/, /--per-gpu/);
+    refuses(() => chooseDevices('0,00', eight), /names GPU 0 twice/);
+    refuses(() => chooseDevices('0.1,0', mig), /names GPU 0\.1 twice/);
     refuses(() => chooseDevices('1.0', mig), /no GPU 1\.0/, /0\.0, 0\.1, 0\.2, 1/);
     for (const odd of ['', 'two', '0-3', '-1', '0,', '1e1'])
       refuses(() => chooseDevices(odd, eight), /must be all, none/);
@@ -192,21 +192,27 @@ describe('hosts', { concurrency: false }, () => {
       /^restart the machine$/,
     ],
     ['whose driver sees no GPU', NO_DEVICES, 'none', /finds no GPU/, /container/],
-    ['whose driver fails otherwise', { ...EIGHT, code: 255 }, 'broken', /failed with 255/, /nvidia-smi/],
+    [
+      'whose driver fails otherwise',
+      { ...EIGHT, code: 255 },
+      'broken',
+      /failed with exit code 255/,
+      /nvidia-smi/,
+    ],
     [
       'that speaks another language',
       { ...EIGHT, table: 'hello\n' },
       'broken',
-      /does not understand: hello/,
+      /cannot parse the output of nvidia-smi: hello/,
       /./,
     ],
   ] as [string, Host | null, string, RegExp, RegExp][])
     test(name, async () => {
-      const found = await on(host);
-      assert.ok('problem' in found);
-      assert.equal(found.kind, kind);
-      assert.match(found.problem, says[0]);
-      assert.match(found.remedy, says[1]);
+      const listing = await on(host);
+      assert.ok('problem' in listing);
+      assert.equal(listing.kind, kind);
+      assert.match(listing.problem, says[0]);
+      assert.match(listing.remedy, says[1]);
       await assert.rejects(listGpus(), UserError);
     });
 });

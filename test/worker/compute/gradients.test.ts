@@ -7,7 +7,7 @@ import { costTheta, theta, whitening } from '../../../model/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
-import { lossAndGradients, step } from '../../../worker/compute/mlp.ts';
+import { lossAndGradients, trainStep } from '../../../worker/compute/mlp.ts';
 import { close, logDensities } from '../../model/support.ts';
 import { backends, toleranceOf } from '../present.ts';
 import { agrees, flat, type Matrix, randomMatrix, range, softmax } from '../support.ts';
@@ -265,7 +265,7 @@ async function checkAdam(backend: Backend, of: Case): Promise<void> {
   const { f, collect } = autodiff(of);
   const optimizer = tf.train.adam(0.01, 0.9, 0.999, 1e-8);
   for (let count = 1; count <= 6; count++) {
-    const loss = step(
+    const loss = trainStep(
       backend,
       net,
       x,

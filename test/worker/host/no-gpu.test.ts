@@ -1,9 +1,9 @@
 // What TensorFlow says when it sees no GPU, in its own words of several versions, and what dpmesh makes of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Clues, whyNoGpu } from '../../../worker/host/doctor/no-gpu.ts';
+import { type NoGpuClues, whyNoGpu } from '../../../worker/host/doctor/no-gpu.ts';
 
-const cases: [name: string, clues: Partial<Clues>, problem: RegExp, remedy: RegExp][] = [
+const cases: [name: string, clues: Partial<NoGpuClues>, problem: RegExp, remedy: RegExp][] = [
   [
     'no driver',
     { driver: null, said: 'E cuda_driver.cc:266] failed call to cuInit: UNKNOWN ERROR (303)\n' },

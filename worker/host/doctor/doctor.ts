@@ -2,11 +2,11 @@ import { availableParallelism, loadavg } from 'node:os';
 import { UserError } from '../../../base/user-error.ts';
 import { chooseBackend } from '../../compute/backends/choose.ts';
 import { findTensorflow, findWebgpu } from '../../compute/installed.ts';
-import { type Check, failure, ok, warning } from './check.ts';
+import { type CheckResult, failure, ok, warning } from './check.ts';
 import { gpu, vulkan } from './gpu.ts';
 import * as machine from './machine.ts';
-import { type Probed, probe } from './probe.ts';
-import type { Speed } from './probe-process.ts';
+import { type ProbeResult, probe } from './probe.ts';
+import type { BackendSpeed } from './probe-process.ts';
 
 /** All together take no longer than this, ms; the start of the process is outside of it. */
 const TIME_MS = 25_000;
@@ -21,10 +21,13 @@ const ADAPTERS_MS = 3000;
  * Looks at all that a run needs and tells each finding as it comes. With `asked`, a backend (or `auto`) has to work;
  * otherwise what is not set up is only a warning.
  */
-export async function doctor(asked: string | undefined, tell: (check: Check) => void): Promise<Check[]> {
+export async function doctor(
+  asked: string | undefined,
+  tell: (check: CheckResult) => void,
+): Promise<CheckResult[]> {
   const until = performance.now() + TIME_MS;
-  const checks: Check[] = [];
-  const add = (...found: Check[]) => {
+  const checks: CheckResult[] = [];
+  const add = (...found: CheckResult[]) => {
     for (const check of found) {
       checks.push(check);
       tell(check);
@@ -32,7 +35,7 @@ export async function doctor(asked: string | undefined, tell: (check: Check) => 
   };
   add(machine.node());
   add(...(await sockets()), machine.wasmSimd(), machine.cores(), machine.memory());
-  const [bound, clock] = await Promise.all([machine.port(), machine.clock()]);
+  const [bound, clock] = await Promise.all([machine.port(), machine.systemClock()]);
   add(bound, clock, machine.folders());
 
   const [chosen, choice] = await choose(asked);
@@ -40,7 +43,7 @@ export async function doctor(asked: string | undefined, tell: (check: Check) => 
   const tensorflow = findTensorflow();
   const webgpu = findWebgpu();
   // One after the other: each is to have the machine for itself. What was asked for comes first, if time is short.
-  const results = new Map<string, Probed<Speed> | null>();
+  const results = new Map<string, ProbeResult<BackendSpeed> | null>();
   const setUp = {
     wasm: true,
     cpu: true,
@@ -79,7 +82,12 @@ const AGAIN = 'dpmesh doctor again, when it is not';
 const isBusy = (result: { late?: true }) => result.late && loadavg()[0] > 2 * availableParallelism();
 
 /** A backend's line: its product, or why there is none. */
-function backend(name: string, result: Probed<Speed> | null | undefined, asked: boolean, about = ''): Check {
+function backend(
+  name: string,
+  result: ProbeResult<BackendSpeed> | null | undefined,
+  asked: boolean,
+  about = '',
+): CheckResult {
   const prefix = about && `${about}: `;
   if (!result) {
     const not = asked ? failure : warning;
@@ -104,7 +112,7 @@ function backend(name: string, result: Probed<Speed> | null | undefined, asked: 
 }
 
 /** Which backend has to work, if one was asked for, and which a run with this flag would take. */
-async function choose(asked?: string): Promise<[string | null, Check]> {
+async function choose(asked?: string): Promise<[string | null, CheckResult]> {
   try {
     const flag = asked ?? 'auto';
     const { backend, why } = await chooseBackend(flag);
@@ -118,7 +126,7 @@ async function choose(asked?: string): Promise<[string | null, Check]> {
   }
 }
 
-async function sockets(): Promise<Check[]> {
+async function sockets(): Promise<CheckResult[]> {
   const result = await probe('zeromq', '', SOCKETS_MS);
   if ('problem' in result && isBusy(result))
     return [warning('zeromq', `no message came back: ${result.problem}${BUSY}`, AGAIN)];

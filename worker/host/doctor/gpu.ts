@@ -3,18 +3,18 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { findTensorflow } from '../../compute/installed.ts';
 import { findGpus } from '../../compute/nvidia-smi.ts';
-import { type Check, gib, ok, warning } from './check.ts';
+import { type CheckResult, gib, ok, warning } from './check.ts';
 import { whyNoGpu } from './no-gpu.ts';
-import type { Probed } from './probe.ts';
-import type { Speed } from './probe-process.ts';
+import type { ProbeResult } from './probe.ts';
+import type { BackendSpeed } from './probe-process.ts';
 
 const SETUP = 'dpmesh setup tensorflow --cuda';
 
 /** Is there an NVIDIA GPU, and does TensorFlow see it? If not, why. */
 export async function gpu(
   tensorflow: ReturnType<typeof findTensorflow>,
-  loaded: Probed<Speed> | null,
-): Promise<Check> {
+  loaded: ProbeResult<BackendSpeed> | null,
+): Promise<CheckResult> {
   const listed = await findGpus();
   const speed = loaded && 'found' in loaded ? loaded.found : null;
   if (speed?.device) return ok('gpu', `TensorFlow computes on ${speed.device}`);
@@ -74,7 +74,7 @@ const ICD_FOLDERS = [
 ];
 
 /** What WebGPU could use: its adapters, or else the drivers that are installed. */
-export function vulkan(adapters: Probed<string[]> | null): Check {
+export function vulkan(adapters: ProbeResult<string[]> | null): CheckResult {
   if (adapters && 'found' in adapters && adapters.found.length)
     return ok('vulkan', adapters.found.join(', '));
   if (process.platform !== 'linux') return ok('vulkan', 'not needed: WebGPU uses Metal or Direct3D here');

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
 import { cacheFolder } from '../../../data/cache.ts';
-import { type Check, failure, gib, ok, warning } from './check.ts';
+import { type CheckResult, failure, gib, ok, warning } from './check.ts';
 
 const OLDEST_NODE = 20;
 /** The coordinator's port unless it is told another. */
@@ -14,7 +14,7 @@ const PORT = 5555;
 const LITTLE_MEMORY = 2 ** 30;
 const LITTLE_DISK = 2 ** 30;
 
-export function node(): Check {
+export function node(): CheckResult {
   const { version, platform, arch, versions } = process;
   const detail = `${version}, ${platform} ${arch}, V8 ${versions.v8}`;
   return Number.parseInt(versions.node, 10) >= OLDEST_NODE
@@ -30,7 +30,7 @@ const SIMD = Uint8Array.of(
 // Types of WebAssembly are those of browsers.
 const { WebAssembly } = globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } };
 
-export const wasmSimd = (): Check =>
+export const wasmSimd = (): CheckResult =>
   WebAssembly.validate(SIMD)
     ? ok('wasm simd', 'WebAssembly has 128-bit vectors')
     : warning(
@@ -39,7 +39,7 @@ export const wasmSimd = (): Check =>
         'use a newer Node.js, on x64 or arm64',
       );
 
-export function cores(): Check {
+export function cores(): CheckResult {
   const usable = availableParallelism();
   const [first] = cpus();
   const all = cpus().length;
@@ -49,7 +49,7 @@ export function cores(): Check {
   );
 }
 
-export function memory(): Check {
+export function memory(): CheckResult {
   const limit = process.constrainedMemory();
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   const free = process.availableMemory();
@@ -60,7 +60,7 @@ export function memory(): Check {
 }
 
 /** Can a coordinator listen, and is its usual port free? */
-export async function port(): Promise<Check> {
+export async function port(): Promise<CheckResult> {
   const problem = await bind(0, '127.0.0.1');
   if (problem)
     return failure(
@@ -97,7 +97,7 @@ function bind(port: number, host: string): Promise<string | null> {
 const STEP_MS = 50;
 const DAY_MS = 86_400_000;
 
-export async function clock(): Promise<Check> {
+export async function systemClock(): Promise<CheckResult> {
   let last = performance.now();
   let backwards = false;
   const before = Date.now() - last;
@@ -132,7 +132,7 @@ export async function clock(): Promise<Check> {
 }
 
 /** Runs go to ./runs, decoded copies to the cache folder. */
-export function folders(): Check {
+export function folders(): CheckResult {
   const runs = resolve('runs');
   const place = statSync(runs, { throwIfNoEntry: false })?.isDirectory() ? runs : dirname(runs);
   try {

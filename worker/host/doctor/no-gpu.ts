@@ -1,5 +1,5 @@
 /** What a CUDA build of TensorFlow said when it was loaded and saw no GPU, and what else is known. */
-export interface Clues {
+export interface NoGpuClues {
   /** Its stderr, TF_CPP_MIN_LOG_LEVEL=0. */
   said: string;
   /** By nvidia-smi; null where it lists no GPU. */
@@ -10,7 +10,7 @@ export interface Clues {
   libraryPath?: string;
 }
 
-export interface Reason {
+export interface NoGpuCause {
   problem: string;
   remedy: string;
 }
@@ -21,7 +21,7 @@ const AGAIN = 'dpmesh setup tensorflow --cuda';
 const UPDATE = `install a newer NVIDIA driver (${OLDEST_DRIVER} or later for CUDA 12)`;
 
 /** Why TensorFlow sees no GPU: the first of the known reasons that fits. */
-export function whyNoGpu({ said, driver, visible, libraryPath }: Clues): Reason {
+export function whyNoGpu({ said, driver, visible, libraryPath }: NoGpuClues): NoGpuCause {
   if (visible !== undefined && /^\s*(-1.*|none|nodevfiles|)\s*$/i.test(visible))
     return {
       problem: `CUDA_VISIBLE_DEVICES=${visible} hides every GPU`,

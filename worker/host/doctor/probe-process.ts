@@ -4,7 +4,7 @@ import { UserError } from '../../../base/user-error.ts';
 import type { Backend, Tensor } from '../../compute/backends/backend.ts';
 
 /** A backend that loads and computes. */
-export interface Speed {
+export interface BackendSpeed {
   identity: string;
   device: string | null;
   /** Seconds until it was ready. */
@@ -22,7 +22,7 @@ const probes = {
   /** A message there and back, encrypted, through the sockets that a run uses. */
   async zeromq(_: string): Promise<{ zeromq: string; libzmq: string; curve: boolean; milliseconds: number }> {
     const { version, capability } = await import('zeromq');
-    const { createGate } = await import('../../../proto/gate.ts');
+    const { createAuthenticator } = await import('../../../proto/authenticator.ts');
     const { newKeyPair } = await import('../../../proto/keys.ts');
     const { bindRouter, connectDealer } = await import('../../../proto/sockets.ts');
     const require = createRequire(import.meta.url);
@@ -30,11 +30,11 @@ const probes = {
     if (!capability.curve) return { ...about, curve: false, milliseconds: 0 };
     const [own, worker] = [newKeyPair(), newKeyPair()];
     const begun = performance.now();
-    const gate = createGate(own.secret, new Map([[worker.public, 'doctor']]), () => {});
+    const authenticator = createAuthenticator(own.secret, new Map([[worker.public, 'doctor']]), () => {});
     const router = await bindRouter(
       'tcp://127.0.0.1:*',
       (peer, frames) => void router.send(peer, frames),
-      gate,
+      authenticator,
     );
     await new Promise<void>((resolve) => {
       const dealer = connectDealer(router.address, () => resolve(), {
@@ -54,7 +54,7 @@ const probes = {
     );
   },
 
-  async backend(name: string): Promise<Speed> {
+  async backend(name: string): Promise<BackendSpeed> {
     const begun = performance.now();
     const { loadBackend } = await import('../../compute/backends/load.ts');
     const backend = await loadBackend(name, { now: true });

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Probes } from './probe-process.ts';
 
 /** What a probe found, or why it found nothing; and what its process wrote to stderr. */
-export type Probed<T> = ({ found: T } | { problem: string; late?: true }) & { said: string };
+export type ProbeResult<T> = ({ found: T } | { problem: string; late?: true }) & { said: string };
 
 const CRASHES: Partial<Record<NodeJS.Signals, string>> = {
   SIGILL: 'it uses an instruction that this processor does not have',
@@ -19,7 +19,7 @@ export function probe<Name extends keyof Probes>(
   argument: string,
   limit: number,
   env: Record<string, string> = {},
-): Promise<Probed<Awaited<ReturnType<Probes[Name]>>>> {
+): Promise<ProbeResult<Awaited<ReturnType<Probes[Name]>>>> {
   // As source under tsx, compiled otherwise: the same ending as this file.
   const entry = fileURLToPath(new URL(`./probe-process${import.meta.url.slice(-3)}`, import.meta.url));
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createGate } from '../../proto/gate.ts';
+import { createAuthenticator } from '../../proto/authenticator.ts';
 import { newKeyPair } from '../../proto/keys.ts';
 import { fromZ85 } from '../../proto/z85.ts';
 import { answerZap } from '../../proto/zap.ts';
@@ -8,40 +8,43 @@ import { answerZap } from '../../proto/zap.ts';
 const [one, two] = [newKeyPair().public, newKeyPair().public];
 const setUp = () => {
   const log: string[] = [];
-  return { log, gate: createGate('secret', new Map([[one, 'a']]), (line) => void log.push(line)) };
+  return {
+    log,
+    authenticator: createAuthenticator('secret', new Map([[one, 'a']]), (line) => void log.push(line)),
+  };
 };
 
 test('who is on the list has a name; a stranger is logged once, and counted', () => {
-  const { gate, log } = setUp();
-  assert.equal(gate.admit(one, '10.0.0.1'), 'a');
-  for (let i = 0; i < 1000; i++) assert.equal(gate.admit(two, '10.0.0.2'), null);
+  const { authenticator, log } = setUp();
+  assert.equal(authenticator.admit(one, '10.0.0.1'), 'a');
+  for (let i = 0; i < 1000; i++) assert.equal(authenticator.admit(two, '10.0.0.2'), null);
   assert.deepEqual(log, [`refused a worker at 10.0.0.2: its key ${two.slice(0, 8)}… is not on the list`]);
-  assert.equal(gate.refused()['unknown-key'], 1000);
+  assert.equal(authenticator.refused()['unknown-key'], 1000);
 });
 
 test('of many strangers 100 are named, then one line says that no more will be', () => {
-  const { gate, log } = setUp();
-  for (let i = 0; i < 5000; i++) gate.admit(String(i).padStart(40, '0'), '10.0.0.2');
+  const { authenticator, log } = setUp();
+  for (let i = 0; i < 5000; i++) authenticator.admit(String(i).padStart(40, '0'), '10.0.0.2');
   assert.equal(log.length, 101);
   assert.match(log[100], /counted, not named/);
-  assert.equal(gate.refused()['unknown-key'], 5000);
+  assert.equal(authenticator.refused()['unknown-key'], 5000);
 });
 
 test('failures of a kind are logged as they grow tenfold', () => {
-  const { gate, log } = setUp();
-  for (let i = 0; i < 2500; i++) gate.failed('no-key');
-  gate.failed('not-zeromq');
+  const { authenticator, log } = setUp();
+  for (let i = 0; i < 2500; i++) authenticator.failed('no-key');
+  authenticator.failed('not-zeromq');
   assert.deepEqual(
     log.map((line) => line.slice(0, line.indexOf(':'))),
     [1, 10, 100, 1000, 1].map((n) => `refused ${n === 1 ? 'a connection' : `${n} connections`}`),
   );
-  assert.equal(gate.refused()['no-key'], 2500);
+  assert.equal(authenticator.refused()['no-key'], 2500);
 });
 
 test('another list: who is new gets in, and it is said whether somebody is gone', () => {
-  const { gate } = setUp();
+  const { authenticator } = setUp();
   assert.equal(
-    gate.replace(
+    authenticator.replace(
       new Map([
         [one, 'a'],
         [two, 'b'],
@@ -49,17 +52,17 @@ test('another list: who is new gets in, and it is said whether somebody is gone'
     ),
     false,
   );
-  assert.equal(gate.admit(two, ''), 'b');
-  assert.equal(gate.replace(new Map([[two, 'b']])), true);
-  assert.equal(gate.admit(one, ''), null);
+  assert.equal(authenticator.admit(two, ''), 'b');
+  assert.equal(authenticator.replace(new Map([[two, 'b']])), true);
+  assert.equal(authenticator.admit(one, ''), null);
 });
 
 test('ZAP: only a CURVE key of 32 bytes, in this domain, of this version is asked about', () => {
-  const { gate } = setUp();
+  const { authenticator } = setUp();
   const question = ['1.0', '7', 'dpmesh', '10.0.0.1', '', 'CURVE', fromZ85(one)!];
   const ask = (change: Record<number, string | Buffer> = {}, length = 7) => {
     const frames = question.slice(0, length).map((frame, i) => Buffer.from(change[i] ?? frame));
-    return answerZap(frames, gate.admit).slice(2).map(String);
+    return answerZap(frames, authenticator.admit).slice(2).map(String);
   };
   const no = ['300', '', '', ''];
   assert.deepEqual(ask(), ['200', '', 'a', '']);

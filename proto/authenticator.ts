@@ -1,35 +1,39 @@
 import type { AllowList } from './keys.ts';
 
 /** Why a connection came to nothing, as near as ZeroMQ tells. */
-export const REASONS = {
+export const REJECTION_REASONS = {
   'unknown-key': '',
   'no-key': 'no key (worker --key FILE)',
   'wrong-server-key': 'keys of another coordinator, or no pair',
   'broken-off': 'left, or silent, before its handshake was over',
   'not-zeromq': 'does not speak ZeroMQ',
 } as const;
-export type Reason = keyof typeof REASONS;
+export type RejectionReason = keyof typeof REJECTION_REASONS;
 
 /** Unknown keys that are named in the log; more are only counted. */
 const NAMED = 100;
 
 /** The door of a coordinator: its secret key, whose keys it opens to, and who stayed outside. */
-export interface Gate {
+export interface Authenticator {
   readonly secret: string;
   /** The name of the worker with this public key, or null: counted, and logged once. */
   admit(key: string, address: string): string | null;
   /** A connection ended before it showed a key. Logged when there have been 1, 10, 100, … of its kind. */
-  failed(reason: Exclude<Reason, 'unknown-key'>): void;
+  failed(reason: Exclude<RejectionReason, 'unknown-key'>): void;
   /** Another list from now on; says whether a key of the old one is gone. */
   replace(allowed: AllowList): boolean;
   /** Connections refused since the start. */
-  refused(): Record<Reason, number>;
+  refused(): Record<RejectionReason, number>;
 }
 
 /** However many knock: memory and log stay small. */
-export function createGate(secret: string, allowed: AllowList, log: (line: string) => void): Gate {
-  const counts = Object.fromEntries(Object.keys(REASONS).map((reason) => [reason, 0])) as Record<
-    Reason,
+export function createAuthenticator(
+  secret: string,
+  allowed: AllowList,
+  log: (line: string) => void,
+): Authenticator {
+  const counts = Object.fromEntries(Object.keys(REJECTION_REASONS).map((reason) => [reason, 0])) as Record<
+    RejectionReason,
     number
   >;
   const named = new Set<string>();
@@ -48,7 +52,7 @@ export function createGate(secret: string, allowed: AllowList, log: (line: strin
     failed(reason) {
       const count = ++counts[reason];
       if (/^10*$/.test(String(count)))
-        log(`refused ${count === 1 ? 'a connection' : `${count} connections`}: ${REASONS[reason]}`);
+        log(`refused ${count === 1 ? 'a connection' : `${count} connections`}: ${REJECTION_REASONS[reason]}`);
     },
     replace(next) {
       const gone = [...allowed.keys()].some((key) => !next.has(key));
