@@ -1,32 +1,33 @@
 import type { AllowList } from './keys.ts';
 
-/** Why a connection came to nothing, as near as ZeroMQ tells. */
+/** Why a connection was rejected, as far as ZeroMQ reports it. */
 export const REJECTION_REASONS = {
   'unknown-key': '',
-  'no-key': 'no key (worker --key FILE)',
-  'wrong-server-key': 'keys of another coordinator, or no pair',
-  'broken-off': 'left, or silent, before its handshake was over',
-  'not-zeromq': 'does not speak ZeroMQ',
+  'no-key': 'no key (start the worker with --key FILE)',
+  'wrong-server-key': 'key file of another coordinator, or a damaged one',
+  'broken-off': 'closed, or silent, before the end of the handshake',
+  'not-zeromq': 'not a ZeroMQ peer',
 } as const;
 export type RejectionReason = keyof typeof REJECTION_REASONS;
 
-/** Unknown keys that are named in the log; more are only counted. */
-const NAMED = 100;
+/** Unknown keys that are logged one by one; further ones are only counted. */
+const MOST_LOGGED_KEYS = 100;
 
-/** The door of a coordinator: its secret key, whose keys it opens to, and who stayed outside. */
+/** Decides which workers may connect to a coordinator, and counts rejected connections. */
 export interface Authenticator {
+  /** The coordinator's secret key. */
   readonly secret: string;
-  /** The name of the worker with this public key, or null: counted, and logged once. */
+  /** The name of the worker with this public key. Null if the key is not on the list, which is counted, and logged once per key. */
   admit(key: string, address: string): string | null;
-  /** A connection ended before it showed a key. Logged when there have been 1, 10, 100, … of its kind. */
+  /** Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason. */
   failed(reason: Exclude<RejectionReason, 'unknown-key'>): void;
-  /** Another list from now on; says whether a key of the old one is gone. */
+  /** Replaces the list. Returns whether the new one lacks a key of the old one. */
   replace(allowed: AllowList): boolean;
-  /** Connections refused since the start. */
+  /** Connections rejected since the start, by reason. */
   refused(): Record<RejectionReason, number>;
 }
 
-/** However many knock: memory and log stay small. */
+/** Its memory and log are bounded, whatever the number of connections. */
 export function createAuthenticator(
   secret: string,
   allowed: AllowList,
@@ -36,17 +37,19 @@ export function createAuthenticator(
     RejectionReason,
     number
   >;
-  const named = new Set<string>();
+  const logged = new Set<string>();
   return {
     secret,
     admit(key, address) {
       const name = allowed.get(key);
       if (name !== undefined) return name;
       counts['unknown-key']++;
-      if (named.has(key) || named.size > NAMED) return null;
-      named.add(key);
-      if (named.size > NAMED) log(`refused ${NAMED} unknown keys: further ones are counted, not named`);
-      else log(`refused a worker at ${address}: its key ${key.slice(0, 8)}… is not on the list`);
+      if (logged.has(key) || logged.size > MOST_LOGGED_KEYS) return null;
+      logged.add(key);
+      if (logged.size > MOST_LOGGED_KEYS)
+        log(`refused ${MOST_LOGGED_KEYS} unknown keys: further ones are counted, but not logged`);
+      else
+        log(`refused a worker at ${address}: its key ${key.slice(0, 8)}… is not on the list of allowed keys`);
       return null;
     },
     failed(reason) {
@@ -55,9 +58,9 @@ export function createAuthenticator(
         log(`refused ${count === 1 ? 'a connection' : `${count} connections`}: ${REJECTION_REASONS[reason]}`);
     },
     replace(next) {
-      const gone = [...allowed.keys()].some((key) => !next.has(key));
+      const isAnyRemoved = [...allowed.keys()].some((key) => !next.has(key));
       allowed = next;
-      return gone;
+      return isAnyRemoved;
     },
     refused: () => ({ ...counts }),
   };

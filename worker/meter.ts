@@ -1,15 +1,15 @@
 import type { WorkUnit } from '../proto/messages.ts';
 
-/** What a worker counts of itself, for its own /metrics. */
+/** A worker's counters, for its own /metrics. */
 export class Meter {
-  /** By task. */
+  /** Seconds of compute by task. */
   readonly seconds: Record<string, number> = {};
   units = 0;
   rowsRead = 0;
-  /** It has a coordinator. */
+  /** It has joined a coordinator. */
   joined = false;
 
-  /** Adds units that are done, how long each task took, and the rows that were read for them. */
+  /** Adds finished units, the seconds of each task, and the rows read for them. */
   count(done: WorkUnit[][], seconds: Record<string, number>, rowsRead: number): void {
     this.rowsRead += rowsRead;
     for (const units of done) this.units += units.length;

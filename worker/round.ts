@@ -9,26 +9,26 @@ import { runTask } from './tasks/index.ts';
 
 export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
-/** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
-const RESULTS_MS = 20;
-/** Units and tensors of one message: what it says of each, 150 bytes at most, has to fit in its header, a frame. */
-const MOST_SAID = 1500;
+/** How long results are collected for one message, ms: a message costs more than a small result. */
+const COLLECT_MS = 20;
+/** Maximum units and tensors in a message: their descriptions, up to 150 bytes each, have to fit in the header's frame. */
+const MOST_ENTRIES = 1500;
 
-/** What units gave: the tensors of one, or the sums over several. */
+/** The result of one unit, or the sum over several. */
 interface UnitResults {
   units: WorkUnit[];
   tensors: Tensors;
 }
 
-/** Who waits for a round's results. */
+/** The receiver of a round's results. */
 export interface RoundListener {
-  /** Nobody does any more. */
+  /** True when results are no longer needed. */
   isOver(): boolean;
-  /** Units that are done, each list with its result under its place, and what they took, by task. */
+  /** Results: tensors of `units[i]` are named `i/…`. `seconds`: the time they took, by task. */
   done(units: WorkUnit[][], results: Tensors, seconds: Record<string, number>): void;
 }
 
-/** Stores the states that a round brings, and checks all of it before any work. InvalidRound where it cannot be done. */
+/** Stores the states that come with a round, then checks the round before any work. Throws InvalidRound. */
 export function acceptRound(
   { states, layout, shards }: Context,
   header: RoundMessage,
@@ -41,37 +41,37 @@ export function acceptRound(
 }
 
 /**
- * Runs a round's tasks on its units, one after the other, and answers as they are done: with sums over what makes a node of
- * the tree, where only sums are wanted. Returns the unit that failed, and why.
+ * Runs a round's tasks on its units, one after the other, and passes results to the listener as they are done: sums over nodes
+ * of the summation tree if the round asks for sums. Returns the unit that failed and its error; null if all succeeded.
  */
 export async function runUnits(
   context: Context,
   { tasks, units, sum }: RoundMessage,
-  answers: RoundListener,
+  listener: RoundListener,
 ): Promise<{ unit: WorkUnit; error: unknown } | null> {
   let done: UnitResults[] = [];
   let nodes: Node[] = [];
   let seconds: Record<string, number> = {};
-  let sent = performance.now();
+  let sentAt = performance.now();
   let unsent = 0;
-  const answer = () => {
+  const flush = () => {
     for (const { from, to, sums } of nodes)
       done.push({ units: unitsWithin(units, from, to), tensors: asTensors(sums) });
     if (!done.length) return;
-    const found = prefixed(done.map(({ tensors }, i) => [i, tensors]));
-    answers.done(
+    const results = prefixed(done.map(({ tensors }, i) => [i, tensors]));
+    listener.done(
       done.map(({ units }) => units),
-      found,
+      results,
       seconds,
     );
     done = [];
     nodes = [];
     seconds = {};
-    sent = performance.now();
+    sentAt = performance.now();
     unsent = 0;
   };
   for (const unit of units) {
-    if (answers.isOver()) break;
+    if (listener.isOver()) break;
     try {
       const results: [number, Tensors][] = [];
       for (const [i, task] of tasks.entries()) {
@@ -79,20 +79,20 @@ export async function runUnits(
         results.push([i, await runTask(context, task, unit)]);
         seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
       }
-      const found = prefixed(results);
-      unsent += 1 + Object.keys(found).length;
-      if (sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(found) });
-      else done.push({ units: [unit], tensors: found });
+      const tensors = prefixed(results);
+      unsent += 1 + Object.keys(tensors).length;
+      if (sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(tensors) });
+      else done.push({ units: [unit], tensors });
     } catch (error) {
       return { unit, error };
     }
-    if (unsent >= MOST_SAID || performance.now() - sent > RESULTS_MS) {
-      answer();
-      // The sockets and the ping get their turn.
+    if (unsent >= MOST_ENTRIES || performance.now() - sentAt > COLLECT_MS) {
+      flush();
+      // Yield to the sockets and the ping.
       await setImmediate();
     }
   }
-  answer();
+  flush();
   return null;
 }
 

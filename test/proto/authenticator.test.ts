@@ -14,23 +14,25 @@ const setUp = () => {
   };
 };
 
-test('who is on the list has a name; a stranger is logged once, and counted', () => {
+test('a key on the list has a name; an unknown key is counted, and logged once', () => {
   const { authenticator, log } = setUp();
   assert.equal(authenticator.admit(one, '10.0.0.1'), 'a');
   for (let i = 0; i < 1000; i++) assert.equal(authenticator.admit(two, '10.0.0.2'), null);
-  assert.deepEqual(log, [`refused a worker at 10.0.0.2: its key ${two.slice(0, 8)}… is not on the list`]);
+  assert.deepEqual(log, [
+    `refused a worker at 10.0.0.2: its key ${two.slice(0, 8)}… is not on the list of allowed keys`,
+  ]);
   assert.equal(authenticator.refused()['unknown-key'], 1000);
 });
 
-test('of many strangers 100 are named, then one line says that no more will be', () => {
+test('logs 100 unknown keys, then one line that further ones are only counted', () => {
   const { authenticator, log } = setUp();
   for (let i = 0; i < 5000; i++) authenticator.admit(String(i).padStart(40, '0'), '10.0.0.2');
   assert.equal(log.length, 101);
-  assert.match(log[100], /counted, not named/);
+  assert.match(log[100], /counted, but not logged/);
   assert.equal(authenticator.refused()['unknown-key'], 5000);
 });
 
-test('failures of a kind are logged as they grow tenfold', () => {
+test('failures with the same reason are logged at powers of ten', () => {
   const { authenticator, log } = setUp();
   for (let i = 0; i < 2500; i++) authenticator.failed('no-key');
   authenticator.failed('not-zeromq');
@@ -41,7 +43,7 @@ test('failures of a kind are logged as they grow tenfold', () => {
   assert.equal(authenticator.refused()['no-key'], 2500);
 });
 
-test('another list: who is new gets in, and it is said whether somebody is gone', () => {
+test('replacing the list admits new keys, and returns whether a key was removed', () => {
   const { authenticator } = setUp();
   assert.equal(
     authenticator.replace(
@@ -57,19 +59,19 @@ test('another list: who is new gets in, and it is said whether somebody is gone'
   assert.equal(authenticator.admit(one, ''), null);
 });
 
-test('ZAP: only a CURVE key of 32 bytes, in this domain, of this version is asked about', () => {
+test('ZAP: admits only CURVE keys of 32 bytes, in this domain and version', () => {
   const { authenticator } = setUp();
-  const question = ['1.0', '7', 'dpmesh', '10.0.0.1', '', 'CURVE', fromZ85(one)!];
+  const request = ['1.0', '7', 'dpmesh', '10.0.0.1', '', 'CURVE', fromZ85(one)!];
   const ask = (change: Record<number, string | Buffer> = {}, length = 7) => {
-    const frames = question.slice(0, length).map((frame, i) => Buffer.from(change[i] ?? frame));
+    const frames = request.slice(0, length).map((frame, i) => Buffer.from(change[i] ?? frame));
     return answerZap(frames, authenticator.admit).slice(2).map(String);
   };
-  const no = ['300', '', '', ''];
+  const rejected = ['300', '', '', ''];
   assert.deepEqual(ask(), ['200', '', 'a', '']);
-  assert.deepEqual(ask({ 6: fromZ85(two)! }), no);
-  assert.deepEqual(ask({ 5: 'PLAIN' }), no);
-  assert.deepEqual(ask({ 5: 'NULL' }, 6), no);
-  assert.deepEqual(ask({ 2: 'other' }), no);
-  assert.deepEqual(ask({ 0: '2.0' }), no);
-  assert.deepEqual(ask({ 6: fromZ85(one)!.subarray(1) }), no);
+  assert.deepEqual(ask({ 6: fromZ85(two)! }), rejected);
+  assert.deepEqual(ask({ 5: 'PLAIN' }), rejected);
+  assert.deepEqual(ask({ 5: 'NULL' }, 6), rejected);
+  assert.deepEqual(ask({ 2: 'other' }), rejected);
+  assert.deepEqual(ask({ 0: '2.0' }), rejected);
+  assert.deepEqual(ask({ 6: fromZ85(one)!.subarray(1) }), rejected);
 });

@@ -232,10 +232,10 @@ describe('decode refuses', () => {
     read(whole);
     malformed(whole.slice(0, 2), /tensor 1/);
     malformed(whole.slice(0, 1), /tensor 0/);
-    malformed([whole[0], whole[1].subarray(0, 7), whole[2]], /tensor 1: lies over/);
+    malformed([whole[0], whole[1].subarray(0, 7), whole[2]], /tensor 1: overlaps others/);
     malformed([whole[0], whole[1], whole[2].subarray(1)], /tensor 1/);
-    malformed([...whole, Buffer.alloc(0)], /2 tensors announced, 3 frames behind/);
-    malformed([...encode(ping), Buffer.alloc(1)], /0 tensors announced, 1 frames behind/);
+    malformed([...whole, Buffer.alloc(0)], /3 frames for 2 tensors/);
+    malformed([...encode(ping), Buffer.alloc(1)], /1 frames for 0 tensors/);
     malformed([], /no frames/);
   });
 

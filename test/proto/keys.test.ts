@@ -102,9 +102,9 @@ describe('making keys', () => {
     makeKeys(keys, ['a']);
     const all = () => readdirSync(keys).map((name) => readFileSync(join(keys, name), 'utf8'));
     const before = all();
-    refuses(() => makeKeys(keys, ['new', 'a']), ['a is in', 'allowed']);
+    refuses(() => makeKeys(keys, ['new', 'a']), ['a is already in', 'allowed']);
     writeFileSync(join(keys, 'c.key'), 'mine');
-    refuses(() => makeKeys(keys, ['new', 'c']), ['c.key exists already']);
+    refuses(() => makeKeys(keys, ['new', 'c']), ['c.key already exists']);
     rmSync(join(keys, 'c.key'));
     refuses(() => makeKeys(keys, ['x', 'x']), ['--workers', 'x twice']);
     refuses(() => makeKeys(keys, ['../x']), ['--workers ../x']);
@@ -181,15 +181,15 @@ describe('reading keys', () => {
   });
 
   const broken: [string, unknown, string][] = [
-    ['no JSON', 'hello', 'no JSON'],
-    ['JSON of no object', '7', '"kind"'],
+    ['not JSON', 'hello', 'not JSON'],
+    ['JSON that is not an object', '7', '"kind"'],
     ['null', 'null', '"kind"'],
     ['no kind', { ...whole, kind: undefined }, '"kind"'],
     ['a short secret', { ...whole, secret: worker.secret.slice(5) }, '"secret"'],
     ['no server', { ...whole, server: undefined }, '"server"'],
-    ['no Z85', { ...whole, public: '~'.repeat(40) }, '"public"'],
+    ['not Z85', { ...whole, public: '~'.repeat(40) }, '"public"'],
     ['above 2³²', { ...whole, public: '#'.repeat(40) }, '"public"'],
-    ['no pair', { ...whole, public: newKeyPair().public }, 'no pair'],
+    ['keys that do not belong together', { ...whole, public: newKeyPair().public }, 'do not belong together'],
   ];
   for (const [name, content, says] of broken)
     test(name, () => {
@@ -197,9 +197,9 @@ describe('reading keys', () => {
       refuses(() => readWorkerKey(path), [path, says], [worker.secret, worker.secret.slice(5)]);
     });
 
-  test('what is not there, or no file', () => {
+  test('a missing file, or not a file', () => {
     refuses(() => readWorkerKey(join(folder, 'nope')), ['there is no', 'nope', 'keygen']);
-    refuses(() => readServerKey(workerFile), [workerFile, 'is a file', 'name the folder']);
+    refuses(() => readServerKey(workerFile), [workerFile, 'is a file', 'give the folder']);
     refuses(() => readWorkerKey(folder), ['is a folder']);
     refuses(() => readWorkerKey(put('')), ['empty']);
   });

@@ -47,6 +47,6 @@ test('a packed file of another shape than the run’s is not unpacked', async ()
   const said: string[] = [];
   const file = { path, firstBlock: '00' };
   assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
-  assert.match(said.join(), /asking the coordinator for rows/);
+  assert.match(said.join(), /fetching rows from the coordinator/);
   assert.deepEqual(readdirSync(cache), []);
 });

@@ -9,8 +9,8 @@ import { concat, pick, transformFrom, transformRows } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
- * Reads the unit's rows once more: hard label of each (in the narrowest unsigned type), hard float64 statistics of
- * each cluster, responsibilities on request, and a few rows for the silhouette.
+ * Rereads the unit's rows. Returns their hard labels (in the narrowest type), hard float64 statistics of each cluster, the
+ * responsibilities if requested, and some rows with their labels for the silhouette.
  */
 export async function fullPass(
   context: Context,
@@ -64,7 +64,7 @@ export async function fullPass(
   };
 }
 
-/** Small blocks share a forward pass. */
+/** Groups small blocks for a common forward pass. */
 async function* batches(
   stream: AsyncIterable<[Block, Float32Array]>,
 ): AsyncGenerator<[Block, Float32Array][]> {

@@ -4,7 +4,7 @@ import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backend
 import { lossAndGradients, type TrainableNet, trainStep } from '../compute/mlp.ts';
 import type { States } from '../states.ts';
 
-/** A batch on the device, to be freed when its step is taken. */
+/** A batch on the device, to be freed after its step. */
 export interface OwnedBatch extends TrainingBatch {
   free(): void;
 }
@@ -12,17 +12,18 @@ export interface OwnedBatch extends TrainingBatch {
 export interface StepsTask {
   steps: number;
   rate: number;
-  /** Steps that Adam has taken before. */
+  /** Adam steps that were taken before. */
   done: number;
   average: 'weights' | 'gradients';
-  /** KL to the batch's target; anything else: the target is a cost. */
+  /** `kl`: KL divergence from the target; otherwise the target is a cost. */
   loss: string;
 }
 
 /**
- * Local SGD: takes `steps` Adam steps on the shard's own batches, from the broadcast weights and moments, and gives
- * all three back, times the shard's `counts` (of each of the stacked nets, or of the one); or, where gradients are to
- * be averaged, those of the first batch. All that is given adds up over shards; one without a batch gives zeros.
+ * Local SGD: takes `steps` Adam steps on the shard's batches, from the broadcast weights and moments, and
+ * returns weights and moments, multiplied by `counts` (the weight of this shard in the average: one number, or one for each
+ * stacked net). If gradients are averaged, takes no step and returns the gradients of the first batch. All results are sums
+ * over shards; a shard without rows (`batchOf` is null) returns zeros.
  */
 export async function localSteps(
   backend: Backend,
@@ -33,24 +34,24 @@ export async function localSteps(
   batchOf: ((step: number) => OwnedBatch) | null,
 ): Promise<Tensors> {
   const { data, shapes } = states.flat(net);
-  const about = { count: nd(counts), shards: nd(Float64Array.of(batchOf ? 1 : 0)) };
-  const gives = (loss: number, found: Record<string, Float32Array>): Tensors => ({
+  const result = (loss: number, arrays: Record<string, Float32Array>): Tensors => ({
     ...Object.fromEntries(
-      Object.entries(found).map(([name, values]) => [name, nd(times(values, shapes, counts))]),
+      Object.entries(arrays).map(([name, values]) => [name, nd(times(values, shapes, counts))]),
     ),
     loss: nd(Float64Array.of(loss)),
-    ...about,
+    count: nd(counts),
+    shards: nd(Float64Array.of(batchOf ? 1 : 0)),
   });
   if (!batchOf) {
     const names = task.average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
-    return gives(0, Object.fromEntries(names.map((name) => [name, new Float32Array(data.length)])));
+    return result(0, Object.fromEntries(names.map((name) => [name, new Float32Array(data.length)])));
   }
   if (task.average === 'gradients') {
     const batch = batchOf(0);
     const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOf(backend, task, batch));
     batch.free();
     const gradients = await readAll(backend, grads);
-    return gives(await mean(backend, [loss]), { gradients });
+    return result(await mean(backend, [loss]), { gradients });
   }
   const start: FlatNet = {
     shapes,
@@ -59,10 +60,11 @@ export async function localSteps(
     second: states.flat(net, 'second').data.slice(),
   };
   const { loss, params, first, second } =
-    byKernel(backend, start, task, batchOf) ?? (await verbByVerb(backend, start, task, batchOf));
-  return gives(loss, { params, first, second });
+    byKernel(backend, start, task, batchOf) ?? (await byOperations(backend, start, task, batchOf));
+  return result(loss, { params, first, second });
 }
 
+/** All steps in a single kernel; null if the backend has none for this net. */
 function byKernel(backend: Backend, net: FlatNet, task: StepsTask, batchOf: (step: number) => OwnedBatch) {
   function* batches() {
     for (let i = 0; i < task.steps; i++) {
@@ -76,7 +78,7 @@ function byKernel(backend: Backend, net: FlatNet, task: StepsTask, batchOf: (ste
   return loss === null ? null : { ...net, loss };
 }
 
-async function verbByVerb(
+async function byOperations(
   backend: Backend,
   net: FlatNet,
   task: StepsTask,
@@ -112,7 +114,7 @@ const lossOf =
   (logits: Tensor) =>
     loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target);
 
-/** Each of the `counts.length` stretches of each array times its count; 0 where that is 0. */
+/** Multiplies each of the `counts.length` equal parts of each array by its count. Exactly 0 if the count is 0, even for NaN. */
 function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Array): Float64Array {
   const out = new Float64Array(flat.length);
   let at = 0;

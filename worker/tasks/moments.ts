@@ -10,8 +10,8 @@ import { concat, pick } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
- * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
- * shard's part of the sample. Rows with NaN, infinite or too large values are counted and left out.
+ * Reads every row of the shard once. Returns statistics about `origin`, minima and maxima, the number of bad rows (with NaN,
+ * infinite or too large values, which are left out), and a hash of each block. Keeps the shard's part of the sample.
  */
 export async function moments(context: Context, task: TaskOf<'moments'>, unit: WorkUnit): Promise<Tensors> {
   const { dim, seed, kernel } = context;

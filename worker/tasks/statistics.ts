@@ -6,8 +6,8 @@ import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 
 /**
- * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster [K,P] in the
- * networks' coordinates. Remembers the hard labels for the tasks after it.
+ * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster k, [K,P], in the networks'
+ * coordinates. Caches the hard labels for later tasks.
  */
 export async function statistics(
   context: Context,

@@ -9,8 +9,8 @@ import { rowsByLabel } from '../rows.ts';
 import { localSteps } from './local-steps.ts';
 
 /**
- * Local steps of all K sub-clustering nets at once, on batches of equal size drawn inside each cluster. A cluster
- * without a row in this shard is fed any rows; its count of zero keeps the result out of the average.
+ * Local steps of all K sub-clustering nets at once, on batches of equal size drawn from each cluster. A cluster without rows in
+ * this shard gets arbitrary rows; its count of zero excludes the result from the average.
  */
 export async function subSteps(
   context: Context,
@@ -38,12 +38,12 @@ export async function subSteps(
   });
 }
 
-/** Squared distances to both sub-centres, in the model's coordinates: [K,b,2]. */
+/** Squared distances to both sub-centres in the model's coordinates, [K,b,2]. */
 function distances({ backend, states }: Context, x: Tensor): Tensor {
   return backend.squaredDistances(x, states.onDevice('parts', 'centres'), states.onDevice('parts', 'metric'));
 }
 
-/** Responsibilities of the two sub-components of each cluster: [K,b,2]. */
+/** Responsibilities of the two sub-components of each cluster, [K,b,2]. */
 function subResponsibilities({ backend, states }: Context, x: Tensor): Tensor {
   const onDevice = (name: string) => states.onDevice('parts', name);
   return responsibilities(

@@ -25,7 +25,7 @@ export interface TrainingBatch {
 
 export interface ComputeDevice {
   readonly name: string;
-  /** Bytes used by this process, and of the entire device; null if unknown. */
+  /** Bytes in use on the device, and its total; null if unknown. */
   memory?(): { used: number; limit: number } | null;
 }
 
