@@ -67,7 +67,7 @@ export async function launch(
     { ...shared, quiet: false, child: true },
     {
       ended: (_, code) => (code === 0 ? 'done' : 'failed'),
-      said: workerLog.add,
+      stderr: workerLog.add,
       restarts(name, how, delay) {
         workerLog.end(name);
         log(`launch: ${name} ${how}; restarting it${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`);

@@ -25,7 +25,7 @@ export type ExitKind = 'done' | 'sound' | 'killed' | 'failed';
 export interface Hooks {
   ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): ExitKind;
   /** Receives the worker's stderr, which by default goes to that of this process. */
-  said?(name: string, text: Buffer): void;
+  stderr?(name: string, text: Buffer): void;
   /** A worker that failed is restarted after `delay` ms. */
   restarts?(name: string, reason: string, delay: number): void;
   /** The worker of this name is not restarted any more. The others continue. */
@@ -136,7 +136,7 @@ export class SupervisedWorker {
     if (child.pid === undefined) return;
     child.stderr!.on('data', (text: Buffer) => {
       running.stderr = (running.stderr + text).slice(-KEPT_STDERR);
-      if (this.#hooks.said) this.#hooks.said(name, text);
+      if (this.#hooks.stderr) this.#hooks.stderr(name, text);
       else process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});

@@ -1,6 +1,6 @@
 export type CheckStatus = 'ok' | 'warning' | 'failure';
 
-/** A line of `dpmesh doctor`: what was looked at, how it is, and what to do where it is not well. */
+/** The result of one check of `dpmesh doctor`: what was checked, what it showed, and what to do if there is a problem. */
 export interface CheckResult {
   name: string;
   status: CheckStatus;
