@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { backendOfIdentity } from '../base/identity.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -61,7 +62,7 @@ export async function handler(values: Values): Promise<void> {
   const file = join(path, 'run.json');
   const config = await configOf({ config: file });
   await refuseChanges(values, config, file);
-  const name = run.identity?.split('/')[0] ?? 'wasm';
+  const name = backendOfIdentity(run.identity ?? 'wasm');
   if (values.backend !== undefined && values.backend !== name)
     throw new UserError(
       `--backend ${values.backend} would change the result, the run is of ${run.identity}; leave it out`,

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import type { Bound } from '../base/address.ts';
+import { backendOfIdentity } from '../base/identity.ts';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
@@ -97,7 +98,9 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     await serveWith(options.backend, options.why, loading);
   } catch (error) {
     const theirs =
-      error instanceof IdentityMismatch && options.follows ? error.identity.split('/')[0] : options.backend;
+      error instanceof IdentityMismatch && options.follows
+        ? backendOfIdentity(error.identity)
+        : options.backend;
     if (theirs === options.backend) throw error;
     // Who is asked to leave from now on has nothing to finish.
     if (leaving) process.exit(0);
