@@ -1,4 +1,4 @@
-// proto/README.md is what others write workers from: what it says must be so.
+// Workers in other languages are written from proto/README.md, so it must be correct.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -12,11 +12,11 @@ import { DTYPES } from '../../proto/tensors.ts';
 import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
 
 const readme = readFileSync(new URL('../../proto/README.md', import.meta.url), 'utf8');
-/** The row of a table that begins with these words, the words of its first cell apart. */
+/** The row of a table with this first cell, without that cell. */
 const row = (start: string) => {
-  const found = readme.split('\n').filter((line) => line.startsWith(`| ${start} |`));
-  assert.equal(found.length, 1, `${found.length} rows begin with ${start}`);
-  return found[0].slice(start.length + 5, -2);
+  const lines = readme.split('\n').filter((line) => line.startsWith(`| ${start} |`));
+  assert.equal(lines.length, 1, `${lines.length} rows begin with ${start}`);
+  return lines[0].slice(start.length + 5, -2);
 };
 const times = (count: number, draw: () => number) => Array.from({ length: count }, draw);
 
@@ -48,8 +48,8 @@ describe('random numbers', () => {
       assert.equal(row(start), values.join(separator));
   });
 
-  /** The recipe, word for word, with whole numbers of any size cut to 32 bits. */
-  test('come from the recipe', () => {
+  /** The algorithm, literally, with big integers truncated to 32 bits. */
+  test('follow the algorithm', () => {
     const word = (value: bigint) => BigInt.asUintN(32, value);
     const mix = (h: bigint) => {
       h = word((h ^ (h >> 16n)) * 0x85ebca6bn);
@@ -122,11 +122,11 @@ describe('random numbers', () => {
 });
 
 describe('rows', () => {
-  test('are cut and dealt as in the table', () => {
+  test('are divided and assigned as in the table', () => {
     const layout = layoutOf(200, 2, 4, 42n);
     assert.deepEqual(layout, { rows: 200, dim: 2, shards: 4, blockRows: 16, seed: '42' });
-    const dealt = shardBlocks(layout).map((blocks) => blocks.map(({ index }) => index).join(' '));
-    assert.equal(row('rows 200, shards 4, blockRows 16, seed 42'), dealt.join(' | '));
+    const assigned = shardBlocks(layout).map((blocks) => blocks.map(({ index }) => index).join(' '));
+    assert.equal(row('rows 200, shards 4, blockRows 16, seed 42'), assigned.join(' | '));
   });
 
   test('have the hash that is given', () => {
@@ -171,12 +171,12 @@ describe('messages', () => {
     assert.equal(row('message, all frames (`MAX_MESSAGE`)'), `${MAX_MESSAGE / 2 ** 30} GiB`);
     const frame = row('frame of tensors, and any frame of a worker (`MAX_FRAME`)');
     assert.ok(frame.startsWith(`${MAX_FRAME / 2 ** 10} KiB;`), frame);
-    const header = row('header: values, keys among them; lists and maps in one another');
+    const header = row('values in a header, including keys; nesting of lists and maps');
     assert.equal(header, `${MAX_VALUES.toLocaleString('en')}; ${MAX_DEPTH}`);
-    assert.ok(row('texts of `hello`; its `why`').startsWith(`${MOST_ABOUT}; ${MOST_WHY}.`));
+    assert.ok(row('strings of `hello`; its `why`').startsWith(`${MOST_ABOUT}; ${MOST_WHY}.`));
     assert.ok(row('`blocks` of a `fetch`').startsWith(`${MOST_FETCHED.toLocaleString('en')},`));
     assert.ok(row('`blocks` of a `fetch`').includes(`${MOST_BYTES / 2 ** 20} MiB of rows`));
-    const done = row('`done` of `results`: units in all; tasks in `seconds`');
+    const done = row('units in `done` of `results`; tasks in `seconds`');
     assert.ok(done.startsWith(`${MOST_DONE.toLocaleString('en')};`));
   });
 
