@@ -7,7 +7,7 @@ import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
 import { concat, pick } from './rows.ts';
-import { type Sample, Samples, sampledRows } from './samples.ts';
+import { Samples, type ShardSample, sampledRows } from './samples.ts';
 import type { States } from './states.ts';
 
 /** What a task works with besides its parameters. */
@@ -27,7 +27,7 @@ export interface Context {
   blocks(unit: WorkUnit): Block[];
   /** Stores a shard's raw sample rows, in the moments round. */
   keep(shard: number, raw: Float32Array): void;
-  sample(shard: number): Promise<Sample>;
+  sample(shard: number): Promise<ShardSample>;
   /** Hard labels of a shard's sample by the current clustering net. */
   labels(shard: number): Promise<Int32Array>;
   /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */

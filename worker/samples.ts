@@ -6,7 +6,7 @@ import { transformFrom, transformRows } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
-export interface Sample {
+export interface ShardSample {
   readonly n: number;
   /** Inputs of the model, n×dim. */
   readonly rows: Float32Array;
@@ -28,7 +28,7 @@ export class Samples {
   readonly #recall: (shard: number) => Promise<Float32Array>;
   /** Raw rows that have not been transformed yet. */
   readonly #raw = new Map<number, Float32Array>();
-  readonly #samples = new Map<number, Sample & { transform: number }>();
+  readonly #samples = new Map<number, ShardSample & { transform: number }>();
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
 
@@ -44,7 +44,7 @@ export class Samples {
     this.#raw.set(shard, raw);
   }
 
-  async of(shard: number): Promise<Sample> {
+  async of(shard: number): Promise<ShardSample> {
     const version = this.#states.version('transform');
     const cached = this.#samples.get(shard);
     if (cached?.transform === version) return cached;

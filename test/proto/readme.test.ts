@@ -21,7 +21,7 @@ const row = (start: string) => {
 const times = (count: number, draw: () => number) => Array.from({ length: count }, draw);
 
 describe('random numbers', () => {
-  test('are those of the table', () => {
+  test('match the table', () => {
     const of = (...keys: number[]) => generator(42n, 'batches', ...keys);
     const long = of(3, 2 ** 40);
     const batches = [long.uint32(), long.uint32(), long.below(1000)];
@@ -129,14 +129,14 @@ describe('rows', () => {
     assert.equal(row('rows 200, shards 4, blockRows 16, seed 42'), assigned.join(' | '));
   });
 
-  test('have the hash that is given', () => {
+  test('have the stated hash', () => {
     const hash = Buffer.from(blockHash(Float32Array.of(1, 2, 3, 4))).toString('hex');
     assert.ok(readme.includes(`Rows (1, 2), (3, 4): \`${hash}\``));
   });
 });
 
 describe('messages', () => {
-  test('are all there, with all their fields', () => {
+  test('are complete, with all their fields', () => {
     const all = { ...FROM_WORKER, ...FROM_COORDINATOR };
     for (const [type, messages] of Object.entries(all)) {
       const described = row(`\`${type}\``);
@@ -147,7 +147,7 @@ describe('messages', () => {
     }
   });
 
-  test('of tasks are all there, with all their parameters', () => {
+  test('of tasks are complete, with all their parameters', () => {
     const shared = {
       steps: ['epoch', 'steps', 'batch', 'rate', 'done', 'average'],
       cells: ['groups', 'cells', 'leaves', 'vectors'],
@@ -164,7 +164,7 @@ describe('messages', () => {
     }
   });
 
-  test('have the version, types and limits that are given', () => {
+  test('have the stated version, types and limits', () => {
     assert.match(readme, new RegExp(`^# .*version ${PROTOCOL}\n`));
     assert.equal(row('`dtype`').match(/`\w+`/g)!.join(' '), DTYPES.map((name) => `\`${name}\``).join(' '));
     assert.equal(row('header (`MAX_HEADER`)'), `${MAX_HEADER / 2 ** 20} MiB`);
@@ -180,7 +180,7 @@ describe('messages', () => {
     assert.ok(done.startsWith(`${MOST_DONE.toLocaleString('en')};`));
   });
 
-  test('look as the example does', () => {
+  test('look like the example', () => {
     const [, bytes] = readme.match(/fetch \{request: 3, blocks: \[2, 300\]\}:\n +([0-9a-f ]+)\n/)!;
     const { header } = decode(fromWorker, [Buffer.from(bytes.replaceAll(' ', ''), 'hex')]);
     assert.deepEqual(header, { type: 'fetch', request: 3, blocks: [2, 300] });

@@ -1,4 +1,4 @@
-// A coordinator of which the test says every word, and a worker's connection to it.
+// A worker's connection to a scripted coordinator.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';

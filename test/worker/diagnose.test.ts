@@ -18,7 +18,7 @@ async function listening(server: Server): Promise<string> {
   return `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** On a crowded machine the answer may be late: asked again then. */
+/** Asks again if the answer was late, as on a busy machine. */
 async function whyNoAnswer(
   endpoint: string,
   hasKey: boolean,

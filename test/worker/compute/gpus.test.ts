@@ -33,8 +33,8 @@ const refuses = (run: () => unknown, ...says: RegExp[]) =>
     return true;
   });
 
-describe('what nvidia-smi says', () => {
-  test('a table of eight', () => {
+describe('parsing nvidia-smi', () => {
+  test('a table of eight GPUs', () => {
     assert.equal(eight.length, 8);
     assert.deepEqual(eight[0], {
       index: 0,
@@ -46,7 +46,7 @@ describe('what nvidia-smi says', () => {
     });
   });
 
-  test('MIG instances, with their GPU; memory that the driver does not tell', () => {
+  test('MIG instances with their GPU; memory that the driver does not report', () => {
     assert.deepEqual(mig[0].memory, { total: 40960, used: null });
     assert.deepEqual(
       mig[0].mig.map(({ index, profile, uuid, memory }) => [index, profile, uuid, memory]),
@@ -67,13 +67,13 @@ describe('what nvidia-smi says', () => {
     ]);
   });
 
-  test('a line of another form is not guessed at', () => {
+  test('a line of another format is an error', () => {
     assert.throws(() => parseGpus('0, NVIDIA H100\n', ''), /NVIDIA H100/);
     assert.throws(() => parseGpus('Field "x" is not a valid field to query.\n', ''), /not a valid field/);
   });
 });
 
-describe('which devices --gpus means', () => {
+describe('devices that --gpus selects', () => {
   const names = (asked: string, gpus = eight, visible?: string) =>
     chooseDevices(asked, gpus, visible).map(({ name }) => name);
 
@@ -92,7 +92,7 @@ describe('which devices --gpus means', () => {
     );
   });
 
-  test('a GPU that is cut stands for its instances, each by its own UUID', () => {
+  test('a GPU with MIG stands for its instances, each with its own UUID', () => {
     assert.deepEqual(names('all', mig), ['gpu0.0', 'gpu0.1', 'gpu0.2', 'gpu1']);
     assert.deepEqual(names('0', mig), ['gpu0.0', 'gpu0.1', 'gpu0.2']);
     assert.deepEqual(
@@ -101,7 +101,7 @@ describe('which devices --gpus means', () => {
     );
   });
 
-  test('all keeps to CUDA_VISIBLE_DEVICES, which CUDA reads up to the first entry that it does not know', () => {
+  test('all is limited to CUDA_VISIBLE_DEVICES, which CUDA reads up to the first unknown entry', () => {
     assert.deepEqual(names('all', eight, '3,1'), ['gpu3', 'gpu1']);
     assert.deepEqual(names('all', eight, `${uuidOf(5)},5`), ['gpu5']);
     assert.deepEqual(names('all', eight, '1,-1,2'), ['gpu1']);
@@ -121,7 +121,7 @@ describe('which devices --gpus means', () => {
   });
 });
 
-describe('what CUDA shows to a process first', () => {
+describe('the first device that CUDA makes visible', () => {
   for (const [visible, gpus, model] of [
     [undefined, eight, 'NVIDIA H100 80GB HBM3'],
     [undefined, mig, 'NVIDIA A100-SXM4-40GB MIG 3g.20gb'],
@@ -155,7 +155,7 @@ describe('hosts', { concurrency: false }, () => {
     assert.deepEqual(await on(MIG), { gpus: mig });
   });
 
-  test('memory: of a card, of an instance its own, of neither where nobody tells', async () => {
+  test('memory of a GPU, of an instance, and unknown memory', async () => {
     const mib = 2 ** 20;
     await on(EIGHT);
     assert.deepEqual(await memoryOf(0), { used: 1023 * mib, limit: 81559 * mib });
@@ -170,7 +170,7 @@ describe('hosts', { concurrency: false }, () => {
     assert.equal(await memoryOf(0, 1), null);
   });
 
-  test('the device of a worker that is pinned to an instance', async () => {
+  test('the device of a worker pinned to an instance', async () => {
     await on(MIG);
     process.env.CUDA_VISIBLE_DEVICES = SLICES[2];
     const { name, memory } = await cudaDevice();
