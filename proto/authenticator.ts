@@ -17,7 +17,7 @@ const MOST_LOGGED_KEYS = 100;
 export interface Authenticator {
   /** The coordinator's secret key. */
   readonly secret: string;
-  /** The name of the worker with this public key. Null if the key is not on the list, which is counted, and logged once per key. */
+  /** The name of the worker with this public key; null if it is not on the list, which is counted, and logged once. */
   admit(key: string, address: string): string | null;
   /** Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason. */
   failed(reason: Exclude<RejectionReason, 'unknown-key'>): void;

@@ -141,7 +141,10 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     round: count,
     tasks: z.array(taskSchema).check(z.maxLength(MOST_TASKS)),
     units: z.array(unit).check(z.maxLength(MOST_UNITS)),
-    /** Only sums of the results are needed, all float64: a worker may sum aligned power-of-two ranges of shards (model/tree.ts). */
+    /**
+     * Only sums of the results are needed, all float64: a worker may sum aligned power-of-two ranges of shards
+     * (model/tree.ts).
+     */
     sum: z.boolean(),
     /** All states that the tasks read. */
     uses: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),

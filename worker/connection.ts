@@ -114,7 +114,7 @@ export class CoordinatorConnection {
     void this.#socket.close().then(() => (error ? this.#settle.reject(error) : this.#settle.resolve()));
   }
 
-  /** Ends the connection as soon as the coordinator is silent: a `bye` would not arrive, nor would rows that a task waits for. */
+  /** Ends the connection as soon as the coordinator is silent: neither `bye` nor requested rows would arrive. */
   endInSilence(): void {
     let before = Number.NaN;
     const timer = setInterval(() => {

@@ -7,7 +7,7 @@ export class Superseded extends Error {}
 
 /** The pending requests for rows over the wire. */
 export interface Fetches {
-  /** Requests the rows of these blocks, `length` numbers in all. Rejects with a UserError if the coordinator cannot read them. */
+  /** Requests the rows of these blocks, `length` numbers in all. UserError if the coordinator cannot read them. */
   ask(blocks: number[], length: number): Promise<Float32Array>;
   /** Handles an answer. False if it was not requested or has the wrong length. */
   answered(answer: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean;

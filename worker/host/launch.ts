@@ -17,8 +17,8 @@ export interface WorkersRequest {
 }
 
 /**
- * The requested workers, each pinned to one GPU or MIG instance by its UUID, or to none. UserError for a GPU that does not exist
- * or is requested twice, or if no worker is requested. Runs nvidia-smi only if necessary.
+ * The requested workers, each pinned to one GPU or MIG instance by its UUID, or to none. UserError for a GPU that does not
+ * exist or is requested twice, or if no worker is requested. Runs nvidia-smi only if necessary.
  */
 export async function workersOn({ gpus, perGpu, cpus, host }: WorkersRequest): Promise<WorkerSpec[]> {
   checkGpuList(gpus);

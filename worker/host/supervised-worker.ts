@@ -46,7 +46,7 @@ interface WorkerProcess {
 const MOST_FAILURES = 5;
 /** After this long a process counts as healthy: earlier failures are forgotten. */
 const HEALTHY_MS = 10_000;
-/** Delay before the third start in a row, doubled with each failure. Part of it is random, so that workers do not restart in step. */
+/** Delay before the third start in a row, doubled with each failure; partly random, lest workers restart in step. */
 const BACKOFF_MS = 400;
 const LONGEST_BACKOFF_MS = 10_000;
 /** Characters of stderr that are kept to find the reason for an exit. */
@@ -192,7 +192,7 @@ export class SupervisedWorker {
   }
 }
 
-/** The worker's program: bundled in one file, which starts in half the time, else with the extension of this file (.ts or .js). */
+/** The worker's program: the bundle, which starts in half the time, else a file with the extension of this one. */
 function workerProgram(): string {
   const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
   const bundled = pathOf('../../bundled/worker.js');
@@ -201,7 +201,7 @@ function workerProgram(): string {
 
 const jitter = (delay: number) => Math.round(delay * (0.5 + Math.random() / 2));
 
-/** The error in the end of a worker's stderr: the last line that looks like one, else the last that is not a worker's log line. */
+/** The error in a worker's stderr: the last line that looks like one, else the last one that is not a log line. */
 export function errorOf(stderr: string): string {
   const lines = stderr
     .split('\n')

@@ -6,7 +6,7 @@ const KILL_AFTER_MS = 500;
 
 /** Keeps workers alive: restarts a process that ends, unless `hooks.ended` classifies its end as final. */
 export class Supervisor {
-  /** Resolves when no worker runs or waits to be restarted: the number that were given up, and the error of the last of them. */
+  /** Resolves when no worker runs or will be restarted: the number that were given up, and the error of the last one. */
   readonly over: Promise<{ givenUp: number; error: Error | null }>;
   readonly #workers: SupervisedWorker[];
 

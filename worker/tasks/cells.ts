@@ -17,7 +17,7 @@ export async function cellSums(
   return { n: nd(n), s: nd(s, task.leaves, d) };
 }
 
-/** Hard statistics of each leaf about its pivot, [leaves,P]. In float64, as Hastings ratios need more precision than float32. */
+/** Hard statistics of each leaf about its pivot, [leaves,P]: in float64, as float32 is too coarse for Hastings ratios. */
 export async function cellScatter(
   context: Context,
   task: TaskOf<'cell-scatter'>,

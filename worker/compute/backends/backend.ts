@@ -73,9 +73,9 @@ export interface Backend {
   softmaxRows(logits: Tensor, epsilon: number): Tensor;
   /** Index of the largest entry of each row (the first of equals). */
   argmaxRows(x: Tensor): Promise<Int32Array>;
-  /** KL(target ‖ softmax(logits)), averaged over the rows: its gradient with respect to the logits, and its value [1]. */
+  /** KL(target ‖ softmax(logits)), averaged over the rows: its gradient by the logits, and its value [1]. */
   klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
-  /** Σ_j softmax(logits)_j·cost_j, averaged over the rows (each): its gradient with respect to the logits, and its value [1]. */
+  /** Σ_j softmax(logits)_j·cost_j, averaged over the rows (each): its gradient by the logits, and its value [1]. */
   costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor };
 
   /** φ(x)·Θ: [b,D], [P,K] → [b,K], with φ(x) = (1, x, vech xxᵀ), or (1, x, x²) if `diagonal`. */

@@ -151,7 +151,7 @@ export class TfDevice implements Backend {
     return spare;
   }
 
-  /** β₁ᵗ, β₂ᵗ, rate, β₁, β₂, ε as scalars, kept for a step's calls. ε is scaled, as TensorFlow adds it to √v before the bias correction. */
+  /** β₁ᵗ, β₂ᵗ, rate, β₁, β₂, ε, kept for a step's calls. ε is scaled, as TensorFlow corrects the bias after adding it. */
   #scalarsOf(rate: number, step: number): Id[] {
     const key = `${rate}/${step}`;
     if (this.#adamScalars.key !== key) {

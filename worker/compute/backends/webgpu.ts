@@ -24,7 +24,7 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ];
 
-/** TensorFlow.js on WebGPU through Dawn: any GPU with Vulkan, Metal or Direct3D 12. `gpu` is an index into the machine's adapters. */
+/** TensorFlow.js on WebGPU through Dawn: any GPU with Vulkan, Metal or Direct3D 12. `gpu`: index of the adapter. */
 export async function webgpuBackend(gpu = 0): Promise<Backend> {
   const { dawn, tf, webgpu } = await loadDawn();
   Object.assign(globalThis, dawn.globals);

@@ -12,7 +12,7 @@ export interface HostBatch {
   target: Float32Array;
 }
 
-/** Takes one Adam step on each batch in turn, after `done` earlier ones. Changes the net's arrays in place; returns the mean loss. */
+/** Takes one Adam step on each batch, after `done` earlier steps. Changes the net in place; returns the mean loss. */
 export type StepKernel = (
   net: FlatNet,
   batches: Iterable<HostBatch>,

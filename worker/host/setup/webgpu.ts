@@ -10,7 +10,7 @@ import { NPM, WEBGPU } from './versions.ts';
 
 const DISK_SPACE = 1e9;
 
-/** Installs Dawn and the WebGPU kernels of TensorFlow.js, beside the TensorFlow setup. Does nothing if a working setup exists. */
+/** Installs Dawn and TensorFlow.js' WebGPU kernels in a folder of their own. Does nothing if a working setup exists. */
 export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   const folder = setupFolder('webgpu', dir);
   if (await isReady(folder, dir !== undefined)) return;
