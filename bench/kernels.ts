@@ -7,7 +7,7 @@ import { cpuBackend } from '../worker/compute/backends/cpu.ts';
 import { loadBackend } from '../worker/compute/backends/load.ts';
 import { wasmBackend } from '../worker/compute/backends/wasm.ts';
 import { findTensorflow } from '../worker/compute/installed.ts';
-import { step, type Trained } from '../worker/compute/mlp.ts';
+import { type TrainableNet, trainStep } from '../worker/compute/mlp.ts';
 import { train } from './dpmesh.ts';
 import { ROOT } from './processes.ts';
 import { eventsOf } from './run-files.ts';
@@ -93,10 +93,10 @@ function trainer(backend: Backend, net: Net, batchOf: (i: number) => TrainingBat
   const upload = (arrays: Float32Array[]) => arrays.map((values, i) => backend.upload(values, net.shapes[i]));
   return () => {
     const { params, first, second } = net;
-    const trained: Trained = { params: upload(params), first: upload(first), second: upload(second) };
+    const trained: TrainableNet = { params: upload(params), first: upload(first), second: upload(second) };
     for (let i = 0; i < STEPS; i++) {
       const { x, target, lossOf } = batchOf(i);
-      backend.free(step(backend, trained, x, lossOf, 1e-2, i + 1), x, target);
+      backend.free(trainStep(backend, trained, x, lossOf, 1e-2, i + 1), x, target);
     }
     backend.free(...trained.params, ...trained.first, ...trained.second);
   };

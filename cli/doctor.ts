@@ -1,5 +1,5 @@
 import { BACKENDS } from '../worker/compute/backends/load.ts';
-import type { Check } from '../worker/host/doctor/check.ts';
+import type { CheckResult } from '../worker/host/doctor/check.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'doctor';
@@ -18,7 +18,7 @@ export const builder = {
 export async function handler({ backend, json }: FlagValues<typeof builder>): Promise<void> {
   const { doctor } = await import('../worker/host/doctor/doctor.ts');
   const checks = await doctor(backend, json ? () => {} : show);
-  const count = (status: Check['status']) => checks.filter((check) => check.status === status).length;
+  const count = (status: CheckResult['status']) => checks.filter((check) => check.status === status).length;
   const ok = count('failure') === 0;
   if (json) console.log(JSON.stringify({ ok, checks }));
   else
@@ -30,7 +30,7 @@ export async function handler({ backend, json }: FlagValues<typeof builder>): Pr
 
 const MARKS = { ok: 'ok', warning: 'warning', failure: 'FAILURE' };
 
-function show({ name, status, detail, remedy }: Check): void {
+function show({ name, status, detail, remedy }: CheckResult): void {
   console.log(`${MARKS[status].padEnd(8)} ${name.padEnd(12)} ${detail}`);
   if (remedy) console.log(`${' '.repeat(21)} → ${remedy}`);
 }

@@ -28,14 +28,14 @@ export async function handler({ what: given, cuda, dir, remove }: FlagValues<typ
     throw new UserError(`setup ${given}: there is only setup ${NAMES.join(' and setup ')}`);
   if (remove) {
     if (cuda || dir !== undefined) throw new UserError('--remove stands alone; leave --cuda and --dir out');
-    const { removeSetup } = await import('../worker/host/setup/place.ts');
+    const { removeSetup } = await import('../worker/host/setup/setup-folder.ts');
     const gone = (what ? [what] : NAMES).flatMap((name) => removeSetup(name) ?? []);
     console.error(gone.length ? `removed ${gone.join(' and ')}` : 'nothing was set up');
     return;
   }
   if (!what) throw new UserError('name what to set up: dpmesh setup tensorflow, or dpmesh setup webgpu');
   if (what === 'webgpu' && cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
-  const { stopPrograms } = await import('../worker/host/setup/steps.ts');
+  const { stopPrograms } = await import('../worker/host/setup/programs.ts');
   let stopped = false;
   onSignal(() => {
     stopped = true;

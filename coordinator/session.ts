@@ -5,7 +5,7 @@ import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
-import type { Gate } from '../proto/gate.ts';
+import type { Authenticator } from '../proto/authenticator.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { Event, TimedEvent } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
@@ -211,9 +211,9 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
     }
     await page?.close();
   });
-  const { createGate } = await import('../proto/gate.ts');
-  const gate = keys && createGate(keys.secret, keys.allowed, log);
-  const about = { source, leftOut, layout, gate, emit, log, roundListener: monitor?.roundListener };
+  const { createAuthenticator } = await import('../proto/authenticator.ts');
+  const authenticator = keys && createAuthenticator(keys.secret, keys.allowed, log);
+  const about = { source, leftOut, layout, authenticator, emit, log, roundListener: monitor?.roundListener };
   const server = await serverFor(config, options, about);
   let workers: Workers | null = null;
   closing.defer(async () => {
@@ -221,7 +221,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
     await Promise.all([server.close(), workers?.stop()]);
   });
   assertOn();
-  if (gate && keys.reread) rereadKeys(gate, keys.reread, server, log);
+  if (authenticator && keys.reread) rereadKeys(authenticator, keys.reread, server, log);
   const versions = { dpmesh: dpmeshVersion(), node: process.version };
   if (monitor) {
     const known = { http, out, config, versions, layout, source, server, checkpoints };
@@ -306,7 +306,7 @@ async function monitorFor({ resume }: SessionOptions): Promise<Monitor> {
 
 /** The list of keys is read again whenever that is asked for. One that is broken changes nothing. */
 function rereadKeys(
-  gate: Gate,
+  authenticator: Authenticator,
   { read, asked }: Rereading,
   server: Server,
   log: (line: string) => void,
@@ -319,7 +319,7 @@ function rereadKeys(
       log(`kept the old list of keys: ${(error as Error).message}`);
       return;
     }
-    const gone = gate.replace(allowed);
+    const gone = authenticator.replace(allowed);
     log(`read the list of keys again: ${allowed.size}${gone ? '; all workers must show theirs again' : ''}`);
     if (gone) void server.cut();
   });
@@ -330,7 +330,7 @@ async function serverFor(
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   about: { source: Source; leftOut: string | null; layout: Layout } & Pick<
     ServerOptions,
-    'gate' | 'emit' | 'log' | 'roundListener'
+    'authenticator' | 'emit' | 'log' | 'roundListener'
   >,
 ): Promise<Server> {
   const { source, leftOut, layout, ...rest } = about;

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 import type { Transform } from './transform.ts';
@@ -41,7 +42,7 @@ export function readTrainedModel(run: string): TrainedModel {
     return {
       net,
       leftOut: data?.leftOut ?? null,
-      backendName: String(identity).split('/')[0],
+      backendName: backendOfIdentity(String(identity)),
       transform: {
         normalize,
         input,

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, resolveConfig } from '../coordinator/config.ts';
@@ -53,7 +54,7 @@ export function resume(options: ResumeOptions): Run {
 
 /** The bits of a run are those of its backend. */
 function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunOptions, 'backend'> {
-  const name = identity?.split('/')[0] ?? 'wasm';
+  const name = backendOfIdentity(identity ?? 'wasm');
   if (backend !== undefined && backend !== name)
     throw new UserError(
       `--backend ${backend} would change the result, the run is of ${identity}; leave it out`,

@@ -4,39 +4,39 @@ import { tensorsSchema } from './messages.ts';
 import { whyNotPlain } from './msgpack.ts';
 import { arrayOf, bytesIn, bytesOf, dtypeOf, type Tensors } from './tensors.ts';
 
-/** A message that is not what the protocol says; `reason` is short and bounded, for counting. */
+/** A message that violates the protocol. Its text is short and bounded. */
 export class MalformedMessage extends Error {
   override name = 'MalformedMessage';
 }
 
-/** Largest header, largest message: a peer that sends more is refused before anything is decoded. */
+/** Maximum bytes of a header and of a message. Anything larger is rejected before it is decoded. */
 export const MAX_HEADER = 4 << 20;
 export const MAX_MESSAGE = 1 << 30;
 /**
- * Largest frame of tensors, and of all that a worker sends. ZeroMQ takes memory for a frame before it knows whose it is:
- * this is what a stranger's connection can take.
+ * Maximum bytes of a frame of tensors, and of any frame that a worker sends. ZeroMQ allocates a frame before the peer has
+ * authenticated, so this bounds what an unknown peer's connection can allocate.
  */
 export const MAX_FRAME = 256 << 10;
 
-// Plain maps, so that any msgpack library reads them: no record extension, no shared structures, no references (a
-// short message of these stands for one without end). Other libraries send what is above 2³² as int64.
+// Plain maps, which any msgpack library can read: no record extension, no shared structures, no references (with which a
+// short message can stand for an infinite one). Other libraries send numbers above 2³² as int64.
 const packr = new Packr({
   useRecords: false,
   mapsAsObjects: true,
   int64AsType: 'number',
   structuredClone: false,
-  // Which would be an extension. Not among the types of its options.
+  // msgpackr would encode `undefined` as an extension. The option is missing in its types.
   ...{ skipValues: [undefined] },
 });
 const envelope = z.object({ tensors: tensorsSchema });
 
-/** Tensors below this many bytes share a frame: a frame costs more than a small copy. */
+/** Smaller tensors share frames: an additional frame costs more than a small copy. */
 const OWN_FRAME = 64 << 10;
 const ALIGNMENT = 8;
 
 /**
- * Frames of a message: the msgpack header, then the tensors, raw and little-endian. Small ones share frames, each at
- * a multiple of 8 bytes; a large one has frames of its own, of at most `most` bytes, and is not copied.
+ * The frames of a message: the msgpack header, then the tensors, raw and little-endian, in frames of at most `most` bytes.
+ * Small tensors share frames, each aligned to 8 bytes; a large one has frames of its own and is not copied.
  */
 export function encode(header: object, tensors: Tensors = {}, most = MAX_FRAME): Buffer[] {
   const entries = Object.entries(tensors);
@@ -49,31 +49,31 @@ export function encode(header: object, tensors: Tensors = {}, most = MAX_FRAME):
     sharedBytes += Math.ceil(data.byteLength / ALIGNMENT) * ALIGNMENT;
   }
   const shared = Buffer.alloc(sharedBytes);
-  const frames = isSmall.includes(true) ? cutUp(shared, most) : [];
+  const frames = isSmall.includes(true) ? split(shared, most) : [];
   const described = entries.map(([name, { shape, data }], i) => {
-    const about = { name, dtype: dtypeOf(data), shape: [...shape] };
+    const type = { name, dtype: dtypeOf(data), shape: [...shape] };
     if (isSmall[i]) {
       shared.set(bytesOf(data), starts[i]);
-      // What comes to lie behind the last byte is empty.
+      // A tensor that starts past the last frame is empty.
       const frame = Math.min(Math.floor(starts[i] / most) + 1, frames.length);
-      return { ...about, frame, at: starts[i] - (frame - 1) * most };
+      return { ...type, frame, at: starts[i] - (frame - 1) * most };
     }
-    frames.push(...cutUp(bytesOf(data), most));
-    return { ...about, frame: frames.length - pieces(data.byteLength, most) + 1, at: 0 };
+    frames.push(...split(bytesOf(data), most));
+    return { ...type, frame: frames.length - pieces(data.byteLength, most) + 1, at: 0 };
   });
   return [packr.pack({ ...header, tensors: described }), ...frames];
 }
 
 const pieces = (bytes: number, most: number) => Math.max(1, Math.ceil(bytes / most));
 
-function cutUp(bytes: Buffer, most: number): Buffer[] {
+function split(bytes: Buffer, most: number): Buffer[] {
   if (bytes.byteLength <= most) return [bytes];
   return Array.from({ length: pieces(bytes.byteLength, most) }, (_, i) =>
     bytes.subarray(i * most, (i + 1) * most),
   );
 }
 
-/** The header, checked by its schema, and the tensors. Throws a MalformedMessage and changes nothing. */
+/** Returns the header, validated by its schema, and the tensors. Throws MalformedMessage. */
 export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): { header: T; tensors: Tensors } {
   if (!frames.length) throw new MalformedMessage('no frames');
   if (frames[0].byteLength > MAX_HEADER) throw new MalformedMessage('header too long');
@@ -92,27 +92,27 @@ export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): { hea
   if (!body.success) throw new MalformedMessage(`tensors: ${explain(body.error)}`);
   const described = body.data.tensors;
   if (frames.length - 1 > described.length + Math.floor(bytes / MAX_FRAME))
-    throw new MalformedMessage(`${described.length} tensors announced, ${frames.length - 1} frames behind`);
+    throw new MalformedMessage(`${frames.length - 1} frames for ${described.length} tensors`);
   const tensors: Tensors = Object.create(null);
-  // Tensors that lie over one another would ask for more memory than was sent.
+  // Overlapping tensors would need more memory than was sent.
   let left = bytes;
   described.forEach(({ name, dtype, shape, frame, at }, i) => {
     const size = bytesIn(dtype, shape);
     if (!Number.isSafeInteger(size)) throw new MalformedMessage(`tensor ${i}: shape overflows`);
     if (frame >= frames.length || at % ALIGNMENT || at > frames[frame].byteLength)
-      throw new MalformedMessage(`tensor ${i}: not within frame ${frame}`);
+      throw new MalformedMessage(`tensor ${i}: outside of frame ${frame}`);
     left -= size;
-    if (left < 0) throw new MalformedMessage(`tensor ${i}: lies over others`);
-    if (name in tensors) throw new MalformedMessage(`tensor ${i}: a second one of its name`);
-    const found = stretch(frames, frame, at, size);
-    if (!found) throw new MalformedMessage(`tensor ${i}: not within its frames`);
-    tensors[name] = { shape, data: arrayOf(dtype, shape, found) };
+    if (left < 0) throw new MalformedMessage(`tensor ${i}: overlaps others`);
+    if (name in tensors) throw new MalformedMessage(`tensor ${i}: duplicate name`);
+    const content = readBytes(frames, frame, at, size);
+    if (!content) throw new MalformedMessage(`tensor ${i}: its frames are too short`);
+    tensors[name] = { shape, data: arrayOf(dtype, shape, content) };
   });
   return { header: head.data, tensors };
 }
 
-/** So many bytes from there on, in however many frames they lie; null if there are fewer. Copied only if in several. */
-function stretch(frames: Uint8Array[], frame: number, at: number, size: number): Uint8Array | null {
+/** `size` bytes from there on, across frames; null if there are fewer. Copied only if they span several frames. */
+function readBytes(frames: Uint8Array[], frame: number, at: number, size: number): Uint8Array | null {
   const first = frames[frame].subarray(at, at + size);
   if (first.byteLength === size) return first;
   const parts = [first];
@@ -130,7 +130,7 @@ function explain(error: z.core.$ZodError): string {
   return `${issue.path.join('.') || '(top)'}: ${issue.code}`.slice(0, 120);
 }
 
-/** Tensors of several owners in one message: names become `prefix/name`. */
+/** Merges groups of tensors for one message: names become `prefix/name`. */
 export function prefixed(parts: Iterable<[string | number, Tensors]>): Tensors {
   const out: Tensors = {};
   for (const [prefix, tensors] of parts)
@@ -138,20 +138,20 @@ export function prefixed(parts: Iterable<[string | number, Tensors]>): Tensors {
   return out;
 }
 
-/** The reverse for all prefixes at once: however many there are, each tensor is looked at once. */
+/** The reverse of `prefixed` for all prefixes, in time linear in the number of tensors. */
 export function byPrefix(tensors: Tensors): Map<string, Tensors> {
   const out = new Map<string, Tensors>();
   for (const [name, value] of Object.entries(tensors)) {
     const end = name.indexOf('/');
     if (end < 0) continue;
-    const own = out.get(name.slice(0, end)) ?? (Object.create(null) as Tensors);
-    own[name.slice(end + 1)] = value;
-    out.set(name.slice(0, end), own);
+    const group = out.get(name.slice(0, end)) ?? (Object.create(null) as Tensors);
+    group[name.slice(end + 1)] = value;
+    out.set(name.slice(0, end), group);
   }
   return out;
 }
 
-/** What stands under one prefix. */
+/** The tensors under one prefix, without it. */
 export function unprefixed(tensors: Tensors, prefix: string | number): Tensors {
   const out: Tensors = Object.create(null);
   const start = `${prefix}/`;

@@ -25,30 +25,30 @@ import {
   workerKeyText,
 } from './keys.ts';
 
-/** No key file is longer; a larger one is something else. */
-const MOST_BYTES = 1 << 20;
+/** Maximum size of a key file; a larger file is something else. */
+const MAX_BYTES = 1 << 20;
 const OWNER_ONLY = 0o600;
 const STICKY = 0o1000;
 
 const serverPath = (folder: string) => join(folder, 'server.key');
-/** Where a folder of keys has its allow-list. */
+/** The allow-list in a folder of keys. */
 const allowedPath = (folder: string) => join(folder, 'allowed');
 
-/** The coordinator's pair in a folder that keygen made. */
+/** The coordinator's key pair in a folder that keygen made. */
 export const readServerKey = (folder: string): KeyPair =>
   parseServerKey(read(serverPath(folder), 0o077), serverPath(folder));
 
-/** Whom the coordinator lets in. Not secret, but whoever writes it decides who joins. */
+/** The workers that may join. Not secret, but nobody else may write it. */
 export const readAllowed = (folder: string): AllowList =>
   parseAllowed(read(allowedPath(folder), 0o022), allowedPath(folder));
 
 export const readWorkerKey = (path: string): WorkerKey => parseWorkerKey(read(path, 0o077), path);
 
 /**
- * Is it this user's own, or root's, and do others have none of these rights? Then null, else what is wrong. Windows has no
- * such owners and rights.
+ * Null if a file or folder belongs to this user or root and other users have none of the `forbidden` permissions; else what
+ * is wrong. Not checked on Windows, which has no such owners and modes.
  */
-function openness({ uid, mode }: Stats, forbidden: number): string | null {
+function accessProblem({ uid, mode }: Stats, forbidden: number): string | null {
   const own = process.getuid?.();
   if (own === undefined) return null;
   if (uid !== own && uid !== 0) return `belongs to another user (uid ${uid})`;
@@ -58,19 +58,19 @@ function openness({ uid, mode }: Stats, forbidden: number): string | null {
 }
 
 /**
- * UserError if others may put files of their own into a folder in place of those there. In one like /tmp, where each
- * removes only what is his own, they may not.
+ * UserError if other users can replace files in a folder. In one with the sticky bit, such as /tmp, everyone can remove only
+ * their own files.
  */
 function assertClosed(folder: string): void {
-  const info = statSync(folder);
-  const problem = openness(info, info.mode & STICKY ? 0 : 0o022);
+  const stat = statSync(folder);
+  const problem = accessProblem(stat, stat.mode & STICKY ? 0 : 0o022);
   if (problem)
     throw new UserError(
-      `the folder ${folder} ${problem}, who could change the keys in it: ${problem.startsWith('is open') ? `chmod go-w ${folder}, or ` : ''}keep them in a folder of your own`,
+      `the folder ${folder} ${problem}, who could change the keys in it: ${problem.startsWith('is open') ? `run chmod go-w ${folder}, or ` : ''}keep the keys in a folder of your own`,
     );
 }
 
-/** A file's text, if it and its folder are of this user or root, and others have none of these rights. */
+/** The text of a file. UserError unless it and its folder are closed to other users (`accessProblem`). */
 function read(path: string, forbidden: number): string {
   if (!existsSync(path)) {
     const folder = dirname(path);
@@ -80,19 +80,19 @@ function read(path: string, forbidden: number): string {
     } catch (error) {
       throw ioError(path, 'read', error);
     }
-    if (isFile) throw new UserError(`${folder} is a file: name the folder of keys that it is in`);
-    throw new UserError(`there is no ${path}: dpmesh keygen makes keys`);
+    if (isFile) throw new UserError(`${folder} is a file: give the folder of keys that it is in`);
+    throw new UserError(`there is no ${path}: create keys with dpmesh keygen`);
   }
   const { fd, size } = openFile(path);
   try {
     for (const folder of new Set([path, realpathSync(path)].map(dirname))) assertClosed(folder);
-    // Of the file that was opened, not of what has its name by now.
-    const problem = openness(fstatSync(fd), forbidden);
+    // The opened file's own status: its name may refer to another file by now.
+    const problem = accessProblem(fstatSync(fd), forbidden);
     if (problem)
       throw new UserError(
-        `${path} ${problem}: ${problem.startsWith('is open') ? `chmod 600 ${path}` : 'use a copy of your own'}, and make new keys if any may have used it`,
+        `${path} ${problem}: ${problem.startsWith('is open') ? `run chmod 600 ${path}` : 'use a copy of your own'}, and make new keys if others may have used it`,
       );
-    if (size > MOST_BYTES) throw new UserError(`${path} is not a key file: ${size} bytes`);
+    if (size > MAX_BYTES) throw new UserError(`${path} is not a key file: it has ${size} bytes`);
     return readFileSync(fd, 'utf8');
   } catch (error) {
     throw ioError(path, 'read', error);
@@ -101,6 +101,7 @@ function read(path: string, forbidden: number): string {
   }
 }
 
+/** What `makeKeys` wrote. `server.made`: whether the server key is new. */
 export interface MadeKeys {
   folder: string;
   server: { file: string; public: string; made: boolean };
@@ -108,12 +109,12 @@ export interface MadeKeys {
   allowed: string;
 }
 
-/** Makes the folder for keys of these names. UserError for a name that is none. */
+/** Makes a folder for the keys of these workers. UserError for invalid names. */
 export function makeKeyFolder(folder: string, names: string[]): void {
   for (const [i, name] of names.entries()) {
     if (!isWorkerName(name))
       throw new UserError(
-        `--workers ${name || '(an empty name)'}: a name has 1 to 64 of A–Z a–z 0–9 . _ -, begins with a letter or digit, and is not "server"`,
+        `--workers ${name || '(an empty name)'}: a name must have 1 to 64 characters of A–Z a–z 0–9 . _ -, begin with a letter or digit, and not be "server"`,
       );
     if (names.indexOf(name) < i) throw new UserError(`--workers names ${name} twice`);
   }
@@ -126,8 +127,8 @@ export function makeKeyFolder(folder: string, names: string[]): void {
 }
 
 /**
- * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. A server key that is there
- * stays, and its list grows; a worker that is there is refused before anything is written.
+ * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. An existing server key is kept and
+ * its list extended. UserError, before anything is written, for a worker that exists already.
  */
 export function makeKeys(folder: string, names: string[]): MadeKeys {
   makeKeyFolder(folder, names);
@@ -135,19 +136,19 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
   const server = made ? newKeyPair() : readServerKey(folder);
   const list = allowedPath(folder);
   let lines =
-    '# Workers that may join: a name and a public key a line. The coordinator reads it again at SIGHUP.\n';
+    '# Workers that may join: a name and a public key per line. The coordinator rereads this file at SIGHUP.\n';
   if (existsSync(list)) {
-    const there = new Set(readAllowed(folder).values());
-    const twice = names.find((name) => there.has(name));
-    if (twice)
-      throw new UserError(`${twice} is in ${list} already: choose another name, or take its line out`);
+    const existing = new Set(readAllowed(folder).values());
+    const duplicate = names.find((name) => existing.has(name));
+    if (duplicate)
+      throw new UserError(`${duplicate} is already in ${list}: choose another name, or remove its line`);
     lines = read(list, 0o022).replace(/\n?$/, '\n');
   }
   const workers = names.map((name) => ({ name, file: join(folder, `${name}.key`), pair: newKeyPair() }));
   const taken = workers.find(({ file }) => existsSync(file));
-  if (taken) throw new UserError(`${taken.file} exists already: choose another name, or remove it`);
+  if (taken) throw new UserError(`${taken.file} already exists: choose another name, or remove the file`);
 
-  // The list last: whoever is on it has a key.
+  // The list comes last, so that every worker on it has a key.
   if (made) write(serverPath(folder), serverKeyText(server));
   for (const { name, file, pair } of workers)
     write(file, workerKeyText(name, { ...pair, server: server.public }));

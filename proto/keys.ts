@@ -10,12 +10,12 @@ export interface KeyPair {
   secret: string;
 }
 
-/** What a worker has: its own pair, and the public key by which it knows the coordinator. */
+/** A worker's key pair, and the coordinator's public key. */
 export interface WorkerKey extends KeyPair {
   server: string;
 }
 
-/** Names of the workers that are let in, by public key. */
+/** Names of the workers that may join, by public key. */
 export type AllowList = ReadonlyMap<string, string>;
 
 export function newKeyPair(): KeyPair {
@@ -23,16 +23,16 @@ export function newKeyPair(): KeyPair {
   return { public: publicKey, secret: secretKey };
 }
 
-/** A key file as text. */
+/** The content of a key file. */
 export const serverKeyText = (key: KeyPair) => text({ kind: 'server', ...key });
 export const workerKeyText = (name: string, key: WorkerKey) => text({ kind: 'worker', name, ...key });
 const text = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Not "server", whose file that of the coordinator's key would be. */
+/** Not "server": its file would be that of the coordinator's key. */
 export const isWorkerName = (name: string) =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) && name.toLowerCase() !== 'server';
 
-/** Which file was given in place of another, and what that one is for. */
+/** The two kinds of key files and where each is used, for errors. */
 const KINDS = {
   server: 'the coordinator’s key (coordinator --keys)',
   worker: 'a worker’s key (worker --key)',
@@ -43,46 +43,46 @@ const pair = { public: key, secret: key };
 const serverFile = z.object({ kind: z.literal('server'), ...pair });
 const workerFile = z.object({ kind: z.literal('worker'), ...pair, server: key });
 
-/** The pair of a server's key file; a UserError that names `path` if it is none. */
+/** Parses a server's key file. UserError that names `path` if it is not one. */
 export function parseServerKey(content: string, path: string): KeyPair {
-  const { kind: _, ...found } = parse(content, path, 'server', serverFile);
-  return found;
+  const { kind: _, ...keys } = parse(content, path, 'server', serverFile);
+  return keys;
 }
 
-/** The keys of a worker's file; a UserError that names `path` if it is none. */
+/** Parses a worker's key file. UserError that names `path` if it is not one. */
 export function parseWorkerKey(content: string, path: string): WorkerKey {
-  const { kind: _, ...found } = parse(content, path, 'worker', workerFile);
-  return found;
+  const { kind: _, ...keys } = parse(content, path, 'worker', workerFile);
+  return keys;
 }
 
-// No message quotes what a file holds: it may be a secret.
+// Errors never quote the content of a file: it may be a secret.
 function parse<T extends KeyPair>(
   content: string,
   path: string,
   kind: keyof typeof KINDS,
   schema: z.ZodMiniType<T>,
 ): T {
-  const again = 'make it again with dpmesh keygen';
+  const remedy = 'create it again with dpmesh keygen';
   let raw: { kind?: unknown } | null;
   try {
     raw = JSON.parse(content);
   } catch {
-    throw new UserError(`${path} is not a key file (no JSON): ${again}`);
+    throw new UserError(`${path} is not a key file (not JSON): ${remedy}`);
   }
   const other = kind === 'server' ? 'worker' : 'server';
-  if (raw?.kind === other) throw new UserError(`${path} is ${KINDS[other]}; here belongs ${KINDS[kind]}`);
-  const found = z.safeParse(schema, raw);
-  if (!found.success) {
-    const field = String(found.error.issues[0].path[0] ?? 'kind');
-    const wanted = field === 'kind' ? `"${kind}"` : 'a key of 40 Z85 characters';
-    throw new UserError(`${path}: "${field}" is not ${wanted}: ${again}`);
+  if (raw?.kind === other) throw new UserError(`${path} is ${KINDS[other]}, but must be ${KINDS[kind]}`);
+  const parsed = z.safeParse(schema, raw);
+  if (!parsed.success) {
+    const field = String(parsed.error.issues[0].path[0] ?? 'kind');
+    const expected = field === 'kind' ? `"${kind}"` : 'a key of 40 Z85 characters';
+    throw new UserError(`${path}: "${field}" is not ${expected}: ${remedy}`);
   }
-  if (publicOf(found.data.secret) !== found.data.public)
-    throw new UserError(`${path}: "public" and "secret" are no pair: ${again}`);
-  return found.data;
+  if (publicOf(parsed.data.secret) !== parsed.data.public)
+    throw new UserError(`${path}: "public" and "secret" do not belong together: ${remedy}`);
+  return parsed.data;
 }
 
-/** DER of a PKCS#8 X25519 key, up to its 32 bytes. */
+/** The DER prefix of a PKCS#8 X25519 key, before its 32 bytes. */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 /** The public key of a secret one. */
@@ -97,8 +97,8 @@ export function publicOf(secret: string): string {
 export const allowedLine = (name: string, publicKey: string) => `${name} ${publicKey}\n`;
 
 /**
- * An allow-list: lines of a name and a public key; empty ones, and those that begin with #, say nothing. (A key may
- * hold a # itself.) A UserError names `path` and the line that is broken.
+ * Parses an allow-list: lines of a name and a public key. Empty lines and lines that begin with # are ignored (a key may
+ * contain a #). UserError that names `path` and the line that is invalid.
  */
 export function parseAllowed(content: string, path: string): AllowList {
   const allowed = new Map<string, string>();
@@ -106,13 +106,13 @@ export function parseAllowed(content: string, path: string): AllowList {
   for (const [i, line] of content.split('\n').entries()) {
     const words = line.trim().split(/\s+/);
     if (!words[0] || words[0].startsWith('#')) continue;
-    const refuse = (why: string) => new UserError(`${path}, line ${i + 1}: ${why}`);
+    const lineError = (why: string) => new UserError(`${path}, line ${i + 1}: ${why}`);
     const [name, publicKey] = words;
-    if (words.length !== 2) throw refuse('must be a name and a public key');
-    if (!isWorkerName(name)) throw refuse('the name must be of A–Z a–z 0–9 . _ -, at most 64 characters');
-    if (fromZ85(publicKey)?.length !== 32) throw refuse('the public key must be 40 Z85 characters');
-    const before = lines.get(name) ?? lines.get(publicKey);
-    if (before) throw refuse(`its name or key is that of line ${before}`);
+    if (words.length !== 2) throw lineError('must be a name and a public key');
+    if (!isWorkerName(name)) throw lineError('the name must have at most 64 characters of A–Z a–z 0–9 . _ -');
+    if (fromZ85(publicKey)?.length !== 32) throw lineError('the public key must have 40 Z85 characters');
+    const earlier = lines.get(name) ?? lines.get(publicKey);
+    if (earlier) throw lineError(`its name or key is already in line ${earlier}`);
     lines.set(name, i + 1).set(publicKey, i + 1);
     allowed.set(publicKey, name);
   }

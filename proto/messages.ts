@@ -4,12 +4,12 @@ import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
-/** Raised with every change that an older peer would misread. */
+/** Increased with every change that an older peer would misread. */
 export const PROTOCOL = 2;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));
-/** What a worker says of itself, in events and on terminals. */
+/** Characters of a worker's texts about itself, which appear in events and on terminals. */
 export const MOST_ABOUT = 128;
 export const MOST_WHY = 256;
 const line = (most: number) => z.string().check(z.maxLength(most), z.overwrite(oneLine));
@@ -20,19 +20,19 @@ export const tensorsSchema = z.array(
     name: z.string().check(z.maxLength(64)),
     dtype: z.enum(DTYPES),
     shape: z.array(count).check(z.maxLength(4)),
-    /** Which frame, the header being 0, and where in it the tensor starts. */
+    /** The frame in which the tensor starts (the header is 0), and the byte offset in it. */
     frame: z.int().check(z.positive()),
     at: count,
   }),
 );
 
-/** Blocks `from … to−1` of a shard's list. */
+/** Blocks `from … to−1` of a shard's list of blocks. */
 const unit = z.object({ shard: count, from: count, to: count });
-export type Unit = z.infer<typeof unit>;
+export type WorkUnit = z.infer<typeof unit>;
 
 const named = { name: z.string().check(z.maxLength(64)), version: count };
 
-/** How rows are cut into blocks and dealt to shards (model/layout.ts). */
+/** How rows are divided into blocks, and blocks assigned to shards (model/layout.ts). */
 export const layout = z
   .object({
     rows: count,
@@ -41,25 +41,25 @@ export const layout = z
     blockRows: count,
     seed: z.string().check(z.regex(/^\d{1,20}$/)),
   })
-  .check(z.refine((found) => layoutProblem(found) === null));
+  .check(z.refine((value) => layoutProblem(value) === null));
 
-/** Of one round: more is no coordinator's. */
+/** In one round; no coordinator sends more. */
 const MOST_TASKS = 64;
 const MOST_UNITS = 1 << 16;
 export const MOST_STATES = 256;
 
-/** As a worker cuts them: no longer than fits in its one frame. */
+/** Units in a `results` and blocks in a `fetch`: headers of workers have to fit in one frame. */
 export const MOST_DONE = 1 << 16;
 export const MOST_FETCHED = 1 << 15;
 
-/** By task; those of other names are not counted. */
+/** Seconds by task. The coordinator ignores names that are not tasks. */
 const seconds = z
   .record(z.string().check(z.maxLength(64)), z.number().check(z.nonnegative()))
-  .check(z.refine((found) => Object.keys(found).length <= MOST_TASKS));
+  .check(z.refine((value) => Object.keys(value).length <= MOST_TASKS));
 const done = z
   .array(z.array(unit).check(z.minLength(1), z.maxLength(MOST_DONE)))
   .check(z.minLength(1), z.maxLength(MOST_DONE))
-  .check(z.refine((found) => found.reduce((sum, { length }) => sum + length, 0) <= MOST_DONE));
+  .check(z.refine((value) => value.reduce((sum, { length }) => sum + length, 0) <= MOST_DONE));
 
 export const fromWorker = z.discriminatedUnion('type', [
   z.object({
@@ -67,19 +67,19 @@ export const fromWorker = z.discriminatedUnion('type', [
     protocol: count,
     identity: about,
     backend: about,
-    /** Why this backend was taken, for people. */
+    /** Why this backend was chosen, for logs. */
     why: z.optional(line(MOST_WHY)),
     host: about,
     pid: count,
     name: about,
-    /** Drawn by the worker's process, the same at every hello: so it is known again on a new connection. */
+    /** Random, by the worker's process, and the same in all its hellos: identifies it on a new connection. */
     session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
-    /** The device that computes, as its maker calls it; absent where that is the processor. */
+    /** Model name of the device that computes; absent if that is the CPU. */
     gpu: z.optional(about),
   }),
   /**
-   * What units of a round gave: one each, or the sum over several where the round asks for sums. Tensors are named
-   * `place in done/place in tasks/name`. `seconds`: how long each task took, over all of these units.
+   * Results of a round. An entry of `done` is a single unit, or several whose results are summed, if the round asks for sums.
+   * Tensors are named `index in done/index in tasks/name`. `seconds`: the time of each task over all of these units.
    */
   z.object({
     type: z.literal('results'),
@@ -89,10 +89,10 @@ export const fromWorker = z.discriminatedUnion('type', [
     seconds,
     rowsRead: count,
     memory: count,
-    /** Of the device, bytes. */
+    /** Memory of the device, bytes. */
     gpuMemory: z.optional(z.object({ used: count, limit: count })),
   }),
-  /** A task failed. A `mistake` is the user's (a short file), all else is a bug. */
+  /** A task failed. `mistake`: by the user's fault (for example a truncated file), not by a bug. */
   z.object({
     type: z.literal('failure'),
     term: count,
@@ -101,7 +101,7 @@ export const fromWorker = z.discriminatedUnion('type', [
     mistake: z.boolean(),
     message: text.check(z.overwrite(printable)),
   }),
-  /** Asks for the rows of blocks, as the worker can't see the file. */
+  /** Asks for the rows of blocks, as the worker cannot read the file. */
   z.object({
     type: z.literal('fetch'),
     request: count,
@@ -118,20 +118,20 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('welcome'),
     worker: about,
-    /** Drawn by the coordinator's process; what a worker knows from another term counts no more. */
+    /** Random, by the coordinator's process. Rounds and states of another term are void. */
     term: count,
-    /** The data file, where workers may read it themselves; `firstBlock` is the hash of its block 0. */
+    /** The data file, if workers may read it themselves; `firstBlock` is the hash of its block 0. */
     file: z.nullable(z.object({ path: text, firstBlock: text })),
     layout,
   }),
-  /** `identity`: the run's, where that is the reason. `retry`: for now only; say hello again. */
+  /** `identity`: that of the run, if it is the reason. `retry`: refused temporarily; say hello again. */
   z.object({
     type: z.literal('refuse'),
     reason: text.check(z.overwrite(oneLine)),
     identity: z.optional(about),
     retry: z.optional(z.boolean()),
   }),
-  /** This connection has not said hello; say it (again). */
+  /** No hello came on this connection: say it (again). */
   z.object({ type: z.literal('who') }),
   /** Answers a ping. */
   z.object({ type: z.literal('pong') }),
@@ -141,11 +141,14 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     round: count,
     tasks: z.array(taskSchema).check(z.maxLength(MOST_TASKS)),
     units: z.array(unit).check(z.maxLength(MOST_UNITS)),
-    /** Results are float64 and wanted as sums: a worker may add up aligned powers of two of shards (model/tree.ts). */
+    /**
+     * Only sums of the results are needed, all float64: a worker may sum aligned power-of-two ranges of shards
+     * (model/tree.ts).
+     */
     sum: z.boolean(),
     /** All states that the tasks read. */
     uses: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
-    /** Those that this worker does not have yet; their tensors are named `state/name`. */
+    /** Those of them that this worker does not have yet; their tensors are named `state/name`. */
     states: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
   }),
   z.object({
@@ -159,5 +162,5 @@ export const fromCoordinator = z.discriminatedUnion('type', [
 
 export type FromWorker = z.infer<typeof fromWorker>;
 export type FromCoordinator = z.infer<typeof fromCoordinator>;
-export type Layout = z.infer<typeof layout>;
+
 export type StateRef = z.infer<z.ZodMiniObject<typeof named>>;

@@ -1,31 +1,30 @@
 /**
- * What a header may be made of: nil, booleans, numbers, text, lists, and maps whose keys are text. Looked at token by
- * token before anything is decoded: decoders take memory for a list as long as it claims to be, call themselves for what
- * is nested, and give extension types meanings (references, code for records, regular expressions) that nobody here asks
- * for.
+ * Headers may contain nil, booleans, numbers, text, lists, and maps whose keys are text. They are checked token by token
+ * before they are decoded: decoders allocate a list by its claimed length, recurse into nested values, and interpret extension
+ * types (references, code for records, regular expressions) that this protocol does not use.
  */
 
-/** How deep lists and maps may lie in one another. */
+/** Maximum nesting of lists and maps. */
 export const MAX_DEPTH = 64;
-/** Values in all, each key of a map being one. */
+/** Maximum number of values, including the keys of maps. */
 export const MAX_VALUES = 1 << 20;
 
 const EXTENSION = 'an extension or binary type';
-const CUT = 'cut off, or followed by something';
-const KEY = 'a key that is no text';
-/** 0xc0 … 0xdf: bytes behind the token; −n: a text whose length is in n bytes; a word: refused. */
+const CUT = 'truncated, or followed by other bytes';
+const KEY = 'a key that is not text';
+/** By token 0xc0 … 0xdf: the number of bytes that follow; −n for a text whose length is in n bytes; or why it is rejected. */
 const FIXED: (number | string)[] = [
-  ...[0, 'no type', 0, 0, EXTENSION, EXTENSION, EXTENSION, EXTENSION],
+  ...[0, 'an unused type', 0, 0, EXTENSION, EXTENSION, EXTENSION, EXTENSION],
   ...[EXTENSION, EXTENSION, 4, 8, 1, 2, 4, 8],
   ...[1, 2, 4, 8, EXTENSION, EXTENSION, EXTENSION, EXTENSION],
   ...[EXTENSION, -1, -2, -4],
 ];
 
-/** Why these bytes are not one plain value of msgpack; null: they are. Takes no memory to speak of. */
+/** Why these bytes are not exactly one plain msgpack value; null if they are. Memory use is bounded by MAX_DEPTH. */
 export function whyNotPlain(bytes: Uint8Array): string | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = bytes.byteLength;
-  /** Values that are still to come, of the lists and maps that are open; whether it is a map. */
+  /** A stack of the open lists and maps: the number of values still to come, and whether it is a map. */
   const open: number[] = [1];
   const isMap: boolean[] = [false];
   let values = 1;
@@ -62,11 +61,12 @@ export function whyNotPlain(bytes: Uint8Array): string | null {
     else {
       const size = FIXED[token - 0xc0];
       if (typeof size === 'string') return size;
-      const behind = size < 0 ? length(-size) : size;
-      at += behind;
+      // Not in one expression: `length` advances `at`, too.
+      const skipped = size < 0 ? length(-size) : size;
+      at += skipped;
     }
-    // One is a value that is not nested at all.
-    if (open.length > MAX_DEPTH + 1) return 'nested too deep';
+    // The outermost entry stands for the value itself.
+    if (open.length > MAX_DEPTH + 1) return 'nested too deeply';
     if (values > MAX_VALUES) return 'too many values';
   }
 }

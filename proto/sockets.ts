@@ -1,42 +1,42 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, Dealer, type Event, Router } from 'zeromq';
+import type { Authenticator, RejectionReason } from './authenticator.ts';
 import { MAX_FRAME, MAX_HEADER } from './codec.ts';
-import type { Gate, Reason } from './gate.ts';
 import type { WorkerKey } from './keys.ts';
 import { serveZap, ZAP_DOMAIN } from './zap.ts';
 
-/** A connection that has not shown who it is by then is closed. */
+/** A connection that has not finished its handshake by then is closed. */
 const HANDSHAKE_MS = 10_000;
-/** Connections that the system holds until they are accepted. */
+/** Connections that the system queues until they are accepted. */
 const BACKLOG = 256;
 /**
- * A larger frame ends its connection before memory is taken for it, also that of a peer who has yet to show a key; all
- * frames together are the codec's. With what CURVE adds.
+ * Maximum frame sizes, with what CURVE adds. A larger frame ends its connection before memory is allocated for it, even for an
+ * unauthenticated peer. The codec limits the size of the entire message.
  */
 const MOST_FROM_WORKER = MAX_FRAME + 1024;
 const MOST_FROM_COORDINATOR = MAX_HEADER + 1024;
-/** Messages that wait to be read, of one peer: then it waits itself. */
-const UNREAD = 1000;
-/** Messages to one peer that its connection has yet to take: then it does not read, and is sent nothing more. */
-const UNTAKEN = 64;
-/** A burst outruns libzmq's thread, which gets as long to take some of it, ms. */
-const TAKE_MS = [2, 10, 40];
-/** Peers that are known not to read, of whom it is not waited for again; of more, all are forgotten. */
+/** Unread messages of one peer, after which it has to wait. */
+const RECEIVE_QUEUE = 1000;
+/** Unsent messages to one peer, after which it counts as stalled and is sent nothing more. */
+const SEND_QUEUE = 64;
+/** A burst may fill the queue before libzmq's thread sends any of it: retry after these delays, ms. */
+const SEND_RETRY_MS = [2, 10, 40];
+/** Stalled peers that are remembered, for which there are no retries. If there are more, all are forgotten. */
 const MOST_STALLED = 1024;
-/** A dealer that libzmq has given up is opened again after this. */
+/** Delay before a dealer that libzmq has given up is opened again. */
 const REOPEN_MS = 2000;
-/** What is still to be sent when a socket is closed has so long. */
+/** How long a closed socket goes on sending what is queued. */
 const LINGER_MS = 500;
-/** Between tries to bind a port that was closed a moment ago. */
+/** Delay between attempts to bind a port that was closed a moment ago. */
 const REBIND_MS = 10;
 
 /**
- * The kernel finds a connection that a network has silently cut: what it has sent is not acknowledged, or nobody
- * answers its probes. It is closed, and the worker's side connects anew; without this either end waits for a quarter
- * of an hour. Not by ZeroMQ's heartbeats: libzmq 4.3.5 aborts the process (`!_io_error`) when their timer fires on a
- * connection that has ended while its input was stopped, as after damaged bytes or while a socket lingers.
+ * Lets the kernel detect connections that the network dropped silently, by unacknowledged data or unanswered probes. It closes
+ * them, and the worker reconnects; otherwise both ends would wait for a quarter of an hour. ZeroMQ's heartbeats are no
+ * alternative: libzmq 4.3.5 aborts the process (`!_io_error`) if their timer fires on a connection that has ended while its
+ * input was stopped, as after damaged bytes or while a socket lingers.
  */
-const CUT_LINES = {
+const DEAD_CONNECTION_DETECTION = {
   tcpMaxRetransmitTimeout: 5000,
   tcpKeepalive: 1,
   tcpKeepaliveIdle: 2,
@@ -44,7 +44,7 @@ const CUT_LINES = {
   tcpKeepaliveCount: 4,
 };
 
-/** ZeroMQ allows one pending send a socket: they queue here, in order. */
+/** Queues messages: ZeroMQ allows only one pending send per socket. */
 function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
   let last = Promise.resolve();
   return (frames: Uint8Array[]) => {
@@ -53,7 +53,10 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
   };
 }
 
-/** Until the socket is closed; its events, until it is gone. What `receive` throws is a bug and ends the process. */
+/**
+ * Passes messages (or events) to `receive` until the socket is closed (or, for events, destroyed). An error of `receive` is a
+ * bug and ends the process.
+ */
 async function listen<T>(socket: AsyncIterable<T>, receive: (message: T) => void): Promise<void> {
   try {
     for await (const message of socket) receive(message);
@@ -71,65 +74,65 @@ function bytesOf(frames: Uint8Array[]): number {
 }
 
 export interface RouterSocket {
-  /** The address it is bound to, with the port that the system chose for `:*` or `:0`. */
+  /** The address it is bound to, with the actual port in place of `:*` or `:0`. */
   address: string;
   send(peer: Buffer, frames: Uint8Array[]): Promise<void>;
-  /** Ends all connections; peers whose key is still on the list come back by themselves, as new ones. */
+  /** Ends all connections. Peers whose key is still on the list reconnect by themselves, as new peers. */
   cut(): Promise<void>;
-  /** Connections that were refused since the start, by reason. All 0 without keys. */
-  refused(): Partial<Record<Reason, number>>;
-  /** Bytes of all messages since the start, in and out, without what ZeroMQ and CURVE add. */
+  /** Connections rejected since the start, by reason. All 0 without keys. */
+  refused(): Partial<Record<RejectionReason, number>>;
+  /** Bytes of all messages since the start, without the overhead of ZeroMQ and CURVE. */
   traffic(): { received: number; sent: number };
   /**
-   * Resolves when peers have taken what was sent, or its time is up. A process that exits before takes it along:
-   * `process.exit` does not wait for libzmq's thread.
+   * Resolves when queued messages are sent, or after LINGER_MS. A process that exits earlier loses them: `process.exit` does
+   * not wait for libzmq's thread.
    */
   close(): Promise<void>;
 }
 
 /**
- * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order.
- * A message to a peer that is gone is dropped; the registry hears of it elsewhere. Rejects if the port is taken.
- * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here. `stalled` hears of each
- * message that is not sent, as its peer does not take those before.
+ * Binds the coordinator's socket and passes each message, with the routing id of its peer, to `receive`, in order. Rejects if
+ * the port is taken. Messages to a peer that has disconnected are dropped silently; the registry notices that it is silent.
+ * With an authenticator, only messages of peers that use CURVE and are on its list arrive. `stalled` is called for each message
+ * that is dropped because its peer does not read.
  */
 export async function bindRouter(
   endpoint: string,
   receive: (peer: Buffer, frames: Buffer[]) => void,
-  gate?: Gate,
+  authenticator?: Authenticator,
   stalled: (peer: Buffer) => void = () => {},
 ): Promise<RouterSocket> {
-  // Whoever answers ZAP answers for a whole context: so this socket has its own.
-  const context = gate && new Context();
-  const zap = gate && (await serveZap(context!, gate.admit));
+  // A ZAP handler is responsible for an entire context, so this socket has a context of its own.
+  const context = authenticator && new Context();
+  const zap = authenticator && (await serveZap(context!, authenticator.admit));
   const traffic = { received: 0, sent: 0 };
   let closed = false;
-  /** The socket is no more, nor what it had to send. */
-  let gone = Promise.resolve();
+  /** Resolves when the current socket is destroyed, after it has sent what was queued. */
+  let destroyed = Promise.resolve();
 
   async function open(at: string): Promise<Router> {
     const socket = new Router({
       linger: LINGER_MS,
-      // What is too much is refused, at once, and not dropped in silence.
+      // A message that does not fit the queue fails at once, rather than being dropped silently.
       mandatory: true,
       sendTimeout: 0,
-      sendHighWaterMark: UNTAKEN,
-      receiveHighWaterMark: UNREAD,
+      sendHighWaterMark: SEND_QUEUE,
+      receiveHighWaterMark: RECEIVE_QUEUE,
       maxMessageSize: MOST_FROM_WORKER,
       handshakeInterval: HANDSHAKE_MS,
       backlog: BACKLOG,
-      ...CUT_LINES,
-      ...(gate && {
+      ...DEAD_CONNECTION_DETECTION,
+      ...(authenticator && {
         context,
         curveServer: true,
-        curveSecretKey: gate.secret,
+        curveSecretKey: authenticator.secret,
         zapDomain: ZAP_DOMAIN,
-        // Without this, all clients are let in where nobody answers.
+        // Otherwise libzmq admits all clients if no ZAP handler answers.
         zapEnforceDomain: true,
       }),
     });
-    // Read all the time: libzmq's thread waits where nobody reads.
-    gone = listen(socket.events, gate ? countFailures(gate) : () => {});
+    // Events have to be read all the time: libzmq's thread blocks otherwise.
+    destroyed = listen(socket.events, authenticator ? countFailures(authenticator) : () => {});
     try {
       await socket.bind(at);
     } catch (error) {
@@ -148,10 +151,10 @@ export async function bindRouter(
     throw error;
   });
   const address = socket.lastEndpoint!;
-  const unread = new Set<string>();
+  const stalledPeers = new Set<string>();
   let cutting = Promise.resolve();
-  async function anew(): Promise<void> {
-    // A new socket, not unbind and bind: those wait for libzmq's thread, which may wait for us to read its events.
+  async function rebind(): Promise<void> {
+    // A new socket, as unbind and bind wait for libzmq's thread, which may be waiting for us to read its events.
     socket.close();
     while (!closed) {
       try {
@@ -167,60 +170,59 @@ export async function bindRouter(
   const send = inTurn(async (frames) => {
     const [peer] = frames as Buffer[];
     const id = peer.toString('hex');
-    const waits = unread.has(id) ? [] : TAKE_MS;
-    for (let tries = 0; ; tries++) {
+    const delays = stalledPeers.has(id) ? [] : SEND_RETRY_MS;
+    for (let retries = 0; ; retries++) {
       try {
         await socket.send(frames);
         traffic.sent += bytesOf(frames.slice(1));
-        unread.delete(id);
+        stalledPeers.delete(id);
         return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
       }
-      if (tries >= waits.length) break;
-      await sleep(waits[tries]);
+      if (retries >= delays.length) break;
+      await sleep(delays[retries]);
     }
-    if (unread.size >= MOST_STALLED) unread.clear();
-    unread.add(id);
+    if (stalledPeers.size >= MOST_STALLED) stalledPeers.clear();
+    stalledPeers.add(id);
     stalled(peer);
   });
   return {
     address,
     send: (peer, frames) => send([peer, ...frames]),
     cut() {
-      // Two at a time would take the address from each other.
-      cutting = cutting.then(anew);
+      // One at a time: two would compete for the address.
+      cutting = cutting.then(rebind);
       return cutting;
     },
-    refused: () => gate?.refused() ?? {},
+    refused: () => authenticator?.refused() ?? {},
     traffic: () => ({ ...traffic }),
     close() {
       closed = true;
       socket.close();
       zap?.close();
-      return gone;
+      return destroyed;
     },
   };
 }
 
 /**
- * Counts handshakes that fail, by libzmq's events. These don't say whose connection it was. One that is closed without
- * a word on its handshake spoke no ZeroMQ (an HTTP request): an end that does not follow a failure, while somebody is
- * between door and hall.
+ * Counts failed handshakes by libzmq's events, which do not identify the connection. A disconnect that does not follow a failed
+ * handshake, while some handshake is pending, is that of a peer that does not speak ZeroMQ (for example an HTTP request).
  */
-function countFailures(gate: Gate): (event: Event) => void {
-  let undecided = 0;
+function countFailures(authenticator: Authenticator): (event: Event) => void {
+  let pending = 0;
   let justFailed = false;
   return (event) => {
     const { type } = event;
-    if (type === 'accept') undecided++;
-    if (type.startsWith('handshake')) undecided--;
+    if (type === 'accept') pending++;
+    if (type.startsWith('handshake')) pending--;
     if (type === 'handshake:error:protocol')
-      gate.failed(event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key');
-    if (type === 'handshake:error:other') gate.failed('broken-off');
-    if (type === 'disconnect' && !justFailed && undecided > 0) {
-      undecided--;
-      gate.failed('not-zeromq');
+      authenticator.failed(event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key');
+    if (type === 'handshake:error:other') authenticator.failed('broken-off');
+    if (type === 'disconnect' && !justFailed && pending > 0) {
+      pending--;
+      authenticator.failed('not-zeromq');
     }
     justFailed = type === 'handshake:error:protocol' || type === 'handshake:error:other';
   };
@@ -228,22 +230,22 @@ function countFailures(gate: Gate): (event: Event) => void {
 
 export interface DealerSocket {
   send(frames: Uint8Array[]): Promise<void>;
-  /** Ends the connection, or the tries to make one, and begins anew. What was queued is lost. */
+  /** Drops the connection, or the attempt to connect, and connects again. Queued messages are lost. */
   reopen(): void;
-  /** As the router's. */
+  /** As RouterSocket.close. */
   close(): Promise<void>;
 }
 
 export interface DealerOptions {
-  /** Speak CURVE: to nobody but the holder of this server key. */
+  /** Use CURVE, and connect only to the holder of this server key. */
   key?: WorkerKey;
-  /** A connection was made but came to nothing: other keys, or none, here or there. */
+  /** Called when a handshake fails, for example because only one side has keys, or the keys do not match. */
   failed?: () => void;
-  /** What was queued is lost, and a new connection will be tried: time to say hello again. */
+  /** Called when queued messages were lost and a new connection is attempted: say hello again. */
   reopened?: () => void;
 }
 
-/** Connects a worker's socket, which tries again for as long as it is open. */
+/** Connects a worker's socket, which reconnects as long as it is open. */
 export function connectDealer(
   endpoint: string,
   receive: (frames: Buffer[]) => void,
@@ -252,18 +254,18 @@ export function connectDealer(
   const socket = new Dealer({
     linger: LINGER_MS,
     sendHighWaterMark: 0,
-    receiveHighWaterMark: UNREAD,
+    receiveHighWaterMark: RECEIVE_QUEUE,
     reconnectMaxInterval: 2000,
     maxMessageSize: MOST_FROM_COORDINATOR,
-    ...CUT_LINES,
+    ...DEAD_CONNECTION_DETECTION,
     handshakeInterval: HANDSHAKE_MS,
     ...(key && { curveServerKey: key.server, curvePublicKey: key.public, curveSecretKey: key.secret }),
   });
   let timer: NodeJS.Timeout | undefined;
-  const gone = listen(socket.events, ({ type }) => {
+  const destroyed = listen(socket.events, ({ type }) => {
     if (!type.startsWith('handshake:error')) return;
     failed?.();
-    // libzmq tries again by itself after errors of the network, but not after those of the handshake.
+    // libzmq reconnects after network errors, but not after handshake errors.
     if (type !== 'handshake:error:other') {
       clearTimeout(timer);
       timer = setTimeout(reopen, REOPEN_MS);
@@ -272,7 +274,7 @@ export function connectDealer(
   function reopen(): void {
     clearTimeout(timer);
     if (socket.closed) return;
-    // An old connection that lingers would be another one beside the new.
+    // Otherwise the old connection would linger beside the new one.
     socket.linger = 0;
     socket.disconnect(endpoint);
     socket.linger = LINGER_MS;
@@ -288,7 +290,7 @@ export function connectDealer(
     close() {
       clearTimeout(timer);
       socket.close();
-      return gone;
+      return destroyed;
     },
   };
 }

@@ -2,13 +2,13 @@ import * as z from 'zod/mini';
 import type { Covariance } from '../model/statistics.ts';
 
 /**
- * What a round can ask of a shard, and the parameters that go into the header. The arrays that a task reads are
- * states, named in `README.md`; so are those that it returns.
+ * The tasks of a round, with the parameters that go into the header. README.md lists the states that each task reads and the
+ * tensors that it returns.
  */
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
-/** A round's steps take as long as they are many, and nothing can stop a worker in the middle of a task. */
+/** Bounds the time of a task, as a worker cannot be stopped in the middle of one. */
 const MOST_STEPS = 100_000;
 const MOST_BATCH = 1 << 20;
 const steps = z.int().check(z.positive(), z.lte(MOST_STEPS));
@@ -16,12 +16,12 @@ const batch = z.int().check(z.positive(), z.lte(MOST_BATCH));
 const MOST_CELLS = 1 << 16;
 
 /**
- * Into which leaf a row of a group falls: a leaf's number, or -1 for none; the child whose centre is nearest; or the
+ * A decision tree that assigns a row to a leaf: the number of a leaf, or -1 for none; the child whose centre is nearest; or the
  * side of a threshold along an axis. Centres and axes are rows of the state `vectors`.
  */
 export type Cell = number | { near: number[]; into: Cell[] } | { axis: number; at: number; into: Cell[] };
 
-/** One after the other: a schema that calls itself tries each form of a cell for all that lies in it, again at each level. */
+/** Validates cells iteratively: a recursive schema would try both forms of a cell at each level, in exponential time. */
 function areCells(value: unknown): boolean {
   const isCount = (number: unknown) => Number.isSafeInteger(number) && (number as number) >= 0;
   const left: unknown[] = [value];
@@ -49,7 +49,7 @@ function areCells(value: unknown): boolean {
 
 const name = z.string().check(z.maxLength(64));
 
-/** Groups: all rows are one, the clustering net's labels, or those labels and the sub-net's (2k and 2k+1). */
+/** Groups of rows: one of all rows, one per label of the clustering net, or two per label by its sub-net (2k and 2k+1). */
 const cells = {
   groups: z.enum(['all', 'net', 'sub-net']),
   cells: z.custom<Cell[]>(areCells),
@@ -103,8 +103,8 @@ export const taskSchema = z.discriminatedUnion('task', [
 export type Task = z.infer<typeof taskSchema>;
 export type TaskOf<N extends Task['task']> = Extract<Task, { task: N }>;
 
-/** Tasks on the leaves into which cells part the rows of each group. */
+/** Tasks about the leaves to which `cells` assigns the rows of each group. */
 export type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
 
-/** The covariance that a task is about, which is a flag on the wire. */
+/** A task's covariance, which is a flag on the wire. */
 export const covarianceOf = (task: { diagonal: boolean }): Covariance => (task.diagonal ? 'diag' : 'full');

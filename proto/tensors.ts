@@ -1,6 +1,5 @@
 import { elementCount } from '../model/arrays.ts';
-
-/** Named arrays, as tasks take and give them. */
+/** Named arrays: the inputs and results of tasks. */
 export type Tensors = Record<string, Nd>;
 
 /** A dense row-major array with its shape. */
@@ -11,7 +10,7 @@ export interface Nd<A extends TypedArray = TypedArray> {
 
 export type TypedArray = Float64Array | Float32Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
 
-const KINDS = {
+const ARRAYS = {
   float64: Float64Array,
   float32: Float32Array,
   int32: Int32Array,
@@ -20,54 +19,54 @@ const KINDS = {
   uint8: Uint8Array,
 } as const;
 
-export type Dtype = keyof typeof KINDS;
-export const DTYPES = Object.keys(KINDS) as [Dtype, ...Dtype[]];
+export type TensorDtype = keyof typeof ARRAYS;
+export const DTYPES = Object.keys(ARRAYS) as [TensorDtype, ...TensorDtype[]];
 
-/** The narrowest type of labels 0 … k−1. */
+/** The narrowest type for labels 0 … k−1. */
 export const labelDtype = (k: number) => (k <= 256 ? 'uint8' : k <= 65536 ? 'uint16' : 'int32');
 
 /** An array of zeros. */
-export const zeros = (dtype: Dtype, length: number): TypedArray => new KINDS[dtype](length);
+export const zeros = (dtype: TensorDtype, length: number): TypedArray => new ARRAYS[dtype](length);
 
 export function nd<A extends TypedArray>(data: A, ...shape: number[]): Nd<A> {
   return { shape: shape.length ? shape : [data.length], data };
 }
 
-export function dtypeOf(data: TypedArray): Dtype {
-  return DTYPES.find((name) => data instanceof KINDS[name])!;
+export function dtypeOf(data: TypedArray): TensorDtype {
+  return DTYPES.find((name) => data instanceof ARRAYS[name])!;
 }
 
-export const bytesIn = (dtype: Dtype, shape: readonly number[]) =>
-  elementCount(shape) * KINDS[dtype].BYTES_PER_ELEMENT;
+export const bytesIn = (dtype: TensorDtype, shape: readonly number[]) =>
+  elementCount(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
 
-/** The bytes behind an array, not copied. The array must not change until they are sent. */
+/** The bytes of an array, not copied: it must not change until they are sent. */
 export function bytesOf(data: TypedArray): Buffer {
   return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
 }
 
-/** The array behind bytes; copied only where they start off the element's alignment. Throws on a wrong length. */
-export function arrayOf(dtype: Dtype, shape: readonly number[], bytes: Uint8Array): TypedArray {
-  const Kind = KINDS[dtype];
+/** An array of these bytes, copied only if they are not aligned. RangeError if their number is wrong. */
+export function arrayOf(dtype: TensorDtype, shape: readonly number[], bytes: Uint8Array): TypedArray {
+  const ArrayType = ARRAYS[dtype];
   const length = elementCount(shape);
-  if (bytes.byteLength !== length * Kind.BYTES_PER_ELEMENT)
+  if (bytes.byteLength !== length * ArrayType.BYTES_PER_ELEMENT)
     throw new RangeError(
-      `${dtype}[${shape}] needs ${length * Kind.BYTES_PER_ELEMENT} bytes, not ${bytes.byteLength}`,
+      `${dtype}[${shape}] needs ${length * ArrayType.BYTES_PER_ELEMENT} bytes, not ${bytes.byteLength}`,
     );
-  // A Buffer's own `slice` does not copy.
-  const aligned = bytes.byteOffset % Kind.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
-  return new Kind(aligned.buffer as ArrayBuffer, aligned.byteOffset, length);
+  // Not `slice`, as that of a Buffer does not copy.
+  const aligned = bytes.byteOffset % ArrayType.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
+  return new ArrayType(aligned.buffer as ArrayBuffer, aligned.byteOffset, length);
 }
 
-/** The named array, which must be of this dtype and, if given, of this length. */
-export function take<D extends Dtype>(
+/** The array of this name. Throws unless it has this dtype and, if given, this length. */
+export function take<D extends TensorDtype>(
   tensors: Tensors,
   name: string,
   dtype: D,
   length?: number,
-): InstanceType<(typeof KINDS)[D]> {
-  const found = tensors[name]?.data;
-  if (!(found instanceof KINDS[dtype])) throw new TypeError(`${name} is missing or not ${dtype}`);
-  if (length !== undefined && found.length !== length)
-    throw new RangeError(`${name} has ${found.length} elements, not ${length}`);
-  return found as InstanceType<(typeof KINDS)[D]>;
+): InstanceType<(typeof ARRAYS)[D]> {
+  const data = tensors[name]?.data;
+  if (!(data instanceof ARRAYS[dtype])) throw new TypeError(`${name} is missing or not ${dtype}`);
+  if (length !== undefined && data.length !== length)
+    throw new RangeError(`${name} has ${data.length} elements, not ${length}`);
+  return data as InstanceType<(typeof ARRAYS)[D]>;
 }

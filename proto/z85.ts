@@ -1,7 +1,7 @@
-/** Z85 (ZeroMQ RFC 32): keys as printable text, five letters for each four bytes. */
+/** Z85 (ZeroMQ RFC 32): bytes as printable text, five characters for four bytes. */
 const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#';
 
-/** Text of bytes, whose number is a multiple of four. */
+/** Encodes bytes, whose number must be a multiple of four. */
 export function toZ85(bytes: Uint8Array): string {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let text = '';
@@ -12,7 +12,7 @@ export function toZ85(bytes: Uint8Array): string {
   return text;
 }
 
-/** The bytes again, or null if the text is no Z85. */
+/** Decodes a text; null if it is not valid Z85. */
 export function fromZ85(text: string): Buffer | null {
   if (text.length % 5) return null;
   const bytes = Buffer.alloc((text.length / 5) * 4);

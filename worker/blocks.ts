@@ -2,44 +2,44 @@ import { setImmediate } from 'node:timers/promises';
 import type { Source } from '../data/source.ts';
 import type { Block } from '../model/layout.ts';
 
-/** Reads blocks in the order given, each with its raw rows, which become the reader's own. */
+/** Reads blocks in the given order and yields each with its raw rows, which the caller may modify. */
 export type ReadBlocks = (blocks: Block[]) => AsyncGenerator<[Block, Float32Array]>;
 
-/** What is not wanted is read along up to this, rather than calling the system once more; and so much in all, bytes. */
-const WORTHWHILE_GAP = 1 << 14;
-const SPAN_BYTES = 1 << 18;
-/** How long rows may stream before the sockets get a turn. */
-const TURN_MS = 50;
-/** Bytes of rows asked for in one message. */
+/** Nearby blocks are read in one system call if the gap between them and their total span are at most this, bytes. */
+const MAX_GAP = 1 << 14;
+const MAX_SPAN = 1 << 18;
+/** How long rows may stream before the event loop serves the sockets. */
+const YIELD_AFTER_MS = 50;
+/** Bytes of rows that one `fetch` asks for. */
 const FETCH_BYTES = 1 << 20;
 
-/** From the data file itself: small blocks that lie near each other in one call of the system. */
+/** Reads blocks from the data file, small ones that are close to each other in one system call. */
 export function fileBlocks(source: Source): ReadBlocks {
   return async function* (blocks) {
-    let turn = performance.now();
+    let yieldedAt = performance.now();
     for (const group of neighbours(blocks, 4 * source.dim)) {
       const [first, last] = [group[0], group.at(-1)!];
       const rows = await source.read(first.start, last.start + last.count - first.start);
       for (const block of group) {
         const at = (block.start - first.start) * source.dim;
         yield [block, group.length === 1 ? rows : rows.slice(at, at + block.count * source.dim)];
-        if (performance.now() - turn > TURN_MS) {
+        if (performance.now() - yieldedAt > YIELD_AFTER_MS) {
           await setImmediate();
-          turn = performance.now();
+          yieldedAt = performance.now();
         }
       }
     }
   };
 }
 
-/** Stretches of blocks in file order that are read at once, with what lies between them. */
+/** Groups blocks that are in file order and are read in one call, together with the gaps between them. */
 function* neighbours(blocks: Block[], rowBytes: number): Generator<Block[]> {
   let group: Block[] = [];
   for (const block of blocks) {
     const last = group.at(-1);
     const gap = last ? (block.start - last.start - last.count) * rowBytes : 0;
     const span = last ? (block.start + block.count - group[0].start) * rowBytes : 0;
-    if (gap < 0 || gap > WORTHWHILE_GAP || span > SPAN_BYTES) {
+    if (gap < 0 || gap > MAX_GAP || span > MAX_SPAN) {
       yield group;
       group = [];
     }
@@ -48,7 +48,7 @@ function* neighbours(blocks: Block[], rowBytes: number): Generator<Block[]> {
   if (group.length) yield group;
 }
 
-/** From the coordinator, by the megabyte, the next request on its way while the last answer is worked on. */
+/** Fetches blocks from the coordinator, a megabyte at a time. The next request is sent while the caller uses the last rows. */
 export function servedBlocks(fetch: (blocks: number[]) => Promise<Float32Array>, dim: number): ReadBlocks {
   return async function* (blocks) {
     const requests = [...grouped(blocks, (block) => block.count * dim * 4, FETCH_BYTES)];
@@ -57,7 +57,7 @@ export function servedBlocks(fetch: (blocks: number[]) => Promise<Float32Array>,
     for (const [i, group] of requests.entries()) {
       const rows = await next!;
       next = ask(requests[i + 1]);
-      next?.catch(() => {}); // Awaited only when these rows are done with: not unhandled until then.
+      next?.catch(() => {}); // Awaited only after these rows; until then a rejection would be unhandled.
       let at = 0;
       for (const block of group) {
         yield [block, rows.slice(at, (at += block.count * dim))];

@@ -5,31 +5,31 @@ import { netShapes, netSize } from '../model/net.ts';
 import { BINS } from '../model/pca-split.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
-import type { Unit } from '../proto/messages.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
-import { type Dtype, dtypeOf, type Tensors } from '../proto/tensors.ts';
+import { dtypeOf, type TensorDtype, type Tensors } from '../proto/tensors.ts';
 import type { States } from './states.ts';
 
-/** A round that no coordinator of this version asks for: it is refused before any work. */
-export class UnsoundRound extends Error {
-  override name = 'UnsoundRound';
+/** A round that does not fit its states or units. No coordinator of this version sends one. */
+export class InvalidRound extends Error {
+  override name = 'InvalidRound';
 }
 
 /** Layers of a net. */
 const MOST_LAYERS = 64;
 
-function must(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new UnsoundRound(what);
+function must(holds: boolean, problem: string): asserts holds {
+  if (!holds) throw new InvalidRound(problem);
 }
 
-/** Throws unless the unit is one of the layout: a shard, and a stretch of its blocks. */
-export function checkUnit({ shard, from, to }: Unit, shards: { length: number }[]): void {
+/** Throws InvalidRound unless the unit is a range of blocks of one of the shards. */
+export function checkUnit({ shard, from, to }: WorkUnit, shards: { length: number }[]): void {
   must(shard < shards.length && from <= to && to <= shards[shard].length, 'there is no such unit');
 }
 
 /**
- * Throws unless the states have the shapes that the task reads them in, and what it gives fits in a message. Kernels get
- * addresses and sizes: what does not fit together would read and write past its tensors.
+ * Throws InvalidRound unless the states have the shapes that the task expects and its result fits in a message. Kernels work
+ * on addresses and sizes: with inconsistent shapes they would access memory outside of their tensors.
  */
 export function checkTask(task: Task, states: States, layout: Layout): void {
   if (task.task === 'moments') {
@@ -70,14 +70,14 @@ function checkPartition(task: CellTask, states: States, d: number, p: number): v
   const k = groups === 'all' ? 1 : netOf(states, 'net', d).k;
   if (groups === 'sub-net') subsOf(states, d, false);
   const needed = groups === 'sub-net' ? 2 * k : k;
-  must(task.cells.length >= needed, `${task.cells.length} cells for ${needed} groups`);
+  must(task.cells.length >= needed, `it has ${task.cells.length} cells for ${needed} groups`);
   checkCells(task.cells, leaves, rowsIn(states, task.vectors, d));
   if (task.task === 'cell-sums') {
     fits(leaves * d);
     return;
   }
   const name = task.task === 'cell-scatter' ? task.pivots : task.axes;
-  must(rowsIn(states, name, d) === leaves, `${name} has not a row for each leaf`);
+  must(rowsIn(states, name, d) === leaves, `${name} does not have one row per leaf`);
   if (task.task === 'cell-scatter') {
     fits(leaves * p);
     return;
@@ -87,42 +87,45 @@ function checkPartition(task: CellTask, states: States, d: number, p: number): v
   fits(leaves * BINS);
 }
 
-/** So many float64 numbers fit in a message. */
+/** A result of `length` float64 numbers must fit in a message. */
 function fits(length: number): void {
   must(length * 8 <= MAX_MESSAGE, 'its result would not fit in a message');
 }
 
-function tensor(tensors: Tensors, state: string, name: string, dtype: Dtype) {
-  const found = tensors[name];
-  must(found !== undefined && dtypeOf(found.data) === dtype, `${state}: ${name} is missing or not ${dtype}`);
-  return found;
+function tensor(tensors: Tensors, state: string, name: string, dtype: TensorDtype) {
+  const value = tensors[name];
+  must(value !== undefined && dtypeOf(value.data) === dtype, `${state}: ${name} is missing or not ${dtype}`);
+  return value;
 }
 
-/** Of this very shape. */
-function array(states: States, state: string, name: string, dtype: Dtype, shape: number[]): void {
-  const found = tensor(states.get(state), state, name, dtype);
-  const same = found.shape.length === shape.length && shape.every((size, i) => found.shape[i] === size);
-  must(same, `${state}: ${name} is [${found.shape}], not [${shape}]`);
+/** The tensor must have exactly this shape. */
+function array(states: States, state: string, name: string, dtype: TensorDtype, shape: number[]): void {
+  const actual = tensor(states.get(state), state, name, dtype).shape;
+  const same = actual.length === shape.length && shape.every((size, i) => actual[i] === size);
+  must(same, `${state}: ${name} has shape [${actual}], not [${shape}]`);
 }
 
-/** Coordinates of the model's rows. */
+/** The dimension D of transformed rows. */
 function transformDim(states: States, layout: Layout): number {
   const tensors = states.get('transform');
-  const of = (name: string, dtype: Dtype) => tensor(tensors, 'transform', name, dtype).data;
+  const of = (name: string, dtype: TensorDtype) => tensor(tensors, 'transform', name, dtype).data;
   const d = of('bias', 'float32').length;
   const shape = of('shape', 'int32');
-  must(shape.length === 2 && shape[1] === layout.dim, 'transform: not of the data’s dimensions');
-  const sound =
+  must(
+    shape.length === 2 && shape[1] === layout.dim,
+    'transform: its input dimension is not that of the data',
+  );
+  const isConsistent =
     d >= 1 &&
     of('scale', 'float64').length === d &&
     of('offset', 'float64').length === d &&
     of('below', 'float64').length === 1;
-  must(sound, 'transform: lengths differ');
+  must(isConsistent, 'transform: the lengths of its tensors differ');
   const weights = of('weights', 'float32').length;
-  if (!('columns' in tensors)) must(weights === layout.dim * d, 'transform: weights');
+  if (!('columns' in tensors)) must(weights === layout.dim * d, 'transform: wrong length of weights');
   else {
     const columns = of('columns', 'int32');
-    must(weights === d && columns.length === d, 'transform: columns');
+    must(weights === d && columns.length === d, 'transform: wrong length of weights or columns');
     must(
       columns.every((column) => column >= 0 && column < layout.dim),
       'transform: there is no such column',
@@ -131,14 +134,14 @@ function transformDim(states: States, layout: Layout): number {
   return d;
 }
 
-/** The net's outputs, its arrays' length, how many are stacked. */
+/** A net's number of outputs, its number of parameters, and the number of stacked nets. */
 function netOf(states: States, name: 'net' | 'subs', d: number): { k: number; size: number; nets: number } {
   const tensors = states.get(name);
   const widths = [...tensor(tensors, name, 'widths', 'int32').data];
   const { data } = tensor(tensors, name, 'nets', 'int32');
   const [nets] = data;
-  const sound = widths.length >= 2 && widths.length <= MOST_LAYERS && widths.every((width) => width >= 1);
-  must(sound && widths[0] === d, `${name}: widths [${widths.slice(0, 8)}] of rows of ${d}`);
+  const isValid = widths.length >= 2 && widths.length <= MOST_LAYERS && widths.every((width) => width >= 1);
+  must(isValid && widths[0] === d, `${name}: widths [${widths.slice(0, 8)}] for rows of ${d} numbers`);
   must(data.length === 1 && (name === 'net' ? nets === 0 : nets >= 1), `${name}: ${nets} nets`);
   const size = netSize(netShapes(widths, nets));
   const { length } = tensor(tensors, name, 'params', 'float32').data;
@@ -146,43 +149,43 @@ function netOf(states: States, name: 'net' | 'subs', d: number): { k: number; si
   return { k: widths.at(-1)!, size, nets };
 }
 
-/** Adam's, of a net of this size. */
+/** Adam's moments must have the size of the net. */
 function moments(states: States, net: 'net' | 'subs', size: number): void {
   const name = `${net}-moments`;
   for (const moment of ['first', 'second'])
     must(
       tensor(states.get(name), name, moment, 'float32').data.length === size,
-      `${name}: not its net's size`,
+      `${name}: not the size of its net`,
     );
 }
 
-/** K, of which there is one sub-net each; `trained`: with its moments. */
+/** K, the number of clusters and of sub-nets; `trained`: with Adam's moments. */
 function subsOf(states: States, d: number, trained = true): number {
   const { k } = netOf(states, 'net', d);
   const { k: sides, size, nets } = netOf(states, 'subs', d);
-  must(nets === k && sides === 2, `subs: ${nets} nets of ${sides} sides for ${k} clusters`);
+  must(nets === k && sides === 2, `subs: ${nets} nets with ${sides} outputs for ${k} clusters`);
   if (trained) moments(states, 'subs', size);
   return k;
 }
 
-/** u = y·weights + bias, and a constant for each of k components, of each of the nets that `stack` counts. */
+/** The parameters of u = y·weights + bias and a constant for each of k components; `stack`: leading axes. */
 function whitened(states: States, state: string, stack: number[], d: number, k: number): void {
   array(states, state, 'weights', 'float32', [...stack, d, k * d]);
   array(states, state, 'bias', 'float32', [...stack, k * d]);
   array(states, state, 'constant', 'float32', [...stack, k]);
 }
 
-/** Rows of d numbers in a state's `rows`. */
+/** The number of rows in a state's `rows` [n,d]. */
 function rowsIn(states: States, state: string, d: number): number {
   const { shape, data } = tensor(states.get(state), state, 'rows', 'float64');
   must(
     shape.length === 2 && shape[1] === d && elementCount(shape) === data.length,
-    `${state}: rows are [${shape}]`,
+    `${state}: rows has shape [${shape}]`,
   );
   return shape[0];
 }
 
-/** Leaves and vectors that there are, all the way down. */
+/** Leaves and vectors in cells must exist, at all levels. */
 function checkCells(cells: Cell[], leaves: number, vectors: number): void {
   const left = [...cells];
   for (let cell = left.pop(); cell !== undefined; cell = left.pop()) {

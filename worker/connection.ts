@@ -6,92 +6,93 @@ import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from
 import { connectDealer, type DealerSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 
-/** How often an idle or busy worker says that it is alive, ms. */
+/** How often a worker pings the coordinator, ms. */
 const PING_MS = 1000;
-/** Pings in a row without an answer after which it is said how things are: a coordinator that is known may be busy. */
-const [SILENT, SILENT_KNOWN] = [3, 10];
-/** As many, and the connection is made anew: longer than a handshake may take. */
-const SILENT_REOPEN = 12;
-/** Then every few seconds, and less often when that is no news, ms. */
-const SAY_MS = 5000;
-const SAY_LATER_MS = 10_000;
-const NEWS_MS = 60_000;
-/** A worker that leaves waits for a coordinator that is silent no longer than this, ms. */
-const FAREWELL_MS = 2000;
-/** Messages that are refused are logged up to this; all are counted. */
+/** Unanswered pings in a row after which the silence is logged: more once the coordinator was heard, as it may be busy. */
+const [SILENT_PINGS, SILENT_PINGS_KNOWN] = [3, 10];
+/** Unanswered pings after which the worker reconnects: longer than a handshake may take. */
+const REOPEN_PINGS = 12;
+/** Interval of log lines about the silence in its first minute, and later, ms. */
+const LOG_MS = 5000;
+const LOG_LATER_MS = 10_000;
+const LOG_LATER_AFTER_MS = 60_000;
+/** How long a worker that leaves waits for a silent coordinator, ms. */
+const LEAVE_TIMEOUT_MS = 2000;
+/** Rejected messages that are logged, for each reason; all are counted. */
 const MOST_LOGGED = 20;
 
 export interface ConnectionOptions {
   connect: string;
-  /** Without it, nothing is encrypted. */
+  /** Without it, the connection is not encrypted. */
   key?: WorkerKey;
-  /** Without a word from the coordinator for this long, the worker gives up, ms. */
+  /** The worker gives up after this long without a message from the coordinator, ms. */
   reconnectFor: number;
-  /** The same before the coordinator was ever heard, `reconnectFor` by default; Infinity: never. */
+  /** The same until the first message of the coordinator; `reconnectFor` by default; Infinity: never. */
   giveUpAfter?: number;
   log: (line: string) => void;
 }
 
-/** What a worker says of itself in its hello. */
-export type About = Omit<Extract<FromWorker, { type: 'hello' }>, 'type' | 'protocol' | 'session'>;
+/** A worker's description of itself in its hello. */
+export type WorkerDescription = Omit<Extract<FromWorker, { type: 'hello' }>, 'type' | 'protocol' | 'session'>;
 
-/** What a coordinator asks of a worker: all but the messages that are about the connection itself. */
+/** Messages of the coordinator that are not about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
 
 /**
- * A worker's connection to its coordinator: says hello and that it is alive, begins anew where nothing is heard, says
- * why, and gives up in the end.
+ * A worker's connection to its coordinator: says hello, pings, logs why the coordinator does not answer, reconnects, and
+ * finally gives up.
  */
-export class Connection {
+export class CoordinatorConnection {
   /**
-   * Resolves when the coordinator says stop, or after `end`. Rejects with a UserError if the worker is refused, or after
-   * `reconnectFor` ms without a word.
+   * Resolves when the coordinator sends `stop`, or after `end`. Rejects with a UserError if the worker is refused, or hears
+   * nothing for `reconnectFor` ms.
    */
   readonly done: Promise<void>;
-  /** Messages that were refused since the start, by reason. */
-  readonly refused = { malformed: 0, unsound: 0, unasked: 0, 'too many': 0 };
+  /** Messages rejected since the start, by reason. */
+  readonly refused = { malformed: 0, invalid: 0, unrequested: 0, 'too many': 0 };
 
   readonly #options: ConnectionOptions;
-  readonly #about: About;
+  readonly #description: WorkerDescription;
   readonly #receive: (request: Request, tensors: Tensors) => void;
   readonly #session = randomBytes(16).toString('hex');
   readonly #socket: DealerSocket;
   readonly #ticker: NodeJS.Timeout;
   #settle!: { resolve: () => void; reject: (error: Error) => void };
   #isOver = false;
-  /** The coordinator was heard at least once, and last then. */
+  /** The coordinator has sent at least one message. */
   #isKnown = false;
-  #heard = performance.now();
-  /** Ticks since something was heard: not time, as a task may have kept us from listening. */
-  #ticks = 0;
-  #saidHello = Number.NEGATIVE_INFINITY;
+  /** Time of its last message, or of the start. */
+  #heardAt = performance.now();
+  /** Ticks since its last message. Not a time, as a task may keep the worker from reading messages. */
+  #silentTicks = 0;
+  #helloAt = Number.NEGATIVE_INFINITY;
   #isPinging = false;
-  /** When it was last logged how things are. */
-  #logged = Number.NEGATIVE_INFINITY;
-  /** Why nothing is heard, when that was last looked into. */
-  #silence = '';
+  /** Time of the last log line about the silence or a temporary refusal. */
+  #loggedAt = Number.NEGATIVE_INFINITY;
+  /** The reason for the silence by the last diagnosis. */
+  #diagnosis = '';
 
   constructor(
     options: ConnectionOptions,
-    about: About,
+    description: WorkerDescription,
     receive: (request: Request, tensors: Tensors) => void,
   ) {
     this.#options = options;
-    this.#about = about;
+    this.#description = description;
     this.#receive = receive;
     this.done = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.#socket = connectDealer(options.connect, (frames) => this.#received(frames), {
       key: options.key,
-      failed: () => void this.#explainSilence(),
+      failed: () => void this.#diagnoseSilence(),
       reopened: () => this.#hello(),
     });
     this.#ticker = setInterval(() => this.#tick(), PING_MS);
     this.#hello();
   }
 
-  /** Nobody waits for results any more. */
+  /** The connection has ended. */
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -100,7 +101,7 @@ export class Connection {
     return this.#socket.send(encode(message, tensors));
   }
 
-  /** Says goodbye, then ends. */
+  /** Sends `bye`, then ends the connection. */
   goodbye(error?: Error): void {
     void this.send({ type: 'bye' }).then(() => this.end(error));
   }
@@ -109,31 +110,31 @@ export class Connection {
   end(error?: Error): void {
     this.#isOver = true;
     clearInterval(this.#ticker);
-    // The process may exit next: first what was said has to be gone.
+    // The process may exit when `done` settles: queued messages must be sent first.
     void this.#socket.close().then(() => (error ? this.#settle.reject(error) : this.#settle.resolve()));
   }
 
-  /** Ends as soon as nobody is heard: neither a goodbye nor rows that were asked for get through to nobody. */
+  /** Ends the connection as soon as the coordinator is silent: neither `bye` nor requested rows would arrive. */
   endInSilence(): void {
     let before = Number.NaN;
     const timer = setInterval(() => {
-      if (this.#heard === before) this.end();
-      before = this.#heard;
-    }, FAREWELL_MS);
+      if (this.#heardAt === before) this.end();
+      before = this.#heardAt;
+    }, LEAVE_TIMEOUT_MS);
     const clear = () => clearInterval(timer);
     this.done.then(clear, clear);
   }
 
-  /** Counts a message that is refused, and says so of the first of them. */
-  ignore(why: keyof Connection['refused'], what: string): void {
-    if (++this.refused[why] <= MOST_LOGGED)
-      this.#options.log(`ignored a message from the coordinator: ${what}`);
+  /** Counts a rejected message, and logs the first of each reason. */
+  ignore(reason: keyof CoordinatorConnection['refused'], detail: string): void {
+    if (++this.refused[reason] <= MOST_LOGGED)
+      this.#options.log(`ignored a message from the coordinator: ${detail}`);
   }
 
   #hello(): void {
-    if (performance.now() - this.#saidHello < PING_MS) return;
-    this.#saidHello = performance.now();
-    void this.send({ type: 'hello', protocol: PROTOCOL, ...this.#about, session: this.#session });
+    if (performance.now() - this.#helloAt < PING_MS) return;
+    this.#helloAt = performance.now();
+    void this.send({ type: 'hello', protocol: PROTOCOL, ...this.#description, session: this.#session });
   }
 
   #received(frames: Buffer[]): void {
@@ -145,9 +146,9 @@ export class Connection {
       this.ignore('malformed', error.message);
       return;
     }
-    this.#heard = performance.now();
+    this.#heardAt = performance.now();
     this.#isKnown = true;
-    this.#ticks = 0;
+    this.#silentTicks = 0;
     const { header, tensors } = message;
     switch (header.type) {
       case 'pong':
@@ -156,9 +157,9 @@ export class Connection {
         this.#hello();
         break;
       case 'refuse':
-        if (header.retry) this.#refusedForNow(header.reason);
-        else if (header.identity === undefined) this.end(new Refused(header.reason));
-        else this.end(new OtherIdentity(header.reason, header.identity));
+        if (header.retry) this.#refusedTemporarily(header.reason);
+        else if (header.identity === undefined) this.end(new RefusedByCoordinator(header.reason));
+        else this.end(new IdentityMismatch(header.reason, header.identity));
         break;
       case 'stop':
         this.end();
@@ -168,25 +169,27 @@ export class Connection {
     }
   }
 
-  /** It is asked to say hello at its next ping, for as long as it takes. */
-  #refusedForNow(reason: string): void {
-    if (performance.now() - this.#logged < SAY_LATER_MS) return;
-    this.#logged = performance.now();
-    this.#options.log(`the coordinator has no room, trying on: ${reason}`);
+  /** Only logs: the coordinator answers the next ping with `who`, to which the worker says hello again. */
+  #refusedTemporarily(reason: string): void {
+    if (performance.now() - this.#loggedAt < LOG_LATER_MS) return;
+    this.#loggedAt = performance.now();
+    this.#options.log(`the coordinator refuses this worker for now, still trying: ${reason}`);
   }
 
   #tick(): void {
     const { connect, reconnectFor, giveUpAfter = reconnectFor } = this.#options;
     const patience = this.#isKnown ? reconnectFor : giveUpAfter;
-    if (performance.now() - this.#heard > patience) {
+    if (performance.now() - this.#heardAt > patience) {
       const seconds = Math.round(patience / 1000);
-      this.end(new UserError(`no word from ${connect} for ${seconds} s${this.#silence}`));
+      const why = this.#diagnosis && `: ${this.#diagnosis}`;
+      this.end(new UserError(`no message from ${connect} for ${seconds} s${why}`));
       return;
     }
-    if (++this.#ticks >= (this.#isKnown ? SILENT_KNOWN : SILENT)) void this.#explainSilence();
-    // A connection that libzmq holds for a good one may be none, after bytes that were damaged on their way.
-    if (this.#ticks % SILENT_REOPEN === 0) this.#socket.reopen();
-    // One at a time: without a connection they would wait in line.
+    if (++this.#silentTicks >= (this.#isKnown ? SILENT_PINGS_KNOWN : SILENT_PINGS))
+      void this.#diagnoseSilence();
+    // libzmq may believe in a connection that no longer works, for example after damaged bytes.
+    if (this.#silentTicks % REOPEN_PINGS === 0) this.#socket.reopen();
+    // One at a time: without a connection they would pile up.
     if (this.#isPinging) return;
     this.#isPinging = true;
     void this.send({ type: 'ping' }).then(() => {
@@ -194,28 +197,29 @@ export class Connection {
     });
   }
 
-  async #explainSilence(): Promise<void> {
+  async #diagnoseSilence(): Promise<void> {
     const { connect, key, log } = this.#options;
     const now = performance.now();
-    if (now - this.#logged < (now - this.#heard < NEWS_MS ? SAY_MS : SAY_LATER_MS)) return;
-    this.#logged = now;
+    const interval = now - this.#heardAt < LOG_LATER_AFTER_MS ? LOG_MS : LOG_LATER_MS;
+    if (now - this.#loggedAt < interval) return;
+    this.#loggedAt = now;
     const { whyNoAnswer } = await import('./diagnose.ts');
     const why = await whyNoAnswer(connect, key !== undefined);
-    if (now < this.#heard || this.#isOver) return;
-    this.#silence = `: ${why}`;
-    const silent = Math.round((performance.now() - this.#heard) / 1000);
-    log(`no answer from ${connect}${silent ? ` for ${silent} s` : ''}, trying on: ${why}`);
+    if (now < this.#heardAt || this.#isOver) return;
+    this.#diagnosis = why;
+    const seconds = Math.round((performance.now() - this.#heardAt) / 1000);
+    log(`no answer from ${connect}${seconds ? ` for ${seconds} s` : ''}, still trying: ${why}`);
   }
 }
 
-class Refused extends UserError {
+class RefusedByCoordinator extends UserError {
   constructor(reason: string) {
     super(`the coordinator refused this worker: ${reason}`);
   }
 }
 
-/** The run computes with another backend. */
-export class OtherIdentity extends Refused {
+/** Refused because the run has another numeric identity. */
+export class IdentityMismatch extends RefusedByCoordinator {
   constructor(
     reason: string,
     readonly identity: string,

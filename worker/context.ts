@@ -2,40 +2,40 @@ import { assertUnchanged } from '../data/blocks.ts';
 import { concat } from '../model/arrays.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
-import type { Unit } from '../proto/messages.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 import { take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
 import { pick } from './rows.ts';
-import { type Sample, Samples, sampledRows } from './samples.ts';
+import { Samples, type ShardSample, sampledRows } from './samples.ts';
 import type { States } from './states.ts';
 
-/** What a task has at hand besides its parameters. */
+/** What a task works with besides its parameters. */
 export interface Context {
   readonly backend: Backend;
-  /** Passes over rows that are not on the device. */
+  /** Passes over rows in host memory. */
   readonly kernel: RowKernel;
   readonly states: States;
   readonly dim: number;
   readonly seed: bigint;
   readonly read: ReadBlocks;
-  /** The same, each block checked against the hash that the moments round found: a UserError if it differs. */
+  /** The same, but with a UserError if a block's hash differs from that of the moments round. */
   readonly readUnchanged: ReadBlocks;
   readonly layout: Layout;
   /** Blocks of each shard. */
   readonly shards: Block[][];
-  blocks(unit: Unit): Block[];
-  /** Raw sample rows, as the moments round puts them by. */
+  blocks(unit: WorkUnit): Block[];
+  /** Stores a shard's raw sample rows, in the moments round. */
   keep(shard: number, raw: Float32Array): void;
-  sample(shard: number): Promise<Sample>;
-  /** Hard labels of a shard's sample by the clustering net at hand. */
+  sample(shard: number): Promise<ShardSample>;
+  /** Hard labels of a shard's sample by the current clustering net. */
   labels(shard: number): Promise<Int32Array>;
-  /** φ of the block of a shard's sample that starts at row `start`; `kept`: not the caller's to free. */
+  /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
   features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean };
   /** Rows read from the source since the last call. */
   rowsRead(): number;
-  /** Frees all that is on the device, states included. The context is of no use afterwards. */
+  /** Frees everything on the device, including states. The context must not be used afterwards. */
   free(): void;
 }
 
@@ -52,27 +52,27 @@ export function createContext(
   let rowsRead = 0;
 
   const read: ReadBlocks = async function* (blocks) {
-    for await (const found of readBlocks(blocks)) {
-      rowsRead += found[0].count;
-      yield found;
+    for await (const item of readBlocks(blocks)) {
+      rowsRead += item[0].count;
+      yield item;
     }
   };
   const readUnchanged: ReadBlocks = async function* (blocks) {
     const hashes = take(states.get('hashes'), 'blocks', 'uint8');
-    for await (const found of read(blocks)) {
-      assertUnchanged(...found, hashes);
-      yield found;
+    for await (const item of read(blocks)) {
+      assertUnchanged(...item, hashes);
+      yield item;
     }
   };
-  /** Reads again what the worker that had this shard before had kept. */
+  /** Rereads the sample of a shard that another worker held before. */
   async function recall(shard: number): Promise<Float32Array> {
-    const found: Float32Array[] = [];
+    const sampled: Float32Array[] = [];
     const [below] = take(states.get('transform'), 'below', 'float64');
     for await (const [block, values] of readUnchanged(shards[shard])) {
       const rows = sampledRows(block, priorityOf, below);
-      if (rows.length) found.push(pick(values, rows, layout.dim));
+      if (rows.length) sampled.push(pick(values, rows, layout.dim));
     }
-    return concat(found, Float32Array);
+    return concat(sampled, Float32Array);
   }
 
   return {

@@ -5,14 +5,14 @@ import { openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 
-/** Whether a file lies below a folder, once all symbolic links are followed. Throws where one of them is not there. */
+/** Whether a file is inside a folder, after resolving symbolic links. Throws if either does not exist. */
 export function isBelow(root: string, path: string): boolean {
-  const way = relative(realpathSync(root), realpathSync(path));
+  const subpath = relative(realpathSync(root), realpathSync(path));
   // Absolute: on another drive.
-  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+  return subpath !== '' && subpath !== '..' && !subpath.startsWith(`..${sep}`) && !isAbsolute(subpath);
 }
 
-/** A reader of the data file that a coordinator names, if it lies below `root` and is the same file; else null. */
+/** Opens the data file that a coordinator names. Null unless it is inside `root` and is the same file. */
 export async function openVisible(
   root: string,
   file: { path: string; firstBlock: string },
@@ -25,9 +25,9 @@ export async function openVisible(
     source = await openSource(file.path, { expected: layout });
     const same = source.rows === layout.rows && source.dim === layout.dim;
     if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
-    log(`${file.path} differs from the coordinator's; asking it for rows`);
+    log(`${file.path} differs from the coordinator's file; fetching rows from the coordinator`);
   } catch {
-    log(`${file.path} cannot be read here; asking the coordinator for rows`);
+    log(`${file.path} cannot be read here; fetching rows from the coordinator`);
   }
   source?.close();
   return null;

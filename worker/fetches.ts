@@ -2,18 +2,18 @@ import { UserError } from '../base/user-error.ts';
 import type { FromCoordinator } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
 
-/** The coordinator that was asked is gone: what waits for rows is dropped without a word. */
+/** The coordinator's term has ended, so these rows will not come. Not reported as a failure. */
 export class Superseded extends Error {}
 
-/** Rows that were asked for over the wire and are not here yet. */
+/** The pending requests for rows over the wire. */
 export interface Fetches {
-  /** Rows of these blocks, `length` numbers in all. Rejects with a UserError where the coordinator cannot read them. */
+  /** Requests the rows of these blocks, `length` numbers in all. UserError if the coordinator cannot read them. */
   ask(blocks: number[], length: number): Promise<Float32Array>;
-  /** An answer; false if nobody asked for it, or it is not that. */
+  /** Handles an answer. False if it was not requested or has the wrong length. */
   answered(answer: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean;
-  /** Asks again: on a new connection, what was asked on the old one may be lost. */
+  /** Repeats all requests, on a new connection. */
   repeat(): void;
-  /** Nothing will come any more: all that wait are rejected as Superseded. */
+  /** Rejects all pending requests as Superseded. */
   drop(): void;
 }
 

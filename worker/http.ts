@@ -10,19 +10,19 @@ export interface WorkerHttp {
 }
 
 /**
- * A worker's own port: /metrics and /healthz. The coordinator's metrics have the same figures of all workers, so these
- * have names of their own, and nobody adds them up twice. UserError where the address cannot be had.
+ * Opens a worker's own HTTP port with /metrics and /healthz. The coordinator's metrics have the same numbers for all workers,
+ * so these have names of their own, lest they are added up twice. UserError if the address cannot be bound.
  */
 export async function openWorkerHttp(
   { host, port: asked }: BindAddress,
-  about: { meter: Meter; backend: Backend; name: string; version: string },
+  worker: { meter: Meter; backend: Backend; name: string; version: string },
 ): Promise<WorkerHttp> {
-  const wanted = { host, port: asked };
-  const { server, port } = await listen(wanted).catch((error: NodeJS.ErrnoException) => {
-    throw listenError('--http', wanted, error);
+  const address = { host, port: asked };
+  const { server, port } = await listen(address).catch((error: NodeJS.ErrnoException) => {
+    throw listenError('--http', address, error);
   });
   const bound = { host, port };
-  serve(server, bound, about);
+  serve(server, bound, worker);
   server.unref();
   return {
     url: urlOf(bound),
@@ -36,21 +36,22 @@ export async function openWorkerHttp(
 function serve(
   server: HttpServer,
   bound: BindAddress,
-  about: { meter: Meter; backend: Backend; name: string; version: string },
+  worker: { meter: Meter; backend: Backend; name: string; version: string },
 ): void {
-  // Loaded when somebody asks.
+  // Loaded at the first request.
   let registry: ReturnType<typeof registryOf> | null = null;
   const answer = (response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8') =>
     response.writeHead(code, { ...SECURITY_HEADERS, 'content-type': type }).end(text);
   async function respond({ method, url, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = url?.split('?')[0];
-    if (!isOwnHost(headers.host, bound)) answer(response, 421, 'not a name of this server\n');
-    else if (method !== 'GET') answer(response, 405, 'only GET\n');
+    if (!isOwnHost(headers.host, bound))
+      answer(response, 421, 'this server does not answer to this host name\n');
+    else if (method !== 'GET') answer(response, 405, 'only GET is allowed\n');
     else if (path === '/metrics') {
-      const { contentType, metrics } = await (registry ??= registryOf(about));
+      const { contentType, metrics } = await (registry ??= registryOf(worker));
       answer(response, 200, await metrics(), contentType);
-    } else if (path === '/healthz') answer(response, 200, about.meter.joined ? 'joined\n' : 'connecting\n');
-    else answer(response, 404, 'here are /metrics and /healthz\n');
+    } else if (path === '/healthz') answer(response, 200, worker.meter.joined ? 'joined\n' : 'connecting\n');
+    else answer(response, 404, 'not found; this server has /metrics and /healthz\n');
   }
   server.on('request', (request, response) => void respond(request, response));
 }
@@ -74,7 +75,7 @@ async function registryOf({
   addProcessMetrics(registry);
   new Gauge({
     name: 'dpmesh_local_build_info',
-    help: 'Always 1; version of dpmesh, numeric identity, and the GPU that computes.',
+    help: 'Always 1. Labels: version of dpmesh, numeric identity, and the GPU, if it computes on one.',
     labelNames: ['version', 'identity', 'gpu'],
     registers,
   }).set({ version, identity: backend.identity, gpu: backend.device?.name ?? '' }, 1);
@@ -88,11 +89,11 @@ async function registryOf({
         this.inc(read());
       },
     });
-  counter('units_total', 'Units (mostly shards) that this worker has computed.', () => meter.units);
-  counter('rows_read_total', 'Rows that this worker has read.', () => meter.rowsRead);
+  counter('units_total', 'Units (mostly shards) computed by this worker.', () => meter.units);
+  counter('rows_read_total', 'Rows read by this worker.', () => meter.rowsRead);
   new Counter({
     name: 'dpmesh_local_task_seconds_total',
-    help: 'Seconds of computing, by task.',
+    help: 'Seconds spent computing, by task.',
     labelNames: ['task'],
     registers,
     collect() {
@@ -102,7 +103,7 @@ async function registryOf({
   });
   new Gauge({
     name: 'dpmesh_local_joined',
-    help: '1 if the worker has a coordinator.',
+    help: '1 if the worker has joined a coordinator.',
     registers,
     collect() {
       this.set(Number(meter.joined));
@@ -111,7 +112,7 @@ async function registryOf({
   if (backend.device?.memory)
     new Gauge({
       name: 'dpmesh_local_gpu_memory_bytes',
-      help: 'Memory of the GPU that the worker has taken.',
+      help: 'GPU memory in use, bytes.',
       registers,
       collect() {
         this.set(backend.device?.memory?.()?.used ?? 0);

@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import type { BindAddress } from '../base/address.ts';
+import { backendOfIdentity } from '../base/identity.ts';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { CUDA } from './compute/backends/choose.ts';
 import { loadBackend } from './compute/backends/load.ts';
-import { OtherIdentity } from './connection.ts';
+import { IdentityMismatch } from './connection.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import type { WorkerHttp } from './http.ts';
 import { Meter } from './meter.ts';
@@ -97,7 +98,9 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     await serveWith(options.backend, options.why, loading);
   } catch (error) {
     const theirs =
-      error instanceof OtherIdentity && options.follows ? error.identity.split('/')[0] : options.backend;
+      error instanceof IdentityMismatch && options.follows
+        ? backendOfIdentity(error.identity)
+        : options.backend;
     if (theirs === options.backend) throw error;
     // Who is asked to leave from now on has nothing to finish.
     if (leaving) process.exit(0);

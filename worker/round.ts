@@ -1,35 +1,39 @@
 import { setImmediate } from 'node:timers/promises';
 import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
-import type { FromCoordinator, Unit } from '../proto/messages.ts';
+import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import { checkTask, checkUnit } from './checks.ts';
 import type { Context } from './context.ts';
 import { runTask } from './tasks/index.ts';
 
-export type Round = Extract<FromCoordinator, { type: 'round' }>;
+export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
-/** Results that follow each other this soon share a message, ms: a message costs more than a small result. */
-const RESULTS_MS = 20;
-/** Units and tensors of one message: what it says of each, 150 bytes at most, has to fit in its header, a frame. */
-const MOST_SAID = 1500;
+/** How long results are collected for one message, ms: a message costs more than a small result. */
+const COLLECT_MS = 20;
+/** Maximum units and tensors in a message: their descriptions, up to 150 bytes each, have to fit in the header's frame. */
+const MOST_ENTRIES = 1500;
 
-/** What units gave: the tensors of one, or the sums over several. */
-interface Done {
-  units: Unit[];
+/** The result of one unit, or the sum over several. */
+interface UnitResults {
+  units: WorkUnit[];
   tensors: Tensors;
 }
 
-/** Who waits for a round's results. */
-export interface Answers {
-  /** Nobody does any more. */
+/** The receiver of a round's results. */
+export interface RoundListener {
+  /** True when results are no longer needed. */
   isOver(): boolean;
-  /** Units that are done, each list with its result under its place, and what they took, by task. */
-  done(units: Unit[][], results: Tensors, seconds: Record<string, number>): void;
+  /** Results: tensors of `units[i]` are named `i/…`. `seconds`: the time they took, by task. */
+  done(units: WorkUnit[][], results: Tensors, seconds: Record<string, number>): void;
 }
 
-/** Stores the states that a round brings, and checks all of it before any work. UnsoundRound where it cannot be done. */
-export function takeRound({ states, layout, shards }: Context, header: Round, tensors: Tensors): void {
+/** Stores the states that come with a round, then checks the round before any work. Throws InvalidRound. */
+export function acceptRound(
+  { states, layout, shards }: Context,
+  header: RoundMessage,
+  tensors: Tensors,
+): void {
   for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
   for (const { name, version } of header.uses) states.check(name, version);
   for (const task of header.tasks) checkTask(task, states, layout);
@@ -37,37 +41,37 @@ export function takeRound({ states, layout, shards }: Context, header: Round, te
 }
 
 /**
- * Runs a round's tasks on its units, one after the other, and answers as they are done: with sums over what makes a node of
- * the tree, where only sums are wanted. Returns the unit that failed, and why.
+ * Runs a round's tasks on its units, one after the other, and passes results to the listener as they are done: sums over nodes
+ * of the summation tree if the round asks for sums. Returns the unit that failed and its error; null if all succeeded.
  */
 export async function runUnits(
   context: Context,
-  { tasks, units, sum }: Round,
-  answers: Answers,
-): Promise<{ unit: Unit; error: unknown } | null> {
-  let done: Done[] = [];
+  { tasks, units, sum }: RoundMessage,
+  listener: RoundListener,
+): Promise<{ unit: WorkUnit; error: unknown } | null> {
+  let done: UnitResults[] = [];
   let nodes: PartialSum[] = [];
   let seconds: Record<string, number> = {};
-  let sent = performance.now();
+  let sentAt = performance.now();
   let unsent = 0;
-  const answer = () => {
+  const flush = () => {
     for (const { from, to, sums } of nodes)
       done.push({ units: unitsWithin(units, from, to), tensors: asTensors(sums) });
     if (!done.length) return;
-    const found = prefixed(done.map(({ tensors }, i) => [i, tensors]));
-    answers.done(
+    const results = prefixed(done.map(({ tensors }, i) => [i, tensors]));
+    listener.done(
       done.map(({ units }) => units),
-      found,
+      results,
       seconds,
     );
     done = [];
     nodes = [];
     seconds = {};
-    sent = performance.now();
+    sentAt = performance.now();
     unsent = 0;
   };
   for (const unit of units) {
-    if (answers.isOver()) break;
+    if (listener.isOver()) break;
     try {
       const results: [number, Tensors][] = [];
       for (const [i, task] of tasks.entries()) {
@@ -75,24 +79,24 @@ export async function runUnits(
         results.push([i, await runTask(context, task, unit)]);
         seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
       }
-      const found = prefixed(results);
-      unsent += 1 + Object.keys(found).length;
-      if (sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(found) });
-      else done.push({ units: [unit], tensors: found });
+      const tensors = prefixed(results);
+      unsent += 1 + Object.keys(tensors).length;
+      if (sum) fold(nodes, { from: unit.shard, to: unit.shard + 1, sums: asSums(tensors) });
+      else done.push({ units: [unit], tensors });
     } catch (error) {
       return { unit, error };
     }
-    if (unsent >= MOST_SAID || performance.now() - sent > RESULTS_MS) {
-      answer();
-      // The sockets and the ping get their turn.
+    if (unsent >= MOST_ENTRIES || performance.now() - sentAt > COLLECT_MS) {
+      flush();
+      // Yield to the sockets and the ping.
       await setImmediate();
     }
   }
-  answer();
+  flush();
   return null;
 }
 
-const unitsWithin = (units: Unit[], from: number, to: number) =>
+const unitsWithin = (units: WorkUnit[], from: number, to: number) =>
   units.filter(({ shard }) => shard >= from && shard < to);
 
 const asSums = (tensors: Tensors): PartialSum['sums'] =>

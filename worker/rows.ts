@@ -3,7 +3,7 @@ import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import type { States } from './states.ts';
 
-/** The transform as the coordinator sent it. */
+/** The transform of the state `transform`. */
 export function transformFrom(states: States): Transform {
   const tensors = states.get('transform');
   const bias = take(tensors, 'bias', 'float32');
@@ -23,13 +23,13 @@ export function transformFrom(states: States): Transform {
 }
 
 export interface Transformed {
-  /** What the networks see, on the device [n,dim]. Freed by whoever asked. */
+  /** Inputs of the networks, on the device [n,dim]. The caller frees it. */
   scaled: Tensor;
-  /** What the model sees, n×dim. */
+  /** Inputs of the model, n×dim. */
   rows: Float32Array;
 }
 
-/** Raw rows through the transform. Takes `raw` for its own. */
+/** Transforms raw rows. Overwrites `raw`. */
 export async function transformRows(
   backend: Backend,
   transform: Transform,
@@ -50,7 +50,7 @@ export async function transformRows(
   return { scaled, rows: modelRows(transform, await backend.read(scaled)) };
 }
 
-/** The rows at these places, as an array of their own. */
+/** A copy of the rows with these indices. */
 export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
   const out = new Float32Array(index.length * dim);
   index.forEach((row, i) => {
@@ -59,7 +59,18 @@ export function pick(rows: Float32Array, index: number[], dim: number): Float32A
   return out;
 }
 
-/** The rows that have each of k labels, in their order. */
+/** Concatenates arrays. */
+export function concat(parts: Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** For each of k labels the indices of the rows that have it, in order. */
 export function rowsByLabel(labels: Int32Array, k: number): Int32Array[] {
   const counts = new Int32Array(k);
   for (let i = 0; i < labels.length; i++) counts[labels[i]]++;

@@ -3,20 +3,20 @@ import { MOST_STATES } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 
-/** The coordinator's states as this worker last got them; their tensors go to the device on first use. */
+/** The states that the coordinator last sent. Tensors are uploaded to the device on first use. */
 export interface States {
   put(name: string, version: number, tensors: Tensors): void;
   get(name: string): Tensors;
   version(name: string): number;
-  /** Throws unless this very version is here. */
+  /** Throws unless the state has this version. */
   check(name: string, version: number): void;
-  /** One tensor on the device, kept there until the state is replaced. */
+  /** A tensor on the device, where it stays until the state is replaced. */
   onDevice(name: string, tensor: string): Tensor;
-  /** Frees all that is on the device. */
+  /** Frees everything on the device. */
   free(): void;
-  /** Shapes and the arrays one after the other of the state `net` (or `subs`), or of the moments that go with it. */
+  /** The parameters of a net, or Adam's moments of it, as one flat array, with the shapes of its parts. */
   flat(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shapes: number[][] };
-  /** The same, array by array. */
+  /** The same as separate arrays. */
   layers(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shape: number[] }[];
   /** A net's weights W₁, b₁, … on the device. */
   net(name: 'net' | 'subs'): Tensor[];
@@ -25,9 +25,9 @@ export interface States {
 export function createStates(backend: Backend): States {
   const states = new Map<string, { version: number; tensors: Tensors; device: Map<string, Tensor> }>();
   const entry = (name: string) => {
-    const found = states.get(name);
-    if (!found) throw new Error(`state ${name} was never sent`);
-    return found;
+    const state = states.get(name);
+    if (!state) throw new Error(`state ${name} was never sent`);
+    return state;
   };
   const upload = (tensors: Tensors, name: string) =>
     backend.upload(take(tensors, name, 'float32'), tensors[name].shape);
@@ -47,12 +47,12 @@ export function createStates(backend: Backend): States {
     },
     onDevice(name, tensor) {
       const { tensors, device } = entry(name);
-      let found = device.get(tensor);
-      if (!found) {
-        found = upload(tensors, tensor);
-        device.set(tensor, found);
+      let uploaded = device.get(tensor);
+      if (!uploaded) {
+        uploaded = upload(tensors, tensor);
+        device.set(tensor, uploaded);
       }
-      return found;
+      return uploaded;
     },
     free() {
       for (const { device } of states.values()) backend.free(...device.values());
@@ -74,9 +74,9 @@ export function createStates(backend: Backend): States {
       const { device } = entry(name);
       return self.layers(name).map(({ data, shape }, i) => {
         const key = `params/${i}`;
-        const found = device.get(key) ?? backend.upload(data, shape);
-        device.set(key, found);
-        return found;
+        const uploaded = device.get(key) ?? backend.upload(data, shape);
+        device.set(key, uploaded);
+        return uploaded;
       });
     },
   };

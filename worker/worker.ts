@@ -1,63 +1,75 @@
 import { hostname } from 'node:os';
 import { UserError } from '../base/user-error.ts';
 import { block, type Layout } from '../model/layout.ts';
-import { type FromCoordinator, type FromWorker, MOST_ABOUT, MOST_WHY, type Unit } from '../proto/messages.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  MOST_ABOUT,
+  MOST_WHY,
+  type WorkUnit,
+} from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
-import { UnsoundRound } from './checks.ts';
+import { InvalidRound } from './checks.ts';
 import type { Backend } from './compute/backends/backend.ts';
-import { Unable } from './compute/backends/errors.ts';
-import { type About, Connection, type ConnectionOptions, type Request } from './connection.ts';
+import { BackendFailure } from './compute/backends/errors.ts';
+import {
+  type ConnectionOptions,
+  CoordinatorConnection,
+  type Request,
+  type WorkerDescription,
+} from './connection.ts';
 import { type Context, createContext } from './context.ts';
 import { openVisible } from './data-root.ts';
 import { createFetches, type Fetches, Superseded } from './fetches.ts';
 import type { Meter } from './meter.ts';
-import { type Round, runUnits, takeRound } from './round.ts';
+import { acceptRound, type RoundMessage, runUnits } from './round.ts';
 import { createStates } from './states.ts';
 
 export interface WorkerOptions extends ConnectionOptions {
   backend: Backend;
   backendName: string;
-  /** Why it was taken, for people. */
+  /** Why this backend was chosen, for logs. */
   why?: string;
   name: string;
-  /** Files outside of this folder are not opened, whatever the coordinator says. */
+  /** The worker opens no data files outside of this folder, whatever the coordinator asks for. */
   dataRoot: string;
-  /** Counts what it does. */
+  /** Counts the worker's units, rows and seconds. */
   meter?: Meter;
 }
 
 type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
-type Memory = Pick<Extract<FromWorker, { type: 'results' }>, 'memory' | 'gpuMemory'>;
+type MemoryUsage = Pick<Extract<FromWorker, { type: 'results' }>, 'memory' | 'gpuMemory'>;
 
-/** Rounds that wait: a coordinator has one at a time, in a few messages. */
+/** Maximum queued `round` messages. A coordinator runs one round at a time, in a few messages. */
 const MOST_ROUNDS = 1024;
-/** How often memory is looked up, ms: the system takes its time to answer. */
-const MEMORY_MS = 500;
-/** Characters of what went wrong in a task. */
+/** How old a measurement of memory may be, ms: the system call is slow. */
+const MEMORY_MAX_AGE_MS = 500;
+/** Maximum characters of an error in a `failure`. */
 const MOST_MESSAGE = 4000;
-/** Long enough that this thread really leaves its core, ms. */
+/** Long enough that the scheduler takes this thread off its core, ms. */
 const YIELD_MS = 0.06;
 
 /**
- * Serves a coordinator until it says stop: joins, then runs the units of each round in turn and answers each. When the
- * connection is cut, or the coordinator starts anew, it joins again.
+ * Serves a coordinator until it sends `stop`: joins, then runs the units of each round in order and returns their results.
+ * Joins again when the connection was lost or the coordinator has restarted.
  */
 export class Worker {
-  /** Resolves when it has left; rejects with a UserError if it is refused, or hears nothing for too long. */
+  /** Resolves when the worker has left. Rejects with a UserError if it is refused, or hears nothing for too long. */
   readonly done: Promise<void>;
 
   readonly #options: WorkerOptions;
-  readonly #connection: Connection;
+  readonly #connection: CoordinatorConnection;
   readonly #fetches: Fetches;
-  readonly #memory: () => Memory;
-  /** The coordinator's process that welcomed this worker; what another one asked for counts no more. */
+  readonly #memory: () => MemoryUsage;
+  /** The coordinator's term that this worker has joined. Rounds and rows of another term are ignored. */
   #term: number | null = null;
-  /** Null until the rows of this term can be read. */
+  /** Null until the data of this term can be read. */
   #context: Context | null = null;
   #closeFile = () => {};
-  /** Those that wait, and the number of the latest. */
-  #rounds: { header: Round; tensors: Tensors }[] = [];
+  /** The queue of rounds. */
+  #rounds: { header: RoundMessage; tensors: Tensors }[] = [];
+  /** The highest number of a round that has arrived. */
   #latest = 0;
   #isBusy = false;
   #working = Promise.resolve();
@@ -66,7 +78,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#memory = memoryReader(options.backend);
-    this.#connection = new Connection(options, aboutOf(options), (request, tensors) =>
+    this.#connection = new CoordinatorConnection(options, describeWorker(options), (request, tensors) =>
       this.#receive(request, tensors),
     );
     this.done = this.#connection.done;
@@ -75,12 +87,12 @@ export class Worker {
     );
   }
 
-  /** Messages that were refused since the start, by reason. */
-  refused(): Connection['refused'] {
+  /** Messages rejected since the start, by reason. */
+  refused(): CoordinatorConnection['refused'] {
     return { ...this.#connection.refused };
   }
 
-  /** Finishes the unit at hand and says goodbye, if somebody is there. */
+  /** Finishes the current unit, then leaves: with a `bye`, if the coordinator is there. */
   leave(): void {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
@@ -98,7 +110,7 @@ export class Worker {
         break;
       case 'rows':
         if (!this.#fetches.answered(header, tensors))
-          this.#connection.ignore('unasked', 'rows that nobody asked for, or not those');
+          this.#connection.ignore('unrequested', 'rows that were not requested, or of the wrong length');
         break;
     }
   }
@@ -113,24 +125,25 @@ export class Worker {
     this.#term = welcome.term;
     this.#latest = 0;
     this.#fetches.drop();
-    const old = this.#context;
+    const previous = this.#context;
     this.#context = null;
     await this.#working;
-    old?.free();
+    previous?.free();
     this.#closeFile();
     this.#closeFile = () => {};
     const { backend, dataRoot, log, meter } = this.#options;
     const { worker, file, layout } = welcome;
-    const own = file && (await openVisible(dataRoot, file, layout, log));
+    const source = file && (await openVisible(dataRoot, file, layout, log));
+    // Another welcome may have arrived meanwhile.
     if (this.#term !== welcome.term) {
-      own?.close();
+      source?.close();
       return;
     }
-    if (own) this.#closeFile = own.close;
+    if (source) this.#closeFile = source.close;
     if (meter) meter.joined = true;
-    const rows = own ? fileBlocks(own) : this.#servedBlocks(layout);
-    this.#context = createContext(backend, createStates(backend), rows, layout);
-    log(`joined as ${worker}; rows come from ${own ? file.path : 'the coordinator'}`);
+    const readBlocks = source ? fileBlocks(source) : this.#servedBlocks(layout);
+    this.#context = createContext(backend, createStates(backend), readBlocks, layout);
+    log(`joined as ${worker}; rows come from ${source ? file.path : 'the coordinator'}`);
     this.#work();
   }
 
@@ -140,10 +153,10 @@ export class Worker {
     return servedBlocks((blocks) => this.#fetches.ask(blocks, lengthOf(blocks)), layout.dim);
   }
 
-  #queue(header: Round, tensors: Tensors): void {
+  #queue(header: RoundMessage, tensors: Tensors): void {
     if (header.term !== this.#term) return;
     if (this.#rounds.length >= MOST_ROUNDS) {
-      this.#connection.ignore('too many', `${MOST_ROUNDS} rounds wait already`);
+      this.#connection.ignore('too many', `${MOST_ROUNDS} rounds are queued already`);
       return;
     }
     this.#latest = Math.max(this.#latest, header.round);
@@ -151,7 +164,7 @@ export class Worker {
     this.#work();
   }
 
-  /** Runs the rounds that wait, unless that is under way. */
+  /** Starts running the queued rounds, unless they are running already. */
   #work(): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -167,13 +180,13 @@ export class Worker {
     if (this.#isLeaving && !this.#connection.isOver) this.#connection.goodbye();
   }
 
-  async #run(context: Context, header: Round, tensors: Tensors): Promise<void> {
+  async #run(context: Context, header: RoundMessage, tensors: Tensors): Promise<void> {
     const { term, round } = header;
     yieldCore();
     try {
-      takeRound(context, header, tensors);
+      acceptRound(context, header, tensors);
     } catch (error) {
-      // Of a round that is over the states may be older than those here: nobody waits for it.
+      // A round that is over may have states older than those here. Its results are not needed any more.
       if (header.units.length && round >= this.#latest) this.#fail(header, header.units[0], error);
       return;
     }
@@ -182,18 +195,18 @@ export class Worker {
       done: (done, results, seconds) => {
         const rowsRead = context.rowsRead();
         this.#options.meter?.count(done, seconds, rowsRead);
-        const about = { term, round, done, seconds, rowsRead, ...this.#memory() };
-        void this.#connection.send({ type: 'results', ...about }, results);
+        const message = { term, round, done, seconds, rowsRead, ...this.#memory() };
+        void this.#connection.send({ type: 'results', ...message }, results);
       },
     });
     if (!failed || failed.error instanceof Superseded || term !== this.#term) return;
-    // The others take over what it had; with none left, the run waits.
-    if (failed.error instanceof Unable) this.#connection.goodbye(failed.error);
+    // Other workers take over its shards; if there are none, the run waits.
+    if (failed.error instanceof BackendFailure) this.#connection.goodbye(failed.error);
     else this.#fail(header, failed.unit, failed.error);
   }
 
-  #fail({ term, round }: Round, unit: Unit, error: unknown): void {
-    if (error instanceof UnsoundRound) this.#connection.refused.unsound++;
+  #fail({ term, round }: RoundMessage, unit: WorkUnit, error: unknown): void {
+    if (error instanceof InvalidRound) this.#connection.refused.invalid++;
     const mistake = error instanceof UserError;
     const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(
       0,
@@ -203,7 +216,7 @@ export class Worker {
   }
 }
 
-function aboutOf({ backend, backendName, why, name }: WorkerOptions): About {
+function describeWorker({ backend, backendName, why, name }: WorkerOptions): WorkerDescription {
   const { identity, device } = backend;
   return {
     identity,
@@ -216,26 +229,27 @@ function aboutOf({ backend, backendName, why, name }: WorkerOptions): About {
   };
 }
 
-/** Memory of this process, and of its device, as it was a moment ago. */
-function memoryReader({ device }: Backend): () => Memory {
-  let at = Number.NEGATIVE_INFINITY;
-  let known: Memory = { memory: 0 };
+/** Memory usage of this process and its device, measured at most every MEMORY_MAX_AGE_MS. */
+function memoryReader({ device }: Backend): () => MemoryUsage {
+  let measuredAt = Number.NEGATIVE_INFINITY;
+  let latest: MemoryUsage = { memory: 0 };
   return () => {
-    if (performance.now() - at > MEMORY_MS) {
-      const found = device?.memory?.();
-      const whole = found && { used: Math.round(found.used), limit: Math.round(found.limit) };
-      known = { memory: process.memoryUsage.rss(), ...(whole && { gpuMemory: whole }) };
-      at = performance.now();
+    if (performance.now() - measuredAt > MEMORY_MAX_AGE_MS) {
+      const gpu = device?.memory?.();
+      const gpuMemory = gpu && { used: Math.round(gpu.used), limit: Math.round(gpu.limit) };
+      latest = { memory: process.memoryUsage.rss(), ...(gpuMemory && { gpuMemory }) };
+      measuredAt = performance.now();
     }
-    return known;
+    return latest;
   };
 }
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Sleeps for a moment. A worker that goes to work at once may hold the core on which ZeroMQ's threads wait that carry
- * the same round to the next worker: the scheduler leaves them there for milliseconds, even beside an idle core (LOG.md).
+ * Sleeps for a moment. A worker that starts to compute at once may occupy the core for which ZeroMQ's threads, which send the
+ * same round to the next worker, are waiting: the scheduler leaves them there for milliseconds, even if another core is idle
+ * (LOG.md).
  */
 function yieldCore(): void {
   Atomics.wait(cell, 0, 0, YIELD_MS);

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { softCounts } from '../../model/mixture.ts';
-import { REASONS, type Reason } from '../../proto/gate.ts';
+import { REJECTION_REASONS, type RejectionReason } from '../../proto/authenticator.ts';
 import { STATUSES } from '../../view/api.ts';
 import { DEPARTURES } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
@@ -32,7 +32,7 @@ const MAX_CLUSTERS = 200;
 const MAX_WORKERS_BY_TASK = 200;
 /** Shortest interval for which busy ratios are computed, ms: a second scraper right after the first gets the same values. */
 const MIN_INTERVAL_MS = 500;
-const CONNECTION_FAILURES = Object.keys(REASONS) as Reason[];
+const CONNECTION_FAILURES = Object.keys(REJECTION_REASONS) as RejectionReason[];
 
 /** The registry of one run; docs/monitoring.md lists its metrics. */
 export function createMetrics(sources: MetricSources): Registry {

@@ -1,7 +1,7 @@
 import { indentContinuation } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
-import type { FromWorker, StateRef, Unit } from '../../proto/messages.ts';
+import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type PublishedState, type Result, type ResultVerdict, Round, type RoundSpec } from './round.ts';
@@ -23,7 +23,7 @@ export interface Dispatcher {
 export interface Assignment {
   round: number;
   tasks: Task[];
-  units: Unit[];
+  units: WorkUnit[];
   sum: boolean;
   /** All states that the tasks read. */
   uses: StateRef[];
@@ -154,7 +154,7 @@ export class UnitDispatcher implements Dispatcher {
   /** Handles the tasks' result for these units, as reported by a worker. */
   result(
     worker: string,
-    { round: id, units }: { round: number; units: Unit[] },
+    { round: id, units }: { round: number; units: WorkUnit[] },
     tensors: Tensors,
   ): ResultVerdict {
     const current = this.#current;
@@ -276,7 +276,7 @@ export class UnitDispatcher implements Dispatcher {
   }
 
   /** Records that the worker keeps the rows of these units in memory from now on. */
-  #noteCached(worker: string, units: Unit[]): void {
+  #noteCached(worker: string, units: WorkUnit[]): void {
     const cached = this.#cached.get(worker) ?? new Set();
     for (const { shard } of units) cached.add(shard);
     this.#cached.set(worker, cached);

@@ -1,26 +1,26 @@
 import { isAligned } from '../../model/tree.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { type Dtype, dtypeOf, type Tensors } from '../../proto/tensors.ts';
+import { dtypeOf, type TensorDtype, type Tensors } from '../../proto/tensors.ts';
 
 /** Type and length of each tensor that a task returns; a null length accepts any. */
-export type Expected = Record<string, [Dtype, number | null]>;
+export type Expected = Record<string, [TensorDtype, number | null]>;
 
 export interface RoundSpec {
   tasks: Task[];
   /** Names of the states that the tasks read. */
   uses: string[];
-  units: Unit[];
+  units: WorkUnit[];
   /** Units stream their rows from the source, so any worker may take them. Otherwise the sample is in the owner's memory. */
   streams: boolean;
   /** Only the sum over all units is needed: a result may cover an aligned power-of-two range of units. */
   sum?: boolean;
   /** The shapes that each task returns for a unit; any other shape is rejected. */
-  expects: (unit: Unit) => Expected[];
+  expects: (unit: WorkUnit) => Expected[];
   /** Further validation, beyond shapes. */
   isSound?: (tasks: Tensors[]) => boolean;
   /** Called with each result as it arrives, in any order, instead of collecting them. */
-  each?: (unit: Unit, results: Tensors[]) => void;
+  each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
 
 /** What the tasks returned for the units `from … to−1` of a round: one unit, unless the round asks for sums. */
@@ -42,7 +42,7 @@ export interface PublishedState {
   tensors: Tensors;
 }
 
-const key = ({ shard, from, to }: Unit) => `${shard}/${from}/${to}`;
+const key = ({ shard, from, to }: WorkUnit) => `${shard}/${from}/${to}`;
 
 /**
  * A round in progress: which units are waiting, who was assigned which, and which results have arrived. Units are
@@ -100,7 +100,7 @@ export class Round {
   }
 
   /** The indices of these units in the round; −1 for units that do not belong to it. */
-  indicesOf(units: Unit[]): number[] {
+  indicesOf(units: WorkUnit[]): number[] {
     return units.map((unit) => this.#indices.get(key(unit)) ?? -1);
   }
 

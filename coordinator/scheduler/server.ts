@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Authenticator } from '../../proto/authenticator.ts';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
-import type { Gate } from '../../proto/gate.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, MOST_ABOUT } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import type { Tensors } from '../../proto/tensors.ts';
@@ -17,7 +17,7 @@ import type { ComputeSeconds } from './usage.ts';
 export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
   bind: string;
   /** Authenticates workers; without it the socket accepts everyone, unencrypted. */
-  gate?: Gate;
+  authenticator?: Authenticator;
   /** Rows of the given blocks, for workers that cannot read the data file. */
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
 }
@@ -96,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     router.receive(peer, message.header, message.tensors);
   }
-  const socket = await bindRouter(options.bind, receive, options.gate, (id) =>
+  const socket = await bindRouter(options.bind, receive, options.authenticator, (id) =>
     registry.stalled(id.toString('hex')),
   );
   // Via setImmediate, so that waiting messages are read first: workers were not silent while this process was busy.

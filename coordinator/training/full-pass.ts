@@ -5,7 +5,7 @@ import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { silhouette } from '../../model/silhouette.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import type { Run } from './run-context.ts';
@@ -45,9 +45,9 @@ export async function labelAllRows(
     counter?.add(labels, truth!.subarray(start, start + labels.length)),
   );
   const units = unitsOf(layout, shards, soft ? k : 0);
-  const parts = new Map<Unit, Tensors>();
-  const blocksOf = ({ shard, from, to }: Unit) => shards[shard].slice(from, to);
-  const expects = (unit: Unit): Expected[] => {
+  const parts = new Map<WorkUnit, Tensors>();
+  const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
+  const expects = (unit: WorkUnit): Expected[] => {
     const rows = blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
     return [
       {
@@ -140,7 +140,7 @@ function labelWriter(
   };
 }
 
-function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: number): Unit[] {
+function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: number): WorkUnit[] {
   const rows = softWidth ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / softWidth)) : UNIT_ROWS;
   const blocks = Math.max(1, Math.floor(rows / layout.blockRows));
   return shards.flatMap((own, shard) =>

@@ -2,7 +2,7 @@ import { splitEvenly } from '../../model/arrays.ts';
 import { BINS } from '../../model/pca-split.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import { treeSum } from '../../model/tree.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
 import { type Nd, nd, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
@@ -59,7 +59,7 @@ export function rowsTensor(rows: Float64Array[], d: number): Nd {
 
 export function createRounds(
   dispatcher: Dispatcher,
-  units: Unit[],
+  units: WorkUnit[],
   d: number,
   covariance: Covariance,
 ): Rounds {

@@ -292,7 +292,7 @@ const refusals: Refusal[] = [
   },
   {
     name: '--key of two halves',
-    says: ['mixed.key', 'no pair', 'keygen'],
+    says: ['mixed.key', 'do not belong together', 'keygen'],
     args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(otherKeys, 'mixed.key')],
   },
   {
@@ -307,7 +307,7 @@ const refusals: Refusal[] = [
   },
   {
     name: 'keygen for a worker that is there',
-    says: ['worker is in', 'allowed'],
+    says: ['worker is already in', 'allowed'],
     args: ['keygen', goodKeys],
   },
   {

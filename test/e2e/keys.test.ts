@@ -99,8 +99,8 @@ describe('keys', { concurrency: 2 }, () => {
       () => [none, wrongServer, late].every((each) => each.stderr().includes('no answer from')),
       running,
     );
-    assert.match(none.stderr(), /the coordinator there wants a key: --key FILE/);
-    assert.match(late.stderr(), /is this key on its list, /);
+    assert.match(none.stderr(), /the coordinator requires a key: use --key FILE/);
+    assert.match(late.stderr(), /check that this key is on its list, /);
     assert.equal(joined(out), 1);
 
     running.kill('SIGHUP');
@@ -152,7 +152,7 @@ describe('keys', { concurrency: 2 }, () => {
     const foreign = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
     await addressOf(foreign);
     await until('the wrong key', () => foreign.stderr().includes('refused'), foreign);
-    assert.match(foreign.stderr(), /keys of another coordinator, or no pair/);
+    assert.match(foreign.stderr(), /key file of another coordinator, or a damaged one/);
     foreign.kill('SIGINT');
     assert.equal((await foreign.ended).code, 130);
     const json = jsonOf(await dpmesh(['resume', out, '--bind', address, ...saves, '--json'], { grace: 1 }));

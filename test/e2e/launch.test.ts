@@ -162,10 +162,10 @@ describe('launch', { concurrency: 2 }, () => {
     assert.match(
       launched.stderr(),
       new RegExp(
-        `gave up on ${host}/gpu1: worker ${host}/gpu1 ended 6 times in a row: Error: CUDA_ERROR_ECC\\S+ of ${uuidOf(1)}`,
+        `gave up on ${host}/gpu1: worker ${host}/gpu1 failed 6 times in a row: Error: CUDA_ERROR_ECC\\S+ of ${uuidOf(1)}`,
       ),
     );
-    const delays = [...launched.stderr().matchAll(/exited with 1; it is started again in ([\d.]+) s/g)].map(
+    const delays = [...launched.stderr().matchAll(/exited with 1; restarting it in ([\d.]+) s/g)].map(
       ([, delay]) => Number(delay),
     );
     assert.equal(delays.length, 4, launched.stderr());
@@ -188,7 +188,7 @@ describe('launch', { concurrency: 2 }, () => {
     const { code, stderr } = await dpmesh(launchArgs('tcp://127.0.0.1:9', '--gpus', '1,2'), options);
     assert.equal(code, 1, stderr);
     assert.equal(stderr.match(/gave up on/g)?.length, 2);
-    assert.match(stderr, /no worker is left\n$/);
+    assert.match(stderr, /all workers were given up\n$/);
   });
 
   test('a killed worker is replaced at once; on SIGTERM all say goodbye', async () => {
@@ -201,7 +201,7 @@ describe('launch', { concurrency: 2 }, () => {
     const next = await until('its successor', () => workersOf(run)[2], launched);
     assert.equal(next.name, name);
     assert.notEqual(next.pid, pid);
-    assert.ok(launched.stderr().includes(`launch: ${name} killed by SIGKILL; it is started again\n`));
+    assert.ok(launched.stderr().includes(`launch: ${name} killed by SIGKILL; restarting it\n`));
     const alive = workersOf(run)
       .filter((each) => each.pid !== pid)
       .map((each) => each.worker);
@@ -228,8 +228,8 @@ describe('launch', { concurrency: 2 }, () => {
     await until('work', () => epochOf(run) > 2, launched);
     process.kill(workersOf(run)[0].pid, 'SIGSTOP');
     launched.kill('SIGINT');
-    await until('what it says', () => launched.stderr().includes('once more to kill them'), launched);
-    // npx forwards a signal that the whole process group has already received.
+    await until('what it says', () => launched.stderr().includes('signal again to kill them'), launched);
+    // As npx passes on what all have got already.
     launched.kill('SIGINT');
     await sleep(1100);
     assert.doesNotMatch(launched.stderr(), /killing the workers/);
@@ -247,11 +247,13 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     const address = `tcp://127.0.0.1:${await freePort()}`;
     const { code, stderr } = await dpmesh(launchArgs(address, '--cpus', 1, '--give-up-after', 10));
     assert.equal(code, 1, stderr);
-    const says = stderr.match(/cpu0: no answer from tcp:\S+ for \d+ s, trying on: nobody listens there/g);
+    const says = stderr.match(
+      /cpu0: no answer from tcp:\S+ for \d+ s, still trying: nothing listens on this port/g,
+    );
     assert.ok(says && says.length >= 2, stderr);
     assert.match(
       stderr,
-      new RegExp(`gave up on ${host}/cpu0: no word from ${address} for 10 s: nobody listens`),
+      new RegExp(`gave up on ${host}/cpu0: no message from ${address} for 10 s: nothing listens`),
     );
   });
 
@@ -273,7 +275,7 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     const launched = start(launchArgs(address, '--cpus', 1));
     await until(
       'an explanation',
-      () => launched.stderr().includes('not a dpmesh coordinator: it says “HTTP/1.1 400'),
+      () => launched.stderr().includes('not a dpmesh coordinator: it sends “HTTP/1.1 400'),
       launched,
     );
     launched.kill('SIGTERM');
@@ -292,23 +294,23 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
       stderr.includes(`gave up on ${host}/cpu0: the coordinator refused this worker: ${reason}`),
       stderr,
     );
-    assert.doesNotMatch(stderr, /started again/);
+    assert.doesNotMatch(stderr, /restarting it/);
   });
 
   for (const [name, described, says, ...args] of [
     ['a GPU that is not there', EIGHT, /--gpus 9: this host has no GPU 9; it has 0, 1, 2/, '--gpus', 9],
-    ['a GPU asked for twice', EIGHT, /GPU 1 is asked for twice/, '--gpus', '1,2,1'],
-    ['no list of GPUs', EIGHT, /--gpus first must be all, none/, '--gpus', 'first'],
+    ['a GPU asked for twice', EIGHT, /names GPU 1 twice/, '--gpus', '1,2,1'],
+    ['no list of GPUs', EIGHT, /--gpus first: must be all, none/, '--gpus', 'first'],
     ['a broken driver', BROKEN, /driver does not work.*restart/, '--gpus', 'all'],
     ['no nvidia-smi', null, /no nvidia-smi on this host.*--cpus N/, '--gpus', '0'],
     ['no nvidia-smi, nothing asked for', null, /no nvidia-smi on this host.*--cpus N/],
-    ['nothing to start', EIGHT, /nothing to start: --gpus none, --cpus 0/, '--gpus', 'none', '--cpus', 0],
+    ['nothing to start', EIGHT, /no workers to start: --gpus none, --cpus 0/, '--gpus', 'none', '--cpus', 0],
     ['half a worker', EIGHT, /--per-gpu 0.5 must be a whole number/, '--gpus', 'all', '--per-gpu', 0.5],
     ['cores below zero', EIGHT, /--cpus -1 must be a whole number/, '--cpus=-1'],
     [
       'GPUs and nothing that uses them',
       EIGHT,
-      /--gpus: CUDA is not set up; run dpmesh setup tensorflow --cuda/,
+      /--gpus: CUDA is not set up; run: dpmesh setup tensorflow --cuda/,
       '--gpus',
       0,
       '--backend',

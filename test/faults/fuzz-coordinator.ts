@@ -7,14 +7,14 @@ import {
   type FromWorker,
   fromWorker,
   PROTOCOL,
-  type Unit,
+  type WorkUnit,
 } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { mutated } from './mutations.ts';
 
 const SHARDS = 4;
 const layout = { rows: 100, dim: 2, shards: SHARDS, blockRows: 16, seed: '0' };
-const units: Unit[] = Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 }));
+const units: WorkUnit[] = Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 }));
 
 /**
  * A coordinator with a round in progress at an honest worker, and an authenticated peer that sends `count` mutated messages:

@@ -4,7 +4,7 @@ import { block, blockCount } from '../../model/layout.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MalformedMessage, prefixed } from '../../proto/codec.ts';
-import { type FromCoordinator, fromCoordinator, fromWorker, type Unit } from '../../proto/messages.ts';
+import { type FromCoordinator, fromCoordinator, fromWorker, type WorkUnit } from '../../proto/messages.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -133,7 +133,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   }
 
   let versions = 1000;
-  const round = (term: number, tasks: Task[], units: Unit[], number = 1) => {
+  const round = (term: number, tasks: Task[], units: WorkUnit[], number = 1) => {
     const names = Object.keys(STATES).map((name) => ({ name, version: versions }));
     versions += 1000;
     return {

@@ -56,5 +56,5 @@ test('a worker without a coordinator gives up after --reconnect-for', async () =
     ...['worker', '--connect', `tcp://127.0.0.1:${await freePort()}`, '--reconnect-for', 2],
   ]);
   assert.equal(code, 2, stderr);
-  assert.match(stderr, /no word from tcp:\/\/127\.0\.0\.1:\d+ for 2 s/);
+  assert.match(stderr, /no message from tcp:\/\/127\.0\.0\.1:\d+ for 2 s/);
 });

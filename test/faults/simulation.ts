@@ -3,7 +3,7 @@ import type { Result, RoundSpec } from '../../coordinator/scheduler/round.ts';
 import { createScheduler, type Scheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { fold, type PartialSum, treeSum } from '../../model/tree.ts';
 import { prefixed } from '../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, PROTOCOL, type Unit } from '../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, PROTOCOL, type WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { randomNumbers } from '../coordinator/support.ts';
@@ -347,7 +347,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   return seen;
 }
 
-type ComputedUnits = { units: Unit[]; value: number }[];
+type ComputedUnits = { units: WorkUnit[]; value: number }[];
 
 const resultsOf = ({ term, round }: RoundHeader, computed: ComputedUnits): FromWorker => ({
   type: 'results',
@@ -364,7 +364,7 @@ const tensorsOf = (computed: ComputedUnits): Tensors =>
 const TASK: Task = { task: 'cell-sums', groups: 'all', cells: [0], leaves: 1, vectors: 'a' };
 
 /** The result of a unit: a function of the unit and the states alone, with enough bits to be unique. */
-const unitValue = ({ shard, from }: Unit, states: number[]) =>
+const unitValue = ({ shard, from }: WorkUnit, states: number[]) =>
   Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7)) * 1e3;
 
 /** The planted bug: without the check for repeated results, one that arrives twice is summed twice. */

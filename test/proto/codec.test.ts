@@ -35,7 +35,7 @@ const malformed = (frames: Uint8Array[], message: RegExp, schema: unknown = from
     (error) => error instanceof MalformedMessage && message.test(error.message) && error.message.length < 200,
   );
 
-/** A tensor with the given bytes as its content: any, so NaNs of all kinds too. */
+/** A tensor with arbitrary bytes as its content, so including all NaNs. */
 const tensor: fc.Arbitrary<Nd> = fc
   .record({
     dtype: fc.constantFrom(...DTYPES),
@@ -48,7 +48,7 @@ const tensor: fc.Arbitrary<Nd> = fc
     const whole = new Kind(elementCount(shape) + offset);
     const bytes = bytesOf(whole);
     for (let i = 0; i < bytes.length; i++) bytes[i] = seed.next().value as number;
-    // As a part of a larger array: only its own bytes may travel.
+    // A view of a larger array: only its own bytes may be sent.
     return { shape, data: whole.subarray(offset) };
   });
 const name = fc.oneof(
@@ -59,17 +59,17 @@ const tensors: fc.Arbitrary<Tensors> = fc
   .array(fc.tuple(name, tensor), { maxLength: 6 })
   .map((entries) => Object.assign(Object.create(null), Object.fromEntries(entries)));
 
-function assertSame(found: Tensors, sent: Tensors): void {
-  assert.deepEqual(Object.keys(found).sort(), Object.keys(sent).sort());
+function assertSame(actual: Tensors, sent: Tensors): void {
+  assert.deepEqual(Object.keys(actual).sort(), Object.keys(sent).sort());
   for (const [name, { shape, data }] of Object.entries(sent)) {
-    assert.deepEqual(found[name].shape, shape);
-    assert.equal(dtypeOf(found[name].data), dtypeOf(data));
-    assert.ok(bytesOf(found[name].data).equals(bytesOf(data)), `${name} has other bytes`);
+    assert.deepEqual(actual[name].shape, shape);
+    assert.equal(dtypeOf(actual[name].data), dtypeOf(data));
+    assert.ok(bytesOf(actual[name].data).equals(bytesOf(data)), `${name} has other bytes`);
   }
 }
 
 describe('encode and decode', () => {
-  test('give back tensors of every type and shape, to the bit', () => {
+  test('return tensors of every type and shape, bit for bit', () => {
     fc.assert(
       fc.property(tensors, (sent) => {
         const { header, tensors } = decode(fromWorker, encode(ping, sent));
@@ -80,7 +80,7 @@ describe('encode and decode', () => {
     );
   });
 
-  test('give them back from frames anywhere in memory', () => {
+  test('return them from frames at any memory address', () => {
     fc.assert(
       fc.property(tensors, fc.integer({ min: 1, max: 7 }), (sent, offset) => {
         const frames = encode(ping, sent).map((frame) => {
@@ -94,7 +94,7 @@ describe('encode and decode', () => {
     );
   });
 
-  test('send small tensors in one frame, each at a multiple of 8, and large ones in frames of their own', () => {
+  test('send small tensors in a shared frame, aligned to 8 bytes, and large ones in frames of their own', () => {
     const large = nd(new Float32Array(1 << 14).fill(0.5), 128, 128);
     const sent = {
       a: nd(Uint8Array.of(1, 2, 3)),
@@ -118,12 +118,12 @@ describe('encode and decode', () => {
     assertSame(read(frames), sent);
   });
 
-  test('cut what is longer than a frame, and put it together again wherever it was cut', () => {
+  test('split data longer than a frame, and join it wherever it was split', () => {
     fc.assert(
       fc.property(tensors, fc.integer({ min: 1, max: 9 }), (sent, eighths) => {
         const frames = encode(ping, sent, 8 * eighths);
         assert.ok(frames.slice(1).every(({ length }) => length <= 8 * eighths));
-        // Such short frames are more than others may send: here as one each.
+        // A message may not have that many short frames: add an empty tensor for each.
         const { tensors: described } = packr.unpack(frames[0]);
         const more = Array.from({ length: frames.length }, (_, i) => [`more${i}`, nd(new Uint8Array(0))]);
         const all = { ...sent, ...Object.fromEntries(more) };
@@ -144,29 +144,29 @@ describe('encode and decode', () => {
     malformed([...frames.slice(0, -2), ...frames.slice(-1)], /tensor 30/);
   });
 
-  test('copy nothing that is aligned', () => {
+  test('do not copy aligned tensors', () => {
     const frames = encode(ping, { large: nd(new Float64Array(1 << 13)) });
     assert.equal(read(frames).large.data.buffer, frames[1].buffer);
   });
 
-  test('a message that carries no tensors is its header alone', () => {
+  test('a message without tensors is only a header', () => {
     assert.equal(encode(ping).length, 1);
     assert.deepEqual(packr.unpack(encode(ping)[0]), { ...ping, tensors: [] });
   });
 
-  test('a field without a value is not sent', () => {
+  test('an undefined field is not sent', () => {
     const [header] = encode({ ...ping, later: undefined, deeper: [{ a: undefined, b: 1 }] });
     assert.deepEqual(Object.keys(packr.unpack(header)), ['type', 'deeper', 'tensors']);
     assert.deepEqual(packr.unpack(header).deeper, [{ b: 1 }]);
     assert.deepEqual(decode(fromWorker, [header]).header, ping);
   });
 
-  test('read what any msgpack library writes', () => {
+  test('read the output of other msgpack libraries', () => {
     // {"type":"ping","tensors":[]} as a small map, and as a map of 32-bit length with 8-bit strings.
     const small = hex('82 a474797065 a470696e67 a774656e736f7273 90');
     const wide = hex('df00000002 d90474797065 d90470696e67 d90774656e736f7273 dd00000000');
     for (const header of [small, wide]) assert.deepEqual(decode(fromWorker, [header]).header, ping);
-    // Counts as (u)int64, as most libraries write what is above 2³².
+    // Integers as (u)int64, as most libraries encode numbers above 2³².
     const [results] = FROM_WORKER.results;
     const wider = {
       ...results,
@@ -181,7 +181,7 @@ describe('encode and decode', () => {
   });
 });
 
-describe('decode refuses', () => {
+describe('decode rejects', () => {
   const described = (over: object = {}) => ({
     name: 'x',
     dtype: 'float64',
@@ -192,7 +192,7 @@ describe('decode refuses', () => {
   });
   const frames = (...tensors: object[]) => [packr.pack({ ...ping, tensors }), Buffer.alloc(16)];
 
-  test('a tensor that is not within its frame', () => {
+  test('a tensor outside of its frame', () => {
     assert.equal(read(frames(described())).x.data.length, 2);
     malformed(frames(described({ shape: [3] })), /tensor 0/);
     malformed(frames(described({ at: 8 })), /tensor 0/);
@@ -206,7 +206,7 @@ describe('decode refuses', () => {
     malformed(frames(described({ shape: [2 ** 53 - 1, 2 ** 53 - 1, 2 ** 53 - 1, 2 ** 53 - 1] })), /tensor 0/);
   });
 
-  test('a tensor that is not described as the protocol says', () => {
+  test('an invalid description of a tensor', () => {
     for (const wrong of [
       { dtype: 'float16' },
       { dtype: 'int64' },
@@ -227,27 +227,27 @@ describe('decode refuses', () => {
     malformed(frames(null as unknown as object), /^tensors: /);
   });
 
-  test('cut and surplus frames', () => {
+  test('truncated and surplus frames', () => {
     const sent = { a: nd(Float32Array.of(1, 2)), large: nd(new Float64Array(1 << 13)) };
     const whole = encode(ping, sent);
     read(whole);
     malformed(whole.slice(0, 2), /tensor 1/);
     malformed(whole.slice(0, 1), /tensor 0/);
-    malformed([whole[0], whole[1].subarray(0, 7), whole[2]], /tensor 1: lies over/);
+    malformed([whole[0], whole[1].subarray(0, 7), whole[2]], /tensor 1: overlaps others/);
     malformed([whole[0], whole[1], whole[2].subarray(1)], /tensor 1/);
-    malformed([...whole, Buffer.alloc(0)], /2 tensors announced, 3 frames behind/);
-    malformed([...encode(ping), Buffer.alloc(1)], /0 tensors announced, 1 frames behind/);
+    malformed([...whole, Buffer.alloc(0)], /3 frames for 2 tensors/);
+    malformed([...encode(ping), Buffer.alloc(1)], /1 frames for 0 tensors/);
     malformed([], /no frames/);
   });
 
-  test('what is too long, before it looks at it', () => {
+  test('messages that are too long, before decoding them', () => {
     malformed([Buffer.alloc(MAX_HEADER + 1)], /^header too long$/);
     malformed([Buffer.alloc(MAX_HEADER)], /^header/);
     const huge = { byteLength: MAX_MESSAGE } as Uint8Array;
     malformed([encode(ping)[0], huge], /^message too long$/);
   });
 
-  test('a header that is no map of msgpack', () => {
+  test('a header that is not a msgpack map', () => {
     const [header] = encode(ping);
     malformed([Buffer.alloc(0)], /not plain msgpack/);
     malformed([Buffer.from('{"type":"ping","tensors":[]}')], /^header/);
@@ -257,14 +257,14 @@ describe('decode refuses', () => {
       malformed([packr.pack(value)], /^header/);
   });
 
-  test('arrays and maps that claim more than is there', () => {
+  test('arrays and maps that claim more elements than they have', () => {
     for (const claim of ['ddffffffff', 'dffffffffe', 'dbffffffff', 'c6ffffffff', 'c9ffffffff01'])
       malformed([hex(claim)], /^header/);
     malformed([Buffer.concat(Array(100_000).fill(hex('dd000fffff')))], /^header/);
     malformed([Buffer.concat([hex('82a474797065a470696e67a774656e736f7273'), hex('dd7fffffff')])], /^header/);
   });
 
-  test('nesting of any depth', () => {
+  test('deep nesting', () => {
     const [round] = FROM_COORDINATOR.round;
     const marker = [...Buffer.from('CELL')];
     const [header] = encode({
@@ -290,11 +290,11 @@ describe('decode refuses', () => {
     }
   });
 
-  test('two tensors of one name', () => {
+  test('two tensors of the same name', () => {
     malformed(frames(described(), described({ at: 8, shape: [1] })), /tensor 1/);
   });
 
-  test('anything random or mutated, with a MalformedMessage and nothing else', () => {
+  test('random and mutated messages, only ever with a MalformedMessage', () => {
     const all = [FROM_WORKER, FROM_COORDINATOR].flatMap((messages) =>
       Object.values(messages).flat(),
     ) as object[];
@@ -344,14 +344,14 @@ describe('decode refuses', () => {
       ),
       { numRuns: 2000 },
     );
-    // Whatever was decoded before, messages mean what they meant.
+    // Earlier messages do not affect how later ones are decoded.
     for (const [i, message] of all.entries()) {
       const schema = i < Object.values(FROM_WORKER).flat().length ? fromWorker : fromCoordinator;
       assert.deepEqual(decode<unknown>(schema as typeof fromWorker, valid[i]).header, message);
     }
   });
 
-  test('no record definition changes what later messages mean', () => {
+  test('record definitions do not affect later messages', () => {
     const records = new Packr({ useRecords: true });
     for (const value of [ping, { type: 'ping', tensors: [] }, [{ a: 1 }, { a: 2 }]]) {
       try {
@@ -365,33 +365,33 @@ describe('decode refuses', () => {
   });
 });
 
-describe('names that objects have of their own', () => {
+describe('names of built-in properties', () => {
   const strange = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
 
-  test('are names like any other, of tensors', () => {
+  test('are ordinary names for tensors', () => {
     for (const name of strange) {
       const sent: Tensors = Object.create(null);
       sent[name] = nd(Uint8Array.of(1));
       sent[`0/${name}`] = nd(Uint8Array.of(2));
-      const found = read(encode(ping, sent));
-      assert.deepEqual(Object.keys(found), [name, `0/${name}`]);
-      assert.deepEqual([...take(found, name, 'uint8')], [1]);
-      const own = unprefixed(found, 0);
+      const tensors = read(encode(ping, sent));
+      assert.deepEqual(Object.keys(tensors), [name, `0/${name}`]);
+      assert.deepEqual([...take(tensors, name, 'uint8')], [1]);
+      const own = unprefixed(tensors, 0);
       assert.deepEqual(Object.keys(own), [name]);
       assert.deepEqual([...take(own, name, 'uint8')], [2]);
     }
   });
 
-  test('name nothing that was not sent', () => {
-    const found = read(encode(ping, {}));
+  test('do not refer to tensors that were not sent', () => {
+    const tensors = read(encode(ping, {}));
     for (const name of strange) {
-      assert.equal(found[name], undefined);
-      assert.throws(() => take(found, name, 'uint8'), /missing/);
-      assert.throws(() => take(unprefixed(found, 0), name, 'uint8'), /missing/);
+      assert.equal(tensors[name], undefined);
+      assert.throws(() => take(tensors, name, 'uint8'), /missing/);
+      assert.throws(() => take(unprefixed(tensors, 0), name, 'uint8'), /missing/);
     }
   });
 
-  test('change no prototype, as keys of maps', () => {
+  test('do not change a prototype as keys of maps', () => {
     const before = Object.getOwnPropertyNames(Object.prototype).sort();
     const evil = (key: string) =>
       Buffer.concat([
@@ -419,7 +419,7 @@ describe('names that objects have of their own', () => {
 });
 
 describe('prefixes', () => {
-  test('tell the tensors of several owners apart', () => {
+  test('separate the tensors of several groups', () => {
     const [a, b] = [nd(Uint8Array.of(1)), nd(Uint8Array.of(2))];
     const all = prefixed([
       ['net', { p0: a, p1: b }],
@@ -433,14 +433,14 @@ describe('prefixes', () => {
     assert.deepEqual({ ...unprefixed(all, 'ne') }, {});
   });
 
-  test('of prefixes: results of units, of tasks', () => {
+  test('can be nested: results of units and of tasks', () => {
     const all = prefixed([[0, prefixed([[1, { n: nd(Uint8Array.of(3)) }]])]]);
     assert.deepEqual(Object.keys(all), ['0/1/n']);
     assert.deepEqual([...unprefixed(unprefixed(all, 0), 1).n.data], [3]);
   });
 });
 
-test('take: the named array, of this type and length, or an error that names it', () => {
+test('take: the array of this name, type and length, or an error that has the name', () => {
   const some = { x: nd(Float32Array.of(1, 2)) };
   assert.equal(take(some, 'x', 'float32', 2), some.x.data);
   assert.throws(() => take(some, 'x', 'float64'), /^TypeError: x is missing or not float64$/);

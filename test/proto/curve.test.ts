@@ -1,11 +1,11 @@
-// Real sockets: who gets past the door, and what is said of who does not.
+// Authentication over real sockets: which peers may connect, and what is logged about the others.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Authenticator, createAuthenticator } from '../../proto/authenticator.ts';
 import { MAX_FRAME } from '../../proto/codec.ts';
-import { createGate, type Gate } from '../../proto/gate.ts';
 import { type KeyPair, newKeyPair } from '../../proto/keys.ts';
 import { bindRouter, connectDealer, type DealerOptions, type RouterSocket } from '../../proto/sockets.ts';
 
@@ -19,21 +19,21 @@ after(() => {
   for (const socket of open) socket.close();
 });
 
-let gate: Gate;
+let authenticator: Authenticator;
 let log: string[];
 let heard: string[];
 let router: RouterSocket;
 beforeEach(async () => {
   log = [];
   heard = [];
-  gate = createGate(server.secret, list([alice, 'alice']), (line) => void log.push(line));
+  authenticator = createAuthenticator(server.secret, list([alice, 'alice']), (line) => void log.push(line));
   router = await bindRouter(
     'tcp://127.0.0.1:*',
     (peer, [text]) => {
       heard.push(String(text));
       void router.send(peer, [Buffer.from(`re ${text}`)]);
     },
-    gate,
+    authenticator,
   );
   open.add(router);
 });
@@ -61,21 +61,21 @@ const tcp = (): Socket =>
     .resume();
 
 describe('a router with keys', () => {
-  test('talks both ways with a key on its list', async () => {
+  test('exchanges messages with a key on its list', async () => {
     const { say, answers } = dealer({ key: holder(alice) });
     say('hello');
     await until('an answer', () => answers.length === 1);
     assert.deepEqual([heard, answers, log], [['hello'], ['re hello'], []]);
   });
 
-  test('hears nothing from a key that is not, says nothing to it, logs it once', async () => {
+  test('exchanges no messages with an unknown key, and logs it once', async () => {
     for (let i = 0; i < 5; i++) dealer({ key: holder(stranger) }).say('let me in');
     await until('refusals', () => router.refused()['unknown-key'] === 5);
     const { say, answers } = dealer({ key: holder(alice) });
     say('hello');
     await until('an answer', () => answers.length === 1);
     assert.deepEqual(heard, ['hello']);
-    // Beside it there may be one of connections broken off.
+    // There may be another line about closed connections.
     const named = log.filter((line) => line.includes('not on the list'));
     assert.equal(named.length, 1, log.join('\n'));
     assert.ok(
@@ -85,7 +85,7 @@ describe('a router with keys', () => {
     assert.ok(!log.join().includes(stranger.public));
   });
 
-  test('hears nothing from peers without a key, nor for another server, nor with halves of two pairs', async () => {
+  test('receives nothing from peers without a key, with another server key, or with a mismatched pair', async () => {
     let failures = 0;
     const failed = () => void failures++;
     const no = [
@@ -100,7 +100,7 @@ describe('a router with keys', () => {
     assert.ok(log.length <= 6, log.join('\n'));
   });
 
-  test('plain bytes, silence, and connections by the hundred change nothing for who is inside', async () => {
+  test('hundreds of silent, plain and invalid connections do not affect an authenticated peer', async () => {
     const { say, answers } = dealer({ key: holder(alice) });
     say('before');
     await until('an answer', () => answers.length === 1);
@@ -121,11 +121,11 @@ describe('a router with keys', () => {
     assert.ok(refused['not-zeromq']! >= 90 && refused['no-key']! >= 90, JSON.stringify(refused));
   });
 
-  test('strangers take little memory, whatever they announce', async () => {
+  test('unauthenticated peers take little memory, whatever length they announce', async () => {
     const greeting = Buffer.alloc(64);
     greeting.set([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1]);
     greeting.write('CURVE', 12);
-    /** A stranger that has announced a command of this length. */
+    /** An unauthenticated peer that has announced a command of this length. */
     const begin = async (length: number) => {
       const socket = tcp();
       socket.write(greeting);
@@ -185,7 +185,7 @@ describe('a router with keys', () => {
       damage = true;
       say('lost');
       await until('damage', () => !damage);
-      // libzmq's server stops reading, and says nothing: a worker that hears nothing for long does this.
+      // libzmq's server silently stops reading. A worker reopens its connection after a while without messages.
       if (way === 'up') reopen();
       await until('another connection', () => connections === 2);
       say('after');
@@ -193,24 +193,24 @@ describe('a router with keys', () => {
       assert.equal(connections, 2);
     });
 
-  test('after another list: who was added gets in, who was removed is out', async () => {
+  test('after a change of the list, added keys may connect and removed ones may not', async () => {
     const a = dealer({ key: holder(alice) });
     const b = dealer({ key: holder(bob) });
     a.say('alice 1');
     b.say('bob 1');
     await until('alice', () => a.answers.length === 1);
     assert.deepEqual(b.answers, []);
-    assert.equal(gate.replace(list([alice, 'alice'], [bob, 'bob'])), false);
+    assert.equal(authenticator.replace(list([alice, 'alice'], [bob, 'bob'])), false);
     const again = dealer({ key: holder(bob) });
     again.say('bob 2');
     await until('bob', () => again.answers.length === 1);
 
-    assert.equal(gate.replace(list([bob, 'bob'])), true);
+    assert.equal(authenticator.replace(list([bob, 'bob'])), true);
     const address = router.address;
     await router.cut();
     assert.equal(router.address, address);
     heard.length = 0;
-    // What is said before the end of the old connection has come through is lost with it.
+    // Messages sent before the old connection is closed are lost with it.
     const saying = setInterval(() => again.say('bob 3'), 50);
     await until('bob again', () => heard.includes('bob 3')).finally(() => clearInterval(saying));
     for (let i = 0; i < 10; i++) {
@@ -224,13 +224,13 @@ describe('a router with keys', () => {
     assert.equal(a.answers.length, 1);
   });
 
-  test('cut and closed at once under a flood of connections', async () => {
+  test('cuts and closes at once under a flood of connections', async () => {
     let flooding = true;
     const flood = () => flooding && void tcp().once('close', flood).write('GET / HTTP/1.1\r\n\r\n');
     for (let i = 0; i < 20; i++) flood();
     await sleep(100);
     for (let i = 0; i < 3; i++) await router.cut();
-    // Also when it is asked for again before it is over.
+    // Also while an earlier call is in progress.
     await Promise.all([router.cut(), router.cut(), router.cut()]);
     const { say, answers } = dealer({ key: holder(alice) });
     say('hello');
@@ -240,7 +240,7 @@ describe('a router with keys', () => {
     flooding = false;
   });
 
-  test('a worker whose coordinator comes back without keys, or with them, tries for ever', async () => {
+  test('a worker keeps trying if its coordinator comes back without keys, or with them', async () => {
     let reopened = 0;
     const plain = dealer({
       reopened: () => {
@@ -259,8 +259,8 @@ describe('a router with keys', () => {
     await until('hello', () => heard.some((text) => text.startsWith('hello')));
   });
 
-  test('two in one process do not share their lists', async () => {
-    const other = createGate(server.secret, list([bob, 'bob']), () => {});
+  test('two routers in one process have separate lists', async () => {
+    const other = createAuthenticator(server.secret, list([bob, 'bob']), () => {});
     const received: string[] = [];
     const second = await bindRouter(
       'tcp://127.0.0.1:*',

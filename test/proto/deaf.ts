@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const LONG = 0x02;
 const MORE = 0x01;
 
-/** A peer of ZeroMQ (ZMTP 3.1, NULL) that says what it is told to and reads nothing after the handshake. */
+/** A ZeroMQ peer (ZMTP 3.1, NULL) that sends messages but reads nothing after the handshake. */
 export async function deaf(address: string): Promise<{ say(frames: Buffer[]): void; close(): void }> {
   const socket = connect(Number(address.split(':').at(-1)), '127.0.0.1');
   socket.on('error', () => {});

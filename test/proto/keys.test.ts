@@ -23,7 +23,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const fresh = () => join(mkdtempSync(join(folder, 'k-')), 'keys');
 const mode = (path: string) => statSync(path).mode & 0o777;
 
-/** A UserError with these words, and never with a secret. */
+/** Expects a UserError that contains these texts, and no secret. */
 function refuses(action: () => unknown, says: (string | RegExp)[], secrets: string[] = []): void {
   assert.throws(action, (error: Error) => {
     assert.ok(error instanceof UserError, String(error.stack));
@@ -42,14 +42,14 @@ describe('Z85', () => {
     assert.equal(toZ85(bytes), 'HelloWorld');
     assert.deepEqual(fromZ85('HelloWorld'), bytes);
   });
-  test('there and back, and what is none', () => {
+  test('encoding and decoding, and invalid text', () => {
     for (const hex of ['00000000', 'ffffffff', '00000001deadbeef'])
       assert.equal(fromZ85(toZ85(Buffer.from(hex, 'hex')))!.toString('hex'), hex);
     for (const text of ['abcd', 'abc~e', '#####', '%nSc1']) assert.equal(fromZ85(text), null, text);
   });
 });
 
-test('a secret key has the public key that ZeroMQ gave with it', () => {
+test('the public key of a secret key is the one that ZeroMQ generated', () => {
   for (let i = 0; i < 20; i++) {
     const pair = newKeyPair();
     assert.equal(publicOf(pair.secret), pair.public);
@@ -63,7 +63,7 @@ test('names of workers', () => {
 });
 
 describe('making keys', () => {
-  test('files of the owner only, whatever the umask', () => {
+  test('files are readable by the owner only, whatever the umask', () => {
     const keys = fresh();
     const before = process.umask(0);
     try {
@@ -86,7 +86,7 @@ describe('making keys', () => {
     );
   });
 
-  test('more workers later: the server’s key and the list stay, comments too', () => {
+  test('adding workers keeps the server’s key and the list, including comments', () => {
     const keys = fresh();
     makeKeys(keys, ['a']);
     writeFileSync(join(keys, 'allowed'), `${readFileSync(join(keys, 'allowed'), 'utf8')}# mine`);
@@ -97,14 +97,14 @@ describe('making keys', () => {
     assert.match(readFileSync(join(keys, 'allowed'), 'utf8'), /^# mine$/m);
   });
 
-  test('nothing is overwritten, and a refusal writes nothing', () => {
+  test('nothing is overwritten, and nothing is written after an error', () => {
     const keys = fresh();
     makeKeys(keys, ['a']);
     const all = () => readdirSync(keys).map((name) => readFileSync(join(keys, name), 'utf8'));
     const before = all();
-    refuses(() => makeKeys(keys, ['new', 'a']), ['a is in', 'allowed']);
+    refuses(() => makeKeys(keys, ['new', 'a']), ['a is already in', 'allowed']);
     writeFileSync(join(keys, 'c.key'), 'mine');
-    refuses(() => makeKeys(keys, ['new', 'c']), ['c.key exists already']);
+    refuses(() => makeKeys(keys, ['new', 'c']), ['c.key already exists']);
     rmSync(join(keys, 'c.key'));
     refuses(() => makeKeys(keys, ['x', 'x']), ['--workers', 'x twice']);
     refuses(() => makeKeys(keys, ['../x']), ['--workers ../x']);
@@ -117,7 +117,7 @@ describe('reading keys', () => {
   makeKeys(keys, ['a', 'b']);
   const [serverFile, workerFile] = ['server', 'a'].map((name) => join(keys, `${name}.key`));
   const worker = readWorkerKey(workerFile);
-  /** A worker's key file of this content. */
+  /** A worker's key file with this content. */
   const put = (content: unknown, name = 'bad') => {
     const path = join(folder, name);
     writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
@@ -126,7 +126,7 @@ describe('reading keys', () => {
   };
   const whole = { kind: 'worker', name: 'a', ...worker };
 
-  test('secrets that others can get at are refused', () => {
+  test('keys that other users can read are rejected', () => {
     for (const bits of [0o640, 0o604, 0o660, 0o610]) {
       const path = put(whole, `open-${bits}`);
       chmodSync(path, bits);
@@ -139,7 +139,7 @@ describe('reading keys', () => {
     chmodSync(join(keys, 'allowed'), 0o600);
   });
 
-  test('a folder that others can write to; one like /tmp is none', () => {
+  test('a folder that other users can write to is rejected, except one like /tmp', () => {
     const open = fresh();
     makeKeys(open, ['a']);
     for (const bits of [0o777, 0o770, 0o722, 0o775]) {
@@ -147,7 +147,7 @@ describe('reading keys', () => {
       for (const read of [() => readServerKey(open), () => readAllowed(open), () => makeKeys(open, ['b'])])
         refuses(read, [open, `0${bits.toString(8)}`, 'chmod go-w']);
     }
-    // Also where a link to it is somewhere better.
+    // Also if a link to it is in a safe folder.
     const link = join(folder, 'link.key');
     symlinkSync(join(open, 'a.key'), link);
     refuses(() => readWorkerKey(link), [open, 'chmod go-w']);
@@ -161,7 +161,7 @@ describe('reading keys', () => {
     assert.deepEqual(readdirSync(empty), []);
   });
 
-  test('of another user', { skip: process.getuid?.() !== 0 && 'only root can make such' }, () => {
+  test('files of another user', { skip: process.getuid?.() !== 0 && 'only root can make such' }, () => {
     const path = put(whole, 'other');
     chownSync(path, 12345, 12345);
     refuses(() => readWorkerKey(path), [path, 'another user (uid 12345)', 'make new keys']);
@@ -172,7 +172,7 @@ describe('reading keys', () => {
     refuses(() => makeKeys(theirs, ['b']), [theirs, 'another user']);
   });
 
-  test('the wrong kind', () => {
+  test('the wrong kind of key', () => {
     refuses(() => readWorkerKey(serverFile), [serverFile, 'coordinator --keys', 'worker --key']);
     const swapped = fresh();
     makeKeys(swapped, ['a']);
@@ -181,15 +181,15 @@ describe('reading keys', () => {
   });
 
   const broken: [string, unknown, string][] = [
-    ['no JSON', 'hello', 'no JSON'],
-    ['JSON of no object', '7', '"kind"'],
+    ['not JSON', 'hello', 'not JSON'],
+    ['JSON that is not an object', '7', '"kind"'],
     ['null', 'null', '"kind"'],
     ['no kind', { ...whole, kind: undefined }, '"kind"'],
     ['a short secret', { ...whole, secret: worker.secret.slice(5) }, '"secret"'],
     ['no server', { ...whole, server: undefined }, '"server"'],
-    ['no Z85', { ...whole, public: '~'.repeat(40) }, '"public"'],
+    ['not Z85', { ...whole, public: '~'.repeat(40) }, '"public"'],
     ['above 2³²', { ...whole, public: '#'.repeat(40) }, '"public"'],
-    ['no pair', { ...whole, public: newKeyPair().public }, 'no pair'],
+    ['keys that do not belong together', { ...whole, public: newKeyPair().public }, 'do not belong together'],
   ];
   for (const [name, content, says] of broken)
     test(name, () => {
@@ -197,9 +197,9 @@ describe('reading keys', () => {
       refuses(() => readWorkerKey(path), [path, says], [worker.secret, worker.secret.slice(5)]);
     });
 
-  test('what is not there, or no file', () => {
+  test('a missing file, or not a file', () => {
     refuses(() => readWorkerKey(join(folder, 'nope')), ['there is no', 'nope', 'keygen']);
-    refuses(() => readServerKey(workerFile), [workerFile, 'is a file', 'name the folder']);
+    refuses(() => readServerKey(workerFile), [workerFile, 'is a file', 'give the folder']);
     refuses(() => readWorkerKey(folder), ['is a folder']);
     refuses(() => readWorkerKey(put('')), ['empty']);
   });
@@ -207,11 +207,11 @@ describe('reading keys', () => {
 
 describe('an allow-list', () => {
   const [one, two] = [newKeyPair().public, newKeyPair().public];
-  test('lines, comments, spaces, line ends of other systems; a # within a key', () => {
+  test('lines, comments, spaces, line ends of other systems; a # inside a key', () => {
     const hash = toZ85(Buffer.alloc(32, 1)).replace(/^...../, '0#000');
-    const found = parseAllowed(`# who\r\n\n  a   ${one}\r\nb\t${hash}\n`, 'list');
+    const allowed = parseAllowed(`# who\r\n\n  a   ${one}\r\nb\t${hash}\n`, 'list');
     assert.deepEqual(
-      [...found],
+      [...allowed],
       [
         [one, 'a'],
         [hash, 'b'],

@@ -18,11 +18,11 @@ const round = (over: object) => ({ ...FROM_COORDINATOR.round[0], ...over });
 
 for (const { name, schema, messages } of directions) {
   describe(`messages ${name}`, () => {
-    test('arrive as they were sent, all kinds', () => {
+    test('arrive as they were sent, for all types', () => {
       for (const message of messages) assert.deepEqual(through(schema, message), message);
     });
 
-    test('need every field but those that may be missing', () => {
+    test('require every field but the optional ones', () => {
       for (const message of messages) {
         for (const field of Object.keys(message)) {
           const { [field]: _, ...rest } = message as Record<string, unknown>;
@@ -37,7 +37,7 @@ for (const { name, schema, messages } of directions) {
       }
     });
 
-    test('have no field of another kind', () => {
+    test('have no field of another type', () => {
       for (const message of messages) {
         for (const field of Object.keys(message))
           for (const value of [-1, 0.5, { a: 'x' }, [[]], 'x'.repeat(4097), Number.NaN])
@@ -49,11 +49,11 @@ for (const { name, schema, messages } of directions) {
       }
     });
 
-    test('lose fields that this version does not know', () => {
+    test('lose unknown fields', () => {
       for (const message of messages) assert.deepEqual(through(schema, { ...message, later: 1 }), message);
     });
 
-    test('of unknown kind, of the other direction or of none are refused', () => {
+    test('of unknown type, of the other direction or without a type are rejected', () => {
       const other = directions.find((direction) => direction.name !== name)!;
       const none = [
         {},
@@ -70,7 +70,7 @@ for (const { name, schema, messages } of directions) {
 }
 
 describe('limits', () => {
-  test('what a worker says of itself is short, and of one line', () => {
+  test('a worker’s texts about itself are short single lines', () => {
     const [hello] = FROM_WORKER.hello;
     for (const [field, most] of [
       ...['identity', 'backend', 'host', 'name', 'gpu'].map((name) => [name, MOST_ABOUT] as const),
@@ -89,7 +89,7 @@ describe('limits', () => {
     });
   });
 
-  test('texts have 4096 characters at most, names 64', () => {
+  test('texts have at most 4096 characters, names 64', () => {
     const [failure] = FROM_WORKER.failure;
     const long = { ...failure, message: 'x'.repeat(4096) };
     assert.deepEqual(through(fromWorker, long), long);
@@ -98,7 +98,7 @@ describe('limits', () => {
     assert.throws(() => through(fromCoordinator, uses('x'.repeat(65))), MalformedMessage);
   });
 
-  test('a fetch is of 32768 blocks at most, each once', () => {
+  test('a fetch has at most 32768 blocks, without duplicates', () => {
     const fetch = (blocks: number[]) => through(fromWorker, { type: 'fetch', request: 1, blocks });
     const upTo = (count: number) => [...Array(count).keys()];
     fetch(upTo(32768));
@@ -106,7 +106,7 @@ describe('limits', () => {
     assert.throws(() => fetch([3, 4, 3]), MalformedMessage);
   });
 
-  test('results are of 65536 units at most, and take time that is a number', () => {
+  test('results have at most 65536 units and valid times', () => {
     const [results] = FROM_WORKER.results;
     const [[unit]] = results.done;
     const done = (...lengths: number[]) => ({
@@ -122,7 +122,7 @@ describe('limits', () => {
       assert.throws(() => through(fromWorker, { ...results, seconds }), MalformedMessage);
   });
 
-  test('cells are 65536 at most, and looked at once each, however they lie in one another', () => {
+  test('there are at most 65536 cells, each of which is checked once, whatever the nesting', () => {
     const [sums] = TASKS['cell-sums'];
     const task = (cells: unknown) => through(fromCoordinator, round({ tasks: [{ ...sums, cells }] }));
     task(Array(65536).fill(0));
@@ -137,14 +137,14 @@ describe('limits', () => {
     assert.throws(() => task([nested(40, 0)]), /nested too deep/);
   });
 
-  test('counts are whole and at most 2⁵³ − 1', () => {
+  test('counts are integers of at most 2⁵³ − 1', () => {
     const version = (value: unknown) => round({ uses: [{ name: 'net', version: value }] });
     through(fromCoordinator, version(2 ** 53 - 1));
     for (const value of [2 ** 53, 2n ** 63n, -1, 1.5, '1', Infinity])
       assert.throws(() => through(fromCoordinator, version(value)), MalformedMessage, String(value));
   });
 
-  test('the seed is decimal digits', () => {
+  test('the seed consists of decimal digits', () => {
     const [welcome] = FROM_COORDINATOR.welcome;
     for (const seed of ['', '-1', '0x1', '1'.repeat(21), '1\n', 1])
       assert.throws(
@@ -154,7 +154,7 @@ describe('limits', () => {
       );
   });
 
-  test('results are of one unit at least', () => {
+  test('results have at least one unit', () => {
     assert.throws(() => through(fromWorker, { ...FROM_WORKER.results[0], done: [] }), MalformedMessage);
   });
 });
@@ -162,7 +162,7 @@ describe('limits', () => {
 describe('tasks', () => {
   const task = (value: unknown) => through(fromCoordinator, round({ tasks: [value] }));
 
-  test('need every parameter', () => {
+  test('require every parameter', () => {
     for (const value of Object.values(TASKS).flat() as object[]) {
       task(value);
       for (const field of Object.keys(value)) {
@@ -172,7 +172,7 @@ describe('tasks', () => {
     }
   });
 
-  test('take no parameter out of range', () => {
+  test('reject parameters out of range', () => {
     const [moments] = TASKS.moments;
     const [steps] = TASKS['cluster-steps'];
     const [sums] = TASKS['cell-sums'];

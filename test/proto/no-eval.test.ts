@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-test('no part of the product makes code from text', () => {
+test('no source file evaluates text as code', () => {
   for (const folder of ['cli', 'coordinator', 'worker', 'model', 'data', 'proto'])
     for (const name of readdirSync(folder, { recursive: true }).map(String)) {
       if (!name.endsWith('.ts')) continue;

@@ -1,4 +1,4 @@
-// proto/README.md is what others write workers from: what it says must be so.
+// Workers in other languages are written from proto/README.md, so it must be correct.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -12,16 +12,16 @@ import { DTYPES } from '../../proto/tensors.ts';
 import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
 
 const readme = readFileSync(new URL('../../proto/README.md', import.meta.url), 'utf8');
-/** The row of a table that begins with these words, the words of its first cell apart. */
+/** The row of a table with this first cell, without that cell. */
 const row = (start: string) => {
-  const found = readme.split('\n').filter((line) => line.startsWith(`| ${start} |`));
-  assert.equal(found.length, 1, `${found.length} rows begin with ${start}`);
-  return found[0].slice(start.length + 5, -2);
+  const lines = readme.split('\n').filter((line) => line.startsWith(`| ${start} |`));
+  assert.equal(lines.length, 1, `${lines.length} rows begin with ${start}`);
+  return lines[0].slice(start.length + 5, -2);
 };
 const times = (count: number, draw: () => number) => Array.from({ length: count }, draw);
 
 describe('random numbers', () => {
-  test('are those of the table', () => {
+  test('match the table', () => {
     const of = (...keys: number[]) => generator(42n, 'batches', ...keys);
     const long = of(3, 2 ** 40);
     const batches = [long.uint32(), long.uint32(), long.below(1000)];
@@ -48,8 +48,8 @@ describe('random numbers', () => {
       assert.equal(row(start), values.join(separator));
   });
 
-  /** The recipe, word for word, with whole numbers of any size cut to 32 bits. */
-  test('come from the recipe', () => {
+  /** The algorithm, literally, with big integers truncated to 32 bits. */
+  test('follow the algorithm', () => {
     const word = (value: bigint) => BigInt.asUintN(32, value);
     const mix = (h: bigint) => {
       h = word((h ^ (h >> 16n)) * 0x85ebca6bn);
@@ -122,21 +122,21 @@ describe('random numbers', () => {
 });
 
 describe('rows', () => {
-  test('are cut and dealt as in the table', () => {
+  test('are divided and assigned as in the table', () => {
     const layout = layoutOf(200, 2, 4, 42n);
     assert.deepEqual(layout, { rows: 200, dim: 2, shards: 4, blockRows: 16, seed: '42' });
-    const dealt = shardBlocks(layout).map((blocks) => blocks.map(({ index }) => index).join(' '));
-    assert.equal(row('rows 200, shards 4, blockRows 16, seed 42'), dealt.join(' | '));
+    const assigned = shardBlocks(layout).map((blocks) => blocks.map(({ index }) => index).join(' '));
+    assert.equal(row('rows 200, shards 4, blockRows 16, seed 42'), assigned.join(' | '));
   });
 
-  test('have the hash that is given', () => {
+  test('have the stated hash', () => {
     const hash = Buffer.from(blockHash(Float32Array.of(1, 2, 3, 4))).toString('hex');
     assert.ok(readme.includes(`Rows (1, 2), (3, 4): \`${hash}\``));
   });
 });
 
 describe('messages', () => {
-  test('are all there, with all their fields', () => {
+  test('are complete, with all their fields', () => {
     const all = { ...FROM_WORKER, ...FROM_COORDINATOR };
     for (const [type, messages] of Object.entries(all)) {
       const described = row(`\`${type}\``);
@@ -147,7 +147,7 @@ describe('messages', () => {
     }
   });
 
-  test('of tasks are all there, with all their parameters', () => {
+  test('of tasks are complete, with all their parameters', () => {
     const shared = {
       steps: ['epoch', 'steps', 'batch', 'rate', 'done', 'average'],
       cells: ['groups', 'cells', 'leaves', 'vectors'],
@@ -164,23 +164,23 @@ describe('messages', () => {
     }
   });
 
-  test('have the version, types and limits that are given', () => {
+  test('have the stated version, types and limits', () => {
     assert.match(readme, new RegExp(`^# .*version ${PROTOCOL}\n`));
     assert.equal(row('`dtype`').match(/`\w+`/g)!.join(' '), DTYPES.map((name) => `\`${name}\``).join(' '));
     assert.equal(row('header (`MAX_HEADER`)'), `${MAX_HEADER / 2 ** 20} MiB`);
     assert.equal(row('message, all frames (`MAX_MESSAGE`)'), `${MAX_MESSAGE / 2 ** 30} GiB`);
     const frame = row('frame of tensors, and any frame of a worker (`MAX_FRAME`)');
     assert.ok(frame.startsWith(`${MAX_FRAME / 2 ** 10} KiB;`), frame);
-    const header = row('header: values, keys among them; lists and maps in one another');
+    const header = row('values in a header, including keys; nesting of lists and maps');
     assert.equal(header, `${MAX_VALUES.toLocaleString('en')}; ${MAX_DEPTH}`);
-    assert.ok(row('texts of `hello`; its `why`').startsWith(`${MOST_ABOUT}; ${MOST_WHY}.`));
+    assert.ok(row('strings of `hello`; its `why`').startsWith(`${MOST_ABOUT}; ${MOST_WHY}.`));
     assert.ok(row('`blocks` of a `fetch`').startsWith(`${MOST_FETCHED.toLocaleString('en')},`));
     assert.ok(row('`blocks` of a `fetch`').includes(`${MAX_READ_BYTES / 2 ** 20} MiB of rows`));
-    const done = row('`done` of `results`: units in all; tasks in `seconds`');
+    const done = row('units in `done` of `results`; tasks in `seconds`');
     assert.ok(done.startsWith(`${MOST_DONE.toLocaleString('en')};`));
   });
 
-  test('look as the example does', () => {
+  test('look like the example', () => {
     const [, bytes] = readme.match(/fetch \{request: 3, blocks: \[2, 300\]\}:\n +([0-9a-f ]+)\n/)!;
     const { header } = decode(fromWorker, [Buffer.from(bytes.replaceAll(' ', ''), 'hex')]);
     assert.deepEqual(header, { type: 'fetch', request: 3, blocks: [2, 300] });

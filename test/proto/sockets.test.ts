@@ -16,7 +16,7 @@ after(() => {
 
 type Received = { peer: Buffer; frames: Buffer[] };
 
-/** A router and what it has received; `next` waits for the message after those already asked for. */
+/** A router and its received messages, which `next` returns in order. */
 async function router(
   endpoint = 'tcp://127.0.0.1:*',
   on?: (socket: RouterSocket, received: Received) => void,
@@ -71,12 +71,12 @@ const close = (socket: { close(): void }) => {
 const text = (frames: Buffer[]) => frames.map(String);
 
 describe('router and dealer', () => {
-  test('bind a port of the system’s choice and say which', async () => {
+  test('bind a port that the system chooses, and report it', async () => {
     const { socket } = await router();
     assert.match(socket.address, /^tcp:\/\/127\.0\.0\.1:\d{2,5}$/);
   });
 
-  test('talk both ways, to each peer its own', async () => {
+  test('exchange messages, with each peer separately', async () => {
     const { socket, next } = await router();
     const dealers = [dealer(socket.address), dealer(socket.address)];
     for (const [i, { socket }] of dealers.entries()) void socket.send([Buffer.from(`hello ${i}`)]);
@@ -88,7 +88,7 @@ describe('router and dealer', () => {
     assert.deepEqual(text(await dealers[1].next()), ['you said hello 1', '']);
   });
 
-  test('keep the order of many messages that nobody waits for', async () => {
+  test('keep the order of many messages', async () => {
     const count = 400;
     const { socket, next } = await router();
     const { socket: sender, next: echoed } = dealer(socket.address);
@@ -101,7 +101,7 @@ describe('router and dealer', () => {
     for (let i = 0; i < count; i++) assert.deepEqual(text(await echoed()), [String(i)]);
   });
 
-  test('carry many megabytes, in frames of the size that there is', async () => {
+  test('carry many megabytes in frames of limited size', async () => {
     const { socket, next } = await router();
     const { socket: sender } = dealer(socket.address);
     const large = nd(new Uint32Array(12 << 20));
@@ -112,7 +112,7 @@ describe('router and dealer', () => {
     assert.ok(bytesOf(tensors.large.data).equals(bytesOf(large.data)));
   });
 
-  test('end a connection that announces a larger frame', async () => {
+  test('close a connection that announces a larger frame', async () => {
     const { socket, next } = await router();
     const { socket: sender } = dealer(socket.address);
     void sender.send([Buffer.from('fits'), Buffer.alloc(MAX_FRAME)]);
@@ -123,7 +123,7 @@ describe('router and dealer', () => {
     assert.deepEqual(text((await next()).frames), ['other']);
   });
 
-  test('a peer that does not read is sent no more than a little, and the others are not held up', async () => {
+  test('a peer that does not read gets only a few messages, and does not delay others', async () => {
     const stalled: string[] = [];
     const inbox = mailbox<Received>();
     const socket = await bindRouter(
@@ -137,7 +137,7 @@ describe('router and dealer', () => {
     open.add({ close });
     say([Buffer.from('I am here')]);
     const { peer } = await inbox.next();
-    // It goes on talking, so that its connection is alive.
+    // It keeps sending, so that its connection stays alive.
     const talking = setInterval(() => say([Buffer.from('ping')]), 20);
     const begun = performance.now();
     const piece = Buffer.alloc(1 << 20);
@@ -159,7 +159,7 @@ describe('router and dealer', () => {
     assert.ok(performance.now() - begun < 10_000);
   });
 
-  test('a dealer may come before its router', async () => {
+  test('a dealer may start before its router', async () => {
     const port = await freePort();
     const { socket: early } = dealer(`tcp://127.0.0.1:${port}`);
     void early.send([Buffer.from('early')]);
@@ -168,7 +168,7 @@ describe('router and dealer', () => {
     assert.deepEqual(text((await next()).frames), ['early']);
   });
 
-  test('a taken port rejects, and the socket that has it goes on', async () => {
+  test('a port that is in use rejects; the socket that has it is not affected', async () => {
     const { socket, next } = await router();
     await assert.rejects(
       bindRouter(socket.address, () => {}),
@@ -179,12 +179,12 @@ describe('router and dealer', () => {
     assert.deepEqual(text((await next()).frames), ['still here']);
   });
 
-  test('an endpoint that is none rejects', async () => {
+  test('an invalid endpoint rejects', async () => {
     await assert.rejects(bindRouter('tcp://nowhere', () => {}));
     await assert.rejects(bindRouter('udp://127.0.0.1:1', () => {}));
   });
 
-  test('sending to a peer that is gone, or never was, neither hangs nor holds up the others', async () => {
+  test('sending to a peer that is gone or unknown neither hangs nor delays others', async () => {
     const { socket, next } = await router();
     const gone = dealer(socket.address);
     const here = dealer(socket.address);
@@ -213,25 +213,25 @@ describe('router and dealer', () => {
     await within(1000, 'end of sending', socket.send(Buffer.from('peer'), [Buffer.from('x')]));
   });
 
-  // A process that exits takes along what its peers have yet to take: whoever closes a socket has to know when that is over.
-  test('what a closed router still has to say keeps its close waiting, for half a second', async () => {
+  // A process that exits loses unsent messages, so it has to know when they are sent.
+  test('closing a router waits for unsent messages, for half a second', async () => {
     const { socket, next } = await router();
     const peer = await deaf(socket.address);
     open.add(peer);
     peer.say([Buffer.from('I am here')]);
     const from = (await next()).peer;
-    // More than the kernel holds of a connection.
+    // More than the kernel buffers for a connection.
     for (let i = 0; i < 30; i++) await socket.send(from, [Buffer.alloc(1 << 20)]);
     await lingers(socket);
   });
 
-  test('so does what a closed dealer has to say', async () => {
+  test('closing a dealer does, too', async () => {
     const { socket } = dealer(`tcp://127.0.0.1:${await freePort()}`);
     await socket.send([Buffer.from('is anybody there?')]);
     await lingers(socket);
   });
 
-  test('bytes that are no ZeroMQ change nothing', async () => {
+  test('bytes that are not ZeroMQ change nothing', async () => {
     const { socket, next } = await router();
     const port = Number(socket.address.split(':').at(-1));
     const stranger = connect(port, '127.0.0.1');

@@ -1,4 +1,4 @@
-// What the protocol's tests share: one message of every kind.
+// Shared by the tests of the protocol: messages of every type.
 import type { FromCoordinator, FromWorker } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 

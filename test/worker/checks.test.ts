@@ -4,7 +4,7 @@ import { layoutProblem } from '../../model/layout.ts';
 import { fromCoordinator } from '../../proto/messages.ts';
 import { taskSchema } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { checkTask, checkUnit, UnsoundRound } from '../../worker/checks.ts';
+import { checkTask, checkUnit, InvalidRound } from '../../worker/checks.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { createStates } from '../../worker/states.ts';
 import { TASKS as ROUND, STATES, w } from '../faults/fuzz-worker.ts';
@@ -16,8 +16,8 @@ const statesWith = (change: Record<string, Tensors> = {}) => {
   return states;
 };
 
-describe('a task is refused before any work', () => {
-  test('not if its states are right', () => {
+describe('a task is rejected before any work', () => {
+  test('not if its states are valid', () => {
     for (const task of ROUND) checkTask(task, statesWith(), w.layout);
     for (const shard of [0, 1, 2])
       checkUnit(w.unit(shard), [
@@ -40,16 +40,16 @@ describe('a task is refused before any work', () => {
               checkTask(task, statesWith({ [name]: wrong }), w.layout);
               return false;
             } catch (error) {
-              assert.ok(error instanceof UnsoundRound, String(error));
+              assert.ok(error instanceof InvalidRound, String(error));
               return true;
             }
           });
-          // Without columns the weights are a matrix: that too must be seen.
+          // Without columns the weights are a matrix, which must be detected, too.
           assert.ok(refused.length > 0, `${name}/${tensor}`);
         }
       });
 
-  test('if its cells name leaves, vectors or groups that there are not', () => {
+  test('if its cells name leaves, vectors or groups that do not exist', () => {
     const [task] = ROUND.filter(({ task }) => task === 'cell-sums');
     for (const change of [
       { leaves: 5 },
@@ -58,20 +58,20 @@ describe('a task is refused before any work', () => {
       { cells: [0, 1, 2, 3, 4, { axis: 2, at: 0, into: [5, 5] }] },
       { leaves: 1e12 },
     ])
-      assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), UnsoundRound);
+      assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), InvalidRound);
   });
 
-  test('if there is no such unit', () => {
+  test('if the unit does not exist', () => {
     for (const unit of [
       { shard: 9, from: 0, to: 0 },
       { shard: 0, from: 2, to: 1 },
       { shard: 0, from: 0, to: 1e9 },
     ])
-      assert.throws(() => checkUnit(unit, [[1], [1]]), UnsoundRound);
+      assert.throws(() => checkUnit(unit, [[1], [1]]), InvalidRound);
   });
 });
 
-test('tasks of absurd numbers are malformed', () => {
+test('tasks with absurd numbers are malformed', () => {
   const [steps] = TASKS['cluster-steps'];
   assert.ok(taskSchema.safeParse(steps).success);
   for (const change of [
@@ -94,7 +94,7 @@ test('tasks of absurd numbers are malformed', () => {
     assert.ok(!taskSchema.safeParse({ ...TASKS[task][0], ...change }).success, task);
 });
 
-test('a layout of absurd numbers is malformed', () => {
+test('a layout with absurd numbers is malformed', () => {
   const [welcome] = FROM_COORDINATOR.welcome;
   assert.ok(fromCoordinator.safeParse(welcome).success);
   for (const change of [

@@ -1,11 +1,11 @@
-// A coordinator of which the test says every word, and a worker's connection to it.
+// A worker's connection to a scripted coordinator.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
-import { Connection, OtherIdentity, type Request } from '../../worker/connection.ts';
+import { CoordinatorConnection, IdentityMismatch, type Request } from '../../worker/connection.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 
@@ -25,20 +25,20 @@ async function connected(answer: (message: FromWorker) => FromCoordinator | null
 }
 
 function connectionTo(connect: string, reconnectFor: number) {
-  const said: string[] = [];
-  const asked: Request[] = [];
-  const connection = new Connection(
-    { connect, reconnectFor, log: (line) => void said.push(line) },
+  const logged: string[] = [];
+  const requests: Request[] = [];
+  const connection = new CoordinatorConnection(
+    { connect, reconnectFor, log: (line) => void logged.push(line) },
     { identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' },
-    (request) => void asked.push(request),
+    (request) => void requests.push(request),
   );
-  return { connection, said, asked };
+  return { connection, logged, requests };
 }
 
 describe('a connection to the coordinator', () => {
-  test('a worker for which there is no room tries on, and says so once', async () => {
+  test('a worker that is refused temporarily keeps trying, and logs it once', async () => {
     let hellos = 0;
-    const { connection, said } = await connected(({ type }) => {
+    const { connection, logged } = await connected(({ type }) => {
       if (type === 'ping') return { type: 'who' };
       if (type !== 'hello') return null;
       if (++hellos < 3) return { type: 'refuse', reason: 'there are 1024 workers already', retry: true };
@@ -46,10 +46,12 @@ describe('a connection to the coordinator', () => {
     });
     await connection.done;
     assert.equal(hellos, 3);
-    assert.deepEqual(said, ['the coordinator has no room, trying on: there are 1024 workers already']);
+    assert.deepEqual(logged, [
+      'the coordinator refuses this worker for now, still trying: there are 1024 workers already',
+    ]);
   });
 
-  test('a worker that is not known says hello again, as the same one', async () => {
+  test('a worker that the coordinator does not know says hello again with the same session', async () => {
     const hellos: Hello[] = [];
     const { connection } = await connected((message) => {
       if (message.type === 'ping') return { type: 'who' };
@@ -63,24 +65,24 @@ describe('a connection to the coordinator', () => {
     assert.deepEqual(hellos[0], hellos[1]);
   });
 
-  test('one that is refused ends with the reason, and knows whether another backend is wanted', async () => {
+  test('a refused worker ends with the reason, and the identity of the run if that is the reason', async () => {
     const refusal = { type: 'refuse', reason: 'not you' } as const;
     const refused = async (message: FromCoordinator) =>
       (await connected(({ type }) => (type === 'hello' ? message : null))).connection.done.then(
-        () => assert.fail('it was let in'),
+        () => assert.fail('it was not refused'),
         (error: unknown) => error,
       );
     const [plain, other] = [await refused(refusal), await refused({ ...refusal, identity: 'cpu/1' })];
-    assert.ok(plain instanceof UserError && !(plain instanceof OtherIdentity));
+    assert.ok(plain instanceof UserError && !(plain instanceof IdentityMismatch));
     assert.equal(plain.message, 'the coordinator refused this worker: not you');
-    assert.ok(other instanceof OtherIdentity);
+    assert.ok(other instanceof IdentityMismatch);
     assert.equal(other.identity, 'cpu/1');
   });
 
-  test('what is asked of the worker is handed on, the rest is not; a goodbye ends it', async () => {
+  test('passes on requests only; goodbye ends the connection', async () => {
     const types: string[] = [];
     const rows: Request = { type: 'rows', request: 0, blocks: [], problem: 'there is no such block' };
-    const { connection, asked } = await connected(({ type }) => {
+    const { connection, requests } = await connected(({ type }) => {
       types.push(type);
       if (type === 'hello') return rows;
       if (type === 'ping') connection.goodbye();
@@ -88,16 +90,16 @@ describe('a connection to the coordinator', () => {
     });
     await connection.done;
     assert.deepEqual(types.slice(0, 2), ['hello', 'ping']);
-    assert.deepEqual(asked, [rows]);
+    assert.deepEqual(requests, [rows]);
   });
 
-  test('where nobody is heard it gives up, and says why', async () => {
+  test('gives up if the coordinator is silent, and says why', async () => {
     const gone = await bindRouter('tcp://127.0.0.1:*', () => {});
     gone.close();
     const { connection } = connectionTo(gone.address, 500);
     await assert.rejects(connection.done, (error: Error) => {
       assert.ok(error instanceof UserError);
-      assert.match(error.message, /^no word from tcp:\/\/127\.0\.0\.1:\d+ for 1 s/);
+      assert.match(error.message, /^no message from tcp:\/\/127\.0\.0\.1:\d+ for 1 s/);
       return true;
     });
   });

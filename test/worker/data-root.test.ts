@@ -18,7 +18,7 @@ symlinkSync(at('x.npy'), at('root/file-out.npy'));
 symlinkSync(at('root/in/x.npy'), at('in.npy'));
 symlinkSync(at('root'), at('other-root'));
 
-test('files below the folder, by whatever way', () => {
+test('files inside the folder, by any path', () => {
   for (const path of [
     'root/in/x.npy',
     'root/..x.npy',
@@ -31,14 +31,14 @@ test('files below the folder, by whatever way', () => {
   assert.ok(isBelow('/', at('x.npy')));
 });
 
-test('files elsewhere: beside it, through "..", through links of files and folders, the folder itself', () => {
+test('files elsewhere: beside it, through "..", through links to files and folders, the folder itself', () => {
   for (const path of ['x.npy', 'root-not/x.npy', 'root/folder-out/x.npy', 'root/file-out.npy', 'root'])
     assert.equal(isBelow(at('root'), at(path)), false, path);
   for (const path of [`${folder}/root/../x.npy`, `${folder}/root/in/../../root-not/x.npy`, '/etc/passwd'])
     assert.equal(isBelow(at('root'), path), false, path);
 });
 
-test('a packed file of another shape than the run’s is not unpacked', async () => {
+test('a compressed file with another shape than the run’s is not decompressed', async () => {
   const cache = at('cache');
   process.env.DPMESH_CACHE = cache;
   const path = at('root/bomb.idx.gz');
@@ -47,6 +47,6 @@ test('a packed file of another shape than the run’s is not unpacked', async ()
   const said: string[] = [];
   const file = { path, firstBlock: '00' };
   assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
-  assert.match(said.join(), /asking the coordinator for rows/);
+  assert.match(said.join(), /fetching rows from the coordinator/);
   assert.deepEqual(readdirSync(cache), []);
 });

@@ -3,7 +3,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { freePort } from '../../bench/processes.ts';
-import { createGate } from '../../proto/gate.ts';
+import { createAuthenticator } from '../../proto/authenticator.ts';
 import { newKeyPair } from '../../proto/keys.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import { whyNoAnswer as ask } from '../../worker/diagnose.ts';
@@ -18,11 +18,11 @@ async function listening(server: Server): Promise<string> {
   return `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** On a crowded machine the answer may be late: asked again then. */
+/** Asks again if the answer was late, as on a busy machine. */
 async function whyNoAnswer(
   endpoint: string,
   hasKey: boolean,
-  late = /firewall|says nothing/,
+  late = /firewall|sends nothing/,
 ): Promise<string> {
   for (let tries = 0; tries < 3; tries++) {
     const why = await ask(endpoint, hasKey);
@@ -32,47 +32,50 @@ async function whyNoAnswer(
 }
 
 describe('why a coordinator does not answer', () => {
-  test('nobody listens', async () => {
-    assert.match(await whyNoAnswer(`tcp://127.0.0.1:${await freePort()}`, false), /nobody listens there/);
+  test('nothing listens', async () => {
+    assert.match(
+      await whyNoAnswer(`tcp://127.0.0.1:${await freePort()}`, false),
+      /nothing listens on this port/,
+    );
   });
 
-  test('a name without an address', async () => {
+  test('a host name that cannot be resolved', async () => {
     assert.match(
       await whyNoAnswer('tcp://nowhere.invalid:5555', false),
-      /no address is known for the name nowhere/,
+      /the host name nowhere\.invalid cannot be resolved/,
     );
   });
 
   test('an HTTP server', async () => {
     const why = await whyNoAnswer(await listening(createHttpServer()), false);
-    assert.match(why, /not a dpmesh coordinator: it says “HTTP\/1\.1 400 Bad Request”/);
+    assert.match(why, /not a dpmesh coordinator: it sends “HTTP\/1\.1 400 Bad Request”/);
   });
 
-  test('one that waits for a line; what it says is shown without control characters', async () => {
+  test('a server that waits for a line; its text is shown without control characters', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.on('data', (data) => data.includes('\n') && socket.end('500 \x1b[31mwhat?\r\nmore'));
     });
-    assert.match(await whyNoAnswer(await listening(server), false), /it says “500 \?\[31mwhat\?”/);
+    assert.match(await whyNoAnswer(await listening(server), false), /it sends “500 \?\[31mwhat\?”/);
   });
 
-  test('one that says nothing', async () => {
+  test('a server that sends nothing', async () => {
     const server = createServer((socket) => socket.on('error', () => {}).resume());
     assert.match(
       await whyNoAnswer(await listening(server), true, /firewall/),
-      /says nothing, but it is not a dpmesh/,
+      /sends nothing: it is not a dpmesh/,
     );
   });
 
   test('coordinators with keys and without', async () => {
     const plain = await bindRouter('tcp://127.0.0.1:*', () => {});
-    const gate = createGate(newKeyPair().secret, new Map(), () => {});
-    const locked = await bindRouter('tcp://127.0.0.1:*', () => {}, gate);
+    const authenticator = createAuthenticator(newKeyPair().secret, new Map(), () => {});
+    const locked = await bindRouter('tcp://127.0.0.1:*', () => {}, authenticator);
     try {
-      assert.match(await whyNoAnswer(locked.address, false), /wants a key: --key FILE/);
-      assert.match(await whyNoAnswer(locked.address, true), /is this key on its list/);
-      assert.match(await whyNoAnswer(plain.address, true), /has no keys: leave --key out/);
-      assert.match(await whyNoAnswer(plain.address, false), /a ZeroMQ socket answers there/);
+      assert.match(await whyNoAnswer(locked.address, false), /requires a key: use --key FILE/);
+      assert.match(await whyNoAnswer(locked.address, true), /check that this key is on its list/);
+      assert.match(await whyNoAnswer(plain.address, true), /has no keys; leave --key out/);
+      assert.match(await whyNoAnswer(plain.address, false), /a ZeroMQ socket answers, /);
     } finally {
       plain.close();
       locked.close();

@@ -5,8 +5,8 @@ import { freePort } from '../../bench/processes.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { Worker } from '../../worker/worker.ts';
 
-// Once it was over at once, and a process that exited then took its goodbye along.
-test('the end of a worker waits until its goodbye is taken, for half a second', async () => {
+// `done` used to resolve at once, so that a process which exited then lost its `bye`.
+test('a worker that leaves waits until its bye is sent, for half a second', async () => {
   const worker = new Worker({
     connect: `tcp://127.0.0.1:${await freePort()}`,
     backend: cpuBackend(),
@@ -16,9 +16,9 @@ test('the end of a worker waits until its goodbye is taken, for half a second', 
     reconnectFor: 60_000,
     log: () => {},
   });
-  const begun = performance.now();
+  const start = performance.now();
   worker.leave();
   await worker.done;
-  const took = performance.now() - begun;
+  const took = performance.now() - start;
   assert.ok(took > 400, `over after ${took.toFixed(0)} ms`);
 });

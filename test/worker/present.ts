@@ -10,18 +10,18 @@ import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 export interface Tolerances {
   /** Sums of up to about a hundred products of size one. */
   product: number;
-  /** Sums of as many terms, without a product's kernel. */
+  /** Sums of as many terms, but not by the kernel of products. */
   sum: number;
   /** By the kernel's own exp. */
   softmax: number;
   loss: number;
-  /** Of a gradient's largest entry. Costs by Φ·Θ in float32 cancel a digit or two. */
+  /** Relative to a gradient's largest entry. Costs by Φ·Θ in float32 lose a digit or two by cancellation. */
   gradient: number;
 }
 
 /** Sums in float64, rounded once; products in float32. */
 const HOST: Tolerances = { product: 2e-5, sum: 2e-7, softmax: 5e-7, loss: 1e-6, gradient: 1e-5 };
-/** All in float32. TF32, with ten bits, would miss each of these a hundredfold. */
+/** All in float32. TF32, with ten bits, would exceed each of these a hundredfold. */
 const DEVICE: Tolerances = { product: 2e-5, sum: 5e-6, softmax: 1e-6, loss: 1e-5, gradient: 1e-5 };
 
 export const toleranceOf = ({ identity }: Backend): Tolerances =>
@@ -33,34 +33,34 @@ export const absent: Record<string, string> = {};
 const globals = globalThis as { _tfengine?: unknown };
 
 async function present(name: 'tensorflow' | 'webgpu'): Promise<Backend[]> {
-  const found = name === 'tensorflow' ? findTensorflow() : findWebgpu();
-  if (found && !('problem' in found)) {
-    // Copies of TensorFlow.js share one engine, which computes on one backend: beside a test's, WebGPU gets one of its own.
+  const installed = name === 'tensorflow' ? findTensorflow() : findWebgpu();
+  if (installed && !('problem' in installed)) {
+    // Copies of TensorFlow.js share one engine with one active backend: WebGPU gets an engine separate from that of a test.
     const shared = globals._tfengine;
     globals._tfengine = undefined;
     const backend = await loadBackend(name);
     if (shared) globals._tfengine = shared;
     return [backend];
   }
-  absent[name] = found ? found.problem : `not set up; dpmesh setup ${name}`;
+  absent[name] = installed ? installed.problem : `not set up; dpmesh setup ${name}`;
   return [];
 }
 
-/** `webgpu` alone in its process: Dawn and TensorFlow do not bear each other. */
+/** `webgpu` is tested in a process of its own: Dawn and TensorFlow conflict. */
 const alone = process.env.DPMESH_TEST_WEBGPU === '1';
 const tensorflow = alone ? [] : await present('tensorflow');
 
-/** TensorFlow on the CPU in two more ways: with every product, however small, and by the operations that it has on a GPU. */
-const inFull = async () => [
+/** TensorFlow on the CPU in two more ways: for all products, however small, and by the operations that it uses on a GPU. */
+const tensorflowVariants = async () => [
   new TfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
   new TfDevice(loadBinding(), 'tensorflow’s operations'),
 ];
 
 const { memory } = await wasmKernels();
-/** The size of the memory that all backends on the processor share: it only grows. */
+/** The size of the memory that all CPU backends share: it only grows. */
 export const heapBytes = () => memory.view(0, 0).buffer.byteLength;
 
-/** A backend as a plain object of bound methods: a test spreads it to replace some of its verbs. */
+/** A backend as a plain object of bound methods, which tests spread to replace some operations. */
 function spreadable(backend: Backend): Backend {
   const methods: Record<string, unknown> = {};
   for (let at: object = backend; at !== Object.prototype; at = Object.getPrototypeOf(at))
@@ -71,11 +71,11 @@ function spreadable(backend: Backend): Backend {
   return methods as unknown as Backend;
 }
 
-/** All that this machine has: the plain ones, and those that are set up. */
+/** All backends of this machine: the built-in ones, and those that are set up. */
 export const backends: Backend[] = [
   await wasmBackend(),
   cpuBackend(),
   ...tensorflow,
-  ...(tensorflow.some(({ device }) => !device) ? await inFull() : []),
+  ...(tensorflow.some(({ device }) => !device) ? await tensorflowVariants() : []),
   ...(alone ? await present('webgpu') : []),
 ].map(spreadable);

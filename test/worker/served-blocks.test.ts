@@ -10,13 +10,13 @@ const DIM = 16;
 /** Rows in a mebibyte. */
 const MEBIBYTE = (1 << 20) / 4 / DIM;
 
-/** `count` blocks of so many rows, of which each row of the file is its own number. */
+/** `count` blocks of this many rows; each row contains its index in the file. */
 const blocksOf = (count: number, rows: number): Block[] =>
   range(count).map((index) => ({ index, start: index * rows, count: rows }));
 const rowsOf = ({ start, count }: Block) =>
   Float32Array.from({ length: count * DIM }, (_, i) => start * DIM + i);
 
-/** A coordinator that answers when it is told to. */
+/** A coordinator that answers on demand. */
 function server(blocks: Block[]) {
   const asked: number[][] = [];
   const answers: { answer(): void; refuse(error: Error): void }[] = [];
@@ -49,20 +49,20 @@ describe('grouped', () => {
       }),
     );
   });
-  test('of nothing, and of one that is more than enough', () => {
+  test('no items, and one that is large enough alone', () => {
     assert.deepEqual([...grouped([], () => 1, 3)], []);
     assert.deepEqual([...grouped([9, 1], (size) => size, 3)], [[9], [1]]);
   });
 });
 
 describe('served blocks', () => {
-  test('each block comes with its rows, in the order asked for', async () => {
+  test('each block comes with its rows, in the requested order', async () => {
     const all = blocksOf(40, 300);
     const wanted = [3, 4, 9, 31, 12, 0].map((i) => all[i]);
     const { asked, answers, fetch } = server(all);
-    const found: [Block, Float32Array][] = [];
+    const received: [Block, Float32Array][] = [];
     const reading = (async () => {
-      for await (const each of servedBlocks(fetch, DIM)(wanted)) found.push(each);
+      for await (const each of servedBlocks(fetch, DIM)(wanted)) received.push(each);
     })();
     for (let i = 0; i < answers.length; i++) {
       answers[i].answer();
@@ -71,12 +71,12 @@ describe('served blocks', () => {
     await reading;
     assert.deepEqual(asked, [[3, 4, 9, 31, 12, 0]]);
     assert.deepEqual(
-      found,
+      received,
       wanted.map((block) => [block, rowsOf(block)]),
     );
   });
 
-  test('rows are the reader’s own', async () => {
+  test('the reader may modify the rows', async () => {
     const all = blocksOf(2, 3);
     const { answers, fetch } = server(all);
     const read = servedBlocks(fetch, DIM)(all);
@@ -86,7 +86,7 @@ describe('served blocks', () => {
     assert.deepEqual((await read.next()).value![1], rowsOf(all[1]));
   });
 
-  test('asks for a mebibyte at a time', async () => {
+  test('fetches a mebibyte at a time', async () => {
     const all = blocksOf(9, MEBIBYTE / 4);
     const { asked, fetch } = server(all);
     const answered = (indices: number[]) => {
@@ -102,7 +102,7 @@ describe('served blocks', () => {
     assert.deepEqual(asked, [[0, 1, 2, 3], [4, 5, 6, 7], [8]]);
   });
 
-  test('one request is on its way while the last answer is worked on, and no more', async () => {
+  test('exactly one request is pending while the last answer is used', async () => {
     const all = blocksOf(4, MEBIBYTE);
     const { asked, answers, fetch } = server(all);
     const read = servedBlocks(fetch, DIM)(all);
@@ -130,7 +130,7 @@ describe('served blocks', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('a refusal comes through', async () => {
+  test('an error is passed on', async () => {
     const all = blocksOf(1, 3);
     const { answers, fetch } = server(all);
     const first = servedBlocks(fetch, DIM)(all).next();
@@ -138,8 +138,8 @@ describe('served blocks', () => {
     await assert.rejects(first, /no such block/);
   });
 
-  // Node ends a process over a rejection that nobody awaits yet.
-  test('a refusal of the next request waits until the last answer is worked on', async () => {
+  // Node.js ends a process with an unhandled rejection.
+  test('an error of the next request is passed on after the last answer was used', async () => {
     const all = blocksOf(2, MEBIBYTE);
     const { answers, fetch } = server(all);
     const read = servedBlocks(fetch, DIM)(all);
@@ -159,7 +159,7 @@ describe('served blocks', () => {
 });
 
 describe('file blocks', () => {
-  /** The blocks as they come, and the stretches of rows that were read. */
+  /** The blocks as they come, and the ranges of rows that were read. */
   async function readAll(wanted: Block[]) {
     const reads: [number, number][] = [];
     const source: Source = {
@@ -173,26 +173,26 @@ describe('file blocks', () => {
       stored: () => assert.fail('not asked for'),
       close() {},
     };
-    const found = [];
-    for await (const each of fileBlocks(source)(wanted)) found.push(each);
+    const received = [];
+    for await (const each of fileBlocks(source)(wanted)) received.push(each);
     assert.deepEqual(
-      found,
+      received,
       wanted.map((block) => [block, rowsOf(block)]),
     );
-    const buffers = new Set(found.map(([, rows]) => (rows as Float32Array).buffer));
-    assert.equal(buffers.size, found.length, 'each has its rows for itself');
+    const buffers = new Set(received.map(([, rows]) => (rows as Float32Array).buffer));
+    assert.equal(buffers.size, received.length, 'each has its rows for itself');
     return reads;
   }
   const all = blocksOf(1000, 16);
 
-  test('come in the order asked for', async () => {
+  test('come in the requested order', async () => {
     assert.deepEqual(await readAll([4, 1, 2].map((i) => all[i])), [
       [64, 16],
       [16, 32],
     ]);
   });
 
-  test('near each other are read in one call, with a little between them', async () => {
+  test('that are close to each other are read in one call, including small gaps', async () => {
     assert.deepEqual(await readAll([0, 3, 4, 19].map((i) => all[i])), [[0, 320]]);
     assert.deepEqual(await readAll([0, 18].map((i) => all[i])), [
       [0, 16],

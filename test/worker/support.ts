@@ -6,7 +6,7 @@ import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../mod
 import type { Mixture } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import { priority } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
@@ -16,7 +16,7 @@ import { normals } from '../model/support.ts';
 
 export type Matrix = number[][];
 
-/** rows × cols standard normal numbers that float32 holds. */
+/** rows × cols standard normal numbers that float32 represents exactly. */
 export function randomMatrix(seed: number, rows: number, cols: number, by = 1): Matrix {
   const next = normals(seed);
   return Array.from({ length: rows }, () => Array.from({ length: cols }, () => Math.fround(by * next())));
@@ -73,7 +73,7 @@ export function logitsOf({ shapes, params }: Net, row: number[], c = 0): number[
   return at;
 }
 
-/** Its bytes, shapes and types, to compare results bit by bit. */
+/** Bytes, shapes and types of tensors, to compare results bit for bit. */
 export const bytes = (tensors: Tensors) =>
   Object.entries(tensors).map(([name, { shape, data }]) => [
     name,
@@ -86,7 +86,7 @@ export const SEED = 12345n;
 export const D = 3;
 const SHARDS = 3;
 
-/** Three blobs of unequal size, off the origin, in columns of unlike scale; sorted by blob. */
+/** Three blobs of unequal size, away from the origin, in columns of different scales; sorted by blob. */
 export function blobs(n: number, seed = 1): Float32Array {
   const next = normals(seed);
   const centres = [
@@ -101,11 +101,11 @@ export function blobs(n: number, seed = 1): Float32Array {
   });
 }
 
-/** A ReadBlocks over rows in memory: each block is a copy, as the contract says. */
+/** A ReadBlocks over rows in memory: each block is a copy, which the caller may modify. */
 export const memoryBlocks = (rows: Float32Array, dim: number): ReadBlocks =>
   async function* (blocks) {
-    for (const found of blocks)
-      yield [found, rows.slice(found.start * dim, (found.start + found.count) * dim)];
+    for (const block of blocks)
+      yield [block, rows.slice(block.start * dim, (block.start + block.count) * dim)];
   };
 
 /** The transform of this choice, from float64 moments of the rows. */
@@ -153,18 +153,18 @@ export function hashesState(raw: Float32Array, layout: Layout): Tensors {
   return { blocks: nd(Uint8Array.from(hashes.flatMap((hash) => [...hash])), hashes.length, 16) };
 }
 
-/** The state of a net's weights, or of these in their place; and that of its moments. */
+/** The state of a net's weights, or of `params` instead; and the state of its moments. */
 export const weightsOf = (net: Net, params = net.params): Tensors => netStates({ ...net, params }).weights;
 export const adamStateOf = (net: Net): Tensors => netStates(net).moments;
 
-/** A clustering net whose labels vary. */
+/** A clustering net that assigns different labels. */
 export function livelyNet(k: number, hidden = [8], d = D): Net {
   const net = clusteringNet(SEED, d, hidden, k);
   const last = net.params.length - 2;
   return { ...net, params: net.params.map((values, i) => (i === last ? values.map((v) => 20 * v) : values)) };
 }
 
-/** A net's arrays with Adam's moments as after some steps. */
+/** A net with Adam moments as after some steps. */
 export function withMoments(net: Net): Net {
   const next = normals(7);
   return {
@@ -199,7 +199,7 @@ export function blobMixture(covariance: 'full' | 'diag'): Mixture {
   };
 }
 
-export interface Workplace {
+export interface TestWorker {
   context: Context;
   /** Replaces a state, under a new version. */
   put(name: string, tensors: Tensors): void;
@@ -213,16 +213,16 @@ export interface World {
   net: Net;
   subs: Net;
   /** The unit of all of a shard's blocks. */
-  unit(shard: number): Unit;
+  unit(shard: number): WorkUnit;
   /** Indices of a shard's rows in file order: all of them, or those in the sample. */
   rowsOf(shard: number): number[];
   sampleOf(shard: number): number[];
-  /** Rows in float64: raw, as the networks see them, and as the model does. */
+  /** Rows in float64: inputs of the networks (y) and of the model (x). */
   y(row: number): number[];
   x(row: number): number[];
   label(row: number): number;
-  /** A worker that just joined, with the states of this world and nothing else. */
-  workplace(backend: Backend): Workplace;
+  /** A worker that has just joined, with the states of this world only. */
+  newWorker(backend: Backend): TestWorker;
 }
 
 /** 300 rows in three shards, 60 % of them in the sample, and the states of a run on them. */
@@ -252,7 +252,7 @@ export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World
     x,
     y,
     label: (row) => argmax(logitsOf(net, y(row))),
-    workplace(backend) {
+    newWorker(backend) {
       const states = createStates(backend);
       const versions = new Map<string, number>();
       const put = (name: string, tensors: Tensors) => {

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-/** Where setups live, so that any checkout finds them again: the user's data folder of this platform. */
+/** The folder of setups, shared by all checkouts: dpmesh's folder in the user's data folder of this platform. */
 export function dataFolder(): string {
   const { XDG_DATA_HOME, LOCALAPPDATA } = process.env;
   if (XDG_DATA_HOME) return join(XDG_DATA_HOME, 'dpmesh');
@@ -15,9 +15,9 @@ export function dataFolder(): string {
 
 export type SetupName = 'tensorflow' | 'webgpu';
 
-/** What `dpmesh setup` writes last, when all else is in its place: `<data folder>/<name>.json`. */
+/** The file `<data folder>/<name>.json`, which `dpmesh setup` writes when everything else is in place. */
 export interface Manifest {
-  /** Where it is; may lie outside of the data folder (`--dir`). */
+  /** The folder of the setup; may be outside of the data folder (`--dir`). */
   dir: string;
   version: string;
   cuda: boolean;
@@ -25,15 +25,15 @@ export interface Manifest {
   files: Record<string, number>;
 }
 
-export interface Found {
+export interface TensorflowInstallation {
   dir: string;
   version: string;
-  /** TensorFlow's own version, where it is known before it is loaded: that of our own setup. */
+  /** TensorFlow's version, which is known before it is loaded only if `dpmesh setup` installed it. */
   library?: string;
   cuda: boolean;
   /** The native binding. */
   binding: string;
-  /** Keeps TensorFlow's first words off stderr; only our own setup has it. */
+  /** The addon that silences stderr while TensorFlow loads; only `dpmesh setup` installs one. */
   quiet?: string;
 }
 
@@ -41,7 +41,7 @@ export const manifestPath = (name: SetupName) => join(dataFolder(), `${name}.jso
 export const BINDING = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node';
 export const QUIET = 'quiet.node';
 
-/** The manifest of a setup, or what is wrong with it; null if there is none. Looks at sizes, loads nothing. */
+/** The manifest of a setup, or what is wrong with the setup; null if there is none. Compares file sizes only. */
 function readManifest(name: SetupName): Manifest | { problem: string } | null {
   const path = manifestPath(name);
   const broken = (what: string) => ({ problem: `${what}; run: dpmesh setup ${name}` });
@@ -54,38 +54,38 @@ function readManifest(name: SetupName): Manifest | { problem: string } | null {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : broken(`${path} cannot be read`);
   }
   for (const [file, bytes] of Object.entries(manifest.files)) {
-    const found = statSync(join(manifest.dir, file), { throwIfNoEntry: false });
-    if (found?.size !== bytes)
-      return broken(`${join(manifest.dir, file)} ${found ? 'is not as it was set up' : 'is missing'}`);
+    const stat = statSync(join(manifest.dir, file), { throwIfNoEntry: false });
+    if (stat?.size !== bytes)
+      return broken(`${join(manifest.dir, file)} ${stat ? 'was changed since its setup' : 'is missing'}`);
   }
   return manifest;
 }
 
 /**
- * TensorFlow as `dpmesh setup tensorflow` left it, or as DPMESH_TFJS points at it; null if neither. A few stats; what is
- * found may still fail to load.
+ * The TensorFlow that `dpmesh setup tensorflow` installed, or that DPMESH_TFJS points at; null if neither. Costs a few calls
+ * of stat; it may still fail to load.
  */
-export function findTensorflow(): Found | { problem: string } | null {
-  const own = process.env.DPMESH_TFJS;
-  if (own) return foreign(own);
-  const found = readManifest('tensorflow');
-  if (!found || 'problem' in found) return found;
-  const { dir, version, cuda } = found;
+export function findTensorflow(): TensorflowInstallation | { problem: string } | null {
+  const custom = process.env.DPMESH_TFJS;
+  if (custom) return customTensorflow(custom);
+  const manifest = readManifest('tensorflow');
+  if (!manifest || 'problem' in manifest) return manifest;
+  const { dir, version, cuda } = manifest;
   return { dir, version, library: version, cuda, binding: join(dir, BINDING), quiet: join(dir, QUIET) };
 }
 
-/** A tfjs-node or tfjs-node-gpu that works already: its folder, its node_modules or the folder that has these. */
-function foreign(path: string): Found | { problem: string } {
+/** An existing tfjs-node or tfjs-node-gpu, by its folder, its node_modules, or the folder that contains these. */
+function customTensorflow(path: string): TensorflowInstallation | { problem: string } {
   const names = ['tfjs-node-gpu', 'tfjs-node'];
-  const places = [
+  const candidates = [
     path,
     ...['@tensorflow', 'node_modules/@tensorflow'].flatMap((at) => names.map((n) => join(path, at, n))),
   ];
-  for (const place of places) {
-    const dir = resolve(place);
-    const description = join(dir, 'package.json');
-    if (!existsSync(description)) continue;
-    const { name, version } = described(description);
+  for (const candidate of candidates) {
+    const dir = resolve(candidate);
+    const packageJson = join(dir, 'package.json');
+    if (!existsSync(packageJson)) continue;
+    const { name, version } = readPackageJson(packageJson);
     if (!names.some((known) => name === `@tensorflow/${known}`)) continue;
     const folder = join(dir, 'lib');
     const binding = ['napi-v8', 'napi-v9', 'napi-v10']
@@ -93,15 +93,17 @@ function foreign(path: string): Found | { problem: string } {
       .find((file) => existsSync(file));
     if (!binding)
       return {
-        problem: `DPMESH_TFJS=${path}: ${name} ${version} there has no binding in lib/; build it, or unset DPMESH_TFJS`,
+        problem: `DPMESH_TFJS=${path}: ${name} ${version} has no binding in lib/; build it, or unset DPMESH_TFJS`,
       };
     return { dir, version: `tfjs-node ${version}`, cuda: name!.endsWith('-gpu'), binding };
   }
-  return { problem: `DPMESH_TFJS=${path} has no @tensorflow/tfjs-node or tfjs-node-gpu` };
+  return {
+    problem: `DPMESH_TFJS=${path} has no @tensorflow/tfjs-node or tfjs-node-gpu; correct it, or unset it`,
+  };
 }
 
-/** What a package says of itself; nothing, where that cannot be read. */
-function described(path: string): { name?: string; version?: string } {
+/** A package.json; an empty object if it cannot be read. */
+function readPackageJson(path: string): { name?: string; version?: string } {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) ?? {};
   } catch {
@@ -109,17 +111,17 @@ function described(path: string): { name?: string; version?: string } {
   }
 }
 
-export interface FoundWebgpu {
+export interface WebgpuInstallation {
   dir: string;
   version: string;
-  /** Loads the packages that lie there. */
+  /** Loads packages from that folder. */
   require: NodeJS.Require;
 }
 
-/** The webgpu package as `dpmesh setup webgpu` left it; null if it did not. */
-export function findWebgpu(): FoundWebgpu | { problem: string } | null {
-  const found = readManifest('webgpu');
-  if (!found || 'problem' in found) return found;
-  const { dir, version } = found;
+/** The WebGPU packages that `dpmesh setup webgpu` installed; null if it did not. */
+export function findWebgpu(): WebgpuInstallation | { problem: string } | null {
+  const manifest = readManifest('webgpu');
+  if (!manifest || 'problem' in manifest) return manifest;
+  const { dir, version } = manifest;
   return { dir, version, require: createRequire(join(dir, 'package.json')) };
 }

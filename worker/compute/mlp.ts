@@ -1,13 +1,13 @@
 import type { Backend, Tensor } from './backends/backend.ts';
 
-/** Rows in a forward pass: what a step keeps in the second-level cache. */
+/** Rows in a forward pass, so that its activations fit the L2 cache. */
 export const FORWARD_ROWS = 2048;
 /** Smoothing ε of the E-step's responsibilities. */
 const SMOOTHING = 1e-5;
 
 /**
- * A ReLU multi-layer perceptron as [W₁, b₁, W₂, b₂, …]; or K of them at once, each tensor with a leading axis K.
- * Returns what each layer gives: the hidden activations, then the logits.
+ * The forward pass of a ReLU multi-layer perceptron [W₁, b₁, W₂, b₂, …], or of K at once if each tensor has a leading axis K.
+ * Returns the output of each layer: the hidden activations, then the logits.
  */
 export function forward(backend: Backend, net: Tensor[], x: Tensor): Tensor[] {
   const out: Tensor[] = [];
@@ -16,17 +16,17 @@ export function forward(backend: Backend, net: Tensor[], x: Tensor): Tensor[] {
   return out;
 }
 
-/** Log-densities of rows [b,D] (each) by whitening: weights [D,K·D], bias [K·D], constant [K]. */
+/** Log-densities [b,K] of rows x [b,D] (each) by whitening: weights [D,K·D], bias [K·D], constant [K]. */
 export function logDensity(backend: Backend, x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor {
-  const found = backend.logDensity?.(x, w, b, constant);
-  if (found) return found;
+  const density = backend.logDensity?.(x, w, b, constant);
+  if (density) return density;
   const u = backend.affine(x, w, b, false);
   const out = backend.whitenedDensity(u, constant);
   backend.free(u);
   return out;
 }
 
-/** Smoothed responsibilities from the log-densities of the rows (each), which are freed. */
+/** Smoothed responsibilities of rows (each) from their log-densities, which are freed. */
 export function responsibilities(backend: Backend, density: Tensor): Tensor {
   const out = backend.softmaxRows(density, SMOOTHING);
   backend.free(density);
@@ -47,19 +47,19 @@ function gradients(backend: Backend, net: Tensor[], x: Tensor, layers: Tensor[],
 }
 
 /** A net and its Adam moments on the device. */
-export interface Trained {
+export interface TrainableNet {
   params: Tensor[];
   first: Tensor[];
   second: Tensor[];
 }
 
 /**
- * One step of Adam on one batch. `lossOf` gives the gradient by the logits and the loss; the loss is returned as a
- * tensor [1], for the caller to read and free.
+ * One step of Adam on one batch. `lossOf` returns the loss and its gradient with respect to the logits. Returns the loss [1],
+ * which the caller frees.
  */
-export function step(
+export function trainStep(
   backend: Backend,
-  net: Trained,
+  net: TrainableNet,
   x: Tensor,
   lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
   rate: number,
@@ -73,7 +73,7 @@ export function step(
   return loss;
 }
 
-/** The loss [1] of one batch, and its gradients in the order of `params`. */
+/** The loss [1] of one batch, and its gradients in the order of `params`; the caller frees both. */
 export function lossAndGradients(
   backend: Backend,
   params: Tensor[],

@@ -5,28 +5,28 @@ import type { ProcessOptions } from '../process.ts';
 import type { WorkerSpec } from './supervised-worker.ts';
 import { Supervisor } from './supervisor.ts';
 
-export interface Wanted {
-  /** `all`, `none`, or numbers with commas between. */
+export interface WorkersRequest {
+  /** `all`, `none`, or comma-separated numbers. */
   gpus: string;
   /** Workers on each GPU. */
   perGpu: number;
-  /** Workers without one. */
+  /** Workers without a GPU. */
   cpus: number;
-  /** The first part of their names. */
+  /** First part of the workers' names. */
   host: string;
 }
 
 /**
- * The workers that were asked for: each pinned to one GPU or MIG instance by its UUID, or to none. UserError for a GPU
- * that is not there or is asked for twice, or where nothing is asked for. nvidia-smi is only asked if it has to be.
+ * The requested workers, each pinned to one GPU or MIG instance by its UUID, or to none. UserError for a GPU that does not
+ * exist or is requested twice, or if no worker is requested. Runs nvidia-smi only if necessary.
  */
-export async function workersOn({ gpus, perGpu, cpus, host }: Wanted): Promise<WorkerSpec[]> {
+export async function workersOn({ gpus, perGpu, cpus, host }: WorkersRequest): Promise<WorkerSpec[]> {
   checkGpuList(gpus);
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   const devices = gpus === 'none' ? [] : chooseDevices(gpus, await listGpus(), visible);
   if (!devices.length && gpus === 'all')
     throw new UserError(
-      `--gpus all: CUDA_VISIBLE_DEVICES=${visible} leaves no GPU of this host; unset it, or name them`,
+      `--gpus all: CUDA_VISIBLE_DEVICES=${visible} hides all GPUs of this host; unset it, or name GPUs with --gpus`,
     );
   const specs: WorkerSpec[] = devices.flatMap(({ name, uuid }) =>
     Array.from({ length: perGpu }, (_, i) => ({
@@ -42,24 +42,24 @@ export async function workersOn({ gpus, perGpu, cpus, host }: Wanted): Promise<W
       options: { requireGpu: false },
     });
   if (!specs.length)
-    throw new UserError(`nothing to start: --gpus ${gpus}, --cpus ${cpus}; ask for one of the two`);
+    throw new UserError(`no workers to start: --gpus ${gpus}, --cpus ${cpus}; set one of the two`);
   return specs;
 }
 
 /**
- * Keeps these workers alive until the coordinator sends them home, or a signal asks them to leave: then each finishes
- * its unit and says goodbye; a second signal kills them. `onSignal` listens: it tells a second from the same once more.
- * One that fails again and again is given up, the others go on. Gives the exit code: 1 if all were given up.
+ * Keeps these workers alive until the coordinator stops them, or a signal asks them to leave, after which each finishes its
+ * unit. A second signal kills them. `onSignal` registers the handlers; it ignores duplicates of the first signal. A worker that
+ * fails repeatedly is given up, the others continue. Returns the exit code: 1 if all were given up.
  */
 export async function launch(
   specs: WorkerSpec[],
   { connect, key, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
   onSignal: (first: (signal: NodeJS.Signals) => void, second: () => void) => void,
 ): Promise<number> {
-  const say = (line: string) => process.stderr.write(`${line}\n`);
-  const prefixed = linesOf((name, line) => say(`${name}: ${line.replace(/^worker: /, '')}`));
-  say(
-    `launch: ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${specs.map(({ name }) => name).join(', ')}`,
+  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const workerLog = createLineSplitter((name, line) => log(`${name}: ${line.replace(/^worker: /, '')}`));
+  log(
+    `launch: starting ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${specs.map(({ name }) => name).join(', ')}`,
   );
   const supervisor = new Supervisor(
     specs,
@@ -67,16 +67,14 @@ export async function launch(
     { ...shared, quiet: false, child: true },
     {
       ended: (_, code) => (code === 0 ? 'done' : 'failed'),
-      said: prefixed.add,
+      stderr: workerLog.add,
       restarts(name, how, delay) {
-        prefixed.end(name);
-        say(
-          `launch: ${name} ${how}; it is started again${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`,
-        );
+        workerLog.end(name);
+        log(`launch: ${name} ${how}; restarting it${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`);
       },
       gaveUp(name, error) {
-        prefixed.end(name);
-        say(`launch: gave up on ${name}: ${error.message}`);
+        workerLog.end(name);
+        log(`launch: gave up on ${name}: ${error.message}`);
       },
     },
   );
@@ -84,33 +82,33 @@ export async function launch(
   onSignal(
     (signal) => {
       asked = signal;
-      say('launch: workers finish what is at hand and leave; once more to kill them');
+      log('launch: workers finish their current unit and leave; signal again to kill them');
       supervisor.leave();
     },
     () => {
-      say('launch: killing the workers');
+      log('launch: killing the workers');
       supervisor.kill();
     },
   );
   const { givenUp } = await supervisor.over;
   if (asked) return asked === 'SIGINT' ? 130 : 0;
-  if (givenUp === specs.length) say(`launch: no worker is left`);
+  if (givenUp === specs.length) log('launch: all workers were given up');
   return givenUp === specs.length ? 1 : 0;
 }
 
-/** Cuts what several write into whole lines. */
-function linesOf(line: (name: string, text: string) => void) {
-  const rests = new Map<string, string>();
+/** Splits the output of several workers into complete lines; `end` flushes an incomplete last one. */
+function createLineSplitter(emit: (name: string, line: string) => void) {
+  const incomplete = new Map<string, string>();
   return {
     add(name: string, text: Buffer) {
-      const lines = ((rests.get(name) ?? '') + text).split(/\r?\n/);
-      rests.set(name, lines.pop()!);
-      for (const each of lines) line(name, each);
+      const lines = ((incomplete.get(name) ?? '') + text).split(/\r?\n/);
+      incomplete.set(name, lines.pop()!);
+      for (const line of lines) emit(name, line);
     },
     end(name: string) {
-      const rest = rests.get(name);
-      rests.delete(name);
-      if (rest) line(name, rest);
+      const rest = incomplete.get(name);
+      incomplete.delete(name);
+      if (rest) emit(name, rest);
     },
   };
 }

@@ -2,59 +2,59 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { childArguments } from '../../base/child-arguments.ts';
 import { UserError } from '../../base/user-error.ts';
-import { MISTAKE, NO_ROOM } from '../exit-codes.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
 
 /** A worker to keep alive. */
 export interface WorkerSpec {
   name: string;
-  /** To a GPU of CUDA, by its environment. */
+  /** Pinned to a CUDA device by its environment. */
   pinned?: boolean;
-  /** On top of this process's environment. */
+  /** Added to this process's environment. */
   env?: Record<string, string>;
-  /** Where it differs from the others. */
+  /** Options in which it differs from the others. */
   options?: Partial<ProcessOptions>;
 }
 
 /**
- * What the end of a worker's process means: `done`: there will be no other; `sound`: the next one starts at once;
- * `killed`: with a growing delay; `failed`: likewise, and after some in a row it is given up.
+ * What the end of a worker's process means. `done`: it is not restarted. `sound`: it is restarted at once. `killed`: it is
+ * restarted with a growing delay. `failed`: the same, but it is given up after several failures in a row.
  */
-export type Verdict = 'done' | 'sound' | 'killed' | 'failed';
+export type ExitKind = 'done' | 'sound' | 'killed' | 'failed';
 
 export interface Hooks {
-  ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): Verdict;
-  /** What a worker writes to stderr; by default it goes to this one's. */
-  said?(name: string, text: Buffer): void;
-  /** A worker that failed is started again, so many ms from now. */
+  ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): ExitKind;
+  /** Receives the worker's stderr, which by default goes to that of this process. */
+  stderr?(name: string, text: Buffer): void;
+  /** A worker that failed is restarted after `delay` ms. */
   restarts?(name: string, reason: string, delay: number): void;
-  /** There will be no worker of this name any more. The others go on. */
+  /** The worker of this name is not restarted any more. The others continue. */
   gaveUp?(name: string, error: Error): void;
 }
 
-/** A worker's process, from its start on. */
-interface Life {
-  /** When it was told of the coordinator, or else when it was started. */
-  begun: number;
-  /** The last of what it wrote to stderr. */
-  said: string;
+/** A worker's running process. */
+interface WorkerProcess {
+  /** When it got the coordinator's address; before that, when it was started. */
+  startedAt: number;
+  /** The end of its stderr. */
+  stderr: string;
   /** Failures in a row before it. */
   failures: number;
 }
 
 /** Failures in a row after which a worker is given up. */
-const PATIENCE = 5;
-/** A worker that lived this long starts afresh with its next failure. */
-const SETTLED_MS = 10_000;
-/** Delay before the third start in a row, doubled with each failure; a part of it is drawn, so that many do not move in step. */
+const MOST_FAILURES = 5;
+/** After this long a process counts as healthy: earlier failures are forgotten. */
+const HEALTHY_MS = 10_000;
+/** Delay before the third start in a row, doubled with each failure; partly random, lest workers restart in step. */
 const BACKOFF_MS = 400;
 const LONGEST_BACKOFF_MS = 10_000;
-/** Characters of stderr in which the reason for an end is looked for. */
-const LAST_WORDS = 2000;
+/** Characters of stderr that are kept to find the reason for an exit. */
+const KEPT_STDERR = 2000;
 /**
- * A worker runs one short program beside others that want the cores too, and its mathematics is compiled ahead: what
- * V8's optimizing compiler takes (a quarter of all processors' time) comes back for the hottest loops only. Results are
- * short-lived arrays: with a larger nursery most are gone before they are moved (LOG.md).
+ * A worker runs a short program beside others that compete for the cores, and its mathematics is compiled ahead of time. V8's
+ * optimizing compiler, which took a quarter of all CPU time, pays only for the hottest loops. Results are short-lived arrays:
+ * with a larger nursery most are collected before they are promoted (LOG.md).
  */
 const V8_FLAGS = [
   '--v8-pool-size=1',
@@ -65,9 +65,9 @@ const V8_FLAGS = [
   '--max-semi-space-size=16',
 ];
 
-/** One worker: its process, and another one when that has ended, until it is done, given up or asked to end. */
+/** Runs a worker's process, and restarts it when it ends, until the worker is done, given up or asked to end. */
 export class SupervisedWorker {
-  /** Resolves when it has no process and will have none. */
+  /** Resolves when its process has ended and will not be restarted. */
   readonly over: Promise<void>;
   readonly #spec: WorkerSpec;
   readonly #coordinator: Coordinator | Promise<Coordinator>;
@@ -78,7 +78,7 @@ export class SupervisedWorker {
   #child: ChildProcess | null = null;
   #restart: NodeJS.Timeout | null = null;
 
-  /** Starts it. It makes ready while the coordinator does, and is told its place when there is one. */
+  /** Starts the process at once; it loads its backend while the coordinator starts, and gets its address when that is known. */
   constructor(
     spec: WorkerSpec,
     coordinator: Coordinator | Promise<Coordinator>,
@@ -95,13 +95,13 @@ export class SupervisedWorker {
     this.#start(0);
   }
 
-  /** Asks it to finish what is at hand and to say goodbye. */
+  /** Asks it to finish its current unit and leave. */
   leave(): void {
     this.#startNoMore();
     this.#child?.stdin?.write('leave\n');
   }
 
-  /** Ends it without: the process ends with its pipe, unless it is frozen or in a long task. */
+  /** Ends it at once: the process exits when its stdin closes, unless it is frozen or in a long task. */
   end(): void {
     this.#startNoMore();
     this.#child?.stdin?.end();
@@ -128,61 +128,71 @@ export class SupervisedWorker {
       env: { ...process.env, ...env },
       windowsHide: true,
     });
-    const life: Life = { begun: performance.now(), said: '', failures };
-    // Too many processes or files, too little memory: then there is neither an exit nor, perhaps, a pipe.
+    const running: WorkerProcess = { startedAt: performance.now(), stderr: '', failures };
+    // The process could not be started (too many processes or files, too little memory): no `exit` follows.
     child.once('error', (error) => {
-      if (child.pid === undefined) this.#judge('failed', error.message, null, life);
+      if (child.pid === undefined) this.#afterExit('failed', error.message, null, running);
     });
     if (child.pid === undefined) return;
     child.stderr!.on('data', (text: Buffer) => {
-      life.said = (life.said + text).slice(-LAST_WORDS);
-      if (this.#hooks.said) this.#hooks.said(name, text);
+      running.stderr = (running.stderr + text).slice(-KEPT_STDERR);
+      if (this.#hooks.stderr) this.#hooks.stderr(name, text);
       else process.stderr.write(text);
     });
     child.stdin!.on('error', () => {});
-    void Promise.resolve(this.#coordinator).then((place) => {
-      life.begun = performance.now();
-      child.stdin!.write(`${JSON.stringify(place)}\n`);
+    void Promise.resolve(this.#coordinator).then((coordinator) => {
+      running.startedAt = performance.now();
+      child.stdin!.write(`${JSON.stringify(coordinator)}\n`);
     });
     this.#child = child;
     child.once('exit', (code, signal) => {
       this.#child = null;
       const how =
-        code === NO_ROOM ? 'out of device memory' : signal ? `killed by ${signal}` : `exited with ${code}`;
-      const verdict = this.#isEnding ? 'done' : this.#hooks.ended(child.pid!, code, signal, how);
-      // Its last words may still be on their way.
-      if (verdict === 'failed') child.once('close', () => this.#judge(verdict, how, code, life));
-      else this.#judge(verdict, how, code, life);
+        code === OUT_OF_DEVICE_MEMORY
+          ? 'out of device memory'
+          : signal
+            ? `killed by ${signal}`
+            : `exited with ${code}`;
+      const kind = this.#isEnding ? 'done' : this.#hooks.ended(child.pid!, code, signal, how);
+      // The end of its stderr may still have to be read.
+      if (kind === 'failed') child.once('close', () => this.#afterExit(kind, how, code, running));
+      else this.#afterExit(kind, how, code, running);
     });
   }
 
-  /** After the end of a process: another one, or none. */
-  #judge(verdict: Verdict, how: string, code: number | null, { begun, said, failures }: Life): void {
-    if (this.#isEnding || verdict === 'done') {
+  /** Restarts the worker after a delay, or not. */
+  #afterExit(
+    kind: ExitKind,
+    how: string,
+    code: number | null,
+    { startedAt, stderr, failures }: WorkerProcess,
+  ): void {
+    if (this.#isEnding || kind === 'done') {
       this.#retire();
       return;
     }
     const { name } = this.#spec;
-    const isSound = verdict === 'sound' || performance.now() - begun > SETTLED_MS;
-    const again = isSound ? 0 : failures + 1;
-    const isHopeless = code === MISTAKE || code === NO_ROOM;
-    if (isHopeless || (again > PATIENCE && verdict === 'failed')) {
-      const error = errorOf(said) || how;
-      const why = isHopeless ? error : `worker ${name} ended ${again} times in a row: ${error}`;
+    const wasHealthy = kind === 'sound' || performance.now() - startedAt > HEALTHY_MS;
+    const failuresNow = wasHealthy ? 0 : failures + 1;
+    const isHopeless = code === USER_ERROR || code === OUT_OF_DEVICE_MEMORY;
+    if (isHopeless || (failuresNow > MOST_FAILURES && kind === 'failed')) {
+      const error = errorOf(stderr) || how;
+      const why = isHopeless ? error : `worker ${name} failed ${failuresNow} times in a row: ${error}`;
       this.#hooks.gaveUp?.(name, new UserError(why));
       this.#retire();
       return;
     }
-    const delay = again <= 1 ? 0 : jitter(Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** (again - 2)));
+    const backoff = Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** (failuresNow - 2));
+    const delay = failuresNow <= 1 ? 0 : jitter(backoff);
     this.#hooks.restarts?.(name, how, delay);
     this.#restart = setTimeout(() => {
       this.#restart = null;
-      this.#start(again);
+      this.#start(failuresNow);
     }, delay);
   }
 }
 
-/** As source under tsx; else in one file, which starts in half the time. */
+/** The worker's program: the source under tsx, else the bundle, which starts in half the time. */
 function workerProgram(): string {
   const path = import.meta.url.endsWith('.ts') ? '../process.ts' : '../../bundled/worker.js';
   return fileURLToPath(new URL(path, import.meta.url));
@@ -190,15 +200,15 @@ function workerProgram(): string {
 
 const jitter = (delay: number) => Math.round(delay * (0.5 + Math.random() / 2));
 
-/** The error in the last words of a process: the line that names it, or else the last one that is no news. */
-export function errorOf(said: string): string {
-  const lines = said
+/** The error in a worker's stderr: the last line that looks like one, else the last one that is not a log line. */
+export function errorOf(stderr: string): string {
+  const lines = stderr
     .split('\n')
     .map((line) => line.trimEnd())
     .filter(Boolean);
-  const named = lines.findLast((line) =>
+  const error = lines.findLast((line) =>
     /^(worker: error: |([A-Z]\w*)?Error\b|.*\b(terminate called|FATAL|fatal error)\b)/.test(line),
   );
   const last = lines.findLast((line) => !line.startsWith('worker: '));
-  return (named ?? last ?? '').replace(/^worker: error: /, '');
+  return (error ?? last ?? '').replace(/^worker: error: /, '');
 }

@@ -1,12 +1,12 @@
 import type { Coordinator, ProcessOptions } from '../process.ts';
 import { type Hooks, SupervisedWorker, type WorkerSpec } from './supervised-worker.ts';
 
-/** What a worker has at hand is not wanted any more: one that is frozen or in a long task need not be waited for. */
+/** Time for workers to end before they are killed: their current work is not needed, so a frozen or busy one is not awaited. */
 const KILL_AFTER_MS = 500;
 
-/** Keeps workers alive: a process that ends is judged by `hooks.ended`, and started again unless that was its end. */
+/** Keeps workers alive: restarts a process that ends, unless `hooks.ended` classifies its end as final. */
 export class Supervisor {
-  /** No worker is left, nor waits to be started again: how many were given up, and why the last of them. */
+  /** Resolves when no worker runs or will be restarted: the number that were given up, and the error of the last one. */
   readonly over: Promise<{ givenUp: number; error: Error | null }>;
   readonly #workers: SupervisedWorker[];
 
@@ -20,17 +20,17 @@ export class Supervisor {
     let error: Error | null = null;
     const counting: Hooks = {
       ...hooks,
-      gaveUp(name, why) {
+      gaveUp(name, reason) {
         givenUp++;
-        error = why;
-        hooks.gaveUp?.(name, why);
+        error = reason;
+        hooks.gaveUp?.(name, reason);
       },
     };
     this.#workers = specs.map((spec) => new SupervisedWorker(spec, coordinator, shared, counting));
     this.over = Promise.all(this.#workers.map(({ over }) => over)).then(() => ({ givenUp, error }));
   }
 
-  /** Asks all to finish what is at hand and to say goodbye; starts none any more. */
+  /** Asks all workers to finish their current unit and leave. No worker is restarted. */
   leave(): void {
     for (const worker of this.#workers) worker.leave();
   }
@@ -39,7 +39,7 @@ export class Supervisor {
     for (const worker of this.#workers) worker.kill();
   }
 
-  /** Ends all workers; resolves when none is left. */
+  /** Ends all workers. Resolves when none is left. */
   async stop(): Promise<void> {
     for (const worker of this.#workers) worker.end();
     const late = setTimeout(() => this.kill(), KILL_AFTER_MS);

@@ -1,23 +1,27 @@
 import { BINS, binOf } from '../../model/pca-split.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { type CellTask, covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 
-/** Rows and sums of each leaf: what a Lloyd round needs. */
-export async function cellSums(context: Context, task: TaskOf<'cell-sums'>, unit: Unit): Promise<Tensors> {
+/** Number and sum of each leaf's rows, [leaves] and [leaves,D], for an iteration of Lloyd's algorithm. */
+export async function cellSums(
+  context: Context,
+  task: TaskOf<'cell-sums'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const { n, s } = context.kernel.sums(rows, d, leaf, task.leaves);
   return { n: nd(n), s: nd(s, task.leaves, d) };
 }
 
-/** Hard float64 statistics of each leaf about its pivot, [leaves,P]: float32 products are too coarse for ratios. */
+/** Hard statistics of each leaf about its pivot, [leaves,P]: in float64, as float32 is too coarse for Hastings ratios. */
 export async function cellScatter(
   context: Context,
   task: TaskOf<'cell-scatter'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const pivots = take(context.states.get(task.pivots), 'rows', 'float64', task.leaves * d);
@@ -31,7 +35,7 @@ export async function cellScatter(
 export async function cellHistogram(
   context: Context,
   task: TaskOf<'cell-histogram'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const state = context.states.get(task.axes);
@@ -46,7 +50,7 @@ export async function cellHistogram(
   return { counts: nd(counts, task.leaves, BINS) };
 }
 
-/** The leaf of each sample row of a shard, -1 for none. */
+/** The leaf of each row of a shard's sample, -1 for none. */
 async function leaves(context: Context, task: CellTask, shard: number) {
   const { rows, scaled } = await context.sample(shard);
   const d = scaled.shape[1];
@@ -64,23 +68,23 @@ async function groups(context: Context, kind: CellTask['groups'], shard: number)
   return side.map((value, i) => 2 * z[i] + value);
 }
 
-/** Which of its cluster's two sub-clusters the sub-net gives each row. */
+/** Which of its cluster's two sub-clusters the sub-net assigns each row to. */
 async function sides(context: Context, shard: number, z: Int32Array): Promise<Int32Array> {
   const { backend, states } = context;
   const { scaled } = await context.sample(shard);
   const layers = states.layers('subs');
   const k = layers[0].shape[0];
   const out = new Int32Array(z.length);
-  for (const [c, mine] of rowsByLabel(z, k).entries()) {
-    if (!mine.length) continue;
+  for (const [c, members] of rowsByLabel(z, k).entries()) {
+    if (!members.length) continue;
     const net = layers.map(({ data, shape }) => {
       const size = data.length / k;
       return backend.upload(data.subarray(c * size, (c + 1) * size), shape.slice(1));
     });
-    const x = backend.gather(scaled, mine);
+    const x = backend.gather(scaled, members);
     const outputs = forward(backend, net, x);
     const side = await backend.argmaxRows(outputs.at(-1)!);
-    for (let i = 0; i < mine.length; i++) out[mine[i]] = side[i];
+    for (let i = 0; i < members.length; i++) out[members[i]] = side[i];
     backend.free(x, ...net, ...outputs);
   }
   return out;

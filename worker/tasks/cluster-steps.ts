@@ -1,5 +1,5 @@
 import { generator, shuffledPrefix } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
@@ -7,11 +7,11 @@ import { logDensity, responsibilities } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { localSteps } from './local-steps.ts';
 
-/** Local steps of the clustering net on batches of the shard's own rows, drawn anew each epoch. */
+/** Local steps of the clustering net on batches of the shard's rows, which are drawn again each epoch. */
 export async function clusterSteps(
   context: Context,
   task: TaskOf<'cluster-steps'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
@@ -26,7 +26,7 @@ export async function clusterSteps(
   const rows = backend.gather(scaled, drawn);
   const targets = target(context, task, rows);
   const result = await localSteps(backend, states, 'net', task, Float64Array.of(1), (i) => {
-    // A shard smaller than its share of batches sees its rows again.
+    // A shard with fewer rows than its batches take uses rows repeatedly.
     const start = (i * batch) % Math.max(1, drawn.length - batch + 1);
     const x = backend.slice(rows, start, batch);
     const t = backend.slice(targets, start, batch);
@@ -36,7 +36,7 @@ export async function clusterSteps(
   return result;
 }
 
-/** What the net learns on these rows: the E-step's responsibilities, or a cost for each cluster. */
+/** The targets of these rows, [b,K]: the E-step's responsibilities, or the cost of each cluster. */
 function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: Tensor): Tensor {
   if (task.loss !== 'kl') return backend.quadraticForm(x, states.onDevice('e-step', 'cost'), task.diagonal);
   const onDevice = (name: string) => states.onDevice('e-step', name);

@@ -1,7 +1,7 @@
 import { concat } from '../../model/arrays.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, zeros } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
@@ -10,10 +10,14 @@ import { pick, transformFrom, transformRows } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
- * Reads the unit's rows once more: hard label of each (in the narrowest unsigned type), hard float64 statistics of
- * each cluster, responsibilities on request, and a few rows for the silhouette.
+ * Rereads the unit's rows. Returns their hard labels (in the narrowest type), hard float64 statistics of each cluster, the
+ * responsibilities if requested, and some rows with their labels for the silhouette.
  */
-export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit: Unit): Promise<Tensors> {
+export async function fullPass(
+  context: Context,
+  task: TaskOf<'full-pass'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { backend, states } = context;
   const net = states.net('net');
   const k = net.at(-1)!.shape[0];
@@ -64,7 +68,7 @@ export async function fullPass(context: Context, task: TaskOf<'full-pass'>, unit
   };
 }
 
-/** Small blocks share a forward pass. */
+/** Groups small blocks for a common forward pass. */
 async function* batches(
   stream: AsyncIterable<[Block, Float32Array]>,
 ): AsyncGenerator<[Block, Float32Array][]> {

@@ -1,4 +1,4 @@
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
@@ -11,9 +11,9 @@ import { seedDistances } from './seed-distances.ts';
 import { statistics } from './statistics.ts';
 import { subSteps } from './sub-steps.ts';
 
-type Work<T extends Task> = (context: Context, task: T, unit: Unit) => Promise<Tensors>;
+type TaskFunction<T extends Task> = (context: Context, task: T, unit: WorkUnit) => Promise<Tensors>;
 
-const WORK: { [N in Task['task']]: Work<Extract<Task, { task: N }>> } = {
+const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: N }>> } = {
   moments,
   'seed-distances': seedDistances,
   'cluster-steps': clusterSteps,
@@ -27,6 +27,6 @@ const WORK: { [N in Task['task']]: Work<Extract<Task, { task: N }>> } = {
 };
 
 /** Runs one task on one unit. A pure function of the states, the task and the unit's rows. */
-export function runTask(context: Context, task: Task, unit: Unit): Promise<Tensors> {
-  return (WORK[task.task] as Work<Task>)(context, task, unit);
+export function runTask(context: Context, task: Task, unit: WorkUnit): Promise<Tensors> {
+  return (TASK_FUNCTIONS[task.task] as TaskFunction<Task>)(context, task, unit);
 }

@@ -1,57 +1,58 @@
 import { concat } from '../../model/arrays.ts';
 import { unflatten } from '../../model/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import type { Backend, Batch, FlatNet, Tensor } from '../compute/backends/backend.ts';
-import { lossAndGradients, step, type Trained } from '../compute/mlp.ts';
+import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
+import { lossAndGradients, type TrainableNet, trainStep } from '../compute/mlp.ts';
 import type { States } from '../states.ts';
 
-/** A batch on the device, to be freed when its step is taken. */
-export interface OwnBatch extends Batch {
+/** A batch on the device, to be freed after its step. */
+export interface OwnedBatch extends TrainingBatch {
   free(): void;
 }
 
-export interface Steps {
+export interface StepsTask {
   steps: number;
   rate: number;
-  /** Steps that Adam has taken before. */
+  /** Adam steps that were taken before. */
   done: number;
   average: 'weights' | 'gradients';
-  /** KL to the batch's target; anything else: the target is a cost. */
+  /** `kl`: KL divergence from the target; otherwise the target is a cost. */
   loss: string;
 }
 
 /**
- * Local SGD: takes `steps` Adam steps on the shard's own batches, from the broadcast weights and moments, and gives
- * all three back, times the shard's `counts` (of each of the stacked nets, or of the one); or, where gradients are to
- * be averaged, those of the first batch. All that is given adds up over shards; one without a batch gives zeros.
+ * Local SGD: takes `steps` Adam steps on the shard's batches, from the broadcast weights and moments, and
+ * returns weights and moments, multiplied by `counts` (the weight of this shard in the average: one number, or one for each
+ * stacked net). If gradients are averaged, takes no step and returns the gradients of the first batch. All results are sums
+ * over shards; a shard without rows (`batchOf` is null) returns zeros.
  */
 export async function localSteps(
   backend: Backend,
   states: States,
   net: 'net' | 'subs',
-  task: Steps,
+  task: StepsTask,
   counts: Float64Array,
-  batchOf: ((step: number) => OwnBatch) | null,
+  batchOf: ((step: number) => OwnedBatch) | null,
 ): Promise<Tensors> {
   const { data, shapes } = states.flat(net);
-  const about = { count: nd(counts), shards: nd(Float64Array.of(batchOf ? 1 : 0)) };
-  const gives = (loss: number, found: Record<string, Float32Array>): Tensors => ({
+  const result = (loss: number, arrays: Record<string, Float32Array>): Tensors => ({
     ...Object.fromEntries(
-      Object.entries(found).map(([name, values]) => [name, nd(times(values, shapes, counts))]),
+      Object.entries(arrays).map(([name, values]) => [name, nd(times(values, shapes, counts))]),
     ),
     loss: nd(Float64Array.of(loss)),
-    ...about,
+    count: nd(counts),
+    shards: nd(Float64Array.of(batchOf ? 1 : 0)),
   });
   if (!batchOf) {
     const names = task.average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
-    return gives(0, Object.fromEntries(names.map((name) => [name, new Float32Array(data.length)])));
+    return result(0, Object.fromEntries(names.map((name) => [name, new Float32Array(data.length)])));
   }
   if (task.average === 'gradients') {
     const batch = batchOf(0);
     const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOf(backend, task, batch));
     batch.free();
     const gradients = await readAll(backend, grads);
-    return gives(await mean(backend, [loss]), { gradients });
+    return result(await mean(backend, [loss]), { gradients });
   }
   const start: FlatNet = {
     shapes,
@@ -60,11 +61,12 @@ export async function localSteps(
     second: states.flat(net, 'second').data.slice(),
   };
   const { loss, params, first, second } =
-    byKernel(backend, start, task, batchOf) ?? (await verbByVerb(backend, start, task, batchOf));
-  return gives(loss, { params, first, second });
+    byKernel(backend, start, task, batchOf) ?? (await byOperations(backend, start, task, batchOf));
+  return result(loss, { params, first, second });
 }
 
-function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: number) => OwnBatch) {
+/** All steps in a single kernel; null if the backend has none for this net. */
+function byKernel(backend: Backend, net: FlatNet, task: StepsTask, batchOf: (step: number) => OwnedBatch) {
   function* batches() {
     for (let i = 0; i < task.steps; i++) {
       const batch = batchOf(i);
@@ -77,16 +79,16 @@ function byKernel(backend: Backend, net: FlatNet, task: Steps, batchOf: (step: n
   return loss === null ? null : { ...net, loss };
 }
 
-async function verbByVerb(
+async function byOperations(
   backend: Backend,
   net: FlatNet,
-  task: Steps,
-  batchOf: (step: number) => OwnBatch,
+  task: StepsTask,
+  batchOf: (step: number) => OwnedBatch,
 ): Promise<FlatNet & { loss: number }> {
   const { shapes } = net;
   const upload = (flat: Float32Array) =>
     unflatten(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
-  const trained: Trained = {
+  const trained: TrainableNet = {
     params: upload(net.params),
     first: upload(net.first),
     second: upload(net.second),
@@ -94,7 +96,9 @@ async function verbByVerb(
   const losses: Tensor[] = [];
   for (let i = 0; i < task.steps; i++) {
     const batch = batchOf(i);
-    losses.push(step(backend, trained, batch.x, lossOf(backend, task, batch), task.rate, task.done + i + 1));
+    losses.push(
+      trainStep(backend, trained, batch.x, lossOf(backend, task, batch), task.rate, task.done + i + 1),
+    );
     batch.free();
   }
   return {
@@ -107,11 +111,11 @@ async function verbByVerb(
 }
 
 const lossOf =
-  (backend: Backend, { loss }: Steps, { target }: Batch) =>
+  (backend: Backend, { loss }: StepsTask, { target }: TrainingBatch) =>
   (logits: Tensor) =>
     loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target);
 
-/** Each of the `counts.length` stretches of each array times its count; 0 where that is 0. */
+/** Multiplies each of the `counts.length` equal parts of each array by its count. Exactly 0 if the count is 0, even for NaN. */
 function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Array): Float64Array {
   const out = new Float64Array(flat.length);
   let at = 0;

@@ -3,7 +3,7 @@ import { normalizeRows } from '../../data/transform.ts';
 import { MAX_MAGNITUDE } from '../../data/value-range.ts';
 import { concat } from '../../model/arrays.ts';
 import { priority } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
@@ -11,10 +11,10 @@ import { pick } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
- * Reads every row of the shard once: statistics about `origin`, extremes, bad rows, a hash of each block; keeps the
- * shard's part of the sample. Rows with NaN, infinite or too large values are counted and left out.
+ * Reads every row of the shard once. Returns statistics about `origin`, minima and maxima, the number of bad rows (with NaN,
+ * infinite or too large values, which are left out), and a hash of each block. Keeps the shard's part of the sample.
  */
-export async function moments(context: Context, task: TaskOf<'moments'>, unit: Unit): Promise<Tensors> {
+export async function moments(context: Context, task: TaskOf<'moments'>, unit: WorkUnit): Promise<Tensors> {
   const { dim, seed, kernel } = context;
   const origin = take(context.states.get('origin'), 'row', 'float64', dim);
   const statistics = kernel.scatter(origin, dim, covarianceOf(task));

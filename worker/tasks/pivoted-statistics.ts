@@ -1,18 +1,18 @@
 import { accumulate, statisticsLength } from '../../model/statistics.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 
 /**
- * What `statistics` sums, in float64, in the model's coordinates and about a point near each cluster's mean [K,P]: for
- * clusters that are so flat, or so far out in their own units, that float32 products lose their covariance.
+ * The soft statistics [K,P] of `statistics`, but in float64, in the model's coordinates and about a point near each cluster's
+ * mean: for clusters so flat, or so far from the origin relative to their spread, that float32 products lose their covariance.
  */
 export async function pivotedStatistics(
   context: Context,
   task: TaskOf<'pivoted-statistics'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const { backend, states } = context;
   const { rows, n, scaled } = await context.sample(unit.shard);

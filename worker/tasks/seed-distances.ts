@@ -1,15 +1,15 @@
 import { seedCandidate } from '../../model/kmeans.ts';
 import { generator } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
 
-/** One k-means++ step: the shard's total D² weight, and a row of it drawn by that weight. */
+/** One k-means++ step: the shard's sum of squared distances, and a row drawn with probability proportional to its distance². */
 export async function seedDistances(
   context: Context,
   task: TaskOf<'seed-distances'>,
-  unit: Unit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
   const sample = await context.sample(unit.shard);
   const { rows, n, scaled } = sample;
@@ -17,20 +17,22 @@ export async function seedDistances(
   const all = take(context.states.get('centres'), 'rows', 'float64');
   const centres = Array.from({ length: task.centres }, (_, k) => all.subarray(k * d, (k + 1) * d));
   const rng = generator(context.seed, 'k-means++', task.draw, unit.shard);
-  const own = all.slice(0, task.centres * d);
-  const known = sample.seeding && startsWith(own, sample.seeding.centres) ? sample.seeding : null;
-  const found = n
+  const used = all.slice(0, task.centres * d);
+  const cached = sample.seeding && startsWith(used, sample.seeding.centres) ? sample.seeding : null;
+  const candidate = n
     ? seedCandidate(
         ...([rows, d, centres, rng.uniform()] as const),
-        known && { centres: known.centres.length / d, weights: known.weights },
+        cached && { centres: cached.centres.length / d, weights: cached.weights },
       )
     : null;
-  // The next step has one centre more.
-  if (found) sample.seeding = { centres: own, weights: found.weights };
+  // Cached, as the next step adds one centre.
+  if (candidate) sample.seeding = { centres: used, weights: candidate.weights };
   return {
-    weight: nd(Float64Array.of(found?.weight ?? 0)),
+    weight: nd(Float64Array.of(candidate?.weight ?? 0)),
     row: nd(
-      found ? Float64Array.from(rows.subarray(found.row * d, (found.row + 1) * d)) : new Float64Array(d),
+      candidate
+        ? Float64Array.from(rows.subarray(candidate.row * d, (candidate.row + 1) * d))
+        : new Float64Array(d),
     ),
   };
 }

@@ -1,15 +1,19 @@
 import { statisticsLength } from '../../model/statistics.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 
 /**
- * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster [K,P] in the
- * networks' coordinates. Remembers the hard labels for the tasks after it.
+ * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster k, [K,P], in the networks'
+ * coordinates. Caches the hard labels for later tasks.
  */
-export async function statistics(context: Context, task: TaskOf<'statistics'>, unit: Unit): Promise<Tensors> {
+export async function statistics(
+  context: Context,
+  task: TaskOf<'statistics'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { backend, states } = context;
   const sample = await context.sample(unit.shard);
   const net = states.net('net');

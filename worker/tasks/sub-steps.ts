@@ -1,5 +1,5 @@
 import { generator } from '../../model/random.ts';
-import type { Unit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
@@ -9,10 +9,14 @@ import { rowsByLabel } from '../rows.ts';
 import { localSteps } from './local-steps.ts';
 
 /**
- * Local steps of all K sub-clustering nets at once, on batches of equal size drawn inside each cluster. A cluster
- * without a row in this shard is fed any rows; its count of zero keeps the result out of the average.
+ * Local steps of all K sub-clustering nets at once, on batches of equal size drawn from each cluster. A cluster without rows in
+ * this shard gets arbitrary rows; its count of zero excludes the result from the average.
  */
-export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit: Unit): Promise<Tensors> {
+export async function subSteps(
+  context: Context,
+  task: TaskOf<'sub-steps'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
   const k = take(states.get('subs'), 'nets', 'int32', 1)[0];
@@ -34,12 +38,12 @@ export async function subSteps(context: Context, task: TaskOf<'sub-steps'>, unit
   });
 }
 
-/** Squared distances to both sub-centres, in the model's coordinates: [K,b,2]. */
+/** Squared distances to both sub-centres in the model's coordinates, [K,b,2]. */
 function distances({ backend, states }: Context, x: Tensor): Tensor {
   return backend.squaredDistances(x, states.onDevice('parts', 'centres'), states.onDevice('parts', 'metric'));
 }
 
-/** Responsibilities of the two sub-components of each cluster: [K,b,2]. */
+/** Responsibilities of the two sub-components of each cluster, [K,b,2]. */
 function subResponsibilities({ backend, states }: Context, x: Tensor): Tensor {
   const onDevice = (name: string) => states.onDevice('parts', name);
   return responsibilities(

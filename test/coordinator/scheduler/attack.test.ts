@@ -53,7 +53,7 @@ test('overlapping tensors are rejected before any is copied', () => {
   assert.equal(decode(fromWorker, message(1)).tensors.t0.data.length, 100);
   assert.throws(
     () => decode(fromWorker, message(2)),
-    (error) => error instanceof MalformedMessage && /lies over others/.test(error.message),
+    (error) => error instanceof MalformedMessage && /overlaps others/.test(error.message),
   );
 });
 

@@ -4,7 +4,7 @@ import { UserError } from '../../../base/user-error.ts';
 import { type Assignment, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import type { Result, ResultVerdict, RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { prefixed } from '../../../proto/codec.ts';
-import type { Unit } from '../../../proto/messages.ts';
+import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 
@@ -15,7 +15,7 @@ const anyValue = (tasks: Task[]): RoundSpec['expects'] => {
   return () => expected;
 };
 
-const wholeShards = (count: number): Unit[] =>
+const wholeShards = (count: number): WorkUnit[] =>
   Array.from({ length: count }, (_, shard) => ({ shard, from: 0, to: 0 }));
 const task = (name = 'v'): Task => ({
   task: 'cell-sums',
@@ -26,7 +26,7 @@ const task = (name = 'v'): Task => ({
 });
 const value = (...numbers: number[]): Tensors => ({ value: nd(Float64Array.from(numbers)) });
 /** The result of a unit: a function of the unit and the version of its state only. */
-const resultOf = ({ shard, from }: Unit, version: number): Tensors => value(shard, from, version);
+const resultOf = ({ shard, from }: WorkUnit, version: number): Tensors => value(shard, from, version);
 const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) => [...value.data]);
 
 /** A dispatcher whose messages only the test delivers. */
@@ -51,7 +51,7 @@ function setUp(shards = 4) {
   return { dispatcher, clock, sent, start, take: () => sent.splice(0) };
 }
 
-function answer(dispatcher: UnitDispatcher, { round, worker, uses }: Sent, unit: Unit): ResultVerdict {
+function answer(dispatcher: UnitDispatcher, { round, worker, uses }: Sent, unit: WorkUnit): ResultVerdict {
   const tensors = prefixed([[0, resultOf(unit, uses[0].version)]]);
   return dispatcher.result(worker, { round, units: [unit] }, tensors);
 }
@@ -65,7 +65,8 @@ const shardsOf = (messages: Sent[], worker: string) =>
     .filter((message) => message.worker === worker)
     .flatMap(({ units }) => units.map(({ shard }) => shard))
     .sort((a, b) => a - b);
-const expected = (units: Unit[], version: number) => units.map(({ shard, from }) => [shard, from, version]);
+const expected = (units: WorkUnit[], version: number) =>
+  units.map(({ shard, from }) => [shard, from, version]);
 
 describe('a round', () => {
   test('assigns each shard to one worker, evenly, and returns the results in the order of the units', async () => {

@@ -10,7 +10,7 @@ const times = (a: Matrix, b: Matrix) =>
   a.map((row) => b[0].map((_, j) => sum(row.map((v, i) => v * b[i][j]))));
 const transposed = (a: Matrix) => a[0].map((_, j) => a.map((row) => row[j]));
 
-/** rows, D, H; and the number of nets where there are several. */
+/** Rows, D, H; and the number of nets if they are stacked. */
 const SHAPES: { rows: number; d: number; h: number; nets?: number }[] = [
   { rows: 1, d: 1, h: 1 },
   { rows: 1, d: 7, h: 5 },
@@ -33,7 +33,7 @@ interface Bench {
   read(tensor: Tensor): Promise<Float32Array>;
 }
 
-/** What `body` makes is freed, and nothing else may be left. */
+/** Frees what `body` returns; no other tensors may be left. */
 async function on(backend: Backend, body: (bench: Bench) => Promise<void>): Promise<void> {
   const before = backend.live();
   const made = new Set<Tensor>();
@@ -191,7 +191,7 @@ for (const backend of backends) {
         }));
     }
 
-    test('products see all bits of a float32: ten, as TF32 has, would give zeros', () =>
+    test('products use all bits of a float32: the ten of TF32 would give zeros', () =>
       on(backend, async ({ up, vector, read }) => {
         // 1 + 2⁻¹¹ and 1 in turn, times 1 and −1 in turn: 2⁻¹¹ for each pair, exactly.
         const [n, bit] = [64, 2 ** -11];
@@ -235,7 +235,7 @@ for (const backend of backends) {
           close(await read(moments), times(transposed(r), phi).flat(), PRODUCT);
         }));
 
-    test('large logits overflow nowhere', () =>
+    test('large logits do not overflow', () =>
       on(backend, async ({ up, read }) => {
         const logits = [
           [1e4, -1e4, 0],
@@ -285,7 +285,7 @@ for (const backend of backends) {
         assert.deepEqual(await backend.argmaxRows(x), Int32Array.of(0, 1, 0, 0));
       }));
 
-    test('adam: several steps in place', () =>
+    test('adam: several steps in worker', () =>
       on(backend, async ({ vector, read }) => {
         const size = 37;
         const next = normals(3);
@@ -406,7 +406,7 @@ for (const backend of backends) {
           close(await read(out), expected, SUM);
         }));
 
-    test('no rows at all', () =>
+    test('no rows', () =>
       on(backend, async ({ up, vector, read }) => {
         const x = backend.upload(new Float32Array(0), [0, 3]);
         const w = up([randomMatrix(1, 3, 2)], false);
@@ -418,8 +418,8 @@ for (const backend of backends) {
         await read(x);
       }));
 
-    // XNNPACK packs weights once for each operand id and would go on using the packed ones.
-    test('a product sees weights that changed in place', () =>
+    // XNNPACK packs weights once per operand id, and would use the old ones again.
+    test('a product uses weights that changed in worker', () =>
       on(backend, async ({ up, vector, read }) => {
         const [x, w, b] = [randomMatrix(1, 5, 4), randomMatrix(2, 4, 3), randomMatrix(3, 1, 3)[0]];
         const [xs, ws, bs] = [up([x], false), up([w], false), vector(b)];
@@ -440,7 +440,7 @@ for (const backend of backends) {
         }
       }));
 
-    test('a product sees other weights at the same address', () =>
+    test('a product uses other weights at the same address', () =>
       on(backend, async ({ up, vector }) => {
         const x = randomMatrix(1, 5, 4);
         const [xs, bias] = [up([x], false), vector([0, 0, 0])];
@@ -453,7 +453,7 @@ for (const backend of backends) {
           close(await backend.read(out), times(x, w).flat(), PRODUCT);
           backend.free(out, ws);
         }
-        // On WASM malloc gives the freed room out again, or this test would prove nothing.
+        // On WASM malloc must reuse the freed memory, or this test would prove nothing.
         if (backend.identity.startsWith('wasm'))
           assert.ok(addresses.size < 10, `${addresses.size} addresses`);
       }));
@@ -480,7 +480,7 @@ describe('the WASM heap', () => {
     return gradient;
   };
 
-  /** Each leaves up to a megabyte. */
+  /** Each leaks up to a megabyte. */
   const VERBS: Record<string, () => Tensor> = {
     upload: () => backend.upload(values, [512, 512]),
     gather: () => backend.gather(square, index),
@@ -512,7 +512,7 @@ describe('the WASM heap', () => {
       backend.free(...kept);
     });
 
-  test('a slice is its tensor’s memory, also when the heap has grown', async () => {
+  test('a slice shares its tensor’s memory, even after the heap has grown', async () => {
     const slice = backend.slice(square, 5, 2);
     const kept: Tensor[] = [];
     for (const before = heap(); heap() === before; ) kept.push(tensor(12, 512, 512));

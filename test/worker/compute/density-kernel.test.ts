@@ -30,8 +30,8 @@ describe('log-densities by whitening', () => {
           expected[i * k + c] = constant[c] - 0.5 * sum;
         }
       }
-      const found = new Float32Array(n * k);
-      density(x, weights, bias, constant, found);
-      assert.deepEqual(found, expected);
+      const actual = new Float32Array(n * k);
+      density(x, weights, bias, constant, actual);
+      assert.deepEqual(actual, expected);
     });
 });

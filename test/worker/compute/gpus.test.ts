@@ -33,8 +33,8 @@ const refuses = (run: () => unknown, ...says: RegExp[]) =>
     return true;
   });
 
-describe('what nvidia-smi says', () => {
-  test('a table of eight', () => {
+describe('parsing nvidia-smi', () => {
+  test('a table of eight GPUs', () => {
     assert.equal(eight.length, 8);
     assert.deepEqual(eight[0], {
       index: 0,
@@ -46,7 +46,7 @@ describe('what nvidia-smi says', () => {
     });
   });
 
-  test('MIG instances, with their GPU; memory that the driver does not tell', () => {
+  test('MIG instances with their GPU; memory that the driver does not report', () => {
     assert.deepEqual(mig[0].memory, { total: 40960, used: null });
     assert.deepEqual(
       mig[0].mig.map(({ index, profile, uuid, memory }) => [index, profile, uuid, memory]),
@@ -67,13 +67,13 @@ describe('what nvidia-smi says', () => {
     ]);
   });
 
-  test('a line of another form is not guessed at', () => {
+  test('a line of another format is an error', () => {
     assert.throws(() => parseGpus('0, NVIDIA H100\n', ''), /NVIDIA H100/);
     assert.throws(() => parseGpus('Field "x" is not a valid field to query.\n', ''), /not a valid field/);
   });
 });
 
-describe('which devices --gpus means', () => {
+describe('devices that --gpus selects', () => {
   const names = (asked: string, gpus = eight, visible?: string) =>
     chooseDevices(asked, gpus, visible).map(({ name }) => name);
 
@@ -92,7 +92,7 @@ describe('which devices --gpus means', () => {
     );
   });
 
-  test('a GPU that is cut stands for its instances, each by its own UUID', () => {
+  test('a GPU with MIG stands for its instances, each with its own UUID', () => {
     assert.deepEqual(names('all', mig), ['gpu0.0', 'gpu0.1', 'gpu0.2', 'gpu1']);
     assert.deepEqual(names('0', mig), ['gpu0.0', 'gpu0.1', 'gpu0.2']);
     assert.deepEqual(
@@ -101,7 +101,7 @@ describe('which devices --gpus means', () => {
     );
   });
 
-  test('all keeps to CUDA_VISIBLE_DEVICES, which CUDA reads up to the first entry that it does not know', () => {
+  test('all is limited to CUDA_VISIBLE_DEVICES, which CUDA reads up to the first unknown entry', () => {
     assert.deepEqual(names('all', eight, '3,1'), ['gpu3', 'gpu1']);
     assert.deepEqual(names('all', eight, `${uuidOf(5)},5`), ['gpu5']);
     assert.deepEqual(names('all', eight, '1,-1,2'), ['gpu1']);
@@ -112,16 +112,16 @@ describe('which devices --gpus means', () => {
 
   test('mistakes', () => {
     refuses(() => chooseDevices('9', eight), /no GPU 9/, /it has 0, 1, 2, 3, 4, 5, 6, 7/);
-    refuses(() => chooseDevices('0,2,0', eight), /GPU 0 is asked for twice/, /--per-gpu/);
-    refuses(() => chooseDevices('0,00', eight), /GPU 0 is asked for twice/);
-    refuses(() => chooseDevices('0.1,0', mig), /GPU 0\.1 is asked for twice/);
+    refuses(() => chooseDevices('0,2,0', eight), /names GPU 0 twice/, /--per-gpu/);
+    refuses(() => chooseDevices('0,00', eight), /names GPU 0 twice/);
+    refuses(() => chooseDevices('0.1,0', mig), /names GPU 0\.1 twice/);
     refuses(() => chooseDevices('1.0', mig), /no GPU 1\.0/, /0\.0, 0\.1, 0\.2, 1/);
     for (const odd of ['', 'two', '0-3', '-1', '0,', '1e1'])
       refuses(() => chooseDevices(odd, eight), /must be all, none/);
   });
 });
 
-describe('what CUDA shows to a process first', () => {
+describe('the first device that CUDA makes visible', () => {
   for (const [visible, gpus, model] of [
     [undefined, eight, 'NVIDIA H100 80GB HBM3'],
     [undefined, mig, 'NVIDIA A100-SXM4-40GB MIG 3g.20gb'],
@@ -155,7 +155,7 @@ describe('hosts', { concurrency: false }, () => {
     assert.deepEqual(await on(MIG), { gpus: mig });
   });
 
-  test('memory: of a card, of an instance its own, of neither where nobody tells', async () => {
+  test('memory of a GPU, of an instance, and unknown memory', async () => {
     const mib = 2 ** 20;
     await on(EIGHT);
     assert.deepEqual(await memoryOf(0), { used: 1023 * mib, limit: 81559 * mib });
@@ -170,7 +170,7 @@ describe('hosts', { concurrency: false }, () => {
     assert.equal(await memoryOf(0, 1), null);
   });
 
-  test('the device of a worker that is pinned to an instance', async () => {
+  test('the device of a worker pinned to an instance', async () => {
     await on(MIG);
     process.env.CUDA_VISIBLE_DEVICES = SLICES[2];
     const { name, memory } = await cudaDevice();
@@ -192,21 +192,27 @@ describe('hosts', { concurrency: false }, () => {
       /^restart the machine$/,
     ],
     ['whose driver sees no GPU', NO_DEVICES, 'none', /finds no GPU/, /container/],
-    ['whose driver fails otherwise', { ...EIGHT, code: 255 }, 'broken', /failed with 255/, /nvidia-smi/],
+    [
+      'whose driver fails otherwise',
+      { ...EIGHT, code: 255 },
+      'broken',
+      /failed with exit code 255/,
+      /nvidia-smi/,
+    ],
     [
       'that speaks another language',
       { ...EIGHT, table: 'hello\n' },
       'broken',
-      /does not understand: hello/,
+      /cannot parse the output of nvidia-smi: hello/,
       /./,
     ],
   ] as [string, Host | null, string, RegExp, RegExp][])
     test(name, async () => {
-      const found = await on(host);
-      assert.ok('problem' in found);
-      assert.equal(found.kind, kind);
-      assert.match(found.problem, says[0]);
-      assert.match(found.remedy, says[1]);
+      const listing = await on(host);
+      assert.ok('problem' in listing);
+      assert.equal(listing.kind, kind);
+      assert.match(listing.problem, says[0]);
+      assert.match(listing.remedy, says[1]);
       await assert.rejects(listGpus(), UserError);
     });
 });

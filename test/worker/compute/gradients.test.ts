@@ -7,7 +7,7 @@ import { costTheta, theta, whitening } from '../../../model/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
-import { lossAndGradients, step } from '../../../worker/compute/mlp.ts';
+import { lossAndGradients, trainStep } from '../../../worker/compute/mlp.ts';
 import { close, logDensities } from '../../model/support.ts';
 import { backends, toleranceOf } from '../present.ts';
 import { agrees, flat, type Matrix, randomMatrix, range, softmax } from '../support.ts';
@@ -40,7 +40,7 @@ function mixtureOf(k: number, covariance: 'full' | 'diag', seed = 1): Mixture {
   };
 }
 
-/** Smoothed responsibilities, straight from the densities in float64. */
+/** Smoothed responsibilities, directly from the densities in float64. */
 function responsibilities(mixture: Mixture, y: Matrix): Matrix {
   const { k } = mixture;
   const logs = logDensities(mixture, Float64Array.from(toModel(y).flat()));
@@ -49,16 +49,16 @@ function responsibilities(mixture: Mixture, y: Matrix): Matrix {
   );
 }
 
-/** One loss: as a task computes its gradient, and as the design states it, for autodiff. */
+/** A loss: as a task computes its gradient, and by its definition, for automatic differentiation. */
 interface Loss {
-  /** What is fed in besides the logits, on the device. */
+  /** Its input besides the logits, on the device. */
   target(backend: Backend, x: Tensor): Tensor;
   kind: 'kl' | 'cost';
-  /** Of one net, of logits [B,K] on rows y. */
+  /** The loss of one net with logits [B,K] on rows y. */
   stated(logits: tf.Tensor2D, y: Matrix, net: number): tf.Scalar;
 }
 
-/** Σ a·b over the rows' number. */
+/** Σ a·b, divided by the number of rows. */
 const meanProduct = (a: tf.Tensor, b: tf.Tensor, rows: number) =>
   tf.div(tf.sum(tf.mul(a, b)), rows) as tf.Scalar;
 
@@ -171,7 +171,7 @@ function subLosses(nets: number): Record<string, Loss> {
 interface Case {
   /** Rows of each net. */
   y: Matrix[];
-  /** One net's matrices W₁, b₁ (a row), W₂, …; of each net. */
+  /** The matrices W₁, b₁ (a row), W₂, … of each net. */
   nets: Matrix[][];
   stacked: boolean;
   loss: Loss;
@@ -194,7 +194,7 @@ function caseOf(loss: Loss, hidden: number[], k: number, count?: number): Case {
   };
 }
 
-/** Arrays W₁, b₁, …, each that of all nets one after the other. */
+/** Arrays W₁, b₁, …, each of all nets one after the other. */
 const stackedArrays = (nets: Matrix[][]) => nets[0].map((_, i) => flat(nets.map((net) => net[i])));
 
 function upload(backend: Backend, { nets, stacked }: Case, arrays: Float32Array[]): Tensor[] {
@@ -209,7 +209,7 @@ function uploadRows(backend: Backend, { y, stacked }: Case): Tensor {
   return backend.upload(flat(y), stacked ? [y.length, ROWS, D] : [ROWS, D]);
 }
 
-/** The stated loss, summed over nets, as a function of TensorFlow.js variables. */
+/** The loss by its definition, summed over nets, as a function of TensorFlow.js variables. */
 function autodiff({ y, nets, loss }: Case) {
   const variables = nets.map((net) =>
     net.map((m, i) => tf.variable(i % 2 ? tf.tensor1d(m[0]) : tf.tensor2d(m))),
@@ -226,7 +226,7 @@ function autodiff({ y, nets, loss }: Case) {
     });
     return losses.reduce((a, b) => tf.add(a, b));
   };
-  /** Something for each variable, with the nets' one after the other. */
+  /** Values for each variable, those of all nets one after the other. */
   const collect = (of: (variable: tf.Variable) => tf.Tensor) =>
     nets[0].map((_, i) => Float32Array.from(variables.flatMap((net) => [...of(net[i]).dataSync()])));
   return { f, collect };
@@ -265,7 +265,7 @@ async function checkAdam(backend: Backend, of: Case): Promise<void> {
   const { f, collect } = autodiff(of);
   const optimizer = tf.train.adam(0.01, 0.9, 0.999, 1e-8);
   for (let count = 1; count <= 6; count++) {
-    const loss = step(
+    const loss = trainStep(
       backend,
       net,
       x,
@@ -286,7 +286,7 @@ async function checkAdam(backend: Backend, of: Case): Promise<void> {
 const HIDDEN = [[7], [8, 5]];
 
 for (const backend of backends) {
-  describe(`gradients on ${backend.identity} as autodiff has them`, () => {
+  describe(`gradients on ${backend.identity} match automatic differentiation`, () => {
     for (const hidden of HIDDEN) {
       for (const covariance of ['full', 'diag'] as const)
         for (const [name, loss] of Object.entries(clusterLosses(4, covariance)))
@@ -299,7 +299,7 @@ for (const backend of backends) {
     }
   });
 
-  describe(`Adam on ${backend.identity} as tf.train.adam steps`, () => {
+  describe(`Adam on ${backend.identity} matches tf.train.adam`, () => {
     const [first, , second] = Object.values(clusterLosses(4, 'full'));
     test('clustering net, KL', () => checkAdam(backend, caseOf(first, [7], 4)));
     test('clustering net, two hidden layers, isotropic', () => checkAdam(backend, caseOf(second, [8, 5], 4)));

@@ -12,8 +12,8 @@ import {
   blobMixture,
   D,
   range,
+  type TestWorker,
   transformState,
-  type Workplace,
   weightsOf,
   world,
 } from '../support.ts';
@@ -44,7 +44,7 @@ function targetOf(epoch: number): { state: Tensors; loss: 'kl' | 'isotropic'; fo
   };
 }
 
-/** What the sub-nets learn from. */
+/** The targets of the sub-nets. */
 const PARTS: Record<'isotropic' | 'kl', Tensors> = {
   isotropic: {
     centres: nd(new Float32Array(3 * 2 * D), 3, 2, D),
@@ -57,8 +57,8 @@ const PARTS: Record<'isotropic' | 'kl', Tensors> = {
   },
 };
 
-/** One epoch on all shards, with all states new, and a split or merge step's rounds at its end. */
-async function epoch({ context, put }: Workplace, count: number): Promise<void> {
+/** One epoch on all shards with new states, and the rounds of a split or merge step at its end. */
+async function epoch({ context, put }: TestWorker, count: number): Promise<void> {
   const { net, subs } = w;
   const target = targetOf(count);
   const average = count % 2 ? 'weights' : 'gradients';
@@ -87,29 +87,29 @@ async function epoch({ context, put }: Workplace, count: number): Promise<void> 
 
 for (const backend of backends)
   test(`50 epochs leave nothing behind, on ${backend.identity}`, async () => {
-    const place = w.workplace(backend);
-    for (let count = 0; count < 6; count++) await epoch(place, count);
+    const worker = w.newWorker(backend);
+    for (let count = 0; count < 6; count++) await epoch(worker, count);
     const before = measure(backend);
-    for (let count = 6; count < 56; count++) await epoch(place, count);
-    // As many as after another epoch of the same kind; the heap never gets smaller.
-    await epoch(place, 5);
+    for (let count = 6; count < 56; count++) await epoch(worker, count);
+    // As many as after another epoch of the same kind. The heap never shrinks.
+    await epoch(worker, 5);
     assert.deepEqual(measure(backend), before);
   });
 
 for (const backend of backends)
   test(`a replaced transform takes its sample along, on ${backend.identity}`, async () => {
-    const place = w.workplace(backend);
+    const worker = w.newWorker(backend);
     const before = backend.live();
     for (let count = 0; count < 10; count++) {
-      place.put('transform', transformState(w.transform, 0.5));
-      await place.context.sample(0);
-      await place.context.labels(0);
+      worker.put('transform', transformState(w.transform, 0.5));
+      await worker.context.sample(0);
+      await worker.context.labels(0);
     }
     // The sample, and the net's four tensors.
     assert.equal(backend.live() - before, 5);
   });
 
-describe('the WASM heap stays as it is', () => {
+describe('the WASM heap does not grow', () => {
   const repeat = async (times: number, action: () => Promise<unknown> | unknown) => {
     for (let i = 0; i < 3; i++) await action();
     const before = measure(wasm);
@@ -118,7 +118,7 @@ describe('the WASM heap stays as it is', () => {
   };
   const square = (size: number) => wasm.upload(new Float32Array(size * size).fill(0.5), [size, size]);
 
-  // The kernel keeps packed weights for each operand it knows: a megabyte a product here.
+  // The kernel keeps packed weights for each operand that it knows: a megabyte per product here.
   test('over products', () => {
     const [x, weights] = [wasm.upload(new Float32Array(512), [1, 512]), square(512)];
     const bias = wasm.upload(new Float32Array(512), [512]);

@@ -1,4 +1,4 @@
-// Hosts as nvidia-smi describes them, in the formats that NVIDIA documents, and a program that answers so.
+// Output of nvidia-smi on several hosts, in the formats that NVIDIA documents, and a fake nvidia-smi that prints it.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,7 +7,7 @@ export interface Host {
   table: string;
   /** -L */
   list: string;
-  /** Without arguments: a table for people. */
+  /** Without arguments: the human-readable table. */
   summary?: string;
   code?: number;
 }
@@ -27,7 +27,7 @@ export const SLICES = [
   'MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb',
   'MIG-1e099852-3624-56c0-8064-c5db1211e44f',
 ];
-/** A GPU cut in three, and one that is whole. */
+/** A GPU with three MIG instances, and one without MIG. */
 export const MIG: Host = {
   table: `0, ${A100}, ${uuidOf(0)}, 40960, [N/A], 535.161.08\n1, ${A100}, ${uuidOf(1)}, 40960, 4, 535.161.08\n`,
   list: [
@@ -65,7 +65,7 @@ const mismatch = 'Failed to initialize NVML: Driver/library version mismatch\nNV
 export const MISMATCH: Host = { table: mismatch, list: mismatch, code: 18 };
 export const NO_DEVICES: Host = { table: 'No devices were found\n', list: 'No devices found.\n', code: 6 };
 
-/** Puts an nvidia-smi for this host into a folder of its own; returns a PATH that finds it. */
+/** Writes a fake nvidia-smi for this host into a folder. Returns a PATH with it. */
 export function fakeNvidiaSmi(folder: string, { table, list, summary = '', code = 0 }: Host): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'table'), table);

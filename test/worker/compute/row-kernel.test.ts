@@ -21,7 +21,7 @@ describe('passes over rows agree to the bit with plain loops', () => {
         const p = statisticsLength(d, covariance);
         const pivots = doubles(leaves * d);
         const expected = new Float64Array(leaves * p);
-        const found = kernel.scatter(pivots, d, covariance);
+        const statistics = kernel.scatter(pivots, d, covariance);
         for (const n of [0, 1, 50, 300]) {
           const rows = floats(n * d);
           const leaf = leafOfEach(n, leaves);
@@ -30,25 +30,25 @@ describe('passes over rows agree to the bit with plain loops', () => {
             const centred = Float64Array.from({ length: d }, (_, j) => rows[i * d + j] - pivots[l * d + j]);
             accumulate(expected, l * p, centred, 0, d, covariance, 1);
           });
-          found.add(rows, leaf);
-          // What else is asked for meanwhile changes nothing.
+          statistics.add(rows, leaf);
+          // Other calls in between have no effect.
           kernel.sums(rows, d, leaf, leaves);
         }
         assert.ok(expected.some((value) => value !== 0));
-        assert.deepEqual(found.read(), expected);
+        assert.deepEqual(statistics.read(), expected);
       });
 
-  test('statistics of one leaf, the same from a kernel of their own', () => {
+  test('statistics of one leaf equal those of a separate kernel', () => {
     const rows = floats(40 * 3);
-    const found = kernel.scatter(new Float64Array(3), 3, 'full');
-    found.add(rows, new Int32Array(40));
+    const statistics = kernel.scatter(new Float64Array(3), 3, 'full');
+    statistics.add(rows, new Int32Array(40));
     const same = rowKernel().scatter(new Float64Array(3), 3, 'full');
     same.add(rows, new Int32Array(40));
-    assert.equal(found.read()[0], 40);
-    assert.deepEqual(found.read(), same.read());
+    assert.equal(statistics.read()[0], 40);
+    assert.deepEqual(statistics.read(), same.read());
   });
 
-  test('statistics larger than the memory there was, then small ones', () => {
+  test('statistics larger than the initial memory, then small ones', () => {
     const [d, leaves] = [120, 60];
     const rows = floats(90 * d);
     const leaf = Int32Array.from({ length: 90 }, (_, i) => i % leaves);
@@ -82,7 +82,7 @@ describe('passes over rows agree to the bit with plain loops', () => {
     }
   });
 
-  test('rows with values that are none, or too large, are told from the others', () => {
+  test('rows with NaN or too large values are detected', () => {
     const good = [1, -5, 1e3];
     const rows = Float32Array.from([
       ...good,
@@ -110,7 +110,7 @@ describe('passes over rows agree to the bit with plain loops', () => {
     );
   });
 
-  test('the leaf of each row, by cells of any depth', () => {
+  test('the leaf of each row by cells of any depth', () => {
     const [n, d, vectorRows] = [400, 4, 12];
     const vectors = doubles(vectorRows * d);
     let leaves = 0;
@@ -148,7 +148,7 @@ describe('passes over rows agree to the bit with plain loops', () => {
     assert.ok(seen.size > 50 && seen.has(-1));
   });
 
-  test('of centres equally near the first is taken, and a side begins with its threshold', () => {
+  test('the first of equally near centres applies, and the upper side includes the threshold', () => {
     const rows = Float32Array.of(0, 1, 2);
     const near = [{ near: [0, 1, 2], into: [0, 1, 2] }];
     assert.deepEqual([...kernel.leaves(rows, 1, near, Float64Array.of(0, 2, 2), null)], [0, 0, 1]);

@@ -35,7 +35,7 @@ const CASES: Case[] = [
   { name: 'three sub-nets', d: 3, hidden: [50], k: 2, nets: 3, rows: 17, loss: 'kl' },
 ];
 
-/** Local steps on batches drawn by the case's name; `scale` stretches the rows. */
+/** Local steps on batches drawn with the case's name as seed; `scale` multiplies the rows. */
 function steps(backend: Backend, { name, d, hidden, k, nets, rows, loss }: Case, scale = 1, done = 0) {
   const net = nets ? subNets(3n, d, nets) : clusteringNet(3n, d, hidden, k);
   const rng = generator(5n, name);
@@ -63,10 +63,10 @@ function steps(backend: Backend, { name, d, hidden, k, nets, rows, loss }: Case,
   return localSteps(backend, states, which, task, new Float64Array(Math.max(1, nets)).fill(1), batchOf);
 }
 
-describe('the kernel for whole steps', () => {
+describe('the kernel for entire steps', () => {
   assert.ok(wasm.steps);
   for (const about of CASES) {
-    test(`agrees with steps taken verb by verb in float64: ${about.name}`, async () => {
+    test(`agrees with steps by single operations in float64: ${about.name}`, async () => {
       const [ours, plain] = [await steps(wasm, about), await steps(cpuBackend(), about)];
       const start = about.nets
         ? subNets(3n, about.d, about.nets)
@@ -97,14 +97,14 @@ describe('the kernel for whole steps', () => {
       assert.deepEqual(take(again, name, 'float64'), take(first, name, 'float64'));
   });
 
-  test('steps taken before count in Adam’s corrections', async () => {
+  test('earlier steps count in Adam’s bias corrections', async () => {
     const [ours, plain] = [await steps(wasm, CASES[2], 1, 40), await steps(cpuBackend(), CASES[2], 1, 40)];
     close(take(ours, 'params', 'float64'), take(plain, 'params', 'float64'), 2e-5);
   });
 
   test('logits so far apart that softmax is 0 or 1 stay finite', async () => {
-    const found = await steps(wasm, CASES[0], 1e4);
+    const result = await steps(wasm, CASES[0], 1e4);
     for (const name of ['params', 'first', 'second', 'loss'])
-      assert.ok(take(found, name, 'float64').every(Number.isFinite), name);
+      assert.ok(take(result, name, 'float64').every(Number.isFinite), name);
   });
 });

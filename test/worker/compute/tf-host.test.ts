@@ -22,7 +22,7 @@ describe('TensorFlow on the CPU is loaded when a product is large', async () => 
   const tensor = (backend: Backend, seed: number, rows: number, cols: number) =>
     backend.upload(flat(randomMatrix(seed, rows, cols)), [rows, cols]);
 
-  test('what a shard of 2,500 rows of ten numbers asks for has WASM’s bits, without TensorFlow', async () => {
+  test('a shard of 2,500 rows of ten numbers gets WASM’s bits, without TensorFlow', async () => {
     const [rows, dim, k] = [2500, 10, 20];
     const p = statisticsLength(dim, 'full');
     const results = async (backend: Backend) => {
@@ -35,21 +35,21 @@ describe('TensorFlow on the CPU is loaded when a product is large', async () => 
       const bias = backend.upload(new Float32Array(50).fill(0.5), [50]);
       const h = backend.affine(x, w, bias, true);
       const features = backend.quadraticFeatures(x, false);
-      const found: Tensor[] = [
+      const results: Tensor[] = [
         h,
         backend.quadraticForm(x, theta, false),
         backend.quadraticMoments(r, features),
         backend.gram(x, h),
         backend.reluGrad(h, w, x),
       ];
-      const values = await Promise.all(found.map((each) => backend.read(each)));
-      backend.free(x, w, theta, r, bias, features, ...found);
+      const values = await Promise.all(results.map((each) => backend.read(each)));
+      backend.free(x, w, theta, r, bias, features, ...results);
       return values;
     };
     assert.deepEqual(await results(unloaded), await results(wasm));
   });
 
-  test('whole steps of a net of this width are the kernel’s, those of a wide one are not', () => {
+  test('the kernel takes entire steps of a net of this width, but not of a wide one', () => {
     const steps = (inputs: number, width: number) => {
       const { shapes, params, first, second } = clusteringNet(1n, inputs, [width], 4);
       const net = {
@@ -67,7 +67,7 @@ describe('TensorFlow on the CPU is loaded when a product is large', async () => 
     assert.equal(steps(784, 512), null);
   });
 
-  test('a large product, or rows too wide for φ, ask for it', () => {
+  test('a large product, or rows too wide for φ, load it', () => {
     const [a, b] = [tensor(unloaded, 7, 200, 200), tensor(unloaded, 8, 200, 200)];
     const bias = unloaded.upload(new Float32Array(200), [200]);
     const wide = tensor(unloaded, 9, 4, 33);

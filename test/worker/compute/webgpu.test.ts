@@ -7,11 +7,11 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findWebgpu } from '../../../worker/compute/installed.ts';
 
-const found = findWebgpu();
-const skip = !found
+const installed = findWebgpu();
+const skip = !installed
   ? 'webgpu is not set up: dpmesh setup webgpu'
-  : 'problem' in found
-    ? found.problem
+  : 'problem' in installed
+    ? installed.problem
     : false;
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -24,7 +24,7 @@ const GROUPS = {
     .map((name) => join(tasks, name)),
 };
 
-// In processes of their own: Dawn and TensorFlow do not bear each other.
+// In child processes: Dawn and TensorFlow conflict.
 for (const [name, files] of Object.entries(GROUPS))
   test(`${name} on webgpu`, { skip }, async () => {
     const env: NodeJS.ProcessEnv = { ...process.env, DPMESH_TEST_WEBGPU: '1' };

@@ -16,15 +16,15 @@ import { chooseBackend } from '../../../worker/compute/backends/choose.ts';
 import { OutOfDeviceMemory } from '../../../worker/compute/backends/errors.ts';
 import { explained } from '../../../worker/compute/backends/tf-binding.ts';
 import { findTensorflow, findWebgpu, manifestPath } from '../../../worker/compute/installed.ts';
+import { runProgram } from '../../../worker/host/setup/programs.ts';
 import {
-  assertRoom,
-  moveToPlace,
-  placeOf,
+  assertDiskSpace,
+  install,
+  makeStagingFolder,
   removeSetup,
-  workshop,
+  setupFolder,
   writeManifest,
-} from '../../../worker/host/setup/place.ts';
-import { runProgram } from '../../../worker/host/setup/steps.ts';
+} from '../../../worker/host/setup/setup-folder.ts';
 import { setupTensorflow } from '../../../worker/host/setup/tensorflow.ts';
 import { setupWebgpu } from '../../../worker/host/setup/webgpu.ts';
 
@@ -35,18 +35,18 @@ beforeEach(() => {
   process.env.XDG_DATA_HOME = mkdtempSync(join(home, 'data-'));
 });
 
-/** A setup with one file of the given content. */
-function pretend(
+/** Makes a setup of one file. */
+function fakeSetup(
   name: 'tensorflow' | 'webgpu',
   { cuda = false, within = undefined as string | undefined } = {},
 ): string {
-  const place = placeOf(name, within);
-  assertRoom(place, 1);
-  const made = workshop(place);
-  writeFileSync(join(made, 'library'), 'four');
-  moveToPlace(name, made, place);
-  writeManifest(name, { dir: place, version: '1.2.3', cuda, files: ['library'] });
-  return place;
+  const target = setupFolder(name, within);
+  assertDiskSpace(target, 1);
+  const staging = makeStagingFolder(target);
+  writeFileSync(join(staging, 'library'), 'four');
+  install(name, staging, target);
+  writeManifest(name, { dir: target, version: '1.2.3', cuda, files: ['library'] });
+  return target;
 }
 
 describe('what is set up', () => {
@@ -56,38 +56,38 @@ describe('what is set up', () => {
     assert.deepEqual(await chooseBackend('auto'), { backend: 'wasm', why: 'TensorFlow is not set up' });
   });
 
-  test('a whole setup is found; auto takes it, and says where it is', async () => {
-    const dir = pretend('tensorflow');
-    const found = findTensorflow();
-    assert.ok(found && !('problem' in found));
-    assert.deepEqual([found.dir, found.version, found.cuda], [dir, '1.2.3', false]);
+  test('a complete setup is found; auto takes it and names its folder', async () => {
+    const dir = fakeSetup('tensorflow');
+    const installed = findTensorflow();
+    assert.ok(installed && !('problem' in installed));
+    assert.deepEqual([installed.dir, installed.version, installed.cuda], [dir, '1.2.3', false]);
     assert.deepEqual(await chooseBackend('auto'), {
       backend: 'tensorflow',
       why: `TensorFlow on the CPU, ${dir}`,
     });
   });
 
-  test('a file that is missing, or of another size, is a problem; auto falls back and says so', async () => {
-    const dir = pretend('tensorflow');
+  test('a file that is missing or has changed is a problem; auto falls back and says why', async () => {
+    const dir = fakeSetup('tensorflow');
     writeFileSync(join(dir, 'library'), 'five!');
-    const found = findTensorflow();
-    assert.ok(found && 'problem' in found);
-    assert.match(found.problem, /library is not as it was set up; run: dpmesh setup tensorflow/);
-    assert.deepEqual(await chooseBackend('auto'), { backend: 'wasm', why: found.problem });
+    const installed = findTensorflow();
+    assert.ok(installed && 'problem' in installed);
+    assert.match(installed.problem, /library was changed since its setup; run: dpmesh setup tensorflow/);
+    assert.deepEqual(await chooseBackend('auto'), { backend: 'wasm', why: installed.problem });
     await assert.rejects(chooseBackend('tensorflow'), UserError);
     rmSync(join(dir, 'library'));
     assert.match((findTensorflow() as { problem: string }).problem, /is missing/);
   });
 
-  test('a manifest that is no JSON is a problem', () => {
-    pretend('webgpu');
+  test('a manifest that is not valid JSON is a problem', () => {
+    fakeSetup('webgpu');
     for (const text of ['{', 'null', '{"dir":"/x","files":null}']) {
       writeFileSync(manifestPath('webgpu'), text);
       assert.match((findWebgpu() as { problem: string }).problem, /cannot be read; run: dpmesh setup webgpu/);
     }
   });
 
-  test('asked for and not set up: the command that does it', async () => {
+  test('a backend that is not set up: the error names the command that sets it up', async () => {
     await assert.rejects(chooseBackend('tensorflow'), /not set up here; run: dpmesh setup tensorflow/);
     await assert.rejects(chooseBackend('webgpu'), /not set up here; run: dpmesh setup webgpu/);
   });
@@ -95,9 +95,9 @@ describe('what is set up', () => {
   test('a GPU is required', async () => {
     await assert.rejects(chooseBackend('auto', { requireGpu: true }), /--require-gpu/);
     await assert.rejects(chooseBackend('wasm', { requireGpu: true }), /--require-gpu: --backend wasm/);
-    pretend('webgpu');
+    fakeSetup('webgpu');
     assert.equal((await chooseBackend('auto', { requireGpu: true })).backend, 'webgpu');
-    // Pinning is for CUDA's cards: all workers would take the same adapter.
+    // Pinning is for CUDA devices: with WebGPU all workers would use the same adapter.
     await assert.rejects(chooseBackend('auto', { requireGpu: true, pinned: true }), /CUDA is not set up/);
   });
 
@@ -132,55 +132,55 @@ describe('what is set up', () => {
   });
 });
 
-describe('making and removing', () => {
-  test('what a killed try left is deleted by the next; another that runs keeps its own', () => {
-    const place = placeOf('tensorflow');
-    assertRoom(place, 1);
-    mkdirSync(`${place}.making-999999999`);
-    mkdirSync(`${place}.making-1`);
-    const made = workshop(place);
+describe('setting up and removing', () => {
+  test('a setup deletes what an interrupted one left; a running one keeps its folder', () => {
+    const target = setupFolder('tensorflow');
+    assertDiskSpace(target, 1);
+    mkdirSync(`${target}.making-999999999`);
+    mkdirSync(`${target}.making-1`);
+    const staging = makeStagingFolder(target);
     assert.deepEqual(
       readdirSync(process.env.XDG_DATA_HOME!.concat('/dpmesh')).sort(),
-      [made, `${place}.making-1`].map((path) => path.split('/').at(-1)).sort(),
+      [staging, `${target}.making-1`].map((path) => path.split('/').at(-1)).sort(),
     );
   });
 
-  test('removing takes what killed tries left, too', () => {
-    const place = placeOf('tensorflow');
-    assertRoom(place, 1);
-    mkdirSync(`${place}.making-999999999`);
-    assert.equal(removeSetup('tensorflow'), place);
-    assert.ok(!existsSync(`${place}.making-999999999`));
+  test('removing also deletes what interrupted setups left', () => {
+    const target = setupFolder('tensorflow');
+    assertDiskSpace(target, 1);
+    mkdirSync(`${target}.making-999999999`);
+    assert.equal(removeSetup('tensorflow'), target);
+    assert.ok(!existsSync(`${target}.making-999999999`));
     assert.equal(removeSetup('tensorflow'), null);
   });
 
-  test('in another folder: the old one goes', () => {
-    const old = pretend('tensorflow');
-    const next = pretend('tensorflow', { within: join(home, 'elsewhere') });
+  test('a setup in another folder replaces the old one', () => {
+    const old = fakeSetup('tensorflow');
+    const next = fakeSetup('tensorflow', { within: join(home, 'elsewhere') });
     assert.ok(!existsSync(old) && existsSync(next));
     assert.equal(removeSetup('tensorflow'), next);
     assert.ok(!existsSync(next));
     assert.equal(removeSetup('tensorflow'), null);
   });
 
-  test('a folder that is not ours is neither used nor removed', () => {
+  test('a folder that dpmesh did not make is neither used nor removed', () => {
     const theirs = join(home, 'theirs-too/tensorflow');
     mkdirSync(theirs, { recursive: true });
-    assert.throws(() => assertRoom(theirs, 1), /is not of dpmesh setup's making/);
+    assert.throws(() => assertDiskSpace(theirs, 1), /was not made by dpmesh setup/);
     mkdirSync(join(process.env.XDG_DATA_HOME!, 'dpmesh'));
     writeFileSync(manifestPath('tensorflow'), JSON.stringify({ dir: theirs, files: {} }));
     removeSetup('tensorflow');
     assert.ok(existsSync(theirs));
   });
 
-  test('no room', () => {
+  test('too little disk space', () => {
     assert.throws(
-      () => assertRoom(placeOf('webgpu'), 1e18),
-      /GB are needed; make room, or name another folder/,
+      () => assertDiskSpace(setupFolder('webgpu'), 1e18),
+      /GB are needed; free some space, or choose another folder/,
     );
   });
 
-  test('tools that are missing are named, all of them, before anything is made', async () => {
+  test('all missing tools are named before anything is written', async () => {
     const { PATH } = process.env;
     process.env.PATH = '';
     try {
@@ -191,8 +191,8 @@ describe('making and removing', () => {
     assert.deepEqual(readdirSync(process.env.XDG_DATA_HOME!), []);
   });
 
-  test('a webgpu that is whole but does not load is made again', async () => {
-    pretend('webgpu');
+  test('a complete webgpu setup that does not load is replaced', async () => {
+    fakeSetup('webgpu');
     const { PATH } = process.env;
     process.env.PATH = '';
     try {
@@ -200,7 +200,7 @@ describe('making and removing', () => {
     } finally {
       process.env.PATH = PATH;
     }
-    const packages = join(placeOf('webgpu'), 'node_modules');
+    const packages = join(setupFolder('webgpu'), 'node_modules');
     for (const name of ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu', 'webgpu']) {
       mkdirSync(join(packages, name), { recursive: true });
       writeFileSync(join(packages, name, 'index.js'), '');
@@ -213,23 +213,23 @@ describe('making and removing', () => {
     }
   });
 
-  test('what is fetched has a version, and runs nothing on its way', {
-    skip: process.platform === 'win32' && 'programs are played by scripts',
+  test('downloads have exact versions, and run no code of packages', {
+    skip: process.platform === 'win32' && 'shell scripts stand in for the programs',
   }, async () => {
     const bin = mkdtempSync(join(home, 'bin-'));
-    const asked = join(bin, 'asked');
-    // Each fails where it would fetch something; pip only at the second time.
-    const play = (name: string, script: string) =>
+    const calls = join(bin, 'calls');
+    // Each fails where it would download something; pip only the second time.
+    const fake = (name: string, script: string) =>
       writeFileSync(
         join(bin, name),
-        `#!/bin/sh\ncase " $* " in *" install "*) echo "$*" >>${asked}; ${script} ;; esac\n`,
+        `#!/bin/sh\ncase " $* " in *" install "*) echo "$*" >>${calls}; ${script} ;; esac\n`,
         {
           mode: 0o755,
         },
       );
-    play('npm', 'exit 1');
-    play('python3', `[ "$(wc -l <${asked})" = 2 ]`);
-    play('g++', '');
+    fake('npm', 'exit 1');
+    fake('python3', `[ "$(wc -l <${calls})" = 2 ]`);
+    fake('g++', '');
     const { PATH } = process.env;
     process.env.PATH = `${bin}:${PATH}`;
     try {
@@ -242,7 +242,7 @@ describe('making and removing', () => {
     } finally {
       process.env.PATH = PATH;
     }
-    const lines = readFileSync(asked, 'utf8').trim().split('\n');
+    const lines = readFileSync(calls, 'utf8').trim().split('\n');
     assert.equal(lines.length, 4, lines.join('\n'));
     for (const line of lines) {
       const isNpm = line.startsWith('install');
@@ -255,7 +255,7 @@ describe('making and removing', () => {
     }
   });
 
-  test('a program that fails is shown with its last lines', async () => {
+  test('the error of a failed program has its last lines of output', async () => {
     const program = 'for (let i = 0; i < 50; i++) console.error("line " + i); process.exit(7)';
     await assert.rejects(
       runProgram(process.execPath, ['-e', program], { remedy: 'do this' }),
@@ -269,12 +269,12 @@ describe('making and removing', () => {
   });
 });
 
-test('no room on the card: the flags to change, and the bytes', () => {
+test('out of device memory: the error has the bytes and the flags to change', () => {
   const error = new Error(
     'Invalid TF_Status: 8\nMessage: OOM when allocating tensor with shape[1000,2500] and type float',
   );
-  const found = explained(error, 'NVIDIA H100') as Error;
-  assert.ok(found instanceof OutOfDeviceMemory);
-  assert.match(found.message, /NVIDIA H100 .* 10,000,000 bytes.*--sample.*--covariance diag/);
+  const explanation = explained(error, 'NVIDIA H100') as Error;
+  assert.ok(explanation instanceof OutOfDeviceMemory);
+  assert.match(explanation.message, /NVIDIA H100 .* 10,000,000 bytes.*--sample.*--covariance diag/);
   assert.equal(explained(error.cause, 'x'), undefined);
 });

@@ -12,7 +12,7 @@ RangeError: too far
 Node.js v20.20.2
 `;
 
-test('the last error of a process that has ended', () => {
+test('the last error in a worker’s stderr', () => {
   assert.equal(errorOf(stack), 'RangeError: too far');
   assert.equal(
     errorOf('worker: connecting\nworker: error: the coordinator refused this worker: no\n'),
@@ -32,7 +32,7 @@ test('the last error of a process that has ended', () => {
     'FATAL ERROR: Reached heap limit Allocation failed',
   );
   assert.equal(errorOf('only this\n'), 'only this');
-  // News is no error: how it ended says more.
+  // Log lines are not errors: the exit code says more.
   assert.equal(errorOf('worker: connecting to tcp://x:1\nworker: joined as w1\n'), '');
   assert.equal(errorOf(''), '');
 });

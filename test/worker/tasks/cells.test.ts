@@ -40,7 +40,7 @@ for (const backend of backends)
       return leafOf(cell.into[squares.indexOf(Math.min(...squares))], x);
     }
 
-    /** Rows of each leaf, as the model sees them. */
+    /** Rows of each leaf, in the model's coordinates. */
     function members({ groups, cells, leaves }: (typeof PARTITIONS)[string], shard: number): Matrix[] {
       const out: Matrix[] = range(leaves).map(() => []);
       for (const row of w.sampleOf(shard)) {
@@ -54,17 +54,17 @@ for (const backend of backends)
     }
 
     const prepared = () => {
-      const place = w.workplace(backend);
-      place.put('vectors', { rows: nd(Float64Array.from(VECTORS.flat()), VECTORS.length, D) });
-      return place;
+      const worker = w.newWorker(backend);
+      worker.put('vectors', { rows: nd(Float64Array.from(VECTORS.flat()), VECTORS.length, D) });
+      return worker;
     };
     const pivotsOf = (leaves: number) => randomMatrix(5, leaves, D, 2);
 
     for (const [name, partition] of Object.entries(PARTITIONS)) {
       test(`sums: ${name}`, async () => {
-        const place = prepared();
+        const worker = prepared();
         for (const shard of SHARDS) {
-          const result = await run(place, { task: 'cell-sums', vectors: 'vectors', ...partition }, shard);
+          const result = await run(worker, { task: 'cell-sums', vectors: 'vectors', ...partition }, shard);
           const expected = members(partition, shard);
           assert.deepEqual(
             [...f64(result, 'n')],
@@ -81,11 +81,11 @@ for (const backend of backends)
 
       for (const diagonal of [false, true])
         test(`scatter: ${name}, ${covarianceOf(diagonal)}`, async () => {
-          const place = prepared();
+          const worker = prepared();
           const pivots = pivotsOf(partition.leaves);
-          place.put('pivots7', { rows: nd(Float64Array.from(pivots.flat()), partition.leaves, D) });
+          worker.put('pivots7', { rows: nd(Float64Array.from(pivots.flat()), partition.leaves, D) });
           const result = await run(
-            place,
+            worker,
             { task: 'cell-scatter', vectors: 'vectors', pivots: 'pivots7', diagonal, ...partition },
             1,
           );
@@ -101,23 +101,23 @@ for (const backend of backends)
         });
 
       test(`histogram: ${name}`, async () => {
-        const place = prepared();
+        const worker = prepared();
         const axes = randomMatrix(8, partition.leaves, D);
         const centre = range(partition.leaves).map((leaf) => leaf - 1);
         const sd = range(partition.leaves).map((leaf) => (leaf === 1 ? 0 : 3 + leaf));
-        place.put('axes', {
+        worker.put('axes', {
           rows: nd(Float64Array.from(axes.flat()), partition.leaves, D),
           centre: nd(Float64Array.from(centre)),
           sd: nd(Float64Array.from(sd)),
         });
         const task = { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', ...partition } as const;
-        const { counts } = await run(place, task, 0);
+        const { counts } = await run(worker, task, 0);
         assert.deepEqual(counts.shape, [partition.leaves, 1024]);
         members(partition, 0).forEach((rows, leaf) => {
           const own = counts.data.subarray(leaf * 1024, (leaf + 1) * 1024);
           const bins = rows.map((x) => binOf(dot(x, axes[leaf]), centre[leaf], sd[leaf]));
           assert.equal(sum(own), rows.length);
-          // A row at the edge of a bin may fall to either side by rounding: cumulated counts differ by one at most.
+          // Rounding may move a row at the edge of a bin: cumulative counts differ by at most one.
           let seen = 0;
           own.forEach((count, bin) => {
             seen += count;

@@ -22,10 +22,10 @@ import {
 } from '../support.ts';
 import { addsNothing, clusterTask, covarianceOf, eStepState, f64, run, w } from './support.ts';
 
-/** A row's result does not depend on how many are computed with it. WebGPU's products choose their kernel by shape. */
+/** Whether a row's result is independent of the other rows: WebGPU chooses the kernel of a product by its shape. */
 const byRow = ({ identity }: Backend) => !identity.startsWith('webgpu/');
 
-/** In place of the E-step, where the loss is a cost. */
+/** Replaces the E-step if the loss is a cost. */
 function costState(loss: 'isotropic' | 'diag'): Tensors {
   const cost = costTheta(loss, blobMixture('full'), w.transform.scale);
   return { cost: nd(cost, cost.length / 3, 3) };
@@ -33,12 +33,12 @@ function costState(loss: 'isotropic' | 'diag'): Tensors {
 
 for (const backend of backends)
   describe(`cluster-steps on ${backend.identity}`, () => {
-    /** The same steps, verb by verb. */
+    /** The same steps by single operations. */
     async function byHand(
       task: TaskOf<'cluster-steps'>,
       shard: number,
     ): Promise<Record<string, Float32Array>> {
-      const { context } = w.workplace(backend);
+      const { context } = w.newWorker(backend);
       const { states } = context;
       const { n, scaled } = await context.sample(shard);
       const batch = Math.min(task.batch, n);
@@ -99,12 +99,12 @@ for (const backend of backends)
       { steps: 1, batch: 40, epoch: 9, done: 0 },
     ];
     const withTarget = (task: TaskOf<'cluster-steps'>, on = backend) => {
-      const place = w.workplace(on);
-      place.put(
+      const worker = w.newWorker(on);
+      worker.put(
         'e-step',
         task.loss === 'kl' ? eStepState(task.form, covarianceOf(task.diagonal)) : costState(task.loss),
       );
-      return place;
+      return worker;
     };
     for (const change of cases)
       test(`the steps one by one${backend.steps ? '' : ', bit by bit'}: ${JSON.stringify(change)}`, async () => {
@@ -122,7 +122,7 @@ for (const backend of backends)
           // Adam divides by the gradient's size, which magnifies differences of small ones.
           for (const [name, values] of Object.entries(expected))
             if (!byRow(backend)) agrees(f64(result, name), values, 2e-3, name);
-            // A kernel for whole steps rounds elsewhere than the verbs.
+            // A kernel for entire steps rounds differently from single operations.
             else if (backend.steps) close(f64(result, name), values, 5e-5);
             else assert.deepEqual(f64(result, name), Float64Array.from(values), name);
         }
@@ -131,10 +131,10 @@ for (const backend of backends)
     test('the target is the smoothed E-step of the mixture', async () => {
       // One step from zero weights: the last bias has the gradient mean(1/K − r^E), whose sum Adam's moments keep.
       const task = clusterTask({ steps: 1, average: 'gradients', batch: 1000 });
-      const place = withTarget(task);
+      const worker = withTarget(task);
       const zeros = w.net.params.map((values) => new Float32Array(values.length));
-      place.put('net', weightsOf(w.net, zeros));
-      const result = await run(place, task, 1);
+      worker.put('net', weightsOf(w.net, zeros));
+      const result = await run(worker, task, 1);
       const x = w.sampleOf(1).map((row) => w.x(row));
       const logs = logDensities(blobMixture('full'), Float64Array.from(x.flat()));
       const r = matrixOf(logs, 3).map((row) => softmax(row).map((v) => (v + 1e-5) / (1 + 3e-5)));
@@ -159,11 +159,11 @@ for (const backend of backends)
       const result = await run(withTarget(task), task);
       assert.deepEqual(Object.keys(result).sort(), ['count', 'gradients', 'loss', 'shards']);
       // One Adam step on them from no moments is the first of the local steps.
-      const place = withTarget(task);
+      const worker = withTarget(task);
       const zeros = w.net.params.map((values) => new Float32Array(values.length));
-      place.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
-      const stepped = await run(place, clusterTask({ steps: 1, done: 0 }));
-      // To a rounding: TensorFlow takes 1 − 0.9 in float32.
+      worker.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
+      const stepped = await run(worker, clusterTask({ steps: 1, done: 0 }));
+      // Up to rounding: TensorFlow computes 1 − 0.9 in float32.
       agrees(
         f64(stepped, 'first'),
         f64(result, 'gradients').map((g) => 0.1 * g),
@@ -171,7 +171,7 @@ for (const backend of backends)
       );
     });
 
-    test('a shard smaller than its batches sees its rows again; smaller than one, all its rows', async () => {
+    test('a shard smaller than its batches uses rows again; one smaller than a batch uses all its rows', async () => {
       const n = w.sampleOf(0).length;
       for (const batch of [n - 1, n, n + 1, 10 * n]) {
         const task = clusterTask({ batch, steps: 5 });
@@ -184,7 +184,7 @@ for (const backend of backends)
       assert.deepEqual(bytes(await run(withTarget(all), all)), bytes(await run(withTarget(more), more)));
     });
 
-    test('every batch is whole, and takes new rows while there are any', async () => {
+    test('every batch is complete, and has new rows as long as there are any', async () => {
       const n = w.sampleOf(0).length;
       for (const [batch, steps] of [
         [16, 3],
@@ -204,7 +204,7 @@ for (const backend of backends)
           },
         };
         await run(withTarget(task, spy), task);
-        // Each step slices its rows and their targets alike.
+        // Each step slices its rows and their targets in the same way.
         const starts = batches.filter((_, i) => i % 2 === 0);
         assert.deepEqual(
           batches.filter((_, i) => i % 2),
@@ -219,12 +219,12 @@ for (const backend of backends)
       }
     });
 
-    test('a shard without a sample adds nothing', async () => {
+    test('a shard without a sample returns zeros', async () => {
       for (const average of ['weights', 'gradients'] as const) {
-        const place = withTarget(clusterTask());
-        const full = await run(place, clusterTask({ average }));
-        place.put('transform', transformState(w.transform, 0));
-        addsNothing(await run(place, clusterTask({ average })), full);
+        const worker = withTarget(clusterTask());
+        const full = await run(worker, clusterTask({ average }));
+        worker.put('transform', transformState(w.transform, 0));
+        addsNothing(await run(worker, clusterTask({ average })), full);
       }
     });
 
@@ -240,10 +240,10 @@ for (const backend of backends)
       assert.notDeepEqual(results[0], results[2]);
     });
 
-    test('the states stay as they were sent', async () => {
-      const place = withTarget(clusterTask());
-      const first = bytes(await run(place, clusterTask()));
-      assert.deepEqual(bytes(await run(place, clusterTask())), first);
-      assert.deepEqual(bytes(place.context.states.get('net')), bytes(weightsOf(w.net)));
+    test('the states do not change', async () => {
+      const worker = withTarget(clusterTask());
+      const first = bytes(await run(worker, clusterTask()));
+      assert.deepEqual(bytes(await run(worker, clusterTask())), first);
+      assert.deepEqual(bytes(worker.context.states.get('net')), bytes(weightsOf(w.net)));
     });
   });

@@ -11,7 +11,7 @@ import { backends } from '../present.ts';
 import { agrees, D, logitsOf, range, SEED, softmax, sum, world } from '../support.ts';
 import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
 
-/** TensorFlow's own products choose their kernel by the number of rows: with AVX2 a row's last bit depends on the others. */
+/** TensorFlow chooses the kernel of a product by the number of rows: with AVX2 a row's last bit depends on the other rows. */
 const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
 
 for (const backend of backends)
@@ -26,9 +26,9 @@ for (const backend of backends)
 
     for (const diagonal of [false, true])
       test(`labels, soft labels, T and silhouette rows of every row, ${covarianceOf(diagonal)}`, async () => {
-        const place = w.workplace(backend);
+        const worker = w.newWorker(backend);
         for (const shard of SHARDS) {
-          const result = await run(place, task({ diagonal }), shard);
+          const result = await run(worker, task({ diagonal }), shard);
           const rows = w.rowsOf(shard);
           const z = rows.map((row) => w.label(row));
           assert.ok(result.labels.data instanceof Uint8Array);
@@ -63,22 +63,22 @@ for (const backend of backends)
         }
       });
 
-    test('units of some blocks add up to the shard, bit by bit but for T', async () => {
-      const place = w.workplace(backend);
+    test('units of some blocks together equal the shard, bit for bit except T', async () => {
+      const worker = w.newWorker(backend);
       const { to } = w.unit(0);
-      const whole = await run(place, task());
+      const whole = await run(worker, task());
       const parts: Tensors[] = [];
       for (const [from, end] of [
         [0, 2],
         [2, 2],
         [2, to],
       ])
-        parts.push(await runTask(place.context, task(), { shard: 0, from, to: end }));
+        parts.push(await runTask(worker.context, task(), { shard: 0, from, to: end }));
       for (const name of ['labels', 'soft', 'seen', 'seenLabels']) {
-        const found = parts.flatMap((part) => [...part[name].data] as number[]);
+        const actual = parts.flatMap((part) => [...part[name].data] as number[]);
         const expected = [...whole[name].data] as number[];
-        if (byRowInAnyBatch(backend)) assert.deepEqual(found, expected, name);
-        else agrees(found, expected, 1e-6, name);
+        if (byRowInAnyBatch(backend)) assert.deepEqual(actual, expected, name);
+        else agrees(actual, expected, 1e-6, name);
       }
       agrees(
         f64(whole, 'T').map((_, i) => sum(parts.map((part) => f64(part, 'T')[i]))),
@@ -87,18 +87,18 @@ for (const backend of backends)
       );
     });
 
-    test('no responsibilities unless asked for, no silhouette rows at zero', async () => {
-      const result = await run(w.workplace(backend), task({ soft: false, silhouette: 0 }));
+    test('no responsibilities unless requested, no silhouette rows at zero', async () => {
+      const result = await run(w.newWorker(backend), task({ soft: false, silhouette: 0 }));
       assert.deepEqual(Object.keys(result).sort(), ['T', 'labels', 'seen', 'seenLabels']);
       assert.deepEqual([result.seen.shape, result.seenLabels.data.length], [[0, D], 0]);
     });
 
-    test('a shard of several forward passes', async () => {
+    test('a shard with several forward passes', async () => {
       const large = world({ n: 9000 });
       const rows = large.rowsOf(1);
       assert.ok(rows.length > 2 * 1024);
-      const place = large.workplace(backend);
-      const result = await runTask(place.context, task({ silhouette: 0.02 }), large.unit(1));
+      const worker = large.newWorker(backend);
+      const result = await runTask(worker.context, task({ silhouette: 0.02 }), large.unit(1));
       assert.deepEqual(
         [...result.labels.data],
         rows.map((row) => large.label(row)),
@@ -115,7 +115,7 @@ for (const backend of backends)
     test('wider labels for more clusters', async () => {
       const many = world({ k: 300 });
       const { labels } = await runTask(
-        many.workplace(backend).context,
+        many.newWorker(backend).context,
         task({ soft: false, diagonal: true }),
         many.unit(0),
       );

@@ -22,7 +22,7 @@ for (const backend of backends)
       sample: w.below,
       ...change,
     });
-    const place = (raw = w.raw) => {
+    const worker = (raw = w.raw) => {
       const states = createStates(backend);
       states.put('origin', 1, { row: nd(ORIGIN) });
       states.put('transform', 1, transformState(w.transform, w.below));
@@ -36,11 +36,11 @@ for (const backend of backends)
       for (const diagonal of [false, true])
         test(`statistics and extremes${normalize ? ', normalized' : ''}${diagonal ? ', diagonal' : ''}`, async () => {
           for (const shard of SHARDS) {
-            const result = await runTask(place(), task({ normalize, diagonal }), w.unit(shard));
+            const result = await runTask(worker(), task({ normalize, diagonal }), w.unit(shard));
             let rows = rowsOf(shard);
             if (normalize) rows = rows.map((row) => row.map((v) => Math.fround(v / Math.hypot(...row))));
             const centred = rows.map((row) => row.map((v, d) => v - ORIGIN[d]));
-            // Float64 throughout, but for the rounding of unit rows.
+            // Float64 throughout, except that normalized rows are rounded.
             const tolerance = normalize ? 1e-6 : 1e-12;
             close(f64(result, 'T'), momentSums(centred, covarianceOf(diagonal)), tolerance);
             const { min, max } = momentsOf(rows);
@@ -53,7 +53,7 @@ for (const backend of backends)
     test('a hash of each block as read, in the order of the shard', async () => {
       const blocks = shardBlocks(w.layout)[2];
       for (const normalize of [false, true]) {
-        const { hashes } = await runTask(place(), task({ normalize }), w.unit(2));
+        const { hashes } = await runTask(worker(), task({ normalize }), w.unit(2));
         assert.deepEqual(hashes.shape, [blocks.length, 16]);
         const expected = blocks.map(({ start, count }) =>
           Buffer.from(blockHash(w.raw.slice(start * D, (start + count) * D))),
@@ -62,7 +62,7 @@ for (const backend of backends)
       }
     });
 
-    test('bad rows are counted, named and left out', async () => {
+    test('bad rows are counted, reported and left out', async () => {
       const rows = w.rowsOf(1);
       const bad = [rows[5], rows[20], rows.at(-1)!];
       const raw = w.raw.slice();
@@ -70,7 +70,7 @@ for (const backend of backends)
         raw[bad[i] * D + i] = value;
       });
       for (const normalize of [false, true]) {
-        const result = await runTask(place(raw), task({ normalize }), w.unit(1));
+        const result = await runTask(worker(raw), task({ normalize }), w.unit(1));
         assert.deepEqual([...f64(result, 'counts')].slice(1), [3, Math.min(...bad)]);
         if (normalize) continue;
         const good = rows.filter((row) => !bad.includes(row));
@@ -81,10 +81,10 @@ for (const backend of backends)
       }
     });
 
-    test('keeps the sample raw: the one that another worker reads anew', async () => {
+    test('keeps the raw sample, which equals the one that another worker rereads', async () => {
       for (const normalize of [false, true]) {
         const transform = transformState(transformFor(normalize ? 'normalize' : 'center', w.raw, D), w.below);
-        const [before, after] = [place(), place()];
+        const [before, after] = [worker(), worker()];
         for (const context of [before, after]) context.states.put('transform', 2, transform);
         await runTask(before, task({ normalize }), w.unit(0));
         before.rowsRead();
@@ -97,8 +97,8 @@ for (const backend of backends)
       }
     });
 
-    test('a second time gives the same', async () => {
-      const context = place();
+    test('a second pass gives the same', async () => {
+      const context = worker();
       const first = bytes(await runTask(context, task(), w.unit(0)));
       assert.deepEqual(bytes(await runTask(context, task(), w.unit(0))), first);
       assert.equal(context.rowsRead(), 2 * w.rowsOf(0).length);

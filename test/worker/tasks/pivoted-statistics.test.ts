@@ -10,11 +10,11 @@ for (const backend of backends)
   describe(`pivoted-statistics on ${backend.identity}`, () => {
     for (const diagonal of [false, true])
       test(`the same about other points, in float64 from the rows up, ${covarianceOf(diagonal)}`, async () => {
-        const place = w.workplace(backend);
+        const worker = w.newWorker(backend);
         const means = randomMatrix(9, 3, D);
-        place.put('means', { rows: nd(Float64Array.from(means.flat()), 3, D) });
+        worker.put('means', { rows: nd(Float64Array.from(means.flat()), 3, D) });
         for (const shard of SHARDS) {
-          const result = await run(place, { task: 'pivoted-statistics', diagonal }, shard);
+          const result = await run(worker, { task: 'pivoted-statistics', diagonal }, shard);
           const members = w.sampleOf(shard);
           const r = members.map((row) => softmax(logitsOf(w.net, w.y(row))));
           const p = statisticsLength(D, covarianceOf(diagonal));

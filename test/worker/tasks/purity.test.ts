@@ -13,9 +13,9 @@ import {
   memoryBlocks,
   randomMatrix,
   range,
+  type TestWorker,
   transformFor,
   transformState,
-  type Workplace,
   weightsOf,
   world,
 } from '../support.ts';
@@ -40,26 +40,26 @@ describe('purity', () => {
     { task: 'cell-histogram', ...partition, axes: 'axes' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },
   ];
-  const joined = (backend: Backend, place = w.workplace(backend)) => {
-    place.put('origin', { row: nd(new Float64Array(D)) });
-    place.put('centres', { rows: nd(Float64Array.of(1, 2, 0)) });
-    place.put('e-step', eStepState('product', 'full'));
-    place.put('parts', centreState());
-    place.put('vectors', { rows: nd(new Float64Array(D)) });
-    place.put('pivots', { rows: nd(new Float64Array(6 * D)) });
-    place.put('means', { rows: nd(Float64Array.from(randomMatrix(9, 3, D).flat()), 3, D) });
+  const joined = (backend: Backend, worker = w.newWorker(backend)) => {
+    worker.put('origin', { row: nd(new Float64Array(D)) });
+    worker.put('centres', { rows: nd(Float64Array.of(1, 2, 0)) });
+    worker.put('e-step', eStepState('product', 'full'));
+    worker.put('parts', centreState());
+    worker.put('vectors', { rows: nd(new Float64Array(D)) });
+    worker.put('pivots', { rows: nd(new Float64Array(6 * D)) });
+    worker.put('means', { rows: nd(Float64Array.from(randomMatrix(9, 3, D).flat()), 3, D) });
     const axes = randomMatrix(8, 6, D).flat();
     const [centre, sd] = [new Float64Array(6), new Float64Array(6).fill(9)];
-    place.put('axes', { rows: nd(Float64Array.from(axes)), centre: nd(centre), sd: nd(sd) });
-    return place;
+    worker.put('axes', { rows: nd(Float64Array.from(axes)), centre: nd(centre), sd: nd(sd) });
+    return worker;
   };
   type Results = Record<string, ReturnType<typeof bytes>>;
-  async function results(shards: number[], tasks: Task[], placeFor: () => Workplace): Promise<Results> {
-    const found: [string, ReturnType<typeof bytes>][] = [];
+  async function results(shards: number[], tasks: Task[], workerFor: () => TestWorker): Promise<Results> {
+    const results: [string, ReturnType<typeof bytes>][] = [];
     for (const shard of shards)
       for (const task of tasks)
-        found.push([`${JSON.stringify(task)} ${shard}`, bytes(await run(placeFor(), task, shard))]);
-    return Object.fromEntries(found);
+        results.push([`${JSON.stringify(task)} ${shard}`, bytes(await run(workerFor(), task, shard))]);
+    return Object.fromEntries(results);
   }
 
   for (const backend of backends)
@@ -70,45 +70,45 @@ describe('purity', () => {
         [[2, 0, 1], TASKS],
         [[1, 2, 0], TASKS.toReversed()],
       ]) {
-        const place = joined(backend);
-        const here = await results(shards as number[], tasks as Task[], () => place);
+        const worker = joined(backend);
+        const here = await results(shards as number[], tasks as Task[], () => worker);
         for (const [what, expected] of Object.entries(fresh)) assert.deepEqual(here[what], expected, what);
       }
     });
 
-  test('nor on the states that it had before', async () => {
+  test('nor on earlier states', async () => {
     const fresh = await results(SHARDS, TASKS, () => joined(wasm));
-    const place = w.workplace(wasm);
+    const worker = w.newWorker(wasm);
     const other = world({ hidden: [5, 4], k: 2 });
-    place.put('transform', transformState(transformFor('min-max', w.raw, D), 0.9));
-    place.put('net', weightsOf(other.net));
-    place.put('subs', weightsOf(other.subs));
+    worker.put('transform', transformState(transformFor('min-max', w.raw, D), 0.9));
+    worker.put('net', weightsOf(other.net));
+    worker.put('subs', weightsOf(other.subs));
     for (const shard of SHARDS) {
-      await run(place, { task: 'statistics', diagonal: false, block: 32 }, shard);
-      await run(place, { task: 'statistics', diagonal: false, block: 4096 }, shard);
-      await place.context.labels(shard);
+      await run(worker, { task: 'statistics', diagonal: false, block: 32 }, shard);
+      await run(worker, { task: 'statistics', diagonal: false, block: 4096 }, shard);
+      await worker.context.labels(shard);
     }
-    place.put('transform', transformState(w.transform, w.below));
-    place.put('net', weightsOf(w.net));
-    place.put('subs', weightsOf(w.subs));
-    const here = await results(SHARDS, TASKS, () => joined(wasm, place));
+    worker.put('transform', transformState(w.transform, w.below));
+    worker.put('net', weightsOf(w.net));
+    worker.put('subs', weightsOf(w.subs));
+    const here = await results(SHARDS, TASKS, () => joined(wasm, worker));
     for (const [what, expected] of Object.entries(fresh)) assert.deepEqual(here[what], expected, what);
   });
 
   test('nor on how rows arrive', async () => {
     const fresh = await results(SHARDS, TASKS, () => joined(wasm));
     const later: ReadBlocks = async function* (blocks) {
-      for await (const found of memoryBlocks(w.raw, D)(blocks)) {
+      for await (const item of memoryBlocks(w.raw, D)(blocks)) {
         await new Promise(setImmediate);
-        yield found;
+        yield item;
       }
     };
-    const place = joined(wasm);
-    const slow = { ...place, context: createContext(wasm, place.context.states, later, w.layout) };
+    const worker = joined(wasm);
+    const slow = { ...worker, context: createContext(wasm, worker.context.states, later, w.layout) };
     assert.deepEqual(await results(SHARDS, TASKS, () => slow), fresh);
   });
 
-  test('the blocks of a layout go to shards once each', () => {
+  test('each block of a layout belongs to exactly one shard', () => {
     const dealt = SHARDS.flatMap((shard) => w.rowsOf(shard)).sort((a, b) => a - b);
     assert.deepEqual(dealt, range(300));
     assert.equal(allBlocks(w.layout).at(-1)!.count, 300 % w.layout.blockRows);

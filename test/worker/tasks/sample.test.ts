@@ -22,7 +22,7 @@ for (const backend of backends)
       test(`is the rows below the threshold, in file order, transformed: ${choice}`, async () => {
         const transform = transformFor(choice, w.raw, D);
         for (const shard of SHARDS) {
-          const { context, put } = w.workplace(backend);
+          const { context, put } = w.newWorker(backend);
           put('transform', transformState(transform, w.below));
           const { n, rows, scaled } = await context.sample(shard);
           const members = w.sampleOf(shard);
@@ -51,22 +51,22 @@ for (const backend of backends)
 
     test('a shard whose sample is empty', async () => {
       for (const choice of ['center', 'pca:2'] as TransformChoice[]) {
-        const { context, put } = w.workplace(backend);
+        const { context, put } = w.newWorker(backend);
         put('transform', transformState(transformFor(choice, w.raw, D), 0));
         assert.equal((await context.sample(0)).n, 0);
         assert.deepEqual(await context.labels(0), new Int32Array(0));
       }
     });
 
-    test('labels are the argmax of the net, and follow it', async () => {
-      const place = w.workplace(backend);
+    test('labels are the argmax of the net, and change with it', async () => {
+      const worker = w.newWorker(backend);
       const expected = w.sampleOf(1).map((row) => w.label(row));
-      assert.deepEqual([...(await place.context.labels(1))], expected);
+      assert.deepEqual([...(await worker.context.labels(1))], expected);
       assert.ok(new Set(expected).size > 1);
       const turned = world({ hidden: [5, 4] }).net;
-      place.put('net', weightsOf(turned));
+      worker.put('net', weightsOf(turned));
       const now = w.sampleOf(1).map((row) => argmax(logitsOf(turned, w.y(row))));
       assert.notDeepEqual(now, expected);
-      assert.deepEqual([...(await place.context.labels(1))], now);
+      assert.deepEqual([...(await worker.context.labels(1))], now);
     });
   });

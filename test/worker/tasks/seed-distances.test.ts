@@ -14,20 +14,20 @@ for (const backend of backends)
     const CENTRES = [
       [0, 0, 0],
       [4, -5, 0.1],
-    ]; // of the blobs, about
+    ]; // Approximately those of the blobs.
     const prepared = (centres: Matrix) => {
-      const place = w.workplace(backend);
-      place.put('centres', { rows: nd(Float64Array.from([...centres, [0, 0, 0]].flat())) });
-      return place;
+      const worker = w.newWorker(backend);
+      worker.put('centres', { rows: nd(Float64Array.from([...centres, [0, 0, 0]].flat())) });
+      return worker;
     };
 
-    test('the total D² weight, and a row drawn by it', async () => {
+    test('the sum of squared distances, and a row drawn by them', async () => {
       for (const count of [0, 1, 2]) {
         const centres = CENTRES.slice(0, count);
-        const place = prepared(centres);
+        const worker = prepared(centres);
         for (const shard of SHARDS) {
           const task: Task = { task: 'seed-distances', centres: count, draw: count };
-          const result = await run(place, task, shard);
+          const result = await run(worker, task, shard);
           const members = w.sampleOf(shard);
           const weights = members.map((row) =>
             count ? Math.min(...centres.map((c) => sum(w.x(row).map((v, d) => (v - c[d]) ** 2)))) : 1,
@@ -39,10 +39,10 @@ for (const backend of backends)
       }
     });
 
-    test('a shard without a sample weighs nothing', async () => {
-      const place = prepared(CENTRES);
-      place.put('transform', transformState(w.transform, 0));
-      const result = await run(place, { task: 'seed-distances', centres: 2, draw: 2 });
+    test('a shard without a sample has weight 0', async () => {
+      const worker = prepared(CENTRES);
+      worker.put('transform', transformState(w.transform, 0));
+      const result = await run(worker, { task: 'seed-distances', centres: 2, draw: 2 });
       assert.deepEqual([...f64(result, 'weight')], [0]);
       assert.equal(f64(result, 'row').length, D);
     });

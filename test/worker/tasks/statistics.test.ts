@@ -11,9 +11,9 @@ for (const backend of backends)
     for (const diagonal of [false, true])
       for (const block of [7, 4096])
         test(`soft T, and the labels, ${covarianceOf(diagonal)}, blocks of ${block}`, async () => {
-          const place = w.workplace(backend);
+          const worker = w.newWorker(backend);
           for (const shard of SHARDS) {
-            const result = await run(place, { task: 'statistics', diagonal, block }, shard);
+            const result = await run(worker, { task: 'statistics', diagonal, block }, shard);
             const members = w.sampleOf(shard);
             const y = members.map((row) => w.y(row));
             const r = y.map((row) => softmax(logitsOf(w.net, row)));
@@ -28,15 +28,15 @@ for (const backend of backends)
               agrees(f64(result, 'T').subarray(k * p, (k + 1) * p), T, 5e-6, `cluster ${k}`);
             }
             const z = members.map((row) => w.label(row));
-            assert.deepEqual([...(await place.context.labels(shard))], z);
+            assert.deepEqual([...(await worker.context.labels(shard))], z);
           }
         });
 
-    test('one cluster takes all', async () => {
+    test('one cluster has all rows', async () => {
       const one = world({ k: 1 });
-      const place = one.workplace(backend);
+      const worker = one.newWorker(backend);
       const result = await runTask(
-        place.context,
+        worker.context,
         { task: 'statistics', diagonal: false, block: 64 },
         one.unit(0),
       );

@@ -9,7 +9,7 @@ import { backends } from '../present.ts';
 import { blobMixture, D, logitsOf, range, softmax, sum, transformState, weightsOf } from '../support.ts';
 import { addsNothing, CENTRES, centreState, f64, run, SHARDS, subTask, w } from './support.ts';
 
-/** What they learn from where the loss is KL: a mixture of two for each cluster. */
+/** Targets for the loss KL: a mixture of two components for each cluster. */
 function componentState(): Tensors {
   const pairs = range(3).map((c) => {
     const mixture = blobMixture('full');
@@ -26,7 +26,7 @@ function componentState(): Tensors {
 
 for (const backend of backends)
   describe(`sub-steps on ${backend.identity}`, () => {
-    /** What was gathered, step by step. */
+    /** The gathered rows, step by step. */
     function watched(): { backend: Backend; batches: { index: number[]; shape: readonly number[] }[] } {
       const batches: { index: number[]; shape: readonly number[] }[] = [];
       return {
@@ -41,12 +41,12 @@ for (const backend of backends)
       };
     }
     const prepared = (on: Backend, loss: 'isotropic' | 'kl' = 'isotropic') => {
-      const place = w.workplace(on);
-      place.put('parts', loss === 'kl' ? componentState() : centreState());
-      return place;
+      const worker = w.newWorker(on);
+      worker.put('parts', loss === 'kl' ? componentState() : centreState());
+      return worker;
     };
 
-    test('each net is fed rows of its own cluster only, as many of each', async () => {
+    test('each net gets rows of its own cluster only, as many of each', async () => {
       for (const shard of SHARDS) {
         const { backend: spy, batches } = watched();
         const result = await run(prepared(spy), subTask(), shard);
@@ -71,10 +71,10 @@ for (const backend of backends)
         const task = subTask({ loss, average: 'gradients' });
         const result = await run(prepared(spy, loss), task);
         const members = w.sampleOf(0);
-        const each = batches[0].index.map((place, i) => {
+        const each = batches[0].index.map((worker, i) => {
           const c = Math.floor(i / 5);
-          const r = softmax(logitsOf(w.subs, w.y(members[place]), c));
-          const target = targets(c, members[place]);
+          const r = softmax(logitsOf(w.subs, w.y(members[worker]), c));
+          const target = targets(c, members[worker]);
           return loss === 'kl'
             ? sum(target.map((t, j) => t * Math.log(t / r[j])))
             : sum(target.map((cost, j) => cost * r[j]));
@@ -98,26 +98,26 @@ for (const backend of backends)
         }
       });
 
-    test('a cluster without a row here counts zero, and its net stays finite', async () => {
-      const place = prepared(backend);
+    test('a cluster without rows in this shard has count 0, and its net stays finite', async () => {
+      const worker = prepared(backend);
       const params = w.net.params.map((values) => values.slice());
       params[3][1] = -1e4;
-      place.put('net', weightsOf(w.net, params));
-      const result = await run(place, subTask());
+      worker.put('net', weightsOf(w.net, params));
+      const result = await run(worker, subTask());
       const [first, none, third] = f64(result, 'count');
       assert.equal(none, 0);
       assert.equal(first + third, w.sampleOf(0).length);
       for (const name of Object.keys(result)) assert.ok(result[name].data.every(Number.isFinite), name);
     });
 
-    test('a shard without a sample adds nothing', async () => {
-      const place = prepared(backend);
-      const full = await run(place, subTask());
-      place.put('transform', transformState(w.transform, 0));
-      addsNothing(await run(place, subTask()), full);
+    test('a shard without a sample returns zeros', async () => {
+      const worker = prepared(backend);
+      const full = await run(worker, subTask());
+      worker.put('transform', transformState(w.transform, 0));
+      addsNothing(await run(worker, subTask()), full);
     });
 
-    test('each net weighs as many rows as its cluster has here', async () => {
+    test('each net’s count is the number of rows of its cluster in this shard', async () => {
       const weighed = await run(prepared(backend), subTask());
       const counts = f64(weighed, 'count');
       for (const values of unflatten(f64(weighed, 'params'), w.subs.shapes)) {
@@ -130,9 +130,9 @@ for (const backend of backends)
       }
     });
 
-    test('nets do not touch each other', async () => {
-      const [place, other] = [prepared(backend), prepared(backend)];
-      const a = await run(place, subTask());
+    test('nets do not affect each other', async () => {
+      const [worker, other] = [prepared(backend), prepared(backend)];
+      const a = await run(worker, subTask());
       const c = f64(a, 'count').indexOf(Math.max(...f64(a, 'count')));
       const changed = w.subs.params.map((values) => {
         const own = values.slice();

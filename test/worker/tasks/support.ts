@@ -1,4 +1,4 @@
-// What the tests of the tasks share: one world, the states and tasks on it, and sums in float64.
+// Shared by the tests of the tasks: one world, states and tasks on it, and sums in float64.
 import assert from 'node:assert/strict';
 import { eStepOf } from '../../../model/estep.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
@@ -6,7 +6,7 @@ import type { Task, TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { eachMoment } from '../../model/support.ts';
-import { blobMixture, D, type Matrix, randomMatrix, range, type Workplace, world } from '../support.ts';
+import { blobMixture, D, type Matrix, randomMatrix, range, type TestWorker, world } from '../support.ts';
 
 export const w = world();
 export const SHARDS = range(w.layout.shards);
@@ -28,7 +28,7 @@ export function momentSums(rows: Matrix, cov: Covariance, weights = rows.map(() 
 export const covarianceOf = (diagonal: boolean): Covariance => (diagonal ? 'diag' : 'full');
 export const f64 = (result: Tensors, name: string) => take(result, name, 'float64');
 
-/** The state that local steps of the clustering net learn from. */
+/** The targets of local steps of the clustering net, as a state. */
 export function eStepState(form: 'product' | 'cholesky', covariance: Covariance): Tensors {
   const step = eStepOf(blobMixture(covariance), w.transform.scale, form);
   if (step.form === 'product') return { theta: nd(step.theta, step.theta.length / 3, 3) };
@@ -39,7 +39,7 @@ export function eStepState(form: 'product' | 'cholesky', covariance: Covariance)
   };
 }
 
-/** Two for each cluster, that local steps of the sub-nets learn from. */
+/** Two centres for each cluster, the targets of local steps of the sub-nets. */
 export const CENTRES = range(3).map((c) => randomMatrix(60 + c, 2, D));
 export const centreState = (): Tensors => ({
   centres: nd(Float32Array.from(CENTRES.flat(2)), 3, 2, D),
@@ -72,12 +72,12 @@ export const subTask = (change: Partial<TaskOf<'sub-steps'>> = {}): TaskOf<'sub-
   ...change,
 });
 
-/** Zeros of the same names and lengths as a shard with rows gives. */
+/** The result must be zeros, with the same names and lengths as that of a shard with rows. */
 export function addsNothing(result: Tensors, full: Tensors): void {
   assert.deepEqual(Object.keys(result).sort(), Object.keys(full).sort());
   for (const name of Object.keys(full))
     assert.deepEqual(f64(result, name), new Float64Array(f64(full, name).length), name);
 }
 
-export const run = <T extends Task>({ context }: Workplace, task: T, shard = 0) =>
+export const run = <T extends Task>({ context }: TestWorker, task: T, shard = 0) =>
   runTask(context, task, w.unit(shard));

@@ -1,16 +1,15 @@
 /**
- * What a task may ask of the device. A verb is what an algorithm needs, not a mirror of TensorFlow.js: the same verb
- * is spelled differently where that is fast. A tensor of shape [K,b,D] stands for K small matrices; every verb below
- * takes K nets at once so, where it says "each".
+ * The operations of a compute backend. Each is what an algorithm needs, not a mirror of TensorFlow.js, so that every backend
+ * may implement it in its fastest way. A tensor of shape [K,b,D] is a stack of K small matrices; operations whose comment
+ * says "each" accept such stacks too.
  *
- * Tensors are float32, row-major, and freed by hand: `free` what you made. Only `read` and `argmaxRows` wait for
- * the device.
+ * Tensors are float32 and row-major. Whoever creates one has to `free` it. Only `read` and `argmaxRows` wait for the device.
  */
 export interface Tensor {
   readonly shape: readonly number[];
 }
 
-/** K stacked nets (or one, without the leading axis) and Adam's moments, flat: W₁, b₁, W₂, b₂, … as in model/net.ts. */
+/** K stacked nets (or one, without the leading axis) and their Adam moments, flat: W₁, b₁, W₂, b₂, … as in model/net.ts. */
 export interface FlatNet {
   shapes: readonly (readonly number[])[];
   params: Float32Array;
@@ -18,23 +17,23 @@ export interface FlatNet {
   second: Float32Array;
 }
 
-/** Rows [b,D] (each: [K,b,D]) and what a net is to learn on them [b,k] (each): responsibilities, or a cost of each output. */
-export interface Batch {
+/** Rows [b,D] (each: [K,b,D]) and their targets [b,k] (each): responsibilities, or the cost of each output. */
+export interface TrainingBatch {
   x: Tensor;
   target: Tensor;
 }
 
-export interface Device {
+export interface ComputeDevice {
   readonly name: string;
-  /** Bytes in use by this process and of the whole card; null where nobody can tell. */
+  /** Bytes in use on the device, and its total; null if unknown. */
   memory?(): { used: number; limit: number } | null;
 }
 
 export interface Backend {
-  /** Backend, version and whatever else changes bits: the numeric identity of the worker. */
+  /** Backend, version and whatever else changes bits: the worker's numeric identity. */
   readonly identity: string;
-  /** The GPU that it computes on, if it does. */
-  readonly device?: Device;
+  /** The GPU that it computes on; undefined on the CPU. */
+  readonly device?: ComputeDevice;
   upload(values: Float32Array, shape: readonly number[]): Tensor;
   read(tensor: Tensor): Promise<Float32Array>;
   free(...tensors: Tensor[]): void;
@@ -43,10 +42,10 @@ export interface Backend {
 
   /** Rows `index` of x [n,D], as [index.length, D] or in the given shape. */
   gather(x: Tensor, index: Int32Array | Uint32Array, shape?: readonly number[]): Tensor;
-  /** Rows start … start+count−1 of x [n,D], which has to outlive them. */
+  /** Rows start … start+count−1 of x [n,D], which must not be freed before them. */
   slice(x: Tensor, start: number, count: number): Tensor;
 
-  /** x·w + b, rectified or not. [b,D]·[D,H] + [H], or each of K: [K,b,D]·[K,D,H] + [K,H]. */
+  /** x·w + b, then ReLU if `relu`. [b,D]·[D,H] + [H], or each of K: [K,b,D]·[K,D,H] + [K,H]. */
   affine(x: Tensor, w: Tensor, b: Tensor, relu: boolean): Tensor;
   /** aᵀ·b: [b,D],[b,H] → [D,H], each. The gradient of a weight matrix. */
   gram(a: Tensor, b: Tensor): Tensor;
@@ -55,39 +54,39 @@ export interface Backend {
   /** (g·wᵀ) where h > 0, else 0: g [b,K], w [H,K], h [b,H] → [b,H], each. */
   reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor;
   /**
-   * One Adam step on each batch in turn (KL to the target, or its cost as below), `done` having been taken before, by a
-   * kernel for whole steps; where there is none, worker/compute/mlp.ts takes them verb by verb. Replaces the content of `net`;
-   * returns the mean loss; null, and nothing was done, where the verbs are as
-   * fast on a net of this size. Batches are used one at a time.
+   * One Adam step on each batch in turn, in a single kernel; `done` steps were taken before. The losses are those of
+   * `klGradient` and `costGradient`. Changes `net` in place and returns the mean loss; or does nothing and returns null, if
+   * single operations are as fast for a net of this size. Batches are used one at a time. Without this method,
+   * worker/compute/mlp.ts composes the steps of single operations.
    */
   steps?(
     net: FlatNet,
-    batches: Iterable<Batch>,
+    batches: Iterable<TrainingBatch>,
     loss: 'kl' | 'cost',
     rate: number,
     done: number,
   ): number | null;
-  /** One Adam step (β .9, .999, ε 1e-8; `step` counts from 1). Replaces the content of p, m and v. */
+  /** One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. */
   adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
 
-  /** Softmax of each row; with ε > 0 it is smoothed to (r + ε)/Σ(r + ε). */
+  /** Softmax r of each row; with ε > 0 smoothed to (r + ε)/Σ(r + ε). */
   softmaxRows(logits: Tensor, epsilon: number): Tensor;
   /** Index of the largest entry of each row (the first of equals). */
   argmaxRows(x: Tensor): Promise<Int32Array>;
-  /** KL(target ‖ softmax(logits)) averaged over the rows: its gradient by the logits, and its value [1]. */
+  /** KL(target ‖ softmax(logits)), averaged over the rows: its gradient by the logits, and its value [1]. */
   klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
-  /** Σ_j softmax(logits)_j·cost_j averaged over the rows (each): its gradient by the logits, and its value [1]. */
+  /** Σ_j softmax(logits)_j·cost_j, averaged over the rows (each): its gradient by the logits, and its value [1]. */
   costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor };
 
   /** φ(x)·Θ: [b,D], [P,K] → [b,K], with φ(x) = (1, x, vech xxᵀ), or (1, x, x²) if `diagonal`. */
   quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor;
-  /** φ of each row, in a layout of the backend's own, for `quadraticMoments`. */
+  /** φ of each row, in a layout that only `quadraticMoments` of the same backend reads. */
   quadraticFeatures(x: Tensor, diagonal: boolean): Tensor;
-  /** Σ_i r_ik φ(x_i): [b,K] and the features of b rows → [K,P]. Soft statistics. */
+  /** Soft statistics Σ_i r_ik φ(x_i): [b,K] and the features of b rows → [K,P]. */
   quadraticMoments(r: Tensor, features: Tensor): Tensor;
-  /** c_k − ½ Σ_d u_kd²: [b,K·D], [K] → [b,K], each. Log-densities from whitened coordinates. */
+  /** Log-densities from whitened coordinates, c_k − ½ Σ_d u_kd²: [b,K·D], [K] → [b,K], each. */
   whitenedDensity(u: Tensor, constant: Tensor): Tensor;
-  /** The same of u = x·w + b, by a kernel for both at once, where there is one; null where the two verbs are as fast. */
+  /** `whitenedDensity` of u = x·w + b in a single kernel; null if the two operations are as fast. */
   logDensity?(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null;
   /** Σ_d w_d (x_d − c_jd)²: [K,b,D], centres [K,J,D], metric [D] → [K,b,J]. */
   squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor;

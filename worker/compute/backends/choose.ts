@@ -3,19 +3,22 @@ import { UserError } from '../../../base/user-error.ts';
 import { findTensorflow, findWebgpu } from '../installed.ts';
 
 export const NOT_SET_UP = 'TensorFlow is not set up';
-/** Whether there is a card that it can use, the loading tells. */
+/** Begins a `why`. Whether CUDA has a usable card is known only when TensorFlow is loaded. */
 export const CUDA = 'CUDA is set up in';
 
 export interface Choice {
   backend: string;
-  /** For people: what it hung on. */
+  /** The reason, for logs. */
   why: string;
 }
 
 /**
- * What computes, where `asked` is `auto`: CUDA, else TensorFlow on the CPU, else WASM, by what is set up; loads nothing.
- * With `requireGpu`, auto takes WebGPU where there is no CUDA (with `pinned` to CUDA's cards it does not), and a backend that never has a GPU is a UserError; whether
- * there is one, its loading tells. `flag`: which one requires it, for messages. UserError for a backend that is not set up.
+ * Resolves `auto` by what is set up: CUDA, else TensorFlow on the CPU, else WASM. Loads nothing. UserError for a backend that
+ * is not set up.
+ *
+ * With `requireGpu`, `auto` takes WebGPU if there is no CUDA (unless workers are `pinned` to CUDA devices), and a backend
+ * that never uses a GPU is a UserError. Whether there is a GPU is known only when the backend is loaded. `flag`: the option
+ * that requires a GPU, for messages.
  */
 export async function chooseBackend(
   asked: string,
@@ -24,13 +27,14 @@ export async function chooseBackend(
   const tensorflow = findTensorflow();
   const webgpu = asked === 'webgpu' || (asked === 'auto' && requireGpu) ? findWebgpu() : null;
   if (asked === 'tensorflow' || asked === 'webgpu') {
-    const found = asked === 'tensorflow' ? tensorflow : webgpu;
-    if (!found) throw new UserError(`--backend ${asked} is not set up here; run: dpmesh setup ${asked}`);
-    if ('problem' in found) throw new UserError(`--backend ${asked}: ${found.problem}`);
+    const installed = asked === 'tensorflow' ? tensorflow : webgpu;
+    if (!installed) throw new UserError(`--backend ${asked} is not set up here; run: dpmesh setup ${asked}`);
+    if ('problem' in installed) throw new UserError(`--backend ${asked}: ${installed.problem}`);
     return { backend: asked, why: 'asked for' };
   }
   if (asked !== 'auto') {
-    if (requireGpu) throw new UserError(`${flag}: --backend ${asked} computes on the CPU; leave one out`);
+    if (requireGpu)
+      throw new UserError(`${flag}: --backend ${asked} computes on the CPU; leave one of the two out`);
     return { backend: asked, why: 'asked for' };
   }
   const usable = tensorflow && !('problem' in tensorflow) ? tensorflow : null;
@@ -48,14 +52,14 @@ export async function chooseBackend(
   return { backend: 'wasm', why: NOT_SET_UP };
 }
 
-/** Is there a driver that could give one? Cheap; a broken driver passes. WSL2 has its own. */
+/** Does an NVIDIA driver seem to be installed? Cheap, so a broken driver passes. WSL2 has its own device file. */
 function hasCudaDevice(): boolean {
   return process.platform === 'win32' || existsSync('/dev/nvidiactl') || existsSync('/dev/dxg');
 }
 
 function noGpu(cuda: boolean, pinned: boolean): string {
   if (cuda)
-    return 'TensorFlow with CUDA is set up, but this machine has no NVIDIA driver (see dpmesh doctor)';
-  if (pinned) return 'CUDA is not set up; run dpmesh setup tensorflow --cuda';
-  return 'no backend with a GPU is set up; run dpmesh setup tensorflow --cuda, or dpmesh setup webgpu';
+    return 'TensorFlow with CUDA is set up, but this machine has no NVIDIA driver (run dpmesh doctor)';
+  if (pinned) return 'CUDA is not set up; run: dpmesh setup tensorflow --cuda';
+  return 'no backend that uses a GPU is set up; run: dpmesh setup tensorflow --cuda, or dpmesh setup webgpu';
 }

@@ -2,10 +2,10 @@ import { product } from '../../../model/forward.ts';
 import type { Backend } from './backend.ts';
 import { HostBackend } from './host.ts';
 
-/** Plain loops with float64 sums: the reference in tests, and a worker's choice where WebAssembly is not allowed. */
+/** Plain loops with float64 sums: the reference in tests, and the fallback where WebAssembly is not allowed. */
 export function cpuBackend(): Backend {
   const blocks = new Map<number, Float32Array>();
-  // An address counts bytes and never comes back, so a verb may point into the middle of a block.
+  // Addresses are in bytes and never reused; an operation may use one in the middle of a block.
   let top = 4;
   const blockOf = (address: number) => {
     const block = blocks.get(address);

@@ -1,14 +1,14 @@
 import { UserError } from '../../../base/user-error.ts';
 
-/** This worker cannot compute, where others may: it leaves the run, which goes on without it. */
-export class Unable extends UserError {}
+/** This worker cannot compute, though others may: it leaves the run, which continues without it. */
+export class BackendFailure extends UserError {}
 
-/** The device has no room for a tensor; a smaller block would change bits. */
-export class OutOfDeviceMemory extends Unable {
+/** The device has no memory left for a tensor. Computing in smaller blocks is no way out: that would change bits. */
+export class OutOfDeviceMemory extends BackendFailure {
   constructor(device: string, bytes: number | null) {
-    const wanted = bytes === null ? 'a tensor' : `a tensor of ${bytes.toLocaleString('en')} bytes`;
+    const tensor = bytes === null ? 'a tensor' : `a tensor of ${bytes.toLocaleString('en')} bytes`;
     super(
-      `${device} has no room left for ${wanted}; take fewer rows (--sample), --covariance diag, or fewer workers a GPU`,
+      `${device} is out of memory: no room for ${tensor}; use fewer rows (--sample), --covariance diag, or fewer workers per GPU`,
     );
   }
 }

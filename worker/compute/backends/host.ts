@@ -4,14 +4,14 @@ import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 import { phiLength } from './phi.ts';
 
-/** Float32 memory that JavaScript can see. `view` is good until the next `allocate`, which may move the memory. */
-export interface Memory {
+/** Float32 memory that JavaScript can access. A `view` is valid until the next `allocate`, which may move the memory. */
+export interface HostMemory {
   allocate(size: number): number;
   release(address: number): void;
   view(address: number, size: number): Float32Array;
 }
 
-/** out[m,n] = a[m,k]·b[k,n] (+ bias[n]) (rectified), all by address; bias 0 for none. */
+/** out[m,n] = a[m,k]·b[k,n] (+ bias[n]), then ReLU if `relu`. All by address; bias 0 means none. */
 export type Product = (
   a: number,
   m: number,
@@ -28,13 +28,13 @@ export type Softmax = (x: number, rows: number, cols: number, out: number) => vo
 
 interface HostTensor extends Tensor {
   readonly address: number;
-  /** Part of another tensor's memory. */
-  readonly lent?: true;
+  /** Its memory belongs to another tensor. */
+  readonly borrowed?: true;
 }
 
 const BYTES = 4;
 const addressOf = (tensor: Tensor) => (tensor as HostTensor).address;
-/** The last two axes, and how many matrices stand before them. */
+/** A tensor as a stack of matrices: their number, rows and columns. */
 const matrices = ({ shape }: Tensor) => ({
   count: elementCount(shape.slice(0, -2)),
   rows: shape.at(-2)!,
@@ -42,17 +42,17 @@ const matrices = ({ shape }: Tensor) => ({
 });
 
 /**
- * All verbs over memory that JavaScript can see: products, and the softmax where there is one, by the device's own
- * kernels, the rest by plain loops, which cost less than a kernel's dispatch at these sizes.
+ * All operations over memory that JavaScript can access. Products, and softmax if given, use native kernels; the rest are
+ * plain loops, which at these sizes cost less than the dispatch of a kernel.
  */
 export class HostBackend implements Backend {
   readonly identity: string;
-  readonly #memory: Memory;
+  readonly #memory: HostMemory;
   readonly #product: Product;
   readonly #softmax: Softmax | undefined;
   #live = 0;
 
-  constructor(identity: string, memory: Memory, product: Product, softmax?: Softmax) {
+  constructor(identity: string, memory: HostMemory, product: Product, softmax?: Softmax) {
     this.identity = identity;
     this.#memory = memory;
     this.#product = product;
@@ -72,7 +72,7 @@ export class HostBackend implements Backend {
   free(...tensors: Tensor[]): void {
     for (const tensor of tensors as HostTensor[]) {
       this.#live--;
-      if (!tensor.lent) this.#memory.release(tensor.address);
+      if (!tensor.borrowed) this.#memory.release(tensor.address);
     }
   }
 
@@ -82,17 +82,17 @@ export class HostBackend implements Backend {
 
   /** An uninitialised tensor. */
   protected make(shape: readonly number[]): Tensor {
-    const made: HostTensor = { shape, address: this.#memory.allocate(elementCount(shape)) };
+    const tensor: HostTensor = { shape, address: this.#memory.allocate(elementCount(shape)) };
     this.#live++;
-    return made;
+    return tensor;
   }
 
-  /** Its values where they are, until the next `make`. */
+  /** Its values, not copied: valid until the next `make`. */
   protected view(tensor: Tensor): Float32Array {
     return this.#memory.view(addressOf(tensor), elementCount(tensor.shape));
   }
 
-  /** The matrix of rows × cols that begins at number `offset` of a tensor, transposed. */
+  /** The transpose of the matrix rows × cols that begins at element `offset` of a tensor. */
   #transposed(source: Tensor, offset: number, rows: number, cols: number): Tensor {
     const out = this.make([cols, rows]);
     const values = this.#memory.view(addressOf(source) + offset * BYTES, rows * cols);
@@ -112,7 +112,7 @@ export class HostBackend implements Backend {
     const part: HostTensor = {
       shape: [count, dim],
       address: addressOf(x) + start * dim * BYTES,
-      lent: true,
+      borrowed: true,
     };
     this.#live++;
     return part;
@@ -137,7 +137,7 @@ export class HostBackend implements Backend {
     return out;
   }
 
-  /** The kernel packs its right side slowly and a transpose is cheap: the narrow matrix goes right. */
+  /** The narrower matrix becomes the right operand: the kernel packs that one slowly, and a transpose is cheap. */
   gram(a: Tensor, b: Tensor): Tensor {
     const { count, rows, cols } = matrices(a);
     const width = b.shape.at(-1)!;
@@ -230,7 +230,7 @@ export class HostBackend implements Backend {
     return out;
   }
 
-  /** As Φᵀ, so that in the product with R the wide matrix is on the left without a transpose. */
+  /** Stored as Φᵀ, so that `quadraticMoments` has the wide matrix on the left without a transpose. */
   quadraticFeatures(x: Tensor, diagonal: boolean): Tensor {
     const [rows, dim] = x.shape;
     const phi = this.make([phiLength(dim, diagonal), rows]);

@@ -4,13 +4,13 @@ import type { Backend } from './backend.ts';
 export const BACKENDS = ['wasm', 'cpu', 'tensorflow', 'webgpu'] as const;
 
 export interface LoadOptions {
-  /** Which adapter `webgpu` takes, counted from 0. */
+  /** The adapter that `webgpu` uses, counted from 0. */
   gpu?: number;
-  /** Also what would only be loaded when it is first needed. */
+  /** Also load what is otherwise loaded when first needed. */
   now?: boolean;
 }
 
-/** The backend of this name, loaded only now: each takes its time. UserError if it is not set up, or does not load. */
+/** Loads the backend of this name, which takes some time. UserError if it is not set up or does not load. */
 export async function loadBackend(name: string, options: LoadOptions = {}): Promise<Backend> {
   switch (name) {
     case 'cpu':
@@ -22,6 +22,8 @@ export async function loadBackend(name: string, options: LoadOptions = {}): Prom
     case 'webgpu':
       return (await import('./webgpu.ts')).webgpuBackend(options.gpu);
     default:
-      throw new UserError(`--backend ${name} is none of ${BACKENDS.join(', ')}`);
+      throw new UserError(
+        `--backend ${name}: there is no such backend; choose one of ${BACKENDS.join(', ')}`,
+      );
   }
 }

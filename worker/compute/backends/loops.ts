@@ -9,7 +9,7 @@ export function transpose(x: F32, rows: number, cols: number, out: F32): void {
   }
 }
 
-/** x ← 0 where h, itself rectified, is 0. By bits: a branch on random signs costs twice the time. */
+/** x ← 0 where h, the output of a ReLU, is 0. By bit masks: branches on random signs take twice the time. */
 export function maskPositive(x: F32, h: F32): void {
   const bits = new Int32Array(x.buffer, x.byteOffset, x.length);
   const active = new Int32Array(h.buffer, h.byteOffset, h.length);
@@ -59,7 +59,7 @@ export function smooth(r: F32, epsilon: number, cols: number): void {
   for (let i = 0; i < r.length; i++) r[i] = (r[i] + epsilon) * scale;
 }
 
-/** Returns the loss; ∂/∂logits = (r − target)·scale, where log r is by log-softmax. */
+/** Returns the loss KL(target ‖ r), with log r by log-softmax; out: ∂/∂logits = (r − target)·scale. */
 export function klGradient(x: F32, target: F32, rows: number, cols: number, scale: number, out: F32): number {
   let loss = 0;
   for (let i = 0, o = 0; i < rows; i++, o += cols) {
@@ -81,7 +81,7 @@ export function klGradient(x: F32, target: F32, rows: number, cols: number, scal
   return loss * scale;
 }
 
-/** Returns the loss Σ r·cost; ∂/∂logit_j = r_j (cost_j − Σ_l r_l cost_l)·scale. */
+/** Returns the loss Σ r·cost; out: ∂/∂logit_j = r_j (cost_j − Σ_l r_l cost_l)·scale. */
 export function costGradient(x: F32, cost: F32, rows: number, cols: number, scale: number, out: F32): number {
   let loss = 0;
   for (let i = 0, o = 0; i < rows; i++, o += cols) {
@@ -115,7 +115,7 @@ export function quadraticRows(x: F32, rows: number, dim: number, diagonal: boole
   }
 }
 
-/** The same, one feature after the other, from x transposed [dim,rows]: out [P,rows]. */
+/** φ feature by feature, from x transposed [dim,rows]: out [P,rows]. */
 export function quadraticColumns(xt: F32, rows: number, dim: number, diagonal: boolean, out: F32): void {
   out.fill(1, 0, rows);
   out.set(xt.subarray(0, dim * rows), rows);

@@ -7,7 +7,7 @@ import { loadBackend } from './load.ts';
 
 const TIMEOUT_MS = 120_000;
 
-/** UserError unless this backend finds a GPU, as `flag` requires; it is loaded in a process of its own. */
+/** UserError unless this backend finds a GPU, as `flag` requires. Loads it in a child process. */
 export async function proveGpu(backend: string, gpu: number, flag: string): Promise<void> {
   const entry = fileURLToPath(import.meta.url);
   const args = [...childArguments(), entry, backend, String(gpu), flag];
@@ -19,13 +19,15 @@ export async function proveGpu(backend: string, gpu: number, flag: string): Prom
   }
 }
 
-/** UserError if what was loaded does not compute on a GPU. */
+/** UserError if the loaded backend does not compute on a GPU. */
 export function assertGpu(
   { identity, device }: { identity: string; device?: unknown },
   flag = '--require-gpu',
 ): void {
   if (!device)
-    throw new UserError(`${flag}: ${identity} computes on the CPU; dpmesh doctor says what is in the way`);
+    throw new UserError(
+      `${flag}: ${identity} computes on the CPU; dpmesh doctor explains why it sees no GPU`,
+    );
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -2,61 +2,61 @@ import { readFileSync } from 'node:fs';
 import { firstVisible } from '../gpus.ts';
 import { STEPS_VERSION } from '../kernels/step-kernel.ts';
 import { findGpus, memoryOf } from '../nvidia-smi.ts';
-import type { Backend, Device } from './backend.ts';
+import type { Backend, ComputeDevice } from './backend.ts';
 import { loadBinding, usableTensorflow } from './tf-binding.ts';
 import { TfDevice } from './tf-device.ts';
 
-/** How old the answer of nvidia-smi may be, ms: it takes its time. */
-const FRESH_MS = 5000;
+/** How old a measurement of nvidia-smi may be, ms: a call is slow. */
+const MEMORY_MAX_AGE_MS = 5000;
 
 /**
- * TensorFlow by its C interface: on CUDA, where its build and this machine have it, else on the CPU. A build for the CPU
- * of our own is loaded when it is first needed, which a small run never does; `now` loads it here.
+ * TensorFlow through its C API: on CUDA, if its build and this machine support it, else on the CPU. The CPU build of
+ * `dpmesh setup` is loaded when it is first needed, so never in a small run; `now` loads it here.
  */
 export async function tensorflowBackend({ now = false } = {}): Promise<Backend> {
-  const found = usableTensorflow();
-  const binding = now || found.cuda || !found.library ? loadBinding() : null;
-  const version = binding?.TF_Version ?? found.library;
+  const installed = usableTensorflow();
+  const binding = now || installed.cuda || !installed.library ? loadBinding() : null;
+  const version = binding?.TF_Version ?? installed.library;
   const identity = (where: string) => `tensorflow/${version}/${where.replaceAll(' ', '-')}`;
   if (binding?.isUsingGpuDevice()) {
     const device = await cudaDevice();
     return new TfDevice(binding, identity(device.name), device);
   }
-  // Nothing of them is needed on a GPU.
+  // Loaded only here: a GPU needs none of them.
   const { TF_HOST_VERSION, TfHost } = await import('./tf-host.ts');
   const kernels = await (await import('./wasm.ts')).wasmKernels();
   const parts = [kernels.version, STEPS_VERSION, TF_HOST_VERSION].join('-');
   return new TfHost(loadBinding, identity(`${instructionSet()}+wasm-${parts}`), kernels);
 }
 
-/** The GPU or MIG instance that CUDA shows to this process first. Its name is part of the numeric identity. */
-export async function cudaDevice(): Promise<Device> {
-  const found = await findGpus();
-  const device = 'gpus' in found ? firstVisible(found.gpus) : null;
-  let known: { used: number; limit: number } | null = null;
-  let asked = Number.NEGATIVE_INFINITY;
+/** The first GPU or MIG instance that CUDA makes visible to this process. Its name is part of the numeric identity. */
+export async function cudaDevice(): Promise<ComputeDevice> {
+  const listing = await findGpus();
+  const device = 'gpus' in listing ? firstVisible(listing.gpus) : null;
+  let latest: { used: number; limit: number } | null = null;
+  let queriedAt = Number.NEGATIVE_INFINITY;
   return {
     name: device?.model ?? 'CUDA',
     memory() {
-      if (device && performance.now() - asked > FRESH_MS) {
-        asked = performance.now();
+      if (device && performance.now() - queriedAt > MEMORY_MAX_AGE_MS) {
+        queriedAt = performance.now();
         void memoryOf(device.index, device.instance).then((memory) => {
-          known = memory;
+          latest = memory;
         });
       }
-      return known;
+      return latest;
     },
   };
 }
 
-/** The widest vectors of this processor: which kernels a library of several picks, and so its bits. */
+/** The widest vector instructions of this processor: they decide which kernels TensorFlow picks, and so its bits. */
 function instructionSet(): string {
   if (process.arch !== 'x64') return process.arch;
   let flags = '';
   try {
     flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
   } catch {
-    return process.arch; // Not Linux: nobody says.
+    return process.arch; // Not Linux: unknown.
   }
   const has = (...names: string[]) => names.every((name) => ` ${flags} `.includes(` ${name} `));
   if (has('avx512f', 'avx512bw', 'avx512dq', 'avx512vl')) return 'avx512';

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { UserError } from '../../../base/user-error.ts';
-import { type Found, findTensorflow } from '../installed.ts';
-import { OutOfDeviceMemory, Unable } from './errors.ts';
+import { findTensorflow, type TensorflowInstallation } from '../installed.ts';
+import { BackendFailure, OutOfDeviceMemory } from './errors.ts';
 
-/** A tensor of the binding. */
+/** Handle of a tensor in the binding. */
 export type Id = number;
 
 export interface Attribute {
@@ -12,7 +12,7 @@ export interface Attribute {
   value: unknown;
 }
 
-/** What is used of tfjs-node's native binding. It shares the memory of arrays that it is given. */
+/** The part of tfjs-node's native binding that is used here. Tensors share the memory of the arrays they are created from. */
 export interface Binding {
   createTensor(shape: readonly number[], dtype: number, values: Float32Array | Int32Array): Id;
   deleteTensor(id: Id): void;
@@ -30,8 +30,8 @@ export interface Binding {
 }
 
 /**
- * As much memory of a GPU as it needs, no ten-bit products, the same bits every time; GPUs counted as nvidia-smi counts
- * them, where CUDA would begin with the fastest.
+ * Number GPUs as nvidia-smi does (CUDA would begin with the fastest), take GPU memory only as needed, no TF32 (10-bit
+ * mantissas), deterministic kernels.
  */
 const FORCED = {
   CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
@@ -39,42 +39,44 @@ const FORCED = {
   NVIDIA_TF32_OVERRIDE: '0',
   TF_DETERMINISTIC_OPS: '1',
 };
-/** One core a worker. */
+/** One core per worker. */
 const DEFAULTS = { TF_NUM_INTRAOP_THREADS: '1', TF_NUM_INTEROP_THREADS: '1', TF_CPP_MIN_LOG_LEVEL: '3' };
 
-/** Where TensorFlow is. UserError where it is not set up, or not whole; loads nothing. */
-export function usableTensorflow(): Found {
-  const found = findTensorflow();
-  if (!found) throw new UserError('TensorFlow is not set up here; run: dpmesh setup tensorflow');
-  if ('problem' in found) throw new UserError(found.problem);
-  return found;
+/** The installed TensorFlow, not loaded. UserError if it is not set up or is incomplete. */
+export function usableTensorflow(): TensorflowInstallation {
+  const installed = findTensorflow();
+  if (!installed) throw new UserError('TensorFlow is not set up here; run: dpmesh setup tensorflow');
+  if ('problem' in installed) throw new UserError(installed.problem);
+  return installed;
 }
 
-/** Loads TensorFlow into this process, once and for all. UserError where it is not set up, Unable where it does not load. */
+/** Loads TensorFlow into this process. UserError if it is not set up, BackendFailure if it does not load. */
 export function loadBinding(): Binding {
-  const found = usableTensorflow();
-  // Before the library is loaded: it reads them then, or never.
+  const installed = usableTensorflow();
+  // The library reads these while it is loaded.
   for (const [name, value] of Object.entries(DEFAULTS)) process.env[name] ??= value;
   Object.assign(process.env, FORCED);
   const require = createRequire(import.meta.url);
-  const talks = process.env.TF_CPP_MIN_LOG_LEVEL !== '3';
+  const isVerbose = process.env.TF_CPP_MIN_LOG_LEVEL !== '3';
   let stderr: { hush(): void; restore(): void } | undefined;
   try {
-    if (found.quiet && !talks) stderr = require(found.quiet);
+    if (installed.quiet && !isVerbose) stderr = require(installed.quiet);
     stderr?.hush();
-    const binding: Binding = require(found.binding);
-    if (found.library && binding.TF_Version !== found.library)
-      throw new Error(`it is ${binding.TF_Version}, ${found.library} was set up`);
+    const binding: Binding = require(installed.binding);
+    if (installed.library && binding.TF_Version !== installed.library)
+      throw new Error(`its version is ${binding.TF_Version}, but ${installed.library} was set up`);
     return binding;
   } catch (error) {
     const [line] = (error as Error).message.split('\n');
-    throw new Unable(`TensorFlow in ${found.dir} does not load (${line}); run: dpmesh setup tensorflow`);
+    throw new BackendFailure(
+      `TensorFlow in ${installed.dir} does not load (${line}); run: dpmesh setup tensorflow`,
+    );
   } finally {
     stderr?.restore();
   }
 }
 
-/** TensorFlow's status RESOURCE_EXHAUSTED as our own error; anything else as it is. */
+/** TensorFlow's error RESOURCE_EXHAUSTED as an OutOfDeviceMemory; any other error unchanged. */
 export function explained(error: unknown, device: string): unknown {
   const message = String((error as Error)?.message);
   if (!/TF_Status: 8\b|OOM when allocating|failed to allocate memory/i.test(message)) return error;

@@ -1,33 +1,34 @@
 import { elementCount } from '../../../model/arrays.ts';
-import type { Backend, Device, Tensor } from './backend.ts';
-import { chosenFactor, pairPlaces, phiLength, squarePlaces, WIDEST_PHI } from './phi.ts';
+import type { Backend, ComputeDevice, Tensor } from './backend.ts';
+import { formIndices, phiLength, productIndices, selectionMatrix, WIDEST_PHI } from './phi.ts';
 import type { Binding, Id } from './tf-binding.ts';
-import { type Sides, TfOps } from './tf-ops.ts';
+import { TfOps, type Transposition } from './tf-ops.ts';
 
-interface Held extends Tensor {
-  /** Of what it holds now; a variable's is read when it is wanted. */
+interface DeviceTensor extends Tensor {
+  /** Its current value; null if that has yet to be read from `variable`. */
   id: Id | null;
+  /** Since Adam has changed it. */
   variable?: Id;
-  /** It is (1, x), which stands for φ(x) where that would be wide. */
+  /** It is (1, x) in place of φ(x), which would be too wide. */
   factors?: true;
 }
 
 const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8];
 
-/** All verbs as TensorFlow's own operations, tensors on its device. */
+/** All operations as operations of TensorFlow, with tensors on its device. */
 export class TfDevice implements Backend {
   readonly identity: string;
-  readonly device: Device | undefined;
+  readonly device: ComputeDevice | undefined;
   readonly #ops: TfOps;
   #live = 0;
-  /** The matrices of Θ: made once, and freed with it. */
+  /** The matrices of each Θ (see `#matricesOf`): computed once, and freed with it. */
   readonly #matrices = new Map<Tensor, Id>();
-  /** Variables by their shape, for the next tensors that Adam changes: a new one costs 0.1 ms. */
+  /** Unused variables by their shape, for reuse: a new one costs 0.1 ms. */
   readonly #spareVariables = new Map<string, Id[]>();
   #variables = 0;
   #adamScalars = { key: '', ids: [] as Id[] };
 
-  constructor(binding: Binding, identity: string, device?: Device) {
+  constructor(binding: Binding, identity: string, device?: ComputeDevice) {
     this.identity = identity;
     this.device = device;
     this.#ops = new TfOps(binding, device?.name ?? 'TensorFlow');
@@ -41,13 +42,13 @@ export class TfDevice implements Backend {
     return this.values(tensor);
   }
 
-  /** The same, at once. */
+  /** `read`, synchronously. */
   values(tensor: Tensor): Float32Array {
     return this.#ops.read(this.#id(tensor)) as Float32Array;
   }
 
   free(...tensors: Tensor[]): void {
-    for (const tensor of tensors as Held[]) {
+    for (const tensor of tensors as DeviceTensor[]) {
       this.#live--;
       if (tensor.id !== null) this.#ops.delete(tensor.id);
       if (tensor.variable !== undefined) this.#spare(tensor.shape).push(tensor.variable);
@@ -62,26 +63,26 @@ export class TfDevice implements Backend {
     return this.#live;
   }
 
-  #tensor(shape: readonly number[], id: Id): Held {
+  #tensor(shape: readonly number[], id: Id): DeviceTensor {
     this.#live++;
     return { shape, id };
   }
 
-  /** Ends a verb with its one result. */
-  #result(shape: readonly number[], id: Id): Held {
+  /** Ends an operation that has one result. */
+  #result(shape: readonly number[], id: Id): DeviceTensor {
     this.#ops.end(id);
     return this.#tensor(shape, id);
   }
 
   #id(tensor: Tensor): Id {
-    const held = tensor as Held;
-    held.id ??= this.#ops.valueOf(held.variable!);
-    return held.id;
+    const own = tensor as DeviceTensor;
+    own.id ??= this.#ops.valueOf(own.variable!);
+    return own.id;
   }
 
   gather(x: Tensor, index: Int32Array | Uint32Array, shape?: readonly number[]): Tensor {
-    const places = this.#ops.temporary(Int32Array.from(index), shape ? shape.slice(0, -1) : [index.length]);
-    const id = this.#ops.gather(this.#id(x), places, 0);
+    const indices = this.#ops.temporary(Int32Array.from(index), shape ? shape.slice(0, -1) : [index.length]);
+    const id = this.#ops.gather(this.#id(x), indices, 0);
     return this.#result(shape ?? [index.length, x.shape[1]], id);
   }
 
@@ -116,41 +117,41 @@ export class TfDevice implements Backend {
   }
 
   /** The product of two matrices, or of each of K. */
-  #product(a: Tensor, b: Tensor, sides: Sides): Id {
+  #product(a: Tensor, b: Tensor, transposition: Transposition): Id {
     const [left, right] = [this.#id(a), this.#id(b)];
     return a.shape.length === 2
-      ? this.#ops.matMul(left, right, sides)
-      : this.#ops.batchMatMul(left, right, sides);
+      ? this.#ops.matMul(left, right, transposition)
+      : this.#ops.batchMatMul(left, right, transposition);
   }
 
   adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
-    const changed = [p, m, v] as Held[];
-    const variables = changed.map((held) => this.#variableOf(held));
-    // A value that somebody still holds would be copied before it is changed.
-    for (const held of changed) {
-      if (held.id !== null) this.#ops.delete(held.id);
-      held.id = null;
+    const changed = [p, m, v] as DeviceTensor[];
+    const variables = changed.map((tensor) => this.#variableOf(tensor));
+    // TensorFlow would copy a value that is still referenced before it changes it.
+    for (const tensor of changed) {
+      if (tensor.id !== null) this.#ops.delete(tensor.id);
+      tensor.id = null;
     }
     this.#ops.applyAdam([...variables, ...this.#scalarsOf(rate, step), this.#id(gradient)]);
   }
 
-  #variableOf(held: Held): Id {
-    if (held.variable !== undefined) return held.variable;
-    const { shape } = held;
+  #variableOf(tensor: DeviceTensor): Id {
+    if (tensor.variable !== undefined) return tensor.variable;
+    const { shape } = tensor;
     const variable = this.#spare(shape).pop() ?? this.#ops.variable(`dpmesh/${this.#variables++}`, shape);
-    this.#ops.assign(variable, held.id!);
-    held.variable = variable;
+    this.#ops.assign(variable, tensor.id!);
+    tensor.variable = variable;
     return variable;
   }
 
   #spare(shape: readonly number[]): Id[] {
     const key = shape.join();
-    const known = this.#spareVariables.get(key) ?? [];
-    this.#spareVariables.set(key, known);
-    return known;
+    const spare = this.#spareVariables.get(key) ?? [];
+    this.#spareVariables.set(key, spare);
+    return spare;
   }
 
-  /** β₁ᵗ, β₂ᵗ, rate, β₁, β₂ and the ε that makes TensorFlow's form of Adam ours, for one step's calls. */
+  /** β₁ᵗ, β₂ᵗ, rate, β₁, β₂, ε, kept for a step's calls. ε is scaled, as TensorFlow corrects the bias after adding it. */
   #scalarsOf(rate: number, step: number): Id[] {
     const key = `${rate}/${step}`;
     if (this.#adamScalars.key !== key) {
@@ -174,12 +175,12 @@ export class TfDevice implements Backend {
   }
 
   async argmaxRows(x: Tensor): Promise<Int32Array> {
-    const found = this.#ops.read(this.#ops.argMax(this.#id(x))) as Int32Array;
+    const indices = this.#ops.read(this.#ops.argMax(this.#id(x))) as Int32Array;
     this.#ops.end();
-    return found;
+    return indices;
   }
 
-  /** By log-softmax: TensorFlow's cross-entropy has no deterministic form on a GPU. */
+  /** By log-softmax: TensorFlow's cross-entropy is not deterministic on a GPU. */
   klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
     const ops = this.#ops;
     const entries = elementCount(logits.shape);
@@ -187,7 +188,7 @@ export class TfDevice implements Backend {
     const t = this.#id(target);
     const logR = ops.run('LogSoftmax', this.#id(logits));
     const difference = ops.run('Sub', ops.run('Exp', logR), t);
-    // A target of 0 adds nothing, also where log r is −∞.
+    // A target of 0 adds nothing, even if log r is −∞.
     const divergence = ops.run('Sub', ops.run('Xlogy', t, t), ops.run('MulNoNan', logR, t));
     const loss = this.#total(divergence, entries, logits.shape.at(-1)! / entries);
     return this.#lossResult(logits, ops.times(difference, 1 / rows), loss);
@@ -199,8 +200,8 @@ export class TfDevice implements Backend {
     const all = elementCount(logits.shape) / logits.shape.at(-1)!;
     const r = ops.run('Softmax', this.#id(logits));
     const mean = ops.sum(ops.run('Mul', r, this.#id(cost)), -1, true);
-    const share = ops.run('Mul', r, ops.scalar(1 / rows));
-    const gradient = ops.run('Mul', share, ops.run('Sub', this.#id(cost), mean));
+    const scaled = ops.run('Mul', r, ops.scalar(1 / rows));
+    const gradient = ops.run('Mul', scaled, ops.run('Sub', this.#id(cost), mean));
     return this.#lossResult(logits, gradient, this.#total(mean, all, 1 / all));
   }
 
@@ -238,22 +239,23 @@ export class TfDevice implements Backend {
     const [rows, width] = features.shape;
     const k = r.shape[1];
     const y = this.#id(features);
-    if (!(features as Held).factors) return this.#result([k, width], ops.matMul(this.#id(r), y, 'TN'));
+    if (!(features as DeviceTensor).factors)
+      return this.#result([k, width], ops.matMul(this.#id(r), y, 'TN'));
     const weighed = ops.run('Mul', ops.reshape(this.#id(r), rows, k, 1), ops.reshape(y, rows, 1, width));
     const sums = ops.matMul(ops.reshape(weighed, rows, k * width), y, 'TN');
     const p = phiLength(width - 1, false);
-    const places = ops.constant(`pairs${width}`, () => [pairPlaces(width - 1), [p]]);
-    return this.#result([k, p], ops.gather(ops.reshape(sums, k, width * width), places, 1));
+    const indices = ops.constant(`pairs${width}`, () => [productIndices(width - 1), [p]]);
+    return this.#result([k, p], ops.gather(ops.reshape(sums, k, width * width), indices, 1));
   }
 
-  /** (1, x), the left side of every φ. */
+  /** (1, x). */
   #withOnes(x: Tensor): Id {
     const [rows] = x.shape;
     const ones = this.#ops.constant(`ones${rows}`, () => [new Float32Array(rows).fill(1), [rows, 1]]);
     return this.#ops.concat(ones, this.#id(x), 1);
   }
 
-  /** φ(x) = (1,x)A ∘ (1,x)B with matrices of zeros and ones: exact, and two products are faster than columns one by one. */
+  /** φ(x) = (1,x)A ∘ (1,x)B (phi.ts): two products are faster than the columns one by one. */
   #phi(x: Tensor, diagonal: boolean): Id {
     const ops = this.#ops;
     const [, dim] = x.shape;
@@ -263,25 +265,25 @@ export class TfDevice implements Backend {
     const half = (side: 0 | 1) =>
       ops.matMul(
         y,
-        ops.constant(`choice${side}/${dim}`, () => [chosenFactor(dim, side), [1 + dim, p]]),
+        ops.constant(`choice${side}/${dim}`, () => [selectionMatrix(dim, side), [1 + dim, p]]),
       );
     return ops.run('Mul', half(0), half(1));
   }
 
-  /** Θ [P,K] as [1+D, K·(1+D)]: for each cluster the matrix A with (1,x)A(1,x)ᵀ = φ(x)·θ, upper triangle. */
+  /** Θ [P,K] as [1+D, K·(1+D)]: for each cluster the upper triangular matrix M with (1,x)M(1,x)ᵀ = φ(x)·θ. */
   #matricesOf(theta: Tensor, dim: number): Id {
     const known = this.#matrices.get(theta);
     if (known !== undefined) return known;
     const ops = this.#ops;
     const [, k] = theta.shape;
     const side = 1 + dim;
-    const places = ops.constant(`square${dim}`, () => [squarePlaces(dim), [side * side]]);
+    const indices = ops.constant(`square${dim}`, () => [formIndices(dim), [side * side]]);
     const zeros = ops.constant(`zeros${k}`, () => [new Float32Array(k), [1, k]]);
     const padded = ops.concat(this.#id(theta), zeros, 0);
-    const square = ops.reshape(ops.gather(padded, places, 0), side, side, k);
-    const made = ops.keep(ops.reshape(ops.transpose(square, 0, 2, 1), side, k * side));
-    this.#matrices.set(theta, made);
-    return made;
+    const square = ops.reshape(ops.gather(padded, indices, 0), side, side, k);
+    const matrices = ops.keep(ops.reshape(ops.transpose(square, 0, 2, 1), side, k * side));
+    this.#matrices.set(theta, matrices);
+    return matrices;
   }
 
   whitenedDensity(u: Tensor, constant: Tensor): Tensor {

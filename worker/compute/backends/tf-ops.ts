@@ -1,14 +1,14 @@
 import { type Attribute, type Binding, explained, type Id } from './tf-binding.ts';
 
-/** Small integer tensors (places, shapes) are kept for the next call, up to this many. */
+/** Constants (indices, shapes, scalars) that are kept for reuse, up to this many. */
 const KEPT_CONSTANTS = 4096;
 
-/** Which of a product's sides is transposed: none, the left or the right one. */
-export type Sides = 'NN' | 'TN' | 'NT';
+/** Which operand of a product is transposed: none, the left or the right one. */
+export type Transposition = 'NN' | 'TN' | 'NT';
 
 /**
- * TensorFlow's operations, called directly: a step of small nets is all dispatch, and one costs 3 to 8 µs here, where
- * TensorFlow.js' engine adds 30. What calls give is deleted at the `end` of the verb that they serve, but for its results.
+ * TensorFlow's operations, called directly: a step of small nets is dominated by dispatch, which costs 3 to 8 µs here;
+ * TensorFlow.js' engine adds 30. A backend's operation calls several of these; `end` deletes their outputs except its results.
  */
 export class TfOps {
   readonly #binding: Binding;
@@ -16,8 +16,8 @@ export class TfOps {
   readonly #where: string;
   readonly #attributes: ReturnType<typeof attributesOf>;
   readonly #constants = new Map<string, Id>();
-  /** What the verb at hand has made. */
-  #made: Id[] = [];
+  /** Tensors to delete at the next `end`. */
+  #temporaries: Id[] = [];
 
   constructor(binding: Binding, where: string) {
     this.#binding = binding;
@@ -25,18 +25,18 @@ export class TfOps {
     this.#attributes = attributesOf(binding);
   }
 
-  /** Ends a verb: deletes all that was made on the way to these. */
+  /** Ends an operation of the backend: deletes all temporary tensors but the results. */
   end(...results: Id[]): void {
-    for (const id of this.#made) if (!results.includes(id)) this.delete(id);
-    this.#made = [];
+    for (const id of this.#temporaries) if (!results.includes(id)) this.delete(id);
+    this.#temporaries = [];
     if (this.#constants.size <= KEPT_CONSTANTS) return;
     for (const id of this.#constants.values()) this.delete(id);
     this.#constants.clear();
   }
 
-  /** The same id, which outlives the verb that made it. */
+  /** Excludes a tensor from deletion at `end`. */
   keep(id: Id): Id {
-    this.#made.splice(this.#made.indexOf(id), 1);
+    this.#temporaries.splice(this.#temporaries.indexOf(id), 1);
     return id;
   }
 
@@ -48,25 +48,25 @@ export class TfOps {
     return this.#explaining(() => this.#binding.tensorDataSync(id));
   }
 
-  /** A tensor that outlives the verb. It shares the memory of `values`. */
+  /** A tensor that `end` does not delete. It shares the memory of `values`. */
   create(values: Float32Array | Int32Array, shape: readonly number[]): Id {
     const { TF_INT32, TF_FLOAT } = this.#binding;
     const dtype = values instanceof Int32Array ? TF_INT32 : TF_FLOAT;
     return this.#explaining(() => this.#binding.createTensor(shape, dtype, values));
   }
 
-  /** A tensor for this verb only. */
+  /** A tensor that `end` deletes. */
   temporary(values: Float32Array | Int32Array, shape: readonly number[]): Id {
     const id = this.create(values, shape);
-    this.#made.push(id);
+    this.#temporaries.push(id);
     return id;
   }
 
-  /** A tensor that is made once and found again by its key. */
-  constant(key: string, made: () => [values: Float32Array | Int32Array, shape: readonly number[]]): Id {
-    const known = this.#constants.get(key);
-    if (known !== undefined) return known;
-    const id = this.create(...made());
+  /** A tensor that is created once and cached by its key. */
+  constant(key: string, compute: () => [values: Float32Array | Int32Array, shape: readonly number[]]): Id {
+    const cached = this.#constants.get(key);
+    if (cached !== undefined) return cached;
+    const id = this.create(...compute());
     this.#constants.set(key, id);
     return id;
   }
@@ -83,7 +83,7 @@ export class TfOps {
     return this.constant(`${values}`, () => [Int32Array.from(values), [values.length]]);
   }
 
-  /** An operation with no attribute but the type of its numbers. */
+  /** An operation whose only attribute is the type of its numbers. */
   run(operation: string, ...inputs: Id[]): Id {
     return this.#step(operation, this.#attributes.number, ...inputs);
   }
@@ -93,26 +93,26 @@ export class TfOps {
     return this.run('Mul', x, this.scalar(factor));
   }
 
-  matMul(a: Id, b: Id, sides: Sides = 'NN'): Id {
-    return this.#step('MatMul', this.#attributes.products[sides].plain, a, b);
+  matMul(a: Id, b: Id, transposition: Transposition = 'NN'): Id {
+    return this.#step('MatMul', this.#attributes.products[transposition].plain, a, b);
   }
 
-  /** Products of as many matrices as there are in either stack. */
-  batchMatMul(a: Id, b: Id, sides: Sides = 'NN'): Id {
-    return this.#step('BatchMatMulV2', this.#attributes.products[sides].batched, a, b);
+  /** The products of two stacks of matrices. */
+  batchMatMul(a: Id, b: Id, transposition: Transposition = 'NN'): Id {
+    return this.#step('BatchMatMulV2', this.#attributes.products[transposition].batched, a, b);
   }
 
   reshape(x: Id, ...shape: number[]): Id {
     return this.#step('Reshape', this.#attributes.reshape, x, this.#ints(shape));
   }
 
-  /** Sums along an axis, which stays as one of length 1 or goes. */
+  /** Sums along an axis, which is removed, or kept with length 1. */
   sum(x: Id, axis: number, keepAxis = false): Id {
     const { sum, sumKeepingAxis } = this.#attributes;
     return this.#step('Sum', keepAxis ? sumKeepingAxis : sum, x, this.#int(axis));
   }
 
-  /** Of each row, as int32. */
+  /** Index of the largest entry of each row, int32. */
   argMax(x: Id): Id {
     return this.#step('ArgMax', this.#attributes.argMax, x, this.#int(-1));
   }
@@ -129,11 +129,11 @@ export class TfOps {
     return this.#step('Transpose', this.#attributes.transpose, x, this.#ints(axes));
   }
 
-  gather(x: Id, places: Id, axis: number): Id {
-    return this.#step('GatherV2', this.#attributes.gather, x, places, this.#int(axis));
+  gather(x: Id, indices: Id, axis: number): Id {
+    return this.#step('GatherV2', this.#attributes.gather, x, indices, this.#int(axis));
   }
 
-  /** A variable, which outlives the verb. Those of one name are the same. */
+  /** A variable, which `end` does not delete. Variables of the same name are identical. */
   variable(name: string, shape: readonly number[]): Id {
     const { TF_ATTR_SHAPE, TF_ATTR_STRING } = this.#binding;
     const attributes = [
@@ -149,7 +149,7 @@ export class TfOps {
     this.#execute('AssignVariableOp', this.#attributes.variable, [variable, value], 0);
   }
 
-  /** What a variable holds, to outlive the verb. */
+  /** The value of a variable, as a tensor that `end` does not delete. */
   valueOf(variable: Id): Id {
     return this.#execute('ReadVariableOp', this.#attributes.variable, [variable], 1)[0];
   }
@@ -159,10 +159,10 @@ export class TfOps {
     this.#execute('ResourceApplyAdam', this.#attributes.adam, inputs, 0);
   }
 
-  /** A call whose one result belongs to the verb at hand. */
+  /** A call with one output, which is temporary. */
   #step(operation: string, attributes: Attribute[], ...inputs: Id[]): Id {
     const [id] = this.#execute(operation, attributes, inputs, 1);
-    this.#made.push(id);
+    this.#temporaries.push(id);
     return id;
   }
 
@@ -181,7 +181,7 @@ export class TfOps {
   }
 }
 
-/** The attributes of each operation: which types of numbers it is for, and what else is fixed. */
+/** The attributes of each operation: types of numbers, and constant settings. */
 function attributesOf(binding: Binding) {
   const { TF_FLOAT, TF_INT32, TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_INT } = binding;
   const type = (name: string, value = TF_FLOAT): Attribute => ({ name, type: TF_ATTR_TYPE, value });

@@ -2,17 +2,17 @@ import { createRequire } from 'node:module';
 import { elementCount } from '../../../model/arrays.ts';
 import { densityKernel } from '../kernels/density-kernel.ts';
 import { type HostBatch, STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
-import type { Backend, Batch, FlatNet, Tensor } from './backend.ts';
-import { HostBackend, type Memory, type Product, type Softmax } from './host.ts';
+import type { Backend, FlatNet, Tensor, TrainingBatch } from './backend.ts';
+import { HostBackend, type HostMemory, type Product, type Softmax } from './host.ts';
 
 const require = createRequire(import.meta.url);
 
 const RELU = 1;
 const LINEAR = 0;
-/** Ids for the operands of the product at hand; 0 is none. */
+/** Tensor ids of a product's operands; 0 means none. */
 const [A, B, BIAS, OUT] = [1, 2, 3, 4];
 
-/** What is used of TensorFlow.js' Emscripten module. */
+/** The part of TensorFlow.js' Emscripten module that is used here. */
 interface Module {
   _malloc(bytes: number): number;
   _free(address: number): void;
@@ -22,18 +22,18 @@ interface Module {
 }
 type Factory = (settings: { locateFile(name: string, folder: string): string }) => Promise<Module>;
 
-/** XNNPACK's kernels and the memory that they work on, by address. */
+/** XNNPACK's kernels and the memory that their addresses refer to. */
 export interface WasmKernels {
-  memory: Memory;
+  memory: HostMemory;
   product: Product;
   softmax: Softmax;
   version: string;
 }
 
 /**
- * TensorFlow.js on WebAssembly (XNNPACK). Its fused product is called by address, without the engine: a step of these
- * small nets is all dispatch, and this costs a microsecond where `tf.fused.matMul` costs thirty. Nor is the engine loaded, a
- * megabyte of JavaScript for which each worker would start 35 ms later. Whole steps and log-densities are kernels of our own.
+ * TensorFlow.js' WebAssembly kernels (XNNPACK), called by address and without TensorFlow.js' engine: steps of small nets are
+ * dominated by dispatch, which costs 1 µs here and 30 µs with `tf.fused.matMul`. Nor is the engine loaded, a megabyte of
+ * JavaScript that would delay the start of each worker by 35 ms. Entire steps and log-densities have kernels of their own.
  */
 export class WasmBackend extends HostBackend {
   readonly #steps = stepKernel();
@@ -48,15 +48,15 @@ export class WasmBackend extends HostBackend {
 
   steps(
     net: FlatNet,
-    batches: Iterable<Batch>,
+    batches: Iterable<TrainingBatch>,
     loss: 'kl' | 'cost',
     rate: number,
     done: number,
   ): number | null {
-    return this.#steps(net, this.#seen(batches), loss, rate, done);
+    return this.#steps(net, this.#views(batches), loss, rate, done);
   }
 
-  *#seen(batches: Iterable<Batch>): Generator<HostBatch> {
+  *#views(batches: Iterable<TrainingBatch>): Generator<HostBatch> {
     for (const { x, target } of batches) yield { x: this.view(x), target: this.view(target) };
   }
 
@@ -79,13 +79,13 @@ export async function wasmBackend(): Promise<Backend> {
 
 let module: Promise<Module> | undefined;
 
-/** The build with SIMD and without threads, which TensorFlow.js would choose in Node.js too. One heap for all. */
+/** The build with SIMD and without threads, which TensorFlow.js chooses in Node.js too. All backends share its heap. */
 async function instantiate(): Promise<Module> {
   const factory: Factory = require('@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js');
   const locateFile = (_: string, folder: string) => `${folder}tfjs-backend-wasm-simd.wasm`;
-  const made = await factory({ locateFile });
-  made.cwrap('init', null, [])();
-  return made;
+  const wasm = await factory({ locateFile });
+  wasm.cwrap('init', null, [])();
+  return wasm;
 }
 
 export async function wasmKernels(): Promise<WasmKernels> {
@@ -102,7 +102,7 @@ export async function wasmKernels(): Promise<WasmKernels> {
     memory: {
       allocate(size) {
         const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;
-        if (!address) throw new Error(`the WASM heap has no room for ${4 * size} more bytes`);
+        if (!address) throw new Error(`the WASM heap is full: no room for ${4 * size} more bytes`);
         return address;
       },
       release: (address) => wasm._free(address),
@@ -115,7 +115,7 @@ export async function wasmKernels(): Promise<WasmKernels> {
       if (bias) registerTensor(BIAS, n, bias);
       registerTensor(OUT, m * n, out);
       fused(A, shapes, 3, B, shapes + 12, 3, 0, 0, relu ? RELU : LINEAR, bias && BIAS, 0, 0, OUT);
-      // The packed weights are cached by id: the ids are given back at once, or the next product would use old ones.
+      // XNNPACK caches packed weights by id: unless released at once, the next product would use old ones.
       disposeData(A);
       disposeData(B);
       if (bias) disposeData(BIAS);

@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
 import { findWebgpu } from '../installed.ts';
 
-/** What is used of the npm package `webgpu` (Dawn). */
+/** The part of the npm package `webgpu` (Dawn) that is used here. */
 interface Dawn {
   create(flags: string[]): { requestAdapter(): Promise<Adapter | null> };
   globals: Record<string, unknown>;
@@ -22,43 +22,43 @@ export interface GpuDevice {
   addEventListener(type: 'uncapturederror', listener: (event: { error: Error }) => void): void;
 }
 
-export interface AdapterName {
+export interface AdapterInfo {
   name: string;
   api: string;
-  /** Computed by the processor: no GPU. */
+  /** It runs on the CPU. */
   software: boolean;
 }
 
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|basic render/i;
 
-/** Dawn aborts the process when an instance is garbage that still has threads: none ever is. */
+/** Keeps instances from garbage collection: Dawn aborts the process if it collects one that still has threads. */
 const instances: unknown[] = [];
-function instance({ create }: Dawn, flags: string[]): ReturnType<Dawn['create']> {
-  const made = create(flags);
-  instances.push(made);
-  return made;
+function createInstance({ create }: Dawn, flags: string[]): ReturnType<Dawn['create']> {
+  const instance = create(flags);
+  instances.push(instance);
+  return instance;
 }
 
-/** Dawn as it was set up, and TensorFlow.js for it; a UserError if they were not. */
+/** Loads Dawn and TensorFlow.js' WebGPU backend. UserError if they are not set up or do not load. */
 export async function loadDawn() {
-  const found = findWebgpu();
-  if (!found) throw new UserError('WebGPU is not set up here; run: dpmesh setup webgpu');
-  if ('problem' in found) throw new UserError(found.problem);
+  const installed = findWebgpu();
+  if (!installed) throw new UserError('WebGPU is not set up here; run: dpmesh setup webgpu');
+  if ('problem' in installed) throw new UserError(installed.problem);
   try {
-    const dawn: Dawn = await import(pathToFileURL(found.require.resolve('webgpu')).href);
-    const tf: typeof import('@tensorflow/tfjs-core') = found.require('@tensorflow/tfjs-core');
-    return { dawn, tf, webgpu: found.require('@tensorflow/tfjs-backend-webgpu') };
+    const dawn: Dawn = await import(pathToFileURL(installed.require.resolve('webgpu')).href);
+    const tf: typeof import('@tensorflow/tfjs-core') = installed.require('@tensorflow/tfjs-core');
+    return { dawn, tf, webgpu: installed.require('@tensorflow/tfjs-backend-webgpu') };
   } catch (error) {
     const [line] = (error as Error).message.split('\n');
-    throw new UserError(`webgpu in ${found.dir} does not load (${line}); run: dpmesh setup webgpu`);
+    throw new UserError(`webgpu in ${installed.dir} does not load (${line}); run: dpmesh setup webgpu`);
   }
 }
 
 /** The adapters of this machine, in the order that `--gpu` counts. */
-export async function listAdapters(dawn: Dawn): Promise<AdapterName[]> {
+export async function listAdapters(dawn: Dawn): Promise<AdapterInfo[]> {
   try {
-    // There is no call that lists them, but who asks for one that does not exist is told which do.
-    await instance(dawn, ['adapter=none of these']).requestAdapter();
+    // No call lists them, but the error for one that does not exist does.
+    await createInstance(dawn, ['adapter=none of these']).requestAdapter();
     return [];
   } catch (error) {
     const lines = String((error as Error).message ?? error).matchAll(/backend: '([^']*)', name: '(.*)'/g);
@@ -66,22 +66,22 @@ export async function listAdapters(dawn: Dawn): Promise<AdapterName[]> {
   }
 }
 
-/** Adapter `gpu`; a UserError naming those that there are. */
+/** Adapter number `gpu`. If there is none: a UserError that lists the adapters. */
 export async function adapterOf(
   dawn: Dawn,
   gpu: number,
-): Promise<{ adapter: Adapter; named: AdapterName; gpu: unknown }> {
+): Promise<{ adapter: Adapter; info: AdapterInfo; instance: unknown }> {
   const all = await listAdapters(dawn);
   if (!all.length)
     throw new UserError(
-      '--backend webgpu: no Vulkan, Metal or Direct3D 12 adapter here; is a graphics driver installed?',
+      '--backend webgpu: this machine has no Vulkan, Metal or Direct3D 12 adapter; is a graphics driver installed?',
     );
-  const named = all[gpu];
+  const info = all[gpu];
   const list = all.map(({ name }, i) => `${i}: ${name}`).join(', ');
-  if (!named) throw new UserError(`--gpu ${gpu}: there is no such adapter; there is ${list}`);
-  const own = instance(dawn, [`backend=${named.api}`, `adapter=${named.name}`]);
-  const adapter = await own.requestAdapter();
-  if (!adapter) throw new UserError(`--gpu ${gpu}: ${named.name} cannot be used; there is ${list}`);
+  if (!info) throw new UserError(`--gpu ${gpu}: there is no such adapter; choose one of ${list}`);
+  const instance = createInstance(dawn, [`backend=${info.api}`, `adapter=${info.name}`]);
+  const adapter = await instance.requestAdapter();
+  if (!adapter) throw new UserError(`--gpu ${gpu}: ${info.name} cannot be used; choose one of ${list}`);
   instances.push(adapter);
-  return { adapter, named, gpu: own };
+  return { adapter, info, instance };
 }

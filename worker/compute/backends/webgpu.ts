@@ -1,20 +1,20 @@
 import { elementCount } from '../../../model/arrays.ts';
-import type { Backend, Device, Tensor } from './backend.ts';
+import type { Backend, ComputeDevice, Tensor } from './backend.ts';
 import { OutOfDeviceMemory } from './errors.ts';
-import { chosenFactor, pairPlaces, phiLength, squarePlaces, WIDEST_PHI } from './phi.ts';
-import { type AdapterName, adapterOf, type GpuDevice, loadDawn } from './webgpu-adapter.ts';
+import { formIndices, phiLength, productIndices, selectionMatrix, WIDEST_PHI } from './phi.ts';
+import { type AdapterInfo, adapterOf, type GpuDevice, loadDawn } from './webgpu-adapter.ts';
 
 type TensorFlow = typeof import('@tensorflow/tfjs-core');
 type TfTensor = import('@tensorflow/tfjs-core').Tensor;
 
-interface Held extends Tensor {
+interface WebgpuTensor extends Tensor {
   /** Replaced when Adam changes it. */
   value: TfTensor;
-  /** It is (1, x), which stands for φ(x) where that would be wide. */
+  /** It is (1, x) in place of φ(x), which would be too wide. */
   factors?: true;
 }
 
-/** TensorFlow.js asks for these where an adapter has them. */
+/** The limits that TensorFlow.js requires of a device, at the adapter's maximum. */
 const LIMITS = [
   'maxComputeWorkgroupStorageSize',
   'maxComputeWorkgroupsPerDimension',
@@ -24,26 +24,26 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ];
 
-/** TensorFlow.js on WebGPU, by Dawn: any GPU with Vulkan, Metal or Direct3D 12. `gpu` counts the machine's adapters. */
+/** TensorFlow.js on WebGPU through Dawn: any GPU with Vulkan, Metal or Direct3D 12. `gpu`: index of the adapter. */
 export async function webgpuBackend(gpu = 0): Promise<Backend> {
   const { dawn, tf, webgpu } = await loadDawn();
   Object.assign(globalThis, dawn.globals);
-  const { adapter, named, gpu: own } = await adapterOf(dawn, gpu);
-  // TensorFlow.js asks a browser's navigator whether there is WebGPU, and nothing else of it.
+  const { adapter, info, instance } = await adapterOf(dawn, gpu);
+  // TensorFlow.js looks for WebGPU in the browser's `navigator`.
   const { navigator } = globalThis as { navigator?: object };
-  const seen = Object.create(navigator ?? null, { gpu: { value: own } });
-  Object.defineProperty(globalThis, 'navigator', { value: seen, configurable: true });
+  const withGpu = Object.create(navigator ?? null, { gpu: { value: instance } });
+  Object.defineProperty(globalThis, 'navigator', { value: withGpu, configurable: true });
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: [] });
-  const failure = failureOf(device, named.name);
+  const failure = failureOf(device, info.name);
   if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => new webgpu.WebGPUBackend(device, adapter.info));
   await tf.setBackend('webgpu');
   tf.env().set('WEBGPU_CPU_FORWARD', false);
-  return new WebgpuBackend(tf, named, adapter.limits.maxStorageBufferBindingSize, failure);
+  return new WebgpuBackend(tf, info, adapter.limits.maxStorageBufferBindingSize, failure);
 }
 
-/** The first thing that has gone wrong on a device, which says so when it likes; null as long as all is well. */
+/** The first error of a device, which reports errors asynchronously; null as long as there is none. */
 function failureOf(device: GpuDevice, name: string): () => unknown {
   let failure: unknown = null;
   device.addEventListener('uncapturederror', ({ error }) => {
@@ -55,22 +55,22 @@ function failureOf(device: GpuDevice, name: string): () => unknown {
   return () => failure;
 }
 
-/** TensorFlow.js' own tensor, as its functions take it: of any rank. */
-const tfOf = (tensor: Tensor) => (tensor as Held).value as never;
+/** The TensorFlow.js tensor, cast to whatever rank a function of TensorFlow.js declares. */
+const tfOf = (tensor: Tensor) => (tensor as WebgpuTensor).value as never;
 const rowsOf = ({ shape }: Tensor) => ({ rows: shape.at(-2)!, all: elementCount(shape) / shape.at(-1)! });
 
 class WebgpuBackend implements Backend {
   readonly identity: string;
-  readonly device: Device | undefined;
+  readonly device: ComputeDevice | undefined;
   readonly #tf: TensorFlow;
   readonly #name: string;
-  /** Bytes of a tensor. */
+  /** Maximum size of a tensor, bytes. */
   readonly #largest: number;
   readonly #failure: () => unknown;
   readonly #constants = new Map<string, TfTensor>();
   #live = 0;
 
-  constructor(tf: TensorFlow, { name, software }: AdapterName, largest: number, failure: () => unknown) {
+  constructor(tf: TensorFlow, { name, software }: AdapterInfo, largest: number, failure: () => unknown) {
     this.identity = `webgpu/${tf.version_core}/${name.replaceAll(' ', '-')}`;
     this.device = software ? undefined : { name };
     this.#tf = tf;
@@ -84,11 +84,11 @@ class WebgpuBackend implements Backend {
   }
 
   async read(tensor: Tensor): Promise<Float32Array> {
-    return (await this.#read((tensor as Held).value)).slice();
+    return (await this.#read((tensor as WebgpuTensor).value)).slice();
   }
 
   free(...tensors: Tensor[]): void {
-    for (const tensor of tensors as Held[]) {
+    for (const tensor of tensors as WebgpuTensor[]) {
       this.#live--;
       this.#dispose(tensor.value);
     }
@@ -98,7 +98,7 @@ class WebgpuBackend implements Backend {
     return this.#live;
   }
 
-  #make(shape: readonly number[], compute: () => TfTensor): Held {
+  #make(shape: readonly number[], compute: () => TfTensor): WebgpuTensor {
     const bytes = 4 * elementCount(shape);
     if (bytes > this.#largest) throw new OutOfDeviceMemory(this.#name, bytes);
     const value = this.#tf.tidy(compute);
@@ -107,18 +107,18 @@ class WebgpuBackend implements Backend {
   }
 
   async #read(value: TfTensor): Promise<Float32Array> {
-    const found = (await this.#tf.engine().read(value.dataId)) as Float32Array;
+    const values = (await this.#tf.engine().read(value.dataId)) as Float32Array;
     const failure = this.#failure();
     if (failure) throw failure;
-    return found;
+    return values;
   }
 
   #dispose(value: TfTensor): void {
     this.#tf.engine().disposeTensor(value);
   }
 
-  #constant(key: string, made: () => TfTensor) {
-    const value = this.#constants.get(key) ?? this.#tf.keep(made());
+  #constant(key: string, compute: () => TfTensor) {
+    const value = this.#constants.get(key) ?? this.#tf.keep(compute());
     this.#constants.set(key, value);
     return value as never;
   }
@@ -172,7 +172,7 @@ class WebgpuBackend implements Backend {
       const root = tf.add(tf.sqrt(tf.mul(second, 1 / (1 - 0.999 ** step))), 1e-8);
       return tf.sub(tfOf(p), tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
     });
-    ([p, m, v] as Held[]).forEach((tensor, i) => {
+    ([p, m, v] as WebgpuTensor[]).forEach((tensor, i) => {
       this.#dispose(tensor.value);
       tensor.value = [next, first, second][i];
     });
@@ -187,9 +187,9 @@ class WebgpuBackend implements Backend {
   }
 
   async argmaxRows(x: Tensor): Promise<Int32Array> {
-    const found = this.#tf.tidy(() => this.#tf.argMax(tfOf(x), -1));
-    const values = await this.#read(found);
-    this.#dispose(found);
+    const indices = this.#tf.tidy(() => this.#tf.argMax(tfOf(x), -1));
+    const values = await this.#read(indices);
+    this.#dispose(indices);
     return Int32Array.from(values);
   }
 
@@ -203,10 +203,10 @@ class WebgpuBackend implements Backend {
     const loss = this.#make([1], () => {
       const x = tfOf(shifted);
       const logR = tf.sub(x, tf.log(tf.sum(tf.exp(x), -1, true)));
-      // A target of 0 adds nothing, also where log r is −∞.
-      const there = tf.greater(tfOf(target), 0);
-      const logT = tf.log(tf.where(there, tfOf(target), tf.onesLike(tfOf(target))));
-      const difference = tf.where(there, tf.sub(logT, logR), tf.zerosLike(logR));
+      // A target of 0 adds nothing, even if log r is −∞.
+      const isPositive = tf.greater(tfOf(target), 0);
+      const logT = tf.log(tf.where(isPositive, tfOf(target), tf.onesLike(tfOf(target))));
+      const difference = tf.where(isPositive, tf.sub(logT, logR), tf.zerosLike(logR));
       return tf.reshape(tf.div(tf.sum(tf.mul(tfOf(target), difference)), all), [1]);
     });
     this.free(shifted);
@@ -244,25 +244,25 @@ class WebgpuBackend implements Backend {
     const [rows, dim] = x.shape;
     if (diagonal || dim <= WIDEST_PHI)
       return this.#make([rows, phiLength(dim, diagonal)], () => this.#phi(x, diagonal));
-    const made = this.#make([rows, 1 + dim], () => this.#withOnes(x));
-    return Object.assign(made, { factors: true as const });
+    const features = this.#make([rows, 1 + dim], () => this.#withOnes(x));
+    return Object.assign(features, { factors: true as const });
   }
 
   quadraticMoments(r: Tensor, features: Tensor): Tensor {
     const tf = this.#tf;
     const [rows, width] = features.shape;
     const k = r.shape[1];
-    if (!(features as Held).factors)
+    if (!(features as WebgpuTensor).factors)
       return this.#make([k, width], () => tf.matMul(tfOf(r), tfOf(features), true));
     return this.#make([k, phiLength(width - 1, false)], () => {
       const weighed = tf.mul(tf.reshape(tfOf(r), [rows, k, 1]), tf.reshape(tfOf(features), [rows, 1, width]));
       const sums = tf.matMul(tf.reshape(weighed, [rows, k * width]), tfOf(features), true);
-      const places = this.#constant(`pairs${width}`, () => tf.tensor1d(pairPlaces(width - 1), 'int32'));
-      return tf.gather(tf.reshape(sums, [k, width * width]), places, 1);
+      const indices = this.#constant(`pairs${width}`, () => tf.tensor1d(productIndices(width - 1), 'int32'));
+      return tf.gather(tf.reshape(sums, [k, width * width]), indices, 1);
     });
   }
 
-  /** (1, x), the left side of every φ. */
+  /** (1, x). */
   #withOnes(x: Tensor): TfTensor {
     const tf = this.#tf;
     return tf.concat2d([this.#constant(`ones${x.shape[0]}`, () => tf.ones([x.shape[0], 1])), tfOf(x)], 1);
@@ -273,11 +273,11 @@ class WebgpuBackend implements Backend {
     const dim = x.shape[1];
     const y = this.#withOnes(x);
     if (diagonal) return tf.concat2d([y as never, tf.square(tfOf(x))], 1);
-    const choice = (side: 0 | 1) =>
+    const selection = (side: 0 | 1) =>
       this.#constant(`choice${side}/${dim}`, () =>
-        tf.tensor2d(chosenFactor(dim, side), [1 + dim, phiLength(dim, false)]),
+        tf.tensor2d(selectionMatrix(dim, side), [1 + dim, phiLength(dim, false)]),
       );
-    return tf.mul(tf.matMul(y, choice(0)), tf.matMul(y, choice(1)));
+    return tf.mul(tf.matMul(y, selection(0)), tf.matMul(y, selection(1)));
   }
 
   /** Θ [P,K] as [1+D, K·(1+D)]: for each cluster the matrix M with (1,x)M(1,x)ᵀ = φ(x)·θ. */
@@ -285,10 +285,10 @@ class WebgpuBackend implements Backend {
     const tf = this.#tf;
     const k = theta.shape[1];
     const side = 1 + dim;
-    const places = this.#constant(`square${dim}`, () => tf.tensor1d(squarePlaces(dim), 'int32'));
-    const square = tf.gather(tf.concat2d([tfOf(theta), tf.zeros([1, k])], 0), places);
-    const turned = tf.transpose(tf.reshape(square, [side, side, k]), [0, 2, 1]);
-    return tf.reshape(turned, [side, k * side]);
+    const indices = this.#constant(`square${dim}`, () => tf.tensor1d(formIndices(dim), 'int32'));
+    const square = tf.gather(tf.concat2d([tfOf(theta), tf.zeros([1, k])], 0), indices);
+    const transposed = tf.transpose(tf.reshape(square, [side, side, k]), [0, 2, 1]);
+    return tf.reshape(transposed, [side, k * side]);
   }
 
   whitenedDensity(u: Tensor, constant: Tensor): Tensor {

@@ -1,4 +1,4 @@
-// Part of `npm run build`: the AssemblyScript in assembly/ becomes one module of WebAssembly.
+// Part of `npm run build`: compiles the AssemblyScript in assembly/ to one WebAssembly module.
 import asc from 'assemblyscript/asc';
 
 const FLAGS =

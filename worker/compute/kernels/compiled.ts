@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** What is used of it; TypeScript declares it for browsers only. */
+/** The part that is used here; TypeScript declares WebAssembly for browsers only. */
 declare const WebAssembly: {
   Memory: new (size: { initial: number }) => { buffer: ArrayBuffer; grow(pages: number): number };
   Module: new (bytes: Uint8Array) => object;
@@ -13,23 +13,23 @@ const aligned = (address: number) => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
 
 export type Call = (...args: number[]) => number;
 
-/** A kernel with memory of its own, which grows and is handed out from the bottom up. */
+/** A kernel with a memory of its own, which grows and is allocated as a stack. */
 export interface Kernel<Name extends string> {
   calls: Record<Name, Call>;
-  /** The memory as it is now: good until the next `place`, with which it may grow. */
+  /** The current memory: valid until the next `allocate`, which may grow it. */
   buffer(): ArrayBuffer;
-  /** Room for so many bytes, behind what was placed before. */
-  place(bytes: number): number;
-  /** Where the next array will be. */
+  /** Allocates this many bytes at the top of the stack. Returns their address. */
+  allocate(bytes: number): number;
+  /** The address of the next allocation. */
   top(): number;
-  /** Gives up what was placed from this address on; without one, all. */
-  restart(at?: number): void;
+  /** Frees everything from this address on; by default all. */
+  reset(at?: number): void;
 }
 
-/** Widths of rows are multiples of 4 in a kernel: of a vector. */
+/** The width of rows in a kernel: the next multiple of 4, the length of a SIMD vector. */
 export const padded = (width: number) => (width + 3) & ~3;
 
-/** Rows of `cols` numbers into rows of `wide`, the rest of each zeros. */
+/** Copies rows of `cols` numbers into rows of `wide` at index `at` of `view`, padded with zeros. */
 export function copyRows(
   source: Float32Array,
   rows: number,
@@ -44,18 +44,18 @@ export function copyRows(
   }
 }
 
-/** What `npm run build` makes of assembly/; sources run by tsx find it there too. */
-function compiled(): object {
-  const places = ['./kernel.wasm', '../../../dist/worker/compute/kernels/kernel.wasm'];
-  const found = places.map((place) => new URL(place, import.meta.url)).find((place) => existsSync(place));
-  if (!found) throw new Error('kernel.wasm is missing: run npm run build');
-  return new WebAssembly.Module(new Uint8Array(readFileSync(found)));
+/** The module that `npm run build` compiles from assembly/. Sources that run under tsx use the one in dist/. */
+function loadModule(): object {
+  const paths = ['./kernel.wasm', '../../../dist/worker/compute/kernels/kernel.wasm'];
+  const url = paths.map((path) => new URL(path, import.meta.url)).find((candidate) => existsSync(candidate));
+  if (!url) throw new Error('kernel.wasm is missing: run npm run build');
+  return new WebAssembly.Module(new Uint8Array(readFileSync(url)));
 }
 
 let module: object | undefined;
 
 export function instantiate<Name extends string>(): Kernel<Name> {
-  module ??= compiled();
+  module ??= loadModule();
   const memory = new WebAssembly.Memory({ initial: 16 });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const calls = exports as Record<Name | 'start', Call>;
@@ -64,7 +64,7 @@ export function instantiate<Name extends string>(): Kernel<Name> {
   return {
     calls,
     buffer: () => memory.buffer,
-    place(bytes) {
+    allocate(bytes) {
       const at = top;
       top = aligned(at + Math.max(bytes, 1));
       const missing = top - memory.buffer.byteLength;
@@ -72,7 +72,7 @@ export function instantiate<Name extends string>(): Kernel<Name> {
       return at;
     },
     top: () => top,
-    restart(at = start) {
+    reset(at = start) {
       top = at;
     },
   };

@@ -1,8 +1,8 @@
 import { copyRows, instantiate, padded } from './compiled.ts';
 
 /**
- * Log-densities of k components by whitening, out [n,k] from x [n,d], weights [d,k·d], bias [k·d] and constants [k]: the
- * sums over whitened coordinates in float64.
+ * Log-densities of k components by whitening: out [n,k] from x [n,d], weights [d,k·d], bias [k·d] and constants [k]. Sums
+ * over whitened coordinates are in float64.
  */
 export type DensityKernel = (
   x: Float32Array,
@@ -12,24 +12,24 @@ export type DensityKernel = (
   out: Float32Array,
 ) => void;
 
-/** Rows that are whitened at a time, as in assembly/density.ts. */
+/** Rows that are whitened at a time; the same as in assembly/density.ts. */
 const BLOCK = 64;
 
 export function densityKernel(): DensityKernel {
-  const { calls, buffer, place, restart } = instantiate<'logDensity'>();
+  const { calls, buffer, allocate, reset } = instantiate<'logDensity'>();
   return (x, weights, bias, constant, out) => {
     const columns = bias.length;
     const wide = padded(columns);
     const k = constant.length;
     const d = columns / k;
-    restart();
+    reset();
     const at = {
-      x: place(4 * x.length),
-      weights: place(4 * d * wide),
-      bias: place(4 * wide),
-      constant: place(4 * k),
-      out: place(4 * out.length),
-      work: place(4 * BLOCK * wide),
+      x: allocate(4 * x.length),
+      weights: allocate(4 * d * wide),
+      bias: allocate(4 * wide),
+      constant: allocate(4 * k),
+      out: allocate(4 * out.length),
+      work: allocate(4 * BLOCK * wide),
     };
     const view = new Float32Array(buffer());
     view.set(x, at.x >> 2);

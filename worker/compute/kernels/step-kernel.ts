@@ -3,16 +3,16 @@ import { netWidths } from '../../../model/net.ts';
 import type { FlatNet } from '../backends/backend.ts';
 import { copyRows, instantiate, padded } from './compiled.ts';
 
-/** Raised with every change of assembly/ that changes bits: part of the numeric identity. */
+/** Part of the numeric identity: increase it with every change of assembly/ that changes bits. */
 export const STEPS_VERSION = 'steps1';
 
-/** A batch as the kernel takes it: row-major. */
+/** A batch in JavaScript's memory, row-major. */
 export interface HostBatch {
   x: Float32Array;
   target: Float32Array;
 }
 
-/** Takes one Adam step on each batch in turn; `done` steps were taken before. Replaces the net's arrays; mean loss. */
+/** Takes one Adam step on each batch, after `done` earlier steps. Changes the net in place; returns the mean loss. */
 export type StepKernel = (
   net: FlatNet,
   batches: Iterable<HostBatch>,
@@ -22,7 +22,7 @@ export type StepKernel = (
 ) => number;
 
 export function stepKernel(): StepKernel {
-  const { calls, buffer, place, top, restart } = instantiate<'step'>();
+  const { calls, buffer, allocate, top, reset } = instantiate<'step'>();
 
   return (net, batches, loss, rate, done) => {
     const stacked = net.shapes[0].length === 3;
@@ -34,18 +34,18 @@ export function stepKernel(): StepKernel {
     const size = sizes.reduce((a, b) => a + b, 0);
     const widest = Math.max(...widths.slice(1).map(padded));
 
-    restart();
+    reset();
     const at = {
-      widths: place(4 * widths.length),
-      params: place(4 * nets * size),
-      first: place(4 * nets * size),
-      second: place(4 * nets * size),
+      widths: allocate(4 * widths.length),
+      params: allocate(4 * nets * size),
+      first: allocate(4 * nets * size),
+      second: allocate(4 * nets * size),
     };
     const arrays = [net.params, net.first, net.second].map((values, i) => ({
       values,
       address: [at.params, at.first, at.second][i],
     }));
-    const fixed = top();
+    const endOfNet = top();
     let view = new Float32Array(buffer());
     new Int32Array(buffer()).set(widths, at.widths >> 2);
     for (const { values, address } of arrays)
@@ -57,10 +57,10 @@ export function stepKernel(): StepKernel {
       const rows = x.length / (nets * widths[0]);
       const wide = padded(outputs);
       const hidden = widths.slice(1).reduce((total, width) => total + rows * padded(width), 0);
-      restart(fixed);
-      const input = place(4 * x.length);
-      const wanted = place(4 * nets * rows * wide);
-      const work = place(4 * (hidden + Math.max(...sizes) + widest * widest + rows * widest));
+      reset(endOfNet);
+      const input = allocate(4 * x.length);
+      const wanted = allocate(4 * nets * rows * wide);
+      const work = allocate(4 * (hidden + Math.max(...sizes) + widest * widest + rows * widest));
       if (view.buffer !== buffer()) view = new Float32Array(buffer());
       view.set(x, input >> 2);
       copyRows(target, nets * rows, outputs, view, wanted >> 2, wide);
@@ -88,7 +88,7 @@ export function stepKernel(): StepKernel {
   };
 }
 
-/** The nets' arrays into the kernel's layout: net by net, columns padded with zeros; or `back`. */
+/** Copies the nets' arrays into the kernel's layout (net by net, columns padded with zeros), or `back`. */
 function spread(
   flat: Float32Array,
   shapes: FlatNet['shapes'],

@@ -1,21 +1,21 @@
-export type Status = 'ok' | 'warning' | 'failure';
+export type CheckStatus = 'ok' | 'warning' | 'failure';
 
-/** A line of `dpmesh doctor`: what was looked at, how it is, and what to do where it is not well. */
-export interface Check {
+/** The result of one check of `dpmesh doctor`: what was checked, what it showed, and what to do if there is a problem. */
+export interface CheckResult {
   name: string;
-  status: Status;
+  status: CheckStatus;
   detail: string;
   remedy?: string;
 }
 
-export const ok = (name: string, detail: string): Check => ({ name, status: 'ok', detail });
-export const warning = (name: string, detail: string, remedy?: string): Check => ({
+export const ok = (name: string, detail: string): CheckResult => ({ name, status: 'ok', detail });
+export const warning = (name: string, detail: string, remedy?: string): CheckResult => ({
   name,
   status: 'warning',
   detail,
   ...(remedy && { remedy }),
 });
-export const failure = (name: string, detail: string, remedy: string): Check => ({
+export const failure = (name: string, detail: string, remedy: string): CheckResult => ({
   name,
   status: 'failure',
   detail,

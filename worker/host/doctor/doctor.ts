@@ -2,45 +2,48 @@ import { availableParallelism, loadavg } from 'node:os';
 import { UserError } from '../../../base/user-error.ts';
 import { chooseBackend } from '../../compute/backends/choose.ts';
 import { findTensorflow, findWebgpu } from '../../compute/installed.ts';
-import { type Check, failure, ok, warning } from './check.ts';
+import { type CheckResult, failure, ok, warning } from './check.ts';
 import { gpu, vulkan } from './gpu.ts';
 import * as machine from './machine.ts';
-import { type Probed, probe } from './probe.ts';
-import type { Speed } from './probe-process.ts';
+import { type ProbeResult, probe } from './probe.ts';
+import type { BackendSpeed } from './probe-process.ts';
 
-/** All together take no longer than this, ms; the start of the process is outside of it. */
+/** Time limit of all checks together, without the start of the process, ms. */
 const TIME_MS = 25_000;
-/** One backend at the most, its loading included. */
+/** Time limit of one backend, including its loading, ms. */
 const BACKEND_MS = 8000;
-/** The same of what was asked for, and of CUDA, whose start takes long on some machines. */
-const PATIENT_MS = 60_000;
+/** The same for a requested backend, and for CUDA, which takes long to start on some machines. */
+const SLOW_BACKEND_MS = 60_000;
 const SOCKETS_MS = 5000;
 const ADAPTERS_MS = 3000;
 
 /**
- * Looks at all that a run needs and tells each finding as it comes. With `asked`, a backend (or `auto`) has to work;
- * otherwise what is not set up is only a warning.
+ * Checks everything that a run needs and reports each result as it comes. The backend `asked` for (or the one that `auto`
+ * chooses) has to work; any other that is not set up is only a warning.
  */
-export async function doctor(asked: string | undefined, tell: (check: Check) => void): Promise<Check[]> {
+export async function doctor(
+  asked: string | undefined,
+  report: (check: CheckResult) => void,
+): Promise<CheckResult[]> {
   const until = performance.now() + TIME_MS;
-  const checks: Check[] = [];
-  const add = (...found: Check[]) => {
-    for (const check of found) {
+  const checks: CheckResult[] = [];
+  const add = (...results: CheckResult[]) => {
+    for (const check of results) {
       checks.push(check);
-      tell(check);
+      report(check);
     }
   };
   add(machine.node());
   add(...(await sockets()), machine.wasmSimd(), machine.cores(), machine.memory());
-  const [bound, clock] = await Promise.all([machine.port(), machine.clock()]);
+  const [bound, clock] = await Promise.all([machine.port(), machine.systemClock()]);
   add(bound, clock, machine.folders());
 
   const [chosen, choice] = await choose(asked);
   const isAsked = (name: string) => chosen === name;
   const tensorflow = findTensorflow();
   const webgpu = findWebgpu();
-  // One after the other: each is to have the machine for itself. What was asked for comes first, if time is short.
-  const results = new Map<string, Probed<Speed> | null>();
+  // One after the other, so that they do not slow each other down; the requested one first, in case time runs out.
+  const results = new Map<string, ProbeResult<BackendSpeed> | null>();
   const setUp = {
     wasm: true,
     cpu: true,
@@ -52,21 +55,21 @@ export async function doctor(asked: string | undefined, tell: (check: Check) => 
     if (!setUp[name as keyof typeof setUp]) continue;
     const isSlow =
       isAsked(name) || (name === 'tensorflow' && tensorflow && 'cuda' in tensorflow && tensorflow.cuda);
-    const limit = isSlow ? PATIENT_MS : Math.min(BACKEND_MS, until - performance.now());
+    const limit = isSlow ? SLOW_BACKEND_MS : Math.min(BACKEND_MS, until - performance.now());
     results.set(
       name,
       limit < 500 ? null : await probe('backend', name, limit, { TF_CPP_MIN_LOG_LEVEL: '0' }),
     );
   }
   for (const name of ['wasm', 'cpu']) add(backend(name, results.get(name), isAsked(name)));
-  for (const [name, found] of [
+  for (const [name, installed] of [
     ['tensorflow', tensorflow],
     ['webgpu', webgpu],
   ] as const) {
-    const not = isAsked(name) ? failure : warning;
-    if (!found) add(not(name, 'not set up', `dpmesh setup ${name}`));
-    else if ('problem' in found) add(not(name, found.problem, `dpmesh setup ${name}`));
-    else add(backend(name, results.get(name), isAsked(name), `${found.version} in ${found.dir}`));
+    const problem = isAsked(name) ? failure : warning;
+    if (!installed) add(problem(name, 'not set up', `dpmesh setup ${name}`));
+    else if ('problem' in installed) add(problem(name, installed.problem, `dpmesh setup ${name}`));
+    else add(backend(name, results.get(name), isAsked(name), `${installed.version} in ${installed.dir}`));
   }
   const adapters = setUp.webgpu ? await probe('adapters', '', ADAPTERS_MS) : null;
   add(await gpu(tensorflow, results.get('tensorflow') ?? null), vulkan(adapters), choice);
@@ -74,19 +77,24 @@ export async function doctor(asked: string | undefined, tell: (check: Check) => 
 }
 
 const BUSY = ', but this machine is busy';
-const AGAIN = 'dpmesh doctor again, when it is not';
-/** Was there no answer because others have the processors? */
-const isBusy = (result: { late?: true }) => result.late && loadavg()[0] > 2 * availableParallelism();
+const RETRY = 'run dpmesh doctor again when it is not';
+/** Did a probe time out because other programs use the CPU? */
+const isBusy = (result: { timedOut?: true }) => result.timedOut && loadavg()[0] > 2 * availableParallelism();
 
-/** A backend's line: its product, or why there is none. */
-function backend(name: string, result: Probed<Speed> | null | undefined, asked: boolean, about = ''): Check {
+/** The result for a backend: its speed, or why it does not work. */
+function backend(
+  name: string,
+  result: ProbeResult<BackendSpeed> | null | undefined,
+  asked: boolean,
+  about = '',
+): CheckResult {
   const prefix = about && `${about}: `;
   if (!result) {
-    const not = asked ? failure : warning;
-    return not(name, `${prefix}not measured: no time was left`, `dpmesh doctor --backend ${name}`);
+    const problem = asked ? failure : warning;
+    return problem(name, `${prefix}not measured: out of time`, `dpmesh doctor --backend ${name}`);
   }
-  if ('found' in result) {
-    const { identity, gflops, size, loading, device } = result.found;
+  if ('value' in result) {
+    const { identity, gflops, size, loading, device } = result.value;
     const rate = gflops < 10 ? gflops.toFixed(1) : Math.round(gflops);
     return ok(
       name,
@@ -94,51 +102,48 @@ function backend(name: string, result: Probed<Speed> | null | undefined, asked: 
     );
   }
   const remedy = ['wasm', 'cpu'].includes(name)
-    ? 'install again: npm ci'
-    : result.late
-      ? `dpmesh doctor --backend ${name}, which waits longer; another backend works meanwhile: --backend wasm`
-      : `dpmesh setup ${name}; another backend works meanwhile: --backend wasm`;
-  if (isBusy(result) && !asked) return warning(name, `${prefix}${result.problem}${BUSY}`, AGAIN);
-  // Without WASM there is nothing to fall back on.
+    ? 'reinstall dpmesh: npm ci'
+    : result.timedOut
+      ? `run dpmesh doctor --backend ${name}, which waits longer; until then use --backend wasm`
+      : `run dpmesh setup ${name}; until then use --backend wasm`;
+  if (isBusy(result) && !asked) return warning(name, `${prefix}${result.problem}${BUSY}`, RETRY);
+  // WASM is the fallback of all other backends.
   return (asked || name === 'wasm' ? failure : warning)(name, `${prefix}${result.problem}`, remedy);
 }
 
-/** Which backend has to work, if one was asked for, and which a run with this flag would take. */
-async function choose(asked?: string): Promise<[string | null, Check]> {
+/** The backend that has to work, if one was asked for, and the one that a run with this flag would use. */
+async function choose(asked?: string): Promise<[string | null, CheckResult]> {
   try {
     const flag = asked ?? 'auto';
     const { backend, why } = await chooseBackend(flag);
-    return [
-      asked === undefined ? null : backend,
-      ok('backend', `--backend ${flag} takes ${backend}: ${why}`),
-    ];
+    return [asked === undefined ? null : backend, ok('backend', `--backend ${flag} uses ${backend}: ${why}`)];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return [asked ?? null, failure('backend', error.message, 'another one works meanwhile: --backend wasm')];
+    return [asked ?? null, failure('backend', error.message, 'until then use --backend wasm')];
   }
 }
 
-async function sockets(): Promise<Check[]> {
+async function sockets(): Promise<CheckResult[]> {
   const result = await probe('zeromq', '', SOCKETS_MS);
   if ('problem' in result && isBusy(result))
-    return [warning('zeromq', `no message came back: ${result.problem}${BUSY}`, AGAIN)];
+    return [warning('zeromq', `a test message did not come back: ${result.problem}${BUSY}`, RETRY)];
   if ('problem' in result)
     return [
       failure(
         'zeromq',
-        `no message came back: ${result.problem}`,
-        'install again: npm ci; is loopback open (firewall)?',
+        `a test message did not come back: ${result.problem}`,
+        'reinstall dpmesh (npm ci), and check that no firewall blocks the loopback interface',
       ),
     ];
-  const { zeromq, libzmq, curve, milliseconds } = result.found;
+  const { zeromq, libzmq, curve, milliseconds } = result.value;
   return [
     ok('zeromq', `zeromq ${zeromq}, libzmq ${libzmq}`),
     curve
-      ? ok('curve', `an encrypted message went to 127.0.0.1 and back in ${milliseconds.toFixed(0)} ms`)
+      ? ok('curve', `an encrypted message to 127.0.0.1 and back took ${milliseconds.toFixed(0)} ms`)
       : failure(
           'curve',
-          'this libzmq has no CURVE: nothing can be encrypted',
-          'install again: npm ci, with the prebuilt zeromq',
+          'this libzmq does not support CURVE, so connections cannot be encrypted',
+          'reinstall dpmesh (npm ci) with the prebuilt zeromq',
         ),
   ];
 }

@@ -3,31 +3,31 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { findTensorflow } from '../../compute/installed.ts';
 import { findGpus } from '../../compute/nvidia-smi.ts';
-import { type Check, gib, ok, warning } from './check.ts';
+import { type CheckResult, gib, ok, warning } from './check.ts';
 import { whyNoGpu } from './no-gpu.ts';
-import type { Probed } from './probe.ts';
-import type { Speed } from './probe-process.ts';
+import type { ProbeResult } from './probe.ts';
+import type { BackendSpeed } from './probe-process.ts';
 
 const SETUP = 'dpmesh setup tensorflow --cuda';
 
-/** Is there an NVIDIA GPU, and does TensorFlow see it? If not, why. */
+/** Checks whether there is an NVIDIA GPU and TensorFlow sees it; if not, why. */
 export async function gpu(
   tensorflow: ReturnType<typeof findTensorflow>,
-  loaded: Probed<Speed> | null,
-): Promise<Check> {
+  loaded: ProbeResult<BackendSpeed> | null,
+): Promise<CheckResult> {
   const listed = await findGpus();
-  const speed = loaded && 'found' in loaded ? loaded.found : null;
+  const speed = loaded && 'value' in loaded ? loaded.value : null;
   if (speed?.device) return ok('gpu', `TensorFlow computes on ${speed.device}`);
   if (!('gpus' in listed)) {
-    // A card that is there and a driver that is not is worth a remedy; no card is how most machines are.
+    // A GPU without a driver is a problem; no GPU is not.
     if (listed.kind !== 'absent') return warning('gpu', listed.problem, listed.remedy);
     return hasNvidiaCard()
       ? warning(
           'gpu',
-          'there is an NVIDIA card, but no driver (no nvidia-smi)',
+          'there is an NVIDIA GPU, but no driver (no nvidia-smi)',
           'install the NVIDIA driver (not CUDA)',
         )
-      : ok('gpu', 'no NVIDIA card and no driver (no nvidia-smi): the processor computes');
+      : ok('gpu', 'no NVIDIA GPU and no driver (no nvidia-smi): dpmesh computes on the CPU');
   }
   const cards = listed.gpus
     .map(({ name, memory, mig }) => {
@@ -39,21 +39,21 @@ export async function gpu(
     })
     .join(', ');
   const { driver } = listed.gpus[0] ?? { driver: '' };
-  const there = `${cards}, driver ${driver}`;
+  const gpus = `${cards}, driver ${driver}`;
   if (!tensorflow || 'problem' in tensorflow)
-    return warning('gpu', `${there}; nothing that uses it is set up`, SETUP);
-  if (!tensorflow.cuda) return warning('gpu', `${there}; TensorFlow was set up without CUDA`, SETUP);
-  if (!speed) return warning('gpu', `${there}; TensorFlow does not load`, 'see tensorflow, above');
+    return warning('gpu', `${gpus}; no backend that uses it is set up`, SETUP);
+  if (!tensorflow.cuda) return warning('gpu', `${gpus}; TensorFlow was set up without CUDA`, SETUP);
+  if (!speed) return warning('gpu', `${gpus}; TensorFlow does not load`, 'see the check of tensorflow above');
   const { problem, remedy } = whyNoGpu({
-    said: loaded!.said,
+    stderr: loaded!.stderr,
     driver,
     visible: process.env.CUDA_VISIBLE_DEVICES,
     libraryPath: process.env.LD_LIBRARY_PATH,
   });
-  return warning('gpu', `${there}; TensorFlow does not see it: ${problem}`, remedy);
+  return warning('gpu', `${gpus}; TensorFlow does not see it: ${problem}`, remedy);
 }
 
-/** Display controllers and 3D accelerators of NVIDIA on the PCI bus, as Linux lists it. */
+/** Does Linux list a display controller or 3D accelerator of NVIDIA on the PCI bus? */
 function hasNvidiaCard(): boolean {
   const bus = '/sys/bus/pci/devices';
   try {
@@ -73,23 +73,23 @@ const ICD_FOLDERS = [
   join(homedir(), '.local/share/vulkan/icd.d'),
 ];
 
-/** What WebGPU could use: its adapters, or else the drivers that are installed. */
-export function vulkan(adapters: Probed<string[]> | null): Check {
-  if (adapters && 'found' in adapters && adapters.found.length)
-    return ok('vulkan', adapters.found.join(', '));
+/** What WebGPU can use: its adapters if it is set up, else the installed drivers. */
+export function vulkan(adapters: ProbeResult<string[]> | null): CheckResult {
+  if (adapters && 'value' in adapters && adapters.value.length)
+    return ok('vulkan', adapters.value.join(', '));
   if (process.platform !== 'linux') return ok('vulkan', 'not needed: WebGPU uses Metal or Direct3D here');
   const drivers = vulkanDrivers();
-  if (!drivers.length) return ok('vulkan', 'no Vulkan driver is installed: WebGPU has no adapter');
+  if (!drivers.length) return ok('vulkan', 'no Vulkan driver is installed, so WebGPU has no adapter');
   const names = drivers.join(', ');
   const nodes = renderNodes();
   if (!nodes.length)
-    return ok('vulkan', `drivers ${names}; no GPU in /dev/dri, so software (llvmpipe) only, which is no GPU`);
+    return ok('vulkan', `drivers ${names}; no GPU in /dev/dri, so WebGPU would run on the CPU (llvmpipe)`);
   const closed = nodes.filter((path) => !isOpen(path));
   if (closed.length)
     return warning(
       'vulkan',
-      `drivers ${names}; ${closed.join(', ')} may not be used by you`,
-      `sudo usermod -aG render ${process.env.USER ?? '$USER'}, and log in again`,
+      `drivers ${names}; you have no access to ${closed.join(', ')}`,
+      `run sudo usermod -aG render ${process.env.USER ?? '$USER'}, and log in again`,
     );
   return ok('vulkan', `drivers ${names}; ${nodes.join(', ')}`);
 }

@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
 import { cacheFolder } from '../../../data/cache.ts';
-import { type Check, failure, gib, ok, warning } from './check.ts';
+import { type CheckResult, failure, gib, ok, warning } from './check.ts';
 
 const OLDEST_NODE = 20;
-/** The coordinator's port unless it is told another. */
+/** The coordinator's default port. */
 const PORT = 5555;
-const LITTLE_MEMORY = 2 ** 30;
-const LITTLE_DISK = 2 ** 30;
+const MIN_MEMORY = 2 ** 30;
+const MIN_DISK = 2 ** 30;
 
-export function node(): Check {
+export function node(): CheckResult {
   const { version, platform, arch, versions } = process;
   const detail = `${version}, ${platform} ${arch}, V8 ${versions.v8}`;
   return Number.parseInt(versions.node, 10) >= OLDEST_NODE
@@ -22,69 +22,74 @@ export function node(): Check {
     : failure('node', detail, `install Node.js ${OLDEST_NODE} or newer`);
 }
 
-/** (func (result v128) i32.const 1 i8x16.splat): a module that only an engine with SIMD takes. */
+/** (func (result v128) i32.const 1 i8x16.splat): a module that is valid only with SIMD. */
 const SIMD = Uint8Array.of(
   ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 1, 253, 15, 11],
 );
 
-// Types of WebAssembly are those of browsers.
+// TypeScript declares WebAssembly for browsers only.
 const { WebAssembly } = globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } };
 
-export const wasmSimd = (): Check =>
+export const wasmSimd = (): CheckResult =>
   WebAssembly.validate(SIMD)
-    ? ok('wasm simd', 'WebAssembly has 128-bit vectors')
+    ? ok('wasm simd', 'WebAssembly supports 128-bit vectors')
     : warning(
         'wasm simd',
-        'WebAssembly has no vectors here: WASM is several times slower',
+        'WebAssembly does not support vectors here: the wasm backend is several times slower',
         'use a newer Node.js, on x64 or arm64',
       );
 
-export function cores(): Check {
+export function cores(): CheckResult {
   const usable = availableParallelism();
   const [first] = cpus();
   const all = cpus().length;
   return ok(
     'cores',
-    `${usable}${all > usable ? ` of ${all}` : ''}, ${first?.model.trim() ?? 'of an unknown kind'}`,
+    `${usable}${all > usable ? ` of ${all}` : ''}, ${first?.model.trim() ?? 'unknown model'}`,
   );
 }
 
-export function memory(): Check {
+export function memory(): CheckResult {
   const limit = process.constrainedMemory();
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   const free = process.availableMemory();
-  const detail = `${gib(total)}${total < totalmem() ? ' (a limit of this container)' : ''}, ${gib(free)} free`;
-  return free < LITTLE_MEMORY
-    ? warning('memory', detail, 'a worker takes 0.1 to 0.5 GiB: use fewer (--workers), or end other programs')
+  const detail = `${gib(total)}${total < totalmem() ? ' (limit of this container)' : ''}, ${gib(free)} free`;
+  return free < MIN_MEMORY
+    ? warning(
+        'memory',
+        detail,
+        'a worker takes 0.1 to 0.5 GiB: use fewer (--workers), or close other programs',
+      )
     : ok('memory', detail);
 }
 
-/** Can a coordinator listen, and is its usual port free? */
-export async function port(): Promise<Check> {
+/** Can a coordinator listen, and is its default port free? */
+export async function port(): Promise<CheckResult> {
   const problem = await bind(0, '127.0.0.1');
   if (problem)
     return failure(
       'port',
       `no port of 127.0.0.1 can be bound (${problem})`,
-      'is there a sandbox or a limit of open files (ulimit -n)?',
+      'check for a sandbox, and for a limit of open files (ulimit -n)',
     );
-  const open = await bind(0, '0.0.0.0');
-  if (open)
+  const publicProblem = await bind(0, '0.0.0.0');
+  if (publicProblem)
     return warning(
       'port',
-      `only loopback can be bound (${open}): no workers from other machines`,
-      'is there a sandbox or firewall?',
+      `only loopback can be bound (${publicProblem}), so workers on other machines cannot connect`,
+      'check for a sandbox or firewall',
     );
-  const usual = await bind(PORT, '127.0.0.1');
-  return usual
+  const defaultProblem = await bind(PORT, '127.0.0.1');
+  return defaultProblem
     ? warning(
         'port',
-        `ports can be bound, but not ${PORT} (${usual})`,
-        'is another coordinator running? Else choose a port with --bind',
+        `ports can be bound, but not the default port ${PORT} (${defaultProblem})`,
+        'another coordinator may be running; choose another port with --bind',
       )
     : ok('port', `ports can be bound; ${PORT} is free`);
 }
 
+/** Binds a port for a moment. Null, or why that failed. */
 function bind(port: number, host: string): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -93,11 +98,11 @@ function bind(port: number, host: string): Promise<string | null> {
   });
 }
 
-/** How far wall and monotonic clock may drift apart while they are watched, ms: more is a step. */
+/** Maximum drift between wall clock and monotonic clock during the check, ms: more means that the wall clock jumped. */
 const STEP_MS = 50;
 const DAY_MS = 86_400_000;
 
-export async function clock(): Promise<Check> {
+export async function systemClock(): Promise<CheckResult> {
   let last = performance.now();
   let backwards = false;
   const before = Date.now() - last;
@@ -111,60 +116,60 @@ export async function clock(): Promise<Check> {
     return failure(
       'clock',
       'the monotonic clock ran backwards',
-      'a fault of the system or the virtual machine: restart it',
+      'this is a fault of the system or virtual machine: restart it',
     );
   const step = Math.abs(Date.now() - performance.now() - before);
   const now = new Date();
-  const made = statSync(fileURLToPath(import.meta.url)).mtimeMs;
-  if (now.getTime() < made - DAY_MS || now.getFullYear() > 2100)
+  const installed = statSync(fileURLToPath(import.meta.url)).mtimeMs;
+  if (now.getTime() < installed - DAY_MS || now.getFullYear() > 2100)
     return warning(
       'clock',
-      `it is said to be ${now.toISOString()}; dpmesh was installed at ${new Date(made).toISOString()}`,
-      'set the clock (NTP): times of events and logs are wrong',
+      `the clock shows ${now.toISOString()}, but dpmesh was installed at ${new Date(installed).toISOString()}`,
+      'set the clock (NTP): times in events and logs are wrong',
     );
   if (step > STEP_MS)
     return warning(
       'clock',
-      `the wall clock jumped by ${Math.round(step)} ms while it was watched`,
-      'times of events may be wrong; results are not',
+      `the wall clock jumped by ${Math.round(step)} ms during the check`,
+      'times of events may be wrong; results are not affected',
     );
   return ok('clock', `${now.toISOString()}; the monotonic clock is steady`);
 }
 
-/** Runs go to ./runs, decoded copies to the cache folder. */
-export function folders(): Check {
+/** Can ./runs, where runs go, and the cache folder, where decoded data files go, be written to? */
+export function folders(): CheckResult {
   const runs = resolve('runs');
-  const place = statSync(runs, { throwIfNoEntry: false })?.isDirectory() ? runs : dirname(runs);
+  const parent = statSync(runs, { throwIfNoEntry: false })?.isDirectory() ? runs : dirname(runs);
   try {
     const cache = cacheFolder();
-    for (const folder of [place, cache]) writeInto(folder);
-    const { bavail, bsize } = statfsSync(place);
-    const detail = `${place} (runs) and ${cache} (decoded files) can be written to; ${gib(bavail * bsize)} free`;
-    return bavail * bsize < LITTLE_DISK
+    for (const folder of [parent, cache]) tryWriting(folder);
+    const { bavail, bsize } = statfsSync(parent);
+    const detail = `${parent} (runs) and ${cache} (decoded files) can be written to; ${gib(bavail * bsize)} free`;
+    return bavail * bsize < MIN_DISK
       ? warning(
           'data folder',
           detail,
-          'a run needs room for its labels and checkpoints: choose a place with --out',
+          'a run needs disk space for its labels and checkpoints: free some, or choose another folder with --out',
         )
       : ok('data folder', detail);
   } catch (error) {
     const { message } = error as Error;
     return error instanceof UserError
-      ? warning('data folder', message, 'set DPMESH_CACHE')
+      ? warning('data folder', message, 'choose another cache folder with DPMESH_CACHE')
       : warning(
           'data folder',
-          `it cannot be written to: ${message}`,
-          'go to a folder of yours, or name one with --out and DPMESH_CACHE',
+          `cannot write a file: ${message}`,
+          'change to a folder of your own, or choose folders with --out and DPMESH_CACHE',
         );
   }
 }
 
-function writeInto(folder: string): void {
-  const made = mkdtempSync(join(folder, '.dpmesh-doctor-'));
+function tryWriting(folder: string): void {
+  const temporary = mkdtempSync(join(folder, '.dpmesh-doctor-'));
   try {
-    writeFileSync(join(made, 'file'), 'x');
-    unlinkSync(join(made, 'file'));
+    writeFileSync(join(temporary, 'file'), 'x');
+    unlinkSync(join(temporary, 'file'));
   } finally {
-    rmdirSync(made);
+    rmdirSync(temporary);
   }
 }

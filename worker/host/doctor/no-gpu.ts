@@ -1,8 +1,8 @@
-/** What a CUDA build of TensorFlow said when it was loaded and saw no GPU, and what else is known. */
-export interface Clues {
-  /** Its stderr, TF_CPP_MIN_LOG_LEVEL=0. */
-  said: string;
-  /** By nvidia-smi; null where it lists no GPU. */
+/** What is known about a CUDA build of TensorFlow that sees no GPU. */
+export interface NoGpuClues {
+  /** TensorFlow's stderr with TF_CPP_MIN_LOG_LEVEL=0. */
+  stderr: string;
+  /** The driver's version by nvidia-smi; null if that lists no GPU. */
   driver: string | null;
   /** $CUDA_VISIBLE_DEVICES. */
   visible?: string;
@@ -10,28 +10,31 @@ export interface Clues {
   libraryPath?: string;
 }
 
-export interface Reason {
+export interface NoGpuCause {
   problem: string;
   remedy: string;
 }
 
-/** The first driver of Linux that runs programs of CUDA 12 (NVIDIA, CUDA compatibility). */
+/** The oldest Linux driver that supports CUDA 12 (NVIDIA: CUDA Compatibility). */
 const OLDEST_DRIVER = 525;
-const AGAIN = 'dpmesh setup tensorflow --cuda';
+const SETUP = 'dpmesh setup tensorflow --cuda';
 const UPDATE = `install a newer NVIDIA driver (${OLDEST_DRIVER} or later for CUDA 12)`;
 
-/** Why TensorFlow sees no GPU: the first of the known reasons that fits. */
-export function whyNoGpu({ said, driver, visible, libraryPath }: Clues): Reason {
+/** Why TensorFlow sees no GPU: the first known cause that fits. */
+export function whyNoGpu({ stderr, driver, visible, libraryPath }: NoGpuClues): NoGpuCause {
+  const setupRemedy = libraryPath
+    ? `${SETUP}; or LD_LIBRARY_PATH (${libraryPath}) may have other versions of CUDA libraries: unset it`
+    : SETUP;
   if (visible !== undefined && /^\s*(-1.*|none|nodevfiles|)\s*$/i.test(visible))
     return {
       problem: `CUDA_VISIBLE_DEVICES=${visible} hides every GPU`,
-      remedy: 'unset CUDA_VISIBLE_DEVICES, or name a GPU of nvidia-smi -L',
+      remedy: 'unset CUDA_VISIBLE_DEVICES, or set it to a GPU that nvidia-smi -L lists',
     };
   if (driver !== null && Number.parseInt(driver, 10) < OLDEST_DRIVER)
     return { problem: `the NVIDIA driver ${driver} is too old for its CUDA`, remedy: UPDATE };
   if (
     /driver version is insufficient|forward compatibility was attempted|CUDA_ERROR_COMPAT_NOT_SUPPORTED/i.test(
-      said,
+      stderr,
     )
   )
     return {
@@ -40,27 +43,27 @@ export function whyNoGpu({ said, driver, visible, libraryPath }: Clues): Reason 
     };
   const mismatch =
     /kernel version ([\d.]+) does not match DSO version ([\d.]+)|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH/i.exec(
-      said,
+      stderr,
     );
   if (mismatch)
     return {
       problem:
-        `the driver in the kernel ${mismatch[1] ?? ''} is not that of its libraries ${mismatch[2] ?? ''}`
+        `the driver in the kernel ${mismatch[1] ?? ''} does not match its libraries ${mismatch[2] ?? ''}`
           .replace(/ +/g, ' ')
           .trim(),
       remedy: 'restart the machine',
     };
   const cudnn = /Loaded runtime CuDNN library: ([\d.]+\d) but source was compiled with: ([\d.]+\d)/i.exec(
-    said,
+    stderr,
   );
   if (cudnn)
     return {
-      problem: `it finds cuDNN ${cudnn[1]} and needs ${cudnn[2]}`,
+      problem: `it needs cuDNN ${cudnn[2]}, but loads ${cudnn[1]}`,
       remedy: libraryPath
-        ? `take the older cuDNN out of LD_LIBRARY_PATH (${libraryPath})`
-        : `remove the older cuDNN of this system, or: ${AGAIN}`,
+        ? `remove the older cuDNN from LD_LIBRARY_PATH (${libraryPath})`
+        : `remove the older cuDNN of this system, or run ${SETUP}`,
     };
-  const missing = [...said.matchAll(/(?:dynamic library|load library) '?(lib[\w+-]+\.so[.\d]*)'?/gi)].map(
+  const missing = [...stderr.matchAll(/(?:dynamic library|load library) '?(lib[\w+-]+\.so[.\d]*)'?/gi)].map(
     ([, name]) => name,
   );
   const library =
@@ -68,41 +71,40 @@ export function whyNoGpu({ said, driver, visible, libraryPath }: Clues): Reason 
     missing.find((name) => !name.startsWith('libcuda.'));
   if (library)
     return {
-      problem: `${library.startsWith('libcudnn') ? 'cuDNN' : 'a library of CUDA'} is missing (${[...new Set(missing)].join(', ')})`,
-      remedy: libraryPath ? `${AGAIN}; or is LD_LIBRARY_PATH (${libraryPath}) in the way?` : AGAIN,
+      problem: `${library.startsWith('libcudnn') ? 'cuDNN' : 'a CUDA library'} is missing (${[...new Set(missing)].join(', ')})`,
+      remedy: setupRemedy,
     };
-  if (/CuDNN library is not found|CUDNN_STATUS_NOT_INITIALIZED|DNN library is not found/i.test(said))
-    return { problem: 'cuDNN is missing or does not start', remedy: AGAIN };
-  if (/Cannot dlopen some GPU libraries|Could not find cuda drivers/i.test(said) && driver !== null)
+  if (/CuDNN library is not found|CUDNN_STATUS_NOT_INITIALIZED|DNN library is not found/i.test(stderr))
+    return { problem: 'cuDNN is missing or does not start', remedy: SETUP };
+  if (/Cannot dlopen some GPU libraries|Could not find cuda drivers/i.test(stderr) && driver !== null)
     return {
-      problem: 'it does not find the libraries of CUDA',
-      remedy: libraryPath ? `${AGAIN}; or is LD_LIBRARY_PATH (${libraryPath}) in the way?` : AGAIN,
+      problem: 'it does not find the CUDA libraries',
+      remedy: setupRemedy,
     };
   const capability =
-    /compute capability[:\s]+([\d.]+\d).*minimum required Cuda capability is ([\d.]+\d)/is.exec(said);
+    /compute capability[:\s]+([\d.]+\d).*minimum required Cuda capability is ([\d.]+\d)/is.exec(stderr);
   if (capability)
     return {
-      problem: `the card has compute capability ${capability[1]}, TensorFlow needs ${capability[2]}`,
-      remedy: 'use --backend webgpu with this card (dpmesh setup webgpu)',
+      problem: `the GPU has compute capability ${capability[1]}, but TensorFlow needs ${capability[2]}`,
+      remedy: 'use --backend webgpu with this GPU (dpmesh setup webgpu)',
     };
-  if (/CUDA_ERROR_NO_DEVICE|no CUDA-capable device/i.test(said))
+  if (/CUDA_ERROR_NO_DEVICE|no CUDA-capable device/i.test(stderr))
     return {
-      problem: 'the driver shows CUDA no device',
-      remedy: 'is the GPU given to this container or job (docker run --gpus all, a Slurm --gres)?',
+      problem: 'the driver makes no GPU available to CUDA',
+      remedy: 'give this container or job a GPU (docker run --gpus all, Slurm --gres)',
     };
   if (
     driver === null ||
-    /cuInit: UNKNOWN ERROR \(303\)|does not appear to be running on this host|libcuda\.so/i.test(said)
+    /cuInit: UNKNOWN ERROR \(303\)|does not appear to be running on this host|libcuda\.so/i.test(stderr)
   )
     return {
       problem: 'there is no NVIDIA driver on this host',
       remedy: 'install the NVIDIA driver (not CUDA)',
     };
-  const failed = /failed call to cuInit: ([^\n]+)/i.exec(said);
+  const failed = /failed call to cuInit: ([^\n]+)/i.exec(stderr);
   return {
-    problem: failed
-      ? `CUDA does not start: ${failed[1].trim().slice(0, 200)}`
-      : 'TensorFlow does not say why',
-    remedy: 'see nvidia-smi; after an update of the driver, restart the machine',
+    problem: failed ? `CUDA does not start: ${failed[1].trim().slice(0, 200)}` : 'TensorFlow gives no reason',
+    remedy:
+      'run nvidia-smi to see whether the driver works; after an update of the driver, restart the machine',
   };
 }

@@ -1,60 +1,60 @@
-// A process that looks at one thing, for worker/host/doctor/probe.ts: `probe-process NAME ARGUMENT` prints one line of JSON.
+// Runs one probe for worker/host/doctor/probe.ts: `probe-process NAME ARGUMENT` prints one line of JSON.
 import { createRequire } from 'node:module';
 import { UserError } from '../../../base/user-error.ts';
 import type { Backend, Tensor } from '../../compute/backends/backend.ts';
 
-/** A backend that loads and computes. */
-export interface Speed {
+/** How fast a backend loads and computes. */
+export interface BackendSpeed {
   identity: string;
   device: string | null;
-  /** Seconds until it was ready. */
+  /** Seconds to load it. */
   loading: number;
   gflops: number;
-  /** Of the square matrices where it was fastest. */
+  /** Rows of the square matrices at which it was fastest. */
   size: number;
 }
 
-/** A measurement takes about this long, ms, without the loading. */
+/** Time of a measurement, without loading, ms. */
 const MEASURE_MS = 2000;
 const BATCH_MS = 100;
 
 const probes = {
-  /** A message there and back, encrypted, through the sockets that a run uses. */
+  /** Sends an encrypted message there and back through the sockets that a run uses. */
   async zeromq(_: string): Promise<{ zeromq: string; libzmq: string; curve: boolean; milliseconds: number }> {
     const { version, capability } = await import('zeromq');
-    const { createGate } = await import('../../../proto/gate.ts');
+    const { createAuthenticator } = await import('../../../proto/authenticator.ts');
     const { newKeyPair } = await import('../../../proto/keys.ts');
     const { bindRouter, connectDealer } = await import('../../../proto/sockets.ts');
     const require = createRequire(import.meta.url);
-    const about = { zeromq: require('zeromq/package.json').version, libzmq: version };
-    if (!capability.curve) return { ...about, curve: false, milliseconds: 0 };
-    const [own, worker] = [newKeyPair(), newKeyPair()];
-    const begun = performance.now();
-    const gate = createGate(own.secret, new Map([[worker.public, 'doctor']]), () => {});
+    const versions = { zeromq: require('zeromq/package.json').version, libzmq: version };
+    if (!capability.curve) return { ...versions, curve: false, milliseconds: 0 };
+    const [server, worker] = [newKeyPair(), newKeyPair()];
+    const start = performance.now();
+    const authenticator = createAuthenticator(server.secret, new Map([[worker.public, 'doctor']]), () => {});
     const router = await bindRouter(
       'tcp://127.0.0.1:*',
       (peer, frames) => void router.send(peer, frames),
-      gate,
+      authenticator,
     );
     await new Promise<void>((resolve) => {
       const dealer = connectDealer(router.address, () => resolve(), {
-        key: { ...worker, server: own.public },
+        key: { ...worker, server: server.public },
       });
       void dealer.send([Buffer.from('hello')]);
     });
-    return { ...about, curve: true, milliseconds: performance.now() - begun };
+    return { ...versions, curve: true, milliseconds: performance.now() - start };
   },
 
-  /** Names of the adapters that WebGPU could use. */
+  /** Names of the adapters that WebGPU can use. */
   async adapters(_: string): Promise<string[]> {
     const { listAdapters, loadDawn } = await import('../../compute/backends/webgpu-adapter.ts');
     const { dawn } = await loadDawn();
     return (await listAdapters(dawn)).map(
-      ({ name, api, software }) => `${name} (${api}${software ? ', software: no GPU' : ''})`,
+      ({ name, api, software }) => `${name} (${api}${software ? ', on the CPU' : ''})`,
     );
   },
 
-  async backend(name: string): Promise<Speed> {
+  async backend(name: string): Promise<BackendSpeed> {
     const begun = performance.now();
     const { loadBackend } = await import('../../compute/backends/load.ts');
     const backend = await loadBackend(name, { now: true });
@@ -66,7 +66,7 @@ const probes = {
 
 export type Probes = typeof probes;
 
-/** The best rate of n×n products over sizes that fit into the time, in GFLOP/s. */
+/** The best rate of n×n products, in GFLOP/s, over the sizes for which there is time. */
 async function speed(backend: Backend): Promise<{ gflops: number; size: number }> {
   let best = { gflops: 0, size: 0 };
   const begun = performance.now();
@@ -77,7 +77,7 @@ async function speed(backend: Backend): Promise<{ gflops: number; size: number }
         [n, n],
       );
     const [x, w, b] = [square(0), square(5), backend.upload(new Float32Array(n), [n])];
-    /** The device may lag behind: an answer from the last product ends it. */
+    /** Time of `count` products, ms. Reads from the last one, as the device may run asynchronously. */
     const products = async (count: number) => {
       const start = performance.now();
       for (let i = 0; i < count; i++) {
@@ -98,7 +98,7 @@ async function speed(backend: Backend): Promise<{ gflops: number; size: number }
     const gflops = (2 * n ** 3 * count) / took / 1e6;
     if (gflops > best.gflops) best = { gflops, size: n };
     backend.free(x, w, b);
-    // The next one takes eight times as long, thrice.
+    // The next size takes about eight times as long, and runs three times.
     if (performance.now() - begun + 3 * 8 * one > MEASURE_MS) break;
   }
   return best;
@@ -106,8 +106,8 @@ async function speed(backend: Backend): Promise<{ gflops: number; size: number }
 
 const [, , name, argument] = process.argv;
 try {
-  const found = await probes[name as keyof Probes](argument);
-  process.stdout.write(`${JSON.stringify({ found })}\n`, () => process.exit(0));
+  const value = await probes[name as keyof Probes](argument);
+  process.stdout.write(`${JSON.stringify({ value })}\n`, () => process.exit(0));
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
   process.stdout.write(`${JSON.stringify({ problem: error.message })}\n`, () => process.exit(0));

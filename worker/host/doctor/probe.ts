@@ -3,64 +3,64 @@ import { fileURLToPath } from 'node:url';
 import { childArguments } from '../../../base/child-arguments.ts';
 import type { Probes } from './probe-process.ts';
 
-/** What a probe found, or why it found nothing; and what its process wrote to stderr. */
-export type Probed<T> = ({ found: T } | { problem: string; late?: true }) & { said: string };
+/** The value of a probe, or why there is none; and the stderr of its process. */
+export type ProbeResult<T> = ({ value: T } | { problem: string; timedOut?: true }) & { stderr: string };
 
 const CRASHES: Partial<Record<NodeJS.Signals, string>> = {
-  SIGILL: 'it uses an instruction that this processor does not have',
-  SIGSEGV: 'a fault in native code',
-  SIGBUS: 'a fault in native code',
-  SIGABRT: 'native code gave up',
-  SIGKILL: 'the system killed it: out of memory?',
+  SIGILL: 'it uses an instruction that this processor does not support',
+  SIGSEGV: 'memory fault in native code',
+  SIGBUS: 'memory fault in native code',
+  SIGABRT: 'native code aborted',
+  SIGKILL: 'killed by the system, probably out of memory',
 };
 
-/** Runs a probe in a process of its own: what crashes or hangs there is a line here. `limit`: ms. */
+/** Runs a probe in a child process, so that it may crash or hang. `limit`: ms. */
 export function probe<Name extends keyof Probes>(
   name: Name,
   argument: string,
   limit: number,
   env: Record<string, string> = {},
-): Promise<Probed<Awaited<ReturnType<Probes[Name]>>>> {
-  // As source under tsx, compiled otherwise: the same ending as this file.
-  const entry = fileURLToPath(
-    new URL(import.meta.url.endsWith('.ts') ? './probe-process.ts' : './probe-process.js', import.meta.url),
-  );
+): Promise<ProbeResult<Awaited<ReturnType<Probes[Name]>>>> {
+  // The same extension as this file: .ts under tsx, else .js.
+  const entry = fileURLToPath(new URL(`./probe-process${import.meta.url.slice(-3)}`, import.meta.url));
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...childArguments(), entry, name, argument], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       windowsHide: true,
     });
-    let [out, said] = ['', ''];
+    let [out, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text) => {
       out += text;
     });
     child.stderr.setEncoding('utf8').on('data', (text) => {
-      said = (said + text).slice(0, 1 << 18);
+      stderr = (stderr + text).slice(0, 1 << 18);
     });
-    let late: true | undefined;
+    let timedOut: true | undefined;
     const timer = setTimeout(() => {
-      late = true;
+      timedOut = true;
       child.kill('SIGKILL');
     }, limit);
     child.once('error', (error) => {
       clearTimeout(timer);
-      resolve({ problem: error.message, said });
+      resolve({ problem: error.message, stderr });
     });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
-      // Native code may crash on its way out, when all has been said.
+      // Native code may crash at exit, after the answer.
       const answer = /^\{.*\}$/m.exec(out)?.[0];
-      if (answer) resolve({ ...JSON.parse(answer), said });
-      else if (late) resolve({ problem: `no answer within ${(limit / 1000).toFixed(1)} s`, late, said });
-      else if (signal) resolve({ problem: `it crashed with ${signal}: ${CRASHES[signal] ?? '?'}`, said });
-      else resolve({ problem: lastLine(said) || `it ended with ${code}`, said });
+      if (answer) resolve({ ...JSON.parse(answer), stderr });
+      else if (timedOut)
+        resolve({ problem: `no answer within ${(limit / 1000).toFixed(1)} s`, timedOut, stderr });
+      else if (signal)
+        resolve({ problem: `it crashed with ${signal}: ${CRASHES[signal] ?? 'unknown reason'}`, stderr });
+      else resolve({ problem: lastLine(stderr) || `its process exited with ${code}`, stderr });
     });
   });
 }
 
-const lastLine = (said: string) =>
-  said
+const lastLine = (stderr: string) =>
+  stderr
     .split('\n')
     .findLast((line) => /^\S*Error\b/.test(line))
     ?.trim() ?? '';

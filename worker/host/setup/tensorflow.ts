@@ -1,19 +1,18 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { BINDING, findTensorflow, QUIET } from '../../compute/installed.ts';
 import { loadCheck } from './load-check.ts';
-import { assertRoom, discard, moveToPlace, placeOf, workshop, writeManifest } from './place.ts';
-import { runProgram, shown, works } from './steps.ts';
+import { runProgram, withProgress, works } from './programs.ts';
+import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
 import { NODE_API, NPM, PIP, TENSORFLOW, TFJS_NODE } from './versions.ts';
 
-/** Bytes on disk while it is being made; a third of it is left in the end. */
-const ROOM = { cpu: 2e9, cuda: 10e9 };
+/** Bytes of disk space needed during the setup; the result takes a third of it. */
+const DISK_SPACE = { cpu: 2e9, cuda: 10e9 };
 const PACKAGE = 'node_modules/@tensorflow/tfjs-node-gpu';
 
-/**
- * TensorFlow speaks on stderr while it is loaded, whatever its log level is: this sends stderr away and brings it back.
- */
+/** TensorFlow writes to stderr while it loads, whatever its log level: this addon redirects stderr and restores it. */
 const QUIET_SOURCE = `#include <node_api.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -38,7 +37,7 @@ NAPI_MODULE_INIT() {
 }
 `;
 
-/** The platform's file names and flags. TensorFlow for Windows has no library to link with. */
+/** File names and linker flags by platform. TensorFlow for Windows has no library to link against. */
 const LINUX = {
   libraries: ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'],
   link: (folder: string, names: string[]) => [`-L${folder}`, ...names.map((name) => `-l:${name}`)],
@@ -55,66 +54,68 @@ const MACOS = {
 };
 
 /**
- * TensorFlow of PyPI and a binding of tfjs-node-gpu compiled against it, in a folder of their own. Where a sound setup is
- * there already, nothing is done. UserError, naming all that is missing, before anything is downloaded.
+ * Installs TensorFlow from PyPI and compiles the binding of tfjs-node-gpu against it, in a folder of their own. Does nothing
+ * if a working setup exists. If tools are missing: a UserError that names all of them, before anything is downloaded.
  */
 export async function setupTensorflow({ cuda, dir }: { cuda: boolean; dir?: string }): Promise<void> {
-  const place = placeOf('tensorflow', dir);
-  if (await isSound(place, cuda, dir !== undefined)) return;
+  const folder = setupFolder('tensorflow', dir);
+  if (await isReady(folder, cuda, dir !== undefined)) return;
   if (process.platform === 'win32')
     throw new UserError(
-      'TensorFlow on Windows cannot be linked with; run dpmesh in WSL2, or: dpmesh setup webgpu',
+      'setup tensorflow does not work on Windows, as TensorFlow has no library to link against there; run dpmesh in WSL2, or: dpmesh setup webgpu',
     );
   if (cuda && process.platform !== 'linux')
-    throw new UserError('--cuda: there is CUDA on Linux and WSL2 only');
+    throw new UserError('--cuda: TensorFlow supports CUDA on Linux and WSL2 only; leave --cuda out');
   const { python, compiler } = await tools();
-  assertRoom(place, cuda ? ROOM.cuda : ROOM.cpu);
-  const made = workshop(place);
+  assertDiskSpace(folder, cuda ? DISK_SPACE.cuda : DISK_SPACE.cpu);
+  const staging = makeStagingFolder(folder);
   try {
-    await download(made, python, cuda);
-    await compile(made, compiler);
-    prune(made);
-    moveToPlace('tensorflow', made, place);
+    await download(staging, python, cuda);
+    await compile(staging, compiler);
+    prune(staging);
+    install('tensorflow', staging, folder);
   } catch (error) {
-    discard(made);
+    remove(staging);
     throw error;
   }
-  const { version, gpu } = await shown('loading it', () =>
-    loadCheck(join(place, BINDING), join(place, QUIET)),
+  const { version, gpu } = await withProgress('loading TensorFlow', () =>
+    loadCheck(join(folder, BINDING), join(folder, QUIET)),
   );
   const { libraries } = platform();
   const files = [BINDING, QUIET, ...libraries.map((name) => `py/tensorflow/${name}`)];
-  writeManifest('tensorflow', { dir: place, version, cuda, files });
+  writeManifest('tensorflow', { dir: folder, version, cuda, files });
   console.error(
-    `TensorFlow ${version} is set up in ${place}; ${cuda ? (gpu ? 'it sees a GPU' : 'it sees no GPU: see dpmesh doctor') : 'it computes on the CPU'}`,
+    `TensorFlow ${version} is set up in ${folder}; ${cuda ? (gpu ? 'it sees a GPU' : 'it sees no GPU: run dpmesh doctor') : 'it computes on the CPU'}`,
   );
 }
 
 const platform = () => (process.platform === 'darwin' ? MACOS : LINUX);
 
-/** Is it all there and does it load? Says so; says what is wrong with one that is not. */
-async function isSound(place: string, cuda: boolean, asked: boolean): Promise<boolean> {
+/** Is there a complete setup that loads? Prints that, or what is wrong with it. `inDir`: it has to be in `folder`. */
+async function isReady(folder: string, cuda: boolean, inDir: boolean): Promise<boolean> {
   if (process.env.DPMESH_TFJS)
-    throw new UserError('DPMESH_TFJS is set, so a setup would not be used; unset it first');
-  const found = findTensorflow();
-  if (!found) return false;
-  if ('problem' in found) {
-    console.error(`the setup is broken and made again: ${found.problem.split(';')[0]}`);
+    throw new UserError('DPMESH_TFJS is set, so dpmesh would not use this setup; unset it first');
+  const installed = findTensorflow();
+  if (!installed) return false;
+  if ('problem' in installed) {
+    console.error(`the existing setup is broken and is replaced: ${installed.problem.split(';')[0]}`);
     return false;
   }
-  if ((cuda && !found.cuda) || (asked && found.dir !== place)) return false;
+  if ((cuda && !installed.cuda) || (inDir && installed.dir !== folder)) return false;
   try {
-    const { gpu } = await loadCheck(found.binding, found.quiet);
-    const sees = found.cuda ? `, with CUDA${gpu ? '' : ' (it sees no GPU: see dpmesh doctor)'}` : '';
-    console.error(`TensorFlow ${found.version}${sees} is set up in ${found.dir}; nothing to do`);
+    const { gpu } = await loadCheck(installed.binding, installed.quiet);
+    const cudaNote = installed.cuda ? ` with CUDA${gpu ? '' : ' (it sees no GPU: run dpmesh doctor)'}` : '';
+    console.error(
+      `TensorFlow ${installed.version}${cudaNote} is already set up in ${installed.dir}; nothing to do`,
+    );
     return true;
   } catch (error) {
-    console.error(`the setup is broken and made again: ${(error as Error).message.split('\n')[0]}`);
+    console.error(`the existing setup is broken and is replaced: ${(error as Error).message.split('\n')[0]}`);
     return false;
   }
 }
 
-/** What is used of the machine. UserError naming all that is missing. */
+/** The programs that the setup needs. UserError that names all missing ones. */
 async function tools(): Promise<{ python: string; compiler: string }> {
   const { PYTHON, CXX } = process.env;
   const first = async (commands: (string | undefined)[]) => {
@@ -133,21 +134,21 @@ async function tools(): Promise<{ python: string; compiler: string }> {
     ...((await works('npm', '--version')) ? [] : ['npm']),
   ];
   if (!python || !compiler || missing.length)
-    throw new UserError(`setup tensorflow needs what is missing here: ${missing.join('; ')}`);
+    throw new UserError(`setup tensorflow needs programs that are missing here: ${missing.join('; ')}`);
   return { python, compiler };
 }
 
-async function download(made: string, python: string, cuda: boolean): Promise<void> {
-  // Its large temporary files go to the disk that was looked at.
-  const env = { TMPDIR: join(made, 'tmp') };
+async function download(staging: string, python: string, cuda: boolean): Promise<void> {
+  // pip's large temporary files go to the disk whose free space was checked.
+  const env = { TMPDIR: join(staging, 'tmp') };
   mkdirSync(env.TMPDIR);
   let pip = python;
   if (!(await works(python, '-m', 'pip', '--version'))) {
     const remedy = 'install pip for python3 (Debian: apt install python3-pip)';
-    await shown('making a Python environment', () =>
-      runProgram(python, ['-m', 'venv', join(made, 'venv')], { remedy }),
+    await withProgress('creating a Python environment', () =>
+      runProgram(python, ['-m', 'venv', join(staging, 'venv')], { remedy }),
     );
-    pip = join(made, 'venv/bin/python');
+    pip = join(staging, 'venv/bin/python');
   }
   const plain = process.platform === 'linux' && process.arch === 'x64' ? 'tensorflow-cpu' : 'tensorflow';
   const name = `${cuda ? 'tensorflow[and-cuda]' : plain}==${TENSORFLOW}`;
@@ -160,57 +161,59 @@ async function download(made: string, python: string, cuda: boolean): Promise<vo
     '--disable-pip-version-check',
     '--root-user-action=ignore',
   ];
-  await shown(`${name} from PyPI`, () =>
-    runProgram(pip, ['-m', 'pip', 'install', ...quietly, '--target', join(made, 'py'), ...wanted], {
+  await withProgress(`${name} from PyPI`, () =>
+    runProgram(pip, ['-m', 'pip', 'install', ...quietly, '--target', join(staging, 'py'), ...wanted], {
       env,
-      remedy: `see pip’s last lines; has TensorFlow ${TENSORFLOW} a wheel for this Python (PYTHON=python3.x takes another), and is there a way to PyPI?`,
+      remedy: `see the output of pip below; TensorFlow ${TENSORFLOW} needs a wheel for this Python (choose another with PYTHON=python3.x) and access to PyPI`,
     }),
   );
-  writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
+  writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
   const packages = [TFJS_NODE, NODE_API];
-  await shown(`${packages.join(' and ')} from npm`, () =>
+  await withProgress(`${packages.join(' and ')} from npm`, () =>
     runProgram('npm', [...NPM, ...packages], {
-      cwd: made,
-      remedy: 'see npm’s last lines',
+      cwd: staging,
+      remedy: 'see the output of npm below',
     }),
   );
 }
 
-/** Both addons. Where they look for TensorFlow is told relative to them, so that the folder may be moved. */
-async function compile(made: string, compiler: string): Promise<void> {
+/** Compiles both addons. They look for TensorFlow relative to themselves, so that the folder may be moved. */
+async function compile(staging: string, compiler: string): Promise<void> {
   const { libraries, link, origin } = platform();
-  const tensorflow = join(made, 'py/tensorflow');
+  const tensorflow = join(staging, 'py/tensorflow');
   const missing = libraries.find((name) => !existsSync(join(tensorflow, name)));
   if (missing)
-    throw new UserError(`the tensorflow package has no ${missing}, with which the binding is linked`);
-  writeFileSync(join(made, 'quiet.cc'), QUIET_SOURCE);
-  mkdirSync(join(made, PACKAGE, 'lib/napi-v8'), { recursive: true });
+    throw new UserError(
+      `the tensorflow package from PyPI has no ${missing}, so the binding cannot be linked`,
+    );
+  writeFileSync(join(staging, 'quiet.cc'), QUIET_SOURCE);
+  mkdirSync(join(staging, PACKAGE, 'lib/napi-v8'), { recursive: true });
   const flags = [
     ...['-O2', '-std=c++17', '-shared', '-fPIC', '-w', '-DNAPI_VERSION=8'],
-    ...[`-I${join(made, 'node_modules/node-api-headers/include')}`, `-I${join(tensorflow, 'include')}`],
+    ...[`-I${join(staging, 'node_modules/node-api-headers/include')}`, `-I${join(tensorflow, 'include')}`],
   ];
-  const remedy = 'see its last lines; the C++ compiler must know C++17';
+  const remedy = 'see its output below; the C++ compiler must support C++17';
   const build = (sources: string[], out: string, names: string[], up: string) =>
     runProgram(
       compiler,
       [
-        ...[...flags, ...sources.map((source) => join(made, source)), '-o', join(made, out)],
+        ...[...flags, ...sources.map((source) => join(staging, source)), '-o', join(staging, out)],
         ...[...link(tensorflow, names), `-Wl,-rpath,${origin}/${up}py/tensorflow`],
       ],
       { remedy },
     );
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => `${PACKAGE}/binding/${name}`);
-  await shown('compiling the binding', async () => {
+  await withProgress('compiling the binding', async () => {
     await build(sources, BINDING, libraries, '../../../../../');
     await build(['quiet.cc'], QUIET, [], '');
   });
 }
 
-/** Headers and Python code have done their work; what is loaded stays, with its licences. */
-function prune(made: string): void {
+/** Removes the headers and Python code; keeps the libraries that are loaded, and their licences. */
+function prune(staging: string): void {
   const within = (folder: string, keep: RegExp) => {
-    for (const name of readdirSync(join(made, folder)))
-      if (!keep.test(name)) discard(join(made, folder, name));
+    for (const name of readdirSync(join(staging, folder)))
+      if (!keep.test(name)) remove(join(staging, folder, name));
   };
   within('.', /^(made-by-.*|py|node_modules|package\.json|quiet\.node)$/);
   within('py', /^(tensorflow|nvidia|.*\.dist-info)$/);

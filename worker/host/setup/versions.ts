@@ -1,6 +1,6 @@
 /**
- * What setups fetch: the versions that the tests ran with. Other ones have other bits (the numeric identity), or do not compile
- * together; so they change here, by somebody who has tried them.
+ * The versions that setups download: those that the tests ran with. Others give other bits (another numeric identity) or may
+ * not compile together, so test before you change them.
  */
 export const TENSORFLOW = '2.21.0';
 export const TFJS_NODE = '@tensorflow/tfjs-node-gpu@4.22.0';
@@ -11,7 +11,7 @@ export const WEBGPU = [
   '@tensorflow/tfjs-core@4.22.0',
 ];
 
-/** No program of a package runs: neither its scripts nor, as wheels are taken only, what would build it. */
+/** No code of a package runs during the setup: no install scripts, and wheels only, so no build either. */
 export const PIP = ['--only-binary', ':all:'];
 export const NPM = [
   'install',

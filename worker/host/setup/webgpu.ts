@@ -1,63 +1,64 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { findWebgpu } from '../../compute/installed.ts';
 import { webgpuLoadCheck } from './load-check.ts';
-import { assertRoom, discard, moveToPlace, placeOf, workshop, writeManifest } from './place.ts';
-import { runProgram, shown, works } from './steps.ts';
+import { runProgram, withProgress, works } from './programs.ts';
+import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
 import { NPM, WEBGPU } from './versions.ts';
 
-const ROOM = 1e9;
+const DISK_SPACE = 1e9;
 
-/** Dawn and TensorFlow.js' WebGPU kernels, beside the TensorFlow setup. Nothing is done where they are there already. */
+/** Installs Dawn and TensorFlow.js' WebGPU kernels in a folder of their own. Does nothing if a working setup exists. */
 export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
-  const place = placeOf('webgpu', dir);
-  if (await isSound(place, dir !== undefined)) return;
+  const folder = setupFolder('webgpu', dir);
+  if (await isReady(folder, dir !== undefined)) return;
   if (!(await works('npm', '--version')))
-    throw new UserError('setup webgpu needs npm, which is missing here');
-  assertRoom(place, ROOM);
-  const made = workshop(place);
+    throw new UserError('setup webgpu needs npm, which is missing here; install it (it comes with Node.js)');
+  assertDiskSpace(folder, DISK_SPACE);
+  const staging = makeStagingFolder(folder);
   try {
-    writeFileSync(join(made, 'package.json'), '{ "private": true }\n');
-    await shown(`${WEBGPU.join(', ')} from npm`, () =>
+    writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
+    await withProgress(`${WEBGPU.join(', ')} from npm`, () =>
       runProgram('npm', [...NPM, ...WEBGPU], {
-        cwd: made,
-        remedy: 'see npm’s last lines',
+        cwd: staging,
+        remedy: 'see the output of npm below',
       }),
     );
-    moveToPlace('webgpu', made, place);
+    install('webgpu', staging, folder);
   } catch (error) {
-    discard(made);
+    remove(staging);
     throw error;
   }
   const versionOf = (name: string) =>
-    JSON.parse(readFileSync(join(place, 'node_modules', name, 'package.json'), 'utf8')).version as string;
+    JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8')).version as string;
   const version = `${versionOf('webgpu')}+tfjs-${versionOf('@tensorflow/tfjs-backend-webgpu')}`;
   const arch = process.platform === 'darwin' ? 'universal' : process.arch;
   const native = `node_modules/webgpu/dist/${process.platform}-${arch}/dawn.node`;
-  if (!existsSync(join(place, native)))
+  if (!existsSync(join(folder, native)))
     throw new UserError(
-      `the webgpu package ${version} has nothing for ${process.platform} on ${process.arch}`,
+      `the webgpu package ${version} does not support ${process.platform} on ${process.arch}`,
     );
-  await shown('loading it', () => webgpuLoadCheck(place));
-  writeManifest('webgpu', { dir: place, version, cuda: false, files: [native] });
-  console.error(`webgpu ${version} is set up in ${place}`);
+  await withProgress('loading WebGPU', () => webgpuLoadCheck(folder));
+  writeManifest('webgpu', { dir: folder, version, cuda: false, files: [native] });
+  console.error(`webgpu ${version} is set up in ${folder}`);
 }
 
-/** Is it all there and does it load? Says so; says what is wrong with one that is not. */
-async function isSound(place: string, asked: boolean): Promise<boolean> {
+/** Is there a complete setup that loads? Prints that, or what is wrong with it. `inDir`: it has to be in `folder`. */
+async function isReady(folder: string, inDir: boolean): Promise<boolean> {
   const broken = (problem: string) => {
-    console.error(`the setup is broken and made again: ${problem}`);
+    console.error(`the existing setup is broken and is replaced: ${problem}`);
     return false;
   };
-  const found = findWebgpu();
-  if (!found || (asked && !('problem' in found) && found.dir !== place)) return false;
-  if ('problem' in found) return broken(found.problem.split(';')[0]);
+  const installed = findWebgpu();
+  if (!installed || (inDir && !('problem' in installed) && installed.dir !== folder)) return false;
+  if ('problem' in installed) return broken(installed.problem.split(';')[0]);
   try {
-    await webgpuLoadCheck(found.dir);
+    await webgpuLoadCheck(installed.dir);
   } catch (error) {
     return broken((error as Error).message);
   }
-  console.error(`webgpu ${found.version} is set up in ${found.dir}; nothing to do`);
+  console.error(`webgpu ${installed.version} is already set up in ${installed.dir}; nothing to do`);
   return true;
 }

@@ -1,11 +1,11 @@
 import { product } from './products';
 
-/** Rows at a time: what lies between fits the first-level cache. */
+/** Rows at a time, so that their whitened coordinates fit the L1 cache. */
 const BLOCK = 64;
 
 /**
- * out [m,k] = constant_j − ½ Σ_d u_jd² with u = x·w + b: x [m,d], w [d,wide], b [wide], of which the first k·d columns
- * count, wide being a multiple of 4. The sums are in float64, in the order of d. `work` has room for 64 rows of `wide`.
+ * out [m,k] = constant_j − ½ Σ_d u_jd² with u = x·w + b: x [m,d], w [d,wide], b [wide]. `wide` is k·d padded to a multiple of
+ * 4; only the first k·d columns are used. Sums are in float64, in the order of d. `work` has room for 64 rows of `wide`.
  */
 export function logDensity(
   x: usize,
@@ -28,7 +28,7 @@ export function logDensity(
   }
 }
 
-/** Two rows at a time in the lanes of a vector: one sum alone would wait for each of its additions. */
+/** Sums two rows in the lanes of a vector, and two vectors at a time: additions of a single sum would wait for each other. */
 function densities(u: usize, rows: i32, wide: i32, d: i32, constant: usize, k: i32, out: usize): void {
   const row = (<usize>wide) << 2;
   const step = (<usize>k) << 2;

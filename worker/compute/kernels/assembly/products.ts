@@ -1,9 +1,9 @@
-/**
- * Products of small matrices by address, float32, row-major, in registers four rows at a time. Their sums are in the order
- * of the terms.
- */
+/** Products of small matrices, float32, row-major, by address. Four rows at a time are accumulated in registers. */
 
-/** out[m,n] = a[m,k]·w[k,n] (+ b[n]), n a multiple of 4, rows of a `stride` floats apart. Sums in the order of k. */
+/**
+ * out[m,n] = a[m,k]·w[k,n] (+ b[n], unless b is 0), then ReLU if `relu`. n is a multiple of 4; rows of a are `stride` floats
+ * apart. Sums are in the order of k.
+ */
 export function product(
   a: usize,
   m: i32,
@@ -120,7 +120,7 @@ export function product(
   }
 }
 
-/** out[k,n] = aᵀ·g: a [m,k] with rows `stride` floats apart, g [m,n], n a multiple of 4. Sums in the order of m. */
+/** out[k,n] = aᵀ·g: a [m,k] with rows `stride` floats apart, g [m,n], n a multiple of 4. Sums are in the order of m. */
 export function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, out: usize): void {
   const zero = f32x4.splat(0);
   const row = (<usize>n) << 2;

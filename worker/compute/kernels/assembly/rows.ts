@@ -1,33 +1,32 @@
 /**
- * Loops over rows in AssemblyScript: sums in float64 of rows that are float32. Compiled ahead of time for the same reason
- * as steps.ts: a worker passes over its rows a few times only, and JavaScript is interpreted then. All by address,
- * row-major; the sums are added in the order of the rows, as a loop in JavaScript would.
+ * Loops over rows: float64 sums of float32 rows, row-major, by address, in the order of the rows. Compiled ahead of time, as
+ * a worker passes over its rows only a few times, for which JavaScript would be interpreted.
  */
 
-function float(at: usize, i: i32): f64 {
+function float32At(at: usize, i: i32): f64 {
   return <f64>load<f32>(at + ((<usize>i) << 2));
 }
 
-function double(at: usize, i: i32): f64 {
+function float64At(at: usize, i: i32): f64 {
   return load<f64>(at + ((<usize>i) << 3));
 }
 
-function whole(at: usize, i: i32): i32 {
+function int32At(at: usize, i: i32): i32 {
   return load<i32>(at + ((<usize>i) << 2));
 }
 
 /**
- * leaf[n] ← 0 for rows of x [n,d] without a value that is NaN or above `limit` in size, −1 for the others. `least` and
- * `most` [d] take in the rows that are good.
+ * leaf[n] ← −1 for rows of x [n,d] with a value that is NaN or above `limit` in magnitude, 0 for the others, by which the
+ * minima `least` and maxima `most` [d] are updated.
  */
 export function screen(x: usize, n: i32, d: i32, limit: f64, least: usize, most: usize, leaf: usize): void {
   for (let i = 0; i < n; i++, x += (<usize>d) << 2) {
     let usable = true;
-    for (let j = 0; j < d; j++) if (!(Math.abs(float(x, j)) <= limit)) usable = false;
+    for (let j = 0; j < d; j++) if (!(Math.abs(float32At(x, j)) <= limit)) usable = false;
     store<i32>(leaf + ((<usize>i) << 2), usable ? 0 : -1);
     if (!usable) continue;
     for (let j = 0; j < d; j++) {
-      const value = float(x, j);
+      const value = float32At(x, j);
       const o = (<usize>j) << 3;
       if (value < load<f64>(least + o)) store<f64>(least + o, value);
       if (value > load<f64>(most + o)) store<f64>(most + o, value);
@@ -35,20 +34,20 @@ export function screen(x: usize, n: i32, d: i32, limit: f64, least: usize, most:
   }
 }
 
-/** n[leaves] and s[leaves,d] take in the rows of x [n,d] that have a leaf. */
+/** Adds the rows of x [n,d] that have a leaf to counts [leaves] and s [leaves,d]. */
 export function sums(x: usize, n: i32, d: i32, leaf: usize, counts: usize, s: usize): void {
   for (let i = 0; i < n; i++, x += (<usize>d) << 2) {
-    const l = whole(leaf, i);
+    const l = int32At(leaf, i);
     if (l < 0) continue;
-    store<f64>(counts + ((<usize>l) << 3), double(counts, l) + 1);
+    store<f64>(counts + ((<usize>l) << 3), float64At(counts, l) + 1);
     const q = s + ((<usize>(l * d)) << 3);
-    for (let j = 0; j < d; j++) store<f64>(q + ((<usize>j) << 3), double(q, j) + float(x, j));
+    for (let j = 0; j < d; j++) store<f64>(q + ((<usize>j) << 3), float64At(q, j) + float32At(x, j));
   }
 }
 
 /**
- * T [leaves,P] takes in φ(x − pivot of its leaf) of each row of x [n,d] that has one; pivots [leaves,d]. `centred` has
- * room for d numbers.
+ * Adds φ(x − pivot of its leaf) of each row of x [n,d] that has a leaf to T [leaves,P]; pivots [leaves,d]. `centred` has room
+ * for d numbers.
  */
 export function scatter(
   x: usize,
@@ -62,15 +61,16 @@ export function scatter(
   centred: usize,
 ): void {
   for (let i = 0; i < n; i++, x += (<usize>d) << 2) {
-    const l = whole(leaf, i);
+    const l = int32At(leaf, i);
     if (l < 0) continue;
     const pivot = pivots + ((<usize>(l * d)) << 3);
-    for (let j = 0; j < d; j++) store<f64>(centred + ((<usize>j) << 3), float(x, j) - double(pivot, j));
+    for (let j = 0; j < d; j++)
+      store<f64>(centred + ((<usize>j) << 3), float32At(x, j) - float64At(pivot, j));
     accumulate(T + ((<usize>l * <usize>p) << 3), centred, d, diagonal);
   }
 }
 
-/** t [P] ← t + φ(x): two of a row of the upper triangle at a time. */
+/** t [P] ← t + φ(x), two numbers of a row of the upper triangle at a time. */
 function accumulate(t: usize, x: usize, d: i32, diagonal: bool): void {
   store<f64>(t, load<f64>(t) + 1);
   const end = x + ((<usize>d) << 3);
@@ -95,16 +95,17 @@ function accumulate(t: usize, x: usize, d: i32, diagonal: bool): void {
   }
 }
 
-/** What a cell is, from its word: a node at `word − 1`, or a leaf, −1 for none. */
+/** The leaf that a word ≤ 0 stands for; −1 means none. */
 function leafOf(word: i32): i32 {
   return -1 - word;
 }
 
 /**
- * leaf[n] of each row of x [n,d]. `roots` has a word for each group, `group` each row's (0: all are of the first).
- * A word above 0 is the place, plus 1, of a node in `nodes`; any other is −1 − leaf. A node is a number of centres, then
- * as many rows of `vectors` [·,d], then the words of its children, of which that of the nearest is taken; or, the
- * number being 0, a row of `vectors`, a place in `thresholds`, and the words of the sides below and from there on.
+ * leaf[n] ← the leaf of each row of x [n,d]. `roots` has a word for each group, `group` the group of each row (address 0: all
+ * rows belong to the first group). A word w > 0 refers to the node at index w − 1 of `nodes`, any other to the leaf −1 − w.
+ * A node is either the number of its centres, their row indices in `vectors` [·,d], and as many words, of which that of the
+ * nearest centre applies; or 0, the row index of an axis in `vectors`, an index into `thresholds`, and two words, for rows
+ * below the threshold and for the others.
  */
 export function leaves(
   x: usize,
@@ -118,15 +119,16 @@ export function leaves(
   leaf: usize,
 ): void {
   for (let i = 0; i < n; i++, x += (<usize>d) << 2) {
-    let word = whole(roots, group ? whole(group, i) : 0);
+    let word = int32At(roots, group ? int32At(group, i) : 0);
     while (word > 0) {
       const node = nodes + ((<usize>(word - 1)) << 2);
-      const count = whole(node, 0);
-      if (count) word = whole(node, 1 + count + nearest(x, d, node + 4, count, vectors));
+      const count = int32At(node, 0);
+      if (count) word = int32At(node, 1 + count + nearest(x, d, node + 4, count, vectors));
       else {
         const side =
-          along(x, d, vectors + ((<usize>(whole(node, 1) * d)) << 3)) >= double(thresholds, whole(node, 2));
-        word = whole(node, side ? 4 : 3);
+          along(x, d, vectors + ((<usize>(int32At(node, 1) * d)) << 3)) >=
+          float64At(thresholds, int32At(node, 2));
+        word = int32At(node, side ? 4 : 3);
       }
     }
     store<i32>(leaf + ((<usize>i) << 2), leafOf(word));
@@ -137,10 +139,10 @@ function nearest(x: usize, d: i32, centres: usize, count: i32, vectors: usize): 
   let best = 0;
   let least: f64 = Infinity;
   for (let c = 0; c < count; c++) {
-    const centre = vectors + ((<usize>(whole(centres, c) * d)) << 3);
+    const centre = vectors + ((<usize>(int32At(centres, c) * d)) << 3);
     let sum: f64 = 0;
     for (let j = 0; j < d; j++) {
-      const delta = float(x, j) - double(centre, j);
+      const delta = float32At(x, j) - float64At(centre, j);
       sum += delta * delta;
     }
     if (sum < least) {
@@ -153,6 +155,6 @@ function nearest(x: usize, d: i32, centres: usize, count: i32, vectors: usize): 
 
 function along(x: usize, d: i32, axis: usize): f64 {
   let sum: f64 = 0;
-  for (let j = 0; j < d; j++) sum += float(x, j) * double(axis, j);
+  for (let j = 0; j < d; j++) sum += float32At(x, j) * float64At(axis, j);
   return sum;
 }

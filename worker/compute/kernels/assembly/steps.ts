@@ -1,11 +1,11 @@
 /**
- * Adam steps of K multi-layer perceptrons in AssemblyScript: one call takes a step of all of them. Compiled to
- * WebAssembly with SIMD ahead of time, it is at full speed from the first step, where the same in JavaScript is
- * interpreted, compiled and recompiled in every worker process.
+ * Adam steps of K multi-layer perceptrons: one call takes a step of all of them. Compiled ahead of time to WebAssembly with
+ * SIMD, it runs at full speed from the first step, while JavaScript would be interpreted, compiled and recompiled in every
+ * worker process.
  *
- * All by address, float32, row-major. Widths but the first are padded to a multiple of 4 with columns of zeros, in
- * weights, biases, moments and activations alike: a zero weight has a zero gradient, so it stays. Layer l of a net is
- * W [in,out] and then b [out]; the K nets follow one another.
+ * Arrays are float32, row-major, by address. All widths but the first are padded to a multiple of 4 with columns of zeros, in
+ * weights, biases, moments and activations alike: a zero weight has a zero gradient, so it stays zero. A layer is W [in,out],
+ * then b [out]; the K nets follow one another.
  */
 
 import { gram, padded, product } from './products';
@@ -26,14 +26,14 @@ function transpose(w: usize, rows: i32, cols: i32, stride: i32, out: usize): voi
       store<f32>(out + ((<usize>(j * stride + i)) << 2), load<f32>(w + ((<usize>(i * cols + j)) << 2)));
 }
 
-/** x ← 0 where h, itself rectified, is 0; n floats, a multiple of 4. */
+/** x ← 0 where h, the output of a ReLU, is 0; n floats, a multiple of 4. */
 function maskPositive(x: usize, h: usize, n: i32): void {
   const zero = f32x4.splat(0);
   for (let o: usize = 0, end = (<usize>n) << 2; o < end; o += 16)
     v128.store(x + o, v128.and(v128.load(x + o), f32x4.gt(v128.load(h + o), zero)));
 }
 
-/** One Adam step on n floats, a multiple of 4; the corrections for the first steps are in `rate` and `correction`. */
+/** One Adam step on n floats, a multiple of 4. `rate` and `correction` include the bias corrections. */
 function adam(p: usize, m: usize, v: usize, g: usize, n: i32, rate: f32, correction: f32): void {
   for (let o: usize = 0, end = (<usize>n) << 2; o < end; o += 16) {
     const slope = v128.load(g + o);
@@ -49,7 +49,7 @@ function adam(p: usize, m: usize, v: usize, g: usize, n: i32, rate: f32, correct
   }
 }
 
-/** eˣ for x ≤ 0, by 2ⁿ·eʳ with |r| ≤ ½ ln 2 and a polynomial for eʳ; about one unit in the last place. */
+/** eˣ for x ≤ 0, as 2ⁿ·eʳ with |r| ≤ ½ ln 2 and a polynomial for eʳ. The error is about one unit in the last place. */
 function exp(x: v128): v128 {
   x = f32x4.max(x, f32x4.splat(-87));
   const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(<f32>Math.LOG2E)));
@@ -69,7 +69,7 @@ function exp(x: v128): v128 {
   return f32x4.mul(y, power);
 }
 
-/** ln x for normal x > 0: m·2ⁿ with √½ ≤ m < √2, and a polynomial for ln m. */
+/** ln x for normal x > 0, from x = m·2ⁿ with √½ ≤ m < √2 and a polynomial for ln m. */
 function ln(x: v128): v128 {
   const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3));
   const n = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23));
@@ -96,8 +96,8 @@ function sumOf(x: v128): f64 {
 }
 
 /**
- * ∂loss/∂logits in place of the logits, both [rows,n] of which the first k columns count; returns the loss. Either
- * Σ_j cost_j·softmax_j, or KL(target ‖ softmax). Averaged over rows.
+ * Returns the loss averaged over the rows, and replaces the logits [rows,n] by ∂loss/∂logits; only the first k columns are
+ * used. The loss is Σ_j target_j·softmax_j if `cost`, else KL(target ‖ softmax).
  */
 function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, cost: bool): f64 {
   const scale: f32 = <f32>(1.0 / <f64>rows);
@@ -145,8 +145,9 @@ function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, c
 }
 
 /**
- * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. `params`,
- * `first` and `second` are replaced. `work` has room for `workFloats`. Returns the mean loss of the nets.
+ * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. Changes `params`,
+ * `first` and `second` in place. `work` has room for the activations of a net, and the gradient and transposed weights of a
+ * layer (see step-kernel.ts). Returns the mean loss of the nets.
  */
 export function step(
   widths: usize,
@@ -168,7 +169,7 @@ export function step(
   const outputs = load<i32>(widths + ((<usize>layers) << 2));
   const shift = (first - params) as isize;
   for (let net = 0; net < nets; net++) {
-    // Forward: the activations of all layers one behind the other.
+    // Forward: the activations of all layers, one after the other.
     let at = params;
     let input = x;
     let stride = inputs;
@@ -186,7 +187,7 @@ export function step(
     const end = at;
     loss += lossGradient(input, target, rows, outputs, stride, cost);
 
-    // Backward: each layer's gradient and step, after its old weights have passed the gradient on.
+    // Backward: a layer's weights change only after they have propagated the gradient to the layer below.
     let above = input;
     for (let l = layers - 1; l >= 0; l--) {
       const fanIn = load<i32>(widths + ((<usize>l) << 2));

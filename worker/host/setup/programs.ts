@@ -1,19 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { UserError } from '../../../base/user-error.ts';
 
-/** Lines of a failed program that are shown. */
+/** Lines of a failed program's output that go into the error. */
 const LAST_LINES = 12;
+/** Characters of a program's output that are kept. */
+const KEPT_OUTPUT = 20_000;
 
 const running = new Set<ChildProcess>();
 let stopping = false;
 
-/** Ends the program under way; none is started any more. */
+/** Kills the running programs; no more are started. */
 export function stopPrograms(): void {
   stopping = true;
   for (const child of running) child.kill();
 }
 
-/** Runs a program to its end. UserError with its last lines if it fails, `remedy` behind them. */
+/** Runs a program to its end. If it fails: a UserError with `remedy` and the last lines of its output. */
 export function runProgram(
   command: string,
   args: string[],
@@ -21,7 +23,7 @@ export function runProgram(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     if (stopping) return reject(new UserError('stopped'));
-    // npm is a script on Windows, which only a shell starts.
+    // On Windows npm is a script, which only a shell can start.
     const shell = process.platform === 'win32' && command === 'npm';
     const child = spawn(command, args, {
       cwd,
@@ -30,20 +32,20 @@ export function runProgram(
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);
-    let said = '';
+    let output = '';
     const keep = (text: Buffer) => {
-      said = (said + text).slice(-20_000);
+      output = (output + text).slice(-KEPT_OUTPUT);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
     child.once('error', (error) =>
-      reject(new UserError(`${command} cannot be started: ${error.message}; ${remedy}`)),
+      reject(new UserError(`cannot start ${command}: ${error.message}; ${remedy}`)),
     );
     child.once('close', (code, signal) => {
       running.delete(child);
       if (code === 0 && !stopping) return resolve();
       if (stopping) return reject(new UserError('stopped'));
-      const last = said
+      const last = output
         .trim()
         .split(/\r?\n|\r/)
         .slice(-LAST_LINES)
@@ -53,7 +55,7 @@ export function runProgram(
   });
 }
 
-/** Does this command end with 0? */
+/** Does this command exit with 0? */
 export function works(command: string, ...args: string[]): Promise<boolean> {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -65,14 +67,14 @@ export function works(command: string, ...args: string[]): Promise<boolean> {
   });
 }
 
-/** Shows a step when it begins, and how long it took. */
-export async function shown<T>(title: string, work: () => Promise<T>): Promise<T> {
-  const begun = performance.now();
+/** Runs a step of the setup: prints its title first, then the seconds it took, or that it failed. */
+export async function withProgress<T>(title: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
   process.stderr.write(`${title} … `);
   try {
-    const found = await work();
-    process.stderr.write(`${((performance.now() - begun) / 1000).toFixed(1)} s\n`);
-    return found;
+    const result = await work();
+    process.stderr.write(`${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+    return result;
   } catch (error) {
     process.stderr.write('failed\n');
     throw error;

@@ -1,0 +1,67 @@
+import type { AllowList } from './keys.ts';
+
+/** Why a connection was rejected, as far as ZeroMQ reports it. */
+export const REJECTION_REASONS = {
+  'unknown-key': '',
+  'no-key': 'no key (start the worker with --key FILE)',
+  'wrong-server-key': 'key file of another coordinator, or a damaged one',
+  'broken-off': 'closed, or silent, before the end of the handshake',
+  'not-zeromq': 'not a ZeroMQ peer',
+} as const;
+export type RejectionReason = keyof typeof REJECTION_REASONS;
+
+/** Unknown keys that are logged one by one; further ones are only counted. */
+const MOST_LOGGED_KEYS = 100;
+
+/** Decides which workers may connect to a coordinator, and counts rejected connections. */
+export interface Authenticator {
+  /** The coordinator's secret key. */
+  readonly secret: string;
+  /** The name of the worker with this public key; null if it is not on the list, which is counted, and logged once. */
+  admit(key: string, address: string): string | null;
+  /** Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason. */
+  failed(reason: Exclude<RejectionReason, 'unknown-key'>): void;
+  /** Replaces the list. Returns whether the new one lacks a key of the old one. */
+  replace(allowed: AllowList): boolean;
+  /** Connections rejected since the start, by reason. */
+  refused(): Record<RejectionReason, number>;
+}
+
+/** Its memory and log are bounded, whatever the number of connections. */
+export function createAuthenticator(
+  secret: string,
+  allowed: AllowList,
+  log: (line: string) => void,
+): Authenticator {
+  const counts = Object.fromEntries(Object.keys(REJECTION_REASONS).map((reason) => [reason, 0])) as Record<
+    RejectionReason,
+    number
+  >;
+  const logged = new Set<string>();
+  return {
+    secret,
+    admit(key, address) {
+      const name = allowed.get(key);
+      if (name !== undefined) return name;
+      counts['unknown-key']++;
+      if (logged.has(key) || logged.size > MOST_LOGGED_KEYS) return null;
+      logged.add(key);
+      if (logged.size > MOST_LOGGED_KEYS)
+        log(`refused ${MOST_LOGGED_KEYS} unknown keys: further ones are counted, but not logged`);
+      else
+        log(`refused a worker at ${address}: its key ${key.slice(0, 8)}… is not on the list of allowed keys`);
+      return null;
+    },
+    failed(reason) {
+      const count = ++counts[reason];
+      if (/^10*$/.test(String(count)))
+        log(`refused ${count === 1 ? 'a connection' : `${count} connections`}: ${REJECTION_REASONS[reason]}`);
+    },
+    replace(next) {
+      const isAnyRemoved = [...allowed.keys()].some((key) => !next.has(key));
+      allowed = next;
+      return isAnyRemoved;
+    },
+    refused: () => ({ ...counts }),
+  };
+}
