@@ -155,9 +155,13 @@ process.exitCode = k >= 1 ? 7 : 1;`;
 describe('the programs of docs/library.md', () => {
   const programs = programsIn(join(root, 'docs/library.md'));
 
-  test('are three, and compile', () => {
+  test('are three, and compile, as does that of the README', () => {
     assert.deepEqual([...programs.keys()], ['cluster.mjs', 'memory.mjs', 'resume.ts']);
     for (const [name, text] of programs) put(name, text);
+    const [, inReadme] = /^## The library\n+```ts\n([\s\S]*?)^```$/m.exec(
+      readFileSync(join(root, 'README.md'), 'utf8'),
+    )!;
+    put('readme.ts', inReadme);
     const compiled = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], {
       cwd: app,
       encoding: 'utf8',
