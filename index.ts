@@ -26,4 +26,4 @@ export { resume } from './library/resume.ts';
 export { AbortError, type Run } from './library/run.ts';
 export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
-export type { Departure, Event, TimedEvent } from './view/events.ts';
+export type { Departure, RunEvent, TimedEvent } from './view/events.ts';

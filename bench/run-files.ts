@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Event } from '../view/events.ts';
+import type { RunEvent } from '../view/events.ts';
 
-export type Timed = Event & { time: string };
-type Of<T extends Event['type']> = Extract<Timed, { type: T }>;
+export type Timed = RunEvent & { time: string };
+type Of<T extends RunEvent['type']> = Extract<Timed, { type: T }>;
 
 /** A run's events until now; a line that is being written does not count. */
 export function eventsOf(run: string): Timed[] {
@@ -19,7 +19,7 @@ export function eventsOf(run: string): Timed[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-export const ofType = <T extends Event['type']>(events: Timed[], type: T) =>
+export const ofType = <T extends RunEvent['type']>(events: Timed[], type: T) =>
   events.filter((event): event is Of<T> => event.type === type);
 
 /** The last epoch that a run has reported. */

@@ -1,9 +1,9 @@
 import { printable } from '../base/text.ts';
-import type { Event } from '../view/events.ts';
+import type { RunEvent } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {
-  event(event: Event): void;
+  event(event: RunEvent): void;
   /** `time`: seconds since the run began, where that is elsewhere; its epochs may come all at once. */
   epoch(now: { epoch: number; k: number; loss: number | null; subLoss: number | null; time?: number }): void;
   /** These workers are here, and no others: of a run elsewhere that was joined on its way. */

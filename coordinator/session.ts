@@ -7,7 +7,7 @@ import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import type { Gate } from '../proto/gate.ts';
 import type { AllowList } from '../proto/keys.ts';
-import type { Event, TimedEvent } from '../view/events.ts';
+import type { RunEvent, TimedEvent } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import {
@@ -173,7 +173,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const drawing = drawingProcess(closing);
   const monitor = http && (await monitorFor(options));
   if (monitor) progress.monitor = monitor;
-  const emit = (event: Event) => {
+  const emit = (event: RunEvent) => {
     listener.event(out.event(event));
     monitor?.event(event);
     if (event.type === 'start' && config.initK >= MANY)

@@ -18,7 +18,7 @@ const SECTIONS: Record<string, string[]> = {
     ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'EvaluateOptions'],
     ...['SynthOptions', 'Data', 'Rows', 'LabelData'],
   ],
-  Events: ['TimedEvent', 'Event', 'Departure'],
+  Events: ['TimedEvent', 'RunEvent', 'Departure'],
   Errors: ['UserError', 'AbortError'],
 };
 
