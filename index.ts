@@ -1,4 +1,4 @@
-/** The public library: docs/library.md shows it at work, docs/api.md describes each name. */
+/** The public library. docs/library.md has examples, docs/api.md is the reference. */
 export { UserError } from './base/user-error.ts';
 export { type Evaluation, evaluate } from './library/evaluate.ts';
 export {

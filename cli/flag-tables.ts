@@ -50,10 +50,10 @@ function resultTable(group: string): string {
     .filter(([, flag]) => flag.group === group)
     .map(([name, flag]) => {
       const option: Partial<Option> | undefined = OPTIONS[camelCase(name) as OptionName];
-      const { type, describe, limit = '', choices, fast, paper, shown, symbol = '' } = option ?? {};
+      const { type, describe, limit = '', choices, fast, paper, defaultText, symbol = '' } = option ?? {};
       const values = choices?.map(code).join(', ') ?? (type === 'boolean' ? 'yes or no' : prose(limit));
       const what = prose(describe ?? flag.describe!);
-      return [code(`--${name}`), what, values, value(shown ?? fast), value(paper), symbol];
+      return [code(`--${name}`), what, values, value(defaultText ?? fast), value(paper), symbol];
     });
   return table(['flag', 'what', 'values', '`fast`', '`paper`, if another', 'symbol'], rows);
 }

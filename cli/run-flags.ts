@@ -8,7 +8,7 @@ import type { localWorkerFlags } from './worker-flags.ts';
 const RUN = 'This run:';
 const WATCHING = 'Watching the run:';
 
-/** Flags that the result depends on. Defaults are shown but not set: what a config file says comes between. */
+/** Flags that the result depends on. Defaults are defaultText but not set: what a config file says comes between. */
 export const resultFlags: Flags = {
   config: {
     type: 'string',
@@ -16,7 +16,7 @@ export const resultFlags: Flags = {
     describe: 'YAML or JSON of these flags, or a run.json; flags win',
   },
   ...Object.fromEntries(
-    options.map(([name, { group, type, describe, fast, paper, shown, choices }]): [string, Flag] => [
+    options.map(([name, { group, type, describe, fast, paper, defaultText, choices }]): [string, Flag] => [
       kebabCase(name),
       {
         type,
@@ -24,7 +24,7 @@ export const resultFlags: Flags = {
         describe: paper === undefined ? describe : `${describe} (paper schedule: ${paper})`,
         requiresArg: type !== 'boolean',
         ...(choices && { choices }),
-        ...((shown ?? fast) !== undefined && { defaultDescription: String(shown ?? fast) }),
+        ...((defaultText ?? fast) !== undefined && { defaultDescription: String(defaultText ?? fast) }),
       },
     ]),
   ),

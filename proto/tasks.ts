@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Covariance } from '../model/statistics.ts';
+import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from './task-limits.ts';
 
 /**
  * What a round can ask of a shard, and the parameters that go into the header. The arrays that a task reads are
@@ -8,11 +9,8 @@ import type { Covariance } from '../model/statistics.ts';
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
-/** A round's steps take as long as they are many, and nothing can stop a worker in the middle of a task. */
-const MOST_STEPS = 100_000;
-const MOST_BATCH = 1 << 20;
-const steps = z.int().check(z.positive(), z.lte(MOST_STEPS));
-const batch = z.int().check(z.positive(), z.lte(MOST_BATCH));
+const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
+const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
 const MOST_CELLS = 1 << 16;
 
 /**

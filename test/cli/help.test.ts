@@ -39,13 +39,13 @@ test('--help lists all commands, within a second', async () => {
 for (const command of ['train', 'coordinator'])
   test(`${command} --help names every flag with its default`, async () => {
     const text = await help(command);
-    for (const [option, { fast, shown: described }] of options) {
+    for (const [option, { fast, defaultText }] of options) {
       const name = kebabCase(option);
       const at = text.indexOf(` --${name} `);
       assert.ok(at >= 0, `--${name} is missing`);
       const rest = text.slice(at + 3 + name.length);
       // Up to the next flag, which begins a line; a flag named in a text has no two spaces before it.
-      const shown = described ?? fast;
+      const shown = defaultText ?? fast;
       if (shown === undefined) continue;
       const expected = `[default: ${shown}]`;
       const own = rest.slice(0, rest.indexOf(expected) + expected.length);

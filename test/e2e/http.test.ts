@@ -74,7 +74,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal(ended.code, 130);
     assert.match(
       ended.stderr,
-      /stopped; .*controlled has what was written until now; go on with: dpmesh resume/,
+      /stopped; .*controlled has everything written so far; continue with: dpmesh resume/,
     );
     assert.equal(ended.stdout, '');
   });

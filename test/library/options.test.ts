@@ -18,9 +18,9 @@ const documented = (name: string) =>
   new RegExp(`@defaultValue ([^\n]*)\n {3}\\*/\n {2}${name}\\?:`).exec(source)?.[1].replaceAll('`', '');
 
 test('the default that is documented is the one that is used', () => {
-  for (const [name, { fast, shown }] of options) {
+  for (const [name, { fast, defaultText }] of options) {
     if (name === 'data' || name === 'labels') continue;
-    assert.equal(documented(name), shown ?? String(fast), name);
+    assert.equal(documented(name), defaultText ?? String(fast), name);
   }
 });
 
