@@ -163,7 +163,7 @@ export const OPTIONS = {
   shards: option(integer(1), {
     group: DATA,
     symbol: 'S',
-    describe: 'number S of data shards, and the most workers that help; changes the result',
+    describe: 'number S of data shards; more workers than shards are idle; changes the result',
     fast: 8,
   }),
   alpha: option(above(0), {

@@ -61,7 +61,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
 const interruptedEnd = (out?: RunDirectory): SessionEnd => ({
   how: 'interrupted',
   message: out?.isOpen()
-    ? `stopped; ${out.path} has everything written so far; continue with: dpmesh resume ${out.path}`
+    ? `stopped; everything written so far is in ${out.path}; continue with: dpmesh resume ${out.path}`
     : 'stopped; nothing was written yet',
 });
 

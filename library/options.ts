@@ -251,7 +251,7 @@ export interface RunOptions {
    * @defaultValue false
    */
   http?: boolean | string;
-  /** Token that HTTP requests need to pause, checkpoint or stop the run. Required unless `http` is a loopback address. */
+  /** Token required to pause, checkpoint or stop the run over HTTP. Mandatory unless `http` is a loopback address. */
   httpToken?: string;
   /**
    * Seconds for which page and metrics stay available after the run, from 0 to 1e6.

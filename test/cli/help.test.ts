@@ -19,7 +19,7 @@ const COMMANDS = [
   'synth',
 ];
 
-/** Help as one line. */
+/** The help text as one line. */
 async function help(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await dpmesh([...args, '--help']);
   assert.equal(code, 0, stderr);
@@ -44,7 +44,6 @@ for (const command of ['train', 'coordinator'])
       const at = text.indexOf(` --${name} `);
       assert.ok(at >= 0, `--${name} is missing`);
       const rest = text.slice(at + 3 + name.length);
-      // Up to the next flag, which begins a line; a flag named in a text has no two spaces before it.
       const shown = defaultText ?? fast;
       if (shown === undefined) continue;
       const expected = `[default: ${shown}]`;
@@ -55,7 +54,7 @@ for (const command of ['train', 'coordinator'])
   });
 
 for (const command of COMMANDS)
-  test(`${command} --help says what it is for and what its flags are`, async () => {
+  test(`${command} --help describes the command and its flags`, async () => {
     const text = await help(command);
     assert.match(text, new RegExp(`^dpmesh ${command} `));
     assert.match(text, / --\S+ .*\[(string|number|boolean)\]/);
