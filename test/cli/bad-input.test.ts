@@ -558,7 +558,7 @@ describe('odd input', { concurrency: 2 }, () => {
     const there = join(run, 'labels.npy');
     await assertRejected({
       name: '',
-      says: ['file of the run'],
+      says: ['own files'],
       args: predict('--data', ok, '--out', there, '--force'),
     });
     await assertRejected({

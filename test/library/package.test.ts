@@ -166,7 +166,7 @@ describe('the programs of docs/library.md', () => {
   });
 
   for (const [name, says] of [
-    ['cluster.mjs', /^5 clusters of (\d+, ){4}\d+ rows; results in runs\/easy\n$/],
+    ['cluster.mjs', /^6 clusters of (\d+, ){5}\d+ rows; results in runs\/easy\n$/],
     [
       'memory.mjs',
       /^K 5, NMI (0\.9\d+|1\.000) of at most .*\n1000 new rows, \d+ of them less than 90 % sure\n$/,
