@@ -84,7 +84,7 @@ export const joinFlags = {
     type: 'number',
     default: 600,
     requiresArg: true,
-    describe: 'seconds without contact to the coordinator after which the worker exits',
+    describe: 'seconds without contact with the coordinator after which the worker exits',
   },
   'give-up-after': {
     type: 'number',

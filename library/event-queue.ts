@@ -20,7 +20,7 @@ export interface EventQueue {
  */
 export function createEventQueue(max = MAX_WAITING): EventQueue {
   let waiting: TimedEvent[] = [];
-  let read = 0;
+  let readCount = 0;
   let ending: { error?: unknown } | null = null;
   let wake = () => {};
   let awake = new Promise<void>(() => {});
@@ -35,9 +35,9 @@ export function createEventQueue(max = MAX_WAITING): EventQueue {
     push(event) {
       waiting.push(event);
       // Only at twice the limit, so that each event costs constant time on average.
-      if (waiting.length - read >= 2 * max) {
-        waiting = keptEvents(waiting.slice(read), max);
-        read = 0;
+      if (waiting.length - readCount >= 2 * max) {
+        waiting = keptEvents(waiting.slice(readCount), max);
+        readCount = 0;
       }
       changed();
     },
@@ -47,12 +47,12 @@ export function createEventQueue(max = MAX_WAITING): EventQueue {
     },
     read: () => ({
       async next() {
-        while (read === waiting.length && !ending) await awake;
-        if (read < waiting.length) {
-          const value = waiting[read++];
-          if (read > 1000 && 2 * read > waiting.length) {
-            waiting = waiting.slice(read);
-            read = 0;
+        while (readCount === waiting.length && !ending) await awake;
+        if (readCount < waiting.length) {
+          const value = waiting[readCount++];
+          if (readCount > 1000 && 2 * readCount > waiting.length) {
+            waiting = waiting.slice(readCount);
+            readCount = 0;
           }
           return { value, done: false };
         }
