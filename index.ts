@@ -1,4 +1,4 @@
-/** The public library: docs/library.md shows it at work, docs/api.md describes each name. */
+/** The public library. docs/library.md has examples, docs/api.md is the reference. */
 export { UserError } from './base/user-error.ts';
 export { type Evaluation, evaluate } from './library/evaluate.ts';
 export {
@@ -26,4 +26,4 @@ export { resume } from './library/resume.ts';
 export { AbortError, type Run } from './library/run.ts';
 export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
-export type { Departure, Event, TimedEvent } from './view/events.ts';
+export type { Departure, RunEvent, TimedEvent } from './view/events.ts';

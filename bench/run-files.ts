@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Event, TimedEvent } from '../view/events.ts';
+import type { RunEvent, TimedEvent } from '../view/events.ts';
 
-type EventOfType<T extends Event['type']> = Extract<TimedEvent, { type: T }>;
+type EventOfType<T extends RunEvent['type']> = Extract<TimedEvent, { type: T }>;
 
 /** The events of a run so far, without an incomplete last line. */
 export function eventsOf(run: string): TimedEvent[] {
@@ -18,7 +18,7 @@ export function eventsOf(run: string): TimedEvent[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-export const ofType = <T extends Event['type']>(events: TimedEvent[], type: T) =>
+export const ofType = <T extends RunEvent['type']>(events: TimedEvent[], type: T) =>
   events.filter((event): event is EventOfType<T> => event.type === type);
 
 /** The last epoch that a run has reported; 0 if none. */

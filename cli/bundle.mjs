@@ -1,12 +1,12 @@
-// Part of `npm run build`: the programs that `dpmesh train` starts, each with its modules in a few files. Half of what their
-// start cost was the loading of hundreds of small ones, for every worker that is killed too (LOG.md). Packages with
-// native code, or as large as TensorFlow.js, stay where they are; so do modules that look for files beside them or are
-// programs of their own, and the errors by whose class they know each other's.
+// Part of `npm run build`: bundles the command line, the report process and the worker process into a few files each. Loading
+// hundreds of small modules took half of the start-up time, also of every worker that is restarted (LOG.md). Not bundled:
+// packages with native code or as large as TensorFlow.js; modules that locate files next to themselves or are separate
+// programs; and modules whose classes must exist only once, such as errors that are compared by `instanceof`.
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
-/** Built together, those share files. A worker is in as few as can be: it is started more than once a run. */
+/** Programs that are built together share files. The worker has few files of its own, because each run starts several. */
 const PROGRAMS = [
   { main: 'cli/main.ts', report: 'coordinator/report/process.ts' },
   { worker: 'worker/process.ts' },
@@ -15,18 +15,20 @@ const PACKAGES = new RegExp(
   `^(${[
     'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics',
     'eventsource-parser|fastest-levenshtein',
-    // And what it imports.
+    // yargs and its dependencies.
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,
 );
 const SHARED = ['base/user-error.ts', 'base/files.ts'].map((path) => resolve(path));
-/** Backends are classes, and some are loaded by programs of their own too. */
+/** Backends are classes that separate programs load as well. */
 const BACKENDS = resolve('worker/compute/backends');
 const FUNCTIONS = ['load.ts', 'choose.ts'].map((name) => resolve(BACKENDS, name));
 const outdir = resolve('dist/bundled');
-const entries = new Set(PROGRAMS.flatMap((together) => Object.values(together)).map((path) => resolve(path)));
+const entries = new Set(
+  PROGRAMS.flatMap((entryPoints) => Object.values(entryPoints)).map((path) => resolve(path)),
+);
 
-const staysOutside = (file) =>
+const isExternal = (file) =>
   !entries.has(file) &&
   (SHARED.includes(file) ||
     (file.startsWith(BACKENDS) && !FUNCTIONS.includes(file)) ||
@@ -45,7 +47,7 @@ for (const entryPoints of PROGRAMS)
     logLevel: 'warning',
     plugins: [
       {
-        name: 'what stays outside',
+        name: 'externals',
         setup(build) {
           build.onResolve({ filter: /^string-width$/ }, () => ({ path: resolve('cli/text-width.ts') }));
           build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
@@ -53,7 +55,7 @@ for (const entryPoints of PROGRAMS)
           );
           build.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
             const file = resolve(resolveDir, path);
-            if (file.includes('node_modules') || !staysOutside(file)) return null;
+            if (file.includes('node_modules') || !isExternal(file)) return null;
             const compiled = resolve('dist', relative('.', file)).replace(/\.ts$/, '.js');
             return { path: relative(outdir, compiled).replaceAll('\\', '/'), external: true };
           });
@@ -61,8 +63,8 @@ for (const entryPoints of PROGRAMS)
       },
     ],
   });
-// The command's name stays what it was before there was a bundle.
+// The package's `bin` is dist/cli/main.js, so that file loads the bundle.
 const main = resolve(`dist/${PROGRAMS[0].main.replace(/\.ts$/, '.js')}`);
 writeFileSync(main, `#!/usr/bin/env node\nimport '../bundled/${basename(main)}';\n`);
-// npx makes it executable when it sees this checkout for the first time, and never again.
+// npx makes it executable only when it first sees this checkout.
 chmodSync(main, 0o755);

@@ -4,32 +4,33 @@ import { ioError } from '../base/files.ts';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
-import { nearestFlag, yesOrNo } from './flag.ts';
+import { nearestFlag, parseYesOrNo } from './flag.ts';
 
 /**
- * The options in the file of `--config`. Keys are flags' names, with dashes or in camel case; a run.json holds them under
- * `config`. UserError for a key that the file should not have. `command`: all flags of the command.
+ * Reads the options from the file of `--config`. Its keys are names of flags, with dashes or in camel case; in a run.json they
+ * are under `config`. UserError for any other key. `commandFlags`: all flags of the command.
  */
-export async function readConfigFile(path: string, command: readonly string[]): Promise<OptionValues> {
-  const wrong = (what: string) => new UserError(`--config ${path}${what}`);
-  const read = await parseFile(path);
-  const within = isMap(read) && Object.hasOwn(read, 'config') && isMap(read.config) ? read.config : read;
-  if (within === null || within === undefined)
-    throw wrong(' is empty: it needs a line such as "max-epochs: 100"');
-  if (!isMap(within)) throw wrong(' has no flags: its lines must be such as "max-epochs: 100"');
-  const given: OptionValues = {};
+export async function readConfigFile(path: string, commandFlags: readonly string[]): Promise<OptionValues> {
+  const failure = (problem: string) => new UserError(`--config ${path}${problem}`);
+  const content = await parseFile(path);
+  const config =
+    isMap(content) && Object.hasOwn(content, 'config') && isMap(content.config) ? content.config : content;
+  if (config === null || config === undefined)
+    throw failure(' is empty; add lines such as "max-epochs: 100"');
+  if (!isMap(config)) throw failure(' has no flags; its lines must look like "max-epochs: 100"');
+  const values: OptionValues = {};
   const keys = new Map<OptionName, string>();
-  for (const [key, value] of Object.entries(within)) {
+  for (const [key, value] of Object.entries(config)) {
     const name = optionNamed(key);
-    if (!name) throw wrong(noSuchFlag(key, command));
+    if (!name) throw failure(unknownKey(key, commandFlags));
     if (keys.has(name))
-      throw wrong(` says both ${keys.get(name)} and ${key}, which is one flag: leave one out`);
+      throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);
     keys.set(name, key);
     if (name === 'seed' && typeof value === 'number' && !Number.isSafeInteger(value))
-      throw wrong(`: seed ${value} loses digits as a number; put it in quotes`);
-    given[name] = OPTIONS[name].type === 'boolean' ? yesOrNo(value) : value;
+      throw failure(`: seed ${value} is not exact as a number; put it in quotes`);
+    values[name] = OPTIONS[name].type === 'boolean' ? parseYesOrNo(value) : value;
   }
-  return given;
+  return values;
 }
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
@@ -42,9 +43,9 @@ function optionNamed(key: string): OptionName | null {
 
 async function parseFile(path: string): Promise<unknown> {
   if (existsSync(path) && statSync(path).isDirectory()) {
-    const inside = join(path, 'run.json');
+    const runFile = join(path, 'run.json');
     throw new UserError(
-      `--config ${path} is a folder: name ${existsSync(inside) ? inside : 'a file, YAML or JSON'}`,
+      `--config ${path} is a folder; pass ${existsSync(runFile) ? runFile : 'a YAML or JSON file'}`,
     );
   }
   let text: string;
@@ -62,10 +63,10 @@ async function parseFile(path: string): Promise<unknown> {
   }
 }
 
-/** Of a key that is no option: a flag of the command, or a mistake. */
-function noSuchFlag(key: string, command: readonly string[]): string {
+/** The message for a key that is not an option: it is another flag of the command, or unknown. */
+function unknownKey(key: string, commandFlags: readonly string[]): string {
   const name = kebabCase(key);
-  return command.includes(name.replace(/^no-/, ''))
-    ? ` has ${key}, which is no part of what makes the result: say --${name} on the command line`
-    : `: there is no flag ${key}; did you mean ${nearestFlag(name, Object.keys(OPTIONS).map(kebabCase))}?`;
+  return commandFlags.includes(name.replace(/^no-/, ''))
+    ? ` has ${key}, which does not determine the result; set --${name} on the command line instead`
+    : `: unknown flag ${key}; did you mean ${nearestFlag(name, Object.keys(OPTIONS).map(kebabCase))}?`;
 }

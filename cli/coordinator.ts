@@ -5,7 +5,7 @@ import { runOnTerminal } from './terminal-run.ts';
 const ownFlags = { ...bindFlags, ...runFlags } as const satisfies Flags;
 
 export const command = 'coordinator';
-export const describe = 'run a coordinator alone; workers join it from this and other machines';
+export const describe = 'cluster a file with workers that join from this or other machines';
 export const builder: Flags = { ...resultFlags, ...ownFlags };
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {

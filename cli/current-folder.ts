@@ -1,7 +1,7 @@
-// Imported before all else: without it nothing here works, yargs least of all.
+// Must be imported first: other modules fail without a current folder.
 try {
   process.cwd();
 } catch {
-  console.error('dpmesh: the current folder is no longer there: cd into another one');
+  console.error('dpmesh: the current folder no longer exists; change to another one');
   process.exit(2);
 }

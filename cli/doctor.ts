@@ -3,14 +3,15 @@ import type { CheckResult } from '../worker/host/doctor/check.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'doctor';
-export const describe = 'look at this machine: what works, how fast, and what to do about the rest';
+export const describe =
+  'check which backends and features work on this machine, and how to fix those that do not';
 export const builder = {
   backend: {
     type: 'string',
     requiresArg: true,
     choices: ['auto', ...BACKENDS],
-    describe: 'this one has to work: exit 1 if it does not',
-    defaultDescription: 'none has to',
+    describe: 'exit with code 1 unless this backend works',
+    defaultDescription: 'any',
   },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
 } as const satisfies Flags;
@@ -23,10 +24,12 @@ export async function handler({ backend, json }: FlagValues<typeof builder>): Pr
   if (json) console.log(JSON.stringify({ ok, checks }));
   else
     console.log(
-      `\n${count('ok')} ok, ${count('warning')} to know of, ${count('failure')} that must be mended`,
+      `\n${count('ok')} ok, ${numbered(count('warning'), 'warning')}, ${numbered(count('failure'), 'failure')}`,
     );
   process.exitCode = ok ? 0 : 1;
 }
+
+const numbered = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const MARKS = { ok: 'ok', warning: 'warning', failure: 'FAILURE' };
 

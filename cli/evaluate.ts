@@ -3,12 +3,16 @@ import type { Flags, FlagValues } from './flag.ts';
 export const command = 'evaluate';
 export const describe = 'compare a clustering with true labels: NMI, ARI, ACC';
 export const builder = {
-  pred: { type: 'string', demandOption: true, describe: 'predicted labels: .npy, IDX, or file.csv:column' },
+  pred: {
+    type: 'string',
+    demandOption: true,
+    describe: 'predicted labels: 1-D .npy, IDX, or file.csv:column',
+  },
   labels: { type: 'string', demandOption: true, describe: 'true labels, in the same order' },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
 } as const satisfies Flags;
 
-/** Prints the scores of two label files. UserError where they cannot be read or are not of the same rows. */
+/** Prints the scores of two label files. UserError if they cannot be read or differ in length. */
 export async function handler({ pred, labels, json }: FlagValues<typeof builder>): Promise<void> {
   const { evaluate } = await import('../library/evaluate.ts');
   const { k, classes, rows, ...scores } = await evaluate({ pred, labels });

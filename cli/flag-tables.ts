@@ -1,4 +1,4 @@
-// Writes the tables of docs/flags.md, each between two comments, from what the commands know: npm run docs:flags
+// Generates the tables of docs/flags.md, each between two comments, from the commands' flags: npm run docs:flags
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
@@ -19,64 +19,68 @@ import * as train from './train.ts';
 import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
-type Row = readonly string[];
+type TableRow = readonly string[];
 
-const table = (head: Row, rows: Row[]) =>
+const table = (head: TableRow, rows: TableRow[]) =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
 const code = (text: string) => `\`${text}\``;
-/** Flags in a text, and what would be HTML, as code. */
-const prose = (text: string) => text.replace(/--[a-z][\w-]*|[\w:/-]*<\w+>/g, code);
+/** A text with flags, and placeholders that would be HTML, as code. */
+const withCode = (text: string) => text.replace(/--[a-z][\w-]*|[\w:/-]*<\w+>/g, code);
 
-function value(of: unknown): string {
-  if (of === undefined) return '';
-  if (typeof of === 'boolean') return of ? 'yes' : 'no';
-  const text = String(of);
-  return /^[^\d\s]\S*$/.test(text) && text !== 'none' ? code(text) : prose(text);
+/** A value as a table cell; empty for undefined. */
+function valueCell(value: unknown): string {
+  if (value === undefined) return '';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  const text = String(value);
+  return /^[^\d\s]\S*$/.test(text) && text !== 'none' ? code(text) : withCode(text);
 }
 const defaultOf = (flag: Flag) =>
-  flag.demandOption ? 'needed' : value(flag.defaultDescription ?? flag.default);
+  flag.demandOption ? 'required' : valueCell(flag.defaultDescription ?? flag.default);
 
 function described({ describe, choices, alias }: Flag): string {
-  const values = choices ? ` (${choices.map(value).join(', ')})` : '';
-  return `${prose(describe!)}${values}${alias ? `; also ${code(`--${alias}`)}` : ''}`;
+  const values = choices ? ` (${choices.map(valueCell).join(', ')})` : '';
+  return `${withCode(describe!)}${values}${alias ? `; also ${code(`--${alias}`)}` : ''}`;
 }
 
 const visible = (flags: Flags) => Object.entries(flags).filter(([, flag]) => !flag.hidden);
 
-/** Of the options of a run's result under this heading. */
+/** The table of the options in one group. */
 function resultTable(group: string): string {
   const rows = visible(resultFlags)
     .filter(([, flag]) => flag.group === group)
     .map(([name, flag]) => {
       const option: Partial<Option> | undefined = OPTIONS[camelCase(name) as OptionName];
-      const { type, describe, limit = '', choices, fast, paper, shown, symbol = '' } = option ?? {};
-      const values = choices?.map(code).join(', ') ?? (type === 'boolean' ? 'yes or no' : prose(limit));
-      const what = prose(describe ?? flag.describe!);
-      return [code(`--${name}`), what, values, value(shown ?? fast), value(paper), symbol];
+      const { type, describe, limit = '', choices, fast, paper, defaultText, symbol = '' } = option ?? {};
+      const values = choices?.map(code).join(', ') ?? (type === 'boolean' ? 'yes or no' : withCode(limit));
+      const what = withCode(describe ?? flag.describe!);
+      return [code(`--${name}`), what, values, valueCell(defaultText ?? fast), valueCell(paper), symbol];
     });
-  return table(['flag', 'what', 'values', '`fast`', '`paper`, if another', 'symbol'], rows);
+  return table(
+    ['flag', 'description', 'values', '`fast` (default)', '`paper`, if different', 'symbol'],
+    rows,
+  );
 }
 
-/** Of `train` and `coordinator`: how a run goes. */
-function courseTable(): string {
+/** The table of the other flags of `train` and `coordinator`, which do not affect the result. */
+function runTable(): string {
   const commands = { train: train.builder, coordinator: coordinator.builder };
   const all: Flags = { ...commands.train, ...commands.coordinator };
   const rows = visible(all)
     .filter(([name]) => !Object.hasOwn(resultFlags, name))
     .map(([name, flag]) => {
-      const having = Object.entries(commands).flatMap(([command, flags]) =>
+      const commandsWithFlag = Object.entries(commands).flatMap(([command, flags]) =>
         name in flags ? code(command) : [],
       );
-      const where = having.length > 1 ? 'both' : having[0];
+      const where = commandsWithFlag.length > 1 ? 'both' : commandsWithFlag[0];
       return [code(`--${name}`), where, described(flag), defaultOf(flag)];
     });
-  return table(['flag', 'command', 'what', 'default'], rows);
+  return table(['flag', 'command', 'description', 'default'], rows);
 }
 
-/** Of a command; flags that it has from others are only named. */
+/** The table of a command. Flags that it shares with `others` are only listed by name. */
 function commandTable(flags: Flags, ...others: [name: string, flags: Flags][]): string {
-  const own: Row[] = [];
+  const own: TableRow[] = [];
   const shared = new Map(others.map(([name]) => [name, [] as string[]]));
   for (const [name, flag] of visible(flags)) {
     const other = others.find(([, flags]) => flags[name] === flag);
@@ -86,12 +90,12 @@ function commandTable(flags: Flags, ...others: [name: string, flags: Flags][]): 
   const named = [...shared].flatMap(([name, flags]) =>
     flags.length ? [[flags.join(', '), `as for ${code(name)}`, '']] : [],
   );
-  return table(['flag', 'what', 'default'], [...own, ...named]);
+  return table(['flag', 'description', 'default'], [...own, ...named]);
 }
 
 const TABLES: Record<string, () => string> = {
   ...Object.fromEntries(options.map(([, { group }]) => [group.replace(':', ''), () => resultTable(group)])),
-  'train and coordinator': courseTable,
+  'train and coordinator': runTable,
   resume: () => commandTable(resume.builder, ['train', train.builder], ['coordinator', coordinator.builder]),
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
@@ -102,7 +106,7 @@ const TABLES: Record<string, () => string> = {
   ),
 };
 
-/** docs/flags.md with its tables as they should be: `<!-- flags: NAME -->`, a table, `<!-- end -->`. */
+/** The page with up-to-date tables, each between `<!-- flags: NAME -->` and `<!-- end -->`. */
 export const withTables = (markdown: string) =>
   markdown.replace(/(<!-- flags: (.*) -->\n)[\s\S]*?(<!-- end -->)/g, (_, begin, name, end) => {
     return `${begin}\n${TABLES[name]()}\n\n${end}`;

@@ -1,9 +1,9 @@
 import { closest } from 'fastest-levenshtein';
 import type { InferredOptionType, Options } from 'yargs';
 
-/** A flag as yargs takes it. */
+/** A flag, as an option of yargs. */
 export interface Flag extends Options {
-  /** It takes a value, and `--no-` before its name is one too. */
+  /** The flag takes a value, but `--no-<flag>` is also valid. */
   canBeOff?: true;
 }
 export type Flags = Record<string, Flag>;
@@ -12,22 +12,22 @@ type CamelCase<Name> = Name extends `${infer First}-${infer Rest}`
   ? `${First}${Capitalize<CamelCase<Rest>>}`
   : Name;
 
-/** What a handler gets of these flags. */
+/** The values of these flags, as a command's handler receives them. */
 export type FlagValues<Of extends Flags> = {
   [Name in keyof Of as CamelCase<Name>]: InferredOptionType<Of[Name]> | OffValue<Of[Name]>;
 };
 type OffValue<Of extends Flag> = Of extends { canBeOff: true } ? false : never;
 
-/** What YAML leaves as text, and people type, for a boolean; anything else as it is. */
-export function yesOrNo(value: unknown): unknown {
+/** Converts `yes`, `true`, `no` and `false` to a boolean; returns any other value unchanged. */
+export function parseYesOrNo(value: unknown): unknown {
   if (value === 'yes' || value === 'true') return true;
   return value === 'no' || value === 'false' ? false : value;
 }
 
-/** The flag most like `name`, as a whole or in one of its words. */
-export function nearestFlag(name: string, among: readonly string[]): string {
+/** The flag most similar to `name`, compared with its full name and with each of its words. */
+export function nearestFlag(name: string, flags: readonly string[]): string {
   const words = new Map(
-    among.flatMap((flag) => [...flag.split('-').map((word) => [word, flag] as const), [flag, flag]]),
+    flags.flatMap((flag) => [...flag.split('-').map((word) => [word, flag] as const), [flag, flag]]),
   );
   return words.get(closest(name, [...words.keys()]))!;
 }

@@ -5,21 +5,23 @@ import { type History, isOver, type Message, type RunInfo, type Status } from '.
 import type { TimedEvent } from '../view/events.ts';
 import { createDisplay, type Display } from './progress.ts';
 
-/** Without an answer for this long, the run is given up, ms. */
-const PATIENCE_MS = 30_000;
+/** Reconnecting ends with an error if the run has not answered for this long, ms. */
+const TIMEOUT_MS = 30_000;
 const RETRY_MS = 500;
 
-interface Seen {
-  /** The last epoch that was shown. */
+/** What has been shown; after reconnecting, the coordinator sends it again. */
+interface Shown {
+  /** The last epoch. */
   epoch: number;
-  /** When the last event was, and all of that millisecond: after a new connection they come again. */
+  /** The time of the last event. */
   time: string;
+  /** All events of that millisecond, as JSON. */
   events: Set<string>;
 }
 
 /**
- * Shows a run by its HTTP port until it is over; comes back when the connection is lost. Returns how it ended.
- * UserError where nobody answers, or the token is wrong.
+ * Shows the progress of a run until it is over, from its HTTP API; reconnects if the connection is lost. Returns the final
+ * status. UserError if nothing answers or the token is wrong.
  */
 export async function follow(
   url: URL,
@@ -29,87 +31,94 @@ export async function follow(
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const get = async (path: string, signal?: AbortSignal) => {
     const response = await fetch(new URL(path, url), { headers, signal });
-    if (response.status === 401) throw new UserError(`${url.href}: the token is wrong (--token)`);
-    if (!response.ok) throw new UserError(`${url.href} answers ${response.status}: is it a run of dpmesh?`);
+    if (response.status === 401)
+      throw new UserError(`${url.href}: the token is wrong; pass that of the run with --token`);
+    if (!response.ok)
+      throw new UserError(
+        `${url.href} answered with status ${response.status}; check that it is the address of a dpmesh run`,
+      );
     return response;
   };
-  const seen: Seen = { epoch: 0, time: '', events: new Set() };
+  const shown: Shown = { epoch: 0, time: '', events: new Set() };
   let display: Display | null = null;
   let answered: number | null = null;
   for (;;) {
-    const leaving = new AbortController();
+    const closing = new AbortController();
     try {
-      // The stream first: what happens between the two answers comes in both.
-      const events = await get('/api/stream', leaving.signal);
+      // The stream is opened first, so that no event is missed; events between the two responses are in both.
+      const events = await get('/api/stream', closing.signal);
       const run = (await (await get('/api/run')).json()) as RunInfo;
       const history = (await (await get('/api/history')).json()) as History;
       answered = performance.now();
       display ??= createDisplay(run.config.maxEpochs, stream);
-      catchUp(display, history, seen);
-      display.present(run.workers);
+      catchUp(display, history, shown);
+      display.setWorkers(run.workers);
       if (isOver(run.status)) return run.status;
       for await (const message of messagesOf(events)) {
         answered = performance.now();
         if (message.type === 'status' && isOver(message.status)) return message.status;
-        show(display, message, seen);
+        show(display, message, shown);
       }
     } catch (error) {
       if (error instanceof UserError) throw error;
-      if (answered === null) throw new UserError(`${url.href} does not answer: is the run under way?`);
-      if (performance.now() - answered > PATIENCE_MS)
-        throw new UserError(`${url.href} has not answered for ${PATIENCE_MS / 1000} s: the run may be over`);
+      if (answered === null)
+        throw new UserError(
+          `${url.href} does not answer; check the address, and that the run is in progress`,
+        );
+      if (performance.now() - answered > TIMEOUT_MS)
+        throw new UserError(`${url.href} has not answered for ${TIMEOUT_MS / 1000} s; the run may be over`);
     } finally {
-      leaving.abort();
+      closing.abort();
       display?.end();
     }
     await sleep(RETRY_MS);
   }
 }
 
-/** What was missed, in its order. */
-function catchUp(display: Display, { epochs, events }: History, seen: Seen): void {
-  const missed = events.filter(({ time }) => time >= seen.time);
-  let at = 0;
+/** Shows epochs and events that were missed, in order. */
+function catchUp(display: Display, { epochs, events }: History, shown: Shown): void {
+  const missed = events.filter(({ time }) => time >= shown.time);
+  let next = 0;
   const epochsUntil = (last: number) => {
-    for (; at < epochs.epoch.length && epochs.epoch[at] <= last; at++)
+    for (; next < epochs.epoch.length && epochs.epoch[next] <= last; next++)
       show(
         display,
         {
           type: 'epoch',
-          epoch: epochs.epoch[at],
-          time: epochs.time[at],
-          k: epochs.k[at],
-          loss: epochs.loss[at],
-          subLoss: epochs.subLoss[at],
+          epoch: epochs.epoch[next],
+          time: epochs.time[next],
+          k: epochs.k[next],
+          loss: epochs.loss[next],
+          subLoss: epochs.subLoss[next],
         },
-        seen,
+        shown,
       );
   };
   for (const event of missed) {
     if (event.type === 'step' || event.type === 'end') epochsUntil(event.epoch);
-    show(display, { type: 'event', event }, seen);
+    show(display, { type: 'event', event }, shown);
   }
   epochsUntil(Number.POSITIVE_INFINITY);
 }
 
-function show(display: Display, message: Message, seen: Seen): void {
-  if (message.type === 'event' && isNew(message.event, seen)) {
-    if (message.event.type === 'resume') seen.epoch = message.event.epoch;
+function show(display: Display, message: Message, shown: Shown): void {
+  if (message.type === 'event' && isNew(message.event, shown)) {
+    if (message.event.type === 'resume') shown.epoch = message.event.epoch;
     display.event(message.event);
   }
-  if (message.type === 'epoch' && message.epoch > seen.epoch) {
-    seen.epoch = message.epoch;
+  if (message.type === 'epoch' && message.epoch > shown.epoch) {
+    shown.epoch = message.epoch;
     display.epoch(message);
   }
   if (message.type === 'status' && message.status === 'paused') display.line('paused');
 }
 
-function isNew(event: TimedEvent, seen: Seen): boolean {
+function isNew(event: TimedEvent, shown: Shown): boolean {
   const text = JSON.stringify(event);
-  if (event.time < seen.time || seen.events.has(text)) return false;
-  if (event.time > seen.time) seen.events.clear();
-  seen.time = event.time;
-  seen.events.add(text);
+  if (event.time < shown.time || shown.events.has(text)) return false;
+  if (event.time > shown.time) shown.events.clear();
+  shown.time = event.time;
+  shown.events.add(text);
   return true;
 }
 

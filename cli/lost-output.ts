@@ -1,13 +1,13 @@
 import { ioError } from '../base/files.ts';
 
 /**
- * What becomes of a command whose output cannot be written. A terminal or pipe that is gone must not end a run: words on
- * stderr are lost then. Where stdout goes to a disk that is full, that is said, with exit code 2.
+ * Keeps a command running if its output cannot be written, as to a closed terminal or pipe: text on stderr is lost. If stdout
+ * is a file that cannot be written, prints an error and sets exit code 2.
  */
-export function bearLostOutput(): void {
+export function tolerateLostOutput(): void {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever reads has had enough.
+    // The reader has closed the pipe, as `head` does.
     if (error.code === 'EPIPE') return;
     process.exitCode = 2;
     console.error(`dpmesh: ${(ioError('the output on stdout', 'written', error) as Error).message}`);

@@ -6,13 +6,13 @@ import { hideBin } from 'yargs/helpers';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { type Command, commandNamed, type Parsed, problemOf, wordMissing } from './arguments.ts';
+import { argumentProblem, type Command, commandNamed, missingPositional, type Parsed } from './arguments.ts';
 import * as coordinator from './coordinator.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
-import { bearLostOutput } from './lost-output.ts';
+import { tolerateLostOutput } from './lost-output.ts';
 import * as plot from './plot.ts';
 import * as predict from './predict.ts';
 import * as resume from './resume.ts';
@@ -39,7 +39,7 @@ const commands = [
   doctor,
 ];
 
-// A short program: the optimizing compiler is for its hottest loops only (worker/host/supervised-worker.ts).
+// The process is short-lived, so only its hottest loops are worth optimizing (worker/host/supervised-worker.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
@@ -47,49 +47,52 @@ const args = hideBin(process.argv);
 const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
 
 /**
- * The chosen command, to be run when yargs is done. It is thrown out of the parser: for a handler that returns, yargs
- * renders all of the command's help, 0.07 s for a text that nobody has asked for.
+ * The command to run after parsing. It is thrown out of the parser: if a handler returns, yargs renders the command's help,
+ * which takes 0.07 s and is not shown.
  */
-class Chosen {
+class SelectedCommand {
   constructor(readonly run: () => Promise<void>) {}
 }
 
-/** A command for yargs, with our checks before its own: those would not name the flag. */
-const checked = (command: (typeof commands)[number]) => ({
+/** A command for yargs, with checks before those of yargs, whose messages do not name the flag. */
+const withChecks = (command: (typeof commands)[number]) => ({
   ...command,
   builder(yargs: Argv, isHelp: boolean) {
     yargs.options(command.builder);
-    return isHelp ? yargs : yargs.middleware((parsed) => check(parsed, yargs, command), true);
+    return isHelp ? yargs : yargs.middleware((parsed) => assertArguments(parsed, yargs, command), true);
   },
   handler(values: never) {
-    throw new Chosen(() => command.handler(values));
+    throw new SelectedCommand(() => command.handler(values));
   },
 });
 
-/** UserError for the first thing that is wrong with what stands behind this command. */
-function check(parsed: Parsed, yargs: Argv, command: Command): void {
-  // Its types lack what its documentation has.
+/** Throws a UserError for the first problem in the arguments of this command. */
+function assertArguments(parsed: Parsed, yargs: Argv, command: Command): void {
+  // The types of yargs lack this documented property.
   const { error } = (yargs as unknown as { parsed: { error: Error | null } }).parsed;
-  const problem = error?.message ?? problemOf(parsed, args, command);
+  const problem = error?.message ?? argumentProblem(parsed, args, command);
   if (problem) throw new UserError(problem);
 }
 
 const parser = yargs(args)
   .scriptName('dpmesh')
-  .usage('$0 <command>\n\nDeep clustering when you do not know how many clusters there are.')
+  .usage('$0 <command>\n\nDeep clustering with an unknown number of clusters.')
   .parserConfiguration({ 'duplicate-arguments-array': false })
-  .command(commands.map(checked) as unknown as CommandModule[])
-  .example('$0 train --data x.npy', 'cluster, one worker a core; results in runs/x')
-  .example('$0 train --data x.npy --labels y.npy --json', 'the same, scored, as JSON')
+  .command(commands.map(withChecks) as unknown as CommandModule[])
+  .example('$0 train --data x.npy', 'cluster x.npy with one worker per core; results in runs/x')
+  .example(
+    '$0 train --data x.npy --labels y.npy --json',
+    'also score with true labels; print the result as JSON',
+  )
   .middleware(({ _: [name] }) => {
-    if (name === undefined) throw new UserError('Name a command; dpmesh --help lists them.');
+    if (name === undefined) throw new UserError('no command given; dpmesh --help lists all commands');
     if (!commandNamed(name, commands))
-      throw new UserError(`there is no command ${name}; dpmesh --help lists them`);
+      throw new UserError(`unknown command ${name}; dpmesh --help lists all commands`);
   }, true)
   .recommendCommands()
   .updateStrings({
-    'Did you mean %s?': `there is no command ${firstWord.replaceAll('%', '%%')}; did you mean %s? dpmesh --help lists them`,
-    'Not enough arguments following: %s': '--%s needs a value behind it',
+    'Did you mean %s?': `unknown command ${firstWord.replaceAll('%', '%%')}; did you mean %s? dpmesh --help lists all commands`,
+    'Not enough arguments following: %s': '--%s needs a value',
   })
   .version(dpmeshVersion())
   .wrap(Math.min(110, process.stdout.columns ?? 110))
@@ -99,28 +102,28 @@ const parser = yargs(args)
   .fail((message, error) => {
     if (error && error.name !== 'YError') throw error;
     const command = commandNamed(firstWord, commands);
-    throw new UserError((command && wordMissing(command)) ?? message);
+    throw new UserError((command && missingPositional(command)) ?? message);
   });
 
-/** Null where help or the version was all that was asked for. */
-function chosen(): Chosen | null {
+/** Parses the arguments. Null if only help or the version was requested. */
+function selectedCommand(): SelectedCommand | null {
   try {
     parser.parse();
   } catch (thrown) {
-    if (thrown instanceof Chosen) return thrown;
+    if (thrown instanceof SelectedCommand) return thrown;
     throw thrown;
   }
   return null;
 }
 
-bearLostOutput();
+tolerateLostOutput();
 try {
-  await chosen()?.run();
+  await selectedCommand()?.run();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
   console.error(printable(`dpmesh: ${error.message}`));
   process.exitCode = 2;
 }
-// Left to end by itself, Node gives signals back to the system some milliseconds before it is gone: the second Ctrl-C
-// that npx passes on would then kill it, and the exit code with it.
+// When Node ends by itself, it removes its signal handlers some milliseconds before the process exits. The second Ctrl-C, which
+// npx forwards, would then kill the process and change its exit code.
 if (process.exitCode === INTERRUPTED) process.exit();

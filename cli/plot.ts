@@ -1,19 +1,20 @@
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'plot';
-export const describe = 'draw a run: clusters, K and losses over epochs, sizes, confusion; report.html';
+export const describe =
+  'draw pictures of a run and report.html: clusters, K and losses per epoch, cluster sizes, confusion matrix';
 export const builder = {
   run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
   out: {
     type: 'string',
     requiresArg: true,
-    describe: 'folder for the pictures',
+    describe: 'output folder',
     defaultDescription: '<run>/report',
   },
   labels: {
     type: 'string',
     requiresArg: true,
-    describe: 'true classes: .npy, IDX, or file.csv:column',
+    describe: 'true classes: 1-D .npy, IDX, or file.csv:column',
     defaultDescription: 'those of the run',
   },
 } as const satisfies Flags;

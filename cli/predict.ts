@@ -1,18 +1,27 @@
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'predict';
-export const describe = 'label new rows with the net of a finished run';
+export const describe = 'label new rows with the clustering net of a finished run';
 export const builder = {
   run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
   data: {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'rows: .npy, IDX or CSV, as in training',
+    describe: 'rows to label: .npy, IDX or CSV, with as many columns as the training data',
   },
-  out: { type: 'string', demandOption: true, requiresArg: true, describe: 'labels: .npy, int32' },
-  soft: { type: 'string', requiresArg: true, describe: 'responsibilities too: .npy, float32, N×K' },
-  force: { type: 'boolean', default: false, describe: 'replace files that exist' },
+  out: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'output file of the labels: .npy, int32',
+  },
+  soft: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'output file of the responsibilities: .npy, float32, N×K',
+  },
+  force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
 } as const satisfies Flags;
 
 export async function handler({ run, data, out, soft, force }: FlagValues<typeof builder>): Promise<void> {

@@ -1,37 +1,45 @@
 import { printable } from '../base/text.ts';
-import type { Event } from '../view/events.ts';
+import type { RunEvent } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {
-  event(event: Event): void;
-  /** `time`: seconds since the run began, where that is elsewhere; its epochs may come all at once. */
-  epoch(now: { epoch: number; k: number; loss: number | null; subLoss: number | null; time?: number }): void;
-  /** These workers are here, and no others: of a run elsewhere that was joined on its way. */
-  present(names: string[]): void;
-  /** A line of its own, above the display. */
+  event(event: RunEvent): void;
+  /** `time`: seconds since the run began, for a run in another process, whose past epochs arrive all at once. */
+  epoch(progress: {
+    epoch: number;
+    k: number;
+    loss: number | null;
+    subLoss: number | null;
+    time?: number;
+  }): void;
+  /** Replaces the list of connected workers. */
+  setWorkers(names: string[]): void;
+  /** Prints a separate line above the status line. */
   line(text: string): void;
+  /** Clears the status line. */
   end(): void;
 }
 
-const seconds = (ms: number) =>
+const duration = (ms: number) =>
   ms < 99_500 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
-/** Characters of the curve of K, and of what stands before it. */
-const SPARKS = 12;
-const BEFORE_SPARKS = 26;
-const loss = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
+/** Width of the curve of K, and of the text before it. */
+const CURVE_WIDTH = 12;
+const PREFIX_WIDTH = 26;
+const lossText = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
-/** Progress on stderr: one line that renews itself on a terminal, else a line for each step that changed K. */
+/**
+ * Shows progress on stderr. On a terminal: a status line that is updated in place. Always: a line for each event worth reporting,
+ * such as a step that changed K.
+ */
 export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = process.stderr): Display {
   const live = stream.isTTY === true;
-  const begun = performance.now();
+  const startTime = performance.now();
   const workers = new Map<string, 'up' | 'silent' | 'gone'>();
   const ks: number[] = [];
-  let first: { epoch: number; at: number } | undefined;
-  /** Epochs of earlier sessions. */
-  let before = 0;
+  let first: { epoch: number; elapsed: number } | undefined;
   let shown = false;
 
-  const sparks = () => Math.min(SPARKS, Math.max(0, (stream.columns ?? 80) - BEFORE_SPARKS));
+  const curveWidth = () => Math.min(CURVE_WIDTH, Math.max(0, (stream.columns ?? 80) - PREFIX_WIDTH));
   const clear = () => {
     if (shown) stream.write('\r\x1b[K');
     shown = false;
@@ -40,7 +48,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
     clear();
     stream.write(`${printable(text)}\n`);
   };
-  /** As many of the items, from the first on, as the line has room for. */
+  /** Shows as many of the items as fit into the status line. */
   const show = (...items: string[]) => {
     clear();
     const room = (stream.columns ?? 80) - 1;
@@ -55,7 +63,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   return {
     line,
     end: clear,
-    present(names) {
+    setWorkers(names) {
       workers.clear();
       for (const name of names) workers.set(name, 'up');
     },
@@ -63,28 +71,27 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       switch (event.type) {
         case 'worker':
           workers.set(event.worker, 'up');
-          if (live) show(`${workersNow(workers)}, ${event.backend}`);
+          if (live) show(`${workerCounts(workers)}, ${event.backend}`);
           break;
         case 'worker-gone':
           workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
           line(
-            `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are dealt again`,
+            `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are reassigned`,
           );
           break;
         case 'start': {
-          const of =
+          const sample =
             event.sample < event.rows
               ? ` (training on a sample of ${event.sample.toLocaleString('en')})`
               : '';
-          line(`${event.rows.toLocaleString('en')} rows × ${event.dim}${of}, ${event.shards} shards`);
+          line(`${event.rows.toLocaleString('en')} rows × ${event.dim}${sample}, ${event.shards} shards`);
           break;
         }
         case 'resume':
-          before = event.epoch;
           line(
             event.from
-              ? `goes on from epoch ${before}: ${event.from}`
-              : 'goes on from the start: there is no checkpoint to go on from',
+              ? `continues from epoch ${event.epoch}: ${event.from}`
+              : 'starts again: there is no checkpoint to continue from',
           );
           break;
         case 'step':
@@ -104,29 +111,29 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           break;
       }
     },
-    epoch(now) {
-      const at = now.time === undefined ? performance.now() - begun : now.time * 1000;
-      first ??= { epoch: now.epoch, at };
-      remember(ks, now.k);
+    epoch({ epoch, k, loss, subLoss, time }) {
+      const elapsed = time === undefined ? performance.now() - startTime : time * 1000;
+      first ??= { epoch, elapsed };
+      remember(ks, k);
       if (!live) return;
-      const epochs = now.epoch - first.epoch;
-      const left = ((at - first.at) / epochs) * (maxEpochs - now.epoch);
+      const epochs = epoch - first.epoch;
+      const remaining = ((elapsed - first.elapsed) / epochs) * (maxEpochs - epoch);
       show(
-        `epoch ${now.epoch}/${maxEpochs}`,
-        `K ${now.k} ${sparkline(ks, sparks())}`.trimEnd(),
-        `loss ${loss(now.loss)}`,
-        `sub-loss ${loss(now.subLoss)}`,
-        workersNow(workers),
-        seconds(at),
-        ...(epochs > 0 ? [`at most ${seconds(left)} left`] : []),
+        `epoch ${epoch}/${maxEpochs}`,
+        `K ${k} ${sparkline(ks, curveWidth())}`.trimEnd(),
+        `loss ${lossText(loss)}`,
+        `sub-loss ${lossText(subLoss)}`,
+        workerCounts(workers),
+        duration(elapsed),
+        ...(epochs > 0 ? [`at most ${duration(remaining)} left`] : []),
       );
     },
   };
 }
 
-/** `2 workers`; where some are not here, how many of each. */
-function workersNow(workers: Map<string, 'up' | 'silent' | 'gone'>): string {
-  const count = (state: string) => [...workers.values()].filter((found) => found === state).length;
+/** `2 workers`, with the numbers of silent and lost ones, if any. */
+function workerCounts(workers: Map<string, 'up' | 'silent' | 'gone'>): string {
+  const count = (state: string) => [...workers.values()].filter((own) => own === state).length;
   const up = count('up');
   const away = (['silent', 'gone'] as const).filter((state) => count(state));
   const rest = away.map((state) => `${count(state)} ${state}`).join(', ');

@@ -16,25 +16,25 @@ const ownFlags = {
   ...localWorkerFlags,
   backend: {
     ...backend,
-    describe: 'what computes; only that of the run gives its bits',
+    describe: 'compute backend; any other than that of the run is rejected',
     defaultDescription: 'that of the run',
   },
   ...runFlags,
   out: {
     ...runFlags.out,
-    describe: 'write to this directory, and leave the old one as it is',
-    defaultDescription: 'the run’s own',
+    describe: 'write to this directory and leave the old one unchanged',
+    defaultDescription: 'that of the run',
   },
   from: {
     type: 'string',
     group: runFlags.out.group,
     requiresArg: true,
-    describe: 'go on from this checkpoint file',
-    defaultDescription: 'the newest that can be read',
+    describe: 'resume from this checkpoint file',
+    defaultDescription: 'the newest valid one',
   },
   bind: {
     ...bind,
-    describe: 'no workers here: be a coordinator at this address, tcp://HOST:PORT',
+    describe: 'start no workers; listen for workers at this address, tcp://HOST:PORT',
   },
   keys: bindFlags.keys,
   insecure: bindFlags.insecure,
@@ -43,10 +43,10 @@ const ownFlags = {
 type Values = ResultValues & FlagValues<typeof ownFlags>;
 
 export const command = 'resume <run>';
-export const describe = 'go on with a run that was stopped, from its newest checkpoint';
+export const describe = 'continue a run that was stopped, from its newest checkpoint';
 export const builder: Flags = {
   ...ownFlags,
-  // Those of a new run are known here to be refused by name.
+  // Flags of a new run are accepted here, so that `assertNoChanges` can reject them with a better message.
   ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
 };
 
@@ -56,7 +56,7 @@ export async function handler(values: Values): Promise<void> {
   readRunFile(run, dpmeshVersion());
   const file = join(run, 'run.json');
   const config = await configOf({ config: file });
-  await refuseChanges(values, config, file);
+  await assertNoChanges(values, config, file);
   const options = await runOptionsOf(values);
   const { resume } = await import('../library/resume.ts');
   const { from } = values;
@@ -64,16 +64,18 @@ export async function handler(values: Values): Promise<void> {
   await runOnTerminal((terminal) => resume({ run, from, ...options, ...terminal }), { ...values, maxEpochs });
 }
 
-/** UserError for the first flag that would give another result than the run's own config. */
-async function refuseChanges(values: Values, own: RunConfig, file: string): Promise<void> {
+/** Throws a UserError for the first flag that would change the result. */
+async function assertNoChanges(values: Values, own: RunConfig, file: string): Promise<void> {
   if (values.config !== undefined)
-    throw new UserError(`--config: a run goes on with its own ${file}; for another one, use train`);
-  const asked = await configOf({ ...values, config: file });
+    throw new UserError(
+      `--config cannot be used: a run resumes with its own ${file}; for another config, start a new run with dpmesh train`,
+    );
+  const requested = await configOf({ ...values, config: file });
   const names = options.map(([name]) => name);
-  // Those that were given first: they change the defaults of others.
+  // Flags that were given come first, because they change the defaults of others (--schedule).
   const given = names.filter((name) => values[name] !== undefined);
   for (const name of new Set([...given, ...names])) {
-    const [a, b] = [asked[name], own[name]].map((value) =>
+    const [a, b] = [requested[name], own[name]].map((value) =>
       name === 'data' || (name === 'labels' && value) ? resolve(String(value)) : JSON.stringify(value),
     );
     const flag = `--${kebabCase(name)} ${values[name]}`;

@@ -5,18 +5,19 @@ import { readConfigFile } from './config-file.ts';
 import type { Flag, Flags, FlagValues } from './flag.ts';
 import type { localWorkerFlags } from './worker-flags.ts';
 
-const RUN = 'This run:';
-const WATCHING = 'Watching the run:';
+const RUN = 'Run:';
+const MONITORING = 'Monitoring:';
 
-/** Flags that the result depends on. Defaults are shown but not set: what a config file says comes between. */
+/** Flags that determine the result. Their defaults are only shown, not set, because those of a config file take precedence. */
 export const resultFlags: Flags = {
   config: {
     type: 'string',
     group: options[0][1].group,
-    describe: 'YAML or JSON of these flags, or a run.json; flags win',
+    describe:
+      'YAML or JSON file with flags that determine the result, or a run.json; the command line overrides it',
   },
   ...Object.fromEntries(
-    options.map(([name, { group, type, describe, fast, paper, shown, choices }]): [string, Flag] => [
+    options.map(([name, { group, type, describe, fast, paper, defaultText, choices }]): [string, Flag] => [
       kebabCase(name),
       {
         type,
@@ -24,14 +25,14 @@ export const resultFlags: Flags = {
         describe: paper === undefined ? describe : `${describe} (paper schedule: ${paper})`,
         requiresArg: type !== 'boolean',
         ...(choices && { choices }),
-        ...((shown ?? fast) !== undefined && { defaultDescription: String(shown ?? fast) }),
+        ...((defaultText ?? fast) !== undefined && { defaultDescription: String(defaultText ?? fast) }),
       },
     ]),
   ),
 };
 export type ResultValues = OptionValues & { config?: string };
 
-/** Flags of how a run is computed, watched and written, not of its result. */
+/** Flags for how a run is computed, monitored and saved, which do not affect the result. */
 export const runFlags = {
   out: {
     type: 'string',
@@ -46,107 +47,112 @@ export const runFlags = {
     type: 'boolean',
     group: RUN,
     default: true,
-    describe: 'pictures of the run and report.html in its folder report; --no-report: none',
+    describe: 'draw pictures of the run and report.html in its folder report; --no-report: none',
   },
   'heartbeat-timeout': {
     type: 'number',
     group: RUN,
     default: 5,
     requiresArg: true,
-    describe: 'seconds of silence after which a worker’s shards are dealt to others',
+    describe: 'seconds of silence after which a worker’s shards are reassigned',
   },
   'checkpoint-every': {
     type: 'number',
     group: RUN,
     default: 30,
     requiresArg: true,
-    describe: 'seconds between checkpoints at the most; 0: one an epoch. Splits and merges always have one',
+    describe: 'maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one',
   },
   mixed: {
     type: 'boolean',
     group: RUN,
     default: false,
-    describe: 'let in workers of any numeric identity: bits then depend on who computes what',
+    describe: 'accept workers of any numeric identity; bits then depend on which worker computes what',
   },
   'shared-files': {
     type: 'boolean',
     group: RUN,
     default: true,
-    describe: 'workers read the data file themselves where they can; --no-shared-files: never',
+    describe: 'let workers read the data file themselves if they can; --no-shared-files: never',
   },
   http: {
     type: 'string',
     canBeOff: true,
-    group: WATCHING,
+    group: MONITORING,
     requiresArg: true,
-    describe: 'HOST:PORT of the live page and the metrics; --no-http: none',
+    describe: 'HOST:PORT of the live page and metrics; --no-http: none',
     defaultDescription: `${DEFAULT_HTTP.host}:${DEFAULT_HTTP.port}, or a free port`,
   },
   'http-token': {
     type: 'string',
-    group: WATCHING,
+    group: MONITORING,
     requiresArg: true,
-    describe: 'whoever pauses or stops the run by HTTP must have it; needed off loopback',
+    describe:
+      'token required to pause or stop the run over HTTP; mandatory unless --http is a loopback address',
     defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
   },
   linger: {
     type: 'number',
-    group: WATCHING,
+    group: MONITORING,
     requiresArg: true,
     default: 0,
-    describe: 'seconds for which page and metrics stay when the run is over',
+    describe: 'seconds for which page and metrics stay available after the run',
   },
 } as const satisfies Flags;
 
-/** Flags of a coordinator without workers of its own. */
+/** Flags of a coordinator that starts no workers. */
 export const bindFlags = {
   bind: {
     type: 'string',
     group: RUN,
     default: 'tcp://127.0.0.1:5555',
     requiresArg: true,
-    describe: 'address that workers connect to',
+    describe: 'address that workers connect to, tcp://HOST:PORT',
   },
   keys: {
     type: 'string',
     group: RUN,
     requiresArg: true,
-    describe: 'folder of dpmesh keygen: encrypt, and let its workers in only',
-    defaultDescription: 'none: not encrypted',
+    describe: 'folder made by dpmesh keygen: encrypt connections and accept only its workers',
+    defaultDescription: 'none, no encryption',
   },
   insecure: {
     type: 'boolean',
     group: RUN,
     default: false,
-    describe: 'bind an address that other machines reach, without encryption or keys',
+    describe: 'allow a --bind address that other machines can reach, without encryption or keys',
   },
 } as const satisfies Flags;
 
 /**
- * The run's config from flags, then the file of `--config`, then the schedule's defaults. UserError for a value out of
- * range, naming its flag, and for a key that the file should not have. `command`: all flags of the command.
+ * The run's config from its flags, the file of `--config`, and the schedule's defaults, in this order of precedence.
+ * UserError for an invalid value, with the name of its flag, or an invalid key in the file. `commandFlags`: all flags of the
+ * command.
  */
-export async function configOf(values: ResultValues, command: readonly string[] = []): Promise<RunConfig> {
-  const file = values.config === undefined ? {} : await readConfigFile(values.config, command);
-  const given: OptionValues = {};
-  for (const [name] of options) given[name] = values[name] ?? file[name];
-  return resolveConfig(given, (name) => {
-    const isOfFile = given[name] !== undefined && values[name] === undefined;
-    return `${isOfFile ? `${values.config}: ` : ''}--${kebabCase(name)}`;
+export async function configOf(
+  values: ResultValues,
+  commandFlags: readonly string[] = [],
+): Promise<RunConfig> {
+  const file = values.config === undefined ? {} : await readConfigFile(values.config, commandFlags);
+  const merged: OptionValues = {};
+  for (const [name] of options) merged[name] = values[name] ?? file[name];
+  return resolveConfig(merged, (name) => {
+    const isFromFile = merged[name] !== undefined && values[name] === undefined;
+    return `${isFromFile ? `${values.config}: ` : ''}--${kebabCase(name)}`;
   });
 }
 
 type RunValues = Partial<FlagValues<typeof runFlags & typeof bindFlags & typeof localWorkerFlags>>;
 
-/** The run's options from its flags. UserError where `--force` would remove the file of `--config`. */
+/** The run's options from its flags. UserError if `--force` would remove the file of `--config`. */
 export async function runOptionsOf(values: RunValues & { config?: string }): Promise<RunOptions> {
   const { out, force, config, http = true, httpToken = process.env.DPMESH_HTTP_TOKEN } = values;
   if (out !== undefined && force && config !== undefined)
     (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
-  const given = Object.fromEntries(
+  const runOptions = Object.fromEntries(
     RUN_OPTIONS.map((name) => [name, values[name as keyof typeof values]]).filter(
       ([, value]) => value !== undefined,
     ),
   );
-  return { ...given, http, httpToken };
+  return { ...runOptions, http, httpToken };
 }

@@ -3,37 +3,42 @@ import type { Flags, FlagValues } from './flag.ts';
 import { INTERRUPTED, onSignal } from './signals.ts';
 
 export const command = 'setup [what]';
-export const describe = 'set up TensorFlow (tensorflow) or WebGPU (webgpu) in a folder of its own';
+export const describe = 'install the backend tensorflow or webgpu in a folder of its own';
 export const builder = {
   what: { type: 'string', hidden: true },
   cuda: {
     type: 'boolean',
     default: false,
-    describe: 'tensorflow: with CUDA, so that a driver is all a host needs',
+    describe: 'tensorflow: include the CUDA libraries, so that a host needs only the driver',
   },
   dir: {
     type: 'string',
     requiresArg: true,
-    describe: 'the folder to make it in',
+    describe: 'folder to install into',
     defaultDescription: 'the user’s data folder',
   },
-  remove: { type: 'boolean', default: false, describe: 'take away what was set up: what is named, or all' },
+  remove: {
+    type: 'boolean',
+    default: false,
+    describe: 'remove the backend that is named, or all that were set up',
+  },
 } as const satisfies Flags;
 
 const NAMES = ['tensorflow', 'webgpu'] as const;
 
-export async function handler({ what: given, cuda, dir, remove }: FlagValues<typeof builder>): Promise<void> {
-  const what = NAMES.find((name) => name === given);
-  if (given !== undefined && !what)
-    throw new UserError(`setup ${given}: there is only setup ${NAMES.join(' and setup ')}`);
+export async function handler({ what: name, cuda, dir, remove }: FlagValues<typeof builder>): Promise<void> {
+  const what = NAMES.find((known) => known === name);
+  if (name !== undefined && !what)
+    throw new UserError(`cannot set up ${name}; use dpmesh setup ${NAMES.join(' or dpmesh setup ')}`);
   if (remove) {
-    if (cuda || dir !== undefined) throw new UserError('--remove stands alone; leave --cuda and --dir out');
+    if (cuda || dir !== undefined)
+      throw new UserError('--remove cannot be combined with --cuda or --dir; leave them out');
     const { removeSetup } = await import('../worker/host/setup/setup-folder.ts');
-    const gone = (what ? [what] : NAMES).flatMap((name) => removeSetup(name) ?? []);
-    console.error(gone.length ? `removed ${gone.join(' and ')}` : 'nothing was set up');
+    const removed = (what ? [what] : NAMES).flatMap((name) => removeSetup(name) ?? []);
+    console.error(removed.length ? `removed ${removed.join(' and ')}` : 'nothing was set up');
     return;
   }
-  if (!what) throw new UserError('name what to set up: dpmesh setup tensorflow, or dpmesh setup webgpu');
+  if (!what) throw new UserError('no backend given; use dpmesh setup tensorflow or dpmesh setup webgpu');
   if (what === 'webgpu' && cuda) throw new UserError('--cuda is for setup tensorflow; leave it out');
   const { stopPrograms } = await import('../worker/host/setup/programs.ts');
   let stopped = false;
@@ -51,7 +56,7 @@ export async function handler({ what: given, cuda, dir, remove }: FlagValues<typ
     }
   } catch (error) {
     if (!stopped) throw error;
-    console.error('stopped; nothing was set up, and nothing is left of it');
+    console.error('stopped; nothing was set up, and its files were removed');
     process.exitCode = INTERRUPTED;
   }
 }

@@ -1,52 +1,52 @@
 /** Exit code after Ctrl-C. */
 export const INTERRUPTED = 130;
-/** npx passes on a Ctrl-C that its children have got already: a second signal within this is the same one, ms. */
+/** npx forwards a Ctrl-C that its children have already received, so a second signal within this time is ignored, ms. */
 const SAME_SIGNAL_MS = 1000;
 
-/** What asks a process to end. */
+/** Signals that request the end of the process. */
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** Ctrl-C and SIGTERM: the first asks for an orderly end, a later one ends at once. */
+/** Calls `stop` at the first Ctrl-C or SIGTERM, for an orderly end, and `end` at a later one. */
 export function onSignal(
   stop: (signal: NodeJS.Signals) => void,
   end: () => void = () => process.exit(INTERRUPTED),
 ): void {
-  let first: number | null = null;
-  const hear = (signal: NodeJS.Signals) => {
-    if (first === null) {
-      first = performance.now();
+  let firstTime: number | null = null;
+  const listener = (signal: NodeJS.Signals) => {
+    if (firstTime === null) {
+      firstTime = performance.now();
       stop(signal);
-    } else if (performance.now() - first > SAME_SIGNAL_MS) end();
+    } else if (performance.now() - firstTime > SAME_SIGNAL_MS) end();
   };
-  for (const signal of SIGNALS) process.on(signal, hear);
+  for (const signal of SIGNALS) process.on(signal, listener);
 }
 
-/** Runs `work`; Ctrl-C and SIGTERM let it clean up before they end the process. */
+/** Runs `work`. Ctrl-C and SIGTERM abort it, and end the process once it has cleaned up. */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   let received: NodeJS.Signals | undefined;
-  const hear = (name: NodeJS.Signals) => {
+  const listener = (name: NodeJS.Signals) => {
     received = name;
     stop.abort();
   };
-  for (const signal of SIGNALS) process.on(signal, hear);
+  for (const signal of SIGNALS) process.on(signal, listener);
   try {
     return await work(stop.signal);
   } finally {
-    for (const signal of SIGNALS) process.off(signal, hear);
+    for (const signal of SIGNALS) process.off(signal, listener);
     if (received) process.kill(process.pid, received);
   }
 }
 
-/** Listens for SIGHUP; one that comes before somebody has said what is to happen then is not lost. */
-export function hangups(): (act: () => void) => void {
-  let waits = false;
-  let hear = () => {
-    waits = true;
+/** Listens for SIGHUP. Returns a function that sets the handler, which is called at once if a signal has already arrived. */
+export function listenForHangups(): (handler: () => void) => void {
+  let pending = false;
+  let handle = () => {
+    pending = true;
   };
-  process.on('SIGHUP', () => hear());
-  return (act) => {
-    hear = act;
-    if (waits) act();
+  process.on('SIGHUP', () => handle());
+  return (handler) => {
+    handle = handler;
+    if (pending) handler();
   };
 }

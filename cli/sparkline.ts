@@ -1,7 +1,7 @@
 const LEVELS = '▁▂▃▄▅▆▇█';
-const MOST = 512;
+const MAX_VALUES = 512;
 
-/** A row of numbers as bars of text, at most `width` of them; the lowest stands for the smallest. */
+/** The values as at most `width` bars of text, of heights from the smallest to the largest value. */
 export function sparkline(values: readonly number[], width: number): string {
   const count = Math.min(width, values.length);
   const shown = Array.from({ length: count }, (_, i) => {
@@ -14,10 +14,10 @@ export function sparkline(values: readonly number[], width: number): string {
   return shown.map((value) => LEVELS[level(value)]).join('');
 }
 
-/** Adds a number to a row that stays short: of a long one, every second is kept. */
+/** Appends a value. When there are too many, every second one is dropped. */
 export function remember(values: number[], value: number): void {
   values.push(value);
-  if (values.length <= MOST) return;
+  if (values.length <= MAX_VALUES) return;
   for (let i = 0; 2 * i < values.length; i++) values[i] = values[2 * i];
   values.length = Math.ceil(values.length / 2);
 }

@@ -1,27 +1,27 @@
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import { createDisplay } from './progress.ts';
-import { hangups, INTERRUPTED, onSignal } from './signals.ts';
+import { INTERRUPTED, listenForHangups, onSignal } from './signals.ts';
 import { print } from './summary.ts';
 
-/** What a run on a terminal is given by it. */
-export interface Terminal {
+/** The options of a run that connect it to the terminal. */
+export interface TerminalOptions {
   signal: AbortSignal;
   log: (line: string) => void;
 }
 
-/** A run on this terminal: progress on stderr, the result on stdout, Ctrl-C for an orderly end, SIGHUP for new keys. */
+/** Runs with progress on stderr and the result on stdout. Ctrl-C stops the run in an orderly way, SIGHUP reloads the keys. */
 export async function runOnTerminal(
-  start: (terminal: Terminal) => Run,
+  start: (terminal: TerminalOptions) => Run,
   { maxEpochs, json, keys }: { maxEpochs: number; json: boolean; keys?: string },
 ): Promise<void> {
   const stopping = new AbortController();
   onSignal(() => stopping.abort());
-  const hungUp = keys === undefined ? null : hangups();
+  const onHangup = keys === undefined ? null : listenForHangups();
   const display = createDisplay(maxEpochs);
   const { AbortError } = await import('../library/run.ts');
   const run = start({ signal: stopping.signal, log: display.line });
-  hungUp?.(run.rereadKeys);
+  onHangup?.(run.rereadKeys);
   let result: RunResult;
   try {
     for await (const event of run)

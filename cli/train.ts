@@ -6,7 +6,7 @@ import { localWorkerFlags } from './worker-flags.ts';
 const ownFlags = { ...localWorkerFlags, ...runFlags } as const satisfies Flags;
 
 export const command = 'train';
-export const describe = 'cluster a file: coordinator and workers on this machine';
+export const describe = 'cluster a file with workers on this machine';
 export const builder: Flags = { ...resultFlags, ...ownFlags };
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {

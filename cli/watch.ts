@@ -1,7 +1,7 @@
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'watch <url>';
-export const describe = 'show the progress of a run that goes on elsewhere';
+export const describe = 'show the progress of a run in another process or on another machine';
 export const builder = {
   url: { type: 'string', hidden: true },
   token: {
@@ -12,8 +12,8 @@ export const builder = {
   },
 } as const satisfies Flags;
 
-/** Exit code where the run did not come to a good end. */
-const BAD_END = 1;
+/** Exit code if the run failed or was stopped. */
+const NOT_DONE = 1;
 
 export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { UserError } = await import('../base/user-error.ts');
@@ -25,10 +25,10 @@ export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { follow } = await import('./follow.ts');
   const status = await follow(url, token);
   console.error(`the run is ${status}`);
-  if (status !== 'done') process.exitCode = BAD_END;
+  if (status !== 'done') process.exitCode = NOT_DONE;
 }
 
-/** Null for what is none. */
+/** Null if the text is not a URL. */
 function parse(text: string): URL | null {
   try {
     return new URL(text);

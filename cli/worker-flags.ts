@@ -6,41 +6,42 @@ import type { BackendChoice } from '../worker/host/plan.ts';
 import type { ProcessOptions } from '../worker/process.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
-const RUN = 'This run:';
-const BACKEND = 'What computes:';
+const RUN = 'Run:';
+const BACKEND = 'Backend:';
 
-/** Flags of whoever starts workers. */
+/** Flags of all commands that start workers. */
 const backendFlags = {
   backend: {
     type: 'string',
     group: BACKEND,
     default: 'auto',
     choices: ['auto', ...BACKENDS],
-    describe: 'what computes; auto: CUDA, else TensorFlow, where set up (dpmesh setup), else wasm',
+    describe:
+      'compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise wasm',
   },
   'require-gpu': {
     type: 'boolean',
     group: BACKEND,
     default: false,
-    describe: 'end with exit code 2 rather than compute without a GPU',
+    describe: 'exit with code 2 instead of computing without a GPU',
   },
   gpu: {
     type: 'number',
     group: BACKEND,
     default: 0,
     requiresArg: true,
-    describe: 'which adapter webgpu takes, counted from 0 (dpmesh doctor lists them)',
+    describe: 'index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters)',
   },
 } as const satisfies Flags;
 
-/** How many workers a host gets, and on which GPUs. */
+/** Flags that select the GPUs of a host and the number of workers on each. */
 export const gpuFlags = {
   gpus: {
     type: 'string',
     requiresArg: true,
-    describe: 'one worker for each of these GPUs: all, none, or numbers as nvidia-smi counts (0,2)',
+    describe: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
   },
-  'per-gpu': { type: 'number', requiresArg: true, default: 1, describe: 'workers on each GPU' },
+  'per-gpu': { type: 'number', requiresArg: true, default: 1, describe: 'number of workers on each GPU' },
 } as const satisfies Flags;
 
 /** Flags of a run with workers on this machine. */
@@ -50,10 +51,10 @@ export const localWorkerFlags = {
     alias: 'n-jobs',
     group: RUN,
     requiresArg: true,
-    describe: 'worker processes; changes the time, never the result',
-    defaultDescription: 'one a core, at most --shards',
+    describe: 'number of worker processes; does not affect the result',
+    defaultDescription: 'one per core, at most --shards',
   },
-  gpus: { ...gpuFlags.gpus, group: RUN, defaultDescription: 'none: --workers' },
+  gpus: { ...gpuFlags.gpus, group: RUN, defaultDescription: 'none' },
   'per-gpu': { ...gpuFlags['per-gpu'], group: RUN },
   ...backendFlags,
 } as const satisfies Flags;
@@ -63,38 +64,38 @@ export const joinFlags = {
   connect: {
     type: 'string',
     demandOption: true,
-    describe: 'the coordinator: tcp://HOST:PORT',
+    describe: 'address of the coordinator, tcp://HOST:PORT',
     requiresArg: true,
   },
   key: {
     type: 'string',
     requiresArg: true,
-    describe: 'this worker’s key file, from dpmesh keygen',
-    defaultDescription: 'none: not encrypted',
+    describe: 'key file of this worker, made by dpmesh keygen',
+    defaultDescription: 'none, no encryption',
   },
   ...backendFlags,
   'data-root': {
     type: 'string',
     default: '.',
     requiresArg: true,
-    describe: 'read data files below this folder only; rows of others come from the coordinator',
+    describe: 'read only data files below this folder; other rows come from the coordinator',
   },
   'reconnect-for': {
     type: 'number',
     default: 600,
     requiresArg: true,
-    describe: 'seconds without a word from the coordinator after which the worker gives up',
+    describe: 'seconds without contact with the coordinator after which the worker exits',
   },
   'give-up-after': {
     type: 'number',
     requiresArg: true,
-    describe: 'the same before the coordinator was ever reached',
+    describe: 'like --reconnect-for, until the first contact',
     defaultDescription: '--reconnect-for',
   },
 } as const satisfies Flags;
 
-/** What a worker's process is told, but for its name and backend. UserError for a flag that cannot be. */
-export async function joiningOf({
+/** The options of a worker process, except its name and backend. UserError for an invalid flag. */
+export async function joinOptionsOf({
   connect,
   key,
   dataRoot,
@@ -104,7 +105,8 @@ export async function joiningOf({
   const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
     throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
-  if (!existsSync(dataRoot)) throw new UserError(`--data-root ${dataRoot} does not exist`);
+  if (!existsSync(dataRoot))
+    throw new UserError(`--data-root ${dataRoot} does not exist; pass an existing folder`);
   return {
     connect,
     key: key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(key),

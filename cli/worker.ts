@@ -1,21 +1,21 @@
 import type { Flags, FlagValues } from './flag.ts';
-import { joinFlags, joiningOf } from './worker-flags.ts';
+import { joinFlags, joinOptionsOf } from './worker-flags.ts';
 
 export const command = 'worker';
-export const describe = 'join a coordinator and compute for it, on one core or GPU';
+export const describe = 'join a coordinator and compute for it on one core or GPU';
 export const builder = {
   ...joinFlags,
   http: {
     type: 'string',
     requiresArg: true,
-    describe: 'HOST:PORT of this worker’s own metrics (the coordinator’s have those of all workers)',
+    describe: 'HOST:PORT of this worker’s own metrics (the coordinator has those of all workers)',
     defaultDescription: 'none',
   },
   name: {
     type: 'string',
     default: '',
     defaultDescription: 'none',
-    describe: 'a name for logs, events and metrics',
+    describe: 'name in logs, events and metrics',
     requiresArg: true,
   },
 } as const satisfies Flags;
@@ -23,7 +23,7 @@ export const builder = {
 export async function handler(values: FlagValues<typeof builder>): Promise<void> {
   const { backendOf } = await import('../worker/host/plan.ts');
   const options = {
-    ...(await joiningOf(values)),
+    ...(await joinOptionsOf(values)),
     ...(await backendOf(values)),
     follows: values.backend === 'auto' && !values.requireGpu,
   };

@@ -1,54 +1,64 @@
 import type * as zod from 'zod/mini';
 import { kebabCase } from '../base/text.ts';
-
 import { UserError } from '../base/user-error.ts';
 import type { TransformChoice } from '../data/transform.ts';
+import { isSeed, SEED_RANGE } from '../model/seed.ts';
+import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from '../proto/task-limits.ts';
 
-/** It is loaded when there are values to check: to show help takes none of it. */
+/** Loaded only when there are values to check: `--help` does not need zod. */
 const schemas = () => import('./schemas.ts');
 type Schemas = Awaited<ReturnType<typeof schemas>>;
 
-/** What an option can be. */
-interface Values<Schema extends zod.ZodMiniType = zod.ZodMiniType> {
+/** The values that an option accepts. */
+interface OptionDomain<Schema extends zod.ZodMiniType = zod.ZodMiniType> {
   schema: (z: Schemas) => Schema;
-  /** Of the word behind its flag. */
+  /** The type of the flag's argument. */
   type: 'number' | 'string' | 'boolean';
-  /** In words: another value is refused because it "must be" this. */
+  /** The domain in words, to complete "must be …". */
   limit?: string;
   choices?: readonly string[];
 }
 
-/** What people are told of an option, and its defaults. */
-interface About<T> {
+/** An option's description and defaults. */
+interface OptionDescription<T> {
   group: string;
   describe: string;
   /** In docs/algorithm.md. */
   symbol?: string;
-  /** The default; null: it depends on the data or on other options, and `shown` says how. */
+  /** The default. Null if it depends on the data or on other options, as `defaultText` says. */
   fast?: T | null;
-  /** With `--schedule paper`, where that is another one. */
+  /** The default with `--schedule paper`, if it differs. */
   paper?: T | null;
-  shown?: string;
+  defaultText?: string;
 }
 
-export type Option = Values & About<unknown>;
+export type Option = OptionDomain & OptionDescription<unknown>;
 
-const option = <Schema extends zod.ZodMiniType>(values: Values<Schema>, about: About<zod.infer<Schema>>) => ({
-  ...values,
-  ...about,
+const option = <Schema extends zod.ZodMiniType>(
+  domain: OptionDomain<Schema>,
+  description: OptionDescription<zod.infer<Schema>>,
+) => ({
+  ...domain,
+  ...description,
 });
 
-const NO_TEXT = 'must be a string';
-/** A text within a limit. */
-const textWithin = (limit: string) => ({
-  error: ({ input }: { input?: unknown }) => (typeof input === 'string' ? `must be ${limit}` : NO_TEXT),
+const NOT_A_STRING = 'must be a string';
+/** The error for a value that is not `limit`. */
+const stringError = (limit: string) => ({
+  error: ({ input }: { input?: unknown }) => (typeof input === 'string' ? `must be ${limit}` : NOT_A_STRING),
 });
 
-const text = (): Values<zod.ZodMiniString> => ({ type: 'string', schema: (z) => z.string(NO_TEXT) });
+const text = (): OptionDomain<zod.ZodMiniString> => ({
+  type: 'string',
+  schema: (z) => z.string(NOT_A_STRING),
+});
 
-/** What is said where an option is neither. */
+/** The error for a value that is not a boolean. */
 export const YES_OR_NO = 'must be yes or no (or true, false)';
-const yesOrNo = (): Values<zod.ZodMiniBoolean> => ({ type: 'boolean', schema: (z) => z.boolean(YES_OR_NO) });
+const yesOrNo = (): OptionDomain<zod.ZodMiniBoolean> => ({
+  type: 'boolean',
+  schema: (z) => z.boolean(YES_OR_NO),
+});
 
 function oneOf<const T extends readonly string[]>(...choices: T) {
   const limit = `one of ${choices.join(', ')}`;
@@ -56,7 +66,7 @@ function oneOf<const T extends readonly string[]>(...choices: T) {
     type: 'string',
     limit,
     choices,
-    schema: (z: Schemas) => z.enum(choices, textWithin(limit)),
+    schema: (z: Schemas) => z.enum(choices, stringError(limit)),
   } as const;
 }
 
@@ -66,25 +76,22 @@ function number(limit: string, check: (z: Schemas, message: string) => zod.core.
   const schema = (z: Schemas) => z.number({ error }).check(check(z, `must be ${limit}`));
   return { type: 'number', limit, schema } as const;
 }
-const above = (least: number) => number(`above ${least}`, (z, message) => z.gt(least, message));
-const from = (least: number) => number(`at least ${least}`, (z, message) => z.gte(least, message));
-const whole = (least: number, most = Number.POSITIVE_INFINITY) =>
+const above = (min: number) => number(`above ${min}`, (z, message) => z.gt(min, message));
+const atLeast = (min: number) => number(`at least ${min}`, (z, message) => z.gte(min, message));
+const integer = (min: number, max = Number.POSITIVE_INFINITY) =>
   number(
-    most < Number.POSITIVE_INFINITY
-      ? `a whole number from ${least} to ${most}`
-      : `a whole number, at least ${least}`,
-    (z, message) => z.refine((n) => Number.isInteger(n) && n >= least && n <= most, message),
+    max < Number.POSITIVE_INFINITY
+      ? `a whole number from ${min} to ${max}`
+      : `a whole number, at least ${min}`,
+    (z, message) => z.refine((n) => Number.isInteger(n) && n >= min && n <= max, message),
   );
 
-/** 64 bits do not fit into a number: it is kept as text. */
 function seed() {
-  const limit = 'a whole number from 0 to 2^64 − 1';
-  const isSeed = (digits: string) => /^\d{1,20}$/.test(digits) && BigInt(digits) < 2n ** 64n;
-  const schema = (z: Schemas) => z.coerce.string().check(z.refine(isSeed, `must be ${limit}`));
-  return { type: 'string', limit, schema } as const;
+  const schema = (z: Schemas) => z.coerce.string().check(z.refine(isSeed, `must be ${SEED_RANGE}`));
+  return { type: 'string', limit: SEED_RANGE, schema } as const;
 }
 
-/** As a text with commas; a file may also have a number or a list. */
+/** A comma-separated list as a flag; in a file or a program also a number or an array. */
 function widths() {
   const limit = 'layer widths such as 50 or 50,50';
   const isList = /^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/;
@@ -100,27 +107,22 @@ function transform() {
   const limit = 'center, normalize, standard, min-max, none or pca:<axes>';
   const isTransform = (value: unknown) =>
     typeof value === 'string' && /^(center|normalize|standard|min-max|none|pca:[1-9]\d*)$/.test(value);
-  const schema = (z: Schemas) => z.custom<TransformChoice>(isTransform, textWithin(limit));
+  const schema = (z: Schemas) => z.custom<TransformChoice>(isTransform, stringError(limit));
   return { type: 'string', limit, schema } as const;
 }
 
-/** Null where it is left to the data. */
-const orNull = <Schema extends zod.ZodMiniType>(
-  values: Values<Schema>,
-): Values<zod.ZodMiniNullable<Schema>> => ({ ...values, schema: (z) => z.nullable(values.schema(z)) });
+const nullable = <Schema extends zod.ZodMiniType>(
+  domain: OptionDomain<Schema>,
+): OptionDomain<zod.ZodMiniNullable<Schema>> => ({ ...domain, schema: (z) => z.nullable(domain.schema(z)) });
 
 const DATA = 'Data:';
 const MODEL = 'Model:';
 const NETS = 'Networks:';
-const COURSE = 'Course of the run:';
-
-/** No more of either than a worker takes (proto/tasks.ts). */
-const MOST_BATCH = 1 << 20;
-const MOST_STEPS = 100_000;
+const SCHEDULE = 'Schedule:';
 
 /**
- * All that a run's result depends on, besides the data: flags of `train` and `coordinator`, keys of a `--config` file, what
- * run.json keeps, and the tables of docs/flags.md.
+ * All options that determine the result of a run, besides the data: the flags of `train` and `coordinator`, the keys of a
+ * `--config` file, the config in run.json, and the tables of docs/flags.md.
  */
 export const OPTIONS = {
   data: option(text(), {
@@ -128,11 +130,11 @@ export const OPTIONS = {
     symbol: 'X',
     describe: 'rows to cluster: .npy, IDX (also .gz) or CSV',
   }),
-  labels: option(orNull(text()), {
+  labels: option(nullable(text()), {
     group: DATA,
     describe: 'true classes, for evaluation only: 1-D .npy, IDX, or file.csv:column',
     fast: null,
-    shown: 'none',
+    defaultText: 'none',
   }),
   transform: option(transform(), {
     group: DATA,
@@ -140,13 +142,13 @@ export const OPTIONS = {
     fast: 'center',
     paper: 'normalize',
   }),
-  sample: option(orNull(whole(0)), {
+  sample: option(nullable(integer(0)), {
     group: DATA,
     symbol: 'n',
-    describe: 'rows to train on; all rows get labels anyway; 0: all',
+    describe: 'approximate number of rows to train on; 0: all. All rows are labelled',
     fast: null,
     paper: 0,
-    shown: 'max(20000, 1000·D)',
+    defaultText: 'max(20000, 1000·D)',
   }),
   soft: option(yesOrNo(), {
     group: DATA,
@@ -155,101 +157,101 @@ export const OPTIONS = {
   }),
   seed: option(seed(), {
     group: DATA,
-    describe: 'same seed, same bytes (64 bit)',
+    describe: 'random seed; the same seed gives the same bytes',
     fast: '0',
   }),
-  shards: option(whole(1), {
+  shards: option(integer(1), {
     group: DATA,
     symbol: 'S',
-    describe: 'logical shards of the data, S: the most workers of use; changes the result',
+    describe: 'number S of data shards; more workers than shards are idle; changes the result',
     fast: 8,
   }),
   alpha: option(above(0), {
     group: MODEL,
     symbol: 'α',
-    describe: 'concentration of the Dirichlet process, α',
+    describe: 'concentration α of the Dirichlet process',
     fast: 10,
   }),
   covariance: option(oneOf('full', 'diag'), {
     group: MODEL,
-    describe: 'shape of a cluster',
+    describe: 'covariance of each cluster',
     fast: 'full',
   }),
   priorScaleChoice: option(oneOf('data-cov', 'isotropic', 'data-std'), {
     group: MODEL,
     symbol: 'Ψ',
-    describe: 'the prior’s Ψ: c·Cov(X), c·I, or c·diag(std(X))',
+    describe: 'scale matrix Ψ of the prior: c·Cov(X), c·I, or c·diag(std(X))',
     fast: 'data-cov',
     paper: 'isotropic',
   }),
   priorScale: option(above(0), {
     group: MODEL,
     symbol: 'c',
-    describe: 'c of the prior’s Ψ',
+    describe: 'factor c of the prior’s scale matrix Ψ',
     fast: null,
-    shown: '0.3 for data-cov, else 0.005',
+    defaultText: '0.3 for data-cov, else 0.005',
   }),
-  priorNu: option(orNull(above(0)), {
+  priorNu: option(nullable(above(0)), {
     group: MODEL,
     symbol: 'ν',
-    describe: 'degrees of freedom of the prior, ν; at least D + 1',
+    describe: 'degrees of freedom ν of the prior; at least D + 1',
     fast: null,
-    shown: 'D + 2',
+    defaultText: 'D + 2',
   }),
   priorKappa: option(above(0), {
     group: MODEL,
     symbol: 'κ',
-    describe: 'points that the prior mean counts for, κ',
+    describe: 'pseudo-count κ of the prior mean, in points',
     fast: 1e-4,
   }),
-  weightSmoothing: option(from(0), {
+  weightSmoothing: option(atLeast(0), {
     group: MODEL,
     symbol: 'a',
-    describe: 'added to each cluster’s proportion n_k/n, a',
+    describe: 'constant a that is added to each cluster’s proportion n_k/n',
     fast: 0,
     paper: 0.1,
   }),
-  coarsening: option(orNull(from(0)), {
+  coarsening: option(nullable(atLeast(0)), {
     group: MODEL,
     symbol: 'n₀',
-    describe: 'points n₀ that ratios are tempered to, ζ = min(1, n₀/n); 0: none',
+    describe: 'temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering',
     fast: null,
     paper: 0,
-    shown: 'max(10000, 1000·D)',
+    defaultText: 'max(10000, 1000·D)',
   }),
-  initK: option(whole(1), {
+  initK: option(integer(1), {
     group: MODEL,
     symbol: 'K',
-    describe: 'clusters to start from, K',
+    describe: 'number K of initial clusters',
     fast: 1,
   }),
   hidden: option(widths(), {
     group: NETS,
-    describe: 'hidden widths of the clustering net, e.g. 50 or 50,50',
+    describe: 'widths of the clustering net’s hidden layers, such as 50 or 50,50',
     fast: [50],
   }),
   lr: option(above(0), {
     group: NETS,
-    describe: 'Adam’s rate, clustering net',
+    describe: 'Adam learning rate of the clustering net',
     fast: 0.01,
     paper: 5e-4,
   }),
   subLr: option(above(0), {
     group: NETS,
-    describe: 'Adam’s rate, sub-clustering nets',
+    describe: 'Adam learning rate of the sub-clustering nets',
     fast: 0.01,
     paper: 5e-3,
   }),
-  batchSize: option(whole(1, MOST_BATCH), {
+  batchSize: option(integer(1, MAX_BATCH_SIZE), {
     group: NETS,
     symbol: 'B',
-    describe: 'rows of a local step; fewer where a shard has not five batches',
+    describe: 'rows per local step; fewer if a shard has less than five batches',
     fast: 128,
   }),
-  localSteps: option(whole(1, MOST_STEPS), {
+  localSteps: option(integer(1, MAX_LOCAL_STEPS), {
     group: NETS,
     symbol: 'H',
-    describe: 'steps of each shard between averages, H; 1: average gradients',
+    describe: 'local steps H on each shard between two averages; 1: average gradients',
     fast: 10,
     paper: 1000,
   }),
@@ -264,31 +266,32 @@ export const OPTIONS = {
     fast: 'isotropic',
   }),
   schedule: option(oneOf('fast', 'paper'), {
-    group: COURSE,
-    describe: 'fast, or the paper’s own (sets other defaults too; see docs/flags.md)',
+    group: SCHEDULE,
+    describe:
+      'training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md)',
     fast: 'fast',
   }),
-  maxEpochs: option(whole(1), {
-    group: COURSE,
-    describe: 'epochs at the most',
+  maxEpochs: option(integer(1), {
+    group: SCHEDULE,
+    describe: 'maximum number of epochs',
     fast: 200,
     paper: 300,
   }),
-  splitMergeEvery: option(whole(1), {
-    group: COURSE,
+  splitMergeEvery: option(integer(1), {
+    group: SCHEDULE,
     describe: 'epochs between a split step and a merge step',
     fast: 6,
     paper: 30,
   }),
-  freeze: option(whole(0), {
-    group: COURSE,
-    describe: 'epochs that the mixture waits after a change of K',
+  freeze: option(integer(0), {
+    group: SCHEDULE,
+    describe: 'epochs for which the mixture is frozen after K changes',
     fast: 2,
     paper: 5,
   }),
   earlyStop: option(yesOrNo(), {
-    group: COURSE,
-    describe: 'stop when splits and merges change nothing more; --no-early-stop: never',
+    group: SCHEDULE,
+    describe: 'stop once split and merge steps no longer change anything; --no-early-stop: never',
     fast: true,
     paper: false,
   }),
@@ -297,36 +300,36 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 export const options = Object.entries(OPTIONS) as [OptionName, Option][];
 
-/** Values that are still to be checked. */
+/** Values that are not yet validated. */
 export type OptionValues = { [Name in OptionName]?: unknown };
 
-/** A run's options, all of them. */
+/** The value of every option of a run. */
 export type RunConfig = { [Name in OptionName]: zod.infer<ReturnType<(typeof OPTIONS)[Name]['schema']>> };
 
 /**
- * A run's options from those that were given, with the defaults of its schedule for the others. UserError for a value that
- * an option cannot have. `named`: what it is called there.
+ * Validates `values` and adds the schedule's defaults for options that are missing or null. UserError for an invalid value.
+ * `displayName`: what the message calls an option.
  */
 export async function resolveConfig(
-  given: OptionValues,
-  named: (name: OptionName) => string = (name) => `--${kebabCase(name)}`,
+  values: OptionValues,
+  displayName: (name: OptionName) => string = (name) => `--${kebabCase(name)}`,
 ): Promise<RunConfig> {
   const z = await schemas();
   const config: OptionValues = {};
   for (const [name, { schema, fast, paper }] of options) {
-    const preset = given.schedule === 'paper' && paper !== undefined ? paper : fast;
-    const value = given[name] ?? undefined;
-    config[name] = value === undefined ? preset : checked(schema(z), value, named(name));
+    const fallback = values.schedule === 'paper' && paper !== undefined ? paper : fast;
+    const value = values[name] ?? undefined;
+    config[name] = value === undefined ? fallback : validated(schema(z), value, displayName(name));
   }
   if (!config.data)
-    throw new UserError(`${named('data')} is missing: the rows to cluster, an .npy, IDX or CSV file`);
+    throw new UserError(`${displayName('data')} is missing: the rows to cluster, an .npy, IDX or CSV file`);
   config.priorScale ??= config.priorScaleChoice === 'data-cov' ? 0.3 : 0.005;
   return config as RunConfig;
 }
 
-function checked(schema: zod.ZodMiniType, value: unknown, name: string): unknown {
-  const found = schema.safeParse(value, { reportInput: true });
-  if (found.success) return found.data;
-  const [{ input, message }] = found.error.issues;
+function validated(schema: zod.ZodMiniType, value: unknown, name: string): unknown {
+  const result = schema.safeParse(value, { reportInput: true });
+  if (result.success) return result.data;
+  const [{ input, message }] = result.error.issues;
   throw new UserError(`${name} ${typeof input === 'object' ? JSON.stringify(input) : input} ${message}`);
 }

@@ -16,7 +16,7 @@ import { type FullPassResult, labelAllRows } from './training/full-pass.ts';
 import type { Run } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
-export interface Finishing {
+export interface FinishInput {
   run: Run;
   state: State;
   loss: number | null;
@@ -25,69 +25,75 @@ export interface Finishing {
   server: Server;
   out: RunDirectory;
   checkpoints: Checkpoints;
-  facts: RunMetadata;
+  metadata: RunMetadata;
   spent: () => RunTotals;
   observer?: Observer;
   emit: Emit;
   warn: (message: string) => void;
 }
 
-/** Seconds between attempts to write the results: about a minute in all. */
-const PAUSES = [1, 2, 4, 8, 15, 30];
+/** Seconds between attempts to write the results, one minute in total. */
+const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
 
-/** The full pass and all that comes of it. UserError where the disk refuses the results until patience ends. */
-export async function finish(input: Finishing): Promise<Summary> {
-  const { run, state, loss, layout, labels, out, checkpoints, facts, spent, server, observer, emit } = input;
+/**
+ * Labels all rows and writes the results. UserError if they still cannot be written after a minute of retries, with the
+ * command that resumes the run.
+ */
+export async function finish(input: FinishInput): Promise<Summary> {
+  const { run, state, loss, layout, labels, out, checkpoints, metadata, spent, server, observer, emit } =
+    input;
   let labelled: FullPassResult | null = null;
   try {
-    const summary = await persistently(async () => {
+    const summary = await retryWrites(async () => {
       if (!labelled) {
         labelled = await labelAllRows(run, layout, state.mixture.k, labels?.codes ?? null, out);
         observer?.labelled(labelled.T.map(([rows]) => rows));
       }
       writeModel(run, state, labelled, out);
       await checkpoints.flush();
-      const found = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(facts, found));
-      return found;
+      const result = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
+      out.json('run.json', runFile(metadata, result));
+      return result;
     }, input.warn);
     const { tasks, workers } = server.usage();
     emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
     return summary;
   } catch (error) {
     if (!(error instanceof WriteError)) throw error;
-    throw new UserError(`${error.message}; ${await whatIsSaved(checkpoints, out.path)}`);
+    throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }
 }
 
-/** Tries again, after growing pauses, what the disk has refused. */
-export async function persistently<T>(
+/** Repeats `attempt` while it fails with a WriteError, after each of `delays` (seconds) in turn. */
+export async function retryWrites<T>(
   attempt: () => Promise<T>,
   warn: (message: string) => void,
-  pauses: readonly number[] = PAUSES,
+  delays: readonly number[] = RETRY_DELAYS,
 ): Promise<T> {
   for (let i = 0; ; i++) {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof WriteError) || i >= pauses.length) throw error;
-      warn(`${error.message}; trying again in ${pauses[i]} s`);
-      // Ctrl-C need not wait for it.
-      await sleep(pauses[i] * 1000, undefined, { ref: false });
+      if (!(error instanceof WriteError) || i >= delays.length) throw error;
+      warn(`${error.message}; trying again in ${delays[i]} s`);
+      // Without a reference: the wait does not keep the process alive after Ctrl-C.
+      await sleep(delays[i] * 1000, undefined, { ref: false });
     }
   }
 }
 
-/** Where the trained state is, and how to go on from it. */
-async function whatIsSaved(checkpoints: Checkpoints, run: string): Promise<string> {
+/** Says where the trained state is saved, and how to resume from it. */
+async function resumeHint(checkpoints: Checkpoints, run: string): Promise<string> {
   await checkpoints.flush();
   const saved = checkpoints.saved();
   const resume = `dpmesh resume ${run}`;
-  const ways = (how: string) => `${how} when there is room, or with --out ELSEWHERE at once`;
-  if (saved?.checkpoint.ended) return `training is over and saved in ${saved.path}: ${ways(resume)}`;
+  const advice = (command: string) =>
+    `run ${command} when space is available, or with --out ELSEWHERE right away`;
+  if (saved?.checkpoint.ended) return `training is complete and saved in ${saved.path}; ${advice(resume)}`;
   const rescued = await checkpoints.rescue();
-  if (rescued) return `training is over and saved in ${rescued}: ${ways(`${resume} --from ${rescued}`)}`;
+  if (rescued)
+    return `training is complete and saved in ${rescued}; ${advice(`${resume} --from ${rescued}`)}`;
   return saved
-    ? `the end of training could not be saved, the newest checkpoint is ${saved.path}: ${ways(resume)}`
-    : `nothing could be saved, as there is no checkpoint: ${ways(resume)}, from the start`;
+    ? `the last state of training could not be saved, the newest checkpoint is ${saved.path}; ${advice(resume)}`
+    : `there is no checkpoint, so training has to start again; ${advice(resume)}`;
 }

@@ -8,25 +8,27 @@ import type { SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import type { RunFile } from './storage/run-file.ts';
 
-/** The run to go on with: in its own directory, unless there is an `out`. */
-export interface Resumed {
+/** A run to be resumed. */
+export interface ResumedRun {
+  /** Its directory. */
   path: string;
   run: RunFile;
-  /** A checkpoint to go on from; by default the newest that can be read. */
+  /** A checkpoint file; by default the newest that can be read. */
   from?: string;
 }
 
-export interface Place {
-  /** The run directory; by default `runs/<data>`, or the run's own where one is resumed. */
+/** Where a run is written, and which run it resumes, if any. */
+export interface RunLocation {
+  /** The run directory; by default `runs/<data>`, or the directory of the resumed run. */
   out?: string;
   force: boolean;
-  resume?: Resumed;
+  resume?: ResumedRun;
 }
 
-/** The run directory, held for this process. UserError where it cannot be had. */
+/** Opens the run directory and locks it for this process. UserError if that is not possible. */
 export async function openDirectory(
   config: RunConfig,
-  { out, force, resume }: Place,
+  { out, force, resume }: RunLocation,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
@@ -46,23 +48,23 @@ export async function openDirectory(
   return openRunDirectory(out, { force, inputs, warn, history });
 }
 
-/** The checkpoint to go on from: the newest that can be read, or the one that was named. UserError if that cannot be. */
+/** The checkpoint to resume from; null if there is none. UserError if `from` names one that cannot be used. */
 export async function openCheckpoint(
-  { path, run, from }: Resumed,
+  { path, run, from }: ResumedRun,
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
   const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
   const { foreignTo } = await import('./storage/run-file.ts');
   if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
-  const found = readCheckpoint(from, foreignTo(run));
-  if ('problem' in found) throw new UserError(`--from ${from} cannot be used: ${found.problem}`);
-  return found;
+  const checkpoint = readCheckpoint(from, foreignTo(run));
+  if ('problem' in checkpoint) throw new UserError(`--from ${from} cannot be used: ${checkpoint.problem}`);
+  return checkpoint;
 }
 
-/** The rows to cluster. `leftOut`: a column of a CSV that is none of them, as `labels` names it. */
+/** Opens the rows to cluster. `leftOut`: the column of a CSV that holds the labels and is not clustered. */
 export async function openRows(
   { data, labels }: RunConfig,
-  resume: Resumed | undefined,
+  resume: ResumedRun | undefined,
 ): Promise<{ source: Source; leftOut: string | null }> {
   const { openSource } = await import('../data/open.ts');
   const leftOut = resume
@@ -73,15 +75,15 @@ export async function openRows(
   return { source: await openSource(data, { without: leftOut }), leftOut };
 }
 
-/** UserError where the data are not as large as they were when the run began. */
-export function assertSameShape(path: string, { rows, dim }: Source, { run: { data } }: Resumed): void {
+/** UserError if the data do not have the shape that they had when the run began. */
+export function assertSameShape(path: string, { rows, dim }: Source, { run: { data } }: ResumedRun): void {
   if (rows !== data.rows || dim !== data.dim)
     throw new UserError(
-      `${path} has ${rows} rows × ${dim}, and had ${data.rows} × ${data.dim} when the run began; put the old file back, or start a new run`,
+      `${path} has ${rows} rows × ${dim} columns, but had ${data.rows} × ${data.dim} when the run began; restore the old file, or start a new run`,
     );
 }
 
-/** True classes, for evaluation; null where none are named. UserError where they are not of these rows. */
+/** The true classes, for evaluation; null if none are given. UserError if there is not one for each row. */
 export async function openLabels(
   { data, labels: spec }: RunConfig,
   rows: number,
@@ -92,8 +94,10 @@ export async function openLabels(
   const { labelsFile, readLabels } = await import('../data/labels.ts');
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)
-    throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);
+    throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);
   if (leftOut === null && realPath(labelsFile(spec)) === realPath(data))
-    warn(`--labels ${spec} is the data too; give rows without it`);
+    warn(
+      `--labels ${spec} is in the file of --data, and these labels are clustered too; pass rows without them`,
+    );
   return labels;
 }

@@ -26,137 +26,146 @@ import { type Observer, train } from './training/train.ts';
 export interface RunInput {
   config: RunConfig;
   source: Source;
-  /** A column of the data that is not in `source`. */
+  /** The column of the data that holds the labels and is not in `source`. */
   leftOut?: string | null;
   labels: Labels | null;
   layout: Layout;
   server: Server;
   out: RunDirectory;
   checkpoints: Checkpoints;
-  /** A run goes on: from this checkpoint, or from the start, on the data that have this fingerprint. */
+  /**
+   * Of a resumed run: its checkpoint, or null to start again, and the fingerprint that its data must have. Null for a new
+   * run.
+   */
   resume: { from: SavedCheckpoint | null; fingerprint: string } | null;
   emit: Emit;
   warn: (message: string) => void;
   observer?: Observer;
-  /** Not null: training waits for it before its next epoch, after the step that may end this one. */
+  /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
   held?: () => Promise<void> | null;
   versions: Record<string, string>;
-  /** Workers may differ in their bits. */
+  /** Workers may have different numeric identities. */
   mixed?: boolean;
 }
 
-/** What a session of a run has in hand from its first reading on. */
-interface Session {
+/** What training needs once the moments are known. */
+interface TrainingInput {
   input: RunInput;
   run: Run;
-  found: DataMoments;
-  /** In all sessions, until now. */
+  moments: DataMoments;
+  /** The totals of all sessions so far. */
   spent: () => RunTotals;
 }
 
-/** A whole run, once its workers are there: rounds, epochs, full pass, and all that the run directory gets. */
+/**
+ * Runs everything that needs workers, from the moments round to the full pass, and writes the results. Returns their
+ * summary.
+ */
 export async function runAll(input: RunInput): Promise<Summary> {
   const { config, layout, server, out, emit, resume, source, versions } = input;
-  const begun = performance.now();
-  const from = resume?.from?.checkpoint ?? null;
-  const dispatcher = namingData(server.dispatcher, config.data);
-  const found = from?.dataSummary ?? (await firstReading(input, dispatcher));
-  if (resume && fingerprint(found.hashes) !== resume.fingerprint)
+  const startTime = performance.now();
+  const checkpoint = resume?.from?.checkpoint ?? null;
+  const dispatcher = withDataPath(server.dispatcher, config.data);
+  const moments = checkpoint?.dataSummary ?? (await firstReading(input, dispatcher));
+  if (resume && fingerprint(moments.hashes) !== resume.fingerprint)
     throw new UserError(
-      `${config.data} has changed since the run began; put the old file back, or start a new run`,
+      `${config.data} has changed since the run began; restore the old file, or start a new run`,
     );
-  const quiet = from !== null;
-  const run = prepare({ config, layout, dispatcher, emit, warn: quiet ? () => {} : input.warn }, found);
-  const sample = found.sampleRows.reduce((a, b) => a + b, 0);
+  // A run that continues from a checkpoint has emitted these warnings before.
+  const warn = checkpoint ? () => {} : input.warn;
+  const run = prepare({ config, layout, dispatcher, emit, warn }, moments);
+  const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
-  const first = server.backend() ?? undefined;
-  const facts = {
+  const backend = server.backend() ?? undefined;
+  const metadata = {
     config,
     layout,
     dtype: source.dtype,
     leftOut: input.leftOut ?? null,
     versions,
     identity: server.identity(),
-    backend: first && { ...first, mixed: input.mixed === true },
-    hashes: found.hashes,
+    backend: backend && { ...backend, mixed: input.mixed === true },
+    hashes: moments.hashes,
   };
-  await out.create(runFile(facts, null));
+  await out.create(runFile(metadata, null));
   if (resume)
     emit({
       type: 'resume',
-      epoch: from?.state.epoch ?? 0,
-      k: from?.state.mixture.k ?? config.initK,
+      epoch: checkpoint?.state.epoch ?? 0,
+      k: checkpoint?.state.mixture.k ?? config.initK,
       from: resume.from?.path ?? null,
     });
   else emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
 
-  const session = { input, run, found, spent: () => spentWith(from, server, begun) };
-  // Where training is over already, only the net has yet to reach the workers.
-  if (from?.ended) publishNet(run, from.state.net);
-  if (from) input.observer?.state(from.state);
-  const last = from?.ended ? { state: from.state, loss: from.loss } : await trainAll(session, from);
-  return finish({ ...input, run, ...last, facts, spent: session.spent });
+  const spent = () => totalsSince(checkpoint, server, startTime);
+  // If training has already ended, the workers still need the net for the full pass.
+  if (checkpoint?.ended) publishNet(run, checkpoint.state.net);
+  if (checkpoint) input.observer?.state(checkpoint.state);
+  const trained = checkpoint?.ended
+    ? { state: checkpoint.state, loss: checkpoint.loss }
+    : await trainAll({ input, run, moments, spent }, checkpoint);
+  return finish({ ...input, run, ...trained, metadata, spent });
 }
 
-/** Reads all rows for the first time. */
+/** Reads all rows for the first time: the moments round. */
 async function firstReading(
   { config, layout, source }: RunInput,
   dispatcher: Dispatcher,
 ): Promise<DataMoments> {
-  const first = await source.read(0, block(layout, 0).count);
-  const origin = Float64Array.from(first.subarray(0, layout.dim), (value) =>
+  const firstBlock = await source.read(0, block(layout, 0).count);
+  const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
-  const largest = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
+  const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
   return momentsRound(dispatcher, config, layout, origin, sampleThreshold(config, layout), (row) =>
-    diagnoseRow(source, row, largest),
+    diagnoseRow(source, row, max),
   );
 }
 
 /**
- * A worker's mistakes are about the data, of which it may not know the name. Whether it does, only its text tells: no
- * more than that comes from it.
+ * Prefixes UserErrors of rounds with the path of the data, unless they contain it already: they are about the data, and
+ * a worker that reads rows from the coordinator does not know the path.
  */
-function namingData(dispatcher: Dispatcher, path: string): Dispatcher {
+function withDataPath(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
     publish: (name, tensors) => dispatcher.publish(name, tensors),
     abort: (error) => dispatcher.abort(error),
     round: (spec) =>
       dispatcher.round(spec).catch((error) => {
-        const named = error instanceof WriteError || error.message.includes(path);
-        if (!(error instanceof UserError) || named) throw error;
+        const isComplete = error instanceof WriteError || error.message.includes(path);
+        if (!(error instanceof UserError) || isComplete) throw error;
         throw new UserError(`${path}: ${error.message}`);
       }),
   };
 }
 
 async function trainAll(
-  { input, run, found, spent }: Session,
-  from: Checkpoint | null,
+  { input, run, moments, spent }: TrainingInput,
+  checkpoint: Checkpoint | null,
 ): Promise<{ state: State; loss: number | null }> {
   const { config, layout, server, checkpoints, emit, observer, held } = input;
-  let loss = from?.loss ?? null;
-  const note = (state: State, now: boolean, ended: EndReason | null = null) => {
+  let loss = checkpoint?.loss ?? null;
+  const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
-    const about = { config: withAbsolutePaths(config), identity, layout, dataSummary: found };
-    checkpoints.offer({ ...about, state, loss, ended, spent: spent() }, now);
+    const fixed = { config: withAbsolutePaths(config), identity, layout, dataSummary: moments };
+    checkpoints.offer({ ...fixed, state, loss, ended, spent: spent() }, now);
   };
-  const start = from?.state ?? (await initialState(run));
-  if (!from) {
-    note(start, true);
+  const start = checkpoint?.state ?? (await initialState(run));
+  if (!checkpoint) {
+    offerCheckpoint(start, true);
     observer?.state(start);
   }
-  const smallest = Math.min(...found.sampleRows.filter((rows) => rows > 0));
-  const course = train(run, start, smallest);
-  // Between an epoch and the step at its end there is nothing that could be gone on from.
-  let whole = true;
+  const smallestShard = Math.min(...moments.sampleRows.filter((rows) => rows > 0));
+  const training = train(run, start, smallestShard);
+  // Between an epoch and the step that follows it, the state is incomplete: no run could resume from it.
+  let isComplete = true;
   for (;;) {
-    if (whole) await held?.();
-    const { done, value } = await course.next();
+    if (isComplete) await held?.();
+    const { done, value } = await training.next();
     if (done) {
       const { state, reason } = value;
       emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
-      note(state, true, reason);
+      offerCheckpoint(state, true, reason);
       return { state, loss };
     }
     const { state } = value;
@@ -174,16 +183,17 @@ async function trainAll(
       });
       observer?.epoch(state, value.losses);
     } else observer?.state(state);
-    whole = value.type === 'step' || value.complete;
-    if (whole) note(state, value.type === 'step');
+    isComplete = value.type === 'step' || value.complete;
+    if (isComplete) offerCheckpoint(state, value.type === 'step');
   }
 }
 
-function spentWith(from: Checkpoint | null, server: Server, begun: number): RunTotals {
+/** The totals of this session, added to those of the sessions before `checkpoint`. */
+function totalsSince(checkpoint: Checkpoint | null, server: Server, startTime: number): RunTotals {
   const { rounds, rowsRead, workers } = server.totals();
-  const before = from?.spent ?? { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 };
+  const before = checkpoint?.spent ?? { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 };
   return {
-    seconds: before.seconds + (performance.now() - begun) / 1000,
+    seconds: before.seconds + (performance.now() - startTime) / 1000,
     rounds: before.rounds + rounds,
     rowsRead: before.rowsRead + rowsRead,
     workers: Math.max(before.workers, workers),

@@ -1,4 +1,4 @@
-/** What config.ts takes of zod, by name: a bundle that loads it later gets no more. */
+/** What config.ts uses of zod, exported by name so that the bundle contains nothing else of it. */
 export {
   boolean,
   coerce,

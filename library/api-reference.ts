@@ -1,4 +1,4 @@
-// Writes docs/api.md from the doc comments of what index.ts exports: npm run docs:api
+// Generates docs/api.md from the doc comments of everything that index.ts exports: npm run docs:api
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -7,7 +7,7 @@ const source = (path: string) => readFileSync(root(path), 'utf8');
 
 export const API_PAGE = fileURLToPath(root('docs/api.md'));
 
-/** In which order, and under which heading. A name that is exported and not here is an error. */
+/** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string[]> = {
   Functions: ['train', 'resume', 'predict', 'evaluate', 'openRun', 'synth'],
   Results: [
@@ -18,26 +18,26 @@ const SECTIONS: Record<string, string[]> = {
     ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'EvaluateOptions'],
     ...['SynthOptions', 'Data', 'Rows', 'LabelData'],
   ],
-  Events: ['TimedEvent', 'Event', 'Departure'],
+  Events: ['TimedEvent', 'RunEvent', 'Departure'],
   Errors: ['UserError', 'AbortError'],
 };
 
 interface Declaration {
   name: string;
   kind: 'function' | 'interface' | 'type' | 'class';
-  /** Without the asterisks; empty where there is none. */
+  /** The doc comment without asterisks; empty if there is none. */
   comment: string;
-  /** What stands behind the comment, without a function's body. */
+  /** The code without the doc comment and, for a function, without the body. */
   code: string;
 }
 
-interface Member {
+interface MemberDoc {
   name: string;
   type: string;
   comment: string;
 }
 
-/** Each exported name, and the file that it comes from. */
+/** The file of each exported name. */
 function exportsOf(index: string): Map<string, string> {
   const files = new Map<string, string>();
   for (const [, names, file] of index.matchAll(/export (?:type )?\{([^}]*)\} from '\.\/([^']*)'/g))
@@ -46,7 +46,7 @@ function exportsOf(index: string): Map<string, string> {
   return files;
 }
 
-const plain = (comment: string) =>
+const withoutMarkers = (comment: string) =>
   comment
     .replace(/^\s*\/\*\*|\*\/\s*$/g, '')
     .split('\n')
@@ -59,7 +59,7 @@ function declarationOf(name: string, text: string): Declaration {
     `((?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?)export (?:async )?(function|interface|type|class) ${name}\\b`,
   );
   const match = head.exec(text);
-  if (!match) throw new Error(`${name} is not declared where index.ts takes it from`);
+  if (!match) throw new Error(`${name} is not declared in the file that index.ts exports it from`);
   const rest = text.slice(match.index + match[1].length);
   // A declaration ends with a line that closes it, or with its first line's semicolon.
   const end = /^(?:\}|[^\n]*;$|[\s\S]*?\n(?: {2}[^\n]*;|\}))$/m.exec(rest)!;
@@ -69,7 +69,12 @@ function declarationOf(name: string, text: string): Declaration {
     kind === 'type'
       ? rest.slice(0, rest.search(/;\n(?=\n|$|\/|export)/) + 1)
       : rest.slice(0, block ? block.index + 1 : end[0].length);
-  return { name, kind, comment: plain(match[1]), code: kind === 'function' ? signature(code) : code };
+  return {
+    name,
+    kind,
+    comment: withoutMarkers(match[1]),
+    code: kind === 'function' ? signature(code) : code,
+  };
 }
 
 const signature = (code: string) =>
@@ -78,43 +83,43 @@ const signature = (code: string) =>
     .replace(/^export (async )?/, '')
     .trim()};`;
 
-/** The members of an interface or class, each with its comment. */
-function membersOf({ code }: Declaration): Member[] {
+/** The members of an interface or class, with their comments. */
+function membersOf({ code }: Declaration): MemberDoc[] {
   const body = code.slice(code.indexOf('{\n') + 2, code.lastIndexOf('}'));
   const member =
     /((?: {2}\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?) {2}(?:override )?(?:readonly )?(\*?[\w[\].]+\??)(\([^\n]*?\): |: | = )([^\n]*);\n/g;
   return [...body.matchAll(member)].map(([, comment, name, between, type]) => ({
     name: name.replace('?', ''),
     type: between.startsWith('(') ? `${between}${type}` : type,
-    comment: plain(comment),
+    comment: withoutMarkers(comment),
   }));
 }
 
-/** Tags as sentences: `@throws {X} (rejection) where …`, `@returns …`, `@defaultValue …`. */
-function prose(comment: string): { text: string; tags: string[]; fallback: string } {
+/** A comment's text, its `@throws {X} (rejection) if …` and `@returns …` tags as sentences, and its `@defaultValue`. */
+function parseComment(comment: string): { text: string; tags: string[]; defaultValue: string } {
   const [text, ...rest] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
-  const one = (part: string) => part.replace(/\s+/g, ' ').trim();
+  const singleLine = (part: string) => part.replace(/\s+/g, ' ').trim();
   const tags = rest.flatMap((tag) => {
-    const [, kind, what] = /^(\w+)\s+([\s\S]*)$/.exec(tag)!;
-    if (kind === 'returns') return [`Returns ${one(what)}.`];
+    const [, kind, content] = /^(\w+)\s+([\s\S]*)$/.exec(tag)!;
+    if (kind === 'returns') return [`Returns ${singleLine(content)}.`];
     if (kind !== 'throws') return [];
     return [
-      one(what)
+      singleLine(content)
         .replace(/^\{(\w+)\} \(rejection\)/, 'Rejects with `$1`')
         .replace(/^\{(\w+)\}/, 'Throws `$1`')
         .concat('.'),
     ];
   });
-  const fallback = rest.find((tag) => tag.startsWith('defaultValue'))?.replace('defaultValue', '') ?? '';
-  return { text: one(text), tags, fallback: one(fallback) };
+  const defaultValue = rest.find((tag) => tag.startsWith('defaultValue'))?.replace('defaultValue', '') ?? '';
+  return { text: singleLine(text), tags, defaultValue: singleLine(defaultValue) };
 }
 
-const cell = (text: string) => text.replaceAll('|', '\\|');
-const typed = (text: string) => (text ? `\`${text.replaceAll('`', "'").replaceAll('|', '\\|')}\`` : '');
+const tableCell = (text: string) => text.replaceAll('|', '\\|');
+const typeCode = (text: string) => (text ? `\`${text.replaceAll('`', "'").replaceAll('|', '\\|')}\`` : '');
 
 function section(declaration: Declaration): string {
   const { name, kind, comment, code } = declaration;
-  const { text, tags } = prose(comment);
+  const { text, tags } = parseComment(comment);
   const parts = [`### ${name}`];
   if (text) parts.push(text);
   if (kind === 'function' || kind === 'type') parts.push(`\`\`\`ts\n${code.replace(/^export /, '')}\n\`\`\``);
@@ -129,14 +134,14 @@ function section(declaration: Declaration): string {
     );
   if (kind === 'interface' || kind === 'class') {
     const members = membersOf(declaration).filter(({ name }) => name !== 'name');
-    const hasDefaults = members.some(({ comment }) => prose(comment).fallback);
+    const hasDefaults = members.some(({ comment }) => parseComment(comment).defaultValue);
     const rows = members.map(({ name, type, comment }) => {
-      const { text, tags, fallback } = prose(comment);
+      const { text, tags, defaultValue } = parseComment(comment);
       return [
         `\`${name}\``,
-        typed(type),
-        ...(hasDefaults ? [cell(fallback)] : []),
-        cell([text, ...tags].join(' ')),
+        typeCode(type),
+        ...(hasDefaults ? [tableCell(defaultValue)] : []),
+        tableCell([text, ...tags].join(' ')),
       ];
     });
     const titles = ['', 'type', ...(hasDefaults ? ['default'] : []), ''];
@@ -148,12 +153,12 @@ function section(declaration: Declaration): string {
   return parts.join('\n\n');
 }
 
-/** The whole page. */
+/** The complete page. */
 export function apiReference(): string {
   const files = exportsOf(source('index.ts'));
   const listed = Object.values(SECTIONS).flat();
   const missing = [...files.keys()].filter((name) => !listed.includes(name));
-  if (missing.length) throw new Error(`no section of docs/api.md has ${missing.join(', ')}`);
+  if (missing.length) throw new Error(`${missing.join(', ')}: exported, but in no section of docs/api.md`);
   const sections = Object.entries(SECTIONS).map(([title, names]) =>
     [`## ${title}`, ...names.map((name) => section(declarationOf(name, source(files.get(name)!))))].join(
       '\n\n',
@@ -162,7 +167,7 @@ export function apiReference(): string {
   return [
     '# The library: reference',
     '<!-- Written by `npm run docs:api` from the doc comments in the source. -->',
-    "All that `import … from 'dpmesh'` gives. Whole programs are in [library.md](library.md), and what each option means for\nthe result in [flags.md](flags.md): options have the names of the flags in camel case.",
+    'Everything that the package `dpmesh` exports. [library.md](library.md) has complete programs. [flags.md](flags.md) has more\ndetails of the options, which have the names of the flags in camel case.',
     ...sections,
     '',
   ].join('\n\n');

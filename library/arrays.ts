@@ -7,13 +7,13 @@ import { writeNpy } from '../data/npy.ts';
 import type { Source } from '../data/source.ts';
 import type { Data, LabelData, Rows } from './options.ts';
 
-/** Arrays of the caller's memory in the places of files. */
+/** Data and labels in the caller's memory, for code that reads files. */
 
 /** The files that `withFiles` makes. */
 const TEMPORARY = /[\\/]dpmesh-\w{6}[\\/](data|labels)\.npy$/;
 
-/** UserError where these are no rows. */
-function checkRows(rows: Rows): void {
+/** Throws a UserError if `rows` is not a valid matrix. */
+function assertRows(rows: Rows): void {
   const { values, columns } = rows ?? {};
   if (!(values instanceof Float32Array || values instanceof Float64Array))
     throw new UserError('data must be a path, or { values, columns } with a Float32Array or Float64Array');
@@ -21,13 +21,15 @@ function checkRows(rows: Rows): void {
     throw new UserError(`data: columns ${columns} must be a whole number, at least 1`);
   if (!values.length || values.length % columns)
     throw new UserError(
-      `data: ${values.length} values are ${values.length ? 'not a whole number of' : 'no'} rows of ${columns} columns`,
+      values.length
+        ? `data: ${values.length} values are not a whole number of rows of ${columns} columns`
+        : 'data has no rows',
     );
 }
 
-/** Rows in memory as a source. */
+/** Rows in memory as a `Source`. UserError if they are not a valid matrix. */
 export function sourceOf(rows: Rows): Source {
-  checkRows(rows);
+  assertRows(rows);
   const { values, columns: dim } = rows;
   return {
     rows: values.length / dim,
@@ -40,25 +42,28 @@ export function sourceOf(rows: Rows): Source {
   };
 }
 
-/** Labels in memory as whole numbers. UserError for one that is none. */
-function codesOf(labels: ArrayLike<number>, name: string): Int32Array {
-  const codes = Int32Array.from(labels);
-  for (let i = 0; i < codes.length; i++)
-    if (codes[i] !== Number(labels[i]) || typeof labels[i] !== 'number')
-      throw new UserError(`${name}: label ${i}, ${String(labels[i])}, is no whole number of 32 bits`);
-  return codes;
+/** Labels in memory as int32. UserError for a label that is not a 32-bit integer. */
+function int32Labels(labels: ArrayLike<number>, name: string): Int32Array {
+  const values = Int32Array.from(labels);
+  for (let i = 0; i < values.length; i++)
+    if (values[i] !== Number(labels[i]) || typeof labels[i] !== 'number')
+      throw new UserError(`${name}: label ${i}, ${String(labels[i])}, is not a 32-bit whole number`);
+  return values;
 }
 
-/** Labels from a file or from memory. UserError for what is none. */
+/**
+ * Labels from a file or from memory, coded by rank. UserError if they are invalid or there are none. `option`: its name,
+ * for messages.
+ */
 export async function labelsOf(data: LabelData, option: string): Promise<Labels> {
   if (typeof data === 'string') return readLabels(data);
-  const values = codesOf(data, option);
+  const values = int32Labels(data, option);
   if (!values.length) throw new UserError(`${option} has no labels`);
   const ranks = new Map([...new Set(values)].sort((a, b) => a - b).map((value, rank) => [value, rank]));
   return { codes: values.map((value) => ranks.get(value)!), names: [...ranks.keys()].map(String) };
 }
 
-/** UserError where a run had this input in memory, and nobody gives it again. */
+/** Throws a UserError if the run had this input in memory and the path is of its temporary file, now removed. */
 export function assertNotInMemory(path: string | null, name: 'data' | 'labels', run: string): void {
   if (path !== null && TEMPORARY.test(path) && !existsSync(path))
     throw new UserError(
@@ -66,17 +71,21 @@ export function assertNotInMemory(path: string | null, name: 'data' | 'labels', 
     );
 }
 
-export interface Inputs {
+/** Paths of the inputs of a run. */
+export interface InputPaths {
   data: string;
   labels: string | null | undefined;
-  /** A text as its reader understands it: temporary files are called `data` and `labels`. */
+  /** Replaces the paths of temporary files in a message by `data` and `labels`. */
   withNames(text: string): string;
 }
 
-/** Runs `work` with paths: arrays are written to temporary files first, which are removed when it ends. */
+/**
+ * Calls `work` with paths of the data and labels. Arrays are written to temporary files, which are removed when it
+ * settles.
+ */
 export async function withFiles<T>(
   { data, labels }: { data: Data; labels?: LabelData | null },
-  work: (inputs: Inputs) => Promise<T>,
+  work: (inputs: InputPaths) => Promise<T>,
 ): Promise<T> {
   if (typeof data === 'string' && typeof (labels ?? '') === 'string')
     return work({ data, labels: labels as string | null | undefined, withNames: (text) => text });
@@ -85,13 +94,13 @@ export async function withFiles<T>(
   const withNames = (text: string) => text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels');
   try {
     if (typeof data !== 'string') {
-      checkRows(data);
+      assertRows(data);
       const { values, columns } = data;
       const dtype = values instanceof Float32Array ? '<f4' : '<f8';
       writeNpy(dataFile, dtype, [values.length / columns, columns], values);
     }
     if (labels && typeof labels !== 'string')
-      writeNpy(labelsFile, '<i4', [labels.length], codesOf(labels, 'labels'));
+      writeNpy(labelsFile, '<i4', [labels.length], int32Labels(labels, 'labels'));
     return await work({
       data: typeof data === 'string' ? data : dataFile,
       labels: labels && typeof labels !== 'string' ? labelsFile : labels,

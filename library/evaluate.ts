@@ -4,27 +4,32 @@ import { labelsOf } from './arrays.ts';
 import { assertKnown } from './checks.ts';
 import type { EvaluateOptions, LabelData } from './options.ts';
 
-/** Hungarian matching beyond this takes minutes, and such labels are hardly labels. */
-const MOST_PAIRS = 2 ** 25;
+/** Hungarian matching of larger tables takes minutes, and files of so many different values are hardly labels. */
+const MAX_PAIRS = 2 ** 25;
 
-/** How far a clustering and true classes agree. */
+/** The agreement of a clustering with the true classes. */
 export interface Evaluation {
-  /** Normalized mutual information, 0 to 1. */
+  /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
   readonly nmi: number;
   /** Adjusted Rand index, at most 1. */
   readonly ari: number;
-  /** Clustering accuracy under the best matching of clusters and classes, 0 to 1. */
+  /**
+   * Clustering accuracy, 0 to 1: the fraction of rows whose cluster matches their class, under the best one-to-one
+   * matching.
+   */
   readonly acc: number;
-  /** Clusters and classes that occur. */
+  /** Number of different predicted labels. */
   readonly k: number;
+  /** Number of different true classes. */
   readonly classes: number;
+  /** Number of rows. */
   readonly rows: number;
 }
 
 /**
- * Compares a clustering with true classes.
+ * Compares a clustering with the true classes of the same rows. The numbers of clusters need not match those of classes.
  *
- * @throws {UserError} (rejection) where a file cannot be read, or the two are not of the same rows
+ * @throws {UserError} (rejection) if a file cannot be read, or the numbers of labels differ
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   assertKnown('evaluate', options, ['pred', 'labels']);
@@ -33,13 +38,13 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const truth = await labelsOf(options.labels, 'labels');
   if (pred.codes.length !== truth.codes.length)
     throw new UserError(
-      `${predName} has ${pred.codes.length} labels, ${truthName} has ${truth.codes.length}: ` +
-        'they must be of the same rows',
+      `${predName} has ${pred.codes.length} labels, but ${truthName} has ${truth.codes.length}; ` +
+        'pass labels of the same rows',
     );
-  if (pred.names.length * truth.names.length > MOST_PAIRS)
+  if (pred.names.length * truth.names.length > MAX_PAIRS)
     throw new UserError(
-      `${predName} has ${pred.names.length} different labels, ${truthName} has ${truth.names.length}: ` +
-        'too many to compare; are both files of labels?',
+      `${predName} has ${pred.names.length} different labels and ${truthName} has ${truth.names.length}, ` +
+        'too many to compare; check that both are labels',
     );
   const table = contingency(pred.codes, truth.codes);
   const { clusters: k, classes, rows } = table;

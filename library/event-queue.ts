@@ -1,29 +1,32 @@
 import { keptEvents, type TimedEvent } from '../view/events.ts';
 
-/** Events that wait for their reader, at most; a run of the default schedule has far fewer. */
-const MOST_WAITING = 100_000;
+/** Limit on unread events; a run of the default schedule has far fewer. */
+const MAX_WAITING = 100_000;
 
-/** Events on their way from a run, which never waits, to a reader that takes its time. */
+/** Buffers events between a run, which never waits, and a reader that may be slow. */
 export interface EventQueue {
   push(event: TimedEvent): void;
-  /** There will be no more; with an error, reading ends with it. */
+  /**
+   * Ends the queue. Reading then rejects with `error`, if there is one, after the remaining events. Later calls have no
+   * effect.
+   */
   end(error?: unknown): void;
   read(): AsyncIterator<TimedEvent, undefined>;
 }
 
 /**
- * A queue that the reader empties at its own pace. Beyond `most` waiting events the least important are dropped:
- * rejected proposals, steps without a change and checkpoints first, then the oldest (`events.jsonl` has them all).
+ * An empty queue. If more than about `max` events are unread, the least important are dropped: rejected proposals, steps
+ * without a change and checkpoints first, then the oldest (`events.jsonl` has them all).
  */
-export function createEventQueue(most = MOST_WAITING): EventQueue {
+export function createEventQueue(max = MAX_WAITING): EventQueue {
   let waiting: TimedEvent[] = [];
-  let taken = 0;
+  let readCount = 0;
   let ending: { error?: unknown } | null = null;
   let wake = () => {};
-  let awakened = new Promise<void>(() => {});
+  let awake = new Promise<void>(() => {});
   const changed = () => {
     wake();
-    awakened = new Promise((resolve) => {
+    awake = new Promise((resolve) => {
       wake = resolve;
     });
   };
@@ -31,10 +34,10 @@ export function createEventQueue(most = MOST_WAITING): EventQueue {
   return {
     push(event) {
       waiting.push(event);
-      // Rarely, so that each event costs constant time on average.
-      if (waiting.length - taken >= 2 * most) {
-        waiting = keptEvents(waiting.slice(taken), most);
-        taken = 0;
+      // Only at twice the limit, so that each event costs constant time on average.
+      if (waiting.length - readCount >= 2 * max) {
+        waiting = keptEvents(waiting.slice(readCount), max);
+        readCount = 0;
       }
       changed();
     },
@@ -44,12 +47,12 @@ export function createEventQueue(most = MOST_WAITING): EventQueue {
     },
     read: () => ({
       async next() {
-        while (taken === waiting.length && !ending) await awakened;
-        if (taken < waiting.length) {
-          const value = waiting[taken++];
-          if (taken > 1000 && 2 * taken > waiting.length) {
-            waiting = waiting.slice(taken);
-            taken = 0;
+        while (readCount === waiting.length && !ending) await awake;
+        if (readCount < waiting.length) {
+          const value = waiting[readCount++];
+          if (readCount > 1000 && 2 * readCount > waiting.length) {
+            waiting = waiting.slice(readCount);
+            readCount = 0;
           }
           return { value, done: false };
         }

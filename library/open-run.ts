@@ -12,66 +12,72 @@ import type { LabelData } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
 
-/** The fitted mixture, in the coordinates of the transformed rows. Arrays are row-major. */
+/** The fitted Gaussian mixture, in the coordinates of the transformed rows. Arrays are row-major, float64. */
 export interface FittedMixture {
+  /** Number K of components. Components that no row is assigned to are included. */
   readonly k: number;
+  /** Number D of dimensions: columns after the transform. */
   readonly dim: number;
-  /** K, sum 1. */
+  /** Mixture weights, K, with sum 1. */
   readonly weights: Float64Array;
-  /** K × D. */
+  /** Means, K × D. */
   readonly means: Float64Array;
-  /** K × D × D; K × D (the diagonals) with `covariance: 'diag'`. */
+  /** Covariances, K × D × D; with `covariance: 'diag'` only the diagonals, K × D. */
   readonly covariances: Float64Array;
-  /** Rows of each cluster, K. */
+  /** Number of rows assigned to each component, K. */
   readonly counts: Float64Array;
 }
 
+/** Options of `SavedRun.draw`. */
 export interface DrawOptions {
   /**
-   * The folder for the pictures.
+   * The folder for pictures and report.html. Files of the same names are replaced.
    * @defaultValue `report` in the run directory
    */
   out?: string;
   /**
-   * True classes, for the confusion matrix.
+   * True classes, one per row, for the confusion matrix.
    * @defaultValue those of the run
    */
   labels?: LabelData;
 }
 
-/** The pictures that were drawn. */
+/** A report that was drawn. */
 export interface DrawnReport {
-  /** Of report.html, which has them all. */
+  /** The path of report.html, which contains all pictures. */
   readonly path: string;
-  /** Their names: each is there as NAME.svg and NAME.png. */
+  /** The names of the pictures; each is written as NAME.svg and NAME.png. */
   readonly pictures: readonly string[];
-  /** What was left out, and why. */
+  /** What was left out and why, a sentence each. */
   readonly notes: readonly string[];
 }
 
-/** What is in a run directory. */
+/** The contents of a run directory. */
 export interface SavedRun {
+  /** The path of the run directory. */
   readonly directory: string;
-  /** The version of dpmesh that began it. */
+  /** The version of dpmesh that wrote it. */
   readonly version: string;
-  /** The options of the run, all of them, by the names of `TrainOptions`. */
+  /** All options that the result depends on, with defaults filled in, by their names in `TrainOptions`. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Number of rows of the data. */
   readonly rows: number;
+  /** Number of columns of the data. */
   readonly columns: number;
-  /** Null while it is not finished: `resume` goes on with it. */
+  /** The result; null if the run is not finished (`resume` continues it). */
   readonly result: RunResult | null;
-  /** Its events until now, read piece by piece. */
+  /** The events so far, in order. The file is read line by line. */
   events(): Generator<TimedEvent>;
-  /** The mixture that was fitted. @throws {UserError} where the run is not finished */
+  /** Reads the fitted mixture. @throws {UserError} if the run is not finished */
   mixture(): FittedMixture;
-  /** Draws its pictures and report.html. @throws {UserError} (rejection) where there is nothing to draw yet */
+  /** Draws pictures of the run and report.html. @throws {UserError} (rejection) if there is nothing to draw yet */
   draw(options?: DrawOptions): Promise<DrawnReport>;
 }
 
 /**
- * Opens a run directory for reading; the run may still be under way.
+ * Opens a run directory for reading. The run may be finished, stopped, or still running.
  *
- * @throws {UserError} (rejection) where `directory` is not that of a run
+ * @throws {UserError} (rejection) if `directory` is not a run directory
  */
 export async function openRun(directory: string): Promise<SavedRun> {
   const version = dpmeshVersion();
@@ -95,7 +101,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     },
     mixture() {
       if (!finished)
-        throw new UserError(`${directory} is not finished; go on with: dpmesh resume ${directory}`);
+        throw new UserError(`${directory} is not finished; continue it with: dpmesh resume ${directory}`);
       const read = (name: string) => readNpy(join(directory, 'mixture', `${name}.npy`));
       const { shape, data: means } = read('means');
       const values = (name: string) => read(name).data as Float64Array;
@@ -110,18 +116,18 @@ export async function openRun(directory: string): Promise<SavedRun> {
     },
     async draw({ out, labels } = {}) {
       const { writeReport } = await import('../coordinator/report/report.ts');
-      const given = labels === undefined ? undefined : await fitting(labels, directory, data.rows);
-      return writeReport(directory, { version, out, labels: given });
+      const classes = labels === undefined ? undefined : await labelsForRun(labels, directory, data.rows);
+      return writeReport(directory, { version, out, labels: classes });
     },
   };
 }
 
-/** Labels that are asked for must fit; those of the run need not be there any more. */
-async function fitting(data: LabelData, run: string, rows: number): Promise<Labels> {
+/** The caller's labels. UserError if there is not one for each row. */
+async function labelsForRun(data: LabelData, run: string, rows: number): Promise<Labels> {
   const labels = await labelsOf(data, 'labels');
   if (labels.codes.length !== rows)
     throw new UserError(
-      `--labels ${typeof data === 'string' ? data : 'in memory'} has ${labels.codes.length} labels, the run ${run} is of ${rows} rows`,
+      `--labels ${typeof data === 'string' ? data : 'in memory'} has ${labels.codes.length} labels, but the run ${run} has ${rows} rows`,
     );
   return labels;
 }

@@ -1,62 +1,73 @@
-/** The options of the public functions. Their names and defaults are those of the command line's flags (docs/flags.md). */
+/** Options of the public functions. Names and defaults are those of the command line's flags (docs/flags.md). */
 
-/** Rows in memory: row-major, `values.length / columns` rows. */
+/** A matrix in memory, row-major, of `values.length / columns` rows. */
 export interface Rows {
+  /** All values, row after row. Computation is in float32. The array is not modified. */
   values: Float32Array | Float64Array;
-  /** Values in a row. */
+  /** Number of columns: a whole number, at least 1, that divides `values.length`. */
   columns: number;
 }
 
-/** Rows to cluster: the path of an .npy, IDX (also .gz) or CSV file, or rows in memory. */
+/** Rows: the path of an .npy, IDX (also .gz) or CSV file, or rows in memory. NaN and infinite values are rejected. */
 export type Data = string | Rows;
 
-/** A class for each row: the path of a 1-D .npy or IDX file, `file.csv:column`, or whole numbers in memory. */
+/**
+ * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), or
+ * 32-bit integers in memory.
+ */
 export type LabelData = string | ArrayLike<number>;
 
-/** What the result depends on, besides the data. `null` stands for the default. */
+/**
+ * Options that determine the result, together with the data. `null` selects the default, as does leaving an option out.
+ * Defaults are those of the `fast` schedule; docs/flags.md also has those of `paper`. D is the number of columns after
+ * `transform`, N the number of rows, K the number of clusters.
+ */
 export interface ModelOptions {
   /**
-   * What is done to the rows first: `center`, `normalize` (unit rows), `standard`, `min-max`, `none`, or `pca:AXES`.
+   * Transform of the rows before clustering: `center` subtracts the mean, `normalize` scales rows to unit length, `standard`
+   * scales columns to variance 1, `min-max` scales columns to the range 0 to 1, `pca:AXES` projects onto that many principal
+   * axes, `none` keeps rows as they are.
    * @defaultValue `center`
    */
   transform?: 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
   /**
-   * Rows to train on; all rows get labels anyway; 0: all.
+   * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any case.
    * @defaultValue max(20000, 1000·D)
    */
   sample?: number | null;
   /**
-   * Write `responsibilities.npy` too: N×K, float32.
+   * Also compute the responsibilities (N×K, float32), written to `responsibilities.npy` in the run directory.
    * @defaultValue false
    */
   soft?: boolean;
   /**
-   * The same seed gives the same bytes. A whole number from 0 to 2^64 − 1; above 2^53 as text or bigint.
+   * Random seed: a whole number from 0 to 2^64 − 1, above 2^53 as text or bigint. The same seed gives the same bytes.
    * @defaultValue 0
    */
   seed?: number | bigint | string;
   /**
-   * Logical shards of the data, S: no more workers than this are of use. Changes the result.
+   * Number S of data shards, from 1 to the number of rows. More workers than shards are idle. Changes the result.
    * @defaultValue 8
    */
   shards?: number;
   /**
-   * Concentration α of the Dirichlet process; above 0.
+   * Concentration α of the Dirichlet process; above 0. A larger value favours more clusters.
    * @defaultValue 10
    */
   alpha?: number;
   /**
-   * Covariance of a cluster.
+   * Covariance of each cluster: a full D×D matrix, or only its diagonal.
    * @defaultValue `full`
    */
   covariance?: 'full' | 'diag';
   /**
-   * Scale matrix Ψ of the prior: c·Cov(X), c·I, or c·diag(std(X)).
+   * Scale matrix Ψ of the normal-inverse-Wishart prior: `data-cov` c·Cov(X), `isotropic` c·I, `data-std` c·diag(std(X)),
+   * with c from `priorScale`.
    * @defaultValue `data-cov`
    */
   priorScaleChoice?: 'data-cov' | 'isotropic' | 'data-std';
   /**
-   * The factor c of Ψ; above 0.
+   * Factor c of the prior's scale matrix Ψ; above 0.
    * @defaultValue 0.3 for data-cov, else 0.005
    */
   priorScale?: number;
@@ -66,257 +77,281 @@ export interface ModelOptions {
    */
   priorNu?: number | null;
   /**
-   * Pseudo-count κ of the prior mean, in points; above 0.
+   * Pseudo-count κ of the prior mean, in rows; above 0.
    * @defaultValue 0.0001
    */
   priorKappa?: number;
   /**
-   * Added to the proportion of each cluster.
+   * Constant that is added to the proportion n_k/n of each cluster; at least 0.
    * @defaultValue 0
    */
   weightSmoothing?: number;
   /**
-   * Points n₀ that split and merge ratios are tempered to, ζ = min(1, n₀/n); 0: no tempering.
+   * Number of rows n₀ to which the Hastings ratios of splits and merges are tempered: the statistics of the
+   * n rows trained on are multiplied by ζ = min(1, n₀/n). At least 0; 0 disables tempering.
    * @defaultValue max(10000, 1000·D)
    */
   coarsening?: number | null;
   /**
-   * Clusters to start from.
+   * Number of initial clusters, from 1 to the number of rows trained on.
    * @defaultValue 1
    */
   initK?: number;
   /**
-   * Widths of the clustering net's hidden layers.
+   * Widths of the clustering net's hidden layers: an array, or text such as `50,50`. Each from 1 to 99999.
    * @defaultValue 50
    */
   hidden?: number[] | string;
   /**
-   * Learning rate (Adam) of the clustering net.
+   * Adam learning rate of the clustering net; above 0.
    * @defaultValue 0.01
    */
   lr?: number;
   /**
-   * Learning rate (Adam) of the sub-clustering nets.
+   * Adam learning rate of the sub-clustering nets; above 0.
    * @defaultValue 0.01
    */
   subLr?: number;
   /**
-   * Rows in a local step; fewer where a shard has less than five batches.
+   * Rows per local step of the clustering net, from 1 to 1048576. If the smallest shard has less than five batches, batches
+   * are smaller: a tenth of its rows, but at least 16.
    * @defaultValue 128
    */
   batchSize?: number;
   /**
-   * Local steps of each shard between two averages; 1: average gradients.
+   * Optimizer steps on each shard between two averages of the weights, from 1 to 100000, but at most the number of batches
+   * of the smallest shard (sub-clustering nets: at most 10). With 1, gradients are averaged instead of weights.
    * @defaultValue 10
    */
   localSteps?: number;
   /**
-   * Loss of the clustering net.
+   * Loss of the clustering net (docs/algorithm.md, section 5).
    * @defaultValue `kl`
    */
   clusterLoss?: 'kl' | 'isotropic' | 'diag';
   /**
-   * Loss of the sub-clustering nets.
+   * Loss of the sub-clustering nets (docs/algorithm.md, section 5).
    * @defaultValue `isotropic`
    */
   subLoss?: 'isotropic' | 'kl';
   /**
-   * `paper` takes the paper's schedule and the other defaults of docs/flags.md.
+   * Training schedule. `paper` is that of the DeepDPM paper; it also changes the defaults of other options (docs/flags.md).
    * @defaultValue `fast`
    */
   schedule?: 'fast' | 'paper';
   /**
-   * Epochs at most.
+   * Maximum number of epochs, at least 1.
    * @defaultValue 200
    */
   maxEpochs?: number;
   /**
-   * Epochs between a split step and a merge step.
+   * Number of epochs between a split step and the next merge step, and the reverse; at least 1.
    * @defaultValue 6
    */
   splitMergeEvery?: number;
   /**
-   * Epochs for which the mixture stays as it is after a change of K.
+   * Number of epochs for which the mixture is frozen after a change of K, while the nets train; at least 0.
    * @defaultValue 2
    */
   freeze?: number;
   /**
-   * Stop when splits and merges change nothing more.
+   * Stop training once split and merge steps no longer change anything. If false, all `maxEpochs` epochs are run.
    * @defaultValue true
    */
   earlyStop?: boolean;
 }
 
-/** Where a run is computed, and what becomes of it; none of this changes its result. */
+/**
+ * How a run is computed, monitored and saved. None of these options changes the result, except that `backend` and `mixed`
+ * affect its last bits.
+ */
 export interface RunOptions {
   /**
-   * The run directory.
+   * The run directory (docs/run-directory.md).
    * @defaultValue `runs/NAME-OF-THE-DATA`, or the first free `runs/NAME-2` …; for `resume`, the run's own
    */
   out?: string;
   /**
-   * Replace a run that is in `out`.
+   * Overwrite the run in `out`. If false, a directory that is not empty is rejected.
    * @defaultValue false
    */
   force?: boolean;
   /**
-   * Draw the pictures of the run and `report.html` in its folder `report`.
+   * Draw pictures of the run and `report.html`, in the folder `report` of the run directory (docs/report.md).
    * @defaultValue true
    */
   report?: boolean;
   /**
-   * Worker processes on this machine.
+   * Number of worker processes on this machine, at least 1. Not with `gpus` or `bind`.
    * @defaultValue one a core, at most `shards`
    */
   workers?: number;
   /**
-   * One worker for each of these GPUs instead of `workers`: `all`, or numbers as nvidia-smi counts (`0,2`).
+   * Start workers on these GPUs: `all`, `none`, or comma-separated numbers as in nvidia-smi (`0,2`). Not with `workers` or
+   * `bind`.
    * @defaultValue none
    */
   gpus?: string;
   /**
-   * Workers on each of `gpus`.
+   * Number of workers on each of `gpus`, from 1 to 64.
    * @defaultValue 1
    */
   perGpu?: number;
   /**
-   * `auto`: CUDA, else TensorFlow, where set up (`dpmesh setup`), else wasm. Changes the last bits of the result.
+   * Compute backend. `auto` selects CUDA or else TensorFlow on the CPU if they are set up (`dpmesh setup`), otherwise wasm.
+   * Different backends give results that differ in their last bits.
    * @defaultValue `auto`; for `resume`, that of the run
    */
   backend?: 'auto' | 'wasm' | 'cpu' | 'tensorflow' | 'webgpu';
   /**
-   * Reject rather than compute without a GPU.
+   * Reject with a `UserError` if no GPU can be used, instead of computing on the CPU.
    * @defaultValue false
    */
   requireGpu?: boolean;
   /**
-   * The adapter that webgpu takes, counted from 0 (`dpmesh doctor` lists them).
+   * Index of the adapter for the backend `webgpu`, from 0 (`dpmesh doctor` lists adapters).
    * @defaultValue 0
    */
   gpu?: number;
-  /** No workers here: listen for them at this address, `tcp://HOST:PORT`. */
+  /**
+   * Start no workers; instead listen at this address, `tcp://HOST:PORT`, for workers that are started elsewhere. Port
+   * `*`: any free one.
+   */
   bind?: string;
-  /** With `bind`: the folder of `dpmesh keygen`. Connections are encrypted, and only its workers are let in. */
+  /** With `bind`: a folder made by `dpmesh keygen`. Connections are encrypted, and only workers with its keys may join. */
   keys?: string;
   /**
-   * With `bind`: allow an address that other machines reach, without encryption or keys.
+   * With `bind`: allow an address that other machines can reach, without encryption or keys.
    * @defaultValue false
    */
   insecure?: boolean;
   /**
-   * Seconds of silence after which a worker's shards are assigned to others.
+   * Seconds of silence after which a worker's shards are reassigned to other workers; above 0.
    * @defaultValue 5
    */
   heartbeatTimeout?: number;
   /**
-   * Seconds between checkpoints, at most; 0: one each epoch. Splits and merges always have one.
+   * Maximum number of seconds between checkpoints, at least 0; 0 writes one every epoch. Split and merge steps always write
+   * one.
    * @defaultValue 30
    */
   checkpointEvery?: number;
   /**
-   * Let in workers of any numeric identity: the bits then depend on which worker computes what.
+   * Accept workers of different numeric identities. The last bits of the result then depend on which worker computes what.
    * @defaultValue false
    */
   mixed?: boolean;
   /**
-   * Workers read the data file themselves where they can.
+   * Let workers read the data file themselves if they can. If false, the coordinator sends them the rows.
    * @defaultValue true
    */
   sharedFiles?: boolean;
   /**
-   * `HOST:PORT` of the live page and the metrics; true: 127.0.0.1:9464, or a free port where that is taken.
+   * Serve the live page and metrics at this `HOST:PORT`. True: at 127.0.0.1:9464, or at a free port if that one is in use.
    * @defaultValue false
    */
   http?: boolean | string;
-  /** A token that is needed to pause, checkpoint or stop the run over HTTP; required off loopback. */
+  /** Token required to pause, checkpoint or stop the run over HTTP. Mandatory unless `http` is a loopback address. */
   httpToken?: string;
   /**
-   * Seconds for which page and metrics stay when the run is over.
+   * Seconds for which page and metrics stay available after the run, from 0 to 1e6.
    * @defaultValue 0
    */
   linger?: number;
-  /** Ends the run in order: what was computed stays in its directory, and the promise rejects with an `AbortError`. */
+  /** Stops the run: what has been computed is saved in the run directory, and the promise rejects with an `AbortError`. */
   signal?: AbortSignal;
-  /** Receives lines for people, such as the address of the page. Warnings come as events. */
+  /** Called with messages for people, such as the address of the page. Warnings are events. */
   log?: (line: string) => void;
 }
 
+/** Options of `train`. */
 export interface TrainOptions extends ModelOptions, RunOptions {
-  /** The rows to cluster. Rows in memory are written to a temporary file, which is removed after the run. */
+  /**
+   * The rows to cluster, N of at least 2. Rows in memory are written to a temporary file, which is removed after the run.
+   */
   data: Data;
-  /** True classes, for the scores alone: training never sees them. A column of a CSV that is the data too is left out. */
+  /**
+   * True classes, one per row. They are used for the scores only, not for training. If they are a column of the data
+   * file, that column is not clustered.
+   */
   labels?: LabelData | null;
 }
 
+/** Options of `resume`. */
 export interface ResumeOptions extends RunOptions {
-  /** The directory of the run. */
+  /** The run directory of the run to resume. */
   run: string;
-  /** A checkpoint file to go on from; by default the newest that can be read. */
+  /** The checkpoint file to resume from; by default the newest that can be read. */
   from?: string;
-  /** The rows, where they are no longer where they were or were in memory. They must be the same. */
+  /** The same rows as before. Needed if they were in memory, or if their file has moved. */
   data?: Data;
-  /** True classes, likewise. */
+  /** The true classes. Needed if they were in memory, or if their file has moved. */
   labels?: LabelData | null;
 }
 
+/** Options of `predict`. */
 export interface PredictOptions {
   /** The directory of a finished run. */
   run: string;
-  /** New rows, with as many columns as the run's own. */
+  /** The rows to label, with as many columns as the run's own data. */
   data: Data;
-  /** Also write the labels to this .npy (int32), which may be larger than memory. */
+  /** Write the labels to this .npy file (int32, N) instead of keeping them in memory. */
   out?: string;
-  /** Responsibilities too: true, or the path of an .npy (float32, N×K) to write them to. */
+  /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
   soft?: boolean | string;
-  /** Replace files that exist. */
+  /** Overwrite existing files. If false, they are an error. */
   force?: boolean;
-  /** Stops the work: nothing is written, and the promise rejects with an `AbortError`. */
+  /** Cancels the call: no files are written, and the promise rejects with an `AbortError`. */
   signal?: AbortSignal;
-  /** Receives lines for people: what differs from the run. */
+  /**
+   * Called with messages for people, on how this differs from the run: another backend, or a CSV column that is left out.
+   */
   log?: (line: string) => void;
 }
 
+/** Options of `evaluate`. */
 export interface EvaluateOptions {
-  /** Predicted labels. */
+  /** Predicted labels, one per row. */
   pred: LabelData;
-  /** True classes, in the same order. */
+  /** True classes of the same rows, in the same order. */
   labels: LabelData;
 }
 
+/** Options of `synth`. */
 export interface SynthOptions {
   /**
-   * Clusters of the mixture.
+   * Number of clusters, from 1 to 1000.
    * @defaultValue 15
    */
   clusters?: number;
   /**
-   * Points to draw.
+   * Number of points to draw, from 1 to 2^40.
    * @defaultValue 10000
    */
   points?: number;
   /**
-   * Dimensions of a point.
+   * Number of dimensions, from 1 to 1024. clusters·dim² may be at most 2^26.
    * @defaultValue 2
    */
   dim?: number;
   /**
-   * The same seed gives the same bytes. A whole number from 0 to 2^64 − 1; above 2^53 as text or bigint.
+   * Random seed: a whole number from 0 to 2^64 − 1, above 2^53 as text or bigint. The same seed gives the same bytes.
    * @defaultValue 0
    */
   seed?: number | bigint | string;
-  /** Write the points to this .npy (float32) instead of keeping them in memory; needs `labels`. */
+  /** Write the points to this .npy file (float32, points × dim) instead of keeping them in memory. Requires `labels`. */
   out?: string;
-  /** Write the cluster of each point to this .npy (int32); needs `out`. */
+  /** Write the cluster of each point to this .npy file (int32). Requires `out`. */
   labels?: string;
-  /** Replace files that exist. */
+  /** Overwrite existing files. If false, they are an error. */
   force?: boolean;
-  /** Told now and then how many points are done. */
+  /** Called repeatedly with the number of points done so far. */
   onProgress?: (done: number) => void;
-  /** Stops the work: nothing is written, and the promise rejects with an `AbortError`. */
+  /** Cancels the call: no files are written, and the promise rejects with an `AbortError`. */
   signal?: AbortSignal;
 }
 
-/** Where Prometheus looks by default. */
+/** The default address of the live page and metrics. Prometheus configurations in dashboards/ expect this port. */
 export const DEFAULT_HTTP = { host: '127.0.0.1', port: 9464 };
 
 const runOptions: Record<keyof RunOptions, true> = {

@@ -10,24 +10,26 @@ import type { PredictOptions } from './options.ts';
 import { withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
 
-/** Labels of new rows. */
+/** The labels of new rows. */
 export interface Prediction {
+  /** Number N of rows. */
   readonly rows: number;
-  /** Clusters of the run: labels are from 0 to k − 1. */
+  /** Number K of clusters of the run: labels are from 0 to K − 1. */
   readonly k: number;
-  /** The cluster of each row; where there is an `out`, read from it on first use. */
+  /** The cluster of each row, N. With `out`, read from that file on first access. */
   readonly labels: Int32Array;
-  /** N×K, row-major; null without `soft`. Where `soft` is a path, read from it on first use. */
+  /** Responsibilities, N×K, row-major; null without `soft`. If `soft` is a path, read from that file on first access. */
   readonly responsibilities: Float32Array | null;
 }
 
 const NAMES = ['run', 'data', 'out', 'soft', 'force', 'signal', 'log'];
 
 /**
- * Labels rows by the net of a finished run; of the run's own data, the labels of the run.
+ * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run.
  *
- * @throws {UserError} (rejection) where the run is not finished, the rows do not fit it, or a file exists without `force`
- * @throws {AbortError} (rejection) where `signal` stopped it
+ * @throws {UserError} (rejection) if the run is not finished, the number of columns differs, or a file exists and `force` is
+ *   not set
+ * @throws {AbortError} (rejection) if `signal` is aborted
  */
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertKnown('predict', options, NAMES);
@@ -38,16 +40,16 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   assertNotOfRun(run, outputs);
   for (const path of [out, softOut])
     if (path !== undefined && existsSync(path) && !force)
-      throw new UserError(`${path} exists already; replace it with --force`);
+      throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
   const source = typeof data === 'string' ? data : sourceOf(data);
   const predictor = await openPredictor({ run, data: source, soft: soft !== false, log, signal });
   const { rows, k } = predictor;
-  const sinks: Sink<Int32Array | Float32Array>[] = [];
+  const sinks: ArraySink<Int32Array | Float32Array>[] = [];
   try {
-    const labels = sink<Int32Array>(out, '<i4', [rows]);
-    sinks.push(labels as Sink<Int32Array | Float32Array>);
-    const responsibilities = soft === false ? null : sink<Float32Array>(softOut, '<f4', [rows, k]);
-    if (responsibilities) sinks.push(responsibilities as Sink<Int32Array | Float32Array>);
+    const labels = createSink<Int32Array>(out, '<i4', [rows]);
+    sinks.push(labels as ArraySink<Int32Array | Float32Array>);
+    const responsibilities = soft === false ? null : createSink<Float32Array>(softOut, '<f4', [rows, k]);
+    if (responsibilities) sinks.push(responsibilities as ArraySink<Int32Array | Float32Array>);
     for await (const piece of predictor.pieces()) {
       labels.write(piece.labels, piece.start);
       responsibilities?.write(piece.responsibilities!, piece.start * k);
@@ -63,19 +65,21 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   }
 }
 
-/** Where pieces of an array go: an .npy, or memory. */
-interface Sink<Values> {
+/** An array that is written in pieces, to an .npy file or to memory. */
+interface ArraySink<Values> {
+  /** Writes `values` from element `first` on. */
   write(values: Values, first: number): void;
   finish(): void;
+  /** Removes an incomplete file. */
   abort(): void;
   read(): Values;
 }
 
-function sink<Values extends Int32Array | Float32Array>(
+function createSink<Values extends Int32Array | Float32Array>(
   path: string | undefined,
   dtype: '<i4' | '<f4',
   shape: number[],
-): Sink<Values> {
+): ArraySink<Values> {
   if (path !== undefined)
     return { ...createNpy(path, dtype, shape), read: () => readNpy(path).data as Values };
   const length = shape.reduce((a, b) => a * b, 1);

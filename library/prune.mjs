@@ -1,5 +1,4 @@
-// Part of `npm run build`, and its last step: of what was compiled, dist keeps what the command line and the library reach,
-// so that the package has no file that nothing loads.
+// The last step of `npm run build`: removes from dist all compiled files that neither the command line nor the library loads.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
@@ -9,7 +8,7 @@ const filesIn = (folder) =>
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name));
 
-/** All files that `roots` reach by a relative path in quotes: an import, or a program that is started by its path. */
+/** All files that `roots` refer to, directly or not, by a relative path in quotes: an import, or the path of a program. */
 function reachable(roots, ending) {
   const kept = new Set(roots);
   for (const file of kept)
@@ -30,6 +29,6 @@ for (const file of filesIn(DIST)) {
   if ((isCode && !code.has(file)) || (file.endsWith('.d.ts') && !types.has(file)) || file.endsWith('.map'))
     rmSync(file);
 }
-// The compiler leaves the sources' own endings in declarations, and there is no such file in the package.
+// The compiler keeps the sources' .ts endings in declarations, but the package has no .ts sources.
 for (const file of types)
   writeFileSync(file, readFileSync(file, 'utf8').replace(/(from '\.[^']*)\.ts'/g, "$1.js'"));

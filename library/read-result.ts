@@ -3,37 +3,37 @@ import { readNpy } from '../data/npy.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 
-/** The result of the run in `directory`. */
+/** The public result of the run in `directory`. Its arrays are read from there on first access. */
 export function resultOf(
   { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds }: Summary,
   directory: string,
   { soft, report }: { soft: boolean; report: string | null },
 ): RunResult {
-  const facts = {
+  const properties = {
     k,
     scores: { nmi, ari, acc, silhouette },
     ...{ loss, rows, columns: dim, epochs, rounds, workers, seconds, directory, report },
   };
-  return withArrays(facts, {
+  return withArrays(properties, {
     labels: () => readNpy(join(directory, 'labels.npy')).data as Int32Array,
     responsibilities: () =>
       soft ? (readNpy(join(directory, 'responsibilities.npy')).data as Float32Array) : null,
   });
 }
 
-/** Adds large arrays that are read when they are first asked for; printing and copying the object leaves them out. */
-export function withArrays<Facts extends object, Arrays extends Record<string, unknown>>(
-  facts: Facts,
+/** Adds properties that are read on first access. They are not enumerable, so printing and copying the object omits them. */
+export function withArrays<T extends object, Arrays extends Record<string, unknown>>(
+  object: T,
   readers: { [Name in keyof Arrays]: () => Arrays[Name] },
-): Facts & Arrays {
+): T & Arrays {
   for (const [name, read] of Object.entries(readers) as [string, () => unknown][]) {
-    let kept: { value: unknown } | null = null;
-    Object.defineProperty(facts, name, {
+    let cached: { value: unknown } | null = null;
+    Object.defineProperty(object, name, {
       get() {
-        kept ??= { value: read() };
-        return kept.value;
+        cached ??= { value: read() };
+        return cached.value;
       },
     });
   }
-  return facts as Facts & Arrays;
+  return object as T & Arrays;
 }

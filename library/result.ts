@@ -1,41 +1,50 @@
-/** Agreement with the true classes, where those were given, and the separation of the clusters. */
+/** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {
-  /** Normalized mutual information, 0 to 1. */
+  /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
   nmi: number | null;
   /** Adjusted Rand index, at most 1. */
   ari: number | null;
-  /** Clustering accuracy under the best matching of clusters and classes, 0 to 1. */
+  /**
+   * Clustering accuracy, 0 to 1: the fraction of rows whose cluster matches their class, under the best one-to-one
+   * matching.
+   */
   acc: number | null;
-  /** Mean silhouette on a sample of the rows, −1 to 1; null with one cluster. */
+  /** Mean silhouette coefficient of a sample of the rows, −1 to 1; null if it is not defined, as with a single cluster. */
   silhouette: number | null;
 }
 
-/** What came of a run. */
+/** The result of a run. */
 export interface RunResult {
-  /** Clusters that have rows. */
+  /** Number of clusters that have rows. */
   readonly k: number;
-  /** The cluster of each row, from 0 to k − 1 or above where clusters are empty; read from `labels.npy` on first use. */
+  /**
+   * The cluster of each row, N. From 0 to k − 1, or above if some clusters are empty. Read from `labels.npy` on first
+   * access.
+   */
   readonly labels: Int32Array;
-  /** Responsibilities, N×K, row-major; null without `soft`. Read from `responsibilities.npy` on first use. */
+  /**
+   * Responsibilities, N×K, row-major, where K includes empty clusters; null without `soft`. Read from
+   * `responsibilities.npy` on first access.
+   */
   readonly responsibilities: Float32Array | null;
-  /** Against the true classes, where those were given. */
+  /** Scores of the clustering. */
   readonly scores: Scores;
-  /** The clustering net's loss in the last epoch. */
+  /** Loss of the clustering net in the last epoch that trained it; null if none did. */
   readonly loss: number | null;
-  /** Of the data. */
+  /** Number N of rows of the data. */
   readonly rows: number;
-  /** Of the data. */
+  /** Number of columns of the data. */
   readonly columns: number;
-  /** Epochs of training. */
+  /** Number of training epochs. */
   readonly epochs: number;
-  /** Exchanges with the workers. */
+  /** Number of rounds, in all sessions: exchanges between coordinator and workers. */
   readonly rounds: number;
-  /** Workers at the same time, at most. */
+  /** The largest number of workers at one time. */
   readonly workers: number;
-  /** From the first round to the result, in all sessions. */
+  /** Wall-clock time from the first round to the result, in seconds, added over all sessions. */
   readonly seconds: number;
   /** The run directory (docs/run-directory.md). */
   readonly directory: string;
-  /** The path of report.html; null where none was drawn. */
+  /** The path of report.html; null if none was drawn. */
   readonly report: string | null;
 }

@@ -13,12 +13,12 @@ import { createRun, type Run } from './run.ts';
 import { assertCompatible, runSession } from './session.ts';
 
 /**
- * Goes on with a run that was stopped or killed, from its newest checkpoint, to the same bytes. Of a run that is finished
- * it gives the result again.
+ * Continues a run that was stopped or killed, from its newest checkpoint. The result has the same bytes as that of a run that
+ * was not interrupted. For a finished run, returns its result.
  *
- * @returns the run, as `train` does
- * @throws {UserError} (rejection) where there is no such run, or its data have changed
- * @throws {AbortError} (rejection) where `signal` stopped it
+ * @returns the run: await it for its result, iterate over it for its events
+ * @throws {UserError} (rejection) if there is no such run, its data have changed, or an option is invalid
+ * @throws {AbortError} (rejection) if the run is stopped, by `signal` or over HTTP
  */
 export function resume(options: ResumeOptions): Run {
   return createRun(async (hooks) => {
@@ -31,7 +31,7 @@ export function resume(options: ResumeOptions): Run {
     if (run.result && existsSync(join(path, 'labels.npy'))) {
       if (out !== undefined)
         throw new UserError(
-          `${path} is finished: there is nothing to resume, and nothing was written to --out ${out}; leave --out away, or copy the folder`,
+          `${path} is finished, so nothing was written to --out ${out}; leave --out out, or copy the folder`,
         );
       log(`${path} is finished: there is nothing to resume`);
       const report = join(path, 'report', 'report.html');
@@ -52,12 +52,12 @@ export function resume(options: ResumeOptions): Run {
   });
 }
 
-/** The bits of a run are those of its backend. */
+/** The backend of the run; another one would give other bits. */
 function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunOptions, 'backend'> {
   const name = backendOfIdentity(identity ?? 'wasm');
   if (backend !== undefined && backend !== name)
     throw new UserError(
-      `--backend ${backend} would change the result, the run is of ${identity}; leave it out`,
+      `--backend ${backend} would change the result: the run uses ${identity}; leave --backend out`,
     );
   return { backend: name as RunOptions['backend'] };
 }

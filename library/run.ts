@@ -3,35 +3,39 @@ import { createEventQueue } from './event-queue.ts';
 import type { RunResult } from './result.ts';
 
 /**
- * A run under way: the promise of its result, and its events as they happen. Reading them is optional and may be slow:
- * the run never waits for a reader. Each event is read once.
+ * A run in progress: a promise of its result that is also an async iterable of its events. Reading events is optional; the
+ * run never waits for a reader. Each event is delivered once.
  */
 export interface Run extends Promise<RunResult>, AsyncIterable<TimedEvent> {
-  /** Resolves when everything is closed: with the result, or where there is a `linger`, that much later. */
+  /**
+   * Resolves when the run has closed everything: at the same time as the result, or with `linger` that many seconds
+   * later.
+   */
   readonly closed: Promise<void>;
-  /** Reads the list of allowed workers in `keys` again. */
+  /** Reads the list of allowed workers, `allowed` in the folder `keys`, again. */
   rereadKeys(): void;
 }
 
-/** A run that was stopped by its `signal` or over HTTP. The message says where it is and how to resume it. */
+/** The run was stopped by its `signal` or over HTTP. The message says where it is saved and how to resume it. */
 export class AbortError extends Error {
   override name = 'AbortError';
   readonly code = 'ABORT_ERR';
 }
 
+/** What the work of a run reports. */
 export interface RunHooks {
   event(event: TimedEvent): void;
-  /** The run is over, although page and metrics may stay. */
+  /** The run has its result. Page and metrics may linger. */
   result(result: RunResult): void;
-  /** Calls `act` when the keys are to be read again; at once, where that was asked for already. */
-  onRereadKeys(act: () => void): void;
+  /** Calls `reload` whenever the keys are to be read again; at once if that was requested before. */
+  onRereadKeys(reload: () => void): void;
 }
 
-/** Starts `work` and gives the run it is; `work` rejects, or calls `result` and resolves when all is closed. */
+/** Starts `work` and returns its run. `work` must call `hooks.result`, then resolve when everything is closed; or reject. */
 export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
   const events = createEventQueue();
-  let reread: (() => void) | null = null;
-  let rereadAsked = false;
+  let reloadKeys: (() => void) | null = null;
+  let reloadRequested = false;
   let closed!: Promise<void>;
   const result = new Promise<RunResult>((resolve, reject) => {
     closed = work({
@@ -40,9 +44,9 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
         events.end();
         resolve(result);
       },
-      onRereadKeys(act) {
-        reread = act;
-        if (rereadAsked) act();
+      onRereadKeys(reload) {
+        reloadKeys = reload;
+        if (reloadRequested) reload();
       },
     }).catch((error) => {
       events.end(error);
@@ -52,11 +56,11 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
   return Object.assign(result, {
     closed,
     rereadKeys() {
-      if (reread) reread();
-      else rereadAsked = true;
+      if (reloadKeys) reloadKeys();
+      else reloadRequested = true;
     },
     [Symbol.asyncIterator]() {
-      // The reader gets the error too: the promise need not be awaited as well.
+      // The reader gets the error, so an unhandled rejection of the promise is no problem.
       result.catch(() => {});
       return events.read();
     },

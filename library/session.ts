@@ -2,25 +2,25 @@ import { isLoopback, parseBindAddress } from '../base/address.ts';
 import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
-import type { Resumed } from '../coordinator/inputs.ts';
+import type { ResumedRun } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
-import type { Inputs } from './arrays.ts';
+import type { InputPaths } from './arrays.ts';
 import { DEFAULT_HTTP, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
 import { AbortError, type RunHooks } from './run.ts';
 import { localWorkers, remoteWorkers } from './workers.ts';
 
-/** What is run: a new run, or one that goes on. */
-export interface Job {
+/** A new run, or a run to be resumed. */
+export interface RunRequest {
   config: RunConfig;
-  resume?: Resumed;
-  withNames: Inputs['withNames'];
+  resume?: ResumedRun;
+  withNames: InputPaths['withNames'];
 }
 
-/** A session of a run from the options of a program. Rejects with AbortError where it was stopped. */
+/** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
 export async function runSession(
-  { config, resume, withNames }: Job,
+  { config, resume, withNames }: RunRequest,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<void> {
@@ -56,16 +56,16 @@ export async function runSession(
   hooks.result(result!);
 }
 
-/** UserError for options that exclude each other. */
+/** Throws a UserError for options that exclude each other. */
 export function assertCompatible(options: RunOptions): void {
   for (const name of ['workers', 'gpus'] as const)
     if (options.bind !== undefined && options[name] !== undefined)
-      throw new UserError(`--bind and --${name} exclude each other: with --bind, workers are started apart`);
+      throw new UserError(
+        `--bind and --${name} exclude each other; with --bind, start workers with dpmesh worker or dpmesh launch`,
+      );
   for (const name of ['keys', 'insecure'] as const)
     if (options.bind === undefined && options[name])
-      throw new UserError(
-        `--${name} is for --bind, where workers come from elsewhere: add it, or leave --${name} out`,
-      );
+      throw new UserError(`--${name} needs --bind: add it, or leave --${name} out`);
 }
 
 function settingsOf(options: RunOptions) {
@@ -80,16 +80,16 @@ function settingsOf(options: RunOptions) {
   };
 }
 
-/** Null: no port. UserError for an address that is none, or that others reach without a token. */
+/** Null for no port. UserError for an invalid address, or one that other machines can reach without a token. */
 function httpOf({ http = false, httpToken }: RunOptions): HttpOptions | null {
   if (http === false) return null;
   const token = httpToken ?? null;
   if (token !== null && !/^[\x21-\x7e]+$/.test(token))
-    throw new UserError('--http-token must be letters, digits and signs, without spaces');
+    throw new UserError('--http-token must consist of letters, digits and punctuation, without spaces');
   const bound = http === true ? DEFAULT_HTTP : parseBindAddress('--http', http);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(
-      `--http ${http} can be reached from other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or bind 127.0.0.1`,
+      `--http ${http} is open to other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or use 127.0.0.1`,
     );
   return { ...bound, explicit: http !== true, token };
 }

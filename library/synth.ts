@@ -5,57 +5,69 @@ import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
+import { isSeed, SEED_RANGE } from '../model/seed.ts';
 import { assertKnown, seedText } from './checks.ts';
 import type { Rows, SynthOptions } from './options.ts';
 import { withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
 
-/** Points of a random Gaussian mixture. */
+/** Points drawn from a random Gaussian mixture. */
 export interface Synthetic {
+  /** Number of points. */
   readonly points: number;
+  /** Dimensions of a point. */
   readonly dim: number;
+  /** Number of clusters in the mixture. */
   readonly clusters: number;
+  /** The seed as decimal text. */
   readonly seed: string;
-  /** The NMI that the posterior under the true parameters reaches: no clustering is better but by chance. */
+  /**
+   * NMI of the true labels and the labels of highest posterior probability under the true parameters, 0 to 1. A
+   * clustering of the points exceeds it only by chance.
+   */
   readonly bestNmi: number;
-  /** Points that `bestNmi` is measured on. */
+  /** Number of points on which `bestNmi` is measured. */
   readonly judged: number;
-  /** The points; where there is an `out`, read from it on first use. */
+  /** The points, `points × dim`, row-major, float32. With `out`, read from that file on first access. */
   readonly data: Rows & { values: Float32Array };
-  /** The cluster of each, from 0; likewise. */
+  /**
+   * The true cluster of each point, 0 to `clusters − 1`. With `labels` set to a path, read from that file on first
+   * access.
+   */
   readonly labels: Int32Array;
 }
 
 const NAMES = ['clusters', 'points', 'dim', 'seed', 'out', 'labels', 'force', 'onProgress', 'signal'];
 
 /**
- * Draws points of a random mixture of well-separated Gaussians, with their true labels: data to try things on.
+ * Draws points from a random mixture of well-separated Gaussians, with their true labels: test data. The arrays stay in
+ * memory, or are written to the files `out` and `labels`.
  *
- * @throws {UserError} (rejection) for values out of range, and files that exist without `force`
- * @throws {AbortError} (rejection) where `signal` stopped it
+ * @throws {UserError} (rejection) if a value is out of range, or a file exists and `force` is not set
+ * @throws {AbortError} (rejection) if `signal` is aborted
  */
 export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   assertKnown('synth', options, NAMES);
   const { clusters = 15, points = 10_000, dim = 2, force = false, onProgress, signal } = options;
   const seed = seedText(options.seed ?? 0);
-  const value = seedOf(seed);
+  if (!isSeed(seed)) throw new UserError(`--seed ${seed} must be ${SEED_RANGE}`);
   const { out, labels } = options;
   if ((out === undefined) !== (labels === undefined))
-    throw new UserError('synth needs both out and labels, or neither: then the arrays stay in memory');
+    throw new UserError('synth: set both out and labels, or neither of them');
   if (out !== undefined) assertWritable('--out', out, force);
   if (labels !== undefined) assertWritable('--labels', labels, force);
   assertDistinctFiles({ '--out': out, '--labels': labels }, {});
   const folder = out === undefined ? mkdtempSync(join(tmpdir(), 'dpmesh-')) : null;
   try {
     const [x, y] = folder ? [join(folder, 'x.npy'), join(folder, 'y.npy')] : [out!, labels!];
-    const shape = { clusters, dim, points, seed: value };
-    const measured = await synthesize({ ...shape, out: x, labels: y, signal, onProgress });
+    const shape = { clusters, dim, points, seed: BigInt(seed) };
+    const { bestNmi, judged } = await synthesize({ ...shape, out: x, labels: y, signal, onProgress });
     const readers = {
       data: () => ({ values: readNpy(x).data as Float32Array, columns: dim }),
       labels: () => readNpy(y).data as Int32Array,
     };
-    const synthetic: Synthetic = withArrays({ points, dim, clusters, seed, ...measured }, readers);
-    // While the files are there.
+    const synthetic: Synthetic = withArrays({ points, dim, clusters, seed, bestNmi, judged }, readers);
+    // Read the arrays before their files are removed.
     if (folder) [synthetic.data, synthetic.labels];
     return synthetic;
   } catch (error) {
@@ -65,14 +77,11 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   }
 }
 
-function seedOf(text: string): bigint {
-  if (/^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n) return BigInt(text);
-  throw new UserError(`--seed must be a whole number from 0 to 2^64 - 1, not ${text}`);
-}
-
 function assertWritable(flag: string, path: string, force: boolean): void {
-  if (!path.endsWith('.npy')) throw new UserError(`${flag} must end in .npy, not be "${path}"`);
+  if (!path.endsWith('.npy')) throw new UserError(`${flag} must end in .npy, not be ${path}`);
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat && !stat.isFile()) throw new UserError(`${flag} ${path} is not a file`);
-  if (stat && !force) throw new UserError(`${flag} ${path} exists already: --force replaces it`);
+  if (stat && !stat.isFile())
+    throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
+  if (stat && !force)
+    throw new UserError(`${flag} ${path} already exists; choose another path, or overwrite it with --force`);
 }

@@ -13,26 +13,27 @@ import { assertCompatible, runSession } from './session.ts';
 const MODEL_OPTIONS = modelOptions.map(([name]) => name);
 
 /**
- * Clusters rows. Answers at once; the work begins by itself. Starts worker processes and ends them; several runs may go on
- * in one process.
+ * Clusters rows. Returns at once, while the run continues in the background. The run starts its worker processes and stops
+ * them at the end. Several runs may be in progress in one process.
  *
- * @returns the run: iterate it for its events, await it for its result
- * @throws {UserError} (rejection) for what the caller can mend: an option, a file, a full disk; the message is one line
- * @throws {AbortError} (rejection) where `signal` stopped it
+ * @returns the run: await it for its result, iterate over it for its events
+ * @throws {UserError} (rejection) for problems that the caller can solve, such as an invalid option, a missing file or a
+ *   full disk; the message is one line
+ * @throws {AbortError} (rejection) if the run is stopped, by `signal` or over HTTP
  */
 export function train(options: TrainOptions): Run {
   return createRun(async (hooks) => {
     assertKnown('train', options, [...MODEL_OPTIONS, ...RUN_OPTIONS]);
     assertCompatible(options);
     await withFiles(options, async ({ withNames, ...inputs }) => {
-      const config = await resolveConfig({ ...valuesOf(options), ...inputs });
+      const config = await resolveConfig({ ...modelValues(options), ...inputs });
       await runSession({ config, withNames }, options, hooks);
     });
   });
 }
 
-/** The model's options among `options`. */
-function valuesOf({ seed, ...options }: TrainOptions): OptionValues {
+/** Those of `options` that determine the result, except data and labels. */
+function modelValues({ seed, ...options }: TrainOptions): OptionValues {
   const values: OptionValues = { seed: seed === undefined ? undefined : seedText(seed) };
   for (const name of MODEL_OPTIONS.filter((name): name is Exclude<OptionName, 'seed'> => name !== 'seed'))
     values[name] = options[name] ?? undefined;

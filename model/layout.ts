@@ -1,4 +1,5 @@
 import { generator, shuffledPrefix } from './random.ts';
+import { isSeed } from './seed.ts';
 
 /**
  * How N rows are cut into blocks and blocks are assigned to shards (docs/algorithm.md, section 1). Fixed for a run: it does
@@ -47,7 +48,7 @@ export function layoutProblem(layout: Layout): string | null {
   if (shards > blockCount(layout)) return `${blockCount(layout)} blocks for ${shards} shards`;
   if (blockCount(layout) > MAX_BLOCKS) return `more than ${MAX_BLOCKS.toLocaleString('en')} blocks`;
   if (blockRows * dim * 4 > MAX_BLOCK_BYTES) return `a block of ${blockRows} rows does not fit in a message`;
-  return /^\d{1,20}$/.test(seed) && BigInt(seed) < 2n ** 64n ? null : 'its seed is not a 64-bit number';
+  return isSeed(seed) ? null : 'its seed is not a 64-bit number';
 }
 
 /** The number of blocks. */

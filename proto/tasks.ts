@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Covariance } from '../model/statistics.ts';
+import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from './task-limits.ts';
 
 /**
  * The tasks of a round, with the parameters that go into the header. README.md lists the states that each task reads and the
@@ -8,11 +9,8 @@ import type { Covariance } from '../model/statistics.ts';
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
-/** Bounds the time of a task, as a worker cannot be stopped in the middle of one. */
-const MOST_STEPS = 100_000;
-const MOST_BATCH = 1 << 20;
-const steps = z.int().check(z.positive(), z.lte(MOST_STEPS));
-const batch = z.int().check(z.positive(), z.lte(MOST_BATCH));
+const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
+const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
 const MOST_CELLS = 1 << 16;
 
 /**

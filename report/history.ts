@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import type { Event } from '../view/events.ts';
+import type { RunEvent } from '../view/events.ts';
 
 /** The course of a run, from its events: each epoch once, without epochs that a resume discarded. */
 
@@ -37,11 +37,11 @@ export interface RunHistory {
 }
 
 /** Only these are kept in memory: there may be any number of others. */
-const DRAWN = new Set<Event['type']>(['epoch', 'split', 'merge', 'step', 'end']);
+const DRAWN = new Set<RunEvent['type']>(['epoch', 'split', 'merge', 'step', 'end']);
 
 /** UserError for a line that is not an event. `path` is for messages. */
 export function historyFrom(lines: Iterable<string>, path: string): RunHistory {
-  let events: Event[] = [];
+  let events: RunEvent[] = [];
   let sessions = 1;
   let number = 0;
   for (const line of lines) {
@@ -80,20 +80,24 @@ export function historyFrom(lines: Iterable<string>, path: string): RunHistory {
 }
 
 /** The fields of an event that must be numbers, and those that may be null instead. */
-const NUMBERS: Partial<Record<Event['type'], (event: Record<string, unknown>) => [unknown[], unknown[]]>> = {
-  epoch: ({ epoch, k, loss, subLoss }) => [
-    [epoch, k],
-    [loss, subLoss],
-  ],
-  step: ({ epoch, k, changed }) => [[epoch, k, changed], []],
-  split: ({ epoch, clusters, points, logRatio }) => [[epoch, ...list(clusters), ...list(points)], [logRatio]],
-};
+const NUMBERS: Partial<Record<RunEvent['type'], (event: Record<string, unknown>) => [unknown[], unknown[]]>> =
+  {
+    epoch: ({ epoch, k, loss, subLoss }) => [
+      [epoch, k],
+      [loss, subLoss],
+    ],
+    step: ({ epoch, k, changed }) => [[epoch, k, changed], []],
+    split: ({ epoch, clusters, points, logRatio }) => [
+      [epoch, ...list(clusters), ...list(points)],
+      [logRatio],
+    ],
+  };
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
 
-function parsed(line: string, where: string): Event {
+function parsed(line: string, where: string): RunEvent {
   try {
     const event = JSON.parse(line);
-    const [required, nullable] = NUMBERS[event.type as Event['type']]?.(event) ?? [[], []];
+    const [required, nullable] = NUMBERS[event.type as RunEvent['type']]?.(event) ?? [[], []];
     const numbers = [...required, ...nullable.filter((value) => value !== null)];
     if (typeof event.type === 'string' && numbers.every(Number.isFinite)) return event;
   } catch {
@@ -102,7 +106,7 @@ function parsed(line: string, where: string): Event {
   throw new UserError(`${where} is not an event of a run: the file is damaged; restore or remove it`);
 }
 
-function lastSplits(events: Event[], steps: StepRecord[]): SplitProposal[] {
+function lastSplits(events: RunEvent[], steps: StepRecord[]): SplitProposal[] {
   const last = steps.findLast(({ kind }) => kind === 'split');
   if (!last || steps.some(({ epoch, changed }) => epoch >= last.epoch && changed)) return [];
   return events.flatMap((event): SplitProposal[] => {

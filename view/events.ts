@@ -5,7 +5,7 @@ export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', '
 export type Departure = (typeof DEPARTURES)[number];
 
 /** A line of `events.jsonl` without its time. docs/run-directory.md says what each field means. */
-export type Event =
+export type RunEvent =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
   /** The start of a new session; earlier events of later epochs belong to discarded work. */
   | { type: 'resume'; epoch: number; k: number; from: string | null }
@@ -70,9 +70,9 @@ export type Event =
     };
 
 /** A line of events.jsonl. */
-export type TimedEvent = Event & { time: string };
+export type TimedEvent = RunEvent & { time: string };
 
-export type Emit = (event: Event) => void;
+export type Emit = (event: RunEvent) => void;
 
 /** The fields that decide which events are kept when there are many. */
 interface EventOutcome {

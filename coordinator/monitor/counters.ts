@@ -1,4 +1,4 @@
-import type { Departure, Event } from '../../view/events.ts';
+import type { Departure, RunEvent } from '../../view/events.ts';
 import type { RoundListener } from '../scheduler/router.ts';
 
 /** Counts of observed values by bucket. */
@@ -39,7 +39,7 @@ interface ProposalCounts {
  * read only a few times a minute (coordinator/monitor/prometheus.ts).
  */
 export interface Counters extends RoundListener {
-  event(event: Event): void;
+  event(event: RunEvent): void;
   /** When counting started, on the clock of `performance.now()`. */
   readonly startedAt: number;
   readonly rounds: Histogram;

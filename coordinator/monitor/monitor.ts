@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Status } from '../../view/api.ts';
-import type { Event } from '../../view/events.ts';
+import type { RunEvent } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { RoundListener } from '../scheduler/router.ts';
 import type { Server } from '../scheduler/server.ts';
@@ -17,7 +17,7 @@ import { createRecorder, type Recorder } from './recorder.ts';
 
 /** Monitors a run, from its first event to the last scrape: live page, metrics and controls. */
 export interface Monitor {
-  event(event: Event): void;
+  event(event: RunEvent): void;
   roundListener: RoundListener;
   observer: Observer;
   /** If training is paused, a promise that resolves when it may continue; else null. */

@@ -1,6 +1,6 @@
 import type { State } from '../../model/state.ts';
 import type { History, Message, Status, WorkSpan } from '../../view/api.ts';
-import type { Event } from '../../view/events.ts';
+import type { RunEvent } from '../../view/events.ts';
 import type { RoundListener } from '../scheduler/router.ts';
 import type { Run } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';
@@ -23,7 +23,7 @@ export interface RunSnapshot {
  * so it neither copies nor serializes anything: states are immutable.
  */
 export interface Recorder extends Observer, RoundListener {
-  event(event: Event): void;
+  event(event: RunEvent): void;
   setStatus(status: Status): void;
   status(): Status;
   snapshot(): RunSnapshot | null;
@@ -58,7 +58,7 @@ export function createRecorder(
 
   /** Seconds since the start of the run, without the time between its sessions. */
   const time = () => seconds + (now() - startedAt) / 1000;
-  const statusAfter: Partial<Record<Event['type'], Status>> = {
+  const statusAfter: Partial<Record<RunEvent['type'], Status>> = {
     start: 'running',
     resume: 'running',
     end: 'finishing',

@@ -1,7 +1,7 @@
 import type { Change } from '../../model/schedule.ts';
-import type { Event } from '../../view/events.ts';
+import type { RunEvent } from '../../view/events.ts';
 
-type ProposalEvent = Extract<Event, { type: 'split' | 'merge' }>;
+type ProposalEvent = Extract<RunEvent, { type: 'split' | 'merge' }>;
 
 /** Log Hastings ratio (log H) of splitting each cluster, as last computed; null: not known. */
 export interface SplitRatios {

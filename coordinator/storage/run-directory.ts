@@ -4,7 +4,7 @@ import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
-import type { Event, TimedEvent } from '../../view/events.ts';
+import type { RunEvent, TimedEvent } from '../../view/events.ts';
 import { createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import { lockDirectory } from './lock.ts';
 import {
@@ -25,7 +25,7 @@ export interface RunDirectory {
   /** Creates the directory with `run.json` in it. Does nothing if it is open. */
   create(run: unknown): Promise<void>;
   /** Appends an event and returns it with its time. Events from before `create` are buffered until then. */
-  event(event: Event): TimedEvent;
+  event(event: RunEvent): TimedEvent;
   json(name: string, value: unknown): void;
   npy(
     name: string,

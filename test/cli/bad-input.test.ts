@@ -41,7 +41,7 @@ const everyRow = (change: (row: number[], i: number) => number[]) =>
   Array.from({ length: N }, (_, i) => change(values.slice(i * D, (i + 1) * D), i)).flat();
 
 const ok = table('ok');
-const whole = npyFile('<f4', [N, D], elements('f4', values));
+const complete = npyFile('<f4', [N, D], elements('f4', values));
 const idx = idxFile(13, [N, D], elements('f4', values, true));
 const classes = (name: string, count: number, path = `${name}.npy`) =>
   put(
@@ -58,7 +58,7 @@ const classes = (name: string, count: number, path = `${name}.npy`) =>
     ),
   );
 
-/** A file of 100 rows × 60,000 columns that takes no room. */
+/** A sparse file of 100 rows × 60,000 columns. */
 function sparse(): string {
   const path = join(folder, 'wide.npy');
   const file = openSync(path, 'w');
@@ -69,7 +69,7 @@ function sparse(): string {
   return path;
 }
 
-/** Keys that are not as they should be. */
+/** Invalid and valid keys. */
 const [openKeys, brokenKeys, goodKeys] = ['open', 'broken', 'good'].map((name) => join(folder, name));
 makeKeys(openKeys, ['worker']);
 chmodSync(join(openKeys, 'server.key'), 0o644);
@@ -85,53 +85,58 @@ makeKeys(swappedKeys, ['worker']);
 renameSync(join(swappedKeys, 'worker.key'), join(swappedKeys, 'server.key'));
 appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
 
-/** A folder of the user's own, with a name in it that runs use too. */
+/** A folder that is not a run, with a file whose name runs also use. */
 const home = join(folder, 'home');
 mkdirSync(home);
 classes('labels', 5, 'home/labels.npy');
 const aRun = mkdtempSync(join(folder, 'a-run-'));
 writeFileSync(join(aRun, 'run.json'), '{}');
 
-interface Refusal {
+interface RejectedCall {
   name: string;
-  /** Words that the message has. */
+  /** Parts of the message. */
   says: (string | RegExp)[];
   args: (string | number)[];
-  /** Workers had started: lines of progress may come before. */
-  begun?: boolean;
+  /** Workers start before the error, so other lines may come before it. */
+  withWorkers?: boolean;
 }
 
-const data = (name: string, path: string, says: Refusal['says'], ...more: (string | number)[]): Refusal => ({
+const data = (
+  name: string,
+  path: string,
+  says: RejectedCall['says'],
+  ...more: (string | number)[]
+): RejectedCall => ({
   name,
   says,
   args: ['train', '--data', path, '--out', 'run', ...more],
 });
-const flags = (says: Refusal['says'], ...more: (string | number)[]): Refusal =>
+const flags = (says: RejectedCall['says'], ...more: (string | number)[]): RejectedCall =>
   data(more.join(' ').replaceAll(folder, ''), ok, says, ...more);
-const begun = (refusal: Refusal): Refusal => ({
-  ...refusal,
-  args: [...refusal.args, '--workers', 1],
-  begun: true,
+const withWorkers = (call: RejectedCall): RejectedCall => ({
+  ...call,
+  args: [...call.args, '--workers', 1],
+  withWorkers: true,
 });
 
-/** Where a folder that is there takes no new names: once, Node waited for ever. */
-const noNames: Refusal[] = [
+/** A folder in which no files can be created; some versions of Node.js never return from creating one. */
+const noNames: RejectedCall[] = [
   { name: 'keygen in /proc', says: ['/proc/nope', 'cannot be made'], args: ['keygen', '/proc/nope'] },
-  begun({
+  withWorkers({
     name: '--out in /proc',
     says: ['--out /proc/nope cannot be written'],
     args: ['train', '--data', ok, '--out', '/proc/nope'],
   }),
 ];
 
-const refusals: Refusal[] = [
-  begun(
+const rejectedCalls: RejectedCall[] = [
+  withWorkers(
     data('NaN', table('nan', changed({ 30: Number.NaN, 33: Number.NaN })), [
       'nan.npy: 2 of 500 rows',
       'row 7, column 2 (counted from 0: NaN)',
     ]),
   ),
-  begun(
+  withWorkers(
     data('infinite values', table('inf', changed({ 44: Infinity, 45: -Infinity, 1999: Infinity })), [
       'inf.npy: 2 of 500 rows',
       'infinite',
@@ -160,7 +165,7 @@ const refusals: Refusal[] = [
       ['plus1e9', 0, ['float32 represents column ', 'mean 1e9', 'only in steps of 64']],
     ] as const
   ).map(([name, factor, says]) =>
-    begun(
+    withWorkers(
       data(
         name,
         put(
@@ -181,8 +186,8 @@ const refusals: Refusal[] = [
   data('one row', table('single', values.slice(0, D)), ['single.npy has 1 row', 'at least 2']),
   flags(['--init-k 501', '500 rows'], '--init-k', 501),
   data('fewer rows than shards', table('few', values.slice(0, 12)), ['few.npy', '3 rows', '--shards']),
-  begun(data('equal rows', table('same', Array(N * D).fill(1)), ['500 rows are equal'])),
-  data('truncated', put('trunc.npy', whole.subarray(0, 3000)), ['trunc.npy', 'truncated', '3000 found']),
+  withWorkers(data('equal rows', table('same', Array(N * D).fill(1)), ['500 rows are equal'])),
+  data('truncated', put('trunc.npy', complete.subarray(0, 3000)), ['trunc.npy', 'truncated', '3000 found']),
   data('not an .npy', put('not.npy', 'hello'.repeat(100)), ['not.npy', 'not a NumPy file']),
   data('empty', put('empty.npy', ''), ['empty.npy', 'empty']),
   data('no rows', table('zero', [], [0, D]), ['zero.npy', 'no rows']),
@@ -191,7 +196,7 @@ const refusals: Refusal[] = [
   data('IDX truncated', put('trunc.idx', idx.subarray(0, 2000)), ['trunc.idx', 'truncated']),
   data('CSV with a gap', put('gap.csv', 'a,b\n1,2\n3,nan\n'), ['gap.csv line 3, column b', 'missing']),
   data('CSV of words', put('words.csv', 'a,b\n1,2\n3,x\n'), ['words.csv', 'line 3']),
-  begun(
+  withWorkers(
     data(
       'columns that repeat',
       table(
@@ -202,12 +207,12 @@ const refusals: Refusal[] = [
     ),
   ),
   data('more columns than memory', sparse(), ['wide.npy', '60000', 'GB', '--covariance diag']),
-  begun(data('more axes than columns', ok, ['pca:99', '4 columns'], '--transform', 'pca:99')),
+  withWorkers(data('more axes than columns', ok, ['pca:99', '4 columns'], '--transform', 'pca:99')),
   { name: 'no data', says: ['--data is missing'], args: ['train', '--out', 'run'] },
 
   flags(['499 labels', '500 rows'], '--labels', classes('lab', 499)),
   flags(['nope.npy', 'no such file'], '--labels', join(folder, 'nope.npy')),
-  begun(flags(['--prior-nu 2', '5'], '--prior-nu', 2)),
+  withWorkers(flags(['--prior-nu 2', '5'], '--prior-nu', 2)),
   flags(['--lr -1', 'above 0'], '--lr=-1'),
   flags(['--lr', 'number'], '--lr', 'fast'),
   flags(['lr', 'needs a value'], '--lr'),
@@ -226,12 +231,12 @@ const refusals: Refusal[] = [
   flags(['seed.yaml', 'quotes'], '--config', put('seed.yaml', 'seed: 9007199254740993\n')),
   flags(['range.yaml', '--lr', 'above 0'], '--config', put('range.yaml', 'lr: 0\n')),
   ...[
-    ['proto', '__proto__: {lr: 1}\n', 'there is no flag __proto__'],
+    ['proto', '__proto__: {lr: 1}\n', 'unknown flag __proto__'],
     ['object', 'lr: {a: 1}\n', '--lr {"a":1} must be a number'],
     ['soft', 'soft: maybe\n', '--soft maybe must be yes or no'],
-    ['workers', 'workers: 2\n', 'has workers', 'say --workers on the command line'],
-    ['out', '{"noReport": true}', 'has noReport', 'say --no-report on the command line'],
-    ['twice', 'priorNu: 8\nprior-nu: 7\n', 'says both priorNu and prior-nu', 'leave one out'],
+    ['workers', 'workers: 2\n', 'has workers', 'set --workers on the command line'],
+    ['out', '{"noReport": true}', 'has noReport', 'set --no-report on the command line'],
+    ['twice', 'priorNu: 8\nprior-nu: 7\n', 'has both priorNu and prior-nu', 'leave one out'],
     ['keys', 'lr: 1\nlr: 2\n', 'is neither YAML nor JSON', /[^:]$/],
     ['colons', 'a: b: c\n', 'is neither YAML nor JSON', /line 1, column \d+$/],
     ['empty', '# nothing\n', 'is empty', 'max-epochs: 100'],
@@ -241,8 +246,8 @@ const refusals: Refusal[] = [
     flags([`${name}.yaml`, ...says], '--config', put(`${name}.yaml`, text as string)),
   ),
   flags(['nope.yaml cannot be read: no such file or folder'], '--config', join(folder, 'nope.yaml')),
-  flags(['is a folder: name a file'], '--config', mkdtempSync(join(folder, 'no-run-'))),
-  flags([/is a folder: name \S+\/run\.json$/], '--config', aRun),
+  flags(['is a folder; pass a YAML or JSON file'], '--config', mkdtempSync(join(folder, 'no-run-'))),
+  flags([/is a folder; pass \S+\/run\.json$/], '--config', aRun),
   flags(['--soft maybe must be yes or no'], '--soft=maybe'),
   flags(['--early-stop  must be yes or no'], '--earlyStop='),
   {
@@ -251,7 +256,7 @@ const refusals: Refusal[] = [
     args: ['train', '--data', ok, '--out', ok],
   },
   {
-    name: '--bind of other machines',
+    name: '--bind that other machines can reach',
     says: ['tcp://0.0.0.0:5999', '--insecure'],
     args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'tcp://0.0.0.0:5999'],
   },
@@ -296,12 +301,12 @@ const refusals: Refusal[] = [
     args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(otherKeys, 'mixed.key')],
   },
   {
-    name: '--batch-size that no worker takes',
+    name: '--batch-size that is too large',
     says: ['--batch-size 1000000000', '1 to 1048576'],
     args: ['train', '--data', ok, '--batch-size', '1000000000'],
   },
   {
-    name: '--key that is not there',
+    name: '--key that does not exist',
     says: ['nope.key', 'dpmesh keygen'],
     args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(folder, 'nope.key')],
   },
@@ -311,17 +316,17 @@ const refusals: Refusal[] = [
     args: ['keygen', goodKeys],
   },
   {
-    name: 'keygen for a name that is none',
+    name: 'keygen for an invalid name',
     says: ['--workers ../x', 'A–Z'],
     args: ['keygen', 'keys', '--workers', 'a,../x'],
   },
   {
-    name: 'keygen for a name that is empty',
+    name: 'keygen for an empty name',
     says: ['--workers', 'empty name', 'A–Z'],
     args: ['keygen', 'keys', '--workers', 'a,,b'],
   },
   {
-    name: 'keygen where there is a file',
+    name: 'keygen at the path of a file',
     says: ['ok.npy', 'a file of that name exists'],
     args: ['keygen', ok],
   },
@@ -332,28 +337,32 @@ const refusals: Refusal[] = [
   flags(['--http-token', 'without spaces'], '--http-token', 'a b'),
   flags(['--http 203.0.113.7:9464', 'no such address'], '--http', '203.0.113.7:9464', '--http-token', 'x'),
   {
-    name: 'worker --http of no address',
+    name: 'worker with an invalid --http',
     says: ['--http', 'HOST:PORT'],
     args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--http', 'localhost'],
   },
-  { name: 'watch of no address', says: ['nowhere', 'http://HOST:PORT'], args: ['watch', 'nowhere'] },
   {
-    name: 'watch where nobody answers',
+    name: 'watch with an invalid address',
+    says: ['nowhere', 'http://HOST:PORT'],
+    args: ['watch', 'nowhere'],
+  },
+  {
+    name: 'watch where nothing answers',
     says: ['http://127.0.0.1:1/', 'does not answer'],
     args: ['watch', 'http://127.0.0.1:1'],
   },
   {
-    name: '--bind of no address',
+    name: 'an invalid --bind',
     says: ['--bind', 'tcp://HOST:PORT'],
     args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'localhost'],
   },
   {
-    name: '--connect to no address',
+    name: 'an invalid --connect',
     says: ['--connect', 'tcp://HOST:PORT'],
     args: ['worker', '--connect', 'localhost'],
   },
   {
-    name: '--data-root that is not there',
+    name: '--data-root that does not exist',
     says: ['--data-root', 'exist'],
     args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--data-root', join(folder, 'nope')],
   },
@@ -361,11 +370,11 @@ const refusals: Refusal[] = [
   flags(['--workers two', 'number'], '--workers=two'),
   flags(['--covariance round', 'must be one of full, diag'], '--covariance', 'round'),
   flags(['--out needs a value'], '--out'),
-  flags(['no flag --no-lr', '--lr takes a value'], '--no-lr'),
-  flags(['no flag --no-labels'], '--no-labels'),
+  flags(['unknown flag --no-lr', '--lr takes a value'], '--no-lr'),
+  flags(['unknown flag --no-labels'], '--no-labels'),
   flags(['two.csv: has no column after the colon'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
   { name: 'worker without --connect', says: ['--connect is missing', 'tcp://HOST:PORT'], args: ['worker'] },
-  { name: 'resume of nothing', says: ['<run> is missing', 'dpmesh resume <run>'], args: ['resume'] },
+  { name: 'resume without a run', says: ['<run> is missing', 'dpmesh resume <run>'], args: ['resume'] },
   { name: 'no command', says: ['command'], args: [] },
   { name: 'unknown command', says: ['train'], args: ['trian', '--data', ok] },
   {
@@ -395,8 +404,8 @@ const refusals: Refusal[] = [
   },
 ];
 
-/** Exit 2, one line that says what is wrong, nothing written, soon. Each in a folder of its own. */
-async function refuses({ args, says, begun: started }: Refusal): Promise<void> {
+/** Asserts exit code 2, one line of error, no files, within 5 s. Runs in an empty folder. */
+async function assertRejected({ args, says, withWorkers: hasWorkers }: RejectedCall): Promise<void> {
   const cwd = mkdtempSync(join(folder, 'cwd-'));
   const ended = await dpmesh(args, { cwd });
   const lines = ended.stderr.split('\n').filter(Boolean);
@@ -404,7 +413,7 @@ async function refuses({ args, says, begun: started }: Refusal): Promise<void> {
   assert.equal(ended.code, 2, ended.stderr || ended.stdout);
   assert.equal(wrong.length, 1, ended.stderr);
   assert.equal(lines.at(-1), wrong[0], ended.stderr);
-  if (!started) assert.equal(lines.length, 1, ended.stderr);
+  if (!hasWorkers) assert.equal(lines.length, 1, ended.stderr);
   for (const part of says) {
     if (typeof part === 'string') assert.ok(wrong[0].includes(part), `"${wrong[0]}" lacks "${part}"`);
     else assert.match(wrong[0], part);
@@ -415,22 +424,22 @@ async function refuses({ args, says, begun: started }: Refusal): Promise<void> {
 }
 
 describe('bad input', { concurrency: 2 }, () => {
-  for (const refusal of refusals) test(refusal.name, () => refuses(refusal));
+  for (const call of rejectedCalls) test(call.name, () => assertRejected(call));
 
   test('a port in use', async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
     try {
-      await refuses({
+      await assertRejected({
         name: '',
         says: [`tcp://127.0.0.1:${port}`, 'in use'],
         args: ['coordinator', '--data', ok, '--out', 'run', '--bind', `tcp://127.0.0.1:${port}`],
       });
       const http = ['--http', `127.0.0.1:${port}`];
       const says = [`--http 127.0.0.1:${port}`, 'in use'];
-      await refuses({ name: '', says, args: ['train', '--data', ok, '--out', 'run', ...http] });
-      await refuses({ name: '', says, args: ['worker', '--connect', 'tcp://127.0.0.1:1', ...http] });
+      await assertRejected({ name: '', says, args: ['train', '--data', ok, '--out', 'run', ...http] });
+      await assertRejected({ name: '', says, args: ['worker', '--connect', 'tcp://127.0.0.1:1', ...http] });
     } finally {
       taken.close();
     }
@@ -442,17 +451,17 @@ describe('odd input', { concurrency: 2 }, () => {
     const body = elements('f8', columnMajor(values, N, D), true);
     const path = put('fortran.npy', npyFile('>f8', [N, D], body, { fortran: true }));
     const runs = ['fortran', 'plain'].map((name) => join(folder, `run-${name}`));
-    const found = await Promise.all(
+    const results = await Promise.all(
       [path, ok].map((file, i) =>
         dpmesh(['train', '--data', file, '--out', runs[i], '--json', '--workers', 1, '--max-epochs', 12]),
       ),
     );
-    for (const ended of found) jsonOf(ended);
+    for (const ended of results) jsonOf(ended);
     const [a, b] = runs.map((run) => readNpy(join(run, 'labels.npy')));
     assert.deepEqual(a, b);
   });
 
-  test('true classes that stand among the columns of the data are left out, of new rows too', async () => {
+  test('true classes in a column of the data are left out, also from new rows', async () => {
     const lines = (classes: string[]) =>
       Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${classes[i % 2]}`);
     const numbers = put('classes.csv', `a,b,c,d,digit\n${lines(['0', '1']).join('\n')}\n`);
@@ -469,9 +478,9 @@ describe('odd input', { concurrency: 2 }, () => {
       [numbers, 'digit', 'digit', 'run-digit'],
       [words, '5', 'animal', 'run-animal'],
     ]) {
-      const found = await trained(data, `${data}:${column}`, out);
-      assert.match(found.stderr, new RegExp(`^column ${name} of .* is left out of the rows`, 'm'));
-      assert.deepEqual([found.dim, found.nmi], [D, apart.nmi]);
+      const result = await trained(data, `${data}:${column}`, out);
+      assert.match(result.stderr, new RegExp(`^column ${name} of .* is left out of the rows`, 'm'));
+      assert.deepEqual([result.dim, result.nmi], [D, apart.nmi]);
       assert.deepEqual(readNpy(join(folder, out, 'labels.npy')), labels);
       assert.equal(JSON.parse(readFileSync(join(folder, out, 'run.json'), 'utf8')).data.leftOut, name);
       // With the column or without it.
@@ -482,11 +491,11 @@ describe('odd input', { concurrency: 2 }, () => {
         assert.deepEqual(readNpy(again), labels);
       }
     }
-    // Pictures have points only where the data are what they were.
+    // The report has points only if the data are unchanged.
     const plotted = await dpmesh(['plot', '--run', join(folder, 'run-animal')]);
     assert.doesNotMatch(plotted.stderr, /no points/);
     assert.match(plotted.stdout, /clusters/);
-    await refuses(
+    await assertRejected(
       data(
         'nothing else',
         put('only.csv', 'label\n1\n2\n3\n'),
@@ -499,12 +508,12 @@ describe('odd input', { concurrency: 2 }, () => {
 
   test('a finished run is not resumed into another directory', async () => {
     const out = join(folder, 'run-apart');
-    await refuses({
+    await assertRejected({
       name: '',
       says: ['is finished', '--out other'],
       args: ['resume', out, '--out', 'other'],
     });
-    await refuses({
+    await assertRejected({
       name: '',
       says: ['--bind and --workers exclude each other'],
       args: ['resume', out, '--workers', 1, '--bind', 'tcp://127.0.0.1:*'],
@@ -529,22 +538,34 @@ describe('odd input', { concurrency: 2 }, () => {
     assert.match(warning.message, /dropped 1 constant column/);
   });
 
-  test('predict refuses rows of other columns, NaN, and files that exist', async () => {
+  test('predict rejects rows with other columns, NaN, and existing files', async () => {
     const easy = easyData(folder, 'easy', 800);
     const run = join(folder, 'run-easy');
     jsonOf(await dpmesh(['train', '--data', easy.data, '--out', run, '--json', '--workers', 1, ...QUICK]));
     const three = changed({ 100: Number.NaN }).slice(0, 300);
     const bad = put('three-nan.npy', npyFile('<f4', [100, 3], elements('f4', three)));
     const predict = (...args: string[]) => ['predict', '--run', run, ...args];
-    await refuses({ name: '', says: ['4 columns', '3'], args: predict('--data', ok, '--out', 'p.npy') });
-    await refuses({ name: '', says: ['row 33', 'NaN'], args: predict('--data', bad, '--out', 'p.npy') });
+    await assertRejected({
+      name: '',
+      says: ['4 columns', '3'],
+      args: predict('--data', ok, '--out', 'p.npy'),
+    });
+    await assertRejected({
+      name: '',
+      says: ['row 33', 'NaN'],
+      args: predict('--data', bad, '--out', 'p.npy'),
+    });
     const there = join(run, 'labels.npy');
-    await refuses({
+    await assertRejected({
       name: '',
       says: ['own files'],
       args: predict('--data', ok, '--out', there, '--force'),
     });
-    await refuses({ name: '', says: ['--force'], args: predict('--data', easy.data, '--out', easy.labels) });
+    await assertRejected({
+      name: '',
+      says: ['--force'],
+      args: predict('--data', easy.data, '--out', easy.labels),
+    });
     const link = join(folder, 'link.npy');
     symlinkSync(easy.data, link);
     for (const [says, ...more] of [
@@ -553,16 +574,20 @@ describe('odd input', { concurrency: 2 }, () => {
       ['--soft and --data name the same file', '--out', 'p.npy', '--soft', easy.data],
       ['--out and --soft name the same file', '--out', 'p.npy', '--soft', './p.npy'],
     ])
-      await refuses({ name: '', says: [says], args: predict('--data', easy.data, '--force', ...more) });
+      await assertRejected({
+        name: '',
+        says: [says],
+        args: predict('--data', easy.data, '--force', ...more),
+      });
     assert.equal(readNpy(easy.data).shape[0], 800);
-    await refuses({
+    await assertRejected({
       name: '',
       says: ['nowhere/s.npy', 'folder'],
       args: predict('--data', easy.data, '--out', 'p.npy', '--soft', 'nowhere/s.npy'),
     });
   });
 
-  test('a current folder that is no longer there', async () => {
+  test('a current folder that no longer exists', async () => {
     const cwd = mkdtempSync(join(folder, 'gone-'));
     const script = 'rmdir "$0" && exec "$@"';
     const main = resolve('dist/cli/main.js');
@@ -573,11 +598,11 @@ describe('odd input', { concurrency: 2 }, () => {
     );
     assert.deepEqual(
       [status, stderr],
-      [2, 'dpmesh: the current folder is no longer there: cd into another one\n'],
+      [2, 'dpmesh: the current folder no longer exists; change to another one\n'],
     );
   });
 
-  test('an --out with something in it is refused as it is', async () => {
+  test('an --out that is not empty is rejected and not changed', async () => {
     const cwd = mkdtempSync(join(folder, 'cwd-'));
     mkdirSync(join(cwd, 'run'));
     writeFileSync(join(cwd, 'run', 'mine.txt'), 'mine');

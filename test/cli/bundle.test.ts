@@ -9,19 +9,19 @@ const importsOf = (file: string) =>
     resolve(dirname(file), path),
   );
 
-/** Compiled modules that the bundle loads from outside, and all that these load. */
+/** Compiled modules outside the bundle that it loads, directly or indirectly. */
 function outside(): Set<string> {
-  const found = new Set<string>();
+  const files = new Set<string>();
   const waiting = readdirSync(BUNDLED).flatMap((name) => importsOf(join(BUNDLED, name)));
   for (const file of waiting) {
-    if (found.has(file) || dirname(file) === resolve(BUNDLED)) continue;
-    found.add(file);
+    if (files.has(file) || dirname(file) === resolve(BUNDLED)) continue;
+    files.add(file);
     waiting.push(...importsOf(file));
   }
-  return found;
+  return files;
 }
 
-test('no class is there twice, in the bundle and beside it: instanceof would not know the other', () => {
+test('no class is both in the bundle and outside it, where instanceof would fail', () => {
   const files = outside();
   assert.ok(files.has(resolve('dist/base/user-error.js')), 'the bundle has nothing outside');
   const bundle = readdirSync(BUNDLED)

@@ -12,19 +12,19 @@ import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/compute/
 const folder = scratch();
 const fresh = (name: string) => mkdtempSync(join(folder, `${name}-`));
 
-/** Nothing is set up there, whatever this machine has. */
+/** An environment in which no backend is set up, whatever this machine has. */
 const bare = (env: Record<string, string> = {}) => ({
   cwd: folder,
   env: { XDG_DATA_HOME: fresh('data'), DPMESH_TFJS: undefined, CUDA_VISIBLE_DEVICES: undefined, ...env },
 });
 async function doctor(t: TestContext, args: string[] = [], env: Record<string, string> = {}) {
-  const look = () => dpmesh(['doctor', '--json', ...args], bare(env));
+  const run = () => dpmesh(['doctor', '--json', ...args], bare(env));
   const crowded = ({ stdout }: ProcessResult) => /no answer within|out of time/.test(stdout);
-  let ended = await look();
-  for (let tries = 0; tries < 2 && crowded(ended); tries++) ended = await look();
-  // Others have the processors: nothing can be said of dpmesh.
+  let ended = await run();
+  for (let tries = 0; tries < 2 && crowded(ended); tries++) ended = await run();
+  // On an overloaded machine, the result says nothing about dpmesh.
   if (crowded(ended) && loadavg()[0] > 3 * availableParallelism()) {
-    t.skip('this machine is too busy to look at itself');
+    t.skip('this machine is too busy');
     return null;
   }
   const { ok, checks } = JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as {
@@ -42,10 +42,10 @@ async function doctor(t: TestContext, args: string[] = [], env: Record<string, s
 }
 
 describe('doctor', { concurrency: 2 }, () => {
-  test('tells how this machine is, within its time', async (t) => {
-    const found = await doctor(t, [], { PATH: fresh('no-smi') });
-    if (!found) return;
-    const { ok, checks, of, seconds } = found;
+  test('checks this machine, within the time limit', async (t) => {
+    const report = await doctor(t, [], { PATH: fresh('no-smi') });
+    if (!report) return;
+    const { ok, checks, of, seconds } = report;
     assert.ok(ok);
     assert.ok(seconds < patience(15), `${seconds} s`);
     assert.deepEqual(
@@ -71,49 +71,49 @@ describe('doctor', { concurrency: 2 }, () => {
     assert.match(of('backend').detail, /--backend auto uses wasm: TensorFlow is not set up/);
   });
 
-  test('as text: a line each, a remedy below', async () => {
+  test('as text: one line per check, with the remedy below', async () => {
     const { code, stdout } = await dpmesh(['doctor'], bare());
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^ok +node +v\d+/m);
     assert.match(stdout, /^warning +tensorflow +not set up\n +→ dpmesh setup tensorflow$/m);
-    assert.match(stdout, /\n\d+ ok, \d+ to know of, 0 that must be mended\n$/);
+    assert.match(stdout, /\n\d+ ok, \d+ warnings?, 0 failures\n$/);
   });
 
   test('--backend wasm works: exit 0', async (t) => {
-    const found = await doctor(t, ['--backend', 'wasm']);
-    if (!found) return;
-    const { code, of } = found;
+    const report = await doctor(t, ['--backend', 'wasm']);
+    if (!report) return;
+    const { code, of } = report;
     assert.equal(code, 0);
     assert.match(of('backend').detail, /--backend wasm uses wasm/);
   });
 
   test('--backend tensorflow that is not set up: exit 1', async (t) => {
-    const found = await doctor(t, ['--backend', 'tensorflow']);
-    if (!found) return;
-    const { code, of } = found;
+    const report = await doctor(t, ['--backend', 'tensorflow']);
+    if (!report) return;
+    const { code, of } = report;
     assert.equal(code, 1);
     assert.equal(of('tensorflow').status, 'failure');
     assert.equal(of('tensorflow').remedy, 'dpmesh setup tensorflow');
   });
 
-  test('TensorFlow that is there but does not load: a warning, a failure where it was asked for', async (t) => {
+  test('TensorFlow that is installed but does not load: a warning, or a failure if it was requested', async (t) => {
     const own = join(fresh('tfjs'), 'tfjs-node-gpu');
     mkdirSync(join(own, 'lib', 'napi-v8'), { recursive: true });
     writeFileSync(join(own, 'package.json'), '{"name":"@tensorflow/tfjs-node-gpu","version":"4.22.0"}');
     writeFileSync(join(own, 'lib', 'napi-v8', 'tfjs_binding.node'), 'this is no library');
-    const found = await doctor(t, [], { DPMESH_TFJS: own });
-    if (!found) return;
-    const { code, of } = found;
+    const report = await doctor(t, [], { DPMESH_TFJS: own });
+    if (!report) return;
+    const { code, of } = report;
     assert.equal(code, 0);
     assert.equal(of('tensorflow').status, 'warning');
     assert.match(of('tensorflow').detail, /does not load/);
-    const asked = await doctor(t, ['--backend', 'tensorflow'], { DPMESH_TFJS: own });
-    if (!asked) return;
-    assert.equal(asked.code, 1);
-    assert.equal(asked.of('tensorflow').status, 'failure');
+    const requested = await doctor(t, ['--backend', 'tensorflow'], { DPMESH_TFJS: own });
+    if (!requested) return;
+    assert.equal(requested.code, 1);
+    assert.equal(requested.of('tensorflow').status, 'failure');
   });
 
-  test('an unknown backend: exit 2, with the names of those that there are', async () => {
+  test('an unknown backend: exit 2, with the names of the backends', async () => {
     const { code, stderr } = await dpmesh(['doctor', '--json', '--backend', 'nonesuch'], bare());
     assert.equal(code, 2);
     for (const name of ['auto', 'wasm', 'cpu', 'tensorflow', 'webgpu'])
@@ -122,13 +122,13 @@ describe('doctor', { concurrency: 2 }, () => {
 
   for (const [name, host, detail, remedy] of [
     [
-      'eight GPUs that nothing uses',
+      'eight GPUs that no backend uses',
       EIGHT,
       /H100.*79\.6 GiB.*driver 550\.54\.15; no backend that uses it is set up/,
       /setup tensorflow --cuda/,
     ],
     [
-      'a GPU that is cut',
+      'a GPU with MIG instances',
       MIG,
       /40GB \(40\.0 GiB, MIG instances 3g\.20gb, 2g\.10gb, 1g\.5gb\+me\)/,
       /setup tensorflow --cuda/,
@@ -136,27 +136,27 @@ describe('doctor', { concurrency: 2 }, () => {
     ['a broken driver', BROKEN, /driver does not work/, /restart/],
   ] as [string, Host, RegExp, RegExp][])
     test(`a host with ${name}`, async (t) => {
-      const found = await doctor(t, [], { PATH: fakeNvidiaSmi(fresh('smi'), host) });
-      if (!found) return;
-      const { code, of } = found;
+      const report = await doctor(t, [], { PATH: fakeNvidiaSmi(fresh('smi'), host) });
+      if (!report) return;
+      const { code, of } = report;
       assert.equal(code, 0);
       assert.equal(of('gpu').status, 'warning');
       assert.match(of('gpu').detail, detail);
       assert.match(of('gpu').remedy!, remedy);
     });
 
-  test('a port that is taken, and a cache folder that is none', async (t) => {
+  test('a port that is in use, and a cache folder that is a file', async (t) => {
     const server = createServer();
     const bound = await new Promise((resolve) =>
       server.once('error', () => resolve(false)).listen(5555, '127.0.0.1', () => resolve(true)),
     );
-    if (!bound) t.diagnostic('somebody else has port 5555: that will do');
+    if (!bound) t.diagnostic('port 5555 is already in use, which serves the test as well');
     const cache = join(folder, 'a-file');
     writeFileSync(cache, '');
-    const found = await doctor(t, [], { DPMESH_CACHE: cache });
+    const report = await doctor(t, [], { DPMESH_CACHE: cache });
     server.close();
-    if (!found) return;
-    const { of } = found;
+    if (!report) return;
+    const { of } = report;
     assert.match(of('port').detail, /not the default port 5555 \(EADDRINUSE\)/);
     assert.match(of('port').remedy!, /--bind/);
     assert.equal(of('data folder').status, 'warning');
@@ -165,14 +165,14 @@ describe('doctor', { concurrency: 2 }, () => {
 });
 
 describe('a probe', () => {
-  /** What the probe's process does before anything else. */
+  /** Runs `code` at the start of the probe's process. */
   const first = (code: string) => {
     const script = join(fresh('first'), 'first.cjs');
     writeFileSync(script, `if (/probe-process/.test(process.argv[1])) { ${code} }`);
     return { NODE_OPTIONS: `--require ${script}` };
   };
 
-  test('that crashes or hangs is a line, not the end', async () => {
+  test('that crashes or hangs gives a problem and does not end the program', async () => {
     const crash = await probe(
       'backend',
       'wasm',
@@ -180,10 +180,10 @@ describe('a probe', () => {
       first('process.kill(process.pid, "SIGILL"); for (;;);'),
     );
     assert.match('problem' in crash ? crash.problem : '', /crashed with SIGILL: it uses an instruction/);
-    const begun = performance.now();
+    const startTime = performance.now();
     const hang = await probe('backend', 'wasm', 1000, first('for (;;);'));
     assert.match('problem' in hang ? hang.problem : '', /no answer within 1\.0 s/);
-    assert.ok(performance.now() - begun < 1000 * patience(3));
+    assert.ok(performance.now() - startTime < 1000 * patience(3));
     const thrown = await probe('backend', 'wasm', 20_000, first('throw new RangeError("odd")'));
     assert.equal('problem' in thrown && thrown.problem, 'RangeError: odd');
   });

@@ -19,7 +19,7 @@ const COMMANDS = [
   'synth',
 ];
 
-/** Help as one line. */
+/** The help text as one line. */
 async function help(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await dpmesh([...args, '--help']);
   assert.equal(code, 0, stderr);
@@ -39,13 +39,12 @@ test('--help lists all commands, within a second', async () => {
 for (const command of ['train', 'coordinator'])
   test(`${command} --help names every flag with its default`, async () => {
     const text = await help(command);
-    for (const [option, { fast, shown: described }] of options) {
+    for (const [option, { fast, defaultText }] of options) {
       const name = kebabCase(option);
       const at = text.indexOf(` --${name} `);
       assert.ok(at >= 0, `--${name} is missing`);
       const rest = text.slice(at + 3 + name.length);
-      // Up to the next flag, which begins a line; a flag named in a text has no two spaces before it.
-      const shown = described ?? fast;
+      const shown = defaultText ?? fast;
       if (shown === undefined) continue;
       const expected = `[default: ${shown}]`;
       const own = rest.slice(0, rest.indexOf(expected) + expected.length);
@@ -55,7 +54,7 @@ for (const command of ['train', 'coordinator'])
   });
 
 for (const command of COMMANDS)
-  test(`${command} --help says what it is for and what its flags are`, async () => {
+  test(`${command} --help describes the command and its flags`, async () => {
     const text = await help(command);
     assert.match(text, new RegExp(`^dpmesh ${command} `));
     assert.match(text, / --\S+ .*\[(string|number|boolean)\]/);

@@ -4,8 +4,8 @@ import { createDisplay } from '../../cli/progress.ts';
 import { remember, sparkline } from '../../cli/sparkline.ts';
 import type { Departure } from '../../view/events.ts';
 
-/** A terminal, or a file, that keeps what is written. */
-function paper(isTTY: boolean) {
+/** A terminal or a file that records what is written. */
+function recorder(isTTY: boolean) {
   const written: string[] = [];
   const stream = { isTTY, columns: 200, write: (text: string) => written.push(text) };
   return { written, stream: stream as unknown as NodeJS.WriteStream };
@@ -20,13 +20,13 @@ const gone = (name: string, how: Departure, reason: string) => ({
 });
 
 describe('the display', () => {
-  test('shows K as a curve, and which workers are here, on a terminal', () => {
-    const { written, stream } = paper(true);
+  test('shows K as a curve and the number of workers, on a terminal', () => {
+    const { written, stream } = recorder(true);
     const display = createDisplay(10, stream);
     for (const name of ['w1', 'w2', 'w3']) display.event(worker(name));
     assert.equal(written.at(-1), '3 workers, wasm');
     display.epoch({ epoch: 1, k: 1, loss: null, subLoss: null });
-    // One moment is no rate.
+    // The remaining time cannot be estimated from one epoch.
     assert.doesNotMatch(written.at(-1)!, /left/);
     display.event(gone('w1', 'silent', 'silent for 5 s'));
     display.event(gone('w2', 'killed', 'killed by SIGKILL'));
@@ -39,14 +39,14 @@ describe('the display', () => {
     display.event(worker('w2'));
     display.epoch({ epoch: 3, k: 8, loss: 0.5, subLoss: null });
     assert.match(written.at(-1)!, /K 8 ▁██ .* 3 workers {2}/);
-    // What was told of a session that was killed counts no more.
-    display.present(['w1']);
+    // Workers of a killed session no longer count.
+    display.setWorkers(['w1']);
     display.epoch({ epoch: 4, k: 8, loss: 0.5, subLoss: null });
     assert.match(written.at(-1)!, / 1 worker {2}/);
   });
 
-  test('leaves whole items out where the terminal is narrow', () => {
-    const { written, stream } = paper(true);
+  test('omits items that do not fit a narrow terminal', () => {
+    const { written, stream } = recorder(true);
     stream.columns = 40;
     const display = createDisplay(200, stream);
     display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
@@ -59,16 +59,16 @@ describe('the display', () => {
     assert.equal(written.at(-1), 'epoch 100/200  K 12');
   });
 
-  test('goes by the time of a run elsewhere, whose epochs may come at once', () => {
-    const { written, stream } = paper(true);
+  test('uses the time stamps of a run in another process, whose epochs may arrive at once', () => {
+    const { written, stream } = recorder(true);
     const display = createDisplay(10, stream);
     for (const epoch of [1, 2, 3, 4])
       display.epoch({ epoch, k: 1, loss: null, subLoss: null, time: 5 + 2 * epoch });
     assert.match(written.at(-1)!, / {2}13\.0 s {2}at most 12\.0 s left$/);
   });
 
-  test('writes only lines where nobody sees them renewed', () => {
-    const { written, stream } = paper(false);
+  test('writes complete lines only, if the output is not a terminal', () => {
+    const { written, stream } = recorder(false);
     const display = createDisplay(10, stream);
     display.event(worker('w1'));
     display.epoch({ epoch: 6, k: 1, loss: null, subLoss: null });
@@ -79,16 +79,16 @@ describe('the display', () => {
 });
 
 describe('a sparkline', () => {
-  test('is as wide as it may be, from the smallest to the largest', () => {
+  test('has the given width, and heights from the smallest to the largest value', () => {
     assert.equal(sparkline([], 5), '');
     assert.equal(sparkline([3], 5), '▁');
     assert.equal(sparkline([0, 7, 14], 5), '▁▅█');
     assert.equal(sparkline([...Array(100).keys()], 8), '▁▂▃▄▅▆▇█');
-    // What rises for a moment only is not lost.
+    // A short peak is not lost.
     assert.equal(sparkline([1, 1, 9, 1, 1, 1, 1, 1], 4), '▁█▁▁');
   });
 
-  test('remembers a long course in little room', () => {
+  test('keeps a bounded number of values of a long run', () => {
     const values: number[] = [];
     for (let i = 0; i < 5000; i++) remember(values, i);
     assert.ok(values.length <= 512);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OPTIONS, type OptionValues, options, resolveConfig } from '../../coordinator/config.ts';
 
-test('what is left out, or null, has the default of its schedule', async () => {
+test('options that are left out or null have the default of the schedule', async () => {
   const fast = await resolveConfig({ data: 'x.npy', lr: null });
   assert.deepEqual([fast.schedule, fast.lr, fast.sample, fast.priorScale], ['fast', 0.01, null, 0.3]);
   const paper = await resolveConfig({ data: 'x.npy', schedule: 'paper', freeze: 1 });
@@ -13,38 +13,38 @@ test('what is left out, or null, has the default of its schedule', async () => {
   );
 });
 
-test('a config gives itself again, as a resumed run needs it', async () => {
-  const given: OptionValues = {
+test('resolving a config again does not change it, as resuming requires', async () => {
+  const values: OptionValues = {
     data: 'x.npy',
     hidden: [50, 20],
     seed: '7',
     transform: 'pca:3',
     earlyStop: false,
   };
-  const config = await resolveConfig(given);
-  assert.deepEqual({ ...config, ...given }, config);
+  const config = await resolveConfig(values);
+  assert.deepEqual({ ...config, ...values }, config);
   assert.deepEqual(await resolveConfig(config), config);
 });
 
-test('text, number or list: what flags, files and programs have', async () => {
+test('values may be text, numbers or lists, as in flags, files and programs', async () => {
   for (const hidden of ['50', 50, [50]])
     assert.deepEqual((await resolveConfig({ data: 'x.npy', hidden })).hidden, [50]);
   for (const seed of ['7', 7, 7n]) assert.equal((await resolveConfig({ data: 'x.npy', seed })).seed, '7');
 });
 
-test('a value that cannot be is a UserError that names it as its place does', async () => {
-  const refused = (given: object, message: string, named?: (name: string) => string) =>
-    assert.rejects(resolveConfig({ data: 'x.npy', ...given }, named), { name: 'UserError', message });
-  await refused({ subLr: -1 }, '--sub-lr -1 must be above 0');
-  await refused({ subLr: -1 }, 'subLr -1 must be above 0', (name) => name);
-  await refused({ maxEpochs: 1.5 }, '--max-epochs 1.5 must be a whole number, at least 1');
-  await refused({ covariance: 'round' }, '--covariance round must be one of full, diag');
-  await refused({ hidden: [50, 0] }, '--hidden 50,0 must be layer widths such as 50 or 50,50');
-  await refused({ lr: { a: 1 } }, '--lr {"a":1} must be a number');
-  await refused({ data: '' }, '--data is missing: the rows to cluster, an .npy, IDX or CSV file');
+test('an invalid value is a UserError with the name of its flag or key', async () => {
+  const assertRejected = (values: object, message: string, displayName?: (name: string) => string) =>
+    assert.rejects(resolveConfig({ data: 'x.npy', ...values }, displayName), { name: 'UserError', message });
+  await assertRejected({ subLr: -1 }, '--sub-lr -1 must be above 0');
+  await assertRejected({ subLr: -1 }, 'subLr -1 must be above 0', (name) => name);
+  await assertRejected({ maxEpochs: 1.5 }, '--max-epochs 1.5 must be a whole number, at least 1');
+  await assertRejected({ covariance: 'round' }, '--covariance round must be one of full, diag');
+  await assertRejected({ hidden: [50, 0] }, '--hidden 50,0 must be layer widths such as 50 or 50,50');
+  await assertRejected({ lr: { a: 1 } }, '--lr {"a":1} must be a number');
+  await assertRejected({ data: '' }, '--data is missing: the rows to cluster, an .npy, IDX or CSV file');
 });
 
-test('every default is one that can be given', async () => {
+test('every default is a valid value', async () => {
   for (const [name, { fast, paper }] of Object.entries(OPTIONS) as typeof options)
     for (const value of [fast, paper]) await resolveConfig({ [name]: value, data: 'x.npy' });
 });

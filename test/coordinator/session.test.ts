@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { resolveConfig } from '../../coordinator/config.ts';
 import { session } from '../../coordinator/session.ts';
 
-test('a session that is interrupted before it begins opens nothing, and says so', async () => {
-  const nothing = () => assert.fail('it has begun');
+test('a session that is interrupted before it begins opens nothing', async () => {
+  const unexpected = () => assert.fail('the session has begun');
   const end = await session(await resolveConfig({ data: 'no-such-file.npy' }), {
     bind: 'tcp://127.0.0.1:*',
     mixed: false,
@@ -15,9 +15,9 @@ test('a session that is interrupted before it begins opens nothing, and says so'
     http: null,
     linger: 0,
     report: false,
-    start: nothing,
+    start: unexpected,
     signal: AbortSignal.abort(),
-    listener: { event: nothing, log: nothing, result: nothing },
+    listener: { event: unexpected, log: unexpected, result: unexpected },
   });
   assert.deepEqual(end, { how: 'interrupted', message: 'stopped; nothing was written yet' });
 });

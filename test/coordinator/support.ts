@@ -10,7 +10,7 @@ import { fastSchedule, type Schedule, type Step } from '../../model/schedule.ts'
 import type { State } from '../../model/state.ts';
 import { accumulate, type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
-import type { Event } from '../../view/events.ts';
+import type { RunEvent } from '../../view/events.ts';
 
 export type Point = number[];
 
@@ -137,7 +137,7 @@ export interface Scene {
   run: Run;
   state: State;
   rounds: MemoryRounds;
-  events: Event[];
+  events: RunEvent[];
   /** Names of published states, in order. */
   published: string[];
 }
@@ -163,7 +163,7 @@ export function scene(
     covariance,
   });
   const rounds = memoryRounds(data);
-  const events: Event[] = [];
+  const events: RunEvent[] = [];
   const published: string[] = [];
   const ofCluster = (c: number, of?: number) =>
     rows.filter((_, i) => z[i] === c && (of === undefined || (side?.[i] ?? 0) === of));
@@ -177,7 +177,7 @@ export function scene(
     zeta: options.zeta ?? 1,
     dispatcher: { publish: (name: string) => void published.push(name) },
     rounds,
-    emit: (event: Event) => void events.push(event),
+    emit: (event: RunEvent) => void events.push(event),
   } as unknown as Run;
   const state: State = {
     epoch: options.epoch ?? 6,

@@ -83,7 +83,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal(ended.code, 130);
     assert.match(
       ended.stderr,
-      /stopped; .*controlled has what was written until now; go on with: dpmesh resume/,
+      /stopped; everything written so far is in .*controlled; continue with: dpmesh resume/,
     );
     assert.equal(ended.stdout, '');
   });

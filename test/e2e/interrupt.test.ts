@@ -70,7 +70,7 @@ describe('an interrupted run', { concurrency: 2 }, () => {
       await assertNoneLeft(running.pid);
       assert.equal(code, 130, stderr);
       assert.ok(took < patience(5), `${took} s`);
-      assert.ok(stderr.includes(`stopped; ${run} has what was written until now`), stderr);
+      assert.ok(stderr.includes(`stopped; everything written so far is in ${run};`), stderr);
       assert.doesNotMatch(stderr, /Error|gone/);
       assert.equal(stdout, '');
       assert.ok(!existsSync(join(run, 'labels.npy')));

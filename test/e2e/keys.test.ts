@@ -147,7 +147,7 @@ describe('keys', { concurrency: 2 }, () => {
     await first.ended;
     const without = await dpmesh(['resume', out, '--bind', 'tcp://0.0.0.0:*']);
     assert.equal(without.code, 2);
-    assert.match(without.stderr, /without encryption or keys; make keys/);
+    assert.match(without.stderr, /without encryption or keys; create keys/);
     // Keys of another folder: the worker must not accept this coordinator as its own.
     const foreign = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
     await addressOf(foreign);

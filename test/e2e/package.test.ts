@@ -1,4 +1,4 @@
-// The packed package in an empty folder, as its users have it: strict TypeScript, plain JavaScript, and the programs of the docs.
+// The packed package, installed in an empty folder: strict TypeScript, plain JavaScript, and the programs of the docs.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const root = resolve('.');
 const npm = (args: string[], cwd: string) =>
   execFileSync('npm', [...args, '--silent'], { cwd, encoding: 'utf8', timeout: 240_000 });
 
-/** Runs a program in the application's folder, after which no process of it may be left. */
+/** Runs a program in the application's folder and asserts that none of its processes is left. */
 async function program(args: string[]) {
   const run = spawnSync(process.execPath, args, {
     cwd: app,
@@ -30,7 +30,7 @@ const put = (name: string, text: string) => writeFileSync(join(app, name), text)
 
 before(() => {
   mkdirSync(app, { recursive: true });
-  // Without scripts: `prepare` would build again what other tests use now.
+  // Without scripts: `prepare` would rebuild files that other tests are using.
   const tarball = npm(['pack', '--ignore-scripts', '--pack-destination', folder], root).trim();
   put('package.json', '{"name":"app","type":"module","private":true}');
   npm(['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)], app);
@@ -46,7 +46,7 @@ before(() => {
   );
 });
 
-/** Programs in the code blocks of a page, by the name on their first line. */
+/** The programs in the code blocks of a page, by the file name on their first line. */
 function programsIn(page: string): Map<string, string> {
   const blocks = readFileSync(page, 'utf8').matchAll(/^```(?:js|ts)\n(\/\/ (\S+)\n[\s\S]*?)^```$/gm);
   return new Map([...blocks].map(([, text, name]) => [name, text]));
@@ -58,7 +58,7 @@ const filesIn = (path: string): string[] =>
     .map((entry) => join(entry.parentPath, entry.name));
 
 describe('the package', () => {
-  test('has what it needs, and nothing else', () => {
+  test('has no sources, maps or tests', () => {
     const files = filesIn(installed).map((file) => relative(installed, file));
     assert.ok(files.includes('dist/index.js') && files.includes('dist/index.d.ts'));
     assert.ok(files.includes('LICENSE') && files.includes('README.md'));
@@ -81,7 +81,7 @@ describe('the package', () => {
 });
 
 describe('from strict TypeScript', () => {
-  test('compiles, and gives the command line’s bytes without a word on stdout or stderr', async () => {
+  test('compiles, writes nothing to stdout or stderr, and gives the same bytes as the command line', async () => {
     const { data, labels } = easyData(folder, 'easy', 2000);
     put(
       'use.ts',
@@ -100,14 +100,14 @@ const rows: Int32Array = result.labels;
 const { labels: again, responsibilities } = await predict({ run: result.directory, data, soft: true });
 const scores = await evaluate({ pred: rows, labels });
 const aborted = await train({ ...options, out: 'b', signal: AbortSignal.abort('because') }).catch((error: unknown) => error);
-const refused = await train({ data: 'nowhere.npy' }).catch((error: unknown) => error);
+const rejected = await train({ data: 'nowhere.npy' }).catch((error: unknown) => error);
 // @ts-expect-error: no such option
 const misspelt = await train({ data, maxEpoch: 3 }).catch((error: unknown) => error);
 const message = (error: unknown) => (error instanceof UserError ? error.message : 'another error');
 const outcome = {
   epochs, types: [...types], k: result.k, equal: rows.every((label, i) => label === again[i]),
   soft: responsibilities?.length === rows.length * result.k, scores, own: result.scores,
-  aborted: aborted instanceof AbortError && aborted.cause, refused: message(refused), misspelt: message(misspelt),
+  aborted: aborted instanceof AbortError && aborted.cause, rejected: message(rejected), misspelt: message(misspelt),
 };
 const { writeFileSync } = await import('node:fs');
 writeFileSync('outcome.json', JSON.stringify(outcome));
@@ -128,7 +128,7 @@ writeFileSync('outcome.json', JSON.stringify(outcome));
     const { nmi, ari, acc } = outcome.scores;
     assert.deepEqual({ ...outcome.own, silhouette: 0 }, { nmi, ari, acc, silhouette: 0 });
     assert.equal(outcome.aborted, 'because');
-    assert.match(outcome.refused, /nowhere\.npy cannot be read: no such file/);
+    assert.match(outcome.rejected, /nowhere\.npy cannot be read: no such file/);
     assert.match(outcome.misspelt, /no option maxEpoch; did you mean maxEpochs\?/);
     assert.ok(!existsSync(join(app, 'b')));
 
@@ -140,8 +140,8 @@ writeFileSync('outcome.json', JSON.stringify(outcome));
   });
 });
 
-describe('from a program that Node.js has in an argument', () => {
-  test('the workers are workers, and not that program again', async () => {
+describe('from a program in a command-line argument of Node.js', () => {
+  test('worker processes do not run that program again', async () => {
     const { data } = easyData(folder, 'small', 600);
     const text = `import { train } from 'dpmesh';
 const { k } = await train({ data: ${JSON.stringify(data)}, workers: 1, maxEpochs: 3, out: 'eval', shards: 2 });
@@ -180,7 +180,7 @@ describe('the programs of docs/library.md', () => {
       /^stopped after \d+ epochs, without a result\nK \d; the first mean is .*\n(seed \d: K \d.*\n){3}$/,
     ],
   ] as const)
-    test(`${name} runs as it is written`, async () => {
+    test(`${name} runs unchanged`, async () => {
       put(name, programs.get(name)!);
       const ran = await program([name.replace('.ts', '.js'), join(folder, 'easy.npy')]);
       assert.equal(ran.status, 0, ran.stderr);

@@ -13,7 +13,7 @@ import { openSource } from '../../data/open.ts';
 import { synthesize } from '../../data/synth.ts';
 import { blockCount, layoutOf } from '../../model/layout.ts';
 import { nd } from '../../proto/tensors.ts';
-import type { Event } from '../../view/events.ts';
+import type { RunEvent } from '../../view/events.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { Worker } from '../../worker/worker.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, QUICK, scratch, trainArgs } from './support.ts';
@@ -37,7 +37,7 @@ async function inProcess(
   const config = await resolveConfig({ data, ...options });
   const source = await openSource(data);
   const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
-  const events: Event[] = [];
+  const events: RunEvent[] = [];
   const served: number[] = Array(blockCount(layout)).fill(0);
   const backend = await wasmBackend();
   const server = await startServer({
@@ -155,7 +155,7 @@ describe('splits depend on the sub-nets', () => {
       labels: join(folder, 'many-y.npy'),
     }),
   );
-  const splitsOf = ({ events }: { events: Event[] }) =>
+  const splitsOf = ({ events }: { events: RunEvent[] }) =>
     events.flatMap((event) => (event.type === 'split' ? [event] : []));
 
   test('zero weights give different proposals', async () => {
@@ -188,7 +188,7 @@ describe('rows', () => {
     data = easyData(folder, 'rows', N).data;
   });
   const options = { sample: 2000, maxEpochs: 4 };
-  const sampleOf = (events: Event[]) => events.find((event) => event.type === 'start')!;
+  const sampleOf = (events: RunEvent[]) => events.find((event) => event.type === 'start')!;
 
   test('are read exactly twice, from the file', async () => {
     const { totals, events } = await inProcess('file', { data, options });

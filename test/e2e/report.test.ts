@@ -215,7 +215,7 @@ describe('a report', { concurrency: 2 }, () => {
     jsonOf(ended);
     assert.match(
       ended.stderr,
-      /^dpmesh: warning: there is no report: .*report cannot be written: .*; try: dpmesh plot --run .*$/m,
+      /^dpmesh: warning: no report was drawn: .*report cannot be written: .*; try again with: dpmesh plot --run .*$/m,
     );
     refused(await plot(at), 'report cannot be written');
   });

@@ -9,7 +9,7 @@ import { labelsOf, sourceOf, withFiles } from '../../library/arrays.ts';
 const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
 
 describe('rows in memory', () => {
-  test('are a source, as the file of the same rows is', async () => {
+  test('give the same source as a file of these rows', async () => {
     for (const values of [rows.values, Float64Array.from(rows.values)]) {
       const source = sourceOf({ values, columns: 3 });
       await withFiles({ data: { values, columns: 3 } }, async ({ data }) => {
@@ -22,7 +22,7 @@ describe('rows in memory', () => {
     }
   });
 
-  test('are not changed by whoever reads them', async () => {
+  test('are not changed when a reader changes what it read', async () => {
     const read = await sourceOf(rows).read(0, 2);
     read.fill(0);
     assert.equal(rows.values[0], 1);
@@ -34,7 +34,7 @@ describe('rows in memory', () => {
       { values: new Float32Array(7), columns: 3 },
       /7 values are not a whole number of rows/,
     ],
-    ['none', { values: new Float32Array(0), columns: 3 }, /0 values are no rows/],
+    ['none', { values: new Float32Array(0), columns: 3 }, /^data has no rows$/],
     ['no columns', { values: new Float32Array(3), columns: 0 }, /columns 0 must be a whole number/],
     ['a plain array', { values: [1, 2, 3], columns: 3 }, /Float32Array or Float64Array/],
     ['nothing', undefined, /data is missing|Float32Array or Float64Array/],
@@ -51,7 +51,7 @@ describe('rows in memory', () => {
 });
 
 describe('temporary files', () => {
-  test('are there for the work, and gone after it, also after a fault', async () => {
+  test('exist while the work runs, and are removed after it, even if it fails', async () => {
     const paths: string[] = [];
     const inputs = { data: rows, labels: [3, 5] };
     await withFiles(inputs, async ({ data, labels }) => {
@@ -61,15 +61,15 @@ describe('temporary files', () => {
     await assert.rejects(
       withFiles(inputs, async ({ data }) => {
         paths.push(data);
-        throw new Error('a fault');
+        throw new Error('failed');
       }),
-      { message: 'a fault' },
+      { message: 'failed' },
     );
     assert.equal(paths.length, 3);
     for (const path of paths) assert.ok(!existsSync(path), path);
   });
 
-  test('are not named to the user, who knows nothing of them', async () => {
+  test('are not named in error messages', async () => {
     await assert.rejects(
       withFiles({ data: rows, labels: [0, 1] }, async ({ data, labels }) => {
         throw new UserError(`${data} has 2 rows, --labels ${labels} has 3`);
@@ -86,7 +86,7 @@ describe('temporary files', () => {
 });
 
 describe('labels in memory', () => {
-  test('are coded by their order, whatever their numbers are', async () => {
+  test('are coded by rank', async () => {
     const { codes, names } = await labelsOf([7, -1, 7, 2], 'pred');
     assert.deepEqual(
       [[...codes], names],
@@ -97,11 +97,11 @@ describe('labels in memory', () => {
     );
   });
 
-  test('one that is no whole number is a UserError that says where', async () => {
+  test('a label that is not a whole number is a UserError that says where', async () => {
     for (const label of [1.5, Number.NaN, 2 ** 40, '3'])
       await assert.rejects(labelsOf([0, label as number], 'pred'), {
         name: 'UserError',
-        message: /^pred: label 1, .* is no whole number/,
+        message: /^pred: label 1, .* is not a 32-bit whole number$/,
       });
     await assert.rejects(labelsOf([], 'pred'), { name: 'UserError' });
   });

@@ -15,7 +15,7 @@ async function all(reader: AsyncIterator<TimedEvent, undefined>): Promise<TimedE
 }
 
 describe('the event queue', () => {
-  test('gives all events in their order, those from before it is read too', async () => {
+  test('delivers all events in order, including those from before reading began', async () => {
     const queue = createEventQueue();
     for (let i = 0; i < 5000; i++) queue.push(warning(i));
     const reading = all(queue.read());
@@ -29,7 +29,7 @@ describe('the event queue', () => {
     );
   });
 
-  test('a reader that waits is woken by an event, and by the end', async () => {
+  test('a waiting reader is woken by an event, and by the end', async () => {
     const queue = createEventQueue();
     const reader = queue.read();
     const next = reader.next();
@@ -41,7 +41,7 @@ describe('the event queue', () => {
     assert.deepEqual(await reader.next(), { value: undefined, done: true });
   });
 
-  test('an error ends it after the events from before it', async () => {
+  test('an error ends it, after the remaining events', async () => {
     const queue = createEventQueue();
     const reader = queue.read();
     queue.push(warning(1));

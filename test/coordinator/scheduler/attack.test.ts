@@ -8,14 +8,14 @@ import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
 import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import type { Event } from '../../../view/events.ts';
+import type { RunEvent } from '../../../view/events.ts';
 
 const layout = { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' };
 
 /** A scheduler whose clock advances by `step` ms with each reading. */
 function setUp(step = 100) {
   const sent: [string, FromCoordinator][] = [];
-  const events: Event[] = [];
+  const events: RunEvent[] = [];
   let clock = 0;
   const scheduler = createScheduler({
     layout,

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { noCounts } from '../../../coordinator/scheduler/counts.ts';
 import { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
-import type { Event } from '../../../view/events.ts';
+import type { RunEvent } from '../../../view/events.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 const HELLO = { type: 'hello' as const, protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'h' };
@@ -12,7 +12,7 @@ const HELLO = { type: 'hello' as const, protocol: PROTOCOL, identity: 'wasm/1', 
 function setUp() {
   const clock = { now: 0 };
   const sent: [string, FromCoordinator][] = [];
-  const events: Event[] = [];
+  const events: RunEvent[] = [];
   /** What the dispatcher was notified of. */
   const notified: string[] = [];
   const counts = noCounts();

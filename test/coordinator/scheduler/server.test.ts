@@ -8,7 +8,7 @@ import { decode, encode, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../../../proto/messages.ts';
 import { connectDealer } from '../../../proto/sockets.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import type { Event } from '../../../view/events.ts';
+import type { RunEvent } from '../../../view/events.ts';
 import { deaf } from '../../proto/deaf.ts';
 
 const layout = { rows: 100, dim: 2, shards: 2, blockRows: 25, seed: '5' };
@@ -39,7 +39,7 @@ after(() => {
 });
 
 let server: Server;
-let events: Event[];
+let events: RunEvent[];
 let logged: string[];
 beforeEach(async () => {
   events = [];
@@ -262,10 +262,10 @@ describe('the coordinator’s server', () => {
 
   test('drops a worker that requests rows and never reads them, although it keeps sending pings', async () => {
     let read = 0;
-    const seen: Event[] = [];
+    const seen: RunEvent[] = [];
     const own = await startServer({
       ...{ bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 60_000 },
-      ...{ emit: (event: Event) => void seen.push(event), log: () => {} },
+      ...{ emit: (event: RunEvent) => void seen.push(event), log: () => {} },
       readBlocks: async () => {
         read++;
         return new Float32Array(1 << 18);

@@ -30,7 +30,7 @@ import {
 } from '../../../coordinator/storage/checkpoints.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
-import type { Event } from '../../../view/events.ts';
+import type { RunEvent } from '../../../view/events.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-checkpoint-'));
 after(() => rmSync(home, { recursive: true }));
@@ -228,7 +228,7 @@ describe('checkpoint files', () => {
 describe('when checkpoints are written', () => {
   function setUp(every: number, run = fresh()) {
     let time = 0;
-    const events: Event[] = [];
+    const events: RunEvent[] = [];
     const warnings: string[] = [];
     const checkpoints = createCheckpoints({
       run,

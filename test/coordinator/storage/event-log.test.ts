@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { persistently } from '../../../coordinator/finish.ts';
+import { retryWrites } from '../../../coordinator/finish.ts';
 import { createEventLog, linesOf } from '../../../coordinator/storage/event-log.ts';
 import { lockDirectory, lockFile } from '../../../coordinator/storage/lock.ts';
 
@@ -86,8 +86,8 @@ test('failed writes are retried, other failures are not', async () => {
   };
   const full = new WriteError('labels.npy', 'no space left on the disk');
   const warn = (message: string) => void warnings.push(message);
-  assert.equal(await persistently(failing(2, full), warn, [0, 0]), 3);
+  assert.equal(await retryWrites(failing(2, full), warn, [0, 0]), 3);
   assert.match(warnings[0], /trying again in 0 s/);
-  await assert.rejects(persistently(failing(3, full), warn, [0, 0]), full);
-  await assert.rejects(persistently(failing(1, new UserError('no')), assert.fail, [0]), /^UserError: no$/);
+  await assert.rejects(retryWrites(failing(3, full), warn, [0, 0]), full);
+  await assert.rejects(retryWrites(failing(1, new UserError('no')), assert.fail, [0]), /^UserError: no$/);
 });

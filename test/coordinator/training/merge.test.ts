@@ -4,12 +4,12 @@ import { mergeStep } from '../../../coordinator/training/merge.ts';
 import { logSplitRatio } from '../../../model/hastings.ts';
 import { mapEstimate } from '../../../model/niw.ts';
 import { addStatistics, type Covariance } from '../../../model/statistics.ts';
-import type { Event } from '../../../view/events.ts';
+import type { RunEvent } from '../../../view/events.ts';
 import { assertClose, assertUnit, blobs, randomNumbers, scene, squares, statisticsOf } from '../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
-type Proposal = Extract<Event, { type: 'split' | 'merge' }>;
-const merges = (events: Event[]) => events.filter((event): event is Proposal => event.type === 'merge');
+type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;
+const merges = (events: RunEvent[]) => events.filter((event): event is Proposal => event.type === 'merge');
 
 /** Pairs in which one mean is among the other's three nearest. */
 function pairsOf(means: ArrayLike<number>[]): string[] {

@@ -6,7 +6,7 @@ import { mapEstimate } from '../../../model/niw.ts';
 import type { Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import type { Covariance } from '../../../model/statistics.ts';
-import type { Event } from '../../../view/events.ts';
+import type { RunEvent } from '../../../view/events.ts';
 import {
   assertClose,
   assertUnit,
@@ -19,8 +19,8 @@ import {
 } from '../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
-type Proposal = Extract<Event, { type: 'split' | 'merge' }>;
-const splits = (events: Event[]) => events.filter((event): event is Proposal => event.type === 'split');
+type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;
+const splits = (events: RunEvent[]) => events.filter((event): event is Proposal => event.type === 'split');
 /** A random sub-net side for each row. */
 const anySide = (rows: Point[], seed = 1) => {
   const { below } = randomNumbers(seed);

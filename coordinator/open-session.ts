@@ -1,0 +1,224 @@
+import { resolve } from 'node:path';
+import type { Disposers } from '../base/disposers.ts';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
+import type { Authenticator } from '../proto/authenticator.ts';
+import type { AllowList } from '../proto/keys.ts';
+import type { RunEvent } from '../view/events.ts';
+import type { RunConfig } from './config.ts';
+import { assertSameShape, openCheckpoint, openDirectory, openLabels, openRows } from './inputs.ts';
+import type { Http } from './monitor/http/open.ts';
+import type { Monitor } from './monitor/monitor.ts';
+import type { Drawing } from './report/drawing.ts';
+import type { Server, ServerOptions } from './scheduler/server.ts';
+import type { KeyReload, SessionOptions, StartedWorkers } from './session-options.ts';
+import type { RunDirectory } from './storage/run-directory.ts';
+
+/** Choosing this many initial clusters takes long enough to announce it. */
+const MANY_CLUSTERS = 100;
+
+/** How a session is interrupted, and how what it has opened is closed. */
+export interface SessionScope {
+  /** Aborts when the session is to be interrupted. */
+  stopping: AbortController;
+  /** Resolves when `stopping` aborts. */
+  interrupted: Promise<null>;
+  /** Closes what was opened, last opened first. */
+  closing: Disposers;
+  progress: SessionProgress;
+}
+
+export interface SessionProgress {
+  out?: RunDirectory;
+  monitor?: Monitor;
+  /** The run has ended, successfully or not; its page and metrics may linger. */
+  over: boolean;
+}
+
+export type OpenedSession = Awaited<ReturnType<typeof openSession>>;
+type Output = Awaited<ReturnType<typeof openOutput>>;
+type Inputs = Awaited<ReturnType<typeof openInputs>>;
+
+/**
+ * Opens everything that a session needs before its first round: output, inputs, server and workers. Rejects if the session
+ * is interrupted before; `scope.closing` then closes at once whatever is still being opened.
+ */
+export async function openSession(config: RunConfig, options: SessionOptions, scope: SessionScope) {
+  scope.stopping.signal.throwIfAborted();
+  const output = await openOutput(config, options, scope);
+  const inputs = await openInputs(config, options, output, scope);
+  return { ...output, ...inputs, ...(await openServer(config, options, output, inputs, scope)) };
+}
+
+/** Opens the run directory and what shows the run: the monitor, and the process that draws the report. */
+async function openOutput(config: RunConfig, options: SessionOptions, scope: SessionScope) {
+  const { listener } = options;
+  const { stopping, closing, progress } = scope;
+  // Warnings become events once there is a log of events.
+  const early: string[] = [];
+  let warn = (message: string) => void early.push(message);
+  const out = await openDirectory(config, options, (message) => warn(message));
+  closing.defer(out.close);
+  stopping.signal.throwIfAborted();
+  progress.out = out;
+  const drawing = drawingProcess(closing);
+  const monitor = options.http && (await createRunMonitor(options));
+  if (monitor) progress.monitor = monitor;
+  const emit = (event: RunEvent) => {
+    listener.event(out.event(event));
+    monitor?.event(event);
+    if (event.type === 'start' && config.initK >= MANY_CLUSTERS)
+      listener.log(`choosing ${config.initK} clusters to start from …`);
+    // The process loads its modules during the full pass.
+    if (event.type === 'end' && options.report) drawing().catch(() => {});
+  };
+  warn = (message) => {
+    emit({ type: 'warning', message });
+  };
+  early.forEach(warn);
+  if (options.mixed)
+    warn(
+      '--mixed: workers may have different numeric identities; the result depends on which worker computes what',
+    );
+  return { out, drawing, monitor, emit, warn };
+}
+
+/** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */
+async function openInputs(
+  config: RunConfig,
+  { resume, checkpointEvery, listener }: SessionOptions,
+  { out, emit, warn }: Output,
+  { stopping, closing }: SessionScope,
+) {
+  const from = resume ? await openCheckpoint(resume, warn) : null;
+  const { source, leftOut } = await openRows(config, resume);
+  closing.defer(source.close);
+  stopping.signal.throwIfAborted();
+  if (leftOut !== null)
+    listener.log(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`);
+  if (resume) assertSameShape(config.data, source, resume);
+  const { checkMemory, layoutFor } = await import('./training/limits.ts');
+  const layout = layoutFor(config, source);
+  checkMemory(config, source.dim);
+  const labels = await openLabels(config, source.rows, leftOut, warn);
+  stopping.signal.throwIfAborted();
+  const { createCheckpoints } = await import('./storage/checkpoints.ts');
+  const checkpoints = createCheckpoints({ run: out.path, every: checkpointEvery, emit, warn, saved: from });
+  return { from, source, leftOut, layout, labels, checkpoints };
+}
+
+/** Opens the ports for workers and for the live page, and starts the workers. */
+async function openServer(
+  config: RunConfig,
+  options: SessionOptions,
+  { out, monitor, emit }: Output,
+  inputs: Inputs,
+  { stopping, interrupted, closing, progress }: SessionScope,
+) {
+  const { keys, http, linger } = options;
+  const { log } = options.listener;
+  const { layout, source, checkpoints } = inputs;
+  let page: Http | null = null;
+  closing.defer(async () => {
+    if (page && progress.over && linger > 0) {
+      log(`${page.url} stays for ${linger} s`);
+      await monitor!.linger(linger, interrupted);
+    }
+    await page?.close();
+  });
+  const { createAuthenticator } = await import('../proto/authenticator.ts');
+  const authenticator = keys && createAuthenticator(keys.secret, keys.allowed, log);
+  const listeners = { emit, log, roundListener: monitor?.roundListener };
+  const server = await listenForWorkers(config, options, inputs, { authenticator, ...listeners });
+  let workers: StartedWorkers | null = null;
+  closing.defer(async () => {
+    // At the same time: a worker that ends because the server tells it to must not be restarted.
+    await Promise.all([server.close(), workers?.stop()]);
+  });
+  stopping.signal.throwIfAborted();
+  if (authenticator && keys.reload) reloadKeysOnRequest(authenticator, keys.reload, server, log);
+  const versions = { dpmesh: dpmeshVersion(), node: process.version };
+  if (monitor) {
+    const run = { http: http!, out, config, versions, layout, source, server, checkpoints };
+    const opened = await monitor.open({ ...run, stop: () => stopping.abort() });
+    if (stopping.signal.aborted) await opened.close();
+    stopping.signal.throwIfAborted();
+    page = opened;
+    log(`watch it at ${page.url}${page.moved ? ` (port ${http!.port} is taken)` : ''}`);
+  }
+  workers = options.start(server);
+  return { server, workers, versions, observer: monitor?.observer, held: monitor?.held };
+}
+
+/** Starts the process that draws the report when it is first needed. It ends with the session. */
+function drawingProcess(closing: Disposers): () => Promise<Drawing> {
+  let drawing: Promise<Drawing> | null = null;
+  closing.defer(() =>
+    drawing?.then(
+      ({ stop }) => stop(),
+      () => {},
+    ),
+  );
+  return () => (drawing ??= import('./report/drawing.ts').then(({ startDrawing }) => startDrawing()));
+}
+
+/** The monitor, which also has the events of a resumed run's earlier sessions. */
+async function createRunMonitor({ resume }: SessionOptions): Promise<Monitor> {
+  const { createMonitor } = await import('./monitor/monitor.ts');
+  if (!resume) return createMonitor();
+  const { eventsIn, linesOf } = await import('./storage/event-log.ts');
+  return createMonitor(linesOf(eventsIn(resume.path)));
+}
+
+/** Reloads the list of allowed keys at each request; an invalid list is not applied. */
+function reloadKeysOnRequest(
+  authenticator: Authenticator,
+  { read, onRequest }: KeyReload,
+  server: Server,
+  log: (line: string) => void,
+): void {
+  onRequest(() => {
+    let allowed: AllowList;
+    try {
+      allowed = read();
+    } catch (error) {
+      log(`kept the old list of keys: ${(error as Error).message}`);
+      return;
+    }
+    const hasRemoved = authenticator.replace(allowed);
+    log(
+      `read the list of keys again: ${allowed.size} allowed${hasRemoved ? '; all workers have to reconnect' : ''}`,
+    );
+    if (hasRemoved) void server.cut();
+  });
+}
+
+async function listenForWorkers(
+  config: RunConfig,
+  { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
+  { source, leftOut, layout }: Inputs,
+  rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
+): Promise<Server> {
+  const { startServer } = await import('./scheduler/server.ts');
+  const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  return startServer({
+    bind,
+    layout,
+    // Workers that read the file themselves would include the column that is left out.
+    file:
+      sharedFiles && leftOut === null
+        ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
+        : null,
+    readBlocks: (blocks) => readBlocks(source, layout, blocks),
+    identity: resume?.run.identity,
+    mixed,
+    heartbeatTimeout: heartbeatTimeout * 1000,
+    ...rest,
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE')
+      throw new UserError(`--bind ${bind}: the port is in use; choose another, or * for any free port`);
+    if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENODEV')
+      throw new UserError(`--bind ${bind}: this machine has no such address; use one of its own`);
+    throw error;
+  });
+}
