@@ -1,6 +1,6 @@
 // The built library in this process.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -8,6 +8,8 @@ import type * as Library from '../../index.ts';
 import { assertNoneLeft, dpmesh, easyData, resultHashes, scratch, start } from './support.ts';
 
 const folder = scratch();
+// Of its own: other tests have temporary folders too.
+process.env.TMPDIR = mkdtempSync(join(folder, 'tmp-'));
 const library: typeof Library = await import(new URL('../../dist/index.js', import.meta.url).href);
 const { AbortError, openRun, predict, resume, synth, train, UserError } = library;
 
@@ -17,8 +19,6 @@ const QUICK = { splitMergeEvery: 3, batchSize: 16, report: false, workers: 1 };
 /** Until it is aborted. */
 const ENDLESS = { ...QUICK, earlyStop: false, maxEpochs: 1_000_000 };
 const path = (name: string) => join(folder, name);
-
-const temporaryFolders = () => readdirSync(tmpdir()).filter((name) => /^dpmesh-[A-Za-z0-9]{6}$/.test(name));
 
 /** Aborts the run in this epoch. */
 async function abortedIn(epoch: number, options: Library.TrainOptions): Promise<unknown> {
@@ -34,7 +34,6 @@ async function abortedIn(epoch: number, options: Library.TrainOptions): Promise<
 
 describe('several runs at once', () => {
   test('have the results of runs alone, and leave nothing behind', async () => {
-    const before = temporaryFolders();
     const handlers = () => ['SIGINT', 'SIGTERM', 'SIGHUP', 'exit'].map((name) => process.listenerCount(name));
     const handlersBefore = handlers();
     const names = ['a', 'b', 'c'];
@@ -49,7 +48,7 @@ describe('several runs at once', () => {
       const alone = await train({ ...QUICK, data: easy.data, seed, out: path(`alone-${seed}`) });
       assert.deepEqual(resultHashes(directory), resultHashes(alone.directory));
     }
-    assert.deepEqual(temporaryFolders(), before);
+    assert.deepEqual(readdirSync(tmpdir()), []);
     assert.deepEqual(handlers(), handlersBefore);
     await assertNoneLeftOf(process.pid);
   });
@@ -241,7 +240,7 @@ describe('workers elsewhere', () => {
   test('options that exclude each other are a UserError', async () => {
     for (const [options, message] of [
       [{ bind: 'tcp://127.0.0.1:*', workers: 2 }, /--bind and --workers exclude each other/],
-      [{ keys: 'keys' }, /--keys is for --bind/],
+      [{ keys: 'keys' }, /--keys needs --bind/],
       [{ bind: 'tcp://*:5555' }, /without encryption or keys/],
       [{ gpus: '0', workers: 1 }, /--gpus and --workers exclude each other/],
       [{ workers: 1.5 }, /--workers 1.5 must be a whole number/],

@@ -22,7 +22,9 @@ export function probe<Name extends keyof Probes>(
   env: Record<string, string> = {},
 ): Promise<ProbeResult<Awaited<ReturnType<Probes[Name]>>>> {
   // The same extension as this file: .ts under tsx, else .js.
-  const entry = fileURLToPath(new URL(`./probe-process${import.meta.url.slice(-3)}`, import.meta.url));
+  const entry = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? './probe-process.ts' : './probe-process.js', import.meta.url),
+  );
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...childArguments(), entry, name, argument], {
       env: { ...process.env, ...env },
