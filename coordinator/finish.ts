@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
+import { hashesOf } from '../data/run-files.ts';
 import type { Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
@@ -48,13 +49,14 @@ export async function finish(input: Finishing): Promise<Summary> {
       writeModel(run, state, labelled, out);
       await checkpoints.flush();
       const found = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(facts, found));
+      out.json('run.json', runFile(facts, found, hashesOf(out.path)));
       return found;
     }, input.warn);
     const { tasks, workers } = server.usage();
     emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
     return summary;
   } catch (error) {
+    out.assertThere();
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await whatIsSaved(checkpoints, out.path)}`);
   }

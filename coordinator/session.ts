@@ -105,10 +105,11 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     // `interrupted` first: where the signal came before, both have settled.
     const opened = await Promise.race([interrupted, opening]);
     if (!opened) return interruption(progress.out);
-    const { workers, checkpoints, labels, drawing } = opened;
+    const { workers, checkpoints, labels, drawing, out } = opened;
     const finished = runWithWorkers(config, options, opened);
     finished.catch(() => {});
-    const summary = await Promise.race([interrupted, finished, ...(workers.failed ? [workers.failed] : [])]);
+    const ends = [interrupted, finished, out.displaced, ...(workers.failed ? [workers.failed] : [])];
+    const summary = await Promise.race(ends);
     if (!summary) {
       opened.monitor?.ended('stopped');
       await checkpoints.flush();
@@ -116,8 +117,12 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     }
     opened.monitor?.ended('done');
     progress.over = true;
-    const drawn = report ? drawReport(drawing, summary, labels, listener.log) : null;
-    listener.result(summary, await Promise.race([drawn, interrupted]));
+    out.assertThere();
+    const drawn = report ? drawReport(drawing, out, labels, listener.log) : null;
+    drawn?.catch(() => {});
+    const path = await Promise.race([drawn, interrupted]);
+    out.assertThere();
+    listener.result(summary, path);
     return { how: 'done' };
   } catch (error) {
     progress.monitor?.ended('failed');
@@ -137,12 +142,14 @@ interface SessionProgress {
   over: boolean;
 }
 
-const interruption = (out?: RunDirectory): SessionEnd => ({
-  how: 'interrupted',
-  message: out?.isOpen()
-    ? `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`
-    : 'stopped; nothing was written yet',
-});
+function interruption(out?: RunDirectory): SessionEnd {
+  if (!out?.isOpen()) return { how: 'interrupted', message: 'stopped; nothing was written yet' };
+  out.assertThere();
+  return {
+    how: 'interrupted',
+    message: `stopped; ${out.path} has what was written until now; go on with: dpmesh resume ${out.path}`,
+  };
+}
 
 /** How a session comes to its end. */
 interface Ending {
@@ -201,7 +208,8 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   assertOn();
   const { createCheckpoints } = await import('./storage/checkpoints.ts');
   const { checkpointEvery: every } = options;
-  const checkpoints = createCheckpoints({ run: out.path, every, emit, warn, saved: from });
+  const { path: run, assertThere } = out;
+  const checkpoints = createCheckpoints({ run, every, emit, warn, assertThere, saved: from });
 
   let page: Http | null = null;
   closing.defer(async () => {
@@ -277,20 +285,26 @@ function drawingProcess(closing: Disposers): () => Promise<Drawing> {
   return () => (drawing ??= import('./report/drawing.ts').then(({ startDrawing }) => startDrawing()));
 }
 
-/** The path of report.html; null, and a line that says why, where it cannot be made: the run is whole without it. */
+/**
+ * The path of report.html; null, and a line that says why, where it cannot be made: the run is whole without it. Rejects
+ * with Displaced.
+ */
 async function drawReport(
   drawing: () => Promise<Drawing>,
-  { out: run }: Summary,
+  out: RunDirectory,
   labels: Labels | null,
   log: (line: string) => void,
 ): Promise<string | null> {
+  const run = out.path;
   try {
     const { tabulate } = await import('../report/table.ts');
     const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
-    const { path, notes } = await (await drawing()).draw({ run, version: dpmeshVersion(), table });
+    const request = { run, version: dpmeshVersion(), table, directory: out.id()! };
+    const { path, notes } = await (await drawing()).draw(request);
     for (const note of notes) log(`dpmesh: report: ${note}`);
     return path;
   } catch (error) {
+    out.assertThere();
     log(`dpmesh: warning: there is no report: ${(error as Error).message}; try: dpmesh plot --run ${run}`);
     return null;
   }

@@ -75,7 +75,7 @@ function modelFromCheckpoint({ config, dataSummary, state }: Checkpoint): Fitted
 
 function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitProposal[]): ClusterTable {
   const logRatios = Array<number | null>(mixture.k).fill(null);
-  for (const { cluster, logRatio } of splits) logRatios[cluster] = logRatio;
+  for (const { cluster, logRatio } of splits) if (cluster in logRatios) logRatios[cluster] = logRatio;
   return clusterTable({ ...mixture, rows, counted, logRatios });
 }
 

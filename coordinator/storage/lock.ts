@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ioError, remove } from '../../base/files.ts';
@@ -47,7 +47,10 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
         linkSync(own, path);
-        return () => remove(path);
+        // The folder may have been replaced by one that another process has locked.
+        return () => {
+          if (existsSync(path) && readFileSync(path, 'utf8') === String(process.pid)) remove(path);
+        };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
