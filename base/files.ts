@@ -213,11 +213,21 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   };
 }
 
+export interface WriteOptions {
+  mode?: number;
+  /** Called when the file is complete, before it gets its name: if it throws, the file is removed. */
+  before?: () => void;
+}
+
 /**
  * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop. Resolves to the number
  * of bytes; rejects with a WriteError if the file cannot be written.
  */
-export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
+export async function writeFile(
+  path: string,
+  parts: Uint8Array[],
+  { mode = 0o666, before = () => {} }: WriteOptions = {},
+): Promise<number> {
   const draft = draftOf(path);
   try {
     const file = await open(draft, 'wx', mode);
@@ -227,6 +237,7 @@ export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666)
     } finally {
       await file.close();
     }
+    before();
     await rename(draft, path);
     if (hasFolderSync) {
       const folder = await open(dirname(path), 'r');

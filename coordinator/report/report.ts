@@ -17,7 +17,7 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
   const folder = out ?? join(run, 'report');
   if (out === undefined) assertNoLink(folder);
   else assertReportFolder(folder);
-  const contents = await gatherContents(run, options);
-  if (directory && !leadsTo(run, directory)) throw new Displaced(run);
-  return drawReport(folder, contents);
+  return drawReport(folder, await gatherContents(run, options), () => {
+    if (directory && !leadsTo(run, directory)) throw new Displaced(run);
+  });
 }

@@ -127,7 +127,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       const name = `dpmesh-${basename(resolve(run))}-${process.pid}-${checkpointName(newest.state.epoch)}`;
       const path = join(tmpdir(), name);
       // The folder is shared with other users: readable by this one only.
-      return writeFile(path, encodeCheckpoint(newest), 0o600).then(
+      return writeFile(path, encodeCheckpoint(newest), { mode: 0o600 }).then(
         () => path,
         () => null,
       );
@@ -149,13 +149,13 @@ export async function saveCheckpoint(
   const parts = encodeCheckpoint(checkpoint);
   assertThere();
   makeFolder(folder);
-  const bytes = await writeFile(path, parts);
-  assertThere();
+  const bytes = await writeFile(path, parts, { before: assertThere });
   const epochs = (await readdir(folder)).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
   const kept = epochs
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
     .slice(0, MAX_KEPT);
+  assertThere();
   // Failing to remove old ones is harmless.
   const old = epochs.filter((other) => !kept.includes(other));
   await Promise.allSettled(old.map((other) => rm(join(folder, checkpointName(other)), { force: true })));

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
+import { createNpy, type NpyWriter } from '../../data/npy.ts';
 import type { Event, TimedEvent } from '../../view/events.ts';
 import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import { type DirectoryId, Displaced, type HeldDirectory, holdDirectory } from './held-directory.ts';
@@ -37,8 +37,9 @@ export interface RunDirectory {
   pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
   bytes(name: string, data: Uint8Array): void;
   /**
-   * Throws Displaced if the path leads to another folder than this run's, or to none. So do all that write here, before
-   * they do; events are dropped then.
+   * Throws Displaced if the path leads to another folder than this run's, or to none. So do all that write here: before
+   * they begin, so that nothing is made there, and before a file gets its name. For a file that was begun in this folder
+   * there is nothing to rename in another. Events are dropped then.
    */
   assertThere(): void;
   /** Rejects with Displaced as soon as that is found. */
@@ -171,6 +172,11 @@ function runDirectory(
   function assertThere(): void {
     if (!isThere()) throw lost;
   }
+  function finishing(file: { abort(): void }): void {
+    if (isThere()) return;
+    file.abort();
+    throw lost;
+  }
 
   const self: RunDirectory = {
     path,
@@ -216,12 +222,16 @@ function runDirectory(
       makeFolder(join(path, name, '..'));
       const file = createAtomicFile(join(path, name));
       file.write(data, 0);
+      finishing(file);
       file.finish();
     },
     npy(name, dtype, shape, data) {
       assertThere();
       makeFolder(join(path, name, '..'));
-      writeNpy(join(path, name), dtype, shape, data);
+      const file = createNpy(join(path, name), dtype, shape);
+      file.write(data, 0);
+      finishing(file);
+      file.finish();
     },
     pieces(name, dtype, shape) {
       assertThere();
@@ -229,7 +239,7 @@ function runDirectory(
       return {
         ...file,
         finish(finalShape) {
-          assertThere();
+          finishing(file);
           file.finish(finalShape);
         },
       };
