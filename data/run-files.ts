@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openFile, readFully, readWhole } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
@@ -69,9 +69,14 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
       `${join(run, name)} is damaged (${problem}): restore it from a copy of the run, or repeat the run: ${again}`,
     );
   };
+  function pathOf(name: string): string {
+    const path = join(run, name);
+    if (!existsSync(path)) throw damaged(name, 'it is missing');
+    return path;
+  }
   /** Its path, if the content has the hash of run.json. */
   function intact(name: string): string {
-    const path = join(run, name);
+    const path = pathOf(name);
     if (Object.hasOwn(hashes, name) && sha256(path, run) !== hashes[name])
       throw damaged(name, 'its SHA-256 is not the one that run.json has');
     return path;
@@ -88,14 +93,14 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
       }
     },
     bytes(name, length) {
-      const path = join(run, name);
+      const path = pathOf(name);
       const { fd, size } = openFile(path, { within: run });
       closeSync(fd);
       if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       return readWhole(intact(name), length, { within: run });
     },
     array(name, fits, expected) {
-      const path = join(run, name);
+      const path = pathOf(name);
       const file = openNpy(path, path, { within: run });
       try {
         const { shape, dtype } = file;
