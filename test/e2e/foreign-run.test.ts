@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -16,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { writeReport } from '../../coordinator/report/report.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { dpmesh, easyData, jsonOf, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
@@ -219,6 +221,20 @@ describe('a run directory from elsewhere', () => {
       assert.match(stderr, new RegExp(`${newest} cannot be used: .*(is not a regular file|leads out)`));
     });
   }
+
+  test('a report is not drawn into another directory than that of the run', async () => {
+    const at = copy(() => {});
+    const directory = { device: '1', inode: '1' };
+    await assert.rejects(writeReport(at, { version: '0.1.0', directory }), /is no longer the directory/);
+    assert.equal(existsSync(join(at, 'report')), false);
+  });
+
+  test('its config is checked before it is drawn', async () => {
+    const at = withRunJson(({ config }) => {
+      config.seed = 'none';
+    });
+    refused(await plot(at), 'run.json: seed none must be a whole number');
+  });
 
   test('its text is only text, and its result has numbers', async () => {
     const sequence = '\x1b]52;c;bWluZQ==\x07';
