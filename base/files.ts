@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  constants,
   existsSync,
   fstatSync,
   fsyncSync,
@@ -9,15 +10,18 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
+  realpathSync,
   renameSync,
   rmdirSync,
+  type Stats,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
@@ -61,17 +65,63 @@ export function ioError(path: string, done: string, error: unknown): unknown {
   return new UserError(`${path} cannot be ${done}: ${reason}`);
 }
 
-/** Opens a regular, non-empty file for reading. Throws a UserError otherwise. The caller has to close `fd`. */
-export function openFile(path: string): { fd: number; size: number } {
+export interface OpenOptions {
+  /** The folder of a run, which may come from elsewhere: a link that leads out of it is refused. */
+  within?: string;
+  /** A file of no bytes is opened too. */
+  canBeEmpty?: boolean;
+}
+
+/**
+ * Opens a regular file for reading. UserError for anything else: a pipe would never end, nor would a device. The caller has
+ * to close `fd`.
+ */
+export function openFile(
+  path: string,
+  { within, canBeEmpty = false }: OpenOptions = {},
+): { fd: number; size: number } {
+  let fd: number | undefined;
   try {
-    const info = statSync(path);
-    if (info.isDirectory()) throw new UserError(`${path} is a folder: name a file inside it`);
-    if (!info.isFile()) throw new UserError(`${path} is not a regular file: copy its content into one`);
-    if (info.size === 0) throw new UserError(`${path} is empty (0 bytes): copy or save it again`);
-    const fd = openSync(path, 'r');
-    return { fd, size: fstatSync(fd).size };
+    assertRegular(path, statSync(path));
+    // What has the name by now may be something else: opening must not wait for a writer, nor follow another link.
+    const { O_RDONLY, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants;
+    fd =
+      within === undefined
+        ? openSync(path, O_RDONLY | O_NONBLOCK)
+        : openSync(realPathWithin(path, within), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    const info = fstatSync(fd);
+    assertRegular(path, info);
+    if (info.size === 0 && !canBeEmpty)
+      throw new UserError(`${path} is empty (0 bytes): copy or save it again`);
+    return { fd, size: info.size };
+  } catch (error) {
+    if (fd !== undefined) closeSync(fd);
+    throw ioError(path, 'read', error);
+  }
+}
+
+function assertRegular(path: string, info: Stats): void {
+  if (info.isDirectory()) throw new UserError(`${path} is a folder: name a file inside it`);
+  if (!info.isFile()) throw new UserError(`${path} is not a regular file: copy its content into one`);
+}
+
+function realPathWithin(path: string, folder: string): string {
+  const real = realpathSync(path);
+  if (!real.startsWith(realpathSync(folder) + sep))
+    throw new UserError(`${path} is a link that leads out of ${folder}: replace it by a copy of its target`);
+  return real;
+}
+
+/** All bytes of a regular file. UserError where it has more than `most`, or cannot be opened as by `openFile`. */
+export function readWhole(path: string, most: number, options?: OpenOptions): Buffer {
+  const { fd, size } = openFile(path, options);
+  try {
+    if (size > most) throw new UserError(`${path} has ${size} bytes, and should have ${most} at the most`);
+    return readFileSync(fd);
   } catch (error) {
     throw ioError(path, 'read', error);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -163,24 +213,31 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   };
 }
 
+export interface WriteOptions {
+  mode?: number;
+  /** Called when the file is complete, before it gets its name: if it throws, the file is removed. */
+  before?: () => void;
+}
+
 /**
- * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop; creates its folder if
- * missing. Resolves to the number of bytes; rejects with a WriteError if the file cannot be written.
+ * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop. Resolves to the number
+ * of bytes; rejects with a WriteError if the file cannot be written.
  */
-export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
+export async function writeFile(
+  path: string,
+  parts: Uint8Array[],
+  { mode = 0o666, before = () => {} }: WriteOptions = {},
+): Promise<number> {
   const draft = draftOf(path);
   try {
-    const file = await open(draft, 'wx', mode).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-      mkdirp(dirname(path));
-      return open(draft, 'wx', mode);
-    });
+    const file = await open(draft, 'wx', mode);
     try {
       for (const part of parts) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();
     }
+    before();
     await rename(draft, path);
     if (hasFolderSync) {
       const folder = await open(dirname(path), 'r');

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ioError } from '../base/files.ts';
+import { ioError, readWhole } from '../base/files.ts';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
@@ -41,6 +41,9 @@ function optionNamed(key: string): OptionName | null {
   return Object.hasOwn(OPTIONS, name) ? (name as OptionName) : null;
 }
 
+/** A run.json is no longer than this. */
+const MOST_BYTES = 64 << 20;
+
 async function parseFile(path: string): Promise<unknown> {
   if (existsSync(path) && statSync(path).isDirectory()) {
     const runFile = join(path, 'run.json');
@@ -50,7 +53,7 @@ async function parseFile(path: string): Promise<unknown> {
   }
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readWhole(path, MOST_BYTES, { canBeEmpty: true }).toString();
   } catch (error) {
     throw new UserError(`--config ${(ioError(path, 'read', error) as Error).message}`);
   }

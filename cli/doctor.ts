@@ -1,3 +1,4 @@
+import { printable } from '../base/text.ts';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
 import type { CheckResult } from '../worker/host/doctor/check.ts';
 import type { Flags, FlagValues } from './flag.ts';
@@ -34,6 +35,6 @@ const numbered = (count: number, noun: string) => `${count} ${noun}${count === 1
 const MARKS = { ok: 'ok', warning: 'warning', failure: 'FAILURE' };
 
 function show({ name, status, detail, remedy }: CheckResult): void {
-  console.log(`${MARKS[status].padEnd(8)} ${name.padEnd(12)} ${detail}`);
-  if (remedy) console.log(`${' '.repeat(21)} → ${remedy}`);
+  console.log(printable(`${MARKS[status].padEnd(8)} ${name.padEnd(12)} ${detail}`));
+  if (remedy) console.log(printable(`${' '.repeat(21)} → ${remedy}`));
 }

@@ -1,3 +1,4 @@
+import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'plot';
@@ -22,6 +23,6 @@ export const builder = {
 export async function handler({ run, out, labels }: FlagValues<typeof builder>): Promise<void> {
   const { openRun } = await import('../library/open-run.ts');
   const { path, pictures, notes } = await (await openRun(run)).draw({ out, labels });
-  for (const note of notes) console.error(`dpmesh: ${note}`);
-  console.log(`${path}: ${pictures.join(', ')}`);
+  for (const note of notes) console.error(printable(`dpmesh: ${note}`));
+  console.log(printable(`${path}: ${pictures.join(', ')}`));
 }

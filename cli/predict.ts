@@ -1,3 +1,4 @@
+import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'predict';
@@ -26,6 +27,7 @@ export const builder = {
 
 export async function handler({ run, data, out, soft, force }: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
-  const { rows, k } = await predict({ run, data, out, soft, force, log: console.error });
-  console.log(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}`);
+  const log = (line: string) => console.error(printable(line));
+  const { rows, k } = await predict({ run, data, out, soft, force, log });
+  console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}`));
 }

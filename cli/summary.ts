@@ -1,3 +1,4 @@
+import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
 
 /** Prints the result, as text or as one JSON object. */
@@ -38,5 +39,5 @@ export function print(result: RunResult, json: boolean): void {
     ['results', directory],
     ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
   ];
-  for (const [name, value] of rows) console.log(`${name.padEnd(18)}  ${value}`);
+  for (const [name, value] of rows) console.log(printable(`${name.padEnd(18)}  ${value}`));
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
+import { hashesOf } from '../data/run-files.ts';
 import type { Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
@@ -52,13 +53,14 @@ export async function finish(input: FinishInput): Promise<Summary> {
       writeModel(run, state, labelled, out);
       await checkpoints.flush();
       const result = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(metadata, result));
+      out.json('run.json', runFile(metadata, result, hashesOf(out.path)));
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();
     emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
     return summary;
   } catch (error) {
+    out.assertThere();
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }

@@ -103,7 +103,10 @@ async function openInputs(
   const labels = await openLabels(config, source.rows, leftOut, warn);
   stopping.signal.throwIfAborted();
   const { createCheckpoints } = await import('./storage/checkpoints.ts');
-  const checkpoints = createCheckpoints({ run: out.path, every: checkpointEvery, emit, warn, saved: from });
+  const checkpoints = createCheckpoints({
+    ...{ run: out.path, every: checkpointEvery, emit, warn, saved: from },
+    assertThere: out.assertThere,
+  });
   return { from, source, leftOut, layout, labels, checkpoints };
 }
 

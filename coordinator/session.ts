@@ -33,10 +33,11 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     // `interrupted` comes first: if `signal` was already aborted, both have settled.
     const opened = await Promise.race([interrupted, opening]);
     if (!opened) return interruptedEnd(progress.out);
-    const { workers, checkpoints, labels, drawing } = opened;
+    const { workers, checkpoints, labels, drawing, out } = opened;
     const finished = runWithWorkers(config, options, opened);
     finished.catch(() => {});
-    const summary = await Promise.race([interrupted, finished, ...(workers.failed ? [workers.failed] : [])]);
+    const ends = [interrupted, finished, out.displaced, ...(workers.failed ? [workers.failed] : [])];
+    const summary = await Promise.race(ends);
     if (!summary) {
       opened.monitor?.ended('stopped');
       await checkpoints.flush();
@@ -44,8 +45,12 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     }
     opened.monitor?.ended('done');
     progress.over = true;
-    const drawn = report ? drawReport(drawing, summary, labels, listener.log) : null;
-    listener.result(summary, await Promise.race([drawn, interrupted]));
+    out.assertThere();
+    const drawn = report ? drawReport(drawing, out, labels, listener.log) : null;
+    drawn?.catch(() => {});
+    const path = await Promise.race([drawn, interrupted]);
+    out.assertThere();
+    listener.result(summary, path);
     return { how: 'done' };
   } catch (error) {
     progress.monitor?.ended('failed');
@@ -58,12 +63,14 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   }
 }
 
-const interruptedEnd = (out?: RunDirectory): SessionEnd => ({
-  how: 'interrupted',
-  message: out?.isOpen()
-    ? `stopped; everything written so far is in ${out.path}; continue with: dpmesh resume ${out.path}`
-    : 'stopped; nothing was written yet',
-});
+function interruptedEnd(out?: RunDirectory): SessionEnd {
+  if (!out?.isOpen()) return { how: 'interrupted', message: 'stopped; nothing was written yet' };
+  out.assertThere();
+  return {
+    how: 'interrupted',
+    message: `stopped; everything written so far is in ${out.path}; continue with: dpmesh resume ${out.path}`,
+  };
+}
 
 async function runWithWorkers(
   config: RunConfig,
@@ -83,21 +90,24 @@ async function runWithWorkers(
 
 /**
  * Draws the report and returns the path of report.html. If that fails, logs why and returns null: the results are
- * complete.
+ * complete. Rejects with Displaced.
  */
 async function drawReport(
   drawing: () => Promise<Drawing>,
-  { out: run }: Summary,
+  out: RunDirectory,
   labels: Labels | null,
   log: (line: string) => void,
 ): Promise<string | null> {
+  const run = out.path;
   try {
     const { tabulate } = await import('../report/table.ts');
     const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
-    const { path, notes } = await (await drawing()).draw({ run, version: dpmeshVersion(), table });
+    const request = { run, version: dpmeshVersion(), table, directory: out.id()! };
+    const { path, notes } = await (await drawing()).draw(request);
     for (const note of notes) log(`dpmesh: report: ${note}`);
     return path;
   } catch (error) {
+    out.assertThere();
     log(
       `dpmesh: warning: no report was drawn: ${(error as Error).message}; try again with: dpmesh plot --run ${run}`,
     );

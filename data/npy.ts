@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { createAtomicFile, openFile, readFully, truncated } from '../base/files.ts';
+import { createAtomicFile, type OpenOptions, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 
@@ -52,8 +52,8 @@ export const isNpy = (head: Uint8Array) => MAGIC.equals(head.subarray(0, MAGIC.l
  * Opens an .npy (format 1 to 3) of any element type and shape. `path` is its name in messages. Throws a UserError if it is
  * not a valid .npy, or is truncated.
  */
-export function openNpy(file: string, path = file): ArrayFile {
-  const { fd, size } = openFile(file);
+export function openNpy(file: string, path = file, options?: OpenOptions): ArrayFile {
+  const { fd, size } = openFile(file, options);
   try {
     const file = { path, fd, ...readHeader({ fd, path }, size) };
     // Pickled objects have any length, so the check for truncation would be wrong.
@@ -209,8 +209,8 @@ function halfValue(bits: number): number {
  * Reads an entire array of numbers, of any shape, in C order, as the closest native type. Throws a UserError if it is not a
  * valid .npy of real numbers.
  */
-export function readNpy(path: string): { shape: number[]; data: NumericArray } {
-  const file = openNpy(path);
+export function readNpy(path: string, options?: OpenOptions): { shape: number[]; data: NumericArray } {
+  const file = openNpy(path, path, options);
   try {
     assertNumeric(file);
     const shape = [...file.shape];

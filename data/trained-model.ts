@@ -1,8 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { readWhole } from '../base/files.ts';
 import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
+import { MOST_JSON, type RunFiles, runFiles } from './run-files.ts';
 import type { Transform } from './transform.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
@@ -14,52 +17,107 @@ export interface TrainedModel {
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
   leftOut: string | null;
+  /** The other result files of the run. */
+  files: RunFiles;
 }
 
-/** Reads transform and net from `model/` of a run directory. Throws a UserError if the run is not finished. */
+const size = z.int().check(z.positive());
+const numbers = z.array(z.number());
+const savedTransform = z.object({
+  normalize: z.boolean(),
+  input: size,
+  dim: size,
+  columns: z.nullable(z.array(z.int().check(z.nonnegative()))),
+  scale: numbers,
+  offset: numbers,
+});
+const savedModel = z.object({
+  weightsManifest: z.tuple([z.object({ weights: z.array(z.object({ shape: z.array(size) })) })]),
+});
+/** What is needed of run.json. */
+const about = z.object({
+  identity: z.nullable(z.string()),
+  data: z.optional(z.object({ leftOut: z.optional(z.string()) })),
+  files: z.optional(z.record(z.string(), z.string())),
+});
+
+/**
+ * Reads transform and net from `model/` of a run directory. UserError if the run is not finished, or if a file is damaged:
+ * of another length than its parts have, or of another SHA-256 than run.json says.
+ */
 export function readTrainedModel(run: string): TrainedModel {
-  const folder = join(run, 'model');
+  for (const name of ['run.json', 'model/transform.json'])
+    if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
+  // With the same backend, labels have the same bits as those of the run.
+  const { identity, data, files: hashes } = aboutRun(run);
+  const files = runFiles(run, hashes);
+  const saved = parsed(files, 'model/transform.json', savedTransform);
+  const { input, dim, columns, scale, offset } = saved;
+  const sound =
+    scale.length === dim &&
+    offset.length === dim &&
+    (columns === null || (columns.length === dim && columns.every((column) => column < input)));
+  if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
+  const [kernel, bias, ...net] = readWeights(files, input, dim);
+  return {
+    net,
+    files,
+    leftOut: data?.leftOut ?? null,
+    backendName: backendOfIdentity(String(identity)),
+    transform: {
+      normalize: saved.normalize,
+      input,
+      dim,
+      columns: columns && Int32Array.from(columns),
+      weights: columns
+        ? Float32Array.from(columns, (column, d) => kernel.values[column * dim + d])
+        : kernel.values,
+      bias: bias.values,
+      scale: Float64Array.from(scale),
+      offset: Float64Array.from(offset),
+    },
+  };
+}
+
+function aboutRun(run: string): z.infer<typeof about> {
+  const path = join(run, 'run.json');
   try {
-    const { normalize, input, dim, columns, scale, offset } = JSON.parse(
-      readFileSync(join(folder, 'transform.json'), 'utf8'),
-    );
-    const [{ weights: descriptions }] = JSON.parse(
-      readFileSync(join(folder, 'model.json'), 'utf8'),
-    ).weightsManifest;
-    const bytes = readFileSync(join(folder, 'weights.bin'));
-    let position = 0;
-    const arrays = (descriptions as { shape: number[] }[]).map(({ shape }) => {
-      const size = elementCount(shape);
-      const values = new Float32Array(
-        bytes.buffer.slice(bytes.byteOffset + position, bytes.byteOffset + position + 4 * size),
-      );
-      position += 4 * size;
-      return { values, shape };
-    });
-    const [{ values: kernel }, { values: bias }, ...net] = arrays;
-    // With the same backend, labels have the same bits as those of the run.
-    const { identity, data } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
-    return {
-      net,
-      leftOut: data?.leftOut ?? null,
-      backendName: backendOfIdentity(String(identity)),
-      transform: {
-        normalize,
-        input,
-        dim,
-        columns: columns && Int32Array.from(columns),
-        weights: columns
-          ? Float32Array.from(columns as number[], (column, d) => kernel[column * dim + d])
-          : kernel,
-        bias,
-        scale: Float64Array.from(scale),
-        offset: Float64Array.from(offset),
-      },
-    };
+    return about.parse(JSON.parse(readWhole(path, MOST_JSON, { within: run }).toString()));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(missingModel(run));
-    throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
+    const why = error instanceof UserError ? error.message : `${path} is damaged`;
+    throw new UserError(`--run ${run} is not the directory of a finished run: ${why}`);
   }
+}
+
+function parsed<T>(files: RunFiles, name: string, schema: z.ZodMiniType<T>): T {
+  const found = schema.safeParse(files.json(name));
+  if (found.success) return found.data;
+  throw files.damaged(
+    name,
+    `${found.error.issues[0].path.join('.') || 'its content'} is not as it should be`,
+  );
+}
+
+/** Kernel and bias of each layer, the transform first. They have to fit each other, and to fill the file. */
+function readWeights(files: RunFiles, input: number, dim: number): TrainedModel['net'] {
+  const [{ weights }] = parsed(files, 'model/model.json', savedModel).weightsManifest;
+  const shapes = weights.map(({ shape }) => shape);
+  let width = input;
+  const fits = shapes.every((shape, i) => {
+    if (i % 2) return shape.length === 1 && shape[0] === width;
+    const isKernel = shape.length === 2 && shape[0] === width;
+    width = shape[1];
+    return isKernel;
+  });
+  if (!fits || shapes.length < 4 || shapes.length % 2 || shapes[0][1] !== dim)
+    throw files.damaged('model/model.json', 'its layers do not fit each other');
+  const sizes = shapes.map(elementCount);
+  const bytes = files.bytes('model/weights.bin', 4 * sizes.reduce((a, b) => a + b, 0));
+  let at = bytes.byteOffset;
+  return shapes.map((shape, i) => {
+    const values = new Float32Array(bytes.buffer.slice(at, (at += 4 * sizes[i])));
+    return { values, shape };
+  });
 }
 
 function missingModel(run: string): string {

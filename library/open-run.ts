@@ -5,7 +5,8 @@ import { dpmeshVersion } from '../base/version.ts';
 import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import type { Labels } from '../data/labels.ts';
-import { readNpy } from '../data/npy.ts';
+import { runFiles } from '../data/run-files.ts';
+import { readSavedMixture } from '../data/saved-mixture.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { labelsOf } from './arrays.ts';
 import type { LabelData } from './options.ts';
@@ -81,7 +82,7 @@ export interface SavedRun {
  */
 export async function openRun(directory: string): Promise<SavedRun> {
   const version = dpmeshVersion();
-  const { dpmesh, config, data, result } = readRunFile(directory, version);
+  const { dpmesh, config, data, result, files } = readRunFile(directory, version);
   const report = join(directory, 'report', 'report.html');
   const finished = result !== null && existsSync(join(directory, 'labels.npy'));
   return {
@@ -102,17 +103,8 @@ export async function openRun(directory: string): Promise<SavedRun> {
     mixture() {
       if (!finished)
         throw new UserError(`${directory} is not finished; continue it with: dpmesh resume ${directory}`);
-      const read = (name: string) => readNpy(join(directory, 'mixture', `${name}.npy`));
-      const { shape, data: means } = read('means');
-      const values = (name: string) => read(name).data as Float64Array;
-      return {
-        k: shape[0],
-        dim: shape[1],
-        weights: values('weights'),
-        means: means as Float64Array,
-        covariances: values('covariances'),
-        counts: values('counts'),
-      };
+      const { k, dim, weights, means, covariances, counts } = readSavedMixture(runFiles(directory, files));
+      return { k, dim, weights, means, covariances, counts };
     },
     async draw({ out, labels } = {}) {
       const { writeReport } = await import('../coordinator/report/report.ts');

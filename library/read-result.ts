@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { readNpy } from '../data/npy.ts';
+import { readRunLabels } from '../data/run-files.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 
@@ -15,9 +16,11 @@ export function resultOf(
     ...{ loss, rows, columns: dim, epochs, rounds, workers, seconds, directory, report },
   };
   return withArrays(properties, {
-    labels: () => readNpy(join(directory, 'labels.npy')).data as Int32Array,
+    labels: () => readRunLabels(join(directory, 'labels.npy'), rows),
     responsibilities: () =>
-      soft ? (readNpy(join(directory, 'responsibilities.npy')).data as Float32Array) : null,
+      soft
+        ? (readNpy(join(directory, 'responsibilities.npy'), { within: directory }).data as Float32Array)
+        : null,
   });
 }
 

@@ -32,12 +32,18 @@ type ReportPicture = CaptionedPicture & { name: PictureName };
 
 /**
  * Draws a run into a folder: each picture as SVG and PNG, and report.html with all of them. The output is deterministic.
- * Pictures of an earlier report that this one lacks are removed. UserError if the folder cannot be written.
+ * Pictures of an earlier report that this one lacks are removed. UserError if the folder cannot be written. `before`: called
+ * before anything is made, and before each file gets its name; if it throws, there is no such file.
  */
-export async function drawReport(folder: string, contents: ReportContents): Promise<Report> {
+export async function drawReport(
+  folder: string,
+  contents: ReportContents,
+  before = () => {},
+): Promise<Report> {
+  before();
   makeFolder(folder);
   const put = (name: string, content: string | Uint8Array) =>
-    writeFile(join(folder, name), [Buffer.from(content)]);
+    writeFile(join(folder, name), [Buffer.from(content)], { before });
   const writing: Promise<unknown>[] = [];
   const drawn: ReportPicture[] = [];
   // PNGs are rendered on other threads while the next picture is composed here.

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readNpy } from '../data/npy.ts';
+import { readSavedMixture } from '../data/saved-mixture.ts';
 import { readTrainedModel } from '../data/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { splitEvenly } from '../model/arrays.ts';
@@ -20,25 +20,22 @@ export interface FittedModel {
 
 /** Reads the model of a finished run. UserError if files are missing or damaged. */
 export function readFittedModel(run: string): FittedModel {
-  const { transform, net } = readTrainedModel(run);
-  const array = (name: string) => {
-    const { shape, data } = readNpy(join(run, 'mixture', `${name}.npy`));
-    return { shape, data: Float64Array.from(data) };
-  };
-  const [means, covariances] = [array('means'), array('covariances')];
-  const [k, d] = means.shape;
+  const { transform, net, files } = readTrainedModel(run);
+  const { k, dim: d, covariance, weights, means, covariances, counts } = readSavedMixture(files);
+  if (d !== transform.dim || k !== net.at(-1)!.values.length)
+    throw files.damaged('mixture/means.npy', `its shape (${k}, ${d}) is not that of the net`);
   return {
     transform,
     net: layersOf({ params: net.map(({ values }) => values), shapes: net.map(({ shape }) => shape) }),
-    rows: array('counts').data,
+    rows: counts,
     counted: true,
     mixture: {
       k,
       d,
-      covariance: covariances.shape.length === 3 ? 'full' : 'diag',
-      weights: array('weights').data,
-      means: splitEvenly(means.data, k).map((mean) => mean.map((value, i) => value - transform.offset[i])),
-      covariances: splitEvenly(covariances.data, k),
+      covariance,
+      weights,
+      means: splitEvenly(means, k).map((mean) => mean.map((value, i) => value - transform.offset[i])),
+      covariances: splitEvenly(covariances, k),
     },
   };
 }

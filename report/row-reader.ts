@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
-import { decode, openNpy } from '../data/npy.ts';
+import { UserError } from '../base/user-error.ts';
+import { decode } from '../data/npy.ts';
+import { openRunLabels } from '../data/run-files.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, normalizeRows, type Transform } from '../data/transform.ts';
 import { argmaxRows, logits } from '../model/forward.ts';
@@ -52,7 +54,7 @@ export function openRowReader(
   { transform, net, mixture }: FittedModel,
   labels: string | null,
 ): RowReader {
-  const file = labels === null ? null : openNpy(labels);
+  const file = labels === null ? null : openRunLabels(labels, source.rows);
   const read = async ({ start, count }: RowRange) => {
     const raw = await source.read(start, count);
     if (transform.normalize) normalizeRows(raw, transform.input);
@@ -64,7 +66,9 @@ export function openRowReader(
       if (!file) return argmaxRows(logits(net, networkRows(transform, await read(range))), mixture.k);
       const bytes = new Uint8Array(range.count * file.dtype.size);
       readFully(file, bytes, file.offset + range.start * file.dtype.size);
-      return Int32Array.from(decode(bytes, file.dtype));
+      const values = Int32Array.from(decode(bytes, file.dtype));
+      if (values.every((value) => value >= 0 && value < mixture.k)) return values;
+      throw new UserError(`${file.path} is damaged: it has labels that are not from 0 to ${mixture.k - 1}`);
     },
     close: () => file && closeSync(file.fd),
   };

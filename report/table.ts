@@ -1,7 +1,9 @@
 import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
-import { decode, openNpy } from '../data/npy.ts';
+import { decode } from '../data/npy.ts';
+import { openRunLabels } from '../data/run-files.ts';
 
 /** Rows of each cluster and class. */
 export interface ContingencyTable {
@@ -19,7 +21,7 @@ const MOST_CELLS = 1 << 18;
 /** Counts a run's `labels.npy` against true classes. Returns the reason as text if there are too many of either. */
 export function tabulate(path: string, { codes, names }: Labels): ContingencyTable | string {
   const counts: number[][] = [];
-  const file = openNpy(path);
+  const file = openRunLabels(path, codes.length);
   try {
     for (let at = 0; at < codes.length; at += CHUNK) {
       const count = Math.min(CHUNK, codes.length - at);
@@ -27,6 +29,7 @@ export function tabulate(path: string, { codes, names }: Labels): ContingencyTab
       readFully(file, bytes, file.offset + at * file.dtype.size);
       const labels = decode(bytes, file.dtype);
       for (let i = 0; i < count; i++) {
+        if (labels[i] < 0) throw new UserError(`${path} is damaged: it has a negative label`);
         while (labels[i] >= counts.length) {
           if ((counts.length + 1) * names.length > MOST_CELLS)
             return `${labels[i] + 1} clusters and ${names.length} classes are too many to compare`;

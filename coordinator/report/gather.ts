@@ -17,7 +17,7 @@ import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
-import type { RunConfig } from '../config.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
@@ -34,6 +34,8 @@ export interface ReportInputs {
 /** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
+  // What is drawn depends on some of it.
+  await resolveConfig(run.config as OptionValues, (name) => `${join(path, 'run.json')}: ${name}`);
   const notes: string[] = [];
   const history = readHistory(path, notes);
   const done = isFinished(path);
@@ -75,7 +77,7 @@ function modelFromCheckpoint({ config, dataSummary, state }: Checkpoint): Fitted
 
 function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitProposal[]): ClusterTable {
   const logRatios = Array<number | null>(mixture.k).fill(null);
-  for (const { cluster, logRatio } of splits) logRatios[cluster] = logRatio;
+  for (const { cluster, logRatio } of splits) if (cluster in logRatios) logRatios[cluster] = logRatio;
   return clusterTable({ ...mixture, rows, counted, logRatios });
 }
 

@@ -1,9 +1,10 @@
-import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { ioError, openFile, WriteError, writeFile } from '../../base/files.ts';
+import { ioError, makeFolder, readWhole, WriteError, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { Emit } from '../../view/events.ts';
 import {
   type Checkpoint,
@@ -12,6 +13,7 @@ import {
   encodeCheckpoint,
   NewerCheckpoint,
 } from './checkpoint.ts';
+import { isFolder } from './run-path.ts';
 
 /** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
 
@@ -45,6 +47,8 @@ export interface CheckpointsOptions {
   every: number;
   emit: Emit;
   warn: (message: string) => void;
+  /** Throws where the run's path leads elsewhere by now: then nothing is written or removed. */
+  assertThere?: () => void;
   /** The newest checkpoint already on disk. */
   saved?: SavedCheckpoint | null;
   /** Monotonic clock, ms. */
@@ -52,7 +56,7 @@ export interface CheckpointsOptions {
 }
 
 export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
-  const { run, every, emit, warn, now = () => performance.now() } = options;
+  const { run, every, emit, warn, assertThere = () => {}, now = () => performance.now() } = options;
   const folder = checkpointFolder(run);
   const warned = new Set<string>();
   let lastWrite = now();
@@ -62,14 +66,24 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   let saved = options.saved ?? null;
   let writing: Promise<void> | null = null;
 
+  function isDisplaced(): boolean {
+    try {
+      assertThere();
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
   async function save(checkpoint: Checkpoint): Promise<void> {
     const { epoch } = checkpoint.state;
     const startedAt = now();
     try {
-      const { path, bytes } = await saveCheckpoint(folder, checkpoint);
+      const { path, bytes } = await saveCheckpoint(folder, checkpoint, assertThere);
       saved = { path, checkpoint };
       emit({ type: 'checkpoint', epoch, bytes, seconds: (now() - startedAt) / 1000 });
     } catch (error) {
+      if (isDisplaced()) return;
       const reason = error instanceof WriteError ? error.reason : (error as Error).message;
       emit({ type: 'checkpoint-failed', epoch, reason });
       if (!warned.has(reason)) {
@@ -113,7 +127,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       const name = `dpmesh-${basename(resolve(run))}-${process.pid}-${checkpointName(newest.state.epoch)}`;
       const path = join(tmpdir(), name);
       // The folder is shared with other users: readable by this one only.
-      return writeCheckpoint(path, newest, 0o600).then(
+      return writeFile(path, encodeCheckpoint(newest), { mode: 0o600 }).then(
         () => path,
         () => null,
       );
@@ -123,29 +137,29 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
 
 /**
  * Writes a checkpoint durably, then removes all but the newest three, and those of later epochs: they are from a session
- * whose work was lost. Rejects with a WriteError if the disk cannot be written.
+ * whose work was lost. Rejects with a WriteError if the disk cannot be written. `assertThere`: as of `createCheckpoints`.
  */
 export async function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
+  assertThere = () => {},
 ): Promise<{ path: string; bytes: number }> {
   const { epoch } = checkpoint.state;
   const path = join(folder, checkpointName(epoch));
-  const bytes = await writeCheckpoint(path, checkpoint);
+  const parts = encodeCheckpoint(checkpoint);
+  assertThere();
+  makeFolder(folder);
+  const bytes = await writeFile(path, parts, { before: assertThere });
   const epochs = (await readdir(folder)).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
   const kept = epochs
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
     .slice(0, MAX_KEPT);
+  assertThere();
   // Failing to remove old ones is harmless.
   const old = epochs.filter((other) => !kept.includes(other));
   await Promise.allSettled(old.map((other) => rm(join(folder, checkpointName(other)), { force: true })));
   return { path, bytes };
-}
-
-/** Writes a checkpoint to any path, without blocking the event loop. Resolves to its size in bytes. */
-async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
-  return writeFile(path, encodeCheckpoint(checkpoint), mode);
 }
 
 /**
@@ -158,12 +172,12 @@ export function newestCheckpoint(
   warn: (message: string) => void,
 ): SavedCheckpoint | null {
   const folder = checkpointFolder(run);
-  const epochs = existsSync(folder)
+  const epochs = isFolder(folder)
     ? readdirSync(folder).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []))
     : [];
   for (const [i, epoch] of epochs.sort((a, b) => b - a).entries()) {
     const path = join(folder, checkpointName(epoch));
-    const result = readCheckpoint(path, foreign);
+    const result = readCheckpoint(path, foreign, run);
     if ('checkpoint' in result) return result;
     const next = i + 1 < epochs.length ? 'trying the one before it' : 'there is no earlier one';
     warn(`${path} cannot be used: ${result.problem}; ${next}`);
@@ -171,22 +185,17 @@ export function newestCheckpoint(
   return null;
 }
 
-function readBytes(path: string): Buffer {
-  const { fd } = openFile(path);
-  try {
-    return readFileSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Reads a checkpoint; returns it, or why it cannot be used. UserError for another format version. */
+/**
+ * Reads a checkpoint; returns it, or why it cannot be used. `within`: the run directory that it must lie in. UserError for
+ * another format version.
+ */
 export function readCheckpoint(
   path: string,
   foreign: (checkpoint: Checkpoint) => string | null,
+  within?: string,
 ): SavedCheckpoint | { problem: string } {
   try {
-    const checkpoint = decodeCheckpoint(readBytes(path));
+    const checkpoint = decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within }));
     const problem = foreign(checkpoint);
     return problem ? { problem } : { path, checkpoint };
   } catch (error) {

@@ -6,10 +6,12 @@ import {
   ftruncateSync,
   openSync,
   readSync,
+  type Stats,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { ioError } from '../../base/files.ts';
+import { dirname, join } from 'node:path';
+import { createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
 
 export const EVENTS = 'events.jsonl';
 /** The path of a run's event log. */
@@ -60,8 +62,15 @@ export function createEventLog(onError: (error: unknown) => void): EventLog {
       flush();
     },
     open(path) {
-      // Do not follow links: a run directory from elsewhere may link to any file. Windows lacks the flag.
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0));
+      // Do not follow links: a run directory from elsewhere may link to any file. Windows lacks these flags.
+      const { O_RDWR, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+      const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
+      try {
+        assertOwnFile(path, fstatSync(fd));
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
       const size = completeBytes(fd);
       if (size < fstatSync(fd).size) ftruncateSync(fd, size);
       file = { fd, path, size };
@@ -95,10 +104,45 @@ function completeBytes(fd: number): number {
   return 0;
 }
 
-/** The complete lines of an event log, read incrementally; none if there is no file. */
+/** UserError where appending would change a file elsewhere that has this one as a second name, or would not make a file. */
+export function assertOwnFile(path: string, info: Stats): void {
+  if (info.isFile() && info.nlink > 1)
+    throw new UserError(
+      `${path} has another name too (a hard link), where what is appended would appear; replace it by a copy, or use --out ELSEWHERE`,
+    );
+  // A character device cannot be there unless root made it; writing to one does no harm.
+  if (!info.isFile() && !info.isCharacterDevice())
+    throw new UserError(`${path} is not a regular file; remove it, or use --out ELSEWHERE`);
+}
+
+/** Opens an event log for reading: a regular file in its run directory, possibly through a link to another one in it. */
+const openLog = (path: string) => openFile(path, { within: dirname(path), canBeEmpty: true });
+
+/** Copies an event log as it is. */
+export function copyEvents(path: string, target: string): void {
+  const { fd, size } = openLog(path);
+  const file = createAtomicFile(target);
+  try {
+    const chunk = Buffer.alloc(READ_BYTES);
+    for (let at = 0; at < size; at += READ_BYTES) {
+      const part = chunk.subarray(0, Math.min(READ_BYTES, size - at));
+      readFully({ fd, path }, part, at);
+      file.write(part, at);
+    }
+    file.finish();
+  } finally {
+    file.abort();
+    closeSync(fd);
+  }
+}
+
+/**
+ * The complete lines of an event log, read incrementally; none if there is no file. UserError if it is not a regular file of
+ * the run directory.
+ */
 export function* linesOf(path: string): Generator<string> {
   if (!existsSync(path)) return;
-  const fd = openSync(path, 'r');
+  const { fd } = openLog(path);
   try {
     const chunk = Buffer.alloc(READ_BYTES);
     /** The start of a line that continues in the next chunk. */

@@ -1,9 +1,12 @@
-import { linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { ioError, remove } from '../../base/files.ts';
+import { ioError, readWhole, remove } from '../../base/files.ts';
 import { isProcessAlive } from '../../base/process-alive.ts';
 import { UserError } from '../../base/user-error.ts';
+
+/** Of the number of a process. */
+const MOST_DIGITS = 20;
 
 /**
  * Locks a directory for this process; returns a function that releases the lock. UserError if another process holds it; `by`
@@ -47,11 +50,14 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
         linkSync(own, path);
-        return () => remove(path);
+        // The folder may have been replaced by one that another process has locked.
+        return () => {
+          if (existsSync(path) && readFileSync(path, 'utf8') === String(process.pid)) remove(path);
+        };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
-      const owner = readFileSync(path, 'utf8');
+      const owner = readWhole(path, MOST_DIGITS, { canBeEmpty: true }).toString();
       if (isProcessAlive(Number(owner))) break;
       // Moved aside rather than removed: another process may have taken the lock over since it was read.
       const stale = `${own}.stale`;

@@ -1,12 +1,12 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { createNpy, type NpyWriter, writeNpy } from '../../data/npy.ts';
+import { createNpy, type NpyWriter } from '../../data/npy.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
-import { createEventLog, EVENTS, eventsIn } from './event-log.ts';
-import { lockDirectory } from './lock.ts';
+import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
+import { type DirectoryId, Displaced, type HeldDirectory, holdDirectory } from './held-directory.ts';
 import {
   assertNoLinks,
   assertUsable,
@@ -36,6 +36,16 @@ export interface RunDirectory {
   /** Starts an npy file that is written in pieces. */
   pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
   bytes(name: string, data: Uint8Array): void;
+  /**
+   * Throws Displaced if the path leads to another folder than this run's, or to none. So do all that write here: before
+   * they begin, so that nothing is made there, and before a file gets its name. For a file that was begun in this folder
+   * there is nothing to rename in another. Events are dropped then.
+   */
+  assertThere(): void;
+  /** Rejects with Displaced as soon as that is found. */
+  readonly displaced: Promise<never>;
+  /** Which folder it is; null before `create`, where it was not there. */
+  id(): DirectoryId | null;
   /** Releases the lock. */
   close(): void;
 }
@@ -65,8 +75,8 @@ export async function openRunDirectory(
   assertUsable(path, force, inputs);
   const problem = whyUnwritable(path);
   if (problem) throw new UserError(`--out ${problem}`);
-  const unlock = existsSync(path) ? await lockDirectory(path) : null;
-  return runDirectory(path, { open: false, unlock, force, inputs, warn, history });
+  const held = existsSync(path) ? await holdDirectory(path) : null;
+  return runDirectory(path, { open: false, held, force, inputs, warn, history });
 }
 
 /**
@@ -86,10 +96,10 @@ export async function openDefaultRunDirectory(
       if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isFolder(path)) continue;
       throw unwritable(path, error);
     }
-    const unlock = await lockDirectory(path);
+    const held = await holdDirectory(path);
     return runDirectory(path, {
       open: false,
-      unlock,
+      held,
       force: false,
       reserved: true,
       inputs: {},
@@ -109,13 +119,15 @@ export async function reopenRunDirectory(
   const problem = whyUnwritable(path);
   if (problem) throw elsewhere(problem);
   assertNoLinks(path);
-  const unlock = await lockDirectory(path);
+  const held = await holdDirectory(path);
   try {
+    if (!held.isThere()) throw new Displaced(path);
     removeDrafts(path);
-    return runDirectory(path, { open: true, unlock, force: false, inputs: {}, warn, history: null });
+    return runDirectory(path, { open: true, held, force: false, inputs: {}, warn, history: null });
   } catch (error) {
+    held.release();
+    if (error instanceof Displaced) throw error;
     // A file system that became read-only after an error may still report itself as writable.
-    unlock();
     throw elsewhere(writeProblem(path, error));
   }
 }
@@ -125,15 +137,21 @@ interface RunDirectorySetup extends Required<RunDirectoryOptions> {
   open: boolean;
   /** It was created to reserve its name. */
   reserved?: boolean;
-  unlock: (() => void) | null;
+  held: HeldDirectory | null;
 }
 
 function runDirectory(
   path: string,
-  { open, reserved, unlock, force, inputs, warn, history }: RunDirectorySetup,
+  { open, reserved, held: heldBefore, force, inputs, warn, history }: RunDirectorySetup,
 ): RunDirectory {
   let isOpen = open;
-  let release = unlock;
+  let held = heldBefore;
+  let lost: Displaced | null = null;
+  let lose!: (error: Displaced) => void;
+  const displaced = new Promise<never>((_, reject) => {
+    lose = reject;
+  });
+  displaced.catch(() => {});
   const warned = new Set<string>();
   const events = createEventLog((error) => {
     const { message } = error as Error;
@@ -143,15 +161,34 @@ function runDirectory(
   });
   if (open) events.open(eventsIn(path));
 
+  /** Once it is not, it is never again. */
+  function isThere(): boolean {
+    if (!lost && held && !held.isThere()) {
+      lost = new Displaced(path);
+      lose(lost);
+    }
+    return !lost;
+  }
+  function assertThere(): void {
+    if (!isThere()) throw lost;
+  }
+  function finishing(file: { abort(): void }): void {
+    if (isThere()) return;
+    file.abort();
+    throw lost;
+  }
+
   const self: RunDirectory = {
     path,
     isOpen: () => isOpen,
     async create(run) {
       if (isOpen) return;
+      assertThere();
       const isNew = !existsSync(path);
       try {
         mkdirp(path);
-        release ??= await lockDirectory(path);
+        held ??= await holdDirectory(path);
+        assertThere();
         // Another run may have created it since the first check.
         assertUsable(path, force, inputs);
       } catch (error) {
@@ -159,13 +196,14 @@ function runDirectory(
       }
       const before = draftOf(eventsIn(path));
       try {
-        if (history !== null && existsSync(history)) copyFileSync(history, before);
+        if (history !== null && existsSync(history)) copyEvents(history, before);
         // All but run.json: should this fail, --force still recognizes the directory.
         for (const name of RUN_FILES.slice(1)) remove(join(path, name));
         self.json('run.json', run);
         if (existsSync(before)) renameSync(before, eventsIn(path));
         events.open(eventsIn(path));
       } catch (error) {
+        assertThere();
         for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)]) remove(join(path, name));
         throw unwritable(path, error);
       }
@@ -173,28 +211,47 @@ function runDirectory(
     },
     event(event) {
       const timed = { time: new Date().toISOString(), ...event };
-      events.append(`${JSON.stringify(timed)}\n`);
+      if (isThere()) events.append(`${JSON.stringify(timed)}\n`);
       return timed;
     },
     json(name, value) {
       self.bytes(name, Buffer.from(`${JSON.stringify(value, null, 2)}\n`));
     },
     bytes(name, data) {
+      assertThere();
       makeFolder(join(path, name, '..'));
       const file = createAtomicFile(join(path, name));
       file.write(data, 0);
+      finishing(file);
       file.finish();
     },
     npy(name, dtype, shape, data) {
+      assertThere();
       makeFolder(join(path, name, '..'));
-      writeNpy(join(path, name), dtype, shape, data);
+      const file = createNpy(join(path, name), dtype, shape);
+      file.write(data, 0);
+      finishing(file);
+      file.finish();
     },
-    pieces: (name, dtype, shape) => createNpy(join(path, name), dtype, shape),
+    pieces(name, dtype, shape) {
+      assertThere();
+      const file = createNpy(join(path, name), dtype, shape);
+      return {
+        ...file,
+        finish(finalShape) {
+          finishing(file);
+          file.finish(finalShape);
+        },
+      };
+    },
+    assertThere,
+    displaced,
+    id: () => held?.id ?? null,
     close() {
       events.close();
-      release?.();
-      release = null;
-      if (reserved && !isOpen) removeEmpty(path, dirname(path));
+      const isUnused = reserved && !isOpen && isThere();
+      held?.release();
+      if (isUnused) removeEmpty(path, dirname(path));
     },
   };
   return self;

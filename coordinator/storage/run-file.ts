@@ -1,11 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod/mini';
+import { readWhole } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { type FileHashes, MOST_JSON } from '../../data/run-files.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Summary } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { type Checkpoint, fingerprint } from './checkpoint.ts';
+
+const count = z.int().check(z.nonnegative());
+const score = z.nullable(z.number());
 
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
@@ -16,18 +21,36 @@ const schema = z.object({
   backend: z.optional(z.object({ name: z.string(), why: z.string(), mixed: z.boolean() })),
   config: z.record(z.string(), z.json()),
   data: z.object({
-    rows: z.number(),
-    dim: z.number(),
+    rows: count,
+    dim: count,
     dtype: z.string(),
-    blockRows: z.number(),
+    blockRows: count,
     fingerprint: z.string(),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
   }),
-  result: z.nullable(z.looseObject({ k: z.number(), out: z.string() })),
+  /** SHA-256 of the files in `model/` and `mixture/`, in hexadecimal, by their paths in the run directory. */
+  files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
+  result: z.nullable(
+    z.object({
+      k: count,
+      nmi: score,
+      ari: score,
+      acc: score,
+      silhouette: score,
+      loss: score,
+      epochs: count,
+      rounds: count,
+      workers: count,
+      rows: count,
+      dim: count,
+      seconds: z.number(),
+      out: z.string(),
+    }),
+  ),
 });
 
-export type RunFile = Omit<z.infer<typeof schema>, 'result'> & { result: Summary | null };
+export type RunFile = z.infer<typeof schema>;
 
 /** What run.json records besides the result. */
 export interface RunMetadata {
@@ -41,7 +64,8 @@ export interface RunMetadata {
   hashes: Uint8Array;
 }
 
-export function runFile(metadata: RunMetadata, result: Summary | null): RunFile {
+/** `files`: of the result, by `hashesOf`. */
+export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
   const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
   return {
     dpmesh: versions.dpmesh,
@@ -57,6 +81,7 @@ export function runFile(metadata: RunMetadata, result: Summary | null): RunFile 
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
     },
+    ...(files && { files }),
     result,
   };
 }
@@ -71,15 +96,13 @@ export function readRunFile(run: string, version: string): RunFile {
   const path = join(run, 'run.json');
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ||
-      (error as NodeJS.ErrnoException).code === 'ENOTDIR'
-    )
+    if (!existsSync(path))
       throw new UserError(
         `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
       );
+    content = JSON.parse(readWhole(path, MOST_JSON, { within: run }).toString());
+  } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(
       `${path} cannot be read (${(error as Error).message}); restore it from a copy, or start a new run`,
     );
@@ -90,9 +113,9 @@ export function readRunFile(run: string, version: string): RunFile {
   const parsed = schema.safeParse(content);
   if (!parsed.success)
     throw new UserError(
-      `${path} is not a valid run.json (${parsed.error.issues[0].path.join('.') || 'not an object'}); start a new run`,
+      `${path} is not a valid run.json (${parsed.error.issues[0].path.join('.') || 'not an object'}); restore it from a copy, or start a new run`,
     );
-  return parsed.data as RunFile;
+  return parsed.data;
 }
 
 function isNewer(version: string, than: string): boolean {

@@ -1,9 +1,10 @@
-import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { ioError, WriteError } from '../../base/files.ts';
+import { ioError, readWhole, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { EVENTS } from './event-log.ts';
+import { MOST_JSON } from '../../data/run-files.ts';
+import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
 
@@ -80,7 +81,8 @@ function assertFree(path: string): void {
 
 function isRun(path: string): boolean {
   try {
-    return typeof JSON.parse(readFileSync(join(path, 'run.json'), 'utf8')).dpmesh === 'string';
+    const text = readWhole(join(path, 'run.json'), MOST_JSON, { within: path }).toString();
+    return typeof JSON.parse(text).dpmesh === 'string';
   } catch {
     return false;
   }
@@ -102,15 +104,22 @@ export function assertNotOfRun(run: string, outputs: FilesByFlag): void {
       throw new UserError(`${flag} ${path} is one of the run's own files; choose another path`);
 }
 
-/** UserError if one of the run's files is a symbolic link: a directory from elsewhere may link to any file. */
+/**
+ * UserError if one of the run's files is a symbolic link, or the one that is appended to has a second name: a directory from
+ * elsewhere may link to any file.
+ */
 export function assertNoLinks(path: string): void {
-  for (const name of RUN_FILES) {
-    const file = join(path, name);
-    if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
-      throw new UserError(
-        `${file} is a symbolic link, and a run does not write through links; replace it by a copy, or use --out ELSEWHERE`,
-      );
-  }
+  for (const name of RUN_FILES) assertNoLink(join(path, name));
+  const events = lstatSync(join(path, EVENTS), { throwIfNoEntry: false });
+  if (events) assertOwnFile(join(path, EVENTS), events);
+}
+
+/** UserError if it is a symbolic link. */
+export function assertNoLink(file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new UserError(
+      `${file} is a symbolic link, and a run does not write through links; replace it by a copy, or use --out ELSEWHERE`,
+    );
 }
 
 export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

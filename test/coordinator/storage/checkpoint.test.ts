@@ -265,6 +265,36 @@ describe('when checkpoints are written', () => {
     assert.deepEqual(epochs(), [1, 2, 4, 6], 'nothing is written twice');
   });
 
+  test('nothing is written, made or removed where the run is displaced', async () => {
+    const run = fresh();
+    const folder = checkpointFolder(run);
+    for (const epoch of [1, 2, 3, 4]) await saveCheckpoint(folder, withEpoch(epoch));
+    const before = readdirSync(folder);
+    // At the first check, before the file has its name, before old ones are removed.
+    for (const at of [1, 2]) {
+      let checks = 0;
+      const failing = () => {
+        if (++checks >= at) throw new UserError('displaced');
+      };
+      await assert.rejects(saveCheckpoint(folder, withEpoch(9), failing), /displaced/);
+      assert.deepEqual(readdirSync(folder), before, `check ${at}`);
+    }
+    const gone = fresh();
+    const events: RunEvent[] = [];
+    const checkpoints = createCheckpoints({
+      run: gone,
+      every: 0,
+      emit: (event) => events.push(event),
+      warn: assert.fail,
+      assertThere() {
+        throw new UserError('displaced');
+      },
+    });
+    checkpoints.offer(withEpoch(1), true);
+    assert.equal(await checkpoints.flush(), false);
+    assert.deepEqual([existsSync(gone), events], [false, []]);
+  });
+
   test('a failed write is an event each time and a warning once; the next write succeeds', async () => {
     const run = fresh();
     writeFileSync(run, 'a file where the folder should be');

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -14,6 +16,7 @@ import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
+import { Displaced } from '../../../coordinator/storage/held-directory.ts';
 import {
   openDefaultRunDirectory,
   openRunDirectory,
@@ -220,6 +223,70 @@ describe('a run directory', () => {
   });
 });
 
+describe('a run directory that is no longer where it was', () => {
+  const displacements: [string, (path: string) => void][] = [
+    ['removed', (path) => rmSync(path, { recursive: true })],
+    ['moved', (path) => renameSync(path, `${path}-moved`)],
+  ];
+  for (const [how, displace] of displacements)
+    for (const again of [false, true])
+      test(`${how}${again ? ' and made again' : ''}: nothing is written`, async () => {
+        const old = await openRunDirectory(path);
+        await old.create({});
+        const labels = old.pieces('labels.npy', '<i4', [2]);
+        displace(path);
+        if (again) {
+          const successor = await openRunDirectory(path);
+          await successor.create({ successor: true });
+          successor.event(warning('mine'));
+        }
+        const before = again ? readdirSync(path) : null;
+        labels.write(Int32Array.of(1, 2), 0);
+        const writes = [
+          () => labels.finish(),
+          () => old.json('run.json', {}),
+          () => old.bytes('model/weights.bin', Buffer.of(1)),
+          () => old.npy('mixture/means.npy', '<f8', [1], Float64Array.of(1)),
+          () => old.pieces('labels.npy', '<i4', [2]),
+          () => old.assertThere(),
+        ];
+        for (const write of writes)
+          assert.throws(write, (error: Error) => {
+            assert.ok(error instanceof Displaced && error instanceof UserError);
+            assert.match(error.message, /^[^\n]+ is no longer the directory that this run began in [^\n]+$/);
+            return true;
+          });
+        await assert.rejects(old.displaced, Displaced);
+        old.event(warning('late'));
+        old.close();
+        if (!before) return assert.equal(existsSync(path), false);
+        assert.deepEqual(readdirSync(path), before);
+        assert.equal(lines().length, 1);
+        assert.match(readFileSync(join(path, 'run.json'), 'utf8'), /successor/);
+      });
+
+  test('before it was used: not made again', async () => {
+    mkdirSync(path);
+    const out = await openRunDirectory(path);
+    rmSync(path, { recursive: true });
+    await assert.rejects(out.create({}), Displaced);
+    assert.equal(existsSync(path), false);
+    out.close();
+  });
+
+  test('a new folder there does not get its inode, and is free', async () => {
+    const old = await openRunDirectory(path);
+    await old.create({});
+    for (let i = 0; i < 20; i++) {
+      rmSync(path, { recursive: true });
+      mkdirSync(path);
+      (await openRunDirectory(path)).close();
+      assert.throws(old.assertThere, Displaced);
+    }
+    old.close();
+  });
+});
+
 test('defaultRunPath: the name of the data, with the first free number', () => {
   const before = process.cwd();
   process.chdir(home);
@@ -265,6 +332,16 @@ describe('a run directory that came from elsewhere', () => {
     symlinkSync(precious, join(path, 'checkpoints'));
     await assert.rejects(reopenRunDirectory(path), /checkpoints is a symbolic link/);
     assert.ok(existsSync(draft));
+  });
+
+  test('events.jsonl is a second name of another file: rejected, and that stays', async () => {
+    writeFileSync(precious, text);
+    rmSync(join(path, 'events.jsonl'));
+    linkSync(precious, join(path, 'events.jsonl'));
+    const refusal = /events\.jsonl has another name too .*--out ELSEWHERE$/;
+    await assert.rejects(reopenRunDirectory(path), refusal);
+    assert.throws(() => createEventLog(() => {}).open(join(path, 'events.jsonl')), refusal);
+    assert.equal(readFileSync(precious, 'utf8'), text);
   });
 
   test('the event log does not open a link', () => {

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { openFile, readWhole } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { readConfigFile } from '../../cli/config-file.ts';
+import { readServerKey } from '../../proto/key-files.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'dpmesh-open-file-'));
+after(() => rmSync(home, { recursive: true }));
+const at = (name: string) => join(home, name);
+const refused = (act: () => unknown, says: RegExp) =>
+  assert.throws(act, (error: Error) => {
+    assert.ok(error instanceof UserError, String(error));
+    assert.match(error.message, says);
+    return true;
+  });
+
+const isWindows = process.platform === 'win32';
+mkdirSync(at('run/model'), { recursive: true });
+writeFileSync(at('run/a'), 'inside');
+writeFileSync(at('run/empty'), '');
+writeFileSync(at('outside'), 'outside');
+
+test('pipes, devices and folders are refused, not waited for', { skip: isWindows }, async () => {
+  execFileSync('mkfifo', [at('pipe'), at('server.key')]);
+  symlinkSync('/dev/zero', at('zeros'));
+  refused(() => openFile(at('pipe')), /pipe is not a regular file/);
+  refused(() => readWhole(at('zeros'), 10), /zeros is not a regular file/);
+  refused(() => openFile(at('run')), /run is a folder/);
+  refused(() => readServerKey(home), /server\.key is not a regular file/);
+  for (const name of ['pipe', 'zeros'])
+    await assert.rejects(readConfigFile(at(name), []), {
+      name: 'UserError',
+      message: new RegExp(`^--config .*/${name} is not a regular file`),
+    });
+});
+
+test('links may lead to files of the folder, not out of it', { skip: isWindows }, () => {
+  const within = at('run');
+  symlinkSync('a', at('run/b'));
+  symlinkSync('../outside', at('run/c'));
+  symlinkSync('..', at('run/up'));
+  symlinkSync('run', at('alias'));
+  assert.equal(readWhole(at('run/b'), 10, { within }).toString(), 'inside');
+  assert.equal(readWhole(at('alias/b'), 10, { within: at('alias') }).toString(), 'inside');
+  assert.equal(readWhole(at('run/c'), 10).toString(), 'outside');
+  for (const name of ['c', 'up/outside'])
+    refused(() => openFile(at(`run/${name}`), { within }), /is a link that leads out of .*run/);
+});
+
+test('no more is read than a file of its kind has', () => {
+  refused(() => readWhole(at('outside'), 6), /outside has 7 bytes, and should have 6 at the most/);
+  writeFileSync(at('sparse'), '');
+  truncateSync(at('sparse'), 2 ** 40);
+  refused(() => readWhole(at('sparse'), 1 << 20), /sparse has 1099511627776 bytes/);
+  refused(() => openFile(at('run/empty')), /empty is empty/);
+  closeSync(openFile(at('run/empty'), { canBeEmpty: true }).fd);
+});

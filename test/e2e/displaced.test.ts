@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import {
+  dpmesh,
+  ENDLESS,
+  easyData,
+  epochOf,
+  eventsOf,
+  jsonOf,
+  QUICK,
+  type RunningProcess,
+  resultHashes,
+  scratch,
+  start,
+  startAndReach,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const easy = easyData(folder, 'easy', 2000);
+const flags = ['--workers', 1, '--checkpoint-every', 0, ...QUICK];
+
+const begin = (run: string) => startAndReach(3, easy.data, run, ...ENDLESS, ...flags);
+
+/** It ends with exit code 2 and one line, besides progress. */
+async function stops(running: RunningProcess, run: string): Promise<void> {
+  const { code, stderr, stdout } = await running.ended;
+  assert.equal(code, 2, stderr);
+  assert.equal(stdout, '');
+  const lines = stderr.split('\n').filter((line) => /^dpmesh: |warning/.test(line));
+  assert.equal(lines.length, 1, stderr);
+  assert.ok(lines[0].startsWith(`dpmesh: ${run} is no longer the directory that this run began in`), stderr);
+}
+
+/** All paths below a folder. */
+const all = (run: string) => readdirSync(run, { recursive: true }).map(String).sort();
+
+describe('a run whose directory', { concurrency: 2 }, () => {
+  for (const [how, displace] of [
+    ['was removed', (run: string) => rmSync(run, { recursive: true, maxRetries: 20 })],
+    ['was moved', (run: string) => renameSync(run, `${run}-moved`)],
+  ] as const) {
+    test(`${how} stops, and does not make it again`, async () => {
+      const run = join(folder, `alone-${how}`);
+      const running = await begin(run);
+      // While it stands still: it is not to see the folder half removed.
+      process.kill(-running.pid, 'SIGSTOP');
+      displace(run);
+      process.kill(-running.pid, 'SIGCONT');
+      await stops(running, run);
+      assert.equal(existsSync(run), false);
+    });
+
+    test(`${how} and made again by another run leaves that alone`, async () => {
+      const run = join(folder, `again-${how}`);
+      const old = await begin(run);
+      process.kill(-old.pid, 'SIGSTOP');
+      displace(run);
+      jsonOf(await dpmesh(trainArgs(easy.data, run, '--seed', 2, ...flags)));
+      const [hashes, files, events] = [resultHashes(run), all(run), eventsOf(run).length];
+      process.kill(-old.pid, 'SIGCONT');
+      await stops(old, run);
+      assert.deepEqual(resultHashes(run), hashes);
+      assert.deepEqual(all(run), files);
+      assert.equal(eventsOf(run).length, events);
+    });
+  }
+
+  test('was moved can be gone on with where it is now', async () => {
+    const [run, moved] = [join(folder, 'here'), join(folder, 'there')];
+    const running = await begin(run);
+    renameSync(run, moved);
+    await stops(running, run);
+    const again = await startAndResume(moved);
+    again.kill('SIGINT');
+    assert.equal((await again.ended).code, 130);
+  });
+});
+
+async function startAndResume(run: string): Promise<RunningProcess> {
+  const before = epochOf(run);
+  const running = start(['resume', run, '--workers', 1, '--no-report']);
+  await until('another epoch', () => epochOf(run) > before, running);
+  return running;
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { writeReport } from '../../coordinator/report/report.ts';
+import { openRun } from '../../library/open-run.ts';
+import { predict } from '../../library/predict.ts';
+import { dpmesh, easyData, jsonOf, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
+
+// A run directory that was damaged, or that somebody else made.
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const easy = easyData(folder, 'easy', 2000);
+const run = path('run');
+let ended: ProcessResult;
+before(async () => {
+  const args = ['train', '--data', easy.data, '--labels', easy.labels, '--out', run, '--no-report', '--json'];
+  ended = await dpmesh([...args, '--workers', 1, ...QUICK]);
+  jsonOf(ended);
+});
+
+let copies = 0;
+/** A changed copy of the run. */
+function copy(change: (at: string) => void): string {
+  const at = path(`changed-${++copies}`);
+  cpSync(run, at, { recursive: true });
+  change(at);
+  return at;
+}
+/** A copy with another run.json. */
+const withRunJson = (change: (file: ReturnType<typeof JSON.parse>) => void) =>
+  copy((at) => {
+    const file = JSON.parse(readFileSync(join(at, 'run.json'), 'utf8'));
+    change(file);
+    writeFileSync(join(at, 'run.json'), JSON.stringify(file));
+  });
+
+const plot = (at: string) => dpmesh(['plot', '--run', at]);
+const resume = (at: string) => dpmesh(['resume', at, '--workers', 1, '--no-report']);
+
+function refused({ code, stderr, stdout }: ProcessResult, ...says: string[]): void {
+  assert.equal(code, 2, stderr || stdout);
+  assert.match(stderr, /^dpmesh: [^\n]+\n$/);
+  for (const part of says) assert.ok(stderr.includes(part), `"${stderr}" lacks "${part}"`);
+}
+
+const predicted = (at: string) => predict({ run: at, data: easy.data });
+/** `predict` refuses it with one line that names the file and says what to do. */
+async function notPredicted(at: string, name: string): Promise<void> {
+  await assert.rejects(predicted(at), ({ name: kind, message }: Error) => {
+    assert.equal(kind, 'UserError', message);
+    assert.ok(message.startsWith(join(at, name)) && !message.includes('\n'), message);
+    assert.match(message, /restore it from a copy|copy or save it again/);
+    return true;
+  });
+}
+
+describe('a damaged model', () => {
+  test('run.json has the hash of each of its files', () => {
+    const { files } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const names = ['model', 'mixture'].flatMap((part) =>
+      readdirSync(join(run, part)).map((name) => `${part}/${name}`),
+    );
+    assert.equal(names.length, 7);
+    assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
+  });
+
+  for (const [how, damage] of [
+    ['cut in half', (file: string) => truncateSync(file, statSync(file).size >> 1)],
+    ['cut by eight bytes', (file: string) => truncateSync(file, statSync(file).size - 8)],
+    ['longer', (file: string) => appendFileSync(file, 'more')],
+    ['empty', (file: string) => truncateSync(file)],
+    [
+      'of one other byte',
+      (file: string) => {
+        const bytes = readFileSync(file);
+        bytes[bytes.length >> 1] ^= 1;
+        writeFileSync(file, bytes);
+      },
+    ],
+    ['missing', (file: string) => rmSync(file)],
+  ] as const) {
+    test(`model files that are ${how}: predict refuses`, async () => {
+      for (const name of ['model/weights.bin', 'model/model.json', 'model/transform.json']) {
+        if (how === 'missing' && name === 'model/transform.json') continue;
+        await notPredicted(
+          copy((at) => damage(join(at, name))),
+          name,
+        );
+      }
+    });
+    test(`a mixture file that is ${how}: it is refused`, async () => {
+      for (const name of ['weights', 'means', 'covariances', 'counts']) {
+        const at = copy((at) => damage(join(at, 'mixture', `${name}.npy`)));
+        const { mixture } = await openRun(at);
+        assert.throws(mixture, { name: 'UserError', message: new RegExp(`mixture/${name}\\.npy `) });
+      }
+    });
+  }
+
+  test('the command ends with exit code 2', async () => {
+    const at = copy((at) => truncateSync(join(at, 'model/weights.bin'), 100));
+    const out = path('p.npy');
+    refused(
+      await dpmesh(['predict', '--run', at, '--data', easy.data, '--out', out]),
+      'weights.bin',
+      'restore',
+    );
+    refused(await plot(at), 'weights.bin', 'restore');
+  });
+
+  test('without hashes, lengths and shapes are still checked', async () => {
+    const old = withRunJson((file) => {
+      delete file.files;
+    });
+    assert.equal((await predicted(old)).rows, 2000);
+    truncateSync(join(old, 'model/weights.bin'), 100);
+    await notPredicted(old, 'model/weights.bin');
+    for (const [name, change] of [
+      ['model.json', (json: string) => json.replace(/"shape": \[\s+3,/, '"shape": [\n2,')],
+      ['transform.json', (json: string) => json.replace(/"dim": 3/, '"dim": 2')],
+      ['transform.json', (json: string) => json.replace(/"columns": \[\s+0/, '"columns": [\n7')],
+      ['transform.json', () => '{}'],
+    ] as const) {
+      const other = copy((at) => {
+        cpSync(join(old, 'run.json'), join(at, 'run.json'));
+        const file = join(at, 'model', name);
+        const text = readFileSync(file, 'utf8');
+        assert.notEqual(change(text), text);
+        writeFileSync(file, change(text));
+      });
+      await notPredicted(other, `model/${name}`);
+    }
+    const swapped = copy((at) => {
+      cpSync(join(old, 'run.json'), join(at, 'run.json'));
+      cpSync(join(at, 'mixture/weights.npy'), join(at, 'mixture/means.npy'));
+    });
+    assert.throws((await openRun(swapped)).mixture, /means\.npy is damaged .*restore/);
+  });
+
+  test('labels that are not those of the rows are not drawn', async () => {
+    const at = copy((at) => cpSync(join(at, 'mixture/means.npy'), join(at, 'labels.npy')));
+    refused(await plot(at), 'labels.npy is damaged');
+  });
+});
+
+describe('a run directory from elsewhere', () => {
+  test('plot does not write through a link in place of its report', async () => {
+    const victim = path('victim');
+    mkdirSync(victim);
+    writeFileSync(join(victim, 'report.html'), 'mine');
+    const at = copy((at) => symlinkSync(victim, join(at, 'report')));
+    refused(await plot(at), 'report is a symbolic link', '--out ELSEWHERE');
+    assert.deepEqual(readdirSync(victim), ['report.html']);
+    assert.equal(readFileSync(join(victim, 'report.html'), 'utf8'), 'mine');
+  });
+
+  test('resume does not cut or lengthen a file of which its event log is another name', async () => {
+    const victim = path('victim.txt');
+    writeFileSync(victim, 'a line\nand no end of line');
+    const at = copy((at) => {
+      rmSync(join(at, 'labels.npy'));
+      rmSync(join(at, 'events.jsonl'));
+      linkSync(victim, join(at, 'events.jsonl'));
+    });
+    refused(await resume(at), 'events.jsonl has another name too');
+    assert.equal(readFileSync(victim, 'utf8'), 'a line\nand no end of line');
+  });
+
+  for (const [what, put] of [
+    ['a pipe', (file: string) => execFileSync('mkfifo', [file])],
+    ['a link to /dev/zero', (file: string) => symlinkSync('/dev/zero', file)],
+    [
+      'a link to a file elsewhere',
+      (file: string) => {
+        renameSync(`${file}.old`, path(`outside-${++copies}`));
+        symlinkSync(path(`outside-${copies}`), file);
+      },
+    ],
+  ] as const) {
+    test(`${what} in place of a file is refused, not waited for`, async () => {
+      const put_ = (name: string) =>
+        copy((at) => {
+          renameSync(join(at, name), join(at, `${name}.old`));
+          put(join(at, name));
+        });
+      const tried = async (name: string, act: (at: string) => Promise<unknown>) =>
+        assert.rejects(act(put_(name)), ({ name: kind, message }: Error) => {
+          assert.equal(kind, 'UserError', message);
+          assert.ok(message.includes(name), message);
+          assert.match(message, /is not a regular file|is a link that leads out/);
+          return true;
+        });
+      for (const name of ['run.json', 'model/transform.json', 'model/model.json', 'model/weights.bin'])
+        await tried(name, predicted);
+      await tried('run.json', openRun);
+      await tried('events.jsonl', async (at) => [...(await openRun(at)).events()]);
+      await tried('labels.npy', async (at) => (await openRun(at)).result!.labels);
+      for (const name of ['weights', 'means', 'covariances', 'counts'])
+        await tried(`mixture/${name}.npy`, async (at) => (await openRun(at)).mixture());
+      refused(await plot(put_('events.jsonl')), 'events.jsonl');
+      refused(await plot(put_('labels.npy')), 'labels.npy');
+      const [newest] = readdirSync(join(run, 'checkpoints')).sort().reverse();
+      const { code, stderr } = await plot(put_(`checkpoints/${newest}`));
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, new RegExp(`${newest} cannot be used: .*(is not a regular file|leads out)`));
+    });
+  }
+
+  test('a report is not drawn into another directory than that of the run', async () => {
+    const at = copy(() => {});
+    const directory = { device: '1', inode: '1' };
+    await assert.rejects(writeReport(at, { version: '0.1.0', directory }), /is no longer the directory/);
+    assert.equal(existsSync(join(at, 'report')), false);
+  });
+
+  test('its config is checked before it is drawn', async () => {
+    const at = withRunJson(({ config }) => {
+      config.seed = 'none';
+    });
+    refused(await plot(at), 'run.json: seed none must be a whole number');
+  });
+
+  test('its text is only text, and its result has numbers', async () => {
+    const sequence = '\x1b]52;c;bWluZQ==\x07';
+    for (const key of ['nmi', 'k', 'seconds', 'epochs']) {
+      for (const value of [sequence, '<script>1</script>', undefined, {}, -1.5, []]) {
+        if (value === -1.5 && key !== 'k' && key !== 'epochs') continue;
+        const at = withRunJson(({ result }) => {
+          result[key] = value;
+        });
+        const outcome = await openRun(at).catch((error: Error) => error);
+        assert.ok(outcome instanceof Error, key);
+        assert.match(
+          outcome.message,
+          new RegExp(`run\\.json is not a valid run\\.json \\(result\\.${key}\\)`),
+        );
+      }
+    }
+    const [at] = [withRunJson(({ result }) => delete result.nmi)];
+    refused(await resume(at), 'result.nmi');
+    refused(await plot(at), 'result.nmi');
+    const gone = withRunJson((file) => {
+      file.config.data = `${sequence}.npy`;
+      file.config.labels = `${sequence}-y.npy`;
+      file.versions.node = `<script>${sequence}`;
+    });
+    const { code, stdout, stderr } = await plot(gone);
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stdout + stderr, /(?![\n\t])\p{Cc}/u);
+    assert.doesNotMatch(readFileSync(join(gone, 'report/report.html'), 'utf8'), /<script/);
+  });
+});
