@@ -26,4 +26,5 @@ export { resume } from './library/resume.ts';
 export { AbortError, type Run } from './library/run.ts';
 export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
+export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, RunEvent, TimedEvent } from './view/events.ts';

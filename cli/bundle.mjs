@@ -13,7 +13,7 @@ const PROGRAMS = [
 ];
 const PACKAGES = new RegExp(
   `^(${[
-    'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z]+|internmap|simple-statistics',
+    'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z-]+|internmap|simple-statistics',
     'eventsource-parser|fastest-levenshtein',
     // yargs and its dependencies.
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',

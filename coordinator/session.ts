@@ -9,8 +9,8 @@ import type { Drawing } from './report/drawing.ts';
 import type { SessionOptions } from './session-options.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 
-/** How a session ended. `message`: for people, with the command that resumes the run. */
-export type SessionEnd = { how: 'done' } | { how: 'interrupted'; message: string };
+/** How a session ended. `directory`: where an interrupted run can be resumed; null if nothing was written. */
+export type SessionEnd = { how: 'done' } | { how: 'interrupted'; directory: string | null };
 
 /**
  * One session of a run, from its options to its files: checks the inputs, starts the server, trains, and writes the results.
@@ -64,12 +64,9 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
 }
 
 function interruptedEnd(out?: RunDirectory): SessionEnd {
-  if (!out?.isOpen()) return { how: 'interrupted', message: 'stopped; nothing was written yet' };
+  if (!out?.isOpen()) return { how: 'interrupted', directory: null };
   out.assertThere();
-  return {
-    how: 'interrupted',
-    message: `stopped; everything written so far is in ${out.path}; continue with: dpmesh resume ${out.path}`,
-  };
+  return { how: 'interrupted', directory: out.path };
 }
 
 async function runWithWorkers(

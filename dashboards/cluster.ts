@@ -213,7 +213,7 @@ const load = [
       thresholds: NEUTRAL,
       queries: [
         [`sum(increase(dpmesh_units_raced_total{${RUN}}${RATE_WINDOW}))`, 'raced'],
-        [`sum(increase(dpmesh_units_redealt_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
+        [`sum(increase(dpmesh_units_reassigned_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
       ],
     },
     { bars: true, stacked: true },

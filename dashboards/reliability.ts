@@ -48,7 +48,7 @@ const now = [
     unit: units.Short,
     decimals: 0,
     thresholds: EXPECT_ZERO,
-    queries: [[`sum(dpmesh_units_redealt_total{${RUN}})`, 'units']],
+    queries: [[`sum(dpmesh_units_reassigned_total{${RUN}})`, 'units']],
   }),
   smallStat({
     title: 'Rejections',
@@ -125,7 +125,7 @@ const retries = [
       width: 12,
       thresholds: NEUTRAL,
       queries: [
-        [`sum(increase(dpmesh_units_redealt_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
+        [`sum(increase(dpmesh_units_reassigned_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
         [`sum(increase(dpmesh_units_raced_total{${RUN}}${RATE_WINDOW}))`, 'raced'],
       ],
     },

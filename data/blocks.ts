@@ -45,7 +45,7 @@ export async function readBlocks(source: Source, layout: Layout, indices: number
   const blocks = indices.map((index) => block(layout, index));
   const length = blocks.reduce((sum, { count }) => sum + count, 0) * layout.dim;
   if (blocks.length > 1 && length * 4 > MAX_READ_BYTES)
-    throw new UserError(`more than ${MAX_READ_BYTES >> 20} MiB of rows at once: ask for fewer blocks`);
+    throw new UserError(`more than ${MAX_READ_BYTES >> 20} MiB of rows at once: request fewer blocks`);
   const out = new Float32Array(length);
   let offset = 0;
   for (const { start, count } of blocks) {

@@ -18,7 +18,7 @@ const SECTIONS: Record<string, string[]> = {
     ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'EvaluateOptions'],
     ...['SynthOptions', 'Data', 'Rows', 'LabelData'],
   ],
-  Events: ['TimedEvent', 'RunEvent', 'Departure'],
+  Events: ['TimedEvent', 'RunEvent', 'Departure', 'Change', 'EndReason'],
   Errors: ['UserError', 'AbortError'],
 };
 
@@ -54,6 +54,19 @@ const withoutMarkers = (comment: string) =>
     .join('\n')
     .trim();
 
+/** Spells out `(typeof NAMES)[number]` as the literals of the array `NAMES` in the same file. */
+const withLiterals = (code: string, text: string) =>
+  code.replace(/\(typeof (\w+)\)\[number\]/g, (type, name) => {
+    const array = new RegExp(`const ${name}(?:: [^=]*)? = \\[([^\\]]*)\\]`).exec(text);
+    return array
+      ? array[1]
+          .split(',')
+          .map((item) => item.trim())
+          .filter(Boolean)
+          .join(' | ')
+      : type;
+  });
+
 function declarationOf(name: string, text: string): Declaration {
   const head = new RegExp(
     `((?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?)export (?:async )?(function|interface|type|class) ${name}\\b`,
@@ -73,7 +86,7 @@ function declarationOf(name: string, text: string): Declaration {
     name,
     kind,
     comment: withoutMarkers(match[1]),
-    code: kind === 'function' ? signature(code) : code,
+    code: kind === 'function' ? signature(code) : withLiterals(code, text),
   };
 }
 

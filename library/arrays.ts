@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { type Labels, readLabels } from '../data/labels.ts';
 import { writeNpy } from '../data/npy.ts';
 import type { Source } from '../data/source.ts';
 import type { Data, LabelData, Rows } from './options.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 /** Data and labels in the caller's memory, for code that reads files. */
 
@@ -75,6 +75,8 @@ export function assertNotInMemory(path: string | null, name: 'data' | 'labels', 
 export interface InputPaths {
   data: string;
   labels: string | null | undefined;
+  /** Some of them were arrays. */
+  inMemory: boolean;
   /** Replaces the paths of temporary files in a message by `data` and `labels`. */
   withNames(text: string): string;
 }
@@ -88,9 +90,14 @@ export async function withFiles<T>(
   work: (inputs: InputPaths) => Promise<T>,
 ): Promise<T> {
   if (typeof data === 'string' && typeof (labels ?? '') === 'string')
-    return work({ data, labels: labels as string | null | undefined, withNames: (text) => text });
-  const folder = mkdtempSync(join(tmpdir(), 'dpmesh-'));
-  const [dataFile, labelsFile] = [join(folder, 'data.npy'), join(folder, 'labels.npy')];
+    return work({
+      data,
+      labels: labels as string | null | undefined,
+      inMemory: false,
+      withNames: (text) => text,
+    });
+  const { path, remove } = temporaryFolder();
+  const [dataFile, labelsFile] = [join(path, 'data.npy'), join(path, 'labels.npy')];
   const withNames = (text: string) => text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels');
   try {
     if (typeof data !== 'string') {
@@ -104,11 +111,12 @@ export async function withFiles<T>(
     return await work({
       data: typeof data === 'string' ? data : dataFile,
       labels: labels && typeof labels !== 'string' ? labelsFile : labels,
+      inMemory: true,
       withNames,
     });
   } catch (error) {
     throw error instanceof UserError ? new UserError(withNames(error.message)) : error;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
 }

@@ -1,14 +1,55 @@
-import { closest } from 'fastest-levenshtein';
+import { distance } from 'fastest-levenshtein';
 import { UserError } from '../base/user-error.ts';
 
-/**
- * Throws a UserError for an unknown option, which a program without type checks may have misspelt. `call`: the function's
- * name.
- */
-export function assertKnown(call: string, options: object, names: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown !== undefined)
-    throw new UserError(`${call} has no option ${unknown}; did you mean ${closest(unknown, [...names])}?`);
+/** Options of the public functions as programs without type checks may pass them. */
+
+/** What the value of an option must be. */
+type Kind = 'boolean' | 'number' | 'bigint' | 'string' | 'function' | 'signal' | 'any';
+
+const ARTICLES: Record<Exclude<Kind, 'any'>, string> = {
+  boolean: 'true or false',
+  number: 'a number',
+  bigint: 'a bigint',
+  string: 'a string',
+  function: 'a function',
+  signal: 'an AbortSignal',
+};
+
+/** Names and kinds of options; a list of kinds allows each of them. */
+export type OptionKinds<Options> = Record<keyof Options & string, Kind | readonly Kind[]>;
+
+/** Throws a UserError for an unknown or missing option, and for a value of the wrong type. `call`: the function's name. */
+export function assertOptions<Options extends object>(
+  call: string,
+  options: Options,
+  kinds: OptionKinds<Options>,
+  required: readonly (keyof Options & string)[] = [],
+): void {
+  if (typeof options !== 'object' || options === null)
+    throw new UserError(`${call} expects an object of options`);
+  for (const name of required)
+    if (options[name] === undefined) throw new UserError(`${call} needs the option ${name}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(kinds, name)) throw new UserError(unknownOption(call, name, Object.keys(kinds)));
+    if (value === undefined) continue;
+    const allowed = [kinds[name as keyof Options & string]].flat() as Kind[];
+    if (!allowed.some((kind) => isOf(kind, value)))
+      throw new UserError(
+        `${call}: ${name} must be ${allowed.map((kind) => ARTICLES[kind as keyof typeof ARTICLES]).join(' or ')}`,
+      );
+  }
+}
+
+function isOf(kind: Kind, value: unknown): boolean {
+  if (kind === 'any') return true;
+  return kind === 'signal' ? value instanceof AbortSignal : typeof value === kind;
+}
+
+/** With a suggestion where a name is close enough to be meant. */
+function unknownOption(call: string, name: string, known: string[]): string {
+  const nearest = known.reduce((a, b) => (distance(name, b) < distance(name, a) ? b : a));
+  const isClose = distance(name, nearest) <= 1 + name.length / 3;
+  return `${call} has no option ${name}${isClose ? `; did you mean ${nearest}?` : ''}`;
 }
 
 /** A seed as text. UserError for a number that is too large to be exact. */

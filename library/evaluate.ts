@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { accuracy, ari, contingency, nmi } from '../model/scores.ts';
 import { labelsOf } from './arrays.ts';
-import { assertKnown } from './checks.ts';
+import { assertOptions } from './checks.ts';
 import type { EvaluateOptions, LabelData } from './options.ts';
 
 /** Hungarian matching of larger tables takes minutes, and files of so many different values are hardly labels. */
@@ -32,7 +32,7 @@ export interface Evaluation {
  * @throws {UserError} (rejection) if a file cannot be read, or the numbers of labels differ
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  assertKnown('evaluate', options, ['pred', 'labels']);
+  assertOptions('evaluate', options, { pred: 'any', labels: 'any' }, ['pred', 'labels']);
   const [predName, truthName] = [nameOf(options.pred, 'pred'), nameOf(options.labels, 'labels')];
   const pred = await labelsOf(options.pred, 'pred');
   const truth = await labelsOf(options.labels, 'labels');

@@ -9,6 +9,7 @@ import { runFiles } from '../data/run-files.ts';
 import { readSavedMixture } from '../data/saved-mixture.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { labelsOf } from './arrays.ts';
+import { assertOptions } from './checks.ts';
 import type { LabelData } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
@@ -81,6 +82,7 @@ export interface SavedRun {
  * @throws {UserError} (rejection) if `directory` is not a run directory
  */
 export async function openRun(directory: string): Promise<SavedRun> {
+  if (typeof directory !== 'string') throw new UserError('openRun needs the path of a run directory');
   const version = dpmeshVersion();
   const { dpmesh, config, data, result, files } = readRunFile(directory, version);
   const report = join(directory, 'report', 'report.html');
@@ -106,7 +108,9 @@ export async function openRun(directory: string): Promise<SavedRun> {
       const { k, dim, weights, means, covariances, counts } = readSavedMixture(runFiles(directory, files));
       return { k, dim, weights, means, covariances, counts };
     },
-    async draw({ out, labels } = {}) {
+    async draw(options = {}) {
+      assertOptions('draw', options, { out: 'string', labels: 'any' });
+      const { out, labels } = options;
       const { writeReport } = await import('../coordinator/report/report.ts');
       const classes = labels === undefined ? undefined : await labelsForRun(labels, directory, data.rows);
       return writeReport(directory, { version, out, labels: classes });

@@ -1,3 +1,5 @@
+import type { OptionKinds } from './checks.ts';
+
 /** Options of the public functions. Names and defaults are those of the command line's flags (docs/flags.md). */
 
 /** A matrix in memory, row-major, of `values.length / columns` rows. */
@@ -18,7 +20,8 @@ export type Data = string | Rows;
 export type LabelData = string | ArrayLike<number>;
 
 /**
- * Options that determine the result, together with the data. `null` selects the default, as does leaving an option out.
+ * Options that determine the result, together with the data. An option that is left out has its default, as has one that is
+ * `null` where its type allows that.
  * Defaults are those of the `fast` schedule; docs/flags.md also has those of `paper`. D is the number of columns after
  * `transform`, N the number of rows, K the number of clusters.
  */
@@ -183,7 +186,7 @@ export interface RunOptions {
   report?: boolean;
   /**
    * Number of worker processes on this machine, at least 1. Not with `gpus` or `bind`.
-   * @defaultValue one a core, at most `shards`
+   * @defaultValue one per core, at most `shards`
    */
   workers?: number;
   /**
@@ -354,28 +357,29 @@ export interface SynthOptions {
 /** The default address of the live page and metrics. Prometheus configurations in dashboards/ expect this port. */
 export const DEFAULT_HTTP = { host: '127.0.0.1', port: 9464 };
 
-const runOptions: Record<keyof RunOptions, true> = {
-  out: true,
-  force: true,
-  report: true,
-  workers: true,
-  gpus: true,
-  perGpu: true,
-  backend: true,
-  requireGpu: true,
-  gpu: true,
-  bind: true,
-  keys: true,
-  insecure: true,
-  heartbeatTimeout: true,
-  checkpointEvery: true,
-  mixed: true,
-  sharedFiles: true,
-  http: true,
-  httpToken: true,
-  linger: true,
-  signal: true,
-  log: true,
+/** What each of `RunOptions` is. */
+export const RUN_OPTION_KINDS: OptionKinds<RunOptions> = {
+  out: 'string',
+  force: 'boolean',
+  report: 'boolean',
+  workers: 'number',
+  gpus: 'string',
+  perGpu: 'number',
+  backend: 'string',
+  requireGpu: 'boolean',
+  gpu: 'number',
+  bind: 'string',
+  keys: 'string',
+  insecure: 'boolean',
+  heartbeatTimeout: 'number',
+  checkpointEvery: 'number',
+  mixed: 'boolean',
+  sharedFiles: 'boolean',
+  http: ['boolean', 'string'],
+  httpToken: 'string',
+  linger: 'number',
+  signal: 'signal',
+  log: 'function',
 };
 /** The names of `RunOptions`. */
-export const RUN_OPTIONS = Object.keys(runOptions) as (keyof RunOptions)[];
+export const RUN_OPTIONS = Object.keys(RUN_OPTION_KINDS) as (keyof RunOptions)[];

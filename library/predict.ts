@@ -5,7 +5,7 @@ import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
 import { openPredictor } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
-import { assertKnown } from './checks.ts';
+import { assertOptions, type OptionKinds } from './checks.ts';
 import type { PredictOptions } from './options.ts';
 import { withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
@@ -22,7 +22,15 @@ export interface Prediction {
   readonly responsibilities: Float32Array | null;
 }
 
-const NAMES = ['run', 'data', 'out', 'soft', 'force', 'signal', 'log'];
+const KINDS: OptionKinds<PredictOptions> = {
+  run: 'string',
+  data: 'any',
+  out: 'string',
+  soft: ['boolean', 'string'],
+  force: 'boolean',
+  signal: 'signal',
+  log: 'function',
+};
 
 /**
  * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run.
@@ -32,7 +40,7 @@ const NAMES = ['run', 'data', 'out', 'soft', 'force', 'signal', 'log'];
  * @throws {AbortError} (rejection) if `signal` is aborted
  */
 export async function predict(options: PredictOptions): Promise<Prediction> {
-  assertKnown('predict', options, NAMES);
+  assertOptions('predict', options, KINDS, ['run', 'data']);
   const { run, data, out, soft = false, force = false, log = () => {}, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut };

@@ -1,4 +1,6 @@
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { readRunLabels } from '../data/run-files.ts';
 import type { Summary } from '../view/summary.ts';
@@ -15,13 +17,33 @@ export function resultOf(
     scores: { nmi, ari, acc, silhouette },
     ...{ loss, rows, columns: dim, epochs, rounds, workers, seconds, directory, report },
   };
+  // As they are now: the caller may change its folder, and a later run may replace this one.
+  const path = resolve(directory);
+  const [labels, responsibilities] = ['labels.npy', 'responsibilities.npy'].map((name) => join(path, name));
+  const stamp = stampOf(labels);
+  const assertSame = () => {
+    if (stampOf(labels) !== stamp)
+      throw new UserError(
+        `${labels} has been replaced or removed since the run ended; read the arrays of a result before that`,
+      );
+  };
   return withArrays(properties, {
-    labels: () => readRunLabels(join(directory, 'labels.npy'), rows),
-    responsibilities: () =>
-      soft
-        ? (readNpy(join(directory, 'responsibilities.npy'), { within: directory }).data as Float32Array)
-        : null,
+    labels() {
+      assertSame();
+      return readRunLabels(labels, rows);
+    },
+    responsibilities() {
+      if (!soft) return null;
+      assertSame();
+      return readNpy(responsibilities, { within: path }).data as Float32Array;
+    },
   });
+}
+
+/** Identifies the content of a file, cheaply. */
+function stampOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? [stat.dev, stat.ino, stat.size, stat.mtimeMs].join('/') : 'missing';
 }
 
 /** Adds properties that are read on first access. They are not enumerable, so printing and copying the object omits them. */

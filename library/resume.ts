@@ -6,11 +6,19 @@ import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, resolveConfig } from '../coordinator/config.ts';
 import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
-import { assertKnown } from './checks.ts';
-import { type ResumeOptions, RUN_OPTIONS, type RunOptions } from './options.ts';
+import { assertOptions, type OptionKinds } from './checks.ts';
+import { type ResumeOptions, RUN_OPTION_KINDS, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import { createRun, type Run } from './run.ts';
 import { assertCompatible, runSession } from './session.ts';
+
+const KINDS: OptionKinds<ResumeOptions> = {
+  run: 'string',
+  from: 'string',
+  data: 'any',
+  labels: 'any',
+  ...RUN_OPTION_KINDS,
+};
 
 /**
  * Continues a run that was stopped or killed, from its newest checkpoint. The result has the same bytes as that of a run that
@@ -22,7 +30,7 @@ import { assertCompatible, runSession } from './session.ts';
  */
 export function resume(options: ResumeOptions): Run {
   return createRun(async (hooks) => {
-    assertKnown('resume', options, ['run', 'from', 'data', 'labels', ...RUN_OPTIONS]);
+    assertOptions('resume', options, KINDS, ['run']);
     const { run: path, out, log = () => {} } = options;
     const run = readRunFile(path, dpmeshVersion());
     const { data = String(run.config.data), labels = run.config.labels as string | null } = options;
@@ -42,12 +50,16 @@ export function resume(options: ResumeOptions): Run {
     if (typeof data === 'string') assertNotInMemory(data, 'data', path);
     if (labels === null || typeof labels === 'string') assertNotInMemory(labels, 'labels', path);
     const file = join(path, 'run.json');
-    await withFiles({ data, labels }, async ({ withNames, ...inputs }) => {
+    await withFiles({ data, labels }, async ({ withNames, inMemory, ...inputs }) => {
       const config = await resolveConfig(
         { ...(run.config as OptionValues), ...inputs },
         (name) => `${file}: ${name}`,
       );
-      await runSession({ config, resume: { path, run, from: options.from }, withNames }, own, hooks);
+      await runSession(
+        { config, resume: { path, run, from: options.from }, withNames, inMemory },
+        own,
+        hooks,
+      );
     });
   });
 }

@@ -16,11 +16,13 @@ export interface RunRequest {
   config: RunConfig;
   resume?: ResumedRun;
   withNames: InputPaths['withNames'];
+  /** Its data or labels are in the caller's memory. */
+  inMemory: boolean;
 }
 
 /** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
 export async function runSession(
-  { config, resume, withNames }: RunRequest,
+  { config, resume, withNames, inMemory }: RunRequest,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<void> {
@@ -49,11 +51,22 @@ export async function runSession(
       },
     });
     if (end.how === 'interrupted')
-      throw new AbortError(end.message, signal.aborted ? { cause: signal.reason } : {});
+      throw new AbortError(
+        stoppedMessage(end.directory, inMemory),
+        signal.aborted ? { cause: signal.reason } : {},
+      );
   } finally {
     await stop();
   }
   hooks.result(result!);
+}
+
+function stoppedMessage(directory: string | null, inMemory: boolean): string {
+  if (directory === null) return 'stopped; nothing was written yet';
+  const command = inMemory
+    ? `resume({ run: '${directory}', … }), passing the same data again`
+    : `dpmesh resume ${directory}`;
+  return `stopped; everything written so far is in ${directory}; continue with: ${command}`;
 }
 
 /** Throws a UserError for options that exclude each other. */

@@ -1,15 +1,15 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/seed.ts';
-import { assertKnown, seedText } from './checks.ts';
+import { assertOptions, type OptionKinds, seedText } from './checks.ts';
 import type { Rows, SynthOptions } from './options.ts';
 import { withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 /** Points drawn from a random Gaussian mixture. */
 export interface Synthetic {
@@ -37,7 +37,19 @@ export interface Synthetic {
   readonly labels: Int32Array;
 }
 
-const NAMES = ['clusters', 'points', 'dim', 'seed', 'out', 'labels', 'force', 'onProgress', 'signal'];
+const KINDS: OptionKinds<SynthOptions> = {
+  clusters: 'number',
+  points: 'number',
+  dim: 'number',
+  seed: ['number', 'string', 'bigint'],
+  out: 'string',
+  labels: 'string',
+  force: 'boolean',
+  onProgress: 'function',
+  signal: 'signal',
+};
+/** Numbers that are kept in memory at the most: 2 GiB. */
+const MAX_IN_MEMORY = 2 ** 29;
 
 /**
  * Draws points from a random mixture of well-separated Gaussians, with their true labels: test data. The arrays stay in
@@ -47,7 +59,7 @@ const NAMES = ['clusters', 'points', 'dim', 'seed', 'out', 'labels', 'force', 'o
  * @throws {AbortError} (rejection) if `signal` is aborted
  */
 export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
-  assertKnown('synth', options, NAMES);
+  assertOptions('synth', options, KINDS);
   const { clusters = 15, points = 10_000, dim = 2, force = false, onProgress, signal } = options;
   const seed = seedText(options.seed ?? 0);
   if (!isSeed(seed)) throw new UserError(`--seed ${seed} must be ${SEED_RANGE}`);
@@ -57,9 +69,11 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   if (out !== undefined) assertWritable('--out', out, force);
   if (labels !== undefined) assertWritable('--labels', labels, force);
   assertDistinctFiles({ '--out': out, '--labels': labels }, {});
-  const folder = out === undefined ? mkdtempSync(join(tmpdir(), 'dpmesh-')) : null;
+  if (out === undefined && points * dim > MAX_IN_MEMORY)
+    throw new UserError(`synth: ${points} × ${dim} numbers do not fit in memory; set out and labels`);
+  const temporary = out === undefined ? temporaryFolder() : null;
   try {
-    const [x, y] = folder ? [join(folder, 'x.npy'), join(folder, 'y.npy')] : [out!, labels!];
+    const [x, y] = temporary ? ['x.npy', 'y.npy'].map((name) => join(temporary.path, name)) : [out!, labels!];
     const shape = { clusters, dim, points, seed: BigInt(seed) };
     const { bestNmi, judged } = await synthesize({ ...shape, out: x, labels: y, signal, onProgress });
     const readers = {
@@ -68,12 +82,12 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
     };
     const synthetic: Synthetic = withArrays({ points, dim, clusters, seed, bestNmi, judged }, readers);
     // Read the arrays before their files are removed.
-    if (folder) [synthetic.data, synthetic.labels];
+    if (temporary) [synthetic.data, synthetic.labels];
     return synthetic;
   } catch (error) {
     throw signal?.aborted ? new AbortError('synth was stopped', { cause: signal.reason }) : error;
   } finally {
-    if (folder) rmSync(folder, { recursive: true, force: true });
+    temporary?.remove();
   }
 }
 

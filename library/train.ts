@@ -5,12 +5,17 @@ import {
   resolveConfig,
 } from '../coordinator/config.ts';
 import { withFiles } from './arrays.ts';
-import { assertKnown, seedText } from './checks.ts';
-import { RUN_OPTIONS, type TrainOptions } from './options.ts';
+import { assertOptions, type OptionKinds, seedText } from './checks.ts';
+import { RUN_OPTION_KINDS, type TrainOptions } from './options.ts';
 import { createRun, type Run } from './run.ts';
 import { assertCompatible, runSession } from './session.ts';
 
 const MODEL_OPTIONS = modelOptions.map(([name]) => name);
+const KINDS = {
+  // Their values are checked with the config.
+  ...Object.fromEntries(MODEL_OPTIONS.map((name) => [name, 'any'])),
+  ...RUN_OPTION_KINDS,
+} as OptionKinds<TrainOptions>;
 
 /**
  * Clusters rows. Returns at once, while the run continues in the background. The run starts its worker processes and stops
@@ -23,18 +28,18 @@ const MODEL_OPTIONS = modelOptions.map(([name]) => name);
  */
 export function train(options: TrainOptions): Run {
   return createRun(async (hooks) => {
-    assertKnown('train', options, [...MODEL_OPTIONS, ...RUN_OPTIONS]);
+    assertOptions('train', options, KINDS, ['data']);
     assertCompatible(options);
-    await withFiles(options, async ({ withNames, ...inputs }) => {
+    await withFiles(options, async ({ withNames, inMemory, ...inputs }) => {
       const config = await resolveConfig({ ...modelValues(options), ...inputs });
-      await runSession({ config, withNames }, options, hooks);
+      await runSession({ config, withNames, inMemory }, options, hooks);
     });
   });
 }
 
 /** Those of `options` that determine the result, except data and labels. */
 function modelValues({ seed, ...options }: TrainOptions): OptionValues {
-  const values: OptionValues = { seed: seed === undefined ? undefined : seedText(seed) };
+  const values: OptionValues = { seed: seed == null ? undefined : seedText(seed) };
   for (const name of MODEL_OPTIONS.filter((name): name is Exclude<OptionName, 'seed'> => name !== 'seed'))
     values[name] = options[name] ?? undefined;
   return values;

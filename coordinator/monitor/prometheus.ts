@@ -270,7 +270,7 @@ function addWorkerMetrics({ add, addByLabel }: Families, sources: MetricSources)
 function addTrafficMetrics({ addScalar, addByLabel }: Families, { server }: MetricSources): void {
   addScalar(
     'counter',
-    'units_redealt_total',
+    'units_reassigned_total',
     'Units that were reassigned because their worker had left.',
     () => server.counts().unitsReassigned,
   );

@@ -19,5 +19,5 @@ test('a session that is interrupted before it begins opens nothing', async () =>
     signal: AbortSignal.abort(),
     listener: { event: unexpected, log: unexpected, result: unexpected },
   });
-  assert.deepEqual(end, { how: 'interrupted', message: 'stopped; nothing was written yet' });
+  assert.deepEqual(end, { how: 'interrupted', directory: null });
 });

@@ -53,6 +53,17 @@ describe('several runs at once', () => {
     await assertNoneLeftOf(process.pid);
   });
 
+  test('one that replaces another: the first one’s labels are gone, and not the second one’s', async () => {
+    const options = { ...QUICK, maxEpochs: 2, out: path('replaced'), force: true };
+    const first = await train({ ...options, data: rows });
+    const second = await train({ ...options, data: { values: easy.rows.subarray(0, 3 * 1000), columns: 3 } });
+    assert.throws(() => first.labels, {
+      name: 'UserError',
+      message: /replaced or removed since the run ended/,
+    });
+    assert.equal(second.labels.length, 1000);
+  });
+
   test('two that want one directory: the second is refused', async () => {
     const stop = new AbortController();
     const first = train({ ...ENDLESS, data: rows, out: path('wanted'), signal: stop.signal });
@@ -130,7 +141,10 @@ describe('an aborted run', () => {
     const error = await abortedIn(8, { ...options, out });
     assert.ok(error instanceof AbortError);
     assert.deepEqual([error.name, error.code, error.cause], ['AbortError', 'ABORT_ERR', 'enough']);
-    assert.match(error.message, /go on with: dpmesh resume|dpmesh resume/);
+    assert.match(
+      error.message,
+      /continue with: resume\(\{ run: '.*aborted', … \}\), passing the same data again$/,
+    );
     assert.ok(!existsSync(join(out, 'labels.npy')));
     assert.equal((await openRun(out)).result, null);
     await assert.rejects(predict({ run: out, data: rows }), { name: 'UserError', message: /not finished/ });
@@ -246,7 +260,7 @@ describe('workers elsewhere', () => {
       [{ workers: 1.5 }, /--workers 1.5 must be a whole number/],
       [{ http: '0.0.0.0:80' }, /--http-token/],
       [{ alpha: -1 }, /--alpha -1 must be above 0/],
-      [{ seed: 2 ** 60 }, /loses digits/],
+      [{ seed: 2 ** 60 }, /not exact as a number/],
     ] as const)
       await assert.rejects(async () => train({ data: easy.data, out: path('never'), ...options }), {
         name: 'UserError',

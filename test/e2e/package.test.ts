@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { assertNoneLeft, dpmesh, easyData, jsonOf, scratch, sha256, trainArgs } from './support.ts';
@@ -66,6 +67,26 @@ describe('the package', () => {
     assert.deepEqual(sources, []);
     const described = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     assert.ok(described.keywords.length > 3);
+  });
+
+  test('imports only packages that it depends on', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    const imported = filesIn(join(installed, 'dist'))
+      .filter((file) => file.endsWith('.js') && !file.includes('/dist/web/'))
+      .flatMap((file) =>
+        [
+          ...readFileSync(file, 'utf8').matchAll(
+            /^(?:import|export)\b[^'"\n]* from ['"]([^.'"][^'"]*)['"]|\bimport\(['"]([^.'"][^'"]*)['"]\)/gm,
+          ),
+        ].map(([, name, dynamic]) => name ?? dynamic),
+      )
+      .filter((name) => !name.startsWith('node:'))
+      .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]);
+    const missing = [...new Set(imported)].filter(
+      (name) => !Object.hasOwn(dependencies, name) && !isBuiltin(name),
+    );
+    assert.deepEqual(missing, []);
+    assert.ok(imported.includes('zeromq'));
   });
 
   test('has every file that its pages link to', () => {

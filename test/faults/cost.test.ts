@@ -23,7 +23,7 @@ test('an undisturbed run computes nothing twice and writes at most one checkpoin
   const { seconds } = await running.ended;
   const [rounds, joins] = [of('rounds_total'), of('worker_joins_total')];
   assert.ok(rounds > 60 && joins === 2, text);
-  assert.equal(of('units_redealt_total'), 0);
+  assert.equal(of('units_reassigned_total'), 0);
   assert.equal(of('refused_messages_total') + of('refused_connections_total'), 0);
   // On a busy machine a worker may be delayed for long enough to be raced.
   assert.ok(

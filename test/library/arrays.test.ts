@@ -79,9 +79,13 @@ describe('temporary files', () => {
   });
 
   test('paths are passed on as they are', async () => {
-    await withFiles({ data: 'x.npy', labels: 'y.csv:class' }, async ({ withNames: _, ...inputs }) => {
-      assert.deepEqual(inputs, { data: 'x.npy', labels: 'y.csv:class' });
-    });
+    await withFiles(
+      { data: 'x.npy', labels: 'y.csv:class' },
+      async ({ withNames: _, inMemory, ...inputs }) => {
+        assert.equal(inMemory, false);
+        assert.deepEqual(inputs, { data: 'x.npy', labels: 'y.csv:class' });
+      },
+    );
   });
 });
 

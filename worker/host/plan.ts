@@ -67,14 +67,14 @@ export async function backendFor(specs: WorkerSpec[], values: BackendRequest): P
   const choice = await (isLeftOpen ? backendWithGpus(values) : backendOf(values, { pinned }));
   if (choice.backend === 'tensorflow' && !specs.every((spec) => spec.pinned))
     throw new UserError(
-      '--gpus and --cpus: a card’s bits are not a core’s, and a run takes one kind of them (but with --mixed): start two launches, or say --backend wasm',
+      '--gpus and --cpus compute different bits, which only a run with --mixed accepts: start two launches, or use --backend wasm',
     );
   return choice;
 }
 
 function backendWithGpus(values: BackendRequest): Promise<BackendChoice> {
   return backendOf({ ...values, requireGpu: true }, { pinned: true, asked: '--gpus' }).catch((error) => {
-    throw error instanceof UserError ? new UserError(`${error.message}; or say --backend wasm`) : error;
+    throw error instanceof UserError ? new UserError(`${error.message}; or use --backend wasm`) : error;
   });
 }
 

@@ -47,7 +47,7 @@ describe('the metrics', () => {
       'dpmesh_worker_departures_total{reason="silent"}': 0,
       'dpmesh_worker_gpu_memory_limit_bytes{worker="host0/gpu0"}': 8e10,
       'dpmesh_results_dropped_total{reason="late"}': 2,
-      dpmesh_units_redealt_total: 3,
+      dpmesh_units_reassigned_total: 3,
       'dpmesh_refused_messages_total{reason="malformed"}': 4,
       'dpmesh_refused_connections_total{reason="no_key"}': 5,
       dpmesh_received_bytes_total: 10,
