@@ -76,22 +76,30 @@ const whole = (least: number, most = Number.POSITIVE_INFINITY) =>
     (z, message) => z.refine((n) => Number.isInteger(n) && n >= least && n <= most, message),
   );
 
+/** What may stand for a text or a number. Anything else has a text too, or none, and means neither. */
+type Word = string | number | bigint;
+const isWord = (value: unknown): value is Word => ['string', 'number', 'bigint'].includes(typeof value);
+
 /** 64 bits do not fit into a number: it is kept as text. */
 function seed() {
   const limit = 'a whole number from 0 to 2^64 − 1';
-  const isSeed = (digits: string) => /^\d{1,20}$/.test(digits) && BigInt(digits) < 2n ** 64n;
-  const schema = (z: Schemas) => z.coerce.string().check(z.refine(isSeed, `must be ${limit}`));
+  const isSeed = (value: unknown) => {
+    const digits = isWord(value) ? String(value) : '';
+    return /^\d{1,20}$/.test(digits) && BigInt(digits) < 2n ** 64n;
+  };
+  const schema = (z: Schemas) => z.pipe(z.custom<Word>(isSeed, `must be ${limit}`), z.transform(String));
   return { type: 'string', limit, schema } as const;
 }
 
 /** As a text with commas; a file may also have a number or a list. */
 function widths() {
   const limit = 'layer widths such as 50 or 50,50';
-  const isList = /^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/;
+  const isList = (value: unknown) =>
+    [value].flat().every(isWord) && /^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/.test(String(value));
   const schema = (z: Schemas) =>
     z.pipe(
-      z.coerce.string().check(z.regex(isList, `must be ${limit}`)),
-      z.transform((list: string) => list.split(',').map(Number)),
+      z.custom<Word | Word[]>(isList, `must be ${limit}`),
+      z.transform((list: Word | Word[]) => String(list).split(',').map(Number)),
     );
   return { type: 'string', limit, schema } as const;
 }
@@ -328,5 +336,16 @@ function checked(schema: zod.ZodMiniType, value: unknown, name: string): unknown
   const found = schema.safeParse(value, { reportInput: true });
   if (found.success) return found.data;
   const [{ input, message }] = found.error.issues;
-  throw new UserError(`${name} ${typeof input === 'object' ? JSON.stringify(input) : input} ${message}`);
+  throw new UserError(`${name} ${shown(input)} ${message}`);
+}
+
+/** Lists of words as they are typed, other objects as JSON where they have one: those of a program may refer to themselves. */
+function shown(value: unknown): string {
+  if (typeof value !== 'object' || (Array.isArray(value) && value.length && value.every(isWord)))
+    return String(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return 'an object';
+  }
 }

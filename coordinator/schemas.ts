@@ -1,7 +1,6 @@
 /** What config.ts takes of zod, by name: a bundle that loads it later gets no more. */
 export {
   boolean,
-  coerce,
   custom,
   enum,
   gt,
@@ -10,7 +9,6 @@ export {
   number,
   pipe,
   refine,
-  regex,
   string,
   transform,
 } from 'zod/mini';
