@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { ioError, WriteError } from '../../base/files.ts';
+import { ioError, isDraft, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { EVENTS } from './event-log.ts';
@@ -18,6 +18,10 @@ export const RUN_FILES = [
   'checkpoints',
   'report',
 ];
+
+/** Is this the name of a file or folder that a run did not complete before it was killed? */
+export const isUnfinished = (name: string) =>
+  isDraft(name) && RUN_FILES.some((own) => name.startsWith(`${own}.`));
 
 /** `runs/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
 export function defaultRunPath(data: string): string {
@@ -74,7 +78,7 @@ function assertFree(path: string): void {
   } catch {
     throw new UserError(`--out ${path} is not a directory`);
   }
-  if (names.length)
+  if (!names.every(isUnfinished))
     throw new UserError(`--out ${path} already exists; choose another, or overwrite it with --force`);
 }
 
