@@ -63,14 +63,20 @@ export async function openCheckpoint(
 export async function openRows(
   { data, labels }: RunConfig,
   resume: Resumed | undefined,
+  warn: (message: string) => void,
 ): Promise<{ source: Source; leftOut: string | null }> {
-  const { openSource } = await import('../data/open.ts');
+  const { formatOf, openSource } = await import('../data/open.ts');
   const leftOut = resume
     ? (resume.run.data.leftOut ?? null)
     : labels === null
       ? null
       : await (await import('../data/labels.ts')).labelColumnIn(labels, data);
-  return { source: await openSource(data, { without: leftOut }), leftOut };
+  const source = await openSource(data, { without: leftOut });
+  if (formatOf(data) === 'csv') {
+    const note = await (await import('../data/columns.ts')).noteOnHeader(data, leftOut ?? undefined);
+    if (note) warn(note);
+  }
+  return { source, leftOut };
 }
 
 /** UserError where the data are not as large as they were when the run began. */

@@ -188,7 +188,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   if (options.mixed) warn('--mixed: workers may differ in their bits, and the result with who computes what');
 
   const from = resume ? await openCheckpoint(resume, warn) : null;
-  const { source, leftOut } = await openRows(config, resume);
+  const { source, leftOut } = await openRows(config, resume, warn);
   closing.defer(source.close);
   assertOn();
   if (leftOut !== null)

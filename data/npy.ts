@@ -21,6 +21,13 @@ export interface ArrayFile {
   readonly shape: readonly number[];
   readonly fortran: boolean;
   readonly offset: number;
+  /** Of a decoded copy in the cache: it is no longer in use here. */
+  readonly release?: () => void;
+}
+
+export function closeArray({ fd, release }: ArrayFile): void {
+  closeSync(fd);
+  release?.();
 }
 
 /** The element types that `writeNpy` and `createNpy` can write. */

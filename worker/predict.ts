@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import { describeTable, findColumn } from '../data/columns.ts';
+import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
 import { readTrainedModel } from '../data/trained-model.ts';
@@ -48,6 +48,8 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
       ? await openSource(data, { without: await columnToLeaveOut(data, leftOut, transform.input, log) })
       : data;
   try {
+    const note = typeof data === 'string' && formatOf(data) === 'csv' && (await noteOnHeader(data));
+    if (note) log(`dpmesh: warning: ${note}`);
     if (source.dim !== transform.input)
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,

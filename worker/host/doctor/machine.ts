@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
 import { cacheFolder } from '../../../data/cache.ts';
+import { cachedBytes } from '../../../data/cache-pruning.ts';
 import { type Check, failure, gib, ok, warning } from './check.ts';
 
 const OLDEST_NODE = 20;
@@ -139,7 +140,7 @@ export function folders(): Check {
     const cache = cacheFolder();
     for (const folder of [place, cache]) writeInto(folder);
     const { bavail, bsize } = statfsSync(place);
-    const detail = `${place} (runs) and ${cache} (decoded files) can be written to; ${gib(bavail * bsize)} free`;
+    const detail = `${place} (runs) and ${cache} (decoded files, ${gib(cachedBytes(cache))}) can be written to; ${gib(bavail * bsize)} free`;
     return bavail * bsize < LITTLE_DISK
       ? warning(
           'data folder',
