@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -25,6 +25,20 @@ const ownFlags = {
     describe: 'write to this directory, and leave the old one as it is',
     defaultDescription: 'the run’s own',
   },
+  data: {
+    type: 'string',
+    group: runFlags.out.group,
+    requiresArg: true,
+    describe: 'the same rows, where they are now',
+    defaultDescription: 'where they were',
+  },
+  labels: {
+    type: 'string',
+    group: runFlags.out.group,
+    requiresArg: true,
+    describe: 'true classes to evaluate the result with',
+    defaultDescription: 'those of the run',
+  },
   from: {
     type: 'string',
     group: runFlags.out.group,
@@ -45,10 +59,12 @@ type Values = ResultValues & FlagValues<typeof ownFlags>;
 export const command = 'resume <run>';
 export const describe = 'go on with a run that was stopped, from its newest checkpoint';
 export const builder: Flags = {
-  ...ownFlags,
   // Those of a new run are known here to be refused by name.
   ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
+  ...ownFlags,
 };
+/** They may be elsewhere now. That the rows are the same their fingerprint tells, and classes change no cluster. */
+const MAY_MOVE = ['data', 'labels'];
 
 export async function handler(values: Values): Promise<void> {
   const run = String(values.run);
@@ -59,9 +75,12 @@ export async function handler(values: Values): Promise<void> {
   await refuseChanges(values, config, file);
   const options = await runOptionsOf(values);
   const { resume } = await import('../library/resume.ts');
-  const { from } = values;
+  const { from, data, labels } = values;
   const { maxEpochs } = config;
-  await runOnTerminal((terminal) => resume({ run, from, ...options, ...terminal }), { ...values, maxEpochs });
+  await runOnTerminal((terminal) => resume({ run, from, data, labels, ...options, ...terminal }), {
+    ...values,
+    maxEpochs,
+  });
 }
 
 /** UserError for the first flag that would give another result than the run's own config. */
@@ -69,13 +88,11 @@ async function refuseChanges(values: Values, own: RunConfig, file: string): Prom
   if (values.config !== undefined)
     throw new UserError(`--config: a run goes on with its own ${file}; for another one, use train`);
   const asked = await configOf({ ...values, config: file });
-  const names = options.map(([name]) => name);
+  const names = options.map(([name]) => name).filter((name) => !MAY_MOVE.includes(name));
   // Those that were given first: they change the defaults of others.
   const given = names.filter((name) => values[name] !== undefined);
   for (const name of new Set([...given, ...names])) {
-    const [a, b] = [asked[name], own[name]].map((value) =>
-      name === 'data' || (name === 'labels' && value) ? resolve(String(value)) : JSON.stringify(value),
-    );
+    const [a, b] = [asked[name], own[name]].map((value) => JSON.stringify(value));
     const flag = `--${kebabCase(name)} ${values[name]}`;
     if (a !== b)
       throw new UserError(

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
@@ -65,6 +66,7 @@ export async function openRows(
   resume: Resumed | undefined,
   warn: (message: string) => void,
 ): Promise<{ source: Source; leftOut: string | null }> {
+  if (resume) assertStillThere('--data', data);
   const { formatOf, openSource } = await import('../data/open.ts');
   const leftOut = resume
     ? (resume.run.data.leftOut ?? null)
@@ -77,6 +79,14 @@ export async function openRows(
     if (note) warn(note);
   }
   return { source, leftOut };
+}
+
+/** UserError where an input of a run that goes on is no longer where it was. */
+function assertStillThere(flag: string, path: string): void {
+  if (!existsSync(path))
+    throw new UserError(
+      `${path} cannot be read: no such file or folder; if it has moved, say where it is with ${flag}`,
+    );
 }
 
 /** UserError where the data are not as large as they were when the run began. */
@@ -92,10 +102,12 @@ export async function openLabels(
   { data, labels: spec }: RunConfig,
   rows: number,
   leftOut: string | null,
+  resume: Resumed | undefined,
   warn: (message: string) => void,
 ): Promise<Labels | null> {
   if (spec === null) return null;
   const { labelsFile, readLabels } = await import('../data/labels.ts');
+  if (resume) assertStillThere('--labels', labelsFile(spec));
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, ${data} has ${rows} rows`);

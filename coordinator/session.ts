@@ -197,7 +197,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const { checkMemory, layoutFor } = await import('./training/limits.ts');
   const layout = layoutFor(config, source);
   checkMemory(config, source.dim);
-  const labels = await openLabels(config, source.rows, leftOut, warn);
+  const labels = await openLabels(config, source.rows, leftOut, resume, warn);
   assertOn();
   const { createCheckpoints } = await import('./storage/checkpoints.ts');
   const { checkpointEvery: every } = options;
