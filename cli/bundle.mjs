@@ -63,6 +63,18 @@ for (const entryPoints of PROGRAMS)
   });
 // The command's name stays what it was before there was a bundle.
 const main = resolve(`dist/${PROGRAMS[0].main.replace(/\.ts$/, '.js')}`);
-writeFileSync(main, `#!/usr/bin/env node\nimport '../bundled/${basename(main)}';\n`);
+// Node.js opens the modules of a program all at once: where it may not, nothing in them could say so.
+writeFileSync(
+  main,
+  `#!/usr/bin/env node
+try {
+  await import('../bundled/${basename(main)}');
+} catch (error) {
+  if (error?.code !== 'EMFILE') throw error;
+  console.error('dpmesh: too many open files: raise the limit, as with ulimit -n 1024');
+  process.exit(2);
+}
+`,
+);
 // npx makes it executable when it sees this checkout for the first time, and never again.
 chmodSync(main, 0o755);

@@ -6,7 +6,7 @@ import { readTrainedModel } from '../data/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
-import { loadBackend } from './compute/backends/load.ts';
+import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 
@@ -54,6 +54,7 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
       );
+    assertAddressSpaceFor('wasm');
     const backend = await loadBackend(backendName).catch((error) => {
       if (!(error instanceof UserError)) throw error;
       log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);

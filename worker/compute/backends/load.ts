@@ -1,3 +1,4 @@
+import { assertAddressSpace } from '../../../base/limits.ts';
 import { UserError } from '../../../base/user-error.ts';
 import type { Backend } from './backend.ts';
 
@@ -10,8 +11,15 @@ export interface LoadOptions {
   now?: boolean;
 }
 
+/** Memories of WebAssembly in a worker: TensorFlow.js' own, and one for each kernel of ours. Another backend has one kernel. */
+const MEMORIES: Record<string, number> = { wasm: 4, tensorflow: 4 };
+
+/** UserError where a worker with this backend would get no memory, however little it needs. */
+export const assertAddressSpaceFor = (backend: string) => assertAddressSpace(MEMORIES[backend] ?? 1);
+
 /** The backend of this name, loaded only now: each takes its time. UserError if it is not set up, or does not load. */
 export async function loadBackend(name: string, options: LoadOptions = {}): Promise<Backend> {
+  assertAddressSpaceFor(name);
   switch (name) {
     case 'cpu':
       return (await import('./cpu.ts')).cpuBackend();
