@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { UserError } from '../base/user-error.ts';
 import { type History, isOver, type Message, type RunInfo, type Status } from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
+import { jsonOf, messagesOf, understood } from './answers.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Without an answer for this long, the run is given up, ms. */
 const PATIENCE_MS = 30_000;
 const RETRY_MS = 500;
+/** Events of one millisecond that are remembered. */
+const MOST_AT_ONCE = 10_000;
 
 interface Seen {
   /** The last epoch that was shown. */
@@ -41,17 +43,19 @@ export async function follow(
     try {
       // The stream first: what happens between the two answers comes in both.
       const events = await get('/api/stream', leaving.signal);
-      const run = (await (await get('/api/run')).json()) as RunInfo;
-      const history = (await (await get('/api/history')).json()) as History;
+      const run = await jsonOf<RunInfo>(await get('/api/run'));
+      const history = await jsonOf<History>(await get('/api/history'));
       answered = performance.now();
-      display ??= createDisplay(run.config.maxEpochs, stream);
-      catchUp(display, history, seen);
-      display.present(run.workers);
+      const on = (display ??= understood(url.href, () => createDisplay(run.config.maxEpochs, stream)));
+      understood(url.href, () => {
+        catchUp(on, history, seen);
+        on.present(run.workers);
+      });
       if (isOver(run.status)) return run.status;
       for await (const message of messagesOf(events)) {
         answered = performance.now();
         if (message.type === 'status' && isOver(message.status)) return message.status;
-        show(display, message, seen);
+        understood(url.href, () => show(on, message, seen));
       }
     } catch (error) {
       if (error instanceof UserError) throw error;
@@ -107,13 +111,8 @@ function show(display: Display, message: Message, seen: Seen): void {
 function isNew(event: TimedEvent, seen: Seen): boolean {
   const text = JSON.stringify(event);
   if (event.time < seen.time || seen.events.has(text)) return false;
-  if (event.time > seen.time) seen.events.clear();
+  if (event.time > seen.time || seen.events.size >= MOST_AT_ONCE) seen.events.clear();
   seen.time = event.time;
   seen.events.add(text);
   return true;
-}
-
-async function* messagesOf({ body }: Response): AsyncGenerator<Message> {
-  const events = body!.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  for await (const { data } of events) yield JSON.parse(data);
 }
