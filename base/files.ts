@@ -24,6 +24,7 @@ import { UserError } from './user-error.ts';
 
 /** Most bytes of one read or write call. */
 const MAX_CALL_BYTES = 1 << 30;
+const MAX_TEXT_BYTES = 16 << 20;
 /** System error codes in words. */
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
@@ -87,6 +88,20 @@ export function readFully({ fd, path }: { fd: number; path: string }, into: Uint
     }
     if (!count) throw truncated(path, at + into.length, at + done);
     done += count;
+  }
+}
+
+/** The text of a regular, non-empty file that a person or a program wrote. Throws a UserError for any other, also one that is far too long. */
+export function readTextFile(path: string): string {
+  const { fd, size } = openFile(path);
+  try {
+    if (size > MAX_TEXT_BYTES)
+      throw new UserError(`${path} has ${size} bytes: it is no file of settings; name another`);
+    const bytes = Buffer.alloc(size);
+    readFully({ fd, path }, bytes, 0);
+    return bytes.toString();
+  } finally {
+    closeSync(fd);
   }
 }
 

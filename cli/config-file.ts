@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ioError } from '../base/files.ts';
+import { readTextFile } from '../base/files.ts';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
@@ -49,9 +49,9 @@ async function parseFile(path: string): Promise<unknown> {
   }
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readTextFile(path);
   } catch (error) {
-    throw new UserError(`--config ${(ioError(path, 'read', error) as Error).message}`);
+    throw new UserError(`--config ${(error as Error).message}`);
   }
   const { parse } = await import('yaml');
   try {

@@ -56,7 +56,8 @@ export function readTrainedModel(run: string): TrainedModel {
       },
     };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(missingModel(run));
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code!))
+      throw new UserError(missingModel(run));
     throw new UserError(`--run ${run} is not the directory of a finished run: ${(error as Error).message}`);
   }
 }

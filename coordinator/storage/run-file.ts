@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod/mini';
+import { readTextFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Summary } from '../../view/summary.ts';
@@ -69,17 +70,15 @@ export function withAbsolutePaths(config: RunConfig): RunConfig {
 /** Reads the run.json of a run directory. UserError if it is missing or invalid, or written by a newer dpmesh than `version`. */
 export function readRunFile(run: string, version: string): RunFile {
   const path = join(run, 'run.json');
+  const missing = new UserError(
+    `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
+  );
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
+    if (!statSync(path, { throwIfNoEntry: false })) throw missing;
+    content = JSON.parse(readTextFile(path));
   } catch (error) {
-    if (
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ||
-      (error as NodeJS.ErrnoException).code === 'ENOTDIR'
-    )
-      throw new UserError(
-        `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
-      );
+    if (error === missing) throw error;
     throw new UserError(
       `${path} cannot be read (${(error as Error).message}); restore it from a copy, or start a new run`,
     );
