@@ -35,7 +35,7 @@ export function markUsed(file: string): () => void {
   return () => attempt(() => remove(mark));
 }
 
-/** Removes decoded files that were not used for 30 days, the longest unused until the others fit in `most` bytes, and what killed processes left. */
+/** Removes decoded files that were not used for 30 days, the longest unused until the others fit in `most` bytes, and what processes left that were killed, or ended without closing. */
 export function prune(folder: string, most = MAX_BYTES, now = Date.now()): void {
   const names = readdirSync(folder);
   const discard = (name: string) => attempt(() => remove(join(folder, name)));

@@ -52,6 +52,7 @@ export async function openCached(
   const folder = cacheFolder();
   const target = join(folder, entryName(key));
   const release = markUsed(target);
+  prune(folder);
   try {
     try {
       return { ...open(target), release };
@@ -63,7 +64,6 @@ export async function openCached(
       remove(target);
       throw new UserError(`${path} changed while it was being read: start again once it is complete`);
     }
-    prune(folder);
     return { ...open(target), release };
   } catch (error) {
     release();

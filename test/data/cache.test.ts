@@ -151,7 +151,7 @@ describe('pruning the cache', () => {
     );
   });
 
-  test('happens when a file is decoded', async () => {
+  test('happens whenever a file is opened', async () => {
     const stale = join(cache, entryName('f'.repeat(32)));
     writeFileSync(stale, 'x');
     utimesSync(stale, 1, 1);
