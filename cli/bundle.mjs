@@ -65,6 +65,18 @@ for (const entryPoints of PROGRAMS)
   });
 // The package's `bin` is dist/cli/main.js, so that file loads the bundle.
 const main = resolve(`dist/${PROGRAMS[0].main.replace(/\.ts$/, '.js')}`);
-writeFileSync(main, `#!/usr/bin/env node\nimport '../bundled/${basename(main)}';\n`);
+// Node.js opens all modules of a program at once: if that fails, no code in them could report it.
+writeFileSync(
+  main,
+  `#!/usr/bin/env node
+try {
+  await import('../bundled/${basename(main)}');
+} catch (error) {
+  if (error?.code !== 'EMFILE') throw error;
+  console.error('dpmesh: too many open files: raise the limit, as with ulimit -n 1024');
+  process.exit(2);
+}
+`,
+);
 // npx makes it executable only when it first sees this checkout.
 chmodSync(main, 0o755);

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ioError, readWhole } from '../base/files.ts';
+import { readWhole } from '../base/files.ts';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
@@ -55,7 +55,7 @@ async function parseFile(path: string): Promise<unknown> {
   try {
     text = readWhole(path, MOST_BYTES, { canBeEmpty: true }).toString();
   } catch (error) {
-    throw new UserError(`--config ${(ioError(path, 'read', error) as Error).message}`);
+    throw new UserError(`--config ${(error as Error).message}`);
   }
   const { parse } = await import('yaml');
   try {

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { UserError } from '../base/user-error.ts';
 import { type History, isOver, type Message, type RunInfo, type Status } from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
+import { jsonOf, messagesOf, understood } from './answers.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Reconnecting ends with an error if the run has not answered for this long, ms. */
 const TIMEOUT_MS = 30_000;
 const RETRY_MS = 500;
+/** Events of one millisecond that are remembered. */
+const MOST_AT_ONCE = 10_000;
 
 /** What has been shown; after reconnecting, the coordinator sends it again. */
 interface Shown {
@@ -47,17 +49,19 @@ export async function follow(
     try {
       // The stream is opened first, so that no event is missed; events between the two responses are in both.
       const events = await get('/api/stream', closing.signal);
-      const run = (await (await get('/api/run')).json()) as RunInfo;
-      const history = (await (await get('/api/history')).json()) as History;
+      const run = await jsonOf<RunInfo>(await get('/api/run'));
+      const history = await jsonOf<History>(await get('/api/history'));
       answered = performance.now();
-      display ??= createDisplay(run.config.maxEpochs, stream);
-      catchUp(display, history, shown);
-      display.setWorkers(run.workers);
+      const on = (display ??= understood(url.href, () => createDisplay(run.config.maxEpochs, stream)));
+      understood(url.href, () => {
+        catchUp(on, history, shown);
+        on.setWorkers(run.workers);
+      });
       if (isOver(run.status)) return run.status;
       for await (const message of messagesOf(events)) {
         answered = performance.now();
         if (message.type === 'status' && isOver(message.status)) return message.status;
-        show(display, message, shown);
+        understood(url.href, () => show(on, message, shown));
       }
     } catch (error) {
       if (error instanceof UserError) throw error;
@@ -116,13 +120,8 @@ function show(display: Display, message: Message, shown: Shown): void {
 function isNew(event: TimedEvent, shown: Shown): boolean {
   const text = JSON.stringify(event);
   if (event.time < shown.time || shown.events.has(text)) return false;
-  if (event.time > shown.time) shown.events.clear();
+  if (event.time > shown.time || shown.events.size >= MOST_AT_ONCE) shown.events.clear();
   shown.time = event.time;
   shown.events.add(text);
   return true;
-}
-
-async function* messagesOf({ body }: Response): AsyncGenerator<Message> {
-  const events = body!.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  for await (const { data } of events) yield JSON.parse(data);
 }

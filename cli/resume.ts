@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -25,6 +25,20 @@ const ownFlags = {
     describe: 'write to this directory and leave the old one unchanged',
     defaultDescription: 'that of the run',
   },
+  data: {
+    type: 'string',
+    group: runFlags.out.group,
+    requiresArg: true,
+    describe: 'the same rows at another path',
+    defaultDescription: 'that of the run',
+  },
+  labels: {
+    type: 'string',
+    group: runFlags.out.group,
+    requiresArg: true,
+    describe: 'true classes to evaluate the result with',
+    defaultDescription: 'those of the run',
+  },
   from: {
     type: 'string',
     group: runFlags.out.group,
@@ -45,10 +59,12 @@ type Values = ResultValues & FlagValues<typeof ownFlags>;
 export const command = 'resume <run>';
 export const describe = 'continue a run that was stopped, from its newest checkpoint';
 export const builder: Flags = {
-  ...ownFlags,
   // Flags of a new run are accepted here, so that `assertNoChanges` can reject them with a better message.
   ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
+  ...ownFlags,
 };
+/** They may have moved: the fingerprint tells whether the rows are the same, and labels change only the scores. */
+const MAY_MOVE = ['data', 'labels'];
 
 export async function handler(values: Values): Promise<void> {
   const run = String(values.run);
@@ -59,9 +75,12 @@ export async function handler(values: Values): Promise<void> {
   await assertNoChanges(values, config, file);
   const options = await runOptionsOf(values);
   const { resume } = await import('../library/resume.ts');
-  const { from } = values;
+  const { from, data, labels } = values;
   const { maxEpochs } = config;
-  await runOnTerminal((terminal) => resume({ run, from, ...options, ...terminal }), { ...values, maxEpochs });
+  await runOnTerminal((terminal) => resume({ run, from, data, labels, ...options, ...terminal }), {
+    ...values,
+    maxEpochs,
+  });
 }
 
 /** Throws a UserError for the first flag that would change the result. */
@@ -71,13 +90,11 @@ async function assertNoChanges(values: Values, own: RunConfig, file: string): Pr
       `--config cannot be used: a run resumes with its own ${file}; for another config, start a new run with dpmesh train`,
     );
   const requested = await configOf({ ...values, config: file });
-  const names = options.map(([name]) => name);
+  const names = options.map(([name]) => name).filter((name) => !MAY_MOVE.includes(name));
   // Flags that were given come first, because they change the defaults of others (--schedule).
   const given = names.filter((name) => values[name] !== undefined);
   for (const name of new Set([...given, ...names])) {
-    const [a, b] = [requested[name], own[name]].map((value) =>
-      name === 'data' || (name === 'labels' && value) ? resolve(String(value)) : JSON.stringify(value),
-    );
+    const [a, b] = [requested[name], own[name]].map((value) => JSON.stringify(value));
     const flag = `--${kebabCase(name)} ${values[name]}`;
     if (a !== b)
       throw new UserError(

@@ -21,6 +21,8 @@ export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const url = parse(text);
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
     throw new UserError(`${text} must look like http://HOST:PORT`);
+  // What Node.js reads HTTP with.
+  (await import('../base/limits.ts')).assertAddressSpace(1);
   const token = args.token ?? process.env.DPMESH_HTTP_TOKEN;
   const { follow } = await import('./follow.ts');
   const status = await follow(url, token);

@@ -2,7 +2,7 @@ import type * as zod from 'zod/mini';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { TransformChoice } from '../data/transform.ts';
-import { isSeed, SEED_RANGE } from '../model/seed.ts';
+import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from '../proto/task-limits.ts';
 
 /** Loaded only when there are values to check: `--help` does not need zod. */
@@ -86,19 +86,28 @@ const integer = (min: number, max = Number.POSITIVE_INFINITY) =>
     (z, message) => z.refine((n) => Number.isInteger(n) && n >= min && n <= max, message),
   );
 
+/** What may stand for text or a number. Other values also have a text, or none, but mean neither. */
+type Word = string | number | bigint;
+const isWord = (value: unknown): value is Word => ['string', 'number', 'bigint'].includes(typeof value);
+
 function seed() {
-  const schema = (z: Schemas) => z.coerce.string().check(z.refine(isSeed, `must be ${SEED_RANGE}`));
+  const schema = (z: Schemas) =>
+    z.pipe(
+      z.custom<Word>((value) => isWord(value) && isSeed(String(value)), `must be ${SEED_RANGE}`),
+      z.transform(String),
+    );
   return { type: 'string', limit: SEED_RANGE, schema } as const;
 }
 
 /** A comma-separated list as a flag; in a file or a program also a number or an array. */
 function widths() {
   const limit = 'layer widths such as 50 or 50,50';
-  const isList = /^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/;
+  const isList = (value: unknown) =>
+    [value].flat().every(isWord) && /^[1-9]\d{0,4}(,[1-9]\d{0,4})*$/.test(String(value));
   const schema = (z: Schemas) =>
     z.pipe(
-      z.coerce.string().check(z.regex(isList, `must be ${limit}`)),
-      z.transform((list: string) => list.split(',').map(Number)),
+      z.custom<Word | Word[]>(isList, `must be ${limit}`),
+      z.transform((list: Word | Word[]) => String(list).split(',').map(Number)),
     );
   return { type: 'string', limit, schema } as const;
 }
@@ -331,5 +340,16 @@ function validated(schema: zod.ZodMiniType, value: unknown, name: string): unkno
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const [{ input, message }] = result.error.issues;
-  throw new UserError(`${name} ${typeof input === 'object' ? JSON.stringify(input) : input} ${message}`);
+  throw new UserError(`${name} ${asText(input)} ${message}`);
+}
+
+/** Lists of words as they are typed, other objects as JSON, which those of a program may not have. */
+function asText(value: unknown): string {
+  if (typeof value !== 'object' || (Array.isArray(value) && value.length && value.every(isWord)))
+    return String(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return 'an object';
+  }
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
@@ -65,14 +66,29 @@ export async function openCheckpoint(
 export async function openRows(
   { data, labels }: RunConfig,
   resume: ResumedRun | undefined,
+  warn: (message: string) => void,
 ): Promise<{ source: Source; leftOut: string | null }> {
-  const { openSource } = await import('../data/open.ts');
+  if (resume) assertStillThere('--data', data);
+  const { formatOf, openSource } = await import('../data/open.ts');
   const leftOut = resume
     ? (resume.run.data.leftOut ?? null)
     : labels === null
       ? null
       : await (await import('../data/labels.ts')).labelColumnIn(labels, data);
-  return { source: await openSource(data, { without: leftOut }), leftOut };
+  const source = await openSource(data, { without: leftOut });
+  if (formatOf(data) === 'csv') {
+    const note = await (await import('../data/columns.ts')).noteOnHeader(data, leftOut ?? undefined);
+    if (note) warn(note);
+  }
+  return { source, leftOut };
+}
+
+/** Throws a UserError if an input of a resumed run no longer exists. */
+function assertStillThere(flag: string, path: string): void {
+  if (!existsSync(path))
+    throw new UserError(
+      `${path} cannot be read: no such file or folder; if it has moved, pass its path with ${flag}`,
+    );
 }
 
 /** UserError if the data do not have the shape that they had when the run began. */
@@ -88,10 +104,12 @@ export async function openLabels(
   { data, labels: spec }: RunConfig,
   rows: number,
   leftOut: string | null,
+  resume: ResumedRun | undefined,
   warn: (message: string) => void,
 ): Promise<Labels | null> {
   if (spec === null) return null;
   const { labelsFile, readLabels } = await import('../data/labels.ts');
+  if (resume) assertStillThere('--labels', labelsFile(spec));
   const labels = await readLabels(spec);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);

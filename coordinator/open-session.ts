@@ -91,7 +91,7 @@ async function openInputs(
   { stopping, closing }: SessionScope,
 ) {
   const from = resume ? await openCheckpoint(resume, warn) : null;
-  const { source, leftOut } = await openRows(config, resume);
+  const { source, leftOut } = await openRows(config, resume, warn);
   closing.defer(source.close);
   stopping.signal.throwIfAborted();
   if (leftOut !== null)
@@ -100,7 +100,7 @@ async function openInputs(
   const { checkMemory, layoutFor } = await import('./training/limits.ts');
   const layout = layoutFor(config, source);
   checkMemory(config, source.dim);
-  const labels = await openLabels(config, source.rows, leftOut, warn);
+  const labels = await openLabels(config, source.rows, leftOut, resume, warn);
   stopping.signal.throwIfAborted();
   const { createCheckpoints } = await import('./storage/checkpoints.ts');
   const checkpoints = createCheckpoints({

@@ -1,7 +1,6 @@
 /** What config.ts uses of zod, exported by name so that the bundle contains nothing else of it. */
 export {
   boolean,
-  coerce,
   custom,
   enum,
   gt,
@@ -10,7 +9,6 @@ export {
   number,
   pipe,
   refine,
-  regex,
   string,
   transform,
 } from 'zod/mini';

@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ioError, mkdirp, remove } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { entryName, markUsed, prune } from './cache-pruning.ts';
+import type { ArrayFile } from './npy.ts';
 
-const FORMAT = 1;
+/** Raised when a file is decoded otherwise than before. */
+const FORMAT = 2;
 
 /**
  * The folder of decoded files, created if missing: `$DPMESH_CACHE`, or `dpmesh-<uid>` in the folder for temporary files.
@@ -32,38 +35,50 @@ export function cacheFolder(): string {
 }
 
 /**
- * Opens the decoded form of `path` from the cache. Unless the cache has a readable one for this path, size and modification
- * time, `decode` first writes it to the path that it is given, readable by this user only. `kind` distinguishes different
- * decodings of one file. Rejects with a UserError if the file changes while it is decoded.
+ * Opens the decoded form of `path` from the cache. Unless the cache has a readable one for this version of the file (see
+ * `fileVersion`), `decode` first writes it to the path that it is given, readable by this user only. `kind` distinguishes
+ * different decodings of one file. Rejects with a UserError if the file changes while it is decoded.
  */
-export async function openCached<Opened>(
+export async function openCached(
   path: string,
   kind: string,
   decode: (target: string) => Promise<void>,
-  open: (target: string) => Opened,
-): Promise<Opened> {
+  open: (target: string) => ArrayFile,
+): Promise<ArrayFile> {
   const version = fileVersion(path);
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, kind, version]))
     .digest('hex');
-  const target = join(cacheFolder(), `${key.slice(0, 32)}.npy`);
+  const folder = cacheFolder();
+  const target = join(folder, entryName(key));
+  const release = markUsed(target);
+  prune(folder);
   try {
-    return open(target);
+    try {
+      return { ...open(target), release };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+    await decode(target);
+    if (String(fileVersion(path)) !== String(version)) {
+      remove(target);
+      throw new UserError(`${path} changed while it was being read: start again once it is complete`);
+    }
+    return { ...open(target), release };
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    release();
+    throw error;
   }
-  await decode(target);
-  if (String(fileVersion(path)) !== String(version)) {
-    remove(target);
-    throw new UserError(`${path} changed while it was being read: start again once it is complete`);
-  }
-  return open(target);
 }
 
+/**
+ * What differs when the content of a file may: also inode and the time of its last change, which no program can set, as
+ * `cp -p` sets the modification time.
+ */
 function fileVersion(path: string): string[] {
   try {
-    const { size, mtimeNs } = statSync(path, { bigint: true });
-    return [resolve(path), String(size), String(mtimeNs)];
+    const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
+    return [resolve(path), ...[size, mtimeNs, ctimeNs, ino].map(String)];
   } catch (error) {
     throw ioError(path, 'read', error);
   }

@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import { type CsvTable, eachCsvRow, isHeader } from './csv-rows.ts';
+import { type CsvTable, eachCsvRow, isHeader, isNumbered } from './csv-rows.ts';
 
 const LABEL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
 const MAX_LISTED = 20;
@@ -69,4 +69,13 @@ export async function describeTable(path: string, column: string | undefined): P
     throw error;
   }
   throw new Error(`${path} has no rows`);
+}
+
+/** What to tell people of a text table whose header is only the numbers of its columns; null for another one. */
+export async function noteOnHeader(path: string, column?: string): Promise<string | null> {
+  const { names } = await describeTable(path, column);
+  if (!names || !isNumbered(names)) return null;
+  const index =
+    names[0] === '' ? '; its first column has no name: if it is an index, save without (index=False)' : '';
+  return `${path}: its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0${index}`;
 }

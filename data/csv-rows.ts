@@ -24,11 +24,20 @@ export type CsvRowHandler = (fields: string[], line: number) => void;
 /**
  * Is the first row of a table its header? It is if it has text where the second row, if any, has a number or an empty field,
  * and all its numbers are integers (columns called 0, 1, 2), so that a mistyped number in a first row of decimals does
- * not make it a header. A header cannot be recognized where all rows have text in the same columns.
+ * not make it a header. A header cannot be recognized where all rows have text in the same columns. Also a header are the
+ * numbers of the columns (`isNumbered`), unless they may be a row: 0,1 above whole numbers may be an index and a class.
  */
 export function isHeader(first: string[], second?: string[]): boolean {
+  if (isNumbered(first))
+    return first[0] === '' || first.length > 2 || second?.some((field) => !/^[+-]?\d+$/.test(field)) === true;
   const names = first.every((field) => isText(field) || field === '' || /^\d+$/.test(field));
   return names && first.some((field, i) => isText(field) && !(second && isText(second[i])));
+}
+
+/** Are these fields the numbers of their columns from 0 on, as pandas calls columns without names? Before them may be an empty one, above its index. */
+export function isNumbered(fields: readonly string[]): boolean {
+  const numbers = fields[0] === '' ? fields.slice(1) : fields;
+  return fields.length > 1 && numbers.every((field, i) => field === String(i));
 }
 
 /** Is this field neither a number nor a missing value? */

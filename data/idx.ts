@@ -1,18 +1,19 @@
-import { closeSync, createReadStream } from 'node:fs';
+import { closeSync, createReadStream, statSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { ioError, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { elementCount } from '../model/arrays.ts';
 import { openCached } from './cache.ts';
 import {
   type ArrayFile,
   assertComplete,
+  byteCount,
   createNpyBytes,
   type NpyWriter,
   openNpy,
   parseDtype,
+  tuple,
 } from './npy.ts';
 
 /** NumPy's spelling of IDX element types. */
@@ -25,6 +26,8 @@ const DTYPES: Record<number, string> = {
   14: '>f8',
 };
 const MAX_DIMENSIONS = 8;
+/** No deflated byte stands for more bytes than this. */
+const MAX_GZIP_RATIO = 1032;
 
 /** Do these first bytes of a file, at least 4, look like an IDX header? */
 export const isIdx = (head: Uint8Array) =>
@@ -95,6 +98,7 @@ async function unpack(path: string, target: string, check: ShapeCheck): Promise<
 
 /** Writes the content of an IDX file, chunk by chunk, as an .npy. */
 function idxSink(path: string, target: string, check: ShapeCheck) {
+  const packed = statSync(path).size;
   let head = Buffer.alloc(0);
   let header: ReturnType<typeof parseHeader> | undefined;
   let writer: NpyWriter<Uint8Array> | undefined;
@@ -109,7 +113,11 @@ function idxSink(path: string, target: string, check: ShapeCheck) {
         if (!isIdx(head)) throw notIdx(path);
         header = parseHeader(head);
         check(header.shape);
-        total = elementCount(header.shape) * header.dtype.size;
+        total = byteCount({ path, ...header });
+        if (header.offset + total > MAX_GZIP_RATIO * packed)
+          throw new UserError(
+            `${path} has shape ${tuple(header.shape)}, more than its ${packed} bytes can hold: download it again`,
+          );
         writer = createNpyBytes(target, header.dtype.descr, header.shape, 0o600);
         body = head.subarray(header.offset);
       }

@@ -1,11 +1,11 @@
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { chooseColumn, describeTable, headerTestFor } from './columns.ts';
 import { eachCsvRow } from './csv-rows.ts';
 import { openIdx, openIdxGz } from './idx.ts';
-import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, decode, openNpy, tuple } from './npy.ts';
+import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, decode, openNpy, tuple } from './npy.ts';
 import { formatOf, isCsvName } from './open.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
@@ -34,7 +34,7 @@ export async function readLabels(spec: string): Promise<Labels> {
   try {
     return arrayLabels(file);
   } finally {
-    closeSync(file.fd);
+    closeArray(file);
   }
 }
 

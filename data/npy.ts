@@ -21,6 +21,13 @@ export interface ArrayFile {
   readonly shape: readonly number[];
   readonly fortran: boolean;
   readonly offset: number;
+  /** Of a decoded copy in the cache: it is no longer in use here. */
+  readonly release?: () => void;
+}
+
+export function closeArray({ fd, release }: ArrayFile): void {
+  closeSync(fd);
+  release?.();
 }
 
 /** The element types that `writeNpy` and `createNpy` can write. */
@@ -68,9 +75,18 @@ export function openNpy(file: string, path = file, options?: OpenOptions): Array
   }
 }
 
+/** The number of bytes of an array's elements. Throws a UserError for a shape that no file can hold. */
+export function byteCount({ path, shape, dtype }: Pick<ArrayFile, 'path' | 'shape' | 'dtype'>): number {
+  const bytes = elementCount(shape) * dtype.size;
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new UserError(
+    `${path} has shape ${tuple(shape)}, more than any file can hold: its header is damaged; copy or save it again`,
+  );
+}
+
 /** Returns the file; throws a UserError if it has fewer bytes than its shape needs. */
 export function assertComplete(file: ArrayFile, size: number): ArrayFile {
-  const expected = file.offset + elementCount(file.shape) * file.dtype.size;
+  const expected = file.offset + byteCount(file);
   if (size < expected) throw truncated(file.path, expected, size);
   return file;
 }
@@ -104,8 +120,10 @@ function parseHeader(path: string, header: string) {
   const descr = /^(?:'([^']*)'|"([^"]*)"|(\[[^\]]*\]))/.exec(textAfterKey(header, 'descr'));
   const order = /^(True|False)/.exec(textAfterKey(header, 'fortran_order'));
   const shape = /^\(([\dL,\s]*)\)/.exec(textAfterKey(header, 'shape'));
-  const numbers = shape?.[1].split(',').filter((part) => part.trim()) ?? [];
-  const lengths = numbers.map((part) => Number.parseInt(part, 10));
+  const parts = shape?.[1].split(',').map((part) => part.trim()) ?? [];
+  // What stands behind the last comma, or in `()`.
+  if (parts.at(-1) === '') parts.pop();
+  const lengths = parts.map((part) => (/^\d+L?$/.test(part) ? Number.parseInt(part, 10) : Number.NaN));
   if (!descr || !order || !shape || !lengths.every(Number.isSafeInteger))
     throw new UserError(`${path} is not a NumPy file: its header is damaged; save it again with numpy.save`);
   return {

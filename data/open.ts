@@ -7,6 +7,7 @@ import {
   type ArrayFile,
   assertNumeric,
   CHUNK_ELEMENTS,
+  closeArray,
   decode,
   dtypeName,
   isNpy,
@@ -86,7 +87,7 @@ function tableSource(file: ArrayFile, flatten = false): Source {
     assertNumeric(file);
     assertTable(file, flatten);
   } catch (error) {
-    closeSync(file.fd);
+    closeArray(file);
     throw error;
   }
   const rows = file.shape[0];
@@ -109,7 +110,7 @@ function tableSource(file: ArrayFile, flatten = false): Source {
     read: async (start, count) => fill(new Float32Array(count * dim), start, count),
     stored: async (row) => fill(new Float64Array(dim), row, 1),
     close() {
-      if (open) closeSync(file.fd);
+      if (open) closeArray(file);
       open = false;
     },
   };

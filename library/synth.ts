@@ -4,7 +4,7 @@ import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
-import { isSeed, SEED_RANGE } from '../model/seed.ts';
+import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { assertOptions, type OptionKinds, seedText } from './checks.ts';
 import type { Rows, SynthOptions } from './options.ts';
 import { withArrays } from './read-result.ts';

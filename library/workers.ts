@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
+import { assertOpenFiles } from '../base/limits.ts';
 import { wholeNumber } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
@@ -15,6 +16,9 @@ export interface SessionWorkers extends Pick<SessionOptions, 'bind' | 'keys' | '
   /** Must be called even if `start` was not. */
   stop(): Promise<void>;
 }
+
+/** Files and sockets of a coordinator (45 were seen, with page and report), and what each worker that it starts adds. */
+const [OWN_FILES, WORKER_FILES] = [64, 4];
 
 type Log = (line: string) => void;
 
@@ -31,7 +35,10 @@ export async function localWorkers(
     log(
       `dpmesh: warning: ${specs.length} workers for ${config.shards} shards; ${specs.length - config.shards} of them will be idle (see --shards)`,
     );
+  assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'a run with its workers');
   const choice = await backendFor(specs, { backend, gpu, requireGpu });
+  const { assertAddressSpaceFor } = await import('../worker/compute/backends/load.ts');
+  assertAddressSpaceFor(choice.backend);
   const { NOT_SET_UP } = await import('../worker/compute/backends/choose.ts');
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');
   const workers = startLocalWorkers({ ...choice, specs, dataRoot: dirname(resolve(config.data)), log });
@@ -80,6 +87,7 @@ export async function remoteWorkers(
     );
   if (insecure)
     log(`dpmesh: warning: --insecure: anyone who can reach ${bind} can join this run and read its data`);
+  assertOpenFiles(OWN_FILES, 'a coordinator');
   const keys = folder === undefined ? undefined : await readKeys(folder, onRereadKeys);
   return {
     bind: bind.replace('//localhost:', '//127.0.0.1:'),

@@ -1,5 +1,4 @@
-import { generator, shuffledPrefix } from './random.ts';
-import { isSeed } from './seed.ts';
+import { generator, isSeed, shuffledPrefix } from './random.ts';
 
 /**
  * How N rows are cut into blocks and blocks are assigned to shards (docs/algorithm.md, section 1). Fixed for a run: it does

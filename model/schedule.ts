@@ -69,6 +69,15 @@ export interface Step {
   k: number;
 }
 
+/** Steps that `hasStalled` and `hasSettled` look at, the last ones: splits and merges alternate, so three are merges. */
+const KEPT_STEPS = 6;
+
+/** The past steps after one more, without those that decide nothing any more: however long the run, there are few. */
+export const withStep = (steps: readonly Step[], step: Step): Step[] => [
+  ...steps.slice(1 - KEPT_STEPS),
+  step,
+];
+
 /** The number of latest steps in a row that changed nothing. */
 export function quietSteps(steps: readonly Step[]): number {
   const last = steps.findLastIndex((step) => step.changed > 0);

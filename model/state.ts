@@ -17,6 +17,6 @@ export interface State {
   readonly parts: Parts[];
   /** The number of epochs for which the mixture stays frozen. */
   readonly frozen: number;
-  /** All split and merge steps so far. */
+  /** The latest split and merge steps (`withStep`); those of an older checkpoint are all that there were. */
   readonly steps: Step[];
 }

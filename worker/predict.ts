@@ -1,12 +1,12 @@
 import { UserError } from '../base/user-error.ts';
-import { describeTable, findColumn } from '../data/columns.ts';
+import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
 import { readTrainedModel } from '../data/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
-import { loadBackend } from './compute/backends/load.ts';
+import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 
@@ -48,10 +48,13 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
       ? await openSource(data, { without: await columnToLeaveOut(data, leftOut, transform.input, log) })
       : data;
   try {
+    const note = typeof data === 'string' && formatOf(data) === 'csv' && (await noteOnHeader(data));
+    if (note) log(`dpmesh: warning: ${note}`);
     if (source.dim !== transform.input)
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
       );
+    assertAddressSpaceFor('wasm');
     const backend = await loadBackend(backendName).catch((error) => {
       if (!(error instanceof UserError)) throw error;
       log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import type { BindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
+import { assertOpenFiles } from '../base/limits.ts';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { WorkerKey } from '../proto/keys.ts';
@@ -49,12 +50,16 @@ export interface ProcessOptions extends Coordinator {
   child?: boolean;
 }
 
+/** Files and sockets that a worker may have open. */
+const OWN_FILES = 50;
+
 /** Resolves when the process that started this one asks it to leave. */
 let askedToLeave: Promise<void> = new Promise(() => {});
 
 /** Runs a worker in this process until the coordinator or a signal stops it. `loading`: its backend is under way. */
 export async function serve(options: ProcessOptions, loading?: Promise<Backend>): Promise<void> {
   if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
+  if (!options.child) assertOpenFiles(OWN_FILES, 'a worker');
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
   const meter = options.http && new Meter();
   let port: WorkerHttp | undefined;

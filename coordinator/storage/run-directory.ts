@@ -12,6 +12,7 @@ import {
   assertUsable,
   defaultRunPath,
   isFolder,
+  isUnfinished,
   RUN_FILES,
   whyUnwritable,
   writeProblem,
@@ -196,6 +197,7 @@ function runDirectory(
       }
       const before = draftOf(eventsIn(path));
       try {
+        for (const name of readdirSync(path)) if (isUnfinished(name)) remove(join(path, name));
         if (history !== null && existsSync(history)) copyEvents(history, before);
         // All but run.json: should this fail, --force still recognizes the directory.
         for (const name of RUN_FILES.slice(1)) remove(join(path, name));

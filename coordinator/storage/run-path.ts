@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { ioError, readWhole, WriteError } from '../../base/files.ts';
+import { ioError, isDraft, readWhole, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { MOST_JSON } from '../../data/run-files.ts';
@@ -19,6 +19,10 @@ export const RUN_FILES = [
   'checkpoints',
   'report',
 ];
+
+/** Is this the name of a file or folder that a run did not complete before it was killed? */
+export const isUnfinished = (name: string) =>
+  isDraft(name) && RUN_FILES.some((own) => name.startsWith(`${own}.`));
 
 /** `runs/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
 export function defaultRunPath(data: string): string {
@@ -75,7 +79,7 @@ function assertFree(path: string): void {
   } catch {
     throw new UserError(`--out ${path} is not a directory`);
   }
-  if (names.length)
+  if (!names.every(isUnfinished))
     throw new UserError(`--out ${path} already exists; choose another, or overwrite it with --force`);
 }
 

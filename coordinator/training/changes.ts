@@ -1,6 +1,6 @@
 import type { Mixture } from '../../model/mixture.ts';
 import { mapEstimate } from '../../model/niw.ts';
-import type { Change } from '../../model/schedule.ts';
+import { type Change, withStep } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
 import type { Partition } from './rounds.ts';
@@ -28,7 +28,7 @@ export async function applyChange(
 ): Promise<State> {
   const refits = next.flatMap(({ refit }) => refit ?? []);
   const changed = Math.abs(next.length - state.mixture.k);
-  const steps = [...state.steps, { kind, changed, k: next.length }];
+  const steps = withStep(state.steps, { kind, changed, k: next.length });
   if (!changed) return { ...state, steps };
   const { prior, config } = run;
   const statistics = refits.map(({ T }) => T);

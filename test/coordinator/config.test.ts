@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kebabCase } from '../../base/text.ts';
 import { OPTIONS, type OptionValues, options, resolveConfig } from '../../coordinator/config.ts';
 
 test('options that are left out or null have the default of the schedule', async () => {
@@ -41,7 +42,25 @@ test('an invalid value is a UserError with the name of its flag or key', async (
   await assertRejected({ covariance: 'round' }, '--covariance round must be one of full, diag');
   await assertRejected({ hidden: [50, 0] }, '--hidden 50,0 must be layer widths such as 50 or 50,50');
   await assertRejected({ lr: { a: 1 } }, '--lr {"a":1} must be a number');
+  const itself: unknown[] = [];
+  itself.push(itself);
+  await assertRejected({ lr: itself }, '--lr an object must be a number');
   await assertRejected({ data: '' }, '--data is missing: the rows to cluster, an .npy, IDX or CSV file');
+});
+
+test('an object where text or a number belongs is rejected, also one that has no text', async () => {
+  const objects = [{ toString: 1 }, { toJSON: 1 }, Object.create(null), [[7]], [{ toString: 1 }], true];
+  for (const [name, { type }] of options)
+    for (const value of objects)
+      if (type !== 'boolean' || value !== true)
+        await assert.rejects(resolveConfig({ data: 'x.npy', [name]: value }), ({ message }: Error) =>
+          message.startsWith(`--${kebabCase(name)} ${JSON.stringify(value)} must be `),
+        );
+  for (const seed of [[7], ['7']])
+    await assert.rejects(
+      resolveConfig({ data: 'x.npy', seed }),
+      /^UserError: --seed 7 must be a whole number/,
+    );
 });
 
 test('every default is a valid value', async () => {

@@ -3,6 +3,8 @@ import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { noteOnHeader } from '../../data/columns.ts';
+import { isNumbered } from '../../data/csv-rows.ts';
 import { openSource } from '../../data/open.ts';
 import { refuses, scratchFolder } from './files.ts';
 
@@ -33,6 +35,9 @@ describe('CSV', () => {
     'blanks around fields': ' 1 , 2.5\n -3,  4e2\n',
     semicolons: 'a;b\n1;2.5\n-3;4e2\n',
     tabs: 'a name\tb\n1\t2.5\n-3\t4e2\n',
+    'numbered columns': '0,1\n1,2.5\n-3,4e2\n',
+    'numbered columns, quoted': '"0";"1"\n1;2.5\n-3;4e2\n',
+    'numbered columns and blanks': '0 1\n1 2.5\n-3 4e2\n',
     'runs of blanks': ' 1   2.5\n-3 \t 4e2  \n',
     'a header and blanks': 'a b\n1 2.5\n-3 4e2\n',
   };
@@ -42,6 +47,32 @@ describe('CSV', () => {
   test('one column, with and without a header', async () => {
     assert.deepEqual(await read('1\n2\n', 'txt'), { rows: 2, dim: 1, values: [1, 2] });
     assert.deepEqual(await read('x\n1\n2\n', 'tsv'), { rows: 2, dim: 1, values: [1, 2] });
+  });
+
+  test('numbered columns are a header, with an index before them too, and rows that may be rows are rows', async () => {
+    assert.deepEqual((await read(',0,1\n0,5,6\n1,7,8\n')).values, [0, 5, 6, 1, 7, 8]);
+    assert.deepEqual((await read(',0\n0,5\n1,7\n')).values, [0, 5, 1, 7]);
+    assert.deepEqual((await read('0,1,2\n5,6,7\n')).values, [5, 6, 7]);
+    for (const text of [
+      '0,1,3\n4,5,6\n',
+      '1,2,3\n4,5,6\n',
+      '0.0,1,2\n3,4,5\n',
+      '0,1\n1,0\n2,1\n',
+      '0\n1.5\n',
+      '0,1\n',
+    ])
+      assert.deepEqual((await read(text)).values, text.trim().split(/[,\n]/).map(Number), text);
+  });
+
+  test('what people are told of a header of numbers', async () => {
+    const note = (text: string) => noteOnHeader(put('note.csv', text));
+    assert.match(
+      (await note('0,1,2\n3,4,5\n'))!,
+      /^.*note\.csv: its first line, .* header; .* its 0 as 0\.0$/,
+    );
+    assert.match((await note(',0,1\n0,4,5\n'))!, /no name: if it is an index/);
+    for (const text of ['a,b\n1,2\n', '0,1\n1,0\n', 'id,0,1\n1,2,3\n', '1,2,3\n'])
+      assert.equal(await note(text), null, text);
   });
 
   test('one row', async () => assert.deepEqual(await read('1,2'), { rows: 1, dim: 2, values: [1, 2] }));
@@ -68,6 +99,7 @@ describe('CSV', () => {
       );
     await fc.assert(
       fc.asyncProperty(table, fc.constantFrom(',', ';', '\t', '  '), async (rows, delimiter) => {
+        fc.pre(!isNumbered(rows[0].map(String)));
         const { values } = await read(rows.map((row) => row.join(delimiter)).join('\n'));
         assert.deepEqual(
           values,

@@ -105,6 +105,25 @@ describe('IDX', () => {
     source.close();
   });
 
+  test('rejects a header that no file can have', async () => {
+    for (const [name, type] of [
+      ['vast', 8],
+      ['vaster', 14],
+    ] as const) {
+      const file = idxFile(type, [2 ** 32 - 1, 2 ** 32 - 1], Buffer.alloc(100));
+      const says = 'has shape (4294967295, 4294967295), more than any file can hold';
+      await refuses(() => openSource(put(name, file)), name, says);
+      await refuses(() => openSource(put(`${name}.gz`, gzipSync(file))), `${name}.gz`, says);
+    }
+    const large = idxFile(14, [2 ** 32 - 1, 2 ** 17], Buffer.alloc(100));
+    await refuses(
+      () => openSource(put('large.gz', gzipSync(large))),
+      'large.gz',
+      'more than its',
+      'bytes can hold',
+    );
+  });
+
   test('rejects labels as data, and files without rows or columns', async () => {
     await refuses(() => openSource(put('labels', idxFile(8, [3], Buffer.alloc(3)))), 'shape (3,)');
     await refuses(() => openSource(put('none', idxFile(8, [0, 2, 2], Buffer.alloc(0)))), 'no rows');

@@ -184,6 +184,13 @@ describe('invalid npy', () => {
     const file = npyFile('<f4', [2, 2], Buffer.alloc(16)).toString('latin1').replace('shape', 'shade');
     return refuses(open(Buffer.from(file, 'latin1')), 'bad.npy', 'header is damaged');
   });
+  test('digits that no comma parts, and commas that part nothing', async () => {
+    const file = npyFile('<f4', [8, 4], Buffer.alloc(16_000)).toString('latin1');
+    for (const shape of ['8 9, 4', '8,, 4', ', 8, 4', '8L4, 4', 'L, 4', '8 , 4 ,,', ','])
+      await refuses(open(Buffer.from(file.replace('8, 4', shape), 'latin1')), 'bad.npy', 'header is damaged');
+    for (const shape of ['8L, 4L', ' 8 , 4 ,'])
+      (await openSource(put('good.npy', Buffer.from(file.replace('8, 4', shape), 'latin1')))).close();
+  });
   test('an unknown format version', () => {
     const file = npyFile('<f4', [2, 2], Buffer.alloc(16), { version: 3 });
     file[6] = 9;

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -125,6 +126,22 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     assert.ok(!existsSync(join(run, 'labels.npy')));
     rmSync(data);
     refused(await resume(run), data, 'no such file');
+  });
+
+  test('resumes with data that have moved, and labels that it did not have; other data are refused', async () => {
+    const [before, now, other] = ['before', 'now', 'others'].map((name) => path(`${name}.npy`));
+    copyFileSync(easy.data, before);
+    const run = await killed('moved', 30, before);
+    renameSync(before, now);
+    refused(await resume(run), before, 'no such file', '--data');
+    copyFileSync(easyData(folder, 'other', 2000, (row) => row.map((value) => 2 * value)).data, other);
+    refused(await resume(run, '--data', other), other, 'changed');
+    refused(await resume(run, '--data', now, '--labels', before), before, '--labels');
+    const json = jsonOf(await resume(run, '--data', now, '--labels', easy.labels));
+    assert.deepEqual(resultHashes(run), expected);
+    assert.ok(json.nmi > 0, String(json.nmi));
+    const { config } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    assert.deepEqual([config.data, config.labels], [now, easy.labels]);
   });
 
   test('between training and results: only labels the rows', async () => {

@@ -11,6 +11,7 @@ import {
   type Schedule,
   type Step,
   trainsSubNets,
+  withStep,
 } from '../../model/schedule.ts';
 
 const fast = fastSchedule(6);
@@ -121,4 +122,19 @@ describe('a run has stalled', () => {
   test('where it has settled with a merge', () => {
     for (const text of ['s m s m', '+1 -1 +1 -1 +2 -2']) assert.ok(hasStalled(history(1, text)));
   });
+});
+
+test('the steps that are kept decide as all of them would, however many there were', () => {
+  const pair = fc.tuple(fc.nat(1), fc.nat(1));
+  fc.assert(
+    fc.property(fc.array(pair, { maxLength: 12 }), fc.boolean(), fc.nat(8), (pairs, endsOnSplit, old) => {
+      const words = pairs.flatMap(([up, down]) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
+      const all = words.length ? history(30, words.join(' ')).slice(0, endsOnSplit ? -1 : undefined) : [];
+      // An older checkpoint has all of its steps.
+      const kept = all.slice(old).reduce(withStep, all.slice(0, old));
+      assert.deepEqual([hasSettled(kept), hasStalled(kept)], [hasSettled(all), hasStalled(all)]);
+      assert.deepEqual(kept.at(-1), all.at(-1));
+      if (all.length > old) assert.ok(kept.length <= 6);
+    }),
+  );
 });

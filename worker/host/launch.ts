@@ -1,9 +1,14 @@
+import { assertOpenFiles } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
+import { assertAddressSpaceFor } from '../compute/backends/load.ts';
 import { checkGpuList, chooseDevices } from '../compute/gpus.ts';
 import { listGpus } from '../compute/nvidia-smi.ts';
 import type { ProcessOptions } from '../process.ts';
 import type { WorkerSpec } from './supervised-worker.ts';
 import { Supervisor } from './supervisor.ts';
+
+/** Files and sockets of this process, and pipes of each worker. */
+const [OWN_FILES, WORKER_FILES] = [50, 3];
 
 export interface WorkersRequest {
   /** `all`, `none`, or comma-separated numbers. */
@@ -56,6 +61,8 @@ export async function launch(
   { connect, key, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
   onSignal: (first: (signal: NodeJS.Signals) => void, second: () => void) => void,
 ): Promise<number> {
+  assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'launch with its workers');
+  assertAddressSpaceFor(shared.backend);
   const log = (line: string) => process.stderr.write(`${line}\n`);
   const workerLog = createLineSplitter((name, line) => log(`${name}: ${line.replace(/^worker: /, '')}`));
   log(

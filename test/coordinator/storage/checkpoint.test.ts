@@ -29,6 +29,7 @@ import {
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
+import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { RunEvent } from '../../../view/events.ts';
 
@@ -114,6 +115,16 @@ describe('a checkpoint', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test('of an earlier version has all of its steps; one of a long run has few', () => {
+    const step = (i: number) => ({ kind: i % 2 ? 'merge' : 'split', changed: 0, k: 3 }) as const;
+    const withSteps = (steps: Step[]) => ({ ...small, state: { ...small.state, steps } });
+    const old = Array.from({ length: 10_000 }, (_, i) => step(i));
+    assert.deepEqual(decodeCheckpoint(file(withSteps(old))).state.steps, old);
+    let steps: Step[] = [];
+    for (let i = 0; i < 150_000; i++) steps = withStep(steps, step(i));
+    assert.equal(decodeCheckpoint(file(withSteps(steps))).state.steps.length, steps.length);
   });
 
   test('that could not be read back is not written, and earlier ones stay', async () => {

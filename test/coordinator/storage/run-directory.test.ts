@@ -92,6 +92,39 @@ describe('openRunDirectory', () => {
     assert.equal(readFileSync(join(path, 'events.jsonl'), 'utf8'), '');
   });
 
+  test('what a killed run did not complete is removed, with and without --force', async () => {
+    const draft = (name: string) => `${name}.4711.0123abcd.tmp`;
+    const mine = ['p.npy.4711.0123abcd.tmp', 'labels.npy.tmp'];
+    // Killed before it had a run.json: nothing else is there.
+    mkdirSync(path);
+    writeFileSync(join(path, draft('run.json')), '{');
+    const first = await openRunDirectory(path);
+    await first.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json']);
+    first.json('run.json', { dpmesh: '0.1.0' });
+    first.close();
+    const leave = (...names: string[]) => {
+      for (const folder of ['checkpoints', 'model', 'report'])
+        mkdirSync(join(path, folder), { recursive: true });
+      for (const name of names) writeFileSync(join(path, name), 'half');
+    };
+    const inside = ['checkpoints/epoch-000001.ckpt', 'model/weights.bin', 'report/k.svg'].map(draft);
+    leave(draft('labels.npy'), draft('events.jsonl'), ...inside, ...mine);
+    mkdirSync(join(path, draft('report')));
+    const again = await openRunDirectory(path, { force: true });
+    await again.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', ...mine, 'run.json'].sort());
+    again.json('run.json', { dpmesh: '0.1.0' });
+    again.close();
+    leave(draft('labels.npy'), ...inside);
+    (await reopenRunDirectory(path)).close();
+    const left = readdirSync(path, { recursive: true }).map(String);
+    assert.deepEqual(
+      left.filter((name) => /\.4711\./.test(name)),
+      [],
+    );
+  });
+
   test('with --force does not follow a link out of the directory', async () => {
     mkdirSync(path);
     const other = join(home, 'elsewhere');

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
 import { cacheFolder } from '../../../data/cache.ts';
+import { cachedBytes } from '../../../data/cache-pruning.ts';
 import { type CheckResult, failure, gib, ok, warning } from './check.ts';
 
 const OLDEST_NODE = 20;
@@ -144,7 +145,7 @@ export function folders(): CheckResult {
     const cache = cacheFolder();
     for (const folder of [parent, cache]) tryWriting(folder);
     const { bavail, bsize } = statfsSync(parent);
-    const detail = `${parent} (runs) and ${cache} (decoded files) can be written to; ${gib(bavail * bsize)} free`;
+    const detail = `${parent} (runs) and ${cache} (decoded files, ${gib(cachedBytes(cache))}) can be written to; ${gib(bavail * bsize)} free`;
     return bavail * bsize < MIN_DISK
       ? warning(
           'data folder',

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, lstatSync, openSync, readdirSync, utimesSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { isDraft, remove } from '../base/files.ts';
+import { isProcessAlive } from '../base/process-alive.ts';
+
+/** Which decoded files stay in the cache folder: those in use, and of the others the last used, as far as they fit. */
+
+const DAY_MS = 86_400_000;
+/** A decoded file that was not used for this long is removed. */
+const MAX_AGE_MS = 30 * DAY_MS;
+/** Bytes of all decoded files together; more only while more are in use. */
+const MAX_BYTES = 10 * 2 ** 30;
+/** A file that is being decoded is written to more often than this. */
+const MAX_PAUSE_MS = DAY_MS;
+
+// Nothing else in the folder is ours: a user may have named one with other files in it.
+const ENTRY = /^[0-9a-f]{32}\.npy$/;
+const DRAFT = /^[0-9a-f]{32}\.npy\.\d/;
+/** A file in use, its process, and the host of that. */
+const MARK = /^([0-9a-f]{32}\.npy)\.(\d+)\.[0-9a-f]{8}@(.*)\.use$/;
+
+/** The name of the decoded file with this key, 32 hexadecimal digits or more. */
+export const entryName = (key: string) => `${key.slice(0, 32)}.npy`;
+
+/**
+ * Marks a decoded file, or one that is about to be, as used now and in use by this process, until the function that it
+ * returns is called or the process is gone. Where that cannot be written, nothing can be removed either.
+ */
+export function markUsed(file: string): () => void {
+  const mark = `${file}.${process.pid}.${randomBytes(4).toString('hex')}@${hostname()}.use`;
+  attempt(() => closeSync(openSync(mark, 'wx', 0o600)));
+  attempt(() => utimesSync(file, new Date(), new Date()));
+  return () => attempt(() => remove(mark));
+}
+
+/** Removes decoded files that were not used for 30 days, the longest unused until the others fit in `most` bytes, and what processes left that were killed, or ended without closing. */
+export function prune(folder: string, most = MAX_BYTES, now = Date.now()): void {
+  const names = readdirSync(folder);
+  const discard = (name: string) => attempt(() => remove(join(folder, name)));
+  const isOlder = (name: string, age: number) => now - (statOf(folder, name)?.mtimeMs ?? now) > age;
+  const inUse = new Set<string>();
+  for (const name of names) {
+    const [, entry, pid, host] = MARK.exec(name) ?? [];
+    // Of a process on another machine nothing is known.
+    const isLeft = host === hostname() ? !isProcessAlive(Number(pid)) : isOlder(name, MAX_AGE_MS);
+    if (entry && isLeft) discard(name);
+    else if (entry) inUse.add(entry);
+    else if (DRAFT.test(name) && isDraft(name) && isOlder(name, MAX_PAUSE_MS)) discard(name);
+  }
+  const found = entriesOf(folder, names);
+  let bytes = sum(found);
+  for (const { name, size, mtimeMs } of found.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+    if (inUse.has(name) || (bytes <= most && now - mtimeMs <= MAX_AGE_MS)) continue;
+    discard(name);
+    bytes -= size;
+  }
+}
+
+/** Bytes of all decoded files in the folder. */
+export const cachedBytes = (folder: string): number => sum(entriesOf(folder, readdirSync(folder)));
+
+const sum = (entries: { size: number }[]) => entries.reduce((total, { size }) => total + size, 0);
+
+function entriesOf(folder: string, names: string[]) {
+  return names
+    .filter((name) => ENTRY.test(name))
+    .flatMap((name) => {
+      const info = statOf(folder, name);
+      return info ? [{ name, size: info.size, mtimeMs: info.mtimeMs }] : [];
+    });
+}
+
+/** Undefined for a file that another process has just removed. */
+const statOf = (folder: string, name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false });
+
+/** What another process has done already, or nobody may do here, is left. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {}
+}
