@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 
 /** Built together, those share files. A worker is in as few as can be: it is started more than once a run. */
 const PROGRAMS = [
-  { main: 'cli/main.ts', report: 'coordinator/report/process.ts' },
+  { main: 'cli/main.ts', report: 'coordinator/report/process.ts', thread: 'coordinator/training/thread.ts' },
   { worker: 'worker/process.ts' },
 ];
 const PACKAGES = new RegExp(

@@ -45,9 +45,9 @@ export async function finish(input: Finishing): Promise<Summary> {
         labelled = await labelAllRows(run, layout, state.mixture.k, labels?.codes ?? null, out);
         observer?.labelled(labelled.T.map(([rows]) => rows));
       }
-      writeModel(run, state, labelled, out);
+      await writeModel(run, state, labelled, out);
       await checkpoints.flush();
-      const found = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
+      const found = await summarize(run, labelled, { loss, state, layout, spent: spent(), out: out.path });
       out.json('run.json', runFile(facts, found));
       return found;
     }, input.warn);

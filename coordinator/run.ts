@@ -16,6 +16,7 @@ import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoi
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
+import type { Calculate } from './training/calculator.ts';
 import { initialState } from './training/initial-state.ts';
 import { type DataMoments, momentsRound } from './training/moments.ts';
 import { prepare, sampleThreshold } from './training/prepare.ts';
@@ -33,6 +34,7 @@ export interface RunInput {
   server: Server;
   out: RunDirectory;
   checkpoints: Checkpoints;
+  calculate: Calculate;
   /** A run goes on: from this checkpoint, or from the start, on the data that have this fingerprint. */
   resume: { from: SavedCheckpoint | null; fingerprint: string } | null;
   emit: Emit;
@@ -56,7 +58,7 @@ interface Session {
 
 /** A whole run, once its workers are there: rounds, epochs, full pass, and all that the run directory gets. */
 export async function runAll(input: RunInput): Promise<Summary> {
-  const { config, layout, server, out, emit, resume, source, versions } = input;
+  const { config, layout, server, out, calculate, emit, resume, source, versions } = input;
   const begun = performance.now();
   const from = resume?.from?.checkpoint ?? null;
   const dispatcher = namingData(server.dispatcher, config.data);
@@ -66,7 +68,8 @@ export async function runAll(input: RunInput): Promise<Summary> {
       `${config.data} has changed since the run began; put the old file back, or start a new run`,
     );
   const quiet = from !== null;
-  const run = prepare({ config, layout, dispatcher, emit, warn: quiet ? () => {} : input.warn }, found);
+  const warn = quiet ? () => {} : input.warn;
+  const run = await prepare({ config, layout, dispatcher, calculate, emit, warn }, found);
   const sample = found.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const first = server.backend() ?? undefined;
@@ -100,7 +103,7 @@ export async function runAll(input: RunInput): Promise<Summary> {
 
 /** Reads all rows for the first time. */
 async function firstReading(
-  { config, layout, source }: RunInput,
+  { config, layout, source, calculate }: RunInput,
   dispatcher: Dispatcher,
 ): Promise<DataMoments> {
   const first = await source.read(0, block(layout, 0).count);
@@ -108,8 +111,13 @@ async function firstReading(
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
   const largest = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
-  return momentsRound(dispatcher, config, layout, origin, sampleThreshold(config, layout), (row) =>
-    diagnoseRow(source, row, largest),
+  return momentsRound(
+    { dispatcher, calculate },
+    config,
+    layout,
+    origin,
+    sampleThreshold(config, layout),
+    (row) => diagnoseRow(source, row, largest),
   );
 }
 

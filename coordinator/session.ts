@@ -203,6 +203,9 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const { checkpointEvery: every } = options;
   const checkpoints = createCheckpoints({ run: out.path, every, emit, warn, saved: from });
 
+  const { createCalculator } = await import('./training/calculator.ts');
+  const calculator = createCalculator();
+  closing.defer(calculator.close);
   let page: Http | null = null;
   closing.defer(async () => {
     if (page && progress.over && linger > 0) {
@@ -241,6 +244,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
     server,
     out,
     checkpoints,
+    calculate: calculator.calculate,
     emit,
     warn,
     versions,

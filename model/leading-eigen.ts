@@ -43,7 +43,9 @@ function blockLanczos(a: Float64Array, d: number, count: number) {
   const block = count + SURPLUS;
   const { normal } = generator(0n, 'leading-eigen');
   let basis: Basis = { vectors: [], products: [] };
-  let candidates = Array.from({ length: block }, () => Float64Array.from({ length: d }, normal));
+  let candidates: Float64Array[] = Array.from({ length: block }, () =>
+    Float64Array.from({ length: d }, normal),
+  );
   let negligible = 0;
   let products = 0;
   while (products <= MOST_PRODUCTS * d) {
@@ -60,7 +62,7 @@ function blockLanczos(a: Float64Array, d: number, count: number) {
       continue;
     }
     const { values, vectors, products: next } = rayleighRitz(basis, block);
-    const residuals = vectors.map((vector, i) => plus(next[i].slice(), -values[i], vector));
+    const residuals: Float64Array[] = vectors.map((vector, i) => plus(next[i].slice(), -values[i], vector));
     if (residuals.slice(0, count).every((residual) => norm(residual) <= TOLERANCE * values[0]))
       return {
         values: values.slice(0, count),

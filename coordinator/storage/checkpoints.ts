@@ -145,7 +145,7 @@ export async function saveCheckpoint(
 
 /** Writes a checkpoint to any path, without blocking the event loop. Resolves to its size in bytes. */
 async function writeCheckpoint(path: string, checkpoint: Checkpoint, mode = 0o666): Promise<number> {
-  return writeFile(path, encodeCheckpoint(checkpoint), mode);
+  return writeFile(path, await encodeCheckpoint(checkpoint), mode);
 }
 
 /**
