@@ -54,9 +54,12 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
 }
 
 /** Until the socket is closed; its events, until it is gone. What `receive` throws is a bug and ends the process. */
-async function listen<T>(socket: AsyncIterable<T>, receive: (message: T) => void): Promise<void> {
+async function listen<T>(
+  socket: AsyncIterable<T>,
+  receive: (message: T) => void | Promise<void>,
+): Promise<void> {
   try {
-    for await (const message of socket) receive(message);
+    for await (const message of socket) await receive(message);
   } catch (error) {
     setImmediate(() => {
       throw error;
@@ -88,14 +91,15 @@ export interface RouterSocket {
 }
 
 /**
- * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order.
+ * Binds the coordinator's socket and hands each message with the routing id of its peer to `receive`, in order, once that is
+ * done with the one before.
  * A message to a peer that is gone is dropped; the registry hears of it elsewhere. Rejects if the port is taken.
  * With a gate, peers speak CURVE and are on its list, or nothing of what they say gets here. `stalled` hears of each
  * message that is not sent, as its peer does not take those before.
  */
 export async function bindRouter(
   endpoint: string,
-  receive: (peer: Buffer, frames: Buffer[]) => void,
+  receive: (peer: Buffer, frames: Buffer[]) => void | Promise<void>,
   gate?: Gate,
   stalled: (peer: Buffer) => void = () => {},
 ): Promise<RouterSocket> {
@@ -138,7 +142,7 @@ export async function bindRouter(
     }
     void listen(socket, ([peer, ...frames]) => {
       traffic.received += bytesOf(frames);
-      receive(peer, frames);
+      return receive(peer, frames);
     });
     return socket;
   }

@@ -32,7 +32,7 @@ const calculation = <A extends unknown[], R>(
 const eigen = (d: number) => 20 * d ** 3;
 const cholesky = (d: number) => d ** 3 + 10 * d ** 2;
 /** Work in proportion to the length of statistics or covariances. */
-const lengths = (arrays: Float64Array[]) => 8 * arrays.reduce((sum, { length }) => sum + length, 0);
+const lengths = (arrays: Float64Array[]) => 20 * arrays.reduce((sum, { length }) => sum + length, 0);
 const ofClusters = ({ k, d, covariance }: Pick<Mixture, 'k' | 'd' | 'covariance'>) =>
   k * (covariance === 'full' ? 3 * cholesky(d) : 10 * d ** 2);
 const marginal = ({ d, covariance }: Niw) => (covariance === 'full' ? cholesky(d) : 20 * d);
@@ -77,7 +77,7 @@ export const calculations = {
   nearestPairs: calculation(nearestPairs, (points) => 2 * points.length ** 2 * points[0].length),
   totals: calculation(
     (parts: Parts[]) => parts.map(([a, b]) => addStatistics(a, b)),
-    (parts) => lengths(parts.flat()) / 4,
+    (parts) => lengths(parts.flat()) / 8,
   ),
   averageNets: calculation(averageNets, ofNet),
   adamOnGradients: calculation((net: Net, sums: Parameters<typeof averageGradients>[1], rate: number) => {
