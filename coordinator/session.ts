@@ -203,9 +203,6 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const { checkpointEvery: every } = options;
   const checkpoints = createCheckpoints({ run: out.path, every, emit, warn, saved: from });
 
-  const { createCalculator } = await import('./training/calculator.ts');
-  const calculator = createCalculator();
-  closing.defer(calculator.close);
   let page: Http | null = null;
   closing.defer(async () => {
     if (page && progress.over && linger > 0) {
@@ -235,6 +232,10 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
     log(`watch it at ${page.url}${page.moved ? ` (port ${http.port} is taken)` : ''}`);
   }
   workers = options.start(server);
+  // Loaded while the workers start.
+  const { createCalculator } = await import('./training/calculator.ts');
+  const calculator = createCalculator();
+  closing.defer(calculator.close);
   const watched = { observer: monitor?.observer, held: monitor?.held };
   const given = {
     source,
