@@ -8,7 +8,11 @@ import { build } from 'esbuild';
 
 /** Programs that are built together share files. The worker has few files of its own, because each run starts several. */
 const PROGRAMS = [
-  { main: 'cli/main.ts', report: 'coordinator/report/process.ts' },
+  {
+    main: 'cli/main.ts',
+    report: 'coordinator/report/process.ts',
+    thread: 'coordinator/training/calculation/thread.ts',
+  },
   { worker: 'worker/process.ts' },
 ];
 const PACKAGES = new RegExp(

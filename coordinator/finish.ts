@@ -50,9 +50,9 @@ export async function finish(input: FinishInput): Promise<Summary> {
         labelled = await labelAllRows(run, layout, state.mixture.k, labels?.codes ?? null, out);
         observer?.labelled(labelled.T.map(([rows]) => rows));
       }
-      writeModel(run, state, labelled, out);
+      await writeModel(run, state, labelled, out);
       await checkpoints.flush();
-      const result = summarize(labelled, { loss, state, layout, spent: spent(), out: out.path });
+      const result = await summarize(run, labelled, { loss, state, layout, spent: spent(), out: out.path });
       out.json('run.json', runFile(metadata, result, hashesOf(out.path)));
       return result;
     }, input.warn);

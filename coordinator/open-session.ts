@@ -150,7 +150,12 @@ async function openServer(
     log(`watch it at ${page.url}${page.moved ? ` (port ${http!.port} is taken)` : ''}`);
   }
   workers = options.start(server);
-  return { server, workers, versions, observer: monitor?.observer, held: monitor?.held };
+  // Loaded while the workers start.
+  const { createCalculator } = await import('./training/calculation/calculator.ts');
+  const calculator = createCalculator();
+  closing.defer(calculator.close);
+  const { calculate } = calculator;
+  return { server, workers, versions, calculate, observer: monitor?.observer, held: monitor?.held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */

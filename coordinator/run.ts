@@ -16,6 +16,7 @@ import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoi
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
+import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
 import { type DataMoments, momentsRound } from './training/moments.ts';
 import { prepare, sampleThreshold } from './training/prepare.ts';
@@ -33,6 +34,7 @@ export interface RunInput {
   server: Server;
   out: RunDirectory;
   checkpoints: Checkpoints;
+  calculate: Calculate;
   /**
    * Of a resumed run: its checkpoint, or null to start again, and the fingerprint that its data must have. Null for a new
    * run.
@@ -62,7 +64,7 @@ interface TrainingInput {
  * summary.
  */
 export async function runAll(input: RunInput): Promise<Summary> {
-  const { config, layout, server, out, emit, resume, source, versions } = input;
+  const { config, layout, server, out, calculate, emit, resume, source, versions } = input;
   const startTime = performance.now();
   const checkpoint = resume?.from?.checkpoint ?? null;
   const dispatcher = withDataPath(server.dispatcher, config.data);
@@ -73,7 +75,7 @@ export async function runAll(input: RunInput): Promise<Summary> {
     );
   // A run that continues from a checkpoint has emitted these warnings before.
   const warn = checkpoint ? () => {} : input.warn;
-  const run = prepare({ config, layout, dispatcher, emit, warn }, moments);
+  const run = await prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const backend = server.backend() ?? undefined;
@@ -109,7 +111,7 @@ export async function runAll(input: RunInput): Promise<Summary> {
 
 /** Reads all rows for the first time: the moments round. */
 async function firstReading(
-  { config, layout, source }: RunInput,
+  { config, layout, source, calculate }: RunInput,
   dispatcher: Dispatcher,
 ): Promise<DataMoments> {
   const firstBlock = await source.read(0, block(layout, 0).count);
@@ -117,8 +119,13 @@ async function firstReading(
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
   const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
-  return momentsRound(dispatcher, config, layout, origin, sampleThreshold(config, layout), (row) =>
-    diagnoseRow(source, row, max),
+  return momentsRound(
+    { dispatcher, calculate },
+    config,
+    layout,
+    origin,
+    sampleThreshold(config, layout),
+    (row) => diagnoseRow(source, row, max),
   );
 }
 

@@ -1,6 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { product } from '../model/forward.ts';
-import { diagonalOf, isDiagonal, symmetricEigen } from '../model/linalg.ts';
+import { leadingEigen } from '../model/leading-eigen.ts';
+import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 
 /**
  * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first scaled to unit length if `normalize`,
@@ -101,7 +102,7 @@ function planPca(axes: number, moments: Moments, kept: number[]) {
     throw new UserError(
       `--transform pca:${axes}: only ${kept.length} columns of the data vary; use pca:${kept.length} or less`,
     );
-  const { values, vectors } = symmetricEigen(moments.covariance, input);
+  const { values, vectors } = leadingEigen(moments.covariance, input, axes);
   if (!(values[axes - 1] > 1e-12 * values[0])) {
     const rank = values.findIndex((value) => !(value > 1e-12 * values[0]));
     throw new UserError(

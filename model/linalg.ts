@@ -61,10 +61,17 @@ export function symmetricEigen(a: Float64Array, d: number): { values: Float64Arr
   const vectors = new Float64Array(d * d);
   order.forEach((column, i) => {
     const vector = evd.eigenvectorMatrix.getColumn(column);
-    const largest = vector.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0);
-    for (let j = 0; j < d; j++) vectors[i * d + j] = largest < 0 ? -vector[j] : vector[j];
+    const sign = canonicalSign(vector);
+    for (let j = 0; j < d; j++) vectors[i * d + j] = sign * vector[j];
   });
   return { values: Float64Array.from(order, (i) => eigenvalues[i]), vectors };
+}
+
+/** The sign that makes the vector's component of largest magnitude (the first one on a tie) positive. */
+export function canonicalSign(vector: ArrayLike<number>): 1 | -1 {
+  let largest = 0;
+  for (let i = 0; i < vector.length; i++) if (Math.abs(vector[i]) > Math.abs(largest)) largest = vector[i];
+  return largest < 0 ? -1 : 1;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Packr } from 'msgpackr';
 import * as z from 'zod/mini';
+import { yieldToEventLoop } from '../base/slices.ts';
 import { tensorsSchema } from './messages.ts';
 import { whyNotPlain } from './msgpack.ts';
 import { arrayOf, bytesIn, bytesOf, dtypeOf, type Tensors } from './tensors.ts';
@@ -74,7 +75,34 @@ function split(bytes: Buffer, most: number): Buffer[] {
 }
 
 /** Returns the header, validated by its schema, and the tensors. Throws MalformedMessage. */
-export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): { header: T; tensors: Tensors } {
+export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): Message<T> {
+  const steps = decoding(schema, frames);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Like `decode`, but yields to the event loop while it copies tensors that span many frames. */
+export async function decodeInSlices<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): Promise<Message<T>> {
+  const steps = decoding(schema, frames);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await yieldToEventLoop();
+  }
+}
+
+interface Message<T> {
+  header: T;
+  tensors: Tensors;
+}
+
+/** Yields after each frame that is copied. */
+function* decoding<T>(
+  schema: z.ZodMiniType<T>,
+  frames: Uint8Array[],
+): Generator<undefined, Message<T>, undefined> {
   if (!frames.length) throw new MalformedMessage('no frames');
   if (frames[0].byteLength > MAX_HEADER) throw new MalformedMessage('header too long');
   const bytes = frames.slice(1).reduce((sum, frame) => sum + frame.byteLength, 0);
@@ -96,7 +124,7 @@ export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): { hea
   const tensors: Tensors = Object.create(null);
   // Overlapping tensors would need more memory than was sent.
   let left = bytes;
-  described.forEach(({ name, dtype, shape, frame, at }, i) => {
+  for (const [i, { name, dtype, shape, frame, at }] of described.entries()) {
     const size = bytesIn(dtype, shape);
     if (!Number.isSafeInteger(size)) throw new MalformedMessage(`tensor ${i}: shape overflows`);
     if (frame >= frames.length || at % ALIGNMENT || at > frames[frame].byteLength)
@@ -104,15 +132,20 @@ export function decode<T>(schema: z.ZodMiniType<T>, frames: Uint8Array[]): { hea
     left -= size;
     if (left < 0) throw new MalformedMessage(`tensor ${i}: overlaps others`);
     if (name in tensors) throw new MalformedMessage(`tensor ${i}: duplicate name`);
-    const content = readBytes(frames, frame, at, size);
+    const content = yield* readBytes(frames, frame, at, size);
     if (!content) throw new MalformedMessage(`tensor ${i}: its frames are too short`);
     tensors[name] = { shape, data: arrayOf(dtype, shape, content) };
-  });
+  }
   return { header: head.data, tensors };
 }
 
 /** `size` bytes from there on, across frames; null if there are fewer. Copied only if they span several frames. */
-function readBytes(frames: Uint8Array[], frame: number, at: number, size: number): Uint8Array | null {
+function* readBytes(
+  frames: Uint8Array[],
+  frame: number,
+  at: number,
+  size: number,
+): Generator<undefined, Uint8Array | null, undefined> {
   const first = frames[frame].subarray(at, at + size);
   if (first.byteLength === size) return first;
   const parts = [first];
@@ -122,7 +155,15 @@ function readBytes(frames: Uint8Array[], frame: number, at: number, size: number
     parts.push(part);
     missing -= part.byteLength;
   }
-  return missing ? null : Buffer.concat(parts);
+  if (missing) return null;
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let filled = 0;
+  for (const part of parts) {
+    bytes.set(part, filled);
+    filled += part.byteLength;
+    yield;
+  }
+  return bytes;
 }
 
 function explain(error: z.core.$ZodError): string {

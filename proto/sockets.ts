@@ -57,9 +57,12 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
  * Passes messages (or events) to `receive` until the socket is closed (or, for events, destroyed). An error of `receive` is a
  * bug and ends the process.
  */
-async function listen<T>(socket: AsyncIterable<T>, receive: (message: T) => void): Promise<void> {
+async function listen<T>(
+  socket: AsyncIterable<T>,
+  receive: (message: T) => void | Promise<void>,
+): Promise<void> {
   try {
-    for await (const message of socket) receive(message);
+    for await (const message of socket) await receive(message);
   } catch (error) {
     setImmediate(() => {
       throw error;
@@ -91,14 +94,14 @@ export interface RouterSocket {
 }
 
 /**
- * Binds the coordinator's socket and passes each message, with the routing id of its peer, to `receive`, in order. Rejects if
- * the port is taken. Messages to a peer that has disconnected are dropped silently; the registry notices that it is silent.
+ * Binds the coordinator's socket and passes each message, with the routing id of its peer, to `receive`, in order, each
+ * after the one before is done. Rejects if the port is taken. Messages to a peer that has disconnected are dropped silently; the registry notices that it is silent.
  * With an authenticator, only messages of peers that use CURVE and are on its list arrive. `stalled` is called for each message
  * that is dropped because its peer does not read.
  */
 export async function bindRouter(
   endpoint: string,
-  receive: (peer: Buffer, frames: Buffer[]) => void,
+  receive: (peer: Buffer, frames: Buffer[]) => void | Promise<void>,
   authenticator?: Authenticator,
   stalled: (peer: Buffer) => void = () => {},
 ): Promise<RouterSocket> {
@@ -141,7 +144,7 @@ export async function bindRouter(
     }
     void listen(socket, ([peer, ...frames]) => {
       traffic.received += bytesOf(frames);
-      receive(peer, frames);
+      return receive(peer, frames);
     });
     return socket;
   }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Authenticator } from '../../proto/authenticator.ts';
-import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
+import { decodeInSlices, encode, MalformedMessage } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, MOST_ABOUT } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import type { Tensors } from '../../proto/tensors.ts';
@@ -71,7 +71,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   const rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
 
-  function receive(id: Buffer, frames: Buffer[]): void {
+  /** A message is being read, and others wait behind it. */
+  let reading = false;
+
+  async function receive(id: Buffer, frames: Buffer[]): Promise<void> {
     const peer = id.toString('hex');
     if (malformed.exceeded(peer)) {
       counts.messagesIgnored++;
@@ -79,13 +82,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     let message: { header: FromWorker; tensors: Tensors };
     try {
-      message = decode(fromWorker, frames);
+      reading = true;
+      message = await decodeInSlices(fromWorker, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
       malformed.add(peer);
       if (++counts.messagesMalformed <= MAX_LOGGED) log(`rejected a malformed message: ${error.message}`);
       void send(peer, { type: 'refuse', reason: `malformed message (${error.message})` });
       return;
+    } finally {
+      reading = false;
     }
     if (message.header.type === 'hello') {
       if (hellos.exceeded(peer)) {
@@ -100,7 +106,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     registry.stalled(id.toString('hex')),
   );
   // Via setImmediate, so that waiting messages are read first: workers were not silent while this process was busy.
-  const ticking = setInterval(() => setImmediate(tick), TICK_MS);
+  const ticking = setInterval(() => setImmediate(() => reading || tick()), TICK_MS);
 
   return {
     address: socket.address,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
+import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
-import { concat, splitEvenly } from '../../model/arrays.ts';
+import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, unflatten } from '../../model/net.ts';
 import { END_REASONS, type EndReason } from '../../model/schedule.ts';
@@ -52,6 +53,8 @@ const VERSION = 1;
 const FIXED_BYTES = MAGIC.length + 8;
 /** SHA-256 of everything before it, in every version, so that damage can be distinguished from another version. */
 const CHECKSUM_BYTES = 32;
+/** Bytes that are hashed without yielding. */
+const HASHED_AT_ONCE = 1 << 20;
 
 const count = z.int().check(z.nonnegative());
 const header = z.object({
@@ -71,7 +74,7 @@ const header = z.object({
 });
 
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
+export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
   const { config, identity, dataSummary, state, loss, ended, spent } = checkpoint;
   const { epoch, frozen, steps, mixture, net, subs } = state;
   const { moments, sampleRows, hashes } = dataSummary;
@@ -94,9 +97,9 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
       // An array, because it may be NaN, which the header cannot represent.
       loss: nd(Float64Array.from(loss === null ? [] : [loss])),
       weights: nd(mixture.weights),
-      means: nd(concat(mixture.means, Float64Array)),
-      covariances: nd(concat(mixture.covariances, Float64Array)),
-      parts: nd(concat(state.parts.flat(), Float64Array)),
+      means: nd(await concatInSlices(mixture.means)),
+      covariances: nd(await concatInSlices(mixture.covariances)),
+      parts: nd(await concatInSlices(state.parts.flat())),
       ...prefixed([
         ['net', netTensors(net)],
         ['subs', netTensors(subs)],
@@ -128,7 +131,11 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array[] {
   if (parts.reduce((sum, part) => sum + part.byteLength, 0) > MAX_MESSAGE)
     throw new Error('the state of the run is larger than a checkpoint can be');
   const checksum = createHash('sha256');
-  for (const part of parts) checksum.update(part);
+  for (const part of parts)
+    for (const { from, to } of ranges(part.byteLength, HASHED_AT_ONCE)) {
+      await yieldToEventLoop();
+      checksum.update(part.subarray(from, to));
+    }
   return [...parts, checksum.digest()];
 }
 

@@ -127,7 +127,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       const name = `dpmesh-${basename(resolve(run))}-${process.pid}-${checkpointName(newest.state.epoch)}`;
       const path = join(tmpdir(), name);
       // The folder is shared with other users: readable by this one only.
-      return writeFile(path, encodeCheckpoint(newest), { mode: 0o600 }).then(
+      const parts = await encodeCheckpoint(newest);
+      return writeFile(path, parts, { mode: 0o600 }).then(
         () => path,
         () => null,
       );
@@ -146,7 +147,7 @@ export async function saveCheckpoint(
 ): Promise<{ path: string; bytes: number }> {
   const { epoch } = checkpoint.state;
   const path = join(folder, checkpointName(epoch));
-  const parts = encodeCheckpoint(checkpoint);
+  const parts = await encodeCheckpoint(checkpoint);
   assertThere();
   makeFolder(folder);
   const bytes = await writeFile(path, parts, { before: assertThere });

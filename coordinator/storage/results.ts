@@ -1,6 +1,5 @@
+import { concatInSlices } from '../../base/slices.ts';
 import type { Layout } from '../../model/layout.ts';
-import { mStep } from '../../model/mixture.ts';
-import { accuracy, ari, nmi } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
 import type { Summary } from '../../view/summary.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
@@ -10,16 +9,18 @@ import { layersModel } from './export-model.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /** The summary of a run, from its full pass and its totals. */
-export function summarize(
+export async function summarize(
+  { calculate }: Pick<Run, 'calculate'>,
   { T, table, silhouette }: FullPassResult,
-  run: { loss: number | null; state: State; layout: Layout; spent: RunTotals; out: string },
-): Summary {
-  const { loss, state, layout, spent, out } = run;
+  about: { loss: number | null; state: State; layout: Layout; spent: RunTotals; out: string },
+): Promise<Summary> {
+  const { loss, state, layout, spent, out } = about;
+  const scores = table && (await calculate('scores', table));
   return {
     k: T.filter((t) => t[0] > 0).length,
-    nmi: table && nmi(table),
-    ari: table && ari(table),
-    acc: table && accuracy(table),
+    nmi: scores?.nmi ?? null,
+    ari: scores?.ari ?? null,
+    acc: scores?.acc ?? null,
     silhouette,
     loss,
     epochs: state.epoch,
@@ -33,8 +34,13 @@ export function summarize(
 }
 
 /** Writes the model and the mixture: all result files except the labels. */
-export function writeModel(run: Run, state: State, { T }: FullPassResult, out: RunDirectory): void {
-  const { transform, prior, config, d } = run;
+export async function writeModel(
+  run: Run,
+  state: State,
+  { T }: FullPassResult,
+  out: RunDirectory,
+): Promise<void> {
+  const { transform, prior, config, d, calculate } = run;
   const { json, weights } = layersModel(state.net, transform);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
@@ -48,16 +54,15 @@ export function writeModel(run: Run, state: State, { T }: FullPassResult, out: R
     offset: [...offset],
   });
   const k = state.mixture.k;
-  const mixture = mStep(prior, T, config.weightSmoothing);
-  const flat = (arrays: Float64Array[]) => Float64Array.from(arrays.flatMap((array) => [...array]));
+  const mixture = await calculate('mStep', prior, T, config.weightSmoothing);
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
-  out.npy('mixture/means.npy', '<f8', [k, d], flat(means));
+  out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
   out.npy(
     'mixture/covariances.npy',
     '<f8',
     config.covariance === 'full' ? [k, d, d] : [k, d],
-    flat(mixture.covariances),
+    await concatInSlices(mixture.covariances),
   );
   out.npy(
     'mixture/counts.npy',

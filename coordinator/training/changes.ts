@@ -1,8 +1,6 @@
 import type { Mixture } from '../../model/mixture.ts';
-import { mapEstimate } from '../../model/niw.ts';
 import { type Change, withStep } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
-import { resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
 import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { pcaSplit } from './sub-clusters.ts';
@@ -30,12 +28,12 @@ export async function applyChange(
   const changed = Math.abs(next.length - state.mixture.k);
   const steps = withStep(state.steps, { kind, changed, k: next.length });
   if (!changed) return { ...state, steps };
-  const { prior, config } = run;
+  const { prior, config, calculate } = run;
   const statistics = refits.map(({ T }) => T);
   const halves = statistics.length
-    ? await pcaSplit(run.rounds, partition, vectors, statistics, run.d, config.covariance)
+    ? await pcaSplit(run, partition, vectors, statistics, run.d, config.covariance)
     : [];
-  const estimates = statistics.map((T) => mapEstimate(prior, T));
+  const estimates = await calculate('mapEstimates', prior, statistics);
   let i = 0;
   const clusters = next.map(({ from, refit }) =>
     refit
@@ -60,8 +58,8 @@ export async function applyChange(
     ...state,
     mixture,
     parts: clusters.map(({ parts }): Parts => parts),
-    net: resizeClusteringNet(state.net, units),
-    subs: resizeSubNets(state.subs, units, run.seed, state.epoch),
+    net: await calculate('resizeClusteringNet', state.net, units),
+    subs: await calculate('resizeSubNets', state.subs, units, run.seed, state.epoch),
     frozen: config.freeze,
     steps,
   };

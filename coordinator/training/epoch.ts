@@ -1,15 +1,14 @@
+import { mapInSlices } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
-import { adamStep } from '../../model/adam.ts';
-import { splitEvenly } from '../../model/arrays.ts';
-import { type EStepForm, roundingAmplification } from '../../model/estep.ts';
-import { type Mixture, mStep } from '../../model/mixture.ts';
+import type { EStepForm } from '../../model/estep.ts';
+import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
 import { trainsSubNets } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
-import { averageGradients, averageNets, stepLengths } from './net-states.ts';
+import { stepLengths } from './net-states.ts';
 import { publishNet, publishParts, publishSubs } from './publish.ts';
 import { type ResultArrays, type ResultLengths, rowsTensor } from './rounds.ts';
 import type { Run } from './run-context.ts';
@@ -50,7 +49,7 @@ export async function runEpoch(
     if (trainsNet) tasks.push([clusterTask(run, state, form, smallestShard), stepLengths(net, average)]);
     if (trainsSubs) {
       publishSubs(run, subs);
-      publishParts(run, state);
+      await publishParts(run, state);
       tasks.push([subTask(run, state), stepLengths(subs, average)]);
     }
     const sums = await rounds.sum(tasks, [
@@ -59,13 +58,13 @@ export async function runEpoch(
       ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
     ]);
     if (trainsNet) {
-      const after = afterSteps(run, net, sums[0], config.lr, localSteps(run, smallestShard));
+      const after = await afterSteps(run, net, sums[0], config.lr, localSteps(run, smallestShard));
       net = after.net;
       losses.loss = assertFinite(after.loss, state, '--lr', config.lr);
       publishNet(run, net);
     }
     if (trainsSubs) {
-      const after = afterSteps(run, subs, sums.at(-1)!, config.subLr, subSteps(run));
+      const after = await afterSteps(run, subs, sums.at(-1)!, config.subLr, subSteps(run));
       subs = after.net;
       losses.subLoss = assertFinite(after.loss, state, '--sub-lr', config.subLr);
     }
@@ -89,13 +88,16 @@ const MAX_FLATNESS_FLOAT32 = 2e6;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {
-  const { prior, config, transform } = run;
-  const fit = (T: Float64Array[]) => {
-    for (const cluster of T) for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
-    return mStep(prior, T, config.weightSmoothing);
+  const { prior, config, transform, calculate } = run;
+  const fit = async (T: Float64Array[]) => {
+    await mapInSlices(T, (cluster) => {
+      for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
+    });
+    return calculate('mStep', prior, T, config.weightSmoothing);
   };
-  const quick = fit(await softStatistics(run, state.mixture.k));
-  if (roundingAmplification(quick, transform.scale) <= MAX_FLATNESS_FLOAT32) return quick;
+  const quick = await fit(await softStatistics(run, state.mixture.k));
+  const flatness = await calculate('roundingAmplification', quick, transform.scale);
+  if (flatness <= MAX_FLATNESS_FLOAT32) return quick;
   return fit(await pivotedStatistics(run, state.mixture.means));
 }
 
@@ -106,7 +108,7 @@ async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: 
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
   const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag' };
   const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'means']);
-  return splitEvenly(T, means.length).map((part, k) => shift(part, d, covariance, means[k]));
+  return mapInSlices(means, (mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
 }
 
 /** T of each cluster by the net's soft assignments, in float32 and network coordinates, converted to model coordinates. */
@@ -115,7 +117,9 @@ async function softStatistics({ rounds, config, d, transform }: Run, k: number):
   const p = statisticsLength(d, covariance);
   const task: Task = { task: 'statistics', diagonal: covariance === 'diag', block: blockRows(p) };
   const [{ T: flat }] = await rounds.sum([[task, { T: k * p }]], ['net']);
-  return splitEvenly(flat, k).map((T) => unscale(T, transform.scale, covariance));
+  return mapInSlices([...Array(k).keys()], (c) =>
+    unscale(flat.subarray(c * p, (c + 1) * p), transform.scale, covariance),
+  );
 }
 
 /** Rows of a block whose Φ has `p` columns. */
@@ -133,10 +137,10 @@ function afterSteps(
   sums: ResultArrays,
   rate: number,
   steps: number,
-): { net: Net; loss: number } {
-  if (averagedQuantity(run.config) === 'weights') return averageNets(net, sums, steps);
-  const { gradients, loss } = averageGradients(net, sums);
-  return { net: adamStep(net, gradients, rate), loss };
+): Promise<{ net: Net; loss: number }> {
+  return averagedQuantity(run.config) === 'weights'
+    ? run.calculate('averageNets', net, sums, steps)
+    : run.calculate('adamOnGradients', net, sums, rate);
 }
 
 /** If the smallest shard has fewer batches than this, batches are smaller: with one or two steps per epoch the net cannot follow splits. */

@@ -1,14 +1,13 @@
 import type { NpyWriter } from '../../data/npy.ts';
-import { splitEvenly } from '../../model/arrays.ts';
+import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
-import { silhouette } from '../../model/silhouette.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import { treeSum } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import type { Run } from './run-context.ts';
+import { sumInSlices } from './sums.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 18;
@@ -98,10 +97,10 @@ export async function labelAllRows(
     throw error;
   }
   const inOrder = units.map((unit) => parts.get(unit)!);
-  const flat = treeSum(inOrder.map((part) => take(part, 'T', 'float64')));
+  const flat = await sumInSlices(inOrder.map((part) => take(part, 'T', 'float64')));
   return {
     T: splitEvenly(flat, k),
-    silhouette: silhouetteOf(inOrder, run.d),
+    silhouette: await silhouetteOf(run, inOrder),
     table: counter ? counter.table() : null,
   };
 }
@@ -152,8 +151,11 @@ function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: numbe
   );
 }
 
-function silhouetteOf(parts: Tensors[], d: number): number | null {
-  const rows = parts.flatMap((part) => [...take(part, 'seen', 'float32')]);
+async function silhouetteOf({ d, calculate }: Run, parts: Tensors[]): Promise<number | null> {
+  const rows = concat(
+    parts.map((part) => take(part, 'seen', 'float32')),
+    Float32Array,
+  );
   const labels = parts.flatMap((part) => [...take(part, 'seenLabels', 'int32')]);
-  return rows.length ? silhouette(Float32Array.from(rows), d, labels) : null;
+  return rows.length ? calculate('silhouette', rows, d, labels) : null;
 }

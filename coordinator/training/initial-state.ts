@@ -1,5 +1,4 @@
 import { chooseByWeight, lloydCentres } from '../../model/kmeans.ts';
-import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, subNets } from '../../model/net.ts';
 import { generator } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
@@ -14,7 +13,7 @@ const LLOYD_ROUNDS = 10;
  * PCA split.
  */
 export async function initialState(run: Run): Promise<State> {
-  const { rounds, d, prior, config, seed } = run;
+  const { rounds, calculate, d, prior, config, seed } = run;
   const origin = new Float64Array(d);
   const centres = config.initK > 1 ? await kMeans(run, config.initK) : [origin];
   const k = centres.length;
@@ -24,10 +23,10 @@ export async function initialState(run: Run): Promise<State> {
     leaves: k,
   };
   const [T] = await rounds.cellStatistics([partition], centres, [centres]);
-  const parts = await pcaSplit(rounds, partition, centres, T, d, config.covariance);
+  const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
-    mixture: mStep(prior, T, config.weightSmoothing),
+    mixture: await calculate('mStep', prior, T, config.weightSmoothing),
     net: clusteringNet(seed, d, config.hidden, k),
     subs: subNets(seed, d, k),
     parts,

@@ -1,5 +1,4 @@
-import { accepts, logMergeRatio } from '../../model/hastings.ts';
-import { squaredDistance } from '../../model/kmeans.ts';
+import { accepts } from '../../model/hastings.ts';
 import { generator } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
 import { addStatistics } from '../../model/statistics.ts';
@@ -7,13 +6,6 @@ import { applyChange, type NextCluster } from './changes.ts';
 import type { Run } from './run-context.ts';
 
 const NEIGHBOURS = 3;
-
-interface Candidate {
-  a: number;
-  b: number;
-  distance: number;
-  logRatio: number;
-}
 
 /** Proposes to merge each cluster with its nearest neighbours, best ratio first, each cluster at most once. */
 export async function mergeStep(run: Run, state: State): Promise<State> {
@@ -30,12 +22,10 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
     );
   const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
   const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
-  const candidates = neighbours(mixture.means).map(
-    (pair): Candidate => ({
-      ...pair,
-      logRatio: logMergeRatio(run.prior, T[pair.a], T[pair.b], run.config.alpha, run.zeta),
-    }),
-  );
+  const { prior, config, zeta, calculate } = run;
+  const pairs = await calculate('nearestPairs', mixture.means, NEIGHBOURS);
+  const ratios = await calculate('mergeRatios', prior, T, pairs, config.alpha, zeta);
+  const candidates = pairs.map((pair, i) => ({ ...pair, logRatio: ratios[i] }));
   candidates.sort((p, q) => (p.logRatio === q.logRatio ? p.distance - q.distance : q.logRatio - p.logRatio));
 
   const merged = new Map<number, number>();
@@ -71,23 +61,4 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
     }
   }
   return applyChange(run, state, 'merge', next, { groups: 'net', cells, leaves: Math.max(1, leaves) }, []);
-}
-
-/** Pairs in which one cluster is among the other's nearest neighbours, each pair once. */
-function neighbours(means: Float64Array[]): { a: number; b: number; distance: number }[] {
-  const d = means[0].length;
-  const near = means.map((mean, a) => {
-    // Sorted insertion, as sorting all distances is slow for many clusters. Ties keep index order.
-    const nearest: { a: number; b: number; distance: number }[] = [];
-    for (const [b, other] of means.entries()) {
-      if (b === a) continue;
-      const distance = squaredDistance(mean, 0, other, d);
-      if (nearest.length === NEIGHBOURS && !(distance < nearest[NEIGHBOURS - 1].distance)) continue;
-      const at = nearest.findIndex((other) => distance < other.distance);
-      nearest.splice(at < 0 ? nearest.length : at, 0, { a, b, distance });
-      if (nearest.length > NEIGHBOURS) nearest.pop();
-    }
-    return nearest;
-  });
-  return near.flat().filter(({ a, b }) => a < b || !near[b].some((back) => back.b === a));
 }

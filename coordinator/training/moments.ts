@@ -3,11 +3,12 @@ import { HASH_BYTES } from '../../data/blocks.ts';
 import { type Moments, pcaAxes } from '../../data/transform.ts';
 import { formatNumber, MAX_MAGNITUDE } from '../../data/value-range.ts';
 import { blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
-import { type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
-import { treeSum } from '../../model/tree.ts';
+import { type Covariance, mean, statisticsLength } from '../../model/statistics.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Calculate } from './calculation/calculator.ts';
+import { sumInSlices } from './sums.ts';
 
 /** What the moments round yields; checkpoints have it too. */
 export interface DataMoments {
@@ -24,7 +25,7 @@ export interface DataMoments {
  * first of them.
  */
 export async function momentsRound(
-  dispatcher: Dispatcher,
+  { dispatcher, calculate }: { dispatcher: Dispatcher; calculate: Calculate },
   config: RunConfig,
   layout: Layout,
   origin: Float64Array,
@@ -72,7 +73,7 @@ export async function momentsRound(
       `${config.data}: ${bad} of ${layout.rows} rows have ${what}, the first is ${where}; ${remedy}`,
     );
   }
-  const T = treeSum(parts.map((part) => take(part, 'T', 'float64')));
+  const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
   const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
   parts.forEach((part, s) => {
     const shardHashes = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
@@ -91,7 +92,7 @@ export async function momentsRound(
     moments: {
       rows,
       mean: mean(T, dim).map((value, d) => value + origin[d]),
-      covariance: scatter(T, dim, covariance).map((value) => value / (rows - 1)),
+      covariance: await calculate('dataCovariance', T, dim, covariance, rows),
       min: extreme('min', Math.min),
       max: extreme('max', Math.max),
     },

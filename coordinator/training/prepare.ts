@@ -1,15 +1,14 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
-import { pcaAxes, planTransform, type Transform } from '../../data/transform.ts';
+import { pcaAxes, type Transform } from '../../data/transform.ts';
 import { coarsening } from '../../model/hastings.ts';
 import type { Layout } from '../../model/layout.ts';
-import { diagonalOf, rank } from '../../model/linalg.ts';
-import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Calculate } from './calculation/calculator.ts';
 import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
 import { createRounds } from './rounds.ts';
@@ -25,6 +24,7 @@ export interface PrepareInput {
   config: RunConfig;
   layout: Layout;
   dispatcher: Dispatcher;
+  calculate: Calculate;
   emit: Emit;
   warn: (message: string) => void;
 }
@@ -33,10 +33,13 @@ export interface PrepareInput {
  * Derives transform, prior and coarsening from the moments, and publishes the states that every round reads. UserError if
  * data, sample and config do not go together.
  */
-export function prepare(input: PrepareInput, { moments, sampleRows, hashes }: DataMoments): Run {
-  const { config, layout, dispatcher, emit, warn } = input;
+export async function prepare(
+  input: PrepareInput,
+  { moments, sampleRows, hashes }: DataMoments,
+): Promise<Run> {
+  const { config, layout, dispatcher, calculate, emit, warn } = input;
   checkColumns(config, moments, warn);
-  const { transform, covariance } = planTransform(config.transform, moments);
+  const { transform, covariance } = await calculate('planTransform', config.transform, moments);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
@@ -54,7 +57,7 @@ export function prepare(input: PrepareInput, { moments, sampleRows, hashes }: Da
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
     seed: BigInt(config.seed),
     d,
-    prior: priorOf(config, d, covariance),
+    prior: await calculate('priorOf', config, d, covariance),
     zeta: coarsening(n, d, config.coarsening ?? undefined),
     transform,
     dispatcher,
@@ -64,28 +67,9 @@ export function prepare(input: PrepareInput, { moments, sampleRows, hashes }: Da
       d,
       config.covariance,
     ),
+    calculate,
     emit,
   };
-}
-
-function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {
-  if (config.covariance === 'full') {
-    const r = rank(covariance, d);
-    if (r < d)
-      throw new UserError(
-        `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
-      );
-  }
-  const nu = config.priorNu ?? d + 2;
-  if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
-  const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
-  return niwPrior({
-    mean: new Float64Array(d),
-    kappa: config.priorKappa,
-    nu,
-    psi: priorScale(config.priorScaleChoice, config.priorScale, dataCovariance, config.covariance),
-    covariance: config.covariance,
-  });
 }
 
 function transformState(transform: Transform, threshold: number): Tensors {

@@ -1,15 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import { pcaAxes } from '../../data/transform.ts';
-import {
-  costTheta,
-  type EStepForm,
-  eStepOf,
-  NotPositiveDefiniteError,
-  whitening,
-} from '../../model/estep.ts';
+import { type EStepForm, NotPositiveDefiniteError } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
-import { mapEstimate } from '../../model/niw.ts';
 import type { State } from '../../model/state.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
@@ -32,14 +25,17 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
 }
 
 /** The clustering net's target. Returns the form in which workers compute it. UserError if a cluster is too flat for float32. */
-export function publishEStep({ dispatcher, config, transform }: Run, mixture: Mixture): EStepForm {
+export async function publishEStep(
+  { dispatcher, config, transform, calculate }: Run,
+  mixture: Mixture,
+): Promise<EStepForm> {
   const { k, d } = mixture;
   if (config.clusterLoss !== 'kl') {
-    const cost = costTheta(config.clusterLoss, mixture, transform.scale);
+    const cost = await calculate('costTheta', config.clusterLoss, mixture, transform.scale);
     dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
     return 'product';
   }
-  const step = advisingOnFlatClusters(config, () => eStepOf(mixture, transform.scale));
+  const step = await advisingOnFlatClusters(config, calculate('eStepOf', mixture, transform.scale));
   dispatcher.publish(
     'e-step',
     step.form === 'product'
@@ -50,22 +46,20 @@ export function publishEStep({ dispatcher, config, transform }: Run, mixture: Mi
 }
 
 /** Data of full rank may still be too flat for float32; along principal axes, each scaled to unit variance, they rarely are. */
-function advisingOnFlatClusters<T>({ data, transform }: RunConfig, compute: () => T): T {
-  try {
-    return compute();
-  } catch (error) {
+function advisingOnFlatClusters<T>({ data, transform }: RunConfig, computed: Promise<T>): Promise<T> {
+  return computed.catch((error) => {
     if (!(error instanceof NotPositiveDefiniteError)) throw error;
     const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
     throw new UserError(
       `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,
     );
-  }
+  });
 }
 
 /** The sub-nets' target: the sub-centres, or with the KL loss the sub-components. */
-export function publishParts(run: Run, state: State): void {
+export async function publishParts(run: Run, state: State): Promise<void> {
   const { scale } = run.transform;
-  run.dispatcher.publish('parts', run.config.subLoss === 'kl' ? components(run, state) : centres());
+  run.dispatcher.publish('parts', run.config.subLoss === 'kl' ? await components() : centres());
 
   function centres(): Tensors {
     const { d } = run;
@@ -75,30 +69,11 @@ export function publishParts(run: Run, state: State): void {
     );
     return { centres: nd(rows, pairs.length, 2, d), metric: nd(Float32Array.from(scale, (s) => s * s)) };
   }
-}
 
-function components({ d, prior, transform }: Run, { parts, mixture: { covariance } }: State): Tensors {
-  const k = parts.length;
-  const weights = new Float32Array(k * d * 2 * d);
-  const bias = new Float32Array(k * 2 * d);
-  const constant = new Float32Array(k * 2);
-  parts.forEach((pair, c) => {
-    const n = pair[0][0] + pair[1][0];
-    const fits = pair.map((T) => mapEstimate(prior, T));
-    const form = whitening(
-      {
-        k: 2,
-        d,
-        covariance,
-        weights: Float64Array.from(pair, (T) => (n > 0 ? T[0] / n : 0.5)),
-        means: fits.map((fit) => fit.mean),
-        covariances: fits.map((fit) => fit.covariance),
-      },
-      transform.scale,
-    );
-    weights.set(form.weights, c * d * 2 * d);
-    bias.set(form.bias, c * 2 * d);
-    constant.set(form.constant, c * 2);
-  });
-  return { weights: nd(weights, k, d, 2 * d), bias: nd(bias, k, 2 * d), constant: nd(constant, k, 2) };
+  async function components(): Promise<Tensors> {
+    const { d, prior } = run;
+    const k = state.parts.length;
+    const { weights, bias, constant } = await run.calculate('subComponents', prior, state.parts, scale);
+    return { weights: nd(weights, k, d, 2 * d), bias: nd(bias, k, 2 * d), constant: nd(constant, k, 2) };
+  }
 }

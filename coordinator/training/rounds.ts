@@ -1,12 +1,13 @@
+import { mapInSlices } from '../../base/slices.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { BINS } from '../../model/pca-split.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
-import { treeSum } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
 import { type Nd, nd, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected, Result } from '../scheduler/round.ts';
+import { sumInSlices } from './sums.ts';
 
 /**
  * A partition of the sample's rows into leaves. `cells[g]` is the decision tree for the rows of group g: all rows, or by
@@ -79,9 +80,12 @@ export function createRounds(
 
   async function sum(tasks: [Task, ResultLengths][], uses: string[]): Promise<ResultArrays[]> {
     const results = await round(tasks, uses, true);
-    return tasks.map(([, lengths], task) =>
-      Object.fromEntries(Object.keys(lengths).map((name) => [name, sumOf(results, task, name)])),
-    );
+    const sums: ResultArrays[] = [];
+    for (const [task, [, lengths]] of tasks.entries()) {
+      sums[task] = {};
+      for (const name of Object.keys(lengths)) sums[task][name] = await sumOf(results, task, name);
+    }
+    return sums;
   }
 
   return {
@@ -133,9 +137,15 @@ function cellRounds(
       });
       const names = partitions.map((_, i) => `pivots${i}`);
       const sums = await sum(tasks, ['vectors', ...names, ...requiredNets(partitions)]);
-      return sums.map(({ T: flat }, i) =>
-        splitEvenly(flat, partitions[i].leaves).map((T, leaf) => shift(T, d, covariance, pivotRows[i][leaf])),
-      );
+      const statistics: Float64Array[][] = [];
+      for (const [i, { T: flat }] of sums.entries()) {
+        const { length } = pivotRows[i];
+        const size = flat.length / length;
+        statistics[i] = await mapInSlices(pivotRows[i], (pivot, leaf) =>
+          shift(flat.subarray(leaf * size, (leaf + 1) * size), d, covariance, pivot),
+        );
+      }
+      return statistics;
     },
     async cellHistogram(partition, vectors, axes) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
@@ -166,9 +176,9 @@ function requiredNets(partitions: Partition[]): string[] {
   return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
 }
 
-function sumOf(results: Result[], task: number, name: string): Float64Array {
+function sumOf(results: Result[], task: number, name: string): Promise<Float64Array> {
   // Sparse: workers may have summed aligned groups of shards already.
   const byShard: Float64Array[] = [];
   for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, 'float64');
-  return treeSum(byShard);
+  return sumInSlices(byShard);
 }

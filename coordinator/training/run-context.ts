@@ -4,6 +4,7 @@ import type { Schedule } from '../../model/schedule.ts';
 import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Calculate } from './calculation/calculator.ts';
 import type { Rounds } from './rounds.ts';
 
 /** Everything that is fixed for a run once the moments are known. */
@@ -18,5 +19,6 @@ export interface Run {
   readonly transform: Transform;
   readonly dispatcher: Dispatcher;
   readonly rounds: Rounds;
+  readonly calculate: Calculate;
   readonly emit: Emit;
 }

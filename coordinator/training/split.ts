@@ -1,8 +1,7 @@
-import { accepts, isTiny, logSplitRatio, proposable } from '../../model/hastings.ts';
+import { accepts, isTiny, proposable } from '../../model/hastings.ts';
 import { generator } from '../../model/random.ts';
 import { hasStalled } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
-import { addStatistics } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import { applyChange, type NextCluster } from './changes.ts';
 import { publishSubs } from './publish.ts';
@@ -31,12 +30,7 @@ const ROWS_PER_PART = 10;
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
-  const { centres, parts } = await refineSubClusters(
-    run.rounds,
-    count,
-    subCentres(state),
-    run.config.covariance,
-  );
+  const { centres, parts } = await refineSubClusters(run, count, subCentres(state), run.config.covariance);
   // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
   // nothing to learn, and it would stay so.
   const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
@@ -44,10 +38,9 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     ...state,
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
+  const ratios = await ratiosOf(run, parts);
   const splits = parts.map((pair, k): Split | null => {
-    const logRatio = proposable(pair, run.zeta)
-      ? logSplitRatio(run.prior, pair, run.config.alpha, run.zeta)
-      : Number.NaN;
+    const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
     const accepted = accepts(logRatio, uniform);
     emitProposal(run, state, k, pair, logRatio, accepted);
@@ -55,6 +48,14 @@ export async function splitStep(run: Run, state: State): Promise<State> {
   });
   if (run.schedule.depths.length && hasStalled(state.steps)) await proposeDeepSplits(run, refined, splits);
   return applySplits(run, refined, splits);
+}
+
+/** log H of each proposal; NaN for one with too few rows. */
+async function ratiosOf({ prior, config, zeta, calculate }: Run, proposals: Parts[]): Promise<number[]> {
+  const possible = proposals.filter((parts) => proposable(parts, zeta));
+  const found = await calculate('splitRatios', prior, possible, config.alpha, zeta);
+  const ratios = new Map(possible.map((parts, i) => [parts, found[i]]));
+  return proposals.map((parts) => ratios.get(parts) ?? Number.NaN);
 }
 
 function emitProposal(
@@ -78,14 +79,14 @@ function emitProposal(
 
 /** Proposes four and eight parts for each cluster that was not split in two; the best with log H > 0 is accepted. */
 async function proposeDeepSplits(run: Run, state: State, splits: (Split | null)[]): Promise<void> {
-  const { rounds, schedule, d, prior, config, zeta } = run;
-  const totals = state.parts.map(([a, b]) => addStatistics(a, b));
+  const { rounds, schedule, d, config, zeta, calculate } = run;
+  const totals = await calculate('totals', state.parts);
   const isEligible = (k: number, depth: number) =>
     splits[k] === null && totals[k][0] >= ROWS_PER_PART * 2 ** depth;
   const chosen = splits.map((_, k) => isEligible(k, Math.min(...schedule.depths)));
   if (!chosen.includes(true)) return;
   const depths = schedule.depths.filter((depth) => splits.some((_, k) => isEligible(k, depth)));
-  const halved = await halveRepeatedly(rounds, chosen, totals, Math.max(...depths), d, config.covariance);
+  const halved = await halveRepeatedly(run, chosen, totals, Math.max(...depths), d, config.covariance);
   const starts = depths.map((depth) =>
     halved[depth - 1].map((centres, k) => (isEligible(k, depth) ? centres : [])),
   );
@@ -94,16 +95,22 @@ async function proposeDeepSplits(run: Run, state: State, splits: (Split | null)[
     await lloyd(rounds, starts, schedule.refine - 1),
     zeta,
   );
-  for (const k of splits.keys()) {
-    const proposals = bySet.flatMap((ofClusters, i): Split[] => {
+  const found = [...splits.keys()].flatMap((k) =>
+    bySet.map((ofClusters, i) => {
       const nonEmpty = sets[i][k]
         .map((centre, j) => ({ centre, T: ofClusters[k][j] }))
         .filter(({ T }) => T[0] > 0);
-      const parts = nonEmpty.map(({ T }) => T);
-      if (!proposable(parts, zeta)) return [];
-      const logRatio = logSplitRatio(prior, parts, config.alpha, zeta);
-      return [{ parts, centres: nonEmpty.map(({ centre }) => centre), logRatio }];
-    });
+      return { k, parts: nonEmpty.map(({ T }) => T), centres: nonEmpty.map(({ centre }) => centre) };
+    }),
+  );
+  const ratios = await ratiosOf(
+    run,
+    found.map(({ parts }) => parts),
+  );
+  for (const k of splits.keys()) {
+    const proposals = found.flatMap(({ k: own, ...proposal }, i): Split[] =>
+      own === k && proposable(proposal.parts, zeta) ? [{ ...proposal, logRatio: ratios[i] }] : [],
+    );
     const best = proposals.reduce<Split | null>(
       (best, proposal) => (proposal.logRatio > (best?.logRatio ?? 0) ? proposal : best),
       null,

@@ -1,13 +1,17 @@
 import { lloydCentres } from '../../model/kmeans.ts';
-import { bestThreshold, principalAxis } from '../../model/pca-split.ts';
+import { bestThreshold } from '../../model/pca-split.ts';
 import type { Parts, State } from '../../model/state.ts';
-import { addStatistics, type Covariance, mean } from '../../model/statistics.ts';
+import { type Covariance, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import type { Partition, Rounds } from './rounds.ts';
+import type { Run } from './run-context.ts';
 
 /** Ways to find sub-clusters: PCA split, Lloyd refinement, repeated halving. All need only sums over the rows. */
 
 const FEWEST_POINTS = 5;
+
+/** What they are found with. */
+type Means = Pick<Run, 'rounds' | 'calculate'>;
 
 /** Collects the vectors that cells refer to by index. */
 function vectorTable() {
@@ -26,17 +30,18 @@ export function mapLeaves(cell: Cell, leaf: (leaf: number) => Cell): Cell {
  * leaves' statistics. A leaf that cannot be halved keeps all its rows on the first side.
  */
 export async function pcaSplit(
-  rounds: Rounds,
+  { rounds, calculate }: Means,
   partition: Partition,
   vectors: Float64Array[],
   T: Parts,
   d: number,
   covariance: Covariance,
 ): Promise<Parts[]> {
-  const axes = T.map((t) => {
-    const { axis, mean: centre, sd } = principalAxis(t, d, covariance);
-    return { axis, centre: centre.reduce((sum, value, i) => sum + value * axis[i], 0), sd };
-  });
+  const axes = (await calculate('principalAxes', T, d, covariance)).map(({ axis, mean: centre, sd }) => ({
+    axis,
+    centre: centre.reduce((sum, value, i) => sum + value * axis[i], 0),
+    sd,
+  }));
   const histograms = await rounds.cellHistogram(partition, vectors, axes);
   const table = vectorTable();
   for (const row of vectors) table.add(row);
@@ -114,11 +119,12 @@ export async function statisticsByNearest(rounds: Rounds, sets: CentreSets[]): P
  * since), a PCA split. Otherwise the cluster could not be proposed for a split in this step.
  */
 export async function refineSubClusters(
-  rounds: Rounds,
+  run: Means,
   count: number,
   fallback: CentreSets,
   covariance: Covariance,
 ): Promise<{ centres: CentreSets; parts: Parts[] }> {
+  const { rounds, calculate } = run;
   const k = fallback.length;
   const bySubNet: Partition = {
     groups: 'sub-net',
@@ -136,10 +142,10 @@ export async function refineSubClusters(
   }
   const [centres] = await lloyd(rounds, [start], count - 1);
   const [parts] = await statisticsByNearest(rounds, [centres]);
-  const totals = parts.map(([a, b]) => addStatistics(a, b));
+  const totals = await calculate('totals', parts);
   const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && totals[c][0] >= FEWEST_POINTS);
   if (!oneSided.includes(true)) return { centres, parts };
-  const [halved] = await halveRepeatedly(rounds, oneSided, totals, 1, centres[0][0].length, covariance);
+  const [halved] = await halveRepeatedly(run, oneSided, totals, 1, centres[0][0].length, covariance);
   const restarts = halved.map((pair) => (pair.length === 2 ? pair : []));
   const [moved] = await lloyd(rounds, [restarts], count - 1);
   const [movedParts] = await statisticsByNearest(rounds, [moved]);
@@ -154,7 +160,7 @@ export async function refineSubClusters(
  * 2^level, after each level from 1 on. `T` holds the clusters' statistics.
  */
 export async function halveRepeatedly(
-  rounds: Rounds,
+  run: Means,
   chosen: boolean[],
   T: Parts,
   depth: number,
@@ -168,7 +174,7 @@ export async function halveRepeatedly(
   const byDepth: CentreSets[] = [];
   for (let level = 0; level < depth; level++) {
     const partition: Partition = { groups: 'net', cells, leaves: own.length };
-    const sides = await pcaSplit(rounds, partition, table.rows, own, d, covariance);
+    const sides = await pcaSplit(run, partition, table.rows, own, d, covariance);
     const owners: number[] = [];
     const next = sides.map(([a, b], leaf): Cell => {
       const owner = leafOwners[leaf];
@@ -180,7 +186,7 @@ export async function halveRepeatedly(
     const pivots = sides.flatMap(([a, b], leaf) =>
       a[0] > 0 && b[0] > 0 ? [mean(a, d), mean(b, d)] : [mean(own[leaf], d)],
     );
-    [own] = await rounds.cellStatistics([{ groups: 'net', cells, leaves: owners.length }], table.rows, [
+    [own] = await run.rounds.cellStatistics([{ groups: 'net', cells, leaves: owners.length }], table.rows, [
       pivots,
     ]);
     leafOwners = owners;

@@ -36,7 +36,7 @@ export async function* train(
   const { config, schedule } = run;
   let state = start;
   publishNet(run, state.net);
-  let form = publishEStep(run, state.mixture);
+  let form = await publishEStep(run, state.mixture);
   for (;;) {
     if (config.earlyStop && hasSettled(state.steps)) return { state, reason: 'settled' };
     if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
@@ -53,6 +53,6 @@ export async function* train(
       if (changed) publishNet(run, state.net);
       yield { type: 'step', state };
     }
-    if (state.mixture !== before) form = publishEStep(run, state.mixture);
+    if (state.mixture !== before) form = await publishEStep(run, state.mixture);
   }
 }

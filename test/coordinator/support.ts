@@ -1,5 +1,6 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
+import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { mStep } from '../../model/mixture.ts';
@@ -13,6 +14,9 @@ import type { Cell } from '../../proto/tasks.ts';
 import type { RunEvent } from '../../view/events.ts';
 
 export type Point = number[];
+
+/** Of small problems, so no thread is started. */
+export const { calculate } = createCalculator(Number.POSITIVE_INFINITY);
 
 /** Uniform numbers in [0, 1), integers and standard normal numbers from a small generator for tests. */
 export function randomNumbers(seed: number) {
@@ -177,6 +181,7 @@ export function scene(
     zeta: options.zeta ?? 1,
     dispatcher: { publish: (name: string) => void published.push(name) },
     rounds,
+    calculate,
     emit: (event: RunEvent) => void events.push(event),
   } as unknown as Run;
   const state: State = {

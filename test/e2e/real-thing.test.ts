@@ -8,6 +8,7 @@ import { runAll } from '../../coordinator/run.ts';
 import { type Server, startServer } from '../../coordinator/scheduler/server.ts';
 import { createCheckpoints } from '../../coordinator/storage/checkpoints.ts';
 import { openRunDirectory } from '../../coordinator/storage/run-directory.ts';
+import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import { firstBlockHash, readBlocks } from '../../data/blocks.ts';
 import { openSource } from '../../data/open.ts';
 import { synthesize } from '../../data/synth.ts';
@@ -66,6 +67,7 @@ async function inProcess(
   );
   await server.joined(2);
   const out = await openRunDirectory(join(folder, name));
+  const calculator = createCalculator();
   try {
     const summary = await runAll({
       config,
@@ -80,11 +82,13 @@ async function inProcess(
       },
       warn: () => {},
       checkpoints: createCheckpoints({ run: out.path, every: 30, emit: () => {}, warn: () => {} }),
+      calculate: calculator.calculate,
       resume: null,
       versions: { dpmesh: '0.0.0', node: process.version },
     });
     return { summary, events, served, totals: server.totals() };
   } finally {
+    await calculator.close();
     await server.close();
     await Promise.all(workers.map(({ done }) => done));
     source.close();

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { adamStep } from '../../model/adam.ts';
-import { clusteringNet, type Net } from '../../model/net.ts';
+import { adamStep, clusteringNet, type Net } from '../../model/net.ts';
 import { close, normals } from './support.ts';
 
 /**

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { generator } from '../../model/random.ts';
-import { silhouette } from '../../model/silhouette.ts';
+import { silhouette } from '../../model/scores.ts';
 
 interface Sample {
   name: string;

@@ -95,36 +95,36 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
   });
 
 const [small] = fc.sample(anyCheckpoint, { numRuns: 1, seed: 1 });
-const file = (checkpoint: Checkpoint) => Buffer.concat(encodeCheckpoint(checkpoint));
+const file = async (checkpoint: Checkpoint) => Buffer.concat(await encodeCheckpoint(checkpoint));
 const withEpoch = (epoch: number, checkpoint = small): Checkpoint => ({
   ...checkpoint,
   state: { ...checkpoint.state, epoch },
 });
 
 describe('a checkpoint', () => {
-  test('is restored bit for bit, at any offset in memory', () => {
-    fc.assert(
-      fc.property(anyCheckpoint, fc.nat(7), (checkpoint, offset) => {
-        const bytes = file(checkpoint);
+  test('is restored bit for bit, at any offset in memory', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCheckpoint, fc.nat(7), async (checkpoint, offset) => {
+        const bytes = await file(checkpoint);
         const moved = Buffer.alloc(bytes.length + offset).subarray(offset);
         bytes.copy(moved);
         const decoded = decodeCheckpoint(moved);
         // deepStrictEqual distinguishes NaN and −0; comparing the encoded bytes covers the rest.
         assert.deepEqual(decoded, checkpoint);
-        assert.ok(file(decoded).equals(bytes));
+        assert.ok((await file(decoded)).equals(bytes));
       }),
       { numRuns: 50 },
     );
   });
 
-  test('of an earlier version has all of its steps; one of a long run has few', () => {
+  test('of an earlier version has all of its steps; one of a long run has few', async () => {
     const step = (i: number) => ({ kind: i % 2 ? 'merge' : 'split', changed: 0, k: 3 }) as const;
     const withSteps = (steps: Step[]) => ({ ...small, state: { ...small.state, steps } });
     const old = Array.from({ length: 10_000 }, (_, i) => step(i));
-    assert.deepEqual(decodeCheckpoint(file(withSteps(old))).state.steps, old);
+    assert.deepEqual(decodeCheckpoint(await file(withSteps(old))).state.steps, old);
     let steps: Step[] = [];
     for (let i = 0; i < 150_000; i++) steps = withStep(steps, step(i));
-    assert.equal(decodeCheckpoint(file(withSteps(steps))).state.steps.length, steps.length);
+    assert.equal(decodeCheckpoint(await file(withSteps(steps))).state.steps.length, steps.length);
   });
 
   test('that could not be read back is not written, and earlier ones stay', async () => {
@@ -136,8 +136,8 @@ describe('a checkpoint', () => {
     assert.deepEqual(readdirSync(folder), ['epoch-000001.ckpt']);
   });
 
-  test('with any one byte changed is damaged', () => {
-    const bytes = file(small);
+  test('with any one byte changed is damaged', async () => {
+    const bytes = await file(small);
     for (let i = 0; i < bytes.length; i++) {
       const bit = 1 << (i % 8);
       bytes[i] ^= bit;
@@ -147,8 +147,8 @@ describe('a checkpoint', () => {
     assert.equal(decodeCheckpoint(bytes).state.epoch, small.state.epoch);
   });
 
-  test('cut at any length, or longer than it was, is damaged', () => {
-    const bytes = file(small);
+  test('cut at any length, or longer than it was, is damaged', async () => {
+    const bytes = await file(small);
     for (let length = 0; length < bytes.length; length++)
       assert.throws(() => decodeCheckpoint(bytes.subarray(0, length)), DamagedCheckpoint, `${length} bytes`);
     assert.throws(() => decodeCheckpoint(Buffer.concat([bytes, Buffer.of(0)])), DamagedCheckpoint);
@@ -156,7 +156,7 @@ describe('a checkpoint', () => {
 
   test('of another format is distinguished from a damaged one', async () => {
     const { createHash } = await import('node:crypto');
-    const bytes = file(small);
+    const bytes = await file(small);
     bytes.writeUInt32LE(2, 8);
     createHash('sha256')
       .update(bytes.subarray(0, -32))

@@ -8,7 +8,7 @@ import { momentsRound } from '../../../coordinator/training/moments.ts';
 import { blockHash } from '../../../data/blocks.ts';
 import { blockCount, type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';
+import { assertClose, blobs, calculate, type Point, statisticsOf } from '../support.ts';
 
 const config = (over: Partial<RunConfig> = {}) =>
   ({ data: 'rows.npy', covariance: 'full', transform: 'center', ...over }) as RunConfig;
@@ -77,7 +77,14 @@ describe('momentsRound', () => {
 
   test('returns the mean, covariance and extremes of all rows', async () => {
     const { dispatcher, asked } = workersWith(rows, layout);
-    const { moments, sampleRows } = await momentsRound(dispatcher, config(), layout, origin, 0.25, why);
+    const { moments, sampleRows } = await momentsRound(
+      { dispatcher, calculate },
+      config(),
+      layout,
+      origin,
+      0.25,
+      why,
+    );
     assert.equal(moments.rows, 300);
     assertClose(moments.mean, mean, 1e-14);
     assertClose(moments.covariance, covariance, 1e-11);
@@ -100,7 +107,7 @@ describe('momentsRound', () => {
   test('asks only for the diagonal unless PCA needs the covariance', async () => {
     const of = async (over: Partial<RunConfig>) => {
       const { dispatcher, asked } = workersWith(rows, layout);
-      const { moments } = await momentsRound(dispatcher, config(over), layout, origin, 1, why);
+      const { moments } = await momentsRound({ dispatcher, calculate }, config(over), layout, origin, 1, why);
       const [task] = asked[0].tasks;
       assert.ok(task.task === 'moments');
       return { ...task, covariance: moments.covariance };
@@ -114,7 +121,7 @@ describe('momentsRound', () => {
 
   test('returns block hashes in the order of the file', async () => {
     const { hashes } = await momentsRound(
-      workersWith(rows, layout).dispatcher,
+      { dispatcher: workersWith(rows, layout).dispatcher, calculate },
       config(),
       layout,
       origin,
@@ -134,14 +141,17 @@ describe('momentsRound', () => {
     const { dispatcher } = workersWith(rows, layout, (part, shard) => {
       if (bad[shard]) part.counts = nd(Float64Array.of(1, ...bad[shard]));
     });
-    await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1, why), (error) => {
-      assert.ok(error instanceof UserError);
-      assert.match(
-        error.message,
-        /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44; remove or fill them$/,
-      );
-      return true;
-    });
+    await assert.rejects(
+      momentsRound({ dispatcher, calculate }, config(), layout, origin, 1, why),
+      (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(
+          error.message,
+          /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44; remove or fill them$/,
+        );
+        return true;
+      },
+    );
   });
 
   test('reports values that are too large as such', async () => {
@@ -150,7 +160,7 @@ describe('momentsRound', () => {
     });
     const large = async () => ({ where: 'row 7, column 1 (counted from 0: 1e300)', isLarge: true });
     await assert.rejects(
-      momentsRound(dispatcher, config(), layout, origin, 1, large),
+      momentsRound({ dispatcher, calculate }, config(), layout, origin, 1, large),
       /1 of 300 rows have values larger than the supported maximum \(1e18\), the first is row 7, column 1 /,
     );
   });
@@ -163,7 +173,10 @@ describe('momentsRound', () => {
       (part: Tensors) => void (part.T = nd(new Float32Array(6))),
     ]) {
       const { dispatcher } = workersWith(rows, layout, tamper);
-      await assert.rejects(momentsRound(dispatcher, config(), layout, origin, 1, why), /missing|elements/);
+      await assert.rejects(
+        momentsRound({ dispatcher, calculate }, config(), layout, origin, 1, why),
+        /missing|elements/,
+      );
     }
   });
 });

@@ -5,6 +5,7 @@ import type { RunConfig } from '../../../coordinator/config.ts';
 import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { prepare } from '../../../coordinator/training/prepare.ts';
 import { layoutOf } from '../../../model/layout.ts';
+import { calculate } from '../support.ts';
 
 const ROWS = 1000;
 
@@ -38,6 +39,7 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
       config,
       layout: layoutOf(ROWS, 3, 8, 0n),
       dispatcher: { publish: () => {} } as unknown as Dispatcher,
+      calculate,
       emit: () => {},
       warn: (message) => assert.fail(message),
     },
@@ -45,23 +47,23 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
   );
 }
 
-test('an empty sample is rejected', () => {
-  assert.throws(() => prepared({ sample: 1 }, 0), {
+test('an empty sample is rejected', async () => {
+  await assert.rejects(prepared({ sample: 1 }, 0), {
     constructor: UserError,
     message: /^--sample 1: none of the 1000 rows was drawn/,
   });
 });
 
-test('more initial clusters than rows in the sample are rejected', () => {
-  assert.throws(() => prepared({ initK: 11, covariance: 'diag' }, 10), {
+test('more initial clusters than rows in the sample are rejected', async () => {
+  await assert.rejects(prepared({ initK: 11, covariance: 'diag' }, 10), {
     constructor: UserError,
     message: /^--init-k 11 is more than the 10 rows in the sample/,
   });
-  prepared({ initK: 10, covariance: 'diag' }, 10);
+  await prepared({ initK: 10, covariance: 'diag' }, 10);
 });
 
 describe('collinear columns', () => {
-  test('are rejected, with a remedy', () => {
-    assert.throws(() => prepared({}), { constructor: UserError, message: /rank 2 only.*--transform pca:2/ });
+  test('are rejected, with a remedy', async () => {
+    await assert.rejects(prepared({}), { constructor: UserError, message: /rank 2 only.*--transform pca:2/ });
   });
 });

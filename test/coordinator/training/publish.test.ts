@@ -4,12 +4,14 @@ import { UserError } from '../../../base/user-error.ts';
 import { publishEStep } from '../../../coordinator/training/publish.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
 import type { Mixture } from '../../../model/mixture.ts';
+import { calculate } from '../support.ts';
 
 const run = (transform: string) =>
   ({
     config: { data: 'x.npy', transform, clusterLoss: 'kl' },
     transform: { scale: Float64Array.of(1, 1) },
     dispatcher: { publish: () => {} },
+    calculate,
   }) as unknown as Run;
 
 /** Two clusters, the second with this correlation. */
@@ -23,22 +25,22 @@ const mixture = (correlation: number): Mixture => ({
 });
 
 describe('a cluster too flat for float32', () => {
-  test('is a user error that names the file and a remedy', () => {
-    assert.throws(() => publishEStep(run('center'), mixture(1 + 1e-9)), {
+  test('is a user error that names the file and a remedy', async () => {
+    await assert.rejects(publishEStep(run('center'), mixture(1 + 1e-9)), {
       constructor: UserError,
       message: /^x\.npy: .*cluster 1 is not positive definite.*--transform pca:<axes> with as many/,
     });
-    assert.throws(() => publishEStep(run('pca:2'), mixture(1 + 1e-9)), /with fewer axes/);
+    await assert.rejects(publishEStep(run('pca:2'), mixture(1 + 1e-9)), /with fewer axes/);
   });
 
-  test('is not one that is only nearly so', () => {
-    assert.equal(publishEStep(run('center'), mixture(1 - 1e-9)), 'cholesky');
+  test('is not one that is only nearly so', async () => {
+    assert.equal(await publishEStep(run('center'), mixture(1 - 1e-9)), 'cholesky');
   });
 
-  test('does not affect other errors', () => {
+  test('does not affect other errors', async () => {
     const broken = { ...mixture(0), means: [] };
-    assert.throws(
-      () => publishEStep(run('center'), broken),
+    await assert.rejects(
+      publishEStep(run('center'), broken),
       (error: Error) => !(error instanceof UserError),
     );
   });

@@ -15,6 +15,7 @@ import type { Covariance } from '../../../model/statistics.ts';
 import {
   assertClose,
   blobs,
+  calculate,
   memoryRounds,
   nearestOf,
   type Point,
@@ -51,7 +52,7 @@ describe('pcaSplit', () => {
         ),
       );
       const result = await pcaSplit(
-        memoryRounds({ rows, z, covariance }),
+        { rounds: memoryRounds({ rows, z, covariance }), calculate },
         netLeaves(2),
         [],
         T,
@@ -84,7 +85,14 @@ describe('pcaSplit', () => {
       const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
       const z = rows.map(() => 0);
       const T = statisticsOf(rows);
-      const [[a, b]] = await pcaSplit(memoryRounds({ rows, z }), netLeaves(1), [], [T], 2, 'full');
+      const [[a, b]] = await pcaSplit(
+        { rounds: memoryRounds({ rows, z }), calculate },
+        netLeaves(1),
+        [],
+        [T],
+        2,
+        'full',
+      );
       assert.equal(a[0] + b[0], rows.length);
 
       const { axis } = principalAxis(T, 2, 'full');
@@ -124,7 +132,14 @@ describe('pcaSplit', () => {
         2,
       ),
     );
-    const result = await pcaSplit(memoryRounds({ rows, z }), netLeaves(4), [], T, 2, 'full');
+    const result = await pcaSplit(
+      { rounds: memoryRounds({ rows, z }), calculate },
+      netLeaves(4),
+      [],
+      T,
+      2,
+      'full',
+    );
     assert.deepEqual(
       result.map(([a, b]) => [a[0], b[0]]),
       [
@@ -157,7 +172,7 @@ describe('pcaSplit', () => {
       [0, 1],
     ].map((pair) => where(rows, (i) => pair.includes(blob[i])));
     const result = await pcaSplit(
-      memoryRounds({ rows, z }),
+      { rounds: memoryRounds({ rows, z }), calculate },
       partition,
       vectors,
       own.map((part) => statisticsOf(part)),
@@ -215,7 +230,7 @@ describe('refineSubClusters', () => {
       const fallback = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
       const count = 1 + below(6);
       const rounds = memoryRounds({ rows, z, side });
-      const result = await refineSubClusters(rounds, count, fallback, 'full');
+      const result = await refineSubClusters({ rounds, calculate }, count, fallback, 'full');
       for (const k of [0, 1]) {
         const mine = (i: number) => z[i] === k;
         const expected = byHand(where(rows, mine), where(side, mine), fallback[k], count);
@@ -249,7 +264,7 @@ describe('refineSubClusters', () => {
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
     const { centres, parts } = await refineSubClusters(
-      memoryRounds({ rows, z, side: rows.map(() => 1) }),
+      { rounds: memoryRounds({ rows, z, side: rows.map(() => 1) }), calculate },
       1,
       fallback,
       'full',
@@ -287,7 +302,12 @@ describe('refineSubClusters', () => {
       side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
     };
     const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
-    const { centres, parts } = await refineSubClusters(memoryRounds(data), 6, fallback, 'full');
+    const { centres, parts } = await refineSubClusters(
+      { rounds: memoryRounds(data), calculate },
+      6,
+      fallback,
+      'full',
+    );
     for (const k of [0, 1]) {
       const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
       const byPlace = [0, 1].sort(
@@ -318,7 +338,7 @@ describe('refineSubClusters', () => {
     );
     const side = rows.map((_, i) => i % 2);
     const { centres, parts } = await refineSubClusters(
-      memoryRounds({ rows, z: rows.map(() => 0), side }),
+      { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
       0,
       [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
       'full',
@@ -424,7 +444,7 @@ describe('halveRepeatedly', () => {
     const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
     const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
     const rounds = memoryRounds({ rows, z });
-    const result = await halveRepeatedly(rounds, [true, false, true], T, 3, 2, 'full');
+    const result = await halveRepeatedly({ rounds, calculate }, [true, false, true], T, 3, 2, 'full');
     assert.equal(result.length, 3);
     assert.deepEqual(
       result.map((sets) => sets[1]),
@@ -456,7 +476,7 @@ describe('halveRepeatedly', () => {
     const rows = [...pair, ...few];
     const T = [statisticsOf(rows)];
     const result = await halveRepeatedly(
-      memoryRounds({ rows, z: rows.map(() => 0) }),
+      { rounds: memoryRounds({ rows, z: rows.map(() => 0) }), calculate },
       [true],
       T,
       2,

@@ -1,0 +1,91 @@
+// Data with many columns: whatever the coordinator computes, it answers.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeNpy } from '../../data/npy.ts';
+import { generator } from '../../model/random.ts';
+import {
+  assertNoneLeft,
+  eventsOf,
+  jsonOf,
+  ofType,
+  pageUrlOf,
+  patience,
+  type RunningProcess,
+  scratch,
+  start,
+  trainArgs,
+} from './support.ts';
+
+const folder = scratch();
+
+/** Three blobs around the corners of a simplex. */
+function wideData(points: number, dim: number): string {
+  const path = join(folder, `${points}x${dim}.npy`);
+  const { normal } = generator(1n, 'wide');
+  const rows = Float32Array.from({ length: points * dim }, (_, p) => {
+    const [row, column] = [Math.floor(p / dim), p % dim];
+    return normal() + (column === row % 3 ? 20 : 0);
+  });
+  writeNpy(path, '<f4', [points, dim], rows);
+  return path;
+}
+
+/** Asks for /healthz until the run has ended, or `enough`. Returns the longest that an answer took, s, and their number. */
+async function watchHealth(running: RunningProcess, enough = () => false) {
+  const url = `${await pageUrlOf(running)}healthz`;
+  let over = false;
+  void running.ended.then(() => {
+    over = true;
+  });
+  let [longest, answers] = [0, 0];
+  while (!over && !enough()) {
+    const asked = performance.now();
+    const status = await fetch(url, { signal: AbortSignal.timeout(30_000) }).then(
+      (answer) => answer.status,
+      (error) => (error.name === 'TimeoutError' ? 'none' : 'closed'),
+    );
+    if (status === 'closed') break;
+    longest = Math.max(longest, (performance.now() - asked) / 1000);
+    if (status === 200) answers++;
+    await sleep(50);
+  }
+  return { longest, answers };
+}
+
+const training = (data: string, out: string, ...flags: (string | number)[]) =>
+  start(trainArgs(data, out, '--workers', 1, '--http', '127.0.0.1:0', ...flags), {
+    timeout: 110_000,
+  });
+
+describe('wide data', () => {
+  for (const [points, dim] of [
+    [60, 1500],
+    [2000, 1024],
+  ])
+    test(`${points} × ${dim} with pca:32: probes are answered, and no worker is taken for gone`, async () => {
+      const out = join(folder, `run-${dim}`);
+      const running = training(wideData(points, dim), out, '--transform', 'pca:32', '--max-epochs', 3);
+      const { longest, answers } = await watchHealth(running);
+      jsonOf(await running.ended);
+      assert.ok(answers > 0);
+      assert.ok(longest < patience(1), `/healthz took ${longest} s`);
+      assert.deepEqual(ofType(eventsOf(out), 'worker-gone'), []);
+      await assertNoneLeft(running.pid);
+    });
+
+  test('60 × 1,500, whose eigenvalues take long: Ctrl-C ends the run at once', async () => {
+    const running = training(wideData(60, 1500), join(folder, 'run-collinear'));
+    const begun = performance.now();
+    // Long enough to be among the eigenvalues on most machines; on others it tests less.
+    await watchHealth(running, () => performance.now() - begun > 5000);
+    running.kill('SIGINT');
+    const asked = performance.now();
+    const { code } = await running.ended;
+    const seconds = (performance.now() - asked) / 1000;
+    assert.equal(code, 130);
+    assert.ok(seconds < patience(5), `it took ${seconds} s`);
+    await assertNoneLeft(running.pid);
+  });
+});

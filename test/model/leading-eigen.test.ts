@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { leadingEigen } from '../../model/leading-eigen.ts';
+import { canonicalSign, symmetricEigen } from '../../model/linalg.ts';
+import { generator } from '../../model/random.ts';
+
+const D = 450;
+
+/** A matrix with these eigenvalues: the diagonal one, reflected at a random plane. */
+function matrixOf(eigenvalues: number[]): Float64Array {
+  const d = eigenvalues.length;
+  const { normal } = generator(3n, 'test');
+  const u = Float64Array.from({ length: d }, normal);
+  const length = Math.sqrt(u.reduce((sum, value) => sum + value * value, 0));
+  const a = new Float64Array(d * d);
+  // With a unit vector u and H = I − 2uuᵀ: HΛH = Λ − 2(uuᵀΛ + Λuuᵀ) + 4(uᵀΛu)uuᵀ.
+  const middle = eigenvalues.reduce((sum, value, i) => sum + value * (u[i] / length) ** 2, 0);
+  for (let i = 0; i < d; i++)
+    for (let j = 0; j <= i; j++) {
+      const plane = (u[i] * u[j]) / length ** 2;
+      const entry = (4 * middle - 2 * (eigenvalues[i] + eigenvalues[j])) * plane;
+      a[i * d + j] = a[j * d + i] = (i === j ? eigenvalues[i] : 0) + entry;
+    }
+  return a;
+}
+
+const dot = (x: ArrayLike<number>, y: ArrayLike<number>) =>
+  Array.from(x).reduce((sum, value, i) => sum + value * y[i], 0);
+
+/** The eigenvalues expected, orthonormal vectors of the right sign, and A·v = λ·v. */
+function assertEigenpairs(eigenvalues: number[], count: number): void {
+  const a = matrixOf(eigenvalues);
+  const d = eigenvalues.length;
+  const { values, vectors } = leadingEigen(a, d, count);
+  assert.deepEqual([values.length, vectors.length], [count, count * d]);
+  const expected = [...eigenvalues].sort((x, y) => y - x);
+  const rows = Array.from(values, (_, i) => vectors.subarray(i * d, (i + 1) * d));
+  for (const [i, row] of rows.entries()) {
+    assert.ok(Math.abs(values[i] - expected[i]) < 1e-12 * expected[0], `value ${i}: ${values[i]}`);
+    assert.equal(canonicalSign(row), 1);
+    for (let j = 0; j <= i; j++)
+      assert.ok(Math.abs(dot(row, rows[j]) - Number(i === j)) < 1e-12, `${i}·${j}`);
+    const residual = Array.from(
+      row,
+      (value, p) => dot(a.subarray(p * d, (p + 1) * d), row) - values[i] * value,
+    );
+    assert.ok(Math.sqrt(dot(residual, residual)) < 2e-12 * expected[0], `residual ${i}`);
+  }
+}
+
+describe('leadingEigen', () => {
+  const decaying = (power: number) => Array.from({ length: D }, (_, i) => (1 + i) ** -power);
+  test('finds the largest eigenpairs of a quickly and of a slowly decaying spectrum', () => {
+    assertEigenpairs(decaying(2), 10);
+    assertEigenpairs(decaying(0.5), 10);
+  });
+  test('finds a repeated eigenvalue as often as it occurs', () =>
+    assertEigenpairs(
+      Array.from({ length: D }, (_, i) => (i % 50 === 0 ? 3 : i % 50 === 1 ? 2 : 1)),
+      12,
+    ));
+  test('finds zeros where the matrix has a lower rank than axes are wanted', () =>
+    assertEigenpairs(
+      Array.from({ length: D }, (_, i) => (i < 5 ? i + 1 : 0)),
+      9,
+    ));
+  test('gives the same bits each time', () => {
+    const a = matrixOf(decaying(1));
+    assert.deepEqual(leadingEigen(a, D, 4), leadingEigen(a, D, 4));
+  });
+  test('is the full decomposition for a small matrix, and where most eigenpairs are wanted', () => {
+    const a = matrixOf([5, 1, 4, 2, 3]);
+    const full = symmetricEigen(a, 5);
+    assert.deepEqual(leadingEigen(a, 5, 2), {
+      values: full.values.slice(0, 2),
+      vectors: full.vectors.slice(0, 10),
+    });
+  });
+});
