@@ -8,6 +8,7 @@ import { treeSum } from '../../model/tree.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import { areMoments } from './plausible.ts';
 
 /** What the moments round yields; checkpoints have it too. */
 export interface DataMoments {
@@ -58,6 +59,7 @@ export async function momentsRound(
         counts: ['float64', 3],
       },
     ],
+    isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
   });
   const parts = results.map(({ tasks: [part] }) => part);
   const counts = parts.map((part) => take(part, 'counts', 'float64', 3));

@@ -2,7 +2,7 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { pcaAxes, planTransform, type Transform } from '../../data/transform.ts';
 import { coarsening } from '../../model/hastings.ts';
-import type { Layout } from '../../model/layout.ts';
+import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { diagonalOf, rank } from '../../model/linalg.ts';
 import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
@@ -60,7 +60,7 @@ export function prepare(input: PrepareInput, { moments, sampleRows, hashes }: Da
     dispatcher,
     rounds: createRounds(
       dispatcher,
-      Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 })),
+      shardBlocks(layout).map((blocks) => blocks.reduce((sum, { count }) => sum + count, 0)),
       d,
       config.covariance,
     ),
