@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import {
+  writeFile as appendTo,
   closeSync,
   existsSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   lstatSync,
@@ -16,8 +18,10 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
 import { UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
@@ -68,7 +72,7 @@ export function openFile(path: string): { fd: number; size: number } {
     if (info.isDirectory()) throw new UserError(`${path} is a folder: name a file inside it`);
     if (!info.isFile()) throw new UserError(`${path} is not a regular file: copy its content into one`);
     if (info.size === 0) throw new UserError(`${path} is empty (0 bytes): copy or save it again`);
-    const fd = openSync(path, 'r');
+    const fd = openWithSpares(() => openSync(path, 'r'));
     return { fd, size: fstatSync(fd).size };
   } catch (error) {
     throw ioError(path, 'read', error);
@@ -120,6 +124,7 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   const close = () => {
     if (fd !== undefined) closeSync(fd);
     fd = undefined;
+    refillSpareDescriptors();
   };
   const abort = () => {
     if (fd === undefined) return;
@@ -140,7 +145,7 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
     }
   };
   try {
-    fd = openSync(draft, 'wx', mode);
+    fd = openWithSpares(() => openSync(draft, 'wx', mode));
   } catch (error) {
     throw ioError(path, 'written', error);
   }
@@ -163,6 +168,25 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   };
 }
 
+const append = promisify(appendTo);
+const sync = promisify(fsync);
+
+/** Opens a file for `use`. Opens and closes it at once: a descriptor that is free for long goes to somebody else. */
+async function withFile(
+  path: string,
+  flags: string,
+  mode: number,
+  use: (fd: number) => Promise<void>,
+): Promise<void> {
+  const fd = openWithSpares(() => openSync(path, flags, mode));
+  try {
+    await use(fd);
+  } finally {
+    closeSync(fd);
+    refillSpareDescriptors();
+  }
+}
+
 /**
  * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop; creates its folder if
  * missing. Resolves to the number of bytes; rejects with a WriteError if the file cannot be written.
@@ -170,22 +194,13 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
 export async function writeFile(path: string, parts: Uint8Array[], mode = 0o666): Promise<number> {
   const draft = draftOf(path);
   try {
-    const file = await open(draft, 'wx', mode).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-      mkdirp(dirname(path));
-      return open(draft, 'wx', mode);
+    makeFolder(dirname(path));
+    await withFile(draft, 'wx', mode, async (fd) => {
+      for (const part of parts) await append(fd, part);
+      await sync(fd);
     });
-    try {
-      for (const part of parts) await file.writeFile(part);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
     await rename(draft, path);
-    if (hasFolderSync) {
-      const folder = await open(dirname(path), 'r');
-      await folder.sync().finally(() => folder.close());
-    }
+    if (hasFolderSync) await withFile(dirname(path), 'r', mode, sync);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
     throw ioError(path, 'written', error);
@@ -238,10 +253,11 @@ const hasFolderSync = process.platform !== 'win32';
 /** Makes new names in a folder durable. */
 function syncFolder(folder: string): void {
   if (!hasFolderSync) return;
-  const fd = openSync(folder, 'r');
+  const fd = openWithSpares(() => openSync(folder, 'r'));
   try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+    refillSpareDescriptors();
   }
 }

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { keepSpareDescriptors } from '../base/descriptors.ts';
 import { createDisposers, type Disposers } from '../base/disposers.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -164,6 +165,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const { log } = listener;
   const assertOn = () => stopping.signal.throwIfAborted();
   assertOn();
+  closing.defer(keepSpareDescriptors());
   const early: string[] = [];
   let warn = (message: string) => void early.push(message);
   const out = await openDirectory(config, options, (message) => warn(message));

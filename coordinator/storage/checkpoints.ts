@@ -1,7 +1,8 @@
 import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { openWithSpares } from '../../base/descriptors.ts';
 import { ioError, openFile, WriteError, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { Emit } from '../../view/events.ts';
@@ -132,7 +133,9 @@ export async function saveCheckpoint(
   const { epoch } = checkpoint.state;
   const path = join(folder, checkpointName(epoch));
   const bytes = await writeCheckpoint(path, checkpoint);
-  const epochs = (await readdir(folder)).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
+  const epochs = openWithSpares(() => readdirSync(folder)).flatMap((name) =>
+    Number(NAME.exec(name)?.[1] ?? []),
+  );
   const kept = epochs
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { openWithSpares } from '../../base/descriptors.ts';
 import { ioError } from '../../base/files.ts';
 
 export const EVENTS = 'events.jsonl';
@@ -61,7 +62,8 @@ export function createEventLog(onError: (error: unknown) => void): EventLog {
     },
     open(path) {
       // Do not follow links: a run directory from elsewhere may link to any file. Windows lacks the flag.
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0));
+      const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+      const fd = openWithSpares(() => openSync(path, flags));
       const size = completeBytes(fd);
       if (size < fstatSync(fd).size) ftruncateSync(fd, size);
       file = { fd, path, size };
