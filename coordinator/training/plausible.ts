@@ -156,17 +156,19 @@ function areStatistics(
   farthest = FARTHEST,
 ): boolean {
   const p = statisticsLength(d, covariance);
+  const largest = farthest * farthest * (1 + SLACK);
   const roots = new Float64Array(d);
   let total = 0;
   for (let at = 0; at < T.length; at += p) {
     const n = T[at];
     if (!isCount(n, rows)) return false;
     total += n;
+    const rootOfRows = Math.sqrt(n) * (1 + SLACK);
     for (let i = 0, q = at + 1 + d; i < d; q += covariance === 'full' ? d - i : 1, i++) {
       const square = T[q];
-      if (!(square >= 0 && square <= n * farthest ** 2 * (1 + SLACK))) return false;
+      if (!(square >= 0 && square <= n * largest)) return false;
       roots[i] = Math.sqrt(square);
-      if (!(Math.abs(T[at + 1 + i]) <= Math.sqrt(n) * roots[i] * (1 + SLACK))) return false;
+      if (!(Math.abs(T[at + 1 + i]) <= rootOfRows * roots[i])) return false;
     }
     if (covariance === 'diag') continue;
     for (let i = 0, q = at + 1 + d; i < d; i++)
