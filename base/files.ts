@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
+  writeFile as appendTo,
   closeSync,
   constants,
   existsSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   lstatSync,
@@ -20,8 +22,10 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
 import { UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
@@ -85,10 +89,11 @@ export function openFile(
     assertRegular(path, statSync(path));
     // What has the name by now may be something else: opening must not wait for a writer, nor follow another link.
     const { O_RDONLY, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants;
-    fd =
+    fd = openWithSpares(() =>
       within === undefined
         ? openSync(path, O_RDONLY | O_NONBLOCK)
-        : openSync(realPathWithin(path, within), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+        : openSync(realPathWithin(path, within), O_RDONLY | O_NONBLOCK | O_NOFOLLOW),
+    );
     const info = fstatSync(fd);
     assertRegular(path, info);
     if (info.size === 0 && !canBeEmpty)
@@ -170,6 +175,7 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   const close = () => {
     if (fd !== undefined) closeSync(fd);
     fd = undefined;
+    refillSpareDescriptors();
   };
   const abort = () => {
     if (fd === undefined) return;
@@ -190,7 +196,7 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
     }
   };
   try {
-    fd = openSync(draft, 'wx', mode);
+    fd = openWithSpares(() => openSync(draft, 'wx', mode));
   } catch (error) {
     throw ioError(path, 'written', error);
   }
@@ -213,6 +219,25 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
   };
 }
 
+const append = promisify(appendTo);
+const sync = promisify(fsync);
+
+/** Opens a file for `use`. Opens and closes it synchronously: a descriptor that is free for long is taken by a connection. */
+async function withFile(
+  path: string,
+  flags: string,
+  mode: number,
+  use: (fd: number) => Promise<void>,
+): Promise<void> {
+  const fd = openWithSpares(() => openSync(path, flags, mode));
+  try {
+    await use(fd);
+  } finally {
+    closeSync(fd);
+    refillSpareDescriptors();
+  }
+}
+
 export interface WriteOptions {
   mode?: number;
   /** Called when the file is complete, before it gets its name: if it throws, the file is removed. */
@@ -230,19 +255,13 @@ export async function writeFile(
 ): Promise<number> {
   const draft = draftOf(path);
   try {
-    const file = await open(draft, 'wx', mode);
-    try {
-      for (const part of parts) await file.writeFile(part);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await withFile(draft, 'wx', mode, async (fd) => {
+      for (const part of parts) await append(fd, part);
+      await sync(fd);
+    });
     before();
     await rename(draft, path);
-    if (hasFolderSync) {
-      const folder = await open(dirname(path), 'r');
-      await folder.sync().finally(() => folder.close());
-    }
+    if (hasFolderSync) await withFile(dirname(path), 'r', mode, sync);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
     throw ioError(path, 'written', error);
@@ -295,10 +314,11 @@ const hasFolderSync = process.platform !== 'win32';
 /** Makes new names in a folder durable. */
 function syncFolder(folder: string): void {
   if (!hasFolderSync) return;
-  const fd = openSync(folder, 'r');
+  const fd = openWithSpares(() => openSync(folder, 'r'));
   try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+    refillSpareDescriptors();
   }
 }

@@ -5,9 +5,10 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { type BindAddress, bracketed, isLoopback } from './address.ts';
+import { descriptorLimit } from './descriptors.ts';
 import { UserError } from './user-error.ts';
 
 /** Access control and connection limits of the HTTP ports of coordinator and worker. */
@@ -56,8 +57,16 @@ export function hasToken(authorization: string | undefined, token: string): bool
   return timingSafeEqual(hash(given), hash(token));
 }
 
-/** Concurrent connections: the most followers of a run (coordinator/monitor/http/stream.ts), and as many others. */
+/**
+ * Concurrent connections; no more than this part of the descriptors that the process may have. Streams may take half of them
+ * (coordinator/monitor/http/open.ts): there is always room for others.
+ */
 const MAX_CONNECTIONS = 512;
+const DESCRIPTOR_SHARE = 1 / 4;
+/** Above this part of them, those that have been idle for longest are closed, to make room for new ones … */
+const CROWDED = 7 / 8;
+/** … if they have been so for this long, ms: a request may be on its way. */
+const GRACE_MS = 500;
 /** Timeout for receiving a request, ms. */
 const REQUEST_MS = 10_000;
 /** Interval between checks of the timeouts, ms. */
@@ -71,12 +80,12 @@ const RESPONSE_MS = 60_000;
  * Starts an HTTP server at this address; rejects with the error of Node's `listen`.
  *
  * @param stalled timeout for connections without traffic, ms
- * @param most limit of concurrent connections
+ * @param most limit of concurrent connections, which is also returned
  */
 export async function listen(
   { host, port }: BindAddress,
-  { stalled = STALLED_MS, most = MAX_CONNECTIONS } = {},
-): Promise<{ server: HttpServer; port: number }> {
+  { stalled = STALLED_MS, most = connectionLimit() } = {},
+): Promise<{ server: HttpServer; port: number; most: number }> {
   const server = createServer({
     headersTimeout: REQUEST_MS,
     requestTimeout: REQUEST_MS,
@@ -84,6 +93,7 @@ export async function listen(
   });
   server.maxConnections = most;
   dropUnread(server, stalled);
+  makeRoom(server, Math.floor(CROWDED * most));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
@@ -91,7 +101,40 @@ export async function listen(
       resolve();
     });
   });
-  return { server, port: (server.address() as { port: number }).port };
+  return { server, port: (server.address() as { port: number }).port, most };
+}
+
+const connectionLimit = () => Math.floor(Math.min(MAX_CONNECTIONS, DESCRIPTOR_SHARE * descriptorLimit()));
+
+/** As long as there are more than `most` connections, closes those that have been without a request for longest. */
+function makeRoom(server: HttpServer, most: number): void {
+  let open = 0;
+  let timer: NodeJS.Timeout | undefined;
+  /** Connections without a request, and since when: the longest first. */
+  const idle = new Map<Socket, number>();
+  const closeIdle = () => {
+    const before = performance.now() - GRACE_MS;
+    let excess = open - most;
+    for (const [socket, since] of idle) {
+      if (excess-- <= 0 || since > before) break;
+      socket.destroy();
+    }
+    timer = open > most ? setTimeout(closeIdle, GRACE_MS).unref() : undefined;
+  };
+  server.on('connection', (socket) => {
+    idle.set(socket, performance.now());
+    if (++open > most && !timer) timer = setTimeout(closeIdle, GRACE_MS).unref();
+    socket.once('close', () => {
+      open--;
+      idle.delete(socket);
+    });
+  });
+  server.on('request', ({ socket }, response: ServerResponse) => {
+    idle.delete(socket);
+    response.once('close', () => {
+      if (!socket.destroyed) idle.set(socket, performance.now());
+    });
+  });
 }
 
 /** Closes the connections of clients that do not read, as their unsent responses occupy memory. */

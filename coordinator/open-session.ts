@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { keepSpareDescriptors } from '../base/descriptors.ts';
 import type { Disposers } from '../base/disposers.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -45,6 +46,7 @@ type Inputs = Awaited<ReturnType<typeof openInputs>>;
  */
 export async function openSession(config: RunConfig, options: SessionOptions, scope: SessionScope) {
   scope.stopping.signal.throwIfAborted();
+  scope.closing.defer(keepSpareDescriptors());
   const output = await openOutput(config, options, scope);
   const inputs = await openInputs(config, options, output, scope);
   return { ...output, ...inputs, ...(await openServer(config, options, output, inputs, scope)) };

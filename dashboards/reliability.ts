@@ -89,7 +89,7 @@ const workers = [
     {
       title: 'Departures',
       description:
-        'Workers that left, by reason. killed, exited: the process ended; silent: not heard from within the heartbeat timeout; stalled: did not read its messages; cut: the list of keys changed.',
+        'Workers that left, by reason. killed, exited: the process ended; silent: not heard from within the heartbeat timeout; stalled: did not read its messages; cut: the list of keys changed; refused: sent a result that cannot be right.',
       unit: units.Short,
       min: 0,
       width: 12,

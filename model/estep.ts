@@ -3,7 +3,7 @@
  * dimension), mixtures in coordinates x. The log-density of a row under cluster k is log π_k + log N(x; μ_k, Σ_k) plus a
  * constant that is the same for all clusters and rows.
  */
-import { cholesky, diagonalOf, invertLower } from './linalg.ts';
+import { cholesky, diagonalOf, invertLower, NotPositiveDefiniteError } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
 
@@ -16,9 +16,6 @@ const PRODUCT_TOLERANCE = 1e-3;
  * estimate, by 2e-7 nats.
  */
 const CONSERVATIVE_ROUNDOFF = 2 * 2 ** -24;
-
-/** A covariance matrix is not positive definite in float64: its cluster is too flat for float32 statistics. */
-export class NotPositiveDefiniteError extends Error {}
 
 /** Θ, P×K row-major: φ(y)·Θ are the log-densities, with φ(y) = (1, y, vech(yyᵀ)), or (1, y, y²) when diag. */
 export interface ProductForm {

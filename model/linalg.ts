@@ -1,6 +1,9 @@
 /** Small dense linear algebra on flat row-major D×D matrices of float64. */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 
+/** A matrix that has to be positive definite is not so in float64: clusters are too flat for their statistics. */
+export class NotPositiveDefiniteError extends Error {}
+
 /** Is `a` the diagonal of a D×D matrix rather than the entire matrix? */
 export const isDiagonal = (a: ArrayLike<number>, d: number) => a.length === d;
 
@@ -26,10 +29,10 @@ export function cholesky(a: Float64Array, d: number): Float64Array | null {
   return l;
 }
 
-/** log|A| of a symmetric positive definite matrix. Throws an Error when it is not positive definite. */
+/** log|A| of a symmetric positive definite matrix. Throws a NotPositiveDefiniteError for another one. */
 export function logDet(a: Float64Array, d: number): number {
   const l = cholesky(a, d);
-  if (!l) throw new Error(`a ${d}×${d} matrix is not positive definite`);
+  if (!l) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
   let sum = 0;
   for (let i = 0; i < d; i++) sum += Math.log(l[i * d + i]);
   return 2 * sum;

@@ -1,6 +1,6 @@
 /** The Normal-Inverse-Wishart prior, its MAP estimate and marginal likelihood (docs/algorithm.md, section 3). */
 import { gammaln } from 'simple-statistics';
-import { logDet } from './linalg.ts';
+import { logDet, NotPositiveDefiniteError } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 
 /** NIW(m₀, κ, ν, Ψ); with `diag` covariance the product of one-dimensional priors, one per dimension. */
@@ -114,7 +114,9 @@ function scaleLogDet(psi: Float64Array, d: number, covariance: Covariance): numb
   let sum = 0;
   for (let i = 0; i < d; i++) {
     if (!(psi[i] > 0 && psi[i] < Infinity))
-      throw new Error(`entry ${i} of a diagonal scale matrix is ${psi[i]}, must be positive and finite`);
+      throw new NotPositiveDefiniteError(
+        `entry ${i} of a diagonal scale matrix is ${psi[i]}, must be positive and finite`,
+      );
     sum += Math.log(psi[i]);
   }
   return sum;

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Context, Dealer, type Event, Router } from 'zeromq';
 import type { Authenticator, RejectionReason } from './authenticator.ts';
 import { MAX_FRAME, MAX_HEADER } from './codec.ts';
@@ -6,7 +6,7 @@ import type { WorkerKey } from './keys.ts';
 import { serveZap, ZAP_DOMAIN } from './zap.ts';
 
 /** A connection that has not finished its handshake by then is closed. */
-const HANDSHAKE_MS = 10_000;
+const HANDSHAKE_MS = 5000;
 /** Connections that the system queues until they are accepted. */
 const BACKLOG = 256;
 /**
@@ -15,6 +15,8 @@ const BACKLOG = 256;
  */
 const MOST_FROM_WORKER = MAX_FRAME + 1024;
 const MOST_FROM_COORDINATOR = MAX_HEADER + 1024;
+/** Messages or events that are read before others have their turn. */
+const MOST_AT_ONCE = 64;
 /** Unread messages of one peer, after which it has to wait. */
 const RECEIVE_QUEUE = 1000;
 /** Unsent messages to one peer, after which it counts as stalled and is sent nothing more. */
@@ -55,16 +57,23 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
 
 /**
  * Passes messages (or events) to `receive` until the socket is closed (or, for events, destroyed). An error of `receive` is a
- * bug and ends the process.
+ * bug and ends the process. Pauses after a number of them: reading what has arrived already does not let timers and files have
+ * their turn, and libzmq reports thousands of events a second while there is no descriptor for a connection that waits.
  */
 async function listen<T>(
   socket: AsyncIterable<T>,
   receive: (message: T) => void | Promise<void>,
 ): Promise<void> {
+  let left = MOST_AT_ONCE;
   try {
-    for await (const message of socket) await receive(message);
+    for await (const message of socket) {
+      await receive(message);
+      if (--left > 0) continue;
+      await setImmediate();
+      left = MOST_AT_ONCE;
+    }
   } catch (error) {
-    setImmediate(() => {
+    globalThis.setImmediate(() => {
       throw error;
     });
   }

@@ -1,7 +1,10 @@
 import type { Change, EndReason } from '../model/schedule.ts';
 
-/** How workers leave. `stalled`: did not read what it was sent; `cut`: the list of keys has changed. */
-export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
+/**
+ * How workers leave. `stalled`: did not read what it was sent; `cut`: the list of keys has changed; `refused`: sent a result
+ * that cannot be right.
+ */
+export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut', 'refused'] as const;
 export type Departure = (typeof DEPARTURES)[number];
 
 /** A line of `events.jsonl` without its time. docs/run-directory.md says what each field means. */

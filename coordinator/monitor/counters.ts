@@ -78,7 +78,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
     epochs: { count: 0, last: 0, at: null, k: null, loss: null, subLoss: null },
     split: proposals(),
     merge: proposals(),
-    departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0 },
+    departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0, refused: 0 },
     checkpoints: { written: 0, failed: 0, at: null, bytes: 0, seconds: 0 },
 
     roundEnded: (duration) => observe(self.rounds, duration / 1000),

@@ -40,6 +40,8 @@ export interface DispatcherOptions {
   roundEnded?(duration: number): void;
   /** This many units of a worker that left are waiting for another worker. */
   reassigned?(units: number): void;
+  /** Units that had diverged, according to this worker, have not. */
+  disproved?(worker: string): void;
 }
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
@@ -177,13 +179,27 @@ export class UnitDispatcher implements Dispatcher {
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
+    if (verdict === 'unconfirmed' && !this.#isConfirmed(round, worker, indices)) {
+      for (const index of indices) round.waiting.add(index);
+      this.#dispatch();
+      return verdict;
+    }
+    const mistaken = new Set(
+      verdict === 'accepted' ? indices.flatMap((index) => [...round.divergedFor(index)]) : [],
+    );
     round.accept(indices, tasks);
     if (round.isComplete()) {
       this.#end();
       this.#options.roundEnded?.(this.#options.now() - round.startedAt);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
-    return verdict;
+    for (const name of mistaken) this.#options.disproved?.(name);
+    return 'accepted';
+  }
+
+  /** Does another worker say so too, that these units have diverged? A worker that is alone is believed. */
+  #isConfirmed(round: Round, worker: string, indices: number[]): boolean {
+    return round.diverged(worker, indices) || (this.#workers.size === 1 && this.#workers.has(worker));
   }
 
   /** Handles a worker's report that a task failed. `mistake`: the user can fix the cause. */
@@ -246,13 +262,20 @@ export class UnitDispatcher implements Dispatcher {
       round.waiting.delete(index);
       batches.set(worker, [...(batches.get(worker) ?? []), index]);
     };
+    /** A unit that has diverged goes to a worker that has not computed it, if there is one. */
+    const mayTake = (worker: string, index: number) => {
+      const before = round.divergedFor(index);
+      return !before.has(worker) || this.workers().every((other) => before.has(other));
+    };
     for (const index of round.waiting) {
       const owner = this.#owners[units[index].shard]!;
-      if (hasRoom(owner)) add(owner, index);
+      const others = () => [...this.#responsive(), ...this.workers()];
+      const worker = mayTake(owner, index) ? owner : others().find((one) => mayTake(one, index))!;
+      if (hasRoom(worker)) add(worker, index);
     }
     if (streams) {
       for (const worker of this.#responsive())
-        for (const index of round.waiting) if (hasRoom(worker)) add(worker, index);
+        for (const index of round.waiting) if (hasRoom(worker) && mayTake(worker, index)) add(worker, index);
     }
     for (const [worker, indices] of batches) this.#sendUnits(round, worker, indices);
   }

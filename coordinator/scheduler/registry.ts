@@ -57,6 +57,8 @@ export interface Member {
   lastHeard: number;
   /** Its process has ended: messages still arriving from it are ignored. */
   processEnded: boolean;
+  /** One of its results was wrong: its process is not admitted again. */
+  isBarred: boolean;
   /** One of its results was accepted. */
   hasContributed: boolean;
   memory: number;
@@ -86,6 +88,9 @@ const MAX_MEMBERS = 1024;
  */
 const ARRIVAL_BURST = 2 * MAX_MEMBERS;
 const ARRIVALS_PER_SECOND = 20;
+/** Why a worker is sent away. Another process may take its place. */
+const WRONG_RESULT =
+  'its results cannot be right: faulty memory, another version of dpmesh, or somebody who means harm';
 /** Longest label, in characters of the worker's name. */
 const MAX_LABEL = 100;
 
@@ -170,7 +175,8 @@ export class Registry {
       counts.hellosIgnored++;
       return;
     }
-    const problem = this.#refusalOf(header);
+    const isBarred = this.#bySession.get(header.session)?.isBarred;
+    const problem = isBarred ? { reason: WRONG_RESULT } : this.#refusalOf(header);
     if (problem) {
       this.#refuse(peer, problem);
       return;
@@ -192,6 +198,7 @@ export class Registry {
     this.#byPeer.delete(member.peer);
     member.hasContributed &&= member.description.session === description.session;
     member.processEnded = false;
+    member.isBarred = false;
     Object.assign(member, { description, peer });
     this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
@@ -267,6 +274,16 @@ export class Registry {
     this.#leave(member, 'stalled', 'stopped reading its messages');
   }
 
+  /** A worker's result was wrong, as no honest worker's is: it has to leave. */
+  sendAway(worker: string): void {
+    const member = this.#members.get(worker);
+    if (!member || !isPresent(member)) return;
+    member.isBarred = true;
+    this.#byPeer.delete(member.peer);
+    this.#options.send(member.peer, { type: 'refuse', reason: WRONG_RESULT });
+    this.#leave(member, 'refused', WRONG_RESULT);
+  }
+
   /** All connections are being closed: workers that may return say hello again. */
   cut(reason: string): void {
     for (const member of this.#members.values()) this.#leave(member, 'cut', reason);
@@ -313,6 +330,7 @@ export class Registry {
       joins: 0,
       lastHeard: 0,
       processEnded: false,
+      isBarred: false,
       hasContributed: false,
       memory: 0,
       gpuMemory: null,

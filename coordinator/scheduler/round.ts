@@ -17,8 +17,10 @@ export interface RoundSpec {
   sum?: boolean;
   /** The shapes that each task returns for a unit; any other shape is rejected. */
   expects: (unit: WorkUnit) => Expected[];
-  /** Further validation, beyond shapes. */
-  isSound?: (tasks: Tensors[]) => boolean;
+  /** Further validation, beyond shapes, of the tasks' results for one unit or their sum over several. */
+  isSound?: (tasks: Tensors[], units: WorkUnit[]) => boolean;
+  /** Training has diverged, if this result is right: before it counts, another worker has to find so too. */
+  hasDiverged?: (tasks: Tensors[]) => boolean;
   /** Called with each result as it arrives, in any order, instead of collecting them. */
   each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
@@ -32,15 +34,17 @@ export interface Result {
 
 /**
  * What became of a result. `late`: of an earlier round, or already covered; `not asked for`: its sender was not assigned
- * these units; `wrong shape`: failed validation.
+ * these units; `wrong shape`: failed validation; `unconfirmed`: diverged, and no other worker has found so yet.
  */
-export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape';
+export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape' | 'unconfirmed';
 
 /** One version of a state that tasks read. */
 export interface PublishedState {
   version: number;
   tensors: Tensors;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 const key = ({ shard, from, to }: WorkUnit) => `${shard}/${from}/${to}`;
 
@@ -62,6 +66,8 @@ export class Round {
   /** The result that covers each unit. */
   readonly #results: (Result | undefined)[];
   #missing: number;
+  /** The workers for which a unit has diverged. */
+  readonly #diverged = new Map<number, Set<string>>();
 
   constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, PublishedState>, startedAt: number) {
     const { units } = spec;
@@ -114,10 +120,28 @@ export class Round {
     if (!indices.every((index) => assigned?.has(index))) return 'not asked for';
     const expected = spec.expects(spec.units[from]);
     if (!tasks.every((tensors, i) => matches(tensors, expected[i]))) return 'wrong shape';
-    if (spec.isSound?.(tasks) === false) return 'wrong shape';
+    const units = spec.units.slice(from, to);
+    if (spec.isSound?.(tasks, units) === false) return 'wrong shape';
     // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
     const previous = this.#results[from];
-    return previous && previous.to >= to ? 'late' : 'accepted';
+    if (previous && previous.to >= to) return 'late';
+    return spec.hasDiverged?.(tasks) ? 'unconfirmed' : 'accepted';
+  }
+
+  /** Records that units have diverged for this worker. Returns whether one of them has for another worker. */
+  diverged(worker: string, indices: number[]): boolean {
+    let confirmed = false;
+    for (const index of indices) {
+      const workers = this.#diverged.get(index) ?? new Set();
+      confirmed ||= [...workers].some((other) => other !== worker);
+      this.#diverged.set(index, workers.add(worker));
+    }
+    return confirmed;
+  }
+
+  /** The workers for which this unit has diverged. */
+  divergedFor(index: number): ReadonlySet<string> {
+    return this.#diverged.get(index) ?? NOBODY;
   }
 
   /** Stores a result that `judge` accepted. */

@@ -30,7 +30,7 @@ export interface RouterOptions {
   roundListener?: RoundListener;
 }
 
-const COUNTER_OF: Record<Exclude<ResultVerdict, 'accepted'>, keyof Counts> = {
+const COUNTER_OF: Record<Exclude<ResultVerdict, 'accepted' | 'unconfirmed'>, keyof Counts> = {
   late: 'resultsLate',
   'not asked for': 'resultsNotAskedFor',
   'wrong shape': 'resultsWrongShape',
@@ -74,14 +74,18 @@ export class Router {
     const elapsed = dispatcher.elapsed();
     const parts = byPrefix(tensors);
     let accepted = 0;
+    let isWrong = false;
     for (const [i, units] of done.entries()) {
       const verdict = dispatcher.result(member.worker, { round, units }, parts.get(String(i)) ?? {});
       if (verdict === 'accepted') accepted++;
-      else counts[COUNTER_OF[verdict]]++;
+      else if (verdict !== 'unconfirmed') counts[COUNTER_OF[verdict]]++;
+      isWrong ||= verdict === 'wrong shape';
     }
-    if (!accepted) return;
-    registry.recordContribution(member);
-    const tasks = usage.add(member.worker, header, elapsed);
-    roundListener?.results(member.label, header, tasks);
+    if (accepted) {
+      registry.recordContribution(member);
+      const tasks = usage.add(member.worker, header, elapsed);
+      roundListener?.results(member.label, header, tasks);
+    }
+    if (isWrong) registry.sendAway(member.worker);
   }
 }

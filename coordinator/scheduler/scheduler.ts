@@ -38,6 +38,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     reassigned(units) {
       counts.unitsReassigned += units;
     },
+    disproved(worker) {
+      counts.resultsWrongShape++;
+      registry.sendAway(worker);
+    },
   });
   const registry = new Registry({ ...options, dispatcher, counts });
   const router = new Router({ term, registry, dispatcher, usage, counts, send, fetch, roundListener });

@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { openWithSpares } from '../../base/descriptors.ts';
 import { ioError, makeFolder, readWhole, WriteError, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
@@ -151,7 +152,9 @@ export async function saveCheckpoint(
   assertThere();
   makeFolder(folder);
   const bytes = await writeFile(path, parts, { before: assertThere });
-  const epochs = (await readdir(folder)).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
+  const epochs = openWithSpares(() => readdirSync(folder)).flatMap((name) =>
+    Number(NAME.exec(name)?.[1] ?? []),
+  );
   const kept = epochs
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { openWithSpares } from '../../base/descriptors.ts';
 import { createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 
@@ -64,7 +65,8 @@ export function createEventLog(onError: (error: unknown) => void): EventLog {
     open(path) {
       // Do not follow links: a run directory from elsewhere may link to any file. Windows lacks these flags.
       const { O_RDWR, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
-      const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
+      const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+      const fd = openWithSpares(() => openSync(path, flags));
       try {
         assertOwnFile(path, fstatSync(fd));
       } catch (error) {

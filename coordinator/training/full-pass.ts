@@ -4,8 +4,10 @@ import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
+import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
+import { hasDiverged, isLabelling } from './plausible.ts';
 import type { Run } from './run-context.ts';
 import { sumInSlices } from './sums.ts';
 
@@ -46,8 +48,9 @@ export async function labelAllRows(
   const units = unitsOf(layout, shards, soft ? k : 0);
   const parts = new Map<WorkUnit, Tensors>();
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
+  const rowsOf = (unit: WorkUnit) => blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
   const expects = (unit: WorkUnit): Expected[] => {
-    const rows = blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
+    const rows = rowsOf(unit);
     return [
       {
         labels: [labelDtype(k), rows],
@@ -58,23 +61,21 @@ export async function labelAllRows(
       },
     ];
   };
+  const task: Task = {
+    task: 'full-pass',
+    diagonal: covariance === 'diag',
+    soft,
+    silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
+  };
   try {
     await run.dispatcher.round({
-      tasks: [
-        {
-          task: 'full-pass',
-          diagonal: covariance === 'diag',
-          soft,
-          silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
-        },
-      ],
+      tasks: [task],
       uses: ['net', 'transform', 'hashes'],
       units,
       streams: true,
       expects,
-      isSound: ([{ labels, seen, seenLabels }]) =>
-        seen.data.length === seenLabels.data.length * run.d &&
-        [labels, seenLabels].every(({ data }) => data.every((label) => label >= 0 && label < k)),
+      isSound: ([result], [unit]) => isLabelling(result, rowsOf(unit), k, run.d, covariance),
+      hasDiverged: ([result]) => hasDiverged(task, result),
       each(unit, [part]) {
         try {
           writer.write(blocksOf(unit), part);

@@ -8,6 +8,7 @@ import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
+import { areMoments } from './plausible.ts';
 import { sumInSlices } from './sums.ts';
 
 /** What the moments round yields; checkpoints have it too. */
@@ -59,6 +60,7 @@ export async function momentsRound(
         counts: ['float64', 3],
       },
     ],
+    isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
   });
   const parts = results.map(({ tasks: [part] }) => part);
   const counts = parts.map((part) => take(part, 'counts', 'float64', 3));

@@ -42,7 +42,7 @@ export function checkColumns(
   const dropped = all.filter((column) => !varies(column));
   if (dropped.length) warn(`${data}: dropped ${droppedColumns(dropped)}`);
 
-  const constant = columns.find(({ sd }) => sd < MIN_DEVIATION);
+  const constant = columns.find(({ sd }) => !(sd >= MIN_DEVIATION));
   if (constant)
     throw new UserError(
       `${data}: column ${constant.column} (counted from 0) has standard deviation ${formatNumber(constant.sd)}; the smallest that dpmesh supports is ${formatNumber(MIN_DEVIATION)}; scale the data`,

@@ -2,7 +2,7 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { pcaAxes, type Transform } from '../../data/transform.ts';
 import { coarsening } from '../../model/hastings.ts';
-import type { Layout } from '../../model/layout.ts';
+import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
@@ -63,7 +63,7 @@ export async function prepare(
     dispatcher,
     rounds: createRounds(
       dispatcher,
-      Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 })),
+      shardBlocks(layout).map((blocks) => blocks.reduce((sum, { count }) => sum + count, 0)),
       d,
       config.covariance,
     ),

@@ -1,6 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import { pcaAxes } from '../../data/transform.ts';
-import { type EStepForm, NotPositiveDefiniteError } from '../../model/estep.ts';
+import type { EStepForm } from '../../model/estep.ts';
+import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
 import type { State } from '../../model/state.ts';
@@ -45,15 +46,22 @@ export async function publishEStep(
   return step.form;
 }
 
-/** Data of full rank may still be too flat for float32; along principal axes, each scaled to unit variance, they rarely are. */
-function advisingOnFlatClusters<T>({ data, transform }: RunConfig, computed: Promise<T>): Promise<T> {
+function advisingOnFlatClusters<T>(config: RunConfig, computed: Promise<T>): Promise<T> {
   return computed.catch((error) => {
-    if (!(error instanceof NotPositiveDefiniteError)) throw error;
-    const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
-    throw new UserError(
-      `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,
-    );
+    throw flatClusterError(config, error);
   });
+}
+
+/**
+ * A UserError for clusters that are too flat; other errors unchanged. Data of full rank may still be too flat for float32;
+ * along principal axes, each scaled to unit variance, they rarely are.
+ */
+export function flatClusterError({ data, transform }: RunConfig, error: unknown): unknown {
+  if (!(error instanceof NotPositiveDefiniteError)) return error;
+  const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
+  return new UserError(
+    `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,
+  );
 }
 
 /** The sub-nets' target: the sub-centres, or with the KL loss the sub-components. */

@@ -7,6 +7,7 @@ import type { Cell, Task } from '../../proto/tasks.ts';
 import { type Nd, nd, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected, Result } from '../scheduler/round.ts';
+import { hasDiverged, isPlausible } from './plausible.ts';
 import { sumInSlices } from './sums.ts';
 
 /**
@@ -58,12 +59,14 @@ export function rowsTensor(rows: Float64Array[], d: number): Nd {
   return nd(data, data.length / d, d);
 }
 
+/** `shardRows`: the number of rows in each shard, sampled or not. */
 export function createRounds(
   dispatcher: Dispatcher,
-  units: WorkUnit[],
+  shardRows: number[],
   d: number,
   covariance: Covariance,
 ): Rounds {
+  const units = shardRows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 }));
   const round = (tasks: [Task, ResultLengths][], uses: string[], sum: boolean) => {
     const expected = tasks.map(([, lengths]): Expected => {
       return Object.fromEntries(Object.entries(lengths).map(([name, length]) => [name, ['float64', length]]));
@@ -75,6 +78,11 @@ export function createRounds(
       streams: false,
       sum,
       expects: () => expected,
+      isSound: (results, of) => {
+        const rows = of.reduce((sum, { shard }) => sum + shardRows[shard], 0);
+        return tasks.every(([task], i) => isPlausible(task, results[i], { units: of.length, rows }, d));
+      },
+      hasDiverged: (results) => tasks.some(([task], i) => hasDiverged(task, results[i])),
     });
   };
 

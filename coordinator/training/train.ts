@@ -2,7 +2,7 @@ import { changeAfter, type EndReason, hasSettled } from '../../model/schedule.ts
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { mergeStep } from './merge.ts';
-import { publishEStep, publishNet } from './publish.ts';
+import { flatClusterError, publishEStep, publishNet } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { splitStep } from './split.ts';
 
@@ -35,6 +35,9 @@ export async function* train(
 ): AsyncGenerator<TrainingProgress, { state: State; reason: EndReason }> {
   const { config, schedule } = run;
   let state = start;
+  const rethrow = (error: unknown): never => {
+    throw flatClusterError(config, error);
+  };
   publishNet(run, state.net);
   let form = await publishEStep(run, state.mixture);
   for (;;) {
@@ -43,11 +46,11 @@ export async function* train(
     const before = state.mixture;
     const epoch = state.epoch + 1;
     const change = changeAfter(schedule, epoch);
-    const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard);
+    const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard).catch(rethrow);
     yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
     if (change) {
-      state = await (change === 'split' ? splitStep : mergeStep)(run, state);
+      state = await (change === 'split' ? splitStep : mergeStep)(run, state).catch(rethrow);
       const { changed, k } = state.steps.at(-1)!;
       run.emit({ type: 'step', epoch, kind: change, changed, k });
       if (changed) publishNet(run, state.net);

@@ -63,6 +63,36 @@ describe('connections', () => {
     await becomes(0);
   });
 
+  test('connections without a request make room for others', async () => {
+    const crowded = await listen({ host: '127.0.0.1', port: 0 }, { most: 16 });
+    crowded.server.on('request', (_request, response) => response.end('done'));
+    let isOver = false;
+    const crowd = new Set<Socket>();
+    const idle = () => {
+      if (isOver) return;
+      const socket = connect(crowded.port, '127.0.0.1').on('error', () => {});
+      crowd.add(socket);
+      socket.resume().once('close', () => {
+        crowd.delete(socket);
+        setTimeout(idle, 100);
+      });
+    };
+    for (let i = 0; i < 40; i++) idle();
+    // Each attempt is new: there are moments in which all places are taken.
+    let answers = 0;
+    for (let attempts = 0; answers < 5; attempts++) {
+      assert.ok(attempts < 300, `${answers} answers`);
+      await fetch(`http://127.0.0.1:${crowded.port}/`, { headers: { connection: 'close' } }).then(
+        () => answers++,
+        () => sleep(50),
+      );
+    }
+    isOver = true;
+    for (const socket of crowd) socket.destroy();
+    crowded.server.close();
+    crowded.server.closeAllConnections();
+  });
+
   test('the number of connections is limited', async () => {
     const all = Array.from({ length: 40 }, () => client('GET /stream'));
     await once(server, 'drop');

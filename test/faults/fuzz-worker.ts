@@ -44,6 +44,7 @@ export const STATES: Record<string, Tensors> = {
   parts: { centres: f32(K, 2, D), metric: f32(D) },
   vectors: { rows: f64(2, D) },
   pivots0: { rows: f64(2 * K, D) },
+  means: { rows: f64(K, D) },
   axes: { rows: f64(2 * K, D), centre: f64(2 * K), sd: f64(2 * K) },
   centres: { rows: f64(2, D) },
 };
@@ -59,6 +60,7 @@ export const TASKS = [
   { task: 'seed-distances', centres: 2, draw: 1 },
   { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
   { task: 'statistics', diagonal: false, block: 64 },
+  { task: 'pivoted-statistics', diagonal: false },
   { task: 'sub-steps', ...steps, loss: 'isotropic' },
   { task: 'cell-sums', ...cells },
   { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' },

@@ -2,7 +2,7 @@ import { type BindAddress, urlOf } from '../../../base/address.ts';
 import { listen, listenError } from '../../../base/http.ts';
 import type { Handle } from './app.ts';
 import type { MonitoredRun } from './responses.ts';
-import { createStream } from './stream.ts';
+import { createStream, MAX_CLIENTS } from './stream.ts';
 
 export interface HttpOptions extends BindAddress {
   /** The user chose the address: if it is in use, that is an error, and no other port is tried. */
@@ -27,21 +27,27 @@ export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise
   const { host, port, explicit, token } = options;
   const requested = { host, port };
   let moved = false;
-  const { server, port: actualPort } = await listen(requested).catch((error: NodeJS.ErrnoException) => {
+  const {
+    server,
+    port: actualPort,
+    most,
+  } = await listen(requested).catch((error: NodeJS.ErrnoException) => {
     if (explicit || error.code !== 'EADDRINUSE') throw listenError('--http', requested, error);
     moved = true;
     return listen({ host, port: 0 });
   });
   const bound = { host, port: actualPort };
-  const stream = createStream(run.recorder);
+  const stream = createStream(run.recorder, undefined, Math.min(MAX_CLIENTS, most >> 1));
   let app: Promise<Handle> | null = null;
   server.on('request', (request, response) => {
     app ??= import('./app.ts').then(({ createApp }) => createApp({ run, bound, token, stream }));
     app.then(
       (handle) => handle(request, response),
-      (error) => {
+      (error: NodeJS.ErrnoException) => {
         response.writeHead(500).end();
-        throw error;
+        app = null;
+        // Files cannot be opened while strangers take all descriptors: no reason to end the run.
+        if (error.code !== 'EMFILE') throw error;
       },
     );
   });

@@ -15,7 +15,7 @@ export interface Stream {
 
 /** Unread bytes at which a client is dropped; it reconnects and reads the history. */
 const MAX_UNREAD = 256 << 10;
-const MAX_CLIENTS = 250;
+export const MAX_CLIENTS = 250;
 /**
  * Messages are collected for this long and sent together, ms, plus a little per client: writing to the sockets hundreds of
  * times a second would slow down training.
@@ -30,7 +30,12 @@ const FETCH_MS = 150;
 const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1000;
 
-export function createStream(recorder: Recorder, now: () => number = () => performance.now()): Stream {
+/** `most`: clients at one time; further ones get 503. */
+export function createStream(
+  recorder: Recorder,
+  now: () => number = () => performance.now(),
+  most = MAX_CLIENTS,
+): Stream {
   const clients = new Set<ServerResponse>();
   let waiting: Message[] = [];
   let newestState: Extract<Message, { type: 'state' }> | null = null;
@@ -102,8 +107,10 @@ export function createStream(recorder: Recorder, now: () => number = () => perfo
 
   return {
     add(response) {
-      if (clients.size >= MAX_CLIENTS) {
-        response.writeHead(503, { ...SECURITY_HEADERS, 'retry-after': '10' }).end('too many clients\n');
+      if (clients.size >= most) {
+        // A connection that is kept would take the place of others.
+        const headers = { ...SECURITY_HEADERS, 'retry-after': '10', connection: 'close' };
+        response.writeHead(503, headers).end('too many clients\n');
         return;
       }
       // The response ends with its connection, so it does not need chunked encoding.

@@ -1,7 +1,8 @@
 import { UserError } from '../../../base/user-error.ts';
 import { planTransform } from '../../../data/transform.ts';
-import { costTheta, eStepOf, NotPositiveDefiniteError, roundingAmplification } from '../../../model/estep.ts';
+import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
 import { logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
+import { NotPositiveDefiniteError } from '../../../model/linalg.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
 import { adamStep, type Net, netSize } from '../../../model/net.ts';

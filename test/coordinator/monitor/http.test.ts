@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -317,6 +317,44 @@ describe('the HTTP port', () => {
     assert.equal((await ask(`${url}api/run`)).code, 200);
     assert.equal(JSON.parse((await ask(`${url}api/run`)).text).token, true);
     assert.equal((await ask(`${url}metrics`, { headers: { authorization: 'Bearer no' } })).code, 401);
+  });
+
+  test('however many clients want the stream, health and metrics are answered', async () => {
+    const { url } = await port();
+    const { hostname: host, port: number } = new URL(url);
+    const refusals: string[] = [];
+    const crowd = new Set<Socket>();
+    let isOver = false;
+    /** A client that asks again when it is refused or disconnected. */
+    const follow = () => {
+      if (isOver) return;
+      const socket = connect(Number(number), host).on('error', () => {});
+      crowd.add(socket);
+      socket.on('data', (data) => {
+        const text = data.toString();
+        if (text.startsWith('HTTP/1.1 503')) refusals.push(text);
+      });
+      socket.once('close', () => {
+        crowd.delete(socket);
+        setTimeout(follow, 200 + 10 * (refusals.length % 100));
+      });
+      socket.write('GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    };
+    for (let i = 0; i < 600; i++) follow();
+    await eventually('some are refused', () => refusals.length >= 200);
+    for (let i = 0; i < 10; i++)
+      for (const path of ['healthz', 'metrics']) {
+        // Those who ask again may take all places for a moment.
+        let answer: { code: number } | null = null;
+        for (let attempts = 0; !answer; attempts++) {
+          assert.ok(attempts < 20, `${path} is not answered`);
+          answer = await ask(url + path).catch(() => sleep(20, null));
+        }
+        assert.equal(answer.code, 200);
+      }
+    for (const text of refusals) assert.match(text, /^retry-after: \d+\r$/im);
+    isOver = true;
+    for (const socket of crowd) socket.destroy();
   });
 
   test('a late client gets the history, and everything after it from the stream', async () => {

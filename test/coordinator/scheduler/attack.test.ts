@@ -185,6 +185,38 @@ test('a worker that does not read its messages is gone until it says hello again
   assert.ok(isPresent(registry, 'p1'));
 });
 
+test('a worker whose result is wrong is sent away; alone, it leaves the run waiting for another', async () => {
+  const { router, registry, dispatcher, counts, sent, events, hello } = setUp();
+  router.receive('evil', hello(1), {});
+  const unit = { shard: 0, from: 0, to: 0 };
+  dispatcher.publish('net', {});
+  let ended = false;
+  const round = dispatcher.round({
+    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
+    ...{ streams: false, expects: () => [{ n: ['float64', 1] }], isSound: ([{ n }]) => n.data[0] >= 0 },
+  });
+  void round.then(() => (ended = true));
+  const results = { type: 'results' as const, term: 7, round: 1, done: [[unit]], rowsRead: 0, memory: 0 };
+  const answer = (peer: string, n: number) =>
+    router.receive(peer, { ...results, seconds: {} }, prefixed([['0/0', { n: nd(Float64Array.of(n)) }]]));
+  answer('evil', -1);
+  const { reason } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'refuse' }>;
+  assert.match(reason, /results cannot be right/);
+  const gone = events.at(-1) as Extract<RunEvent, { type: 'worker-gone' }>;
+  assert.deepEqual([gone.type, gone.how, gone.tasks], ['worker-gone', 'refused', ['statistics']]);
+  assert.equal(counts.resultsWrongShape, 1);
+  // Neither on this connection nor on another one.
+  answer('evil', 1);
+  router.receive('again', hello(1), {});
+  assert.deepEqual(sent.at(-1), ['again', { type: 'refuse', reason }]);
+  assert.ok(!isPresent(registry, 'evil') && registry.memberAt('again') === undefined);
+  await null;
+  assert.equal(ended, false);
+  router.receive('good', hello(2), {});
+  answer('good', 1);
+  assert.equal((await round)[0].tasks[0].n.data[0], 1);
+});
+
 test('the text of a failure is printable and cannot imitate the coordinator’s own lines', async () => {
   const { router, dispatcher, hello } = setUp();
   const message = 'Error: x\n\u001b]0;owned\u0007\u001b[2Jdpmesh: all went well\u202e';

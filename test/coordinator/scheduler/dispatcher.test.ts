@@ -33,10 +33,12 @@ const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) =>
 function setUp(shards = 4) {
   const sent: Sent[] = [];
   const clock = { now: 0 };
+  const disproved: string[] = [];
   const dispatcher = new UnitDispatcher({
     shards,
     send: (worker, message, tensors) => void sent.push({ ...message, worker, tensors }),
     now: () => clock.now,
+    disproved: (worker) => void disproved.push(worker),
   });
   dispatcher.publish('v', value(1));
   const start = (spec: Partial<RoundSpec> = {}) =>
@@ -48,7 +50,7 @@ function setUp(shards = 4) {
       expects: anyValue(spec.tasks ?? [task()]),
       ...spec,
     });
-  return { dispatcher, clock, sent, start, take: () => sent.splice(0) };
+  return { dispatcher, clock, sent, disproved, start, take: () => sent.splice(0) };
 }
 
 function answer(dispatcher: UnitDispatcher, { round, worker, uses }: Sent, unit: WorkUnit): ResultVerdict {
@@ -216,6 +218,64 @@ describe('a round', () => {
       assert.equal(report(wrong), 'wrong shape');
     assert.equal(report(value(1, 2)), 'accepted');
     assert.equal((await round).length, 1);
+  });
+
+  describe('a result that has diverged', () => {
+    const diverged = (tasks: Tensors[]) => tasks.some(({ value }) => value.data.includes(Number.NaN));
+    const report = (dispatcher: UnitDispatcher, { round, worker }: Sent, unit: WorkUnit, number: number) =>
+      dispatcher.result(worker, { round, units: [unit] }, prefixed([[0, value(number)]]));
+
+    test('counts when another worker has found the same', async () => {
+      const { dispatcher, start, take, disproved } = setUp(2);
+      dispatcher.join('a');
+      dispatcher.join('b');
+      const round = start({ hasDiverged: diverged });
+      const [first, second] = take();
+      for (const message of [first, second])
+        assert.equal(report(dispatcher, message, message.units[0], Number.NaN), 'unconfirmed');
+      const again = take();
+      assert.deepEqual(shardsOf(again, first.worker), [second.units[0].shard]);
+      assert.deepEqual(shardsOf(again, second.worker), [first.units[0].shard]);
+      for (const message of again)
+        assert.equal(report(dispatcher, message, message.units[0], Number.NaN), 'accepted');
+      assert.deepEqual(numbersOf(await round), [[Number.NaN], [Number.NaN]]);
+      assert.deepEqual(disproved, []);
+    });
+
+    test('counts at once from a worker that is alone, and once the others are gone', async () => {
+      const { dispatcher, start, take } = setUp(1);
+      dispatcher.join('a');
+      const round = start({ hasDiverged: diverged });
+      const [a] = take();
+      assert.equal(report(dispatcher, a, a.units[0], Number.NaN), 'accepted');
+      await round;
+      dispatcher.join('b');
+      const next = start({ hasDiverged: diverged });
+      const [first] = take();
+      assert.equal(report(dispatcher, first, first.units[0], Number.NaN), 'unconfirmed');
+      const [other] = take();
+      assert.notEqual(other.worker, first.worker);
+      dispatcher.leave(other.worker);
+      const [again] = take();
+      assert.equal(again.worker, first.worker);
+      assert.equal(report(dispatcher, again, again.units[0], Number.NaN), 'accepted');
+      assert.deepEqual(numbersOf(await next), [[Number.NaN]]);
+    });
+
+    for (const streams of [false, true])
+      test(`that another worker disproves is dropped, and its sender named${streams ? ' (streams)' : ''}`, async () => {
+        const { dispatcher, start, take, disproved } = setUp(1);
+        dispatcher.join('a');
+        dispatcher.join('b');
+        const round = start({ hasDiverged: diverged, streams });
+        const [first] = take();
+        assert.equal(report(dispatcher, first, first.units[0], Number.NaN), 'unconfirmed');
+        const [other] = take();
+        assert.notEqual(other.worker, first.worker);
+        assert.equal(report(dispatcher, other, other.units[0], 5), 'accepted');
+        assert.deepEqual(numbersOf(await round), [[5]]);
+        assert.deepEqual(disproved, [first.worker]);
+      });
   });
 
   test('without sums, accepts results for single units only', async () => {

@@ -5,7 +5,7 @@ import { UserError } from '../../../base/user-error.ts';
 import { type Calculate, createCalculator } from '../../../coordinator/training/calculation/calculator.ts';
 import { share } from '../../../coordinator/training/calculation/shared-memory.ts';
 import { sumInSlices } from '../../../coordinator/training/sums.ts';
-import { NotPositiveDefiniteError } from '../../../model/estep.ts';
+import { NotPositiveDefiniteError } from '../../../model/linalg.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { niwPrior } from '../../../model/niw.ts';
 import { treeSum } from '../../../model/tree.ts';

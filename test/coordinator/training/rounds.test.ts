@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { netStates } from '../../../coordinator/training/net-states.ts';
 import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
-import { type Layout, layoutOf } from '../../../model/layout.ts';
+import { type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import { prefixed, unprefixed } from '../../../proto/codec.ts';
@@ -100,7 +100,7 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
 const roundsOf = (workers: number, covariance: Covariance = 'full') =>
   createRounds(
     dispatcherOf(workers),
-    Array.from({ length: SHARDS }, (_, shard) => ({ shard, from: 0, to: 0 })),
+    shardBlocks(layout).map((blocks) => blocks.reduce((sum, { count }) => sum + count, 0)),
     D,
     covariance,
   );

@@ -1,0 +1,208 @@
+import { MAX_FLOAT32, MAX_MAGNITUDE } from '../../data/value-range.ts';
+import { type Covariance, statisticsLength } from '../../model/statistics.ts';
+import { covarianceOf, type Task } from '../../proto/tasks.ts';
+import { type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
+
+/**
+ * Whether a result of the right shape could be that of any rows: worker and wire are not trusted. The limits follow from the
+ * number of rows and from float32 alone, never from what another worker reported, so that a lie about the data cannot make
+ * honest results look wrong.
+ */
+
+/** Above the distance of two rows of float32 numbers along an axis. */
+const FARTHEST = 1e39;
+/** Allows for rounding: relative, in sums of float64 and of float32 numbers. */
+const SLACK = 1e-6;
+const SLACK_FLOAT32 = 1e-2;
+
+/** What a result covers: the number of units, and of rows in them. */
+export interface Extent {
+  units: number;
+  rows: number;
+}
+
+/** Could the result of a task over the sample be right? Values that are not finite may be: see `hasDiverged`. */
+export function isPlausible(task: Task, result: Tensors, { units, rows }: Extent, d: number): boolean {
+  const of = (name: string) => take(result, name, 'float64');
+  switch (task.task) {
+    case 'seed-distances':
+      return (
+        of('weight')[0] >= 0 &&
+        isWithin(of('weight'), rows * d * FARTHEST ** 2) &&
+        isWithin(of('row'), MAX_FLOAT32)
+      );
+    case 'cluster-steps':
+      return areSteps(result, { units, rows }, units);
+    case 'sub-steps':
+      return areSteps(result, { units, rows }, rows);
+    case 'statistics':
+    case 'pivoted-statistics':
+      return areSoftStatistics(of('T'), rows, d, covarianceOf(task));
+    case 'cell-sums':
+      return areSums(of('n'), of('s'), rows, d);
+    case 'cell-scatter':
+      return areStatistics(of('T'), rows, d, covarianceOf(task));
+    case 'cell-histogram':
+      return areCounts(of('counts'), rows);
+    default:
+      return true;
+  }
+}
+
+/**
+ * Has a result of a net's steps or outputs values that are not finite? Where training diverges, all workers find them;
+ * other tasks yield only finite values.
+ */
+export function hasDiverged(task: Task, result: Tensors): boolean {
+  if (task.task === 'cluster-steps' || task.task === 'sub-steps')
+    return Object.values(result).some(({ data }) => !areFinite(data));
+  if (task.task === 'statistics' || task.task === 'pivoted-statistics') return !areFinite(result.T.data);
+  return task.task === 'full-pass' && 'soft' in result && !areFinite(result.soft.data);
+}
+
+/** The result of `moments` for the blocks of a shard; `covariance`: of its statistics. */
+export function areMoments(
+  result: Tensors,
+  blocks: { start: number; count: number }[],
+  d: number,
+  covariance: Covariance,
+): boolean {
+  const of = (name: string) => take(result, name, 'float64');
+  const rows = blocks.reduce((sum, { count }) => sum + count, 0);
+  const [sampled, bad, first] = of('counts');
+  if (!isCount(sampled, rows) || !isCount(bad, rows)) return false;
+  const exists = (row: number) => blocks.some(({ start, count }) => row >= start && row < start + count);
+  if (bad === 0 ? first !== -1 : !(Number.isInteger(first) && exists(first))) return false;
+  const T = of('T');
+  if (T[0] !== rows - bad || !areStatistics(T, rows, d, covariance, 2 * MAX_MAGNITUDE)) return false;
+  const [min, max] = [of('min'), of('max')];
+  // Without a good row there are none.
+  if (bad === rows)
+    return min.every((value) => value === Infinity) && max.every((value) => value === -Infinity);
+  return (
+    isWithin(min, MAX_MAGNITUDE) && isWithin(max, MAX_MAGNITUDE) && min.every((least, j) => least <= max[j])
+  );
+}
+
+/** The result of `full-pass` for a unit of so many rows. */
+export function isLabelling(
+  { labels, T, seen, seenLabels, soft }: Tensors,
+  rows: number,
+  k: number,
+  d: number,
+  covariance: Covariance,
+): boolean {
+  const counts = new Float64Array(k);
+  for (const label of labels.data) {
+    if (!(label >= 0 && label < k)) return false;
+    counts[label]++;
+  }
+  const statistics = T.data as Float64Array;
+  const p = statisticsLength(d, covariance);
+  return (
+    counts.every((count, c) => statistics[c * p] === count) &&
+    areStatistics(statistics, rows, d, covariance) &&
+    seenLabels.data.length <= rows &&
+    seen.data.length === seenLabels.data.length * d &&
+    isWithin(seen.data, MAX_FLOAT32) &&
+    seenLabels.data.every((label: number) => label >= 0 && label < k) &&
+    (!soft || areWithin(soft.data, 0, 1 + SLACK_FLOAT32))
+  );
+}
+
+/** Weights or gradients times `count`, which is at most `most`, and what comes with them. */
+function areSteps({ loss, count, shards, ...nets }: Tensors, { units, rows }: Extent, most: number): boolean {
+  return (
+    areCounts(count.data, most) &&
+    areCounts(shards.data, units) &&
+    areWithin(loss.data, -units * MAX_FLOAT32, units * MAX_FLOAT32) &&
+    Object.entries(nets).every(([name, { data }]) =>
+      areWithin(data, name === 'second' ? 0 : -rows * MAX_FLOAT32, rows * MAX_FLOAT32),
+    )
+  );
+}
+
+/** Statistics of rows with weights of 0 to 1, in float32. */
+function areSoftStatistics(T: Float64Array, rows: number, d: number, covariance: Covariance): boolean {
+  const most = rows * (1 + SLACK_FLOAT32);
+  const p = statisticsLength(d, covariance);
+  for (let at = 0; at < T.length; at += p) {
+    if (!areWithin(T.subarray(at, at + 1), 0, most)) return false;
+    if (!areWithin(T.subarray(at + 1, at + 1 + d), -most * FARTHEST, most * FARTHEST)) return false;
+    if (!areWithin(T.subarray(at + 1 + d, at + p), -most * FARTHEST ** 2, most * FARTHEST ** 2)) return false;
+    for (let i = 0, q = at + 1 + d; i < d; q += covariance === 'full' ? d - i : 1, i++)
+      if (T[q] < 0) return false;
+  }
+  return true;
+}
+
+/** Numbers of rows and their sums, by leaf. */
+function areSums(n: Float64Array, s: Float64Array, rows: number, d: number): boolean {
+  if (!areCounts(n, rows)) return false;
+  for (let leaf = 0, p = 0; leaf < n.length; leaf++)
+    for (let j = 0; j < d; j++) if (!(Math.abs(s[p++]) <= n[leaf] * FARTHEST)) return false;
+  return true;
+}
+
+/**
+ * Statistics, one set after the other, each of whole rows: in all at most `rows`, none farther than `farthest` along any
+ * axis. Σx² ≥ (Σx)²/n and (Σxy)² ≤ Σx²·Σy² hold for all rows.
+ */
+function areStatistics(
+  T: Float64Array,
+  rows: number,
+  d: number,
+  covariance: Covariance,
+  farthest = FARTHEST,
+): boolean {
+  const p = statisticsLength(d, covariance);
+  const largest = farthest * farthest * (1 + SLACK);
+  const roots = new Float64Array(d);
+  let total = 0;
+  for (let at = 0; at < T.length; at += p) {
+    const n = T[at];
+    if (!isCount(n, rows)) return false;
+    total += n;
+    const rootOfRows = Math.sqrt(n) * (1 + SLACK);
+    for (let i = 0, q = at + 1 + d; i < d; q += covariance === 'full' ? d - i : 1, i++) {
+      const square = T[q];
+      if (!(square >= 0 && square <= n * largest)) return false;
+      roots[i] = Math.sqrt(square);
+      if (!(Math.abs(T[at + 1 + i]) <= rootOfRows * roots[i])) return false;
+    }
+    if (covariance === 'diag') continue;
+    for (let i = 0, q = at + 1 + d; i < d; i++)
+      for (let j = i; j < d; j++) if (!(Math.abs(T[q++]) <= roots[i] * roots[j] * (1 + SLACK))) return false;
+  }
+  return total <= rows;
+}
+
+const isCount = (value: number, most: number) => Number.isInteger(value) && value >= 0 && value <= most;
+
+/** Whole numbers that add up to at most `most`. */
+function areCounts(values: TypedArray, most: number): boolean {
+  let total = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (!isCount(values[i], most)) return false;
+    total += values[i];
+  }
+  return total <= most;
+}
+
+/** Are all values finite and at most this large? */
+function isWithin(values: TypedArray, most: number): boolean {
+  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]) <= most)) return false;
+  return true;
+}
+
+/** Is no finite value outside of these limits? */
+function areWithin(values: TypedArray, least: number, most: number): boolean {
+  for (let i = 0; i < values.length; i++)
+    if ((values[i] < least || values[i] > most) && Number.isFinite(values[i])) return false;
+  return true;
+}
+
+function areFinite(values: TypedArray): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
+}

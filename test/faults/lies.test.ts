@@ -1,0 +1,32 @@
+// Well-formed messages with wild values, from a worker with a valid key: runs in this process, with real tasks.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UserError } from '../../base/user-error.ts';
+import { anyLie, RUNS, runWithLies, wildLie } from './lies.ts';
+
+for (const options of [RUNS[0], RUNS[6]])
+  test(`values that no honest result has are refused, and change nothing: ${JSON.stringify(options)}`, async () => {
+    const { labels, counts } = await runWithLies({ options });
+    assert.deepEqual(counts, {});
+    const disturbed = await runWithLies({ options, lie: wildLie(8) });
+    assert.deepEqual(disturbed.labels, labels);
+    assert.ok(disturbed.refused >= 5, `sent away ${disturbed.refused} times`);
+    assert.equal(disturbed.counts.resultsWrongShape, disturbed.refused);
+  });
+
+test('whatever a worker claims, the run ends, or says why it cannot go on', async () => {
+  for (const [seed, options] of RUNS.entries())
+    await runWithLies({ seed, options, lie: anyLie([1, 3, 10, 40][seed % 4]) }).catch((error) => {
+      assert.ok(error instanceof UserError, `seed ${seed}: ${error.stack}`);
+    });
+});
+
+for (const honest of [1, 2])
+  test(`training that diverges ends with its message, and nobody is sent away (workers: ${honest})`, async () => {
+    for (const options of [{ lr: 1e30, initK: 3 }, { lr: 1e30, initK: 3, localSteps: 1 }, { subLr: 1e30 }])
+      await assert.rejects(
+        runWithLies({ options, honest }),
+        (error) =>
+          error instanceof UserError && /training diverged in epoch \d+: --(sub-)?lr/.test(error.message),
+      );
+  });

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { UserError } from '../../base/user-error.ts';
+import { resolveConfig } from '../../coordinator/config.ts';
+import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
+import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
+import { labelAllRows } from '../../coordinator/training/full-pass.ts';
+import { initialState } from '../../coordinator/training/initial-state.ts';
+import { momentsRound } from '../../coordinator/training/moments.ts';
+import { prepare, sampleThreshold } from '../../coordinator/training/prepare.ts';
+import { publishNet } from '../../coordinator/training/publish.ts';
+import { train } from '../../coordinator/training/train.ts';
+import { layoutOf } from '../../model/layout.ts';
+import { generator, type Rng } from '../../model/random.ts';
+import { type FromCoordinator, PROTOCOL } from '../../proto/messages.ts';
+import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
+import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
+import { createContext } from '../../worker/context.ts';
+import { acceptRound, type RoundMessage, runUnits } from '../../worker/round.ts';
+import { createStates } from '../../worker/states.ts';
+import { blobs, D, memoryBlocks } from '../worker/support.ts';
+
+/** Short calculations only: at once. */
+const { calculate } = createCalculator(Number.POSITIVE_INFINITY);
+
+/** Changes some of the values of a result, which are as the worker computed them. */
+export type Lie = (rng: Rng, name: string, values: TypedArray) => void;
+
+const WILD = [Number.NaN, Infinity, -Infinity, 1e300, -1e300];
+const VALUES = [...WILD, 1e308, -1, 0, 0.5, 1, 100, 1e9, -1e9, 1e17, 1e30, -1e30, 1e38, 3e38, -3e38, 1e-30];
+const FACTORS = [1.5, -1, 1e6, 0];
+
+/** A value that no honest result has, in one of `every` arrays of float64 numbers. */
+export const wildLie =
+  (every: number): Lie =>
+  (rng, _name, values) => {
+    if (values instanceof Float64Array && rng.below(every) === 0)
+      values[rng.below(values.length)] = WILD[rng.below(WILD.length)];
+  };
+
+/** Any values, in one of `every` arrays. Not in hashes of blocks: workers then take the data for changed. */
+export const anyLie =
+  (every: number): Lie =>
+  (rng, name, values) => {
+    if (name.endsWith('hashes') || !values.length || rng.below(every)) return;
+    const kind = rng.below(3);
+    if (kind === 0) values[rng.below(values.length)] = VALUES[rng.below(VALUES.length)];
+    else
+      for (let i = 0; i < values.length; i++)
+        values[i] =
+          kind === 1 ? VALUES[rng.below(VALUES.length)] : values[i] * FACTORS[rng.below(FACTORS.length)];
+  };
+
+/** Options of runs that together have every task in every form. */
+export const RUNS = [
+  {},
+  { covariance: 'diag' },
+  { transform: 'normalize', soft: true },
+  { initK: 3, localSteps: 1 },
+  { transform: 'pca:2', subLoss: 'kl' },
+  { clusterLoss: 'isotropic', schedule: 'paper' },
+  { transform: 'standard', clusterLoss: 'diag', soft: true },
+  { transform: 'min-max', priorScaleChoice: 'isotropic' },
+];
+
+const ROWS = 600;
+const SHARDS = 8;
+const rows = blobs(ROWS);
+/** A round takes some ms; longer than this only if it does not end. */
+const STUCK_MS = 60_000;
+
+export interface Outcome {
+  labels: number[];
+  k: number;
+  /** Workers that were sent away. */
+  refused: number;
+  counts: Record<string, number>;
+}
+
+/** What a run is like: options of `train`, and how many of its workers lie. */
+export interface Setting {
+  seed?: number;
+  options?: object;
+  honest?: number;
+  lie?: Lie;
+}
+
+/**
+ * A complete run in this process, with real tasks: honest workers, and one that lies in some results. When it is sent away, it
+ * comes again as another process.
+ */
+export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: Setting): Promise<Outcome> {
+  const rng = generator(BigInt(seed), 'lies');
+  const backend = await wasmBackend();
+  const config = await resolveConfig({
+    ...{ data: 'rows.npy', shards: SHARDS, splitMergeEvery: 3, maxEpochs: 20, batchSize: 16, sample: 0 },
+    ...options,
+  });
+  const layout = layoutOf(ROWS, D, config.shards, BigInt(config.seed));
+  let refused = 0;
+  let sessions = 0;
+  const peers = new Map<string, (message: FromCoordinator, tensors: Tensors) => void>();
+  const { dispatcher, router, counts } = createScheduler({
+    ...{ layout, file: null, term: 1, heartbeatTimeout: 1e9, now: () => performance.now() },
+    send: (peer, message, tensors = {}) => void setImmediate(() => peers.get(peer)?.(message, tensors)),
+    emit: () => {},
+    log: () => {},
+  });
+
+  function join(lies: Lie | undefined): void {
+    const peer = `p${sessions++}`;
+    const states = createStates(backend);
+    const context = createContext(backend, states, memoryBlocks(rows, D), layout);
+    let working = Promise.resolve();
+    let latest = 0;
+    async function work(header: RoundMessage, tensors: Tensors): Promise<void> {
+      acceptRound(context, header, tensors);
+      const { term, round } = header;
+      const failed = await runUnits(context, header, {
+        isOver: () => round < latest || !peers.has(peer),
+        done(done, results, seconds) {
+          for (const name of lies ? Object.keys(results) : []) {
+            results[name] = copyOf(results[name]);
+            lies!(rng, name, results[name].data);
+          }
+          router.receive(
+            peer,
+            { type: 'results', term, round, done, seconds, rowsRead: 0, memory: 0 },
+            results,
+          );
+        },
+      });
+      if (!failed) return;
+      const { unit, error } = failed;
+      const [mistake, message] = [error instanceof UserError, (error as Error).message];
+      router.receive(peer, { type: 'failure', term, round, unit, mistake, message }, {});
+    }
+    peers.set(peer, (message, tensors) => {
+      if (message.type === 'round') {
+        latest = message.round;
+        working = working.then(() => work(message, tensors));
+      } else if (message.type === 'refuse') {
+        peers.delete(peer);
+        refused++;
+        assert.ok(lies, `an honest worker was sent away: ${message.reason}`);
+        join(lies);
+      }
+    });
+    router.receive(
+      peer,
+      {
+        ...{ type: 'hello', protocol: PROTOCOL, identity: 'wasm', backend: 'wasm', host: 'h', pid: sessions },
+        ...{ name: lies ? 'liar' : '', session: sessions.toString(16).padStart(32, '0') },
+      },
+      {},
+    );
+  }
+
+  const stuck = setInterval(() => {
+    if (dispatcher.elapsed() > STUCK_MS) dispatcher.abort(new Error('the round does not end'));
+  }, 100);
+  try {
+    for (let i = 0; i < honest; i++) join(undefined);
+    if (lie) join(lie);
+    const origin = Float64Array.from(rows.subarray(0, D));
+    const found = await momentsRound(
+      { dispatcher, calculate },
+      config,
+      layout,
+      origin,
+      sampleThreshold(config, layout),
+      async (row) => ({ where: `row ${row}`, isLarge: false }),
+    );
+    const run = await prepare(
+      { config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} },
+      found,
+    );
+    const start = await initialState(run);
+    const training = train(run, start, Math.min(...found.sampleRows.filter((count) => count > 0)));
+    let step = await training.next();
+    while (!step.done) step = await training.next();
+    const { state } = step.value;
+    publishNet(run, state.net);
+    const labels = new Int32Array(ROWS);
+    await labelAllRows(run, layout, state.mixture.k, null, {
+      pieces: (name) => ({
+        write: (part, at) => void (name === 'labels.npy' && labels.set(part, at)),
+        finish() {},
+        abort() {},
+      }),
+    });
+    const nonzero = Object.entries(counts).filter(([, count]) => count > 0);
+    return { labels: [...labels], k: state.mixture.k, refused, counts: Object.fromEntries(nonzero) };
+  } finally {
+    clearInterval(stuck);
+    peers.clear();
+    dispatcher.abort(new Error('over'));
+  }
+}
+
+const copyOf = ({ data, shape }: Tensors[string]) => nd(data.slice() as Float64Array, ...shape);
