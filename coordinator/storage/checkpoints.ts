@@ -152,9 +152,7 @@ export async function saveCheckpoint(
   assertThere();
   makeFolder(folder);
   const bytes = await writeFile(path, parts, { before: assertThere });
-  const epochs = openWithSpares(() => readdirSync(folder)).flatMap((name) =>
-    Number(NAME.exec(name)?.[1] ?? []),
-  );
+  const epochs = epochsIn(folder);
   const kept = epochs
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
@@ -164,6 +162,15 @@ export async function saveCheckpoint(
   const old = epochs.filter((other) => !kept.includes(other));
   await Promise.allSettled(old.map((other) => rm(join(folder, checkpointName(other)), { force: true })));
   return { path, bytes };
+}
+
+function epochsIn(folder: string): number[] {
+  try {
+    const names = openWithSpares(() => readdirSync(folder));
+    return names.flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
+  } catch (error) {
+    throw ioError(folder, 'read', error);
+  }
 }
 
 /**
