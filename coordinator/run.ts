@@ -11,6 +11,7 @@ import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
+import { FailedEverywhere } from './scheduler/router.ts';
 import type { Server } from './scheduler/server.ts';
 import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
@@ -114,8 +115,7 @@ async function firstReading(
 }
 
 /**
- * A worker's mistakes are about the data, of which it may not know the name. Whether it does, only its text tells: no
- * more than that comes from it.
+ * What is wrong with the data, under their name, where the message does not have it.
  */
 function namingData(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
@@ -123,8 +123,8 @@ function namingData(dispatcher: Dispatcher, path: string): Dispatcher {
     abort: (error) => dispatcher.abort(error),
     round: (spec) =>
       dispatcher.round(spec).catch((error) => {
-        const named = error instanceof WriteError || error.message.includes(path);
-        if (!(error instanceof UserError) || named) throw error;
+        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
+        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
         throw new UserError(`${path}: ${error.message}`);
       }),
   };

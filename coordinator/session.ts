@@ -336,6 +336,7 @@ async function serverFor(
   const { source, leftOut, layout, ...rest } = about;
   const { startServer } = await import('./scheduler/server.ts');
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  const read = (blocks: number[]) => readBlocks(source, layout, blocks);
   return startServer({
     bind,
     layout,
@@ -344,7 +345,11 @@ async function serverFor(
       sharedFiles && leftOut === null
         ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
         : null,
-    readBlocks: (blocks) => readBlocks(source, layout, blocks),
+    readBlocks: read,
+    async verify(unit, hashes) {
+      const { problemWith } = await import('./verify-unit.ts');
+      return problemWith(unit, layout, read, hashes);
+    },
     identity: resume?.run.identity,
     mixed,
     heartbeatTimeout: heartbeatTimeout * 1000,

@@ -1,6 +1,6 @@
 import type { Change, EndReason } from '../model/schedule.ts';
 
-/** How workers leave. `stalled`: did not read what it was sent; `cut`: the list of keys has changed. */
+/** How workers leave. `stalled`: did not read what it was sent; `exited`: also after a task failed; `cut`: the list of keys has changed, or its own data file is no longer used. */
 export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut'] as const;
 export type Departure = (typeof DEPARTURES)[number];
 

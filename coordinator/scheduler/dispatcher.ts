@@ -1,13 +1,18 @@
-import { indentContinuation } from '../../base/text.ts';
-import { UserError } from '../../base/user-error.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { type PublishedState, type Result, type ResultVerdict, Round, type RoundSpec } from './round.ts';
+import {
+  type PublishedState,
+  type Result,
+  type ResultVerdict,
+  Round,
+  type RoundSpec,
+  type UnitFailure,
+} from './round.ts';
 import { assignShards, type CachedShards } from './shard-assignment.ts';
 
-type Failure = Extract<FromWorker, { type: 'failure' }>;
+type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 
 /** How training has its rounds computed, independent of the workers. */
 export interface Dispatcher {
@@ -186,12 +191,28 @@ export class UnitDispatcher implements Dispatcher {
     return verdict;
   }
 
-  /** Handles a worker's report that a task failed. `mistake`: the user can fix the cause. */
-  failure(worker: string, { round, mistake, message }: Pick<Failure, 'round' | 'mistake' | 'message'>): void {
-    const current = this.#current?.round;
-    if (round !== current?.id || !current.hasAssigned(worker)) return;
-    const text = indentContinuation(message);
-    this.abort(mistake ? new UserError(text) : new Error(`worker ${worker}: ${text}`));
+  /** Is this a unit of the current round that this worker was assigned and whose result is missing? */
+  isAwaited(worker: string, { round: id, unit }: Failure): boolean {
+    const round = this.#current?.round;
+    if (id !== round?.id) return false;
+    const [index] = round.indicesOf([unit]);
+    return round.hasAssigned(worker, index) && round.isMissing(index);
+  }
+
+  /**
+   * A unit has failed at a worker, which leaves: other workers get its units. Returns whether there is no use in that, as the
+   * unit has failed at all of them.
+   */
+  failed(worker: string, { unit }: Failure, cause: UnitFailure['cause']): boolean {
+    const { round } = this.#current!;
+    const [index] = round.indicesOf([unit]);
+    const others = this.workers().filter((other) => other !== worker);
+    return round.fail(index, { worker, cause }, others);
+  }
+
+  /** The published version of a state. */
+  state(name: string): Tensors | undefined {
+    return this.#states.get(name)?.tensors;
   }
 
   /** Called regularly: sends the units of stragglers to idle workers too. Returns how many. */
@@ -246,13 +267,17 @@ export class UnitDispatcher implements Dispatcher {
       round.waiting.delete(index);
       batches.set(worker, [...(batches.get(worker) ?? []), index]);
     };
+    // A unit that failed at a worker is better tried at another.
+    const mayTake = (worker: string, index: number) =>
+      !round.hasFailed(worker, index) || this.workers().every((other) => round.hasFailed(other, index));
     for (const index of round.waiting) {
       const owner = this.#owners[units[index].shard]!;
-      if (hasRoom(owner)) add(owner, index);
+      const taker = mayTake(owner, index) ? owner : this.workers().find((worker) => mayTake(worker, index))!;
+      if (hasRoom(taker)) add(taker, index);
     }
     if (streams) {
       for (const worker of this.#responsive())
-        for (const index of round.waiting) if (hasRoom(worker)) add(worker, index);
+        for (const index of round.waiting) if (hasRoom(worker) && mayTake(worker, index)) add(worker, index);
     }
     for (const [worker, indices] of batches) this.#sendUnits(round, worker, indices);
   }

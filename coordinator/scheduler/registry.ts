@@ -57,6 +57,8 @@ export interface Member {
   lastHeard: number;
   /** Its process has ended: messages still arriving from it are ignored. */
   processEnded: boolean;
+  /** It may read the data file itself: not if its copy has proved to be unusable. */
+  mayReadFile: boolean;
   /** One of its results was accepted. */
   hasContributed: boolean;
   memory: number;
@@ -164,7 +166,7 @@ export class Registry {
 
   /** Welcomes a worker or refuses it. */
   hello(peer: string, header: Hello): void {
-    const { term, file, layout, counts, send } = this.#options;
+    const { counts } = this.#options;
     // A worker that gets no reply retries.
     if (!this.#arrivals.take()) {
       counts.hellosIgnored++;
@@ -195,7 +197,7 @@ export class Registry {
     Object.assign(member, { description, peer });
     this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
-    send(peer, { type: 'welcome', worker: member.worker, term, file, layout });
+    this.#welcome(member);
     this.#arrive(member, isNews);
   }
 
@@ -259,6 +261,30 @@ export class Registry {
     return members.some(({ hasContributed }) => hasContributed);
   }
 
+  /** A worker has failed: its process ends by itself, or because it is refused from now on. */
+  dismiss(member: Member, reason: string): void {
+    this.#leave(member, 'exited', reason);
+    member.processEnded = true;
+    this.#refuse(member.peer, { reason: `it failed: ${reason}` });
+  }
+
+  /**
+   * A worker's data file is not what it should be: from now on it gets its rows from the coordinator. Returns false if it does
+   * so already, or is not there.
+   */
+  withholdFile(member: Member, reason: string): boolean {
+    const { file, log } = this.#options;
+    if (!isPresent(member) || !member.mayReadFile || !file) return false;
+    log(
+      `worker ${member.worker} on ${member.description.host} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
+    );
+    member.mayReadFile = false;
+    this.#leave(member, 'cut', reason);
+    this.#welcome(member);
+    this.#arrive(member);
+    return true;
+  }
+
   /** The peer does not read its messages: its worker counts as gone until it says hello again. */
   stalled(peer: string): void {
     const member = this.#byPeer.get(peer);
@@ -271,6 +297,11 @@ export class Registry {
   cut(reason: string): void {
     for (const member of this.#members.values()) this.#leave(member, 'cut', reason);
     this.#byPeer.clear();
+  }
+
+  #welcome({ worker, peer, mayReadFile }: Member): void {
+    const { term, file, layout, send } = this.#options;
+    send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
   }
 
   #refuse(peer: string, refusal: Refusal): void {
@@ -313,6 +344,7 @@ export class Registry {
       joins: 0,
       lastHeard: 0,
       processEnded: false,
+      mayReadFile: true,
       hasContributed: false,
       memory: 0,
       gpuMemory: null,

@@ -1,4 +1,4 @@
-import type { FromCoordinator } from '../../proto/messages.ts';
+import type { FromCoordinator, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
 import { UnitDispatcher } from './dispatcher.ts';
@@ -10,6 +10,8 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
   /** Responds to a worker's request for rows. */
   fetch?(peer: string, header: FetchMessage): void;
+  /** What the coordinator itself finds wrong with the rows of a unit; null: nothing. */
+  verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
 }
 
@@ -27,6 +29,7 @@ export interface Scheduler {
 /** Connects the parts to one another. Sockets and clock are passed in, so that tests can simulate any network. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener } = options;
+  const { verify = async () => null } = options;
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
@@ -40,7 +43,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   });
   const registry = new Registry({ ...options, dispatcher, counts });
-  const router = new Router({ term, registry, dispatcher, usage, counts, send, fetch, roundListener });
+  const router = new Router({
+    ...{ term, registry, dispatcher, usage, counts, send, fetch, verify, roundListener },
+  });
   let lastTick = now();
   return {
     dispatcher,

@@ -314,33 +314,62 @@ describe('a round', () => {
     await round;
   });
 
-  test('rejects if a task fails; the next round is unaffected', async () => {
+  test('rejects when it is aborted; the next round is unaffected', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
-    const fail = (round: number, mistake: boolean) =>
-      dispatcher.failure('a', {
-        round,
-        mistake,
-        message: 'it is short',
-      });
     const first = start();
-    const [{ round }] = take();
-    fail(round, true);
+    const [{ round, units }] = take();
+    dispatcher.abort(new UserError('it is short'));
     await assert.rejects(first, (error) => error instanceof UserError && error.message === 'it is short');
 
     const second = start();
     const [message] = take();
-    fail(round, true);
-    assert.ok(message.units.length === 2, 'a stale failure is ignored');
-    fail(message.round, false);
-    await assert.rejects(
-      second,
-      (error: Error) => !(error instanceof UserError) && /worker a: it is short/.test(error.message),
-    );
+    assert.equal(dispatcher.isAwaited('a', { round, unit: units[0] }), false, 'a stale failure is ignored');
+    assert.equal(dispatcher.isAwaited('a', { round: message.round, unit: units[0] }), true);
+    assert.equal(dispatcher.isAwaited('b', { round: message.round, unit: units[0] }), false, 'not its own');
+    answerAll(dispatcher, [message]);
+    assert.equal((await second).length, 2);
+  });
 
-    const third = start();
-    answerAll(dispatcher, take());
-    assert.equal((await third).length, 2);
+  test('a unit that failed at a worker goes to one where it has not, however often that one returns', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    for (const name of ['a', 'b']) dispatcher.join(name);
+    const round = start();
+    const [a, b] = take();
+    const [unit] = a.units;
+    const failure = { round: a.round, unit };
+    assert.equal(dispatcher.failed('a', failure, 'local'), false);
+    dispatcher.leave('a');
+    dispatcher.join('a');
+    const [again] = take();
+    assert.deepEqual([again.worker, again.units], ['b', [unit]]);
+    // It also fails there: with a third worker, another attempt makes sense.
+    dispatcher.join('c');
+    assert.equal(dispatcher.failed('b', failure, 'local'), false);
+    dispatcher.leave('b');
+    const [third, ...rest] = take().filter(({ units }) => units.some(({ shard }) => shard === unit.shard));
+    assert.deepEqual([third.worker, rest], ['c', []]);
+    answerAll(dispatcher, [b, third]);
+    assert.equal((await round).length, 2);
+  });
+
+  test('a unit that failed at every worker present, at two in all or twice at one, is hopeless', () => {
+    const { dispatcher, start, take } = setUp(1);
+    for (const name of ['a', 'b']) dispatcher.join(name);
+    void start();
+    const [{ round, units, worker }] = take();
+    const other = worker === 'a' ? 'b' : 'a';
+    const fail = (name: string, cause: 'task' | 'local') => {
+      const isHopeless = dispatcher.failed(name, { round, unit: units[0] }, cause);
+      dispatcher.leave(name);
+      return isHopeless;
+    };
+    assert.equal(fail(worker, 'task'), false);
+    dispatcher.leave(other);
+    dispatcher.join(worker);
+    assert.equal(fail(worker, 'task'), true, 'twice at the only one');
+    dispatcher.join(other);
+    assert.equal(fail(other, 'local'), true, 'at every one');
   });
 
   test('cannot start while another is in progress', () => {
