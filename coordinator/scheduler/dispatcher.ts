@@ -2,6 +2,7 @@ import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
+import { LATE_FACTOR, MIN_LATE_MS, Pace } from './pace.ts';
 import {
   type PublishedState,
   type Result,
@@ -49,10 +50,6 @@ export interface DispatcherOptions {
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
 const STREAM_WINDOW = 2;
-/** A worker is a straggler if it has been silent for this many times the round's median silence before a result … */
-const STRAGGLER_FACTOR = 3;
-/** … and at least this long, ms. Longer than a garbage collection or a busy machine delays it: a false alarm doubles the work. */
-const MIN_STRAGGLER_MS = 300;
 /** Results closer together than this arrived in one message. */
 const SAME_MESSAGE_MS = 1;
 
@@ -65,6 +62,8 @@ interface WorkerProgress {
   silentSince: number;
   /** A round ended before it had finished: it gets no more units until a result arrives. */
   lagging: boolean;
+  /** That round, and its silence in it. */
+  owed: { kind: string; round: number; since: number } | null;
 }
 
 interface CurrentRound {
@@ -86,6 +85,7 @@ export class UnitDispatcher implements Dispatcher {
   readonly #cached: CachedShards = new Map();
   /** The worker that owns each shard. */
   #owners: (string | null)[];
+  readonly #pace = new Pace();
   #versions = 0;
   #rounds = 0;
   #current: CurrentRound | null = null;
@@ -132,6 +132,7 @@ export class UnitDispatcher implements Dispatcher {
       inFlight: new Set(),
       silentSince: this.#options.now(),
       lagging: false,
+      owed: null,
     });
     // During a round, reassign only if a shard has no owner: moving a shard means loading its sample again.
     if (!this.#current || this.#owners.some((owner) => owner === null)) this.#assignShards();
@@ -143,6 +144,7 @@ export class UnitDispatcher implements Dispatcher {
     const departed = this.#workers.get(worker);
     if (!departed) return [];
     this.#workers.delete(worker);
+    this.#pace.forget(worker);
     this.#assignShards();
     const round = this.#current?.round;
     if (!round) return [];
@@ -166,7 +168,7 @@ export class UnitDispatcher implements Dispatcher {
     const sender = this.#workers.get(worker);
     if (!current || id !== current.round.id) {
       if (id > this.#rounds) return 'not asked for';
-      if (sender) sender.lagging = false;
+      if (sender) this.#caughtUp(worker, sender);
       return 'late';
     }
     const { round } = current;
@@ -176,9 +178,14 @@ export class UnitDispatcher implements Dispatcher {
     if (verdict === 'not asked for' || verdict === 'wrong shape') return verdict;
     if (sender) {
       const now = this.#options.now();
-      if (now - sender.silentSince >= SAME_MESSAGE_MS) current.silences.push(now - sender.silentSince);
+      const silence = now - sender.silentSince;
+      if (silence >= SAME_MESSAGE_MS) {
+        current.silences.push(silence);
+        this.#pace.answered(worker, kindOf(round), id, silence);
+      }
       sender.silentSince = now;
       sender.lagging = false;
+      sender.owed = null;
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
@@ -215,32 +222,71 @@ export class UnitDispatcher implements Dispatcher {
     return this.#states.get(name)?.tensors;
   }
 
+  /** A result of an earlier round has arrived. */
+  #caughtUp(name: string, worker: WorkerProgress): void {
+    worker.lagging = false;
+    if (!worker.owed) return;
+    const { kind, round, since } = worker.owed;
+    this.#pace.answered(name, kind, round, this.#options.now() - since);
+    worker.owed = null;
+  }
+
   /** Called regularly: sends the units of stragglers to idle workers too. Returns how many. */
   race(): number {
     const current = this.#current;
-    if (!current || current.round.waiting.size || !current.silences.length) return 0;
+    if (!current || current.round.waiting.size) return 0;
     const { round, silences } = current;
     const idle = this.#responsive().filter((worker) => !this.#workers.get(worker)!.inFlight.size);
-    const late = this.#lateUnits(round, silences);
-    if (!idle.length || !late.length) return 0;
+    if (!idle.length) return 0;
+    const late = silences.length ? this.#unitsHeld(round, limitOf(silences)) : [];
     const each = Math.ceil(late.length / idle.length);
-    idle.forEach((worker, i) => {
-      const indices = late.slice(i * each, (i + 1) * each);
+    let raced = 0;
+    for (const [i, worker] of idle.entries()) {
+      const shared = late.slice(i * each, (i + 1) * each);
+      const theirs = shared.length ? shared : this.#unitsFor(worker, round);
+      const indices = theirs.filter((index) => !round.hasFailed(worker, index));
       if (indices.length) this.#sendUnits(round, worker, indices);
-    });
-    return late.length;
+      raced += indices.length;
+    }
+    return raced;
   }
 
-  /** Units without a result that stragglers are computing. */
-  #lateUnits(round: Round, silences: number[]): number[] {
-    const median = [...silences].sort((a, b) => a - b)[silences.length >> 1];
-    const limit = Math.max(MIN_STRAGGLER_MS, STRAGGLER_FACTOR * median);
+  /** Units without a result, held by workers that have been silent for longer than `limit`. */
+  #unitsHeld(round: Round, limit: number): number[] {
     const now = this.#options.now();
-    const late = new Set<number>();
+    const held = new Set<number>();
     for (const { inFlight, silentSince } of this.#workers.values())
       if (inFlight.size && now - silentSince > limit)
-        for (const index of inFlight) if (round.isMissing(index)) late.add(index);
-    return [...late];
+        for (const index of inFlight) if (round.isMissing(index)) held.add(index);
+    return [...held];
+  }
+
+  /**
+   * Units of others for a worker that has been idle for longer than it would need itself: those of workers that are as silent;
+   * of others the second half, as they may be computing the first.
+   */
+  #unitsFor(worker: string, round: Round): number[] {
+    const now = this.#options.now();
+    const patience = this.#pace.patience(worker, kindOf(round));
+    const idleSince = Math.max(round.startedAt, this.#workers.get(worker)!.silentSince);
+    if (now - idleSince <= patience) return [];
+    const silent = this.#unitsHeld(round, patience);
+    if (silent.length) return silent;
+    const held = this.#unitsHeld(round, 0).sort((a, b) => a - b);
+    return held.slice(held.length >> 1);
+  }
+
+  /** What the current round waits for: workers with its units that have been silent for longer than `limit` and than usual. */
+  awaited(limit: number): { worker: string; silence: number; tasks: string[] }[] {
+    const round = this.#current?.round;
+    if (!round) return [];
+    const tasks = round.spec.tasks.map(({ task }) => task);
+    return [...this.#workers].flatMap(([worker, { inFlight, silentSince }]) => {
+      const silence = this.#options.now() - silentSince;
+      const isLate = silence > Math.max(limit, this.#pace.lateAfter(worker, kindOf(round)));
+      const isAwaited = isLate && [...inFlight].some((index) => round.isMissing(index));
+      return isAwaited ? [{ worker, silence, tasks }] : [];
+    });
   }
 
   /** Workers that are not lagging; all of them if every one is. */
@@ -310,10 +356,24 @@ export class UnitDispatcher implements Dispatcher {
   #end(): CurrentRound | null {
     const current = this.#current;
     this.#current = null;
+    if (!current) return null;
+    const { round } = current;
     for (const worker of this.#workers.values()) {
-      worker.lagging ||= worker.inFlight.size > 0;
+      if (worker.inFlight.size) {
+        worker.lagging = true;
+        worker.owed = { kind: kindOf(round), round: round.id, since: worker.silentSince };
+      }
       worker.inFlight.clear();
     }
     return current;
   }
+}
+
+/** Rounds of the same tasks take about the same time. */
+const kindOf = ({ spec }: Round) => spec.tasks.map(({ task }) => task).join('+');
+
+/** The silence after which a worker is a straggler, from the silences before each answer of the round. */
+function limitOf(silences: number[]): number {
+  const median = [...silences].sort((a, b) => a - b)[silences.length >> 1];
+  return Math.max(MIN_LATE_MS, LATE_FACTOR * median);
 }

@@ -146,6 +146,11 @@ export class Registry {
     return this.#members.get(worker)!.peer;
   }
 
+  /** A worker for people, such as `w1 on node7`. */
+  describe(worker: string): string {
+    return `${worker} on ${this.#members.get(worker)!.description.host}`;
+  }
+
   /** The worker on this connection, present or not. */
   memberAt(peer: string): Member | undefined {
     return this.#byPeer.get(peer);
@@ -276,7 +281,7 @@ export class Registry {
     const { file, log } = this.#options;
     if (!isPresent(member) || !member.mayReadFile || !file) return false;
     log(
-      `worker ${member.worker} on ${member.description.host} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
+      `worker ${this.describe(member.worker)} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
     );
     member.mayReadFile = false;
     this.#leave(member, 'cut', reason);

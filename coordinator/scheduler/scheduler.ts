@@ -15,6 +15,9 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   roundListener?: RoundListener;
 }
 
+/** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
+const [NAMED_AFTER_MS, NAMED_EVERY_MS] = [5000, 30_000];
+
 /** The parts that bring the units of a run to its workers and the results back. */
 export interface Scheduler {
   dispatcher: UnitDispatcher;
@@ -28,7 +31,7 @@ export interface Scheduler {
 
 /** Connects the parts to one another. Sockets and clock are passed in, so that tests can simulate any network. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener } = options;
+  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener, log } = options;
   const { verify = async () => null } = options;
   const counts = noCounts();
   const usage = new Usage(layout.rows);
@@ -46,6 +49,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const router = new Router({
     ...{ term, registry, dispatcher, usage, counts, send, fetch, verify, roundListener },
   });
+  let namedAt = Number.NEGATIVE_INFINITY;
+  function nameAwaited(): void {
+    if (now() - namedAt < NAMED_EVERY_MS) return;
+    const awaited = dispatcher.awaited(NAMED_AFTER_MS);
+    if (!awaited.length) return;
+    namedAt = now();
+    const names = awaited.slice(0, 3).map(({ worker }) => registry.describe(worker));
+    const more = awaited.length > 3 ? ` and ${awaited.length - 3} more` : '';
+    const [{ silence, tasks }] = awaited;
+    log(
+      `waiting for ${names.join(', ')}${more}: no result of ${tasks[0]} for ${Math.round(silence / 1000)} s`,
+    );
+  }
   let lastTick = now();
   return {
     dispatcher,
@@ -60,6 +76,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (wasSuspended) return;
       registry.dropSilent();
       counts.unitsRaced += dispatcher.race();
+      nameAwaited();
     },
   };
 }

@@ -181,6 +181,100 @@ describe('a round', () => {
     assert.equal(dispatcher.race(), 4);
   });
 
+  test('a worker that joins a round gets half of what the other has not answered after two seconds', async () => {
+    const { dispatcher, clock, start, take } = setUp(4);
+    dispatcher.join('slow');
+    const round = start();
+    const [slow] = take();
+    clock.now = 1000;
+    dispatcher.join('new');
+    clock.now = 2900;
+    answer(dispatcher, slow, slow.units[0]);
+    clock.now = 3000;
+    assert.equal(dispatcher.race(), 0);
+    clock.now = 3001;
+    assert.equal(dispatcher.race(), 2);
+    const [handed] = take();
+    assert.deepEqual([handed.worker, handed.units], ['new', slow.units.slice(2)]);
+    // Now it is known how long they take: 50 ms.
+    clock.now = 3051;
+    answerAll(dispatcher, [handed]);
+    clock.now = 3351;
+    assert.equal(dispatcher.race(), 0);
+    clock.now = 3352;
+    assert.equal(dispatcher.race(), 1, 'the last one');
+    answerAll(dispatcher, take());
+    assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
+  });
+
+  test('a worker that joins a round gets everything that a silent one holds after two seconds', () => {
+    const { dispatcher, clock, start, take } = setUp(4);
+    dispatcher.join('hung');
+    void start();
+    const [hung] = take();
+    clock.now = 5000;
+    dispatcher.join('new');
+    clock.now = 7001;
+    assert.equal(dispatcher.race(), 4);
+    assert.deepEqual(take()[0].units, hung.units);
+  });
+
+  test('what a slow worker took does not excuse it: an idle one goes by its own past', async () => {
+    const { dispatcher, clock, start, take } = setUp(2);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    const round = start();
+    const [a, b] = take();
+    clock.now = 200;
+    answerAll(dispatcher, [b]);
+    clock.now = 250;
+    answerAll(dispatcher, [a]);
+    await round;
+    void start({ units: Array.from({ length: 4 }, (_, i) => ({ shard: 0, from: i, to: i + 1 })) });
+    const [slow] = take();
+    assert.equal(slow.worker, a.worker);
+    clock.now = 5000;
+    answer(dispatcher, slow, slow.units[0]);
+    // It has been idle since the round began, for longer than three times 200 ms.
+    clock.now = 5001;
+    assert.equal(dispatcher.race(), 2);
+    assert.deepEqual(take()[0].units, slow.units.slice(2));
+  });
+
+  test('a worker that has finished does not take over units of one that needs less than twice its time', () => {
+    const { dispatcher, clock, start, take } = setUp(8);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    void start();
+    const [a, b] = take();
+    for (const [i, unit] of b.units.entries()) {
+      clock.now = 250 * (i + 1);
+      answer(dispatcher, b, unit);
+      if (i % 2) answer(dispatcher, a, a.units[i >> 1]);
+    }
+    for (clock.now = 1000; clock.now < 1700; clock.now += 100) assert.equal(dispatcher.race(), 0);
+    answer(dispatcher, a, a.units[2]);
+    for (; clock.now <= 2000; clock.now += 100) assert.equal(dispatcher.race(), 0);
+    assert.equal(dispatcher.race(), 1, 'then it does');
+  });
+
+  test('says for whom a round waits', () => {
+    const { dispatcher, clock, start, take } = setUp(2);
+    dispatcher.join('a');
+    assert.deepEqual(dispatcher.awaited(100), [], 'no round');
+    void start();
+    const [a] = take();
+    clock.now = 100;
+    assert.deepEqual(dispatcher.awaited(100), []);
+    clock.now = 101;
+    assert.deepEqual(dispatcher.awaited(100), [{ worker: 'a', silence: 101, tasks: ['cell-sums'] }]);
+    answer(dispatcher, a, a.units[0]);
+    clock.now = 400;
+    assert.deepEqual(dispatcher.awaited(100), [], 'not longer than usual');
+    clock.now = 405;
+    assert.equal(dispatcher.awaited(100).length, 1);
+  });
+
   test('nobody is raced before the first result, or while the others are busy', () => {
     const { dispatcher, clock, start, take } = setUp(4);
     dispatcher.join('a');

@@ -81,6 +81,26 @@ test('results go to the round, to the usage and to the listener', async () => {
   assert.equal(usage.totals().rowsRead, 50);
 });
 
+test('the log names those for whom a round waits after five seconds, once in thirty', () => {
+  let clock = 0;
+  const lines: string[] = [];
+  const { receive, start, tick } = setUp({
+    now: () => clock,
+    heartbeatTimeout: 1e9,
+    log: (line) => void lines.push(line),
+  });
+  void start();
+  for (; clock <= 5000; clock += 100) tick();
+  assert.deepEqual(lines, []);
+  for (; clock < 35_000; clock += 100) {
+    receive({ type: 'ping' });
+    tick();
+  }
+  assert.deepEqual(lines, ['waiting for w1 on h: no result of statistics for 5 s']);
+  for (; clock < 36_000; clock += 100) tick();
+  assert.equal(lines.length, 2);
+});
+
 test('rejected results are counted by reason', () => {
   const { receive, start, counts } = setUp();
   void start();

@@ -1,0 +1,47 @@
+/** How long a worker took for its part of a round, ms. */
+interface RoundTimes {
+  round: number;
+  /** The longest silence before an answer: about a unit. */
+  longest: number;
+  /** All silences together: its whole part. */
+  total: number;
+}
+
+/** Shortest time after which a worker counts as late, ms: longer than a garbage collection or a busy machine delays it. */
+export const MIN_LATE_MS = 300;
+/** A worker is late after this many times the silence to be expected. */
+export const LATE_FACTOR = 3;
+/** How long an idle worker waits for others if it has never computed such units itself, ms. */
+const UNKNOWN_LATE_MS = 2000;
+
+/**
+ * How long each worker takes for rounds of each kind. An idle worker's own past tells what it may expect of the others,
+ * though all of them may be slow.
+ */
+export class Pace {
+  readonly #workers = new Map<string, Map<string, RoundTimes>>();
+
+  /** A worker answered after this silence, in a round of this kind. */
+  answered(worker: string, kind: string, round: number, silence: number): void {
+    const kinds = this.#workers.get(worker) ?? new Map<string, RoundTimes>();
+    this.#workers.set(worker, kinds);
+    const known = kinds.get(kind);
+    const { longest, total } = known?.round === round ? known : { longest: 0, total: 0 };
+    kinds.set(kind, { round, longest: Math.max(longest, silence), total: total + silence });
+  }
+
+  /** How long this worker may be idle before it takes over units of others, ms: until they are slower by far than it is. */
+  patience(worker: string, kind: string): number {
+    const known = this.#workers.get(worker)?.get(kind);
+    return known ? Math.max(MIN_LATE_MS, LATE_FACTOR * known.longest, known.total) : UNKNOWN_LATE_MS;
+  }
+
+  /** The silence after which this worker is remarkably late by its own standard, ms; 0 if it has none. */
+  lateAfter(worker: string, kind: string): number {
+    return LATE_FACTOR * (this.#workers.get(worker)?.get(kind)?.longest ?? 0);
+  }
+
+  forget(worker: string): void {
+    this.#workers.delete(worker);
+  }
+}
