@@ -9,6 +9,7 @@ import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
+import type { DataCheck } from './data-check.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import { FailedEverywhere } from './scheduler/router.ts';
@@ -32,6 +33,8 @@ export interface RunInput {
   labels: Labels | null;
   layout: Layout;
   server: Server;
+  /** Compares what workers read from their own files with the coordinator's; null: there is nothing to compare. */
+  check?: DataCheck | null;
   out: RunDirectory;
   checkpoints: Checkpoints;
   /** A run goes on: from this checkpoint, or from the start, on the data that have this fingerprint. */
@@ -95,13 +98,22 @@ export async function runAll(input: RunInput): Promise<Summary> {
   // Where training is over already, only the net has yet to reach the workers.
   if (from?.ended) publishNet(run, from.state.net);
   if (from) input.observer?.state(from.state);
-  const last = from?.ended ? { state: from.state, loss: from.loss } : await trainAll(session, from);
-  return finish({ ...input, run, ...last, facts, spent: session.spent });
+  const rest = async () => {
+    const last = from?.ended ? { state: from.state, loss: from.loss } : await trainAll(session, from);
+    return finish({ ...input, run, ...last, facts, spent: session.spent });
+  };
+  const { check } = input;
+  return check ? unless(check.watch(found.hashes), rest()) : rest();
+}
+
+/** The result, unless `watching` rejects before it is there. */
+function unless<T>(watching: Promise<void>, result: Promise<T>): Promise<T> {
+  return Promise.race([result, watching.then(() => result)]);
 }
 
 /** Reads all rows for the first time. */
 async function firstReading(
-  { config, layout, source }: RunInput,
+  { config, layout, source, check }: RunInput,
   dispatcher: Dispatcher,
 ): Promise<DataMoments> {
   const first = await source.read(0, block(layout, 0).count);
@@ -109,8 +121,15 @@ async function firstReading(
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
   const largest = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
-  return momentsRound(dispatcher, config, layout, origin, sampleThreshold(config, layout), (row) =>
-    diagnoseRow(source, row, largest),
+  check?.begin();
+  return momentsRound(
+    dispatcher,
+    config,
+    layout,
+    origin,
+    sampleThreshold(config, layout),
+    (row) => diagnoseRow(source, row, largest),
+    check?.staleShards,
   );
 }
 

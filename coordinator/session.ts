@@ -10,6 +10,7 @@ import type { AllowList } from '../proto/keys.ts';
 import type { Event, TimedEvent } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
+import type { DataCheck } from './data-check.ts';
 import {
   assertSameShape,
   openCheckpoint,
@@ -34,6 +35,8 @@ export interface SessionOptions extends Place {
   /** Workers of any numeric identity are let in. */
   mixed: boolean;
   sharedFiles: boolean;
+  /** The workers read the very file of the coordinator: they run on this machine, started by this process. */
+  sameFiles?: boolean;
   /** Seconds. */
   heartbeatTimeout: number;
   /** Seconds between checkpoints, at the most. */
@@ -214,7 +217,14 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
   const { createAuthenticator } = await import('../proto/authenticator.ts');
   const authenticator = keys && createAuthenticator(keys.secret, keys.allowed, log);
   const about = { source, leftOut, layout, authenticator, emit, log, roundListener: monitor?.roundListener };
-  const server = await serverFor(config, options, about);
+  let check: DataCheck | null = null;
+  const explain = (problem: Error) => check?.explain(problem) ?? problem;
+  const server = await serverFor(config, options, { ...about, explain });
+  if (options.sharedFiles && !options.sameFiles && leftOut === null) {
+    const { createDataCheck } = await import('./data-check.ts');
+    check = createDataCheck({ source, layout, path: config.data, workers: server });
+    closing.defer(check.stop);
+  }
   let workers: Workers | null = null;
   closing.defer(async () => {
     // At the same time: a worker that ends as it is told is not to be started again.
@@ -239,6 +249,7 @@ async function open(config: RunConfig, options: SessionOptions, ending: Ending) 
     labels,
     layout,
     server,
+    check,
     out,
     checkpoints,
     emit,
@@ -328,12 +339,14 @@ function rereadKeys(
 async function serverFor(
   config: RunConfig,
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
-  about: { source: Source; leftOut: string | null; layout: Layout } & Pick<
-    ServerOptions,
-    'authenticator' | 'emit' | 'log' | 'roundListener'
-  >,
+  about: {
+    source: Source;
+    leftOut: string | null;
+    layout: Layout;
+    explain: (problem: Error) => Error;
+  } & Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
-  const { source, leftOut, layout, ...rest } = about;
+  const { source, leftOut, layout, explain, ...rest } = about;
   const { startServer } = await import('./scheduler/server.ts');
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
   const read = (blocks: number[]) => readBlocks(source, layout, blocks);
@@ -348,7 +361,8 @@ async function serverFor(
     readBlocks: read,
     async verify(unit, hashes) {
       const { problemWith } = await import('./verify-unit.ts');
-      return problemWith(unit, layout, read, hashes);
+      const problem = await problemWith(unit, layout, read, hashes);
+      return problem && explain(problem);
     },
     identity: resume?.run.identity,
     mixed,

@@ -11,7 +11,7 @@ import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 
 /** The workers of a session: where it listens for them, whom it lets in, and how they start and stop. */
-export interface SessionWorkers extends Pick<SessionOptions, 'bind' | 'keys' | 'start'> {
+export interface SessionWorkers extends Pick<SessionOptions, 'bind' | 'keys' | 'start' | 'sameFiles'> {
   /** To be called whether they were started or not. */
   stop(): Promise<void>;
 }
@@ -37,6 +37,7 @@ export async function localWorkers(
   const workers = startLocalWorkers({ ...choice, specs, dataRoot: dirname(resolve(config.data)), log });
   return {
     ...workers,
+    sameFiles: true,
     start(coordinator) {
       // Without anything set up there is nothing to explain; run.json has it anyway.
       if (backend === 'auto' && choice.why !== NOT_SET_UP) log(`backend ${choice.backend}: ${choice.why}`);
@@ -81,6 +82,7 @@ export async function remoteWorkers(
   return {
     bind: bind.replace('//localhost:', '//127.0.0.1:'),
     keys,
+    sameFiles: false,
     start(server: Server) {
       // A worker cannot connect to the address that stands for all addresses.
       const address = server.address.replace(/\/\/(0\.0\.0\.0|\[::\]|\*):/, '//HOST:');

@@ -189,7 +189,7 @@ export class UnitDispatcher implements Dispatcher {
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
-    round.accept(indices, tasks);
+    round.accept(worker, indices, tasks);
     if (round.isComplete()) {
       this.#end();
       this.#options.roundEnded?.(this.#options.now() - round.startedAt);

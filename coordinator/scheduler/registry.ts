@@ -59,6 +59,8 @@ export interface Member {
   processEnded: boolean;
   /** It may read the data file itself: not if its copy has proved to be unusable. */
   mayReadFile: boolean;
+  /** It has asked for rows. */
+  fetches: boolean;
   /** One of its results was accepted. */
   hasContributed: boolean;
   memory: number;
@@ -146,6 +148,17 @@ export class Registry {
     return this.#members.get(worker)!.peer;
   }
 
+  /** Does this worker read the data file itself, as far as is known? */
+  readsFile(worker: string): boolean {
+    const member = this.#members.get(worker)!;
+    return this.#options.file !== null && member.mayReadFile && !member.fetches;
+  }
+
+  /** The worker of this number, present or not. */
+  member(worker: string): Member {
+    return this.#members.get(worker)!;
+  }
+
   /** A worker for people, such as `w1 on node7`. */
   describe(worker: string): string {
     return `${worker} on ${this.#members.get(worker)!.description.host}`;
@@ -197,7 +210,9 @@ export class Registry {
     const isNews = !isPresent(member) || !isDeepStrictEqual(member.description, description);
     this.#bySession.delete(member.description.session);
     this.#byPeer.delete(member.peer);
-    member.hasContributed &&= member.description.session === description.session;
+    const isSame = member.description.session === description.session;
+    member.hasContributed &&= isSame;
+    member.fetches &&= isSame;
     member.processEnded = false;
     Object.assign(member, { description, peer });
     this.#bySession.set(description.session, member);
@@ -275,15 +290,16 @@ export class Registry {
 
   /**
    * A worker's data file is not what it should be: from now on it gets its rows from the coordinator. Returns false if it does
-   * so already, or is not there.
+   * so already. One that is not there does so when it returns.
    */
   withholdFile(member: Member, reason: string): boolean {
     const { file, log } = this.#options;
-    if (!isPresent(member) || !member.mayReadFile || !file) return false;
+    if (!member.mayReadFile || !file) return false;
+    member.mayReadFile = false;
+    if (!isPresent(member)) return true;
     log(
       `worker ${this.describe(member.worker)} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
     );
-    member.mayReadFile = false;
     this.#leave(member, 'cut', reason);
     this.#welcome(member);
     this.#arrive(member);
@@ -350,6 +366,7 @@ export class Registry {
       lastHeard: 0,
       processEnded: false,
       mayReadFile: true,
+      fetches: false,
       hasContributed: false,
       memory: 0,
       gpuMemory: null,

@@ -28,6 +28,8 @@ export interface Result {
   from: number;
   to: number;
   tasks: Tensors[];
+  /** Who computed it. */
+  worker: string;
 }
 
 /**
@@ -150,10 +152,10 @@ export class Round {
   }
 
   /** Stores a result that `judge` accepted. */
-  accept(indices: number[], tasks: Tensors[]): void {
+  accept(worker: string, indices: number[], tasks: Tensors[]): void {
     const { each, units } = this.spec;
     const [from] = indices;
-    const result = { from, to: from + indices.length, tasks: each ? [] : tasks };
+    const result = { from, to: from + indices.length, tasks: each ? [] : tasks, worker };
     for (const index of indices) {
       if (this.isMissing(index)) this.#missing--;
       this.#results[index] = result;
