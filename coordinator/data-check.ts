@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../base/user-error.ts';
-import { BlockChanged, blockHash, describeBlock, HASH_BYTES } from '../data/blocks.ts';
+import { BlockChanged, blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import type { Source } from '../data/source.ts';
 import { block, blockCount, type Layout, shardBlocks } from '../model/layout.ts';
 import { generator, shuffledPrefix } from '../model/random.ts';
@@ -77,8 +77,6 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
     const most = Math.min(MOST_SAMPLED, Math.ceil(Math.sqrt(count)));
     return [...shuffledPrefix(rng, count, most)].sort((a, b) => a - b);
   };
-  const differs = (index: number, own: Uint8Array, hashes: Uint8Array) =>
-    Buffer.compare(own, hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)) !== 0;
 
   /** Hashes of these blocks of the coordinator's own file. `pause` is called after each slice with the time that it took. */
   async function* ownHashes(
@@ -117,7 +115,7 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
         ? setImmediate()
         : sleep(REST * took, undefined, { ref: false, signal: hurry.signal }).catch(() => {});
     for await (const [index, own] of ownHashes(rest, pause)) {
-      if (differs(index, own, hashes)) throw otherCopy(index);
+      if (!isHashOf({ index }, own, hashes)) throw otherCopy(index);
     }
   }
 
@@ -144,7 +142,7 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
       const suspects = new Map<string, number>();
       for (const [index, hash] of own) {
         const worker = by[shardOf[index]];
-        if (!suspects.has(worker) && differs(index, hash, hashes)) suspects.set(worker, index);
+        if (!suspects.has(worker) && !isHashOf({ index }, hash, hashes)) suspects.set(worker, index);
       }
       for (const [worker, index] of suspects) {
         const where = describeBlock(block(layout, index));

@@ -27,16 +27,12 @@ export class BlockChanged extends UserError {
 
 /** Throws BlockChanged if a block's rows do not match its hash. `hashes`: those of all blocks, concatenated. */
 export function assertUnchanged(block: Block, rows: Float32Array, hashes: Uint8Array): void {
-  assertSameHash(block, blockHash(rows), hashes);
+  if (!isHashOf(block, blockHash(rows), hashes)) throw new BlockChanged(block);
 }
 
-/** Throws BlockChanged if `hash` is not that of this block. `hashes`: those of all blocks, concatenated. */
-export function assertSameHash(block: Block, hash: Uint8Array, hashes: Uint8Array): void {
-  const { index } = block;
-  const expected = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
-  if (Buffer.compare(hash, expected) === 0) return;
-  throw new BlockChanged(block);
-}
+/** Is this the hash of this block? `hashes`: those of all blocks, concatenated. */
+export const isHashOf = ({ index }: Pick<Block, 'index'>, hash: Uint8Array, hashes: Uint8Array): boolean =>
+  Buffer.compare(hash, hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)) === 0;
 
 /** The hash of the data's first block, in hexadecimal: enough to recognize a different file of the same name. */
 export async function firstBlockHash(source: Source, layout: Layout): Promise<string> {

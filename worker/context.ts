@@ -1,4 +1,5 @@
-import { assertSameHash, assertUnchanged, HASH_BYTES } from '../data/blocks.ts';
+import { UserError } from '../base/user-error.ts';
+import { blockHash, describeBlock, HASH_BYTES, isHashOf } from '../data/blocks.ts';
 import { concat } from '../model/arrays.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
@@ -60,7 +61,7 @@ export function createContext(
   const readUnchanged: ReadBlocks = async function* (blocks) {
     const hashes = take(states.get('hashes'), 'blocks', 'uint8');
     for await (const item of read(blocks)) {
-      assertUnchanged(...item, hashes);
+      assertOfRun(item[0], blockHash(item[1]), hashes);
       yield item;
     }
   };
@@ -68,7 +69,7 @@ export function createContext(
   function assertKept(shard: number, found: Uint8Array): void {
     const hashes = take(states.get('hashes'), 'blocks', 'uint8');
     for (const [i, block] of shards[shard].entries())
-      assertSameHash(block, found.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
+      assertOfRun(block, found.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
   }
   /** Rereads the sample of a shard that another worker held before. */
   async function recall(shard: number): Promise<Float32Array> {
@@ -106,4 +107,10 @@ export function createContext(
       states.free();
     },
   };
+}
+
+/** Only the coordinator can tell whether its file has changed since the run began, or this worker's is another one. */
+function assertOfRun(block: Block, hash: Uint8Array, hashes: Uint8Array): void {
+  if (!isHashOf(block, hash, hashes))
+    throw new UserError(`${describeBlock(block)} differs from what the run began with`);
 }

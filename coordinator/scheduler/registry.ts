@@ -300,7 +300,7 @@ export class Registry {
     log(
       `worker ${this.describe(member.worker)} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
     );
-    this.#leave(member, 'cut', reason);
+    this.#leave(member, 'cut', reason, true);
     this.#welcome(member);
     this.#arrive(member);
     return true;
@@ -400,13 +400,14 @@ export class Registry {
     for (const check of [...this.#arrivalListeners]) check();
   }
 
-  #leave(member: Member, how: Departure, reason: string): void {
+  /** `returns`: it joins again at once. */
+  #leave(member: Member, how: Departure, reason: string, returns = false): void {
     if (!isPresent(member)) return;
     const { emit, dispatcher, log } = this.#options;
     member.state = how === 'silent' ? 'silent' : 'gone';
     const tasks = dispatcher.leave(member.worker);
     emit({ type: 'worker-gone', worker: member.worker, pid: member.description.pid, how, reason, tasks });
-    if (!this.#countPresent()) log('no workers left: waiting for one to join');
+    if (!returns && !this.#countPresent()) log('no workers left: waiting for one to join');
   }
 
   #countPresent(): number {

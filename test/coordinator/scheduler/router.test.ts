@@ -130,7 +130,12 @@ describe('a failure', () => {
 
   test('about a file that is whole at the coordinator: the worker gets its rows from there', async () => {
     const events: Event[] = [];
-    const { receive, start, sent } = setUp({ file, emit: (event) => void events.push(event) });
+    const lines: string[] = [];
+    const { receive, start, sent } = setUp({
+      file,
+      emit: (event) => void events.push(event),
+      log: (line) => void lines.push(line),
+    });
     const round = start();
     assert.ok(sent[0].type === 'welcome' && sent[0].file?.path === '/rows.npy');
     receive(failure);
@@ -139,6 +144,9 @@ describe('a failure', () => {
     assert.ok(welcome.type === 'welcome' && welcome.file === null && again.type === 'round');
     const gone = events.find((event) => event.type === 'worker-gone');
     assert.deepEqual([gone?.how, gone?.reason], ['cut', 'too short']);
+    assert.deepEqual(lines, [
+      'worker w1 on h gets its rows from the coordinator, as its own file is of no use: too short',
+    ]);
     receive(RESULTS, answer);
     assert.equal((await round).length, 1);
     // On its next connection too.
