@@ -78,22 +78,22 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
     return [...shuffledPrefix(rng, count, most)].sort((a, b) => a - b);
   };
 
-  /** Hashes of these blocks of the coordinator's own file. `pause` is called after each slice with the time that it took. */
+  /** Hashes of these blocks of the coordinator's own file, slice by slice. `pause` is called after each slice with the time that it took. */
   async function* ownHashes(
     indices: number[],
     pause: (took: number) => Promise<unknown>,
-  ): AsyncGenerator<[number, Uint8Array]> {
+  ): AsyncGenerator<[number, Uint8Array][]> {
     for (const slice of slicesOf(indices, layout)) {
       if (isStopped) return;
       const begun = performance.now();
       const { start } = block(layout, slice[0]);
       const last = block(layout, slice.at(-1)!);
       const rows = await source.read(start, last.start + last.count - start);
-      for (const index of slice) {
+      yield slice.map((index) => {
         const { start: from, count } = block(layout, index);
         const at = (from - start) * layout.dim;
-        yield [index, blockHash(rows.subarray(at, at + count * layout.dim))];
-      }
+        return [index, blockHash(rows.subarray(at, at + count * layout.dim))];
+      });
       await pause(performance.now() - begun);
     }
   }
@@ -103,8 +103,8 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
 
   async function readFirst(): Promise<Map<number, Uint8Array>> {
     const found = new Map<number, Uint8Array>();
-    for await (const [index, hash] of ownHashes(isSmall ? all() : sampled(), () => setImmediate()))
-      found.set(index, hash);
+    for await (const slice of ownHashes(isSmall ? all() : sampled(), () => setImmediate()))
+      for (const [index, hash] of slice) found.set(index, hash);
     return found;
   }
 
@@ -114,9 +114,8 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
       hurry.signal.aborted
         ? setImmediate()
         : sleep(REST * took, undefined, { ref: false, signal: hurry.signal }).catch(() => {});
-    for await (const [index, own] of ownHashes(rest, pause)) {
-      if (!isHashOf({ index }, own, hashes)) throw otherCopy(index);
-    }
+    for await (const slice of ownHashes(rest, pause))
+      for (const [index, own] of slice) if (!isHashOf({ index }, own, hashes)) throw otherCopy(index);
   }
 
   function otherCopy(index: number): UserError {

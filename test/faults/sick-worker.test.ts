@@ -24,8 +24,15 @@ const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
 const FLAGS = ['--max-epochs', 12, ...QUICK];
 
-/** Node.js options for a worker in which a function of Node.js fails: every time from call `from` on. */
-function failing(name: string, module: string, what: string, from: number, error: string): string {
+/** Node.js options with which a function of Node.js fails in workers (of this name): every time from call `from` on. */
+function failing(
+  name: string,
+  module: string,
+  what: string,
+  from: number,
+  error: string,
+  worker = 'worker',
+): string {
   const path = join(folder, `${name}.mjs`);
   writeFileSync(
     path,
@@ -33,7 +40,7 @@ function failing(name: string, module: string, what: string, from: number, error
 const own = createRequire(import.meta.url)('${module}');
 const { ${what}: original } = own;
 let calls = 0;
-const isWorker = process.argv.some((arg) => /worker/.test(arg));
+const isWorker = process.argv.some((arg) => arg.includes('${worker}'));
 own.${what} = (...args) => {
   if (isWorker && ++calls >= ${from}) throw ${error};
   return original(...args);
@@ -74,6 +81,21 @@ describe('the same bytes', () => {
     assert.deepEqual(resultHashes(run), expected);
   });
 
+  test('beside a local worker that runs out of memory again and again: it is given up', async () => {
+    const run = join(folder, 'local');
+    const options = failing('local', 'node:crypto', 'createHash', 5, noMemory, 'local/1');
+    const flags = ['--no-early-stop', '--max-epochs', 250, ...QUICK];
+    const args = trainArgs(easy.data, run, '--workers', 2, '--backend', 'wasm', ...flags);
+    const ended = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+    jsonOf(ended);
+    const reasons = ofType(eventsOf(run), 'worker-gone').map(({ reason }) => reason);
+    assert.ok(reasons.length > 0 && reasons.every((reason) => /out of memory/.test(reason)), ended.stderr);
+    assert.deepEqual(
+      resultHashes(run),
+      await undisturbedHashes(easy.data, join(folder, 'quiet250'), ...flags),
+    );
+  });
+
   test('of a worker that cannot read the file any more: it gets the rows from the coordinator', async () => {
     const { run, running, address } = await startCoordinator(easy.data, join(folder, 'disk'), ...FLAGS);
     const options = failing('disk', 'node:fs', 'readSync', 12, readError);
@@ -84,6 +106,23 @@ describe('the same bytes', () => {
     assert.match(gone.reason, /easy.*cannot be read: EIO/);
     assert.deepEqual(resultHashes(run), expected);
   });
+});
+
+test('a task that fails at every worker ends the run with its error', async () => {
+  for (const workers of [1, 2]) {
+    const run = join(folder, `bug-${workers}`);
+    const options = failing(
+      `bug-${workers}`,
+      'node:crypto',
+      'createHash',
+      5,
+      "new TypeError('no such thing')",
+    );
+    const args = trainArgs(easy.data, run, '--workers', workers, '--backend', 'wasm', ...FLAGS);
+    const { code, stderr } = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /Error: worker w\d: TypeError: no such thing\n +at /);
+  }
 });
 
 test('a run whose only worker fails again and again ends with its error', async () => {
