@@ -191,8 +191,12 @@ export class UnitDispatcher implements Dispatcher {
     if (verdict === 'late') return verdict;
     round.accept(worker, indices, tasks);
     if (round.isComplete()) {
+      const now = this.#options.now();
+      const duration = now - round.startedAt;
+      const late = this.workers().filter((name) => this.#workers.get(name)!.inFlight.size);
+      this.#pace.roundEnded(kindOf(round), id, late.length ? late : [worker], duration, now);
       this.#end();
-      this.#options.roundEnded?.(this.#options.now() - round.startedAt);
+      this.#options.roundEnded?.(duration);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
     return verdict;
@@ -289,10 +293,13 @@ export class UnitDispatcher implements Dispatcher {
     });
   }
 
-  /** Workers that are not lagging; all of them if every one is. */
+  /** Workers that are neither lagging nor very slow; all of them if every one is. */
   #responsive(): string[] {
     const all = this.workers();
-    const responsive = all.filter((worker) => !this.#workers.get(worker)!.lagging);
+    const now = this.#options.now();
+    const responsive = all.filter(
+      (worker) => !this.#workers.get(worker)!.lagging && !this.#pace.rests(worker, now),
+    );
     return responsive.length ? responsive : all;
   }
 
