@@ -7,6 +7,7 @@ import type { Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
+import type { DataCheck } from './data-check.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
@@ -29,6 +30,7 @@ export interface FinishInput {
   metadata: RunMetadata;
   spent: () => RunTotals;
   observer?: Observer;
+  check?: DataCheck | null;
   emit: Emit;
   warn: (message: string) => void;
 }
@@ -47,7 +49,8 @@ export async function finish(input: FinishInput): Promise<Summary> {
   try {
     const summary = await retryWrites(async () => {
       if (!labelled) {
-        labelled = await labelAllRows(run, layout, state.mixture.k, labels?.codes ?? null, out);
+        const truth = labels?.codes ?? null;
+        labelled = await labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish);
         observer?.labelled(labelled.T.map(([rows]) => rows));
       }
       await writeModel(run, state, labelled, out);

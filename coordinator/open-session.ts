@@ -7,6 +7,7 @@ import type { Authenticator } from '../proto/authenticator.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { RunEvent } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
+import type { DataCheck } from './data-check.ts';
 import { assertSameShape, openCheckpoint, openDirectory, openLabels, openRows } from './inputs.ts';
 import type { Http } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
@@ -134,7 +135,14 @@ async function openServer(
   const { createAuthenticator } = await import('../proto/authenticator.ts');
   const authenticator = keys && createAuthenticator(keys.secret, keys.allowed, log);
   const listeners = { emit, log, roundListener: monitor?.roundListener };
-  const server = await listenForWorkers(config, options, inputs, { authenticator, ...listeners });
+  let check: DataCheck | null = null;
+  const explain = (problem: Error) => check?.explain(problem) ?? problem;
+  const server = await listenForWorkers(config, options, inputs, explain, { authenticator, ...listeners });
+  if (options.sharedFiles && !options.sameFiles && inputs.leftOut === null) {
+    const { createDataCheck } = await import('./data-check.ts');
+    check = createDataCheck({ source, layout, path: config.data, workers: server });
+    closing.defer(check.stop);
+  }
   let workers: StartedWorkers | null = null;
   closing.defer(async () => {
     // At the same time: a worker that ends because the server tells it to must not be restarted.
@@ -157,7 +165,7 @@ async function openServer(
   const calculator = createCalculator();
   closing.defer(calculator.close);
   const { calculate } = calculator;
-  return { server, workers, versions, calculate, observer: monitor?.observer, held: monitor?.held };
+  return { server, check, workers, versions, calculate, observer: monitor?.observer, held: monitor?.held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */
@@ -207,10 +215,12 @@ async function listenForWorkers(
   config: RunConfig,
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   { source, leftOut, layout }: Inputs,
+  explain: (problem: Error) => Error,
   rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('./scheduler/server.ts');
   const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  const read = (blocks: number[]) => readBlocks(source, layout, blocks);
   return startServer({
     bind,
     layout,
@@ -219,7 +229,12 @@ async function listenForWorkers(
       sharedFiles && leftOut === null
         ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
         : null,
-    readBlocks: (blocks) => readBlocks(source, layout, blocks),
+    readBlocks: read,
+    async verify(unit, hashes) {
+      const { problemWith } = await import('./verify-unit.ts');
+      const problem = await problemWith(unit, layout, read, hashes);
+      return problem && explain(problem);
+    },
     identity: resume?.run.identity,
     mixed,
     heartbeatTimeout: heartbeatTimeout * 1000,

@@ -9,8 +9,10 @@ import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
+import type { DataCheck } from './data-check.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
+import { FailedEverywhere } from './scheduler/router.ts';
 import type { Server } from './scheduler/server.ts';
 import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
@@ -32,6 +34,8 @@ export interface RunInput {
   labels: Labels | null;
   layout: Layout;
   server: Server;
+  /** Compares what workers read from their own files with the coordinator's; null: there is nothing to compare. */
+  check?: DataCheck | null;
   out: RunDirectory;
   checkpoints: Checkpoints;
   calculate: Calculate;
@@ -103,15 +107,24 @@ export async function runAll(input: RunInput): Promise<Summary> {
   // If training has already ended, the workers still need the net for the full pass.
   if (checkpoint?.ended) publishNet(run, checkpoint.state.net);
   if (checkpoint) input.observer?.state(checkpoint.state);
-  const trained = checkpoint?.ended
-    ? { state: checkpoint.state, loss: checkpoint.loss }
-    : await trainAll({ input, run, moments, spent }, checkpoint);
-  return finish({ ...input, run, ...trained, metadata, spent });
+  const rest = async () => {
+    const trained = checkpoint?.ended
+      ? { state: checkpoint.state, loss: checkpoint.loss }
+      : await trainAll({ input, run, moments, spent }, checkpoint);
+    return finish({ ...input, run, ...trained, metadata, spent });
+  };
+  const { check } = input;
+  return check ? unless(check.watch(moments.hashes), rest()) : rest();
+}
+
+/** The result, unless `watching` rejects before it is there. */
+function unless<T>(watching: Promise<void>, result: Promise<T>): Promise<T> {
+  return Promise.race([result, watching.then(() => result)]);
 }
 
 /** Reads all rows for the first time: the moments round. */
 async function firstReading(
-  { config, layout, source, calculate }: RunInput,
+  { config, layout, source, calculate, check }: RunInput,
   dispatcher: Dispatcher,
 ): Promise<DataMoments> {
   const firstBlock = await source.read(0, block(layout, 0).count);
@@ -119,6 +132,7 @@ async function firstReading(
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
   const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
+  check?.begin();
   return momentsRound(
     { dispatcher, calculate },
     config,
@@ -126,6 +140,7 @@ async function firstReading(
     origin,
     sampleThreshold(config, layout),
     (row) => diagnoseRow(source, row, max),
+    check?.staleShards,
   );
 }
 
@@ -139,8 +154,8 @@ function withDataPath(dispatcher: Dispatcher, path: string): Dispatcher {
     abort: (error) => dispatcher.abort(error),
     round: (spec) =>
       dispatcher.round(spec).catch((error) => {
-        const isComplete = error instanceof WriteError || error.message.includes(path);
-        if (!(error instanceof UserError) || isComplete) throw error;
+        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
+        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
         throw new UserError(`${path}: ${error.message}`);
       }),
   };

@@ -15,6 +15,8 @@ export interface SessionOptions extends RunLocation {
   mixed: boolean;
   /** Let workers read the data file themselves if they can. */
   sharedFiles: boolean;
+  /** The workers read the very file of the coordinator: this process starts them on this machine. */
+  sameFiles?: boolean;
   /** Seconds of silence after which a worker's shards are reassigned. */
   heartbeatTimeout: number;
   /** Maximum number of seconds between two checkpoints. */

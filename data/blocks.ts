@@ -12,21 +12,27 @@ export function blockHash(rows: Float32Array): Uint8Array {
   return createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
 }
 
+/** A block for people. */
+export const describeBlock = ({ index, start, count }: Block) =>
+  `block ${index} (rows ${start} to ${start + count - 1}, counted from 0)`;
+
 /** The rows of a block differ from those at the start of the run. */
-export class BlockChanged extends UserError {}
+export class BlockChanged extends UserError {
+  constructor(readonly block: Block) {
+    super(
+      `${describeBlock(block)} has changed since the run began: restore the old data and resume, or start a new run`,
+    );
+  }
+}
 
 /** Throws BlockChanged if a block's rows do not match its hash. `hashes`: those of all blocks, concatenated. */
-export function assertUnchanged(
-  { index, start, count }: Block,
-  rows: Float32Array,
-  hashes: Uint8Array,
-): void {
-  const expected = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
-  if (Buffer.compare(blockHash(rows), expected) === 0) return;
-  throw new BlockChanged(
-    `block ${index} (rows ${start} to ${start + count - 1}, counted from 0) has changed since the run began: restore the old data and resume, or start a new run`,
-  );
+export function assertUnchanged(block: Block, rows: Float32Array, hashes: Uint8Array): void {
+  if (!isHashOf(block, blockHash(rows), hashes)) throw new BlockChanged(block);
 }
+
+/** Is this the hash of this block? `hashes`: those of all blocks, concatenated. */
+export const isHashOf = ({ index }: Pick<Block, 'index'>, hash: Uint8Array, hashes: Uint8Array): boolean =>
+  Buffer.compare(hash, hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)) === 0;
 
 /** The hash of the data's first block, in hexadecimal: enough to recognize a different file of the same name. */
 export async function firstBlockHash(source: Source, layout: Layout): Promise<string> {

@@ -12,7 +12,7 @@ import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 
 /** How a session gets its workers: the address and keys of the coordinator, and how workers start and stop. */
-export interface SessionWorkers extends Pick<SessionOptions, 'bind' | 'keys' | 'start'> {
+export interface SessionWorkers extends Pick<SessionOptions, 'bind' | 'keys' | 'start' | 'sameFiles'> {
   /** Must be called even if `start` was not. */
   stop(): Promise<void>;
 }
@@ -44,6 +44,7 @@ export async function localWorkers(
   const workers = startLocalWorkers({ ...choice, specs, dataRoot: dirname(resolve(config.data)), log });
   return {
     ...workers,
+    sameFiles: true,
     start(coordinator) {
       // If no other backend is set up, the choice needs no explanation; run.json records it anyway.
       if (backend === 'auto' && choice.why !== NOT_SET_UP) log(`backend ${choice.backend}: ${choice.why}`);
@@ -92,6 +93,7 @@ export async function remoteWorkers(
   return {
     bind: bind.replace('//localhost:', '//127.0.0.1:'),
     keys,
+    sameFiles: false,
     start(server: Server) {
       // A worker cannot connect to a wildcard address.
       const address = server.address.replace(/\/\/(0\.0\.0\.0|\[::\]|\*):/, '//HOST:');

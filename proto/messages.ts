@@ -92,13 +92,17 @@ export const fromWorker = z.discriminatedUnion('type', [
     /** Memory of the device, bytes. */
     gpuMemory: z.optional(z.object({ used: count, limit: count })),
   }),
-  /** A task failed. `mistake`: by the user's fault (for example a truncated file), not by a bug. */
+  /**
+   * A task failed. `mistake`: by the user's fault (for example a truncated file), not by a bug. `local`: by the fault of this
+   * worker's machine (memory, disk), not of the task.
+   */
   z.object({
     type: z.literal('failure'),
     term: count,
     round: count,
     unit,
     mistake: z.boolean(),
+    local: z.optional(z.boolean()),
     message: text.check(z.overwrite(printable)),
   }),
   /** Asks for the rows of blocks, as the worker cannot read the file. */

@@ -1,8 +1,8 @@
 import type { Change, EndReason } from '../model/schedule.ts';
 
 /**
- * How workers leave. `stalled`: did not read what it was sent; `cut`: the list of keys has changed; `refused`: sent a result
- * that cannot be right.
+ * How workers leave. `exited`: also after a task failed; `stalled`: did not read what it was sent; `cut`: the list of keys has
+ * changed, or its own data file is no longer used; `refused`: sent a result that cannot be right.
  */
 export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut', 'refused'] as const;
 export type Departure = (typeof DEPARTURES)[number];

@@ -106,12 +106,17 @@ export class CoordinatorConnection {
     void this.send({ type: 'bye' }).then(() => this.end(error));
   }
 
-  /** Closes the connection: `done` resolves, or rejects with this error. */
-  end(error?: Error): void {
+  /**
+   * Closes the connection, after a last message is `sent`: `done` resolves, or rejects with this error. The first call
+   * counts: a worker that has failed is refused from then on, which is not why it ends.
+   */
+  end(error?: Error, sent: Promise<void> = Promise.resolve()): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#ticker);
     // The process may exit when `done` settles: queued messages must be sent first.
-    void this.#socket.close().then(() => (error ? this.#settle.reject(error) : this.#settle.resolve()));
+    const closed = sent.then(() => this.#socket.close());
+    void closed.then(() => (error ? this.#settle.reject(error) : this.#settle.resolve()));
   }
 
   /** Ends the connection as soon as the coordinator is silent: neither `bye` nor requested rows would arrive. */

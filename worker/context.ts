@@ -1,4 +1,5 @@
-import { assertUnchanged } from '../data/blocks.ts';
+import { UserError } from '../base/user-error.ts';
+import { blockHash, describeBlock, HASH_BYTES, isHashOf } from '../data/blocks.ts';
 import { concat } from '../model/arrays.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
@@ -26,8 +27,8 @@ export interface Context {
   /** Blocks of each shard. */
   readonly shards: Block[][];
   blocks(unit: WorkUnit): Block[];
-  /** Stores a shard's raw sample rows, in the moments round. */
-  keep(shard: number, raw: Float32Array): void;
+  /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
+  keep(shard: number, raw: Float32Array, hashes: Uint8Array): void;
   sample(shard: number): Promise<ShardSample>;
   /** Hard labels of a shard's sample by the current clustering net. */
   labels(shard: number): Promise<Int32Array>;
@@ -48,7 +49,7 @@ export function createContext(
   const seed = BigInt(layout.seed);
   const shards = shardBlocks(layout);
   const priorityOf = priority(seed);
-  const samples = new Samples(backend, states, recall);
+  const samples = new Samples(backend, states, recall, assertKept);
   let rowsRead = 0;
 
   const read: ReadBlocks = async function* (blocks) {
@@ -60,10 +61,16 @@ export function createContext(
   const readUnchanged: ReadBlocks = async function* (blocks) {
     const hashes = take(states.get('hashes'), 'blocks', 'uint8');
     for await (const item of read(blocks)) {
-      assertUnchanged(...item, hashes);
+      assertOfRun(item[0], blockHash(item[1]), hashes);
       yield item;
     }
   };
+  /** The run may have taken the moments of this shard from another worker, which read other rows. */
+  function assertKept(shard: number, found: Uint8Array): void {
+    const hashes = take(states.get('hashes'), 'blocks', 'uint8');
+    for (const [i, block] of shards[shard].entries())
+      assertOfRun(block, found.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
+  }
   /** Rereads the sample of a shard that another worker held before. */
   async function recall(shard: number): Promise<Float32Array> {
     const sampled: Float32Array[] = [];
@@ -86,7 +93,7 @@ export function createContext(
     read,
     readUnchanged,
     blocks: ({ shard, from, to }) => shards[shard].slice(from, to),
-    keep: (shard, raw) => samples.keep(shard, raw),
+    keep: (shard, raw, hashes) => samples.keep(shard, raw, hashes),
     sample: (shard) => samples.of(shard),
     labels: (shard) => samples.labels(shard),
     features: (shard, start, x, diagonal) => samples.features(shard, start, x, diagonal),
@@ -100,4 +107,10 @@ export function createContext(
       states.free();
     },
   };
+}
+
+/** Only the coordinator can tell whether its file has changed since the run began, or this worker's is another one. */
+function assertOfRun(block: Block, hash: Uint8Array, hashes: Uint8Array): void {
+  if (!isHashOf(block, hash, hashes))
+    throw new UserError(`${describeBlock(block)} differs from what the run began with`);
 }

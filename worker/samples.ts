@@ -26,22 +26,32 @@ export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
   readonly #recall: (shard: number) => Promise<Float32Array>;
-  /** Raw rows that have not been transformed yet. */
-  readonly #raw = new Map<number, Float32Array>();
+  readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
+  /** Raw rows that have not been transformed yet, and the hashes of the shard's blocks. */
+  readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array }>();
   readonly #samples = new Map<number, ShardSample & { transform: number }>();
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
 
-  /** `recall` rereads a shard's raw sample rows if this worker has not kept them. */
-  constructor(backend: Backend, states: States, recall: (shard: number) => Promise<Float32Array>) {
+  /**
+   * `recall` rereads a shard's raw sample rows if this worker has not kept them; `assertKept` throws if kept rows are not those
+   * of the run.
+   */
+  constructor(
+    backend: Backend,
+    states: States,
+    recall: (shard: number) => Promise<Float32Array>,
+    assertKept: (shard: number, hashes: Uint8Array) => void,
+  ) {
     this.#backend = backend;
     this.#states = states;
     this.#recall = recall;
+    this.#assertKept = assertKept;
   }
 
-  /** Stores a shard's raw sample rows, in the moments round. */
-  keep(shard: number, raw: Float32Array): void {
-    this.#raw.set(shard, raw);
+  /** Stores a shard's raw sample rows, in the moments round, with the hashes of its blocks. */
+  keep(shard: number, raw: Float32Array, hashes: Uint8Array): void {
+    this.#raw.set(shard, { raw, hashes });
   }
 
   async of(shard: number): Promise<ShardSample> {
@@ -53,7 +63,9 @@ export class Samples {
       this.#samples.delete(shard);
       this.#backend.free(cached.scaled);
     }
-    const raw = this.#raw.get(shard) ?? (await this.#recall(shard));
+    const kept = this.#raw.get(shard);
+    if (kept) this.#assertKept(shard, kept.hashes);
+    const raw = kept?.raw ?? (await this.#recall(shard));
     this.#raw.delete(shard);
     const transformed = await transformRows(this.#backend, transformFrom(this.#states), raw);
     const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };

@@ -12,7 +12,6 @@ import type { Tensors } from '../proto/tensors.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
 import { InvalidRound } from './checks.ts';
 import type { Backend } from './compute/backends/backend.ts';
-import { BackendFailure } from './compute/backends/errors.ts';
 import {
   type ConnectionOptions,
   CoordinatorConnection,
@@ -25,6 +24,7 @@ import { createFetches, type Fetches, Superseded } from './fetches.ts';
 import type { Meter } from './meter.ts';
 import { acceptRound, type RoundMessage, runUnits } from './round.ts';
 import { createStates } from './states.ts';
+import { localTrouble } from './trouble.ts';
 
 export interface WorkerOptions extends ConnectionOptions {
   backend: Backend;
@@ -64,6 +64,8 @@ export class Worker {
   readonly #memory: () => MemoryUsage;
   /** The coordinator's term that this worker has joined. Rounds and rows of another term are ignored. */
   #term: number | null = null;
+  /** The welcome that is in force. */
+  #welcome: Welcome | null = null;
   /** Null until the data of this term can be read. */
   #context: Context | null = null;
   #closeFile = () => {};
@@ -117,13 +119,15 @@ export class Worker {
 
   async #join(welcome: Welcome): Promise<void> {
     this.#rounds = [];
-    if (welcome.term === this.#term) {
+    const sameTerm = welcome.term === this.#term;
+    if (sameTerm && Boolean(welcome.file) === Boolean(this.#welcome?.file)) {
       // A new connection to the same coordinator.
       this.#fetches.repeat();
       return;
     }
+    this.#welcome = welcome;
     this.#term = welcome.term;
-    this.#latest = 0;
+    if (!sameTerm) this.#latest = 0;
     this.#fetches.drop();
     const previous = this.#context;
     this.#context = null;
@@ -135,7 +139,7 @@ export class Worker {
     const { worker, file, layout } = welcome;
     const source = file && (await openVisible(dataRoot, file, layout, log));
     // Another welcome may have arrived meanwhile.
-    if (this.#term !== welcome.term) {
+    if (this.#welcome !== welcome) {
       source?.close();
       return;
     }
@@ -187,11 +191,12 @@ export class Worker {
       acceptRound(context, header, tensors);
     } catch (error) {
       // A round that is over may have states older than those here. Its results are not needed any more.
-      if (header.units.length && round >= this.#latest) this.#fail(header, header.units[0], error);
+      if (header.units.length && round >= this.#latest) this.#failed(header, header.units[0], error, true);
       return;
     }
     const failed = await runUnits(context, header, {
-      isOver: () => this.#isLeaving || this.#connection.isOver || term !== this.#term || round < this.#latest,
+      isOver: () =>
+        this.#isLeaving || this.#connection.isOver || context !== this.#context || round < this.#latest,
       done: (done, results, seconds) => {
         const rowsRead = context.rowsRead();
         this.#options.meter?.count(done, seconds, rowsRead);
@@ -199,20 +204,25 @@ export class Worker {
         void this.#connection.send({ type: 'results', ...message }, results);
       },
     });
-    if (!failed || failed.error instanceof Superseded || term !== this.#term) return;
-    // Other workers take over its shards; if there are none, the run waits.
-    if (failed.error instanceof BackendFailure) this.#connection.goodbye(failed.error);
-    else this.#fail(header, failed.unit, failed.error);
+    if (!failed || failed.error instanceof Superseded || context !== this.#context) return;
+    this.#failed(header, failed.unit, failed.error);
   }
 
-  #fail({ term, round }: RoundMessage, unit: WorkUnit, error: unknown): void {
-    if (error instanceof InvalidRound) this.#connection.refused.invalid++;
-    const mistake = error instanceof UserError;
-    const message = String(mistake ? error.message : ((error as Error).stack ?? error)).slice(
-      0,
-      MOST_MESSAGE,
-    );
-    void this.#connection.send({ type: 'failure', term, round, unit, mistake, message });
+  /**
+   * Reports a failure. This worker leaves, and others take over; if there are none, the run waits. Only if the data are to
+   * blame, or the round, which was rejected before any work, the coordinator decides what becomes of it.
+   */
+  #failed({ term, round }: RoundMessage, unit: WorkUnit, cause: unknown, isRejected = false): void {
+    if (cause instanceof InvalidRound) this.#connection.refused.invalid++;
+    const trouble = localTrouble(cause);
+    const error = trouble ?? (cause instanceof Error ? cause : new Error(String(cause)));
+    const known = error instanceof UserError;
+    const message = (known ? error.message : (error.stack ?? error.message)).slice(0, MOST_MESSAGE);
+    const blame = { mistake: known && !trouble, ...(trouble && { local: true }) };
+    const sent = this.#connection.send({ type: 'failure', term, round, unit, ...blame, message });
+    if (!trouble && (isRejected || blame.mistake)) return;
+    this.#rounds = [];
+    this.#connection.end(error, sent);
   }
 }
 

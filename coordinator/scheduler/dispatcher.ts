@@ -1,13 +1,19 @@
-import { indentContinuation } from '../../base/text.ts';
-import { UserError } from '../../base/user-error.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { type PublishedState, type Result, type ResultVerdict, Round, type RoundSpec } from './round.ts';
+import { LATE_FACTOR, MIN_LATE_MS, Pace } from './pace.ts';
+import {
+  type PublishedState,
+  type Result,
+  type ResultVerdict,
+  Round,
+  type RoundSpec,
+  type UnitFailure,
+} from './round.ts';
 import { assignShards, type CachedShards } from './shard-assignment.ts';
 
-type Failure = Extract<FromWorker, { type: 'failure' }>;
+type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 
 /** How training has its rounds computed, independent of the workers. */
 export interface Dispatcher {
@@ -46,10 +52,6 @@ export interface DispatcherOptions {
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
 const STREAM_WINDOW = 2;
-/** A worker is a straggler if it has been silent for this many times the round's median silence before a result … */
-const STRAGGLER_FACTOR = 3;
-/** … and at least this long, ms. Longer than a garbage collection or a busy machine delays it: a false alarm doubles the work. */
-const MIN_STRAGGLER_MS = 300;
 /** Results closer together than this arrived in one message. */
 const SAME_MESSAGE_MS = 1;
 
@@ -62,6 +64,8 @@ interface WorkerProgress {
   silentSince: number;
   /** A round ended before it had finished: it gets no more units until a result arrives. */
   lagging: boolean;
+  /** That round, and its silence in it. */
+  owed: { kind: string; round: number; since: number } | null;
 }
 
 interface CurrentRound {
@@ -83,6 +87,7 @@ export class UnitDispatcher implements Dispatcher {
   readonly #cached: CachedShards = new Map();
   /** The worker that owns each shard. */
   #owners: (string | null)[];
+  readonly #pace = new Pace();
   #versions = 0;
   #rounds = 0;
   #current: CurrentRound | null = null;
@@ -129,6 +134,7 @@ export class UnitDispatcher implements Dispatcher {
       inFlight: new Set(),
       silentSince: this.#options.now(),
       lagging: false,
+      owed: null,
     });
     // During a round, reassign only if a shard has no owner: moving a shard means loading its sample again.
     if (!this.#current || this.#owners.some((owner) => owner === null)) this.#assignShards();
@@ -140,6 +146,7 @@ export class UnitDispatcher implements Dispatcher {
     const departed = this.#workers.get(worker);
     if (!departed) return [];
     this.#workers.delete(worker);
+    this.#pace.forget(worker);
     this.#assignShards();
     const round = this.#current?.round;
     if (!round) return [];
@@ -163,7 +170,7 @@ export class UnitDispatcher implements Dispatcher {
     const sender = this.#workers.get(worker);
     if (!current || id !== current.round.id) {
       if (id > this.#rounds) return 'not asked for';
-      if (sender) sender.lagging = false;
+      if (sender) this.#caughtUp(worker, sender);
       return 'late';
     }
     const { round } = current;
@@ -173,9 +180,14 @@ export class UnitDispatcher implements Dispatcher {
     if (verdict === 'not asked for' || verdict === 'wrong shape') return verdict;
     if (sender) {
       const now = this.#options.now();
-      if (now - sender.silentSince >= SAME_MESSAGE_MS) current.silences.push(now - sender.silentSince);
+      const silence = now - sender.silentSince;
+      if (silence >= SAME_MESSAGE_MS) {
+        current.silences.push(silence);
+        this.#pace.answered(worker, kindOf(round), id, silence);
+      }
       sender.silentSince = now;
       sender.lagging = false;
+      sender.owed = null;
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
@@ -187,10 +199,14 @@ export class UnitDispatcher implements Dispatcher {
     const mistaken = new Set(
       verdict === 'accepted' ? indices.flatMap((index) => [...round.divergedFor(index)]) : [],
     );
-    round.accept(indices, tasks);
+    round.accept(worker, indices, tasks);
     if (round.isComplete()) {
+      const now = this.#options.now();
+      const duration = now - round.startedAt;
+      const late = this.workers().filter((name) => this.#workers.get(name)!.inFlight.size);
+      this.#pace.roundEnded(kindOf(round), id, late.length ? late : [worker], duration, now);
       this.#end();
-      this.#options.roundEnded?.(this.#options.now() - round.startedAt);
+      this.#options.roundEnded?.(duration);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
     for (const name of mistaken) this.#options.disproved?.(name);
@@ -202,46 +218,104 @@ export class UnitDispatcher implements Dispatcher {
     return round.diverged(worker, indices) || (this.#workers.size === 1 && this.#workers.has(worker));
   }
 
-  /** Handles a worker's report that a task failed. `mistake`: the user can fix the cause. */
-  failure(worker: string, { round, mistake, message }: Pick<Failure, 'round' | 'mistake' | 'message'>): void {
-    const current = this.#current?.round;
-    if (round !== current?.id || !current.hasAssigned(worker)) return;
-    const text = indentContinuation(message);
-    this.abort(mistake ? new UserError(text) : new Error(`worker ${worker}: ${text}`));
+  /** Is this a unit of the current round that this worker was assigned and whose result is missing? */
+  isAwaited(worker: string, { round: id, unit }: Failure): boolean {
+    const round = this.#current?.round;
+    if (id !== round?.id) return false;
+    const [index] = round.indicesOf([unit]);
+    return round.hasAssigned(worker, index) && round.isMissing(index);
+  }
+
+  /**
+   * A unit has failed at a worker, which leaves: other workers get its units. Returns whether there is no use in that, as the
+   * unit has failed at all of them.
+   */
+  failed(worker: string, { unit }: Failure, cause: UnitFailure['cause']): boolean {
+    const { round } = this.#current!;
+    const [index] = round.indicesOf([unit]);
+    const others = this.workers().filter((other) => other !== worker);
+    return round.fail(index, { worker, cause }, others);
+  }
+
+  /** The published version of a state. */
+  state(name: string): Tensors | undefined {
+    return this.#states.get(name)?.tensors;
+  }
+
+  /** A result of an earlier round has arrived. */
+  #caughtUp(name: string, worker: WorkerProgress): void {
+    worker.lagging = false;
+    if (!worker.owed) return;
+    const { kind, round, since } = worker.owed;
+    this.#pace.answered(name, kind, round, this.#options.now() - since);
+    worker.owed = null;
   }
 
   /** Called regularly: sends the units of stragglers to idle workers too. Returns how many. */
   race(): number {
     const current = this.#current;
-    if (!current || current.round.waiting.size || !current.silences.length) return 0;
+    if (!current || current.round.waiting.size) return 0;
     const { round, silences } = current;
     const idle = this.#responsive().filter((worker) => !this.#workers.get(worker)!.inFlight.size);
-    const late = this.#lateUnits(round, silences);
-    if (!idle.length || !late.length) return 0;
+    if (!idle.length) return 0;
+    const late = silences.length ? this.#unitsHeld(round, limitOf(silences)) : [];
     const each = Math.ceil(late.length / idle.length);
-    idle.forEach((worker, i) => {
-      const indices = late.slice(i * each, (i + 1) * each);
+    let raced = 0;
+    for (const [i, worker] of idle.entries()) {
+      const shared = late.slice(i * each, (i + 1) * each);
+      const theirs = shared.length ? shared : this.#unitsFor(worker, round);
+      const indices = theirs.filter((index) => !round.hasFailed(worker, index));
       if (indices.length) this.#sendUnits(round, worker, indices);
-    });
-    return late.length;
+      raced += indices.length;
+    }
+    return raced;
   }
 
-  /** Units without a result that stragglers are computing. */
-  #lateUnits(round: Round, silences: number[]): number[] {
-    const median = [...silences].sort((a, b) => a - b)[silences.length >> 1];
-    const limit = Math.max(MIN_STRAGGLER_MS, STRAGGLER_FACTOR * median);
+  /** Units without a result, held by workers that have been silent for longer than `limit`. */
+  #unitsHeld(round: Round, limit: number): number[] {
     const now = this.#options.now();
-    const late = new Set<number>();
+    const held = new Set<number>();
     for (const { inFlight, silentSince } of this.#workers.values())
       if (inFlight.size && now - silentSince > limit)
-        for (const index of inFlight) if (round.isMissing(index)) late.add(index);
-    return [...late];
+        for (const index of inFlight) if (round.isMissing(index)) held.add(index);
+    return [...held];
   }
 
-  /** Workers that are not lagging; all of them if every one is. */
+  /**
+   * Units of others for a worker that has been idle for longer than it would need itself: those of workers that are as silent;
+   * of others the second half, as they may be computing the first.
+   */
+  #unitsFor(worker: string, round: Round): number[] {
+    const now = this.#options.now();
+    const patience = this.#pace.patience(worker, kindOf(round));
+    const idleSince = Math.max(round.startedAt, this.#workers.get(worker)!.silentSince);
+    if (now - idleSince <= patience) return [];
+    const silent = this.#unitsHeld(round, patience);
+    if (silent.length) return silent;
+    const held = this.#unitsHeld(round, 0).sort((a, b) => a - b);
+    return held.slice(held.length >> 1);
+  }
+
+  /** What the current round waits for: workers with its units that have been silent for longer than `limit` and than usual. */
+  awaited(limit: number): { worker: string; silence: number; tasks: string[] }[] {
+    const round = this.#current?.round;
+    if (!round) return [];
+    const tasks = round.spec.tasks.map(({ task }) => task);
+    return [...this.#workers].flatMap(([worker, { inFlight, silentSince }]) => {
+      const silence = this.#options.now() - silentSince;
+      const isLate = silence > Math.max(limit, this.#pace.lateAfter(worker, kindOf(round)));
+      const isAwaited = isLate && [...inFlight].some((index) => round.isMissing(index));
+      return isAwaited ? [{ worker, silence, tasks }] : [];
+    });
+  }
+
+  /** Workers that are neither lagging nor very slow; all of them if every one is. */
   #responsive(): string[] {
     const all = this.workers();
-    const responsive = all.filter((worker) => !this.#workers.get(worker)!.lagging);
+    const now = this.#options.now();
+    const responsive = all.filter(
+      (worker) => !this.#workers.get(worker)!.lagging && !this.#pace.rests(worker, now),
+    );
     return responsive.length ? responsive : all;
   }
 
@@ -262,11 +336,11 @@ export class UnitDispatcher implements Dispatcher {
       round.waiting.delete(index);
       batches.set(worker, [...(batches.get(worker) ?? []), index]);
     };
-    /** A unit that has diverged goes to a worker that has not computed it, if there is one. */
-    const mayTake = (worker: string, index: number) => {
-      const before = round.divergedFor(index);
-      return !before.has(worker) || this.workers().every((other) => before.has(other));
-    };
+    /** A unit that failed or diverged at a worker goes to one where it has not, if there is one. */
+    const isTried = (worker: string, index: number) =>
+      round.hasFailed(worker, index) || round.divergedFor(index).has(worker);
+    const mayTake = (worker: string, index: number) =>
+      !isTried(worker, index) || this.workers().every((other) => isTried(other, index));
     for (const index of round.waiting) {
       const owner = this.#owners[units[index].shard]!;
       const others = () => [...this.#responsive(), ...this.workers()];
@@ -308,10 +382,24 @@ export class UnitDispatcher implements Dispatcher {
   #end(): CurrentRound | null {
     const current = this.#current;
     this.#current = null;
+    if (!current) return null;
+    const { round } = current;
     for (const worker of this.#workers.values()) {
-      worker.lagging ||= worker.inFlight.size > 0;
+      if (worker.inFlight.size) {
+        worker.lagging = true;
+        worker.owed = { kind: kindOf(round), round: round.id, since: worker.silentSince };
+      }
       worker.inFlight.clear();
     }
     return current;
   }
+}
+
+/** Rounds of the same tasks take about the same time. */
+const kindOf = ({ spec }: Round) => spec.tasks.map(({ task }) => task).join('+');
+
+/** The silence after which a worker is a straggler, from the silences before each answer of the round. */
+function limitOf(silences: number[]): number {
+  const median = [...silences].sort((a, b) => a - b)[silences.length >> 1];
+  return Math.max(MIN_LATE_MS, LATE_FACTOR * median);
 }

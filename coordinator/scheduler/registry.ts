@@ -59,6 +59,10 @@ export interface Member {
   processEnded: boolean;
   /** One of its results was wrong: its process is not admitted again. */
   isBarred: boolean;
+  /** It may read the data file itself: not if its copy has proved to be unusable. */
+  mayReadFile: boolean;
+  /** It has asked for rows. */
+  fetches: boolean;
   /** One of its results was accepted. */
   hasContributed: boolean;
   memory: number;
@@ -149,6 +153,22 @@ export class Registry {
     return this.#members.get(worker)!.peer;
   }
 
+  /** Does this worker read the data file itself, as far as is known? */
+  readsFile(worker: string): boolean {
+    const member = this.#members.get(worker)!;
+    return this.#options.file !== null && member.mayReadFile && !member.fetches;
+  }
+
+  /** The worker of this number, present or not. */
+  member(worker: string): Member {
+    return this.#members.get(worker)!;
+  }
+
+  /** A worker for people, such as `w1 on node7`. */
+  describe(worker: string): string {
+    return `${worker} on ${this.#members.get(worker)!.description.host}`;
+  }
+
   /** The worker on this connection, present or not. */
   memberAt(peer: string): Member | undefined {
     return this.#byPeer.get(peer);
@@ -169,7 +189,7 @@ export class Registry {
 
   /** Welcomes a worker or refuses it. */
   hello(peer: string, header: Hello): void {
-    const { term, file, layout, counts, send } = this.#options;
+    const { counts } = this.#options;
     // A worker that gets no reply retries.
     if (!this.#arrivals.take()) {
       counts.hellosIgnored++;
@@ -196,13 +216,15 @@ export class Registry {
     const isNews = !isPresent(member) || !isDeepStrictEqual(member.description, description);
     this.#bySession.delete(member.description.session);
     this.#byPeer.delete(member.peer);
-    member.hasContributed &&= member.description.session === description.session;
+    const isSame = member.description.session === description.session;
+    member.hasContributed &&= isSame;
+    member.fetches &&= isSame;
     member.processEnded = false;
     member.isBarred = false;
     Object.assign(member, { description, peer });
     this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
-    send(peer, { type: 'welcome', worker: member.worker, term, file, layout });
+    this.#welcome(member);
     this.#arrive(member, isNews);
   }
 
@@ -266,6 +288,31 @@ export class Registry {
     return members.some(({ hasContributed }) => hasContributed);
   }
 
+  /** A worker has failed: its process ends by itself, or because it is refused from now on. */
+  dismiss(member: Member, reason: string): void {
+    this.#leave(member, 'exited', reason);
+    member.processEnded = true;
+    this.#refuse(member.peer, { reason: `it failed: ${reason}` });
+  }
+
+  /**
+   * A worker's data file is not what it should be: from now on it gets its rows from the coordinator. Returns false if it does
+   * so already. One that is not there does so when it returns.
+   */
+  withholdFile(member: Member, reason: string): boolean {
+    const { file, log } = this.#options;
+    if (!member.mayReadFile || !file) return false;
+    member.mayReadFile = false;
+    if (!isPresent(member)) return true;
+    log(
+      `worker ${this.describe(member.worker)} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
+    );
+    this.#leave(member, 'cut', reason, true);
+    this.#welcome(member);
+    this.#arrive(member);
+    return true;
+  }
+
   /** The peer does not read its messages: its worker counts as gone until it says hello again. */
   stalled(peer: string): void {
     const member = this.#byPeer.get(peer);
@@ -288,6 +335,11 @@ export class Registry {
   cut(reason: string): void {
     for (const member of this.#members.values()) this.#leave(member, 'cut', reason);
     this.#byPeer.clear();
+  }
+
+  #welcome({ worker, peer, mayReadFile }: Member): void {
+    const { term, file, layout, send } = this.#options;
+    send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
   }
 
   #refuse(peer: string, refusal: Refusal): void {
@@ -331,6 +383,8 @@ export class Registry {
       lastHeard: 0,
       processEnded: false,
       isBarred: false,
+      mayReadFile: true,
+      fetches: false,
       hasContributed: false,
       memory: 0,
       gpuMemory: null,
@@ -364,13 +418,14 @@ export class Registry {
     for (const check of [...this.#arrivalListeners]) check();
   }
 
-  #leave(member: Member, how: Departure, reason: string): void {
+  /** `returns`: it joins again at once. */
+  #leave(member: Member, how: Departure, reason: string, returns = false): void {
     if (!isPresent(member)) return;
     const { emit, dispatcher, log } = this.#options;
     member.state = how === 'silent' ? 'silent' : 'gone';
     const tasks = dispatcher.leave(member.worker);
     emit({ type: 'worker-gone', worker: member.worker, pid: member.description.pid, how, reason, tasks });
-    if (!this.#countPresent()) log('no workers left: waiting for one to join');
+    if (!returns && !this.#countPresent()) log('no workers left: waiting for one to join');
   }
 
   #countPresent(): number {

@@ -30,6 +30,8 @@ export interface Result {
   from: number;
   to: number;
   tasks: Tensors[];
+  /** Who computed it. */
+  worker: string;
 }
 
 /**
@@ -45,6 +47,15 @@ export interface PublishedState {
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
+/** A failure of a unit, as a worker reported it. */
+export interface UnitFailure {
+  worker: string;
+  /** `data`: of the rows or the file; `local`: of the worker's machine; `task`: anything else, most likely a bug. */
+  cause: 'data' | 'local' | 'task';
+}
+
+/** Failures of one unit, at the workers present, that end the round: those of tasks, which are most likely bugs, and others. */
+const [MOST_TASK_FAILURES, MOST_OTHER_FAILURES] = [2, 6];
 
 const key = ({ shard, from, to }: WorkUnit) => `${shard}/${from}/${to}`;
 
@@ -65,6 +76,8 @@ export class Round {
   readonly #assigned = new Map<string, Set<number>>();
   /** The result that covers each unit. */
   readonly #results: (Result | undefined)[];
+  /** By unit. */
+  readonly #failures = new Map<number, UnitFailure[]>();
   #missing: number;
   /** The workers for which a unit has diverged. */
   readonly #diverged = new Map<number, Set<string>>();
@@ -88,8 +101,25 @@ export class Round {
     this.#assigned.set(worker, assigned);
   }
 
-  hasAssigned(worker: string): boolean {
-    return this.#assigned.has(worker);
+  hasAssigned(worker: string, index: number): boolean {
+    return this.#assigned.get(worker)?.has(index) ?? false;
+  }
+
+  /** Has this unit failed at this worker? */
+  hasFailed(worker: string, index: number): boolean {
+    return this.#failures.get(index)?.some((failure) => failure.worker === worker) ?? false;
+  }
+
+  /**
+   * Records that a unit failed at a worker. Returns whether there is no use in another attempt: it has failed at each of the
+   * workers `present`, at least two in all, or again and again at the only one.
+   */
+  fail(index: number, failure: UnitFailure, present: string[]): boolean {
+    const failures = [...(this.#failures.get(index) ?? []), failure];
+    this.#failures.set(index, failures);
+    if (!present.every((worker) => this.hasFailed(worker, index))) return false;
+    const most = failures.every(({ cause }) => cause === 'task') ? MOST_TASK_FAILURES : MOST_OTHER_FAILURES;
+    return new Set(failures.map(({ worker }) => worker)).size > 1 || failures.length >= most;
   }
 
   isMissing(index: number): boolean {
@@ -145,10 +175,10 @@ export class Round {
   }
 
   /** Stores a result that `judge` accepted. */
-  accept(indices: number[], tasks: Tensors[]): void {
+  accept(worker: string, indices: number[], tasks: Tensors[]): void {
     const { each, units } = this.spec;
     const [from] = indices;
-    const result = { from, to: from + indices.length, tasks: each ? [] : tasks };
+    const result = { from, to: from + indices.length, tasks: each ? [] : tasks, worker };
     for (const index of indices) {
       if (this.isMissing(index)) this.#missing--;
       this.#results[index] = result;

@@ -1,13 +1,22 @@
+import { indentContinuation, oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
 import { byPrefix } from '../../proto/codec.ts';
-import type { FromCoordinator, FromWorker } from '../../proto/messages.ts';
+import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Counts } from './counts.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
 import type { Member, Registry } from './registry.ts';
-import type { ResultVerdict } from './round.ts';
+import type { ResultVerdict, UnitFailure } from './round.ts';
 import type { ResultsMessage, Usage } from './usage.ts';
 
 export type FetchMessage = Extract<FromWorker, { type: 'fetch' }>;
+type FailureMessage = Extract<FromWorker, { type: 'failure' }>;
+
+/** A unit failed at every worker, for reasons of their machines: the text names one of them. */
+export class FailedEverywhere extends UserError {}
+
+/** Characters of a failure that the log and the event show. */
+const MOST_REASON = 300;
 
 /** Observes the progress of rounds. */
 export interface RoundListener {
@@ -27,6 +36,8 @@ export interface RouterOptions {
   send(peer: string, message: FromCoordinator): void;
   /** Responds to a worker's request for rows. */
   fetch(peer: string, header: FetchMessage): void;
+  /** What the coordinator itself finds wrong with the rows of a unit that a worker complains about; null: nothing. */
+  verify(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
 }
 
@@ -58,12 +69,43 @@ export class Router {
   }
 
   #handle(member: Member, header: Exclude<FromWorker, { type: 'hello' | 'bye' }>, tensors: Tensors): void {
-    const { term, dispatcher, counts, send, fetch } = this.#options;
+    const { term, counts, send, fetch } = this.#options;
     if (header.type === 'ping') send(member.peer, { type: 'pong' });
-    else if (header.type === 'fetch') fetch(member.peer, header);
-    else if (header.term !== term) counts.resultsOfAnotherTerm++;
-    else if (header.type === 'failure') dispatcher.failure(member.worker, header);
+    else if (header.type === 'fetch') {
+      member.fetches = true;
+      fetch(member.peer, header);
+    } else if (header.term !== term) counts.resultsOfAnotherTerm++;
+    else if (header.type === 'failure') void this.#failure(member, header);
     else this.#results(member, header, tensors);
+  }
+
+  /** A worker that fails leaves. What it says about the data counts if this process sees it too. */
+  async #failure(member: Member, header: FailureMessage): Promise<void> {
+    const { registry, dispatcher, verify } = this.#options;
+    const { unit, mistake, local, message } = header;
+    if (!mistake) return this.#dismiss(member, header, local ? 'local' : 'task');
+    if (!dispatcher.isAwaited(member.worker, header)) return;
+    const { joins } = member;
+    const problem = await verify(unit, dispatcher.state('hashes')?.blocks.data as Uint8Array | undefined);
+    if (!dispatcher.isAwaited(member.worker, header)) return;
+    if (problem) dispatcher.abort(problem);
+    else if (member.joins !== joins) return;
+    else if (!registry.withholdFile(member, reasonOf(message))) this.#dismiss(member, header, 'data');
+  }
+
+  /** Sends a worker away. Ends the round if its unit has failed everywhere. */
+  #dismiss(member: Member, header: FailureMessage, cause: UnitFailure['cause']): void {
+    const { registry, dispatcher } = this.#options;
+    const { worker, description } = member;
+    const isHopeless = dispatcher.isAwaited(worker, header) && dispatcher.failed(worker, header, cause);
+    registry.dismiss(member, reasonOf(header.message));
+    if (!isHopeless) return;
+    const text = indentContinuation(header.message);
+    dispatcher.abort(
+      cause === 'task'
+        ? new Error(`worker ${worker}: ${text}`)
+        : new FailedEverywhere(`no worker can go on: worker ${worker} on ${description.host}: ${text}`),
+    );
   }
 
   #results(member: Member, header: ResultsMessage, tensors: Tensors): void {
@@ -89,3 +131,6 @@ export class Router {
     if (isWrong) registry.sendAway(member.worker);
   }
 }
+
+/** The first line of a failure. */
+const reasonOf = (message: string) => oneLine(message.split('\n', 1)[0].slice(0, MOST_REASON));

@@ -1,4 +1,4 @@
-import type { FromCoordinator } from '../../proto/messages.ts';
+import type { FromCoordinator, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
 import { UnitDispatcher } from './dispatcher.ts';
@@ -10,8 +10,13 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
   /** Responds to a worker's request for rows. */
   fetch?(peer: string, header: FetchMessage): void;
+  /** What the coordinator itself finds wrong with the rows of a unit; null: nothing. */
+  verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
 }
+
+/** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
+const [NAMED_AFTER_MS, NAMED_EVERY_MS] = [5000, 30_000];
 
 /** The parts that bring the units of a run to its workers and the results back. */
 export interface Scheduler {
@@ -26,7 +31,8 @@ export interface Scheduler {
 
 /** Connects the parts to one another. Sockets and clock are passed in, so that tests can simulate any network. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener } = options;
+  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener, log } = options;
+  const { verify = async () => null } = options;
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
@@ -44,7 +50,22 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   });
   const registry = new Registry({ ...options, dispatcher, counts });
-  const router = new Router({ term, registry, dispatcher, usage, counts, send, fetch, roundListener });
+  const router = new Router({
+    ...{ term, registry, dispatcher, usage, counts, send, fetch, verify, roundListener },
+  });
+  let namedAt = Number.NEGATIVE_INFINITY;
+  function nameAwaited(): void {
+    if (now() - namedAt < NAMED_EVERY_MS) return;
+    const awaited = dispatcher.awaited(NAMED_AFTER_MS);
+    if (!awaited.length) return;
+    namedAt = now();
+    const names = awaited.slice(0, 3).map(({ worker }) => registry.describe(worker));
+    const more = awaited.length > 3 ? ` and ${awaited.length - 3} more` : '';
+    const [{ silence, tasks }] = awaited;
+    log(
+      `waiting for ${names.join(', ')}${more}: no result of ${tasks[0]} for ${Math.round(silence / 1000)} s`,
+    );
+  }
   let lastTick = now();
   return {
     dispatcher,
@@ -59,6 +80,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (wasSuspended) return;
       registry.dropSilent();
       counts.unitsRaced += dispatcher.race();
+      nameAwaited();
     },
   };
 }

@@ -32,6 +32,12 @@ export interface Server {
   backend(): { name: string; why: string } | null;
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
+  /** Does this worker read the data file itself, as far as is known? */
+  readsFile(worker: string): boolean;
+  /** From now on this worker gets its rows from the coordinator. */
+  withholdFile(worker: string, reason: string): void;
+  /** A worker for people. */
+  describe(worker: string): string;
   /** A worker's process on this machine has ended. Returns whether it had contributed a result. */
   ended(pid: number, how: Departure, reason: string): boolean;
   /** Compute time since the last call. */
@@ -114,6 +120,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     identity: () => registry.identity(),
     backend: () => registry.backend(),
     joined: (count) => registry.joined(count),
+    readsFile: (worker) => registry.readsFile(worker),
+    withholdFile: (worker, reason) => void registry.withholdFile(registry.member(worker), reason),
+    describe: (worker) => registry.describe(worker),
     ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
     usage: () => usage.take(),
     totals: () => ({ ...usage.totals(), workers: registry.peakCount() }),

@@ -31,13 +31,17 @@ export interface FullPassResult {
   table: Contingency | null;
 }
 
-/** The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. */
+/**
+ * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. The files are complete
+ * when `confirmed` has resolved.
+ */
 export async function labelAllRows(
   run: Run,
   layout: Layout,
   k: number,
   truth: Int32Array | null,
   out: Output,
+  confirmed: () => Promise<void> = async () => {},
 ): Promise<FullPassResult> {
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);
@@ -92,6 +96,7 @@ export async function labelAllRows(
         });
       },
     });
+    await confirmed();
     writer.finish();
   } catch (error) {
     writer.abort();

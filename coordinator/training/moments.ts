@@ -2,9 +2,9 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { type Moments, pcaAxes } from '../../data/transform.ts';
 import { formatNumber, MAX_MAGNITUDE } from '../../data/value-range.ts';
-import { blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
+import { type Block, blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, mean, statisticsLength } from '../../model/statistics.ts';
-import { nd, take } from '../../proto/tensors.ts';
+import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
@@ -23,7 +23,8 @@ export interface DataMoments {
 /**
  * The moments round: reads every row once. Sums are taken about `origin`, any row of the data; rows whose priority is below
  * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values; `diagnose` locates the
- * first of them.
+ * first of them. `staleShards` names shards whose workers (`by`, for each shard) read other rows than they should, by the hashes
+ * of all blocks: these are read again.
  */
 export async function momentsRound(
   { dispatcher, calculate }: { dispatcher: Dispatcher; calculate: Calculate },
@@ -32,6 +33,7 @@ export async function momentsRound(
   origin: Float64Array,
   sampleThreshold: number,
   diagnose: (row: number) => Promise<{ where: string; isLarge: boolean }>,
+  staleShards: (hashes: Uint8Array, by: string[]) => Promise<number[]> = async () => [],
 ): Promise<DataMoments> {
   const { dim } = layout;
   // PCA needs the full covariance.
@@ -39,30 +41,40 @@ export async function momentsRound(
     config.covariance === 'diag' && pcaAxes(config.transform) === null ? 'diag' : 'full';
   const shards = shardBlocks(layout);
   dispatcher.publish('origin', { row: nd(origin) });
-  const results = await dispatcher.round({
-    tasks: [
-      {
-        task: 'moments',
-        normalize: config.transform === 'normalize',
-        diagonal: covariance === 'diag',
-        sample: sampleThreshold,
-      },
-    ],
-    uses: ['origin'],
-    units: shards.map((blocks, shard) => ({ shard, from: 0, to: blocks.length })),
-    streams: false,
-    expects: ({ shard }) => [
-      {
-        T: ['float64', statisticsLength(dim, covariance)],
-        min: ['float64', dim],
-        max: ['float64', dim],
-        hashes: ['uint8', shards[shard].length * HASH_BYTES],
-        counts: ['float64', 3],
-      },
-    ],
-    isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
-  });
-  const parts = results.map(({ tasks: [part] }) => part);
+  const read = (wanted: number[]) =>
+    dispatcher.round({
+      tasks: [
+        {
+          task: 'moments',
+          normalize: config.transform === 'normalize',
+          diagonal: covariance === 'diag',
+          sample: sampleThreshold,
+        },
+      ],
+      uses: ['origin'],
+      units: wanted.map((shard) => ({ shard, from: 0, to: shards[shard].length })),
+      streams: false,
+      expects: ({ shard }) => [
+        {
+          T: ['float64', statisticsLength(dim, covariance)],
+          min: ['float64', dim],
+          max: ['float64', dim],
+          hashes: ['uint8', shards[shard].length * HASH_BYTES],
+          counts: ['float64', 3],
+        },
+      ],
+      isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
+    });
+  const parts: Tensors[] = [];
+  const by: string[] = [];
+  let hashes = new Uint8Array();
+  for (let wanted = [...shards.keys()]; wanted.length; wanted = await staleShards(hashes, by)) {
+    for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
+      [parts[wanted[i]]] = tasks;
+      by[wanted[i]] = worker;
+    }
+    hashes = hashesOf(parts, shards, blockCount(layout));
+  }
   const counts = parts.map((part) => take(part, 'counts', 'float64', 3));
   const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
   if (bad > 0) {
@@ -76,13 +88,6 @@ export async function momentsRound(
     );
   }
   const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
-  const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
-  parts.forEach((part, s) => {
-    const shardHashes = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
-    shards[s].forEach(({ index }, i) => {
-      hashes.set(shardHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), index * HASH_BYTES);
-    });
-  });
   const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
     Float64Array.from({ length: dim }, (_, d) =>
       choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
@@ -99,4 +104,16 @@ export async function momentsRound(
       max: extreme('max', Math.max),
     },
   };
+}
+
+/** The hashes of all blocks in the order of the file, from those of each shard. */
+function hashesOf(parts: Tensors[], shards: Block[][], blocks: number): Uint8Array<ArrayBuffer> {
+  const hashes = new Uint8Array(blocks * HASH_BYTES);
+  parts.forEach((part, s) => {
+    const shardHashes = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
+    shards[s].forEach(({ index }, i) => {
+      hashes.set(shardHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), index * HASH_BYTES);
+    });
+  });
+  return hashes;
 }

@@ -15,5 +15,6 @@ export function schedule(seed: number): SimulationOptions {
     crash: some(0.01),
     freeze: some(0.01),
     restart: some(0.05),
+    sick: some(0.3),
   };
 }

@@ -25,9 +25,20 @@ describe('registry, router and dispatcher in a simulated cluster', () => {
       'resultsLate',
       'resultsOfAnotherTerm',
       'unitsRaced',
+      'failed',
+      'refused',
+      'file withheld',
       'workersSuspected',
     ])
       assert.ok(seen[what] > 0, `${what}: ${JSON.stringify(seen)}`);
+  });
+
+  test('a task that fails at every worker ends the run with its error, however many there are', async () => {
+    for (let seed = 0; seed < 100; seed++)
+      await assert.rejects(
+        simulate(seed, { ...schedule(seed), sick: 0, bugs: { failsEverywhere: true } }),
+        /^AssertionError.*seed \d+: round 0 failed: Error: worker w\d+: Error: a bug/,
+      );
   });
 
   test('the simulation detects planted bugs', async () => {

@@ -21,6 +21,8 @@ export interface PlantedBugs {
   countsTwice?: boolean;
   /** Results of an earlier term are accepted. */
   ignoresTerm?: boolean;
+  /** A task fails for the same unit wherever it is computed: that is to end the round, not to go on for ever. */
+  failsEverywhere?: boolean;
 }
 
 export interface SimulationOptions {
@@ -35,6 +37,8 @@ export interface SimulationOptions {
   freeze: number;
   /** Kill and restart of the coordinator. */
   restart: number;
+  /** One worker's units fail, for want of memory: it leaves, and is started again. */
+  sick: number;
   bugs?: PlantedBugs;
 }
 
@@ -45,6 +49,7 @@ interface SimulatedWorker {
   /** Its current connection. An older one may still deliver messages. */
   peer: string;
   term: number | null;
+  readsFile: boolean;
   latest: number;
   states: Map<string, { version: number; value: number }>;
   queue: { header: RoundHeader; tensors: Tensors }[];
@@ -55,6 +60,8 @@ interface SimulatedWorker {
 
 /** Heartbeat timeout, ms. */
 const TIMEOUT = 5000;
+/** The worker whose units fail. */
+const SICK = 'n0';
 /** Simulated ms without faults in which a round must end. */
 const HANG = 120_000;
 
@@ -102,7 +109,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     const ownTerm = term;
     const created = createScheduler({
       layout: { rows: 100, dim: 1, shards: options.shards, blockRows: 16, seed: '0' },
-      file: null,
+      file: { path: '/rows.npy', firstBlock: '' },
       term,
       identity: 'sim/1',
       heartbeatTimeout: TIMEOUT,
@@ -158,6 +165,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
       pid: number,
       peer: '',
       term: null,
+      readsFile: true,
       latest: 0,
       states: new Map(),
       queue: [],
@@ -179,12 +187,17 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     for (let next = process.inbox.shift(); next; next = process.inbox.shift()) {
       const { header, tensors } = next;
       if (header.type === 'who') hello(process);
-      else if (header.type === 'welcome') {
+      else if (header.type === 'refuse') {
+        note('refused');
+        restartLater(process);
+        return;
+      } else if (header.type === 'welcome') {
         process.queue = [];
-        if (header.term !== process.term) {
-          process.states.clear();
-          process.latest = 0;
-        }
+        const readsFile = header.file !== null;
+        if (header.term !== process.term) process.latest = 0;
+        else if (readsFile !== process.readsFile) note('file withheld');
+        if (header.term !== process.term || readsFile !== process.readsFile) process.states.clear();
+        process.readsFile = readsFile;
         process.term = header.term;
       } else if (header.type === 'round' && header.term === process.term) {
         process.latest = Math.max(process.latest, header.round);
@@ -206,6 +219,22 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     const { header, tensors } = next;
     for (const { name, version } of header.states)
       process.states.set(name, { version, value: tensors[`${name}/value`].data[0] });
+    if (faultsOn && process.name === SICK && chance(options.sick)) {
+      note('failed');
+      const { term, round, units } = header;
+      const failure = { term, round, unit: units[below(units.length)], mistake: chance(0.3) };
+      const local = failure.mistake ? {} : { local: true };
+      sendToCoordinator(process, { type: 'failure', ...failure, ...local, message: 'out of memory' });
+      if (!failure.mistake) restartLater(process);
+      return;
+    }
+    const hopeless = bugs.failsEverywhere && header.units.find(({ shard }) => shard === 0);
+    if (hopeless) {
+      const failure = { term: header.term, round: header.round, unit: hopeless, mistake: false };
+      sendToCoordinator(process, { type: 'failure', ...failure, message: 'Error: a bug' });
+      restartLater(process);
+      return;
+    }
     const computed: ComputedUnits = [];
     let stack: PartialSum[] = [];
     const flush = () => {
@@ -257,11 +286,16 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
       }
       if (chance(options.crash)) {
         note('crashed');
-        processes.delete(process.name);
         if (chance(0.5)) scheduler.registry.ended(process.pid, 'h', 'killed', 'killed');
-        later(below(3000), () => start(process.name));
+        restartLater(process);
       }
     }
+  }
+
+  function restartLater(process: SimulatedWorker): void {
+    if (processes.get(process.name) !== process) return;
+    processes.delete(process.name);
+    later(below(3000), () => start(process.name));
   }
 
   /** Runs the next event. */

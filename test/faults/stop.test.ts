@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   assertNoneLeft,
   easyData,
@@ -10,11 +11,13 @@ import {
   eventsOf,
   jsonOf,
   ofType,
+  patience,
   QUICK,
   resultHashes,
   scratch,
   start,
   startAndReach,
+  startCoordinator,
   trainArgs,
   undisturbedHashes,
   until,
@@ -64,6 +67,31 @@ describe('the same bytes', () => {
     assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 3 s']);
     assert.equal(json.epochs, EPOCHS);
     assert.deepEqual(resultHashes(run), expected);
+  });
+
+  test('with a first worker that gets a hundredth of its time: another, which joins later, does the work', async () => {
+    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'hundredth'), ...FLAGS);
+    const args = ['worker', '--connect', address, '--data-root', folder, '--backend', 'wasm'];
+    const slow = start(args);
+    await until('its joining', () => /joined as/.test(slow.stderr()), running);
+    let over = false;
+    const throttling = (async () => {
+      while (!over) {
+        slow.kill('SIGSTOP');
+        await sleep(2000);
+        slow.kill('SIGCONT');
+        await sleep(20);
+      }
+    })();
+    await sleep(1200);
+    const fast = start(args);
+    const { seconds, ...ended } = await running.ended;
+    over = true;
+    await throttling;
+    await Promise.all([slow.ended, fast.ended]);
+    assert.equal(jsonOf({ seconds, ...ended }).epochs, EPOCHS);
+    assert.deepEqual(resultHashes(run), expected);
+    assert.ok(seconds < patience(25), `${seconds} s`);
   });
 
   test('with a worker that hangs before it joins: the run begins without it', async () => {

@@ -220,7 +220,7 @@ test('a worker whose result is wrong is sent away; alone, it leaves the run wait
 test('the text of a failure is printable and cannot imitate the coordinator’s own lines', async () => {
   const { router, dispatcher, hello } = setUp();
   const message = 'Error: x\n\u001b]0;owned\u0007\u001b[2Jdpmesh: all went well\u202e';
-  for (const mistake of [true, false]) {
+  for (const local of [true, false]) {
     router.receive('p1', hello(1), {});
     dispatcher.publish('net', {});
     const unit = { shard: 0, from: 0, to: 0 };
@@ -228,12 +228,14 @@ test('the text of a failure is printable and cannot imitate the coordinator’s 
       ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
       ...{ streams: false, expects: () => [{}] },
     });
-    const about = { type: 'failure' as const, term: 7, round: mistake ? 1 : 2, unit };
-    router.receive('p1', { ...about, mistake, message }, {});
+    const about = { type: 'failure' as const, term: 7, round: local ? 1 : 2, unit, mistake: false, local };
+    router.receive('p1', { ...about, message }, {});
+    router.receive('p2', hello(2), {});
+    router.receive('p2', { ...about, message }, {});
     await assert.rejects(round, (error: Error) => {
       assert.match(
         error.message,
-        /^(worker w1: )?Error: x\n {4}\ufffd\]0;owned\ufffd\ufffd\[2Jdpmesh: all went well\ufffd$/,
+        /^(no worker can go on: worker w2 on h: |worker w2: )Error: x\n {4}\ufffd\]0;owned\ufffd\ufffd\[2Jdpmesh: all went well\ufffd$/,
       );
       return true;
     });

@@ -183,6 +183,100 @@ describe('a round', () => {
     assert.equal(dispatcher.race(), 4);
   });
 
+  test('a worker that joins a round gets half of what the other has not answered after two seconds', async () => {
+    const { dispatcher, clock, start, take } = setUp(4);
+    dispatcher.join('slow');
+    const round = start();
+    const [slow] = take();
+    clock.now = 1000;
+    dispatcher.join('new');
+    clock.now = 2900;
+    answer(dispatcher, slow, slow.units[0]);
+    clock.now = 3000;
+    assert.equal(dispatcher.race(), 0);
+    clock.now = 3001;
+    assert.equal(dispatcher.race(), 2);
+    const [handed] = take();
+    assert.deepEqual([handed.worker, handed.units], ['new', slow.units.slice(2)]);
+    // Now it is known how long they take: 50 ms.
+    clock.now = 3051;
+    answerAll(dispatcher, [handed]);
+    clock.now = 3351;
+    assert.equal(dispatcher.race(), 0);
+    clock.now = 3352;
+    assert.equal(dispatcher.race(), 1, 'the last one');
+    answerAll(dispatcher, take());
+    assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
+  });
+
+  test('a worker that joins a round gets everything that a silent one holds after two seconds', () => {
+    const { dispatcher, clock, start, take } = setUp(4);
+    dispatcher.join('hung');
+    void start();
+    const [hung] = take();
+    clock.now = 5000;
+    dispatcher.join('new');
+    clock.now = 7001;
+    assert.equal(dispatcher.race(), 4);
+    assert.deepEqual(take()[0].units, hung.units);
+  });
+
+  test('what a slow worker took does not excuse it: an idle one goes by its own past', async () => {
+    const { dispatcher, clock, start, take } = setUp(2);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    const round = start();
+    const [a, b] = take();
+    clock.now = 200;
+    answerAll(dispatcher, [b]);
+    clock.now = 250;
+    answerAll(dispatcher, [a]);
+    await round;
+    void start({ units: Array.from({ length: 4 }, (_, i) => ({ shard: 0, from: i, to: i + 1 })) });
+    const [slow] = take();
+    assert.equal(slow.worker, a.worker);
+    clock.now = 5000;
+    answer(dispatcher, slow, slow.units[0]);
+    // It has been idle since the round began, for longer than three times 200 ms.
+    clock.now = 5001;
+    assert.equal(dispatcher.race(), 2);
+    assert.deepEqual(take()[0].units, slow.units.slice(2));
+  });
+
+  test('a worker that has finished does not take over units of one that needs less than twice its time', () => {
+    const { dispatcher, clock, start, take } = setUp(8);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    void start();
+    const [a, b] = take();
+    for (const [i, unit] of b.units.entries()) {
+      clock.now = 250 * (i + 1);
+      answer(dispatcher, b, unit);
+      if (i % 2) answer(dispatcher, a, a.units[i >> 1]);
+    }
+    for (clock.now = 1000; clock.now < 1700; clock.now += 100) assert.equal(dispatcher.race(), 0);
+    answer(dispatcher, a, a.units[2]);
+    for (; clock.now <= 2000; clock.now += 100) assert.equal(dispatcher.race(), 0);
+    assert.equal(dispatcher.race(), 1, 'then it does');
+  });
+
+  test('says for whom a round waits', () => {
+    const { dispatcher, clock, start, take } = setUp(2);
+    dispatcher.join('a');
+    assert.deepEqual(dispatcher.awaited(100), [], 'no round');
+    void start();
+    const [a] = take();
+    clock.now = 100;
+    assert.deepEqual(dispatcher.awaited(100), []);
+    clock.now = 101;
+    assert.deepEqual(dispatcher.awaited(100), [{ worker: 'a', silence: 101, tasks: ['cell-sums'] }]);
+    answer(dispatcher, a, a.units[0]);
+    clock.now = 400;
+    assert.deepEqual(dispatcher.awaited(100), [], 'not longer than usual');
+    clock.now = 405;
+    assert.equal(dispatcher.awaited(100).length, 1);
+  });
+
   test('nobody is raced before the first result, or while the others are busy', () => {
     const { dispatcher, clock, start, take } = setUp(4);
     dispatcher.join('a');
@@ -374,33 +468,62 @@ describe('a round', () => {
     await round;
   });
 
-  test('rejects if a task fails; the next round is unaffected', async () => {
+  test('rejects when it is aborted; the next round is unaffected', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
-    const fail = (round: number, mistake: boolean) =>
-      dispatcher.failure('a', {
-        round,
-        mistake,
-        message: 'it is short',
-      });
     const first = start();
-    const [{ round }] = take();
-    fail(round, true);
+    const [{ round, units }] = take();
+    dispatcher.abort(new UserError('it is short'));
     await assert.rejects(first, (error) => error instanceof UserError && error.message === 'it is short');
 
     const second = start();
     const [message] = take();
-    fail(round, true);
-    assert.ok(message.units.length === 2, 'a stale failure is ignored');
-    fail(message.round, false);
-    await assert.rejects(
-      second,
-      (error: Error) => !(error instanceof UserError) && /worker a: it is short/.test(error.message),
-    );
+    assert.equal(dispatcher.isAwaited('a', { round, unit: units[0] }), false, 'a stale failure is ignored');
+    assert.equal(dispatcher.isAwaited('a', { round: message.round, unit: units[0] }), true);
+    assert.equal(dispatcher.isAwaited('b', { round: message.round, unit: units[0] }), false, 'not its own');
+    answerAll(dispatcher, [message]);
+    assert.equal((await second).length, 2);
+  });
 
-    const third = start();
-    answerAll(dispatcher, take());
-    assert.equal((await third).length, 2);
+  test('a unit that failed at a worker goes to one where it has not, however often that one returns', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    for (const name of ['a', 'b']) dispatcher.join(name);
+    const round = start();
+    const [a, b] = take();
+    const [unit] = a.units;
+    const failure = { round: a.round, unit };
+    assert.equal(dispatcher.failed('a', failure, 'local'), false);
+    dispatcher.leave('a');
+    dispatcher.join('a');
+    const [again] = take();
+    assert.deepEqual([again.worker, again.units], ['b', [unit]]);
+    // It also fails there: with a third worker, another attempt makes sense.
+    dispatcher.join('c');
+    assert.equal(dispatcher.failed('b', failure, 'local'), false);
+    dispatcher.leave('b');
+    const [third, ...rest] = take().filter(({ units }) => units.some(({ shard }) => shard === unit.shard));
+    assert.deepEqual([third.worker, rest], ['c', []]);
+    answerAll(dispatcher, [b, third]);
+    assert.equal((await round).length, 2);
+  });
+
+  test('a unit that failed at every worker present, at two in all or twice at one, is hopeless', () => {
+    const { dispatcher, start, take } = setUp(1);
+    for (const name of ['a', 'b']) dispatcher.join(name);
+    void start();
+    const [{ round, units, worker }] = take();
+    const other = worker === 'a' ? 'b' : 'a';
+    const fail = (name: string, cause: 'task' | 'local') => {
+      const isHopeless = dispatcher.failed(name, { round, unit: units[0] }, cause);
+      dispatcher.leave(name);
+      return isHopeless;
+    };
+    assert.equal(fail(worker, 'task'), false);
+    dispatcher.leave(other);
+    dispatcher.join(worker);
+    assert.equal(fail(worker, 'task'), true, 'twice at the only one');
+    dispatcher.join(other);
+    assert.equal(fail(other, 'local'), true, 'at every one');
   });
 
   test('cannot start while another is in progress', () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
+import { createScheduler, type SchedulerOptions } from '../../../coordinator/scheduler/scheduler.ts';
 import { prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
+import type { RunEvent } from '../../../view/events.ts';
 
 const HELLO: FromWorker = {
   ...{ type: 'hello', protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'h', pid: 1 },
@@ -13,7 +14,7 @@ const HELLO: FromWorker = {
 const unit = { shard: 0, from: 0, to: 0 };
 
 /** A scheduler with one worker, at connection `p`. */
-function setUp() {
+function setUp(options: Partial<SchedulerOptions> = {}) {
   const sent: FromCoordinator[] = [];
   const fetched: number[][] = [];
   const observed: unknown[] = [];
@@ -31,6 +32,7 @@ function setUp() {
       results: (label, _, tasks) => void observed.push([label, tasks]),
       roundEnded: (duration) => void observed.push(duration),
     },
+    ...options,
   });
   const { router, dispatcher } = scheduler;
   const receive = (header: FromWorker, tensors = {}) => router.receive('p', header, tensors);
@@ -79,6 +81,26 @@ test('results go to the round, to the usage and to the listener', async () => {
   assert.equal(usage.totals().rowsRead, 50);
 });
 
+test('the log names those for whom a round waits after five seconds, once in thirty', () => {
+  let clock = 0;
+  const lines: string[] = [];
+  const { receive, start, tick } = setUp({
+    now: () => clock,
+    heartbeatTimeout: 1e9,
+    log: (line) => void lines.push(line),
+  });
+  void start();
+  for (; clock <= 5000; clock += 100) tick();
+  assert.deepEqual(lines, []);
+  for (; clock < 35_000; clock += 100) {
+    receive({ type: 'ping' });
+    tick();
+  }
+  assert.deepEqual(lines, ['waiting for w1 on h: no result of statistics for 5 s']);
+  for (; clock < 36_000; clock += 100) tick();
+  assert.equal(lines.length, 2);
+});
+
 test('rejected results are counted by reason', () => {
   const { receive, start, counts } = setUp();
   void start();
@@ -89,11 +111,119 @@ test('rejected results are counted by reason', () => {
   assert.deepEqual([resultsOfAnotherTerm, resultsNotAskedFor, resultsWrongShape, resultsLate], [1, 1, 1, 0]);
 });
 
-test('a failure rejects the current round; one of another term does not', async () => {
-  const { receive, start } = setUp();
-  const round = start();
+describe('a failure', () => {
   const failure = { type: 'failure' as const, term: 7, round: 1, unit, mistake: true, message: 'too short' };
-  receive({ ...failure, term: 6, message: 'of old' });
-  receive(failure);
-  await assert.rejects(round, new UserError('too short'));
+  const file = { path: '/rows.npy', firstBlock: '' };
+  /** Everything that was sent after the first round message. */
+  const since = (sent: FromCoordinator[]) =>
+    sent.slice(1 + sent.findIndex(({ type }) => type === 'round')).map(({ type }) => type);
+  const nextTurn = () => new Promise(setImmediate);
+  const second: FromWorker = { ...HELLO, pid: 2, name: 'two', session: '1'.repeat(32) };
+
+  test('that the coordinator can see for itself ends the round; one of another term does not', async () => {
+    const { receive, start } = setUp({ verify: async () => new UserError('too short, it is true') });
+    const round = start();
+    receive({ ...failure, term: 6, message: 'of old' });
+    receive(failure);
+    await assert.rejects(round, new UserError('too short, it is true'));
+  });
+
+  test('about a file that is whole at the coordinator: the worker gets its rows from there', async () => {
+    const events: RunEvent[] = [];
+    const lines: string[] = [];
+    const { receive, start, sent } = setUp({
+      file,
+      emit: (event) => void events.push(event),
+      log: (line) => void lines.push(line),
+    });
+    const round = start();
+    assert.ok(sent[0].type === 'welcome' && sent[0].file?.path === '/rows.npy');
+    receive(failure);
+    await nextTurn();
+    const [welcome, again] = sent.slice(2);
+    assert.ok(welcome.type === 'welcome' && welcome.file === null && again.type === 'round');
+    const gone = events.find((event) => event.type === 'worker-gone');
+    assert.deepEqual([gone?.how, gone?.reason], ['cut', 'too short']);
+    assert.deepEqual(lines, [
+      'worker w1 on h gets its rows from the coordinator, as its own file is of no use: too short',
+    ]);
+    receive(RESULTS, answer);
+    assert.equal((await round).length, 1);
+    // On its next connection too.
+    receive(HELLO);
+    const last = sent.at(-1)!;
+    assert.ok(last.type === 'welcome' && last.file === null);
+  });
+
+  test('about rows that it got from the coordinator, where they are whole: it leaves', async () => {
+    const { receive, start, sent, registry } = setUp();
+    void start();
+    receive(failure);
+    await nextTurn();
+    assert.deepEqual(since(sent), ['refuse']);
+    assert.equal(registry.members()[0].state, 'gone');
+  });
+
+  test('of a worker’s machine: it leaves with its reason, and another gets the unit', async () => {
+    const events: RunEvent[] = [];
+    const lines: string[] = [];
+    const { receive, router, start, sent } = setUp({
+      emit: (event) => void events.push(event),
+      log: (line) => void lines.push(line),
+    });
+    const round = start();
+    receive({ ...failure, mistake: false, local: true, message: 'out of memory\n  at x' });
+    assert.deepEqual(since(sent), ['refuse']);
+    const gone = events.find((event) => event.type === 'worker-gone');
+    assert.deepEqual([gone?.how, gone?.reason, gone?.tasks], ['exited', 'out of memory', ['statistics']]);
+    assert.deepEqual(lines, ['no workers left: waiting for one to join']);
+    // Its process has ended: what still arrives changes nothing.
+    receive({ type: 'ping' });
+    assert.equal(events.length, 2);
+    router.receive('q', second, {});
+    router.receive('q', RESULTS, answer);
+    assert.equal((await round).length, 1);
+  });
+
+  test('of one unit at every worker ends the round', async () => {
+    for (const local of [true, false]) {
+      const { receive, router, start } = setUp();
+      router.receive('q', second, {});
+      const round = start();
+      const own = { ...failure, mistake: false, local, message: 'Error: no luck' };
+      receive(own);
+      router.receive('q', own, {});
+      await assert.rejects(round, (error: Error) => {
+        assert.equal(error instanceof UserError, local);
+        assert.match(
+          error.message,
+          local ? /worker w2 on h: Error: no luck$/ : /^worker w2: Error: no luck$/,
+        );
+        return true;
+      });
+    }
+  });
+
+  test('of a task in a second process of the only worker ends the round; of its machine, not before the sixth', async () => {
+    for (const [local, most] of [
+      [false, 2],
+      [true, 6],
+    ] as const) {
+      const { router, start } = setUp();
+      const ended: unknown[] = [];
+      start().catch((error) => void ended.push(error));
+      const fail = (peer: string) =>
+        router.receive(peer, { ...failure, mistake: false, local, message: 'again' }, {});
+      fail('p');
+      for (let n = 2; n <= most; n++) {
+        await nextTurn();
+        assert.deepEqual(ended, [], `before failure ${n}`);
+        // A replacement has the name of its predecessor, whose number it takes.
+        router.receive(`p${n}`, { ...HELLO, pid: n, session: n.toString(16).padStart(32, 'a') }, {});
+        fail(`p${n}`);
+      }
+      await nextTurn();
+      assert.equal(ended.length, 1);
+    }
+  });
 });

@@ -52,6 +52,7 @@ beforeEach(async () => {
       if (blocks.includes(9)) throw new UserError('there is no such block');
       return Float32Array.from(blocks.flatMap((block) => [block, block + 0.5]));
     },
+    verify: async () => new UserError('rows.npy is truncated, it is true'),
     heartbeatTimeout: 5000,
     emit: (event) => void events.push(event),
     log: (line) => void logged.push(line),
@@ -224,7 +225,7 @@ describe('the coordinator’s server', () => {
     assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
   });
 
-  test('passes a failure on to the caller of the round', async () => {
+  test('passes a failure that the coordinator sees too on to the caller of the round', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
     const round = server.dispatcher.round(spec);
@@ -238,7 +239,7 @@ describe('the coordinator’s server', () => {
       mistake: true,
       message: 'rows.npy is truncated',
     });
-    await assert.rejects(round, new UserError('rows.npy is truncated'));
+    await assert.rejects(round, new UserError('rows.npy is truncated, it is true'));
   });
 
   test('serves rows, or reports the problem', async () => {

@@ -1,0 +1,138 @@
+// A worker whose machine fails it leaves, and the run goes on: with other workers, or when it has been started again.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import {
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  ofType,
+  QUICK,
+  resultHashes,
+  scratch,
+  start,
+  startCoordinator,
+  trainArgs,
+  undisturbedHashes,
+  until,
+} from '../e2e/support.ts';
+
+const folder = scratch();
+const easy = easyData(folder, 'easy', 3000);
+const FLAGS = ['--max-epochs', 12, ...QUICK];
+
+/** Node.js options with which a function of Node.js fails in workers (of this name): every time from call `from` on. */
+function failing(
+  name: string,
+  module: string,
+  what: string,
+  from: number,
+  error: string,
+  worker = 'worker',
+): string {
+  const path = join(folder, `${name}.mjs`);
+  writeFileSync(
+    path,
+    `import { createRequire, syncBuiltinESMExports } from 'node:module';
+const own = createRequire(import.meta.url)('${module}');
+const { ${what}: original } = own;
+let calls = 0;
+const isWorker = process.argv.some((arg) => arg.includes('${worker}'));
+own.${what} = (...args) => {
+  if (isWorker && ++calls >= ${from}) throw ${error};
+  return original(...args);
+};
+syncBuiltinESMExports();
+`,
+  );
+  return `--import ${pathToFileURL(path).href}`;
+}
+const noMemory = "new RangeError('Array buffer allocation failed')";
+const readError = "Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })";
+
+const workerArgs = (address: string, name: string) => [
+  ...['worker', '--connect', address, '--data-root', folder, '--backend', 'wasm', '--name', name],
+];
+
+describe('the same bytes', () => {
+  let expected: string[];
+  before(async () => {
+    expected = await undisturbedHashes(easy.data, join(folder, 'quiet'), ...FLAGS);
+  });
+
+  test('beside a worker that runs out of memory', async () => {
+    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'memory'), ...FLAGS);
+    const options = failing('memory', 'node:crypto', 'createHash', 5, noMemory);
+    const sick = await dpmesh(workerArgs(address, 'sick'), { env: { NODE_OPTIONS: options } });
+    assert.equal(sick.code, 2);
+    assert.match(sick.stderr, /this machine is out of memory: Array buffer allocation failed/);
+    const leaves = /worker w1 .* is gone: this machine is out of memory: Array buffer/;
+    await until('its leaving', () => leaves.test(running.stderr()), running);
+    assert.match(running.stderr(), /no workers left: waiting for one to join/);
+    const sound = start(workerArgs(address, 'sound'));
+    jsonOf(await running.ended);
+    await sound.ended;
+    const [gone] = ofType(eventsOf(run), 'worker-gone');
+    assert.equal(gone.how, 'exited');
+    assert.match(gone.reason, /^this machine is out of memory/);
+    assert.deepEqual(resultHashes(run), expected);
+  });
+
+  test('beside a local worker that runs out of memory again and again: it is given up', async () => {
+    const run = join(folder, 'local');
+    const options = failing('local', 'node:crypto', 'createHash', 5, noMemory, 'local/1');
+    const flags = ['--no-early-stop', '--max-epochs', 250, ...QUICK];
+    const args = trainArgs(easy.data, run, '--workers', 2, '--backend', 'wasm', ...flags);
+    const ended = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+    jsonOf(ended);
+    const reasons = ofType(eventsOf(run), 'worker-gone').map(({ reason }) => reason);
+    assert.ok(reasons.length > 0 && reasons.every((reason) => /out of memory/.test(reason)), ended.stderr);
+    assert.deepEqual(
+      resultHashes(run),
+      await undisturbedHashes(easy.data, join(folder, 'quiet250'), ...flags),
+    );
+  });
+
+  test('of a worker that cannot read the file any more: it gets the rows from the coordinator', async () => {
+    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'disk'), ...FLAGS);
+    const options = failing('disk', 'node:fs', 'readSync', 12, readError);
+    const sick = start(workerArgs(address, 'sick'), { env: { NODE_OPTIONS: options } });
+    jsonOf(await running.ended);
+    assert.equal((await sick.ended).code, 0);
+    const [gone] = ofType(eventsOf(run), 'worker-gone');
+    assert.match(gone.reason, /easy.*cannot be read: EIO/);
+    assert.deepEqual(resultHashes(run), expected);
+  });
+});
+
+test('a task that fails at every worker ends the run with its error', async () => {
+  for (const workers of [1, 2]) {
+    const run = join(folder, `bug-${workers}`);
+    const options = failing(
+      `bug-${workers}`,
+      'node:crypto',
+      'createHash',
+      5,
+      "new TypeError('no such thing')",
+    );
+    const args = trainArgs(easy.data, run, '--workers', workers, '--backend', 'wasm', ...FLAGS);
+    const { code, stderr } = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /Error: worker w\d: TypeError: no such thing\n +at /);
+  }
+});
+
+test('a run whose only worker fails again and again ends with its error', async () => {
+  const run = join(folder, 'hopeless');
+  const options = failing('hopeless', 'node:crypto', 'createHash', 5, noMemory);
+  const args = trainArgs(easy.data, run, '--workers', 1, '--backend', 'wasm', ...FLAGS);
+  const { code, stderr } = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+  assert.equal(code, 2, stderr);
+  assert.match(
+    stderr.trimEnd().split('\n').at(-1)!,
+    /this machine is out of memory: Array buffer allocation failed/,
+  );
+});
