@@ -43,7 +43,7 @@ export function keepSpareDescriptors(): () => void {
   };
 }
 
-/** To be called when a file has been closed, lest a stranger's connection take its descriptor. */
+/** To be called when a file has been closed, before a connection can take its descriptor. */
 export function refillSpareDescriptors(): void {
   try {
     while (holders > 0 && spares.length < SPARES) spares.push(openSync(devNull, 'r'));

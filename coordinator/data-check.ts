@@ -11,7 +11,7 @@ export interface FileReaders {
   readsFile(worker: string): boolean;
   /** From now on this worker gets its rows from the coordinator. */
   withholdFile(worker: string, reason: string): void;
-  /** A worker for people. */
+  /** Names a worker in messages. */
   describe(worker: string): string;
 }
 
@@ -42,7 +42,7 @@ export interface DataCheck {
   finish(): Promise<void>;
   /** The cause of a problem with the coordinator's own rows: where it never compared them, the worker that hashed them. */
   explain(problem: Error): Error;
-  /** Nothing is read any more. */
+  /** Stops reading. */
   stop(): void;
 }
 
@@ -57,7 +57,7 @@ const REST = 9;
 
 export function createDataCheck({ source, layout, path, workers }: DataCheckOptions): DataCheck {
   const count = blockCount(layout);
-  const shardOf = new Uint16Array(count);
+  const shardOf = new Uint32Array(count);
   for (const [shard, blocks] of shardBlocks(layout).entries())
     for (const { index } of blocks) shardOf[index] = shard;
   const hurry = new AbortController();
