@@ -11,9 +11,9 @@ import type { Backend } from './compute/backends/backend.ts';
 import { CUDA } from './compute/backends/choose.ts';
 import { loadBackend } from './compute/backends/load.ts';
 import { IdentityMismatch } from './connection.ts';
-import { exitCodeOf } from './exit-codes.ts';
 import type { WorkerHttp } from './http.ts';
 import { Meter } from './meter.ts';
+import { exitCodeOf } from './trouble.ts';
 import { Worker } from './worker.ts';
 
 /** Where the coordinator is, and the key to it. */

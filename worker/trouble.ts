@@ -1,5 +1,6 @@
 import { UserError } from '../base/user-error.ts';
-import { BackendFailure } from './compute/backends/errors.ts';
+import { BackendFailure, OutOfDeviceMemory } from './compute/backends/errors.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from './exit-codes.ts';
 
 /** This worker's machine cannot do what others may: the worker leaves, and the run goes on without it. */
 export class LocalTrouble extends UserError {}
@@ -20,4 +21,11 @@ export function localTrouble(error: unknown): UserError | null {
     );
   if (code !== undefined && syscall !== undefined) return new LocalTrouble(error.message);
   return null;
+}
+
+/** The exit code of a worker process that ends with this error. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof OutOfDeviceMemory) return OUT_OF_DEVICE_MEMORY;
+  // Memory and disk may have recovered when it is started again.
+  return error instanceof UserError && !(error instanceof LocalTrouble) ? USER_ERROR : 1;
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { OutOfDeviceMemory } from '../../worker/compute/backends/errors.ts';
-import { exitCodeOf, OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../../worker/exit-codes.ts';
-import { localTrouble } from '../../worker/trouble.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../../worker/exit-codes.ts';
+import { exitCodeOf, localTrouble } from '../../worker/trouble.ts';
 
 const systemError = (code: string, syscall?: string) =>
   Object.assign(new Error(`${code}: no`), { code, syscall });
