@@ -21,6 +21,17 @@ interface Shown {
   events: Set<string>;
 }
 
+/** Aborts a request whose answer has not begun after so many ms. */
+async function answerWithin<T>(ms: number, request: (timeout: AbortSignal) => Promise<T>): Promise<T> {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), ms);
+  try {
+    return await request(timeout.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Shows the progress of a run until it is over, from its HTTP API; reconnects if the connection is lost. Returns the final
  * status. UserError if nothing answers or the token is wrong.
@@ -32,7 +43,9 @@ export async function follow(
 ): Promise<Status> {
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const get = async (path: string, signal?: AbortSignal) => {
-    const response = await fetch(new URL(path, url), { headers, signal });
+    const response = await answerWithin(TIMEOUT_MS, (timeout) =>
+      fetch(new URL(path, url), { headers, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }),
+    );
     if (response.status === 401)
       throw new UserError(`${url.href}: the token is wrong; pass that of the run with --token`);
     if (!response.ok)

@@ -43,6 +43,8 @@ export function findColumn({ names, width }: CsvTable, column: string | undefine
     const labelName = LABEL_NAMES.find((name) => lower.includes(name));
     return labelName === undefined ? null : lower.indexOf(labelName);
   }
+  if (names && names.indexOf(column) !== names.lastIndexOf(column))
+    throw new UserError(`the header has several columns named ${column}; choose one by its number, from 1`);
   if (names?.includes(column)) return names.indexOf(column);
   return /^\d+$/.test(column) && Number(column) >= 1 && Number(column) <= width ? Number(column) - 1 : null;
 }

@@ -66,6 +66,7 @@ export async function eachCsvRow(
   const delimiter = sniffDelimiter(path);
   let first: { fields: string[]; line: number } | undefined;
   let handleRow: CsvRowHandler | undefined;
+  let emptyLine: number | undefined;
   const start = (second?: string[]) => {
     const { fields, line } = first!;
     const names = isHeaderRow(fields, second) ? fields : undefined;
@@ -74,7 +75,13 @@ export async function eachCsvRow(
   };
   const onRow: CsvRowHandler = (raw, line) => {
     const fields = delimiter === BLANKS ? raw.filter((field) => field !== '') : raw;
-    if (!fields.length || (fields.length === 1 && !fields[0].trim())) return;
+    if (!fields.length || (fields.length === 1 && !fields[0].trim())) {
+      // In a table of one column it is a row without a value, unless only such lines follow.
+      if (first?.fields.length === 1) emptyLine ??= line;
+      return;
+    }
+    if (emptyLine !== undefined)
+      throw new UserError(`${path} line ${emptyLine} has an empty field: fill it, or remove the line`);
     if (!first) {
       first = { fields, line };
       return;

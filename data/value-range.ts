@@ -28,12 +28,13 @@ export async function diagnoseRow(
   source: Source,
   row: number,
   largest = MAX_MAGNITUDE,
-): Promise<{ where: string; isLarge: boolean }> {
+): Promise<{ where: string; isLarge: boolean; isValid: boolean }> {
   const stored = await source.stored(row);
   const column = stored.findIndex((value) => !(Math.abs(value) <= largest));
-  if (column < 0) return { where: `row ${row} (counted from 0)`, isLarge: false };
+  if (column < 0) return { where: `row ${row} (counted from 0)`, isLarge: false, isValid: true };
   return {
     where: `row ${row}, column ${column} (counted from 0: ${formatNumber(stored[column])})`,
     isLarge: Number.isFinite(stored[column]),
+    isValid: false,
   };
 }

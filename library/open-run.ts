@@ -100,7 +100,19 @@ export async function openRun(directory: string): Promise<SavedRun> {
         })
       : null,
     *events() {
-      for (const line of linesOf(eventsIn(directory))) yield JSON.parse(line) as TimedEvent;
+      const path = eventsIn(directory);
+      let number = 0;
+      for (const line of linesOf(path)) {
+        number++;
+        try {
+          yield JSON.parse(line) as TimedEvent;
+        } catch (error) {
+          if (!(error instanceof SyntaxError)) throw error;
+          throw new UserError(
+            `${path}: line ${number} is not an event of a run; restore the file from a copy`,
+          );
+        }
+      }
     },
     mixture() {
       if (!finished)

@@ -296,7 +296,7 @@ export interface ResumeOptions extends RunOptions {
 export interface PredictOptions {
   /** The directory of a finished run. */
   run: string;
-  /** The rows to label, with as many columns as the run's own data. */
+  /** The rows to label, with as many columns as the run's own data. Arrays must not change until the promise settles. */
   data: Data;
   /** Write the labels to this .npy file (int32, N) instead of keeping them in memory. */
   out?: string;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
@@ -46,6 +46,9 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   const outputs = { '--out': out, '--soft': softOut };
   assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
   assertNotOfRun(run, outputs);
+  for (const [flag, path] of Object.entries(outputs))
+    if (path !== undefined && statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+      throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
   for (const path of [out, softOut])
     if (path !== undefined && existsSync(path) && !force)
       throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);

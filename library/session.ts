@@ -27,7 +27,13 @@ export async function runSession(
   hooks: RunHooks,
 ): Promise<void> {
   const { signal = new AbortController().signal, bind } = options;
-  const log = (line: string) => options.log?.(withNames(line));
+  const log = (line: string) => {
+    try {
+      options.log?.(withNames(line));
+    } catch {
+      // A line that is lost must not end the run, least of all in the middle of a message from the network.
+    }
+  };
   const settings = settingsOf(options);
   const { stop, ...workers } =
     bind === undefined

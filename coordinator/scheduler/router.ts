@@ -111,7 +111,6 @@ export class Router {
   #results(member: Member, header: ResultsMessage, tensors: Tensors): void {
     const { registry, dispatcher, usage, counts, roundListener } = this.#options;
     const { round, done, memory, gpuMemory = null } = header;
-    registry.reportMemory(member, memory, gpuMemory);
     // Before the results: the last one ends the round.
     const elapsed = dispatcher.elapsed();
     const parts = byPrefix(tensors);
@@ -124,6 +123,7 @@ export class Router {
       isWrong ||= verdict === 'wrong shape';
     }
     if (accepted) {
+      registry.reportMemory(member, memory, gpuMemory);
       registry.recordContribution(member);
       const tasks = usage.add(member.worker, header, elapsed);
       roundListener?.results(member.label, header, tasks);

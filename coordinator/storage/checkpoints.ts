@@ -183,9 +183,7 @@ export function newestCheckpoint(
   warn: (message: string) => void,
 ): SavedCheckpoint | null {
   const folder = checkpointFolder(run);
-  const epochs = isFolder(folder)
-    ? readdirSync(folder).flatMap((name) => Number(NAME.exec(name)?.[1] ?? []))
-    : [];
+  const epochs = isFolder(folder) ? epochsIn(folder) : [];
   for (const [i, epoch] of epochs.sort((a, b) => b - a).entries()) {
     const path = join(folder, checkpointName(epoch));
     const result = readCheckpoint(path, foreign, run);

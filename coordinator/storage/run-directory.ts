@@ -9,6 +9,7 @@ import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import { type DirectoryId, Displaced, type HeldDirectory, holdDirectory } from './held-directory.ts';
 import {
   assertNoLinks,
+  assertRemovable,
   assertUsable,
   defaultRunPath,
   isFolder,
@@ -192,6 +193,7 @@ function runDirectory(
         assertThere();
         // Another run may have created it since the first check.
         assertUsable(path, force, inputs);
+        if (!isNew) assertRemovable(path);
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }

@@ -110,12 +110,22 @@ export function readRunFile(run: string, version: string): RunFile {
   const { dpmesh } = (content ?? {}) as { dpmesh?: unknown };
   if (typeof dpmesh === 'string' && isNewer(dpmesh, version))
     throw new UserError(`${run} was written by dpmesh ${dpmesh}, this is ${version}; use that version`);
-  const parsed = schema.safeParse(content);
+  const parsed = parse(content, path);
   if (!parsed.success)
     throw new UserError(
       `${path} is not a valid run.json (${parsed.error.issues[0].path.join('.') || 'not an object'}); restore it from a copy, or start a new run`,
     );
   return parsed.data;
+}
+
+/** Validates the content. UserError if it is nested too deeply for that. */
+function parse(content: unknown, path: string) {
+  try {
+    return schema.safeParse(content);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UserError(`${path} is not a valid run.json; restore it from a copy, or start a new run`);
+  }
 }
 
 function isNewer(version: string, than: string): boolean {

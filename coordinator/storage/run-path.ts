@@ -57,7 +57,12 @@ export function writeProblem(path: string, error: unknown): string {
 export function assertUsable(path: string, force: boolean, inputs: FilesByFlag): void {
   if (!force) assertFree(path);
   if (!force || !isFolder(path)) return;
-  const removed = RUN_FILES.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
+  let removed: string[];
+  try {
+    removed = RUN_FILES.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
+  } catch (error) {
+    throw new UserError(`--out ${writeProblem(path, error)}`);
+  }
   if (removed.length && !isRun(path))
     throw new UserError(
       `--out ${path} is not a run directory (it has no run.json of dpmesh), and --force would remove ${removed.join(', ')} there; choose another`,
@@ -68,6 +73,15 @@ export function assertUsable(path: string, force: boolean, inputs: FilesByFlag):
       throw new UserError(
         `${flag} ${file} is among the files that --force would remove (${join(path, name)}); choose another --out`,
       );
+  }
+}
+
+/** Throws, before anything is removed, if one of the run's own folders cannot be emptied: the run would be lost in part. */
+export function assertRemovable(path: string): void {
+  for (const name of RUN_FILES) {
+    const folder = join(path, name);
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory())
+      accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   }
 }
 

@@ -32,7 +32,7 @@ export async function momentsRound(
   layout: Layout,
   origin: Float64Array,
   sampleThreshold: number,
-  diagnose: (row: number) => Promise<{ where: string; isLarge: boolean }>,
+  diagnose: (row: number) => Promise<{ where: string; isLarge: boolean; isValid?: boolean }>,
   staleShards: (hashes: Uint8Array, by: string[]) => Promise<number[]> = async () => [],
 ): Promise<DataMoments> {
   const { dim } = layout;
@@ -79,7 +79,11 @@ export async function momentsRound(
   const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
   if (bad > 0) {
     const first = Math.min(...counts.filter(([, rows]) => rows > 0).map(([, , row]) => row));
-    const { where, isLarge } = await diagnose(first);
+    const { where, isLarge, isValid } = await diagnose(first);
+    if (isValid)
+      throw new UserError(
+        `${config.data}: a worker reported a bad value in ${where}, which is valid in the coordinator's file; start the run again without that worker`,
+      );
     const [what, remedy] = isLarge
       ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']
       : ['NaN or infinite values', 'remove or fill them'];

@@ -149,6 +149,7 @@ describe('invalid CSV', () => {
     ['a stray quote', '1,2\n3,4"\n', 'line 2 is not valid CSV'],
     ['only a header', 'a,b\n', 'has a header but no rows'],
     ['only empty lines', '\n\n  \n', 'has no rows, only empty lines'],
+    ['an empty field in a table of one column', 'x\n1\n""\n3\n', 'line 3 has an empty field'],
     ['zeros', '1,2\n\0\0', 'is not text', 'UTF-8'],
   ];
   for (const [what, text, ...parts] of cases)

@@ -1,6 +1,6 @@
 // The built library in this process.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -174,6 +174,15 @@ describe('an aborted run', () => {
     );
     assert.ok(error instanceof AbortError);
     assert.ok(!existsSync(out));
+  });
+
+  test('predict writes over files only', async () => {
+    mkdirSync(path('folder.npy'));
+    for (const outputs of [{ out: path('folder.npy') }, { soft: path('folder.npy') }, { out: '/dev/null' }])
+      await assert.rejects(predict({ run: path('whole'), data: rows, force: true, ...outputs }), {
+        name: 'UserError',
+        message: /exists and is not a file; choose another path/,
+      });
   });
 
   test('predict and synth leave no file', async () => {

@@ -40,6 +40,10 @@ export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise
   const stream = createStream(run.recorder, undefined, Math.min(MAX_CLIENTS, most >> 1));
   let app: Promise<Handle> | null = null;
   server.on('request', (request, response) => {
+    if (stream.has(request.socket)) {
+      request.socket.destroy();
+      return;
+    }
     app ??= import('./app.ts').then(({ createApp }) => createApp({ run, bound, token, stream }));
     app.then(
       (handle) => handle(request, response),

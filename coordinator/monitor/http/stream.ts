@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECURITY_HEADERS } from '../../../base/http.ts';
 import { isOver, type Message } from '../../../view/api.ts';
@@ -6,8 +7,10 @@ import type { Recorder } from '../recorder.ts';
 
 /** Sends server-sent events to pages and other clients. */
 export interface Stream {
-  /** Takes over a response. */
+  /** Takes over a response, and its connection. */
   add(response: ServerResponse): void;
+  /** Does this connection belong to a client? No other request may come on it: its response would never be sent. */
+  has(socket: Socket): boolean;
   clients(): number;
   /** Sends waiting messages, gives clients time to fetch the last state, and closes their connections. */
   close(): Promise<void>;
@@ -37,6 +40,7 @@ export function createStream(
   most = MAX_CLIENTS,
 ): Stream {
   const clients = new Set<ServerResponse>();
+  const sockets = new WeakSet<Socket>();
   let waiting: Message[] = [];
   let newestState: Extract<Message, { type: 'state' }> | null = null;
   let stateAt = Number.NEGATIVE_INFINITY;
@@ -107,6 +111,11 @@ export function createStream(
 
   return {
     add(response) {
+      const { socket } = response.req;
+      if (sockets.has(socket)) {
+        socket.destroy();
+        return;
+      }
       if (clients.size >= most) {
         // A connection that is kept would take the place of others.
         const headers = { ...SECURITY_HEADERS, 'retry-after': '10', connection: 'close' };
@@ -123,7 +132,8 @@ export function createStream(
       });
       response.write(`: dpmesh\nretry: ${RETRY_MS}\n\n`);
       response.write(`data: ${JSON.stringify({ type: 'status', status: recorder.status() })}\n\n`);
-      response.on('close', () => leave(response));
+      sockets.add(socket);
+      socket.once('close', () => leave(response));
       response.on('error', () => leave(response));
       if (!clients.size) {
         nextWork = recorder.workSince(Number.POSITIVE_INFINITY).next;
@@ -136,6 +146,7 @@ export function createStream(
       }
       clients.add(response);
     },
+    has: (socket) => sockets.has(socket),
     clients: () => clients.size,
     async close() {
       if (!clients.size) return;

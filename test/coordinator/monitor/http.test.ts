@@ -319,6 +319,22 @@ describe('the HTTP port', () => {
     assert.equal((await ask(`${url}metrics`, { headers: { authorization: 'Bearer no' } })).code, 401);
   });
 
+  test('a connection with a stream has nothing else: pipelined requests end it, and its place is free again', async () => {
+    const { http } = await port();
+    const { hostname: host, port: number } = new URL(http.url);
+    for (let round = 0; round < 3; round++) {
+      const socket = connect(Number(number), host).on('error', () => {});
+      socket.resume().write(`GET /api/stream HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(100));
+      await once(socket, 'close');
+    }
+    const streams = async () =>
+      Number(/event_stream_clients\S* (\d+)/.exec((await ask(`${http.url}metrics`)).text)![1]);
+    for (let i = 0; (await streams()) > 0; i++) {
+      assert.ok(i < 100, 'places are still taken');
+      await sleep(20);
+    }
+  });
+
   test('however many clients want the stream, health and metrics are answered', async () => {
     const { url } = await port();
     const { hostname: host, port: number } = new URL(url);
