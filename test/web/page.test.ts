@@ -121,10 +121,12 @@ test('shows an epoch within 200 ms; a late or reloaded page has the complete his
             JSON.parse = parse;
             requestAnimationFrame(() => resolve(performance.now() - begun));
           }).observe(element, { childList: true, characterData: true, subtree: true });
+          document.body.dataset.awaits = String(wanted);
         }),
       epoch,
     );
-    await page.waitForTimeout(150);
+    // Only then: an epoch that comes before the page looks out for it would never be seen.
+    await page.locator(`body[data-awaits="${epoch}"]`).waitFor();
     run.advance();
     waits.push(await delay);
   }
