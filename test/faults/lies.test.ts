@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { anyLie, RUNS, runWithLies, wildLie } from './lies.ts';
+import { anyLie, falseClaim, RUNS, runWithLies, wildLie } from './lies.ts';
 
 for (const options of [RUNS[0], RUNS[6]])
   test(`values that no honest result has are refused, and change nothing: ${JSON.stringify(options)}`, async () => {
@@ -13,6 +13,16 @@ for (const options of [RUNS[0], RUNS[6]])
     assert.ok(disturbed.refused >= 5, `sent away ${disturbed.refused} times`);
     assert.equal(disturbed.counts.resultsWrongShape, disturbed.refused);
   });
+
+test('claims about the data that the file refutes end no run, and change nothing', async () => {
+  const { labels } = await runWithLies({});
+  for (const claim of ['hashes', 'bad rows', 'sample', 'silhouette'] as const) {
+    const disturbed = await runWithLies({ lie: falseClaim(claim) });
+    assert.deepEqual(disturbed.labels, labels, claim);
+    assert.ok(disturbed.refused > 0, claim);
+    assert.ok(disturbed.counts.resultsWrongShape >= disturbed.refused, claim);
+  }
+});
 
 test('whatever a worker claims, the run ends, or says why it cannot go on', async () => {
   for (const [seed, options] of RUNS.entries())
