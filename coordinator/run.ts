@@ -20,7 +20,7 @@ import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
-import { type DataMoments, momentsRound } from './training/moments.ts';
+import { type DataMoments, momentsRound, type Reading } from './training/moments.ts';
 import { prepare, sampleThreshold } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
@@ -96,14 +96,18 @@ async function runOnce(
   const { config, layout, server, out, calculate, emit, resume, source, versions } = input;
   const checkpoint = (!isAgain && resume?.from?.checkpoint) || null;
   const { dispatcher } = attempt;
-  const moments = checkpoint?.dataSummary ?? (await firstReading(input, dispatcher));
-  if (resume && fingerprint(moments.hashes) !== resume.fingerprint)
-    throw new UserError(
-      `${config.data} has changed since the run began; restore the old file, or start a new run`,
-    );
   // A run that continues from a checkpoint, or begins again, has emitted these warnings before.
   const warn = checkpoint || isAgain ? () => {} : input.warn;
-  const run = await prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
+  const prepareFor = async (moments: DataMoments): Promise<Run> => {
+    if (resume && fingerprint(moments.hashes) !== resume.fingerprint)
+      throw new UserError(
+        `${config.data} has changed since the run began; restore the old file, or start a new run`,
+      );
+    return prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
+  };
+  const { moments, run } = checkpoint
+    ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
+    : await prepareFirst(await firstReading(input, dispatcher), prepareFor);
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const backend = server.backend() ?? undefined;
@@ -143,6 +147,20 @@ async function runOnce(
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
 }
 
+/** Prepares the run for what was read. What workers read wrong does not end it. */
+export async function prepareFirst(
+  reading: Reading,
+  prepareFor: (moments: DataMoments) => Promise<Run>,
+): Promise<{ moments: DataMoments; run: Run }> {
+  try {
+    return { moments: reading.data, run: await prepareFor(reading.data) };
+  } catch (error) {
+    const next = error instanceof UserError ? await reading.reread() : null;
+    if (!next) throw error;
+    return prepareFirst(next, prepareFor);
+  }
+}
+
 /** The result, unless `watching` rejects before it is there. */
 async function unless<T>(watching: Promise<void>, result: Promise<T>, attempt: Attempt): Promise<T> {
   try {
@@ -161,7 +179,7 @@ async function unless<T>(watching: Promise<void>, result: Promise<T>, attempt: A
 async function firstReading(
   { config, layout, source, calculate, check, server }: RunInput,
   dispatcher: Dispatcher,
-): Promise<DataMoments> {
+): Promise<Reading> {
   const firstBlock = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
@@ -169,7 +187,10 @@ async function firstReading(
   const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
   check?.begin();
   const diagnose = (row: number) => diagnoseRow(source, row, max);
-  const own = { diagnose, staleShards: check?.staleShards, workers: server };
+  const own = {
+    ...{ diagnose, workers: server },
+    ...(check && { staleShards: check.staleShards, read: source.read }),
+  };
   return momentsRound(
     { dispatcher, calculate, own },
     config,

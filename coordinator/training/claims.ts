@@ -18,6 +18,8 @@ export interface OwnData {
    * of all blocks.
    */
   staleShards?(hashes: Uint8Array, by: string[]): Promise<number[]>;
+  /** Rows of the coordinator's own file, where workers may have read another; they may be modified. */
+  read?(start: number, count: number): Promise<Float32Array>;
   workers: Pick<Witnesses, 'misread' | 'sendAway'>;
 }
 

@@ -7,6 +7,7 @@ import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
 import { type Counts, falseBadRows, type OwnData, wrongCounts } from './claims.ts';
+import { falseMoments } from './own-moments.ts';
 import { areMoments } from './plausible.ts';
 import { sampledCounts } from './sampled-rows.ts';
 import { sumInSlices } from './sums.ts';
@@ -18,6 +19,17 @@ export interface DataMoments {
   sampleRows: number[];
   /** Content hashes of all blocks, concatenated in the order of the file. */
   hashes: Uint8Array;
+}
+
+/** What was read. */
+export interface Reading {
+  data: DataMoments;
+  /**
+   * Before the run ends because of these moments: compares them with those of the coordinator's own file, has the shards of
+   * workers whose moments are false read again, and returns what was read then. Null if the moments are true, or if that is not
+   * known.
+   */
+  reread(): Promise<Reading | null>;
 }
 
 export interface MomentsInput {
@@ -37,8 +49,9 @@ export async function momentsRound(
   layout: Layout,
   origin: Float64Array,
   sampleThreshold: number,
-): Promise<DataMoments> {
+): Promise<Reading> {
   const { dim } = layout;
+  const normalize = config.transform === 'normalize';
   // PCA needs the full covariance.
   const covariance: Covariance =
     config.covariance === 'diag' && pcaAxes(config.transform) === null ? 'diag' : 'full';
@@ -49,7 +62,7 @@ export async function momentsRound(
       tasks: [
         {
           task: 'moments',
-          normalize: config.transform === 'normalize',
+          normalize,
           diagonal: covariance === 'diag',
           sample: sampleThreshold,
         },
@@ -72,38 +85,64 @@ export async function momentsRound(
   const sampled = sampledCounts(layout, sampleThreshold);
   const parts: Tensors[] = [];
   const by: string[] = [];
-  let hashes = new Uint8Array();
-  for (let wanted = [...shards.keys()]; wanted.length; ) {
-    for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
-      [parts[wanted[i]]] = tasks;
-      by[wanted[i]] = worker;
+  const shardsOf = (workers: Set<string>) => [...shards.keys()].filter((shard) => workers.has(by[shard]));
+
+  /** Reads these shards, and again those of workers whose claims are false. */
+  async function readUntilTrue(first: number[]): Promise<Reading> {
+    let hashes = new Uint8Array();
+    for (let wanted = first; wanted.length; ) {
+      for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
+        [parts[wanted[i]]] = tasks;
+        by[wanted[i]] = worker;
+      }
+      hashes = hashesOf(parts, shards, blockCount(layout));
+      const counts = parts.map(countsOf);
+      const liars = wrongCounts(counts, await sampled, by, own);
+      const stale = (await own.staleShards?.(hashes, by)) ?? [];
+      // Of a worker that has read another file, bad rows say nothing.
+      if (!stale.length)
+        for (const worker of await falseBadRows(counts, by, own, config, layout)) liars.add(worker);
+      wanted = [...new Set([...stale, ...shardsOf(liars)])].sort((a, b) => a - b);
     }
-    hashes = hashesOf(parts, shards, blockCount(layout));
-    const counts = parts.map(countsOf);
-    const liars = wrongCounts(counts, await sampled, by, own);
-    const stale = (await own.staleShards?.(hashes, by)) ?? [];
-    // Of a worker that has read another file, bad rows say nothing.
-    if (!stale.length)
-      for (const worker of await falseBadRows(counts, by, own, config, layout)) liars.add(worker);
-    wanted = [...shards.keys()].filter((shard) => stale.includes(shard) || liars.has(by[shard]));
+    return { data: await summedUp(hashes), reread };
   }
-  const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
-  const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
-    Float64Array.from({ length: dim }, (_, d) =>
-      choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
-    );
-  const rows = layout.rows;
-  return {
-    sampleRows: await sampled,
-    hashes,
-    moments: {
-      rows,
-      mean: mean(T, dim).map((value, d) => value + origin[d]),
-      covariance: await calculate('dataCovariance', T, dim, covariance, rows),
-      min: extreme('min', Math.min),
-      max: extreme('max', Math.max),
-    },
-  };
+
+  async function reread(): Promise<Reading | null> {
+    if (!own.read) return null;
+    const found = await falseMoments(parts, {
+      ...{ shards, dim, covariance, normalize, origin, read: own.read },
+    });
+    if (!found.length) return null;
+    const liars = new Set(found.map((shard) => by[shard]));
+    for (const worker of liars)
+      own.workers.misread(
+        worker,
+        `its sums of shard ${found.find((shard) => by[shard] === worker)} are false`,
+      );
+    return readUntilTrue(shardsOf(liars));
+  }
+
+  async function summedUp(hashes: Uint8Array): Promise<DataMoments> {
+    const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
+    const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
+      Float64Array.from({ length: dim }, (_, d) =>
+        choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
+      );
+    const rows = layout.rows;
+    return {
+      sampleRows: await sampled,
+      hashes,
+      moments: {
+        rows,
+        mean: mean(T, dim).map((value, d) => value + origin[d]),
+        covariance: await calculate('dataCovariance', T, dim, covariance, rows),
+        min: extreme('min', Math.min),
+        max: extreme('max', Math.max),
+      },
+    };
+  }
+
+  return readUntilTrue([...shards.keys()]);
 }
 
 function countsOf(part: Tensors): Counts {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { UserError } from '../../base/user-error.ts';
 import { resolveConfig } from '../../coordinator/config.ts';
 import { createDataCheck } from '../../coordinator/data-check.ts';
+import { prepareFirst } from '../../coordinator/run.ts';
 import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import { labelAllRows } from '../../coordinator/training/full-pass.ts';
@@ -47,13 +48,16 @@ export const wildLie =
 
 /** A false claim about the data, in all results. */
 export const falseClaim =
-  (claim: 'hashes' | 'bad rows' | 'sample' | 'silhouette'): Lie =>
+  (claim: 'hashes' | 'bad rows' | 'sample' | 'sums' | 'silhouette'): Lie =>
   (_rng, name, values, { task, firstRow }) => {
     const is = (of: string, tensor: string) => task === of && name.endsWith(`/${tensor}`);
     if (claim === 'hashes' && is('moments', 'hashes')) values[0] ^= 1;
     if (claim === 'sample' && is('moments', 'counts')) values[0]--;
     if (claim === 'bad rows' && is('moments', 'counts')) values.set([values[0], 1, firstRow]);
     if (claim === 'bad rows' && is('moments', 'T')) values[0]--;
+    // All rows in one place, far away.
+    if (claim === 'sums' && is('moments', 'T'))
+      values.set(values.map((_, p) => values[0] * (p === 0 ? 1 : p <= D ? 1e17 : 1e34)));
     if (claim === 'silhouette' && is('full-pass', 'seenLabels')) values[0] = 1 - values[0];
   };
 
@@ -122,6 +126,7 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     ...options,
   });
   const layout = layoutOf(ROWS, D, config.shards, BigInt(config.seed));
+  const shards = shardBlocks(layout);
   let refused = 0;
   let sessions = 0;
   const peers = new Map<string, (message: FromCoordinator, tensors: Tensors) => void>();
@@ -147,7 +152,7 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
           for (const name of lies ? Object.keys(results) : []) {
             results[name] = copyOf(results[name]);
             const [i, j] = name.split('/').map(Number);
-            const { start: firstRow } = shardBlocks(layout)[done[i][0].shard][0];
+            const { start: firstRow } = shards[done[i][0].shard][0];
             lies!(rng, name, results[name].data, { task: header.tasks[j].task, firstRow });
           }
           router.receive(
@@ -195,16 +200,17 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
       ...{ source: memorySource, layout, path: config.data },
       workers: { misread: workers.misread, describe: (worker) => worker },
     });
-    const found = await momentsRound(
-      { dispatcher, calculate, own: { diagnose, staleShards: check.staleShards, workers } },
+    const { staleShards } = check;
+    const reading = await momentsRound(
+      { dispatcher, calculate, own: { diagnose, staleShards, read: memorySource.read, workers } },
       config,
       layout,
       origin,
       sampleThreshold(config, layout),
     );
-    const run = await prepare(
-      { config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} },
-      found,
+    if (!lie) assert.equal(await reading.reread(), null, 'honest moments');
+    const { run, moments: found } = await prepareFirst(reading, (moments) =>
+      prepare({ config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} }, moments),
     );
     const start = await initialState(run);
     const training = train(run, start, Math.min(...found.sampleRows.filter((count) => count > 0)));

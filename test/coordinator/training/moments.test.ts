@@ -7,6 +7,7 @@ import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import type { OwnData } from '../../../coordinator/training/claims.ts';
 import { momentsRound } from '../../../coordinator/training/moments.ts';
 import { blockHash } from '../../../data/blocks.ts';
+import { normalizeRows } from '../../../data/transform.ts';
 import { type Block, blockCount, type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
@@ -79,6 +80,13 @@ function workersWith(
 const sampledIn = (blocks: Block[], { seed }: Layout, below: number) =>
   blocks.reduce((sum, block) => sum + sampledRows(block, priority(BigInt(seed)), below).length, 0);
 
+/** A row as workers normalize it. */
+function normalized(row: Point): Point {
+  const values = Float32Array.from(row);
+  normalizeRows(values, row.length);
+  return [...values];
+}
+
 describe('momentsRound', () => {
   const { rows } = blobs(
     1,
@@ -99,13 +107,9 @@ describe('momentsRound', () => {
 
   test('returns the mean, covariance and extremes of all rows', async () => {
     const { dispatcher, asked } = workersWith(rows, layout);
-    const { moments, sampleRows } = await momentsRound(
-      { dispatcher, calculate, own },
-      config(),
-      layout,
-      origin,
-      0.25,
-    );
+    const {
+      data: { moments, sampleRows },
+    } = await momentsRound({ dispatcher, calculate, own }, config(), layout, origin, 0.25);
     assert.equal(moments.rows, 300);
     assertClose(moments.mean, mean, 1e-14);
     assertClose(moments.covariance, covariance, 1e-11);
@@ -131,10 +135,10 @@ describe('momentsRound', () => {
   test('asks only for the diagonal unless PCA needs the covariance', async () => {
     const of = async (over: Partial<RunConfig>) => {
       const { dispatcher, asked } = workersWith(rows, layout);
-      const { moments } = await momentsRound({ dispatcher, calculate, own }, config(over), layout, origin, 1);
+      const { data } = await momentsRound({ dispatcher, calculate, own }, config(over), layout, origin, 1);
       const [task] = asked[0].tasks;
       assert.ok(task.task === 'moments');
-      return { ...task, covariance: moments.covariance };
+      return { ...task, covariance: data.moments.covariance };
     };
     const diagonal = await of({ covariance: 'diag', transform: 'normalize' });
     assert.deepEqual([diagonal.diagonal, diagonal.normalize], [true, true]);
@@ -144,7 +148,9 @@ describe('momentsRound', () => {
   });
 
   test('returns block hashes in the order of the file', async () => {
-    const { hashes } = await momentsRound(
+    const {
+      data: { hashes },
+    } = await momentsRound(
       { dispatcher: workersWith(rows, layout).dispatcher, calculate, own },
       config(),
       layout,
@@ -193,8 +199,8 @@ describe('momentsRound', () => {
     const { dispatcher, asked } = workersWith(rows, layout, (part, shard, time) => {
       if (shard === 2 && time === 0) part.counts = nd(Float64Array.of(part.counts.data[0], 1, 44));
     });
-    const { moments } = await momentsRound({ dispatcher, calculate, own }, config(), layout, origin, 1);
-    assertClose(moments.mean, mean, 1e-14);
+    const { data } = await momentsRound({ dispatcher, calculate, own }, config(), layout, origin, 1);
+    assertClose(data.moments.mean, mean, 1e-14);
     assert.deepEqual(dismissed, [
       ['misread', 'w2', 'it found a bad value in row 44, which is valid in rows.npy'],
     ]);
@@ -226,12 +232,48 @@ describe('momentsRound', () => {
       });
       const found = await momentsRound({ dispatcher, calculate, own }, config(), layout, origin, sample);
       const expected = shardBlocks(layout).map((blocks) => sampledIn(blocks, layout, sample));
-      assert.deepEqual(found.sampleRows, expected);
+      assert.deepEqual(found.data.sampleRows, expected);
       assert.deepEqual(dismissed, [
         ['sent away', 'w1', `it kept 0 rows of shard 1 for the sample, not ${expected[1]}`],
       ]);
       assert.equal(asked.length, 2);
     }
+  });
+
+  test('moments that would end the run are compared with the coordinator’s own, and those of a liar read again', async () => {
+    const flat = Float32Array.from(rows.flat());
+    const read = async (start: number, count: number) => flat.slice(2 * start, 2 * (start + count));
+    const lies: ((part: Tensors) => void)[] = [
+      (part) => void (part.min = nd(Float64Array.from(part.max.data))),
+      (part) => void (part.T.data[2] += 1),
+      (part) => void (part.T.data[4] *= 1.001),
+    ];
+    const exact = rows.map((row) => row.map(Math.fround));
+    for (const transform of ['center', 'normalize'] as const)
+      for (const lie of lies) {
+        const { own, dismissed } = ownData();
+        const { dispatcher, asked } = workersWith(
+          transform === 'center' ? exact : exact.map(normalized),
+          layout,
+          (part, shard, time) => {
+            if (shard === 1 && time === 0) lie(part);
+          },
+        );
+        const first = await momentsRound(
+          { dispatcher, calculate, own: { ...own, read } },
+          config({ transform }),
+          layout,
+          origin,
+          1,
+        );
+        const second = await first.reread();
+        assert.deepEqual(dismissed, [['misread', 'w1', 'its sums of shard 1 are false']]);
+        assert.deepEqual(
+          asked[1].units.map(({ shard }) => shard),
+          [1],
+        );
+        assert.equal(await second!.reread(), null);
+      }
   });
 
   test('rejects a malformed result', async () => {
