@@ -138,7 +138,7 @@ async function openServer(
   let check: DataCheck | null = null;
   const explain = (problem: Error) => check?.explain(problem) ?? problem;
   const server = await listenForWorkers(config, options, inputs, explain, { authenticator, ...listeners });
-  if (options.sharedFiles && !options.sameFiles && inputs.leftOut === null) {
+  if (!options.sameFiles) {
     const { createDataCheck } = await import('./data-check.ts');
     check = createDataCheck({ source, layout, path: config.data, workers: server });
     closing.defer(check.stop);

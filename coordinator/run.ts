@@ -9,7 +9,7 @@ import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
-import type { DataCheck } from './data-check.ts';
+import { type DataCheck, Misread } from './data-check.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import { FailedEverywhere } from './scheduler/router.ts';
@@ -20,7 +20,7 @@ import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
-import { type DataMoments, momentsRound } from './training/moments.ts';
+import { type DataMoments, momentsRound, type Reading } from './training/moments.ts';
 import { prepare, sampleThreshold } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
@@ -61,25 +61,53 @@ interface TrainingInput {
   moments: DataMoments;
   /** The totals of all sessions so far. */
   spent: () => RunTotals;
+  attempt: Attempt;
 }
 
 /**
  * Runs everything that needs workers, from the moments round to the full pass, and writes the results. Returns their
- * summary.
+ * summary. Begins again, once at most, if it turns out that a worker read other rows than those of the coordinator's file.
  */
 export async function runAll(input: RunInput): Promise<Summary> {
-  const { config, layout, server, out, calculate, emit, resume, source, versions } = input;
+  const { check, server, checkpoints, warn, resume } = input;
   const startTime = performance.now();
-  const checkpoint = resume?.from?.checkpoint ?? null;
-  const dispatcher = withDataPath(server.dispatcher, config.data);
-  const moments = checkpoint?.dataSummary ?? (await firstReading(input, dispatcher));
-  if (resume && fingerprint(moments.hashes) !== resume.fingerprint)
-    throw new UserError(
-      `${config.data} has changed since the run began; restore the old file, or start a new run`,
-    );
-  // A run that continues from a checkpoint has emitted these warnings before.
-  const warn = checkpoint ? () => {} : input.warn;
-  const run = await prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
+  // The fingerprint of a resumed run is compared with hashes that workers find.
+  if (resume && !resume.from) check?.beThorough();
+  for (let isAgain = false; ; isAgain = true) {
+    const attempt = attemptOn(server.dispatcher, input.config.data);
+    try {
+      return await runOnce(input, attempt, startTime, isAgain);
+    } catch (error) {
+      if (!(error instanceof Misread) || !check || isAgain) throw error;
+      warn(`${error.message}: training starts again without that`);
+      server.misread(error.worker, error.message);
+      check.beThorough();
+      checkpoints.discard();
+    }
+  }
+}
+
+async function runOnce(
+  input: RunInput,
+  attempt: Attempt,
+  startTime: number,
+  isAgain: boolean,
+): Promise<Summary> {
+  const { config, layout, server, out, calculate, emit, resume, source, versions } = input;
+  const checkpoint = (!isAgain && resume?.from?.checkpoint) || null;
+  const { dispatcher } = attempt;
+  // A run that continues from a checkpoint, or begins again, has emitted these warnings before.
+  const warn = checkpoint || isAgain ? () => {} : input.warn;
+  const prepareFor = async (moments: DataMoments): Promise<Run> => {
+    if (resume && fingerprint(moments.hashes) !== resume.fingerprint)
+      throw new UserError(
+        `${config.data} has changed since the run began; restore the old file, or start a new run`,
+      );
+    return prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
+  };
+  const { moments, run } = checkpoint
+    ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
+    : await prepareFirst(await firstReading(input, dispatcher), prepareFor);
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const backend = server.backend() ?? undefined;
@@ -94,12 +122,14 @@ export async function runAll(input: RunInput): Promise<Summary> {
     hashes: moments.hashes,
   };
   await out.create(runFile(metadata, null));
-  if (resume)
+  // With the hashes of this reading, in place of the one before.
+  if (isAgain) out.json('run.json', runFile(metadata, null));
+  if (resume || isAgain)
     emit({
       type: 'resume',
       epoch: checkpoint?.state.epoch ?? 0,
       k: checkpoint?.state.mixture.k ?? config.initK,
-      from: resume.from?.path ?? null,
+      from: (!isAgain && resume?.from?.path) || null,
     });
   else emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
 
@@ -110,59 +140,110 @@ export async function runAll(input: RunInput): Promise<Summary> {
   const rest = async () => {
     const trained = checkpoint?.ended
       ? { state: checkpoint.state, loss: checkpoint.loss }
-      : await trainAll({ input, run, moments, spent }, checkpoint);
+      : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
     return finish({ ...input, run, ...trained, metadata, spent });
   };
   const { check } = input;
-  return check ? unless(check.watch(moments.hashes), rest()) : rest();
+  return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
+}
+
+/** Prepares the run for what was read. What workers read wrong does not end it. */
+export async function prepareFirst(
+  reading: Reading,
+  prepareFor: (moments: DataMoments) => Promise<Run>,
+): Promise<{ moments: DataMoments; run: Run }> {
+  try {
+    return { moments: reading.data, run: await prepareFor(reading.data) };
+  } catch (error) {
+    const next = error instanceof UserError ? await reading.reread() : null;
+    if (!next) throw error;
+    return prepareFirst(next, prepareFor);
+  }
 }
 
 /** The result, unless `watching` rejects before it is there. */
-function unless<T>(watching: Promise<void>, result: Promise<T>): Promise<T> {
-  return Promise.race([result, watching.then(() => result)]);
+async function unless<T>(watching: Promise<void>, result: Promise<T>, attempt: Attempt): Promise<T> {
+  try {
+    return await Promise.race([result, watching.then(() => result)]);
+  } catch (error) {
+    if (error instanceof Misread) {
+      // Before anything begins again, it has to be over.
+      attempt.stop(error);
+      await result.catch(() => {});
+    }
+    throw error;
+  }
 }
 
 /** Reads all rows for the first time: the moments round. */
 async function firstReading(
-  { config, layout, source, calculate, check }: RunInput,
+  { config, layout, source, calculate, check, server }: RunInput,
   dispatcher: Dispatcher,
-): Promise<DataMoments> {
+): Promise<Reading> {
   const firstBlock = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
   const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
   check?.begin();
+  const diagnose = (row: number) => diagnoseRow(source, row, max);
+  const own = {
+    ...{ diagnose, workers: server },
+    ...(check && { staleShards: check.staleShards, read: source.read }),
+  };
   return momentsRound(
-    { dispatcher, calculate },
+    { dispatcher, calculate, own },
     config,
     layout,
     origin,
     sampleThreshold(config, layout),
-    (row) => diagnoseRow(source, row, max),
-    check?.staleShards,
   );
 }
 
+/** The rounds of a run until it has to begin again. */
+interface Attempt {
+  dispatcher: Dispatcher;
+  /** Rejects the current round, and all that follow. */
+  stop(error: Error): void;
+  /** Rejects when it is stopped. */
+  stopped: Promise<never>;
+}
+
 /**
- * Prefixes UserErrors of rounds with the path of the data, unless they contain it already: they are about the data, and
+ * Rounds whose UserErrors have the path of the data before them, unless they contain it already: they are about the data, and
  * a worker that reads rows from the coordinator does not know the path.
  */
-function withDataPath(dispatcher: Dispatcher, path: string): Dispatcher {
+function attemptOn(dispatcher: Dispatcher, path: string): Attempt {
+  let reason: Error | null = null;
+  let reject!: (error: Error) => void;
+  const stopped = new Promise<never>((_, rejects) => {
+    reject = rejects;
+  });
+  stopped.catch(() => {});
   return {
-    publish: (name, tensors) => dispatcher.publish(name, tensors),
-    abort: (error) => dispatcher.abort(error),
-    round: (spec) =>
-      dispatcher.round(spec).catch((error) => {
-        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
-        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
-        throw new UserError(`${path}: ${error.message}`);
-      }),
+    stopped,
+    stop(error) {
+      reason = error;
+      reject(error);
+      dispatcher.abort(error);
+    },
+    dispatcher: {
+      publish: (name, tensors) => dispatcher.publish(name, tensors),
+      abort: (error) => dispatcher.abort(error),
+      async round(spec) {
+        if (reason) throw reason;
+        return dispatcher.round(spec).catch((error) => {
+          const isAboutData = error instanceof UserError && !(error instanceof WriteError);
+          if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
+          throw new UserError(`${path}: ${error.message}`);
+        });
+      },
+    },
   };
 }
 
 async function trainAll(
-  { input, run, moments, spent }: TrainingInput,
+  { input, run, moments, spent, attempt }: TrainingInput,
   checkpoint: Checkpoint | null,
 ): Promise<{ state: State; loss: number | null }> {
   const { config, layout, server, checkpoints, emit, observer, held } = input;
@@ -182,7 +263,8 @@ async function trainAll(
   // Between an epoch and the step that follows it, the state is incomplete: no run could resume from it.
   let isComplete = true;
   for (;;) {
-    if (isComplete) await held?.();
+    const pause = isComplete && held?.();
+    if (pause) await Promise.race([pause, attempt.stopped]);
     const { done, value } = await training.next();
     if (done) {
       const { state, reason } = value;

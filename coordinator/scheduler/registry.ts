@@ -61,8 +61,6 @@ export interface Member {
   isBarred: boolean;
   /** It may read the data file itself: not if its copy has proved to be unusable. */
   mayReadFile: boolean;
-  /** It has asked for rows. */
-  fetches: boolean;
   /** One of its results was accepted. */
   hasContributed: boolean;
   memory: number;
@@ -153,12 +151,6 @@ export class Registry {
     return this.#members.get(worker)!.peer;
   }
 
-  /** Does this worker read the data file itself, as far as is known? */
-  readsFile(worker: string): boolean {
-    const member = this.#members.get(worker)!;
-    return this.#options.file !== null && member.mayReadFile && !member.fetches;
-  }
-
   /** The worker of this number, present or not. */
   member(worker: string): Member {
     return this.#members.get(worker)!;
@@ -218,7 +210,6 @@ export class Registry {
     this.#byPeer.delete(member.peer);
     const isSame = member.description.session === description.session;
     member.hasContributed &&= isSame;
-    member.fetches &&= isSame;
     member.processEnded = false;
     member.isBarred = false;
     Object.assign(member, { description, peer });
@@ -321,12 +312,15 @@ export class Registry {
     this.#leave(member, 'stalled', 'stopped reading its messages');
   }
 
-  /** A worker's result was wrong, as no honest worker's is: it has to leave. */
-  sendAway(worker: string): void {
+  /** A worker's result was wrong, as no honest worker's is: it has to leave. `claim`: what was wrong, for the log. */
+  sendAway(worker: string, claim?: string): void {
     const member = this.#members.get(worker);
-    if (!member || !isPresent(member)) return;
+    if (!member) return;
+    // Also if it is not there: it may only have left for a moment.
     member.isBarred = true;
     this.#byPeer.delete(member.peer);
+    if (!isPresent(member)) return;
+    if (claim) this.#options.log(`worker ${this.describe(worker)} is sent away: ${claim}`);
     this.#options.send(member.peer, { type: 'refuse', reason: WRONG_RESULT });
     this.#leave(member, 'refused', WRONG_RESULT);
   }
@@ -384,7 +378,6 @@ export class Registry {
       processEnded: false,
       isBarred: false,
       mayReadFile: true,
-      fetches: false,
       hasContributed: false,
       memory: 0,
       gpuMemory: null,

@@ -71,10 +71,8 @@ export class Router {
   #handle(member: Member, header: Exclude<FromWorker, { type: 'hello' | 'bye' }>, tensors: Tensors): void {
     const { term, counts, send, fetch } = this.#options;
     if (header.type === 'ping') send(member.peer, { type: 'pong' });
-    else if (header.type === 'fetch') {
-      member.fetches = true;
-      fetch(member.peer, header);
-    } else if (header.term !== term) counts.resultsOfAnotherTerm++;
+    else if (header.type === 'fetch') fetch(member.peer, header);
+    else if (header.term !== term) counts.resultsOfAnotherTerm++;
     else if (header.type === 'failure') void this.#failure(member, header);
     else this.#results(member, header, tensors);
   }

@@ -5,6 +5,7 @@ import { UnitDispatcher } from './dispatcher.ts';
 import { Registry, type RegistryOptions } from './registry.ts';
 import { type FetchMessage, type RoundListener, Router } from './router.ts';
 import { Usage } from './usage.ts';
+import type { Witnesses } from './witnesses.ts';
 
 export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | 'counts'> {
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
@@ -19,7 +20,7 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
 const [NAMED_AFTER_MS, NAMED_EVERY_MS] = [5000, 30_000];
 
 /** The parts that bring the units of a run to its workers and the results back. */
-export interface Scheduler {
+export interface Scheduler extends Witnesses {
   dispatcher: UnitDispatcher;
   registry: Registry;
   router: Router;
@@ -44,15 +45,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     reassigned(units) {
       counts.unitsReassigned += units;
     },
-    disproved(worker) {
-      counts.resultsWrongShape++;
-      registry.sendAway(worker);
-    },
+    disproved: (worker) => sendAway(worker),
   });
   const registry = new Registry({ ...options, dispatcher, counts });
   const router = new Router({
     ...{ term, registry, dispatcher, usage, counts, send, fetch, verify, roundListener },
   });
+  function sendAway(worker: string, claim?: string): void {
+    counts.resultsWrongShape++;
+    registry.sendAway(worker, claim);
+  }
   let namedAt = Number.NEGATIVE_INFINITY;
   function nameAwaited(): void {
     if (now() - namedAt < NAMED_EVERY_MS) return;
@@ -73,6 +75,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     router,
     usage,
     counts,
+    sendAway,
+    misread(worker, claim) {
+      if (!registry.withholdFile(registry.member(worker), claim)) sendAway(worker, claim);
+    },
     tick() {
       // If this process itself was suspended, messages are still waiting to be read: do not call workers silent yet.
       const wasSuspended = now() - lastTick > heartbeatTimeout / 2;

@@ -13,6 +13,7 @@ import type { MemberView } from './registry.ts';
 import { RowServer } from './row-server.ts';
 import { createScheduler, type SchedulerOptions } from './scheduler.ts';
 import type { ComputeSeconds } from './usage.ts';
+import type { Witnesses } from './witnesses.ts';
 
 export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
   bind: string;
@@ -23,7 +24,7 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 }
 
 /** The scheduler and its socket, as the rest of the coordinator uses them. */
-export interface Server {
+export interface Server extends Witnesses {
   address: string;
   dispatcher: Dispatcher;
   /** Numeric identity of the run, determined by its first worker. */
@@ -32,10 +33,6 @@ export interface Server {
   backend(): { name: string; why: string } | null;
   /** Resolves when this many workers have joined. */
   joined(count: number): Promise<void>;
-  /** Does this worker read the data file itself, as far as is known? */
-  readsFile(worker: string): boolean;
-  /** From now on this worker gets its rows from the coordinator. */
-  withholdFile(worker: string, reason: string): void;
   /** A worker for people. */
   describe(worker: string): string;
   /** A worker's process on this machine has ended. Returns whether it had contributed a result. */
@@ -68,7 +65,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
-  const { dispatcher, registry, router, usage, counts, tick } = createScheduler({
+  const { dispatcher, registry, router, usage, counts, sendAway, misread, tick } = createScheduler({
     ...options,
     term: randomInt(1, 2 ** 47),
     now,
@@ -120,8 +117,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     identity: () => registry.identity(),
     backend: () => registry.backend(),
     joined: (count) => registry.joined(count),
-    readsFile: (worker) => registry.readsFile(worker),
-    withholdFile: (worker, reason) => void registry.withholdFile(registry.member(worker), reason),
+    sendAway,
+    misread,
     describe: (worker) => registry.describe(worker),
     ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
     usage: () => usage.take(),

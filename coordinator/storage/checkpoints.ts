@@ -35,6 +35,8 @@ export interface Checkpoints {
   offer(checkpoint: Checkpoint, now: boolean): void;
   /** Writes the newest checkpoint that was offered, if not saved yet. Resolves when done, to whether it is saved. */
   flush(): Promise<boolean>;
+  /** Forgets the checkpoints so far, as training begins again. Their files are removed with the next one that is written. */
+  discard(): void;
   /** The newest checkpoint on disk. */
   saved(): SavedCheckpoint | null;
   /** As a last resort, saves the newest checkpoint in the system's temporary folder. Resolves to its path; null if that fails too. */
@@ -81,7 +83,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     const startedAt = now();
     try {
       const { path, bytes } = await saveCheckpoint(folder, checkpoint, assertThere);
-      saved = { path, checkpoint };
+      // Unless it was discarded meanwhile.
+      if (newest) saved = { path, checkpoint };
       emit({ type: 'checkpoint', epoch, bytes, seconds: (now() - startedAt) / 1000 });
     } catch (error) {
       if (isDisplaced()) return;
@@ -121,6 +124,9 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
         await write();
       }
       return newest !== null && newest === saved?.checkpoint;
+    },
+    discard() {
+      newest = pending = saved = null;
     },
     saved: () => saved,
     async rescue() {

@@ -9,6 +9,7 @@ import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import { hasDiverged, isLabelling } from './plausible.ts';
 import type { Run } from './run-context.ts';
+import { sampledPlaces } from './sampled-rows.ts';
 import { sumInSlices } from './sums.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
@@ -53,14 +54,18 @@ export async function labelAllRows(
   const parts = new Map<WorkUnit, Tensors>();
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
   const rowsOf = (unit: WorkUnit) => blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
+  const silhouette = Math.min(1, SILHOUETTE_ROWS / layout.rows);
+  /** Places in the unit of the rows for the silhouette, which takes time in proportion to their square. */
+  const seenIn = (unit: WorkUnit) => sampledPlaces(blocksOf(unit), BigInt(layout.seed), silhouette);
   const expects = (unit: WorkUnit): Expected[] => {
     const rows = rowsOf(unit);
+    const seen = seenIn(unit).length;
     return [
       {
         labels: [labelDtype(k), rows],
         T: ['float64', k * statisticsLength(run.d, covariance)],
-        seen: ['float32', null],
-        seenLabels: ['int32', null],
+        seen: ['float32', seen * run.d],
+        seenLabels: ['int32', seen],
         ...(soft && { soft: ['float32', rows * k] as const }),
       },
     ];
@@ -69,7 +74,7 @@ export async function labelAllRows(
     task: 'full-pass',
     diagonal: covariance === 'diag',
     soft,
-    silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
+    silhouette,
   };
   try {
     await run.dispatcher.round({
@@ -78,7 +83,7 @@ export async function labelAllRows(
       units,
       streams: true,
       expects,
-      isSound: ([result], [unit]) => isLabelling(result, rowsOf(unit), k, run.d, covariance),
+      isSound: ([result], [unit]) => isLabelling(result, rowsOf(unit), seenIn(unit), k, run.d, covariance),
       hasDiverged: ([result]) => hasDiverged(task, result),
       each(unit, [part]) {
         try {

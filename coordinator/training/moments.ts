@@ -1,14 +1,15 @@
-import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { type Moments, pcaAxes } from '../../data/transform.ts';
-import { formatNumber, MAX_MAGNITUDE } from '../../data/value-range.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, mean, statisticsLength } from '../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
+import { type Counts, falseBadRows, type OwnData, wrongCounts } from './claims.ts';
+import { falseMoments } from './own-moments.ts';
 import { areMoments } from './plausible.ts';
+import { sampledCounts } from './sampled-rows.ts';
 import { sumInSlices } from './sums.ts';
 
 /** What the moments round yields; checkpoints have it too. */
@@ -20,22 +21,37 @@ export interface DataMoments {
   hashes: Uint8Array;
 }
 
+/** What was read. */
+export interface Reading {
+  data: DataMoments;
+  /**
+   * Before the run ends because of these moments: compares them with those of the coordinator's own file, has the shards of
+   * workers whose moments are false read again, and returns what was read then. Null if the moments are true, or if that is not
+   * known.
+   */
+  reread(): Promise<Reading | null>;
+}
+
+export interface MomentsInput {
+  dispatcher: Dispatcher;
+  calculate: Calculate;
+  own: OwnData;
+}
+
 /**
  * The moments round: reads every row once. Sums are taken about `origin`, any row of the data; rows whose priority is below
- * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values; `diagnose` locates the
- * first of them. `staleShards` names shards whose workers (`by`, for each shard) read other rows than they should, by the hashes
- * of all blocks: these are read again.
+ * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values, also in the coordinator's
+ * own file. The shards of workers whose claims are false are read again.
  */
 export async function momentsRound(
-  { dispatcher, calculate }: { dispatcher: Dispatcher; calculate: Calculate },
+  { dispatcher, calculate, own }: MomentsInput,
   config: RunConfig,
   layout: Layout,
   origin: Float64Array,
   sampleThreshold: number,
-  diagnose: (row: number) => Promise<{ where: string; isLarge: boolean; isValid?: boolean }>,
-  staleShards: (hashes: Uint8Array, by: string[]) => Promise<number[]> = async () => [],
-): Promise<DataMoments> {
+): Promise<Reading> {
   const { dim } = layout;
+  const normalize = config.transform === 'normalize';
   // PCA needs the full covariance.
   const covariance: Covariance =
     config.covariance === 'diag' && pcaAxes(config.transform) === null ? 'diag' : 'full';
@@ -46,7 +62,7 @@ export async function momentsRound(
       tasks: [
         {
           task: 'moments',
-          normalize: config.transform === 'normalize',
+          normalize,
           diagonal: covariance === 'diag',
           sample: sampleThreshold,
         },
@@ -65,49 +81,73 @@ export async function momentsRound(
       ],
       isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
     });
+  // Counted while the workers read.
+  const sampled = sampledCounts(layout, sampleThreshold);
   const parts: Tensors[] = [];
   const by: string[] = [];
-  let hashes = new Uint8Array();
-  for (let wanted = [...shards.keys()]; wanted.length; wanted = await staleShards(hashes, by)) {
-    for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
-      [parts[wanted[i]]] = tasks;
-      by[wanted[i]] = worker;
+  const shardsOf = (workers: Set<string>) => [...shards.keys()].filter((shard) => workers.has(by[shard]));
+
+  /** Reads these shards, and again those of workers whose claims are false. */
+  async function readUntilTrue(first: number[]): Promise<Reading> {
+    let hashes = new Uint8Array();
+    for (let wanted = first; wanted.length; ) {
+      for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
+        [parts[wanted[i]]] = tasks;
+        by[wanted[i]] = worker;
+      }
+      hashes = hashesOf(parts, shards, blockCount(layout));
+      const counts = parts.map(countsOf);
+      const liars = wrongCounts(counts, await sampled, by, own);
+      const stale = (await own.staleShards?.(hashes, by)) ?? [];
+      // Of a worker that has read another file, bad rows say nothing.
+      if (!stale.length)
+        for (const worker of await falseBadRows(counts, by, own, config, layout)) liars.add(worker);
+      wanted = [...new Set([...stale, ...shardsOf(liars)])].sort((a, b) => a - b);
     }
-    hashes = hashesOf(parts, shards, blockCount(layout));
+    return { data: await summedUp(hashes), reread };
   }
-  const counts = parts.map((part) => take(part, 'counts', 'float64', 3));
-  const bad = counts.reduce((sum, [, rows]) => sum + rows, 0);
-  if (bad > 0) {
-    const first = Math.min(...counts.filter(([, rows]) => rows > 0).map(([, , row]) => row));
-    const { where, isLarge, isValid } = await diagnose(first);
-    if (isValid)
-      throw new UserError(
-        `${config.data}: a worker reported a bad value in ${where}, which is valid in the coordinator's file; start the run again without that worker`,
+
+  async function reread(): Promise<Reading | null> {
+    if (!own.read) return null;
+    const found = await falseMoments(parts, {
+      ...{ shards, dim, covariance, normalize, origin, read: own.read },
+    });
+    if (!found.length) return null;
+    const liars = new Set(found.map((shard) => by[shard]));
+    for (const worker of liars)
+      own.workers.misread(
+        worker,
+        `its sums of shard ${found.find((shard) => by[shard] === worker)} are false`,
       );
-    const [what, remedy] = isLarge
-      ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']
-      : ['NaN or infinite values', 'remove or fill them'];
-    throw new UserError(
-      `${config.data}: ${bad} of ${layout.rows} rows have ${what}, the first is ${where}; ${remedy}`,
-    );
+    return readUntilTrue(shardsOf(liars));
   }
-  const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
-  const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
-    Float64Array.from({ length: dim }, (_, d) =>
-      choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
-    );
-  const rows = layout.rows;
-  return {
-    sampleRows: counts.map(([sampled]) => sampled),
-    hashes,
-    moments: {
-      rows,
-      mean: mean(T, dim).map((value, d) => value + origin[d]),
-      covariance: await calculate('dataCovariance', T, dim, covariance, rows),
-      min: extreme('min', Math.min),
-      max: extreme('max', Math.max),
-    },
-  };
+
+  async function summedUp(hashes: Uint8Array): Promise<DataMoments> {
+    const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
+    const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
+      Float64Array.from({ length: dim }, (_, d) =>
+        choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
+      );
+    const rows = layout.rows;
+    return {
+      sampleRows: await sampled,
+      hashes,
+      moments: {
+        rows,
+        mean: mean(T, dim).map((value, d) => value + origin[d]),
+        covariance: await calculate('dataCovariance', T, dim, covariance, rows),
+        min: extreme('min', Math.min),
+        max: extreme('max', Math.max),
+      },
+    };
+  }
+
+  return readUntilTrue([...shards.keys()]);
+}
+
+function countsOf(part: Tensors): Counts {
+  const [kept, bad, first] = take(part, 'counts', 'float64', 3);
+  return { kept, bad, first };
 }
 
 /** The hashes of all blocks in the order of the file, from those of each shard. */

@@ -84,10 +84,11 @@ export function areMoments(
   );
 }
 
-/** The result of `full-pass` for a unit of so many rows. */
+/** The result of `full-pass` for a unit of so many rows; `places`: of the rows for the silhouette among them. */
 export function isLabelling(
   { labels, T, seen, seenLabels, soft }: Tensors,
   rows: number,
+  places: number[],
   k: number,
   d: number,
   covariance: Covariance,
@@ -102,10 +103,10 @@ export function isLabelling(
   return (
     counts.every((count, c) => statistics[c * p] === count) &&
     areStatistics(statistics, rows, d, covariance) &&
-    seenLabels.data.length <= rows &&
-    seen.data.length === seenLabels.data.length * d &&
+    seen.data.length === places.length * d &&
     isWithin(seen.data, MAX_FLOAT32) &&
-    seenLabels.data.every((label: number) => label >= 0 && label < k) &&
+    seenLabels.data.length === places.length &&
+    places.every((place, i) => seenLabels.data[i] === labels.data[place]) &&
     (!soft || areWithin(soft.data, 0, 1 + SLACK_FLOAT32))
   );
 }

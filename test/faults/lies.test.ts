@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { anyLie, RUNS, runWithLies, wildLie } from './lies.ts';
+import { anyLie, falseClaim, RUNS, runWithLies, wildLie } from './lies.ts';
 
 for (const options of [RUNS[0], RUNS[6]])
   test(`values that no honest result has are refused, and change nothing: ${JSON.stringify(options)}`, async () => {
@@ -11,8 +11,24 @@ for (const options of [RUNS[0], RUNS[6]])
     const disturbed = await runWithLies({ options, lie: wildLie(8) });
     assert.deepEqual(disturbed.labels, labels);
     assert.ok(disturbed.refused >= 5, `sent away ${disturbed.refused} times`);
-    assert.equal(disturbed.counts.resultsWrongShape, disturbed.refused);
+    // One message may hold several wrong results: on a busy machine a worker collects more.
+    assert.ok(disturbed.counts.resultsWrongShape >= disturbed.refused);
   });
+
+test('claims about the data that the file refutes end no run, and change nothing', async () => {
+  const options = RUNS[4];
+  const { labels } = await runWithLies({ options });
+  for (const claim of ['hashes', 'bad rows', 'sample', 'sums', 'silhouette'] as const) {
+    const disturbed = await runWithLies({ options, lie: falseClaim(claim) });
+    assert.deepEqual(disturbed.labels, labels, claim);
+    assert.ok(disturbed.refused > 0, claim);
+    assert.ok(disturbed.counts.resultsWrongShape >= disturbed.refused, claim);
+  }
+});
+
+test('the moments of honest workers are those that the coordinator finds itself', async () => {
+  for (const options of RUNS) await runWithLies({ options });
+});
 
 test('whatever a worker claims, the run ends, or says why it cannot go on', async () => {
   for (const [seed, options] of RUNS.entries())

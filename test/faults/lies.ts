@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { UserError } from '../../base/user-error.ts';
 import { resolveConfig } from '../../coordinator/config.ts';
+import { createDataCheck } from '../../coordinator/data-check.ts';
+import { prepareFirst } from '../../coordinator/run.ts';
 import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import { labelAllRows } from '../../coordinator/training/full-pass.ts';
@@ -9,7 +11,9 @@ import { momentsRound } from '../../coordinator/training/moments.ts';
 import { prepare, sampleThreshold } from '../../coordinator/training/prepare.ts';
 import { publishNet } from '../../coordinator/training/publish.ts';
 import { train } from '../../coordinator/training/train.ts';
-import { layoutOf } from '../../model/layout.ts';
+import type { Source } from '../../data/source.ts';
+import { diagnoseRow } from '../../data/value-range.ts';
+import { layoutOf, shardBlocks } from '../../model/layout.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { type FromCoordinator, PROTOCOL } from '../../proto/messages.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
@@ -22,8 +26,13 @@ import { blobs, D, memoryBlocks } from '../worker/support.ts';
 /** Short calculations only: at once. */
 const { calculate } = createCalculator(Number.POSITIVE_INFINITY);
 
-/** Changes some of the values of a result, which are as the worker computed them. */
-export type Lie = (rng: Rng, name: string, values: TypedArray) => void;
+/** Changes some of the values of a result, which are as the worker computed them. `firstRow`: of the shard. */
+export type Lie = (
+  rng: Rng,
+  name: string,
+  values: TypedArray,
+  about: { task: string; firstRow: number },
+) => void;
 
 const WILD = [Number.NaN, Infinity, -Infinity, 1e300, -1e300];
 const VALUES = [...WILD, 1e308, -1, 0, 0.5, 1, 100, 1e9, -1e9, 1e17, 1e30, -1e30, 1e38, 3e38, -3e38, 1e-30];
@@ -37,11 +46,26 @@ export const wildLie =
       values[rng.below(values.length)] = WILD[rng.below(WILD.length)];
   };
 
-/** Any values, in one of `every` arrays. Not in hashes of blocks: workers then take the data for changed. */
+/** A false claim about the data, in all results. */
+export const falseClaim =
+  (claim: 'hashes' | 'bad rows' | 'sample' | 'sums' | 'silhouette'): Lie =>
+  (_rng, name, values, { task, firstRow }) => {
+    const is = (of: string, tensor: string) => task === of && name.endsWith(`/${tensor}`);
+    if (claim === 'hashes' && is('moments', 'hashes')) values[0] ^= 1;
+    if (claim === 'sample' && is('moments', 'counts')) values[0]--;
+    if (claim === 'bad rows' && is('moments', 'counts')) values.set([values[0], 1, firstRow]);
+    if (claim === 'bad rows' && is('moments', 'T')) values[0]--;
+    // All rows in one place, far away.
+    if (claim === 'sums' && is('moments', 'T'))
+      values.set(values.map((_, p) => values[0] * (p === 0 ? 1 : p <= D ? 1e17 : 1e34)));
+    if (claim === 'silhouette' && is('full-pass', 'seenLabels')) values[0] = 1 - values[0];
+  };
+
+/** Any values, in one of `every` arrays. */
 export const anyLie =
   (every: number): Lie =>
-  (rng, name, values) => {
-    if (name.endsWith('hashes') || !values.length || rng.below(every)) return;
+  (rng, _name, values) => {
+    if (!values.length || rng.below(every)) return;
     const kind = rng.below(3);
     if (kind === 0) values[rng.below(values.length)] = VALUES[rng.below(VALUES.length)];
     else
@@ -65,6 +89,12 @@ export const RUNS = [
 const ROWS = 600;
 const SHARDS = 8;
 const rows = blobs(ROWS);
+const memorySource: Source = {
+  ...{ rows: ROWS, dim: D, dtype: 'float32' },
+  read: async (start, count) => rows.slice(start * D, (start + count) * D),
+  stored: async (row) => Float64Array.from(rows.subarray(row * D, (row + 1) * D)),
+  close() {},
+};
 /** A round takes some ms; longer than this only if it does not end. */
 const STUCK_MS = 60_000;
 
@@ -96,10 +126,11 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     ...options,
   });
   const layout = layoutOf(ROWS, D, config.shards, BigInt(config.seed));
+  const shards = shardBlocks(layout);
   let refused = 0;
   let sessions = 0;
   const peers = new Map<string, (message: FromCoordinator, tensors: Tensors) => void>();
-  const { dispatcher, router, counts } = createScheduler({
+  const { dispatcher, router, counts, ...workers } = createScheduler({
     ...{ layout, file: null, term: 1, heartbeatTimeout: 1e9, now: () => performance.now() },
     send: (peer, message, tensors = {}) => void setImmediate(() => peers.get(peer)?.(message, tensors)),
     emit: () => {},
@@ -120,7 +151,9 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
         done(done, results, seconds) {
           for (const name of lies ? Object.keys(results) : []) {
             results[name] = copyOf(results[name]);
-            lies!(rng, name, results[name].data);
+            const [i, j] = name.split('/').map(Number);
+            const { start: firstRow } = shards[done[i][0].shard][0];
+            lies!(rng, name, results[name].data, { task: header.tasks[j].task, firstRow });
           }
           router.receive(
             peer,
@@ -162,17 +195,22 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     for (let i = 0; i < honest; i++) join(undefined);
     if (lie) join(lie);
     const origin = Float64Array.from(rows.subarray(0, D));
-    const found = await momentsRound(
-      { dispatcher, calculate },
+    const diagnose = (row: number) => diagnoseRow(memorySource, row);
+    const check = createDataCheck({
+      ...{ source: memorySource, layout, path: config.data },
+      workers: { misread: workers.misread, describe: (worker) => worker },
+    });
+    const { staleShards } = check;
+    const reading = await momentsRound(
+      { dispatcher, calculate, own: { diagnose, staleShards, read: memorySource.read, workers } },
       config,
       layout,
       origin,
       sampleThreshold(config, layout),
-      async (row) => ({ where: `row ${row}`, isLarge: false }),
     );
-    const run = await prepare(
-      { config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} },
-      found,
+    if (!lie) assert.equal(await reading.reread(), null, 'honest moments');
+    const { run, moments: found } = await prepareFirst(reading, (moments) =>
+      prepare({ config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} }, moments),
     );
     const start = await initialState(run);
     const training = train(run, start, Math.min(...found.sampleRows.filter((count) => count > 0)));

@@ -4,6 +4,9 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { sampledBlocks } from '../../coordinator/data-check.ts';
+import { writeNpy } from '../../data/npy.ts';
+import { block, blockCount, layoutOf } from '../../model/layout.ts';
 import {
   easyData,
   eventsOf,
@@ -28,18 +31,26 @@ const bytes = readFileSync(stale);
 const [half, whole] = [bytes.length - 1500 * 12, bytes.length];
 for (let at = half; at < whole; at += 4) bytes.writeFloatLE(100 * Math.sin(at), at);
 writeFileSync(stale, bytes);
-/** In a process with these options, `stale` lies under the path of `easy`. */
-const preload = join(folder, 'stale.mjs');
-writeFileSync(
-  preload,
-  `import fs from 'node:fs';
+/** More than 64 MiB: not all of it is compared before training. */
+const [ROWS, DIM, SEED] = [136_000, 128, 5n];
+/** Options with which a file of that many columns takes seconds. */
+const WIDE = ['--covariance', 'diag', '--sample', 2000, '--seed', Number(SEED), '--max-epochs', 4, ...QUICK];
+
+/** In a process with these options, the other copy lies under the path of the data. */
+function withCopy(name: string, data: string, copy: string): { NODE_OPTIONS: string } {
+  const preload = join(folder, `${name}.mjs`);
+  writeFileSync(
+    preload,
+    `import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 const { openSync } = fs;
-fs.openSync = (path, ...rest) => openSync(path === ${JSON.stringify(easy.data)} ? ${JSON.stringify(stale)} : path, ...rest);
+fs.openSync = (path, ...rest) => openSync(path === ${JSON.stringify(data)} ? ${JSON.stringify(copy)} : path, ...rest);
 syncBuiltinESMExports();
 `,
-);
-const NODE_OPTIONS = `--import ${pathToFileURL(preload).href}`;
+  );
+  return { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` };
+}
+const STALE = withCopy('stale', easy.data, stale);
 
 const workerOf = (address: string, env = {}) =>
   start(['worker', '--connect', address, '--data-root', folder, '--backend', 'wasm'], { env });
@@ -52,7 +63,7 @@ describe('the same bytes', () => {
 
   test('though the only worker has another copy', async () => {
     const { run, running, address } = await startCoordinator(easy.data, join(folder, 'sole'), ...FLAGS);
-    const worker = workerOf(address, { NODE_OPTIONS });
+    const worker = workerOf(address, STALE);
     jsonOf(await running.ended);
     assert.equal((await worker.ended).code, 0);
     assert.match(running.stderr(), /gets its rows from the coordinator, .*differs from that of .*easy/);
@@ -75,9 +86,36 @@ describe('the same bytes', () => {
     );
     const good = workerOf(address);
     await until('the first round', () => /rows × /.test(running.stderr()), running);
-    const late = workerOf(address, { NODE_OPTIONS });
+    const late = workerOf(address, STALE);
     jsonOf(await running.ended);
     await Promise.all([good.ended, late.ended]);
     assert.deepEqual(resultHashes(run), same);
   });
+});
+
+test('the same bytes, though a worker has another copy of one block of a large file, which is found only after training has begun', async () => {
+  const [data, copy] = [join(folder, 'wide.npy'), join(folder, 'wide-copy.npy')];
+  const values = new Float32Array(ROWS * DIM);
+  for (let i = 0; i < values.length; i++) values[i] = ((i * 7919) % 1013) / 100 + ((i >> 7) % 3) * 20;
+  writeNpy(data, '<f4', [ROWS, DIM], values);
+  const layout = layoutOf(ROWS, DIM, 8, SEED);
+  const sampled = sampledBlocks(layout);
+  const index = Array.from({ length: blockCount(layout) }, (_, i) => i).findLast(
+    (i) => !sampled.includes(i),
+  )!;
+  values.fill(7, block(layout, index).start * DIM, (block(layout, index).start + 1) * DIM);
+  writeNpy(copy, '<f4', [ROWS, DIM], values);
+  const expected = await undisturbedHashes(data, join(folder, 'wide-quiet'), ...WIDE);
+  const { run, running, address } = await startCoordinator(data, join(folder, 'wide-sole'), ...WIDE);
+  const worker = workerOf(address, withCopy('wide', data, copy));
+  jsonOf(await running.ended);
+  assert.equal((await worker.ended).code, 0);
+  assert.match(running.stderr(), new RegExp(`w1 on .* read other data in block ${index} .*starts again`));
+  const events = eventsOf(run);
+  assert.deepEqual(
+    ofType(events, 'resume').map(({ epoch, from }) => [epoch, from]),
+    [[0, null]],
+  );
+  assert.equal(ofType(events, 'worker-gone')[0].how, 'cut');
+  assert.deepEqual(resultHashes(run), expected);
 });

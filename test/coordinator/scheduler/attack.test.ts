@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Packr } from 'msgpackr';
 import { oneLine, printable } from '../../../base/text.ts';
 import type { Registry } from '../../../coordinator/scheduler/registry.ts';
-import { createScheduler } from '../../../coordinator/scheduler/scheduler.ts';
+import { createScheduler, type SchedulerOptions } from '../../../coordinator/scheduler/scheduler.ts';
 import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
@@ -13,19 +13,20 @@ import type { RunEvent } from '../../../view/events.ts';
 const layout = { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' };
 
 /** A scheduler whose clock advances by `step` ms with each reading. */
-function setUp(step = 100) {
+function setUp(step = 100, file: SchedulerOptions['file'] = null) {
+  const lines: string[] = [];
   const sent: [string, FromCoordinator][] = [];
   const events: RunEvent[] = [];
   let clock = 0;
   const scheduler = createScheduler({
     layout,
-    file: null,
+    file,
     term: 7,
     heartbeatTimeout: 1e9,
     send: (peer, message) => void sent.push([peer, message]),
     now: () => (clock += step),
     emit: (event) => void events.push(event),
-    log: () => {},
+    log: (line) => void lines.push(line),
   });
   const hello = (n: number): FromWorker => ({
     type: 'hello',
@@ -37,7 +38,7 @@ function setUp(step = 100) {
     name: '',
     session: n.toString(16).padStart(32, '0'),
   });
-  return { ...scheduler, sent, events, hello };
+  return { ...scheduler, sent, events, lines, hello };
 }
 
 const isPresent = (registry: Registry, peer: string) => registry.memberAt(peer)?.state === 'up';
@@ -215,6 +216,38 @@ test('a worker whose result is wrong is sent away; alone, it leaves the run wait
   router.receive('good', hello(2), {});
   answer('good', 1);
   assert.equal((await round)[0].tasks[0].n.data[0], 1);
+});
+
+test('a worker that misread the data gets other rows once; then it is sent away, counted and named', () => {
+  const { router, registry, misread, counts, sent, lines, hello } = setUp(100, {
+    path: '/x',
+    firstBlock: '',
+  });
+  router.receive('p1', hello(1), {});
+  misread('w1', 'block 3 differs');
+  const { type, file } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'welcome' }>;
+  assert.deepEqual([type, file, counts.resultsWrongShape], ['welcome', null, 0]);
+  assert.ok(isPresent(registry, 'p1'));
+  misread('w1', 'block 3 differs');
+  assert.equal(sent.at(-1)![1].type, 'refuse');
+  assert.equal(counts.resultsWrongShape, 1);
+  assert.ok(lines.includes('worker w1 on h is sent away: block 3 differs'), lines.join('\n'));
+  router.receive('p2', hello(1), {});
+  assert.equal(sent.at(-1)![1].type, 'refuse');
+});
+
+test('a liar that leaves before it is found out is not admitted again', () => {
+  const { router, registry, sendAway, sent, hello } = setUp();
+  router.receive('p1', hello(1), {});
+  router.receive('p1', { type: 'bye' }, {});
+  sendAway('w1', 'it lied');
+  router.receive('p1', { type: 'ping' }, {});
+  assert.equal(sent.at(-1)![1].type, 'who');
+  router.receive('p1', hello(1), {});
+  assert.equal(sent.at(-1)![1].type, 'refuse');
+  assert.ok(!isPresent(registry, 'p1'));
+  router.receive('p2', hello(2), {});
+  assert.ok(isPresent(registry, 'p2'));
 });
 
 test('the text of a failure is printable and cannot imitate the coordinator’s own lines', async () => {
