@@ -49,17 +49,27 @@ export async function openDirectory(
   return openRunDirectory(out, { force, inputs, warn, history });
 }
 
-/** The checkpoint to resume from; null if there is none. UserError if `from` names one that cannot be used. */
+/**
+ * The checkpoint to resume from; null if there is none. UserError if `from` names one that cannot be used, or if there is one
+ * of another run: a run that continues removes old checkpoints in its directory. `inPlace`: it continues in that of the run.
+ */
 export async function openCheckpoint(
+  config: RunConfig,
   { path, run, from }: ResumedRun,
+  inPlace: boolean,
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
   const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
   const { foreignTo } = await import('./storage/run-file.ts');
-  if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
-  const checkpoint = readCheckpoint(from, foreignTo(run));
-  if ('problem' in checkpoint) throw new UserError(`--from ${from} cannot be used: ${checkpoint.problem}`);
-  return checkpoint;
+  const foreign = foreignTo(run, config);
+  if (from === undefined) return newestCheckpoint(path, foreign, warn);
+  if (inPlace) newestCheckpoint(path, foreign, () => {});
+  const unusable = (problem: string) => new UserError(`--from ${from} cannot be used: ${problem}`);
+  const result = readCheckpoint(from);
+  if ('problem' in result) throw unusable(result.problem);
+  const difference = foreign(result.checkpoint);
+  if (difference) throw unusable(difference);
+  return result;
 }
 
 /** Opens the rows to cluster. `leftOut`: the column of a CSV that holds the labels and is not clustered. */

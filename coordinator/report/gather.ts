@@ -35,11 +35,14 @@ export interface ReportInputs {
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   // What is drawn depends on some of it.
-  await resolveConfig(run.config as OptionValues, (name) => `${join(path, 'run.json')}: ${name}`);
+  const config = await resolveConfig(
+    run.config as OptionValues,
+    (name) => `${join(path, 'run.json')}: ${name}`,
+  );
   const notes: string[] = [];
   const history = readHistory(path, notes);
   const done = isFinished(path);
-  const saved = newestCheckpoint(path, foreignTo(run), (message) => notes.push(message));
+  const saved = newestCheckpoint(path, foreignTo(run, config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint);
   if (!done) notes.push(unfinished(checkpoint));
