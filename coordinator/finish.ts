@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
-import { hashesOf } from '../data/run-files.ts';
 import type { Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
@@ -56,7 +55,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
       await writeModel(run, state, labelled, out);
       await checkpoints.flush();
       const result = await summarize(run, labelled, { loss, state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(metadata, result, hashesOf(out.path)));
+      out.json('run.json', runFile(metadata, result, out.hashes()));
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();

@@ -95,6 +95,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     columns: data.dim,
     result: finished
       ? resultOf(result, directory, {
+          files,
           soft: config.soft === true,
           report: existsSync(report) ? report : null,
         })

@@ -5,6 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, resolveConfig } from '../coordinator/config.ts';
 import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
+import { runFiles } from '../data/run-files.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
 import { type ResumeOptions, RUN_OPTION_KINDS, type RunOptions } from './options.ts';
@@ -41,10 +42,12 @@ export function resume(options: ResumeOptions): Run {
         throw new UserError(
           `${path} is finished, so nothing was written to --out ${out}; leave --out out, or copy the folder`,
         );
+      runFiles(path, run.files).assertIntact('labels.npy');
       log(`${path} is finished: there is nothing to resume`);
       const report = join(path, 'report', 'report.html');
       const soft = run.config.soft === true;
-      hooks.result(resultOf(run.result, path, { soft, report: existsSync(report) ? report : null }));
+      const about = { soft, files: run.files, report: existsSync(report) ? report : null };
+      hooks.result(resultOf(run.result, path, about));
       return;
     }
     if (typeof data === 'string') assertNotInMemory(data, 'data', path);

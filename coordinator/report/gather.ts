@@ -4,6 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { assertUnchanged, BlockChanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { runFiles } from '../../data/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';
@@ -42,6 +43,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   const notes: string[] = [];
   const history = readHistory(path, notes);
   const done = isFinished(path);
+  if (done) runFiles(path, run.files).assertIntact('labels.npy');
   const saved = newestCheckpoint(path, foreignTo(run, config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint);

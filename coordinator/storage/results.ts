@@ -56,15 +56,15 @@ export async function writeModel(
   const k = state.mixture.k;
   const mixture = await calculate('mStep', prior, T, config.weightSmoothing);
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
-  out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
-  out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
-  out.npy(
+  await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
+  await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
+  await out.npy(
     'mixture/covariances.npy',
     '<f8',
     config.covariance === 'full' ? [k, d, d] : [k, d],
     await concatInSlices(mixture.covariances),
   );
-  out.npy(
+  await out.npy(
     'mixture/counts.npy',
     '<f8',
     [k],

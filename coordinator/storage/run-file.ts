@@ -29,7 +29,7 @@ const schema = z.object({
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
   }),
-  /** SHA-256 of the files in `model/` and `mixture/`, in hexadecimal, by their paths in the run directory. */
+  /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
   result: z.nullable(
     z.object({
@@ -64,7 +64,7 @@ export interface RunMetadata {
   hashes: Uint8Array;
 }
 
-/** `files`: of the result, by `hashesOf`. */
+/** `files`: the hashes of all result files. */
 export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
   const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
   return {
