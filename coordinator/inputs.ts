@@ -20,8 +20,10 @@ export interface ResumedRun {
 
 /** Where a run is written, and which run it resumes, if any. */
 export interface RunLocation {
-  /** The run directory; by default `runs/<data>`, or the directory of the resumed run. */
+  /** The run directory; by default one in `runs` named for the data, or the directory of the resumed run. */
   out?: string;
+  /** By default the folder `runs` in the working directory. Like all paths absolute, if that may change during the run. */
+  runs?: string;
   force: boolean;
   resume?: ResumedRun;
 }
@@ -29,7 +31,7 @@ export interface RunLocation {
 /** Opens the run directory and locks it for this process. UserError if that is not possible. */
 export async function openDirectory(
   config: RunConfig,
-  { out, force, resume }: RunLocation,
+  { out, runs, force, resume }: RunLocation,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
@@ -45,7 +47,7 @@ export async function openDirectory(
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
   };
-  if (out === undefined) return openDefaultRunDirectory(config.data, { warn, history });
+  if (out === undefined) return openDefaultRunDirectory(config.data, { runs, warn, history });
   return openRunDirectory(out, { force, inputs, warn, history });
 }
 

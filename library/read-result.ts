@@ -6,6 +6,14 @@ import { type FileHashes, readRunLabels, recordedHashes, runFiles } from '../dat
 import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 
+interface ResultLocation {
+  soft: boolean;
+  report: string | null;
+  files?: FileHashes;
+  /** The directory as the caller knows it. */
+  shown?: string;
+}
+
 /**
  * The public result of the run in `directory`. Its arrays are read from there on first access: UserError then for a file that
  * has another hash than in `files`, by default those of its run.json.
@@ -13,12 +21,12 @@ import type { RunResult } from './result.ts';
 export function resultOf(
   { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds }: Summary,
   directory: string,
-  { soft, report, files }: { soft: boolean; report: string | null; files?: FileHashes },
+  { soft, report, files, shown = directory }: ResultLocation,
 ): RunResult {
   const properties = {
     k,
     scores: { nmi, ari, acc, silhouette },
-    ...{ loss, rows, columns: dim, epochs, rounds, workers, seconds, directory, report },
+    ...{ loss, rows, columns: dim, epochs, rounds, workers, seconds, directory: shown, report },
   };
   // As they are now: the caller may change its folder, and a later run may replace this one.
   const path = resolve(directory);

@@ -8,10 +8,11 @@ import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
 import { runFiles } from '../data/run-files.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import { type ResumeOptions, RUN_OPTION_KINDS, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import { createRun, type Run } from './run.ts';
-import { assertCompatible, runSession } from './session.ts';
+import { assertCompatible, runSession, withFixedPaths } from './session.ts';
 
 const KINDS: OptionKinds<ResumeOptions> = {
   run: 'string',
@@ -36,7 +37,9 @@ export function resume(options: ResumeOptions): Run {
     const run = readRunFile(path, dpmeshVersion());
     const { data = String(run.config.data), labels = run.config.labels as string | null } = options;
     assertCompatible(options);
-    const own: RunOptions = { ...options, ...backendOf(run, options) };
+    const paths = fixedPaths();
+    const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options) }, paths);
+    const [at, from] = [paths.fix(path), paths.fix(options.from)];
     if (run.result && existsSync(join(path, 'labels.npy'))) {
       if (out !== undefined)
         throw new UserError(
@@ -58,11 +61,7 @@ export function resume(options: ResumeOptions): Run {
         { ...(run.config as OptionValues), ...inputs },
         (name) => `${file}: ${name}`,
       );
-      await runSession(
-        { config, resume: { path, run, from: options.from }, withNames, inMemory },
-        own,
-        hooks,
-      );
+      await runSession({ config, resume: { path: at, run, from }, withNames, inMemory }, own, hooks);
     });
   });
 }

@@ -102,16 +102,21 @@ export async function openRunDirectory(
   return runDirectory(path, { open: false, held, force, inputs, warn, history });
 }
 
+interface DefaultDirectoryOptions extends Pick<RunDirectoryOptions, 'warn' | 'history'> {
+  /** The folder that it is made in. */
+  runs?: string;
+}
+
 /**
  * The directory of a new run without `--out`: the first free name. It is created at once, so that another run that starts at
  * the same time gets the next name, and removed again on close if it was never used.
  */
 export async function openDefaultRunDirectory(
   data: string,
-  { warn = () => {}, history = null }: Pick<RunDirectoryOptions, 'warn' | 'history'> = {},
+  { runs, warn = () => {}, history = null }: DefaultDirectoryOptions = {},
 ): Promise<RunDirectory> {
   for (;;) {
-    const path = defaultRunPath(data);
+    const path = defaultRunPath(data, runs);
     try {
       mkdirp(dirname(path));
       mkdirSync(path);

@@ -24,11 +24,11 @@ export const RUN_FILES = [
 export const isUnfinished = (name: string) =>
   isDraft(name) && RUN_FILES.some((own) => name.startsWith(`${own}.`));
 
-/** `runs/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
-export function defaultRunPath(data: string): string {
+/** `<runs>/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
+export function defaultRunPath(data: string, runs = 'runs'): string {
   const name = basename(data).slice(0, -extname(data).length || undefined);
   for (let i = 1; ; i++) {
-    const path = join('runs', i === 1 ? name : `${name}-${i}`);
+    const path = join(runs, i === 1 ? name : `${name}-${i}`);
     if (!existsSync(path)) return path;
   }
 }
