@@ -36,7 +36,7 @@ const KINDS: OptionKinds<PredictOptions> = {
 /**
  * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run.
  *
- * @throws {UserError} (rejection) if the run is not finished, the number of columns differs, or a file exists and `force` is
+ * @throws {UserError} (rejection) if the run is not finished, the number of columns or their names differ, or a file exists and `force` is
  *   not set
  * @throws {AbortError} (rejection) if `signal` is aborted
  */

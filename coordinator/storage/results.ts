@@ -33,11 +33,15 @@ export async function summarize(
   };
 }
 
-/** Writes the model and the mixture: all result files except the labels. */
+/**
+ * Writes the model and the mixture: all result files except the labels. `names`: of the columns of the data; null where they
+ * have none.
+ */
 export async function writeModel(
   run: Run,
   state: State,
   { T }: FullPassResult,
+  names: readonly string[] | null,
   out: RunDirectory,
 ): Promise<void> {
   const { transform, prior, config, d, calculate } = run;
@@ -52,6 +56,7 @@ export async function writeModel(
     columns: columns && [...columns],
     scale: [...scale],
     offset: [...offset],
+    ...(names && { names }),
   });
   const k = state.mixture.k;
   const mixture = await calculate('mStep', prior, T, config.weightSmoothing);
