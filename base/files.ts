@@ -26,6 +26,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
+import { sha256InSlices } from './hash.ts';
 import { UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
@@ -162,6 +163,8 @@ export const isDraft = (name: string) => /\.\d+\.[0-9a-f]{8}\.tmp$/.test(name);
 export interface AtomicFile {
   write(bytes: Uint8Array, at: number): void;
   resize(bytes: number): void;
+  /** SHA-256 of what has been written, in hexadecimal: read from the open file, whatever its path leads to by now. */
+  sha256(): Promise<string>;
   /** Syncs the content to disk, then renames it to its path, replacing an existing file. */
   finish(): void;
   /** Removes the temporary file; does nothing after `finish`. */
@@ -186,22 +189,36 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
       // Not possible on a disk that has become read-only.
     }
   };
-  const attempt = (action: (file: number) => void) => {
+  const failed = (error: unknown) => {
+    abort();
+    return ioError(path, 'written', error);
+  };
+  const opened = () => {
     if (fd === undefined) throw new Error(`${path} was already finished or aborted`);
+    return fd;
+  };
+  const attempt = (action: (file: number) => void) => {
+    const file = opened();
     try {
-      action(fd);
+      action(file);
     } catch (error) {
-      abort();
-      throw ioError(path, 'written', error);
+      throw failed(error);
     }
   };
   try {
-    fd = openWithSpares(() => openSync(draft, 'wx', mode));
+    fd = openWithSpares(() => openSync(draft, 'wx+', mode));
   } catch (error) {
     throw ioError(path, 'written', error);
   }
   return {
     abort,
+    async sha256() {
+      try {
+        return await sha256InSlices(opened());
+      } catch (error) {
+        throw failed(error);
+      }
+    },
     resize: (bytes) => attempt((file) => ftruncateSync(file, bytes)),
     write: (bytes, at) =>
       attempt((file) => {

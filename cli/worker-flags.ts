@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
@@ -112,7 +113,8 @@ export async function joinOptionsOf({
   return {
     connect,
     key: key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(key),
-    dataRoot,
+    // A worker uses it whenever it joins; its folder may have been renamed by then.
+    dataRoot: resolve(dataRoot),
     reconnectFor: seconds('--reconnect-for', reconnectFor),
     giveUpAfter: giveUpAfter === undefined ? undefined : seconds('--give-up-after', giveUpAfter),
   };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
-import { hashesOf } from '../data/run-files.ts';
+import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
@@ -23,6 +23,7 @@ export interface FinishInput {
   state: State;
   loss: number | null;
   layout: Layout;
+  source: Pick<Source, 'names'>;
   labels: Labels | null;
   server: Server;
   out: RunDirectory;
@@ -43,8 +44,21 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * command that resumes the run.
  */
 export async function finish(input: FinishInput): Promise<Summary> {
-  const { run, state, loss, layout, labels, out, checkpoints, metadata, spent, server, observer, emit } =
-    input;
+  const {
+    run,
+    state,
+    loss,
+    layout,
+    source,
+    labels,
+    out,
+    checkpoints,
+    metadata,
+    spent,
+    server,
+    observer,
+    emit,
+  } = input;
   let labelled: FullPassResult | null = null;
   try {
     const summary = await retryWrites(async () => {
@@ -53,10 +67,10 @@ export async function finish(input: FinishInput): Promise<Summary> {
         labelled = await labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish);
         observer?.labelled(labelled.T.map(([rows]) => rows));
       }
-      await writeModel(run, state, labelled, out);
+      await writeModel(run, state, labelled, source.names ?? null, out);
       await checkpoints.flush();
       const result = await summarize(run, labelled, { loss, state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(metadata, result, hashesOf(out.path)));
+      out.json('run.json', runFile(metadata, result, out.hashes()));
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();

@@ -20,8 +20,10 @@ export interface ResumedRun {
 
 /** Where a run is written, and which run it resumes, if any. */
 export interface RunLocation {
-  /** The run directory; by default `runs/<data>`, or the directory of the resumed run. */
+  /** The run directory; by default one in `runs` named for the data, or the directory of the resumed run. */
   out?: string;
+  /** By default the folder `runs` in the working directory. Like all paths absolute, if that may change during the run. */
+  runs?: string;
   force: boolean;
   resume?: ResumedRun;
 }
@@ -29,7 +31,7 @@ export interface RunLocation {
 /** Opens the run directory and locks it for this process. UserError if that is not possible. */
 export async function openDirectory(
   config: RunConfig,
-  { out, force, resume }: RunLocation,
+  { out, runs, force, resume }: RunLocation,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
@@ -45,21 +47,31 @@ export async function openDirectory(
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
   };
-  if (out === undefined) return openDefaultRunDirectory(config.data, { warn, history });
+  if (out === undefined) return openDefaultRunDirectory(config.data, { runs, warn, history });
   return openRunDirectory(out, { force, inputs, warn, history });
 }
 
-/** The checkpoint to resume from; null if there is none. UserError if `from` names one that cannot be used. */
+/**
+ * The checkpoint to resume from; null if there is none. UserError if `from` names one that cannot be used, or if there is one
+ * of another run: a run that continues removes old checkpoints in its directory. `inPlace`: it continues in that of the run.
+ */
 export async function openCheckpoint(
+  config: RunConfig,
   { path, run, from }: ResumedRun,
+  inPlace: boolean,
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
   const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
   const { foreignTo } = await import('./storage/run-file.ts');
-  if (from === undefined) return newestCheckpoint(path, foreignTo(run), warn);
-  const checkpoint = readCheckpoint(from, foreignTo(run));
-  if ('problem' in checkpoint) throw new UserError(`--from ${from} cannot be used: ${checkpoint.problem}`);
-  return checkpoint;
+  const foreign = foreignTo(run, config);
+  if (from === undefined) return newestCheckpoint(path, foreign, warn);
+  if (inPlace) newestCheckpoint(path, foreign, () => {});
+  const unusable = (problem: string) => new UserError(`--from ${from} cannot be used: ${problem}`);
+  const result = readCheckpoint(from);
+  if ('problem' in result) throw unusable(result.problem);
+  const difference = foreign(result.checkpoint);
+  if (difference) throw unusable(difference);
+  return result;
 }
 
 /** Opens the rows to cluster. `leftOut`: the column of a CSV that holds the labels and is not clustered. */

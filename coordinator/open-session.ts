@@ -89,11 +89,11 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
 /** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */
 async function openInputs(
   config: RunConfig,
-  { resume, checkpointEvery, listener }: SessionOptions,
+  { resume, out: elsewhere, checkpointEvery, listener }: SessionOptions,
   { out, emit, warn }: Output,
   { stopping, closing }: SessionScope,
 ) {
-  const from = resume ? await openCheckpoint(resume, warn) : null;
+  const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
   const { source, leftOut } = await openRows(config, resume, warn);
   closing.defer(source.close);
   stopping.signal.throwIfAborted();

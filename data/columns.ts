@@ -1,4 +1,5 @@
 import { UserError } from '../base/user-error.ts';
+import { tellingNames } from './column-names.ts';
 import { type CsvTable, eachCsvRow, isHeader, isNumbered } from './csv-rows.ts';
 
 const LABEL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
@@ -56,15 +57,29 @@ class TableDescribed extends Error {
   }
 }
 
+/** The header test for a table that is read as rows, without this column. */
+export const headerTestForRows = (without: string | null) =>
+  without === null ? isHeader : headerTestFor(without);
+
+/** The names of the columns of a table that is read as rows, without the one that is left out; null if it names none. */
+export async function columnNames(path: string, without: string | null): Promise<readonly string[] | null> {
+  const table = await describe(path, headerTestForRows(without));
+  const leftOut = without === null ? -1 : chooseColumn(path, table, without);
+  return tellingNames(table.names)?.filter((_, i) => i !== leftOut) ?? null;
+}
+
 /** The names and number of columns of a text table, from its first rows. `column`: see `headerTestFor`. */
-export async function describeTable(path: string, column: string | undefined): Promise<CsvTable> {
+export const describeTable = (path: string, column: string | undefined): Promise<CsvTable> =>
+  describe(path, headerTestFor(column));
+
+async function describe(path: string, isHeaderRow: typeof isHeader): Promise<CsvTable> {
   try {
     await eachCsvRow(
       path,
       (table) => {
         throw new TableDescribed(table);
       },
-      headerTestFor(column),
+      isHeaderRow,
     );
   } catch (error) {
     if (error instanceof TableDescribed) return error.table;

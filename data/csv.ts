@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { openCached } from './cache.ts';
-import { chooseColumn, headerTestFor } from './columns.ts';
-import { type CsvRowHandler, type CsvTable, eachCsvRow, isHeader, isText, parseNumber } from './csv-rows.ts';
+import { chooseColumn, headerTestForRows } from './columns.ts';
+import { type CsvRowHandler, type CsvTable, eachCsvRow, isText, parseNumber } from './csv-rows.ts';
 import {
   type ArrayFile,
   CHUNK_ELEMENTS,
@@ -60,7 +60,7 @@ async function decodeCsv(path: string, target: string, without: string | null): 
         rows++;
       };
     };
-    await eachCsvRow(path, begin, without === null ? isHeader : headerTestFor(without));
+    await eachCsvRow(path, begin, headerTestForRows(without));
     if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
     flush();
     writer!.finish([rows, width]);

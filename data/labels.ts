@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { readFully } from '../base/files.ts';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
@@ -7,6 +8,7 @@ import { eachCsvRow } from './csv-rows.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, decode, openNpy, tuple } from './npy.ts';
 import { formatOf, isCsvName } from './open.ts';
+import { recordedHashes, runFiles } from './run-files.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {
@@ -14,6 +16,8 @@ export interface Labels {
   names: string[];
 }
 
+/** The labels in a run directory. */
+const LABELS = 'labels.npy';
 const MAX_CLASSES = 1 << 20;
 
 /**
@@ -30,12 +34,18 @@ export async function readLabels(spec: string): Promise<Labels> {
   if (format === 'csv') return csvLabels(path, column);
   if (column !== undefined)
     throw new UserError(`${path} has no columns to choose from: leave out ":${column}"`);
+  assertOfRun(path);
   const file = format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path);
   try {
     return arrayLabels(file);
   } finally {
     closeArray(file);
   }
+}
+
+/** UserError if the file is the `labels.npy` of a run, and not as the run wrote it. */
+function assertOfRun(path: string): void {
+  if (basename(path) === LABELS) runFiles(dirname(path), recordedHashes(dirname(path))).assertIntact(LABELS);
 }
 
 /** The path of the file in a `spec` of `readLabels`. */

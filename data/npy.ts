@@ -267,6 +267,8 @@ export interface NpyWriter<Data> {
    * written are zeros.
    */
   finish(shape?: readonly number[]): void;
+  /** SHA-256, in hexadecimal, of the file that `finish` makes with what has been written. */
+  sha256(): Promise<string>;
   abort(): void;
 }
 
@@ -286,6 +288,10 @@ export function createNpyBytes(
   file.resize(header.length + elementCount(shape) * size);
   return {
     write: (bytes, first) => file.write(bytes, header.length + first),
+    sha256() {
+      file.write(header, 0);
+      return file.sha256();
+    },
     finish(finalShape = shape) {
       file.resize(header.length + elementCount(finalShape) * size);
       file.write(npyHeader(descr, finalShape), 0);

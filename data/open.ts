@@ -50,8 +50,11 @@ export async function openSource(
         }),
         true,
       );
-    case 'csv':
-      return { ...tableSource(await (await import('./csv.ts')).openCsv(path, without)), dtype: 'csv' };
+    case 'csv': {
+      const [{ openCsv }, { columnNames }] = await Promise.all([import('./csv.ts'), import('./columns.ts')]);
+      const names = await columnNames(path, without);
+      return { ...tableSource(await openCsv(path, without)), dtype: 'csv', names };
+    }
   }
 }
 

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openFile, readFully, readWhole } from '../base/files.ts';
+import { ioError, openFile, readWhole } from '../base/files.ts';
+import { sha256 } from '../base/hash.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 import { type ArrayFile, openNpy, readNpy, tuple } from './npy.ts';
@@ -16,30 +16,24 @@ export type FileHashes = Record<string, string>;
 
 /** No run.json or other JSON file of a run is longer. Bytes. */
 export const MOST_JSON = 64 << 20;
-const CHUNK_BYTES = 1 << 20;
 
-/** The files that run.json has hashes of. */
-const HASHED = [
-  ...['model.json', 'weights.bin', 'transform.json'].map((name) => `model/${name}`),
-  ...['weights', 'means', 'covariances', 'counts'].map((name) => `mixture/${name}.npy`),
-];
-
-/** The hashes of a run's model and mixture, as they are on the disk. */
-export function hashesOf(run: string): FileHashes {
-  return Object.fromEntries(HASHED.map((name) => [name, sha256(join(run, name), run)]));
+/** The hashes that run.json has of the files of a run; none if it has none, or if there is no run.json of dpmesh. */
+export function recordedHashes(run: string): FileHashes {
+  try {
+    const text = readWhole(join(run, 'run.json'), MOST_JSON, { within: run }).toString();
+    const { dpmesh, files } = JSON.parse(text);
+    return typeof dpmesh === 'string' && typeof files === 'object' && files !== null ? files : {};
+  } catch {
+    return {};
+  }
 }
 
-function sha256(path: string, run: string): string {
-  const { fd, size } = openFile(path, { within: run });
+function sha256Of(path: string, run: string): string {
+  const { fd } = openFile(path, { within: run, canBeEmpty: true });
   try {
-    const hash = createHash('sha256');
-    const chunk = Buffer.alloc(Math.min(size, CHUNK_BYTES));
-    for (let at = 0; at < size; at += chunk.length) {
-      const part = chunk.subarray(0, Math.min(chunk.length, size - at));
-      readFully({ fd, path }, part, at);
-      hash.update(part);
-    }
-    return hash.digest('hex');
+    return sha256(fd);
+  } catch (error) {
+    throw ioError(path, 'read', error);
   } finally {
     closeSync(fd);
   }
@@ -48,6 +42,8 @@ function sha256(path: string, run: string): string {
 /** The files of a finished run. All methods throw a UserError for one that is missing, or not as it should be. */
 export interface RunFiles {
   readonly run: string;
+  /** Does nothing if the file has the hash that run.json has of it, or run.json has none. */
+  assertIntact(name: string): void;
   json(name: string): unknown;
   /** A file of this many bytes. */
   bytes(name: string, length: number): Buffer;
@@ -77,13 +73,16 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
   /** Its path, if the content has the hash of run.json. */
   function intact(name: string): string {
     const path = pathOf(name);
-    if (Object.hasOwn(hashes, name) && sha256(path, run) !== hashes[name])
+    if (Object.hasOwn(hashes, name) && sha256Of(path, run) !== hashes[name])
       throw damaged(name, 'its SHA-256 is not the one that run.json has');
     return path;
   }
   return {
     run,
     damaged,
+    assertIntact(name) {
+      if (Object.hasOwn(hashes, name)) intact(name);
+    },
     json(name) {
       const text = readWhole(intact(name), MOST_JSON, { within: run }).toString();
       try {

@@ -4,6 +4,8 @@ export interface Source {
   readonly dim: number;
   /** The element type in the file, for messages: `float32`, `>f8`, `uint8`, `csv` … */
   readonly dtype: string;
+  /** The names of the columns; null or undefined where they have none. */
+  readonly names?: readonly string[] | null;
   /** Rows `start … start+count−1`, row-major, `count·dim` float32. Rejects with a UserError if the file is truncated. */
   read(start: number, count: number): Promise<Float32Array>;
   /** One row in float64, without rounding to float32 (except for a text table, whose cache is float32). */

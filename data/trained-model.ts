@@ -17,6 +17,8 @@ export interface TrainedModel {
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
   leftOut: string | null;
+  /** The names of the columns that it was trained on; null where they had none, or an earlier version trained it. */
+  names: readonly string[] | null;
   /** The other result files of the run. */
   files: RunFiles;
 }
@@ -30,6 +32,7 @@ const savedTransform = z.object({
   columns: z.nullable(z.array(z.int().check(z.nonnegative()))),
   scale: numbers,
   offset: numbers,
+  names: z.optional(z.array(z.string())),
 });
 const savedModel = z.object({
   weightsManifest: z.tuple([z.object({ weights: z.array(z.object({ shape: z.array(size) })) })]),
@@ -52,16 +55,18 @@ export function readTrainedModel(run: string): TrainedModel {
   const { identity, data, files: hashes } = aboutRun(run);
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
-  const { input, dim, columns, scale, offset } = saved;
+  const { input, dim, columns, scale, offset, names = null } = saved;
   const sound =
     scale.length === dim &&
     offset.length === dim &&
+    (names === null || names.length === input) &&
     (columns === null || (columns.length === dim && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const [kernel, bias, ...net] = readWeights(files, input, dim);
   return {
     net,
     files,
+    names,
     leftOut: data?.leftOut ?? null,
     backendName: backendOfIdentity(String(identity)),
     transform: {

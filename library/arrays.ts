@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
-import { type Labels, readLabels } from '../data/labels.ts';
+import { type Labels, labelsFile, readLabels } from '../data/labels.ts';
 import { writeNpy } from '../data/npy.ts';
 import type { Source } from '../data/source.ts';
+import { type FixedPaths, fixedPaths } from './fixed-paths.ts';
 import type { Data, LabelData, Rows } from './options.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -71,22 +72,42 @@ export function assertNotInMemory(path: string | null, name: 'data' | 'labels', 
     );
 }
 
-/** Paths of the inputs of a run. */
+/** Absolute paths of the inputs of a run. */
 export interface InputPaths {
   data: string;
   labels: string | null | undefined;
   /** Some of them were arrays. */
   inMemory: boolean;
-  /** Replaces the paths of temporary files in a message by `data` and `labels`. */
+  /** Replaces the paths of temporary files in a message by `data` and `labels`, others by what the caller gave. */
   withNames(text: string): string;
 }
 
 /**
  * Calls `work` with paths of the data and labels. Arrays are written to temporary files, which are removed when it
- * settles.
+ * settles. `paths`: in which those of the inputs, and what else `work` may name in an error, are fixed.
  */
 export async function withFiles<T>(
   { data, labels }: { data: Data; labels?: LabelData | null },
+  work: (inputs: InputPaths) => Promise<T>,
+  paths = fixedPaths(),
+): Promise<T> {
+  const { fix, asGiven } = paths;
+  const fixed = {
+    data: typeof data === 'string' ? fix(data) : data,
+    labels: typeof labels === 'string' ? fixLabels(labels, paths) : labels,
+  };
+  return paths.naming(() => withFixedFiles(fixed, asGiven, work));
+}
+
+/** The absolute form of a path of labels, which may have a column after a colon. */
+export function fixLabels(spec: string, { fix }: FixedPaths): string {
+  fix(labelsFile(spec));
+  return fix(spec);
+}
+
+async function withFixedFiles<T>(
+  { data, labels }: { data: Data; labels?: LabelData | null },
+  asGiven: (text: string) => string,
   work: (inputs: InputPaths) => Promise<T>,
 ): Promise<T> {
   if (typeof data === 'string' && typeof (labels ?? '') === 'string')
@@ -94,11 +115,12 @@ export async function withFiles<T>(
       data,
       labels: labels as string | null | undefined,
       inMemory: false,
-      withNames: (text) => text,
+      withNames: asGiven,
     });
   const { path, remove } = temporaryFolder();
   const [dataFile, labelsFile] = [join(path, 'data.npy'), join(path, 'labels.npy')];
-  const withNames = (text: string) => text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels');
+  const withNames = (text: string) =>
+    asGiven(text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels'));
   try {
     if (typeof data !== 'string') {
       assertRows(data);

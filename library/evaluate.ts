@@ -1,7 +1,8 @@
 import { UserError } from '../base/user-error.ts';
 import { accuracy, ari, contingency, nmi } from '../model/scores.ts';
-import { labelsOf } from './arrays.ts';
+import { fixLabels, labelsOf } from './arrays.ts';
 import { assertOptions } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import type { EvaluateOptions, LabelData } from './options.ts';
 
 /** Hungarian matching of larger tables takes minutes, and files of so many different values are hardly labels. */
@@ -34,8 +35,13 @@ export interface Evaluation {
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   assertOptions('evaluate', options, { pred: 'any', labels: 'any' }, ['pred', 'labels']);
   const [predName, truthName] = [nameOf(options.pred, 'pred'), nameOf(options.labels, 'labels')];
-  const pred = await labelsOf(options.pred, 'pred');
-  const truth = await labelsOf(options.labels, 'labels');
+  const paths = fixedPaths();
+  const fixed = (data: LabelData) => (typeof data === 'string' ? fixLabels(data, paths) : data);
+  const inputs = [fixed(options.pred), fixed(options.labels)];
+  const [pred, truth] = await paths.naming(async () => [
+    await labelsOf(inputs[0], 'pred'),
+    await labelsOf(inputs[1], 'labels'),
+  ]);
   if (pred.codes.length !== truth.codes.length)
     throw new UserError(
       `${predName} has ${pred.codes.length} labels, but ${truthName} has ${truth.codes.length}; ` +

@@ -8,8 +8,9 @@ import type { Labels } from '../data/labels.ts';
 import { runFiles } from '../data/run-files.ts';
 import { readSavedMixture } from '../data/saved-mixture.ts';
 import type { TimedEvent } from '../view/events.ts';
-import { labelsOf } from './arrays.ts';
+import { fixLabels, labelsOf } from './arrays.ts';
 import { assertOptions } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import type { LabelData } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
@@ -86,6 +87,8 @@ export async function openRun(directory: string): Promise<SavedRun> {
   const version = dpmeshVersion();
   const { dpmesh, config, data, result, files } = readRunFile(directory, version);
   const report = join(directory, 'report', 'report.html');
+  const paths = fixedPaths();
+  const run = paths.fix(directory);
   const finished = result !== null && existsSync(join(directory, 'labels.npy'));
   return {
     directory,
@@ -95,12 +98,13 @@ export async function openRun(directory: string): Promise<SavedRun> {
     columns: data.dim,
     result: finished
       ? resultOf(result, directory, {
+          files,
           soft: config.soft === true,
           report: existsSync(report) ? report : null,
         })
       : null,
     *events() {
-      const path = eventsIn(directory);
+      const path = eventsIn(run);
       let number = 0;
       for (const line of linesOf(path)) {
         number++;
@@ -117,15 +121,20 @@ export async function openRun(directory: string): Promise<SavedRun> {
     mixture() {
       if (!finished)
         throw new UserError(`${directory} is not finished; continue it with: dpmesh resume ${directory}`);
-      const { k, dim, weights, means, covariances, counts } = readSavedMixture(runFiles(directory, files));
+      const { k, dim, weights, means, covariances, counts } = readSavedMixture(runFiles(run, files));
       return { k, dim, weights, means, covariances, counts };
     },
     async draw(options = {}) {
       assertOptions('draw', options, { out: 'string', labels: 'any' });
-      const { out, labels } = options;
-      const { writeReport } = await import('../coordinator/report/report.ts');
-      const classes = labels === undefined ? undefined : await labelsForRun(labels, directory, data.rows);
-      return writeReport(directory, { version, out, labels: classes });
+      const { labels } = options;
+      const out = paths.fix(options.out);
+      const given = typeof labels === 'string' ? fixLabels(labels, paths) : labels;
+      return paths.naming(async () => {
+        const { writeReport } = await import('../coordinator/report/report.ts');
+        const classes = given === undefined ? undefined : await labelsForRun(given, run, data.rows);
+        const { path, pictures, notes } = await writeReport(run, { version, out, labels: classes });
+        return { path: paths.asGiven(path), pictures, notes: notes.map(paths.asGiven) };
+      });
     },
   };
 }

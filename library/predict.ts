@@ -3,9 +3,10 @@ import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { openPredictor } from '../worker/predict.ts';
+import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
 import { withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
@@ -35,7 +36,7 @@ const KINDS: OptionKinds<PredictOptions> = {
 /**
  * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run.
  *
- * @throws {UserError} (rejection) if the run is not finished, the number of columns differs, or a file exists and `force` is
+ * @throws {UserError} (rejection) if the run is not finished, the number of columns or their names differ, or a file exists and `force` is
  *   not set
  * @throws {AbortError} (rejection) if `signal` is aborted
  */
@@ -52,14 +53,31 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   for (const path of [out, softOut])
     if (path !== undefined && existsSync(path) && !force)
       throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
-  const source = typeof data === 'string' ? data : sourceOf(data);
-  const predictor = await openPredictor({ run, data: source, soft: soft !== false, log, signal });
+  const paths = fixedPaths();
+  const { fix, asGiven } = paths;
+  const input = {
+    run: fix(run),
+    data: typeof data === 'string' ? fix(data) : sourceOf(data),
+    soft: soft !== false,
+    log: (line: string) => log(asGiven(line)),
+    signal,
+  };
+  return paths.naming(() => label(input, { out: fix(out), softOut: fix(softOut) }));
+}
+
+/** Labels the rows and writes the files. Paths are absolute. */
+async function label(
+  input: PredictInput,
+  { out, softOut }: { out?: string; softOut?: string },
+): Promise<Prediction> {
+  const { soft, signal } = input;
+  const predictor = await openPredictor(input);
   const { rows, k } = predictor;
   const sinks: ArraySink<Int32Array | Float32Array>[] = [];
   try {
     const labels = createSink<Int32Array>(out, '<i4', [rows]);
     sinks.push(labels as ArraySink<Int32Array | Float32Array>);
-    const responsibilities = soft === false ? null : createSink<Float32Array>(softOut, '<f4', [rows, k]);
+    const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k]);
     if (responsibilities) sinks.push(responsibilities as ArraySink<Int32Array | Float32Array>);
     for await (const piece of predictor.pieces()) {
       labels.write(piece.labels, piece.start);

@@ -5,12 +5,14 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, resolveConfig } from '../coordinator/config.ts';
 import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
+import { runFiles } from '../data/run-files.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import { type ResumeOptions, RUN_OPTION_KINDS, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import { createRun, type Run } from './run.ts';
-import { assertCompatible, runSession } from './session.ts';
+import { assertCompatible, runSession, withFixedPaths } from './session.ts';
 
 const KINDS: OptionKinds<ResumeOptions> = {
   run: 'string',
@@ -35,16 +37,20 @@ export function resume(options: ResumeOptions): Run {
     const run = readRunFile(path, dpmeshVersion());
     const { data = String(run.config.data), labels = run.config.labels as string | null } = options;
     assertCompatible(options);
-    const own: RunOptions = { ...options, ...backendOf(run, options) };
+    const paths = fixedPaths();
+    const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options) }, paths);
+    const [at, from] = [paths.fix(path), paths.fix(options.from)];
     if (run.result && existsSync(join(path, 'labels.npy'))) {
       if (out !== undefined)
         throw new UserError(
           `${path} is finished, so nothing was written to --out ${out}; leave --out out, or copy the folder`,
         );
+      runFiles(path, run.files).assertIntact('labels.npy');
       log(`${path} is finished: there is nothing to resume`);
       const report = join(path, 'report', 'report.html');
       const soft = run.config.soft === true;
-      hooks.result(resultOf(run.result, path, { soft, report: existsSync(report) ? report : null }));
+      const about = { soft, files: run.files, report: existsSync(report) ? report : null };
+      hooks.result(resultOf(run.result, path, about));
       return;
     }
     if (typeof data === 'string') assertNotInMemory(data, 'data', path);
@@ -55,11 +61,7 @@ export function resume(options: ResumeOptions): Run {
         { ...(run.config as OptionValues), ...inputs },
         (name) => `${file}: ${name}`,
       );
-      await runSession(
-        { config, resume: { path, run, from: options.from }, withNames, inMemory },
-        own,
-        hooks,
-      );
+      await runSession({ config, resume: { path: at, run, from }, withNames, inMemory }, own, hooks);
     });
   });
 }

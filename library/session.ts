@@ -5,6 +5,7 @@ import type { RunConfig } from '../coordinator/config.ts';
 import type { ResumedRun } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
 import type { InputPaths } from './arrays.ts';
+import type { FixedPaths } from './fixed-paths.ts';
 import { DEFAULT_HTTP, type RunOptions } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
@@ -15,6 +16,8 @@ import { localWorkers, remoteWorkers } from './workers.ts';
 export interface RunRequest {
   config: RunConfig;
   resume?: ResumedRun;
+  /** The folder in which a new run without `out` gets its directory. */
+  runs?: string;
   withNames: InputPaths['withNames'];
   /** Its data or labels are in the caller's memory. */
   inMemory: boolean;
@@ -22,7 +25,7 @@ export interface RunRequest {
 
 /** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
 export async function runSession(
-  { config, resume, withNames, inMemory }: RunRequest,
+  { config, resume, runs, withNames, inMemory }: RunRequest,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<void> {
@@ -45,20 +48,24 @@ export async function runSession(
     const end = await session(config, {
       ...settings,
       ...workers,
-      ...{ resume, signal },
+      ...{ resume, runs, signal },
       listener: {
         event: (event) =>
           hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),
         log,
         result(summary, report) {
-          result = resultOf(summary, summary.out, { soft: config.soft, report });
+          result = resultOf(summary, summary.out, {
+            soft: config.soft,
+            report: report && withNames(report),
+            shown: withNames(summary.out),
+          });
           if (settings.http && settings.linger > 0) hooks.result(result);
         },
       },
     });
     if (end.how === 'interrupted')
       throw new AbortError(
-        stoppedMessage(end.directory, inMemory),
+        stoppedMessage(end.directory && withNames(end.directory), inMemory),
         signal.aborted ? { cause: signal.reason } : {},
       );
   } finally {
@@ -66,6 +73,16 @@ export async function runSession(
   }
   hooks.result(result!);
 }
+
+/** The options with absolute paths. */
+export const withFixedPaths = <Options extends RunOptions>(
+  options: Options,
+  { fix }: FixedPaths,
+): Options => ({
+  ...options,
+  out: fix(options.out),
+  keys: fix(options.keys),
+});
 
 function stoppedMessage(directory: string | null, inMemory: boolean): string {
   if (directory === null) return 'stopped; nothing was written yet';

@@ -7,6 +7,7 @@ import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { assertOptions, type OptionKinds, seedText } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import type { Rows, SynthOptions } from './options.ts';
 import { withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
@@ -64,6 +65,7 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   const { clusters = 15, points = 10_000, dim = 2, force = false, onProgress, signal } = options;
   const seed = seedText(options.seed ?? 0);
   if (!isSeed(seed)) throw new UserError(`--seed ${seed} must be ${SEED_RANGE}`);
+  const paths = fixedPaths();
   const { out, labels } = options;
   if ((out === undefined) !== (labels === undefined))
     throw new UserError('synth: set both out and labels, or neither of them');
@@ -74,9 +76,13 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
     throw new UserError(`synth: ${points} × ${dim} numbers do not fit in memory; set out and labels`);
   const temporary = out === undefined ? temporaryFolder() : null;
   try {
-    const [x, y] = temporary ? ['x.npy', 'y.npy'].map((name) => join(temporary.path, name)) : [out!, labels!];
+    const [x, y] = temporary
+      ? ['x.npy', 'y.npy'].map((name) => join(temporary.path, name))
+      : [paths.fix(out!), paths.fix(labels!)];
     const shape = { clusters, dim, points, seed: BigInt(seed) };
-    const { bestNmi, judged } = await synthesize({ ...shape, out: x, labels: y, signal, onProgress });
+    const { bestNmi, judged } = await paths.naming(() =>
+      synthesize({ ...shape, out: x, labels: y, signal, onProgress }),
+    );
     const readers = {
       data: () => ({ values: readNpy(x).data as Float32Array, columns: dim }),
       labels: () => readNpy(y).data as Int32Array,

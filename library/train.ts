@@ -6,9 +6,10 @@ import {
 } from '../coordinator/config.ts';
 import { withFiles } from './arrays.ts';
 import { assertOptions, type OptionKinds, seedText } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
 import { RUN_OPTION_KINDS, type TrainOptions } from './options.ts';
 import { createRun, type Run } from './run.ts';
-import { assertCompatible, runSession } from './session.ts';
+import { assertCompatible, runSession, withFixedPaths } from './session.ts';
 
 const MODEL_OPTIONS = modelOptions.map(([name]) => name);
 const KINDS = {
@@ -30,10 +31,17 @@ export function train(options: TrainOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('train', options, KINDS, ['data']);
     assertCompatible(options);
-    await withFiles(options, async ({ withNames, inMemory, ...inputs }) => {
-      const config = await resolveConfig({ ...modelValues(options), ...inputs });
-      await runSession({ config, withNames, inMemory }, options, hooks);
-    });
+    const paths = fixedPaths();
+    const own = withFixedPaths(options, paths);
+    const runs = options.out === undefined ? paths.fix('runs') : undefined;
+    await withFiles(
+      options,
+      async ({ withNames, inMemory, ...inputs }) => {
+        const config = await resolveConfig({ ...modelValues(options), ...inputs });
+        await runSession({ config, runs, withNames, inMemory }, own, hooks);
+      },
+      paths,
+    );
   });
 }
 

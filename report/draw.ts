@@ -56,6 +56,7 @@ export async function drawReport(
     );
   }
   writing.push(put('report.html', reportPage(contents, drawn)));
+  before();
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
     for (const file of filesOf(name)) writing.push(rm(join(folder, file), { force: true }));
   const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');

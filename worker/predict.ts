@@ -1,4 +1,5 @@
 import { UserError } from '../base/user-error.ts';
+import { columnDifference } from '../data/column-names.ts';
 import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
@@ -41,7 +42,7 @@ export interface Predictor {
 
 /** Loads the net and opens the data. UserError where the run is not finished, or the data do not fit it. */
 export async function openPredictor({ run, data, soft, log, signal }: PredictInput): Promise<Predictor> {
-  const { transform, net, backendName, leftOut } = readTrainedModel(run);
+  const { transform, net, backendName, leftOut, names } = readTrainedModel(run);
   const name = typeof data === 'string' ? data : 'data';
   const source =
     typeof data === 'string'
@@ -53,6 +54,11 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
     if (source.dim !== transform.input)
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
+      );
+    const difference = names && source.names ? columnDifference(source.names, names, run) : null;
+    if (difference)
+      throw new UserError(
+        `${name} has ${difference}; save it with the columns of the training data in their order, or without a header to label it as it is`,
       );
     assertAddressSpaceFor('wasm');
     const backend = await loadBackend(backendName).catch((error) => {

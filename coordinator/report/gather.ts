@@ -4,6 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { assertUnchanged, BlockChanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { runFiles } from '../../data/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';
@@ -35,11 +36,15 @@ export interface ReportInputs {
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   // What is drawn depends on some of it.
-  await resolveConfig(run.config as OptionValues, (name) => `${join(path, 'run.json')}: ${name}`);
+  const config = await resolveConfig(
+    run.config as OptionValues,
+    (name) => `${join(path, 'run.json')}: ${name}`,
+  );
   const notes: string[] = [];
   const history = readHistory(path, notes);
   const done = isFinished(path);
-  const saved = newestCheckpoint(path, foreignTo(run), (message) => notes.push(message));
+  if (done) runFiles(path, run.files).assertIntact('labels.npy');
+  const saved = newestCheckpoint(path, foreignTo(run, config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint);
   if (!done) notes.push(unfinished(checkpoint));

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { assertReportFolder, drawReport, type Report } from '../../report/draw.ts';
-import { type DirectoryId, Displaced, leadsTo } from '../storage/held-directory.ts';
+import { type DirectoryId, displacedRun, leadsTo } from '../storage/held-directory.ts';
 import { assertNoLink } from '../storage/run-path.ts';
 import { gatherContents, type ReportInputs } from './gather.ts';
 
@@ -18,6 +18,7 @@ export async function writeReport(run: string, options: ReportOptions): Promise<
   if (out === undefined) assertNoLink(folder);
   else assertReportFolder(folder);
   return drawReport(folder, await gatherContents(run, options), () => {
-    if (directory && !leadsTo(run, directory)) throw new Displaced(run);
+    if (directory && !leadsTo(run, directory)) throw displacedRun(run);
+    if (out === undefined) assertNoLink(folder);
   });
 }

@@ -180,8 +180,9 @@ function epochsIn(folder: string): number[] {
 }
 
 /**
- * The newest checkpoint that is intact and belongs to the run; null if there is none. A warning names each one that is
- * skipped. `foreign` returns why a checkpoint does not belong to the run. UserError for another format version.
+ * The newest checkpoint that is intact; null if there is none. A warning names each one that is skipped because it is
+ * damaged. `foreign` returns why a checkpoint does not belong to the run: UserError for the first such one, though older than
+ * the newest, because a run that began or continued here would remove it. UserError for another format version.
  */
 export function newestCheckpoint(
   run: string,
@@ -190,29 +191,32 @@ export function newestCheckpoint(
 ): SavedCheckpoint | null {
   const folder = checkpointFolder(run);
   const epochs = isFolder(folder) ? epochsIn(folder) : [];
+  let newest: SavedCheckpoint | null = null;
   for (const [i, epoch] of epochs.sort((a, b) => b - a).entries()) {
     const path = join(folder, checkpointName(epoch));
-    const result = readCheckpoint(path, foreign, run);
-    if ('checkpoint' in result) return result;
-    const next = i + 1 < epochs.length ? 'trying the one before it' : 'there is no earlier one';
-    warn(`${path} cannot be used: ${result.problem}; ${next}`);
+    const result = readCheckpoint(path, run);
+    if ('checkpoint' in result) {
+      const difference = foreign(result.checkpoint);
+      if (difference)
+        throw new UserError(
+          `${path} is of another run than ${join(run, 'run.json')}: ${difference}; nothing was changed: put the run.json of this run back, or move the checkpoints of the other run elsewhere`,
+        );
+      newest ??= result;
+    } else if (!newest) {
+      const next = i + 1 < epochs.length ? 'trying the one before it' : 'there is no earlier one';
+      warn(`${path} cannot be used: ${result.problem}; ${next}`);
+    }
   }
-  return null;
+  return newest;
 }
 
 /**
  * Reads a checkpoint; returns it, or why it cannot be used. `within`: the run directory that it must lie in. UserError for
  * another format version.
  */
-export function readCheckpoint(
-  path: string,
-  foreign: (checkpoint: Checkpoint) => string | null,
-  within?: string,
-): SavedCheckpoint | { problem: string } {
+export function readCheckpoint(path: string, within?: string): SavedCheckpoint | { problem: string } {
   try {
-    const checkpoint = decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within }));
-    const problem = foreign(checkpoint);
-    return problem ? { problem } : { path, checkpoint };
+    return { path, checkpoint: decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within })) };
   } catch (error) {
     if (error instanceof NewerCheckpoint)
       throw new UserError(

@@ -17,14 +17,20 @@ export interface HeldDirectory {
   release(): void;
 }
 
-/** The path of a run leads elsewhere by now: nothing may be written there. */
-export class Displaced extends UserError {
-  constructor(path: string) {
-    super(
-      `${path} is no longer the directory that this run began in (it was moved or removed): the run stops here; if it was moved, go on with: dpmesh resume ITS-NEW-PATH`,
-    );
-  }
-}
+/** The path of a run, or of a file or folder in it, leads elsewhere by now: nothing may be written there. */
+export class Displaced extends UserError {}
+
+/** The path does not lead to the run's directory any more. */
+export const displacedRun = (path: string) =>
+  new Displaced(
+    `${path} is no longer the directory that this run began in (it was moved or removed): the run stops here; if it was moved, go on with: dpmesh resume ITS-NEW-PATH`,
+  );
+
+/** A file or folder of the run has become a symbolic link. */
+export const linkedAway = (file: string, run: string) =>
+  new Displaced(
+    `${file} has become a symbolic link, and a run does not write through links: the run stops here; remove the link, then go on with: dpmesh resume ${run}`,
+  );
 
 /** Locks a folder for this process and holds it open. UserError if another process has it. */
 export async function holdDirectory(path: string): Promise<HeldDirectory> {

@@ -46,7 +46,9 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
   const path = join(folder, 'lock');
   const own = `${path}.${process.pid}`;
   try {
-    writeFileSync(own, String(process.pid));
+    // Not through a link of that name, nor into what an earlier process of this number left.
+    remove(own);
+    writeFileSync(own, String(process.pid), { flag: 'wx' });
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
         linkSync(own, path);

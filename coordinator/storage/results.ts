@@ -33,11 +33,15 @@ export async function summarize(
   };
 }
 
-/** Writes the model and the mixture: all result files except the labels. */
+/**
+ * Writes the model and the mixture: all result files except the labels. `names`: of the columns of the data; null where they
+ * have none.
+ */
 export async function writeModel(
   run: Run,
   state: State,
   { T }: FullPassResult,
+  names: readonly string[] | null,
   out: RunDirectory,
 ): Promise<void> {
   const { transform, prior, config, d, calculate } = run;
@@ -52,19 +56,20 @@ export async function writeModel(
     columns: columns && [...columns],
     scale: [...scale],
     offset: [...offset],
+    ...(names && { names }),
   });
   const k = state.mixture.k;
   const mixture = await calculate('mStep', prior, T, config.weightSmoothing);
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
-  out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
-  out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
-  out.npy(
+  await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
+  await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
+  await out.npy(
     'mixture/covariances.npy',
     '<f8',
     config.covariance === 'full' ? [k, d, d] : [k, d],
     await concatInSlices(mixture.covariances),
   );
-  out.npy(
+  await out.npy(
     'mixture/counts.npy',
     '<f8',
     [k],

@@ -1,12 +1,21 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { createNpy, type NpyWriter } from '../../data/npy.ts';
+import { createNpy } from '../../data/npy.ts';
+import type { FileHashes } from '../../data/run-files.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
 import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
-import { type DirectoryId, Displaced, type HeldDirectory, holdDirectory } from './held-directory.ts';
+import {
+  type DirectoryId,
+  Displaced,
+  displacedRun,
+  type HeldDirectory,
+  holdDirectory,
+  linkedAway,
+} from './held-directory.ts';
 import {
   assertNoLinks,
   assertRemovable,
@@ -14,6 +23,7 @@ import {
   defaultRunPath,
   isFolder,
   isUnfinished,
+  linkIn,
   RUN_FILES,
   whyUnwritable,
   writeProblem,
@@ -29,19 +39,17 @@ export interface RunDirectory {
   /** Appends an event and returns it with its time. Events from before `create` are buffered until then. */
   event(event: RunEvent): TimedEvent;
   json(name: string, value: unknown): void;
-  npy(
-    name: string,
-    dtype: '<f8' | '<f4' | '<i4',
-    shape: number[],
-    data: Float64Array | Float32Array | Int32Array,
-  ): void;
+  npy(name: string, dtype: NpyType, shape: number[], data: NpyValues): Promise<void>;
   /** Starts an npy file that is written in pieces. */
-  pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
+  pieces(name: string, dtype: NpyType, shape: number[]): PiecewiseFile;
   bytes(name: string, data: Uint8Array): void;
+  /** SHA-256 of all files that were written here, but run.json, as they were written. */
+  hashes(): FileHashes;
   /**
-   * Throws Displaced if the path leads to another folder than this run's, or to none. So do all that write here: before
-   * they begin, so that nothing is made there, and before a file gets its name. For a file that was begun in this folder
-   * there is nothing to rename in another. Events are dropped then.
+   * Throws Displaced if the path leads to another folder than this run's, or to none, or if a file or folder of the run has
+   * become a link. So do all that write here: before they begin, so that nothing is made there, and before a file gets its
+   * name. For a file that was begun in this folder there is nothing to rename in another. Events are dropped then. After
+   * `close`, when another process may have the directory, it throws too.
    */
   assertThere(): void;
   /** Rejects with Displaced as soon as that is found. */
@@ -50,6 +58,19 @@ export interface RunDirectory {
   id(): DirectoryId | null;
   /** Releases the lock. */
   close(): void;
+}
+
+type NpyType = '<f8' | '<f4' | '<i4';
+type NpyValues = Float64Array | Float32Array | Int32Array;
+
+/** An npy file of the run that is written in pieces, in any order. */
+export interface PiecewiseFile {
+  /** Writes `data` from element `first` on. */
+  write(data: NpyValues, first: number): void;
+  /** Hashes the file and makes it durable under its name. */
+  finish(): Promise<void>;
+  /** Removes an incomplete file. */
+  abort(): void;
 }
 
 export interface RunDirectoryOptions {
@@ -64,7 +85,7 @@ export interface RunDirectoryOptions {
 }
 
 /** Folders in which a run writes files. */
-const FOLDERS = ['.', 'model', 'mixture', 'checkpoints', 'report'];
+const FOLDERS = ['model', 'mixture', 'checkpoints', 'report'];
 
 /**
  * The directory of a new run. UserError if it cannot be created, is in use, or is not empty. With `force` it may contain an
@@ -81,16 +102,21 @@ export async function openRunDirectory(
   return runDirectory(path, { open: false, held, force, inputs, warn, history });
 }
 
+interface DefaultDirectoryOptions extends Pick<RunDirectoryOptions, 'warn' | 'history'> {
+  /** The folder that it is made in. */
+  runs?: string;
+}
+
 /**
  * The directory of a new run without `--out`: the first free name. It is created at once, so that another run that starts at
  * the same time gets the next name, and removed again on close if it was never used.
  */
 export async function openDefaultRunDirectory(
   data: string,
-  { warn = () => {}, history = null }: Pick<RunDirectoryOptions, 'warn' | 'history'> = {},
+  { runs, warn = () => {}, history = null }: DefaultDirectoryOptions = {},
 ): Promise<RunDirectory> {
   for (;;) {
-    const path = defaultRunPath(data);
+    const path = defaultRunPath(data, runs);
     try {
       mkdirp(dirname(path));
       mkdirSync(path);
@@ -123,7 +149,7 @@ export async function reopenRunDirectory(
   assertNoLinks(path);
   const held = await holdDirectory(path);
   try {
-    if (!held.isThere()) throw new Displaced(path);
+    if (!held.isThere()) throw displacedRun(path);
     removeDrafts(path);
     return runDirectory(path, { open: true, held, force: false, inputs: {}, warn, history: null });
   } catch (error) {
@@ -147,6 +173,8 @@ function runDirectory(
   { open, reserved, held: heldBefore, force, inputs, warn, history }: RunDirectorySetup,
 ): RunDirectory {
   let isOpen = open;
+  let isClosed = false;
+  const hashes: FileHashes = {};
   let held = heldBefore;
   let lost: Displaced | null = null;
   let lose!: (error: Displaced) => void;
@@ -165,19 +193,30 @@ function runDirectory(
 
   /** Once it is not, it is never again. */
   function isThere(): boolean {
-    if (!lost && held && !held.isThere()) {
-      lost = new Displaced(path);
-      lose(lost);
-    }
+    if (!lost && held && !held.isThere()) stopFor(displacedRun(path));
     return !lost;
   }
-  function assertThere(): void {
-    if (!isThere()) throw lost;
+  function stopFor(reason: Displaced): void {
+    lost = reason;
+    lose(reason);
   }
-  function finishing(file: { abort(): void }): void {
-    if (isThere()) return;
-    file.abort();
-    throw lost;
+  function assertThere(): void {
+    if (isClosed) throw new Error(`${path} is closed`);
+    // Before this run has begun there, what it is to replace may be links.
+    const link = isThere() && isOpen ? linkIn(path) : undefined;
+    if (link) stopFor(linkedAway(link, path));
+    if (lost) throw lost;
+  }
+  /** Gives a complete file its name. */
+  function finishing(name: string, file: { finish(): void; abort(): void }, sha256: string): void {
+    try {
+      assertThere();
+    } catch (error) {
+      file.abort();
+      throw error;
+    }
+    file.finish();
+    if (name !== 'run.json') hashes[name] = sha256;
   }
 
   const self: RunDirectory = {
@@ -226,32 +265,28 @@ function runDirectory(
       makeFolder(join(path, name, '..'));
       const file = createAtomicFile(join(path, name));
       file.write(data, 0);
-      finishing(file);
-      file.finish();
+      finishing(name, file, createHash('sha256').update(data).digest('hex'));
     },
-    npy(name, dtype, shape, data) {
-      assertThere();
-      makeFolder(join(path, name, '..'));
-      const file = createNpy(join(path, name), dtype, shape);
+    async npy(name, dtype, shape, data) {
+      const file = self.pieces(name, dtype, shape);
       file.write(data, 0);
-      finishing(file);
-      file.finish();
+      await file.finish();
     },
     pieces(name, dtype, shape) {
       assertThere();
+      makeFolder(join(path, name, '..'));
       const file = createNpy(join(path, name), dtype, shape);
       return {
         ...file,
-        finish(finalShape) {
-          finishing(file);
-          file.finish(finalShape);
-        },
+        finish: async () => finishing(name, file, await file.sha256()),
       };
     },
+    hashes: () => ({ ...hashes }),
     assertThere,
     displaced,
     id: () => held?.id ?? null,
     close() {
+      isClosed = true;
       events.close();
       const isUnused = reserved && !isOpen && isThere();
       held?.release();
@@ -273,6 +308,7 @@ const unwritable = (path: string, error: unknown) => new UserError(`--out ${writ
 
 /** Removes the unfinished files of a process that was killed. */
 function removeDrafts(path: string): void {
-  for (const folder of FOLDERS.map((name) => join(path, name)).filter(isFolder))
+  const isOwn = (folder: string) => lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+  for (const folder of [path, ...FOLDERS.map((name) => join(path, name)).filter(isOwn)])
     for (const name of readdirSync(folder)) if (isDraft(name)) remove(join(folder, name));
 }

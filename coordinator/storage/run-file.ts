@@ -29,7 +29,7 @@ const schema = z.object({
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
   }),
-  /** SHA-256 of the files in `model/` and `mixture/`, in hexadecimal, by their paths in the run directory. */
+  /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
   result: z.nullable(
     z.object({
@@ -64,7 +64,7 @@ export interface RunMetadata {
   hashes: Uint8Array;
 }
 
-/** `files`: of the result, by `hashesOf`. */
+/** `files`: the hashes of all result files. */
 export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
   const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
   return {
@@ -134,16 +134,38 @@ function isNewer(version: string, than: string): boolean {
   return index >= 0 && a[index] > b[index];
 }
 
-/** Why a checkpoint does not belong to this run; null if data, config and numeric identity agree. Files may have moved. */
-export function foreignTo(run: RunFile): (checkpoint: Checkpoint) => string | null {
-  return ({ config, dataSummary, layout, identity }) => {
-    if (fingerprint(dataSummary.hashes) !== run.data.fingerprint || layout.dim !== run.data.dim)
-      return 'it belongs to a run on other data';
-    if (identity !== run.identity) return `it belongs to a run with numeric identity ${identity}`;
-    const paths = ['data', 'labels'];
-    const difference = Object.entries(config).find(
-      ([key, value]) => !paths.includes(key) && JSON.stringify(value) !== JSON.stringify(run.config[key]),
+/** Inputs that may have moved, and do not tell runs from each other: the fingerprint of the rows does. */
+const PATHS = ['data', 'labels'];
+/** Characters of a value in a message. */
+const MOST_SHOWN = 40;
+
+/**
+ * What a checkpoint has that differs from the run, for people; null if it belongs to the run: the fingerprint of the rows,
+ * the numeric identity and all options that determine the result agree. `config`: the run's, with the defaults of options
+ * that an earlier version did not write.
+ */
+export function foreignTo(
+  { data, identity }: Pick<RunFile, 'data' | 'identity'>,
+  config: RunConfig,
+): (checkpoint: Checkpoint) => string | null {
+  return (checkpoint) => {
+    const { dataSummary, layout } = checkpoint;
+    if (fingerprint(dataSummary.hashes) !== data.fingerprint || layout.dim !== data.dim)
+      return 'it was computed from other rows than those of run.json';
+    const own = { ...config, numericIdentity: identity };
+    const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
+    const differing = Object.entries(found).filter(
+      ([name, value]) =>
+        !PATHS.includes(name) && JSON.stringify(value) !== JSON.stringify(own[name as keyof typeof own]),
     );
-    return difference ? `it belongs to a run with another ${difference[0]}` : null;
+    if (!differing.length) return null;
+    const [[name, value]] = differing;
+    const more = differing.length > 1 ? ` (and ${differing.length - 1} more differ)` : '';
+    return `its ${name} is ${shown(value)}, that of run.json is ${shown(own[name as keyof typeof own])}${more}`;
   };
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }

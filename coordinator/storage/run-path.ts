@@ -24,11 +24,11 @@ export const RUN_FILES = [
 export const isUnfinished = (name: string) =>
   isDraft(name) && RUN_FILES.some((own) => name.startsWith(`${own}.`));
 
-/** `runs/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
-export function defaultRunPath(data: string): string {
+/** `<runs>/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
+export function defaultRunPath(data: string, runs = 'runs'): string {
   const name = basename(data).slice(0, -extname(data).length || undefined);
   for (let i = 1; ; i++) {
-    const path = join('runs', i === 1 ? name : `${name}-${i}`);
+    const path = join(runs, i === 1 ? name : `${name}-${i}`);
     if (!existsSync(path)) return path;
   }
 }
@@ -132,9 +132,21 @@ export function assertNoLinks(path: string): void {
   if (events) assertOwnFile(join(path, EVENTS), events);
 }
 
+/** The first of the run's files and folders that is a symbolic link; undefined if none is, or where that cannot be told. */
+export const linkIn = (run: string): string | undefined =>
+  RUN_FILES.map((name) => join(run, name)).find((file) => {
+    try {
+      return isLink(file);
+    } catch {
+      return false;
+    }
+  });
+
+const isLink = (file: string) => lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+
 /** UserError if it is a symbolic link. */
 export function assertNoLink(file: string): void {
-  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
+  if (isLink(file))
     throw new UserError(
       `${file} is a symbolic link, and a run does not write through links; replace it by a copy, or use --out ELSEWHERE`,
     );

@@ -1,4 +1,3 @@
-import type { NpyWriter } from '../../data/npy.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
@@ -19,9 +18,16 @@ const SOFT_BYTES = 16 << 20;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
+/** A file that is written in pieces: `data` from element `first` on. */
+export interface OutputFile {
+  write(data: Float32Array | Int32Array, first: number): void;
+  finish(): Promise<void>;
+  abort(): void;
+}
+
 /** Creates the files for labels and responsibilities. */
 export interface Output {
-  pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): NpyWriter<Float32Array | Int32Array>;
+  pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): OutputFile;
 }
 
 export interface FullPassResult {
@@ -102,7 +108,7 @@ export async function labelAllRows(
       },
     });
     await confirmed();
-    writer.finish();
+    await writer.finish();
   } catch (error) {
     writer.abort();
     throw error;
@@ -139,9 +145,9 @@ function labelWriter(
         at += count;
       }
     },
-    finish(): void {
-      labels.finish();
-      responsibilities?.finish();
+    async finish(): Promise<void> {
+      await labels.finish();
+      await responsibilities?.finish();
     },
     abort(): void {
       labels.abort();

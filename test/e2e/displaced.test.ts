@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -78,6 +87,28 @@ describe('a run whose directory', { concurrency: 2 }, () => {
     again.kill('SIGINT');
     assert.equal((await again.ended).code, 130);
   });
+});
+
+describe('a link made in its directory during a run', { concurrency: 2 }, () => {
+  for (const name of ['checkpoints', 'model', 'report', 'labels.npy'])
+    test(`in place of ${name} ends it, and nothing is written elsewhere`, async () => {
+      const [run, elsewhere] = [join(folder, `linked-${name}`), join(folder, `elsewhere-${name}`)];
+      mkdirSync(elsewhere);
+      const precious = join(elsewhere, 'k.svg');
+      writeFileSync(precious, 'mine');
+      const running = await begin(run);
+      process.kill(-running.pid, 'SIGSTOP');
+      rmSync(join(run, name), { recursive: true, force: true });
+      symlinkSync(elsewhere, join(run, name));
+      process.kill(-running.pid, 'SIGCONT');
+      const { code, stderr } = await running.ended;
+      assert.equal(code, 2, stderr);
+      const lines = stderr.split('\n').filter((line) => /^dpmesh: |warning/.test(line));
+      assert.equal(lines.length, 1, stderr);
+      assert.ok(lines[0].startsWith(`dpmesh: ${join(run, name)} has become a symbolic link`), stderr);
+      assert.deepEqual(readdirSync(elsewhere), ['k.svg']);
+      assert.equal(readFileSync(precious, 'utf8'), 'mine');
+    });
 });
 
 async function startAndResume(run: string): Promise<RunningProcess> {

@@ -76,7 +76,8 @@ describe('a damaged model', () => {
     const names = ['model', 'mixture'].flatMap((part) =>
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
-    assert.equal(names.length, 7);
+    names.push('labels.npy');
+    assert.equal(names.length, 8);
     assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
   });
 
@@ -151,6 +152,32 @@ describe('a damaged model', () => {
       cpSync(join(at, 'mixture/weights.npy'), join(at, 'mixture/means.npy'));
     });
     assert.throws((await openRun(swapped)).mixture, /means\.npy is damaged .*restore/);
+  });
+
+  test('labels of which a byte is another are not read, plotted, evaluated or reported as a result', async () => {
+    const damaged = () =>
+      copy((at) => {
+        const bytes = readFileSync(join(at, 'labels.npy'));
+        bytes[bytes.length - 4] ^= 1;
+        writeFileSync(join(at, 'labels.npy'), bytes);
+      });
+    const at = damaged();
+    const says = ['labels.npy is damaged (its SHA-256 is not the one that run.json has)', 'restore it'];
+    const labels = join(at, 'labels.npy');
+    refused(await plot(at), ...says);
+    refused(await resume(at), ...says);
+    refused(await dpmesh(['evaluate', '--pred', labels, '--labels', easy.labels]), ...says);
+    refused(await dpmesh(['plot', '--run', run, '--out', path('plotted'), '--labels', labels]), ...says);
+    const { result } = await openRun(at);
+    assert.throws(() => result!.labels, /labels\.npy is damaged/);
+    // A run of an earlier version has no hash of it, and labels elsewhere are anybody's.
+    cpSync(labels, path('labels.npy'));
+    jsonOf(await dpmesh(['evaluate', '--pred', path('labels.npy'), '--labels', easy.labels, '--json']));
+    const old = JSON.parse(readFileSync(join(at, 'run.json'), 'utf8'));
+    delete old.files['labels.npy'];
+    writeFileSync(join(at, 'run.json'), JSON.stringify(old));
+    assert.equal((await openRun(at)).result!.labels.length, 2000);
+    jsonOf(await dpmesh(['evaluate', '--pred', labels, '--labels', easy.labels, '--json']));
   });
 
   test('labels that are not those of the rows are not drawn', async () => {

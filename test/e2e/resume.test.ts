@@ -25,6 +25,7 @@ import {
   QUICK,
   resultHashes,
   scratch,
+  sha256,
   startAndReach,
   undisturbedHashes,
 } from './support.ts';
@@ -107,6 +108,24 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     assert.deepEqual(resultHashes(other), expected);
     assert.deepEqual(readdirSync(run, { recursive: true }).sort(), old);
     assert.equal(ofType(eventsOf(other), 'start').length, 1, 'with its history');
+  });
+
+  test('is not resumed, and loses nothing, with the run.json of another run', async () => {
+    const [run, second] = [await killed('mine', 20), path('second')];
+    const other = await startAndReach(20, easy.data, second, ...FLAGS, '--seed', 1);
+    await other.killAll();
+    const own = readFileSync(join(run, 'run.json'));
+    copyFileSync(join(second, 'run.json'), join(run, 'run.json'));
+    const content = () => checkpointsOf(run).map((name) => sha256(join(run, 'checkpoints', name)));
+    const before = content();
+    assert.ok(before.length);
+    refused(await resume(run), 'checkpoints/epoch-', 'run.json', 'seed is "0", that of run.json is "1"');
+    const from = join(second, 'checkpoints', checkpointsOf(second).at(-1)!);
+    refused(await resume(run, '--from', from), 'checkpoints/epoch-', 'seed is "0"');
+    assert.deepEqual(content(), before);
+    writeFileSync(join(run, 'run.json'), own);
+    jsonOf(await resume(run, '--workers', 2));
+    assert.deepEqual(resultHashes(run), expected);
   });
 
   test('cannot be resumed while another coordinator has it, or after the data have changed', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { readLabels } from '../../data/labels.ts';
@@ -78,12 +79,12 @@ describe('temporary files', () => {
     );
   });
 
-  test('paths are passed on as they are', async () => {
+  test('paths are passed on as absolute ones', async () => {
     await withFiles(
       { data: 'x.npy', labels: 'y.csv:class' },
       async ({ withNames: _, inMemory, ...inputs }) => {
         assert.equal(inMemory, false);
-        assert.deepEqual(inputs, { data: 'x.npy', labels: 'y.csv:class' });
+        assert.deepEqual(inputs, { data: resolve('x.npy'), labels: resolve('y.csv:class') });
       },
     );
   });

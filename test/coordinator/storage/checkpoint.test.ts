@@ -14,11 +14,13 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { UserError } from '../../../base/user-error.ts';
+import type { RunConfig } from '../../../coordinator/config.ts';
 import {
   type Checkpoint,
   DamagedCheckpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  fingerprint,
   NewerCheckpoint,
 } from '../../../coordinator/storage/checkpoint.ts';
 import {
@@ -28,6 +30,7 @@ import {
   newestCheckpoint,
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
+import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
@@ -179,7 +182,7 @@ describe('checkpoint files', () => {
     assert.deepEqual(readdirSync(folder).sort(), [...[3, 4, 5].map(checkpointName), 'notes.txt']);
   });
 
-  test('the newest that is intact and belongs to the run is used, skipped ones are named', async () => {
+  test('the newest that is intact is used, skipped ones are named', async () => {
     const run = fresh();
     const folder = checkpointFolder(run);
     for (const epoch of [1, 2, 3]) await saveCheckpoint(folder, withEpoch(epoch));
@@ -189,22 +192,52 @@ describe('checkpoint files', () => {
       writeFileSync(path, bytes.subarray(0, bytes.length / 2));
     };
     const warnings: string[] = [];
-    const newest = (foreign: (checkpoint: Checkpoint) => string | null = own) =>
-      newestCheckpoint(run, foreign, (message) => warnings.push(message))?.checkpoint.state.epoch;
+    const newest = () =>
+      newestCheckpoint(run, own, (message) => warnings.push(message))?.checkpoint.state.epoch;
     assert.deepEqual([newest(), warnings], [3, []]);
     damage(3);
     assert.equal(newest(), 2);
     assert.match(warnings[0], /epoch-000003\.ckpt cannot be used: its checksum/);
-    assert.equal(
-      newest(({ state }) => (state.epoch === 2 ? 'it belongs to another run' : null)),
-      1,
-    );
     damage(2);
     damage(1);
     assert.equal(newest(), undefined);
     assert.match(warnings.at(-2)!, /trying the one before it/);
     assert.match(warnings.at(-1)!, /epoch-000001\.ckpt cannot be used: .*; there is no earlier one/);
     assert.equal(newestCheckpoint(fresh(), own, assert.fail), null);
+  });
+
+  test('one of another run is an error, though it is older than one of the run, and says what differs', async () => {
+    const run = fresh();
+    const folder = checkpointFolder(run);
+    const config = { ...small.config, hidden: [5], maxEpochs: 7 } as unknown as RunConfig;
+    const data = {
+      fingerprint: fingerprint(small.dataSummary.hashes),
+      dim: small.layout.dim,
+    } as RunFile['data'];
+    const foreign = foreignTo({ data, identity: small.identity }, config);
+    const other = (change: Partial<Checkpoint>) => ({ ...withEpoch(1), ...change });
+    await saveCheckpoint(folder, withEpoch(2));
+    for (const [change, says] of [
+      [
+        { config: { ...small.config, seed: '1', alpha: 2 } },
+        /seed is "1", that of run.json is "1844\d+" \(and 1 more/,
+      ],
+      [{ config: { ...small.config, maxEpochs: 8 } }, /maxEpochs is 8, that of run.json is 7/],
+      [{ identity: 'cpu' }, /numericIdentity is "cpu", that of run.json is "wasm/],
+      [{ dataSummary: { ...small.dataSummary, hashes: new Uint8Array(48) } }, /other rows/],
+    ] as const) {
+      writeFileSync(join(folder, checkpointName(1)), await file(other(change)));
+      assert.throws(
+        () => newestCheckpoint(run, foreign, assert.fail),
+        (error: Error) => {
+          assert.ok(error instanceof UserError && !error.message.includes('\n'));
+          assert.match(error.message, says);
+          return true;
+        },
+      );
+    }
+    writeFileSync(join(folder, checkpointName(1)), await file(withEpoch(1)));
+    assert.equal(newestCheckpoint(run, foreign, assert.fail)?.checkpoint.state.epoch, 2);
   });
 
   test('an entry with a checkpoint’s name that is not a file is named and skipped', async () => {

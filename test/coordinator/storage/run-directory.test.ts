@@ -14,7 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
+import { isDraft } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
+import { sha256 } from '../../../bench/run-files.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
 import { Displaced } from '../../../coordinator/storage/held-directory.ts';
 import {
@@ -231,7 +233,7 @@ describe('a run directory', () => {
     labels.write(Int32Array.of(3, 4), 2);
     assert.equal(existsSync(join(path, 'labels.npy')), false, 'not before it is finished');
     labels.write(Int32Array.of(1, 2), 0);
-    labels.finish();
+    await labels.finish();
     const aborted = out.pieces('responsibilities.npy', '<f4', [4, 2]);
     aborted.write(Float32Array.of(1), 0);
     aborted.abort();
@@ -249,11 +251,67 @@ describe('a run directory', () => {
     assert.equal(readFileSync(join(path, 'run.json'), 'utf8'), '{\n  "result": 1\n}\n');
     out.bytes('model/weights.bin', Buffer.of(1, 2));
     assert.deepEqual([...readFileSync(join(path, 'model/weights.bin'))], [1, 2]);
-    out.npy('mixture/means.npy', '<f8', [2, 2], Float64Array.of(1, 2, 3, 4));
+    await out.npy('mixture/means.npy', '<f8', [2, 2], Float64Array.of(1, 2, 3, 4));
     const source = await openSource(join(path, 'mixture/means.npy'));
     assert.deepEqual([source.rows, source.dim, [...(await source.read(0, 2))]], [2, 2, [1, 2, 3, 4]]);
     source.close();
   });
+
+  test('has the hash of each result file as it was written', async () => {
+    const out = await openRunDirectory(path);
+    await out.create({});
+    out.bytes('model/weights.bin', Buffer.of(1, 2));
+    await out.npy('mixture/means.npy', '<f8', [2, 2], Float64Array.of(1, 2, 3, 4));
+    const labels = out.pieces('labels.npy', '<i4', [400_000]);
+    for (const start of [200_000, 0]) labels.write(new Int32Array(200_000).fill(start), start);
+    await labels.finish();
+    const names = ['model/weights.bin', 'mixture/means.npy', 'labels.npy'];
+    assert.deepEqual(out.hashes(), Object.fromEntries(names.map((name) => [name, sha256(join(path, name))])));
+    // What somebody puts in its place is not what the run wrote.
+    const before = out.hashes();
+    writeFileSync(join(path, 'labels.npy'), 'other');
+    assert.deepEqual(out.hashes(), before);
+  });
+
+  test('is not written once it is closed: another process may have it', async () => {
+    const out = await openRunDirectory(path);
+    await out.create({});
+    const labels = out.pieces('labels.npy', '<i4', [1]);
+    out.close();
+    await assert.rejects(labels.finish(), /is closed/);
+    assert.throws(() => out.json('run.json', { late: true }), /is closed/);
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json']);
+    assert.equal(readFileSync(join(path, 'run.json'), 'utf8'), '{}\n');
+  });
+});
+
+describe('a run directory in which a link was made during the run', () => {
+  for (const name of ['model', 'mixture', 'checkpoints', 'report', 'labels.npy', 'run.json'])
+    test(`${name}: nothing is written through it, and the run stops`, async () => {
+      const elsewhere = join(home, `elsewhere-${++count}`);
+      mkdirSync(elsewhere);
+      const out = await openRunDirectory(path);
+      await out.create({});
+      const labels = out.pieces('labels.npy', '<i4', [1]);
+      rmSync(join(path, name), { force: true });
+      symlinkSync(elsewhere, join(path, name));
+      for (const write of [
+        async () => out.bytes('model/weights.bin', Buffer.of(1)),
+        async () => out.json('run.json', {}),
+        () => out.npy('mixture/means.npy', '<f8', [1], Float64Array.of(1)),
+        () => labels.finish(),
+        async () => out.pieces('responsibilities.npy', '<f4', [1, 1]),
+      ])
+        await assert.rejects(write, (error: Error) => {
+          assert.ok(error instanceof Displaced, String(error.stack));
+          assert.match(error.message, new RegExp(`^[^\\n]*/${name} has become a symbolic link[^\\n]*$`));
+          return true;
+        });
+      await assert.rejects(out.displaced, Displaced);
+      out.close();
+      assert.deepEqual(readdirSync(elsewhere), []);
+      assert.deepEqual(readdirSync(path).filter(isDraft), []);
+    });
 });
 
 describe('a run directory that is no longer where it was', () => {
@@ -277,14 +335,14 @@ describe('a run directory that is no longer where it was', () => {
         labels.write(Int32Array.of(1, 2), 0);
         const writes = [
           () => labels.finish(),
-          () => old.json('run.json', {}),
-          () => old.bytes('model/weights.bin', Buffer.of(1)),
+          async () => old.json('run.json', {}),
+          async () => old.bytes('model/weights.bin', Buffer.of(1)),
           () => old.npy('mixture/means.npy', '<f8', [1], Float64Array.of(1)),
-          () => old.pieces('labels.npy', '<i4', [2]),
-          () => old.assertThere(),
+          async () => old.pieces('labels.npy', '<i4', [2]),
+          async () => old.assertThere(),
         ];
         for (const write of writes)
-          assert.throws(write, (error: Error) => {
+          await assert.rejects(write, (error: Error) => {
             assert.ok(error instanceof Displaced && error instanceof UserError);
             assert.match(error.message, /^[^\n]+ is no longer the directory that this run began in [^\n]+$/);
             return true;

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { columnDifference, tellingNames } from '../../data/column-names.ts';
+import { readNpy } from '../../data/npy.ts';
+import { predict } from '../../library/predict.ts';
+import { dpmesh, easyData, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const easy = easyData(folder, 'easy', 2000);
+const classes = readNpy(easy.labels).data;
+
+/** The rows as a CSV; `columns`: which, in which order, `class` for the true classes. */
+function csv(name: string, header: string | null, columns: (number | 'class')[] = [0, 1, 2]): string {
+  const rows = Array.from({ length: 2000 }, (_, i) =>
+    columns.map((column) => (column === 'class' ? classes[i] : easy.rows[3 * i + column])).join(','),
+  );
+  writeFileSync(path(name), `${[...(header === null ? [] : [header]), ...rows].join('\n')}\n`);
+  return path(name);
+}
+
+const trained = async (name: string, data: string, ...flags: string[]) => {
+  jsonOf(await dpmesh(trainArgs(data, path(name), '--workers', 1, '--max-epochs', 5, ...QUICK, ...flags)));
+  return path(name);
+};
+const labelled = async (run: string, data: string) => (await predict({ run, data })).labels;
+
+describe('the columns of a CSV with a header', () => {
+  let run: string;
+  let labels: Int32Array;
+  before(async () => {
+    run = await trained('run', csv('x.csv', 'a,b,c'));
+    labels = readNpy(join(run, 'labels.npy')).data as Int32Array;
+  });
+
+  test('are recorded with the model', () => {
+    const { names } = JSON.parse(readFileSync(join(run, 'model/transform.json'), 'utf8'));
+    assert.deepEqual(names, ['a', 'b', 'c']);
+  });
+
+  test('in another order, or of other names, are refused with the first difference', async () => {
+    for (const [data, says] of [
+      [csv('order.csv', 'a,c,b', [0, 2, 1]), 'in another order: column 2 is "c", in the run it is "b"'],
+      [csv('names.csv', 'a,b,x'), 'other columns than the run'],
+      [csv('case.csv', 'A,b,c'), 'column 1 is "A", in the run it is "a"'],
+      [csv('lines.csv', 'a,"b\nb",c'), 'column 2 is "b\\nb", in the run it is "b"'],
+    ]) {
+      const { code, stderr } = await dpmesh([
+        'predict',
+        '--run',
+        run,
+        '--data',
+        data,
+        '--out',
+        path('p.npy'),
+      ]);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /^dpmesh: [^\n]+\n$/);
+      assert.ok(stderr.startsWith(`dpmesh: ${data} has `) && stderr.includes(says), stderr);
+      await assert.rejects(labelled(run, data), { name: 'UserError' });
+    }
+  });
+
+  test('are not compared where one side has none', async () => {
+    for (const data of [
+      csv('same.csv', ' a ,"b",c'),
+      csv('bare.csv', null),
+      csv('numbered.csv', '0,1,2'),
+      easy.data,
+    ])
+      assert.deepEqual(await labelled(run, data), labels, data);
+    const { labels: inMemory } = await predict({ run, data: { values: easy.rows, columns: 3 } });
+    assert.deepEqual(inMemory, labels);
+    for (const [name, data] of [
+      ['bare', path('bare.csv')],
+      ['numbered', path('numbered.csv')],
+    ])
+      assert.deepEqual(await labelled(await trained(name, data), csv('other.csv', 'x,y,z')), labels);
+    // As an earlier version wrote it.
+    const file = join(run, 'model/transform.json');
+    const { names: _, ...transform } = JSON.parse(readFileSync(file, 'utf8'));
+    const about = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    writeFileSync(file, JSON.stringify(transform));
+    writeFileSync(join(run, 'run.json'), JSON.stringify({ ...about, files: undefined }));
+    assert.deepEqual(await labelled(run, path('names.csv')), labels);
+  });
+
+  test('without the one that held the labels, which may be there or not', async () => {
+    const data = csv('classes.csv', 'a,class,b,c', [0, 'class', 1, 2]);
+    const own = await trained('classes', data, '--labels', `${data}:class`);
+    const expected = await labelled(own, data);
+    assert.deepEqual(await labelled(own, csv('without.csv', 'a,b,c')), expected);
+    assert.deepEqual(await labelled(own, csv('front.csv', 'class,a,b,c', ['class', 0, 1, 2])), expected);
+    await assert.rejects(
+      labelled(own, csv('swapped.csv', 'class,b,a,c', ['class', 1, 0, 2])),
+      /column 1 is "b"/,
+    );
+  });
+});
+
+test('names that only number the columns do not tell them apart', () => {
+  assert.deepEqual(tellingNames(['0', '1', '2']), null);
+  assert.deepEqual(tellingNames(['0', '2', '1']), ['0', '2', '1']);
+  assert.equal(tellingNames(undefined), null);
+  assert.equal(columnDifference(['a', 'b'], ['a', 'b'], 'r'), null);
+  const long = 'n'.repeat(1000);
+  assert.ok(columnDifference([long], ['a'], 'r')!.length < 120);
+});
