@@ -31,7 +31,7 @@ export function openReport(rows: BenchmarkRow[]) {
 function keptLines(machine: string): Map<string, string> {
   const old = existsSync(PATH) ? readFileSync(PATH, 'utf8') : '';
   if (!old.includes(machine)) return new Map();
-  return new Map([...old.matchAll(/^\| `([a-z-]+)` \|.*$/gm)].map(([line, name]) => [name, line]));
+  return new Map([...old.matchAll(/^\| `([a-z0-9-]+)` \|.*$/gm)].map(([line, name]) => [name, line]));
 }
 
 function text(machine: string, rows: BenchmarkRow[], lines: Map<string, string>): string {
@@ -51,16 +51,18 @@ ${missing.length ? `\nNot measured on this machine yet: ${missing.join(', ')}.\n
 ## How to reproduce
 
     npm ci
-    npm run bench                 # all rows but big and paper; about 10 minutes on two cores
+    npm run bench                 # all rows but big, paper and tables-many; about 15 minutes on two cores
     npm run bench -- scaling      # rows by name or name prefix; the others keep their lines
     npm run bench -- big          # 20,000,000 rows: 2.7 GB in the temporary folder
+    npm run bench -- tables       # tables with known clusters, few of them like a textbook's
+    npm run bench -- tables-many  # 200 to 2,000 clusters: up to an hour
     npm run bench:paper           # the paper's own schedule: about 5 minutes
     npm run bench -- --all        # all of them
 
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
-rows whose data are missing are reported as not measured. Rows that compare with scikit-learn or numpy create a Python
-venv in \`bench/.venv\` (versions: \`bench/requirements.txt\`). Run nothing else at the same time; a line notes
-if other processes used more than 5 % of the CPU.
+rows whose data are missing are reported as not measured. Rows that compare with scikit-learn or numpy, or
+have \`bench/tables.py\` make their data, create a Python venv in \`bench/.venv\` (versions: \`bench/requirements.txt\`).
+Run nothing else at the same time; a line notes if other processes used more than 5 % of the CPU.
 
 Not in the table: \`npm run bench:kernels\` times the matrix products and training steps of each backend.
 `;

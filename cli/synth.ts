@@ -10,7 +10,7 @@ export const builder = {
     demandOption: true,
     describe: 'output file of the cluster of each point: .npy, int32',
   },
-  clusters: { type: 'number', default: 15, describe: 'number of clusters' },
+  clusters: { type: 'number', default: 15, describe: 'number of clusters, at most 10,000' },
   points: { type: 'number', default: 10_000, describe: 'number of points; memory use does not depend on it' },
   dim: { type: 'number', default: 2, describe: 'number of dimensions' },
   seed: { type: 'string', default: '0', describe: 'random seed; the same seed gives the same bytes' },

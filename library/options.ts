@@ -323,7 +323,7 @@ export interface EvaluateOptions {
 /** Options of `synth`. */
 export interface SynthOptions {
   /**
-   * Number of clusters, from 1 to 1000.
+   * Number of clusters, from 1 to 10,000.
    * @defaultValue 15
    */
   clusters?: number;

@@ -96,13 +96,44 @@ export function nmi(table: Contingency): number {
   const { rows, clusters, classes, counts } = table;
   if (clusters === classes && clusters <= 1) return 1;
   const { pred, truth } = marginals(table);
-  const entropy = (sizes: number[]) => -sum(sizes.map((n) => (n / rows) * Math.log(n / rows)));
   let information = 0;
   counts.forEach((line, p) => {
     line.forEach((n, t) => {
       if (n > 0) information += (n / rows) * Math.log((n / pred[p]) * (rows / truth[t]));
     });
   });
+  return normalised(information, pred, truth, rows);
+}
+
+/**
+ * `nmi` of two labellings of the same rows, given as codes ≥ 0. Memory is proportional to the number of rows and to the
+ * largest code, not to its square: for thousands of clusters.
+ */
+export function nmiOfLabels(pred: Int32Array, truth: Int32Array): number {
+  const rows = pred.length;
+  const width = largestCode(truth) + 1;
+  const [predSizes, truthSizes] = [sizesOf(pred), sizesOf(truth)];
+  if (predSizes.filter(Boolean).length <= 1 && truthSizes.filter(Boolean).length <= 1) return 1;
+  const pairs = Float64Array.from(pred, (p, i) => p * width + truth[i]).sort();
+  let information = 0;
+  for (let i = 0, next = 0; i < rows; i = next) {
+    while (next < rows && pairs[next] === pairs[i]) next++;
+    const n = next - i;
+    const [p, t] = [Math.floor(pairs[i] / width), pairs[i] % width];
+    information += (n / rows) * Math.log((n / predSizes[p]) * (rows / truthSizes[t]));
+  }
+  return normalised(information, predSizes, truthSizes, rows);
+}
+
+function sizesOf(codes: Int32Array): number[] {
+  const sizes = Array<number>(largestCode(codes) + 1).fill(0);
+  for (const code of codes) sizes[code]++;
+  return sizes;
+}
+
+/** Mutual information over the mean entropy of two labellings with these numbers of rows in each cluster. */
+function normalised(information: number, pred: number[], truth: number[], rows: number): number {
+  const entropy = (sizes: number[]) => -sum(sizes.map((n) => (n > 0 ? (n / rows) * Math.log(n / rows) : 0)));
   if (information <= Number.EPSILON) return 0;
   return Math.min(1, information / ((entropy(pred) + entropy(truth)) / 2));
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -17,17 +18,16 @@ import { UserError } from '../../base/user-error.ts';
 import * as evaluate from '../../cli/evaluate.ts';
 import * as synth from '../../cli/synth.ts';
 import { readNpy } from '../../data/npy.ts';
+import { posteriorMode } from '../../data/posterior-mode.ts';
 import {
-  CHUNK,
   covariance,
-  drawChunk,
-  posteriorMode,
   randomMixture,
   SEPARATION,
   type SyntheticMixture,
   separation,
-  synthesize,
-} from '../../data/synth.ts';
+  separationBounds,
+} from '../../data/random-mixture.ts';
+import { CHUNK, clusterPicker, drawChunk, synthesize } from '../../data/synth.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-synth-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -74,6 +74,37 @@ describe('mixture', () => {
     assert.ok(Math.abs(separation(truth, 0, 2) - Math.sqrt(square)) < 1e-9);
   });
 
+  test('the bounds of a separation contain it', () => {
+    fc.assert(
+      fc.property(sizes, ({ clusters, dim, seed }) => {
+        const truth = randomMixture(clusters, dim, seed);
+        for (const a of range(clusters))
+          for (const b of range(a)) {
+            const [least, most] = separationBounds(truth, a, b);
+            const exact = separation(truth, a, b);
+            assert.ok(least <= exact * (1 + 1e-9) && exact <= most * (1 + 1e-9), `${least} ${exact} ${most}`);
+          }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('crowded means have not changed', () => {
+    // 1,000 clusters in 4 dimensions: most attempts are rejected, many of them by the exact separation alone.
+    const { means, factors, weights } = randomMixture(1000, 4, 1n);
+    const hash = createHash('sha256');
+    for (const part of [weights, means, factors]) hash.update(part);
+    assert.equal(hash.digest('hex').slice(0, 16), 'fa2a15ce0492cf47');
+  });
+
+  test('10,000 clusters in 32 dimensions are placed in seconds, and the first ones are those of a small mixture', () => {
+    const begun = process.cpuUsage().user;
+    const many = randomMixture(10_000, 32, 1n);
+    assert.ok(process.cpuUsage().user - begun < 30e6);
+    const few = randomMixture(20, 32, 1n);
+    assert.deepEqual(many.means.subarray(0, 640), few.means);
+  });
+
   test('each covariance has its own rotation', () => {
     const truth = randomMixture(2, 3, 2n);
     const [a, b] = [covariance(truth, 0), covariance(truth, 1)];
@@ -102,6 +133,20 @@ describe('drawChunk', () => {
     const known = [-14.896626, 6.377263, 4.874305, -10.944377, 4.837958, -8.075806];
     assert.deepEqual([...labels], [0, 1, 1]);
     for (const [i, value] of known.entries()) assert.ok(Math.abs(x[i] - value) < 1e-5, `${x}`);
+  });
+
+  test('clusters are picked as by subtracting one weight after another, also at boundaries', () => {
+    for (const clusters of [1, 2, 7, 1000]) {
+      const { weights } = randomMixture(clusters, 32, 4n);
+      const pick = clusterPicker(weights);
+      const ends = [...weights].map((_, k) => weights.subarray(0, k + 1).reduce((a, b) => a + b));
+      const close = ends.flatMap((end) => [end, end * (1 - 2 ** -53), end + 2 ** -53]);
+      for (const u of [0, 1 - 2 ** -53, ...range(1000).map((i) => i / 1000), ...close]) {
+        let k = 0;
+        for (let rest = u; k < clusters - 1 && rest >= weights[k]; k++) rest -= weights[k];
+        assert.equal(pick(u), k);
+      }
+    }
   });
 
   test('rows have the weights, means and covariances of the mixture', () => {

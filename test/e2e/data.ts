@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeNpy } from '../../data/npy.ts';
-import { CHUNK, drawChunk, type SyntheticMixture } from '../../data/synth.ts';
+import type { SyntheticMixture } from '../../data/random-mixture.ts';
+import { CHUNK, drawChunk } from '../../data/synth.ts';
 
 /** Six well-separated Gaussians of different shapes. */
 const MEANS = [

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { generator } from '../../model/random.ts';
-import { accuracy, ari, contingency, contingencyCounter, nmi } from '../../model/scores.ts';
+import { accuracy, ari, contingency, contingencyCounter, nmi, nmiOfLabels } from '../../model/scores.ts';
 
 interface Labelling {
   name: string;
@@ -88,6 +88,7 @@ describe('metrics', () => {
       fc.property(twoLabellings, ([pred, truth]) => {
         const actual = all(pred, truth);
         close(actual.nmi, nmiByEntropies(pred, truth), 'nmi');
+        assert.equal(nmiOfLabels(Int32Array.from(pred), Int32Array.from(truth)), actual.nmi);
         close(actual.ari, ariByPairs(pred, truth), 'ari');
         close(actual.acc, accuracyByTrial(pred, truth), 'acc');
       }),
