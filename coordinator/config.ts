@@ -148,7 +148,7 @@ export const OPTIONS = {
   transform: option(transform(), {
     group: DATA,
     describe: 'input transform: center, normalize (unit rows), standard, min-max, none, pca:<axes>',
-    fast: 'center',
+    fast: 'standard',
     paper: 'normalize',
   }),
   sample: option(nullable(integer(0)), {
@@ -186,11 +186,11 @@ export const OPTIONS = {
     describe: 'covariance of each cluster',
     fast: 'full',
   }),
-  priorScaleChoice: option(oneOf('data-cov', 'isotropic', 'data-std'), {
+  priorScaleChoice: option(oneOf('learned', 'data-cov', 'isotropic', 'data-std'), {
     group: MODEL,
     symbol: 'Ψ',
-    describe: 'scale matrix Ψ of the prior: c·Cov(X), c·I, or c·diag(std(X))',
-    fast: 'data-cov',
+    describe: 'scale matrix Ψ of the prior: learned from the clusters, c·Cov(X), c·I, or c·diag(std(X))',
+    fast: 'learned',
     paper: 'isotropic',
   }),
   priorScale: option(above(0), {
@@ -198,14 +198,14 @@ export const OPTIONS = {
     symbol: 'c',
     describe: 'factor c of the prior’s scale matrix Ψ',
     fast: null,
-    defaultText: '0.3 for data-cov, else 0.005',
+    defaultText: '1 for learned, 0.3 for data-cov, else 0.005',
   }),
   priorNu: option(nullable(above(0)), {
     group: MODEL,
     symbol: 'ν',
     describe: 'degrees of freedom ν of the prior; at least D + 1',
     fast: null,
-    defaultText: 'D + 2',
+    defaultText: 'D + 1 + max(1, D/2) for learned, else D + 2',
   }),
   priorKappa: option(above(0), {
     group: MODEL,
@@ -283,7 +283,7 @@ export const OPTIONS = {
   maxEpochs: option(integer(1), {
     group: SCHEDULE,
     describe: 'maximum number of epochs',
-    fast: 200,
+    fast: 500,
     paper: 300,
   }),
   splitMergeEvery: option(integer(1), {
@@ -332,7 +332,9 @@ export async function resolveConfig(
   }
   if (!config.data)
     throw new UserError(`${displayName('data')} is missing: the rows to cluster, an .npy, IDX or CSV file`);
-  config.priorScale ??= config.priorScaleChoice === 'data-cov' ? 0.3 : 0.005;
+  config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
+    config.priorScaleChoice as RunConfig['priorScaleChoice']
+  ];
   return config as RunConfig;
 }
 

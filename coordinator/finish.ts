@@ -21,7 +21,6 @@ import type { Observer } from './training/train.ts';
 export interface FinishInput {
   run: Run;
   state: State;
-  loss: number | null;
   layout: Layout;
   source: Pick<Source, 'names'>;
   labels: Labels | null;
@@ -44,21 +43,8 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * command that resumes the run.
  */
 export async function finish(input: FinishInput): Promise<Summary> {
-  const {
-    run,
-    state,
-    loss,
-    layout,
-    source,
-    labels,
-    out,
-    checkpoints,
-    metadata,
-    spent,
-    server,
-    observer,
-    emit,
-  } = input;
+  const { run, state, layout, source, labels, out, checkpoints, metadata, spent, server, observer, emit } =
+    input;
   let labelled: FullPassResult | null = null;
   try {
     const summary = await retryWrites(async () => {
@@ -69,7 +55,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
       }
       await writeModel(run, state, labelled, source.names ?? null, out);
       await checkpoints.flush();
-      const result = await summarize(run, labelled, { loss, state, layout, spent: spent(), out: out.path });
+      const result = await summarize(run, labelled, { state, layout, spent: spent(), out: out.path });
       out.json('run.json', runFile(metadata, result, out.hashes()));
       return result;
     }, input.warn);

@@ -138,10 +138,10 @@ async function runOnce(
   if (checkpoint?.ended) publishNet(run, checkpoint.state.net);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
-    const trained = checkpoint?.ended
-      ? { state: checkpoint.state, loss: checkpoint.loss }
+    const state = checkpoint?.ended
+      ? checkpoint.state
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    return finish({ ...input, run, ...trained, metadata, spent });
+    return finish({ ...input, run, state, metadata, spent });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
@@ -245,13 +245,12 @@ function attemptOn(dispatcher: Dispatcher, path: string): Attempt {
 async function trainAll(
   { input, run, moments, spent, attempt }: TrainingInput,
   checkpoint: Checkpoint | null,
-): Promise<{ state: State; loss: number | null }> {
+): Promise<State> {
   const { config, layout, server, checkpoints, emit, observer, held } = input;
-  let loss = checkpoint?.loss ?? null;
   const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
     const fixed = { config: withAbsolutePaths(config), identity, layout, dataSummary: moments };
-    checkpoints.offer({ ...fixed, state, loss, ended, spent: spent() }, now);
+    checkpoints.offer({ ...fixed, state, ended, spent: spent() }, now);
   };
   const start = checkpoint?.state ?? (await initialState(run));
   if (!checkpoint) {
@@ -270,11 +269,10 @@ async function trainAll(
       const { state, reason } = value;
       emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
       offerCheckpoint(state, true, reason);
-      return { state, loss };
+      return state;
     }
     const { state } = value;
     if (value.type === 'epoch') {
-      loss = value.losses.loss ?? loss;
       const { tasks, workers } = server.usage();
       emit({
         type: 'epoch',

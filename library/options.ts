@@ -68,7 +68,7 @@ export interface ModelOptions {
    * with c from `priorScale`.
    * @defaultValue `data-cov`
    */
-  priorScaleChoice?: 'data-cov' | 'isotropic' | 'data-std';
+  priorScaleChoice?: 'learned' | 'data-cov' | 'isotropic' | 'data-std';
   /**
    * Factor c of the prior's scale matrix Ψ; above 0.
    * @defaultValue 0.3 for data-cov, else 0.005

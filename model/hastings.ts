@@ -4,7 +4,7 @@
  */
 import { gammaln } from 'simple-statistics';
 import { logMarginal, type Niw } from './niw.ts';
-import { addStatistics, scaleStatistics } from './statistics.ts';
+import { addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
 
 /**
  * Each part of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
@@ -50,6 +50,27 @@ export function logMergeRatio(
   zeta: number,
 ): number {
   return -logSplitRatio(prior, [a, b], alpha, zeta);
+}
+
+/**
+ * The logarithm of the evidence of clusters, given by their untempered hard statistics, up to a constant: Σ_k [log α + log
+ * Γ(ñ_k) + log p(T̃_k)]. Splits and merges change it by their log H.
+ */
+export function logEvidence(prior: Niw, clusters: Float64Array[], alpha: number, zeta: number): number {
+  return clusters
+    .filter(([n]) => n > 0)
+    .map((T) => scaleStatistics(T, zeta))
+    .reduce((sum, T) => sum + Math.log(alpha) + gammaln(T[0]) + logMarginal(prior, T), 0);
+}
+
+/**
+ * What the best of many proposals may gain by the search alone, in nats: as much as the parameters of its parts beyond the first
+ * cost, ½·log ñ each. The rows themselves choose its directions, and a mixture fits any density that is not Gaussian better
+ * with more parts.
+ */
+export function searchCost({ d, covariance }: Niw, parts: Float64Array[], zeta: number): number {
+  const n = zeta * parts.reduce((sum, T) => sum + T[0], 0);
+  return ((parts.length - 1) * statisticsLength(d, covariance) * Math.log(n)) / 2;
 }
 
 /** Metropolis–Hastings acceptance: true with probability min(1, H), given a uniform number in [0, 1). */

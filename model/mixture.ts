@@ -1,5 +1,5 @@
 /** A Gaussian mixture, and the M-step that estimates one from soft statistics (docs/algorithm.md, sections 3 and 5). */
-import { mapEstimate, type Niw } from './niw.ts';
+import { type Niw, pointEstimate } from './niw.ts';
 import type { Covariance } from './statistics.ts';
 
 export interface Mixture {
@@ -16,7 +16,7 @@ export interface Mixture {
 
 /** The MAP mixture for the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
 export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture {
-  const fits = T.map((t) => mapEstimate(prior, t));
+  const fits = T.map((t) => pointEstimate(prior, t));
   return {
     k: T.length,
     d: prior.d,

@@ -1,21 +1,25 @@
-import { squaredDistance } from './kmeans.ts';
+import { whitened, whitener } from './linear-rule.ts';
+import type { Mixture } from './mixture.ts';
 
-/** Two points, by index, and their squared distance. */
+/** Two clusters, by index, and the squared distance of one's mean from the other, in standard deviations of the latter. */
 export interface Pair {
   a: number;
   b: number;
   distance: number;
 }
 
-/** Pairs in which one point is among the other's `count` nearest, each pair once. O(K²·D). */
-export function nearestPairs(points: Float64Array[], count: number): Pair[] {
-  const d = points[0].length;
-  const near = points.map((point, a) => {
-    // Sorted insertion, as sorting all distances is slow for many points. Ties keep index order.
+/**
+ * Pairs in which one cluster's mean is among the `count` nearest of the other, by Mahalanobis distance: in standard deviations
+ * of that cluster. Each pair once. O(K²·D²).
+ */
+export function nearestPairs({ k, d, means, covariances, covariance }: Mixture, count: number): Pair[] {
+  const near = means.map((centre, a) => {
+    const inverse = whitener(covariances[a], d, covariance);
+    // Sorted insertion, as sorting all distances is slow for many clusters. Ties keep index order.
     const nearest: Pair[] = [];
-    for (const [b, other] of points.entries()) {
+    for (let b = 0; b < k; b++) {
       if (b === a) continue;
-      const distance = squaredDistance(point, 0, other, d);
+      const distance = squaredNorm(whitened(inverse, difference(means[b], centre)));
       if (nearest.length === count && !(distance < nearest[count - 1].distance)) continue;
       const at = nearest.findIndex((other) => distance < other.distance);
       nearest.splice(at < 0 ? nearest.length : at, 0, { a, b, distance });
@@ -25,3 +29,6 @@ export function nearestPairs(points: Float64Array[], count: number): Pair[] {
   });
   return near.flat().filter(({ a, b }) => a < b || !near[b].some((back) => back.b === a));
 }
+
+const difference = (x: Float64Array, y: Float64Array) => x.map((value, i) => value - y[i]);
+const squaredNorm = (x: Float64Array) => x.reduce((sum, value) => sum + value * value, 0);

@@ -14,20 +14,31 @@ export interface Niw {
   /** Ψ: D×D when full, its diagonal (D) when diag. */
   readonly psi: Float64Array;
   readonly logDetPsi: number;
+  /** Which estimate of a cluster's covariance the posterior yields. */
+  readonly estimate: PointEstimate;
 }
 
-/** How Ψ is chosen from the data: see `priorScale`. */
-export type PriorScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
+export const POINT_ESTIMATES = ['mode', 'mean'] as const;
+export type PointEstimate = (typeof POINT_ESTIMATES)[number];
+
+/** How a Ψ that stays fixed is chosen from the data: see `priorScale`. */
+export type FixedScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
+
+/** ε: the share of the data's covariance in a learned Ψ. */
+const SCALE_FLOOR = 1e-4;
+
+/** What a prior is made of; the estimate is the posterior mode unless said otherwise. */
+type NiwParameters = Omit<Niw, 'd' | 'logDetPsi' | 'estimate'> & Partial<Pick<Niw, 'estimate'>>;
 
 /** Validates a prior and adds what follows from it. Throws an Error when κ ≤ 0, ν < D + 1 or Ψ is not positive definite. */
-export function niwPrior(parameters: Omit<Niw, 'd' | 'logDetPsi'>): Niw {
+export function niwPrior(parameters: NiwParameters): Niw {
   const { mean: m0, kappa, nu, psi, covariance } = parameters;
   const d = m0.length;
   const size = covariance === 'full' ? d * d : d;
   if (psi.length !== size) throw new Error(`the prior's Psi has ${psi.length} numbers, expected ${size}`);
   if (!(kappa > 0)) throw new Error(`the prior's kappa is ${kappa}, must be above 0`);
   if (!(nu >= d + 1)) throw new Error(`the prior's nu is ${nu}, must be at least D + 1 = ${d + 1}`);
-  return { ...parameters, d, logDetPsi: scaleLogDet(psi, d, covariance) };
+  return { estimate: 'mode', ...parameters, d, logDetPsi: scaleLogDet(psi, d, covariance) };
 }
 
 /**
@@ -35,7 +46,7 @@ export function niwPrior(parameters: Omit<Niw, 'd' | 'logDetPsi'>): Niw {
  * are D×D when full, their diagonals (D) when diag.
  */
 export function priorScale(
-  choice: PriorScaleChoice,
+  choice: FixedScaleChoice,
   c: number,
   dataCovariance: Float64Array,
   covariance: Covariance,
@@ -49,6 +60,27 @@ export function priorScale(
   return psi;
 }
 
+/**
+ * Ψ that the clusters share and that is learned from them: c·(ν − D − 1)·(W + ε·Cov(X)), with W = Σ_k π_k Σ_k. Its prior
+ * mean of a covariance is so about that of the clusters. ε keeps a direction in which clusters have no extent from
+ * shrinking with every M-step. All covariances are D×D when full, their diagonals (D) when diag.
+ */
+export function learnedScale(
+  c: number,
+  nu: number,
+  d: number,
+  weights: ArrayLike<number>,
+  covariances: Float64Array[],
+  dataCovariance: Float64Array,
+): Float64Array {
+  const factor = c * (nu - d - 1);
+  return dataCovariance.map((overall, p) => {
+    let within = 0;
+    for (let k = 0; k < covariances.length; k++) within += weights[k] * covariances[k][p];
+    return factor * (within + SCALE_FLOOR * overall);
+  });
+}
+
 /** log Γ_D(a), the logarithm of the multivariate gamma function; a > (D − 1)/2. */
 export function multivariateGammaLn(a: number, d: number): number {
   let sum = ((d * (d - 1)) / 4) * Math.log(Math.PI);
@@ -57,13 +89,15 @@ export function multivariateGammaLn(a: number, d: number): number {
 }
 
 /**
- * The posterior mode given statistics T (docs/algorithm.md, section 3): μ = (s + κm₀)/(n + κ), Σ = Ψ* / (ν + n + D + 2).
- * `covariance` is D×D when full, its diagonal (D) when diag.
+ * Mean and covariance of a cluster given its statistics T (docs/algorithm.md, section 3): μ = (s + κm₀)/(n + κ), and Σ = Ψ*
+ * / (ν + n + D + 2), the posterior mode, or Ψ* / (ν + n − D − 1), the posterior mean. `covariance` is D×D when full, its
+ * diagonal (D) when diag.
  */
-export function mapEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
+export function pointEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
   const { d, kappa } = prior;
   const n = T[0];
-  const divisor = degrees(prior) + n + (prior.covariance === 'full' ? d : 1) + 2;
+  const dimensions = prior.covariance === 'full' ? d : 1;
+  const divisor = degrees(prior) + n + (prior.estimate === 'mode' ? dimensions + 2 : -dimensions - 1);
   const mode = new Float64Array(d);
   for (let i = 0; i < d; i++) mode[i] = (T[1 + i] + kappa * prior.mean[i]) / (n + kappa);
   const covariance = posteriorScale(prior, T);

@@ -8,9 +8,12 @@ export interface Schedule {
   readonly mStepFrom: number;
   /** First epoch in which the sub-nets may train. */
   readonly subFrom: number;
-  /** Epoch of the first split step; from there on split and merge steps alternate, one every `every` epochs. */
-  readonly firstChange: number;
+  /** Epoch of the first split step; from there on split and merge steps alternate. */
+  readonly firstStep: number;
+  /** Epochs from one step to the next. */
   readonly every: number;
+  /** Most epochs that the mixture stays frozen after a step beyond `--freeze`, until the net has learned the clusters. */
+  readonly patience: number;
   /** Do sub-nets train in every epoch, not only in those before a split step? */
   readonly subAlways: boolean;
   /** Updates of the sub-centres that refine the sub-clusters before a split; 0 takes the sub-net's assignments as they are. */
@@ -24,11 +27,12 @@ export const fastSchedule = (every: number): Schedule => ({
   name: 'fast',
   mStepFrom: 1,
   subFrom: 1,
-  firstChange: every,
+  firstStep: every,
   every,
+  patience: 24,
   subAlways: false,
   refine: 6,
-  depths: [2, 3],
+  depths: [2, 3, 4, 5, 6],
 });
 
 /** The schedule of the tables in the paper (Ronen, Finder & Freifeld, CVPR 2022). */
@@ -36,8 +40,9 @@ export const paperSchedule = (every: number): Schedule => ({
   name: 'paper',
   mStepFrom: 25,
   subFrom: 45,
-  firstChange: 55,
+  firstStep: 55,
   every,
+  patience: 0,
   subAlways: true,
   refine: 0,
   depths: [],
@@ -45,19 +50,38 @@ export const paperSchedule = (every: number): Schedule => ({
 
 export type Change = 'split' | 'merge';
 
-/** The step at the end of this epoch, if any. */
-export function changeAfter(schedule: Schedule, epoch: number): Change | null {
-  const since = epoch - schedule.firstChange;
-  if (since < 0 || since % schedule.every) return null;
-  return (since / schedule.every) % 2 === 0 ? 'split' : 'merge';
+/** The kind of the step after these: a split first, then in turn. */
+export function nextChange(steps: readonly Step[]): Change {
+  return steps.at(-1)?.kind === 'split' ? 'merge' : 'split';
 }
 
 /** Do the sub-nets train in this epoch? Without `subAlways` only if the next step is a split. */
-export function trainsSubNets(schedule: Schedule, epoch: number): boolean {
-  if (epoch < schedule.subFrom) return false;
-  if (schedule.subAlways) return true;
-  const offset = Math.max(0, Math.ceil((epoch - schedule.firstChange) / schedule.every)) * schedule.every;
-  return changeAfter(schedule, schedule.firstChange + offset) === 'split';
+export function trainsSubNets(schedule: Schedule, epoch: number, steps: readonly Step[]): boolean {
+  return epoch >= schedule.subFrom && (schedule.subAlways || nextChange(steps) === 'split');
+}
+
+/** Mean KL divergence, in nats, at which the clustering net has learned the clusters; or it falls no faster than this, per epoch. */
+const LEARNED = 0.05;
+const STILL_LEARNS = 0.95;
+
+/** Epochs until what comes next. */
+export interface Pace {
+  /** The mixture stays frozen for at least as many. */
+  readonly frozen: number;
+  /** And for as many more, unless the clustering net has learned the clusters before. */
+  readonly patience: number;
+  /** Until the next split or merge step, not counting those of patience. */
+  readonly untilStep: number;
+  /** The clustering net's mean loss in the last epoch in which it trained; null: in none. */
+  readonly loss: number | null;
+}
+
+/** The pace after one more epoch, in which the clustering net had this mean loss (null: it did not train). */
+export function nextPace({ frozen, patience, untilStep, loss: before }: Pace, loss: number | null): Pace {
+  const learns = loss !== null && loss > LEARNED && !(before !== null && loss > STILL_LEARNS * before);
+  return frozen === 1 && patience > 0 && learns
+    ? { frozen, patience: patience - 1, untilStep, loss }
+    : { frozen: Math.max(0, frozen - 1), patience, untilStep: untilStep - 1, loss: loss ?? before };
 }
 
 /** A past split or merge step. */
@@ -67,10 +91,12 @@ export interface Step {
   changed: number;
   /** The number of clusters after it. */
   k: number;
+  /** By how much the clusters' evidence has grown since the merge step before, in nats; null if that is not known. */
+  progress: number | null;
 }
 
-/** Steps that `hasStalled` and `hasSettled` look at, the last ones: splits and merges alternate, so three are merges. */
-const KEPT_STEPS = 6;
+/** Steps that `hasStalled` and `hasSettled` look at, the last ones: splits and merges alternate, so five are merges. */
+const KEPT_STEPS = 10;
 
 /** The past steps after one more, without those that decide nothing any more: however long the run, there are few. */
 export const withStep = (steps: readonly Step[], step: Step): Step[] => [
@@ -102,12 +128,18 @@ export function hasStalled(steps: readonly Step[]): boolean {
 export const END_REASONS = ['settled', 'max-epochs'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
+/** Progress of a pair of steps, in nats a row, below which it is none: assignments at borders go on changing. */
+const LEAST_PROGRESS = 1e-3;
+
 /**
- * Has K settled (docs/algorithm.md, section 8)? True if the last four steps changed nothing, or if the last step was a
- * merge and the last three split–merge pairs ended on the same K.
+ * Have the clusters settled (docs/algorithm.md, section 8)? True if the last four steps changed nothing, or if the last step
+ * was a merge, the last three split–merge pairs ended on the same K and the last of them made no progress, or the last five
+ * ended on the same K. `rows`: those that evidence counts.
  */
-export function hasSettled(steps: readonly Step[]): boolean {
+export function hasSettled(steps: readonly Step[], rows: number): boolean {
   if (quietSteps(steps) >= 4) return true;
-  if (steps.at(-1)?.kind !== 'merge') return false;
-  return lastAreEqual(pairEnds(steps), 3);
+  const last = steps.at(-1);
+  if (last?.kind !== 'merge') return false;
+  const progressed = last.progress !== null && last.progress > LEAST_PROGRESS * rows;
+  return lastAreEqual(pairEnds(steps), progressed ? 5 : 3);
 }

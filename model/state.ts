@@ -1,22 +1,25 @@
 import type { Mixture } from './mixture.ts';
 import type { Net } from './net.ts';
-import type { Step } from './schedule.ts';
+import type { Niw } from './niw.ts';
+import type { Pace, Step } from './schedule.ts';
 
 /** The statistics T of each part of a cluster. */
 export type Parts = Float64Array[];
 
 /** Everything that an epoch reads and changes: what a checkpoint has to hold to continue. */
-export interface State {
+export interface State extends Pace {
   readonly epoch: number;
   readonly mixture: Mixture;
+  /** The prior of the mixture; its Ψ changes during the run where it is learned. */
+  readonly prior: Niw;
   /** The clustering net. */
   readonly net: Net;
   /** The K sub-clustering nets, stacked. */
   readonly subs: Net;
   /** Statistics of the two sub-clusters of each cluster, from the last refinement or PCA split. */
   readonly parts: Parts[];
-  /** The number of epochs for which the mixture stays frozen. */
-  readonly frozen: number;
+  /** Statistics of each cluster after the last merge step; empty before the first one. */
+  readonly merged: Float64Array[];
   /** The latest split and merge steps (`withStep`); those of an older checkpoint are all that there were. */
   readonly steps: Step[];
 }

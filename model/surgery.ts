@@ -6,11 +6,14 @@ export interface OutputUnit {
   from: number;
   /** Was its cluster made by a split or merge? */
   fresh: boolean;
+  /** The share of the old cluster's rows that it has: 1 unless the cluster was split. */
+  share: number;
 }
 
 /**
  * The clustering net with one output unit for each of `units`, with weight column and bias copied (docs/algorithm.md,
- * sections 6 and 7). A fresh unit's first Adam moment starts at 0 and its second is copied: with both at 0 and Adam's
+ * sections 6 and 7). The bias of a part grows by the logarithm of its share, so that the parts together have the probability
+ * that the cluster had. A fresh unit's first Adam moment starts at 0 and its second is copied: with both at 0 and Adam's
  * step count high, the first steps would be six times the learning rate. Hidden layers and other units do not change.
  */
 export function resizeClusteringNet(net: Net, units: OutputUnit[]): Net {
@@ -26,9 +29,13 @@ export function resizeClusteringNet(net: Net, units: OutputUnit[]): Net {
     });
     return out;
   };
+  const params = net.params.map((values, i) => columns(values, i, false));
+  units.forEach(({ share }, unit) => {
+    params[last + 1][unit] += Math.log(share);
+  });
   return {
     shapes: net.shapes.map((shape, i) => (i < last ? shape : [...shape.slice(0, -1), units.length])),
-    params: net.params.map((values, i) => columns(values, i, false)),
+    params,
     first: net.first.map((values, i) => columns(values, i, true)),
     second: net.second.map((values, i) => columns(values, i, false)),
     steps: net.steps,

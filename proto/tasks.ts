@@ -12,12 +12,18 @@ const dim = z.int().check(z.positive());
 const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
 const MOST_CELLS = 1 << 16;
+const MOST_BINS = 1 << 16;
 
 /**
- * A decision tree that assigns a row to a leaf: the number of a leaf, or -1 for none; the child whose centre is nearest; or the
- * side of a threshold along an axis. Centres and axes are rows of the state `vectors`.
+ * A decision tree that assigns a row to a leaf: the number of a leaf, or -1 for none; the child whose centre is nearest; the child
+ * whose linear function w·x + offset is largest; or the side of a threshold along an axis. Centres, weights w and axes are rows
+ * of the state `vectors`.
  */
-export type Cell = number | { near: number[]; into: Cell[] } | { axis: number; at: number; into: Cell[] };
+export type Cell =
+  | number
+  | { near: number[]; into: Cell[] }
+  | { linear: number[]; offsets: number[]; into: Cell[] }
+  | { axis: number; at: number; into: Cell[] };
 
 /** Validates cells iteratively: a recursive schema would try both forms of a cell at each level, in exponential time. */
 function areCells(value: unknown): boolean {
@@ -34,12 +40,22 @@ function areCells(value: unknown): boolean {
       if (typeof cell !== 'object' || cell === null) return false;
       left.push(cell.into);
       const children = Array.isArray(cell.into) ? cell.into.length : 0;
-      const isNear = Array.isArray(cell.near) && children > 0 && children === cell.near.length;
-      if (isNear ? !cell.near.every(isCount) : !isSide(cell, children)) return false;
+      if (!(isNear(cell, children) || isLinear(cell, children) || isSide(cell, children))) return false;
     }
   }
   return true;
 
+  function isNear({ near }: Record<string, unknown>, children: number): boolean {
+    return Array.isArray(near) && children > 0 && near.length === children && near.every(isCount);
+  }
+  function isLinear({ linear, offsets }: Record<string, unknown>, children: number): boolean {
+    return (
+      isNear({ near: linear }, children) &&
+      Array.isArray(offsets) &&
+      offsets.length === children &&
+      offsets.every(Number.isFinite)
+    );
+  }
   function isSide({ axis, at }: Record<string, unknown>, children: number): boolean {
     return isCount(axis) && Number.isFinite(at) && children === 2;
   }
@@ -89,7 +105,13 @@ export const taskSchema = z.discriminatedUnion('task', [
   }),
   z.object({ task: z.literal('cell-sums'), ...cells }),
   z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: name }),
-  z.object({ task: z.literal('cell-histogram'), ...cells, axes: name }),
+  z.object({
+    task: z.literal('cell-histogram'),
+    ...cells,
+    axes: name,
+    bins: z.int().check(z.gte(2), z.lte(MOST_BINS)),
+  }),
+  z.object({ task: z.literal('cell-fourth-moments'), ...cells, whitening: name }),
   z.object({
     task: z.literal('full-pass'),
     diagonal: z.boolean(),
@@ -102,7 +124,11 @@ export type Task = z.infer<typeof taskSchema>;
 export type TaskOf<N extends Task['task']> = Extract<Task, { task: N }>;
 
 /** Tasks about the leaves to which `cells` assigns the rows of each group. */
-export type CellTask = TaskOf<'cell-sums'> | TaskOf<'cell-scatter'> | TaskOf<'cell-histogram'>;
+export type CellTask =
+  | TaskOf<'cell-sums'>
+  | TaskOf<'cell-scatter'>
+  | TaskOf<'cell-histogram'>
+  | TaskOf<'cell-fourth-moments'>;
 
 /** A task's covariance, which is a flag on the wire. */
 export const covarianceOf = (task: { diagonal: boolean }): Covariance => (task.diagonal ? 'diag' : 'full');

@@ -2,7 +2,6 @@ import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
-import { BINS } from '../model/pca-split.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { WorkUnit } from '../proto/messages.ts';
@@ -76,15 +75,20 @@ function checkPartition(task: CellTask, states: States, d: number, p: number): v
     fits(leaves * d);
     return;
   }
-  const name = task.task === 'cell-scatter' ? task.pivots : task.axes;
-  must(rowsIn(states, name, d) === leaves, `${name} does not have one row per leaf`);
   if (task.task === 'cell-scatter') {
+    must(rowsIn(states, task.pivots, d) === leaves, `${task.pivots} does not have one row per leaf`);
     fits(leaves * p);
-    return;
+  } else if (task.task === 'cell-fourth-moments') {
+    array(states, task.whitening, 'centre', 'float64', [leaves, d]);
+    array(states, task.whitening, 'inverse', 'float64', [leaves, d, d]);
+    fits(leaves * d * d);
+  } else {
+    const axes = rowsIn(states, task.axes, d);
+    must(axes > 0 && axes % leaves === 0, `${task.axes} does not have as many rows for each leaf`);
+    array(states, task.axes, 'centre', 'float64', [axes]);
+    array(states, task.axes, 'sd', 'float64', [axes]);
+    fits(axes * task.bins);
   }
-  array(states, name, 'centre', 'float64', [leaves]);
-  array(states, name, 'sd', 'float64', [leaves]);
-  fits(leaves * BINS);
 }
 
 /** A result of `length` float64 numbers must fit in a message. */
@@ -191,7 +195,7 @@ function checkCells(cells: Cell[], leaves: number, vectors: number): void {
   for (let cell = left.pop(); cell !== undefined; cell = left.pop()) {
     if (typeof cell === 'number') must(cell < leaves, `there is no leaf ${cell}`);
     else {
-      const used = 'near' in cell ? cell.near : [cell.axis];
+      const used = 'near' in cell ? cell.near : 'linear' in cell ? cell.linear : [cell.axis];
       must(
         used.every((vector) => vector < vectors),
         'there is no such vector',

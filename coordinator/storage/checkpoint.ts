@@ -5,6 +5,7 @@ import { HASH_BYTES } from '../../data/blocks.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, unflatten } from '../../model/net.ts';
+import { niwPrior, POINT_ESTIMATES } from '../../model/niw.ts';
 import { END_REASONS, type EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
@@ -34,8 +35,6 @@ export interface Checkpoint {
   /** Results of the moments round. */
   dataSummary: DataMoments;
   state: State;
-  /** Loss of the clustering net in the last epoch that trained it. */
-  loss: number | null;
   /** Why training ended, so that only the full pass remains; null: it has not ended. */
   ended: EndReason | null;
   spent: RunTotals;
@@ -48,7 +47,7 @@ export class NewerCheckpoint extends Error {}
 
 const MAGIC = Buffer.from('DPMESHCK');
 /** Incremented with every change that an older dpmesh would misread. */
-const VERSION = 1;
+const VERSION = 2;
 /** Bytes of magic, version and number of frames; 4 bytes for the length of each frame follow. */
 const FIXED_BYTES = MAGIC.length + 8;
 /** SHA-256 of everything before it, in every version, so that damage can be distinguished from another version. */
@@ -64,10 +63,20 @@ const header = z.object({
   ended: z.nullable(z.enum(END_REASONS)),
   epoch: count,
   frozen: count,
-  steps: z.array(z.object({ kind: z.enum(['split', 'merge']), changed: count, k: count })),
+  patience: count,
+  untilStep: count,
+  steps: z.array(
+    z.object({
+      kind: z.enum(['split', 'merge']),
+      changed: count,
+      k: count,
+      progress: z.nullable(z.number()),
+    }),
+  ),
   k: z.int().check(z.positive()),
   d: z.int().check(z.positive()),
   covariance: z.enum(COVARIANCES),
+  prior: z.object({ kappa: z.number(), nu: z.number(), estimate: z.enum(POINT_ESTIMATES) }),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
   spent: z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count }),
@@ -75,8 +84,8 @@ const header = z.object({
 
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
 export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
-  const { config, identity, dataSummary, state, loss, ended, spent } = checkpoint;
-  const { epoch, frozen, steps, mixture, net, subs } = state;
+  const { config, identity, dataSummary, state, ended, spent } = checkpoint;
+  const { epoch, frozen, patience, untilStep, steps, loss, mixture, prior, merged, net, subs } = state;
   const { moments, sampleRows, hashes } = dataSummary;
   const frames = encode(
     {
@@ -86,10 +95,13 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       ended,
       epoch,
       frozen,
+      patience,
+      untilStep,
       steps,
       k: mixture.k,
       d: mixture.d,
       covariance: mixture.covariance,
+      prior: { kappa: prior.kappa, nu: prior.nu, estimate: prior.estimate },
       adam: [net.steps, subs.steps],
       spent,
     },
@@ -99,7 +111,10 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       weights: nd(mixture.weights),
       means: nd(await concatInSlices(mixture.means)),
       covariances: nd(await concatInSlices(mixture.covariances)),
+      priorMean: nd(prior.mean),
+      psi: nd(prior.psi),
       parts: nd(await concatInSlices(state.parts.flat())),
+      merged: nd(await concatInSlices(merged)),
       ...prefixed([
         ['net', netTensors(net)],
         ['subs', netTensors(subs)],
@@ -171,7 +186,23 @@ function framesOf(bytes: Buffer): Buffer[] {
 
 function fromFrames(frames: Buffer[]): Checkpoint {
   const { header: head, tensors } = decode(header, frames);
-  const { config, identity, layout, ended, epoch, frozen, steps, k, d, covariance, adam, spent } = head;
+  const {
+    config,
+    identity,
+    layout,
+    ended,
+    epoch,
+    frozen,
+    patience,
+    untilStep,
+    steps,
+    k,
+    d,
+    covariance,
+    prior,
+    adam,
+    spent,
+  } = head;
   const moments = unprefixed(tensors, 'moments');
   const f64 = (name: string, length?: number) => take(tensors, name, 'float64', length);
   const moment = (name: string) => take(moments, name, 'float64');
@@ -179,6 +210,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   const p = statisticsLength(d, covariance);
   /** Length of a covariance matrix. */
   const size = covariance === 'full' ? d * d : d;
+  const merged = f64('merged');
   const halves = splitEvenly(f64('parts', 2 * k * p), 2 * k);
   return {
     config: config as Partial<RunConfig>,
@@ -186,7 +218,6 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     layout,
     ended,
     spent,
-    loss: loss.length ? loss[0] : null,
     dataSummary: {
       sampleRows: [...f64('sampleRows', layout.shards)],
       hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(layout)),
@@ -201,6 +232,9 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     state: {
       epoch,
       frozen,
+      patience,
+      untilStep,
+      loss: loss.length ? loss[0] : null,
       steps,
       mixture: {
         k,
@@ -210,8 +244,10 @@ function fromFrames(frames: Buffer[]): Checkpoint {
         means: splitEvenly(f64('means', k * d), k),
         covariances: splitEvenly(f64('covariances', k * size), k),
       },
+      prior: niwPrior({ ...prior, covariance, mean: f64('priorMean', d), psi: f64('psi', size) }),
       net: netFrom(unprefixed(tensors, 'net'), adam[0]),
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
+      merged: merged.length ? splitEvenly(merged, merged.length / p) : [],
       parts: Array.from({ length: k }, (_, c) => halves.slice(2 * c, 2 * c + 2)),
     },
   };

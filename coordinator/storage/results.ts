@@ -12,9 +12,9 @@ import type { RunDirectory } from './run-directory.ts';
 export async function summarize(
   { calculate }: Pick<Run, 'calculate'>,
   { T, table, silhouette }: FullPassResult,
-  about: { loss: number | null; state: State; layout: Layout; spent: RunTotals; out: string },
+  about: { state: State; layout: Layout; spent: RunTotals; out: string },
 ): Promise<Summary> {
-  const { loss, state, layout, spent, out } = about;
+  const { state, layout, spent, out } = about;
   const scores = table && (await calculate('scores', table));
   return {
     k: T.filter((t) => t[0] > 0).length,
@@ -22,7 +22,7 @@ export async function summarize(
     ari: scores?.ari ?? null,
     acc: scores?.acc ?? null,
     silhouette,
-    loss,
+    loss: state.loss,
     epochs: state.epoch,
     rounds: spent.rounds,
     workers: spent.workers,
@@ -44,7 +44,7 @@ export async function writeModel(
   names: readonly string[] | null,
   out: RunDirectory,
 ): Promise<void> {
-  const { transform, prior, config, d, calculate } = run;
+  const { transform, config, d, calculate } = run;
   const { json, weights } = layersModel(state.net, transform);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
@@ -59,7 +59,7 @@ export async function writeModel(
     ...(names && { names }),
   });
   const k = state.mixture.k;
-  const mixture = await calculate('mStep', prior, T, config.weightSmoothing);
+  const mixture = await calculate('mStep', state.prior, T, config.weightSmoothing);
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
   await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));

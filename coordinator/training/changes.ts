@@ -9,6 +9,8 @@ import { pcaSplit } from './sub-clusters.ts';
 export interface NextCluster {
   /** The old cluster whose units of the nets it gets. */
   from: number;
+  /** The share of that cluster's rows that it gets. */
+  share: number;
   refit: { weight: number; T: Float64Array } | null;
 }
 
@@ -23,17 +25,19 @@ export async function applyChange(
   next: NextCluster[],
   partition: Partition,
   vectors: Float64Array[],
+  progress: number | null = null,
 ): Promise<State> {
   const refits = next.flatMap(({ refit }) => refit ?? []);
   const changed = Math.abs(next.length - state.mixture.k);
-  const steps = withStep(state.steps, { kind, changed, k: next.length });
-  if (!changed) return { ...state, steps };
-  const { prior, config, calculate } = run;
+  const steps = withStep(state.steps, { kind, changed, k: next.length, progress });
+  const paced = { ...state, untilStep: run.schedule.every, steps };
+  if (!changed) return paced;
+  const { config, calculate } = run;
   const statistics = refits.map(({ T }) => T);
   const halves = statistics.length
     ? await pcaSplit(run, partition, vectors, statistics, run.d, config.covariance)
     : [];
-  const estimates = await calculate('mapEstimates', prior, statistics);
+  const estimates = await calculate('pointEstimates', state.prior, statistics);
   let i = 0;
   const clusters = next.map(({ from, refit }) =>
     refit
@@ -53,14 +57,14 @@ export async function applyChange(
     means: clusters.map(({ mean }) => mean),
     covariances: clusters.map(({ covariance }) => covariance),
   };
-  const units = next.map(({ from, refit }) => ({ from, fresh: refit !== null }));
+  const units = next.map(({ from, share, refit }) => ({ from, share, fresh: refit !== null }));
   return {
-    ...state,
+    ...paced,
     mixture,
     parts: clusters.map(({ parts }): Parts => parts),
     net: await calculate('resizeClusteringNet', state.net, units),
     subs: await calculate('resizeSubNets', state.subs, units, run.seed, state.epoch),
     frozen: config.freeze,
-    steps,
+    patience: run.schedule.patience,
   };
 }

@@ -3,7 +3,7 @@ import { UserError } from '../../base/user-error.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/net.ts';
-import { trainsSubNets } from '../../model/schedule.ts';
+import { nextChange, nextPace, trainsSubNets } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
@@ -39,8 +39,8 @@ export async function runEpoch(
 ): Promise<{ next: State; losses: Losses }> {
   const { schedule, rounds, config } = run;
   const trainsNet = state.mixture.k > 1;
-  const trainsSubs = trainsSubNets(schedule, state.epoch);
-  let { net, subs, mixture } = state;
+  const trainsSubs = trainsSubNets(schedule, state.epoch, state.steps);
+  let { net, subs, mixture, prior } = state;
   const losses: Losses = { loss: null, subLoss: null };
 
   if (trainsNet || trainsSubs) {
@@ -72,9 +72,21 @@ export async function runEpoch(
 
   if (state.frozen === 0 && state.epoch >= schedule.mStepFrom) {
     mixture = await nextMixture(run, state);
+    if (learnsPrior(run, state)) {
+      const { config, covariance } = run;
+      prior = await run.calculate('learnedPrior', prior, config.priorScale, mixture, covariance);
+    }
   }
-  const next: State = { ...state, net, subs, mixture, frozen: Math.max(0, state.frozen - 1) };
+  const next: State = { ...state, net, subs, mixture, prior, ...nextPace(state, losses.loss) };
   return { next, losses };
+}
+
+/**
+ * Ψ is learned in the epochs before a split step only, so that a split and the merges that follow it are judged under the same
+ * prior.
+ */
+function learnsPrior({ config }: Run, { steps }: State): boolean {
+  return config.priorScaleChoice === 'learned' && nextChange(steps) === 'split';
 }
 
 /** Returns `value`. UserError if it is not finite: too large a learning rate overflows float32. */
@@ -88,12 +100,12 @@ const MAX_FLATNESS_FLOAT32 = 2e6;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {
-  const { prior, config, transform, calculate } = run;
+  const { config, transform, calculate } = run;
   const fit = async (T: Float64Array[]) => {
     await mapInSlices(T, (cluster) => {
       for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
     });
-    return calculate('mStep', prior, T, config.weightSmoothing);
+    return calculate('mStep', state.prior, T, config.weightSmoothing);
   };
   const quick = await fit(await softStatistics(run, state.mixture.k));
   const flatness = await calculate('roundingAmplification', quick, transform.scale);

@@ -13,7 +13,7 @@ const LLOYD_ROUNDS = 10;
  * PCA split.
  */
 export async function initialState(run: Run): Promise<State> {
-  const { rounds, calculate, d, prior, config, seed } = run;
+  const { rounds, calculate, d, prior, config, schedule, seed } = run;
   const origin = new Float64Array(d);
   const centres = config.initK > 1 ? await kMeans(run, config.initK) : [origin];
   const k = centres.length;
@@ -26,12 +26,17 @@ export async function initialState(run: Run): Promise<State> {
   const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
+    prior,
     mixture: await calculate('mStep', prior, T, config.weightSmoothing),
     net: clusteringNet(seed, d, config.hidden, k),
     subs: subNets(seed, d, k),
     parts,
     // The net must learn the clusters of k-means before the M-step may move them.
     frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
+    patience: schedule.patience,
+    untilStep: schedule.firstStep,
+    merged: [],
+    loss: null,
     steps: [],
   };
 }

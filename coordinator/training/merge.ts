@@ -16,15 +16,15 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
       run,
       state,
       'merge',
-      [{ from: 0, refit: null }],
+      [{ from: 0, share: 1, refit: null }],
       { groups: 'net', cells: [-1], leaves: 1 },
       [],
     );
   const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
   const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
-  const { prior, config, zeta, calculate } = run;
-  const pairs = await calculate('nearestPairs', mixture.means, NEIGHBOURS);
-  const ratios = await calculate('mergeRatios', prior, T, pairs, config.alpha, zeta);
+  const { config, zeta, calculate } = run;
+  const pairs = await calculate('nearestPairs', mixture, NEIGHBOURS);
+  const ratios = await calculate('mergeRatios', state.prior, T, pairs, config.alpha, zeta);
   const candidates = pairs.map((pair, i) => ({ ...pair, logRatio: ratios[i] }));
   candidates.sort((p, q) => (p.logRatio === q.logRatio ? p.distance - q.distance : q.logRatio - p.logRatio));
 
@@ -50,15 +50,36 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
   let leaves = 0;
   for (let a = 0; a < k; a++) {
     const b = merged.get(a);
-    if (b === undefined) next.push({ from: a, refit: null });
+    if (b === undefined) next.push({ from: a, share: 1, refit: null });
     else if (a < b && Math.min(T[a][0], T[b][0]) === 0) {
       // An empty cluster contributes no points: remove it and keep the other unchanged, with its sub-clusters.
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: null });
+      next.push({ from: T[a][0] >= T[b][0] ? a : b, share: 1, refit: null });
     } else if (a < b) {
       const weight = mixture.weights[a] + mixture.weights[b];
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: { weight, T: addStatistics(T[a], T[b]) } });
+      next.push({
+        from: T[a][0] >= T[b][0] ? a : b,
+        share: 1,
+        refit: { weight, T: addStatistics(T[a], T[b]) },
+      });
       cells[a] = cells[b] = leaves++;
     }
   }
-  return applyChange(run, state, 'merge', next, { groups: 'net', cells, leaves: Math.max(1, leaves) }, []);
+  const after = T.flatMap((t, a): Float64Array[] => {
+    const b = merged.get(a);
+    return b === undefined ? [t] : a < b ? [addStatistics(t, T[b])] : [];
+  });
+  const progress = await progressOf(run, state, after);
+  const partition = { groups: 'net' as const, cells, leaves: Math.max(1, leaves) };
+  return applyChange(run, { ...state, merged: after }, 'merge', next, partition, [], progress);
+}
+
+/** By how much the evidence of these clusters exceeds that of those after the merge step before, under the same prior. */
+async function progressOf(
+  { config, zeta, calculate }: Run,
+  { prior, merged }: State,
+  T: Float64Array[],
+): Promise<number | null> {
+  if (!merged.length) return null;
+  const [now, before] = await calculate('evidence', prior, [T, merged], config.alpha, zeta);
+  return now - before;
 }

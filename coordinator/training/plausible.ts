@@ -43,7 +43,9 @@ export function isPlausible(task: Task, result: Tensors, { units, rows }: Extent
     case 'cell-scatter':
       return areStatistics(of('T'), rows, d, covarianceOf(task));
     case 'cell-histogram':
-      return areCounts(of('counts'), rows);
+      return areHistograms(of('counts'), rows, task.leaves, task.bins);
+    case 'cell-fourth-moments':
+      return areFourthMoments(of('F'), rows, d);
     default:
       return true;
   }
@@ -186,6 +188,35 @@ function areCounts(values: TypedArray, most: number): boolean {
   for (let i = 0; i < values.length; i++) {
     if (!isCount(values[i], most)) return false;
     total += values[i];
+  }
+  return total <= most;
+}
+
+/** Histograms of each leaf's rows along as many axes for each leaf: those of one axis count each row at most once. */
+function areHistograms(counts: Float64Array, rows: number, leaves: number, bins: number): boolean {
+  const axes = counts.length / bins / leaves;
+  for (let axis = 0; axis < axes; axis++) {
+    let total = 0;
+    for (let leaf = 0; leaf < leaves; leaf++) {
+      const start = (leaf * axes + axis) * bins;
+      for (let at = start; at < start + bins; at++) {
+        if (!isCount(counts[at], rows)) return false;
+        total += counts[at];
+      }
+    }
+    if (total > rows) return false;
+  }
+  return true;
+}
+
+/** Σ‖u‖²uuᵀ of whitened rows no longer than 2√D, by leaf, [leaves,D,D]. */
+function areFourthMoments(F: Float64Array, rows: number, d: number): boolean {
+  const most = rows * (4 * d) ** 2 * (1 + SLACK);
+  let total = 0;
+  for (let at = 0; at < F.length; at++) {
+    const isDiagonal = (at % (d * d)) % (d + 1) === 0;
+    if (!(Math.abs(F[at]) <= most) || (isDiagonal && F[at] < 0)) return false;
+    if (isDiagonal) total += F[at];
   }
   return total <= most;
 }

@@ -1,10 +1,19 @@
 import { UserError } from '../../base/user-error.ts';
 import { diagonalOf, rank } from '../../model/linalg.ts';
-import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import type { RunConfig } from '../config.ts';
 
-/** The prior of a run, given the covariance of its D columns. UserError if that has not full rank, or ν is too small. */
-export function priorOf(config: RunConfig, d: number, covariance: Float64Array): Niw {
+type PriorConfig = Pick<
+  RunConfig,
+  'data' | 'covariance' | 'priorScaleChoice' | 'priorScale' | 'priorNu' | 'priorKappa'
+>;
+
+/**
+ * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.
+ * UserError if the covariance has not full rank, or ν is too small.
+ */
+export function priorOf(config: PriorConfig, d: number, covariance: Float64Array): Niw {
   if (config.covariance === 'full') {
     const r = rank(covariance, d);
     if (r < d)
@@ -12,14 +21,31 @@ export function priorOf(config: RunConfig, d: number, covariance: Float64Array):
         `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
       );
   }
-  const nu = config.priorNu ?? d + 2;
+  const { priorScaleChoice: choice, priorScale: c } = config;
+  const nu = config.priorNu ?? (choice === 'learned' ? d + 1 + Math.max(1, d / 2) : d + 2);
   if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
+  if (choice === 'learned' && nu === d + 1)
+    throw new UserError(`--prior-nu ${nu} must be above D + 1 = ${d + 1} for a learned scale matrix`);
   const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return niwPrior({
     mean: new Float64Array(d),
     kappa: config.priorKappa,
     nu,
-    psi: priorScale(config.priorScaleChoice, config.priorScale, dataCovariance, config.covariance),
+    psi:
+      choice === 'learned'
+        ? learnedScale(c, nu, d, [1], [dataCovariance], dataCovariance)
+        : priorScale(choice, c, dataCovariance, config.covariance),
     covariance: config.covariance,
+    estimate: choice === 'learned' ? 'mean' : 'mode',
+  });
+}
+
+/** A learned prior with Ψ from the clusters of `mixture`; `covariance`: that of all rows. */
+export function learnedPrior(prior: Niw, c: number, mixture: Mixture, covariance: Float64Array): Niw {
+  const { weights, covariances } = mixture;
+  const dataCovariance = prior.covariance === 'diag' ? diagonalOf(covariance, prior.d) : covariance;
+  return niwPrior({
+    ...prior,
+    psi: learnedScale(c, prior.nu, prior.d, weights, covariances, dataCovariance),
   });
 }

@@ -79,9 +79,9 @@ export async function publishParts(run: Run, state: State): Promise<void> {
   }
 
   async function components(): Promise<Tensors> {
-    const { d, prior } = run;
+    const { d } = run;
     const k = state.parts.length;
-    const { weights, bias, constant } = await run.calculate('subComponents', prior, state.parts, scale);
+    const { weights, bias, constant } = await run.calculate('subComponents', state.prior, state.parts, scale);
     return { weights: nd(weights, k, d, 2 * d), bias: nd(bias, k, 2 * d), constant: nd(constant, k, 2) };
   }
 }

@@ -1,6 +1,5 @@
 import { mapInSlices } from '../../base/slices.ts';
-import { splitEvenly } from '../../model/arrays.ts';
-import { BINS } from '../../model/pca-split.ts';
+import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
@@ -25,6 +24,13 @@ export type ResultLengths = Record<string, number>;
 /** The arrays themselves: of one shard, or summed over all. */
 export type ResultArrays = Record<string, Float64Array>;
 
+/** A direction; the mean and standard deviation of the rows along it. */
+export interface Axis {
+  axis: Float64Array;
+  centre: number;
+  sd: number;
+}
+
 /** Rounds over the training sample, one unit per shard. `vectors`: the rows that cells refer to by index. */
 export interface Rounds {
   /** Runs one task; returns each shard's arrays, in shard order. */
@@ -42,11 +48,18 @@ export interface Rounds {
     vectors: Float64Array[],
     pivots: Float64Array[][],
   ): Promise<Float64Array[][]>;
-  /** Histogram of each leaf's rows projected on its axis. */
-  cellHistogram(
+  /** Histograms of each leaf's rows projected on its axes, as many for each leaf; in the order of `axes`. */
+  cellHistograms(
     partition: Partition,
     vectors: Float64Array[],
-    axes: { axis: Float64Array; centre: number; sd: number }[],
+    axes: Axis[],
+    bins: number,
+  ): Promise<Float64Array[]>;
+  /** Σ‖u‖²uuᵀ over each leaf's rows, [D,D], with u = inverse·(x − centre), no longer than 2√D. */
+  cellFourthMoments(
+    partition: Partition,
+    vectors: Float64Array[],
+    whitening: { centre: Float64Array; inverse: Float64Array }[],
   ): Promise<Float64Array[]>;
 }
 
@@ -155,7 +168,7 @@ function cellRounds(
       }
       return statistics;
     },
-    async cellHistogram(partition, vectors, axes) {
+    async cellHistograms(partition, vectors, axes, bins) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
       dispatcher.publish('axes', {
         rows: rowsTensor(
@@ -168,13 +181,38 @@ function cellRounds(
       const [{ counts }] = await sum(
         [
           [
-            { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', ...partition },
-            { counts: partition.leaves * BINS },
+            { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', bins, ...partition },
+            { counts: axes.length * bins },
           ],
         ],
         ['vectors', 'axes', ...requiredNets([partition])],
       );
-      return splitEvenly(counts, partition.leaves);
+      return splitEvenly(counts, axes.length);
+    },
+    async cellFourthMoments(partition, vectors, whitening) {
+      dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
+      const { leaves } = partition;
+      const inverses = concat(
+        whitening.map(({ inverse }) => inverse),
+        Float64Array,
+      );
+      dispatcher.publish('whitening', {
+        centre: rowsTensor(
+          whitening.map(({ centre }) => centre),
+          d,
+        ),
+        inverse: nd(inverses, leaves, d, d),
+      });
+      const [{ F }] = await sum(
+        [
+          [
+            { task: 'cell-fourth-moments', vectors: 'vectors', whitening: 'whitening', ...partition },
+            { F: leaves * d * d },
+          ],
+        ],
+        ['vectors', 'whitening', ...requiredNets([partition])],
+      );
+      return splitEvenly(F, leaves);
     },
   };
 }

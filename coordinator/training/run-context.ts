@@ -13,7 +13,12 @@ export interface Run {
   readonly schedule: Schedule;
   readonly seed: bigint;
   readonly d: number;
+  /** The prior with which the run begins. */
   readonly prior: Niw;
+  /** D×D, of all rows after the transform. */
+  readonly covariance: Float64Array;
+  /** Rows in the sample. */
+  readonly sampled: number;
   /** Coarsening exponent ζ (model/hastings.ts). */
   readonly zeta: number;
   readonly transform: Transform;

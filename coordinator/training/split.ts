@@ -1,4 +1,4 @@
-import { accepts, isTiny, proposable } from '../../model/hastings.ts';
+import { accepts, isTiny, proposable, searchCost } from '../../model/hastings.ts';
 import { generator } from '../../model/random.ts';
 import { hasStalled } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
@@ -6,31 +6,46 @@ import type { Cell } from '../../proto/tasks.ts';
 import { applyChange, type NextCluster } from './changes.ts';
 import { publishSubs } from './publish.ts';
 import type { Rounds } from './rounds.ts';
+import { type CentreSets, lloyd, type NearestRules, nearestParts, type Rule, ruleCell } from './rules.ts';
 import type { Run } from './run-context.ts';
+import { discriminants, halveByShape, type Proposal } from './shape-splits.ts';
 import {
   halveRepeatedly,
-  lloyd,
+  type Metric,
+  nearestBy,
+  principalHalves,
   refineSubClusters,
-  statisticsByNearest,
   subCentres,
 } from './sub-clusters.ts';
 
 /** One cluster's split into two or more parts. */
 interface Split {
   parts: Parts;
-  /** Rows go to the part with the nearest centre; empty: rows go by the sub-net's label. */
-  centres: Float64Array[];
+  /** Null: rows go by the sub-net's label. */
+  rule: Rule | null;
   logRatio: number;
 }
 
 /** Deep proposals need this many rows per part. */
 const ROWS_PER_PART = 10;
+/** Parts of all clusters together, from which on they get no deeper proposals than four parts. */
+const MOST_PARTS = 1024;
 
-/** Proposes to split every cluster in two, all on the same statistics; once the run has stalled, in four and eight. */
+/**
+ * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
+ * get further proposals, of two and of more parts.
+ */
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
-  const { centres, parts } = await refineSubClusters(run, count, subCentres(state), run.config.covariance);
+  const metric = metricOf(run, state);
+  const { rules, parts } = await refineSubClusters(
+    run,
+    count,
+    subCentres(state),
+    run.config.covariance,
+    metric,
+  );
   // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
   // nothing to learn, and it would stay so.
   const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
@@ -38,20 +53,30 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     ...state,
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
-  const ratios = await ratiosOf(run, parts);
+  const ratios = await ratiosOf(run, state, parts);
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
     const accepted = accepts(logRatio, uniform);
     emitProposal(run, state, k, pair, logRatio, accepted);
-    return accepted ? { parts: pair, centres: count > 0 ? centres[k] : [], logRatio } : null;
+    return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
-  if (run.schedule.depths.length && hasStalled(state.steps)) await proposeDeepSplits(run, refined, splits);
+  if (run.schedule.depths.length && (hasStalled(state.steps) || state.mixture.k === 1))
+    await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
   return applySplits(run, refined, splits);
 }
 
+/** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
+function metricOf({ config }: Run, { prior, mixture }: State): Metric {
+  return config.priorScaleChoice === 'learned' && mixture.k > 1 ? prior.psi : null;
+}
+
 /** log H of each proposal; NaN for one with too few rows. */
-async function ratiosOf({ prior, config, zeta, calculate }: Run, proposals: Parts[]): Promise<number[]> {
+async function ratiosOf(
+  { config, zeta, calculate }: Run,
+  { prior }: State,
+  proposals: Parts[],
+): Promise<number[]> {
   const possible = proposals.filter((parts) => proposable(parts, zeta));
   const found = await calculate('splitRatios', prior, possible, config.alpha, zeta);
   const ratios = new Map(possible.map((parts, i) => [parts, found[i]]));
@@ -77,61 +102,131 @@ function emitProposal(
   });
 }
 
-/** Proposes four and eight parts for each cluster that was not split in two; the best with log H > 0 is accepted. */
-async function proposeDeepSplits(run: Run, state: State, splits: (Split | null)[]): Promise<void> {
-  const { rounds, schedule, d, config, zeta, calculate } = run;
+/**
+ * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more parts. The
+ * best is accepted if its log H exceeds what searching for it may have gained. `halves`: what was proposed for all clusters.
+ */
+async function proposeFurtherSplits(
+  run: Run,
+  state: State,
+  splits: (Split | null)[],
+  halves: Proposal,
+  metric: Metric,
+): Promise<void> {
+  const { zeta, calculate } = run;
   const totals = await calculate('totals', state.parts);
-  const isEligible = (k: number, depth: number) =>
-    splits[k] === null && totals[k][0] >= ROWS_PER_PART * 2 ** depth;
-  const chosen = splits.map((_, k) => isEligible(k, Math.min(...schedule.depths)));
-  if (!chosen.includes(true)) return;
-  const depths = schedule.depths.filter((depth) => splits.some((_, k) => isEligible(k, depth)));
-  const halved = await halveRepeatedly(run, chosen, totals, Math.max(...depths), d, config.covariance);
-  const starts = depths.map((depth) =>
-    halved[depth - 1].map((centres, k) => (isEligible(k, depth) ? centres : [])),
-  );
-  const { sets, parts: bySet } = await dropTinyParts(
-    rounds,
-    await lloyd(rounds, starts, schedule.refine - 1),
-    zeta,
-  );
-  const found = [...splits.keys()].flatMap((k) =>
-    bySet.map((ofClusters, i) => {
-      const nonEmpty = sets[i][k]
-        .map((centre, j) => ({ centre, T: ofClusters[k][j] }))
-        .filter(({ T }) => T[0] > 0);
-      return { k, parts: nonEmpty.map(({ T }) => T), centres: nonEmpty.map(({ centre }) => centre) };
+  const isEligible = (k: number, parts: number) =>
+    splits[k] === null && totals[k][0] >= ROWS_PER_PART * parts;
+  if (!splits.some((_, k) => isEligible(k, 2))) return;
+  const proposals = [
+    ...(await otherHalves(run, state, totals, (k) => isEligible(k, 2), halves, metric)),
+    ...(await deepSplits(run, totals, isEligible, metric)),
+  ];
+  const found = proposals.flatMap(({ rules, parts }) =>
+    rules.flatMap((rule, k) => {
+      const filled = parts[k].filter(([n]) => n > 0);
+      return rule && proposable(filled, zeta)
+        ? [{ k, parts: filled, rule: withoutEmpty(rule, parts[k]) }]
+        : [];
     }),
   );
   const ratios = await ratiosOf(
     run,
+    state,
     found.map(({ parts }) => parts),
   );
-  for (const k of splits.keys()) {
-    const proposals = found.flatMap(({ k: own, ...proposal }, i): Split[] =>
-      own === k && proposable(proposal.parts, zeta) ? [{ ...proposal, logRatio: ratios[i] }] : [],
-    );
-    const best = proposals.reduce<Split | null>(
-      (best, proposal) => (proposal.logRatio > (best?.logRatio ?? 0) ? proposal : best),
-      null,
-    );
-    splits[k] ??= best;
-    for (const proposal of proposals)
-      emitProposal(run, state, k, proposal.parts, proposal.logRatio, proposal === best);
+  const best = new Map<number, Split>();
+  for (const [i, { k, ...proposal }] of found.entries())
+    if (!(ratios[i] <= (best.get(k)?.logRatio ?? -Infinity)))
+      best.set(k, { ...proposal, logRatio: ratios[i] });
+  for (const [k, split] of best) {
+    const accepted = split.logRatio > searchCost(state.prior, split.parts, zeta);
+    emitProposal(run, state, k, split.parts, split.logRatio, accepted);
+    if (accepted) splits[k] = split;
   }
+}
+
+/** A rule without its parts that have no rows: no row would go to them. */
+function withoutEmpty(rule: Rule, parts: Parts): Rule {
+  const filled = <T>(of: readonly T[]) => of.filter((_, j) => parts[j][0] > 0);
+  return 'centres' in rule
+    ? { centres: filled(rule.centres) }
+    : { weights: filled(rule.weights), offsets: filled(rule.offsets) };
+}
+
+/** Halves of the eligible clusters: along the principal axis, by shape, and these and the sub-clusters drawn anew. */
+async function otherHalves(
+  run: Run,
+  state: State,
+  totals: Parts,
+  isEligible: (k: number) => boolean,
+  halves: Proposal,
+  metric: Metric,
+): Promise<Proposal[]> {
+  const { d, config, schedule } = run;
+  const { prior } = state;
+  const chosen = totals.map((_, k) => isEligible(k));
+  const starts: Proposal[] = [
+    {
+      rules: halves.rules.map((rule, k) => (chosen[k] ? rule : null)),
+      parts: halves.parts.map((parts, k) => (chosen[k] ? parts : [])),
+    },
+    await principalHalves(run, chosen, totals, d, config.covariance, metric, schedule.refine),
+  ];
+  if (config.covariance === 'full') starts.push(await halveByShape(run, prior, chosen, totals));
+  const proposals = starts.slice(1);
+  for (const start of starts) proposals.push(await discriminants(run, prior, totals, start));
+  return proposals;
+}
+
+/** Four, eight and more parts of the eligible clusters. */
+async function deepSplits(
+  run: Run,
+  totals: Parts,
+  isEligible: (k: number, parts: number) => boolean,
+  metric: Metric,
+): Promise<Proposal[]> {
+  const { rounds, schedule, d, config, zeta } = run;
+  const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
+  const depths = schedule.depths.filter((depth) => {
+    const clusters = eligible(depth);
+    return clusters > 0 && (depth <= 2 || clusters * 2 ** depth <= MOST_PARTS);
+  });
+  if (!depths.length) return [];
+  const chosen = totals.map((_, k) => isEligible(k, 2 ** Math.min(...depths)));
+  const halved = await halveRepeatedly(
+    run,
+    chosen,
+    totals,
+    Math.max(...depths),
+    d,
+    config.covariance,
+    metric,
+  );
+  const starts = depths.map((depth) =>
+    halved[depth - 1].map((centres, k) => (isEligible(k, 2 ** depth) ? centres : [])),
+  );
+  const nearest = nearestBy(run, metric, config.covariance);
+  return dropTinyParts(rounds, await lloyd(rounds, starts, schedule.refine - 1, nearest), nearest, zeta);
 }
 
 /**
  * The parts around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
  * Otherwise a single outlier would be a part of every proposal and cause it to be rejected.
  */
-async function dropTinyParts(rounds: Rounds, sets: Float64Array[][][], zeta: number) {
-  const parts = await statisticsByNearest(rounds, sets);
+async function dropTinyParts(
+  rounds: Rounds,
+  sets: CentreSets[],
+  nearest: NearestRules,
+  zeta: number,
+): Promise<Proposal[]> {
+  const { rules, parts } = await nearestParts(rounds, sets, nearest);
   const large = sets.map((set, i) =>
     set.map((centres, k) => centres.filter((_, j) => !isTiny(parts[i][k][j], zeta))),
   );
   const dropsAny = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
-  return dropsAny ? { sets: large, parts: await statisticsByNearest(rounds, large) } : { sets, parts };
+  const all = dropsAny ? await nearestParts(rounds, large, nearest) : { rules, parts };
+  return all.rules.map((set, i) => ({ rules: set, parts: all.parts[i] }));
 }
 
 function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<State> {
@@ -141,18 +236,23 @@ function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<
   let leaves = 0;
   const cells = splits.flatMap((split, k): Cell[] => {
     if (!split) {
-      next.push({ from: k, refit: null });
+      next.push({ from: k, share: 1, refit: null });
       return bySubNet ? [-1, -1] : [-1];
     }
     const n = split.parts.reduce((sum, T) => sum + T[0], 0);
     for (const T of split.parts)
-      next.push({ from: k, refit: { weight: (state.mixture.weights[k] * T[0]) / n, T } });
-    if (bySubNet) return [leaves++, leaves++];
+      next.push({
+        from: k,
+        share: run.schedule.name === 'paper' ? 1 : T[0] / n,
+        refit: { weight: (state.mixture.weights[k] * T[0]) / n, T },
+      });
+    if (!split.rule) return [leaves++, leaves++];
     return [
-      {
-        near: split.centres.map((centre) => vectors.push(centre) - 1),
-        into: split.parts.map(() => leaves++),
-      },
+      ruleCell(
+        split.rule,
+        split.parts.map(() => leaves++),
+        { add: (row) => vectors.push(row) - 1 },
+      ),
     ];
   });
   const partition = {

@@ -1,9 +1,18 @@
 import { lloydCentres } from '../../model/kmeans.ts';
-import { bestThreshold } from '../../model/pca-split.ts';
+import { BINS, bestThreshold } from '../../model/pca-split.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { type Covariance, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
-import type { Partition, Rounds } from './rounds.ts';
+import type { Partition } from './rounds.ts';
+import {
+  type CentreSets,
+  lloyd,
+  type NearestRules,
+  nearestByEuclid,
+  nearestParts,
+  type Rules,
+  vectorTable,
+} from './rules.ts';
 import type { Run } from './run-context.ts';
 
 /** Ways to find sub-clusters: PCA split, Lloyd refinement, repeated halving. All need only sums over the rows. */
@@ -13,11 +22,8 @@ const FEWEST_POINTS = 5;
 /** What they are found with. */
 type Means = Pick<Run, 'rounds' | 'calculate'>;
 
-/** Collects the vectors that cells refer to by index. */
-function vectorTable() {
-  const rows: Float64Array[] = [];
-  return { rows, add: (row: Float64Array) => rows.push(row) - 1 };
-}
+/** The covariance by which axes and distances are measured; null: the identity. */
+export type Metric = Float64Array | null;
 
 /** The same tree with each leaf replaced. */
 export function mapLeaves(cell: Cell, leaf: (leaf: number) => Cell): Cell {
@@ -36,13 +42,16 @@ export async function pcaSplit(
   T: Parts,
   d: number,
   covariance: Covariance,
+  metric: Metric = null,
 ): Promise<Parts[]> {
-  const axes = (await calculate('principalAxes', T, d, covariance)).map(({ axis, mean: centre, sd }) => ({
-    axis,
-    centre: centre.reduce((sum, value, i) => sum + value * axis[i], 0),
-    sd,
-  }));
-  const histograms = await rounds.cellHistogram(partition, vectors, axes);
+  const axes = (await calculate('principalAxes', T, d, covariance, metric)).map(
+    ({ axis, mean: centre, sd }) => ({
+      axis,
+      centre: centre.reduce((sum, value, i) => sum + value * axis[i], 0),
+      sd,
+    }),
+  );
+  const histograms = await rounds.cellHistograms(partition, vectors, axes, BINS);
   const table = vectorTable();
   for (const row of vectors) table.add(row);
   const sides = T.map((_, leaf): Cell => {
@@ -70,49 +79,6 @@ export function subCentres({ parts, mixture }: State): Float64Array[][] {
   return parts.map((pair, k) => centresOf(pair, mixture.d, mixture.means[k]));
 }
 
-/** The centres in each cluster; none for a cluster that is left out. */
-type CentreSets = Float64Array[][];
-
-/** The partition of each cluster's rows by nearest centre; leaves are numbered consecutively over the clusters. */
-function nearestPartition(centres: CentreSets, table: { add(row: Float64Array): number }): Partition {
-  let leaves = 0;
-  const cells = centres.map((own): Cell => {
-    if (!own.length) return -1;
-    return { near: own.map(table.add), into: own.map(() => leaves++) };
-  });
-  return { groups: 'net', cells, leaves: Math.max(1, leaves) };
-}
-
-/** `count` Lloyd iterations in each cluster, for several sets of centres at once. Returns the moved centres. */
-export async function lloyd(rounds: Rounds, sets: CentreSets[], count: number): Promise<CentreSets[]> {
-  let current = sets;
-  for (let i = 0; i < count; i++) {
-    const table = vectorTable();
-    const partitions = current.map((centres) => nearestPartition(centres, table));
-    const sums = await rounds.cellSums(partitions, table.rows);
-    current = current.map((centres, set) => {
-      let leaf = 0;
-      return centres.map((own) => lloydCentres(sums[set].slice(leaf, (leaf += own.length)), own));
-    });
-  }
-  return current;
-}
-
-/** Statistics of each cluster's parts; a row belongs to the part with the nearest centre. */
-export async function statisticsByNearest(rounds: Rounds, sets: CentreSets[]): Promise<Parts[][]> {
-  const table = vectorTable();
-  const partitions = sets.map((centres) => nearestPartition(centres, table));
-  const statistics = await rounds.cellStatistics(
-    partitions,
-    table.rows,
-    sets.map((centres) => centres.flat()),
-  );
-  return sets.map((centres, set) => {
-    let leaf = 0;
-    return centres.map((own) => statistics[set].slice(leaf, (leaf += own.length)));
-  });
-}
-
 /**
  * Two sub-clusters of each cluster: its sub-net's hard assignment, refined by `count` Lloyd iterations (0: not refined).
  * If the sub-net puts all rows on one side, the centres `fallback` are used; if these do so too (the cluster has moved
@@ -123,8 +89,10 @@ export async function refineSubClusters(
   count: number,
   fallback: CentreSets,
   covariance: Covariance,
-): Promise<{ centres: CentreSets; parts: Parts[] }> {
+  metric: Metric = null,
+): Promise<{ rules: Rules; parts: Parts[] }> {
   const { rounds, calculate } = run;
+  const nearest = nearestBy(run, metric, covariance);
   const k = fallback.length;
   const bySubNet: Partition = {
     groups: 'sub-net',
@@ -138,21 +106,52 @@ export async function refineSubClusters(
   });
   if (count === 0) {
     const [statistics] = await rounds.cellStatistics([bySubNet], [], [start.flat()]);
-    return { centres: start, parts: start.map((_, c) => statistics.slice(2 * c, 2 * c + 2)) };
+    return { rules: start.map(() => null), parts: start.map((_, c) => statistics.slice(2 * c, 2 * c + 2)) };
   }
-  const [centres] = await lloyd(rounds, [start], count - 1);
-  const [parts] = await statisticsByNearest(rounds, [centres]);
+  const [centres] = await lloyd(rounds, [start], count - 1, nearest);
+  const {
+    rules: [rules],
+    parts: [parts],
+  } = await nearestParts(rounds, [centres], nearest);
   const totals = await calculate('totals', parts);
   const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && totals[c][0] >= FEWEST_POINTS);
-  if (!oneSided.includes(true)) return { centres, parts };
-  const [halved] = await halveRepeatedly(run, oneSided, totals, 1, centres[0][0].length, covariance);
-  const restarts = halved.map((pair) => (pair.length === 2 ? pair : []));
-  const [moved] = await lloyd(rounds, [restarts], count - 1);
-  const [movedParts] = await statisticsByNearest(rounds, [moved]);
+  if (!oneSided.includes(true)) return { rules, parts };
+  const halved = await principalHalves(
+    run,
+    oneSided,
+    totals,
+    fallback[0][0].length,
+    covariance,
+    metric,
+    count,
+  );
   return {
-    centres: centres.map((pair, c) => (moved[c].length ? moved[c] : pair)),
-    parts: parts.map((pair, c) => (moved[c].length ? movedParts[c] : pair)),
+    rules: rules.map((rule, c) => halved.rules[c] ?? rule),
+    parts: parts.map((pair, c) => (halved.rules[c] ? halved.parts[c] : pair)),
   };
+}
+
+/** Rules by the nearest centre in this metric. */
+export function nearestBy({ calculate }: Means, metric: Metric, covariance: Covariance): NearestRules {
+  return metric ? (sets) => calculate('nearestRules', sets, metric, covariance) : nearestByEuclid;
+}
+
+/** Two sub-clusters of each chosen cluster that can be halved: a PCA split, refined by `count` Lloyd iterations. */
+export async function principalHalves(
+  run: Means,
+  chosen: boolean[],
+  T: Parts,
+  d: number,
+  covariance: Covariance,
+  metric: Metric,
+  count: number,
+): Promise<{ rules: Rules; parts: Parts[] }> {
+  const [halved] = await halveRepeatedly(run, chosen, T, 1, d, covariance, metric);
+  const pairs = halved.map((pair) => (pair.length === 2 ? pair : []));
+  const nearest = nearestBy(run, metric, covariance);
+  const [moved] = await lloyd(run.rounds, [pairs], count - 1, nearest);
+  const { rules, parts } = await nearestParts(run.rounds, [moved], nearest);
+  return { rules: rules[0], parts: parts[0] };
 }
 
 /**
@@ -166,6 +165,7 @@ export async function halveRepeatedly(
   depth: number,
   d: number,
   covariance: Covariance,
+  metric: Metric = null,
 ): Promise<CentreSets[]> {
   const table = vectorTable();
   let leafOwners = [...chosen.keys()].filter((k) => chosen[k]);
@@ -174,7 +174,7 @@ export async function halveRepeatedly(
   const byDepth: CentreSets[] = [];
   for (let level = 0; level < depth; level++) {
     const partition: Partition = { groups: 'net', cells, leaves: own.length };
-    const sides = await pcaSplit(run, partition, table.rows, own, d, covariance);
+    const sides = await pcaSplit(run, partition, table.rows, own, d, covariance, metric);
     const owners: number[] = [];
     const next = sides.map(([a, b], leaf): Cell => {
       const owner = leafOwners[leaf];

@@ -1,5 +1,5 @@
 import { whitening } from '../../model/estep.ts';
-import { mapEstimate, type Niw } from '../../model/niw.ts';
+import { type Niw, pointEstimate } from '../../model/niw.ts';
 import type { Parts } from '../../model/state.ts';
 
 /** The two Gaussians of each cluster's parts as the sub-nets' target, in network coordinates: K×D×2D, K×2D and K×2. */
@@ -15,7 +15,7 @@ export function subComponents(
   const constant = new Float32Array(k * 2);
   parts.forEach((pair, c) => {
     const n = pair[0][0] + pair[1][0];
-    const fits = pair.map((T) => mapEstimate(prior, T));
+    const fits = pair.map((T) => pointEstimate(prior, T));
     const form = whitening(
       {
         k: 2,

@@ -1,4 +1,4 @@
-import { changeAfter, type EndReason, hasSettled } from '../../model/schedule.ts';
+import { type EndReason, hasSettled, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { mergeStep } from './merge.ts';
@@ -33,7 +33,7 @@ export async function* train(
   start: State,
   smallestShard: number,
 ): AsyncGenerator<TrainingProgress, { state: State; reason: EndReason }> {
-  const { config, schedule } = run;
+  const { config } = run;
   let state = start;
   const rethrow = (error: unknown): never => {
     throw flatClusterError(config, error);
@@ -41,12 +41,13 @@ export async function* train(
   publishNet(run, state.net);
   let form = await publishEStep(run, state.mixture);
   for (;;) {
-    if (config.earlyStop && hasSettled(state.steps)) return { state, reason: 'settled' };
+    if (config.earlyStop && hasSettled(state.steps, run.zeta * run.sampled))
+      return { state, reason: 'settled' };
     if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
     const before = state.mixture;
     const epoch = state.epoch + 1;
-    const change = changeAfter(schedule, epoch);
     const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard).catch(rethrow);
+    const change = next.untilStep === 0 ? nextChange(state.steps) : null;
     yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
     if (change) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mStep } from '../../model/mixture.ts';
-import { mapEstimate, niwPrior } from '../../model/niw.ts';
+import { pointEstimate, niwPrior } from '../../model/niw.ts';
 import { normalRows, statisticsOf } from './support.ts';
 
 const prior = niwPrior({
@@ -21,7 +21,7 @@ describe('mixture', () => {
     assert.deepEqual([mixture.k, mixture.d, mixture.covariance], [3, 2, 'diag']);
     assert.deepEqual(
       mixture.means.map((mean, k) => ({ mean, covariance: mixture.covariances[k] })),
-      T.map((t) => mapEstimate(prior, t)),
+      T.map((t) => pointEstimate(prior, t)),
     );
   });
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { gammaln } from 'simple-statistics';
 import {
   logMarginal,
-  mapEstimate,
+  pointEstimate,
   multivariateGammaLn,
   type Niw,
   niwPrior,
@@ -105,10 +105,10 @@ describe('niw', () => {
     });
   });
 
-  test('mapEstimate is the mode of the posterior density', () => {
+  test('pointEstimate is the mode of the posterior density', () => {
     const rows = normalRows(8, 9, 2, [1, -2]);
     const prior = unitPrior(2, 'full');
-    const fit = mapEstimate(prior, statisticsOf(rows, 2, 'full'));
+    const fit = pointEstimate(prior, statisticsOf(rows, 2, 'full'));
     // (μ₁, μ₂, Σ₁₁, Σ₁₂, Σ₂₂) → log likelihood + log NIW density, up to a constant
     const logPosterior = ([u, v, a, b, c]: number[]) => {
       const det = a * c - b * b;
@@ -129,23 +129,23 @@ describe('niw', () => {
     );
   });
 
-  test('mapEstimate of a diagonal prior is the one-dimensional one in each dimension', () => {
+  test('pointEstimate of a diagonal prior is the one-dimensional one in each dimension', () => {
     const d = 3;
     const rows = normalRows(2, 15, d, [0, 5, -3]);
-    const fit = mapEstimate(unitPrior(d, 'diag'), statisticsOf(rows, d, 'diag'));
+    const fit = pointEstimate(unitPrior(d, 'diag'), statisticsOf(rows, d, 'diag'));
     for (let i = 0; i < d; i++) {
       const column = rows.filter((_, p) => p % d === i);
-      const one = mapEstimate(onePrior(0, 0.1, 3, 2), statisticsOf(column, 1, 'full'));
+      const one = pointEstimate(onePrior(0, 0.1, 3, 2), statisticsOf(column, 1, 'full'));
       close([fit.mean[i], fit.covariance[i]], [one.mean[0], one.covariance[0]], 1e-13);
     }
   });
 
   for (const covariance of COVARIANCES) {
-    test(`no rows: log marginal 0, finite mapEstimate (${covariance})`, () => {
+    test(`no rows: log marginal 0, finite pointEstimate (${covariance})`, () => {
       const prior = unitPrior(3, covariance);
       const T = statisticsOf([], 3, covariance);
       assert.equal(logMarginal(prior, T), 0);
-      const fit = mapEstimate(prior, T);
+      const fit = pointEstimate(prior, T);
       assert.deepEqual(fit.mean, prior.mean);
       assert.ok(fit.covariance.every(Number.isFinite));
     });
@@ -156,7 +156,7 @@ describe('niw', () => {
           const prior = unitPrior(d, covariance);
           const [a, b] = [rows.slice(0, d), rows.slice(d)].map((part) => statisticsOf(part, d, covariance));
           const after = (T: Float64Array) => {
-            const fit = mapEstimate(prior, T);
+            const fit = pointEstimate(prior, T);
             const [kappa, nu] = [prior.kappa + T[0], prior.nu + T[0]];
             const psi = fit.covariance.map((v) => v * (covariance === 'full' ? nu + d + 2 : nu - d + 4));
             return niwPrior({ mean: fit.mean, kappa, nu, psi, covariance });
@@ -193,7 +193,7 @@ describe('niw', () => {
     const T = statisticsOf(normalRows(4, 50, 3), 3, 'full');
     const cov = scatter(T, 3, 'full').map((v) => v / 49);
     const psi = priorScale('data-cov', 0.3, cov, 'full');
-    const fit = mapEstimate(niwPrior({ mean: mean(T, 3), kappa: 1e-4, nu: 5, psi, covariance: 'full' }), T);
+    const fit = pointEstimate(niwPrior({ mean: mean(T, 3), kappa: 1e-4, nu: 5, psi, covariance: 'full' }), T);
     close(
       fit.covariance,
       cov.map((v) => (v * (49 + 0.3)) / (5 + 50 + 5)),

@@ -1,4 +1,4 @@
-import { BINS, binOf } from '../../model/pca-split.ts';
+import { binOf } from '../../model/pca-split.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { type CellTask, covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
@@ -31,7 +31,7 @@ export async function cellScatter(
   return { T: nd(T, task.leaves, T.length / task.leaves) };
 }
 
-/** Histogram of each leaf's rows along its axis, [leaves,1024]. */
+/** Histograms of each leaf's rows along each of its axes, [axes,bins]; as many axes for each leaf, one leaf after the other. */
 export async function cellHistogram(
   context: Context,
   task: TaskOf<'cell-histogram'>,
@@ -39,15 +39,55 @@ export async function cellHistogram(
 ): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const state = context.states.get(task.axes);
-  const axes = take(state, 'rows', 'float64', task.leaves * d);
-  const centre = take(state, 'centre', 'float64', task.leaves);
-  const sd = take(state, 'sd', 'float64', task.leaves);
-  const counts = new Float64Array(task.leaves * BINS);
+  const axes = take(state, 'rows', 'float64');
+  const centre = take(state, 'centre', 'float64');
+  const sd = take(state, 'sd', 'float64');
+  const { bins } = task;
+  const count = centre.length / task.leaves;
+  const counts = new Float64Array(centre.length * bins);
+  for (let i = 0; i < leaf.length; i++) {
+    if (leaf[i] < 0) continue;
+    for (let a = leaf[i] * count; a < (leaf[i] + 1) * count; a++)
+      counts[a * bins + binOf(dot(rows, i * d, axes, a * d, d), centre[a], sd[a], bins)]++;
+  }
+  return { counts: nd(counts, centre.length, bins) };
+}
+
+/**
+ * Σ ‖u‖²·uuᵀ over each leaf's rows, [leaves,D,D], with u = inverse·(x − centre), shortened to a norm of 2√D: no row counts for
+ * much more than others.
+ */
+export async function cellFourthMoments(
+  context: Context,
+  task: TaskOf<'cell-fourth-moments'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { rows, d, leaf } = await leaves(context, task, unit.shard);
+  const state = context.states.get(task.whitening);
+  const centre = take(state, 'centre', 'float64');
+  const inverse = take(state, 'inverse', 'float64');
+  const F = new Float64Array(task.leaves * d * d);
+  const centred = new Float64Array(d);
+  const u = new Float64Array(d);
   for (let i = 0; i < leaf.length; i++) {
     const l = leaf[i];
-    if (l >= 0) counts[l * BINS + binOf(dot(rows, i * d, axes, l * d, d), centre[l], sd[l])]++;
+    if (l < 0) continue;
+    for (let j = 0; j < d; j++) centred[j] = rows[i * d + j] - centre[l * d + j];
+    let square = 0;
+    for (let a = 0, p = l * d * d; a < d; a++) {
+      let sum = 0;
+      for (let j = 0; j < d; j++) sum += inverse[p++] * centred[j];
+      u[a] = sum;
+      square += sum * sum;
+    }
+    const clipped = Math.min(square, 4 * d);
+    const weight = square > 0 ? (clipped * clipped) / square : 0;
+    for (let a = 0, p = l * d * d; a < d; a++) {
+      const scaled = weight * u[a];
+      for (let j = 0; j < d; j++) F[p++] += scaled * u[j];
+    }
   }
-  return { counts: nd(counts, task.leaves, BINS) };
+  return { F: nd(F, task.leaves, d, d) };
 }
 
 /** The leaf of each row of a shard's sample, -1 for none. */

@@ -2,7 +2,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
-import { cellHistogram, cellScatter, cellSums } from './cells.ts';
+import { cellFourthMoments, cellHistogram, cellScatter, cellSums } from './cells.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { fullPass } from './full-pass.ts';
 import { moments } from './moments.ts';
@@ -23,6 +23,7 @@ const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: 
   'cell-sums': cellSums,
   'cell-scatter': cellScatter,
   'cell-histogram': cellHistogram,
+  'cell-fourth-moments': cellFourthMoments,
   'full-pass': fullPass,
 };
 

@@ -1,19 +1,21 @@
 import { UserError } from '../../../base/user-error.ts';
 import { planTransform } from '../../../data/transform.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
-import { logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
+import { shapeAxes } from '../../../model/fourth-moments.ts';
+import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
 import { NotPositiveDefiniteError } from '../../../model/linalg.ts';
+import { discriminantRule, nearestRule, whitener } from '../../../model/linear-rule.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
 import { adamStep, type Net, netSize } from '../../../model/net.ts';
-import { mapEstimate, type Niw } from '../../../model/niw.ts';
+import { type Niw, pointEstimate } from '../../../model/niw.ts';
 import { principalAxis } from '../../../model/pca-split.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../../model/scores.ts';
 import type { Parts } from '../../../model/state.ts';
 import { addStatistics, type Covariance, scatter } from '../../../model/statistics.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../../model/surgery.ts';
 import { averageGradients, averageNets } from '../net-states.ts';
-import { priorOf } from '../prior.ts';
+import { learnedPrior, priorOf } from '../prior.ts';
 import { subComponents } from '../sub-components.ts';
 
 /** A pure function, and about how long it takes for its arguments, ns. */
@@ -48,9 +50,10 @@ export const calculations = {
     choice.startsWith('pca:') ? eigen(mean.length) : 10 * covariance.length,
   ),
   priorOf: calculation(priorOf, ({ covariance }, d) => (covariance === 'full' ? eigen(d) : 10 * d)),
+  learnedPrior: calculation(learnedPrior, (_prior, _c, { covariances }) => lengths(covariances)),
   mStep: calculation(mStep, (_prior, T) => lengths(T)),
-  mapEstimates: calculation(
-    (prior: Niw, T: Float64Array[]) => T.map((t) => mapEstimate(prior, t)),
+  pointEstimates: calculation(
+    (prior: Niw, T: Float64Array[]) => T.map((t) => pointEstimate(prior, t)),
     (_prior, T) => lengths(T),
   ),
   roundingAmplification: calculation(roundingAmplification, ofClusters),
@@ -60,20 +63,61 @@ export const calculations = {
     ofClusters({ k: 2 * length, d, covariance }),
   ),
   principalAxes: calculation(
-    (T: Float64Array[], d: number, covariance: Covariance) => T.map((t) => principalAxis(t, d, covariance)),
+    (T: Float64Array[], d: number, covariance: Covariance, metric: Float64Array | null) => {
+      const inverse = metric && whitener(metric, d, covariance);
+      return T.map((t) => principalAxis(t, d, covariance, inverse));
+    },
     (T, d, covariance) => T.length * (covariance === 'full' ? eigen(d) : 10 * d),
+  ),
+  /** By the nearest of each cluster's centres in the metric of a covariance; null for a cluster without centres. */
+  nearestRules: calculation(
+    (sets: Float64Array[][][], metric: Float64Array, covariance: Covariance) => {
+      const d = sets.flat(2)[0]?.length ?? 0;
+      const inverse = whitener(metric, d, covariance);
+      return sets.map((clusters) =>
+        clusters.map((centres) => (centres.length ? nearestRule(centres, inverse) : null)),
+      );
+    },
+    (sets, { length }) => 4 * sets.flat(2).length * length + length ** 1.5,
+  ),
+  /** Null for a cluster with less than two parts that have rows. */
+  discriminantRules: calculation(
+    (prior: Niw, clusters: Parts[]) =>
+      clusters.map((parts) =>
+        parts.filter(([n]) => n > 0).length > 1 ? discriminantRule(prior, parts) : null,
+      ),
+    ({ d, covariance }, clusters) => clusters.length * (covariance === 'full' ? 3 * cholesky(d) : 10 * d),
+  ),
+  /** Mean of each cluster, and what whitens its covariance. */
+  whitenings: calculation(
+    (prior: Niw, T: Float64Array[]) =>
+      T.map((t) => {
+        const { mean, covariance } = pointEstimate(prior, t);
+        return { centre: mean, inverse: whitener(covariance, prior.d, prior.covariance) };
+      }),
+    ({ d }, T) => 2 * T.length * cholesky(d),
+  ),
+  shapeAxes: calculation(
+    (F: Float64Array[], d: number, inverses: Float64Array[]) => F.map((f, k) => shapeAxes(f, d, inverses[k])),
+    (F, d) => F.length * eigen(d),
   ),
   splitRatios: calculation(
     (prior: Niw, proposals: Parts[], alpha: number, zeta: number) =>
       proposals.map((parts) => logSplitRatio(prior, parts, alpha, zeta)),
     (prior, proposals) => proposals.reduce((sum, { length }) => sum + length + 1, 0) * marginal(prior),
   ),
+  /** Of several sets of clusters. */
+  evidence: calculation(
+    (prior: Niw, sets: Float64Array[][], alpha: number, zeta: number) =>
+      sets.map((clusters) => logEvidence(prior, clusters, alpha, zeta)),
+    (prior, sets) => sets.flat().length * marginal(prior),
+  ),
   mergeRatios: calculation(
     (prior: Niw, T: Float64Array[], pairs: { a: number; b: number }[], alpha: number, zeta: number) =>
       pairs.map(({ a, b }) => logMergeRatio(prior, T[a], T[b], alpha, zeta)),
     (prior, _T, pairs) => 3 * pairs.length * marginal(prior),
   ),
-  nearestPairs: calculation(nearestPairs, (points) => 2 * points.length ** 2 * points[0].length),
+  nearestPairs: calculation(nearestPairs, ({ k, d }) => k ** 2 * d ** 2),
   totals: calculation(
     (parts: Parts[]) => parts.map(([a, b]) => addStatistics(a, b)),
     (parts) => lengths(parts.flat()) / 8,

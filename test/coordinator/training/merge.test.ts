@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mergeStep } from '../../../coordinator/training/merge.ts';
 import { logSplitRatio } from '../../../model/hastings.ts';
-import { mapEstimate } from '../../../model/niw.ts';
+import { pointEstimate } from '../../../model/niw.ts';
 import { addStatistics, type Covariance } from '../../../model/statistics.ts';
 import type { RunEvent } from '../../../view/events.ts';
 import { assertClose, assertUnit, blobs, randomNumbers, scene, squares, statisticsOf } from '../support.ts';
@@ -44,7 +44,7 @@ describe('mergeStep', () => {
         where(rows, (i) => blob[i] === 0),
         covariance,
       );
-      const fit = mapEstimate(run.prior, own);
+      const fit = pointEstimate(run.prior, own);
       assertClose(after.mixture.means[0], fit.mean, 1e-9);
       assertClose(after.mixture.covariances[0], fit.covariance, 1e-9);
       assertClose(after.mixture.weights, [1 / 3, 1 / 3, 1 / 3], 1e-12);
@@ -239,7 +239,7 @@ describe('mergeStep', () => {
     const after = await mergeStep(before.run, state);
     assert.equal(after.mixture.k, 3);
     const T = [0, 1].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
-    assertClose(after.mixture.means[0], mapEstimate(before.run.prior, addStatistics(T[0], T[1])).mean, 1e-9);
+    assertClose(after.mixture.means[0], pointEstimate(before.run.prior, addStatistics(T[0], T[1])).mean, 1e-9);
     assert.deepEqual(after.mixture.means.slice(1), mixture.means.slice(2, 4));
     assert.deepEqual(
       after.parts.map((pair) => pair[0][0] + pair[1][0]),

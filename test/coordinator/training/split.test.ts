@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { splitStep } from '../../../coordinator/training/split.ts';
 import { logSplitRatio } from '../../../model/hastings.ts';
-import { mapEstimate } from '../../../model/niw.ts';
+import { pointEstimate } from '../../../model/niw.ts';
 import type { Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import type { Covariance } from '../../../model/statistics.ts';
@@ -44,7 +44,7 @@ function assertCluster(
   const { covariance } = run.prior;
   const T = statisticsOf(rows, covariance);
   const whole = state.parts[from].reduce((sum, t) => sum + t[0], 0);
-  const fit = mapEstimate(run.prior, T);
+  const fit = pointEstimate(run.prior, T);
   assertClose(mixture.means[c], fit.mean, 1e-9);
   assertClose(mixture.covariances[c], fit.covariance, 1e-9);
   assertClose([mixture.weights[c]], [(state.mixture.weights[from] * rows.length) / whole], 1e-12);

@@ -107,7 +107,10 @@ function flattened(cells: Cell[]) {
     if (typeof cell === 'number') return -1 - cell;
     const at = nodes.length;
     if ('near' in cell) nodes.push(cell.near.length, ...cell.near);
-    else nodes.push(0, cell.axis, thresholds.push(cell.at) - 1);
+    else if ('linear' in cell) {
+      nodes.push(-cell.linear.length, thresholds.length, ...cell.linear);
+      thresholds.push(...cell.offsets);
+    } else nodes.push(0, cell.axis, thresholds.push(cell.at) - 1);
     const children = nodes.length;
     for (const _ of cell.into) nodes.push(0);
     for (const [i, child] of cell.into.entries()) nodes[children + i] = wordOf(child);

@@ -104,8 +104,9 @@ function leafOf(word: i32): i32 {
  * leaf[n] ← the leaf of each row of x [n,d]. `roots` has a word for each group, `group` the group of each row (address 0: all
  * rows belong to the first group). A word w > 0 refers to the node at index w − 1 of `nodes`, any other to the leaf −1 − w.
  * A node is either the number of its centres, their row indices in `vectors` [·,d], and as many words, of which that of the
- * nearest centre applies; or 0, the row index of an axis in `vectors`, an index into `thresholds`, and two words, for rows
- * below the threshold and for the others.
+ * nearest centre applies; or the negative number of its linear functions, the index of their offsets in `thresholds`, the row
+ * indices of their weights, and as many words, of which that of the largest function applies; or 0, the row index of an axis in
+ * `vectors`, an index into `thresholds`, and two words, for rows below the threshold and for the others.
  */
 export function leaves(
   x: usize,
@@ -123,8 +124,11 @@ export function leaves(
     while (word > 0) {
       const node = nodes + ((<usize>(word - 1)) << 2);
       const count = int32At(node, 0);
-      if (count) word = int32At(node, 1 + count + nearest(x, d, node + 4, count, vectors));
-      else {
+      if (count > 0) word = int32At(node, 1 + count + nearest(x, d, node + 4, count, vectors));
+      else if (count < 0) {
+        const offsets = thresholds + ((<usize>int32At(node, 1)) << 3);
+        word = int32At(node, 2 - count + largest(x, d, node + 8, -count, vectors, offsets));
+      } else {
         const side =
           along(x, d, vectors + ((<usize>(int32At(node, 1) * d)) << 3)) >=
           float64At(thresholds, int32At(node, 2));
@@ -147,6 +151,19 @@ function nearest(x: usize, d: i32, centres: usize, count: i32, vectors: usize): 
     }
     if (sum < least) {
       least = sum;
+      best = c;
+    }
+  }
+  return best;
+}
+
+function largest(x: usize, d: i32, functions: usize, count: i32, vectors: usize, offsets: usize): i32 {
+  let best = 0;
+  let most: f64 = -Infinity;
+  for (let c = 0; c < count; c++) {
+    const value = along(x, d, vectors + ((<usize>(int32At(functions, c) * d)) << 3)) + float64At(offsets, c);
+    if (value > most) {
+      most = value;
       best = c;
     }
   }

@@ -1,0 +1,94 @@
+import { thresholdRule } from '../../model/linear-rule.ts';
+import type { Niw } from '../../model/niw.ts';
+import { likeliestThreshold } from '../../model/pca-split.ts';
+import type { Parts } from '../../model/state.ts';
+import { mean } from '../../model/statistics.ts';
+import type { Axis } from './rounds.ts';
+import { partsOf, type Rules, statisticsByRules } from './rules.ts';
+import type { Run } from './run-context.ts';
+
+/** Proposals for clusters whose sub-clusters are not accepted (docs/algorithm.md, section 6). All need only sums over the rows. */
+
+type Means = Pick<Run, 'rounds' | 'calculate'>;
+
+/** Bins of a histogram: a cluster has several. */
+const BINS = 256;
+const DISCRIMINANT_STEPS = 2;
+
+/** Rules, one for each cluster or null, and the parts that they yield. */
+export interface Proposal {
+  rules: Rules;
+  parts: Parts[];
+}
+
+/**
+ * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/fourth-moments.ts). `T`: the
+ * clusters' statistics. Full covariance only.
+ */
+export async function halveByShape(
+  { rounds, calculate }: Means,
+  prior: Niw,
+  chosen: boolean[],
+  T: Parts,
+): Promise<Proposal> {
+  const { d } = prior;
+  const owners = [...chosen.keys()].filter((k) => chosen[k]);
+  const place = new Map(owners.map((k, leaf) => [k, leaf]));
+  const partition = {
+    groups: 'net' as const,
+    cells: chosen.map((_, k) => place.get(k) ?? -1),
+    leaves: owners.length,
+  };
+  const whitening = await calculate(
+    'whitenings',
+    prior,
+    owners.map((k) => T[k]),
+  );
+  const F = await rounds.cellFourthMoments(partition, [], whitening);
+  const directions = await calculate(
+    'shapeAxes',
+    F,
+    d,
+    whitening.map(({ inverse }) => inverse),
+  );
+  const axes = directions.map((own, leaf) =>
+    own.map((axis): Axis => ({ axis, centre: dot(axis, whitening[leaf].centre), sd: 1 })),
+  );
+  const histograms = await rounds.cellHistograms(partition, [], axes.flat(), BINS);
+  const perLeaf = axes[0].length;
+  const rules: Rules = chosen.map((_, k) => {
+    const leaf = place.get(k);
+    if (leaf === undefined) return null;
+    let best: { axis: Float64Array; at: number; gain: number } | null = null;
+    for (const [i, { axis, centre, sd }] of axes[leaf].entries()) {
+      const found = likeliestThreshold(histograms[leaf * perLeaf + i], centre, sd);
+      if (found && !(best && best.gain >= found.gain)) best = { axis, ...found };
+    }
+    return best && thresholdRule(best.axis, best.at);
+  });
+  return { rules, parts: await partsBy(rounds, rules, T, d) };
+}
+
+/** The parts after they have been drawn anew, a few times, by the linear discriminant of those before. */
+export async function discriminants(
+  { rounds, calculate }: Means,
+  prior: Niw,
+  T: Parts,
+  proposal: Proposal,
+): Promise<Proposal> {
+  let { rules, parts } = proposal;
+  for (let step = 0; step < DISCRIMINANT_STEPS; step++) {
+    rules = await calculate('discriminantRules', prior, parts);
+    parts = await partsBy(rounds, rules, T, prior.d);
+  }
+  return { rules, parts };
+}
+
+/** The parts of clusters with statistics `T`. */
+async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: number): Promise<Parts[]> {
+  const pivots = rules.map((rule, k) => (rule ? Array(partsOf(rule)).fill(mean(T[k], d)) : []));
+  const [parts] = await statisticsByRules(rounds, [rules], [pivots]);
+  return parts;
+}
+
+const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, value, i) => sum + value * y[i], 0);

@@ -1,0 +1,81 @@
+/**
+ * Linear rules, by which a row belongs to the part j whose w_j·x + b_j is largest: the nearest centre in a metric, or Fisher's
+ * discriminant (docs/algorithm.md, section 6).
+ */
+import { cholesky, invertLower, NotPositiveDefiniteError } from './linalg.ts';
+import type { Niw } from './niw.ts';
+import type { Parts } from './state.ts';
+import { type Covariance, mean, scatter } from './statistics.ts';
+
+/** Weights w_j (D numbers each) and offsets b_j. */
+export interface LinearRule {
+  readonly weights: Float64Array[];
+  readonly offsets: number[];
+}
+
+/** `inverse` with inverse·a·inverseᵀ = I, lower triangular; of a diagonal matrix, given as its diagonal, the diagonal. */
+export function whitener(a: Float64Array, d: number, cov: Covariance): Float64Array {
+  if (cov === 'diag') return a.map((value) => 1 / Math.sqrt(value));
+  const factor = cholesky(a, d);
+  if (!factor) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
+  return invertLower(factor, d);
+}
+
+/** inverse·x. */
+export function whitened(inverse: Float64Array, x: Float64Array): Float64Array {
+  const d = x.length;
+  if (inverse.length === d) return x.map((value, i) => inverse[i] * value);
+  const out = new Float64Array(d);
+  for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[i] += inverse[i * d + j] * x[j];
+  return out;
+}
+
+/** inverseᵀ·u: the weights in x of the linear function u·(inverse·x). */
+export function unwhitened(inverse: Float64Array, u: Float64Array): Float64Array {
+  const d = u.length;
+  if (inverse.length === d) return u.map((value, i) => inverse[i] * value);
+  const out = new Float64Array(d);
+  for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[j] += inverse[i * d + j] * u[i];
+  return out;
+}
+
+/**
+ * The part whose centre is nearest in the metric of the covariance that `inverse` whitens. `shares`: the parts' shares of the
+ * rows, by which the larger of two parts reaches farther.
+ */
+export function nearestRule(centres: Float64Array[], inverse: Float64Array, shares?: number[]): LinearRule {
+  const means = centres.map((centre) => whitened(inverse, centre));
+  return {
+    weights: means.map((u) => unwhitened(inverse, u)),
+    offsets: means.map(
+      (u, j) => (shares ? Math.log(shares[j]) : 0) - u.reduce((sum, value) => sum + value * value, 0) / 2,
+    ),
+  };
+}
+
+/**
+ * Fisher's linear discriminant of the parts that have rows: the most probable part where all have the same covariance, which is
+ * estimated from all of them and from the prior's Ψ.
+ */
+export function discriminantRule({ d, covariance, psi, nu }: Niw, parts: Parts): LinearRule {
+  const within = psi.slice();
+  let n = nu - d - 1;
+  for (const T of parts) {
+    const spread = scatter(T, d, covariance);
+    for (let p = 0; p < within.length; p++) within[p] += spread[p];
+    n += T[0];
+  }
+  for (let p = 0; p < within.length; p++) within[p] /= n;
+  const filled = parts.filter(([n]) => n > 0);
+  const total = filled.reduce((sum, [n]) => sum + n, 0);
+  return nearestRule(
+    filled.map((T) => mean(T, d)),
+    whitener(within, d, covariance),
+    filled.map(([n]) => n / total),
+  );
+}
+
+/** Two parts: below a threshold along an axis, and from it on. */
+export function thresholdRule(axis: Float64Array, at: number): LinearRule {
+  return { weights: [axis.map(() => 0), axis], offsets: [0, -at] };
+}
