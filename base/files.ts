@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   writeFile as appendTo,
   closeSync,
@@ -26,6 +25,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
+import { draftOf } from './drafts.ts';
 import { sha256InSlices } from './hash.ts';
 import { UserError } from './user-error.ts';
 
@@ -152,12 +152,6 @@ export function truncated(path: string, expected: number, actual: number): UserE
     `${path} is truncated: ${expected} bytes expected, ${actual} found; copy or save it again`,
   );
 }
-
-/** A unique name in the same folder for a file or folder that is to be renamed to `path` once it is complete. */
-export const draftOf = (path: string) => `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-
-/** Is this a name made by `draftOf`: of a file or folder that was not completed? */
-export const isDraft = (name: string) => /\.\d+\.[0-9a-f]{8}\.tmp$/.test(name);
 
 /** A file being written under a temporary name. A method that fails removes it and throws, a UserError for a failed system call. */
 export interface AtomicFile {

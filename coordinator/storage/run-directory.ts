@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import { draftOf, isAbandoned } from '../../base/drafts.ts';
+import { createAtomicFile, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
@@ -238,7 +239,8 @@ function runDirectory(
       }
       const before = draftOf(eventsIn(path));
       try {
-        for (const name of readdirSync(path)) if (isUnfinished(name)) remove(join(path, name));
+        for (const name of readdirSync(path))
+          if (isUnfinished(name) && isAbandoned(name)) remove(join(path, name));
         if (history !== null && existsSync(history)) copyEvents(history, before);
         // All but run.json: should this fail, --force still recognizes the directory.
         for (const name of RUN_FILES.slice(1)) remove(join(path, name));
@@ -306,9 +308,9 @@ function removeEmpty(...folders: string[]): void {
 
 const unwritable = (path: string, error: unknown) => new UserError(`--out ${writeProblem(path, error)}`);
 
-/** Removes the unfinished files of a process that was killed. */
+/** Removes the unfinished files of processes that were killed. Others may be at work: `plot` needs no lock. */
 function removeDrafts(path: string): void {
   const isOwn = (folder: string) => lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
   for (const folder of [path, ...FOLDERS.map((name) => join(path, name)).filter(isOwn)])
-    for (const name of readdirSync(folder)) if (isDraft(name)) remove(join(folder, name));
+    for (const name of readdirSync(folder)) if (isAbandoned(name)) remove(join(folder, name));
 }

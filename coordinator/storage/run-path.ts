@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { ioError, isDraft, readWhole, WriteError } from '../../base/files.ts';
+import { isDraft } from '../../base/drafts.ts';
+import { ioError, readWhole, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { MOST_JSON } from '../../data/run-files.ts';

@@ -70,7 +70,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
       const run = await killed(`killed-${epoch}`, epoch);
       // As if it had been killed while writing a line, and a file.
       appendFileSync(join(run, 'events.jsonl'), '{"time":"2026');
-      const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1.00000000.tmp');
+      const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1-1.00000000.tmp');
       // In epoch 2 there may be no checkpoint yet.
       mkdirSync(join(run, 'checkpoints'), { recursive: true });
       writeFileSync(draft, 'half');

@@ -210,7 +210,7 @@ describe('checkpoint files', () => {
     const run = fresh();
     const folder = checkpointFolder(run);
     mkdirSync(folder, { recursive: true });
-    for (const name of ['notes.txt', 'epoch-000001.ckpt.4711.0123abcd.tmp', 'epoch-0000001.ckpt'])
+    for (const name of ['notes.txt', 'epoch-000001.ckpt.4711-1.0123abcd.tmp', 'epoch-0000001.ckpt'])
       writeFileSync(join(folder, name), 'mine');
     assert.equal(newestCheckpoint(run, own, assert.fail), null);
   });

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { isDraft } from '../../../base/files.ts';
+import { draftOf, isDraft, startOf } from '../../../base/drafts.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { sha256 } from '../../../bench/run-files.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
@@ -95,8 +95,8 @@ describe('openRunDirectory', () => {
   });
 
   test('what a killed run did not complete is removed, with and without --force', async () => {
-    const draft = (name: string) => `${name}.4711.0123abcd.tmp`;
-    const mine = ['p.npy.4711.0123abcd.tmp', 'labels.npy.tmp'];
+    const draft = (name: string) => `${name}.4711-1.0123abcd.tmp`;
+    const mine = ['p.npy.4711-1.0123abcd.tmp', 'labels.npy.tmp'];
     // Killed before it had a run.json: nothing else is there.
     mkdirSync(path);
     writeFileSync(join(path, draft('run.json')), '{');
@@ -122,9 +122,31 @@ describe('openRunDirectory', () => {
     (await reopenRunDirectory(path)).close();
     const left = readdirSync(path, { recursive: true }).map(String);
     assert.deepEqual(
-      left.filter((name) => /\.4711\./.test(name)),
+      left.filter((name) => /\.4711-1\./.test(name)),
       [],
     );
+  });
+
+  test('what a process that lives has not completed stays', async () => {
+    const old = await openRunDirectory(path);
+    await old.create({});
+    old.json('run.json', { dpmesh: '0.1.0' });
+    old.close();
+    mkdirSync(join(path, 'report'));
+    const by = (pid: number, start: string) => `${pid}-${start}.0123abcd.tmp`;
+    const living = [`k.svg.${by(process.ppid, startOf(process.ppid))}`, draftOf('k.png')];
+    // The second was of a process whose number another one has by now.
+    const left = [`losses.svg.${by(2 ** 30, '1')}`, `losses.png.${by(process.ppid, '1')}`];
+    for (const name of [...living, ...left]) writeFileSync(join(path, 'report', name), 'half');
+    (await reopenRunDirectory(path)).close();
+    const kept = process.platform === 'linux' ? living : [...living, left[1]];
+    assert.deepEqual(readdirSync(join(path, 'report')).sort(), kept.sort());
+    const run = draftOf('run.json');
+    writeFileSync(join(path, run), 'half');
+    const again = await openRunDirectory(path, { force: true });
+    await again.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json', run]);
+    again.close();
   });
 
   test('with --force does not follow a link out of the directory', async () => {
