@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   linkSync,
@@ -147,6 +148,33 @@ describe('openRunDirectory', () => {
     await again.create({});
     assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json', run]);
     again.close();
+  });
+
+  test('with --force: the earlier run stays whole if the new one cannot begin', async (t) => {
+    mkdirSync(path);
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', path]).status !== 0)
+      return t.skip('nothing can be mounted here');
+    try {
+      const old = join(path, 'old');
+      mkdirSync(join(old, 'checkpoints'), { recursive: true });
+      const files = ['run.json', 'events.jsonl', 'labels.npy', 'checkpoints/epoch-000001.ckpt', 'notes.txt'];
+      for (const name of files) writeFileSync(join(old, name), JSON.stringify({ dpmesh: '0.1.0', name }));
+      const found = () => readdirSync(old, { recursive: true }).map(String).sort();
+      const before = found();
+      const out = await openRunDirectory(old, { force: true });
+      await assert.rejects(out.create({ dpmesh: '0.1.0', much: 'x'.repeat(2 ** 20) }), (error: Error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, /^--out .* cannot be written: no space left on the disk$/);
+        return true;
+      });
+      assert.deepEqual(found(), before);
+      for (const name of files) assert.equal(JSON.parse(readFileSync(join(old, name), 'utf8')).name, name);
+      await out.create({ dpmesh: '0.1.0' });
+      assert.deepEqual(found(), ['events.jsonl', 'notes.txt', 'run.json']);
+      out.close();
+    } finally {
+      spawnSync('umount', ['-l', path]);
+    }
   });
 
   test('with --force does not follow a link out of the directory', async () => {
@@ -440,7 +468,7 @@ describe('a run directory that came from elsewhere', () => {
 
   test('one of its folders is a link: nothing is removed from its target', async () => {
     mkdirSync(precious);
-    const draft = join(precious, 'x.1.00000000.tmp');
+    const draft = join(precious, 'x.1-1.00000000.tmp');
     writeFileSync(draft, text);
     symlinkSync(precious, join(path, 'checkpoints'));
     await assert.rejects(reopenRunDirectory(path), /checkpoints is a symbolic link/);
