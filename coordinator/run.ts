@@ -108,6 +108,8 @@ async function runOnce(
   const { moments, run } = checkpoint
     ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
     : await prepareFirst(await firstReading(input, dispatcher), prepareFor);
+  // Workers opened it by its path, each when it joined: some may have read another file than others.
+  if (!checkpoint) source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const backend = server.backend() ?? undefined;
