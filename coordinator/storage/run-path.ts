@@ -27,7 +27,10 @@ export const isUnfinished = (name: string) =>
 
 /** `<runs>/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
 export function defaultRunPath(data: string, runs = 'runs'): string {
-  const name = basename(data).slice(0, -extname(data).length || undefined);
+  const file = basename(data);
+  const stem = file.slice(0, -extname(file).length || undefined);
+  // `.` and `..` are folders that exist.
+  const name = /^\.+$/.test(stem) ? file : stem;
   for (let i = 1; ; i++) {
     const path = join(runs, i === 1 ? name : `${name}-${i}`);
     if (!existsSync(path)) return path;

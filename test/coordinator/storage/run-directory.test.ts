@@ -434,6 +434,8 @@ test('defaultRunPath: the name of the data, with the first free number', () => {
   try {
     assert.equal(defaultRunPath('/data/mnist.npy'), join('runs', 'mnist'));
     assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
+    for (const file of ['..npy', '...npy', '.npy'])
+      assert.equal(defaultRunPath(`/data/${file}`), join('runs', file));
     mkdirSync('runs/mnist', { recursive: true });
     assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-2'));
     mkdirSync('runs/mnist-2');
