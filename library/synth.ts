@@ -81,7 +81,7 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
       : [paths.fix(out!), paths.fix(labels!)];
     const shape = { clusters, dim, points, seed: BigInt(seed) };
     const { bestNmi, judged } = await paths.naming(() =>
-      synthesize({ ...shape, out: x, labels: y, signal, onProgress }),
+      synthesize({ ...shape, out: x, labels: y, force, signal, onProgress }),
     );
     const readers = {
       data: () => ({ values: readNpy(x).data as Float32Array, columns: dim }),

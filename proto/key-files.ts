@@ -162,7 +162,7 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
 }
 
 function write(path: string, content: string): void {
-  const file = createAtomicFile(path, OWNER_ONLY);
+  const file = createAtomicFile(path, { mode: OWNER_ONLY });
   try {
     file.write(Buffer.from(content), 0);
     file.finish();

@@ -1,6 +1,14 @@
 // The built library in this process.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -183,6 +191,27 @@ describe('an aborted run', () => {
         name: 'UserError',
         message: /exists and is not a file; choose another path/,
       });
+  });
+
+  test('predict and synth keep a file that appears while they work, without `force`', async () => {
+    const [out, labels] = [path('theirs.npy'), path('theirs-y.npy')];
+    for (const work of [
+      () => predict({ run: path('whole'), data: rows, out }),
+      () => synth({ out, labels }),
+    ]) {
+      const working = work();
+      writeFileSync(out, 'theirs');
+      await assert.rejects(working, {
+        name: 'UserError',
+        message: /theirs\.npy cannot be written: a file of that name exists/,
+      });
+      assert.equal(readFileSync(out, 'utf8'), 'theirs');
+      rmSync(out);
+    }
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith('theirs')),
+      [],
+    );
   });
 
   test('predict and synth leave no file', async () => {
