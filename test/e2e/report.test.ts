@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -117,6 +118,26 @@ describe('a report', { concurrency: 2 }, () => {
     }
     for (const name of files(ALL))
       assert.deepEqual(readFileSync(path(`again/${name}`)), readFileSync(join(run, 'report', name)), name);
+  });
+
+  test('can be drawn again where a full disk ended it', async (t) => {
+    const disk = path('disk');
+    mkdirSync(disk);
+    const mount = (size: string) =>
+      spawnSync('mount', ['-t', 'tmpfs', '-o', size, 'none', disk]).status === 0;
+    // Not even report.html, or not all pictures.
+    if (!mount('size=100k')) return t.skip('nothing can be mounted here');
+    try {
+      for (const size of ['100k', '400k']) {
+        mount(`remount,size=${size}`);
+        refused(await plot(run, '--out', join(disk, 'report')), 'written: no space left on the disk');
+      }
+      mount('remount,size=4m');
+      drawn(await plot(run, '--out', join(disk, 'report')), ALL);
+      assert.deepEqual(listed(join(disk, 'report')), files(ALL));
+    } finally {
+      spawnSync('umount', [disk]);
+    }
   });
 
   test('adds nothing to --json, and --no-report leaves it out', async () => {
