@@ -8,7 +8,7 @@ import { sourceOf } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
-import { withArrays } from './read-result.ts';
+import { sameFile, withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
 
 /** The labels of new rows. */
@@ -110,8 +110,21 @@ function createSink<Values extends Int32Array | Float32Array>(
   shape: number[],
   replace: boolean,
 ): ArraySink<Values> {
-  if (path !== undefined)
-    return { ...createNpy(path, dtype, shape, { replace }), read: () => readNpy(path).data as Values };
+  if (path !== undefined) {
+    const file = createNpy(path, dtype, shape, { replace });
+    let assertSame = () => {};
+    return {
+      ...file,
+      finish() {
+        file.finish();
+        assertSame = sameFile(path, 'it was written');
+      },
+      read() {
+        assertSame();
+        return readNpy(path).data as Values;
+      },
+    };
+  }
   const length = shape.reduce((a, b) => a * b, 1);
   const values = (dtype === '<i4' ? new Int32Array(length) : new Float32Array(length)) as Values;
   return { write: (piece, first) => values.set(piece, first), finish() {}, abort() {}, read: () => values };

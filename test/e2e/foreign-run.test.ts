@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { writeReport } from '../../coordinator/report/report.ts';
+import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { dpmesh, easyData, jsonOf, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
@@ -178,6 +179,45 @@ describe('a damaged model', () => {
     writeFileSync(join(at, 'run.json'), JSON.stringify(old));
     assert.equal((await openRun(at)).result!.labels.length, 2000);
     jsonOf(await dpmesh(['evaluate', '--pred', labels, '--labels', easy.labels, '--json']));
+  });
+
+  test('responsibilities of another type or shape are not read, also without a hash', async () => {
+    for (const [dtype, shape] of [
+      ['<f8', [2000, 8]],
+      ['<f4', [1000, 16]],
+      ['<f4', [2000, 2]],
+      ['<f4', [16_000]],
+    ] as const) {
+      const at = withRunJson(({ config }) => {
+        config.soft = true;
+      });
+      const length = shape.reduce((a: number, b) => a * b, 1);
+      writeNpy(join(at, 'responsibilities.npy'), dtype, shape, new Float32Array(length));
+      const { result } = await openRun(at);
+      assert.throws(() => result!.responsibilities, /responsibilities\.npy is damaged .* instead of <f4 of/);
+    }
+  });
+
+  test('what was opened is not read from another run that is in its place by then', async () => {
+    const at = copy(() => {});
+    const opened = await openRun(at);
+    // The same run at a later time is.
+    rmSync(at, { recursive: true });
+    cpSync(run, at, { recursive: true });
+    assert.ok([...opened.events()].length && opened.mixture().k);
+    rmSync(at, { recursive: true });
+    const other = withRunJson(({ config }) => {
+      config.seed = '7';
+    });
+    renameSync(other, at);
+    const refusal = {
+      name: 'UserError',
+      message: `${at} has another run than when it was opened: open it again`,
+    };
+    assert.throws(() => [...opened.events()], refusal);
+    assert.throws(() => opened.mixture(), refusal);
+    await assert.rejects(opened.draw(), refusal);
+    assert.throws(() => opened.result!.labels, /labels\.npy has been replaced or removed/);
   });
 
   test('labels that are not those of the rows are not drawn', async () => {

@@ -214,6 +214,22 @@ describe('an aborted run', () => {
     );
   });
 
+  test('arrays in a file that somebody has replaced meanwhile are not read', async () => {
+    const [out, labels] = [path('mine.npy'), path('mine-y.npy')];
+    const synthetic = await synth({ out, labels, points: 2000 });
+    const predicted = await predict({ run: path('whole'), data: rows, out, force: true });
+    const refusal = {
+      name: 'UserError',
+      message: /mine\.npy has been replaced or removed since it was written/,
+    };
+    assert.throws(() => synthetic.data, refusal);
+    assert.equal(predicted.labels.length, 2000);
+    const again = await predict({ run: path('whole'), data: rows, out, force: true });
+    rmSync(out);
+    assert.throws(() => again.labels, refusal);
+    assert.equal(synthetic.labels.length, 2000);
+  });
+
   test('predict and synth leave no file', async () => {
     const signal = AbortSignal.abort();
     await assert.rejects(predict({ run: path('whole'), data: rows, out: path('p.npy'), signal }), AbortError);
