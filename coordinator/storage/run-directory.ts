@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { draftOf, isAbandoned } from '../../base/drafts.ts';
-import { createAtomicFile, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import { createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
@@ -254,8 +254,13 @@ function runDirectory(
         if (isNew) remove(path);
         throw unwritable(path, error);
       }
-      earlier.discard();
       isOpen = true;
+      try {
+        earlier.discard();
+      } catch (error) {
+        const { message } = ioError(earlier.aside, 'removed', error) as Error;
+        warn(`files of the earlier run are left: ${message}`);
+      }
     },
     event(event) {
       const timed = { time: new Date().toISOString(), ...event };
@@ -307,6 +312,7 @@ function earlierRun(path: string) {
   const moved: string[] = [];
   let isAside = false;
   return {
+    aside,
     moveAside() {
       mkdirSync(aside);
       for (const name of RUN_FILES) {

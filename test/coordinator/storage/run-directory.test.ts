@@ -177,6 +177,26 @@ describe('openRunDirectory', () => {
     }
   });
 
+  test('with --force: a folder of the earlier run that cannot be removed is a warning', async (t) => {
+    const busy = join(path, 'model', 'busy');
+    mkdirSync(busy, { recursive: true });
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
+    if (spawnSync('mount', ['-t', 'tmpfs', 'none', busy]).status !== 0)
+      return t.skip('nothing can be mounted here');
+    const warnings: string[] = [];
+    const out = await openRunDirectory(path, { force: true, warn: (message) => warnings.push(message) });
+    try {
+      await out.create({});
+      assert.ok(out.isOpen() && !existsSync(join(path, 'model')));
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0], /^files of the earlier run are left: .*\.tmp cannot be removed: EBUSY$/);
+    } finally {
+      out.close();
+      const aside = readdirSync(path).find(isDraft)!;
+      spawnSync('umount', [join(path, aside, 'model', 'busy')]);
+    }
+  });
+
   test('with --force does not follow a link out of the directory', async () => {
     mkdirSync(path);
     const other = join(home, 'elsewhere');
