@@ -82,6 +82,7 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
           yield { start, ...(await label(backend, transform, layers, raw, soft)) };
         }
+        source.assertSameFile?.();
       },
       close() {
         backend.free(...layers);

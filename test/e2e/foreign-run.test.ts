@@ -21,6 +21,7 @@ import { writeReport } from '../../coordinator/report/report.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
+import { openPredictor } from '../../worker/predict.ts';
 import { dpmesh, easyData, jsonOf, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
 
 // A run directory that was damaged, or that somebody else made.
@@ -224,6 +225,20 @@ describe('a damaged model', () => {
     const at = copy((at) => cpSync(join(at, 'mixture/means.npy'), join(at, 'labels.npy')));
     refused(await plot(at), 'labels.npy is damaged');
   });
+});
+
+test('rows that change while they are labelled get no labels', async () => {
+  const data = path('changing.npy');
+  cpSync(easy.data, data);
+  const predictor = await openPredictor({ run, data, soft: false, log: () => {} });
+  try {
+    cpSync(easy.data, data);
+    await assert.rejects(async () => {
+      for await (const _ of predictor.pieces());
+    }, /changing\.npy changed while it was being read/);
+  } finally {
+    predictor.close();
+  }
 });
 
 describe('a run directory from elsewhere', () => {
