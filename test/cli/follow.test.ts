@@ -86,6 +86,7 @@ describe('watch', () => {
   test('is not led to try for ever by answers of another form', async () => {
     const other: Parameters<typeof followed>[0][] = [
       { run: (response) => void response.end('<html>') },
+      { run: (response) => void response.end('\x1b\ndpmesh: warning: all is well') },
       ...[null, 7, [], {}, { ...RUN, workers: 7 }].map((value) => ({ run: json(value) })),
       ...[null, {}, { events: [] }, { ...HISTORY, events: [null] }].map((value) => ({
         history: json(value),
@@ -98,8 +99,8 @@ describe('watch', () => {
     for (const answers of other) await refused(answers, /an answer has another form/);
   });
 
-  test('prints no control characters', async () => {
-    const bad = '\x1b]0;title\x07\x9b2J\u202e\r';
+  test('prints no control characters, and one line for an event', async () => {
+    const bad = `\x1b]0;title\x07\x9b2J\u202e\r\ndpmesh: warning: all is well${'.'.repeat(5000)}`;
     const event = (rest: object) => ({ type: 'event', event: { time: '1', ...rest } });
     const { ended, shown } = await followed({
       history: json({ ...HISTORY, events: [{ time: '0', type: 'warning', message: bad }] }),
@@ -115,7 +116,9 @@ describe('watch', () => {
       ),
     });
     assert.equal(ended, 'failed');
-    assert.equal(shown.trimEnd().split('\n').length, 7, shown);
+    const lines = shown.trimEnd().split('\n');
+    assert.equal(lines.length, 7, shown);
+    assert.ok(lines.every(({ length }) => length <= 2000));
     assert.match(shown, /title/);
     assert.doesNotMatch(shown, /(?!\n)[\p{Cc}\u202e]/u);
   });
