@@ -27,7 +27,7 @@ const messages =
   };
 
 /** What is shown of such a server, and how following it ended. */
-async function followed(answers: { run?: Answer; history?: Answer; stream?: Answer }) {
+async function followed(answers: { run?: Answer; history?: Answer; stream?: Answer }, patience?: number) {
   const routes: Record<string, Answer> = {
     '/api/run': answers.run ?? json(RUN),
     '/api/history': answers.history ?? json(HISTORY),
@@ -45,7 +45,7 @@ async function followed(answers: { run?: Answer; history?: Answer; stream?: Answ
   }) as unknown as NodeJS.WriteStream;
   try {
     const { port } = server.address() as AddressInfo;
-    const ended = await follow(new URL(`http://127.0.0.1:${port}`), undefined, stream).catch(
+    const ended = await follow(new URL(`http://127.0.0.1:${port}`), undefined, stream, patience).catch(
       (error: Error) => error,
     );
     return { ended, shown };
@@ -76,6 +76,17 @@ describe('watch', () => {
   test('reads no endless answer', async () => {
     await refused({ run: endless(' ') }, /more than 64 MiB/);
     await refused({ history: endless('[') }, /more than 64 MiB/);
+  });
+
+  test('waits no longer for the end of an answer than for its beginning', async () => {
+    const dripping = (response: ServerResponse) => {
+      const timer = setInterval(() => response.write(' '), 20);
+      response.once('close', () => clearInterval(timer));
+    };
+    for (const answers of [{ run: dripping }, { history: dripping }]) {
+      const { ended } = await followed(answers, 300);
+      assert.match(String(ended), /does not answer/);
+    }
   });
 
   test('reads no endless line of the stream, and no endless message of many lines', async () => {
