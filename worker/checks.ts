@@ -45,10 +45,10 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
   if (task.task === 'seed-distances') {
     must(rowsIn(states, 'centres', d) >= task.centres, 'centres has too few rows');
   } else if (task.task === 'statistics' || task.task === 'full-pass') {
-    const { k, widest } = netOf(states, 'net', d);
-    fits(p * k);
-    if (task.task === 'statistics') addressable(Math.min(task.block, layout.rows) * Math.max(widest, p));
-    else addressable(layout.blockRows * widest);
+    const net = netOf(states, 'net', d);
+    fits(p * net.k);
+    if (task.task === 'statistics') addressable(Math.min(task.block, layout.rows) * Math.max(net.widest, p));
+    else addressable(layout.blockRows * net.widest);
   } else if (task.task === 'pivoted-statistics') {
     const { k } = netOf(states, 'net', d);
     array(states, 'means', 'rows', 'float64', [k, d]);
