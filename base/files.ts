@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   writeFile as appendTo,
   closeSync,
@@ -8,6 +7,7 @@ import {
   fsync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -26,6 +26,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
+import { draftOf } from './drafts.ts';
 import { sha256InSlices } from './hash.ts';
 import { UserError } from './user-error.ts';
 
@@ -33,6 +34,8 @@ import { UserError } from './user-error.ts';
 
 /** Most bytes of one read or write call. */
 const MAX_CALL_BYTES = 1 << 30;
+/** Errors of a file system without hard links. */
+const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 /** System error codes in words. */
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
@@ -153,26 +156,29 @@ export function truncated(path: string, expected: number, actual: number): UserE
   );
 }
 
-/** A unique name in the same folder for a file or folder that is to be renamed to `path` once it is complete. */
-export const draftOf = (path: string) => `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-
-/** Is this a name made by `draftOf`: of a file or folder that was not completed? */
-export const isDraft = (name: string) => /\.\d+\.[0-9a-f]{8}\.tmp$/.test(name);
-
 /** A file being written under a temporary name. A method that fails removes it and throws, a UserError for a failed system call. */
 export interface AtomicFile {
   write(bytes: Uint8Array, at: number): void;
   resize(bytes: number): void;
   /** SHA-256 of what has been written, in hexadecimal: read from the open file, whatever its path leads to by now. */
   sha256(): Promise<string>;
-  /** Syncs the content to disk, then renames it to its path, replacing an existing file. */
+  /** Syncs the content to disk, then renames it to its path. */
   finish(): void;
   /** Removes the temporary file; does nothing after `finish`. */
   abort(): void;
 }
 
+export interface AtomicFileOptions {
+  mode?: number;
+  /** Replace a file that has the name when this one is finished; else `finish` fails then. */
+  replace?: boolean;
+}
+
 /** Starts a file that appears under its name only once it is complete. */
-export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
+export function createAtomicFile(
+  path: string,
+  { mode = 0o666, replace = true }: AtomicFileOptions = {},
+): AtomicFile {
   const draft = draftOf(path);
   let fd: number | undefined;
   const close = () => {
@@ -228,12 +234,25 @@ export function createAtomicFile(path: string, mode = 0o666): AtomicFile {
     finish() {
       attempt((file) => {
         fsyncSync(file);
-        renameSync(draft, path);
+        if (replace) renameSync(draft, path);
+        else renameToFree(draft, path);
         syncFolder(dirname(path));
       });
       close();
     },
   };
+}
+
+/** Renames a file; throws EEXIST if there is one of that name, also if it has just appeared. */
+function renameToFree(draft: string, path: string): void {
+  try {
+    linkSync(draft, path);
+    unlinkSync(draft);
+  } catch (error) {
+    if (!NO_HARD_LINKS.includes(String((error as NodeJS.ErrnoException).code))) throw error;
+    closeSync(openSync(path, 'wx'));
+    renameSync(draft, path);
+  }
 }
 
 const append = promisify(appendTo);

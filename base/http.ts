@@ -3,6 +3,7 @@ import {
   createServer,
   type Server as HttpServer,
   type IncomingMessage,
+  type RequestListener,
   type ServerResponse,
 } from 'node:http';
 import { isIP, type Socket } from 'node:net';
@@ -75,9 +76,12 @@ const CHECK_INTERVAL_MS = 5000;
 const STALLED_MS = 15_000;
 /** A connection whose client has not read a finished response after this time is closed, ms. */
 const RESPONSE_MS = 60_000;
+/** Requests on one connection that wait for their responses; with more, it is closed. Browsers send one at a time. */
+const MOST_WAITING = 16;
 
 /**
- * Starts an HTTP server at this address; rejects with the error of Node's `listen`.
+ * Starts an HTTP server at this address; rejects with the error of Node's `listen`. Requests are passed to what is given to
+ * `onRequest`, which is also returned.
  *
  * @param stalled timeout for connections without traffic, ms
  * @param most limit of concurrent connections, which is also returned
@@ -85,7 +89,7 @@ const RESPONSE_MS = 60_000;
 export async function listen(
   { host, port }: BindAddress,
   { stalled = STALLED_MS, most = connectionLimit() } = {},
-): Promise<{ server: HttpServer; port: number; most: number }> {
+): Promise<{ server: HttpServer; onRequest(respond: RequestListener): void; port: number; most: number }> {
   const server = createServer({
     headersTimeout: REQUEST_MS,
     requestTimeout: REQUEST_MS,
@@ -101,8 +105,17 @@ export async function listen(
       resolve();
     });
   });
-  return { server, port: (server.address() as { port: number }).port, most };
+  return {
+    server,
+    onRequest: (respond) => void whileOpen(server, respond),
+    port: (server.address() as { port: number }).port,
+    most,
+  };
 }
+
+/** All requests that have arrived together are reported, also those after the one at which their connection was closed. */
+const whileOpen = (server: HttpServer, respond: RequestListener) =>
+  server.on('request', (request, response) => request.socket.destroyed || respond(request, response));
 
 const connectionLimit = () => Math.floor(Math.min(MAX_CONNECTIONS, DESCRIPTOR_SHARE * descriptorLimit()));
 
@@ -129,7 +142,7 @@ function makeRoom(server: HttpServer, most: number): void {
       idle.delete(socket);
     });
   });
-  server.on('request', ({ socket }, response: ServerResponse) => {
+  whileOpen(server, ({ socket }, response) => {
     idle.delete(socket);
     response.once('close', () => {
       if (!socket.destroyed) idle.set(socket, performance.now());
@@ -137,24 +150,33 @@ function makeRoom(server: HttpServer, most: number): void {
   });
 }
 
-/** Closes the connections of clients that do not read, as their unsent responses occupy memory. */
+/** Closes the connections of clients that do not read, or ask too fast, as their unsent responses occupy memory. */
 function dropUnread(server: HttpServer, stalled: number): void {
-  /** Open responses, and when each was completely written; Infinity while it is not. */
-  const responses = new Map<ServerResponse, number>();
-  server.on('request', (_request, response: ServerResponse) => {
+  /** Open responses of each connection, and when each was completely written; Infinity while it is not. */
+  const connections = new Map<Socket, Map<ServerResponse, number>>();
+  server.on('connection', (socket) => {
+    connections.set(socket, new Map());
+    socket.once('close', () => connections.delete(socket));
+  });
+  whileOpen(server, ({ socket }, response) => {
+    const responses = connections.get(socket)!;
+    if (responses.size >= MOST_WAITING) {
+      socket.destroy();
+      return;
+    }
     responses.set(response, Number.POSITIVE_INFINITY);
     response.once('close', () => responses.delete(response));
   });
   // Called after a time without traffic. If we are still producing the response, the client is not at fault.
   server.setTimeout(stalled, (socket) => {
-    const isWaiting = [...responses.keys()].some((response) => response.socket === socket);
-    if (!isWaiting || socket.writableLength) socket.destroy();
+    if (!connections.get(socket)?.size || socket.writableLength) socket.destroy();
   });
   const timer = setInterval(() => {
     const now = performance.now();
-    for (const [response, writtenAt] of responses)
-      if (now - writtenAt > RESPONSE_MS) response.destroy();
-      else if (response.writableEnded) responses.set(response, Math.min(writtenAt, now));
+    for (const [socket, responses] of connections)
+      for (const [response, writtenAt] of responses)
+        if (now - writtenAt > RESPONSE_MS) socket.destroy();
+        else if (response.writableEnded) responses.set(response, Math.min(writtenAt, now));
   }, CHECK_INTERVAL_MS).unref();
   server.once('close', () => clearInterval(timer));
 }

@@ -1,5 +1,6 @@
 import { ParseError } from 'eventsource-parser';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Message } from '../view/api.ts';
 
@@ -47,6 +48,6 @@ export function understood<T>(url: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw notARun(url, `an answer has another form (${(error as Error).message.slice(0, 80)})`);
+    throw notARun(url, `an answer has another form (${oneLine((error as Error).message.slice(0, 80))})`);
   }
 }

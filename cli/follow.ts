@@ -5,7 +5,10 @@ import type { TimedEvent } from '../view/events.ts';
 import { jsonOf, messagesOf, understood } from './answers.ts';
 import { createDisplay, type Display } from './progress.ts';
 
-/** Reconnecting ends with an error if the run has not answered for this long, ms. */
+/**
+ * The time for an answer, all of it; of the stream, for its beginning. Reconnecting ends with an error if the run has not
+ * answered for this long, ms.
+ */
 const TIMEOUT_MS = 30_000;
 const RETRY_MS = 500;
 /** Events of one millisecond that are remembered. */
@@ -21,8 +24,8 @@ interface Shown {
   events: Set<string>;
 }
 
-/** Aborts a request whose answer has not begun after so many ms. */
-async function answerWithin<T>(ms: number, request: (timeout: AbortSignal) => Promise<T>): Promise<T> {
+/** Aborts what `request` does if it takes longer than so many ms. */
+async function within<T>(ms: number, request: (timeout: AbortSignal) => Promise<T>): Promise<T> {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), ms);
   try {
@@ -34,18 +37,17 @@ async function answerWithin<T>(ms: number, request: (timeout: AbortSignal) => Pr
 
 /**
  * Shows the progress of a run until it is over, from its HTTP API; reconnects if the connection is lost. Returns the final
- * status. UserError if nothing answers or the token is wrong.
+ * status. UserError if nothing answers within `patience` ms or the token is wrong.
  */
 export async function follow(
   url: URL,
   token: string | undefined,
   stream: NodeJS.WriteStream = process.stderr,
+  patience = TIMEOUT_MS,
 ): Promise<Status> {
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const get = async (path: string, signal?: AbortSignal) => {
-    const response = await answerWithin(TIMEOUT_MS, (timeout) =>
-      fetch(new URL(path, url), { headers, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }),
-    );
+  const get = async (path: string, signal: AbortSignal) => {
+    const response = await fetch(new URL(path, url), { headers, signal });
     if (response.status === 401)
       throw new UserError(`${url.href}: the token is wrong; pass that of the run with --token`);
     if (!response.ok)
@@ -54,6 +56,7 @@ export async function follow(
       );
     return response;
   };
+  const read = <T>(path: string) => within(patience, async (timeout) => jsonOf<T>(await get(path, timeout)));
   const shown: Shown = { epoch: 0, time: '', events: new Set() };
   let display: Display | null = null;
   let answered: number | null = null;
@@ -61,9 +64,11 @@ export async function follow(
     const closing = new AbortController();
     try {
       // The stream is opened first, so that no event is missed; events between the two responses are in both.
-      const events = await get('/api/stream', closing.signal);
-      const run = await jsonOf<RunInfo>(await get('/api/run'));
-      const history = await jsonOf<History>(await get('/api/history'));
+      const events = await within(patience, (timeout) =>
+        get('/api/stream', AbortSignal.any([closing.signal, timeout])),
+      );
+      const run = await read<RunInfo>('/api/run');
+      const history = await read<History>('/api/history');
       answered = performance.now();
       const on = (display ??= understood(url.href, () => createDisplay(run.config.maxEpochs, stream)));
       understood(url.href, () => {
@@ -82,8 +87,8 @@ export async function follow(
         throw new UserError(
           `${url.href} does not answer; check the address, and that the run is in progress`,
         );
-      if (performance.now() - answered > TIMEOUT_MS)
-        throw new UserError(`${url.href} has not answered for ${TIMEOUT_MS / 1000} s; the run may be over`);
+      if (performance.now() - answered > patience)
+        throw new UserError(`${url.href} has not answered for ${patience / 1000} s; the run may be over`);
     } finally {
       closing.abort();
       display?.end();

@@ -1,5 +1,6 @@
 import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
+import { interruptible } from './signals.ts';
 
 export const command = 'predict';
 export const describe = 'label new rows with the clustering net of a finished run';
@@ -28,6 +29,6 @@ export const builder = {
 export async function handler({ run, data, out, soft, force }: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
   const log = (line: string) => console.error(printable(line));
-  const { rows, k } = await predict({ run, data, out, soft, force, log });
+  const { rows, k } = await interruptible((signal) => predict({ run, data, out, soft, force, log, signal }));
   console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}`));
 }

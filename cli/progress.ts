@@ -1,4 +1,4 @@
-import { printable } from '../base/text.ts';
+import { oneLine, printable } from '../base/text.ts';
 import type { RunEvent } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 
@@ -25,6 +25,8 @@ const duration = (ms: number) =>
 /** Width of the curve of K, and of the text before it. */
 const CURVE_WIDTH = 12;
 const PREFIX_WIDTH = 26;
+/** Characters of the line of an event, whose texts may come from another machine. */
+const MOST_LINE = 2000;
 const lossText = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
 /**
@@ -48,14 +50,15 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
     clear();
     stream.write(`${printable(text)}\n`);
   };
+  const eventLine = (text: string) => line(oneLine(text.slice(0, MOST_LINE)));
   /** Shows as many of the items as fit into the status line. */
   const show = (...items: string[]) => {
     clear();
     const room = (stream.columns ?? 80) - 1;
-    let text = printable(items[0]).slice(0, room);
+    let text = oneLine(items[0].slice(0, room));
     for (const item of items.slice(1)) {
       if (text.length + 2 + item.length > room) break;
-      text += `  ${printable(item)}`;
+      text += `  ${oneLine(item)}`;
     }
     stream.write(text);
     shown = true;
@@ -75,7 +78,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           break;
         case 'worker-gone':
           workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
-          line(
+          eventLine(
             `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are reassigned`,
           );
           break;
@@ -84,11 +87,13 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
             event.sample < event.rows
               ? ` (training on a sample of ${event.sample.toLocaleString('en')})`
               : '';
-          line(`${event.rows.toLocaleString('en')} rows × ${event.dim}${sample}, ${event.shards} shards`);
+          eventLine(
+            `${event.rows.toLocaleString('en')} rows × ${event.dim}${sample}, ${event.shards} shards`,
+          );
           break;
         }
         case 'resume':
-          line(
+          eventLine(
             event.from
               ? `continues from epoch ${event.epoch}: ${event.from}`
               : 'starts again: there is no checkpoint to continue from',
@@ -97,14 +102,14 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
         case 'step':
           if (event.changed) {
             const before = event.kind === 'split' ? event.k - event.changed : event.k + event.changed;
-            line(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${before} → ${event.k}`);
+            eventLine(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${before} → ${event.k}`);
           }
           break;
         case 'warning':
-          line(`dpmesh: warning: ${event.message}`);
+          eventLine(`dpmesh: warning: ${event.message}`);
           break;
         case 'end':
-          line(
+          eventLine(
             `epoch ${String(event.epoch).padStart(3)}  ${event.reason === 'settled' ? 'settled' : 'last epoch'}  K ${event.k}`,
           );
           if (live) show('labelling all rows …');

@@ -58,7 +58,7 @@ export interface DataCheck {
 }
 
 /** A file of at most this many bytes is compared at once. */
-const SMALL_BYTES = 64 << 20;
+export const SMALL_BYTES = 64 << 20;
 /** Most blocks of a larger file that are compared at once. */
 const MOST_SAMPLED = 64;
 /** Bytes that are read in one go. */

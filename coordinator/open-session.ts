@@ -1,6 +1,7 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { keepSpareDescriptors } from '../base/descriptors.ts';
 import type { Disposers } from '../base/disposers.ts';
+import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
@@ -105,9 +106,11 @@ async function openInputs(
   checkMemory(config, source.dim);
   const labels = await openLabels(config, source.rows, leftOut, resume, warn);
   stopping.signal.throwIfAborted();
-  const { createCheckpoints } = await import('./storage/checkpoints.ts');
+  const { checkpointFolder, createCheckpoints } = await import('./storage/checkpoints.ts');
+  // One of another folder is not there for the next `resume` of this one.
+  const saved = from && realPath(dirname(from.path)) === realPath(checkpointFolder(out.path)) ? from : null;
   const checkpoints = createCheckpoints({
-    ...{ run: out.path, every: checkpointEvery, emit, warn, saved: from },
+    ...{ run: out.path, every: checkpointEvery, emit, warn, saved },
     assertThere: out.assertThere,
   });
   return { from, source, leftOut, layout, labels, checkpoints };

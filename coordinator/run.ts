@@ -93,7 +93,7 @@ async function runOnce(
   startTime: number,
   isAgain: boolean,
 ): Promise<Summary> {
-  const { config, layout, server, out, calculate, emit, resume, source, versions } = input;
+  const { config, layout, server, out, checkpoints, calculate, emit, resume, source, versions } = input;
   const checkpoint = (!isAgain && resume?.from?.checkpoint) || null;
   const { dispatcher } = attempt;
   // A run that continues from a checkpoint, or begins again, has emitted these warnings before.
@@ -108,6 +108,8 @@ async function runOnce(
   const { moments, run } = checkpoint
     ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
     : await prepareFirst(await firstReading(input, dispatcher), prepareFor);
+  // Workers opened it by its path, each when it joined: some may have read another file than others.
+  if (!checkpoint) source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const backend = server.backend() ?? undefined;
@@ -133,6 +135,8 @@ async function runOnce(
     });
   else emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
 
+  // At once: what was computed before is in another folder, and a kill must leave it in this one too.
+  if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
   const spent = () => totalsSince(checkpoint, server, startTime);
   // If training has already ended, the workers still need the net for the full pass.
   if (checkpoint?.ended) publishNet(run, checkpoint.state.net);

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readdirSync, utimesSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isDraft, remove } from '../base/files.ts';
+import { isDraft } from '../base/drafts.ts';
+import { remove } from '../base/files.ts';
 import { isProcessAlive } from '../base/process-alive.ts';
 
 /** Which decoded files stay in the cache folder: those in use, and of the others the last used, as far as they fit. */

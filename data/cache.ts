@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ioError, mkdirp, remove } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { entryName, markUsed, prune } from './cache-pruning.ts';
+import { assertVersion, fileVersion } from './file-version.ts';
 import type { ArrayFile } from './npy.ts';
 
 /** Raised when a file is decoded otherwise than before. */
@@ -60,26 +61,15 @@ export async function openCached(
       if (!(error instanceof UserError)) throw error;
     }
     await decode(target);
-    if (String(fileVersion(path)) !== String(version)) {
+    try {
+      assertVersion(path, version);
+    } catch (error) {
       remove(target);
-      throw new UserError(`${path} changed while it was being read: start again once it is complete`);
+      throw error;
     }
     return { ...open(target), release };
   } catch (error) {
     release();
     throw error;
-  }
-}
-
-/**
- * What differs when the content of a file may: also inode and the time of its last change, which no program can set, as
- * `cp -p` sets the modification time.
- */
-function fileVersion(path: string): string[] {
-  try {
-    const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
-    return [resolve(path), ...[size, mtimeNs, ctimeNs, ino].map(String)];
-  } catch (error) {
-    throw ioError(path, 'read', error);
   }
 }

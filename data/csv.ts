@@ -43,7 +43,7 @@ async function decodeCsv(path: string, target: string, without: string | null): 
       const leftOut = without === null ? -1 : chooseColumn(path, { names, width: columns }, without);
       width = leftOut < 0 ? columns : columns - 1;
       if (!width) throw new UserError(`${path} has no column besides ${without}: add columns to cluster by`);
-      writer = createNpyBytes(target, `${HOST_ORDER}f4`, [0, width], 0o600);
+      writer = createNpyBytes(target, `${HOST_ORDER}f4`, [0, width], { mode: 0o600 });
       chunk = new Float32Array(Math.max(width, CHUNK_ELEMENTS));
       return (fields, line) => {
         if (filled + width > chunk.length) flush();

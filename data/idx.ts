@@ -118,7 +118,7 @@ function idxSink(path: string, target: string, check: ShapeCheck) {
           throw new UserError(
             `${path} has shape ${tuple(header.shape)}, more than its ${packed} bytes can hold: download it again`,
           );
-        writer = createNpyBytes(target, header.dtype.descr, header.shape, 0o600);
+        writer = createNpyBytes(target, header.dtype.descr, header.shape, { mode: 0o600 });
         body = head.subarray(header.offset);
       }
       if (body.length > total - done)

@@ -1,6 +1,13 @@
 import { closeSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { createAtomicFile, type OpenOptions, openFile, readFully, truncated } from '../base/files.ts';
+import {
+  type AtomicFileOptions,
+  createAtomicFile,
+  type OpenOptions,
+  openFile,
+  readFully,
+  truncated,
+} from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 
@@ -273,18 +280,18 @@ export interface NpyWriter<Data> {
 }
 
 /**
- * Starts an .npy of any element type, written as raw bytes, with permissions `mode`. Throws a UserError if the disk is full,
+ * Starts an .npy of any element type, written as raw bytes. Throws a UserError if the disk is full,
  * or the folder is missing or not writable.
  */
 export function createNpyBytes(
   path: string,
   descr: string,
   shape: readonly number[],
-  mode?: number,
+  options?: AtomicFileOptions,
 ): NpyWriter<Uint8Array> {
   const { size } = parseDtype(descr);
   const header = npyHeader(descr, shape);
-  const file = createAtomicFile(path, mode);
+  const file = createAtomicFile(path, options);
   file.resize(header.length + elementCount(shape) * size);
   return {
     write: (bytes, first) => file.write(bytes, header.length + first),
@@ -314,8 +321,9 @@ export function createNpy(
   path: string,
   dtype: WritableDtype,
   shape: readonly number[],
+  options?: AtomicFileOptions,
 ): NpyWriter<NumericArray | readonly number[]> {
-  const file = createNpyBytes(path, dtype, shape);
+  const file = createNpyBytes(path, dtype, shape, options);
   return {
     ...file,
     write(data, first) {

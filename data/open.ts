@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { openFile, readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
+import { assertVersion, fileVersion } from './file-version.ts';
 import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
 import {
   type ArrayFile,
@@ -33,10 +34,13 @@ export interface OpenOptions {
  * .tsv, .txt). The format is detected from the content, else from the name. Rejects with a UserError, one line, if the
  * file is invalid.
  */
-export async function openSource(
-  path: string,
-  { without = null, expected }: OpenOptions = {},
-): Promise<Source> {
+export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+  const version = fileVersion(path);
+  const source = await openRows(path, options);
+  return { ...source, assertSameFile: () => assertVersion(path, version) };
+}
+
+async function openRows(path: string, { without = null, expected }: OpenOptions): Promise<Source> {
   switch (formatOf(path)) {
     case 'npy':
       return tableSource(openNpy(path));

@@ -129,6 +129,19 @@ export function openRunLabels(path: string, rows: number): ArrayFile {
   );
 }
 
+/** The responsibilities of a run, row-major. UserError unless there is a row for each of these, with at least `k` columns. */
+export function readRunResponsibilities(path: string, rows: number, k: number): Float32Array {
+  const { fd, shape, dtype, fortran } = openNpy(path, path, { within: dirname(path) });
+  closeSync(fd);
+  const fits = shape.length === 2 && shape[0] === rows && shape[1] >= k;
+  if (dtype.descr !== '<f4' || fortran || !fits)
+    throw runFiles(dirname(path)).damaged(
+      'responsibilities.npy',
+      `${dtype.descr} of shape ${tuple(shape)} instead of <f4 of (${rows}, K) with K ≥ ${k}`,
+    );
+  return readNpy(path, { within: dirname(path) }).data as Float32Array;
+}
+
 /** All labels of a run. UserError unless there is one for each of these rows. */
 export function readRunLabels(path: string, rows: number): Int32Array {
   closeSync(openRunLabels(path, rows).fd);

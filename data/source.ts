@@ -10,5 +10,7 @@ export interface Source {
   read(start: number, count: number): Promise<Float32Array>;
   /** One row in float64, without rounding to float32 (except for a text table, whose cache is float32). */
   stored(row: number): Promise<Float64Array>;
+  /** Throws a UserError if the file is not the one that was opened any more, or has changed. Not for rows in memory. */
+  assertSameFile?(): void;
   close(): void;
 }

@@ -14,6 +14,8 @@ export interface SynthOptions {
   readonly out: string;
   /** Path of the true clusters: .npy, int32, points. */
   readonly labels: string;
+  /** Replace files that exist when these are finished; by default that is an error. */
+  readonly force?: boolean;
   /** Called regularly with the number of points done. */
   readonly onProgress?: (done: number) => void;
   /** Aborts: leaves no files and rejects with the signal's reason. */
@@ -90,7 +92,7 @@ export function clusterPicker(weights: Float64Array): (u: number) => number {
  * `judged`, the number of rows it is computed on: all, or for more than 100,000 points every ⌈points/100,000⌉-th
  */
 export async function synthesize(options: SynthOptions): Promise<{ bestNmi: number; judged: number }> {
-  const { clusters, dim, points, seed, out, labels, onProgress, signal } = options;
+  const { clusters, dim, points, seed, out, labels, force = false, onProgress, signal } = options;
   assertWithin('--points', points, MAX_POINTS);
   const truth = randomMixture(clusters, dim, seed);
   const mode = posteriorMode(truth);
@@ -98,10 +100,10 @@ export async function synthesize(options: SynthOptions): Promise<{ bestNmi: numb
   const judged = Math.ceil(points / stride);
   const [modes, trueClusters] = [new Int32Array(judged), new Int32Array(judged)];
 
-  const pointFile = createNpy(out, '<f4', [points, dim]);
+  const pointFile = createNpy(out, '<f4', [points, dim], { replace: force });
   let labelFile: ReturnType<typeof createNpy> | undefined;
   try {
-    labelFile = createNpy(labels, '<i4', [points]);
+    labelFile = createNpy(labels, '<i4', [points], { replace: force });
     for (let first = 0; first < points; first += CHUNK) {
       const count = Math.min(CHUNK, points - first);
       const drawn = drawChunk(truth, seed, first / CHUNK, count);

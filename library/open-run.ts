@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
-import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
 import type { Labels } from '../data/labels.ts';
 import { runFiles } from '../data/run-files.ts';
 import { readSavedMixture } from '../data/saved-mixture.ts';
@@ -78,17 +78,23 @@ export interface SavedRun {
 }
 
 /**
- * Opens a run directory for reading. The run may be finished, stopped, or still running.
+ * Opens a run directory for reading. The run may be finished, stopped, or still running. What is read later throws a
+ * `UserError` if the directory has another run by then.
  *
  * @throws {UserError} (rejection) if `directory` is not a run directory
  */
 export async function openRun(directory: string): Promise<SavedRun> {
   if (typeof directory !== 'string') throw new UserError('openRun needs the path of a run directory');
   const version = dpmeshVersion();
-  const { dpmesh, config, data, result, files } = readRunFile(directory, version);
+  const opened = readRunFile(directory, version);
+  const { dpmesh, config, data, result, files } = opened;
   const report = join(directory, 'report', 'report.html');
   const paths = fixedPaths();
   const run = paths.fix(directory);
+  const assertSame = () => {
+    if (!isSameRun(opened, readRunFile(run, version)))
+      throw new UserError(`${directory} has another run than when it was opened: open it again`);
+  };
   const finished = result !== null && existsSync(join(directory, 'labels.npy'));
   return {
     directory,
@@ -104,6 +110,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
         })
       : null,
     *events() {
+      assertSame();
       const path = eventsIn(run);
       let number = 0;
       for (const line of linesOf(path)) {
@@ -121,6 +128,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     mixture() {
       if (!finished)
         throw new UserError(`${directory} is not finished; continue it with: dpmesh resume ${directory}`);
+      assertSame();
       const { k, dim, weights, means, covariances, counts } = readSavedMixture(runFiles(run, files));
       return { k, dim, weights, means, covariances, counts };
     },
@@ -130,6 +138,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       const out = paths.fix(options.out);
       const given = typeof labels === 'string' ? fixLabels(labels, paths) : labels;
       return paths.naming(async () => {
+        assertSame();
         const { writeReport } = await import('../coordinator/report/report.ts');
         const classes = given === undefined ? undefined : await labelsForRun(given, run, data.rows);
         const { path, pictures, notes } = await writeReport(run, { version, out, labels: classes });

@@ -8,7 +8,7 @@ import { sourceOf } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
-import { withArrays } from './read-result.ts';
+import { sameFile, withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
 
 /** The labels of new rows. */
@@ -62,22 +62,22 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     log: (line: string) => log(asGiven(line)),
     signal,
   };
-  return paths.naming(() => label(input, { out: fix(out), softOut: fix(softOut) }));
+  return paths.naming(() => label(input, { out: fix(out), softOut: fix(softOut), force }));
 }
 
 /** Labels the rows and writes the files. Paths are absolute. */
 async function label(
   input: PredictInput,
-  { out, softOut }: { out?: string; softOut?: string },
+  { out, softOut, force }: { out?: string; softOut?: string; force: boolean },
 ): Promise<Prediction> {
   const { soft, signal } = input;
   const predictor = await openPredictor(input);
   const { rows, k } = predictor;
   const sinks: ArraySink<Int32Array | Float32Array>[] = [];
   try {
-    const labels = createSink<Int32Array>(out, '<i4', [rows]);
+    const labels = createSink<Int32Array>(out, '<i4', [rows], force);
     sinks.push(labels as ArraySink<Int32Array | Float32Array>);
-    const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k]);
+    const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k], force);
     if (responsibilities) sinks.push(responsibilities as ArraySink<Int32Array | Float32Array>);
     for await (const piece of predictor.pieces()) {
       labels.write(piece.labels, piece.start);
@@ -108,9 +108,23 @@ function createSink<Values extends Int32Array | Float32Array>(
   path: string | undefined,
   dtype: '<i4' | '<f4',
   shape: number[],
+  replace: boolean,
 ): ArraySink<Values> {
-  if (path !== undefined)
-    return { ...createNpy(path, dtype, shape), read: () => readNpy(path).data as Values };
+  if (path !== undefined) {
+    const file = createNpy(path, dtype, shape, { replace });
+    let assertSame = () => {};
+    return {
+      ...file,
+      finish() {
+        file.finish();
+        assertSame = sameFile(path, 'it was written');
+      },
+      read() {
+        assertSame();
+        return readNpy(path).data as Values;
+      },
+    };
+  }
   const length = shape.reduce((a, b) => a * b, 1);
   const values = (dtype === '<i4' ? new Int32Array(length) : new Float32Array(length)) as Values;
   return { write: (piece, first) => values.set(piece, first), finish() {}, abort() {}, read: () => values };

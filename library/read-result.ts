@@ -1,8 +1,13 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/user-error.ts';
-import { readNpy } from '../data/npy.ts';
-import { type FileHashes, readRunLabels, recordedHashes, runFiles } from '../data/run-files.ts';
+import {
+  type FileHashes,
+  readRunLabels,
+  readRunResponsibilities,
+  recordedHashes,
+  runFiles,
+} from '../data/run-files.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 
@@ -31,12 +36,9 @@ export function resultOf(
   // As they are now: the caller may change its folder, and a later run may replace this one.
   const path = resolve(directory);
   const [labels, responsibilities] = ['labels.npy', 'responsibilities.npy'].map((name) => join(path, name));
-  const stamp = stampOf(labels);
+  const assertSame = sameFile(labels, 'the run ended');
   const assertIntact = (name: string) => {
-    if (stampOf(labels) !== stamp)
-      throw new UserError(
-        `${labels} has been replaced or removed since the run ended; read the arrays of a result before that`,
-      );
+    assertSame();
     runFiles(path, files ?? recordedHashes(path)).assertIntact(name);
   };
   return withArrays(properties, {
@@ -47,9 +49,20 @@ export function resultOf(
     responsibilities() {
       if (!soft) return null;
       assertIntact('responsibilities.npy');
-      return readNpy(responsibilities, { within: path }).data as Float32Array;
+      return readRunResponsibilities(responsibilities, rows, k);
     },
   });
+}
+
+/** A function that throws a UserError once the path leads to another file than now. `since`: what has happened now. */
+export function sameFile(path: string, since: string): () => void {
+  const stamp = stampOf(path);
+  return () => {
+    if (stampOf(path) !== stamp)
+      throw new UserError(
+        `${path} has been replaced or removed since ${since}; read the arrays of a result before that`,
+      );
+  };
 }
 
 /** Identifies the content of a file, cheaply. */

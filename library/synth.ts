@@ -9,7 +9,7 @@ import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { assertOptions, type OptionKinds, seedText } from './checks.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { Rows, SynthOptions } from './options.ts';
-import { withArrays } from './read-result.ts';
+import { sameFile, withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -81,11 +81,18 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
       : [paths.fix(out!), paths.fix(labels!)];
     const shape = { clusters, dim, points, seed: BigInt(seed) };
     const { bestNmi, judged } = await paths.naming(() =>
-      synthesize({ ...shape, out: x, labels: y, signal, onProgress }),
+      synthesize({ ...shape, out: x, labels: y, force, signal, onProgress }),
     );
+    const [sameX, sameY] = [x, y].map((path) => sameFile(path, 'it was written'));
     const readers = {
-      data: () => ({ values: readNpy(x).data as Float32Array, columns: dim }),
-      labels: () => readNpy(y).data as Int32Array,
+      data() {
+        sameX();
+        return { values: readNpy(x).data as Float32Array, columns: dim };
+      },
+      labels() {
+        sameY();
+        return readNpy(y).data as Int32Array;
+      },
     };
     const synthetic: Synthetic = withArrays({ points, dim, clusters, seed, bestNmi, judged }, readers);
     // Read the arrays before their files are removed.

@@ -1,11 +1,12 @@
 import { Packr } from 'msgpackr';
 import * as z from 'zod/mini';
 import { yieldToEventLoop } from '../base/slices.ts';
+import { oneLine } from '../base/text.ts';
 import { tensorsSchema } from './messages.ts';
 import { whyNotPlain } from './msgpack.ts';
 import { arrayOf, bytesIn, bytesOf, dtypeOf, type Tensors } from './tensors.ts';
 
-/** A message that violates the protocol. Its text is short and bounded. */
+/** A message that violates the protocol. Its text is one short line. */
 export class MalformedMessage extends Error {
   override name = 'MalformedMessage';
 }
@@ -166,9 +167,10 @@ function* readBytes(
   return bytes;
 }
 
+/** The path may contain names that the peer chose. */
 function explain(error: z.core.$ZodError): string {
   const issue = error.issues[0];
-  return `${issue.path.join('.') || '(top)'}: ${issue.code}`.slice(0, 120);
+  return oneLine(`${issue.path.join('.') || '(top)'}: ${issue.code}`.slice(0, 120));
 }
 
 /** Merges groups of tensors for one message: names become `prefix/name`. */

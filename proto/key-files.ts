@@ -9,7 +9,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createAtomicFile, ioError, mkdirp, openFile } from '../base/files.ts';
+import { createAtomicFile, ioError, mkdirp, openFile, remove } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import {
   type AllowList,
@@ -128,7 +128,8 @@ export function makeKeyFolder(folder: string, names: string[]): void {
 
 /**
  * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. An existing server key is kept and
- * its list extended. UserError, before anything is written, for a worker that exists already.
+ * its list extended. UserError, before anything is written, for a worker that exists already; for a full disk, with no new key
+ * left: one that is not on the list would only be in the way of the next attempt.
  */
 export function makeKeys(folder: string, names: string[]): MadeKeys {
   makeKeyFolder(folder, names);
@@ -148,11 +149,21 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
   const taken = workers.find(({ file }) => existsSync(file));
   if (taken) throw new UserError(`${taken.file} already exists: choose another name, or remove the file`);
 
-  // The list comes last, so that every worker on it has a key.
-  if (made) write(serverPath(folder), serverKeyText(server));
-  for (const { name, file, pair } of workers)
-    write(file, workerKeyText(name, { ...pair, server: server.public }));
-  write(list, lines + workers.map(({ name, pair }) => allowedLine(name, pair.public)).join(''));
+  const written: string[] = [];
+  const add = (path: string, content: string) => {
+    write(path, content);
+    written.push(path);
+  };
+  try {
+    if (made) add(serverPath(folder), serverKeyText(server));
+    for (const { name, file, pair } of workers)
+      add(file, workerKeyText(name, { ...pair, server: server.public }));
+    // Last, so that every worker on it has a key.
+    write(list, lines + workers.map(({ name, pair }) => allowedLine(name, pair.public)).join(''));
+  } catch (error) {
+    written.forEach(remove);
+    throw error;
+  }
   return {
     folder,
     server: { file: serverPath(folder), public: server.public, made },
@@ -162,7 +173,7 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
 }
 
 function write(path: string, content: string): void {
-  const file = createAtomicFile(path, OWNER_ONLY);
+  const file = createAtomicFile(path, { mode: OWNER_ONLY });
   try {
     file.write(Buffer.from(content), 0);
     file.finish();

@@ -36,7 +36,8 @@ const REBIND_MS = 10;
  * Lets the kernel detect connections that the network dropped silently, by unacknowledged data or unanswered probes. It closes
  * them, and the worker reconnects; otherwise both ends would wait for a quarter of an hour. ZeroMQ's heartbeats are no
  * alternative: libzmq 4.3.5 aborts the process (`!_io_error`) if their timer fires on a connection that has ended while its
- * input was stopped, as after damaged bytes or while a socket lingers.
+ * input was stopped, as after damaged bytes or while a socket lingers. (A peer can set such a timer by a PING of its own, which no
+ * option refuses: SECURITY.md.)
  */
 const DEAD_CONNECTION_DETECTION = {
   tcpMaxRetransmitTimeout: 5000,

@@ -44,18 +44,21 @@ export async function drawReport(
   makeFolder(folder);
   const put = (name: string, content: string | Uint8Array) =>
     writeFile(join(folder, name), [Buffer.from(content)], { before });
-  const writing: Promise<unknown>[] = [];
   const drawn: ReportPicture[] = [];
+  const rendering = new Map<PictureName, ReturnType<typeof pngOf>>();
   // PNGs are rendered on other threads while the next picture is composed here.
   for (const picture of pictures(contents)) {
-    const { name, svg } = picture;
+    const pixels = pngOf(picture.svg);
+    pixels.catch(() => {});
     drawn.push(picture);
-    writing.push(
-      pngOf(svg).then((pixels) => put(`${name}.png`, pixels)),
-      put(`${name}.svg`, svg),
-    );
+    rendering.set(picture.name, pixels);
   }
-  writing.push(put('report.html', reportPage(contents, drawn)));
+  // First: should the rest fail, the folder is known as that of a report, and can be used again.
+  await put('report.html', reportPage(contents, drawn));
+  const writing: Promise<unknown>[] = drawn.flatMap(({ name, svg }) => [
+    rendering.get(name)!.then((pixels) => put(`${name}.png`, pixels)),
+    put(`${name}.svg`, svg),
+  ]);
   before();
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
     for (const file of filesOf(name)) writing.push(rm(join(folder, file), { force: true }));

@@ -16,6 +16,8 @@ export class InvalidRound extends Error {
 
 /** Layers of a net. */
 const MOST_LAYERS = 64;
+/** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
+const MOST_NUMBERS = 2 ** 30;
 
 function must(holds: boolean, problem: string): asserts holds {
   if (!holds) throw new InvalidRound(problem);
@@ -42,20 +44,25 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
   if (task.task === 'seed-distances') {
     must(rowsIn(states, 'centres', d) >= task.centres, 'centres has too few rows');
   } else if (task.task === 'statistics' || task.task === 'full-pass') {
-    fits(p * netOf(states, 'net', d).k);
+    const net = netOf(states, 'net', d);
+    fits(p * net.k);
+    if (task.task === 'statistics') addressable(Math.min(task.block, layout.rows) * Math.max(net.widest, p));
+    else addressable(layout.blockRows * net.widest);
   } else if (task.task === 'pivoted-statistics') {
     const { k } = netOf(states, 'net', d);
     array(states, 'means', 'rows', 'float64', [k, d]);
     fits(p * k);
   } else if (task.task === 'cluster-steps') {
-    const { k, size } = netOf(states, 'net', d);
+    const { k, size, widest } = netOf(states, 'net', d);
     moments(states, 'net', size);
+    addressable(Math.min(task.batch, layout.rows) * widest);
     if (task.loss !== 'kl') array(states, 'e-step', 'cost', 'float32', [p, k]);
     else if (task.form === 'product') array(states, 'e-step', 'theta', 'float32', [p, k]);
     else whitened(states, 'e-step', [], d, k);
   } else if (task.task === 'sub-steps') {
     const k = subsOf(states, d);
     fits((k * task.batch * d) / 2);
+    addressable(k * task.batch * netOf(states, 'subs', d).widest);
     if (task.loss === 'kl') whitened(states, 'parts', [k], d, 2);
     else {
       array(states, 'parts', 'centres', 'float32', [k, 2, d]);
@@ -94,6 +101,11 @@ function checkPartition(task: CellTask, states: States, d: number, p: number): v
 /** A result of `length` float64 numbers must fit in a message. */
 function fits(length: number): void {
   must(length * 8 <= MAX_MESSAGE, 'its result would not fit in a message');
+}
+
+/** A tensor of this many float32 numbers must have addresses. */
+function addressable(numbers: number): void {
+  must(numbers < MOST_NUMBERS, 'it needs a tensor of 4 GiB or more');
 }
 
 function tensor(tensors: Tensors, state: string, name: string, dtype: TensorDtype) {
@@ -138,8 +150,17 @@ function transformDim(states: States, layout: Layout): number {
   return d;
 }
 
-/** A net's number of outputs, its number of parameters, and the number of stacked nets. */
-function netOf(states: States, name: 'net' | 'subs', d: number): { k: number; size: number; nets: number } {
+interface NetSize {
+  /** Outputs. */
+  k: number;
+  /** Parameters, of all stacked nets. */
+  size: number;
+  nets: number;
+  /** The largest number of units in a layer, inputs included. */
+  widest: number;
+}
+
+function netOf(states: States, name: 'net' | 'subs', d: number): NetSize {
   const tensors = states.get(name);
   const widths = [...tensor(tensors, name, 'widths', 'int32').data];
   const { data } = tensor(tensors, name, 'nets', 'int32');
@@ -150,7 +171,7 @@ function netOf(states: States, name: 'net' | 'subs', d: number): { k: number; si
   const size = netSize(netShapes(widths, nets));
   const { length } = tensor(tensors, name, 'params', 'float32').data;
   must(length === size, `${name}: ${length} params, not ${size}`);
-  return { k: widths.at(-1)!, size, nets };
+  return { k: widths.at(-1)!, size, nets, widest: Math.max(...widths) };
 }
 
 /** Adam's moments must have the size of the net. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { UserError } from '../base/user-error.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
-import type { WorkerKey } from '../proto/keys.ts';
+import { proofOf, type WorkerKey } from '../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../proto/messages.ts';
 import { connectDealer, type DealerSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
@@ -33,7 +33,10 @@ export interface ConnectionOptions {
 }
 
 /** A worker's description of itself in its hello. */
-export type WorkerDescription = Omit<Extract<FromWorker, { type: 'hello' }>, 'type' | 'protocol' | 'session'>;
+export type WorkerDescription = Omit<
+  Extract<FromWorker, { type: 'hello' }>,
+  'type' | 'protocol' | 'session' | 'key'
+>;
 
 /** Messages of the coordinator that are not about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
@@ -139,7 +142,11 @@ export class CoordinatorConnection {
   #hello(): void {
     if (performance.now() - this.#helloAt < PING_MS) return;
     this.#helloAt = performance.now();
-    void this.send({ type: 'hello', protocol: PROTOCOL, ...this.#description, session: this.#session });
+    const session = this.#session;
+    const { key } = this.#options;
+    const proof = key && { public: key.public, proof: proofOf(key.secret, key.server, session) };
+    const about = { ...this.#description, session, ...(proof && { key: proof }) };
+    void this.send({ type: 'hello', protocol: PROTOCOL, ...about });
   }
 
   #received(frames: Buffer[]): void {

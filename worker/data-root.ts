@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
+import { oneLine } from '../base/text.ts';
 import { firstBlockHash } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
@@ -20,14 +21,15 @@ export async function openVisible(
   log: (line: string) => void,
 ): Promise<Source | null> {
   let source: Source | null = null;
+  const name = oneLine(file.path);
   try {
     if (!isBelow(root, file.path)) return null;
     source = await openSource(file.path, { expected: layout });
     const same = source.rows === layout.rows && source.dim === layout.dim;
     if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
-    log(`${file.path} differs from the coordinator's file; fetching rows from the coordinator`);
+    log(`${name} differs from the coordinator's file; fetching rows from the coordinator`);
   } catch {
-    log(`${file.path} cannot be read here; fetching rows from the coordinator`);
+    log(`${name} cannot be read here; fetching rows from the coordinator`);
   }
   source?.close();
   return null;

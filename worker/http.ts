@@ -1,5 +1,6 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type BindAddress, urlOf } from '../base/address.ts';
+import { coalesce } from '../base/coalesce.ts';
 import { isOwnHost, listen, listenError, SECURITY_HEADERS } from '../base/http.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import type { Meter } from './meter.ts';
@@ -18,11 +19,11 @@ export async function openWorkerHttp(
   worker: { meter: Meter; backend: Backend; name: string; version: string },
 ): Promise<WorkerHttp> {
   const address = { host, port: asked };
-  const { server, port } = await listen(address).catch((error: NodeJS.ErrnoException) => {
+  const { server, onRequest, port } = await listen(address).catch((error: NodeJS.ErrnoException) => {
     throw listenError('--http', address, error);
   });
   const bound = { host, port };
-  serve(server, bound, worker);
+  onRequest(responderOf(bound, worker));
   server.unref();
   return {
     url: urlOf(bound),
@@ -33,27 +34,31 @@ export async function openWorkerHttp(
   };
 }
 
-function serve(
-  server: HttpServer,
+function responderOf(
   bound: BindAddress,
   worker: { meter: Meter; backend: Backend; name: string; version: string },
-): void {
+): RequestListener {
   // Loaded at the first request.
   let registry: ReturnType<typeof registryOf> | null = null;
-  const answer = (response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8') =>
-    response.writeHead(code, { ...SECURITY_HEADERS, 'content-type': type }).end(text);
+  const metrics = coalesce(async () => (await (registry ??= registryOf(worker))).metrics());
+  const answer = (
+    response: ServerResponse,
+    code: number,
+    text: string | Buffer | null,
+    type = 'text/plain; charset=utf-8',
+  ) => response.writeHead(code, { ...SECURITY_HEADERS, 'content-type': type }).end(text);
   async function respond({ method, url, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = url?.split('?')[0];
     if (!isOwnHost(headers.host, bound))
       answer(response, 421, 'this server does not answer to this host name\n');
     else if (method !== 'GET') answer(response, 405, 'only GET is allowed\n');
     else if (path === '/metrics') {
-      const { contentType, metrics } = await (registry ??= registryOf(worker));
+      const { contentType } = await (registry ??= registryOf(worker));
       answer(response, 200, await metrics(), contentType);
     } else if (path === '/healthz') answer(response, 200, worker.meter.joined ? 'joined\n' : 'connecting\n');
     else answer(response, 404, 'not found; this server has /metrics and /healthz\n');
   }
-  server.on('request', (request, response) => void respond(request, response));
+  return (request, response) => void respond(request, response);
 }
 
 async function registryOf({

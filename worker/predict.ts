@@ -1,3 +1,4 @@
+import { yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { columnDifference } from '../data/column-names.ts';
 import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
@@ -73,12 +74,15 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
       k: net.at(-1)!.values.length,
       async *pieces() {
         for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
+          // Signals arrive between two turns of the event loop.
+          await yieldToEventLoop();
           signal?.throwIfAborted();
           const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
           const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
           yield { start, ...(await label(backend, transform, layers, raw, soft)) };
         }
+        source.assertSameFile?.();
       },
       close() {
         backend.free(...layers);

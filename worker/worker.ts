@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { block, type Layout } from '../model/layout.ts';
 import {
@@ -147,7 +148,7 @@ export class Worker {
     if (meter) meter.joined = true;
     const readBlocks = source ? fileBlocks(source) : this.#servedBlocks(layout);
     this.#context = createContext(backend, createStates(backend), readBlocks, layout);
-    log(`joined as ${worker}; rows come from ${source ? file.path : 'the coordinator'}`);
+    log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
     this.#work();
   }
 

@@ -1,14 +1,12 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { assertUnchanged, BlockChanged } from '../../data/blocks.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { runFiles } from '../../data/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';
-import { block } from '../../model/layout.ts';
 import { softCounts } from '../../model/mixture.ts';
 import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
@@ -23,6 +21,7 @@ import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
+import { isSameRows } from './same-rows.ts';
 
 export interface ReportInputs {
   version: string;
@@ -163,16 +162,13 @@ async function openUnchanged({ run, checkpoint, notes }: ViewInputs): Promise<So
       throw new UserError(
         `${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${run.data.dim}`,
       );
-    if (checkpoint) {
-      const first = block(checkpoint.layout, 0);
-      assertUnchanged(first, await source.read(0, first.count), checkpoint.dataSummary.hashes);
-    }
+    if (!(await isSameRows(source, run, checkpoint)))
+      throw new UserError(`${path} has changed since the run`);
     return source;
   } catch (error) {
     source?.close();
     if (!(error instanceof UserError)) throw error;
-    const reason = error instanceof BlockChanged ? `${path} has changed since the run` : error.message;
-    notes.push(`${reason}: the pictures show no points`);
+    notes.push(`${error.message}: the pictures show no points`);
     return null;
   }
 }

@@ -129,6 +129,7 @@ export class UnitDispatcher implements Dispatcher {
   join(worker: string): void {
     this.leave(worker);
     this.#cached.delete(worker);
+    this.#current?.round.forget(worker);
     this.#workers.set(worker, {
       stateVersions: new Map(),
       inFlight: new Set(),
@@ -191,15 +192,18 @@ export class UnitDispatcher implements Dispatcher {
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
-    if (verdict === 'unconfirmed' && !this.#isConfirmed(round, worker, indices)) {
-      for (const index of indices) round.waiting.add(index);
-      this.#dispatch();
-      return verdict;
+    if (verdict === 'unconfirmed') {
+      const isNews = round.diverged(worker, indices);
+      if (!this.#isConfirmed(round, worker, indices)) {
+        // Sent again, it would otherwise have others compute the unit again each time.
+        if (!isNews) return 'late';
+        for (const index of indices) if (!this.#isInFlight(index)) round.waiting.add(index);
+        this.#dispatch();
+        return verdict;
+      }
     }
-    const mistaken = new Set(
-      verdict === 'accepted' ? indices.flatMap((index) => [...round.divergedFor(index)]) : [],
-    );
-    round.accept(worker, indices, tasks);
+    round.accept(worker, indices, tasks, verdict === 'unconfirmed');
+    const mistaken = round.disproved(indices);
     if (round.isComplete()) {
       const now = this.#options.now();
       const duration = now - round.startedAt;
@@ -213,9 +217,17 @@ export class UnitDispatcher implements Dispatcher {
     return 'accepted';
   }
 
-  /** Does another worker say so too, that these units have diverged? A worker that is alone is believed. */
+  /**
+   * Has one of these units diverged for every worker that is there? Fewer do not suffice, as one key can open any number of
+   * connections. A worker that is alone is believed.
+   */
   #isConfirmed(round: Round, worker: string, indices: number[]): boolean {
-    return round.diverged(worker, indices) || (this.#workers.size === 1 && this.#workers.has(worker));
+    if (!this.#workers.has(worker)) return false;
+    return indices.some((index) => this.workers().every((one) => round.hasDivergedFor(one, index)));
+  }
+
+  #isInFlight(index: number): boolean {
+    return [...this.#workers.values()].some(({ inFlight }) => inFlight.has(index));
   }
 
   /** Is this a unit of the current round that this worker was assigned and whose result is missing? */
@@ -264,7 +276,9 @@ export class UnitDispatcher implements Dispatcher {
     for (const [i, worker] of idle.entries()) {
       const shared = late.slice(i * each, (i + 1) * each);
       const theirs = shared.length ? shared : this.#unitsFor(worker, round);
-      const indices = theirs.filter((index) => !round.hasFailed(worker, index));
+      const indices = theirs.filter(
+        (index) => !round.hasFailed(worker, index) && !round.hasDivergedFor(worker, index),
+      );
       if (indices.length) this.#sendUnits(round, worker, indices);
       raced += indices.length;
     }
@@ -338,7 +352,7 @@ export class UnitDispatcher implements Dispatcher {
     };
     /** A unit that failed or diverged at a worker goes to one where it has not, if there is one. */
     const isTried = (worker: string, index: number) =>
-      round.hasFailed(worker, index) || round.divergedFor(index).has(worker);
+      round.hasFailed(worker, index) || round.hasDivergedFor(worker, index);
     const mayTake = (worker: string, index: number) =>
       !isTried(worker, index) || this.workers().every((other) => isTried(other, index));
     for (const index of round.waiting) {

@@ -4,7 +4,7 @@ import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/mes
 import type { Departure, Emit } from '../../view/events.ts';
 import type { Counts } from './counts.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
-import { TokenBucket } from './rate-limit.ts';
+import { PeerRateLimit, TokenBucket } from './rate-limit.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 type Refusal = Omit<Extract<FromCoordinator, { type: 'refuse' }>, 'type'>;
@@ -23,6 +23,8 @@ export interface RegistryOptions {
   heartbeatTimeout: number;
   /** Notified of arrivals and departures. */
   dispatcher: Pick<UnitDispatcher, 'join' | 'leave'>;
+  /** The key of the worker that says this; null if it proves none. */
+  keyOf?(hello: Hello): string | null;
   counts: Counts;
   send(peer: string, message: FromCoordinator): void;
   now(): number;
@@ -51,6 +53,8 @@ export interface Member {
   description: WorkerDescription;
   /** Its connection. */
   peer: string;
+  /** The key that it has proved to hold. */
+  key: string | null;
   state: 'up' | 'silent' | 'gone';
   joins: number;
   /** When its last message arrived. */
@@ -85,11 +89,12 @@ export interface MemberView {
 /** Workers, connected or not, that are remembered: each costs memory. */
 const MAX_MEMBERS = 1024;
 /**
- * Rate limit on arrivals, over all workers since they may share a key. The burst lets every worker return at once. Each
- * arrival costs sending all states and a line in the event log.
+ * Rate limit on arrivals, over all workers, and of those with one key, which may take half: others can always join. The
+ * bursts let every worker return at once. Each arrival costs sending all states and a line in the event log.
  */
 const ARRIVAL_BURST = 2 * MAX_MEMBERS;
 const ARRIVALS_PER_SECOND = 20;
+const KEY_SHARE = 1 / 2;
 /** Why a worker is sent away. Another process may take its place. */
 const WRONG_RESULT =
   'its results cannot be right: faulty memory, another version of dpmesh, or somebody who means harm';
@@ -104,6 +109,10 @@ const MAX_LABEL = 100;
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #arrivals: TokenBucket;
+  /** By key, of which there are as many as the list of allowed keys has had. */
+  readonly #arrivalsByKey = new Map<string | null, TokenBucket>();
+  /** By connection: workers share keys. */
+  readonly #rejoins: PeerRateLimit;
   readonly #members = new Map<string, Member>();
   readonly #bySession = new Map<string, Member>();
   readonly #byPeer = new Map<string, Member>();
@@ -118,6 +127,7 @@ export class Registry {
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#arrivals = new TokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
+    this.#rejoins = new PeerRateLimit(options.now);
     this.#fixedIdentity = options.identity ?? null;
   }
 
@@ -181,9 +191,10 @@ export class Registry {
 
   /** Welcomes a worker or refuses it. */
   hello(peer: string, header: Hello): void {
-    const { counts } = this.#options;
+    const { counts, keyOf } = this.#options;
+    const key = keyOf?.(header) ?? null;
     // A worker that gets no reply retries.
-    if (!this.#arrivals.take()) {
+    if (!this.#mayArrive(key)) {
       counts.hellosIgnored++;
       return;
     }
@@ -212,7 +223,7 @@ export class Registry {
     member.hasContributed &&= isSame;
     member.processEnded = false;
     member.isBarred = false;
-    Object.assign(member, { description, peer });
+    Object.assign(member, { description, peer, key });
     this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
     this.#welcome(member);
@@ -224,10 +235,11 @@ export class Registry {
     member.lastHeard = this.#options.now();
     if (member.processEnded) return false;
     if (isPresent(member)) return true;
-    if (!this.#arrivals.take()) {
+    if (this.#rejoins.exceeded(member.peer) || !this.#mayArrive(member.key)) {
       this.#options.counts.hellosIgnored++;
       return false;
     }
+    this.#rejoins.add(member.peer);
     const problem = this.#refusalOf({ identity: member.description.identity, protocol: PROTOCOL });
     if (problem) {
       this.#byPeer.delete(member.peer);
@@ -336,6 +348,17 @@ export class Registry {
     send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
   }
 
+  #mayArrive(key: string | null): boolean {
+    // Without keys all are alike.
+    if (!this.#options.keyOf) return this.#arrivals.take();
+    let own = this.#arrivalsByKey.get(key);
+    if (!own) {
+      own = new TokenBucket(KEY_SHARE * ARRIVAL_BURST, KEY_SHARE * ARRIVALS_PER_SECOND, this.#options.now);
+      this.#arrivalsByKey.set(key, own);
+    }
+    return own.take() && this.#arrivals.take();
+  }
+
   #refuse(peer: string, refusal: Refusal): void {
     this.#options.counts.hellosRefused++;
     this.#options.send(peer, { type: 'refuse', ...refusal });
@@ -372,6 +395,7 @@ export class Registry {
       label: this.#labelOf(worker, description.name),
       description,
       peer: '',
+      key: null,
       state: 'gone',
       joins: 0,
       lastHeard: 0,

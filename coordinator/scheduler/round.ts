@@ -19,7 +19,7 @@ export interface RoundSpec {
   expects: (unit: WorkUnit) => Expected[];
   /** Further validation, beyond shapes, of the tasks' results for one unit or their sum over several. */
   isSound?: (tasks: Tensors[], units: WorkUnit[]) => boolean;
-  /** Training has diverged, if this result is right: before it counts, another worker has to find so too. */
+  /** Training has diverged, if this result is right: before it counts, all workers have to find so. */
   hasDiverged?: (tasks: Tensors[]) => boolean;
   /** Called with each result as it arrives, in any order, instead of collecting them. */
   each?: (unit: WorkUnit, results: Tensors[]) => void;
@@ -36,7 +36,7 @@ export interface Result {
 
 /**
  * What became of a result. `late`: of an earlier round, or already covered; `not asked for`: its sender was not assigned
- * these units; `wrong shape`: failed validation; `unconfirmed`: diverged, and no other worker has found so yet.
+ * these units; `wrong shape`: failed validation; `unconfirmed`: diverged, and not all workers have found so yet.
  */
 export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape' | 'unconfirmed';
 
@@ -46,7 +46,6 @@ export interface PublishedState {
   tensors: Tensors;
 }
 
-const NOBODY: ReadonlySet<string> = new Set();
 /** A failure of a unit, as a worker reported it. */
 export interface UnitFailure {
   worker: string;
@@ -79,8 +78,10 @@ export class Round {
   /** By unit. */
   readonly #failures = new Map<number, UnitFailure[]>();
   #missing: number;
-  /** The workers for which a unit has diverged. */
-  readonly #diverged = new Map<number, Set<string>>();
+  /** By unit: the workers for which it has diverged, or a sum with it, and the units of that sum. */
+  readonly #diverged = new Map<number, Map<string, number[]>>();
+  /** Units with a result that has not diverged. */
+  readonly #sound = new Set<number>();
 
   constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, PublishedState>, startedAt: number) {
     const { units } = spec;
@@ -158,25 +159,37 @@ export class Round {
     return spec.hasDiverged?.(tasks) ? 'unconfirmed' : 'accepted';
   }
 
-  /** Records that units have diverged for this worker. Returns whether one of them has for another worker. */
+  /** Records that units have diverged for this worker. Returns whether that is news. */
   diverged(worker: string, indices: number[]): boolean {
-    let confirmed = false;
-    for (const index of indices) {
-      const workers = this.#diverged.get(index) ?? new Set();
-      confirmed ||= [...workers].some((other) => other !== worker);
-      this.#diverged.set(index, workers.add(worker));
-    }
-    return confirmed;
+    if (indices.every((index) => this.hasDivergedFor(worker, index))) return false;
+    for (const index of indices)
+      this.#diverged.set(index, (this.#diverged.get(index) ?? new Map()).set(worker, indices));
+    return true;
   }
 
-  /** The workers for which this unit has diverged. */
-  divergedFor(index: number): ReadonlySet<string> {
-    return this.#diverged.get(index) ?? NOBODY;
+  /** Has this unit, or a sum with it, diverged for this worker? */
+  hasDivergedFor(worker: string, index: number): boolean {
+    return this.#diverged.get(index)?.has(worker) ?? false;
   }
 
-  /** Stores a result that `judge` accepted. */
-  accept(worker: string, indices: number[], tasks: Tensors[]): void {
+  /** A process that joins as this worker has found nothing yet. */
+  forget(worker: string): void {
+    for (const workers of this.#diverged.values()) workers.delete(worker);
+  }
+
+  /** The workers for which a sum with one of these units has diverged, though none of its units has. */
+  disproved(indices: number[]): Set<string> {
+    const mistaken = new Set<string>();
+    for (const index of indices)
+      for (const [worker, summed] of this.#diverged.get(index) ?? [])
+        if (summed.every((one) => this.#sound.has(one))) mistaken.add(worker);
+    return mistaken;
+  }
+
+  /** Stores a result that `judge` accepted, or one that has diverged for all workers. */
+  accept(worker: string, indices: number[], tasks: Tensors[], hasDiverged = false): void {
     const { each, units } = this.spec;
+    if (!hasDiverged) for (const index of indices) this.#sound.add(index);
     const [from] = indices;
     const result = { from, to: from + indices.length, tasks: each ? [] : tasks, worker };
     for (const index of indices) {

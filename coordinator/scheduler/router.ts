@@ -50,6 +50,10 @@ const COUNTER_OF: Record<Exclude<ResultVerdict, 'accepted' | 'unconfirmed'>, key
 /** Passes each worker's messages to the part that handles them. */
 export class Router {
   readonly #options: RouterOptions;
+  /** Workers whose complaint about the data is being verified, or waits for that. */
+  readonly #complaining = new Set<Member>();
+  /** The last of these verifications: they read the file, so there is one at a time. */
+  #verified: Promise<unknown> = Promise.resolve();
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -73,17 +77,30 @@ export class Router {
     if (header.type === 'ping') send(member.peer, { type: 'pong' });
     else if (header.type === 'fetch') fetch(member.peer, header);
     else if (header.term !== term) counts.resultsOfAnotherTerm++;
-    else if (header.type === 'failure') void this.#failure(member, header);
+    else if (header.type === 'failure') this.#failure(member, header);
     else this.#results(member, header, tensors);
   }
 
   /** A worker that fails leaves. What it says about the data counts if this process sees it too. */
-  async #failure(member: Member, header: FailureMessage): Promise<void> {
-    const { registry, dispatcher, verify } = this.#options;
-    const { unit, mistake, local, message } = header;
-    if (!mistake) return this.#dismiss(member, header, local ? 'local' : 'task');
-    if (!dispatcher.isAwaited(member.worker, header)) return;
+  #failure(member: Member, header: FailureMessage): void {
+    const { mistake, local } = header;
+    if (!mistake) {
+      this.#dismiss(member, header, local ? 'local' : 'task');
+      return;
+    }
+    if (this.#complaining.has(member)) return;
+    this.#complaining.add(member);
     const { joins } = member;
+    this.#verified = this.#verified
+      .then(() => this.#complaint(member, header, joins))
+      .finally(() => this.#complaining.delete(member));
+  }
+
+  /** `joins`: of the member when it complained. */
+  async #complaint(member: Member, header: FailureMessage, joins: number): Promise<void> {
+    const { registry, dispatcher, verify } = this.#options;
+    const { unit, message } = header;
+    if (member.joins !== joins || !dispatcher.isAwaited(member.worker, header)) return;
     const problem = await verify(unit, dispatcher.state('hashes')?.blocks.data as Uint8Array | undefined);
     if (!dispatcher.isAwaited(member.worker, header)) return;
     if (problem) dispatcher.abort(problem);

@@ -15,7 +15,7 @@ import { createScheduler, type SchedulerOptions } from './scheduler.ts';
 import type { ComputeSeconds } from './usage.ts';
 import type { Witnesses } from './witnesses.ts';
 
-export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
+export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now' | 'keyOf'> {
   bind: string;
   /** Authenticates workers; without it the socket accepts everyone, unencrypted. */
   authenticator?: Authenticator;
@@ -57,7 +57,7 @@ const MAX_LOGGED = 20;
 
 /** Opens the coordinator's socket. Messages are decoded and validated here, then passed to the scheduler. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { layout, readBlocks, log } = options;
+  const { layout, readBlocks, log, authenticator } = options;
   const now = () => performance.now();
   const malformed = new PeerRateLimit(now);
   /** A hello costs sending all states and a line in the event log, and a worker has no need to send many. */
@@ -67,6 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
   const { dispatcher, registry, router, usage, counts, sendAway, misread, tick } = createScheduler({
     ...options,
+    ...(authenticator && { keyOf: authenticator.keyOf }),
     term: randomInt(1, 2 ** 47),
     now,
     send: (peer, message, tensors) => void send(peer, message, tensors),
@@ -105,7 +106,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     router.receive(peer, message.header, message.tensors);
   }
-  const socket = await bindRouter(options.bind, receive, options.authenticator, (id) =>
+  const socket = await bindRouter(options.bind, receive, authenticator, (id) =>
     registry.stalled(id.toString('hex')),
   );
   // Via setImmediate, so that waiting messages are read first: workers were not silent while this process was busy.

@@ -19,7 +19,8 @@ import { isFolder } from './run-path.ts';
 /** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
 
 const MAX_KEPT = 3;
-const NAME = /^epoch-(\d{6,})\.ckpt$/;
+/** As `checkpointName` makes them, of an exact number. */
+const NAME = /^epoch-(\d{6}|[1-9]\d{6,14})\.ckpt$/;
 
 export interface SavedCheckpoint {
   path: string;
@@ -173,7 +174,7 @@ export async function saveCheckpoint(
 function epochsIn(folder: string): number[] {
   try {
     const names = openWithSpares(() => readdirSync(folder));
-    return names.flatMap((name) => Number(NAME.exec(name)?.[1] ?? []));
+    return names.flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
   } catch (error) {
     throw ioError(folder, 'read', error);
   }

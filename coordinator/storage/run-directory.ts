@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { createAtomicFile, draftOf, isDraft, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import { dirname, join } from 'node:path';
+import { draftOf, isAbandoned } from '../../base/drafts.ts';
+import { createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
@@ -237,20 +238,29 @@ function runDirectory(
         throw error instanceof UserError ? error : unwritable(path, error);
       }
       const before = draftOf(eventsIn(path));
+      const earlier = earlierRun(path);
       try {
-        for (const name of readdirSync(path)) if (isUnfinished(name)) remove(join(path, name));
+        for (const name of readdirSync(path))
+          if (isUnfinished(name) && isAbandoned(name)) remove(join(path, name));
         if (history !== null && existsSync(history)) copyEvents(history, before);
-        // All but run.json: should this fail, --force still recognizes the directory.
-        for (const name of RUN_FILES.slice(1)) remove(join(path, name));
+        earlier.moveAside();
         self.json('run.json', run);
         if (existsSync(before)) renameSync(before, eventsIn(path));
         events.open(eventsIn(path));
       } catch (error) {
         assertThere();
-        for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)]) remove(join(path, name));
+        remove(before);
+        earlier.putBack();
+        if (isNew) remove(path);
         throw unwritable(path, error);
       }
       isOpen = true;
+      try {
+        earlier.discard();
+      } catch (error) {
+        const { message } = ioError(earlier.aside, 'removed', error) as Error;
+        warn(`files of the earlier run are left: ${message}`);
+      }
     },
     event(event) {
       const timed = { time: new Date().toISOString(), ...event };
@@ -296,6 +306,32 @@ function runDirectory(
   return self;
 }
 
+/** What an earlier run has in a directory. It stays whole until the new one has begun there: a full disk may prevent that. */
+function earlierRun(path: string) {
+  const aside = draftOf(join(path, 'run.json'));
+  const moved: string[] = [];
+  let isAside = false;
+  return {
+    aside,
+    moveAside() {
+      mkdirSync(aside);
+      for (const name of RUN_FILES) {
+        if (!lstatSync(join(path, name), { throwIfNoEntry: false })) continue;
+        renameSync(join(path, name), join(aside, name));
+        moved.push(name);
+      }
+      isAside = true;
+    },
+    /** In place of what the new run has made. */
+    putBack() {
+      if (isAside) for (const name of ['run.json', EVENTS]) remove(join(path, name));
+      for (const name of moved) renameSync(join(aside, name), join(path, name));
+      remove(aside);
+    },
+    discard: () => remove(aside),
+  };
+}
+
 function removeEmpty(...folders: string[]): void {
   try {
     for (const folder of folders) rmdirSync(folder);
@@ -306,9 +342,9 @@ function removeEmpty(...folders: string[]): void {
 
 const unwritable = (path: string, error: unknown) => new UserError(`--out ${writeProblem(path, error)}`);
 
-/** Removes the unfinished files of a process that was killed. */
+/** Removes the unfinished files of processes that were killed. Others may be at work: `plot` needs no lock. */
 function removeDrafts(path: string): void {
   const isOwn = (folder: string) => lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
   for (const folder of [path, ...FOLDERS.map((name) => join(path, name)).filter(isOwn)])
-    for (const name of readdirSync(folder)) if (isDraft(name)) remove(join(folder, name));
+    for (const name of readdirSync(folder)) if (isAbandoned(name)) remove(join(folder, name));
 }

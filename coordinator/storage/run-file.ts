@@ -165,6 +165,14 @@ export function foreignTo(
   };
 }
 
+/** Is it the same run, perhaps at a later time? Then it has the same rows, numeric identity and options. */
+export const isSameRun = (a: RunFile, b: RunFile): boolean =>
+  a.data.fingerprint === b.data.fingerprint &&
+  a.identity === b.identity &&
+  Object.entries(a.config).every(
+    ([name, value]) => PATHS.includes(name) || JSON.stringify(value) === JSON.stringify(b.config[name]),
+  );
+
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? 'missing';
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;

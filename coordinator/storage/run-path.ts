@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
-import { ioError, isDraft, readWhole, WriteError } from '../../base/files.ts';
+import { isDraft } from '../../base/drafts.ts';
+import { ioError, readWhole, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { MOST_JSON } from '../../data/run-files.ts';
@@ -26,7 +27,10 @@ export const isUnfinished = (name: string) =>
 
 /** `<runs>/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
 export function defaultRunPath(data: string, runs = 'runs'): string {
-  const name = basename(data).slice(0, -extname(data).length || undefined);
+  const file = basename(data);
+  const stem = file.slice(0, -extname(file).length || undefined);
+  // `.` and `..` are folders that exist.
+  const name = /^\.+$/.test(stem) ? file : stem;
   for (let i = 1; ; i++) {
     const path = join(runs, i === 1 ? name : `${name}-${i}`);
     if (!existsSync(path)) return path;

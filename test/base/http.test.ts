@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../../base/http.ts';
 
 const LARGE = Buffer.alloc(12 << 20, 'x');
-const { server, port } = await listen({ host: '127.0.0.1', port: 0 }, { stalled: 1000, most: 20 });
-server.on('request', async ({ url }, response) => {
+const { server, onRequest, port } = await listen({ host: '127.0.0.1', port: 0 }, { stalled: 1000, most: 20 });
+const requests: string[] = [];
+onRequest(async ({ url }, response) => {
+  requests.push(url!);
   if (url === '/late') await sleep(1500);
   if (url === '/stream') response.write('begun');
   else response.end(url === '/large' ? LARGE : 'done');
@@ -105,6 +107,15 @@ describe('connections', () => {
     for (const socket of crowd) socket.destroy();
     crowded.server.close();
     crowded.server.closeAllConnections();
+  });
+
+  test('a client that sends thousands of requests at once is dropped', async () => {
+    requests.length = 0;
+    const { socket } = client('');
+    socket.write('GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20_000));
+    await new Promise((resolve) => socket.once('close', resolve));
+    assert.ok(requests.length <= 16, `${requests.length} requests`);
+    await becomes(0);
   });
 
   test('the number of connections is limited', async () => {

@@ -27,7 +27,7 @@ const messages =
   };
 
 /** What is shown of such a server, and how following it ended. */
-async function followed(answers: { run?: Answer; history?: Answer; stream?: Answer }) {
+async function followed(answers: { run?: Answer; history?: Answer; stream?: Answer }, patience?: number) {
   const routes: Record<string, Answer> = {
     '/api/run': answers.run ?? json(RUN),
     '/api/history': answers.history ?? json(HISTORY),
@@ -45,7 +45,7 @@ async function followed(answers: { run?: Answer; history?: Answer; stream?: Answ
   }) as unknown as NodeJS.WriteStream;
   try {
     const { port } = server.address() as AddressInfo;
-    const ended = await follow(new URL(`http://127.0.0.1:${port}`), undefined, stream).catch(
+    const ended = await follow(new URL(`http://127.0.0.1:${port}`), undefined, stream, patience).catch(
       (error: Error) => error,
     );
     return { ended, shown };
@@ -78,6 +78,17 @@ describe('watch', () => {
     await refused({ history: endless('[') }, /more than 64 MiB/);
   });
 
+  test('waits no longer for the end of an answer than for its beginning', async () => {
+    const dripping = (response: ServerResponse) => {
+      const timer = setInterval(() => response.write(' '), 20);
+      response.once('close', () => clearInterval(timer));
+    };
+    for (const answers of [{ run: dripping }, { history: dripping }]) {
+      const { ended } = await followed(answers, 300);
+      assert.match(String(ended), /does not answer/);
+    }
+  });
+
   test('reads no endless line of the stream, and no endless message of many lines', async () => {
     for (const text of ['data: x', ': x', 'x', 'data: x\n'])
       await refused({ stream: endless(text) }, /a message has more than 1 MiB/);
@@ -86,6 +97,7 @@ describe('watch', () => {
   test('is not led to try for ever by answers of another form', async () => {
     const other: Parameters<typeof followed>[0][] = [
       { run: (response) => void response.end('<html>') },
+      { run: (response) => void response.end('\x1b\ndpmesh: warning: all is well') },
       ...[null, 7, [], {}, { ...RUN, workers: 7 }].map((value) => ({ run: json(value) })),
       ...[null, {}, { events: [] }, { ...HISTORY, events: [null] }].map((value) => ({
         history: json(value),
@@ -98,8 +110,8 @@ describe('watch', () => {
     for (const answers of other) await refused(answers, /an answer has another form/);
   });
 
-  test('prints no control characters', async () => {
-    const bad = '\x1b]0;title\x07\x9b2J\u202e\r';
+  test('prints no control characters, and one line for an event', async () => {
+    const bad = `\x1b]0;title\x07\x9b2J\u202e\r\ndpmesh: warning: all is well${'.'.repeat(5000)}`;
     const event = (rest: object) => ({ type: 'event', event: { time: '1', ...rest } });
     const { ended, shown } = await followed({
       history: json({ ...HISTORY, events: [{ time: '0', type: 'warning', message: bad }] }),
@@ -115,7 +127,9 @@ describe('watch', () => {
       ),
     });
     assert.equal(ended, 'failed');
-    assert.equal(shown.trimEnd().split('\n').length, 7, shown);
+    const lines = shown.trimEnd().split('\n');
+    assert.equal(lines.length, 7, shown);
+    assert.ok(lines.every(({ length }) => length <= 2000));
     assert.match(shown, /title/);
     assert.doesNotMatch(shown, /(?!\n)[\p{Cc}\u202e]/u);
   });

@@ -132,9 +132,9 @@ describe('pruning the cache', () => {
 
   test('removes what killed processes left, and nothing that is not its own', () => {
     const { place, entries, add, left } = withEntries(0);
-    add(`${entries[0]}.1.01234567.tmp`, 2);
-    const writing = add(`${entries[0]}.1.89abcdef.tmp`, 0.5);
-    const others = ['notes.txt', 'x.npy', 'x.npy.1.01234567.tmp', 'x.npy.1.01234567@y.use'];
+    add(`${entries[0]}.1-1.01234567.tmp`, 2);
+    const writing = add(`${entries[0]}.1-1.89abcdef.tmp`, 0.5);
+    const others = ['notes.txt', 'x.npy', 'x.npy.1-1.01234567.tmp', 'x.npy.1.01234567@y.use'];
     for (const name of others) add(name, 99);
     mkdirSync(join(place, 'folder'));
     prune(place, 1e9, now);

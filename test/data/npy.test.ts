@@ -306,6 +306,21 @@ describe('writing npy', () => {
     );
   });
 
+  test('without `replace`, a file that has got the name meanwhile stays, and there is no draft', () => {
+    const path = join(folder, 'appears.npy');
+    const file = createNpy(path, '|u1', [1], { replace: false });
+    writeNpy(path, '|u1', [1], [7]);
+    refuses(() => file.finish(), 'appears.npy cannot be written: a file of that name exists');
+    assert.deepEqual(readNpy(path).data, Uint8Array.of(7));
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.endsWith('.tmp')),
+      [],
+    );
+    const free = createNpy(join(folder, 'free.npy'), '|u1', [1], { replace: false });
+    free.finish();
+    assert.equal(statSync(join(folder, 'free.npy')).nlink, 1);
+  });
+
   test('a chunk outside the shape, or the wrong number of elements', () => {
     const path = join(folder, 'outside.npy');
     const file = createNpy(path, '<f8', [2]);

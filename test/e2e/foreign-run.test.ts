@@ -18,8 +18,10 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { writeReport } from '../../coordinator/report/report.ts';
+import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
+import { openPredictor } from '../../worker/predict.ts';
 import { dpmesh, easyData, jsonOf, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
 
 // A run directory that was damaged, or that somebody else made.
@@ -180,10 +182,63 @@ describe('a damaged model', () => {
     jsonOf(await dpmesh(['evaluate', '--pred', labels, '--labels', easy.labels, '--json']));
   });
 
+  test('responsibilities of another type or shape are not read, also without a hash', async () => {
+    for (const [dtype, shape] of [
+      ['<f8', [2000, 8]],
+      ['<f4', [1000, 16]],
+      ['<f4', [2000, 2]],
+      ['<f4', [16_000]],
+    ] as const) {
+      const at = withRunJson(({ config }) => {
+        config.soft = true;
+      });
+      const length = shape.reduce((a: number, b) => a * b, 1);
+      writeNpy(join(at, 'responsibilities.npy'), dtype, shape, new Float32Array(length));
+      const { result } = await openRun(at);
+      assert.throws(() => result!.responsibilities, /responsibilities\.npy is damaged .* instead of <f4 of/);
+    }
+  });
+
+  test('what was opened is not read from another run that is in its place by then', async () => {
+    const at = copy(() => {});
+    const opened = await openRun(at);
+    // The same run at a later time is.
+    rmSync(at, { recursive: true });
+    cpSync(run, at, { recursive: true });
+    assert.ok([...opened.events()].length && opened.mixture().k);
+    rmSync(at, { recursive: true });
+    const other = withRunJson(({ config }) => {
+      config.seed = '7';
+    });
+    renameSync(other, at);
+    const refusal = {
+      name: 'UserError',
+      message: `${at} has another run than when it was opened: open it again`,
+    };
+    assert.throws(() => [...opened.events()], refusal);
+    assert.throws(() => opened.mixture(), refusal);
+    await assert.rejects(opened.draw(), refusal);
+    assert.throws(() => opened.result!.labels, /labels\.npy has been replaced or removed/);
+  });
+
   test('labels that are not those of the rows are not drawn', async () => {
     const at = copy((at) => cpSync(join(at, 'mixture/means.npy'), join(at, 'labels.npy')));
     refused(await plot(at), 'labels.npy is damaged');
   });
+});
+
+test('rows that change while they are labelled get no labels', async () => {
+  const data = path('changing.npy');
+  cpSync(easy.data, data);
+  const predictor = await openPredictor({ run, data, soft: false, log: () => {} });
+  try {
+    cpSync(easy.data, data);
+    await assert.rejects(async () => {
+      for await (const _ of predictor.pieces());
+    }, /changing\.npy changed while it was being read/);
+  } finally {
+    predictor.close();
+  }
 });
 
 describe('a run directory from elsewhere', () => {

@@ -3,8 +3,10 @@ import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createNpy } from '../../data/npy.ts';
 import {
   assertNoneLeft,
+  D,
   ENDLESS,
   easyData,
   eventsOf,
@@ -108,6 +110,21 @@ describe('an interrupted run', { concurrency: 2 }, () => {
     const { signal } = await running.ended;
     clearInterval(again);
     assert.equal(signal, 'SIGINT');
+    assert.deepEqual(readdirSync(out), []);
+  });
+
+  test('predict leaves no temporary file', async () => {
+    const run = join(folder, 'predicted');
+    await start(trainArgs(easy.data, run, '--max-epochs', 2, ...QUICK)).ended;
+    const rows = join(folder, 'zeros.npy');
+    const zeros = createNpy(rows, '<f4', [200_000_000, D]);
+    zeros.finish();
+    const out = mkdtempSync(join(folder, 'predict-'));
+    const running = start(['predict', '--run', run, '--data', rows, '--out', join(out, 'y.npy')]);
+    await until('a draft', () => readdirSync(out).length > 0, running);
+    running.kill('SIGTERM');
+    const { signal } = await running.ended;
+    assert.equal(signal, 'SIGTERM');
     assert.deepEqual(readdirSync(out), []);
   });
 

@@ -1,6 +1,14 @@
 // The built library in this process.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -183,6 +191,43 @@ describe('an aborted run', () => {
         name: 'UserError',
         message: /exists and is not a file; choose another path/,
       });
+  });
+
+  test('predict and synth keep a file that appears while they work, without `force`', async () => {
+    const [out, labels] = [path('theirs.npy'), path('theirs-y.npy')];
+    for (const work of [
+      () => predict({ run: path('whole'), data: rows, out }),
+      () => synth({ out, labels }),
+    ]) {
+      const working = work();
+      writeFileSync(out, 'theirs');
+      await assert.rejects(working, {
+        name: 'UserError',
+        message: /theirs\.npy cannot be written: a file of that name exists/,
+      });
+      assert.equal(readFileSync(out, 'utf8'), 'theirs');
+      rmSync(out);
+    }
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith('theirs')),
+      [],
+    );
+  });
+
+  test('arrays in a file that somebody has replaced meanwhile are not read', async () => {
+    const [out, labels] = [path('mine.npy'), path('mine-y.npy')];
+    const synthetic = await synth({ out, labels, points: 2000 });
+    const predicted = await predict({ run: path('whole'), data: rows, out, force: true });
+    const refusal = {
+      name: 'UserError',
+      message: /mine\.npy has been replaced or removed since it was written/,
+    };
+    assert.throws(() => synthetic.data, refusal);
+    assert.equal(predicted.labels.length, 2000);
+    const again = await predict({ run: path('whole'), data: rows, out, force: true });
+    rmSync(out);
+    assert.throws(() => again.labels, refusal);
+    assert.equal(synthetic.labels.length, 2000);
   });
 
   test('predict and synth leave no file', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -119,6 +120,26 @@ describe('a report', { concurrency: 2 }, () => {
       assert.deepEqual(readFileSync(path(`again/${name}`)), readFileSync(join(run, 'report', name)), name);
   });
 
+  test('can be drawn again where a full disk ended it', async (t) => {
+    const disk = path('disk');
+    mkdirSync(disk);
+    const mount = (size: string) =>
+      spawnSync('mount', ['-t', 'tmpfs', '-o', size, 'none', disk]).status === 0;
+    // Not even report.html, or not all pictures.
+    if (!mount('size=100k')) return t.skip('nothing can be mounted here');
+    try {
+      for (const size of ['100k', '400k']) {
+        mount(`remount,size=${size}`);
+        refused(await plot(run, '--out', join(disk, 'report')), 'written: no space left on the disk');
+      }
+      mount('remount,size=4m');
+      drawn(await plot(run, '--out', join(disk, 'report')), ALL);
+      assert.deepEqual(listed(join(disk, 'report')), files(ALL));
+    } finally {
+      spawnSync('umount', [disk]);
+    }
+  });
+
   test('adds nothing to --json, and --no-report leaves it out', async () => {
     const json = jsonOf(await train(easy.data, path('json'), '--json'));
     const plain = jsonOf(await train(easy.data, path('plain'), '--json', '--no-report'));
@@ -179,6 +200,9 @@ describe('a report', { concurrency: 2 }, () => {
       [N, 3],
       easy.rows.map((value) => value + 1),
     );
+    drawn(await plot(at), ALL, /moved\.npy has changed since the run: the pictures show no points/);
+    const last = easy.rows.map((value, i) => (i < easy.rows.length - 3 ? value : value + 1));
+    writeNpy(data, '<f4', [N, 3], last);
     drawn(await plot(at), ALL, /moved\.npy has changed since the run: the pictures show no points/);
     writeNpy(data, '<f4', [1, 3], [1, 2, 3]);
     drawn(await plot(at), ALL, /moved\.npy now has 1 rows × 3; the run had 2000 × 3/);

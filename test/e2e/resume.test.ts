@@ -70,7 +70,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
       const run = await killed(`killed-${epoch}`, epoch);
       // As if it had been killed while writing a line, and a file.
       appendFileSync(join(run, 'events.jsonl'), '{"time":"2026');
-      const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1.00000000.tmp');
+      const draft = join(run, 'checkpoints', 'epoch-000099.ckpt.1-1.00000000.tmp');
       // In epoch 2 there may be no checkpoint yet.
       mkdirSync(join(run, 'checkpoints'), { recursive: true });
       writeFileSync(draft, 'half');
@@ -107,7 +107,11 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     jsonOf(await resume(run, '--workers', 2, '--out', other));
     assert.deepEqual(resultHashes(other), expected);
     assert.deepEqual(readdirSync(run, { recursive: true }).sort(), old);
-    assert.equal(ofType(eventsOf(other), 'start').length, 1, 'with its history');
+    const events = eventsOf(other);
+    assert.equal(ofType(events, 'start').length, 1, 'with its history');
+    const [resumed] = ofType(events, 'resume');
+    const [first] = ofType(events.slice(events.indexOf(resumed)), 'checkpoint');
+    assert.equal(first.epoch, resumed.epoch, 'what a kill leaves there can be resumed too');
   });
 
   test('is not resumed, and loses nothing, with the run.json of another run', async () => {

@@ -181,6 +181,15 @@ describe('encode and decode', () => {
   });
 });
 
+test('the text of a malformed message is one line, whatever names the peer chose', () => {
+  const [results] = FROM_WORKER.results;
+  const seconds = { 'x\ndpmesh: all is well\x1b[2J': -1 };
+  malformed(
+    [packr.pack({ ...results, seconds, tensors: [] })],
+    /^header: seconds\.x\ufffddpmesh: all is well\ufffd\[2J: /,
+  );
+});
+
 describe('decode rejects', () => {
   const described = (over: object = {}) => ({
     name: 'x',

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -110,6 +112,27 @@ describe('making keys', () => {
     refuses(() => makeKeys(keys, ['../x']), ['--workers ../x']);
     assert.deepEqual(all(), before);
   });
+});
+
+describe('on a disk that gets full', () => {
+  for (const pages of [1, 2, 3])
+    test(`after ${pages} files: none of the new keys is left, and there can be another attempt`, (t) => {
+      const disk = fresh();
+      mkdirSync(disk);
+      const mount = (...options: string[]) =>
+        spawnSync('mount', ['-t', 'tmpfs', ...options, 'none', disk]).status === 0;
+      if (!mount('-o', `size=${pages * 4096}`)) return t.skip('nothing can be mounted here');
+      try {
+        const keys = join(disk, 'keys');
+        refuses(() => makeKeys(keys, ['a', 'b']), ['cannot be written: no space left on the disk']);
+        assert.deepEqual(readdirSync(keys), []);
+        mount('-o', 'remount,size=1m');
+        makeKeys(keys, ['a', 'b']);
+        assert.equal(readAllowed(keys).size, 2);
+      } finally {
+        spawnSync('umount', [disk]);
+      }
+    });
 });
 
 describe('reading keys', () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { HASH_BYTES } from '../../data/blocks.ts';
 import { layoutProblem } from '../../model/layout.ts';
+import { netShapes, netSize } from '../../model/net.ts';
 import { fromCoordinator } from '../../proto/messages.ts';
 import { taskSchema } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -9,6 +11,7 @@ import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { createStates } from '../../worker/states.ts';
 import { TASKS as ROUND, STATES, w } from '../faults/fuzz-worker.ts';
 import { FROM_COORDINATOR, TASKS } from '../proto/support.ts';
+import { D } from './support.ts';
 
 const statesWith = (change: Record<string, Tensors> = {}) => {
   const states = createStates(cpuBackend());
@@ -59,6 +62,33 @@ describe('a task is rejected before any work', () => {
       { leaves: 1e12 },
     ])
       assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), InvalidRound);
+  });
+
+  test('if it would need a tensor of 4 GiB', () => {
+    const net = (widths: number[], nets: number) => ({
+      widths: nd(Int32Array.from(widths)),
+      nets: nd(Int32Array.of(nets)),
+      params: nd(new Float32Array(netSize(netShapes(widths, nets)))),
+    });
+    const adam = ({ params: { data } }: Tensors) => ({ first: nd(data), second: nd(data) });
+    const k = 3;
+    const [wide, wideSubs] = [net([D, 2000, k], 0), net([D, 2000, 2], k)];
+    const states = statesWith({
+      ...{ net: wide, 'net-moments': adam(wide) },
+      ...{ subs: wideSubs, 'subs-moments': adam(wideSubs) },
+    });
+    const layout = { ...w.layout, rows: 1 << 20, blockRows: 1 << 20, shards: 1 };
+    const hashes = { blocks: nd(new Uint8Array(HASH_BYTES), 1, HASH_BYTES) };
+    states.put('hashes', 1, hashes);
+    for (const [name, change] of [
+      ['cluster-steps', { batch: 1 << 20 }],
+      ['sub-steps', { batch: 1 << 18 }],
+      ['statistics', { block: 1e12 }],
+      ['full-pass', {}],
+    ] as const) {
+      const task = ROUND.find(({ task }) => task === name)!;
+      assert.throws(() => checkTask({ ...task, ...change } as never, states, layout), /4 GiB/, name);
+    }
   });
 
   test('if the unit does not exist', () => {

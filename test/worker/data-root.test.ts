@@ -38,6 +38,16 @@ test('files elsewhere: beside it, through "..", through links to files and folde
     assert.equal(isBelow(at('root'), path), false, path);
 });
 
+test('a path from the coordinator is one line of the log, without control characters', async () => {
+  const said: string[] = [];
+  const layout: Layout = { rows: 100, dim: 2, shards: 1, blockRows: 16, seed: '0' };
+  const file = { path: 'x\nworker: joined\x1b[2J', firstBlock: '00' };
+  assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
+  assert.deepEqual(said, [
+    'x\ufffdworker: joined\ufffd[2J cannot be read here; fetching rows from the coordinator',
+  ]);
+});
+
 test('a compressed file with another shape than the run’s is not decompressed', async () => {
   const cache = at('cache');
   process.env.DPMESH_CACHE = cache;

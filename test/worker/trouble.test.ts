@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { OutOfDeviceMemory } from '../../worker/compute/backends/errors.ts';
+import { wasmKernels } from '../../worker/compute/backends/wasm.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../../worker/exit-codes.ts';
 import { exitCodeOf, localTrouble } from '../../worker/trouble.ts';
 
@@ -28,6 +29,15 @@ test('memory and failed system calls are the machine’s own trouble, other erro
     undefined,
   ])
     assert.equal(localTrouble(error), null);
+});
+
+test('a tensor beyond what WebAssembly can address is refused, as no memory of this machine', async () => {
+  const { memory } = await wasmKernels();
+  for (const numbers of [2 ** 30, 2 ** 30 + 1, 2 ** 40])
+    assert.throws(
+      () => memory.allocate(numbers),
+      (error) => localTrouble(error) !== null,
+    );
 });
 
 test('a worker whose machine had trouble may be started again, one whose device is full may not', () => {

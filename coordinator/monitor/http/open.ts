@@ -29,6 +29,7 @@ export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise
   let moved = false;
   const {
     server,
+    onRequest,
     port: actualPort,
     most,
   } = await listen(requested).catch((error: NodeJS.ErrnoException) => {
@@ -39,7 +40,7 @@ export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise
   const bound = { host, port: actualPort };
   const stream = createStream(run.recorder, undefined, Math.min(MAX_CLIENTS, most >> 1));
   let app: Promise<Handle> | null = null;
-  server.on('request', (request, response) => {
+  onRequest((request, response) => {
     if (stream.has(request.socket)) {
       request.socket.destroy();
       return;

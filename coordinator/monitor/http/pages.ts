@@ -23,12 +23,20 @@ export interface Page {
   body: Buffer;
 }
 
+/** Files that have been read: kept once for all clients, as many may be slow to take theirs. */
+const files = new Map<string, Page>();
+
 /** Reads a file of the live page by name, without folders; null if it does not exist. */
 export async function pageFile(name: string): Promise<Page | null> {
   const type = TYPES[extname(name)];
   if (!type || !/^[a-z0-9][a-z0-9._-]*$/i.test(name)) return null;
   try {
-    return { type, body: await readFile(`${FOLDER}${name}`) };
+    if (!files.has(name)) {
+      const body = await readFile(`${FOLDER}${name}`);
+      // Another request may have read it meanwhile.
+      if (!files.has(name)) files.set(name, { type, body });
+    }
+    return files.get(name)!;
   } catch {
     return null;
   }

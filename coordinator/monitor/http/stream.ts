@@ -112,6 +112,8 @@ export function createStream(
   return {
     add(response) {
       const { socket } = response.req;
+      // Closed while the request waited: it would never be removed again.
+      if (socket.destroyed) return;
       if (sockets.has(socket)) {
         socket.destroy();
         return;

@@ -13,7 +13,7 @@ import type { RunEvent } from '../../../view/events.ts';
 const layout = { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' };
 
 /** A scheduler whose clock advances by `step` ms with each reading. */
-function setUp(step = 100, file: SchedulerOptions['file'] = null) {
+function setUp(step = 100, file: SchedulerOptions['file'] = null, keyOf?: SchedulerOptions['keyOf']) {
   const lines: string[] = [];
   const sent: [string, FromCoordinator][] = [];
   const events: RunEvent[] = [];
@@ -21,6 +21,7 @@ function setUp(step = 100, file: SchedulerOptions['file'] = null) {
   const scheduler = createScheduler({
     layout,
     file,
+    keyOf,
     term: 7,
     heartbeatTimeout: 1e9,
     send: (peer, message) => void sent.push([peer, message]),
@@ -137,6 +138,30 @@ test('a repeated hello of a present worker is no event; rejoining after goodbye 
     router.receive('p100', { type: 'ping' }, {});
   }
   assert.ok(events.length < 6000, `${events.length} lines`);
+});
+
+test('one key, on however many connections, does not keep the workers of another from joining', () => {
+  const { router, registry, hello } = setUp(1, null, ({ name }) => name || null);
+  const named = (n: number, name: string) => ({ ...hello(n), name }) as FromWorker;
+  for (let n = 1; n <= 5000; n++) {
+    router.receive(`p${n}`, named(n, 'evil'), {});
+    router.receive(`p${n}`, { type: 'bye' }, {});
+  }
+  router.receive('good', named(9999, 'good'), {});
+  assert.ok(isPresent(registry, 'good'));
+});
+
+test('one connection does not use up the returns of all workers with its key', () => {
+  const { router, registry, hello } = setUp(1);
+  router.receive('good', hello(1), {});
+  router.receive('evil', hello(2), {});
+  for (let n = 1; n <= 5000; n++) {
+    router.receive('evil', { type: 'bye' }, {});
+    router.receive('evil', { type: 'ping' }, {});
+  }
+  router.receive('good', { type: 'bye' }, {});
+  router.receive('good', { type: 'ping' }, {});
+  assert.ok(isPresent(registry, 'good'));
 });
 
 test('the identity of a worker that left without a result does not become the run’s', async () => {

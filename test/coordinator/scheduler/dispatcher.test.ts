@@ -319,7 +319,7 @@ describe('a round', () => {
     const report = (dispatcher: UnitDispatcher, { round, worker }: Sent, unit: WorkUnit, number: number) =>
       dispatcher.result(worker, { round, units: [unit] }, prefixed([[0, value(number)]]));
 
-    test('counts when another worker has found the same', async () => {
+    test('counts when the other worker has found the same', async () => {
       const { dispatcher, start, take, disproved } = setUp(2);
       dispatcher.join('a');
       dispatcher.join('b');
@@ -354,6 +354,65 @@ describe('a round', () => {
       assert.equal(again.worker, first.worker);
       assert.equal(report(dispatcher, again, again.units[0], Number.NaN), 'accepted');
       assert.deepEqual(numbersOf(await next), [[Number.NaN]]);
+    });
+
+    test('does not count before every worker has found it: one that has not disproves all others', async () => {
+      const { dispatcher, start, take, disproved } = setUp(1);
+      for (const worker of ['evil', 'twin', 'good']) dispatcher.join(worker);
+      const round = start({ hasDiverged: diverged });
+      const asked: string[] = [];
+      for (let [next] = take(); next; [next] = take()) {
+        asked.push(next.worker);
+        const number = next.worker === 'good' ? 5 : Number.NaN;
+        if (report(dispatcher, next, next.units[0], number) === 'accepted') break;
+      }
+      assert.ok(asked.includes('good'));
+      assert.deepEqual(numbersOf(await round), [[5]]);
+      assert.deepEqual(disproved.sort(), asked.filter((worker) => worker !== 'good').sort());
+    });
+
+    test('has others compute its unit once, however often it is sent', () => {
+      const { dispatcher, start, take } = setUp(1);
+      for (const worker of ['a', 'b', 'c']) dispatcher.join(worker);
+      void start({ hasDiverged: diverged });
+      const [first] = take();
+      assert.equal(report(dispatcher, first, first.units[0], Number.NaN), 'unconfirmed');
+      for (let i = 0; i < 100; i++)
+        assert.equal(report(dispatcher, first, first.units[0], Number.NaN), 'late');
+      assert.equal(take().length, 1);
+    });
+
+    test('as a sum is disproved only when all its units are', async () => {
+      const { dispatcher, start, take, disproved } = setUp(2);
+      dispatcher.join('a');
+      const round = start({ hasDiverged: diverged, sum: true });
+      dispatcher.join('b');
+      const [a] = take();
+      const sum = { round: a.round, units: a.units };
+      assert.equal(dispatcher.result('a', sum, prefixed([[0, value(Number.NaN)]])), 'unconfirmed');
+      const [b] = take();
+      assert.equal(report(dispatcher, b, b.units[1], 5), 'accepted');
+      assert.deepEqual(disproved, []);
+      // The other has diverged for both.
+      assert.equal(report(dispatcher, b, b.units[0], Number.NaN), 'accepted');
+      assert.equal((await round).length, 2);
+      assert.deepEqual(disproved, []);
+    });
+
+    test('of a process that has left does not count for the one that took its place', async () => {
+      const { dispatcher, start, take } = setUp(1);
+      dispatcher.join('a');
+      dispatcher.join('b');
+      const round = start({ hasDiverged: diverged });
+      const [first] = take();
+      report(dispatcher, first, first.units[0], Number.NaN);
+      const [second] = take();
+      dispatcher.join(first.worker);
+      assert.equal(report(dispatcher, second, second.units[0], Number.NaN), 'unconfirmed');
+      const [third] = take();
+      assert.equal(third.worker, first.worker);
+      assert.equal(report(dispatcher, third, third.units[0], 5), 'accepted');
+      assert.deepEqual(numbersOf(await round), [[5]]);
     });
 
     for (const streams of [false, true])

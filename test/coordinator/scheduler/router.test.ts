@@ -128,6 +128,35 @@ describe('a failure', () => {
     await assert.rejects(round, new UserError('too short, it is true'));
   });
 
+  test('that several workers report, again and again, has the coordinator read one unit at a time', async () => {
+    let [reads, atOnce, most] = [0, 0, 0];
+    const verify = async () => {
+      reads++;
+      most = Math.max(most, ++atOnce);
+      await nextTurn();
+      atOnce--;
+      return null;
+    };
+    const { router, receive, dispatcher } = setUp({
+      file,
+      verify,
+      layout: { rows: 100, dim: 2, shards: 2, blockRows: 16, seed: '0' },
+    });
+    router.receive('q', second, {});
+    const units = [unit, { ...unit, shard: 1 }];
+    void dispatcher.round({
+      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units },
+      ...{ streams: false, expects: () => [{ n: ['float64', 1] }] },
+    });
+    for (let i = 0; i < 100; i++)
+      for (const one of units) {
+        receive({ ...failure, unit: one });
+        router.receive('q', { ...failure, unit: one }, {});
+      }
+    for (let i = 0; i < 20; i++) await nextTurn();
+    assert.deepEqual([reads, most], [2, 1]);
+  });
+
   test('about a file that is whole at the coordinator: the worker gets its rows from there', async () => {
     const events: RunEvent[] = [];
     const lines: string[] = [];

@@ -206,6 +206,15 @@ describe('checkpoint files', () => {
     assert.equal(newestCheckpoint(fresh(), own, assert.fail), null);
   });
 
+  test('other names in their folder are not read as epochs', async () => {
+    const run = fresh();
+    const folder = checkpointFolder(run);
+    mkdirSync(folder, { recursive: true });
+    for (const name of ['notes.txt', 'epoch-000001.ckpt.4711-1.0123abcd.tmp', 'epoch-0000001.ckpt'])
+      writeFileSync(join(folder, name), 'mine');
+    assert.equal(newestCheckpoint(run, own, assert.fail), null);
+  });
+
   test('one of another run is an error, though it is older than one of the run, and says what differs', async () => {
     const run = fresh();
     const folder = checkpointFolder(run);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   linkSync,
@@ -14,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { isDraft } from '../../../base/files.ts';
+import { draftOf, isDraft, startOf } from '../../../base/drafts.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { sha256 } from '../../../bench/run-files.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
@@ -95,8 +96,8 @@ describe('openRunDirectory', () => {
   });
 
   test('what a killed run did not complete is removed, with and without --force', async () => {
-    const draft = (name: string) => `${name}.4711.0123abcd.tmp`;
-    const mine = ['p.npy.4711.0123abcd.tmp', 'labels.npy.tmp'];
+    const draft = (name: string) => `${name}.4711-1.0123abcd.tmp`;
+    const mine = ['p.npy.4711-1.0123abcd.tmp', 'labels.npy.tmp'];
     // Killed before it had a run.json: nothing else is there.
     mkdirSync(path);
     writeFileSync(join(path, draft('run.json')), '{');
@@ -122,9 +123,78 @@ describe('openRunDirectory', () => {
     (await reopenRunDirectory(path)).close();
     const left = readdirSync(path, { recursive: true }).map(String);
     assert.deepEqual(
-      left.filter((name) => /\.4711\./.test(name)),
+      left.filter((name) => /\.4711-1\./.test(name)),
       [],
     );
+  });
+
+  test('what a process that lives has not completed stays', async () => {
+    const old = await openRunDirectory(path);
+    await old.create({});
+    old.json('run.json', { dpmesh: '0.1.0' });
+    old.close();
+    mkdirSync(join(path, 'report'));
+    const by = (pid: number, start: string) => `${pid}-${start}.0123abcd.tmp`;
+    const living = [`k.svg.${by(process.ppid, startOf(process.ppid))}`, draftOf('k.png')];
+    // The second was of a process whose number another one has by now.
+    const left = [`losses.svg.${by(2 ** 30, '1')}`, `losses.png.${by(process.ppid, '1')}`];
+    for (const name of [...living, ...left]) writeFileSync(join(path, 'report', name), 'half');
+    (await reopenRunDirectory(path)).close();
+    const kept = process.platform === 'linux' ? living : [...living, left[1]];
+    assert.deepEqual(readdirSync(join(path, 'report')).sort(), kept.sort());
+    const run = draftOf('run.json');
+    writeFileSync(join(path, run), 'half');
+    const again = await openRunDirectory(path, { force: true });
+    await again.create({});
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'run.json', run]);
+    again.close();
+  });
+
+  test('with --force: the earlier run stays whole if the new one cannot begin', async (t) => {
+    mkdirSync(path);
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', path]).status !== 0)
+      return t.skip('nothing can be mounted here');
+    try {
+      const old = join(path, 'old');
+      mkdirSync(join(old, 'checkpoints'), { recursive: true });
+      const files = ['run.json', 'events.jsonl', 'labels.npy', 'checkpoints/epoch-000001.ckpt', 'notes.txt'];
+      for (const name of files) writeFileSync(join(old, name), JSON.stringify({ dpmesh: '0.1.0', name }));
+      const found = () => readdirSync(old, { recursive: true }).map(String).sort();
+      const before = found();
+      const out = await openRunDirectory(old, { force: true });
+      await assert.rejects(out.create({ dpmesh: '0.1.0', much: 'x'.repeat(2 ** 20) }), (error: Error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, /^--out .* cannot be written: no space left on the disk$/);
+        return true;
+      });
+      assert.deepEqual(found(), before);
+      for (const name of files) assert.equal(JSON.parse(readFileSync(join(old, name), 'utf8')).name, name);
+      await out.create({ dpmesh: '0.1.0' });
+      assert.deepEqual(found(), ['events.jsonl', 'notes.txt', 'run.json']);
+      out.close();
+    } finally {
+      spawnSync('umount', ['-l', path]);
+    }
+  });
+
+  test('with --force: a folder of the earlier run that cannot be removed is a warning', async (t) => {
+    const busy = join(path, 'model', 'busy');
+    mkdirSync(busy, { recursive: true });
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
+    if (spawnSync('mount', ['-t', 'tmpfs', 'none', busy]).status !== 0)
+      return t.skip('nothing can be mounted here');
+    const warnings: string[] = [];
+    const out = await openRunDirectory(path, { force: true, warn: (message) => warnings.push(message) });
+    try {
+      await out.create({});
+      assert.ok(out.isOpen() && !existsSync(join(path, 'model')));
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0], /^files of the earlier run are left: .*\.tmp cannot be removed: EBUSY$/);
+    } finally {
+      out.close();
+      const aside = readdirSync(path).find(isDraft)!;
+      spawnSync('umount', [join(path, aside, 'model', 'busy')]);
+    }
   });
 
   test('with --force does not follow a link out of the directory', async () => {
@@ -384,6 +454,8 @@ test('defaultRunPath: the name of the data, with the first free number', () => {
   try {
     assert.equal(defaultRunPath('/data/mnist.npy'), join('runs', 'mnist'));
     assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
+    for (const file of ['..npy', '...npy', '.npy'])
+      assert.equal(defaultRunPath(`/data/${file}`), join('runs', file));
     mkdirSync('runs/mnist', { recursive: true });
     assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-2'));
     mkdirSync('runs/mnist-2');
@@ -418,7 +490,7 @@ describe('a run directory that came from elsewhere', () => {
 
   test('one of its folders is a link: nothing is removed from its target', async () => {
     mkdirSync(precious);
-    const draft = join(precious, 'x.1.00000000.tmp');
+    const draft = join(precious, 'x.1-1.00000000.tmp');
     writeFileSync(draft, text);
     symlinkSync(precious, join(path, 'checkpoints'));
     await assert.rejects(reopenRunDirectory(path), /checkpoints is a symbolic link/);

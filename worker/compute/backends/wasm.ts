@@ -9,6 +9,8 @@ const require = createRequire(import.meta.url);
 
 const RELU = 1;
 const LINEAR = 0;
+/** Bytes that WebAssembly can address. */
+const ADDRESSABLE = 2 ** 32;
 /** Tensor ids of a product's operands; 0 means none. */
 const [A, B, BIAS, OUT] = [1, 2, 3, 4];
 
@@ -101,8 +103,11 @@ export async function wasmKernels(): Promise<WasmKernels> {
     version: require('@tensorflow/tfjs-backend-wasm/package.json').version,
     memory: {
       allocate(size) {
-        const address = wasm._malloc(4 * Math.max(size, 1)) >>> 0;
-        if (!address) throw new Error(`the WASM heap is full: no room for ${4 * size} more bytes`);
+        const bytes = 4 * Math.max(size, 1);
+        // `_malloc` takes the number of bytes modulo 2³².
+        const address = bytes < ADDRESSABLE ? wasm._malloc(bytes) >>> 0 : 0;
+        if (!address)
+          throw new RangeError(`out of memory: the WASM heap has no room for ${bytes} more bytes`);
         return address;
       },
       release: (address) => wasm._free(address),

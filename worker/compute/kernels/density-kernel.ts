@@ -32,11 +32,11 @@ export function densityKernel(): DensityKernel {
       work: allocate(4 * BLOCK * wide),
     };
     const view = new Float32Array(buffer());
-    view.set(x, at.x >> 2);
-    copyRows(weights, d, columns, view, at.weights >> 2, wide);
-    copyRows(bias, 1, columns, view, at.bias >> 2, wide);
-    view.set(constant, at.constant >> 2);
+    view.set(x, at.x >>> 2);
+    copyRows(weights, d, columns, view, at.weights >>> 2, wide);
+    copyRows(bias, 1, columns, view, at.bias >>> 2, wide);
+    view.set(constant, at.constant >>> 2);
     calls.logDensity(at.x, x.length / d, d, at.weights, at.bias, wide, at.constant, k, at.out, at.work);
-    out.set(view.subarray(at.out >> 2, (at.out >> 2) + out.length));
+    out.set(view.subarray(at.out >>> 2, (at.out >>> 2) + out.length));
   };
 }

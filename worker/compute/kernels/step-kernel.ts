@@ -35,6 +35,7 @@ export function stepKernel(): StepKernel {
     const widest = Math.max(...widths.slice(1).map(padded));
 
     reset();
+    // Addresses are unsigned (hence >>>), as the memory may grow beyond 2 GiB.
     const at = {
       widths: allocate(4 * widths.length),
       params: allocate(4 * nets * size),
@@ -47,9 +48,9 @@ export function stepKernel(): StepKernel {
     }));
     const endOfNet = top();
     let view = new Float32Array(buffer());
-    new Int32Array(buffer()).set(widths, at.widths >> 2);
+    new Int32Array(buffer()).set(widths, at.widths >>> 2);
     for (const { values, address } of arrays)
-      spread(values, net.shapes, nets, view, address >> 2, size, false);
+      spread(values, net.shapes, nets, view, address >>> 2, size, false);
 
     let sum = 0;
     let count = 0;
@@ -62,8 +63,8 @@ export function stepKernel(): StepKernel {
       const wanted = allocate(4 * nets * rows * wide);
       const work = allocate(4 * (hidden + Math.max(...sizes) + widest * widest + rows * widest));
       if (view.buffer !== buffer()) view = new Float32Array(buffer());
-      view.set(x, input >> 2);
-      copyRows(target, nets * rows, outputs, view, wanted >> 2, wide);
+      view.set(x, input >>> 2);
+      copyRows(target, nets * rows, outputs, view, wanted >>> 2, wide);
       count++;
       const t = done + count;
       sum += calls.step(
@@ -83,7 +84,7 @@ export function stepKernel(): StepKernel {
       );
     }
     for (const { values, address } of arrays)
-      spread(values, net.shapes, nets, view, address >> 2, size, true);
+      spread(values, net.shapes, nets, view, address >>> 2, size, true);
     return sum / count;
   };
 }

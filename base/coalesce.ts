@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Limit on the bytes per second that are produced for repeated requests. A client that does not read keeps its response in
- * memory until it is dropped (base/http.ts), so this bounds memory as well as time.
+ * memory until it is dropped (http.ts), so this bounds memory as well as time.
  */
 const MAX_BYTES_PER_SECOND = 2e6;
 
