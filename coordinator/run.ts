@@ -21,9 +21,10 @@ import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
 import { type DataMoments, momentsRound, type Reading } from './training/moments.ts';
-import { prepare, sampleThreshold } from './training/prepare.ts';
+import { prepare } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
+import { sampleThreshold } from './training/sample.ts';
 import { type Observer, train } from './training/train.ts';
 
 export interface RunInput {
@@ -261,8 +262,7 @@ async function trainAll(
     offerCheckpoint(start, true);
     observer?.state(start);
   }
-  const smallestShard = Math.min(...moments.sampleRows.filter((rows) => rows > 0));
-  const training = train(run, start, smallestShard);
+  const training = train(run, start);
   // Between an epoch and the step that follows it, the state is incomplete: no run could resume from it.
   let isComplete = true;
   for (;;) {

@@ -19,7 +19,7 @@ export function isTiny([n]: Float64Array, zeta: number): boolean {
 }
 
 /** ζ = min(1, n₀/n), the factor that tempers the statistics of n rows; n₀ = 0 switches tempering off (ζ = 1). */
-export function coarsening(n: number, d: number, n0 = Math.max(10_000, 1_000 * d)): number {
+export function coarsening(n: number, n0: number): number {
   return n0 === 0 || n <= n0 ? 1 : n0 / n;
 }
 

@@ -6,9 +6,19 @@ import type { Pace, Step } from './schedule.ts';
 /** The statistics T of each part of a cluster. */
 export type Parts = Float64Array[];
 
+/** The rows on which the model is trained. */
+export interface Sample {
+  /** A row belongs to them if its priority, uniform in [0, 1), is below this. */
+  readonly below: number;
+  readonly rows: number;
+  /** The fewest rows of a shard that has some. */
+  readonly smallestShard: number;
+}
+
 /** Everything that an epoch reads and changes: what a checkpoint has to hold to continue. */
 export interface State extends Pace {
   readonly epoch: number;
+  readonly sample: Sample;
   readonly mixture: Mixture;
   /** The prior of the mixture; its Ψ changes during the run where it is learned. */
   readonly prior: Niw;

@@ -28,7 +28,7 @@ export interface Context {
   readonly shards: Block[][];
   blocks(unit: WorkUnit): Block[];
   /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
-  keep(shard: number, raw: Float32Array, hashes: Uint8Array): void;
+  keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void;
   sample(shard: number): Promise<ShardSample>;
   /** Hard labels of a shard's sample by the current clustering net. */
   labels(shard: number): Promise<Int32Array>;
@@ -93,7 +93,7 @@ export function createContext(
     read,
     readUnchanged,
     blocks: ({ shard, from, to }) => shards[shard].slice(from, to),
-    keep: (shard, raw, hashes) => samples.keep(shard, raw, hashes),
+    keep: (...kept) => samples.keep(...kept),
     sample: (shard) => samples.of(shard),
     labels: (shard) => samples.labels(shard),
     features: (shard, start, x, diagonal) => samples.features(shard, start, x, diagonal),

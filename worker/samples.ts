@@ -1,5 +1,6 @@
 import { elementCount } from '../model/arrays.ts';
 import type { Block } from '../model/layout.ts';
+import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
 import { transformFrom, transformRows } from './rows.ts';
@@ -28,10 +29,12 @@ export class Samples {
   readonly #recall: (shard: number) => Promise<Float32Array>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
   /** Raw rows that have not been transformed yet, and the hashes of the shard's blocks. */
-  readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array }>();
+  readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array; below: number }>();
   readonly #samples = new Map<number, ShardSample & { transform: number }>();
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
+  /** Of the transform. */
+  #featureVersion = -1;
 
   /**
    * `recall` rereads a shard's raw sample rows if this worker has not kept them; `assertKept` throws if kept rows are not those
@@ -49,9 +52,9 @@ export class Samples {
     this.#assertKept = assertKept;
   }
 
-  /** Stores a shard's raw sample rows, in the moments round, with the hashes of its blocks. */
-  keep(shard: number, raw: Float32Array, hashes: Uint8Array): void {
-    this.#raw.set(shard, { raw, hashes });
+  /** Stores a shard's raw sample rows, those of priority below `below`, in the moments round, with the hashes of its blocks. */
+  keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void {
+    this.#raw.set(shard, { raw, hashes, below });
   }
 
   async of(shard: number): Promise<ShardSample> {
@@ -63,9 +66,11 @@ export class Samples {
       this.#samples.delete(shard);
       this.#backend.free(cached.scaled);
     }
+    const [below] = take(this.#states.get('transform'), 'below', 'float64');
     const kept = this.#raw.get(shard);
     if (kept) this.#assertKept(shard, kept.hashes);
-    const raw = kept?.raw ?? (await this.#recall(shard));
+    // Since then the sample may have grown.
+    const raw = kept?.below === below ? kept.raw : await this.#recall(shard);
     this.#raw.delete(shard);
     const transformed = await transformRows(this.#backend, transformFrom(this.#states), raw);
     const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };
@@ -91,7 +96,8 @@ export class Samples {
 
   /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
   features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean } {
-    const key = [this.#states.version('transform'), shard, start, x.shape[0], diagonal].join('/');
+    this.#dropOldFeatures();
+    const key = [shard, start, x.shape[0], diagonal].join('/');
     const cached = this.#features.get(key);
     if (cached) return { tensor: cached, kept: true };
     const tensor = this.#backend.quadraticFeatures(x, diagonal);
@@ -100,6 +106,15 @@ export class Samples {
     this.#features.set(key, tensor);
     this.#featureBytes += bytes;
     return { tensor, kept: true };
+  }
+
+  #dropOldFeatures(): void {
+    const version = this.#states.version('transform');
+    if (version === this.#featureVersion) return;
+    this.#backend.free(...this.#features.values());
+    this.#features.clear();
+    this.#featureBytes = 0;
+    this.#featureVersion = version;
   }
 
   /** Frees everything on the device. */

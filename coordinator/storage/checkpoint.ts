@@ -62,6 +62,7 @@ const header = z.object({
   layout,
   ended: z.nullable(z.enum(END_REASONS)),
   epoch: count,
+  sample: z.object({ below: z.number(), rows: count, smallestShard: count }),
   frozen: count,
   patience: count,
   untilStep: count,
@@ -85,7 +86,8 @@ const header = z.object({
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
 export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
   const { config, identity, dataSummary, state, ended, spent } = checkpoint;
-  const { epoch, frozen, patience, untilStep, steps, loss, mixture, prior, merged, net, subs } = state;
+  const { epoch, sample, frozen, patience, untilStep, steps, loss, mixture, prior, merged, net, subs } =
+    state;
   const { moments, sampleRows, hashes } = dataSummary;
   const frames = encode(
     {
@@ -94,6 +96,7 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       layout: checkpoint.layout,
       ended,
       epoch,
+      sample,
       frozen,
       patience,
       untilStep,
@@ -192,6 +195,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     layout,
     ended,
     epoch,
+    sample,
     frozen,
     patience,
     untilStep,
@@ -231,6 +235,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     },
     state: {
       epoch,
+      sample,
       frozen,
       patience,
       untilStep,

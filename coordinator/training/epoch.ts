@@ -35,7 +35,6 @@ export async function runEpoch(
   run: Run,
   state: State,
   form: EStepForm,
-  smallestShard: number,
 ): Promise<{ next: State; losses: Losses }> {
   const { schedule, rounds, config } = run;
   const trainsNet = state.mixture.k > 1;
@@ -46,7 +45,7 @@ export async function runEpoch(
   if (trainsNet || trainsSubs) {
     const tasks: [Task, ResultLengths][] = [];
     const average = averagedQuantity(config);
-    if (trainsNet) tasks.push([clusterTask(run, state, form, smallestShard), stepLengths(net, average)]);
+    if (trainsNet) tasks.push([clusterTask(run, state, form), stepLengths(net, average)]);
     if (trainsSubs) {
       publishSubs(run, subs);
       await publishParts(run, state);
@@ -58,7 +57,7 @@ export async function runEpoch(
       ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
     ]);
     if (trainsNet) {
-      const after = await afterSteps(run, net, sums[0], config.lr, localSteps(run, smallestShard));
+      const after = await afterSteps(run, net, sums[0], config.lr, localSteps(run, state));
       net = after.net;
       losses.loss = assertFinite(after.loss, state, '--lr', config.lr);
       publishNet(run, net);
@@ -161,29 +160,30 @@ const SMALL_SHARD_STEPS = 10;
 const SMALLEST_BATCH = 16;
 
 /** `--batch-size`, or fewer rows where the smallest shard's sample is small. */
-function batchRows({ config }: Run, smallestShard: number): number {
+function batchRows({ config }: Run, { sample: { smallestShard } }: State): number {
   if (smallestShard >= FEWEST_BATCHES * config.batchSize) return config.batchSize;
   return Math.min(config.batchSize, Math.max(SMALLEST_BATCH, Math.floor(smallestShard / SMALL_SHARD_STEPS)));
 }
 
 /** Local steps per epoch: `--local-steps`, at most the number of batches in the smallest shard's sample, at least 1. */
-function localSteps(run: Run, smallestShard: number): number {
+function localSteps(run: Run, state: State): number {
   return Math.min(
     run.config.localSteps,
-    Math.max(1, Math.floor(smallestShard / batchRows(run, smallestShard))),
+    Math.max(1, Math.floor(state.sample.smallestShard / batchRows(run, state))),
   );
 }
 
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, { net, epoch }: State, form: EStepForm, smallestShard: number): Task {
+function clusterTask(run: Run, state: State, form: EStepForm): Task {
+  const { net, epoch } = state;
   const { config } = run;
   return {
     task: 'cluster-steps',
     epoch,
-    steps: localSteps(run, smallestShard),
-    batch: batchRows(run, smallestShard),
+    steps: localSteps(run, state),
+    batch: batchRows(run, state),
     rate: config.lr,
     done: net.steps,
     loss: config.clusterLoss,

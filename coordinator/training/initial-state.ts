@@ -26,6 +26,7 @@ export async function initialState(run: Run): Promise<State> {
   const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
+    sample: run.sample,
     prior,
     mixture: await calculate('mStep', prior, T, config.weightSmoothing),
     net: clusteringNet(seed, d, config.hidden, k),

@@ -4,6 +4,7 @@ import type { State } from '../../model/state.ts';
 import { addStatistics } from '../../model/statistics.ts';
 import { applyChange, type NextCluster } from './changes.ts';
 import type { Run } from './run-context.ts';
+import { tempering } from './sample.ts';
 
 const NEIGHBOURS = 3;
 
@@ -22,7 +23,8 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
     );
   const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
   const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
-  const { config, zeta, calculate } = run;
+  const { config, calculate } = run;
+  const zeta = tempering(run, state);
   const pairs = await calculate('nearestPairs', mixture, NEIGHBOURS);
   const ratios = await calculate('mergeRatios', state.prior, T, pairs, config.alpha, zeta);
   const candidates = pairs.map((pair, i) => ({ ...pair, logRatio: ratios[i] }));
@@ -74,12 +76,10 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
 }
 
 /** By how much the evidence of these clusters exceeds that of those after the merge step before, under the same prior. */
-async function progressOf(
-  { config, zeta, calculate }: Run,
-  { prior, merged }: State,
-  T: Float64Array[],
-): Promise<number | null> {
+async function progressOf(run: Run, state: State, T: Float64Array[]): Promise<number | null> {
+  const { prior, merged } = state;
   if (!merged.length) return null;
-  const [now, before] = await calculate('evidence', prior, [T, merged], config.alpha, zeta);
+  const zeta = tempering(run, state);
+  const [now, before] = await run.calculate('evidence', prior, [T, merged], run.config.alpha, zeta);
   return now - before;
 }

@@ -1,24 +1,18 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
-import { pcaAxes, type Transform } from '../../data/transform.ts';
-import { coarsening } from '../../model/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
-import { nd, type Tensors } from '../../proto/tensors.ts';
+import { nd } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
 import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
+import { publishTransform } from './publish.ts';
 import { createRounds } from './rounds.ts';
 import type { Run } from './run-context.ts';
-
-/** A row is in the sample if its priority, uniform in [0, 1), is below this. */
-export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
-  const wanted = config.sample ?? Math.max(20_000, 1_000 * (pcaAxes(config.transform) ?? dim));
-  return wanted === 0 ? 1 : Math.min(1, wanted / rows);
-}
+import { sampleOf, sampleThreshold } from './sample.ts';
 
 export interface PrepareInput {
   config: RunConfig;
@@ -50,7 +44,8 @@ export async function prepare(
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
     );
-  dispatcher.publish('transform', transformState(transform, sampleThreshold(config, layout)));
+  const below = sampleThreshold(config, layout);
+  publishTransform({ dispatcher, transform }, below);
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
   return {
     config,
@@ -59,8 +54,8 @@ export async function prepare(
     d,
     covariance,
     prior: await calculate('priorOf', config, d, covariance),
-    sampled: n,
-    zeta: coarsening(n, d, config.coarsening ?? undefined),
+    layout,
+    sample: sampleOf(below, sampleRows),
     transform,
     dispatcher,
     rounds: createRounds(
@@ -71,18 +66,5 @@ export async function prepare(
     ),
     calculate,
     emit,
-  };
-}
-
-function transformState(transform: Transform, threshold: number): Tensors {
-  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
-  return {
-    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
-    weights: columns ? nd(weights) : nd(weights, input, dim),
-    bias: nd(bias),
-    scale: nd(scale),
-    offset: nd(offset),
-    below: nd(Float64Array.of(threshold)),
-    ...(columns && { columns: nd(columns) }),
   };
 }

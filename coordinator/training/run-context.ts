@@ -1,6 +1,8 @@
 import type { Transform } from '../../data/transform.ts';
+import type { Layout } from '../../model/layout.ts';
 import type { Niw } from '../../model/niw.ts';
 import type { Schedule } from '../../model/schedule.ts';
+import type { Sample } from '../../model/state.ts';
 import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
@@ -17,10 +19,9 @@ export interface Run {
   readonly prior: Niw;
   /** D×D, of all rows after the transform. */
   readonly covariance: Float64Array;
-  /** Rows in the sample. */
-  readonly sampled: number;
-  /** Coarsening exponent ζ (model/hastings.ts). */
-  readonly zeta: number;
+  readonly layout: Layout;
+  /** With which the run begins. */
+  readonly sample: Sample;
   readonly transform: Transform;
   readonly dispatcher: Dispatcher;
   readonly rounds: Rounds;

@@ -8,6 +8,7 @@ import { publishSubs } from './publish.ts';
 import type { Rounds } from './rounds.ts';
 import { type CentreSets, lloyd, type NearestRules, nearestParts, type Rule, ruleCell } from './rules.ts';
 import type { Run } from './run-context.ts';
+import { tempering } from './sample.ts';
 import { discriminants, halveByShape, type Proposal } from './shape-splits.ts';
 import {
   halveRepeatedly,
@@ -17,6 +18,7 @@ import {
   refineSubClusters,
   subCentres,
 } from './sub-clusters.ts';
+import { valleyShares } from './valleys.ts';
 
 /** One cluster's split into two or more parts. */
 interface Split {
@@ -28,6 +30,10 @@ interface Split {
 
 /** Deep proposals need this many rows per part. */
 const ROWS_PER_PART = 10;
+/** Nats a row by which a split is clear without a valley: heavy tails gain .2, hundreds of clusters in one 1 or more. */
+const CLEAR_GAIN = 0.5;
+/** The least share of parts that a valley separates from the nearest other. */
+const LEAST_VALLEYS = 0.5;
 /** Parts of all clusters together, from which on they get no deeper proposals than four parts. */
 const MOST_PARTS = 1024;
 
@@ -72,13 +78,10 @@ function metricOf({ config }: Run, { prior, mixture }: State): Metric {
 }
 
 /** log H of each proposal; NaN for one with too few rows. */
-async function ratiosOf(
-  { config, zeta, calculate }: Run,
-  { prior }: State,
-  proposals: Parts[],
-): Promise<number[]> {
+async function ratiosOf(run: Run, state: State, proposals: Parts[]): Promise<number[]> {
+  const zeta = tempering(run, state);
   const possible = proposals.filter((parts) => proposable(parts, zeta));
-  const found = await calculate('splitRatios', prior, possible, config.alpha, zeta);
+  const found = await run.calculate('splitRatios', state.prior, possible, run.config.alpha, zeta);
   const ratios = new Map(possible.map((parts, i) => [parts, found[i]]));
   return proposals.map((parts) => ratios.get(parts) ?? Number.NaN);
 }
@@ -113,14 +116,15 @@ async function proposeFurtherSplits(
   halves: Proposal,
   metric: Metric,
 ): Promise<void> {
-  const { zeta, calculate } = run;
+  const { calculate } = run;
+  const zeta = tempering(run, state);
   const totals = await calculate('totals', state.parts);
   const isEligible = (k: number, parts: number) =>
     splits[k] === null && totals[k][0] >= ROWS_PER_PART * parts;
   if (!splits.some((_, k) => isEligible(k, 2))) return;
   const proposals = [
     ...(await otherHalves(run, state, totals, (k) => isEligible(k, 2), halves, metric)),
-    ...(await deepSplits(run, totals, isEligible, metric)),
+    ...(await deepSplits(run, zeta, totals, isEligible, metric)),
   ];
   const found = proposals.flatMap(({ rules, parts }) =>
     rules.flatMap((rule, k) => {
@@ -135,15 +139,45 @@ async function proposeFurtherSplits(
     state,
     found.map(({ parts }) => parts),
   );
-  const best = new Map<number, Split>();
-  for (const [i, { k, ...proposal }] of found.entries())
-    if (!(ratios[i] <= (best.get(k)?.logRatio ?? -Infinity)))
-      best.set(k, { ...proposal, logRatio: ratios[i] });
-  for (const [k, split] of best) {
-    const accepted = split.logRatio > searchCost(state.prior, split.parts, zeta);
-    emitProposal(run, state, k, split.parts, split.logRatio, accepted);
-    if (accepted) splits[k] = split;
+  const ranked = found
+    .map((proposal, i) => ({ ...proposal, logRatio: ratios[i] }))
+    .sort((p, q) => q.logRatio - p.logRatio);
+  const shown = await firstConvincing(
+    run,
+    state,
+    ranked.filter(
+      ({ parts, logRatio }) => logRatio > (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta)),
+    ),
+    (k) => CLEAR_GAIN * zeta * totals[k][0],
+  );
+  for (const k of splits.keys()) {
+    const accepted = shown.get(k);
+    const best = accepted ?? ranked.find((proposal) => proposal.k === k);
+    if (best) emitProposal(run, state, k, best.parts, best.logRatio, accepted !== undefined);
+    if (accepted) splits[k] = accepted;
   }
+}
+
+/**
+ * For each cluster the first of its proposals that gains so much that it is clear, or separates most of its parts by valleys
+ * from their neighbours: Gaussians also follow the tails of a single cluster, but there are no valleys.
+ */
+async function firstConvincing<P extends Split & { k: number; rule: Rule }>(
+  run: Run,
+  { prior, mixture }: State,
+  ranked: P[],
+  clearGain: (k: number) => number,
+): Promise<Map<number, P>> {
+  const accepted = new Map<number, P>();
+  for (let left = ranked; left.length; ) {
+    const tried = new Map<number, P>();
+    for (const proposal of left) if (!tried.has(proposal.k)) tried.set(proposal.k, proposal);
+    const shares = await valleyShares(run, prior, tried, mixture.k);
+    for (const [k, proposal] of tried)
+      if (shares.get(k)! >= LEAST_VALLEYS || proposal.logRatio >= clearGain(k)) accepted.set(k, proposal);
+    left = left.filter((proposal) => !accepted.has(proposal.k) && tried.get(proposal.k) !== proposal);
+  }
+  return accepted;
 }
 
 /** A rule without its parts that have no rows: no row would go to them. */
@@ -182,11 +216,12 @@ async function otherHalves(
 /** Four, eight and more parts of the eligible clusters. */
 async function deepSplits(
   run: Run,
+  zeta: number,
   totals: Parts,
   isEligible: (k: number, parts: number) => boolean,
   metric: Metric,
 ): Promise<Proposal[]> {
-  const { rounds, schedule, d, config, zeta } = run;
+  const { rounds, schedule, d, config } = run;
   const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
   const depths = schedule.depths.filter((depth) => {
     const clusters = eligible(depth);

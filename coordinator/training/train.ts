@@ -2,8 +2,9 @@ import { type EndReason, hasSettled, nextChange } from '../../model/schedule.ts'
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { mergeStep } from './merge.ts';
-import { flatClusterError, publishEStep, publishNet } from './publish.ts';
+import { flatClusterError, publishEStep, publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
+import { tempering, withLargeSample } from './sample.ts';
 import { splitStep } from './split.ts';
 
 /** Callbacks for what a run's events do not carry. */
@@ -31,27 +32,28 @@ export type TrainingProgress =
 export async function* train(
   run: Run,
   start: State,
-  smallestShard: number,
 ): AsyncGenerator<TrainingProgress, { state: State; reason: EndReason }> {
   const { config } = run;
   let state = start;
   const rethrow = (error: unknown): never => {
     throw flatClusterError(config, error);
   };
+  if (state.sample.below !== run.sample.below) publishTransform(run, state.sample.below);
   publishNet(run, state.net);
   let form = await publishEStep(run, state.mixture);
   for (;;) {
-    if (config.earlyStop && hasSettled(state.steps, run.zeta * run.sampled))
-      return { state, reason: 'settled' };
+    const rows = tempering(run, state) * state.sample.rows;
+    if (config.earlyStop && hasSettled(state.steps, rows)) return { state, reason: 'settled' };
     if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
     const before = state.mixture;
     const epoch = state.epoch + 1;
-    const { next, losses } = await runEpoch(run, { ...state, epoch }, form, smallestShard).catch(rethrow);
+    const { next, losses } = await runEpoch(run, { ...state, epoch }, form).catch(rethrow);
     const change = next.untilStep === 0 ? nextChange(state.steps) : null;
     yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
     if (change) {
       state = await (change === 'split' ? splitStep : mergeStep)(run, state).catch(rethrow);
+      state = await withLargeSample(run, state);
       const { changed, k } = state.steps.at(-1)!;
       run.emit({ type: 'step', epoch, kind: change, changed, k });
       if (changed) publishNet(run, state.net);

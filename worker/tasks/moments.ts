@@ -41,7 +41,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: W
     statistics.add(rows, leaf);
   }
   const sample = concat(kept, Float32Array);
-  context.keep(unit.shard, sample, hashes);
+  context.keep(unit.shard, sample, hashes, task.sample);
   return {
     T: nd(statistics.read()),
     min: nd(extremes.min),

@@ -4,7 +4,7 @@ import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.
 import { shapeAxes } from '../../../model/fourth-moments.ts';
 import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
 import { NotPositiveDefiniteError } from '../../../model/linalg.ts';
-import { discriminantRule, nearestRule, whitener } from '../../../model/linear-rule.ts';
+import { discriminantAxes, discriminantRule, nearestRule, whitener } from '../../../model/linear-rule.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
 import { adamStep, type Net, netSize } from '../../../model/net.ts';
@@ -87,6 +87,12 @@ export const calculations = {
         parts.filter(([n]) => n > 0).length > 1 ? discriminantRule(prior, parts) : null,
       ),
     ({ d, covariance }, clusters) => clusters.length * (covariance === 'full' ? 3 * cholesky(d) : 10 * d),
+  ),
+  discriminantAxes: calculation(
+    (prior: Niw, clusters: Parts[]) => clusters.map((parts) => discriminantAxes(prior, parts)),
+    ({ d, covariance }, clusters) =>
+      clusters.flat().length * 10 * d ** 2 +
+      clusters.length * (covariance === 'full' ? 3 * cholesky(d) : 10 * d),
   ),
   /** Mean of each cluster, and what whitens its covariance. */
   whitenings: calculation(

@@ -1,0 +1,51 @@
+import { pcaAxes } from '../../data/transform.ts';
+import { coarsening } from '../../model/hastings.ts';
+import type { Layout } from '../../model/layout.ts';
+import type { Sample, State } from '../../model/state.ts';
+import type { RunConfig } from '../config.ts';
+import { publishTransform } from './publish.ts';
+import type { Run } from './run-context.ts';
+import { sampledCounts } from './sampled-rows.ts';
+
+/** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */
+
+/** With fewer rows for each cluster, on average, clusters cannot be told apart, or found. */
+const ROWS_PER_CLUSTER = 100;
+
+/** A row is in the sample with which training begins if its priority, uniform in [0, 1), is below this. */
+export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
+  const wanted = config.sample ?? Math.max(20_000, 1_000 * (pcaAxes(config.transform) ?? dim));
+  return wanted === 0 ? 1 : Math.min(1, wanted / rows);
+}
+
+/** Given the number of sampled rows of each shard. */
+export function sampleOf(below: number, counts: number[]): Sample {
+  return {
+    below,
+    rows: counts.reduce((a, b) => a + b, 0),
+    smallestShard: Math.min(...counts.filter((rows) => rows > 0)),
+  };
+}
+
+/** ζ, by which the statistics of the sample are tempered. */
+export function tempering({ config, d }: Run, { sample, mixture }: State): number {
+  const n0 = config.coarsening ?? Math.max(10_000, 1_000 * d, ROWS_PER_CLUSTER * mixture.k);
+  return coarsening(sample.rows, n0);
+}
+
+/**
+ * The state with a sample that is large enough for its clusters: doubled until it is, unless its size was given. The sample
+ * before is a part of it. Workers read the rows of their shards again.
+ */
+export async function withLargeSample(run: Run, state: State): Promise<State> {
+  const { config, layout } = run;
+  let { sample } = state;
+  while (config.sample === null && sample.below < 1 && sample.rows < ROWS_PER_CLUSTER * state.mixture.k) {
+    const below = Math.min(1, 2 * sample.below);
+    sample = sampleOf(below, await sampledCounts(layout, below));
+  }
+  if (sample === state.sample) return state;
+  publishTransform(run, sample.below);
+  // Statistics of more rows cannot be compared with those of fewer.
+  return { ...state, sample, merged: [] };
+}
