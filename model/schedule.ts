@@ -55,9 +55,20 @@ export function nextChange(steps: readonly Step[]): Change {
   return steps.at(-1)?.kind === 'split' ? 'merge' : 'split';
 }
 
-/** Do the sub-nets train in this epoch? Without `subAlways` only if the next step is a split. */
-export function trainsSubNets(schedule: Schedule, epoch: number, steps: readonly Step[]): boolean {
-  return epoch >= schedule.subFrom && (schedule.subAlways || nextChange(steps) === 'split');
+/** Epochs before a split step in which the sub-nets train. */
+const SUB_EPOCHS = 3;
+
+/** Do the sub-nets train in this epoch? Without `subAlways` only in the last ones before a split step. */
+export function trainsSubNets(
+  schedule: Schedule,
+  epoch: number,
+  { untilStep }: Pick<Pace, 'untilStep'>,
+  steps: readonly Step[],
+): boolean {
+  return (
+    epoch >= schedule.subFrom &&
+    (schedule.subAlways || (nextChange(steps) === 'split' && untilStep <= SUB_EPOCHS))
+  );
 }
 
 /** Mean KL divergence, in nats, at which the clustering net has learned the clusters; or it falls no faster than this, per epoch. */
