@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { gammaln } from 'simple-statistics';
 import {
   logMarginal,
-  pointEstimate,
   multivariateGammaLn,
   type Niw,
   niwPrior,
+  pointEstimate,
   priorScale,
 } from '../../model/niw.ts';
 import { addStatistics, type Covariance, mean, scatter, shift } from '../../model/statistics.ts';

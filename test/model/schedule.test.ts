@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  changeAfter,
   fastSchedule,
   hasSettled,
   hasStalled,
+  nextChange,
+  nextPace,
+  type Pace,
   paperSchedule,
   quietSteps,
   type Schedule,
