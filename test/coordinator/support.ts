@@ -123,7 +123,8 @@ export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): Memo
     async cellStatistics(partitions, vectors, pivots) {
       calls.cellStatistics++;
       return partitions.map((partition, i) => {
-        if (pivots[i].length !== partition.leaves)
+        // Without cells there is still one leaf.
+        if (Math.max(1, pivots[i].length) !== partition.leaves)
           throw new Error(`${pivots[i].length} pivots for ${partition.leaves} leaves`);
         return members(partition, vectors).map((own) => statisticsOf(own, covariance, d));
       });
