@@ -62,10 +62,16 @@ export interface Data {
   covariance?: Covariance;
 }
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((sum, value, i) => sum + value * b[i], 0);
-export const squares = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+export function squares(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
+  return sum;
+}
 
 /** The leaf of a row, from the definition of a cell. */
 function leafOf(cell: Cell, row: Point, vectors: Float64Array[]): number {
@@ -159,7 +165,7 @@ export function fourthMoments(
   const F = new Float64Array(d * d);
   for (const row of rows) {
     const centred = row.map((value, j) => value - centre[j]);
-    const u = centred.map((_, i) => dot(centred, Array.from(inverse).slice(i * d, (i + 1) * d)));
+    const u = centred.map((_, i) => centred.reduce((sum, value, j) => sum + inverse[i * d + j] * value, 0));
     const norm = Math.hypot(...u);
     const short = u.map((value) => value * Math.min(1, (2 * Math.sqrt(d)) / norm));
     for (let p = 0; p < d * d; p++) F[p] += dot(short, short) * short[Math.floor(p / d)] * short[p % d];
