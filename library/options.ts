@@ -30,7 +30,7 @@ export interface ModelOptions {
    * Transform of the rows before clustering: `center` subtracts the mean, `normalize` scales rows to unit length, `standard`
    * scales columns to variance 1, `min-max` scales columns to the range 0 to 1, `pca:AXES` projects onto that many principal
    * axes, `none` keeps rows as they are.
-   * @defaultValue `center`
+   * @defaultValue `standard`
    */
   transform?: 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
   /**
@@ -64,19 +64,19 @@ export interface ModelOptions {
    */
   covariance?: 'full' | 'diag';
   /**
-   * Scale matrix Ψ of the normal-inverse-Wishart prior: `data-cov` c·Cov(X), `isotropic` c·I, `data-std` c·diag(std(X)),
-   * with c from `priorScale`.
-   * @defaultValue `data-cov`
+   * Scale matrix Ψ of the normal-inverse-Wishart prior: `learned` c·(ν − D − 1) times the mean covariance of the clusters, which
+   * is learned during the run, `data-cov` c·Cov(X), `isotropic` c·I, `data-std` c·diag(std(X)), with c from `priorScale`.
+   * @defaultValue `learned`
    */
   priorScaleChoice?: 'learned' | 'data-cov' | 'isotropic' | 'data-std';
   /**
    * Factor c of the prior's scale matrix Ψ; above 0.
-   * @defaultValue 0.3 for data-cov, else 0.005
+   * @defaultValue 1 for learned, 0.3 for data-cov, else 0.005
    */
   priorScale?: number;
   /**
-   * Degrees of freedom ν of the prior; at least D + 1.
-   * @defaultValue D + 2
+   * Degrees of freedom ν of the prior; at least D + 1, and above it if Ψ is learned.
+   * @defaultValue D + 1 + max(1, D/2) for learned, else D + 2
    */
   priorNu?: number | null;
   /**
@@ -144,16 +144,18 @@ export interface ModelOptions {
   schedule?: 'fast' | 'paper';
   /**
    * Maximum number of epochs, at least 1.
-   * @defaultValue 200
+   * @defaultValue 500
    */
   maxEpochs?: number;
   /**
-   * Number of epochs between a split step and the next merge step, and the reverse; at least 1.
+   * Number of epochs between a split step and the next merge step, and the reverse; at least 1. Epochs in which the mixture
+   * stays frozen because the net still learns the clusters of the step before do not count.
    * @defaultValue 6
    */
   splitMergeEvery?: number;
   /**
-   * Number of epochs for which the mixture is frozen after a change of K, while the nets train; at least 0.
+   * Number of epochs for which the mixture is frozen after a change of K, while the nets train; at least 0. In the
+   * schedule `fast` it stays frozen for longer, unless this is 0, where the net has not yet learned the clusters.
    * @defaultValue 2
    */
   freeze?: number;

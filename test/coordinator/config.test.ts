@@ -5,9 +5,21 @@ import { OPTIONS, type OptionValues, options, resolveConfig } from '../../coordi
 
 test('options that are left out or null have the default of the schedule', async () => {
   const fast = await resolveConfig({ data: 'x.npy', lr: null });
-  assert.deepEqual([fast.schedule, fast.lr, fast.sample, fast.priorScale], ['fast', 0.01, null, 0.3]);
+  assert.deepEqual([fast.schedule, fast.lr, fast.sample, fast.priorScale], ['fast', 0.01, null, 1]);
   const paper = await resolveConfig({ data: 'x.npy', schedule: 'paper', freeze: 1 });
   assert.deepEqual([paper.lr, paper.sample, paper.freeze, paper.priorScale], [5e-4, 0, 1, 0.005]);
+  for (const [priorScaleChoice, priorScale] of [
+    ['learned', 1],
+    ['data-cov', 0.3],
+    ['isotropic', 0.005],
+    ['data-std', 0.005],
+  ] as const)
+    assert.equal((await resolveConfig({ data: 'x.npy', priorScaleChoice })).priorScale, priorScale);
+  assert.deepEqual([fast.priorScaleChoice, fast.transform, fast.maxEpochs], ['learned', 'standard', 500]);
+  assert.deepEqual(
+    [paper.priorScaleChoice, paper.transform, paper.maxEpochs],
+    ['isotropic', 'normalize', 300],
+  );
   assert.deepEqual(
     Object.keys(fast),
     options.map(([name]) => name),

@@ -5,8 +5,8 @@ import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
-import { niwPrior, priorScale } from '../../model/niw.ts';
-import { BINS, binOf } from '../../model/pca-split.ts';
+import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
+import { binOf } from '../../model/pca-split.ts';
 import { fastSchedule, type Schedule, type Step } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { accumulate, type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
@@ -62,22 +62,32 @@ export interface Data {
   covariance?: Covariance;
 }
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((sum, value, i) => sum + value * b[i], 0);
-export const squares = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+export function squares(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
+  return sum;
+}
 
 /** The leaf of a row, from the definition of a cell. */
 function leafOf(cell: Cell, row: Point, vectors: Float64Array[]): number {
   if (typeof cell === 'number') return cell;
   if ('axis' in cell) return leafOf(cell.into[dot(row, vectors[cell.axis]) < cell.at ? 0 : 1], row, vectors);
+  if ('linear' in cell) {
+    const values = cell.linear.map((v, i) => dot(row, vectors[v]) + cell.offsets[i]);
+    return leafOf(cell.into[values.indexOf(Math.max(...values))], row, vectors);
+  }
   const distances = cell.near.map((v) => squares(row, vectors[v]));
   return leafOf(cell.into[distances.indexOf(Math.min(...distances))], row, vectors);
 }
 
 export interface MemoryRounds extends Rounds {
   /** Number of rounds of each kind. */
-  calls: { cellSums: number; cellStatistics: number; cellHistogram: number };
+  calls: { cellSums: number; cellStatistics: number; cellHistograms: number; cellFourthMoments: number };
   /** The rows of each leaf. */
   members(partition: Partition, vectors: Float64Array[]): Point[][];
 }
@@ -85,7 +95,7 @@ export interface MemoryRounds extends Rounds {
 /** Rounds over rows in memory, computed from the definitions instead of by tasks; rejects what a worker could not run. */
 export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): MemoryRounds {
   const d = rows[0].length;
-  const calls = { cellSums: 0, cellStatistics: 0, cellHistogram: 0 };
+  const calls = { cellSums: 0, cellStatistics: 0, cellHistograms: 0, cellFourthMoments: 0 };
 
   function members(partition: Partition, vectors: Float64Array[]): Point[][] {
     const { groups, cells, leaves } = partition;
@@ -119,22 +129,48 @@ export function memoryRounds({ rows, z, side, covariance = 'full' }: Data): Memo
     async cellStatistics(partitions, vectors, pivots) {
       calls.cellStatistics++;
       return partitions.map((partition, i) => {
-        if (pivots[i].length !== partition.leaves)
+        // Without cells there is still one leaf.
+        if (Math.max(1, pivots[i].length) !== partition.leaves)
           throw new Error(`${pivots[i].length} pivots for ${partition.leaves} leaves`);
         return members(partition, vectors).map((own) => statisticsOf(own, covariance, d));
       });
     },
-    async cellHistogram(partition, vectors, axes) {
-      calls.cellHistogram++;
-      if (axes.length !== partition.leaves) throw new Error(`${axes.length} axes`);
-      return members(partition, vectors).map((own, leaf) => {
-        const { axis, centre, sd } = axes[leaf];
-        const counts = new Float64Array(BINS);
-        for (const row of own) counts[binOf(dot(row, axis), centre, sd)]++;
+    async cellHistograms(partition, vectors, axes, bins) {
+      calls.cellHistograms++;
+      const perLeaf = axes.length / partition.leaves;
+      if (!(perLeaf > 0 && Number.isInteger(perLeaf)))
+        throw new Error(`${axes.length} axes for ${partition.leaves} leaves`);
+      const leaves = members(partition, vectors);
+      return axes.map(({ axis, centre, sd }, i) => {
+        const counts = new Float64Array(bins);
+        for (const row of leaves[Math.floor(i / perLeaf)]) counts[binOf(dot(row, axis), centre, sd, bins)]++;
         return counts;
       });
     },
+    async cellFourthMoments(partition, vectors, whitening) {
+      calls.cellFourthMoments++;
+      if (whitening.length !== partition.leaves)
+        throw new Error(`${whitening.length} whitenings for ${partition.leaves} leaves`);
+      return members(partition, vectors).map((own, leaf) => fourthMoments(own, whitening[leaf]));
+    },
   };
+}
+
+/** Σ‖u‖²uuᵀ of rows, with u = inverse·(x − centre), no longer than 2√D. */
+export function fourthMoments(
+  rows: Point[],
+  { centre, inverse }: { centre: ArrayLike<number>; inverse: ArrayLike<number> },
+): Float64Array {
+  const d = centre.length;
+  const F = new Float64Array(d * d);
+  for (const row of rows) {
+    const centred = row.map((value, j) => value - centre[j]);
+    const u = centred.map((_, i) => centred.reduce((sum, value, j) => sum + inverse[i * d + j] * value, 0));
+    const norm = Math.hypot(...u);
+    const short = u.map((value) => value * Math.min(1, (2 * Math.sqrt(d)) / norm));
+    for (let p = 0; p < d * d; p++) F[p] += dot(short, short) * short[Math.floor(p / d)] * short[p % d];
+  }
+  return F;
 }
 
 export interface Scene {
@@ -149,7 +185,15 @@ export interface Scene {
 /** A run whose clustering net labels the rows by `z`, in the epoch of a split or merge step. */
 export function scene(
   data: Data,
-  options: { k?: number; steps?: Step[]; schedule?: Partial<Schedule>; zeta?: number; epoch?: number } = {},
+  options: {
+    k?: number;
+    steps?: Step[];
+    schedule?: Partial<Schedule>;
+    zeta?: number;
+    epoch?: number;
+    /** Ψ is learned, from the clusters by `z`; otherwise it is that of `data-cov`. */
+    learned?: boolean;
+  } = {},
 ): Scene {
   const { rows, z, side, covariance = 'full' } = data;
   const d = rows[0].length;
@@ -159,22 +203,26 @@ export function scene(
   const spread = scatter(statisticsOf(rows, covariance), d, covariance).map(
     (value) => value / (rows.length - 1),
   );
-  const prior = niwPrior({
-    mean: mean(all, d),
-    kappa: 1e-4,
-    nu: d + 2,
-    psi: priorScale('data-cov', 0.3, spread, covariance),
-    covariance,
-  });
   const rounds = memoryRounds(data);
   const events: RunEvent[] = [];
   const published: string[] = [];
   const ofCluster = (c: number, of?: number) =>
     rows.filter((_, i) => z[i] === c && (of === undefined || (side?.[i] ?? 0) === of));
   const T = Array.from({ length: k }, (_, c) => statisticsOf(ofCluster(c), covariance, d));
+  const priorScaleChoice = options.learned ? 'learned' : 'data-cov';
+  const prior = options.learned
+    ? learnedPriorOf(T, mean(all, d), spread, covariance)
+    : niwPrior({
+        mean: mean(all, d),
+        kappa: 1e-4,
+        nu: d + 2,
+        psi: priorScale('data-cov', 0.3, spread, covariance),
+        covariance,
+      });
+  const schedule = { ...fastSchedule(6), ...options.schedule };
   const run = {
-    config: { alpha: 10, covariance, freeze: 2 },
-    schedule: { ...fastSchedule(6), ...options.schedule },
+    config: { alpha: 10, covariance, freeze: 2, priorScaleChoice },
+    schedule,
     seed,
     d,
     prior,
@@ -187,13 +235,40 @@ export function scene(
   const state: State = {
     epoch: options.epoch ?? 6,
     mixture: mStep(prior, T, 0),
+    prior,
     net: trained(clusteringNet(seed, d, [5], k)),
     subs: trained(subNets(seed, d, k)),
     parts: T.map((_, c) => [0, 1].map((half) => statisticsOf(ofCluster(c, half), covariance, d))),
+    merged: [],
     frozen: 0,
+    patience: schedule.patience,
+    untilStep: 0,
+    loss: null,
     steps: options.steps ?? [],
   };
   return { run, state, rounds, events, published };
+}
+
+/** The prior as a run would have learned it from clusters with statistics T. */
+function learnedPriorOf(
+  T: Float64Array[],
+  m: Float64Array,
+  spread: Float64Array,
+  covariance: Covariance,
+): Niw {
+  const d = m.length;
+  const nu = d + 1 + Math.max(1, d / 2);
+  const n = T.reduce((sum, t) => sum + t[0], 0);
+  const filled = T.filter((t) => t[0] > 0);
+  const psi = learnedScale(
+    1,
+    nu,
+    d,
+    filled.map((t) => t[0] / n),
+    filled.map((t) => scatter(t, d, covariance).map((value) => value / t[0])),
+    spread,
+  );
+  return niwPrior({ mean: m, kappa: 1e-4, nu, psi, covariance, estimate: 'mean' });
 }
 
 /** A net whose Adam moments differ for each unit. */
@@ -218,10 +293,18 @@ export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
 }
 
 /**
- * Asserts that output unit `unit` of the resized nets comes from unit `from`: the clustering net's column copied, with
- * Adam's first moment zeroed if it is `fresh`, and that its sub-net was redrawn only then.
+ * Asserts that output unit `unit` of the resized nets comes from unit `from`: the clustering net's column copied, its bias
+ * increased by the logarithm of the part's `share` of the rows, with Adam's first moment zeroed if it is `fresh`, and that its
+ * sub-net was redrawn only then.
  */
-export function assertUnit(before: State, after: State, unit: number, from: number, fresh: boolean): void {
+export function assertUnit(
+  before: State,
+  after: State,
+  unit: number,
+  from: number,
+  fresh: boolean,
+  share = 1,
+): void {
   const column = (net: Net, arrays: Float32Array[], c: number) => {
     const k = net.shapes.at(-1)![0];
     return arrays.slice(-2).flatMap((values) => Array.from(values).filter((_, i) => i % k === c));
@@ -231,12 +314,14 @@ export function assertUnit(before: State, after: State, unit: number, from: numb
       const size = values.length / net.shapes[0][0];
       return [...values.subarray(c * size, (c + 1) * size)];
     });
-  for (const name of ['params', 'second'] as const)
-    assert.deepEqual(
-      column(after.net, after.net[name], unit),
-      column(before.net, before.net[name], from),
-      name,
-    );
+  const weights = column(before.net, before.net.params, from);
+  const bias = Math.fround(weights.pop()! + Math.log(share));
+  assert.deepEqual(column(after.net, after.net.params, unit), [...weights, bias], 'params');
+  assert.deepEqual(
+    column(after.net, after.net.second, unit),
+    column(before.net, before.net.second, from),
+    'second',
+  );
   const first = column(before.net, before.net.first, from);
   assert.deepEqual(column(after.net, after.net.first, unit), fresh ? first.map(() => 0) : first, 'first');
   const sub = [slice(after.subs, after.subs.params, unit), slice(before.subs, before.subs.params, from)];

@@ -45,13 +45,21 @@ export const STATES: Record<string, Tensors> = {
   vectors: { rows: f64(2, D) },
   pivots0: { rows: f64(2 * K, D) },
   means: { rows: f64(K, D) },
-  axes: { rows: f64(2 * K, D), centre: f64(2 * K), sd: f64(2 * K) },
+  axes: { rows: f64(4 * K, D), centre: f64(4 * K), sd: f64(4 * K) },
+  whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
   centres: { rows: f64(2, D) },
 };
 const steps = { epoch: 1, steps: 2, batch: 8, rate: 0.01, done: 0, average: 'weights' } as const;
 const cells = {
   groups: 'sub-net',
-  cells: [0, 1, { near: [0, 1], into: [2, 3] }, 3, { axis: 0, at: 0.5, into: [4, 5] }, -1],
+  cells: [
+    0,
+    { linear: [1, 0], offsets: [-0.5, 0.5], into: [0, 1] },
+    { near: [0, 1], into: [2, 3] },
+    3,
+    { axis: 0, at: 0.5, into: [4, 5] },
+    -1,
+  ],
   leaves: 2 * K,
   vectors: 'vectors',
 } as const;
@@ -64,7 +72,8 @@ export const TASKS = [
   { task: 'sub-steps', ...steps, loss: 'isotropic' },
   { task: 'cell-sums', ...cells },
   { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' },
-  { task: 'cell-histogram', ...cells, axes: 'axes' },
+  { task: 'cell-histogram', ...cells, axes: 'axes', bins: 32 },
+  { task: 'cell-fourth-moments', ...cells, whitening: 'whitening' },
   { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
 ] as unknown as Task[];
 const NUMBERS = [0, -1, 0.5, 1e9, 2 ** 31, 2 ** 53 - 1, 1e300];

@@ -22,7 +22,7 @@ function workerProcesses(pid: number): number[] {
 /** The kinds of tasks to hit. */
 export const TASK_KINDS: Task['task'][] = [
   ...(['moments', 'seed-distances', 'cluster-steps', 'statistics', 'sub-steps'] as const),
-  ...(['cell-sums', 'cell-scatter', 'cell-histogram', 'full-pass'] as const),
+  ...(['cell-sums', 'cell-scatter', 'cell-histogram', 'cell-fourth-moments', 'full-pass'] as const),
 ];
 
 export interface KillOptions {

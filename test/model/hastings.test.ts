@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { accepts, coarsening, logMergeRatio, logSplitRatio, proposable } from '../../model/hastings.ts';
+import {
+  accepts,
+  coarsening,
+  logEvidence,
+  logMergeRatio,
+  logSplitRatio,
+  proposable,
+  searchCost,
+} from '../../model/hastings.ts';
 import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { addStatistics, type Covariance, mean, scatter } from '../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
@@ -95,6 +103,49 @@ describe('hastings', () => {
       const alike = [normalRows(1, 200, 2), normalRows(2, 200, 2)];
       const T = alike.map((half) => statisticsOf(half, 2, covariance));
       assert.ok(logMergeRatio(dataPrior(alike.flat(), 2, covariance), T[0], T[1], 10, 1) > 5);
+    });
+  }
+
+  for (const covariance of COVARIANCES) {
+    test(`a split changes the evidence by its ratio, whatever other clusters there are (${covariance})`, () => {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 1, max: 1e6 }),
+          fc.integer({ min: 1, max: 4 }),
+          fc.double({ min: 0.05, max: 1, noNaN: true }),
+          fc.integer({ min: 2, max: 3 }),
+          (seed, d, zeta, count) => {
+            const { rows, parts } = thirds(seed, 20, d, covariance);
+            const prior = dataPrior(rows, d, covariance);
+            const others = thirds(seed + 9, 15, d, covariance).parts;
+            const split = parts.slice(0, count);
+            const evidence = (clusters: Float64Array[]) => logEvidence(prior, clusters, 10, zeta);
+            const gain = evidence([...others, ...split]) - evidence([split.reduce(addStatistics), ...others]);
+            close(gain, logSplitRatio(prior, split, 10, zeta), 1e-8);
+          },
+        ),
+      );
+    });
+
+    test(`the evidence does not count empty clusters, nor depend on the order (${covariance})`, () => {
+      const { rows, parts } = thirds(3, 20, 2, covariance);
+      const prior = dataPrior(rows, 2, covariance);
+      const evidence = logEvidence(prior, parts, 10, 0.5);
+      const none = statisticsOf([], 2, covariance);
+      close(logEvidence(prior, [none, ...parts.toReversed(), none], 10, 0.5), evidence, 1e-12);
+      assert.equal(logEvidence(prior, [none], 10, 0.5), 0);
+    });
+
+    test(`a search costs ½·log ñ for each parameter of the parts beyond the first (${covariance})`, () => {
+      const d = 3;
+      const { rows, parts } = thirds(4, 30, d, covariance);
+      const prior = dataPrior(rows, d, covariance);
+      // Weight, mean and covariance.
+      const parameters = 1 + d + (covariance === 'full' ? 6 : 3);
+      for (const zeta of [1, 0.4]) {
+        close(searchCost(prior, parts.slice(0, 2), zeta), (parameters * Math.log(zeta * 60)) / 2, 1e-12);
+        close(searchCost(prior, parts, zeta), parameters * Math.log(zeta * 90), 1e-12);
+      }
     });
   }
 

@@ -3,15 +3,27 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { gammaln } from 'simple-statistics';
 import {
+  learnedScale,
   logMarginal,
-  pointEstimate,
   multivariateGammaLn,
   type Niw,
   niwPrior,
+  pointEstimate,
   priorScale,
 } from '../../model/niw.ts';
 import { addStatistics, type Covariance, mean, scatter, shift } from '../../model/statistics.ts';
-import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
+import {
+  COVARIANCES,
+  close,
+  congruent,
+  invertible,
+  mapped,
+  normalRows,
+  positiveDefinite,
+  rowsArbitrary,
+  scipyValues,
+  statisticsOf,
+} from './support.ts';
 
 const onePrior = (m: number, kappa: number, nu: number, psi: number, covariance: Covariance = 'full') =>
   niwPrior({ mean: Float64Array.of(m), kappa, nu, psi: Float64Array.of(psi), covariance });
@@ -200,6 +212,106 @@ describe('niw', () => {
       1e-12,
     );
   });
+
+  test('learned scale: c·(ν − D − 1) times the mean covariance of the clusters, and a share of that of the data', () => {
+    const data = Float64Array.of(4, 1, 1, 9);
+    const clusters = [Float64Array.of(1, 0.5, 0.5, 2), Float64Array.of(3, -0.5, -0.5, 4)];
+    const psi = learnedScale(2, 4.5, 2, [0.25, 0.75], clusters, data);
+    const within = [2.5, -0.25, -0.25, 3.5];
+    close(
+      psi,
+      within.map((value, p) => 2 * 1.5 * (value + 1e-4 * data[p])),
+      1e-14,
+    );
+  });
+
+  const LEARNED = { weights: [0.2, 0.3, 0.5], nu: (d: number) => d + 1 + Math.max(1, d / 2) };
+
+  test('learned scale and posterior mean follow any linear map of the rows', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 5 }), (seed, d) => {
+        const by = invertible(seed, d);
+        const [data, ...clusters] = [1, 2, 3, 4].map((i) => positiveDefinite(seed + 10 * i, d, 'full'));
+        const nu = LEARNED.nu(d);
+        const scaleOf = (of: Float64Array[], all: Float64Array) =>
+          learnedScale(1, nu, d, LEARNED.weights, of, all);
+        const psi = scaleOf(clusters, data);
+        const moved = scaleOf(
+          clusters.map((cluster) => congruent(by, cluster, d)),
+          congruent(by, data, d),
+        );
+        const relative = (a: Float64Array, b: Float64Array) =>
+          close(
+            a.map((value) => value / Math.hypot(...b)),
+            b.map((value) => value / Math.hypot(...b)),
+            1e-9,
+          );
+        relative(moved, congruent(by, psi, d));
+
+        const rows = normalRows(seed, 9, d, [3, -1]);
+        const fitOf = (scale: Float64Array, of: ArrayLike<number>) =>
+          pointEstimate(
+            niwPrior({
+              ...{ mean: new Float64Array(d), kappa: 0.1, nu, psi: scale },
+              ...{ covariance: 'full', estimate: 'mean' },
+            }),
+            statisticsOf(of, d, 'full'),
+          );
+        const [there, here] = [fitOf(moved, mapped(by, rows, d)), fitOf(psi, rows)];
+        relative(there.covariance, congruent(by, here.covariance, d));
+        relative(there.mean, Float64Array.from(mapped(by, here.mean, d)));
+      }),
+    );
+  });
+
+  for (const covariance of COVARIANCES) {
+    test(`a prior with a learned scale expects the clusters' own covariance (${covariance})`, () => {
+      const d = 3;
+      const cluster = positiveDefinite(5, d, covariance);
+      const psi = learnedScale(1, LEARNED.nu(d), d, [1], [cluster], cluster);
+      const prior = niwPrior({
+        ...{ mean: new Float64Array(d), kappa: 0.1, nu: LEARNED.nu(d), psi },
+        ...{ covariance, estimate: 'mean' as const },
+      });
+      const expected = cluster.map((value) => 1.0001 * value);
+      close(pointEstimate(prior, statisticsOf([], d, covariance)).covariance, expected, 1e-12);
+      // And in the limit, with its rows.
+      const n = 1e9;
+      const T = statisticsOf([], d, covariance);
+      T[0] = n;
+      if (covariance === 'diag')
+        T.set(
+          cluster.map((value) => n * value),
+          1 + d,
+        );
+      else for (let i = 0, p = 1 + d; i < d; i++) for (let j = i; j < d; j++) T[p++] = n * cluster[i * d + j];
+      close(pointEstimate(prior, T).covariance, cluster, 1e-6);
+    });
+
+    test(`where clusters have no extent in a direction, the scale keeps ε of the data's there (${covariance})`, () => {
+      const d = 2;
+      const flat = covariance === 'full' ? Float64Array.of(1, 0, 0, 0) : Float64Array.of(1, 0);
+      const data = covariance === 'full' ? Float64Array.of(5, 0, 0, 9) : Float64Array.of(5, 9);
+      const nu = LEARNED.nu(d);
+      const prior = (psi: Float64Array) =>
+        niwPrior({
+          ...{ mean: new Float64Array(d), kappa: 0.1, nu, psi },
+          ...{ covariance, estimate: 'mean' as const },
+        });
+      // Rows on a line: however often Ψ is learned from the estimate, the direction across keeps its extent.
+      const rows = normalRows(6, 40, 1).flatMap((v) => [v, 0]);
+      const T = statisticsOf(rows, d, covariance);
+      let psi = learnedScale(1, nu, d, [1], [flat], data);
+      for (let epoch = 0; epoch < 200; epoch++)
+        psi = learnedScale(1, nu, d, [1], [pointEstimate(prior(psi), T).covariance], data);
+      const { covariance: fit } = pointEstimate(prior(psi), T);
+      const across = fit[fit.length - 1];
+      const degrees = nu - d - 1;
+      // The fixed point of s = (degrees·(s + ε·9))/(degrees + n): s = degrees·ε·9/n.
+      close([across / ((degrees * 1e-4 * 9) / 40)], [1], 1e-6);
+      assert.ok(psi.at(-1)! >= degrees * 1e-4 * 9);
+    });
+  }
 
   test('an invalid prior throws, naming the parameter', () => {
     const ok = {

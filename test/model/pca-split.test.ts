@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { BINS, bestThreshold, binOf, principalAxis } from '../../model/pca-split.ts';
-import { close, normalRows, statisticsOf } from './support.ts';
+import { whitener } from '../../model/linear-rule.ts';
+import { BINS, bestThreshold, binOf, likeliestThreshold, principalAxis } from '../../model/pca-split.ts';
+import {
+  COVARIANCES,
+  close,
+  congruent,
+  invertible,
+  mapped,
+  normalRows,
+  positiveDefinite,
+  statisticsOf,
+} from './support.ts';
 
-function histogramOf(values: number[], centre: number, sd: number): Float64Array {
-  const histogram = new Float64Array(BINS);
-  for (const v of values) histogram[binOf(v, centre, sd)]++;
+function histogramOf(values: number[], centre: number, sd: number, bins = BINS): Float64Array {
+  const histogram = new Float64Array(bins);
+  for (const v of values) histogram[binOf(v, centre, sd, bins)]++;
   return histogram;
 }
 
@@ -45,6 +55,66 @@ describe('pca-split', () => {
           assert.ok(sdAlong(raw.map((v) => v / length)) <= principal.sd * (1 + 1e-12));
         },
       ),
+    );
+  });
+
+  for (const covariance of COVARIANCES)
+    test(`in a metric, the axis has the largest variance in proportion to that of the metric (${covariance})`, () => {
+      const d = 3;
+      const rows = normalRows(13, 400, d).map((v, p, all) =>
+        p % d === 2 ? 0.3 * v + 2 * all[p - 1] : v + 4,
+      );
+      const along = (axis: ArrayLike<number>) =>
+        Array.from({ length: 400 }, (_, i) => [0, 1, 2].reduce((s, j) => s + axis[j] * rows[i * d + j], 0));
+      const axes =
+        covariance === 'full'
+          ? fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: d, maxLength: d })
+          : fc.constantFrom([1, 0, 0], [0, 1, 0], [0, 0, 1]);
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 1e6 }), axes, (seed, other) => {
+          fc.pre(Math.hypot(...other) > 1e-3);
+          const metric = positiveDefinite(seed, d, covariance);
+          const found = principalAxis(
+            statisticsOf(rows, d, covariance),
+            d,
+            covariance,
+            whitener(metric, d, covariance),
+          );
+          const relative = (axis: ArrayLike<number>) => {
+            const [a, m] = [Array.from(axis), Array.from(metric)];
+            const norm =
+              covariance === 'full'
+                ? a.reduce((s, v, i) => s + v * a.reduce((t, u, j) => t + u * m[i * d + j], 0), 0)
+                : a.reduce((s, v, i) => s + v * v * m[i], 0);
+            return moments(along(axis)).sd ** 2 / norm;
+          };
+          close(moments(along(found.axis)).sd / found.sd, 1, 1e-9);
+          assert.ok(relative(other) <= relative(found.axis) * (1 + 1e-9));
+        }),
+      );
+    });
+
+  test('in a metric, projections on the axis do not depend on a linear map of rows and metric', () => {
+    const d = 3;
+    const rows = normalRows(14, 60, d).map((v, p) => v * [1, 3, 0.2][p % d]);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), (seed) => {
+        const [by, metric] = [invertible(seed, d), positiveDefinite(seed + 5, d, 'full')];
+        const projections = (of: ArrayLike<number>, m: Float64Array) => {
+          const { axis, mean } = principalAxis(
+            statisticsOf(of, d, 'full'),
+            d,
+            'full',
+            whitener(m, d, 'full'),
+          );
+          const all = Array.from({ length: 60 }, (_, i) =>
+            [0, 1, 2].reduce((s, j) => s + axis[j] * (of[i * d + j] - mean[j]), 0),
+          );
+          const largest = all.reduce((top, v) => (Math.abs(v) > Math.abs(top) ? v : top));
+          return all.map((v) => v * Math.sign(largest));
+        };
+        close(projections(mapped(by, rows, d), congruent(by, metric, d)), projections(rows, metric), 1e-6);
+      }),
     );
   });
 
@@ -115,5 +185,54 @@ describe('pca-split', () => {
     assert.equal(bestThreshold(histogramOf([1, 2, 3, 4], 2.5, 1), 2.5, 1), null);
     assert.equal(bestThreshold(histogramOf([1, 1, 1, 1, 1, 1], 1, 0), 1, 0), null);
     assert.notEqual(bestThreshold(histogramOf([1, 2, 3, 4, 5], 3, 1), 3, 1), null);
+  });
+
+  const gaussianGain = (values: number[], cut: number, width: number) => {
+    const term = (side: number[]) => {
+      const n = side.length;
+      return n * (Math.log(n) - Math.log(moments(side).sd ** 2 + width ** 2) / 2);
+    };
+    const [left, right] = [values.filter((v) => v < cut), values.filter((v) => v >= cut)];
+    return Math.min(left.length, right.length) < 5 ? -Infinity : term(left) + term(right) - term(values);
+  };
+
+  test('the likeliest threshold is the brute-force one for two Gaussians, with at least five rows each', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 63 }), { minLength: 10, maxLength: 60 }), (bins) => {
+        const [centre, sd] = [-2, 0.7];
+        const width = (12 * sd) / 64;
+        const values = bins.map((bin) => centre + (bin + 0.5 - 32) * width);
+        const found = likeliestThreshold(histogramOf(values, centre, sd, 64), centre, sd);
+        const cuts = [...new Set(values)].sort((a, b) => a - b).slice(1);
+        const most = Math.max(...cuts.map((cut) => gaussianGain(values, cut, width)));
+        if (!(most > -Infinity)) return assert.equal(found, null);
+        close(found!.gain, most, 1e-9);
+        close(gaussianGain(values, found!.at, width), most, 1e-9);
+      }),
+    );
+  });
+
+  test('the likeliest threshold finds a small part where two-means halves the large one', () => {
+    const values = [...normalRows(4, 980, 1), ...normalRows(5, 20, 1).map((v) => 5 + v / 5)];
+    const { centre, sd } = moments(values);
+    const { at, gain } = likeliestThreshold(histogramOf(values, centre, sd, 256), centre, sd)!;
+    const above = values.filter((v) => v >= at);
+    assert.ok(Math.abs(above.length - 20) <= 1, `${above.length} rows`);
+    assert.ok(gain > 20, `gain ${gain}`);
+    const halves = bestThreshold(histogramOf(values, centre, sd), centre, sd)!;
+    assert.ok(values.filter((v) => v >= halves).length > 200);
+  });
+
+  test('no likeliest threshold: too few rows, or all in one bin; equal rows gain nothing', () => {
+    const of = (values: number[], centre: number, sd: number) =>
+      likeliestThreshold(histogramOf(values, centre, sd, 256), centre, sd);
+    assert.equal(of([1, 2, 3, 4], 2.5, 1), null);
+    assert.equal(of([1, 2, 3, 4, 5, 6, 7, 8, 9], 5, 3), null, 'not five on each side');
+    assert.equal(of([1, 1, 1, 1, 1, 1], 1, 0), null);
+    // Ten equal rows in a Gaussian are not a cluster.
+    const gaussian = normalRows(6, 1000, 1);
+    const { centre, sd } = moments(gaussian);
+    const least = of(gaussian, centre, sd)!.gain;
+    assert.ok(of([...gaussian, ...Array(10).fill(0.3)], centre, sd)!.gain < least + 10);
   });
 });

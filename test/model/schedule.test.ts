@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  changeAfter,
   fastSchedule,
   hasSettled,
   hasStalled,
+  nextChange,
+  nextPace,
+  type Pace,
   paperSchedule,
   quietSteps,
   type Schedule,
@@ -17,53 +19,149 @@ import {
 const fast = fastSchedule(6);
 const paper = paperSchedule(30);
 const epochs = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-const changes = (schedule: Schedule, to: number) =>
-  epochs(1, to).flatMap((epoch) => {
-    const change = changeAfter(schedule, epoch);
-    return change ? [`${change} ${epoch}`] : [];
-  });
-
 /** A history from a short notation: `+2` a split that adds two, `-1` a merge that removes one, `s` and `m` without change. */
-function history(k: number, text: string): Step[] {
+function history(k: number, text: string, progress: number | null = null): Step[] {
   return text.split(' ').map((word): Step => {
     const by = Number.parseInt(word, 10) || 0;
     k += by;
-    return { kind: word === 's' || by > 0 ? 'split' : 'merge', changed: Math.abs(by), k };
+    const kind = word === 's' || by > 0 ? 'split' : 'merge';
+    return { kind, changed: Math.abs(by), k, progress: kind === 'merge' ? progress : null };
   });
 }
 
+/** What a run without any change does: its steps, and the epochs in which the sub-nets train. `lossIn` an epoch. */
+function run(
+  schedule: Schedule,
+  to: number,
+  { frozen = 0, lossIn = (_: number): number | null => null } = {},
+) {
+  let pace: Pace = { frozen, patience: schedule.patience, untilStep: schedule.firstStep, loss: null };
+  let steps: Step[] = [];
+  const changes: string[] = [];
+  const trained: number[] = [];
+  const moved: number[] = [];
+  for (const epoch of epochs(1, to)) {
+    if (trainsSubNets(schedule, epoch, steps)) trained.push(epoch);
+    if (pace.frozen === 0) moved.push(epoch);
+    pace = nextPace(pace, lossIn(epoch));
+    if (pace.untilStep > 0) continue;
+    const kind = nextChange(steps);
+    changes.push(`${kind} ${epoch}`);
+    steps = withStep(steps, { kind, changed: 0, k: 1, progress: null });
+    pace = { ...pace, untilStep: schedule.every };
+  }
+  return { changes, trained, moved, pace };
+}
+
 describe('changes', () => {
-  test('fast: splits and merges alternate every six epochs', () => {
-    assert.deepEqual(changes(fast, 30), ['split 6', 'merge 12', 'split 18', 'merge 24', 'split 30']);
-    assert.deepEqual(changes(fastSchedule(1), 3), ['split 1', 'merge 2', 'split 3']);
+  test('are a split first, then merges and splits in turn', () => {
+    assert.equal(nextChange([]), 'split');
+    assert.equal(nextChange(history(1, '+1')), 'merge');
+    assert.equal(nextChange(history(1, 's')), 'merge');
+    assert.equal(nextChange(history(1, 's m')), 'split');
+    assert.equal(nextChange(history(1, '+2 -1')), 'split');
+  });
+
+  test('fast: every six epochs', () => {
+    const expected = ['split 6', 'merge 12', 'split 18', 'merge 24', 'split 30'];
+    assert.deepEqual(run(fast, 30).changes, expected);
+    assert.deepEqual(run(fastSchedule(1), 3).changes, ['split 1', 'merge 2', 'split 3']);
   });
 
   test('paper: first split at 55, then every 30', () => {
-    assert.deepEqual(changes(paper, 180), ['split 55', 'merge 85', 'split 115', 'merge 145', 'split 175']);
+    const expected = ['split 55', 'merge 85', 'split 115', 'merge 145', 'split 175'];
+    assert.deepEqual(run(paper, 180).changes, expected);
+  });
+});
+
+describe('the pace', () => {
+  const pace = (change: Partial<Pace>): Pace => ({
+    ...{ frozen: 0, patience: 24, untilStep: 6, loss: null },
+    ...change,
+  });
+
+  test('keeps the mixture frozen, and the step waiting, while the net still learns the clusters', () => {
+    const waits = pace({ frozen: 1, loss: 1 });
+    assert.deepEqual(nextPace(waits, 0.5), pace({ frozen: 1, patience: 23, loss: 0.5 }));
+    const first = pace({ frozen: 1 });
+    assert.deepEqual(nextPace(first, 0.5), pace({ frozen: 1, patience: 23, loss: 0.5 }));
+  });
+
+  test('goes on once the net has learned them, learns no more, has no more patience, or does not train', () => {
+    const thawed = (loss: number) => pace({ untilStep: 5, loss });
+    assert.deepEqual(nextPace(pace({ frozen: 1, loss: 1 }), 0.04), thawed(0.04));
+    assert.deepEqual(nextPace(pace({ frozen: 1, loss: 0.51 }), 0.5), thawed(0.5));
+    assert.deepEqual(nextPace(pace({ frozen: 1, loss: 0.5 }), 0.6), thawed(0.6));
+    assert.deepEqual(nextPace(pace({ frozen: 1, loss: 1, patience: 0 }), 0.5), {
+      ...thawed(0.5),
+      patience: 0,
+    });
+    assert.deepEqual(nextPace(pace({ frozen: 1, loss: 0.5 }), null), thawed(0.5));
+  });
+
+  test('asks for patience in the last of the frozen epochs only', () => {
+    assert.deepEqual(
+      nextPace(pace({ frozen: 2, loss: 1 }), 0.5),
+      pace({ frozen: 1, untilStep: 5, loss: 0.5 }),
+    );
+    assert.deepEqual(nextPace(pace({ loss: 1 }), 0.5), pace({ untilStep: 5, loss: 0.5 }));
+  });
+
+  test('delays steps by the epochs of patience, and by no more', () => {
+    const halves = (epoch: number) => 2 ** -epoch;
+    const { changes, moved } = run(fast, 20, { frozen: 2, lossIn: halves });
+    // Frozen for two epochs and three more, until the loss is below 0.05.
+    assert.deepEqual(changes, ['split 9', 'merge 15']);
+    assert.deepEqual(moved, epochs(6, 20));
+    const slow = run(fast, 60, { frozen: 2, lossIn: (epoch) => 100 * 0.9 ** epoch });
+    assert.deepEqual(slow.changes.slice(0, 2), ['split 30', 'merge 36']);
+    assert.deepEqual(slow.moved, epochs(27, 60));
+    const without = run(paperSchedule(6), 60, { frozen: 2, lossIn: halves });
+    assert.deepEqual([without.changes, without.moved], [['split 55'], epochs(3, 60)]);
+  });
+
+  test('counts each epoch either against the step or against patience, whatever the losses', () => {
+    const losses = fc.array(fc.option(fc.double({ min: 0, max: 2, noNaN: true })), { maxLength: 60 });
+    fc.assert(
+      fc.property(losses, fc.nat(4), fc.nat(30), (all, frozen, patience) => {
+        let at: Pace = { frozen, patience, untilStep: 100, loss: null };
+        for (const [i, loss] of all.entries()) {
+          const next = nextPace(at, loss);
+          assert.equal(100 - next.untilStep + patience - next.patience, i + 1);
+          assert.ok(next.patience >= 0 && next.frozen >= 0 && next.frozen <= at.frozen);
+          assert.equal(next.loss, loss ?? at.loss);
+          at = next;
+        }
+        if (all.length >= frozen + patience) assert.equal(at.frozen, 0);
+      }),
+    );
   });
 });
 
 describe('sub-nets train', () => {
   test('fast: in the epochs that lead to a split', () => {
-    const trained = epochs(1, 30).filter((epoch) => trainsSubNets(fast, epoch));
-    assert.deepEqual(trained, [...epochs(1, 6), ...epochs(13, 18), ...epochs(25, 30)]);
+    assert.deepEqual(run(fast, 30).trained, [...epochs(1, 6), ...epochs(13, 18), ...epochs(25, 30)]);
   });
 
   test('paper: in all epochs from 45 on', () => {
-    const trained = epochs(1, 300).filter((epoch) => trainsSubNets(paper, epoch));
-    assert.deepEqual(trained, epochs(45, 300));
+    assert.deepEqual(run(paper, 300).trained, epochs(45, 300));
   });
 
-  test('in any epoch that ends with a split, in both schedules', () => {
+  test('in any epoch that ends with a split, in both schedules, however long the patience', () => {
     for (const every of [1, 2, 5, 30])
       for (const schedule of [fastSchedule(every), paperSchedule(every)])
-        for (const epoch of epochs(1, 300))
-          if (changeAfter(schedule, epoch) === 'split') assert.ok(trainsSubNets(schedule, epoch));
+        for (const lossIn of [() => null, (epoch: number) => 1e9 * 0.5 ** epoch]) {
+          const { changes, trained } = run(schedule, 300, { frozen: 2, lossIn });
+          const splits = changes.filter((change) => change.startsWith('split'));
+          assert.ok(splits.length > 1);
+          for (const split of splits) assert.ok(trained.includes(Number(split.split(' ')[1])), split);
+        }
   });
 });
 
 test('other settings of the schedules', () => {
-  assert.deepEqual([fast.mStepFrom, fast.refine, fast.depths], [1, 6, [2, 3]]);
+  assert.deepEqual([fast.mStepFrom, fast.refine, fast.depths], [1, 6, [2, 3, 4, 5, 6]]);
+  assert.deepEqual([fast.patience, paper.patience], [24, 0]);
   assert.deepEqual([paper.mStepFrom, paper.subFrom, paper.refine, paper.depths], [25, 45, 0, []]);
 });
 
@@ -77,6 +175,8 @@ describe('quiet steps', () => {
   });
 });
 
+const ROWS = 1000;
+
 describe('a run has settled', () => {
   const settles: [string, string][] = [
     ['two splits and two merges changed nothing', '+3 m s m s'],
@@ -86,7 +186,8 @@ describe('a run has settled', () => {
     ['the same, after other pairs', '+5 m +2 -1 +2 -2 +1 -1'],
     ['the same, some of them without a change', '+5 m +1 -1 s m'],
   ];
-  for (const [why, text] of settles) test(`${why}: ${text}`, () => assert.ok(hasSettled(history(1, text))));
+  for (const [why, text] of settles)
+    test(`${why}: ${text}`, () => assert.ok(hasSettled(history(1, text), ROWS)));
 
   const goesOn: [string, string][] = [
     ['three quiet steps', '+3 m s m'],
@@ -100,15 +201,33 @@ describe('a run has settled', () => {
     ['a merge that ends on the K of the last splits, not merges', '+4 m +1 -2'],
   ];
   for (const [why, text] of goesOn)
-    test(`not settled, ${why}: ${text}`, () => assert.ok(!hasSettled(history(1, text))));
+    test(`not settled, ${why}: ${text}`, () => assert.ok(!hasSettled(history(1, text), ROWS)));
+
+  test('on the same K, but only once the last pair has made no progress, or five ended on it', () => {
+    const pairs = (count: number) => Array(count).fill('+1 -1').join(' ');
+    const least = 1e-3 * ROWS;
+    for (const progress of [null, -5, 0, least]) assert.ok(hasSettled(history(1, pairs(3), progress), ROWS));
+    for (const count of [3, 4]) assert.ok(!hasSettled(history(1, pairs(count), 1.1 * least), ROWS));
+    assert.ok(hasSettled(history(1, pairs(5), 1.1 * least), ROWS));
+    assert.ok(hasSettled(history(1, pairs(4), 1.1 * least), 2 * ROWS), 'in proportion to the rows');
+    // Only that of the last pair counts.
+    const [before, last] = [history(1, pairs(2), 50 * least), history(1, pairs(1), 0)];
+    assert.ok(hasSettled([...before, ...last], ROWS));
+    const [quiet, moves] = [history(1, pairs(2), 0), history(1, pairs(1), 50 * least)];
+    assert.ok(!hasSettled([...quiet, ...moves], ROWS));
+  });
+
+  test('after four quiet steps, whatever the progress', () => {
+    assert.ok(hasSettled(history(1, '+3 -1 s m s m', 1e9), ROWS));
+  });
 
   test('never without steps, nor right after a successful split', () => {
-    assert.ok(!hasSettled([]));
+    assert.ok(!hasSettled([], ROWS));
     const past = fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 6 });
     fc.assert(
       fc.property(past, fc.integer({ min: 1, max: 5 }), (pairs, last) => {
         const text = pairs.flatMap(([up, down]) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
-        assert.ok(!hasSettled(history(20, [...text, `+${last}`].join(' '))));
+        assert.ok(!hasSettled(history(20, [...text, `+${last}`].join(' ')), ROWS));
       }),
     );
   });
@@ -125,16 +244,20 @@ describe('a run has stalled', () => {
 });
 
 test('the steps that are kept decide as all of them would, however many there were', () => {
-  const pair = fc.tuple(fc.nat(1), fc.nat(1));
+  const pair = fc.record({ up: fc.nat(1), down: fc.nat(1), progress: fc.option(fc.constantFrom(0, 5)) });
   fc.assert(
-    fc.property(fc.array(pair, { maxLength: 12 }), fc.boolean(), fc.nat(8), (pairs, endsOnSplit, old) => {
-      const words = pairs.flatMap(([up, down]) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
-      const all = words.length ? history(30, words.join(' ')).slice(0, endsOnSplit ? -1 : undefined) : [];
+    fc.property(fc.array(pair, { maxLength: 12 }), fc.boolean(), fc.nat(12), (pairs, endsOnSplit, old) => {
+      const words = pairs.flatMap(({ up, down }) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
+      const steps = words.length ? history(30, words.join(' ')) : [];
+      const all = steps
+        .map((step, i) => (step.kind === 'merge' ? { ...step, progress: pairs[i >> 1].progress } : step))
+        .slice(0, endsOnSplit ? -1 : undefined);
       // An older checkpoint has all of its steps.
       const kept = all.slice(old).reduce(withStep, all.slice(0, old));
-      assert.deepEqual([hasSettled(kept), hasStalled(kept)], [hasSettled(all), hasStalled(all)]);
+      assert.deepEqual([hasSettled(kept, ROWS), hasStalled(kept)], [hasSettled(all, ROWS), hasStalled(all)]);
       assert.deepEqual(kept.at(-1), all.at(-1));
-      if (all.length > old) assert.ok(kept.length <= 6);
+      assert.equal(nextChange(kept), nextChange(all));
+      if (all.length > old) assert.ok(kept.length <= 10);
     }),
   );
 });

@@ -124,6 +124,53 @@ export function rowsArbitrary(
     );
 }
 
+/** A lower triangular D×D matrix whose inverse is not large. */
+export function triangular(seed: number, d: number): Float64Array {
+  const next = normals(seed);
+  return Float64Array.from({ length: d * d }, (_, p) => {
+    const [i, j] = [Math.floor(p / d), p % d];
+    return i < j ? 0 : i === j ? Math.exp(next() / 2) : next();
+  });
+}
+
+/** An invertible D×D matrix, which maps rows x to A·x. */
+export function invertible(seed: number, d: number): Float64Array {
+  return product(triangular(seed, d), transposed(triangular(seed + 1, d), d), d);
+}
+
+/** A positive definite D×D matrix, with `diag` the diagonal of one. */
+export function positiveDefinite(seed: number, d: number, covariance: Covariance): Float64Array {
+  const l = triangular(seed, d);
+  const full = product(l, transposed(l, d), d);
+  return covariance === 'full' ? full : full.filter((_, p) => p % (d + 1) === 0);
+}
+
+export const transposed = (a: Float64Array, d: number) => a.map((_, p) => a[(p % d) * d + Math.floor(p / d)]);
+
+/** A·B, both D×D. */
+export function product(a: Float64Array, b: Float64Array, d: number): Float64Array {
+  return a.map((_, p) => {
+    const [i, j] = [Math.floor(p / d), p % d];
+    let sum = 0;
+    for (let q = 0; q < d; q++) sum += a[i * d + q] * b[q * d + j];
+    return sum;
+  });
+}
+
+/** A·x of each D-dimensional row x. */
+export function mapped(a: Float64Array, rows: ArrayLike<number>, d: number): number[] {
+  return Array.from(rows, (_, p) => {
+    const [r, i] = [Math.floor(p / d), p % d];
+    let sum = 0;
+    for (let j = 0; j < d; j++) sum += a[i * d + j] * rows[r * d + j];
+    return sum;
+  });
+}
+
+/** A·S·Aᵀ. */
+export const congruent = (a: Float64Array, s: Float64Array, d: number) =>
+  product(product(a, s, d), transposed(a, d), d);
+
 /** Standard normal numbers from a small generator that is independent of the code under test. */
 export function normals(seed: number): () => number {
   let state = seed >>> 0;

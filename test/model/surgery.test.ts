@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
-import { normals } from './support.ts';
+import { close, normals } from './support.ts';
 
 const D = 3;
 
@@ -16,10 +16,14 @@ function trained(net: Net): Net {
 const clustering = (k: number, hidden = [6]) => trained(clusteringNet(1n, D, hidden, k));
 const nets = (k: number) => trained(subNets(1n, D, k));
 
-const kept = (from: number): OutputUnit => ({ from, fresh: false });
-const fresh = (from: number): OutputUnit => ({ from, fresh: true });
+const kept = (from: number): OutputUnit => ({ from, share: 1, fresh: false });
+const fresh = (from: number, share = 1): OutputUnit => ({ from, share, fresh: true });
+const anyShare = fc.double({ min: 1e-6, max: 1, noNaN: true });
 const units = (most: number) =>
-  fc.array(fc.record({ from: fc.nat(most), fresh: fc.boolean() }), { minLength: 1, maxLength: 8 });
+  fc.array(fc.record({ from: fc.nat(most), share: anyShare, fresh: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 8,
+  });
 
 /** Logits as float32 arithmetic would have them in any fixed order: equal columns give equal bits. */
 function logits({ shapes, params }: Net, x: number[]): number[] {
@@ -47,7 +51,7 @@ const netOf = (arrays: Float32Array[], k: number, c: number) =>
   arrays.map((values) => [...values.subarray((c * values.length) / k, ((c + 1) * values.length) / k)]);
 
 describe('surgery on the clustering net', () => {
-  test('copies of a unit have equal logits, and other units keep theirs', () => {
+  test('copies of a unit with all its rows have equal logits, and other units keep theirs', () => {
     for (const hidden of [[6], [7, 4]]) {
       const net = clustering(3, hidden);
       const split = resizeClusteringNet(net, [kept(0), fresh(1), fresh(1), fresh(1), kept(2)]);
@@ -60,6 +64,33 @@ describe('surgery on the clustering net', () => {
         assert.deepEqual(after, [before[0], before[1], before[1], before[1], before[2]]);
       }
     }
+  });
+
+  test('parts of a cluster have, together, the probability that it had, and each its share of that', () => {
+    const weights = fc.array(fc.double({ min: 0.01, max: 1, noNaN: true }), { minLength: 2, maxLength: 6 });
+    const row = fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: D, maxLength: D });
+    fc.assert(
+      fc.property(weights, row, (sizes, x) => {
+        const total = sizes.reduce((a, b) => a + b);
+        const shares = sizes.map((size) => size / total);
+        const net = clustering(3);
+        const split = resizeClusteringNet(net, [kept(0), ...shares.map((share) => fresh(1, share)), kept(2)]);
+        const probabilities = (of: Net) => {
+          const values = logits(of, x);
+          const top = Math.max(...values);
+          const e = values.map((value) => Math.exp(value - top));
+          return e.map((value) => value / e.reduce((a, b) => a + b));
+        };
+        const before = probabilities(net);
+        const after = probabilities(split);
+        close([after[0], after.at(-1)!], [before[0], before[2]], 1e-5);
+        close(
+          after.slice(1, -1),
+          shares.map((share) => share * before[1]),
+          1e-5,
+        );
+      }),
+    );
   });
 
   test('a deleted unit is removed, and other units keep their logits', () => {
@@ -78,8 +109,10 @@ describe('surgery on the clustering net', () => {
         const k = wanted.length;
         assert.deepEqual(resized.shapes, [[D, 6], [6], [6, k], [k]]);
         assert.equal(resized.steps, 77);
-        wanted.forEach(({ from, fresh }, unit) => {
-          assert.deepEqual(unitOf(resized, resized.params, unit), unitOf(net, net.params, from));
+        wanted.forEach(({ from, share, fresh }, unit) => {
+          const column = unitOf(net, net.params, from);
+          const bias = Math.fround(column.pop()! + Math.log(share));
+          assert.deepEqual(unitOf(resized, resized.params, unit), [...column, bias]);
           assert.deepEqual(unitOf(resized, resized.second, unit), unitOf(net, net.second, from));
           const first = unitOf(net, net.first, from);
           assert.deepEqual(unitOf(resized, resized.first, unit), fresh ? first.map(() => 0) : first);
@@ -95,7 +128,7 @@ describe('surgery on the clustering net', () => {
   test('the old net is not modified', () => {
     const net = clustering(3);
     const copy = structuredClone(net);
-    resizeClusteringNet(net, [fresh(2), kept(0)]);
+    resizeClusteringNet(net, [fresh(2, 0.3), kept(0)]);
     assert.deepEqual(net, copy);
   });
 });

@@ -6,7 +6,12 @@ type ByKey<U, K extends keyof U> = { [N in U[K] & string]: Extract<U, Record<K, 
 
 const cells = {
   groups: 'net' as const,
-  cells: [-1, 3, { near: [0, 1], into: [0, { axis: 2, at: -0.5, into: [1, 2] }] }],
+  cells: [
+    -1,
+    3,
+    { near: [0, 1], into: [0, { axis: 2, at: -0.5, into: [1, 2] }] },
+    { linear: [2, 0], offsets: [0.25, -1e9], into: [1, -1] },
+  ],
   leaves: 4,
   vectors: 'vectors',
 };
@@ -24,7 +29,8 @@ export const TASKS: ByKey<Task, 'task'> = {
   'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
-  'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes' }],
+  'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes', bins: 256 }],
+  'cell-fourth-moments': [{ task: 'cell-fourth-moments', ...cells, whitening: 'whitening' }],
   'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],
 };
 

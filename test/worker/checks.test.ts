@@ -59,9 +59,44 @@ describe('a task is rejected before any work', () => {
       { cells: [0, 1, 2] },
       { cells: [0, 1, 2, 3, 4, { near: [9], into: [5] }] },
       { cells: [0, 1, 2, 3, 4, { axis: 2, at: 0, into: [5, 5] }] },
+      { cells: [0, 1, 2, 3, 4, { linear: [0, 2], offsets: [0, 0], into: [5, 5] }] },
+      { cells: [0, 1, 2, 3, 4, { linear: [0, 1], offsets: [0, 0], into: [5, 6] }] },
       { leaves: 1e12 },
     ])
       assert.throws(() => checkTask({ ...task, ...change } as never, statesWith(), w.layout), InvalidRound);
+  });
+
+  test('if its leaves have not as many axes each, or its result would not fit in a message', () => {
+    const task = ROUND.find(({ task }) => task === 'cell-histogram')!;
+    const f64 = (...shape: number[]) => nd(new Float64Array(shape.reduce((a, b) => a * b, 1)), ...shape);
+    const axes = (count: number, centres = count, sds = count) =>
+      statesWith({ axes: { rows: f64(count, D), centre: f64(centres), sd: f64(sds) } });
+    for (const count of [6, 12, 18]) checkTask(task, axes(count), w.layout);
+    for (const states of [axes(3), axes(5), axes(7), axes(9), axes(12, 6), axes(12, 12, 6)])
+      assert.throws(() => checkTask(task, states, w.layout), InvalidRound);
+    assert.throws(
+      () => checkTask({ ...task, bins: 1 << 30 } as never, axes(6), w.layout),
+      /fit in a message/,
+    );
+  });
+
+  test('if the whitening of its leaves has another shape', () => {
+    const task = ROUND.find(({ task }) => task === 'cell-fourth-moments')!;
+    const f64 = (...shape: number[]) => nd(new Float64Array(shape.reduce((a, b) => a * b, 1)), ...shape);
+    const whitening = { centre: f64(6, D), inverse: f64(6, D, D) };
+    checkTask(task, statesWith({ whitening }), w.layout);
+    for (const wrong of [
+      { centre: f64(5, D) },
+      { centre: f64(D, 6) },
+      { inverse: f64(5, D, D) },
+      { inverse: f64(6, D) },
+      { inverse: f64(6, D * D) },
+      { inverse: nd(new Float32Array(6 * D * D), 6, D, D) },
+    ])
+      assert.throws(
+        () => checkTask(task, statesWith({ whitening: { ...whitening, ...wrong } }), w.layout),
+        InvalidRound,
+      );
   });
 
   test('if it would need a tensor of 4 GiB', () => {
@@ -120,6 +155,18 @@ test('tasks with absurd numbers are malformed', () => {
     ['seed-distances', { draw: 0.5 }],
     ['cell-sums', { leaves: 0 }],
     ['cell-sums', { cells: Array(1e5).fill(0) }],
+    ['cell-sums', { cells: [{ linear: [0, 1], offsets: [0], into: [0, 1] }] }],
+    ['cell-sums', { cells: [{ linear: [0, 1], offsets: [0, 0], into: [0] }] }],
+    ['cell-sums', { cells: [{ linear: [], offsets: [], into: [] }] }],
+    ['cell-sums', { cells: [{ linear: [0, 0.5], offsets: [0, 0], into: [0, 1] }] }],
+    ['cell-sums', { cells: [{ linear: [0, 1], offsets: [0, Number.NaN], into: [0, 1] }] }],
+    ['cell-sums', { cells: [{ linear: [0, 1], offsets: [0, '1'], into: [0, 1] }] }],
+    ['cell-sums', { cells: [{ linear: [0, 1], into: [0, 1] }] }],
+    ['cell-histogram', { bins: 1 }],
+    ['cell-histogram', { bins: 2.5 }],
+    ['cell-histogram', { bins: 1e6 }],
+    ['cell-histogram', { bins: undefined }],
+    ['cell-fourth-moments', { whitening: 'x'.repeat(65) }],
   ] as const)
     assert.ok(!taskSchema.safeParse({ ...TASKS[task][0], ...change }).success, task);
 });

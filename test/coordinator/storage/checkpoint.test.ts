@@ -32,6 +32,7 @@ import {
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
+import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { RunEvent } from '../../../view/events.ts';
@@ -55,8 +56,11 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
     epoch: fc.nat(1_000_000),
     loss: fc.option(fc.double()),
     ended: fc.constantFrom(null, 'settled'),
+    estimate: fc.constantFrom(...POINT_ESTIMATES),
+    progress: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
+    merges: fc.nat(3),
   })
-  .map(({ k, d, covariance, shards, bits, epoch, loss, ended }) => {
+  .map(({ k, d, covariance, shards, bits, epoch, loss, ended, estimate, progress, merges }) => {
     let at = 0;
     const f64 = (length: number) => bits.slice(at, (at += length));
     const rows = 40;
@@ -78,7 +82,24 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
       state: {
         epoch,
         frozen: 2,
-        steps: [{ kind: 'split' as const, changed: 1, k }],
+        patience: 24,
+        untilStep: 5,
+        loss,
+        steps: [
+          { kind: 'split' as const, changed: 1, k, progress: null },
+          { kind: 'merge' as const, changed: 0, k, progress },
+        ],
+        prior: niwPrior({
+          mean: f64(d),
+          kappa: 1e-4,
+          nu: d + 1.5,
+          psi: Float64Array.from({ length: covariance === 'full' ? d * d : d }, (_, p) =>
+            covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
+          ),
+          covariance,
+          estimate,
+        }),
+        merged: Array.from({ length: merges }, () => f64(statisticsLength(d, covariance))),
         mixture: {
           k,
           d,
@@ -91,7 +112,6 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
         subs: net(subNets(1n, d, k)),
         parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
       },
-      loss,
       ended,
       spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
     };
@@ -121,7 +141,8 @@ describe('a checkpoint', () => {
   });
 
   test('of an earlier version has all of its steps; one of a long run has few', async () => {
-    const step = (i: number) => ({ kind: i % 2 ? 'merge' : 'split', changed: 0, k: 3 }) as const;
+    const step = (i: number) =>
+      ({ kind: i % 2 ? 'merge' : 'split', changed: 0, k: 3, progress: null }) as const;
     const withSteps = (steps: Step[]) => ({ ...small, state: { ...small.state, steps } });
     const old = Array.from({ length: 10_000 }, (_, i) => step(i));
     assert.deepEqual(decodeCheckpoint(await file(withSteps(old))).state.steps, old);
@@ -160,7 +181,7 @@ describe('a checkpoint', () => {
   test('of another format is distinguished from a damaged one', async () => {
     const { createHash } = await import('node:crypto');
     const bytes = await file(small);
-    bytes.writeUInt32LE(2, 8);
+    bytes.writeUInt32LE(3, 8);
     createHash('sha256')
       .update(bytes.subarray(0, -32))
       .digest()

@@ -48,7 +48,16 @@ describe('a calculation', () => {
     const both = async <T>(run: (calculate: Calculate) => Promise<T>) =>
       assert.deepEqual(await run(there.calculate), await run(here.calculate));
     await both((own) => own('mStep', prior, T, 0.1));
-    await both((own) => own('principalAxes', T, d, 'full'));
+    await both((own) => own('principalAxes', T, d, 'full', null));
+    await both((own) => own('principalAxes', T, d, 'full', identity));
+    await both((own) => own('learnedPrior', prior, 1, mixtureOf(2, d), identity));
+    await both((own) =>
+      own('nearestRules', [[rows.slice(0, 3).map((row) => Float64Array.from(row)), []]], identity, 'full'),
+    );
+    await both((own) => own('discriminantRules', prior, [T, []]));
+    await both((own) => own('whitenings', prior, T));
+    await both((own) => own('shapeAxes', [identity], d, [identity]));
+    await both((own) => own('evidence', prior, [T, []], 10, 0.5));
     await both((own) => own('splitRatios', prior, [T], 10, 0.5));
     await both((own) => own('mergeRatios', prior, T, [{ a: 0, b: 1 }], 10, 0.5));
     await both((own) => own('eStepOf', mixtureOf(3, d), new Float64Array(d).fill(2)));
@@ -73,10 +82,14 @@ describe('a calculation', () => {
 
   test('leaves its arguments as they are, and takes views of larger arrays', async () => {
     const points = Float64Array.from({ length: 6000 }, (_, i) => i * i);
-    const rows = [0, 1, 2].map((i) => points.subarray(i * 2000, (i + 1) * 2000));
+    const means = [0, 1, 2].map((i) => points.subarray(i * 2000, (i + 1) * 2000));
+    const mixture: Mixture = {
+      ...{ k: 3, d: 2000, covariance: 'diag', weights: Float64Array.of(0.2, 0.3, 0.5), means },
+      covariances: means.map(() => new Float64Array(2000).fill(4)),
+    };
     assert.deepEqual(
-      await there.calculate('nearestPairs', rows, 1),
-      await here.calculate('nearestPairs', rows, 1),
+      await there.calculate('nearestPairs', mixture, 1),
+      await here.calculate('nearestPairs', mixture, 1),
     );
     assert.equal(points[5999], 5999 ** 2);
   });
@@ -101,14 +114,17 @@ describe('a calculation', () => {
     const { calculate, close } = createCalculator();
     const d = 700;
     const T = statisticsOf([Array(d).fill(1), Array(d).fill(2)]);
-    const rejected = assert.rejects(calculate('principalAxes', [T, T, T, T], d, 'full'), /the run is over/);
+    const rejected = assert.rejects(
+      calculate('principalAxes', [T, T, T, T], d, 'full', null),
+      /the run is over/,
+    );
     // It has begun: several minutes of work.
     await new Promise((resolve) => setTimeout(resolve, 300));
     const start = performance.now();
     await close();
     await rejected;
     assert.ok(performance.now() - start < 5000);
-    await assert.rejects(calculate('principalAxes', [T], d, 'full'), /the run is over/);
+    await assert.rejects(calculate('principalAxes', [T], d, 'full', null), /the run is over/);
   });
 });
 

@@ -1,22 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mergeStep } from '../../../coordinator/training/merge.ts';
-import { logSplitRatio } from '../../../model/hastings.ts';
+import { logEvidence, logSplitRatio } from '../../../model/hastings.ts';
+import type { Mixture } from '../../../model/mixture.ts';
 import { pointEstimate } from '../../../model/niw.ts';
 import { addStatistics, type Covariance } from '../../../model/statistics.ts';
 import type { RunEvent } from '../../../view/events.ts';
-import { assertClose, assertUnit, blobs, randomNumbers, scene, squares, statisticsOf } from '../support.ts';
+import { assertClose, assertUnit, blobs, randomNumbers, scene, statisticsOf } from '../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;
 const merges = (events: RunEvent[]) => events.filter((event): event is Proposal => event.type === 'merge');
 
-/** Pairs in which one mean is among the other's three nearest. */
-function pairsOf(means: ArrayLike<number>[]): string[] {
+/** Pairs in which one mean is among the other's three nearest, by the other's Mahalanobis distance. */
+function pairsOf({ means, covariances }: Mixture): string[] {
   const pairs = new Set<string>();
   means.forEach((mean, a) => {
+    const [xx, xy, , yy] = covariances[a];
+    const distance = (b: number) => {
+      const [x, y] = [means[b][0] - mean[0], means[b][1] - mean[1]];
+      return (yy * x * x - 2 * xy * x * y + xx * y * y) / (xx * yy - xy * xy);
+    };
     const others = [...means.keys()].filter((b) => b !== a);
-    others.sort((p, q) => squares(mean, means[p]) - squares(mean, means[q]) || p - q);
+    others.sort((p, q) => distance(p) - distance(q) || p - q);
     for (const b of others.slice(0, 3)) pairs.add(`${Math.min(a, b)}-${Math.max(a, b)}`);
   });
   return [...pairs].sort();
@@ -68,7 +74,8 @@ describe('mergeStep', () => {
         assertUnit(state, after, c, from, false);
       }
       assert.equal(after.frozen, 2);
-      assert.deepEqual(after.steps, [{ kind: 'merge', changed: 1, k: 3 }]);
+      assert.deepEqual(after.steps, [{ kind: 'merge', changed: 1, k: 3, progress: null }]);
+      assert.deepEqual([after.untilStep, after.patience], [6, 24]);
       const accepted = merges(before.events).filter((event) => event.accepted);
       assert.deepEqual(
         accepted.map(({ clusters, points }) => [clusters, points]),
@@ -99,7 +106,8 @@ describe('mergeStep', () => {
     assert.equal(after.net, before.state.net);
     assert.equal(after.parts, before.state.parts);
     assert.equal(after.frozen, 0);
-    assert.deepEqual(after.steps, [{ kind: 'merge', changed: 0, k: 4 }]);
+    assert.deepEqual(after.steps, [{ kind: 'merge', changed: 0, k: 4, progress: null }]);
+    assert.equal(after.untilStep, 6);
     const T = [0, 1, 2, 3].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
     const events = merges(before.events);
     assert.equal(events.length, 6);
@@ -126,7 +134,7 @@ describe('mergeStep', () => {
       const { run, state, events } = scene({ rows, z: blob });
       await mergeStep(run, state);
       const pairs = merges(events).map(({ clusters: [a, b] }) => `${Math.min(a, b)}-${Math.max(a, b)}`);
-      assert.deepEqual(pairs.sort(), pairsOf(state.mixture.means));
+      assert.deepEqual(pairs.sort(), pairsOf(state.mixture));
     }
   });
 
@@ -217,7 +225,7 @@ describe('mergeStep', () => {
       accepted.map(({ clusters, logRatio }) => [[...clusters].sort(), logRatio]),
       [[[1, 2], null]],
     );
-    assert.equal(before.rounds.calls.cellHistogram, 0, 'nothing new to halve');
+    assert.equal(before.rounds.calls.cellHistograms, 0, 'nothing new to halve');
   });
 
   test('drops several empty clusters and merges others in one step', async () => {
@@ -239,7 +247,11 @@ describe('mergeStep', () => {
     const after = await mergeStep(before.run, state);
     assert.equal(after.mixture.k, 3);
     const T = [0, 1].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
-    assertClose(after.mixture.means[0], pointEstimate(before.run.prior, addStatistics(T[0], T[1])).mean, 1e-9);
+    assertClose(
+      after.mixture.means[0],
+      pointEstimate(before.run.prior, addStatistics(T[0], T[1])).mean,
+      1e-9,
+    );
     assert.deepEqual(after.mixture.means.slice(1), mixture.means.slice(2, 4));
     assert.deepEqual(
       after.parts.map((pair) => pair[0][0] + pair[1][0]),
@@ -247,11 +259,64 @@ describe('mergeStep', () => {
     );
   });
 
+  test('its progress is that of the evidence since the merge step before, under the prior of now', async () => {
+    const { rows, blob } = blobs(
+      8,
+      [
+        [0, 0],
+        [40, 0],
+        [0, 60],
+      ],
+      50,
+    );
+    // Clusters 0 and 1 share the first blob.
+    const z = blob.map((b, i) => (b === 0 ? i % 2 : b + 1));
+    const before = scene({ rows, z }, { zeta: 0.7 });
+    const of = (wanted: (i: number) => boolean) => statisticsOf(where(rows, wanted));
+    const first = await mergeStep(before.run, before.state);
+    assert.equal(first.steps.at(-1)!.progress, null, 'there is none before');
+    const byBlob = [0, 1, 2].map((b) => of((i) => blob[i] === b));
+    for (const [c, T] of byBlob.entries()) assertClose(first.merged[c], T, 1e-12);
+    assert.equal(first.merged.length, 3);
+
+    const old = [of((i) => blob[i] < 2), of((i) => blob[i] === 2)];
+    const later = await mergeStep(before.run, { ...before.state, merged: old });
+    const evidence = (T: Float64Array[]) => logEvidence(before.run.prior, T, 10, 0.7);
+    const { progress } = later.steps.at(-1)!;
+    assertClose([progress!], [evidence(byBlob) - evidence(old)], 1e-9);
+    assert.ok(progress! > 0, 'three blobs in three clusters, not in two');
+    assertClose(
+      [(await mergeStep(before.run, { ...before.state, merged: byBlob })).steps.at(-1)!.progress!],
+      [0],
+      1e-9,
+    );
+  });
+
+  test('judges pairs under the state’s prior, which may have been learned since the run began', async () => {
+    const { rows, blob } = blobs(
+      9,
+      [
+        [0, 0],
+        [5, 0],
+      ],
+      40,
+    );
+    const { run, state, events } = scene({ rows, z: blob });
+    const prior = scene({ rows, z: blob }, { learned: true }).run.prior;
+    await mergeStep(run, { ...state, prior });
+    const T = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    assertClose([merges(events)[0].logRatio!], [-logSplitRatio(prior, T, 10, 1)], 1e-10);
+  });
+
   test('does nothing with a single cluster', async () => {
     const { rows, blob } = blobs(7, [[0, 0]], 30);
     const { run, state, events, rounds } = scene({ rows, z: blob });
     const after = await mergeStep(run, state);
-    assert.deepEqual(after, { ...state, steps: [{ kind: 'merge', changed: 0, k: 1 }] });
+    assert.deepEqual(after, {
+      ...state,
+      untilStep: 6,
+      steps: [{ kind: 'merge', changed: 0, k: 1, progress: null }],
+    });
     assert.deepEqual([events.length, rounds.calls.cellStatistics], [0, 0]);
   });
 });

@@ -26,8 +26,12 @@ worker.put('vectors', { rows: nd(new Float64Array(D)) });
 worker.put('pivots', { rows: nd(new Float64Array(6 * D)) });
 worker.put('means', { rows: nd(Float64Array.from(randomMatrix(9, 3, D).flat()), 3, D) });
 worker.put('axes', {
-  rows: nd(Float64Array.from(randomMatrix(8, 6, D).flat())),
-  ...{ centre: nd(new Float64Array(6)), sd: nd(new Float64Array(6).fill(9)) },
+  rows: nd(Float64Array.from(randomMatrix(8, 12, D).flat())),
+  ...{ centre: nd(new Float64Array(12)), sd: nd(new Float64Array(12).fill(9)) },
+});
+worker.put('whitening', {
+  centre: nd(Float64Array.from(randomMatrix(10, 6, D).flat()), 6, D),
+  inverse: nd(Float64Array.from(randomMatrix(11, 6, D * D).flat()), 6, D, D),
 });
 
 const blocks = shardBlocks(w.layout)[0];
@@ -80,8 +84,44 @@ const CASES: [Task, Lies][] = [
     { n: [[2, NO_COUNT]], s: [[0, WILD]] },
   ],
   [{ task: 'cell-scatter', ...partition, diagonal: false, pivots: 'pivots' }, HARD],
-  [{ task: 'cell-histogram', ...partition, axes: 'axes' }, { counts: [[7, NO_COUNT]] }],
+  // Two axes for each leaf, of 32 bins.
+  [
+    { task: 'cell-histogram', ...partition, axes: 'axes', bins: 32 },
+    {
+      counts: [
+        [7, NO_COUNT],
+        [12 * 32 - 1, NO_COUNT],
+      ],
+    },
+  ],
+  [
+    { task: 'cell-fourth-moments', ...partition, whitening: 'whitening' },
+    {
+      F: [
+        [0, [...WILD, -1, rows * (4 * D) ** 2 * 1.01]],
+        [1, [...WILD, rows * (4 * D) ** 2 * 1.01, -rows * (4 * D) ** 2 * 1.01]],
+        [6 * D * D - 1, [...WILD, -1]],
+      ],
+    },
+  ],
 ];
+
+test('each row counts once along each axis, and in one leaf', () => {
+  const task = { task: 'cell-histogram', ...partition, leaves: 2, axes: 'axes', bins: 4 } as const;
+  // Two axes for each of two leaves; six rows in the one leaf, four in the other.
+  const counts = [
+    [1, 2, 3, 0],
+    [6, 0, 0, 0],
+    [0, 0, 0, 4],
+    [1, 1, 1, 1],
+  ];
+  const isSound = (of: number[][], rows: number) =>
+    isPlausible(task, { counts: nd(Float64Array.from(of.flat()), 4, 4) }, { units: 1, rows }, D);
+  assert.ok(isSound(counts, 10));
+  assert.ok(!isSound(counts, 9), 'more rows than there are');
+  assert.ok(isSound([counts[0], counts[0], counts[1], counts[3]], 12));
+  assert.ok(!isSound([counts[0], counts[0], counts[1], counts[1]], 11), 'along the second axis');
+});
 
 function changed(result: Tensors, name: string, index: number, value: number): Tensors {
   const { data, shape } = result[name];

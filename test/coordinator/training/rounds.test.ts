@@ -118,7 +118,11 @@ const partitions: Partition[] = [
     cells: [{ near: [0, 1], into: [2, 1] }, -1, 0, { axis: 2, at: 8, into: [3, -1] }],
     leaves: 4,
   },
-  { groups: 'sub-net', cells: [0, 1, -1, 2, 3, 3, 4, 5], leaves: 6 },
+  {
+    groups: 'sub-net',
+    cells: [0, { linear: [2, 3, 0], offsets: [1, 0, -70], into: [1, 2, 0] }, -1, 2, 3, 3, 4, 5],
+    leaves: 6,
+  },
 ];
 
 describe('createRounds', () => {
@@ -158,14 +162,43 @@ describe('createRounds', () => {
     });
   }
 
-  test('gives a histogram of each leaf along its axis', async () => {
-    const axes = [0, 1, 2, 3].map((i) => ({
+  const axesOf = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
       axis: Float64Array.of(Math.cos(i), Math.sin(i)),
       centre: 0.1 * i,
       sd: 1 + i,
     }));
-    const histograms = await roundsOf(2).cellHistogram(partitions[1], vectors, axes);
-    assert.deepEqual(histograms, await memory.cellHistogram(partitions[1], vectors, axes));
+  for (const [count, bins] of [
+    [4, 1024],
+    [12, 100],
+  ])
+    test(`gives histograms of four leaves along ${count} axes`, async () => {
+      const histograms = await roundsOf(2).cellHistograms(partitions[1], vectors, axesOf(count), bins);
+      assert.deepEqual(histograms, await memory.cellHistograms(partitions[1], vectors, axesOf(count), bins));
+      assert.deepEqual(
+        histograms.map(({ length }) => length),
+        Array(count).fill(bins),
+      );
+    });
+
+  const whiteningOf = (leaves: number) =>
+    Array.from({ length: leaves }, (_, i) => ({
+      centre: Float64Array.of(i, -i),
+      inverse: Float64Array.of(0.3, 0, 0.1 * i, 0.2),
+    }));
+
+  test('gives the fourth moments of each leaf', async () => {
+    for (const partition of partitions) {
+      const whitening = whiteningOf(partition.leaves);
+      const F = await roundsOf(2).cellFourthMoments(partition, vectors, whitening);
+      const expected = await memory.cellFourthMoments(partition, vectors, whitening);
+      assert.equal(F.length, partition.leaves);
+      assertClose(
+        F.flatMap((f) => [...f]),
+        expected.flatMap((f) => [...f]),
+        1e-12,
+      );
+    }
   });
 
   test('gives the same bits with any number of workers', async () => {
@@ -177,6 +210,8 @@ describe('createRounds', () => {
       return [
         await rounds.cellSums(partitions, vectors),
         await rounds.cellStatistics(partitions, vectors, pivots),
+        await rounds.cellHistograms(partitions[1], vectors, axesOf(8), 64),
+        await rounds.cellFourthMoments(partitions[2], vectors, whiteningOf(6)),
       ];
     };
     const one = await all(1);

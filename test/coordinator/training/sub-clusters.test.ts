@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Partition } from '../../../coordinator/training/rounds.ts';
+import type { Rule } from '../../../coordinator/training/rules.ts';
 import {
   centresOf,
   halveRepeatedly,
-  lloyd,
   mapLeaves,
+  nearestBy,
   pcaSplit,
+  principalHalves,
   refineSubClusters,
-  statisticsByNearest,
 } from '../../../coordinator/training/sub-clusters.ts';
+import { nearestRule, whitener } from '../../../model/linear-rule.ts';
 import { principalAxis } from '../../../model/pca-split.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import {
@@ -28,6 +30,11 @@ const meanOf = (rows: Point[]) =>
   rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 const netLeaves = (k: number): Partition => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
+/** The centres of a rule by the nearest centre. */
+const centresOfRule = (rule: Rule | null) => {
+  assert.ok(rule && 'centres' in rule);
+  return rule.centres;
+};
 /** Two parts, the one with the smaller first coordinate first. */
 const ordered = ([a, b]: Float64Array[]) => (a[1] / a[0] <= b[1] / b[0] ? [a, b] : [b, a]);
 
@@ -235,7 +242,7 @@ describe('refineSubClusters', () => {
         const mine = (i: number) => z[i] === k;
         const expected = byHand(where(rows, mine), where(side, mine), fallback[k], count);
         assertClose(
-          result.centres[k].flatMap((c) => [...c]),
+          centresOfRule(result.rules[k]).flatMap((c) => [...c]),
           expected.centres.flat(),
           1e-12,
         );
@@ -245,7 +252,10 @@ describe('refineSubClusters', () => {
           1e-12,
         );
       }
-      assert.deepEqual(rounds.calls, { cellSums: count, cellStatistics: 1, cellHistogram: 0 });
+      assert.deepEqual(rounds.calls, {
+        ...{ cellSums: count, cellStatistics: 1 },
+        ...{ cellHistograms: 0, cellFourthMoments: 0 },
+      });
     }
   });
 
@@ -263,7 +273,7 @@ describe('refineSubClusters', () => {
       [Float64Array.of(1, 0), Float64Array.of(7, 0)],
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
-    const { centres, parts } = await refineSubClusters(
+    const { rules, parts } = await refineSubClusters(
       { rounds: memoryRounds({ rows, z, side: rows.map(() => 1) }), calculate },
       1,
       fallback,
@@ -275,7 +285,7 @@ describe('refineSubClusters', () => {
       expected.flatMap((t) => [...t]),
       1e-12,
     );
-    assert.deepEqual(centres, fallback);
+    assert.deepEqual(rules.map(centresOfRule), fallback);
     assert.deepEqual(
       parts[1].map((t) => t[0]),
       [0, 0],
@@ -302,7 +312,7 @@ describe('refineSubClusters', () => {
       side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
     };
     const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
-    const { centres, parts } = await refineSubClusters(
+    const { rules, parts } = await refineSubClusters(
       { rounds: memoryRounds(data), calculate },
       6,
       fallback,
@@ -319,12 +329,47 @@ describe('refineSubClusters', () => {
         1e-12,
       );
       assertClose(
-        byPlace.flatMap((side) => [...centres[k][side]]),
+        byPlace.flatMap((side) => [...centresOfRule(rules[k])[side]]),
         expected.flatMap(meanOf),
         1e-12,
       );
     }
     assert.deepEqual(parts[2].map((T) => T[0]).sort(), [0, 4], 'too few to halve');
+  });
+
+  test('in a metric, measures distances by it', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const { below, normal } = randomNumbers(seed);
+      const rows = Array.from({ length: 120 }, (_, i) => [100 * normal(), normal() + 4 * (i % 2)]);
+      const side = rows.map(() => below(2));
+      const metric = Float64Array.of(1e4, 3, 3, 1);
+      const inverse = whitener(metric, 2, 'full');
+      const whitened = (row: ArrayLike<number>) => [
+        inverse[0] * row[0],
+        inverse[2] * row[0] + inverse[3] * row[1],
+      ];
+      const fallback = [[Float64Array.of(0, 0), Float64Array.of(1, 1)]];
+      const { rules, parts } = await refineSubClusters(
+        { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
+        4,
+        fallback,
+        'full',
+        metric,
+      );
+      const expected = byHand(rows.map(whitened), side, fallback[0].map(whitened), 4);
+      assert.deepEqual(
+        parts[0].map(([n]) => n),
+        expected.parts.map(([n]) => n),
+      );
+      for (const [j, T] of parts[0].entries())
+        assertClose(
+          whitened([T[1] / T[0], T[2] / T[0]]),
+          expected.parts[j].slice(1, 3).map((v) => v / T[0]),
+          1e-9,
+        );
+      const [rule] = rules;
+      assert.ok(rule && 'weights' in rule && rule.weights.length === 2);
+    }
   });
 
   test('with 0 iterations takes the sub-net’s sides unchanged', async () => {
@@ -337,7 +382,7 @@ describe('refineSubClusters', () => {
       20,
     );
     const side = rows.map((_, i) => i % 2);
-    const { centres, parts } = await refineSubClusters(
+    const { rules, parts } = await refineSubClusters(
       { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
       0,
       [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
@@ -349,80 +394,7 @@ describe('refineSubClusters', () => {
       halves.flatMap((half) => [...statisticsOf(half)]),
       1e-12,
     );
-    assertClose(
-      centres[0].flatMap((c) => [...c]),
-      halves.flatMap(meanOf),
-      1e-12,
-    );
-  });
-});
-
-describe('lloyd and statisticsByNearest', () => {
-  const { rows, blob } = blobs(
-    7,
-    [
-      [0, 0],
-      [6, 0],
-      [0, 6],
-      [40, 40],
-      [46, 40],
-    ],
-    20,
-  );
-  const z = blob.map((b) => (b < 3 ? 0 : b < 5 ? 1 : 2));
-  const inCluster = (k: number) => where(rows, (i) => z[i] === k);
-  const points = (...all: Point[]) => all.map((point) => Float64Array.from(point));
-  // Cluster 1 is left out of the first set, cluster 0 of the second; the last centre is nearest to no row.
-  const sets = [
-    [points([0, 1], [5, 1], [1, 4]), []],
-    [[], points([41, 40], [44, 40], [900, 900])],
-  ];
-
-  test('move the centres within each cluster, several sets at once', async () => {
-    const moved = await lloyd(memoryRounds({ rows, z }), sets, 4);
-    for (const [s, set] of sets.entries()) {
-      for (const k of [0, 1]) {
-        let centres = set[k].map((centre) => Array.from(centre));
-        for (let round = 0; round < 4; round++) {
-          const near = inCluster(k).map((row) => (centres.length ? nearestOf(row, centres) : -1));
-          centres = centres.map((old, j) => {
-            const own = where(inCluster(k), (i) => near[i] === j);
-            return own.length ? meanOf(own) : old;
-          });
-        }
-        assert.equal(moved[s][k].length, centres.length);
-        assertClose(
-          moved[s][k].flatMap((c) => [...c]),
-          centres.flat(),
-          1e-12,
-        );
-      }
-    }
-  });
-
-  test('return the statistics of the rows nearest to each centre', async () => {
-    const parts = await statisticsByNearest(memoryRounds({ rows, z }), sets);
-    for (const [s, set] of sets.entries()) {
-      for (const k of [0, 1]) {
-        const expected = set[k].map((_, j) =>
-          statisticsOf(
-            inCluster(k).filter((row) => nearestOf(row, set[k]) === j),
-            'full',
-            2,
-          ),
-        );
-        assert.equal(parts[s][k].length, expected.length);
-        assertClose(
-          parts[s][k].flatMap((t) => [...t]),
-          expected.flatMap((t) => [...t]),
-          1e-12,
-        );
-      }
-    }
-  });
-
-  test('leave the centres unchanged with 0 iterations', async () => {
-    assert.equal(await lloyd(memoryRounds({ rows, z }), sets, 0), sets);
+    assert.deepEqual(rules, [null], 'rows go by the sub-net’s label');
   });
 });
 
@@ -459,7 +431,7 @@ describe('halveRepeatedly', () => {
     assert.deepEqual(result[1][2].length, 4);
     assert.deepEqual(blobsOf(result[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
     for (const centre of result[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
-    assert.equal(rounds.calls.cellHistogram, 3, 'one round per level for all clusters');
+    assert.equal(rounds.calls.cellHistograms, 3, 'one round per level for all clusters');
   });
 
   test('continues with parts that can be halved, and keeps those that cannot', async () => {
@@ -492,6 +464,74 @@ describe('halveRepeatedly', () => {
   });
 });
 
+describe('principalHalves', () => {
+  // Two stripes: long along the first axis, apart along the second.
+  const { normal } = randomNumbers(21);
+  const rows = Array.from({ length: 400 }, (_, i) => [1000 * normal(), normal() + (i % 2 ? 8 : 0)]);
+  const all = { rows, z: rows.map(() => 0) };
+  const halvesBy = (metric: Float64Array | null, covariance: Covariance) =>
+    principalHalves(
+      { rounds: memoryRounds({ ...all, covariance }), calculate },
+      [true],
+      [statisticsOf(rows, covariance)],
+      2,
+      covariance,
+      metric,
+      6,
+    );
+
+  for (const covariance of ['full', 'diag'] as Covariance[])
+    test(`finds stripes across their length in the metric of one of them, not without (${covariance})`, async () => {
+      const metric = covariance === 'full' ? Float64Array.of(1e6, 0, 0, 1) : Float64Array.of(1e6, 1);
+      const { rules, parts } = await halvesBy(metric, covariance);
+      const stripes = [0, 1].map((stripe) =>
+        statisticsOf(
+          where(rows, (i) => i % 2 === stripe),
+          covariance,
+        ),
+      );
+      const [low, high] = parts[0].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
+      assertClose(low, stripes[0], 1e-9);
+      assertClose(high, stripes[1], 1e-9);
+      assert.equal(rules.length, 1);
+      const without = (await halvesBy(null, covariance)).parts[0];
+      assert.ok(Math.abs(without[0][1] / without[0][0] - without[1][1] / without[1][0]) > 1000);
+    });
+
+  test('of clusters that are not chosen or cannot be halved are none', async () => {
+    const few = [0, 1, 2, 3].map((i) => [5000 + i, 0]);
+    const data = { rows: [...rows, ...few, ...few], z: [...all.z, 1, 1, 1, 1, 2, 2, 2, 2] };
+    const T = [0, 1, 2].map((k) => statisticsOf(where(data.rows, (i) => data.z[i] === k)));
+    const { rules, parts } = await principalHalves(
+      { rounds: memoryRounds(data), calculate },
+      [false, true, false],
+      T,
+      2,
+      'full',
+      null,
+      6,
+    );
+    assert.deepEqual(
+      [rules, parts],
+      [
+        [null, null, null],
+        [[], [], []],
+      ],
+    );
+  });
+});
+
+test('nearestBy: by the centres themselves without a metric, else by linear functions', async () => {
+  const centres = [Float64Array.of(0, 1), Float64Array.of(2, 3)];
+  const run = { rounds: memoryRounds({ rows: [[0, 0]], z: [0] }), calculate };
+  const sets = [[centres, []]];
+  assert.deepEqual(await nearestBy(run, null, 'full')(sets), [[{ centres }, null]]);
+  const metric = Float64Array.of(4, 1, 1, 9);
+  assert.deepEqual(await nearestBy(run, metric, 'full')(sets), [
+    [nearestRule(centres, whitener(metric, 2, 'full')), null],
+  ]);
+});
+
 test('centresOf: both means, or twice the cluster’s mean if a part is empty or the cluster too small', () => {
   const whole = Float64Array.of(9, 9);
   const T = (n: number, at: number) =>
@@ -517,5 +557,9 @@ test('mapLeaves replaces leaves at any depth, but not -1', () => {
   assert.equal(
     mapLeaves(-1, () => 5),
     -1,
+  );
+  assert.deepEqual(
+    mapLeaves({ linear: [0, 1], offsets: [2, 3], into: [0, -1] }, (leaf) => 10 + leaf),
+    { linear: [0, 1], offsets: [2, 3], into: [10, -1] },
   );
 });

@@ -71,6 +71,14 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
   put('parts', PARTS[subLoss]);
   put('vectors', { rows: nd(new Float64Array(D), 1, D) });
   put('pivots', { rows: nd(new Float64Array(6 * D), 6, D) });
+  put('axes', {
+    rows: nd(new Float64Array(12 * D), 12, D),
+    ...{ centre: nd(new Float64Array(12)), sd: nd(new Float64Array(12).fill(1)) },
+  });
+  put('whitening', {
+    centre: nd(new Float64Array(6 * D), 6, D),
+    inverse: nd(new Float64Array(6 * D * D).fill(0.1), 6, D, D),
+  });
   const steps = { epoch: count, steps: 10, rate: 0.01, done: 0, average } as const;
   const cells = { groups: 'sub-net', cells: range(6), leaves: 6, vectors: 'vectors' } as const;
   const tasks: Task[] = [
@@ -79,6 +87,8 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
     { task: 'sub-steps', ...steps, batch: 16, loss: subLoss },
     { task: 'cell-sums', ...cells },
     { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots' },
+    { task: 'cell-histogram', ...cells, axes: 'axes', bins: 16 },
+    { task: 'cell-fourth-moments', ...cells, whitening: 'whitening' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
   ];
   for (const shard of range(w.layout.shards))

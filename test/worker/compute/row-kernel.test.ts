@@ -115,12 +115,13 @@ describe('passes over rows agree to the bit with plain loops', () => {
     const vectors = doubles(vectorRows * d);
     let leaves = 0;
     const draw = (depth: number): Cell => {
-      const kind = depth === 0 ? 0 : rng.below(4);
+      const kind = depth === 0 ? 0 : rng.below(5);
       if (kind === 0) return rng.below(5) === 0 ? -1 : leaves++;
       const into = (count: number) => Array.from({ length: count }, () => draw(depth - 1));
       if (kind === 1) return { axis: rng.below(vectorRows), at: rng.normal(), into: into(2) };
-      const near = Array.from({ length: 1 + rng.below(5) }, () => rng.below(vectorRows));
-      return { near, into: into(near.length) };
+      const several = Array.from({ length: 1 + rng.below(5) }, () => rng.below(vectorRows));
+      if (kind === 2) return { near: several, into: into(several.length) };
+      return { linear: several, offsets: several.map(() => rng.normal()), into: into(several.length) };
     };
     const leafOf = (cell: Cell, row: Float32Array): number => {
       if (typeof cell === 'number') return cell;
@@ -128,6 +129,12 @@ describe('passes over rows agree to the bit with plain loops', () => {
       if ('axis' in cell) {
         const along = vector(cell.axis).reduce((sum, value, j) => sum + row[j] * value, 0);
         return leafOf(cell.into[along >= cell.at ? 1 : 0], row);
+      }
+      if ('linear' in cell) {
+        const values = cell.linear.map(
+          (v, i) => vector(v).reduce((sum, value, j) => sum + row[j] * value, 0) + cell.offsets[i],
+        );
+        return leafOf(cell.into[values.indexOf(Math.max(...values))], row);
       }
       const distances = cell.near.map((v) =>
         vector(v).reduce((sum, value, j) => sum + (row[j] - value) * (row[j] - value), 0),
@@ -148,10 +155,12 @@ describe('passes over rows agree to the bit with plain loops', () => {
     assert.ok(seen.size > 50 && seen.has(-1));
   });
 
-  test('the first of equally near centres applies, and the upper side includes the threshold', () => {
+  test('the first of equally near centres or equally large functions applies; the upper side has the threshold', () => {
     const rows = Float32Array.of(0, 1, 2);
     const near = [{ near: [0, 1, 2], into: [0, 1, 2] }];
     assert.deepEqual([...kernel.leaves(rows, 1, near, Float64Array.of(0, 2, 2), null)], [0, 0, 1]);
+    const linear = [{ linear: [0, 1, 1], offsets: [2, 0, 0], into: [0, 1, 2] }];
+    assert.deepEqual([...kernel.leaves(rows, 1, linear, Float64Array.of(0, 2), null)], [0, 0, 1]);
     const side = [{ axis: 0, at: 1, into: [5, 6] }];
     assert.deepEqual([...kernel.leaves(rows, 1, side, Float64Array.of(1), null)], [5, 6, 6]);
   });

@@ -37,7 +37,8 @@ describe('purity', () => {
     subTask(),
     { task: 'cell-sums', ...partition },
     { task: 'cell-scatter', ...partition, diagonal: false, pivots: 'pivots' },
-    { task: 'cell-histogram', ...partition, axes: 'axes' },
+    { task: 'cell-histogram', ...partition, axes: 'axes', bins: 64 },
+    { task: 'cell-fourth-moments', ...partition, whitening: 'whitening' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },
   ];
   const joined = (backend: Backend, worker = w.newWorker(backend)) => {
@@ -48,9 +49,13 @@ describe('purity', () => {
     worker.put('vectors', { rows: nd(new Float64Array(D)) });
     worker.put('pivots', { rows: nd(new Float64Array(6 * D)) });
     worker.put('means', { rows: nd(Float64Array.from(randomMatrix(9, 3, D).flat()), 3, D) });
-    const axes = randomMatrix(8, 6, D).flat();
-    const [centre, sd] = [new Float64Array(6), new Float64Array(6).fill(9)];
+    const axes = randomMatrix(8, 12, D).flat();
+    const [centre, sd] = [new Float64Array(12), new Float64Array(12).fill(9)];
     worker.put('axes', { rows: nd(Float64Array.from(axes)), centre: nd(centre), sd: nd(sd) });
+    worker.put('whitening', {
+      centre: nd(Float64Array.from(randomMatrix(10, 6, D).flat()), 6, D),
+      inverse: nd(Float64Array.from(randomMatrix(11, 6, D * D).flat()), 6, D, D),
+    });
     return worker;
   };
   type Results = Record<string, ReturnType<typeof bytes>>;

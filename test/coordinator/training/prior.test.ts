@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { UserError } from '../../../base/user-error.ts';
+import { learnedPrior, priorOf } from '../../../coordinator/training/prior.ts';
+import type { Mixture } from '../../../model/mixture.ts';
+import { learnedScale } from '../../../model/niw.ts';
+import type { Covariance } from '../../../model/statistics.ts';
+import { assertClose } from '../support.ts';
+
+const COVARIANCE = Float64Array.of(4, 1, 1, 9);
+const DIAGONAL = Float64Array.of(4, 9);
+
+const config = (change: Partial<Parameters<typeof priorOf>[0]> = {}) => ({
+  ...{ data: 'x.npy', covariance: 'full' as Covariance, priorScaleChoice: 'learned' as const },
+  ...{ priorScale: 1, priorNu: null, priorKappa: 1e-4 },
+  ...change,
+});
+
+describe('the prior of a run', () => {
+  test('that is learned begins with all rows as one cluster, and yields the posterior mean', () => {
+    for (const covariance of ['full', 'diag'] as const) {
+      const prior = priorOf(config({ covariance }), 2, COVARIANCE);
+      const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
+      assert.deepEqual(prior.psi, learnedScale(1, 4, 2, [1], [own], own));
+      assert.deepEqual([prior.estimate, prior.kappa, prior.covariance], ['mean', 1e-4, covariance]);
+    }
+  });
+
+  test('has D + 1 + max(1, D/2) degrees of freedom if it is learned, else D + 2', () => {
+    for (const [d, nu] of [
+      [1, 3],
+      [2, 4],
+      [3, 5.5],
+      [10, 16],
+    ]) {
+      const unit = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
+      assert.equal(priorOf(config(), d, unit).nu, nu);
+      assert.equal(priorOf(config({ priorNu: d + 1.25 }), d, unit).nu, d + 1.25);
+      const fixed = priorOf(config({ priorScaleChoice: 'data-cov' }), d, unit);
+      assert.deepEqual([fixed.nu, fixed.estimate], [d + 2, 'mode']);
+    }
+  });
+
+  test('needs ν above D + 1 to be learned; otherwise D + 1 is enough', () => {
+    assert.throws(() => priorOf(config({ priorNu: 3 }), 2, COVARIANCE), {
+      constructor: UserError,
+      message: /^--prior-nu 3 must be above D \+ 1 = 3 for a learned scale matrix/,
+    });
+    assert.equal(priorOf(config({ priorNu: 3, priorScaleChoice: 'isotropic' }), 2, COVARIANCE).nu, 3);
+    for (const priorScaleChoice of ['learned', 'data-cov'] as const)
+      assert.throws(() => priorOf(config({ priorNu: 2.9, priorScaleChoice }), 2, COVARIANCE), {
+        constructor: UserError,
+        message: /^--prior-nu 2.9 must be at least D \+ 1 = 3/,
+      });
+  });
+});
+
+test('a learned prior takes Ψ from the clusters, and nothing else', () => {
+  for (const covariance of ['full', 'diag'] as const) {
+    const prior = priorOf(config({ covariance, priorScale: 0.5 }), 2, COVARIANCE);
+    const clusters =
+      covariance === 'full'
+        ? [Float64Array.of(1, 0.5, 0.5, 2), Float64Array.of(3, 0, 0, 1)]
+        : [Float64Array.of(1, 2), Float64Array.of(3, 1)];
+    const mixture: Mixture = {
+      ...{ k: 2, d: 2, covariance, weights: Float64Array.of(0.25, 0.75) },
+      ...{ means: [new Float64Array(2), new Float64Array(2)], covariances: clusters },
+    };
+    const learned = learnedPrior(prior, 0.5, mixture, COVARIANCE);
+    const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
+    assert.deepEqual(learned.psi, learnedScale(0.5, 4, 2, mixture.weights, clusters, own));
+    const determinant = covariance === 'full' ? learned.psi[0] * learned.psi[3] - learned.psi[1] ** 2 : null;
+    assertClose([learned.logDetPsi], [Math.log(determinant ?? learned.psi[0] * learned.psi[1])], 1e-12);
+    assert.deepEqual({ ...learned, psi: null, logDetPsi: null }, { ...prior, psi: null, logDetPsi: null });
+  }
+});

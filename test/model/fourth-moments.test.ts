@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { MOST_AXES, shapeAxes } from '../../model/fourth-moments.ts';
+import { whitener } from '../../model/linear-rule.ts';
+import { mean, scatter } from '../../model/statistics.ts';
+import { fourthMoments } from '../coordinator/support.ts';
+import { close, invertible, mapped, normalRows, normals, statisticsOf } from './support.ts';
+
+const rowsOf = (all: ArrayLike<number>, d: number) =>
+  Array.from({ length: all.length / d }, (_, i) => Array.from(all).slice(i * d, (i + 1) * d));
+
+/** The shape axes of rows, and the rows' projections on each, from their mean. */
+function axesOf(all: ArrayLike<number>, d: number) {
+  const T = statisticsOf(all, d, 'full');
+  const centre = mean(T, d);
+  const inverse = whitener(
+    scatter(T, d, 'full').map((value) => value / T[0]),
+    d,
+    'full',
+  );
+  const axes = shapeAxes(fourthMoments(rowsOf(all, d), { centre, inverse }), d, inverse);
+  const projections = axes.map((axis) =>
+    rowsOf(all, d).map((row) => row.reduce((sum, value, j) => sum + axis[j] * (value - centre[j]), 0)),
+  );
+  return { axes, projections };
+}
+
+/** |correlation| of numbers with a mean of 0. */
+function correlation(x: number[], y: number[]): number {
+  const dot = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+  return Math.abs(dot(x, y)) / Math.sqrt(dot(x, x) * dot(y, y));
+}
+const centred = (x: number[]) => x.map((value) => value - x.reduce((a, b) => a + b) / x.length);
+
+/** n rows with a coordinate of two parts, the second a `share` of the rows and `apart` from the first, beside d − 1 Gaussian ones. */
+function twoParts(seed: number, n: number, d: number, share: number, apart: number, wide: number): number[] {
+  const next = normals(seed);
+  return Array.from({ length: n * d }, (_, p) => {
+    if (p % d) return wide * next();
+    return next() + (Math.floor(p / d) < share * n ? apart : 0);
+  });
+}
+
+describe('shape axes', () => {
+  for (const [name, share, apart] of [
+    ['two balanced halves', 0.5, 6],
+    ['a minority of 5 %', 0.05, 8],
+  ] as const)
+    test(`of the least or the most kurtosis: ${name} beside wide Gaussian axes`, () => {
+      for (const d of [2, 5, 12]) {
+        const rows = twoParts(d, 3000, d, share, apart, 50);
+        const { projections } = axesOf(rows, d);
+        const wanted = centred(rowsOf(rows, d).map(([first]) => first));
+        // The least kurtosis comes last, the most first.
+        const found = correlation(share === 0.5 ? projections.at(-1)! : projections[0], wanted);
+        assert.ok(found > 0.97, `${d} columns: ${found}`);
+      }
+    });
+
+  test('do not depend on an invertible linear map of the rows', () => {
+    const d = 4;
+    const next = normals(3);
+    const units = [0, 1, 2, 3].map(() => next);
+    // Kurtoses that differ, so that the axes are determined.
+    const shapes = [
+      (v: number) => Math.sign(v),
+      (v: number) => v,
+      (v: number) => v ** 3,
+      (v: number) => v * Math.sqrt(Math.abs(v)),
+    ];
+    const rows = Array.from({ length: 400 * d }, (_, p) => shapes[p % d](units[p % d]()) + 3);
+    const { projections } = axesOf(rows, d);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), (seed) => {
+        const there = axesOf(mapped(invertible(seed, d), rows, d), d).projections;
+        for (const [i, along] of projections.entries()) {
+          const sign = Math.sign(along.reduce((sum, value, r) => sum + value * there[i][r], 0));
+          close(
+            there[i].map((value) => sign * value),
+            along,
+            1e-5,
+          );
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('have a standard deviation of 1 and are as many as columns, at most eight: half with the least, half with the most kurtosis', () => {
+    for (const d of [1, 2, 3, 8, 11]) {
+      const { axes, projections } = axesOf(normalRows(d, 300, d), d);
+      assert.equal(axes.length, Math.min(d, MOST_AXES));
+      for (const along of projections) close(Math.hypot(...along) / Math.sqrt(300), 1, 1e-9);
+      for (const [i, along] of projections.entries())
+        for (const other of projections.slice(0, i)) assert.ok(correlation(along, other) < 1e-9);
+    }
+    // Eleven columns: F with eigenvalues in order, so the axes are the first four and the last four.
+    const d = 11;
+    const F = Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) ? 0 : d - p / (d + 1)));
+    const identity = F.map((value) => Number(value > 0));
+    assert.deepEqual(
+      shapeAxes(F, d, identity).map((axis) => axis.indexOf(1)),
+      [0, 1, 2, 3, 7, 8, 9, 10],
+    );
+  });
+});

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { NotPositiveDefiniteError } from '../../model/linalg.ts';
+import {
+  discriminantRule,
+  type LinearRule,
+  nearestRule,
+  thresholdRule,
+  unwhitened,
+  whitened,
+  whitener,
+} from '../../model/linear-rule.ts';
+import { niwPrior } from '../../model/niw.ts';
+import { scatter } from '../../model/statistics.ts';
+import {
+  COVARIANCES,
+  close,
+  congruent,
+  logDensities,
+  normalRows,
+  positiveDefinite,
+  statisticsOf,
+} from './support.ts';
+
+const dot = (x: ArrayLike<number>, y: ArrayLike<number>) =>
+  Array.from(x).reduce((sum, value, i) => sum + value * y[i], 0);
+const values = ({ weights, offsets }: LinearRule, x: ArrayLike<number>) =>
+  weights.map((w, j) => dot(w, x) + offsets[j]);
+const rowsOf = (all: number[], d: number) =>
+  Array.from({ length: all.length / d }, (_, i) => all.slice(i * d, (i + 1) * d));
+const vectors = (all: number[], d: number) => rowsOf(all, d).map((row) => Float64Array.from(row));
+/** The differences between the entries: a rule's values have an offset that all parts share. */
+const differences = (of: number[]) => of.map((value) => value - of[0]);
+
+const anySeed = fc.integer({ min: 1, max: 1e6 });
+const anyDim = fc.integer({ min: 1, max: 5 });
+
+for (const covariance of COVARIANCES)
+  describe(`linear rules (${covariance})`, () => {
+    /** Log-densities of Gaussians with these means and a common covariance, weighted. */
+    const densities = (x: number[], means: Float64Array[], metric: Float64Array, weights: number[]) =>
+      Array.from(
+        logDensities(
+          {
+            ...{ k: means.length, d: x.length, covariance, means },
+            weights: Float64Array.from(weights),
+            covariances: means.map(() => metric),
+          },
+          Float64Array.from(x),
+        ),
+      );
+
+    test('what whitens a covariance makes it the identity', () => {
+      fc.assert(
+        fc.property(anySeed, anyDim, (seed, d) => {
+          const metric = positiveDefinite(seed, d, covariance);
+          const inverse = whitener(metric, d, covariance);
+          const identity = (p: number) => Number(p % (d + 1) === 0);
+          if (covariance === 'full')
+            close(
+              congruent(inverse, metric, d),
+              metric.map((_, p) => identity(p)),
+              1e-9,
+            );
+          else
+            close(
+              metric.map((value, i) => value * inverse[i] ** 2),
+              new Float64Array(d).fill(1),
+              1e-12,
+            );
+        }),
+      );
+    });
+
+    test('whitening and its adjoint: (inverse·x)·u = x·(inverseᵀ·u)', () => {
+      fc.assert(
+        fc.property(anySeed, anyDim, (seed, d) => {
+          const inverse = whitener(positiveDefinite(seed, d, covariance), d, covariance);
+          const [x, u] = vectors(normalRows(seed + 1, 2, d), d);
+          close(dot(whitened(inverse, x), u), dot(x, unwhitened(inverse, u)), 1e-9);
+        }),
+      );
+    });
+
+    test('the nearest centre is that of the least Mahalanobis distance', () => {
+      fc.assert(
+        fc.property(anySeed, anyDim, fc.integer({ min: 1, max: 6 }), (seed, d, count) => {
+          const metric = positiveDefinite(seed, d, covariance);
+          const inverse = whitener(metric, d, covariance);
+          const centres = vectors(normalRows(seed + 1, count, d), d);
+          const rule = nearestRule(centres, inverse);
+          for (const x of rowsOf(normalRows(seed + 2, 20, d), d)) {
+            const distances = centres.map((centre) => {
+              const u = whitened(
+                inverse,
+                Float64Array.from(x, (value, i) => value - centre[i]),
+              );
+              return dot(u, u);
+            });
+            close(
+              differences(values(rule, x)),
+              differences(distances.map((distance) => -distance / 2)),
+              1e-7,
+            );
+          }
+        }),
+      );
+    });
+
+    test('with shares, it is the most probable of Gaussians with that covariance', () => {
+      fc.assert(
+        fc.property(anySeed, anyDim, fc.integer({ min: 1, max: 6 }), (seed, d, count) => {
+          const metric = positiveDefinite(seed, d, covariance);
+          const centres = vectors(normalRows(seed + 1, count, d), d);
+          const sizes = normalRows(seed + 3, count, 1).map((v) => Math.exp(v));
+          const total = sizes.reduce((a, b) => a + b);
+          const shares = sizes.map((size) => size / total);
+          const rule = nearestRule(centres, whitener(metric, d, covariance), shares);
+          for (const x of rowsOf(normalRows(seed + 2, 20, d), d))
+            close(differences(values(rule, x)), differences(densities(x, centres, metric, shares)), 1e-7);
+        }),
+      );
+    });
+
+    test('the discriminant finds the most probable part, with the covariance of all parts and Ψ', () => {
+      fc.assert(
+        fc.property(anySeed, anyDim, fc.integer({ min: 2, max: 4 }), (seed, d, count) => {
+          const psi = positiveDefinite(seed, d, covariance);
+          const nu = d + 2.5;
+          const prior = niwPrior({ mean: new Float64Array(d), kappa: 0.1, nu, psi, covariance });
+          const sizes = Array.from({ length: count }, (_, j) => 5 + 7 * j);
+          const parts = sizes.map((n, j) =>
+            statisticsOf(normalRows(seed + 10 * j, n, d, Array(d).fill(2 * j)), d, covariance),
+          );
+          const n = sizes.reduce((a, b) => a + b);
+          const within = psi.map(
+            (value, p) =>
+              (value + parts.reduce((sum, T) => sum + scatter(T, d, covariance)[p], 0)) / (n + nu - d - 1),
+          );
+          const means = parts.map((T) => T.slice(1, 1 + d).map((s) => s / T[0]));
+          const rule = discriminantRule(prior, parts);
+          for (const x of rowsOf(normalRows(seed + 2, 20, d), d))
+            close(
+              differences(values(rule, x)),
+              differences(
+                densities(
+                  x,
+                  means,
+                  within,
+                  sizes.map((size) => size / n),
+                ),
+              ),
+              1e-7,
+            );
+          const none = statisticsOf([], d, covariance);
+          assert.deepEqual(discriminantRule(prior, [none, ...parts, none]), rule, 'without empty parts');
+        }),
+      );
+    });
+  });
+
+test('a threshold rule separates rows below from those at and above it', () => {
+  const rule = thresholdRule(Float64Array.of(2, -1), 3);
+  for (const [x, part] of [
+    [[2, 2], 0],
+    [[2, 0.5], 1],
+    [[0, -4], 1],
+    [[0, 0], 0],
+  ] as [number[], number][]) {
+    const [low, high] = values(rule, x);
+    assert.equal(Number(high > low), part, `${x}`);
+  }
+});
+
+test('a matrix that is not positive definite cannot be whitened', () => {
+  assert.throws(() => whitener(Float64Array.of(1, 2, 2, 1), 2, 'full'), NotPositiveDefiniteError);
+});

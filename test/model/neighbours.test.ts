@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { cholesky } from '../../model/linalg.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { nearestPairs } from '../../model/neighbours.ts';
+import {
+  COVARIANCES,
+  close,
+  congruent,
+  fullCovariance,
+  invertible,
+  mapped,
+  normalRows,
+  positiveDefinite,
+} from './support.ts';
+
+function mixtureOf(seed: number, k: number, d: number, covariance: 'full' | 'diag'): Mixture {
+  const all = normalRows(seed, k, d).map((v) => 5 * v);
+  return {
+    ...{ k, d, covariance, weights: new Float64Array(k).fill(1 / k) },
+    means: Array.from({ length: k }, (_, c) => Float64Array.from(all.slice(c * d, (c + 1) * d))),
+    covariances: Array.from({ length: k }, (_, c) => positiveDefinite(seed + 7 * c, d, covariance)),
+  };
+}
+
+/** Squared distance of b's mean from a, in standard deviations of a. */
+function distanceOf(mixture: Mixture, a: number, b: number): number {
+  const { d, means } = mixture;
+  const l = cholesky(fullCovariance(mixture, a), d)!;
+  // Solves L·u = x by forward substitution.
+  const u = new Float64Array(d);
+  for (let i = 0; i < d; i++) {
+    u[i] = means[b][i] - means[a][i];
+    for (let j = 0; j < i; j++) u[i] -= l[i * d + j] * u[j];
+    u[i] /= l[i * d + i];
+  }
+  return u.reduce((sum, value) => sum + value * value, 0);
+}
+
+const others = (k: number, a: number) => [...Array(k).keys()].filter((b) => b !== a);
+
+for (const covariance of COVARIANCES)
+  describe(`nearest pairs (${covariance})`, () => {
+    test('are those of each cluster and its nearest by Mahalanobis distance, each once', () => {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 1, max: 1e6 }),
+          fc.integer({ min: 1, max: 9 }),
+          fc.integer({ min: 1, max: 4 }),
+          fc.integer({ min: 1, max: 4 }),
+          (seed, k, d, count) => {
+            const mixture = mixtureOf(seed, k, d, covariance);
+            const expected = new Set<string>();
+            for (let a = 0; a < k; a++)
+              for (const b of others(k, a)
+                .sort((p, q) => distanceOf(mixture, a, p) - distanceOf(mixture, a, q))
+                .slice(0, count))
+                expected.add(`${Math.min(a, b)}-${Math.max(a, b)}`);
+            const pairs = nearestPairs(mixture, count);
+            assert.deepEqual(
+              pairs.map(({ a, b }) => `${Math.min(a, b)}-${Math.max(a, b)}`).sort(),
+              [...expected].sort(),
+            );
+            for (const { a, b, distance } of pairs) close(distance, distanceOf(mixture, a, b), 1e-7);
+          },
+        ),
+      );
+    });
+  });
+
+test('a wide cluster is near to what is far from a narrow one', () => {
+  const mixture: Mixture = {
+    ...{ k: 3, d: 1, covariance: 'full', weights: Float64Array.of(0.3, 0.3, 0.4) },
+    means: [Float64Array.of(0), Float64Array.of(10), Float64Array.of(14)],
+    covariances: [Float64Array.of(100), Float64Array.of(0.01), Float64Array.of(0.01)],
+  };
+  assert.deepEqual(nearestPairs(mixture, 1), [
+    { a: 0, b: 1, distance: 1 },
+    { a: 1, b: 2, distance: 1600 },
+  ]);
+});
+
+test('pairs do not depend on a linear map of the rows', () => {
+  const d = 3;
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1e6 }), (seed) => {
+      const mixture = mixtureOf(seed, 7, d, 'full');
+      const by = invertible(seed + 1, d);
+      const there: Mixture = {
+        ...mixture,
+        means: mixture.means.map((m) => Float64Array.from(mapped(by, m, d))),
+        covariances: mixture.covariances.map((c) => congruent(by, c, d)),
+      };
+      const pairs = (of: Mixture) => nearestPairs(of, 3).map(({ a, b }) => [a, b]);
+      assert.deepEqual(pairs(there), pairs(mixture));
+      close(
+        nearestPairs(there, 3).map(({ distance }) => distance),
+        nearestPairs(mixture, 3).map(({ distance }) => distance),
+        1e-6,
+      );
+    }),
+  );
+});
+
+test('with equal distances, the first clusters count', () => {
+  const mixture: Mixture = {
+    ...{ k: 5, d: 1, covariance: 'diag', weights: new Float64Array(5).fill(0.2) },
+    means: [0, 1, -1, 1, -1].map((m) => Float64Array.of(m)),
+    covariances: Array.from({ length: 5 }, () => Float64Array.of(1)),
+  };
+  const [first, second] = nearestPairs(mixture, 2);
+  assert.deepEqual(
+    [first, second].map(({ a, b }) => [a, b]),
+    [
+      [0, 1],
+      [0, 2],
+    ],
+  );
+});
