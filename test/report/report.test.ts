@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { generator } from '../../model/random.ts';
+import { lossScale } from '../../report/axes.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { historyFrom } from '../../report/history.ts';
 import { markerPath, markerStyle } from '../../report/markers.ts';
@@ -228,6 +229,16 @@ describe('pictures are sound', () => {
       k: i % 2 ? 1 : 2,
     }));
     assertSound(kPicture({ ...historyOf(10_000), steps }, 10));
+  });
+
+  test('K changes in more epochs, and there are more losses, than a call can have arguments', () => {
+    const most = 200_000;
+    const shown = kPicture(
+      historyOf(most, (epoch) => ({ k: 1 + (epoch % 7) })),
+      null,
+    );
+    assert.doesNotMatch(shown, /NaN|Infinity|undefined/);
+    assert.equal(lossScale(Array(most).fill(3), [0, 1])(3), 1);
   });
 
   test('of 60 clusters most are labelled, and every point is drawn', () => {
