@@ -41,8 +41,8 @@ function optionNamed(key: string): OptionName | null {
   return Object.hasOwn(OPTIONS, name) ? (name as OptionName) : null;
 }
 
-/** A run.json is no longer than this. */
-const MOST_BYTES = 64 << 20;
+/** Nor is a run.json longer: `MOST_RUN_JSON`. */
+const MOST_BYTES = 1 << 20;
 
 async function parseFile(path: string): Promise<unknown> {
   if (existsSync(path) && statSync(path).isDirectory()) {

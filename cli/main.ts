@@ -3,7 +3,7 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { argumentProblem, type Command, commandNamed, missingPositional, type Parsed } from './arguments.ts';
@@ -121,7 +121,7 @@ try {
   await selectedCommand()?.run();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  console.error(printable(`dpmesh: ${error.message}`));
+  console.error(indentContinuation(`dpmesh: ${error.message}`));
   process.exitCode = 2;
 }
 // When Node ends by itself, it removes its signal handlers some milliseconds before the process exits. The second Ctrl-C, which

@@ -14,13 +14,15 @@ import { type ArrayFile, openNpy, readNpy, tuple } from './npy.ts';
 /** SHA-256 in hexadecimal, by the file's path in the run directory. */
 export type FileHashes = Record<string, string>;
 
-/** No run.json or other JSON file of a run is longer. Bytes. */
-export const MOST_JSON = 64 << 20;
+/** No JSON file of a run's model is longer: it has some numbers for each column. Bytes. */
+const MOST_JSON = 64 << 20;
+/** Nor is a run.json, which has none of these. */
+export const MOST_RUN_JSON = 1 << 20;
 
 /** The hashes that run.json has of the files of a run; none if it has none, or if there is no run.json of dpmesh. */
 export function recordedHashes(run: string): FileHashes {
   try {
-    const text = readWhole(join(run, 'run.json'), MOST_JSON, { within: run }).toString();
+    const text = readWhole(join(run, 'run.json'), MOST_RUN_JSON, { within: run }).toString();
     const { dpmesh, files } = JSON.parse(text);
     return typeof dpmesh === 'string' && typeof files === 'object' && files !== null ? files : {};
   } catch {

@@ -99,7 +99,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     result: finished
       ? resultOf(result, directory, {
           files,
-          soft: config.soft === true,
+          soft: config.soft,
           report: existsSync(report) ? report : null,
         })
       : null,

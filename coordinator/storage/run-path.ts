@@ -3,7 +3,7 @@ import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { ioError, isDraft, readWhole, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { MOST_JSON } from '../../data/run-files.ts';
+import { MOST_RUN_JSON } from '../../data/run-files.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
@@ -99,7 +99,7 @@ function assertFree(path: string): void {
 
 function isRun(path: string): boolean {
   try {
-    const text = readWhole(join(path, 'run.json'), MOST_JSON, { within: path }).toString();
+    const text = readWhole(join(path, 'run.json'), MOST_RUN_JSON, { within: path }).toString();
     return typeof JSON.parse(text).dpmesh === 'string';
   } catch {
     return false;

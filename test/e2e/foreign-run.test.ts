@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { readConfigFile } from '../../cli/config-file.ts';
 import { writeReport } from '../../coordinator/report/report.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
@@ -261,6 +262,40 @@ describe('a run directory from elsewhere', () => {
       config.seed = 'none';
     });
     refused(await plot(at), 'run.json: seed none must be a whole number');
+  });
+
+  test('its config and its shape are checked by whoever opens it', async () => {
+    for (const [change, says] of [
+      [{ config: { seed: 'none' } }, 'run.json: seed none must be a whole number'],
+      [{ config: { hidden: {} } }, 'run.json: hidden {} must be layer widths'],
+      [{ config: { data: 5 } }, 'run.json: data 5 must be a string'],
+      [{ config: { alpha: `a\n${'b'.repeat(1000)}` } }, 'run.json: alpha a\ufffdb'],
+      [{ config: { shards: 1e15 } }, 'not a valid run.json (data: '],
+      [{ data: { rows: 0 } }, 'not a valid run.json (data: '],
+      [{ data: { blockRows: 0 } }, 'not a valid run.json (data: '],
+      [{ identity: 'wasm\ndpmesh: all is well' }, 'not a valid run.json (identity)'],
+      [{ dpmesh: '9.0.0\ndpmesh: all is well' }, 'written by dpmesh 9.0.0\ufffd'],
+    ] as [object, string][]) {
+      const at = withRunJson((file) => {
+        for (const [key, value] of Object.entries(change))
+          file[key] = typeof value === 'object' ? { ...file[key], ...value } : value;
+      });
+      await assert.rejects(openRun(at), ({ name, message }: Error) => {
+        assert.equal(name, 'UserError', message);
+        assert.ok(message.includes(says) && message.length < 400 && !message.includes('\n'), message);
+        return true;
+      });
+    }
+  });
+
+  test('of a run.json that is too large nothing is parsed', async () => {
+    const at = copy((at) => writeFileSync(join(at, 'run.json'), `[${'1,'.repeat(24 << 20)}1]`));
+    for (const act of [openRun, predicted])
+      await assert.rejects(act(at), {
+        name: 'UserError',
+        message: /run\.json has 50331651 bytes, and should/,
+      });
+    await assert.rejects(readConfigFile(join(at, 'run.json'), []), { message: /has 50331651 bytes/ });
   });
 
   test('its text is only text, and its result has numbers', async () => {
