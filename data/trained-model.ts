@@ -121,6 +121,8 @@ function readWeights(files: RunFiles, input: number, dim: number): TrainedModel[
   let at = bytes.byteOffset;
   return shapes.map((shape, i) => {
     const values = new Float32Array(bytes.buffer.slice(at, (at += 4 * sizes[i])));
+    if (!values.every(Number.isFinite))
+      throw files.damaged('model/weights.bin', 'it has values that are not finite');
     return { values, shape };
   });
 }

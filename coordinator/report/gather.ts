@@ -41,7 +41,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   if (done) runFiles(path, run.files).assertIntact('labels.npy');
   const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
-  const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint);
+  const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint, run.config);
   if (!done) notes.push(unfinished(checkpoint));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
@@ -63,8 +63,10 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   };
 }
 
-function modelFromCheckpoint({ config, dataSummary, state }: Checkpoint): FittedModel {
-  const { transform: choice, weightSmoothing } = config as RunConfig;
+function modelFromCheckpoint(
+  { dataSummary, state }: Checkpoint,
+  { transform: choice, weightSmoothing }: RunConfig,
+): FittedModel {
   const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
     transform: planTransform(choice, dataSummary.moments).transform,

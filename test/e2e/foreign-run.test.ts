@@ -155,6 +155,28 @@ describe('a damaged model', () => {
     assert.throws((await openRun(swapped)).mixture, /means\.npy is damaged .*restore/);
   });
 
+  test('of the right shapes and hashes, with values that no model has', async () => {
+    for (const [name, value, says] of [
+      ['mixture/counts.npy', 0, 'only zeros'],
+      ['mixture/weights.npy', -1, 'negative'],
+      ['mixture/means.npy', Number.NaN, 'not finite'],
+      ['mixture/covariances.npy', Number.POSITIVE_INFINITY, 'not finite'],
+      ['model/weights.bin', Number.NaN, 'not finite'],
+    ] as const) {
+      const at = withRunJson((file) => {
+        delete file.files;
+      });
+      const [bytes, start, size] = [readFileSync(join(at, name)), name.endsWith('npy') ? 128 : 0, 8];
+      for (let i = start; i + size <= bytes.length; i += size)
+        if (start) bytes.writeDoubleLE(value, i);
+        else bytes.writeFloatLE(value, i);
+      writeFileSync(join(at, name), bytes);
+      refused(await plot(at), name, says);
+      if (start) assert.throws((await openRun(at)).mixture, new RegExp(says));
+      else await notPredicted(at, name);
+    }
+  });
+
   test('labels of which a byte is another are not read, plotted, evaluated or reported as a result', async () => {
     const damaged = () =>
       copy((at) => {

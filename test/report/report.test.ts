@@ -251,7 +251,7 @@ describe('pictures are sound', () => {
   });
 
   test('NaN and infinity are rejected', () => {
-    assert.throws(() => num(Number.NaN), RangeError);
+    assert.throws(() => num(Number.NaN), UserError);
     assert.throws(() => num(Infinity), RangeError);
     assert.equal(num(-0.01), '0');
   });
