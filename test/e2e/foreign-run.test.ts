@@ -310,6 +310,27 @@ describe('a run directory from elsewhere', () => {
     }
   });
 
+  test('its events are checked line by line', async () => {
+    for (const bad of [
+      '{"type":"epoch","time":"2026-01-01T00:00:00Z","epoch":1}',
+      '{"type":"resume","time":"2026-01-01T00:00:00Z","epoch":"1","k":1,"from":null}',
+      '{"type":"warning","message":"without a time"}',
+      '{"type":"warning","time":{},"message":"x"}',
+      'null',
+      '[[[',
+      '',
+    ]) {
+      const at = copy((at) => {
+        rmSync(join(at, 'labels.npy'));
+        appendFileSync(join(at, 'events.jsonl'), `${bad}\n`);
+      });
+      const { events } = await openRun(at);
+      assert.throws(() => [...events()], { name: 'UserError', message: /line \d+ is not an event of a run/ });
+      const { code, stderr } = await resume(at);
+      assert.equal(code, 0, stderr);
+    }
+  });
+
   test('of a run.json that is too large nothing is parsed', async () => {
     const at = copy((at) => writeFileSync(join(at, 'run.json'), `[${'1,'.repeat(24 << 20)}1]`));
     for (const act of [openRun, predicted])
