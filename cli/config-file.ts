@@ -1,6 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readWhole } from '../base/files.ts';
+import { readWhole, statusOf } from '../base/files.ts';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
@@ -45,7 +45,7 @@ function optionNamed(key: string): OptionName | null {
 const MOST_BYTES = 1 << 20;
 
 async function parseFile(path: string): Promise<unknown> {
-  if (existsSync(path) && statSync(path).isDirectory()) {
+  if (existsSync(path) && statusOf(path)?.isDirectory()) {
     const runFile = join(path, 'run.json');
     throw new UserError(
       `--config ${path} is a folder; pass ${existsSync(runFile) ? runFile : 'a YAML or JSON file'}`,

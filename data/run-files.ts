@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ioError, openFile, readWhole } from '../base/files.ts';
+import { attempted, ioError, openFile, readWhole } from '../base/files.ts';
 import { sha256 } from '../base/hash.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
@@ -108,7 +108,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
         if (dtype.descr !== '<f8' || file.fortran || !fits(shape))
           throw damaged(name, `${dtype.descr} of shape ${tuple(shape)} instead of <f8 of ${expected}`);
         const length = file.offset + elementCount(shape) * dtype.size;
-        const { size } = fstatSync(file.fd);
+        const { size } = attempted(path, 'read', () => fstatSync(file.fd));
         if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       } finally {
         closeSync(file.fd);

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { type FileHashes, readRunLabels, recordedHashes, runFiles } from '../data/run-files.ts';
@@ -54,7 +54,7 @@ export function resultOf(
 
 /** Identifies the content of a file, cheaply. */
 function stampOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statusOf(path);
   return stat ? [stat.dev, stat.ino, stat.size, stat.mtimeMs].join('/') : 'missing';
 }
 

@@ -247,7 +247,11 @@ function runDirectory(
         events.open(eventsIn(path));
       } catch (error) {
         assertThere();
-        for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)]) remove(join(path, name));
+        try {
+          for (const name of isNew ? ['.'] : ['run.json', EVENTS, basename(before)]) remove(join(path, name));
+        } catch {
+          // Of the two, the first problem is the one to tell.
+        }
         throw unwritable(path, error);
       }
       isOpen = true;

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openFile, readWhole } from '../../base/files.ts';
+import { attempted, fileProblem, openFile, readWhole, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { readConfigFile } from '../../cli/config-file.ts';
 import { readServerKey } from '../../proto/key-files.ts';
@@ -50,6 +50,41 @@ test('links may lead to files of the folder, not out of it', { skip: isWindows }
   assert.equal(readWhole(at('run/c'), 10).toString(), 'outside');
   for (const name of ['c', 'up/outside'])
     refused(() => openFile(at(`run/${name}`), { within }), /is a link that leads out of .*run/);
+});
+
+test('a system call that fails anywhere is told in one line, other errors are not', () => {
+  const failed = (code: string, path?: string) =>
+    Object.assign(new Error(`${code}: x, open`), { code, syscall: 'open', path });
+  for (const [code, says] of [
+    ...[
+      ['ENOSPC', 'no space left'],
+      ['EDQUOT', 'quota'],
+      ['EROFS', 'read-only'],
+      ['EACCES', 'permission'],
+    ],
+    ...[
+      ['EIO', 'input/output'],
+      ['ENAMETOOLONG', 'too long'],
+      ['ELOOP', 'symbolic'],
+      ['EMFILE', 'ulimit'],
+    ],
+    ['ESTALE', 'stale'],
+  ]) {
+    const told = fileProblem(failed(code, 'a/b'));
+    assert.match(String(told?.message), new RegExp(`^a/b cannot be used: .*${says}`));
+    refused(
+      () =>
+        attempted('c', 'removed', () => {
+          throw failed(code);
+        }),
+      new RegExp(`^c cannot be removed: .*${says}`),
+    );
+  }
+  for (const fault of [new TypeError('x'), failed('EBADF', 'a'), failed('ECONNRESET')])
+    assert.equal(fileProblem(fault), null);
+  symlinkSync('itself', at('itself'));
+  refused(() => statusOf(at('itself')), /itself cannot be read: too many symbolic links/);
+  assert.equal(statusOf(at('nothing')), undefined);
 });
 
 test('no more is read than a file of its kind has', () => {
