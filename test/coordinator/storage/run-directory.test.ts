@@ -439,7 +439,9 @@ describe('a run directory that came from elsewhere', () => {
     writeFileSync(precious, text);
     const link = join(path, 'link');
     symlinkSync(precious, link);
-    assert.throws(() => createEventLog(() => {}).open(link), { message: /link cannot be written: too many symbolic links/ });
+    assert.throws(() => createEventLog(() => {}).open(link), {
+      message: /link cannot be written: too many symbolic links/,
+    });
     assert.equal(readFileSync(precious, 'utf8'), text);
   });
 

@@ -49,8 +49,8 @@ export function runProgram(
         .trim()
         .split(/\r?\n|\r/)
         .slice(-LAST_LINES)
-        .join('\n');
-      reject(new UserError(`${command} failed (${signal ?? `exit ${code}`}); ${remedy}\n${last}`));
+        .join('\n    ');
+      reject(new UserError(`${command} failed (${signal ?? `exit ${code}`}); ${remedy}\n    ${last}`));
     });
   });
 }
