@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readWhole, statusOf } from '../base/files.ts';
-import { camelCase, kebabCase } from '../base/text.ts';
+import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
 import { nearestFlag, parseYesOrNo } from './flag.ts';
@@ -22,7 +22,7 @@ export async function readConfigFile(path: string, commandFlags: readonly string
   const keys = new Map<OptionName, string>();
   for (const [key, value] of Object.entries(config)) {
     const name = optionNamed(key);
-    if (!name) throw failure(unknownKey(key, commandFlags));
+    if (!name) throw failure(unknownKey(oneLine(key.slice(0, MOST_SHOWN)), commandFlags));
     if (keys.has(name))
       throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);
     keys.set(name, key);
@@ -32,6 +32,9 @@ export async function readConfigFile(path: string, commandFlags: readonly string
   }
   return values;
 }
+
+/** Characters of a key in a message. */
+const MOST_SHOWN = 80;
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -39,6 +39,14 @@ test('pipes, devices and folders are refused, not waited for', { skip: isWindows
     });
 });
 
+test('a key of a config file is one line of a message', async () => {
+  writeFileSync(at('keys.yaml'), `"a\\n${'b'.repeat(1000)}": 1`);
+  await assert.rejects(readConfigFile(at('keys.yaml'), []), ({ message }: Error) => {
+    assert.match(message, /: unknown flag a\ufffdb+; did you mean [^\n]*$/);
+    return message.length < 300 + home.length;
+  });
+});
+
 test('links may lead to files of the folder, not out of it', { skip: isWindows }, () => {
   const within = at('run');
   symlinkSync('a', at('run/b'));
