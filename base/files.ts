@@ -23,6 +23,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
+import { constants as systemConstants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
@@ -65,9 +66,17 @@ export class WriteError extends UserError {
   }
 }
 
+/** The name of a system error, such as ENOENT. Node.js has none for some (EDQUOT, ESTALE) and says only their number. */
+export function errorCode(error: unknown): string | undefined {
+  const { code, errno = 0 } = error as NodeJS.ErrnoException;
+  if (!code?.startsWith('Unknown system error')) return code;
+  return Object.entries(systemConstants.errno).find(([, number]) => number === -errno)?.[0] ?? code;
+}
+
 /** A failed system call as a UserError, "<path> cannot be <done>: <reason>" (`done`: read, written, …); other errors unchanged. */
 export function ioError(path: string, done: string, error: unknown): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { syscall } = error as NodeJS.ErrnoException;
+  const code = errorCode(error);
   if (!code || !syscall || code === 'EBADF') return error;
   const reason = REASONS[code] ?? code;
   if (done === 'written') return new WriteError(path, reason);
@@ -89,7 +98,8 @@ export const statusOf = (path: string): Stats | undefined =>
 
 /** The error of a system call on a file that nobody has put in words yet, as a UserError; null for any other, a fault of ours. */
 export function fileProblem(error: unknown): UserError | null {
-  const { code, path = 'a file' } = error as NodeJS.ErrnoException;
+  const { path = 'a file' } = error as NodeJS.ErrnoException;
+  const code = errorCode(error);
   const problem = code && Object.hasOwn(REASONS, code) ? ioError(path, 'used', error) : error;
   return problem instanceof UserError ? problem : null;
 }

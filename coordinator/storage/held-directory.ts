@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { openWithSpares } from '../../base/descriptors.ts';
-import { attempted, ioError } from '../../base/files.ts';
+import { attempted, errorCode, ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { lockDirectory } from './lock.ts';
 
@@ -69,7 +69,7 @@ export function leadsTo(path: string, { device, inode }: DirectoryId): boolean {
     const found = idOf(statSync(path, { bigint: true }));
     return found.device === device && found.inode === inode;
   } catch (error) {
-    return !['ENOENT', 'ENOTDIR', 'ESTALE'].includes(String((error as NodeJS.ErrnoException).code));
+    return !['ENOENT', 'ENOTDIR', 'ESTALE'].includes(String(errorCode(error)));
   }
 }
 

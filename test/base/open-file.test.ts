@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { attempted, fileProblem, openFile, readWhole, statusOf } from '../../base/files.ts';
+import { attempted, fileProblem, ioError, openFile, readWhole, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { readConfigFile } from '../../cli/config-file.ts';
 import { readServerKey } from '../../proto/key-files.ts';
@@ -87,6 +87,16 @@ test('a system call that fails anywhere is told in one line, other errors are no
         }),
       new RegExp(`^c cannot be removed: .*${says}`),
     );
+  }
+  // As Node.js reports those that it has no name for.
+  for (const [name, says] of [
+    ['EDQUOT', /^a cannot be written: the disk quota is exceeded$/],
+    ['ESTALE', /^a cannot be written: .*stale handle/],
+  ] as const) {
+    const errno = -constants.errno[name];
+    const unknown = Object.assign(failed(`Unknown system error ${errno}`), { errno });
+    assert.match((ioError('a', 'written', unknown) as Error).message, says);
+    assert.ok(fileProblem(unknown));
   }
   for (const fault of [new TypeError('x'), failed('EBADF', 'a'), failed('ECONNRESET')])
     assert.equal(fileProblem(fault), null);
