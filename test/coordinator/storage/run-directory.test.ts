@@ -189,7 +189,10 @@ describe('openRunDirectory', () => {
       await out.create({});
       assert.ok(out.isOpen() && !existsSync(join(path, 'model')));
       assert.equal(warnings.length, 1);
-      assert.match(warnings[0], /^files of the earlier run are left: .*\.tmp cannot be removed: EBUSY$/);
+      assert.match(
+        warnings[0],
+        /^files of the earlier run are left: .*\.tmp cannot be removed: it is in use$/,
+      );
     } finally {
       out.close();
       const aside = readdirSync(path).find(isDraft)!;
@@ -511,7 +514,9 @@ describe('a run directory that came from elsewhere', () => {
     writeFileSync(precious, text);
     const link = join(path, 'link');
     symlinkSync(precious, link);
-    assert.throws(() => createEventLog(() => {}).open(link), { code: 'ELOOP' });
+    assert.throws(() => createEventLog(() => {}).open(link), {
+      message: /link cannot be written: too many symbolic links/,
+    });
     assert.equal(readFileSync(precious, 'utf8'), text);
   });
 
