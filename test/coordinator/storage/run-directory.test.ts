@@ -177,6 +177,28 @@ describe('openRunDirectory', () => {
     }
   });
 
+  test('with --force: an earlier run that cannot be put back is named, and the first problem ends it', async () => {
+    mkdirSync(join(path, 'model'), { recursive: true });
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
+    const warnings: string[] = [];
+    const out = await openRunDirectory(path, { force: true, warn: (message) => warnings.push(message) });
+    const unwritten = {
+      toJSON() {
+        mkdirSync(join(path, 'model', 'of another program'), { recursive: true });
+        throw new UserError('the first problem');
+      },
+    };
+    await assert.rejects(out.create(unwritten), /cannot be written: the first problem$/);
+    const [aside, ...others] = readdirSync(path).filter(isDraft);
+    assert.deepEqual(others, []);
+    assert.deepEqual(readdirSync(join(path, aside)).sort(), ['model', 'run.json']);
+    assert.deepEqual(warnings, [
+      `files of the earlier run are in ${join(path, aside)} and cannot be put back: ${path} cannot be written: ENOTEMPTY`,
+    ]);
+    await assert.rejects(out.create({}), /is not a run directory .* --force would remove model there/);
+    out.close();
+  });
+
   test('with --force: a folder of the earlier run that cannot be removed is a warning', async (t) => {
     const busy = join(path, 'model', 'busy');
     mkdirSync(busy, { recursive: true });
