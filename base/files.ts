@@ -103,6 +103,8 @@ export const statusOf = (path: string): Stats | undefined =>
 export function fileProblem(error: unknown): UserError | null {
   const { path = 'a file' } = error as NodeJS.ErrnoException;
   const code = errorCode(error);
+  // Not the fault of this file, which may be a module of ours. As cli/bundle.mjs says it.
+  if (code === 'EMFILE') return new UserError('too many open files: raise the limit, as with ulimit -n 1024');
   const problem = code && Object.hasOwn(REASONS, code) ? ioError(path, 'used', error) : error;
   return problem instanceof UserError ? problem : null;
 }
