@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
@@ -397,4 +399,24 @@ test('drawing that is stopped rejects', async () => {
   const drawing = startDrawing();
   drawing.stop();
   await assert.rejects(drawing.draw({ run: 'nowhere', version: '0' }), /^Error: drawing was stopped/);
+});
+
+test('drawing for which there are no descriptors rejects', { skip: !existsSync('/proc/self/limits') }, () => {
+  const script = `
+    import { openSync } from 'node:fs';
+    import { startDrawing } from './coordinator/report/drawing.ts';
+    try {
+      for (;;) openSync('/dev/null', 'r');
+    } catch {}
+    const drawing = startDrawing();
+    const problem = await drawing.draw({}).catch(({ message }) => message);
+    drawing.stop();
+    process.exitCode = /^its process ended: spawn .* EMFILE$/.test(problem) ? 7 : 1;
+  `;
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', script];
+  const { status, stderr } = spawnSync('sh', ['-c', 'ulimit -n 200 && exec "$@"', 'sh', ...node], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.equal(status, 7, stderr);
 });
