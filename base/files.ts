@@ -23,6 +23,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
+import { constants as systemConstants } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
@@ -46,7 +47,11 @@ const REASONS: Record<string, string> = {
   ENOSPC: 'no space left on the disk',
   EDQUOT: 'the disk quota is exceeded',
   EFBIG: 'larger than the file system allows',
+  EIO: 'the disk, or the network that it is on, has failed (input/output error)',
+  ESTALE: 'the file is gone from its server (stale handle)',
   EROFS: 'the file system is read-only',
+  EBUSY: 'it is in use',
+  ENFILE: 'too many open files on this machine',
   EMFILE: 'too many open files (see ulimit -n)',
   EEXIST: 'a file of that name exists',
   ELOOP: 'too many symbolic links',
@@ -64,13 +69,44 @@ export class WriteError extends UserError {
   }
 }
 
+/** The name of a system error, such as ENOENT. Node.js has none for some (EDQUOT, ESTALE) and says only their number. */
+export function errorCode(error: unknown): string | undefined {
+  const { code, errno = 0 } = error as NodeJS.ErrnoException;
+  if (!code?.startsWith('Unknown system error')) return code;
+  return Object.entries(systemConstants.errno).find(([, number]) => number === -errno)?.[0] ?? code;
+}
+
 /** A failed system call as a UserError, "<path> cannot be <done>: <reason>" (`done`: read, written, …); other errors unchanged. */
 export function ioError(path: string, done: string, error: unknown): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { syscall } = error as NodeJS.ErrnoException;
+  const code = errorCode(error);
   if (!code || !syscall || code === 'EBADF') return error;
   const reason = REASONS[code] ?? code;
   if (done === 'written') return new WriteError(path, reason);
   return new UserError(`${path} cannot be ${done}: ${reason}`);
+}
+
+/** What `action` returns, which makes system calls on this file or folder; one that fails is an error as by `ioError`. */
+export function attempted<T>(path: string, done: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw ioError(path, done, error);
+  }
+}
+
+/** What lies at the path, at the end of links; undefined if nothing does. UserError where that cannot be told. */
+export const statusOf = (path: string): Stats | undefined =>
+  attempted(path, 'read', () => statSync(path, { throwIfNoEntry: false }));
+
+/** The error of a system call on a file that nobody has put in words yet, as a UserError; null for any other, a fault of ours. */
+export function fileProblem(error: unknown): UserError | null {
+  const { path = 'a file' } = error as NodeJS.ErrnoException;
+  const code = errorCode(error);
+  // Not the fault of this file, which may be a module of ours. As cli/bundle.mjs says it.
+  if (code === 'EMFILE') return new UserError('too many open files: raise the limit, as with ulimit -n 1024');
+  const problem = code && Object.hasOwn(REASONS, code) ? ioError(path, 'used', error) : error;
+  return problem instanceof UserError ? problem : null;
 }
 
 export interface OpenOptions {

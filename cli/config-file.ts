@@ -1,7 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readWhole } from '../base/files.ts';
-import { camelCase, kebabCase } from '../base/text.ts';
+import { readWhole, statusOf } from '../base/files.ts';
+import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
 import { nearestFlag, parseYesOrNo } from './flag.ts';
@@ -22,7 +22,7 @@ export async function readConfigFile(path: string, commandFlags: readonly string
   const keys = new Map<OptionName, string>();
   for (const [key, value] of Object.entries(config)) {
     const name = optionNamed(key);
-    if (!name) throw failure(unknownKey(key, commandFlags));
+    if (!name) throw failure(unknownKey(oneLine(key.slice(0, MOST_SHOWN)), commandFlags));
     if (keys.has(name))
       throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);
     keys.set(name, key);
@@ -33,6 +33,9 @@ export async function readConfigFile(path: string, commandFlags: readonly string
   return values;
 }
 
+/** Characters of a key in a message. */
+const MOST_SHOWN = 80;
+
 const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -41,11 +44,11 @@ function optionNamed(key: string): OptionName | null {
   return Object.hasOwn(OPTIONS, name) ? (name as OptionName) : null;
 }
 
-/** A run.json is no longer than this. */
-const MOST_BYTES = 64 << 20;
+/** Nor is a run.json longer: `MOST_RUN_JSON`. */
+const MOST_BYTES = 1 << 20;
 
 async function parseFile(path: string): Promise<unknown> {
-  if (existsSync(path) && statSync(path).isDirectory()) {
+  if (existsSync(path) && statusOf(path)?.isDirectory()) {
     const runFile = join(path, 'run.json');
     throw new UserError(
       `--config ${path} is a folder; pass ${existsSync(runFile) ? runFile : 'a YAML or JSON file'}`,

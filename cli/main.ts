@@ -3,7 +3,8 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { printable } from '../base/text.ts';
+import { fileProblem } from '../base/files.ts';
+import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { argumentProblem, type Command, commandNamed, missingPositional, type Parsed } from './arguments.ts';
@@ -120,8 +121,9 @@ tolerateLostOutput();
 try {
   await selectedCommand()?.run();
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  console.error(printable(`dpmesh: ${error.message}`));
+  const problem = fileProblem(error);
+  if (!problem) throw error;
+  console.error(indentContinuation(`dpmesh: ${problem.message}`));
   process.exitCode = 2;
 }
 // When Node ends by itself, it removes its signal handlers some milliseconds before the process exits. The second Ctrl-C, which

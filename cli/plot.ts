@@ -1,4 +1,4 @@
-import { printable } from '../base/text.ts';
+import { oneLine } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
 export const command = 'plot';
@@ -23,6 +23,6 @@ export const builder = {
 export async function handler({ run, out, labels }: FlagValues<typeof builder>): Promise<void> {
   const { openRun } = await import('../library/open-run.ts');
   const { path, pictures, notes } = await (await openRun(run)).draw({ out, labels });
-  for (const note of notes) console.error(printable(`dpmesh: ${note}`));
-  console.log(printable(`${path}: ${pictures.join(', ')}`));
+  for (const note of notes) console.error(oneLine(`dpmesh: ${note}`));
+  console.log(oneLine(`${path}: ${pictures.join(', ')}`));
 }

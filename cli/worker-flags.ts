@@ -1,5 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { statusOf } from '../base/files.ts';
 import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
@@ -106,7 +107,7 @@ export async function joinOptionsOf({
   const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
     throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
-  if (existsSync(dataRoot) && !statSync(dataRoot).isDirectory())
+  if (statusOf(dataRoot)?.isDirectory() === false)
     throw new UserError(`--data-root ${dataRoot} is a file; pass the folder that contains the data files`);
   if (!existsSync(dataRoot))
     throw new UserError(`--data-root ${dataRoot} does not exist; pass an existing folder`);

@@ -1,5 +1,5 @@
 import type * as zod from 'zod/mini';
-import { kebabCase } from '../base/text.ts';
+import { kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { TransformChoice } from '../data/transform.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
@@ -323,7 +323,15 @@ export async function resolveConfig(
   values: OptionValues,
   displayName: (name: OptionName) => string = (name) => `--${kebabCase(name)}`,
 ): Promise<RunConfig> {
-  const z = await schemas();
+  return resolveWith(await schemas(), values, displayName);
+}
+
+/** `resolveConfig` for those who have loaded the schemas. */
+export function resolveWith(
+  z: Schemas,
+  values: OptionValues,
+  displayName: (name: OptionName) => string,
+): RunConfig {
   const config: OptionValues = {};
   for (const [name, { schema, fast, paper }] of options) {
     const fallback = values.schedule === 'paper' && paper !== undefined ? paper : fast;
@@ -342,8 +350,13 @@ function validated(schema: zod.ZodMiniType, value: unknown, name: string): unkno
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const [{ input, message }] = result.error.issues;
-  throw new UserError(`${name} ${asText(input)} ${message}`);
+  throw new UserError(`${name} ${shortened(asText(input))} ${message}`);
 }
+
+/** Characters of a value in a message: that of a file may be long, and have any characters. */
+const MOST_SHOWN = 80;
+const shortened = (text: string) =>
+  oneLine(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
 
 /** Lists of words as they are typed, other objects as JSON, which those of a program may not have. */
 function asText(value: unknown): string {

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { keepSpareDescriptors } from '../base/descriptors.ts';
 import type { Disposers } from '../base/disposers.ts';
 import { realPath } from '../base/same-file.ts';
+import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
@@ -99,7 +100,9 @@ async function openInputs(
   closing.defer(source.close);
   stopping.signal.throwIfAborted();
   if (leftOut !== null)
-    listener.log(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`);
+    listener.log(
+      oneLine(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`),
+    );
   if (resume) assertSameShape(config.data, source, resume);
   const { checkMemory, layoutFor } = await import('./training/limits.ts');
   const layout = layoutFor(config, source);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ioError, mkdirp, remove } from '../base/files.ts';
+import { attempted, ioError, mkdirp, remove } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { entryName, markUsed, prune } from './cache-pruning.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
@@ -28,7 +28,7 @@ export function cacheFolder(): string {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw unusable('is not a folder');
     throw ioError(`the cache folder ${folder}`, 'created', error);
   }
-  const info = lstatSync(folder);
+  const info = attempted(folder, 'read', () => lstatSync(folder));
   if (!info.isDirectory()) throw unusable('is a link');
   if (process.getuid && info.uid !== uid) throw unusable(`belongs to another user (uid ${info.uid})`);
   if (process.getuid && info.mode & 0o022) throw unusable('can be written to by other users');
@@ -53,7 +53,7 @@ export async function openCached(
   const folder = cacheFolder();
   const target = join(folder, entryName(key));
   const release = markUsed(target);
-  prune(folder);
+  attempted(folder, 'read', () => prune(folder));
   try {
     try {
       return { ...open(target), release };
@@ -64,7 +64,7 @@ export async function openCached(
     try {
       assertVersion(path, version);
     } catch (error) {
-      remove(target);
+      attempted(target, 'removed', () => remove(target));
       throw error;
     }
     return { ...open(target), release };

@@ -2,7 +2,7 @@ import { closeSync, createReadStream, statSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { ioError, openFile, readFully, truncated } from '../base/files.ts';
+import { attempted, ioError, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { openCached } from './cache.ts';
 import {
@@ -98,7 +98,7 @@ async function unpack(path: string, target: string, check: ShapeCheck): Promise<
 
 /** Writes the content of an IDX file, chunk by chunk, as an .npy. */
 function idxSink(path: string, target: string, check: ShapeCheck) {
-  const packed = statSync(path).size;
+  const packed = attempted(path, 'read', () => statSync(path).size);
   let head = Buffer.alloc(0);
   let header: ReturnType<typeof parseHeader> | undefined;
   let writer: NpyWriter<Uint8Array> | undefined;

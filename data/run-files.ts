@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ioError, openFile, readWhole } from '../base/files.ts';
+import { attempted, ioError, openFile, readWhole } from '../base/files.ts';
 import { sha256 } from '../base/hash.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
@@ -14,13 +14,15 @@ import { type ArrayFile, openNpy, readNpy, tuple } from './npy.ts';
 /** SHA-256 in hexadecimal, by the file's path in the run directory. */
 export type FileHashes = Record<string, string>;
 
-/** No run.json or other JSON file of a run is longer. Bytes. */
-export const MOST_JSON = 64 << 20;
+/** No JSON file of a run's model is longer: it has some numbers for each column. Bytes. */
+const MOST_JSON = 64 << 20;
+/** Nor is a run.json, which has none of these. */
+export const MOST_RUN_JSON = 1 << 20;
 
 /** The hashes that run.json has of the files of a run; none if it has none, or if there is no run.json of dpmesh. */
 export function recordedHashes(run: string): FileHashes {
   try {
-    const text = readWhole(join(run, 'run.json'), MOST_JSON, { within: run }).toString();
+    const text = readWhole(join(run, 'run.json'), MOST_RUN_JSON, { within: run }).toString();
     const { dpmesh, files } = JSON.parse(text);
     return typeof dpmesh === 'string' && typeof files === 'object' && files !== null ? files : {};
   } catch {
@@ -106,7 +108,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
         if (dtype.descr !== '<f8' || file.fortran || !fits(shape))
           throw damaged(name, `${dtype.descr} of shape ${tuple(shape)} instead of <f8 of ${expected}`);
         const length = file.offset + elementCount(shape) * dtype.size;
-        const { size } = fstatSync(file.fd);
+        const { size } = attempted(path, 'read', () => fstatSync(file.fd));
         if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       } finally {
         closeSync(file.fd);

@@ -5,7 +5,7 @@ import { readWhole } from '../base/files.ts';
 import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
-import { MOST_JSON, type RunFiles, runFiles } from './run-files.ts';
+import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
 import type { Transform } from './transform.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
@@ -87,7 +87,7 @@ export function readTrainedModel(run: string): TrainedModel {
 function aboutRun(run: string): z.infer<typeof about> {
   const path = join(run, 'run.json');
   try {
-    return about.parse(JSON.parse(readWhole(path, MOST_JSON, { within: run }).toString()));
+    return about.parse(JSON.parse(readWhole(path, MOST_RUN_JSON, { within: run }).toString()));
   } catch (error) {
     const why = error instanceof UserError ? error.message : `${path} is damaged`;
     throw new UserError(`--run ${run} is not the directory of a finished run: ${why}`);
@@ -121,6 +121,8 @@ function readWeights(files: RunFiles, input: number, dim: number): TrainedModel[
   let at = bytes.byteOffset;
   return shapes.map((shape, i) => {
     const values = new Float32Array(bytes.buffer.slice(at, (at += 4 * sizes[i])));
+    if (!values.every(Number.isFinite))
+      throw files.damaged('model/weights.bin', 'it has values that are not finite');
     return { values, shape };
   });
 }

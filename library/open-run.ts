@@ -7,6 +7,7 @@ import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
 import type { Labels } from '../data/labels.ts';
 import { runFiles } from '../data/run-files.ts';
 import { readSavedMixture } from '../data/saved-mixture.ts';
+import { eventIn } from '../view/event-line.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { fixLabels, labelsOf } from './arrays.ts';
 import { assertOptions } from './checks.ts';
@@ -105,7 +106,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     result: finished
       ? resultOf(result, directory, {
           files,
-          soft: config.soft === true,
+          soft: config.soft,
           report: existsSync(report) ? report : null,
         })
       : null,
@@ -115,14 +116,12 @@ export async function openRun(directory: string): Promise<SavedRun> {
       let number = 0;
       for (const line of linesOf(path)) {
         number++;
-        try {
-          yield JSON.parse(line) as TimedEvent;
-        } catch (error) {
-          if (!(error instanceof SyntaxError)) throw error;
+        const event = eventIn(line) as Partial<TimedEvent> | null;
+        if (typeof event?.time !== 'string')
           throw new UserError(
             `${path}: line ${number} is not an event of a run; restore the file from a copy`,
           );
-        }
+        yield event as TimedEvent;
       }
     },
     mixture() {

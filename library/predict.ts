@@ -1,4 +1,5 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { statusOf } from '../base/files.ts';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
@@ -48,7 +49,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
   assertNotOfRun(run, outputs);
   for (const [flag, path] of Object.entries(outputs))
-    if (path !== undefined && statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    if (path !== undefined && statusOf(path)?.isFile() === false)
       throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
   for (const path of [out, softOut])
     if (path !== undefined && existsSync(path) && !force)

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import {
   type FileHashes,
@@ -67,7 +67,7 @@ export function sameFile(path: string, since: string): () => void {
 
 /** Identifies the content of a file, cheaply. */
 function stampOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statusOf(path);
   return stat ? [stat.dev, stat.ino, stat.size, stat.mtimeMs].join('/') : 'missing';
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { type OptionValues, resolveConfig } from '../coordinator/config.ts';
+import { resolveConfig } from '../coordinator/config.ts';
 import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
 import { runFiles } from '../data/run-files.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
@@ -35,7 +35,7 @@ export function resume(options: ResumeOptions): Run {
     assertOptions('resume', options, KINDS, ['run']);
     const { run: path, out, log = () => {} } = options;
     const run = readRunFile(path, dpmeshVersion());
-    const { data = String(run.config.data), labels = run.config.labels as string | null } = options;
+    const { data = run.config.data, labels = run.config.labels } = options;
     assertCompatible(options);
     const paths = fixedPaths();
     const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options) }, paths);
@@ -48,7 +48,7 @@ export function resume(options: ResumeOptions): Run {
       runFiles(path, run.files).assertIntact('labels.npy');
       log(`${path} is finished: there is nothing to resume`);
       const report = join(path, 'report', 'report.html');
-      const soft = run.config.soft === true;
+      const soft = run.config.soft;
       const about = { soft, files: run.files, report: existsSync(report) ? report : null };
       hooks.result(resultOf(run.result, path, about));
       return;
@@ -57,10 +57,7 @@ export function resume(options: ResumeOptions): Run {
     if (labels === null || typeof labels === 'string') assertNotInMemory(labels, 'labels', path);
     const file = join(path, 'run.json');
     await withFiles({ data, labels }, async ({ withNames, inMemory, ...inputs }) => {
-      const config = await resolveConfig(
-        { ...(run.config as OptionValues), ...inputs },
-        (name) => `${file}: ${name}`,
-      );
+      const config = await resolveConfig({ ...run.config, ...inputs }, (name) => `${file}: ${name}`);
       await runSession({ config, resume: { path: at, run, from }, withNames, inMemory }, own, hooks);
     });
   });

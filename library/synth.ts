@@ -1,6 +1,6 @@
-import { type Stats, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ioError } from '../base/files.ts';
+import { attempted } from '../base/files.ts';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
@@ -107,12 +107,7 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
 
 function assertWritable(flag: string, path: string, force: boolean): void {
   if (!path.endsWith('.npy')) throw new UserError(`${flag} must end in .npy, not be ${path}`);
-  let stat: Stats | undefined;
-  try {
-    stat = statSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    throw ioError(path, 'written', error);
-  }
+  const stat = attempted(path, 'written', () => statSync(path, { throwIfNoEntry: false }));
   if (stat && !stat.isFile())
     throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
   if (stat && !force)

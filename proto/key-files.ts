@@ -9,7 +9,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createAtomicFile, ioError, mkdirp, openFile, remove } from '../base/files.ts';
+import { attempted, createAtomicFile, ioError, mkdirp, openFile, remove, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import {
   type AllowList,
@@ -62,7 +62,7 @@ function accessProblem({ uid, mode }: Stats, forbidden: number): string | null {
  * their own files.
  */
 function assertClosed(folder: string): void {
-  const stat = statSync(folder);
+  const stat = attempted(folder, 'read', () => statSync(folder));
   const problem = accessProblem(stat, stat.mode & STICKY ? 0 : 0o022);
   if (problem)
     throw new UserError(
@@ -74,13 +74,8 @@ function assertClosed(folder: string): void {
 function read(path: string, forbidden: number): string {
   if (!existsSync(path)) {
     const folder = dirname(path);
-    let isFile: boolean | undefined;
-    try {
-      isFile = statSync(folder, { throwIfNoEntry: false })?.isFile();
-    } catch (error) {
-      throw ioError(path, 'read', error);
-    }
-    if (isFile) throw new UserError(`${folder} is a file: give the folder of keys that it is in`);
+    if (statusOf(folder)?.isFile())
+      throw new UserError(`${folder} is a file: give the folder of keys that it is in`);
     throw new UserError(`there is no ${path}: create keys with dpmesh keygen`);
   }
   const { fd, size } = openFile(path);
@@ -161,7 +156,12 @@ export function makeKeys(folder: string, names: string[]): MadeKeys {
     // Last, so that every worker on it has a key.
     write(list, lines + workers.map(({ name, pair }) => allowedLine(name, pair.public)).join(''));
   } catch (error) {
-    written.forEach(remove);
+    for (const path of written)
+      try {
+        remove(path);
+      } catch {
+        // Of the problems, the first is the one to tell; the next attempt names a key that is left.
+      }
     throw error;
   }
   return {

@@ -1,4 +1,4 @@
-import { ticks } from 'd3-array';
+import { extent, ticks } from 'd3-array';
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { type Box, line, text, textWidth } from './svg.ts';
 
@@ -26,7 +26,7 @@ const MOST_DECADES = 6;
 
 /** Logarithmic if all values are positive and span more than a factor of 50, else linear. */
 export function lossScale(values: number[], range: [number, number], count = 4): Scale {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const [least, most] = extent(values) as [number, number];
   if (least > 0 && most / least > 50) {
     const scale = scaleLog([least, most], range).nice();
     const format = (value: number) =>

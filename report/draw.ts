@@ -1,7 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder, writeFile } from '../base/files.ts';
+import { ioError, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import type { ReportContents } from './contents.ts';
@@ -61,7 +61,12 @@ export async function drawReport(
   ]);
   before();
   for (const name of NAMES.filter((name) => !drawn.some((picture) => picture.name === name)))
-    for (const file of filesOf(name)) writing.push(rm(join(folder, file), { force: true }));
+    for (const path of filesOf(name).map((file) => join(folder, file)))
+      writing.push(
+        rm(path, { force: true }).catch((error) => {
+          throw ioError(path, 'removed', error);
+        }),
+      );
   const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');
   if (failed) throw (failed as PromiseRejectedResult).reason;
   return {
@@ -75,7 +80,7 @@ const filesOf = (name: PictureName) => ['svg', 'png'].map((extension) => `${name
 
 /** UserError if the folder has pictures that are not from a report: they would be overwritten. */
 export function assertReportFolder(folder: string): void {
-  const stat = statSync(folder, { throwIfNoEntry: false });
+  const stat = statusOf(folder);
   if (stat && !stat.isDirectory())
     throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
   if (existsSync(join(folder, 'report.html'))) return;

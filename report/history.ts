@@ -1,4 +1,5 @@
 import { UserError } from '../base/user-error.ts';
+import { eventIn } from '../view/event-line.ts';
 import type { RunEvent } from '../view/events.ts';
 
 /** The course of a run, from its events: each epoch once, without epochs that a resume discarded. */
@@ -47,7 +48,11 @@ export function historyFrom(lines: Iterable<string>, path: string): RunHistory {
   for (const line of lines) {
     number++;
     if (!line) continue;
-    const event = parsed(line, `${path} line ${number}`);
+    const event = eventIn(line);
+    if (!event)
+      throw new UserError(
+        `${path} line ${number} is not an event of a run: the file is damaged; restore or remove it`,
+      );
     if (event.type === 'resume') {
       const { epoch } = event;
       sessions++;
@@ -77,33 +82,6 @@ export function historyFrom(lines: Iterable<string>, path: string): RunHistory {
     ended: end?.type === 'end' ? end.reason : null,
     sessions,
   };
-}
-
-/** The fields of an event that must be numbers, and those that may be null instead. */
-const NUMBERS: Partial<Record<RunEvent['type'], (event: Record<string, unknown>) => [unknown[], unknown[]]>> =
-  {
-    epoch: ({ epoch, k, loss, subLoss }) => [
-      [epoch, k],
-      [loss, subLoss],
-    ],
-    step: ({ epoch, k, changed }) => [[epoch, k, changed], []],
-    split: ({ epoch, clusters, points, logRatio }) => [
-      [epoch, ...list(clusters), ...list(points)],
-      [logRatio],
-    ],
-  };
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
-
-function parsed(line: string, where: string): RunEvent {
-  try {
-    const event = JSON.parse(line);
-    const [required, nullable] = NUMBERS[event.type as RunEvent['type']]?.(event) ?? [[], []];
-    const numbers = [...required, ...nullable.filter((value) => value !== null)];
-    if (typeof event.type === 'string' && numbers.every(Number.isFinite)) return event;
-  } catch {
-    // Reported below.
-  }
-  throw new UserError(`${where} is not an event of a run: the file is damaged; restore or remove it`);
 }
 
 function lastSplits(events: RunEvent[], steps: StepRecord[]): SplitProposal[] {

@@ -1,5 +1,7 @@
 /** SVG building blocks. Colours are attributes, which a page's style sheet can override by class: `ink`, `mute`, … */
 
+import { UserError } from '../base/user-error.ts';
+
 const INK = '#1b1e23';
 const MUTE = '#59606b';
 const GRID = '#e4e6ea';
@@ -8,9 +10,12 @@ export const FONT = 'Open Sans';
 /** Width of every picture in user units: at 600 px the smallest text is 11 px. */
 export const WIDTH = 600;
 
-/** A number with at most one decimal. RangeError for NaN and ∞, which are invalid in SVG. */
+/** A number with at most one decimal. UserError for NaN and ∞, which are invalid in SVG. */
 export function num(value: number): string {
-  if (!Number.isFinite(value)) throw new RangeError(`${value} in a picture`);
+  if (!Number.isFinite(value))
+    throw new UserError(
+      `the pictures would have a coordinate of ${value}: the values of this run are too large, or damaged`,
+    );
   return String(Math.round(value * 10) / 10 + 0);
 }
 

@@ -1,4 +1,5 @@
 import { yieldToEventLoop } from '../base/slices.ts';
+import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { columnDifference } from '../data/column-names.ts';
 import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
@@ -121,7 +122,7 @@ async function columnToLeaveOut(
   if (leftOut === null || formatOf(data) !== 'csv') return null;
   const table = await describeTable(data, leftOut);
   if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
-  log(`column ${leftOut} of ${data} is left out, as in the run`);
+  log(oneLine(`column ${leftOut} of ${data} is left out, as in the run`));
   return leftOut;
 }
 

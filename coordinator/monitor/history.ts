@@ -1,4 +1,5 @@
 import { cutBack, type Epochs } from '../../view/api.ts';
+import { eventIn } from '../../view/event-line.ts';
 import { keptEvents, type TimedEvent } from '../../view/events.ts';
 
 /** The history of a run in bounded memory: its epochs as columns, and its other events. */
@@ -39,14 +40,9 @@ export function readHistory(lines: Iterable<string>): { past: RunHistory; second
   let seconds = 0;
   let last: number | null = null;
   for (const line of lines) {
-    let event: TimedEvent;
-    try {
-      event = JSON.parse(line);
-    } catch {
-      continue;
-    }
-    const at = Date.parse(event?.time);
-    if (!Number.isFinite(at)) continue;
+    const event = eventIn(line) as TimedEvent | null;
+    const at = Date.parse(event?.time ?? '');
+    if (!event || !Number.isFinite(at)) continue;
     // The time between two sessions does not count.
     if (last !== null && !startsSession(event)) seconds += Math.max(0, at - last) / 1000;
     last = at;

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { childArguments } from '../../base/child-arguments.ts';
 import type { ReportReply, ReportRequest } from './process.ts';
@@ -15,24 +15,27 @@ export function startDrawing(): Drawing {
   // The source under tsx, else the bundle, which loads in half the time.
   const entryPath = import.meta.url.endsWith('.ts') ? './process.ts' : '../../bundled/report.js';
   const entry = fileURLToPath(new URL(entryPath, import.meta.url));
-  const child = spawn(process.execPath, [...childArguments(), entry], { stdio: ['pipe', 'pipe', 'pipe'] });
+  // One for which there are no descriptors has no streams.
+  const child: ChildProcess = spawn(process.execPath, [...childArguments(), entry], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let reply = '';
   let stderr = '';
   let stopped = false;
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     reply += text;
   });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-2000);
   });
-  child.stdin.on('error', () => {});
+  child.stdin?.on('error', () => {});
   const ended = new Promise<string>((resolve) => {
     child.once('error', ({ message }) => resolve(message));
     child.once('close', (code, signal) => resolve(signal ? `killed by ${signal}` : `exit code ${code}`));
   });
   return {
     async draw(request) {
-      child.stdin.write(`${JSON.stringify(request)}\n`);
+      child.stdin?.write(`${JSON.stringify(request)}\n`);
       const status = await ended;
       const isComplete = reply.endsWith('\n');
       if (stopped && !isComplete) throw new Error('drawing was stopped');
@@ -44,7 +47,7 @@ export function startDrawing(): Drawing {
     },
     stop() {
       stopped = true;
-      child.stdin.end();
+      child.stdin?.end();
     },
   };
 }

@@ -16,7 +16,7 @@ import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
-import { type OptionValues, type RunConfig, resolveConfig } from '../config.ts';
+import type { RunConfig } from '../config.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
@@ -34,18 +34,13 @@ export interface ReportInputs {
 /** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
-  // What is drawn depends on some of it.
-  const config = await resolveConfig(
-    run.config as OptionValues,
-    (name) => `${join(path, 'run.json')}: ${name}`,
-  );
   const notes: string[] = [];
   const history = readHistory(path, notes);
   const done = isFinished(path);
   if (done) runFiles(path, run.files).assertIntact('labels.npy');
-  const saved = newestCheckpoint(path, foreignTo(run, config), (message) => notes.push(message));
+  const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
-  const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint);
+  const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint, run.config);
   if (!done) notes.push(unfinished(checkpoint));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
@@ -67,8 +62,10 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   };
 }
 
-function modelFromCheckpoint({ config, dataSummary, state }: Checkpoint): FittedModel {
-  const { transform: choice, weightSmoothing } = config as RunConfig;
+function modelFromCheckpoint(
+  { dataSummary, state }: Checkpoint,
+  { transform: choice, weightSmoothing }: RunConfig,
+): FittedModel {
   const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
     transform: planTransform(choice, dataSummary.moments).transform,
@@ -110,7 +107,7 @@ async function classTable(
   if (inputs.table) return inputs.table;
   const file = run.config.labels;
   try {
-    const labels = inputs.labels ?? (typeof file === 'string' ? await readLabels(file) : null);
+    const labels = inputs.labels ?? (file === null ? null : await readLabels(file));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
     return labels && tabulate(join(path, 'labels.npy'), labels);
@@ -135,7 +132,7 @@ async function clusterViews(path: string, inputs: ViewInputs) {
   const source = await openUnchanged(inputs);
   const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
-    const sampling = { count: run.data.rows, seed: BigInt(String(run.config.seed)) };
+    const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
     const clusters = await clusterView(fitted, rows, sampling);
     const state = checkpoint && checkpoint.state.mixture.k === fitted.mixture.k ? checkpoint.state : null;
     const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));
@@ -153,7 +150,7 @@ async function clusterViews(path: string, inputs: ViewInputs) {
 
 /** The run's data; null, and a note, if they cannot be read or have changed. */
 async function openUnchanged({ run, checkpoint, notes }: ViewInputs): Promise<Source | null> {
-  const path = String(run.config.data);
+  const path = run.config.data;
   let source: Source | null = null;
   try {
     source = await openSource(path, { without: run.data.leftOut });

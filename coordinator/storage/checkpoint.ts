@@ -15,6 +15,7 @@ import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { DataMoments } from '../training/moments.ts';
 import { netStates } from '../training/net-states.ts';
+import { assertConsistent } from './consistent.ts';
 
 /** Totals over all sessions of a run. */
 export interface RunTotals {
@@ -168,7 +169,9 @@ export function decodeCheckpoint(bytes: Buffer): Checkpoint {
   if (version !== VERSION)
     throw new NewerCheckpoint(`it has format ${version}, this dpmesh reads ${VERSION}`);
   try {
-    return fromFrames(framesOf(bytes.subarray(0, end)));
+    const checkpoint = fromFrames(framesOf(bytes.subarray(0, end)));
+    assertConsistent(checkpoint);
+    return checkpoint;
   } catch (error) {
     throw new DamagedCheckpoint(`its content is inconsistent (${(error as Error).message})`);
   }

@@ -14,6 +14,7 @@ import {
   encodeCheckpoint,
   NewerCheckpoint,
 } from './checkpoint.ts';
+import { assertConsistent } from './consistent.ts';
 import { isFolder } from './run-path.ts';
 
 /** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
@@ -155,6 +156,8 @@ export async function saveCheckpoint(
 ): Promise<{ path: string; bytes: number }> {
   const { epoch } = checkpoint.state;
   const path = join(folder, checkpointName(epoch));
+  // One that would be refused must not replace one that can be read.
+  assertConsistent(checkpoint);
   const parts = await encodeCheckpoint(checkpoint);
   assertThere();
   makeFolder(folder);

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openWithSpares } from '../../base/descriptors.ts';
-import { createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
+import { attempted, createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 
 export const EVENTS = 'events.jsonl';
@@ -66,16 +66,16 @@ export function createEventLog(onError: (error: unknown) => void): EventLog {
       // Do not follow links: a run directory from elsewhere may link to any file. Windows lacks these flags.
       const { O_RDWR, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
       const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-      const fd = openWithSpares(() => openSync(path, flags));
+      const fd = attempted(path, 'written', () => openWithSpares(() => openSync(path, flags)));
       try {
         assertOwnFile(path, fstatSync(fd));
+        const size = completeBytes(fd);
+        if (size < fstatSync(fd).size) ftruncateSync(fd, size);
+        file = { fd, path, size };
       } catch (error) {
         closeSync(fd);
-        throw error;
+        throw ioError(path, 'written', error);
       }
-      const size = completeBytes(fd);
-      if (size < fstatSync(fd).size) ftruncateSync(fd, size);
-      file = { fd, path, size };
       flush();
     },
     close() {
@@ -147,10 +147,11 @@ export function* linesOf(path: string): Generator<string> {
   const { fd } = openLog(path);
   try {
     const chunk = Buffer.alloc(READ_BYTES);
+    const next = () => attempted(path, 'read', () => readSync(fd, chunk));
     /** The start of a line that continues in the next chunk. */
     let partial: Buffer[] = [];
     let length = 0;
-    for (let read = readSync(fd, chunk); read > 0; read = readSync(fd, chunk)) {
+    for (let read = next(); read > 0; read = next()) {
       let start = 0;
       for (let end = chunk.indexOf(NEWLINE); end >= 0 && end < read; end = chunk.indexOf(NEWLINE, start)) {
         length += end - start;

@@ -1,4 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { openWithSpares } from '../../base/descriptors.ts';
+import { attempted, errorCode, ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { lockDirectory } from './lock.ts';
 
@@ -35,7 +37,11 @@ export const linkedAway = (file: string, run: string) =>
 /** Locks a folder for this process and holds it open. UserError if another process has it. */
 export async function holdDirectory(path: string): Promise<HeldDirectory> {
   // Windows cannot open a folder; there one that is in use cannot be removed either.
-  const fd = process.platform === 'win32' ? null : openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const { O_RDONLY, O_DIRECTORY } = constants;
+  const fd =
+    process.platform === 'win32'
+      ? null
+      : attempted(path, 'opened', () => openWithSpares(() => openSync(path, O_RDONLY | O_DIRECTORY)));
   const close = () => fd !== null && closeSync(fd);
   try {
     const id = idOf(fd === null ? statSync(path, { bigint: true }) : fstatSync(fd, { bigint: true }));
@@ -53,7 +59,7 @@ export async function holdDirectory(path: string): Promise<HeldDirectory> {
     };
   } catch (error) {
     close();
-    throw error;
+    throw ioError(path, 'opened', error);
   }
 }
 
@@ -63,7 +69,7 @@ export function leadsTo(path: string, { device, inode }: DirectoryId): boolean {
     const found = idOf(statSync(path, { bigint: true }));
     return found.device === device && found.inode === inode;
   } catch (error) {
-    return !['ENOENT', 'ENOTDIR', 'ESTALE'].includes(String((error as NodeJS.ErrnoException).code));
+    return !['ENOENT', 'ENOTDIR', 'ESTALE'].includes(String(errorCode(error)));
   }
 }
 

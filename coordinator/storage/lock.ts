@@ -1,7 +1,7 @@
 import { existsSync, linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { ioError, readWhole, remove } from '../../base/files.ts';
+import { attempted, ioError, readWhole, remove } from '../../base/files.ts';
 import { isProcessAlive } from '../../base/process-alive.ts';
 import { UserError } from '../../base/user-error.ts';
 
@@ -14,7 +14,7 @@ const MOST_DIGITS = 20;
  * coordinators on two machines that share a disk do not see each other's locks.
  */
 export async function lockDirectory(path: string, by = 'coordinator'): Promise<() => void> {
-  const { dev, ino } = statSync(path);
+  const { dev, ino } = attempted(path, 'locked', () => statSync(path));
   if (process.platform === 'linux') {
     // An abstract socket name, freed by the kernel. By inode, so that every path to the directory gives the same name.
     const lock = await listen(`\0dpmesh-run-${dev}-${ino}`);
@@ -71,7 +71,7 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
   } catch (error) {
     throw ioError(path, 'written', error);
   } finally {
-    remove(own);
+    attempted(own, 'removed', () => remove(own));
   }
   throw inUse(folder, by);
 }

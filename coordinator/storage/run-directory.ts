@@ -249,9 +249,15 @@ function runDirectory(
         events.open(eventsIn(path));
       } catch (error) {
         assertThere();
-        remove(before);
-        earlier.putBack();
-        if (isNew) remove(path);
+        try {
+          earlier.putBack();
+          remove(isNew ? path : before);
+        } catch (second) {
+          // Of the two problems, the first is the one to end with.
+          const { message } = ioError(path, 'written', second) as Error;
+          if (earlier.isAway())
+            warn(`files of the earlier run are in ${earlier.aside} and cannot be put back: ${message}`);
+        }
         throw unwritable(path, error);
       }
       isOpen = true;
@@ -325,9 +331,15 @@ function earlierRun(path: string) {
     /** In place of what the new run has made. */
     putBack() {
       if (isAside) for (const name of ['run.json', EVENTS]) remove(join(path, name));
-      for (const name of moved) renameSync(join(aside, name), join(path, name));
+      // run.json last: --force takes a folder without it for one of somebody else.
+      while (moved.length) {
+        const name = moved.at(-1)!;
+        renameSync(join(aside, name), join(path, name));
+        moved.pop();
+      }
       remove(aside);
     },
+    isAway: () => moved.length > 0,
     discard: () => remove(aside),
   };
 }

@@ -2,30 +2,34 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { readWhole } from '../../base/files.ts';
+import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { type FileHashes, MOST_JSON } from '../../data/run-files.ts';
-import type { Layout } from '../../model/layout.ts';
+import { type FileHashes, MOST_RUN_JSON } from '../../data/run-files.ts';
+import { type Layout, layoutProblem } from '../../model/layout.ts';
 import type { Summary } from '../../view/summary.ts';
-import type { RunConfig } from '../config.ts';
+import { type OptionValues, type RunConfig, resolveWith } from '../config.ts';
+import * as schemas from '../schemas.ts';
 import { type Checkpoint, fingerprint } from './checkpoint.ts';
 
 const count = z.int().check(z.nonnegative());
+/** Text that is a part of messages: a line break in it could imitate a line of ours. */
+const line = z.string().check(z.refine((text) => oneLine(text) === text));
 const score = z.nullable(z.number());
 
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
-  dpmesh: z.string(),
+  dpmesh: line,
   versions: z.record(z.string(), z.string()),
-  identity: z.nullable(z.string()),
+  identity: z.nullable(line),
   /** The first worker's backend and why it was chosen; `mixed`: other workers may have had other numeric identities. */
-  backend: z.optional(z.object({ name: z.string(), why: z.string(), mixed: z.boolean() })),
+  backend: z.optional(z.object({ name: line, why: line, mixed: z.boolean() })),
   config: z.record(z.string(), z.json()),
   data: z.object({
     rows: count,
     dim: count,
-    dtype: z.string(),
+    dtype: line,
     blockRows: count,
-    fingerprint: z.string(),
+    fingerprint: line,
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
   }),
@@ -50,7 +54,7 @@ const schema = z.object({
   ),
 });
 
-export type RunFile = z.infer<typeof schema>;
+export type RunFile = Omit<z.infer<typeof schema>, 'config'> & { config: RunConfig };
 
 /** What run.json records besides the result. */
 export interface RunMetadata {
@@ -72,7 +76,7 @@ export function runFile(metadata: RunMetadata, result: Summary | null, files?: F
     versions,
     identity,
     backend,
-    config: withAbsolutePaths(config) as unknown as RunFile['config'],
+    config: withAbsolutePaths(config),
     data: {
       rows: layout.rows,
       dim: layout.dim,
@@ -91,7 +95,10 @@ export function withAbsolutePaths(config: RunConfig): RunConfig {
   return { ...config, data: resolve(config.data), labels: config.labels && resolve(config.labels) };
 }
 
-/** Reads the run.json of a run directory. UserError if it is missing or invalid, or written by a newer dpmesh than `version`. */
+/**
+ * Reads the run.json of a run directory; its config has the defaults of options that an earlier version did not write.
+ * UserError if it is missing or invalid, or written by a newer dpmesh than `version`.
+ */
 export function readRunFile(run: string, version: string): RunFile {
   const path = join(run, 'run.json');
   let content: unknown;
@@ -100,7 +107,7 @@ export function readRunFile(run: string, version: string): RunFile {
       throw new UserError(
         `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
       );
-    content = JSON.parse(readWhole(path, MOST_JSON, { within: run }).toString());
+    content = JSON.parse(readWhole(path, MOST_RUN_JSON, { within: run }).toString());
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
@@ -109,13 +116,19 @@ export function readRunFile(run: string, version: string): RunFile {
   }
   const { dpmesh } = (content ?? {}) as { dpmesh?: unknown };
   if (typeof dpmesh === 'string' && isNewer(dpmesh, version))
-    throw new UserError(`${run} was written by dpmesh ${dpmesh}, this is ${version}; use that version`);
+    throw new UserError(
+      `${run} was written by dpmesh ${oneLine(dpmesh)}, this is ${version}; use that version`,
+    );
+  const invalid = (what: string) =>
+    new UserError(`${path} is not a valid run.json (${what}); restore it from a copy, or start a new run`);
   const parsed = parse(content, path);
   if (!parsed.success)
-    throw new UserError(
-      `${path} is not a valid run.json (${parsed.error.issues[0].path.join('.') || 'not an object'}); restore it from a copy, or start a new run`,
-    );
-  return parsed.data;
+    throw invalid(oneLine(parsed.error.issues[0].path.join('.').slice(0, MOST_SHOWN)) || 'not an object');
+  const { data } = parsed.data;
+  const config = resolveWith(schemas, parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
+  const problem = layoutProblem({ ...data, shards: config.shards, seed: config.seed });
+  if (problem) throw invalid(`data: ${problem}`);
+  return { ...parsed.data, config };
 }
 
 /** Validates the content. UserError if it is nested too deeply for that. */
@@ -170,7 +183,8 @@ export const isSameRun = (a: RunFile, b: RunFile): boolean =>
   a.data.fingerprint === b.data.fingerprint &&
   a.identity === b.identity &&
   Object.entries(a.config).every(
-    ([name, value]) => PATHS.includes(name) || JSON.stringify(value) === JSON.stringify(b.config[name]),
+    ([name, value]) =>
+      PATHS.includes(name) || JSON.stringify(value) === JSON.stringify(b.config[name as keyof RunConfig]),
   );
 
 function shown(value: unknown): string {

@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { isDraft } from '../../base/drafts.ts';
-import { ioError, readWhole, WriteError } from '../../base/files.ts';
+import { attempted, ioError, readWhole, statusOf, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { MOST_JSON } from '../../data/run-files.ts';
+import { MOST_RUN_JSON } from '../../data/run-files.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
@@ -40,13 +40,23 @@ export function defaultRunPath(data: string, runs = 'runs'): string {
 /** Why nothing can be written at `path`, or null. Checks the nearest existing folder above; creates nothing. */
 export function whyUnwritable(path: string): string | null {
   let folder = resolve(path);
-  while (!existsSync(folder)) folder = dirname(folder);
   try {
+    while (!mayExist(folder)) folder = dirname(folder);
     if (!statSync(folder).isDirectory()) return `${path} cannot be written: ${folder} is not a directory`;
     accessSync(folder, constants.W_OK | constants.X_OK);
     return null;
   } catch (error) {
     return writeProblem(path, error);
+  }
+}
+
+/** False where something has yet to be made; a name that can never be one (a loop of links, too long) throws. */
+function mayExist(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+    return false;
   }
 }
 
@@ -94,8 +104,10 @@ function assertFree(path: string): void {
   let names: string[];
   try {
     names = readdirSync(path);
-  } catch {
-    throw new UserError(`--out ${path} is not a directory`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR')
+      throw new UserError(`--out ${path} is not a directory`);
+    throw ioError(`--out ${path}`, 'read', error);
   }
   if (!names.every(isUnfinished))
     throw new UserError(`--out ${path} already exists; choose another, or overwrite it with --force`);
@@ -103,7 +115,7 @@ function assertFree(path: string): void {
 
 function isRun(path: string): boolean {
   try {
-    const text = readWhole(join(path, 'run.json'), MOST_JSON, { within: path }).toString();
+    const text = readWhole(join(path, 'run.json'), MOST_RUN_JSON, { within: path }).toString();
     return typeof JSON.parse(text).dpmesh === 'string';
   } catch {
     return false;
@@ -132,8 +144,9 @@ export function assertNotOfRun(run: string, outputs: FilesByFlag): void {
  */
 export function assertNoLinks(path: string): void {
   for (const name of RUN_FILES) assertNoLink(join(path, name));
-  const events = lstatSync(join(path, EVENTS), { throwIfNoEntry: false });
-  if (events) assertOwnFile(join(path, EVENTS), events);
+  const file = join(path, EVENTS);
+  const events = attempted(file, 'read', () => lstatSync(file, { throwIfNoEntry: false }));
+  if (events) assertOwnFile(file, events);
 }
 
 /** The first of the run's files and folders that is a symbolic link; undefined if none is, or where that cannot be told. */
@@ -150,10 +163,10 @@ const isLink = (file: string) => lstatSync(file, { throwIfNoEntry: false })?.isS
 
 /** UserError if it is a symbolic link. */
 export function assertNoLink(file: string): void {
-  if (isLink(file))
+  if (attempted(file, 'read', () => isLink(file)))
     throw new UserError(
       `${file} is a symbolic link, and a run does not write through links; replace it by a copy, or use --out ELSEWHERE`,
     );
 }
 
-export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+export const isFolder = (path: string) => statusOf(path)?.isDirectory() === true;

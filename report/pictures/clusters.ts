@@ -1,3 +1,4 @@
+import { max } from 'd3-array';
 import { line as path } from 'd3-shape';
 import { bottomAxis, leftAxis, linear } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
@@ -91,7 +92,7 @@ function onLine({ components, points }: ClusterView): string[] {
   const x = linear([from, to], [BOX.left, BOX.right], 12);
   const heightAt = ({ weight, centre, spread }: Component, value: number) =>
     weight * density(value, centre[0], spread[0]);
-  const top = Math.max(...components.map((one) => heightAt(one, one.centre[0])));
+  const top = max(components, (one) => heightAt(one, one.centre[0]))!;
   const y = linear([0, top * 1.12], [BOX.bottom, BOX.top], 20);
   const d = path<[number, number]>(
     ([a]) => x(a),

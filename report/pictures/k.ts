@@ -1,3 +1,4 @@
+import { max } from 'd3-array';
 import { curveStepAfter, line as path } from 'd3-shape';
 import { COLOURS } from '../../view/palette.ts';
 import { bottomAxis, epochScale, leftAxis, linear } from '../axes.ts';
@@ -23,7 +24,7 @@ export function kPicture({ epochs, steps }: RunHistory, classes: number | null):
   const changes = steps.filter(({ changed }) => changed > 0);
   const last = points.at(-1)!;
   const many = changes.length > MOST_MARKED;
-  const most = Math.max(classes ?? 0, ...points.map(([, k]) => k));
+  const most = Math.max(classes ?? 0, max(points, ([, k]) => k)!);
   const x = epochScale(last[0], [BOX.left, BOX.right]);
   const y = linear([0, most * 1.12], [BOX.bottom, BOX.top + (many ? 3 * STROKE : 0)], Math.min(6, most));
   const d = path<[number, number]>(

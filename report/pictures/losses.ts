@@ -85,7 +85,7 @@ function segmentsOf(points: Point[]): Point[][] {
   const segments: Point[][] = [];
   const known = points.filter(([, loss]) => loss !== null);
   const gaps = known.slice(1).map(([epoch], i) => epoch - known[i][0]);
-  const usual = Math.max(1, ...gaps.toSorted((a, b) => a - b).slice(0, Math.ceil(gaps.length * 0.98)));
+  const usual = Math.max(1, gaps.toSorted((a, b) => a - b)[Math.ceil(gaps.length * 0.98) - 1] ?? 1);
   known.forEach((point, i) => {
     if (i === 0 || point[0] - known[i - 1][0] > usual) segments.push([]);
     segments.at(-1)!.push(point);

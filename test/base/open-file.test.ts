@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openFile, readWhole } from '../../base/files.ts';
+import { attempted, fileProblem, ioError, openFile, readWhole, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { readConfigFile } from '../../cli/config-file.ts';
 import { readServerKey } from '../../proto/key-files.ts';
@@ -39,6 +39,14 @@ test('pipes, devices and folders are refused, not waited for', { skip: isWindows
     });
 });
 
+test('a key of a config file is one line of a message', async () => {
+  writeFileSync(at('keys.yaml'), `"a\\n${'b'.repeat(1000)}": 1`);
+  await assert.rejects(readConfigFile(at('keys.yaml'), []), ({ message }: Error) => {
+    assert.match(message, /: unknown flag a\ufffdb+; did you mean [^\n]*$/);
+    return message.length < 300 + home.length;
+  });
+});
+
 test('links may lead to files of the folder, not out of it', { skip: isWindows }, () => {
   const within = at('run');
   symlinkSync('a', at('run/b'));
@@ -50,6 +58,52 @@ test('links may lead to files of the folder, not out of it', { skip: isWindows }
   assert.equal(readWhole(at('run/c'), 10).toString(), 'outside');
   for (const name of ['c', 'up/outside'])
     refused(() => openFile(at(`run/${name}`), { within }), /is a link that leads out of .*run/);
+});
+
+test('a system call that fails anywhere is told in one line, other errors are not', () => {
+  const failed = (code: string, path?: string) =>
+    Object.assign(new Error(`${code}: x, open`), { code, syscall: 'open', path });
+  for (const [code, says] of [
+    ...[
+      ['ENOSPC', 'no space left'],
+      ['EDQUOT', 'quota'],
+      ['EROFS', 'read-only'],
+      ['EACCES', 'permission'],
+    ],
+    ...[
+      ['EIO', 'input/output'],
+      ['ENAMETOOLONG', 'too long'],
+      ['ELOOP', 'symbolic'],
+      ['EMFILE', 'ulimit'],
+    ],
+    ['ESTALE', 'stale'],
+  ]) {
+    const told = fileProblem(failed(code, 'a/b'));
+    const start = code === 'EMFILE' ? '' : 'a/b cannot be used: ';
+    assert.match(String(told?.message), new RegExp(`^${start}.*${says}`));
+    refused(
+      () =>
+        attempted('c', 'removed', () => {
+          throw failed(code);
+        }),
+      new RegExp(`^c cannot be removed: .*${says}`),
+    );
+  }
+  // As Node.js reports those that it has no name for.
+  for (const [name, says] of [
+    ['EDQUOT', /^a cannot be written: the disk quota is exceeded$/],
+    ['ESTALE', /^a cannot be written: .*stale handle/],
+  ] as const) {
+    const errno = -constants.errno[name];
+    const unknown = Object.assign(failed(`Unknown system error ${errno}`), { errno });
+    assert.match((ioError('a', 'written', unknown) as Error).message, says);
+    assert.ok(fileProblem(unknown));
+  }
+  for (const fault of [new TypeError('x'), failed('EBADF', 'a'), failed('ECONNRESET')])
+    assert.equal(fileProblem(fault), null);
+  symlinkSync('itself', at('itself'));
+  refused(() => statusOf(at('itself')), /itself cannot be read: too many symbolic links/);
+  assert.equal(statusOf(at('nothing')), undefined);
 });
 
 test('no more is read than a file of its kind has', () => {

@@ -1,7 +1,16 @@
 // Whatever file stands behind a flag: one line that names it, exit code 2, within seconds.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { checkpointsOf, dpmesh, easyData, jsonOf, patience, scratch, trainArgs } from '../e2e/support.ts';
@@ -17,8 +26,12 @@ const odd: Record<string, string> = {
   'a folder': path('folder'),
   'an empty file': path('empty'),
   'a file of one byte': path('byte'),
+  'a link to itself': path('loop'),
+  'a name that is too long': path('n'.repeat(300)),
+  'a path below a file': path('byte/x'),
 };
 mkdirSync(odd['a folder']);
+symlinkSync('loop', odd['a link to itself']);
 execFileSync('mkfifo', [odd['a FIFO without a writer']]);
 writeFileSync(odd['an empty file'], '');
 writeFileSync(odd['a file of one byte'], '7', { mode: 0o600 });
@@ -88,7 +101,8 @@ describe('a file that is none', { concurrency: 2 }, () => {
           const wrong = stderr.split('\n').filter((line) => line && !/^dpmesh: warning: /.test(line));
           assert.deepEqual([code, wrong.length, stdout], [2, 1, ''], stderr || stdout);
           assert.match(wrong[0], /^dpmesh: .{10}/);
-          assert.ok(wrong[0].includes(file), wrong[0]);
+          // A key file that cannot be, for the folder of keys that it would be in, is one.
+          assert.ok(wrong[0].includes(what === 'a path below a file' ? path('byte') : file), wrong[0]);
           assert.ok(seconds < patience(5), `${seconds} s`);
           assert.deepEqual(readdirSync(cwd), []);
         });

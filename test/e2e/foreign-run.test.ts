@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { readConfigFile } from '../../cli/config-file.ts';
 import { writeReport } from '../../coordinator/report/report.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
@@ -154,6 +155,28 @@ describe('a damaged model', () => {
       cpSync(join(at, 'mixture/weights.npy'), join(at, 'mixture/means.npy'));
     });
     assert.throws((await openRun(swapped)).mixture, /means\.npy is damaged .*restore/);
+  });
+
+  test('of the right shapes and hashes, with values that no model has', async () => {
+    for (const [name, value, says] of [
+      ['mixture/counts.npy', 0, 'only zeros'],
+      ['mixture/weights.npy', -1, 'negative'],
+      ['mixture/means.npy', Number.NaN, 'not finite'],
+      ['mixture/covariances.npy', Number.POSITIVE_INFINITY, 'not finite'],
+      ['model/weights.bin', Number.NaN, 'not finite'],
+    ] as const) {
+      const at = withRunJson((file) => {
+        delete file.files;
+      });
+      const [bytes, start, size] = [readFileSync(join(at, name)), name.endsWith('npy') ? 128 : 0, 8];
+      for (let i = start; i + size <= bytes.length; i += size)
+        if (start) bytes.writeDoubleLE(value, i);
+        else bytes.writeFloatLE(value, i);
+      writeFileSync(join(at, name), bytes);
+      refused(await plot(at), name, says);
+      if (start) assert.throws((await openRun(at)).mixture, new RegExp(says));
+      else await notPredicted(at, name);
+    }
   });
 
   test('labels of which a byte is another are not read, plotted, evaluated or reported as a result', async () => {
@@ -316,6 +339,61 @@ describe('a run directory from elsewhere', () => {
       config.seed = 'none';
     });
     refused(await plot(at), 'run.json: seed none must be a whole number');
+  });
+
+  test('its config and its shape are checked by whoever opens it', async () => {
+    for (const [change, says] of [
+      [{ config: { seed: 'none' } }, 'run.json: seed none must be a whole number'],
+      [{ config: { hidden: {} } }, 'run.json: hidden {} must be layer widths'],
+      [{ config: { data: 5 } }, 'run.json: data 5 must be a string'],
+      [{ config: { alpha: `a\n${'b'.repeat(1000)}` } }, 'run.json: alpha a\ufffdb'],
+      [{ config: { shards: 1e15 } }, 'not a valid run.json (data: '],
+      [{ data: { rows: 0 } }, 'not a valid run.json (data: '],
+      [{ data: { blockRows: 0 } }, 'not a valid run.json (data: '],
+      [{ identity: 'wasm\ndpmesh: all is well' }, 'not a valid run.json (identity)'],
+      [{ dpmesh: '9.0.0\ndpmesh: all is well' }, 'written by dpmesh 9.0.0\ufffd'],
+    ] as [object, string][]) {
+      const at = withRunJson((file) => {
+        for (const [key, value] of Object.entries(change))
+          file[key] = typeof value === 'object' ? { ...file[key], ...value } : value;
+      });
+      await assert.rejects(openRun(at), ({ name, message }: Error) => {
+        assert.equal(name, 'UserError', message);
+        assert.ok(message.includes(says) && message.length < 400 && !message.includes('\n'), message);
+        return true;
+      });
+    }
+  });
+
+  test('its events are checked line by line', async () => {
+    for (const bad of [
+      '{"type":"epoch","time":"2026-01-01T00:00:00Z","epoch":1}',
+      '{"type":"resume","time":"2026-01-01T00:00:00Z","epoch":"1","k":1,"from":null}',
+      '{"type":"warning","message":"without a time"}',
+      '{"type":"warning","time":{},"message":"x"}',
+      'null',
+      '[[[',
+      '',
+    ]) {
+      const at = copy((at) => {
+        rmSync(join(at, 'labels.npy'));
+        appendFileSync(join(at, 'events.jsonl'), `${bad}\n`);
+      });
+      const { events } = await openRun(at);
+      assert.throws(() => [...events()], { name: 'UserError', message: /line \d+ is not an event of a run/ });
+      const { code, stderr } = await resume(at);
+      assert.equal(code, 0, stderr);
+    }
+  });
+
+  test('of a run.json that is too large nothing is parsed', async () => {
+    const at = copy((at) => writeFileSync(join(at, 'run.json'), `[${'1,'.repeat(24 << 20)}1]`));
+    for (const act of [openRun, predicted])
+      await assert.rejects(act(at), {
+        name: 'UserError',
+        message: /run\.json has 50331651 bytes, and should/,
+      });
+    await assert.rejects(readConfigFile(join(at, 'run.json'), []), { message: /has 50331651 bytes/ });
   });
 
   test('its text is only text, and its result has numbers', async () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { generator } from '../../model/random.ts';
+import { lossScale } from '../../report/axes.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { historyFrom } from '../../report/history.ts';
 import { markerPath, markerStyle } from '../../report/markers.ts';
@@ -230,6 +233,16 @@ describe('pictures are sound', () => {
     assertSound(kPicture({ ...historyOf(10_000), steps }, 10));
   });
 
+  test('K changes in more epochs, and there are more losses, than a call can have arguments', () => {
+    const most = 200_000;
+    const shown = kPicture(
+      historyOf(most, (epoch) => ({ k: 1 + (epoch % 7) })),
+      null,
+    );
+    assert.doesNotMatch(shown, /NaN|Infinity|undefined/);
+    assert.equal(lossScale(Array(most).fill(3), [0, 1])(3), 1);
+  });
+
   test('of 60 clusters most are labelled, and every point is drawn', () => {
     const drawn = clusterPicture(view(60, 5));
     const labels = [...drawn.matchAll(/ font-weight="600" class="ink"[^>]*>(\d+)</g)].map(([, name]) =>
@@ -240,8 +253,8 @@ describe('pictures are sound', () => {
   });
 
   test('NaN and infinity are rejected', () => {
-    assert.throws(() => num(Number.NaN), RangeError);
-    assert.throws(() => num(Infinity), RangeError);
+    assert.throws(() => num(Number.NaN), UserError);
+    assert.throws(() => num(Infinity), UserError);
     assert.equal(num(-0.01), '0');
   });
 
@@ -292,7 +305,7 @@ describe('confusion', () => {
 describe('history', () => {
   const line = (event: object) => `${JSON.stringify({ time: '2026-11-24T00:00:00Z', ...event })}\n`;
   const epoch = (at: number, k: number, loss: number) =>
-    line({ type: 'epoch', epoch: at, k, width: k, loss, subLoss: null });
+    line({ type: 'epoch', epoch: at, k, width: k, loss, subLoss: null, seconds: {}, workers: {} });
   const split = (at: number, cluster: number, logRatio: number | null, accepted = false) =>
     line({ type: 'split', epoch: at, clusters: [cluster], points: [3, 4], logRatio, accepted });
   const step = (at: number, kind: string, changed: number, k: number) =>
@@ -343,6 +356,11 @@ describe('history', () => {
       split(1, 0, 5).replace('"points":[3,4]', '"points":null').trim(),
       split(1, 0, 5).replace('"clusters":[0]', '"clusters":["a"]').trim(),
       step(6, 'split', 1, 2).replace('"changed":1', '"changed":"1"').trim(),
+      step(6, 'split', 1, 2).replace('"kind":"split"', '"kind":"toString"').trim(),
+      epoch(1, 1, 1).replace('"seconds":{}', '"seconds":{"moments":"x"}').trim(),
+      epoch(1, 1, 1).replace('"epoch":1', '"epoch":-1').trim(),
+      '{"type":"resume"}',
+      '{"type":"end","epoch":1,"k":1,"reason":{}}',
     ])
       assert.throws(
         () => historyFrom(`${epoch(1, 1, 1)}${bad}\n`.split('\n'), 'runs/x/events.jsonl'),
@@ -381,4 +399,24 @@ test('drawing that is stopped rejects', async () => {
   const drawing = startDrawing();
   drawing.stop();
   await assert.rejects(drawing.draw({ run: 'nowhere', version: '0' }), /^Error: drawing was stopped/);
+});
+
+test('drawing for which there are no descriptors rejects', { skip: !existsSync('/proc/self/limits') }, () => {
+  const script = `
+    import { openSync } from 'node:fs';
+    import { startDrawing } from './coordinator/report/drawing.ts';
+    try {
+      for (;;) openSync('/dev/null', 'r');
+    } catch {}
+    const drawing = startDrawing();
+    const problem = await drawing.draw({}).catch(({ message }) => message);
+    drawing.stop();
+    process.exitCode = /^its process ended: spawn .* EMFILE$/.test(problem) ? 7 : 1;
+  `;
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', script];
+  const { status, stderr } = spawnSync('sh', ['-c', 'ulimit -n 200 && exec "$@"', 'sh', ...node], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.equal(status, 7, stderr);
 });

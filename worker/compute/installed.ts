@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -54,7 +54,12 @@ function readManifest(name: SetupName): Manifest | { problem: string } | null {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : broken(`${path} cannot be read`);
   }
   for (const [file, bytes] of Object.entries(manifest.files)) {
-    const stat = statSync(join(manifest.dir, file), { throwIfNoEntry: false });
+    let stat: Stats | undefined;
+    try {
+      stat = statSync(join(manifest.dir, file), { throwIfNoEntry: false });
+    } catch {
+      return broken(`${join(manifest.dir, file)} cannot be read`);
+    }
     if (stat?.size !== bytes)
       return broken(`${join(manifest.dir, file)} ${stat ? 'was changed since its setup' : 'is missing'}`);
   }

@@ -475,7 +475,8 @@ describe('recorded data', () => {
   test('history before a resume is read from the event log, without epochs whose work was lost', () => {
     const line = (seconds: number, event: object) =>
       `${JSON.stringify({ time: new Date(1e12 + 1000 * seconds).toISOString(), ...event })}\n`;
-    const epoch = (n: number) => ({ type: 'epoch', epoch: n, k: n, loss: null, subLoss: null });
+    const rest = { width: 1, loss: null, subLoss: null, seconds: {}, workers: {} };
+    const epoch = (n: number) => ({ type: 'epoch', epoch: n, k: n, ...rest });
     const recorder = createRecorder(
       (
         line(0, { type: 'start', rows: 1, dim: 1, sample: 1, shards: 1 }) +

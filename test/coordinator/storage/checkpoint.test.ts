@@ -37,14 +37,21 @@ import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { RunEvent } from '../../../view/events.ts';
 
+const MAX_FLOAT32 = 2 ** 127;
+
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-checkpoint-'));
 after(() => rmSync(home, { recursive: true }));
 let folders = 0;
 const fresh = () => join(home, String(++folders));
 
-/** Arbitrary values, including NaN and −0. */
+/** Arbitrary finite values, including −0. */
 const float64 = (length: number) =>
-  fc.array(fc.double(), { minLength: length, maxLength: length }).map((values) => Float64Array.from(values));
+  fc
+    .array(fc.double({ min: -MAX_FLOAT32, max: MAX_FLOAT32, noNaN: true }), {
+      minLength: length,
+      maxLength: length,
+    })
+    .map((values) => Float64Array.from(values));
 
 const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
   .record({
@@ -71,13 +78,21 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
       steps: epoch,
     });
     return {
-      config: { seed: '18446744073709551615', hidden: [5], alpha: 0.1, sample: null, soft: false },
+      config: {
+        seed: '18446744073709551615',
+        hidden: [5],
+        shards,
+        covariance,
+        alpha: 0.1,
+        sample: null,
+        soft: false,
+      },
       identity: 'wasm/4.22.0',
-      layout: { rows, dim: d, shards, blockRows: 16, seed: '3' },
+      layout: { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' },
       dataSummary: {
-        sampleRows: Array.from({ length: shards }, (_, i) => 10 * i),
+        sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
         hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
-        moments: { rows, mean: f64(d), covariance: f64(d * d), min: f64(d), max: f64(d) },
+        moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
       },
       state: {
         epoch,
@@ -104,7 +119,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
           k,
           d,
           covariance,
-          weights: f64(k),
+          weights: f64(k).map((weight) => 1 + Math.abs(weight)),
           means: Array.from({ length: k }, () => f64(d)),
           covariances: Array.from({ length: k }, () => f64(covariance === 'full' ? d * d : d)),
         },
@@ -158,6 +173,64 @@ describe('a checkpoint', () => {
     for (const bad of [{ rowsRead: 2 ** 53 }, { rounds: -1 }, { seconds: Number.POSITIVE_INFINITY }])
       await assert.rejects(saveCheckpoint(folder, spent(bad)), /spent/, JSON.stringify(bad));
     assert.deepEqual(readdirSync(folder), ['epoch-000001.ckpt']);
+  });
+
+  test('whose parts do not fit each other, or have values that no run has, is damaged', async () => {
+    const { state, dataSummary, config } = small;
+    const { mixture, net, subs } = state;
+    const { moments } = dataSummary;
+    const { k, d } = mixture;
+    const nan = (values: Float64Array) => values.map(() => Number.NaN);
+    const other = Number(k === 1) + 1;
+    const bad: Record<string, Partial<Checkpoint>> = {
+      'other shards': { config: { ...config, shards: small.layout.shards + 1 } },
+      'another seed': { config: { ...config, seed: '1' } },
+      'other hidden layers': { config: { ...config, hidden: [5, 5] } },
+      'a net of another K': { state: { ...state, net: clusteringNet(1n, d, [5], k + 1) } },
+      'a net of other columns': { state: { ...state, net: clusteringNet(1n, d + 1, [5], k) } },
+      'stacked nets for one': { state: { ...state, net: subs } },
+      'one net for the stacked': { state: { ...state, subs: net } },
+      'sub-nets of another K': { state: { ...state, subs: subNets(1n, d, k + other) } },
+      'sub-nets of other columns': { state: { ...state, subs: subNets(1n, d + 1, k) } },
+      'means of other columns': {
+        dataSummary: { ...dataSummary, moments: { ...moments, mean: new Float64Array(d + 1) } },
+      },
+      'a covariance of other columns': {
+        dataSummary: { ...dataSummary, moments: { ...moments, covariance: new Float64Array(d * d + d + 1) } },
+      },
+      'part of a row in the sample': {
+        dataSummary: { ...dataSummary, sampleRows: dataSummary.sampleRows.map(() => 0.5) },
+      },
+      'moments that are NaN': {
+        dataSummary: { ...dataSummary, moments: { ...moments, max: nan(moments.max) } },
+      },
+      'weights that are NaN': { state: { ...state, mixture: { ...mixture, weights: nan(mixture.weights) } } },
+      'weights that are negative': {
+        state: { ...state, mixture: { ...mixture, weights: mixture.weights.map((w) => -w) } },
+      },
+      'weights of zero': { state: { ...state, mixture: { ...mixture, weights: new Float64Array(k) } } },
+      'no sample': { dataSummary: { ...dataSummary, sampleRows: dataSummary.sampleRows.map(() => 0) } },
+      'negative variances': {
+        dataSummary: {
+          ...dataSummary,
+          moments: { ...moments, covariance: moments.covariance.map((v) => -1 - v) },
+        },
+      },
+      'parts that are NaN': { state: { ...state, parts: state.parts.map((pair) => pair.map(nan)) } },
+      'a net that is infinite': {
+        state: { ...state, net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) } },
+      },
+    };
+    for (const [what, change] of Object.entries(bad)) {
+      const wrong = { ...small, ...change };
+      await assert.rejects(saveCheckpoint(join(fresh(), 'checkpoints'), wrong), RangeError, what);
+      const bytes = await file(wrong);
+      assert.throws(
+        () => decodeCheckpoint(bytes),
+        (error: Error) => error instanceof DamagedCheckpoint && /inconsistent/.test(error.message),
+        what,
+      );
+    }
   });
 
   test('with any one byte changed is damaged', async () => {
@@ -249,7 +322,10 @@ describe('checkpoint files', () => {
     await saveCheckpoint(folder, withEpoch(2));
     for (const [change, says] of [
       [
-        { config: { ...small.config, seed: '1', alpha: 2 } },
+        {
+          config: { ...small.config, seed: '1', alpha: 2 },
+          layout: { ...small.layout, seed: '1' },
+        },
         /seed is "1", that of run.json is "1844\d+" \(and 1 more/,
       ],
       [{ config: { ...small.config, maxEpochs: 8 } }, /maxEpochs is 8, that of run.json is 7/],

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { createAtomicFile, makeFolder, remove } from '../../../base/files.ts';
+import { attempted, createAtomicFile, makeFolder, remove } from '../../../base/files.ts';
 import { isProcessAlive } from '../../../base/process-alive.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { dataFolder, type Manifest, manifestPath, type SetupName } from '../../compute/installed.ts';
@@ -30,7 +30,7 @@ export function assertDiskSpace(folder: string, bytes: number): void {
     );
   const parent = dirname(folder);
   makeFolder(parent);
-  const { bavail, bsize } = statfsSync(parent);
+  const { bavail, bsize } = attempted(parent, 'read', () => statfsSync(parent));
   const free = Number(bavail) * Number(bsize);
   if (free < bytes)
     throw new UserError(
@@ -40,10 +40,12 @@ export function assertDiskSpace(folder: string, bytes: number): void {
 
 /** Creates an empty folder beside `folder` to build a setup in. Deletes what interrupted setups left there. */
 export function makeStagingFolder(folder: string): string {
-  removeStale(folder);
   const staging = `${folder}${STAGING_INFIX}${process.pid}`;
-  mkdirSync(staging);
-  writeFileSync(join(staging, MARKER), '');
+  attempted(staging, 'written', () => {
+    removeStale(folder);
+    mkdirSync(staging);
+    writeFileSync(join(staging, MARKER), '');
+  });
   return staging;
 }
 
@@ -63,9 +65,11 @@ function removeStale(folder: string): boolean {
 /** Moves a finished staging folder to `folder`, replacing an older setup. It counts as set up only after `writeManifest`. */
 export function install(name: SetupName, staging: string, folder: string): void {
   const old = folderInManifest(name);
-  remove(manifestPath(name));
-  for (const each of new Set([folder, old])) if (each && existsSync(join(each, MARKER))) remove(each);
-  renameSync(staging, folder);
+  attempted(folder, 'written', () => {
+    remove(manifestPath(name));
+    for (const each of new Set([folder, old])) if (each && existsSync(join(each, MARKER))) remove(each);
+    renameSync(staging, folder);
+  });
 }
 
 /** The last step of a setup. */

@@ -1,0 +1,62 @@
+import type { Layout } from '../../model/layout.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+import { netWidths } from '../../model/net.ts';
+import type { State } from '../../model/state.ts';
+import type { RunConfig } from '../config.ts';
+import type { DataMoments } from '../training/moments.ts';
+
+interface CheckpointParts {
+  config: Partial<RunConfig>;
+  layout: Layout;
+  dataSummary: DataMoments;
+  state: State;
+}
+
+/**
+ * Throws where the parts of a decoded checkpoint, each of the length that its header says, do not fit each other or its config,
+ * or have values that no run has: what continues from it would fail without saying why. The loss of a run may be NaN, and
+ * Adam's second moments may overflow; both do no harm.
+ */
+export function assertConsistent({ config, layout, dataSummary, state }: CheckpointParts): void {
+  const { mixture, net, subs, parts } = state;
+  const { moments, sampleRows } = dataSummary;
+  const { k, d, covariance } = mixture;
+  const { dim } = layout;
+  const own = { shards: layout.shards, seed: layout.seed, covariance };
+  for (const [name, value] of Object.entries(own)) {
+    const given = config[name as keyof typeof own] ?? value;
+    if (given !== value) throw new RangeError(`its ${name} is ${value}, that of its config another`);
+  }
+  if (d > dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
+  const hidden = config.hidden ?? netWidths(net.shapes).slice(1, -1);
+  assertWidths('net', netWidths(net.shapes), [d, ...hidden, k]);
+  if (net.shapes[0].length !== 2) throw new RangeError('its net is more than one');
+  assertWidths('sub-nets', netWidths(subs.shapes), [d, ...netWidths(subs.shapes).slice(1, -1), 2]);
+  if (subs.shapes[0].length !== 3 || subs.shapes[0][0] !== k) throw new RangeError(`not ${k} sub-nets`);
+  for (const name of ['mean', 'min', 'max'] as const)
+    if (moments[name].length !== dim) throw new RangeError(`${name} of ${moments[name].length} columns`);
+  if (![dim, dim * dim].includes(moments.covariance.length))
+    throw new RangeError(`covariance of ${moments.covariance.length} numbers`);
+  if (!areCounts(sampleRows) || !sampleRows.some((rows) => rows > 0))
+    throw new RangeError('its sample is not counted in rows');
+  const finite = {
+    moments: [moments.mean, moments.covariance, moments.min, moments.max],
+    mixture: [mixture.weights, ...mixture.means, ...mixture.covariances],
+    parts: parts.flat(),
+    nets: [...net.params, ...net.first, ...subs.params, ...subs.first],
+  };
+  for (const [name, arrays] of Object.entries(finite))
+    if (!arrays.every((values: Float64Array | Float32Array) => values.every(Number.isFinite)))
+      throw new RangeError(`its ${name} have values that are not finite`);
+  if (!mixture.weights.every((weight) => weight >= 0) || !mixture.weights.some((weight) => weight > 0))
+    throw new RangeError('its weights are not those of clusters');
+  const variances = diagonalOf(moments.covariance, dim);
+  if (!variances.every((variance, i) => variance >= 0 || moments.max[i] === moments.min[i]))
+    throw new RangeError('it has negative variances');
+}
+
+const areCounts = (counts: number[]) => counts.every((count) => Number.isSafeInteger(count) && count >= 0);
+
+function assertWidths(name: string, widths: number[], expected: number[]): void {
+  if (String(widths) !== String(expected)) throw new RangeError(`its ${name}: ${widths}, not ${expected}`);
+}

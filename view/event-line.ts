@@ -1,0 +1,56 @@
+import * as z from 'zod/mini';
+import { END_REASONS } from '../model/schedule.ts';
+import { DEPARTURES, type RunEvent } from './events.ts';
+
+/** Lines of events.jsonl, read with distrust: the file may be damaged, or that of somebody else. */
+
+const text = z.string();
+const number = z.number();
+const count = z.int().check(z.nonnegative());
+const perName = z.record(text, number);
+const proposal = z.object({
+  epoch: count,
+  clusters: z.array(count),
+  points: z.array(number),
+  logRatio: z.nullable(number),
+  accepted: z.boolean(),
+  reason: z.optional(text),
+});
+
+/** The fields of each type of event in view/events.ts. */
+const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { type: Type }, 'type'>> } = {
+  start: z.object({ rows: count, dim: count, sample: count, shards: count }),
+  resume: z.object({ epoch: count, k: count, from: z.nullable(text) }),
+  checkpoint: z.object({ epoch: count, bytes: count, seconds: number }),
+  'checkpoint-failed': z.object({ epoch: count, reason: text }),
+  worker: z.object({
+    ...{ worker: text, name: text, pid: number, host: text, backend: text, identity: text, why: text },
+    gpu: z.optional(text),
+  }),
+  'worker-gone': z.object({
+    ...{ worker: text, pid: number, how: z.optional(z.enum(DEPARTURES)), reason: text },
+    tasks: z.array(text),
+  }),
+  warning: z.object({ message: text }),
+  epoch: z.object({
+    ...{ epoch: count, k: count, width: count, loss: z.nullable(number), subLoss: z.nullable(number) },
+    ...{ seconds: perName, workers: perName },
+  }),
+  split: proposal,
+  merge: proposal,
+  step: z.object({ epoch: count, kind: z.enum(['split', 'merge']), changed: count, k: count }),
+  end: z.object({ epoch: count, k: count, reason: z.enum(END_REASONS) }),
+  done: z.object({ k: count, rowsRead: count, seconds: perName, workers: perName }),
+};
+
+/** The event in a line; null if it has no type, or not the fields of its type. Events of other versions may have other types. */
+export function eventIn(line: string): RunEvent | null {
+  try {
+    const event = JSON.parse(line);
+    if (typeof event?.type !== 'string') return null;
+    if (!Object.hasOwn(SCHEMAS, event.type)) return event;
+    return SCHEMAS[event.type as RunEvent['type']].safeParse(event).success ? event : null;
+  } catch {
+    return null;
+  }
+}
