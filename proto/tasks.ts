@@ -92,7 +92,11 @@ export const taskSchema = z.discriminatedUnion('task', [
     average: z.enum(['weights', 'gradients']),
   }),
   z.object({ task: z.literal('statistics'), diagonal: z.boolean(), block: dim }),
-  z.object({ task: z.literal('pivoted-statistics'), diagonal: z.boolean() }),
+  z.object({
+    task: z.literal('pivoted-statistics'),
+    diagonal: z.boolean(),
+    least: z.number().check(z.gte(0), z.lte(1)),
+  }),
   z.object({
     task: z.literal('sub-steps'),
     epoch: count,

@@ -97,6 +97,14 @@ function assertFinite(value: number, { epoch }: State, flag: string, rate: numbe
 /** Above this `flatness`, the error of float32 sums may exceed a tenth of a cluster's smallest variance. */
 const MAX_FLATNESS_FLOAT32 = 2e6;
 
+/**
+ * With more clusters, sums over the few responsibilities of a row that are not near zero take less time than products over all:
+ * about 4·n·P operations at a tenth of the speed, in place of 2·n·K·P.
+ */
+const MOST_BY_PRODUCT = 64;
+/** Responsibilities that do not count then: all are above 0 by the smoothing of the target, 1e-5 each. */
+const LEAST_RESPONSIBILITY = 1e-4;
+
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {
   const { config, transform, calculate } = run;
@@ -106,18 +114,25 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     });
     return calculate('mStep', state.prior, T, config.weightSmoothing);
   };
-  const quick = await fit(await softStatistics(run, state.mixture.k));
+  const { k, means } = state.mixture;
+  if (config.schedule !== 'paper' && k > MOST_BY_PRODUCT)
+    return fit(await pivotedStatistics(run, means, LEAST_RESPONSIBILITY));
+  const quick = await fit(await softStatistics(run, k));
   const flatness = await calculate('roundingAmplification', quick, transform.scale);
   if (flatness <= MAX_FLATNESS_FLOAT32) return quick;
-  return fit(await pivotedStatistics(run, state.mixture.means));
+  return fit(await pivotedStatistics(run, means, 0));
 }
 
 /** T of each cluster by the net's soft assignments, computed in float64 about the means of the last M-step. */
-async function pivotedStatistics({ rounds, config, d, dispatcher }: Run, means: Float64Array[]) {
+async function pivotedStatistics(
+  { rounds, config, d, dispatcher }: Run,
+  means: Float64Array[],
+  least: number,
+) {
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
-  const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag' };
+  const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag', least };
   const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'means']);
   return mapInSlices(means, (mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
 }

@@ -9,8 +9,8 @@ import { sampledCounts } from './sampled-rows.ts';
 
 /** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */
 
-/** With fewer rows for each cluster, on average, clusters cannot be told apart, or found. */
-const ROWS_PER_CLUSTER = 100;
+/** With fewer rows for each cluster, on average, two of them cannot be told from one. */
+const rowsPerCluster = (d: number) => Math.max(100, 5 * d);
 
 /** A row is in the sample with which training begins if its priority, uniform in [0, 1), is below this. */
 export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
@@ -29,7 +29,7 @@ export function sampleOf(below: number, counts: number[]): Sample {
 
 /** ζ, by which the statistics of the sample are tempered. */
 export function tempering({ config, d }: Run, { sample, mixture }: State): number {
-  const n0 = config.coarsening ?? Math.max(10_000, 1_000 * d, ROWS_PER_CLUSTER * mixture.k);
+  const n0 = config.coarsening ?? Math.max(10_000, 1_000 * d, rowsPerCluster(d) * mixture.k);
   return coarsening(sample.rows, n0);
 }
 
@@ -40,7 +40,11 @@ export function tempering({ config, d }: Run, { sample, mixture }: State): numbe
 export async function withLargeSample(run: Run, state: State): Promise<State> {
   const { config, layout } = run;
   let { sample } = state;
-  while (config.sample === null && sample.below < 1 && sample.rows < ROWS_PER_CLUSTER * state.mixture.k) {
+  while (
+    config.sample === null &&
+    sample.below < 1 &&
+    sample.rows < rowsPerCluster(run.d) * state.mixture.k
+  ) {
     const below = Math.min(1, 2 * sample.below);
     sample = sampleOf(below, await sampledCounts(layout, below));
   }

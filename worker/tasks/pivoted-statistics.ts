@@ -8,6 +8,8 @@ import type { Context } from '../context.ts';
 /**
  * The soft statistics [K,P] of `statistics`, but in float64, in the model's coordinates and about a point near each cluster's
  * mean: for clusters so flat, or so far from the origin relative to their spread, that float32 products lose their covariance.
+ * Responsibilities below `least` do not count: with many clusters most are, and these sums then take less time than products.
+ * Caches the hard labels for later tasks.
  */
 export async function pivotedStatistics(
   context: Context,
@@ -15,7 +17,8 @@ export async function pivotedStatistics(
   unit: WorkUnit,
 ): Promise<Tensors> {
   const { backend, states } = context;
-  const { rows, n, scaled } = await context.sample(unit.shard);
+  const sample = await context.sample(unit.shard);
+  const { rows, n, scaled } = sample;
   const net = states.net('net');
   const k = net.at(-1)!.shape[0];
   const d = scaled.shape[1];
@@ -24,21 +27,24 @@ export async function pivotedStatistics(
   const means = take(states.get('means'), 'rows', 'float64', k * d);
   const T = new Float64Array(k * p);
   const centred = new Float64Array(d);
+  const z = new Int32Array(n);
   for (let start = 0; start < n; start += FORWARD_ROWS) {
     const count = Math.min(FORWARD_ROWS, n - start);
     const x = backend.slice(scaled, start, count);
     const layers = forward(backend, net, x);
     const r = backend.softmaxRows(layers.at(-1)!, 0);
     const weights = await backend.read(r);
+    z.set(await backend.argmaxRows(layers.at(-1)!), start);
     backend.free(x, r, ...layers);
     for (let i = 0; i < count; i++) {
       for (let c = 0; c < k; c++) {
         const weight = weights[i * k + c];
-        if (weight === 0) continue;
+        if (weight === 0 || weight < task.least) continue;
         for (let j = 0; j < d; j++) centred[j] = rows[(start + i) * d + j] - means[c * d + j];
         accumulate(T, c * p, centred, 0, d, covariance, weight);
       }
     }
   }
+  sample.labels = { version: states.version('net'), z };
   return { T: nd(T, k, p) };
 }
