@@ -21,16 +21,23 @@ export interface Proposal {
   parts: Parts[];
 }
 
+/** The likeliest halves of each chosen cluster. */
+export interface ShapeHalves {
+  rules: Rules;
+  /** By how much two Gaussians along the axis are likelier than one, in nats; 0 for a cluster without halves. */
+  gains: number[];
+}
+
 /**
  * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/fourth-moments.ts). `T`: the
  * clusters' statistics. Full covariance only.
  */
-export async function halveByShape(
+export async function shapeHalves(
   { rounds, calculate }: Means,
   prior: Niw,
   chosen: boolean[],
   T: Parts,
-): Promise<Proposal> {
+): Promise<ShapeHalves> {
   const { d } = prior;
   const owners = [...chosen.keys()].filter((k) => chosen[k]);
   const place = new Map(owners.map((k, leaf) => [k, leaf]));
@@ -56,7 +63,7 @@ export async function halveByShape(
   );
   const histograms = await rounds.cellHistograms(partition, [], axes.flat(), BINS);
   const perLeaf = axes[0].length;
-  const rules: Rules = chosen.map((_, k) => {
+  const best = chosen.map((_, k) => {
     const leaf = place.get(k);
     if (leaf === undefined) return null;
     let best: { axis: Float64Array; at: number; gain: number } | null = null;
@@ -64,9 +71,12 @@ export async function halveByShape(
       const found = likeliestThreshold(histograms[leaf * perLeaf + i], centre, sd);
       if (found && !(best && best.gain >= found.gain)) best = { axis, ...found };
     }
-    return best && thresholdRule(best.axis, best.at);
+    return best;
   });
-  return { rules, parts: await partsBy(rounds, rules, T, d) };
+  return {
+    rules: best.map((halves) => halves && thresholdRule(halves.axis, halves.at)),
+    gains: best.map((halves) => halves?.gain ?? 0),
+  };
 }
 
 /** The parts after they have been drawn anew, a few times, by the linear discriminant of those before. */
@@ -85,7 +95,7 @@ export async function discriminants(
 }
 
 /** The parts of clusters with statistics `T`. */
-async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: number): Promise<Parts[]> {
+export async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: number): Promise<Parts[]> {
   const pivots = rules.map((rule, k) => (rule ? Array(partsOf(rule)).fill(mean(T[k], d)) : []));
   const [parts] = await statisticsByRules(rounds, [rules], [pivots]);
   return parts;

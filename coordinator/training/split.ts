@@ -9,7 +9,7 @@ import type { Rounds } from './rounds.ts';
 import { type CentreSets, lloyd, type NearestRules, nearestParts, type Rule, ruleCell } from './rules.ts';
 import type { Run } from './run-context.ts';
 import { tempering } from './sample.ts';
-import { discriminants, halveByShape, type Proposal } from './shape-splits.ts';
+import { discriminants, type Proposal, partsBy, type ShapeHalves, shapeHalves } from './shape-splits.ts';
 import {
   halveRepeatedly,
   type Metric,
@@ -30,6 +30,8 @@ interface Split {
 
 /** Deep proposals need this many rows per part. */
 const ROWS_PER_PART = 10;
+/** Numbers in the statistics of all clusters that get further proposals, above which only those of odd shape do. */
+const MOST_STATISTICS = 1 << 14;
 /** Nats a row by which a split is clear without a valley: heavy tails gain .2, hundreds of clusters in one 1 or more. */
 const CLEAR_GAIN = 0.5;
 /** The least share of parts that a valley separates from the nearest other. */
@@ -121,10 +123,17 @@ async function proposeFurtherSplits(
   const totals = await calculate('totals', state.parts);
   const isEligible = (k: number, parts: number) =>
     splits[k] === null && totals[k][0] >= ROWS_PER_PART * parts;
-  if (!splits.some((_, k) => isEligible(k, 2))) return;
+  const eligible = totals.map((_, k) => isEligible(k, 2));
+  if (!eligible.includes(true)) return;
+  const isFull = run.config.covariance === 'full';
+  const shape = isFull ? await shapeHalves(run, state.prior, eligible, totals) : null;
+  // The statistics of all parts of many clusters take long; of those whose shape is that of a Gaussian, no part is proposed.
+  const isMany = eligible.filter(Boolean).length * totals[0].length > MOST_STATISTICS;
+  const chosen = eligible.map((is, k) => is && !(isMany && shape && shape.gains[k] <= 0));
+  if (!chosen.includes(true)) return;
   const proposals = [
-    ...(await otherHalves(run, state, totals, (k) => isEligible(k, 2), halves, metric)),
-    ...(await deepSplits(run, zeta, totals, isEligible, metric)),
+    ...(await otherHalves(run, state, totals, chosen, halves, shape, metric)),
+    ...(await deepSplits(run, zeta, totals, (k, parts) => chosen[k] && isEligible(k, parts), metric)),
   ];
   const found = proposals.flatMap(({ rules, parts }) =>
     rules.flatMap((rule, k) => {
@@ -193,13 +202,13 @@ async function otherHalves(
   run: Run,
   state: State,
   totals: Parts,
-  isEligible: (k: number) => boolean,
+  chosen: boolean[],
   halves: Proposal,
+  shape: ShapeHalves | null,
   metric: Metric,
 ): Promise<Proposal[]> {
   const { d, config, schedule } = run;
   const { prior } = state;
-  const chosen = totals.map((_, k) => isEligible(k));
   const starts: Proposal[] = [
     {
       rules: halves.rules.map((rule, k) => (chosen[k] ? rule : null)),
@@ -207,7 +216,10 @@ async function otherHalves(
     },
     await principalHalves(run, chosen, totals, d, config.covariance, metric, schedule.refine),
   ];
-  if (config.covariance === 'full') starts.push(await halveByShape(run, prior, chosen, totals));
+  if (shape) {
+    const rules = shape.rules.map((rule, k) => (chosen[k] ? rule : null));
+    starts.push({ rules, parts: await partsBy(run.rounds, rules, totals, d) });
+  }
   const proposals = starts.slice(1);
   for (const start of starts) proposals.push(await discriminants(run, prior, totals, start));
   return proposals;
