@@ -28,7 +28,7 @@ interface Split {
   logRatio: number;
 }
 
-/** Deep proposals need this many rows per part. */
+/** Further proposals need this many rows per part, and as many as there are dimensions. */
 const ROWS_PER_PART = 10;
 /** Numbers in the statistics of all clusters that get further proposals, above which only those of odd shape do. */
 const MOST_STATISTICS = 1 << 14;
@@ -122,7 +122,7 @@ async function proposeFurtherSplits(
   const zeta = tempering(run, state);
   const totals = await calculate('totals', state.parts);
   const isEligible = (k: number, parts: number) =>
-    splits[k] === null && totals[k][0] >= ROWS_PER_PART * parts;
+    splits[k] === null && totals[k][0] >= Math.max(ROWS_PER_PART, run.d) * parts;
   const eligible = totals.map((_, k) => isEligible(k, 2));
   if (!eligible.includes(true)) return;
   const isFull = run.config.covariance === 'full';
