@@ -205,7 +205,7 @@ export const OPTIONS = {
     symbol: 'ν',
     describe: 'degrees of freedom ν of the prior; at least D + 1',
     fast: null,
-    defaultText: 'D + 1 + max(1, D/2) for learned, else D + 2',
+    defaultText: '2·D + 1 for learned, else D + 2',
   }),
   priorKappa: option(above(0), {
     group: MODEL,

@@ -76,7 +76,7 @@ export interface ModelOptions {
   priorScale?: number;
   /**
    * Degrees of freedom ν of the prior; at least D + 1, and above it if Ψ is learned.
-   * @defaultValue D + 1 + max(1, D/2) for learned, else D + 2
+   * @defaultValue 2·D + 1 for learned, else D + 2
    */
   priorNu?: number | null;
   /**
