@@ -1,8 +1,9 @@
 import { elementCount } from '../model/arrays.ts';
 import type { Block } from '../model/layout.ts';
+import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
-import { transformFrom, transformRows } from './rows.ts';
+import { transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
@@ -18,6 +19,12 @@ export interface ShardSample {
   seeding?: { centres: Float64Array; weights: Float64Array };
 }
 
+/** A shard's raw sample rows, and the hashes of its blocks. */
+export interface KeptRows {
+  raw: Float32Array;
+  hashes: Uint8Array;
+}
+
 /** Maximum bytes of features φ that stay on the device, as they are the same in every epoch. */
 const MAX_FEATURE_BYTES = 64 << 20;
 
@@ -25,10 +32,10 @@ const MAX_FEATURE_BYTES = 64 << 20;
 export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
-  readonly #recall: (shard: number) => Promise<Float32Array>;
+  readonly #recall: (shard: number, below: number) => Promise<KeptRows>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
-  /** Raw rows that have not been transformed yet, and the hashes of the shard's blocks. */
-  readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array }>();
+  /** By shard: rows that have not been transformed yet. */
+  readonly #raw = new Map<number, KeptRows>();
   readonly #samples = new Map<number, ShardSample & { transform: number }>();
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
@@ -40,7 +47,7 @@ export class Samples {
   constructor(
     backend: Backend,
     states: States,
-    recall: (shard: number) => Promise<Float32Array>,
+    recall: (shard: number, below: number) => Promise<KeptRows>,
     assertKept: (shard: number, hashes: Uint8Array) => void,
   ) {
     this.#backend = backend;
@@ -54,6 +61,17 @@ export class Samples {
     this.#raw.set(shard, { raw, hashes });
   }
 
+  /** The raw sample rows, for as long as they have not been transformed. `below`: a row with a lower priority is in the sample. */
+  async raw(shard: number, below: number): Promise<Float32Array> {
+    let kept = this.#raw.get(shard);
+    if (kept) this.#assertKept(shard, kept.hashes);
+    else {
+      kept = await this.#recall(shard, below);
+      this.#raw.set(shard, kept);
+    }
+    return kept.raw;
+  }
+
   async of(shard: number): Promise<ShardSample> {
     const version = this.#states.version('transform');
     const cached = this.#samples.get(shard);
@@ -63,11 +81,10 @@ export class Samples {
       this.#samples.delete(shard);
       this.#backend.free(cached.scaled);
     }
-    const kept = this.#raw.get(shard);
-    if (kept) this.#assertKept(shard, kept.hashes);
-    const raw = kept?.raw ?? (await this.#recall(shard));
+    const [below] = take(this.#states.get('transform'), 'below', 'float64');
+    const raw = await this.raw(shard, below);
     this.#raw.delete(shard);
-    const transformed = await transformRows(this.#backend, transformFrom(this.#states), raw);
+    const transformed = await transformSample(this.#backend, transformFrom(this.#states), raw);
     const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };
     this.#samples.set(shard, sample);
     return sample;

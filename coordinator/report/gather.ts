@@ -71,7 +71,7 @@ function modelFromCheckpoint({ config, dataSummary, state }: Checkpoint): Fitted
   const { transform: choice, weightSmoothing } = config as RunConfig;
   const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
-    transform: planTransform(choice, dataSummary.moments).transform,
+    transform: planTransform(choice, dataSummary.moments, dataSummary.fences).transform,
     mixture: state.mixture,
     rows: softCounts(state.mixture.weights, sample, weightSmoothing),
     counted: false,

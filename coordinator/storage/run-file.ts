@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { readWhole } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { type Fences, savedFences } from '../../data/fences.ts';
 import { type FileHashes, MOST_JSON } from '../../data/run-files.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Summary } from '../../view/summary.ts';
@@ -28,6 +29,12 @@ const schema = z.object({
     fingerprint: z.string(),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** The limits of columns beyond which rows are outliers; absent if there are none. */
+    fences: z.optional(
+      z.array(
+        z.object({ column: count, low: z.number(), high: z.number(), least: z.number(), most: z.number() }),
+      ),
+    ),
   }),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
@@ -43,6 +50,8 @@ const schema = z.object({
       rounds: count,
       workers: count,
       rows: count,
+      // Earlier versions have set none apart.
+      outliers: z._default(count, 0),
       dim: count,
       seconds: z.number(),
       out: z.string(),
@@ -62,11 +71,12 @@ export interface RunMetadata {
   identity: string | null;
   backend?: RunFile['backend'];
   hashes: Uint8Array;
+  fences: Fences | null;
 }
 
 /** `files`: the hashes of all result files. */
 export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences } = metadata;
   return {
     dpmesh: versions.dpmesh,
     versions,
@@ -80,6 +90,7 @@ export function runFile(metadata: RunMetadata, result: Summary | null, files?: F
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(fences && { fences: savedFences(fences) }),
     },
     ...(files && { files }),
     result,

@@ -35,11 +35,11 @@ export interface PrepareInput {
  */
 export async function prepare(
   input: PrepareInput,
-  { moments, sampleRows, hashes }: DataMoments,
+  { moments, sampleRows, hashes, fences }: DataMoments,
 ): Promise<Run> {
   const { config, layout, dispatcher, calculate, emit, warn } = input;
   checkColumns(config, moments, warn);
-  const { transform, covariance } = await calculate('planTransform', config.transform, moments);
+  const { transform, covariance } = await calculate('planTransform', config.transform, moments, fences);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
@@ -75,7 +75,7 @@ export async function prepare(
 }
 
 function transformState(transform: Transform, threshold: number): Tensors {
-  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  const { normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
   return {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
     weights: columns ? nd(weights) : nd(weights, input, dim),
@@ -84,5 +84,12 @@ function transformState(transform: Transform, threshold: number): Tensors {
     offset: nd(offset),
     below: nd(Float64Array.of(threshold)),
     ...(columns && { columns: nd(columns) }),
+    ...(fences && {
+      fenced: nd(fences.columns),
+      low: nd(fences.low),
+      high: nd(fences.high),
+      least: nd(fences.least),
+      most: nd(fences.most),
+    }),
   };
 }
