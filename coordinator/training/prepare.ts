@@ -1,6 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
+import type { Fences } from '../../data/fences.ts';
 import { pcaAxes, type Transform } from '../../data/transform.ts';
+import { formatNumber } from '../../data/value-range.ts';
 import { coarsening } from '../../model/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
@@ -40,6 +42,7 @@ export async function prepare(
   const { config, layout, dispatcher, calculate, emit, warn } = input;
   checkColumns(config, moments, warn);
   const { transform, covariance } = await calculate('planTransform', config.transform, moments, fences);
+  if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
@@ -72,6 +75,11 @@ export async function prepare(
     calculate,
     emit,
   };
+}
+
+function aboutFences({ columns, low, high }: Fences): string {
+  const more = columns.length > 1 ? ` (or far off in one of ${columns.length - 1} more)` : '';
+  return `rows below ${formatNumber(low[0])} or above ${formatNumber(high[0])} in column ${columns[0]}, counted from 0${more}, are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
 }
 
 function transformState(transform: Transform, threshold: number): Tensors {
