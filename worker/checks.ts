@@ -54,7 +54,8 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
   }
   if (task.task === 'fenced-moments') {
     const columns = columnsIn(states, 'fences', 'columns', layout);
-    for (const name of ['low', 'high']) array(states, 'fences', name, 'float32', [columns]);
+    for (const name of ['low', 'high', 'nearLow', 'nearHigh'])
+      array(states, 'fences', name, 'float32', [columns]);
     array(states, 'fences', 'pivot', 'float64', [layout.dim]);
     fits(statisticsLength(layout.dim, covarianceOf(task)));
     return;

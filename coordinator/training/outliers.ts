@@ -24,6 +24,11 @@ import { sumInSlices } from './sums.ts';
 
 /** How far beyond the quartiles a fence is, in their distance from each other: 40 standard deviations of a normal column. */
 const DISTANCE = 30;
+/**
+ * A fence stands in a gap: of the rows farther off than this, most are beyond the fence. Where rows thin out, as in the tails
+ * of a lognormal or a Cauchy distribution, it is the other way round.
+ */
+const NEAR = DISTANCE / 3;
 /** Outliers are at most this share of the sample, or, in a small one, as many rows as no cluster has: more are a part of the data. */
 const MOST_SHARE = 0.01;
 const MOST_ROWS = 5;
@@ -46,11 +51,18 @@ interface OutliersInput {
   sample: number;
 }
 
+/** Rows below `low` or above `high` in a column are outliers; others beyond the near limits show that the rows thin out. */
+interface Limit {
+  column: number;
+  low: number;
+  high: number;
+  nearLow: number;
+  nearHigh: number;
+}
+
 /** Limits on columns, and a point near the middle of the rows. */
 interface Limits {
-  columns: number[];
-  low: Float32Array;
-  high: Float32Array;
+  fences: Limit[];
   pivot: Float64Array;
 }
 
@@ -68,38 +80,40 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
   if (!suspects.length || mostOutliers(rows) < 1) return data;
   dispatcher.publish('hashes', { blocks: nd(data.hashes, data.hashes.length / HASH_BYTES, HASH_BYTES) });
   let limits = limitsOf(suspects, await quantiles(input, data, suspects), data.moments);
-  for (let attempt = 0; limits.columns.length && attempt < MOST_ATTEMPTS; attempt++) {
+  for (let attempt = 0; limits.fences.length && attempt < MOST_ATTEMPTS; attempt++) {
     const parts = await fencedMoments(input, data, limits);
     const beyond = await sumInSlices(parts.map((part) => take(part, 'beyond', 'float64')));
+    const near = await sumInSlices(parts.map((part) => take(part, 'near', 'float64')));
     const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
     const most = mostOutliers(rows);
-    const few = (i: number) => beyond[i] <= most;
+    const isGap = (_: Limit, i: number) => beyond[i] <= most && (near[i] === 0 || beyond[i] > near[i]);
     const isRuined = await ruinedColumns(input, data, T);
-    const all = [...limits.columns.keys()];
-    // Where they are many, the moments of the others are not yet known.
-    const test = all.every(few) ? (i: number) => isRuined(limits.columns[i]) : few;
-    if (!all.every(test)) limits = only(limits, all.filter(test));
+    // Without a gap, rows are left out that are no outliers: then it is too early to judge of variances.
+    const isNeeded = limits.fences.every(isGap) ? ({ column }: Limit) => isRuined(column) : isGap;
+    const needed = limits.fences.filter(isNeeded);
+    if (needed.length < limits.fences.length) limits = { ...limits, fences: needed };
     else return rows - T[0] > most ? data : { ...data, ...(await within(input, limits, parts, T)) };
   }
   return data;
 
   async function within({ calculate }: OutliersInput, limits: Limits, parts: Tensors[], T: Float64Array) {
     const { dim } = layout;
-    const { columns, low, high, pivot } = limits;
+    const { fences, pivot } = limits;
+    const columns = fences.map(({ column }) => column);
     const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
       Float64Array.from({ length: dim }, (_, d) =>
         choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
       );
     const [min, max] = [extreme('min', Math.min), extreme('max', Math.max)];
-    const fences: Fences = {
+    const found: Fences = {
       columns: Int32Array.from(columns),
-      low,
-      high,
+      low: valuesOf(fences, 'low'),
+      high: valuesOf(fences, 'high'),
       least: Float32Array.from(columns, (column) => min[column]),
       most: Float32Array.from(columns, (column) => max[column]),
     };
     return {
-      fences,
+      fences: found,
       sampleRows: parts.map((part) => take(part, 'T', 'float64')[0]),
       moments: {
         rows: data.moments.rows,
@@ -174,44 +188,38 @@ const unitsOf = (layout: Layout) => shardBlocks(layout).map((_, shard) => ({ sha
 /** The limits on those of the columns that have rows beyond them. */
 function limitsOf(columns: number[], ranges: KeyRanges, { mean, min, max }: Moments): Limits {
   const pivot = mean.slice();
-  const found = columns.flatMap((column, i) => {
+  const fences = columns.flatMap((column, i): Limit[] => {
     const bulk = bulkOf(ranges, i);
     if (!bulk) return [];
-    const [low, high] = [
-      Math.fround(bulk.low - DISTANCE * bulk.spread),
-      Math.fround(bulk.high + DISTANCE * bulk.spread),
-    ];
+    const [low, high, nearLow, nearHigh] = [DISTANCE, NEAR].flatMap((distance) => [
+      Math.fround(bulk.low - distance * bulk.spread),
+      Math.fround(bulk.high + distance * bulk.spread),
+    ]);
     if (min[column] >= low && max[column] <= high) return [];
     pivot[column] = (bulk.low + bulk.high) / 2;
-    return [{ column, low, high }];
+    return [{ column, low, high, nearLow, nearHigh }];
   });
-  return {
-    columns: found.map(({ column }) => column),
-    low: Float32Array.from(found, ({ low }) => low),
-    high: Float32Array.from(found, ({ high }) => high),
-    pivot,
-  };
+  return { fences, pivot };
 }
 
-const only = ({ columns, low, high, pivot }: Limits, kept: number[]): Limits => ({
-  columns: kept.map((i) => columns[i]),
-  low: Float32Array.from(kept, (i) => low[i]),
-  high: Float32Array.from(kept, (i) => high[i]),
-  pivot,
-});
+const valuesOf = (fences: Limit[], name: keyof Limit) => Float32Array.from(fences, (fence) => fence[name]);
 
 /** What each shard's sample is within these limits. */
 async function fencedMoments(
   { config, dispatcher, layout, sample }: OutliersInput,
   { sampleRows }: DataMoments,
-  { columns, low, high, pivot }: Limits,
+  { fences, pivot }: Limits,
 ): Promise<Tensors[]> {
   const { dim } = layout;
   const covariance = covarianceFor(config);
+  const columns = Int32Array.from(fences, ({ column }) => column);
+  const [low, high] = [valuesOf(fences, 'low'), valuesOf(fences, 'high')];
   dispatcher.publish('fences', {
-    columns: nd(Int32Array.from(columns)),
+    columns: nd(columns),
     low: nd(low),
     high: nd(high),
+    nearLow: nd(valuesOf(fences, 'nearLow')),
+    nearHigh: nd(valuesOf(fences, 'nearHigh')),
     pivot: nd(pivot),
   });
   const results = await dispatcher.round({
@@ -225,6 +233,7 @@ async function fencedMoments(
         min: ['float64', dim],
         max: ['float64', dim],
         beyond: ['float64', columns.length],
+        near: ['float64', columns.length],
       },
     ],
     isSound: ([result], [{ shard }]) =>

@@ -108,8 +108,8 @@ export function areFencedMoments(
   { columns, low, high }: { columns: ArrayLike<number>; low: Float32Array; high: Float32Array },
 ): boolean {
   const of = (name: string) => take(result, name, 'float64');
-  const [T, min, max, beyond] = [of('T'), of('min'), of('max'), of('beyond')];
-  if (!beyond.every((count) => isCount(count, rows))) return false;
+  const [T, min, max, beyond, near] = ['T', 'min', 'max', 'beyond', 'near'].map(of);
+  if (!beyond.every((count, c) => isCount(count, rows) && isCount(near[c], rows - count))) return false;
   const outliers = rows - T[0];
   const sum = beyond.reduce((a, b) => a + b, 0);
   if (!(outliers <= sum && beyond.every((count) => count <= outliers))) return false;

@@ -35,7 +35,7 @@ export async function columnHistogram(
 
 /**
  * Of the shard's sample, as it is in the file: statistics, about `pivot`, minima and maxima of the rows within all fences, and
- * how many are beyond each.
+ * how many are beyond each, or near it.
  */
 export async function fencedMoments(
   context: Context,
@@ -44,17 +44,18 @@ export async function fencedMoments(
 ): Promise<Tensors> {
   const { dim, kernel, states } = context;
   const state = states.get('fences');
-  const [columns, low, high] = [
-    take(state, 'columns', 'int32'),
-    take(state, 'low', 'float32'),
-    take(state, 'high', 'float32'),
-  ];
+  const columns = take(state, 'columns', 'int32');
+  const [low, high, nearLow, nearHigh] = ['low', 'high', 'nearLow', 'nearHigh'].map((name) =>
+    take(state, name, 'float32', columns.length),
+  );
   const raw = await context.rawSample(unit.shard, task.sample);
   const beyond = new Float64Array(columns.length);
+  const near = new Float64Array(columns.length);
   for (let o = 0; o < raw.length; o += dim)
     for (let c = 0; c < columns.length; c++) {
       const value = raw[o + columns[c]];
       if (value < low[c] || value > high[c]) beyond[c]++;
+      else if (value < nearLow[c] || value > nearHigh[c]) near[c]++;
     }
   const isOutlier = outliersIn(raw, dim, { columns, low, high });
   const min = new Float64Array(dim).fill(Infinity);
@@ -76,5 +77,6 @@ export async function fencedMoments(
     min: nd(min),
     max: nd(max),
     beyond: nd(beyond),
+    near: nd(near),
   };
 }
