@@ -18,3 +18,12 @@ export function numberOf(key: number): number {
   word[0] = key & SIGN ? key & ~SIGN : ~key;
   return float[0];
 }
+
+/** Writes the keys of one column of rows [n,dim] to `out`. */
+export function keysOf(rows: Float32Array, column: number, dim: number, out: Uint32Array): void {
+  const words = new Uint32Array(rows.buffer, rows.byteOffset, rows.length);
+  for (let i = 0, o = column; i < out.length; i++, o += dim) {
+    const bits = words[o];
+    out[i] = bits === SIGN ? SIGN : bits & SIGN ? ~bits : bits | SIGN;
+  }
+}

@@ -25,8 +25,12 @@ export interface KeyRanges {
   below: Float64Array;
 }
 
-/** Keys in a bin, where so many bins cover a range. */
-export const keysInBin = (from: number, to: number, bins: number) => Math.ceil((to - from + 1) / bins);
+/** The least s for which bins of 2^s keys cover a range: a key is in bin ⌊(key − from)/2^s⌋. */
+export function binShift(from: number, to: number, bins: number): number {
+  let shift = 0;
+  while (to - from >= bins * 2 ** shift) shift++;
+  return shift;
+}
 
 /** The ranges to begin with, from minima and maxima of the columns. */
 export function wholeRanges(min: ArrayLike<number>, max: ArrayLike<number>): KeyRanges {
@@ -45,7 +49,7 @@ export function narrowed(ranges: KeyRanges, counts: Float64Array, bins: number, 
   const below = ranges.below.slice();
   for (let i = 0; i < from.length; i++) {
     const rank = Math.floor(QUANTILES[i % QUANTILES.length] * (rows - 1));
-    const width = keysInBin(from[i], to[i], bins);
+    const width = 2 ** binShift(from[i], to[i], bins);
     const last = Math.floor((to[i] - from[i]) / width);
     let bin = 0;
     while (bin < last && below[i] + counts[i * bins + bin] <= rank) below[i] += counts[i * bins + bin++];

@@ -1,10 +1,14 @@
 import { outliersIn } from '../../data/fences.ts';
-import { keyOf } from '../../model/float-order.ts';
-import { keysInBin, QUANTILES } from '../../model/quantile-search.ts';
+import { MAX_MAGNITUDE } from '../../data/value-range.ts';
+import { keysOf } from '../../model/float-order.ts';
+import { binShift, QUANTILES } from '../../model/quantile-search.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
+
+/** Rows that are copied at a time. */
+const ROWS_AT_ONCE = 4096;
 
 /**
  * Histograms [columns,4,bins] of columns of the shard's sample, as they are in the file, each within a range of keys
@@ -22,14 +26,18 @@ export async function columnHistogram(
   const from = take(state, 'from', 'uint32');
   const to = take(state, 'to', 'uint32');
   const raw = await context.rawSample(unit.shard, task.sample);
-  const widths = Array.from(from, (least, i) => keysInBin(least, to[i], bins));
   const counts = new Float64Array(from.length * bins);
-  for (let o = 0; o < raw.length; o += dim)
-    for (let c = 0; c < columns.length; c++) {
-      const key = keyOf(raw[o + columns[c]]);
-      for (let i = c * QUANTILES.length; i < (c + 1) * QUANTILES.length; i++)
-        if (key >= from[i] && key <= to[i]) counts[i * bins + Math.floor((key - from[i]) / widths[i])]++;
+  const keys = new Uint32Array(raw.length / dim);
+  for (let c = 0; c < columns.length; c++) {
+    keysOf(raw, columns[c], dim, keys);
+    for (let i = c * QUANTILES.length; i < (c + 1) * QUANTILES.length; i++) {
+      const [least, most, shift] = [from[i], to[i], binShift(from[i], to[i], bins)];
+      for (let row = 0; row < keys.length; row++) {
+        const key = keys[row];
+        if (key >= least && key <= most) counts[i * bins + ((key - least) >>> shift)]++;
+      }
     }
+  }
   return { counts: nd(counts, columns.length, QUANTILES.length, bins) };
 }
 
@@ -51,31 +59,25 @@ export async function fencedMoments(
   const raw = await context.rawSample(unit.shard, task.sample);
   const beyond = new Float64Array(columns.length);
   const near = new Float64Array(columns.length);
-  for (let o = 0; o < raw.length; o += dim)
-    for (let c = 0; c < columns.length; c++) {
-      const value = raw[o + columns[c]];
-      if (value < low[c] || value > high[c]) beyond[c]++;
-      else if (value < nearLow[c] || value > nearHigh[c]) near[c]++;
-    }
-  const isOutlier = outliersIn(raw, dim, { columns, low, high });
-  const min = new Float64Array(dim).fill(Infinity);
-  const max = new Float64Array(dim).fill(-Infinity);
-  for (let i = 0, o = 0; i < isOutlier.length; i++, o += dim) {
-    if (isOutlier[i]) continue;
-    for (let d = 0; d < dim; d++) {
-      min[d] = Math.min(min[d], raw[o + d]);
-      max[d] = Math.max(max[d], raw[o + d]);
-    }
-  }
+  const extremes = { min: new Float64Array(dim).fill(Infinity), max: new Float64Array(dim).fill(-Infinity) };
   const statistics = kernel.scatter(take(state, 'pivot', 'float64', dim), dim, covarianceOf(task));
-  statistics.add(
-    raw,
-    Int32Array.from(isOutlier, (flag) => -flag),
-  );
+  for (let start = 0; start < raw.length; start += ROWS_AT_ONCE * dim) {
+    const rows = raw.slice(start, start + ROWS_AT_ONCE * dim);
+    const isOutlier = outliersIn(rows, dim, { columns, low, high });
+    for (let c = 0; c < columns.length; c++)
+      for (let o = columns[c]; o < rows.length; o += dim) {
+        const value = rows[o];
+        if (value < low[c] || value > high[c]) beyond[c]++;
+        else if (value < nearLow[c] || value > nearHigh[c]) near[c]++;
+      }
+    // As bad rows, which are left out.
+    for (let i = 0; i < isOutlier.length; i++) if (isOutlier[i]) rows[i * dim] = Number.NaN;
+    statistics.add(rows, kernel.screen(rows, dim, MAX_MAGNITUDE, extremes));
+  }
   return {
     T: nd(statistics.read()),
-    min: nd(min),
-    max: nd(max),
+    min: nd(extremes.min),
+    max: nd(extremes.max),
     beyond: nd(beyond),
     near: nd(near),
   };
