@@ -213,11 +213,14 @@ async function firstReading(
 async function settingApart(input: RunInput, dispatcher: Dispatcher, reading: Reading): Promise<Reading> {
   const { config, layout, calculate } = input;
   const sample = sampleThreshold(config, layout);
+  const data = await setOutliersApart({ config, layout, dispatcher, calculate, sample }, reading.data);
   return {
-    data: await setOutliersApart({ config, layout, dispatcher, calculate, sample }, reading.data),
+    data,
     async reread() {
       const next = await reading.reread();
-      return next && settingApart(input, dispatcher, next);
+      if (next) return settingApart(input, dispatcher, next);
+      // What workers claim about outliers ends no run: it goes on with all rows.
+      return data === reading.data ? null : reading;
     },
   };
 }

@@ -42,7 +42,6 @@ export async function prepare(
   const { config, layout, dispatcher, calculate, emit, warn } = input;
   checkColumns(config, moments, warn);
   const { transform, covariance } = await calculate('planTransform', config.transform, moments, fences);
-  if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
@@ -53,6 +52,8 @@ export async function prepare(
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
     );
+  const prior = await calculate('priorOf', config, d, covariance);
+  if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
   dispatcher.publish('transform', transformState(transform, sampleThreshold(config, layout)));
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
   return {
@@ -61,7 +62,7 @@ export async function prepare(
     seed: BigInt(config.seed),
     d,
     covariance,
-    prior: await calculate('priorOf', config, d, covariance),
+    prior,
     sampled: n,
     zeta: coarsening(n, d, config.coarsening ?? undefined),
     transform,
