@@ -74,6 +74,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
         sampleRows: Array.from({ length: shards }, (_, i) => 10 * i),
         hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
         moments: { rows, mean: f64(d), covariance: f64(d * d), min: f64(d), max: f64(d) },
+        fences: null,
       },
       state: {
         epoch,
