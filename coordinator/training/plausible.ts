@@ -86,15 +86,15 @@ export function areMoments(
   );
 }
 
-/** Histograms of columns of so many sampled rows; of all of them, if their ranges are `whole`. */
-export function areColumnCounts({ counts }: Tensors, rows: number, bins: number, whole: boolean): boolean {
+/** Histograms of columns of so many sampled rows. */
+export function areColumnCounts({ counts }: Tensors, rows: number, bins: number): boolean {
   for (let at = 0; at < counts.data.length; at += bins) {
     let total = 0;
     for (let bin = at; bin < at + bins; bin++) {
       if (!isCount(counts.data[bin], rows)) return false;
       total += counts.data[bin];
     }
-    if (whole ? total !== rows : total > rows) return false;
+    if (total > rows) return false;
   }
   return true;
 }

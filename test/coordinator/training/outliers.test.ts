@@ -27,7 +27,7 @@ const config = (over: Partial<RunConfig> = {}) =>
 async function apart(
   rows: Point[],
   over: Partial<RunConfig> = {},
-  { sample = 1, tamper = (_: Tensors, _spec: RoundSpec) => {} } = {},
+  { sample = 1, tamper = (_: Tensors, _spec: RoundSpec) => {}, claim = (_: DataMoments) => {} } = {},
 ) {
   const dim = rows[0].length;
   const raw = Float32Array.from(rows.flat());
@@ -71,6 +71,7 @@ async function apart(
       max: reduced(Math.max),
     },
   };
+  claim(data);
   const found = await setOutliersApart({ config: config(over), layout, dispatcher, calculate, sample }, data);
   const flags = found.fences ? outliersIn(raw, dim, found.fences) : new Uint8Array(rows.length);
   return { found, data, flags, outliers: countFlags(flags), tasks, layout };
@@ -206,6 +207,18 @@ test('whatever a worker claims, the search ends', async () => {
       for (const numbers of [found.moments.mean, found.moments.covariance])
         assert.ok(numbers.every(Number.isFinite));
     }
+});
+
+test('honest results are not refused because of extremes that another worker has made up', async () => {
+  for (const [name, value] of [
+    ['min', 5],
+    ['max', -5],
+    ['max', 1e17],
+  ] as const) {
+    const claim = ({ moments }: DataMoments) => void (moments[name][0] = value);
+    const { found } = await apart([...five(3000), [1e5, 2], [2, 1e5]], {}, { claim });
+    assert.ok(found.moments.covariance.every(Number.isFinite));
+  }
 });
 
 test('results that no rows give are refused', async () => {
