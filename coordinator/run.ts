@@ -210,7 +210,11 @@ async function firstReading(
 }
 
 /** The same reading, but its moments are without outliers. */
-async function settingApart(input: RunInput, dispatcher: Dispatcher, reading: Reading): Promise<Reading> {
+export async function settingApart(
+  input: Pick<RunInput, 'config' | 'layout' | 'calculate'>,
+  dispatcher: Dispatcher,
+  reading: Reading,
+): Promise<Reading> {
   const { config, layout, calculate } = input;
   const sample = sampleThreshold(config, layout);
   const data = await setOutliersApart({ config, layout, dispatcher, calculate, sample }, reading.data);
