@@ -3,7 +3,19 @@ import type { RunResult } from '../library/result.ts';
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
-  const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
+  const {
+    k,
+    scores,
+    loss,
+    epochs,
+    rounds,
+    workers,
+    rows: count,
+    outliers,
+    columns: dim,
+    seconds,
+    directory,
+  } = result;
   if (json) {
     const summary = {
       k,
@@ -13,6 +25,7 @@ export function print(result: RunResult, json: boolean): void {
       rounds,
       workers,
       rows: count,
+      outliers,
       dim,
       seconds,
       out: directory,
@@ -33,6 +46,7 @@ export function print(result: RunResult, json: boolean): void {
     ['silhouette', score(scores.silhouette)],
     ['loss', score(loss)],
     ['rows × dimensions', `${count.toLocaleString('en')} × ${dim}`],
+    ...(outliers ? ([['outliers', outliers.toLocaleString('en')]] as [string, string][]) : []),
     ['epochs, rounds', `${epochs}, ${rounds}`],
     ['workers', String(workers)],
     ['training', `${seconds.toFixed(2)} s`],

@@ -60,7 +60,14 @@ export async function finish(input: FinishInput): Promise<Summary> {
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();
-    emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
+    emit({
+      type: 'done',
+      k: summary.k,
+      outliers: summary.outliers,
+      rowsRead: spent().rowsRead,
+      seconds: tasks,
+      workers,
+    });
     return summary;
   } catch (error) {
     out.assertThere();

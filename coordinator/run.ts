@@ -21,6 +21,7 @@ import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
 import { type DataMoments, momentsRound, type Reading } from './training/moments.ts';
+import { setOutliersApart } from './training/outliers.ts';
 import { prepare } from './training/prepare.ts';
 import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
@@ -108,7 +109,10 @@ async function runOnce(
   };
   const { moments, run } = checkpoint
     ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
-    : await prepareFirst(await firstReading(input, dispatcher), prepareFor);
+    : await prepareFirst(
+        await settingApart(input, dispatcher, await firstReading(input, dispatcher)),
+        prepareFor,
+      );
   // Workers opened it by its path, each when it joined: some may have read another file than others.
   if (!checkpoint) source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
@@ -123,6 +127,7 @@ async function runOnce(
     identity: server.identity(),
     backend: backend && { ...backend, mixed: input.mixed === true },
     hashes: moments.hashes,
+    fences: moments.fences,
   };
   await out.create(runFile(metadata, null));
   // With the hashes of this reading, in place of the one before.
@@ -203,6 +208,26 @@ async function firstReading(
     origin,
     sampleThreshold(config, layout),
   );
+}
+
+/** The same reading, but its moments are without outliers. */
+export async function settingApart(
+  input: Pick<RunInput, 'config' | 'layout' | 'calculate'>,
+  dispatcher: Dispatcher,
+  reading: Reading,
+): Promise<Reading> {
+  const { config, layout, calculate } = input;
+  const sample = sampleThreshold(config, layout);
+  const data = await setOutliersApart({ config, layout, dispatcher, calculate, sample }, reading.data);
+  return {
+    data,
+    async reread() {
+      const next = await reading.reread();
+      if (next) return settingApart(input, dispatcher, next);
+      // What workers claim about outliers ends no run: it goes on with all rows.
+      return data === reading.data ? null : reading;
+    },
+  };
 }
 
 /** The rounds of a run until it has to begin again. */

@@ -38,7 +38,13 @@ export function closeArray({ fd, release }: ArrayFile): void {
 }
 
 /** The element types that `writeNpy` and `createNpy` can write. */
-const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
+const WRITABLE = {
+  '<i4': Int32Array,
+  '<f4': Float32Array,
+  '<f8': Float64Array,
+  '|u1': Uint8Array,
+  '|b1': Uint8Array,
+};
 export type WritableDtype = keyof typeof WRITABLE;
 
 /** NumPy's headers have some hundred bytes; only records with thousands of fields need more than this. */

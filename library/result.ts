@@ -33,6 +33,11 @@ export interface RunResult {
   readonly loss: number | null;
   /** Number N of rows of the data. */
   readonly rows: number;
+  /**
+   * Number of rows that were set apart before training, as they lie so far from all others that they would have hidden the
+   * clusters. They have labels too, of clusters on their side; `outliers.npy` in the run directory says which they are.
+   */
+  readonly outliers: number;
   /** Number of columns of the data. */
   readonly columns: number;
   /** Number of training epochs. */

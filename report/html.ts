@@ -85,6 +85,7 @@ function tiles({ run: { result }, history }: ReportContents): string {
     ['ACC', score(result.acc)],
     ['silhouette', score(result.silhouette)],
     ['loss', score(result.loss)],
+    ['outliers', result.outliers ? result.outliers.toLocaleString('en') : null],
     ['epochs', result.epochs.toLocaleString('en'), reason ?? undefined],
     ['rounds', result.rounds.toLocaleString('en')],
     ['workers', String(result.workers)],

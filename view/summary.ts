@@ -18,6 +18,8 @@ export interface Summary {
   /** The most workers connected at one time. */
   workers: number;
   rows: number;
+  /** Rows that were set apart before training: so far from all others that they would have hidden the clusters. */
+  outliers: number;
   /** Columns of the data. */
   dim: number;
   /** Wall-clock time of all sessions, each from its first round on. */

@@ -17,6 +17,8 @@ const TASKS = [
   'seed-distances',
   'full-pass',
   'pivoted-statistics',
+  'column-histogram',
+  'fenced-moments',
 ];
 /** Pixels. */
 const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];

@@ -82,7 +82,9 @@ function describe(event: TimedEvent): EventDescription | null {
         `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'K and the losses have settled' : 'the last epoch was reached'}`,
       );
     case 'done':
-      return milestone(`Done: K ${event.k}, results written`);
+      return milestone(
+        `Done: K ${event.k}${event.outliers ? `, ${count(event.outliers)} outliers` : ''}, results written`,
+      );
     case 'epoch':
       return null;
     default:

@@ -3,7 +3,7 @@ import type { Block } from '../model/layout.ts';
 import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
-import { transformFrom, transformRows } from './rows.ts';
+import { transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
@@ -19,6 +19,13 @@ export interface ShardSample {
   seeding?: { centres: Float64Array; weights: Float64Array };
 }
 
+/** A shard's raw sample rows, those of priority below `below`, and the hashes of its blocks. */
+export interface KeptRows {
+  raw: Float32Array;
+  hashes: Uint8Array;
+  below: number;
+}
+
 /** Maximum bytes of features φ that stay on the device, as they are the same in every epoch. */
 const MAX_FEATURE_BYTES = 64 << 20;
 
@@ -26,10 +33,10 @@ const MAX_FEATURE_BYTES = 64 << 20;
 export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
-  readonly #recall: (shard: number) => Promise<Float32Array>;
+  readonly #recall: (shard: number, below: number) => Promise<KeptRows>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
-  /** Raw rows that have not been transformed yet, and the hashes of the shard's blocks. */
-  readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array; below: number }>();
+  /** By shard: rows that have not been transformed yet. */
+  readonly #raw = new Map<number, KeptRows>();
   readonly #samples = new Map<number, ShardSample & { transform: number }>();
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
@@ -43,7 +50,7 @@ export class Samples {
   constructor(
     backend: Backend,
     states: States,
-    recall: (shard: number) => Promise<Float32Array>,
+    recall: (shard: number, below: number) => Promise<KeptRows>,
     assertKept: (shard: number, hashes: Uint8Array) => void,
   ) {
     this.#backend = backend;
@@ -57,6 +64,18 @@ export class Samples {
     this.#raw.set(shard, { raw, hashes, below });
   }
 
+  /** The raw sample rows, for as long as they have not been transformed. `below`: a row with a lower priority is in the sample. */
+  async raw(shard: number, below: number): Promise<Float32Array> {
+    let kept = this.#raw.get(shard);
+    if (kept) this.#assertKept(shard, kept.hashes);
+    // The sample may have grown since they were read.
+    if (kept?.below !== below) {
+      kept = await this.#recall(shard, below);
+      this.#raw.set(shard, kept);
+    }
+    return kept.raw;
+  }
+
   async of(shard: number): Promise<ShardSample> {
     const version = this.#states.version('transform');
     const cached = this.#samples.get(shard);
@@ -67,12 +86,9 @@ export class Samples {
       this.#backend.free(cached.scaled);
     }
     const [below] = take(this.#states.get('transform'), 'below', 'float64');
-    const kept = this.#raw.get(shard);
-    if (kept) this.#assertKept(shard, kept.hashes);
-    // Since then the sample may have grown.
-    const raw = kept?.below === below ? kept.raw : await this.#recall(shard);
+    const raw = await this.raw(shard, below);
     this.#raw.delete(shard);
-    const transformed = await transformRows(this.#backend, transformFrom(this.#states), raw);
+    const transformed = await transformSample(this.#backend, transformFrom(this.#states), raw);
     const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };
     this.#samples.set(shard, sample);
     return sample;

@@ -68,7 +68,7 @@ function modelFromCheckpoint(
 ): FittedModel {
   const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
-    transform: planTransform(choice, dataSummary.moments).transform,
+    transform: planTransform(choice, dataSummary.moments, dataSummary.fences).transform,
     mixture: state.mixture,
     rows: softCounts(state.mixture.weights, sample, weightSmoothing),
     counted: false,

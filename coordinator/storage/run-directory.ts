@@ -61,8 +61,8 @@ export interface RunDirectory {
   close(): void;
 }
 
-type NpyType = '<f8' | '<f4' | '<i4';
-type NpyValues = Float64Array | Float32Array | Int32Array;
+type NpyType = '<f8' | '<f4' | '<i4' | '|b1';
+type NpyValues = Float64Array | Float32Array | Int32Array | Uint8Array;
 
 /** An npy file of the run that is written in pieces, in any order. */
 export interface PiecewiseFile {

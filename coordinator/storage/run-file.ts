@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import { readWhole } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { type Fences, savedFences } from '../../data/fences.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/run-files.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
 import type { Summary } from '../../view/summary.ts';
@@ -32,6 +33,12 @@ const schema = z.object({
     fingerprint: line,
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** The limits of columns beyond which rows are outliers; absent if there are none. */
+    fences: z.optional(
+      z.array(
+        z.object({ column: count, low: z.number(), high: z.number(), least: z.number(), most: z.number() }),
+      ),
+    ),
   }),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
@@ -47,6 +54,8 @@ const schema = z.object({
       rounds: count,
       workers: count,
       rows: count,
+      // Earlier versions have set none apart.
+      outliers: z._default(count, 0),
       dim: count,
       seconds: z.number(),
       out: z.string(),
@@ -66,11 +75,12 @@ export interface RunMetadata {
   identity: string | null;
   backend?: RunFile['backend'];
   hashes: Uint8Array;
+  fences: Fences | null;
 }
 
 /** `files`: the hashes of all result files. */
 export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences } = metadata;
   return {
     dpmesh: versions.dpmesh,
     versions,
@@ -84,6 +94,7 @@ export function runFile(metadata: RunMetadata, result: Summary | null, files?: F
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(fences && { fences: savedFences(fences) }),
     },
     ...(files && { files }),
     result,

@@ -20,14 +20,14 @@ const SILHOUETTE_ROWS = 1000;
 
 /** A file that is written in pieces: `data` from element `first` on. */
 export interface OutputFile {
-  write(data: Float32Array | Int32Array, first: number): void;
+  write(data: Float32Array | Int32Array | Uint8Array, first: number): void;
   finish(): Promise<void>;
   abort(): void;
 }
 
 /** Creates the files for labels and responsibilities. */
 export interface Output {
-  pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): OutputFile;
+  pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
 export interface FullPassResult {
@@ -36,6 +36,8 @@ export interface FullPassResult {
   silhouette: number | null;
   /** Clusters against classes; null where true labels are not known. */
   table: Contingency | null;
+  /** Rows that are outliers: they have labels, but do not count in the statistics. */
+  outliers: number;
 }
 
 /**
@@ -53,8 +55,12 @@ export async function labelAllRows(
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
-  const writer = labelWriter(out, layout, k, soft, (labels, start) =>
-    counter?.add(labels, truth!.subarray(start, start + labels.length)),
+  const writer = labelWriter(
+    out,
+    layout,
+    k,
+    { soft, outliers: run.transform?.fences != null },
+    (labels, start) => counter?.add(labels, truth!.subarray(start, start + labels.length)),
   );
   const units = unitsOf(layout, shards, soft ? k : 0);
   const parts = new Map<WorkUnit, Tensors>();
@@ -73,6 +79,7 @@ export async function labelAllRows(
         seen: ['float32', seen * run.d],
         seenLabels: ['int32', seen],
         ...(soft && { soft: ['float32', rows * k] as const }),
+        ...(run.transform?.fences && { outliers: ['uint8', rows] as const }),
       },
     ];
   };
@@ -115,23 +122,26 @@ export async function labelAllRows(
   }
   const inOrder = units.map((unit) => parts.get(unit)!);
   const flat = await sumInSlices(inOrder.map((part) => take(part, 'T', 'float64')));
+  const T = splitEvenly(flat, k);
   return {
-    T: splitEvenly(flat, k),
+    T,
     silhouette: await silhouetteOf(run, inOrder),
     table: counter ? counter.table() : null,
+    outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
   };
 }
 
-/** Writes a unit's labels, and responsibilities if `soft`, to their places. `each` gets the labels of every block. */
+/** Writes a unit's labels, responsibilities if `soft`, and which rows are `outliers`, to their places. `each` gets the labels of every block. */
 function labelWriter(
   out: Output,
   layout: Layout,
   k: number,
-  soft: boolean,
+  { soft, outliers }: { soft: boolean; outliers: boolean },
   each: (labels: Int32Array, start: number) => void,
 ) {
   const labels = out.pieces('labels.npy', '<i4', [layout.rows]);
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
+  const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
     write(blocks: { start: number; count: number }[], part: Tensors): void {
       const { data } = part.labels;
@@ -141,6 +151,7 @@ function labelWriter(
         const own = Int32Array.from(data.subarray(at, at + count));
         labels.write(own, start);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
+        flags?.write(take(part, 'outliers', 'uint8').subarray(at, at + count), start);
         each(own, start);
         at += count;
       }
@@ -148,10 +159,12 @@ function labelWriter(
     async finish(): Promise<void> {
       await labels.finish();
       await responsibilities?.finish();
+      await flags?.finish();
     },
     abort(): void {
       labels.abort();
       responsibilities?.abort();
+      flags?.abort();
     },
   };
 }

@@ -1,5 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
+import type { Fences } from '../../data/fences.ts';
+import { formatNumber } from '../../data/value-range.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd } from '../../proto/tensors.ts';
@@ -29,11 +31,11 @@ export interface PrepareInput {
  */
 export async function prepare(
   input: PrepareInput,
-  { moments, sampleRows, hashes }: DataMoments,
+  { moments, sampleRows, hashes, fences }: DataMoments,
 ): Promise<Run> {
   const { config, layout, dispatcher, calculate, emit, warn } = input;
   checkColumns(config, moments, warn);
-  const { transform, covariance } = await calculate('planTransform', config.transform, moments);
+  const { transform, covariance } = await calculate('planTransform', config.transform, moments, fences);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
@@ -44,6 +46,8 @@ export async function prepare(
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
     );
+  const prior = await calculate('priorOf', config, d, covariance);
+  if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
@@ -53,7 +57,7 @@ export async function prepare(
     seed: BigInt(config.seed),
     d,
     covariance,
-    prior: await calculate('priorOf', config, d, covariance),
+    prior,
     layout,
     sample: sampleOf(below, sampleRows),
     transform,
@@ -67,4 +71,9 @@ export async function prepare(
     calculate,
     emit,
   };
+}
+
+function aboutFences({ columns, low, high }: Fences): string {
+  const more = columns.length > 1 ? ` (or far off in one of ${columns.length - 1} more)` : '';
+  return `rows below ${formatNumber(low[0])} or above ${formatNumber(high[0])} in column ${columns[0]}, counted from 0${more}, are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
 }

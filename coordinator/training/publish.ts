@@ -18,7 +18,7 @@ export function publishTransform(
   { dispatcher, transform }: Pick<Run, 'dispatcher' | 'transform'>,
   below: number,
 ): void {
-  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  const { normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
   dispatcher.publish('transform', {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
     weights: columns ? nd(weights) : nd(weights, input, dim),
@@ -27,6 +27,13 @@ export function publishTransform(
     offset: nd(offset),
     below: nd(Float64Array.of(below)),
     ...(columns && { columns: nd(columns) }),
+    ...(fences && {
+      fenced: nd(fences.columns),
+      low: nd(fences.low),
+      high: nd(fences.high),
+      least: nd(fences.least),
+      most: nd(fences.most),
+    }),
   });
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { UserError } from '../../base/user-error.ts';
 import { resolveConfig } from '../../coordinator/config.ts';
 import { createDataCheck } from '../../coordinator/data-check.ts';
-import { prepareFirst } from '../../coordinator/run.ts';
+import { prepareFirst, settingApart } from '../../coordinator/run.ts';
 import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import { labelAllRows } from '../../coordinator/training/full-pass.ts';
@@ -201,14 +201,15 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
       workers: { misread: workers.misread, describe: (worker) => worker },
     });
     const { staleShards } = check;
-    const reading = await momentsRound(
+    const all = await momentsRound(
       { dispatcher, calculate, own: { diagnose, staleShards, read: memorySource.read, workers } },
       config,
       layout,
       origin,
       sampleThreshold(config, layout),
     );
-    if (!lie) assert.equal(await reading.reread(), null, 'honest moments');
+    if (!lie) assert.equal(await all.reread(), null, 'honest moments');
+    const reading = await settingApart({ config, layout, calculate }, dispatcher, all);
     const { run, moments: found } = await prepareFirst(reading, (moments) =>
       prepare({ config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} }, moments),
     );

@@ -19,6 +19,8 @@ const steps = { epoch: 12, steps: 10, batch: 128, rate: 0.01, done: 70, average:
 
 export const TASKS: ByKey<Task, 'task'> = {
   moments: [{ task: 'moments', normalize: false, diagonal: true, sample: 0.25 }],
+  'column-histogram': [{ task: 'column-histogram', sample: 0.25, bins: 256 }],
+  'fenced-moments': [{ task: 'fenced-moments', sample: 1, diagonal: true }],
   'seed-distances': [{ task: 'seed-distances', centres: 2, draw: 3 }],
   'cluster-steps': [
     { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },

@@ -4,6 +4,7 @@ import type { Tensors } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
 import { cellFourthMoments, cellHistogram, cellScatter, cellSums } from './cells.ts';
 import { clusterSteps } from './cluster-steps.ts';
+import { columnHistogram, fencedMoments } from './columns.ts';
 import { fullPass } from './full-pass.ts';
 import { moments } from './moments.ts';
 import { pivotedStatistics } from './pivoted-statistics.ts';
@@ -15,6 +16,8 @@ type TaskFunction<T extends Task> = (context: Context, task: T, unit: WorkUnit) 
 
 const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: N }>> } = {
   moments,
+  'column-histogram': columnHistogram,
+  'fenced-moments': fencedMoments,
   'seed-distances': seedDistances,
   'cluster-steps': clusterSteps,
   statistics,

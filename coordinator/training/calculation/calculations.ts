@@ -46,7 +46,7 @@ export const calculations = {
       scatter(T, d, covariance).map((value) => value / (rows - 1)),
     (T) => lengths([T]),
   ),
-  planTransform: calculation(planTransform, (choice, { mean, covariance }) =>
+  planTransform: calculation(planTransform, (choice, { mean, covariance }, _fences) =>
     choice.startsWith('pca:') ? eigen(mean.length) : 10 * covariance.length,
   ),
   priorOf: calculation(priorOf, ({ covariance }, d) => (covariance === 'full' ? eigen(d) : 10 * d)),
