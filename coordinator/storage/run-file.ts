@@ -5,6 +5,7 @@ import { readWhole } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type FileHashes, MOST_JSON } from '../../data/run-files.ts';
 import type { Layout } from '../../model/layout.ts';
+import { isOrder } from '../../model/numbering.ts';
 import type { Summary } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { type Checkpoint, fingerprint } from './checkpoint.ts';
@@ -31,6 +32,8 @@ const schema = z.object({
   }),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
+  /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
+  order: z.optional(z.array(count).check(z.refine(isOrder))),
   result: z.nullable(
     z.object({
       k: count,
@@ -64,8 +67,12 @@ export interface RunMetadata {
   hashes: Uint8Array;
 }
 
-/** `files`: the hashes of all result files. */
-export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
+/** `written`: at the end of the run, with the hashes of all result files. */
+export function runFile(
+  metadata: RunMetadata,
+  result: Summary | null,
+  written?: { files: FileHashes; order: number[] },
+): RunFile {
   const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
   return {
     dpmesh: versions.dpmesh,
@@ -81,7 +88,7 @@ export function runFile(metadata: RunMetadata, result: Summary | null, files?: F
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
     },
-    ...(files && { files }),
+    ...written,
     result,
   };
 }

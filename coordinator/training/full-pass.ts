@@ -1,5 +1,14 @@
+import type { MutableNumbers } from '../../data/npy.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
+import {
+  bySize,
+  isUnchanged,
+  type Order,
+  placesOf,
+  renumberLabels,
+  reorderColumns,
+} from '../../model/numbering.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -21,6 +30,8 @@ const SILHOUETTE_ROWS = 1000;
 /** A file that is written in pieces: `data` from element `first` on. */
 export interface OutputFile {
   write(data: Float32Array | Int32Array, first: number): void;
+  /** Changes what has been written, in place and in pieces of whole rows of `width` elements. */
+  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
   finish(): Promise<void>;
   abort(): void;
 }
@@ -30,7 +41,10 @@ export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): OutputFile;
 }
 
+/** By the clusters' numbers by size. */
 export interface FullPassResult {
+  /** For each of these numbers the output unit of the net that the workers had. */
+  order: Order;
   /** Statistics of each cluster over all rows, by hard assignment. */
   T: Float64Array[];
   silhouette: number | null;
@@ -39,8 +53,8 @@ export interface FullPassResult {
 }
 
 /**
- * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. The files are complete
- * when `confirmed` has resolved.
+ * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Once `confirmed` has
+ * resolved, the clusters are numbered by size, and only then do the files get their names.
  */
 export async function labelAllRows(
   run: Run,
@@ -82,6 +96,9 @@ export async function labelAllRows(
     soft,
     silhouette,
   };
+  const partsInOrder = () => units.map((unit) => parts.get(unit)!);
+  let T: Float64Array[];
+  let order: Order;
   try {
     await run.dispatcher.round({
       tasks: [task],
@@ -108,17 +125,19 @@ export async function labelAllRows(
       },
     });
     await confirmed();
+    T = splitEvenly(await sumInSlices(partsInOrder().map((part) => take(part, 'T', 'float64'))), k);
+    order = bySize(T.map(([rows]) => rows));
+    if (!isUnchanged(order)) await writer.renumber(order);
     await writer.finish();
   } catch (error) {
     writer.abort();
     throw error;
   }
-  const inOrder = units.map((unit) => parts.get(unit)!);
-  const flat = await sumInSlices(inOrder.map((part) => take(part, 'T', 'float64')));
   return {
-    T: splitEvenly(flat, k),
-    silhouette: await silhouetteOf(run, inOrder),
-    table: counter ? counter.table() : null,
+    order,
+    T: order.map((unit) => T[unit]),
+    silhouette: await silhouetteOf(run, partsInOrder()),
+    table: counter ? counter.table(order) : null,
   };
 }
 
@@ -144,6 +163,11 @@ function labelWriter(
         each(own, start);
         at += count;
       }
+    },
+    async renumber(order: Order): Promise<void> {
+      const places = placesOf(order);
+      await labels.update(1, (piece) => renumberLabels(piece, places));
+      await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
     },
     async finish(): Promise<void> {
       await labels.finish();
