@@ -4,6 +4,8 @@ import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
+import type { Net } from '../model/net.ts';
+import { bySize, isUnchanged, unitsIn, withoutUnits } from '../model/numbering.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
@@ -14,7 +16,8 @@ import type { Checkpoints } from './storage/checkpoints.ts';
 import { summarize, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { type FullPassResult, labelAllRows } from './training/full-pass.ts';
+import { type FullPassResult, labelAllRows, OutliersAlone } from './training/full-pass.ts';
+import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
@@ -39,24 +42,44 @@ export interface FinishInput {
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
 
 /**
- * Labels all rows and writes the results. UserError if they still cannot be written after a minute of retries, with the
- * command that resumes the run.
+ * Labels all rows and writes the results, in which clusters are numbered by size. UserError if they still cannot be written
+ * after a minute of retries, with the command that resumes the run.
  */
 export async function finish(input: FinishInput): Promise<Summary> {
   const { run, state, layout, source, labels, out, checkpoints, metadata, spent, server, observer, emit } =
     input;
+  // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
+  // the numbers of training: from one of them, these bytes come out again.
+  const guess = bySize(state.mixture.weights);
+  const publish = async (net: Net) =>
+    publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
+  await publish(state.net);
   let labelled: FullPassResult | null = null;
+  let final = { state, order: [...state.parts.keys()] };
   try {
     const summary = await retryWrites(async () => {
       if (!labelled) {
         const truth = labels?.codes ?? null;
-        labelled = await labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish);
-        observer?.labelled(labelled.T.map(([rows]) => rows));
+        const label = () => labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish);
+        const found = await label().catch(async (error) => {
+          if (!(error instanceof OutliersAlone)) throw error;
+          final.state = withoutUnits(
+            state,
+            error.units.map((unit) => guess[unit]),
+          );
+          await publish(final.state.net);
+          return label();
+        });
+        const order = found.order.map((unit) => guess[unit]);
+        if (!isUnchanged(order))
+          final = { state: await run.calculate('renumbered', final.state, order), order };
+        labelled = found;
+        observer?.labelled(found.counts, final);
       }
-      await writeModel(run, state, labelled, source.names ?? null, out);
+      await writeModel(run, final.state, labelled, source.names ?? null, out);
       await checkpoints.flush();
       const result = await summarize(run, labelled, { state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(metadata, result, out.hashes()));
+      out.json('run.json', runFile(metadata, result, { files: out.hashes(), order: final.order }));
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();

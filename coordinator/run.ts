@@ -23,7 +23,6 @@ import { initialState } from './training/initial-state.ts';
 import { type DataMoments, momentsRound, type Reading } from './training/moments.ts';
 import { setOutliersApart } from './training/outliers.ts';
 import { prepare } from './training/prepare.ts';
-import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
 import { sampleThreshold } from './training/sample.ts';
 import { type Observer, train } from './training/train.ts';
@@ -144,8 +143,6 @@ async function runOnce(
   // At once: what was computed before is in another folder, and a kill must leave it in this one too.
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
   const spent = () => totalsSince(checkpoint, server, startTime);
-  // If training has already ended, the workers still need the net for the full pass.
-  if (checkpoint?.ended) publishNet(run, checkpoint.state.net);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
     const state = checkpoint?.ended

@@ -18,12 +18,12 @@ export interface RunResult {
   /** Number of clusters that have rows. */
   readonly k: number;
   /**
-   * The cluster of each row, N. From 0 to k − 1, or above if some clusters are empty. Read from `labels.npy` on first
-   * access.
+   * The cluster of each row, N, from 0 to k − 1. Clusters are numbered by size: 0 has the most rows, and none has more than
+   * the one before it. Read from `labels.npy` on first access.
    */
   readonly labels: Int32Array;
   /**
-   * Responsibilities, N×K, row-major, where K includes empty clusters; null without `soft`. Read from
+   * Responsibilities, N×K, row-major, where K includes empty clusters, which come last; null without `soft`. Read from
    * `responsibilities.npy` on first access.
    */
   readonly responsibilities: Float32Array | null;

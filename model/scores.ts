@@ -15,7 +15,8 @@ export interface Contingency {
 export interface ContingencyCounter {
   /** Adds a batch: two arrays of codes ≥ 0 of equal length; RangeError otherwise. */
   add(pred: ArrayLike<number>, truth: ArrayLike<number>): void;
-  table(): Contingency;
+  /** `order`: the predicted codes in the order of the table's rows; by default from 0 on. */
+  table(order?: readonly number[]): Contingency;
 }
 
 /** An empty counter. Its memory is proportional to (largest predicted code) × (largest true code). */
@@ -40,7 +41,7 @@ export function contingencyCounter(): ContingencyCounter {
       for (let i = 0; i < pred.length; i++) counts[pred[i] * width + truth[i]]++;
       rows += pred.length;
     },
-    table: () => occurringOnly(rows, counts, width),
+    table: (order = [...Array(height).keys()]) => occurringOnly(rows, counts, width, order),
   };
 }
 
@@ -55,10 +56,13 @@ function largestCode(codes: ArrayLike<number>): number {
   return largest;
 }
 
-function occurringOnly(rows: number, counts: Float64Array, width: number): Contingency {
-  const lines = Array.from({ length: width && counts.length / width }, (_, p) =>
-    counts.subarray(p * width, (p + 1) * width),
-  ).filter((line) => sum(line) > 0);
+function occurringOnly(
+  rows: number,
+  counts: Float64Array,
+  width: number,
+  order: readonly number[],
+): Contingency {
+  const lines = order.map((p) => counts.subarray(p * width, (p + 1) * width)).filter((line) => sum(line) > 0);
   const columns = Array.from({ length: width }, (_, t) => t).filter((t) => lines.some((line) => line[t] > 0));
   return {
     rows,

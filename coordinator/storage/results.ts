@@ -12,13 +12,13 @@ import type { RunDirectory } from './run-directory.ts';
 /** The summary of a run, from its full pass and its totals. */
 export async function summarize(
   { calculate }: Pick<Run, 'calculate'>,
-  { T, table, silhouette, outliers }: FullPassResult,
+  { counts, table, silhouette, outliers }: FullPassResult,
   about: { state: State; layout: Layout; spent: RunTotals; out: string },
 ): Promise<Summary> {
   const { state, layout, spent, out } = about;
   const scores = table && (await calculate('scores', table));
   return {
-    k: T.filter((t) => t[0] > 0).length,
+    k: counts.filter((rows) => rows > 0).length,
     nmi: scores?.nmi ?? null,
     ari: scores?.ari ?? null,
     acc: scores?.acc ?? null,

@@ -7,6 +7,7 @@ import { UserError } from '../../base/user-error.ts';
 import { type Fences, savedFences } from '../../data/fences.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/run-files.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
+import { isOrder } from '../../model/numbering.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, resolveWith } from '../config.ts';
 import * as schemas from '../schemas.ts';
@@ -42,6 +43,8 @@ const schema = z.object({
   }),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
+  /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
+  order: z.optional(z.array(count).check(z.refine(isOrder))),
   result: z.nullable(
     z.object({
       k: count,
@@ -78,8 +81,12 @@ export interface RunMetadata {
   fences: Fences | null;
 }
 
-/** `files`: the hashes of all result files. */
-export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
+/** `written`: at the end of the run, with the hashes of all result files. */
+export function runFile(
+  metadata: RunMetadata,
+  result: Summary | null,
+  written?: { files: FileHashes; order: number[] },
+): RunFile {
   const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences } = metadata;
   return {
     dpmesh: versions.dpmesh,
@@ -96,7 +103,7 @@ export function runFile(metadata: RunMetadata, result: Summary | null, files?: F
       ...(leftOut !== null && { leftOut }),
       ...(fences && { fences: savedFences(fences) }),
     },
-    ...(files && { files }),
+    ...written,
     result,
   };
 }

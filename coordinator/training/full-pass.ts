@@ -1,5 +1,14 @@
+import type { MutableNumbers } from '../../data/npy.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
+import {
+  bySize,
+  isUnchanged,
+  type Order,
+  placesOf,
+  renumberLabels,
+  reorderColumns,
+} from '../../model/numbering.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -21,6 +30,8 @@ const SILHOUETTE_ROWS = 1000;
 /** A file that is written in pieces: `data` from element `first` on. */
 export interface OutputFile {
   write(data: Float32Array | Int32Array | Uint8Array, first: number): void;
+  /** Changes what has been written, in place and in pieces of whole rows of `width` elements. */
+  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
   finish(): Promise<void>;
   abort(): void;
 }
@@ -30,9 +41,14 @@ export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
+/** By the clusters' numbers by size. */
 export interface FullPassResult {
-  /** Statistics of each cluster over all rows, by hard assignment. */
+  /** For each of these numbers the output unit of the net that the workers had. */
+  order: Order;
+  /** Statistics of each cluster over all rows but outliers, by hard assignment. */
   T: Float64Array[];
+  /** Rows with each label, outliers included. */
+  counts: number[];
   silhouette: number | null;
   /** Clusters against classes; null where true labels are not known. */
   table: Contingency | null;
@@ -40,9 +56,22 @@ export interface FullPassResult {
   outliers: number;
 }
 
+/** Some clusters have no rows, or none but outliers: these have to get labels of others. */
+export class OutliersAlone extends Error {
+  override name = 'OutliersAlone';
+  /** The output units without other rows. */
+  readonly units: number[];
+
+  constructor(units: number[]) {
+    super('only outliers have the label of a cluster');
+    this.units = units;
+  }
+}
+
 /**
- * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. The files are complete
- * when `confirmed` has resolved.
+ * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Once `confirmed` has
+ * resolved, the clusters are numbered by size, and only then do the files get their names. OutliersAlone instead if that has
+ * to be done again without some of the output units.
  */
 export async function labelAllRows(
   run: Run,
@@ -55,12 +84,16 @@ export async function labelAllRows(
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
+  const counts = Array<number>(k).fill(0);
   const writer = labelWriter(
     out,
     layout,
     k,
     { soft, outliers: run.transform?.fences != null },
-    (labels, start) => counter?.add(labels, truth!.subarray(start, start + labels.length)),
+    (labels, start) => {
+      for (const label of labels) counts[label]++;
+      counter?.add(labels, truth!.subarray(start, start + labels.length));
+    },
   );
   const units = unitsOf(layout, shards, soft ? k : 0);
   const parts = new Map<WorkUnit, Tensors>();
@@ -89,6 +122,9 @@ export async function labelAllRows(
     soft,
     silhouette,
   };
+  const partsInOrder = () => units.map((unit) => parts.get(unit)!);
+  let T: Float64Array[];
+  let order: Order;
   try {
     await run.dispatcher.round({
       tasks: [task],
@@ -115,18 +151,22 @@ export async function labelAllRows(
       },
     });
     await confirmed();
+    T = splitEvenly(await sumInSlices(partsInOrder().map((part) => take(part, 'T', 'float64'))), k);
+    const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
+    if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
+    order = bySize(counts);
+    if (!isUnchanged(order)) await writer.renumber(order);
     await writer.finish();
   } catch (error) {
     writer.abort();
     throw error;
   }
-  const inOrder = units.map((unit) => parts.get(unit)!);
-  const flat = await sumInSlices(inOrder.map((part) => take(part, 'T', 'float64')));
-  const T = splitEvenly(flat, k);
   return {
-    T,
-    silhouette: await silhouetteOf(run, inOrder),
-    table: counter ? counter.table() : null,
+    order,
+    T: order.map((unit) => T[unit]),
+    counts: order.map((unit) => counts[unit]),
+    silhouette: await silhouetteOf(run, partsInOrder()),
+    table: counter ? counter.table(order) : null,
     outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
   };
 }
@@ -155,6 +195,11 @@ function labelWriter(
         each(own, start);
         at += count;
       }
+    },
+    async renumber(order: Order): Promise<void> {
+      const places = placesOf(order);
+      await labels.update(1, (piece) => renumberLabels(piece, places));
+      await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
     },
     async finish(): Promise<void> {
       await labels.finish();

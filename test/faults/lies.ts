@@ -223,6 +223,7 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     await labelAllRows(run, layout, state.mixture.k, null, {
       pieces: (name) => ({
         write: (part, at) => void (name === 'labels.npy' && labels.set(part, at)),
+        update: async (_, change) => void (name === 'labels.npy' && change(labels)),
         async finish() {},
         abort() {},
       }),
