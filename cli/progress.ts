@@ -114,6 +114,9 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           );
           if (live) show('labelling all rows …');
           break;
+        case 'done':
+          for (const note of event.notes ?? []) eventLine(`note: ${note}`);
+          break;
       }
     },
     epoch({ epoch, k, loss, subLoss, time }) {

@@ -4,6 +4,7 @@ import type { RunResult } from '../library/result.ts';
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
+  const { notes } = result;
   if (json) {
     const summary = {
       k,
@@ -16,6 +17,7 @@ export function print(result: RunResult, json: boolean): void {
       dim,
       seconds,
       out: directory,
+      notes,
     };
     console.log(JSON.stringify(summary));
     return;
@@ -40,4 +42,5 @@ export function print(result: RunResult, json: boolean): void {
     ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
   ];
   for (const [name, value] of rows) console.log(printable(`${name.padEnd(18)}  ${value}`));
+  for (const note of notes) console.log(printable(`note: ${note}`));
 }

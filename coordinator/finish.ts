@@ -3,11 +3,15 @@ import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
+import type { Moments } from '../data/transform.ts';
 import type { Layout } from '../model/layout.ts';
+import { diagonalOf } from '../model/linalg.ts';
+import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
+import { notesOn } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
@@ -21,6 +25,9 @@ import type { Observer } from './training/train.ts';
 export interface FinishInput {
   run: Run;
   state: State;
+  /** Why training ended. */
+  reason: EndReason;
+  moments: Moments;
   layout: Layout;
   source: Pick<Source, 'names'>;
   labels: Labels | null;
@@ -55,18 +62,40 @@ export async function finish(input: FinishInput): Promise<Summary> {
       }
       await writeModel(run, state, labelled, source.names ?? null, out);
       await checkpoints.flush();
-      const result = await summarize(run, labelled, { state, layout, spent: spent(), out: out.path });
+      const { silhouette } = labelled;
+      const result = await summarize(run, labelled, {
+        ...{ state, layout, spent: spent(), out: out.path },
+        notes: (k) => notesOfRun(input, k, silhouette),
+      });
       out.json('run.json', runFile(metadata, result, out.hashes()));
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();
-    emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
+    const { k, notes } = summary;
+    emit({
+      ...{ type: 'done', k, rowsRead: spent().rowsRead, seconds: tasks, workers },
+      ...(notes.length && { notes }),
+    });
     return summary;
   } catch (error) {
     out.assertThere();
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }
+}
+
+function notesOfRun(
+  { run, state, reason, moments, layout, source }: FinishInput,
+  k: number,
+  silhouette: number | null,
+): string[] {
+  const { min, max, mean, covariance } = moments;
+  const variance = diagonalOf(covariance, mean.length);
+  const { config, sampled, d } = run;
+  return notesOn({
+    ...{ config, k, silhouette, reason, sampled, d, rows: layout.rows, steps: state.steps },
+    columns: { mean, min, max, variance, names: source.names ?? null },
+  });
 }
 
 /** Repeats `attempt` while it fails with a WriteError, after each of `delays` (seconds) in turn. */

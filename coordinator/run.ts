@@ -142,10 +142,10 @@ async function runOnce(
   if (checkpoint?.ended) publishNet(run, checkpoint.state.net);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
-    const state = checkpoint?.ended
-      ? checkpoint.state
+    const { state, reason } = checkpoint?.ended
+      ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    return finish({ ...input, run, state, metadata, spent });
+    return finish({ ...input, run, state, reason, moments: moments.moments, metadata, spent });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
@@ -249,7 +249,7 @@ function attemptOn(dispatcher: Dispatcher, path: string): Attempt {
 async function trainAll(
   { input, run, moments, spent, attempt }: TrainingInput,
   checkpoint: Checkpoint | null,
-): Promise<State> {
+): Promise<{ state: State; reason: EndReason }> {
   const { config, layout, server, checkpoints, emit, observer, held } = input;
   const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
@@ -273,7 +273,7 @@ async function trainAll(
       const { state, reason } = value;
       emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
       offerCheckpoint(state, true, reason);
-      return state;
+      return value;
     }
     const { state } = value;
     if (value.type === 'epoch') {

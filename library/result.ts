@@ -43,6 +43,10 @@ export interface RunResult {
   readonly workers: number;
   /** Wall-clock time from the first round to the result, in seconds, added over all sessions. */
   readonly seconds: number;
+  /**
+   * Reasons to doubt the result, a sentence each: what was seen, such as a single cluster, and what to try. Empty for most runs.
+   */
+  readonly notes: readonly string[];
   /** The run directory (docs/run-directory.md). */
   readonly directory: string;
   /** The path of report.html; null if none was drawn. */

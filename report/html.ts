@@ -41,7 +41,8 @@ export function reportPage(contents: ReportContents, figures: CaptionedPicture[]
 <p>${escaped(headline(contents))}</p>
 </header>
 <main>
-${notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : ''}
+${noteList(notes)}
+${noteList(run.result?.notes ?? [])}
 ${tiles(contents)}
 <section class="figures" aria-label="Pictures">
 ${figures.map(figureHtml).join('\n')}
@@ -63,6 +64,9 @@ ${definitions([
 </html>
 `;
 }
+
+const noteList = (notes: string[]) =>
+  notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : '';
 
 function headline({ run, epoch, history }: ReportContents): string {
   const { rows, dim } = run.data;

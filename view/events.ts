@@ -65,6 +65,8 @@ export type RunEvent =
   | {
       type: 'done';
       k: number;
+      /** Those of the result (`Summary`); missing if there are none. */
+      notes?: string[];
       /** By all workers in the entire run: twice the rows of the data if a sample was used and no worker was lost. */
       rowsRead: number;
       /** Since the last epoch: the full pass. */

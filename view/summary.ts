@@ -24,4 +24,6 @@ export interface Summary {
   seconds: number;
   /** The run directory. */
   out: string;
+  /** Reasons to doubt the result, a line each: what was seen, and what to try. */
+  notes: string[];
 }

@@ -46,6 +46,8 @@ const schema = z.object({
       dim: count,
       seconds: z.number(),
       out: z.string(),
+      /** Files of earlier versions lack it. */
+      notes: z._default(z.array(z.string()), []),
     }),
   ),
 });
