@@ -1,10 +1,11 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
+import { replicatesText } from '../view/summary.ts';
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
-  const { notes } = result;
+  const { notes, replicates } = result;
   if (json) {
     const summary = {
       k,
@@ -18,13 +19,14 @@ export function print(result: RunResult, json: boolean): void {
       seconds,
       out: directory,
       notes,
+      replicates,
     };
     console.log(JSON.stringify(summary));
     return;
   }
   const score = (value: number | null) => (value === null ? '–' : value.toFixed(4));
   const rows: [string, string][] = [
-    ['clusters (K)', String(k)],
+    ['clusters (K)', replicates ? `${k} (${replicatesText(replicates)})` : String(k)],
     ...(scores.nmi === null
       ? []
       : ([

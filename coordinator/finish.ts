@@ -3,13 +3,12 @@ import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
-import type { Moments } from '../data/transform.ts';
 import type { Layout } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
-import type { Summary } from '../view/summary.ts';
+import type { Replicates, Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
 import { notesOn } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
@@ -19,6 +18,8 @@ import { summarize, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { type FullPassResult, labelAllRows } from './training/full-pass.ts';
+import type { DataMoments } from './training/moments.ts';
+import { replicate } from './training/replicates.ts';
 import type { Run } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
@@ -27,7 +28,7 @@ export interface FinishInput {
   state: State;
   /** Why training ended. */
   reason: EndReason;
-  moments: Moments;
+  data: DataMoments;
   layout: Layout;
   source: Pick<Source, 'names'>;
   labels: Labels | null;
@@ -40,13 +41,17 @@ export interface FinishInput {
   check?: DataCheck | null;
   emit: Emit;
   warn: (message: string) => void;
+  /** Called when the results are written, before any replicates begin. */
+  written?: () => void;
+  /** Ends the replicates early, once the results are written. */
+  signal?: AbortSignal;
 }
 
 /** Seconds between attempts to write the results, one minute in total. */
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
 
 /**
- * Labels all rows and writes the results. UserError if they still cannot be written after a minute of retries, with the
+ * Labels all rows and writes the results, then trains the replicates, if there are to be any. UserError if the results still cannot be written after a minute of retries, with the
  * command that resumes the run.
  */
 export async function finish(input: FinishInput): Promise<Summary> {
@@ -71,12 +76,22 @@ export async function finish(input: FinishInput): Promise<Summary> {
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();
+    const { rowsRead } = spent();
+    input.written?.();
+    const replicates = run.config.replicates ? await replicatesOf(input, run.config.replicates) : null;
+    const complete = { ...summary, replicates };
+    if (replicates)
+      await retryWrites(
+        async () => out.json('run.json', runFile(metadata, complete, out.hashes())),
+        input.warn,
+      );
     const { k, notes } = summary;
     emit({
-      ...{ type: 'done', k, rowsRead: spent().rowsRead, seconds: tasks, workers },
+      ...{ type: 'done', k, rowsRead, seconds: tasks, workers },
       ...(notes.length && { notes }),
+      ...(replicates && { replicates }),
     });
-    return summary;
+    return complete;
   } catch (error) {
     out.assertThere();
     if (!(error instanceof WriteError)) throw error;
@@ -84,12 +99,34 @@ export async function finish(input: FinishInput): Promise<Summary> {
   }
 }
 
+/** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
+async function replicatesOf(input: FinishInput, count: number): Promise<Replicates | null> {
+  const { run, layout, data, signal, emit, out, warn } = input;
+  const { sampleRows } = data;
+  const stopped = new Promise<null>((resolve) => {
+    if (signal?.aborted) resolve(null);
+    signal?.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  try {
+    const replicates = replicate({ run, layout, sampleRows, count, emit, signal });
+    replicates.catch(() => {});
+    const result = await Promise.race([stopped, replicates]);
+    if (!result) warn('stopped during the replicates; the results are complete without them');
+    return result;
+  } catch (error) {
+    out.assertThere();
+    if (!(error instanceof UserError)) throw error;
+    warn(`the replicates have ended: ${error.message}; the results are complete without them`);
+    return null;
+  }
+}
+
 function notesOfRun(
-  { run, state, reason, moments, layout, source }: FinishInput,
+  { run, state, reason, data, layout, source }: FinishInput,
   k: number,
   silhouette: number | null,
 ): string[] {
-  const { min, max, mean, covariance } = moments;
+  const { min, max, mean, covariance } = data.moments;
   const variance = diagonalOf(covariance, mean.length);
   const { config, sampled, d } = run;
   return notesOn({

@@ -49,6 +49,10 @@ export interface RunInput {
   observer?: Observer;
   /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
   held?: () => Promise<void> | null;
+  /** Called when the results are written; replicates may follow. */
+  written?: () => void;
+  /** Ends replicates early. */
+  signal?: AbortSignal;
   versions: Record<string, string>;
   /** Workers may have different numeric identities. */
   mixed?: boolean;
@@ -145,7 +149,7 @@ async function runOnce(
     const { state, reason } = checkpoint?.ended
       ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    return finish({ ...input, run, state, reason, moments: moments.moments, metadata, spent });
+    return finish({ ...input, run, state, reason, data: moments, metadata, spent });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();

@@ -103,6 +103,7 @@ export const taskSchema = z.discriminatedUnion('task', [
     loss: z.enum(['isotropic', 'kl']),
     average: z.enum(['weights', 'gradients']),
   }),
+  z.object({ task: z.literal('sample-labels'), every: dim }),
   z.object({ task: z.literal('cell-sums'), ...cells }),
   z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: name }),
   z.object({

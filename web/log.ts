@@ -1,4 +1,5 @@
 import type { TimedEvent } from '../view/events.ts';
+import { replicatesText } from '../view/summary.ts';
 import { count, duration, logRatioText } from './format.ts';
 
 /** A line of the event log in words. */
@@ -81,8 +82,14 @@ function describe(event: TimedEvent): EventDescription | null {
       return milestone(
         `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'K and the losses have settled' : 'the last epoch was reached'}`,
       );
+    case 'replicate':
+      return event.k === null
+        ? null
+        : { kind: 'quiet', text: `Replicate ${event.replicate} of ${event.of}: K ${event.k}` };
     case 'done':
-      return milestone(`Done: K ${event.k}, results written`);
+      return milestone(
+        `Done: K ${event.k}${event.replicates ? ` (${replicatesText(event.replicates)})` : ''}, results written`,
+      );
     case 'epoch':
       return null;
     default:

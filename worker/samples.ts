@@ -1,8 +1,10 @@
 import { elementCount } from '../model/arrays.ts';
+import { halfOf } from '../model/halves.ts';
 import type { Block } from '../model/layout.ts';
+import type { Tensors } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
-import { transformFrom, transformRows } from './rows.ts';
+import { pick, transformFrom, transformRows } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
@@ -25,11 +27,15 @@ const MAX_FEATURE_BYTES = 64 << 20;
 export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
+  readonly #seed: bigint;
   readonly #recall: (shard: number) => Promise<Float32Array>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
   /** Raw rows that have not been transformed yet, and the hashes of the shard's blocks. */
   readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array }>();
-  readonly #samples = new Map<number, ShardSample & { transform: number }>();
+  readonly #samples = new Map<number, ShardSample>();
+  readonly #halves = new Map<number, ShardSample>();
+  /** The `transform` that all of this depends on. */
+  #of: { version: number; tensors: Tensors } | null = null;
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
 
@@ -40,11 +46,13 @@ export class Samples {
   constructor(
     backend: Backend,
     states: States,
+    seed: bigint,
     recall: (shard: number) => Promise<Float32Array>,
     assertKept: (shard: number, hashes: Uint8Array) => void,
   ) {
     this.#backend = backend;
     this.#states = states;
+    this.#seed = seed;
     this.#recall = recall;
     this.#assertKept = assertKept;
   }
@@ -54,21 +62,53 @@ export class Samples {
     this.#raw.set(shard, { raw, hashes });
   }
 
+  /** The shard's part of the sample; the half of it, if the transform names one. */
   async of(shard: number): Promise<ShardSample> {
-    const version = this.#states.version('transform');
-    const cached = this.#samples.get(shard);
-    if (cached?.transform === version) return cached;
-    if (cached) {
-      // Before anything that may fail, lest a freed tensor stays in the cache.
-      this.#samples.delete(shard);
-      this.#backend.free(cached.scaled);
+    this.#renew();
+    const whole = await this.#whole(shard);
+    const { half } = this.#states.get('transform');
+    if (!half || whole.n < 2) return whole;
+    let sample = this.#halves.get(shard);
+    if (!sample) {
+      const index = halfOf(this.#seed, half.data[0], shard, whole.n);
+      const dim = whole.scaled.shape[1];
+      sample = {
+        n: index.length,
+        rows: pick(whole.rows, index, dim),
+        scaled: this.#backend.gather(whole.scaled, index),
+      };
+      this.#halves.set(shard, sample);
     }
+    return sample;
+  }
+
+  /** Forgets what depends on an older `transform`: all, or only the halves if just these are others. */
+  #renew(): void {
+    const version = this.#states.version('transform');
+    const tensors = this.#states.get('transform');
+    if (this.#of?.version === version) return;
+    const isSame = this.#of !== null && differOnlyInHalf(this.#of.tensors, tensors);
+    this.#of = { version, tensors };
+    const outdated: { scaled: Tensor }[] = [...this.#halves.values()];
+    this.#halves.clear();
+    if (!isSame) {
+      outdated.push(...this.#samples.values());
+      this.#samples.clear();
+    }
+    this.#backend.free(...outdated.map(({ scaled }) => scaled), ...this.#features.values());
+    this.#features.clear();
+    this.#featureBytes = 0;
+  }
+
+  async #whole(shard: number): Promise<ShardSample> {
+    const cached = this.#samples.get(shard);
+    if (cached) return cached;
     const kept = this.#raw.get(shard);
     if (kept) this.#assertKept(shard, kept.hashes);
     const raw = kept?.raw ?? (await this.#recall(shard));
     this.#raw.delete(shard);
     const transformed = await transformRows(this.#backend, transformFrom(this.#states), raw);
-    const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };
+    const sample = { ...transformed, n: transformed.scaled.shape[0] };
     this.#samples.set(shard, sample);
     return sample;
   }
@@ -104,9 +144,20 @@ export class Samples {
 
   /** Frees everything on the device. */
   free(): void {
-    for (const { scaled } of this.#samples.values()) this.#backend.free(scaled);
+    for (const { scaled } of [...this.#samples.values(), ...this.#halves.values()])
+      this.#backend.free(scaled);
     this.#backend.free(...this.#features.values());
   }
+}
+
+/** Do both transforms map rows to the same, and sample the same ones? */
+function differOnlyInHalf(a: Tensors, b: Tensors): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  names.delete('half');
+  return [...names].every((name) => {
+    const [own, other] = [a[name]?.data, b[name]?.data];
+    return own?.length === other?.length && own.every((value, i) => value === other[i]);
+  });
 }
 
 /** Indices within a block of the rows that are in the sample. Depends only on the rows' indices in the file. */

@@ -32,6 +32,7 @@ export async function summarize(
     seconds: spent.seconds,
     out,
     notes: notes(k),
+    replicates: null,
   };
 }
 

@@ -1,6 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { pcaAxes, type Transform } from '../../data/transform.ts';
+import { halfSize } from '../../model/halves.ts';
 import { coarsening } from '../../model/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
@@ -50,9 +51,12 @@ export async function prepare(
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
     );
-  dispatcher.publish('transform', transformState(transform, sampleThreshold(config, layout)));
+  if (config.replicates && config.initK > halfSize(n))
+    throw new UserError(
+      `--init-k ${config.initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
+    );
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
-  return {
+  const run = {
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
     seed: BigInt(config.seed),
@@ -72,6 +76,21 @@ export async function prepare(
     calculate,
     emit,
   };
+  publishTransform(run, layout);
+  return run;
+}
+
+/** Sends the transform to the workers, and which rows are in the sample: for a `replicate`, from 1, a half of them. */
+export function publishTransform(
+  { config, transform, dispatcher }: Pick<Run, 'config' | 'transform' | 'dispatcher'>,
+  layout: Layout,
+  replicate: number | null = null,
+): void {
+  const state = transformState(transform, sampleThreshold(config, layout));
+  dispatcher.publish(
+    'transform',
+    replicate === null ? state : { ...state, half: nd(Int32Array.of(replicate)) },
+  );
 }
 
 function transformState(transform: Transform, threshold: number): Tensors {
