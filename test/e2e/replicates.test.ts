@@ -139,12 +139,14 @@ describe('notes', () => {
   test('K 1 with a column of row numbers; no replicate differs', async () => {
     let state = 1;
     const uniform = () => (state = (state * 48271) % 2147483647) / 2147483647;
-    const rows = Float32Array.from({ length: 3000 }, (_, i) => (i % 2 ? (i - 1) / 2 : uniform() + uniform()));
+    const normal = () => Array.from({ length: 12 }, uniform).reduce((sum, value) => sum + value, -6);
+    const rows = Float32Array.from({ length: 3000 }, (_, i) => (i % 2 ? (i - 1) / 2 : normal()));
     writeNpy(path('ids.npy'), '<f4', [1500, 2], rows);
     const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2);
     const { k, notes, replicates } = jsonOf(await dpmesh(args));
-    if (k === 1) assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);
-    assert.equal(replicates.count, 2);
+    assert.equal(k, 1);
+    assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);
+    assert.deepEqual(replicates, { count: 2, k: [1, 1], ks: [1, 1], agreement: 1 });
   });
 
   test('a run that is fine has none', async () => {
