@@ -19,6 +19,7 @@ import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { type FullPassResult, labelAllRows } from './training/full-pass.ts';
 import type { DataMoments } from './training/moments.ts';
+import { sampleThreshold } from './training/prepare.ts';
 import { replicate } from './training/replicates.ts';
 import type { Run } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
@@ -102,13 +103,13 @@ export async function finish(input: FinishInput): Promise<Summary> {
 /** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
 async function replicatesOf(input: FinishInput, count: number): Promise<Replicates | null> {
   const { run, layout, data, signal, emit, out, warn } = input;
-  const { sampleRows } = data;
+  const sample = { below: sampleThreshold(run.config, layout), rows: data.sampleRows };
   const stopped = new Promise<null>((resolve) => {
     if (signal?.aborted) resolve(null);
     signal?.addEventListener('abort', () => resolve(null), { once: true });
   });
   try {
-    const replicates = replicate({ run, layout, sampleRows, count, emit, signal });
+    const replicates = replicate({ run, sample, count, emit, signal });
     replicates.catch(() => {});
     const result = await Promise.race([stopped, replicates]);
     if (!result) warn('stopped during the replicates; the results are complete without them');

@@ -1,17 +1,18 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
-import { pcaAxes, type Transform } from '../../data/transform.ts';
+import { pcaAxes } from '../../data/transform.ts';
 import { halfSize } from '../../model/halves.ts';
 import { coarsening } from '../../model/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
-import { nd, type Tensors } from '../../proto/tensors.ts';
+import { nd } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
 import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
+import { publishTransform } from './publish.ts';
 import { createRounds } from './rounds.ts';
 import type { Run } from './run-context.ts';
 
@@ -56,7 +57,8 @@ export async function prepare(
       `--init-k ${config.initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
     );
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
-  const run = {
+  publishTransform({ dispatcher, transform }, sampleThreshold(config, layout));
+  return {
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
     seed: BigInt(config.seed),
@@ -75,33 +77,5 @@ export async function prepare(
     ),
     calculate,
     emit,
-  };
-  publishTransform(run, layout);
-  return run;
-}
-
-/** Sends the transform to the workers, and which rows are in the sample: for a `replicate`, from 1, a half of them. */
-export function publishTransform(
-  { config, transform, dispatcher }: Pick<Run, 'config' | 'transform' | 'dispatcher'>,
-  layout: Layout,
-  replicate: number | null = null,
-): void {
-  const state = transformState(transform, sampleThreshold(config, layout));
-  dispatcher.publish(
-    'transform',
-    replicate === null ? state : { ...state, half: nd(Int32Array.of(replicate)) },
-  );
-}
-
-function transformState(transform: Transform, threshold: number): Tensors {
-  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
-  return {
-    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
-    weights: columns ? nd(weights) : nd(weights, input, dim),
-    bias: nd(bias),
-    scale: nd(scale),
-    offset: nd(offset),
-    below: nd(Float64Array.of(threshold)),
-    ...(columns && { columns: nd(columns) }),
   };
 }

@@ -13,6 +13,25 @@ import { subCentres } from './sub-clusters.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
+/** `below`: of the sample. `half`: of the replicate that trains on a half of it, from 1. */
+export function publishTransform(
+  { dispatcher, transform }: Pick<Run, 'dispatcher' | 'transform'>,
+  below: number,
+  half: number | null = null,
+): void {
+  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  dispatcher.publish('transform', {
+    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
+    weights: columns ? nd(weights) : nd(weights, input, dim),
+    bias: nd(bias),
+    scale: nd(scale),
+    offset: nd(offset),
+    below: nd(Float64Array.of(below)),
+    ...(columns && { columns: nd(columns) }),
+    ...(half !== null && { half: nd(Int32Array.of(half)) }),
+  });
+}
+
 export function publishNet({ dispatcher }: Run, net: Net): void {
   const { weights, moments } = netStates(net);
   dispatcher.publish('net', weights);

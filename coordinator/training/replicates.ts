@@ -1,7 +1,6 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { halfSize } from '../../model/halves.ts';
 import { coarsening } from '../../model/hastings.ts';
-import type { Layout } from '../../model/layout.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -10,7 +9,7 @@ import { labelDtype, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
 import { initialState } from './initial-state.ts';
-import { publishTransform } from './prepare.ts';
+import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { train } from './train.ts';
 
@@ -19,9 +18,8 @@ const MOST_COMPARED = 20_000;
 
 interface ReplicatesInput {
   run: Run;
-  layout: Layout;
-  /** Sample rows of each shard. */
-  sampleRows: number[];
+  /** The rows whose priority is below `below`; `rows`: how many of them each shard has. */
+  sample: { below: number; rows: number[] };
   count: number;
   emit: Emit;
   /** Ends them early: rejects with its reason before the next epoch. */
@@ -47,13 +45,10 @@ export async function replicate(input: ReplicatesInput): Promise<Replicates> {
 }
 
 /** The width of the trained net, which the workers have. */
-async function trainOnHalf(
-  { run, layout, sampleRows, signal }: ReplicatesInput,
-  number: number,
-): Promise<number> {
+async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: number): Promise<number> {
   const { seed, config, d } = run;
-  publishTransform(run, layout, number);
-  const halves = sampleRows.map(halfSize);
+  publishTransform(run, sample.below, number);
+  const halves = sample.rows.map(halfSize);
   const sampled = halves.reduce((a, b) => a + b, 0);
   const own: Run = {
     ...run,
@@ -80,18 +75,18 @@ function seedOf(seed: bigint, number: number): bigint {
  * Clusters that have rows of the whole sample, and the labels of the same rows each time, by the net that the workers have;
  * `k`: its width.
  */
-async function labelSample({ run, layout, sampleRows }: ReplicatesInput, k: number) {
-  publishTransform(run, layout);
-  const every = Math.max(1, Math.ceil(run.sampled / MOST_COMPARED));
+async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k: number) {
+  publishTransform(run, below);
+  const every = Math.max(1, Math.ceil(rows.reduce((a, b) => a + b, 0) / MOST_COMPARED));
   const task: Task = { task: 'sample-labels', every };
-  const compared = sampleRows.map((rows) => Math.ceil(rows / every));
+  const compared = rows.map((own) => Math.ceil(own / every));
   const results = await run.dispatcher.round({
     tasks: [task],
     uses: ['transform', 'hashes', 'net'],
-    units: sampleRows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
+    units: rows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
     streams: false,
     expects: ({ shard }) => [{ labels: [labelDtype(k), compared[shard]], counts: ['float64', k] }],
-    isSound: ([result], [{ shard }]) => areLabels(result, sampleRows[shard]),
+    isSound: ([result], [{ shard }]) => areLabels(result, rows[shard]),
   });
   const counts = new Float64Array(k);
   const labels: number[] = [];
