@@ -2,6 +2,7 @@ import { pcaAxes } from '../data/transform.ts';
 import { type EndReason, hasStalled, type Step } from '../model/schedule.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { OPTIONS, type RunConfig } from './config.ts';
+import { mostClusters } from './training/limits.ts';
 
 /** What notes are taken from. */
 export interface Outcome {
@@ -44,6 +45,8 @@ const EVEN = 0.02;
 /** Fewer rows may look like anything. */
 const ENOUGH_ROWS = 50;
 const MOST_NAMED = 3;
+/** Of the most clusters: merges may follow the split that reached it. */
+const NEARLY = 0.9;
 
 /**
  * Reasons to doubt a result, one line each: what was seen, and what to try. None where nothing is wrong. They say nothing of
@@ -56,6 +59,7 @@ export function notesOn(outcome: Outcome): string[] {
   return [
     ...(k === 1 && steps.length ? oneClusterNotes(outcome) : []),
     ...negativeSilhouette(outcome),
+    ...mostReached(outcome),
     ...smallSample(outcome),
     ...unfinished,
   ];
@@ -128,6 +132,15 @@ function negativeSilhouette({ silhouette }: Outcome): string[] {
   if (silhouette === null || silhouette >= 0) return [];
   return [
     `the silhouette is negative (${silhouette.toFixed(3)}): many rows are as near to another cluster as to their own, so clusters overlap or are not round (long, or one inside another); before you rely on K, look at the picture of clusters and the separation of each in the report`,
+  ];
+}
+
+function mostReached({ k, d, config: { covariance } }: Outcome): string[] {
+  const most = mostClusters(d, covariance);
+  if (k < NEARLY * most) return [];
+  const advice = covariance === 'full' && mostClusters(d, 'diag') > most ? '--covariance diag or ' : '';
+  return [
+    `K is ${count(k)}, near the ${count(most)} clusters that ${covariance} covariance in ${d} columns allows (what is known of all of them has to fit in one message), so there may be more; try ${advice}--transform pca:${Math.ceil(d / 4)}`,
   ];
 }
 

@@ -11,7 +11,8 @@ const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
 const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
-const MOST_CELLS = 1 << 16;
+/** In one task, at all levels. */
+export const MOST_CELLS = 1 << 16;
 const MOST_BINS = 1 << 16;
 
 /**

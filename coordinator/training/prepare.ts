@@ -10,6 +10,7 @@ import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
+import { mostClusters } from './limits.ts';
 import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
 import { publishTransform } from './publish.ts';
@@ -51,6 +52,11 @@ export async function prepare(
   if (config.initK > n)
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
+    );
+  const most = mostClusters(d, config.covariance);
+  if (config.initK > most)
+    throw new UserError(
+      `--init-k ${config.initK} is more than the ${most} clusters that ${config.covariance} covariance in ${d} dimensions allows; lower it`,
     );
   if (config.replicates && config.initK > halfSize(n))
     throw new UserError(

@@ -93,6 +93,16 @@ describe('notes on a result', () => {
     assert.deepEqual(notesOn(outcome({ silhouette: 0 })), []);
   });
 
+  test('nearly as many clusters as a message can hold', () => {
+    const wide = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 5, sampled: 10 ** 5 };
+    assert.deepEqual(notesOn(outcome(wide)), [
+      'K is 127, near the 127 clusters that full covariance in 1024 columns allows (what is known of all of them has to fit in one message), so there may be more; try --covariance diag or --transform pca:256',
+    ]);
+    assert.deepEqual(notesOn(outcome({ ...wide, k: 110 })), []);
+    const config = { ...outcome().config, covariance: 'diag' as const };
+    assert.deepEqual(notesOn(outcome({ ...wide, config })), []);
+  });
+
   test('a sample with few rows for each cluster', () => {
     const many = { k: 1000, steps: quiet(1000), sampled: 20_000 };
     assert.match(

@@ -239,7 +239,11 @@ describe('mergeStep', () => {
     const after = await mergeStep(before.run, state);
     assert.equal(after.mixture.k, 3);
     const T = [0, 1].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
-    assertClose(after.mixture.means[0], pointEstimate(before.run.prior, addStatistics(T[0], T[1])).mean, 1e-9);
+    assertClose(
+      after.mixture.means[0],
+      pointEstimate(before.run.prior, addStatistics(T[0], T[1])).mean,
+      1e-9,
+    );
     assert.deepEqual(after.mixture.means.slice(1), mixture.means.slice(2, 4));
     assert.deepEqual(
       after.parts.map((pair) => pair[0][0] + pair[1][0]),
