@@ -1,21 +1,11 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
+import { replicatesText } from '../view/summary.ts';
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
-  const {
-    k,
-    scores,
-    loss,
-    epochs,
-    rounds,
-    workers,
-    rows: count,
-    outliers,
-    columns: dim,
-    seconds,
-    directory,
-  } = result;
+  const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
+  const { outliers, notes, replicates } = result;
   if (json) {
     const summary = {
       k,
@@ -29,13 +19,15 @@ export function print(result: RunResult, json: boolean): void {
       dim,
       seconds,
       out: directory,
+      notes,
+      replicates,
     };
     console.log(JSON.stringify(summary));
     return;
   }
   const score = (value: number | null) => (value === null ? '–' : value.toFixed(4));
   const rows: [string, string][] = [
-    ['clusters (K)', String(k)],
+    ['clusters (K)', replicates ? `${k} (${replicatesText(replicates)})` : String(k)],
     ...(scores.nmi === null
       ? []
       : ([
@@ -54,4 +46,5 @@ export function print(result: RunResult, json: boolean): void {
     ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
   ];
   for (const [name, value] of rows) console.log(printable(`${name.padEnd(18)}  ${value}`));
+  for (const note of notes) console.log(printable(`note: ${note}`));
 }

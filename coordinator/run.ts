@@ -50,6 +50,10 @@ export interface RunInput {
   observer?: Observer;
   /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
   held?: () => Promise<void> | null;
+  /** Called when the results are written; replicates may follow. */
+  written?: () => void;
+  /** Ends replicates early. */
+  signal?: AbortSignal;
   versions: Record<string, string>;
   /** Workers may have different numeric identities. */
   mixed?: boolean;
@@ -145,10 +149,10 @@ async function runOnce(
   const spent = () => totalsSince(checkpoint, server, startTime);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
-    const state = checkpoint?.ended
-      ? checkpoint.state
+    const { state, reason } = checkpoint?.ended
+      ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    return finish({ ...input, run, state, metadata, spent });
+    return finish({ ...input, run, state, reason, data: moments, metadata, spent });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
@@ -272,7 +276,7 @@ function attemptOn(dispatcher: Dispatcher, path: string): Attempt {
 async function trainAll(
   { input, run, moments, spent, attempt }: TrainingInput,
   checkpoint: Checkpoint | null,
-): Promise<State> {
+): Promise<{ state: State; reason: EndReason }> {
   const { config, layout, server, checkpoints, emit, observer, held } = input;
   const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
@@ -295,7 +299,7 @@ async function trainAll(
       const { state, reason } = value;
       emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
       offerCheckpoint(state, true, reason);
-      return state;
+      return value;
     }
     const { state } = value;
     if (value.type === 'epoch') {

@@ -1,3 +1,5 @@
+import type { Replicates } from '../view/summary.ts';
+
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {
   /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
@@ -48,6 +50,15 @@ export interface RunResult {
   readonly workers: number;
   /** Wall-clock time from the first round to the result, in seconds, added over all sessions. */
   readonly seconds: number;
+  /**
+   * How much K and the clusters depend on the rows drawn; null without the option `replicates`, and if the run was stopped before
+   * all of them were done.
+   */
+  readonly replicates: Replicates | null;
+  /**
+   * Reasons to doubt the result, a sentence each: what was seen, such as a single cluster, and what to try. Empty for most runs.
+   */
+  readonly notes: readonly string[];
   /** The run directory (docs/run-directory.md). */
   readonly directory: string;
   /** The path of report.html; null if none was drawn. */

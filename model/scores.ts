@@ -148,14 +148,31 @@ function normalised(information: number, pred: number[], truth: number[], rows: 
  * rounded to float64 above.
  */
 export function ari(table: Contingency): number {
-  const pairs = (n: number) => (n * (n - 1)) / 2;
   const { pred, truth } = marginals(table);
-  const both = sum(table.counts.map((line) => sum(line.map(pairs))));
+  return ariOf(sum(table.counts.map((line) => sum(line.map(pairs)))), pred, truth, table.rows);
+}
+
+/** From the number of pairs of rows that both partitions put together, and the sizes of their parts. */
+function ariOf(both: number, pred: number[], truth: number[], rows: number): number {
   const inPred = sum(pred.map(pairs));
   const inTruth = sum(truth.map(pairs));
   if (both === inPred && both === inTruth) return 1;
-  const expected = inPred * (inTruth / pairs(table.rows));
+  const expected = inPred * (inTruth / pairs(rows));
   return (both - expected) / ((inPred + inTruth) / 2 - expected);
+}
+
+const pairs = (n: number) => (n * (n - 1)) / 2;
+
+/** `ari` of two labellings of the same rows, given as codes ≥ 0, with memory in proportion to the rows and the largest code. */
+export function ariOfLabels(pred: Int32Array, truth: Int32Array): number {
+  const width = largestCode(truth) + 1;
+  const cells = Float64Array.from(pred, (p, i) => p * width + truth[i]).sort();
+  let both = 0;
+  for (let i = 0, next = 0; i < cells.length; i = next) {
+    while (next < cells.length && cells[next] === cells[i]) next++;
+    both += pairs(next - i);
+  }
+  return ariOf(both, sizesOf(pred), sizesOf(truth), pred.length);
 }
 
 /**

@@ -11,7 +11,8 @@ const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
 const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
-const MOST_CELLS = 1 << 16;
+/** In one task, at all levels. */
+export const MOST_CELLS = 1 << 16;
 const MOST_BINS = 1 << 16;
 const binCount = z.int().check(z.gte(2), z.lte(MOST_BINS));
 const share = z.number().check(z.gte(0), z.lte(1));
@@ -107,6 +108,7 @@ export const taskSchema = z.discriminatedUnion('task', [
     loss: z.enum(['isotropic', 'kl']),
     average: z.enum(['weights', 'gradients']),
   }),
+  z.object({ task: z.literal('sample-labels'), every: dim }),
   z.object({ task: z.literal('cell-sums'), ...cells }),
   z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: name }),
   z.object({

@@ -19,6 +19,7 @@ const TASKS = [
   'pivoted-statistics',
   'column-histogram',
   'fenced-moments',
+  'sample-labels',
 ];
 /** Pixels. */
 const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];

@@ -69,6 +69,10 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     fits(p * net.k);
     if (task.task === 'statistics') addressable(Math.min(task.block, layout.rows) * Math.max(net.widest, p));
     else addressable(layout.blockRows * net.widest);
+  } else if (task.task === 'sample-labels') {
+    const { k, widest } = netOf(states, 'net', d);
+    fits(k + layout.rows / layout.shards);
+    addressable(layout.blockRows * widest);
   } else if (task.task === 'pivoted-statistics') {
     const { k } = netOf(states, 'net', d);
     array(states, 'means', 'rows', 'float64', [k, d]);
@@ -158,6 +162,10 @@ function transformDim(states: States, layout: Layout): number {
     of('offset', 'float64').length === d &&
     of('below', 'float64').length === 1;
   must(isConsistent, 'transform: the lengths of its tensors differ');
+  if ('half' in tensors) {
+    const half = of('half', 'int32');
+    must(half.length === 1 && half[0] >= 1, 'transform: there is no such half');
+  }
   const weights = of('weights', 'float32').length;
   if (!('columns' in tensors)) must(weights === layout.dim * d, 'transform: wrong length of weights');
   else {

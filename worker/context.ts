@@ -51,7 +51,7 @@ export function createContext(
   const seed = BigInt(layout.seed);
   const shards = shardBlocks(layout);
   const priorityOf = priority(seed);
-  const samples = new Samples(backend, states, recall, assertKept);
+  const samples = new Samples(backend, states, seed, recall, assertKept);
   let rowsRead = 0;
 
   const read: ReadBlocks = async function* (blocks) {

@@ -81,11 +81,10 @@ async function transformed(backend: Backend, transform: Transform, raw: Float32A
 }
 
 /** A copy of the rows with these indices. */
-export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
+export function pick(rows: Float32Array, index: ArrayLike<number>, dim: number): Float32Array {
   const out = new Float32Array(index.length * dim);
-  index.forEach((row, i) => {
-    out.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
-  });
+  for (let i = 0; i < index.length; i++)
+    out.set(rows.subarray(index[i] * dim, (index[i] + 1) * dim), i * dim);
   return out;
 }
 

@@ -1,9 +1,10 @@
 import { elementCount } from '../model/arrays.ts';
+import { halfOf } from '../model/halves.ts';
 import type { Block } from '../model/layout.ts';
-import { take } from '../proto/tensors.ts';
+import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
-import { transformFrom, transformSample } from './rows.ts';
+import { pick, transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
@@ -33,15 +34,17 @@ const MAX_FEATURE_BYTES = 64 << 20;
 export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
+  readonly #seed: bigint;
   readonly #recall: (shard: number, below: number) => Promise<KeptRows>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
   /** By shard: rows that have not been transformed yet. */
   readonly #raw = new Map<number, KeptRows>();
-  readonly #samples = new Map<number, ShardSample & { transform: number }>();
+  readonly #samples = new Map<number, ShardSample>();
+  readonly #halves = new Map<number, ShardSample>();
+  /** The `transform` that all of this depends on. */
+  #of: { version: number; tensors: Tensors } | null = null;
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
-  /** Of the transform. */
-  #featureVersion = -1;
 
   /**
    * `recall` rereads a shard's raw sample rows if this worker has not kept them; `assertKept` throws if kept rows are not those
@@ -50,11 +53,13 @@ export class Samples {
   constructor(
     backend: Backend,
     states: States,
+    seed: bigint,
     recall: (shard: number, below: number) => Promise<KeptRows>,
     assertKept: (shard: number, hashes: Uint8Array) => void,
   ) {
     this.#backend = backend;
     this.#states = states;
+    this.#seed = seed;
     this.#recall = recall;
     this.#assertKept = assertKept;
   }
@@ -76,20 +81,52 @@ export class Samples {
     return kept.raw;
   }
 
+  /** The shard's part of the sample; the half of it, if the transform names one. */
   async of(shard: number): Promise<ShardSample> {
-    const version = this.#states.version('transform');
-    const cached = this.#samples.get(shard);
-    if (cached?.transform === version) return cached;
-    if (cached) {
-      // Before anything that may fail, lest a freed tensor stays in the cache.
-      this.#samples.delete(shard);
-      this.#backend.free(cached.scaled);
+    this.#renew();
+    const whole = await this.#whole(shard);
+    const { half } = this.#states.get('transform');
+    if (!half || whole.n < 2) return whole;
+    let sample = this.#halves.get(shard);
+    if (!sample) {
+      const index = halfOf(this.#seed, half.data[0], shard, whole.n);
+      const dim = whole.scaled.shape[1];
+      sample = {
+        n: index.length,
+        rows: pick(whole.rows, index, dim),
+        scaled: this.#backend.gather(whole.scaled, index),
+      };
+      this.#halves.set(shard, sample);
     }
+    return sample;
+  }
+
+  /** Forgets what depends on an older `transform`: all, or only the halves if just these are others. */
+  #renew(): void {
+    const version = this.#states.version('transform');
+    const tensors = this.#states.get('transform');
+    if (this.#of?.version === version) return;
+    const isSame = this.#of !== null && differOnlyInHalf(this.#of.tensors, tensors);
+    this.#of = { version, tensors };
+    const outdated: { scaled: Tensor }[] = [...this.#halves.values()];
+    this.#halves.clear();
+    if (!isSame) {
+      outdated.push(...this.#samples.values());
+      this.#samples.clear();
+    }
+    this.#backend.free(...outdated.map(({ scaled }) => scaled), ...this.#features.values());
+    this.#features.clear();
+    this.#featureBytes = 0;
+  }
+
+  async #whole(shard: number): Promise<ShardSample> {
+    const cached = this.#samples.get(shard);
+    if (cached) return cached;
     const [below] = take(this.#states.get('transform'), 'below', 'float64');
     const raw = await this.raw(shard, below);
     this.#raw.delete(shard);
     const transformed = await transformSample(this.#backend, transformFrom(this.#states), raw);
-    const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };
+    const sample = { ...transformed, n: transformed.scaled.shape[0] };
     this.#samples.set(shard, sample);
     return sample;
   }
@@ -112,7 +149,6 @@ export class Samples {
 
   /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
   features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean } {
-    this.#dropOldFeatures();
     const key = [shard, start, x.shape[0], diagonal].join('/');
     const cached = this.#features.get(key);
     if (cached) return { tensor: cached, kept: true };
@@ -124,20 +160,22 @@ export class Samples {
     return { tensor, kept: true };
   }
 
-  #dropOldFeatures(): void {
-    const version = this.#states.version('transform');
-    if (version === this.#featureVersion) return;
-    this.#backend.free(...this.#features.values());
-    this.#features.clear();
-    this.#featureBytes = 0;
-    this.#featureVersion = version;
-  }
-
   /** Frees everything on the device. */
   free(): void {
-    for (const { scaled } of this.#samples.values()) this.#backend.free(scaled);
+    for (const { scaled } of [...this.#samples.values(), ...this.#halves.values()])
+      this.#backend.free(scaled);
     this.#backend.free(...this.#features.values());
   }
+}
+
+/** Do both transforms map rows to the same, and sample the same ones? */
+function differOnlyInHalf(a: Tensors, b: Tensors): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  names.delete('half');
+  return [...names].every((name) => {
+    const [own, other] = [a[name]?.data, b[name]?.data];
+    return own?.length === other?.length && own.every((value, i) => value === other[i]);
+  });
 }
 
 /** Indices within a block of the rows that are in the sample. Depends only on the rows' indices in the file. */

@@ -13,12 +13,13 @@ import type { RunDirectory } from './run-directory.ts';
 export async function summarize(
   { calculate }: Pick<Run, 'calculate'>,
   { counts, table, silhouette, outliers }: FullPassResult,
-  about: { state: State; layout: Layout; spent: RunTotals; out: string },
+  about: { state: State; layout: Layout; spent: RunTotals; out: string; notes(k: number): string[] },
 ): Promise<Summary> {
-  const { state, layout, spent, out } = about;
+  const { state, layout, spent, out, notes } = about;
   const scores = table && (await calculate('scores', table));
+  const k = counts.filter((rows) => rows > 0).length;
   return {
-    k: counts.filter((rows) => rows > 0).length,
+    k,
     nmi: scores?.nmi ?? null,
     ari: scores?.ari ?? null,
     acc: scores?.acc ?? null,
@@ -32,6 +33,8 @@ export async function summarize(
     dim: layout.dim,
     seconds: spent.seconds,
     out,
+    notes: notes(k),
+    replicates: null,
   };
 }
 

@@ -62,6 +62,14 @@ const schema = z.object({
       dim: count,
       seconds: z.number(),
       out: z.string(),
+      /** Files of earlier versions lack it. */
+      notes: z._default(z.array(z.string()), []),
+      replicates: z._default(
+        z.nullable(
+          z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: z.number() }),
+        ),
+        null,
+      ),
     }),
   ),
 });

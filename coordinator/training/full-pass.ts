@@ -9,6 +9,7 @@ import {
   renumberLabels,
   reorderColumns,
 } from '../../model/numbering.ts';
+import { priority } from '../../model/random.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -54,6 +55,8 @@ export interface FullPassResult {
   table: Contingency | null;
   /** Rows that are outliers: they have labels, but do not count in the statistics. */
   outliers: number;
+  /** Rows of each shard with a priority below `below` that are outliers. */
+  sampledOutliers: number[];
 }
 
 /** Some clusters have no rows, or none but outliers: these have to get labels of others. */
@@ -71,7 +74,7 @@ export class OutliersAlone extends Error {
 /**
  * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Once `confirmed` has
  * resolved, the clusters are numbered by size, and only then do the files get their names. OutliersAlone instead if that has
- * to be done again without some of the output units.
+ * to be done again without some of the output units. `below`: of the sample that training ended with.
  */
 export async function labelAllRows(
   run: Run,
@@ -80,11 +83,14 @@ export async function labelAllRows(
   truth: Int32Array | null,
   out: Output,
   confirmed: () => Promise<void> = async () => {},
+  below = 1,
 ): Promise<FullPassResult> {
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
   const counts = Array<number>(k).fill(0);
+  const sampledOutliers = Array<number>(shards.length).fill(0);
+  const priorityOf = priority(BigInt(layout.seed));
   const writer = labelWriter(
     out,
     layout,
@@ -142,6 +148,13 @@ export async function labelAllRows(
           run.dispatcher.abort(error as Error);
           return;
         }
+        if (part.outliers) {
+          const flags = take(part, 'outliers', 'uint8');
+          let at = 0;
+          for (const { start, count } of blocksOf(unit))
+            for (let i = 0; i < count; i++)
+              if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard]++;
+        }
         const { T, seen, seenLabels } = part;
         parts.set(units.find((own) => own.shard === unit.shard && own.from === unit.from)!, {
           T,
@@ -167,6 +180,7 @@ export async function labelAllRows(
     counts: order.map((unit) => counts[unit]),
     silhouette: await silhouetteOf(run, partsInOrder()),
     table: counter ? counter.table(order) : null,
+    sampledOutliers,
     outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
   };
 }

@@ -2,6 +2,7 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { Fences } from '../../data/fences.ts';
 import { formatNumber } from '../../data/value-range.ts';
+import { halfSize } from '../../model/halves.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd } from '../../proto/tensors.ts';
@@ -9,6 +10,7 @@ import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
+import { mostClusters } from './limits.ts';
 import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
 import { publishTransform } from './publish.ts';
@@ -45,6 +47,15 @@ export async function prepare(
   if (config.initK > n)
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
+    );
+  const most = mostClusters(d, config.covariance);
+  if (config.initK > most)
+    throw new UserError(
+      `--init-k ${config.initK} is more than the ${most} clusters that ${config.covariance} covariance in ${d} dimensions allows; lower it`,
+    );
+  if (config.replicates && config.initK > halfSize(n))
+    throw new UserError(
+      `--init-k ${config.initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
     );
   const prior = await calculate('priorOf', config, d, covariance);
   if (fences) warn(`${config.data}: ${aboutFences(fences)}`);

@@ -13,10 +13,11 @@ import { subCentres } from './sub-clusters.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
-/** `below`: of the sample. */
+/** `below`: of the sample. `half`: of the replicate that trains on a half of it, from 1. */
 export function publishTransform(
   { dispatcher, transform }: Pick<Run, 'dispatcher' | 'transform'>,
   below: number,
+  half: number | null = null,
 ): void {
   const { normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
   dispatcher.publish('transform', {
@@ -34,6 +35,7 @@ export function publishTransform(
       least: nd(fences.least),
       most: nd(fences.most),
     }),
+    ...(half !== null && { half: nd(Int32Array.of(half)) }),
   });
 }
 

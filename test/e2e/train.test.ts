@@ -26,7 +26,7 @@ import {
 
 const KEYS = [
   ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'outliers'],
-  ...['dim', 'seconds', 'out'],
+  ...['dim', 'seconds', 'out', 'notes', 'replicates'],
 ];
 const N = 3000;
 const folder = scratch();

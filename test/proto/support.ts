@@ -29,6 +29,7 @@ export const TASKS: ByKey<Task, 'task'> = {
   statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
   'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false }],
   'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
+  'sample-labels': [{ task: 'sample-labels', every: 2 }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
   'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes', bins: 256 }],

@@ -8,6 +8,7 @@ import { columnHistogram, fencedMoments } from './columns.ts';
 import { fullPass } from './full-pass.ts';
 import { moments } from './moments.ts';
 import { pivotedStatistics } from './pivoted-statistics.ts';
+import { sampleLabels } from './sample-labels.ts';
 import { seedDistances } from './seed-distances.ts';
 import { statistics } from './statistics.ts';
 import { subSteps } from './sub-steps.ts';
@@ -23,6 +24,7 @@ const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: 
   statistics,
   'pivoted-statistics': pivotedStatistics,
   'sub-steps': subSteps,
+  'sample-labels': sampleLabels,
   'cell-sums': cellSums,
   'cell-scatter': cellScatter,
   'cell-histogram': cellHistogram,
