@@ -13,7 +13,6 @@ export function drawSummary(store: Store): void {
   show('now-epoch', count(epoch.at(-1)), `of ${count(run.config.maxEpochs)}`);
   show('now-loss', threeDigits(loss.at(-1)));
   show('now-sub-loss', threeDigits(subLoss.findLast((value) => value !== null)));
-  const done = events.findLast((event) => event.type === 'done');
   const outliers = done?.outliers ? `, ${compactCount(done.outliers)} outliers` : '';
   show('now-rows', compactCount(run.data.rows), `× ${run.data.dim}${outliers}`);
   show('now-sample', compactCount(started?.sample ?? run.data.sample));
