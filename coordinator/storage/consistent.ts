@@ -39,8 +39,9 @@ export function assertConsistent({ config, layout, dataSummary, state }: Checkpo
     throw new RangeError(`covariance of ${moments.covariance.length} numbers`);
   if (!areCounts(sampleRows) || !sampleRows.some((rows) => rows > 0))
     throw new RangeError('its sample is not counted in rows');
-  if (state.sample.rows < 1 || !(state.sample.below > 0 && state.sample.below <= 1))
-    throw new RangeError('its state is one of no sample');
+  const { below, rows, smallestShard } = state.sample;
+  if (!(below > 0 && below <= 1 && rows <= layout.rows && smallestShard >= 1 && smallestShard <= rows))
+    throw new RangeError('its state has a sample that no run has');
   const limits = fences ? [fences.low, fences.high, fences.least, fences.most] : [];
   if (fences && !fences.low.every((low, i) => low <= fences.least[i] && fences.most[i] <= fences.high[i]))
     throw new RangeError('its fences do not enclose its rows');

@@ -11,6 +11,7 @@ import {
   renumbered,
   renumberLabels,
   reorderColumns,
+  withoutUnits,
 } from '../../model/numbering.ts';
 import { contingencyCounter } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
@@ -100,6 +101,17 @@ test('a renumbered state has every cluster’s units, Adam moments, sub-net, par
   assert.equal(after.merged, state.merged);
   assert.deepEqual(renumbered(after, [...placesOf(order)]), state);
   assert.equal(renumbered(state, [0, 1, 2, 3, 4]), state);
+});
+
+test('a net without some of its units gives no row to them, and the others as before', () => {
+  const state = stateOf(K);
+  const x = Float32Array.of(0.3, -1, 2);
+  const before = logits(layersOf(state.net), x);
+  const after = logits(layersOf(withoutUnits(state, [1, 4]).net), x);
+  for (const unit of before.keys())
+    if (unit === 1 || unit === 4) assert.ok(after[unit] < -1e29);
+    else assert.equal(after[unit], before[unit]);
+  assert.deepEqual(logits(layersOf(state.net), x), before);
 });
 
 test('labels get their new numbers, negative ones stay; columns move with them', () => {

@@ -8,7 +8,7 @@ const skip = noBrowser;
 after(closeBrowser);
 
 const TIME = '2026-11-26T12:00:00.000Z';
-const DONE = { ...{ type: 'done', k: 10, rowsRead: 140_000, seconds: {}, workers: {} }, time: TIME } as const;
+const DONE = { type: 'done' as const, k: 10, rowsRead: 140_000, seconds: {}, workers: {}, time: TIME };
 
 test('notes and replicates of a run that has ended', { skip }, async () => {
   const running = await mock({ epochs: 60, rows: 200 });
@@ -46,7 +46,7 @@ test('notes and replicates of a run that has ended', { skip }, async () => {
 test('a run that is fine shows no notes', { skip }, async () => {
   const running = await mock({ epochs: 60, rows: 200 });
   const { page, close } = await open(running.url);
-  running.send({ type: 'event', event: { ...DONE } });
+  running.send({ type: 'event', event: DONE });
   running.setStatus('done');
   await page.waitForFunction(() => /finished/.test(document.getElementById('notice')!.textContent!));
   assert.equal(await page.locator('#result-notes').isVisible(), false);

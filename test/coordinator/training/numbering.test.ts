@@ -6,10 +6,11 @@ import { after, describe, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { openRunDirectory, type RunDirectory } from '../../../coordinator/storage/run-directory.ts';
-import { type FullPassResult, labelAllRows } from '../../../coordinator/training/full-pass.ts';
+import { type FullPassResult, labelAllRows, OutliersAlone } from '../../../coordinator/training/full-pass.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
 import { readNpy } from '../../../data/npy.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
+import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';
 import { nd } from '../../../proto/tensors.ts';
 
@@ -24,6 +25,8 @@ const unitOf = (row: number) => [4, 0, 4, 2, 3, 2, 0, 4, 4, 4][row % 10];
 const ORDER = [4, 0, 2, 3, 1];
 /** A row's responsibility for a unit. */
 const softOf = (row: number, unit: number) => Math.fround((row % 997) + unit / 8);
+/** Rows with lower priorities are in the sample. */
+const BELOW = 0.25;
 const truth = Int32Array.from({ length: ROWS }, (_, row) => row % 3);
 
 /** The full pass of a run whose workers label by `unitOf`. */
@@ -31,6 +34,7 @@ async function labelled(
   out: RunDirectory,
   label = unitOf,
   confirmed = async () => {},
+  isOutlier: ((row: number) => boolean) | null = null,
 ): Promise<FullPassResult> {
   const dispatcher = {
     async round({ units, each }: RoundSpec) {
@@ -39,6 +43,7 @@ async function labelled(
         const rows = own.flatMap(({ start, count }) => Array.from({ length: count }, (_, i) => start + i));
         const T = new Float64Array(3 * K);
         for (const row of rows) {
+          if (isOutlier?.(row)) continue;
           T[3 * label(row)]++;
           T[3 * label(row) + 1] += row;
         }
@@ -48,6 +53,7 @@ async function labelled(
             T: nd(T),
             seen: nd(Float32Array.of(unit.shard)),
             seenLabels: nd(Int32Array.of(label(rows[0]))),
+            ...(isOutlier && { outliers: nd(Uint8Array.from(rows, (row) => Number(isOutlier(row)))) }),
             soft: nd(
               Float32Array.from(rows.flatMap((row) => Array.from({ length: K }, (_, k) => softOf(row, k)))),
             ),
@@ -63,8 +69,9 @@ async function labelled(
     d: 1,
     dispatcher,
     calculate: async () => null,
+    transform: { fences: isOutlier && {} },
   } as unknown as Run;
-  return labelAllRows(run, layout, K, truth, out, confirmed);
+  return labelAllRows(run, layout, K, truth, out, confirmed, BELOW);
 }
 
 async function directory(name: string): Promise<RunDirectory> {
@@ -135,6 +142,43 @@ describe('the full pass numbers clusters by their exact sizes', () => {
     out.close();
     for (const name of ['labels.npy', 'responsibilities.npy'])
       assert.ok(readFileSync(join(out.path, name)).equals(readFileSync(join(folder, 'all', name))), name);
+  });
+
+  test('outliers included, which have no part in statistics', async () => {
+    const out = await directory('outliers');
+    // Without them unit 2 has more rows than unit 0.
+    const isOutlier = (row: number) => row % 20 === 1;
+    const label = (row: number) => (row === 3 ? 0 : unitOf(row));
+    const { order, T, counts, outliers, sampledOutliers } = await labelled(out, label, undefined, isOutlier);
+    out.close();
+    assert.deepEqual(order, [4, 0, 2, 3, 1]);
+    assert.deepEqual(counts, [10_000, 4001, 3999, 2000, 0]);
+    assert.deepEqual(
+      T.map(([rows]) => rows),
+      [10_000, 3001, 3999, 2000, 0],
+    );
+    const { data: flags } = readNpy(join(out.path, 'outliers.npy'));
+    for (let row = 0; row < ROWS; row++) assert.equal(Boolean(flags[row]), isOutlier(row));
+    assert.equal(outliers, 1000);
+    const priorityOf = priority(7n);
+    const sampled = shardBlocks(layout).map((blocks) => {
+      const rows = blocks.flatMap(({ start, count }) => Array.from({ length: count }, (_, i) => start + i));
+      return rows.filter((row) => isOutlier(row) && priorityOf(row) < BELOW).length;
+    });
+    assert.deepEqual(sampledOutliers, sampled);
+  });
+
+  test('not if only outliers have the label of one: the units without other rows are told, and no file is left', async () => {
+    const out = await directory('alone');
+    await assert.rejects(
+      labelled(out, undefined, undefined, (row) => unitOf(row) === 3),
+      (error) => error instanceof OutliersAlone && error.units.join() === '1,3',
+    );
+    out.close();
+    assert.deepEqual(
+      readdirSync(out.path).filter((name) => /npy/.test(name)),
+      [],
+    );
   });
 
   test('only once the data are confirmed', async () => {
