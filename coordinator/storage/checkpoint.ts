@@ -237,7 +237,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
         min: moment('min'),
         max: moment('max'),
       },
-      fences: fencesFrom(unprefixed(tensors, 'fences'), layout.dim),
+      fences: fencesFrom(unprefixed(tensors, 'fences')),
     },
     state: {
       epoch,
@@ -272,14 +272,12 @@ const fencesTensors = ({ columns, low, high, least, most }: Fences): Tensors => 
   most: nd(most),
 });
 
-/** Null if there are none. RangeError unless they fit each other and the columns. */
-function fencesFrom(tensors: Tensors, columns: number): Fences | null {
+/** Null if there are none. */
+function fencesFrom(tensors: Tensors): Fences | null {
   if (!Object.keys(tensors).length) return null;
-  const fenced = take(tensors, 'columns', 'int32');
-  if (!fenced.every((column) => column >= 0 && column < columns)) throw new RangeError('no such column');
-  const limit = (name: string) => take(tensors, name, 'float32', fenced.length);
+  const limit = (name: string) => take(tensors, name, 'float32');
   return {
-    columns: fenced,
+    columns: take(tensors, 'columns', 'int32'),
     low: limit('low'),
     high: limit('high'),
     least: limit('least'),

@@ -43,6 +43,10 @@ export function assertConsistent({ config, layout, dataSummary, state }: Checkpo
   if (!(below > 0 && below <= 1 && rows <= layout.rows && smallestShard >= 1 && smallestShard <= rows))
     throw new RangeError('its state has a sample that no run has');
   const limits = fences ? [fences.low, fences.high, fences.least, fences.most] : [];
+  if (fences && !fences.columns.every((column) => column >= 0 && column < dim))
+    throw new RangeError('its fences are of a column that is not there');
+  if (fences && !limits.every(({ length }) => length === fences.columns.length))
+    throw new RangeError('its fences are not as many as their columns');
   if (fences && !fences.low.every((low, i) => low <= fences.least[i] && fences.most[i] <= fences.high[i]))
     throw new RangeError('its fences do not enclose its rows');
   const finite = {
