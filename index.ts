@@ -28,3 +28,4 @@ export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, RunEvent, TimedEvent } from './view/events.ts';
+export type { Replicates } from './view/summary.ts';

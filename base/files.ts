@@ -195,6 +195,8 @@ export function truncated(path: string, expected: number, actual: number): UserE
 /** A file being written under a temporary name. A method that fails removes it and throws, a UserError for a failed system call. */
 export interface AtomicFile {
   write(bytes: Uint8Array, at: number): void;
+  /** Fills `into` with what has been written, from byte `at` on. */
+  read(into: Uint8Array, at: number): void;
   resize(bytes: number): void;
   /** SHA-256 of what has been written, in hexadecimal: read from the open file, whatever its path leads to by now. */
   sha256(): Promise<string>;
@@ -262,6 +264,13 @@ export function createAtomicFile(
       }
     },
     resize: (bytes) => attempt((file) => ftruncateSync(file, bytes)),
+    read(into, at) {
+      try {
+        readFully({ fd: opened(), path }, into, at);
+      } catch (error) {
+        throw failed(error);
+      }
+    },
     write: (bytes, at) =>
       attempt((file) => {
         for (let done = 0; done < bytes.length; )

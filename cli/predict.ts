@@ -29,6 +29,12 @@ export const builder = {
 export async function handler({ run, data, out, soft, force }: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
   const log = (line: string) => console.error(printable(line));
-  const { rows, k } = await interruptible((signal) => predict({ run, data, out, soft, force, log, signal }));
-  console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}`));
+  const { rows, outliers, k } = await interruptible((signal) =>
+    predict({ run, data, out, soft, force, log, signal }),
+  );
+  console.log(
+    printable(
+      `${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${outliers ? `; ${outliers} outliers` : ''}`,
+    ),
+  );
 }

@@ -114,6 +114,13 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           );
           if (live) show('labelling all rows …');
           break;
+        case 'replicate':
+          if (event.k !== null) eventLine(`replicate ${event.replicate} of ${event.of}  K ${event.k}`);
+          else if (live) show(`replicate ${event.replicate} of ${event.of} …`);
+          break;
+        case 'done':
+          for (const note of event.notes ?? []) eventLine(`note: ${note}`);
+          break;
       }
     },
     epoch({ epoch, k, loss, subLoss, time }) {

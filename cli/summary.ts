@@ -1,9 +1,11 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
+import { replicatesText } from '../view/summary.ts';
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
+  const { outliers, notes, replicates } = result;
   if (json) {
     const summary = {
       k,
@@ -13,16 +15,19 @@ export function print(result: RunResult, json: boolean): void {
       rounds,
       workers,
       rows: count,
+      outliers,
       dim,
       seconds,
       out: directory,
+      notes,
+      replicates,
     };
     console.log(JSON.stringify(summary));
     return;
   }
   const score = (value: number | null) => (value === null ? '–' : value.toFixed(4));
   const rows: [string, string][] = [
-    ['clusters (K)', String(k)],
+    ['clusters (K)', replicates ? `${k} (${replicatesText(replicates)})` : String(k)],
     ...(scores.nmi === null
       ? []
       : ([
@@ -33,6 +38,7 @@ export function print(result: RunResult, json: boolean): void {
     ['silhouette', score(scores.silhouette)],
     ['loss', score(loss)],
     ['rows × dimensions', `${count.toLocaleString('en')} × ${dim}`],
+    ...(outliers ? ([['outliers', outliers.toLocaleString('en')]] as [string, string][]) : []),
     ['epochs, rounds', `${epochs}, ${rounds}`],
     ['workers', String(workers)],
     ['training', `${seconds.toFixed(2)} s`],
@@ -40,4 +46,5 @@ export function print(result: RunResult, json: boolean): void {
     ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
   ];
   for (const [name, value] of rows) console.log(printable(`${name.padEnd(18)}  ${value}`));
+  for (const note of notes) console.log(printable(`note: ${note}`));
 }

@@ -28,7 +28,10 @@ export async function runOnTerminal(
       if (event.type === 'epoch') {
         const { epoch, k, loss, subLoss } = event;
         display.epoch({ epoch, k, loss, subLoss });
-      } else display.event(event);
+      } else if (event.type !== 'done') {
+        // Its notes are printed with the result.
+        display.event(event);
+      }
     result = await run;
   } catch (error) {
     display.end();

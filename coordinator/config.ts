@@ -159,6 +159,13 @@ export const OPTIONS = {
     paper: 0,
     defaultText: 'max(20000, 1000·D)',
   }),
+  replicates: option(nullable(integer(2, 100)), {
+    group: DATA,
+    describe:
+      'after the run, repeat it so often on halves of the sample, such as 8 times: how far K and the clusters depend on the rows',
+    fast: null,
+    defaultText: 'none',
+  }),
   soft: option(yesOrNo(), {
     group: DATA,
     describe: 'also write responsibilities.npy, N×K',

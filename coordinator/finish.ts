@@ -4,23 +4,35 @@ import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
+import { diagonalOf } from '../model/linalg.ts';
+import type { Net } from '../model/net.ts';
+import { bySize, isUnchanged, unitsIn, withoutUnits } from '../model/numbering.ts';
+import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
-import type { Summary } from '../view/summary.ts';
+import type { Replicates, Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
+import { notesOn } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { summarize, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { type FullPassResult, labelAllRows } from './training/full-pass.ts';
+import { type FullPassResult, labelAllRows, OutliersAlone } from './training/full-pass.ts';
+import type { DataMoments } from './training/moments.ts';
+import { publishNet } from './training/publish.ts';
+import { replicate } from './training/replicates.ts';
 import type { Run } from './training/run-context.ts';
+import { sampledCounts } from './training/sampled-rows.ts';
 import type { Observer } from './training/train.ts';
 
 export interface FinishInput {
   run: Run;
   state: State;
+  /** Why training ended. */
+  reason: EndReason;
+  data: DataMoments;
   layout: Layout;
   source: Pick<Source, 'names'>;
   labels: Labels | null;
@@ -33,40 +45,126 @@ export interface FinishInput {
   check?: DataCheck | null;
   emit: Emit;
   warn: (message: string) => void;
+  /** Called when the results are written, before any replicates begin. */
+  written?: () => void;
+  /** Ends the replicates early, once the results are written. */
+  signal?: AbortSignal;
 }
 
 /** Seconds between attempts to write the results, one minute in total. */
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
 
 /**
- * Labels all rows and writes the results. UserError if they still cannot be written after a minute of retries, with the
- * command that resumes the run.
+ * Labels all rows and writes the results, in which clusters are numbered by size, then trains the replicates, if there are to
+ * be any. UserError if the results still cannot be written after a minute of retries, with the command that resumes the run.
  */
 export async function finish(input: FinishInput): Promise<Summary> {
   const { run, state, layout, source, labels, out, checkpoints, metadata, spent, server, observer, emit } =
     input;
+  // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
+  // the numbers of training: from one of them, these bytes come out again.
+  const guess = bySize(state.mixture.weights);
+  const publish = async (net: Net) =>
+    publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
+  await publish(state.net);
   let labelled: FullPassResult | null = null;
+  let final = { state, order: [...state.parts.keys()] };
+  const written = () => ({ files: out.hashes(), order: final.order });
   try {
     const summary = await retryWrites(async () => {
       if (!labelled) {
         const truth = labels?.codes ?? null;
-        labelled = await labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish);
-        observer?.labelled(labelled.T.map(([rows]) => rows));
+        const label = () =>
+          labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish, state.sample.below);
+        const found = await label().catch(async (error) => {
+          if (!(error instanceof OutliersAlone)) throw error;
+          final.state = withoutUnits(
+            state,
+            error.units.map((unit) => guess[unit]),
+          );
+          await publish(final.state.net);
+          return label();
+        });
+        const order = found.order.map((unit) => guess[unit]);
+        if (!isUnchanged(order))
+          final = { state: await run.calculate('renumbered', final.state, order), order };
+        labelled = found;
+        observer?.labelled(found.counts, final);
       }
-      await writeModel(run, state, labelled, source.names ?? null, out);
+      await writeModel(run, final.state, labelled, source.names ?? null, out);
       await checkpoints.flush();
-      const result = await summarize(run, labelled, { state, layout, spent: spent(), out: out.path });
-      out.json('run.json', runFile(metadata, result, out.hashes()));
+      const { silhouette } = labelled;
+      const result = await summarize(run, labelled, {
+        ...{ state, layout, spent: spent(), out: out.path },
+        notes: (k) => notesOfRun(input, k, silhouette),
+      });
+      out.json('run.json', runFile(metadata, result, written()));
       return result;
     }, input.warn);
     const { tasks, workers } = server.usage();
-    emit({ type: 'done', k: summary.k, rowsRead: spent().rowsRead, seconds: tasks, workers });
-    return summary;
+    const { rowsRead } = spent();
+    input.written?.();
+    const replicates = run.config.replicates
+      ? await replicatesOf(input, run.config.replicates, labelled!.sampledOutliers)
+      : null;
+    const complete = { ...summary, replicates };
+    if (replicates)
+      await retryWrites(async () => out.json('run.json', runFile(metadata, complete, written())), input.warn);
+    const { k, outliers, notes } = summary;
+    emit({
+      ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
+      ...(notes.length && { notes }),
+      ...(replicates && { replicates }),
+    });
+    return complete;
   } catch (error) {
     out.assertThere();
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }
+}
+
+/** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
+async function replicatesOf(
+  input: FinishInput,
+  count: number,
+  sampledOutliers: number[],
+): Promise<Replicates | null> {
+  const { run, state, layout, signal, emit, out, warn } = input;
+  const { below } = state.sample;
+  const rows = await sampledCounts(layout, below);
+  const sample = { below, rows: rows.map((own, shard) => own - sampledOutliers[shard]) };
+  const stopped = new Promise<null>((resolve) => {
+    if (signal?.aborted) resolve(null);
+    signal?.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  try {
+    const replicates = replicate({ run, sample, count, emit, signal });
+    replicates.catch(() => {});
+    const result = await Promise.race([stopped, replicates]);
+    if (!result) warn('stopped during the replicates; the results are complete without them');
+    return result;
+  } catch (error) {
+    out.assertThere();
+    if (!(error instanceof UserError)) throw error;
+    warn(`the replicates have ended: ${error.message}; the results are complete without them`);
+    return null;
+  }
+}
+
+function notesOfRun(
+  { run, state, reason, data, layout, source }: FinishInput,
+  k: number,
+  silhouette: number | null,
+): string[] {
+  const { min, max, mean, covariance } = data.moments;
+  const variance = diagonalOf(covariance, mean.length);
+  const { config, d } = run;
+  const sampled = state.sample.rows;
+  return notesOn({
+    ...{ config, k, silhouette, reason, sampled, d, rows: layout.rows, steps: state.steps },
+    columns: { mean, min, max, variance, names: source.names ?? null },
+  });
 }
 
 /** Repeats `attempt` while it fails with a WriteError, after each of `delays` (seconds) in turn. */

@@ -35,6 +35,8 @@ export interface SessionScope {
 export interface SessionProgress {
   out?: RunDirectory;
   monitor?: Monitor;
+  /** The results are written; replicates may follow. */
+  written?: boolean;
   /** The run has ended, successfully or not; its page and metrics may linger. */
   over: boolean;
 }

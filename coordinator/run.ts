@@ -21,8 +21,8 @@ import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
 import { type DataMoments, momentsRound, type Reading } from './training/moments.ts';
+import { setOutliersApart } from './training/outliers.ts';
 import { prepare } from './training/prepare.ts';
-import { publishNet } from './training/publish.ts';
 import type { Run } from './training/run-context.ts';
 import { sampleThreshold } from './training/sample.ts';
 import { type Observer, train } from './training/train.ts';
@@ -50,6 +50,10 @@ export interface RunInput {
   observer?: Observer;
   /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
   held?: () => Promise<void> | null;
+  /** Called when the results are written; replicates may follow. */
+  written?: () => void;
+  /** Ends replicates early. */
+  signal?: AbortSignal;
   versions: Record<string, string>;
   /** Workers may have different numeric identities. */
   mixed?: boolean;
@@ -108,7 +112,10 @@ async function runOnce(
   };
   const { moments, run } = checkpoint
     ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
-    : await prepareFirst(await firstReading(input, dispatcher), prepareFor);
+    : await prepareFirst(
+        await settingApart(input, dispatcher, await firstReading(input, dispatcher)),
+        prepareFor,
+      );
   // Workers opened it by its path, each when it joined: some may have read another file than others.
   if (!checkpoint) source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
@@ -123,6 +130,7 @@ async function runOnce(
     identity: server.identity(),
     backend: backend && { ...backend, mixed: input.mixed === true },
     hashes: moments.hashes,
+    fences: moments.fences,
   };
   await out.create(runFile(metadata, null));
   // With the hashes of this reading, in place of the one before.
@@ -139,14 +147,12 @@ async function runOnce(
   // At once: what was computed before is in another folder, and a kill must leave it in this one too.
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
   const spent = () => totalsSince(checkpoint, server, startTime);
-  // If training has already ended, the workers still need the net for the full pass.
-  if (checkpoint?.ended) publishNet(run, checkpoint.state.net);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
-    const state = checkpoint?.ended
-      ? checkpoint.state
+    const { state, reason } = checkpoint?.ended
+      ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    return finish({ ...input, run, state, metadata, spent });
+    return finish({ ...input, run, state, reason, data: moments, metadata, spent });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
@@ -205,6 +211,26 @@ async function firstReading(
   );
 }
 
+/** The same reading, but its moments are without outliers. */
+export async function settingApart(
+  input: Pick<RunInput, 'config' | 'layout' | 'calculate'>,
+  dispatcher: Dispatcher,
+  reading: Reading,
+): Promise<Reading> {
+  const { config, layout, calculate } = input;
+  const sample = sampleThreshold(config, layout);
+  const data = await setOutliersApart({ config, layout, dispatcher, calculate, sample }, reading.data);
+  return {
+    data,
+    async reread() {
+      const next = await reading.reread();
+      if (next) return settingApart(input, dispatcher, next);
+      // What workers claim about outliers ends no run: it goes on with all rows.
+      return data === reading.data ? null : reading;
+    },
+  };
+}
+
 /** The rounds of a run until it has to begin again. */
 interface Attempt {
   dispatcher: Dispatcher;
@@ -250,7 +276,7 @@ function attemptOn(dispatcher: Dispatcher, path: string): Attempt {
 async function trainAll(
   { input, run, moments, spent, attempt }: TrainingInput,
   checkpoint: Checkpoint | null,
-): Promise<State> {
+): Promise<{ state: State; reason: EndReason }> {
   const { config, layout, server, checkpoints, emit, observer, held } = input;
   const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
@@ -273,7 +299,7 @@ async function trainAll(
       const { state, reason } = value;
       emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
       offerCheckpoint(state, true, reason);
-      return state;
+      return value;
     }
     const { state } = value;
     if (value.type === 'epoch') {

@@ -34,10 +34,14 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const opened = await Promise.race([interrupted, opening]);
     if (!opened) return interruptedEnd(progress.out);
     const { workers, checkpoints, labels, drawing, out } = opened;
-    const finished = runWithWorkers(config, options, opened);
+    const finished = runWithWorkers(config, options, opened, stopping.signal, () => {
+      progress.written = true;
+    });
     finished.catch(() => {});
     const ends = [interrupted, finished, out.displaced, ...(workers.failed ? [workers.failed] : [])];
-    const summary = await Promise.race(ends);
+    let summary = await Promise.race(ends);
+    // Only replicates were interrupted, and they end at once.
+    if (!summary && progress.written) summary = await finished;
     if (!summary) {
       opened.monitor?.ended('stopped');
       await checkpoints.flush();
@@ -46,7 +50,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     opened.monitor?.ended('done');
     progress.over = true;
     out.assertThere();
-    const drawn = report ? drawReport(drawing, out, labels, listener.log) : null;
+    const drawn = report && !stopping.signal.aborted ? drawReport(drawing, out, labels, listener.log) : null;
     drawn?.catch(() => {});
     const path = await Promise.race([drawn, interrupted]);
     out.assertThere();
@@ -73,14 +77,15 @@ async function runWithWorkers(
   config: RunConfig,
   { resume, mixed }: SessionOptions,
   { workers, from, ...opened }: OpenedSession,
+  signal: AbortSignal,
+  written: () => void,
 ): Promise<Summary> {
   // Loaded while the workers start.
   const { runAll } = await import('./run.ts');
   await workers.ready;
   return runAll({
     ...opened,
-    config,
-    mixed,
+    ...{ config, mixed, signal, written },
     resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
   });
 }

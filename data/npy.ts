@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import {
+  type AtomicFile,
   type AtomicFileOptions,
   createAtomicFile,
   type OpenOptions,
@@ -8,6 +9,7 @@ import {
   readFully,
   truncated,
 } from '../base/files.ts';
+import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 
@@ -38,7 +40,13 @@ export function closeArray({ fd, release }: ArrayFile): void {
 }
 
 /** The element types that `writeNpy` and `createNpy` can write. */
-const WRITABLE = { '<i4': Int32Array, '<f4': Float32Array, '<f8': Float64Array, '|u1': Uint8Array };
+const WRITABLE = {
+  '<i4': Int32Array,
+  '<f4': Float32Array,
+  '<f8': Float64Array,
+  '|u1': Uint8Array,
+  '|b1': Uint8Array,
+};
 export type WritableDtype = keyof typeof WRITABLE;
 
 /** NumPy's headers have some hundred bytes; only records with thousands of fields need more than this. */
@@ -279,6 +287,20 @@ export interface NpyWriter<Data> {
   abort(): void;
 }
 
+/** Numbers that can be changed in place. */
+export interface MutableNumbers {
+  readonly length: number;
+  [index: number]: number;
+}
+
+export interface NpyNumbersWriter extends NpyWriter<NumericArray | readonly number[]> {
+  /**
+   * Changes what has been written: reads the file in pieces, each of them some times `width` elements, and writes each
+   * back once `change` has changed it. In bounded memory, and without holding up the event loop.
+   */
+  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
+}
+
 /**
  * Starts an .npy of any element type, written as raw bytes. Throws a UserError if the disk is full,
  * or the folder is missing or not writable.
@@ -288,13 +310,14 @@ export function createNpyBytes(
   descr: string,
   shape: readonly number[],
   options?: AtomicFileOptions,
-): NpyWriter<Uint8Array> {
+): NpyWriter<Uint8Array> & Pick<AtomicFile, 'read'> {
   const { size } = parseDtype(descr);
   const header = npyHeader(descr, shape);
   const file = createAtomicFile(path, options);
   file.resize(header.length + elementCount(shape) * size);
   return {
     write: (bytes, first) => file.write(bytes, header.length + first),
+    read: (into, first) => file.read(into, header.length + first),
     sha256() {
       file.write(header, 0);
       return file.sha256();
@@ -322,17 +345,30 @@ export function createNpy(
   dtype: WritableDtype,
   shape: readonly number[],
   options?: AtomicFileOptions,
-): NpyWriter<NumericArray | readonly number[]> {
-  const file = createNpyBytes(path, dtype, shape, options);
+): NpyNumbersWriter {
+  const { read, ...file } = createNpyBytes(path, dtype, shape, options);
+  const write = (data: NumericArray | readonly number[], first: number) => {
+    if (first < 0 || first + data.length > elementCount(shape))
+      throw new RangeError(
+        `cannot write ${data.length} elements at ${first} of ${path}, which has shape ${tuple(shape)}`,
+      );
+    const converted = data instanceof WRITABLE[dtype] ? data : WRITABLE[dtype].from(data);
+    file.write(littleEndian(converted), first * converted.BYTES_PER_ELEMENT);
+  };
   return {
     ...file,
-    write(data, first) {
-      if (first < 0 || first + data.length > elementCount(shape))
-        throw new RangeError(
-          `cannot write ${data.length} elements at ${first} of ${path}, which has shape ${tuple(shape)}`,
-        );
-      const converted = data instanceof WRITABLE[dtype] ? data : WRITABLE[dtype].from(data);
-      file.write(littleEndian(converted), first * converted.BYTES_PER_ELEMENT);
+    write,
+    async update(width, change) {
+      const element = parseDtype(dtype);
+      const most = width * Math.max(1, Math.floor(CHUNK_ELEMENTS / width));
+      for (const { from, to } of ranges(elementCount(shape), most)) {
+        await yieldToEventLoop();
+        const bytes = new Uint8Array((to - from) * element.size);
+        read(bytes, from * element.size);
+        const piece = decode(bytes, element);
+        change(piece);
+        write(piece, from);
+      }
     },
   };
 }

@@ -5,6 +5,7 @@ import { readWhole } from '../base/files.ts';
 import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
+import { fencesFrom } from './fences.ts';
 import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
 import type { Transform } from './transform.ts';
 
@@ -33,6 +34,18 @@ const savedTransform = z.object({
   scale: numbers,
   offset: numbers,
   names: z.optional(z.array(z.string())),
+  /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
+  fences: z.optional(
+    z.array(
+      z.object({
+        column: z.int().check(z.nonnegative()),
+        low: z.number(),
+        high: z.number(),
+        least: z.number(),
+        most: z.number(),
+      }),
+    ),
+  ),
 });
 const savedModel = z.object({
   weightsManifest: z.tuple([z.object({ weights: z.array(z.object({ shape: z.array(size) })) })]),
@@ -55,11 +68,12 @@ export function readTrainedModel(run: string): TrainedModel {
   const { identity, data, files: hashes } = aboutRun(run);
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
-  const { input, dim, columns, scale, offset, names = null } = saved;
+  const { input, dim, columns, scale, offset, names = null, fences = [] } = saved;
   const sound =
     scale.length === dim &&
     offset.length === dim &&
     (names === null || names.length === input) &&
+    fences.every(({ column }) => column < input) &&
     (columns === null || (columns.length === dim && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const [kernel, bias, ...net] = readWeights(files, input, dim);
@@ -80,6 +94,7 @@ export function readTrainedModel(run: string): TrainedModel {
       bias: bias.values,
       scale: Float64Array.from(scale),
       offset: Float64Array.from(offset),
+      fences: fencesFrom(fences),
     },
   };
 }

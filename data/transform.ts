@@ -2,6 +2,7 @@ import { UserError } from '../base/user-error.ts';
 import { product } from '../model/forward.ts';
 import { leadingEigen } from '../model/leading-eigen.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
+import type { Fences } from './fences.ts';
 
 /**
  * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first scaled to unit length if `normalize`,
@@ -20,6 +21,8 @@ export interface Transform {
   readonly bias: Float32Array;
   readonly scale: Float64Array;
   readonly offset: Float64Array;
+  /** Limits on raw rows; null: there are none. */
+  readonly fences: Fences | null;
 }
 
 /** The result of the moments round, for rows scaled to unit length if the transform normalizes them. */
@@ -49,11 +52,12 @@ export function normalizeRows(rows: Float32Array, dim: number): void {
 
 /**
  * The transform for this choice and the covariance of x (D×D or its diagonal, like that of `moments`). Columns that do
- * not vary are dropped. UserError if none varies, or if `pca` asks for more axes than the data have.
+ * not vary are dropped. `fences`: those within which the moments are. UserError if none varies, or if `pca` asks for more axes than the data have.
  */
 export function planTransform(
   choice: TransformChoice,
   moments: Moments,
+  fences: Fences | null = null,
 ): { transform: Transform; covariance: Float64Array } {
   const input = moments.mean.length;
   // With a single column, matrix and diagonal are the same: treat it as a matrix.
@@ -63,7 +67,7 @@ export function planTransform(
   const kept = [...variance.keys()].filter(varies);
   if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: use data with different rows`);
   const axes = pcaAxes(choice);
-  if (axes !== null) return planPca(axes, moments, kept);
+  if (axes !== null) return planPca(axes, moments, kept, fences);
 
   const sd = kept.map((d) => Math.sqrt(variance[d]));
   const factor = kept.map((d, i) => {
@@ -92,11 +96,12 @@ export function planTransform(
         if (choice === 'center' || choice === 'standard') return 0;
         return (moments.mean[d] - (choice === 'min-max' ? moments.min[d] : 0)) * factor[i];
       }),
+      fences,
     },
   };
 }
 
-function planPca(axes: number, moments: Moments, kept: number[]) {
+function planPca(axes: number, moments: Moments, kept: number[], fences: Fences | null) {
   const input = moments.mean.length;
   if (axes > kept.length)
     throw new UserError(
@@ -132,6 +137,7 @@ function planPca(axes: number, moments: Moments, kept: number[]) {
       bias: Float32Array.from(bias),
       scale,
       offset,
+      fences,
     },
   };
 }

@@ -11,7 +11,7 @@ export const API_PAGE = fileURLToPath(root('docs/api.md'));
 const SECTIONS: Record<string, string[]> = {
   Functions: ['train', 'resume', 'predict', 'evaluate', 'openRun', 'synth'],
   Results: [
-    ...['Run', 'RunResult', 'Scores', 'Prediction', 'Evaluation', 'SavedRun', 'FittedMixture'],
+    ...['Run', 'RunResult', 'Scores', 'Replicates', 'Prediction', 'Evaluation', 'SavedRun', 'FittedMixture'],
     ...['DrawOptions', 'DrawnReport', 'Synthetic'],
   ],
   Options: [

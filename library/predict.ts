@@ -3,6 +3,7 @@ import { statusOf } from '../base/files.ts';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
+import { countFlags } from '../data/fences.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
@@ -16,6 +17,8 @@ import { AbortError } from './run.ts';
 export interface Prediction {
   /** Number N of rows. */
   readonly rows: number;
+  /** Number of outliers, by the limits of the run: rows that are far from all on which it was trained. */
+  readonly outliers: number;
   /** Number K of clusters of the run: labels are from 0 to K − 1. */
   readonly k: number;
   /** The cluster of each row, N. With `out`, read from that file on first access. */
@@ -80,13 +83,15 @@ async function label(
     sinks.push(labels as ArraySink<Int32Array | Float32Array>);
     const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k], force);
     if (responsibilities) sinks.push(responsibilities as ArraySink<Int32Array | Float32Array>);
+    let outliers = 0;
     for await (const piece of predictor.pieces()) {
+      if (piece.outliers) outliers += countFlags(piece.outliers);
       labels.write(piece.labels, piece.start);
       responsibilities?.write(piece.responsibilities!, piece.start * k);
     }
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
-    return withArrays({ rows, k }, arrays);
+    return withArrays({ rows, outliers, k }, arrays);
   } catch (error) {
     for (const { abort } of sinks) abort();
     throw signal?.aborted ? new AbortError('predict was stopped', { cause: signal.reason }) : error;

@@ -24,14 +24,17 @@ interface ResultLocation {
  * has another hash than in `files`, by default those of its run.json.
  */
 export function resultOf(
-  { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds }: Summary,
+  summary: Summary,
   directory: string,
   { soft, report, files, shown = directory }: ResultLocation,
 ): RunResult {
+  const { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds } = summary;
+  const { outliers, notes, replicates } = summary;
   const properties = {
     k,
     scores: { nmi, ari, acc, silhouette },
-    ...{ loss, rows, columns: dim, epochs, rounds, workers, seconds, directory: shown, report },
+    ...{ loss, rows, outliers, columns: dim, epochs, rounds, workers, seconds },
+    ...{ replicates, notes, directory: shown, report },
   };
   // As they are now: the caller may change its folder, and a later run may replace this one.
   const path = resolve(directory);

@@ -1,3 +1,5 @@
+import type { Replicates } from '../view/summary.ts';
+
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {
   /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
@@ -18,12 +20,12 @@ export interface RunResult {
   /** Number of clusters that have rows. */
   readonly k: number;
   /**
-   * The cluster of each row, N. From 0 to k − 1, or above if some clusters are empty. Read from `labels.npy` on first
-   * access.
+   * The cluster of each row, N, from 0 to k − 1. Clusters are numbered by size: 0 has the most rows, and none has more than
+   * the one before it. Read from `labels.npy` on first access.
    */
   readonly labels: Int32Array;
   /**
-   * Responsibilities, N×K, row-major, where K includes empty clusters; null without `soft`. Read from
+   * Responsibilities, N×K, row-major, where K includes empty clusters, which come last; null without `soft`. Read from
    * `responsibilities.npy` on first access.
    */
   readonly responsibilities: Float32Array | null;
@@ -33,6 +35,11 @@ export interface RunResult {
   readonly loss: number | null;
   /** Number N of rows of the data. */
   readonly rows: number;
+  /**
+   * Number of rows that were set apart before training, as they lie so far from all others that they would have hidden the
+   * clusters. They have labels too, of clusters on their side; `outliers.npy` in the run directory says which they are.
+   */
+  readonly outliers: number;
   /** Number of columns of the data. */
   readonly columns: number;
   /** Number of training epochs. */
@@ -43,6 +50,15 @@ export interface RunResult {
   readonly workers: number;
   /** Wall-clock time from the first round to the result, in seconds, added over all sessions. */
   readonly seconds: number;
+  /**
+   * How much K and the clusters depend on the rows drawn; null without the option `replicates`, and if the run was stopped before
+   * all of them were done.
+   */
+  readonly replicates: Replicates | null;
+  /**
+   * Reasons to doubt the result, a sentence each: what was seen, such as a single cluster, and what to try. Empty for most runs.
+   */
+  readonly notes: readonly string[];
   /** The run directory (docs/run-directory.md). */
   readonly directory: string;
   /** The path of report.html; null if none was drawn. */

@@ -15,7 +15,8 @@ export interface Contingency {
 export interface ContingencyCounter {
   /** Adds a batch: two arrays of codes ≥ 0 of equal length; RangeError otherwise. */
   add(pred: ArrayLike<number>, truth: ArrayLike<number>): void;
-  table(): Contingency;
+  /** `order`: the predicted codes in the order of the table's rows; by default from 0 on. */
+  table(order?: readonly number[]): Contingency;
 }
 
 /** An empty counter. Its memory is proportional to (largest predicted code) × (largest true code). */
@@ -40,7 +41,7 @@ export function contingencyCounter(): ContingencyCounter {
       for (let i = 0; i < pred.length; i++) counts[pred[i] * width + truth[i]]++;
       rows += pred.length;
     },
-    table: () => occurringOnly(rows, counts, width),
+    table: (order = [...Array(height).keys()]) => occurringOnly(rows, counts, width, order),
   };
 }
 
@@ -55,10 +56,13 @@ function largestCode(codes: ArrayLike<number>): number {
   return largest;
 }
 
-function occurringOnly(rows: number, counts: Float64Array, width: number): Contingency {
-  const lines = Array.from({ length: width && counts.length / width }, (_, p) =>
-    counts.subarray(p * width, (p + 1) * width),
-  ).filter((line) => sum(line) > 0);
+function occurringOnly(
+  rows: number,
+  counts: Float64Array,
+  width: number,
+  order: readonly number[],
+): Contingency {
+  const lines = order.map((p) => counts.subarray(p * width, (p + 1) * width)).filter((line) => sum(line) > 0);
   const columns = Array.from({ length: width }, (_, t) => t).filter((t) => lines.some((line) => line[t] > 0));
   return {
     rows,
@@ -144,14 +148,31 @@ function normalised(information: number, pred: number[], truth: number[], rows: 
  * rounded to float64 above.
  */
 export function ari(table: Contingency): number {
-  const pairs = (n: number) => (n * (n - 1)) / 2;
   const { pred, truth } = marginals(table);
-  const both = sum(table.counts.map((line) => sum(line.map(pairs))));
+  return ariOf(sum(table.counts.map((line) => sum(line.map(pairs)))), pred, truth, table.rows);
+}
+
+/** From the number of pairs of rows that both partitions put together, and the sizes of their parts. */
+function ariOf(both: number, pred: number[], truth: number[], rows: number): number {
   const inPred = sum(pred.map(pairs));
   const inTruth = sum(truth.map(pairs));
   if (both === inPred && both === inTruth) return 1;
-  const expected = inPred * (inTruth / pairs(table.rows));
+  const expected = inPred * (inTruth / pairs(rows));
   return (both - expected) / ((inPred + inTruth) / 2 - expected);
+}
+
+const pairs = (n: number) => (n * (n - 1)) / 2;
+
+/** `ari` of two labellings of the same rows, given as codes ≥ 0, with memory in proportion to the rows and the largest code. */
+export function ariOfLabels(pred: Int32Array, truth: Int32Array): number {
+  const width = largestCode(truth) + 1;
+  const cells = Float64Array.from(pred, (p, i) => p * width + truth[i]).sort();
+  let both = 0;
+  for (let i = 0, next = 0; i < cells.length; i = next) {
+    while (next < cells.length && cells[next] === cells[i]) next++;
+    both += pairs(next - i);
+  }
+  return ariOf(both, sizesOf(pred), sizesOf(truth), pred.length);
 }
 
 /**

@@ -11,8 +11,11 @@ const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
 const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
-const MOST_CELLS = 1 << 16;
+/** In one task, at all levels. */
+export const MOST_CELLS = 1 << 16;
 const MOST_BINS = 1 << 16;
+const binCount = z.int().check(z.gte(2), z.lte(MOST_BINS));
+const share = z.number().check(z.gte(0), z.lte(1));
 
 /**
  * A decision tree that assigns a row to a leaf: the number of a leaf, or -1 for none; the child whose centre is nearest; the child
@@ -76,8 +79,10 @@ export const taskSchema = z.discriminatedUnion('task', [
     task: z.literal('moments'),
     normalize: z.boolean(),
     diagonal: z.boolean(),
-    sample: z.number().check(z.gte(0), z.lte(1)),
+    sample: share,
   }),
+  z.object({ task: z.literal('column-histogram'), sample: share, bins: binCount }),
+  z.object({ task: z.literal('fenced-moments'), sample: share, diagonal: z.boolean() }),
   z.object({ task: z.literal('seed-distances'), centres: count, draw: count }),
   z.object({
     task: z.literal('cluster-steps'),
@@ -107,20 +112,21 @@ export const taskSchema = z.discriminatedUnion('task', [
     loss: z.enum(['isotropic', 'kl']),
     average: z.enum(['weights', 'gradients']),
   }),
+  z.object({ task: z.literal('sample-labels'), every: dim }),
   z.object({ task: z.literal('cell-sums'), ...cells }),
   z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: name }),
   z.object({
     task: z.literal('cell-histogram'),
     ...cells,
     axes: name,
-    bins: z.int().check(z.gte(2), z.lte(MOST_BINS)),
+    bins: binCount,
   }),
   z.object({ task: z.literal('cell-fourth-moments'), ...cells, whitening: name }),
   z.object({
     task: z.literal('full-pass'),
     diagonal: z.boolean(),
     soft: z.boolean(),
-    silhouette: z.number().check(z.gte(0), z.lte(1)),
+    silhouette: share,
   }),
 ]);
 

@@ -6,6 +6,7 @@ import {
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
+import { replicatesText } from '../view/summary.ts';
 import type { ReportContents } from './contents.ts';
 import { markerPath, markerStyle } from './markers.ts';
 import { STYLE } from './style.ts';
@@ -41,7 +42,8 @@ export function reportPage(contents: ReportContents, figures: CaptionedPicture[]
 <p>${escaped(headline(contents))}</p>
 </header>
 <main>
-${notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : ''}
+${noteList(notes)}
+${noteList(run.result?.notes ?? [])}
 ${tiles(contents)}
 <section class="figures" aria-label="Pictures">
 ${figures.map(figureHtml).join('\n')}
@@ -64,10 +66,16 @@ ${definitions([
 `;
 }
 
+const noteList = (notes: string[]) =>
+  notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : '';
+
 function headline({ run, epoch, history }: ReportContents): string {
   const { rows, dim } = run.data;
   const data = `${rows.toLocaleString('en')} rows × ${dim}`;
-  if (run.result) return `${run.result.k} clusters in ${data}`;
+  if (run.result) {
+    const { k, replicates } = run.result;
+    return `${k} ${k === 1 ? 'cluster' : 'clusters'}${replicates ? ` (${replicatesText(replicates)})` : ''} in ${data}`;
+  }
   const k = history?.epochs.at(-1)?.k;
   const at = epoch ?? history?.epochs.at(-1)?.epoch;
   return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${k} clusters`}`;
@@ -85,6 +93,7 @@ function tiles({ run: { result }, history }: ReportContents): string {
     ['ACC', score(result.acc)],
     ['silhouette', score(result.silhouette)],
     ['loss', score(result.loss)],
+    ['outliers', result.outliers ? result.outliers.toLocaleString('en') : null],
     ['epochs', result.epochs.toLocaleString('en'), reason ?? undefined],
     ['rounds', result.rounds.toLocaleString('en')],
     ['workers', String(result.workers)],
@@ -145,7 +154,7 @@ function configTable(config: Record<string, unknown>): string {
     Object.entries(config).map(([key, value]) => [
       `--${kebabCase(key)}`,
       value === null
-        ? key === 'labels'
+        ? key === 'labels' || key === 'replicates'
           ? 'none'
           : 'chosen from the data'
         : Array.isArray(value)

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { moveOutliers } from '../data/fences.ts';
 import { decode } from '../data/npy.ts';
 import { openRunLabels } from '../data/run-files.ts';
 import type { Source } from '../data/source.ts';
@@ -63,7 +64,11 @@ export function openRowReader(
   return {
     read,
     async labels(range) {
-      if (!file) return argmaxRows(logits(net, networkRows(transform, await read(range))), mixture.k);
+      if (!file) {
+        const raw = await read(range);
+        if (transform.fences) moveOutliers(raw, transform.input, transform.fences);
+        return argmaxRows(logits(net, networkRows(transform, raw)), mixture.k);
+      }
       const bytes = new Uint8Array(range.count * file.dtype.size);
       readFully(file, bytes, file.offset + range.start * file.dtype.size);
       const values = Int32Array.from(decode(bytes, file.dtype));

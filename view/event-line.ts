@@ -39,8 +39,15 @@ const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { typ
   split: proposal,
   merge: proposal,
   step: z.object({ epoch: count, kind: z.enum(['split', 'merge']), changed: count, k: count }),
+  replicate: z.object({ replicate: count, of: count, k: z.nullable(count) }),
   end: z.object({ epoch: count, k: count, reason: z.enum(END_REASONS) }),
-  done: z.object({ k: count, rowsRead: count, seconds: perName, workers: perName }),
+  done: z.object({
+    ...{ k: count, rowsRead: count, seconds: perName, workers: perName },
+    ...{ outliers: z.optional(count), notes: z.optional(z.array(text)) },
+    replicates: z.optional(
+      z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: number }),
+    ),
+  }),
 };
 
 /** The event in a line; null if it has no type, or not the fields of its type. Events of other versions may have other types. */

@@ -1,4 +1,5 @@
 import type { Change, EndReason } from '../model/schedule.ts';
+import type { Replicates } from './summary.ts';
 
 /**
  * How workers leave. `exited`: also after a task failed; `stalled`: did not read what it was sent; `cut`: the list of keys has
@@ -61,10 +62,17 @@ export type RunEvent =
       reason?: string;
     }
   | { type: 'step'; epoch: number; kind: Change; changed: number; k: number }
+  /** A replicate begins (`k` null), or has ended with so many clusters. */
+  | { type: 'replicate'; replicate: number; of: number; k: number | null }
   | { type: 'end'; epoch: number; k: number; reason: EndReason }
   | {
       type: 'done';
       k: number;
+      /** Rows that were set apart before training; files of earlier versions lack it. */
+      outliers?: number;
+      /** Those of the result (`Summary`); missing if there are none. */
+      notes?: string[];
+      replicates?: Replicates;
       /** By all workers in the entire run: twice the rows of the data if a sample was used and no worker was lost. */
       rowsRead: number;
       /** Since the last epoch: the full pass. */

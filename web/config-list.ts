@@ -9,7 +9,11 @@ export function configList({ config, versions, identity, data, out }: RunInfo): 
     ['rows × dimensions', `${count(data.rows)} × ${data.dim}`],
   ];
   for (const [name, value] of Object.entries(config))
-    if (name !== 'data') rows.push([splitCamelCase(name), name === 'labels' ? (value ?? 'none') : value]);
+    if (name !== 'data')
+      rows.push([
+        splitCamelCase(name),
+        name === 'labels' || name === 'replicates' ? (value ?? 'none') : value,
+      ]);
   rows.push(['results', out]);
   byId('config').replaceChildren(
     ...rows.map(([name, value]) => make('div', '', make('dt', '', name), make('dd', '', valueText(value)))),

@@ -17,6 +17,9 @@ const TASKS = [
   'seed-distances',
   'full-pass',
   'pivoted-statistics',
+  'column-histogram',
+  'fenced-moments',
+  'sample-labels',
 ];
 /** Pixels. */
 const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];

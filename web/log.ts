@@ -1,4 +1,5 @@
 import type { TimedEvent } from '../view/events.ts';
+import { replicatesText } from '../view/summary.ts';
 import { count, duration, logRatioText } from './format.ts';
 
 /** A line of the event log in words. */
@@ -81,8 +82,19 @@ function describe(event: TimedEvent): EventDescription | null {
       return milestone(
         `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'K and the losses have settled' : 'the last epoch was reached'}`,
       );
-    case 'done':
-      return milestone(`Done: K ${event.k}, results written`);
+    case 'replicate':
+      return event.k === null
+        ? null
+        : { kind: 'quiet', text: `Replicate ${event.replicate} of ${event.of}: K ${event.k}` };
+    case 'done': {
+      const details = [
+        ...(event.replicates ? [replicatesText(event.replicates)] : []),
+        ...(event.outliers ? [`${count(event.outliers)} outliers`] : []),
+      ];
+      return milestone(
+        `Done: K ${event.k}${details.length ? ` (${details.join('; ')})` : ''}, results written`,
+      );
+    }
     case 'epoch':
       return null;
     default:

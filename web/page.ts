@@ -3,7 +3,7 @@ import type { ModelView } from './analyse.ts';
 import { charts } from './charts.ts';
 import { configList } from './config-list.ts';
 import { controls } from './controls.ts';
-import { byId, setText } from './dom.ts';
+import { byId, make, setText } from './dom.ts';
 import { createHighlight } from './highlight.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
@@ -126,6 +126,7 @@ export function startPage(analysisWorker: Worker): void {
       );
     else if (byId('notice').dataset.reason === 'lost') notice('');
     byId('notice').dataset.reason = isLost ? 'lost' : '';
+    showNotes(store);
     const summary = `${isLost ? 'connection lost' : status}, ${k ?? 'no'} clusters, ${present.size} workers`;
     if (summary !== announced) announce((announced = summary));
   }
@@ -137,6 +138,16 @@ function endText(status: Status, epoch: number | undefined): string {
   if (status === 'stopped')
     return `The run was stopped${after}; dpmesh resume continues it. The page shows its last state.`;
   return `The run failed${after}; its terminal shows the reason. The page shows its last state.`;
+}
+
+/** Notes on the result, once there is one. */
+function showNotes({ events }: Store): void {
+  const done = events.findLast((event) => event.type === 'done');
+  const notes = done?.notes ?? [];
+  const list = byId('result-notes');
+  list.hidden = !notes.length;
+  if (list.children.length !== notes.length)
+    list.replaceChildren(...notes.map((note) => make('li', '', note)));
 }
 
 function notice(text: string, tone: 'good' | 'bad' = 'good'): void {

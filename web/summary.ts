@@ -1,3 +1,4 @@
+import { replicatesText } from '../view/summary.ts';
 import { byId, make } from './dom.ts';
 import { compactCount, count, stopwatch, threeDigits } from './format.ts';
 import { currentK, type Store } from './store.ts';
@@ -7,11 +8,13 @@ export function drawSummary(store: Store): void {
   const { run, present, epochs, events, work } = store;
   const { epoch, loss, subLoss, time } = epochs;
   const started = events.findLast((event) => event.type === 'start');
-  show('now-k', count(currentK(store)));
+  const done = events.findLast((event) => event.type === 'done');
+  show('now-k', count(currentK(store)), done?.replicates && `(${replicatesText(done.replicates)})`);
   show('now-epoch', count(epoch.at(-1)), `of ${count(run.config.maxEpochs)}`);
   show('now-loss', threeDigits(loss.at(-1)));
   show('now-sub-loss', threeDigits(subLoss.findLast((value) => value !== null)));
-  show('now-rows', compactCount(run.data.rows), `× ${run.data.dim}`);
+  const outliers = done?.outliers ? `, ${compactCount(done.outliers)} outliers` : '';
+  show('now-rows', compactCount(run.data.rows), `× ${run.data.dim}${outliers}`);
   show('now-sample', compactCount(started?.sample ?? run.data.sample));
   show('now-workers', count(present.size));
   show('now-time', stopwatch(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)));

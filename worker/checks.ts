@@ -2,6 +2,7 @@ import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
+import { QUANTILES } from '../model/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { WorkUnit } from '../proto/messages.ts';
@@ -38,8 +39,28 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     fits(statisticsLength(layout.dim, covarianceOf(task)));
     return;
   }
-  const d = transformDim(states, layout);
   array(states, 'hashes', 'blocks', 'uint8', [blockCount(layout), HASH_BYTES]);
+  if (task.task === 'column-histogram') {
+    const columns = columnsIn(states, 'key-ranges', 'columns', layout);
+    const shape = [columns, QUANTILES.length];
+    for (const name of ['from', 'to']) array(states, 'key-ranges', name, 'uint32', shape);
+    const [from, to] = ['from', 'to'].map((name) => states.get('key-ranges')[name].data);
+    must(
+      from.every((least, i) => least <= to[i]),
+      'key-ranges: a range ends before it begins',
+    );
+    fits(columns * QUANTILES.length * task.bins);
+    return;
+  }
+  if (task.task === 'fenced-moments') {
+    const columns = columnsIn(states, 'fences', 'columns', layout);
+    for (const name of ['low', 'high', 'nearLow', 'nearHigh'])
+      array(states, 'fences', name, 'float32', [columns]);
+    array(states, 'fences', 'pivot', 'float64', [layout.dim]);
+    fits(statisticsLength(layout.dim, covarianceOf(task)));
+    return;
+  }
+  const d = transformDim(states, layout);
   const p = statisticsLength(d, 'diagonal' in task ? covarianceOf(task) : 'full');
   if (task.task === 'seed-distances') {
     must(rowsIn(states, 'centres', d) >= task.centres, 'centres has too few rows');
@@ -48,6 +69,10 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     fits(p * net.k);
     if (task.task === 'statistics') addressable(Math.min(task.block, layout.rows) * Math.max(net.widest, p));
     else addressable(layout.blockRows * net.widest);
+  } else if (task.task === 'sample-labels') {
+    const { k, widest } = netOf(states, 'net', d);
+    fits(k + layout.rows / layout.shards);
+    addressable(layout.blockRows * widest);
   } else if (task.task === 'pivoted-statistics') {
     const { k } = netOf(states, 'net', d);
     array(states, 'means', 'rows', 'float64', [k, d]);
@@ -137,6 +162,10 @@ function transformDim(states: States, layout: Layout): number {
     of('offset', 'float64').length === d &&
     of('below', 'float64').length === 1;
   must(isConsistent, 'transform: the lengths of its tensors differ');
+  if ('half' in tensors) {
+    const half = of('half', 'int32');
+    must(half.length === 1 && half[0] >= 1, 'transform: there is no such half');
+  }
   const weights = of('weights', 'float32').length;
   if (!('columns' in tensors)) must(weights === layout.dim * d, 'transform: wrong length of weights');
   else {
@@ -147,7 +176,22 @@ function transformDim(states: States, layout: Layout): number {
       'transform: there is no such column',
     );
   }
+  if ('fenced' in tensors) {
+    const fenced = columnsIn(states, 'transform', 'fenced', layout);
+    for (const name of ['low', 'high', 'least', 'most'])
+      array(states, 'transform', name, 'float32', [fenced]);
+  }
   return d;
+}
+
+/** The number of columns in a state's list of them, which must exist. */
+function columnsIn(states: States, state: string, name: string, layout: Layout): number {
+  const columns = tensor(states.get(state), state, name, 'int32').data;
+  must(
+    columns.every((column) => column >= 0 && column < layout.dim),
+    `${state}: there is no such column`,
+  );
+  return columns.length;
 }
 
 interface NetSize {

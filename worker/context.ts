@@ -9,7 +9,7 @@ import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
 import { pick } from './rows.ts';
-import { Samples, type ShardSample, sampledRows } from './samples.ts';
+import { type KeptRows, Samples, type ShardSample, sampledRows } from './samples.ts';
 import type { States } from './states.ts';
 
 /** What a task works with besides its parameters. */
@@ -30,6 +30,8 @@ export interface Context {
   /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
   keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void;
   sample(shard: number): Promise<ShardSample>;
+  /** A shard's sample as it is in the file, not to be changed: the rows whose priority is below `below`. Only before `sample`. */
+  rawSample(shard: number, below: number): Promise<Float32Array>;
   /** Hard labels of a shard's sample by the current clustering net. */
   labels(shard: number): Promise<Int32Array>;
   /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
@@ -49,7 +51,7 @@ export function createContext(
   const seed = BigInt(layout.seed);
   const shards = shardBlocks(layout);
   const priorityOf = priority(seed);
-  const samples = new Samples(backend, states, recall, assertKept);
+  const samples = new Samples(backend, states, seed, recall, assertKept);
   let rowsRead = 0;
 
   const read: ReadBlocks = async function* (blocks) {
@@ -72,14 +74,17 @@ export function createContext(
       assertOfRun(block, found.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
   }
   /** Rereads the sample of a shard that another worker held before. */
-  async function recall(shard: number): Promise<Float32Array> {
+  async function recall(shard: number, below: number): Promise<KeptRows> {
     const sampled: Float32Array[] = [];
-    const [below] = take(states.get('transform'), 'below', 'float64');
+    const all = take(states.get('hashes'), 'blocks', 'uint8');
+    const hashes = shards[shard].map(({ index }) =>
+      all.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
+    );
     for await (const [block, values] of readUnchanged(shards[shard])) {
       const rows = sampledRows(block, priorityOf, below);
       if (rows.length) sampled.push(pick(values, rows, layout.dim));
     }
-    return concat(sampled, Float32Array);
+    return { raw: concat(sampled, Float32Array), hashes: Uint8Array.from(Buffer.concat(hashes)), below };
   }
 
   return {
@@ -95,6 +100,7 @@ export function createContext(
     blocks: ({ shard, from, to }) => shards[shard].slice(from, to),
     keep: (...kept) => samples.keep(...kept),
     sample: (shard) => samples.of(shard),
+    rawSample: (shard, below) => samples.raw(shard, below),
     labels: (shard) => samples.labels(shard),
     features: (shard, start, x, diagonal) => samples.features(shard, start, x, diagonal),
     rowsRead() {

@@ -31,6 +31,8 @@ export interface Labelled {
   labels: Int32Array;
   /** Row-major, a row of K each; null without `soft`. */
   responsibilities: Float32Array | null;
+  /** Which rows are outliers, 1 or 0; null if the run has none. */
+  outliers: Uint8Array | null;
 }
 
 /** A run's net, ready to label rows. */
@@ -103,13 +105,13 @@ async function label(
   raw: Float32Array,
   soft: boolean,
 ) {
-  const { scaled } = await transformRows(backend, transform, raw);
+  const { scaled, outliers } = await transformRows(backend, transform, raw);
   const layers = forward(backend, net, scaled);
   const labels = await backend.argmaxRows(layers.at(-1)!);
   const r = soft ? backend.softmaxRows(layers.at(-1)!, 0) : null;
   const responsibilities = r && (await backend.read(r));
   backend.free(scaled, ...layers, ...(r ? [r] : []));
-  return { labels, responsibilities };
+  return { labels, responsibilities, outliers };
 }
 
 /** New rows may have the column that the run left out, or not. */

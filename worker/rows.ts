@@ -1,3 +1,4 @@
+import { moveOutliers, outliersIn } from '../data/fences.ts';
 import { applyColumns, modelRows, normalizeRows, type Transform } from '../data/transform.ts';
 import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
@@ -19,6 +20,15 @@ export function transformFrom(states: States): Transform {
     bias,
     scale: take(tensors, 'scale', 'float64'),
     offset: take(tensors, 'offset', 'float64'),
+    fences: !('fenced' in tensors)
+      ? null
+      : {
+          columns: take(tensors, 'fenced', 'int32'),
+          low: take(tensors, 'low', 'float32'),
+          high: take(tensors, 'high', 'float32'),
+          least: take(tensors, 'least', 'float32'),
+          most: take(tensors, 'most', 'float32'),
+        },
   };
 }
 
@@ -29,15 +39,35 @@ export interface Transformed {
   rows: Float32Array;
 }
 
-/** Transforms raw rows. Overwrites `raw`. */
+/** Transforms raw rows, outliers to where fences move them, and says which these are, 1 or 0. Overwrites `raw`. */
 export async function transformRows(
   backend: Backend,
   transform: Transform,
   raw: Float32Array,
+): Promise<Transformed & { outliers: Uint8Array | null }> {
+  const { normalize, input, fences } = transform;
+  if (normalize) normalizeRows(raw, input);
+  const outliers = fences && moveOutliers(raw, input, fences);
+  return { ...(await transformed(backend, transform, raw)), outliers };
+}
+
+/** Transforms raw rows, all but outliers. Overwrites `raw`. */
+export async function transformSample(
+  backend: Backend,
+  transform: Transform,
+  raw: Float32Array,
 ): Promise<Transformed> {
+  const { normalize, input, fences } = transform;
+  if (normalize) normalizeRows(raw, input);
+  if (!fences) return transformed(backend, transform, raw);
+  const flags = outliersIn(raw, input, fences);
+  const inside = [...flags.keys()].filter((row) => !flags[row]);
+  return transformed(backend, transform, pick(raw, inside, input));
+}
+
+async function transformed(backend: Backend, transform: Transform, raw: Float32Array): Promise<Transformed> {
   const { input, dim } = transform;
   const n = raw.length / input;
-  if (transform.normalize) normalizeRows(raw, input);
   if (transform.columns) {
     const y = applyColumns(transform, raw);
     return { scaled: backend.upload(y, [n, dim]), rows: modelRows(transform, y) };
@@ -51,11 +81,10 @@ export async function transformRows(
 }
 
 /** A copy of the rows with these indices. */
-export function pick(rows: Float32Array, index: number[], dim: number): Float32Array {
+export function pick(rows: Float32Array, index: ArrayLike<number>, dim: number): Float32Array {
   const out = new Float32Array(index.length * dim);
-  index.forEach((row, i) => {
-    out.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
-  });
+  for (let i = 0; i < index.length; i++)
+    out.set(rows.subarray(index[i] * dim, (index[i] + 1) * dim), i * dim);
   return out;
 }
 

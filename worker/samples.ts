@@ -1,9 +1,10 @@
 import { elementCount } from '../model/arrays.ts';
+import { halfOf } from '../model/halves.ts';
 import type { Block } from '../model/layout.ts';
-import { take } from '../proto/tensors.ts';
+import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
-import { transformFrom, transformRows } from './rows.ts';
+import { pick, transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
 /** A shard's part of the sample: in memory since the moments round, transformed on first use. */
@@ -19,6 +20,13 @@ export interface ShardSample {
   seeding?: { centres: Float64Array; weights: Float64Array };
 }
 
+/** A shard's raw sample rows, those of priority below `below`, and the hashes of its blocks. */
+export interface KeptRows {
+  raw: Float32Array;
+  hashes: Uint8Array;
+  below: number;
+}
+
 /** Maximum bytes of features φ that stay on the device, as they are the same in every epoch. */
 const MAX_FEATURE_BYTES = 64 << 20;
 
@@ -26,15 +34,17 @@ const MAX_FEATURE_BYTES = 64 << 20;
 export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
-  readonly #recall: (shard: number) => Promise<Float32Array>;
+  readonly #seed: bigint;
+  readonly #recall: (shard: number, below: number) => Promise<KeptRows>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
-  /** Raw rows that have not been transformed yet, and the hashes of the shard's blocks. */
-  readonly #raw = new Map<number, { raw: Float32Array; hashes: Uint8Array; below: number }>();
-  readonly #samples = new Map<number, ShardSample & { transform: number }>();
+  /** By shard: rows that have not been transformed yet. */
+  readonly #raw = new Map<number, KeptRows>();
+  readonly #samples = new Map<number, ShardSample>();
+  readonly #halves = new Map<number, ShardSample>();
+  /** The `transform` that all of this depends on. */
+  #of: { version: number; tensors: Tensors } | null = null;
   readonly #features = new Map<string, Tensor>();
   #featureBytes = 0;
-  /** Of the transform. */
-  #featureVersion = -1;
 
   /**
    * `recall` rereads a shard's raw sample rows if this worker has not kept them; `assertKept` throws if kept rows are not those
@@ -43,11 +53,13 @@ export class Samples {
   constructor(
     backend: Backend,
     states: States,
-    recall: (shard: number) => Promise<Float32Array>,
+    seed: bigint,
+    recall: (shard: number, below: number) => Promise<KeptRows>,
     assertKept: (shard: number, hashes: Uint8Array) => void,
   ) {
     this.#backend = backend;
     this.#states = states;
+    this.#seed = seed;
     this.#recall = recall;
     this.#assertKept = assertKept;
   }
@@ -57,23 +69,64 @@ export class Samples {
     this.#raw.set(shard, { raw, hashes, below });
   }
 
-  async of(shard: number): Promise<ShardSample> {
-    const version = this.#states.version('transform');
-    const cached = this.#samples.get(shard);
-    if (cached?.transform === version) return cached;
-    if (cached) {
-      // Before anything that may fail, lest a freed tensor stays in the cache.
-      this.#samples.delete(shard);
-      this.#backend.free(cached.scaled);
-    }
-    const [below] = take(this.#states.get('transform'), 'below', 'float64');
-    const kept = this.#raw.get(shard);
+  /** The raw sample rows, for as long as they have not been transformed. `below`: a row with a lower priority is in the sample. */
+  async raw(shard: number, below: number): Promise<Float32Array> {
+    let kept = this.#raw.get(shard);
     if (kept) this.#assertKept(shard, kept.hashes);
-    // Since then the sample may have grown.
-    const raw = kept?.below === below ? kept.raw : await this.#recall(shard);
+    // The sample may have grown since they were read.
+    if (kept?.below !== below) {
+      kept = await this.#recall(shard, below);
+      this.#raw.set(shard, kept);
+    }
+    return kept.raw;
+  }
+
+  /** The shard's part of the sample; the half of it, if the transform names one. */
+  async of(shard: number): Promise<ShardSample> {
+    this.#renew();
+    const whole = await this.#whole(shard);
+    const { half } = this.#states.get('transform');
+    if (!half || whole.n < 2) return whole;
+    let sample = this.#halves.get(shard);
+    if (!sample) {
+      const index = halfOf(this.#seed, half.data[0], shard, whole.n);
+      const dim = whole.scaled.shape[1];
+      sample = {
+        n: index.length,
+        rows: pick(whole.rows, index, dim),
+        scaled: this.#backend.gather(whole.scaled, index),
+      };
+      this.#halves.set(shard, sample);
+    }
+    return sample;
+  }
+
+  /** Forgets what depends on an older `transform`: all, or only the halves if just these are others. */
+  #renew(): void {
+    const version = this.#states.version('transform');
+    const tensors = this.#states.get('transform');
+    if (this.#of?.version === version) return;
+    const isSame = this.#of !== null && differOnlyInHalf(this.#of.tensors, tensors);
+    this.#of = { version, tensors };
+    const outdated: { scaled: Tensor }[] = [...this.#halves.values()];
+    this.#halves.clear();
+    if (!isSame) {
+      outdated.push(...this.#samples.values());
+      this.#samples.clear();
+    }
+    this.#backend.free(...outdated.map(({ scaled }) => scaled), ...this.#features.values());
+    this.#features.clear();
+    this.#featureBytes = 0;
+  }
+
+  async #whole(shard: number): Promise<ShardSample> {
+    const cached = this.#samples.get(shard);
+    if (cached) return cached;
+    const [below] = take(this.#states.get('transform'), 'below', 'float64');
+    const raw = await this.raw(shard, below);
     this.#raw.delete(shard);
-    const transformed = await transformRows(this.#backend, transformFrom(this.#states), raw);
-    const sample = { ...transformed, n: transformed.scaled.shape[0], transform: version };
+    const transformed = await transformSample(this.#backend, transformFrom(this.#states), raw);
+    const sample = { ...transformed, n: transformed.scaled.shape[0] };
     this.#samples.set(shard, sample);
     return sample;
   }
@@ -96,7 +149,6 @@ export class Samples {
 
   /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
   features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean } {
-    this.#dropOldFeatures();
     const key = [shard, start, x.shape[0], diagonal].join('/');
     const cached = this.#features.get(key);
     if (cached) return { tensor: cached, kept: true };
@@ -108,20 +160,22 @@ export class Samples {
     return { tensor, kept: true };
   }
 
-  #dropOldFeatures(): void {
-    const version = this.#states.version('transform');
-    if (version === this.#featureVersion) return;
-    this.#backend.free(...this.#features.values());
-    this.#features.clear();
-    this.#featureBytes = 0;
-    this.#featureVersion = version;
-  }
-
   /** Frees everything on the device. */
   free(): void {
-    for (const { scaled } of this.#samples.values()) this.#backend.free(scaled);
+    for (const { scaled } of [...this.#samples.values(), ...this.#halves.values()])
+      this.#backend.free(scaled);
     this.#backend.free(...this.#features.values());
   }
+}
+
+/** Do both transforms map rows to the same, and sample the same ones? */
+function differOnlyInHalf(a: Tensors, b: Tensors): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  names.delete('half');
+  return [...names].every((name) => {
+    const [own, other] = [a[name]?.data, b[name]?.data];
+    return own?.length === other?.length && own.every((value, i) => value === other[i]);
+  });
 }
 
 /** Indices within a block of the rows that are in the sample. Depends only on the rows' indices in the file. */

@@ -104,10 +104,10 @@ export function createRecorder(
       newState(next);
     },
     state: newState,
-    labelled(rows) {
+    labelled(rows, numbered) {
       counts = rows;
-      // The same state, announced again because it has counts now.
-      if (state) newState(state);
+      ratios.renumber(numbered.order);
+      newState(numbered.state);
     },
     results(label, { round, done }, tasks) {
       versions.history++;

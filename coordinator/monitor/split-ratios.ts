@@ -1,3 +1,4 @@
+import type { Order } from '../../model/numbering.ts';
 import type { Change } from '../../model/schedule.ts';
 import type { RunEvent } from '../../view/events.ts';
 
@@ -10,6 +11,8 @@ export interface SplitRatios {
   addProposal(proposal: ProposalEvent): void;
   /** The step that these proposals belong to has ended; it started with `before` clusters. */
   endStep(step: { kind: Change; k: number }, before: number): void;
+  /** The clusters have got new numbers. */
+  renumber(order: Order): void;
 }
 
 export function createSplitRatios(): SplitRatios {
@@ -22,6 +25,9 @@ export function createSplitRatios(): SplitRatios {
     endStep({ kind, k }, before) {
       ratios = ratiosAfter(of(before), kind, proposals, k);
       proposals = [];
+    },
+    renumber(order) {
+      ratios = order.map((old) => of(order.length)[old]);
     },
   };
 }

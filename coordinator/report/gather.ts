@@ -8,6 +8,7 @@ import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';
 import { softCounts } from '../../model/mixture.ts';
+import { type Order, placesOf, renumbered } from '../../model/numbering.ts';
 import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
@@ -35,8 +36,9 @@ export interface ReportInputs {
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
-  const history = readHistory(path, notes);
   const done = isFinished(path);
+  const order = finalOrder(run, done);
+  const history = renumberedSplits(readHistory(path, notes), order);
   if (done) runFiles(path, run.files).assertIntact('labels.npy');
   const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
@@ -44,7 +46,8 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   if (!done) notes.push(unfinished(checkpoint));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
-  const views = fitted && (await clusterViews(path, { run, fitted, checkpoint, history, done, notes }));
+  const views =
+    fitted && (await clusterViews(path, { run, fitted, checkpoint, order, history, done, notes }));
   const table = done && fitted ? await classTable(path, run, inputs) : null;
   if (typeof table === 'string') notes.push(`${table}: the confusion matrix is left out`);
   const counts = typeof table === 'string' ? null : table;
@@ -68,7 +71,7 @@ function modelFromCheckpoint(
 ): FittedModel {
   const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
-    transform: planTransform(choice, dataSummary.moments).transform,
+    transform: planTransform(choice, dataSummary.moments, dataSummary.fences).transform,
     mixture: state.mixture,
     rows: softCounts(state.mixture.weights, sample, weightSmoothing),
     counted: false,
@@ -98,6 +101,25 @@ function readHistory(path: string, notes: string[]): RunHistory | null {
   return null;
 }
 
+/**
+ * For each cluster of the results the number that it has in events and checkpoints; null: the same; none where that is not
+ * known, of a run that was killed as it wrote its results.
+ */
+function finalOrder({ order, result }: RunFile, done: boolean): Order | null {
+  if (!done) return null;
+  return order ?? (result ? null : []);
+}
+
+/** The history with the clusters' final numbers in its split proposals. */
+function renumberedSplits(history: RunHistory | null, order: Order | null): RunHistory | null {
+  if (!history || !order) return history;
+  const places = placesOf(order);
+  const splits = history.splits.flatMap((split) =>
+    split.cluster in places ? [{ ...split, cluster: places[split.cluster] }] : [],
+  );
+  return { ...history, splits };
+}
+
 /** Clusters against classes; null if classes are not known, the reason as text if they cannot be compared. */
 async function classTable(
   path: string,
@@ -121,6 +143,8 @@ interface ViewInputs {
   run: RunFile;
   fitted: FittedModel;
   checkpoint: Checkpoint | null;
+  /** As `finalOrder` returns it. */
+  order: Order | null;
   history: RunHistory | null;
   done: boolean;
   notes: string[];
@@ -128,13 +152,15 @@ interface ViewInputs {
 
 /** The pictures of points: all clusters, and the sub-clusters of one; without points if the data cannot be read. */
 async function clusterViews(path: string, inputs: ViewInputs) {
-  const { run, fitted, checkpoint, history, done, notes } = inputs;
+  const { run, fitted, checkpoint, order, history, done, notes } = inputs;
   const source = await openUnchanged(inputs);
   const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
     const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
     const clusters = await clusterView(fitted, rows, sampling);
-    const state = checkpoint && checkpoint.state.mixture.k === fitted.mixture.k ? checkpoint.state : null;
+    const { k } = fitted.mixture;
+    const trained = checkpoint && checkpoint.state.mixture.k === k ? checkpoint.state : null;
+    const state = trained && order ? (order.length === k ? renumbered(trained, order) : null) : trained;
     const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));
     if (!state)
       notes.push('there is no checkpoint of the final state: the picture of sub-clusters is left out');

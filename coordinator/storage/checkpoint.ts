@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
+import type { Fences } from '../../data/fences.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, unflatten } from '../../model/net.ts';
@@ -89,7 +90,7 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
   const { config, identity, dataSummary, state, ended, spent } = checkpoint;
   const { epoch, sample, frozen, patience, untilStep, steps, loss, mixture, prior, merged, net, subs } =
     state;
-  const { moments, sampleRows, hashes } = dataSummary;
+  const { moments, sampleRows, hashes, fences } = dataSummary;
   const frames = encode(
     {
       config,
@@ -131,6 +132,7 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
             max: nd(moments.max),
           },
         ],
+        ['fences', fences ? fencesTensors(fences) : {}],
       ]),
       sampleRows: nd(Float64Array.from(sampleRows)),
       hashes: nd(hashes),
@@ -235,6 +237,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
         min: moment('min'),
         max: moment('max'),
       },
+      fences: fencesFrom(unprefixed(tensors, 'fences')),
     },
     state: {
       epoch,
@@ -258,6 +261,27 @@ function fromFrames(frames: Buffer[]): Checkpoint {
       merged: merged.length ? splitEvenly(merged, merged.length / p) : [],
       parts: Array.from({ length: k }, (_, c) => halves.slice(2 * c, 2 * c + 2)),
     },
+  };
+}
+
+const fencesTensors = ({ columns, low, high, least, most }: Fences): Tensors => ({
+  columns: nd(columns),
+  low: nd(low),
+  high: nd(high),
+  least: nd(least),
+  most: nd(most),
+});
+
+/** Null if there are none. */
+function fencesFrom(tensors: Tensors): Fences | null {
+  if (!Object.keys(tensors).length) return null;
+  const limit = (name: string) => take(tensors, name, 'float32');
+  return {
+    columns: take(tensors, 'columns', 'int32'),
+    low: limit('low'),
+    high: limit('high'),
+    least: limit('least'),
+    most: limit('most'),
   };
 }
 

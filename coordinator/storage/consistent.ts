@@ -19,7 +19,7 @@ interface CheckpointParts {
  */
 export function assertConsistent({ config, layout, dataSummary, state }: CheckpointParts): void {
   const { mixture, net, subs, parts } = state;
-  const { moments, sampleRows } = dataSummary;
+  const { moments, sampleRows, fences } = dataSummary;
   const { k, d, covariance } = mixture;
   const { dim } = layout;
   const own = { shards: layout.shards, seed: layout.seed, covariance };
@@ -39,7 +39,20 @@ export function assertConsistent({ config, layout, dataSummary, state }: Checkpo
     throw new RangeError(`covariance of ${moments.covariance.length} numbers`);
   if (!areCounts(sampleRows) || !sampleRows.some((rows) => rows > 0))
     throw new RangeError('its sample is not counted in rows');
+  const { below, rows, smallestShard } = state.sample;
+  if (!(below > 0 && below <= 1 && rows <= layout.rows && smallestShard >= 1 && smallestShard <= rows))
+    throw new RangeError('its state has a sample that no run has');
+  const limits = fences ? [fences.low, fences.high, fences.least, fences.most] : [];
+  if (fences && !fences.columns.every((column) => column >= 0 && column < dim))
+    throw new RangeError('its fences are of a column that is not there');
+  if (fences && !limits.every(({ length }) => length === fences.columns.length))
+    throw new RangeError('its fences are not as many as their columns');
+  if (fences && !fences.low.every((low, i) => low <= fences.least[i] && fences.most[i] <= fences.high[i]))
+    throw new RangeError('its fences do not enclose its rows');
   const finite = {
+    fences: limits,
+    prior: [state.prior.mean, state.prior.psi, Float64Array.of(state.prior.kappa, state.prior.nu)],
+    merged: state.merged,
     moments: [moments.mean, moments.covariance, moments.min, moments.max],
     mixture: [mixture.weights, ...mixture.means, ...mixture.covariances],
     parts: parts.flat(),

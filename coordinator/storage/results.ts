@@ -1,4 +1,5 @@
 import { concatInSlices } from '../../base/slices.ts';
+import { savedFences } from '../../data/fences.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { State } from '../../model/state.ts';
 import type { Summary } from '../../view/summary.ts';
@@ -11,13 +12,14 @@ import type { RunDirectory } from './run-directory.ts';
 /** The summary of a run, from its full pass and its totals. */
 export async function summarize(
   { calculate }: Pick<Run, 'calculate'>,
-  { T, table, silhouette }: FullPassResult,
-  about: { state: State; layout: Layout; spent: RunTotals; out: string },
+  { counts, table, silhouette, outliers }: FullPassResult,
+  about: { state: State; layout: Layout; spent: RunTotals; out: string; notes(k: number): string[] },
 ): Promise<Summary> {
-  const { state, layout, spent, out } = about;
+  const { state, layout, spent, out, notes } = about;
   const scores = table && (await calculate('scores', table));
+  const k = counts.filter((rows) => rows > 0).length;
   return {
-    k: T.filter((t) => t[0] > 0).length,
+    k,
     nmi: scores?.nmi ?? null,
     ari: scores?.ari ?? null,
     acc: scores?.acc ?? null,
@@ -27,9 +29,12 @@ export async function summarize(
     rounds: spent.rounds,
     workers: spent.workers,
     rows: layout.rows,
+    outliers,
     dim: layout.dim,
     seconds: spent.seconds,
     out,
+    notes: notes(k),
+    replicates: null,
   };
 }
 
@@ -48,7 +53,7 @@ export async function writeModel(
   const { json, weights } = layersModel(state.net, transform);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
-  const { normalize, input, dim, columns, scale, offset } = transform;
+  const { normalize, input, dim, columns, scale, offset, fences } = transform;
   out.json('model/transform.json', {
     normalize,
     input,
@@ -57,6 +62,7 @@ export async function writeModel(
     scale: [...scale],
     offset: [...offset],
     ...(names && { names }),
+    ...(fences && { fences: savedFences(fences) }),
   });
   const k = state.mixture.k;
   const mixture = await calculate('mStep', state.prior, T, config.weightSmoothing);

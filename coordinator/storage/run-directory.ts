@@ -5,7 +5,7 @@ import { draftOf, isAbandoned } from '../../base/drafts.ts';
 import { createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { createNpy } from '../../data/npy.ts';
+import { createNpy, type MutableNumbers } from '../../data/npy.ts';
 import type { FileHashes } from '../../data/run-files.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
 import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
@@ -61,13 +61,15 @@ export interface RunDirectory {
   close(): void;
 }
 
-type NpyType = '<f8' | '<f4' | '<i4';
-type NpyValues = Float64Array | Float32Array | Int32Array;
+type NpyType = '<f8' | '<f4' | '<i4' | '|b1';
+type NpyValues = Float64Array | Float32Array | Int32Array | Uint8Array;
 
 /** An npy file of the run that is written in pieces, in any order. */
 export interface PiecewiseFile {
   /** Writes `data` from element `first` on. */
   write(data: NpyValues, first: number): void;
+  /** Changes what has been written, in place and in pieces of whole rows of `width` elements (data/npy.ts). */
+  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
   /** Hashes the file and makes it durable under its name. */
   finish(): Promise<void>;
   /** Removes an incomplete file. */

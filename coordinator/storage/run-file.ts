@@ -4,8 +4,10 @@ import * as z from 'zod/mini';
 import { readWhole } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { type Fences, savedFences } from '../../data/fences.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/run-files.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
+import { isOrder } from '../../model/numbering.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, resolveWith } from '../config.ts';
 import * as schemas from '../schemas.ts';
@@ -32,9 +34,17 @@ const schema = z.object({
     fingerprint: line,
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** The limits of columns beyond which rows are outliers; absent if there are none. */
+    fences: z.optional(
+      z.array(
+        z.object({ column: count, low: z.number(), high: z.number(), least: z.number(), most: z.number() }),
+      ),
+    ),
   }),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
+  /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
+  order: z.optional(z.array(count).check(z.refine(isOrder))),
   result: z.nullable(
     z.object({
       k: count,
@@ -47,9 +57,19 @@ const schema = z.object({
       rounds: count,
       workers: count,
       rows: count,
+      // Earlier versions have set none apart.
+      outliers: z._default(count, 0),
       dim: count,
       seconds: z.number(),
       out: z.string(),
+      /** Files of earlier versions lack it. */
+      notes: z._default(z.array(z.string()), []),
+      replicates: z._default(
+        z.nullable(
+          z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: z.number() }),
+        ),
+        null,
+      ),
     }),
   ),
 });
@@ -66,11 +86,16 @@ export interface RunMetadata {
   identity: string | null;
   backend?: RunFile['backend'];
   hashes: Uint8Array;
+  fences: Fences | null;
 }
 
-/** `files`: the hashes of all result files. */
-export function runFile(metadata: RunMetadata, result: Summary | null, files?: FileHashes): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes } = metadata;
+/** `written`: at the end of the run, with the hashes of all result files. */
+export function runFile(
+  metadata: RunMetadata,
+  result: Summary | null,
+  written?: { files: FileHashes; order: number[] },
+): RunFile {
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences } = metadata;
   return {
     dpmesh: versions.dpmesh,
     versions,
@@ -84,8 +109,9 @@ export function runFile(metadata: RunMetadata, result: Summary | null, files?: F
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(fences && { fences: savedFences(fences) }),
     },
-    ...(files && { files }),
+    ...written,
     result,
   };
 }

@@ -15,6 +15,7 @@ export const RUN_FILES = [
   EVENTS,
   'labels.npy',
   'responsibilities.npy',
+  'outliers.npy',
   'model',
   'mixture',
   'checkpoints',

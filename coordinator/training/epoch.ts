@@ -8,6 +8,7 @@ import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
+import { SUB_BATCH } from './limits.ts';
 import { stepLengths } from './net-states.ts';
 import { publishNet, publishParts, publishSubs } from './publish.ts';
 import { type ResultArrays, type ResultLengths, rowsTensor } from './rounds.ts';
@@ -17,8 +18,6 @@ import type { Run } from './run-context.ts';
 const PHI_BYTES = 32 << 20;
 const MOST_BLOCK_ROWS = 4096;
 const FEWEST_BLOCK_ROWS = 16;
-/** Batch size of the sub-nets, per cluster. */
-const SUB_BATCH = 16;
 const MOST_SUB_STEPS = 10;
 
 /** Mean training losses of an epoch; null where the net did not train. */

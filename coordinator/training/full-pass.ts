@@ -1,5 +1,15 @@
+import type { MutableNumbers } from '../../data/npy.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
+import {
+  bySize,
+  isUnchanged,
+  type Order,
+  placesOf,
+  renumberLabels,
+  reorderColumns,
+} from '../../model/numbering.ts';
+import { priority } from '../../model/random.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -20,27 +30,51 @@ const SILHOUETTE_ROWS = 1000;
 
 /** A file that is written in pieces: `data` from element `first` on. */
 export interface OutputFile {
-  write(data: Float32Array | Int32Array, first: number): void;
+  write(data: Float32Array | Int32Array | Uint8Array, first: number): void;
+  /** Changes what has been written, in place and in pieces of whole rows of `width` elements. */
+  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
   finish(): Promise<void>;
   abort(): void;
 }
 
 /** Creates the files for labels and responsibilities. */
 export interface Output {
-  pieces(name: string, dtype: '<f4' | '<i4', shape: number[]): OutputFile;
+  pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
+/** By the clusters' numbers by size. */
 export interface FullPassResult {
-  /** Statistics of each cluster over all rows, by hard assignment. */
+  /** For each of these numbers the output unit of the net that the workers had. */
+  order: Order;
+  /** Statistics of each cluster over all rows but outliers, by hard assignment. */
   T: Float64Array[];
+  /** Rows with each label, outliers included. */
+  counts: number[];
   silhouette: number | null;
   /** Clusters against classes; null where true labels are not known. */
   table: Contingency | null;
+  /** Rows that are outliers: they have labels, but do not count in the statistics. */
+  outliers: number;
+  /** Rows of each shard with a priority below `below` that are outliers. */
+  sampledOutliers: number[];
+}
+
+/** Some clusters have no rows, or none but outliers: these have to get labels of others. */
+export class OutliersAlone extends Error {
+  override name = 'OutliersAlone';
+  /** The output units without other rows. */
+  readonly units: number[];
+
+  constructor(units: number[]) {
+    super('only outliers have the label of a cluster');
+    this.units = units;
+  }
 }
 
 /**
- * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. The files are complete
- * when `confirmed` has resolved.
+ * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Once `confirmed` has
+ * resolved, the clusters are numbered by size, and only then do the files get their names. OutliersAlone instead if that has
+ * to be done again without some of the output units. `below`: of the sample that training ended with.
  */
 export async function labelAllRows(
   run: Run,
@@ -49,12 +83,23 @@ export async function labelAllRows(
   truth: Int32Array | null,
   out: Output,
   confirmed: () => Promise<void> = async () => {},
+  below = 1,
 ): Promise<FullPassResult> {
   const { soft, covariance } = run.config;
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
-  const writer = labelWriter(out, layout, k, soft, (labels, start) =>
-    counter?.add(labels, truth!.subarray(start, start + labels.length)),
+  const counts = Array<number>(k).fill(0);
+  const sampledOutliers = Array<number>(shards.length).fill(0);
+  const priorityOf = priority(BigInt(layout.seed));
+  const writer = labelWriter(
+    out,
+    layout,
+    k,
+    { soft, outliers: run.transform?.fences != null },
+    (labels, start) => {
+      for (const label of labels) counts[label]++;
+      counter?.add(labels, truth!.subarray(start, start + labels.length));
+    },
   );
   const units = unitsOf(layout, shards, soft ? k : 0);
   const parts = new Map<WorkUnit, Tensors>();
@@ -73,6 +118,7 @@ export async function labelAllRows(
         seen: ['float32', seen * run.d],
         seenLabels: ['int32', seen],
         ...(soft && { soft: ['float32', rows * k] as const }),
+        ...(run.transform?.fences && { outliers: ['uint8', rows] as const }),
       },
     ];
   };
@@ -82,6 +128,9 @@ export async function labelAllRows(
     soft,
     silhouette,
   };
+  const partsInOrder = () => units.map((unit) => parts.get(unit)!);
+  let T: Float64Array[];
+  let order: Order;
   try {
     await run.dispatcher.round({
       tasks: [task],
@@ -99,6 +148,13 @@ export async function labelAllRows(
           run.dispatcher.abort(error as Error);
           return;
         }
+        if (part.outliers) {
+          const flags = take(part, 'outliers', 'uint8');
+          let at = 0;
+          for (const { start, count } of blocksOf(unit))
+            for (let i = 0; i < count; i++)
+              if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard]++;
+        }
         const { T, seen, seenLabels } = part;
         parts.set(units.find((own) => own.shard === unit.shard && own.from === unit.from)!, {
           T,
@@ -108,30 +164,38 @@ export async function labelAllRows(
       },
     });
     await confirmed();
+    T = splitEvenly(await sumInSlices(partsInOrder().map((part) => take(part, 'T', 'float64'))), k);
+    const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
+    if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
+    order = bySize(counts);
+    if (!isUnchanged(order)) await writer.renumber(order);
     await writer.finish();
   } catch (error) {
     writer.abort();
     throw error;
   }
-  const inOrder = units.map((unit) => parts.get(unit)!);
-  const flat = await sumInSlices(inOrder.map((part) => take(part, 'T', 'float64')));
   return {
-    T: splitEvenly(flat, k),
-    silhouette: await silhouetteOf(run, inOrder),
-    table: counter ? counter.table() : null,
+    order,
+    T: order.map((unit) => T[unit]),
+    counts: order.map((unit) => counts[unit]),
+    silhouette: await silhouetteOf(run, partsInOrder()),
+    table: counter ? counter.table(order) : null,
+    sampledOutliers,
+    outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
   };
 }
 
-/** Writes a unit's labels, and responsibilities if `soft`, to their places. `each` gets the labels of every block. */
+/** Writes a unit's labels, responsibilities if `soft`, and which rows are `outliers`, to their places. `each` gets the labels of every block. */
 function labelWriter(
   out: Output,
   layout: Layout,
   k: number,
-  soft: boolean,
+  { soft, outliers }: { soft: boolean; outliers: boolean },
   each: (labels: Int32Array, start: number) => void,
 ) {
   const labels = out.pieces('labels.npy', '<i4', [layout.rows]);
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
+  const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
     write(blocks: { start: number; count: number }[], part: Tensors): void {
       const { data } = part.labels;
@@ -141,17 +205,25 @@ function labelWriter(
         const own = Int32Array.from(data.subarray(at, at + count));
         labels.write(own, start);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
+        flags?.write(take(part, 'outliers', 'uint8').subarray(at, at + count), start);
         each(own, start);
         at += count;
       }
     },
+    async renumber(order: Order): Promise<void> {
+      const places = placesOf(order);
+      await labels.update(1, (piece) => renumberLabels(piece, places));
+      await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
+    },
     async finish(): Promise<void> {
       await labels.finish();
       await responsibilities?.finish();
+      await flags?.finish();
     },
     abort(): void {
       labels.abort();
       responsibilities?.abort();
+      flags?.abort();
     },
   };
 }

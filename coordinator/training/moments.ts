@@ -1,4 +1,5 @@
 import { HASH_BYTES } from '../../data/blocks.ts';
+import type { Fences } from '../../data/fences.ts';
 import { type Moments, pcaAxes } from '../../data/transform.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, mean, statisticsLength } from '../../model/statistics.ts';
@@ -19,6 +20,8 @@ export interface DataMoments {
   sampleRows: number[];
   /** Content hashes of all blocks, concatenated in the order of the file. */
   hashes: Uint8Array;
+  /** With `fences`, moments and sample rows are without the outliers beyond them. */
+  fences: Fences | null;
 }
 
 /** What was read. */
@@ -132,6 +135,7 @@ export async function momentsRound(
     return {
       sampleRows: await sampled,
       hashes,
+      fences: null,
       moments: {
         rows,
         mean: mean(T, dim).map((value, d) => value + origin[d]),

@@ -86,9 +86,47 @@ export function areMoments(
   );
 }
 
+/** Histograms of columns of so many sampled rows. */
+export function areColumnCounts({ counts }: Tensors, rows: number, bins: number): boolean {
+  for (let at = 0; at < counts.data.length; at += bins) {
+    let total = 0;
+    for (let bin = at; bin < at + bins; bin++) {
+      if (!isCount(counts.data[bin], rows)) return false;
+      total += counts.data[bin];
+    }
+    if (total > rows) return false;
+  }
+  return true;
+}
+
+/** The result of `fenced-moments` for so many sampled rows. */
+export function areFencedMoments(
+  result: Tensors,
+  rows: number,
+  d: number,
+  covariance: Covariance,
+  { columns, low, high }: { columns: ArrayLike<number>; low: Float32Array; high: Float32Array },
+): boolean {
+  const of = (name: string) => take(result, name, 'float64');
+  const [T, min, max, beyond, near] = ['T', 'min', 'max', 'beyond', 'near'].map(of);
+  if (!beyond.every((count, c) => isCount(count, rows) && isCount(near[c], rows - count))) return false;
+  const outliers = rows - T[0];
+  const sum = beyond.reduce((a, b) => a + b, 0);
+  if (!(outliers <= sum && beyond.every((count) => count <= outliers))) return false;
+  if (!areStatistics(T, rows, d, covariance, 2 * MAX_MAGNITUDE)) return false;
+  if (T[0] === 0)
+    return min.every((value) => value === Infinity) && max.every((value) => value === -Infinity);
+  return (
+    isWithin(min, MAX_MAGNITUDE) &&
+    isWithin(max, MAX_MAGNITUDE) &&
+    min.every((least, j) => least <= max[j]) &&
+    Array.from(columns).every((column, c) => min[column] >= low[c] && max[column] <= high[c])
+  );
+}
+
 /** The result of `full-pass` for a unit of so many rows; `places`: of the rows for the silhouette among them. */
 export function isLabelling(
-  { labels, T, seen, seenLabels, soft }: Tensors,
+  { labels, T, seen, seenLabels, soft, outliers }: Tensors,
   rows: number,
   places: number[],
   k: number,
@@ -96,9 +134,12 @@ export function isLabelling(
   covariance: Covariance,
 ): boolean {
   const counts = new Float64Array(k);
-  for (const label of labels.data) {
+  const flags = outliers?.data;
+  for (let i = 0; i < labels.data.length; i++) {
+    const label = labels.data[i];
     if (!(label >= 0 && label < k)) return false;
-    counts[label]++;
+    if (flags && flags[i] > 1) return false;
+    if (!flags?.[i]) counts[label]++;
   }
   const statistics = T.data as Float64Array;
   const p = statisticsLength(d, covariance);

@@ -1,5 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
+import type { Fences } from '../../data/fences.ts';
+import { formatNumber } from '../../data/value-range.ts';
+import { halfSize } from '../../model/halves.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd } from '../../proto/tensors.ts';
@@ -7,6 +10,7 @@ import type { Emit } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
+import { mostClusters } from './limits.ts';
 import type { DataMoments } from './moments.ts';
 import { checkColumns } from './precision.ts';
 import { publishTransform } from './publish.ts';
@@ -29,11 +33,11 @@ export interface PrepareInput {
  */
 export async function prepare(
   input: PrepareInput,
-  { moments, sampleRows, hashes }: DataMoments,
+  { moments, sampleRows, hashes, fences }: DataMoments,
 ): Promise<Run> {
   const { config, layout, dispatcher, calculate, emit, warn } = input;
   checkColumns(config, moments, warn);
-  const { transform, covariance } = await calculate('planTransform', config.transform, moments);
+  const { transform, covariance } = await calculate('planTransform', config.transform, moments, fences);
   const d = transform.dim;
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
@@ -44,6 +48,17 @@ export async function prepare(
     throw new UserError(
       `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
     );
+  const most = mostClusters(d, config.covariance);
+  if (config.initK > most)
+    throw new UserError(
+      `--init-k ${config.initK} is more than the ${most} clusters that ${config.covariance} covariance in ${d} dimensions allows; lower it`,
+    );
+  if (config.replicates && config.initK > halfSize(n))
+    throw new UserError(
+      `--init-k ${config.initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
+    );
+  const prior = await calculate('priorOf', config, d, covariance);
+  if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
@@ -53,7 +68,7 @@ export async function prepare(
     seed: BigInt(config.seed),
     d,
     covariance,
-    prior: await calculate('priorOf', config, d, covariance),
+    prior,
     layout,
     sample: sampleOf(below, sampleRows),
     transform,
@@ -67,4 +82,9 @@ export async function prepare(
     calculate,
     emit,
   };
+}
+
+function aboutFences({ columns, low, high }: Fences): string {
+  const more = columns.length > 1 ? ` (or far off in one of ${columns.length - 1} more)` : '';
+  return `rows below ${formatNumber(low[0])} or above ${formatNumber(high[0])} in column ${columns[0]}, counted from 0${more}, are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
 }

@@ -13,12 +13,13 @@ import { subCentres } from './sub-clusters.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
-/** `below`: of the sample. */
+/** `below`: of the sample. `half`: of the replicate that trains on a half of it, from 1. */
 export function publishTransform(
   { dispatcher, transform }: Pick<Run, 'dispatcher' | 'transform'>,
   below: number,
+  half: number | null = null,
 ): void {
-  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  const { normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
   dispatcher.publish('transform', {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
     weights: columns ? nd(weights) : nd(weights, input, dim),
@@ -27,6 +28,14 @@ export function publishTransform(
     offset: nd(offset),
     below: nd(Float64Array.of(below)),
     ...(columns && { columns: nd(columns) }),
+    ...(fences && {
+      fenced: nd(fences.columns),
+      low: nd(fences.low),
+      high: nd(fences.high),
+      least: nd(fences.least),
+      most: nd(fences.most),
+    }),
+    ...(half !== null && { half: nd(Int32Array.of(half)) }),
   });
 }
 

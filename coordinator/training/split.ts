@@ -2,8 +2,9 @@ import { accepts, isTiny, proposable, searchCost } from '../../model/hastings.ts
 import { generator } from '../../model/random.ts';
 import { hasStalled } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
-import type { Cell } from '../../proto/tasks.ts';
+import { type Cell, MOST_CELLS } from '../../proto/tasks.ts';
 import { applyChange, type NextCluster } from './changes.ts';
+import { mostClusters, mostParts, withinLimit } from './limits.ts';
 import { publishSubs } from './publish.ts';
 import type { Rounds } from './rounds.ts';
 import { type CentreSets, lloyd, type NearestRules, nearestParts, type Rule, ruleCell } from './rules.ts';
@@ -71,7 +72,7 @@ export async function splitStep(run: Run, state: State): Promise<State> {
   });
   if (run.schedule.depths.length && (hasStalled(state.steps) || state.mixture.k === 1))
     await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
-  return applySplits(run, refined, splits);
+  return applySplits(run, refined, withinLimit(splits, mostClusters(run.d, run.config.covariance)));
 }
 
 /** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
@@ -237,7 +238,9 @@ async function deepSplits(
   const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
   const depths = schedule.depths.filter((depth) => {
     const clusters = eligible(depth);
-    return clusters > 0 && (depth <= 2 || clusters * 2 ** depth <= MOST_PARTS);
+    const parts = clusters * 2 ** depth;
+    const fits = parts <= mostParts(d, config.covariance) && totals.length + parts <= MOST_CELLS;
+    return clusters > 0 && fits && (depth <= 2 || parts <= MOST_PARTS);
   });
   if (!depths.length) return [];
   const chosen = totals.map((_, k) => isEligible(k, 2 ** Math.min(...depths)));

@@ -1,3 +1,4 @@
+import type { Order } from '../../model/numbering.ts';
 import { type EndReason, hasSettled, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
@@ -14,8 +15,11 @@ export interface Observer {
   epoch(state: State, losses: Losses): void;
   /** A state that does not come from an epoch: the initial one, one of a checkpoint, or after a split or merge step. */
   state(state: State): void;
-  /** All rows are labelled; `counts`: rows of each cluster. */
-  labelled(counts: number[]): void;
+  /**
+   * All rows are labelled, and the clusters numbered by size. `counts`: rows of each; `order`: for each the number that it had
+   * in `state` before.
+   */
+  labelled(counts: number[], numbered: { state: State; order: Order }): void;
 }
 
 /** One advance of training. */

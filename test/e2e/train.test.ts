@@ -25,8 +25,8 @@ import {
 } from './support.ts';
 
 const KEYS = [
-  ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'dim'],
-  ...['seconds', 'out'],
+  ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'outliers'],
+  ...['dim', 'seconds', 'out', 'notes', 'replicates'],
 ];
 const N = 3000;
 const folder = scratch();

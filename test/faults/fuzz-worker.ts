@@ -69,6 +69,7 @@ export const TASKS = [
   { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
   { task: 'statistics', diagonal: false, block: 64 },
   { task: 'pivoted-statistics', diagonal: false },
+  { task: 'sample-labels', every: 2 },
   { task: 'sub-steps', ...steps, loss: 'isotropic' },
   { task: 'cell-sums', ...cells },
   { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' },

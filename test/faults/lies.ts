@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { UserError } from '../../base/user-error.ts';
 import { resolveConfig } from '../../coordinator/config.ts';
 import { createDataCheck } from '../../coordinator/data-check.ts';
-import { prepareFirst } from '../../coordinator/run.ts';
+import { prepareFirst, settingApart } from '../../coordinator/run.ts';
 import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import { labelAllRows } from '../../coordinator/training/full-pass.ts';
 import { initialState } from '../../coordinator/training/initial-state.ts';
 import { momentsRound } from '../../coordinator/training/moments.ts';
-import { prepare, sampleThreshold } from '../../coordinator/training/prepare.ts';
+import { prepare } from '../../coordinator/training/prepare.ts';
 import { publishNet } from '../../coordinator/training/publish.ts';
+import { sampleThreshold } from '../../coordinator/training/sample.ts';
 import { train } from '../../coordinator/training/train.ts';
 import type { Source } from '../../data/source.ts';
 import { diagnoseRow } from '../../data/value-range.ts';
@@ -201,19 +202,20 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
       workers: { misread: workers.misread, describe: (worker) => worker },
     });
     const { staleShards } = check;
-    const reading = await momentsRound(
+    const all = await momentsRound(
       { dispatcher, calculate, own: { diagnose, staleShards, read: memorySource.read, workers } },
       config,
       layout,
       origin,
       sampleThreshold(config, layout),
     );
-    if (!lie) assert.equal(await reading.reread(), null, 'honest moments');
-    const { run, moments: found } = await prepareFirst(reading, (moments) =>
+    if (!lie) assert.equal(await all.reread(), null, 'honest moments');
+    const reading = await settingApart({ config, layout, calculate }, dispatcher, all);
+    const { run } = await prepareFirst(reading, (moments) =>
       prepare({ config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} }, moments),
     );
     const start = await initialState(run);
-    const training = train(run, start, Math.min(...found.sampleRows.filter((count) => count > 0)));
+    const training = train(run, start);
     let step = await training.next();
     while (!step.done) step = await training.next();
     const { state } = step.value;
@@ -222,6 +224,7 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     await labelAllRows(run, layout, state.mixture.k, null, {
       pieces: (name) => ({
         write: (part, at) => void (name === 'labels.npy' && labels.set(part, at)),
+        update: async (_, change) => void (name === 'labels.npy' && change(labels)),
         async finish() {},
         abort() {},
       }),

@@ -19,6 +19,8 @@ const steps = { epoch: 12, steps: 10, batch: 128, rate: 0.01, done: 70, average:
 
 export const TASKS: ByKey<Task, 'task'> = {
   moments: [{ task: 'moments', normalize: false, diagonal: true, sample: 0.25 }],
+  'column-histogram': [{ task: 'column-histogram', sample: 0.25, bins: 256 }],
+  'fenced-moments': [{ task: 'fenced-moments', sample: 1, diagonal: true }],
   'seed-distances': [{ task: 'seed-distances', centres: 2, draw: 3 }],
   'cluster-steps': [
     { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
@@ -27,6 +29,7 @@ export const TASKS: ByKey<Task, 'task'> = {
   statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
   'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false }],
   'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
+  'sample-labels': [{ task: 'sample-labels', every: 2 }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
   'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes', bins: 256 }],

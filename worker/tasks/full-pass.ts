@@ -11,7 +11,8 @@ import { sampledRows } from '../samples.ts';
 
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), hard float64 statistics of each cluster, the
- * responsibilities if requested, and some rows with their labels for the silhouette.
+ * responsibilities if requested, and some rows with their labels for the silhouette. With fences also which rows are outliers,
+ * 1 or 0: they have labels, but do not count in the statistics.
  */
 export async function fullPass(
   context: Context,
@@ -27,6 +28,7 @@ export async function fullPass(
   const blocks = context.blocks(unit);
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
   const labels = zeros(labelDtype(k), total);
+  const flags = transform.fences && new Uint8Array(total);
   const soft = task.soft ? new Float32Array(total * k) : null;
   const priorityOf = priority(context.seed);
   const seenRows: Float32Array[] = [];
@@ -38,11 +40,12 @@ export async function fullPass(
       batch.map(([, rows]) => rows),
       Float32Array,
     );
-    const { scaled, rows } = await transformRows(backend, transform, raw);
+    const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);
     const z = await backend.argmaxRows(layers.at(-1)!);
     labels.set(z, at);
-    statistics.add(rows, z);
+    if (outliers) flags!.set(outliers, at);
+    statistics.add(rows, outliers ? z.map((label, i) => (outliers[i] ? -1 : label)) : z);
     if (soft) {
       const r = backend.softmaxRows(layers.at(-1)!, 0);
       soft.set(await backend.read(r), at * k);
@@ -64,6 +67,7 @@ export async function fullPass(
     T: nd(T, k, T.length / k),
     seen: nd(concat(seenRows, Float32Array), seenLabels.length, dim),
     seenLabels: nd(Int32Array.from(seenLabels)),
+    ...(flags && { outliers: nd(flags) }),
     ...(soft && { soft: nd(soft, total, k) }),
   };
 }

@@ -4,9 +4,11 @@ import type { Tensors } from '../../proto/tensors.ts';
 import type { Context } from '../context.ts';
 import { cellFourthMoments, cellHistogram, cellScatter, cellSums } from './cells.ts';
 import { clusterSteps } from './cluster-steps.ts';
+import { columnHistogram, fencedMoments } from './columns.ts';
 import { fullPass } from './full-pass.ts';
 import { moments } from './moments.ts';
 import { pivotedStatistics } from './pivoted-statistics.ts';
+import { sampleLabels } from './sample-labels.ts';
 import { seedDistances } from './seed-distances.ts';
 import { statistics } from './statistics.ts';
 import { subSteps } from './sub-steps.ts';
@@ -15,11 +17,14 @@ type TaskFunction<T extends Task> = (context: Context, task: T, unit: WorkUnit) 
 
 const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: N }>> } = {
   moments,
+  'column-histogram': columnHistogram,
+  'fenced-moments': fencedMoments,
   'seed-distances': seedDistances,
   'cluster-steps': clusterSteps,
   statistics,
   'pivoted-statistics': pivotedStatistics,
   'sub-steps': subSteps,
+  'sample-labels': sampleLabels,
   'cell-sums': cellSums,
   'cell-scatter': cellScatter,
   'cell-histogram': cellHistogram,

@@ -9,6 +9,7 @@ import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
 import { adamStep, type Net, netSize } from '../../../model/net.ts';
 import { type Niw, pointEstimate } from '../../../model/niw.ts';
+import { renumbered } from '../../../model/numbering.ts';
 import { principalAxis } from '../../../model/pca-split.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../../model/scores.ts';
 import type { Parts } from '../../../model/state.ts';
@@ -46,7 +47,7 @@ export const calculations = {
       scatter(T, d, covariance).map((value) => value / (rows - 1)),
     (T) => lengths([T]),
   ),
-  planTransform: calculation(planTransform, (choice, { mean, covariance }) =>
+  planTransform: calculation(planTransform, (choice, { mean, covariance }, _fences) =>
     choice.startsWith('pca:') ? eigen(mean.length) : 10 * covariance.length,
   ),
   priorOf: calculation(priorOf, ({ covariance }, d) => (covariance === 'full' ? eigen(d) : 10 * d)),
@@ -135,6 +136,7 @@ export const calculations = {
   }, ofNet),
   resizeClusteringNet: calculation(resizeClusteringNet, ofNet),
   resizeSubNets: calculation(resizeSubNets, ofNet),
+  renumbered: calculation(renumbered, ({ net, subs }) => ofNet(net) + ofNet(subs)),
   silhouette: calculation(silhouette, (rows, _d, { length }) => (rows.length * length) / 2),
   scores: calculation(
     (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),

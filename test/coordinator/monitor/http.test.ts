@@ -181,9 +181,9 @@ describe('the HTTP port', () => {
     recorder.epoch(at(1), { loss: 0.5, subLoss: null });
     assert.equal(JSON.parse((await ask(`${url}api/state`)).text).counts, null);
     const { received, leave } = await listener(url);
-    recorder.labelled([2, 4]);
+    recorder.labelled([4, 2], { state: at(1), order: [1, 0] });
     await eventually('a newer state', () => received.some(({ type }) => type === 'state'));
-    assert.deepEqual(JSON.parse((await ask(`${url}api/state`)).text).counts, [2, 4]);
+    assert.deepEqual(JSON.parse((await ask(`${url}api/state`)).text).counts, [4, 2]);
     leave();
   });
 

@@ -31,6 +31,7 @@ import {
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
+import type { Fences } from '../../../data/fences.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
@@ -93,9 +94,11 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
         sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
         hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
         moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
+        fences: null,
       },
       state: {
         epoch,
+        sample: { below: 0.5, rows: 38, smallestShard: 3 },
         frozen: 2,
         patience: 24,
         untilStep: 5,
@@ -166,6 +169,19 @@ describe('a checkpoint', () => {
     assert.equal(decodeCheckpoint(await file(withSteps(steps))).state.steps.length, steps.length);
   });
 
+  const fences: Fences = {
+    columns: Int32Array.of(0),
+    low: Float32Array.of(-300.1),
+    high: Float32Array.of(1e9),
+    least: Float32Array.of(-7),
+    most: Float32Array.of(8.3),
+  };
+
+  test('has the fences beyond which outliers are', async () => {
+    const fenced = { ...small, dataSummary: { ...small.dataSummary, fences } };
+    assert.deepEqual(decodeCheckpoint(await file(fenced)), fenced);
+  });
+
   test('that could not be read back is not written, and earlier ones stay', async () => {
     const folder = join(mkdtempSync(join(home, 'unreadable-')), 'checkpoints');
     const spent = (over: object) => ({ ...withEpoch(2), spent: { ...small.spent, ...over } });
@@ -216,6 +232,26 @@ describe('a checkpoint', () => {
           moments: { ...moments, covariance: moments.covariance.map((v) => -1 - v) },
         },
       },
+      'fences of a column that is not there': {
+        dataSummary: { ...dataSummary, fences: { ...fences, columns: Int32Array.of(d) } },
+      },
+      'fences of several lengths': {
+        dataSummary: { ...dataSummary, fences: { ...fences, most: Float32Array.of(1, 2) } },
+      },
+      'fences that are NaN': {
+        dataSummary: { ...dataSummary, fences: { ...fences, low: Float32Array.of(Number.NaN) } },
+      },
+      'fences without end': {
+        dataSummary: { ...dataSummary, fences: { ...fences, high: Float32Array.of(Infinity) } },
+      },
+      'fences that leave out rows of the sample': {
+        dataSummary: { ...dataSummary, fences: { ...fences, low: Float32Array.of(-6) } },
+      },
+      'a state without sample': { state: { ...state, sample: { below: 0, rows: 9, smallestShard: 3 } } },
+      'a state with a larger sample than rows': {
+        state: { ...state, sample: { below: 1, rows: small.layout.rows + 1, smallestShard: 3 } },
+      },
+      'statistics that are NaN': { state: { ...state, merged: [nan(state.parts[0][0])] } },
       'parts that are NaN': { state: { ...state, parts: state.parts.map((pair) => pair.map(nan)) } },
       'a net that is infinite': {
         state: { ...state, net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) } },

@@ -73,7 +73,7 @@ describe('a calculation', () => {
       });
       const one = Float64Array.of(1);
       const moments = { rows: 5, mean: one, covariance: one, min: one, max: one };
-      await assert.rejects(calculate('planTransform', 'center', moments), {
+      await assert.rejects(calculate('planTransform', 'center', moments, null), {
         constructor: UserError,
         message: /all 5 rows are equal/,
       });

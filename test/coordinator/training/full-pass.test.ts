@@ -20,7 +20,7 @@ async function roundOfFullPass(): Promise<Round> {
     },
   } as unknown as Dispatcher;
   const run = { config: { soft: false, covariance: 'diag' }, d: 2, dispatcher } as unknown as Run;
-  const pieces = () => ({ write() {}, async finish() {}, abort() {} });
+  const pieces = () => ({ write() {}, async update() {}, async finish() {}, abort() {} });
   await assert.rejects(labelAllRows(run, layout, 2, null, { pieces }), /enough/);
   return new Round(1, asked!, new Map(), 0);
 }

@@ -43,7 +43,7 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
       emit: () => {},
       warn: (message) => assert.fail(message),
     },
-    { moments, sampleRows: [sampled], hashes: new Uint8Array(16) },
+    { moments, sampleRows: [sampled], hashes: new Uint8Array(16), fences: null },
   );
 }
 

@@ -1,0 +1,177 @@
+import { pcaAxes } from '../data/transform.ts';
+import { type EndReason, hasStalled, type Step } from '../model/schedule.ts';
+import { statisticsLength } from '../model/statistics.ts';
+import { OPTIONS, type RunConfig } from './config.ts';
+import { mostClusters } from './training/limits.ts';
+
+/** What notes are taken from. */
+export interface Outcome {
+  config: Pick<RunConfig, 'transform' | 'covariance' | 'maxEpochs' | 'schedule' | 'alpha'>;
+  /** Clusters that have rows. */
+  k: number;
+  silhouette: number | null;
+  rows: number;
+  /** Rows in the sample. */
+  sampled: number;
+  /** Columns after the transform. */
+  d: number;
+  /** Of each column of the data. */
+  columns: Columns;
+  steps: readonly Step[];
+  reason: EndReason;
+}
+
+/** Of each column of the data. */
+export interface Columns {
+  mean: ArrayLike<number>;
+  min: ArrayLike<number>;
+  max: ArrayLike<number>;
+  variance: ArrayLike<number>;
+  names: readonly string[] | null;
+}
+
+/** From so many columns on, one Gaussian often explains rows better than several. */
+const MANY_COLUMNS = 32;
+const FEWER_COLUMNS = 16;
+/** Rows for each parameter of a cluster, and rows at least, below which two clusters are hard to tell from one. */
+const ROWS_PER_PARAMETER = 20;
+const FEW_ROWS = 200;
+/** A cluster needs six rows of the sample to be found at all; with fewer than this many on average, some were not. */
+const FEW_ROWS_PER_CLUSTER = 25;
+/** Standard deviations from a column's mean, from which on a value is far; of Gaussian rows none is as far as 10. */
+const FAR = 30;
+/** Relative deviation from the standard deviation of evenly spread values. */
+const EVEN = 0.02;
+/** Fewer rows may look like anything. */
+const ENOUGH_ROWS = 50;
+const MOST_NAMED = 3;
+/** Of the most clusters: merges may follow the split that reached it. */
+const NEARLY = 0.9;
+
+/**
+ * Reasons to doubt a result, one line each: what was seen, and what to try. None where nothing is wrong. They say nothing of
+ * the true labels.
+ */
+export function notesOn(outcome: Outcome): string[] {
+  const { k, steps } = outcome;
+  // Without a split step K could not change, so that K 1 says nothing else.
+  const unfinished = unfinishedNote(outcome);
+  return [
+    ...(k === 1 && steps.length ? oneClusterNotes(outcome) : []),
+    ...negativeSilhouette(outcome),
+    ...mostReached(outcome),
+    ...smallSample(outcome),
+    ...unfinished,
+  ];
+}
+
+function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string[] {
+  const notes = suspectColumns(columns, rows);
+  const parameters = statisticsLength(d, config.covariance);
+  if (d > MANY_COLUMNS)
+    notes.push(
+      `K is 1 in ${d} columns${pcaAxes(config.transform) === null ? '' : ' after the transform'}: in so many, clusters are hard to tell from noise; try --transform pca:${FEWER_COLUMNS}, or bring an embedding of about 10 columns, such as UMAP's`,
+    );
+  else if (sampled < Math.max(FEW_ROWS, ROWS_PER_PARAMETER * parameters)) {
+    const diagonal = config.covariance === 'full' && d > 1;
+    notes.push(
+      `K is 1 in ${count(sampled)} rows, few for clusters of ${parameters} parameters each; try ${diagonal ? '--covariance diag (fewer parameters) or ' : ''}--alpha ${10 * config.alpha} (favours more clusters), or bring more rows`,
+    );
+  }
+  if (notes.length) return notes;
+  const advice = [
+    ...(config.transform === 'none' || config.transform === 'center'
+      ? ['try --transform standard (all columns get the same weight)']
+      : []),
+    ...(columns.min.length > 1 ? ['leave out columns that do not tell them apart'] : []),
+  ];
+  const expected = advice.length ? `; if you expect clusters, ${advice.join(', or ')}` : '';
+  return [
+    `K is 1: no split into Gaussian clusters explains the rows better than one, which may be right${expected}`,
+  ];
+}
+
+/** Columns that may hide clusters: numbers of rows, and those with a few values far from all others, which may be constant otherwise. */
+function suspectColumns({ mean, min, max, variance, names }: Columns, rows: number): string[] {
+  if (rows < ENOUGH_ROWS) return [];
+  const all = Array.from(min, (least, column) => ({
+    column,
+    least,
+    most: max[column],
+    range: max[column] - least,
+    sd: Math.sqrt(variance[column]),
+    farthest: Math.max(max[column] - mean[column], mean[column] - least) / Math.sqrt(variance[column]),
+  }));
+  const identifiers = all.filter(
+    ({ least, most, range, sd }) =>
+      Number.isInteger(least) &&
+      Number.isInteger(most) &&
+      range >= rows - 1 &&
+      Math.abs((sd * Math.sqrt(12)) / range - 1) < EVEN,
+  );
+  const far = all.filter(({ farthest }) => farthest > FAR && Number.isFinite(farthest));
+  const named = (columns: typeof all) => {
+    const shown = columns.slice(0, MOST_NAMED).map(({ column }) => names?.[column] ?? column);
+    const more = columns.length > MOST_NAMED ? ` and ${columns.length - MOST_NAMED} more` : '';
+    const from0 = names ? '' : ' (counted from 0)';
+    return `${columns.length === 1 ? 'column' : 'columns'} ${shown.join(', ')}${more}${from0}`;
+  };
+  const notes: string[] = [];
+  if (identifiers.length)
+    notes.push(
+      `K is 1, and ${named(identifiers)} ${identifiers.length === 1 ? 'looks' : 'look'} like row numbers or identifiers (whole numbers, evenly spread): leave them out of the data`,
+    );
+  if (far.length)
+    notes.push(
+      `K is 1, and ${named(far)} ${far.length === 1 ? 'has' : 'have'} values as far as ${Math.round(Math.max(...far.map(({ farthest }) => farthest)))} standard deviations from the mean, which can hide clusters: if they are errors, remove these rows; if not, try logarithms; leave out a column that is constant otherwise`,
+    );
+  return notes;
+}
+
+function negativeSilhouette({ silhouette }: Outcome): string[] {
+  if (silhouette === null || silhouette >= 0) return [];
+  return [
+    `the silhouette is negative (${silhouette.toFixed(3)}): many rows are as near to another cluster as to their own, so clusters overlap or are not round (long, or one inside another); before you rely on K, look at the picture of clusters and the separation of each in the report`,
+  ];
+}
+
+function mostReached({ k, d, config: { covariance } }: Outcome): string[] {
+  const most = mostClusters(d, covariance);
+  if (k < NEARLY * most) return [];
+  const advice = covariance === 'full' && mostClusters(d, 'diag') > most ? '--covariance diag or ' : '';
+  return [
+    `K is ${count(k)}, near the ${count(most)} clusters that ${covariance} covariance in ${d} columns allows (what is known of all of them has to fit in one message), so there may be more; try ${advice}--transform pca:${Math.ceil(d / 4)}`,
+  ];
+}
+
+function smallSample({ k, rows, sampled }: Outcome): string[] {
+  if (k === 1 || sampled >= rows || sampled >= FEW_ROWS_PER_CLUSTER * k) return [];
+  const more = Math.min(rows, 4 * sampled);
+  return [
+    `K is ${k} from a sample of ${count(sampled)} of the ${count(rows)} rows, ${Math.round(sampled / k)} for each cluster on average: clusters with few rows in it cannot be found, so K may be too small; try --sample ${more === rows ? '0 (all rows)' : more}`,
+  ];
+}
+
+function unfinishedNote({ reason, steps, config, k }: Outcome): string[] {
+  if (reason !== 'max-epochs' || hasStalled(steps)) return [];
+  const { maxEpochs } = config;
+  const { fast, paper } = OPTIONS.maxEpochs;
+  const usual = (config.schedule === 'paper' ? paper : fast) ?? 0;
+  const enough = maxEpochs < usual ? usual : 2 * maxEpochs;
+  const seen = steps.length
+    ? `while K still changed (${lastKs(steps)})`
+    : `before the first split step, so K is still ${k}`;
+  return [
+    `training ended at --max-epochs ${maxEpochs} ${seen}; train again with --max-epochs ${enough} (resume cannot: it would change the result of a finished run)`,
+  ];
+}
+
+/** How K changed in the last steps, such as `8 → 12 → 14`. */
+function lastKs(steps: readonly Step[]): string {
+  const [first, ...rest] = steps.slice(-4);
+  const before = first.kind === 'split' ? first.k - first.changed : first.k + first.changed;
+  const ks = [before, first.k, ...rest.map(({ k }) => k)];
+  return ks.filter((k, i) => k !== ks[i - 1]).join(' → ');
+}
+
+const count = (value: number) => value.toLocaleString('en');

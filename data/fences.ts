@@ -1,0 +1,82 @@
+/**
+ * Limits on some columns of the raw rows: a row beyond one of them is an outlier, and is not trained on
+ * (docs/algorithm.md, section 3).
+ */
+export interface Fences {
+  /** The columns that have limits. */
+  readonly columns: Int32Array;
+  /** The least and the largest number, in each of these columns, of a row that is no outlier. */
+  readonly low: Float32Array;
+  readonly high: Float32Array;
+  /** The least and the largest number that rows of the training sample have there: where outliers are moved to. */
+  readonly least: Float32Array;
+  readonly most: Float32Array;
+}
+
+/** The limits of one column, in JSON files of a run. */
+export interface SavedFence {
+  column: number;
+  low: number;
+  high: number;
+  least: number;
+  most: number;
+}
+
+/** float32 numbers and JSON: each is read back as it was. */
+export function savedFences({ columns, low, high, least, most }: Fences): SavedFence[] {
+  return Array.from(columns, (column, c) => ({
+    column,
+    low: low[c],
+    high: high[c],
+    least: least[c],
+    most: most[c],
+  }));
+}
+
+/** The reverse; null if there are none. */
+export function fencesFrom(saved: SavedFence[]): Fences | null {
+  if (!saved.length) return null;
+  const limit = (name: keyof SavedFence) => Float32Array.from(saved, (fence) => fence[name]);
+  return {
+    columns: Int32Array.from(saved, ({ column }) => column),
+    low: limit('low'),
+    high: limit('high'),
+    least: limit('least'),
+    most: limit('most'),
+  };
+}
+
+/** Whether each raw row of `dim` numbers is an outlier, 1 or 0. */
+export function outliersIn(
+  raw: Float32Array,
+  dim: number,
+  { columns, low, high }: Pick<Fences, 'columns' | 'low' | 'high'>,
+): Uint8Array {
+  const flags = new Uint8Array(raw.length / dim);
+  for (let i = 0, o = 0; i < flags.length; i++, o += dim)
+    for (let c = 0; c < columns.length; c++) {
+      const value = raw[o + columns[c]];
+      if (value < low[c] || value > high[c]) flags[i] = 1;
+    }
+  return flags;
+}
+
+/**
+ * Moves the outliers, in place, to the edge of the training sample along the columns with limits: where it has not learned,
+ * a net says anything. Returns which rows they are, 1 or 0.
+ */
+export function moveOutliers(raw: Float32Array, dim: number, fences: Fences): Uint8Array {
+  const { columns, least, most } = fences;
+  const flags = outliersIn(raw, dim, fences);
+  for (let i = 0; i < flags.length; i++) {
+    if (!flags[i]) continue;
+    for (let c = 0; c < columns.length; c++) {
+      const at = i * dim + columns[c];
+      raw[at] = Math.min(Math.max(raw[at], least[c]), most[c]);
+    }
+  }
+  return flags;
+}
+
+/** The number of ones. */
+export const countFlags = (flags: Uint8Array) => flags.reduce((sum, flag) => sum + flag, 0);

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { notesOn, type Outcome } from '../../coordinator/notes.ts';
+import type { Step } from '../../model/schedule.ts';
+
+const step = (kind: Step['kind'], k: number, changed = 0): Step => ({ kind, k, changed, progress: null });
+const quiet = (k: number) => [step('split', k), step('merge', k), step('split', k), step('merge', k)];
+
+/** A run of 5,000 Gaussian rows in which nothing is wrong. */
+function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
+  const { dim = 2, ...rest } = changes;
+  const of = (value: number) => Array<number>(dim).fill(value);
+  return {
+    config: { transform: 'standard', covariance: 'full', maxEpochs: 500, schedule: 'fast', alpha: 10 },
+    ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim },
+    columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
+    steps: quiet(8),
+    reason: 'settled',
+    ...rest,
+  };
+}
+const one = (changes: Parameters<typeof outcome>[0] = {}) =>
+  notesOn(outcome({ k: 1, silhouette: null, steps: quiet(1), ...changes }));
+
+describe('notes on a result', () => {
+  test('a run that is fine has none', () => {
+    assert.deepEqual(notesOn(outcome()), []);
+    assert.deepEqual(notesOn(outcome({ silhouette: null, rows: 10 ** 6, sampled: 20_000 })), []);
+    // What looks odd does no harm where there are clusters.
+    assert.deepEqual(notesOn(outcome({ dim: 64 })), []);
+    // All epochs are used without --early-stop, too.
+    assert.deepEqual(notesOn(outcome({ reason: 'max-epochs' })), []);
+  });
+
+  test('K 1', () => {
+    const [plain, ...others] = one();
+    assert.match(plain, /^K is 1: no split .* may be right; if you expect clusters, leave out columns/);
+    assert.deepEqual(others, []);
+    const config = { ...outcome().config, transform: 'center' as const };
+    assert.match(one({ config })[0], /try --transform standard .*, or leave out columns/);
+    assert.match(one({ dim: 1 })[0], /which may be right$/);
+  });
+
+  test('K 1 in many columns', () => {
+    assert.match(one({ dim: 64 })[0], /^K is 1 in 64 columns: .* try --transform pca:16/);
+    const config = { ...outcome().config, transform: 'pca:40' as const };
+    assert.match(one({ config, d: 40, dim: 64 })[0], /^K is 1 in 40 columns after the transform: /);
+    assert.match(one({ dim: 32 })[0], /^K is 1 in 5,000 rows/);
+    assert.match(one({ dim: 16 })[0], /^K is 1: /);
+  });
+
+  test('K 1 in few rows', () => {
+    const few = { rows: 150, sampled: 150, dim: 4 };
+    assert.match(
+      one(few)[0],
+      /^K is 1 in 150 rows, few for clusters of 15 parameters each; try --covariance diag/,
+    );
+    const config = { ...outcome().config, covariance: 'diag' as const };
+    assert.match(
+      one({ ...few, config })[0],
+      /each; try --alpha 100 \(favours more clusters\), or bring more rows$/,
+    );
+  });
+
+  test('K 1 with columns that may hide clusters', () => {
+    const rows = 5000;
+    const variance = [1, (rows ** 2 - 1) / 12, 1];
+    const columns = { mean: [0, 2499.5, 0], min: [-4, 0, -4], max: [4, rows - 1, 4], variance };
+    assert.deepEqual(one({ dim: 3, columns: { ...columns, names: null } }), [
+      'K is 1, and column 1 (counted from 0) looks like row numbers or identifiers (whole numbers, evenly spread): leave them out of the data',
+    ]);
+    assert.match(
+      one({ columns: { ...columns, names: ['a', 'id', 'b'] } })[0],
+      /^K is 1, and column id looks/,
+    );
+    // Evenly spread, but not whole, or fewer than the rows: no numbers of rows.
+    assert.match(one({ columns: { ...columns, min: [-4, 0.5, -4], names: null } })[0], /^K is 1: /);
+    assert.match(one({ rows: 6000, sampled: 6000, columns: { ...columns, names: null } })[0], /^K is 1: /);
+    const far = { mean: [0, 0], min: [-4, 0], max: [57.2, 1], variance: [1, 1e-4], names: null };
+    assert.match(
+      one({ columns: far })[0],
+      /^K is 1, and columns 0, 1 \(.*\) have values as far as 100 standard/,
+    );
+  });
+
+  test('a negative silhouette', () => {
+    const [note, ...others] = notesOn(outcome({ silhouette: -0.0312 }));
+    assert.match(
+      note,
+      /^the silhouette is negative \(-0\.031\): .* overlap or are not round .* in the report$/,
+    );
+    assert.deepEqual(others, []);
+    assert.deepEqual(notesOn(outcome({ silhouette: 0 })), []);
+  });
+
+  test('nearly as many clusters as a message can hold', () => {
+    const wide = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 5, sampled: 10 ** 5 };
+    assert.deepEqual(notesOn(outcome(wide)), [
+      'K is 127, near the 127 clusters that full covariance in 1024 columns allows (what is known of all of them has to fit in one message), so there may be more; try --covariance diag or --transform pca:256',
+    ]);
+    assert.deepEqual(notesOn(outcome({ ...wide, k: 110 })), []);
+    const config = { ...outcome().config, covariance: 'diag' as const };
+    assert.deepEqual(notesOn(outcome({ ...wide, config })), []);
+  });
+
+  test('a sample with few rows for each cluster', () => {
+    const many = { k: 1000, steps: quiet(1000), sampled: 20_000 };
+    assert.match(
+      notesOn(outcome({ ...many, rows: 10 ** 6 }))[0],
+      /^K is 1000 from a sample of 20,000 of the 1,000,000 rows, 20 for each cluster .* --sample 80000$/,
+    );
+    assert.match(notesOn(outcome({ ...many, rows: 50_000 }))[0], /try --sample 0 \(all rows\)$/);
+    assert.deepEqual(notesOn(outcome({ ...many, rows: 20_000 })), []);
+  });
+
+  test('the last epoch, while K still changed', () => {
+    const steps = [step('split', 8, 6), step('merge', 8), step('split', 12, 4), step('merge', 11, 1)];
+    const ended = { reason: 'max-epochs' as const, steps };
+    assert.deepEqual(notesOn(outcome(ended)), [
+      'training ended at --max-epochs 500 while K still changed (2 → 8 → 12 → 11); train again with --max-epochs 1000 (resume cannot: it would change the result of a finished run)',
+    ]);
+    const config = { ...outcome().config, maxEpochs: 20 };
+    assert.match(notesOn(outcome({ ...ended, config }))[0], /--max-epochs 20 .* with --max-epochs 500 /);
+    assert.match(
+      one({ config, reason: 'max-epochs', steps: [] })[0],
+      /^training ended at --max-epochs 20 before the first split step, so K is still 1; /,
+    );
+    // A split that the merge undid.
+    assert.deepEqual(
+      notesOn(outcome({ ...ended, steps: [...quiet(8), step('split', 9, 1), step('merge', 8, 1)] })),
+      [],
+    );
+  });
+});

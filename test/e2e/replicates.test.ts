@@ -1,0 +1,158 @@
+// Notes on a result and replicates, in whole runs.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { writeNpy } from '../../data/npy.ts';
+import type * as Library from '../../index.ts';
+import {
+  assertNoneLeft,
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  K,
+  ofType,
+  patience,
+  QUICK,
+  resultHashes,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const easy = easyData(folder, 'easy', 2000);
+const runFileOf = (run: string) => JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+const FEW = ['--replicates', 3, '--no-http', ...QUICK] as const;
+
+describe('replicates', () => {
+  test('are the same for any number of workers, and change nothing else', async () => {
+    const plain = jsonOf(await dpmesh(trainArgs(easy.data, path('plain'), '--no-http', ...QUICK)));
+    assert.equal(plain.replicates, null);
+    const found = [];
+    for (const workers of [1, 3]) {
+      const run = path(`w${workers}`);
+      const result = jsonOf(await dpmesh(trainArgs(easy.data, run, '--workers', workers, ...FEW)));
+      assert.deepEqual(resultHashes(run), resultHashes(path('plain')));
+      assert.deepEqual(runFileOf(run).result.replicates, result.replicates);
+      found.push(result.replicates);
+      const events = eventsOf(run);
+      const done = events.at(-1)!;
+      assert.ok(done.type === 'done');
+      // They read nothing.
+      assert.equal(done.rowsRead, 4000);
+      assert.deepEqual(done.replicates, result.replicates);
+      assert.deepEqual(
+        ofType(events, 'replicate').map(({ replicate, of, k }) => [replicate, of, k]),
+        [1, 2, 3].flatMap((number) => [
+          [number, 3, null],
+          [number, 3, result.replicates.ks[number - 1]],
+        ]),
+      );
+    }
+    assert.deepEqual(found[1], found[0]);
+    const { count, k, ks, agreement } = found[0];
+    assert.equal(count, 3);
+    assert.deepEqual(k, [Math.min(...ks), Math.max(...ks)]);
+    for (const own of ks) assert.ok(Math.abs(own - K) <= 1, String(ks));
+    assert.ok(agreement > 0.8 && agreement <= 1, String(agreement));
+  });
+
+  test('a worker that dies is replaced, with the same result', async () => {
+    const run = path('killed');
+    const running = start(trainArgs(easy.data, run, '--workers', 2, ...FEW));
+    await until('the first replicate', () => running.stderr().includes('replicate 1 of 3'), running);
+    process.kill(ofType(eventsOf(run), 'worker')[0].pid, 'SIGKILL');
+    const ended = await running.ended;
+    assert.deepEqual(jsonOf(ended).replicates, runFileOf(path('w1')).result.replicates);
+  });
+
+  test('Ctrl-C during them keeps the results', async () => {
+    const run = path('stopped');
+    const args = trainArgs(easy.data, run, '--replicates', 100, '--workers', 2, '--no-http', ...QUICK);
+    const running = start(args);
+    await until('the second replicate', () => running.stderr().includes('replicate 1 of 100'), running);
+    const begun = performance.now();
+    process.kill(-running.pid, 'SIGINT');
+    const ended = await running.ended;
+    assert.ok(performance.now() - begun < 1000 * patience(5));
+    await assertNoneLeft(running.pid);
+    const result = jsonOf(ended);
+    assert.match(ended.stderr, /stopped during the replicates; the results are complete without them/);
+    assert.equal(result.replicates, null);
+    assert.deepEqual(resultHashes(run), resultHashes(path('plain')));
+    assert.equal(eventsOf(run).at(-1)!.type, 'done');
+    assert.deepEqual(jsonOf(await dpmesh(['resume', run, '--json'])), {
+      ...result,
+      out: run,
+    });
+  });
+
+  test('a number that is not from 2 to 100, or too many initial clusters for a half', async () => {
+    for (const [flags, message] of [
+      [['--replicates', 1], /--replicates 1 must be a whole number from 2 to 100/],
+      [
+        ['--replicates', 2, '--init-k', 1500],
+        /--init-k 1500 is more than half of the 2000 rows .*--replicates/,
+      ],
+    ] as const) {
+      const { code, stderr } = await dpmesh(trainArgs(easy.data, path('wrong'), '--no-http', ...flags));
+      assert.equal(code, 2);
+      assert.match(stderr, message);
+    }
+  });
+
+  test('beside K on the terminal, in the report and in the library', async () => {
+    const run = path('shown');
+    const args = ['train', '--data', easy.data, '--out', run, '--workers', 2, ...FEW, '--max-epochs', 7];
+    const { stdout, code } = await dpmesh(args);
+    assert.equal(code, 0);
+    const { k, notes, replicates } = runFileOf(run).result;
+    const text = /^clusters \(K\) +(\d+) \((3 replicates: \d+(?:–\d+)?, agreement (?:1?\.\d\d))\)$/m.exec(
+      stdout,
+    )!;
+    assert.ok(text, stdout);
+    assert.equal(text[1], String(k));
+    assert.match(notes[0], /^training ended at --max-epochs 7 while K still changed/);
+    assert.ok(stdout.endsWith(notes.map((note: string) => `note: ${note}\n`).join('')), stdout);
+    const page = readFileSync(join(run, 'report', 'report.html'), 'utf8');
+    assert.ok(page.includes(`<p>${k} clusters (${text[2]}) in 2,000 rows × 3</p>`));
+    assert.ok(page.includes(`<li>${notes[0]}</li>`));
+    const { openRun }: typeof Library = await import(new URL('../../dist/index.js', import.meta.url).href);
+    const { result } = await openRun(run);
+    assert.deepEqual(result!.replicates, replicates);
+    assert.deepEqual(result!.notes, notes);
+    // As an earlier version wrote it.
+    const file = runFileOf(run);
+    delete file.result.notes;
+    delete file.result.replicates;
+    writeFileSync(join(run, 'run.json'), JSON.stringify(file));
+    const older = (await openRun(run)).result!;
+    assert.deepEqual([older.notes, older.replicates], [[], null]);
+  });
+});
+
+describe('notes', () => {
+  test('K 1 with a column of row numbers; no replicate differs', async () => {
+    let state = 1;
+    const uniform = () => (state = (state * 48271) % 2147483647) / 2147483647;
+    const normal = () => Array.from({ length: 12 }, uniform).reduce((sum, value) => sum + value, -6);
+    const rows = Float32Array.from({ length: 3000 }, (_, i) => (i % 2 ? (i - 1) / 2 : normal()));
+    writeNpy(path('ids.npy'), '<f4', [1500, 2], rows);
+    const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2);
+    const { k, notes, replicates } = jsonOf(await dpmesh(args));
+    assert.equal(k, 1);
+    assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);
+    assert.deepEqual(replicates, { count: 2, k: [1, 1], ks: [1, 1], agreement: 1 });
+  });
+
+  test('a run that is fine has none', async () => {
+    const result = jsonOf(await dpmesh(trainArgs(easy.data, path('fine'), '--no-http')));
+    assert.equal(result.k, K);
+    assert.deepEqual(result.notes, []);
+    assert.equal('notes' in eventsOf(path('fine')).at(-1)!, false);
+  });
+});

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { halfOf, halfSize } from '../../model/halves.ts';
+import { generator } from '../../model/random.ts';
+import { ari, ariOfLabels, contingency } from '../../model/scores.ts';
+
+/** `n` random labels below `k`. */
+function randomLabels(n: number, k: number, seed: number): Int32Array {
+  const rng = generator(BigInt(seed), 'labels');
+  return Int32Array.from({ length: n }, () => rng.below(k));
+}
+
+describe('halves of a sample', () => {
+  test('half of the rows, ascending, each once', () => {
+    for (const n of [0, 1, 2, 3, 10, 1001]) {
+      const half = halfOf(7n, 1, 3, n);
+      assert.equal(half.length, halfSize(n));
+      assert.equal(half.length, Math.ceil(n / 2));
+      for (const [i, place] of half.entries()) assert.ok(place < n && (i === 0 || place > half[i - 1]));
+    }
+  });
+
+  test('others for each replicate, shard and seed', () => {
+    const halves = [
+      halfOf(7n, 1, 0, 500),
+      halfOf(7n, 2, 0, 500),
+      halfOf(7n, 1, 1, 500),
+      halfOf(8n, 1, 0, 500),
+    ];
+    assert.equal(new Set(halves.map(String)).size, 4);
+    assert.deepEqual(halfOf(7n, 2, 0, 500), halves[1]);
+    // Two halves share half of their rows on average.
+    const shared = halves[0].filter((place) => halves[1].includes(place)).length;
+    assert.ok(shared > 95 && shared < 155, `${shared} of 250`);
+  });
+});
+
+test('ariOfLabels is the ARI of the contingency table', () => {
+  for (const [a, b] of [
+    [5, 7],
+    [1, 4],
+    [1, 1],
+    [40, 40],
+  ]) {
+    const [pred, truth] = [randomLabels(300, a, 1), randomLabels(300, b, 2)];
+    assert.equal(ariOfLabels(pred, truth), ari(contingency(pred, truth)));
+  }
+  const labels = randomLabels(300, 5, 3);
+  assert.equal(
+    ariOfLabels(
+      labels,
+      labels.map((label) => 4 - label),
+    ),
+    1,
+  );
+  assert.equal(ariOfLabels(Int32Array.of(2), Int32Array.of(0)), 1);
+});

@@ -1,0 +1,84 @@
+import { outliersIn } from '../../data/fences.ts';
+import { MAX_MAGNITUDE } from '../../data/value-range.ts';
+import { keysOf } from '../../model/float-order.ts';
+import { binShift, QUANTILES } from '../../model/quantile-search.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
+import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
+import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import type { Context } from '../context.ts';
+
+/** Rows that are copied at a time. */
+const ROWS_AT_ONCE = 4096;
+
+/**
+ * Histograms [columns,4,bins] of columns of the shard's sample, as they are in the file, each within a range of keys
+ * (model/float-order.ts).
+ */
+export async function columnHistogram(
+  context: Context,
+  task: TaskOf<'column-histogram'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { dim, states } = context;
+  const { bins } = task;
+  const state = states.get('key-ranges');
+  const columns = take(state, 'columns', 'int32');
+  const from = take(state, 'from', 'uint32');
+  const to = take(state, 'to', 'uint32');
+  const raw = await context.rawSample(unit.shard, task.sample);
+  const counts = new Float64Array(from.length * bins);
+  const keys = new Uint32Array(raw.length / dim);
+  for (let c = 0; c < columns.length; c++) {
+    keysOf(raw, columns[c], dim, keys);
+    for (let i = c * QUANTILES.length; i < (c + 1) * QUANTILES.length; i++) {
+      const [least, most, shift] = [from[i], to[i], binShift(from[i], to[i], bins)];
+      for (let row = 0; row < keys.length; row++) {
+        const key = keys[row];
+        if (key >= least && key <= most) counts[i * bins + ((key - least) >>> shift)]++;
+      }
+    }
+  }
+  return { counts: nd(counts, columns.length, QUANTILES.length, bins) };
+}
+
+/**
+ * Of the shard's sample, as it is in the file: statistics, about `pivot`, minima and maxima of the rows within all fences, and
+ * how many are beyond each, or near it.
+ */
+export async function fencedMoments(
+  context: Context,
+  task: TaskOf<'fenced-moments'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { dim, kernel, states } = context;
+  const state = states.get('fences');
+  const columns = take(state, 'columns', 'int32');
+  const [low, high, nearLow, nearHigh] = ['low', 'high', 'nearLow', 'nearHigh'].map((name) =>
+    take(state, name, 'float32', columns.length),
+  );
+  const raw = await context.rawSample(unit.shard, task.sample);
+  const beyond = new Float64Array(columns.length);
+  const near = new Float64Array(columns.length);
+  const extremes = { min: new Float64Array(dim).fill(Infinity), max: new Float64Array(dim).fill(-Infinity) };
+  const statistics = kernel.scatter(take(state, 'pivot', 'float64', dim), dim, covarianceOf(task));
+  for (let start = 0; start < raw.length; start += ROWS_AT_ONCE * dim) {
+    const rows = raw.slice(start, start + ROWS_AT_ONCE * dim);
+    const isOutlier = outliersIn(rows, dim, { columns, low, high });
+    for (let c = 0; c < columns.length; c++)
+      for (let o = columns[c]; o < rows.length; o += dim) {
+        const value = rows[o];
+        if (value < low[c] || value > high[c]) beyond[c]++;
+        else if (value < nearLow[c] || value > nearHigh[c]) near[c]++;
+      }
+    // As bad rows, which are left out.
+    for (let i = 0; i < isOutlier.length; i++) if (isOutlier[i]) rows[i * dim] = Number.NaN;
+    statistics.add(rows, kernel.screen(rows, dim, MAX_MAGNITUDE, extremes));
+  }
+  return {
+    T: nd(statistics.read()),
+    min: nd(extremes.min),
+    max: nd(extremes.max),
+    beyond: nd(beyond),
+    near: nd(near),
+  };
+}
