@@ -17,6 +17,7 @@ const TASKS = [
   'seed-distances',
   'full-pass',
   'pivoted-statistics',
+  'cell-fourth-moments',
 ];
 /** Pixels. */
 const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];

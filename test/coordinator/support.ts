@@ -219,14 +219,18 @@ export function scene(
         psi: priorScale('data-cov', 0.3, spread, covariance),
         covariance,
       });
+  const sample = { below: 1, rows: rows.length, smallestShard: rows.length };
   const schedule = { ...fastSchedule(6), ...options.schedule };
   const run = {
-    config: { alpha: 10, covariance, freeze: 2, priorScaleChoice },
+    config: {
+      ...{ alpha: 10, covariance, freeze: 2, priorScaleChoice },
+      coarsening: (options.zeta ?? 1) * rows.length,
+    },
     schedule,
     seed,
     d,
     prior,
-    zeta: options.zeta ?? 1,
+    sample,
     dispatcher: { publish: (name: string) => void published.push(name) },
     rounds,
     calculate,
@@ -234,6 +238,7 @@ export function scene(
   } as unknown as Run;
   const state: State = {
     epoch: options.epoch ?? 6,
+    sample,
     mixture: mStep(prior, T, 0),
     prior,
     net: trained(clusteringNet(seed, d, [5], k)),
@@ -244,6 +249,7 @@ export function scene(
     patience: schedule.patience,
     untilStep: 0,
     loss: null,
+    lossSinceChange: null,
     steps: options.steps ?? [],
   };
   return { run, state, rounds, events, published };

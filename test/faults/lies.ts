@@ -8,8 +8,9 @@ import { createCalculator } from '../../coordinator/training/calculation/calcula
 import { labelAllRows } from '../../coordinator/training/full-pass.ts';
 import { initialState } from '../../coordinator/training/initial-state.ts';
 import { momentsRound } from '../../coordinator/training/moments.ts';
-import { prepare, sampleThreshold } from '../../coordinator/training/prepare.ts';
+import { prepare } from '../../coordinator/training/prepare.ts';
 import { publishNet } from '../../coordinator/training/publish.ts';
+import { sampleThreshold } from '../../coordinator/training/sample.ts';
 import { train } from '../../coordinator/training/train.ts';
 import type { Source } from '../../data/source.ts';
 import { diagnoseRow } from '../../data/value-range.ts';
@@ -209,11 +210,11 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
       sampleThreshold(config, layout),
     );
     if (!lie) assert.equal(await reading.reread(), null, 'honest moments');
-    const { run, moments: found } = await prepareFirst(reading, (moments) =>
+    const { run } = await prepareFirst(reading, (moments) =>
       prepare({ config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} }, moments),
     );
     const start = await initialState(run);
-    const training = train(run, start, Math.min(...found.sampleRows.filter((count) => count > 0)));
+    const training = train(run, start);
     let step = await training.next();
     while (!step.done) step = await training.next();
     const { state } = step.value;

@@ -25,7 +25,7 @@ export const TASKS: ByKey<Task, 'task'> = {
     { task: 'cluster-steps', ...steps, loss: 'diag', form: 'cholesky', diagonal: true, average: 'gradients' },
   ],
   statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
-  'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false }],
+  'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false, least: 0 }],
   'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],

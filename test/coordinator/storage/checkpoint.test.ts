@@ -62,75 +62,95 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
     bits: float64(400),
     epoch: fc.nat(1_000_000),
     loss: fc.option(fc.double()),
+    lossSinceChange: fc.option(fc.double()),
+    below: fc.double({ min: 0.01, max: 1, noNaN: true }),
     ended: fc.constantFrom(null, 'settled'),
     estimate: fc.constantFrom(...POINT_ESTIMATES),
     progress: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
     merges: fc.nat(3),
   })
-  .map(({ k, d, covariance, shards, bits, epoch, loss, ended, estimate, progress, merges }) => {
-    let at = 0;
-    const f64 = (length: number) => bits.slice(at, (at += length));
-    const rows = 40;
-    const net = (made: Net): Net => ({
-      ...made,
-      first: made.params.map((values, i) => values.map((_, j) => bits[(i + j) % 400])),
-      second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
-      steps: epoch,
-    });
-    return {
-      config: {
-        seed: '18446744073709551615',
-        hidden: [5],
-        shards,
-        covariance,
-        alpha: 0.1,
-        sample: null,
-        soft: false,
-      },
-      identity: 'wasm/4.22.0',
-      layout: { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' },
-      dataSummary: {
-        sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
-        hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
-        moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
-      },
-      state: {
-        epoch,
-        frozen: 2,
-        patience: 24,
-        untilStep: 5,
-        loss,
-        steps: [
-          { kind: 'split' as const, changed: 1, k, progress: null },
-          { kind: 'merge' as const, changed: 0, k, progress },
-        ],
-        prior: niwPrior({
-          mean: f64(d),
-          kappa: 1e-4,
-          nu: d + 1.5,
-          psi: Float64Array.from({ length: covariance === 'full' ? d * d : d }, (_, p) =>
-            covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
-          ),
-          covariance,
-          estimate,
-        }),
-        merged: Array.from({ length: merges }, () => f64(statisticsLength(d, covariance))),
-        mixture: {
-          k,
-          d,
-          covariance,
-          weights: f64(k).map((weight) => 1 + Math.abs(weight)),
-          means: Array.from({ length: k }, () => f64(d)),
-          covariances: Array.from({ length: k }, () => f64(covariance === 'full' ? d * d : d)),
-        },
-        net: net(clusteringNet(1n, d, [5], k)),
-        subs: net(subNets(1n, d, k)),
-        parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
-      },
+  .map(
+    ({
+      k,
+      d,
+      covariance,
+      shards,
+      bits,
+      epoch,
+      loss,
+      lossSinceChange,
+      below,
       ended,
-      spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
-    };
-  });
+      estimate,
+      progress,
+      merges,
+    }) => {
+      let at = 0;
+      const f64 = (length: number) => bits.slice(at, (at += length));
+      const rows = 40;
+      const net = (made: Net): Net => ({
+        ...made,
+        first: made.params.map((values, i) => values.map((_, j) => bits[(i + j) % 400])),
+        second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
+        steps: epoch,
+      });
+      return {
+        config: {
+          seed: '18446744073709551615',
+          hidden: [5],
+          shards,
+          covariance,
+          alpha: 0.1,
+          sample: null,
+          soft: false,
+        },
+        identity: 'wasm/4.22.0',
+        layout: { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' },
+        dataSummary: {
+          sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
+          hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
+          moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
+        },
+        state: {
+          epoch,
+          sample: { below, rows: 38, smallestShard: 3 },
+          frozen: 2,
+          patience: 24,
+          untilStep: 5,
+          loss,
+          lossSinceChange,
+          steps: [
+            { kind: 'split' as const, changed: 1, k, progress: null },
+            { kind: 'merge' as const, changed: 0, k, progress },
+          ],
+          prior: niwPrior({
+            mean: f64(d),
+            kappa: 1e-4,
+            nu: d + 1.5,
+            psi: Float64Array.from({ length: covariance === 'full' ? d * d : d }, (_, p) =>
+              covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
+            ),
+            covariance,
+            estimate,
+          }),
+          merged: Array.from({ length: merges }, () => f64(statisticsLength(d, covariance))),
+          mixture: {
+            k,
+            d,
+            covariance,
+            weights: f64(k).map((weight) => 1 + Math.abs(weight)),
+            means: Array.from({ length: k }, () => f64(d)),
+            covariances: Array.from({ length: k }, () => f64(covariance === 'full' ? d * d : d)),
+          },
+          net: net(clusteringNet(1n, d, [5], k)),
+          subs: net(subNets(1n, d, k)),
+          parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
+        },
+        ended,
+        spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
+      };
+    },
+  );
 
 const [small] = fc.sample(anyCheckpoint, { numRuns: 1, seed: 1 });
 const file = async (checkpoint: Checkpoint) => Buffer.concat(await encodeCheckpoint(checkpoint));

@@ -430,33 +430,32 @@ describe('further proposals', () => {
     assert.ok(proposed[1].length > 2 && proposed[1].every((parts) => rowsIn(parts) === 160), 'cluster 0');
   });
 
-  test('the best of all is accepted if its log H exceeds what the search costs', async () => {
-    const { rows } = blobs(8, grid, 40, 0.5);
-    const zeta = 0.2;
-    for (const [above, accepted] of [
-      [1, true],
-      [-1, false],
-    ] as const) {
+  for (const [what, deep, above, reason] of [
+    ['halves are accepted if their log H exceeds what the search costs', false, 1, undefined],
+    ['halves that gain less are refused for that', false, -1, 'gains less than the search may'],
+    ['several parts are accepted if their log H is above 0', true, 1, undefined],
+    ['several parts of a log H below 0 are refused', true, -1, undefined],
+  ] as const)
+    test(what, async () => {
+      const { rows } = blobs(8, grid, 40, 0.5);
+      const zeta = 0.2;
       const before = scene(
         { rows, z: rows.map(() => 0), side: anySide(rows) },
         { steps: quiet(1), zeta, epoch: 18 },
       );
       const { prior } = before.run;
       let calls = 0;
-      const first = (parts: Parts) => (parts.length === 2 && calls++ === 0 ? Number.NEGATIVE_INFINITY : null);
-      const { run, proposed } = watched(
-        before.run,
-        (parts) => first(parts) ?? searchCost(prior, parts, zeta) + above,
+      const { run } = watched(before.run, (parts) =>
+        calls++ === 0 || parts.length > 2 !== deep
+          ? Number.NEGATIVE_INFINITY
+          : above + (deep ? 0 : searchCost(prior, parts, zeta)),
       );
       const after = await splitStep(run, before.state);
       const [pair, best] = splits(before.events);
       assert.equal(pair.accepted, false);
-      // The cost grows with the parts: so the best has the most parts.
-      const most = Math.max(...proposed[1].map(({ length }) => length));
-      assert.deepEqual([best.points.length, best.accepted], [most, accepted]);
-      assert.equal(after.mixture.k, accepted ? most : 1);
-    }
-  });
+      assert.deepEqual([best.points.length > 2, best.accepted, best.reason], [deep, above > 0, reason]);
+      assert.equal(after.mixture.k, above > 0 ? best.points.length : 1);
+    });
 
   const stripes = (seed: number, count: number) => {
     const { normal } = randomNumbers(seed);
