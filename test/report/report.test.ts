@@ -347,8 +347,8 @@ describe('history', () => {
   });
 
   test('a proposal that was refused for another reason than its ratio keeps the reason', () => {
-    const refused = JSON.stringify({ ...JSON.parse(split(1, 0, 70)), reason: 'no valley' });
-    const events = epoch(1, 1, 1) + split(1, 0, -5) + `${refused}\n` + step(1, 'split', 0, 1);
+    const refused = line({ ...JSON.parse(split(1, 0, 70)), reason: 'no valley' });
+    const events = epoch(1, 1, 1) + split(1, 0, -5) + refused + step(1, 'split', 0, 1);
     const { splits } = historyFrom(events.split('\n'), '');
     assert.deepEqual(
       splits.map(({ logRatio, reason }) => [logRatio, reason]),
