@@ -457,6 +457,68 @@ describe('further proposals', () => {
       assert.equal(after.mixture.k, above > 0 ? best.points.length : 1);
     });
 
+  /** Two blobs; a pair of parts separates them, with this log H, and more parts halve them, with log H 50. */
+  const twoBlobs = (ofPair: number, ofMore = 50) => {
+    const { rows } = blobs(
+      16,
+      [
+        [0, 0],
+        [12, 0],
+      ],
+      200,
+    );
+    const before = scene(
+      { rows, z: rows.map(() => 0), side: anySide(rows) },
+      { epoch: 18, schedule: { depths: [2] } },
+    );
+    let calls = 0;
+    const { run } = watched(before.run, (parts) =>
+      calls++ === 0 ? Number.NEGATIVE_INFINITY : parts.length > 2 ? ofMore : ofPair,
+    );
+    return { ...before, run };
+  };
+
+  test('that separate parts by valleys are taken, though others have a larger log H', async () => {
+    const { run, state, events } = twoBlobs(40);
+    const after = await splitStep(run, state);
+    const [, taken, ...more] = splits(events);
+    assert.deepEqual([taken.points, taken.logRatio, taken.accepted], [[200, 200], 40, true]);
+    assert.deepEqual([after.mixture.k, more, taken.reason], [2, [], undefined]);
+  });
+
+  test('that separate parts by valleys are not taken if their log H is too small: the reason is that of the best', async () => {
+    const { run, state, events } = twoBlobs(5);
+    const after = await splitStep(run, state);
+    const [, best] = splits(events);
+    assert.deepEqual([after.mixture.k, best.logRatio, best.reason], [1, 50, 'no valley']);
+  });
+
+  test('need no valley if they gain half a nat a row', async () => {
+    for (const [ofMore, accepted] of [
+      [200, true],
+      [199.9, false],
+    ] as const) {
+      const { run, state, events } = twoBlobs(-1, ofMore);
+      const after = await splitStep(run, state);
+      const [, best] = splits(events);
+      assert.deepEqual([after.mixture.k > 2, best.accepted], [accepted, accepted]);
+    }
+  });
+
+  test('of every depth are tried while all parts together are at most 1,024', async () => {
+    const depthsOf = async (clusters: number) => {
+      const centres = Array.from({ length: clusters }, (_, i) => [500 * i, 0]);
+      const { rows, blob } = blobs(17, centres, 640);
+      const before = scene({ rows, z: blob, side: anySide(rows) }, { steps: quiet(clusters), epoch: 18 });
+      const { run, proposed } = watched(before.run, () => Number.NEGATIVE_INFINITY);
+      await splitStep(run, before.state);
+      return Math.max(...proposed[1].map(({ length }) => length));
+    };
+    const [all, fewer] = [await depthsOf(2), await depthsOf(17)];
+    assert.ok(all > 32 && all <= 64, `${all} parts of each of two clusters`);
+    assert.ok(fewer > 16 && fewer <= 32, `${fewer} parts of each of 17`);
+  });
+
   const stripes = (seed: number, count: number) => {
     const { normal } = randomNumbers(seed);
     return Array.from({ length: count }, (_, i) => [1000 * normal(), normal() + (i % 2 ? 8 : 0)]);
