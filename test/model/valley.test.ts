@@ -50,40 +50,39 @@ const minority = (share: number, apart: number) => (random: Random) =>
 const tail = (random: Random) => (random.uniform() < 0.02 ? Math.abs(5 * random.normal()) : random.normal());
 
 describe('a valley', () => {
-  // Of 200 draws of 500 rows: 100 % of two Gaussians 4 sd apart, 17 % at 3 sd.
-  for (const [what, cut, draw] of [
-    ['two Gaussians 4 sd apart', 2, pair(4)],
-    ['two Gaussians 6 sd apart', 3, pair(6)],
-    ['a minority of 5 % at 9 sd', 4.5, minority(0.05, 9)],
+  // Of 500 rows two Gaussians 4 sd apart are found in 80 % of 200 draws; 3 sd apart in .5 %, of more rows in none.
+  for (const [what, cut, draw, least] of [
+    ['two Gaussians 4 sd apart', 2, pair(4), 0.6],
+    ['two Gaussians 6 sd apart', 3, pair(6), 1],
+    ['a minority of 5 % at 9 sd', 4.5, minority(0.05, 9), 0.9],
   ] as const)
     test(`is found between ${what}`, () => {
-      for (const n of [500, 2000, 20_000]) assert.equal(rate(n, cut, draw), 1, `${n} rows`);
+      const few = rate(500, cut, draw);
+      assert.ok(few >= least, `500 rows: ${few}`);
+      for (const n of [2000, 20_000]) assert.equal(rate(n, cut, draw), 1, `${n} rows`);
     });
 
   test('is found beside a minority of 1 % of enough rows', () => {
-    for (const n of [2000, 20_000]) assert.equal(rate(n, 4.5, minority(0.01, 9)), 1, `${n} rows`);
+    assert.ok(rate(2000, 4.5, minority(0.01, 9)) > 0.8);
+    assert.equal(rate(20_000, 4.5, minority(0.01, 9)), 1);
   });
 
-  // The last number: the most draws of 500 rows in which chance makes one. Of 200, it made one in: uniform 3.5 %, the tail of an
-  // exponential 8 %, the tail of t(3) 22 %; of 2,000 rows in none.
-  for (const [what, cut, draw, most] of [
-    ['a Gaussian', 0, normal, 0],
-    ['the side of a Gaussian', 1.5, normal, 0],
-    ['two Gaussians 2 sd apart', 1, pair(2), 0],
-    ['a uniform density', 0.5, uniform, 0.1],
-    ['an exponential density', 1, exponential, 0],
-    ['the tail of an exponential density', 3, exponential, 0.2],
-    ['heavy tails, t(3)', 0, heavy, 0],
-    ['one of the heavy tails', 3, heavy, 0.4],
+  // Of 200 draws: in none. Without allowance for chance, of 500 rows: uniform 3.5 %, the tail of an exponential 8 %, of t(3) 22 %,
+  // a tail of 2 % 45 %, and of 2,000 rows 58 %.
+  for (const [what, cut, draw] of [
+    ['a Gaussian', 0, normal],
+    ['the side of a Gaussian', 1.5, normal],
+    ['two Gaussians 2 sd apart', 1, pair(2)],
+    ['a uniform density', 0.5, uniform],
+    ['an exponential density', 1, exponential],
+    ['the tail of an exponential density', 3, exponential],
+    ['heavy tails, t(3)', 0, heavy],
+    ['one of the heavy tails', 3, heavy],
+    ['a tail of 2 %', 3, tail],
   ] as const)
     test(`is not found in ${what}`, () => {
-      const few = rate(500, cut, draw);
-      assert.ok(few <= most, `500 rows: ${few}`);
-      for (const n of [2000, 20_000]) assert.equal(rate(n, cut, draw), 0, `${n} rows`);
+      for (const n of [500, 2000, 20_000]) assert.equal(rate(n, cut, draw), 0, `${n} rows`);
     });
-
-  // Of few rows, chance leaves gaps in it: of 200 draws of 2,000 rows (40 in the tail) it is found in 58 %.
-  test('is not found in a tail of 2 %, of many rows', () => assert.equal(rate(20_000, 3, tail), 0));
 
   test('needs rows above its floor on both sides; the outermost bins do not count', () => {
     const bins = (values: number[]) => Float64Array.from(values);
@@ -98,22 +97,18 @@ describe('a valley', () => {
     assert.ok(hasValley(bins(two), 0, 19), 'from end to end');
   });
 
-  test('does not depend on the number of rows, nor on the direction', () => {
+  test('does not depend on the direction; that of more rows of the same shape is surer', () => {
     const { below } = randomNumbers(3);
-    for (let i = 0; i < 200; i++) {
-      const histogram = Float64Array.from({ length: 24 }, () => below(9) * below(9));
-      const expected = hasValley(histogram, 4, 19);
-      assert.equal(
-        hasValley(
-          histogram.map((value) => 64 * value),
-          4,
-          19,
-        ),
-        expected,
-      );
-      const floors = new Set(histogram);
-      // Of two equal floors the first is taken.
-      if (floors.size > 15) assert.equal(hasValley(histogram.toReversed(), 4, 19), expected);
+    let found = 0;
+    for (let i = 0; i < 500; i++) {
+      const side = () => Array.from({ length: 11 }, () => below(9) * below(9));
+      const histogram = Float64Array.from([0, ...side(), 0, 0, 0, 0, 0, ...side(), 0]);
+      const more = histogram.map((value) => 64 * value);
+      const is = hasValley(histogram, 4, 24);
+      assert.equal(hasValley(histogram.toReversed(), 4, 24), is);
+      if (is) assert.ok(hasValley(more, 4, 24));
+      found += Number(is);
     }
+    assert.ok(found > 0, String(found));
   });
 });

@@ -457,6 +457,25 @@ describe('further proposals', () => {
       assert.equal(after.mixture.k, above > 0 ? best.points.length : 1);
     });
 
+  test('leave heavy tails whole, though log H is large: there is no valley', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const { normal } = randomNumbers(seed);
+      const rows = Array.from({ length: 2000 }, () => {
+        const scale = Math.sqrt((normal() ** 2 + normal() ** 2 + normal() ** 2) / 3);
+        return [normal() / scale, normal() / scale];
+      });
+      const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { learned: true });
+      const after = await splitStep(before.run, before.state);
+      const [, best] = splits(before.events);
+      assert.deepEqual(
+        [after.mixture.k, best.accepted, best.reason],
+        [1, false, 'no valley'],
+        `seed ${seed}`,
+      );
+      assert.ok(best.logRatio! > 100, `log H is ${best.logRatio}`);
+    }
+  });
+
   /** Two blobs; a pair of parts separates them, with this log H, and more parts halve them, with log H 50. */
   const twoBlobs = (ofPair: number, ofMore = 50) => {
     const { rows } = blobs(
