@@ -85,14 +85,18 @@ export interface Pace {
   readonly untilStep: number;
   /** The clustering net's mean loss in the last epoch in which it trained; null: in none. */
   readonly loss: number | null;
+  /** The same, but only of epochs since K last changed: losses on other clusters cannot be compared. */
+  readonly lossSinceChange: number | null;
 }
 
 /** The pace after one more epoch, in which the clustering net had this mean loss (null: it did not train). */
-export function nextPace({ frozen, patience, untilStep, loss: before }: Pace, loss: number | null): Pace {
+export function nextPace(pace: Pace, loss: number | null): Pace {
+  const { frozen, patience, untilStep, lossSinceChange: before } = pace;
   const learns = loss !== null && loss > LEARNED && !(before !== null && loss > STILL_LEARNS * before);
+  const losses = { loss: loss ?? pace.loss, lossSinceChange: loss ?? before };
   return frozen === 1 && patience > 0 && learns
-    ? { frozen, patience: patience - 1, untilStep, loss }
-    : { frozen: Math.max(0, frozen - 1), patience, untilStep: untilStep - 1, loss: loss ?? before };
+    ? { frozen, patience: patience - 1, untilStep, ...losses }
+    : { frozen: Math.max(0, frozen - 1), patience, untilStep: untilStep - 1, ...losses };
 }
 
 /** A past split or merge step. */

@@ -30,6 +30,6 @@ export interface State extends Pace {
   readonly parts: Parts[];
   /** Statistics of each cluster after the last merge step; empty before the first one. */
   readonly merged: Float64Array[];
-  /** The latest split and merge steps (`withStep`); those of an older checkpoint are all that there were. */
+  /** The latest split and merge steps (`withStep`). */
   readonly steps: Step[];
 }

@@ -15,6 +15,7 @@ import { sizesPicture } from './pictures/sizes.ts';
 import { type SubClusterView, subClusterPicture } from './pictures/sub-clusters.ts';
 import { pngOf } from './png.ts';
 import { significant } from './svg.ts';
+import { likeliestSplit } from './views.ts';
 
 /** A drawn report. */
 export interface Report {
@@ -142,11 +143,12 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
 }
 
 function subClusterCaption({ cluster, points }: SubClusterView, history: RunHistory | null): string {
-  const proposal = history?.splits.find((split) => split.cluster === cluster);
-  const ratio =
-    proposal?.logRatio != null
-      ? ` Of all clusters it was closest to being split in the last split step: log H = ${significant(proposal.logRatio)}; a split would have needed about 0.`
-      : '';
+  const proposal = history && likeliestSplit(history.splits.filter((split) => split.cluster === cluster));
+  const ratio = proposal
+    ? ` Of all clusters it was closest to being split in the last split step: log H = ${significant(proposal.logRatio)}${
+        proposal.reason ? `, refused: ${proposal.reason}.` : '; a split would have needed about 0.'
+      }`
+    : '';
   const sides = new Set(Array.from(points.responsibility, (r) => r > 0.5));
   const oneSided =
     sides.size === 1 ? ' Here the sub-net puts all rows on one side; the refined sub-clusters do not.' : '';

@@ -24,6 +24,8 @@ export interface SplitProposal {
   cluster: number;
   logRatio: number | null;
   accepted: boolean;
+  /** Why it was refused, if not for its ratio. */
+  reason: string | null;
 }
 
 export interface RunHistory {
@@ -89,7 +91,7 @@ function lastSplits(events: RunEvent[], steps: StepRecord[]): SplitProposal[] {
   if (!last || steps.some(({ epoch, changed }) => epoch >= last.epoch && changed)) return [];
   return events.flatMap((event): SplitProposal[] => {
     if (event.type !== 'split' || event.epoch !== last.epoch || event.points.length !== 2) return [];
-    const { epoch, clusters, logRatio, accepted } = event;
-    return [{ epoch, cluster: clusters[0], logRatio, accepted }];
+    const { epoch, clusters, logRatio, accepted, reason = null } = event;
+    return [{ epoch, cluster: clusters[0], logRatio, accepted, reason }];
   });
 }

@@ -84,11 +84,20 @@ export function clusterToShow(
   shown: number[],
 ): number | null {
   const hasTwo = (k: number) => parts[k]?.length === 2 && parts[k].every((T) => T[0] > 0);
-  const proposed = splits.filter(
-    ({ cluster, logRatio }) => logRatio !== null && shown.includes(cluster) && hasTwo(cluster),
+  const likeliest = likeliestSplit(
+    splits.filter(({ cluster }) => shown.includes(cluster) && hasTwo(cluster)),
   );
-  if (proposed.length) return proposed.reduce((a, b) => (b.logRatio! > a.logRatio! ? b : a)).cluster;
-  return shown.find(hasTwo) ?? null;
+  return likeliest ? likeliest.cluster : (shown.find(hasTwo) ?? null);
+}
+
+/** Of these proposals the one of the largest log H; null if none is known. */
+export function likeliestSplit(splits: SplitProposal[]): (SplitProposal & { logRatio: number }) | null {
+  let best: (SplitProposal & { logRatio: number }) | null = null;
+  for (const split of splits) {
+    const { logRatio } = split;
+    if (logRatio !== null && !(best && best.logRatio >= logRatio)) best = { ...split, logRatio };
+  }
+  return best;
 }
 
 /** The two sub-clusters of one cluster. `rows`: null if the data cannot be read. */

@@ -20,6 +20,7 @@ const TASKS = [
   'column-histogram',
   'fenced-moments',
   'sample-labels',
+  'cell-fourth-moments',
 ];
 /** Pixels. */
 const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];

@@ -16,6 +16,8 @@ interface RejectedProposals {
   epoch: number | null;
   count: number;
   bestLogRatio: number | null;
+  /** Why the best was rejected, if not for its ratio. */
+  reason: string | undefined;
   entry: LogEntry;
 }
 
@@ -28,15 +30,17 @@ export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
     if ((event.type === 'split' || event.type === 'merge') && !event.accepted) {
       if (!rejected || rejected.type !== event.type || rejected.epoch !== epoch) {
         const entry: LogEntry = { time: event.time, kind: 'quiet', epoch, text: '' };
-        rejected = { type: event.type, epoch, count: 0, bestLogRatio: null, entry };
+        rejected = { type: event.type, epoch, count: 0, bestLogRatio: null, reason: undefined, entry };
         entries.push(entry);
       }
       rejected.count++;
-      if (typeof event.logRatio === 'number')
-        rejected.bestLogRatio = Math.max(rejected.bestLogRatio ?? -Infinity, event.logRatio);
+      const { logRatio, reason } = event;
+      if (typeof logRatio === 'number' && logRatio > (rejected.bestLogRatio ?? -Infinity))
+        Object.assign(rejected, { bestLogRatio: logRatio, reason });
       const best =
         rejected.bestLogRatio === null ? '' : `, best log-ratio ${logRatioText(rejected.bestLogRatio)}`;
-      rejected.entry.text = `${rejected.count} ${event.type}${rejected.count > 1 ? 's' : ''} rejected${best}`;
+      const why = rejected.reason ? ` (${rejected.reason})` : '';
+      rejected.entry.text = `${rejected.count} ${event.type}${rejected.count > 1 ? 's' : ''} rejected${best}${why}`;
       continue;
     }
     const description = describe(event);

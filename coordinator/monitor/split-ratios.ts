@@ -4,7 +4,10 @@ import type { RunEvent } from '../../view/events.ts';
 
 type ProposalEvent = Extract<RunEvent, { type: 'split' | 'merge' }>;
 
-/** Log Hastings ratio (log H) of splitting each cluster, as last computed; null: not known. */
+/**
+ * Log Hastings ratio (log H) of splitting each cluster, as last computed; null: not known. Proposals that were refused for
+ * another reason do not count.
+ */
 export interface SplitRatios {
   /** The ratios of the current `k` clusters. */
   of(k: number): (number | null)[];
@@ -52,8 +55,9 @@ function afterSplits(k: number, proposals: readonly ProposalEvent[]): (number | 
   const parts: number[] = Array(k).fill(1);
   // A cluster may have several proposals: a deep one follows a plain one that was rejected.
   const bestAccepted: (number | null)[] = Array(k).fill(null);
-  for (const { clusters, logRatio, accepted, points } of proposals) {
+  for (const { clusters, logRatio, accepted, points, reason } of proposals) {
     const [c] = clusters;
+    if (reason) continue;
     ratios[c] = Math.max(ratios[c] ?? -Infinity, logRatio ?? -Infinity);
     if (accepted && (bestAccepted[c] === null || (logRatio ?? -Infinity) > bestAccepted[c]!)) {
       bestAccepted[c] = logRatio ?? -Infinity;

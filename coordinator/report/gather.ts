@@ -81,7 +81,8 @@ function modelFromCheckpoint(
 
 function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitProposal[]): ClusterTable {
   const logRatios = Array<number | null>(mixture.k).fill(null);
-  for (const { cluster, logRatio } of splits) if (cluster in logRatios) logRatios[cluster] = logRatio;
+  for (const { cluster, logRatio, reason } of splits)
+    if (cluster in logRatios && !reason) logRatios[cluster] = logRatio;
   return clusterTable({ ...mixture, rows, counted, logRatios });
 }
 

@@ -88,8 +88,7 @@ const header = z.object({
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
 export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
   const { config, identity, dataSummary, state, ended, spent } = checkpoint;
-  const { epoch, sample, frozen, patience, untilStep, steps, loss, mixture, prior, merged, net, subs } =
-    state;
+  const { epoch, sample, frozen, patience, untilStep, steps, mixture, prior, merged, net, subs } = state;
   const { moments, sampleRows, hashes, fences } = dataSummary;
   const frames = encode(
     {
@@ -111,8 +110,9 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       spent,
     },
     {
-      // An array, because it may be NaN, which the header cannot represent.
-      loss: nd(Float64Array.from(loss === null ? [] : [loss])),
+      // Arrays, because they may be NaN, which the header cannot represent.
+      loss: optional(state.loss),
+      lossSinceChange: optional(state.lossSinceChange),
       weights: nd(mixture.weights),
       means: nd(await concatInSlices(mixture.means)),
       covariances: nd(await concatInSlices(mixture.covariances)),
@@ -215,7 +215,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   const moments = unprefixed(tensors, 'moments');
   const f64 = (name: string, length?: number) => take(tensors, name, 'float64', length);
   const moment = (name: string) => take(moments, name, 'float64');
-  const loss = f64('loss');
+  const optionalOf = (name: string): number | null => f64(name)[0] ?? null;
   const p = statisticsLength(d, covariance);
   /** Length of a covariance matrix. */
   const size = covariance === 'full' ? d * d : d;
@@ -245,7 +245,8 @@ function fromFrames(frames: Buffer[]): Checkpoint {
       frozen,
       patience,
       untilStep,
-      loss: loss.length ? loss[0] : null,
+      loss: optionalOf('loss'),
+      lossSinceChange: optionalOf('lossSinceChange'),
       steps,
       mixture: {
         k,
@@ -284,6 +285,9 @@ function fencesFrom(tensors: Tensors): Fences | null {
     most: limit('most'),
   };
 }
+
+/** A number, or none, as a tensor. */
+const optional = (value: number | null) => nd(Float64Array.from(value === null ? [] : [value]));
 
 function netTensors(net: Net): Tensors {
   const { weights, moments } = netStates(net);

@@ -66,5 +66,6 @@ export async function applyChange(
     subs: await calculate('resizeSubNets', state.subs, units, run.seed, state.epoch),
     frozen: config.freeze,
     patience: run.schedule.patience,
+    lossSinceChange: null,
   };
 }

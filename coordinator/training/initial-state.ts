@@ -38,6 +38,7 @@ export async function initialState(run: Run): Promise<State> {
     untilStep: schedule.firstStep,
     merged: [],
     loss: null,
+    lossSinceChange: null,
     steps: [],
   };
 }

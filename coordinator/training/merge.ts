@@ -12,15 +12,19 @@ const NEIGHBOURS = 3;
 export async function mergeStep(run: Run, state: State): Promise<State> {
   const { mixture } = state;
   const { k } = mixture;
-  if (k === 1)
+  if (k === 1) {
+    // For the progress of the next merge step.
+    const own = await run.calculate('totals', state.parts);
     return applyChange(
       run,
-      state,
+      { ...state, merged: own },
       'merge',
       [{ from: 0, share: 1, refit: null }],
       { groups: 'net', cells: [-1], leaves: 1 },
       [],
+      await progressOf(run, state, own),
     );
+  }
   const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
   const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
   const { config, calculate } = run;

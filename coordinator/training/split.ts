@@ -96,6 +96,7 @@ function emitProposal(
   parts: Parts,
   ratio: number,
   accepted: boolean,
+  reason = Number.isNaN(ratio) ? 'too few points' : undefined,
 ): void {
   run.emit({
     type: 'split',
@@ -104,13 +105,14 @@ function emitProposal(
     points: parts.map((T) => T[0]),
     logRatio: Number.isFinite(ratio) ? ratio : null,
     accepted,
-    ...(Number.isNaN(ratio) && { reason: 'too few points' }),
+    ...(reason && { reason }),
   });
 }
 
 /**
  * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more parts. The
- * best is accepted if its log H exceeds what searching for it may have gained. `halves`: what was proposed for all clusters.
+ * best that is convincing is accepted, if its log H is above 0; that of two parts has to exceed what searching for them may have
+ * gained. `halves`: what was proposed for all clusters.
  */
 async function proposeFurtherSplits(
   run: Run,
@@ -152,18 +154,26 @@ async function proposeFurtherSplits(
   const ranked = found
     .map((proposal, i) => ({ ...proposal, logRatio: ratios[i] }))
     .sort((p, q) => q.logRatio - p.logRatio);
+  const gainsEnough = ({ parts, logRatio }: Split) =>
+    logRatio > (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta));
   const shown = await firstConvincing(
     run,
     state,
-    ranked.filter(
-      ({ parts, logRatio }) => logRatio > (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta)),
-    ),
+    ranked.filter(gainsEnough),
     (k) => CLEAR_GAIN * zeta * totals[k][0],
   );
   for (const k of splits.keys()) {
     const accepted = shown.get(k);
     const best = accepted ?? ranked.find((proposal) => proposal.k === k);
-    if (best) emitProposal(run, state, k, best.parts, best.logRatio, accepted !== undefined);
+    if (best) {
+      const refused =
+        accepted || !(best.logRatio > 0)
+          ? undefined
+          : gainsEnough(best)
+            ? 'no valley'
+            : 'gains less than the search may';
+      emitProposal(run, state, k, best.parts, best.logRatio, accepted !== undefined, refused);
+    }
     if (accepted) splits[k] = accepted;
   }
 }

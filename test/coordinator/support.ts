@@ -249,6 +249,7 @@ export function scene(
     patience: schedule.patience,
     untilStep: 0,
     loss: null,
+    lossSinceChange: null,
     steps: options.steps ?? [],
   };
   return { run, state, rounds, events, published };

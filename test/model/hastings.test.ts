@@ -44,12 +44,12 @@ describe('hastings', () => {
   });
 
   test('coarsening', () => {
-    assert.equal(coarsening(70_000, 10), 1 / 7);
-    assert.equal(coarsening(64_000, 32), 0.5);
-    assert.equal(coarsening(9_000, 2), 1);
-    assert.equal(coarsening(70_000, 10, 35_000), 0.5);
-    assert.equal(coarsening(70_000, 10, 0), 1);
-    assert.equal(coarsening(0, 10), 1);
+    assert.equal(coarsening(70_000, 10_000), 1 / 7);
+    assert.equal(coarsening(64_000, 32_000), 0.5);
+    assert.equal(coarsening(9_000, 10_000), 1);
+    assert.equal(coarsening(10_000, 10_000), 1);
+    assert.equal(coarsening(70_000, 0), 1);
+    assert.equal(coarsening(0, 10_000), 1);
   });
 
   for (const covariance of COVARIANCES) {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import {
+  discriminantAxes,
   discriminantRule,
   type LinearRule,
   nearestRule,
@@ -155,6 +156,57 @@ for (const covariance of COVARIANCES)
             );
           const none = statisticsOf([], d, covariance);
           assert.deepEqual(discriminantRule(prior, [none, ...parts, none]), rule, 'without empty parts');
+        }),
+      );
+    });
+
+    test('discriminant axes lead to the nearest other part; the variance along them is that within the parts', () => {
+      fc.assert(
+        fc.property(anySeed, anyDim, fc.integer({ min: 2, max: 5 }), (seed, d, count) => {
+          const psi = positiveDefinite(seed, d, covariance);
+          const nu = d + 2.5;
+          const prior = niwPrior({ mean: new Float64Array(d), kappa: 0.1, nu, psi, covariance });
+          const sizes = Array.from({ length: count }, (_, j) => 5 + 7 * j);
+          const centres = rowsOf(normalRows(seed + 5, count, d), d).map((row) => row.map((v) => 3 * v));
+          const parts = sizes.map((n, j) =>
+            statisticsOf(normalRows(seed + 10 * j, n, d, [...centres[j]]), d, covariance),
+          );
+          const n = sizes.reduce((a, b) => a + b);
+          const within = psi.map(
+            (value, p) =>
+              (value + parts.reduce((sum, T) => sum + scatter(T, d, covariance)[p], 0)) / (n + nu - d - 1),
+          );
+          const inverse = whitener(within, d, covariance);
+          const means = parts.map((T) => T.slice(1, 1 + d).map((s) => s / T[0]));
+          const squared = (a: number, b: number) => {
+            const u = whitened(
+              inverse,
+              means[a].map((value, i) => value - means[b][i]),
+            );
+            return dot(u, u);
+          };
+          const found = discriminantAxes(prior, parts);
+          assert.equal(found.length, count);
+          for (const [j, { axis, nearest, centre, halfway, sd }] of found.entries()) {
+            const others = [...means.keys()].filter((other) => other !== j);
+            const least = Math.min(...others.map((other) => squared(j, other)));
+            assert.notEqual(nearest, j);
+            close(squared(j, nearest), least, 1e-9);
+            close(
+              [centre - halfway, centre + halfway],
+              [dot(axis, means[j]), dot(axis, means[nearest])],
+              1e-8,
+            );
+            const variance =
+              covariance === 'full'
+                ? dot(
+                    axis,
+                    axis.map((_, i) => dot(within.subarray(i * d, (i + 1) * d), axis)),
+                  )
+                : within.reduce((sum, value, i) => sum + value * axis[i] ** 2, 0);
+            close(variance, sd ** 2, 1e-8);
+            close(2 * halfway, sd ** 2, 1e-9);
+          }
         }),
       );
     });

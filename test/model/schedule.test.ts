@@ -35,13 +35,16 @@ function run(
   to: number,
   { frozen = 0, lossIn = (_: number): number | null => null } = {},
 ) {
-  let pace: Pace = { frozen, patience: schedule.patience, untilStep: schedule.firstStep, loss: null };
+  let pace: Pace = {
+    ...{ frozen, patience: schedule.patience, untilStep: schedule.firstStep },
+    ...{ loss: null, lossSinceChange: null },
+  };
   let steps: Step[] = [];
   const changes: string[] = [];
   const trained: number[] = [];
   const moved: number[] = [];
   for (const epoch of epochs(1, to)) {
-    if (trainsSubNets(schedule, epoch, steps)) trained.push(epoch);
+    if (trainsSubNets(schedule, epoch, pace, steps)) trained.push(epoch);
     if (pace.frozen === 0) moved.push(epoch);
     pace = nextPace(pace, lossIn(epoch));
     if (pace.untilStep > 0) continue;
@@ -76,7 +79,7 @@ describe('changes', () => {
 
 describe('the pace', () => {
   const pace = (change: Partial<Pace>): Pace => ({
-    ...{ frozen: 0, patience: 24, untilStep: 6, loss: null },
+    ...{ frozen: 0, patience: 24, untilStep: 6, loss: null, lossSinceChange: change.loss ?? null },
     ...change,
   });
 
@@ -97,6 +100,18 @@ describe('the pace', () => {
       patience: 0,
     });
     assert.deepEqual(nextPace(pace({ frozen: 1, loss: 0.5 }), null), thawed(0.5));
+  });
+
+  test('compares the loss only with those since K changed', () => {
+    const changed = pace({ frozen: 1, loss: 0.5, lossSinceChange: null });
+    const first = nextPace(changed, 0.6);
+    assert.deepEqual(first, pace({ frozen: 1, patience: 23, loss: 0.6 }));
+    assert.deepEqual(nextPace(first, 0.59), pace({ patience: 23, untilStep: 5, loss: 0.59 }));
+    assert.deepEqual(
+      nextPace(changed, null),
+      pace({ untilStep: 5, loss: 0.5, lossSinceChange: null }),
+      'the last loss is kept',
+    );
   });
 
   test('asks for patience in the last of the frozen epochs only', () => {
@@ -124,12 +139,13 @@ describe('the pace', () => {
     const losses = fc.array(fc.option(fc.double({ min: 0, max: 2, noNaN: true })), { maxLength: 60 });
     fc.assert(
       fc.property(losses, fc.nat(4), fc.nat(30), (all, frozen, patience) => {
-        let at: Pace = { frozen, patience, untilStep: 100, loss: null };
+        let at = pace({ frozen, patience, untilStep: 100 });
         for (const [i, loss] of all.entries()) {
           const next = nextPace(at, loss);
           assert.equal(100 - next.untilStep + patience - next.patience, i + 1);
           assert.ok(next.patience >= 0 && next.frozen >= 0 && next.frozen <= at.frozen);
           assert.equal(next.loss, loss ?? at.loss);
+          assert.equal(next.lossSinceChange, next.loss);
           at = next;
         }
         if (all.length >= frozen + patience) assert.equal(at.frozen, 0);
@@ -139,8 +155,16 @@ describe('the pace', () => {
 });
 
 describe('sub-nets train', () => {
-  test('fast: in the epochs that lead to a split', () => {
-    assert.deepEqual(run(fast, 30).trained, [...epochs(1, 6), ...epochs(13, 18), ...epochs(25, 30)]);
+  test('fast: in the last three epochs before a split', () => {
+    assert.deepEqual(run(fast, 30).trained, [...epochs(4, 6), ...epochs(16, 18), ...epochs(28, 30)]);
+    assert.deepEqual(run(fastSchedule(2), 8).trained, [...epochs(1, 2), ...epochs(5, 6)]);
+  });
+
+  test('fast: in epochs of patience too, if the split is that near', () => {
+    const halves = (epoch: number) => 2 ** -epoch;
+    assert.deepEqual(run(fastSchedule(3), 6, { frozen: 2, lossIn: halves }).trained, epochs(1, 6));
+    // The split comes in epoch 9: the first of six epochs, three of patience, and five more.
+    assert.deepEqual(run(fast, 9, { frozen: 2, lossIn: halves }).trained, epochs(7, 9));
   });
 
   test('paper: in all epochs from 45 on', () => {

@@ -27,7 +27,7 @@ export const TASKS: ByKey<Task, 'task'> = {
     { task: 'cluster-steps', ...steps, loss: 'diag', form: 'cholesky', diagonal: true, average: 'gradients' },
   ],
   statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
-  'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false }],
+  'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false, least: 0 }],
   'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
   'sample-labels': [{ task: 'sample-labels', every: 2 }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],

@@ -18,6 +18,7 @@ import { subClusterPicture } from '../../report/pictures/sub-clusters.ts';
 import { pngOf } from '../../report/png.ts';
 import { sampleRanges } from '../../report/row-reader.ts';
 import { ellipsePath, escaped, num, picture, text } from '../../report/svg.ts';
+import { likeliestSplit } from '../../report/views.ts';
 import { colourOf } from '../../view/palette.ts';
 
 const rng = (purpose: string) => generator(1n, purpose);
@@ -333,7 +334,7 @@ describe('history', () => {
     );
     assert.deepEqual(history.steps, [{ epoch: 2, kind: 'split', changed: 0, k: 1 }]);
     assert.deepEqual([history.proposed.split, history.sessions, history.ended], [1, 2, 'settled']);
-    assert.deepEqual(history.splits, [{ epoch: 2, cluster: 0, logRatio: -5, accepted: false }]);
+    assert.deepEqual(history.splits, [{ epoch: 2, cluster: 0, logRatio: -5, accepted: false, reason: null }]);
   });
 
   test('ratios of the last split step are kept only until clusters are renumbered', () => {
@@ -343,6 +344,21 @@ describe('history', () => {
       historyFrom((events + epoch(2, 2, 1) + step(2, 'merge', 1, 1)).split('\n'), '').splits.length,
       0,
     );
+  });
+
+  test('a proposal that was refused for another reason than its ratio keeps the reason', () => {
+    const refused = line({ ...JSON.parse(split(1, 0, 70)), reason: 'no valley' });
+    const events = epoch(1, 1, 1) + split(1, 0, -5) + refused + step(1, 'split', 0, 1);
+    const { splits } = historyFrom(events.split('\n'), '');
+    assert.deepEqual(
+      splits.map(({ logRatio, reason }) => [logRatio, reason]),
+      [
+        [-5, null],
+        [70, 'no valley'],
+      ],
+    );
+    assert.equal(likeliestSplit(splits)?.reason, 'no valley');
+    assert.equal(likeliestSplit([{ ...splits[0], logRatio: null }]), null);
   });
 
   test('the error for a line that is not an event names the line', () => {

@@ -158,6 +158,16 @@ test('the log: rejected proposals of one step share an entry, and every other ev
       'Split step: K 4 → 5',
     ],
   );
+  const refused = { epoch: 6, clusters: [0], points: [5, 9], accepted: false };
+  const further = logEntries([
+    split(0, -20),
+    line('split', { ...refused, logRatio: 70, reason: 'no valley' }),
+    line('split', { ...refused, logRatio: null, reason: 'too few points' }),
+  ]);
+  assert.deepEqual(
+    further.map(({ text }) => text),
+    ['3 splits rejected, best log-ratio 70.0 (no valley)'],
+  );
   const one = (type: string, more = {}) => logEntries([line(type, more)])[0]?.text;
   assert.equal(
     one('merge', { clusters: [1, 4], points: [5, 6], logRatio: null, accepted: true }),

@@ -31,7 +31,6 @@ import {
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
-import type { Fences } from '../../../data/fences.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
@@ -63,77 +62,95 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
     bits: float64(400),
     epoch: fc.nat(1_000_000),
     loss: fc.option(fc.double()),
+    lossSinceChange: fc.option(fc.double()),
+    below: fc.double({ min: 0.01, max: 1, noNaN: true }),
     ended: fc.constantFrom(null, 'settled'),
     estimate: fc.constantFrom(...POINT_ESTIMATES),
     progress: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
     merges: fc.nat(3),
   })
-  .map(({ k, d, covariance, shards, bits, epoch, loss, ended, estimate, progress, merges }) => {
-    let at = 0;
-    const f64 = (length: number) => bits.slice(at, (at += length));
-    const rows = 40;
-    const net = (made: Net): Net => ({
-      ...made,
-      first: made.params.map((values, i) => values.map((_, j) => bits[(i + j) % 400])),
-      second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
-      steps: epoch,
-    });
-    return {
-      config: {
-        seed: '18446744073709551615',
-        hidden: [5],
-        shards,
-        covariance,
-        alpha: 0.1,
-        sample: null,
-        soft: false,
-      },
-      identity: 'wasm/4.22.0',
-      layout: { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' },
-      dataSummary: {
-        sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
-        hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
-        moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
-        fences: null,
-      },
-      state: {
-        epoch,
-        sample: { below: 0.5, rows: 38, smallestShard: 3 },
-        frozen: 2,
-        patience: 24,
-        untilStep: 5,
-        loss,
-        steps: [
-          { kind: 'split' as const, changed: 1, k, progress: null },
-          { kind: 'merge' as const, changed: 0, k, progress },
-        ],
-        prior: niwPrior({
-          mean: f64(d),
-          kappa: 1e-4,
-          nu: d + 1.5,
-          psi: Float64Array.from({ length: covariance === 'full' ? d * d : d }, (_, p) =>
-            covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
-          ),
-          covariance,
-          estimate,
-        }),
-        merged: Array.from({ length: merges }, () => f64(statisticsLength(d, covariance))),
-        mixture: {
-          k,
-          d,
-          covariance,
-          weights: f64(k).map((weight) => 1 + Math.abs(weight)),
-          means: Array.from({ length: k }, () => f64(d)),
-          covariances: Array.from({ length: k }, () => f64(covariance === 'full' ? d * d : d)),
-        },
-        net: net(clusteringNet(1n, d, [5], k)),
-        subs: net(subNets(1n, d, k)),
-        parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
-      },
+  .map(
+    ({
+      k,
+      d,
+      covariance,
+      shards,
+      bits,
+      epoch,
+      loss,
+      lossSinceChange,
+      below,
       ended,
-      spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
-    };
-  });
+      estimate,
+      progress,
+      merges,
+    }) => {
+      let at = 0;
+      const f64 = (length: number) => bits.slice(at, (at += length));
+      const rows = 40;
+      const net = (made: Net): Net => ({
+        ...made,
+        first: made.params.map((values, i) => values.map((_, j) => bits[(i + j) % 400])),
+        second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
+        steps: epoch,
+      });
+      return {
+        config: {
+          seed: '18446744073709551615',
+          hidden: [5],
+          shards,
+          covariance,
+          alpha: 0.1,
+          sample: null,
+          soft: false,
+        },
+        identity: 'wasm/4.22.0',
+        layout: { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' },
+        dataSummary: {
+          sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
+          hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
+          moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
+        },
+        state: {
+          epoch,
+          sample: { below, rows: 38, smallestShard: 3 },
+          frozen: 2,
+          patience: 24,
+          untilStep: 5,
+          loss,
+          lossSinceChange,
+          steps: [
+            { kind: 'split' as const, changed: 1, k, progress: null },
+            { kind: 'merge' as const, changed: 0, k, progress },
+          ],
+          prior: niwPrior({
+            mean: f64(d),
+            kappa: 1e-4,
+            nu: d + 1.5,
+            psi: Float64Array.from({ length: covariance === 'full' ? d * d : d }, (_, p) =>
+              covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
+            ),
+            covariance,
+            estimate,
+          }),
+          merged: Array.from({ length: merges }, () => f64(statisticsLength(d, covariance))),
+          mixture: {
+            k,
+            d,
+            covariance,
+            weights: f64(k).map((weight) => 1 + Math.abs(weight)),
+            means: Array.from({ length: k }, () => f64(d)),
+            covariances: Array.from({ length: k }, () => f64(covariance === 'full' ? d * d : d)),
+          },
+          net: net(clusteringNet(1n, d, [5], k)),
+          subs: net(subNets(1n, d, k)),
+          parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
+        },
+        ended,
+        spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
+      };
+    },
+  );
 
 const [small] = fc.sample(anyCheckpoint, { numRuns: 1, seed: 1 });
 const file = async (checkpoint: Checkpoint) => Buffer.concat(await encodeCheckpoint(checkpoint));
@@ -167,19 +184,6 @@ describe('a checkpoint', () => {
     let steps: Step[] = [];
     for (let i = 0; i < 150_000; i++) steps = withStep(steps, step(i));
     assert.equal(decodeCheckpoint(await file(withSteps(steps))).state.steps.length, steps.length);
-  });
-
-  const fences: Fences = {
-    columns: Int32Array.of(0),
-    low: Float32Array.of(-300.1),
-    high: Float32Array.of(1e9),
-    least: Float32Array.of(-7),
-    most: Float32Array.of(8.3),
-  };
-
-  test('has the fences beyond which outliers are', async () => {
-    const fenced = { ...small, dataSummary: { ...small.dataSummary, fences } };
-    assert.deepEqual(decodeCheckpoint(await file(fenced)), fenced);
   });
 
   test('that could not be read back is not written, and earlier ones stay', async () => {
@@ -232,26 +236,6 @@ describe('a checkpoint', () => {
           moments: { ...moments, covariance: moments.covariance.map((v) => -1 - v) },
         },
       },
-      'fences of a column that is not there': {
-        dataSummary: { ...dataSummary, fences: { ...fences, columns: Int32Array.of(d) } },
-      },
-      'fences of several lengths': {
-        dataSummary: { ...dataSummary, fences: { ...fences, most: Float32Array.of(1, 2) } },
-      },
-      'fences that are NaN': {
-        dataSummary: { ...dataSummary, fences: { ...fences, low: Float32Array.of(Number.NaN) } },
-      },
-      'fences without end': {
-        dataSummary: { ...dataSummary, fences: { ...fences, high: Float32Array.of(Infinity) } },
-      },
-      'fences that leave out rows of the sample': {
-        dataSummary: { ...dataSummary, fences: { ...fences, low: Float32Array.of(-6) } },
-      },
-      'a state without sample': { state: { ...state, sample: { below: 0, rows: 9, smallestShard: 3 } } },
-      'a state with a larger sample than rows': {
-        state: { ...state, sample: { below: 1, rows: small.layout.rows + 1, smallestShard: 3 } },
-      },
-      'statistics that are NaN': { state: { ...state, merged: [nan(state.parts[0][0])] } },
       'parts that are NaN': { state: { ...state, parts: state.parts.map((pair) => pair.map(nan)) } },
       'a net that is infinite': {
         state: { ...state, net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) } },

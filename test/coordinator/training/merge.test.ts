@@ -44,7 +44,7 @@ describe('mergeStep', () => {
       const z = blob.map((b, i) => (b === 0 ? (i % 3 ? 2 : 0) : b === 1 ? 1 : 3));
       const before = scene({ rows, z, covariance });
       const { state, run } = before;
-      const after = await mergeStep(run, state);
+      const after = await mergeStep(run, { ...state, loss: 0.4, lossSinceChange: 0.4 });
       assert.equal(after.mixture.k, 3);
       const own = statisticsOf(
         where(rows, (i) => blob[i] === 0),
@@ -76,6 +76,7 @@ describe('mergeStep', () => {
       assert.equal(after.frozen, 2);
       assert.deepEqual(after.steps, [{ kind: 'merge', changed: 1, k: 3, progress: null }]);
       assert.deepEqual([after.untilStep, after.patience], [6, 24]);
+      assert.deepEqual([after.loss, after.lossSinceChange], [0.4, null], 'of other clusters');
       const accepted = merges(before.events).filter((event) => event.accepted);
       assert.deepEqual(
         accepted.map(({ clusters, points }) => [clusters, points]),
@@ -308,15 +309,37 @@ describe('mergeStep', () => {
     assertClose([merges(events)[0].logRatio!], [-logSplitRatio(prior, T, 10, 1)], 1e-10);
   });
 
-  test('does nothing with a single cluster', async () => {
+  test('with a single cluster only keeps its statistics, for the progress of the next', async () => {
     const { rows, blob } = blobs(7, [[0, 0]], 30);
     const { run, state, events, rounds } = scene({ rows, z: blob });
     const after = await mergeStep(run, state);
+    assertClose(after.merged[0], statisticsOf(rows), 1e-12);
     assert.deepEqual(after, {
       ...state,
+      merged: after.merged,
       untilStep: 6,
       steps: [{ kind: 'merge', changed: 0, k: 1, progress: null }],
     });
     assert.deepEqual([events.length, rounds.calls.cellStatistics], [0, 0]);
+    assert.equal(after.merged.length, 1);
+    const again = await mergeStep(run, after);
+    assert.deepEqual(again.steps.at(-1), { kind: 'merge', changed: 0, k: 1, progress: 0 });
+  });
+
+  test('the first one after the first split knows its progress', async () => {
+    const { rows, blob } = blobs(
+      7,
+      [
+        [0, 0],
+        [40, 0],
+      ],
+      50,
+    );
+    const single = scene({ rows, z: rows.map(() => 0) });
+    const { merged } = await mergeStep(single.run, single.state);
+    const { run, state } = scene({ rows, z: blob });
+    const after = await mergeStep(run, { ...state, merged });
+    const parts = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    assertClose([after.steps.at(-1)!.progress!], [logSplitRatio(run.prior, parts, 10, 1)], 1e-9);
   });
 });

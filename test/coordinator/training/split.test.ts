@@ -430,32 +430,112 @@ describe('further proposals', () => {
     assert.ok(proposed[1].length > 2 && proposed[1].every((parts) => rowsIn(parts) === 160), 'cluster 0');
   });
 
-  test('the best of all is accepted if its log H exceeds what the search costs', async () => {
-    const { rows } = blobs(8, grid, 40, 0.5);
-    const zeta = 0.2;
-    for (const [above, accepted] of [
-      [1, true],
-      [-1, false],
-    ] as const) {
+  for (const [what, deep, above, reason] of [
+    ['halves are accepted if their log H exceeds what the search costs', false, 1, undefined],
+    ['halves that gain less are refused for that', false, -1, 'gains less than the search may'],
+    ['several parts are accepted if their log H is above 0', true, 1, undefined],
+    ['several parts of a log H below 0 are refused', true, -1, undefined],
+  ] as const)
+    test(what, async () => {
+      const { rows } = blobs(8, grid, 40, 0.5);
+      const zeta = 0.2;
       const before = scene(
         { rows, z: rows.map(() => 0), side: anySide(rows) },
         { steps: quiet(1), zeta, epoch: 18 },
       );
       const { prior } = before.run;
       let calls = 0;
-      const first = (parts: Parts) => (parts.length === 2 && calls++ === 0 ? Number.NEGATIVE_INFINITY : null);
-      const { run, proposed } = watched(
-        before.run,
-        (parts) => first(parts) ?? searchCost(prior, parts, zeta) + above,
+      const { run } = watched(before.run, (parts) =>
+        calls++ === 0 || parts.length > 2 !== deep
+          ? Number.NEGATIVE_INFINITY
+          : above + (deep ? 0 : searchCost(prior, parts, zeta)),
       );
       const after = await splitStep(run, before.state);
       const [pair, best] = splits(before.events);
       assert.equal(pair.accepted, false);
-      // The cost grows with the parts: so the best has the most parts.
-      const most = Math.max(...proposed[1].map(({ length }) => length));
-      assert.deepEqual([best.points.length, best.accepted], [most, accepted]);
-      assert.equal(after.mixture.k, accepted ? most : 1);
+      assert.deepEqual([best.points.length > 2, best.accepted, best.reason], [deep, above > 0, reason]);
+      assert.equal(after.mixture.k, above > 0 ? best.points.length : 1);
+    });
+
+  test('leave heavy tails whole, though log H is large: there is no valley', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const { normal } = randomNumbers(seed);
+      const rows = Array.from({ length: 2000 }, () => {
+        const scale = Math.sqrt((normal() ** 2 + normal() ** 2 + normal() ** 2) / 3);
+        return [normal() / scale, normal() / scale];
+      });
+      const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { learned: true });
+      const after = await splitStep(before.run, before.state);
+      const [, best] = splits(before.events);
+      assert.deepEqual(
+        [after.mixture.k, best.accepted, best.reason],
+        [1, false, 'no valley'],
+        `seed ${seed}`,
+      );
+      assert.ok(best.logRatio! > 100, `log H is ${best.logRatio}`);
     }
+  });
+
+  /** Two blobs; a pair of parts separates them, with this log H, and more parts halve them, with log H 50. */
+  const twoBlobs = (ofPair: number, ofMore = 50) => {
+    const { rows } = blobs(
+      16,
+      [
+        [0, 0],
+        [12, 0],
+      ],
+      200,
+    );
+    const before = scene(
+      { rows, z: rows.map(() => 0), side: anySide(rows) },
+      { epoch: 18, schedule: { depths: [2] } },
+    );
+    let calls = 0;
+    const { run } = watched(before.run, (parts) =>
+      calls++ === 0 ? Number.NEGATIVE_INFINITY : parts.length > 2 ? ofMore : ofPair,
+    );
+    return { ...before, run };
+  };
+
+  test('that separate parts by valleys are taken, though others have a larger log H', async () => {
+    const { run, state, events } = twoBlobs(40);
+    const after = await splitStep(run, state);
+    const [, taken, ...more] = splits(events);
+    assert.deepEqual([taken.points, taken.logRatio, taken.accepted], [[200, 200], 40, true]);
+    assert.deepEqual([after.mixture.k, more, taken.reason], [2, [], undefined]);
+  });
+
+  test('that separate parts by valleys are not taken if their log H is too small: the reason is that of the best', async () => {
+    const { run, state, events } = twoBlobs(5);
+    const after = await splitStep(run, state);
+    const [, best] = splits(events);
+    assert.deepEqual([after.mixture.k, best.logRatio, best.reason], [1, 50, 'no valley']);
+  });
+
+  test('need no valley if they gain half a nat a row', async () => {
+    for (const [ofMore, accepted] of [
+      [200, true],
+      [199.9, false],
+    ] as const) {
+      const { run, state, events } = twoBlobs(-1, ofMore);
+      const after = await splitStep(run, state);
+      const [, best] = splits(events);
+      assert.deepEqual([after.mixture.k > 2, best.accepted], [accepted, accepted]);
+    }
+  });
+
+  test('of every depth are tried while all parts together are at most 1,024', async () => {
+    const depthsOf = async (clusters: number) => {
+      const centres = Array.from({ length: clusters }, (_, i) => [500 * i, 0]);
+      const { rows, blob } = blobs(17, centres, 640);
+      const before = scene({ rows, z: blob, side: anySide(rows) }, { steps: quiet(clusters), epoch: 18 });
+      const { run, proposed } = watched(before.run, () => Number.NEGATIVE_INFINITY);
+      await splitStep(run, before.state);
+      return Math.max(...proposed[1].map(({ length }) => length));
+    };
+    const [all, fewer] = [await depthsOf(2), await depthsOf(17)];
+    assert.ok(all > 32 && all <= 64, `${all} parts of each of two clusters`);
+    assert.ok(fewer > 16 && fewer <= 32, `${fewer} parts of each of 17`);
   });
 
   const stripes = (seed: number, count: number) => {

@@ -14,7 +14,7 @@ for (const backend of backends)
         const means = randomMatrix(9, 3, D);
         worker.put('means', { rows: nd(Float64Array.from(means.flat()), 3, D) });
         for (const shard of SHARDS) {
-          const result = await run(worker, { task: 'pivoted-statistics', diagonal }, shard);
+          const result = await run(worker, { task: 'pivoted-statistics', diagonal, least: 0 }, shard);
           const members = w.sampleOf(shard);
           const r = members.map((row) => softmax(logitsOf(w.net, w.y(row))));
           const p = statisticsLength(D, covarianceOf(diagonal));
