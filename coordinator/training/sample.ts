@@ -35,7 +35,8 @@ export function tempering({ config, d }: Run, { sample, mixture }: State): numbe
 
 /**
  * The state with a sample that is large enough for its clusters: doubled until it is, unless its size was given. The sample
- * before is a part of it. Workers read the rows of their shards again.
+ * before is a part of it. Workers read the rows of their shards again, and leave out outliers: these are counted among the rows
+ * that join, but are few.
  */
 export async function withLargeSample(run: Run, state: State): Promise<State> {
   const { config, layout } = run;
