@@ -65,6 +65,9 @@ export function createRecorder(
     done: 'done',
   };
 
+  /** The sample may have grown since the run was prepared. */
+  const current = () => prepared && { ...prepared, sampleRows: state?.sample.rows ?? prepared.sampleRows };
+
   function setStatus(next: Status): void {
     if (next === status) return;
     status = next;
@@ -130,10 +133,11 @@ export function createRecorder(
     roundEnded() {},
     setStatus,
     status: () => status,
-    run: () => prepared,
+    run: current,
     snapshot() {
-      if (!prepared || !state) return null;
-      return { ...prepared, state, splitRatio: ratios.of(state.mixture.k), counts };
+      const run = current();
+      if (!run || !state) return null;
+      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts };
     },
     history: () => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
     version: (of) => versions[of],

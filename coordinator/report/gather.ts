@@ -69,11 +69,10 @@ function modelFromCheckpoint(
   { dataSummary, state }: Checkpoint,
   { transform: choice, weightSmoothing }: RunConfig,
 ): FittedModel {
-  const sample = dataSummary.sampleRows.reduce((a, b) => a + b, 0);
   return {
     transform: planTransform(choice, dataSummary.moments, dataSummary.fences).transform,
     mixture: state.mixture,
-    rows: softCounts(state.mixture.weights, sample, weightSmoothing),
+    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing),
     counted: false,
     net: layersOf(state.net),
   };

@@ -8,13 +8,17 @@ import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
   describe(`pivoted-statistics on ${backend.identity}`, () => {
-    for (const diagonal of [false, true])
-      test(`the same about other points, in float64 from the rows up, ${covarianceOf(diagonal)}`, async () => {
+    for (const [diagonal, least] of [
+      [false, 0],
+      [true, 0],
+      [false, 0.2],
+    ] as const)
+      test(`the same about other points, in float64 from the rows up, ${covarianceOf(diagonal)}, from responsibilities of ${least} on`, async () => {
         const worker = w.newWorker(backend);
         const means = randomMatrix(9, 3, D);
         worker.put('means', { rows: nd(Float64Array.from(means.flat()), 3, D) });
         for (const shard of SHARDS) {
-          const result = await run(worker, { task: 'pivoted-statistics', diagonal, least: 0 }, shard);
+          const result = await run(worker, { task: 'pivoted-statistics', diagonal, least }, shard);
           const members = w.sampleOf(shard);
           const r = members.map((row) => softmax(logitsOf(w.net, w.y(row))));
           const p = statisticsLength(D, covarianceOf(diagonal));
@@ -23,7 +27,7 @@ for (const backend of backends)
             const T = momentSums(
               members.map((row) => [...w.x(row)].map((value, d) => value - means[k][d])),
               covarianceOf(diagonal),
-              r.map((row) => row[k]),
+              r.map((row) => (row[k] < least ? 0 : row[k])),
             );
             agrees(f64(result, 'T').subarray(k * p, (k + 1) * p), T, 5e-6, `cluster ${k}`);
           }

@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TransformChoice } from '../../../data/transform.ts';
+import { priority } from '../../../model/random.ts';
+import { nd } from '../../../proto/tensors.ts';
 import { backends } from '../present.ts';
 import {
   agrees,
   argmax,
+  bytes,
   D,
   logitsOf,
   range,
+  SEED,
   sum,
+  type TestWorker,
   transformFor,
   transformState,
   weightsOf,
   world,
 } from '../support.ts';
-import { SHARDS, w } from './support.ts';
+import { run, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
   describe(`the sample on ${backend.identity}`, () => {
@@ -56,6 +61,64 @@ for (const backend of backends)
         assert.equal((await context.sample(0)).n, 0);
         assert.deepEqual(await context.labels(0), new Int32Array(0));
       }
+    });
+
+    const momentsOf = (worker: TestWorker, shard: number) => {
+      worker.put('origin', { row: nd(new Float64Array(D)) });
+      return run(worker, { task: 'moments', normalize: false, diagonal: false, sample: w.below }, shard);
+    };
+
+    test('that has grown is read again, and is that of a worker that had it from the start', async () => {
+      const grown = transformState(w.transform, 0.9);
+      for (const shard of SHARDS) {
+        const [late, always] = [w.newWorker(backend), w.newWorker(backend)];
+        await momentsOf(late, shard);
+        assert.equal((await late.context.labels(shard)).length, w.sampleOf(shard).length);
+        late.put('transform', grown);
+        always.put('transform', grown);
+        const [now, expected] = [await late.context.sample(shard), await always.context.sample(shard)];
+        assert.ok(now.n > w.sampleOf(shard).length);
+        assert.deepEqual(now.rows, expected.rows);
+        assert.deepEqual(await backend.read(now.scaled), await backend.read(expected.scaled));
+        assert.deepEqual(await late.context.labels(shard), await always.context.labels(shard));
+        const task = { task: 'statistics', diagonal: false, block: 32 } as const;
+        assert.deepEqual(bytes(await run(late, task, shard)), bytes(await run(always, task, shard)));
+      }
+    });
+
+    test('rows kept in the moments round are not used for a sample that has grown since', async () => {
+      const worker = w.newWorker(backend);
+      await momentsOf(worker, 1);
+      worker.put('transform', transformState(w.transform, 0.9));
+      const members = w.rowsOf(1).filter((row) => priority(SEED)(row) < 0.9);
+      assert.equal((await worker.context.sample(1)).n, members.length);
+    });
+
+    test('that has grown leaves no features of the one before on the device', async () => {
+      const worker = w.newWorker(backend);
+      const featuresOf = async (start: number) => {
+        const { scaled } = await worker.context.sample(0);
+        const x = backend.slice(scaled, start, 8);
+        const features = worker.context.features(0, start, x, false);
+        backend.free(x);
+        return features;
+      };
+      await featuresOf(0);
+      const live = backend.live();
+      for (const start of [8, 16, 24]) assert.ok((await featuresOf(start)).kept);
+      assert.ok((await featuresOf(8)).kept);
+      assert.equal(backend.live(), live + 3, 'one for each block');
+      worker.put('transform', transformState(w.transform, 0.9));
+      const { tensor } = await featuresOf(0);
+      assert.equal(backend.live(), live, 'only the new one');
+      const always = w.newWorker(backend);
+      always.put('transform', transformState(w.transform, 0.9));
+      const { scaled } = await always.context.sample(0);
+      const x = backend.slice(scaled, 0, 8);
+      assert.deepEqual(
+        await backend.read(tensor),
+        await backend.read(always.context.features(0, 0, x, false).tensor),
+      );
     });
 
     test('labels are the argmax of the net, and change with it', async () => {

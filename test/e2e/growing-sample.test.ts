@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
+import {
+  checkpointsOf,
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  ofType,
+  resultHashes,
+  scratch,
+  startAndReach,
+  trainArgs,
+  undisturbedHashes,
+} from './support.ts';
+
+/** The first step is that of epoch 16; 240 clusters have too few of 20,000 rows. */
+const [STEP, EPOCHS] = [16, 22];
+const FLAGS = [
+  ...['--init-k', 240, '--split-merge-every', 2, '--freeze', 0, '--lr', 0.02],
+  ...['--no-early-stop', '--max-epochs', EPOCHS, '--checkpoint-every', 0.1],
+];
+const folder = scratch();
+const { data } = easyData(folder, 'many', 40_000);
+const path = (name: string) => join(folder, name);
+const newest = (run: string) =>
+  decodeCheckpoint(readFileSync(join(run, 'checkpoints', checkpointsOf(run).at(-1)!)));
+
+describe('a run whose sample grows', () => {
+  let expected: string[];
+  before(async () => {
+    expected = await undisturbedHashes(data, path('one'), ...FLAGS);
+  });
+
+  test('does so after the first step, to all rows', () => {
+    const [start] = ofType(eventsOf(path('one')), 'start');
+    assert.ok(start.sample < 21_000);
+    const [step] = ofType(eventsOf(path('one')), 'step');
+    assert.ok(step.epoch === STEP && step.k > 210, JSON.stringify(step));
+    const { sample } = newest(path('one')).state;
+    assert.deepEqual([sample.below, sample.rows], [1, 40_000]);
+  });
+
+  test('has the same bytes with three workers', async () => {
+    jsonOf(await dpmesh(trainArgs(data, path('three'), '--workers', 3, ...FLAGS)));
+    assert.deepEqual(resultHashes(path('three')), expected);
+  });
+
+  for (const [epoch, when] of [
+    [STEP - 4, 'before'],
+    [STEP + 2, 'after'],
+  ] as const)
+    test(`killed ${when} it has grown, resumes to the same bytes`, async () => {
+      const run = path(`killed-${when}`);
+      const running = await startAndReach(epoch, data, run, ...FLAGS);
+      await running.killAll();
+      assert.equal(newest(run).state.sample.rows === 40_000, when === 'after');
+      jsonOf(await dpmesh(['resume', run, '--json', '--workers', 1]));
+      assert.deepEqual(resultHashes(run), expected);
+    });
+});
