@@ -110,6 +110,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
           sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
           hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
           moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
+          fences: null,
         },
         state: {
           epoch,

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { discriminants, halveByShape, type Proposal } from '../../../coordinator/training/shape-splits.ts';
+import {
+  discriminants,
+  type Proposal,
+  partsBy,
+  shapeHalves,
+} from '../../../coordinator/training/shape-splits.ts';
 import { discriminantRule } from '../../../model/linear-rule.ts';
 import { niwPrior } from '../../../model/niw.ts';
 import type { Parts } from '../../../model/state.ts';
@@ -27,6 +32,12 @@ const z = rows.map((_, i) => (i < 600 ? 0 : i < 650 ? 1 : 2));
 const part = [...halves.part, ...third.part, ...minority.part];
 const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
 const run = () => ({ rounds: memoryRounds({ rows, z }), calculate });
+
+/** The parts of halves by shape. */
+async function halveByShape(...[own, prior, chosen, T]: Parameters<typeof shapeHalves>): Promise<Proposal> {
+  const { rules } = await shapeHalves(own, prior, chosen, T);
+  return { rules, parts: await partsBy(own.rounds, rules, T, prior.d) };
+}
 
 const counts = ({ parts }: Proposal) => parts.map((own) => own.map(([n]) => n).sort((a, b) => a - b));
 
