@@ -21,17 +21,17 @@ describe('the prior of a run', () => {
     for (const covariance of ['full', 'diag'] as const) {
       const prior = priorOf(config({ covariance }), 2, COVARIANCE);
       const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
-      assert.deepEqual(prior.psi, learnedScale(1, 4, 2, [1], [own], own));
+      assert.deepEqual(prior.psi, learnedScale(1, 5, 2, [1], [own], own));
       assert.deepEqual([prior.estimate, prior.kappa, prior.covariance], ['mean', 1e-4, covariance]);
     }
   });
 
-  test('has D + 1 + max(1, D/2) degrees of freedom if it is learned, else D + 2', () => {
+  test('has 2·D + 1 degrees of freedom if it is learned, else D + 2', () => {
     for (const [d, nu] of [
       [1, 3],
-      [2, 4],
-      [3, 5.5],
-      [10, 16],
+      [2, 5],
+      [3, 7],
+      [10, 21],
     ]) {
       const unit = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
       assert.equal(priorOf(config(), d, unit).nu, nu);
@@ -68,7 +68,7 @@ test('a learned prior takes Ψ from the clusters, and nothing else', () => {
     };
     const learned = learnedPrior(prior, 0.5, mixture, COVARIANCE);
     const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
-    assert.deepEqual(learned.psi, learnedScale(0.5, 4, 2, mixture.weights, clusters, own));
+    assert.deepEqual(learned.psi, learnedScale(0.5, 5, 2, mixture.weights, clusters, own));
     const determinant = covariance === 'full' ? learned.psi[0] * learned.psi[3] - learned.psi[1] ** 2 : null;
     assertClose([learned.logDetPsi], [Math.log(determinant ?? learned.psi[0] * learned.psi[1])], 1e-12);
     assert.deepEqual({ ...learned, psi: null, logDetPsi: null }, { ...prior, psi: null, logDetPsi: null });
