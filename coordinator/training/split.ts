@@ -63,18 +63,14 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
   const ratios = await ratiosOf(run, state, parts);
-  const proposesMore = run.schedule.depths.length > 0;
-  // Whether there is any structure at all is asked of the halves of a single cluster as of other proposals.
-  const isAlone = proposesMore && state.mixture.k === 1;
   const splits = parts.map((pair, k): Split | null => {
-    if (isAlone) return null;
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
     const accepted = accepts(logRatio, uniform);
     emitProposal(run, state, k, pair, logRatio, accepted);
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
-  if (isAlone || (proposesMore && hasStalled(state.steps)))
+  if (run.schedule.depths.length && (hasStalled(state.steps) || state.mixture.k === 1))
     await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
   return applySplits(run, refined, withinLimit(splits, mostClusters(run.d, run.config.covariance)));
 }
@@ -235,7 +231,7 @@ async function otherHalves(
     const rules = shape.rules.map((rule, k) => (chosen[k] ? rule : null));
     starts.push({ rules, parts: await partsBy(run.rounds, rules, totals, d) });
   }
-  const proposals = [...starts];
+  const proposals = starts.slice(1);
   for (const start of starts) proposals.push(await discriminants(run, prior, totals, start));
   return proposals;
 }

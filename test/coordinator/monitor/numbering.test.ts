@@ -5,7 +5,10 @@ import type { Run } from '../../../coordinator/training/run-context.ts';
 import type { State } from '../../../model/state.ts';
 
 const stateOf = (epoch: number, ...weights: number[]) =>
-  ({ epoch, mixture: { k: weights.length, weights: Float64Array.from(weights) } }) as unknown as State;
+  ({
+    ...{ epoch, sample: { rows: 9 } },
+    mixture: { k: weights.length, weights: Float64Array.from(weights) },
+  }) as unknown as State;
 
 test('once all rows are labelled, state, counts and split ratios have the clusters’ final numbers', () => {
   const recorder = createRecorder();
