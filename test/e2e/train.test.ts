@@ -163,7 +163,7 @@ describe('a run', () => {
     } = JSON.parse(readFileSync(join(base, 'run.json'), 'utf8'));
     assert.deepEqual(result, jsonOf(ended));
     assert.deepEqual([config.data, config.labels, config.soft], [easy.data, easy.labels, true]);
-    assert.deepEqual([config.splitMergeEvery, config.lr, config.priorScale], [3, 0.01, 0.3]);
+    assert.deepEqual([config.splitMergeEvery, config.lr, config.priorScale], [3, 0.01, 1]);
     assert.deepEqual([data.rows, data.dim, data.dtype], [N, D, 'float32']);
     assert.match(data.fingerprint, /^[0-9a-f]{32}$/);
     assert.match(version, /^\d+\.\d+\.\d+$/);
@@ -179,7 +179,7 @@ describe('a run', () => {
         [K, D, D],
       ],
     );
-    assertMixture(base, 'center', easy.rows, D);
+    assertMixture(base, 'standard', easy.rows, D);
     const weights = Array.from(of('weights').data);
     assert.ok(Math.abs(weights.reduce((a, b) => a + b, 0) - 1) < 1e-9);
   });
@@ -368,8 +368,8 @@ describe('options', { concurrency: 2 }, () => {
     { flags: ['--hidden', '20,20', '--sub-loss', 'kl'] },
     { flags: ['--transform', 'min-max', '--cluster-loss', 'isotropic'] },
     { flags: ['--backend', 'cpu'] },
-    // Normalization spreads the cluster at the origin over the sphere.
-    { flags: ['--transform', 'normalize'], slack: 8, least: 0.85 },
+    // Normalization spreads the cluster at the origin over the sphere, which many Gaussians cover.
+    { flags: ['--transform', 'normalize'], slack: 14, least: 0.85 },
     { flags: ['--transform', 'standard'] },
     { flags: ['--transform', 'pca:2'] },
     { flags: ['--transform', 'center'], data: constant, dim: 4 },
@@ -394,7 +394,7 @@ describe('options', { concurrency: 2 }, () => {
       assert.ok(json.k >= K - slack && json.k <= K + slack, `K ${json.k}`);
       assert.ok(json.nmi > least, `NMI ${json.nmi}`);
       await assertExported(run, data, dim);
-      const transform = flags[0] === '--transform' ? String(flags[1]) : 'center';
+      const transform = flags[0] === '--transform' ? String(flags[1]) : 'standard';
       if (!transform.startsWith('pca')) assertMixture(run, transform, data.rows, dim);
     });
 });
