@@ -195,11 +195,12 @@ export class UnitDispatcher implements Dispatcher {
     if (verdict === 'unconfirmed') {
       const isNews = round.diverged(worker, indices);
       if (!this.#isConfirmed(round, worker, indices)) {
-        // Sent again, it would otherwise have others compute the unit again each time.
-        if (!isNews) return 'late';
-        for (const index of indices) if (!this.#isInFlight(index)) round.waiting.add(index);
+        // Also if it was sent again: the worker was asked for it again while it was alone, and others have joined since.
+        const isOpen = (index: number) =>
+          !this.#isInFlight(index) && this.workers().some((one) => !round.hasDivergedFor(one, index));
+        for (const index of indices) if (isOpen(index)) round.waiting.add(index);
         this.#dispatch();
-        return verdict;
+        return isNews ? verdict : 'late';
       }
     }
     round.accept(worker, indices, tasks, verdict === 'unconfirmed');
