@@ -415,6 +415,27 @@ describe('a round', () => {
       assert.deepEqual(numbersOf(await round), [[5]]);
     });
 
+    test('that was claimed twice goes to a worker that has joined between the claims', async () => {
+      const { dispatcher, start, take } = setUp(2);
+      dispatcher.join('a');
+      dispatcher.join('b');
+      const round = start({ hasDiverged: diverged });
+      const sent = take();
+      const [a, b] = ['a', 'b'].map((name) => sent.find(({ worker }) => worker === name)!);
+      // Both units have diverged for a, which gets the first again when b leaves with the second.
+      report(dispatcher, a, a.units[0], Number.NaN);
+      dispatcher.leave('b');
+      const again = take().filter(({ worker }) => worker === 'a');
+      dispatcher.join('c');
+      for (const message of again)
+        for (const unit of message.units) report(dispatcher, message, unit, Number.NaN);
+      const asked = take().filter(({ worker }) => worker === 'c');
+      const units = asked.flatMap((message) => message.units.map((unit) => ({ message, unit })));
+      assert.deepEqual(units.map(({ unit }) => unit.shard).sort(), [a.units[0].shard, b.units[0].shard].sort());
+      for (const { message, unit } of units) report(dispatcher, message, unit, 5);
+      assert.deepEqual(numbersOf(await round), [[5], [5]]);
+    });
+
     for (const streams of [false, true])
       test(`that another worker disproves is dropped, and its sender named${streams ? ' (streams)' : ''}`, async () => {
         const { dispatcher, start, take, disproved } = setUp(1);
