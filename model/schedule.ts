@@ -55,7 +55,7 @@ export function nextChange(steps: readonly Step[]): Change {
   return steps.at(-1)?.kind === 'split' ? 'merge' : 'split';
 }
 
-/** Epochs before a split step in which the sub-nets train. */
+/** Epochs before a split step in which the sub-nets train; that of a single cluster costs little and trains in all. */
 const SUB_EPOCHS = 3;
 
 /** Do the sub-nets train in this epoch? Without `subAlways` only in the last ones before a split step. */
@@ -64,10 +64,11 @@ export function trainsSubNets(
   epoch: number,
   { untilStep }: Pick<Pace, 'untilStep'>,
   steps: readonly Step[],
+  k: number,
 ): boolean {
   return (
     epoch >= schedule.subFrom &&
-    (schedule.subAlways || (nextChange(steps) === 'split' && untilStep <= SUB_EPOCHS))
+    (schedule.subAlways || (nextChange(steps) === 'split' && (k === 1 || untilStep <= SUB_EPOCHS)))
   );
 }
 

@@ -13,7 +13,7 @@ const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
 /** In one task, at all levels. */
 export const MOST_CELLS = 1 << 16;
-const MOST_BINS = 1 << 16;
+const MOST_BINS = 1 << 12;
 const binCount = z.int().check(z.gte(2), z.lte(MOST_BINS));
 const share = z.number().check(z.gte(0), z.lte(1));
 

@@ -37,7 +37,7 @@ export async function runEpoch(
 ): Promise<{ next: State; losses: Losses }> {
   const { schedule, rounds, config } = run;
   const trainsNet = state.mixture.k > 1;
-  const trainsSubs = trainsSubNets(schedule, state.epoch, state, state.steps);
+  const trainsSubs = trainsSubNets(schedule, state.epoch, state, state.steps, state.mixture.k);
   let { net, subs, mixture, prior } = state;
   const losses: Losses = { loss: null, subLoss: null };
 

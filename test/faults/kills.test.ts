@@ -15,7 +15,7 @@ import { TASK_KINDS, trainWithKills } from './kill-workers.ts';
 
 test('workers killed in every kind of task: the same bytes, no epoch repeated', async () => {
   const folder = scratch();
-  const { data } = easyData(folder, 'easy', 20_000);
+  const { data } = easyData(folder, 'easy', 60_000);
   const [quiet, out] = ['quiet', 'killed'].map((name) => join(folder, name));
   const flags = ['--init-k', 3, '--no-early-stop', '--max-epochs', 30, ...QUICK];
   const expected = await undisturbedHashes(data, quiet, ...flags);

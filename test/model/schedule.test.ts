@@ -44,7 +44,7 @@ function run(
   const trained: number[] = [];
   const moved: number[] = [];
   for (const epoch of epochs(1, to)) {
-    if (trainsSubNets(schedule, epoch, pace, steps)) trained.push(epoch);
+    if (trainsSubNets(schedule, epoch, pace, steps, 2)) trained.push(epoch);
     if (pace.frozen === 0) moved.push(epoch);
     pace = nextPace(pace, lossIn(epoch));
     if (pace.untilStep > 0) continue;

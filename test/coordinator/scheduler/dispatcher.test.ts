@@ -431,7 +431,10 @@ describe('a round', () => {
         for (const unit of message.units) report(dispatcher, message, unit, Number.NaN);
       const asked = take().filter(({ worker }) => worker === 'c');
       const units = asked.flatMap((message) => message.units.map((unit) => ({ message, unit })));
-      assert.deepEqual(units.map(({ unit }) => unit.shard).sort(), [a.units[0].shard, b.units[0].shard].sort());
+      assert.deepEqual(
+        units.map(({ unit }) => unit.shard).sort(),
+        [a.units[0].shard, b.units[0].shard].sort(),
+      );
       for (const { message, unit } of units) report(dispatcher, message, unit, 5);
       assert.deepEqual(numbersOf(await round), [[5], [5]]);
     });
