@@ -3,7 +3,7 @@ import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
-import { checkTask, checkUnit } from './checks.ts';
+import { checkTask, checkUnit, InvalidRound } from './checks.ts';
 import type { Context } from './context.ts';
 import { runTask } from './tasks/index.ts';
 
@@ -11,6 +11,8 @@ export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** How long results are collected for one message, ms: a message costs more than a small result. */
 const COLLECT_MS = 20;
+/** Tasks with results that are not only sums. */
+const UNSUMMED = ['moments', 'full-pass', 'sample-labels'];
 /** Maximum units and tensors in a message: their descriptions, up to 150 bytes each, have to fit in the header's frame. */
 const MOST_ENTRIES = 1500;
 
@@ -38,6 +40,8 @@ export function acceptRound(
   for (const { name, version } of header.uses) states.check(name, version);
   for (const task of header.tasks) checkTask(task, states, layout);
   for (const unit of header.units) checkUnit(unit, shards);
+  if (header.sum && header.tasks.some(({ task }) => UNSUMMED.includes(task)))
+    throw new InvalidRound('its results cannot be added up');
 }
 
 /**

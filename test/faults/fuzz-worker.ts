@@ -68,7 +68,7 @@ export const TASKS = [
   { task: 'seed-distances', centres: 2, draw: 1 },
   { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
   { task: 'statistics', diagonal: false, block: 64 },
-  { task: 'pivoted-statistics', diagonal: false },
+  { task: 'pivoted-statistics', diagonal: false, least: 0.01 },
   { task: 'sample-labels', every: 2 },
   { task: 'sub-steps', ...steps, loss: 'isotropic' },
   { task: 'cell-sums', ...cells },
