@@ -8,7 +8,7 @@ import { eachCsvRow } from './csv-rows.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, decode, openNpy, tuple } from './npy.ts';
 import { formatOf, isCsvName } from './open.ts';
-import { recordedHashes, runFiles } from './run-files.ts';
+import { recordedHashes, runFiles } from './saved/run-files.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {

@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import { cholesky } from '../model/linalg.ts';
+import { cholesky, dot } from '../model/linalg.ts';
 import { generator, type Rng } from '../model/random.ts';
 
 /** The true mixture of synthetic data; arrays are row-major. */
@@ -92,12 +92,6 @@ function randomRotation(rng: Rng, dim: number): Float64Array[] {
     axes.push(axis.map((x) => x / length));
   }
   return axes;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let d = 0; d < a.length; d++) sum += a[d] * b[d];
-  return sum;
 }
 
 /** Redraws mean k until it is far enough from means 0 … k−1. Throws a UserError after MAX_ATTEMPTS. */

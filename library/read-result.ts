@@ -7,7 +7,7 @@ import {
   readRunResponsibilities,
   recordedHashes,
   runFiles,
-} from '../data/run-files.ts';
+} from '../data/saved/run-files.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 

@@ -5,7 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { resolveConfig } from '../coordinator/config.ts';
 import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
-import { runFiles } from '../data/run-files.ts';
+import { runFiles } from '../data/saved/run-files.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
 import { fixedPaths } from './fixed-paths.ts';

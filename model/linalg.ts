@@ -1,8 +1,16 @@
 /** Small dense linear algebra on flat row-major D×D matrices of float64. */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import type { Covariance } from './statistics.ts';
 
 /** A matrix that has to be positive definite is not so in float64: clusters are too flat for their statistics. */
 export class NotPositiveDefiniteError extends Error {}
+
+/** x·y, added up in order. */
+export function dot(x: Float64Array, y: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
+  return sum;
+}
 
 /** Is `a` the diagonal of a D×D matrix rather than the entire matrix? */
 export const isDiagonal = (a: ArrayLike<number>, d: number) => a.length === d;
@@ -51,6 +59,32 @@ export function invertLower(l: Float64Array, d: number): Float64Array {
     inverse[row + i] = 1 / l[row + i];
   }
   return inverse;
+}
+
+/** `inverse` with inverse·a·inverseᵀ = I, lower triangular; of a diagonal matrix, given as its diagonal, the diagonal. */
+export function whitener(a: Float64Array, d: number, cov: Covariance): Float64Array {
+  if (cov === 'diag') return a.map((value) => 1 / Math.sqrt(value));
+  const factor = cholesky(a, d);
+  if (!factor) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
+  return invertLower(factor, d);
+}
+
+/** inverse·x. */
+export function whitened(inverse: Float64Array, x: Float64Array): Float64Array {
+  const d = x.length;
+  if (inverse.length === d) return x.map((value, i) => inverse[i] * value);
+  const out = new Float64Array(d);
+  for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[i] += inverse[i * d + j] * x[j];
+  return out;
+}
+
+/** inverseᵀ·u: the weights in x of the linear function u·(inverse·x). */
+export function unwhitened(inverse: Float64Array, u: Float64Array): Float64Array {
+  const d = u.length;
+  if (inverse.length === d) return u.map((value, i) => inverse[i] * value);
+  const out = new Float64Array(d);
+  for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[j] += inverse[i * d + j] * u[i];
+  return out;
 }
 
 /**

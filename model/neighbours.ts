@@ -1,4 +1,4 @@
-import { whitened, whitener } from './linear-rule.ts';
+import { dot, whitened, whitener } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 
 /** Two clusters, by index, and the squared distance of one's mean from the other, in standard deviations of the latter. */
@@ -19,7 +19,11 @@ export function nearestPairs({ k, d, means, covariances, covariance }: Mixture, 
     const nearest: Pair[] = [];
     for (let b = 0; b < k; b++) {
       if (b === a) continue;
-      const distance = squaredNorm(whitened(inverse, difference(means[b], centre)));
+      const offset = whitened(
+        inverse,
+        means[b].map((value, i) => value - centre[i]),
+      );
+      const distance = dot(offset, offset);
       if (nearest.length === count && !(distance < nearest[count - 1].distance)) continue;
       const at = nearest.findIndex((other) => distance < other.distance);
       nearest.splice(at < 0 ? nearest.length : at, 0, { a, b, distance });
@@ -29,6 +33,3 @@ export function nearestPairs({ k, d, means, covariances, covariance }: Mixture, 
   });
   return near.flat().filter(({ a, b }) => a < b || !near[b].some((back) => back.b === a));
 }
-
-const difference = (x: Float64Array, y: Float64Array) => x.map((value, i) => value - y[i]);
-const squaredNorm = (x: Float64Array) => x.reduce((sum, value) => sum + value * value, 0);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSavedMixture } from '../data/saved-mixture.ts';
-import { readTrainedModel } from '../data/trained-model.ts';
+import { readSavedMixture } from '../data/saved/saved-mixture.ts';
+import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { splitEvenly } from '../model/arrays.ts';
 import { type Layer, layersOf } from '../model/forward.ts';

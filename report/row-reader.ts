@@ -3,7 +3,7 @@ import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { moveOutliers } from '../data/fences.ts';
 import { decode } from '../data/npy.ts';
-import { openRunLabels } from '../data/run-files.ts';
+import { openRunLabels } from '../data/saved/run-files.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, normalizeRows, type Transform } from '../data/transform.ts';
 import { argmaxRows, logits } from '../model/forward.ts';

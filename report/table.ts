@@ -3,7 +3,7 @@ import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import { decode } from '../data/npy.ts';
-import { openRunLabels } from '../data/run-files.ts';
+import { openRunLabels } from '../data/saved/run-files.ts';
 
 /** Rows of each cluster and class. */
 export interface ContingencyTable {

@@ -2,7 +2,7 @@ import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
-import { QUANTILES } from '../model/quantile-search.ts';
+import { QUANTILES } from '../model/sampling/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { WorkUnit } from '../proto/messages.ts';

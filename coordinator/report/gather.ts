@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
-import { runFiles } from '../../data/run-files.ts';
+import { runFiles } from '../../data/saved/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';

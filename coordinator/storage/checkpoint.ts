@@ -14,8 +14,8 @@ import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/c
 import { layout } from '../../proto/messages.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
-import type { DataMoments } from '../training/moments.ts';
 import { netStates } from '../training/net-states.ts';
+import type { DataMoments } from '../training/reading/moments.ts';
 import { assertConsistent } from './consistent.ts';
 
 /** Totals over all sessions of a run. */

@@ -3,7 +3,7 @@ import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/net.ts';
 import type { State } from '../../model/state.ts';
 import type { RunConfig } from '../config.ts';
-import type { DataMoments } from '../training/moments.ts';
+import type { DataMoments } from '../training/reading/moments.ts';
 
 interface CheckpointParts {
   config: Partial<RunConfig>;

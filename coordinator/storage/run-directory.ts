@@ -6,7 +6,7 @@ import { createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../bas
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type MutableNumbers } from '../../data/npy.ts';
-import type { FileHashes } from '../../data/run-files.ts';
+import type { FileHashes } from '../../data/saved/run-files.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
 import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
 import {

@@ -5,7 +5,7 @@ import { readWhole } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type Fences, savedFences } from '../../data/fences.ts';
-import { type FileHashes, MOST_RUN_JSON } from '../../data/run-files.ts';
+import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
 import type { Summary } from '../../view/summary.ts';

@@ -4,7 +4,7 @@ import { isDraft } from '../../base/drafts.ts';
 import { attempted, ioError, readWhole, statusOf, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { MOST_RUN_JSON } from '../../data/run-files.ts';
+import { MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */

@@ -3,14 +3,14 @@ import { type Change, withStep } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';
-import { pcaSplit } from './sub-clusters.ts';
+import { pcaSplit } from './splits/sub-clusters.ts';
 
 /** A cluster of the resized model. It keeps cluster `from` unchanged, or is refitted to new statistics. */
 export interface NextCluster {
   /** The old cluster whose units of the nets it gets. */
   from: number;
-  /** The share of that cluster's rows that it gets. */
-  share: number;
+  /** The share of that cluster's rows that it gets, by which the bias of its unit changes; 1 if it is not given. */
+  share?: number;
   refit: { weight: number; T: Float64Array } | null;
 }
 
@@ -57,7 +57,7 @@ export async function applyChange(
     means: clusters.map(({ mean }) => mean),
     covariances: clusters.map(({ covariance }) => covariance),
   };
-  const units = next.map(({ from, share, refit }) => ({ from, share, fresh: refit !== null }));
+  const units = next.map(({ from, share = 1, refit }) => ({ from, share, fresh: refit !== null }));
   return {
     ...paced,
     mixture,

@@ -4,7 +4,7 @@ import { generator } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
 import { type Partition, rowsTensor } from './rounds.ts';
 import type { Run } from './run-context.ts';
-import { pcaSplit } from './sub-clusters.ts';
+import { pcaSplit } from './splits/sub-clusters.ts';
 
 const LLOYD_ROUNDS = 10;
 

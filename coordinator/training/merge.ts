@@ -19,7 +19,7 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
       run,
       { ...state, merged: own },
       'merge',
-      [{ from: 0, share: 1, refit: null }],
+      [{ from: 0, refit: null }],
       { groups: 'net', cells: [-1], leaves: 1 },
       [],
       await progressOf(run, state, own),
@@ -56,15 +56,15 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
   let leaves = 0;
   for (let a = 0; a < k; a++) {
     const b = merged.get(a);
-    if (b === undefined) next.push({ from: a, share: 1, refit: null });
+    if (b === undefined) next.push({ from: a, refit: null });
     else if (a < b && Math.min(T[a][0], T[b][0]) === 0) {
       // An empty cluster contributes no points: remove it and keep the other unchanged, with its sub-clusters.
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, share: 1, refit: null });
+      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: null });
     } else if (a < b) {
       const weight = mixture.weights[a] + mixture.weights[b];
       next.push({
         from: T[a][0] >= T[b][0] ? a : b,
-        share: 1,
+
         refit: { weight, T: addStatistics(T[a], T[b]) },
       });
       cells[a] = cells[b] = leaves++;

@@ -22,7 +22,7 @@ export function priorOf(config: PriorConfig, d: number, covariance: Float64Array
       );
   }
   const { priorScaleChoice: choice, priorScale: c } = config;
-  const nu = config.priorNu ?? (choice === 'learned' ? d + 1 + d : d + 2);
+  const nu = config.priorNu ?? (choice === 'learned' ? 2 * d + 1 : d + 2);
   if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
   if (choice === 'learned' && nu === d + 1)
     throw new UserError(`--prior-nu ${nu} must be above D + 1 = ${d + 1} for a learned scale matrix`);

@@ -9,7 +9,7 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import { netStates } from './net-states.ts';
 import type { Run } from './run-context.ts';
-import { subCentres } from './sub-clusters.ts';
+import { subCentres } from './splits/sub-clusters.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 

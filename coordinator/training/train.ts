@@ -6,7 +6,7 @@ import { mergeStep } from './merge.ts';
 import { flatClusterError, publishEStep, publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { tempering, withLargeSample } from './sample.ts';
-import { splitStep } from './split.ts';
+import { splitStep } from './splits/split.ts';
 
 /** Callbacks for what a run's events do not carry. */
 export interface Observer {

@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NotPositiveDefiniteError } from '../../model/linalg.ts';
+import { NotPositiveDefiniteError, unwhitened, whitened, whitener } from '../../model/linalg.ts';
+import { niwPrior } from '../../model/niw.ts';
 import {
   discriminantAxes,
   discriminantRule,
   type LinearRule,
   nearestRule,
   thresholdRule,
-  unwhitened,
-  whitened,
-  whitener,
-} from '../../model/linear-rule.ts';
-import { niwPrior } from '../../model/niw.ts';
+} from '../../model/splits/linear-rule.ts';
 import { scatter } from '../../model/statistics.ts';
 import {
   COVARIANCES,

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { whitener } from '../../model/linear-rule.ts';
-import { BINS, bestThreshold, binOf, likeliestThreshold, principalAxis } from '../../model/pca-split.ts';
+import { whitener } from '../../model/linalg.ts';
+import {
+  BINS,
+  bestThreshold,
+  binOf,
+  likeliestThreshold,
+  principalAxis,
+} from '../../model/splits/pca-split.ts';
 import {
   COVARIANCES,
   close,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { keyOf, keysOf, numberOf } from '../../model/float-order.ts';
+import { keyOf, keysOf, numberOf } from '../../model/sampling/float-order.ts';
 import {
   areFound,
   binShift,
@@ -10,7 +10,7 @@ import {
   narrowed,
   QUANTILES,
   wholeRanges,
-} from '../../model/quantile-search.ts';
+} from '../../model/sampling/quantile-search.ts';
 import { normals } from './support.ts';
 
 const NUMBERS = [-3.4e38, -1e18, -1.5, -1, -1e-45, 0, 1e-45, 0.5, 1, 1 + 2 ** -23, 2, 1e18, 3.4e38].map(

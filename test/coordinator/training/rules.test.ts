@@ -10,8 +10,9 @@ import {
   ruleCell,
   statisticsByRules,
   vectorTable,
-} from '../../../coordinator/training/rules.ts';
-import { nearestRule, whitener } from '../../../model/linear-rule.ts';
+} from '../../../coordinator/training/splits/rules.ts';
+import { whitener } from '../../../model/linalg.ts';
+import { nearestRule } from '../../../model/splits/linear-rule.ts';
 import { assertClose, blobs, memoryRounds, nearestOf, type Point, statisticsOf } from '../support.ts';
 
 const meanOf = (rows: Point[]) =>

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  discriminants,
-  type Proposal,
-  partsBy,
-  shapeHalves,
-} from '../../../coordinator/training/shape-splits.ts';
-import { discriminantRule } from '../../../model/linear-rule.ts';
+import type { Proposal } from '../../../coordinator/training/splits/rules.ts';
+import { discriminants, partsBy, shapeHalves } from '../../../coordinator/training/splits/shape-splits.ts';
 import { niwPrior } from '../../../model/niw.ts';
+import { discriminantRule } from '../../../model/splits/linear-rule.ts';
 import type { Parts } from '../../../model/state.ts';
 import { assertClose, calculate, memoryRounds, type Point, randomNumbers, statisticsOf } from '../support.ts';
 

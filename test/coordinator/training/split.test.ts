@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Calculations } from '../../../coordinator/training/calculation/calculations.ts';
 import type { Calculate } from '../../../coordinator/training/calculation/calculator.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
-import { splitStep } from '../../../coordinator/training/split.ts';
+import { splitStep } from '../../../coordinator/training/splits/split.ts';
 import { logSplitRatio, searchCost } from '../../../model/hastings.ts';
 import { pointEstimate } from '../../../model/niw.ts';
 import type { Step } from '../../../model/schedule.ts';

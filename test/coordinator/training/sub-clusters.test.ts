@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Partition } from '../../../coordinator/training/rounds.ts';
-import type { Rule } from '../../../coordinator/training/rules.ts';
+import type { Rule } from '../../../coordinator/training/splits/rules.ts';
 import {
   centresOf,
   halveRepeatedly,
@@ -10,9 +10,10 @@ import {
   pcaSplit,
   principalHalves,
   refineSubClusters,
-} from '../../../coordinator/training/sub-clusters.ts';
-import { nearestRule, whitener } from '../../../model/linear-rule.ts';
-import { principalAxis } from '../../../model/pca-split.ts';
+} from '../../../coordinator/training/splits/sub-clusters.ts';
+import { whitener } from '../../../model/linalg.ts';
+import { nearestRule } from '../../../model/splits/linear-rule.ts';
+import { principalAxis } from '../../../model/splits/pca-split.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import {
   assertClose,

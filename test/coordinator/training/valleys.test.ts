@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Rule } from '../../../coordinator/training/rules.ts';
-import { valleyShares } from '../../../coordinator/training/valleys.ts';
+import type { Rule } from '../../../coordinator/training/splits/rules.ts';
+import { valleyShares } from '../../../coordinator/training/splits/valleys.ts';
 import { niwPrior } from '../../../model/niw.ts';
 import type { Parts } from '../../../model/state.ts';
 import {

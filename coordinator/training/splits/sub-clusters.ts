@@ -1,26 +1,24 @@
-import { lloydCentres } from '../../model/kmeans.ts';
-import { BINS, bestThreshold } from '../../model/pca-split.ts';
-import type { Parts, State } from '../../model/state.ts';
-import { type Covariance, mean } from '../../model/statistics.ts';
-import type { Cell } from '../../proto/tasks.ts';
-import type { Partition } from './rounds.ts';
+import { lloydCentres } from '../../../model/kmeans.ts';
+import { dot } from '../../../model/linalg.ts';
+import { BINS, bestThreshold } from '../../../model/splits/pca-split.ts';
+import type { Parts, State } from '../../../model/state.ts';
+import { type Covariance, mean } from '../../../model/statistics.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import type { Partition } from '../rounds.ts';
 import {
   type CentreSets,
   lloyd,
+  type Means,
   type NearestRules,
   nearestByEuclid,
   nearestParts,
-  type Rules,
+  type Proposal,
   vectorTable,
 } from './rules.ts';
-import type { Run } from './run-context.ts';
 
 /** Ways to find sub-clusters: PCA split, Lloyd refinement, repeated halving. All need only sums over the rows. */
 
 const FEWEST_POINTS = 5;
-
-/** What they are found with. */
-type Means = Pick<Run, 'rounds' | 'calculate'>;
 
 /** The covariance by which axes and distances are measured; null: the identity. */
 export type Metric = Float64Array | null;
@@ -47,7 +45,7 @@ export async function pcaSplit(
   const axes = (await calculate('principalAxes', T, d, covariance, metric)).map(
     ({ axis, mean: centre, sd }) => ({
       axis,
-      centre: centre.reduce((sum, value, i) => sum + value * axis[i], 0),
+      centre: dot(centre, axis),
       sd,
     }),
   );
@@ -90,7 +88,7 @@ export async function refineSubClusters(
   fallback: CentreSets,
   covariance: Covariance,
   metric: Metric = null,
-): Promise<{ rules: Rules; parts: Parts[] }> {
+): Promise<Proposal> {
   const { rounds, calculate } = run;
   const nearest = nearestBy(run, metric, covariance);
   const k = fallback.length;
@@ -145,7 +143,7 @@ export async function principalHalves(
   covariance: Covariance,
   metric: Metric,
   count: number,
-): Promise<{ rules: Rules; parts: Parts[] }> {
+): Promise<Proposal> {
   const [halved] = await halveRepeatedly(run, chosen, T, 1, d, covariance, metric);
   const pairs = halved.map((pair) => (pair.length === 2 ? pair : []));
   const nearest = nearestBy(run, metric, covariance);

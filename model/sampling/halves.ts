@@ -1,4 +1,4 @@
-import { generator, shuffledPrefix } from './random.ts';
+import { generator, shuffledPrefix } from '../random.ts';
 
 /** Half of a shard's n sample rows, for replicates of a run: another half for each replicate. */
 

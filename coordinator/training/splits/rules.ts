@@ -1,14 +1,24 @@
-import { lloydCentres } from '../../model/kmeans.ts';
-import type { LinearRule } from '../../model/linear-rule.ts';
-import type { Parts } from '../../model/state.ts';
-import type { Cell } from '../../proto/tasks.ts';
-import type { Partition, Rounds } from './rounds.ts';
+import { lloydCentres } from '../../../model/kmeans.ts';
+import type { LinearRule } from '../../../model/splits/linear-rule.ts';
+import type { Parts } from '../../../model/state.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import type { Partition, Rounds } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
 
 /** How a cluster's rows are distributed over parts: by the nearest of these centres, or by a linear rule. */
 export type Rule = { readonly centres: Float64Array[] } | LinearRule;
 
 /** A rule for each cluster, null for one that is left out. */
 export type Rules = (Rule | null)[];
+
+/** Rules, one for each cluster or null, and the parts that they yield. */
+export interface Proposal {
+  rules: Rules;
+  parts: Parts[];
+}
+
+/** What parts are found with. */
+export type Means = Pick<Run, 'rounds' | 'calculate'>;
 
 export const partsOf = (rule: Rule) => ('centres' in rule ? rule.centres : rule.weights).length;
 

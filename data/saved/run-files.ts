@@ -1,10 +1,10 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { attempted, ioError, openFile, readWhole } from '../base/files.ts';
-import { sha256 } from '../base/hash.ts';
-import { UserError } from '../base/user-error.ts';
-import { elementCount } from '../model/arrays.ts';
-import { type ArrayFile, openNpy, readNpy, tuple } from './npy.ts';
+import { attempted, ioError, openFile, readWhole } from '../../base/files.ts';
+import { sha256 } from '../../base/hash.ts';
+import { UserError } from '../../base/user-error.ts';
+import { elementCount } from '../../model/arrays.ts';
+import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
 
 /**
  * The result files of a run, read with distrust: they may be damaged, and the run directory may come from elsewhere. So only

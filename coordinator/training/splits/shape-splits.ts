@@ -1,25 +1,18 @@
-import { thresholdRule } from '../../model/linear-rule.ts';
-import type { Niw } from '../../model/niw.ts';
-import { likeliestThreshold } from '../../model/pca-split.ts';
-import type { Parts } from '../../model/state.ts';
-import { mean } from '../../model/statistics.ts';
-import type { Axis } from './rounds.ts';
-import { partsOf, type Rules, statisticsByRules } from './rules.ts';
-import type { Run } from './run-context.ts';
+import { dot } from '../../../model/linalg.ts';
+import type { Niw } from '../../../model/niw.ts';
+import { thresholdRule } from '../../../model/splits/linear-rule.ts';
+import { likeliestThreshold } from '../../../model/splits/pca-split.ts';
+import type { Parts } from '../../../model/state.ts';
+import { mean } from '../../../model/statistics.ts';
+import type { Axis } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import { type Means, type Proposal, partsOf, type Rules, statisticsByRules } from './rules.ts';
 
 /** Proposals for clusters whose sub-clusters are not accepted (docs/algorithm.md, section 6). All need only sums over the rows. */
-
-type Means = Pick<Run, 'rounds' | 'calculate'>;
 
 /** Bins of a histogram: a cluster has several. */
 const BINS = 256;
 const DISCRIMINANT_STEPS = 2;
-
-/** Rules, one for each cluster or null, and the parts that they yield. */
-export interface Proposal {
-  rules: Rules;
-  parts: Parts[];
-}
 
 /** The likeliest halves of each chosen cluster. */
 export interface ShapeHalves {
@@ -29,7 +22,7 @@ export interface ShapeHalves {
 }
 
 /**
- * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/fourth-moments.ts). `T`: the
+ * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/splits/fourth-moments.ts). `T`: the
  * clusters' statistics. Full covariance only.
  */
 export async function shapeHalves(
@@ -100,5 +93,3 @@ export async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: 
   const [parts] = await statisticsByRules(rounds, [rules], [pivots]);
   return parts;
 }
-
-const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, value, i) => sum + value * y[i], 0);

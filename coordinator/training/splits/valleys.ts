@@ -1,15 +1,15 @@
-import type { Niw } from '../../model/niw.ts';
-import { binOf } from '../../model/pca-split.ts';
-import type { Parts } from '../../model/state.ts';
-import { hasValley } from '../../model/valley.ts';
-import type { Cell } from '../../proto/tasks.ts';
+import type { Niw } from '../../../model/niw.ts';
+import { binOf } from '../../../model/splits/pca-split.ts';
+import { hasValley } from '../../../model/splits/valley.ts';
+import type { Parts } from '../../../model/state.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import type { Run } from '../run-context.ts';
 import { type Rule, ruleCell, vectorTable } from './rules.ts';
-import type { Run } from './run-context.ts';
 
 const BINS = 64;
 /** Standard deviations beyond the means of two parts that their histogram covers. */
 const MARGIN = 4;
-/** The range of a histogram on each side of its centre, in `sd` (model/pca-split.ts). */
+/** The range of a histogram on each side of its centre, in `sd` (model/splits/pca-split.ts). */
 const HALF_RANGE = 6;
 
 /**

@@ -1,7 +1,6 @@
 /** PCA split: two initial sub-clusters by the best threshold along the principal axis (docs/algorithm.md, section 6). */
-import { symmetricEigen } from './linalg.ts';
-import { unwhitened, whitened } from './linear-rule.ts';
-import { type Covariance, mean, scatter } from './statistics.ts';
+import { symmetricEigen, unwhitened, whitened } from '../linalg.ts';
+import { type Covariance, mean, scatter } from '../statistics.ts';
 
 /** Bins of a histogram of projections. */
 export const BINS = 1024;

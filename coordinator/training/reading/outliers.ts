@@ -1,9 +1,9 @@
-import { HASH_BYTES } from '../../data/blocks.ts';
-import type { Fences } from '../../data/fences.ts';
-import type { Moments } from '../../data/transform.ts';
-import { pcaAxes } from '../../data/transform.ts';
-import { type Layout, shardBlocks } from '../../model/layout.ts';
-import { diagonalOf } from '../../model/linalg.ts';
+import { HASH_BYTES } from '../../../data/blocks.ts';
+import type { Fences } from '../../../data/fences.ts';
+import type { Moments } from '../../../data/transform.ts';
+import { pcaAxes } from '../../../data/transform.ts';
+import { type Layout, shardBlocks } from '../../../model/layout.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
 import {
   areFound,
   binsFor,
@@ -12,15 +12,15 @@ import {
   narrowed,
   QUANTILES,
   wholeRanges,
-} from '../../model/quantile-search.ts';
-import { type Covariance, mean, statisticsLength } from '../../model/statistics.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import type { RunConfig } from '../config.ts';
-import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Calculate } from './calculation/calculator.ts';
+} from '../../../model/sampling/quantile-search.ts';
+import { type Covariance, mean, statisticsLength } from '../../../model/statistics.ts';
+import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import type { RunConfig } from '../../config.ts';
+import type { Dispatcher } from '../../scheduler/dispatcher.ts';
+import type { Calculate } from '../calculation/calculator.ts';
+import { areColumnCounts, areFencedMoments } from '../plausible.ts';
+import { sumInSlices } from '../sums.ts';
 import type { DataMoments } from './moments.ts';
-import { areColumnCounts, areFencedMoments } from './plausible.ts';
-import { sumInSlices } from './sums.ts';
 
 /** How far beyond the quartiles a fence is, in their distance from each other: 40 standard deviations of a normal column. */
 const DISTANCE = 30;

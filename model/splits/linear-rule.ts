@@ -2,41 +2,15 @@
  * Linear rules, by which a row belongs to the part j whose w_j·x + b_j is largest: the nearest centre in a metric, or Fisher's
  * discriminant (docs/algorithm.md, section 6).
  */
-import { cholesky, invertLower, NotPositiveDefiniteError } from './linalg.ts';
-import type { Niw } from './niw.ts';
-import type { Parts } from './state.ts';
-import { type Covariance, mean, scatter } from './statistics.ts';
+import { dot, unwhitened, whitened, whitener } from '../linalg.ts';
+import type { Niw } from '../niw.ts';
+import type { Parts } from '../state.ts';
+import { mean, scatter } from '../statistics.ts';
 
 /** Weights w_j (D numbers each) and offsets b_j. */
 export interface LinearRule {
   readonly weights: Float64Array[];
   readonly offsets: number[];
-}
-
-/** `inverse` with inverse·a·inverseᵀ = I, lower triangular; of a diagonal matrix, given as its diagonal, the diagonal. */
-export function whitener(a: Float64Array, d: number, cov: Covariance): Float64Array {
-  if (cov === 'diag') return a.map((value) => 1 / Math.sqrt(value));
-  const factor = cholesky(a, d);
-  if (!factor) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
-  return invertLower(factor, d);
-}
-
-/** inverse·x. */
-export function whitened(inverse: Float64Array, x: Float64Array): Float64Array {
-  const d = x.length;
-  if (inverse.length === d) return x.map((value, i) => inverse[i] * value);
-  const out = new Float64Array(d);
-  for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[i] += inverse[i * d + j] * x[j];
-  return out;
-}
-
-/** inverseᵀ·u: the weights in x of the linear function u·(inverse·x). */
-export function unwhitened(inverse: Float64Array, u: Float64Array): Float64Array {
-  const d = u.length;
-  if (inverse.length === d) return u.map((value, i) => inverse[i] * value);
-  const out = new Float64Array(d);
-  for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[j] += inverse[i * d + j] * u[i];
-  return out;
 }
 
 /**
@@ -47,9 +21,7 @@ export function nearestRule(centres: Float64Array[], inverse: Float64Array, shar
   const means = centres.map((centre) => whitened(inverse, centre));
   return {
     weights: means.map((u) => unwhitened(inverse, u)),
-    offsets: means.map(
-      (u, j) => (shares ? Math.log(shares[j]) : 0) - u.reduce((sum, value) => sum + value * value, 0) / 2,
-    ),
+    offsets: means.map((u, j) => (shares ? Math.log(shares[j]) : 0) - dot(u, u) / 2),
   };
 }
 

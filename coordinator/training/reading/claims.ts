@@ -1,8 +1,8 @@
-import { UserError } from '../../base/user-error.ts';
-import { formatNumber, MAX_MAGNITUDE } from '../../data/value-range.ts';
-import type { Layout } from '../../model/layout.ts';
-import type { RunConfig } from '../config.ts';
-import type { Witnesses } from '../scheduler/witnesses.ts';
+import { UserError } from '../../../base/user-error.ts';
+import { formatNumber, MAX_MAGNITUDE } from '../../../data/value-range.ts';
+import type { Layout } from '../../../model/layout.ts';
+import type { RunConfig } from '../../config.ts';
+import type { Witnesses } from '../../scheduler/witnesses.ts';
 
 /**
  * What workers claim of the data in the moments round, judged by the coordinator's own file: no run ends because of what only a

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { readWhole } from '../base/files.ts';
-import { backendOfIdentity } from '../base/identity.ts';
-import { UserError } from '../base/user-error.ts';
-import { elementCount } from '../model/arrays.ts';
-import { fencesFrom } from './fences.ts';
+import { readWhole } from '../../base/files.ts';
+import { backendOfIdentity } from '../../base/identity.ts';
+import { UserError } from '../../base/user-error.ts';
+import { elementCount } from '../../model/arrays.ts';
+import { fencesFrom } from '../fences.ts';
+import type { Transform } from '../transform.ts';
 import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
-import type { Transform } from './transform.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {

@@ -1,9 +1,9 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
-import { normalizeRows } from '../../data/transform.ts';
-import { MAX_MAGNITUDE } from '../../data/value-range.ts';
-import type { Block } from '../../model/layout.ts';
-import { accumulate, type Covariance, statisticsLength } from '../../model/statistics.ts';
-import { type Tensors, take } from '../../proto/tensors.ts';
+import { yieldToEventLoop } from '../../../base/slices.ts';
+import { normalizeRows } from '../../../data/transform.ts';
+import { MAX_MAGNITUDE } from '../../../data/value-range.ts';
+import type { Block } from '../../../model/layout.ts';
+import { accumulate, type Covariance, statisticsLength } from '../../../model/statistics.ts';
+import { type Tensors, take } from '../../../proto/tensors.ts';
 
 /** Multiplications (about 1 ns each) beyond which the data are too large to be summed up here. */
 const MOST_WORK = 1e10;

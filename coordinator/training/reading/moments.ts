@@ -1,17 +1,17 @@
-import { HASH_BYTES } from '../../data/blocks.ts';
-import type { Fences } from '../../data/fences.ts';
-import { type Moments, pcaAxes } from '../../data/transform.ts';
-import { type Block, blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
-import { type Covariance, mean, statisticsLength } from '../../model/statistics.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import type { RunConfig } from '../config.ts';
-import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Calculate } from './calculation/calculator.ts';
+import { HASH_BYTES } from '../../../data/blocks.ts';
+import type { Fences } from '../../../data/fences.ts';
+import { type Moments, pcaAxes } from '../../../data/transform.ts';
+import { type Block, blockCount, type Layout, shardBlocks } from '../../../model/layout.ts';
+import { type Covariance, mean, statisticsLength } from '../../../model/statistics.ts';
+import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import type { RunConfig } from '../../config.ts';
+import type { Dispatcher } from '../../scheduler/dispatcher.ts';
+import type { Calculate } from '../calculation/calculator.ts';
+import { areMoments } from '../plausible.ts';
+import { sampledCounts } from '../sampled-rows.ts';
+import { sumInSlices } from '../sums.ts';
 import { type Counts, falseBadRows, type OwnData, wrongCounts } from './claims.ts';
 import { falseMoments } from './own-moments.ts';
-import { areMoments } from './plausible.ts';
-import { sampledCounts } from './sampled-rows.ts';
-import { sumInSlices } from './sums.ts';
 
 /** What the moments round yields; checkpoints have it too. */
 export interface DataMoments {

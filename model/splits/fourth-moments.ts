@@ -3,8 +3,7 @@
  * docs/algorithm.md, section 6): two balanced halves have the least kurtosis, a small part far away has the most. Unlike the
  * principal axis, they do not depend on the columns' scales.
  */
-import { symmetricEigen } from './linalg.ts';
-import { unwhitened } from './linear-rule.ts';
+import { symmetricEigen, unwhitened } from '../linalg.ts';
 
 /** Most axes of a cluster: half of them with the least, half with the most kurtosis. */
 export const MOST_AXES = 8;

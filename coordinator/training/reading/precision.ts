@@ -1,8 +1,8 @@
-import { UserError } from '../../base/user-error.ts';
-import type { Moments } from '../../data/transform.ts';
-import { formatNumber, MIN_DEVIATION } from '../../data/value-range.ts';
-import { diagonalOf } from '../../model/linalg.ts';
-import type { RunConfig } from '../config.ts';
+import { UserError } from '../../../base/user-error.ts';
+import type { Moments } from '../../../data/transform.ts';
+import { formatNumber, MIN_DEVIATION } from '../../../data/value-range.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
+import type { RunConfig } from '../../config.ts';
 
 /** Spacing of float32 numbers at a column's mean, in standard deviations: from where on to warn, and to fail. */
 const COARSE = 1e-3;
