@@ -14,7 +14,7 @@ export interface Mixture {
   readonly covariances: Float64Array[];
 }
 
-/** The MAP mixture for the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
+/** The mixture estimated from the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
 export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture {
   const fits = T.map((t) => pointEstimate(prior, t));
   return {

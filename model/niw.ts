@@ -1,4 +1,4 @@
-/** The Normal-Inverse-Wishart prior, its MAP estimate and marginal likelihood (docs/algorithm.md, section 3). */
+/** The Normal-Inverse-Wishart prior, its point estimates and marginal likelihood (docs/algorithm.md, section 3). */
 import { gammaln } from 'simple-statistics';
 import { logDet, NotPositiveDefiniteError } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';

@@ -15,7 +15,7 @@ export interface NextCluster {
 }
 
 /**
- * The state after a split or merge step. Refitted clusters get MAP estimates and sub-clusters by PCA split; the nets are
+ * The state after a split or merge step. Refitted clusters get new estimates and sub-clusters by PCA split; the nets are
  * resized. Leaf i of `partition` holds the rows of the i-th refitted cluster.
  */
 export async function applyChange(
