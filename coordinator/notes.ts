@@ -1,5 +1,5 @@
 import { pcaAxes } from '../data/transform.ts';
-import { type EndReason, hasStalled, type Step } from '../model/schedule.ts';
+import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { OPTIONS, type RunConfig } from './config.ts';
 import { mostClusters } from './training/limits.ts';
@@ -153,7 +153,7 @@ function smallSample({ k, rows, sampled }: Outcome): string[] {
 }
 
 function unfinishedNote({ reason, steps, config, k }: Outcome): string[] {
-  if (reason !== 'max-epochs' || hasStalled(steps)) return [];
+  if (reason !== 'max-epochs' || quietSteps(steps) >= 2 || isCycling(steps)) return [];
   const { maxEpochs } = config;
   const { fast, paper } = OPTIONS.maxEpochs;
   const usual = (config.schedule === 'paper' ? paper : fast) ?? 0;

@@ -14,7 +14,7 @@ export interface Schedule {
   readonly every: number;
   /** Most epochs that the mixture stays frozen after a step beyond `--freeze`, until the net has learned the clusters. */
   readonly patience: number;
-  /** Do sub-nets train in every epoch, not only in those before a split step? */
+  /** Do sub-nets train in every epoch, not only in the one before a split step? */
   readonly subAlways: boolean;
   /** Updates of the sub-centres that refine the sub-clusters before a split; 0 takes the sub-net's assignments as they are. */
   readonly refine: number;
@@ -55,10 +55,10 @@ export function nextChange(steps: readonly Step[]): Change {
   return steps.at(-1)?.kind === 'split' ? 'merge' : 'split';
 }
 
-/** Epochs before a split step in which the sub-nets train; that of a single cluster costs little and trains in all. */
-const SUB_EPOCHS = 3;
-
-/** Do the sub-nets train in this epoch? Without `subAlways` only in the last ones before a split step. */
+/**
+ * Do the sub-nets train in this epoch? Without `subAlways` only in the one before a split step, as Lloyd's algorithm refines what
+ * they find; that of a single cluster costs little and trains in all.
+ */
 export function trainsSubNets(
   schedule: Schedule,
   epoch: number,
@@ -66,10 +66,8 @@ export function trainsSubNets(
   steps: readonly Step[],
   k: number,
 ): boolean {
-  return (
-    epoch >= schedule.subFrom &&
-    (schedule.subAlways || (nextChange(steps) === 'split' && (k === 1 || untilStep <= SUB_EPOCHS)))
-  );
+  const isLast = nextChange(steps) === 'split' && (k === 1 || untilStep === 1);
+  return epoch >= schedule.subFrom && (schedule.subAlways || isLast);
 }
 
 /** Mean KL divergence, in nats, at which the clustering net has learned the clusters; or it falls no faster than this, per epoch. */
@@ -132,12 +130,17 @@ const pairEnds = (steps: readonly Step[]) => steps.filter(({ kind }) => kind ===
 const lastAreEqual = (values: number[], count: number) =>
   values.length >= count && values.slice(-count).every((value) => value === values.at(-1));
 
+/** Did the last two split–merge pairs end on the same K, so that the merge undid the split? */
+export function isCycling(steps: readonly Step[]): boolean {
+  return steps.at(-1)?.kind === 'merge' && lastAreEqual(pairEnds(steps), 2);
+}
+
 /**
- * Have splits in two stopped making progress, so that deep proposals are tried (docs/algorithm.md, section 6)? True if the
- * last two steps changed nothing, or if the last two split–merge pairs ended on the same K: the merge undid the split.
+ * Have splits in two stopped making progress, so that further proposals are made in this split step (docs/algorithm.md, section
+ * 6)? True if the step before changed nothing, and this one has split no cluster so far (`splits`), or if the run is cycling.
  */
-export function hasStalled(steps: readonly Step[]): boolean {
-  return quietSteps(steps) >= 2 || (steps.at(-1)?.kind === 'merge' && lastAreEqual(pairEnds(steps), 2));
+export function hasStalled(steps: readonly Step[], splits: number): boolean {
+  return (splits === 0 && quietSteps(steps) > 0) || isCycling(steps);
 }
 
 /** Why training ended: K has settled, or all epochs are done. */
@@ -148,13 +151,13 @@ export type EndReason = (typeof END_REASONS)[number];
 const LEAST_PROGRESS = 1e-3;
 
 /**
- * Have the clusters settled (docs/algorithm.md, section 8)? True if the last four steps changed nothing, or if the last step
- * was a merge, the last three split–merge pairs ended on the same K and the last of them made no progress, or the last five
- * ended on the same K. `rows`: those that evidence counts.
+ * Have the clusters settled (docs/algorithm.md, section 8)? True if a merge step and the split step after it changed nothing, or
+ * if the last step was a merge, the last three split–merge pairs ended on the same K and the last of them made no progress, or
+ * the last five ended on the same K. `rows`: those that evidence counts.
  */
 export function hasSettled(steps: readonly Step[], rows: number): boolean {
-  if (quietSteps(steps) >= 4) return true;
   const last = steps.at(-1);
+  if (last?.kind === 'split') return quietSteps(steps) >= 2;
   if (last?.kind !== 'merge') return false;
   const progressed = last.progress !== null && last.progress > LEAST_PROGRESS * rows;
   return lastAreEqual(pairEnds(steps), progressed ? 5 : 3);

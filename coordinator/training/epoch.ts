@@ -102,7 +102,7 @@ const MAX_FLATNESS_FLOAT32 = 2e6;
  */
 const MOST_BY_PRODUCT = 64;
 /** Responsibilities that do not count then: all are above 0 by the smoothing of the target, 1e-5 each. */
-const LEAST_RESPONSIBILITY = 1e-4;
+const LEAST_RESPONSIBILITY = 1e-3;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {

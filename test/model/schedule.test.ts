@@ -5,6 +5,7 @@ import {
   fastSchedule,
   hasSettled,
   hasStalled,
+  isCycling,
   nextChange,
   nextPace,
   type Pace,
@@ -155,16 +156,21 @@ describe('the pace', () => {
 });
 
 describe('sub-nets train', () => {
-  test('fast: in the last three epochs before a split', () => {
-    assert.deepEqual(run(fast, 30).trained, [...epochs(4, 6), ...epochs(16, 18), ...epochs(28, 30)]);
-    assert.deepEqual(run(fastSchedule(2), 8).trained, [...epochs(1, 2), ...epochs(5, 6)]);
+  test('fast: in the last epoch before a split', () => {
+    assert.deepEqual(run(fast, 30).trained, [6, 18, 30]);
+    assert.deepEqual(run(fastSchedule(2), 8).trained, [2, 6]);
   });
 
   test('fast: in epochs of patience too, if the split is that near', () => {
     const halves = (epoch: number) => 2 ** -epoch;
-    assert.deepEqual(run(fastSchedule(3), 6, { frozen: 2, lossIn: halves }).trained, epochs(1, 6));
     // The split comes in epoch 9: the first of six epochs, three of patience, and five more.
-    assert.deepEqual(run(fast, 9, { frozen: 2, lossIn: halves }).trained, epochs(7, 9));
+    assert.deepEqual(run(fast, 9, { frozen: 2, lossIn: halves }).trained, [9]);
+  });
+
+  test('a single cluster’s: in all epochs before a split', () => {
+    for (const untilStep of [1, 6]) assert.ok(trainsSubNets(fast, 1, { untilStep }, [], 1));
+    assert.ok(!trainsSubNets(fast, 1, { untilStep: 2 }, [], 2));
+    assert.ok(!trainsSubNets(fast, 9, { untilStep: 1 }, history(1, 's'), 1));
   });
 
   test('paper: in all epochs from 45 on', () => {
@@ -203,24 +209,26 @@ const ROWS = 1000;
 
 describe('a run has settled', () => {
   const settles: [string, string][] = [
-    ['two splits and two merges changed nothing', '+3 m s m s'],
-    ['the same, a merge last', '+3 -1 s m s m'],
-    ['at K = 1', 's m s m'],
+    ['a merge and the split after it changed nothing', '+3 m s'],
+    ['the same, after a split that changed nothing', '+3 -1 s m s'],
+    ['at K = 1', 's m s'],
     ['three pairs ended on the same K, each merge undoing its split', '+1 -1 +1 -1 +2 -2'],
     ['the same, after other pairs', '+5 m +2 -1 +2 -2 +1 -1'],
-    ['the same, some of them without a change', '+5 m +1 -1 s m'],
+    ['the same, one of them without a change', '+5 m +1 -1 s m'],
   ];
   for (const [why, text] of settles)
     test(`${why}: ${text}`, () => assert.ok(hasSettled(history(1, text), ROWS)));
 
   const goesOn: [string, string][] = [
-    ['three quiet steps', '+3 m s m'],
+    ['a quiet split after a merge that changed K', '+3 -1 s'],
+    ['the same, and a quiet merge', '+3 -1 s m'],
+    ['a single quiet split', 's'],
     ['two pairs on the same K', '+1 m +1 -1'],
     ['K still grows', '+4 -1 +2 -1 +1 m'],
     ['K still falls', '+9 -1 s -1 s -1'],
     ['pairs on the same K with another between', '+4 -1 +1 -1 +2 -1 +1 -2'],
     ['three equal pairs before, and now another K', '+1 -1 +1 -1 +1 m'],
-    ['a deep proposal after two quiet steps', '+1 m s m +3'],
+    ['a deep proposal after a quiet step', '+1 m +3'],
     ['a split after three equal pairs', '+1 -1 +1 -1 +1 -1 +1'],
     ['a merge that ends on the K of the last splits, not merges', '+4 m +1 -2'],
   ];
@@ -241,8 +249,8 @@ describe('a run has settled', () => {
     assert.ok(!hasSettled([...quiet, ...moves], ROWS));
   });
 
-  test('after four quiet steps, whatever the progress', () => {
-    assert.ok(hasSettled(history(1, '+3 -1 s m s m', 1e9), ROWS));
+  test('after a quiet merge and a quiet split, whatever the progress', () => {
+    assert.ok(hasSettled(history(1, '+3 m s', 1e9), ROWS));
   });
 
   test('never without steps, nor right after a successful split', () => {
@@ -258,13 +266,21 @@ describe('a run has settled', () => {
 });
 
 describe('a run has stalled', () => {
-  for (const text of ['s m', '+1 m s', '+2 m +1 -1', '+2 m s m', '+3 -1 +1 -1'])
-    test(`so that deep proposals are tried: ${text}`, () => assert.ok(hasStalled(history(1, text))));
-  for (const text of ['+1', 's', '+1 m', '+1 m +1 m', '+4 m s -1', '+2 m +1 -1 +1'])
-    test(`not stalled: ${text}`, () => assert.ok(!hasStalled(history(1, text))));
-  test('where it has settled with a merge', () => {
-    for (const text of ['s m s m', '+1 -1 +1 -1 +2 -2']) assert.ok(hasStalled(history(1, text)));
-  });
+  for (const text of ['s m', '+1 m', '+4 m +1 m'])
+    test(`after ${text} and no split in this step`, () => {
+      assert.ok(hasStalled(history(1, text), 0));
+      assert.ok(!hasStalled(history(1, text), 1));
+    });
+  for (const text of ['+2 m +1 -1', '+3 -1 +1 -1', '+2 m s m'])
+    test(`cycling after ${text}, even if this step splits a cluster`, () => {
+      assert.ok(isCycling(history(1, text)));
+      for (const splits of [0, 1]) assert.ok(hasStalled(history(1, text), splits));
+    });
+  for (const text of ['+2 -1', '+4 m s -1', '+2 -1 +1 -2'])
+    test(`not stalled: ${text}`, () => {
+      for (const splits of [0, 1]) assert.ok(!hasStalled(history(1, text), splits));
+    });
+  test('not without steps', () => assert.ok(!hasStalled([], 0) && !isCycling([])));
 });
 
 test('the steps that are kept decide as all of them would, however many there were', () => {
@@ -278,7 +294,12 @@ test('the steps that are kept decide as all of them would, however many there we
         .slice(0, endsOnSplit ? -1 : undefined);
       // An older checkpoint has all of its steps.
       const kept = all.slice(old).reduce(withStep, all.slice(0, old));
-      assert.deepEqual([hasSettled(kept, ROWS), hasStalled(kept)], [hasSettled(all, ROWS), hasStalled(all)]);
+      for (const decide of [
+        (steps: readonly Step[]) => hasSettled(steps, ROWS),
+        (steps: readonly Step[]) => hasStalled(steps, 0),
+        isCycling,
+      ])
+        assert.equal(decide(kept), decide(all));
       assert.deepEqual(kept.at(-1), all.at(-1));
       assert.equal(nextChange(kept), nextChange(all));
       if (all.length > old) assert.ok(kept.length <= 10);

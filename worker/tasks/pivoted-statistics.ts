@@ -1,4 +1,4 @@
-import { accumulate, statisticsLength } from '../../model/statistics.ts';
+import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
@@ -25,8 +25,7 @@ export async function pivotedStatistics(
   const covariance = covarianceOf(task);
   const p = statisticsLength(d, covariance);
   const means = take(states.get('means'), 'rows', 'float64', k * d);
-  const T = new Float64Array(k * p);
-  const centred = new Float64Array(d);
+  const statistics = context.kernel.softScatter(means, d, covariance);
   const z = new Int32Array(n);
   for (let start = 0; start < n; start += FORWARD_ROWS) {
     const count = Math.min(FORWARD_ROWS, n - start);
@@ -36,15 +35,8 @@ export async function pivotedStatistics(
     const weights = await backend.read(r);
     z.set(await backend.argmaxRows(layers.at(-1)!), start);
     backend.free(x, r, ...layers);
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < k; c++) {
-        const weight = weights[i * k + c];
-        if (weight === 0 || weight < task.least) continue;
-        for (let j = 0; j < d; j++) centred[j] = rows[(start + i) * d + j] - means[c * d + j];
-        accumulate(T, c * p, centred, 0, d, covariance, weight);
-      }
-    }
+    statistics.add(rows.subarray(start * d, (start + count) * d), weights, task.least);
   }
   sample.labels = { version: states.version('net'), z };
-  return { T: nd(T, k, p) };
+  return { T: nd(statistics.read(), k, p) };
 }

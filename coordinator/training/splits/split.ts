@@ -42,7 +42,8 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     emitProposal(run, state, k, pair, logRatio, accepted);
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
-  if (run.schedule.depths.length && (hasStalled(state.steps) || state.mixture.k === 1))
+  const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
+  if (run.schedule.depths.length && hasStopped)
     await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
   return applySplits(run, refined, withinLimit(splits, mostClusters(run.d, run.config.covariance)));
 }

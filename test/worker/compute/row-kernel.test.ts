@@ -165,3 +165,46 @@ describe('passes over rows agree to the bit with plain loops', () => {
     assert.deepEqual([...kernel.leaves(rows, 1, side, Float64Array.of(1), null)], [5, 6, 6]);
   });
 });
+
+describe('soft statistics are those of plain loops', () => {
+  for (const covariance of ['full', 'diag'] as Covariance[])
+    for (const d of [1, 2, 5, 32])
+      test(`${covariance}, ${d} columns, any number of rows for a cluster`, () => {
+        const k = 6;
+        const p = statisticsLength(d, covariance);
+        const pivots = doubles(k * d);
+        const statistics = kernel.softScatter(pivots, d, covariance);
+        const expected = new Float64Array(k * p);
+        const least = 0.25;
+        for (const n of [0, 1, 3, 4, 90]) {
+          const rows = floats(n * d);
+          // Cluster 0 has no rows, cluster 1 all; one responsibility is exactly `least`.
+          const r = Float32Array.from({ length: n * k }, (_, i) => (i % k ? rng.uniform() : 0));
+          for (let i = 0; i < n; i++) r[i * k + 1] = least;
+          for (let i = 0; i < n; i++)
+            for (let c = 0; c < k; c++) {
+              if (r[i * k + c] < least) continue;
+              const centred = Float64Array.from({ length: d }, (_, j) => rows[i * d + j] - pivots[c * d + j]);
+              accumulate(expected, c * p, centred, 0, d, covariance, r[i * k + c]);
+            }
+          statistics.add(rows, r, least);
+          kernel.sums(rows, d, new Int32Array(n), 1);
+        }
+        const found = statistics.read();
+        assert.ok(expected.subarray(0, p).every((value) => value === 0));
+        assert.deepEqual(found.subarray(0, p), expected.subarray(0, p));
+        assert.equal(found[p], 98 * least);
+        found.forEach((value, i) => {
+          assert.ok(Math.abs(value - expected[i]) < 1e-11, `${i}: ${value}, ${expected[i]}`);
+        });
+      });
+
+  test('from 0 on all responsibilities count but those that are 0', () => {
+    const statistics = kernel.softScatter(new Float64Array(2), 1, 'diag');
+    statistics.add(Float32Array.of(3, 5), Float32Array.of(0, 1, 1e-30, 1), 0);
+    assert.deepEqual(
+      [...statistics.read()].map(Math.fround),
+      [1e-30, 5e-30, 25e-30, 2, 8, 34].map(Math.fround),
+    );
+  });
+});

@@ -10,10 +10,20 @@ export interface ScatterAccumulator {
   read(): Float64Array;
 }
 
+/** Accumulates soft statistics of rows. Only the latest one that `softScatter` returned is valid. */
+export interface SoftScatterAccumulator {
+  /** Rows [n,d] and their responsibilities [n,k], of which those below `least` do not count. */
+  add(rows: Float32Array, responsibilities: Float32Array, least: number): void;
+  /** T of each cluster about its pivot, [k,P]. */
+  read(): Float64Array;
+}
+
 /** Passes over rows [n,d]; all sums in float64, in the order of the rows. */
 export interface RowKernel {
   /** `pivots` [leaves,d]. */
   scatter(pivots: Float64Array, d: number, covariance: Covariance): ScatterAccumulator;
+  /** Soft statistics about `pivots` [k,d]. */
+  softScatter(pivots: Float64Array, d: number, covariance: Covariance): SoftScatterAccumulator;
   /** Number and sum of each leaf's rows. */
   sums(rows: Float32Array, d: number, leaf: Int32Array, leaves: number): { n: Float64Array; s: Float64Array };
   /** −1 for each row with a value that is NaN or larger than `limit` in magnitude, else 0. Other rows update the extremes. */
@@ -36,7 +46,9 @@ export interface RowKernel {
 type KernelArray = Float32Array | Float64Array | Int32Array;
 
 export function rowKernel(): RowKernel {
-  const { calls, buffer, allocate, top, reset } = instantiate<'scatter' | 'sums' | 'screen' | 'leaves'>();
+  const { calls, buffer, allocate, top, reset } = instantiate<
+    'scatter' | 'countAtLeast' | 'softScatter' | 'sums' | 'screen' | 'leaves'
+  >();
   /** Memory below belongs to the accumulator. */
   let floor = top();
 
@@ -68,6 +80,32 @@ export function rowKernel(): RowKernel {
           calls.scatter(x, leaf.length, d, which, at.pivots, +(covariance === 'diag'), at.T, p, at.centred);
         },
         read: () => float64At(at.T, length),
+      };
+    },
+    softScatter(pivots, d, covariance) {
+      const p = statisticsLength(d, covariance);
+      const k = pivots.length / d;
+      reset();
+      const at = {
+        pivots: copyIn(pivots),
+        T: zeros(8 * k * p),
+        starts: allocate(4 * (k + 1)),
+        next: allocate(4 * k),
+        work: allocate(4 * 8 * (d + 1)),
+      };
+      floor = top();
+      return {
+        add(rows, responsibilities, least) {
+          reset(floor);
+          const n = rows.length / d;
+          const [x, r] = [copyIn(rows), copyIn(responsibilities)];
+          const entries = calls.countAtLeast(r, n, k, least, at.starts);
+          const [index, weight] = [allocate(4 * entries), allocate(4 * entries)];
+          const list = [at.starts, at.next, index, weight];
+          const isDiagonal = +(covariance === 'diag');
+          calls.softScatter(x, n, d, r, k, least, ...list, at.pivots, isDiagonal, at.T, p, at.work);
+        },
+        read: () => float64At(at.T, k * p),
       };
     },
     sums(rows, d, leaf, leaves) {

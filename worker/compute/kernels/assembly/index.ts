@@ -1,5 +1,6 @@
 export { logDensity } from './density';
 export { leaves, scatter, screen, sums } from './rows';
+export { countAtLeast, softScatter } from './soft-statistics';
 export { step } from './steps';
 
 /** The first address of free memory: the kernel's constants are below. */
