@@ -60,7 +60,14 @@ export function argmaxRows(values: Float32Array, cols: number): Int32Array {
   const out = new Int32Array(values.length / cols);
   for (let i = 0, o = 0; i < out.length; i++, o += cols) {
     let best = 0;
-    for (let j = 1; j < cols; j++) if (values[o + j] > values[o + best]) best = j;
+    let most = values[o];
+    for (let j = 1; j < cols; j++) {
+      const value = values[o + j];
+      if (value > most) {
+        best = j;
+        most = value;
+      }
+    }
     out[i] = best;
   }
   return out;

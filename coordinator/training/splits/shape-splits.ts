@@ -17,7 +17,10 @@ const DISCRIMINANT_STEPS = 2;
 /** The likeliest halves of each chosen cluster. */
 export interface ShapeHalves {
   rules: Rules;
-  /** By how much two Gaussians along the axis are likelier than one, in nats; 0 for a cluster without halves. */
+  /**
+   * By how much two Gaussians along the axis are likelier than one, in nats, less what three more parameters and the choice of
+   * the axis cost; 0 for a cluster without halves.
+   */
   gains: number[];
 }
 
@@ -68,7 +71,7 @@ export async function shapeHalves(
   });
   return {
     rules: best.map((halves) => halves && thresholdRule(halves.axis, halves.at)),
-    gains: best.map((halves) => halves?.gain ?? 0),
+    gains: best.map((halves, k) => (halves ? halves.gain - 1.5 * Math.log(T[k][0]) - Math.log(perLeaf) : 0)),
   };
 }
 
