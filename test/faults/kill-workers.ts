@@ -19,13 +19,21 @@ function workerProcesses(pid: number): number[] {
   });
 }
 
-/** The kinds of tasks to hit. */
+/** The kinds of tasks of an ordinary run. */
 export const TASK_KINDS: Task['task'][] = [
   ...(['moments', 'seed-distances', 'cluster-steps', 'statistics', 'sub-steps'] as const),
   ...(['cell-sums', 'cell-scatter', 'cell-histogram', 'cell-fourth-moments', 'full-pass'] as const),
 ];
 
+/** Tasks of a few short rounds: a worker is stopped just before it gets one, so that it cannot end it before it is killed. */
+const RARE: Task['task'][] = ['column-histogram', 'fenced-moments', 'sample-labels'];
+
+/** Those, and the statistics of clusters that are flat or many. */
+export const FURTHER_KINDS: Task['task'][] = [...RARE, 'pivoted-statistics'];
+
 export interface KillOptions {
+  /** The kinds of tasks to hit. */
+  kinds: Task['task'][];
   seed: number;
   /** Maximum number of kills, exceeded only while some kind of task has not been hit. */
   kills: number;
@@ -40,7 +48,7 @@ export interface KillOptions {
 export async function trainWithKills(
   out: string,
   { workers: count, ...options }: OptionValues & { workers: number },
-  { seed, kills, pause }: KillOptions,
+  { kinds, seed, kills, pause }: KillOptions,
 ) {
   const { startLocalWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
     'worker/host/local-workers.js',
@@ -56,7 +64,7 @@ export async function trainWithKills(
     dataRoot: dirname(resolve(config.data)),
     log: console.error,
   });
-  const notHit = new Set<string>(TASK_KINDS);
+  const notHit = new Set<string>(kinds);
   const isNotHit = (task: string) => {
     if (notHit.has(task))
       for (const { tasks } of ofType(eventsOf(out), 'worker-gone'))
@@ -67,20 +75,26 @@ export async function trainWithKills(
   const durations = new Map<string, number>();
   let next = 0;
 
-  const kill = () => {
+  /** Kills a worker; if `delay` is given, the one that has been there longest, which has rows, after so many ms of being stopped. */
+  const kill = (delay?: number) => {
     const joined = ofType(eventsOf(out), 'worker').map(({ pid }) => pid);
-    // KillOptions a worker that has not joined yet would test nothing.
+    // To kill a worker that has not joined yet would test nothing.
     const living = workerProcesses(process.pid).filter(
       (pid) => !killed.has(pid) && (!joined.length || joined.includes(pid)),
     );
     if (!living.length) return;
-    const pid = living[rng.below(living.length)];
+    const pid = delay === undefined ? living[rng.below(living.length)] : Math.min(...living);
     killed.add(pid);
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has already ended.
-    }
+    const signal = (name: 'SIGSTOP' | 'SIGKILL') => {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has already ended.
+      }
+    };
+    if (delay === undefined) return signal('SIGKILL');
+    signal('SIGSTOP');
+    setTimeout(signal, delay, 'SIGKILL');
   };
   const ignore = () => {};
   await session(config, {
@@ -98,7 +112,9 @@ export async function trainWithKills(
         const name = spec.tasks.map(({ task }) => task).join();
         const isNew = spec.tasks.some(({ task }) => isNotHit(task));
         const now = performance.now();
-        if (isNew || (killed.size < kills && now >= next && rng.below(4) === 0)) {
+        // Before it gets the task.
+        if (isNew && spec.tasks.some(({ task }) => RARE.includes(task))) kill(20);
+        else if (isNew || (killed.size < kills && now >= next && rng.below(4) === 0)) {
           next = now + pause;
           setTimeout(kill, (isNew ? 0.5 : 1) * rng.uniform() * (durations.get(name) ?? 1));
         }

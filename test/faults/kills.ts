@@ -23,6 +23,7 @@ const begun = performance.now();
 const args = { data, workers: 4, earlyStop: false, maxEpochs: epochs, initK: 3 };
 // A few extra, because some workers may have ended by themselves.
 const { killed, tasks } = await trainWithKills(out, args, {
+  kinds: TASK_KINDS,
   seed,
   kills: Math.ceil(1.05 * targetKills) + 2,
   pause: 400,
