@@ -162,7 +162,7 @@ export const OPTIONS = {
   replicates: option(nullable(integer(2, 100)), {
     group: DATA,
     describe:
-      'after the run, repeat it so often on halves of the sample, such as 8 times: how far K and the clusters depend on the rows',
+      'number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows',
     fast: null,
     defaultText: 'none',
   }),
@@ -233,7 +233,7 @@ export const OPTIONS = {
     describe: 'temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering',
     fast: null,
     paper: 0,
-    defaultText: 'max(10000, 1000·D)',
+    defaultText: 'max(10000, 1000·D, max(100, 5·D)·K)',
   }),
   initK: option(integer(1), {
     group: MODEL,
@@ -295,19 +295,22 @@ export const OPTIONS = {
   }),
   splitMergeEvery: option(integer(1), {
     group: SCHEDULE,
-    describe: 'epochs between a split step and a merge step',
+    describe:
+      'epochs from one split or merge step to the next, not counting those in which the mixture waits for the net',
     fast: 6,
     paper: 30,
   }),
   freeze: option(integer(0), {
     group: SCHEDULE,
-    describe: 'epochs for which the mixture is frozen after K changes',
+    describe:
+      'epochs for which the mixture is frozen at least after K changes (fast: longer, until the net has learned the clusters; 0: never)',
     fast: 2,
     paper: 5,
   }),
   earlyStop: option(yesOrNo(), {
     group: SCHEDULE,
-    describe: 'stop once split and merge steps no longer change anything; --no-early-stop: never',
+    describe:
+      'stop once split and merge steps change nothing any more, or only undo each other; --no-early-stop: never',
     fast: true,
     paper: false,
   }),

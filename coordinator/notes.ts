@@ -119,7 +119,7 @@ function suspectColumns({ mean, min, max, variance, names }: Columns, rows: numb
   const notes: string[] = [];
   if (identifiers.length)
     notes.push(
-      `K is 1, and ${named(identifiers)} ${identifiers.length === 1 ? 'looks' : 'look'} like row numbers or identifiers (whole numbers, evenly spread): leave them out of the data`,
+      `K is 1, and ${named(identifiers)} ${identifiers.length === 1 ? 'looks' : 'look'} like row numbers or identifiers (whole numbers, evenly spread): leave ${identifiers.length === 1 ? 'it' : 'them'} out of the data`,
     );
   if (far.length)
     notes.push(

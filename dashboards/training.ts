@@ -31,7 +31,8 @@ const now = [
   }),
   smallStat({
     title: 'Epoch',
-    description: 'The last completed epoch. A run ends before --max-epochs if K and the losses have settled.',
+    description:
+      'The last completed epoch. A run ends before --max-epochs if splits and merges have settled.',
     unit: units.Short,
     decimals: 0,
     queries: [[`max(dpmesh_epoch{${RUN}})`, 'epoch']],

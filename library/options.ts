@@ -34,12 +34,13 @@ export interface ModelOptions {
    */
   transform?: 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
   /**
-   * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any case.
+   * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any
+   * case. The default grows with K.
    * @defaultValue max(20000, 1000·D)
    */
   sample?: number | null;
   /**
-   * After the run, repeat it so often on halves of the sample, from 2 to 100 times: `replicates` in the result then says how far K
+   * Number of times to repeat the run afterwards, each on another half of the sample, from 2 to 100: `replicates` in the result then says how far K
    * and the clusters depend on the rows drawn. Changes nothing else.
    * @defaultValue none
    */
@@ -98,7 +99,7 @@ export interface ModelOptions {
   /**
    * Number of rows n₀ to which the Hastings ratios of splits and merges are tempered: the statistics of the
    * n rows trained on are multiplied by ζ = min(1, n₀/n). At least 0; 0 disables tempering.
-   * @defaultValue max(10000, 1000·D)
+   * @defaultValue max(10000, 1000·D, max(100, 5·D)·K)
    */
   coarsening?: number | null;
   /**
@@ -166,7 +167,7 @@ export interface ModelOptions {
    */
   freeze?: number;
   /**
-   * Stop training once split and merge steps no longer change anything. If false, all `maxEpochs` epochs are run.
+   * Stop training once split and merge steps change nothing any more, or only undo each other. If false, all `maxEpochs` epochs are run.
    * @defaultValue true
    */
   earlyStop?: boolean;

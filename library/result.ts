@@ -37,7 +37,7 @@ export interface RunResult {
   readonly rows: number;
   /**
    * Number of rows that were set apart before training, as they lie so far from all others that they would have hidden the
-   * clusters. They have labels too, of clusters on their side; `outliers.npy` in the run directory says which they are.
+   * clusters. They get labels too, mostly that of the nearest cluster; `outliers.npy` in the run directory says which they are.
    */
   readonly outliers: number;
   /** Number of columns of the data. */

@@ -73,7 +73,7 @@ export type RunEvent =
       /** Those of the result (`Summary`); missing if there are none. */
       notes?: string[];
       replicates?: Replicates;
-      /** By all workers in the entire run: twice the rows of the data if a sample was used and no worker was lost. */
+      /** By all workers in the entire run: twice the rows of the data if a sample was used that did not grow, and no worker was lost. */
       rowsRead: number;
       /** Since the last epoch: the full pass. */
       seconds: Record<string, number>;

@@ -84,7 +84,7 @@ function describe(event: TimedEvent): EventDescription | null {
       return { kind: 'bad', text: `A checkpoint could not be written: ${event.reason}` };
     case 'end':
       return milestone(
-        `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'K and the losses have settled' : 'the last epoch was reached'}`,
+        `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'splits and merges have settled' : 'the last epoch was reached'}`,
       );
     case 'replicate':
       return event.k === null

@@ -67,7 +67,7 @@ describe('notes on a result', () => {
     const variance = [1, (rows ** 2 - 1) / 12, 1];
     const columns = { mean: [0, 2499.5, 0], min: [-4, 0, -4], max: [4, rows - 1, 4], variance };
     assert.deepEqual(one({ dim: 3, columns: { ...columns, names: null } }), [
-      'K is 1, and column 1 (counted from 0) looks like row numbers or identifiers (whole numbers, evenly spread): leave them out of the data',
+      'K is 1, and column 1 (counted from 0) looks like row numbers or identifiers (whole numbers, evenly spread): leave it out of the data',
     ]);
     assert.match(
       one({ columns: { ...columns, names: ['a', 'id', 'b'] } })[0],
