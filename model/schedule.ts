@@ -18,7 +18,9 @@ export interface Schedule {
   readonly subAlways: boolean;
   /** Updates of the sub-centres that refine the sub-clusters before a split; 0 takes the sub-net's assignments as they are. */
   readonly refine: number;
-  /** Deep proposals have 2^depth parts, for each of these depths. */
+  /** Do clusters that are not split in two get further proposals once the run has stalled? */
+  readonly furtherProposals: boolean;
+  /** Of these, the deep ones have 2^depth parts, for each of these depths. */
   readonly depths: readonly number[];
 }
 
@@ -32,6 +34,7 @@ export const fastSchedule = (every: number): Schedule => ({
   patience: 24,
   subAlways: false,
   refine: 6,
+  furtherProposals: true,
   depths: [2, 3, 4, 5, 6],
 });
 
@@ -45,6 +48,7 @@ export const paperSchedule = (every: number): Schedule => ({
   patience: 0,
   subAlways: true,
   refine: 0,
+  furtherProposals: false,
   depths: [],
 });
 
@@ -151,13 +155,22 @@ export type EndReason = (typeof END_REASONS)[number];
 const LEAST_PROGRESS = 1e-3;
 
 /**
- * Have the clusters settled (docs/algorithm.md, section 8)? True if a merge step and the split step after it changed nothing, or
- * if the last step was a merge, the last three split–merge pairs ended on the same K and the last of them made no progress, or
- * the last five ended on the same K. `rows`: those that evidence counts.
+ * Have the clusters settled (docs/algorithm.md, section 8)? True if a merge step and the split step after it changed nothing,
+ * though the mixture has moved since K last changed; or if the last step was a merge, the last three split–merge pairs ended on
+ * the same K and the last of them made no progress, or the last five ended on the same K. Without further proposals a quiet
+ * split step has not tried all: four steps have to be quiet. `rows`: those that evidence counts; `freeze`: epochs for which the
+ * mixture is frozen after a change.
  */
-export function hasSettled(steps: readonly Step[], rows: number): boolean {
+export function hasSettled(
+  steps: readonly Step[],
+  rows: number,
+  { every, furtherProposals }: Pick<Schedule, 'every' | 'furtherProposals'>,
+  freeze: number,
+): boolean {
+  const quiet = quietSteps(steps);
+  if (!furtherProposals && quiet >= 4) return true;
   const last = steps.at(-1);
-  if (last?.kind === 'split') return quietSteps(steps) >= 2;
+  if (last?.kind === 'split') return furtherProposals && quiet >= 2 && quiet * every > freeze;
   if (last?.kind !== 'merge') return false;
   const progressed = last.progress !== null && last.progress > LEAST_PROGRESS * rows;
   return lastAreEqual(pairEnds(steps), progressed ? 5 : 3);

@@ -120,7 +120,7 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       'losses',
       lossPicture(history),
       'Losses',
-      'Top: the clustering net. Bottom: the sub-clustering nets, which by default train only in the epochs before a split step.',
+      'Top: the clustering net. Bottom: the sub-clustering nets, which by default train only in the last epoch before a split step.',
     );
   }
   if (table?.counted) {

@@ -89,6 +89,8 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
           width: 1.75,
           dash: [5, 3],
           points: { show: false },
+          // Sub-nets do not train in every epoch.
+          spanGaps: true,
         },
       ],
       hooks: { setCursor: [showValues], setSelect: [zoom] },

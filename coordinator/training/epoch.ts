@@ -97,12 +97,12 @@ function assertFinite(value: number, { epoch }: State, flag: string, rate: numbe
 const MAX_FLATNESS_FLOAT32 = 2e6;
 
 /**
- * With more clusters, sums over the few responsibilities of a row that are not near zero take less time than products over all:
- * about 4·n·P operations at a tenth of the speed, in place of 2·n·K·P.
+ * With more clusters, sums over the few responsibilities of a row that count (2·n·P operations each, float64) take less time than
+ * products over all (2·n·K·P, float32).
  */
 const MOST_BY_PRODUCT = 64;
-/** Responsibilities that do not count then: all are above 0 by the smoothing of the target, 1e-5 each. */
-const LEAST_RESPONSIBILITY = 1e-3;
+/** Responsibilities that do not count then: the smoothing of the target alone makes each of them 1e-5. */
+const LEAST_RESPONSIBILITY = 1e-4;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {

@@ -9,8 +9,8 @@ import { pcaSplit } from './splits/sub-clusters.ts';
 const LLOYD_ROUNDS = 10;
 
 /**
- * The state before the first epoch: K = `--init-k` clusters by k-means++ and Lloyd, the mixture estimated from these, sub-clusters by
- * PCA split.
+ * The state before the first epoch: K = `--init-k` clusters by k-means++ and Lloyd, the mixture estimated from these,
+ * sub-clusters by PCA split.
  */
 export async function initialState(run: Run): Promise<State> {
   const { rounds, calculate, d, prior, config, schedule, seed } = run;

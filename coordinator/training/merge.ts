@@ -62,11 +62,7 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
       next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: null });
     } else if (a < b) {
       const weight = mixture.weights[a] + mixture.weights[b];
-      next.push({
-        from: T[a][0] >= T[b][0] ? a : b,
-
-        refit: { weight, T: addStatistics(T[a], T[b]) },
-      });
+      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: { weight, T: addStatistics(T[a], T[b]) } });
       cells[a] = cells[b] = leaves++;
     }
   }

@@ -47,7 +47,8 @@ export async function* train(
   let form = await publishEStep(run, state.mixture);
   for (;;) {
     const rows = tempering(run, state) * state.sample.rows;
-    if (config.earlyStop && hasSettled(state.steps, rows)) return { state, reason: 'settled' };
+    if (config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze))
+      return { state, reason: 'settled' };
     if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
     const before = state.mixture;
     const epoch = state.epoch + 1;

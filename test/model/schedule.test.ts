@@ -206,6 +206,8 @@ describe('quiet steps', () => {
 });
 
 const ROWS = 1000;
+const settled = (steps: readonly Step[], rows = ROWS, schedule = fast, freeze = 2) =>
+  hasSettled(steps, rows, schedule, freeze);
 
 describe('a run has settled', () => {
   const settles: [string, string][] = [
@@ -216,8 +218,7 @@ describe('a run has settled', () => {
     ['the same, after other pairs', '+5 m +2 -1 +2 -2 +1 -1'],
     ['the same, one of them without a change', '+5 m +1 -1 s m'],
   ];
-  for (const [why, text] of settles)
-    test(`${why}: ${text}`, () => assert.ok(hasSettled(history(1, text), ROWS)));
+  for (const [why, text] of settles) test(`${why}: ${text}`, () => assert.ok(settled(history(1, text))));
 
   const goesOn: [string, string][] = [
     ['a quiet split after a merge that changed K', '+3 -1 s'],
@@ -233,33 +234,47 @@ describe('a run has settled', () => {
     ['a merge that ends on the K of the last splits, not merges', '+4 m +1 -2'],
   ];
   for (const [why, text] of goesOn)
-    test(`not settled, ${why}: ${text}`, () => assert.ok(!hasSettled(history(1, text), ROWS)));
+    test(`not settled, ${why}: ${text}`, () => assert.ok(!settled(history(1, text))));
 
   test('on the same K, but only once the last pair has made no progress, or five ended on it', () => {
     const pairs = (count: number) => Array(count).fill('+1 -1').join(' ');
     const least = 1e-3 * ROWS;
-    for (const progress of [null, -5, 0, least]) assert.ok(hasSettled(history(1, pairs(3), progress), ROWS));
-    for (const count of [3, 4]) assert.ok(!hasSettled(history(1, pairs(count), 1.1 * least), ROWS));
-    assert.ok(hasSettled(history(1, pairs(5), 1.1 * least), ROWS));
-    assert.ok(hasSettled(history(1, pairs(4), 1.1 * least), 2 * ROWS), 'in proportion to the rows');
+    for (const progress of [null, -5, 0, least]) assert.ok(settled(history(1, pairs(3), progress)));
+    for (const count of [3, 4]) assert.ok(!settled(history(1, pairs(count), 1.1 * least)));
+    assert.ok(settled(history(1, pairs(5), 1.1 * least)));
+    assert.ok(settled(history(1, pairs(4), 1.1 * least), 2 * ROWS), 'in proportion to the rows');
     // Only that of the last pair counts.
     const [before, last] = [history(1, pairs(2), 50 * least), history(1, pairs(1), 0)];
-    assert.ok(hasSettled([...before, ...last], ROWS));
+    assert.ok(settled([...before, ...last]));
     const [quiet, moves] = [history(1, pairs(2), 0), history(1, pairs(1), 50 * least)];
-    assert.ok(!hasSettled([...quiet, ...moves], ROWS));
+    assert.ok(!settled([...quiet, ...moves]));
+  });
+
+  test('not before the mixture has moved since K changed', () => {
+    const at = (every: number, freeze: number, text: string) =>
+      settled(history(1, text), ROWS, fastSchedule(every), freeze);
+    assert.ok(!at(1, 2, '+3 m s') && at(1, 2, '+3 m s m s'));
+    assert.ok(!at(6, 12, '+3 m s') && at(6, 11, '+3 m s'));
+  });
+
+  test('without further proposals only after four quiet steps', () => {
+    for (const text of ['+3 m s', '+3 m s m', '+3 -1 s m s'])
+      assert.ok(!settled(history(1, text), ROWS, paper));
+    for (const text of ['+3 m s m s', '+3 -1 s m s m', 's m s m'])
+      assert.ok(settled(history(1, text), ROWS, paper));
   });
 
   test('after a quiet merge and a quiet split, whatever the progress', () => {
-    assert.ok(hasSettled(history(1, '+3 m s', 1e9), ROWS));
+    assert.ok(settled(history(1, '+3 m s', 1e9)));
   });
 
   test('never without steps, nor right after a successful split', () => {
-    assert.ok(!hasSettled([], ROWS));
+    assert.ok(!settled([]));
     const past = fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 6 });
     fc.assert(
       fc.property(past, fc.integer({ min: 1, max: 5 }), (pairs, last) => {
         const text = pairs.flatMap(([up, down]) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
-        assert.ok(!hasSettled(history(20, [...text, `+${last}`].join(' ')), ROWS));
+        assert.ok(!settled(history(20, [...text, `+${last}`].join(' '))));
       }),
     );
   });
@@ -295,7 +310,7 @@ test('the steps that are kept decide as all of them would, however many there we
       // An older checkpoint has all of its steps.
       const kept = all.slice(old).reduce(withStep, all.slice(0, old));
       for (const decide of [
-        (steps: readonly Step[]) => hasSettled(steps, ROWS),
+        (steps: readonly Step[]) => settled(steps),
         (steps: readonly Step[]) => hasStalled(steps, 0),
         isCycling,
       ])

@@ -1,3 +1,4 @@
+import { yieldToEventLoop } from '../../base/slices.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
@@ -28,6 +29,8 @@ export async function pivotedStatistics(
   const statistics = context.kernel.softScatter(means, d, covariance);
   const z = new Int32Array(n);
   for (let start = 0; start < n; start += FORWARD_ROWS) {
+    // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
+    await yieldToEventLoop();
     const count = Math.min(FORWARD_ROWS, n - start);
     const x = backend.slice(scaled, start, count);
     const layers = forward(backend, net, x);

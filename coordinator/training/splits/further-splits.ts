@@ -52,7 +52,7 @@ export async function proposeFurtherSplits(
   if (!eligible.includes(true)) return;
   const isFull = run.config.covariance === 'full';
   const shape = isFull ? await shapeHalves(run, state.prior, eligible, totals) : null;
-  // The statistics of all parts of many clusters take long; of those whose shape is that of a Gaussian, no part is proposed.
+  // Statistics and axes of all parts take long for many clusters or columns; where the shape is a Gaussian's, none are proposed.
   const isMany = eligible.filter(Boolean).length * totals[0].length > MOST_STATISTICS;
   const chosen = eligible.map((is, k) => is && !(isMany && shape && shape.gains[k] <= 0));
   if (!chosen.includes(true)) return;
@@ -168,11 +168,15 @@ async function deepSplits(
 ): Promise<Proposal[]> {
   const { rounds, schedule, d, config } = run;
   const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
+  // The parts of all depths travel in one message.
+  let all = 0;
   const depths = schedule.depths.filter((depth) => {
     const clusters = eligible(depth);
     const parts = clusters * 2 ** depth;
-    const fits = parts <= mostParts(d, config.covariance) && totals.length + parts <= MOST_CELLS;
-    return clusters > 0 && fits && (depth <= 2 || parts <= MOST_PARTS);
+    const fits = all + parts <= mostParts(d, config.covariance) && totals.length + parts <= MOST_CELLS;
+    const takes = clusters > 0 && fits && (depth <= 2 || parts <= MOST_PARTS);
+    if (takes) all += parts;
+    return takes;
   });
   if (!depths.length) return [];
   const chosen = totals.map((_, k) => isEligible(k, 2 ** Math.min(...depths)));

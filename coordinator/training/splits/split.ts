@@ -43,7 +43,7 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
-  if (run.schedule.depths.length && hasStopped)
+  if (run.schedule.furtherProposals && hasStopped)
     await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
   return applySplits(run, refined, withinLimit(splits, mostClusters(run.d, run.config.covariance)));
 }

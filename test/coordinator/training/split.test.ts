@@ -29,11 +29,17 @@ const anySide = (rows: Point[], seed = 1) => {
   const { below } = randomNumbers(seed);
   return rows.map(() => below(2));
 };
-/** Two steps that changed nothing: deep proposals are due. */
+/** Two steps that changed nothing: further proposals are due if no cluster is split in two. */
 const quiet = (k: number): Step[] => [
   { kind: 'split', changed: 0, k, progress: null },
   { kind: 'merge', changed: 0, k, progress: null },
 ];
+/** Two splits that merges undid: further proposals are due in any case. */
+const cycling = (k: number): Step[] =>
+  (['split', 'merge', 'split', 'merge'] as const).map((kind) => ({
+    ...{ kind, changed: 1, progress: null },
+    k: kind === 'split' ? k + 1 : k,
+  }));
 
 /** Asserts that the new cluster c has exactly these rows, from a cluster with `n` rows and weight `weight`. */
 function assertCluster(
@@ -60,7 +66,7 @@ function assertCluster(
 }
 
 /** Without further proposals, which a single cluster gets at once. */
-const HALVES = { depths: [] };
+const HALVES = { furtherProposals: false };
 
 describe('splitStep', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
@@ -243,7 +249,7 @@ describe('splitStep', () => {
     const { rows, blob } = blobs(6, [...cross, [900, 0]], 40);
     const z = blob.map((b) => (b === 4 ? 1 : 0));
     const side = blob.map((b, i) => (b === 4 ? i % 2 : Number(b > 1)));
-    const before = scene({ rows, z, side }, { schedule: { refine: 0, depths: [] } });
+    const before = scene({ rows, z, side }, { schedule: { refine: 0, furtherProposals: false } });
     const after = await splitStep(before.run, before.state);
     assert.equal(after.mixture.k, 3);
     assertCluster(
@@ -283,7 +289,10 @@ describe('splitStep', () => {
       40,
     );
     const z = rows.map(() => 0);
-    const before = scene({ rows, z, side: rows.map(() => 1) }, { schedule: { refine: 0, depths: [] } });
+    const before = scene(
+      { rows, z, side: rows.map(() => 1) },
+      { schedule: { refine: 0, furtherProposals: false } },
+    );
     const sides = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
     const after = await splitStep(before.run, { ...before.state, parts: [sides] });
     assert.deepEqual(
@@ -379,7 +388,7 @@ describe('further proposals', () => {
       };
       for (const steps of [
         [],
-        quiet(2).slice(1),
+        [{ kind: 'merge' as const, changed: 1, k: 2, progress: null }],
         [...quiet(2), { kind: 'split' as const, changed: 1, k: 2, progress: null }],
       ])
         assert.deepEqual(await events(steps), [0, 1], 'only sub-clusters');
@@ -418,7 +427,7 @@ describe('further proposals', () => {
     );
     const rows = [...four.rows, ...two.rows];
     const z = rows.map((_, i) => Number(i >= four.rows.length));
-    const before = scene({ rows, z, side: anySide(rows) }, { steps: quiet(2), zeta: 0.6, epoch: 18 });
+    const before = scene({ rows, z, side: anySide(rows) }, { steps: cycling(2), zeta: 0.6, epoch: 18 });
     const { run, proposed } = watched(before.run);
     await splitStep(run, before.state);
     const of = (k: number) => splits(before.events).filter(({ clusters }) => clusters[0] === k);

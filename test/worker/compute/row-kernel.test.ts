@@ -199,6 +199,14 @@ describe('soft statistics are those of plain loops', () => {
         });
       });
 
+  test('a responsibility that is NaN makes those of its cluster NaN, and no others', () => {
+    const statistics = kernel.softScatter(new Float64Array(2), 1, 'full');
+    statistics.add(Float32Array.of(3, 5), Float32Array.of(Number.NaN, 0.5, 0.5, 0.5), 0.1);
+    const T = statistics.read();
+    assert.ok(T.subarray(0, 3).every(Number.isNaN), `${T}`);
+    assert.deepEqual([...T.subarray(3)], [1, 4, 17]);
+  });
+
   test('from 0 on all responsibilities count but those that are 0', () => {
     const statistics = kernel.softScatter(new Float64Array(2), 1, 'diag');
     statistics.add(Float32Array.of(3, 5), Float32Array.of(0, 1, 1e-30, 1), 0);

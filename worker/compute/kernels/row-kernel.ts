@@ -18,7 +18,10 @@ export interface SoftScatterAccumulator {
   read(): Float64Array;
 }
 
-/** Passes over rows [n,d]; all sums in float64, in the order of the rows. */
+/**
+ * Passes over rows [n,d]; all sums in float64, in the order of the rows (`softScatter`: four rows of a cluster at a time within
+ * each `add`, so how many rows that gets changes the last bits).
+ */
 export interface RowKernel {
   /** `pivots` [leaves,d]. */
   scatter(pivots: Float64Array, d: number, covariance: Covariance): ScatterAccumulator;

@@ -7,8 +7,8 @@
 const TOGETHER = 4;
 
 /**
- * starts[k+1] ← where the entries of each cluster begin in a list of the responsibilities r [n,k] that are above 0 and at least
- * `least`, ordered by cluster. Returns their number.
+ * starts[k+1] ← where the entries of each cluster begin in a list of the responsibilities r [n,k] that are not 0 and not
+ * below `least`, ordered by cluster. Returns their number.
  */
 export function countAtLeast(r: usize, n: i32, k: i32, least: f32, starts: usize): i32 {
   memory.fill(starts, 0, (<usize>(k + 1)) << 2);
@@ -26,7 +26,8 @@ export function countAtLeast(r: usize, n: i32, k: i32, least: f32, starts: usize
 }
 
 function counts(weight: f32, least: f32): bool {
-  return weight >= least && weight > 0;
+  // NaN counts: the statistics have to show that training has diverged.
+  return !(weight < least) && weight !== 0;
 }
 
 /**
