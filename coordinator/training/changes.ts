@@ -3,7 +3,7 @@ import { type Change, withStep } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';
-import { pcaSplit } from './splits/sub-clusters.ts';
+import { metricOf, pcaSplit } from './splits/sub-clusters.ts';
 
 /** A cluster of the resized model. It keeps cluster `from` unchanged, or is refitted to new statistics. */
 export interface NextCluster {
@@ -35,7 +35,15 @@ export async function applyChange(
   const { config, calculate } = run;
   const statistics = refits.map(({ T }) => T);
   const halves = statistics.length
-    ? await pcaSplit(run, partition, vectors, statistics, run.d, config.covariance)
+    ? await pcaSplit(
+        run,
+        partition,
+        vectors,
+        statistics,
+        run.d,
+        config.covariance,
+        metricOf(run, state.prior, next.length),
+      )
     : [];
   const estimates = await calculate('pointEstimates', state.prior, statistics);
   let i = 0;

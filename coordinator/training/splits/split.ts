@@ -10,7 +10,7 @@ import type { Run } from '../run-context.ts';
 import { proposeFurtherSplits } from './further-splits.ts';
 import { emitProposal, ratiosOf, type Split } from './proposals.ts';
 import { ruleCell } from './rules.ts';
-import { type Metric, refineSubClusters, subCentres } from './sub-clusters.ts';
+import { metricOf, refineSubClusters, subCentres } from './sub-clusters.ts';
 
 /**
  * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
@@ -19,7 +19,7 @@ import { type Metric, refineSubClusters, subCentres } from './sub-clusters.ts';
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
-  const metric = metricOf(run, state);
+  const metric = metricOf(run, state.prior, state.mixture.k);
   const { rules, parts } = await refineSubClusters(
     run,
     count,
@@ -46,11 +46,6 @@ export async function splitStep(run: Run, state: State): Promise<State> {
   if (run.schedule.furtherProposals && hasStopped)
     await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
   return applySplits(run, refined, withinLimit(splits, mostClusters(run.d, run.config.covariance)));
-}
-
-/** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
-function metricOf({ config }: Run, { prior, mixture }: State): Metric {
-  return config.priorScaleChoice === 'learned' && mixture.k > 1 ? prior.psi : null;
 }
 
 function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<State> {

@@ -1,10 +1,12 @@
 import { lloydCentres } from '../../../model/kmeans.ts';
 import { dot } from '../../../model/linalg.ts';
+import type { Niw } from '../../../model/niw.ts';
 import { BINS, bestThreshold } from '../../../model/splits/pca-split.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { type Covariance, mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import type { Partition } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
 import {
   type CentreSets,
   lloyd,
@@ -22,6 +24,11 @@ const FEWEST_POINTS = 5;
 
 /** The covariance by which axes and distances are measured; null: the identity. */
 export type Metric = Float64Array | null;
+
+/** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
+export function metricOf({ config }: Pick<Run, 'config'>, prior: Niw, k: number): Metric {
+  return config.priorScaleChoice === 'learned' && k > 1 ? prior.psi : null;
+}
 
 /** The same tree with each leaf replaced. */
 export function mapLeaves(cell: Cell, leaf: (leaf: number) => Cell): Cell {
