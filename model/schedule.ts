@@ -111,6 +111,8 @@ export interface Step {
   k: number;
   /** By how much the clusters' evidence has grown since the merge step before, in nats; null if that is not known. */
   progress: number | null;
+  /** A split step that made further proposals too: whatever the run can propose. */
+  exhaustive?: true;
 }
 
 /** Steps that `hasStalled` and `hasSettled` look at, the last ones: splits and merges alternate, so five are merges. */
@@ -155,23 +157,26 @@ export type EndReason = (typeof END_REASONS)[number];
 const LEAST_PROGRESS = 1e-3;
 
 /**
- * Have the clusters settled (docs/algorithm.md, section 8)? True if a merge step and the split step after it changed nothing,
- * though the mixture has moved since K last changed; or if the last step was a merge, the last three split–merge pairs ended on
- * the same K and the last of them made no progress, or the last five ended on the same K. Without further proposals a quiet
- * split step has not tried all: four steps have to be quiet. `rows`: those that evidence counts; `freeze`: epochs for which the
- * mixture is frozen after a change.
+ * Have the clusters settled (docs/algorithm.md, section 8)? True if
+ * - four steps changed nothing; or two, a merge step and a split step with all proposals, though the mixture has moved since K
+ *   last changed,
+ * - or the last step was a merge, and split–merge pairs end on the same K: the last two if the last one had all proposals and
+ *   made no progress, three if it made no progress that is known, or else five.
+ *
+ * `rows`: those that evidence counts; `freeze`: epochs for which the mixture is frozen after a change.
  */
 export function hasSettled(
   steps: readonly Step[],
   rows: number,
-  { every, furtherProposals }: Pick<Schedule, 'every' | 'furtherProposals'>,
+  { every }: Pick<Schedule, 'every'>,
   freeze: number,
 ): boolean {
   const quiet = quietSteps(steps);
-  if (!furtherProposals && quiet >= 4) return true;
-  const last = steps.at(-1);
-  if (last?.kind === 'split') return furtherProposals && quiet >= 2 && quiet * every > freeze;
+  if (quiet >= 4) return true;
+  const [before, last] = steps.slice(-2);
+  if (last?.kind === 'split') return !!last.exhaustive && quiet >= 2 && quiet * every > freeze;
   if (last?.kind !== 'merge') return false;
-  const progressed = last.progress !== null && last.progress > LEAST_PROGRESS * rows;
-  return lastAreEqual(pairEnds(steps), progressed ? 5 : 3);
+  const { progress } = last;
+  if (progress !== null && progress > LEAST_PROGRESS * rows) return lastAreEqual(pairEnds(steps), 5);
+  return lastAreEqual(pairEnds(steps), before.exhaustive && progress !== null ? 2 : 3);
 }

@@ -74,6 +74,7 @@ const header = z.object({
       changed: count,
       k: count,
       progress: z.nullable(z.number()),
+      exhaustive: z.optional(z.literal(true)),
     }),
   ),
   k: z.int().check(z.positive()),

@@ -1,5 +1,5 @@
 import type { Mixture } from '../../model/mixture.ts';
-import { type Change, withStep } from '../../model/schedule.ts';
+import { type Change, type Step, withStep } from '../../model/schedule.ts';
 import type { Parts, State } from '../../model/state.ts';
 import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';
@@ -25,11 +25,11 @@ export async function applyChange(
   next: NextCluster[],
   partition: Partition,
   vectors: Float64Array[],
-  progress: number | null = null,
+  step: Pick<Step, 'progress' | 'exhaustive'>,
 ): Promise<State> {
   const refits = next.flatMap(({ refit }) => refit ?? []);
   const changed = Math.abs(next.length - state.mixture.k);
-  const steps = withStep(state.steps, { kind, changed, k: next.length, progress });
+  const steps = withStep(state.steps, { kind, changed, k: next.length, ...step });
   const paced = { ...state, untilStep: run.schedule.every, steps };
   if (!changed) return paced;
   const { config, calculate } = run;

@@ -22,7 +22,7 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
       [{ from: 0, refit: null }],
       { groups: 'net', cells: [-1], leaves: 1 },
       [],
-      await progressOf(run, state, own),
+      { progress: await progressOf(run, state, own) },
     );
   }
   const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
@@ -72,7 +72,7 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
   });
   const progress = await progressOf(run, state, after);
   const partition = { groups: 'net' as const, cells, leaves: Math.max(1, leaves) };
-  return applyChange(run, { ...state, merged: after }, 'merge', next, partition, [], progress);
+  return applyChange(run, { ...state, merged: after }, 'merge', next, partition, [], { progress });
 }
 
 /** By how much the evidence of these clusters exceeds that of those after the merge step before, under the same prior. */

@@ -20,13 +20,17 @@ import {
 const fast = fastSchedule(6);
 const paper = paperSchedule(30);
 const epochs = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-/** A history from a short notation: `+2` a split that adds two, `-1` a merge that removes one, `s` and `m` without change. */
+/**
+ * A history from a short notation: `+2` a split that adds two, `-1` a merge that removes one, `s` and `m` without change, and
+ * `S` or `+2!` a split step with all proposals.
+ */
 function history(k: number, text: string, progress: number | null = null): Step[] {
   return text.split(' ').map((word): Step => {
     const by = Number.parseInt(word, 10) || 0;
     k += by;
-    const kind = word === 's' || by > 0 ? 'split' : 'merge';
-    return { kind, changed: Math.abs(by), k, progress: kind === 'merge' ? progress : null };
+    const kind = /^s$/i.test(word) || by > 0 ? 'split' : 'merge';
+    const exhaustive = /S|!/.test(word) && { exhaustive: true as const };
+    return { kind, changed: Math.abs(by), k, progress: kind === 'merge' ? progress : null, ...exhaustive };
   });
 }
 
@@ -191,6 +195,7 @@ describe('sub-nets train', () => {
 
 test('other settings of the schedules', () => {
   assert.deepEqual([fast.mStepFrom, fast.refine, fast.depths], [1, 6, [2, 3, 4, 5, 6]]);
+  assert.deepEqual([fast.furtherProposals, paper.furtherProposals], [true, false]);
   assert.deepEqual([fast.patience, paper.patience], [24, 0]);
   assert.deepEqual([paper.mStepFrom, paper.subFrom, paper.refine, paper.depths], [25, 45, 0, []]);
 });
@@ -211,9 +216,10 @@ const settled = (steps: readonly Step[], rows = ROWS, schedule = fast, freeze = 
 
 describe('a run has settled', () => {
   const settles: [string, string][] = [
-    ['a merge and the split after it changed nothing', '+3 m s'],
-    ['the same, after a split that changed nothing', '+3 -1 s m s'],
-    ['at K = 1', 's m s'],
+    ['a merge, and a split with all proposals, changed nothing', '+3 m S'],
+    ['the same, after a split that changed nothing', '+3 -1 s m S'],
+    ['at K = 1', 'S m S'],
+    ['four steps changed nothing', '+3 m s m s'],
     ['three pairs ended on the same K, each merge undoing its split', '+1 -1 +1 -1 +2 -2'],
     ['the same, after other pairs', '+5 m +2 -1 +2 -2 +1 -1'],
     ['the same, one of them without a change', '+5 m +1 -1 s m'],
@@ -221,9 +227,11 @@ describe('a run has settled', () => {
   for (const [why, text] of settles) test(`${why}: ${text}`, () => assert.ok(settled(history(1, text))));
 
   const goesOn: [string, string][] = [
-    ['a quiet split after a merge that changed K', '+3 -1 s'],
+    ['a quiet split after a merge that changed K', '+3 -1 S'],
+    ['a quiet merge, and a split without all proposals', '+3 -1 s m s'],
     ['the same, and a quiet merge', '+3 -1 s m'],
-    ['a single quiet split', 's'],
+    ['a single quiet split', 'S'],
+    ['two pairs on the same K, the last with all proposals, of unknown progress', '+1 m +1! -1'],
     ['two pairs on the same K', '+1 m +1 -1'],
     ['K still grows', '+4 -1 +2 -1 +1 m'],
     ['K still falls', '+9 -1 s -1 s -1'],
@@ -253,19 +261,18 @@ describe('a run has settled', () => {
   test('not before the mixture has moved since K changed', () => {
     const at = (every: number, freeze: number, text: string) =>
       settled(history(1, text), ROWS, fastSchedule(every), freeze);
-    assert.ok(!at(1, 2, '+3 m s') && at(1, 2, '+3 m s m s'));
-    assert.ok(!at(6, 12, '+3 m s') && at(6, 11, '+3 m s'));
+    assert.ok(!at(1, 2, '+3 m S') && at(1, 2, '+3 m S m s'));
+    assert.ok(!at(6, 12, '+3 m S') && at(6, 11, '+3 m S'));
   });
 
-  test('without further proposals only after four quiet steps', () => {
-    for (const text of ['+3 m s', '+3 m s m', '+3 -1 s m s'])
-      assert.ok(!settled(history(1, text), ROWS, paper));
-    for (const text of ['+3 m s m s', '+3 -1 s m s m', 's m s m'])
-      assert.ok(settled(history(1, text), ROWS, paper));
+  test('on the same K twice, if all was proposed and nothing gained', () => {
+    const twice = (split: string, progress: number) => settled(history(1, `+4 -1 ${split} -2`, progress));
+    assert.ok(twice('+2!', 0) && twice('+2!', 1e-3 * ROWS));
+    assert.ok(!twice('+2!', 1.1e-3 * ROWS) && !twice('+2', 0));
   });
 
   test('after a quiet merge and a quiet split, whatever the progress', () => {
-    assert.ok(settled(history(1, '+3 m s', 1e9)));
+    assert.ok(settled(history(1, '+3 m S', 1e9)));
   });
 
   test('never without steps, nor right after a successful split', () => {

@@ -28,7 +28,7 @@ const MOST_STATISTICS = 1 << 14;
 const CLEAR_GAIN = 0.5;
 /** The least share of parts that a valley separates from the nearest other. */
 const LEAST_VALLEYS = 0.5;
-/** Parts of all clusters together, from which on they get no deeper proposals than four parts. */
+/** Parts of all clusters in all deep proposals together, beyond which they get no deeper ones, but for four parts. */
 const MOST_PARTS = 1024;
 
 /**
@@ -174,7 +174,7 @@ async function deepSplits(
     const clusters = eligible(depth);
     const parts = clusters * 2 ** depth;
     const fits = all + parts <= mostParts(d, config.covariance) && totals.length + parts <= MOST_CELLS;
-    const takes = clusters > 0 && fits && (depth <= 2 || parts <= MOST_PARTS);
+    const takes = clusters > 0 && fits && (depth <= 2 || all + parts <= MOST_PARTS);
     if (takes) all += parts;
     return takes;
   });

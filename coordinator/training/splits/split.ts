@@ -43,12 +43,17 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
-  if (run.schedule.furtherProposals && hasStopped)
-    await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
-  return applySplits(run, refined, withinLimit(splits, mostClusters(run.d, run.config.covariance)));
+  const exhaustive = run.schedule.furtherProposals && hasStopped;
+  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
+  return applySplits(
+    run,
+    refined,
+    withinLimit(splits, mostClusters(run.d, run.config.covariance)),
+    exhaustive,
+  );
 }
 
-function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<State> {
+function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustive: boolean): Promise<State> {
   const next: NextCluster[] = [];
   const vectors: Float64Array[] = [];
   const bySubNet = run.schedule.refine === 0;
@@ -79,5 +84,8 @@ function applySplits(run: Run, state: State, splits: (Split | null)[]): Promise<
     cells,
     leaves: Math.max(1, leaves),
   };
-  return applyChange(run, state, 'split', next, partition, vectors);
+  return applyChange(run, state, 'split', next, partition, vectors, {
+    progress: null,
+    ...(exhaustive && { exhaustive }),
+  });
 }

@@ -121,7 +121,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
           loss,
           lossSinceChange,
           steps: [
-            { kind: 'split' as const, changed: 1, k, progress: null },
+            { kind: 'split' as const, changed: 1, k, progress: null, exhaustive: true as const },
             { kind: 'merge' as const, changed: 0, k, progress },
           ],
           prior: niwPrior({

@@ -366,7 +366,9 @@ describe('further proposals', () => {
           where(rows, (i) => blob[i] === b),
           0,
         );
-      assert.deepEqual(after.steps.at(-1), { kind: 'split', changed: parts - 1, k: parts, progress: null });
+      assert.deepEqual(after.steps.at(-1), {
+        ...{ kind: 'split', changed: parts - 1, k: parts, progress: null, exhaustive: true },
+      });
       const T = blobOf.map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
       assertClose([best.logRatio!], [logSplitRatio(before.run.prior, T, 10, zeta)], 1e-9);
     });
