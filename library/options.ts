@@ -34,14 +34,14 @@ export interface ModelOptions {
    */
   transform?: 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
   /**
-   * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any
-   * case. The default grows with K.
+   * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any case. The default
+   * grows with K.
    * @defaultValue max(20000, 1000·D)
    */
   sample?: number | null;
   /**
-   * Number of times to repeat the run afterwards, each on another half of the sample, from 2 to 100: `replicates` in the result then says how far K
-   * and the clusters depend on the rows drawn. Changes nothing else.
+   * Number of times to repeat the run afterwards, each on another half of the sample, from 2 to 100: `replicates` in the
+   * result then says how far K and the clusters depend on the rows drawn. Changes nothing else.
    * @defaultValue none
    */
   replicates?: number | null;
@@ -167,7 +167,8 @@ export interface ModelOptions {
    */
   freeze?: number;
   /**
-   * Stop training once split and merge steps change nothing any more, or only undo each other. If false, all `maxEpochs` epochs are run.
+   * Stop training once split and merge steps change nothing any more, or only undo each other. If false, all `maxEpochs` epochs
+   * are run.
    * @defaultValue true
    */
   earlyStop?: boolean;

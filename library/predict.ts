@@ -19,8 +19,10 @@ export interface Prediction {
   readonly rows: number;
   /** Number of outliers, by the limits of the run: rows that are far from all on which it was trained. */
   readonly outliers: number;
-  /** Number K of output units of the run's net, that is its clusters and any that had no rows there (they come last): labels are from
-   * 0 to K − 1, and responsibilities have K columns. */
+  /**
+   * Number K of output units of the run's net, that is its clusters and any that had no rows there (they come last): labels are
+   * from 0 to K − 1, and responsibilities have K columns.
+   */
   readonly k: number;
   /** The cluster of each row, N. With `out`, read from that file on first access. */
   readonly labels: Int32Array;

@@ -22,7 +22,7 @@ import { areColumnCounts, areFencedMoments } from '../plausible.ts';
 import { sumInSlices } from '../sums.ts';
 import type { DataMoments } from './moments.ts';
 
-/** How far beyond the quartiles a fence is, in their distance from each other: 40 standard deviations of a normal column. */
+/** How far beyond the quartiles a fence is, in their distance from each other: 41 standard deviations of a normal column. */
 const DISTANCE = 30;
 /**
  * A fence stands in a gap: of the rows farther off than this, most are beyond the fence. Where rows thin out, as in the tails
