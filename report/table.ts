@@ -32,7 +32,7 @@ export function tabulate(path: string, { codes, names }: Labels): ContingencyTab
         if (labels[i] < 0) throw new UserError(`${path} is damaged: it has a negative label`);
         while (labels[i] >= counts.length) {
           if ((counts.length + 1) * names.length > MOST_CELLS)
-            return `${labels[i] + 1} clusters and ${names.length} classes are too many to compare`;
+            return `${labels[i] + 1} or more clusters and ${names.length} classes are too many to compare`;
           counts.push(Array<number>(names.length).fill(0));
         }
         counts[labels[i]][codes[at + i]]++;

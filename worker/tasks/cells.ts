@@ -44,11 +44,12 @@ export async function cellHistogram(
   const sd = take(state, 'sd', 'float64');
   const { bins } = task;
   const count = centre.length / task.leaves;
+  const projections = context.kernel.project(rows, d, leaf, axes, task.leaves);
   const counts = new Float64Array(centre.length * bins);
   for (let i = 0; i < leaf.length; i++) {
     if (leaf[i] < 0) continue;
-    for (let a = leaf[i] * count; a < (leaf[i] + 1) * count; a++)
-      counts[a * bins + binOf(dot(rows, i * d, axes, a * d, d), centre[a], sd[a], bins)]++;
+    for (let a = leaf[i] * count, p = i * count; a < (leaf[i] + 1) * count; a++, p++)
+      counts[a * bins + binOf(projections[p], centre[a], sd[a], bins)]++;
   }
   return { counts: nd(counts, centre.length, bins) };
 }
@@ -128,10 +129,4 @@ async function sides(context: Context, shard: number, z: Int32Array): Promise<In
     backend.free(x, ...net, ...outputs);
   }
   return out;
-}
-
-function dot(x: Float32Array, o: number, y: Float64Array, q: number, d: number): number {
-  let sum = 0;
-  for (let j = 0; j < d; j++) sum += x[o + j] * y[q + j];
-  return sum;
 }

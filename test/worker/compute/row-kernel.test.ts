@@ -155,6 +155,26 @@ describe('passes over rows agree to the bit with plain loops', () => {
     assert.ok(seen.size > 50 && seen.has(-1));
   });
 
+  test('projections of each row onto the axes of its leaf', () => {
+    for (const [d, count] of [
+      [1, 1],
+      [4, 3],
+      [7, 2],
+    ]) {
+      const [n, leaves] = [50, 3];
+      const [rows, leaf, axes] = [floats(n * d), leafOfEach(n, leaves), doubles(leaves * count * d)];
+      const found = kernel.project(rows, d, leaf, axes, leaves);
+      assert.equal(found.length, n * count);
+      leaf.forEach((l, i) => {
+        for (let a = 0; l >= 0 && a < count; a++) {
+          let expected = 0;
+          for (let j = 0; j < d; j++) expected += rows[i * d + j] * axes[(l * count + a) * d + j];
+          assert.ok(Math.abs(found[i * count + a] - expected) <= 1e-12 * (1 + Math.abs(expected)));
+        }
+      });
+    }
+  });
+
   test('the first of equally near centres or equally large functions applies; the upper side has the threshold', () => {
     const rows = Float32Array.of(0, 1, 2);
     const near = [{ near: [0, 1, 2], into: [0, 1, 2] }];

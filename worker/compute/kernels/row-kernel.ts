@@ -44,13 +44,15 @@ export interface RowKernel {
     vectors: Float64Array,
     group: Int32Array | null,
   ): Int32Array;
+  /** Projections of each row with a leaf onto the axes [leaves,axes,d] of that leaf, [n,axes]; those of others are undefined. */
+  project(rows: Float32Array, d: number, leaf: Int32Array, axes: Float64Array, leaves: number): Float64Array;
 }
 
 type KernelArray = Float32Array | Float64Array | Int32Array;
 
 export function rowKernel(): RowKernel {
   const { calls, buffer, allocate, top, reset } = instantiate<
-    'scatter' | 'countAtLeast' | 'softScatter' | 'sums' | 'screen' | 'leaves'
+    'scatter' | 'countAtLeast' | 'softScatter' | 'sums' | 'screen' | 'leaves' | 'project'
   >();
   /** Memory below belongs to the accumulator. */
   let floor = top();
@@ -136,6 +138,14 @@ export function rowKernel(): RowKernel {
       const leaf = allocate(4 * n);
       calls.leaves(x, n, d, groups, ...tree, leaf);
       return int32At(leaf, n);
+    },
+    project(rows, d, leaf, axes, leaves) {
+      reset(floor);
+      const count = axes.length / d / leaves;
+      const length = leaf.length * count;
+      const [x, which, all, out] = [copyIn(rows), copyIn(leaf), copyIn(axes), allocate(8 * length)];
+      calls.project(x, leaf.length, d, which, all, count, out);
+      return float64At(out, length);
     },
   };
 }

@@ -1,5 +1,5 @@
 export { logDensity } from './density';
-export { leaves, scatter, screen, sums } from './rows';
+export { leaves, project, scatter, screen, sums } from './rows';
 export { countAtLeast, softScatter } from './soft-statistics';
 export { step } from './steps';
 

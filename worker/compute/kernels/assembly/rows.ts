@@ -139,22 +139,38 @@ export function leaves(
   }
 }
 
+/** Two numbers of a float32 row from index j on, as float64. */
+function pairAt(x: usize, j: i32): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(x + ((<usize>j) << 2)));
+}
+
+function bothLanes(pair: v128): f64 {
+  return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
+}
+
 function nearest(x: usize, d: i32, centres: usize, count: i32, vectors: usize): i32 {
   let best = 0;
   let least: f64 = Infinity;
   for (let c = 0; c < count; c++) {
-    const centre = vectors + ((<usize>(int32At(centres, c) * d)) << 3);
-    let sum: f64 = 0;
-    for (let j = 0; j < d; j++) {
-      const delta = float32At(x, j) - float64At(centre, j);
-      sum += delta * delta;
-    }
-    if (sum < least) {
-      least = sum;
+    const distance = squaredDistance(x, d, vectors + ((<usize>(int32At(centres, c) * d)) << 3));
+    if (distance < least) {
+      least = distance;
       best = c;
     }
   }
   return best;
+}
+
+function squaredDistance(x: usize, d: i32, centre: usize): f64 {
+  let pair = f64x2.splat(0);
+  let j = 0;
+  for (; j + 2 <= d; j += 2) {
+    const delta = f64x2.sub(pairAt(x, j), v128.load(centre + ((<usize>j) << 3)));
+    pair = f64x2.add(pair, f64x2.mul(delta, delta));
+  }
+  if (j === d) return bothLanes(pair);
+  const last = float32At(x, j) - float64At(centre, j);
+  return bothLanes(pair) + last * last;
 }
 
 function largest(x: usize, d: i32, functions: usize, count: i32, vectors: usize, offsets: usize): i32 {
@@ -171,7 +187,23 @@ function largest(x: usize, d: i32, functions: usize, count: i32, vectors: usize,
 }
 
 function along(x: usize, d: i32, axis: usize): f64 {
-  let sum: f64 = 0;
-  for (let j = 0; j < d; j++) sum += float32At(x, j) * float64At(axis, j);
-  return sum;
+  let pair = f64x2.splat(0);
+  let j = 0;
+  for (; j + 2 <= d; j += 2)
+    pair = f64x2.add(pair, f64x2.mul(pairAt(x, j), v128.load(axis + ((<usize>j) << 3))));
+  return j < d ? bothLanes(pair) + float32At(x, j) * float64At(axis, j) : bothLanes(pair);
+}
+
+/**
+ * out [n,count] ← the projections of each row of x [n,d] that has a leaf onto the `count` axes of its leaf; axes
+ * [leaves,count,d].
+ */
+export function project(x: usize, n: i32, d: i32, leaf: usize, axes: usize, count: i32, out: usize): void {
+  for (let i = 0; i < n; i++, x += (<usize>d) << 2, out += (<usize>count) << 3) {
+    const l = int32At(leaf, i);
+    if (l < 0) continue;
+    let axis = axes + ((<usize>l * <usize>count * <usize>d) << 3);
+    for (let a = 0; a < count; a++, axis += (<usize>d) << 3)
+      store<f64>(out + ((<usize>a) << 3), along(x, d, axis));
+  }
 }
