@@ -6,6 +6,7 @@ import { eStepOf, whitening } from '../../../model/estep.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
+import { sampleGraphOf } from '../graph-states.ts';
 import { backends, heapBytes } from '../present.ts';
 import {
   adamStateOf,
@@ -20,6 +21,7 @@ import {
 
 const [wasm] = backends;
 const w = world({ n: 600, hidden: [50] });
+const graph = sampleGraphOf(w, 3).states;
 const measure = (backend: typeof wasm) => ({
   live: backend.live(),
   tensors: tf.memory().numTensors,
@@ -79,6 +81,8 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
     centre: nd(new Float64Array(6 * D), 6, D),
     inverse: nd(new Float64Array(6 * D * D).fill(0.1), 6, D, D),
   });
+  for (const [name, tensors] of Object.entries(graph)) put(name, tensors);
+  const field = { coupling: 2, resolution: 1 };
   const steps = { epoch: count, steps: 10, rate: 0.01, done: 0, average } as const;
   const cells = { groups: 'sub-net', cells: range(6), leaves: 6, vectors: 'vectors' } as const;
   const tasks: Task[] = [
@@ -89,6 +93,16 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
     { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots' },
     { task: 'cell-histogram', ...cells, axes: 'axes', bins: 16 },
     { task: 'cell-fourth-moments', ...cells, whitening: 'whitening' },
+    { task: 'sample-covariance', unit: count % 2 === 0, every: 1 + (count % 3), sketch: 0 },
+    { task: 'sample-rows' },
+    { task: 'neighbours', k: 5 },
+    { task: 'memberships' },
+    { task: 'membership-sweep', ...field },
+    { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, loss: 'kl', form: 'product', field },
+    { task: 'cluster-links' },
+    { task: 'half-start' },
+    { task: 'half-sweep', coupling: 1 },
+    { task: 'half-links' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
   ];
   for (const shard of range(w.layout.shards))

@@ -1,4 +1,5 @@
 export { logDensity } from './density';
+export { nearest, packQueries } from './neighbours';
 export { leaves, project, scatter, screen, sums } from './rows';
 export { countAtLeast, softScatter } from './soft-statistics';
 export { step } from './steps';
