@@ -6,7 +6,10 @@ export type FloatArray = Float32Array | Float64Array;
 export const elementCount = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 /** All elements of `parts`, in order, as a new array of type `Kind`. */
-export function concat<A extends FloatArray>(parts: readonly A[], Kind: new (length: number) => A): A {
+export function concat<A extends FloatArray | Int32Array>(
+  parts: readonly A[],
+  Kind: new (length: number) => A,
+): A {
   const out = new Kind(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {

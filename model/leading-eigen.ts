@@ -21,13 +21,18 @@ const MOST_PRODUCTS = 4;
  * 2000), from random vectors that are always the same. A block has more vectors than are wanted, so that repeated
  * eigenvalues are found as often as they occur. Where D is small, most eigenpairs are wanted, or they hardly differ from
  * the rest, it is the full decomposition instead.
+ *
+ * With a larger `tolerance`, of residuals relative to the largest eigenvalue, vectors may span less than the leading eigenvectors
+ * do. They are orthonormal and uncorrelated (vᵀAw = 0) all the same, and each value is exactly vᵀAv.
  */
 export function leadingEigen(
   a: Float64Array,
   d: number,
   count: number,
+  tolerance = TOLERANCE,
 ): { values: Float64Array; vectors: Float64Array } {
-  const found = d > SMALL && MOST_BLOCKS * (count + SURPLUS) < d ? blockLanczos(a, d, count) : null;
+  const found =
+    d > SMALL && MOST_BLOCKS * (count + SURPLUS) < d ? blockLanczos(a, d, count, tolerance) : null;
   if (found) return found;
   const { values, vectors } = symmetricEigen(a, d);
   return { values: values.slice(0, count), vectors: vectors.slice(0, count * d) };
@@ -39,7 +44,7 @@ interface Basis {
   products: Float64Array[];
 }
 
-function blockLanczos(a: Float64Array, d: number, count: number) {
+function blockLanczos(a: Float64Array, d: number, count: number, tolerance: number) {
   const block = count + SURPLUS;
   const { normal } = generator(0n, 'leading-eigen');
   let basis: Basis = { vectors: [], products: [] };
@@ -63,7 +68,7 @@ function blockLanczos(a: Float64Array, d: number, count: number) {
     }
     const { values, vectors, products: next } = rayleighRitz(basis, block);
     const residuals: Float64Array[] = vectors.map((vector, i) => plus(next[i].slice(), -values[i], vector));
-    if (residuals.slice(0, count).every((residual) => norm(residual) <= TOLERANCE * values[0]))
+    if (residuals.slice(0, count).every((residual) => norm(residual) <= tolerance * values[0]))
       return {
         values: values.slice(0, count),
         vectors: Float64Array.from({ length: count * d }, (_, p) => vectors[Math.floor(p / d)][p % d]),

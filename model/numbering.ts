@@ -54,7 +54,7 @@ export function renumbered(state: State, order: Order): State {
 }
 
 /** A bias with which an output unit has no row, whatever the others say. */
-const CLOSED = -1e30;
+export const CLOSED = -1e30;
 
 /** The state with a net that gives no row to these of its output units. */
 export function withoutUnits(state: State, units: readonly number[]): State {

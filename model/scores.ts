@@ -163,16 +163,26 @@ function ariOf(both: number, pred: number[], truth: number[], rows: number): num
 
 const pairs = (n: number) => (n * (n - 1)) / 2;
 
-/** `ari` of two labellings of the same rows, given as codes ≥ 0, with memory in proportion to the rows and the largest code. */
+/**
+ * `ari` of two labellings of the same rows, given as codes ≥ 0, with time and memory in proportion to the rows and the largest
+ * codes.
+ */
 export function ariOfLabels(pred: Int32Array, truth: Int32Array): number {
-  const width = largestCode(truth) + 1;
-  const cells = Float64Array.from(pred, (p, i) => p * width + truth[i]).sort();
+  const [predSizes, truthSizes] = [sizesOf(pred), sizesOf(truth)];
+  // The true codes, one predicted cluster after the other.
+  const ends = Int32Array.from(predSizes);
+  for (let p = 1; p < ends.length; p++) ends[p] += ends[p - 1];
+  const next = ends.map((end, p) => end - predSizes[p]);
+  const codes = new Int32Array(truth.length);
+  for (let i = 0; i < codes.length; i++) codes[next[pred[i]]++] = truth[i];
+  const seen = new Int32Array(truthSizes.length);
   let both = 0;
-  for (let i = 0, next = 0; i < cells.length; i = next) {
-    while (next < cells.length && cells[next] === cells[i]) next++;
-    both += pairs(next - i);
+  for (let p = 0, from = 0; p < ends.length; from = ends[p++]) {
+    // Each row makes a pair with those before it in its cell of the table.
+    for (let i = from; i < ends[p]; i++) both += seen[codes[i]]++;
+    for (let i = from; i < ends[p]; i++) seen[codes[i]] = 0;
   }
-  return ariOf(both, sizesOf(pred), sizesOf(truth), pred.length);
+  return ariOf(both, predSizes, truthSizes, pred.length);
 }
 
 /**

@@ -32,4 +32,18 @@ export interface State extends Pace {
   readonly merged: Float64Array[];
   /** The latest split and merge steps (`withStep`). */
   readonly steps: Step[];
+  /** With the graph likelihood; then the mixture only describes the clusters. */
+  readonly graph?: GraphState;
+}
+
+/** What the graph likelihood has besides the nets (docs/algorithm.md, section 11). */
+export interface GraphState {
+  /** γ. */
+  readonly resolution: number;
+  /** How well partitions of random shares of the sample agree at γ; null: at none they do, so K is 1. */
+  readonly stability: number | null;
+  /** The least and the largest number of clusters in these partitions; null where `stability` is. */
+  readonly range: readonly [least: number, largest: number] | null;
+  /** The cluster of each sample row after the last step that changed them, which the clustering net learns while `frozen`. */
+  readonly labels: Int32Array;
 }

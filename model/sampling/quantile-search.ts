@@ -96,15 +96,15 @@ const OUTER_TO_INNER = 3.0902323 / 0.6744898;
 
 /**
  * From where to where the bulk of a column reaches, and the distance of its quartiles: of its outer quantiles, in that unit,
- * where the quartiles are equal. Null if these are equal too.
+ * where the quartiles are equal: most values of such a sparse column are the same. Null if these are equal too.
  */
 export function bulkOf(
   ranges: KeyRanges,
   column: number,
-): { low: number; high: number; spread: number } | null {
+): { low: number; high: number; spread: number; isSparse: boolean } | null {
   const inner = span(ranges, column, FIRST, THIRD);
-  if (inner.high > inner.low) return { ...inner, spread: inner.high - inner.low };
+  if (inner.high > inner.low) return { ...inner, spread: inner.high - inner.low, isSparse: false };
   const outer = span(ranges, column, LOWEST, HIGHEST);
   if (!(outer.high > outer.low)) return null;
-  return { ...outer, spread: (outer.high - outer.low) / OUTER_TO_INNER };
+  return { ...outer, spread: (outer.high - outer.low) / OUTER_TO_INNER, isSparse: true };
 }

@@ -64,6 +64,25 @@ describe('leadingEigen', () => {
       Array.from({ length: D }, (_, i) => (i < 5 ? i + 1 : 0)),
       9,
     ));
+  test('with a large tolerance, finds vectors that are uncorrelated and span nearly as much', () => {
+    const a = matrixOf(decaying(0.5));
+    const { values, vectors } = leadingEigen(a, D, 40, 2 ** -6);
+    const rows = Array.from(values, (_, i) => vectors.subarray(i * D, (i + 1) * D));
+    const images = rows.map((row) =>
+      Float64Array.from(row, (_, p) => dot(a.subarray(p * D, (p + 1) * D), row)),
+    );
+    for (const [i, row] of rows.entries())
+      for (let j = 0; j <= i; j++) {
+        assert.ok(Math.abs(dot(row, rows[j]) - Number(i === j)) < 1e-12, `${i}·${j}`);
+        assert.ok(Math.abs(dot(row, images[j]) - (i === j ? values[i] : 0)) < 1e-12, `${i}·A·${j}`);
+      }
+    const ratio =
+      dot(
+        values,
+        values.map(() => 1),
+      ) / dot(decaying(0.5).slice(0, 40), Array(40).fill(1));
+    assert.ok(ratio > 0.995 && ratio < 1 - 1e-9, String(ratio));
+  });
   test('gives the same bits each time', () => {
     const a = matrixOf(decaying(1));
     assert.deepEqual(leadingEigen(a, D, 4), leadingEigen(a, D, 4));

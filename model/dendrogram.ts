@@ -1,0 +1,69 @@
+/** The tree of merges above a partition, and the partitions into fewer clusters that it contains. */
+import { bySize } from './numbering.ts';
+
+/** Two clusters that are joined: 0 … K−1 are those of the partition, K + j is what join j made. a < b. */
+export interface Join {
+  readonly a: number;
+  readonly b: number;
+  /** At which level of the measure. From one join to the next it never turns back. */
+  readonly height: number;
+}
+
+/** The K − 1 joins of K clusters, the closest first, numbered as in SciPy's `linkage`. */
+export interface Dendrogram {
+  /** Rows of each cluster. */
+  readonly sizes: readonly number[];
+  readonly joins: readonly Join[];
+}
+
+/** A cluster of a cut: some clusters of the partition as one. */
+export interface Group {
+  readonly rows: number;
+  /** The clusters that it was joined from, ascending. */
+  readonly from: readonly number[];
+  /** The height of the last of these joins; null for a single cluster. */
+  readonly height: number | null;
+}
+
+/** A partition into fewer clusters, numbered by size. */
+export interface Cut {
+  readonly groups: readonly Group[];
+  /** For each cluster of the partition its group. */
+  readonly place: Int32Array;
+}
+
+/** The rows of each node, clusters and joins. */
+export function nodeSizes({ sizes, joins }: Dendrogram): number[] {
+  const all = [...sizes];
+  for (const { a, b } of joins) all.push(all[a] + all[b]);
+  return all;
+}
+
+/** The clusters that are left, by node, once all but the last `count` − 1 joins are made. RangeError unless it is from 1 to K. */
+export function groupsAt({ sizes, joins }: Dendrogram, count: number): Map<number, Group> {
+  const k = sizes.length;
+  if (!(Number.isInteger(count) && count >= 1 && count <= k))
+    throw new RangeError(`a cut of ${k} clusters at ${count}`);
+  const left = new Map<number, Group>(
+    sizes.map((rows, cluster) => [cluster, { rows, from: [cluster], height: null }]),
+  );
+  for (const [i, { a, b, height }] of joins.slice(0, k - count).entries()) {
+    const [one, other] = [left.get(a)!, left.get(b)!];
+    const from = [...one.from, ...other.from].sort((x, y) => x - y);
+    left.delete(a);
+    left.delete(b);
+    left.set(k + i, { rows: one.rows + other.rows, from, height });
+  }
+  return left;
+}
+
+/** The same, numbered by size, the largest first; of equal ones, first the one with the lowest cluster. */
+export function cutAt(tree: Dendrogram, count: number): Cut {
+  const left = [...groupsAt(tree, count).values()].sort((x, y) => x.from[0] - y.from[0]);
+  const groups = bySize(left.map(({ rows }) => rows)).map((place) => left[place]);
+  const place = new Int32Array(tree.sizes.length);
+  groups.forEach(({ from }, group) => {
+    for (const cluster of from) place[cluster] = group;
+  });
+  return { groups, place };
+}

@@ -1,0 +1,150 @@
+/**
+ * The tree of merges above the clusters of a Gaussian mixture, by the evidence of their rows.
+ *
+ * A join costs the logarithm of the Hastings ratio of the split that would undo it, without tempering (`logSplitRatio` in
+ * hastings.ts, ζ = 1): log α + Σ_j [log Γ(n_j) + log p(T_j)] − log Γ(n) − log p(T). Its height is that cost divided by the number of
+ * all rows, in nats a row: by how much a code for the rows and their labels grows. Tempered to ñ rows, as by --coarsening, the cost
+ * is about ñ·height less ½·P·log ñ, for P parameters of a cluster (Schwarz's approximation): as ñ falls, evidence accepts the joins
+ * in about this order. The ñ at which it does is no height itself: where parts have few rows, log Γ(ñ) and the prior outweigh the
+ * rest, and there is none, or more than one.
+ */
+import { gammaln } from 'simple-statistics';
+import type { Join } from './dendrogram.ts';
+import { whitened, whitener } from './linalg.ts';
+import { logMarginal, type Niw } from './niw.ts';
+import { addStatistics, mean, scatter } from './statistics.ts';
+
+/** Unions may take so long to evaluate, ns: a partner is looked for among as many near clusters as that allows. */
+const BUDGET = 2e9;
+/** In any case among these, as in merge steps. */
+const FEWEST_CANDIDATES = 3;
+
+/** Among how many near clusters a partner is looked for; K − 1 or more means all. `union`: time to evaluate one, ns. */
+export function candidatesFor(k: number, union: number): number {
+  return Math.max(FEWEST_CANDIDATES, Math.floor(BUDGET / (2 * k * union)));
+}
+
+/** A cluster or a union. */
+interface Node {
+  readonly id: number;
+  readonly T: Float64Array;
+  /** log Γ(n) + log p(T). */
+  readonly term: number;
+  /** Its mean, where the pooled covariance within clusters is I. */
+  readonly centre: Float64Array;
+  isAlive: boolean;
+  /** Those that it may join, the cheapest first. */
+  near: { readonly other: Node; readonly cost: number }[];
+}
+
+/**
+ * Joins the two clusters whose union costs least, until one is left: K − 1 joins. Heights never fall: a union that costs less than
+ * a join before it, which happens only where it has that join as a part, gets the height of that join. On a tie, the pair of which
+ * one was found first.
+ *
+ * With many clusters, each is only tried with the `candidates` others that were cheapest, when it came to be, if all had the same
+ * covariance: ½·n·log(1 + w_a·w_b·δ²) − n·H(w_a, w_b) for shares w of the union's n rows and means δ standard deviations apart.
+ * O(K²(D + log K)) besides.
+ *
+ * @param T statistics of each cluster, all with rows
+ * @returns heights in nats a row; NotPositiveDefiniteError for clusters that are too flat for float64
+ */
+export function evidenceTree(prior: Niw, T: Float64Array[], alpha: number, candidates: number): Join[] {
+  const total = T.reduce((sum, [n]) => sum + n, 0);
+  const nodeOf = (id: number, T: Float64Array, centre: Float64Array): Node => ({
+    ...{ id, T, centre, isAlive: true, near: [] },
+    term: gammaln(T[0]) + logMarginal(prior, T),
+  });
+  const union = (one: Node, other: Node, id: number): Node => {
+    const share = one.T[0] / (one.T[0] + other.T[0]);
+    const centre = one.centre.map((value, i) => share * value + (1 - share) * other.centre[i]);
+    return nodeOf(id, addStatistics(one.T, other.T), centre);
+  };
+  const costOf = (one: Node, other: Node): number => {
+    const sum = addStatistics(one.T, other.T);
+    return Math.log(alpha) + one.term + other.term - gammaln(sum[0]) - logMarginal(prior, sum);
+  };
+  const findNear = (node: Node, others: Node[]): void => {
+    node.near = cheapest(node, others, candidates)
+      .map((other) => ({ other, cost: costOf(node, other) }))
+      .sort((x, y) => x.cost - y.cost || x.other.id - y.other.id);
+  };
+
+  const centres = whitenedMeans(prior, T);
+  let alive = T.map((t, id) => nodeOf(id, t, centres[id]));
+  // A pair is in the list of one of the two.
+  const listed = new Set<number>();
+  for (const node of alive) {
+    const isNew = (other: Node) => other !== node && !listed.has(other.id * T.length + node.id);
+    findNear(node, alive.filter(isNew));
+    for (const { other } of node.near) listed.add(node.id * T.length + other.id);
+  }
+  const joins: Join[] = [];
+  let height = 0;
+  while (alive.length > 1) {
+    let best = cheapestPair(alive);
+    if (!best) {
+      // All that they were tried with have been joined with others.
+      for (const node of alive)
+        findNear(
+          node,
+          alive.filter((other) => other !== node),
+        );
+      best = cheapestPair(alive)!;
+    }
+    const { node, other, cost } = best;
+    height = Math.max(height, cost / total);
+    joins.push({ a: Math.min(node.id, other.id), b: Math.max(node.id, other.id), height });
+    node.isAlive = other.isAlive = false;
+    alive = alive.filter(({ isAlive }) => isAlive);
+    const joined = union(node, other, T.length + joins.length - 1);
+    findNear(joined, alive);
+    alive.push(joined);
+  }
+  return joins;
+}
+
+/** The cheapest pair in the lists; null if there is none. Drops pairs of which one has been joined. */
+function cheapestPair(alive: Node[]): { node: Node; other: Node; cost: number } | null {
+  let best: { node: Node; other: Node; cost: number } | null = null;
+  for (const node of alive) {
+    const first = node.near.findIndex(({ other }) => other.isAlive);
+    node.near.splice(0, first < 0 ? node.near.length : first);
+    if (first >= 0 && !(best && best.cost <= node.near[0].cost)) best = { node, ...node.near[0] };
+  }
+  return best;
+}
+
+/** The others with which a union would cost least if all clusters had the same covariance; a few more on ties. */
+function cheapest(node: Node, others: Node[], count: number): Node[] {
+  if (others.length <= count) return others;
+  const costs = new Float64Array(others.length);
+  others.forEach(({ T, centre }, i) => {
+    let distance = 0;
+    for (let j = 0; j < centre.length; j++) distance += (centre[j] - node.centre[j]) ** 2;
+    const [one, other] = [node.T[0], T[0]];
+    const n = one + other;
+    const share = (one * other) / (n * n);
+    costs[i] =
+      (n * Math.log(1 + share * distance)) / 2 + one * Math.log(one / n) + other * Math.log(other / n);
+  });
+  const limit = costs.toSorted()[count - 1];
+  return others.filter((_, i) => costs[i] <= limit);
+}
+
+/** The means of the clusters, where their pooled covariance is I. */
+function whitenedMeans({ d, covariance, psi, nu }: Niw, T: Float64Array[]): Float64Array[] {
+  const within = psi.slice();
+  let rows = nu;
+  for (const t of T) {
+    rows += t[0];
+    const own = scatter(t, d, covariance);
+    for (let p = 0; p < within.length; p++) within[p] += own[p];
+  }
+  const inverse = whitener(
+    within.map((value) => value / rows),
+    d,
+    covariance,
+  );
+  return T.map((t) => whitened(inverse, mean(t, d)));
+}

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { partition, quality } from '../../../model/graph/louvain.ts';
+import { type Graph, subgraph } from '../../../model/graph/weights.ts';
+import { generator } from '../../../model/random.ts';
+import { close } from '../support.ts';
+import { graphOf, matrixOf, randomGraph } from './support.ts';
+
+const rng = (seed: number) => generator(BigInt(seed), 'louvain-test');
+const rowsOf = (graph: Graph) => graph.starts.length - 1;
+
+/** Modularity at a resolution, as a sum over all pairs of rows: Σ (w_ij/total − γ·d_i·d_j/total²) where labels are equal. */
+function qualityByPairs(graph: Graph, labels: Int32Array, gamma: number): number {
+  const matrix = matrixOf(graph);
+  const degree = matrix.map((row) => row.reduce((a, b) => a + b, 0));
+  const total = degree.reduce((a, b) => a + b, 0);
+  let sum = 0;
+  for (const [i, row] of matrix.entries())
+    for (const [j, w] of row.entries())
+      if (labels[i] === labels[j]) sum += w / total - (gamma * degree[i] * degree[j]) / total ** 2;
+  return sum;
+}
+
+/** The largest quality of all partitions. */
+function bestQuality(graph: Graph, gamma: number): number {
+  const labels = new Int32Array(rowsOf(graph));
+  const from = (row: number, clusters: number): number => {
+    if (row === labels.length) return quality(graph, labels, gamma);
+    let best = -Infinity;
+    for (let c = 0; c <= clusters; c++) {
+      labels[row] = c;
+      best = Math.max(best, from(row + 1, Math.max(clusters, c + 1)));
+    }
+    return best;
+  };
+  return from(0, 0);
+}
+
+const graphs = fc
+  .tuple(
+    fc.integer({ min: 0, max: 1e6 }),
+    fc.integer({ min: 2, max: 40 }),
+    fc.double({ min: 0.03, max: 0.6, noNaN: true }),
+  )
+  .map(([seed, n, chance]) => randomGraph(seed, n, () => chance));
+const gammas = fc.constantFrom(0.25, 0.5, 1, 2, 5.6, 16);
+
+describe('quality', () => {
+  test('is modularity, by its definition', () => {
+    fc.assert(
+      fc.property(graphs, gammas, fc.integer({ min: 1, max: 5 }), (graph, gamma, k) => {
+        const draws = rng(k);
+        const labels = Int32Array.from({ length: rowsOf(graph) }, () => draws.below(k));
+        if (graph.index.length > 0)
+          close(quality(graph, labels, gamma), qualityByPairs(graph, labels, gamma), 1e-12);
+      }),
+    );
+  });
+
+  test('of a single cluster is 1 − γ', () =>
+    close(
+      quality(
+        randomGraph(1, 20, () => 0.5),
+        new Int32Array(20),
+        0.7,
+      ),
+      0.3,
+      1e-14,
+    ));
+  test('is 0 without edges', () => assert.equal(quality(graphOf(3, []), Int32Array.of(0, 1, 1), 1), 0));
+});
+
+describe('partition', () => {
+  test('moves to where quality rises: in the end no row and no union of two clusters can raise it', () => {
+    fc.assert(
+      fc.property(graphs, gammas, fc.integer({ min: 0, max: 1e6 }), (graph, gamma, seed) => {
+        const labels = partition(graph, gamma, rng(seed), 100);
+        const k = Math.max(...labels) + 1;
+        const reached = quality(graph, labels, gamma);
+        const isNoGain = (other: Int32Array) =>
+          assert.ok(quality(graph, other, gamma) < reached + 1e-9, `${labels} to ${other}`);
+        // Rows move to clusters of their neighbours only.
+        for (const [i, row] of matrixOf(graph).entries())
+          for (const [j, w] of row.entries()) if (w > 0) isNoGain(labels.with(i, labels[j]));
+        for (let a = 0; a < k; a++)
+          for (let b = 0; b < a; b++) isNoGain(labels.map((label) => (label === a ? b : label)));
+      }),
+    );
+  });
+
+  test('is never worse than a single cluster or each row alone, and never better than the best', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e6 }), gammas, (seed, gamma) => {
+        const graph = randomGraph(seed, 7, () => 0.5);
+        const best = bestQuality(graph, gamma);
+        const reached = quality(graph, partition(graph, gamma, rng(seed)), gamma);
+        assert.ok(reached <= best + 1e-12);
+        for (const trivial of [new Int32Array(7), Int32Array.from({ length: 7 }, (_, i) => i)])
+          assert.ok(reached >= quality(graph, trivial, gamma) - 1e-9);
+      }),
+      { numRuns: 50 },
+    );
+    fc.assert(
+      fc.property(graphs, gammas, (graph, gamma) => {
+        const labels = partition(graph, gamma, rng(0));
+        assert.ok(
+          quality(graph, labels, gamma) >= quality(graph, new Int32Array(labels.length), gamma) - 1e-9,
+        );
+      }),
+    );
+  });
+
+  test('is the best of all in most tries on a small graph', () => {
+    let found = 0;
+    for (let seed = 0; seed < 40; seed++) {
+      const graph = randomGraph(seed, 8, () => 0.45);
+      const reached = quality(graph, partition(graph, 1, rng(seed)), 1);
+      if (reached > bestQuality(graph, 1) - 1e-9) found++;
+    }
+    assert.ok(found >= 24, `${found} of 40`);
+  });
+
+  test('separates two triangles, or joins them at a small resolution', () => {
+    const edge = (i: number, j: number) => [i, j, 1] as const;
+    const triangles = graphOf(6, [
+      ...[edge(0, 2), edge(0, 4), edge(2, 4), edge(1, 3), edge(1, 5), edge(3, 5)],
+      edge(2, 3),
+    ]);
+    // The bridge is worth a union up to γ = w_ab·total/(volume_a·volume_b) = 14/49.
+    for (let seed = 0; seed < 20; seed++) {
+      assert.deepEqual(partition(triangles, 1, rng(seed)), Int32Array.of(0, 1, 0, 1, 0, 1));
+      assert.deepEqual(partition(triangles, 0.3, rng(seed)), Int32Array.of(0, 1, 0, 1, 0, 1));
+      assert.deepEqual(partition(triangles, 0.28, rng(seed)), new Int32Array(6));
+      assert.deepEqual(partition(triangles, 1000, rng(seed)), Int32Array.of(0, 1, 2, 3, 4, 5));
+    }
+  });
+
+  test('finds planted clusters, of different sizes and degrees', () => {
+    const truth = Int32Array.from({ length: 210 }, (_, i) => (i < 100 ? 0 : i < 160 ? 1 : i < 190 ? 2 : 3));
+    const within = [0.4, 0.8, 0.7, 0.9];
+    const graph = randomGraph(5, 210, (i, j) => (truth[i] === truth[j] ? within[truth[i]] : 0.02));
+    for (let seed = 0; seed < 5; seed++) assert.deepEqual(partition(graph, 1, rng(seed)), truth);
+  });
+
+  test('depends on the generator alone; labels are numbered in order of appearance', () => {
+    const graph = randomGraph(2, 200, () => 0.05);
+    const found = new Set<string>();
+    for (let seed = 0; seed < 5; seed++) {
+      const labels = partition(graph, 2, rng(seed));
+      assert.deepEqual(partition(graph, 2, rng(seed)), labels);
+      found.add(String(labels));
+      let next = 0;
+      for (const label of labels) {
+        assert.ok(label <= next);
+        next = Math.max(next, label + 1);
+      }
+    }
+    assert.ok(found.size > 1);
+  });
+
+  test('a second iteration is not worse than the first', () => {
+    let better = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const graph = randomGraph(seed, 150, () => 0.06);
+      const [once, twice] = [1, 2].map((iterations) =>
+        quality(graph, partition(graph, 1, rng(seed), iterations), 1),
+      );
+      assert.ok(twice >= once - 1e-12);
+      if (twice > once + 1e-9) better++;
+    }
+    assert.ok(better > 0);
+  });
+
+  test('the unit of the weights does not matter', () => {
+    const graph = randomGraph(7, 150, () => 0.06);
+    const labels = partition(graph, 1, rng(1));
+    for (const unit of [2 ** -40, 2 ** 40])
+      assert.deepEqual(partition({ ...graph, weight: graph.weight.map((w) => w * unit) }, 1, rng(1)), labels);
+  });
+
+  test('rows without edges are clusters of their own', () => {
+    assert.deepEqual(partition(graphOf(0, []), 1, rng(0)), new Int32Array(0));
+    assert.deepEqual(partition(graphOf(3, []), 1, rng(0)), Int32Array.of(0, 1, 2));
+    assert.deepEqual(partition(graphOf(4, [[1, 3, 1]]), 1, rng(0)), Int32Array.of(0, 1, 2, 1));
+  });
+
+  test('goes with the components, at any resolution that keeps them whole', () => {
+    const whole = randomGraph(9, 60, () => 0.3);
+    const kept = Int32Array.from({ length: 40 }, (_, i) => i);
+    const half = subgraph(whole, kept);
+    const n = rowsOf(half);
+    const edges: [number, number, number][] = [];
+    for (const [i, row] of matrixOf(half).entries())
+      for (let j = 0; j < i; j++) if (row[j] > 0) edges.push([i, j, row[j]], [n + i, n + j, row[j]]);
+    const labels = partition(graphOf(2 * n, edges), 0.1, rng(3));
+    assert.deepEqual(
+      labels,
+      Int32Array.from({ length: 2 * n }, (_, i) => (i < n ? 0 : 1)),
+    );
+  });
+});

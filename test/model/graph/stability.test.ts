@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  chosenResolution,
+  GRID,
+  isPastLast,
+  replicateRows,
+  stability,
+} from '../../../model/graph/stability.ts';
+import { generator } from '../../../model/random.ts';
+import { ari, ariOfLabels, contingency } from '../../../model/scores.ts';
+import { close } from '../support.ts';
+
+const N = 400;
+/** Random labels 0 … k−1 of the replicate's rows, which agree with those of others where `noise` is small; −1 elsewhere. */
+function labelsOf(replicate: number, k: number, noise: number): Int32Array {
+  const rng = generator(5n, 'labels', replicate);
+  const labels = new Int32Array(N).fill(-1);
+  for (const row of replicateRows(1n, replicate, N))
+    labels[row] = rng.uniform() < noise ? rng.below(k) : row % k;
+  return labels;
+}
+
+/** The ARI of each pair by its contingency table. */
+function agreements(labels: Int32Array[]): number[] {
+  return labels.flatMap((a, i) =>
+    labels.slice(0, i).map((b) => {
+      const shared = [...a.keys()].filter((row) => a[row] >= 0 && b[row] >= 0);
+      return ari(
+        contingency(
+          shared.map((row) => a[row]),
+          shared.map((row) => b[row]),
+        ),
+      );
+    }),
+  );
+}
+
+const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
+
+describe('replicates', () => {
+  test('have 60 % of the rows, ascending, each once; others for each replicate and seed', () => {
+    for (const n of [0, 1, 2, 5, 10, 1001]) {
+      const rows = replicateRows(7n, 1, n);
+      assert.equal(rows.length, Math.floor(0.6 * n));
+      for (const [i, row] of rows.entries()) assert.ok(row < n && (i === 0 ? row >= 0 : row > rows[i - 1]));
+    }
+    assert.equal(replicateRows(7n, 1, 100, 0.25).length, 25);
+    const [a, b, c] = [replicateRows(7n, 1, 1000), replicateRows(7n, 2, 1000), replicateRows(8n, 1, 1000)];
+    assert.equal(new Set([a, b, c].map(String)).size, 3);
+    assert.deepEqual(replicateRows(7n, 2, 1000), b);
+    const shared = a.filter((row) => b.includes(row)).length;
+    assert.ok(Math.abs(shared - 360) < 40, `${shared}`);
+  });
+
+  test('agree with the mean ARI of all pairs on the rows that they share', () => {
+    for (const noise of [0, 0.3, 1]) {
+      const labels = [1, 2, 3, 4, 5].map((replicate) => labelsOf(replicate, replicate < 3 ? 4 : 6, noise));
+      const expected = agreements(labels);
+      const { mean: value, error, k, range } = stability(labels, N);
+      close(value, mean(expected), 1e-12);
+      close(error, Math.sqrt(mean(expected.map((v) => (v - mean(expected)) ** 2)) / 5), 1e-12);
+      assert.equal(k, 6);
+      assert.deepEqual(range, [4, 6]);
+    }
+  });
+
+  test('agree entirely if labels differ in their names alone, and not at all by chance', () => {
+    const same = [1, 2, 3].map((replicate) =>
+      labelsOf(replicate, 4, 0).map((label) => (label < 0 ? -1 : (label + replicate) % 4)),
+    );
+    assert.deepEqual(stability(same, N), { mean: 1, error: 0, k: 4, range: [4, 4] });
+    const { mean: chance } = stability(
+      Array.from({ length: 12 }, (_, replicate) => labelsOf(replicate, 4, 1)),
+      N,
+    );
+    assert.ok(Math.abs(chance) < 0.01, `${chance}`);
+  });
+
+  test('single clusters agree with 0, with each other too', () => {
+    const single = labelsOf(3, 1, 0);
+    assert.deepEqual(stability([labelsOf(1, 1, 0), labelsOf(2, 1, 0), single], N), {
+      mean: 0,
+      error: 0,
+      k: 1,
+      range: [1, 1],
+    });
+    const [one, two] = [labelsOf(1, 3, 0), labelsOf(2, 3, 0)];
+    const mixed = stability([one, two, single], N);
+    close(mixed.mean, 1 / 3, 1e-12);
+    close(mixed.error, Math.sqrt(2) / 3 / Math.sqrt(3), 1e-12);
+    assert.equal(mixed.k, 3);
+    assert.deepEqual(mixed.range, [1, 3]);
+    assert.equal(stability([one, single], N).k, 2);
+    // Though the other has the same label in all rows that they share.
+    assert.equal(stability([Int32Array.of(0, 0, 1), Int32Array.of(0, 0, -1)], 3).mean, 0);
+    assert.equal(stability([Int32Array.of(0, 0, -1), Int32Array.of(0, 0, 1)], 3).mean, 0);
+  });
+
+  test('one alone has no stability', () =>
+    assert.throws(() => stability([labelsOf(1, 3, 0)], N), RangeError));
+});
+
+test('the ARI by counting is that of the contingency table', () => {
+  const rng = generator(2n, 'labels');
+  for (const [a, b] of [
+    [1, 1],
+    [1, 9],
+    [50, 50],
+    [700, 3],
+    [1000, 900],
+  ]) {
+    const draw = (k: number) => Int32Array.from({ length: 1500 }, () => rng.below(k));
+    const pred = draw(a);
+    const truth = draw(b).map((label, i) => (i % 3 ? Math.min(b - 1, pred[i]) : label));
+    assert.equal(ariOfLabels(pred, truth), ari(contingency(pred, truth)));
+  }
+});
+
+describe('resolutions', () => {
+  const curveOf = (...means: number[]) => means.map((value) => ({ mean: value, error: 0 }));
+
+  test('are half powers of 2 from ½ to 64', () => {
+    assert.equal(GRID.length, 15);
+    assert.deepEqual([GRID[0], GRID[2], GRID[14]], [0.5, 1, 64]);
+    for (let j = 1; j < 15; j++) close(GRID[j] / GRID[j - 1], Math.SQRT2, 1e-12);
+  });
+
+  test('the search ends after four that are below 75 % of the best', () => {
+    assert.equal(isPastLast([]), false);
+    assert.equal(isPastLast(curveOf(0.8, 0.5, 0.5, 0.5)), false);
+    assert.equal(isPastLast(curveOf(0.8, 0.5, 0.5, 0.5, 0.59)), true);
+    assert.equal(isPastLast(curveOf(0.8, 0.5, 0.5, 0.5, 0.61)), false);
+    assert.equal(isPastLast(curveOf(0.8, 0.61, 0.5, 0.5, 0.5)), false);
+    assert.equal(isPastLast(curveOf(0.2, 0.3, 0.4, 0.5, 0.6)), false);
+  });
+
+  /** Curves of [mean, mean beyond chance, its error]. */
+  const points = (...all: [number, number, number][]) =>
+    all.map(([mean, beyond, error]) => ({ mean, beyond: { mean: beyond, error } }));
+
+  test('the chosen one has the largest mean − error beyond chance, the first on a tie', () => {
+    assert.equal(chosenResolution(points([0.5, 0.5, 0], [0.8, 0.7, 0], [0.9, 0.6, 0], [0.8, 0.7, 0])), 1);
+    assert.equal(chosenResolution(points([0.8, 0.8, 0.1], [0.75, 0.75, 0.01], [0.6, 0.6, 0])), 1);
+  });
+
+  test('there is none if its mean, or what of it is beyond chance, is too low', () => {
+    assert.equal(chosenResolution([]), null);
+    assert.equal(chosenResolution(points([0.1, 0.1, 0], [0.449, 0.44, 0])), null);
+    assert.equal(chosenResolution(points([0.45, 0.44, 0])), 0);
+    assert.equal(chosenResolution(points([0.6, 0.29, 0])), null);
+  });
+});
