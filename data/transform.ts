@@ -5,11 +5,14 @@ import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 import type { Fences } from './fences.ts';
 
 /**
- * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first scaled to unit length if `normalize`,
- * becomes y = row·weights + bias in float32, with mean 0 and variance 1: the input of the networks. The input of the
- * mixture is x = y·scale: the row after --transform minus its mean `offset`, as the mixture is invariant to shifts.
+ * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first moved by `before` if there is one, and
+ * scaled to unit length if `normalize`, becomes y = row·weights + bias in float32, with mean 0 and variance 1 (if there is
+ * `before`, 1 is the mean of the variances): the input of the networks. The input of the mixture is x = y·scale: the row after
+ * --transform minus its mean `offset`, as the mixture is invariant to shifts.
  */
 export interface Transform {
+  /** Applied to raw rows before they are scaled to unit length: only with `normalize`. Null: they are scaled as they are. */
+  readonly before: ColumnMap | null;
   readonly normalize: boolean;
   /** The number of columns of a raw row. */
   readonly input: number;
@@ -21,8 +24,15 @@ export interface Transform {
   readonly bias: Float32Array;
   readonly scale: Float64Array;
   readonly offset: Float64Array;
-  /** Limits on raw rows; null: there are none. */
+  /** Limits on raw rows, before anything else is done to them; null: there are none. */
   readonly fences: Fences | null;
+}
+
+/** x_d·factor_d + shift_d for each column d of a raw row. */
+export interface ColumnMap {
+  /** [input] each. */
+  readonly factor: Float32Array;
+  readonly shift: Float32Array;
 }
 
 /** The result of the moments round, for rows scaled to unit length if the transform normalizes them. */
@@ -35,7 +45,14 @@ export interface Moments {
   readonly max: Float64Array;
 }
 
-export type TransformChoice = 'center' | 'none' | 'normalize' | 'standard' | 'min-max' | `pca:${number}`;
+export type TransformChoice =
+  | 'auto'
+  | 'center'
+  | 'none'
+  | 'normalize'
+  | 'standard'
+  | 'min-max'
+  | `pca:${number}`;
 
 /** The number of axes d of `pca:<d>`; null for the other choices. */
 export const pcaAxes = (choice: TransformChoice) =>
@@ -48,6 +65,22 @@ export function normalizeRows(rows: Float32Array, dim: number): void {
     for (let d = 0; d < dim; d++) sum += rows[o + d] * rows[o + d];
     if (sum > 0) for (let d = 0, by = 1 / Math.sqrt(sum); d < dim; d++) rows[o + d] *= by;
   }
+}
+
+/**
+ * Moves raw rows and scales them to unit length, in place, as far as the transform does so: what precedes its weights. Each
+ * number is rounded after the product and after the sum, as by `applyColumns`.
+ */
+export function unitRows(
+  { before, normalize, input }: Pick<Transform, 'before' | 'normalize' | 'input'>,
+  raw: Float32Array,
+): void {
+  if (before) {
+    const { factor, shift } = before;
+    for (let o = 0; o < raw.length; )
+      for (let d = 0; d < input; d++, o++) raw[o] = Math.fround(raw[o] * factor[d]) + shift[d];
+  }
+  if (normalize) normalizeRows(raw, input);
 }
 
 /**
@@ -71,7 +104,7 @@ export function planTransform(
 
   const sd = kept.map((d) => Math.sqrt(variance[d]));
   const factor = kept.map((d, i) => {
-    if (choice === 'standard') return 1 / sd[i];
+    if (choice === 'standard' || choice === 'auto') return 1 / sd[i];
     return choice === 'min-max' ? 1 / (moments.max[d] - moments.min[d]) : 1;
   });
   const covariance = new Float64Array(diagonal ? kept.length : kept.length ** 2);
@@ -85,6 +118,7 @@ export function planTransform(
   return {
     covariance,
     transform: {
+      before: null,
       normalize: choice === 'normalize',
       input,
       dim: kept.length,
@@ -93,7 +127,7 @@ export function planTransform(
       bias: Float32Array.from(kept, (d, i) => -moments.mean[d] / sd[i]),
       scale: Float64Array.from(sd, (s, i) => s * factor[i]),
       offset: Float64Array.from(kept, (d, i) => {
-        if (choice === 'center' || choice === 'standard') return 0;
+        if (choice === 'center' || choice === 'standard' || choice === 'auto') return 0;
         return (moments.mean[d] - (choice === 'min-max' ? moments.min[d] : 0)) * factor[i];
       }),
       fences,
@@ -129,6 +163,7 @@ function planPca(axes: number, moments: Moments, kept: number[], fences: Fences 
   return {
     covariance,
     transform: {
+      before: null,
       normalize: false,
       input,
       dim: axes,
@@ -157,7 +192,7 @@ export function applyColumns(transform: Transform, raw: Float32Array): Float32Ar
   return out;
 }
 
-/** y of raw rows, already scaled to unit length if the transform normalizes them; summed like the `cpu` backend. */
+/** y of rows after `unitRows`; summed like the `cpu` backend. */
 export function networkRows(transform: Transform, raw: Float32Array): Float32Array {
   const { columns, input, dim, weights, bias } = transform;
   if (columns) return applyColumns(transform, raw);

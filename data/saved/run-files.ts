@@ -44,6 +44,8 @@ function sha256Of(path: string, run: string): string {
 /** The files of a finished run. All methods throw a UserError for one that is missing, or not as it should be. */
 export interface RunFiles {
   readonly run: string;
+  /** Is it there, or has run.json its hash? */
+  has(name: string): boolean;
   /** Does nothing if the file has the hash that run.json has of it, or run.json has none. */
   assertIntact(name: string): void;
   json(name: string): unknown;
@@ -82,6 +84,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
   return {
     run,
     damaged,
+    has: (name) => Object.hasOwn(hashes, name) || existsSync(join(run, name)),
     assertIntact(name) {
       if (Object.hasOwn(hashes, name)) intact(name);
     },

@@ -7,6 +7,7 @@ import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { fencesFrom } from '../fences.ts';
 import type { Transform } from '../transform.ts';
+import { MAX_FLOAT32 } from '../value-range.ts';
 import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
@@ -26,6 +27,7 @@ export interface TrainedModel {
 
 const size = z.int().check(z.positive());
 const numbers = z.array(z.number());
+const floats = z.array(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
 const savedTransform = z.object({
   normalize: z.boolean(),
   input: size,
@@ -34,6 +36,8 @@ const savedTransform = z.object({
   scale: numbers,
   offset: numbers,
   names: z.optional(z.array(z.string())),
+  /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
+  before: z.optional(z.object({ factor: floats, shift: floats })),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z.optional(
     z.array(
@@ -48,7 +52,9 @@ const savedTransform = z.object({
   ),
 });
 const savedModel = z.object({
-  weightsManifest: z.tuple([z.object({ weights: z.array(z.object({ shape: z.array(size) })) })]),
+  weightsManifest: z.tuple([
+    z.object({ weights: z.array(z.object({ name: z.string(), shape: z.array(size) })) }),
+  ]),
 });
 /** What is needed of run.json. */
 const about = z.object({
@@ -68,15 +74,17 @@ export function readTrainedModel(run: string): TrainedModel {
   const { identity, data, files: hashes } = aboutRun(run);
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
-  const { input, dim, columns, scale, offset, names = null, fences = [] } = saved;
+  const { input, dim, columns, scale, offset, names = null, before = null, fences = [] } = saved;
   const sound =
     scale.length === dim &&
     offset.length === dim &&
     (names === null || names.length === input) &&
+    (before === null ||
+      (saved.normalize && [before.factor, before.shift].every(({ length }) => length === input))) &&
     fences.every(({ column }) => column < input) &&
     (columns === null || (columns.length === dim && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
-  const [kernel, bias, ...net] = readWeights(files, input, dim);
+  const [kernel, bias, ...net] = readWeights(files, input, dim, before !== null);
   return {
     net,
     files,
@@ -84,6 +92,10 @@ export function readTrainedModel(run: string): TrainedModel {
     leftOut: data?.leftOut ?? null,
     backendName: backendOfIdentity(String(identity)),
     transform: {
+      before: before && {
+        factor: Float32Array.from(before.factor),
+        shift: Float32Array.from(before.shift),
+      },
       normalize: saved.normalize,
       input,
       dim,
@@ -118,10 +130,14 @@ function parsed<T>(files: RunFiles, name: string, schema: z.ZodMiniType<T>): T {
   );
 }
 
-/** Kernel and bias of each layer, the transform first. They have to fit each other, and to fill the file. */
-function readWeights(files: RunFiles, input: number, dim: number): TrainedModel['net'] {
+/**
+ * Kernel and bias of each layer, the transform first. They have to fit each other, and to fill the file, with those of the
+ * layers `before` it: what these do is in transform.json.
+ */
+function readWeights(files: RunFiles, input: number, dim: number, before: boolean): TrainedModel['net'] {
   const [{ weights }] = parsed(files, 'model/model.json', savedModel).weightsManifest;
-  const shapes = weights.map(({ shape }) => shape);
+  const first = weights.findIndex(({ name }) => name === 'transform/kernel');
+  const shapes = weights.slice(first).map(({ shape }) => shape);
   let width = input;
   const fits = shapes.every((shape, i) => {
     if (i % 2) return shape.length === 1 && shape[0] === width;
@@ -129,13 +145,19 @@ function readWeights(files: RunFiles, input: number, dim: number): TrainedModel[
     width = shape[1];
     return isKernel;
   });
-  if (!fits || shapes.length < 4 || shapes.length % 2 || shapes[0][1] !== dim)
+  if (
+    !fits ||
+    (before ? first < 1 : first !== 0) ||
+    shapes.length < 4 ||
+    shapes.length % 2 ||
+    shapes[0][1] !== dim
+  )
     throw files.damaged('model/model.json', 'its layers do not fit each other');
-  const sizes = shapes.map(elementCount);
-  const bytes = files.bytes('model/weights.bin', 4 * sizes.reduce((a, b) => a + b, 0));
-  let at = bytes.byteOffset;
-  return shapes.map((shape, i) => {
-    const values = new Float32Array(bytes.buffer.slice(at, (at += 4 * sizes[i])));
+  const bytesOf = (part: typeof weights) => part.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+  const bytes = files.bytes('model/weights.bin', bytesOf(weights));
+  let at = bytes.byteOffset + bytesOf(weights.slice(0, first));
+  return shapes.map((shape) => {
+    const values = new Float32Array(bytes.buffer.slice(at, (at += 4 * elementCount(shape))));
     if (!values.every(Number.isFinite))
       throw files.damaged('model/weights.bin', 'it has values that are not finite');
     return { values, shape };

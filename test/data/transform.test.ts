@@ -10,6 +10,7 @@ import {
   planTransform,
   type Transform,
   type TransformChoice,
+  unitRows,
 } from '../../data/transform.ts';
 import { close, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
@@ -54,7 +55,7 @@ const unit = (rows: Matrix) => rows.map((row) => row.map((v) => v / Math.hypot(.
 /** y of raw rows: the input of the networks. */
 function apply(transform: Transform, rows: Matrix): Float32Array {
   const raw = flat(rows);
-  if (transform.normalize) normalizeRows(raw, transform.input);
+  unitRows(transform, raw);
   if (transform.columns) return applyColumns(transform, raw);
   const { input, dim, weights, bias } = transform;
   return Float32Array.from({ length: rows.length * dim }, (_, p) => {
@@ -229,6 +230,35 @@ describe('normalize', () => {
     const rows = Float32Array.of(3e38, -3e38, 3e-40, 4e-40, 0, 0);
     normalizeRows(rows, 2);
     close(rows, [Math.SQRT1_2, -Math.SQRT1_2, 0.6, 0.8, 0, 0], 1e-5);
+  });
+});
+
+describe('unitRows', () => {
+  const finite = (most: number) => fc.float({ noNaN: true, min: -most, max: most });
+
+  test('moves columns, with a float32 product and then a float32 sum, before it scales rows', () => {
+    fc.assert(
+      fc.property(finite(1e9), finite(2 ** 20), finite(1e9), (value, by, plus) => {
+        const before = { factor: Float32Array.of(by, 1), shift: Float32Array.of(plus, -3) };
+        const moved = Float32Array.of(
+          Math.fround(Math.fround(value) * Math.fround(by)) + Math.fround(plus),
+          4,
+        );
+        const rows = Float32Array.of(value, 7);
+        unitRows({ before, normalize: false, input: 2 }, rows);
+        assert.deepEqual(rows, moved);
+        const scaled = Float32Array.of(value, 7);
+        unitRows({ before, normalize: true, input: 2 }, scaled);
+        normalizeRows(moved, 2);
+        assert.deepEqual(scaled, moved);
+      }),
+    );
+  });
+
+  test('does nothing to other transforms', () => {
+    const rows = flat(ROWS);
+    unitRows(planTransform('standard', momentsOf(ROWS)).transform, rows);
+    assert.deepEqual(rows, flat(ROWS));
   });
 });
 

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { UserError } from '../../base/user-error.ts';
+import { runFiles } from '../../data/saved/run-files.ts';
+import { readSavedTree, type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
+import { scratchFolder } from './files.ts';
+
+const { folder } = scratchFolder();
+let runs = 0;
+/** A run directory with this tree.json. */
+function runWith(content: unknown): string {
+  const run = join(folder, `run-${++runs}`);
+  mkdirSync(run);
+  writeFileSync(join(run, 'tree.json'), typeof content === 'string' ? content : JSON.stringify(content));
+  return run;
+}
+
+const tree = savedTree(
+  { likelihood: 'gaussian', measure: 'nats a row' },
+  {
+    sizes: [50, 40, 30],
+    joins: [
+      { a: 1, b: 2, height: 0.1 },
+      { a: 0, b: 3, height: 0.4 },
+    ],
+  },
+);
+
+describe('tree.json', () => {
+  test('has the rows of each join, and is read as it was written', () => {
+    assert.deepEqual(
+      tree.joins.map(({ size }) => size),
+      [70, 120],
+    );
+    assert.deepEqual(readSavedTree(runFiles(runWith(tree))), tree);
+    const graph = {
+      ...tree,
+      likelihood: 'graph',
+      joins: tree.joins.map((own) => ({ ...own, height: -own.height })),
+    };
+    assert.deepEqual(readSavedTree(runFiles(runWith(graph))), graph);
+    const single = { ...tree, clusters: 1, sizes: [7], joins: [] };
+    assert.deepEqual(readSavedTree(runFiles(runWith(single))), single);
+  });
+
+  test('is null where an earlier version wrote none, and an error where it is missing', () => {
+    const run = join(folder, 'none');
+    mkdirSync(run);
+    assert.equal(readSavedTree(runFiles(run)), null);
+    assert.throws(
+      () => readSavedTree(runFiles(run, { 'tree.json': 'ab' })),
+      /tree\.json is damaged \(it is missing\)/,
+    );
+    assert.throws(() => readSavedTree(runFiles(runWith(tree), { 'tree.json': 'ab' })), /SHA-256/);
+  });
+
+  const withJoin = (i: number, change: object): SavedTree => ({
+    ...tree,
+    joins: tree.joins.map((own, j) => (i === j ? { ...own, ...change } : own)),
+  });
+  for (const [name, content, says] of [
+    ['is no JSON', '{', /JSON/],
+    ['is a list', [], /its content is not/],
+    ['has another likelihood', { ...tree, likelihood: 'other' }, /likelihood is not/],
+    ['has a line break in its measure', { ...tree, measure: 'a\nb' }, /measure is not/],
+    ['has no clusters', { ...tree, clusters: 0, sizes: [], joins: [] }, /clusters is not/],
+    ['has a size too few', { ...tree, sizes: [50, 40] }, /sizes of 2 clusters, not of 3/],
+    ['has a join too few', { ...tree, joins: tree.joins.slice(1) }, /1 joins of 3 clusters/],
+    ['joins a cluster twice', withJoin(1, { a: 1 }), /joins\.1 is of 1 and 3/],
+    ['joins what is not there yet', withJoin(0, { b: 4 }), /joins\.0 is of 1 and 4/],
+    ['joins a cluster with itself', withJoin(0, { a: 2 }), /joins\.0 is of 2 and 2/],
+    ['has another size', withJoin(0, { size: 71 }), /joins\.0 has 71 rows, not 70/],
+    ['has a height that is no number', withJoin(0, { height: null }), /joins\.0\.height is not/],
+    ['turns back', withJoin(1, { height: 0.05 }), /joins\.1 is out of order/],
+    ['rises where it must fall', { ...tree, likelihood: 'graph' }, /joins\.1 is out of order/],
+  ] as const)
+    test(`that ${name} is refused`, () =>
+      assert.throws(
+        () => readSavedTree(runFiles(runWith(content))),
+        (error: Error) =>
+          error instanceof UserError && !error.message.includes('\n') && says.test(error.message),
+      ));
+});
