@@ -65,6 +65,17 @@ function areCells(value: unknown): boolean {
 }
 
 const name = z.string().check(z.maxLength(64));
+const MOST_NEIGHBOURS = 1024;
+const [MOST_RESOLUTIONS, MOST_REPLICATES] = [64, 64];
+/** Of a Gaussian without clusters. */
+const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 16];
+/** With larger ones, rounding errors of volumes could look like gains, and the search for a partition would not end. */
+const resolution = z.number().check(z.positive(), z.lte(1024));
+const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
+/** Of the mean field of the graph likelihood. */
+const field = { coupling: positive, resolution };
+/** Clusters in which the graph likelihood keeps a row: those with its largest memberships. */
+export const KEPT_MEMBERSHIPS = 4;
 
 /** Groups of rows: one of all rows, one per label of the clustering net, or two per label by its sub-net (2k and 2k+1). */
 const cells = {
@@ -95,6 +106,8 @@ export const taskSchema = z.discriminatedUnion('task', [
     form: z.enum(['product', 'cholesky']),
     diagonal: z.boolean(),
     average: z.enum(['weights', 'gradients']),
+    /** The targets are those of the mean field, with loss `kl`, and `form` does not matter. */
+    field: z.optional(z.object(field)),
   }),
   z.object({ task: z.literal('statistics'), diagonal: z.boolean(), block: dim }),
   z.object({
@@ -122,6 +135,40 @@ export const taskSchema = z.discriminatedUnion('task', [
     bins: binCount,
   }),
   z.object({ task: z.literal('cell-fourth-moments'), ...cells, whitening: name }),
+  /**
+   * Of every m-th of the sample's rows (`every`), shifted, scaled by column and, if `unit`, scaled to unit length; of a sketch of
+   * so many columns if `sketch` is not 0.
+   */
+  z.object({
+    task: z.literal('sample-covariance'),
+    unit: z.boolean(),
+    every: dim,
+    sketch: z.int().check(z.nonnegative(), z.lte(1 << 13), z.multipleOf(4)),
+  }),
+  z.object({ task: z.literal('sample-rows') }),
+  z.object({ task: z.literal('neighbours'), k: z.int().check(z.gte(1), z.lte(MOST_NEIGHBOURS)) }),
+  z.object({
+    task: z.literal('partitions'),
+    resolutions,
+    replicates: z.int().check(z.gte(1), z.lte(MOST_REPLICATES)),
+    share: z.number().check(z.gt(0), z.lte(1)),
+  }),
+  z.object({
+    task: z.literal('null-partitions'),
+    dimension: dim.check(z.lte(MOST_DIMENSIONS)),
+    rows: z.int().check(z.gte(4), z.lte(MOST_NULL_ROWS)),
+    neighbours: z.int().check(z.gte(1), z.lte(MOST_NEIGHBOURS)),
+    resolutions,
+    replicates: z.int().check(z.gte(2), z.lte(MOST_REPLICATES)),
+    share: z.number().check(z.gt(0), z.lte(1)),
+  }),
+  z.object({ task: z.literal('start-partition'), resolution }),
+  z.object({ task: z.literal('memberships') }),
+  z.object({ task: z.literal('membership-sweep'), ...field }),
+  z.object({ task: z.literal('cluster-links') }),
+  z.object({ task: z.literal('half-start') }),
+  z.object({ task: z.literal('half-sweep'), coupling: positive }),
+  z.object({ task: z.literal('half-links') }),
   z.object({
     task: z.literal('full-pass'),
     diagonal: z.boolean(),

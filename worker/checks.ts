@@ -4,25 +4,19 @@ import { blockCount, type Layout } from '../model/layout.ts';
 import { netShapes, netSize } from '../model/net.ts';
 import { QUANTILES } from '../model/sampling/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
-import { MAX_MESSAGE } from '../proto/codec.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
-import { dtypeOf, type TensorDtype, type Tensors } from '../proto/tensors.ts';
+import type { TensorDtype } from '../proto/tensors.ts';
+import { checkGraphTask, isGraphTask } from './graph-checks.ts';
+import { array, columnsIn, fits, InvalidRound, must, tensor } from './state-checks.ts';
 import type { States } from './states.ts';
 
-/** A round that does not fit its states or units. No coordinator of this version sends one. */
-export class InvalidRound extends Error {
-  override name = 'InvalidRound';
-}
+export { InvalidRound };
 
 /** Layers of a net. */
 const MOST_LAYERS = 64;
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
-
-function must(holds: boolean, problem: string): asserts holds {
-  if (!holds) throw new InvalidRound(problem);
-}
 
 /** Throws InvalidRound unless the unit is a range of blocks of one of the shards. */
 export function checkUnit({ shard, from, to }: WorkUnit, shards: { length: number }[]): void {
@@ -60,6 +54,17 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     fits(statisticsLength(layout.dim, covarianceOf(task)));
     return;
   }
+  if (task.task === 'sample-covariance') {
+    array(states, 'columns', 'shift', 'float32', [layout.dim]);
+    array(states, 'columns', 'factor', 'float32', [layout.dim]);
+    array(states, 'columns', 'below', 'float64', [1]);
+    if ('fenced' in states.get('columns')) {
+      const fenced = columnsIn(states, 'columns', 'fenced', layout);
+      for (const name of ['low', 'high']) array(states, 'columns', name, 'float32', [fenced]);
+    }
+    fits((task.sketch || layout.dim) ** 2);
+    return;
+  }
   const d = transformDim(states, layout);
   const p = statisticsLength(d, 'diagonal' in task ? covarianceOf(task) : 'full');
   if (task.task === 'seed-distances') {
@@ -81,7 +86,10 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     const { k, size, widest } = netOf(states, 'net', d);
     moments(states, 'net', size);
     addressable(Math.min(task.batch, layout.rows) * widest);
-    if (task.loss !== 'kl') array(states, 'e-step', 'cost', 'float32', [p, k]);
+    if (task.field) {
+      must(task.loss === 'kl', `the targets of a mean field are no costs, as with loss ${task.loss}`);
+      checkGraphTask({ task: 'membership-sweep', ...task.field }, states, layout, d, k);
+    } else if (task.loss !== 'kl') array(states, 'e-step', 'cost', 'float32', [p, k]);
     else if (task.form === 'product') array(states, 'e-step', 'theta', 'float32', [p, k]);
     else whitened(states, 'e-step', [], d, k);
   } else if (task.task === 'sub-steps') {
@@ -93,6 +101,11 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
       array(states, 'parts', 'centres', 'float32', [k, 2, d]);
       array(states, 'parts', 'metric', 'float32', [d]);
     }
+  } else if (isGraphTask(task)) {
+    const needsNet = ['memberships', 'half-start'].includes(task.task);
+    const { k } = needsNet ? netOf(states, 'net', d) : { k: null };
+    if (task.task === 'half-start') subsOf(states, d, false);
+    checkGraphTask(task, states, layout, d, k);
   } else checkPartition(task, states, d, p);
 }
 
@@ -123,27 +136,9 @@ function checkPartition(task: CellTask, states: States, d: number, p: number): v
   }
 }
 
-/** A result of `length` float64 numbers must fit in a message. */
-function fits(length: number): void {
-  must(length * 8 <= MAX_MESSAGE, 'its result would not fit in a message');
-}
-
 /** A tensor of this many float32 numbers must have addresses. */
 function addressable(numbers: number): void {
   must(numbers < MOST_NUMBERS, 'it needs a tensor of 4 GiB or more');
-}
-
-function tensor(tensors: Tensors, state: string, name: string, dtype: TensorDtype) {
-  const value = tensors[name];
-  must(value !== undefined && dtypeOf(value.data) === dtype, `${state}: ${name} is missing or not ${dtype}`);
-  return value;
-}
-
-/** The tensor must have exactly this shape. */
-function array(states: States, state: string, name: string, dtype: TensorDtype, shape: number[]): void {
-  const actual = tensor(states.get(state), state, name, dtype).shape;
-  const same = actual.length === shape.length && shape.every((size, i) => actual[i] === size);
-  must(same, `${state}: ${name} has shape [${actual}], not [${shape}]`);
 }
 
 /** The dimension D of transformed rows. */
@@ -162,6 +157,10 @@ function transformDim(states: States, layout: Layout): number {
     of('offset', 'float64').length === d &&
     of('below', 'float64').length === 1;
   must(isConsistent, 'transform: the lengths of its tensors differ');
+  if ('shift' in tensors || 'factor' in tensors) {
+    must(shape[0] === 1, 'transform: it has a shift, but its rows are not scaled to unit length');
+    for (const name of ['shift', 'factor']) array(states, 'transform', name, 'float32', [layout.dim]);
+  }
   if ('half' in tensors) {
     const half = of('half', 'int32');
     must(half.length === 1 && half[0] >= 1, 'transform: there is no such half');
@@ -182,16 +181,6 @@ function transformDim(states: States, layout: Layout): number {
       array(states, 'transform', name, 'float32', [fenced]);
   }
   return d;
-}
-
-/** The number of columns in a state's list of them, which must exist. */
-function columnsIn(states: States, state: string, name: string, layout: Layout): number {
-  const columns = tensor(states.get(state), state, name, 'int32').data;
-  must(
-    columns.every((column) => column >= 0 && column < layout.dim),
-    `${state}: there is no such column`,
-  );
-  return columns.length;
 }
 
 interface NetSize {

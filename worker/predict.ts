@@ -8,6 +8,7 @@ import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
+import { CLOSED } from '../model/numbering.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
@@ -20,6 +21,8 @@ export interface PredictInput {
   data: string | Source;
   /** Responsibilities too. */
   soft: boolean;
+  /** So many of the first output units may have rows, which others then never get; all by default. */
+  units?: number;
   /** Says what differs from the run. */
   log: (line: string) => void;
   signal?: AbortSignal;
@@ -45,7 +48,14 @@ export interface Predictor {
 }
 
 /** Loads the net and opens the data. UserError where the run is not finished, or the data do not fit it. */
-export async function openPredictor({ run, data, soft, log, signal }: PredictInput): Promise<Predictor> {
+export async function openPredictor({
+  run,
+  data,
+  soft,
+  units,
+  log,
+  signal,
+}: PredictInput): Promise<Predictor> {
   const { transform, net, backendName, leftOut, names } = readTrainedModel(run);
   const name = typeof data === 'string' ? data : 'data';
   const source =
@@ -70,8 +80,9 @@ export async function openPredictor({ run, data, soft, log, signal }: PredictInp
       log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
       return loadBackend('wasm');
     });
+    if (units !== undefined) net.at(-1)!.values.fill(CLOSED, units);
     const layers = net.map(({ values, shape }) => backend.upload(values, shape));
-    const largest = transform.normalize ? MAX_FLOAT32 : MAX_MAGNITUDE;
+    const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
       k: net.at(-1)!.values.length,

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
+import type { Task } from '../proto/tasks.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
 import { checkTask, checkUnit, InvalidRound } from './checks.ts';
 import type { Context } from './context.ts';
@@ -11,8 +12,12 @@ export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** How long results are collected for one message, ms: a message costs more than a small result. */
 const COLLECT_MS = 20;
-/** Tasks with results that are not only sums. */
-const UNSUMMED = ['moments', 'full-pass', 'sample-labels'];
+/** Tasks with results that are not only sums: values of rows, most of them. */
+const UNSUMMED: Task['task'][] = [
+  ...(['moments', 'full-pass', 'sample-labels', 'sample-rows', 'neighbours', 'partitions'] as const),
+  ...(['start-partition', 'memberships', 'membership-sweep', 'half-start', 'half-sweep'] as const),
+  'null-partitions',
+];
 /** Maximum units and tensors in a message: their descriptions, up to 150 bytes each, have to fit in the header's frame. */
 const MOST_ENTRIES = 1500;
 

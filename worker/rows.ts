@@ -1,5 +1,5 @@
-import { moveOutliers, outliersIn } from '../data/fences.ts';
-import { applyColumns, modelRows, normalizeRows, type Transform } from '../data/transform.ts';
+import { type Fences, moveOutliers, outliersIn } from '../data/fences.ts';
+import { applyColumns, modelRows, type Transform, unitRows } from '../data/transform.ts';
 import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import type { States } from './states.ts';
@@ -12,6 +12,9 @@ export function transformFrom(states: States): Transform {
   const columns = 'columns' in tensors ? take(tensors, 'columns', 'int32') : null;
   const [normalize, input] = take(tensors, 'shape', 'int32');
   return {
+    before: !('shift' in tensors)
+      ? null
+      : { factor: take(tensors, 'factor', 'float32'), shift: take(tensors, 'shift', 'float32') },
     normalize: normalize === 1,
     input,
     dim: bias.length,
@@ -45,9 +48,9 @@ export async function transformRows(
   transform: Transform,
   raw: Float32Array,
 ): Promise<Transformed & { outliers: Uint8Array | null }> {
-  const { normalize, input, fences } = transform;
-  if (normalize) normalizeRows(raw, input);
+  const { input, fences } = transform;
   const outliers = fences && moveOutliers(raw, input, fences);
+  unitRows(transform, raw);
   return { ...(await transformed(backend, transform, raw)), outliers };
 }
 
@@ -57,22 +60,27 @@ export async function transformSample(
   transform: Transform,
   raw: Float32Array,
 ): Promise<Transformed> {
-  const { normalize, input, fences } = transform;
-  if (normalize) normalizeRows(raw, input);
-  if (!fences) return transformed(backend, transform, raw);
-  const flags = outliersIn(raw, input, fences);
-  const inside = [...flags.keys()].filter((row) => !flags[row]);
-  return transformed(backend, transform, pick(raw, inside, input));
+  const { input, fences } = transform;
+  const rows = fences ? withoutOutliers(raw, input, fences) : raw;
+  unitRows(transform, rows);
+  return transformed(backend, transform, rows);
 }
 
-async function transformed(backend: Backend, transform: Transform, raw: Float32Array): Promise<Transformed> {
+function withoutOutliers(raw: Float32Array, input: number, fences: Fences): Float32Array {
+  const flags = outliersIn(raw, input, fences);
+  const inside = [...flags.keys()].filter((row) => !flags[row]);
+  return pick(raw, inside, input);
+}
+
+/** Rows after `unitRows`. */
+async function transformed(backend: Backend, transform: Transform, rows: Float32Array): Promise<Transformed> {
   const { input, dim } = transform;
-  const n = raw.length / input;
+  const n = rows.length / input;
   if (transform.columns) {
-    const y = applyColumns(transform, raw);
+    const y = applyColumns(transform, rows);
     return { scaled: backend.upload(y, [n, dim]), rows: modelRows(transform, y) };
   }
-  const x = backend.upload(raw, [n, input]);
+  const x = backend.upload(rows, [n, input]);
   const w = backend.upload(transform.weights, [input, dim]);
   const b = backend.upload(transform.bias, [dim]);
   const scaled = backend.affine(x, w, b, false);

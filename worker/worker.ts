@@ -211,9 +211,11 @@ export class Worker {
 
   /**
    * Reports a failure. This worker leaves, and others take over; if there are none, the run waits. Only if the data are to
-   * blame, or the round, which was rejected before any work, the coordinator decides what becomes of it.
+   * blame, or the round, which does not fit its states or was rejected before any work, the coordinator decides what becomes of
+   * it.
    */
-  #failed({ term, round }: RoundMessage, unit: WorkUnit, cause: unknown, isRejected = false): void {
+  #failed({ term, round }: RoundMessage, unit: WorkUnit, cause: unknown, isRejectedAtOnce = false): void {
+    const isRejected = isRejectedAtOnce || cause instanceof InvalidRound;
     if (cause instanceof InvalidRound) this.#connection.refused.invalid++;
     const trouble = localTrouble(cause);
     const error = trouble ?? (cause instanceof Error ? cause : new Error(String(cause)));

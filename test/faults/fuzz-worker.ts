@@ -10,6 +10,7 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { Worker } from '../../worker/worker.ts';
+import { sampleGraphOf } from '../worker/graph-states.ts';
 import {
   adamStateOf,
   bytes,
@@ -48,8 +49,10 @@ export const STATES: Record<string, Tensors> = {
   axes: { rows: f64(4 * K, D), centre: f64(4 * K), sd: f64(4 * K) },
   whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
   centres: { rows: f64(2, D) },
+  ...sampleGraphOf(w, K).states,
 };
 const steps = { epoch: 1, steps: 2, batch: 8, rate: 0.01, done: 0, average: 'weights' } as const;
+const field = { coupling: 2, resolution: 1 };
 const cells = {
   groups: 'sub-net',
   cells: [
@@ -75,6 +78,28 @@ export const TASKS = [
   { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' },
   { task: 'cell-histogram', ...cells, axes: 'axes', bins: 32 },
   { task: 'cell-fourth-moments', ...cells, whitening: 'whitening' },
+  { task: 'sample-covariance', unit: true, every: 2, sketch: 0 },
+  { task: 'sample-covariance', unit: false, every: 1, sketch: 8 },
+  { task: 'sample-rows' },
+  { task: 'neighbours', k: 5 },
+  { task: 'partitions', resolutions: [0.5, 2], replicates: 2, share: 0.6 },
+  {
+    task: 'null-partitions',
+    dimension: 3,
+    rows: 60,
+    neighbours: 5,
+    resolutions: [1, 4],
+    replicates: 2,
+    share: 0.6,
+  },
+  { task: 'start-partition', resolution: 1 },
+  { task: 'memberships' },
+  { task: 'membership-sweep', ...field },
+  { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false, field },
+  { task: 'cluster-links' },
+  { task: 'half-start' },
+  { task: 'half-sweep', coupling: 1 },
+  { task: 'half-links' },
   { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
 ] as unknown as Task[];
 const NUMBERS = [0, -1, 0.5, 1e9, 2 ** 31, 2 ** 53 - 1, 1e300];
@@ -249,10 +274,11 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   }
 }
 
-/** A copy in which one number of `part` is absurd. */
+/** A copy in which one number of `part` is absurd; the same without numbers. */
 function absurd(rng: Rng, message: Record<string, unknown>, part: string): Record<string, unknown> {
   const inside = { ...(message[part] as Record<string, unknown>) };
   const names = Object.keys(inside).filter((name) => typeof inside[name] !== 'string' || name === 'seed');
+  if (!names.length) return message;
   const value = NUMBERS[rng.below(NUMBERS.length)];
   const name = names[rng.below(names.length)];
   inside[name] = name === 'seed' ? '9'.repeat(20) : value;

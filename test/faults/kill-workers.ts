@@ -25,11 +25,20 @@ export const TASK_KINDS: Task['task'][] = [
   ...(['cell-sums', 'cell-scatter', 'cell-histogram', 'cell-fourth-moments', 'full-pass'] as const),
 ];
 
+/** Those of the graph likelihood that are not among these: all but the sweeps are in a round or two of a run. */
+export const GRAPH_KINDS: Task['task'][] = [
+  ...(['sample-covariance', 'sample-rows', 'neighbours', 'null-partitions', 'partitions'] as const),
+  ...(['start-partition', 'memberships', 'membership-sweep', 'cluster-links'] as const),
+  ...(['half-start', 'half-sweep', 'half-links'] as const),
+];
+
 /** Tasks of a few short rounds: a worker is stopped just before it gets one, so that it cannot end it before it is killed. */
-const RARE: Task['task'][] = ['column-histogram', 'fenced-moments', 'sample-labels'];
+const RARE: Task['task'][] = ['column-histogram', 'fenced-moments', 'sample-labels', ...GRAPH_KINDS];
 
 /** Those, and the statistics of clusters that are flat or many. */
-export const FURTHER_KINDS: Task['task'][] = [...RARE, 'pivoted-statistics'];
+export const FURTHER_KINDS: Task['task'][] = [
+  ...(['column-histogram', 'fenced-moments', 'sample-labels', 'pivoted-statistics'] as const),
+];
 
 export interface KillOptions {
   /** The kinds of tasks to hit. */

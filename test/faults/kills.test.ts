@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   easyData,
+  embeddedData,
   eventsOf,
   ofType,
   QUICK,
@@ -11,7 +12,7 @@ import {
   scratch,
   undisturbedHashes,
 } from '../e2e/support.ts';
-import { FURTHER_KINDS, TASK_KINDS, trainWithKills } from './kill-workers.ts';
+import { FURTHER_KINDS, GRAPH_KINDS, TASK_KINDS, trainWithKills } from './kill-workers.ts';
 
 test('workers killed in every kind of task: the same bytes, no epoch repeated', async () => {
   const folder = scratch();
@@ -60,4 +61,23 @@ test('workers killed while outliers are set apart, in replicates and in statisti
   const [before, after] = [quiet, out].map((run) => ofType(eventsOf(run), 'done')[0]);
   assert.deepEqual(after.replicates, before.replicates);
   assert.equal(after.outliers, 5);
+});
+
+test('workers killed in every task of the graph likelihood: the same bytes', async () => {
+  const folder = scratch();
+  const { data } = embeddedData(folder, 'embedded', 4000);
+  const [quiet, out] = ['quiet', 'killed'].map((name) => join(folder, name));
+  const flags = ['--no-early-stop', '--max-epochs', 20, ...QUICK];
+  const expected = await undisturbedHashes(data, quiet, ...flags);
+  const args = { data, workers: 3, earlyStop: false, maxEpochs: 20, splitMergeEvery: 3, batchSize: 16 };
+  const { killed, tasks } = await trainWithKills(out, args, {
+    kinds: GRAPH_KINDS,
+    seed: 3,
+    kills: 12,
+    pause: 300,
+  });
+  for (const kind of GRAPH_KINDS) assert.ok(tasks[kind] > 0, `${kind}: ${JSON.stringify(tasks)}`);
+  assert.ok(killed >= 5, `${killed} kills`);
+  assert.deepEqual(resultHashes(out), expected);
+  assert.equal(ofType(eventsOf(out), 'likelihood')[0].likelihood, 'graph');
 });

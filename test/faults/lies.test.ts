@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { anyLie, falseClaim, RUNS, runWithLies, wildLie } from './lies.ts';
 
-for (const options of [RUNS[0], RUNS[6]])
+for (const options of [RUNS[0], RUNS[6], RUNS[8]])
   test(`values that no honest result has are refused, and change nothing: ${JSON.stringify(options)}`, async () => {
     const { labels, counts } = await runWithLies({ options });
     assert.deepEqual(counts, {});

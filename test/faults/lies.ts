@@ -85,6 +85,7 @@ export const RUNS = [
   { clusterLoss: 'isotropic', schedule: 'paper' },
   { transform: 'standard', clusterLoss: 'diag', soft: true },
   { transform: 'min-max', priorScaleChoice: 'isotropic' },
+  { likelihood: 'graph' },
 ];
 
 const ROWS = 600;

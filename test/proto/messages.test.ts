@@ -162,12 +162,13 @@ describe('limits', () => {
 describe('tasks', () => {
   const task = (value: unknown) => through(fromCoordinator, round({ tasks: [value] }));
 
-  test('require every parameter', () => {
+  test('require every parameter but the optional one', () => {
     for (const value of Object.values(TASKS).flat() as object[]) {
       task(value);
       for (const field of Object.keys(value)) {
         const { [field]: _, ...rest } = value as Record<string, unknown>;
-        assert.throws(() => task(rest), MalformedMessage, `${JSON.stringify(value)} without ${field}`);
+        if (field === 'field') task(rest);
+        else assert.throws(() => task(rest), MalformedMessage, `${JSON.stringify(value)} without ${field}`);
       }
     }
   });
@@ -176,7 +177,36 @@ describe('tasks', () => {
     const [moments] = TASKS.moments;
     const [steps] = TASKS['cluster-steps'];
     const [sums] = TASKS['cell-sums'];
+    const [neighbours] = TASKS.neighbours;
+    const [partitions] = TASKS.partitions;
+    const [nulls] = TASKS['null-partitions'];
+    const [sweep] = TASKS['membership-sweep'];
     for (const wrong of [
+      { ...steps, field: {} },
+      { ...steps, field: { coupling: 2 } },
+      { ...steps, field: { coupling: 2, resolution: 0 } },
+      { ...neighbours, k: 0 },
+      { ...neighbours, k: 1025 },
+      { ...partitions, resolutions: [] },
+      { ...partitions, resolutions: [1, -1] },
+      { ...partitions, resolutions: [1025] },
+      { ...partitions, resolutions: Array(65).fill(1) },
+      { ...partitions, replicates: 0 },
+      { ...partitions, replicates: 65 },
+      { ...partitions, share: 0 },
+      { ...partitions, share: 1.01 },
+      { ...nulls, dimension: 0 },
+      { ...nulls, dimension: 1025 },
+      { ...nulls, rows: 3 },
+      { ...nulls, rows: 1e9 },
+      { ...nulls, neighbours: 0 },
+      { ...nulls, replicates: 1 },
+      { ...nulls, resolutions: [1e9] },
+      { ...TASKS['sample-covariance'][0], every: 0 },
+      { ...TASKS['start-partition'][0], resolution: 1025 },
+      { ...sweep, coupling: 0 },
+      { ...sweep, resolution: 1e300 },
+      { ...TASKS['half-sweep'][0], coupling: -1 },
       { ...moments, sample: 1.01 },
       { ...moments, sample: -0.01 },
       { ...steps, steps: 0 },

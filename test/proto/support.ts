@@ -17,6 +17,8 @@ const cells = {
 };
 const steps = { epoch: 12, steps: 10, batch: 128, rate: 0.01, done: 70, average: 'weights' as const };
 
+const field = { coupling: 2, resolution: 2 ** -0.5 };
+
 export const TASKS: ByKey<Task, 'task'> = {
   moments: [{ task: 'moments', normalize: false, diagonal: true, sample: 0.25 }],
   'column-histogram': [{ task: 'column-histogram', sample: 0.25, bins: 256 }],
@@ -25,6 +27,7 @@ export const TASKS: ByKey<Task, 'task'> = {
   'cluster-steps': [
     { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
     { task: 'cluster-steps', ...steps, loss: 'diag', form: 'cholesky', diagonal: true, average: 'gradients' },
+    { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: true, field },
   ],
   statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
   'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false, least: 0 }],
@@ -34,6 +37,23 @@ export const TASKS: ByKey<Task, 'task'> = {
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
   'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes', bins: 256 }],
   'cell-fourth-moments': [{ task: 'cell-fourth-moments', ...cells, whitening: 'whitening' }],
+  'sample-covariance': [{ task: 'sample-covariance', unit: true, every: 2, sketch: 0 }],
+  'sample-rows': [{ task: 'sample-rows' }],
+  neighbours: [{ task: 'neighbours', k: 20 }],
+  partitions: [{ task: 'partitions', resolutions: [0.25, 2 ** -1.5, 1], replicates: 12, share: 0.6 }],
+  'null-partitions': [
+    {
+      ...{ task: 'null-partitions', dimension: 17, rows: 2500, neighbours: 20 },
+      ...{ resolutions: [0.25, 8], replicates: 4, share: 0.6 },
+    },
+  ],
+  'start-partition': [{ task: 'start-partition', resolution: 2 ** 0.5 }],
+  memberships: [{ task: 'memberships' }],
+  'membership-sweep': [{ task: 'membership-sweep', ...field }],
+  'cluster-links': [{ task: 'cluster-links' }],
+  'half-start': [{ task: 'half-start' }],
+  'half-sweep': [{ task: 'half-sweep', coupling: 0.5 }],
+  'half-links': [{ task: 'half-links' }],
   'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],
 };
 

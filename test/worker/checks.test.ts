@@ -52,6 +52,23 @@ describe('a task is rejected before any work', () => {
         }
       });
 
+  test('if not every column is moved before rows are scaled to unit length, or they are not scaled', () => {
+    const task = ROUND.find(({ task }) => task === 'sample-labels')!;
+    const floats = (length: number) => nd(new Float32Array(length));
+    const states = (change: Tensors) => statesWith({ transform: { ...STATES.transform, ...change } });
+    const shape = nd(Int32Array.of(1, D));
+    checkTask(task, states({ shape, factor: floats(D), shift: floats(D) }), w.layout);
+    for (const wrong of [
+      { shape, factor: floats(D) },
+      { shape, shift: floats(D) },
+      { shape, factor: floats(D + 1), shift: floats(D) },
+      { shape, factor: floats(D), shift: floats(D - 1) },
+      { shape, factor: nd(new Float64Array(D)), shift: floats(D) },
+      { factor: floats(D), shift: floats(D) },
+    ] as Tensors[])
+      assert.throws(() => checkTask(task, states(wrong), w.layout), InvalidRound);
+  });
+
   test('if its cells name leaves, vectors or groups that do not exist', () => {
     const [task] = ROUND.filter(({ task }) => task === 'cell-sums');
     for (const change of [

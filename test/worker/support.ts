@@ -133,8 +133,9 @@ export function momentsOf(rows: Matrix) {
 
 /** The state `transform` as the coordinator sends it. */
 export function transformState(transform: Transform, below: number): Tensors {
-  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
+  const { before, normalize, input, dim, columns, weights, bias, scale, offset } = transform;
   return {
+    ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
     ...(columns && { columns: nd(columns) }),
     weights: columns ? nd(weights) : nd(weights, input, dim),
     bias: nd(bias),

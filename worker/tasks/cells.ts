@@ -110,7 +110,7 @@ async function groups(context: Context, kind: CellTask['groups'], shard: number)
 }
 
 /** Which of its cluster's two sub-clusters the sub-net assigns each row to. */
-async function sides(context: Context, shard: number, z: Int32Array): Promise<Int32Array> {
+export async function sides(context: Context, shard: number, z: Int32Array): Promise<Int32Array> {
   const { backend, states } = context;
   const { scaled } = await context.sample(shard);
   const layers = states.layers('subs');

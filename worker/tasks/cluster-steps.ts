@@ -5,6 +5,7 @@ import type { Tensors } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
 import { logDensity, responsibilities } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
+import { fieldTargets } from './graph/memberships.ts';
 import { localSteps } from './local-steps.ts';
 
 /** Local steps of the clustering net on batches of the shard's rows, which are drawn again each epoch. */
@@ -23,8 +24,10 @@ export async function clusterSteps(
     n,
     Math.min(n, steps * batch),
   );
+  // First, as it throws if the graph is not that of this sample.
+  const ofField = task.field && (await fieldTargets(context, task.field, unit.shard, drawn));
   const rows = backend.gather(scaled, drawn);
-  const targets = target(context, task, rows);
+  const targets = ofField ?? target(context, task, rows);
   const result = await localSteps(backend, states, 'net', task, Float64Array.of(1), (i) => {
     // A shard with fewer rows than its batches take uses rows repeatedly.
     const start = (i * batch) % Math.max(1, drawn.length - batch + 1);

@@ -6,6 +6,11 @@ import { cellFourthMoments, cellHistogram, cellScatter, cellSums } from './cells
 import { clusterSteps } from './cluster-steps.ts';
 import { columnHistogram, fencedMoments } from './columns.ts';
 import { fullPass } from './full-pass.ts';
+import { sampleCovariance, sampleRows } from './graph/features.ts';
+import { halfLink, halfStart, halfSweep } from './graph/halves.ts';
+import { clusterLinks, membershipSweep, memberships } from './graph/memberships.ts';
+import { neighbours } from './graph/neighbours.ts';
+import { nullPartitions, partitions, startPartition } from './graph/partitions.ts';
 import { moments } from './moments.ts';
 import { pivotedStatistics } from './pivoted-statistics.ts';
 import { sampleLabels } from './sample-labels.ts';
@@ -29,6 +34,18 @@ const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: 
   'cell-scatter': cellScatter,
   'cell-histogram': cellHistogram,
   'cell-fourth-moments': cellFourthMoments,
+  'sample-covariance': sampleCovariance,
+  'sample-rows': sampleRows,
+  neighbours,
+  partitions,
+  'null-partitions': nullPartitions,
+  'start-partition': startPartition,
+  memberships,
+  'membership-sweep': membershipSweep,
+  'cluster-links': clusterLinks,
+  'half-start': halfStart,
+  'half-sweep': halfSweep,
+  'half-links': halfLink,
   'full-pass': fullPass,
 };
 

@@ -5,6 +5,7 @@ import { nd } from '../../../proto/tensors.ts';
 import type { ReadBlocks } from '../../../worker/blocks.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
 import { createContext } from '../../../worker/context.ts';
+import { sampleGraphOf } from '../graph-states.ts';
 import { backends } from '../present.ts';
 import {
   allBlocks,
@@ -25,6 +26,7 @@ const [wasm] = backends;
 
 describe('purity', () => {
   const partition = { groups: 'sub-net', cells: range(6), leaves: 6, vectors: 'vectors' } as const;
+  const field = { coupling: 2, resolution: 1 };
   const TASKS: Task[] = [
     { task: 'moments', normalize: false, diagonal: false, sample: w.below },
     { task: 'seed-distances', centres: 1, draw: 1 },
@@ -39,8 +41,31 @@ describe('purity', () => {
     { task: 'cell-scatter', ...partition, diagonal: false, pivots: 'pivots' },
     { task: 'cell-histogram', ...partition, axes: 'axes', bins: 64 },
     { task: 'cell-fourth-moments', ...partition, whitening: 'whitening' },
+    { task: 'sample-covariance', unit: true, every: 2, sketch: 0 },
+    { task: 'sample-covariance', unit: true, every: 1, sketch: 8 },
+    { task: 'sample-rows' },
+    { task: 'neighbours', k: 5 },
+    { task: 'partitions', resolutions: [0.5, 2], replicates: 2, share: 0.6 },
+    {
+      task: 'null-partitions',
+      dimension: 3,
+      rows: 60,
+      neighbours: 5,
+      resolutions: [1, 4],
+      replicates: 2,
+      share: 0.6,
+    },
+    { task: 'start-partition', resolution: 1 },
+    { task: 'memberships' },
+    { task: 'membership-sweep', ...field },
+    clusterTask({ field }),
+    { task: 'cluster-links' },
+    { task: 'half-start' },
+    { task: 'half-sweep', coupling: 1 },
+    { task: 'half-links' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },
   ];
+  const graph = sampleGraphOf(w, 3).states;
   const joined = (backend: Backend, worker = w.newWorker(backend)) => {
     worker.put('origin', { row: nd(new Float64Array(D)) });
     worker.put('centres', { rows: nd(Float64Array.of(1, 2, 0)) });
@@ -56,6 +81,7 @@ describe('purity', () => {
       centre: nd(Float64Array.from(randomMatrix(10, 6, D).flat()), 6, D),
       inverse: nd(Float64Array.from(randomMatrix(11, 6, D * D).flat()), 6, D, D),
     });
+    for (const [name, tensors] of Object.entries(graph)) worker.put(name, tensors);
     return worker;
   };
   type Results = Record<string, ReturnType<typeof bytes>>;

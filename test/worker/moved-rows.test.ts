@@ -1,0 +1,257 @@
+// Transforms that move columns before they scale rows to unit length: the same rows for all that apply them.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+import { readSample } from '../../coordinator/monitor/http/sample.ts';
+import { writeModel } from '../../coordinator/storage/results.ts';
+import type { RunDirectory } from '../../coordinator/storage/run-directory.ts';
+import { publishTransform } from '../../coordinator/training/publish.ts';
+import { planFeatures } from '../../data/feature-transform.ts';
+import { readTrainedModel } from '../../data/saved/trained-model.ts';
+import type { Transform } from '../../data/transform.ts';
+import { layersOf } from '../../model/forward.ts';
+import { type Tensors, take } from '../../proto/tensors.ts';
+import { openRowReader } from '../../report/row-reader.ts';
+import { openPredictor } from '../../worker/predict.ts';
+import { transformFrom, transformRows, transformSample } from '../../worker/rows.ts';
+import { createStates } from '../../worker/states.ts';
+import { scratchFolder } from '../data/files.ts';
+import { backends } from './present.ts';
+import {
+  agrees,
+  argmax,
+  D,
+  flat,
+  livelyNet,
+  matrixOf,
+  momentsOf,
+  range,
+  sum,
+  weightsOf,
+  world,
+} from './support.ts';
+import { run, SHARDS } from './tasks/support.ts';
+
+const { folder } = scratchFolder();
+const w = world();
+const rows = matrixOf(w.raw, D);
+const unit = (row: number[]) => row.map((v) => v / Math.hypot(...row));
+
+const CENTRE = momentsOf(rows).mean;
+const FACTOR = Float64Array.of(1, 0.1, 10);
+/** Beyond 1.5 standard deviations or so of the second column, so many rows; moved to where others are. */
+const FENCES = {
+  columns: Int32Array.of(1),
+  low: Float32Array.of(-10),
+  high: Float32Array.of(70),
+  least: Float32Array.of(-9),
+  most: Float32Array.of(60),
+};
+const isOutlier = (row: number[]) => row[1] < -10 || row[1] > 70;
+
+const { mean, covariance } = momentsOf(
+  rows.filter((row) => !isOutlier(row)).map((row) => unit(row.map((v, d) => (v - CENTRE[d]) * FACTOR[d]))),
+);
+const transform: Transform = planFeatures({
+  centre: CENTRE,
+  factor: FACTOR,
+  kept: range(D),
+  ...{ mean, covariance, axes: 2, fences: FENCES },
+}).transform;
+const net = livelyNet(4, [8], 2);
+
+/** y of a row, in float64: outliers are moved first, as the fences are of rows as they are in the file. */
+function byHand(row: number[]): number[] {
+  const fenced = isOutlier(row) ? row.with(1, Math.min(Math.max(row[1], -9), 60)) : row;
+  const u = unit(fenced.map((v, d) => (v - CENTRE[d]) * FACTOR[d]));
+  return range(2).map((a) => transform.bias[a] + sum(u.map((v, d) => v * transform.weights[d * 2 + a])));
+}
+
+/** The state as the coordinator publishes it. */
+function published(of: Transform): Tensors {
+  let state: Tensors = {};
+  const dispatcher = {
+    publish: (_: string, tensors: Tensors) => {
+      state = tensors;
+    },
+  };
+  publishTransform(
+    { dispatcher, transform: of } as unknown as Parameters<typeof publishTransform>[0],
+    w.below,
+  );
+  return state;
+}
+
+for (const backend of backends)
+  describe(`rows that are moved and scaled to unit length, on ${backend.identity}`, () => {
+    test('workers get the transform of the coordinator', () => {
+      for (const of of [transform, { ...transform, fences: null }, w.transform]) {
+        const states = createStates(backend);
+        states.put('transform', 1, published(of));
+        assert.deepEqual(transformFrom(states), of);
+      }
+    });
+
+    test('y and x are those of the definition, also of outliers', async () => {
+      const { scaled, rows: x, outliers } = await transformRows(backend, transform, w.raw.slice());
+      const y = rows.map(byHand);
+      agrees(await backend.read(scaled), y.flat(), 5e-6, 'y');
+      agrees(
+        x,
+        y.flatMap((row) => row.map((v, a) => v * transform.scale[a])),
+        5e-6,
+        'x',
+      );
+      assert.deepEqual(
+        [...outliers!],
+        rows.map((row) => Number(isOutlier(row))),
+      );
+      assert.ok(outliers!.includes(1) && outliers!.includes(0));
+      backend.free(scaled);
+    });
+
+    test('outliers are not in the sample', async () => {
+      const { scaled, rows: x } = await transformSample(backend, transform, w.raw.slice());
+      const inside = rows.filter((row) => !isOutlier(row));
+      assert.deepEqual(scaled.shape, [inside.length, 2]);
+      agrees(await backend.read(scaled), inside.flatMap(byHand), 5e-6);
+      assert.equal(x.length, 2 * inside.length);
+      backend.free(scaled);
+    });
+  });
+
+/** A run directory with this model in it. */
+async function saved(name: string, of: Transform, identity: string): Promise<string> {
+  const path = join(folder, name);
+  const put = (file: string, content: string | Uint8Array) => {
+    mkdirSync(dirname(join(path, file)), { recursive: true });
+    writeFileSync(join(path, file), content);
+  };
+  const out = {
+    json: (file: string, value: unknown) => put(file, JSON.stringify(value)),
+    bytes: put,
+    npy: async () => {},
+  } as unknown as RunDirectory;
+  const mixture = { k: 4, means: [], covariances: [], weights: new Float64Array(4) };
+  await writeModel(
+    { transform: of, config: {}, d: of.dim, calculate: async () => mixture } as never,
+    { net, mixture } as never,
+    { T: [] } as never,
+    null,
+    out,
+  );
+  out.json('run.json', { identity });
+  return path;
+}
+
+describe('a saved transform that moves rows', async () => {
+  const [backend] = backends;
+  const path = await saved('run', transform, backend.identity);
+  const memory = (values: Float32Array) => ({
+    rows: values.length / D,
+    dim: D,
+    dtype: 'float32',
+    read: async (start: number, count: number) => values.slice(start * D, (start + count) * D),
+    stored: async (row: number) => Float64Array.from(values.subarray(row * D, (row + 1) * D)),
+    close() {},
+  });
+  const predicted = async (values: Float32Array) => {
+    const log = (line: string) => assert.fail(line);
+    const predictor = await openPredictor({ run: path, data: memory(values), soft: false, log });
+    const labels: number[] = [];
+    for await (const piece of predictor.pieces()) labels.push(...piece.labels);
+    predictor.close();
+    return labels;
+  };
+
+  test('is read back as it was, and so is one that does not', async () => {
+    assert.deepEqual(readTrainedModel(path).transform, transform);
+    const layers = readTrainedModel(path).net.map(({ values }) => values);
+    assert.deepEqual(layers, net.params);
+    const plain = { ...transform, before: null };
+    const other = await saved('plain', plain, backend.identity);
+    assert.deepEqual(readTrainedModel(other).transform, plain);
+    assert.ok(!readFileSync(join(other, 'model/transform.json'), 'utf8').includes('before'));
+  });
+
+  test('labels of predict are those of the full pass, and of the definition', async () => {
+    const labels = await predicted(w.raw);
+    const worker = w.newWorker(backend);
+    worker.put('transform', published(transform));
+    worker.put('net', weightsOf(net));
+    const task = { task: 'full-pass', diagonal: true, soft: false, silhouette: 0 } as const;
+    for (const shard of SHARDS) {
+      const result = await run(worker, task, shard);
+      assert.deepEqual(
+        [...take(result, 'labels', 'uint8')],
+        w.rowsOf(shard).map((row) => labels[row]),
+      );
+    }
+    const [layer, last] = layersOf(net);
+    const byNet = (y: number[]) => {
+      const hidden = range(8).map((j) =>
+        Math.max(0, layer.bias[j] + sum(y.map((v, i) => v * layer.weights[i * 8 + j]))),
+      );
+      return argmax(
+        range(4).map((j) => last.bias[j] + sum(hidden.map((v, i) => v * last.weights[i * 4 + j]))),
+      );
+    };
+    assert.deepEqual(
+      labels,
+      rows.map((row) => byNet(byHand(row))),
+    );
+    assert.ok(new Set(labels).size > 1);
+  });
+
+  test('rows in reports and in the live picture are the same', async () => {
+    const y = await readSample(memory(w.raw), transform);
+    assert.equal(y.rows, rows.length);
+    agrees(y.values, rows.flatMap(byHand), 5e-6);
+    const fitted = { transform, net: layersOf(net), mixture: { k: 4 } };
+    const reader = openRowReader(memory(w.raw), fitted as never, null);
+    const range = { start: 20, count: 200 };
+    assert.deepEqual([...(await reader.labels(range))], (await predicted(w.raw)).slice(20, 220));
+    const u = rows.slice(20, 220).map((row) => unit(row.map((v, d) => (v - CENTRE[d]) * FACTOR[d])));
+    agrees(await reader.read(range), flat(u), 5e-6);
+  });
+
+  test('values so large that moved they could overflow are refused', async () => {
+    const large = w.raw.slice();
+    large[7] = 2e18;
+    await assert.rejects(predicted(large), /row 2, column 1 .*larger than the supported maximum/);
+  });
+
+  test('a file that was damaged is refused', async () => {
+    const file = join(path, 'model/transform.json');
+    const text = readFileSync(file, 'utf8');
+    const { before, ...rest } = JSON.parse(text);
+    for (const [wrong, message] of [
+      [
+        { ...rest, before: { ...before, shift: [1, 2] } },
+        /transform\.json is damaged \(its lists do not fit/,
+      ],
+      [{ ...rest, before: { ...before, factor: [...before.factor, 1] } }, /its lists do not fit each other/],
+      [{ ...rest, before, normalize: false }, /its lists do not fit each other/],
+      [{ ...rest, before: { shift: before.shift } }, /before\.factor is not as it should be/],
+      [{ ...rest, before: { ...before, shift: [0, '1', 2] } }, /before\.shift\.1 is not as it should be/],
+      [{ ...rest, before: { ...before, shift: [0, 1e39, 2] } }, /before\.shift\.1 is not as it should be/],
+      [{ ...rest }, /model\.json is damaged \(its layers do not fit each other/],
+    ] as [object, RegExp][]) {
+      writeFileSync(file, JSON.stringify(wrong));
+      assert.throws(() => readTrainedModel(path), { name: 'UserError', message });
+    }
+    writeFileSync(file, text);
+    const model = readFileSync(join(path, 'model/model.json'), 'utf8');
+    for (const [part, other] of [
+      ['transform/kernel', 'transform/weights'],
+      ['"columns/gamma","shape":[3]', '"columns/gamma","shape":[2]'],
+    ]) {
+      assert.ok(model.includes(part));
+      writeFileSync(join(path, 'model/model.json'), model.replace(part, other));
+      assert.throws(() => readTrainedModel(path), { name: 'UserError', message: /is damaged/ });
+    }
+    writeFileSync(join(path, 'model/model.json'), model);
+    assert.deepEqual(readTrainedModel(path).transform, transform);
+  });
+});

@@ -1,0 +1,59 @@
+import type { Memberships } from '../../../model/graph/mean-field.ts';
+import type { Graph } from '../../../model/graph/weights.ts';
+import { take } from '../../../proto/tensors.ts';
+import type { Context } from '../../context.ts';
+import type { ShardSample } from '../../samples.ts';
+import { InvalidRound } from '../../state-checks.ts';
+import type { States } from '../../states.ts';
+
+/** The states of the graph likelihood, as a shard's tasks read them. */
+
+/** The features of all sample rows, in the order of shards. */
+export function pointsOf(states: States): { rows: Float32Array; starts: Int32Array } {
+  const points = states.get('points');
+  return { rows: take(points, 'rows', 'float32'), starts: take(points, 'starts', 'int32') };
+}
+
+/** The rows of a shard among all sample rows: `from … to−1`. */
+export function rangeOf(states: States, shard: number): { from: number; to: number } {
+  const { starts } = pointsOf(states);
+  return { from: starts[shard], to: starts[shard + 1] };
+}
+
+/**
+ * A shard's sample, and where its rows are among all sample rows. InvalidRound if the state `points` has another number of them:
+ * only the worker that has the sample can tell.
+ */
+export async function sampleIn(
+  context: Context,
+  shard: number,
+): Promise<{ sample: ShardSample; from: number; to: number }> {
+  const sample = await context.sample(shard);
+  const { from, to } = rangeOf(context.states, shard);
+  if (to - from !== sample.n)
+    throw new InvalidRound(`points: ${to - from} rows of shard ${shard}, whose sample has ${sample.n}`);
+  return { sample, from, to };
+}
+
+/** The neighbour graph of the sample. `degree`: the sum of each row's weights; `total`: of all rows. */
+export function graphOf(states: States): { graph: Graph; degree: Float64Array; total: number } {
+  const tensors = states.get('graph');
+  return {
+    graph: {
+      starts: take(tensors, 'starts', 'int32'),
+      index: take(tensors, 'index', 'int32'),
+      weight: take(tensors, 'weight', 'float64'),
+    },
+    degree: take(tensors, 'degree', 'float64'),
+    total: take(tensors, 'total', 'float64', 1)[0],
+  };
+}
+
+/** The memberships of all sample rows, and the volume of each cluster. */
+export function membershipsOf(states: States): { memberships: Memberships; volume: Float64Array } {
+  const tensors = states.get('memberships');
+  return {
+    memberships: { cluster: take(tensors, 'cluster', 'int32'), share: take(tensors, 'share', 'float32') },
+    volume: take(tensors, 'volume', 'float64'),
+  };
+}
