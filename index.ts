@@ -1,5 +1,6 @@
 /** The public library. docs/library.md has examples, docs/api.md is the reference. */
 export { UserError } from './base/user-error.ts';
+export { type Cut, cut, type JoinedCluster } from './library/cut.ts';
 export { type Evaluation, evaluate } from './library/evaluate.ts';
 export {
   type DrawnReport,
@@ -9,6 +10,7 @@ export {
   type SavedRun,
 } from './library/open-run.ts';
 export type {
+  CutOptions,
   Data,
   EvaluateOptions,
   LabelData,
@@ -27,5 +29,5 @@ export { AbortError, type Run } from './library/run.ts';
 export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
 export type { Change, EndReason } from './model/schedule.ts';
-export type { Departure, RunEvent, TimedEvent } from './view/events.ts';
-export type { Replicates } from './view/summary.ts';
+export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';
+export type { Replicates, Stability } from './view/summary.ts';

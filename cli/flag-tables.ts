@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
 import { OPTIONS, type Option, type OptionName, options } from '../coordinator/config.ts';
 import * as coordinator from './coordinator.ts';
+import * as cut from './cut.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
 import type { Flag, Flags } from './flag.ts';
@@ -100,7 +101,7 @@ const TABLES: Record<string, () => string> = {
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
   ...Object.fromEntries(
-    Object.entries({ setup, watch, keygen, predict, evaluate, plot, synth, doctor }).map(
+    Object.entries({ setup, watch, keygen, predict, cut, evaluate, plot, synth, doctor }).map(
       ([name, { builder }]) => [name, () => commandTable(builder)],
     ),
   ),

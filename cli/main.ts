@@ -9,6 +9,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { argumentProblem, type Command, commandNamed, missingPositional, type Parsed } from './arguments.ts';
 import * as coordinator from './coordinator.ts';
+import * as cut from './cut.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
 import * as keygen from './keygen.ts';
@@ -33,6 +34,7 @@ const commands = [
   launch,
   keygen,
   predict,
+  cut,
   evaluate,
   plot,
   synth,

@@ -23,14 +23,27 @@ export const builder = {
     requiresArg: true,
     describe: 'output file of the responsibilities: .npy, float32, N×K',
   },
+  clusters: {
+    type: 'number',
+    requiresArg: true,
+    describe: 'label with so many clusters, those of dpmesh cut',
+    defaultDescription: 'those of the run',
+  },
   force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
 } as const satisfies Flags;
 
-export async function handler({ run, data, out, soft, force }: FlagValues<typeof builder>): Promise<void> {
+export async function handler({
+  run,
+  data,
+  out,
+  soft,
+  clusters,
+  force,
+}: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
   const log = (line: string) => console.error(printable(line));
   const { rows, outliers, k } = await interruptible((signal) =>
-    predict({ run, data, out, soft, force, log, signal }),
+    predict({ run, data, out, soft, clusters, force, log, signal }),
   );
   console.log(
     printable(

@@ -1,5 +1,5 @@
 import { oneLine, printable } from '../base/text.ts';
-import type { RunEvent } from '../view/events.ts';
+import { likelihoodText, type RunEvent } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {
@@ -92,6 +92,9 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           );
           break;
         }
+        case 'likelihood':
+          eventLine(likelihoodText(event.likelihood, event.why));
+          break;
         case 'resume':
           eventLine(
             event.from

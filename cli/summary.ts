@@ -1,11 +1,12 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
-import { replicatesText } from '../view/summary.ts';
+import { certaintyText } from '../view/summary.ts';
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
-  const { outliers, notes, replicates } = result;
+  const { outliers, notes, replicates, stability } = result;
+  const certainty = certaintyText(result);
   if (json) {
     const summary = {
       k,
@@ -21,13 +22,14 @@ export function print(result: RunResult, json: boolean): void {
       out: directory,
       notes,
       replicates,
+      stability,
     };
     console.log(JSON.stringify(summary));
     return;
   }
   const score = (value: number | null) => (value === null ? '–' : value.toFixed(4));
   const rows: [string, string][] = [
-    ['clusters (K)', replicates ? `${k} (${replicatesText(replicates)})` : String(k)],
+    ['clusters (K)', certainty ? `${k} (${certainty})` : String(k)],
     ...(scores.nmi === null
       ? []
       : ([

@@ -113,9 +113,9 @@ function widths() {
 }
 
 function transform() {
-  const limit = 'center, normalize, standard, min-max, none or pca:<axes>';
+  const limit = 'auto, center, normalize, standard, min-max, none or pca:<axes>';
   const isTransform = (value: unknown) =>
-    typeof value === 'string' && /^(center|normalize|standard|min-max|none|pca:[1-9]\d*)$/.test(value);
+    typeof value === 'string' && /^(auto|center|normalize|standard|min-max|none|pca:[1-9]\d*)$/.test(value);
   const schema = (z: Schemas) => z.custom<TransformChoice>(isTransform, stringError(limit));
   return { type: 'string', limit, schema } as const;
 }
@@ -147,8 +147,9 @@ export const OPTIONS = {
   }),
   transform: option(transform(), {
     group: DATA,
-    describe: 'input transform: center, normalize (unit rows), standard, min-max, none, pca:<axes>',
-    fast: 'standard',
+    describe:
+      'input transform: center, normalize (unit rows), standard, min-max, none, pca:<axes>; auto: standard, or what suits an embedding',
+    fast: 'auto',
     paper: 'normalize',
   }),
   sample: option(nullable(integer(0)), {
@@ -181,6 +182,13 @@ export const OPTIONS = {
     symbol: 'S',
     describe: 'number S of data shards; more workers than shards are idle; changes the result',
     fast: 8,
+  }),
+  likelihood: option(oneOf('auto', 'gaussian', 'graph'), {
+    group: MODEL,
+    describe:
+      'what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for embeddings of many columns; auto: decided by the data',
+    fast: 'auto',
+    paper: 'gaussian',
   }),
   alpha: option(above(0), {
     group: MODEL,
@@ -241,10 +249,11 @@ export const OPTIONS = {
     describe: 'number K of initial clusters',
     fast: 1,
   }),
-  hidden: option(widths(), {
+  hidden: option(nullable(widths()), {
     group: NETS,
     describe: 'widths of the clustering net’s hidden layers, such as 50 or 50,50',
-    fast: [50],
+    fast: null,
+    defaultText: '50; 256 with the graph likelihood',
   }),
   lr: option(above(0), {
     group: NETS,
@@ -343,10 +352,12 @@ export function resolveWith(
   displayName: (name: OptionName) => string,
 ): RunConfig {
   const config: OptionValues = {};
-  for (const [name, { schema, fast, paper }] of options) {
-    const fallback = values.schedule === 'paper' && paper !== undefined ? paper : fast;
+  for (const [name, option] of options) {
     const value = values[name] ?? undefined;
-    config[name] = value === undefined ? fallback : validated(schema(z), value, displayName(name));
+    config[name] =
+      value === undefined
+        ? defaultOf(option, values.schedule)
+        : validated(option.schema(z), value, displayName(name));
   }
   if (!config.data)
     throw new UserError(`${displayName('data')} is missing: the rows to cluster, an .npy, IDX or CSV file`);
@@ -355,6 +366,16 @@ export function resolveWith(
   ];
   return config as RunConfig;
 }
+
+/** Those of the options that have another value than the default. */
+export function changedOptions<Name extends OptionName>(config: RunConfig, names: readonly Name[]): Name[] {
+  return names.filter(
+    (name) => JSON.stringify(config[name]) !== JSON.stringify(defaultOf(OPTIONS[name], config.schedule)),
+  );
+}
+
+const defaultOf = ({ fast, paper }: Option, schedule: unknown) =>
+  schedule === 'paper' && paper !== undefined ? paper : fast;
 
 function validated(schema: zod.ZodMiniType, value: unknown, name: string): unknown {
   const result = schema.safeParse(value, { reportInput: true });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
+import { type SavedTree, TREE } from '../data/saved/saved-tree.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
@@ -23,6 +24,7 @@ import { type FullPassResult, labelAllRows, OutliersAlone } from './training/ful
 import { publishNet } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
 import { replicate } from './training/replicates.ts';
+import { resultTree } from './training/result-tree.ts';
 import type { Run } from './training/run-context.ts';
 import { sampledCounts } from './training/sampled-rows.ts';
 import type { Observer } from './training/train.ts';
@@ -59,8 +61,8 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * be any. UserError if the results still cannot be written after a minute of retries, with the command that resumes the run.
  */
 export async function finish(input: FinishInput): Promise<Summary> {
-  const { run, state, layout, source, labels, out, checkpoints, metadata, spent, server, observer, emit } =
-    input;
+  const { run, state, layout, source, labels, out, checkpoints, spent, server, observer, emit } = input;
+  const metadata = withGraph(input.metadata, state);
   // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
   // the numbers of training: from one of them, these bytes come out again.
   const guess = bySize(state.mixture.weights);
@@ -68,6 +70,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
     publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
   await publish(state.net);
   let labelled: FullPassResult | null = null;
+  let tree: SavedTree | null = null;
   let final = { state, order: [...state.parts.keys()] };
   const written = () => ({ files: out.hashes(), order: final.order });
   try {
@@ -88,9 +91,12 @@ export async function finish(input: FinishInput): Promise<Summary> {
         const order = found.order.map((unit) => guess[unit]);
         if (!isUnchanged(order))
           final = { state: await run.calculate('renumbered', final.state, order), order };
+        tree = await resultTree(run, final.state, found);
+        if (!tree) input.warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         labelled = found;
         observer?.labelled(found.counts, final);
       }
+      if (tree) out.json(TREE, tree);
       await writeModel(run, final.state, labelled, source.names ?? null, out);
       await checkpoints.flush();
       const { silhouette } = labelled;
@@ -110,11 +116,12 @@ export async function finish(input: FinishInput): Promise<Summary> {
     const complete = { ...summary, replicates };
     if (replicates)
       await retryWrites(async () => out.json('run.json', runFile(metadata, complete, written())), input.warn);
-    const { k, outliers, notes } = summary;
+    const { k, outliers, notes, stability } = summary;
     emit({
       ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
       ...(notes.length && { notes }),
       ...(replicates && { replicates }),
+      ...(stability && { stability }),
     });
     return complete;
   } catch (error) {
@@ -122,6 +129,14 @@ export async function finish(input: FinishInput): Promise<Summary> {
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }
+}
+
+/** With the resolution of the graph, if one was chosen. */
+function withGraph({ likelihood, ...rest }: RunMetadata, { graph }: State): RunMetadata {
+  if (!likelihood || !graph) return { ...rest, likelihood };
+  const { resolution, stability } = graph;
+  const found = stability === null ? { stability } : { resolution, stability };
+  return { ...rest, likelihood: { ...likelihood, ...found } };
 }
 
 /** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
@@ -163,6 +178,7 @@ function notesOfRun(
   const sampled = state.sample.rows;
   return notesOn({
     ...{ config, k, silhouette, reason, sampled, d, rows: layout.rows, steps: state.steps },
+    graph: state.graph ?? null,
     columns: { mean, min, max, variance, names: source.names ?? null },
   });
 }

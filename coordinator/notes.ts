@@ -1,5 +1,6 @@
 import { pcaAxes } from '../data/transform.ts';
 import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
+import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { OPTIONS, type RunConfig } from './config.ts';
 import { mostClusters } from './training/limits.ts';
@@ -19,6 +20,8 @@ export interface Outcome {
   columns: Columns;
   steps: readonly Step[];
   reason: EndReason;
+  /** With the graph likelihood. */
+  graph: Pick<GraphState, 'stability'> | null;
 }
 
 /** Of each column of the data. */
@@ -53,11 +56,13 @@ const NEARLY = 0.9;
  * the true labels.
  */
 export function notesOn(outcome: Outcome): string[] {
-  const { k, steps } = outcome;
-  // Without a split step K could not change, so that K 1 says nothing else.
+  const { k, steps, graph } = outcome;
   const unfinished = unfinishedNote(outcome);
+  // Without a split step K could not change, and the net may not have learned the clusters of the last one.
+  const isDecided = steps.length > 0 && !(unfinished.length && steps.at(-1)!.k > 1);
+  const oneCluster = graph ? oneClusterOfGraph(outcome, graph) : oneClusterNotes(outcome);
   return [
-    ...(k === 1 && steps.length ? oneClusterNotes(outcome) : []),
+    ...(k === 1 && isDecided ? oneCluster : []),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
@@ -70,7 +75,7 @@ function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string
   const parameters = statisticsLength(d, config.covariance);
   if (d > MANY_COLUMNS)
     notes.push(
-      `K is 1 in ${d} columns${pcaAxes(config.transform) === null ? '' : ' after the transform'}: in so many, clusters are hard to tell from noise; try --transform pca:${FEWER_COLUMNS}, or bring an embedding of about 10 columns, such as UMAP's`,
+      `K is 1 in ${d} columns${pcaAxes(config.transform) === null ? '' : ' after the transform'}: in so many, Gaussian clusters are hard to tell from noise; try --likelihood graph or --transform pca:${FEWER_COLUMNS}, or bring an embedding of about 10 columns, such as UMAP's`,
     );
   else if (sampled < Math.max(FEW_ROWS, ROWS_PER_PARAMETER * parameters)) {
     const diagonal = config.covariance === 'full' && d > 1;
@@ -88,6 +93,23 @@ function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string
   const expected = advice.length ? `; if you expect clusters, ${advice.join(', or ')}` : '';
   return [
     `K is 1: no split into Gaussian clusters explains the rows better than one, which may be right${expected}`,
+  ];
+}
+
+function oneClusterOfGraph(
+  { columns, rows, sampled }: Outcome,
+  { stability }: Pick<GraphState, 'stability'>,
+) {
+  const notes = suspectColumns(columns, rows);
+  if (sampled < FEW_ROWS)
+    notes.push(`K is 1 in ${count(sampled)} rows, few for a graph of nearest neighbours; bring more rows`);
+  if (notes.length) return notes;
+  const what =
+    stability === null
+      ? 'partitions of other samples differ at every resolution, as without clusters'
+      : 'no partition of the graph of nearest neighbours was better than one cluster';
+  return [
+    `K is 1: ${what}, which may be right; if you expect clusters, bring an embedding that tells them apart, or try --likelihood gaussian with --transform pca:${FEWER_COLUMNS}`,
   ];
 }
 
@@ -135,7 +157,8 @@ function negativeSilhouette({ silhouette }: Outcome): string[] {
   ];
 }
 
-function mostReached({ k, d, config: { covariance } }: Outcome): string[] {
+function mostReached({ k, d, graph, config: { covariance } }: Outcome): string[] {
+  if (graph) return [];
   const most = mostClusters(d, covariance);
   if (k < NEARLY * most) return [];
   const advice = covariance === 'full' && mostClusters(d, 'diag') > most ? '--covariance diag or ' : '';

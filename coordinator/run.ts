@@ -21,8 +21,10 @@ import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/initial-state.ts';
 import { prepare } from './training/prepare.ts';
+import { publishTransform } from './training/publish.ts';
 import { type DataMoments, momentsRound, type Reading } from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
+import { isUndecided } from './training/reading/undecided.ts';
 import type { Run } from './training/run-context.ts';
 import { sampleThreshold } from './training/sample.ts';
 import { type Observer, train } from './training/train.ts';
@@ -131,6 +133,7 @@ async function runOnce(
     backend: backend && { ...backend, mixed: input.mixed === true },
     hashes: moments.hashes,
     fences: moments.fences,
+    likelihood: run.why === null ? null : { name: run.likelihood, why: run.why },
   };
   await out.create(runFile(metadata, null));
   // With the hashes of this reading, in place of the one before.
@@ -139,16 +142,21 @@ async function runOnce(
     emit({
       type: 'resume',
       epoch: checkpoint?.state.epoch ?? 0,
-      k: checkpoint?.state.mixture.k ?? config.initK,
+      k: checkpoint?.state.mixture.k ?? (run.graphs ? 1 : config.initK),
       from: (!isAgain && resume?.from?.path) || null,
     });
   else emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
+  const { likelihood, why } = run;
+  if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood, why });
 
   // At once: what was computed before is in another folder, and a kill must leave it in this one too.
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
   const spent = () => totalsSince(checkpoint, server, startTime);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
+    // The tree of merges needs the sample that training ended with.
+    if (run.graphs && checkpoint?.ended && checkpoint.state.sample.below !== run.sample.below)
+      publishTransform(run, checkpoint.state.sample.below);
     const { state, reason } = checkpoint?.ended
       ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
@@ -280,7 +288,10 @@ async function trainAll(
   const { config, layout, server, checkpoints, emit, observer, held } = input;
   const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
-    const fixed = { config: withAbsolutePaths(config), identity, layout, dataSummary: moments };
+    const fixed = {
+      ...{ config: withAbsolutePaths(config), identity, layout, dataSummary: moments },
+      transform: isUndecided(config, layout.dim) ? run.transform : null,
+    };
     checkpoints.offer({ ...fixed, state, ended, spent: spent() }, now);
   };
   const start = checkpoint?.state ?? (await initialState(run));

@@ -9,16 +9,17 @@ export const API_PAGE = fileURLToPath(root('docs/api.md'));
 
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string[]> = {
-  Functions: ['train', 'resume', 'predict', 'evaluate', 'openRun', 'synth'],
+  Functions: ['train', 'resume', 'predict', 'cut', 'evaluate', 'openRun', 'synth'],
   Results: [
-    ...['Run', 'RunResult', 'Scores', 'Replicates', 'Prediction', 'Evaluation', 'SavedRun', 'FittedMixture'],
+    ...['Run', 'RunResult', 'Scores', 'Replicates', 'Stability', 'Prediction', 'Cut', 'JoinedCluster'],
+    ...['Evaluation', 'SavedRun', 'FittedMixture'],
     ...['DrawOptions', 'DrawnReport', 'Synthetic'],
   ],
   Options: [
-    ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'EvaluateOptions'],
-    ...['SynthOptions', 'Data', 'Rows', 'LabelData'],
+    ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'CutOptions'],
+    ...['EvaluateOptions', 'SynthOptions', 'Data', 'Rows', 'LabelData'],
   ],
-  Events: ['TimedEvent', 'RunEvent', 'Departure', 'Change', 'EndReason'],
+  Events: ['TimedEvent', 'RunEvent', 'Departure', 'Likelihood', 'Change', 'EndReason'],
   Errors: ['UserError', 'AbortError'],
 };
 

@@ -16,7 +16,10 @@ import type { LabelData } from './options.ts';
 import { resultOf } from './read-result.ts';
 import type { RunResult } from './result.ts';
 
-/** The fitted Gaussian mixture, in the coordinates of the transformed rows. Arrays are row-major, float64. */
+/**
+ * The fitted Gaussian mixture, in the coordinates of the transformed rows. With the graph likelihood it only describes the clusters.
+ * Arrays are row-major, float64.
+ */
 export interface FittedMixture {
   /** Number K of components. Components that no row is assigned to are included. */
   readonly k: number;
@@ -26,7 +29,7 @@ export interface FittedMixture {
   readonly weights: Float64Array;
   /** Means, K × D. */
   readonly means: Float64Array;
-  /** Covariances, K × D × D; with `covariance: 'diag'` only the diagonals, K × D. */
+  /** Covariances, K × D × D; with `covariance: 'diag'` or the graph likelihood only the diagonals, K × D. */
   readonly covariances: Float64Array;
   /** Number of rows assigned to each component, K. */
   readonly counts: Float64Array;

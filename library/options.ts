@@ -29,10 +29,10 @@ export interface ModelOptions {
   /**
    * Transform of the rows before clustering: `center` subtracts the mean, `normalize` scales rows to unit length, `standard`
    * scales columns to variance 1, `min-max` scales columns to the range 0 to 1, `pca:AXES` projects onto that many principal
-   * axes, `none` keeps rows as they are.
-   * @defaultValue `standard`
+   * axes, `none` keeps rows as they are. `auto` is `standard`, but for more than 32 columns it is what suits the likelihood.
+   * @defaultValue `auto`
    */
-  transform?: 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
+  transform?: 'auto' | 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
   /**
    * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any case. The default
    * grows with K.
@@ -60,6 +60,12 @@ export interface ModelOptions {
    * @defaultValue 8
    */
   shards?: number;
+  /**
+   * What makes rows a cluster: `gaussian`, a Gaussian distribution; `graph`, the graph of nearest neighbours, for embeddings of
+   * many columns. `auto` decides by the data.
+   * @defaultValue `auto`
+   */
+  likelihood?: 'auto' | 'gaussian' | 'graph';
   /**
    * Concentration α of the Dirichlet process; above 0. A larger value favours more clusters.
    * @defaultValue 10
@@ -109,9 +115,9 @@ export interface ModelOptions {
   initK?: number;
   /**
    * Widths of the clustering net's hidden layers: an array, or text such as `50,50`. Each from 1 to 99999.
-   * @defaultValue 50
+   * @defaultValue 50; 256 with the graph likelihood
    */
-  hidden?: number[] | string;
+  hidden?: number[] | string | null;
   /**
    * Adam learning rate of the clustering net; above 0.
    * @defaultValue 0.01
@@ -302,6 +308,16 @@ export interface ResumeOptions extends RunOptions {
   labels?: LabelData | null;
 }
 
+/** Options of `cut`. */
+export interface CutOptions {
+  /** The number of clusters that are left, from 1 to that of the run. */
+  clusters: number;
+  /** Write the labels to this .npy file (int32, N) instead of keeping them in memory. */
+  out?: string;
+  /** Overwrite an existing file. If false, it is an error. */
+  force?: boolean;
+}
+
 /** Options of `predict`. */
 export interface PredictOptions {
   /** The directory of a finished run. */
@@ -312,6 +328,11 @@ export interface PredictOptions {
   out?: string;
   /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
   soft?: boolean | string;
+  /**
+   * Label with so many clusters instead of those of the run, from 1 to their number: those that `cut` gives, joined by the tree of
+   * merges. Responsibilities of clusters that are joined are added.
+   */
+  clusters?: number;
   /** Overwrite existing files. If false, they are an error. */
   force?: boolean;
   /** Cancels the call: no files are written, and the promise rejects with an `AbortError`. */

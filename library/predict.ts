@@ -5,9 +5,11 @@ import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { countFlags } from '../data/fences.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
+import { renumberLabels } from '../model/numbering.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
+import { cutOfRun, type RunCut } from './cut.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
 import { sameFile, withArrays } from './read-result.ts';
@@ -21,7 +23,7 @@ export interface Prediction {
   readonly outliers: number;
   /**
    * Number K of output units of the run's net, that is its clusters and any that had no rows there (they come last): labels are
-   * from 0 to K − 1, and responsibilities have K columns.
+   * from 0 to K − 1, and responsibilities have K columns. With the option `clusters`, that number.
    */
   readonly k: number;
   /** The cluster of each row, N. With `out`, read from that file on first access. */
@@ -35,21 +37,23 @@ const KINDS: OptionKinds<PredictOptions> = {
   data: 'any',
   out: 'string',
   soft: ['boolean', 'string'],
+  clusters: 'number',
   force: 'boolean',
   signal: 'signal',
   log: 'function',
 };
 
 /**
- * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run.
+ * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run, or, with
+ * `clusters`, of its cut.
  *
- * @throws {UserError} (rejection) if the run is not finished, the number of columns or their names differ, or a file exists and `force` is
- *   not set
+ * @throws {UserError} (rejection) if the run is not finished, the number of columns or their names differ, a file exists and `force` is not
+ *   set, or the run has fewer than `clusters` or no tree
  * @throws {AbortError} (rejection) if `signal` is aborted
  */
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
-  const { run, data, out, soft = false, force = false, log = () => {}, signal } = options;
+  const { run, data, out, soft = false, clusters, force = false, log = () => {}, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut };
   assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
@@ -62,24 +66,31 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
       throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
   const paths = fixedPaths();
   const { fix, asGiven } = paths;
+  const folder = fix(run);
   const input = {
-    run: fix(run),
+    run: folder,
     data: typeof data === 'string' ? fix(data) : sourceOf(data),
     soft: soft !== false,
     log: (line: string) => log(asGiven(line)),
     signal,
   };
-  return paths.naming(() => label(input, { out: fix(out), softOut: fix(softOut), force }));
+  const files = { out: fix(out), softOut: fix(softOut), force };
+  return paths.naming(() => {
+    const joined = clusters === undefined ? null : cutOfRun(folder, clusters);
+    return label(input, joined, files);
+  });
 }
 
 /** Labels the rows and writes the files. Paths are absolute. */
 async function label(
   input: PredictInput,
+  joined: RunCut | null,
   { out, softOut, force }: { out?: string; softOut?: string; force: boolean },
 ): Promise<Prediction> {
   const { soft, signal } = input;
-  const predictor = await openPredictor(input);
-  const { rows, k } = predictor;
+  const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
+  const { rows } = predictor;
+  const k = joined ? joined.groups.length : predictor.k;
   const sinks: ArraySink<Int32Array | Float32Array>[] = [];
   try {
     const labels = createSink<Int32Array>(out, '<i4', [rows], force);
@@ -89,8 +100,10 @@ async function label(
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
+      if (joined) renumberLabels(piece.labels, joined.place);
       labels.write(piece.labels, piece.start);
-      responsibilities?.write(piece.responsibilities!, piece.start * k);
+      const shares = piece.responsibilities;
+      responsibilities?.write(joined ? added(shares!, predictor.k, joined) : shares!, piece.start * k);
     }
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
@@ -101,6 +114,16 @@ async function label(
   } finally {
     predictor.close();
   }
+}
+
+/** The responsibilities of groups: the sum of those of their clusters. `units`: output units of the net. */
+function added(responsibilities: Float32Array, units: number, { place, groups }: RunCut): Float32Array {
+  const rows = responsibilities.length / units;
+  const sums = new Float64Array(rows * groups.length);
+  for (let row = 0; row < rows; row++)
+    for (let cluster = 0; cluster < place.length; cluster++)
+      sums[row * groups.length + place[cluster]] += responsibilities[row * units + cluster];
+  return Float32Array.from(sums);
 }
 
 /** An array that is written in pieces, to an .npy file or to memory. */

@@ -1,4 +1,4 @@
-import type { Replicates } from '../view/summary.ts';
+import type { Replicates, Stability } from '../view/summary.ts';
 
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {
@@ -55,6 +55,11 @@ export interface RunResult {
    * all of them were done.
    */
   readonly replicates: Replicates | null;
+  /**
+   * With the graph likelihood, how much clusters depend on chance at the resolution of the run; null with the Gaussian one (there
+   * `replicates` says it), and where partitions of no resolution agree, so that K is 1.
+   */
+  readonly stability: Stability | null;
   /**
    * Reasons to doubt the result, a sentence each: what was seen, such as a single cluster, and what to try. Empty for most runs.
    */

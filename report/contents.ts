@@ -1,4 +1,6 @@
+import type { SavedTree } from '../data/saved/saved-tree.ts';
 import type { ClusterTable } from '../view/cluster-table.ts';
+import type { Likelihood } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { Crosstab } from './crosstab.ts';
 import type { RunHistory } from './history.ts';
@@ -11,6 +13,8 @@ export interface RunMetadata {
   identity: string | null;
   config: Record<string, unknown>;
   data: { rows: number; dim: number; dtype: string; fingerprint: string };
+  /** Where it was to be decided, or is the graph. `stability` is null where partitions of no resolution are stable. */
+  likelihood?: { name: Likelihood; why: string; resolution?: number; stability?: number | null };
   /** Null if the run is not finished. */
   result: Summary | null;
 }
@@ -25,6 +29,7 @@ export interface ReportContents {
   clusters: ClusterView | null;
   subClusters: SubClusterView | null;
   table: ClusterTable | null;
+  tree: SavedTree | null;
   confusion: Crosstab | null;
   /** Number of true classes. */
   classes: number | null;

@@ -3,12 +3,14 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import type { SavedTree } from '../data/saved/saved-tree.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import type { ReportContents } from './contents.ts';
 import type { RunHistory } from './history.ts';
 import { type CaptionedPicture, reportPage } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
 import { confusionPicture } from './pictures/confusion.ts';
+import { dendrogramPicture } from './pictures/dendrogram.ts';
 import { kPicture } from './pictures/k.ts';
 import { lossPicture } from './pictures/losses.ts';
 import { sizesPicture } from './pictures/sizes.ts';
@@ -27,7 +29,7 @@ export interface Report {
   notes: string[];
 }
 
-const NAMES = ['clusters', 'sub-clusters', 'k', 'losses', 'sizes', 'confusion'] as const;
+const NAMES = ['clusters', 'sub-clusters', 'k', 'losses', 'sizes', 'dendrogram', 'confusion'] as const;
 type PictureName = (typeof NAMES)[number];
 type ReportPicture = CaptionedPicture & { name: PictureName };
 
@@ -91,7 +93,7 @@ export function assertReportFolder(folder: string): void {
 }
 
 function* pictures(contents: ReportContents): Generator<ReportPicture> {
-  const { history, clusters, subClusters, table, confusion, classes, run } = contents;
+  const { history, clusters, subClusters, table, tree, confusion, classes, run } = contents;
   const picture = (name: PictureName, svg: string, title: string, caption: string) => ({
     name,
     svg,
@@ -133,6 +135,8 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       'Rows with each label, over all rows of the data.',
     );
   }
+  if (tree && tree.clusters > 1)
+    yield picture('dendrogram', dendrogramPicture(tree), 'Tree of merges', treeCaption(tree));
   if (confusion)
     yield picture(
       'confusion',
@@ -141,6 +145,9 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       'Clusters are in the order of the classes that they are matched with (by the one-to-one matching that defines ACC); unmatched clusters come last.',
     );
 }
+
+const treeCaption = ({ measure }: SavedTree) =>
+  `How the clusters join to fewer, those first that are least apart (from right to left; ${measure}). At the last joins stands how many clusters they leave: dpmesh cut gives the labels of each such number. On the right, clusters and their rows.`;
 
 function subClusterCaption({ cluster, points }: SubClusterView, history: RunHistory | null): string {
   const proposal = history && likeliestSplit(history.splits.filter((split) => split.cluster === cluster));

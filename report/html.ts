@@ -6,7 +6,7 @@ import {
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
-import { replicatesText } from '../view/summary.ts';
+import { certaintyText } from '../view/summary.ts';
 import type { ReportContents } from './contents.ts';
 import { markerPath, markerStyle } from './markers.ts';
 import { STYLE } from './style.ts';
@@ -48,7 +48,7 @@ ${tiles(contents)}
 <section class="figures" aria-label="Pictures">
 ${figures.map(figureHtml).join('\n')}
 </section>
-${table ? clusterSection(table) : ''}
+${table ? clusterSection(table, run.likelihood?.name === 'graph') : ''}
 <section><h2>Config</h2>
 ${configTable(run.config)}
 </section>
@@ -56,6 +56,7 @@ ${configTable(run.config)}
 ${definitions([
   ['data', `${rows.toLocaleString('en')} rows × ${dim}, ${run.data.dtype}`],
   ['fingerprint', run.data.fingerprint],
+  ...likelihoodOf(run),
   ['numeric identity', run.identity ?? '–'],
   ...Object.entries(run.versions).map(([what, version]): [string, string] => [what, version]),
 ])}
@@ -66,6 +67,18 @@ ${definitions([
 `;
 }
 
+function likelihoodOf({ likelihood }: ReportContents['run']): [string, string][] {
+  if (!likelihood) return [];
+  const { name, why, resolution, stability } = likelihood;
+  const found = [
+    ...(resolution === undefined ? [] : [`resolution γ ${significant(resolution)}`]),
+    ...(stability === undefined
+      ? []
+      : [stability === null ? 'no partition is stable' : `stability ${stability.toFixed(2)}`]),
+  ];
+  return [['likelihood', `${name}: ${[why, ...found].join('; ')}`]];
+}
+
 const noteList = (notes: string[]) =>
   notes.length ? `<ul class="notes">${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>` : '';
 
@@ -73,8 +86,9 @@ function headline({ run, epoch, history }: ReportContents): string {
   const { rows, dim } = run.data;
   const data = `${rows.toLocaleString('en')} rows × ${dim}`;
   if (run.result) {
-    const { k, replicates } = run.result;
-    return `${k} ${k === 1 ? 'cluster' : 'clusters'}${replicates ? ` (${replicatesText(replicates)})` : ''} in ${data}`;
+    const { k } = run.result;
+    const certainty = certaintyText(run.result);
+    return `${k} ${k === 1 ? 'cluster' : 'clusters'}${certainty && ` (${certainty})`} in ${data}`;
   }
   const k = history?.epochs.at(-1)?.k;
   const at = epoch ?? history?.epochs.at(-1)?.epoch;
@@ -111,7 +125,8 @@ function tiles({ run: { result }, history }: ReportContents): string {
 const figureHtml = ({ svg, title, caption }: CaptionedPicture) =>
   `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n</figure>`;
 
-function clusterSection(table: ClusterTable): string {
+/** `isGraph`: splits are judged by what they gain in the graph. */
+function clusterSection(table: ClusterTable, isGraph: boolean): string {
   const shown = nonEmpty(table.clusters.map(({ rows }) => rows));
   const rows = table.clusters.reduce((sum, cluster) => sum + cluster.rows, 0);
   const columns = [
@@ -122,7 +137,7 @@ function clusterSection(table: ClusterTable): string {
     'spread',
     'nearest',
     'separation',
-    'log H of a split',
+    isGraph ? 'gain of a split' : 'log H of a split',
   ];
   return `<section><h2>Table of clusters</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
@@ -130,7 +145,7 @@ function clusterSection(table: ClusterTable): string {
 <tbody>
 ${shown.map((cluster) => clusterRow(cluster, table.clusters[cluster], rows)).join('\n')}
 </tbody></table></div>
-<p class="legend">${legend(table)} log H: log Hastings ratio of splitting the cluster in two, from the last split step, if no cluster has changed since; below about 0 a split is unlikely.</p>
+<p class="legend">${legend(table)} ${isGraph ? 'Gain' : 'log H'}: ${isGraph ? 'that in the graph’s objective (docs/algorithm.md, section 11)' : 'log Hastings ratio'} of splitting the cluster in two, from the last split step, if no cluster has changed since; below ${isGraph ? '0 it is not split' : 'about 0 a split is unlikely'}.</p>
 </section>`;
 }
 

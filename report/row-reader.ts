@@ -5,7 +5,7 @@ import { moveOutliers } from '../data/fences.ts';
 import { decode } from '../data/npy.ts';
 import { openRunLabels } from '../data/saved/run-files.ts';
 import type { Source } from '../data/source.ts';
-import { networkRows, normalizeRows, type Transform } from '../data/transform.ts';
+import { networkRows, type Transform, unitRows } from '../data/transform.ts';
 import { argmaxRows, logits } from '../model/forward.ts';
 import { generator } from '../model/random.ts';
 import type { FittedModel } from './fitted-model.ts';
@@ -42,7 +42,7 @@ export function sampleRanges(rows: number, wanted: number, seed: bigint): RowRan
 
 /** Random access to a run's data and labels. */
 export interface RowReader {
-  /** Raw rows, scaled to unit length if the transform normalizes. */
+  /** Rows after `unitRows`: raw, unless the transform scales them to unit length. */
   read(range: RowRange): Promise<Float32Array>;
   /** Cluster of each row. */
   labels(range: RowRange): Promise<Int32Array>;
@@ -56,18 +56,18 @@ export function openRowReader(
   labels: string | null,
 ): RowReader {
   const file = labels === null ? null : openRunLabels(labels, source.rows);
-  const read = async ({ start, count }: RowRange) => {
-    const raw = await source.read(start, count);
-    if (transform.normalize) normalizeRows(raw, transform.input);
-    return raw;
-  };
   return {
-    read,
+    async read({ start, count }) {
+      const rows = await source.read(start, count);
+      unitRows(transform, rows);
+      return rows;
+    },
     async labels(range) {
       if (!file) {
-        const raw = await read(range);
-        if (transform.fences) moveOutliers(raw, transform.input, transform.fences);
-        return argmaxRows(logits(net, networkRows(transform, raw)), mixture.k);
+        const rows = await source.read(range.start, range.count);
+        if (transform.fences) moveOutliers(rows, transform.input, transform.fences);
+        unitRows(transform, rows);
+        return argmaxRows(logits(net, networkRows(transform, rows)), mixture.k);
       }
       const bytes = new Uint8Array(range.count * file.dtype.size);
       readFully(file, bytes, file.offset + range.start * file.dtype.size);
@@ -79,11 +79,11 @@ export function openRowReader(
   };
 }
 
-/** Returns a function for the coordinate of a raw row along an axis given in model coordinates. */
+/** Returns a function for the coordinate of a row, after `unitRows`, along an axis given in model coordinates. */
 export function alongAxis(
   { input, dim, columns, weights, bias, scale }: Transform,
   axis: Float64Array,
-): (raw: Float32Array, row: number) => number {
+): (rows: Float32Array, row: number) => number {
   const factors = new Float64Array(input);
   let constant = 0;
   for (let d = 0; d < dim; d++) {
@@ -92,9 +92,9 @@ export function alongAxis(
     if (columns) factors[columns[d]] += weights[d] * by;
     else for (let i = 0; i < input; i++) factors[i] += weights[i * dim + d] * by;
   }
-  return (raw, row) => {
+  return (rows, row) => {
     let sum = constant;
-    for (let i = 0; i < input; i++) sum += factors[i] * raw[row * input + i];
+    for (let i = 0; i < input; i++) sum += factors[i] * rows[row * input + i];
     return sum;
   };
 }

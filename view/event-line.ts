@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { END_REASONS } from '../model/schedule.ts';
-import { DEPARTURES, type RunEvent } from './events.ts';
+import { DEPARTURES, LIKELIHOODS, type RunEvent } from './events.ts';
 
 /** Lines of events.jsonl, read with distrust: the file may be damaged, or that of somebody else. */
 
@@ -20,6 +20,7 @@ const proposal = z.object({
 /** The fields of each type of event in view/events.ts. */
 const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { type: Type }, 'type'>> } = {
   start: z.object({ rows: count, dim: count, sample: count, shards: count }),
+  likelihood: z.object({ likelihood: z.enum(LIKELIHOODS), why: text }),
   resume: z.object({ epoch: count, k: count, from: z.nullable(text) }),
   checkpoint: z.object({ epoch: count, bytes: count, seconds: number }),
   'checkpoint-failed': z.object({ epoch: count, reason: text }),
@@ -47,6 +48,7 @@ const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { typ
     replicates: z.optional(
       z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: number }),
     ),
+    stability: z.optional(z.object({ count, k: z.tuple([count, count]), agreement: number })),
   }),
 };
 

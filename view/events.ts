@@ -1,5 +1,5 @@
 import type { Change, EndReason } from '../model/schedule.ts';
-import type { Replicates } from './summary.ts';
+import type { Replicates, Stability } from './summary.ts';
 
 /**
  * How workers leave. `exited`: also after a task failed; `stalled`: did not read what it was sent; `cut`: the list of keys has
@@ -8,9 +8,19 @@ import type { Replicates } from './summary.ts';
 export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut', 'refused'] as const;
 export type Departure = (typeof DEPARTURES)[number];
 
+/** What makes rows a cluster (docs/algorithm.md, sections 1 and 11). */
+export const LIKELIHOODS = ['gaussian', 'graph'] as const;
+export type Likelihood = (typeof LIKELIHOODS)[number];
+
+/** Such as `graph likelihood: asked for`. */
+export const likelihoodText = (likelihood: Likelihood, why: string): string =>
+  `${likelihood === 'graph' ? 'graph' : 'Gaussian'} likelihood: ${why}`;
+
 /** A line of `events.jsonl` without its time. docs/run-directory.md says what each field means. */
 export type RunEvent =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
+  /** Which likelihood the run has, where the data decided or it is the graph; `why`, for people. */
+  | { type: 'likelihood'; likelihood: Likelihood; why: string }
   /** The start of a new session; earlier events of later epochs belong to discarded work. */
   | { type: 'resume'; epoch: number; k: number; from: string | null }
   | { type: 'checkpoint'; epoch: number; bytes: number; seconds: number }
@@ -73,6 +83,7 @@ export type RunEvent =
       /** Those of the result (`Summary`); missing if there are none. */
       notes?: string[];
       replicates?: Replicates;
+      stability?: Stability;
       /** By all workers in the entire run: twice the rows of the data if a sample was used that did not grow, and no worker was lost. */
       rowsRead: number;
       /** Since the last epoch: the full pass. */

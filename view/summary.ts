@@ -30,6 +30,18 @@ export interface Summary {
   notes: string[];
   /** Null without `--replicates`, and if they were not completed. */
   replicates: Replicates | null;
+  /** Null without the graph likelihood, and where partitions of no resolution agree, so that K is 1. */
+  stability: Stability | null;
+}
+
+/** Partitions of random shares of the sample at the resolution of a run with the graph likelihood: how much its clusters depend on chance. */
+export interface Stability {
+  /** Number of partitions. */
+  count: number;
+  /** The least and the largest number of clusters in them. */
+  k: [least: number, largest: number];
+  /** Mean adjusted Rand index of two partitions on the rows that they share, at most 1, which means the same clusters. */
+  agreement: number;
 }
 
 /** The same run on other halves of the sample: how much its result depends on which rows were drawn. */
@@ -44,8 +56,21 @@ export interface Replicates {
   agreement: number;
 }
 
-/** Such as `8 replicates: 10–11, agreement .97`. */
-export function replicatesText({ count, k: [least, largest], agreement }: Replicates): string {
+/** What is known of how sure K is: `12 partitions of other samples: K 15–19, agreement .86; 8 replicates: 17, agreement .97`. */
+export function certaintyText({
+  replicates,
+  stability,
+}: Partial<Pick<Summary, 'replicates' | 'stability'>>): string {
+  return [
+    ...(stability ? [agreementText(`${stability.count} partitions of other samples: K `, stability)] : []),
+    ...(replicates ? [agreementText(`${replicates.count} replicates: `, replicates)] : []),
+  ].join('; ');
+}
+
+function agreementText(
+  what: string,
+  { k: [least, largest], agreement }: Pick<Replicates, 'k' | 'agreement'>,
+): string {
   const range = least === largest ? String(least) : `${least}–${largest}`;
-  return `${count} replicates: ${range}, agreement ${agreement.toFixed(2).replace(/^0/, '')}`;
+  return `${what}${range}, agreement ${agreement.toFixed(2).replace(/^0/, '')}`;
 }

@@ -21,6 +21,18 @@ const TASKS = [
   'fenced-moments',
   'sample-labels',
   'cell-fourth-moments',
+  'sample-covariance',
+  'sample-rows',
+  'neighbours',
+  'partitions',
+  'start-partition',
+  'memberships',
+  'membership-sweep',
+  'cluster-links',
+  'half-start',
+  'half-sweep',
+  'half-links',
+  'null-partitions',
 ];
 /** Pixels. */
 const [LANE_HEIGHT, LANE_GAP, AXIS_HEIGHT] = [34, 8, 24];

@@ -1,5 +1,5 @@
-import type { TimedEvent } from '../view/events.ts';
-import { replicatesText } from '../view/summary.ts';
+import { likelihoodText, type TimedEvent } from '../view/events.ts';
+import { certaintyText } from '../view/summary.ts';
 import { count, duration, logRatioText } from './format.ts';
 
 /** A line of the event log in words. */
@@ -58,6 +58,10 @@ function describe(event: TimedEvent): EventDescription | null {
       return milestone(
         `Data read: ${count(event.rows)} rows × ${event.dim} columns; training on ${count(event.sample)} rows; ${event.shards} shards`,
       );
+    case 'likelihood': {
+      const text = likelihoodText(event.likelihood, event.why);
+      return milestone(text[0].toUpperCase() + text.slice(1));
+    }
     case 'worker':
       return {
         kind: 'worker',
@@ -92,7 +96,7 @@ function describe(event: TimedEvent): EventDescription | null {
         : { kind: 'quiet', text: `Replicate ${event.replicate} of ${event.of}: K ${event.k}` };
     case 'done': {
       const details = [
-        ...(event.replicates ? [replicatesText(event.replicates)] : []),
+        ...[certaintyText(event)].filter(Boolean),
         ...(event.outliers ? [`${count(event.outliers)} outliers`] : []),
       ];
       return milestone(

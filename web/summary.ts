@@ -1,4 +1,4 @@
-import { replicatesText } from '../view/summary.ts';
+import { certaintyText } from '../view/summary.ts';
 import { byId, make } from './dom.ts';
 import { compactCount, count, stopwatch, threeDigits } from './format.ts';
 import { currentK, type Store } from './store.ts';
@@ -9,7 +9,8 @@ export function drawSummary(store: Store): void {
   const { epoch, loss, subLoss, time } = epochs;
   const started = events.findLast((event) => event.type === 'start');
   const done = events.findLast((event) => event.type === 'done');
-  show('now-k', count(currentK(store)), done?.replicates && `(${replicatesText(done.replicates)})`);
+  const certainty = done && certaintyText(done);
+  show('now-k', count(currentK(store)), certainty && `(${certainty})`);
   show('now-epoch', count(epoch.at(-1)), `of ${count(run.config.maxEpochs)}`);
   show('now-loss', threeDigits(loss.at(-1)));
   show('now-sub-loss', threeDigits(subLoss.findLast((value) => value !== null)));

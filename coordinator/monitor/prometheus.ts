@@ -113,9 +113,23 @@ function addRunMetrics({ add, addScalar, addByLabel }: Families, sources: Metric
 
 /** Clusters, and the proposals to split and merge them. */
 function addClusterMetrics(
-  { add, addByLabel }: Families,
+  { add, addScalar, addByLabel }: Families,
   { recorder, counters, config }: MetricSources,
 ): void {
+  const graph = () => recorder.snapshot()?.state.graph;
+  addScalar(
+    'gauge',
+    'partition_agreement',
+    'Graph likelihood: mean adjusted Rand index of partitions of random shares of the sample, at the resolution of the run.',
+    () => graph()?.stability ?? null,
+  );
+  addByLabel(
+    'gauge',
+    'partition_clusters',
+    'Graph likelihood: the least and the largest number of clusters in these partitions.',
+    'bound',
+    () => (graph()?.range ?? []).map((k, i) => [i ? 'most' : 'least', k] as const),
+  );
   const weights = () => [...(recorder.snapshot()?.state.mixture.weights ?? [])];
   addByLabel(
     'gauge',

@@ -4,6 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
+import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { layersOf } from '../../model/forward.ts';
@@ -39,11 +40,12 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   const done = isFinished(path);
   const order = finalOrder(run, done);
   const history = renumberedSplits(readHistory(path, notes), order);
-  if (done) runFiles(path, run.files).assertIntact('labels.npy');
+  const files = done ? runFiles(path, run.files) : null;
+  files?.assertIntact('labels.npy');
   const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint, run.config);
-  if (!done) notes.push(unfinished(checkpoint));
+  if (!done) notes.push(unfinished(checkpoint, fitted !== null));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
   const views =
@@ -58,6 +60,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     history,
     clusters: views?.clusters ?? null,
     subClusters: views?.subClusters ?? null,
+    tree: files && readSavedTree(files),
     table: fitted && tableOfClusters(fitted, history?.splits ?? []),
     confusion: counts && crosstab(counts.counts, counts.names),
     classes: counts?.names.length ?? null,
@@ -65,12 +68,15 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   };
 }
 
+/** Null without the transform on which the sample decided. */
 function modelFromCheckpoint(
-  { dataSummary, state }: Checkpoint,
+  { dataSummary, transform: saved, state }: Checkpoint,
   { transform: choice, weightSmoothing }: RunConfig,
-): FittedModel {
+): FittedModel | null {
+  const transform = saved ?? planTransform(choice, dataSummary.moments, dataSummary.fences).transform;
+  if (transform.dim !== state.mixture.d || (!saved && state.graph && choice === 'auto')) return null;
   return {
-    transform: planTransform(choice, dataSummary.moments, dataSummary.fences).transform,
+    transform,
     mixture: state.mixture,
     rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing),
     counted: false,
@@ -85,10 +91,13 @@ function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitP
   return clusterTable({ ...mixture, rows, counted, logRatios });
 }
 
-function unfinished(checkpoint: Checkpoint | null): string {
-  return checkpoint
-    ? `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; cluster sizes and the confusion matrix are left out`
-    : 'the run is not finished and has no checkpoint: only pictures of its events are drawn';
+/** `isDrawn`: its transform is known. */
+function unfinished(checkpoint: Checkpoint | null, isDrawn: boolean): string {
+  if (!checkpoint)
+    return 'the run is not finished and has no checkpoint: only pictures of its events are drawn';
+  if (!isDrawn)
+    return 'the run is not finished, and its newest checkpoint lacks the transform of the rows: the pictures of clusters are left out';
+  return `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; cluster sizes and the confusion matrix are left out`;
 }
 
 function readHistory(path: string, notes: string[]): RunHistory | null {
@@ -159,6 +168,8 @@ async function clusterViews(path: string, inputs: ViewInputs) {
     const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
     const clusters = await clusterView(fitted, rows, sampling);
     const { k } = fitted.mixture;
+    // With the graph likelihood, there are no sub-clusters: clusters are cut in the graph.
+    if (checkpoint?.state.graph) return { clusters, subClusters: null };
     const trained = checkpoint && checkpoint.state.mixture.k === k ? checkpoint.state : null;
     const state = trained && order ? (order.length === k ? renumbered(trained, order) : null) : trained;
     const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { Fences } from '../../data/fences.ts';
+import type { Transform } from '../../data/transform.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
 import { type Net, netShapes, netSize, unflatten } from '../../model/net.ts';
@@ -16,6 +17,7 @@ import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import { netStates } from '../training/net-states.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
+import { transformFrom, transformTensors } from '../training/transform-tensors.ts';
 import { assertConsistent } from './consistent.ts';
 
 /** Totals over all sessions of a run. */
@@ -36,6 +38,8 @@ export interface Checkpoint {
   layout: Layout;
   /** Results of the moments round. */
   dataSummary: DataMoments;
+  /** Where the sample decided on it; null: as the config says. For those who draw the run: one that resumes plans it again. */
+  transform: Transform | null;
   state: State;
   /** Why training ended, so that only the full pass remains; null: it has not ended. */
   ended: EndReason | null;
@@ -83,13 +87,22 @@ const header = z.object({
   prior: z.object({ kappa: z.number(), nu: z.number(), estimate: z.enum(POINT_ESTIMATES) }),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
+  /** With the graph likelihood. */
+  graph: z.optional(
+    z.object({
+      resolution: z.number(),
+      stability: z.nullable(z.number()),
+      range: z.nullable(z.tuple([count, count])),
+    }),
+  ),
   spent: z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count }),
 });
 
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
 export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
-  const { config, identity, dataSummary, state, ended, spent } = checkpoint;
-  const { epoch, sample, frozen, patience, untilStep, steps, mixture, prior, merged, net, subs } = state;
+  const { config, identity, dataSummary, transform, state, ended, spent } = checkpoint;
+  const { epoch, sample, frozen, patience, untilStep, steps, mixture, prior, merged, net, subs, graph } =
+    state;
   const { moments, sampleRows, hashes, fences } = dataSummary;
   const frames = encode(
     {
@@ -108,6 +121,9 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       covariance: mixture.covariance,
       prior: { kappa: prior.kappa, nu: prior.nu, estimate: prior.estimate },
       adam: [net.steps, subs.steps],
+      ...(graph && {
+        graph: { resolution: graph.resolution, stability: graph.stability, range: graph.range },
+      }),
       spent,
     },
     {
@@ -134,9 +150,11 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
           },
         ],
         ['fences', fences ? fencesTensors(fences) : {}],
+        ['transform', transform ? transformTensors(transform) : {}],
       ]),
       sampleRows: nd(Float64Array.from(sampleRows)),
       hashes: nd(hashes),
+      ...(graph && { graphLabels: nd(graph.labels) }),
     },
     MAX_MESSAGE,
   );
@@ -211,6 +229,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
     covariance,
     prior,
     adam,
+    graph,
     spent,
   } = head;
   const moments = unprefixed(tensors, 'moments');
@@ -240,6 +259,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
       },
       fences: fencesFrom(unprefixed(tensors, 'fences')),
     },
+    transform: savedTransform(unprefixed(tensors, 'transform')),
     state: {
       epoch,
       sample,
@@ -262,6 +282,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
       merged: merged.length ? splitEvenly(merged, merged.length / p) : [],
       parts: Array.from({ length: k }, (_, c) => halves.slice(2 * c, 2 * c + 2)),
+      ...(graph && { graph: { ...graph, labels: take(tensors, 'graphLabels', 'int32') } }),
     },
   };
 }
@@ -286,6 +307,9 @@ function fencesFrom(tensors: Tensors): Fences | null {
     most: limit('most'),
   };
 }
+
+/** Null if there is none, as in runs whose config has it, and in checkpoints of earlier versions. */
+const savedTransform = (tensors: Tensors) => (Object.keys(tensors).length ? transformFrom(tensors) : null);
 
 /** A number, or none, as a tensor. */
 const optional = (value: number | null) => nd(Float64Array.from(value === null ? [] : [value]));

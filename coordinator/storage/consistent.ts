@@ -1,3 +1,4 @@
+import type { Transform } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/net.ts';
@@ -9,6 +10,7 @@ interface CheckpointParts {
   config: Partial<RunConfig>;
   layout: Layout;
   dataSummary: DataMoments;
+  transform: Transform | null;
   state: State;
 }
 
@@ -17,17 +19,28 @@ interface CheckpointParts {
  * or have values that no run has: what continues from it would fail without saying why. The loss of a run may be NaN, and
  * Adam's second moments may overflow; both do no harm.
  */
-export function assertConsistent({ config, layout, dataSummary, state }: CheckpointParts): void {
+export function assertConsistent({ config, layout, dataSummary, transform, state }: CheckpointParts): void {
   const { mixture, net, subs, parts } = state;
   const { moments, sampleRows, fences } = dataSummary;
   const { k, d, covariance } = mixture;
   const { dim } = layout;
-  const own = { shards: layout.shards, seed: layout.seed, covariance };
+  const { graph } = state;
+  // With the graph likelihood, the mixture only describes the clusters.
+  const own = {
+    shards: layout.shards,
+    seed: layout.seed,
+    covariance: graph ? config.covariance : covariance,
+  };
   for (const [name, value] of Object.entries(own)) {
     const given = config[name as keyof typeof own] ?? value;
     if (given !== value) throw new RangeError(`its ${name} is ${value}, that of its config another`);
   }
+  if (graph && !(graph.resolution > 0 && graph.labels.length === state.sample.rows))
+    throw new RangeError('its graph is not that of its sample');
+  if (graph && !graph.labels.every((label) => label >= 0 && label < k))
+    throw new RangeError('its rows are in clusters that are not there');
   if (d > dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
+  if (transform) assertTransform(transform, dim, d);
   const hidden = config.hidden ?? netWidths(net.shapes).slice(1, -1);
   assertWidths('net', netWidths(net.shapes), [d, ...hidden, k]);
   if (net.shapes[0].length !== 2) throw new RangeError('its net is more than one');
@@ -66,6 +79,21 @@ export function assertConsistent({ config, layout, dataSummary, state }: Checkpo
   const variances = diagonalOf(moments.covariance, dim);
   if (!variances.every((variance, i) => variance >= 0 || moments.max[i] === moments.min[i]))
     throw new RangeError('it has negative variances');
+}
+
+/** Of raw rows of `input` columns to rows of `dim` numbers. */
+function assertTransform(transform: Transform, input: number, dim: number): void {
+  const { before, columns, weights, bias, scale, offset } = transform;
+  const lengths = [bias, scale, offset].every(({ length }) => length === dim);
+  const fits = columns
+    ? weights.length === dim && columns.length === dim && columns.every((c) => c >= 0 && c < input)
+    : weights.length === input * dim;
+  const maps = before ? [before.factor, before.shift] : [];
+  if (transform.input !== input || !lengths || !fits || maps.some(({ length }) => length !== input))
+    throw new RangeError('its transform is not one of its columns');
+  const arrays = [weights, bias, scale, offset, ...maps];
+  if (!arrays.every((values: Float64Array | Float32Array) => values.every(Number.isFinite)))
+    throw new RangeError('its transform has values that are not finite');
 }
 
 const areCounts = (counts: number[]) => counts.every((count) => Number.isSafeInteger(count) && count >= 0);

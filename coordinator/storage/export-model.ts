@@ -1,74 +1,122 @@
-import type { Transform } from '../../data/transform.ts';
+import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Net } from '../../model/net.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 
+interface SavedLayer {
+  class_name: string;
+  config: { name: string; [setting: string]: unknown };
+  weights: { name: string; shape: number[]; values: Float32Array }[];
+}
+
 /**
  * The clustering net as a TensorFlow.js layers model, input transform included: raw rows in, responsibilities out.
- * (`normalize` is not included: its rows must be scaled to unit length first.) Built by hand because the coordinator does
- * not load a tensor library.
+ * (`normalize` is only included if columns are moved before it; else rows must be scaled to unit length first.) Built by
+ * hand because the coordinator does not load a tensor library.
  */
 export function layersModel(net: Net, transform: Transform): { json: object; weights: Buffer } {
-  const { input, dim } = transform;
+  const { before, input } = transform;
   const layers = [
-    {
-      name: 'transform',
-      kernel: kernelOf(transform),
-      bias: transform.bias,
-      units: dim,
-      activation: 'linear',
-    },
+    ...(before ? unitLayers(before, input) : []),
+    dense('transform', kernelOf(transform), transform.bias, 'linear'),
     ...net.params.flatMap((kernel, i) => {
       if (i % 2) return [];
       const last = i === net.params.length - 2;
-      return [
-        {
-          name: last ? 'clusters' : `hidden_${i / 2 + 1}`,
-          kernel,
-          bias: net.params[i + 1],
-          units: net.shapes[i][1],
-          activation: last ? 'linear' : 'relu',
-        },
-      ];
+      const name = last ? 'clusters' : `hidden_${i / 2 + 1}`;
+      return [dense(name, kernel, net.params[i + 1], last ? 'linear' : 'relu')];
     }),
+    // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
+    { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 }, weights: [] },
   ];
   const topology = {
     class_name: 'Sequential',
     config: {
       name: 'dpmesh',
-      layers: [
-        ...layers.map(({ name, units, activation }, i) => ({
-          class_name: 'Dense',
-          config: {
-            name,
-            units,
-            activation,
-            use_bias: true,
-            trainable: true,
-            dtype: 'float32',
-            ...(i === 0 && { batch_input_shape: [null, input] }),
-          },
-        })),
-        // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
-        { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 } },
-      ],
+      layers: layers.map(({ class_name, config }, i) => ({
+        class_name,
+        config: { ...config, ...(i === 0 && { batch_input_shape: [null, input] }) },
+      })),
     },
     keras_version: 'tfjs-layers 4.22.0',
     backend: 'tensor_flow.js',
   };
-  const weights = layers.flatMap(({ name, kernel, bias, units }) => [
-    { name: `${name}/kernel`, shape: [kernel.length / units, units], dtype: 'float32' },
-    { name: `${name}/bias`, shape: [bias.length], dtype: 'float32' },
-  ]);
+  const weights = layers.flatMap((layer) => layer.weights);
   return {
     json: {
       format: 'layers-model',
       generatedBy: 'dpmesh',
       convertedBy: null,
       modelTopology: topology,
-      weightsManifest: [{ paths: ['weights.bin'], weights }],
+      weightsManifest: [
+        {
+          paths: ['weights.bin'],
+          weights: weights.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })),
+        },
+      ],
     },
-    weights: Buffer.concat(layers.flatMap(({ kernel, bias }) => [bytesOf(kernel), bytesOf(bias)])),
+    weights: Buffer.concat(weights.map(({ values }) => bytesOf(values))),
   };
+}
+
+const SETTINGS = { trainable: true, dtype: 'float32' };
+
+function dense(name: string, kernel: Float32Array, bias: Float32Array, activation: string): SavedLayer {
+  const units = bias.length;
+  return {
+    class_name: 'Dense',
+    config: { name, units, activation, use_bias: true, ...SETTINGS },
+    weights: [
+      { name: `${name}/kernel`, shape: [kernel.length / units, units], values: kernel },
+      { name: `${name}/bias`, shape: [units], values: bias },
+    ],
+  };
+}
+
+/** As small as float32 divides by: for rows of zeros only. */
+const EPSILON = 1e-36;
+
+/**
+ * Rows moved and scaled to unit length. No layer of TensorFlow.js scales to unit length, but LayerNormalization divides by the
+ * standard deviation about the mean: with its negative beside each number of a row u of D numbers the mean is 0, and the
+ * standard deviation ‖u‖/√D. The last bits may differ from those of the workers.
+ */
+function unitLayers({ factor, shift }: ColumnMap, input: number): SavedLayer[] {
+  const half = 0.5 / Math.sqrt(input);
+  return [
+    {
+      class_name: 'BatchNormalization',
+      config: { name: 'columns', axis: -1, epsilon: 0, ...SETTINGS },
+      weights: [
+        { name: 'columns/gamma', shape: [input], values: factor },
+        { name: 'columns/beta', shape: [input], values: shift },
+        { name: 'columns/moving_mean', shape: [input], values: new Float32Array(input) },
+        { name: 'columns/moving_variance', shape: [input], values: new Float32Array(input).fill(1) },
+      ],
+    },
+    { class_name: 'Reshape', config: { name: 'numbers', target_shape: [input, 1] }, weights: [] },
+    {
+      class_name: 'Dense',
+      config: { name: 'negatives', units: 2, activation: 'linear', use_bias: false, ...SETTINGS },
+      weights: [{ name: 'negatives/kernel', shape: [1, 2], values: Float32Array.of(1, -1) }],
+    },
+    {
+      class_name: 'LayerNormalization',
+      config: {
+        name: 'deviations',
+        axis: [1, 2],
+        epsilon: EPSILON,
+        center: false,
+        scale: false,
+        ...SETTINGS,
+      },
+      weights: [],
+    },
+    {
+      class_name: 'Dense',
+      config: { name: 'unit_numbers', units: 1, activation: 'linear', use_bias: false, ...SETTINGS },
+      weights: [{ name: 'unit_numbers/kernel', shape: [2, 1], values: Float32Array.of(half, -half) }],
+    },
+    { class_name: 'Reshape', config: { name: 'unit_rows', target_shape: [input] }, weights: [] },
+  ];
 }
 
 /** The transform's kernel [input,dim]; with `columns`, each output depends on one input column only. */

@@ -2,8 +2,9 @@ import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { State } from '../../model/state.ts';
-import type { Summary } from '../../view/summary.ts';
+import type { Stability, Summary } from '../../view/summary.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
+import { REPLICATES } from '../training/graph/resolution.ts';
 import type { Run } from '../training/run-context.ts';
 import type { RunTotals } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
@@ -35,7 +36,13 @@ export async function summarize(
     out,
     notes: notes(k),
     replicates: null,
+    stability: stabilityOf(state),
   };
+}
+
+function stabilityOf({ graph }: State): Stability | null {
+  if (!graph?.range || graph.stability === null) return null;
+  return { count: REPLICATES, k: [...graph.range], agreement: graph.stability };
 }
 
 /**
@@ -53,7 +60,7 @@ export async function writeModel(
   const { json, weights } = layersModel(state.net, transform);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
-  const { normalize, input, dim, columns, scale, offset, fences } = transform;
+  const { before, normalize, input, dim, columns, scale, offset, fences } = transform;
   out.json('model/transform.json', {
     normalize,
     input,
@@ -62,6 +69,7 @@ export async function writeModel(
     scale: [...scale],
     offset: [...offset],
     ...(names && { names }),
+    ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
     ...(fences && { fences: savedFences(fences) }),
   });
   const k = state.mixture.k;

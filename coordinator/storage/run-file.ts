@@ -8,6 +8,7 @@ import { type Fences, savedFences } from '../../data/fences.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
+import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, resolveWith } from '../config.ts';
 import * as schemas from '../schemas.ts';
@@ -41,6 +42,16 @@ const schema = z.object({
       ),
     ),
   }),
+  /** The likelihood, if it was to be decided or is the graph; at the end with the graph's resolution and stability. */
+  likelihood: z.optional(
+    z.object({
+      name: z.enum(LIKELIHOODS),
+      why: line,
+      resolution: z.optional(z.number()),
+      /** Null: partitions of no resolution are stable. */
+      stability: z.optional(z.nullable(z.number())),
+    }),
+  ),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
   /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
@@ -70,6 +81,10 @@ const schema = z.object({
         ),
         null,
       ),
+      stability: z._default(
+        z.nullable(z.object({ count, k: z.tuple([count, count]), agreement: z.number() })),
+        null,
+      ),
     }),
   ),
 });
@@ -87,6 +102,7 @@ export interface RunMetadata {
   backend?: RunFile['backend'];
   hashes: Uint8Array;
   fences: Fences | null;
+  likelihood: RunFile['likelihood'] | null;
 }
 
 /** `written`: at the end of the run, with the hashes of all result files. */
@@ -95,7 +111,8 @@ export function runFile(
   result: Summary | null,
   written?: { files: FileHashes; order: number[] },
 ): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences } = metadata;
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences, likelihood } =
+    metadata;
   return {
     dpmesh: versions.dpmesh,
     versions,
@@ -111,6 +128,7 @@ export function runFile(
       ...(leftOut !== null && { leftOut }),
       ...(fences && { fences: savedFences(fences) }),
     },
+    ...(likelihood && { likelihood }),
     ...written,
     result,
   };

@@ -8,6 +8,7 @@ import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
+import { FIELD_STATES, type Field, publishField } from './graph/field.ts';
 import { SUB_BATCH } from './limits.ts';
 import { stepLengths } from './net-states.ts';
 import { publishNet, publishParts, publishSubs } from './publish.ts';
@@ -42,9 +43,10 @@ export async function runEpoch(
   const losses: Losses = { loss: null, subLoss: null };
 
   if (trainsNet || trainsSubs) {
+    const field = trainsNet && run.graphs ? await publishField(run, state) : undefined;
     const tasks: [Task, ResultLengths][] = [];
     const average = averagedQuantity(config);
-    if (trainsNet) tasks.push([clusterTask(run, state, form), stepLengths(net, average)]);
+    if (trainsNet) tasks.push([clusterTask(run, state, form, field), stepLengths(net, average)]);
     if (trainsSubs) {
       publishSubs(run, subs);
       await publishParts(run, state);
@@ -52,7 +54,7 @@ export async function runEpoch(
     }
     const sums = await rounds.sum(tasks, [
       'net',
-      ...(trainsNet ? ['net-moments', 'e-step'] : []),
+      ...(trainsNet ? ['net-moments', ...(field ? FIELD_STATES : ['e-step'])] : []),
       ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
     ]);
     if (trainsNet) {
@@ -68,7 +70,10 @@ export async function runEpoch(
     }
   }
 
-  if (state.frozen === 0 && state.epoch >= schedule.mStepFrom) {
+  // With the graph likelihood, it only describes the clusters: once the net has learned new ones, and those that a step finds.
+  const describes = state.untilStep === 1 || state.lossSinceChange === null;
+  const isDue = run.graphs ? describes : state.frozen === 0;
+  if (isDue && state.epoch >= schedule.mStepFrom) {
     mixture = await nextMixture(run, state);
     if (learnsPrior(run, state)) {
       const { config, covariance } = run;
@@ -190,7 +195,7 @@ function localSteps(run: Run, state: State): number {
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, state: State, form: EStepForm): Task {
+function clusterTask(run: Run, state: State, form: EStepForm, field?: Field): Task {
   const { net, epoch } = state;
   const { config } = run;
   return {
@@ -200,10 +205,12 @@ function clusterTask(run: Run, state: State, form: EStepForm): Task {
     batch: batchRows(run, state),
     rate: config.lr,
     done: net.steps,
-    loss: config.clusterLoss,
+    // The targets of the mean field are memberships, not costs.
+    loss: field ? 'kl' : config.clusterLoss,
     form,
     diagonal: config.covariance === 'diag',
     average: averagedQuantity(config),
+    ...(field && { field }),
   };
 }
 

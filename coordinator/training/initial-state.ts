@@ -2,6 +2,7 @@ import { chooseByWeight, lloydCentres } from '../../model/kmeans.ts';
 import { clusteringNet, subNets } from '../../model/net.ts';
 import { generator } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
+import { graphStart } from './graph/start.ts';
 import { type Partition, rowsTensor } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { pcaSplit } from './splits/sub-clusters.ts';
@@ -13,9 +14,10 @@ const LLOYD_ROUNDS = 10;
  * sub-clusters by PCA split.
  */
 export async function initialState(run: Run): Promise<State> {
-  const { rounds, calculate, d, prior, config, schedule, seed } = run;
+  const { rounds, calculate, d, prior, config, schedule, seed, graphs } = run;
+  const start = graphs && (await graphStart(run, graphs));
   const origin = new Float64Array(d);
-  const centres = config.initK > 1 ? await kMeans(run, config.initK) : [origin];
+  const centres = config.initK > 1 && !graphs ? await kMeans(run, config.initK) : [origin];
   const k = centres.length;
   const partition: Partition = {
     groups: 'all',
@@ -26,22 +28,26 @@ export async function initialState(run: Run): Promise<State> {
   const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
-    sample: run.sample,
+    sample: start?.sample ?? run.sample,
     prior,
     mixture: await calculate('mStep', prior, T, config.weightSmoothing),
-    net: clusteringNet(seed, d, config.hidden, k),
+    net: clusteringNet(seed, d, hiddenWidths(run), k),
     subs: subNets(seed, d, k),
     parts,
     // The net must learn the clusters of k-means before the M-step may move them.
     frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
     patience: schedule.patience,
-    untilStep: schedule.firstStep,
+    untilStep: graphs ? 1 : schedule.firstStep,
     merged: [],
     loss: null,
     lossSinceChange: null,
     steps: [],
+    ...(start && { graph: start.graph }),
   };
 }
+
+/** Of the clustering net. */
+const hiddenWidths = ({ config, graphs }: Run): number[] => config.hidden ?? (graphs ? [256] : [50]);
 
 /**
  * k-means++, then Lloyd. Each shard draws a candidate by D² weighting among its own rows; one shard's candidate is chosen

@@ -1,5 +1,6 @@
 import { freemem } from 'node:os';
 import { UserError } from '../../base/user-error.ts';
+import { MOST_FEATURE_AXES } from '../../data/feature-transform.ts';
 import type { Source } from '../../data/source.ts';
 import { pcaAxes } from '../../data/transform.ts';
 import { type Layout, layoutOf, layoutProblem } from '../../model/layout.ts';
@@ -7,6 +8,7 @@ import { type Covariance, statisticsLength } from '../../model/statistics.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import { MOST_CELLS } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
+import { isUndecided, MOST_EXACT, momentsCovariance } from './reading/undecided.ts';
 
 const GIGA = 2 ** 30;
 /** Batch size of the sub-nets, per cluster. */
@@ -17,17 +19,60 @@ export const SUB_BATCH = 16;
  * at least 20 clusters for all shards, in float64.
  */
 export function checkMemory(config: RunConfig, dim: number, free = freemem()): void {
+  if (isUndecided(config, dim)) {
+    checkSampleCovariance(config, dim, free);
+    return;
+  }
   const d = pcaAxes(config.transform) ?? dim;
+  const covariance = config.likelihood === 'graph' ? 'diag' : config.covariance;
   const clusters = Math.max(20, config.initK);
-  const moments =
-    (config.covariance === 'full' || d !== dim ? statisticsLength(dim, 'full') : dim) * 8 * config.shards;
-  const statistics = statisticsLength(d, config.covariance) * 8 * clusters * config.shards;
+  const moments = statisticsLength(dim, momentsCovariance(config, dim)) * 8 * config.shards;
+  const statistics = statisticsLength(d, covariance) * 8 * clusters * config.shards;
   const needed = Math.max(moments, statistics);
   if (needed <= free) return;
-  const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
   throw new UserError(
-    `${config.data}: ${config.covariance} covariance in ${dim} dimensions needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; use --covariance diag or --transform pca:32`,
+    `${config.data}: ${covariance} covariance in ${dim} dimensions needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; use --covariance diag or --transform pca:32`,
   );
+}
+
+const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
+
+/** More columns would make samples of many gigabytes. */
+const MOST_COLUMNS = 1 << 14;
+
+/** For each shard's sum there may be another that is being added to it, here or on a worker of this machine. */
+function checkSampleCovariance({ data, shards }: RunConfig, dim: number, free: number): void {
+  const remedy =
+    'reduce them first, such as with an embedding, or use --transform standard with --covariance diag';
+  if (dim > MOST_COLUMNS)
+    throw new UserError(`${data}: ${dim} columns are more than ${MOST_COLUMNS}; ${remedy}`);
+  const needed = 2 * shards * 8 * Math.min(dim, MOST_EXACT) ** 2;
+  if (needed > free)
+    throw new UserError(
+      `${data}: the covariance of ${dim} columns in ${shards} shards needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; lower --shards, ${remedy}`,
+    );
+}
+
+/** Bytes of the graph for a row: of up to 2·20 edges, 4 + 8. */
+const GRAPH_BYTES = 480;
+/** For fewer clusters, the graph likelihood is not worth a try. */
+const ENOUGH_CLUSTERS = 100;
+
+/** UserError if features and graph of so many sample rows, or what is summed of clusters, do not fit in a message, or if there are too few rows. */
+export function checkGraph({ data, sample }: RunConfig, rows: number, d: number): void {
+  if (rows < 3)
+    throw new UserError(
+      `${data}: the graph likelihood needs at least 3 rows in the sample, there are ${rows}; use --likelihood gaussian`,
+    );
+  const most = Math.floor(MAX_MESSAGE / Math.max(4 * d, GRAPH_BYTES));
+  if (rows > most)
+    throw new UserError(
+      `${data}: the neighbour graph of ${rows.toLocaleString('en')} rows does not fit in a message; use a sample of at most ${most.toLocaleString('en')}, such as the default (--sample ${sample} was given)`,
+    );
+  if (mostClusters(d, 'full') < ENOUGH_CLUSTERS)
+    throw new UserError(
+      `${data}: ${d.toLocaleString('en')} columns are too many for the graph likelihood; leave out --transform, which then makes up to ${MOST_FEATURE_AXES} of them`,
+    );
 }
 
 /** The statistics of so many parts of clusters fit in one message. */

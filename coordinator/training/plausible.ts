@@ -124,6 +124,32 @@ export function areFencedMoments(
   );
 }
 
+/** Below the squares of numbers that float32 rounds to others by a larger share than its digits'. */
+const UNDERFLOW = 1e-36;
+
+/** The result of `sample-covariance` for so many rows; `unit`: they have unit length, but for those of zeros. */
+export function areCovarianceSums(result: Tensors, rows: number, d: number, unit: boolean): boolean {
+  const [[n], s, S] = ['n', 's', 'S'].map((name) => take(result, name, 'float64'));
+  if (n !== rows) return false;
+  const most = unit ? rows : rows * FARTHEST ** 2;
+  const roots = new Float64Array(d);
+  let total = 0;
+  for (let i = 0; i < d; i++) {
+    const square = S[i * (d + 1)];
+    if (!(square >= 0 && square <= most * (1 + SLACK_FLOAT32))) return false;
+    total += square;
+    roots[i] = Math.sqrt(square * (1 + SLACK_FLOAT32) + rows * UNDERFLOW);
+    if (!(Math.abs(s[i]) <= Math.sqrt(rows) * roots[i])) return false;
+  }
+  if (unit && !(total <= most * (1 + SLACK_FLOAT32))) return false;
+  for (let i = 0; i < d; i++)
+    for (let j = 0; j < i; j++) {
+      const [a, b, largest] = [S[i * d + j], S[j * d + i], roots[i] * roots[j]];
+      if (!(Math.abs(a) <= largest && Math.abs(a - b) <= SLACK_FLOAT32 * largest)) return false;
+    }
+  return true;
+}
+
 /** The result of `full-pass` for a unit of so many rows; `places`: of the rows for the silhouette among them. */
 export function isLabelling(
   { labels, T, seen, seenLabels, soft, outliers }: Tensors,

@@ -1,20 +1,23 @@
+import { kebabCase } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { Fences } from '../../data/fences.ts';
 import { formatNumber } from '../../data/value-range.ts';
-import { type Layout, shardBlocks } from '../../model/layout.ts';
+import type { Layout } from '../../model/layout.ts';
 import { halfSize } from '../../model/sampling/halves.ts';
 import { fastSchedule, paperSchedule } from '../../model/schedule.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
-import type { RunConfig } from '../config.ts';
+import { changedOptions, type RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
-import { mostClusters } from './limits.ts';
+import { graphSource } from './graph/neighbour-graph.ts';
+import { chooseLikelihood } from './likelihood.ts';
+import { checkGraph, mostClusters } from './limits.ts';
 import { publishTransform } from './publish.ts';
 import type { DataMoments } from './reading/moments.ts';
 import { checkColumns } from './reading/precision.ts';
-import { createRounds } from './rounds.ts';
+import { createRounds, shardSizes } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { sampleOf, sampleThreshold } from './sample.ts';
 
@@ -27,42 +30,54 @@ export interface PrepareInput {
   warn: (message: string) => void;
 }
 
+/** With the graph likelihood, the mixture only describes the clusters: in few numbers, and as they are. */
+const DESCRIPTION = {
+  covariance: 'diag',
+  priorScaleChoice: 'data-cov',
+  priorScale: 1e-3,
+  priorNu: null,
+} as const;
+
+/** Options of the Gaussian likelihood alone. */
+const WITHOUT_EFFECT = [
+  ...(['alpha', 'covariance', 'priorScaleChoice', 'priorNu', 'priorKappa', 'coarsening'] as const),
+  ...(['initK', 'clusterLoss'] as const),
+];
+
 /**
- * Derives transform, prior and coarsening from the moments, and publishes the states that every round reads. UserError if
+ * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads. UserError if
  * data, sample and config do not go together.
  */
-export async function prepare(
-  input: PrepareInput,
-  { moments, sampleRows, hashes, fences }: DataMoments,
-): Promise<Run> {
-  const { config, layout, dispatcher, calculate, emit, warn } = input;
-  checkColumns(config, moments, warn);
-  const { transform, covariance } = await calculate('planTransform', config.transform, moments, fences);
-  const d = transform.dim;
+export async function prepare(input: PrepareInput, data: DataMoments): Promise<Run> {
+  const { moments, sampleRows, hashes, fences } = data;
+  const { layout, dispatcher, calculate, emit, warn } = input;
+  checkColumns(input.config, moments, warn);
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
     throw new UserError(
-      `--sample ${config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
+      `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
-  if (config.initK > n)
-    throw new UserError(
-      `--init-k ${config.initK} is more than the ${n} rows in the sample (--sample); lower it`,
-    );
-  const most = mostClusters(d, config.covariance);
-  if (config.initK > most)
-    throw new UserError(
-      `--init-k ${config.initK} is more than the ${most} clusters that ${config.covariance} covariance in ${d} dimensions allows; lower it`,
-    );
-  if (config.replicates && config.initK > halfSize(n))
-    throw new UserError(
-      `--init-k ${config.initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
-    );
+  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
+  const { likelihood, why, transform, covariance } = await chooseLikelihood(input, data);
+  const isGraph = likelihood === 'graph';
+  const config = isGraph ? { ...input.config, ...DESCRIPTION } : input.config;
+  const d = transform.dim;
+  if (isGraph) {
+    checkGraph(config, n, d);
+    const unused = changedOptions(input.config, WITHOUT_EFFECT).map((name) => `--${kebabCase(name)}`);
+    if (unused.length)
+      warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);
+  } else checkInitK(config, n, d);
   const prior = await calculate('priorOf', config, d, covariance);
   if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
-  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
   return {
+    likelihood,
+    why,
+    graphs: isGraph
+      ? graphSource({ dispatcher, calculate, d, layout, transform }, { below, rows: sampleRows })
+      : null,
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
     seed: BigInt(config.seed),
@@ -73,15 +88,26 @@ export async function prepare(
     sample: sampleOf(below, sampleRows),
     transform,
     dispatcher,
-    rounds: createRounds(
-      dispatcher,
-      shardBlocks(layout).map((blocks) => blocks.reduce((sum, { count }) => sum + count, 0)),
-      d,
-      config.covariance,
-    ),
+    rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance),
     calculate,
     emit,
   };
+}
+
+/** UserError unless there are rows for so many initial clusters, and messages for their statistics. */
+function checkInitK(config: RunConfig, n: number, d: number): void {
+  const { initK } = config;
+  if (initK > n)
+    throw new UserError(`--init-k ${initK} is more than the ${n} rows in the sample (--sample); lower it`);
+  const most = mostClusters(d, config.covariance);
+  if (initK > most)
+    throw new UserError(
+      `--init-k ${initK} is more than the ${most} clusters that ${config.covariance} covariance in ${d} dimensions allows; lower it`,
+    );
+  if (config.replicates && initK > halfSize(n))
+    throw new UserError(
+      `--init-k ${initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
+    );
 }
 
 function aboutFences({ columns, low, high }: Fences): string {

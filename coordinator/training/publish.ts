@@ -10,6 +10,7 @@ import type { RunConfig } from '../config.ts';
 import { netStates } from './net-states.ts';
 import type { Run } from './run-context.ts';
 import { subCentres } from './splits/sub-clusters.ts';
+import { transformTensors } from './transform-tensors.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
@@ -19,22 +20,9 @@ export function publishTransform(
   below: number,
   half: number | null = null,
 ): void {
-  const { normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
   dispatcher.publish('transform', {
-    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
-    weights: columns ? nd(weights) : nd(weights, input, dim),
-    bias: nd(bias),
-    scale: nd(scale),
-    offset: nd(offset),
+    ...transformTensors(transform),
     below: nd(Float64Array.of(below)),
-    ...(columns && { columns: nd(columns) }),
-    ...(fences && {
-      fenced: nd(fences.columns),
-      low: nd(fences.low),
-      high: nd(fences.high),
-      least: nd(fences.least),
-      most: nd(fences.most),
-    }),
     ...(half !== null && { half: nd(Int32Array.of(half)) }),
   });
 }

@@ -1,5 +1,6 @@
 import { mapInSlices } from '../../base/slices.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
+import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
@@ -72,7 +73,11 @@ export function rowsTensor(rows: Float64Array[], d: number): Nd {
   return nd(data, data.length / d, d);
 }
 
-/** `shardRows`: the number of rows in each shard, sampled or not. */
+/** The number of rows in each shard, sampled or not. */
+export const shardSizes = (layout: Layout): number[] =>
+  shardBlocks(layout).map((blocks) => blocks.reduce((sum, { count }) => sum + count, 0));
+
+/** `shardRows`: those of `shardSizes`. */
 export function createRounds(
   dispatcher: Dispatcher,
   shardRows: number[],

@@ -4,6 +4,7 @@ import type { Layout } from '../../model/layout.ts';
 import type { Sample, State } from '../../model/state.ts';
 import type { RunConfig } from '../config.ts';
 import { publishTransform } from './publish.ts';
+import { mayBeGraph } from './reading/undecided.ts';
 import type { Run } from './run-context.ts';
 import { sampledCounts } from './sampled-rows.ts';
 
@@ -14,7 +15,9 @@ const rowsPerCluster = (d: number) => Math.max(100, 5 * d);
 
 /** A row is in the sample with which training begins if its priority, uniform in [0, 1), is below this. */
 export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
-  const wanted = config.sample ?? Math.max(20_000, 1_000 * (pcaAxes(config.transform) ?? dim));
+  // Neighbours are searched in time that grows with the square of the rows.
+  const d = mayBeGraph(config, dim) ? 0 : (pcaAxes(config.transform) ?? dim);
+  const wanted = config.sample ?? Math.max(20_000, 1_000 * d);
   return wanted === 0 ? 1 : Math.min(1, wanted / rows);
 }
 
@@ -39,18 +42,21 @@ export function tempering({ config, d }: Run, { sample, mixture }: State): numbe
  * that join, but are few.
  */
 export async function withLargeSample(run: Run, state: State): Promise<State> {
-  const { config, layout } = run;
-  let { sample } = state;
-  while (
-    config.sample === null &&
-    sample.below < 1 &&
-    sample.rows < rowsPerCluster(run.d) * state.mixture.k
-  ) {
-    const below = Math.min(1, 2 * sample.below);
-    sample = sampleOf(below, await sampledCounts(layout, below));
-  }
+  const { config, layout, d } = run;
+  if (config.sample !== null) return state;
+  const sample = await largerSample(layout, state.sample, rowsPerCluster(d) * state.mixture.k);
   if (sample === state.sample) return state;
   publishTransform(run, sample.below);
   // Statistics of more rows cannot be compared with those of fewer.
   return { ...state, sample, merged: [] };
+}
+
+/** The sample, doubled until it has so many rows, or all. */
+export async function largerSample(layout: Layout, sample: Sample, wanted: number): Promise<Sample> {
+  let larger = sample;
+  while (larger.below < 1 && larger.rows < wanted) {
+    const below = Math.min(1, 2 * larger.below);
+    larger = sampleOf(below, await sampledCounts(layout, below));
+  }
+  return larger;
 }

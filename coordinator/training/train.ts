@@ -1,7 +1,10 @@
+import type { EStepForm } from '../../model/estep.ts';
 import type { Order } from '../../model/numbering.ts';
-import { type EndReason, hasSettled, nextChange } from '../../model/schedule.ts';
+import { type Change, type EndReason, hasSettled, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
+import { graphMergeStep } from './graph/merge-step.ts';
+import { graphSplitStep } from './graph/split-step.ts';
 import { mergeStep } from './merge.ts';
 import { flatClusterError, publishEStep, publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
@@ -44,7 +47,7 @@ export async function* train(
   };
   if (state.sample.below !== run.sample.below) publishTransform(run, state.sample.below);
   publishNet(run, state.net);
-  let form = await publishEStep(run, state.mixture);
+  let form = await publishTarget(run, state);
   for (;;) {
     const rows = tempering(run, state) * state.sample.rows;
     if (config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze))
@@ -57,13 +60,22 @@ export async function* train(
     yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
     if (change) {
-      state = await (change === 'split' ? splitStep : mergeStep)(run, state).catch(rethrow);
-      state = await withLargeSample(run, state);
+      state = await stepOf(run, change)(run, state).catch(rethrow);
+      if (!run.graphs) state = await withLargeSample(run, state);
       const { changed, k } = state.steps.at(-1)!;
       run.emit({ type: 'step', epoch, kind: change, changed, k });
       if (changed) publishNet(run, state.net);
       yield { type: 'step', state };
     }
-    if (state.mixture !== before) form = await publishEStep(run, state.mixture);
+    if (state.mixture !== before) form = await publishTarget(run, state);
   }
+}
+
+/** What the clustering net learns from; with the graph likelihood, the epoch itself finds it. */
+const publishTarget = async (run: Run, { mixture }: State): Promise<EStepForm> =>
+  run.graphs ? 'product' : publishEStep(run, mixture);
+
+function stepOf({ graphs }: Run, change: Change): (run: Run, state: State) => Promise<State> {
+  if (graphs) return change === 'split' ? graphSplitStep : graphMergeStep;
+  return change === 'split' ? splitStep : mergeStep;
 }

@@ -206,7 +206,13 @@ const rejectedCalls: RejectedCall[] = [
       ['rank.npy', 'rank 3', '--transform pca:3', '--covariance diag'],
     ),
   ),
-  data('more columns than memory', sparse(), ['wide.npy', '60000', 'GB', '--covariance diag']),
+  data('more columns than a sample can have', sparse(), ['wide.npy', '60000', '16384', '--covariance diag']),
+  data(
+    'more columns than memory',
+    sparse(),
+    ['wide.npy', '60000', 'GB', '--covariance diag'],
+    ...['--likelihood', 'gaussian'],
+  ),
   withWorkers(data('more axes than columns', ok, ['pca:99', '4 columns'], '--transform', 'pca:99')),
   { name: 'no data', says: ['--data is missing'], args: ['train', '--out', 'run'] },
 

@@ -14,6 +14,7 @@ const COMMANDS = [
   'launch',
   'keygen',
   'predict',
+  'cut',
   'evaluate',
   'plot',
   'synth',

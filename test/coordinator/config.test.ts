@@ -15,7 +15,7 @@ test('options that are left out or null have the default of the schedule', async
     ['data-std', 0.005],
   ] as const)
     assert.equal((await resolveConfig({ data: 'x.npy', priorScaleChoice })).priorScale, priorScale);
-  assert.deepEqual([fast.priorScaleChoice, fast.transform, fast.maxEpochs], ['learned', 'standard', 500]);
+  assert.deepEqual([fast.priorScaleChoice, fast.transform, fast.maxEpochs], ['learned', 'auto', 500]);
   assert.deepEqual(
     [paper.priorScaleChoice, paper.transform, paper.maxEpochs],
     ['isotropic', 'normalize', 300],

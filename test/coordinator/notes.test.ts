@@ -16,6 +16,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
+    graph: null,
     ...rest,
   };
 }
@@ -42,11 +43,40 @@ describe('notes on a result', () => {
   });
 
   test('K 1 in many columns', () => {
-    assert.match(one({ dim: 64 })[0], /^K is 1 in 64 columns: .* try --transform pca:16/);
+    assert.match(
+      one({ dim: 64 })[0],
+      /^K is 1 in 64 columns: .* try --likelihood graph or --transform pca:16/,
+    );
     const config = { ...outcome().config, transform: 'pca:40' as const };
     assert.match(one({ config, d: 40, dim: 64 })[0], /^K is 1 in 40 columns after the transform: /);
     assert.match(one({ dim: 32 })[0], /^K is 1 in 5,000 rows/);
     assert.match(one({ dim: 16 })[0], /^K is 1: /);
+  });
+
+  test('K 1 with the graph likelihood: no words about Gaussians', () => {
+    const graph = { stability: null };
+    const [none, ...others] = one({ dim: 64, graph });
+    assert.match(none, /^K is 1: partitions of other samples differ at every resolution, .* may be right; /);
+    assert.deepEqual(others, []);
+    assert.match(
+      one({ dim: 64, graph: { stability: 0.6 } })[0],
+      /^K is 1: no partition of the graph of nearest neighbours was better than one cluster/,
+    );
+    assert.match(one({ dim: 64, graph, rows: 199, sampled: 199 })[0], /^K is 1 in 199 rows, few for a graph/);
+    const columns = { mean: [0, 0], min: [-4, 0], max: [4, 100], variance: [1, 1], names: null };
+    assert.match(one({ graph, columns })[0], /^K is 1, and column 1 .* has values as far as 100/);
+    // As many clusters as the mixture that describes them may have is not near what the graph may have.
+    const most = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 5, sampled: 10 ** 5 };
+    assert.deepEqual(notesOn(outcome({ ...most, graph: { stability: 1 } })), []);
+  });
+
+  test('K 1 only because the net had no time to learn the clusters of the last split', () => {
+    const steps = [step('split', 6, 5)];
+    for (const graph of [null, { stability: 1 }]) {
+      const [note, ...others] = one({ steps, reason: 'max-epochs', graph });
+      assert.match(note, /^training ended at --max-epochs 500 while K still changed \(1 → 6\)/);
+      assert.deepEqual(others, []);
+    }
   });
 
   test('K 1 in few rows', () => {

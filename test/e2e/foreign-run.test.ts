@@ -79,8 +79,8 @@ describe('a damaged model', () => {
     const names = ['model', 'mixture'].flatMap((part) =>
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
-    names.push('labels.npy');
-    assert.equal(names.length, 8);
+    names.push('labels.npy', 'tree.json');
+    assert.equal(names.length, 9);
     assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
   });
 

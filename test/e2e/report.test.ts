@@ -31,7 +31,7 @@ const path = (name: string) => join(folder, name);
 const N = 2000;
 const easy = easyData(folder, 'easy', N);
 const run = path('run');
-const ALL = ['clusters', 'confusion', 'k', 'losses', 'sizes', 'sub-clusters'];
+const ALL = ['clusters', 'confusion', 'dendrogram', 'k', 'losses', 'sizes', 'sub-clusters'];
 
 /** The files of a report with these pictures. */
 const files = (pictures: string[]) =>
@@ -179,8 +179,13 @@ describe('a report', { concurrency: 2 }, () => {
       rmSync(join(at, 'checkpoints'), { recursive: true });
       rmSync(join(at, 'events.jsonl'));
     });
-    drawn(await plot(at), ['clusters', 'sizes', 'confusion'], /events\.jsonl is missing/, /no checkpoint/);
-    assert.deepEqual(listed(join(at, 'report')), files(['clusters', 'sizes', 'confusion']));
+    drawn(
+      await plot(at),
+      ['clusters', 'sizes', 'dendrogram', 'confusion'],
+      /events\.jsonl is missing/,
+      /no checkpoint/,
+    );
+    assert.deepEqual(listed(join(at, 'report')), files(['clusters', 'sizes', 'dendrogram', 'confusion']));
   });
 
   test('missing or changed data: no points', async () => {
@@ -268,7 +273,10 @@ describe('runs that are hard to draw', { concurrency: 2 }, () => {
     const ended = await train(data, path('ball'), '--json', '--transform', 'pca:2', '--covariance', 'diag');
     assert.equal(jsonOf(ended).k, 1);
     assert.doesNotMatch(ended.stderr, /report/);
-    assert.deepEqual(listed(path('ball/report')), files(ALL.filter((name) => name !== 'confusion')));
+    assert.deepEqual(
+      listed(path('ball/report')),
+      files(ALL.filter((name) => name !== 'confusion' && name !== 'dendrogram')),
+    );
   });
 });
 

@@ -26,7 +26,7 @@ export {
   until,
 } from '../../bench/processes.ts';
 export { checkpointsOf, epochOf, eventsOf, ofType, resultHashes, sha256 } from '../../bench/run-files.ts';
-export { D, easyData, K, type TestData } from './data.ts';
+export { D, easyData, embeddedData, K, MANY, type TestData, thinData } from './data.ts';
 
 /** A time limit in seconds, scaled up if the machine is busy. */
 export const patience = (seconds: number) => seconds * Math.max(1, loadavg()[0] / availableParallelism());

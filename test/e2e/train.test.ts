@@ -26,7 +26,7 @@ import {
 
 const KEYS = [
   ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'outliers'],
-  ...['dim', 'seconds', 'out', 'notes', 'replicates'],
+  ...['dim', 'seconds', 'out', 'notes', 'replicates', 'stability'],
 ];
 const N = 3000;
 const folder = scratch();
@@ -153,6 +153,7 @@ describe('a run', () => {
       ...['model.json', 'transform.json', 'weights.bin'].map((name) => `model/${name}`),
       'responsibilities.npy',
       'run.json',
+      'tree.json',
     ]);
     const {
       config,

@@ -75,8 +75,20 @@ describe('wide data', () => {
       await assertNoneLeft(running.pid);
     });
 
+  test('2,000 × 1,024 where the sample decides on the likelihood: the same', async () => {
+    const out = join(folder, 'run-auto');
+    const running = training(wideData(2000, 1024), out, '--max-epochs', 3);
+    const { longest, answers } = await watchHealth(running);
+    jsonOf(await running.ended);
+    assert.ok(answers > 0);
+    assert.ok(longest < patience(1), `/healthz took ${longest} s`);
+    assert.deepEqual(ofType(eventsOf(out), 'worker-gone'), []);
+    assert.equal(ofType(eventsOf(out), 'likelihood').length, 1);
+    await assertNoneLeft(running.pid);
+  });
+
   test('60 × 1,500, whose eigenvalues take long: Ctrl-C ends the run at once', async () => {
-    const running = training(wideData(60, 1500), join(folder, 'run-collinear'));
+    const running = training(wideData(60, 1500), join(folder, 'run-collinear'), '--transform', 'standard');
     const begun = performance.now();
     // Long enough to be among the eigenvalues on most machines; on others it tests less.
     await watchHealth(running, () => performance.now() - begun > 5000);

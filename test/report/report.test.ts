@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
+import { savedTree } from '../../data/saved/saved-tree.ts';
 import { generator } from '../../model/random.ts';
 import { lossScale } from '../../report/axes.ts';
 import { crosstab } from '../../report/crosstab.ts';
@@ -11,6 +12,7 @@ import { historyFrom } from '../../report/history.ts';
 import { markerPath, markerStyle } from '../../report/markers.ts';
 import { type ClusterView, clusterPicture } from '../../report/pictures/clusters.ts';
 import { confusionPicture } from '../../report/pictures/confusion.ts';
+import { dendrogramPicture } from '../../report/pictures/dendrogram.ts';
 import { kPicture } from '../../report/pictures/k.ts';
 import { lossPicture } from '../../report/pictures/losses.ts';
 import { sizesPicture } from '../../report/pictures/sizes.ts';
@@ -139,6 +141,20 @@ const inside = (dim: number, n: number) => {
   return { cluster: 3, dim, halves: halves(dim), points };
 };
 
+/** A tree of K clusters, each joined with all before it. */
+const treeOf = (k: number, heightOf: (join: number) => number) =>
+  savedTree(
+    { likelihood: 'gaussian', measure: 'nats a row' },
+    {
+      sizes: Array.from({ length: k }, (_, cluster) => 1e9 - cluster),
+      joins: Array.from({ length: k - 1 }, (_, i) => ({
+        a: i ? i + 1 : 0,
+        b: i ? k + i - 1 : 1,
+        height: heightOf(i),
+      })),
+    },
+  );
+
 const historyOf = (epochs: number, at: (epoch: number) => object = () => ({})) => ({
   epochs: Array.from({ length: epochs }, (_, i) => ({
     epoch: i + 1,
@@ -216,6 +232,13 @@ describe('pictures are sound', () => {
           2e6,
         ),
     ],
+    ['a tree of two', () => dendrogramPicture(treeOf(2, (i) => i))],
+    ['a tree at 0', () => dendrogramPicture(treeOf(30, () => 0))],
+    [
+      'a tree of a graph',
+      () => dendrogramPicture({ ...treeOf(61, (i) => Math.max(0, 40 - i)), likelihood: 'graph' }),
+    ],
+    ['a tree of 2,000', () => dendrogramPicture(treeOf(2000, (i) => 1e-7 * 1.02 ** i))],
     ['confusion of one', () => confusionPicture(crosstab([[7]], ['a']))],
     [
       'names that are markup',
@@ -435,4 +458,36 @@ test('drawing for which there are no descriptors rejects', { skip: !existsSync('
     timeout: 60_000,
   });
   assert.equal(status, 7, stderr);
+});
+
+describe('the tree of merges', () => {
+  /** Text of the picture, in its order. */
+  const textsOf = (svg: string) => [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+
+  test('has the larger branch of each join above, and the number of clusters at each', () => {
+    const tree = savedTree(
+      { likelihood: 'gaussian', measure: 'nats a row' },
+      {
+        sizes: [50, 40, 30, 20],
+        joins: [
+          { a: 2, b: 3, height: 0.1 },
+          { a: 1, b: 4, height: 0.2 },
+          { a: 0, b: 5, height: 0.4 },
+        ],
+      },
+    );
+    const texts = textsOf(dendrogramPicture(tree));
+    // 30 + 20 rows are above 40, and 90 above 50.
+    assert.deepEqual(texts.slice(-8), ['2', '30', '3', '20', '1', '40', '0', '50']);
+    // Each number twice: its outline first.
+    assert.deepEqual(texts.slice(texts.indexOf('nats a row') + 1, -8), ['3', '3', '2', '2', '1', '1']);
+  });
+
+  test('of many clusters shows the last 59 joins, of groups', () => {
+    const texts = textsOf(dendrogramPicture(treeOf(500, (i) => i)));
+    const labels = texts.slice(texts.indexOf('nats a row') + 1 + 24);
+    assert.equal(labels.length, 120);
+    assert.ok(labels.includes('0, 1, … (441)'));
+    assert.ok(labels.includes('499'));
+  });
 });

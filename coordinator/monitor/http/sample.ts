@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { moveOutliers } from '../../../data/fences.ts';
 import type { Source } from '../../../data/source.ts';
-import { networkRows, normalizeRows, type Transform } from '../../../data/transform.ts';
+import { networkRows, type Transform, unitRows } from '../../../data/transform.ts';
 
 /** Rows for display in the coordinates of the nets, row-major. */
 export interface DisplaySample {
@@ -35,9 +35,9 @@ export async function readSample(source: Source, transform: Transform): Promise<
     // Evenly spaced; the last range ends at the last row.
     const start = Math.floor((from * (source.rows - (to - from))) / Math.max(1, rows - (to - from)));
     const raw = await source.read(Math.min(start, source.rows - (to - from)), to - from);
-    if (transform.normalize) normalizeRows(raw, transform.input);
     // So that they do not decide the scale of the picture.
     if (transform.fences) moveOutliers(raw, transform.input, transform.fences);
+    unitRows(transform, raw);
     values.set(networkRows(transform, raw), from * dim);
     await setImmediate();
   }

@@ -1,8 +1,16 @@
 import { UserError } from '../../../base/user-error.ts';
+import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform } from '../../../data/transform.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
+import { candidatesFor, evidenceTree } from '../../../model/evidence-tree.ts';
+import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
+import { quality } from '../../../model/graph/louvain.ts';
+import { mergeTree } from '../../../model/graph/merge-tree.ts';
+import { stability } from '../../../model/graph/stability.ts';
+import { degrees, symmetrized } from '../../../model/graph/weights.ts';
 import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
-import { NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
+import { leadingEigen } from '../../../model/leading-eigen.ts';
+import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
 import { adamStep, type Net, netSize } from '../../../model/net.ts';
@@ -13,10 +21,11 @@ import { shapeAxes } from '../../../model/splits/fourth-moments.ts';
 import { discriminantAxes, discriminantRule, nearestRule } from '../../../model/splits/linear-rule.ts';
 import { principalAxis } from '../../../model/splits/pca-split.ts';
 import type { Parts } from '../../../model/state.ts';
-import { addStatistics, type Covariance, scatter } from '../../../model/statistics.ts';
+import { addStatistics, type Covariance, mean, scatter } from '../../../model/statistics.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../../model/surgery.ts';
 import { averageGradients, averageNets } from '../net-states.ts';
 import { learnedPrior, priorOf } from '../prior.ts';
+import { covarianceOfSums, planSignal } from '../signal.ts';
 import { subComponents } from '../sub-components.ts';
 
 /** A pure function, and about how long it takes for its arguments, ns. */
@@ -38,6 +47,8 @@ const lengths = (arrays: Float64Array[]) => 20 * arrays.reduce((sum, { length })
 const ofClusters = ({ k, d, covariance }: Pick<Mixture, 'k' | 'd' | 'covariance'>) =>
   k * (covariance === 'full' ? 3 * cholesky(d) : 10 * d ** 2);
 const marginal = ({ d, covariance }: Niw) => (covariance === 'full' ? cholesky(d) : 20 * d);
+/** Of a union of two clusters, whose statistics are added up first. */
+const union = (prior: Niw) => marginal(prior) + 10_000;
 const ofNet = ({ shapes }: Net) => 30 * netSize(shapes);
 
 /** All that the coordinator computes and that takes long for many columns or clusters (`calculator.ts` says where). */
@@ -50,6 +61,9 @@ export const calculations = {
   planTransform: calculation(planTransform, (choice, { mean, covariance }, _fences) =>
     choice.startsWith('pca:') ? eigen(mean.length) : 10 * covariance.length,
   ),
+  planFeatures: calculation(planFeatures, ({ centre }) => eigen(centre.length)),
+  covarianceOfSums: calculation(covarianceOfSums, (_n, _s, S) => lengths([S])),
+  planSignal: calculation(planSignal, ({ mean }) => eigen(mean.length)),
   priorOf: calculation(priorOf, ({ covariance }, d) => (covariance === 'full' ? eigen(d) : 10 * d)),
   learnedPrior: calculation(learnedPrior, (_prior, _c, { covariances }) => lengths(covariances)),
   mStep: calculation(mStep, (_prior, T) => lengths(T)),
@@ -108,6 +122,29 @@ export const calculations = {
     (F: Float64Array[], d: number, inverses: Float64Array[]) => F.map((f, k) => shapeAxes(f, d, inverses[k])),
     (F, d) => F.length * eigen(d),
   ),
+  /** The `count` leading principal axes of each cluster. */
+  leadingAxes: calculation(
+    (T: Float64Array[], d: number, count: number) =>
+      T.map((t) => {
+        const centre = mean(t, d);
+        const { vectors } = leadingEigen(scatter(t, d, 'full'), d, Math.min(count, d));
+        return Array.from({ length: count }, (_, i) => {
+          const axis = vectors.slice(Math.min(i, d - 1) * d, (Math.min(i, d - 1) + 1) * d);
+          return { axis, centre: dot(axis, centre) };
+        });
+      }),
+    (T, d) => T.length * eigen(d),
+  ),
+  neighbourGraph: calculation(
+    (index: Int32Array, weight: Float64Array, k: number) => {
+      const graph = symmetrized(index, weight, k);
+      return { graph, degree: degrees(graph) };
+    },
+    (index) => 100 * index.length,
+  ),
+  intrinsicDimension: calculation(twoNearestNeighbours, ({ length }) => 100 * length),
+  stability: calculation(stability, ({ length }, n) => 20 * length ** 2 * n),
+  graphQuality: calculation(quality, ({ index }) => 10 * index.length),
   splitRatios: calculation(
     (prior: Niw, proposals: Parts[], alpha: number, zeta: number) =>
       proposals.map((parts) => logSplitRatio(prior, parts, alpha, zeta)),
@@ -124,6 +161,12 @@ export const calculations = {
       pairs.map(({ a, b }) => logMergeRatio(prior, T[a], T[b], alpha, zeta)),
     (prior, _T, pairs) => 3 * pairs.length * marginal(prior),
   ),
+  evidenceTree: calculation(
+    (prior: Niw, T: Float64Array[], alpha: number) =>
+      evidenceTree(prior, T, alpha, candidatesFor(T.length, union(prior))),
+    (prior, { length: k }) => 2 * k * Math.min(k, candidatesFor(k, union(prior))) * union(prior),
+  ),
+  mergeTree: calculation(mergeTree, (_W, { length }) => 50 * length ** 2),
   nearestPairs: calculation(nearestPairs, ({ k, d }) => k ** 2 * d ** 2),
   totals: calculation(
     (parts: Parts[]) => parts.map(([a, b]) => addStatistics(a, b)),

@@ -1,8 +1,8 @@
 import { HASH_BYTES } from '../../../data/blocks.ts';
 import type { Fences } from '../../../data/fences.ts';
-import { type Moments, pcaAxes } from '../../../data/transform.ts';
+import type { Moments } from '../../../data/transform.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../../model/layout.ts';
-import { type Covariance, mean, statisticsLength } from '../../../model/statistics.ts';
+import { mean, statisticsLength } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
@@ -12,6 +12,7 @@ import { sampledCounts } from '../sampled-rows.ts';
 import { sumInSlices } from '../sums.ts';
 import { type Counts, falseBadRows, type OwnData, wrongCounts } from './claims.ts';
 import { falseMoments } from './own-moments.ts';
+import { momentsCovariance } from './undecided.ts';
 
 /** What the moments round yields; checkpoints have it too. */
 export interface DataMoments {
@@ -55,9 +56,7 @@ export async function momentsRound(
 ): Promise<Reading> {
   const { dim } = layout;
   const normalize = config.transform === 'normalize';
-  // PCA needs the full covariance.
-  const covariance: Covariance =
-    config.covariance === 'diag' && pcaAxes(config.transform) === null ? 'diag' : 'full';
+  const covariance = momentsCovariance(config, dim);
   const shards = shardBlocks(layout);
   dispatcher.publish('origin', { row: nd(origin) });
   const read = (wanted: number[]) =>

@@ -1,7 +1,6 @@
 import { HASH_BYTES } from '../../../data/blocks.ts';
 import type { Fences } from '../../../data/fences.ts';
 import type { Moments } from '../../../data/transform.ts';
-import { pcaAxes } from '../../../data/transform.ts';
 import { type Layout, shardBlocks } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import {
@@ -13,7 +12,7 @@ import {
   QUANTILES,
   wholeRanges,
 } from '../../../model/sampling/quantile-search.ts';
-import { type Covariance, mean, statisticsLength } from '../../../model/statistics.ts';
+import { mean, statisticsLength } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
@@ -21,6 +20,7 @@ import type { Calculate } from '../calculation/calculator.ts';
 import { areColumnCounts, areFencedMoments } from '../plausible.ts';
 import { sumInSlices } from '../sums.ts';
 import type { DataMoments } from './moments.ts';
+import { isUndecided, momentsCovariance } from './undecided.ts';
 
 /** How far beyond the quartiles a fence is, in their distance from each other: 41 standard deviations of a normal column. */
 const DISTANCE = 30;
@@ -79,7 +79,9 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
   const rows = data.sampleRows.reduce((a, b) => a + b, 0);
   if (!suspects.length || mostOutliers(rows) < 1) return data;
   dispatcher.publish('hashes', { blocks: nd(data.hashes, data.hashes.length / HASH_BYTES, HASH_BYTES) });
-  let limits = limitsOf(suspects, await quantiles(input, data, suspects), data.moments);
+  // In many columns, those of mostly equal values, such as pixels at the border of images, have rare values, not false ones.
+  const isSparseFenced = !isUndecided(config, layout.dim);
+  let limits = limitsOf(suspects, await quantiles(input, data, suspects), data.moments, isSparseFenced);
   for (let attempt = 0; limits.fences.length && attempt < MOST_ATTEMPTS; attempt++) {
     const parts = await fencedMoments(input, data, limits);
     const beyond = await sumInSlices(parts.map((part) => take(part, 'beyond', 'float64')));
@@ -118,7 +120,7 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
       moments: {
         rows: data.moments.rows,
         mean: mean(T, dim).map((value, d) => value + pivot[d]),
-        covariance: await calculate('dataCovariance', T, dim, covarianceFor(config), T[0]),
+        covariance: await calculate('dataCovariance', T, dim, momentsCovariance(config, dim), T[0]),
         min,
         max,
       },
@@ -129,10 +131,6 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
 /** The most rows of a sample of so many that are outliers. */
 const mostOutliers = (rows: number) =>
   Math.max(MOST_SHARE * rows, Math.min(MOST_ROWS, Math.floor(MOST_SHARE_OF_FEW * rows)));
-
-/** As in the moments round: PCA needs the full covariance. */
-const covarianceFor = ({ covariance, transform }: RunConfig): Covariance =>
-  covariance === 'diag' && pcaAxes(transform) === null ? 'diag' : 'full';
 
 /** Columns with a row so far off that rows beyond a fence may have multiplied their variance. */
 function suspectColumns({ mean, covariance, min, max }: Moments): number[] {
@@ -186,11 +184,16 @@ async function quantiles(
 const unitsOf = (layout: Layout) => shardBlocks(layout).map((_, shard) => ({ shard, from: 0, to: 0 }));
 
 /** The limits on those of the columns that have rows beyond them. */
-function limitsOf(columns: number[], ranges: KeyRanges, { mean, min, max }: Moments): Limits {
+function limitsOf(
+  columns: number[],
+  ranges: KeyRanges,
+  { mean, min, max }: Moments,
+  isSparseFenced: boolean,
+): Limits {
   const pivot = mean.slice();
   const fences = columns.flatMap((column, i): Limit[] => {
     const bulk = bulkOf(ranges, i);
-    if (!bulk) return [];
+    if (!bulk || (bulk.isSparse && !isSparseFenced)) return [];
     const [low, high, nearLow, nearHigh] = [DISTANCE, NEAR].flatMap((distance) => [
       Math.fround(bulk.low - distance * bulk.spread),
       Math.fround(bulk.high + distance * bulk.spread),
@@ -211,7 +214,7 @@ async function fencedMoments(
   { fences, pivot }: Limits,
 ): Promise<Tensors[]> {
   const { dim } = layout;
-  const covariance = covarianceFor(config);
+  const covariance = momentsCovariance(config, dim);
   const columns = Int32Array.from(fences, ({ column }) => column);
   const [low, high] = [valuesOf(fences, 'low'), valuesOf(fences, 'high')];
   dispatcher.publish('fences', {
@@ -251,6 +254,9 @@ async function ruinedColumns(
   const { dim } = layout;
   if (T[0] < 2) return () => false;
   const all = diagonalOf(moments.covariance, dim);
-  const inside = diagonalOf(await calculate('dataCovariance', T, dim, covarianceFor(config), T[0]), dim);
+  const inside = diagonalOf(
+    await calculate('dataCovariance', T, dim, momentsCovariance(config, dim), T[0]),
+    dim,
+  );
   return (column: number) => all[column] >= RUINED * inside[column];
 }

@@ -32,6 +32,9 @@ describe('the metrics', () => {
       // An epoch without a loss leaves the last one.
       dpmesh_clustering_loss: 0.5,
       dpmesh_subclustering_loss: 0.25,
+      dpmesh_partition_agreement: 0.86,
+      'dpmesh_partition_clusters{bound="least"}': 15,
+      'dpmesh_partition_clusters{bound="most"}': 19,
       'dpmesh_cluster_rows{cluster="2"}': 300,
       'dpmesh_proposals_total{kind="split",outcome="accepted"}': 1,
       'dpmesh_proposals_total{kind="merge",outcome="refused"}': 0,

@@ -31,6 +31,7 @@ import {
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
+import type { Transform } from '../../../data/transform.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
@@ -53,6 +54,32 @@ const float64 = (length: number) =>
     })
     .map((values) => Float64Array.from(values));
 
+/** A transform of d columns to as many: along axes, to features of unit rows, or column by column. */
+function transformOf(kind: 'axes' | 'features' | 'columns', d: number, bits: Float64Array): Transform {
+  const f32 = (length: number, from: number) => Float32Array.from(bits.subarray(from, from + length));
+  return {
+    before: kind === 'features' ? { factor: f32(d, 0), shift: f32(d, 3) } : null,
+    normalize: kind === 'features',
+    input: d,
+    dim: d,
+    columns: kind === 'columns' ? Int32Array.from({ length: d }, (_, i) => d - 1 - i) : null,
+    weights: f32(kind === 'columns' ? d : d * d, 6),
+    bias: f32(d, 20),
+    scale: bits.slice(30, 30 + d),
+    offset: bits.slice(40, 40 + d),
+    fences: null,
+  };
+}
+
+/** Rows of the state's sample. */
+const SAMPLED = 38;
+
+/** The state of a graph of all rows in the sample. */
+function graphOf(k: number, stability: number | null) {
+  const range: [number, number] | null = stability === null ? null : [k, k + 2];
+  return { resolution: 1.5, stability, range, labels: Int32Array.from({ length: SAMPLED }, (_, i) => i % k) };
+}
+
 const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
   .record({
     k: fc.integer({ min: 1, max: 4 }),
@@ -68,6 +95,8 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
     estimate: fc.constantFrom(...POINT_ESTIMATES),
     progress: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
     merges: fc.nat(3),
+    planned: fc.constantFrom(null, 'axes' as const, 'features' as const, 'columns' as const),
+    stability: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: null }),
   })
   .map(
     ({
@@ -84,6 +113,8 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
       estimate,
       progress,
       merges,
+      planned,
+      stability,
     }) => {
       let at = 0;
       const f64 = (length: number) => bits.slice(at, (at += length));
@@ -112,9 +143,10 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
           moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
           fences: null,
         },
+        transform: planned && transformOf(planned, d, bits),
         state: {
           epoch,
-          sample: { below, rows: 38, smallestShard: 3 },
+          sample: { below, rows: SAMPLED, smallestShard: 3 },
           frozen: 2,
           patience: 24,
           untilStep: 5,
@@ -146,6 +178,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
           net: net(clusteringNet(1n, d, [5], k)),
           subs: net(subNets(1n, d, k)),
           parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
+          ...(planned === 'features' && { graph: graphOf(k, stability) }),
         },
         ended,
         spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
@@ -242,6 +275,32 @@ describe('a checkpoint', () => {
         state: { ...state, net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) } },
       },
     };
+    const graph = graphOf(k, 0.9);
+    const { labels } = graph;
+    Object.assign(bad, {
+      'a graph of fewer rows': { state: { ...state, graph: { ...graph, labels: labels.slice(1) } } },
+      'a graph at no resolution': { state: { ...state, graph: { ...graph, resolution: 0 } } },
+      'a row in a cluster that is not there': {
+        state: { ...state, graph: { ...graph, labels: labels.map((label, i) => (i ? label : k)) } },
+      },
+      'a row in no cluster': { state: { ...state, graph: { ...graph, labels: labels.map(() => -1) } } },
+    });
+    const axes = transformOf('axes', d, new Float64Array(400).fill(1));
+    const columns = transformOf('columns', d, new Float64Array(400).fill(1));
+    const features = transformOf('features', d, new Float64Array(400).fill(1));
+    const transforms: Record<string, Transform> = {
+      'other columns': { ...axes, input: d + 1, weights: new Float32Array(d * (d + 1)) },
+      'another D': { ...axes, bias: new Float32Array(d + 1), weights: new Float32Array(d * (d + 1)) },
+      'scales of other columns': { ...axes, scale: new Float64Array(d + 1) },
+      'a column that is not there': { ...columns, columns: Int32Array.from({ length: d }, () => d) },
+      'a shift of other columns': {
+        ...features,
+        before: { factor: new Float32Array(d), shift: new Float32Array(d + 1) },
+      },
+      NaN: { ...axes, offset: new Float64Array(d).fill(Number.NaN) },
+    };
+    for (const [what, transform] of Object.entries(transforms))
+      bad[`a transform with ${what}`] = { transform };
     for (const [what, change] of Object.entries(bad)) {
       const wrong = { ...small, ...change };
       await assert.rejects(saveCheckpoint(join(fresh(), 'checkpoints'), wrong), RangeError, what);

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { layersModel } from '../../../coordinator/storage/export-model.ts';
+import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../../data/transform.ts';
 import { clusteringNet, type Net } from '../../../model/net.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
@@ -49,8 +50,34 @@ function netOf(hidden: number[], d: number, k: number): Net {
   };
 }
 
+/** Of rows moved, columns of unlike units scaled, and then scaled to unit length; the third column is left out. */
+function features(): Transform {
+  const centre = Float64Array.from(
+    rows[0],
+    (_, d) => rows.reduce((sum, row) => sum + row[d], 0) / rows.length,
+  );
+  const factor = Float64Array.of(0.02, 1, 1, 100);
+  const units = rows.map((row) =>
+    unitRow(row.map((value, d) => (d === 2 ? 0 : (value - centre[d]) * factor[d]))),
+  );
+  const T = statisticsOf(units);
+  return planFeatures({
+    centre,
+    factor,
+    kept: [0, 1, 3],
+    mean: mean(T, D),
+    covariance: scatter(T, D, 'full').map((value) => value / (rows.length - 1)),
+    axes: 64,
+    fences: null,
+  }).transform;
+}
+
+const unitRow = (row: Point) => row.map((value) => value / (Math.hypot(...row) || 1));
+
 /** Responsibilities of raw rows, computed from the definition in float64. */
-function byHand(net: Net, { columns, weights, bias, dim, input }: Transform, row: Point): number[] {
+function byHand(net: Net, transform: Transform, raw: Point): number[] {
+  const { before, columns, weights, bias, dim, input } = transform;
+  const row = before ? unitRow(raw.map((value, d) => value * before.factor[d] + before.shift[d])) : raw;
   let x = Array.from({ length: dim }, (_, d) => {
     if (columns) return row[columns[d]] * weights[d] + bias[d];
     return bias[d] + row.slice(0, input).reduce((sum, value, i) => sum + value * weights[i * dim + d], 0);
@@ -99,6 +126,28 @@ describe('layersModel', () => {
       assert.ok(new Set(expected.map((r) => r.indexOf(Math.max(...r)))).size > 1);
     });
   }
+
+  test('columns that are moved before rows are scaled to unit length, and that, are layers too', async () => {
+    const transform = features();
+    const net = netOf([6], transform.dim, 3);
+    const { json, weights } = layersModel(net, transform);
+    const model = await load({ json, weights });
+    // A row that becomes zeros, and one a million times as long as the others.
+    const { factor, shift } = transform.before!;
+    const centre = Array.from(shift, (value, d) => (factor[d] ? -value / factor[d] : 9));
+    const far = rows[0].map((value, d) => centre[d] + 1e6 * (value - centre[d]));
+    const input = [...rows, centre.map(Math.fround), far];
+    const output = model.predict(tf.tensor2d(input, [input.length, D])) as tf.Tensor;
+    const expected = input.map((row) => byHand(net, transform, row));
+    const actual = await output.data();
+    assertClose(actual, expected.flat(), 2e-5);
+    assert.ok(new Set(expected.map((r) => r.indexOf(Math.max(...r)))).size > 1);
+    // Without them it would be another.
+    const rest = layersModel(net, { ...transform, before: null });
+    assert.equal(weights.length - rest.weights.length, 4 * (4 * D + 2 + 2));
+    const raw = (await load(rest)).predict(tf.tensor2d(input, [input.length, D])) as tf.Tensor;
+    assert.ok((await raw.data()).some((value, i) => Math.abs(value - expected.flat()[i]) > 0.1));
+  });
 
   test('names its layers, and its files as the manifest says', () => {
     const { json, weights } = layersModel(netOf([6, 5], 3, 2), transformOf('center'));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  areCovarianceSums,
   areMoments,
   hasDiverged,
   isLabelling,
@@ -173,6 +174,45 @@ describe('impossible values', () => {
     assert.ok(!isSound({ ...none, counts: counts(rows, w.layout.rows) }));
     assert.ok(!isSound({ ...none, counts: counts(rows, -1) }));
     assert.ok(!isSound({ ...none, counts: counts(0, -1) }));
+  });
+
+  for (const unit of [true, false])
+    test(`of sample-covariance, ${unit ? 'unit rows' : 'any rows'}`, async () => {
+      worker.put('columns', {
+        ...{ shift: nd(new Float32Array(D).fill(-5)), factor: nd(new Float32Array(D).fill(1)) },
+        below: nd(Float64Array.of(w.below)),
+      });
+      const result = await run(worker, { task: 'sample-covariance', unit, every: 1, sketch: 0 });
+      const sampled = w.sampleOf(0).length;
+      refuses(
+        result,
+        {
+          n: [[0, [...WILD, -1, 0.5, sampled - 1, sampled + 1]]],
+          s: [[0, [...WILD, 1e30, -1e30]]],
+          S: [
+            // Σx² below (Σx)²/n, or of more than rows of length 1.
+            [0, [...WILD, -1, 0, ...(unit ? [1.05 * sampled] : [])]],
+            // |Σxy| above √(Σx²·Σy²), or other than Σyx.
+            [1, [...WILD, 1e30, -result.S.data[1] || 1]],
+            [D * D - 1, [...WILD, -1, 0]],
+          ],
+        },
+        (other) => areCovarianceSums(other, sampled, D, unit),
+      );
+    });
+
+  test('sums of sample-covariance are possible of very small and very large rows', async () => {
+    for (const factor of [1e-19, 1e-21, 1e17]) {
+      worker.put('columns', {
+        shift: nd(new Float32Array(D).fill(-5 * factor)),
+        factor: nd(new Float32Array(D).fill(factor)),
+        below: nd(Float64Array.of(w.below)),
+      });
+      for (const unit of [true, false]) {
+        const result = await run(worker, { task: 'sample-covariance', unit, every: 1, sketch: 0 });
+        assert.ok(areCovarianceSums(result, w.sampleOf(0).length, D, unit), `${factor} ${unit}`);
+      }
+    }
   });
 
   test('of full-pass', async () => {

@@ -47,11 +47,12 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
   );
 }
 
-test('an empty sample is rejected', async () => {
-  await assert.rejects(prepared({ sample: 1 }, 0), {
-    constructor: UserError,
-    message: /^--sample 1: none of the 1000 rows was drawn/,
-  });
+test('an empty sample is rejected, before any round about it', async () => {
+  for (const likelihood of ['gaussian', 'graph'] as const)
+    await assert.rejects(prepared({ sample: 1, likelihood }, 0), {
+      constructor: UserError,
+      message: /^--sample 1: none of the 1000 rows was drawn/,
+    });
 });
 
 test('more initial clusters than rows in the sample are rejected', async () => {

@@ -1,0 +1,57 @@
+import { printable } from '../base/text.ts';
+import type { Cut } from '../library/cut.ts';
+import type { Flags, FlagValues } from './flag.ts';
+
+export const command = 'cut';
+export const describe = 'join the clusters of a finished run to fewer, by its tree of merges';
+export const builder = {
+  run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
+  clusters: {
+    type: 'number',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'number of clusters, at most those of the run',
+  },
+  out: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'output file of the labels: .npy, int32',
+    defaultDescription: 'none: a table is printed',
+  },
+  json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
+  force: { type: 'boolean', default: false, describe: 'overwrite an existing file' },
+} as const satisfies Flags;
+
+/** Of more clusters, a row of the table names only the first. */
+const MOST_NAMED = 16;
+
+export async function handler({
+  run,
+  clusters,
+  out,
+  json,
+  force,
+}: FlagValues<typeof builder>): Promise<void> {
+  const { cut } = await import('../library/cut.ts');
+  const result = await cut(run, { clusters, out, force });
+  const { rows } = result;
+  if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters }));
+  else if (out !== undefined)
+    console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${clusters - 1}`));
+  else for (const line of tableOf(result)) console.log(line);
+}
+
+function tableOf({ rows, clusters }: Cut): string[] {
+  const cells = clusters.map((own, cluster) => [
+    String(cluster),
+    own.rows.toLocaleString('en'),
+    `${((100 * own.rows) / rows).toFixed(2)} %`,
+    own.from.slice(0, MOST_NAMED).join(', ') +
+      (own.from.length > MOST_NAMED ? `, … (${own.from.length} clusters)` : ''),
+  ]);
+  const head = ['cluster', 'rows', 'share', 'joined from'];
+  const widths = head.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i].length)));
+  return [head, ...cells].map((row) =>
+    row.map((cell, i) => (i < 3 ? cell.padStart(widths[i]) : cell)).join('  '),
+  );
+}

@@ -1,0 +1,150 @@
+import {
+  beyondChance,
+  chanceAt,
+  type NullStability,
+  nullStability,
+} from '../../../model/graph/null-stability.ts';
+import {
+  chosenResolution,
+  GRID,
+  isPastLast,
+  replicateRows,
+  type Stability,
+} from '../../../model/graph/stability.ts';
+import { take } from '../../../proto/tensors.ts';
+import type { Run } from '../run-context.ts';
+import { areNullPartitions, arePartitions, isStartPartition } from './plausible.ts';
+import type { SampleGraph } from './sample-graph.ts';
+import { joined, shardResults } from './shard-rounds.ts';
+
+/** The resolution γ by replication, and partitions to start from (docs/algorithm.md, section 11). */
+
+/** Random shares of the sample that are partitioned at each resolution. */
+export const REPLICATES = 12;
+/** Resolutions of which replicates are partitioned in one round: more than needed, at most three times. */
+const AT_ONCE = 4;
+const SHARE = 0.6;
+/** A Gaussian without clusters for comparison: few rows do, as agreement by chance depends on the size of parts. */
+const NULL_ROWS = 2500;
+const NULL_REPLICATES = 4;
+const MOST_DIMENSIONS = 64;
+
+/** A resolution and how well the replicates agree at it. */
+export interface ResolutionPoint extends Stability {
+  resolution: number;
+  /** What of the mean and its error is beyond chance: that by which resolutions are compared. */
+  beyond: { mean: number; error: number };
+}
+
+export interface Resolution {
+  /** Null: partitions of no resolution can be reproduced, so there is a single cluster. */
+  chosen: ResolutionPoint | null;
+  curve: ResolutionPoint[];
+}
+
+/** Partitions random shares of the sample at each of several resolutions: the one at which these agree best. */
+export async function chooseResolution(run: Run, graph: SampleGraph): Promise<Resolution> {
+  const { calculate } = run;
+  // As workers know it: replicates of a run have other seeds.
+  const seed = BigInt(run.layout.seed);
+  const rows = Array.from({ length: REPLICATES }, (_, replicate) =>
+    replicateRows(seed, replicate, graph.n, SHARE),
+  );
+  const chance = await stabilityByChance(run, graph);
+  const curve: ResolutionPoint[] = [];
+  const isDone = () => isPastLast(curve.map(({ beyond }) => beyond));
+  for (let from = 0; from < GRID.length && !isDone(); from += AT_ONCE) {
+    const resolutions = GRID.slice(from, from + AT_ONCE);
+    const labels = await partitionsOf(run, graph, resolutions, REPLICATES, SHARE);
+    for (const [i, resolution] of resolutions.entries()) {
+      const own = labels.slice(i * REPLICATES, (i + 1) * REPLICATES).map((found, replicate) => {
+        const all = new Int32Array(graph.n).fill(-1);
+        rows[replicate].forEach((row, at) => {
+          all[row] = found[at];
+        });
+        return all;
+      });
+      const found = await calculate('stability', own, graph.n);
+      const none = chanceAt(chance, rows[0].length / found.k);
+      const beyond = { mean: beyondChance(found.mean, none), error: found.error / (1 - none) };
+      curve.push({ resolution, ...found, beyond });
+      if (isDone()) break;
+    }
+  }
+  const index = chosenResolution(curve);
+  return { chosen: index === null ? null : curve[index], curve };
+}
+
+/** How stable partitions of a single Gaussian of the same intrinsic dimension are, by the rows of a cluster. */
+async function stabilityByChance(
+  { dispatcher }: Run,
+  { shards, dimension, neighbours }: SampleGraph,
+): Promise<NullStability> {
+  const results = await shardResults(
+    dispatcher,
+    shards,
+    {
+      task: 'null-partitions',
+      dimension: Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(dimension))),
+      rows: NULL_ROWS,
+      neighbours,
+      resolutions: [...GRID],
+      replicates: NULL_REPLICATES,
+      share: SHARE,
+    },
+    [],
+    (_, shard) => {
+      const own = GRID.filter((_, i) => i % shards.length === shard).length;
+      return { mean: ['float64', own], size: ['float64', own] };
+    },
+    (result) => areNullPartitions(result, NULL_ROWS),
+  );
+  const mean = joined.float64(results, 'mean');
+  const size = joined.float64(results, 'size');
+  return nullStability(Array.from(mean, (value, i) => ({ mean: Math.max(0, value), rows: size[i] })));
+}
+
+/** The best partition to start from, finer than the clusters at this resolution will be. */
+export async function startingPartition(
+  { dispatcher }: Run,
+  { shards, n }: SampleGraph,
+  resolution: number,
+): Promise<Int32Array> {
+  const results = await shardResults(
+    dispatcher,
+    shards,
+    { task: 'start-partition', resolution },
+    ['points', 'graph'],
+    () => ({ labels: ['int32', n], quality: ['float64', 1] }),
+    (result) => isStartPartition(result, n, resolution),
+  );
+  const qualities = joined.float64(results, 'quality');
+  return take(results[qualities.indexOf(Math.max(...qualities))], 'labels', 'int32');
+}
+
+/** Labels of each pair of a resolution and a replicate, in this order. */
+async function partitionsOf(
+  { dispatcher, seed }: Run,
+  graph: SampleGraph,
+  resolutions: readonly number[],
+  replicates: number,
+  share: number,
+): Promise<Int32Array[]> {
+  const { n, shards } = graph;
+  const pairs = resolutions.length * replicates;
+  const rows = replicateRows(seed, 0, n, share).length;
+  const ownPairs = (shard: number) => Math.max(0, Math.ceil((pairs - shard) / shards.length));
+  const results = await shardResults(
+    dispatcher,
+    shards,
+    { task: 'partitions', resolutions: [...resolutions], replicates, share },
+    ['points', 'graph'],
+    (_, shard) => ({ labels: ['int32', ownPairs(shard) * rows] }),
+    (result) => arePartitions(result, rows),
+  );
+  return Array.from({ length: pairs }, (_, pair) => {
+    const all = take(results[pair % shards.length], 'labels', 'int32');
+    const place = Math.floor(pair / shards.length);
+    return all.slice(place * rows, (place + 1) * rows);
+  });
+}

@@ -1,0 +1,108 @@
+import { concat } from '../../../model/arrays.ts';
+import type { WorkUnit } from '../../../proto/messages.ts';
+import type { Task } from '../../../proto/tasks.ts';
+import { type Tensors, take } from '../../../proto/tensors.ts';
+import type { Dispatcher } from '../../scheduler/dispatcher.ts';
+import type { Expected } from '../../scheduler/round.ts';
+import type { ResultArrays, ResultLengths } from '../rounds.ts';
+import { sumInSlices } from '../sums.ts';
+import type { RowRange } from './plausible.ts';
+import type { ShardRows } from './sample-graph.ts';
+
+/** Rounds over the sample: each shard returns what it has of its rows, or adds to a sum over all. */
+
+/** What a shard returns for one task, given its number of rows. */
+export type ExpectedOf = (rows: number, shard: number) => Expected;
+
+/** The first row of each shard among all sample rows, and the end. */
+export function startsOf(shards: ShardRows): Int32Array {
+  const starts = new Int32Array(shards.length + 1);
+  shards.forEach((rows, shard) => {
+    starts[shard + 1] = starts[shard] + rows;
+  });
+  return starts;
+}
+
+/** Runs one task on all shards; returns their results in the order of shards. */
+export async function shardResults(
+  dispatcher: Dispatcher,
+  shards: ShardRows,
+  task: Task,
+  uses: string[],
+  expects: ExpectedOf,
+  isSound: (result: Tensors, rows: RowRange & { shard: number }) => boolean,
+): Promise<Tensors[]> {
+  const starts = startsOf(shards);
+  const results = await dispatcher.round({
+    tasks: [task],
+    uses: ['transform', 'hashes', ...uses],
+    units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
+    streams: false,
+    expects: ({ shard }) => [expects(shards[shard], shard)],
+    isSound: ([result], [{ shard }]) =>
+      isSound(result, { shard, from: starts[shard], to: starts[shard + 1] }),
+  });
+  return results.map(({ tasks }) => tasks[0]);
+}
+
+/** Runs one task on all shards; returns its arrays summed over them. `isSound`: of the sums over some of the rows. */
+export async function shardSums(
+  dispatcher: Dispatcher,
+  shards: ShardRows,
+  task: Task,
+  uses: string[],
+  lengths: ResultLengths,
+  isSound: (sums: Tensors, rows: RowRange) => boolean,
+): Promise<ResultArrays> {
+  const starts = startsOf(shards);
+  const names = Object.keys(lengths);
+  const results = await dispatcher.round({
+    tasks: [task],
+    uses: ['transform', 'hashes', ...uses],
+    units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
+    streams: false,
+    sum: true,
+    expects: () => [
+      Object.fromEntries(names.map((name): [string, Expected[string]] => [name, ['float64', lengths[name]]])),
+    ],
+    isSound: ([sums], units) =>
+      isSound(sums, { from: starts[units[0].shard], to: starts[units[0].shard + units.length] }),
+  });
+  const sums: ResultArrays = {};
+  for (const name of names) {
+    // Sparse: workers may have summed aligned groups of shards already.
+    const byShard: Float64Array[] = [];
+    for (const { from, tasks } of results) byShard[from] = take(tasks[0], name, 'float64');
+    sums[name] = await sumInSlices(byShard);
+  }
+  return sums;
+}
+
+/** The arrays of this name, one after the other. */
+export const joined = {
+  float32: (results: Tensors[], name: string) =>
+    concat(
+      results.map((result) => take(result, name, 'float32')),
+      Float32Array,
+    ),
+  float64: (results: Tensors[], name: string) =>
+    concat(
+      results.map((result) => take(result, name, 'float64')),
+      Float64Array,
+    ),
+  int32: (results: Tensors[], name: string) =>
+    concat(
+      results.map((result) => take(result, name, 'int32')),
+      Int32Array,
+    ),
+};
+
+/** The sum of the arrays of this name over all shards, in their order. */
+export function summed(results: Tensors[], name: string): Float64Array {
+  const sum = take(results[0], name, 'float64').slice();
+  for (const result of results.slice(1)) {
+    const part = take(result, name, 'float64');
+    for (let i = 0; i < sum.length; i++) sum[i] += part[i];
+  }
+  return sum;
+}

@@ -1,0 +1,174 @@
+import { quality } from '../../../model/graph/louvain.ts';
+import type { State } from '../../../model/state.ts';
+import type { Task } from '../../../proto/tasks.ts';
+import { nd } from '../../../proto/tensors.ts';
+import { mostClusters, withinLimit } from '../limits.ts';
+import { publishSubs } from '../publish.ts';
+import { createRounds, shardSizes } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import { changeClusters, type NextUnit } from './change-clusters.ts';
+import { sweptOften } from './field.ts';
+import { graphOfRun } from './graph-run.ts';
+import { hardMemberships, labelsOf, netMemberships } from './membership-rounds.ts';
+import { countsOf, FEWEST_ROWS } from './merge-step.ts';
+import { areHalfLinks, areSides } from './plausible.ts';
+import { startingPartition } from './resolution.ts';
+import type { SampleGraph } from './sample-graph.ts';
+import { joined, shardResults, shardSums, summed } from './shard-rounds.ts';
+
+/** Split steps of the graph likelihood (docs/algorithm.md, section 11). */
+
+/** Sweeps of the annealed mean field; the coupling of the first, and by how much it rises with each. */
+const [SWEEPS, FIRST_COUPLING, RISE] = [25, 0.5, 0.15];
+/** Cuts of each cluster: by its sub-net, and along this many of its principal axes. */
+const AXES = 2;
+/** Sweeps in which rows move once clusters are split. */
+const MOVES = 4;
+
+/** A cluster's split into halves: it gains γ·vol₁·vol₂/tot − w₁₂. */
+interface Cut {
+  parts: readonly [number, number];
+  logRatio: number;
+  /** Which of the cuts. */
+  cut: number;
+}
+
+/**
+ * Proposes to split every cluster in two, or the single cluster that a run begins with into many. Halves start from the sub-nets
+ * and along principal axes, and are refined on the cluster's part of the graph.
+ */
+export async function graphSplitStep(run: Run, state: State): Promise<State> {
+  const { graph, resolution } = await graphOfRun(run, state);
+  const { k } = state.mixture;
+  if (k === 1) return splitIntoMany(run, state);
+  const memberships = await netMemberships(run, graph, k);
+  const labels = labelsOf(memberships);
+  const { side, cuts } = await refinedHalves(run, state, graph, labels);
+  const best = await bestCuts(run, graph, resolution, k, cuts);
+  const emitted = best.map((own, cluster) => {
+    const accepted = own.logRatio > 0;
+    run.emit({
+      type: 'split',
+      epoch: state.epoch,
+      clusters: [cluster],
+      points: [...own.parts],
+      logRatio: Number.isFinite(own.logRatio) ? own.logRatio : null,
+      accepted,
+      ...(!Number.isFinite(own.logRatio) && { reason: 'too few points' }),
+    });
+    return accepted ? own : null;
+  });
+  const splits = withinLimit(emitted, mostClusters(run.d, run.config.covariance));
+  const units: NextUnit[] = [];
+  const first = new Int32Array(k);
+  splits.forEach((split, cluster) => {
+    first[cluster] = units.length;
+    if (!split) units.push({ from: cluster, share: 1, fresh: false });
+    else
+      for (const rows of split.parts)
+        units.push({ from: cluster, share: rows / (split.parts[0] + split.parts[1]), fresh: true });
+  });
+  const next = labels.map((label, row) => {
+    const split = splits[label];
+    return first[label] + (split && side[row * cuts + split.cut] > 0.5 ? 1 : 0);
+  });
+  const moved = await sweptOften(run, state, hardMemberships(next, graph, units.length), MOVES);
+  return changeClusters(run, state, 'split', units, labelsOf(moved));
+}
+
+/** The start: the single cluster is split into the clusters of a partition that is finer than they will be. */
+async function splitIntoMany(run: Run, state: State): Promise<State> {
+  const { graph, resolution } = await graphOfRun(run, state);
+  const { mostOf, stability } = { mostOf: mostClusters(run.d, run.config.covariance), ...state.graph! };
+  const labels = await startingPartition(run, graph, resolution);
+  const k = labels.reduce((most, label) => Math.max(most, label + 1), 0);
+  const rows = countsOf(labels, k);
+  const logRatio = (graph.total / 2) * (quality(graph.graph, labels, resolution) - (1 - resolution));
+  const accepted = stability !== null && k > 1 && k <= mostOf && logRatio > 0;
+  run.emit({
+    type: 'split',
+    epoch: state.epoch,
+    clusters: [0],
+    points: [...rows],
+    logRatio,
+    accepted,
+    ...(stability === null && { reason: 'other samples would be split otherwise' }),
+  });
+  const units: NextUnit[] = accepted
+    ? Array.from(rows, (own) => ({ from: 0, share: own / graph.n, fresh: true }))
+    : [{ from: 0, share: 1, fresh: false }];
+  return changeClusters(run, state, 'split', units, labels);
+}
+
+/** Sides of all rows, [n,cuts], after the annealed mean field; published as the state `halves`. */
+async function refinedHalves(
+  run: Run,
+  state: State,
+  graph: SampleGraph,
+  labels: Int32Array,
+): Promise<{ side: Float32Array; cuts: number }> {
+  const { dispatcher, calculate, d } = run;
+  const { k } = state.mixture;
+  publishSubs(run, state.subs);
+  const clusters = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
+  const full = createRounds(dispatcher, shardSizes(run.layout), d, 'full');
+  const [T] = await full.cellStatistics([clusters], [], [state.mixture.means]);
+  const axes = await calculate('leadingAxes', T, d, AXES);
+  dispatcher.publish('half-axes', {
+    axes: nd(Float64Array.from(axes.flatMap((own) => own.flatMap(({ axis }) => [...axis]))), k, AXES, d),
+    threshold: nd(Float64Array.from(axes.flatMap((own) => own.map(({ centre }) => centre))), k, AXES),
+  });
+  const cuts = AXES + 1;
+  dispatcher.publish('labels', { label: nd(labels), clusters: nd(Int32Array.of(k)) });
+  /** Publishes the sides that the task finds, and the volumes of the halves. */
+  const next = async (task: Task, uses: string[]): Promise<Float32Array> => {
+    const results = await shardResults(
+      dispatcher,
+      graph.shards,
+      task,
+      ['points', 'graph', 'labels', ...uses],
+      (rows) => ({ side: ['float32', rows * cuts], volume: ['float64', k * cuts * 2] }),
+      (result) => areSides(result, cuts, graph.total),
+    );
+    const side = joined.float32(results, 'side');
+    dispatcher.publish('halves', {
+      side: nd(side, graph.n, cuts),
+      volume: nd(summed(results, 'volume'), k, cuts, 2),
+    });
+    return side;
+  };
+  let side = await next({ task: 'half-start' }, ['net', 'subs', 'half-axes']);
+  for (let sweep = 0; sweep < SWEEPS; sweep++)
+    side = await next({ task: 'half-sweep', coupling: FIRST_COUPLING + RISE * sweep }, ['halves']);
+  return { side, cuts };
+}
+
+/** The cut of each cluster that gains most; −∞ for one without halves of enough rows. */
+async function bestCuts(
+  { dispatcher }: Run,
+  graph: SampleGraph,
+  resolution: number,
+  k: number,
+  cuts: number,
+): Promise<Cut[]> {
+  const { rows, volume, between } = await shardSums(
+    dispatcher,
+    graph.shards,
+    { task: 'half-links' },
+    ['points', 'graph', 'labels', 'halves'],
+    { rows: k * cuts * 2, volume: k * cuts * 2, between: k * cuts },
+    (sums, range) => areHalfLinks(sums, cuts, range, graph.degree),
+  );
+  return Array.from({ length: k }, (_, cluster) => {
+    let best: Cut = { parts: [0, 0], logRatio: -Infinity, cut: 0 };
+    for (let cut = 0; cut < cuts; cut++) {
+      const at = cluster * cuts + cut;
+      const parts = [rows[2 * at], rows[2 * at + 1]] as const;
+      if (cut === 0) best = { ...best, parts };
+      if (Math.min(...parts) < FEWEST_ROWS) continue;
+      const logRatio = (resolution * volume[2 * at] * volume[2 * at + 1]) / graph.total - between[at];
+      if (logRatio > best.logRatio) best = { parts, logRatio, cut };
+    }
+    return best;
+  });
+}

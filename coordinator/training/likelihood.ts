@@ -1,0 +1,205 @@
+import { featureColumns, MOST_FEATURE_AXES } from '../../data/feature-transform.ts';
+import type { ColumnMap, Moments, Transform } from '../../data/transform.ts';
+import { formatNumber } from '../../data/value-range.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+import { columnSketch, type Sketch, unsketched } from '../../model/sketch.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
+import { nd, take } from '../../proto/tensors.ts';
+import type { Likelihood } from '../../view/events.ts';
+import type { RunConfig } from '../config.ts';
+import { areCovarianceSums } from './plausible.ts';
+import type { DataMoments } from './reading/moments.ts';
+import { FEW_COLUMNS, isUndecided, MOST_EXACT } from './reading/undecided.ts';
+import type { Run } from './run-context.ts';
+import { sampleThreshold } from './sample.ts';
+import type { SampleCovariance } from './signal.ts';
+import { sumInSlices } from './sums.ts';
+
+/**
+ * Which likelihood a run has where nobody chose one: mixtures of Gaussians where rows have few dimensions, and the graph of nearest
+ * neighbours where they have many (docs/algorithm.md, section 11).
+ */
+
+/** Of more columns, a Gaussian mixture on so many signal axes at most. */
+const MOST_SIGNAL_AXES = 16;
+/** Columns whose range is so many times that of the middle column, or the other way round, are in other units. */
+const OTHER_UNITS = 10;
+/** Numbers that are multiplied for a covariance of sampled rows: of many columns not all rows are used, but one a column. */
+const MOST_PRODUCTS = 2 ** 34;
+/** Why, where it was not to be decided. */
+const ASKED_FOR = 'asked for';
+
+/** What is needed to decide. */
+export type ChoiceInput = Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'>;
+
+/** What was decided. */
+export interface Choice {
+  likelihood: Likelihood;
+  /** Null: Gaussian, as it was not to be decided. */
+  why: string | null;
+  transform: Transform;
+  /** Of the transformed rows: [D,D], or its diagonal. */
+  covariance: Float64Array;
+}
+
+/**
+ * Likelihood and transform of a run: those of its config or, for many columns, by the covariance of the sample's rows. Then it is
+ * a Gaussian mixture on their principal axes, if there are few beside noise; else the graph by features of all.
+ */
+export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): Promise<Choice> {
+  const { config, calculate, layout } = input;
+  const { moments, fences } = data;
+  const isGraph = config.likelihood === 'graph';
+  const asConfigured = async (covarianceOf = moments) =>
+    calculate('planTransform', config.transform, covarianceOf, fences);
+  if (!isUndecided(config, layout.dim))
+    return isGraph
+      ? { likelihood: 'graph', why: ASKED_FOR, ...(await asConfigured()) }
+      : { likelihood: 'gaussian', why: null, ...(await asConfigured()) };
+
+  const { columns, map, kept, scaled } = columnsOf(moments);
+  if (kept.length <= FEW_COLUMNS) {
+    if (isGraph) return { likelihood: 'graph', why: ASKED_FOR, ...(await asConfigured()) };
+    const { mean } = moments;
+    const centred = featureColumns(
+      mean,
+      mean.map(() => 1),
+      kept,
+    );
+    const { covariance } = await sampleCovariance(input, data, centred, false);
+    return {
+      likelihood: 'gaussian',
+      why: `only ${kept.length} of the ${layout.dim} columns vary`,
+      ...(await asConfigured({ ...moments, covariance })),
+    };
+  }
+  const units = scaled
+    ? `columns are in unlike units (ranges from ${scaled}), so each is divided by its standard deviation; `
+    : '';
+  const sketch = sketchOf(config, layout.dim);
+  if (!isGraph) {
+    const own = await sampleCovariance(input, data, map, false);
+    const { signal, planned } = await calculate(
+      'planSignal',
+      own,
+      sketch ? momentsOf(sketch, moments.rows) : moments,
+      Math.min(kept.length, own.mean.length),
+      MOST_SIGNAL_AXES,
+      fences,
+    );
+    if (planned)
+      return {
+        likelihood: 'gaussian',
+        why: `${units}only ${signal} ${signal === 1 ? 'direction' : 'directions'} of the ${layout.dim} columns ${signal === 1 ? 'stands' : 'stand'} out from noise`,
+        transform: afterColumns(ofColumns(planned.transform, sketch), map),
+        covariance: planned.covariance,
+      };
+  }
+  const { mean, covariance } = await sampleCovariance(input, data, map, true);
+  const { transform, eigenvalues } = await calculate('planFeatures', {
+    ...(sketch ? columnsOf(momentsOf(sketch, moments.rows)).columns : columns),
+    kept: sketch ? [...Array(sketch.width).keys()] : kept,
+    ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
+  });
+  const reason = isGraph
+    ? ASKED_FOR
+    : `no few directions of the ${layout.dim} columns stand out from the others`;
+  return {
+    ...{ likelihood: 'graph', why: units + reason, covariance: eigenvalues },
+    transform: { ...ofColumns(transform, sketch), before: map },
+  };
+}
+
+const SKETCH_WIDTH = 1024;
+
+const sketchOf = ({ seed }: Pick<RunConfig, 'seed'>, columns: number): Sketch | null =>
+  columns > MOST_EXACT ? columnSketch(BigInt(seed), columns, SKETCH_WIDTH) : null;
+
+/** Moments in which all columns of a sketch vary alike. */
+function momentsOf({ width }: Sketch, rows: number): Moments {
+  const ones = new Float64Array(width).fill(1);
+  return { rows, mean: new Float64Array(width), covariance: ones, min: new Float64Array(width), max: ones };
+}
+
+/** A transform of sketched rows as one of the rows themselves. */
+function ofColumns(transform: Transform, sketch: Sketch | null): Transform {
+  if (!sketch) return transform;
+  const weights = unsketched(sketch, transform.weights, transform.dim);
+  return { ...transform, input: weights.length / transform.dim, weights };
+}
+
+/** The column map to the mean, and to common units if columns have unlike ones; the columns that vary. `scaled`: the ranges, in words. */
+function columnsOf({ mean, min, max, covariance }: Moments) {
+  const dim = mean.length;
+  const ranges = max.map((most, j) => most - min[j]);
+  const kept = [...ranges.keys()].filter((j) => ranges[j] > 0);
+  const sorted = kept.map((j) => ranges[j]).sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))];
+  const [low, middle, high] = [at(0.1), at(0.5), at(1)];
+  const isScaled = high > OTHER_UNITS * middle || middle > OTHER_UNITS * low;
+  const variance = diagonalOf(covariance, dim);
+  const factor = Float64Array.from({ length: dim }, (_, j) =>
+    isScaled && ranges[j] > 0 ? 1 / Math.sqrt(variance[j]) : 1,
+  );
+  return {
+    kept,
+    columns: { centre: mean, factor },
+    map: featureColumns(mean, factor, kept),
+    scaled: isScaled ? `${formatNumber(sorted[0])} to ${formatNumber(high)}` : null,
+  };
+}
+
+/**
+ * Mean and covariance of the sample's rows after a column map, scaled to unit length if `unit`. Of many columns, every m-th row of
+ * each shard counts.
+ */
+async function sampleCovariance(
+  { config, layout, dispatcher, calculate }: ChoiceInput,
+  { fences, sampleRows }: Pick<DataMoments, 'fences' | 'sampleRows'>,
+  { shift, factor }: ColumnMap,
+  unit: boolean,
+): Promise<SampleCovariance> {
+  const sketch = layout.dim > MOST_EXACT ? SKETCH_WIDTH : 0;
+  const d = sketch || layout.dim;
+  dispatcher.publish('columns', {
+    shift: nd(shift),
+    factor: nd(factor),
+    below: nd(Float64Array.of(sampleThreshold(config, layout))),
+    ...(fences && { fenced: nd(fences.columns), low: nd(fences.low), high: nd(fences.high) }),
+  });
+  const wanted = Math.max(d, MOST_PRODUCTS / d ** 2);
+  const every = Math.max(1, Math.floor(sampleRows.reduce((a, b) => a + b, 0) / wanted));
+  const used = sampleRows.map((rows) => Math.ceil(rows / every));
+  const results = await dispatcher.round({
+    tasks: [{ task: 'sample-covariance', unit, every, sketch }],
+    uses: ['columns', 'hashes'],
+    units: used.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
+    streams: false,
+    sum: true,
+    expects: () => [{ n: ['float64', 1], s: ['float64', d], S: ['float64', d * d] }],
+    isSound: ([result], units) => {
+      const rows = units.reduce((sum, { shard }) => sum + used[shard], 0);
+      // A sketch nearly keeps lengths, but may exceed them.
+      return areCovarianceSums(result, rows, d, unit && !sketch);
+    },
+  });
+  const sum = (name: string) => {
+    const byShard: Float64Array[] = [];
+    for (const { from, tasks } of results) byShard[from] = take(tasks[0], name, 'float64');
+    return sumInSlices(byShard);
+  };
+  const [[n], s, S] = [await sum('n'), await sum('s'), await sum('S')];
+  return calculate('covarianceOfSums', n, s, S);
+}
+
+/** A transform of mapped columns as one of raw rows. */
+function afterColumns(transform: Transform, { shift, factor }: ColumnMap): Transform {
+  const { input, dim, weights, bias } = transform;
+  const own = { weights: weights.slice(), bias: Float64Array.from(bias) };
+  for (let j = 0; j < input; j++)
+    for (let a = 0; a < dim; a++) {
+      own.bias[a] += shift[j] * weights[j * dim + a];
+      own.weights[j * dim + a] *= factor[j];
+    }
+  return { ...transform, weights: own.weights, bias: Float32Array.from(own.bias) };
+}

@@ -1,0 +1,26 @@
+import { pcaAxes } from '../../../data/transform.ts';
+import type { Covariance } from '../../../model/statistics.ts';
+import type { RunConfig } from '../../config.ts';
+
+/** Up to so many columns, a Gaussian for each cluster is well determined by the default sample. */
+export const FEW_COLUMNS = 32;
+/** Of more columns, the covariance is that of a sketch. */
+export const MOST_EXACT = 2048;
+
+/** Is the transform, and with `auto` the likelihood, chosen by the sample once it is read (training/likelihood.ts)? */
+export function isUndecided(
+  { likelihood, transform }: Pick<RunConfig, 'likelihood' | 'transform'>,
+  dim: number,
+): boolean {
+  return likelihood !== 'gaussian' && transform === 'auto' && dim > FEW_COLUMNS;
+}
+
+/** May the run have the graph likelihood? */
+export const mayBeGraph = (config: Pick<RunConfig, 'likelihood' | 'transform'>, dim: number): boolean =>
+  config.likelihood === 'graph' || isUndecided(config, dim);
+
+/** The covariance of the raw columns that a run needs. That of many columns is made of the sample instead; a graph needs none. */
+export function momentsCovariance(config: RunConfig, dim: number): Covariance {
+  if (pcaAxes(config.transform) !== null) return 'full';
+  return config.covariance === 'diag' || mayBeGraph(config, dim) ? 'diag' : 'full';
+}

@@ -1,0 +1,44 @@
+import type { Fences } from '../../data/fences.ts';
+import { type Moments, planTransform } from '../../data/transform.ts';
+import { signalAxes } from '../../model/graph/signal.ts';
+import { leadingEigen } from '../../model/leading-eigen.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+
+/** Enough digits to tell signal from noise. */
+const TOLERANCE = 2 ** -8;
+
+/** Mean and covariance of n sample rows. */
+export interface SampleCovariance {
+  n: number;
+  mean: Float64Array;
+  covariance: Float64Array;
+}
+
+/** That of n rows whose sum is `s` and whose products add up to `S`. */
+export function covarianceOfSums(n: number, s: Float64Array, S: Float64Array): SampleCovariance {
+  const d = s.length;
+  const mean = s.map((value) => value / n);
+  const covariance = S.map((value, p) => value / n - mean[Math.floor(p / d)] * mean[p % d]);
+  return { n, mean, covariance };
+}
+
+/**
+ * The number of principal axes that are signal; and, if there are some, but at most `most`, the projection onto them. `varying`:
+ * how many columns vary.
+ */
+export function planSignal(
+  { n, mean, covariance }: SampleCovariance,
+  moments: Moments,
+  varying: number,
+  most: number,
+  fences: Fences | null,
+) {
+  const { values } = leadingEigen(covariance, mean.length, Math.min(varying, most + 1), TOLERANCE);
+  const trace = diagonalOf(covariance, mean.length).reduce((a, b) => a + b, 0);
+  const signal = signalAxes(values, trace, varying, n);
+  const isLow = signal > 0 && signal <= most;
+  return {
+    signal,
+    planned: isLow ? planTransform(`pca:${signal}`, { ...moments, mean, covariance }, fences) : null,
+  };
+}

@@ -1,0 +1,139 @@
+import { closeSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readFully, statusOf } from '../base/files.ts';
+import { ranges, yieldToEventLoop } from '../base/slices.ts';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
+import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
+import { CHUNK_ELEMENTS, createNpy, decode, readNpy } from '../data/npy.ts';
+import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
+import { readSavedTree, type SavedTree, TREE } from '../data/saved/saved-tree.ts';
+import * as dendrogram from '../model/dendrogram.ts';
+import { assertOptions } from './checks.ts';
+import { fixedPaths } from './fixed-paths.ts';
+import type { CutOptions } from './options.ts';
+import { sameFile, withArrays } from './read-result.ts';
+
+/** A cluster of a cut. */
+export interface JoinedCluster {
+  /** Number of rows. */
+  readonly rows: number;
+  /** The clusters of the run that it was joined from, ascending. */
+  readonly from: readonly number[];
+  /** The height in the tree of the last of these joins (docs/run-directory.md); null for a cluster that is one of the run. */
+  readonly height: number | null;
+}
+
+/** The clusters of a run joined to fewer. */
+export interface Cut {
+  /** Number N of rows. */
+  readonly rows: number;
+  /** The clusters, numbered by size: 0 has the most rows. */
+  readonly clusters: readonly JoinedCluster[];
+  /** The cluster of each row, N. Computed, or with `out` read from that file, on first access. */
+  readonly labels: Int32Array;
+}
+
+/**
+ * Joins clusters of a finished run by its tree of merges, those first whose union costs least, until `clusters` are left. Nothing is
+ * trained or read again, and the run stays as it is.
+ *
+ * @throws {UserError} (rejection) if the run is not finished, has fewer clusters or no tree, as those of earlier versions, or if
+ *   `out` exists and `force` is not set
+ */
+export async function cut(run: string, options: CutOptions): Promise<Cut> {
+  if (typeof run !== 'string') throw new UserError('cut needs the path of a run directory');
+  assertOptions('cut', options, { clusters: 'number', out: 'string', force: 'boolean' }, ['clusters']);
+  const { clusters, out, force = false } = options;
+  assertNotOfRun(run, { '--out': out });
+  if (out !== undefined && statusOf(out)?.isFile() === false)
+    throw new UserError(`--out ${out} exists and is not a file; choose another path`);
+  if (out !== undefined && existsSync(out) && !force)
+    throw new UserError(`${out} already exists; choose another path, or overwrite it with --force`);
+  const paths = fixedPaths();
+  const [folder, path] = [paths.fix(run), paths.fix(out)];
+  return paths.naming(async () => {
+    const { files, rows, groups, place } = cutOfRun(folder, clusters);
+    const properties = { rows, clusters: groups };
+    const source = join(folder, 'labels.npy');
+    if (path === undefined) {
+      const assertSame = sameFile(source, 'the cut was made');
+      return withArrays(properties, {
+        labels() {
+          assertSame();
+          const labels = new Int32Array(rows);
+          for (const { start, own } of joinedLabels(files, rows, place)) labels.set(own, start);
+          return labels;
+        },
+      });
+    }
+    const file = createNpy(path, '<i4', [rows], { replace: force });
+    try {
+      for (const { start, own } of joinedLabels(files, rows, place)) {
+        await yieldToEventLoop();
+        file.write(own, start);
+      }
+      file.finish();
+    } catch (error) {
+      file.abort();
+      throw error;
+    }
+    const assertSame = sameFile(path, 'it was written');
+    return withArrays(properties, {
+      labels() {
+        assertSame();
+        return readNpy(path).data as Int32Array;
+      },
+    });
+  });
+}
+
+/** A cut of a run, with its files and number of rows. */
+export interface RunCut extends dendrogram.Cut {
+  files: RunFiles;
+  rows: number;
+  /** Clusters of the run. */
+  k: number;
+}
+
+/** The cut of a finished run at so many clusters. UserError where there is none. `run`: an absolute path. */
+export function cutOfRun(run: string, clusters: number): RunCut {
+  if (!(Number.isInteger(clusters) && clusters >= 1))
+    throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
+  const { result, data, files: hashes } = readRunFile(run, dpmeshVersion());
+  if (!result) throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
+  const files = runFiles(run, hashes);
+  const tree = readSavedTree(files);
+  if (!tree)
+    throw new UserError(
+      `${run} has no ${TREE}, as its clusters are too flat or an earlier version wrote it; to repeat the run: dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`,
+    );
+  if (tree.clusters !== result.k) throw files.damaged(TREE, `it is of ${tree.clusters} clusters`);
+  if (clusters > tree.clusters)
+    throw new UserError(
+      `--clusters ${clusters}: ${run} has K = ${tree.clusters}, and a tree only joins clusters; ${finer(tree)}`,
+    );
+  return { files, rows: data.rows, k: tree.clusters, ...dendrogram.cutAt(tree, clusters) };
+}
+
+const finer = ({ likelihood }: SavedTree) =>
+  `for more, train with a larger ${likelihood === 'graph' ? '--sample' : '--coarsening'}`;
+
+/** The labels of the run, joined, in pieces from row `start` on. UserError for a label that is not of the tree. */
+function* joinedLabels(files: RunFiles, rows: number, place: Int32Array) {
+  files.assertIntact('labels.npy');
+  const file = openRunLabels(join(files.run, 'labels.npy'), rows);
+  try {
+    for (const { from, to } of ranges(rows, CHUNK_ELEMENTS)) {
+      const bytes = new Uint8Array((to - from) * file.dtype.size);
+      readFully(file, bytes, file.offset + from * file.dtype.size);
+      const labels = decode(bytes, file.dtype);
+      const own = Int32Array.from(labels, (label) => place[label] ?? -1);
+      if (own.includes(-1)) throw files.damaged('labels.npy', 'it has clusters that the tree has not');
+      yield { start: from, own };
+    }
+  } finally {
+    closeSync(file.fd);
+  }
+}

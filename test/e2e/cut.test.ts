@@ -1,0 +1,304 @@
+// The tree of merges of whole runs, and the cuts of it: dpmesh cut, predict --clusters, the library.
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import type * as Library from '../../index.ts';
+import { generator } from '../../model/random.ts';
+import {
+  dpmesh,
+  easyData,
+  jsonOf,
+  K,
+  type ProcessResult,
+  QUICK,
+  resultHashes,
+  scratch,
+  trainArgs,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const { cut, openRun, predict, UserError }: typeof Library = await import(
+  new URL('../../dist/index.js', import.meta.url).href
+);
+const easy = easyData(folder, 'easy', 2000);
+const json = (run: string, name: string) => JSON.parse(readFileSync(join(path(run), name), 'utf8'));
+const labelsOf = (file: string) => readNpy(file).data as Int32Array;
+
+function countsOf(labels: Int32Array): number[] {
+  const counts: number[] = [];
+  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
+  return counts;
+}
+
+function refused({ code, stdout, stderr }: ProcessResult, ...says: (string | RegExp)[]): void {
+  assert.equal(code, 2, stderr || stdout);
+  assert.match(stderr, /^dpmesh: [^\n]+\n$/);
+  for (const part of says)
+    assert.ok(
+      typeof part === 'string' ? stderr.includes(part) : part.test(stderr),
+      `"${stderr}" lacks ${part}`,
+    );
+}
+
+/** Six clusters in 30 columns: two pairs with much in common, and two others. */
+function graphData(): string {
+  const [d, n, k] = [30, 1200, 6];
+  const rng = generator(3n, 'graph data');
+  const centres = Array.from({ length: k }, () => Array.from({ length: d }, () => rng.normal()));
+  for (const pair of [1, 3])
+    centres[pair] = centres[pair].map((value, i) => 0.7 * centres[pair - 1][i] + 0.6 * value);
+  const rows = Array.from({ length: n }, (_, i) => centres[i % k].map((value) => 2 * value + rng.normal()));
+  writeNpy(path('graph.npy'), '<f4', [n, d], rows.flat());
+  return path('graph.npy');
+}
+
+describe('of Gaussian clusters', () => {
+  before(async () => {
+    const args = trainArgs(easy.data, path('run'), '--workers', 1, '--soft', ...QUICK);
+    assert.equal(jsonOf(await dpmesh(args)).k, K);
+  });
+
+  test('the tree has the sizes of the labels, and its hash is in run.json', () => {
+    const { likelihood, clusters, sizes, joins } = json('run', 'tree.json');
+    assert.deepEqual([likelihood, clusters, joins.length], ['gaussian', K, K - 1]);
+    assert.deepEqual(sizes, countsOf(labelsOf(join(path('run'), 'labels.npy'))));
+    assert.equal(joins.at(-1).size, 2000);
+    assert.ok('tree.json' in json('run', 'run.json').files);
+  });
+
+  test('is the same with three workers', async () => {
+    jsonOf(await dpmesh(trainArgs(easy.data, path('three'), '--workers', 3, '--soft', ...QUICK)));
+    assert.deepEqual(resultHashes(path('three')), resultHashes(path('run')));
+  });
+
+  test('a cut joins what the tree joins first, and numbers by size', async () => {
+    const before = resultHashes(path('run'));
+    const { joins } = json('run', 'tree.json');
+    const out = path('four.npy');
+    const ended = await dpmesh(['cut', '--run', path('run'), '--clusters', K - 2, '--out', out, '--json']);
+    const { run, rows, clusters, ...rest } = jsonOf(ended);
+    assert.deepEqual([run, rows, rest], [path('run'), 2000, { out }]);
+    assert.equal(clusters.length, K - 2);
+    const joined = clusters.filter(({ from }: { from: number[] }) => from.length > 1);
+    assert.ok(
+      joined.some(({ from }: { from: number[] }) => [joins[0].a, joins[0].b].every((c) => from.includes(c))),
+    );
+    const [labels, own] = [labelsOf(out), labelsOf(join(path('run'), 'labels.npy'))];
+    for (const [row, label] of labels.entries()) assert.ok(clusters[label].from.includes(own[row]), `${row}`);
+    const counts = countsOf(labels);
+    assert.deepEqual(
+      counts,
+      clusters.map(({ rows }: { rows: number }) => rows),
+    );
+    assert.deepEqual(
+      counts,
+      counts.toSorted((a, b) => b - a),
+    );
+    assert.deepEqual(resultHashes(path('run')), before);
+  });
+
+  test('without --out, a table', async () => {
+    const { stdout, code } = await dpmesh(['cut', '--run', path('run'), '--clusters', 2]);
+    assert.equal(code, 0);
+    const [head, ...lines] = stdout.trimEnd().split('\n');
+    assert.match(head, /^cluster +rows +share {2}joined from$/);
+    assert.equal(lines.length, 2);
+    const cells = lines.map((line) => /^ +(\d) +([\d,]+) +([\d.]+) % {2}([\d, ]+)$/.exec(line)!);
+    assert.deepEqual(cells.flatMap(([, , , , from]) => from.split(', ').map(Number)).sort(), [
+      ...Array(K).keys(),
+    ]);
+    const rows = cells.map(([, , count]) => Number(count.replace(',', '')));
+    assert.equal(rows[0] + rows[1], 2000);
+  });
+
+  test('predict gives the same labels, and the sums of the responsibilities', async () => {
+    const [out, soft, four] = ['p.npy', 's.npy', 'cut.npy'].map(path);
+    const flags = ['--run', path('run'), '--clusters', 4];
+    const ended = await dpmesh(['predict', ...flags, '--data', easy.data, '--out', out, '--soft', soft]);
+    assert.equal(ended.stdout, `${out}: labels of 2000 rows, clusters 0 to 3\n`);
+    assert.equal((await dpmesh(['cut', ...flags, '--out', four])).stdout, ended.stdout.replace(out, four));
+    assert.deepEqual(readFileSync(out), readFileSync(four));
+    const [joined, all] = [readNpy(soft), readNpy(join(path('run'), 'responsibilities.npy'))];
+    assert.deepEqual(joined.shape, [2000, 4]);
+    const { clusters } = await cut(path('run'), { clusters: 4 });
+    for (let row = 0; row < 2000; row++)
+      clusters.forEach(({ from }, group) => {
+        const sum = from.reduce((s, cluster) => s + all.data[row * all.shape[1] + cluster], 0);
+        assert.ok(Math.abs(joined.data[4 * row + group] - sum) < 1e-6);
+      });
+  });
+
+  test('in the library, in memory and in a file', async () => {
+    const inMemory = await cut(path('run'), { clusters: 3 });
+    const out = path('library.npy');
+    const inFile = await cut(path('run'), { clusters: 3, out });
+    assert.deepEqual(inMemory.labels, labelsOf(out));
+    assert.deepEqual(inFile.labels, inMemory.labels);
+    assert.deepEqual(inFile.clusters, inMemory.clusters);
+    const data = { values: easy.rows, columns: 3 };
+    const { labels, k, responsibilities } = await predict({
+      run: path('run'),
+      data,
+      clusters: 3,
+      soft: true,
+    });
+    assert.deepEqual([labels, k, responsibilities!.length], [inMemory.labels, 3, 6000]);
+    // All clusters, as they are.
+    const { result } = await openRun(path('run'));
+    assert.deepEqual((await cut(path('run'), { clusters: K })).labels, result!.labels);
+    const { clusters } = await cut(path('run'), { clusters: 1 });
+    assert.deepEqual(
+      clusters.map(({ rows, from }) => [rows, from.length]),
+      [[2000, K]],
+    );
+  });
+
+  test('new rows never get a unit that had no rows', async () => {
+    // More clusters than there are: some units end without rows.
+    const flags = ['--init-k', 14, '--max-epochs', 2, '--sample', 400, '--workers', 1];
+    jsonOf(await dpmesh(trainArgs(easy.data, path('empty'), ...flags)));
+    const { clusters } = json('empty', 'tree.json');
+    const values = Float32Array.from({ length: 3000 }, (_, i) => 60 * Math.sin(i * i));
+    const data = { values, columns: 3 };
+    const { labels, k, responsibilities } = await predict({ run: path('empty'), data, clusters, soft: true });
+    assert.equal(k, clusters);
+    labels.forEach((label, row) => {
+      assert.ok(label < clusters);
+      const sum = responsibilities!.subarray(row * k, (row + 1) * k).reduce((a, b) => a + b, 0);
+      assert.ok(Math.abs(sum - 1) < 1e-5);
+    });
+  });
+});
+
+describe('of clusters of a graph', () => {
+  const data = graphData();
+  let result: Awaited<ReturnType<typeof jsonOf>>;
+  before(async () => {
+    const args = trainArgs(data, path('graph'), '--likelihood', 'graph', '--workers', 1);
+    result = jsonOf(await dpmesh(args));
+  });
+
+  test('the pairs with much in common join first, at resolutions that fall', async () => {
+    assert.equal(result.k, 6);
+    const { likelihood, joins } = json('graph', 'tree.json');
+    assert.equal(likelihood, 'graph');
+    for (let j = 1; j < joins.length; j++) assert.ok(joins[j].height <= joins[j - 1].height);
+    const classOf = new Map<number, number>();
+    for (const [row, label] of labelsOf(join(path('graph'), 'labels.npy')).entries())
+      classOf.set(label, row % 6);
+    const { clusters } = await cut(path('graph'), { clusters: 4 });
+    const groups = clusters.map(({ from }) => from.map((cluster) => classOf.get(cluster)!).sort());
+    assert.deepEqual(
+      groups.sort((a, b) => a[0] - b[0]),
+      [[0, 1], [2, 3], [4], [5]],
+    );
+  });
+
+  test('is the same with two workers', async () => {
+    jsonOf(await dpmesh(trainArgs(data, path('graph2'), '--likelihood', 'graph', '--workers', 2)));
+    assert.deepEqual(resultHashes(path('graph2')), resultHashes(path('graph')));
+  });
+
+  test('predict --clusters gives the labels of the cut', async () => {
+    const { labels } = await predict({ run: path('graph'), data, clusters: 4 });
+    assert.deepEqual(labels, (await cut(path('graph'), { clusters: 4 })).labels);
+  });
+
+  test('the result says how well partitions of other samples agree', async () => {
+    const { stability } = result;
+    assert.equal(stability.count, 12);
+    assert.ok(stability.k[0] <= 6 && stability.k[1] >= 6 && stability.agreement > 0.8);
+    assert.deepEqual(json('graph', 'run.json').result.stability, stability);
+    const events = readFileSync(join(path('graph'), 'events.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    assert.deepEqual(JSON.parse(events.at(-1)!).stability, stability);
+    assert.deepEqual((await openRun(path('graph'))).result!.stability, stability);
+    assert.equal((await openRun(path('run'))).result!.stability, null);
+    // On the terminal and in the report.
+    const args = ['train', '--data', data, '--out', path('shown'), '--likelihood', 'graph', '--no-http'];
+    const { stdout } = await dpmesh(args);
+    const text =
+      /^clusters \(K\) +6 \((12 partitions of other samples: K [\d–]+, agreement 1?\.\d\d)\)$/m.exec(stdout)!;
+    assert.ok(text, stdout);
+    const page = readFileSync(join(path('shown'), 'report', 'report.html'), 'utf8');
+    assert.ok(page.includes(`<p>6 clusters (${text[1]}) in 1,200 rows × 30</p>`));
+    assert.ok(page.includes('id="dendrogram-t"'));
+    // As an earlier version wrote it.
+    const file = json('shown', 'run.json');
+    delete file.result.stability;
+    writeFileSync(join(path('shown'), 'run.json'), JSON.stringify(file));
+    assert.equal((await openRun(path('shown'))).result!.stability, null);
+  });
+});
+
+describe('a cut that cannot be made', () => {
+  const copyOf = (name: string, change: (run: string) => void) => {
+    cpSync(path('run'), path(name), { recursive: true });
+    change(path(name));
+    return path(name);
+  };
+  const cutIn = (run: string, ...more: (string | number)[]) => dpmesh(['cut', '--run', run, ...more]);
+
+  test('of more clusters than there are, of none, or of a fraction', async () => {
+    refused(
+      await cutIn(path('run'), '--clusters', 7),
+      `--clusters 7: ${path('run')} has K = 6`,
+      '--coarsening',
+    );
+    refused(await cutIn(path('graph'), '--clusters', 7), 'has K = 6', '--sample');
+    for (const clusters of [0, -1, 2.5, 'many'])
+      refused(await cutIn(path('run'), '--clusters', clusters), '--clusters');
+    refused(await cutIn(path('run')), 'clusters');
+    const args = ['--data', easy.data, '--out', path('never.npy'), '--clusters', 7];
+    refused(await dpmesh(['predict', '--run', path('run'), ...args]), 'has K = 6');
+    await assert.rejects(cut(path('run'), { clusters: 0 }), UserError);
+    await assert.rejects(cut(path('run'), {} as never), /cut needs the option clusters/);
+    await assert.rejects(cut(path('run'), { clusters: 2, outt: 'x' } as never), /did you mean out/);
+  });
+
+  test('of no run, an unfinished one, or one of an earlier version', async () => {
+    refused(await cutIn(folder, '--clusters', 2), 'is not a run directory');
+    const { files, order, result: _, ...unfinished } = json('run', 'run.json');
+    const early = copyOf('early', (run) =>
+      writeFileSync(join(run, 'run.json'), JSON.stringify({ ...unfinished, result: null })),
+    );
+    refused(await cutIn(early, '--clusters', 2), `is not finished; continue it with: dpmesh resume ${early}`);
+    const old = copyOf('old', (run) => {
+      const { 'tree.json': _, ...hashes } = files;
+      rmSync(join(run, 'tree.json'));
+      writeFileSync(join(run, 'run.json'), JSON.stringify({ ...json('run', 'run.json'), files: hashes }));
+    });
+    refused(await cutIn(old, '--clusters', 2), 'has no tree.json', 'dpmesh train --config');
+    // Its report has no tree, and says nothing of it.
+    const ended = await dpmesh(['plot', '--run', old]);
+    assert.deepEqual([ended.code, ended.stderr], [0, '']);
+    assert.doesNotMatch(ended.stdout, /dendrogram/);
+  });
+
+  test('of damaged files', async () => {
+    const torn = copyOf('torn', (run) => writeFileSync(join(run, 'tree.json'), '{}'));
+    refused(await cutIn(torn, '--clusters', 2), 'tree.json is damaged');
+    refused(await dpmesh(['plot', '--run', torn]), 'tree.json is damaged');
+    const other = copyOf('other', (run) =>
+      writeNpy(join(run, 'labels.npy'), '<i4', [2000], new Int32Array(2000)),
+    );
+    refused(await cutIn(other, '--clusters', 2, '--out', path('never.npy')), 'labels.npy is damaged');
+  });
+
+  test('into a file that exists, that is of the run, or a folder', async () => {
+    const out = path('there.npy');
+    writeFileSync(out, 'mine');
+    refused(await cutIn(path('run'), '--clusters', 2, '--out', out), 'already exists', '--force');
+    assert.equal(readFileSync(out, 'utf8'), 'mine');
+    assert.equal((await cutIn(path('run'), '--clusters', 2, '--out', out, '--force')).code, 0);
+    assert.equal(labelsOf(out).length, 2000);
+    const own = join(path('run'), 'labels.npy');
+    refused(await cutIn(path('run'), '--clusters', 2, '--out', own, '--force'), "one of the run's own files");
+    refused(await cutIn(path('run'), '--clusters', 2, '--out', folder, '--force'), 'not a file');
+    refused(await cutIn(path('run'), '--clusters', 2, '--out', path('no/where.npy')), 'where.npy');
+  });
+});

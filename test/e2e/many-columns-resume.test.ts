@@ -1,0 +1,181 @@
+// Runs on rows of many columns that are killed, stopped and resumed, and what is drawn of them meanwhile.
+import assert from 'node:assert/strict';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { dpmeshVersion } from '../../base/version.ts';
+import { gatherContents } from '../../coordinator/report/gather.ts';
+import { decodeCheckpoint, encodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
+import {
+  assertNoneLeft,
+  checkpointsOf,
+  dpmesh,
+  embeddedData,
+  eventsOf,
+  jsonOf,
+  K,
+  ofType,
+  resultHashes,
+  scratch,
+  startAndReach,
+  thinData,
+  undisturbedHashes,
+  until,
+} from './support.ts';
+
+const EPOCHS = 24;
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const FLAGS = [
+  ...['--no-http', '--split-merge-every', 3, '--no-early-stop', '--max-epochs', EPOCHS],
+  ...['--checkpoint-every', 0],
+] as const;
+const resume = (run: string, ...more: (string | number)[]) =>
+  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...more]);
+const checkpointIn = (run: string, name: string) =>
+  decodeCheckpoint(readFileSync(join(run, 'checkpoints', name)));
+
+for (const [kind, of, d] of [
+  ['graph', embeddedData(folder, 'embedded', 1200), 40],
+  ['gaussian', thinData(folder, 'thin', 1200), 3],
+] as const)
+  describe(`a run on many columns: ${kind}`, { concurrency: 2 }, () => {
+    let expected: string[];
+    before(async () => {
+      expected = await undisturbedHashes(of.data, path(kind), ...FLAGS);
+    });
+    const reached = (epoch: number, name: string, ...flags: (string | number)[]) =>
+      startAndReach(epoch, of.data, path(`${kind}-${name}`), ...FLAGS, ...flags);
+
+    test('killed with its workers, it resumes to the same bytes, and decides nothing anew', async () => {
+      for (const [epoch, workers, ...flags] of [
+        [1, 3],
+        [8, 1, '--no-shared-files'],
+      ] as const) {
+        const run = path(`${kind}-killed-${epoch}`);
+        await (await reached(epoch, `killed-${epoch}`)).killAll();
+        const { name, ...rest } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).likelihood;
+        assert.deepEqual([name, Object.keys(rest)], [kind, ['why']]);
+        const json = jsonOf(await resume(run, '--workers', workers, ...flags));
+        assert.equal(json.epochs, EPOCHS);
+        assert.deepEqual(resultHashes(run), expected);
+        assert.equal(ofType(eventsOf(run), 'likelihood').length, 1);
+      }
+    });
+
+    test('stopped with Ctrl-C, it resumes to the same bytes', async () => {
+      const run = path(`${kind}-stopped`);
+      const running = await reached(5, 'stopped');
+      process.kill(-running.pid, 'SIGINT');
+      assert.equal((await running.ended).code, 130);
+      await assertNoneLeft(running.pid);
+      jsonOf(await resume(run, '--workers', 2));
+      assert.deepEqual(resultHashes(run), expected);
+    });
+
+    test('it resumes from the checkpoint of the start, and from nothing', async () => {
+      const run = path(`${kind}-early`);
+      const running = await reached(1, 'early');
+      await until('a checkpoint', () => checkpointsOf(run).length > 0, running);
+      await running.killAll();
+      const bare = path(`${kind}-bare`);
+      cpSync(run, bare, { recursive: true });
+      for (const name of checkpointsOf(run))
+        if (name !== 'epoch-000000.ckpt') rmSync(join(run, 'checkpoints', name));
+      assert.deepEqual(checkpointsOf(run), ['epoch-000000.ckpt']);
+      rmSync(join(bare, 'checkpoints'), { recursive: true });
+      for (const from of [run, bare]) {
+        jsonOf(await resume(from, '--workers', 2));
+        assert.deepEqual(resultHashes(from), expected);
+      }
+      const { from, k } = ofType(eventsOf(bare), 'resume')[0];
+      assert.deepEqual([from, k], [null, 1]);
+      assert.equal(ofType(eventsOf(bare), 'likelihood').length, 2, 'it was decided again');
+    });
+
+    test('the checkpoint has the transform, with which an unfinished run is drawn', async () => {
+      const run = path(`${kind}-unfinished`);
+      await (await reached(20, 'unfinished')).killAll();
+      const newest = checkpointsOf(run).at(-1)!;
+      const { transform, state } = checkpointIn(run, newest);
+      assert.deepEqual([transform!.input, transform!.dim, state.mixture.d], [40, d, d]);
+      assert.equal(state.graph === undefined, kind === 'gaussian');
+      const { code, stdout, stderr } = await dpmesh(['plot', '--run', run]);
+      assert.equal(code, 0, stderr);
+      assert.ok(
+        stdout.endsWith(`: clusters, ${kind === 'graph' ? '' : 'sub-clusters, '}k, losses\n`),
+        stdout,
+      );
+      assert.match(stderr, /^dpmesh: the run is not finished: clusters are those of epoch \d+[^\n]*\n$/);
+      // The points are where their clusters are.
+      const { clusters } = await gatherContents(run, { version: dpmeshVersion() });
+      const { components, points } = clusters!;
+      assert.deepEqual([components.length, components.length >= K - 1], [state.mixture.k, true]);
+      for (const { cluster, centre, spread } of components) {
+        const own = [...points.cluster.keys()].filter((i) => points.cluster[i] === cluster);
+        assert.ok(own.length > 100, `${own.length} points`);
+        const [x, y] = [points.x, points.y].map(
+          (values) => own.reduce((sum, i) => sum + values[i], 0) / own.length,
+        );
+        assert.ok(
+          Math.abs(x - centre[0]) < 0.2 * Math.sqrt(spread[0]),
+          `${x}, ${centre[0]} ± ${Math.sqrt(spread[0])}`,
+        );
+        assert.ok(
+          Math.abs(y - centre[1]) < 0.2 * Math.sqrt(spread[2]),
+          `${y}, ${centre[1]} ± ${Math.sqrt(spread[2])}`,
+        );
+      }
+    });
+
+    test('of a checkpoint that lacks its transform, clusters are not drawn', async () => {
+      const run = path(`${kind}-without`);
+      cpSync(path(kind), run, { recursive: true });
+      for (const name of ['labels.npy', 'model', 'mixture']) rmSync(join(run, name), { recursive: true });
+      const names = readdirSync(join(run, 'checkpoints'));
+      for (const name of names) {
+        const parts = await encodeCheckpoint({ ...checkpointIn(run, name), transform: null });
+        writeFileSync(join(run, 'checkpoints', name), Buffer.concat(parts));
+      }
+      const { code, stdout, stderr } = await dpmesh(['plot', '--run', run]);
+      assert.equal(code, 0, stderr);
+      assert.ok(stdout.endsWith(': k, losses\n'), stdout);
+      assert.match(stderr, /lacks the transform of the rows: the pictures of clusters are left out/);
+      const ended = await resume(run, '--workers', 2);
+      jsonOf(ended);
+      assert.deepEqual(resultHashes(run), expected, 'a run that resumes plans it again');
+    });
+
+    test('one with a flag that would change the result is refused', async () => {
+      const { code, stderr } = await resume(
+        path(kind),
+        '--likelihood',
+        kind === 'graph' ? 'gaussian' : 'graph',
+      );
+      assert.equal(code, 2);
+      assert.match(stderr, /^dpmesh: --likelihood [^\n]*\n$/);
+    });
+  });
+
+test('a run of an earlier version, which knew one likelihood, resumes to the same bytes', async () => {
+  const { data } = embeddedData(folder, 'old', 1200);
+  // As it was: no `auto`, and the width of the net in the config.
+  const flags = [...FLAGS, '--transform', 'standard', '--hidden', 50];
+  const expected = await undisturbedHashes(data, path('old-quiet'), ...flags);
+  const run = path('old');
+  await (await startAndReach(10, data, run, ...flags)).killAll();
+  const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+  delete file.config.likelihood;
+  writeFileSync(join(run, 'run.json'), JSON.stringify(file));
+  for (const name of checkpointsOf(run)) {
+    const checkpoint = checkpointIn(run, name);
+    assert.equal(checkpoint.transform, null);
+    const { likelihood, ...config } = checkpoint.config;
+    assert.equal(likelihood, 'auto');
+    const parts = await encodeCheckpoint({ ...checkpoint, config });
+    writeFileSync(join(run, 'checkpoints', name), Buffer.concat(parts));
+  }
+  jsonOf(await resume(run, '--workers', 1));
+  assert.deepEqual(resultHashes(run), expected);
+  assert.ok(ofType(eventsOf(run), 'resume')[0].epoch > 0);
+});
