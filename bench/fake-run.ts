@@ -60,7 +60,8 @@ export function fakeRun(
     config: { maxEpochs: 200, weightSmoothing: 0 },
     recorder: {
       status: () => 'running',
-      snapshot: () => ({ state: { mixture: { k, weights } } }) as never,
+      snapshot: () =>
+        ({ state: { mixture: { k, weights }, graph: { stability: 0.86, range: [15, 19] } } }) as never,
       run: () => ({ sampleRows: 900 }) as never,
     },
     counters,

@@ -5,6 +5,7 @@ import { measureOtherCpu } from './machine.ts';
 import { MAIN } from './processes.ts';
 import { openReport, type RowVerdict } from './report.ts';
 import { backendRows } from './rows/backends.ts';
+import { embeddingRows } from './rows/embeddings.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
 import type { BenchmarkRow } from './rows/row.ts';
@@ -16,6 +17,7 @@ import { tableRows } from './rows/tables.ts';
 const rows: BenchmarkRow[] = [
   ...qualityRows,
   ...tableRows,
+  ...embeddingRows,
   ...paperRows,
   ...sameBitsRows,
   ...speedRows,

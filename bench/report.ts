@@ -55,6 +55,7 @@ ${missing.length ? `\nNot measured on this machine yet: ${missing.join(', ')}.\n
     npm run bench -- scaling      # rows by name or name prefix; the others keep their lines
     npm run bench -- big          # 20,000,000 rows: 2.7 GB in the temporary folder
     npm run bench -- tables       # tables with known clusters, few of them like a textbook's
+    npm run bench -- embeddings   # rows of many columns: embeddings, images, Gaussians in up to 384-D
     npm run bench -- tables-many  # 200 to 2,000 clusters: up to an hour
     npm run bench:paper           # the paper's own schedule: about 5 minutes
     npm run bench -- --all        # all of them

@@ -40,12 +40,12 @@ export function checkpointsOf(run: string): string[] {
 
 export const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
-/** Hashes of the results that must be reproducible: labels, model, mixture. */
+/** Hashes of the results that must be reproducible: labels, tree, model, mixture. */
 export function resultHashes(run: string): string[] {
   const names = ['model', 'mixture'].flatMap((folder) =>
     readdirSync(join(run, folder))
       .sort()
       .map((name) => join(folder, name)),
   );
-  return ['labels.npy', ...names].map((name) => `${name} ${sha256(join(run, name))}`);
+  return ['labels.npy', 'tree.json', ...names].map((name) => `${name} ${sha256(join(run, name))}`);
 }
