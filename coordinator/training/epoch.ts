@@ -9,6 +9,7 @@ import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
 import { FIELD_STATES, type Field, publishField } from './graph/field.ts';
+import { principalParts } from './graph/principal-parts.ts';
 import { SUB_BATCH } from './limits.ts';
 import { stepLengths } from './net-states.ts';
 import { publishNet, publishParts, publishSubs } from './publish.ts';
@@ -39,7 +40,7 @@ export async function runEpoch(
   const { schedule, rounds, config } = run;
   const trainsNet = state.mixture.k > 1;
   const trainsSubs = trainsSubNets(schedule, state.epoch, state, state.steps, state.mixture.k);
-  let { net, subs, mixture, prior } = state;
+  let { net, subs, mixture, prior, parts } = state;
   const losses: Losses = { loss: null, subLoss: null };
 
   if (trainsNet || trainsSubs) {
@@ -49,7 +50,8 @@ export async function runEpoch(
     if (trainsNet) tasks.push([clusterTask(run, state, form, field), stepLengths(net, average)]);
     if (trainsSubs) {
       publishSubs(run, subs);
-      await publishParts(run, state);
+      if (field) parts = await principalParts(run, state);
+      await publishParts(run, { ...state, parts });
       tasks.push([subTask(run, state), stepLengths(subs, average)]);
     }
     const sums = await rounds.sum(tasks, [
@@ -80,7 +82,7 @@ export async function runEpoch(
       prior = await run.calculate('learnedPrior', prior, config.priorScale, mixture, covariance);
     }
   }
-  const next: State = { ...state, net, subs, mixture, prior, ...nextPace(state, losses.loss) };
+  const next: State = { ...state, net, subs, mixture, prior, parts, ...nextPace(state, losses.loss) };
   return { next, losses };
 }
 
