@@ -68,7 +68,7 @@ const name = z.string().check(z.maxLength(64));
 const MOST_NEIGHBOURS = 1024;
 const [MOST_RESOLUTIONS, MOST_REPLICATES] = [64, 64];
 /** Of a Gaussian without clusters. */
-const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 16];
+const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 12];
 /** With larger ones, rounding errors of volumes could look like gains, and the search for a partition would not end. */
 const resolution = z.number().check(z.positive(), z.lte(1024));
 const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
@@ -143,7 +143,7 @@ export const taskSchema = z.discriminatedUnion('task', [
     task: z.literal('sample-covariance'),
     unit: z.boolean(),
     every: dim,
-    sketch: z.int().check(z.nonnegative(), z.lte(1 << 13), z.multipleOf(4)),
+    sketch: z.int().check(z.nonnegative(), z.lte(1 << 10), z.multipleOf(4)),
   }),
   z.object({ task: z.literal('sample-rows') }),
   z.object({ task: z.literal('neighbours'), k: z.int().check(z.gte(1), z.lte(MOST_NEIGHBOURS)) }),

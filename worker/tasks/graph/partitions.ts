@@ -1,5 +1,5 @@
-import { inSlices, yieldToEventLoop } from '../../../base/slices.ts';
-import { partition, partitionInSteps, quality } from '../../../model/graph/louvain.ts';
+import { yieldToEventLoop } from '../../../base/slices.ts';
+import { partition, quality } from '../../../model/graph/louvain.ts';
 import { gaussianRows } from '../../../model/graph/null-stability.ts';
 import { replicateRows, stability } from '../../../model/graph/stability.ts';
 import { directedWeights, subgraph, symmetrized } from '../../../model/graph/weights.ts';
@@ -25,8 +25,10 @@ export async function startPartition(
 ): Promise<Tensors> {
   const { graph } = graphOf(states);
   const rng = generator(seed, 'start-partition', unit.shard);
-  const labels = await inSlices(partitionInSteps(graph, FINER * resolution, rng));
-  const joined = await inSlices(partitionInSteps(graph, resolution, rng, 1, labels));
+  const labels = partition(graph, FINER * resolution, rng);
+  await yieldToEventLoop();
+  const joined = partition(graph, resolution, rng, 1, labels);
+  await yieldToEventLoop();
   return { labels: nd(labels), quality: nd(Float64Array.of(quality(graph, joined, resolution))) };
 }
 
@@ -48,7 +50,7 @@ export async function partitions(
     const replicate = pair % replicates;
     const own = subgraph(graph, replicateRows(seed, replicate, n, share));
     const rng = generator(seed, 'partition', replicate);
-    labels.push(await inSlices(partitionInSteps(own, resolutions[Math.floor(pair / replicates)], rng)));
+    labels.push(partition(own, resolutions[Math.floor(pair / replicates)], rng));
   }
   const all = new Int32Array(labels.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
