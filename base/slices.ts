@@ -29,6 +29,15 @@ export async function mapInSlices<T, R>(
   return out;
 }
 
+/** What a computation in steps returns, yielding in between. */
+export async function inSlices<R>(steps: Generator<void, R>): Promise<R> {
+  for (;;) {
+    await yieldToEventLoop();
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
 /** All numbers of `parts`, in order. */
 export async function concatInSlices(parts: readonly Float64Array[]): Promise<Float64Array> {
   const out = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));

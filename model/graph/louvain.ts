@@ -44,20 +44,29 @@ export function quality(graph: Graph, labels: Int32Array, gamma: number): number
  * @param start labels from 0 on, below n, from which it begins; by default each row is a cluster
  * @returns the rows' labels 0 … K−1, numbered in order of first appearance
  */
-export function partition(
+export function partition(...args: Parameters<typeof partitionInSteps>): Int32Array {
+  const steps = partitionInSteps(...args);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same in steps, each a pass over the rows or what stands for them. */
+export function* partitionInSteps(
   graph: Graph,
   gamma: number,
   rng: Rng,
   iterations = 2,
   start: Int32Array | null = null,
-): Int32Array {
+): Generator<void, Int32Array> {
   const degree = degrees(graph);
   let total = 0;
   for (const d of degree) total += d;
   const penalty = total > 0 ? gamma / total : 0;
   let labels: Int32Array = start ?? numbered(degree.length);
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const found = climb({ graph, degree }, labels, penalty, rng);
+    const found = yield* climb({ graph, degree }, labels, penalty, rng);
     const isSame = found.every((label, i) => label === labels[i]);
     labels = found;
     if (isSame) break;
@@ -72,11 +81,12 @@ interface Level {
 }
 
 /** One iteration, from these labels of the rows. */
-function climb(rows: Level, from: Int32Array, penalty: number, rng: Rng): Int32Array {
+function* climb(rows: Level, from: Int32Array, penalty: number, rng: Rng): Generator<void, Int32Array> {
   let level = rows;
   let labels = from.slice();
   let found: Int32Array = labels;
   for (let depth = 0; ; depth++) {
+    yield;
     const moves = moveNodes(level, labels, penalty, rng);
     if (depth > 0 && moves === 0) return found;
     const clusters = renumber(labels);

@@ -117,8 +117,10 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   let peer: Buffer | null = null;
   let validRound: { term: number; results: Map<string, unknown>; done: () => void } | null = null;
   let hellos: (() => void) | null = null;
+  /** Messages that were dropped, as libzmq's thread did not get to send those before. */
+  let dropped = 0;
 
-  const router = await bindRouter('tcp://127.0.0.1:*', (from, frames) => {
+  const receive = (from: Buffer, frames: Buffer[]) => {
     const { header, tensors } = decode(fromWorker, frames);
     if (header.type === 'hello') {
       peer = from;
@@ -140,8 +142,19 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
       }
       if (validRound.results.size === w.layout.shards) validRound.done();
     }
+  };
+  const router = await bindRouter('tcp://127.0.0.1:*', receive, undefined, () => {
+    dropped++;
   });
-  const send = (message: FromCoordinator, tensors?: Tensors) => router.send(peer!, encode(message, tensors));
+  /** Sends a message, again and again until it was not dropped: on a busy machine a batch of them fills the queue. */
+  const deliver = async (frames: Uint8Array[]) => {
+    for (let before = -1; before !== dropped; ) {
+      before = dropped;
+      await router.send(peer!, frames);
+      if (before !== dropped) await sleep(20);
+    }
+  };
+  const send = (message: FromCoordinator, tensors?: Tensors) => deliver(encode(message, tensors));
   const joined = new Promise<void>((resolve) => {
     hellos = resolve;
   });
@@ -200,8 +213,8 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     const complete = new Promise<void>((resolve) => {
       validRound = { term, results, done: resolve };
     });
-    void send(welcome(term));
-    void send(round(term, TASKS, all), states);
+    await send(welcome(term));
+    await send(round(term, TASKS, all), states);
     const timer = new AbortController();
     const timeout = sleep(60_000, null, { signal: timer.signal }).then(
       () => Promise.reject(new Error('the worker does not answer')),
@@ -222,7 +235,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     let term = 2;
     for (let sent = 0; sent < count; term += 2) {
       // Two terms per batch, so that forged messages for the next term do not hit the one of the valid round.
-      void send(welcome(term));
+      await send(welcome(term));
       for (let i = 0; i < BATCH && sent < count; i++, sent++) {
         const [message, tensors] = forged(rng, term, 1);
         const frames = rng.below(2) ? mutated(rng, message, tensors) : encode(message, tensors);
@@ -230,7 +243,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
         if (header?.type === 'stop' || header?.type === 'refuse') continue;
         // A later round makes all others of this term outdated, and the worker reads only their states: sent only rarely.
         if (header?.type === 'round' && header.term === term && header.round > 1 && i < BATCH - 5) continue;
-        void router.send(peer!, frames);
+        await deliver(frames);
         if (i % 10 === 0) await setImmediate();
       }
       assert.deepEqual(await runValidRound(term + 1), expected, `seed ${seed}, after ${sent} messages`);
