@@ -73,7 +73,7 @@ const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 12];
 const resolution = z.number().check(z.positive(), z.lte(1024));
 const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
 /** Of the mean field of the graph likelihood. */
-const field = { coupling: positive, resolution };
+const field = z.object({ coupling: positive, resolution });
 /** Clusters in which the graph likelihood keeps a row: those with its largest memberships. */
 export const KEPT_MEMBERSHIPS = 4;
 
@@ -107,7 +107,7 @@ export const taskSchema = z.discriminatedUnion('task', [
     diagonal: z.boolean(),
     average: z.enum(['weights', 'gradients']),
     /** The targets are those of the mean field, with loss `kl`, and `form` does not matter. */
-    field: z.optional(z.object(field)),
+    field: z.optional(field),
   }),
   z.object({ task: z.literal('statistics'), diagonal: z.boolean(), block: dim }),
   z.object({
@@ -164,7 +164,7 @@ export const taskSchema = z.discriminatedUnion('task', [
   }),
   z.object({ task: z.literal('start-partition'), resolution }),
   z.object({ task: z.literal('memberships') }),
-  z.object({ task: z.literal('membership-sweep'), ...field }),
+  z.object({ task: z.literal('membership-sweep'), ...field.shape }),
   z.object({ task: z.literal('cluster-links') }),
   z.object({ task: z.literal('half-start') }),
   z.object({ task: z.literal('half-sweep'), coupling: positive }),
@@ -178,6 +178,8 @@ export const taskSchema = z.discriminatedUnion('task', [
 ]);
 
 export type Task = z.infer<typeof taskSchema>;
+/** Coupling J and resolution γ of the mean field. */
+export type FieldParameters = z.infer<typeof field>;
 export type TaskOf<N extends Task['task']> = Extract<Task, { task: N }>;
 
 /** Tasks about the leaves to which `cells` assigns the rows of each group. */

@@ -6,9 +6,9 @@ import type { Net } from '../../model/net.ts';
 import { nextChange, nextPace, trainsSubNets } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
-import type { Task } from '../../proto/tasks.ts';
+import type { FieldParameters, Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
-import { FIELD_STATES, type Field, publishField } from './graph/field.ts';
+import { FIELD_STATES, publishField } from './graph/field.ts';
 import { principalParts } from './graph/principal-parts.ts';
 import { SUB_BATCH } from './limits.ts';
 import { stepLengths } from './net-states.ts';
@@ -197,7 +197,7 @@ function localSteps(run: Run, state: State): number {
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, state: State, form: EStepForm, field?: Field): Task {
+function clusterTask(run: Run, state: State, form: EStepForm, field?: FieldParameters): Task {
   const { net, epoch } = state;
   const { config } = run;
   return {

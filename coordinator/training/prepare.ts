@@ -45,8 +45,8 @@ const WITHOUT_EFFECT = [
 ];
 
 /**
- * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads. UserError if
- * data, sample and config do not go together.
+ * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads.
+ * UserError if data, sample and config do not go together.
  */
 export async function prepare(input: PrepareInput, data: DataMoments): Promise<Run> {
   const { moments, sampleRows, hashes, fences } = data;

@@ -227,7 +227,8 @@ function requiredNets(partitions: Partition[]): string[] {
   return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
 }
 
-function sumOf(results: Result[], task: number, name: string): Promise<Float64Array> {
+/** The sum of an array over all results of a round that asked for sums. `task`: the index of its task. */
+export function sumOf(results: Result[], task: number, name: string): Promise<Float64Array> {
   // Sparse: workers may have summed aligned groups of shards already.
   const byShard: Float64Array[] = [];
   for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, 'float64');

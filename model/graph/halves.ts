@@ -26,14 +26,16 @@ export function withVolumes(halves: Halves, side: Float32Array, from: number, to
   const volume = new Float64Array(clusters * cuts * 2);
   for (let row = from; row < to; row++) {
     const degree = innerDegree(halves, row);
-    for (let cut = 0; cut < cuts; cut++) {
-      const q = side[(row - from) * cuts + cut];
-      const at = (label[row] * cuts + cut) * 2;
-      volume[at] += degree * (1 - q);
-      volume[at + 1] += degree * q;
-    }
+    for (let cut = 0; cut < cuts; cut++)
+      addSide(volume, (label[row] * cuts + cut) * 2, degree, side[(row - from) * cuts + cut]);
   }
   return { side, volume };
+}
+
+/** Adds a row with side q to vol₀ and vol₁, at index `at`. */
+function addSide(volume: Float64Array, at: number, degree: number, q: number): void {
+  volume[at] += degree * (1 - q);
+  volume[at + 1] += degree * q;
 }
 
 /** One sweep: the sides of the rows `from … to−1` by those of their neighbours, given those and the volumes of all rows. */
@@ -44,28 +46,32 @@ export function sweepHalves(
   from: number,
   to: number,
 ): HalfSides {
-  const { graph, label, cuts } = halves;
-  const next = new Float32Array((to - from) * cuts);
+  const { graph, label, clusters, cuts } = halves;
+  const next: HalfSides = {
+    side: new Float32Array((to - from) * cuts),
+    volume: new Float64Array(clusters * cuts * 2),
+  };
   const links = new Float64Array(cuts);
   for (let row = from; row < to; row++) {
-    const own = label[row];
+    const cluster = label[row];
     let degree = 0;
     links.fill(0);
     for (let e = graph.starts[row]; e < graph.starts[row + 1]; e++) {
       const other = graph.index[e];
-      if (label[other] !== own) continue;
+      if (label[other] !== cluster) continue;
       degree += graph.weight[e];
       for (let cut = 0; cut < cuts; cut++) links[cut] += graph.weight[e] * side[other * cuts + cut];
     }
     for (let cut = 0; cut < cuts; cut++) {
-      const at = (own * cuts + cut) * 2;
+      const at = (cluster * cuts + cut) * 2;
       const [zero, one] = [volume[at], volume[at + 1]];
       const balance = zero + one > 0 ? (one - zero) / (zero + one) : 0;
-      next[(row - from) * cuts + cut] =
-        1 / (1 + Math.exp(-coupling * (2 * links[cut] - degree * (1 + balance))));
+      const own = (row - from) * cuts + cut;
+      next.side[own] = 1 / (1 + Math.exp(-coupling * (2 * links[cut] - degree * (1 + balance))));
+      addSide(next.volume, at, degree, next.side[own]);
     }
   }
-  return withVolumes(halves, next, from, to);
+  return next;
 }
 
 /** Rows and volume (of all edges) of both halves by hard sides, [K,cuts,2], and the weight between the halves, [K,cuts]. */

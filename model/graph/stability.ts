@@ -40,6 +40,15 @@ export function replicateRows(seed: bigint, replicate: number, n: number, share 
   return Int32Array.from(shuffledPrefix(rng, n, Math.floor(share * n)).sort());
 }
 
+/** The labels of all n rows, −1 for those that are not among `rows`, of which these are the labels. */
+export function labelsOfAll(labels: Int32Array, rows: Int32Array, n: number): Int32Array {
+  const all = new Int32Array(n).fill(-1);
+  rows.forEach((row, i) => {
+    all[row] = labels[i];
+  });
+  return all;
+}
+
 /**
  * How well replicates agree. The index of a pair is 0 if one or both have a single cluster: at a small enough γ that is so
  * whatever the rows.

@@ -3,9 +3,6 @@ import type { State } from '../../../model/state.ts';
 import type { OutputUnit } from '../../../model/surgery.ts';
 import type { Run } from '../run-context.ts';
 
-/** A cluster after a step: the unit of the nets that it copies. */
-export type NextUnit = OutputUnit;
-
 /**
  * The state after a step of the graph likelihood: units of the nets are copied or dropped, and the rows keep the clusters that they
  * have been given (`labels`) until the clustering net has learned them. The mixture, which describes the clusters but decides
@@ -15,7 +12,7 @@ export async function changeClusters(
   run: Run,
   state: State,
   kind: Change,
-  units: NextUnit[],
+  units: OutputUnit[],
   labels: Int32Array,
 ): Promise<State> {
   const { config, schedule, calculate, seed } = run;

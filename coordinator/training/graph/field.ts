@@ -1,4 +1,5 @@
 import type { State } from '../../../model/state.ts';
+import type { FieldParameters } from '../../../proto/tasks.ts';
 import type { Run } from '../run-context.ts';
 import { graphOfRun } from './graph-run.ts';
 import {
@@ -11,14 +12,8 @@ import {
 
 /** The mean field, which takes the place of an E-step: what the clustering net learns in an epoch. */
 
-/** J, in units of the mean degree. */
+/** J. */
 const COUPLING = 2;
-
-/** Parameters of the mean field. */
-export interface Field {
-  coupling: number;
-  resolution: number;
-}
 
 /** The states that local steps need with it. */
 export const FIELD_STATES = ['points', 'graph', 'memberships'];
@@ -27,17 +22,13 @@ export const FIELD_STATES = ['points', 'graph', 'memberships'];
  * Publishes memberships after one sweep: from those of the clustering net, or, until it has learned them, from the clusters of the
  * last step. The local steps themselves take another sweep for their rows. Returns the field of both.
  */
-export async function publishField(run: Run, state: State): Promise<Field> {
+export async function publishField(run: Run, state: State): Promise<FieldParameters> {
   const { graph, resolution } = await graphOfRun(run, state);
   const { k } = state.mixture;
-  const field = { coupling: COUPLING, resolution };
-  const isFrozen = state.frozen > 0;
-  publishMemberships(
-    run,
-    isFrozen ? hardMemberships(state.graph!.labels, graph, k) : await netMemberships(run, graph, k),
-  );
-  publishMemberships(run, await sweptMemberships(run, graph, k, field));
-  return field;
+  const start =
+    state.frozen > 0 ? hardMemberships(state.graph!.labels, graph, k) : await netMemberships(run, graph, k);
+  publishMemberships(run, await sweptOften(run, state, start, 1));
+  return fieldAt(resolution);
 }
 
 /** The memberships after several sweeps, without the net. */
@@ -51,7 +42,9 @@ export async function sweptOften(
   let memberships = start;
   for (let sweep = 0; sweep < sweeps; sweep++) {
     publishMemberships(run, memberships);
-    memberships = await sweptMemberships(run, graph, start.volume.length, { coupling: COUPLING, resolution });
+    memberships = await sweptMemberships(run, graph, start.volume.length, fieldAt(resolution));
   }
   return memberships;
 }
+
+const fieldAt = (resolution: number): FieldParameters => ({ coupling: COUPLING, resolution });

@@ -1,5 +1,5 @@
 import { keepLargest, type Memberships } from '../../../model/graph/mean-field.ts';
-import { KEPT_MEMBERSHIPS as KEPT, type Task } from '../../../proto/tasks.ts';
+import { type FieldParameters, KEPT_MEMBERSHIPS as KEPT, type Task } from '../../../proto/tasks.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Run } from '../run-context.ts';
 import { areClusterLinks, areMemberships } from './plausible.ts';
@@ -22,7 +22,7 @@ export const sweptMemberships = (
   run: Run,
   graph: SampleGraph,
   k: number,
-  field: { coupling: number; resolution: number },
+  field: FieldParameters,
 ): Promise<SampleMemberships> =>
   membershipsBy(run, graph, { task: 'membership-sweep', ...field }, ['points', 'graph', 'memberships'], k);
 

@@ -1,6 +1,7 @@
 import type { State } from '../../../model/state.ts';
+import type { OutputUnit } from '../../../model/surgery.ts';
 import type { Run } from '../run-context.ts';
-import { changeClusters, type NextUnit } from './change-clusters.ts';
+import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';
 import { graphOfRun } from './graph-run.ts';
 import {
@@ -26,7 +27,7 @@ const SWEEPS = 3;
 export async function graphMergeStep(run: Run, state: State): Promise<State> {
   const { graph, resolution } = await graphOfRun(run, state);
   let memberships = await netMemberships(run, graph, state.mixture.k);
-  let units: NextUnit[] = Array.from({ length: state.mixture.k }, (_, from) => ({
+  let units: OutputUnit[] = Array.from({ length: state.mixture.k }, (_, from) => ({
     from,
     share: 1,
     fresh: false,
@@ -39,7 +40,7 @@ export async function graphMergeStep(run: Run, state: State): Promise<State> {
     const pairs = mergePairs(W, memberships.volume, graph.total, resolution, rows);
     const partner = acceptedPairs(run, state, pairs, units, rows, Math.max(1, Math.floor(k * SHARE_AT_ONCE)));
     if (!partner.size) break;
-    const next: NextUnit[] = [];
+    const next: OutputUnit[] = [];
     const place = new Int32Array(k);
     for (let a = 0; a < k; a++) {
       const b = partner.get(a);
@@ -60,7 +61,7 @@ function acceptedPairs(
   run: Run,
   { epoch }: State,
   pairs: MergePair[],
-  units: NextUnit[],
+  units: OutputUnit[],
   rows: Int32Array,
   most: number,
 ): Map<number, number> {
@@ -107,22 +108,15 @@ function mergePairs(
   const pairs: (MergePair & { rank: number })[] = [];
   const isListed = new Uint8Array(k * k);
   for (let a = 0; a < k; a++) {
-    let best = -1;
-    let most = -Infinity;
+    let best: { b: number; gain: number; rank: number } | null = null;
     for (let b = 0; b < k; b++) {
       if (a === b) continue;
       const gain = W[a * k + b] - (resolution * volume[a] * volume[b]) / total;
       const rank = gain / Math.max(Math.min(volume[a], volume[b]), Number.MIN_VALUE);
       if (gain > 0) list(a, b, gain, rank);
-      if (rank > most) {
-        most = rank;
-        best = b;
-      }
+      if (!best || rank > best.rank) best = { b, gain, rank };
     }
-    if (best >= 0) {
-      const gain = W[a * k + best] - (resolution * volume[a] * volume[best]) / total;
-      list(a, best, gain, rows[a] < FEWEST_ROWS ? Math.max(most, 0) : most);
-    }
+    if (best) list(a, best.b, best.gain, rows[a] < FEWEST_ROWS ? Math.max(best.rank, 0) : best.rank);
   }
   return pairs.sort((p, q) => q.rank - p.rank || p.a - q.a || p.b - q.b);
 

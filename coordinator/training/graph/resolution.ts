@@ -8,6 +8,7 @@ import {
   chosenResolution,
   GRID,
   isPastLast,
+  labelsOfAll,
   replicateRows,
   type Stability,
 } from '../../../model/graph/stability.ts';
@@ -36,14 +37,11 @@ export interface ResolutionPoint extends Stability {
   beyond: { mean: number; error: number };
 }
 
-export interface Resolution {
-  /** Null: partitions of no resolution can be reproduced, so there is a single cluster. */
-  chosen: ResolutionPoint | null;
-  curve: ResolutionPoint[];
-}
-
-/** Partitions random shares of the sample at each of several resolutions: the one at which these agree best. */
-export async function chooseResolution(run: Run, graph: SampleGraph): Promise<Resolution> {
+/**
+ * Partitions random shares of the sample at each of several resolutions: the one at which these agree best. Null: partitions of no
+ * resolution can be reproduced, so there is a single cluster.
+ */
+export async function chooseResolution(run: Run, graph: SampleGraph): Promise<ResolutionPoint | null> {
   const { calculate } = run;
   // As workers know it: replicates of a run have other seeds.
   const seed = BigInt(run.layout.seed);
@@ -55,15 +53,11 @@ export async function chooseResolution(run: Run, graph: SampleGraph): Promise<Re
   const isDone = () => isPastLast(curve.map(({ beyond }) => beyond));
   for (let from = 0; from < GRID.length && !isDone(); from += AT_ONCE) {
     const resolutions = GRID.slice(from, from + AT_ONCE);
-    const labels = await partitionsOf(run, graph, resolutions, REPLICATES, SHARE);
+    const labels = await partitionsOf(run, graph, resolutions, rows[0].length);
     for (const [i, resolution] of resolutions.entries()) {
-      const own = labels.slice(i * REPLICATES, (i + 1) * REPLICATES).map((found, replicate) => {
-        const all = new Int32Array(graph.n).fill(-1);
-        rows[replicate].forEach((row, at) => {
-          all[row] = found[at];
-        });
-        return all;
-      });
+      const own = labels
+        .slice(i * REPLICATES, (i + 1) * REPLICATES)
+        .map((found, replicate) => labelsOfAll(found, rows[replicate], graph.n));
       const found = await calculate('stability', own, graph.n);
       const none = chanceAt(chance, rows[0].length / found.k);
       const beyond = { mean: beyondChance(found.mean, none), error: found.error / (1 - none) };
@@ -72,7 +66,7 @@ export async function chooseResolution(run: Run, graph: SampleGraph): Promise<Re
     }
   }
   const index = chosenResolution(curve);
-  return { chosen: index === null ? null : curve[index], curve };
+  return index === null ? null : curve[index];
 }
 
 /** How stable partitions of a single Gaussian of the same intrinsic dimension are, by the rows of a cluster. */
@@ -122,22 +116,19 @@ export async function startingPartition(
   return take(results[qualities.indexOf(Math.max(...qualities))], 'labels', 'int32');
 }
 
-/** Labels of each pair of a resolution and a replicate, in this order. */
+/** Labels of each pair of a resolution and a replicate, in this order. `rows`: of a replicate. */
 async function partitionsOf(
-  { dispatcher, seed }: Run,
-  graph: SampleGraph,
+  { dispatcher }: Run,
+  { shards }: SampleGraph,
   resolutions: readonly number[],
-  replicates: number,
-  share: number,
+  rows: number,
 ): Promise<Int32Array[]> {
-  const { n, shards } = graph;
-  const pairs = resolutions.length * replicates;
-  const rows = replicateRows(seed, 0, n, share).length;
+  const pairs = resolutions.length * REPLICATES;
   const ownPairs = (shard: number) => Math.max(0, Math.ceil((pairs - shard) / shards.length));
   const results = await shardResults(
     dispatcher,
     shards,
-    { task: 'partitions', resolutions: [...resolutions], replicates, share },
+    { task: 'partitions', resolutions: [...resolutions], replicates: REPLICATES, share: SHARE },
     ['points', 'graph'],
     (_, shard) => ({ labels: ['int32', ownPairs(shard) * rows] }),
     (result) => arePartitions(result, rows),

@@ -4,8 +4,7 @@ import type { Task } from '../../../proto/tasks.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Expected } from '../../scheduler/round.ts';
-import type { ResultArrays, ResultLengths } from '../rounds.ts';
-import { sumInSlices } from '../sums.ts';
+import { type ResultArrays, type ResultLengths, sumOf } from '../rounds.ts';
 import type { RowRange } from './plausible.ts';
 import type { ShardRows } from './sample-graph.ts';
 
@@ -69,12 +68,7 @@ export async function shardSums(
       isSound(sums, { from: starts[units[0].shard], to: starts[units[0].shard + units.length] }),
   });
   const sums: ResultArrays = {};
-  for (const name of names) {
-    // Sparse: workers may have summed aligned groups of shards already.
-    const byShard: Float64Array[] = [];
-    for (const { from, tasks } of results) byShard[from] = take(tasks[0], name, 'float64');
-    sums[name] = await sumInSlices(byShard);
-  }
+  for (const name of names) sums[name] = await sumOf(results, 0, name);
   return sums;
 }
 

@@ -1,12 +1,13 @@
 import { quality } from '../../../model/graph/louvain.ts';
 import type { State } from '../../../model/state.ts';
+import type { OutputUnit } from '../../../model/surgery.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd } from '../../../proto/tensors.ts';
 import { mostClusters, withinLimit } from '../limits.ts';
 import { publishSubs } from '../publish.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { changeClusters, type NextUnit } from './change-clusters.ts';
+import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';
 import { graphOfRun } from './graph-run.ts';
 import { hardMemberships, labelsOf, netMemberships } from './membership-rounds.ts';
@@ -59,7 +60,7 @@ export async function graphSplitStep(run: Run, state: State): Promise<State> {
     return accepted ? own : null;
   });
   const splits = withinLimit(emitted, mostClusters(run.d, run.config.covariance));
-  const units: NextUnit[] = [];
+  const units: OutputUnit[] = [];
   const first = new Int32Array(k);
   splits.forEach((split, cluster) => {
     first[cluster] = units.length;
@@ -94,7 +95,7 @@ async function splitIntoMany(run: Run, state: State): Promise<State> {
     accepted,
     ...(stability === null && { reason: 'other samples would be split otherwise' }),
   });
-  const units: NextUnit[] = accepted
+  const units: OutputUnit[] = accepted
     ? Array.from(rows, (own) => ({ from: 0, share: own / graph.n, fresh: true }))
     : [{ from: 0, share: 1, fresh: false }];
   return changeClusters(run, state, 'split', units, labels);

@@ -21,7 +21,7 @@ export async function graphStart(
   for (;;) {
     const graph = await graphs.of(sample);
     // With rows for two clusters at least.
-    const chosen = graph.n < 2 * FEWEST_ROWS ? null : (await chooseResolution(run, graph)).chosen;
+    const chosen = graph.n < 2 * FEWEST_ROWS ? null : await chooseResolution(run, graph);
     const wanted = ROWS_PER_CLUSTER * (chosen?.k ?? 1);
     const larger = run.config.sample === null ? await largerSample(run.layout, sample, wanted) : sample;
     if (larger === sample)

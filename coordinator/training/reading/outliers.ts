@@ -18,6 +18,7 @@ import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
 import { areColumnCounts, areFencedMoments } from '../plausible.ts';
+import { sumOf } from '../rounds.ts';
 import { sumInSlices } from '../sums.ts';
 import type { DataMoments } from './moments.ts';
 import { isUndecided, momentsCovariance } from './undecided.ts';
@@ -173,10 +174,7 @@ async function quantiles(
         return areColumnCounts(result, own, bins);
       },
     });
-    // Sparse: workers may have summed aligned groups of shards already.
-    const byShard: Float64Array[] = [];
-    for (const { from, tasks } of results) byShard[from] = take(tasks[0], 'counts', 'float64');
-    ranges = narrowed(ranges, await sumInSlices(byShard), bins, rows);
+    ranges = narrowed(ranges, await sumOf(results, 0, 'counts'), bins, rows);
   }
   return ranges;
 }

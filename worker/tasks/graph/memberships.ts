@@ -1,6 +1,6 @@
 import { keepLargest, type Memberships, meanField } from '../../../model/graph/mean-field.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import { KEPT_MEMBERSHIPS, type TaskOf } from '../../../proto/tasks.ts';
+import { type FieldParameters, KEPT_MEMBERSHIPS, type TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { Tensor } from '../../compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
@@ -79,7 +79,7 @@ export async function clusterLinks(
 /** The targets [rows.length,K] of these rows of a shard by the mean field. */
 export async function fieldTargets(
   context: Context,
-  field: { coupling: number; resolution: number },
+  field: FieldParameters,
   shard: number,
   rows: Int32Array | Uint32Array,
 ): Promise<Tensor> {
@@ -94,7 +94,7 @@ export async function fieldTargets(
   return context.backend.upload(target, [rows.length, k]);
 }
 
-function fieldOf({ states }: Context, { coupling, resolution }: { coupling: number; resolution: number }) {
+function fieldOf({ states }: Context, { coupling, resolution }: FieldParameters) {
   return meanField({ ...graphOf(states), ...membershipsOf(states), kept: KEPT, coupling, resolution });
 }
 

@@ -1,7 +1,7 @@
-import { yieldToEventLoop } from '../../../base/slices.ts';
-import { partition, quality } from '../../../model/graph/louvain.ts';
+import { inSlices, yieldToEventLoop } from '../../../base/slices.ts';
+import { partition, partitionInSteps, quality } from '../../../model/graph/louvain.ts';
 import { gaussianRows } from '../../../model/graph/null-stability.ts';
-import { replicateRows, stability } from '../../../model/graph/stability.ts';
+import { labelsOfAll, replicateRows, stability } from '../../../model/graph/stability.ts';
 import { directedWeights, subgraph, symmetrized } from '../../../model/graph/weights.ts';
 import { generator } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
@@ -25,10 +25,8 @@ export async function startPartition(
 ): Promise<Tensors> {
   const { graph } = graphOf(states);
   const rng = generator(seed, 'start-partition', unit.shard);
-  const labels = partition(graph, FINER * resolution, rng);
-  await yieldToEventLoop();
-  const joined = partition(graph, resolution, rng, 1, labels);
-  await yieldToEventLoop();
+  const labels = await inSlices(partitionInSteps(graph, FINER * resolution, rng));
+  const joined = await inSlices(partitionInSteps(graph, resolution, rng, 1, labels));
   return { labels: nd(labels), quality: nd(Float64Array.of(quality(graph, joined, resolution))) };
 }
 
@@ -50,7 +48,7 @@ export async function partitions(
     const replicate = pair % replicates;
     const own = subgraph(graph, replicateRows(seed, replicate, n, share));
     const rng = generator(seed, 'partition', replicate);
-    labels.push(partition(own, resolutions[Math.floor(pair / replicates)], rng));
+    labels.push(await inSlices(partitionInSteps(own, resolutions[Math.floor(pair / replicates)], rng)));
   }
   const all = new Int32Array(labels.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -84,11 +82,7 @@ export async function nullPartitions(
   own.forEach((resolution, i) => {
     const labels = parts.map((part, replicate) => {
       const found = partition(part, resolution, generator(seed, 'partition', replicate));
-      const all = new Int32Array(rows).fill(-1);
-      samples[replicate].forEach((row, at) => {
-        all[row] = found[at];
-      });
-      return all;
+      return labelsOfAll(found, samples[replicate], rows);
     });
     const found = stability(labels, rows);
     mean[i] = found.mean;
