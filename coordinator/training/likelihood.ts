@@ -4,16 +4,17 @@ import { formatNumber } from '../../data/value-range.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { columnSketch, type Sketch, unsketched } from '../../model/sketch.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { nd, take } from '../../proto/tensors.ts';
+import { nd } from '../../proto/tensors.ts';
 import type { Likelihood } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import { areCovarianceSums } from './plausible.ts';
+import { publishTransform } from './publish.ts';
 import type { DataMoments } from './reading/moments.ts';
 import { FEW_COLUMNS, isUndecided, MOST_EXACT } from './reading/undecided.ts';
+import { createRounds, shardSizes, sumOf } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { sampleThreshold } from './sample.ts';
 import type { SampleCovariance } from './signal.ts';
-import { sumInSlices } from './sums.ts';
 
 /**
  * Which likelihood a run has where nobody chose one: mixtures of Gaussians where rows have few dimensions, and the graph of nearest
@@ -26,6 +27,7 @@ const MOST_SIGNAL_AXES = 16;
 const OTHER_UNITS = 10;
 /** Numbers that are multiplied for a covariance of sampled rows: of many columns not all rows are used, but one a column. */
 const MOST_PRODUCTS = 2 ** 34;
+const SKETCH_WIDTH = 1024;
 /** Why, where it was not to be decided. */
 const ASKED_FOR = 'asked for';
 
@@ -50,8 +52,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const { config, calculate, layout } = input;
   const { moments, fences } = data;
   const isGraph = config.likelihood === 'graph';
-  const asConfigured = async (covarianceOf = moments) =>
-    calculate('planTransform', config.transform, covarianceOf, fences);
+  const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
   if (!isUndecided(config, layout.dim))
     return isGraph
       ? { likelihood: 'graph', why: ASKED_FOR, ...(await asConfigured()) }
@@ -60,17 +61,12 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const { columns, map, kept, scaled } = columnsOf(moments);
   if (kept.length <= FEW_COLUMNS) {
     if (isGraph) return { likelihood: 'graph', why: ASKED_FOR, ...(await asConfigured()) };
-    const { mean } = moments;
-    const centred = featureColumns(
-      mean,
-      mean.map(() => 1),
-      kept,
-    );
-    const { covariance } = await sampleCovariance(input, data, centred, false);
+    const { transform } = await asConfigured();
     return {
       likelihood: 'gaussian',
       why: `only ${kept.length} of the ${layout.dim} columns vary`,
-      ...(await asConfigured({ ...moments, covariance })),
+      transform,
+      covariance: await covarianceAfter(input, transform),
     };
   }
   const units = scaled
@@ -78,7 +74,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
     : '';
   const sketch = sketchOf(config, layout.dim);
   if (!isGraph) {
-    const own = await sampleCovariance(input, data, map, false);
+    const own = await sampleCovariance(input, data, map, sketch, false);
     const { signal, planned } = await calculate(
       'planSignal',
       own,
@@ -95,22 +91,19 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
         covariance: planned.covariance,
       };
   }
-  const { mean, covariance } = await sampleCovariance(input, data, map, true);
+  const { mean, covariance } = await sampleCovariance(input, data, map, sketch, true);
   const { transform, eigenvalues } = await calculate('planFeatures', {
-    ...(sketch ? columnsOf(momentsOf(sketch, moments.rows)).columns : columns),
-    kept: sketch ? [...Array(sketch.width).keys()] : kept,
+    ...(sketch ? unmapped(sketch) : { ...columns, kept }),
     ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
   });
   const reason = isGraph
     ? ASKED_FOR
-    : `no few directions of the ${layout.dim} columns stand out from the others`;
+    : `no small number of directions of the ${layout.dim} columns stands out from the others`;
   return {
     ...{ likelihood: 'graph', why: units + reason, covariance: eigenvalues },
     transform: { ...ofColumns(transform, sketch), before: map },
   };
 }
-
-const SKETCH_WIDTH = 1024;
 
 const sketchOf = ({ seed }: Pick<RunConfig, 'seed'>, columns: number): Sketch | null =>
   columns > MOST_EXACT ? columnSketch(BigInt(seed), columns, SKETCH_WIDTH) : null;
@@ -120,6 +113,13 @@ function momentsOf({ width }: Sketch, rows: number): Moments {
   const ones = new Float64Array(width).fill(1);
   return { rows, mean: new Float64Array(width), covariance: ones, min: new Float64Array(width), max: ones };
 }
+
+/** The columns of a sketch, as they are. */
+const unmapped = ({ width }: Sketch) => ({
+  centre: new Float64Array(width),
+  factor: new Float64Array(width).fill(1),
+  kept: [...Array(width).keys()],
+});
 
 /** A transform of sketched rows as one of the rows themselves. */
 function ofColumns(transform: Transform, sketch: Sketch | null): Transform {
@@ -149,18 +149,31 @@ function columnsOf({ mean, min, max, covariance }: Moments) {
   };
 }
 
+/** The covariance of the sample's rows after a transform to few columns. */
+async function covarianceAfter(
+  { config, layout, dispatcher, calculate }: ChoiceInput,
+  transform: Transform,
+): Promise<Float64Array> {
+  const { dim } = transform;
+  publishTransform({ dispatcher, transform }, sampleThreshold(config, layout));
+  const rounds = createRounds(dispatcher, shardSizes(layout), dim, 'full');
+  const all = { groups: 'all' as const, cells: [0], leaves: 1 };
+  const [[T]] = await rounds.cellStatistics([all], [], [[new Float64Array(dim)]]);
+  return calculate('dataCovariance', T, dim, 'full', T[0]);
+}
+
 /**
- * Mean and covariance of the sample's rows after a column map, scaled to unit length if `unit`. Of many columns, every m-th row of
- * each shard counts.
+ * Mean and covariance of the sample's rows after a column map, scaled to unit length if `unit`, and after a sketch if there is one.
+ * Of many columns, every m-th row of each shard counts.
  */
 async function sampleCovariance(
   { config, layout, dispatcher, calculate }: ChoiceInput,
   { fences, sampleRows }: Pick<DataMoments, 'fences' | 'sampleRows'>,
   { shift, factor }: ColumnMap,
+  sketch: Sketch | null,
   unit: boolean,
 ): Promise<SampleCovariance> {
-  const sketch = layout.dim > MOST_EXACT ? SKETCH_WIDTH : 0;
-  const d = sketch || layout.dim;
+  const d = sketch?.width ?? layout.dim;
   dispatcher.publish('columns', {
     shift: nd(shift),
     factor: nd(factor),
@@ -171,7 +184,7 @@ async function sampleCovariance(
   const every = Math.max(1, Math.floor(sampleRows.reduce((a, b) => a + b, 0) / wanted));
   const used = sampleRows.map((rows) => Math.ceil(rows / every));
   const results = await dispatcher.round({
-    tasks: [{ task: 'sample-covariance', unit, every, sketch }],
+    tasks: [{ task: 'sample-covariance', unit, every, sketch: sketch?.width ?? 0 }],
     uses: ['columns', 'hashes'],
     units: used.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
     streams: false,
@@ -183,11 +196,7 @@ async function sampleCovariance(
       return areCovarianceSums(result, rows, d, unit && !sketch);
     },
   });
-  const sum = (name: string) => {
-    const byShard: Float64Array[] = [];
-    for (const { from, tasks } of results) byShard[from] = take(tasks[0], name, 'float64');
-    return sumInSlices(byShard);
-  };
+  const sum = (name: string) => sumOf(results, 0, name);
   const [[n], s, S] = [await sum('n'), await sum('s'), await sum('S')];
   return calculate('covarianceOfSums', n, s, S);
 }

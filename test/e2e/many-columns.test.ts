@@ -58,7 +58,7 @@ const embedded = embeddedData(folder, 'embedded', ROWS);
 const thin = thinData(folder, 'thin', ROWS);
 
 for (const [kind, of, why] of [
-  ['graph', embedded, 'no few directions of the 40 columns stand out from the others'],
+  ['graph', embedded, 'no small number of directions of the 40 columns stands out from the others'],
   ['gaussian', thin, 'only 3 directions of the 40 columns stand out from noise'],
 ] as const)
   describe(`the likelihood that the data decide on: ${kind}`, () => {
@@ -365,6 +365,12 @@ describe('small or odd data of many columns', () => {
     );
     assert.equal(jsonOf(few).k, 3);
     assert.ok(few.stderr.includes('\nGaussian likelihood: only 5 of the 100 columns vary\n'), few.stderr);
+    // Of so many, there would be a sketch.
+    const ofMany = (row: number, column: number) =>
+      column < 2995 ? 3 : noise(row, column - 2900) + 20 * (row % 3);
+    const fewOfMany = await train(put('few-of-many', 600, ofMany, 3000), 'few-of-many');
+    assert.equal(jsonOf(fewOfMany).k, 3);
+    assert.match(fewOfMany.stderr, /only 5 of the 3000 columns vary/);
   });
 
   test('very many columns, by a sketch: clusters in few of them', async () => {
