@@ -44,7 +44,7 @@ export function gaussianCost(config: RunConfig, { rows, dim, ...layout }: Layout
 export function graphCost({ sample }: Pick<RunConfig, 'sample'>, rows: number, d: number): string | null {
   if (sample === null || rows <= MANY_ROWS) return null;
   const differences = rows ** 2 * d;
-  return `--sample ${sample}: the graph likelihood compares each of ${count(rows)} rows with all others, ${differences.toExponential(1).replace('+', '')} differences of coordinates, which take about ${duration(DIFFERENCE * differences)} of a core; if that is too long, leave --sample out: of as many rows as the clusters need, 20,000 or more, all others are labelled by the net`;
+  return `--sample ${sample}: the graph likelihood compares each of ${count(rows)} rows with all others, ${differences.toExponential(1).replace('+', '')} differences of coordinates, which take about ${duration(DIFFERENCE * differences)} of a core; if that is too long, leave --sample out, to train on 20,000 rows, or more where there are many clusters; all are labelled`;
 }
 
 const count = (value: number) => Math.round(value).toLocaleString('en');
