@@ -35,6 +35,7 @@ export function argumentProblem(parsed: Parsed, args: readonly string[], command
   return (
     missingFlag(parsed, flags) ??
     unknownArgument(parsed, command) ??
+    emptyValue(args, flags) ??
     invalidChoice(parsed, flags) ??
     invalidNegation(args, flags) ??
     invalidNumber(parsed, args, flags) ??
@@ -65,6 +66,18 @@ function unknownArgument(parsed: Parsed, command: Command): string | null {
   const word = text.trim() ? text : `"${text}"`;
   const hint = flags.data && !flags.data.hidden ? `; for data, use --data ${word}` : '';
   return `unexpected argument ${word}: no flag takes it${hint}`;
+}
+
+/** An empty text after a flag that takes a value, such as that of a variable that is not set: as a number, it would be 0. */
+function emptyValue(args: readonly string[], flags: Flags): string | null {
+  for (const [i, arg] of args.entries()) {
+    const [, typed, equals] = /^--([^=]+)(=?)$/s.exec(arg) ?? [];
+    if (typed === undefined || (!equals && args[i + 1] !== '')) continue;
+    const name = kebabCase(typed);
+    const flag: Flag | undefined = Object.hasOwn(flags, name) ? flags[name] : undefined;
+    if (flag && flag.type !== 'boolean') return `--${name} needs a value; what was given is empty`;
+  }
+  return null;
 }
 
 function invalidChoice(parsed: Parsed, flags: Flags): string | null {

@@ -109,7 +109,7 @@ function oneClusterOfGraph(
       ? 'partitions of other samples differ at every resolution, as without clusters'
       : 'no partition of the graph of nearest neighbours was better than one cluster';
   return [
-    `K is 1: ${what}, which may be right; if you expect clusters, bring an embedding that tells them apart, or try --likelihood gaussian with --transform pca:${FEWER_COLUMNS}`,
+    `K is 1: ${what}, which may be right; if you expect clusters, bring an embedding that tells them apart, or try --likelihood gaussian${columns.min.length > MANY_COLUMNS ? ` with --transform pca:${FEWER_COLUMNS}` : ''}`,
   ];
 }
 

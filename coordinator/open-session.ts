@@ -109,6 +109,9 @@ async function openInputs(
   const { checkMemory, layoutFor } = await import('./training/limits.ts');
   const layout = layoutFor(config, source);
   checkMemory(config, source.dim);
+  const { gaussianCost } = await import('./training/cost.ts');
+  const cost = gaussianCost(config, layout);
+  if (cost && !resume) warn(`${config.data}: ${cost}`);
   const labels = await openLabels(config, source.rows, leftOut, resume, warn);
   stopping.signal.throwIfAborted();
   const { checkpointFolder, createCheckpoints } = await import('./storage/checkpoints.ts');

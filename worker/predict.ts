@@ -67,7 +67,7 @@ export async function openPredictor({
     if (note) log(`dpmesh: warning: ${note}`);
     if (source.dim !== transform.input)
       throw new UserError(
-        `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}`,
+        `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}: pass rows of the same columns`,
       );
     const difference = names && source.names ? columnDifference(source.names, names, run) : null;
     if (difference)
@@ -142,7 +142,7 @@ async function columnToLeaveOut(
 async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {
   const { where, isLarge } = await diagnoseRow(source, row, largest);
   const what = isLarge
-    ? `a value larger than the supported maximum (${formatNumber(largest)})`
-    : 'NaN or infinite values';
+    ? `a value larger than the supported maximum (${formatNumber(largest)}); remove the row`
+    : 'NaN or infinite values; remove the row or fill them';
   return new UserError(`${data}: ${where} has ${what}`);
 }

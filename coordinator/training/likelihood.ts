@@ -64,7 +64,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
     const { transform } = await asConfigured();
     return {
       likelihood: 'gaussian',
-      why: `only ${kept.length} of the ${layout.dim} columns vary`,
+      why: `only ${kept.length} of the ${layout.dim} columns ${kept.length === 1 ? 'varies' : 'vary'}`,
       transform,
       covariance: await covarianceAfter(input, transform),
     };

@@ -30,8 +30,13 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
   const statistics = statisticsLength(d, covariance) * 8 * clusters * config.shards;
   const needed = Math.max(moments, statistics);
   if (needed <= free) return;
+  // Principal axes need the covariance of all columns first.
+  const allows = statisticsLength(dim, 'full') * 8 * config.shards <= free;
+  const remedy = allows
+    ? '--covariance diag or --transform pca:32'
+    : `${d === dim ? '' : '--transform standard with '}--covariance diag, or reduce the columns first, such as with an embedding`;
   throw new UserError(
-    `${config.data}: ${covariance} covariance in ${dim} dimensions needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; use --covariance diag or --transform pca:32`,
+    `${config.data}: ${covariance} covariance in ${dim} dimensions needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; use ${remedy}`,
   );
 }
 

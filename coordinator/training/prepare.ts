@@ -11,6 +11,7 @@ import type { Emit } from '../../view/events.ts';
 import { changedOptions, type RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
+import { graphCost } from './cost.ts';
 import { graphSource } from './graph/neighbour-graph.ts';
 import { chooseLikelihood } from './likelihood.ts';
 import { checkGraph, mostClusters } from './limits.ts';
@@ -38,6 +39,9 @@ const DESCRIPTION = {
   priorNu: null,
 } as const;
 
+/** In so many, such as those of UMAP, most clusters are blobs, whose graph has no gaps: USPS had 22 clusters in place of 10. */
+const FEW_DIMENSIONS = 10;
+
 /** Options of the Gaussian likelihood alone. */
 const WITHOUT_EFFECT = [
   ...(['alpha', 'covariance', 'priorScaleChoice', 'priorNu', 'priorKappa', 'coarsening'] as const),
@@ -64,6 +68,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   const d = transform.dim;
   if (isGraph) {
     checkGraph(config, n, d);
+    for (const warning of [inFewDimensions(d), graphCost(config, n, d)]) if (warning) warn(warning);
     const unused = changedOptions(input.config, WITHOUT_EFFECT).map((name) => `--${kebabCase(name)}`);
     if (unused.length)
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);
@@ -93,6 +98,12 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     emit,
   };
 }
+
+/** A warning where the graph likelihood was asked for in so few dimensions that Gaussians do better. */
+const inFewDimensions = (d: number): string | null =>
+  d > FEW_DIMENSIONS
+    ? null
+    : `the graph likelihood is for rows of many columns: in ${d} it may cut clusters into pieces, or find none; --likelihood gaussian is for these`;
 
 /** UserError unless there are rows for so many initial clusters, and messages for their statistics. */
 function checkInitK(config: RunConfig, n: number, d: number): void {

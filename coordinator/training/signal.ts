@@ -6,6 +6,8 @@ import { diagonalOf } from '../../model/linalg.ts';
 
 /** Enough digits to tell signal from noise. */
 const TOLERANCE = 2 ** -8;
+/** Two rows differ along one axis, of which nobody knows if it is noise; but they are too few for the graph. */
+const FEWEST_ROWS = 3;
 
 /** Mean and covariance of n sample rows. */
 export interface SampleCovariance {
@@ -35,7 +37,7 @@ export function planSignal(
 ) {
   const { values } = leadingEigen(covariance, mean.length, Math.min(varying, most + 1), TOLERANCE);
   const trace = diagonalOf(covariance, mean.length).reduce((a, b) => a + b, 0);
-  const signal = signalAxes(values, trace, varying, n);
+  const signal = n < FEWEST_ROWS ? 1 : signalAxes(values, trace, varying, n);
   const isLow = signal > 0 && signal <= most;
   return {
     signal,

@@ -214,6 +214,56 @@ const rejectedCalls: RejectedCall[] = [
     ...['--likelihood', 'gaussian'],
   ),
   withWorkers(data('more axes than columns', ok, ['pca:99', '4 columns'], '--transform', 'pca:99')),
+  withWorkers(
+    data(
+      'an infinite float16 among many columns',
+      put(
+        'half-inf.npy',
+        npyFile(
+          '<f2',
+          [60, 384],
+          // The largest finite number, and what larger ones become.
+          elements(
+            'u2',
+            Array.from({ length: 60 * 384 }, (_, i) => (i === 7 * 384 + 300 ? 0x7c00 : 0x7bff - (i % 97))),
+          ),
+        ),
+      ),
+      ['half-inf.npy: 1 of 60 rows', 'row 7, column 300 (counted from 0: Infinity)', 'remove or fill'],
+    ),
+  ),
+  withWorkers(
+    data(
+      'equal rows of many columns',
+      put(
+        'same128.npy',
+        npyFile(
+          '<f4',
+          [50, 128],
+          elements(
+            'f4',
+            Array.from({ length: 6400 }, (_, i) => i % 128),
+          ),
+        ),
+      ),
+      ['same128.npy', 'all 50 rows are equal'],
+    ),
+  ),
+  data(
+    'fewer rows of many columns than shards',
+    put(
+      '2x100.npy',
+      npyFile(
+        '<f4',
+        [2, 100],
+        elements(
+          'f4',
+          Array.from({ length: 200 }, (_, i) => i % 7),
+        ),
+      ),
+    ),
+    ['2x100.npy', '2 rows', '--shards'],
+  ),
   { name: 'no data', says: ['--data is missing'], args: ['train', '--out', 'run'] },
 
   flags(['499 labels', '500 rows'], '--labels', classes('lab', 499)),
@@ -376,6 +426,20 @@ const rejectedCalls: RejectedCall[] = [
   flags(['--workers two', 'number'], '--workers=two'),
   flags(['--covariance round', 'must be one of full, diag'], '--covariance', 'round'),
   flags(['--out needs a value'], '--out'),
+  // As of a variable that is not set; as a number, it would be 0.
+  flags(['--sample needs a value', 'empty'], '--sample', ''),
+  flags(['--sample needs a value', 'empty'], '--sample='),
+  flags(['--labels needs a value', 'empty'], '--labels', ''),
+  {
+    name: 'cut into an empty path',
+    says: ['--out needs a value', 'empty'],
+    args: ['cut', '--run', home, '--clusters', 2, '--out', ''],
+  },
+  {
+    name: 'cut at an empty number',
+    says: ['--clusters needs a value', 'empty'],
+    args: ['cut', '--run', home, '--clusters='],
+  },
   flags(['unknown flag --no-lr', '--lr takes a value'], '--no-lr'),
   flags(['unknown flag --no-labels'], '--no-labels'),
   flags(['two.csv: has no column after the colon'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
@@ -553,12 +617,12 @@ describe('odd input', { concurrency: 2 }, () => {
     const predict = (...args: string[]) => ['predict', '--run', run, ...args];
     await assertRejected({
       name: '',
-      says: ['4 columns', '3'],
+      says: ['ok.npy has 4 columns', 'was trained on 3', 'pass rows of the same columns'],
       args: predict('--data', ok, '--out', 'p.npy'),
     });
     await assertRejected({
       name: '',
-      says: ['row 33', 'NaN'],
+      says: ['row 33', 'NaN', 'remove the row or fill'],
       args: predict('--data', bad, '--out', 'p.npy'),
     });
     const there = join(run, 'labels.npy');

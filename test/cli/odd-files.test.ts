@@ -63,6 +63,8 @@ const commands: string[][] = [
   ['predict', '--run', FILE, '--data', easy.data, '--out', 'p.npy'],
   ['predict', '--run', run, '--data', FILE, '--out', 'p.npy'],
   ['predict', '--run', run, '--data', easy.data, '--out', FILE],
+  ['cut', '--run', FILE, '--clusters', '1'],
+  ['cut', '--run', run, '--clusters', '1', '--out', FILE],
   ['evaluate', '--pred', FILE, '--labels', easy.labels],
   ['evaluate', '--pred', easy.labels, '--labels', FILE],
   ['plot', '--run', FILE],

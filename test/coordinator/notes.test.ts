@@ -63,6 +63,8 @@ describe('notes on a result', () => {
       /^K is 1: no partition of the graph of nearest neighbours was better than one cluster/,
     );
     assert.match(one({ dim: 64, graph, rows: 199, sampled: 199 })[0], /^K is 1 in 199 rows, few for a graph/);
+    assert.match(one({ dim: 64, graph })[0], /or try --likelihood gaussian with --transform pca:16$/);
+    assert.match(one({ dim: 2, graph })[0], /or try --likelihood gaussian$/);
     const columns = { mean: [0, 0], min: [-4, 0], max: [4, 100], variance: [1, 1], names: null };
     assert.match(one({ graph, columns })[0], /^K is 1, and column 1 .* has values as far as 100/);
     // As many clusters as the mixture that describes them may have is not near what the graph may have.

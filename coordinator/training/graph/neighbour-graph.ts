@@ -72,8 +72,11 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
     degree: nd(degree),
     total: nd(Float64Array.of(total)),
   });
-  const dimension = await calculate('intrinsicDimension', joined.float32(found, 'nearest'), 2);
-  return { shards, n, neighbours: k, graph, degree, total, dimension };
+  const nearest = joined.float32(found, 'nearest');
+  let copies = 0;
+  for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
+  const dimension = await calculate('intrinsicDimension', nearest, 2);
+  return { shards, n, neighbours: k, graph, degree, total, copies, dimension };
 }
 
 /**

@@ -39,9 +39,14 @@ export interface ResolutionPoint extends Stability {
 
 /**
  * Partitions random shares of the sample at each of several resolutions: the one at which these agree best. Null: partitions of no
- * resolution can be reproduced, so there is a single cluster.
+ * resolution can be reproduced, so there is a single cluster. With fewer rows than `fewest` for each cluster on average, a partition
+ * is too fine: of single rows, any two are the same.
  */
-export async function chooseResolution(run: Run, graph: SampleGraph): Promise<ResolutionPoint | null> {
+export async function chooseResolution(
+  run: Run,
+  graph: SampleGraph,
+  fewest: number,
+): Promise<ResolutionPoint | null> {
   const { calculate } = run;
   // As workers know it: replicates of a run have other seeds.
   const seed = BigInt(run.layout.seed);
@@ -50,7 +55,8 @@ export async function chooseResolution(run: Run, graph: SampleGraph): Promise<Re
   );
   const chance = await stabilityByChance(run, graph);
   const curve: ResolutionPoint[] = [];
-  const isDone = () => isPastLast(curve.map(({ beyond }) => beyond));
+  let isTooFine = false;
+  const isDone = () => isTooFine || isPastLast(curve.map(({ beyond }) => beyond));
   for (let from = 0; from < GRID.length && !isDone(); from += AT_ONCE) {
     const resolutions = GRID.slice(from, from + AT_ONCE);
     const labels = await partitionsOf(run, graph, resolutions, rows[0].length);
@@ -59,6 +65,8 @@ export async function chooseResolution(run: Run, graph: SampleGraph): Promise<Re
         .slice(i * REPLICATES, (i + 1) * REPLICATES)
         .map((found, replicate) => labelsOfAll(found, rows[replicate], graph.n));
       const found = await calculate('stability', own, graph.n);
+      isTooFine = graph.n < fewest * found.k;
+      if (isTooFine) break;
       const none = chanceAt(chance, rows[0].length / found.k);
       const beyond = { mean: beyondChance(found.mean, none), error: found.error / (1 - none) };
       curve.push({ resolution, ...found, beyond });

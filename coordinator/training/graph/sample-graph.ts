@@ -16,6 +16,8 @@ export interface SampleGraph {
   readonly degree: Float64Array;
   /** That of all rows. */
   readonly total: number;
+  /** Rows whose features another one has too. */
+  readonly copies: number;
   /** The intrinsic dimension of the features, by the two nearest neighbours. */
   readonly dimension: number;
 }

@@ -46,7 +46,14 @@ describe('checkMemory', () => {
 
   test('counts the full moments of all columns for PCA', () => {
     assert.match(refuses(config({ transform: 'pca:2' }), 50_000, 4 * GIGA)!, /74\.5 GB/);
-    assert.match(refuses(config({ transform: 'pca:2', covariance: 'diag' }), 50_000, 4 * GIGA)!, /74\.5 GB/);
+    const remedy =
+      /74\.5 GB .*; use --transform standard with --covariance diag, or reduce the columns first/;
+    assert.match(refuses(config({ transform: 'pca:2', covariance: 'diag' }), 50_000, 4 * GIGA)!, remedy);
+    assert.equal(refuses(config({ transform: 'standard', covariance: 'diag' }), 50_000, 4 * GIGA), null);
+    assert.match(
+      refuses(config(), 50_000, 4 * GIGA)!,
+      /; use --covariance diag, or reduce the columns first/,
+    );
   });
 
   test('grows with clusters and shards', () => {

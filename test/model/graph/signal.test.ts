@@ -13,11 +13,17 @@ function axesOf(rows: Float64Array[], asked = ASKED): number {
   const n = rows.length;
   const mean = new Float64Array(d);
   for (const row of rows) for (let j = 0; j < d; j++) mean[j] += row[j] / n;
-  const covariance = new Float64Array(d * d);
-  for (const row of rows)
-    for (let i = 0; i < d; i++)
-      for (let j = 0; j < d; j++) covariance[i * d + j] += ((row[i] - mean[i]) * (row[j] - mean[j])) / n;
-  const { values } = symmetricEigen(covariance, d);
+  const centred = rows.map((row) => row.map((value, j) => value - mean[j]));
+  // Of few rows, their products have the same eigenvalues as those of the columns, but for zeros.
+  const vectors =
+    n < d ? centred : Array.from({ length: d }, (_, j) => Float64Array.from(centred, (row) => row[j]));
+  const m = vectors.length;
+  const products = new Float64Array(m * m);
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j <= i; j++)
+      products[i * m + j] = products[j * m + i] =
+        vectors[i].reduce((sum, v, p) => sum + v * vectors[j][p], 0) / n;
+  const { values } = symmetricEigen(products, m);
   const trace = values.reduce((a, b) => a + b, 0);
   return signalAxes(values.slice(0, asked), trace, d, n);
 }
@@ -41,6 +47,42 @@ describe('signal axes', () => {
       for (const seed of [1, 2, 3]) assert.equal(axesOf(noise(seed, n, d)), 0);
       assert.equal(axesOf(noise(4, n, d, () => 1e-6)), 0, 'whatever the unit');
     });
+
+  for (const [n, d, seeds] of [
+    [5, 40, 200],
+    [20, 40, 200],
+    [20, 500, 100],
+    [40, 100, 100],
+    [100, 300, 20],
+    [200, 40, 20],
+  ])
+    test(`of a few rows of noise are none in 95 % of cases: ${n} rows, ${d} columns`, () => {
+      let wrong = 0;
+      for (let seed = 0; seed < seeds; seed++) if (axesOf(noise(1000 + seed, n, d)) > 0) wrong++;
+      assert.ok(wrong <= 0.05 * seeds, `${wrong} of ${seeds}`);
+    });
+
+  test('in a few rows are clusters that stand out, no more', () => {
+    for (const [n, d] of [
+      [20, 40],
+      [20, 500],
+      [40, 100],
+      [60, 300],
+    ])
+      for (const q of [1, 2, 3]) {
+        let right = 0;
+        for (let seed = 0; seed < 20; seed++) {
+          const rows = noise(2000 + seed, n, d);
+          // 2·√D from the middle, in which rows are √D from their centre.
+          const centres = noise(3000 + seed, q + 1, d, () => 2);
+          rows.forEach((row, i) => {
+            for (let j = 0; j < d; j++) row[j] += centres[i % (q + 1)][j];
+          });
+          if (axesOf(rows) === q) right++;
+        }
+        assert.ok(right >= 19, `${q} in ${d} columns, ${n} rows: ${right} of 20`);
+      }
+  });
 
   test('are spikes above the edge of noise, all of them', () => {
     for (const [n, d] of [
