@@ -27,7 +27,7 @@ interface Levels {
 
 /**
  * The tree of merges above the clusters of the results, and which of these would split next, without reading rows again: by the
- * statistics of all rows and of the last sub-clusters, or by the links between the sample's rows. `state` has the numbers of the
+ * statistics of all rows and those of halves in the sample, or by the links between the sample's rows. `state` has the numbers of the
  * results. Null where clusters are too flat for their evidence.
  */
 export async function resultTree(
