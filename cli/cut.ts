@@ -32,13 +32,18 @@ export async function handler({
   json,
   force,
 }: FlagValues<typeof builder>): Promise<void> {
-  const { cut } = await import('../library/cut.ts');
+  const { cut, nextSplitText } = await import('../library/cut.ts');
   const result = await cut(run, { clusters, out, force });
-  const { rows } = result;
-  if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters }));
+  const { rows, next } = result;
+  if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));
   else if (out !== undefined)
     console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${clusters - 1}`));
-  else for (const line of tableOf(result)) console.log(line);
+  else {
+    for (const line of tableOf(result)) console.log(line);
+    // With fewer clusters, the next split would be the last join.
+    const isWhole = result.clusters.every(({ from }) => from.length === 1);
+    if (isWhole && next.length) console.log(`\n${nextSplitText(next[0])}`);
+  }
 }
 
 function tableOf({ rows, clusters }: Cut): string[] {

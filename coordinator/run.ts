@@ -155,7 +155,7 @@ async function runOnce(
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
     // The tree of merges needs the sample that training ended with.
-    if (run.graphs && checkpoint?.ended && checkpoint.state.sample.below !== run.sample.below)
+    if (checkpoint?.ended && checkpoint.state.sample.below !== run.sample.below)
       publishTransform(run, checkpoint.state.sample.below);
     const { state, reason } = checkpoint?.ended
       ? { state: checkpoint.state, reason: checkpoint.ended }

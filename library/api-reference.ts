@@ -12,7 +12,7 @@ const SECTIONS: Record<string, string[]> = {
   Functions: ['train', 'resume', 'predict', 'cut', 'evaluate', 'openRun', 'synth'],
   Results: [
     ...['Run', 'RunResult', 'Scores', 'Replicates', 'Stability', 'Prediction', 'Cut', 'JoinedCluster'],
-    ...['Evaluation', 'SavedRun', 'FittedMixture'],
+    ...['NextSplit', 'Evaluation', 'SavedRun', 'FittedMixture'],
     ...['DrawOptions', 'DrawnReport', 'Synthetic'],
   ],
   Options: [

@@ -8,8 +8,9 @@ import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { CHUNK_ELEMENTS, createNpy, decode, readNpy } from '../data/npy.ts';
 import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
-import { readSavedTree, type SavedTree, TREE } from '../data/saved/saved-tree.ts';
+import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import * as dendrogram from '../model/dendrogram.ts';
+import type { NextSplit } from '../model/next-split.ts';
 import { assertOptions } from './checks.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { CutOptions } from './options.ts';
@@ -31,6 +32,11 @@ export interface Cut {
   readonly rows: number;
   /** The clusters, numbered by size: 0 has the most rows. */
   readonly clusters: readonly JoinedCluster[];
+  /**
+   * Below the tree: which clusters of the run would split next, the first in front. Empty where none has parts of enough rows, and in
+   * runs of earlier versions.
+   */
+  readonly next: readonly NextSplit[];
   /** The cluster of each row, N. Computed, or with `out` read from that file, on first access. */
   readonly labels: Int32Array;
 }
@@ -54,8 +60,8 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];
   return paths.naming(async () => {
-    const { files, rows, groups, place } = cutOfRun(folder, clusters);
-    const properties = { rows, clusters: groups };
+    const { files, rows, groups, place, next } = cutOfRun(folder, clusters);
+    const properties = { rows, clusters: groups, next };
     const source = join(folder, 'labels.npy');
     if (path === undefined) {
       const assertSame = sameFile(source, 'the cut was made');
@@ -95,6 +101,7 @@ export interface RunCut extends dendrogram.Cut {
   rows: number;
   /** Clusters of the run. */
   k: number;
+  next: readonly NextSplit[];
 }
 
 /** The cut of a finished run at so many clusters. UserError where there is none. `run`: an absolute path. */
@@ -110,15 +117,23 @@ export function cutOfRun(run: string, clusters: number): RunCut {
       `${run} has no ${TREE}, as its clusters are too flat or an earlier version wrote it; to repeat the run: dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`,
     );
   if (tree.clusters !== result.k) throw files.damaged(TREE, `it is of ${tree.clusters} clusters`);
-  if (clusters > tree.clusters)
+  const { clusters: k, likelihood, next = [] } = tree;
+  if (clusters > k) {
+    const below = next.length ? `; ${nextSplitText(next[0])}` : '';
+    const larger = likelihood === 'graph' ? '--sample' : '--coarsening';
     throw new UserError(
-      `--clusters ${clusters}: ${run} has K = ${tree.clusters}, and a tree only joins clusters; ${finer(tree)}`,
+      `--clusters ${clusters}: ${run} has K = ${k}, where its tree ends${below}; for more clusters, train with a larger ${larger}`,
     );
-  return { files, rows: data.rows, k: tree.clusters, ...dendrogram.cutAt(tree, clusters) };
+  }
+  return { files, rows: data.rows, k, next, ...dendrogram.cutAt(tree, clusters) };
 }
 
-const finer = ({ likelihood }: SavedTree) =>
-  `for more, train with a larger ${likelihood === 'graph' ? '--sample' : '--coarsening'}`;
+/** Says which cluster would split next. Only evidence may be against that. */
+export function nextSplitText({ cluster, sizes, height }: NextSplit): string {
+  const [one, other] = sizes.map((rows) => rows.toLocaleString('en'));
+  const but = height < 0 ? ', against the evidence' : '';
+  return `cluster ${cluster} would split next, into about ${one} and ${other} rows${but}`;
+}
 
 /** The labels of the run, joined, in pieces from row `start` on. UserError for a label that is not of the tree. */
 function* joinedLabels(files: RunFiles, rows: number, place: Int32Array) {

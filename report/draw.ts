@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { ioError, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { SavedTree } from '../data/saved/saved-tree.ts';
+import type { NextSplit } from '../model/next-split.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import type { ReportContents } from './contents.ts';
 import type { RunHistory } from './history.ts';
-import { type CaptionedPicture, reportPage } from './html.ts';
+import { type CaptionedPicture, type FigureTable, reportPage } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
 import { confusionPicture } from './pictures/confusion.ts';
 import { dendrogramPicture } from './pictures/dendrogram.ts';
@@ -136,7 +137,10 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
     );
   }
   if (tree && tree.clusters > 1)
-    yield picture('dendrogram', dendrogramPicture(tree), 'Tree of merges', treeCaption(tree));
+    yield {
+      ...picture('dendrogram', dendrogramPicture(tree), 'Tree of merges', treeCaption(tree)),
+      ...(tree.next?.length && { below: nextSplitTable(tree, tree.next) }),
+    };
   if (confusion)
     yield picture(
       'confusion',
@@ -148,6 +152,27 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
 
 const treeCaption = ({ measure }: SavedTree) =>
   `How the clusters join to fewer, those first that are least apart (from right to left; ${measure}). At the last joins stands how many clusters they leave: dpmesh cut gives the labels of each such number. On the right, clusters and their rows.`;
+
+/** More of them are in tree.json. */
+const MOST_SPLITS = 5;
+
+function nextSplitTable({ likelihood }: SavedTree, next: readonly NextSplit[]): FigureTable {
+  const isGraph = likelihood === 'graph';
+  return {
+    title: 'What would split next',
+    columns: ['cluster', 'rows of its parts', isGraph ? 'resolution γ' : 'nats a row'],
+    rows: next
+      .slice(0, MOST_SPLITS)
+      .map(({ cluster, sizes, height }) => [
+        String(cluster),
+        sizes.map((rows) => rows.toLocaleString('en')).join(' + '),
+        significant(height),
+      ]),
+    legend: isGraph
+      ? 'Below the tree: the clusters whose halves would separate at the lowest resolutions. Rows are estimates from the sample.'
+      : 'Below the tree: the clusters whose halves the evidence favours most, or is least against (below 0). Rows are estimates from the sample.',
+  };
+}
 
 function subClusterCaption({ cluster, points }: SubClusterView, history: RunHistory | null): string {
   const proposal = history && likeliestSplit(history.splits.filter((split) => split.cluster === cluster));

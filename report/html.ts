@@ -18,6 +18,16 @@ export interface CaptionedPicture {
   svg: string;
   title: string;
   caption: string;
+  /** What stands below the caption. */
+  below?: FigureTable;
+}
+
+export interface FigureTable {
+  title: string;
+  columns: readonly string[];
+  rows: readonly (readonly string[])[];
+  /** What the columns mean. */
+  legend: string;
 }
 
 /** Config values with more characters than this get a line of their own. */
@@ -122,8 +132,18 @@ function tiles({ run: { result }, history }: ReportContents): string {
     .join('')}</dl>`;
 }
 
-const figureHtml = ({ svg, title, caption }: CaptionedPicture) =>
-  `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n</figure>`;
+const figureHtml = ({ svg, title, caption, below }: CaptionedPicture) =>
+  `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n${below ? figureTable(below) : ''}</figure>`;
+
+const figureTable = ({ title, columns, rows, legend }: FigureTable) =>
+  `<h3>${escaped(title)}</h3>
+<table>
+<thead><tr>${columns.map((name) => `<th scope="col">${escaped(name)}</th>`).join('')}</tr></thead>
+<tbody>
+${rows.map(([first, ...cells]) => `<tr><th scope="row">${escaped(first)}</th>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}
+</tbody></table>
+<p class="legend">${escaped(legend)}</p>
+`;
 
 /** `isGraph`: splits are judged by what they gain in the graph. */
 function clusterSection(table: ClusterTable, isGraph: boolean): string {

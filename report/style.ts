@@ -6,6 +6,7 @@ body { margin: 0 auto; max-width: 82rem; padding: 1.5rem clamp(1rem, 3vw, 2.5rem
   font: 16px/1.5 'Open Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif }
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere }
 h2 { margin: 0 0 .5rem; font-size: 1.1rem; line-height: 1.3 }
+h3 { margin: 1rem 0 .3rem; font-size: 1rem; line-height: 1.3 }
 header p { margin: .2rem 0 1.2rem; color: var(--mute) }
 section { margin-top: 2rem }
 .notes { margin: 0 0 1.2rem; padding: .6rem 1rem .6rem 2rem; background: var(--note); border-radius: 6px; overflow-wrap: anywhere }

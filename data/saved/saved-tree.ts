@@ -1,12 +1,14 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { type Dendrogram, nodeSizes } from '../../model/dendrogram.ts';
+import type { NextSplit } from '../../model/next-split.ts';
 import type { RunFiles } from './run-files.ts';
 
 /** The name of the file in a run directory. */
 export const TREE = 'tree.json';
 
 const count = z.int().check(z.nonnegative());
+const rows = z.int().check(z.positive());
 const schema = z.object({
   likelihood: z.enum(['gaussian', 'graph']),
   /** What heights are, for people. */
@@ -14,12 +16,16 @@ const schema = z.object({
   /** K, the number of clusters with rows. */
   clusters: z.int().check(z.positive()),
   /** Rows of each cluster. */
-  sizes: z.array(z.int().check(z.positive())),
+  sizes: z.array(rows),
   /** `size`: rows of the union. */
   joins: z.array(z.object({ a: count, b: count, height: z.number(), size: count })),
+  /** Which clusters would split next, and into what; files of earlier versions lack it. */
+  next: z.optional(
+    z.array(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
+  ),
 });
 
-/** `tree.json` of a run directory: the tree of merges above the clusters of the result. */
+/** `tree.json` of a run directory: the tree of merges above the clusters of the result, and the first splits below them. */
 export type SavedTree = z.infer<typeof schema>;
 
 /** Reads the tree; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
@@ -31,7 +37,7 @@ export function readSavedTree(files: RunFiles): SavedTree | null {
       TREE,
       `${oneLine(parsed.error.issues[0].path.join('.')) || 'its content'} is not as it should be`,
     );
-  const problem = problemOf(parsed.data);
+  const problem = problemOf(parsed.data) ?? problemBelow(parsed.data);
   if (problem) throw files.damaged(TREE, problem);
   return parsed.data;
 }
@@ -54,8 +60,26 @@ function problemOf({ likelihood, clusters, sizes, joins }: SavedTree): string | 
   return null;
 }
 
+/** What is wrong with the splits below the clusters; null if they are of different clusters, into all of their rows, and in order. */
+function problemBelow({ likelihood, sizes, next = [] }: SavedTree): string | null {
+  const left = new Map(sizes.entries());
+  for (const [i, { cluster, sizes: own, height }] of next.entries()) {
+    const size = left.get(cluster);
+    if (size === undefined) return `next.${i} is of ${cluster}`;
+    if (own[0] + own[1] !== size) return `next.${i} has ${own[0] + own[1]} rows, not ${size}`;
+    const rise = i ? height - next[i - 1].height : 0;
+    if (likelihood === 'graph' ? rise < 0 : rise > 0) return `next.${i} is out of order`;
+    left.delete(cluster);
+  }
+  return null;
+}
+
 /** The tree as it is saved. */
-export const savedTree = (about: Pick<SavedTree, 'likelihood' | 'measure'>, tree: Dendrogram): SavedTree => {
+export const savedTree = (
+  about: Pick<SavedTree, 'likelihood' | 'measure'>,
+  tree: Dendrogram,
+  next?: readonly NextSplit[],
+): SavedTree => {
   const { sizes, joins } = tree;
   const all = nodeSizes(tree);
   return {
@@ -63,5 +87,6 @@ export const savedTree = (about: Pick<SavedTree, 'likelihood' | 'measure'>, tree
     clusters: sizes.length,
     sizes: [...sizes],
     joins: joins.map(({ a, b, height }, i) => ({ a, b, height, size: all[sizes.length + i] })),
+    ...(next && { next: [...next] }),
   };
 };

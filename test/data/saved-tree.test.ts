@@ -56,10 +56,31 @@ describe('tree.json', () => {
     assert.throws(() => readSavedTree(runFiles(runWith(tree), { 'tree.json': 'ab' })), /SHA-256/);
   });
 
+  test('may say which clusters split next, in the order in which they would', () => {
+    const next = [
+      { cluster: 1, sizes: [28, 12], height: 0.03 },
+      { cluster: 0, sizes: [26, 24], height: 0.03 },
+      { cluster: 2, sizes: [29, 1], height: -0.02 },
+    ] as const;
+    const both = savedTree({ likelihood: 'gaussian', measure: 'nats a row' }, tree, next);
+    assert.deepEqual(both, { ...tree, next });
+    assert.deepEqual(readSavedTree(runFiles(runWith(both))), both);
+    const none = { ...tree, next: [] };
+    assert.deepEqual(readSavedTree(runFiles(runWith(none))), none);
+    const single = { likelihood: 'graph', measure: 'γ', clusters: 1, sizes: [7], joins: [] };
+    const graph = { ...single, next: [{ cluster: 0, sizes: [4, 3], height: 1.5 }] };
+    assert.deepEqual(readSavedTree(runFiles(runWith(graph))), graph);
+  });
+
   const withJoin = (i: number, change: object): SavedTree => ({
     ...tree,
     joins: tree.joins.map((own, j) => (i === j ? { ...own, ...change } : own)),
   });
+  const withNext = (...next: (readonly [cluster: unknown, sizes: unknown, height: unknown])[]) => ({
+    ...tree,
+    next: next.map(([cluster, sizes, height]) => ({ cluster, sizes, height })),
+  });
+  const rising = withNext([0, [26, 24], 1], [1, [28, 12], 2]);
   for (const [name, content, says] of [
     ['is no JSON', '{', /JSON/],
     ['is a list', [], /its content is not/],
@@ -75,6 +96,32 @@ describe('tree.json', () => {
     ['has a height that is no number', withJoin(0, { height: null }), /joins\.0\.height is not/],
     ['turns back', withJoin(1, { height: 0.05 }), /joins\.1 is out of order/],
     ['rises where it must fall', { ...tree, likelihood: 'graph' }, /joins\.1 is out of order/],
+    ['splits a cluster that is not there', withNext([3, [2, 1], 0]), /next\.0 is of 3/],
+    ['splits what a join made', withNext([3, [40, 30], 0]), /next\.0 is of 3/],
+    ['splits no cluster', withNext([-1, [2, 1], 0]), /next\.0\.cluster is not/],
+    ['splits a cluster twice', withNext([1, [20, 20], 0], [1, [20, 20], 0]), /next\.1 is of 1/],
+    ['splits into other rows', withNext([1, [28, 13], 0]), /next\.0 has 41 rows, not 40/],
+    ['splits off no rows', withNext([1, [40, 0], 0]), /next\.0\.sizes\.1 is not/],
+    ['splits a row', withNext([1, [20.5, 19.5], 0]), /next\.0\.sizes\.0 is not/],
+    ['splits into three', withNext([1, [20, 10, 10], 0]), /next\.0\.sizes is not/],
+    ['splits into one', withNext([1, [40], 0]), /next\.0\.sizes(\.1)? is not/],
+    ['splits at no height', withNext([1, [20, 20], null]), /next\.0\.height is not/],
+    [
+      'splits at an infinite height',
+      JSON.stringify(rising).replace('"height":2', '"height":1e999'),
+      /next\.1\.height is not/,
+    ],
+    ['splits last what it would first', rising, /next\.1 is out of order/],
+    [
+      'splits last what it would first, of a graph',
+      {
+        ...withNext([1, [28, 12], 2], [0, [26, 24], 1]),
+        likelihood: 'graph',
+        joins: tree.joins.map((own) => ({ ...own, height: -own.height })),
+      },
+      /next\.1 is out of order/,
+    ],
+    ['has splits that are no list', { ...tree, next: {} }, /next is not/],
   ] as const)
     test(`that ${name} is refused`, () =>
       assert.throws(

@@ -55,6 +55,40 @@ function graphData(): string {
   return path('graph.npy');
 }
 
+/** Four clusters far from each other, of which one is two: 600 rows and 200, four and a half standard deviations apart. */
+function doubleData(): string {
+  const rng = generator(3n, 'double');
+  const centres = [
+    [0, 0],
+    [0, 40],
+    [40, 0],
+    [40, 40],
+    [44.5, 40],
+  ];
+  const shares = [4, 4, 4, 2, 6].flatMap((share, centre) => Array<number>(share).fill(centre));
+  const rows = Array.from({ length: 2000 }, (_, i) =>
+    centres[shares[i % shares.length]].map((value) => value + rng.normal()),
+  );
+  writeNpy(path('double.npy'), '<f4', [2000, 2], rows.flat());
+  return path('double.npy');
+}
+
+/** What tree.json says about the next splits, checked against the rest of it. */
+function nextOf(run: string): { cluster: number; sizes: [number, number]; height: number }[] {
+  const { likelihood, sizes, next } = json(run, 'tree.json');
+  const sign = likelihood === 'graph' ? 1 : -1;
+  for (const [i, { cluster, sizes: parts, height }] of next.entries()) {
+    assert.equal(parts[0] + parts[1], sizes[cluster]);
+    assert.ok(parts[0] >= parts[1] && parts[1] > 0);
+    assert.ok(i === 0 || sign * (height - next[i - 1].height) >= 0);
+  }
+  return next;
+}
+
+/** As the command line says it. */
+const sentence = ({ cluster, sizes: [one, other], height }: ReturnType<typeof nextOf>[number]) =>
+  `cluster ${cluster} would split next, into about ${one} and ${other} rows${height < 0 ? ', against the evidence' : ''}`;
+
 describe('of Gaussian clusters', () => {
   before(async () => {
     const args = trainArgs(easy.data, path('run'), '--workers', 1, '--soft', ...QUICK);
@@ -80,7 +114,7 @@ describe('of Gaussian clusters', () => {
     const out = path('four.npy');
     const ended = await dpmesh(['cut', '--run', path('run'), '--clusters', K - 2, '--out', out, '--json']);
     const { run, rows, clusters, ...rest } = jsonOf(ended);
-    assert.deepEqual([run, rows, rest], [path('run'), 2000, { out }]);
+    assert.deepEqual([run, rows, rest], [path('run'), 2000, { out, next: nextOf('run') }]);
     assert.equal(clusters.length, K - 2);
     const joined = clusters.filter(({ from }: { from: number[] }) => from.length > 1);
     assert.ok(
@@ -114,6 +148,31 @@ describe('of Gaussian clusters', () => {
     assert.equal(rows[0] + rows[1], 2000);
   });
 
+  test('all clusters as they are, with the one that would split next', async () => {
+    const [first] = nextOf('run');
+    const { stdout } = await dpmesh(['cut', '--run', path('run'), '--clusters', K]);
+    const lines = stdout.split('\n');
+    assert.equal(lines.length, K + 4);
+    assert.deepEqual(lines.slice(-3), ['', sentence(first), '']);
+  });
+
+  test('a cluster that is two would split next, into these', async () => {
+    const data = doubleData();
+    // So few rows count that the two are one.
+    const flags = ['--coarsening', 100, ...QUICK];
+    assert.equal(jsonOf(await dpmesh(trainArgs(data, path('double'), '--workers', 1, ...flags))).k, 4);
+    const [first, ...others] = nextOf('double');
+    assert.deepEqual(json('double', 'tree.json').sizes, [800, 400, 400, 400]);
+    assert.equal(first.cluster, 0);
+    assert.ok(Math.abs(first.sizes[0] - 600) < 40 && first.height > 0, JSON.stringify(first));
+    for (const { height } of others) assert.ok(height < 0);
+    jsonOf(await dpmesh(trainArgs(data, path('double2'), '--workers', 2, ...flags)));
+    assert.deepEqual(resultHashes(path('double2')), resultHashes(path('double')));
+    // Where more count, they are two.
+    const finer = trainArgs(data, path('finer'), '--workers', 1, '--coarsening', 2000, ...QUICK);
+    assert.equal(jsonOf(await dpmesh(finer)).k, 5);
+  });
+
   test('predict gives the same labels, and the sums of the responsibilities', async () => {
     const [out, soft, four] = ['p.npy', 's.npy', 'cut.npy'].map(path);
     const flags = ['--run', path('run'), '--clusters', 4];
@@ -138,6 +197,7 @@ describe('of Gaussian clusters', () => {
     assert.deepEqual(inMemory.labels, labelsOf(out));
     assert.deepEqual(inFile.labels, inMemory.labels);
     assert.deepEqual(inFile.clusters, inMemory.clusters);
+    assert.deepEqual([inMemory.next, inFile.next], [nextOf('run'), nextOf('run')]);
     const data = { values: easy.rows, columns: 3 };
     const { labels, k, responsibilities } = await predict({
       run: path('run'),
@@ -186,6 +246,9 @@ describe('of clusters of a graph', () => {
     const { likelihood, joins } = json('graph', 'tree.json');
     assert.equal(likelihood, 'graph');
     for (let j = 1; j < joins.length; j++) assert.ok(joins[j].height <= joins[j - 1].height);
+    const next = nextOf('graph');
+    assert.equal(next.length, 6);
+    assert.ok(next[0].height > joins[0].height);
     const classOf = new Map<number, number>();
     for (const [row, label] of labelsOf(join(path('graph'), 'labels.npy')).entries())
       classOf.set(label, row % 6);
@@ -246,10 +309,14 @@ describe('a cut that cannot be made', () => {
   test('of more clusters than there are, of none, or of a fraction', async () => {
     refused(
       await cutIn(path('run'), '--clusters', 7),
-      `--clusters 7: ${path('run')} has K = 6`,
+      `--clusters 7: ${path('run')} has K = 6, where its tree ends; ${sentence(nextOf('run')[0])}; for more`,
       '--coarsening',
     );
-    refused(await cutIn(path('graph'), '--clusters', 7), 'has K = 6', '--sample');
+    refused(
+      await cutIn(path('graph'), '--clusters', 7),
+      `has K = 6, where its tree ends; ${sentence(nextOf('graph')[0])}`,
+      '--sample',
+    );
     for (const clusters of [0, -1, 2.5, 'many'])
       refused(await cutIn(path('run'), '--clusters', clusters), '--clusters');
     refused(await cutIn(path('run')), 'clusters');
@@ -273,6 +340,18 @@ describe('a cut that cannot be made', () => {
       writeFileSync(join(run, 'run.json'), JSON.stringify({ ...json('run', 'run.json'), files: hashes }));
     });
     refused(await cutIn(old, '--clusters', 2), 'has no tree.json', 'dpmesh train --config');
+    // Or of one whose trees ended at the clusters.
+    const ends = copyOf('ends', (run) => {
+      const { 'tree.json': _, ...hashes } = files;
+      const { next, ...tree } = json('run', 'tree.json');
+      assert.ok(next.length > 0);
+      writeFileSync(join(run, 'tree.json'), JSON.stringify(tree));
+      writeFileSync(join(run, 'run.json'), JSON.stringify({ ...json('run', 'run.json'), files: hashes }));
+    });
+    refused(await cutIn(ends, '--clusters', 7), 'has K = 6, where its tree ends; for more clusters');
+    const { stdout } = await cutIn(ends, '--clusters', 6);
+    assert.equal(stdout.trimEnd().split('\n').length, 7);
+    assert.deepEqual((await cut(ends, { clusters: 3 })).next, []);
     // Its report has no tree, and says nothing of it.
     const ended = await dpmesh(['plot', '--run', old]);
     assert.deepEqual([ended.code, ended.stderr], [0, '']);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
@@ -61,4 +61,18 @@ describe('a run whose sample grows', () => {
       jsonOf(await dpmesh(['resume', run, '--json', '--workers', 1]));
       assert.deepEqual(resultHashes(run), expected);
     });
+
+  test('resumed when it only lacks its results, has the same bytes: its tree is that of the last sample', async () => {
+    const run = path('one-again');
+    cpSync(path('one'), run, { recursive: true });
+    assert.ok(newest(run).ended);
+    for (const name of ['labels.npy', 'tree.json', 'model', 'mixture'])
+      rmSync(join(run, name), { recursive: true });
+    const file = join(run, 'run.json');
+    const { files, order, result, ...unfinished } = JSON.parse(readFileSync(file, 'utf8'));
+    assert.ok(files && order && result);
+    writeFileSync(file, JSON.stringify({ ...unfinished, result: null }));
+    jsonOf(await dpmesh(['resume', run, '--json', '--workers', 2]));
+    assert.deepEqual(resultHashes(run), expected);
+  });
 });

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
-import { savedTree } from '../../data/saved/saved-tree.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { generator } from '../../model/random.ts';
 import { crosstab } from '../../report/crosstab.ts';
+import { drawReport } from '../../report/draw.ts';
 import { historyFrom } from '../../report/history.ts';
 import { markerPath, markerStyle } from '../../report/markers.ts';
 import { type ClusterView, clusterPicture } from '../../report/pictures/clusters.ts';
@@ -22,7 +23,9 @@ import { ellipsePath, escaped, num, picture, text } from '../../report/svg.ts';
 import { likeliestSplit } from '../../report/views.ts';
 import { colourOf } from '../../view/palette.ts';
 import { lossScale } from '../../view/scales.ts';
+import { scratchFolder } from '../data/files.ts';
 
+const { folder } = scratchFolder();
 const rng = (purpose: string) => generator(1n, purpose);
 const MOST_BYTES = 1e6;
 
@@ -32,7 +35,7 @@ function assertSound(svg: string): void {
   assert.doesNotMatch(svg, /NaN|Infinity|undefined|null/);
   const open: string[] = [];
   const rest = svg.replace(
-    /<(\/?)([a-zA-Z]+)((?: [a-zA-Z-]+="[^"<]*")*)(\/?)>/g,
+    /<(\/?)([a-zA-Z]+\d?)((?: [a-zA-Z-]+="[^"<]*")*)(\/?)>/g,
     (_, end, name, __, alone) => {
       if (end) assert.equal(open.pop(), name);
       else if (!alone) open.push(name);
@@ -489,5 +492,62 @@ describe('the tree of merges', () => {
     assert.equal(labels.length, 120);
     assert.ok(labels.includes('0, 1, … (441)'));
     assert.ok(labels.includes('499'));
+  });
+
+  describe('has below it, in the report,', () => {
+    const pageOf = async (tree: SavedTree) => {
+      const data = { rows: 10, dim: 2, dtype: '<f4', fingerprint: 'ab' };
+      const { path } = await drawReport(folder, {
+        ...{ name: 'run', run: { versions: {}, identity: null, config: {}, data, result: null } },
+        ...{ epoch: null, history: null, clusters: null, subClusters: null, table: null, tree },
+        ...{ confusion: null, classes: null, notes: [] },
+      });
+      return readFileSync(path, 'utf8');
+    };
+    const cellsOf = (page: string) =>
+      [...page.matchAll(/<tr>(.*?)<\/tr>/g)].map(([, row]) =>
+        [...row.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, cell]) => cell),
+      );
+    const about = (likelihood: 'gaussian' | 'graph') => ({ likelihood, measure: 'so and so' });
+
+    test('the first five clusters that would split next', async () => {
+      const next = [6, 0, 5, 1, 4, 3].map((cluster, i) => ({
+        cluster,
+        sizes: [900_000_000, 1e8 - cluster] as const,
+        height: 0.0123456 - 0.01 * i,
+      }));
+      const page = await pageOf(
+        savedTree(
+          about('gaussian'),
+          treeOf(7, (i) => i),
+          next,
+        ),
+      );
+      assert.match(page, /<figcaption>.*<\/figcaption>\n<h3>What would split next<\/h3>/);
+      const [head, ...rows] = cellsOf(page);
+      assert.deepEqual(head, ['cluster', 'rows of its parts', 'nats a row']);
+      assert.deepEqual(
+        rows.map(([cluster]) => cluster),
+        ['6', '0', '5', '1', '4'],
+      );
+      assert.deepEqual(rows[0], ['6', '900,000,000 + 99,999,994', '0.01235']);
+      assert.equal(rows[4][2], '−0.02765');
+      assertSound(page.slice(page.indexOf('<h3>'), page.indexOf('</figure>')));
+    });
+
+    test('of a graph by their resolution; nothing where none is known', async () => {
+      const graph = treeOf(3, (i) => 2 - i);
+      const next = [{ cluster: 1, sizes: [999_999_998, 1] as const, height: 2.5 }];
+      const page = await pageOf(savedTree(about('graph'), graph, next));
+      assert.deepEqual(cellsOf(page), [
+        ['cluster', 'rows of its parts', 'resolution γ'],
+        ['1', '999,999,998 + 1', '2.5'],
+      ]);
+      for (const without of [graph, { ...graph, next: [] }]) {
+        const text = await pageOf(without);
+        assert.match(text, /id="dendrogram-t"/);
+        assert.doesNotMatch(text, /split next|<table>/);
+      }
+    });
   });
 });

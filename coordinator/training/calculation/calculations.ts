@@ -14,6 +14,7 @@ import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.t
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
 import { adamStep, type Net, netSize } from '../../../model/net.ts';
+import { evidenceHalves } from '../../../model/next-split.ts';
 import { type Niw, pointEstimate } from '../../../model/niw.ts';
 import { renumbered } from '../../../model/numbering.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../../model/scores.ts';
@@ -165,6 +166,10 @@ export const calculations = {
     (prior: Niw, T: Float64Array[], alpha: number) =>
       evidenceTree(prior, T, alpha, candidatesFor(T.length, union(prior))),
     (prior, { length: k }) => 2 * k * Math.min(k, candidatesFor(k, union(prior))) * union(prior),
+  ),
+  evidenceHalves: calculation(
+    evidenceHalves,
+    (prior, _T, proposals) => 3 * proposals.flat().length * marginal(prior),
   ),
   mergeTree: calculation(mergeTree, (_W, { length }) => 50 * length ** 2),
   nearestPairs: calculation(nearestPairs, ({ k, d }) => k ** 2 * d ** 2),

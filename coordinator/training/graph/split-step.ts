@@ -1,28 +1,19 @@
 import { quality } from '../../../model/graph/louvain.ts';
 import type { State } from '../../../model/state.ts';
 import type { OutputUnit } from '../../../model/surgery.ts';
-import type { Task } from '../../../proto/tasks.ts';
-import { nd } from '../../../proto/tensors.ts';
 import { mostClusters, withinLimit } from '../limits.ts';
-import { publishSubs } from '../publish.ts';
-import { createRounds, shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';
 import { graphOfRun } from './graph-run.ts';
+import { linksOfHalves, refinedHalves } from './half-rounds.ts';
 import { hardMemberships, labelsOf, netMemberships } from './membership-rounds.ts';
 import { countsOf, FEWEST_ROWS } from './merge-step.ts';
-import { areHalfLinks, areSides } from './plausible.ts';
 import { startingPartition } from './resolution.ts';
 import type { SampleGraph } from './sample-graph.ts';
-import { joined, shardResults, shardSums, summed } from './shard-rounds.ts';
 
 /** Split steps of the graph likelihood (docs/algorithm.md, section 11). */
 
-/** Sweeps of the annealed mean field; the coupling of the first, and by how much it rises with each. */
-const [SWEEPS, FIRST_COUPLING, RISE] = [25, 0.5, 0.15];
-/** Cuts of each cluster: by its sub-net, and along this many of its principal axes. */
-const AXES = 2;
 /** Sweeps in which rows move once clusters are split. */
 const MOVES = 4;
 
@@ -101,65 +92,15 @@ async function splitIntoMany(run: Run, state: State): Promise<State> {
   return changeClusters(run, state, 'split', units, labels);
 }
 
-/** Sides of all rows, [n,cuts], after the annealed mean field; published as the state `halves`. */
-async function refinedHalves(
-  run: Run,
-  state: State,
-  graph: SampleGraph,
-  labels: Int32Array,
-): Promise<{ side: Float32Array; cuts: number }> {
-  const { dispatcher, calculate, d } = run;
-  const { k } = state.mixture;
-  publishSubs(run, state.subs);
-  const clusters = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
-  const full = createRounds(dispatcher, shardSizes(run.layout), d, 'full');
-  const [T] = await full.cellStatistics([clusters], [], [state.mixture.means]);
-  const axes = await calculate('leadingAxes', T, d, AXES);
-  dispatcher.publish('half-axes', {
-    axes: nd(Float64Array.from(axes.flatMap((own) => own.flatMap(({ axis }) => [...axis]))), k, AXES, d),
-    threshold: nd(Float64Array.from(axes.flatMap((own) => own.map(({ centre }) => centre))), k, AXES),
-  });
-  const cuts = AXES + 1;
-  dispatcher.publish('labels', { label: nd(labels), clusters: nd(Int32Array.of(k)) });
-  /** Publishes the sides that the task finds, and the volumes of the halves. */
-  const next = async (task: Task, uses: string[]): Promise<Float32Array> => {
-    const results = await shardResults(
-      dispatcher,
-      graph.shards,
-      task,
-      ['points', 'graph', 'labels', ...uses],
-      (rows) => ({ side: ['float32', rows * cuts], volume: ['float64', k * cuts * 2] }),
-      (result) => areSides(result, cuts, graph.total),
-    );
-    const side = joined.float32(results, 'side');
-    dispatcher.publish('halves', {
-      side: nd(side, graph.n, cuts),
-      volume: nd(summed(results, 'volume'), k, cuts, 2),
-    });
-    return side;
-  };
-  let side = await next({ task: 'half-start' }, ['net', 'subs', 'half-axes']);
-  for (let sweep = 0; sweep < SWEEPS; sweep++)
-    side = await next({ task: 'half-sweep', coupling: FIRST_COUPLING + RISE * sweep }, ['halves']);
-  return { side, cuts };
-}
-
 /** The cut of each cluster that gains most; −∞ for one without halves of enough rows. */
 async function bestCuts(
-  { dispatcher }: Run,
+  run: Run,
   graph: SampleGraph,
   resolution: number,
   k: number,
   cuts: number,
 ): Promise<Cut[]> {
-  const { rows, volume, between } = await shardSums(
-    dispatcher,
-    graph.shards,
-    { task: 'half-links' },
-    ['points', 'graph', 'labels', 'halves'],
-    { rows: k * cuts * 2, volume: k * cuts * 2, between: k * cuts },
-    (sums, range) => areHalfLinks(sums, cuts, range, graph.degree),
-  );
+  const { rows, volume, between } = await linksOfHalves(run, graph, k, cuts);
   return Array.from({ length: k }, (_, cluster) => {
     let best: Cut = { parts: [0, 0], logRatio: -Infinity, cut: 0 };
     for (let cut = 0; cut < cuts; cut++) {
