@@ -96,7 +96,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
         tree = await resultTree(run, final.state, found);
         if (!tree) input.warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         labelled = found;
-        observer?.labelled(found.counts, final);
+        observer?.labelled(found.counts, final, tree);
       }
       if (tree) out.json(TREE, tree);
       await writeModel(run, final.state, labelled, source.names ?? null, input.encoder ?? null, out);

@@ -117,15 +117,31 @@ function configure<P extends Panel>(
 const colour = (mode: FieldColorModeId) => new FieldColorBuilder().mode(mode);
 const last = () => new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false);
 
-/** The latest value with a sparkline; with `name`, the name of the series instead of the value. */
-export function statPanel(options: PanelOptions, show: 'value' | 'name' = 'value') {
+const TEXT_MODES = {
+  value: BigValueTextMode.Value,
+  name: BigValueTextMode.Name,
+  both: BigValueTextMode.ValueAndName,
+};
+
+/** The latest value with a sparkline; or the name of the series instead of it; or both, for several series. */
+export function statPanel(options: PanelOptions, show: keyof typeof TEXT_MODES = 'value') {
   const panel = configure(new stats.PanelBuilder(), options, 4, show === 'name' ? 'instant' : 'range');
   return panel
     .reduceOptions(last())
     .colorMode(BigValueColorMode.Value)
     .colorScheme(colour(FieldColorModeId.Thresholds))
-    .graphMode(show === 'name' ? BigValueGraphMode.None : BigValueGraphMode.Area)
-    .textMode(show === 'name' ? BigValueTextMode.Name : BigValueTextMode.Value);
+    .graphMode(show === 'value' ? BigValueGraphMode.Area : BigValueGraphMode.None)
+    .textMode(TEXT_MODES[show]);
+}
+
+/** Shows series of a panel, by name, as whole numbers of which none is better than another. */
+export function asCounts<P extends Panel>(panel: P, names: readonly string[]): P {
+  for (const name of names)
+    panel.overrideByName(name, [
+      { id: 'decimals', value: 0 },
+      { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: 'blue' } },
+    ]);
+  return panel;
 }
 
 /** How a time series is drawn. */

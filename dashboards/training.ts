@@ -1,6 +1,15 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { dashboard, RATE_WINDOW, RUN } from './dashboard.ts';
-import { barChart, barGauge, NEUTRAL, type PanelOptions, statPanel, timeSeriesPanel } from './panels.ts';
+import {
+  asCounts,
+  barChart,
+  barGauge,
+  NEUTRAL,
+  type PanelOptions,
+  statPanel,
+  type Thresholds,
+  timeSeriesPanel,
+} from './panels.ts';
 
 const smallStat = (options: Omit<PanelOptions, 'width' | 'thresholds'>) =>
   statPanel({ width: 4, thresholds: NEUTRAL, ...options });
@@ -8,6 +17,12 @@ const smallStat = (options: Omit<PanelOptions, 'width' | 'thresholds'>) =>
 const accepted = (kind: string) =>
   `sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"})` +
   ` - sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"} offset $__interval)`;
+
+/** Mean adjusted Rand index of partitions. */
+const AGREEMENT: Thresholds = [
+  [null, 'orange'],
+  [0.8, 'green'],
+];
 
 const now = [
   statPanel(
@@ -69,12 +84,35 @@ const progress = [
       unit: units.Short,
       decimals: 0,
       min: 0,
-      width: 12,
+      width: 10,
       height: 9,
       thresholds: NEUTRAL,
       queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
     },
     { steps: true },
+  ),
+  asCounts(
+    statPanel(
+      {
+        title: 'How sure K is',
+        description:
+          'Runs with the graph likelihood partition random shares of the sample at the resolution that they use. Agreement: the mean adjusted Rand index of two such partitions, 1 if all have the same clusters, near 0 if what they share is chance. Below it, the least and the largest number of clusters in them. If agreement is low or the range wide, other rows would have given other clusters, and K is one answer of several: see the tree of clusters. No data: the run has Gaussian clusters (then --replicates says how sure K is), or no partitions agree, so that K is 1.',
+        unit: units.Short,
+        decimals: 2,
+        min: 0,
+        max: 1,
+        width: 4,
+        height: 9,
+        thresholds: AGREEMENT,
+        queries: [
+          [`max(dpmesh_partition_agreement{${RUN}})`, 'agreement'],
+          [`max(dpmesh_partition_clusters{${RUN},bound="least"})`, 'K at least'],
+          [`max(dpmesh_partition_clusters{${RUN},bound="most"})`, 'K at most'],
+        ],
+      },
+      'both',
+    ),
+    ['K at least', 'K at most'],
   ),
   timeSeriesPanel(
     {
@@ -82,7 +120,7 @@ const progress = [
       description:
         'Loss of the clustering net (left axis; none at K = 1) and of the sub-clustering nets (right axis). They fall, and jump where K changes. NaN or infinity raises an alert.',
       unit: units.Short,
-      width: 12,
+      width: 10,
       height: 9,
       thresholds: NEUTRAL,
       queries: [

@@ -39,27 +39,34 @@ export function nodeSizes({ sizes, joins }: Dendrogram): number[] {
   return all;
 }
 
-/** The clusters that are left, by node, once all but the last `count` − 1 joins are made. RangeError unless it is from 1 to K. */
+/**
+ * The clusters that are left once all but the last `count` − 1 joins are made, by node, in the order of their lowest clusters.
+ * RangeError unless `count` is from 1 to K.
+ */
 export function groupsAt({ sizes, joins }: Dendrogram, count: number): Map<number, Group> {
   const k = sizes.length;
   if (!(Number.isInteger(count) && count >= 1 && count <= k))
     throw new RangeError(`a cut of ${k} clusters at ${count}`);
-  const left = new Map<number, Group>(
-    sizes.map((rows, cluster) => [cluster, { rows, from: [cluster], height: null }]),
-  );
-  for (const [i, { a, b, height }] of joins.slice(0, k - count).entries()) {
-    const [one, other] = [left.get(a)!, left.get(b)!];
-    const from = [...one.from, ...other.from].sort((x, y) => x - y);
-    left.delete(a);
-    left.delete(b);
-    left.set(k + i, { rows: one.rows + other.rows, from, height });
+  const made = joins.slice(0, k - count);
+  // The node that each ends in, from the last join down.
+  const end = Array.from({ length: k + made.length }, (_, node) => node);
+  for (let i = made.length - 1; i >= 0; i--) end[made[i].a] = end[made[i].b] = end[k + i];
+  const left = new Map<number, { rows: number; from: number[]; height: number | null }>();
+  for (const [cluster, rows] of sizes.entries()) {
+    const node = end[cluster];
+    const group = left.get(node);
+    if (!group) left.set(node, { rows, from: [cluster], height: made[node - k]?.height ?? null });
+    else {
+      group.rows += rows;
+      group.from.push(cluster);
+    }
   }
   return left;
 }
 
 /** The same, numbered by size, the largest first; of equal ones, first the one with the lowest cluster. */
 export function cutAt(tree: Dendrogram, count: number): Cut {
-  const left = [...groupsAt(tree, count).values()].sort((x, y) => x.from[0] - y.from[0]);
+  const left = [...groupsAt(tree, count).values()];
   const groups = bySize(left.map(({ rows }) => rows)).map((place) => left[place]);
   const place = new Int32Array(tree.sizes.length);
   groups.forEach(({ from }, group) => {

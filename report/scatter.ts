@@ -1,6 +1,6 @@
 import { extent, quantileSorted } from 'd3-array';
 import { scaleLinear } from 'd3-scale';
-import type { Scale } from './axes.ts';
+import type { Scale } from '../view/scales.ts';
 import { type MarkerStyle, markerPath } from './markers.ts';
 import { type Box, ellipsePath, mark, num, text, textWidth } from './svg.ts';
 

@@ -1,6 +1,7 @@
+import type { Dendrogram } from '../model/dendrogram.ts';
 import type { Layer } from '../model/forward.ts';
 import type { Covariance } from '../model/statistics.ts';
-import type { TimedEvent } from './events.ts';
+import type { Likelihood, TimedEvent } from './events.ts';
 
 /** The responses of the coordinator's HTTP port, which the live page and `dpmesh watch` read. */
 
@@ -48,6 +49,15 @@ export interface History {
   work: WorkSpan[];
 }
 
+/** The tree of merges above the clusters of the result: `tree.json` of the run directory. */
+export interface MergeTree extends Dendrogram {
+  likelihood: Likelihood;
+  /** What heights are, for people. */
+  measure: string;
+  /** Which clusters would split next, and into about how many rows each, the first in front. */
+  next?: readonly { cluster: number; sizes: readonly number[]; height: number }[];
+}
+
 /** `GET /api/state`, in model coordinates. */
 export interface StateOf {
   epoch: number;
@@ -63,6 +73,8 @@ export interface StateOf {
   sizes: number[];
   /** Rows of each cluster by the labels of all rows; null until the full pass is over. */
   counts: number[] | null;
+  /** Of the clusters with rows, which have the first numbers; null until the full pass is over, and where the run has none. */
+  tree: MergeTree | null;
   /** log H of splitting each cluster, as last proposed; null if not known. */
   splitRatio: (number | null)[];
   /** Weights and biases are float32, little-endian, in base64. */

@@ -1,5 +1,5 @@
 import { argmaxRows, type Layer, logits } from '../model/forward.ts';
-import type { StateOf } from '../view/api.ts';
+import type { MergeTree, StateOf } from '../view/api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from '../view/cluster-table.ts';
 import {
   alignAxes,
@@ -22,6 +22,8 @@ export interface Cluster extends ClusterRow {
   slot: number;
   /** Index into the palette: the slot, or the cluster number once the run is over, as in the report. */
   colour: number;
+  /** The group that it is in, by its clusters, where the tree of merges is cut; null outside one. */
+  group: string | null;
 }
 
 /** A model state prepared for drawing: projected to three axes, of which missing ones are 0. */
@@ -30,6 +32,8 @@ export interface ModelView extends ClusterTable {
   k: number;
   dim: number;
   clusters: Cluster[];
+  /** That of merges above the clusters, once all rows are labelled. */
+  tree: MergeTree | null;
   /** [K, 3] and [K, 3, 3]. */
   centres: Float64Array;
   covariances: Float64Array;
@@ -52,7 +56,7 @@ export function createAnalyser(): (
   let previous: Projection | null = null;
   let previousSlots: ClusterSlots | null = null;
   return (state, sample, isOver = false) => {
-    const { k, means, weights, covariances, scale, sizes, counts, splitRatio } = state;
+    const { k, means, weights, covariances, scale, sizes, counts, splitRatio, tree } = state;
     const dim = means[0].length;
     const projection = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
     if (previous) alignAxes(projection.axes, previous.axes);
@@ -81,7 +85,13 @@ export function createAnalyser(): (
       k,
       dim,
       counted: table.counted,
-      clusters: table.clusters.map((row, c) => ({ ...row, slot: slots[c], colour: isOver ? c : slots[c] })),
+      clusters: table.clusters.map((row, c) => ({
+        ...row,
+        slot: slots[c],
+        colour: isOver ? c : slots[c],
+        group: null,
+      })),
+      tree,
       centres: Float64Array.from(centres),
       covariances: projected,
       shares: projection.shares,

@@ -13,6 +13,7 @@ import { type ConnectionState, followRun } from './stream.ts';
 import { drawSummary } from './summary.ts';
 import { clusterTableView } from './table.ts';
 import { onThemeChange, themeButton } from './theme.ts';
+import { treePanel } from './tree-panel.ts';
 
 type DrawnPart = StorePart | 'model';
 
@@ -31,6 +32,7 @@ export function startPage(analysisWorker: Worker): void {
   const highlight = createHighlight();
   const plot = scatterPlot(highlight, () => scheduleDraw('model'));
   const table = clusterTableView(highlight);
+  const tree = treePanel(showModel);
   const lanes = laneChart(() => scheduleDraw('work'));
   const lineCharts = charts(announce);
   const log = logList();
@@ -43,10 +45,18 @@ export function startPage(analysisWorker: Worker): void {
   new ResizeObserver(() => scheduleDraw('model')).observe(byId('scatter-box'));
   new ResizeObserver(() => scheduleDraw('work')).observe(byId('lanes-box'));
 
+  let view: ModelView | null = null;
   analysisWorker.onmessage = ({ data }: MessageEvent<ModelView>) => {
-    plot.show(data);
-    table.show(data);
+    view = data;
+    showModel();
   };
+
+  function showModel() {
+    if (!view) return;
+    const shown = tree.show(view);
+    plot.show(shown);
+    table.show(shown);
+  }
 
   followRun({
     loaded(newStore) {

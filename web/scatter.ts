@@ -120,9 +120,10 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       tooltip.hidden = true;
       return highlight.hover(null);
     }
-    const { slot, rows, weight } = view.clusters[cluster];
+    const { slot, rows, weight, group } = view.clusters[cluster];
     highlight.hover(slot);
-    setText(tooltip, `Cluster ${cluster} · ${count(rows)} rows · ${percent(weight)}`);
+    const joined = group ? ` · joined as ${group}` : '';
+    setText(tooltip, `Cluster ${cluster} · ${count(rows)} rows · ${percent(weight)}${joined}`);
     placeTooltip(tooltip, event.offsetX, event.offsetY, box.clientWidth, box.clientHeight);
   }
 

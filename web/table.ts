@@ -61,7 +61,7 @@ export function clusterTableView(highlight: Highlight): { show(view: ModelView):
       const { swatch, name, button, cells } = rows[c];
       swatch.style.backgroundColor = colourOf(cluster.colour);
       setText(name, String(c));
-      button.setAttribute('aria-label', `Cluster ${c}`);
+      button.setAttribute('aria-label', `Cluster ${c}${cluster.group ? `, joined as ${cluster.group}` : ''}`);
       setText(cells[0], count(cluster.rows));
       setText(cells[1], percent(cluster.weight));
       setText(cells[2], spreads[c]);

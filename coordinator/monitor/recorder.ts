@@ -1,5 +1,5 @@
 import type { State } from '../../model/state.ts';
-import type { History, Message, Status, WorkSpan } from '../../view/api.ts';
+import type { History, MergeTree, Message, Status, WorkSpan } from '../../view/api.ts';
 import type { RunEvent } from '../../view/events.ts';
 import type { RoundListener } from '../scheduler/router.ts';
 import type { Run } from '../training/run-context.ts';
@@ -16,6 +16,8 @@ export interface RunSnapshot {
   splitRatio: (number | null)[];
   /** Labelled rows in each cluster; null until the full pass is complete. */
   counts: number[] | null;
+  /** The tree of merges above these; null until then, and if there is none. */
+  tree: MergeTree | null;
 }
 
 /**
@@ -54,6 +56,7 @@ export function createRecorder(
   let prepared: { run: Run; sampleRows: number } | null = null;
   let state: State | null = null;
   let counts: number[] | null = null;
+  let tree: MergeTree | null = null;
   const versions = { history: 0, snapshot: 0 };
 
   /** Seconds since the start of the run, without the time between its sessions. */
@@ -107,8 +110,9 @@ export function createRecorder(
       newState(next);
     },
     state: newState,
-    labelled(rows, numbered) {
+    labelled(rows, numbered, merges) {
       counts = rows;
+      tree = merges;
       ratios.renumber(numbered.order);
       newState(numbered.state);
     },
@@ -137,7 +141,7 @@ export function createRecorder(
     snapshot() {
       const run = current();
       if (!run || !state) return null;
-      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts };
+      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree };
     },
     history: () => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
     version: (of) => versions[of],

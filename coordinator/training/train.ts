@@ -1,3 +1,4 @@
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import type { Order } from '../../model/numbering.ts';
 import { type Change, type EndReason, hasSettled, nextChange } from '../../model/schedule.ts';
@@ -20,9 +21,9 @@ export interface Observer {
   state(state: State): void;
   /**
    * All rows are labelled, and the clusters numbered by size. `counts`: rows of each; `order`: for each the number that it had
-   * in `state` before.
+   * in `state` before; `tree`: that of merges above those with rows, if there is one.
    */
-  labelled(counts: number[], numbered: { state: State; order: Order }): void;
+  labelled(counts: number[], numbered: { state: State; order: Order }, tree: SavedTree | null): void;
 }
 
 /** One advance of training. */

@@ -1,6 +1,7 @@
 import { max } from 'd3-array';
 import { line as path } from 'd3-shape';
-import { bottomAxis, leftAxis, linear } from '../axes.ts';
+import { linear } from '../../view/scales.ts';
+import { bottomAxis, leftAxis } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
 import {
   type ClusterEllipse,

@@ -1,7 +1,8 @@
 import { max } from 'd3-array';
 import { curveStepAfter, line as path } from 'd3-shape';
 import { COLOURS } from '../../view/palette.ts';
-import { bottomAxis, epochScale, leftAxis, linear } from '../axes.ts';
+import { linear } from '../../view/scales.ts';
+import { bottomAxis, epochScale, leftAxis } from '../axes.ts';
 import type { EpochRecord, RunHistory, StepRecord } from '../history.ts';
 import { markerPath } from '../markers.ts';
 import { curve, line, num, picture, text, WIDTH } from '../svg.ts';

@@ -1,6 +1,7 @@
 import { line as path } from 'd3-shape';
 import { COLOURS } from '../../view/palette.ts';
-import { bottomAxis, epochScale, leftAxis, lossScale } from '../axes.ts';
+import { lossScale } from '../../view/scales.ts';
+import { bottomAxis, epochScale, leftAxis } from '../axes.ts';
 import type { EpochRecord, RunHistory } from '../history.ts';
 import { type Box, curve, picture, text, WIDTH } from '../svg.ts';
 

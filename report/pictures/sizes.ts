@@ -1,4 +1,5 @@
-import { bottomAxis, leftAxis, linear } from '../axes.ts';
+import { linear } from '../../view/scales.ts';
+import { bottomAxis, leftAxis } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
 import { num, type PictureAttributes, picture, text, WIDTH } from '../svg.ts';
 

@@ -1,5 +1,6 @@
 import { COLOURS, hexOf, mix, rgbOf } from '../../view/palette.ts';
-import { bottomAxis, leftAxis, linear } from '../axes.ts';
+import { linear } from '../../view/scales.ts';
+import { bottomAxis, leftAxis } from '../axes.ts';
 import type { MarkerStyle } from '../markers.ts';
 import {
   type ClusterEllipse,

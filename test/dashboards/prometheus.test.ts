@@ -57,7 +57,17 @@ before(async () => {
   const { data } = easyData(folder, 'easy', 3000);
   const port = await freePort();
   since = Date.now() / 1000;
-  const flags = [...ENDLESS, ...QUICK, '--workers', 2, '--http', `127.0.0.1:${port}`];
+  // Some metrics are of the graph likelihood only.
+  const flags = [
+    '--likelihood',
+    'graph',
+    ...ENDLESS,
+    ...QUICK,
+    '--workers',
+    2,
+    '--http',
+    `127.0.0.1:${port}`,
+  ];
   run = start(trainArgs(data, `${folder}/watched`, ...flags), { timeout: 600_000 });
   prometheus = await startPrometheus(`127.0.0.1:${port}`);
 });

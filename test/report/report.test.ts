@@ -6,7 +6,6 @@ import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { savedTree } from '../../data/saved/saved-tree.ts';
 import { generator } from '../../model/random.ts';
-import { lossScale } from '../../report/axes.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { historyFrom } from '../../report/history.ts';
 import { markerPath, markerStyle } from '../../report/markers.ts';
@@ -22,6 +21,7 @@ import { sampleRanges } from '../../report/row-reader.ts';
 import { ellipsePath, escaped, num, picture, text } from '../../report/svg.ts';
 import { likeliestSplit } from '../../report/views.ts';
 import { colourOf } from '../../view/palette.ts';
+import { lossScale } from '../../view/scales.ts';
 
 const rng = (purpose: string) => generator(1n, purpose);
 const MOST_BYTES = 1e6;

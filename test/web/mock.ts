@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import type { Message, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
+import type { MergeTree, Message, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
-import { noEpochs, type World, type WorldOptions, world } from './world.ts';
+import { noEpochs, treeOf, type World, type WorldOptions, world } from './world.ts';
 
 const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
 const TYPES: Record<string, string> = {
@@ -23,6 +23,8 @@ export interface MockOptions extends Partial<WorldOptions> {
   token?: string;
   controls?: boolean;
   port?: number;
+  /** What becomes of the tree of merges, which there is once the run is done. */
+  tree?: (tree: MergeTree) => MergeTree | null;
 }
 
 export interface Mock {
@@ -160,9 +162,10 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
 
   function stateNow(): StateOf {
     const state = simulated.stateAt(epoch);
-    return status === 'done'
-      ? { ...state, counts: state.weights.map((weight) => Math.round(70_000 * weight)) }
-      : state;
+    if (status !== 'done') return state;
+    const counts = state.weights.map((weight) => Math.round(70_000 * weight));
+    const { tree: changed = (tree) => tree } = options;
+    return { ...state, counts, tree: changed(treeOf(state.means, counts)) };
   }
 
   function setStatus(newStatus: Status) {

@@ -1,6 +1,6 @@
 // The page of a real `dpmesh train`: opened during the run, which it then stops.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { assertNoneLeft, easyData, K, scratch, start, trainArgs, until } from '../e2e/support.ts';
@@ -83,6 +83,47 @@ test('a real run: opened while K grows, reloaded, in the dark theme, stopped by 
   assert.equal(code, 130);
   await page.waitForFunction(() => /stopped/.test(document.getElementById('notice')!.textContent!));
   assert.ok((await kNow()) >= K, 'the last picture stays');
+  assert.deepEqual(
+    complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
+    [],
+  );
+  await close();
+  await assertNoneLeft(running.pid, 5);
+});
+
+test('the page of a run that has ended shows the tree of tree.json', { skip }, async () => {
+  const folder = scratch();
+  const { data } = easyData(folder, 'ended', 4000);
+  const out = join(folder, 'ended-run');
+  const running = start(trainArgs(data, out, '--workers', 2, '--http', '127.0.0.1:0', '--linger', 600));
+  const url = await until(
+    'an address',
+    () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1],
+    running,
+  );
+  const { page, complaints, close } = await open(url);
+  // Opened before there is a tree.
+  await page.locator('#tree').waitFor({ timeout: 60_000 });
+  const { sizes, joins } = JSON.parse(readFileSync(join(out, 'tree.json'), 'utf8'));
+  assert.equal(sizes.length, K);
+  const { a, b } = joins[0];
+  const cut = page.locator('#cut');
+  assert.match(
+    (await cut.textContent())!,
+    new RegExp(`^${K} clusters; the next join is of ${a} and ${b} at `),
+  );
+  const leaves = await page.locator('#tree svg').textContent();
+  for (const [cluster, rows] of sizes.entries())
+    assert.ok(leaves!.includes(`${cluster}${rows.toLocaleString('en')}`));
+  await page.locator('#dial').press('Home');
+  await page.waitForFunction(() => document.getElementById('cut')!.textContent === '1 cluster');
+  await page.waitForFunction(() => document.getElementById('status')!.textContent === 'done');
+  running.kill('SIGINT');
+  const { code } = await running.ended;
+  assert.equal(code, 0);
+  // The coordinator is gone: tree and dial stay.
+  await page.locator('#dial').press('End');
+  await page.waitForFunction((k) => document.getElementById('cut')!.textContent!.startsWith(`${k} `), K);
   assert.deepEqual(
     complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
     [],

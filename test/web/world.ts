@@ -1,6 +1,6 @@
 // A simulated run for the mock server: Gaussians, the states that lead to them, epochs, events and rounds.
 
-import type { Epochs, StateOf, WorkSpan } from '../../view/api.ts';
+import type { Epochs, MergeTree, StateOf, WorkSpan } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
 
 export interface WorldOptions {
@@ -131,6 +131,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
       covariances: s,
       sizes: w.map((weight) => weight * 20_144),
       counts: null,
+      tree: null,
       splitRatio: w.map((_, g) => {
         if (epoch < EVERY) return null;
         return groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g;
@@ -210,6 +211,20 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
 }
 
 export const noEpochs = (): Epochs => ({ epoch: [], time: [], k: [], loss: [], subLoss: [] });
+
+/** Neighbours along the first axis join, the closest first. */
+export function treeOf(means: readonly number[][], sizes: readonly number[]): MergeTree {
+  const order = [...means.keys()].sort((a, b) => means[a][0] - means[b][0]);
+  const gaps = order.slice(1).map((c, i) => ({ i, gap: means[c][0] - means[order[i]][0] }));
+  gaps.sort((a, b) => a.gap - b.gap);
+  const nodes = [...order];
+  const joins = gaps.map(({ i, gap }, j) => {
+    const [a, b] = [nodes[i], nodes[i + 1]].sort((x, y) => x - y);
+    for (const [p, node] of nodes.entries()) if (node === a || node === b) nodes[p] = means.length + j;
+    return { a, b, height: gap / 10 };
+  });
+  return { likelihood: 'gaussian', measure: 'nats a row: what the evidence loses', sizes, joins };
+}
 
 /** A net whose argmax is the nearest mean: ReLU of ±y, then m·y − |m|²/2. */
 function nearestMean(means: number[][]): StateOf['net'] {

@@ -69,7 +69,7 @@ export function currentState({
 }: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
   const snapshot = recorder.snapshot();
   if (!snapshot) return null;
-  const { state, run, sampleRows, splitRatio, counts } = snapshot;
+  const { state, run, sampleRows, splitRatio, counts, tree } = snapshot;
   const { k, d, weights, means, covariances } = state.mixture;
   const full = state.mixture.covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
   return {
@@ -82,6 +82,7 @@ export function currentState({
     covariance: full ? 'full' : 'diag',
     sizes: softCounts(weights, sampleRows, config.weightSmoothing),
     counts,
+    tree,
     splitRatio,
     net: layersOf(state.net).map(({ rows, cols, weights, bias }) => ({
       rows,

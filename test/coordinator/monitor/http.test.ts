@@ -15,6 +15,7 @@ import { type Http, openHttp } from '../../../coordinator/monitor/http/open.ts';
 import type { MonitoredRun } from '../../../coordinator/monitor/http/responses.ts';
 import { readSample } from '../../../coordinator/monitor/http/sample.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
+import { savedTree } from '../../../data/saved/saved-tree.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
 import type { State } from '../../../model/state.ts';
@@ -174,16 +175,22 @@ describe('the HTTP port', () => {
     assert.deepEqual(await ratios(), [-3, -7]);
   });
 
-  test('once all rows are labelled, the state has the counts, and stream clients are notified', async () => {
+  test('once all rows are labelled, the state has counts and tree, and stream clients are notified', async () => {
     const { recorder, url } = await port();
     recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
     recorder.prepared(run, 6);
     recorder.epoch(at(1), { loss: 0.5, subLoss: null });
-    assert.equal(JSON.parse((await ask(`${url}api/state`)).text).counts, null);
+    const before = JSON.parse((await ask(`${url}api/state`)).text);
+    assert.deepEqual([before.counts, before.tree], [null, null]);
     const { received, leave } = await listener(url);
-    recorder.labelled([4, 2], { state: at(1), order: [1, 0] });
+    const tree = savedTree(
+      { likelihood: 'gaussian', measure: 'nats a row' },
+      { sizes: [4, 2], joins: [{ a: 0, b: 1, height: 0.5 }] },
+    );
+    recorder.labelled([4, 2], { state: at(1), order: [1, 0] }, tree);
     await eventually('a newer state', () => received.some(({ type }) => type === 'state'));
-    assert.deepEqual(JSON.parse((await ask(`${url}api/state`)).text).counts, [4, 2]);
+    const labelled = JSON.parse((await ask(`${url}api/state`)).text);
+    assert.deepEqual([labelled.counts, labelled.tree], [[4, 2], tree]);
     leave();
   });
 

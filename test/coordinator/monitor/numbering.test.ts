@@ -26,7 +26,7 @@ test('once all rows are labelled, state, counts and split ratios have the cluste
   recorder.event({ type: 'step', epoch: 3, kind: 'split', changed: 0, k: 3 });
   const before = recorder.version('snapshot');
   const final = stateOf(3, 0.5, 0.3, 0.2);
-  recorder.labelled([50, 30, 20], { state: final, order: [1, 2, 0] });
+  recorder.labelled([50, 30, 20], { state: final, order: [1, 2, 0] }, null);
   const { state, counts, splitRatio } = recorder.snapshot()!;
   assert.equal(state, final);
   assert.deepEqual(
@@ -43,6 +43,6 @@ test('ratios that are not known stay so', () => {
   const recorder = createRecorder();
   recorder.prepared({} as Run, 9);
   recorder.state(stateOf(0, 0.4, 0.6));
-  recorder.labelled([6, 4], { state: stateOf(0, 0.6, 0.4), order: [1, 0] });
+  recorder.labelled([6, 4], { state: stateOf(0, 0.6, 0.4), order: [1, 0] }, null);
   assert.deepEqual(recorder.snapshot()!.splitRatio, [null, null]);
 });
