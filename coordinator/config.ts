@@ -303,10 +303,11 @@ export const OPTIONS = {
     fast: [500, 500, 2000],
     defaultText: '500,500,2000',
   }),
-  latent: option(integer(1, 1024), {
+  latent: option(nullable(integer(1, 1024)), {
     group: ENCODER,
     describe: 'numbers in the code of a row, which are clustered in its place',
-    fast: 10,
+    fast: null,
+    defaultText: '10, or half of the columns',
   }),
   encoderEpochs: option(integer(1), {
     group: ENCODER,

@@ -107,6 +107,8 @@ export async function runAll(given: RunInput): Promise<Summary> {
 async function onCodes(input: RunInput): Promise<RunInput> {
   const { config, layout, source, server, out, check, resume, checkpointEvery = 0 } = input;
   const { dispatcher } = attemptOn(server.dispatcher, config.data);
+  // Of the rows themselves only variances are needed, and none of them stays in memory.
+  const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
   // No worker that has read another file may take part.
   check?.beThorough();
   const metadata = { ...metadataOf(input), fences: null, likelihood: null };
@@ -117,7 +119,7 @@ async function onCodes(input: RunInput): Promise<RunInput> {
   } = await encodedRows({
     ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
     moments: async () => {
-      const { data } = await firstReading(input, dispatcher, 0);
+      const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
       assertUnchanged(config, data.hashes, resume);
       source.assertSameFile?.();
       return data;

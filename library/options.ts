@@ -162,10 +162,10 @@ export interface ModelOptions {
    */
   encoderHidden?: readonly number[];
   /**
-   * Numbers in the code of a row, from 1 to 1024.
-   * @defaultValue 10
+   * Numbers in the code of a row, from 1 to 1024, fewer than the columns.
+   * @defaultValue 10, or half of the columns if that is less
    */
-  latent?: number;
+  latent?: number | null;
   /**
    * Passes of the encoder over all rows; at least 1.
    * @defaultValue 12

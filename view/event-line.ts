@@ -34,7 +34,7 @@ const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { typ
   }),
   warning: z.object({ message: text }),
   'encoder-epoch': z.object({
-    ...{ epoch: count, of: count, loss: number, wall: number, waited: number, bytes: number },
+    ...{ epoch: count, of: count, loss: number, wall: number, bytes: number },
     ...{ seconds: perName, workers: perName },
   }),
   epoch: z.object({

@@ -55,11 +55,10 @@ export type RunEvent =
       of: number;
       /** Mean of ‖output − input‖² over the epoch, as a share of the variance of the inputs. */
       loss: number;
-      /** Seconds that the epoch took; of them, by task and worker, those of computing, and those spent waiting for rows. */
+      /** Seconds that the epoch took, and those of computing, by task and by worker. */
       wall: number;
       seconds: Record<string, number>;
       workers: Record<string, number>;
-      waited: number;
       /** Sent to and received from all workers. */
       bytes: number;
     }

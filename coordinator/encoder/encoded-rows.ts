@@ -19,6 +19,7 @@ import { columnsOf } from '../training/likelihood.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import { CODES, encodeAll } from './encode-all.ts';
 import type { Encoder } from './encoder.ts';
+import { checkEncoder, latentOf } from './limits.ts';
 import { encoderEpoch } from './train-encoder.ts';
 
 /** Features that were learned: what is clustered in place of the rows. */
@@ -52,7 +53,9 @@ interface EncoderInput {
  */
 export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
   const { config, layout, dispatcher, out, warn } = input;
-  const widths = autoencoderWidths(layout.dim, config.encoderHidden, config.latent);
+  const latent = latentOf(config, layout.dim);
+  const widths = autoencoderWidths(layout.dim, config.encoderHidden, latent);
+  checkEncoder(config, widths, warn);
   const saved = out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null;
   const path = join(out.path, CODES);
   const isEncoded = saved?.state.epoch === config.encoderEpochs && existsSync(path);
@@ -68,7 +71,7 @@ export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
   const { state, hashes, input: map } = checkpoint;
   return {
     codes: await openSource(path),
-    layout: { ...layout, dim: config.latent },
+    layout: { ...layout, dim: latent },
     encoder: { widths, params: state.params, input: map, layout, hashes },
   };
 }
@@ -113,12 +116,12 @@ async function trained(
     const startedAt = performance.now();
     const before = server.traffic();
     const { variance } = checkpoint;
-    const { state, waited } = await encoderEpoch({ config, layout, dispatcher, variance }, checkpoint.state);
+    const state = await encoderEpoch({ config, layout, dispatcher, variance }, checkpoint.state);
     const after = server.traffic();
     const { tasks, workers } = server.usage();
     emit({
       ...{ type: 'encoder-epoch', epoch: state.epoch, of: config.encoderEpochs, loss: state.loss! },
-      ...{ wall: (performance.now() - startedAt) / 1000, seconds: tasks, workers, waited },
+      ...{ wall: (performance.now() - startedAt) / 1000, seconds: tasks, workers },
       bytes: after.sent - before.sent + after.received - before.received,
     });
     checkpoint = { ...checkpoint, state };

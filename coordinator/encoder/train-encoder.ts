@@ -40,13 +40,12 @@ export function roundsPerEpoch(
 export async function encoderEpoch(
   { config, layout, dispatcher, variance }: EncoderTraining,
   { widths, params, epoch }: EncoderState,
-): Promise<{ state: EncoderState; waited: number }> {
+): Promise<EncoderState> {
   const { encoderBatch: batch, encoderLr: rate, encoderNoise: noise, encoderEpochs } = config;
   const shards = shardBlocks(layout);
   const rounds = roundsPerEpoch(config, layout);
   let weights = params;
   let loss = 0;
-  let waited = 0;
   for (let round = 0; round < rounds; round++) {
     dispatcher.publish('encoder', { params: nd(weights), widths: nd(Int32Array.from(widths)) });
     const place = (blocks: number, part: number) => Math.floor((part * blocks) / rounds);
@@ -67,7 +66,7 @@ export async function encoderEpoch(
       units,
       streams: false,
       sum: true,
-      expects: () => [{ params: ['float64', params.length], loss: ['float64', 1], waited: ['float64', 1] }],
+      expects: () => [{ params: ['float64', params.length], loss: ['float64', 1] }],
       isSound: ([result], { length }) => areEncoderSums(result, length),
       hasDiverged: ([result]) => hasDivergedEncoder(result),
     });
@@ -76,7 +75,6 @@ export async function encoderEpoch(
     if (!weights.every(Number.isFinite))
       throw new UserError(`the encoder diverges: use a lower --encoder-lr than ${rate}`);
     loss += (await sumOf(results, 0, 'loss'))[0] / units.length / rounds;
-    waited += (await sumOf(results, 0, 'waited'))[0];
   }
-  return { state: { widths, params: weights, epoch: epoch + 1, loss: loss / variance }, waited };
+  return { widths, params: weights, epoch: epoch + 1, loss: loss / variance };
 }

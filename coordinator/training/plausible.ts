@@ -65,11 +65,7 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
 /** Sums of `encoder-steps` over so many shards: what is finite must be possible in float32. */
 export function areEncoderSums(result: Tensors, shards: number): boolean {
   const of = (name: string) => take(result, name, 'float64');
-  return (
-    areWithin(of('params'), -shards * MAX_FLOAT32, shards * MAX_FLOAT32) &&
-    !(of('loss')[0] < 0) &&
-    of('waited')[0] >= 0
-  );
+  return areWithin(of('params'), -shards * MAX_FLOAT32, shards * MAX_FLOAT32) && !(of('loss')[0] < 0);
 }
 
 /** Has the encoder diverged, according to this result? */

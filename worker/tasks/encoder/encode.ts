@@ -18,7 +18,7 @@ export async function encode(context: Context, _task: TaskOf<'encode'>, unit: Wo
   const rows = blocks.reduce((sum, { count }) => sum + count, 0);
   const codes = new Float32Array(rows * latent);
   let at = 0;
-  for await (const raw of piecesOf(context, blocks).all()) {
+  for await (const raw of piecesOf(context, blocks)) {
     const own = await encodeRows(backend, net, inputMap(states), raw);
     codes.set(own, at);
     at += own.length;

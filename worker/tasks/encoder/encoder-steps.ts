@@ -16,8 +16,8 @@ import { inputMap, piecesOf } from './inputs.ts';
 /**
  * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights, with Adam's moments at zero,
  * so that nothing but the states decides the result. The unit's blocks are those at these places of the epoch's order, which is
- * drawn again each epoch; they are read in pieces, whose rows are shuffled. Returns the weights, the mean loss of the steps and
- * the seconds spent waiting for rows: sums over shards.
+ * drawn again each epoch; they are read in pieces, whose rows are shuffled. Returns the weights and the mean loss of the steps: sums
+ * over shards.
  */
 export async function encoderSteps(
   context: Context,
@@ -36,9 +36,8 @@ export async function encoderSteps(
   const rng = generator(seed, 'encoder-rows', epoch, shard, from);
   const rows = own.reduce((sum, { count }) => sum + count, 0);
   const losses: Tensor[] = [];
-  const pieces = piecesOf(context, own);
   let seen = 0;
-  for await (const raw of pieces.all()) {
+  for await (const raw of piecesOf(context, own)) {
     const n = raw.length / dim;
     const size = Math.min(batch, n);
     const drawn = shuffledPrefix(rng, n, n);
@@ -69,7 +68,6 @@ export async function encoderSteps(
   return {
     params: nd(Float64Array.from(concat(params, Float32Array))),
     loss: nd(Float64Array.of(loss / losses.length)),
-    waited: nd(Float64Array.of(pieces.waiting() / 1000)),
   };
 }
 

@@ -13,11 +13,8 @@ export function inputMap(states: States): ColumnMap {
 /** Numbers that are read at a time. */
 const PIECE = 1 << 22;
 
-/**
- * The rows of these blocks, in pieces of 16 MiB or a block; each is read while the caller uses the one before. Says how long
- * `waiting` for them took, ms.
- */
-export function piecesOf(context: Context, blocks: Block[]) {
+/** The rows of these blocks, in pieces of 16 MiB or a block; each is read while the caller uses the one before. */
+export async function* piecesOf(context: Context, blocks: Block[]): AsyncGenerator<Float32Array> {
   const { dim } = context;
   const pieces: Block[][] = [];
   let numbers = PIECE;
@@ -29,27 +26,22 @@ export function piecesOf(context: Context, blocks: Block[]) {
     pieces.at(-1)!.push(block);
     numbers += block.count * dim;
   }
-  let waiting = 0;
-  async function read(piece: Block[]): Promise<Float32Array> {
-    const rows = new Float32Array(piece.reduce((sum, { count }) => sum + count, 0) * dim);
-    let at = 0;
-    for await (const [, values] of context.readUnchanged(piece)) {
-      rows.set(values, at);
-      at += values.length;
-    }
-    return rows;
+  let next = pieces.length ? rowsOf(context, pieces[0]) : null;
+  for (let i = 1; next; i++) {
+    const rows = await next;
+    next = i < pieces.length ? rowsOf(context, pieces[i]) : null;
+    // Awaited only after these rows; until then a rejection would be unhandled.
+    next?.catch(() => {});
+    yield rows;
   }
-  async function* all(): AsyncGenerator<Float32Array> {
-    let next = pieces.length ? read(pieces[0]) : null;
-    for (let i = 0; next; i++) {
-      const start = performance.now();
-      const rows = await next;
-      waiting += performance.now() - start;
-      next = i + 1 < pieces.length ? read(pieces[i + 1]) : null;
-      // Awaited only after these rows; until then a rejection would be unhandled.
-      next?.catch(() => {});
-      yield rows;
-    }
+}
+
+async function rowsOf({ dim, readUnchanged }: Context, blocks: Block[]): Promise<Float32Array> {
+  const rows = new Float32Array(blocks.reduce((sum, { count }) => sum + count, 0) * dim);
+  let at = 0;
+  for await (const [, values] of readUnchanged(blocks)) {
+    rows.set(values, at);
+    at += values.length;
   }
-  return { all, waiting: () => waiting };
+  return rows;
 }
