@@ -153,17 +153,17 @@ export interface ModelOptions {
   /**
    * Features that are learned first, from all rows, and clustered in place of the rows: `autoencoder`, for raw images and other
    * rows of many columns.
-   * @defaultValue 'none'
+   * @defaultValue none
    */
   encoder?: 'none' | 'autoencoder';
   /**
    * Widths of the encoder's hidden layers; the decoder has the same in reverse.
-   * @defaultValue [500, 500, 2000]
+   * @defaultValue 500,500,2000
    */
   encoderHidden?: readonly number[];
   /**
    * Numbers in the code of a row, from 1 to 1024, fewer than the columns.
-   * @defaultValue 10, or half of the columns if that is less
+   * @defaultValue 10, or half of the columns
    */
   latent?: number | null;
   /**
