@@ -43,7 +43,8 @@ export async function encoderEpoch(
 ): Promise<EncoderState> {
   const { encoderBatch: batch, encoderLr: rate, encoderNoise: noise, encoderEpochs } = config;
   const shards = shardBlocks(layout);
-  const rounds = roundsPerEpoch(config, layout);
+  // Each has at least one block of each shard.
+  const rounds = Math.min(roundsPerEpoch(config, layout), ...shards.map(({ length }) => length));
   let weights = params;
   let loss = 0;
   for (let round = 0; round < rounds; round++) {

@@ -353,9 +353,11 @@ export class Registry {
   serve(rows: ServedRows): void {
     this.#rows = rows;
     for (const member of this.#members.values()) {
-      if (!isPresent(member)) continue;
-      this.#welcome(member);
-      this.#options.dispatcher.join(member.worker);
+      if (isPresent(member)) {
+        this.#welcome(member);
+        this.#options.dispatcher.join(member.worker);
+        // One that returns has to be welcomed too: it says hello first.
+      } else this.#byPeer.delete(member.peer);
     }
   }
 
