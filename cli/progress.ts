@@ -95,6 +95,12 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
         case 'likelihood':
           eventLine(likelihoodText(event.likelihood, event.why));
           break;
+        case 'encoder-epoch': {
+          const text = `encoder epoch ${event.epoch}/${event.of}  loss ${lossText(event.loss)}  ${event.wall.toFixed(1)} s`;
+          if (live) show(text, `${workerCounts(workers)}`);
+          if (!live || event.epoch === event.of) eventLine(text);
+          break;
+        }
         case 'resume':
           eventLine(
             event.from

@@ -127,6 +127,7 @@ const nullable = <Schema extends zod.ZodMiniType>(
 const DATA = 'Data:';
 const MODEL = 'Model:';
 const NETS = 'Networks:';
+const ENCODER = 'Encoder:';
 const SCHEDULE = 'Schedule:';
 
 /**
@@ -289,6 +290,50 @@ export const OPTIONS = {
     group: NETS,
     describe: 'loss of the sub-clustering nets',
     fast: 'isotropic',
+  }),
+  encoder: option(oneOf('none', 'autoencoder'), {
+    group: ENCODER,
+    describe:
+      'learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows of many columns',
+    fast: 'none',
+  }),
+  encoderHidden: option(widths(), {
+    group: ENCODER,
+    describe: 'widths of the encoder’s hidden layers; the decoder has the same in reverse',
+    fast: [500, 500, 2000],
+    defaultText: '500,500,2000',
+  }),
+  latent: option(nullable(integer(1, 1024)), {
+    group: ENCODER,
+    describe: 'numbers in the code of a row, which are clustered in its place',
+    fast: null,
+    defaultText: '10, or half of the columns',
+  }),
+  encoderEpochs: option(integer(1), {
+    group: ENCODER,
+    describe: 'passes of the encoder over all rows',
+    fast: 12,
+  }),
+  encoderLr: option(above(0), {
+    group: ENCODER,
+    describe: 'first Adam learning rate of the encoder; it falls to 0 along a cosine',
+    fast: 1e-3,
+  }),
+  encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
+    group: ENCODER,
+    describe: 'rows in a step of the encoder',
+    fast: 256,
+  }),
+  encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
+    group: ENCODER,
+    describe: 'local steps of the encoder on each shard between two averages, about',
+    fast: 16,
+  }),
+  encoderNoise: option(atLeast(0), {
+    group: ENCODER,
+    describe:
+      'standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it learns to remove it',
+    fast: 0,
   }),
   schedule: option(oneOf('fast', 'paper'), {
     group: SCHEDULE,

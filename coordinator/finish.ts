@@ -13,6 +13,7 @@ import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
+import type { Encoder } from './encoder/encoder.ts';
 import { notesOn } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
@@ -37,6 +38,7 @@ export interface FinishInput {
   data: DataMoments;
   layout: Layout;
   source: Pick<Source, 'names'>;
+  encoder?: Encoder | null;
   labels: Labels | null;
   server: Server;
   out: RunDirectory;
@@ -97,11 +99,11 @@ export async function finish(input: FinishInput): Promise<Summary> {
         observer?.labelled(found.counts, final, tree);
       }
       if (tree) out.json(TREE, tree);
-      await writeModel(run, final.state, labelled, source.names ?? null, out);
+      await writeModel(run, final.state, labelled, source.names ?? null, input.encoder ?? null, out);
       await checkpoints.flush();
       const { silhouette } = labelled;
       const result = await summarize(run, labelled, {
-        ...{ state, layout, spent: spent(), out: out.path },
+        ...{ state, layout, dim: metadata.layout.dim, spent: spent(), out: out.path },
         notes: (k) => notesOfRun(input, k, silhouette),
       });
       out.json('run.json', runFile(metadata, result, written()));

@@ -5,6 +5,9 @@ import { realPath } from '../base/same-file.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
+import { readBlocks } from '../data/blocks.ts';
+import type { Source } from '../data/source.ts';
+import type { Layout } from '../model/layout.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { RunEvent } from '../view/events.ts';
@@ -135,6 +138,7 @@ async function openServer(
   const { keys, http, linger } = options;
   const { log } = options.listener;
   const { layout, source, checkpoints } = inputs;
+  const served = { layout, source };
   let page: Http | null = null;
   closing.defer(async () => {
     if (page && progress.over && linger > 0) {
@@ -148,7 +152,10 @@ async function openServer(
   const listeners = { emit, log, roundListener: monitor?.roundListener };
   let check: DataCheck | null = null;
   const explain = (problem: Error) => check?.explain(problem) ?? problem;
-  const server = await listenForWorkers(config, options, inputs, explain, { authenticator, ...listeners });
+  const server = await listenForWorkers(config, options, inputs, served, explain, {
+    authenticator,
+    ...listeners,
+  });
   if (!options.sameFiles) {
     const { createDataCheck } = await import('./data-check.ts');
     check = createDataCheck({ source, layout, path: config.data, workers: server });
@@ -163,7 +170,16 @@ async function openServer(
   if (authenticator && keys.reload) reloadKeysOnRequest(authenticator, keys.reload, server, log);
   const versions = { dpmesh: dpmeshVersion(), node: process.version };
   if (monitor) {
-    const run = { http: http!, out, config, versions, layout, source, server, checkpoints };
+    const run = {
+      http: http!,
+      out,
+      config,
+      versions,
+      layout,
+      source: () => served.source,
+      server,
+      checkpoints,
+    };
     const opened = await monitor.open({ ...run, stop: () => stopping.abort() });
     if (stopping.signal.aborted) await opened.close();
     stopping.signal.throwIfAborted();
@@ -176,7 +192,13 @@ async function openServer(
   const calculator = createCalculator();
   closing.defer(calculator.close);
   const { calculate } = calculator;
-  return { server, check, workers, versions, calculate, observer: monitor?.observer, held: monitor?.held };
+  const serve = (source: Source, layout: Layout): void => {
+    closing.defer(source.close);
+    Object.assign(served, { source, layout });
+    server.serve(layout, (blocks) => readBlocks(source, layout, blocks));
+  };
+  const { observer, held } = monitor ?? {};
+  return { server, check, workers, versions, calculate, serve, observer, held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */
@@ -226,11 +248,12 @@ async function listenForWorkers(
   config: RunConfig,
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   { source, leftOut, layout }: Inputs,
+  served: { source: Source; layout: Layout },
   explain: (problem: Error) => Error,
   rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('./scheduler/server.ts');
-  const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  const { firstBlockHash } = await import('../data/blocks.ts');
   const read = (blocks: number[]) => readBlocks(source, layout, blocks);
   return startServer({
     bind,
@@ -243,7 +266,8 @@ async function listenForWorkers(
     readBlocks: read,
     async verify(unit, hashes) {
       const { problemWith } = await import('./verify-unit.ts');
-      const problem = await problemWith(unit, layout, read, hashes);
+      const own = (blocks: number[]) => readBlocks(served.source, served.layout, blocks);
+      const problem = await problemWith(unit, served.layout, own, hashes);
       return problem && explain(problem);
     },
     identity: resume?.run.identity,

@@ -10,6 +10,8 @@ import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import { type DataCheck, Misread } from './data-check.ts';
+import { encodedRows } from './encoder/encoded-rows.ts';
+import type { Encoder } from './encoder/encoder.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import { FailedEverywhere } from './scheduler/router.ts';
@@ -43,10 +45,16 @@ export interface RunInput {
   checkpoints: Checkpoints;
   calculate: Calculate;
   /**
-   * Of a resumed run: its checkpoint, or null to start again, and the fingerprint that its data must have. Null for a new
-   * run.
+   * Of a resumed run: its checkpoint, or null to start again, and the fingerprint that its data must have (null: any). Null for
+   * a new run.
    */
-  resume: { from: SavedCheckpoint | null; fingerprint: string } | null;
+  resume: { from: SavedCheckpoint | null; fingerprint: string | null } | null;
+  /** Those of which `source` has the codes; null: it has the rows themselves. */
+  encoder?: Encoder | null;
+  /** From now on these rows are clustered, also for workers and page. */
+  serve?: (source: Source, layout: Layout) => void;
+  /** Maximum seconds between checkpoints. */
+  checkpointEvery?: number;
   emit: Emit;
   warn: (message: string) => void;
   observer?: Observer;
@@ -75,9 +83,10 @@ interface TrainingInput {
  * Runs everything that needs workers, from the moments round to the full pass, and writes the results. Returns their
  * summary. Begins again, once at most, if it turns out that a worker read other rows than those of the coordinator's file.
  */
-export async function runAll(input: RunInput): Promise<Summary> {
-  const { check, server, checkpoints, warn, resume } = input;
+export async function runAll(given: RunInput): Promise<Summary> {
   const startTime = performance.now();
+  const input = given.config.encoder === 'none' ? given : await onCodes(given);
+  const { check, server, checkpoints, warn, resume } = input;
   // The fingerprint of a resumed run is compared with hashes that workers find.
   if (resume && !resume.from) check?.beThorough();
   for (let isAgain = false; ; isAgain = true) {
@@ -94,22 +103,70 @@ export async function runAll(input: RunInput): Promise<Summary> {
   }
 }
 
+/** The same run on the codes of its rows, once an encoder has been trained on these. */
+async function onCodes(input: RunInput): Promise<RunInput> {
+  const { config, layout, source, server, out, check, resume, checkpointEvery = 0 } = input;
+  const { dispatcher } = attemptOn(server.dispatcher, config.data);
+  // Of the rows themselves only variances are needed, and none of them stays in memory.
+  const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
+  // No worker that has read another file may take part.
+  check?.beThorough();
+  const metadata = { ...metadataOf(input), fences: null, likelihood: null };
+  const {
+    codes,
+    layout: own,
+    encoder,
+  } = await encodedRows({
+    ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
+    moments: async () => {
+      const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
+      assertUnchanged(config, data.hashes, resume);
+      source.assertSameFile?.();
+      return data;
+    },
+    create: (hashes) => out.create(runFile({ ...metadata, identity: server.identity(), hashes }, null)),
+  });
+  assertUnchanged(config, encoder.hashes, resume);
+  input.serve?.(codes, own);
+  return {
+    ...input,
+    ...{ source: codes, layout: own, check: null, encoder },
+    resume: resume && { from: resume.from, fingerprint: null },
+  };
+}
+
+function assertUnchanged({ data }: RunConfig, hashes: Uint8Array, resume: RunInput['resume']): void {
+  if (resume?.fingerprint && fingerprint(hashes) !== resume.fingerprint)
+    throw new UserError(`${data} has changed since the run began; restore the old file, or start a new run`);
+}
+
+/** What run.json says of a run before anything is read, of its rows rather than of their codes. */
+function metadataOf({ config, layout, source, leftOut, versions, server, mixed, encoder }: RunInput) {
+  const backend = server.backend() ?? undefined;
+  return {
+    config,
+    layout: encoder?.layout ?? layout,
+    dtype: source.dtype,
+    leftOut: leftOut ?? null,
+    versions,
+    identity: server.identity(),
+    backend: backend && { ...backend, mixed: mixed === true },
+  };
+}
+
 async function runOnce(
   input: RunInput,
   attempt: Attempt,
   startTime: number,
   isAgain: boolean,
 ): Promise<Summary> {
-  const { config, layout, server, out, checkpoints, calculate, emit, resume, source, versions } = input;
+  const { config, layout, server, out, checkpoints, calculate, emit, resume, source } = input;
   const checkpoint = (!isAgain && resume?.from?.checkpoint) || null;
   const { dispatcher } = attempt;
   // A run that continues from a checkpoint, or begins again, has emitted these warnings before.
   const warn = checkpoint || isAgain ? () => {} : input.warn;
   const prepareFor = async (moments: DataMoments): Promise<Run> => {
-    if (resume && fingerprint(moments.hashes) !== resume.fingerprint)
-      throw new UserError(
-        `${config.data} has changed since the run began; restore the old file, or start a new run`,
-      );
+    assertUnchanged(config, moments.hashes, resume);
     return prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
   };
   const { moments, run } = checkpoint
@@ -122,22 +179,17 @@ async function runOnce(
   if (!checkpoint) source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
-  const backend = server.backend() ?? undefined;
+  const { encoder = null } = input;
   const metadata = {
-    config,
-    layout,
-    dtype: source.dtype,
-    leftOut: input.leftOut ?? null,
-    versions,
-    identity: server.identity(),
-    backend: backend && { ...backend, mixed: input.mixed === true },
-    hashes: moments.hashes,
+    ...metadataOf(input),
+    hashes: encoder?.hashes ?? moments.hashes,
+    codes: encoder && { hashes: moments.hashes, dim: layout.dim },
     fences: moments.fences,
     likelihood: run.why === null ? null : { name: run.likelihood, why: run.why },
   };
   await out.create(runFile(metadata, null));
   // With the hashes of this reading, in place of the one before.
-  if (isAgain) out.json('run.json', runFile(metadata, null));
+  if (isAgain || encoder) out.json('run.json', runFile(metadata, null));
   if (resume || isAgain)
     emit({
       type: 'resume',
@@ -145,7 +197,7 @@ async function runOnce(
       k: checkpoint?.state.mixture.k ?? (run.graphs ? 1 : config.initK),
       from: (!isAgain && resume?.from?.path) || null,
     });
-  else emit({ type: 'start', rows: layout.rows, dim: layout.dim, sample, shards: layout.shards });
+  else emit({ type: 'start', rows: layout.rows, dim: metadata.layout.dim, sample, shards: layout.shards });
   const { likelihood, why } = run;
   if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood, why });
 
@@ -198,6 +250,7 @@ async function unless<T>(watching: Promise<void>, result: Promise<T>, attempt: A
 async function firstReading(
   { config, layout, source, calculate, check, server }: RunInput,
   dispatcher: Dispatcher,
+  sample = sampleThreshold(config, layout),
 ): Promise<Reading> {
   const firstBlock = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
@@ -210,13 +263,7 @@ async function firstReading(
     ...{ diagnose, workers: server },
     ...(check && { staleShards: check.staleShards, read: source.read }),
   };
-  return momentsRound(
-    { dispatcher, calculate, own },
-    config,
-    layout,
-    origin,
-    sampleThreshold(config, layout),
-  );
+  return momentsRound({ dispatcher, calculate, own }, config, layout, origin, sample);
 }
 
 /** The same reading, but its moments are without outliers. */

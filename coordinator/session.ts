@@ -75,7 +75,7 @@ function interruptedEnd(out?: RunDirectory): SessionEnd {
 
 async function runWithWorkers(
   config: RunConfig,
-  { resume, mixed }: SessionOptions,
+  { resume, mixed, checkpointEvery }: SessionOptions,
   { workers, from, ...opened }: OpenedSession,
   signal: AbortSignal,
   written: () => void,
@@ -85,7 +85,7 @@ async function runWithWorkers(
   await workers.ready;
   return runAll({
     ...opened,
-    ...{ config, mixed, signal, written },
+    ...{ config, mixed, signal, written, checkpointEvery },
     resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
   });
 }

@@ -132,6 +132,40 @@ const progress = [
   ),
 ];
 
+const encoder = [
+  timeSeriesPanel({
+    title: 'Encoder: reconstruction error',
+    description:
+      'Only in runs with --encoder. What the encoder loses of its rows, as a share of their variance: 1 is as bad as their mean, 0 is perfect. It falls quickly, then slowly; if it is level long before the end, fewer --encoder-epochs do.',
+    unit: units.PercentUnit,
+    min: 0,
+    width: 12,
+    thresholds: NEUTRAL,
+    queries: [[`max(dpmesh_encoder_loss{${RUN}})`, 'error']],
+  }),
+  smallStat({
+    title: 'Encoder: epochs',
+    description: 'Complete passes of the encoder over all rows, of --encoder-epochs.',
+    unit: units.PercentUnit,
+    min: 0,
+    max: 1,
+    queries: [[`max(dpmesh_encoder_epoch{${RUN}}) / max(dpmesh_encoder_max_epochs{${RUN}})`, 'progress']],
+  }),
+  smallStat({
+    title: 'Encoder: seconds an epoch',
+    description: 'Duration of its last epoch.',
+    unit: units.Seconds,
+    queries: [[`max(dpmesh_encoder_epoch_seconds{${RUN}})`, 'seconds']],
+  }),
+  smallStat({
+    title: 'Encoder: bytes a row',
+    description:
+      'What its weights cost on the network in an epoch, for each row. More --encoder-steps between averages need fewer.',
+    unit: units.BytesIEC,
+    queries: [[`max(dpmesh_encoder_bytes_per_row{${RUN}})`, 'bytes']],
+  }),
+];
+
 const changes = [
   timeSeriesPanel(
     {
@@ -256,6 +290,7 @@ export const training = () =>
     rows: [
       ['Now', now],
       ['Progress', progress],
+      ['Encoder', encoder],
       ['Splits and merges', changes],
       ['Clusters', sizes],
     ],

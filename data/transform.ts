@@ -75,12 +75,15 @@ export function unitRows(
   { before, normalize, input }: Pick<Transform, 'before' | 'normalize' | 'input'>,
   raw: Float32Array,
 ): void {
-  if (before) {
-    const { factor, shift } = before;
-    for (let o = 0; o < raw.length; )
-      for (let d = 0; d < input; d++, o++) raw[o] = Math.fround(raw[o] * factor[d]) + shift[d];
-  }
+  if (before) mapColumns(before, raw);
   if (normalize) normalizeRows(raw, input);
+}
+
+/** Applies a column map to rows, in place. */
+export function mapColumns({ factor, shift }: ColumnMap, rows: Float32Array): void {
+  const dim = factor.length;
+  for (let o = 0; o < rows.length; )
+    for (let d = 0; d < dim; d++, o++) rows[o] = Math.fround(rows[o] * factor[d]) + shift[d];
 }
 
 /**

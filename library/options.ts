@@ -151,6 +151,47 @@ export interface ModelOptions {
    */
   subLoss?: 'isotropic' | 'kl';
   /**
+   * Features that are learned first, from all rows, and clustered in place of the rows: `autoencoder`, for raw images and other
+   * rows of many columns.
+   * @defaultValue none
+   */
+  encoder?: 'none' | 'autoencoder';
+  /**
+   * Widths of the encoder's hidden layers; the decoder has the same in reverse.
+   * @defaultValue 500,500,2000
+   */
+  encoderHidden?: readonly number[];
+  /**
+   * Numbers in the code of a row, from 1 to 1024, fewer than the columns.
+   * @defaultValue 10, or half of the columns
+   */
+  latent?: number | null;
+  /**
+   * Passes of the encoder over all rows; at least 1.
+   * @defaultValue 12
+   */
+  encoderEpochs?: number;
+  /**
+   * First Adam learning rate of the encoder, above 0; it falls to 0 along a cosine.
+   * @defaultValue 0.001
+   */
+  encoderLr?: number;
+  /**
+   * Rows in a step of the encoder; at least 1.
+   * @defaultValue 256
+   */
+  encoderBatch?: number;
+  /**
+   * Local steps of the encoder on each shard between two averages, about; at least 1.
+   * @defaultValue 16
+   */
+  encoderSteps?: number;
+  /**
+   * Standard deviation of noise that is added to the encoder's inputs, which have variance 1: it learns to remove it. At least 0.
+   * @defaultValue 0
+   */
+  encoderNoise?: number;
+  /**
    * Training schedule. `paper` is that of the DeepDPM paper; it also changes the defaults of other options (docs/flags.md).
    * @defaultValue `fast`
    */

@@ -169,6 +169,19 @@ export const taskSchema = z.discriminatedUnion('task', [
   z.object({ task: z.literal('half-start') }),
   z.object({ task: z.literal('half-sweep'), coupling: positive }),
   z.object({ task: z.literal('half-links') }),
+  /** One pass over the unit's places in the epoch's order of blocks. */
+  z.object({
+    task: z.literal('encoder-steps'),
+    epoch: count,
+    batch,
+    /** The first learning rate of a run of `total` rounds, of which `done` are done. */
+    rate: positive,
+    done: count,
+    total: dim,
+    /** Standard deviation of the noise on inputs. */
+    noise: z.number().check(z.nonnegative(), z.lte(100)),
+  }),
+  z.object({ task: z.literal('encode') }),
   z.object({
     task: z.literal('full-pass'),
     diagonal: z.boolean(),

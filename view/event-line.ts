@@ -33,6 +33,10 @@ const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { typ
     tasks: z.array(text),
   }),
   warning: z.object({ message: text }),
+  'encoder-epoch': z.object({
+    ...{ epoch: count, of: count, loss: number, wall: number, bytes: number },
+    ...{ seconds: perName, workers: perName },
+  }),
   epoch: z.object({
     ...{ epoch: count, k: count, width: count, loss: z.nullable(number), subLoss: z.nullable(number) },
     ...{ seconds: perName, workers: perName },

@@ -50,6 +50,19 @@ export type RunEvent =
     }
   | { type: 'warning'; message: string }
   | {
+      type: 'encoder-epoch';
+      epoch: number;
+      of: number;
+      /** Mean of ‖output − input‖² over the epoch, as a share of the variance of the inputs. */
+      loss: number;
+      /** Seconds that the epoch took, and those of computing, by task and by worker. */
+      wall: number;
+      seconds: Record<string, number>;
+      workers: Record<string, number>;
+      /** Sent to and received from all workers. */
+      bytes: number;
+    }
+  | {
       type: 'epoch';
       epoch: number;
       k: number;

@@ -26,7 +26,8 @@ export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
   const entries: LogEntry[] = [];
   let rejected: RejectedProposals | null = null;
   for (const event of events) {
-    const epoch = 'epoch' in event ? event.epoch : null;
+    // Those of an encoder come before all others.
+    const epoch = 'epoch' in event && event.type !== 'encoder-epoch' ? event.epoch : null;
     if ((event.type === 'split' || event.type === 'merge') && !event.accepted) {
       if (!rejected || rejected.type !== event.type || rejected.epoch !== epoch) {
         const entry: LogEntry = { time: event.time, kind: 'quiet', epoch, text: '' };
@@ -62,6 +63,11 @@ function describe(event: TimedEvent): EventDescription | null {
       const text = likelihoodText(event.likelihood, event.why);
       return milestone(text[0].toUpperCase() + text.slice(1));
     }
+    case 'encoder-epoch':
+      return {
+        kind: 'quiet',
+        text: `Encoder: pass ${event.epoch} of ${event.of}, error ${(100 * event.loss).toPrecision(3)} % of the variance, ${duration(event.wall)}`,
+      };
     case 'worker':
       return {
         kind: 'worker',

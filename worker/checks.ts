@@ -7,6 +7,7 @@ import { statisticsLength } from '../model/statistics.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
 import type { TensorDtype } from '../proto/tensors.ts';
+import { FORWARD_ROWS } from './compute/mlp.ts';
 import { checkGraphTask, isGraphTask } from './graph-checks.ts';
 import { array, columnsIn, fits, InvalidRound, must, tensor } from './state-checks.ts';
 import type { States } from './states.ts';
@@ -63,6 +64,13 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
       for (const name of ['low', 'high']) array(states, 'columns', name, 'float32', [fenced]);
     }
     fits((task.sketch || layout.dim) ** 2);
+    return;
+  }
+  if (task.task === 'encoder-steps' || task.task === 'encode') {
+    const { size, latent, widest } = encoderOf(states, layout);
+    fits(task.task === 'encode' ? (layout.rows * latent) / 2 / layout.shards : size);
+    const rows = task.task === 'encode' ? FORWARD_ROWS : Math.min(task.batch, layout.rows);
+    addressable(rows * widest);
     return;
   }
   const d = transformDim(states, layout);
@@ -205,6 +213,24 @@ function netOf(states: States, name: 'net' | 'subs', d: number): NetSize {
   const { length } = tensor(tensors, name, 'params', 'float32').data;
   must(length === size, `${name}: ${length} params, not ${size}`);
   return { k: widths.at(-1)!, size, nets, widest: Math.max(...widths) };
+}
+
+/** The auto-encoder: an odd number of layers, whose widths are the same in both directions. */
+function encoderOf(states: States, layout: Layout): { size: number; latent: number; widest: number } {
+  const state = states.get('encoder');
+  const widths = [...tensor(state, 'encoder', 'widths', 'int32').data];
+  const isValid =
+    widths.length >= 3 &&
+    widths.length <= MOST_LAYERS &&
+    widths.length % 2 === 1 &&
+    widths[0] === layout.dim &&
+    widths.every((width, l) => width >= 1 && width === widths.at(-1 - l));
+  must(isValid, `encoder: widths [${widths.slice(0, 8)}] for rows of ${layout.dim} numbers`);
+  const size = netSize(netShapes(widths, 0));
+  addressable(size);
+  array(states, 'encoder', 'params', 'float32', [size]);
+  for (const name of ['factor', 'shift']) array(states, 'encoder-input', name, 'float32', [layout.dim]);
+  return { size, latent: widths[(widths.length - 1) / 2], widest: Math.max(...widths) };
 }
 
 /** Adam's moments must have the size of the net. */

@@ -12,6 +12,7 @@ import { CLOSED } from '../model/numbering.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
+import { encodeRows } from './encode-rows.ts';
 import { transformRows } from './rows.ts';
 
 export interface PredictInput {
@@ -56,18 +57,19 @@ export async function openPredictor({
   log,
   signal,
 }: PredictInput): Promise<Predictor> {
-  const { transform, net, backendName, leftOut, names } = readTrainedModel(run);
+  const { transform, encoder, net, backendName, leftOut, names } = readTrainedModel(run);
+  const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
   const source =
     typeof data === 'string'
-      ? await openSource(data, { without: await columnToLeaveOut(data, leftOut, transform.input, log) })
+      ? await openSource(data, { without: await columnToLeaveOut(data, leftOut, columns, log) })
       : data;
   try {
     const note = typeof data === 'string' && formatOf(data) === 'csv' && (await noteOnHeader(data));
     if (note) log(`dpmesh: warning: ${note}`);
-    if (source.dim !== transform.input)
+    if (source.dim !== columns)
       throw new UserError(
-        `${name} has ${source.dim} columns, the run ${run} was trained on ${transform.input}: pass rows of the same columns`,
+        `${name} has ${source.dim} columns, the run ${run} was trained on ${columns}: pass rows of the same columns`,
       );
     const difference = names && source.names ? columnDifference(source.names, names, run) : null;
     if (difference)
@@ -81,7 +83,11 @@ export async function openPredictor({
       return loadBackend('wasm');
     });
     if (units !== undefined) net.at(-1)!.values.fill(CLOSED, units);
-    const layers = net.map(({ values, shape }) => backend.upload(values, shape));
+    const upload = (parts: typeof net) => parts.map(({ values, shape }) => backend.upload(values, shape));
+    const layers = upload(net);
+    const encoding = encoder && upload(encoder.layers);
+    const codesOf = async (raw: Float32Array) =>
+      encoding ? encodeRows(backend, encoding, encoder!.input, raw) : raw;
     const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
@@ -94,12 +100,12 @@ export async function openPredictor({
           const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
           const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
-          yield { start, ...(await label(backend, transform, layers, raw, soft)) };
+          yield { start, ...(await label(backend, transform, layers, await codesOf(raw), soft)) };
         }
         source.assertSameFile?.();
       },
       close() {
-        backend.free(...layers);
+        backend.free(...layers, ...(encoding ?? []));
         source.close();
       },
     };

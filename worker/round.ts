@@ -17,6 +17,7 @@ const UNSUMMED: Task['task'][] = [
   ...(['moments', 'full-pass', 'sample-labels', 'sample-rows', 'neighbours', 'partitions'] as const),
   ...(['start-partition', 'memberships', 'membership-sweep', 'half-start', 'half-sweep'] as const),
   'null-partitions',
+  'encode',
 ];
 /** Maximum units and tensors in a message: their descriptions, up to 150 bytes each, have to fit in the header's frame. */
 const MOST_ENTRIES = 1500;

@@ -59,6 +59,8 @@ export interface Counters extends RoundListener {
   readonly split: ProposalCounts;
   readonly merge: ProposalCounts;
   readonly departures: Record<Departure, number>;
+  /** The last epoch of the encoder; null: there was none. */
+  encoder: Extract<RunEvent, { type: 'encoder-epoch' }> | null;
   readonly checkpoints: {
     written: number;
     failed: number;
@@ -79,6 +81,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
     split: proposals(),
     merge: proposals(),
     departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0, refused: 0 },
+    encoder: null,
     checkpoints: { written: 0, failed: 0, at: null, bytes: 0, seconds: 0 },
 
     roundEnded: (duration) => observe(self.rounds, duration / 1000),
@@ -112,6 +115,9 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
           epochs.subLoss = event.subLoss ?? epochs.subLoss;
           break;
         }
+        case 'encoder-epoch':
+          self.encoder = event;
+          break;
         case 'step':
           self.epochs.k = event.k;
           break;

@@ -36,7 +36,8 @@ export interface MonitorOptions {
   config: RunConfig;
   versions: Record<string, string>;
   layout: Layout;
-  source: Source;
+  /** The rows that are clustered, as of now. */
+  source: () => Source;
   server: Server;
   checkpoints: Checkpoints;
   /** Stops the run, as Ctrl-C does. */

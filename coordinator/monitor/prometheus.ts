@@ -43,6 +43,7 @@ export function createMetrics(sources: MetricSources): Registry {
   const families = createFamilies(registry);
   addRunMetrics(families, sources);
   addClusterMetrics(families, sources);
+  addEncoderMetrics(families, sources);
   addRoundMetrics(families, sources);
   addWorkerMetrics(families, sources);
   addTrafficMetrics(families, sources);
@@ -108,6 +109,39 @@ function addRunMetrics({ add, addScalar, addByLabel }: Families, sources: Metric
     'subclustering_loss',
     'Loss of the sub-clustering nets in the last epoch that trained them.',
     () => epochs.subLoss,
+  );
+}
+
+/** The training of an encoder, if the run has one. */
+function addEncoderMetrics({ addScalar }: Families, { counters, rows }: MetricSources): void {
+  const of = () => counters.encoder;
+  addScalar('gauge', 'encoder_epoch', 'Epochs of the encoder that are complete.', () => of()?.epoch ?? null);
+  addScalar(
+    'gauge',
+    'encoder_max_epochs',
+    'Epochs that the encoder trains for (--encoder-epochs).',
+    () => of()?.of ?? null,
+  );
+  addScalar(
+    'gauge',
+    'encoder_loss',
+    'Reconstruction error in the last epoch of the encoder, as a share of the variance of its inputs.',
+    () => of()?.loss ?? null,
+  );
+  addScalar(
+    'gauge',
+    'encoder_epoch_seconds',
+    'Duration of the last epoch of the encoder, in seconds.',
+    () => of()?.wall ?? null,
+  );
+  addScalar(
+    'gauge',
+    'encoder_bytes_per_row',
+    'Bytes to and from all workers in the last epoch of the encoder, for each row.',
+    () => {
+      const last = of();
+      return last && last.bytes / rows;
+    },
   );
 }
 

@@ -19,6 +19,7 @@ import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
 import type { RunConfig } from '../config.ts';
+import { CODES } from '../encoder/encode-all.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
@@ -162,7 +163,7 @@ interface ViewInputs {
 /** The pictures of points: all clusters, and the sub-clusters of one; without points if the data cannot be read. */
 async function clusterViews(path: string, inputs: ViewInputs) {
   const { run, fitted, checkpoint, order, history, done, notes } = inputs;
-  const source = await openUnchanged(inputs);
+  const source = await openUnchanged(path, inputs);
   const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
     const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
@@ -186,16 +187,16 @@ async function clusterViews(path: string, inputs: ViewInputs) {
 }
 
 /** The run's data; null, and a note, if they cannot be read or have changed. */
-async function openUnchanged({ run, checkpoint, notes }: ViewInputs): Promise<Source | null> {
-  const path = run.config.data;
+async function openUnchanged(folder: string, { run, checkpoint, notes }: ViewInputs): Promise<Source | null> {
+  const { codes } = run.data;
+  const path = codes ? join(folder, CODES) : run.config.data;
+  const columns = codes?.dim ?? run.data.dim;
   let source: Source | null = null;
   try {
     source = await openSource(path, { without: run.data.leftOut });
     const { rows, dim } = source;
-    if (rows !== run.data.rows || dim !== run.data.dim)
-      throw new UserError(
-        `${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${run.data.dim}`,
-      );
+    if (rows !== run.data.rows || dim !== columns)
+      throw new UserError(`${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${columns}`);
     if (!(await isSameRows(source, run, checkpoint)))
       throw new UserError(`${path} has changed since the run`);
     return source;

@@ -11,9 +11,11 @@ import type { RunFile } from '../storage/run-file.ts';
  */
 export async function isSameRows(
   { read }: Source,
-  { data: { rows, dim, blockRows, fingerprint: expected }, config }: RunFile,
+  { data, config }: RunFile,
   checkpoint: Checkpoint | null,
 ): Promise<boolean> {
+  const { rows, blockRows } = data;
+  const { dim, fingerprint: expected } = data.codes ?? data;
   const layout = { rows, dim, blockRows, shards: config.shards, seed: config.seed };
   const hashOf = async (index: number) => {
     const { start, count } = block(layout, index);

@@ -9,12 +9,16 @@ import { PeerRateLimit, TokenBucket } from './rate-limit.ts';
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 type Refusal = Omit<Extract<FromCoordinator, { type: 'refuse' }>, 'type'>;
 
-export interface RegistryOptions {
+/** The rows that workers compute on. */
+export interface ServedRows {
   layout: Layout;
   /** The data file, for workers that can read it; null: they fetch rows from the coordinator. */
   file: { path: string; firstBlock: string } | null;
-  /** Identifies this coordinator process. */
+  /** Identifies this coordinator process, and these rows. */
   term: number;
+}
+
+export interface RegistryOptions extends ServedRows {
   /** Numeric identity of a resumed run; otherwise the first worker that contributes a result determines it. */
   identity?: string | null;
   /** Also accept workers with other numeric identities. */
@@ -122,6 +126,7 @@ export class Registry {
   /** Set by the first accepted result. Until then the workers present determine the run's identity. */
   #fixedIdentity: string | null;
   #backend: { name: string; why: string } | null = null;
+  #rows: ServedRows;
   #peak = 0;
 
   constructor(options: RegistryOptions) {
@@ -129,6 +134,7 @@ export class Registry {
     this.#arrivals = new TokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
     this.#rejoins = new PeerRateLimit(options.now);
     this.#fixedIdentity = options.identity ?? null;
+    this.#rows = options;
   }
 
   /** Numeric identity of the run. */
@@ -303,8 +309,8 @@ export class Registry {
    * so already. One that is not there does so when it returns.
    */
   withholdFile(member: Member, reason: string): boolean {
-    const { file, log } = this.#options;
-    if (!member.mayReadFile || !file) return false;
+    const { log } = this.#options;
+    if (!member.mayReadFile || !this.#rows.file) return false;
     member.mayReadFile = false;
     if (!isPresent(member)) return true;
     log(
@@ -343,9 +349,21 @@ export class Registry {
     this.#byPeer.clear();
   }
 
+  /** From now on the run has these rows: all workers join again, without their states and rows. */
+  serve(rows: ServedRows): void {
+    this.#rows = rows;
+    for (const member of this.#members.values()) {
+      if (isPresent(member)) {
+        this.#welcome(member);
+        this.#options.dispatcher.join(member.worker);
+        // One that returns has to be welcomed too: it says hello first.
+      } else this.#byPeer.delete(member.peer);
+    }
+  }
+
   #welcome({ worker, peer, mayReadFile }: Member): void {
-    const { term, file, layout, send } = this.#options;
-    send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
+    const { term, file, layout } = this.#rows;
+    this.#options.send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
   }
 
   #mayArrive(key: string | null): boolean {

@@ -27,7 +27,7 @@ export interface RoundListener {
 }
 
 export interface RouterOptions {
-  /** Identifies this coordinator process; results meant for another one are dropped. */
+  /** Identifies this coordinator process and its rows; results meant for others are dropped. */
   term: number;
   registry: Registry;
   dispatcher: UnitDispatcher;
@@ -54,9 +54,11 @@ export class Router {
   readonly #complaining = new Set<Member>();
   /** The last of these verifications: they read the file, so there is one at a time. */
   #verified: Promise<unknown> = Promise.resolve();
+  #term: number;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#term = options.term;
   }
 
   /** Handles a message from the connection `peer`, already checked against its schema. */
@@ -72,11 +74,16 @@ export class Router {
     else if (registry.heardFrom(member)) this.#handle(member, header, tensors);
   }
 
+  /** From now on only results of this term count. */
+  serve(term: number): void {
+    this.#term = term;
+  }
+
   #handle(member: Member, header: Exclude<FromWorker, { type: 'hello' | 'bye' }>, tensors: Tensors): void {
-    const { term, counts, send, fetch } = this.#options;
+    const { counts, send, fetch } = this.#options;
     if (header.type === 'ping') send(member.peer, { type: 'pong' });
     else if (header.type === 'fetch') fetch(member.peer, header);
-    else if (header.term !== term) counts.resultsOfAnotherTerm++;
+    else if (header.term !== this.#term) counts.resultsOfAnotherTerm++;
     else if (header.type === 'failure') this.#failure(member, header);
     else this.#results(member, header, tensors);
   }

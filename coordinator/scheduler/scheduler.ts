@@ -2,7 +2,7 @@ import type { FromCoordinator, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
 import { UnitDispatcher } from './dispatcher.ts';
-import { Registry, type RegistryOptions } from './registry.ts';
+import { Registry, type RegistryOptions, type ServedRows } from './registry.ts';
 import { type FetchMessage, type RoundListener, Router } from './router.ts';
 import { Usage } from './usage.ts';
 import type { Witnesses } from './witnesses.ts';
@@ -26,14 +26,17 @@ export interface Scheduler extends Witnesses {
   router: Router;
   usage: Usage;
   counts: Counts;
+  /** From now on the run has these rows, in as many shards. Only between two rounds. */
+  serve(rows: ServedRows): void;
   /** To be called regularly: drops silent workers and races stragglers. */
   tick(): void;
 }
 
 /** Connects the parts to one another. Sockets and clock are passed in, so that tests can simulate any network. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { layout, term, heartbeatTimeout, send, fetch = () => {}, now, roundListener, log } = options;
+  const { layout, heartbeatTimeout, send, fetch = () => {}, now, roundListener, log } = options;
   const { verify = async () => null } = options;
+  let { term } = options;
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
@@ -76,6 +79,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     usage,
     counts,
     sendAway,
+    serve(rows) {
+      term = rows.term;
+      router.serve(term);
+      registry.serve(rows);
+    },
     misread(worker, claim) {
       if (!registry.withholdFile(registry.member(worker), claim)) sendAway(worker, claim);
     },

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Layout } from '../../model/layout.ts';
 import type { Authenticator } from '../../proto/authenticator.ts';
 import { decodeInSlices, encode, MalformedMessage } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, MOST_ABOUT } from '../../proto/messages.ts';
@@ -27,6 +28,8 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 export interface Server extends Witnesses {
   address: string;
   dispatcher: Dispatcher;
+  /** From now on workers compute on these rows, which they get from here, in as many shards. Only between two rounds. */
+  serve(layout: Layout, readBlocks: ServerOptions['readBlocks']): void;
   /** Numeric identity of the run, determined by its first worker. */
   identity(): string | null;
   /** The first worker's backend, and why it was chosen. */
@@ -51,6 +54,7 @@ export interface Server extends Witnesses {
   close(): Promise<void>;
 }
 
+const newTerm = () => randomInt(1, 2 ** 47);
 const TICK_MS = 100;
 /** Malformed messages that are logged; further ones are only counted. */
 const MAX_LOGGED = 20;
@@ -65,15 +69,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
-  const { dispatcher, registry, router, usage, counts, sendAway, misread, tick } = createScheduler({
+  const { dispatcher, registry, router, usage, counts, sendAway, misread, serve, tick } = createScheduler({
     ...options,
     ...(authenticator && { keyOf: authenticator.keyOf }),
-    term: randomInt(1, 2 ** 47),
+    term: newTerm(),
     now,
     send: (peer, message, tensors) => void send(peer, message, tensors),
     fetch: (peer, header) => void rows.serve(peer, header),
   });
-  const rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
+  let rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
 
   /** A message is being read, and others wait behind it. */
   let reading = false;
@@ -115,6 +119,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   return {
     address: socket.address,
     dispatcher,
+    serve(layout, readBlocks) {
+      rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
+      serve({ layout, file: null, term: newTerm() });
+    },
     identity: () => registry.identity(),
     backend: () => registry.backend(),
     joined: (count) => registry.joined(count),

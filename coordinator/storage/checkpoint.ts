@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
-import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { concatInSlices } from '../../base/slices.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { Fences } from '../../data/fences.ts';
 import type { Transform } from '../../data/transform.ts';
@@ -19,6 +19,7 @@ import { netStates } from '../training/net-states.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import { transformFrom, transformTensors } from '../training/transform-tensors.ts';
 import { assertConsistent } from './consistent.ts';
+import { sealed, unsealed } from './sealed-file.ts';
 
 /** Totals over all sessions of a run. */
 export interface RunTotals {
@@ -46,20 +47,9 @@ export interface Checkpoint {
   spent: RunTotals;
 }
 
-/** The file is corrupt, or is not a checkpoint. */
-export class DamagedCheckpoint extends Error {}
-/** The file is intact, but was written in another format version. */
-export class NewerCheckpoint extends Error {}
-
 const MAGIC = Buffer.from('DPMESHCK');
 /** Incremented with every change that an older dpmesh would misread. */
 const VERSION = 2;
-/** Bytes of magic, version and number of frames; 4 bytes for the length of each frame follow. */
-const FIXED_BYTES = MAGIC.length + 8;
-/** SHA-256 of everything before it, in every version, so that damage can be distinguished from another version. */
-const CHECKSUM_BYTES = 32;
-/** Bytes that are hashed without yielding. */
-const HASHED_AT_ONCE = 1 << 20;
 
 const count = z.int().check(z.nonnegative());
 const header = z.object({
@@ -160,55 +150,16 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
   );
   // A checkpoint that could not be read back must not replace one that can.
   decode(header, frames);
-  const head = Buffer.alloc(FIXED_BYTES + 4 * frames.length);
-  MAGIC.copy(head);
-  head.writeUInt32LE(VERSION, MAGIC.length);
-  head.writeUInt32LE(frames.length, MAGIC.length + 4);
-  frames.forEach((frame, i) => {
-    head.writeUInt32LE(frame.byteLength, FIXED_BYTES + 4 * i);
-  });
-  const parts = [head, ...frames];
-  if (parts.reduce((sum, part) => sum + part.byteLength, 0) > MAX_MESSAGE)
-    throw new Error('the state of the run is larger than a checkpoint can be');
-  const checksum = createHash('sha256');
-  for (const part of parts)
-    for (const { from, to } of ranges(part.byteLength, HASHED_AT_ONCE)) {
-      await yieldToEventLoop();
-      checksum.update(part.subarray(from, to));
-    }
-  return [...parts, checksum.digest()];
+  return sealed(MAGIC, VERSION, frames);
 }
 
 /** Decodes a checkpoint file. Throws DamagedCheckpoint or NewerCheckpoint. */
 export function decodeCheckpoint(bytes: Buffer): Checkpoint {
-  const end = bytes.length - CHECKSUM_BYTES;
-  if (end < FIXED_BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
-    throw new DamagedCheckpoint('it is not a checkpoint');
-  const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  if (!checksum.equals(bytes.subarray(end))) throw new DamagedCheckpoint('its checksum does not match');
-  const version = bytes.readUInt32LE(MAGIC.length);
-  if (version !== VERSION)
-    throw new NewerCheckpoint(`it has format ${version}, this dpmesh reads ${VERSION}`);
-  try {
-    const checkpoint = fromFrames(framesOf(bytes.subarray(0, end)));
+  return unsealed(MAGIC, VERSION, bytes, (frames) => {
+    const checkpoint = fromFrames(frames);
     assertConsistent(checkpoint);
     return checkpoint;
-  } catch (error) {
-    throw new DamagedCheckpoint(`its content is inconsistent (${(error as Error).message})`);
-  }
-}
-
-function framesOf(bytes: Buffer): Buffer[] {
-  const frames: Buffer[] = [];
-  const count = bytes.readUInt32LE(MAGIC.length + 4);
-  let at = FIXED_BYTES + 4 * count;
-  for (let i = 0; i < count; i++) {
-    const length = bytes.readUInt32LE(FIXED_BYTES + 4 * i);
-    frames.push(bytes.subarray(at, at + length));
-    at += length;
-  }
-  if (at !== bytes.length) throw new RangeError(`${at} bytes expected, ${bytes.length} present`);
-  return frames;
+  });
 }
 
 function fromFrames(frames: Buffer[]): Checkpoint {

@@ -7,15 +7,10 @@ import { ioError, makeFolder, readWhole, WriteError, writeFile } from '../../bas
 import { UserError } from '../../base/user-error.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { Emit } from '../../view/events.ts';
-import {
-  type Checkpoint,
-  DamagedCheckpoint,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  NewerCheckpoint,
-} from './checkpoint.ts';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { assertConsistent } from './consistent.ts';
 import { isFolder } from './run-path.ts';
+import { DamagedCheckpoint, NewerCheckpoint } from './sealed-file.ts';
 
 /** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
 

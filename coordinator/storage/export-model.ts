@@ -1,6 +1,8 @@
 import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Net } from '../../model/net.ts';
+import { encoderLayers } from '../../model/nets/autoencoder.ts';
 import { bytesOf } from '../../proto/tensors.ts';
+import type { Encoder } from '../encoder/encoder.ts';
 
 interface SavedLayer {
   class_name: string;
@@ -13,10 +15,16 @@ interface SavedLayer {
  * (`normalize` is only included if columns are moved before it; else rows must be scaled to unit length first.) Built by
  * hand because the coordinator does not load a tensor library.
  */
-export function layersModel(net: Net, transform: Transform): { json: object; weights: Buffer } {
-  const { before, input } = transform;
+export function layersModel(
+  net: Net,
+  transform: Transform,
+  encoder: Encoder | null = null,
+): { json: object; weights: Buffer } {
+  const { before } = transform;
+  const input = encoder ? encoder.layout.dim : transform.input;
   const layers = [
-    ...(before ? unitLayers(before, input) : []),
+    ...(encoder ? encodingLayers(encoder) : []),
+    ...(before ? unitLayers(before, transform.input) : []),
     dense('transform', kernelOf(transform), transform.bias, 'linear'),
     ...net.params.flatMap((kernel, i) => {
       if (i % 2) return [];
@@ -71,6 +79,35 @@ function dense(name: string, kernel: Float32Array, bias: Float32Array, activatio
   };
 }
 
+/** Moves and scales columns. */
+function columnLayer(name: string, { factor, shift }: ColumnMap): SavedLayer {
+  const { length } = factor;
+  return {
+    class_name: 'BatchNormalization',
+    config: { name, axis: -1, epsilon: 0, ...SETTINGS },
+    weights: [
+      { name: `${name}/gamma`, shape: [length], values: factor },
+      { name: `${name}/beta`, shape: [length], values: shift },
+      { name: `${name}/moving_mean`, shape: [length], values: new Float32Array(length) },
+      { name: `${name}/moving_variance`, shape: [length], values: new Float32Array(length).fill(1) },
+    ],
+  };
+}
+
+/** The encoder, up to the code. */
+function encodingLayers(encoder: Encoder): SavedLayer[] {
+  const layers = encoderLayers(encoder);
+  const code = layers.length - 2;
+  return [
+    columnLayer('encoder_input', encoder.input),
+    ...layers.flatMap(({ values }, i) => {
+      if (i % 2) return [];
+      const name = i === code ? 'code' : `encoder_${i / 2 + 1}`;
+      return [dense(name, values, layers[i + 1].values, i === code ? 'linear' : 'relu')];
+    }),
+  ];
+}
+
 /** As small as float32 divides by: for rows of zeros only. */
 const EPSILON = 1e-36;
 
@@ -79,19 +116,10 @@ const EPSILON = 1e-36;
  * standard deviation about the mean: with its negative beside each number of a row u of D numbers the mean is 0, and the
  * standard deviation ‖u‖/√D. The last bits may differ from those of the workers.
  */
-function unitLayers({ factor, shift }: ColumnMap, input: number): SavedLayer[] {
+function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
   const half = 0.5 / Math.sqrt(input);
   return [
-    {
-      class_name: 'BatchNormalization',
-      config: { name: 'columns', axis: -1, epsilon: 0, ...SETTINGS },
-      weights: [
-        { name: 'columns/gamma', shape: [input], values: factor },
-        { name: 'columns/beta', shape: [input], values: shift },
-        { name: 'columns/moving_mean', shape: [input], values: new Float32Array(input) },
-        { name: 'columns/moving_variance', shape: [input], values: new Float32Array(input).fill(1) },
-      ],
-    },
+    columnLayer('columns', map),
     { class_name: 'Reshape', config: { name: 'numbers', target_shape: [input, 1] }, weights: [] },
     {
       class_name: 'Dense',

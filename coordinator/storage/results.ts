@@ -1,8 +1,10 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
 import type { Layout } from '../../model/layout.ts';
+import { codeLayer } from '../../model/nets/autoencoder.ts';
 import type { State } from '../../model/state.ts';
 import type { Stability, Summary } from '../../view/summary.ts';
+import type { Encoder } from '../encoder/encoder.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import { REPLICATES } from '../training/graph/resolution.ts';
 import type { Run } from '../training/run-context.ts';
@@ -14,7 +16,15 @@ import type { RunDirectory } from './run-directory.ts';
 export async function summarize(
   { calculate }: Pick<Run, 'calculate'>,
   { counts, table, silhouette, outliers }: FullPassResult,
-  about: { state: State; layout: Layout; spent: RunTotals; out: string; notes(k: number): string[] },
+  about: {
+    state: State;
+    layout: Layout;
+    /** Columns of the rows. */
+    dim: number;
+    spent: RunTotals;
+    out: string;
+    notes(k: number): string[];
+  },
 ): Promise<Summary> {
   const { state, layout, spent, out, notes } = about;
   const scores = table && (await calculate('scores', table));
@@ -31,7 +41,7 @@ export async function summarize(
     workers: spent.workers,
     rows: layout.rows,
     outliers,
-    dim: layout.dim,
+    dim: about.dim,
     seconds: spent.seconds,
     out,
     notes: notes(k),
@@ -45,6 +55,13 @@ function stabilityOf({ graph }: State): Stability | null {
   return { count: REPLICATES, k: [...graph.range], agreement: graph.stability };
 }
 
+/** The layer widths up to the code, and what is done to rows before. The weights are in the model. */
+const savedEncoder = ({ widths, input }: Encoder) => ({
+  widths: widths.slice(0, codeLayer(widths) + 2),
+  factor: [...input.factor],
+  shift: [...input.shift],
+});
+
 /**
  * Writes the model and the mixture: all result files except the labels. `names`: of the columns of the data; null where they
  * have none.
@@ -54,10 +71,11 @@ export async function writeModel(
   state: State,
   { T }: FullPassResult,
   names: readonly string[] | null,
+  encoder: Encoder | null,
   out: RunDirectory,
 ): Promise<void> {
   const { transform, config, d, calculate } = run;
-  const { json, weights } = layersModel(state.net, transform);
+  const { json, weights } = layersModel(state.net, transform, encoder);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
   const { before, normalize, input, dim, columns, scale, offset, fences } = transform;
@@ -69,6 +87,7 @@ export async function writeModel(
     scale: [...scale],
     offset: [...offset],
     ...(names && { names }),
+    ...(encoder && { encoder: savedEncoder(encoder) }),
     ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
     ...(fences && { fences: savedFences(fences) }),
   });

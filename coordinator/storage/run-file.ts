@@ -35,6 +35,8 @@ const schema = z.object({
     fingerprint: line,
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** The codes of the rows that an encoder has learned: these are clustered. */
+    codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
     fences: z.optional(
       z.array(
@@ -101,6 +103,8 @@ export interface RunMetadata {
   identity: string | null;
   backend?: RunFile['backend'];
   hashes: Uint8Array;
+  /** What is clustered, if that is not the rows themselves. */
+  codes?: { hashes: Uint8Array; dim: number } | null;
   fences: Fences | null;
   likelihood: RunFile['likelihood'] | null;
 }
@@ -111,7 +115,7 @@ export function runFile(
   result: Summary | null,
   written?: { files: FileHashes; order: number[] },
 ): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, fences, likelihood } =
+  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, codes, fences, likelihood } =
     metadata;
   return {
     dpmesh: versions.dpmesh,
@@ -126,6 +130,7 @@ export function runFile(
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),
       ...(fences && { fences: savedFences(fences) }),
     },
     ...(likelihood && { likelihood }),
@@ -207,7 +212,8 @@ export function foreignTo(
 ): (checkpoint: Checkpoint) => string | null {
   return (checkpoint) => {
     const { dataSummary, layout } = checkpoint;
-    if (fingerprint(dataSummary.hashes) !== data.fingerprint || layout.dim !== data.dim)
+    const clustered = data.codes ?? data;
+    if (fingerprint(dataSummary.hashes) !== clustered.fingerprint || layout.dim !== clustered.dim)
       return 'it was computed from other rows than those of run.json';
     const own = { ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };

@@ -16,6 +16,7 @@ export const RUN_FILES = [
   'labels.npy',
   'responsibilities.npy',
   'outliers.npy',
+  'codes.npy',
   'tree.json',
   'model',
   'mixture',

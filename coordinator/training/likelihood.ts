@@ -10,7 +10,7 @@ import type { RunConfig } from '../config.ts';
 import { areCovarianceSums } from './plausible.ts';
 import { publishTransform } from './publish.ts';
 import type { DataMoments } from './reading/moments.ts';
-import { FEW_COLUMNS, isUndecided, MOST_EXACT } from './reading/undecided.ts';
+import { FEW_COLUMNS, isOfCodes, isUndecided, MOST_EXACT } from './reading/undecided.ts';
 import { createRounds, shardSizes, sumOf } from './rounds.ts';
 import type { Run } from './run-context.ts';
 import { sampleThreshold } from './sample.ts';
@@ -30,6 +30,7 @@ const MOST_PRODUCTS = 2 ** 34;
 const SKETCH_WIDTH = 1024;
 /** Why, where it was not to be decided. */
 const ASKED_FOR = 'asked for';
+const OF_CODES = 'clusters of an encoder’s codes have all shapes';
 
 /** What is needed to decide. */
 export type ChoiceInput = Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'>;
@@ -51,16 +52,17 @@ export interface Choice {
 export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): Promise<Choice> {
   const { config, calculate, layout } = input;
   const { moments, fences } = data;
-  const isGraph = config.likelihood === 'graph';
+  const isGraph = config.likelihood === 'graph' || isOfCodes(config);
+  const why = config.likelihood === 'graph' ? ASKED_FOR : OF_CODES;
   const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
   if (!isUndecided(config, layout.dim))
     return isGraph
-      ? { likelihood: 'graph', why: ASKED_FOR, ...(await asConfigured()) }
+      ? { likelihood: 'graph', why, ...(await asConfigured()) }
       : { likelihood: 'gaussian', why: null, ...(await asConfigured()) };
 
   const { columns, map, kept, scaled } = columnsOf(moments);
   if (kept.length <= FEW_COLUMNS) {
-    if (isGraph) return { likelihood: 'graph', why: ASKED_FOR, ...(await asConfigured()) };
+    if (isGraph) return { likelihood: 'graph', why, ...(await asConfigured()) };
     const { transform } = await asConfigured();
     return {
       likelihood: 'gaussian',
@@ -97,7 +99,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
     ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
   });
   const reason = isGraph
-    ? ASKED_FOR
+    ? why
     : `no small number of directions of the ${layout.dim} columns stands out from the others`;
   return {
     ...{ likelihood: 'graph', why: units + reason, covariance: eigenvalues },
@@ -129,7 +131,7 @@ function ofColumns(transform: Transform, sketch: Sketch | null): Transform {
 }
 
 /** The column map to the mean, and to common units if columns have unlike ones; the columns that vary. `scaled`: the ranges, in words. */
-function columnsOf({ mean, min, max, covariance }: Moments) {
+export function columnsOf({ mean, min, max, covariance }: Moments) {
   const dim = mean.length;
   const ranges = max.map((most, j) => most - min[j]);
   const kept = [...ranges.keys()].filter((j) => ranges[j] > 0);

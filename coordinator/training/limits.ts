@@ -19,6 +19,8 @@ export const SUB_BATCH = 16;
  * at least 20 clusters for all shards, in float64.
  */
 export function checkMemory(config: RunConfig, dim: number, free = freemem()): void {
+  // Codes are short.
+  if (config.encoder !== 'none') return;
   if (isUndecided(config, dim)) {
     checkSampleCovariance(config, dim, free);
     return;

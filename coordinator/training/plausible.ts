@@ -62,6 +62,19 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
   return task.task === 'full-pass' && 'soft' in result && !areFinite(result.soft.data);
 }
 
+/** Sums of `encoder-steps` over so many shards: what is finite must be possible in float32. */
+export function areEncoderSums(result: Tensors, shards: number): boolean {
+  const of = (name: string) => take(result, name, 'float64');
+  return areWithin(of('params'), -shards * MAX_FLOAT32, shards * MAX_FLOAT32) && !(of('loss')[0] < 0);
+}
+
+/** Has the encoder diverged, according to this result? */
+export const hasDivergedEncoder = ({ params, loss }: Tensors): boolean =>
+  !areFinite(params.data) || !areFinite(loss.data);
+
+/** Codes of rows: numbers that clustering can use. */
+export const areCodes = ({ codes }: Tensors): boolean => isWithin(codes.data, MAX_MAGNITUDE);
+
 /** The result of `moments` for the blocks of a shard; `covariance`: of its statistics. */
 export function areMoments(
   result: Tensors,

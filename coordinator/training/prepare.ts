@@ -68,7 +68,9 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   const d = transform.dim;
   if (isGraph) {
     checkGraph(config, n, d);
-    for (const warning of [inFewDimensions(d), graphCost(config, n, d)]) if (warning) warn(warning);
+    // Codes of an encoder have all shapes.
+    const isOdd = config.encoder === 'none' && inFewDimensions(d);
+    for (const warning of [isOdd, graphCost(config, n, d)]) if (warning) warn(warning);
     const unused = changedOptions(input.config, WITHOUT_EFFECT).map((name) => `--${kebabCase(name)}`);
     if (unused.length)
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);

@@ -6,13 +6,15 @@ import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { fencesFrom } from '../fences.ts';
-import type { Transform } from '../transform.ts';
+import type { ColumnMap, Transform } from '../transform.ts';
 import { MAX_FLOAT32 } from '../value-range.ts';
 import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {
   transform: Transform;
+  /** What makes codes of raw rows, which the transform gets in their place; null: it gets the rows. */
+  encoder: { input: ColumnMap; layers: { values: Float32Array; shape: number[] }[] } | null;
   /** The weights and biases of the clustering net, W₁, b₁, W₂, b₂, … */
   net: { values: Float32Array; shape: number[] }[];
   /** The compute backend it was trained on. */
@@ -38,6 +40,10 @@ const savedTransform = z.object({
   names: z.optional(z.array(z.string())),
   /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
   before: z.optional(z.object({ factor: floats, shift: floats })),
+  /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
+  encoder: z.optional(
+    z.object({ widths: z.array(size).check(z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
+  ),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z.optional(
     z.array(
@@ -74,19 +80,40 @@ export function readTrainedModel(run: string): TrainedModel {
   const { identity, data, files: hashes } = aboutRun(run);
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
-  const { input, dim, columns, scale, offset, names = null, before = null, fences = [] } = saved;
+  const {
+    input,
+    dim,
+    columns,
+    scale,
+    offset,
+    names = null,
+    before = null,
+    fences = [],
+    encoder = null,
+  } = saved;
+  const width = encoder ? encoder.widths[0] : input;
   const sound =
     scale.length === dim &&
     offset.length === dim &&
-    (names === null || names.length === input) &&
+    (names === null || names.length === width) &&
+    (encoder === null ||
+      (encoder.widths.at(-1) === input &&
+        [encoder.factor, encoder.shift].every(({ length }) => length === width))) &&
     (before === null ||
       (saved.normalize && [before.factor, before.shift].every(({ length }) => length === input))) &&
     fences.every(({ column }) => column < input) &&
     (columns === null || (columns.length === dim && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
-  const [kernel, bias, ...net] = readWeights(files, input, dim, before !== null);
+  const widths = encoder?.widths ?? [input];
+  const layers = readWeights(files, widths, dim, before !== null);
+  const encoding = layers.splice(0, 2 * (widths.length - 1));
+  const [kernel, bias, ...net] = layers;
   return {
     net,
+    encoder: encoder && {
+      input: { factor: Float32Array.from(encoder.factor), shift: Float32Array.from(encoder.shift) },
+      layers: encoding,
+    },
     files,
     names,
     leftOut: data?.leftOut ?? null,
@@ -131,33 +158,45 @@ function parsed<T>(files: RunFiles, name: string, schema: z.ZodMiniType<T>): T {
 }
 
 /**
- * Kernel and bias of each layer, the transform first. They have to fit each other, and to fill the file, with those of the
- * layers `before` it: what these do is in transform.json.
+ * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net. They
+ * have to fit each other, and to fill the file, with those of layers without products: what these do is in transform.json.
  */
-function readWeights(files: RunFiles, input: number, dim: number, before: boolean): TrainedModel['net'] {
+function readWeights(files: RunFiles, widths: number[], dim: number, before: boolean): TrainedModel['net'] {
   const [{ weights }] = parsed(files, 'model/model.json', savedModel).weightsManifest;
-  const first = weights.findIndex(({ name }) => name === 'transform/kernel');
-  const shapes = weights.slice(first).map(({ shape }) => shape);
-  let width = input;
-  const fits = shapes.every((shape, i) => {
+  const bytesOf = (shape: number[]) => 4 * elementCount(shape);
+  let at = 0;
+  const all = weights.map(({ name, shape }) => {
+    const start = at;
+    at += bytesOf(shape);
+    return { name, shape, start };
+  });
+  // Maps of columns, and what scales rows to unit length.
+  const own = all.filter(({ name }) => !/^(encoder_input|columns|negatives|unit_numbers)\//.test(name));
+  const others = 4 * Number(widths.length > 1) + 6 * Number(before);
+  const [encoding, first] = [
+    2 * (widths.length - 1),
+    own.findIndex(({ name }) => name === 'transform/kernel'),
+  ];
+  let width = widths[0];
+  const fits = own.every(({ shape }, i) => {
     if (i % 2) return shape.length === 1 && shape[0] === width;
     const isKernel = shape.length === 2 && shape[0] === width;
     width = shape[1];
-    return isKernel;
+    return isKernel && (i >= encoding || width === widths[i / 2 + 1]);
   });
   if (
     !fits ||
-    (before ? first < 1 : first !== 0) ||
-    shapes.length < 4 ||
-    shapes.length % 2 ||
-    shapes[0][1] !== dim
+    all.length !== own.length + others ||
+    first !== encoding ||
+    own.length < encoding + 4 ||
+    own.length % 2 ||
+    own[encoding].shape[1] !== dim
   )
     throw files.damaged('model/model.json', 'its layers do not fit each other');
-  const bytesOf = (part: typeof weights) => part.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
-  const bytes = files.bytes('model/weights.bin', bytesOf(weights));
-  let at = bytes.byteOffset + bytesOf(weights.slice(0, first));
-  return shapes.map((shape) => {
-    const values = new Float32Array(bytes.buffer.slice(at, (at += 4 * elementCount(shape))));
+  const bytes = files.bytes('model/weights.bin', at);
+  return own.map(({ shape, start }) => {
+    const from = bytes.byteOffset + start;
+    const values = new Float32Array(bytes.buffer.slice(from, from + bytesOf(shape)));
     if (!values.every(Number.isFinite))
       throw files.damaged('model/weights.bin', 'it has values that are not finite');
     return { values, shape };

@@ -160,8 +160,8 @@ describe('messages', () => {
       const described = row(`\`${task}\``, tasks);
       for (const field of examples.flatMap((example) => Object.keys(example))) {
         const [common] = Object.entries(shared).find(([, names]) => names.includes(field)) ?? [];
-        if (field !== 'task')
-          assert.ok(described.includes(common ? `*${common}*` : `\`${field}\``), `${task} has ${field}`);
+        const isThere = [`*${common}*`, `\`${field}\``].some((text) => described.includes(text));
+        if (field !== 'task') assert.ok(isThere, `${task} has ${field}`);
       }
     }
   });

@@ -54,6 +54,10 @@ export const TASKS: ByKey<Task, 'task'> = {
   'half-start': [{ task: 'half-start' }],
   'half-sweep': [{ task: 'half-sweep', coupling: 0.5 }],
   'half-links': [{ task: 'half-links' }],
+  'encoder-steps': [
+    { task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, done: 34, total: 192, noise: 0.1 },
+  ],
+  encode: [{ task: 'encode' }],
   'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],
 };
 

@@ -139,6 +139,7 @@ async function saved(name: string, of: Transform, identity: string): Promise<str
     { net, mixture } as never,
     { T: [] } as never,
     null,
+    null,
     out,
   );
   out.json('run.json', { identity });

@@ -5,6 +5,7 @@ import { planTransform, type Transform, type TransformChoice } from '../../data/
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/net.ts';
+import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
@@ -267,6 +268,18 @@ export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World
       put('subs', weightsOf(subs));
       put('subs-moments', adamStateOf(subs));
       return { put, context: createContext(backend, states, memoryBlocks(raw, D), layout) };
+    },
+  };
+}
+
+/** The states of an auto-encoder of the world's rows. */
+export function encoderStates(widths = [D, 6, 2, 6, D]): Record<string, Tensors> {
+  const { params } = initialAutoencoder(SEED, widths);
+  return {
+    encoder: { params: nd(params), widths: nd(Int32Array.from(widths)) },
+    'encoder-input': {
+      factor: nd(Float32Array.of(0.25, 0.03, 2)),
+      shift: nd(Float32Array.of(-1.5, -0.2, -10)),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { elementCount } from '../../model/arrays.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 
 /** Rows in a forward pass, so that its activations fit the L2 cache. */
@@ -7,12 +8,14 @@ const SMOOTHING = 1e-5;
 
 /**
  * The forward pass of a ReLU multi-layer perceptron [W₁, b₁, W₂, b₂, …], or of K at once if each tensor has a leading axis K.
- * Returns the output of each layer: the hidden activations, then the logits.
+ * Returns the output of each layer: the hidden activations, then the logits. `linear`: a hidden layer without a ReLU.
  */
-export function forward(backend: Backend, net: Tensor[], x: Tensor): Tensor[] {
+export function forward(backend: Backend, net: Tensor[], x: Tensor, linear = -1): Tensor[] {
   const out: Tensor[] = [];
-  for (let l = 0; l < net.length; l += 2)
-    out.push(backend.affine(out.at(-1) ?? x, net[l], net[l + 1], l + 2 < net.length));
+  for (let l = 0; l < net.length; l += 2) {
+    const hasRelu = l + 2 < net.length && l / 2 !== linear;
+    out.push(backend.affine(out.at(-1) ?? x, net[l], net[l + 1], hasRelu));
+  }
   return out;
 }
 
@@ -34,16 +37,33 @@ export function responsibilities(backend: Backend, density: Tensor): Tensor {
 }
 
 /** ∂loss/∂net, in the order of `net`, from g = ∂loss/∂logits. Frees g. */
-function gradients(backend: Backend, net: Tensor[], x: Tensor, layers: Tensor[], g: Tensor): Tensor[] {
+function gradients(
+  backend: Backend,
+  net: Tensor[],
+  x: Tensor,
+  layers: Tensor[],
+  g: Tensor,
+  linear: number,
+): Tensor[] {
   const out: Tensor[] = [];
   for (let l = net.length - 2, above = g; l >= 0; l -= 2) {
     const input = l ? layers[l / 2 - 1] : x;
     out.unshift(backend.gram(input, above), backend.columnSums(above));
-    const below = l ? backend.reluGrad(above, net[l], input) : null;
+    const below = l ? gradientBelow(backend, above, net[l], input, l / 2 - 1 === linear) : null;
     backend.free(above);
     if (below) above = below;
   }
   return out;
+}
+
+/** The gradient by the input of a layer, which is the output of the one before. */
+function gradientBelow(backend: Backend, above: Tensor, w: Tensor, input: Tensor, isLinear: boolean): Tensor {
+  if (!isLinear) return backend.reluGrad(above, w, input);
+  // A ReLU whose inputs are all positive lets everything through.
+  const ones = backend.upload(new Float32Array(elementCount(input.shape)).fill(1), input.shape);
+  const below = backend.reluGrad(above, w, ones);
+  backend.free(ones);
+  return below;
 }
 
 /** A net and its Adam moments on the device. */
@@ -55,7 +75,7 @@ export interface TrainableNet {
 
 /**
  * One step of Adam on one batch. `lossOf` returns the loss and its gradient with respect to the logits. Returns the loss [1],
- * which the caller frees.
+ * which the caller frees. `linear`: a hidden layer without a ReLU.
  */
 export function trainStep(
   backend: Backend,
@@ -64,8 +84,9 @@ export function trainStep(
   lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
   rate: number,
   count: number,
+  linear = -1,
 ): Tensor {
-  const { loss, grads } = lossAndGradients(backend, net.params, x, lossOf);
+  const { loss, grads } = lossAndGradients(backend, net.params, x, lossOf, linear);
   grads.forEach((grad, i) => {
     backend.adam(net.params[i], net.first[i], net.second[i], grad, rate, count);
   });
@@ -79,10 +100,11 @@ export function lossAndGradients(
   params: Tensor[],
   x: Tensor,
   lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
+  linear = -1,
 ): { loss: Tensor; grads: Tensor[] } {
-  const layers = forward(backend, params, x);
+  const layers = forward(backend, params, x, linear);
   const { gradient, loss } = lossOf(layers.at(-1)!);
-  const grads = gradients(backend, params, x, layers, gradient);
+  const grads = gradients(backend, params, x, layers, gradient, linear);
   backend.free(...layers);
   return { loss, grads };
 }

@@ -5,6 +5,8 @@ import type { Context } from '../context.ts';
 import { cellFourthMoments, cellHistogram, cellScatter, cellSums } from './cells.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { columnHistogram, fencedMoments } from './columns.ts';
+import { encode } from './encoder/encode.ts';
+import { encoderSteps } from './encoder/encoder-steps.ts';
 import { fullPass } from './full-pass.ts';
 import { sampleCovariance, sampleRows } from './graph/features.ts';
 import { halfLink, halfStart, halfSweep } from './graph/halves.ts';
@@ -46,6 +48,8 @@ const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: 
   'half-start': halfStart,
   'half-sweep': halfSweep,
   'half-links': halfLink,
+  'encoder-steps': encoderSteps,
+  encode,
   'full-pass': fullPass,
 };
 

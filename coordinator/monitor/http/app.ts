@@ -154,7 +154,7 @@ function addApi(app: FastifyInstance, { run, token, stream }: AppOptions): void 
   app.get('/api/sample', async (_request, reply) => {
     const prepared = recorder.run();
     if (!prepared) return reply.code(204).send();
-    sample ??= readSample(run.source, prepared.run.transform);
+    sample ??= readSample(run.source(), prepared.run.transform);
     const { rows, dim, values } = await sample.catch((error: Error) => {
       sample = null;
       throw Object.assign(error, { statusCode: 503 });

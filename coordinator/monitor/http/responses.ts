@@ -20,7 +20,8 @@ export interface MonitoredRun {
   config: RunConfig;
   versions: Record<string, string>;
   layout: Layout;
-  source: Source;
+  /** The rows that are clustered, as of now. */
+  source: () => Source;
   server: Server;
   recorder: Recorder;
   counters: Counters;

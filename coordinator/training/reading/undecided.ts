@@ -15,9 +15,15 @@ export function isUndecided(
   return likelihood !== 'gaussian' && transform === 'auto' && dim > FEW_COLUMNS;
 }
 
+/** Does the run have the graph likelihood because it clusters codes? */
+export const isOfCodes = ({ likelihood, encoder }: Pick<RunConfig, 'likelihood' | 'encoder'>): boolean =>
+  likelihood === 'auto' && encoder !== 'none';
+
+type Choosing = Pick<RunConfig, 'likelihood' | 'transform' | 'encoder'>;
+
 /** May the run have the graph likelihood? */
-export const mayBeGraph = (config: Pick<RunConfig, 'likelihood' | 'transform'>, dim: number): boolean =>
-  config.likelihood === 'graph' || isUndecided(config, dim);
+export const mayBeGraph = (config: Choosing, dim: number): boolean =>
+  config.likelihood === 'graph' || isOfCodes(config) || isUndecided(config, dim);
 
 /** The covariance of the raw columns that a run needs. That of many columns is made of the sample instead; a graph needs none. */
 export function momentsCovariance(config: RunConfig, dim: number): Covariance {

@@ -45,7 +45,7 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
     config: { data: 'x.npy', labels: null, maxEpochs: 200, weightSmoothing: 0 } as RunConfig,
     versions: { dpmesh: '0.1.0', node: process.version },
     layout: { rows: 6, dim: 2, shards: 2, blockRows: 3, seed: '0' },
-    source: {} as Source,
+    source: () => ({}) as Source,
     server: {
       identity: () => null,
       members: () =>

@@ -58,6 +58,28 @@ describe('the registry', () => {
     assert.equal(registry.peerOf('w1'), 'p1');
   });
 
+  test('with other rows, all workers are welcomed to them: those that are there at once, others when they say hello', () => {
+    const { registry, sent, events, notified, hello } = setUp();
+    const [, second] = [1, 2].map((n) => hello(n));
+    registry.bye(second!);
+    const before = events.length;
+    sent.length = notified.length = 0;
+    const layout = { rows: 100, dim: 1, shards: 4, blockRows: 16, seed: '0' };
+    registry.serve({ layout, file: null, term: 8 });
+    const welcome = { type: 'welcome', term: 8, file: null, layout };
+    assert.deepEqual(sent, [['p1', { ...welcome, worker: 'w1' }]]);
+    assert.deepEqual(notified, ['w1 joins']);
+    assert.equal(events.length, before);
+    // It does not know that the rows are others: on its old connection it is asked who it is.
+    assert.equal(registry.memberAt('p2'), undefined);
+    hello(2);
+    hello(3);
+    assert.deepEqual(sent.slice(1), [
+      ['p2', { ...welcome, worker: 'w2' }],
+      ['p3', { ...welcome, worker: 'w3' }],
+    ]);
+  });
+
   test('reports how each worker left', () => {
     const { registry, clock, events, notified, counts, hello } = setUp();
     const [, second] = [1, 2, 3, 4, 5, 6].map((n) => hello(n));

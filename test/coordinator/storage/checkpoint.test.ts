@@ -17,11 +17,9 @@ import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import {
   type Checkpoint,
-  DamagedCheckpoint,
   decodeCheckpoint,
   encodeCheckpoint,
   fingerprint,
-  NewerCheckpoint,
 } from '../../../coordinator/storage/checkpoint.ts';
 import {
   checkpointFolder,
@@ -31,6 +29,7 @@ import {
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
+import { DamagedCheckpoint, NewerCheckpoint } from '../../../coordinator/storage/sealed-file.ts';
 import type { Transform } from '../../../data/transform.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';

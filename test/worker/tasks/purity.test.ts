@@ -11,6 +11,7 @@ import {
   allBlocks,
   bytes,
   D,
+  encoderStates,
   memoryBlocks,
   randomMatrix,
   range,
@@ -63,6 +64,8 @@ describe('purity', () => {
     { task: 'half-start' },
     { task: 'half-sweep', coupling: 1 },
     { task: 'half-links' },
+    { task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, done: 3, total: 20, noise: 0.1 },
+    { task: 'encode' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },
   ];
   const graph = sampleGraphOf(w, 3).states;
@@ -81,7 +84,7 @@ describe('purity', () => {
       centre: nd(Float64Array.from(randomMatrix(10, 6, D).flat()), 6, D),
       inverse: nd(Float64Array.from(randomMatrix(11, 6, D * D).flat()), 6, D, D),
     });
-    for (const [name, tensors] of Object.entries(graph)) worker.put(name, tensors);
+    for (const [name, tensors] of Object.entries({ ...graph, ...encoderStates() })) worker.put(name, tensors);
     return worker;
   };
   type Results = Record<string, ReturnType<typeof bytes>>;

@@ -77,6 +77,8 @@ export interface Backend {
   klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
   /** Σ_j softmax(logits)_j·cost_j, averaged over the rows (each): its gradient by the logits, and its value [1]. */
   costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor };
+  /** ‖x − target‖², averaged over the rows: its gradient by x, and its value [1]. Both [b,D]. */
+  squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
 
   /** φ(x)·Θ: [b,D], [P,K] → [b,K], with φ(x) = (1, x, vech xxᵀ), or (1, x, x²) if `diagonal`. */
   quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor;

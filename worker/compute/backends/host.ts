@@ -209,6 +209,10 @@ export class HostBackend implements Backend {
     return this.#gradient(loops.costGradient, logits, cost);
   }
 
+  squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
+    return this.#gradient(loops.squaredError, x, target);
+  }
+
   #gradient(loop: typeof loops.klGradient, logits: Tensor, other: Tensor) {
     const { rows, cols, count } = matrices(logits);
     const gradient = this.make(logits.shape);

@@ -102,6 +102,24 @@ export function costGradient(x: F32, cost: F32, rows: number, cols: number, scal
   return loss * scale;
 }
 
+/** Returns the loss Σ (x − target)²; out: ∂/∂x = 2·(x − target)·scale. */
+export function squaredError(
+  x: F32,
+  target: F32,
+  rows: number,
+  cols: number,
+  scale: number,
+  out: F32,
+): number {
+  let loss = 0;
+  for (let i = 0; i < rows * cols; i++) {
+    const difference = x[i] - target[i];
+    loss += difference * difference;
+    out[i] = 2 * scale * difference;
+  }
+  return loss * scale;
+}
+
 /** φ of each row, row by row: out [rows,P]. */
 export function quadraticRows(x: F32, rows: number, dim: number, diagonal: boolean, out: F32): void {
   for (let i = 0, o = 0, q = 0; i < rows; i++, q += dim) {

@@ -205,6 +205,14 @@ export class TfDevice implements Backend {
     return this.#lossResult(logits, gradient, this.#total(mean, all, 1 / all));
   }
 
+  squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
+    const ops = this.#ops;
+    const [rows, cols] = x.shape;
+    const difference = ops.run('Sub', this.#id(x), this.#id(target));
+    const loss = this.#total(ops.run('Mul', difference, difference), rows * cols, 1 / rows);
+    return this.#lossResult(x, ops.times(difference, 2 / rows), loss);
+  }
+
   /** The sum of all entries times a factor, as a tensor [1]. */
   #total(x: Id, entries: number, factor: number): Id {
     return this.#ops.times(this.#ops.sum(this.#ops.reshape(x, 1, entries), 1), factor);

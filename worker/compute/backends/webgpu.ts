@@ -228,6 +228,16 @@ class WebgpuBackend implements Backend {
     return { gradient, loss };
   }
 
+  squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
+    const tf = this.#tf;
+    const rows = x.shape[0];
+    const difference = this.#make(x.shape, () => tf.sub(tfOf(x), tfOf(target)));
+    const gradient = this.#make(x.shape, () => tf.mul(tfOf(difference), 2 / rows));
+    const loss = this.#make([1], () => tf.reshape(tf.div(tf.sum(tf.square(tfOf(difference))), rows), [1]));
+    this.free(difference);
+    return { gradient, loss };
+  }
+
   quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor {
     const tf = this.#tf;
     const [rows, dim] = x.shape;

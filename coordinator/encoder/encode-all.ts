@@ -1,0 +1,62 @@
+import { type Layout, shardBlocks } from '../../model/layout.ts';
+import { type Autoencoder, codeLayer } from '../../model/nets/autoencoder.ts';
+import { nd, take } from '../../proto/tensors.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Output } from '../training/full-pass.ts';
+import { areCodes } from '../training/plausible.ts';
+
+/** Rows per unit: enough to be worth a message, few enough to balance the load. */
+const UNIT_ROWS = 1 << 14;
+/** The codes of all rows, in a run directory: [rows,latent] float32. */
+export const CODES = 'codes.npy';
+
+/** Computes the codes of all rows and writes them as they arrive. */
+export async function encodeAll(
+  dispatcher: Dispatcher,
+  layout: Layout,
+  { widths, params }: Autoencoder,
+  out: Output,
+): Promise<void> {
+  const latent = widths[codeLayer(widths) + 1];
+  const shards = shardBlocks(layout);
+  const blocksAtOnce = Math.max(1, Math.floor(UNIT_ROWS / layout.blockRows));
+  const units = shards.flatMap(({ length }, shard) =>
+    Array.from({ length: Math.ceil(length / blocksAtOnce) }, (_, i) => ({
+      shard,
+      from: i * blocksAtOnce,
+      to: Math.min(length, (i + 1) * blocksAtOnce),
+    })),
+  );
+  const blocksOf = ({ shard, from, to }: (typeof units)[number]) => shards[shard].slice(from, to);
+  const file = out.pieces(CODES, '<f4', [layout.rows, latent]);
+  dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
+  try {
+    await dispatcher.round({
+      tasks: [{ task: 'encode' }],
+      uses: ['encoder', 'encoder-input', 'hashes'],
+      units,
+      streams: true,
+      expects: (unit) => [
+        { codes: ['float32', blocksOf(unit).reduce((sum, { count }) => sum + count * latent, 0)] },
+      ],
+      isSound: ([result]) => areCodes(result),
+      each(unit, [part]) {
+        const codes = take(part, 'codes', 'float32');
+        let at = 0;
+        try {
+          for (const { start, count } of blocksOf(unit)) {
+            file.write(codes.subarray(at, at + count * latent), start * latent);
+            at += count * latent;
+          }
+        } catch (error) {
+          // A write error, such as a full disk, ends the round, not the process.
+          dispatcher.abort(error as Error);
+        }
+      },
+    });
+    await file.finish();
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { WriteError } from '../../base/files.ts';
+import { HASH_BYTES } from '../../data/blocks.ts';
+import { openSource } from '../../data/open.ts';
+import type { Source } from '../../data/source.ts';
+import type { ColumnMap, Moments } from '../../data/transform.ts';
+import type { Layout } from '../../model/layout.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+import { autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
+import { nd } from '../../proto/tensors.ts';
+import type { Emit } from '../../view/events.ts';
+import type { RunConfig } from '../config.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Server } from '../scheduler/server.ts';
+import { type EncoderCheckpoint, readEncoder, saveEncoder } from '../storage/encoder-checkpoint.ts';
+import type { RunDirectory } from '../storage/run-directory.ts';
+import { columnsOf } from '../training/likelihood.ts';
+import type { DataMoments } from '../training/reading/moments.ts';
+import { CODES, encodeAll } from './encode-all.ts';
+import type { Encoder } from './encoder.ts';
+import { checkEncoder, latentOf } from './limits.ts';
+import { encoderEpoch } from './train-encoder.ts';
+
+/** Features that were learned: what is clustered in place of the rows. */
+export interface EncodedRows {
+  /** The codes, one for each row. */
+  codes: Source;
+  /** Of the codes: that of the rows with another number of columns. */
+  layout: Layout;
+  encoder: Encoder;
+}
+
+interface EncoderInput {
+  config: RunConfig;
+  layout: Layout;
+  server: Pick<Server, 'identity' | 'traffic' | 'usage'>;
+  out: RunDirectory;
+  emit: Emit;
+  warn: (message: string) => void;
+  dispatcher: Dispatcher;
+  /** Reads all rows once. */
+  moments(): Promise<DataMoments>;
+  /** Makes the run directory, once there are hashes of the rows and a numeric identity. */
+  create(hashes: Uint8Array): Promise<void>;
+  /** Maximum seconds between checkpoints. */
+  checkpointEvery: number;
+}
+
+/**
+ * Trains the encoder, from its checkpoint if there is one, and encodes all rows, if that has not been done yet. Its rounds read
+ * the rows from the source: no worker holds more than some of them.
+ */
+export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
+  const { config, layout, dispatcher, out, warn } = input;
+  const latent = latentOf(config, layout.dim);
+  const widths = autoencoderWidths(layout.dim, config.encoderHidden, latent);
+  checkEncoder(config, widths, warn);
+  const saved = out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null;
+  const path = join(out.path, CODES);
+  const isEncoded = saved?.state.epoch === config.encoderEpochs && existsSync(path);
+  let checkpoint = saved ?? (await begin(input, widths));
+  if (!isEncoded) {
+    const { factor, shift } = checkpoint.input;
+    dispatcher.publish('encoder-input', { factor: nd(factor), shift: nd(shift) });
+    const { hashes } = checkpoint;
+    dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
+    checkpoint = await trained(input, checkpoint);
+    await encodeAll(dispatcher, layout, checkpoint.state, out);
+  }
+  const { state, hashes, input: map } = checkpoint;
+  return {
+    codes: await openSource(path),
+    layout: { ...layout, dim: latent },
+    encoder: { widths, params: state.params, input: map, layout, hashes },
+  };
+}
+
+async function begin(
+  { config, layout, server, moments, create }: EncoderInput,
+  widths: number[],
+): Promise<EncoderCheckpoint> {
+  const data = await moments();
+  await create(data.hashes);
+  const { params } = initialAutoencoder(BigInt(config.seed), widths);
+  return {
+    ...{ identity: server.identity()!, layout, hashes: data.hashes, ...inputOf(data.moments) },
+    state: { widths, params, epoch: 0, loss: null },
+  };
+}
+
+/**
+ * Rows are centred and divided by one number, so that their columns have variance 1 on average: an image's border matters less than
+ * its middle. Columns in unlike units are first divided by their standard deviations.
+ */
+function inputOf(moments: Moments): { input: ColumnMap; variance: number } {
+  const { map, kept, columns } = columnsOf(moments);
+  const own = diagonalOf(moments.covariance, moments.mean.length);
+  const sum = kept.reduce((total, j) => total + own[j] * columns.factor[j] ** 2, 0);
+  const by = 1 / Math.sqrt(sum / kept.length);
+  return {
+    input: { factor: map.factor.map((f) => f * by), shift: map.shift.map((s) => s * by) },
+    variance: kept.length,
+  };
+}
+
+/** The rest of the epochs. */
+async function trained(
+  { config, layout, dispatcher, server, out, emit, warn, checkpointEvery }: EncoderInput,
+  start: EncoderCheckpoint,
+): Promise<EncoderCheckpoint> {
+  let checkpoint = start;
+  let savedAt = performance.now();
+  server.usage();
+  while (checkpoint.state.epoch < config.encoderEpochs) {
+    const startedAt = performance.now();
+    const before = server.traffic();
+    const { variance } = checkpoint;
+    const state = await encoderEpoch({ config, layout, dispatcher, variance }, checkpoint.state);
+    const after = server.traffic();
+    const { tasks, workers } = server.usage();
+    emit({
+      ...{ type: 'encoder-epoch', epoch: state.epoch, of: config.encoderEpochs, loss: state.loss! },
+      ...{ wall: (performance.now() - startedAt) / 1000, seconds: tasks, workers },
+      bytes: after.sent - before.sent + after.received - before.received,
+    });
+    checkpoint = { ...checkpoint, state };
+    const isLast = state.epoch === config.encoderEpochs;
+    if (!isLast && performance.now() - savedAt < checkpointEvery * 1000) continue;
+    savedAt = performance.now();
+    await saveEncoder(out.path, checkpoint, out.assertThere).catch((error) => {
+      out.assertThere();
+      if (!(error instanceof WriteError)) throw error;
+      warn(`the encoder of epoch ${state.epoch} cannot be saved: ${error.reason}; training continues`);
+    });
+  }
+  return checkpoint;
+}

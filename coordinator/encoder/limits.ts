@@ -1,0 +1,49 @@
+import { freemem } from 'node:os';
+import { UserError } from '../../base/user-error.ts';
+import { netShapes, netSize } from '../../model/net.ts';
+import { MAX_MESSAGE } from '../../proto/codec.ts';
+import type { RunConfig } from '../config.ts';
+import { FEW_COLUMNS } from '../training/reading/undecided.ts';
+
+/** Numbers in a code, if there are enough columns. */
+const MOST_LATENT = 10;
+/** Copies of the weights in float64 that the coordinator holds, about: those of results, of sums, and in messages. */
+const COPIES = 8;
+
+/** Numbers in a code. UserError unless they are fewer than the columns. */
+export function latentOf({ data, latent }: RunConfig, dim: number): number {
+  if (dim === 1)
+    throw new UserError(`--encoder: ${data} has one column, and a code cannot be shorter; leave it out`);
+  if (latent !== null && latent >= dim)
+    throw new UserError(
+      `--latent ${latent}: codes have to be shorter than the ${dim} columns of ${data}; use less`,
+    );
+  return latent ?? Math.min(MOST_LATENT, Math.floor(dim / 2));
+}
+
+const GIGA = 2 ** 30;
+
+/** UserError if the weights do not fit in messages or memory; a warning where there is little to learn. */
+export function checkEncoder(
+  { data }: RunConfig,
+  widths: number[],
+  warn: (message: string) => void,
+  free = freemem(),
+): void {
+  const [dim] = widths;
+  const size = netSize(netShapes(widths, 0));
+  // In float64, and in a checkpoint beside other things.
+  if (8 * size > MAX_MESSAGE / 2)
+    throw new UserError(
+      `--encoder-hidden: an encoder of ${size.toLocaleString('en')} weights is too large for messages; make its layers narrower`,
+    );
+  const needed = COPIES * 8 * size;
+  if (needed > free)
+    throw new UserError(
+      `--encoder-hidden: ${size.toLocaleString('en')} weights need about ${(needed / GIGA).toFixed(1)} GB of memory here, ${(free / GIGA).toFixed(1)} GB are free; make its layers narrower`,
+    );
+  if (dim <= FEW_COLUMNS)
+    warn(
+      `--encoder: ${data} has only ${dim} columns, which can be clustered as they are; an encoder helps with hundreds`,
+    );
+}

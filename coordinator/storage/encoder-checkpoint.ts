@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { makeFolder, readWhole, writeFile } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { HASH_BYTES } from '../../data/blocks.ts';
+import type { ColumnMap } from '../../data/transform.ts';
+import { blockCount, type Layout } from '../../model/layout.ts';
+import { netShapes, netSize } from '../../model/net.ts';
+import { decode, encode, MAX_MESSAGE } from '../../proto/codec.ts';
+import { layout } from '../../proto/messages.ts';
+import { nd, take } from '../../proto/tensors.ts';
+import type { EncoderState } from '../encoder/train-encoder.ts';
+import { DamagedCheckpoint, NewerCheckpoint, sealed, unsealed } from './sealed-file.ts';
+
+/** All that is needed to go on with the training of an encoder. Every number is restored bit for bit. */
+export interface EncoderCheckpoint {
+  /** Numeric identity of the run's workers. */
+  identity: string;
+  /** Of the raw rows. */
+  layout: Layout;
+  /** Of the blocks of the raw rows, in the order of the file. */
+  hashes: Uint8Array;
+  /** What is done to raw rows before the encoder. */
+  input: ColumnMap;
+  /** Sum of the variances of the encoder's inputs. */
+  variance: number;
+  state: EncoderState;
+}
+
+const MAGIC = Buffer.from('DPMESHEN');
+/** Incremented with every change that an older dpmesh would misread. */
+const VERSION = 1;
+const FILE = 'encoder.ckpt';
+
+const header = z.object({
+  identity: z.string(),
+  layout,
+  epoch: z.int().check(z.nonnegative()),
+});
+
+/** The file in a run directory. */
+export const encoderFile = (run: string) => join(run, 'checkpoints', FILE);
+
+/** Writes the checkpoint durably in place of the last one. Rejects with a WriteError. `assertThere`: see RunDirectory. */
+export async function saveEncoder(
+  run: string,
+  { identity, layout, hashes, input, variance, state }: EncoderCheckpoint,
+  assertThere: () => void,
+): Promise<number> {
+  const frames = encode(
+    { identity, layout, epoch: state.epoch },
+    {
+      hashes: nd(hashes),
+      factor: nd(input.factor),
+      shift: nd(input.shift),
+      variance: nd(Float64Array.of(variance)),
+      widths: nd(Int32Array.from(state.widths)),
+      params: nd(state.params),
+      loss: nd(Float64Array.from(state.loss === null ? [] : [state.loss])),
+    },
+    MAX_MESSAGE,
+  );
+  const parts = await sealed(MAGIC, VERSION, frames);
+  assertThere();
+  makeFolder(join(run, 'checkpoints'));
+  return writeFile(encoderFile(run), parts, { before: assertThere });
+}
+
+/**
+ * The checkpoint of a run directory; null if there is none, or it is damaged, after a warning. UserError if it is of another
+ * format, or not of this config and these rows.
+ */
+export function readEncoder(
+  run: string,
+  widths: readonly number[],
+  rows: Layout,
+  warn: (message: string) => void,
+): EncoderCheckpoint | null {
+  const path = encoderFile(run);
+  if (!existsSync(path)) return null;
+  try {
+    const found = unsealed(MAGIC, VERSION, readWhole(path, MAX_MESSAGE, { within: run }), fromFrames);
+    const isSame =
+      JSON.stringify(found.layout) === JSON.stringify(rows) && found.state.widths.join() === widths.join();
+    if (!isSame)
+      throw new UserError(
+        `${path} is of an encoder ${found.state.widths.join('-')} of other rows or other options than this run: move it elsewhere, or start a new run`,
+      );
+    return found;
+  } catch (error) {
+    if (error instanceof NewerCheckpoint)
+      throw new UserError(
+        `${path} was written by another version of dpmesh (${error.message}): resume with that version`,
+      );
+    if (!(error instanceof DamagedCheckpoint)) throw error;
+    warn(`${path} cannot be used: ${error.message}; the encoder is trained again`);
+    return null;
+  }
+}
+
+function fromFrames(frames: Buffer[]): EncoderCheckpoint {
+  const { header: head, tensors } = decode(header, frames);
+  const widths = [...take(tensors, 'widths', 'int32')];
+  const { dim } = head.layout;
+  if (
+    widths.length < 3 ||
+    widths[0] !== dim ||
+    widths.some((width, l) => width < 1 || width !== widths.at(-1 - l))
+  )
+    throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
+  const params = take(tensors, 'params', 'float32', netSize(netShapes(widths, 0)));
+  if (!params.every(Number.isFinite)) throw new RangeError('weights that are not finite');
+  return {
+    identity: head.identity,
+    layout: head.layout,
+    hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(head.layout)),
+    input: { factor: take(tensors, 'factor', 'float32', dim), shift: take(tensors, 'shift', 'float32', dim) },
+    variance: take(tensors, 'variance', 'float64', 1)[0],
+    state: { widths, params, epoch: head.epoch, loss: take(tensors, 'loss', 'float64')[0] ?? null },
+  };
+}

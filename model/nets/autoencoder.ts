@@ -1,0 +1,61 @@
+import { elementCount } from '../arrays.ts';
+import { netShapes } from '../net.ts';
+import { generator } from '../random.ts';
+
+/**
+ * An auto-encoder D → hidden … → code → … hidden → D as flat float32 arrays W₁, b₁, W₂, b₂, … (docs/algorithm.md, section 12):
+ * ReLU after each layer but the code and the output.
+ */
+export interface Autoencoder {
+  /** Of all layers: D, those of the encoder, the code, those of the decoder, D. */
+  readonly widths: readonly number[];
+  readonly params: Float32Array;
+}
+
+/** The layer widths for rows of `d` columns; the decoder mirrors the encoder. */
+export const autoencoderWidths = (d: number, hidden: readonly number[], latent: number): number[] => [
+  ...[d, ...hidden, latent],
+  ...[...hidden].reverse(),
+  d,
+];
+
+/** The layer (0 is the first) whose output is the code. */
+export const codeLayer = (widths: readonly number[]) => (widths.length - 1) / 2 - 1;
+
+/** The initial one: weights N(0, 2/fan-in) before a ReLU (He et al., ICCV 2015, equation 10), else N(0, 1/fan-in); biases 0. */
+export function initialAutoencoder(seed: bigint, widths: readonly number[]): Autoencoder {
+  const rng = generator(seed, 'encoder');
+  const shapes = netShapes([...widths], 0);
+  const params = new Float32Array(shapes.reduce((sum, shape) => sum + elementCount(shape), 0));
+  const linear = [codeLayer(widths), widths.length - 2];
+  let at = 0;
+  for (const [i, shape] of shapes.entries()) {
+    const end = at + elementCount(shape);
+    if (i % 2) at = end;
+    else {
+      const sd = Math.sqrt((linear.includes(i / 2) ? 1 : 2) / shape[0]);
+      while (at < end) params[at++] = sd * rng.normal();
+    }
+  }
+  return { widths, params };
+}
+
+/** The layers up to the code, W and b in turn, with their shapes: views of `params`. */
+export function encoderLayers({ widths, params }: Autoencoder): { values: Float32Array; shape: number[] }[] {
+  const layers: { values: Float32Array; shape: number[] }[] = [];
+  let at = 0;
+  for (const shape of netShapes(widths.slice(0, codeLayer(widths) + 2), 0)) {
+    const size = elementCount(shape);
+    layers.push({ values: params.subarray(at, at + size), shape });
+    at += size;
+  }
+  return layers;
+}
+
+/** The learning rate of the step after `done` of `total`: half a cosine from `rate` to 0 (Loshchilov & Hutter, ICLR 2017). */
+export const cosineRate = (rate: number, done: number, total: number) =>
+  (rate * (1 + Math.cos((Math.PI * Math.min(done, total)) / total))) / 2;
+
+/** Multiplications and additions of one training step, for each row: forward, and twice that backward. */
+export const operationsPerRow = (widths: readonly number[]): number =>
+  6 * widths.slice(1).reduce((sum, width, l) => sum + width * widths[l], 0);

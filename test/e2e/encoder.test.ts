@@ -1,0 +1,176 @@
+// Runs that learn features: the same bytes for any number of workers, killed, stopped and resumed; what comes of the codes.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import { readNpy } from '../../data/npy.ts';
+import {
+  dpmesh,
+  embeddedData,
+  eventsOf,
+  jsonOf,
+  labelsOf,
+  ofType,
+  resultHashes,
+  scratch,
+  start,
+  trainArgs,
+  undisturbedHashes,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const EPOCHS = 12;
+const FLAGS = [
+  ...['--encoder', 'autoencoder', '--encoder-hidden', '48,24', '--latent', 6, '--encoder-epochs', EPOCHS],
+  ...['--encoder-batch', 32, '--encoder-steps', 2, '--no-http', '--max-epochs', 20, '--checkpoint-every', 0],
+] as const;
+const { data, labels, rows } = embeddedData(folder, 'rows', 2400);
+const trained = (run: string) => ofType(eventsOf(run), 'encoder-epoch').map(({ epoch }) => epoch);
+
+/** A run that has been killed with its workers once so many epochs of its encoder were saved. */
+async function killedAt(epoch: number, run: string, ...flags: (string | number)[]): Promise<void> {
+  const running = start(trainArgs(data, run, '--workers', 2, ...FLAGS, ...flags));
+  // The checkpoint of an epoch is written before the next one begins.
+  await until(
+    `epoch ${epoch}`,
+    () => existsSync(join(run, 'run.json')) && trained(run).includes(epoch),
+    running,
+  );
+  await running.killAll();
+}
+
+const resume = (run: string, ...flags: (string | number)[]) =>
+  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...flags]);
+
+describe('a run with an encoder', { concurrency: 2 }, () => {
+  const run = path('run');
+  let expected: string[];
+  before(async () => {
+    expected = await undisturbedHashes(data, run, ...FLAGS, '--labels', labels);
+  });
+
+  test('learns, and says so', () => {
+    const epochs = ofType(eventsOf(run), 'encoder-epoch');
+    assert.deepEqual(
+      trained(run),
+      Array.from({ length: EPOCHS }, (_, i) => i + 1),
+    );
+    const [first, last] = [epochs[0], epochs.at(-1)!];
+    assert.ok(last.loss < 0.8 * first.loss && last.loss > 0, `${first.loss} → ${last.loss}`);
+    for (const { wall, bytes, seconds, of } of epochs) {
+      assert.ok(wall > 0 && bytes > 0 && seconds['encoder-steps'] > 0);
+      assert.equal(of, EPOCHS);
+    }
+    const { data: about, result } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    assert.equal(about.dim, 40);
+    assert.equal(about.codes.dim, 6);
+    assert.equal(result.dim, 40);
+    assert.match(ofType(eventsOf(run), 'likelihood')[0].why, /codes/);
+  });
+
+  test('has the same bytes for any number of workers, whoever reads the file', async () => {
+    for (const flags of [
+      ['--workers', 1],
+      ['--workers', 3, '--no-shared-files'],
+    ]) {
+      const out = path(`with-${flags[1]}`);
+      jsonOf(await dpmesh(trainArgs(data, out, ...FLAGS, '--labels', labels, ...flags)));
+      assert.deepEqual(resultHashes(out), expected);
+      assert.deepEqual(readFileSync(join(out, 'codes.npy')), readFileSync(join(run, 'codes.npy')));
+    }
+  });
+
+  test('killed while its encoder trains, it resumes to the same bytes', async () => {
+    const out = path('killed');
+    await killedAt(5, out, '--labels', labels);
+    const before = trained(out).length;
+    jsonOf(await resume(out, '--workers', 3));
+    assert.deepEqual(resultHashes(out), expected);
+    // At most the epoch that was in progress is trained again.
+    assert.ok(trained(out).length <= EPOCHS + 1, `${before} epochs before, ${trained(out).length} in all`);
+  });
+
+  test('killed while it clusters, it resumes with the codes that it has', async () => {
+    const out = path('clustering');
+    const running = start(trainArgs(data, out, '--workers', 2, ...FLAGS, '--labels', labels));
+    await until(
+      'an epoch',
+      () => existsSync(join(out, 'codes.npy')) && ofType(eventsOf(out), 'epoch').length > 0,
+      running,
+    );
+    await running.killAll();
+    jsonOf(await resume(out, '--workers', 1));
+    assert.deepEqual(resultHashes(out), expected);
+    assert.equal(trained(out).length, EPOCHS);
+  });
+
+  test('without codes or with a damaged encoder, a resumed run makes them again', async () => {
+    const out = path('damaged');
+    await killedAt(EPOCHS, out, '--labels', labels);
+    rmSync(join(out, 'codes.npy'), { force: true });
+    writeFileSync(join(out, 'checkpoints', 'encoder.ckpt'), 'nothing');
+    jsonOf(await resume(out));
+    assert.deepEqual(resultHashes(out), expected);
+    assert.match(
+      ofType(eventsOf(out), 'warning')
+        .map(({ message }) => message)
+        .join(),
+      /trained again/,
+    );
+  });
+
+  test('of rows that have changed since does not resume', async () => {
+    const moved = path('moved.npy');
+    const bytes = readFileSync(data);
+    writeFileSync(moved, bytes);
+    const out = path('changed');
+    const running = start([...trainArgs(moved, out, '--workers', 2, ...FLAGS)]);
+    await until('epoch 2', () => existsSync(join(out, 'run.json')) && trained(out).includes(2), running);
+    await running.killAll();
+    bytes.writeFloatLE(7, bytes.length - 4);
+    writeFileSync(moved, bytes);
+    const { code, stderr } = await resume(out);
+    assert.equal(code, 2);
+    assert.match(stderr, /differs from what the run began with|has changed since the run began/);
+  });
+
+  test('labels new rows as its own, and so does the exported model', async () => {
+    const out = path('again.npy');
+    await dpmesh(['predict', '--run', run, '--data', data, '--out', out]);
+    assert.deepEqual(readNpy(out).data, labelsOf(run).data);
+    const { modelTopology, weightsManifest } = JSON.parse(
+      readFileSync(join(run, 'model/model.json'), 'utf8'),
+    );
+    const weightData = new Uint8Array(readFileSync(join(run, 'model/weights.bin'))).buffer;
+    const weightSpecs = weightsManifest[0].weights;
+    const model = await loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
+    const outputs = model.predict(tf.tensor2d(rows, [2400, 40])) as tf.Tensor;
+    const own = labelsOf(run).data;
+    const same = [...tf.argMax(outputs, -1).dataSync()].filter((label, row) => label === own[row]).length;
+    assert.ok(same >= 2398, `${same} of 2,400 labels`);
+  });
+
+  test('has a report of its codes', async () => {
+    const { code, stderr } = await dpmesh(['plot', '--run', run]);
+    assert.equal(code, 0);
+    assert.doesNotMatch(stderr, /show no points/);
+  });
+});
+
+test('an encoder that diverges is a mistake of the user', async () => {
+  const { code, stderr } = await dpmesh(trainArgs(data, path('diverged'), ...FLAGS, '--encoder-lr', 1e15));
+  assert.equal(code, 2);
+  assert.match(stderr, /lower --encoder-lr than 1(e\+|0{15})/);
+  assert.equal(
+    stderr
+      .trim()
+      .split('\n')
+      .filter((line) => /diverge/.test(line)).length,
+    1,
+  );
+});

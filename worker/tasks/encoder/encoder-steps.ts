@@ -1,0 +1,79 @@
+import { yieldToEventLoop } from '../../../base/slices.ts';
+import { mapColumns } from '../../../data/transform.ts';
+import { concat } from '../../../model/arrays.ts';
+import { netShapes, unflatten } from '../../../model/net.ts';
+import { codeLayer, cosineRate } from '../../../model/nets/autoencoder.ts';
+import { generator, shuffledPrefix } from '../../../model/random.ts';
+import type { WorkUnit } from '../../../proto/messages.ts';
+import type { TaskOf } from '../../../proto/tasks.ts';
+import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import type { Backend, Tensor } from '../../compute/backends/backend.ts';
+import { type TrainableNet, trainStep } from '../../compute/mlp.ts';
+import type { Context } from '../../context.ts';
+import { pick } from '../../rows.ts';
+import { inputMap, piecesOf } from './inputs.ts';
+
+/**
+ * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights, with Adam's moments at zero,
+ * so that nothing but the states decides the result. The unit's blocks are those at these places of the epoch's order, which is
+ * drawn again each epoch; they are read in pieces, whose rows are shuffled. Returns the weights and the mean loss of the steps: sums
+ * over shards.
+ */
+export async function encoderSteps(
+  context: Context,
+  task: TaskOf<'encoder-steps'>,
+  { shard, from, to }: WorkUnit,
+): Promise<Tensors> {
+  const { backend, states, seed, dim } = context;
+  const { epoch, batch, done, total, noise } = task;
+  const encoder = states.get('encoder');
+  const widths = [...take(encoder, 'widths', 'int32')];
+  const input = inputMap(states);
+  const net = trainable(backend, take(encoder, 'params', 'float32'), netShapes(widths, 0));
+  const blocks = context.shards[shard];
+  const order = shuffledPrefix(generator(seed, 'encoder-blocks', epoch, shard), blocks.length, blocks.length);
+  const own = [...order.subarray(from, to)].sort((a, b) => a - b).map((index) => blocks[index]);
+  const rng = generator(seed, 'encoder-rows', epoch, shard, from);
+  const rows = own.reduce((sum, { count }) => sum + count, 0);
+  const losses: Tensor[] = [];
+  let seen = 0;
+  for await (const raw of piecesOf(context, own)) {
+    const n = raw.length / dim;
+    const size = Math.min(batch, n);
+    const drawn = shuffledPrefix(rng, n, n);
+    for (let start = 0; start + size <= n; start += size) {
+      await yieldToEventLoop();
+      const clean = pick(raw, drawn.subarray(start, start + size), dim);
+      mapColumns(input, clean);
+      const target = backend.upload(clean, [size, dim]);
+      const x = noise
+        ? backend.upload(
+            clean.map((value) => value + noise * rng.normal()),
+            [size, dim],
+          )
+        : target;
+      const rate = cosineRate(task.rate, done + (seen + start) / rows, total);
+      const loss = (output: Tensor) => backend.squaredError(output, target);
+      losses.push(trainStep(backend, net, x, loss, rate, losses.length + 1, codeLayer(widths)));
+      backend.free(target);
+      if (x !== target) backend.free(x);
+    }
+    seen += n;
+  }
+  let loss = 0;
+  for (const one of losses) loss += (await backend.read(one))[0];
+  const params: Float32Array[] = [];
+  for (const tensor of net.params) params.push(await backend.read(tensor));
+  backend.free(...losses, ...net.params, ...net.first, ...net.second);
+  return {
+    params: nd(Float64Array.from(concat(params, Float32Array))),
+    loss: nd(Float64Array.of(loss / losses.length)),
+  };
+}
+
+function trainable(backend: Backend, flat: Float32Array, shapes: number[][]): TrainableNet {
+  const upload = (values: Float32Array) =>
+    unflatten(values, shapes).map((part, i) => backend.upload(part, shapes[i]));
+  const zeros = new Float32Array(flat.length);
+  return { params: upload(flat), first: upload(zeros), second: upload(zeros) };
+}
