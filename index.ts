@@ -28,7 +28,7 @@ export { resume } from './library/resume.ts';
 export { AbortError, type Run } from './library/run.ts';
 export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
-export type { NextSplit } from './model/next-split.ts';
+export type { NextSplit } from './model/hierarchy/next-split.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';
 export type { Replicates, Stability } from './view/summary.ts';

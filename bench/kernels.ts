@@ -1,6 +1,6 @@
 // npm run bench:kernels: speed of the matrix products and training steps on each backend, and compute time by task.
 import { join } from 'node:path';
-import { clusteringNet, type Net, subNets } from '../model/net.ts';
+import { clusteringNet, type Net, subNets } from '../model/nets/net.ts';
 import { generator } from '../model/random.ts';
 import type { Backend, Tensor } from '../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../worker/compute/backends/cpu.ts';

@@ -6,7 +6,7 @@ import { type SavedTree, TREE } from '../data/saved/saved-tree.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
-import type { Net } from '../model/net.ts';
+import type { Net } from '../model/nets/net.ts';
 import { bySize, isUnchanged, unitsIn, withoutUnits } from '../model/numbering.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';

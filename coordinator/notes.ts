@@ -3,7 +3,7 @@ import { type EndReason, isCycling, quietSteps, type Step } from '../model/sched
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { OPTIONS, type RunConfig } from './config.ts';
-import { mostClusters } from './training/limits.ts';
+import { mostClusters } from './training/preparation/limits.ts';
 
 /** What notes are taken from. */
 export interface Outcome {

@@ -109,10 +109,10 @@ async function openInputs(
       oneLine(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`),
     );
   if (resume) assertSameShape(config.data, source, resume);
-  const { checkMemory, layoutFor } = await import('./training/limits.ts');
+  const { checkMemory, layoutFor } = await import('./training/preparation/limits.ts');
   const layout = layoutFor(config, source);
   checkMemory(config, source.dim);
-  const { gaussianCost } = await import('./training/cost.ts');
+  const { gaussianCost } = await import('./training/preparation/cost.ts');
   const cost = gaussianCost(config, layout);
   if (cost && !resume) warn(`${config.data}: ${cost}`);
   const labels = await openLabels(config, source.rows, leftOut, resume, warn);

@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
-import { product } from '../model/forward.ts';
 import { leadingEigen } from '../model/leading-eigen.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
+import { product } from '../model/nets/forward.ts';
 import type { Fences } from './fences.ts';
 
 /**

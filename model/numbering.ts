@@ -1,5 +1,5 @@
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from './nets/surgery.ts';
 import type { State } from './state.ts';
-import { type OutputUnit, resizeClusteringNet, resizeSubNets } from './surgery.ts';
 
 /** The numbers of the clusters in the results: 0 for the one with the most rows. */
 

@@ -1,5 +1,5 @@
 import type { Mixture } from './mixture.ts';
-import type { Net } from './net.ts';
+import type { Net } from './nets/net.ts';
 import type { Niw } from './niw.ts';
 import type { Pace, Step } from './schedule.ts';
 

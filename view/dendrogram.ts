@@ -1,4 +1,4 @@
-import { type Dendrogram, type Group, groupsAt, nodeSizes } from '../model/dendrogram.ts';
+import { type Dendrogram, type Group, groupsAt, nodeSizes } from '../model/hierarchy/dendrogram.ts';
 
 /** The tree of merges as the live page and the report draw it: its root on the left, the clusters on the right. */
 

@@ -1,4 +1,4 @@
-import { cutAt, type Group, groupsAt } from '../model/dendrogram.ts';
+import { cutAt, type Group, groupsAt } from '../model/hierarchy/dendrogram.ts';
 import type { MergeTree } from '../view/api.ts';
 import { groupName } from '../view/dendrogram.ts';
 import { COLOURS } from '../view/palette.ts';

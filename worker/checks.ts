@@ -1,7 +1,7 @@
 import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
-import { netShapes, netSize } from '../model/net.ts';
+import { netShapes, netSize } from '../model/nets/net.ts';
 import { QUANTILES } from '../model/sampling/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { WorkUnit } from '../proto/messages.ts';

@@ -12,8 +12,8 @@ import { CLOSED } from '../model/numbering.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { FORWARD_ROWS, forward } from './compute/mlp.ts';
-import { encodeRows } from './encode-rows.ts';
 import { transformRows } from './rows.ts';
+import { encodeRows } from './tasks/encoder/encode-rows.ts';
 
 export interface PredictInput {
   /** The directory of a finished run. */

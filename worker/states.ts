@@ -1,4 +1,4 @@
-import { netShapes, netSize, unflatten } from '../model/net.ts';
+import { netShapes, netSize, unflatten } from '../model/nets/net.ts';
 import { MOST_STATES } from '../proto/messages.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';

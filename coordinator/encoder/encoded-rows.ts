@@ -15,7 +15,7 @@ import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Server } from '../scheduler/server.ts';
 import { type EncoderCheckpoint, readEncoder, saveEncoder } from '../storage/encoder-checkpoint.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
-import { columnsOf } from '../training/likelihood.ts';
+import { columnsOf } from '../training/preparation/likelihood.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import { CODES, encodeAll } from './encode-all.ts';
 import type { Encoder } from './encoder.ts';

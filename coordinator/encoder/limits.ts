@@ -1,6 +1,6 @@
 import { freemem } from 'node:os';
 import { UserError } from '../../base/user-error.ts';
-import { netShapes, netSize } from '../../model/net.ts';
+import { netShapes, netSize } from '../../model/nets/net.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { RunConfig } from '../config.ts';
 import { FEW_COLUMNS } from '../training/reading/undecided.ts';

@@ -6,7 +6,7 @@ import type { Fences } from '../../data/fences.ts';
 import type { Transform } from '../../data/transform.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
-import { type Net, netShapes, netSize, unflatten } from '../../model/net.ts';
+import { type Net, netShapes, netSize, unflatten } from '../../model/nets/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../model/niw.ts';
 import { END_REASONS, type EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';

@@ -1,7 +1,7 @@
 import type { Transform } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
-import { netWidths } from '../../model/net.ts';
+import { netWidths } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
 import type { RunConfig } from '../config.ts';
 import type { DataMoments } from '../training/reading/moments.ts';

@@ -6,7 +6,7 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { ColumnMap } from '../../data/transform.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
-import { netShapes, netSize } from '../../model/net.ts';
+import { netShapes, netSize } from '../../model/nets/net.ts';
 import { decode, encode, MAX_MESSAGE } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { nd, take } from '../../proto/tensors.ts';

@@ -1,6 +1,6 @@
 import type { ColumnMap, Transform } from '../../data/transform.ts';
-import type { Net } from '../../model/net.ts';
 import { encoderLayers } from '../../model/nets/autoencoder.ts';
+import type { Net } from '../../model/nets/net.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Encoder } from '../encoder/encoder.ts';
 

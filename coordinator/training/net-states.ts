@@ -1,5 +1,5 @@
 import { concat } from '../../model/arrays.ts';
-import { type Net, netSize, netWidths, unflatten } from '../../model/net.ts';
+import { type Net, netSize, netWidths, unflatten } from '../../model/nets/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { ResultArrays, ResultLengths } from './rounds.ts';
 

@@ -3,7 +3,7 @@ import { pcaAxes } from '../../data/transform.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import type { Net } from '../../model/net.ts';
+import type { Net } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';

@@ -8,7 +8,7 @@ import { labelDtype, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
 import { graphSource } from './graph/neighbour-graph.ts';
-import { initialState } from './initial-state.ts';
+import { initialState } from './preparation/initial-state.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampleOf } from './sample.ts';

@@ -1,7 +1,7 @@
 import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
-import type { Join } from '../../model/dendrogram.ts';
+import type { Join } from '../../model/hierarchy/dendrogram.ts';
+import { type ClusterHalves, linkedHalves, nextSplits } from '../../model/hierarchy/next-split.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
-import { type ClusterHalves, linkedHalves, nextSplits } from '../../model/next-split.ts';
 import type { State } from '../../model/state.ts';
 import type { FullPassResult } from './full-pass.ts';
 import { graphOfRun } from './graph/graph-run.ts';

@@ -1,5 +1,5 @@
 /** The hierarchy of clusters above a partition of a graph. */
-import type { Join } from '../dendrogram.ts';
+import type { Join } from '../hierarchy/dendrogram.ts';
 
 /**
  * Joins the two clusters whose union pays at the largest resolution (`quality` in louvain.ts), until one is left: K − 1 joins. A

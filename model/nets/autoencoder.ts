@@ -1,6 +1,6 @@
 import { elementCount } from '../arrays.ts';
-import { netShapes } from '../net.ts';
 import { generator } from '../random.ts';
+import { netShapes } from './net.ts';
 
 /**
  * An auto-encoder D → hidden … → code → … hidden → D as flat float32 arrays W₁, b₁, W₂, b₂, … (docs/algorithm.md, section 12):

@@ -1,5 +1,5 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
-import type { Group } from '../../model/dendrogram.ts';
+import type { Group } from '../../model/hierarchy/dendrogram.ts';
 import { groupName, type Place, treeLayout } from '../../view/dendrogram.ts';
 import { lossScale } from '../../view/scales.ts';
 import { bottomAxis, shortNumber } from '../axes.ts';

@@ -4,7 +4,7 @@ import { createCalculator } from '../../coordinator/training/calculation/calcula
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { mStep } from '../../model/mixture.ts';
-import { clusteringNet, type Net, subNets } from '../../model/net.ts';
+import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { fastSchedule, type Schedule, type Step } from '../../model/schedule.ts';
 import { binOf } from '../../model/splits/pca-split.ts';

@@ -232,7 +232,7 @@ function reachable(files: string[]): string[] {
 describe('imports', () => {
   test('the coordinator imports no tensor library and no worker code', () => {
     const all = reachable(sources('coordinator'));
-    assert.ok(all.includes('data/npy.ts') && all.includes('model/net.ts') && all.includes('zeromq'));
+    assert.ok(all.includes('data/npy.ts') && all.includes('model/nets/net.ts') && all.includes('zeromq'));
     assert.deepEqual(
       all.filter((name) => /^(@tensorflow|worker\/)/.test(name)),
       [],

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { layersOf, logits } from '../../model/forward.ts';
-import { clusteringNet, subNets } from '../../model/net.ts';
+import { layersOf, logits } from '../../model/nets/forward.ts';
+import { clusteringNet, subNets } from '../../model/nets/net.ts';
 import {
   bySize,
   isOrder,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { layoutProblem } from '../../model/layout.ts';
-import { netShapes, netSize } from '../../model/net.ts';
+import { netShapes, netSize } from '../../model/nets/net.ts';
 import { fromCoordinator } from '../../proto/messages.ts';
 import { taskSchema } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';

@@ -1,5 +1,5 @@
 import { concat } from '../../model/arrays.ts';
-import { unflatten } from '../../model/net.ts';
+import { unflatten } from '../../model/nets/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
 import { lossAndGradients, type TrainableNet, trainStep } from '../compute/mlp.ts';

@@ -1,8 +1,8 @@
 import type { Source } from '../../../data/source.ts';
-import { layersOf } from '../../../model/forward.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { softCounts } from '../../../model/mixture.ts';
+import { layersOf } from '../../../model/nets/forward.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';

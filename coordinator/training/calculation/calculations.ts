@@ -2,19 +2,20 @@ import { UserError } from '../../../base/user-error.ts';
 import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform } from '../../../data/transform.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
-import { candidatesFor, evidenceTree } from '../../../model/evidence-tree.ts';
 import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { mergeTree } from '../../../model/graph/merge-tree.ts';
 import { stability } from '../../../model/graph/stability.ts';
 import { degrees, symmetrized } from '../../../model/graph/weights.ts';
 import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
+import { candidatesFor, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { evidenceHalves } from '../../../model/hierarchy/next-split.ts';
 import { leadingEigen } from '../../../model/leading-eigen.ts';
 import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { nearestPairs } from '../../../model/neighbours.ts';
-import { adamStep, type Net, netSize } from '../../../model/net.ts';
-import { evidenceHalves } from '../../../model/next-split.ts';
+import { adamStep, type Net, netSize } from '../../../model/nets/net.ts';
+import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
 import { type Niw, pointEstimate } from '../../../model/niw.ts';
 import { renumbered } from '../../../model/numbering.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../../model/scores.ts';
@@ -23,10 +24,9 @@ import { discriminantAxes, discriminantRule, nearestRule } from '../../../model/
 import { principalAxis } from '../../../model/splits/pca-split.ts';
 import type { Parts } from '../../../model/state.ts';
 import { addStatistics, type Covariance, mean, scatter } from '../../../model/statistics.ts';
-import { resizeClusteringNet, resizeSubNets } from '../../../model/surgery.ts';
 import { averageGradients, averageNets } from '../net-states.ts';
+import { covarianceOfSums, planSignal } from '../preparation/signal.ts';
 import { learnedPrior, priorOf } from '../prior.ts';
-import { covarianceOfSums, planSignal } from '../signal.ts';
 import { subComponents } from '../sub-components.ts';
 
 /** A pure function, and about how long it takes for its arguments, ns. */

@@ -1,6 +1,6 @@
+import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import { type Change, withStep } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
-import type { OutputUnit } from '../../../model/surgery.ts';
 import type { Run } from '../run-context.ts';
 
 /**

@@ -1,5 +1,5 @@
+import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import type { State } from '../../../model/state.ts';
-import type { OutputUnit } from '../../../model/surgery.ts';
 import type { Run } from '../run-context.ts';
 import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';

@@ -1,7 +1,7 @@
 import { quality } from '../../../model/graph/louvain.ts';
+import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import type { State } from '../../../model/state.ts';
-import type { OutputUnit } from '../../../model/surgery.ts';
-import { mostClusters, withinLimit } from '../limits.ts';
+import { mostClusters, withinLimit } from '../preparation/limits.ts';
 import type { Run } from '../run-context.ts';
 import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';

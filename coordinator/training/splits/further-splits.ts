@@ -1,7 +1,7 @@
 import { isTiny, proposable, searchCost } from '../../../model/hastings.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { MOST_CELLS } from '../../../proto/tasks.ts';
-import { mostParts } from '../limits.ts';
+import { mostParts } from '../preparation/limits.ts';
 import type { Rounds } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';

@@ -4,7 +4,7 @@ import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import { applyChange, type NextCluster } from '../changes.ts';
-import { mostClusters, withinLimit } from '../limits.ts';
+import { mostClusters, withinLimit } from '../preparation/limits.ts';
 import { publishSubs } from '../publish.ts';
 import type { Run } from '../run-context.ts';
 import { proposeFurtherSplits } from './further-splits.ts';

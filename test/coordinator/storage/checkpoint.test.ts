@@ -31,7 +31,7 @@ import {
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
 import { DamagedCheckpoint, NewerCheckpoint } from '../../../coordinator/storage/sealed-file.ts';
 import type { Transform } from '../../../data/transform.ts';
-import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
+import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';

@@ -6,7 +6,7 @@ import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { layersModel } from '../../../coordinator/storage/export-model.ts';
 import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../../data/transform.ts';
-import { clusteringNet, type Net } from '../../../model/net.ts';
+import { clusteringNet, type Net } from '../../../model/nets/net.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
 import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';
 

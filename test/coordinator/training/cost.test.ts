@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { resolveConfig } from '../../../coordinator/config.ts';
-import { gaussianCost, graphCost } from '../../../coordinator/training/cost.ts';
+import { gaussianCost, graphCost } from '../../../coordinator/training/preparation/cost.ts';
 import { layoutOf } from '../../../model/layout.ts';
 
 const cost = async (rows: number, dim: number, options: object = { likelihood: 'gaussian' }) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { finalHalves } from '../../../coordinator/training/splits/final-halves.ts';
-import { evidenceHalves, nextSplits } from '../../../model/next-split.ts';
+import { evidenceHalves, nextSplits } from '../../../model/hierarchy/next-split.ts';
 import { type Covariance, scaleStatistics } from '../../../model/statistics.ts';
 import { blobs, randomNumbers, type Scene, scene, statisticsOf } from '../support.ts';
 

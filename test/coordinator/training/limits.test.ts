@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import { checkMemory, layoutFor } from '../../../coordinator/training/limits.ts';
+import { checkMemory, layoutFor } from '../../../coordinator/training/preparation/limits.ts';
 import type { Source } from '../../../data/source.ts';
 
 const GIGA = 2 ** 30;
 const config = (over: Partial<RunConfig> = {}) =>
   ({
     data: 'wide.npy',
+    encoder: 'none',
     covariance: 'full',
     transform: 'center',
     initK: 1,

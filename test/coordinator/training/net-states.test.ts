@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { averageGradients, averageNets, netStates } from '../../../coordinator/training/net-states.ts';
 import type { ResultArrays } from '../../../coordinator/training/rounds.ts';
 import { concat } from '../../../model/arrays.ts';
-import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
+import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import { assertClose } from '../support.ts';
 
 const D = 2;

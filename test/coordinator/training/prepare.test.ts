@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
-import { prepare } from '../../../coordinator/training/prepare.ts';
+import { prepare } from '../../../coordinator/training/preparation/prepare.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { calculate } from '../support.ts';
 

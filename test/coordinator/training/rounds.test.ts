@@ -4,7 +4,7 @@ import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/
 import { netStates } from '../../../coordinator/training/net-states.ts';
 import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
-import { clusteringNet, type Net, subNets } from '../../../model/net.ts';
+import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import { prefixed, unprefixed } from '../../../proto/codec.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';

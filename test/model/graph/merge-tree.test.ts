@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Join } from '../../../model/dendrogram.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { mergeTree } from '../../../model/graph/merge-tree.ts';
+import type { Join } from '../../../model/hierarchy/dendrogram.ts';
 import { generator } from '../../../model/random.ts';
 import { close } from '../support.ts';
 import { graphOf } from './support.ts';

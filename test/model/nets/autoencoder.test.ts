@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { netShapes, netSize, unflatten } from '../../../model/net.ts';
 import {
   autoencoderWidths,
   codeLayer,
@@ -9,6 +8,7 @@ import {
   initialAutoencoder,
   operationsPerRow,
 } from '../../../model/nets/autoencoder.ts';
+import { netShapes, netSize, unflatten } from '../../../model/nets/net.ts';
 
 const WIDTHS = autoencoderWidths(300, [200, 100], 10);
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { netStates } from '../../../coordinator/training/net-states.ts';
-import { clusteringNet, subNets } from '../../../model/net.ts';
+import { clusteringNet, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { concat } from '../../../model/arrays.ts';
-import { clusteringNet } from '../../../model/net.ts';
+import { clusteringNet } from '../../../model/nets/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
 import { TfHost } from '../../../worker/compute/backends/tf-host.ts';

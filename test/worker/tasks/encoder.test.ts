@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mapColumns } from '../../../data/transform.ts';
-import { netShapes, unflatten } from '../../../model/net.ts';
 import { codeLayer, initialAutoencoder } from '../../../model/nets/autoencoder.ts';
+import { netShapes, unflatten } from '../../../model/nets/net.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { whitening } from '../../../model/estep.ts';
-import { netSize, unflatten } from '../../../model/net.ts';
+import { netSize, unflatten } from '../../../model/nets/net.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
 import { close } from '../../model/support.ts';

@@ -9,7 +9,7 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
-/** K stacked nets (or one, without the leading axis) and their Adam moments, flat: W₁, b₁, W₂, b₂, … as in model/net.ts. */
+/** K stacked nets (or one, without the leading axis) and their Adam moments, flat: W₁, b₁, W₂, b₂, … as in model/nets/net.ts. */
 export interface FlatNet {
   shapes: readonly (readonly number[])[];
   params: Float32Array;

@@ -1,5 +1,5 @@
 import { elementCount } from '../../../model/arrays.ts';
-import { netWidths } from '../../../model/net.ts';
+import { netWidths } from '../../../model/nets/net.ts';
 import type { FlatNet } from '../backends/backend.ts';
 import { copyRows, instantiate, padded } from './compiled.ts';
 

@@ -3,7 +3,7 @@ import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { Context } from '../../context.ts';
-import { encodeRows } from '../../encode-rows.ts';
+import { encodeRows } from './encode-rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /** The codes of the unit's rows, [n,latent]. */

@@ -1,8 +1,8 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { mapColumns } from '../../../data/transform.ts';
 import { concat } from '../../../model/arrays.ts';
-import { netShapes, unflatten } from '../../../model/net.ts';
 import { codeLayer, cosineRate } from '../../../model/nets/autoencoder.ts';
+import { netShapes, unflatten } from '../../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';

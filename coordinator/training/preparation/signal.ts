@@ -1,8 +1,8 @@
-import type { Fences } from '../../data/fences.ts';
-import { type Moments, planTransform } from '../../data/transform.ts';
-import { signalAxes } from '../../model/graph/signal.ts';
-import { leadingEigen } from '../../model/leading-eigen.ts';
-import { diagonalOf } from '../../model/linalg.ts';
+import type { Fences } from '../../../data/fences.ts';
+import { type Moments, planTransform } from '../../../data/transform.ts';
+import { signalAxes } from '../../../model/graph/signal.ts';
+import { leadingEigen } from '../../../model/leading-eigen.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
 
 /** Enough digits to tell signal from noise. */
 const TOLERANCE = 2 ** -8;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { cutAt, type Join } from '../../model/dendrogram.ts';
-import { candidatesFor, evidenceTree } from '../../model/evidence-tree.ts';
-import { logSplitRatio } from '../../model/hastings.ts';
-import { niwPrior } from '../../model/niw.ts';
-import { generator } from '../../model/random.ts';
-import { addStatistics, type Covariance } from '../../model/statistics.ts';
-import { COVARIANCES, close, statisticsOf } from './support.ts';
+import { logSplitRatio } from '../../../model/hastings.ts';
+import { cutAt, type Join } from '../../../model/hierarchy/dendrogram.ts';
+import { candidatesFor, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { niwPrior } from '../../../model/niw.ts';
+import { generator } from '../../../model/random.ts';
+import { addStatistics, type Covariance } from '../../../model/statistics.ts';
+import { COVARIANCES, close, statisticsOf } from '../support.ts';
 
 const ALPHA = 10;
 const ALL = 1e6;

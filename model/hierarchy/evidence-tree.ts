@@ -9,10 +9,10 @@
  * rest, and there is none, or more than one.
  */
 import { gammaln } from 'simple-statistics';
+import { whitened, whitener } from '../linalg.ts';
+import { logMarginal, type Niw } from '../niw.ts';
+import { addStatistics, mean, scatter } from '../statistics.ts';
 import type { Join } from './dendrogram.ts';
-import { whitened, whitener } from './linalg.ts';
-import { logMarginal, type Niw } from './niw.ts';
-import { addStatistics, mean, scatter } from './statistics.ts';
 
 /** Unions may take so long to evaluate, ns: a partner is looked for among as many near clusters as that allows. */
 const BUDGET = 2e9;

@@ -1,14 +1,14 @@
 import { freemem } from 'node:os';
-import { UserError } from '../../base/user-error.ts';
-import { MOST_FEATURE_AXES } from '../../data/feature-transform.ts';
-import type { Source } from '../../data/source.ts';
-import { pcaAxes } from '../../data/transform.ts';
-import { type Layout, layoutOf, layoutProblem } from '../../model/layout.ts';
-import { type Covariance, statisticsLength } from '../../model/statistics.ts';
-import { MAX_MESSAGE } from '../../proto/codec.ts';
-import { MOST_CELLS } from '../../proto/tasks.ts';
-import type { RunConfig } from '../config.ts';
-import { isUndecided, MOST_EXACT, momentsCovariance } from './reading/undecided.ts';
+import { UserError } from '../../../base/user-error.ts';
+import { MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
+import type { Source } from '../../../data/source.ts';
+import { pcaAxes } from '../../../data/transform.ts';
+import { type Layout, layoutOf, layoutProblem } from '../../../model/layout.ts';
+import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
+import { MAX_MESSAGE } from '../../../proto/codec.ts';
+import { MOST_CELLS } from '../../../proto/tasks.ts';
+import type { RunConfig } from '../../config.ts';
+import { isUndecided, MOST_EXACT, momentsCovariance } from '../reading/undecided.ts';
 
 const GIGA = 2 ** 30;
 /** Batch size of the sub-nets, per cluster. */

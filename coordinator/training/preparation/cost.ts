@@ -1,9 +1,9 @@
-import { pcaAxes } from '../../data/transform.ts';
-import type { Layout } from '../../model/layout.ts';
-import { statisticsLength } from '../../model/statistics.ts';
-import type { RunConfig } from '../config.ts';
-import { isUndecided } from './reading/undecided.ts';
-import { sampleThreshold } from './sample.ts';
+import { pcaAxes } from '../../../data/transform.ts';
+import type { Layout } from '../../../model/layout.ts';
+import { statisticsLength } from '../../../model/statistics.ts';
+import type { RunConfig } from '../../config.ts';
+import { isUndecided } from '../reading/undecided.ts';
+import { sampleThreshold } from '../sample.ts';
 
 /** What a run costs by its options and the size of the data, for those who asked for more than they may know. */
 
@@ -26,7 +26,8 @@ export function gaussianCost(config: RunConfig, { rows, dim, ...layout }: Layout
   const { transform, likelihood, covariance, schedule, shards } = config;
   const axes = pcaAxes(transform);
   const d = axes ?? dim;
-  if (covariance !== 'full' || likelihood === 'graph' || isUndecided(config, dim)) return null;
+  const isOfCodes = config.encoder !== 'none';
+  if (isOfCodes || covariance !== 'full' || likelihood === 'graph' || isUndecided(config, dim)) return null;
   const sampled = rows * sampleThreshold(config, { rows, dim, ...layout });
   const numbers = statisticsLength(d, covariance);
   const seconds = SUM * sampled * numbers + CUBE * d ** 3;

@@ -1,5 +1,5 @@
-import { elementCount } from './arrays.ts';
-import { generator } from './random.ts';
+import { elementCount } from '../arrays.ts';
+import { generator } from '../random.ts';
 
 /**
  * A ReLU multi-layer perceptron and Adam's state, as flat row-major arrays in the order W₁, b₁, W₂, b₂, …

@@ -1,7 +1,7 @@
-import { yieldToEventLoop } from '../base/slices.ts';
-import { type ColumnMap, mapColumns } from '../data/transform.ts';
-import type { Backend, Tensor } from './compute/backends/backend.ts';
-import { FORWARD_ROWS, forward } from './compute/mlp.ts';
+import { yieldToEventLoop } from '../../../base/slices.ts';
+import { type ColumnMap, mapColumns } from '../../../data/transform.ts';
+import type { Backend, Tensor } from '../../compute/backends/backend.ts';
+import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
 
 /** The codes of raw rows, which are overwritten: [n,latent]. `net`: the layers of the encoder, W and b in turn, on the device. */
 export async function encodeRows(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { clusteringNet, initSubNet, type Net, subNets } from '../../model/net.ts';
-import { close } from './support.ts';
+import { clusteringNet, initSubNet, type Net, subNets } from '../../../model/nets/net.ts';
+import { close } from '../support.ts';
 
 const deviation = (values: Float32Array) =>
   Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);

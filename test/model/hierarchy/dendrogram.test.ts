@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cutAt, type Dendrogram, groupsAt, nodeSizes } from '../../model/dendrogram.ts';
+import { cutAt, type Dendrogram, groupsAt, nodeSizes } from '../../../model/hierarchy/dendrogram.ts';
 
 /** Clusters 1 and 3 join first, then 0 and 2, then these two, then cluster 4. */
 const tree: Dendrogram = {

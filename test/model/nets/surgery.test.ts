@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { clusteringNet, type Net, subNets } from '../../model/net.ts';
-import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/surgery.ts';
-import { close, normals } from './support.ts';
+import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
+import { close, normals } from '../support.ts';
 
 const D = 3;
 

@@ -1,19 +1,19 @@
-import { featureColumns, MOST_FEATURE_AXES } from '../../data/feature-transform.ts';
-import type { ColumnMap, Moments, Transform } from '../../data/transform.ts';
-import { formatNumber } from '../../data/value-range.ts';
-import { diagonalOf } from '../../model/linalg.ts';
-import { columnSketch, type Sketch, unsketched } from '../../model/sketch.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
-import { nd } from '../../proto/tensors.ts';
-import type { Likelihood } from '../../view/events.ts';
-import type { RunConfig } from '../config.ts';
-import { areCovarianceSums } from './plausible.ts';
-import { publishTransform } from './publish.ts';
-import type { DataMoments } from './reading/moments.ts';
-import { FEW_COLUMNS, isOfCodes, isUndecided, MOST_EXACT } from './reading/undecided.ts';
-import { createRounds, shardSizes, sumOf } from './rounds.ts';
-import type { Run } from './run-context.ts';
-import { sampleThreshold } from './sample.ts';
+import { featureColumns, MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
+import type { ColumnMap, Moments, Transform } from '../../../data/transform.ts';
+import { formatNumber } from '../../../data/value-range.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
+import { columnSketch, type Sketch, unsketched } from '../../../model/sketch.ts';
+import type { WorkUnit } from '../../../proto/messages.ts';
+import { nd } from '../../../proto/tensors.ts';
+import type { Likelihood } from '../../../view/events.ts';
+import type { RunConfig } from '../../config.ts';
+import { areCovarianceSums } from '../plausible.ts';
+import { publishTransform } from '../publish.ts';
+import type { DataMoments } from '../reading/moments.ts';
+import { FEW_COLUMNS, isOfCodes, isUndecided, MOST_EXACT } from '../reading/undecided.ts';
+import { createRounds, shardSizes, sumOf } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import { sampleThreshold } from '../sample.ts';
 import type { SampleCovariance } from './signal.ts';
 
 /**

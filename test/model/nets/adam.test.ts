@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { adamStep, clusteringNet, type Net } from '../../model/net.ts';
-import { close, normals } from './support.ts';
+import { adamStep, clusteringNet, type Net } from '../../../model/nets/net.ts';
+import { close, normals } from '../support.ts';
 
 /**
  * Kingma & Ba's second form, at the end of section 2: α_t = α·√(1−β₂ᵗ)/(1−β₁ᵗ) and ε̂ = ε·√(1−β₂ᵗ), with the moments

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { argmaxRows, type Layer, layersOf, logits } from '../../model/forward.ts';
-import { clusteringNet, subNets } from '../../model/net.ts';
-import { generator } from '../../model/random.ts';
+import { argmaxRows, type Layer, layersOf, logits } from '../../../model/nets/forward.ts';
+import { clusteringNet, subNets } from '../../../model/nets/net.ts';
+import { generator } from '../../../model/random.ts';
 
 function randomNet(widths: number[], draw: () => number): Layer[] {
   return widths.slice(1).map((cols, l) => ({

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { evidenceTree } from '../../model/evidence-tree.ts';
-import { type HalfLinks, halfLinks } from '../../model/graph/halves.ts';
-import { quality } from '../../model/graph/louvain.ts';
-import { degrees } from '../../model/graph/weights.ts';
-import { type ClusterHalves, evidenceHalves, linkedHalves, nextSplits } from '../../model/next-split.ts';
-import { niwPrior } from '../../model/niw.ts';
-import { generator } from '../../model/random.ts';
-import type { Parts } from '../../model/state.ts';
-import { addStatistics, scaleStatistics } from '../../model/statistics.ts';
-import { graphOf, randomGraph } from './graph/support.ts';
-import { close, statisticsOf } from './support.ts';
+import { type HalfLinks, halfLinks } from '../../../model/graph/halves.ts';
+import { quality } from '../../../model/graph/louvain.ts';
+import { degrees } from '../../../model/graph/weights.ts';
+import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import {
+  type ClusterHalves,
+  evidenceHalves,
+  linkedHalves,
+  nextSplits,
+} from '../../../model/hierarchy/next-split.ts';
+import { niwPrior } from '../../../model/niw.ts';
+import { generator } from '../../../model/random.ts';
+import type { Parts } from '../../../model/state.ts';
+import { addStatistics, scaleStatistics } from '../../../model/statistics.ts';
+import { graphOf, randomGraph } from '../graph/support.ts';
+import { close, statisticsOf } from '../support.ts';
 
 const ALPHA = 10;
 const prior = niwPrior({

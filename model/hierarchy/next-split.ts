@@ -2,11 +2,11 @@
  * Which cluster of a result would split next, and into what: the tree of merges (evidence-tree.ts, graph/merge-tree.ts) goes on below
  * its clusters, from two halves of each cluster's rows in the sample.
  */
-import type { HalfLinks } from './graph/halves.ts';
-import { logSplitRatio, proposable } from './hastings.ts';
-import { NotPositiveDefiniteError } from './linalg.ts';
-import type { Niw } from './niw.ts';
-import type { Parts } from './state.ts';
+import type { HalfLinks } from '../graph/halves.ts';
+import { logSplitRatio, proposable } from '../hastings.ts';
+import { NotPositiveDefiniteError } from '../linalg.ts';
+import type { Niw } from '../niw.ts';
+import type { Parts } from '../state.ts';
 
 /** The next split of a cluster. */
 export interface NextSplit {

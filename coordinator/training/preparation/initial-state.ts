@@ -1,11 +1,11 @@
-import { chooseByWeight, lloydCentres } from '../../model/kmeans.ts';
-import { clusteringNet, subNets } from '../../model/net.ts';
-import { generator } from '../../model/random.ts';
-import type { State } from '../../model/state.ts';
-import { graphStart } from './graph/start.ts';
-import { type Partition, rowsTensor } from './rounds.ts';
-import type { Run } from './run-context.ts';
-import { pcaSplit } from './splits/sub-clusters.ts';
+import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
+import { clusteringNet, subNets } from '../../../model/nets/net.ts';
+import { generator } from '../../../model/random.ts';
+import type { State } from '../../../model/state.ts';
+import { graphStart } from '../graph/start.ts';
+import { type Partition, rowsTensor } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import { pcaSplit } from '../splits/sub-clusters.ts';
 
 const LLOYD_ROUNDS = 10;
 
