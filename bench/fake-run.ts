@@ -45,6 +45,10 @@ export function fakeRun(
   counters.event({ ...proposal, clusters: [0], logRatio: -4, accepted: false });
   counters.event({ ...proposal, clusters: [1], logRatio: 7, accepted: true });
   const spent = { seconds: {}, workers: {} };
+  counters.event({
+    ...{ type: 'encoder-epoch', epoch: 3, of: 12, loss: 0.25, wall: 4, bytes: 1e6 },
+    ...spent,
+  });
   counters.event({ type: 'epoch', epoch: 6, k, width: k, loss: 0.5, subLoss: 0.25, ...spent });
   counters.event({ type: 'epoch', epoch: 7, k, width: k, loss: null, subLoss: null, ...spent });
   counters.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });

@@ -57,16 +57,12 @@ before(async () => {
   const { data } = easyData(folder, 'easy', 3000);
   const port = await freePort();
   since = Date.now() / 1000;
-  // Some metrics are of the graph likelihood only.
+  // Some metrics are of encoders only, and of the graph likelihood, which their codes get.
   const flags = [
-    '--likelihood',
-    'graph',
+    ...['--encoder', 'autoencoder', '--encoder-hidden', '16', '--encoder-epochs', 3],
     ...ENDLESS,
     ...QUICK,
-    '--workers',
-    2,
-    '--http',
-    `127.0.0.1:${port}`,
+    ...['--workers', 2, '--http', `127.0.0.1:${port}`],
   ];
   run = start(trainArgs(data, `${folder}/watched`, ...flags), { timeout: 600_000 });
   prometheus = await startPrometheus(`127.0.0.1:${port}`);

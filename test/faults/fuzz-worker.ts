@@ -15,6 +15,7 @@ import {
   adamStateOf,
   bytes,
   D,
+  encoderStates,
   hashesState,
   range,
   transformState,
@@ -50,6 +51,7 @@ export const STATES: Record<string, Tensors> = {
   whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
   centres: { rows: f64(2, D) },
   ...sampleGraphOf(w, K).states,
+  ...encoderStates(),
 };
 const steps = { epoch: 1, steps: 2, batch: 8, rate: 0.01, done: 0, average: 'weights' } as const;
 const field = { coupling: 2, resolution: 1 };
@@ -100,6 +102,8 @@ export const TASKS = [
   { task: 'half-start' },
   { task: 'half-sweep', coupling: 1 },
   { task: 'half-links' },
+  { task: 'encoder-steps', epoch: 1, batch: 8, rate: 0.01, done: 0, total: 4, noise: 0.1 },
+  { task: 'encode' },
   { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
 ] as unknown as Task[];
 const NUMBERS = [0, -1, 0.5, 1e9, 2 ** 31, 2 ** 53 - 1, 1e300];

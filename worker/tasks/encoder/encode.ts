@@ -18,11 +18,14 @@ export async function encode(context: Context, _task: TaskOf<'encode'>, unit: Wo
   const rows = blocks.reduce((sum, { count }) => sum + count, 0);
   const codes = new Float32Array(rows * latent);
   let at = 0;
-  for await (const raw of piecesOf(context, blocks)) {
-    const own = await encodeRows(backend, net, inputMap(states), raw);
-    codes.set(own, at);
-    at += own.length;
+  try {
+    for await (const raw of piecesOf(context, blocks)) {
+      const own = await encodeRows(backend, net, inputMap(states), raw);
+      codes.set(own, at);
+      at += own.length;
+    }
+  } finally {
+    backend.free(...net);
   }
-  backend.free(...net);
   return { codes: nd(codes, rows, latent) };
 }

@@ -22,53 +22,71 @@ import { inputMap, piecesOf } from './inputs.ts';
 export async function encoderSteps(
   context: Context,
   task: TaskOf<'encoder-steps'>,
-  { shard, from, to }: WorkUnit,
+  unit: WorkUnit,
 ): Promise<Tensors> {
-  const { backend, states, seed, dim } = context;
-  const { epoch, batch, done, total, noise } = task;
+  const { backend, states } = context;
   const encoder = states.get('encoder');
   const widths = [...take(encoder, 'widths', 'int32')];
-  const input = inputMap(states);
   const net = trainable(backend, take(encoder, 'params', 'float32'), netShapes(widths, 0));
+  const losses: Tensor[] = [];
+  try {
+    for await (const { rows, noisy, rate } of batchesOf(context, task, unit)) {
+      await yieldToEventLoop();
+      const shape = [rows.length / widths[0], widths[0]];
+      const target = backend.upload(rows, shape);
+      const x = noisy ? backend.upload(noisy, shape) : target;
+      const loss = (output: Tensor) => backend.squaredError(output, target);
+      losses.push(trainStep(backend, net, x, loss, rate, losses.length + 1, codeLayer(widths)));
+      backend.free(target, ...(noisy ? [x] : []));
+    }
+    let loss = 0;
+    for (const one of losses) loss += (await backend.read(one))[0];
+    const params: Float32Array[] = [];
+    for (const tensor of net.params) params.push(await backend.read(tensor));
+    return {
+      params: nd(Float64Array.from(concat(params, Float32Array))),
+      loss: nd(Float64Array.of(loss / losses.length)),
+    };
+  } finally {
+    backend.free(...losses, ...net.params, ...net.first, ...net.second);
+  }
+}
+
+interface Batch {
+  /** Inputs of the encoder, which are its targets too. */
+  rows: Float32Array;
+  /** The same with noise; null without. */
+  noisy: Float32Array | null;
+  /** The learning rate of the step. */
+  rate: number;
+}
+
+/** The batches of a pass over the unit's rows. */
+async function* batchesOf(
+  context: Context,
+  { epoch, batch, rate, done, total, noise }: TaskOf<'encoder-steps'>,
+  { shard, from, to }: WorkUnit,
+): AsyncGenerator<Batch> {
+  const { states, seed, dim } = context;
+  const input = inputMap(states);
   const blocks = context.shards[shard];
   const order = shuffledPrefix(generator(seed, 'encoder-blocks', epoch, shard), blocks.length, blocks.length);
   const own = [...order.subarray(from, to)].sort((a, b) => a - b).map((index) => blocks[index]);
+  const all = own.reduce((sum, { count }) => sum + count, 0);
   const rng = generator(seed, 'encoder-rows', epoch, shard, from);
-  const rows = own.reduce((sum, { count }) => sum + count, 0);
-  const losses: Tensor[] = [];
   let seen = 0;
   for await (const raw of piecesOf(context, own)) {
     const n = raw.length / dim;
     const size = Math.min(batch, n);
     const drawn = shuffledPrefix(rng, n, n);
     for (let start = 0; start + size <= n; start += size) {
-      await yieldToEventLoop();
-      const clean = pick(raw, drawn.subarray(start, start + size), dim);
-      mapColumns(input, clean);
-      const target = backend.upload(clean, [size, dim]);
-      const x = noise
-        ? backend.upload(
-            clean.map((value) => value + noise * rng.normal()),
-            [size, dim],
-          )
-        : target;
-      const rate = cosineRate(task.rate, done + (seen + start) / rows, total);
-      const loss = (output: Tensor) => backend.squaredError(output, target);
-      losses.push(trainStep(backend, net, x, loss, rate, losses.length + 1, codeLayer(widths)));
-      backend.free(target);
-      if (x !== target) backend.free(x);
+      const rows = pick(raw, drawn.subarray(start, start + size), dim);
+      mapColumns(input, rows);
+      const noisy = noise ? rows.map((value) => value + noise * rng.normal()) : null;
+      yield { rows, noisy, rate: cosineRate(rate, done + (seen + start) / all, total) };
     }
     seen += n;
   }
-  let loss = 0;
-  for (const one of losses) loss += (await backend.read(one))[0];
-  const params: Float32Array[] = [];
-  for (const tensor of net.params) params.push(await backend.read(tensor));
-  backend.free(...losses, ...net.params, ...net.first, ...net.second);
-  return {
-    params: nd(Float64Array.from(concat(params, Float32Array))),
-    loss: nd(Float64Array.of(loss / losses.length)),
-  };
 }
 
 function trainable(backend: Backend, flat: Float32Array, shapes: number[][]): TrainableNet {
