@@ -140,11 +140,12 @@ const encoder = [
     unit: units.PercentUnit,
     min: 0,
     width: 12,
+    height: 4,
     thresholds: NEUTRAL,
     queries: [[`max(dpmesh_encoder_loss{${RUN}})`, 'error']],
   }),
   smallStat({
-    title: 'Encoder: epochs',
+    title: 'Encoder passes',
     description: 'Complete passes of the encoder over all rows, of --encoder-epochs.',
     unit: units.PercentUnit,
     min: 0,
@@ -152,13 +153,13 @@ const encoder = [
     queries: [[`max(dpmesh_encoder_epoch{${RUN}}) / max(dpmesh_encoder_max_epochs{${RUN}})`, 'progress']],
   }),
   smallStat({
-    title: 'Encoder: seconds an epoch',
+    title: 'Time of a pass',
     description: 'Duration of its last epoch.',
     unit: units.Seconds,
     queries: [[`max(dpmesh_encoder_epoch_seconds{${RUN}})`, 'seconds']],
   }),
   smallStat({
-    title: 'Encoder: bytes a row',
+    title: 'Bytes a row',
     description:
       'What its weights cost on the network in an epoch, for each row. More --encoder-steps between averages need fewer.',
     unit: units.BytesIEC,
