@@ -25,7 +25,7 @@ export interface ProductForm {
 
 /**
  * With u = y·weights + bias, cluster k's log-density is constant_k − ½‖u_k‖², where u_k is the k-th group of D numbers in
- * u. `weights` is D×(K·D), `bias` K·D, `constant` K.
+ * u. `weights` is D×(K·D), of each cluster the upper triangle of D×D, `bias` K·D, `constant` K.
  */
 export interface CholeskyForm {
   readonly form: 'cholesky';

@@ -1,9 +1,10 @@
 /** The leading eigenpairs of a large symmetric matrix, without the others: a block Lanczos method. */
-import { canonicalSign, symmetricEigen } from './linalg.ts';
+import { canonicalSign, congruent, symmetricEigen, unwhitened, whitened } from './linalg.ts';
 import { generator } from './random.ts';
 
-/** Up to this D, the full decomposition is as fast. */
+/** Up to this D, the full decomposition is as fast for tens of accurate eigenpairs, and for a few rough ones. */
 const SMALL = 400;
+export const SMALL_IF_ROUGH = 32;
 /** Residuals of a converged pair, relative to the largest eigenvalue; rounding leaves about a tenth of it. */
 const TOLERANCE = 2 ** -40;
 /** Vectors in a block beyond the wanted ones: they speed up the convergence of the last of these. */
@@ -31,9 +32,39 @@ export function leadingEigen(
   count: number,
   tolerance = TOLERANCE,
 ): { values: Float64Array; vectors: Float64Array } {
+  const images = (vectors: Float64Array[]) => multiply(a, d, vectors);
   const found =
-    d > SMALL && MOST_BLOCKS * (count + SURPLUS) < d ? blockLanczos(a, d, count, tolerance) : null;
-  if (found) return found;
+    d > SMALL && MOST_BLOCKS * (count + SURPLUS) < d ? blockLanczos(images, d, count, tolerance) : null;
+  return found ?? fullyDecomposed(a, d, count);
+}
+
+/**
+ * The same for a few eigenvectors that need only span nearly as much: axes along which rows are proposed to be split. Of L·A·Lᵀ if a
+ * lower triangular `l` is given. The matrix may have negative eigenvalues besides. Up to 32 columns it is the full decomposition.
+ */
+export function roughLeadingEigen(
+  a: Float64Array,
+  d: number,
+  count: number,
+  tolerance: number,
+  l: Float64Array | null = null,
+) {
+  const images = (vectors: Float64Array[]) =>
+    l
+      ? multiply(
+          a,
+          d,
+          vectors.map((vector) => unwhitened(l, vector)),
+        ).map((vector) => whitened(l, vector))
+      : multiply(a, d, vectors);
+  const found =
+    d > SMALL_IF_ROUGH && MOST_BLOCKS * (count + SURPLUS) < d
+      ? blockLanczos(images, d, count, tolerance)
+      : null;
+  return found ?? fullyDecomposed(l ? congruent(l, a, d) : a, d, count);
+}
+
+function fullyDecomposed(a: Float64Array, d: number, count: number) {
   const { values, vectors } = symmetricEigen(a, d);
   return { values: values.slice(0, count), vectors: vectors.slice(0, count * d) };
 }
@@ -44,7 +75,13 @@ interface Basis {
   products: Float64Array[];
 }
 
-function blockLanczos(a: Float64Array, d: number, count: number, tolerance: number) {
+/** `multiply`: the products of vectors with the matrix. Null if it does not converge. */
+function blockLanczos(
+  multiply: (vectors: Float64Array[]) => Float64Array[],
+  d: number,
+  count: number,
+  tolerance: number,
+) {
   const block = count + SURPLUS;
   const { normal } = generator(0n, 'leading-eigen');
   let basis: Basis = { vectors: [], products: [] };
@@ -55,7 +92,7 @@ function blockLanczos(a: Float64Array, d: number, count: number, tolerance: numb
   let products = 0;
   while (products <= MOST_PRODUCTS * d) {
     const added = orthonormalized(candidates, basis.vectors, negligible);
-    const images = multiply(a, d, added);
+    const images = multiply(added);
     products += added.length;
     basis = {
       vectors: [...basis.vectors, ...added],

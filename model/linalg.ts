@@ -20,21 +20,74 @@ export function diagonalOf(a: Float64Array, d: number): Float64Array {
   return isDiagonal(a, d) ? a : Float64Array.from({ length: d }, (_, i) => a[i * d + i]);
 }
 
-/** The lower Cholesky factor L, A = L·Lᵀ, of the symmetric `a` (only its lower triangle is read); null when not positive definite. */
+/**
+ * The lower Cholesky factor L, A = L·Lᵀ, of the symmetric `a` (only its lower triangle is read); null when not positive definite.
+ * Each number is a sum in the order of the columns, however many are computed at a time.
+ */
 export function cholesky(a: Float64Array, d: number): Float64Array | null {
   const l = new Float64Array(d * d);
-  for (let i = 0; i < d; i++) {
-    const row = i * d;
-    for (let j = 0; j <= i; j++) {
-      const other = j * d;
-      let sum = a[row + j];
-      for (let p = 0; p < j; p++) sum -= l[row + p] * l[other + p];
-      if (i !== j) l[row + j] = sum / l[other + j];
-      else if (sum > 0 && sum < Infinity) l[row + i] = Math.sqrt(sum);
-      else return null;
+  for (let i = 0; i < d; i += 4) {
+    const isWhole = i + 4 <= d;
+    if (isWhole) factorFourRows(a, l, i, d);
+    for (let r = i; r < d && r < i + 4; r++) {
+      const row = r * d;
+      for (let j = isWhole ? i : 0; j <= r; j++) {
+        const other = j * d;
+        let sum = a[row + j];
+        for (let p = 0; p < j; p++) sum -= l[row + p] * l[other + p];
+        if (r !== j) l[row + j] = sum / l[other + j];
+        else if (sum > 0 && sum < Infinity) l[row + r] = Math.sqrt(sum);
+        else return null;
+      }
     }
   }
   return l;
+}
+
+/**
+ * The first i numbers (a multiple of 4) in the rows i … i + 3 of a Cholesky factor, given the rows above. Four rows and two columns at a
+ * time: a single sum would wait for each addition, and each number that is loaded serves more than one.
+ */
+function factorFourRows(a: Float64Array, l: Float64Array, i: number, d: number): void {
+  const [r0, r1, r2, r3] = [i * d, (i + 1) * d, (i + 2) * d, (i + 3) * d];
+  for (let j = 0, q = 0; j < i; j += 2, q += 2 * d) {
+    const next = q + d;
+    let s0 = a[r0 + j];
+    let s1 = a[r1 + j];
+    let s2 = a[r2 + j];
+    let s3 = a[r3 + j];
+    let t0 = a[r0 + j + 1];
+    let t1 = a[r1 + j + 1];
+    let t2 = a[r2 + j + 1];
+    let t3 = a[r3 + j + 1];
+    for (let p = 0; p < j; p++) {
+      const u = l[q + p];
+      const v = l[next + p];
+      const l0 = l[r0 + p];
+      const l1 = l[r1 + p];
+      const l2 = l[r2 + p];
+      const l3 = l[r3 + p];
+      s0 -= l0 * u;
+      s1 -= l1 * u;
+      s2 -= l2 * u;
+      s3 -= l3 * u;
+      t0 -= l0 * v;
+      t1 -= l1 * v;
+      t2 -= l2 * v;
+      t3 -= l3 * v;
+    }
+    const own = l[q + j];
+    const below = l[next + j];
+    const last = l[next + j + 1];
+    l[r0 + j] = s0 /= own;
+    l[r1 + j] = s1 /= own;
+    l[r2 + j] = s2 /= own;
+    l[r3 + j] = s3 /= own;
+    l[r0 + j + 1] = (t0 - s0 * below) / last;
+    l[r1 + j + 1] = (t1 - s1 * below) / last;
+    l[r2 + j + 1] = (t2 - s2 * below) / last;
+    l[r3 + j + 1] = (t3 - s3 * below) / last;
+  }
 }
 
 /** log|A| of a symmetric positive definite matrix. Throws a NotPositiveDefiniteError for another one. */
@@ -51,7 +104,20 @@ export function invertLower(l: Float64Array, d: number): Float64Array {
   const inverse = new Float64Array(d * d);
   for (let i = 0; i < d; i++) {
     const row = i * d;
-    for (let p = 0; p < i; p++) {
+    let p = 0;
+    // Four rows at a time, so that each number is loaded and stored less often; beyond their diagonals they are 0.
+    for (; p + 4 <= i; p += 4) {
+      const [first, second, third, fourth] = [p * d, (p + 1) * d, (p + 2) * d, (p + 3) * d];
+      const [f0, f1, f2, f3] = [l[row + p], l[row + p + 1], l[row + p + 2], l[row + p + 3]];
+      for (let j = 0; j < p + 4; j++)
+        inverse[row + j] =
+          inverse[row + j] -
+          f0 * inverse[first + j] -
+          f1 * inverse[second + j] -
+          f2 * inverse[third + j] -
+          f3 * inverse[fourth + j];
+    }
+    for (; p < i; p++) {
       const factor = l[row + p];
       for (let j = 0; j <= p; j++) inverse[row + j] -= factor * inverse[p * d + j];
     }
@@ -87,6 +153,19 @@ export function unwhitened(inverse: Float64Array, u: Float64Array): Float64Array
   return out;
 }
 
+/** L·A·Lᵀ of a lower triangular L and a symmetric A, both D×D. */
+export function congruent(l: Float64Array, a: Float64Array, d: number): Float64Array {
+  const rows = Array.from({ length: d }, (_, j) => whitened(l, a.subarray(j * d, (j + 1) * d)));
+  const out = new Float64Array(d * d);
+  for (let i = 0; i < d; i++)
+    for (let p = 0; p <= i; p++) {
+      let sum = 0;
+      for (let j = 0; j <= p; j++) sum += l[p * d + j] * rows[j][i];
+      out[i * d + p] = out[p * d + i] = sum;
+    }
+  return out;
+}
+
 /**
  * Eigenvalues (descending) and orthonormal eigenvectors (row i belongs to value i) of a symmetric matrix. The sign of each
  * vector is fixed by making its component of largest magnitude (the first one on a tie) positive.
@@ -111,6 +190,9 @@ export function canonicalSign(vector: ArrayLike<number>): 1 | -1 {
   return largest < 0 ? -1 : 1;
 }
 
+/** A multiple of `rank`'s limit that rounding in a Cholesky factor cannot reach. */
+const CLEAR_RANK = 1e-9;
+
 /**
  * Numerical rank of a D×D covariance matrix: the number of eigenvalues of the *correlation* matrix, so that the columns'
  * units do not matter, above 1e-12 of the largest. Rows are float32: a direction whose standard deviation is below
@@ -121,6 +203,9 @@ export function rank(a: Float64Array, d: number): number {
     a[i * d + i] > 0 ? 1 / Math.sqrt(a[i * d + i]) : 0,
   );
   const correlation = a.map((v, p) => v * inverseSd[Math.floor(p / d)] * inverseSd[p % d]);
+  // No eigenvalue exceeds D. If all are clearly above the limit, a factor exists, which takes far less time than they do.
+  const less = correlation.map((v, p) => (p % (d + 1) === 0 ? v - CLEAR_RANK * d : v));
+  if (cholesky(less, d)) return d;
   const { values } = symmetricEigen(correlation, d);
   return values.filter((v) => v > 1e-12 * values[0]).length;
 }

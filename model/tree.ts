@@ -32,6 +32,40 @@ export function fold(stack: PartialSum[], node: PartialSum): void {
   stack.push(last);
 }
 
+/**
+ * Collects leaves that arrive in any order. Adds each to its sibling as soon as both are there, so that few arrays are held at a time;
+ * overwrites them. `parts` is what `treeSum` takes.
+ */
+export function treeAccumulator(): {
+  add(leaf: number, values: Float64Array): void;
+  parts(): (Float64Array | undefined)[];
+} {
+  /** By their first leaf. */
+  const nodes = new Map<number, PartialSum>();
+  return {
+    add(leaf, values) {
+      let node: PartialSum = { from: leaf, to: leaf + 1, sums: { values } };
+      for (;;) {
+        const { from, to } = node;
+        const isRight = (from / (to - from)) % 2 === 1;
+        const sibling = nodes.get(isRight ? 2 * from - to : to);
+        const pair = isRight ? [sibling, node] : [node, sibling];
+        if (!(pair[0] && pair[1] && areSiblings(pair[0], pair[1]))) break;
+        nodes.delete(sibling!.from);
+        const stack = [pair[0]];
+        fold(stack, pair[1]);
+        [node] = stack;
+      }
+      nodes.set(node.from, node);
+    },
+    parts() {
+      const parts: Float64Array[] = [];
+      for (const { from, sums } of nodes.values()) parts[from] = sums.values;
+      return parts;
+    },
+  };
+}
+
 const areSiblings = (a: PartialSum, b: PartialSum) =>
   a.to === b.from && a.to - a.from === b.to - b.from && isAligned(a.from, b.to);
 

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { yieldToEventLoop } from '../base/slices.ts';
 import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
@@ -12,6 +13,10 @@ export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** How long results are collected for one message, ms: a message costs more than a small result. */
 const COLLECT_MS = 20;
+/** Sums are as large whatever they cover, and the coordinator takes 4 ns a byte or more: ten times as long are they collected, ms a byte. */
+const COLLECT_MS_PER_BYTE = 4e-5;
+/** But not for so long that the worker seems to be silent. */
+const MOST_COLLECT_MS = 500;
 /** Tasks with results that are not only sums: values of rows, most of them. */
 const UNSUMMED: Task['task'][] = [
   ...(['moments', 'full-pass', 'sample-labels', 'sample-rows', 'neighbours', 'partitions'] as const),
@@ -96,14 +101,21 @@ export async function runUnits(
     } catch (error) {
       return { unit, error };
     }
-    if (unsent >= MOST_ENTRIES || performance.now() - sentAt > COLLECT_MS) {
+    if (unsent >= MOST_ENTRIES || performance.now() - sentAt > collectMs(nodes)) {
       flush();
       // Yield to the sockets and the ping.
       await setImmediate();
-    }
+    } else await yieldToEventLoop();
   }
   flush();
   return null;
+}
+
+/** How long sums over these nodes are collected before they are sent. */
+function collectMs(nodes: PartialSum[]): number {
+  let bytes = 0;
+  for (const { sums } of nodes) for (const values of Object.values(sums)) bytes += values.byteLength;
+  return Math.min(MOST_COLLECT_MS, COLLECT_MS + COLLECT_MS_PER_BYTE * bytes);
 }
 
 const unitsWithin = (units: WorkUnit[], from: number, to: number) =>

@@ -104,10 +104,11 @@ function assertFinite(value: number, { epoch }: State, flag: string, rate: numbe
 const MAX_FLATNESS_FLOAT32 = 2e6;
 
 /**
- * With more clusters, sums over the few responsibilities of a row that count (2·n·P operations each, float64) take less time than
- * products over all (2·n·K·P, float32).
+ * With more clusters, or more columns, sums over the few responsibilities of a row that count (2·n·P operations each, float64) take
+ * less time than products over all (2·n·K·P, float32). Of many columns, Φ alone takes longer to write.
  */
 const MOST_BY_PRODUCT = 64;
+const MOST_COLUMNS_BY_PRODUCT = 32;
 /** Responsibilities that do not count then: the smoothing of the target alone makes each of them 1e-5. */
 const LEAST_RESPONSIBILITY = 1e-4;
 
@@ -120,8 +121,9 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     });
     return calculate('mStep', state.prior, T, config.weightSmoothing);
   };
-  const { k, means } = state.mixture;
-  if (config.schedule !== 'paper' && k > MOST_BY_PRODUCT)
+  const { k, d, covariance, means } = state.mixture;
+  const isLarge = k > MOST_BY_PRODUCT || (covariance === 'full' && d > MOST_COLUMNS_BY_PRODUCT);
+  if (config.schedule !== 'paper' && isLarge)
     return fit(await pivotedStatistics(run, means, LEAST_RESPONSIBILITY));
   const quick = await fit(await softStatistics(run, k));
   const flatness = await calculate('roundingAmplification', quick, transform.scale);

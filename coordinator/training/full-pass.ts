@@ -12,6 +12,7 @@ import {
 import { priority } from '../../model/random.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import { statisticsLength } from '../../model/statistics.ts';
+import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
@@ -103,6 +104,7 @@ export async function labelAllRows(
   );
   const units = unitsOf(layout, shards, soft ? k : 0);
   const parts = new Map<WorkUnit, Tensors>();
+  const statistics = treeAccumulator();
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
   const rowsOf = (unit: WorkUnit) => blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
   const silhouette = Math.min(1, SILHOUETTE_ROWS / layout.rows);
@@ -155,16 +157,13 @@ export async function labelAllRows(
             for (let i = 0; i < count; i++)
               if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard]++;
         }
-        const { T, seen, seenLabels } = part;
-        parts.set(units.find((own) => own.shard === unit.shard && own.from === unit.from)!, {
-          T,
-          seen,
-          seenLabels,
-        });
+        const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
+        statistics.add(index, take(part, 'T', 'float64'));
+        parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
     await confirmed();
-    T = splitEvenly(await sumInSlices(partsInOrder().map((part) => take(part, 'T', 'float64'))), k);
+    T = splitEvenly(await sumInSlices(statistics.parts()), k);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
     if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
     order = bySize(counts);

@@ -39,6 +39,9 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
   dispatcher.publish('subs-moments', moments);
 }
 
+/** Of more columns, the products of all pairs are too long for the product form: in float32, and in memory. */
+const MOST_COLUMNS_OF_PRODUCTS = 32;
+
 /** The clustering net's target. Returns the form in which workers compute it. UserError if a cluster is too flat for float32. */
 export async function publishEStep(
   { dispatcher, config, transform, calculate }: Run,
@@ -50,7 +53,9 @@ export async function publishEStep(
     dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
     return 'product';
   }
-  const step = await advisingOnFlatClusters(config, calculate('eStepOf', mixture, transform.scale));
+  const isWide = config.covariance === 'full' && d > MOST_COLUMNS_OF_PRODUCTS;
+  const form = isWide ? 'cholesky' : undefined;
+  const step = await advisingOnFlatClusters(config, calculate('eStepOf', mixture, transform.scale, form));
   dispatcher.publish(
     'e-step',
     step.form === 'product'

@@ -7,12 +7,14 @@ import { writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import {
   assertNoneLeft,
+  dpmesh,
   eventsOf,
   jsonOf,
   ofType,
   pageUrlOf,
   patience,
   type RunningProcess,
+  resultHashes,
   scratch,
   start,
   trainArgs,
@@ -85,6 +87,24 @@ describe('wide data', () => {
     assert.deepEqual(ofType(eventsOf(out), 'worker-gone'), []);
     assert.equal(ofType(eventsOf(out), 'likelihood').length, 1);
     await assertNoneLeft(running.pid);
+  });
+
+  test('1,800 × 40 by Gaussians: three clusters, the same bytes by one and by two workers, statistics in float64', async () => {
+    const data = wideData(1800, 40);
+    const hashes: string[][] = [];
+    for (const workers of [1, 2]) {
+      const out = join(folder, `run-gaussian-${workers}`);
+      const json = jsonOf(
+        await dpmesh(trainArgs(data, out, '--workers', workers, '--likelihood', 'gaussian'), {
+          timeout: 110_000,
+        }),
+      );
+      assert.equal(json.k, 3);
+      const seconds = ofType(eventsOf(out), 'epoch').map((event) => Object.keys(event.seconds));
+      assert.ok(seconds.flat().includes('pivoted-statistics') && !seconds.flat().includes('statistics'));
+      hashes.push(resultHashes(out));
+    }
+    assert.deepEqual(hashes[1], hashes[0]);
   });
 
   test('60 × 1,500, whose eigenvalues take long: Ctrl-C ends the run at once', async () => {

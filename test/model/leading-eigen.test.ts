@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { leadingEigen } from '../../model/leading-eigen.ts';
-import { canonicalSign, symmetricEigen } from '../../model/linalg.ts';
+import { leadingEigen, roughLeadingEigen } from '../../model/leading-eigen.ts';
+import { canonicalSign, cholesky, congruent, invertLower, symmetricEigen } from '../../model/linalg.ts';
 import { generator } from '../../model/random.ts';
 
 const D = 450;
@@ -94,5 +94,62 @@ describe('leadingEigen', () => {
       values: full.values.slice(0, 2),
       vectors: full.vectors.slice(0, 10),
     });
+  });
+});
+
+describe('roughLeadingEigen', () => {
+  const d = 70;
+  const tolerance = 2 ** -8;
+  /** The rows of `vectors` and what they explain of a matrix: vᵀAv. */
+  const explained = (a: Float64Array, vectors: Float64Array) =>
+    Array.from({ length: vectors.length / d }, (_, i) => {
+      const row = vectors.subarray(i * d, (i + 1) * d);
+      return dot(
+        row,
+        row.map((_, p) => dot(a.subarray(p * d, (p + 1) * d), row)),
+      );
+    });
+
+  test('finds axes along which the variance is nearly the largest', () => {
+    const spectra = {
+      decaying: Array.from({ length: d }, (_, i) => (1 + i) ** -0.5),
+      'one that stands out': Array.from({ length: d }, (_, i) => (i ? 1 + i / d : 4)),
+      'of both signs': Array.from({ length: d }, (_, i) => 1 - i / 30),
+    };
+    for (const [name, eigenvalues] of Object.entries(spectra)) {
+      const a = matrixOf(eigenvalues);
+      const { values, vectors } = roughLeadingEigen(a, d, 3, tolerance);
+      const expected = [...eigenvalues].sort((x, y) => y - x);
+      for (const [i, value] of explained(a, vectors).entries()) {
+        assert.ok(Math.abs(value - values[i]) < 1e-12, name);
+        assert.ok(Math.abs(value / expected[i] - 1) < 2e-3, `${name} ${i}: ${value}, not ${expected[i]}`);
+      }
+    }
+  });
+
+  test('of L·A·Lᵀ: the same as of that matrix', () => {
+    const a = matrixOf(Array.from({ length: d }, (_, i) => 1 + i));
+    const l = invertLower(cholesky(matrixOf(Array.from({ length: d }, (_, i) => 1 + (i % 7))), d)!, d);
+    const image = congruent(l, a, d);
+    const { values, vectors } = roughLeadingEigen(a, d, 2, tolerance, l);
+    const direct = roughLeadingEigen(image, d, 2, tolerance);
+    for (const [i, value] of values.entries()) assert.ok(Math.abs(value / direct.values[i] - 1) < 1e-9);
+    const full = symmetricEigen(image, d);
+    for (const [i, value] of explained(image, vectors).entries())
+      assert.ok(Math.abs(value / full.values[i] - 1) < 2e-3);
+  });
+
+  test('is the full decomposition up to 32 columns', () => {
+    for (const size of [5, 32]) {
+      const a = matrixOf(Array.from({ length: size }, (_, i) => 1 + ((i * 7) % size)));
+      const l = cholesky(matrixOf(Array.from({ length: size }, (_, i) => 2 + i)), size)!;
+      for (const by of [null, l]) {
+        const full = symmetricEigen(by ? congruent(by, a, size) : a, size);
+        assert.deepEqual(roughLeadingEigen(a, size, 1, tolerance, by), {
+          values: full.values.slice(0, 1),
+          vectors: full.vectors.slice(0, size),
+        });
+      }
+    }
   });
 });

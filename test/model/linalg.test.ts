@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cholesky, invertLower, logDet, rank, symmetricEigen } from '../../model/linalg.ts';
+import { cholesky, congruent, invertLower, logDet, rank, symmetricEigen } from '../../model/linalg.ts';
 import { scatter } from '../../model/statistics.ts';
-import { close, normalRows, scipyValues, statisticsOf } from './support.ts';
+import { close, normalRows, positiveDefinite, scipyValues, statisticsOf } from './support.ts';
 
 function multiply(a: Float64Array, b: Float64Array, d: number): Float64Array {
   return a.map((_, p) => {
@@ -43,6 +43,41 @@ describe('linalg', () => {
       for (let i = 0; i < d; i++) for (let j = i + 1; j < d; j++) assert.equal(l[i * d + j], 0);
     });
   }
+
+  test('factors and their inverses have the bits of plain loops, for any number of columns', () => {
+    for (let d = 1; d <= 21; d++) {
+      const a = positiveDefinite(d, d, 'full');
+      const l = new Float64Array(d * d);
+      for (let i = 0; i < d; i++)
+        for (let j = 0; j <= i; j++) {
+          let sum = a[i * d + j];
+          for (let p = 0; p < j; p++) sum -= l[i * d + p] * l[j * d + p];
+          l[i * d + j] = i === j ? Math.sqrt(sum) : sum / l[j * d + j];
+        }
+      assert.deepEqual(cholesky(a, d), l);
+      const inverse = new Float64Array(d * d);
+      for (let i = 0; i < d; i++) {
+        for (let p = 0; p < i; p++)
+          for (let j = 0; j <= p; j++) inverse[i * d + j] -= l[i * d + p] * inverse[p * d + j];
+        for (let j = 0; j < i; j++) inverse[i * d + j] /= l[i * d + i];
+        inverse[i * d + i] = 1 / l[i * d + i];
+      }
+      assert.deepEqual(invertLower(l, d), inverse);
+      // Wherever the first pivot is that is not positive.
+      for (let i = 0; i < d; i++) {
+        const spoilt = a.slice();
+        spoilt[i * (d + 1)] = -1;
+        assert.equal(cholesky(spoilt, d), null);
+      }
+    }
+  });
+
+  test('L·A·Lᵀ', () => {
+    const d = 4;
+    const a = positiveDefinite(1, d, 'full');
+    const l = cholesky(positiveDefinite(2, d, 'full'), d)!;
+    close(congruent(l, a, d), multiply(multiply(l, a, d), transpose(l, d), d), 1e-12);
+  });
 
   test('a matrix that is not positive definite has no Cholesky factor', () => {
     for (const a of [
@@ -110,5 +145,14 @@ describe('linalg', () => {
       4,
     );
     assert.equal(rank(new Float64Array(d * d), d), 0);
+    // On either side of the limit, and where the Cholesky factor alone does not tell.
+    for (const [least, expected] of [
+      [1e-6, 2],
+      [1e-10, 2],
+      [4e-12, 2],
+      [1e-12, 1],
+      [1e-14, 1],
+    ])
+      assert.equal(rank(Float64Array.of(1, 1 - least, 1 - least, 1), 2), expected, `${least}`);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fold, isAligned, type PartialSum, treeSum } from '../../model/tree.ts';
+import { fold, isAligned, type PartialSum, treeAccumulator, treeSum } from '../../model/tree.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
 /** The tree by its recursive definition: a node of 2^h shards adds the sums of its left half and of its right half, if any. */
@@ -64,6 +64,33 @@ describe('treeSum', () => {
       for (const shard of arrivals) places[shard] = values[shard];
       assert.deepEqual(treeSum(places), expected);
     }
+  });
+});
+
+describe('treeAccumulator', () => {
+  test('gives the bits of the tree, in whatever order the leaves arrive', () => {
+    fc.assert(
+      fc.property(shards, fc.integer(), (parts, seed) => {
+        const { normal } = randomNumbers(seed);
+        const accumulator = treeAccumulator();
+        const arrivals = [...parts.keys()].map((leaf) => ({ leaf, at: normal() }));
+        for (const { leaf } of arrivals.sort((a, b) => a.at - b.at))
+          accumulator.add(leaf, Float64Array.from(parts[leaf]));
+        assert.deepEqual(treeSum(accumulator.parts()), treeSum(parts));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('holds no more than the sums that wait for their siblings', () => {
+    const accumulator = treeAccumulator();
+    const leaves = Array.from({ length: 8 }, (_, leaf) => Float64Array.of(2 ** leaf));
+    for (const leaf of [6, 7, 4, 5, 1, 0, 2, 3]) accumulator.add(leaf, leaves[leaf]);
+    assert.deepEqual(accumulator.parts(), [Float64Array.of(255)]);
+    for (const leaf of [9, 10, 8]) accumulator.add(leaf, Float64Array.of(2 ** leaf));
+    const parts: Float64Array[] = [];
+    [parts[0], parts[8], parts[10]] = [255, 2 ** 8 + 2 ** 9, 2 ** 10].map((value) => Float64Array.of(value));
+    assert.deepEqual(accumulator.parts(), parts);
   });
 });
 

@@ -19,7 +19,10 @@ export function forward(backend: Backend, net: Tensor[], x: Tensor, linear = -1)
   return out;
 }
 
-/** Log-densities [b,K] of rows x [b,D] (each) by whitening: weights [D,K·D], bias [K·D], constant [K]. */
+/**
+ * Log-densities [b,K] of rows x [b,D] (each) by whitening: weights [D,K·D], bias [K·D], constant [K]. The D×D weights of a component
+ * are 0 below the diagonal.
+ */
 export function logDensity(backend: Backend, x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor {
   const density = backend.logDensity?.(x, w, b, constant);
   if (density) return density;

@@ -54,45 +54,8 @@ export async function cellHistogram(
   return { counts: nd(counts, centre.length, bins) };
 }
 
-/**
- * Σ ‖u‖²·uuᵀ over each leaf's rows, [leaves,D,D], with u = inverse·(x − centre), shortened to a norm of 2√D: no row counts for
- * much more than others.
- */
-export async function cellFourthMoments(
-  context: Context,
-  task: TaskOf<'cell-fourth-moments'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
-  const { rows, d, leaf } = await leaves(context, task, unit.shard);
-  const state = context.states.get(task.whitening);
-  const centre = take(state, 'centre', 'float64');
-  const inverse = take(state, 'inverse', 'float64');
-  const F = new Float64Array(task.leaves * d * d);
-  const centred = new Float64Array(d);
-  const u = new Float64Array(d);
-  for (let i = 0; i < leaf.length; i++) {
-    const l = leaf[i];
-    if (l < 0) continue;
-    for (let j = 0; j < d; j++) centred[j] = rows[i * d + j] - centre[l * d + j];
-    let square = 0;
-    for (let a = 0, p = l * d * d; a < d; a++) {
-      let sum = 0;
-      for (let j = 0; j < d; j++) sum += inverse[p++] * centred[j];
-      u[a] = sum;
-      square += sum * sum;
-    }
-    const clipped = Math.min(square, 4 * d);
-    const weight = square > 0 ? (clipped * clipped) / square : 0;
-    for (let a = 0, p = l * d * d; a < d; a++) {
-      const scaled = weight * u[a];
-      for (let j = 0; j < d; j++) F[p++] += scaled * u[j];
-    }
-  }
-  return { F: nd(F, task.leaves, d, d) };
-}
-
 /** The leaf of each row of a shard's sample, -1 for none. */
-async function leaves(context: Context, task: CellTask, shard: number) {
+export async function leaves(context: Context, task: CellTask, shard: number) {
   const { rows, scaled } = await context.sample(shard);
   const d = scaled.shape[1];
   const vectors = take(context.states.get(task.vectors), 'rows', 'float64');

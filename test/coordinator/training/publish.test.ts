@@ -24,6 +24,23 @@ const mixture = (correlation: number): Mixture => ({
   covariances: [0, correlation].map((r) => Float64Array.of(1, r, r, 1)),
 });
 
+test('clusters of more than 32 columns have the form without products of all pairs', async () => {
+  for (const [d, expected] of [
+    [32, 'product'],
+    [33, 'cholesky'],
+  ] as const) {
+    const identity = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
+    const wide = { ...run('center'), transform: { scale: new Float64Array(d).fill(1) } } as unknown as Run;
+    const config = { ...wide.config, covariance: 'full' as const };
+    const [means, covariances] = [
+      [new Float64Array(d), new Float64Array(d).fill(1)],
+      [identity, identity],
+    ];
+    const form = await publishEStep({ ...wide, config }, { ...mixture(0), d, means, covariances });
+    assert.equal(form, expected);
+  }
+});
+
 describe('a cluster too flat for float32', () => {
   test('is a user error that names the file and a remedy', async () => {
     await assert.rejects(publishEStep(run('center'), mixture(1 + 1e-9)), {

@@ -369,7 +369,10 @@ for (const backend of backends) {
           const stacked = nets !== undefined;
           const each = (seed: number, m: number, n: number) =>
             range(nets ?? 1).map((c) => randomMatrix(seed + c, m, n));
-          const [x, w, b, c] = [each(1, rows, d), each(11, d, k * d), each(21, 1, k * d), each(31, 1, k)];
+          const [x, b, c] = [each(1, rows, d), each(21, 1, k * d), each(31, 1, k)];
+          const w = each(11, d, k * d).map((of) =>
+            of.map((row, p) => row.map((value, e) => (p > e % d ? 0 : value))),
+          );
           const vectors = (of: Matrix[]) =>
             backend.upload(flat(of), [...(stacked ? [nets] : []), of[0][0].length]);
           const [bias, constant] = [vectors(b), vectors(c)];

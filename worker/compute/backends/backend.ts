@@ -88,7 +88,10 @@ export interface Backend {
   quadraticMoments(r: Tensor, features: Tensor): Tensor;
   /** Log-densities from whitened coordinates, c_k − ½ Σ_d u_kd²: [b,K·D], [K] → [b,K], each. */
   whitenedDensity(u: Tensor, constant: Tensor): Tensor;
-  /** `whitenedDensity` of u = x·w + b in a single kernel; null if the two operations are as fast. */
+  /**
+   * `whitenedDensity` of u = x·w + b in a single kernel, where the [D,D] weights of each component are 0 below the diagonal; null if the
+   * two operations are as fast.
+   */
   logDensity?(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null;
   /** Σ_d w_d (x_d − c_jd)²: [K,b,D], centres [K,J,D], metric [D] → [K,b,J]. */
   squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor;

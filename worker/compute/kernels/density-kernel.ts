@@ -1,8 +1,8 @@
-import { copyRows, instantiate, padded } from './compiled.ts';
+import { instantiate, padded } from './compiled.ts';
 
 /**
- * Log-densities of k components by whitening: out [n,k] from x [n,d], weights [d,k·d], bias [k·d] and constants [k]. Sums
- * over whitened coordinates are in float64.
+ * Log-densities of k components by whitening: out [n,k] from x [n,d], weights [d,k·d], bias [k·d] and constants [k]. Weights that
+ * would be below the diagonal of a component's d columns count as 0. Sums over whitened coordinates are in float64.
  */
 export type DensityKernel = (
   x: Float32Array,
@@ -12,31 +12,48 @@ export type DensityKernel = (
   out: Float32Array,
 ) => void;
 
-/** Rows that are whitened at a time; the same as in assembly/density.ts. */
-const BLOCK = 64;
+/** Rows that are whitened at a time, and most columns; the same as in assembly/density.ts. */
+const [BLOCK, PANEL] = [64, 8];
 
 export function densityKernel(): DensityKernel {
   const { calls, buffer, allocate, reset } = instantiate<'logDensity'>();
   return (x, weights, bias, constant, out) => {
-    const columns = bias.length;
-    const wide = padded(columns);
     const k = constant.length;
-    const d = columns / k;
+    const d = bias.length / k;
+    const panels = panelsOf(d);
+    const size = panels.reduce((sum, { rows, width }) => sum + rows * width, 0);
     reset();
     const at = {
       x: allocate(4 * x.length),
-      weights: allocate(4 * d * wide),
-      bias: allocate(4 * wide),
+      weights: allocate(4 * k * size),
+      bias: allocate(4 * k * padded(d)),
       constant: allocate(4 * k),
       out: allocate(4 * out.length),
-      work: allocate(4 * BLOCK * wide),
+      work: allocate(BLOCK * (4 * PANEL + 8)),
     };
     const view = new Float32Array(buffer());
     view.set(x, at.x >>> 2);
-    copyRows(weights, d, columns, view, at.weights >>> 2, wide);
-    copyRows(bias, 1, columns, view, at.bias >>> 2, wide);
     view.set(constant, at.constant >>> 2);
-    calls.logDensity(at.x, x.length / d, d, at.weights, at.bias, wide, at.constant, k, at.out, at.work);
+    let to = at.weights >>> 2;
+    for (let j = 0; j < k; j++) {
+      const ownBias = (at.bias >>> 2) + j * padded(d);
+      view.fill(0, ownBias + d, ownBias + padded(d));
+      view.set(bias.subarray(j * d, (j + 1) * d), ownBias);
+      for (const { from, width, rows } of panels)
+        for (let p = 0; p < rows; p++)
+          for (let i = from; i < from + width; i++)
+            view[to++] = i < d && p <= i ? weights[(p * k + j) * d + i] : 0;
+    }
+    calls.logDensity(at.x, x.length / d, d, at.weights, at.bias, at.constant, k, at.out, at.work);
     out.set(view.subarray(at.out >>> 2, (at.out >>> 2) + out.length));
   };
+}
+
+/** The panels of a triangular matrix: their first column, width and rows. */
+function panelsOf(d: number): { from: number; width: number; rows: number }[] {
+  return Array.from({ length: Math.ceil(d / PANEL) }, (_, q) => {
+    const from = q * PANEL;
+    const width = Math.min(PANEL, padded(d) - from);
+    return { from, width, rows: Math.min(d, from + width) };
+  });
 }
