@@ -37,10 +37,10 @@ async function same(backend: string, dim: number, flags: string[], counts: numbe
   for (const bytes of results) assert.ok(bytes.equals(results[0]));
 }
 
-// One D whose products are small enough for the WASM kernels, and one for TensorFlow itself.
+// Products that are small enough for the WASM kernels, and those of a wide net, for TensorFlow itself.
 for (const dim of [3, 40])
   test(`tensorflow, D ${dim}: the same bytes with 1, 2 and 3 workers`, { skip: skipTensorflow }, () =>
-    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4'] : [], [1, 2, 3]),
+    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4', '--hidden', '512,512'] : [], [1, 2, 3]),
   );
 
 /** A data folder with a TensorFlow installation that is complete by its file sizes but does not load. */
@@ -59,8 +59,8 @@ const UNLOADED = /TensorFlow in .* does not load \(.*\); run: dpmesh setup tenso
 test('an installed TensorFlow that does not load: exit 2 and advice', async () => {
   const env = { XDG_DATA_HOME: broken('2.21.0') };
   const { data } = await blobs(40);
-  // The graph likelihood would not need TensorFlow here: its products are small.
-  const flags = ['--workers', '2', '--backend', 'tensorflow', '--likelihood', 'gaussian'];
+  // TensorFlow is loaded for products that are large, as in a wide net.
+  const flags = ['--workers', '2', '--backend', 'tensorflow', '--hidden', '512,512'];
   const run = await dpmesh(['train', '--data', data, '--out', join(folder, 'unloaded'), ...flags], { env });
   assert.equal(run.code, 2, run.stderr);
   assert.match(run.stderr, UNLOADED);
@@ -73,7 +73,7 @@ test('if it does not load on one of two hosts, that worker leaves and the run co
   const installed = findTensorflow() as { version: string };
   const { data } = await blobs(40);
   const out = join(folder, 'half');
-  const flags = ['--max-epochs', '2', '--no-report', '--no-http', '--likelihood', 'gaussian'];
+  const flags = ['--max-epochs', '2', '--no-report', '--no-http', '--hidden', '512,512'];
   const { running: run, address } = await startCoordinator(data, out, ...flags);
   const worker = (env: Record<string, string> = {}) =>
     dpmesh(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });

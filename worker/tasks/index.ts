@@ -5,12 +5,9 @@ import type { Context } from '../context.ts';
 import { cellHistogram, cellScatter, cellSums } from './cells.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { columnHistogram, fencedMoments } from './columns.ts';
-
 import { encode } from './encoder/encode.ts';
 import { encoderSteps } from './encoder/encoder-steps.ts';
-
 import { cellFourthMoments } from './fourth-moments.ts';
-
 import { fullPass } from './full-pass.ts';
 import { sampleCovariance, sampleRows } from './graph/features.ts';
 import { halfLink, halfStart, halfSweep } from './graph/halves.ts';
