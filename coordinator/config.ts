@@ -322,12 +322,12 @@ export const OPTIONS = {
   encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
     group: ENCODER,
     describe: 'rows in a step of the encoder',
-    fast: 256,
+    fast: 64,
   }),
   encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
     group: ENCODER,
     describe: 'local steps of the encoder on each shard between two averages, about',
-    fast: 16,
+    fast: 128,
   }),
   encoderNoise: option(atLeast(0), {
     group: ENCODER,

@@ -178,12 +178,12 @@ export interface ModelOptions {
   encoderLr?: number;
   /**
    * Rows in a step of the encoder; at least 1.
-   * @defaultValue 256
+   * @defaultValue 64
    */
   encoderBatch?: number;
   /**
    * Local steps of the encoder on each shard between two averages, about; at least 1.
-   * @defaultValue 16
+   * @defaultValue 128
    */
   encoderSteps?: number;
   /**
