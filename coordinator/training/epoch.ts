@@ -12,7 +12,7 @@ import { FIELD_STATES, publishField } from './graph/field.ts';
 import { principalParts } from './graph/principal-parts.ts';
 import { stepLengths } from './net-states.ts';
 import { SUB_BATCH } from './preparation/limits.ts';
-import { publishNet, publishParts, publishSubs } from './publish.ts';
+import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
 import { type ResultArrays, type ResultLengths, rowsTensor } from './rounds.ts';
 import type { Run } from './run-context.ts';
 
@@ -104,11 +104,10 @@ function assertFinite(value: number, { epoch }: State, flag: string, rate: numbe
 const MAX_FLATNESS_FLOAT32 = 2e6;
 
 /**
- * With more clusters, or more columns, sums over the few responsibilities of a row that count (2·n·P operations each, float64) take
- * less time than products over all (2·n·K·P, float32). Of many columns, Φ alone takes longer to write.
+ * With more clusters, or where Φ alone takes longer to write, sums over the few responsibilities of a row that count (2·n·P operations
+ * each, float64) take less time than products over all (2·n·K·P, float32).
  */
 const MOST_BY_PRODUCT = 64;
-const MOST_COLUMNS_BY_PRODUCT = 32;
 /** Responsibilities that do not count then: the smoothing of the target alone makes each of them 1e-5. */
 const LEAST_RESPONSIBILITY = 1e-4;
 
@@ -121,9 +120,8 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     });
     return calculate('mStep', state.prior, T, config.weightSmoothing);
   };
-  const { k, d, covariance, means } = state.mixture;
-  const isLarge = k > MOST_BY_PRODUCT || (covariance === 'full' && d > MOST_COLUMNS_BY_PRODUCT);
-  if (config.schedule !== 'paper' && isLarge)
+  const { k, means } = state.mixture;
+  if (config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture)))
     return fit(await pivotedStatistics(run, means, LEAST_RESPONSIBILITY));
   const quick = await fit(await softStatistics(run, k));
   const flatness = await calculate('roundingAmplification', quick, transform.scale);

@@ -39,8 +39,11 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
   dispatcher.publish('subs-moments', moments);
 }
 
-/** Of more columns, the products of all pairs are too long for the product form: in float32, and in memory. */
-const MOST_COLUMNS_OF_PRODUCTS = 32;
+/** Of more columns, φ(x) = (1, x, vech xxᵀ) takes long to write, is large, and its products in float32 lose digits. */
+const MOST_COLUMNS_OF_PHI = 32;
+
+export const isPhiLong = ({ d, covariance }: Pick<Mixture, 'd' | 'covariance'>): boolean =>
+  covariance === 'full' && d > MOST_COLUMNS_OF_PHI;
 
 /** The clustering net's target. Returns the form in which workers compute it. UserError if a cluster is too flat for float32. */
 export async function publishEStep(
@@ -53,8 +56,7 @@ export async function publishEStep(
     dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
     return 'product';
   }
-  const isWide = config.covariance === 'full' && d > MOST_COLUMNS_OF_PRODUCTS;
-  const form = isWide ? 'cholesky' : undefined;
+  const form = isPhiLong(mixture) ? 'cholesky' : undefined;
   const step = await advisingOnFlatClusters(config, calculate('eStepOf', mixture, transform.scale, form));
   dispatcher.publish(
     'e-step',

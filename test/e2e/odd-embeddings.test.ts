@@ -213,7 +213,7 @@ describe('a likelihood that does not suit the columns', { concurrency: 2 }, () =
     const { stderr } = await running.ended;
     assert.match(
       stderr,
-      /^dpmesh: warning: .*wide\.npy: full covariance in 1,536 columns is 1,181,952 parameters for each cluster \(9\.5 MB .* of a core .* h for 10 clusters .*leave out --likelihood gaussian/,
+      /^dpmesh: warning: .*wide\.npy: full covariance in 1,536 columns is 1,181,952 parameters for each cluster \(9\.5 MB .* of a core .* min for 10 clusters .*leave out --likelihood gaussian/,
     );
   });
 });
