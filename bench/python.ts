@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { NotAvailable, note } from './dpmesh.ts';
@@ -9,6 +9,8 @@ const run = promisify(execFile);
 const HERE = join(ROOT, 'bench');
 const VENV = join(HERE, '.venv');
 const BIN = join(VENV, 'bin/python');
+const REQUIREMENTS = join(HERE, 'requirements.txt');
+/** Has the requirements that are installed. */
 const DONE = join(VENV, 'installed');
 
 /** Runs a script of this folder in the venv of the benchmarks, created on first use, and parses its last line as JSON. */
@@ -23,16 +25,17 @@ export async function python<T>(script: string, args: (string | number)[], threa
 }
 
 export async function makeVenv(): Promise<void> {
-  if (existsSync(DONE)) return;
-  note('creating bench/.venv with scikit-learn …');
+  const wanted = readFileSync(REQUIREMENTS, 'utf8');
+  if (existsSync(DONE) && readFileSync(DONE, 'utf8') === wanted) return;
+  note('creating bench/.venv with scikit-learn, umap-learn and others …');
   const python = process.env.PYTHON ?? 'python3';
   try {
     await run(python, ['-m', 'venv', '--clear', VENV]);
-    await run(BIN, ['-m', 'pip', 'install', '--quiet', '-r', join(HERE, 'requirements.txt')]);
+    await run(BIN, ['-m', 'pip', 'install', '--quiet', '-r', REQUIREMENTS]);
   } catch (error) {
     throw new NotAvailable(
       `no Python with scikit-learn: ${(error as Error).message.trim().split('\n').at(-1)}`,
     );
   }
-  writeFileSync(DONE, '');
+  writeFileSync(DONE, wanted);
 }
