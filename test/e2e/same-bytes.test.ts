@@ -66,12 +66,14 @@ describe('the same bytes', { concurrency: 2 }, () => {
       }
     };
     // One, then two at once, then all: the run waits for the next one to join.
-    for (const [epoch, count] of [
-      [5, 1],
-      [10, 2],
-      [15, 99],
+    for (const [epoch, there, count] of [
+      // All have to be there before the first is killed: they may join after some epochs.
+      [5, 3, 1],
+      [10, 2, 2],
+      [15, 1, 99],
     ]) {
-      await until(`epoch ${epoch}`, () => epochOf(run) >= epoch, running);
+      const isReady = () => epochOf(run) >= epoch && alive().length >= there;
+      await until(`epoch ${epoch} with ${there} workers`, isReady, running);
       kill(alive().slice(0, count));
     }
     const json = jsonOf(await running.ended);
