@@ -5,7 +5,6 @@ import { realPath } from '../base/same-file.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { readBlocks } from '../data/blocks.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
@@ -195,7 +194,7 @@ async function openServer(
   const serve = (source: Source, layout: Layout): void => {
     closing.defer(source.close);
     Object.assign(served, { source, layout });
-    server.serve(layout, (blocks) => readBlocks(source, layout, blocks));
+    server.serve(layout);
   };
   const { observer, held } = monitor ?? {};
   return { server, check, workers, versions, calculate, serve, observer, held };
@@ -253,8 +252,8 @@ async function listenForWorkers(
   rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('./scheduler/server.ts');
-  const { firstBlockHash } = await import('../data/blocks.ts');
-  const read = (blocks: number[]) => readBlocks(source, layout, blocks);
+  const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  const read = (blocks: number[]) => readBlocks(served.source, served.layout, blocks);
   return startServer({
     bind,
     layout,
@@ -266,8 +265,7 @@ async function listenForWorkers(
     readBlocks: read,
     async verify(unit, hashes) {
       const { problemWith } = await import('./verify-unit.ts');
-      const own = (blocks: number[]) => readBlocks(served.source, served.layout, blocks);
-      const problem = await problemWith(unit, served.layout, own, hashes);
+      const problem = await problemWith(unit, served.layout, read, hashes);
       return problem && explain(problem);
     },
     identity: resume?.run.identity,

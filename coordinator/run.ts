@@ -111,7 +111,6 @@ async function onCodes(input: RunInput): Promise<RunInput> {
   const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
   // No worker that has read another file may take part.
   check?.beThorough();
-  const metadata = { ...metadataOf(input), fences: null, likelihood: null };
   const {
     codes,
     layout: own,
@@ -124,9 +123,10 @@ async function onCodes(input: RunInput): Promise<RunInput> {
       source.assertSameFile?.();
       return data;
     },
-    create: (hashes) => out.create(runFile({ ...metadata, identity: server.identity(), hashes }, null)),
+    assertOfRun: (hashes) => assertUnchanged(config, hashes, resume),
+    create: (hashes) =>
+      out.create(runFile({ ...metadataOf(input), hashes, fences: null, likelihood: null }, null)),
   });
-  assertUnchanged(config, encoder.hashes, resume);
   input.serve?.(codes, own);
   return {
     ...input,

@@ -1,6 +1,7 @@
 import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
+import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
 import { QUANTILES } from '../model/sampling/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
@@ -219,18 +220,13 @@ function netOf(states: States, name: 'net' | 'subs', d: number): NetSize {
 function encoderOf(states: States, layout: Layout): { size: number; latent: number; widest: number } {
   const state = states.get('encoder');
   const widths = [...tensor(state, 'encoder', 'widths', 'int32').data];
-  const isValid =
-    widths.length >= 3 &&
-    widths.length <= MOST_LAYERS &&
-    widths.length % 2 === 1 &&
-    widths[0] === layout.dim &&
-    widths.every((width, l) => width >= 1 && width === widths.at(-1 - l));
+  const isValid = widths.length <= MOST_LAYERS && areAutoencoderWidths(widths, layout.dim);
   must(isValid, `encoder: widths [${widths.slice(0, 8)}] for rows of ${layout.dim} numbers`);
   const size = netSize(netShapes(widths, 0));
   addressable(size);
   array(states, 'encoder', 'params', 'float32', [size]);
   for (const name of ['factor', 'shift']) array(states, 'encoder-input', name, 'float32', [layout.dim]);
-  return { size, latent: widths[(widths.length - 1) / 2], widest: Math.max(...widths) };
+  return { size, latent: codeWidth(widths), widest: Math.max(...widths) };
 }
 
 /** Adam's moments must have the size of the net. */

@@ -107,12 +107,12 @@ export function concat(parts: Float32Array[]): Float32Array {
   return out;
 }
 
-/** For each of k labels the indices of the rows that have it, in order. */
+/** For each of k labels the indices of the rows that have it, in order. Rows with a negative label are in none. */
 export function rowsByLabel(labels: Int32Array, k: number): Int32Array[] {
   const counts = new Int32Array(k);
-  for (let i = 0; i < labels.length; i++) counts[labels[i]]++;
+  for (const label of labels) if (label >= 0) counts[label]++;
   const rows = Array.from(counts, (count) => new Int32Array(count));
   counts.fill(0);
-  for (let i = 0; i < labels.length; i++) rows[labels[i]][counts[labels[i]]++] = i;
+  for (const [i, label] of labels.entries()) if (label >= 0) rows[label][counts[label]++] = i;
   return rows;
 }

@@ -1,9 +1,11 @@
 import { type Layout, shardBlocks } from '../../model/layout.ts';
-import { type Autoencoder, codeLayer } from '../../model/nets/autoencoder.ts';
-import { nd, take } from '../../proto/tensors.ts';
+import { type Autoencoder, codeWidth } from '../../model/nets/autoencoder.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
+import { take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Output } from '../training/full-pass.ts';
+import { type Output, unitsOf } from '../training/full-pass.ts';
 import { areCodes } from '../training/plausible.ts';
+import { publishEncoder } from './train-encoder.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 14;
@@ -14,22 +16,15 @@ export const CODES = 'codes.npy';
 export async function encodeAll(
   dispatcher: Dispatcher,
   layout: Layout,
-  { widths, params }: Autoencoder,
+  encoder: Autoencoder,
   out: Output,
 ): Promise<void> {
-  const latent = widths[codeLayer(widths) + 1];
+  const latent = codeWidth(encoder.widths);
   const shards = shardBlocks(layout);
-  const blocksAtOnce = Math.max(1, Math.floor(UNIT_ROWS / layout.blockRows));
-  const units = shards.flatMap(({ length }, shard) =>
-    Array.from({ length: Math.ceil(length / blocksAtOnce) }, (_, i) => ({
-      shard,
-      from: i * blocksAtOnce,
-      to: Math.min(length, (i + 1) * blocksAtOnce),
-    })),
-  );
-  const blocksOf = ({ shard, from, to }: (typeof units)[number]) => shards[shard].slice(from, to);
+  const units = unitsOf(layout, shards, UNIT_ROWS);
+  const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
   const file = out.pieces(CODES, '<f4', [layout.rows, latent]);
-  dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
+  publishEncoder(dispatcher, encoder);
   try {
     await dispatcher.round({
       tasks: [{ task: 'encode' }],

@@ -34,13 +34,15 @@ export interface EncodedRows {
 interface EncoderInput {
   config: RunConfig;
   layout: Layout;
-  server: Pick<Server, 'identity' | 'traffic' | 'usage'>;
+  server: Pick<Server, 'traffic' | 'usage'>;
   out: RunDirectory;
   emit: Emit;
   warn: (message: string) => void;
   dispatcher: Dispatcher;
-  /** Reads all rows once. */
+  /** Reads all rows once. UserError as `assertOfRun`. */
   moments(): Promise<DataMoments>;
+  /** UserError if the rows with these hashes are not those of the run that is resumed. */
+  assertOfRun(hashes: Uint8Array): void;
   /** Makes the run directory, once there are hashes of the rows and a numeric identity. */
   create(hashes: Uint8Array): Promise<void>;
   /** Maximum seconds between checkpoints. */
@@ -59,6 +61,7 @@ export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
   const saved = out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null;
   const path = join(out.path, CODES);
   const isEncoded = saved?.state.epoch === config.encoderEpochs && existsSync(path);
+  if (saved) input.assertOfRun(saved.hashes);
   let checkpoint = saved ?? (await begin(input, widths));
   if (!isEncoded) {
     const { factor, shift } = checkpoint.input;
@@ -77,14 +80,14 @@ export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
 }
 
 async function begin(
-  { config, layout, server, moments, create }: EncoderInput,
+  { config, layout, moments, create }: EncoderInput,
   widths: number[],
 ): Promise<EncoderCheckpoint> {
   const data = await moments();
   await create(data.hashes);
   const { params } = initialAutoencoder(BigInt(config.seed), widths);
   return {
-    ...{ identity: server.identity()!, layout, hashes: data.hashes, ...inputOf(data.moments) },
+    ...{ layout, hashes: data.hashes, ...inputOf(data.moments) },
     state: { widths, params, epoch: 0, loss: null },
   };
 }

@@ -3,6 +3,7 @@ import { UserError } from '../../base/user-error.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { RunConfig } from '../config.ts';
+import { gigabytes } from '../training/preparation/limits.ts';
 import { FEW_COLUMNS } from '../training/reading/undecided.ts';
 
 /** Numbers in a code, if there are enough columns. */
@@ -21,8 +22,6 @@ export function latentOf({ data, latent }: RunConfig, dim: number): number {
   return latent ?? Math.min(MOST_LATENT, Math.floor(dim / 2));
 }
 
-const GIGA = 2 ** 30;
-
 /** UserError if the weights do not fit in messages or memory; a warning where there is little to learn. */
 export function checkEncoder(
   { data }: RunConfig,
@@ -40,7 +39,7 @@ export function checkEncoder(
   const needed = COPIES * 8 * size;
   if (needed > free)
     throw new UserError(
-      `--encoder-hidden: ${size.toLocaleString('en')} weights need about ${(needed / GIGA).toFixed(1)} GB of memory here, ${(free / GIGA).toFixed(1)} GB are free; make its layers narrower`,
+      `--encoder-hidden: ${size.toLocaleString('en')} weights need about ${gigabytes(needed)} of memory here, ${gigabytes(free)} are free; make its layers narrower`,
     );
   if (dim <= FEW_COLUMNS)
     warn(

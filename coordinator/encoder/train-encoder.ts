@@ -1,10 +1,11 @@
 import { UserError } from '../../base/user-error.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import type { Autoencoder } from '../../model/nets/autoencoder.ts';
+import type { Task } from '../../proto/tasks.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import { areEncoderSums, hasDivergedEncoder } from '../training/plausible.ts';
+import { areEncoderSums, hasDiverged } from '../training/plausible.ts';
 import { sumOf } from '../training/rounds.ts';
 
 /** The state of training between two epochs. */
@@ -21,6 +22,10 @@ export interface EncoderTraining {
   dispatcher: Dispatcher;
   /** Sum of the variances of the encoder's inputs. */
   variance: number;
+}
+
+export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
+  dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
 
 /** Rounds of an epoch: each shard takes about --encoder-steps local steps in each. */
@@ -48,28 +53,27 @@ export async function encoderEpoch(
   let weights = params;
   let loss = 0;
   for (let round = 0; round < rounds; round++) {
-    dispatcher.publish('encoder', { params: nd(weights), widths: nd(Int32Array.from(widths)) });
+    publishEncoder(dispatcher, { widths, params: weights });
     const place = (blocks: number, part: number) => Math.floor((part * blocks) / rounds);
     const units = shards.map(({ length }, shard) => ({
       shard,
       from: place(length, round),
       to: place(length, round + 1),
     }));
+    const task: Task = {
+      ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise },
+      done: epoch * rounds + round,
+      total: encoderEpochs * rounds,
+    };
     const results = await dispatcher.round({
-      tasks: [
-        {
-          ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise },
-          done: epoch * rounds + round,
-          total: encoderEpochs * rounds,
-        },
-      ],
+      tasks: [task],
       uses: ['encoder', 'encoder-input', 'hashes'],
       units,
       streams: false,
       sum: true,
       expects: () => [{ params: ['float64', params.length], loss: ['float64', 1] }],
       isSound: ([result], { length }) => areEncoderSums(result, length),
-      hasDiverged: ([result]) => hasDivergedEncoder(result),
+      hasDiverged: ([result]) => hasDiverged(task, result),
     });
     const sum = await sumOf(results, 0, 'params');
     weights = Float32Array.from(sum, (value) => value / units.length);

@@ -28,8 +28,8 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 export interface Server extends Witnesses {
   address: string;
   dispatcher: Dispatcher;
-  /** From now on workers compute on these rows, which they get from here, in as many shards. Only between two rounds. */
-  serve(layout: Layout, readBlocks: ServerOptions['readBlocks']): void;
+  /** From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these. Only between two rounds. */
+  serve(layout: Layout): void;
   /** Numeric identity of the run, determined by its first worker. */
   identity(): string | null;
   /** The first worker's backend, and why it was chosen. */
@@ -119,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   return {
     address: socket.address,
     dispatcher,
-    serve(layout, readBlocks) {
+    serve(layout) {
       rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
       serve({ layout, file: null, term: newTerm() });
     },

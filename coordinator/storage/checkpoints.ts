@@ -10,7 +10,7 @@ import type { Emit } from '../../view/events.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { assertConsistent } from './consistent.ts';
 import { isFolder } from './run-path.ts';
-import { DamagedCheckpoint, NewerCheckpoint } from './sealed-file.ts';
+import { DamagedCheckpoint, NewerCheckpoint, otherVersion } from './sealed-file.ts';
 
 /** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
 
@@ -217,10 +217,7 @@ export function readCheckpoint(path: string, within?: string): SavedCheckpoint |
   try {
     return { path, checkpoint: decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within })) };
   } catch (error) {
-    if (error instanceof NewerCheckpoint)
-      throw new UserError(
-        `${path} was written by another version of dpmesh (${error.message}): resume with that version`,
-      );
+    if (error instanceof NewerCheckpoint) throw otherVersion(path, error);
     if (error instanceof DamagedCheckpoint) return { problem: error.message };
     const cause = ioError(basename(path), 'read', error);
     if (cause instanceof UserError) return { problem: cause.message };

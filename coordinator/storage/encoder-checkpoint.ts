@@ -6,17 +6,16 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { ColumnMap } from '../../data/transform.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
+import { areAutoencoderWidths } from '../../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { decode, encode, MAX_MESSAGE } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import type { EncoderState } from '../encoder/train-encoder.ts';
-import { DamagedCheckpoint, NewerCheckpoint, sealed, unsealed } from './sealed-file.ts';
+import { DamagedCheckpoint, NewerCheckpoint, otherVersion, sealed, unsealed } from './sealed-file.ts';
 
 /** All that is needed to go on with the training of an encoder. Every number is restored bit for bit. */
 export interface EncoderCheckpoint {
-  /** Numeric identity of the run's workers. */
-  identity: string;
   /** Of the raw rows. */
   layout: Layout;
   /** Of the blocks of the raw rows, in the order of the file. */
@@ -34,7 +33,6 @@ const VERSION = 1;
 const FILE = 'encoder.ckpt';
 
 const header = z.object({
-  identity: z.string(),
   layout,
   epoch: z.int().check(z.nonnegative()),
 });
@@ -45,11 +43,11 @@ export const encoderFile = (run: string) => join(run, 'checkpoints', FILE);
 /** Writes the checkpoint durably in place of the last one. Rejects with a WriteError. `assertThere`: see RunDirectory. */
 export async function saveEncoder(
   run: string,
-  { identity, layout, hashes, input, variance, state }: EncoderCheckpoint,
+  { layout, hashes, input, variance, state }: EncoderCheckpoint,
   assertThere: () => void,
 ): Promise<number> {
   const frames = encode(
-    { identity, layout, epoch: state.epoch },
+    { layout, epoch: state.epoch },
     {
       hashes: nd(hashes),
       factor: nd(input.factor),
@@ -89,10 +87,7 @@ export function readEncoder(
       );
     return found;
   } catch (error) {
-    if (error instanceof NewerCheckpoint)
-      throw new UserError(
-        `${path} was written by another version of dpmesh (${error.message}): resume with that version`,
-      );
+    if (error instanceof NewerCheckpoint) throw otherVersion(path, error);
     if (!(error instanceof DamagedCheckpoint)) throw error;
     warn(`${path} cannot be used: ${error.message}; the encoder is trained again`);
     return null;
@@ -103,16 +98,11 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
   const { header: head, tensors } = decode(header, frames);
   const widths = [...take(tensors, 'widths', 'int32')];
   const { dim } = head.layout;
-  if (
-    widths.length < 3 ||
-    widths[0] !== dim ||
-    widths.some((width, l) => width < 1 || width !== widths.at(-1 - l))
-  )
+  if (!areAutoencoderWidths(widths, dim))
     throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
   const params = take(tensors, 'params', 'float32', netSize(netShapes(widths, 0)));
   if (!params.every(Number.isFinite)) throw new RangeError('weights that are not finite');
   return {
-    identity: head.identity,
     layout: head.layout,
     hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(head.layout)),
     input: { factor: take(tensors, 'factor', 'float32', dim), shift: take(tensors, 'shift', 'float32', dim) },

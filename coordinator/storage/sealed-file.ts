@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { UserError } from '../../base/user-error.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 
 /** Files that hold the frames of a message (proto/codec.ts) so that damage is noticed: magic, version, lengths, frames, SHA-256. */
@@ -8,6 +9,10 @@ import { MAX_MESSAGE } from '../../proto/codec.ts';
 export class DamagedCheckpoint extends Error {}
 /** The file is intact, but was written in another format version. */
 export class NewerCheckpoint extends Error {}
+
+/** What a user is told of a file in another format version. */
+export const otherVersion = (path: string, { message }: NewerCheckpoint): UserError =>
+  new UserError(`${path} was written by another version of dpmesh (${message}): resume with that version`);
 
 /** Bytes of version and number of frames; the magic precedes them, and 4 bytes for the length of each frame follow. */
 const FIXED_BYTES = 8;

@@ -102,7 +102,11 @@ export async function labelAllRows(
       counter?.add(labels, truth!.subarray(start, start + labels.length));
     },
   );
-  const units = unitsOf(layout, shards, soft ? k : 0);
+  const units = unitsOf(
+    layout,
+    shards,
+    soft ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / k)) : UNIT_ROWS,
+  );
   const parts = new Map<WorkUnit, Tensors>();
   const statistics = treeAccumulator();
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
@@ -227,8 +231,8 @@ function labelWriter(
   };
 }
 
-function unitsOf(layout: Layout, shards: { count: number }[][], softWidth: number): WorkUnit[] {
-  const rows = softWidth ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / softWidth)) : UNIT_ROWS;
+/** The units of a streaming round, of about so many rows each. */
+export function unitsOf(layout: Layout, shards: { count: number }[][], rows: number): WorkUnit[] {
   const blocks = Math.max(1, Math.floor(rows / layout.blockRows));
   return shards.flatMap((own, shard) =>
     Array.from({ length: Math.ceil(own.length / blocks) }, (_, i) => ({

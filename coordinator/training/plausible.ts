@@ -56,7 +56,7 @@ export function isPlausible(task: Task, result: Tensors, { units, rows }: Extent
  * other tasks yield only finite values.
  */
 export function hasDiverged(task: Task, result: Tensors): boolean {
-  if (task.task === 'cluster-steps' || task.task === 'sub-steps')
+  if (['cluster-steps', 'sub-steps', 'encoder-steps'].includes(task.task))
     return Object.values(result).some(({ data }) => !areFinite(data));
   if (task.task === 'statistics' || task.task === 'pivoted-statistics') return !areFinite(result.T.data);
   return task.task === 'full-pass' && 'soft' in result && !areFinite(result.soft.data);
@@ -67,10 +67,6 @@ export function areEncoderSums(result: Tensors, shards: number): boolean {
   const of = (name: string) => take(result, name, 'float64');
   return areWithin(of('params'), -shards * MAX_FLOAT32, shards * MAX_FLOAT32) && !(of('loss')[0] < 0);
 }
-
-/** Has the encoder diverged, according to this result? */
-export const hasDivergedEncoder = ({ params, loss }: Tensors): boolean =>
-  !areFinite(params.data) || !areFinite(loss.data);
 
 /** Codes of rows: numbers that clustering can use. */
 export const areCodes = ({ codes }: Tensors): boolean => isWithin(codes.data, MAX_MAGNITUDE);

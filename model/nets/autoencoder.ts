@@ -19,8 +19,18 @@ export const autoencoderWidths = (d: number, hidden: readonly number[], latent: 
   d,
 ];
 
+/** Are these the layer widths of an auto-encoder for rows of `d` columns? */
+export const areAutoencoderWidths = (widths: readonly number[], d: number): boolean =>
+  widths.length >= 3 &&
+  widths.length % 2 === 1 &&
+  widths[0] === d &&
+  widths.every((width, l) => width >= 1 && width === widths.at(-1 - l));
+
 /** The layer (0 is the first) whose output is the code. */
 export const codeLayer = (widths: readonly number[]) => (widths.length - 1) / 2 - 1;
+
+/** Numbers in a code. */
+export const codeWidth = (widths: readonly number[]) => widths[codeLayer(widths) + 1];
 
 /** The initial one: weights N(0, 2/fan-in) before a ReLU (He et al., ICCV 2015, equation 10), else N(0, 1/fan-in); biases 0. */
 export function initialAutoencoder(seed: bigint, widths: readonly number[]): Autoencoder {

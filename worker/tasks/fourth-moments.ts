@@ -4,6 +4,7 @@ import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { FORWARD_ROWS } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
+import { rowsByLabel } from '../rows.ts';
 import { leaves } from './cells.ts';
 
 /** Of more columns, rows are whitened by products in float32, as those of the E-step are: thirty times as fast. */
@@ -25,8 +26,7 @@ export async function cellFourthMoments(
   const F = new Float64Array(task.leaves * d * d);
   if (d <= MOST_BY_LOOPS) addByLoops(F, rows, d, leaf, centre, inverse);
   else
-    for (let l = 0; l < task.leaves; l++) {
-      const own = [...leaf.keys()].filter((i) => leaf[i] === l);
+    for (const [l, own] of rowsByLabel(leaf, task.leaves).entries()) {
       const whitening = { centre: centre.subarray(l * d, (l + 1) * d), inverse: inverse.subarray(l * d * d) };
       F.set(await momentsByProducts(context, rows, own, whitening), l * d * d);
     }
@@ -68,7 +68,7 @@ export function addByLoops(
 export async function momentsByProducts(
   { backend, kernel }: Context,
   rows: Float32Array,
-  members: number[],
+  members: Int32Array | number[],
   { centre, inverse }: { centre: Float64Array; inverse: Float64Array },
 ): Promise<Float64Array> {
   const d = centre.length;

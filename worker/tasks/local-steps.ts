@@ -52,7 +52,9 @@ export async function localSteps(
     const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOf(backend, task, batch));
     batch.free();
     const gradients = await readAll(backend, grads);
-    return result(await mean(backend, [loss]), { gradients });
+    const value = await mean(backend, [loss]);
+    backend.free(loss, ...grads);
+    return result(value, { gradients });
   }
   const start: FlatNet = {
     shapes,
@@ -101,13 +103,15 @@ async function byOperations(
     );
     batch.free();
   }
-  return {
+  const result = {
     shapes,
     params: await readAll(backend, trained.params),
     first: await readAll(backend, trained.first),
     second: await readAll(backend, trained.second),
     loss: await mean(backend, losses),
   };
+  backend.free(...trained.params, ...trained.first, ...trained.second, ...losses);
+  return result;
 }
 
 const lossOf =
@@ -127,16 +131,16 @@ function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Arr
   return out;
 }
 
-async function readAll(backend: Backend, tensors: Tensor[]): Promise<Float32Array> {
+/** All of their numbers, one after the other. */
+export async function readAll(backend: Backend, tensors: Tensor[]): Promise<Float32Array> {
   const arrays: Float32Array[] = [];
   for (const tensor of tensors) arrays.push(await backend.read(tensor));
-  backend.free(...tensors);
   return concat(arrays, Float32Array);
 }
 
-async function mean(backend: Backend, losses: Tensor[]): Promise<number> {
+/** Of losses [1]. */
+export async function mean(backend: Backend, losses: Tensor[]): Promise<number> {
   let sum = 0;
   for (const loss of losses) sum += (await backend.read(loss))[0];
-  backend.free(...losses);
   return sum / losses.length;
 }

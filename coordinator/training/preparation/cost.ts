@@ -26,8 +26,8 @@ export function gaussianCost(config: RunConfig, { rows, dim, ...layout }: Layout
   const { transform, likelihood, covariance, schedule, shards } = config;
   const axes = pcaAxes(transform);
   const d = axes ?? dim;
-  const isOfCodes = config.encoder !== 'none';
-  if (isOfCodes || covariance !== 'full' || likelihood === 'graph' || isUndecided(config, dim)) return null;
+  if (config.encoder !== 'none') return null;
+  if (covariance !== 'full' || likelihood === 'graph' || isUndecided(config, dim)) return null;
   const sampled = rows * sampleThreshold(config, { rows, dim, ...layout });
   const numbers = statisticsLength(d, covariance);
   const seconds = SUM * sampled * numbers + CUBE * d ** 3;

@@ -42,7 +42,8 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
   );
 }
 
-const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
+/** Such as `1.5 GB`. */
+export const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
 
 /** More columns would make samples of many gigabytes. */
 const MOST_COLUMNS = 1 << 14;

@@ -69,8 +69,8 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   if (isGraph) {
     checkGraph(config, n, d);
     // Codes of an encoder have all shapes.
-    const isOdd = config.encoder === 'none' && inFewDimensions(d);
-    for (const warning of [isOdd, graphCost(config, n, d)]) if (warning) warn(warning);
+    const warnings = [config.encoder === 'none' ? inFewDimensions(d) : null, graphCost(config, n, d)];
+    for (const warning of warnings) if (warning) warn(warning);
     const unused = changedOptions(input.config, WITHOUT_EFFECT).map((name) => `--${kebabCase(name)}`);
     if (unused.length)
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);

@@ -16,7 +16,7 @@ import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 const WIDTHS = [5, 4, 2, 4, 5];
 const layout = layoutOf(300, 5, 3, 7n);
 const checkpoint: EncoderCheckpoint = {
-  ...{ identity: 'wasm/1', layout, variance: 4.5 },
+  ...{ layout, variance: 4.5 },
   hashes: Uint8Array.from({ length: 16 * blockCount(layout) }, (_, i) => i),
   input: { factor: Float32Array.of(1, 2, 3, 4, 0), shift: Float32Array.of(5, 6, 7, 8, 0) },
   state: { ...initialAutoencoder(3n, WIDTHS), epoch: 4, loss: 0.25 },

@@ -1,6 +1,5 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { mapColumns } from '../../../data/transform.ts';
-import { concat } from '../../../model/arrays.ts';
 import { codeLayer, cosineRate } from '../../../model/nets/autoencoder.ts';
 import { netShapes, unflatten } from '../../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../../model/random.ts';
@@ -11,6 +10,7 @@ import type { Backend, Tensor } from '../../compute/backends/backend.ts';
 import { type TrainableNet, trainStep } from '../../compute/mlp.ts';
 import type { Context } from '../../context.ts';
 import { pick } from '../../rows.ts';
+import { mean, readAll } from '../local-steps.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /**
@@ -39,13 +39,9 @@ export async function encoderSteps(
       losses.push(trainStep(backend, net, x, loss, rate, losses.length + 1, codeLayer(widths)));
       backend.free(target, ...(noisy ? [x] : []));
     }
-    let loss = 0;
-    for (const one of losses) loss += (await backend.read(one))[0];
-    const params: Float32Array[] = [];
-    for (const tensor of net.params) params.push(await backend.read(tensor));
     return {
-      params: nd(Float64Array.from(concat(params, Float32Array))),
-      loss: nd(Float64Array.of(loss / losses.length)),
+      params: nd(Float64Array.from(await readAll(backend, net.params))),
+      loss: nd(Float64Array.of(await mean(backend, losses))),
     };
   } finally {
     backend.free(...losses, ...net.params, ...net.first, ...net.second);

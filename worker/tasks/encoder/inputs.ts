@@ -1,6 +1,7 @@
 import type { ColumnMap } from '../../../data/transform.ts';
 import type { Block } from '../../../model/layout.ts';
 import { take } from '../../../proto/tensors.ts';
+import { grouped } from '../../blocks.ts';
 import type { Context } from '../../context.ts';
 import type { States } from '../../states.ts';
 
@@ -15,17 +16,7 @@ const PIECE = 1 << 22;
 
 /** The rows of these blocks, in pieces of 16 MiB or a block; each is read while the caller uses the one before. */
 export async function* piecesOf(context: Context, blocks: Block[]): AsyncGenerator<Float32Array> {
-  const { dim } = context;
-  const pieces: Block[][] = [];
-  let numbers = PIECE;
-  for (const block of blocks) {
-    if (numbers >= PIECE) {
-      pieces.push([]);
-      numbers = 0;
-    }
-    pieces.at(-1)!.push(block);
-    numbers += block.count * dim;
-  }
+  const pieces = [...grouped(blocks, ({ count }) => count * context.dim, PIECE)];
   let next = pieces.length ? rowsOf(context, pieces[0]) : null;
   for (let i = 1; next; i++) {
     const rows = await next;
