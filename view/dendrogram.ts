@@ -5,6 +5,9 @@ import { type Dendrogram, type Group, groupsAt, nodeSizes } from '../model/hiera
 /** Of more clusters, those below the upper joins are shown as groups. */
 const MOST_LEAVES = 60;
 
+/** Joins, from the root, that say how many clusters they leave. */
+const MOST_NUMBERED = 12;
+
 /** Where a cluster, a group of clusters, or a join is in the picture. */
 export interface Place {
   /** Along the joins; null at their right end. */
@@ -54,6 +57,10 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
   });
   return { leaves: nodes.map((node) => groups.get(node)!), branches };
 }
+
+/** The joins of which the picture says how many clusters they leave. */
+export const numberedBranches = ({ branches }: TreeLayout): Branch[] =>
+  branches.filter(({ left }) => left <= MOST_NUMBERED);
 
 /** The nodes of the groups, from top to bottom. */
 function leavesOf(tree: Dendrogram, groups: ReadonlyMap<number, Group>): number[] {

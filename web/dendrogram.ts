@@ -1,5 +1,5 @@
 import type { MergeTree } from '../view/api.ts';
-import { groupName, type Place, type TreeLayout, treeLayout } from '../view/dendrogram.ts';
+import { groupName, numberedBranches, type Place, type TreeLayout, treeLayout } from '../view/dendrogram.ts';
 import { colourOf } from '../view/palette.ts';
 import { lossScale, type Scale } from '../view/scales.ts';
 import type { Cluster } from './analyse.ts';
@@ -17,8 +17,6 @@ const CHARACTER = 6.8;
 const LEAST_WIDTH = 120;
 /** Between the closest tick labels. */
 const TICK_DISTANCE = 56;
-/** Joins, from the root, that say how many clusters they leave. */
-const MOST_NUMBERED = 12;
 
 /** What to draw: a tree of at least two clusters, these in the colours of the cut at which `left` of them are left, and the width. */
 export interface DendrogramInput {
@@ -53,11 +51,9 @@ export function dendrogram({ tree, clusters, left, width }: DendrogramInput): SV
     if (isMade) line.style.setProperty('--group', colour(at.first));
     return line;
   });
-  const numbers = branches
-    .filter((branch) => branch.left <= MOST_NUMBERED)
-    .map(({ at, left }) =>
-      text(x(at) - 4, y(at) - 3, String(left), { class: 'number', 'text-anchor': 'end' }),
-    );
+  const numbers = numberedBranches(layout).map(({ at, left }) =>
+    text(x(at) - 4, y(at) - 3, String(left), { class: 'number', 'text-anchor': 'end' }),
+  );
   const ends = leaves.flatMap((leaf, i) => {
     const middle = y({ y: i + 0.5 });
     return [

@@ -1,13 +1,11 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { Group } from '../../model/hierarchy/dendrogram.ts';
-import { groupName, type Place, treeLayout } from '../../view/dendrogram.ts';
+import { groupName, numberedBranches, type Place, treeLayout } from '../../view/dendrogram.ts';
 import { lossScale } from '../../view/scales.ts';
 import { bottomAxis, shortNumber } from '../axes.ts';
 import { markerPath, markerStyle } from '../markers.ts';
 import { curve, num, picture, text, WIDTH } from '../svg.ts';
 
-/** Joins, from the root, that say how many clusters they leave. */
-const MOST_NUMBERED = 12;
 const LEFT = 30;
 const TOP = 14;
 /** Width of the clusters, and of groups of them, beside the joins. */
@@ -16,7 +14,8 @@ const [CLUSTERS, GROUPS] = [112, 166];
 /** The tree of merges of at least two clusters, its root on the left. The larger branch of each join is above the other. */
 export function dendrogramPicture(tree: SavedTree): string {
   const { clusters: k, joins, likelihood } = tree;
-  const { leaves, branches } = treeLayout(tree);
+  const layout = treeLayout(tree);
+  const { leaves, branches } = layout;
   const step = leaves.length > 30 ? 16 : 20;
   const right = WIDTH - (leaves.length < k ? GROUPS : CLUSTERS);
   const box = { left: LEFT, right, top: TOP, bottom: TOP + step * leaves.length + 6 };
@@ -30,11 +29,9 @@ export function dendrogramPicture(tree: SavedTree): string {
   const lines = branches.map(({ at, ends: [a, b] }) =>
     [`M${num(x(a))} ${num(y(a))}H${num(x(at))}`, `V${num(y(b))}H${num(x(b))}`].join(''),
   );
-  const numbers = branches
-    .filter(({ left }) => left <= MOST_NUMBERED)
-    .map(({ at, left }) =>
-      text(x(at) - 4, y(at) - 3, String(left), { anchor: 'end', tone: 'mute', size: 11, halo: true }),
-    );
+  const numbers = numberedBranches(layout).map(({ at, left }) =>
+    text(x(at) - 4, y(at) - 3, String(left), { anchor: 'end', tone: 'mute', size: 11, halo: true }),
+  );
   return picture(
     {
       id: 'dendrogram',
