@@ -202,10 +202,23 @@ export function decode(bytes: Uint8Array<ArrayBuffer>, dtype: NpyDtype): Numeric
   const { buffer, byteOffset } = bytes;
   const type = dtype.kind + dtype.size;
   const length = bytes.length / dtype.size;
-  if (type === 'f2') return halfToFloat32(new Uint16Array(buffer, byteOffset, length));
+  if (type === 'f2')
+    return halfToFloat(new Uint16Array(buffer, byteOffset, length), new Float32Array(length));
   if (type === 'i8') return toFloat64(new BigInt64Array(buffer, byteOffset, length));
   if (type === 'u8') return toFloat64(new BigUint64Array(buffer, byteOffset, length));
   return new VIEWS[type as keyof typeof VIEWS](buffer, byteOffset, length);
+}
+
+/** The same, into an array of as many numbers. */
+export function decodeInto(
+  out: Float32Array | Float64Array,
+  bytes: Uint8Array<ArrayBuffer>,
+  dtype: NpyDtype,
+): void {
+  if (dtype.kind === 'f' && dtype.size === 2) {
+    if (isForeignOrder(dtype)) swapBytes(bytes, 2);
+    halfToFloat(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
+  } else out.set(decode(bytes, dtype));
 }
 
 function swapBytes({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>, size: number): void {
@@ -223,9 +236,8 @@ function toFloat64(wide: BigInt64Array | BigUint64Array): Float64Array {
 
 let halfValues: Float32Array | undefined;
 
-function halfToFloat32(bits: Uint16Array): Float32Array {
+function halfToFloat<T extends Float32Array | Float64Array>(bits: Uint16Array, out: T): T {
   halfValues ??= Float32Array.from({ length: 65536 }, (_, half) => halfValue(half));
-  const out = new Float32Array(bits.length);
   for (let i = 0; i < out.length; i++) out[i] = halfValues[bits[i]];
   return out;
 }

@@ -10,6 +10,7 @@ import {
   CHUNK_ELEMENTS,
   closeArray,
   decode,
+  decodeInto,
   dtypeName,
   isNpy,
   openNpy,
@@ -114,7 +115,7 @@ function tableSource(file: ArrayFile, flatten = false): Source {
     rows,
     dim,
     dtype: dtypeName(file.dtype),
-    read: async (start, count) => fill(new Float32Array(count * dim), start, count),
+    read: async (start, count, into = new Float32Array(count * dim)) => fill(into, start, count),
     stored: async (row) => fill(new Float64Array(dim), row, 1),
     close() {
       if (open) closeArray(file);
@@ -139,17 +140,25 @@ type RowBuffer = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 function readContiguous(file: ArrayFile, first: number, out: RowBuffer): void {
   const { dtype, offset } = file;
   if (dtype.kind === 'f' && dtype.size === 4 && out instanceof Float32Array) {
-    const bytes = new Uint8Array(out.buffer);
+    const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
     readFully(file, bytes, offset + first * 4);
     decode(bytes, dtype);
     return;
   }
-  const scratch = new Uint8Array(Math.min(out.length, CHUNK_ELEMENTS) * dtype.size);
   for (let at = 0; at < out.length; at += CHUNK_ELEMENTS) {
-    const bytes = scratch.subarray(0, Math.min(CHUNK_ELEMENTS, out.length - at) * dtype.size);
+    const count = Math.min(CHUNK_ELEMENTS, out.length - at);
+    const bytes = scratchOf(count * dtype.size);
     readFully(file, bytes, offset + (first + at) * dtype.size);
-    out.set(decode(bytes, dtype), at);
+    decodeInto(out.subarray(at, at + count), bytes, dtype);
   }
+}
+
+let scratch = new Uint8Array();
+
+/** Room for so many bytes, until the next call: allocating it for each block keeps the garbage collector busy. */
+function scratchOf(bytes: number): Uint8Array<ArrayBuffer> {
+  if (scratch.length < bytes) scratch = new Uint8Array(bytes);
+  return scratch.subarray(0, bytes);
 }
 
 /** Fills `out` with rows, from row `start` on, of a file in Fortran order. Short gaps between columns are read, too. */

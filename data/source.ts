@@ -6,8 +6,11 @@ export interface Source {
   readonly dtype: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
-  /** Rows `start … start+count−1`, row-major, `count·dim` float32. Rejects with a UserError if the file is truncated. */
-  read(start: number, count: number): Promise<Float32Array>;
+  /**
+   * Rows `start … start+count−1`, row-major, `count·dim` float32. `into`, of that length, may be used for them, which spares an
+   * allocation. Rejects with a UserError if the file is truncated.
+   */
+  read(start: number, count: number, into?: Float32Array<ArrayBuffer>): Promise<Float32Array>;
   /** One row in float64, without rounding to float32 (except for a text table, whose cache is float32). */
   stored(row: number): Promise<Float64Array>;
   /** Throws a UserError if the file is not the one that was opened any more, or has changed. Not for rows in memory. */

@@ -2,7 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import type { Source } from '../data/source.ts';
 import type { Block } from '../model/layout.ts';
 
-/** Reads blocks in the given order and yields each with its raw rows, which the caller may modify. */
+/**
+ * Reads blocks in the given order and yields each with its raw rows, which the caller may modify. They are valid until the next are
+ * asked for: a new array for each would keep the garbage collector busy.
+ */
 export type ReadBlocks = (blocks: Block[]) => AsyncGenerator<[Block, Float32Array]>;
 
 /** Nearby blocks are read in one system call if the gap between them and their total span are at most this, bytes. */
@@ -17,12 +20,16 @@ const FETCH_BYTES = 1 << 20;
 export function fileBlocks(source: Source): ReadBlocks {
   return async function* (blocks) {
     let yieldedAt = performance.now();
+    let memory = new Float32Array();
     for (const group of neighbours(blocks, 4 * source.dim)) {
       const [first, last] = [group[0], group.at(-1)!];
-      const rows = await source.read(first.start, last.start + last.count - first.start);
+      const count = last.start + last.count - first.start;
+      const length = count * source.dim;
+      if (memory.length < length) memory = new Float32Array(length);
+      const rows = await source.read(first.start, count, memory.subarray(0, length));
       for (const block of group) {
         const at = (block.start - first.start) * source.dim;
-        yield [block, group.length === 1 ? rows : rows.slice(at, at + block.count * source.dim)];
+        yield [block, rows.subarray(at, at + block.count * source.dim)];
         if (performance.now() - yieldedAt > YIELD_AFTER_MS) {
           await setImmediate();
           yieldedAt = performance.now();

@@ -174,13 +174,15 @@ describe('file blocks', () => {
       close() {},
     };
     const received = [];
-    for await (const each of fileBlocks(source)(wanted)) received.push(each);
+    for await (const [block, rows] of fileBlocks(source)(wanted)) {
+      received.push([block, rows.slice()]);
+      // The caller may modify its rows, but no others.
+      rows.fill(Number.NaN);
+    }
     assert.deepEqual(
       received,
       wanted.map((block) => [block, rowsOf(block)]),
     );
-    const buffers = new Set(received.map(([, rows]) => (rows as Float32Array).buffer));
-    assert.equal(buffers.size, received.length, 'each has its rows for itself');
     return reads;
   }
   const all = blocksOf(1000, 16);

@@ -35,11 +35,8 @@ export async function fullPass(
   const seenLabels: number[] = [];
   let at = 0;
 
-  for await (const batch of batches(context.readUnchanged(blocks))) {
-    const raw = concat(
-      batch.map(([, rows]) => rows),
-      Float32Array,
-    );
+  const most = Math.min(total, FORWARD_ROWS / 2 + Math.max(...blocks.map(({ count }) => count)));
+  for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
     const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);
     const z = await backend.argmaxRows(layers.at(-1)!);
@@ -52,7 +49,7 @@ export async function fullPass(
       backend.free(r);
     }
     let first = 0;
-    for (const [block] of batch) {
+    for (const block of batch) {
       const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
       seenRows.push(pick(rows, seen, dim));
       seenLabels.push(...seen.map((i) => z[i]));
@@ -72,19 +69,23 @@ export async function fullPass(
   };
 }
 
-/** Groups small blocks for a common forward pass. */
+/** Groups small blocks for a common forward pass. Their rows are valid until the next are asked for. */
 async function* batches(
   stream: AsyncIterable<[Block, Float32Array]>,
-): AsyncGenerator<[Block, Float32Array][]> {
-  let batch: [Block, Float32Array][] = [];
+  most: number,
+  dim: number,
+): AsyncGenerator<{ batch: Block[]; raw: Float32Array }> {
+  const memory = new Float32Array(most * dim);
+  let batch: Block[] = [];
   let rows = 0;
-  for await (const item of stream) {
-    batch.push(item);
-    rows += item[0].count;
+  for await (const [block, values] of stream) {
+    memory.set(values, rows * dim);
+    batch.push(block);
+    rows += block.count;
     if (rows < FORWARD_ROWS / 2) continue;
-    yield batch;
+    yield { batch, raw: memory.subarray(0, rows * dim) };
     batch = [];
     rows = 0;
   }
-  if (batch.length) yield batch;
+  if (batch.length) yield { batch, raw: memory.subarray(0, rows * dim) };
 }

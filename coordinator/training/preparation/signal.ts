@@ -1,7 +1,7 @@
 import type { Fences } from '../../../data/fences.ts';
 import { type Moments, planTransform } from '../../../data/transform.ts';
 import { signalAxes } from '../../../model/graph/signal.ts';
-import { leadingEigen } from '../../../model/leading-eigen.ts';
+import { roughLeadingEigen } from '../../../model/leading-eigen.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 
 /** Enough digits to tell signal from noise. */
@@ -35,7 +35,7 @@ export function planSignal(
   most: number,
   fences: Fences | null,
 ) {
-  const { values } = leadingEigen(covariance, mean.length, Math.min(varying, most + 1), TOLERANCE);
+  const { values } = roughLeadingEigen(covariance, mean.length, Math.min(varying, most + 1), TOLERANCE);
   const trace = diagonalOf(covariance, mean.length).reduce((a, b) => a + b, 0);
   const signal = n < FEWEST_ROWS ? 1 : signalAxes(values, trace, varying, n);
   const isLow = signal > 0 && signal <= most;
