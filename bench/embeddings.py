@@ -64,6 +64,22 @@ def heavy(rng, _):
     return rows, np.zeros(10_000, int)
 
 
+def large(rows, columns):
+    """A hundred clusters of thirty dimensions in noise of all columns, in float16."""
+
+    def make(rng, _):
+        labels = rng.integers(0, 100, rows)
+        basis = rng.standard_normal((30, columns), np.float32) / np.sqrt(30)
+        centres = 2.2 * rng.standard_normal((100, 30), np.float32)
+        table = np.empty((rows, columns), np.float16)
+        for part in np.array_split(np.arange(rows), -(-rows // 50_000)):
+            inner = centres[labels[part]] + rng.standard_normal((len(part), 30), np.float32)
+            table[part] = inner @ basis + 0.3 * rng.standard_normal((len(part), columns), np.float32)
+        return table, labels
+
+    return make
+
+
 def uneven(rng, _):
     """90, 7 and 3 % of the rows in 128 columns."""
     labels = rng.choice(3, 10_000, p=[0.9, 0.07, 0.03])
@@ -117,6 +133,9 @@ TABLES = {
     "heavy-tails": heavy,
     "uneven": uneven,
     "hundred": gaussians(100, 40, 50_000, 1.0),
+    "20000": large(20_000, 384),
+    "million": large(1_000_000, 384),
+    "million-1536": large(1_000_000, 1536),
     "mnist": mnist,
     "fashion": fashion,
 }
@@ -125,6 +144,6 @@ if __name__ == "__main__":
     name, folder, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     rows, labels = TABLES[name](np.random.default_rng(seed), folder)
     files = {"data": str(folder / f"{name}.npy"), "labels": str(folder / f"{name}-labels.npy")}
-    np.save(files["data"], rows if rows.dtype == np.uint8 else rows.astype(np.float32))
+    np.save(files["data"], rows.astype(np.float32) if rows.dtype == np.float64 else rows)
     np.save(files["labels"], labels.astype(np.int32))
     print(json.dumps(files))

@@ -31,7 +31,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens data: an .npy of rows × columns, an IDX file (plain or gzip; images become rows of pixels), or a text table (.csv,
+ * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images
+ * become rows of pixels; or a text table (.csv,
  * .tsv, .txt). The format is detected from the content, else from the name. Rejects with a UserError, one line, if the
  * file is invalid.
  */
@@ -46,14 +47,13 @@ async function openRows(path: string, { without = null, expected }: OpenOptions)
     case 'npy':
       return tableSource(openNpy(path));
     case 'idx':
-      return tableSource(openIdx(path), true);
+      return tableSource(openIdx(path));
     case 'idx.gz':
       return tableSource(
         await openIdxGz(path, (shape) => {
           if (expected && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
             throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
         }),
-        true,
       );
     case 'csv': {
       const [{ openCsv }, { columnNames }] = await Promise.all([import('./csv.ts'), import('./columns.ts')]);
@@ -87,19 +87,20 @@ export function formatOf(path: string): Format {
 }
 
 /**
- * The rows of an array file as float32; `close` closes the file. With `flatten`, all dimensions after the first become
- * columns. Throws a UserError if there are no rows or columns, or too few or too many dimensions.
+ * The rows of an array file as float32; `close` closes the file. All dimensions after the first become columns, in C order. Throws
+ * a UserError if there are no rows or columns, or just one dimension.
  */
-function tableSource(file: ArrayFile, flatten = false): Source {
+function tableSource(file: ArrayFile): Source {
   try {
     assertNumeric(file);
-    assertTable(file, flatten);
+    assertTable(file);
   } catch (error) {
     closeArray(file);
     throw error;
   }
   const rows = file.shape[0];
-  const dim = elementCount(file.shape.slice(1));
+  const shape = file.shape.slice(1);
+  const dim = elementCount(shape);
   let open = true;
   const fill = <T extends RowBuffer>(out: T, start: number, count: number): T => {
     if (!open) throw new Error(`${file.path} is closed`);
@@ -115,6 +116,7 @@ function tableSource(file: ArrayFile, flatten = false): Source {
     rows,
     dim,
     dtype: dtypeName(file.dtype),
+    ...(shape.length > 1 && { shape }),
     read: async (start, count, into = new Float32Array(count * dim)) => fill(into, start, count),
     stored: async (row) => fill(new Float64Array(dim), row, 1),
     close() {
@@ -124,10 +126,11 @@ function tableSource(file: ArrayFile, flatten = false): Source {
   };
 }
 
-function assertTable({ path, shape }: ArrayFile, flatten: boolean): void {
-  const fix = shape.length < 2 ? 'x.reshape(-1, 1)' : 'x.reshape(len(x), -1)';
-  if (shape.length < 2 || (shape.length > 2 && !flatten))
-    throw new UserError(`${path} has shape ${tuple(shape)}, not (rows, columns): save it again as ${fix}`);
+function assertTable({ path, shape }: ArrayFile): void {
+  if (shape.length < 2)
+    throw new UserError(
+      `${path} has shape ${tuple(shape)}, not (rows, columns): save it again as x.reshape(-1, 1)`,
+    );
   if (shape[0] === 0)
     throw new UserError(`${path} has no rows (its shape is ${tuple(shape)}): save it again with data`);
   if (elementCount(shape) === 0)
@@ -164,7 +167,9 @@ function scratchOf(bytes: number): Uint8Array<ArrayBuffer> {
 /** Fills `out` with rows, from row `start` on, of a file in Fortran order. Short gaps between columns are read, too. */
 function readColumns(file: ArrayFile, start: number, out: RowBuffer): void {
   const { dtype, offset, shape } = file;
-  const [rows, dim] = shape;
+  const rows = shape[0];
+  const places = placesInC(shape.slice(1));
+  const dim = places.length;
   const count = out.length / dim;
   const readsGaps = (rows - count) * dtype.size <= MAX_GAP_BYTES;
   const columnsPerRead = readsGaps ? Math.max(1, Math.floor(CHUNK_ELEMENTS / rows)) : 1;
@@ -177,7 +182,18 @@ function readColumns(file: ArrayFile, start: number, out: RowBuffer): void {
       readFully(file, bytes, offset + (column * rows + start + row) * dtype.size);
       const values = decode(bytes, dtype);
       for (let c = 0; c < width; c++)
-        for (let r = 0; r < height; r++) out[(row + r) * dim + column + c] = values[c * rows + r];
+        for (let r = 0; r < height; r++) out[(row + r) * dim + places[column + c]] = values[c * rows + r];
     }
   }
+}
+
+/** Of each element of an array of this shape, in Fortran order, its place in C order. */
+function placesInC(shape: readonly number[]): Int32Array {
+  const places = new Int32Array(elementCount(shape));
+  for (let p = 0; p < places.length; p++)
+    for (let axis = 0, rest = p; axis < shape.length; axis++) {
+      places[p] = places[p] * shape[axis] + (rest % shape[axis]);
+      rest = Math.floor(rest / shape[axis]);
+    }
+  return places;
 }

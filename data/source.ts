@@ -4,6 +4,8 @@ export interface Source {
   readonly dim: number;
   /** The element type in the file, for messages: `float32`, `>f8`, `uint8`, `csv` … */
   readonly dtype: string;
+  /** The shape of a row in the file, where it is not flat: [28,28] for an image. */
+  readonly shape?: readonly number[];
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
   /**

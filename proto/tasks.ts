@@ -155,7 +155,8 @@ export const taskSchema = z.discriminatedUnion('task', [
   }),
   z.object({
     task: z.literal('null-partitions'),
-    dimension: dim.check(z.lte(MOST_DIMENSIONS)),
+    /** Of a Gaussian with independent columns. */
+    variances: z.array(positive).check(z.minLength(1), z.maxLength(MOST_DIMENSIONS)),
     rows: z.int().check(z.gte(4), z.lte(MOST_NULL_ROWS)),
     neighbours: z.int().check(z.gte(1), z.lte(MOST_NEIGHBOURS)),
     resolutions,

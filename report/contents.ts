@@ -3,6 +3,7 @@ import type { ClusterTable } from '../view/cluster-table.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { Crosstab } from './crosstab.ts';
+import type { ExemplarView } from './exemplars.ts';
 import type { RunHistory } from './history.ts';
 import type { ClusterView } from './pictures/clusters.ts';
 import type { SubClusterView } from './pictures/sub-clusters.ts';
@@ -27,6 +28,8 @@ export interface ReportContents {
   epoch: number | null;
   history: RunHistory | null;
   clusters: ClusterView | null;
+  /** Of images. */
+  exemplars: ExemplarView | null;
   subClusters: SubClusterView | null;
   table: ClusterTable | null;
   tree: SavedTree | null;

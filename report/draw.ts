@@ -12,6 +12,7 @@ import { type CaptionedPicture, type FigureTable, reportPage } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
 import { confusionPicture } from './pictures/confusion.ts';
 import { dendrogramPicture } from './pictures/dendrogram.ts';
+import { exemplarPicture } from './pictures/exemplars.ts';
 import { kPicture } from './pictures/k.ts';
 import { lossPicture } from './pictures/losses.ts';
 import { sizesPicture } from './pictures/sizes.ts';
@@ -30,7 +31,16 @@ export interface Report {
   notes: string[];
 }
 
-const NAMES = ['clusters', 'sub-clusters', 'k', 'losses', 'sizes', 'dendrogram', 'confusion'] as const;
+const NAMES = [
+  'clusters',
+  'exemplars',
+  'sub-clusters',
+  'k',
+  'losses',
+  'sizes',
+  'dendrogram',
+  'confusion',
+] as const;
 type PictureName = (typeof NAMES)[number];
 type ReportPicture = CaptionedPicture & { name: PictureName };
 
@@ -94,7 +104,7 @@ export function assertReportFolder(folder: string): void {
 }
 
 function* pictures(contents: ReportContents): Generator<ReportPicture> {
-  const { history, clusters, subClusters, table, tree, confusion, classes, run } = contents;
+  const { history, clusters, exemplars, subClusters, table, tree, confusion, classes, run } = contents;
   const picture = (name: PictureName, svg: string, title: string, caption: string) => ({
     name,
     svg,
@@ -109,6 +119,13 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       clusters.dim === 1
         ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
         : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres.',
+    );
+  if (exemplars)
+    yield picture(
+      'exemplars',
+      exemplarPicture(exemplars),
+      'What clusters look like',
+      `The images of a sample of the rows that are nearest to the centre of each cluster${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
   if (subClusters)
     yield picture(

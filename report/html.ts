@@ -42,7 +42,7 @@ export function reportPage(contents: ReportContents, figures: CaptionedPicture[]
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>${escaped(name)} · dpmesh</title>
 <style>${STYLE}</style>
 </head>

@@ -35,7 +35,7 @@ export function checkGraphTask(
   if (task.task === 'sample-rows') return;
   if (task.task === 'null-partitions') {
     must(task.neighbours < task.rows, `${task.neighbours} neighbours among ${task.rows} rows`);
-    fits(task.rows * Math.max(task.dimension, task.neighbours));
+    fits(task.rows * Math.max(task.variances.length, task.neighbours));
     return;
   }
   const n = pointsIn(states, layout, d);

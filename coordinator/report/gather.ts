@@ -12,8 +12,10 @@ import { layersOf } from '../../model/nets/forward.ts';
 import { type Order, placesOf, renumbered } from '../../model/numbering.ts';
 import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
+import { type ExemplarInput, exemplarView } from '../../report/exemplars.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
 import { historyFrom, type RunHistory, type SplitProposal } from '../../report/history.ts';
+import { imageShape } from '../../report/images.ts';
 import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
@@ -22,6 +24,7 @@ import type { RunConfig } from '../config.ts';
 import { CODES } from '../encoder/encode-all.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
+import { savedDecoder } from '../storage/encoder-checkpoint.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 import { isSameRows } from './same-rows.ts';
@@ -60,6 +63,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     epoch: done ? null : (checkpoint?.state.epoch ?? null),
     history,
     clusters: views?.clusters ?? null,
+    exemplars: views?.exemplars ?? null,
     subClusters: views?.subClusters ?? null,
     tree: files && readSavedTree(files),
     table: fitted && tableOfClusters(fitted, history?.splits ?? []),
@@ -168,9 +172,10 @@ async function clusterViews(path: string, inputs: ViewInputs) {
   try {
     const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
     const clusters = await clusterView(fitted, rows, sampling);
+    const exemplars = source && rows && (await imagesOf(path, run, { fitted, reader: rows, source }));
     const { k } = fitted.mixture;
     // With the graph likelihood, there are no sub-clusters: clusters are cut in the graph.
-    if (checkpoint?.state.graph) return { clusters, subClusters: null };
+    if (checkpoint?.state.graph) return { clusters, exemplars, subClusters: null };
     const trained = checkpoint && checkpoint.state.mixture.k === k ? checkpoint.state : null;
     const state = trained && order ? (order.length === k ? renumbered(trained, order) : null) : trained;
     const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));
@@ -179,10 +184,36 @@ async function clusterViews(path: string, inputs: ViewInputs) {
     else if (shown === null) notes.push('no cluster has two sub-clusters: their picture is left out');
     const subClusters =
       state && shown !== null ? await subClusterView(fitted, state, shown, rows, sampling) : null;
-    return { clusters, subClusters };
+    return { clusters, exemplars, subClusters };
   } finally {
     rows?.close();
     source?.close();
+  }
+}
+
+/** What the clusters of images look like; null if rows are none, or the file is another one now. */
+async function imagesOf(
+  path: string,
+  { data, config }: RunFile,
+  clustered: Pick<ExemplarInput, 'fitted' | 'reader' | 'source'>,
+) {
+  let own = clustered.source;
+  try {
+    if (data.codes) own = await openSource(config.data, { without: data.leftOut });
+    const shape = imageShape(own.shape);
+    if (!shape || own.rows !== data.rows || own.dim !== data.dim) return null;
+    const decode = data.codes ? savedDecoder(path) : null;
+    return await exemplarView({
+      ...clustered,
+      images: { source: own, shape },
+      decode,
+      seed: BigInt(config.seed),
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return null;
+  } finally {
+    if (own !== clustered.source) own.close();
   }
 }
 

@@ -6,7 +6,8 @@ import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { ColumnMap } from '../../data/transform.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
-import { areAutoencoderWidths } from '../../model/nets/autoencoder.ts';
+import { areAutoencoderWidths, decoderNet } from '../../model/nets/autoencoder.ts';
+import { layersOf, logits } from '../../model/nets/forward.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { decode, encode, MAX_MESSAGE } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
@@ -91,6 +92,28 @@ export function readEncoder(
     if (!(error instanceof DamagedCheckpoint)) throw error;
     warn(`${path} cannot be used: ${error.message}; the encoder is trained again`);
     return null;
+  }
+}
+
+/** A function from codes to raw rows by the decoder of a run directory; null if its file is missing or damaged. */
+export function savedDecoder(run: string): ((codes: Float32Array) => Float32Array) | null {
+  try {
+    const { input, state } = unsealed(
+      MAGIC,
+      VERSION,
+      readWhole(encoderFile(run), MAX_MESSAGE, { within: run }),
+      fromFrames,
+    );
+    const layers = layersOf(decoderNet(state));
+    const { factor, shift } = input;
+    return (codes) =>
+      logits(layers, codes).map((value, i) => {
+        const j = i % factor.length;
+        return factor[j] ? (value - shift[j]) / factor[j] : 0;
+      });
+  } catch (error) {
+    if (error instanceof UserError || error instanceof DamagedCheckpoint) return null;
+    throw error;
   }
 }
 

@@ -11,10 +11,12 @@ export interface NullStability {
   readonly mean: readonly number[];
 }
 
-/** Rows of a standard Gaussian, [n,d]. */
-export function gaussianRows(seed: bigint, n: number, d: number): Float32Array {
+/** Rows of a Gaussian with independent columns of these variances, [n,d]. */
+export function gaussianRows(seed: bigint, n: number, variances: readonly number[]): Float32Array {
+  const d = variances.length;
   const { normal } = generator(seed, 'null-rows', n, d);
-  return Float32Array.from({ length: n * d }, normal);
+  const sd = variances.map(Math.sqrt);
+  return Float32Array.from({ length: n * d }, (_, i) => sd[i % d] * normal());
 }
 
 /** The null curve from points in any order: descending in `rows`, and never less stable with fewer of them. */

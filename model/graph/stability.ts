@@ -5,15 +5,13 @@
  */
 import { generator, shuffledPrefix } from '../random.ts';
 import { ariOfLabels } from '../scores.ts';
+import { beyondChance } from './null-stability.ts';
 
 /** The resolutions to try, in order: 2^(j/2) for j = −2 … 12. */
 export const GRID: readonly number[] = Array.from({ length: 15 }, (_, j) => 2 ** ((j - 2) / 2));
 
-/**
- * Below these, there are no clusters: of a stability, and of what of it is beyond chance (null-stability.ts). A single Gaussian in 64
- * dimensions has .3 and 0; one whose variances decay, so that it has fewer dimensions from afar than nearby, .41 and .41.
- */
-const [LEAST_STABILITY, LEAST_BEYOND] = [0.45, 0.3];
+/** Below this, there are no clusters: of what of a stability is beyond chance (null-stability.ts). */
+const LEAST_BEYOND = 0.3;
 /** A resolution is useful if its mean is at least this share of the best. */
 const USEFUL_SHARE = 0.75;
 /** So many resolutions in a row that are not useful end the search. */
@@ -105,11 +103,14 @@ export function isPastLast(curve: readonly Pick<Stability, 'mean'>[]): boolean {
  * it is too low for there to be clusters.
  */
 export function chosenResolution(
-  curve: readonly { mean: number; beyond: Pick<Stability, 'mean' | 'error'> }[],
+  curve: readonly { beyond: Pick<Stability, 'mean' | 'error'> }[],
 ): number | null {
   if (!curve.length) return null;
   const bounds = curve.map(({ beyond }) => beyond.mean - beyond.error);
   const best = bounds.indexOf(Math.max(...bounds));
-  const { mean, beyond } = curve[best];
-  return mean >= LEAST_STABILITY && beyond.mean >= LEAST_BEYOND ? best : null;
+  return curve[best].beyond.mean >= LEAST_BEYOND ? best : null;
 }
+
+/** Is a stability so far beyond that of a single cluster that there are several? */
+export const areClusters = (mean: number, chance: number): boolean =>
+  beyondChance(mean, chance) >= LEAST_BEYOND;

@@ -1,6 +1,6 @@
 import { elementCount } from '../arrays.ts';
 import { generator } from '../random.ts';
-import { netShapes } from './net.ts';
+import { netShapes, unflatten } from './net.ts';
 
 /**
  * An auto-encoder D → hidden … → code → … hidden → D as flat float32 arrays W₁, b₁, W₂, b₂, … (docs/algorithm.md, section 12):
@@ -60,6 +60,13 @@ export function encoderLayers({ widths, params }: Autoencoder): { values: Float3
     at += size;
   }
   return layers;
+}
+
+/** The layers from the code on: views of `params`. */
+export function decoderNet({ widths, params }: Autoencoder): { params: Float32Array[]; shapes: number[][] } {
+  const encoder = encoderLayers({ widths, params }).reduce((sum, { values }) => sum + values.length, 0);
+  const shapes = netShapes(widths.slice(codeLayer(widths) + 1), 0);
+  return { params: unflatten(params.subarray(encoder), shapes), shapes };
 }
 
 /** The learning rate of the step after `done` of `total`: half a cosine from `rate` to 0 (Loshchilov & Hutter, ICLR 2017). */

@@ -228,14 +228,30 @@ describe('invalid npy', () => {
     await refuses(open(bytesOf(date)), 'bad.npy contains elements of an unsupported type (<M8[D])');
     await refuses(open(npyFile('<f16', [1, 1], Buffer.alloc(16))), 'float128');
   });
+  test('arrays of more than two dimensions become rows, in either order', async () => {
+    const [n, h, w] = [5, 3, 4];
+    const values = Array.from({ length: n * h * w }, (_, i) => i);
+    const inFortran = values.map((_, p) => {
+      const [i, rest] = [p % n, Math.floor(p / n)];
+      return (i * h + (rest % h)) * w + Math.floor(rest / h);
+    });
+    for (const [order, fortran] of [
+      [values, false],
+      [inFortran, true],
+    ] as const) {
+      const source = await openSource(
+        put('images.npy', npyFile('|u1', [n, h, w], Uint8Array.from(order), { fortran })),
+      );
+      assert.deepEqual([source.rows, source.dim, source.shape], [n, h * w, [h, w]]);
+      assert.deepEqual(await rowsOf(source), values);
+      assert.deepEqual(await rowsOf(source, 2, 2), values.slice(2 * h * w, 4 * h * w));
+      assert.deepEqual([...(await source.stored(4))], values.slice(4 * h * w));
+      source.close();
+    }
+  });
   test('shapes that are not rows and columns', async () => {
     await refuses(open(npyFile('<f4', [3], Buffer.alloc(12))), 'shape (3,)', 'x.reshape(-1, 1)');
     await refuses(open(npyFile('<f4', [], Buffer.alloc(4))), 'shape ()');
-    await refuses(
-      open(npyFile('<f4', [1, 2, 3], Buffer.alloc(24))),
-      'shape (1, 2, 3)',
-      'x.reshape(len(x), -1)',
-    );
     await refuses(open(npyFile('<f4', [0, 4], Buffer.alloc(0))), 'no rows', '(0, 4)');
     await refuses(open(npyFile('<f4', [4, 0], Buffer.alloc(0))), 'no columns', '(4, 0)');
   });

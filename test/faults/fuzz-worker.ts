@@ -87,7 +87,7 @@ export const TASKS = [
   { task: 'partitions', resolutions: [0.5, 2], replicates: 2, share: 0.6 },
   {
     task: 'null-partitions',
-    dimension: 3,
+    variances: [3, 2, 1],
     rows: 60,
     neighbours: 5,
     resolutions: [1, 4],

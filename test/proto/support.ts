@@ -43,7 +43,7 @@ export const TASKS: ByKey<Task, 'task'> = {
   partitions: [{ task: 'partitions', resolutions: [0.25, 2 ** -1.5, 1], replicates: 12, share: 0.6 }],
   'null-partitions': [
     {
-      ...{ task: 'null-partitions', dimension: 17, rows: 2500, neighbours: 20 },
+      ...{ task: 'null-partitions', variances: Array(17).fill(1), rows: 2500, neighbours: 20 },
       ...{ resolutions: [0.25, 8], replicates: 4, share: 0.6 },
     },
   ],

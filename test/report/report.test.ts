@@ -499,7 +499,15 @@ describe('the tree of merges', () => {
       const data = { rows: 10, dim: 2, dtype: '<f4', fingerprint: 'ab' };
       const { path } = await drawReport(folder, {
         ...{ name: 'run', run: { versions: {}, identity: null, config: {}, data, result: null } },
-        ...{ epoch: null, history: null, clusters: null, subClusters: null, table: null, tree },
+        ...{
+          epoch: null,
+          history: null,
+          clusters: null,
+          exemplars: null,
+          subClusters: null,
+          table: null,
+          tree,
+        },
         ...{ confusion: null, classes: null, notes: [] },
       });
       return readFileSync(path, 'utf8');

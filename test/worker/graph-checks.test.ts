@@ -163,12 +163,12 @@ describe('a task of the graph likelihood is rejected before any work', () => {
 
   test('if a Gaussian has not as many neighbours, or more rows than a message', () => {
     const task: TaskOf<'null-partitions'> = {
-      ...{ task: 'null-partitions', dimension: 3, rows: 50, neighbours: 49 },
+      ...{ task: 'null-partitions', variances: [1, 2, 3], rows: 50, neighbours: 49 },
       ...{ resolutions: [1], replicates: 2, share: 0.6 },
     };
     check(task);
     refuses({ ...task, neighbours: 50 }, {}, /neighbours among/);
-    refuses({ ...task, rows: 1 << 16, dimension: 1 << 12 }, {}, /fit in a message/);
+    refuses({ ...task, rows: 1 << 16, variances: Array(1 << 12).fill(1) }, {}, /fit in a message/);
   });
 
   test('if halves have no cuts', () => {

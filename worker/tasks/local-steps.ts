@@ -1,8 +1,8 @@
-import { concat } from '../../model/arrays.ts';
 import { unflatten } from '../../model/nets/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
-import { lossAndGradients, type TrainableNet, trainStep } from '../compute/mlp.ts';
+import { lossAndGradients } from '../compute/mlp.ts';
+import { lossFunctions, mean, readAll, trainNet } from '../compute/training.ts';
 import type { States } from '../states.ts';
 
 /** A batch on the device, to be freed after its step. */
@@ -49,7 +49,9 @@ export async function localSteps(
   }
   if (task.average === 'gradients') {
     const batch = batchOf(0);
-    const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOf(backend, task, batch));
+    const lossOf = lossFunctions(backend)[lossNameOf(task)];
+    const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
+    const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOn);
     batch.free();
     const gradients = await readAll(backend, grads);
     const value = await mean(backend, [loss]);
@@ -62,62 +64,17 @@ export async function localSteps(
     first: states.flat(net, 'first').data.slice(),
     second: states.flat(net, 'second').data.slice(),
   };
-  const { loss, params, first, second } =
-    byKernel(backend, start, task, batchOf) ?? (await byOperations(backend, start, task, batchOf));
+  const training = trainNet(backend, start, lossNameOf(task), task.done);
+  for (let i = 0; i < task.steps; i++) {
+    const batch = batchOf(i);
+    training.step(batch, task.rate);
+    batch.free();
+  }
+  const { loss, params, first, second } = await training.end();
   return result(loss, { params, first, second });
 }
 
-/** All steps in a single kernel; null if the backend has none for this net. */
-function byKernel(backend: Backend, net: FlatNet, task: StepsTask, batchOf: (step: number) => OwnedBatch) {
-  function* batches() {
-    for (let i = 0; i < task.steps; i++) {
-      const batch = batchOf(i);
-      yield batch;
-      batch.free();
-    }
-  }
-  const kind = task.loss === 'kl' ? 'kl' : 'cost';
-  const loss = backend.steps?.(net, batches(), kind, task.rate, task.done) ?? null;
-  return loss === null ? null : { ...net, loss };
-}
-
-async function byOperations(
-  backend: Backend,
-  net: FlatNet,
-  task: StepsTask,
-  batchOf: (step: number) => OwnedBatch,
-): Promise<FlatNet & { loss: number }> {
-  const { shapes } = net;
-  const upload = (flat: Float32Array) =>
-    unflatten(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
-  const trained: TrainableNet = {
-    params: upload(net.params),
-    first: upload(net.first),
-    second: upload(net.second),
-  };
-  const losses: Tensor[] = [];
-  for (let i = 0; i < task.steps; i++) {
-    const batch = batchOf(i);
-    losses.push(
-      trainStep(backend, trained, batch.x, lossOf(backend, task, batch), task.rate, task.done + i + 1),
-    );
-    batch.free();
-  }
-  const result = {
-    shapes,
-    params: await readAll(backend, trained.params),
-    first: await readAll(backend, trained.first),
-    second: await readAll(backend, trained.second),
-    loss: await mean(backend, losses),
-  };
-  backend.free(...trained.params, ...trained.first, ...trained.second, ...losses);
-  return result;
-}
-
-const lossOf =
-  (backend: Backend, { loss }: StepsTask, { target }: TrainingBatch) =>
-  (logits: Tensor) =>
-    loss === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target);
+const lossNameOf = ({ loss }: StepsTask) => (loss === 'kl' ? 'kl' : 'cost');
 
 /** Multiplies each of the `counts.length` equal parts of each array by its count. Exactly 0 if the count is 0, even for NaN. */
 function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Array): Float64Array {
@@ -129,18 +86,4 @@ function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Arr
       for (const end = j + size; j < end; j++) out[at++] = counts[c] === 0 ? 0 : counts[c] * values[j];
   }
   return out;
-}
-
-/** All of their numbers, one after the other. */
-export async function readAll(backend: Backend, tensors: Tensor[]): Promise<Float32Array> {
-  const arrays: Float32Array[] = [];
-  for (const tensor of tensors) arrays.push(await backend.read(tensor));
-  return concat(arrays, Float32Array);
-}
-
-/** Of losses [1]. */
-export async function mean(backend: Backend, losses: Tensor[]): Promise<number> {
-  let sum = 0;
-  for (const loss of losses) sum += (await backend.read(loss))[0];
-  return sum / losses.length;
 }

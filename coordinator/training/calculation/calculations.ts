@@ -143,6 +143,16 @@ export const calculations = {
     },
     (index) => 100 * index.length,
   ),
+  variancesAlongAxes: calculation(
+    (covariance: Float64Array, d: number, most: number) => {
+      const values =
+        covariance.length === d ? covariance : leadingEigen(covariance, d, Math.min(most, d)).values;
+      const sorted = Array.from(values).sort((a, b) => b - a);
+      // Of axes that do not vary, rounding error is left.
+      return sorted.slice(0, most).filter((value) => value > 1e-10 * sorted[0]);
+    },
+    (covariance, d) => (covariance.length === d ? 0 : eigen(d)),
+  ),
   intrinsicDimension: calculation(twoNearestNeighbours, ({ length }) => 100 * length),
   stability: calculation(stability, ({ length }, n) => 20 * length ** 2 * n),
   graphQuality: calculation(quality, ({ index }) => 10 * index.length),

@@ -1,10 +1,6 @@
+import { beyondChance, chanceAt, nullStability } from '../../../model/graph/null-stability.ts';
 import {
-  beyondChance,
-  chanceAt,
-  type NullStability,
-  nullStability,
-} from '../../../model/graph/null-stability.ts';
-import {
+  areClusters,
   chosenResolution,
   GRID,
   isPastLast,
@@ -53,7 +49,8 @@ export async function chooseResolution(
   const rows = Array.from({ length: REPLICATES }, (_, replicate) =>
     replicateRows(seed, replicate, graph.n, SHARE),
   );
-  const chance = await stabilityByChance(run, graph);
+  const dimensions = Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(graph.dimension)));
+  const chance = nullStability(await stabilityByChance(run, graph, Array(dimensions).fill(1), GRID));
   const curve: ResolutionPoint[] = [];
   let isTooFine = false;
   const isDone = () => isTooFine || isPastLast(curve.map(({ beyond }) => beyond));
@@ -74,36 +71,43 @@ export async function chooseResolution(
     }
   }
   const index = chosenResolution(curve);
-  return index === null ? null : curve[index];
+  if (index === null) return null;
+  // From afar, a Gaussian may have fewer dimensions than nearby: its longest axes are cut where other rows are as well.
+  const variances = await calculate('variancesAlongAxes', run.covariance, run.d, MOST_DIMENSIONS);
+  const { mean, resolution } = curve[index];
+  const [none] = await stabilityByChance(run, graph, variances, [resolution]);
+  return areClusters(mean, none.mean) ? curve[index] : null;
 }
 
-/** How stable partitions of a single Gaussian of the same intrinsic dimension are, by the rows of a cluster. */
+/** How stable partitions of a single Gaussian with these variances are, at some resolutions, and the rows of a cluster there. */
 async function stabilityByChance(
   { dispatcher }: Run,
-  { shards, dimension, neighbours }: SampleGraph,
-): Promise<NullStability> {
+  { shards, neighbours }: SampleGraph,
+  variances: number[],
+  resolutions: readonly number[],
+): Promise<{ mean: number; rows: number }[]> {
   const results = await shardResults(
     dispatcher,
     shards,
     {
       task: 'null-partitions',
-      dimension: Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(dimension))),
+      variances,
       rows: NULL_ROWS,
       neighbours,
-      resolutions: [...GRID],
+      resolutions: [...resolutions],
       replicates: NULL_REPLICATES,
       share: SHARE,
     },
     [],
     (_, shard) => {
-      const own = GRID.filter((_, i) => i % shards.length === shard).length;
+      const own = resolutions.filter((_, i) => i % shards.length === shard).length;
       return { mean: ['float64', own], size: ['float64', own] };
     },
     (result) => areNullPartitions(result, NULL_ROWS),
   );
   const mean = joined.float64(results, 'mean');
   const size = joined.float64(results, 'size');
-  return nullStability(Array.from(mean, (value, i) => ({ mean: Math.max(0, value), rows: size[i] })));
+  return Array.from(mean, (value, i) => ({ mean: Math.max(0, value), rows: size[i] }));
 }
 
 /** The best partition to start from, finer than the clusters at this resolution will be. */

@@ -36,12 +36,16 @@ describe('stability by chance', () => {
     assert.ok(beyondChance(0.2, 0.4) < 0);
   });
 
-  test('rows of the null are standard Gaussian, and the same for the same seed', () => {
-    const rows = gaussianRows(3n, 4000, 5);
-    assert.equal(rows.length, 20_000);
-    close(rows.reduce((a, b) => a + b, 0) / rows.length, 0, 0.03);
-    close(rows.reduce((a, b) => a + b * b, 0) / rows.length, 1, 0.05);
-    assert.deepEqual(gaussianRows(3n, 4000, 5), rows);
-    assert.notDeepEqual(gaussianRows(4n, 4000, 5), rows);
+  test('rows of the null are Gaussian, and the same for the same seed', () => {
+    const variances = [9, 1, 0.25];
+    const rows = gaussianRows(3n, 4000, variances);
+    assert.equal(rows.length, 12_000);
+    for (const [j, variance] of variances.entries()) {
+      const own = Array.from({ length: 4000 }, (_, i) => rows[3 * i + j] / Math.sqrt(variance));
+      close(own.reduce((a, b) => a + b, 0) / 4000, 0, 0.06);
+      close(own.reduce((a, b) => a + b * b, 0) / 4000, 1, 0.1);
+    }
+    assert.deepEqual(gaussianRows(3n, 4000, variances), rows);
+    assert.notDeepEqual(gaussianRows(4n, 4000, variances), rows);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  areClusters,
   chosenResolution,
   GRID,
   isPastLast,
@@ -144,10 +145,14 @@ describe('resolutions', () => {
     assert.equal(chosenResolution(points([0.8, 0.8, 0.1], [0.75, 0.75, 0.01], [0.6, 0.6, 0])), 1);
   });
 
-  test('there is none if its mean, or what of it is beyond chance, is too low', () => {
+  test('there is none if too little of its mean is beyond chance', () => {
     assert.equal(chosenResolution([]), null);
-    assert.equal(chosenResolution(points([0.1, 0.1, 0], [0.449, 0.44, 0])), null);
-    assert.equal(chosenResolution(points([0.45, 0.44, 0])), 0);
-    assert.equal(chosenResolution(points([0.6, 0.29, 0])), null);
+    assert.equal(chosenResolution(points([0.1, 0.1, 0], [0.449, 0.299, 0])), null);
+    assert.equal(chosenResolution(points([0.45, 0.301, 0])), 0);
+  });
+
+  test('there are clusters if so much is beyond a single one', () => {
+    assert.equal(areClusters(0.45, 0.3), false);
+    assert.equal(areClusters(0.52, 0.3), true);
   });
 });

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { netStates } from '../../../coordinator/training/net-states.ts';
-import { clusteringNet, subNets } from '../../../model/nets/net.ts';
+import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
+import { clusteringNet, netShapes, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
 import { take } from '../../../proto/tensors.ts';
-import type { Backend } from '../../../worker/compute/backends/backend.ts';
+import type { Backend, FlatNet } from '../../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
 import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
+import { trainNet } from '../../../worker/compute/training.ts';
 import { createStates } from '../../../worker/states.ts';
 import { localSteps } from '../../../worker/tasks/local-steps.ts';
 import { close } from '../../model/support.ts';
@@ -64,7 +66,7 @@ function steps(backend: Backend, { name, d, hidden, k, nets, rows, loss }: Case,
 }
 
 describe('the kernel for entire steps', () => {
-  assert.ok(wasm.steps);
+  assert.ok(wasm.training);
   for (const about of CASES) {
     test(`agrees with steps by single operations in float64: ${about.name}`, async () => {
       const [ours, plain] = [await steps(wasm, about), await steps(cpuBackend(), about)];
@@ -107,4 +109,51 @@ describe('the kernel for entire steps', () => {
     for (const name of ['params', 'first', 'second', 'loss'])
       assert.ok(take(result, name, 'float64').every(Number.isFinite), name);
   });
+
+  const ENCODER = [19, 24, 10, 3, 10, 24, 19];
+  for (const [what, widths, linear] of [
+    ['an auto-encoder', ENCODER, 2],
+    ['one with ReLU everywhere', ENCODER, -1],
+    ['a wide one', [130, 70, 2, 70, 130], 1],
+  ] as const)
+    test(`squared errors agree with single operations in float64: ${what}`, async () => {
+      const [ours, plain] = [
+        await regression(wasm, widths, linear),
+        await regression(cpuBackend(), widths, linear),
+      ];
+      close(ours.params, plain.params, 5e-5);
+      close(ours.first, plain.first, 1e-5);
+      close(ours.second, plain.second, 1e-5);
+      close([ours.loss], [plain.loss], 1e-4);
+      assert.equal(wasm.live(), 0);
+    });
+
+  test('a training ends when another begins', () => {
+    const net = netOf([3, 2, 3]);
+    const first = wasm.training!(net, 'squares')!;
+    wasm.training!(net, 'squares');
+    const x = wasm.upload(new Float32Array(3), [1, 3]);
+    assert.throws(() => first.step({ x, target: x }, 0.1, 1), /another training/);
+    wasm.free(x);
+  });
 });
+
+function netOf(widths: readonly number[]): FlatNet {
+  const { params } = initialAutoencoder(1n, widths);
+  const zeros = () => new Float32Array(params.length);
+  return { shapes: netShapes([...widths], 0), params: params.slice(), first: zeros(), second: zeros() };
+}
+
+/** Some steps towards targets that are not the inputs. */
+function regression(backend: Backend, widths: readonly number[], linear: number) {
+  const rng = generator(7n, 'regression');
+  const training = trainNet(backend, netOf(widths), 'squares', 3, linear);
+  for (let i = 0; i < STEPS; i++) {
+    const draw = () =>
+      backend.upload(Float32Array.from({ length: 21 * widths[0] }, rng.normal), [21, widths[0]]);
+    const batch = { x: draw(), target: draw() };
+    training.step(batch, 0.01 / (i + 1));
+    backend.free(batch.x, batch.target);
+  }
+  return training.end();
+}

@@ -107,7 +107,7 @@ for (const backend of backends)
       return worker;
     };
     for (const change of cases)
-      test(`the steps one by one${backend.steps ? '' : ', bit by bit'}: ${JSON.stringify(change)}`, async () => {
+      test(`the steps one by one${backend.training ? '' : ', bit by bit'}: ${JSON.stringify(change)}`, async () => {
         const task = clusterTask(change);
         for (const shard of [0, 2]) {
           const result = await run(withTarget(task), task, shard);
@@ -123,7 +123,7 @@ for (const backend of backends)
           for (const [name, values] of Object.entries(expected))
             if (!byRow(backend)) agrees(f64(result, name), values, 2e-3, name);
             // A kernel for entire steps rounds differently from single operations.
-            else if (backend.steps) close(f64(result, name), values, 5e-5);
+            else if (backend.training) close(f64(result, name), values, 5e-5);
             else assert.deepEqual(f64(result, name), Float64Array.from(values), name);
         }
       });

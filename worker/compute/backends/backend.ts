@@ -17,7 +17,16 @@ export interface FlatNet {
   second: Float32Array;
 }
 
-/** Rows [b,D] (each: [K,b,D]) and their targets [b,k] (each): responsibilities, or the cost of each output. */
+export type Loss = 'kl' | 'cost' | 'squares';
+
+export interface Training {
+  /** One Adam step on one batch; `count`: the number of steps with this one. Returns the loss. */
+  step(batch: TrainingBatch, rate: number, count: number): number;
+  /** Writes weights and moments back into the net. */
+  end(): void;
+}
+
+/** Rows [b,D] (each: [K,b,D]) and their targets [b,k] (each): responsibilities, the cost of each output, or what the outputs should be. */
 export interface TrainingBatch {
   x: Tensor;
   target: Tensor;
@@ -54,18 +63,13 @@ export interface Backend {
   /** (g·wᵀ) where h > 0, else 0: g [b,K], w [H,K], h [b,H] → [b,H], each. */
   reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor;
   /**
-   * One Adam step on each batch in turn, in a single kernel; `done` steps were taken before. The losses are those of
-   * `klGradient` and `costGradient`. Changes `net` in place and returns the mean loss; or does nothing and returns null, if
-   * single operations are as fast for a net of this size. Batches are used one at a time. Without this method,
-   * worker/compute/mlp.ts composes the steps of single operations.
+   * Training of `net` by steps that are single kernels, with the losses of `klGradient`, `costGradient` and `squaredError`; or
+   * null, if single operations are as fast for a net of this size. `linear`: a hidden layer without a ReLU. It ends when another begins.
+   * Without this method, worker/compute/mlp.ts composes the steps of single operations.
    */
-  steps?(
-    net: FlatNet,
-    batches: Iterable<TrainingBatch>,
-    loss: 'kl' | 'cost',
-    rate: number,
-    done: number,
-  ): number | null;
+  training?(net: FlatNet, loss: Loss, linear?: number): Training | null;
+  /** The backend that is the fastest for training a net of these shapes whose rows are in JavaScript's memory; by default this one. */
+  forNet?(shapes: FlatNet['shapes']): Backend;
   /** One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. */
   adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
 

@@ -1,4 +1,4 @@
-import type { Backend, FlatNet, Tensor, TrainingBatch } from './backend.ts';
+import type { Backend, FlatNet, Loss, Tensor, Training } from './backend.ts';
 import type { HostMemory, Product } from './host.ts';
 import { WIDEST_PHI } from './phi.ts';
 import type { Attribute, Binding, Id } from './tf-binding.ts';
@@ -17,7 +17,7 @@ const MIN_MULTIPLICATIONS = 8_000_000;
 const MIN_TERMS = 48;
 /** Is TensorFlow faster for a product of m×k and k×n? */
 const isFaster = (m: number, k: number, n: number) => m * k * n >= MIN_MULTIPLICATIONS && k >= MIN_TERMS;
-/** The batch size that `steps` assumes: which kernel trains a net may depend on the net's shape only. */
+/** The batch size that `training` assumes: which kernel trains a net may depend on the net's shape only. */
 const USUAL_BATCH = 128;
 const ALIGNMENT = 64;
 
@@ -106,16 +106,18 @@ export class TfHost extends WasmBackend {
     return this.#loaded;
   }
 
-  override steps(
-    net: FlatNet,
-    batches: Iterable<TrainingBatch>,
-    loss: 'kl' | 'cost',
-    rate: number,
-    done: number,
-  ): number | null {
-    const layers = net.shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
-    const isWideNet = layers.some(([fanIn, fanOut]) => this.#usesTensorflow(USUAL_BATCH, fanIn, fanOut));
-    return isWideNet ? null : super.steps(net, batches, loss, rate, done);
+  override training(net: FlatNet, loss: Loss, linear?: number): Training | null {
+    return this.#isWide(net.shapes) ? null : super.training(net, loss, linear);
+  }
+
+  /** For each single operation on weights of megabytes, these would be copied. */
+  forNet(shapes: FlatNet['shapes']): Backend {
+    return this.#isWide(shapes) ? this.#tensorflow().device : this;
+  }
+
+  #isWide(shapes: FlatNet['shapes']): boolean {
+    const layers = shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
+    return layers.some(([fanIn, fanOut]) => this.#usesTensorflow(USUAL_BATCH, fanIn, fanOut));
   }
 
   override logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {

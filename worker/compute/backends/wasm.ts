@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { elementCount } from '../../../model/arrays.ts';
 import { densityKernel } from '../kernels/density-kernel.ts';
-import { type HostBatch, STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
-import type { Backend, FlatNet, Tensor, TrainingBatch } from './backend.ts';
+import { STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
+import type { Backend, FlatNet, Loss, Tensor, Training } from './backend.ts';
 import { HostBackend, type HostMemory, type Product, type Softmax } from './host.ts';
 
 const require = createRequire(import.meta.url);
@@ -48,18 +48,12 @@ export class WasmBackend extends HostBackend {
     super(identity, memory, product, softmax);
   }
 
-  steps(
-    net: FlatNet,
-    batches: Iterable<TrainingBatch>,
-    loss: 'kl' | 'cost',
-    rate: number,
-    done: number,
-  ): number | null {
-    return this.#steps(net, this.#views(batches), loss, rate, done);
-  }
-
-  *#views(batches: Iterable<TrainingBatch>): Generator<HostBatch> {
-    for (const { x, target } of batches) yield { x: this.view(x), target: this.view(target) };
+  training(net: FlatNet, loss: Loss, linear = -1): Training | null {
+    const { step, end } = this.#steps(net, loss, linear);
+    return {
+      step: ({ x, target }, rate, count) => step(this.view(x), this.view(target), rate, count),
+      end,
+    };
   }
 
   logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {

@@ -1,38 +1,44 @@
 import { elementCount } from '../../../model/arrays.ts';
 import { netWidths } from '../../../model/nets/net.ts';
-import type { FlatNet } from '../backends/backend.ts';
+import type { FlatNet, Loss } from '../backends/backend.ts';
 import { copyRows, instantiate, padded } from './compiled.ts';
 
 /** Part of the numeric identity: increase it with every change of assembly/ that changes bits. */
 export const STEPS_VERSION = 'steps1';
 
-/** A batch in JavaScript's memory, row-major. */
-export interface HostBatch {
-  x: Float32Array;
-  target: Float32Array;
+/** What outputs are compared with their targets by, as in assembly/steps.ts. */
+const LOSSES: Loss[] = ['kl', 'cost', 'squares'];
+/** As in assembly/steps.ts. */
+const PANEL = 16;
+
+/** A net in training: its steps are single calls. Ends when another begins. */
+export interface KernelTraining {
+  /** One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major. Returns the loss. */
+  step(x: Float32Array, target: Float32Array, rate: number, count: number): number;
+  /** Writes weights and moments back into the net. */
+  end(): void;
 }
 
-/** Takes one Adam step on each batch, after `done` earlier steps. Changes the net in place; returns the mean loss. */
-export type StepKernel = (
-  net: FlatNet,
-  batches: Iterable<HostBatch>,
-  loss: 'kl' | 'cost',
-  rate: number,
-  done: number,
-) => number;
+/** `linear`: a hidden layer without a ReLU, −1 for none. */
+export type StepKernel = (net: FlatNet, loss: Loss, linear: number) => KernelTraining;
 
 export function stepKernel(): StepKernel {
   const { calls, buffer, allocate, top, reset } = instantiate<'step'>();
+  let latest = {};
 
-  return (net, batches, loss, rate, done) => {
+  return (net, loss, linear) => {
+    const own = {};
+    latest = own;
     const stacked = net.shapes[0].length === 3;
     const nets = stacked ? net.shapes[0][0] : 1;
     const widths = netWidths(net.shapes);
     const outputs = widths.at(-1)!;
     const layers = widths.length - 1;
+    const wide = widths.map(padded);
     const sizes = widths.slice(1).map((width, l) => (widths[l] + 1) * padded(width));
     const size = sizes.reduce((a, b) => a + b, 0);
-    const widest = Math.max(...widths.slice(1).map(padded));
+    const widest = Math.max(...wide);
+    const turned = Math.max(...wide.slice(1).map((width, l) => width * wide[l]));
 
     reset();
     // Addresses are unsigned (hence >>>), as the memory may grow beyond 2 GiB.
@@ -52,40 +58,40 @@ export function stepKernel(): StepKernel {
     for (const { values, address } of arrays)
       spread(values, net.shapes, nets, view, address >>> 2, size, false);
 
-    let sum = 0;
-    let count = 0;
-    for (const { x, target } of batches) {
-      const rows = x.length / (nets * widths[0]);
-      const wide = padded(outputs);
-      const hidden = widths.slice(1).reduce((total, width) => total + rows * padded(width), 0);
-      reset(endOfNet);
-      const input = allocate(4 * x.length);
-      const wanted = allocate(4 * nets * rows * wide);
-      const work = allocate(4 * (hidden + Math.max(...sizes) + widest * widest + rows * widest));
-      if (view.buffer !== buffer()) view = new Float32Array(buffer());
-      view.set(x, input >>> 2);
-      copyRows(target, nets * rows, outputs, view, wanted >>> 2, wide);
-      count++;
-      const t = done + count;
-      sum += calls.step(
-        at.widths,
-        layers,
-        nets,
-        rows,
-        input,
-        wanted,
-        +(loss === 'cost'),
-        at.params,
-        at.first,
-        at.second,
-        work,
-        rate / (1 - 0.9 ** t),
-        1 / (1 - 0.999 ** t),
-      );
-    }
-    for (const { values, address } of arrays)
-      spread(values, net.shapes, nets, view, address >>> 2, size, true);
-    return sum / count;
+    return {
+      step(x, target, rate, count) {
+        if (own !== latest) throw new Error('another training has begun');
+        const rows = x.length / (nets * widths[0]);
+        const hidden = rows * wide.slice(1).reduce((a, b) => a + b, 0);
+        reset(endOfNet);
+        const input = allocate(4 * x.length);
+        const wanted = allocate(4 * nets * rows * padded(outputs));
+        const work = allocate(4 * (hidden + rows * widest + Math.max(turned, PANEL * widest)));
+        if (view.buffer !== buffer()) view = new Float32Array(buffer());
+        view.set(x, input >>> 2);
+        copyRows(target, nets * rows, outputs, view, wanted >>> 2, padded(outputs));
+        return calls.step(
+          at.widths,
+          layers,
+          linear,
+          nets,
+          rows,
+          input,
+          wanted,
+          LOSSES.indexOf(loss),
+          at.params,
+          at.first,
+          at.second,
+          work,
+          rate / (1 - 0.9 ** count),
+          1 / (1 - 0.999 ** count),
+        );
+      },
+      end() {
+        for (const { values, address } of arrays)
+          spread(values, net.shapes, nets, view, address >>> 2, size, true);
+      },
+    };
   };
 }
 
@@ -107,7 +113,11 @@ function spread(
     const rows = elementCount(shape) / nets / cols;
     for (let net = 0; net < nets; net++, from += rows * cols) {
       const to = within + net * size;
-      if (back)
+      if (cols === wide) {
+        const [own, other] = [flat.subarray(from, from + rows * cols), view.subarray(to, to + rows * cols)];
+        if (back) own.set(other);
+        else other.set(own);
+      } else if (back)
         for (let i = 0; i < rows; i++)
           for (let j = 0; j < cols; j++) flat[from + i * cols + j] = view[to + i * wide + j];
       else copyRows(flat.subarray(from, from + rows * cols), rows, cols, view, to, wide);

@@ -1,16 +1,14 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { mapColumns } from '../../../data/transform.ts';
 import { codeLayer, cosineRate } from '../../../model/nets/autoencoder.ts';
-import { netShapes, unflatten } from '../../../model/nets/net.ts';
+import { netShapes } from '../../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
-import type { Backend, Tensor } from '../../compute/backends/backend.ts';
-import { type TrainableNet, trainStep } from '../../compute/mlp.ts';
+import { trainNet } from '../../compute/training.ts';
 import type { Context } from '../../context.ts';
 import { pick } from '../../rows.ts';
-import { mean, readAll } from '../local-steps.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /**
@@ -24,27 +22,27 @@ export async function encoderSteps(
   task: TaskOf<'encoder-steps'>,
   unit: WorkUnit,
 ): Promise<Tensors> {
-  const { backend, states } = context;
+  const { states } = context;
   const encoder = states.get('encoder');
   const widths = [...take(encoder, 'widths', 'int32')];
-  const net = trainable(backend, take(encoder, 'params', 'float32'), netShapes(widths, 0));
-  const losses: Tensor[] = [];
+  const params = take(encoder, 'params', 'float32').slice();
+  const zeros = () => new Float32Array(params.length);
+  const net = { shapes: netShapes(widths, 0), params, first: zeros(), second: zeros() };
+  const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
+  const training = trainNet(backend, net, 'squares', 0, codeLayer(widths));
   try {
     for await (const { rows, noisy, rate } of batchesOf(context, task, unit)) {
       await yieldToEventLoop();
       const shape = [rows.length / widths[0], widths[0]];
       const target = backend.upload(rows, shape);
       const x = noisy ? backend.upload(noisy, shape) : target;
-      const loss = (output: Tensor) => backend.squaredError(output, target);
-      losses.push(trainStep(backend, net, x, loss, rate, losses.length + 1, codeLayer(widths)));
+      training.step({ x, target }, rate);
       backend.free(target, ...(noisy ? [x] : []));
     }
-    return {
-      params: nd(Float64Array.from(await readAll(backend, net.params))),
-      loss: nd(Float64Array.of(await mean(backend, losses))),
-    };
+    const { params, loss } = await training.end();
+    return { params: nd(Float64Array.from(params)), loss: nd(Float64Array.of(loss)) };
   } finally {
-    backend.free(...losses, ...net.params, ...net.first, ...net.second);
+    training.free();
   }
 }
 
@@ -83,11 +81,4 @@ async function* batchesOf(
     }
     seen += n;
   }
-}
-
-function trainable(backend: Backend, flat: Float32Array, shapes: number[][]): TrainableNet {
-  const upload = (values: Float32Array) =>
-    unflatten(values, shapes).map((part, i) => backend.upload(part, shapes[i]));
-  const zeros = new Float32Array(flat.length);
-  return { params: upload(flat), first: upload(zeros), second: upload(zeros) };
 }

@@ -65,15 +65,15 @@ export async function partitions(
  */
 export async function nullPartitions(
   { seed, layout }: Context,
-  { dimension, rows, neighbours, resolutions, replicates, share }: TaskOf<'null-partitions'>,
+  { variances, rows, neighbours, resolutions, replicates, share }: TaskOf<'null-partitions'>,
   unit: WorkUnit,
 ): Promise<Tensors> {
   const own = resolutions.filter((_, i) => i % layout.shards === unit.shard);
   const mean = new Float64Array(own.length);
   const size = new Float64Array(own.length);
   if (!own.length) return { mean: nd(mean), size: nd(size) };
-  const points = gaussianRows(seed, rows, dimension);
-  const { index, distance } = neighbourKernel()(points, points, dimension, neighbours, 0);
+  const points = gaussianRows(seed, rows, variances);
+  const { index, distance } = neighbourKernel()(points, points, variances.length, neighbours, 0);
   const graph = symmetrized(index, directedWeights(distance, neighbours), neighbours);
   const samples = Array.from({ length: replicates }, (_, replicate) =>
     replicateRows(seed, replicate, rows, share),

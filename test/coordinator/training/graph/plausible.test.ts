@@ -135,7 +135,7 @@ describe('impossible results', () => {
   test('of null-partitions', () =>
     refuses(
       {
-        ...{ task: 'null-partitions', dimension: 3, rows: 80, neighbours: 6 },
+        ...{ task: 'null-partitions', variances: [1, 1, 1], rows: 80, neighbours: 6 },
         ...{ resolutions: [0.5, 1, 2, 4, 8], replicates: 3, share: 0.6 },
       },
       (result) => areNullPartitions(result, 80),

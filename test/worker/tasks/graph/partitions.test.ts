@@ -61,13 +61,13 @@ describe('partitions of replicates', () => {
 
 describe('partitions of a Gaussian without clusters', () => {
   const task: TaskOf<'null-partitions'> = {
-    ...{ task: 'null-partitions', dimension: 4, rows: 150, neighbours: 7 },
+    ...{ task: 'null-partitions', variances: [4, 3, 2, 1], rows: 150, neighbours: 7 },
     ...{ resolutions: [0.5, 2, 8, 16], replicates: 3, share: 0.6 },
   };
 
   test('agree as replicates of it do, at those of the resolutions that are the shard’s', async () => {
-    const { dimension, rows, neighbours, resolutions, replicates, share } = task;
-    const { index, distance } = nearest(gaussianRows(SEED, rows, dimension), dimension, neighbours);
+    const { variances, rows, neighbours, resolutions, replicates, share } = task;
+    const { index, distance } = nearest(gaussianRows(SEED, rows, variances), variances.length, neighbours);
     const graph = symmetrized(index, directedWeights(distance, neighbours), neighbours);
     const results = await runAll(newWorker(backend), task);
     for (const [i, resolution] of resolutions.entries()) {

@@ -1,8 +1,8 @@
-/** Products of small matrices, float32, row-major, by address. Four rows at a time are accumulated in registers. */
+/** Products of matrices, float32, row-major, by address. Four rows at a time are accumulated in registers. */
 
 /**
  * out[m,n] = a[m,k]·w[k,n] (+ b[n], unless b is 0), then ReLU if `relu`. n is a multiple of 4; rows of a are `stride` floats
- * apart. Sums are in the order of k.
+ * apart. Sums are in the order of k. A few columns of w at a time meet all rows, so that a large w is read from memory once.
  */
 export function product(
   a: usize,
@@ -15,109 +15,128 @@ export function product(
   relu: bool,
   out: usize,
 ): void {
-  const zero = f32x4.splat(0);
   const row = (<usize>n) << 2;
   const step = (<usize>stride) << 2;
-  let i = 0;
-  for (; i + 4 <= m; i += 4) {
-    const a0 = a + <usize>i * step;
-    const a1 = a0 + step;
-    const a2 = a1 + step;
-    const a3 = a2 + step;
-    const o = out + <usize>i * row;
-    let j: usize = 0;
-    for (; j + 32 <= row; j += 32) {
-      const b0 = b ? v128.load(b + j) : zero;
-      const b1 = b ? v128.load(b + j, 16) : zero;
-      let c00 = b0,
-        c01 = b1,
-        c10 = b0,
-        c11 = b1,
-        c20 = b0,
-        c21 = b1,
-        c30 = b0,
-        c31 = b1;
-      let q = w + j;
-      for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, q += row) {
-        const w0 = v128.load(q);
-        const w1 = v128.load(q, 16);
-        const x0 = v128.load32_splat(a0 + p);
-        const x1 = v128.load32_splat(a1 + p);
-        const x2 = v128.load32_splat(a2 + p);
-        const x3 = v128.load32_splat(a3 + p);
-        c00 = f32x4.add(c00, f32x4.mul(x0, w0));
-        c01 = f32x4.add(c01, f32x4.mul(x0, w1));
-        c10 = f32x4.add(c10, f32x4.mul(x1, w0));
-        c11 = f32x4.add(c11, f32x4.mul(x1, w1));
-        c20 = f32x4.add(c20, f32x4.mul(x2, w0));
-        c21 = f32x4.add(c21, f32x4.mul(x2, w1));
-        c30 = f32x4.add(c30, f32x4.mul(x3, w0));
-        c31 = f32x4.add(c31, f32x4.mul(x3, w1));
+  const whole = m & ~3;
+  for (let j: usize = 0; j < row; ) {
+    const isPair = j + 32 <= row;
+    const bias = b ? b + j : 0;
+    for (let i = 0; i < m; ) {
+      const x = a + <usize>i * step;
+      const t = out + <usize>i * row + j;
+      if (i >= whole) {
+        oneByFour(x, k, w + j, row, bias, relu, t);
+        if (isPair) oneByFour(x, k, w + j + 16, row, b ? bias + 16 : 0, relu, t + 16);
+        i++;
+        continue;
       }
-      if (relu) {
-        c00 = f32x4.pmax(zero, c00);
-        c01 = f32x4.pmax(zero, c01);
-        c10 = f32x4.pmax(zero, c10);
-        c11 = f32x4.pmax(zero, c11);
-        c20 = f32x4.pmax(zero, c20);
-        c21 = f32x4.pmax(zero, c21);
-        c30 = f32x4.pmax(zero, c30);
-        c31 = f32x4.pmax(zero, c31);
-      }
-      let t = o + j;
-      v128.store(t, c00);
-      v128.store(t, c01, 16);
-      t += row;
-      v128.store(t, c10);
-      v128.store(t, c11, 16);
-      t += row;
-      v128.store(t, c20);
-      v128.store(t, c21, 16);
-      t += row;
-      v128.store(t, c30);
-      v128.store(t, c31, 16);
+      if (isPair) fourByEight(x, step, k, w + j, row, bias, relu, t);
+      else fourByFour(x, step, k, w + j, row, bias, relu, t);
+      i += 4;
     }
-    for (; j < row; j += 16) {
-      let c0 = b ? v128.load(b + j) : zero;
-      let c1 = c0,
-        c2 = c0,
-        c3 = c0;
-      let q = w + j;
-      for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, q += row) {
-        const w0 = v128.load(q);
-        c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a0 + p), w0));
-        c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a1 + p), w0));
-        c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a2 + p), w0));
-        c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a3 + p), w0));
-      }
-      if (relu) {
-        c0 = f32x4.pmax(zero, c0);
-        c1 = f32x4.pmax(zero, c1);
-        c2 = f32x4.pmax(zero, c2);
-        c3 = f32x4.pmax(zero, c3);
-      }
-      let t = o + j;
-      v128.store(t, c0);
-      t += row;
-      v128.store(t, c1);
-      t += row;
-      v128.store(t, c2);
-      t += row;
-      v128.store(t, c3);
-    }
+    j += isPair ? 32 : 16;
   }
-  for (; i < m; i++) {
-    const a0 = a + <usize>i * step;
-    const o = out + <usize>i * row;
-    for (let j: usize = 0; j < row; j += 16) {
-      let c = b ? v128.load(b + j) : zero;
-      let q = w + j;
-      for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, q += row)
-        c = f32x4.add(c, f32x4.mul(v128.load32_splat(a0 + p), v128.load(q)));
-      if (relu) c = f32x4.pmax(zero, c);
-      v128.store(o + j, c);
-    }
+}
+
+/** Four rows of `a`, `step` bytes apart, times eight columns of w; rows of w and out are `row` bytes apart. */
+function fourByEight(
+  a: usize,
+  step: usize,
+  k: i32,
+  w: usize,
+  row: usize,
+  b: usize,
+  relu: bool,
+  out: usize,
+): void {
+  const zero = f32x4.splat(0);
+  const b0 = b ? v128.load(b) : zero;
+  const b1 = b ? v128.load(b, 16) : zero;
+  const a1 = a + step;
+  const a2 = a1 + step;
+  const a3 = a2 + step;
+  let c00 = b0,
+    c01 = b1,
+    c10 = b0,
+    c11 = b1,
+    c20 = b0,
+    c21 = b1,
+    c30 = b0,
+    c31 = b1;
+  for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, w += row) {
+    const w0 = v128.load(w);
+    const w1 = v128.load(w, 16);
+    const x0 = v128.load32_splat(a + p);
+    const x1 = v128.load32_splat(a1 + p);
+    const x2 = v128.load32_splat(a2 + p);
+    const x3 = v128.load32_splat(a3 + p);
+    c00 = f32x4.add(c00, f32x4.mul(x0, w0));
+    c01 = f32x4.add(c01, f32x4.mul(x0, w1));
+    c10 = f32x4.add(c10, f32x4.mul(x1, w0));
+    c11 = f32x4.add(c11, f32x4.mul(x1, w1));
+    c20 = f32x4.add(c20, f32x4.mul(x2, w0));
+    c21 = f32x4.add(c21, f32x4.mul(x2, w1));
+    c30 = f32x4.add(c30, f32x4.mul(x3, w0));
+    c31 = f32x4.add(c31, f32x4.mul(x3, w1));
   }
+  if (relu) {
+    c00 = f32x4.pmax(zero, c00);
+    c01 = f32x4.pmax(zero, c01);
+    c10 = f32x4.pmax(zero, c10);
+    c11 = f32x4.pmax(zero, c11);
+    c20 = f32x4.pmax(zero, c20);
+    c21 = f32x4.pmax(zero, c21);
+    c30 = f32x4.pmax(zero, c30);
+    c31 = f32x4.pmax(zero, c31);
+  }
+  storePair(out, c00, c01);
+  storePair((out += row), c10, c11);
+  storePair((out += row), c20, c21);
+  storePair(out + row, c30, c31);
+}
+
+function storePair(at: usize, x: v128, y: v128): void {
+  v128.store(at, x);
+  v128.store(at, y, 16);
+}
+
+function fourByFour(
+  a: usize,
+  step: usize,
+  k: i32,
+  w: usize,
+  row: usize,
+  b: usize,
+  relu: bool,
+  out: usize,
+): void {
+  const zero = f32x4.splat(0);
+  const a1 = a + step;
+  const a2 = a1 + step;
+  const a3 = a2 + step;
+  let c0 = b ? v128.load(b) : zero;
+  let c1 = c0,
+    c2 = c0,
+    c3 = c0;
+  for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, w += row) {
+    const w0 = v128.load(w);
+    c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a + p), w0));
+    c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a1 + p), w0));
+    c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a2 + p), w0));
+    c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a3 + p), w0));
+  }
+  v128.store(out, relu ? f32x4.pmax(zero, c0) : c0);
+  v128.store((out += row), relu ? f32x4.pmax(zero, c1) : c1);
+  v128.store((out += row), relu ? f32x4.pmax(zero, c2) : c2);
+  v128.store(out + row, relu ? f32x4.pmax(zero, c3) : c3);
+}
+
+function oneByFour(a: usize, k: i32, w: usize, row: usize, b: usize, relu: bool, out: usize): void {
+  const zero = f32x4.splat(0);
+  let c = b ? v128.load(b) : zero;
+  for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, w += row)
+    c = f32x4.add(c, f32x4.mul(v128.load32_splat(a + p), v128.load(w)));
+  v128.store(out, relu ? f32x4.pmax(zero, c) : c);
 }
 
 /** out[k,n] = aᵀ·g: a [m,k] with rows `stride` floats apart, g [m,n], n a multiple of 4. Sums are in the order of m. */
@@ -127,12 +146,48 @@ export function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, ou
   const step = (<usize>stride) << 2;
   let p = 0;
   for (; p + 4 <= k; p += 4) {
-    for (let j: usize = 0; j < row; j += 16) {
+    const from = a + ((<usize>p) << 2);
+    const to = out + <usize>p * row;
+    let j: usize = 0;
+    for (; j + 32 <= row; j += 32) {
+      let c00 = zero,
+        c01 = zero,
+        c10 = zero,
+        c11 = zero,
+        c20 = zero,
+        c21 = zero,
+        c30 = zero,
+        c31 = zero;
+      let x = from;
+      let y = g + j;
+      for (let i = 0; i < m; i++, x += step, y += row) {
+        const y0 = v128.load(y);
+        const y1 = v128.load(y, 16);
+        const x0 = v128.load32_splat(x);
+        const x1 = v128.load32_splat(x, 4);
+        const x2 = v128.load32_splat(x, 8);
+        const x3 = v128.load32_splat(x, 12);
+        c00 = f32x4.add(c00, f32x4.mul(x0, y0));
+        c01 = f32x4.add(c01, f32x4.mul(x0, y1));
+        c10 = f32x4.add(c10, f32x4.mul(x1, y0));
+        c11 = f32x4.add(c11, f32x4.mul(x1, y1));
+        c20 = f32x4.add(c20, f32x4.mul(x2, y0));
+        c21 = f32x4.add(c21, f32x4.mul(x2, y1));
+        c30 = f32x4.add(c30, f32x4.mul(x3, y0));
+        c31 = f32x4.add(c31, f32x4.mul(x3, y1));
+      }
+      let t = to + j;
+      storePair(t, c00, c01);
+      storePair((t += row), c10, c11);
+      storePair((t += row), c20, c21);
+      storePair(t + row, c30, c31);
+    }
+    if (j < row) {
       let c0 = zero,
         c1 = zero,
         c2 = zero,
         c3 = zero;
-      let x = a + ((<usize>p) << 2);
+      let x = from;
       let y = g + j;
       for (let i = 0; i < m; i++, x += step, y += row) {
         const value = v128.load(y);
@@ -141,14 +196,11 @@ export function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, ou
         c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(x, 8), value));
         c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(x, 12), value));
       }
-      let t = out + <usize>p * row + j;
+      let t = to + j;
       v128.store(t, c0);
-      t += row;
-      v128.store(t, c1);
-      t += row;
-      v128.store(t, c2);
-      t += row;
-      v128.store(t, c3);
+      v128.store((t += row), c1);
+      v128.store((t += row), c2);
+      v128.store(t + row, c3);
     }
   }
   for (; p < k; p++) {
@@ -161,6 +213,37 @@ export function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, ou
       v128.store(out + <usize>p * row + j, c);
     }
   }
+}
+
+/** out ← wᵀ: w [rows,cols] with rows `from` floats apart, out [cols,rows] with rows `to` floats apart; all but `rows` multiples of 4. */
+export function transpose(w: usize, rows: i32, cols: i32, from: i32, out: usize, to: i32): void {
+  const source = (<usize>from) << 2;
+  const target = (<usize>to) << 2;
+  let i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    let x = w + <usize>i * source;
+    let y = out + ((<usize>i) << 2);
+    for (let j = 0; j < cols; j += 4, x += 16, y += target << 2) {
+      const r0 = v128.load(x);
+      const r1 = v128.load(x + source);
+      const r2 = v128.load(x + 2 * source);
+      const r3 = v128.load(x + 3 * source);
+      const low01 = i32x4.shuffle(r0, r1, 0, 4, 1, 5);
+      const high01 = i32x4.shuffle(r0, r1, 2, 6, 3, 7);
+      const low23 = i32x4.shuffle(r2, r3, 0, 4, 1, 5);
+      const high23 = i32x4.shuffle(r2, r3, 2, 6, 3, 7);
+      v128.store(y, i64x2.shuffle(low01, low23, 0, 2));
+      v128.store(y + target, i64x2.shuffle(low01, low23, 1, 3));
+      v128.store(y + 2 * target, i64x2.shuffle(high01, high23, 0, 2));
+      v128.store(y + 3 * target, i64x2.shuffle(high01, high23, 1, 3));
+    }
+  }
+  for (; i < rows; i++)
+    for (let j = 0; j < cols; j++)
+      store<f32>(
+        out + <usize>j * target + ((<usize>i) << 2),
+        load<f32>(w + <usize>i * source + ((<usize>j) << 2)),
+      );
 }
 
 export function padded(width: i32): i32 {

@@ -8,7 +8,14 @@
  * then b [out]; the K nets follow one another.
  */
 
-import { gram, padded, product } from './products';
+import { gram, padded, product, transpose } from './products';
+
+/** What the outputs are compared with their targets by. */
+const COST: i32 = 1;
+const SQUARES: i32 = 2;
+
+/** Rows of weights that are updated together, while their gradient is in the cache. */
+const PANEL: i32 = 16;
 
 function columnSums(g: usize, m: i32, n: i32, out: usize): void {
   const row = (<usize>n) << 2;
@@ -18,12 +25,6 @@ function columnSums(g: usize, m: i32, n: i32, out: usize): void {
     for (let i = 0; i < m; i++, y += row) c = f32x4.add(c, v128.load(y));
     v128.store(out + j, c);
   }
-}
-
-function transpose(w: usize, rows: i32, cols: i32, stride: i32, out: usize): void {
-  for (let i = 0; i < rows; i++)
-    for (let j = 0; j < cols; j++)
-      store<f32>(out + ((<usize>(j * stride + i)) << 2), load<f32>(w + ((<usize>(i * cols + j)) << 2)));
 }
 
 /** x ← 0 where h, the output of a ReLU, is 0; n floats, a multiple of 4. */
@@ -95,6 +96,23 @@ function sumOf(x: v128): f64 {
   return low + (<f64>f32x4.extract_lane(x, 2) + <f64>f32x4.extract_lane(x, 3));
 }
 
+/** Returns ‖outputs − target‖² averaged over the rows, and replaces the outputs [rows,n] by its gradient. */
+function squaresGradient(outputs: usize, target: usize, rows: i32, n: i32): f64 {
+  const scale = f32x4.splat(<f32>(2.0 / <f64>rows));
+  const row = (<usize>n) << 2;
+  let loss: f64 = 0;
+  for (let i = 0; i < rows; i++) {
+    let sum = f32x4.splat(0);
+    for (let j: usize = 0; j < row; j += 16, outputs += 16, target += 16) {
+      const error = f32x4.sub(v128.load(outputs), v128.load(target));
+      sum = f32x4.add(sum, f32x4.mul(error, error));
+      v128.store(outputs, f32x4.mul(scale, error));
+    }
+    loss += sumOf(sum);
+  }
+  return loss / <f64>rows;
+}
+
 /**
  * Returns the loss averaged over the rows, and replaces the logits [rows,n] by ∂loss/∂logits; only the first k columns are
  * used. The loss is Σ_j target_j·softmax_j if `cost`, else KL(target ‖ softmax).
@@ -146,17 +164,18 @@ function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, c
 
 /**
  * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. Changes `params`,
- * `first` and `second` in place. `work` has room for the activations of a net, and the gradient and transposed weights of a
- * layer (see step-kernel.ts). Returns the mean loss of the nets.
+ * `first` and `second` in place. ReLU after all layers but the last and `linear`. `work` has room for the activations of a net,
+ * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). Returns the mean loss of the nets.
  */
 export function step(
   widths: usize,
   layers: i32,
+  linear: i32,
   nets: i32,
   rows: i32,
   x: usize,
   target: usize,
-  cost: bool,
+  loss: i32,
   params: usize,
   first: usize,
   second: usize,
@@ -164,10 +183,11 @@ export function step(
   rate: f32,
   correction: f32,
 ): f64 {
-  let loss: f64 = 0;
+  let total: f64 = 0;
   const inputs = load<i32>(widths);
   const outputs = load<i32>(widths + ((<usize>layers) << 2));
-  const shift = (first - params) as isize;
+  const toFirst = first - params;
+  const toSecond = second - params;
   for (let net = 0; net < nets; net++) {
     // Forward: the activations of all layers, one after the other.
     let at = params;
@@ -177,46 +197,54 @@ export function step(
     for (let l = 0; l < layers; l++) {
       const fanIn = load<i32>(widths + ((<usize>l) << 2));
       const width = padded(load<i32>(widths + ((<usize>(l + 1)) << 2)));
-      const bias = at + ((<usize>(fanIn * width)) << 2);
-      product(input, rows, fanIn, stride, at, width, bias, l + 1 < layers, free);
+      const bias = at + ((<usize>fanIn * <usize>width) << 2);
+      product(input, rows, fanIn, stride, at, width, bias, l + 1 < layers && l != linear, free);
       at = bias + ((<usize>width) << 2);
       input = free;
       stride = width;
-      free += (<usize>(rows * width)) << 2;
+      free += (<usize>rows * <usize>width) << 2;
     }
     const end = at;
-    loss += lossGradient(input, target, rows, outputs, stride, cost);
+    total +=
+      loss == SQUARES
+        ? squaresGradient(input, target, rows, stride)
+        : lossGradient(input, target, rows, outputs, stride, loss == COST);
 
     // Backward: a layer's weights change only after they have propagated the gradient to the layer below.
     let above = input;
     for (let l = layers - 1; l >= 0; l--) {
       const fanIn = load<i32>(widths + ((<usize>l) << 2));
       const width = padded(load<i32>(widths + ((<usize>(l + 1)) << 2)));
-      const size = (fanIn + 1) * width;
       const from = padded(fanIn);
-      at -= (<usize>size) << 2;
-      const below = l ? above - ((<usize>(rows * from)) << 2) : x;
-      const gradient = free;
-      gram(below, rows, fanIn, l ? from : inputs, above, width, gradient);
-      columnSums(above, rows, width, gradient + ((<usize>(fanIn * width)) << 2));
+      const weights = <usize>fanIn * <usize>width;
+      at -= (weights + <usize>width) << 2;
+      const below = l ? above - ((<usize>rows * <usize>from) << 2) : x;
+      const slope = free;
+      const gradient = slope + ((<usize>rows * <usize>from) << 2);
       if (l) {
-        const turned = gradient + ((<usize>size) << 2);
-        const slope = turned + ((<usize>(width * from)) << 2);
-        memory.fill(turned, 0, (<usize>(width * from)) << 2);
-        transpose(at, fanIn, width, from, turned);
+        const turned = gradient;
+        // The columns that pad the layer below are zeros.
+        if (from > fanIn) memory.fill(turned, 0, (<usize>width * <usize>from) << 2);
+        transpose(at, fanIn, width, width, turned, from);
         product(above, rows, width, width, turned, from, 0, false, slope);
-        maskPositive(slope, below, rows * from);
-        memory.copy(below, slope, (<usize>(rows * from)) << 2);
+        if (l - 1 != linear) maskPositive(slope, below, rows * from);
       }
-      adam(at, at + shift, at + (second - params), gradient, size, rate, correction);
+      for (let p = 0; p < fanIn; p += PANEL) {
+        const height = min(PANEL, fanIn - p);
+        const panel = at + ((<usize>p * <usize>width) << 2);
+        gram(below + ((<usize>p) << 2), rows, height, l ? from : inputs, above, width, gradient);
+        adam(panel, panel + toFirst, panel + toSecond, gradient, height * width, rate, correction);
+      }
+      const bias = at + (weights << 2);
+      columnSums(above, rows, width, gradient);
+      adam(bias, bias + toFirst, bias + toSecond, gradient, width, rate, correction);
+      if (l) memory.copy(below, slope, (<usize>rows * <usize>from) << 2);
       above = below;
     }
     const bytes = end - params;
     params += bytes;
-    first += bytes;
-    second += bytes;
     x += (<usize>(rows * inputs)) << 2;
     target += (<usize>(rows * padded(outputs))) << 2;
   }
-  return loss / <f64>nets;
+  return total / <f64>nets;
 }

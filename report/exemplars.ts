@@ -1,0 +1,104 @@
+import type { Source } from '../data/source.ts';
+import { modelRows, networkRows } from '../data/transform.ts';
+import type { FittedModel } from './fitted-model.ts';
+import type { ImageShape } from './images.ts';
+import { type RowReader, sampleRanges } from './row-reader.ts';
+import { occupied } from './views.ts';
+
+/** What clusters of images look like. */
+
+export interface ExemplarView {
+  shape: ImageShape;
+  /** What is drawn black, and white. */
+  range: [number, number];
+  /** The largest ones. */
+  clusters: Exemplars[];
+  /** Of how many. */
+  k: number;
+}
+
+export interface Exemplars {
+  cluster: number;
+  rows: number;
+  /** What the decoder makes of the mean code; null without an encoder. */
+  decoded: Float32Array | null;
+  /** Rows of the sample that are nearest to the centre, nearest first. */
+  images: Float32Array[];
+}
+
+export interface ExemplarInput {
+  fitted: FittedModel;
+  /** The rows that were clustered: codes, if there is an encoder. */
+  reader: RowReader;
+  source: Source;
+  /** The images of the same rows. */
+  images: { source: Source; shape: ImageShape };
+  /** Raw rows from codes. */
+  decode: ((codes: Float32Array) => Float32Array) | null;
+  seed: bigint;
+}
+
+const MOST_CLUSTERS = 40;
+export const MOST_IMAGES = 8;
+/** Rows that are searched: for each cluster that is shown, and in all. */
+const SEARCHED_EACH = 200;
+const SEARCHED = 4_000;
+
+/** The rows nearest to the centre of each cluster among a sample of all rows, and the decoded mean code. */
+export async function exemplarView(input: ExemplarInput): Promise<ExemplarView> {
+  const { fitted, reader, source, images, decode, seed } = input;
+  const { transform, mixture } = fitted;
+  const { dim } = transform;
+  const clusters = occupied(fitted);
+  const shown = clusters.slice(0, MOST_CLUSTERS);
+  const found = new Map(
+    shown.map((k) => [k, { n: 0, sum: new Float64Array(source.dim), near: [] as Near[] }]),
+  );
+  const wanted = Math.max(SEARCHED, SEARCHED_EACH * shown.length);
+  for (const range of sampleRanges(source.rows, wanted, seed)) {
+    const labels = await reader.labels(range);
+    const raw = decode && (await source.read(range.start, range.count));
+    const x = modelRows(transform, networkRows(transform, await reader.read(range)));
+    for (const [i, label] of labels.entries()) {
+      const own = found.get(label);
+      if (!own) continue;
+      own.n++;
+      for (let j = 0; raw && j < source.dim; j++) own.sum[j] += raw[i * source.dim + j];
+      let distance = 0;
+      for (let j = 0; j < dim; j++) distance += (x[i * dim + j] - mixture.means[label][j]) ** 2;
+      own.near.push({ row: range.start + i, distance });
+      own.near.sort((a, b) => a.distance - b.distance || a.row - b.row).splice(MOST_IMAGES);
+    }
+  }
+  const result: Exemplars[] = [];
+  for (const [cluster, { n, sum, near }] of found) {
+    const pictures: Float32Array[] = [];
+    for (const { row } of near) pictures.push(await images.source.read(row, 1));
+    const decoded = decode && n ? decode(Float32Array.from(sum, (value) => value / n)) : null;
+    result.push({ cluster, rows: fitted.rows[cluster], decoded, images: pictures });
+  }
+  return {
+    shape: images.shape,
+    range: rangeOf(images.source.dtype, result),
+    clusters: result,
+    k: clusters.length,
+  };
+}
+
+interface Near {
+  row: number;
+  distance: number;
+}
+
+/** That of bytes, or of the numbers in the rows. */
+function rangeOf(dtype: string, clusters: Exemplars[]): [number, number] {
+  if (dtype === 'uint8') return [0, 255];
+  let [low, high] = [Infinity, -Infinity];
+  for (const { images } of clusters)
+    for (const image of images)
+      for (const value of image) {
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
+  return low <= high ? [low, high] : [0, 1];
+}
