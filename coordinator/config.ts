@@ -159,7 +159,7 @@ export const OPTIONS = {
     describe: 'approximate number of rows to train on; 0: all. All rows are labelled',
     fast: null,
     paper: 0,
-    defaultText: 'max(20000, 1000·D)',
+    defaultText: 'max(20000, 1000·D); 40000 with an encoder',
   }),
   replicates: option(nullable(integer(2, 100)), {
     group: DATA,
@@ -316,8 +316,9 @@ export const OPTIONS = {
   }),
   encoderLr: option(above(0), {
     group: ENCODER,
-    describe: 'first Adam learning rate of the encoder; it falls to 0 along a cosine',
-    fast: 1e-3,
+    describe:
+      'largest Adam learning rate of the encoder: it rises in half an epoch, and falls to 0 along a cosine',
+    fast: 2e-3,
   }),
   encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
     group: ENCODER,
@@ -326,8 +327,8 @@ export const OPTIONS = {
   }),
   encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
     group: ENCODER,
-    describe: 'local steps of the encoder on each shard between two averages, about',
-    fast: 128,
+    describe: 'local steps of the encoder on each shard between two averages, about; fewer at first',
+    fast: 256,
   }),
   encoderNoise: option(atLeast(0), {
     group: ENCODER,

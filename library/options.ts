@@ -36,7 +36,7 @@ export interface ModelOptions {
   /**
    * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any case. The default
    * grows with K.
-   * @defaultValue max(20000, 1000·D)
+   * @defaultValue max(20000, 1000·D); 40000 with an encoder
    */
   sample?: number | null;
   /**
@@ -172,8 +172,8 @@ export interface ModelOptions {
    */
   encoderEpochs?: number;
   /**
-   * First Adam learning rate of the encoder, above 0; it falls to 0 along a cosine.
-   * @defaultValue 0.001
+   * Largest Adam learning rate of the encoder, above 0: it rises in half an epoch, and falls to 0 along a cosine.
+   * @defaultValue 0.002
    */
   encoderLr?: number;
   /**
@@ -182,8 +182,8 @@ export interface ModelOptions {
    */
   encoderBatch?: number;
   /**
-   * Local steps of the encoder on each shard between two averages, about; at least 1.
-   * @defaultValue 128
+   * Local steps of the encoder on each shard between two averages, about; fewer at first; at least 1.
+   * @defaultValue 256
    */
   encoderSteps?: number;
   /**

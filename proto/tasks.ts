@@ -175,10 +175,13 @@ export const taskSchema = z.discriminatedUnion('task', [
     task: z.literal('encoder-steps'),
     epoch: count,
     batch,
-    /** The first learning rate of a run of `total` rounds, of which `done` are done. */
+    /** The learning rate of a training of `total` epochs, of which `done` are done; the unit's rows are `length` of one. */
     rate: positive,
-    done: count,
+    done: z.number().check(z.nonnegative()),
+    length: z.number().check(z.positive(), z.lte(1)),
     total: dim,
+    /** Steps of Adam that were taken before. */
+    steps: count,
     /** Standard deviation of the noise on inputs. */
     noise: z.number().check(z.nonnegative(), z.lte(100)),
   }),

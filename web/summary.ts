@@ -11,8 +11,11 @@ export function drawSummary(store: Store): void {
   const done = events.findLast((event) => event.type === 'done');
   const certainty = done && certaintyText(done);
   show('now-k', count(currentK(store)), certainty && `(${certainty})`);
-  show('now-epoch', count(epoch.at(-1)), `of ${count(run.config.maxEpochs)}`);
-  show('now-loss', threeDigits(loss.at(-1)));
+  // Before the first epoch, an encoder may be training.
+  const encoder = epoch.length ? undefined : events.findLast((event) => event.type === 'encoder-epoch');
+  if (encoder) show('now-epoch', count(encoder.epoch), `of ${count(encoder.of)} of the encoder`);
+  else show('now-epoch', count(epoch.at(-1)), `of ${count(run.config.maxEpochs)}`);
+  show('now-loss', threeDigits(encoder ? encoder.loss : loss.at(-1)));
   show('now-sub-loss', threeDigits(subLoss.findLast((value) => value !== null)));
   const outliers = done?.outliers ? `, ${compactCount(done.outliers)} outliers` : '';
   show('now-rows', compactCount(run.data.rows), `× ${run.data.dim}${outliers}`);

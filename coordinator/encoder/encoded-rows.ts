@@ -88,7 +88,7 @@ async function begin(
   const { params } = initialAutoencoder(BigInt(config.seed), widths);
   return {
     ...{ layout, hashes: data.hashes, ...inputOf(data.moments) },
-    state: { widths, params, epoch: 0, loss: null },
+    state: { widths, params, second: new Float32Array(params.length), steps: 0, epoch: 0, loss: null },
   };
 }
 

@@ -10,6 +10,10 @@ import { sumOf } from '../training/rounds.ts';
 
 /** The state of training between two epochs. */
 export interface EncoderState extends Autoencoder {
+  /** Adam's second moments of the params. */
+  readonly second: Float32Array;
+  /** Steps of Adam that each shard has taken. */
+  readonly steps: number;
   /** Complete epochs. */
   readonly epoch: number;
   /** Mean over the last epoch's steps of ‖output − input‖², as a share of the variance of the inputs; null before the first. */
@@ -28,58 +32,86 @@ export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoe
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
 
-/** Rounds of an epoch: each shard takes about --encoder-steps local steps in each. */
-export function roundsPerEpoch(
+/** Steps on each shard in the first round. */
+const FIRST_STEPS = 4;
+
+/**
+ * Where the rounds of an epoch begin and end, as shares of it: 0 … 1. Each has about --encoder-steps local steps, but the first ones
+ * are short, each twice as long as the one before: nets that differ much are worse on average than each of them, and as long as they
+ * are far from any solution they soon differ much (post-local SGD: Lin et al., ICLR 2020). `steps`: those in earlier epochs.
+ */
+export function roundsOfEpoch(
   { encoderBatch, encoderSteps }: Pick<RunConfig, 'encoderBatch' | 'encoderSteps'>,
   { rows, shards }: Pick<Layout, 'rows' | 'shards'>,
-): number {
-  const steps = rows / shards / encoderBatch;
-  return Math.max(1, Math.round(steps / encoderSteps));
+  steps: number,
+): number[] {
+  const all = Math.max(1, Math.floor(rows / shards / encoderBatch));
+  const cuts = [0];
+  let at = 0;
+  while (at < all) {
+    // Those of a sequence 4, 8, 16 … add up to as much as the next but for 4.
+    const length = Math.min(encoderSteps, steps + at + FIRST_STEPS);
+    const rest = (all - at) / length;
+    // Rounds of equal length, rather than a last one that is short.
+    at +=
+      length === encoderSteps ? (all - at) / Math.max(1, Math.round(rest)) : rest < 1.5 ? all - at : length;
+    cuts.push(Math.min(1, at / all));
+  }
+  cuts[cuts.length - 1] = 1;
+  return cuts;
 }
 
 /**
  * One epoch: in each round all shards train from the same weights on the next part of their rows, and their weights are
- * averaged (local SGD; McMahan et al., AISTATS 2017). Adam's moments start at zero in each round, so that a worker needs nothing
- * but the weights. UserError if training diverges.
+ * averaged (local SGD; McMahan et al., AISTATS 2017), as are Adam's second moments; the first ones start at zero in each round. So a
+ * worker needs nothing but the states. UserError if training diverges.
  */
 export async function encoderEpoch(
   { config, layout, dispatcher, variance }: EncoderTraining,
-  { widths, params, epoch }: EncoderState,
+  start: EncoderState,
 ): Promise<EncoderState> {
   const { encoderBatch: batch, encoderLr: rate, encoderNoise: noise, encoderEpochs } = config;
+  const { widths, epoch } = start;
   const shards = shardBlocks(layout);
-  // Each has at least one block of each shard.
-  const rounds = Math.min(roundsPerEpoch(config, layout), ...shards.map(({ length }) => length));
-  let weights = params;
+  let { params, second, steps } = start;
   let loss = 0;
-  for (let round = 0; round < rounds; round++) {
-    publishEncoder(dispatcher, { widths, params: weights });
-    const place = (blocks: number, part: number) => Math.floor((part * blocks) / rounds);
+  const fewest = Math.min(...shards.map(({ length }) => length));
+  // Each round has at least one block of each shard.
+  const cuts = roundsOfEpoch(config, layout, steps).filter(
+    (cut, i, all) => cut === 1 || i === 0 || Math.floor(cut * fewest) > Math.floor(all[i - 1] * fewest),
+  );
+  const place = (blocks: number, cut: number) => Math.floor(cut * blocks);
+  for (const [round, cut] of cuts.slice(1).entries()) {
+    const from = cuts[round];
+    publishEncoder(dispatcher, { widths, params });
+    dispatcher.publish('encoder-moments', { second: nd(second) });
     const units = shards.map(({ length }, shard) => ({
       shard,
-      from: place(length, round),
-      to: place(length, round + 1),
+      from: place(length, from),
+      to: place(length, cut),
     }));
     const task: Task = {
-      ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise },
-      done: epoch * rounds + round,
-      total: encoderEpochs * rounds,
+      ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise, steps },
+      ...{ done: epoch + from, length: cut - from, total: encoderEpochs },
     };
+    const size = params.length;
     const results = await dispatcher.round({
       tasks: [task],
-      uses: ['encoder', 'encoder-input', 'hashes'],
+      uses: ['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
       units,
       streams: false,
       sum: true,
-      expects: () => [{ params: ['float64', params.length], loss: ['float64', 1] }],
+      expects: () => [{ params: ['float64', size], second: ['float64', size], loss: ['float64', 1] }],
       isSound: ([result], { length }) => areEncoderSums(result, length),
       hasDiverged: ([result]) => hasDiverged(task, result),
     });
-    const sum = await sumOf(results, 0, 'params');
-    weights = Float32Array.from(sum, (value) => value / units.length);
-    if (!weights.every(Number.isFinite))
+    const mean = async (name: string) =>
+      Float32Array.from(await sumOf(results, 0, name), (value) => value / units.length);
+    [params, second] = [await mean('params'), await mean('second')];
+    if (![params, second].every((values) => values.every(Number.isFinite)))
       throw new UserError(`the encoder diverges: use a lower --encoder-lr than ${rate}`);
-    loss += (await sumOf(results, 0, 'loss'))[0] / units.length / rounds;
+    loss += ((await sumOf(results, 0, 'loss'))[0] / units.length) * (cut - from);
+    steps += Math.max(1, Math.floor(((cut - from) * layout.rows) / layout.shards / batch));
   }
-  return { widths, params: weights, epoch: epoch + 1, loss: loss / variance };
+  return { widths, params, second, steps, epoch: epoch + 1, loss: loss / variance };
 }

@@ -30,7 +30,7 @@ export interface EncoderCheckpoint {
 
 const MAGIC = Buffer.from('DPMESHEN');
 /** Incremented with every change that an older dpmesh would misread. */
-const VERSION = 1;
+const VERSION = 2;
 const FILE = 'encoder.ckpt';
 
 const header = z.object({
@@ -56,6 +56,8 @@ export async function saveEncoder(
       variance: nd(Float64Array.of(variance)),
       widths: nd(Int32Array.from(state.widths)),
       params: nd(state.params),
+      second: nd(state.second),
+      steps: nd(Float64Array.of(state.steps)),
       loss: nd(Float64Array.from(state.loss === null ? [] : [state.loss])),
     },
     MAX_MESSAGE,
@@ -124,12 +126,23 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
   if (!areAutoencoderWidths(widths, dim))
     throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
   const params = take(tensors, 'params', 'float32', netSize(netShapes(widths, 0)));
-  if (!params.every(Number.isFinite)) throw new RangeError('weights that are not finite');
+  const second = take(tensors, 'second', 'float32', params.length);
+  if (![params, second].every((values) => values.every(Number.isFinite)))
+    throw new RangeError('weights that are not finite');
+  const [steps] = take(tensors, 'steps', 'float64', 1);
+  if (!Number.isSafeInteger(steps) || steps < 0) throw new RangeError(`${steps} steps`);
   return {
     layout: head.layout,
     hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(head.layout)),
     input: { factor: take(tensors, 'factor', 'float32', dim), shift: take(tensors, 'shift', 'float32', dim) },
     variance: take(tensors, 'variance', 'float64', 1)[0],
-    state: { widths, params, epoch: head.epoch, loss: take(tensors, 'loss', 'float64')[0] ?? null },
+    state: {
+      widths,
+      params,
+      second,
+      steps,
+      epoch: head.epoch,
+      loss: take(tensors, 'loss', 'float64')[0] ?? null,
+    },
   };
 }

@@ -65,7 +65,8 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
 /** Sums of `encoder-steps` over so many shards: what is finite must be possible in float32. */
 export function areEncoderSums(result: Tensors, shards: number): boolean {
   const of = (name: string) => take(result, name, 'float64');
-  return areWithin(of('params'), -shards * MAX_FLOAT32, shards * MAX_FLOAT32) && !(of('loss')[0] < 0);
+  const most = shards * MAX_FLOAT32;
+  return areWithin(of('params'), -most, most) && areWithin(of('second'), 0, most) && !(of('loss')[0] < 0);
 }
 
 /** Codes of rows: numbers that clustering can use. */

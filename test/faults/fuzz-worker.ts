@@ -102,7 +102,10 @@ export const TASKS = [
   { task: 'half-start' },
   { task: 'half-sweep', coupling: 1 },
   { task: 'half-links' },
-  { task: 'encoder-steps', epoch: 1, batch: 8, rate: 0.01, done: 0, total: 4, noise: 0.1 },
+  {
+    ...{ task: 'encoder-steps', epoch: 1, batch: 8, rate: 0.01, noise: 0.1 },
+    ...{ done: 0, length: 1, total: 4, steps: 0 },
+  },
   { task: 'encode' },
   { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
 ] as unknown as Task[];

@@ -43,7 +43,7 @@ const FACTORS = [1.5, -1, 1e6, 0];
 export const wildLie =
   (every: number): Lie =>
   (rng, _name, values) => {
-    if (values instanceof Float64Array && rng.below(every) === 0)
+    if (values instanceof Float64Array && values.length && rng.below(every) === 0)
       values[rng.below(values.length)] = WILD[rng.below(WILD.length)];
   };
 

@@ -55,7 +55,10 @@ export const TASKS: ByKey<Task, 'task'> = {
   'half-sweep': [{ task: 'half-sweep', coupling: 0.5 }],
   'half-links': [{ task: 'half-links' }],
   'encoder-steps': [
-    { task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, done: 34, total: 192, noise: 0.1 },
+    {
+      ...{ task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, noise: 0.1 },
+      ...{ done: 2.75, length: 0.25, total: 12, steps: 340 },
+    },
   ],
   encode: [{ task: 'encode' }],
   'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],

@@ -35,7 +35,7 @@ export async function fullPass(
   const seenLabels: number[] = [];
   let at = 0;
 
-  const most = Math.min(total, FORWARD_ROWS / 2 + Math.max(...blocks.map(({ count }) => count)));
+  const most = Math.min(total, FORWARD_ROWS / 2 + context.layout.blockRows);
   for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
     const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);

@@ -15,11 +15,12 @@ import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 
 const WIDTHS = [5, 4, 2, 4, 5];
 const layout = layoutOf(300, 5, 3, 7n);
+const net = initialAutoencoder(3n, WIDTHS);
 const checkpoint: EncoderCheckpoint = {
   ...{ layout, variance: 4.5 },
   hashes: Uint8Array.from({ length: 16 * blockCount(layout) }, (_, i) => i),
   input: { factor: Float32Array.of(1, 2, 3, 4, 0), shift: Float32Array.of(5, 6, 7, 8, 0) },
-  state: { ...initialAutoencoder(3n, WIDTHS), epoch: 4, loss: 0.25 },
+  state: { ...net, second: net.params.map(Math.abs), steps: 70, epoch: 4, loss: 0.25 },
 };
 
 describe('the checkpoint of an encoder', () => {

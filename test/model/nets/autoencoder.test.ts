@@ -3,10 +3,11 @@ import { describe, test } from 'node:test';
 import {
   autoencoderWidths,
   codeLayer,
-  cosineRate,
+  decoderNet,
   encoderLayers,
   initialAutoencoder,
   operationsPerRow,
+  rateAfter,
 } from '../../../model/nets/autoencoder.ts';
 import { netShapes, netSize, unflatten } from '../../../model/nets/net.ts';
 
@@ -19,19 +20,17 @@ describe('an auto-encoder', () => {
     assert.equal(codeLayer(autoencoderWidths(7, [], 2)), 0);
   });
 
-  test('begins with weights of the variance that keeps that of its inputs, and biases 0', () => {
+  test('begins with weights and biases uniform in ±1/√fan-in', () => {
     const { params } = initialAutoencoder(3n, WIDTHS);
     const shapes = netShapes([...WIDTHS], 0);
     assert.equal(params.length, netSize(shapes));
     for (const [i, values] of unflatten(params, shapes).entries()) {
-      if (i % 2) {
-        assert.ok(values.every((value) => value === 0));
-        continue;
-      }
+      const bound = 1 / Math.sqrt(WIDTHS[Math.floor(i / 2)]);
+      assert.ok(values.every((value) => Math.abs(value) <= bound));
+      assert.ok(values.length < 50 || Math.max(...values) > 0.9 * bound, `layer ${i / 2}`);
+      if (values.length < 1000) continue;
       const variance = values.reduce((sum, v) => sum + v * v, 0) / values.length;
-      // Before a ReLU twice as much, as it lets half through.
-      const expected = ([2, 5].includes(i / 2) ? 1 : 2) / shapes[i][0];
-      assert.ok(Math.abs(variance / expected - 1) < 0.1, `layer ${i / 2}: ${variance}, not ${expected}`);
+      assert.ok(Math.abs(variance / (bound * bound) - 1 / 3) < 0.03, `layer ${i / 2}: ${variance}`);
     }
     assert.deepEqual(initialAutoencoder(3n, WIDTHS).params, params);
     assert.notDeepEqual(initialAutoencoder(4n, WIDTHS).params, params);
@@ -51,11 +50,22 @@ describe('an auto-encoder', () => {
     );
   });
 
-  test('learns at a rate that falls along half a cosine', () => {
-    assert.equal(cosineRate(0.1, 0, 50), 0.1);
-    assert.ok(Math.abs(cosineRate(0.1, 25, 50) - 0.05) < 1e-12);
-    assert.ok(Math.abs(cosineRate(0.1, 50, 50)) < 1e-12);
-    assert.ok(cosineRate(0.1, 10, 50) > cosineRate(0.1, 11, 50));
+  test('has as its decoder the layers from the code on', () => {
+    const own = initialAutoencoder(1n, WIDTHS);
+    const { params, shapes } = decoderNet(own);
+    assert.deepEqual(shapes, [[10, 100], [100], [100, 200], [200], [200, 300], [300]]);
+    assert.deepEqual(
+      [...encoderLayers(own).map(({ values }) => values), ...params].flatMap((values) => [...values]),
+      [...own.params],
+    );
+  });
+
+  test('learns at a rate that rises, and falls along half a cosine', () => {
+    assert.ok(rateAfter(0.1, 0, 50) > 0 && rateAfter(0.1, 0, 50) < 0.001);
+    assert.ok(rateAfter(0.1, 0.25, 50) > 0.049 && rateAfter(0.1, 0.25, 50) < 0.051);
+    assert.ok(Math.abs(rateAfter(0.1, 25, 50) - 0.05) < 1e-12);
+    assert.ok(Math.abs(rateAfter(0.1, 50, 50)) < 1e-12);
+    assert.ok(rateAfter(0.1, 10, 50) > rateAfter(0.1, 11, 50));
   });
 
   test('costs six operations a weight and row', () => {

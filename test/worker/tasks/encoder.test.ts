@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mapColumns } from '../../../data/transform.ts';
-import { codeLayer, initialAutoencoder } from '../../../model/nets/autoencoder.ts';
+import { codeLayer, initialAutoencoder, rateAfter } from '../../../model/nets/autoencoder.ts';
 import { netShapes, unflatten } from '../../../model/nets/net.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { take } from '../../../proto/tensors.ts';
@@ -13,7 +13,8 @@ import { run, SHARDS, w } from './support.ts';
 const WIDTHS = [D, 6, 2, 6, D];
 const LINEAR = [codeLayer(WIDTHS), WIDTHS.length - 2];
 const task: TaskOf<'encoder-steps'> = {
-  ...{ task: 'encoder-steps', epoch: 1, batch: 16, rate: 0.02, done: 0, total: 40, noise: 0 },
+  ...{ task: 'encoder-steps', epoch: 1, batch: 16, rate: 0.02, noise: 0 },
+  ...{ done: 0, length: 1, total: 40, steps: 0 },
 };
 
 /** A worker with the states of an auto-encoder. */
@@ -76,10 +77,11 @@ describe('encoder-steps', () => {
       const shard = SHARDS[0];
       const rows = inputs();
       const own = w.rowsOf(shard).map((row) => rows[row]);
-      const result = await run(joined(backend), { ...task, batch: 1000 }, shard);
+      const result = await run(joined(backend), { ...task, batch: 1000, done: 1 }, shard);
       agrees(take(result, 'loss', 'float64'), [errorOf(params, own)], 1e-5);
       const after = take(result, 'params', 'float64');
       const step = 1e-3;
+      const rate = rateAfter(task.rate, 1, task.total);
       let checked = 0;
       for (let p = 0; p < params.length; p++) {
         const at = (by: number) => {
@@ -88,24 +90,24 @@ describe('encoder-steps', () => {
           return errorOf(moved, own);
         };
         const gradient = (at(step) - at(-step)) / (2 * step);
-        if (Math.abs(gradient) < 0.05) continue;
+        if (Math.abs(gradient) < 0.02) continue;
         checked++;
         const moved = after[p] - params[p];
-        assert.ok(
-          Math.abs(moved + Math.sign(gradient) * task.rate) < 1e-3 * task.rate,
-          `weight ${p}: ${moved}`,
-        );
+        assert.ok(Math.abs(moved + Math.sign(gradient) * rate) < 1e-3 * rate, `weight ${p}: ${moved}`);
       }
-      assert.ok(checked > 30, `only ${checked} weights have a gradient`);
+      assert.ok(checked > 20, `only ${checked} weights have a gradient`);
     });
 
     test(`passes over the rows lower the error, on ${backend.identity}`, async () => {
       const states = encoderStates(WIDTHS);
       const errors: number[] = [];
       for (let epoch = 0; epoch < 30; epoch++) {
-        const result = await run(joined(backend, states), { ...task, epoch, done: epoch }, SHARDS[1]);
+        // About four batches a unit.
+        const steps = 4 * epoch;
+        const result = await run(joined(backend, states), { ...task, epoch, done: epoch, steps }, SHARDS[1]);
         errors.push(take(result, 'loss', 'float64')[0]);
         states.encoder.params.data = Float32Array.from(take(result, 'params', 'float64'));
+        states['encoder-moments'].second.data = Float32Array.from(take(result, 'second', 'float64'));
       }
       assert.ok(errors.at(-1)! < 0.3 * errors[0], `${errors[0]} → ${errors.at(-1)}`);
     });
@@ -129,7 +131,7 @@ describe('encoder-steps', () => {
       );
       return after.reduce((sum, value, i) => sum + Math.abs(value - params[i]), 0);
     };
-    assert.ok((await moved({ total: 1 })) < 0.9 * (await moved({})));
-    assert.ok((await moved({ done: 39 })) < 0.1 * (await moved({})));
+    assert.ok((await moved({ done: 1, total: 2 })) < 0.9 * (await moved({ done: 1 })));
+    assert.ok((await moved({ done: 39 })) < 0.1 * (await moved({ done: 1 })));
   });
 });

@@ -64,7 +64,10 @@ describe('purity', () => {
     { task: 'half-start' },
     { task: 'half-sweep', coupling: 1 },
     { task: 'half-links' },
-    { task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, done: 3, total: 20, noise: 0.1 },
+    {
+      ...{ task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, noise: 0.1 },
+      ...{ done: 3.5, length: 0.5, total: 20, steps: 30 },
+    },
     { task: 'encode' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },
   ];

@@ -1,6 +1,6 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { mapColumns } from '../../../data/transform.ts';
-import { codeLayer, cosineRate } from '../../../model/nets/autoencoder.ts';
+import { codeLayer, rateAfter } from '../../../model/nets/autoencoder.ts';
 import { netShapes } from '../../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
@@ -12,10 +12,9 @@ import { pick } from '../../rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /**
- * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights, with Adam's moments at zero,
- * so that nothing but the states decides the result. The unit's blocks are those at these places of the epoch's order, which is
- * drawn again each epoch; they are read in pieces, whose rows are shuffled. Returns the weights and the mean loss of the steps: sums
- * over shards.
+ * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights and second moments. Adam's first
+ * moments start at zero. The unit's blocks are those at these places of the epoch's order, which is drawn again each epoch; they are
+ * read in pieces, whose rows are shuffled. Returns weights, second moments, and the mean loss of the steps: sums over shards.
  */
 export async function encoderSteps(
   context: Context,
@@ -26,10 +25,10 @@ export async function encoderSteps(
   const encoder = states.get('encoder');
   const widths = [...take(encoder, 'widths', 'int32')];
   const params = take(encoder, 'params', 'float32').slice();
-  const zeros = () => new Float32Array(params.length);
-  const net = { shapes: netShapes(widths, 0), params, first: zeros(), second: zeros() };
+  const second = take(states.get('encoder-moments'), 'second', 'float32').slice();
+  const net = { shapes: netShapes(widths, 0), params, first: new Float32Array(params.length), second };
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
-  const training = trainNet(backend, net, 'squares', 0, codeLayer(widths));
+  const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
   try {
     for await (const { rows, noisy, rate } of batchesOf(context, task, unit)) {
       await yieldToEventLoop();
@@ -39,8 +38,12 @@ export async function encoderSteps(
       training.step({ x, target }, rate);
       backend.free(target, ...(noisy ? [x] : []));
     }
-    const { params, loss } = await training.end();
-    return { params: nd(Float64Array.from(params)), loss: nd(Float64Array.of(loss)) };
+    const { params, second, loss } = await training.end();
+    return {
+      params: nd(Float64Array.from(params)),
+      second: nd(Float64Array.from(second)),
+      loss: nd(Float64Array.of(loss)),
+    };
   } finally {
     training.free();
   }
@@ -58,7 +61,7 @@ interface Batch {
 /** The batches of a pass over the unit's rows. */
 async function* batchesOf(
   context: Context,
-  { epoch, batch, rate, done, total, noise }: TaskOf<'encoder-steps'>,
+  { epoch, batch, rate, done, length, total, noise }: TaskOf<'encoder-steps'>,
   { shard, from, to }: WorkUnit,
 ): AsyncGenerator<Batch> {
   const { states, seed, dim } = context;
@@ -77,7 +80,7 @@ async function* batchesOf(
       const rows = pick(raw, drawn.subarray(start, start + size), dim);
       mapColumns(input, rows);
       const noisy = noise ? rows.map((value) => value + noise * rng.normal()) : null;
-      yield { rows, noisy, rate: cosineRate(rate, done + (seen + start) / all, total) };
+      yield { rows, noisy, rate: rateAfter(rate, done + (length * (seen + start)) / all, total) };
     }
     seen += n;
   }
