@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
-import { readNpy } from '../../data/npy.ts';
+import { readNpy, writeNpy } from '../../data/npy.ts';
 import {
   dpmesh,
   embeddedData,
@@ -52,6 +52,21 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
   let expected: string[];
   before(async () => {
     expected = await undisturbedHashes(data, run, ...FLAGS, '--labels', labels);
+  });
+
+  test('takes images as rows of pixels, and shows in the report what clusters look like', async () => {
+    const [images, other] = [path('images.npy'), path('images')];
+    writeNpy(images, '<f4', [rows.length / 40, 5, 8], rows);
+    const { code, stderr } = await dpmesh([
+      'train',
+      ...['--data', images, '--out', other, '--workers', 2, '--json', ...FLAGS, '--labels', labels],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readFileSync(join(other, 'labels.npy')), readFileSync(join(run, 'labels.npy')));
+    const svg = readFileSync(join(other, 'report/exemplars.svg'), 'utf8');
+    assert.match(svg, /decoded/);
+    const k = new Set(labelsOf(other).data).size;
+    assert.ok(svg.match(/<image /g)!.length >= 2 * k, 'a decoded and a real image of each cluster at least');
   });
 
   test('learns, and says so', () => {
