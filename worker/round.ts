@@ -13,10 +13,10 @@ export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** How long results are collected for one message, ms: a message costs more than a small result. */
 const COLLECT_MS = 20;
-/** Sums are as large whatever they cover, and the coordinator takes 4 ns a byte or more: ten times as long are they collected, ms a byte. */
-const COLLECT_MS_PER_BYTE = 4e-5;
+/** Sums are as large whatever they cover, and the coordinator takes 8 ns a byte or more: ten times as long are they collected, ms a byte. */
+const COLLECT_MS_PER_BYTE = 8e-5;
 /** But not for so long that the worker seems to be silent. */
-const MOST_COLLECT_MS = 500;
+const MOST_COLLECT_MS = 4500;
 /** Tasks with results that are not only sums: values of rows, most of them. */
 const UNSUMMED: Task['task'][] = [
   ...(['moments', 'full-pass', 'sample-labels', 'sample-rows', 'neighbours', 'partitions'] as const),

@@ -29,14 +29,13 @@ export async function encoderSteps(
   const net = { shapes: netShapes(widths, 0), params, first: new Float32Array(params.length), second };
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
-  let step = 0;
   try {
     for await (const { rows, noisy, rate } of batchesOf(context, task, unit)) {
       await yieldToEventLoop();
       const shape = [rows.length / widths[0], widths[0]];
       const target = backend.upload(rows, shape);
       const x = noisy ? backend.upload(noisy, shape) : target;
-      training.step({ x, target }, rate * firstMomentCorrection(++step, task.steps + step));
+      training.step({ x, target }, rate);
       backend.free(target, ...(noisy ? [x] : []));
     }
     const { params, second, loss } = await training.end();
@@ -49,11 +48,6 @@ export async function encoderSteps(
     training.free();
   }
 }
-
-const BETA1 = 0.9;
-
-/** Adam corrects the bias of first moments by the number of all steps, but they began at zero in this unit. */
-const firstMomentCorrection = (step: number, count: number) => (1 - BETA1 ** count) / (1 - BETA1 ** step);
 
 interface Batch {
   /** Inputs of the encoder, which are its targets too. */
