@@ -311,7 +311,8 @@ function areWithin(values: TypedArray, least: number, most: number): boolean {
   return true;
 }
 
-function areFinite(values: TypedArray): boolean {
+/** Are all of them finite? */
+export function areFinite(values: TypedArray): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
   return true;
 }

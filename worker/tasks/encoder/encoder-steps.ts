@@ -40,8 +40,8 @@ export async function encoderSteps(
     }
     const { params, second, loss } = await training.end();
     return {
-      params: nd(Float64Array.from(params)),
-      second: nd(Float64Array.from(second)),
+      params: nd(new Float64Array(params)),
+      second: nd(new Float64Array(second)),
       loss: nd(Float64Array.of(loss)),
     };
   } finally {
