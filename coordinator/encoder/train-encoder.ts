@@ -48,7 +48,7 @@ export function roundsOfEpoch(
   const all = Math.max(1, Math.floor(rows / shards / encoderBatch));
   const cuts = [0];
   let at = 0;
-  while (at < all) {
+  while (at < all - 1e-6) {
     // Those of a sequence 4, 8, 16 … add up to as much as the next but for 4.
     const length = Math.min(encoderSteps, steps + at + FIRST_STEPS);
     const rest = (all - at) / length;
