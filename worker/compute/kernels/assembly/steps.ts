@@ -198,7 +198,7 @@ export function step(
       const fanIn = load<i32>(widths + ((<usize>l) << 2));
       const width = padded(load<i32>(widths + ((<usize>(l + 1)) << 2)));
       const bias = at + ((<usize>fanIn * <usize>width) << 2);
-      product(input, rows, fanIn, stride, at, width, bias, l + 1 < layers && l != linear, free);
+      product(input, rows, fanIn, stride, at, width, bias, l + 1 < layers && l !== linear, free);
       at = bias + ((<usize>width) << 2);
       input = free;
       stride = width;
@@ -206,9 +206,9 @@ export function step(
     }
     const end = at;
     total +=
-      loss == SQUARES
+      loss === SQUARES
         ? squaresGradient(input, target, rows, stride)
-        : lossGradient(input, target, rows, outputs, stride, loss == COST);
+        : lossGradient(input, target, rows, outputs, stride, loss === COST);
 
     // Backward: a layer's weights change only after they have propagated the gradient to the layer below.
     let above = input;
@@ -227,7 +227,7 @@ export function step(
         if (from > fanIn) memory.fill(turned, 0, (<usize>width * <usize>from) << 2);
         transpose(at, fanIn, width, width, turned, from);
         product(above, rows, width, width, turned, from, 0, false, slope);
-        if (l - 1 != linear) maskPositive(slope, below, rows * from);
+        if (l - 1 !== linear) maskPositive(slope, below, rows * from);
       }
       for (let p = 0; p < fanIn; p += PANEL) {
         const height = min(PANEL, fanIn - p);
