@@ -69,8 +69,9 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
   }
   if (task.task === 'encoder-steps' || task.task === 'encode') {
     const { size, latent, widest } = encoderOf(states, layout);
-    if (task.task === 'encoder-steps') array(states, 'encoder-moments', 'second', 'float32', [size]);
-    fits(task.task === 'encode' ? (layout.rows * latent) / 2 / layout.shards : 2 * size);
+    if (task.task === 'encoder-steps')
+      for (const moment of ['first', 'second']) array(states, 'encoder-moments', moment, 'float32', [size]);
+    fits(task.task === 'encode' ? (layout.rows * latent) / 2 / layout.shards : 3 * size);
     const rows = task.task === 'encode' ? FORWARD_ROWS : Math.min(task.batch, layout.rows);
     addressable(rows * widest);
     return;

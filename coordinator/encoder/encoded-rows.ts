@@ -86,9 +86,10 @@ async function begin(
   const data = await moments();
   await create(data.hashes);
   const { params } = initialAutoencoder(BigInt(config.seed), widths);
+  const zeros = () => new Float32Array(params.length);
   return {
     ...{ layout, hashes: data.hashes, ...inputOf(data.moments) },
-    state: { widths, params, second: new Float32Array(params.length), steps: 0, epoch: 0, loss: null },
+    state: { widths, params, first: zeros(), second: zeros(), steps: 0, epoch: 0, loss: null },
   };
 }
 

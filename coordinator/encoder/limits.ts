@@ -9,7 +9,7 @@ import { FEW_COLUMNS } from '../training/reading/undecided.ts';
 /** Numbers in a code, if there are enough columns. */
 const MOST_LATENT = 10;
 /** Copies of weights and moments in float64 that the coordinator holds, about: those of results, of sums, and in messages. */
-const COPIES = 16;
+const COPIES = 24;
 
 /** Numbers in a code. UserError unless they are fewer than the columns. */
 export function latentOf({ data, latent }: RunConfig, dim: number): number {
@@ -31,8 +31,8 @@ export function checkEncoder(
 ): void {
   const [dim] = widths;
   const size = netSize(netShapes(widths, 0));
-  // Weights and their second moments in float64, beside other things.
-  if (16 * size > 0.9 * MAX_MESSAGE)
+  // Weights and their moments in float64, beside other things.
+  if (24 * size > 0.9 * MAX_MESSAGE)
     throw new UserError(
       `--encoder-hidden: an encoder of ${size.toLocaleString('en')} weights is too large for messages; make its layers narrower`,
     );

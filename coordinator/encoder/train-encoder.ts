@@ -5,12 +5,14 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Expected } from '../scheduler/round.ts';
 import { areEncoderSums, areFinite, hasDiverged } from '../training/plausible.ts';
 import { sumOf } from '../training/rounds.ts';
 
 /** The state of training between two epochs. */
 export interface EncoderState extends Autoencoder {
-  /** Adam's second moments of the params. */
+  /** Adam's moments of the params. */
+  readonly first: Float32Array;
   readonly second: Float32Array;
   /** Steps of Adam that each shard has taken. */
   readonly steps: number;
@@ -63,8 +65,8 @@ export function roundsOfEpoch(
 
 /**
  * One epoch: in each round all shards train from the same weights on the next part of their rows, and their weights are
- * averaged (local SGD; McMahan et al., AISTATS 2017), as are Adam's second moments; the first ones start at zero in each round. So a
- * worker needs nothing but the states. UserError if training diverges.
+ * averaged (local SGD; McMahan et al., AISTATS 2017), as are Adam's moments, so that a worker needs nothing but the states. UserError
+ * if training diverges.
  */
 export async function encoderEpoch(
   { config, layout, dispatcher, variance }: EncoderTraining,
@@ -73,7 +75,7 @@ export async function encoderEpoch(
   const { encoderBatch: batch, encoderLr: rate, encoderNoise: noise, encoderEpochs } = config;
   const { widths, epoch } = start;
   const shards = shardBlocks(layout);
-  let { params, second, steps } = start;
+  let { params, first, second, steps } = start;
   let loss = 0;
   const fewest = Math.min(...shards.map(({ length }) => length));
   // Each round has at least one block of each shard.
@@ -84,7 +86,7 @@ export async function encoderEpoch(
   for (const [round, cut] of cuts.slice(1).entries()) {
     const from = cuts[round];
     publishEncoder(dispatcher, { widths, params });
-    dispatcher.publish('encoder-moments', { second: nd(second) });
+    dispatcher.publish('encoder-moments', { first: nd(first), second: nd(second) });
     const units = shards.map(({ length }, shard) => ({
       shard,
       from: place(length, from),
@@ -94,25 +96,25 @@ export async function encoderEpoch(
       ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise, steps },
       ...{ done: epoch + from, length: cut - from, total: encoderEpochs },
     };
-    const size = params.length;
+    const sums: Expected[string] = ['float64', params.length];
     const results = await dispatcher.round({
       tasks: [task],
       uses: ['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
       units,
       streams: false,
       sum: true,
-      expects: () => [{ params: ['float64', size], second: ['float64', size], loss: ['float64', 1] }],
+      expects: () => [{ params: sums, first: sums, second: sums, loss: ['float64', 1] }],
       isSound: ([result], { length }) => areEncoderSums(result, length),
       hasDiverged: ([result]) => hasDiverged(task, result),
     });
-    params = quotient(await sumOf(results, 0, 'params'), units.length);
-    second = quotient(await sumOf(results, 0, 'second'), units.length);
-    if (!areFinite(params) || !areFinite(second))
+    const mean = async (name: string) => quotient(await sumOf(results, 0, name), units.length);
+    [params, first, second] = [await mean('params'), await mean('first'), await mean('second')];
+    if (![params, first, second].every(areFinite))
       throw new UserError(`the encoder diverges: use a lower --encoder-lr than ${rate}`);
     loss += ((await sumOf(results, 0, 'loss'))[0] / units.length) * (cut - from);
     steps += Math.max(1, Math.floor(((cut - from) * layout.rows) / layout.shards / batch));
   }
-  return { widths, params, second, steps, epoch: epoch + 1, loss: loss / variance };
+  return { widths, params, first, second, steps, epoch: epoch + 1, loss: loss / variance };
 }
 
 /** In a loop: `Float32Array.from` goes through an iterator, a hundred times as slowly, and these are millions. */

@@ -56,6 +56,7 @@ export async function saveEncoder(
       variance: nd(Float64Array.of(variance)),
       widths: nd(Int32Array.from(state.widths)),
       params: nd(state.params),
+      first: nd(state.first),
       second: nd(state.second),
       steps: nd(Float64Array.of(state.steps)),
       loss: nd(Float64Array.from(state.loss === null ? [] : [state.loss])),
@@ -126,8 +127,8 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
   if (!areAutoencoderWidths(widths, dim))
     throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
   const params = take(tensors, 'params', 'float32', netSize(netShapes(widths, 0)));
-  const second = take(tensors, 'second', 'float32', params.length);
-  if (![params, second].every((values) => values.every(Number.isFinite)))
+  const [first, second] = ['first', 'second'].map((name) => take(tensors, name, 'float32', params.length));
+  if (![params, first, second].every((values) => values.every(Number.isFinite)))
     throw new RangeError('weights that are not finite');
   const [steps] = take(tensors, 'steps', 'float64', 1);
   if (!Number.isSafeInteger(steps) || steps < 0) throw new RangeError(`${steps} steps`);
@@ -139,6 +140,7 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
     state: {
       widths,
       params,
+      first,
       second,
       steps,
       epoch: head.epoch,

@@ -66,7 +66,11 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
 export function areEncoderSums(result: Tensors, shards: number): boolean {
   const of = (name: string) => take(result, name, 'float64');
   const most = shards * MAX_FLOAT32;
-  return areWithin(of('params'), -most, most) && areWithin(of('second'), 0, most) && !(of('loss')[0] < 0);
+  return (
+    ['params', 'first'].every((name) => areWithin(of(name), -most, most)) &&
+    areWithin(of('second'), 0, most) &&
+    !(of('loss')[0] < 0)
+  );
 }
 
 /** Codes of rows: numbers that clustering can use. */

@@ -144,7 +144,7 @@ const rejectedCalls: RejectedCall[] = [
     ]),
   ),
   data('one dimension', table('one', values.slice(0, N), [N]), ['one.npy', '(500,)', 'reshape']),
-  data('three dimensions', table('three', values, [5, 100, 4]), ['three.npy', '(5, 100, 4)', 'reshape']),
+  data('too few arrays', table('three', values, [5, 100, 4]), ['three.npy', '5 rows', '--shards']),
   data('objects', put('obj.npy', npyFile('|O', [3], Buffer.alloc(60))), ['obj.npy', 'Python objects']),
   data('complex numbers', put('cplx.npy', npyFile('<c8', [N, D], Buffer.alloc(N * D * 8))), [
     'cplx.npy',

@@ -59,7 +59,7 @@ before(async () => {
   since = Date.now() / 1000;
   // Some metrics are of encoders only, and of the graph likelihood, which their codes get.
   const flags = [
-    ...['--encoder', 'autoencoder', '--encoder-hidden', '16', '--encoder-epochs', 3],
+    ...['--encoder', 'autoencoder', '--encoder-hidden', '16', '--encoder-batch', 8, '--latent', 2],
     ...ENDLESS,
     ...QUICK,
     ...['--workers', 2, '--http', `127.0.0.1:${port}`],

@@ -277,7 +277,10 @@ export function encoderStates(widths = [D, 6, 2, 6, D]): Record<string, Tensors>
   const { params } = initialAutoencoder(SEED, widths);
   return {
     encoder: { params: nd(params), widths: nd(Int32Array.from(widths)) },
-    'encoder-moments': { second: nd(new Float32Array(params.length)) },
+    'encoder-moments': {
+      first: nd(new Float32Array(params.length)),
+      second: nd(new Float32Array(params.length)),
+    },
     'encoder-input': {
       factor: nd(Float32Array.of(0.25, 0.03, 2)),
       shift: nd(Float32Array.of(-1.5, -0.2, -10)),

@@ -20,7 +20,14 @@ const checkpoint: EncoderCheckpoint = {
   ...{ layout, variance: 4.5 },
   hashes: Uint8Array.from({ length: 16 * blockCount(layout) }, (_, i) => i),
   input: { factor: Float32Array.of(1, 2, 3, 4, 0), shift: Float32Array.of(5, 6, 7, 8, 0) },
-  state: { ...net, second: net.params.map(Math.abs), steps: 70, epoch: 4, loss: 0.25 },
+  state: {
+    ...net,
+    first: net.params.map(Math.sin),
+    second: net.params.map(Math.abs),
+    steps: 70,
+    epoch: 4,
+    loss: 0.25,
+  },
 };
 
 describe('the checkpoint of an encoder', () => {

@@ -12,9 +12,9 @@ import { pick } from '../../rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /**
- * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights and second moments. Adam's first
- * moments start at zero. The unit's blocks are those at these places of the epoch's order, which is drawn again each epoch; they are
- * read in pieces, whose rows are shuffled. Returns weights, second moments, and the mean loss of the steps: sums over shards.
+ * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights and Adam's moments. The
+ * unit's blocks are those at these places of the epoch's order, which is drawn again each epoch; they are read in pieces, whose rows
+ * are shuffled. Returns weights, moments, and the mean loss of the steps: sums over shards.
  */
 export async function encoderSteps(
   context: Context,
@@ -25,8 +25,12 @@ export async function encoderSteps(
   const encoder = states.get('encoder');
   const widths = [...take(encoder, 'widths', 'int32')];
   const params = take(encoder, 'params', 'float32').slice();
-  const second = take(states.get('encoder-moments'), 'second', 'float32').slice();
-  const net = { shapes: netShapes(widths, 0), params, first: new Float32Array(params.length), second };
+  const moments = states.get('encoder-moments');
+  const [first, second] = [
+    take(moments, 'first', 'float32').slice(),
+    take(moments, 'second', 'float32').slice(),
+  ];
+  const net = { shapes: netShapes(widths, 0), params, first, second };
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
   try {
@@ -38,9 +42,10 @@ export async function encoderSteps(
       training.step({ x, target }, rate);
       backend.free(target, ...(noisy ? [x] : []));
     }
-    const { params, second, loss } = await training.end();
+    const { params, first, second, loss } = await training.end();
     return {
       params: nd(new Float64Array(params)),
+      first: nd(new Float64Array(first)),
       second: nd(new Float64Array(second)),
       loss: nd(Float64Array.of(loss)),
     };
