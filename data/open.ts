@@ -32,9 +32,8 @@ export interface OpenOptions {
 
 /**
  * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images
- * become rows of pixels; or a text table (.csv,
- * .tsv, .txt). The format is detected from the content, else from the name. Rejects with a UserError, one line, if the
- * file is invalid.
+ * become rows of pixels; or a text table (.csv, .tsv, .txt). The format is detected from the content, else from the name. Rejects
+ * with a UserError, one line, if the file is invalid.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const version = fileVersion(path);
@@ -101,6 +100,7 @@ function tableSource(file: ArrayFile): Source {
   const rows = file.shape[0];
   const shape = file.shape.slice(1);
   const dim = elementCount(shape);
+  const places = file.fortran && dim > 1 ? placesInC(shape) : null;
   let open = true;
   const fill = <T extends RowBuffer>(out: T, start: number, count: number): T => {
     if (!open) throw new Error(`${file.path} is closed`);
@@ -108,7 +108,7 @@ function tableSource(file: ArrayFile): Source {
       throw new RangeError(
         `rows ${start} to ${start + count} are outside of ${file.path}, which has ${rows} rows`,
       );
-    if (file.fortran && dim > 1) readColumns(file, start, out);
+    if (places) readColumns(file, places, start, out);
     else readContiguous(file, start * dim, out);
     return out;
   };
@@ -164,11 +164,13 @@ function scratchOf(bytes: number): Uint8Array<ArrayBuffer> {
   return scratch.subarray(0, bytes);
 }
 
-/** Fills `out` with rows, from row `start` on, of a file in Fortran order. Short gaps between columns are read, too. */
-function readColumns(file: ArrayFile, start: number, out: RowBuffer): void {
+/**
+ * Fills `out` with rows, from row `start` on, of a file in Fortran order; `places`: of each of its columns in `out`. Short gaps between
+ * columns are read, too.
+ */
+function readColumns(file: ArrayFile, places: Int32Array, start: number, out: RowBuffer): void {
   const { dtype, offset, shape } = file;
   const rows = shape[0];
-  const places = placesInC(shape.slice(1));
   const dim = places.length;
   const count = out.length / dim;
   const readsGaps = (rows - count) * dtype.size <= MAX_GAP_BYTES;

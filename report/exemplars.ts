@@ -1,5 +1,5 @@
 import type { Source } from '../data/source.ts';
-import { modelRows, networkRows } from '../data/transform.ts';
+import { modelRows, networkRows, unitRows } from '../data/transform.ts';
 import type { FittedModel } from './fitted-model.ts';
 import type { ImageShape } from './images.ts';
 import { type RowReader, sampleRanges } from './row-reader.ts';
@@ -40,7 +40,7 @@ export interface ExemplarInput {
 
 const MOST_CLUSTERS = 40;
 export const MOST_IMAGES = 8;
-/** Rows that are searched: for each cluster that is shown, and in all. */
+/** Rows that are searched: about as many for each cluster that is shown, but at least so many in all. */
 const SEARCHED_EACH = 200;
 const SEARCHED = 4_000;
 
@@ -57,13 +57,15 @@ export async function exemplarView(input: ExemplarInput): Promise<ExemplarView> 
   const wanted = Math.max(SEARCHED, SEARCHED_EACH * shown.length);
   for (const range of sampleRanges(source.rows, wanted, seed)) {
     const labels = await reader.labels(range);
-    const raw = decode && (await source.read(range.start, range.count));
-    const x = modelRows(transform, networkRows(transform, await reader.read(range)));
+    const raw = await source.read(range.start, range.count);
+    const used = raw.slice();
+    unitRows(transform, used);
+    const x = modelRows(transform, networkRows(transform, used));
     for (const [i, label] of labels.entries()) {
       const own = found.get(label);
       if (!own) continue;
       own.n++;
-      for (let j = 0; raw && j < source.dim; j++) own.sum[j] += raw[i * source.dim + j];
+      for (let j = 0; j < source.dim; j++) own.sum[j] += raw[i * source.dim + j];
       let distance = 0;
       for (let j = 0; j < dim; j++) distance += (x[i * dim + j] - mixture.means[label][j]) ** 2;
       own.near.push({ row: range.start + i, distance });

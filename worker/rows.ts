@@ -96,17 +96,6 @@ export function pick(rows: Float32Array, index: ArrayLike<number>, dim: number):
   return out;
 }
 
-/** Concatenates arrays. */
-export function concat(parts: Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
 /** For each of k labels the indices of the rows that have it, in order. Rows with a negative label are in none. */
 export function rowsByLabel(labels: Int32Array, k: number): Int32Array[] {
   const counts = new Int32Array(k);

@@ -50,13 +50,13 @@ export function roundsOfEpoch(
   const all = Math.max(1, Math.floor(rows / shards / encoderBatch));
   const cuts = [0];
   let at = 0;
+  // What is less than a step is rounding error.
   while (at < all - 1e-6) {
-    // Those of a sequence 4, 8, 16 … add up to as much as the next but for 4.
+    // 4, 8, 16 …: all rounds before add up to the length of the next one, less that of the first.
     const length = Math.min(encoderSteps, steps + at + FIRST_STEPS);
-    const rest = (all - at) / length;
+    const rounds = Math.max(1, Math.round((all - at) / length));
     // Rounds of equal length, rather than a last one that is short.
-    at +=
-      length === encoderSteps ? (all - at) / Math.max(1, Math.round(rest)) : rest < 1.5 ? all - at : length;
+    at += length === encoderSteps || rounds === 1 ? (all - at) / rounds : length;
     cuts.push(Math.min(1, at / all));
   }
   cuts[cuts.length - 1] = 1;

@@ -82,7 +82,7 @@ export function readEncoder(
   const path = encoderFile(run);
   if (!existsSync(path)) return null;
   try {
-    const found = unsealed(MAGIC, VERSION, readWhole(path, MAX_MESSAGE, { within: run }), fromFrames);
+    const found = read(run);
     const isSame =
       JSON.stringify(found.layout) === JSON.stringify(rows) && found.state.widths.join() === widths.join();
     if (!isSame)
@@ -98,15 +98,10 @@ export function readEncoder(
   }
 }
 
-/** A function from codes to raw rows by the decoder of a run directory; null if its file is missing or damaged. */
+/** A function from codes to raw rows by the decoder of a run directory; null if its file is missing, damaged, or of another format. */
 export function savedDecoder(run: string): ((codes: Float32Array) => Float32Array) | null {
   try {
-    const { input, state } = unsealed(
-      MAGIC,
-      VERSION,
-      readWhole(encoderFile(run), MAX_MESSAGE, { within: run }),
-      fromFrames,
-    );
+    const { input, state } = read(run);
     const layers = layersOf(decoderNet(state));
     const { factor, shift } = input;
     return (codes) =>
@@ -115,10 +110,15 @@ export function savedDecoder(run: string): ((codes: Float32Array) => Float32Arra
         return factor[j] ? (value - shift[j]) / factor[j] : 0;
       });
   } catch (error) {
-    if (error instanceof UserError || error instanceof DamagedCheckpoint) return null;
+    const kinds = [UserError, DamagedCheckpoint, NewerCheckpoint];
+    if (kinds.some((kind) => error instanceof kind)) return null;
     throw error;
   }
 }
+
+/** Throws DamagedCheckpoint, NewerCheckpoint, or a UserError. */
+const read = (run: string): EncoderCheckpoint =>
+  unsealed(MAGIC, VERSION, readWhole(encoderFile(run), MAX_MESSAGE, { within: run }), fromFrames);
 
 function fromFrames(frames: Buffer[]): EncoderCheckpoint {
   const { header: head, tensors } = decode(header, frames);

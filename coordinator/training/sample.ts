@@ -14,16 +14,16 @@ import { sampledCounts } from './sampled-rows.ts';
 const rowsPerCluster = (d: number) => Math.max(100, 5 * d);
 
 /**
- * Of codes, a graph of more rows joins and cuts clusters the less by chance: MNIST's had K 10, 11, 10 with 20,000 rows, 10 with these on all
- * seeds. It takes seconds longer, after an encoder's minutes.
+ * Rows of a sample of codes. It can be larger than one of rows, as it takes seconds after an encoder's minutes, and clusters depend less
+ * on chance: MNIST's codes had K 10, 11 and 10 with 20,000 rows, 10 on all seeds with these.
  */
-const CODES = 40_000;
+const SAMPLE_OF_CODES = 40_000;
 
 /** A row is in the sample with which training begins if its priority, uniform in [0, 1), is below this. */
 export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
   // Neighbours are searched in time that grows with the square of the rows.
   const d = mayBeGraph(config, dim) ? 0 : (pcaAxes(config.transform) ?? dim);
-  const wanted = config.sample ?? (isOfCodes(config) ? CODES : Math.max(20_000, 1_000 * d));
+  const wanted = config.sample ?? (isOfCodes(config) ? SAMPLE_OF_CODES : Math.max(20_000, 1_000 * d));
   return wanted === 0 ? 1 : Math.min(1, wanted / rows);
 }
 

@@ -6,9 +6,9 @@ import { trainStep } from './mlp.ts';
 /** Training of a net by steps of Adam: each a single kernel, where the backend has one for the net, else composed of operations. */
 export interface NetTraining {
   step(batch: TrainingBatch, rate: number): void;
-  /** The net, and the mean loss of the steps. Frees what is on the device. */
+  /** The net, and the mean loss of the steps. */
   end(): Promise<FlatNet & { loss: number }>;
-  /** Frees what is on the device; for errors. */
+  /** Frees what is on the device. */
   free(): void;
 }
 
@@ -37,29 +37,20 @@ function byOperations(backend: Backend, net: FlatNet, loss: Loss, done: number, 
   const trained = { params: upload(net.params), first: upload(net.first), second: upload(net.second) };
   const lossOf = lossFunctions(backend)[loss];
   const losses: Tensor[] = [];
-  let isFree = false;
-  const training: NetTraining = {
+  return {
     step({ x, target }, rate) {
       const lossOn = (outputs: Tensor) => lossOf(outputs, target);
       losses.push(trainStep(backend, trained, x, lossOn, rate, done + losses.length + 1, linear));
     },
-    async end() {
-      const result = {
-        shapes,
-        params: await readAll(backend, trained.params),
-        first: await readAll(backend, trained.first),
-        second: await readAll(backend, trained.second),
-        loss: await mean(backend, losses),
-      };
-      training.free();
-      return result;
-    },
-    free() {
-      if (!isFree) backend.free(...trained.params, ...trained.first, ...trained.second, ...losses);
-      isFree = true;
-    },
+    end: async () => ({
+      shapes,
+      params: await readAll(backend, trained.params),
+      first: await readAll(backend, trained.first),
+      second: await readAll(backend, trained.second),
+      loss: await mean(backend, losses),
+    }),
+    free: () => backend.free(...trained.params, ...trained.first, ...trained.second, ...losses),
   };
-  return training;
 }
 
 /** Gradient by the outputs of a net, and value [1], of each loss. */

@@ -65,13 +65,17 @@ export async function localSteps(
     second: states.flat(net, 'second').data.slice(),
   };
   const training = trainNet(backend, start, lossNameOf(task), task.done);
-  for (let i = 0; i < task.steps; i++) {
-    const batch = batchOf(i);
-    training.step(batch, task.rate);
-    batch.free();
+  try {
+    for (let i = 0; i < task.steps; i++) {
+      const batch = batchOf(i);
+      training.step(batch, task.rate);
+      batch.free();
+    }
+    const { loss, params, first, second } = await training.end();
+    return result(loss, { params, first, second });
+  } finally {
+    training.free();
   }
-  const { loss, params, first, second } = await training.end();
-  return result(loss, { params, first, second });
 }
 
 const lossNameOf = ({ loss }: StepsTask) => (loss === 'kl' ? 'kl' : 'cost');

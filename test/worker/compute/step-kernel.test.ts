@@ -145,7 +145,7 @@ function netOf(widths: readonly number[]): FlatNet {
 }
 
 /** Some steps towards targets that are not the inputs. */
-function regression(backend: Backend, widths: readonly number[], linear: number) {
+async function regression(backend: Backend, widths: readonly number[], linear: number) {
   const rng = generator(7n, 'regression');
   const training = trainNet(backend, netOf(widths), 'squares', 3, linear);
   for (let i = 0; i < STEPS; i++) {
@@ -155,5 +155,7 @@ function regression(backend: Backend, widths: readonly number[], linear: number)
     training.step(batch, 0.01 / (i + 1));
     backend.free(batch.x, batch.target);
   }
-  return training.end();
+  const trained = await training.end();
+  training.free();
+  return trained;
 }

@@ -17,8 +17,10 @@ export interface FlatNet {
   second: Float32Array;
 }
 
+/** What a net is trained by: see `klGradient`, `costGradient` and `squaredError`. */
 export type Loss = 'kl' | 'cost' | 'squares';
 
+/** A net in training. */
 export interface Training {
   /** One Adam step on one batch; `count`: the number of steps with this one. Returns the loss. */
   step(batch: TrainingBatch, rate: number, count: number): number;
@@ -63,9 +65,9 @@ export interface Backend {
   /** (g·wᵀ) where h > 0, else 0: g [b,K], w [H,K], h [b,H] → [b,H], each. */
   reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor;
   /**
-   * Training of `net` by steps that are single kernels, with the losses of `klGradient`, `costGradient` and `squaredError`; or
+   * Training of `net` by steps that are single kernels; or
    * null, if single operations are as fast for a net of this size. `linear`: a hidden layer without a ReLU. It ends when another begins.
-   * Without this method, worker/compute/mlp.ts composes the steps of single operations.
+   * Without this method, worker/compute/training.ts composes the steps of single operations.
    */
   training?(net: FlatNet, loss: Loss, linear?: number): Training | null;
   /** The backend that is the fastest for training a net of these shapes whose rows are in JavaScript's memory; by default this one. */

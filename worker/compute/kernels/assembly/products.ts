@@ -2,7 +2,7 @@
 
 /**
  * out[m,n] = a[m,k]·w[k,n] (+ b[n], unless b is 0), then ReLU if `relu`. n is a multiple of 4; rows of a are `stride` floats
- * apart. Sums are in the order of k. A few columns of w at a time meet all rows, so that a large w is read from memory once.
+ * apart. Sums are in the order of k.
  */
 export function product(
   a: usize,
@@ -15,8 +15,31 @@ export function product(
   relu: bool,
   out: usize,
 ): void {
+  stridedProduct(a, m, k, (<usize>stride) << 2, 4, w, n, b, relu, out);
+}
+
+/** out[k,n] = aᵀ·g: a [m,k] with rows `stride` floats apart, g [m,n], n a multiple of 4. Sums are in the order of m. */
+export function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, out: usize): void {
+  stridedProduct(a, k, m, 4, (<usize>stride) << 2, g, n, 0, false, out);
+}
+
+/**
+ * `product` of an a whose rows are `step` bytes apart, and the numbers of a row `next` bytes. A few columns of w at a time meet all
+ * rows, so that a large w is read from memory once.
+ */
+function stridedProduct(
+  a: usize,
+  m: i32,
+  k: i32,
+  step: usize,
+  next: usize,
+  w: usize,
+  n: i32,
+  b: usize,
+  relu: bool,
+  out: usize,
+): void {
   const row = (<usize>n) << 2;
-  const step = (<usize>stride) << 2;
   const whole = m & ~3;
   for (let j: usize = 0; j < row; ) {
     const isPair = j + 32 <= row;
@@ -25,23 +48,24 @@ export function product(
       const x = a + <usize>i * step;
       const t = out + <usize>i * row + j;
       if (i >= whole) {
-        oneByFour(x, k, w + j, row, bias, relu, t);
-        if (isPair) oneByFour(x, k, w + j + 16, row, b ? bias + 16 : 0, relu, t + 16);
+        oneByFour(x, next, k, w + j, row, bias, relu, t);
+        if (isPair) oneByFour(x, next, k, w + j + 16, row, b ? bias + 16 : 0, relu, t + 16);
         i++;
         continue;
       }
-      if (isPair) fourByEight(x, step, k, w + j, row, bias, relu, t);
-      else fourByFour(x, step, k, w + j, row, bias, relu, t);
+      if (isPair) fourByEight(x, step, next, k, w + j, row, bias, relu, t);
+      else fourByFour(x, step, next, k, w + j, row, bias, relu, t);
       i += 4;
     }
     j += isPair ? 32 : 16;
   }
 }
 
-/** Four rows of `a`, `step` bytes apart, times eight columns of w; rows of w and out are `row` bytes apart. */
+/** Four rows of `a`, k numbers each, times eight columns of w; rows of w and out are `row` bytes apart. */
 function fourByEight(
   a: usize,
   step: usize,
+  next: usize,
   k: i32,
   w: usize,
   row: usize,
@@ -63,7 +87,7 @@ function fourByEight(
     c21 = b1,
     c30 = b0,
     c31 = b1;
-  for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, w += row) {
+  for (let p: usize = 0, end = <usize>k * next; p < end; p += next, w += row) {
     const w0 = v128.load(w);
     const w1 = v128.load(w, 16);
     const x0 = v128.load32_splat(a + p);
@@ -103,6 +127,7 @@ function storePair(at: usize, x: v128, y: v128): void {
 function fourByFour(
   a: usize,
   step: usize,
+  next: usize,
   k: i32,
   w: usize,
   row: usize,
@@ -118,7 +143,7 @@ function fourByFour(
   let c1 = c0,
     c2 = c0,
     c3 = c0;
-  for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, w += row) {
+  for (let p: usize = 0, end = <usize>k * next; p < end; p += next, w += row) {
     const w0 = v128.load(w);
     c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a + p), w0));
     c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a1 + p), w0));
@@ -131,88 +156,21 @@ function fourByFour(
   v128.store(out + row, relu ? f32x4.pmax(zero, c3) : c3);
 }
 
-function oneByFour(a: usize, k: i32, w: usize, row: usize, b: usize, relu: bool, out: usize): void {
+function oneByFour(
+  a: usize,
+  next: usize,
+  k: i32,
+  w: usize,
+  row: usize,
+  b: usize,
+  relu: bool,
+  out: usize,
+): void {
   const zero = f32x4.splat(0);
   let c = b ? v128.load(b) : zero;
-  for (let p: usize = 0, end = (<usize>k) << 2; p < end; p += 4, w += row)
+  for (let p: usize = 0, end = <usize>k * next; p < end; p += next, w += row)
     c = f32x4.add(c, f32x4.mul(v128.load32_splat(a + p), v128.load(w)));
   v128.store(out, relu ? f32x4.pmax(zero, c) : c);
-}
-
-/** out[k,n] = aᵀ·g: a [m,k] with rows `stride` floats apart, g [m,n], n a multiple of 4. Sums are in the order of m. */
-export function gram(a: usize, m: i32, k: i32, stride: i32, g: usize, n: i32, out: usize): void {
-  const zero = f32x4.splat(0);
-  const row = (<usize>n) << 2;
-  const step = (<usize>stride) << 2;
-  let p = 0;
-  for (; p + 4 <= k; p += 4) {
-    const from = a + ((<usize>p) << 2);
-    const to = out + <usize>p * row;
-    let j: usize = 0;
-    for (; j + 32 <= row; j += 32) {
-      let c00 = zero,
-        c01 = zero,
-        c10 = zero,
-        c11 = zero,
-        c20 = zero,
-        c21 = zero,
-        c30 = zero,
-        c31 = zero;
-      let x = from;
-      let y = g + j;
-      for (let i = 0; i < m; i++, x += step, y += row) {
-        const y0 = v128.load(y);
-        const y1 = v128.load(y, 16);
-        const x0 = v128.load32_splat(x);
-        const x1 = v128.load32_splat(x, 4);
-        const x2 = v128.load32_splat(x, 8);
-        const x3 = v128.load32_splat(x, 12);
-        c00 = f32x4.add(c00, f32x4.mul(x0, y0));
-        c01 = f32x4.add(c01, f32x4.mul(x0, y1));
-        c10 = f32x4.add(c10, f32x4.mul(x1, y0));
-        c11 = f32x4.add(c11, f32x4.mul(x1, y1));
-        c20 = f32x4.add(c20, f32x4.mul(x2, y0));
-        c21 = f32x4.add(c21, f32x4.mul(x2, y1));
-        c30 = f32x4.add(c30, f32x4.mul(x3, y0));
-        c31 = f32x4.add(c31, f32x4.mul(x3, y1));
-      }
-      let t = to + j;
-      storePair(t, c00, c01);
-      storePair((t += row), c10, c11);
-      storePair((t += row), c20, c21);
-      storePair(t + row, c30, c31);
-    }
-    if (j < row) {
-      let c0 = zero,
-        c1 = zero,
-        c2 = zero,
-        c3 = zero;
-      let x = from;
-      let y = g + j;
-      for (let i = 0; i < m; i++, x += step, y += row) {
-        const value = v128.load(y);
-        c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(x), value));
-        c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(x, 4), value));
-        c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(x, 8), value));
-        c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(x, 12), value));
-      }
-      let t = to + j;
-      v128.store(t, c0);
-      v128.store((t += row), c1);
-      v128.store((t += row), c2);
-      v128.store(t + row, c3);
-    }
-  }
-  for (; p < k; p++) {
-    for (let j: usize = 0; j < row; j += 16) {
-      let c = zero;
-      let x = a + ((<usize>p) << 2);
-      let y = g + j;
-      for (let i = 0; i < m; i++, x += step, y += row)
-        c = f32x4.add(c, f32x4.mul(v128.load32_splat(x), v128.load(y)));
-      v128.store(out + <usize>p * row + j, c);
-    }
-  }
 }
 
 /** out ← wᵀ: w [rows,cols] with rows `from` floats apart, out [cols,rows] with rows `to` floats apart; all but `rows` multiples of 4. */
