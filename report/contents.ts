@@ -5,6 +5,7 @@ import type { Summary } from '../view/summary.ts';
 import type { Crosstab } from './crosstab.ts';
 import type { ExemplarView } from './exemplars.ts';
 import type { RunHistory } from './history.ts';
+import type { MapView } from './map-view.ts';
 import type { ClusterView } from './pictures/clusters.ts';
 import type { SubClusterView } from './pictures/sub-clusters.ts';
 
@@ -28,6 +29,7 @@ export interface ReportContents {
   epoch: number | null;
   history: RunHistory | null;
   clusters: ClusterView | null;
+  map: MapView | null;
   /** Of images. */
   exemplars: ExemplarView | null;
   subClusters: SubClusterView | null;

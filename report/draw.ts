@@ -15,6 +15,7 @@ import { dendrogramPicture } from './pictures/dendrogram.ts';
 import { exemplarPicture } from './pictures/exemplars.ts';
 import { kPicture } from './pictures/k.ts';
 import { lossPicture } from './pictures/losses.ts';
+import { mapPicture } from './pictures/map.ts';
 import { sizesPicture } from './pictures/sizes.ts';
 import { type SubClusterView, subClusterPicture } from './pictures/sub-clusters.ts';
 import { pngOf } from './png.ts';
@@ -33,6 +34,7 @@ export interface Report {
 
 const NAMES = [
   'clusters',
+  'map',
   'exemplars',
   'sub-clusters',
   'k',
@@ -104,7 +106,7 @@ export function assertReportFolder(folder: string): void {
 }
 
 function* pictures(contents: ReportContents): Generator<ReportPicture> {
-  const { history, clusters, exemplars, subClusters, table, tree, confusion, classes, run } = contents;
+  const { history, clusters, map, exemplars, subClusters, table, tree, confusion, classes, run } = contents;
   const picture = (name: PictureName, svg: string, title: string, caption: string) => ({
     name,
     svg,
@@ -119,6 +121,13 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       clusters.dim === 1
         ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
         : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres.',
+    );
+  if (map)
+    yield picture(
+      'map',
+      mapPicture(map, exemplars),
+      'Map',
+      `Rows that are near each other in all dimensions are near each other here (UMAP’s objective on a sample); distances between far ones mean little.${exemplars ? ' The pointer on a cluster’s number shows images of it.' : ''}`,
     );
   if (exemplars)
     yield picture(

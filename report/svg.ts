@@ -38,12 +38,17 @@ export interface PictureAttributes {
   height: number;
   title: string;
   description: string;
+  /** It has parts that can be focused, which an image cannot have. */
+  hasParts?: boolean;
 }
 
 /** A complete SVG document. */
-export function picture({ id, height, title, description }: PictureAttributes, ...body: string[]): string {
+export function picture(
+  { id, height, title, description, hasParts = false }: PictureAttributes,
+  ...body: string[]
+): string {
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${num(height)}" width="${WIDTH}" height="${num(height)}" role="img" aria-labelledby="${id}-t ${id}-d" font-family="'${FONT}', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${num(height)}" width="${WIDTH}" height="${num(height)}" role="${hasParts ? 'group' : 'img'}" aria-labelledby="${id}-t ${id}-d" font-family="'${FONT}', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif" font-size="12">`,
     `<title id="${id}-t">${escaped(title)}</title><desc id="${id}-d">${escaped(description)}</desc>`,
     `<rect class="paper" width="${WIDTH}" height="${num(height)}" fill="${PAPER}"/>`,
     ...body,

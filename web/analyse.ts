@@ -39,6 +39,8 @@ export interface ModelView extends ClusterTable {
   covariances: Float64Array;
   /** Fraction of the between-cluster scatter along each axis. */
   shares: number[];
+  /** Points are on a map in place of the axes. */
+  isMap: boolean;
   /** Points of the display sample [N, 3] and their labels; empty until the sample is loaded. */
   xyz: Float32Array;
   labels: Int32Array;
@@ -95,6 +97,7 @@ export function createAnalyser(): (
       centres: Float64Array.from(centres),
       covariances: projected,
       shares: projection.shares,
+      isMap: false,
       xyz,
       labels,
     };

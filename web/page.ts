@@ -7,13 +7,14 @@ import { byId, make, setText } from './dom.ts';
 import { createHighlight } from './highlight.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
-import { scatterPlot } from './scatter.ts';
+import { mapButton, scatterPlot } from './scatter.ts';
 import { currentK, type Store, type StorePart } from './store.ts';
 import { type ConnectionState, followRun } from './stream.ts';
 import { drawSummary } from './summary.ts';
 import { clusterTableView } from './table.ts';
 import { onThemeChange, themeButton } from './theme.ts';
 import { treePanel } from './tree-panel.ts';
+import type { AnalysisRequest } from './worker.ts';
 
 type DrawnPart = StorePart | 'model';
 
@@ -45,6 +46,11 @@ export function startPage(analysisWorker: Worker): void {
   new ResizeObserver(() => scheduleDraw('model')).observe(byId('scatter-box'));
   new ResizeObserver(() => scheduleDraw('work')).observe(byId('lanes-box'));
 
+  const request: AnalysisRequest = { isOver: false, onMap: false };
+  mapButton((onMap) => {
+    request.onMap = onMap;
+    analysisWorker.postMessage(request);
+  });
   let view: ModelView | null = null;
   analysisWorker.onmessage = ({ data }: MessageEvent<ModelView>) => {
     view = data;
@@ -69,7 +75,10 @@ export function startPage(analysisWorker: Worker): void {
       // The numbers of rows and sample rows are known once the data have been read.
       if (part === 'events' && store?.events.at(-1)?.type === 'start') refreshRun();
     },
-    state: (isLast) => analysisWorker.postMessage(isLast),
+    state(isLast) {
+      request.isOver = isLast;
+      analysisWorker.postMessage(request);
+    },
     connection(newConnection) {
       connection = newConnection;
       if (store) scheduleDraw('status');

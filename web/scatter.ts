@@ -50,7 +50,8 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
   let frames = 0;
   let drag: { x: number; y: number; moved: boolean } | null = null;
 
-  const canRotate = () => (view?.dim ?? 0) >= 3;
+  const canRotate = () => (view?.dim ?? 0) >= 3 && !view?.isMap;
+  const turned = () => (canRotate() ? rotation : IDENTITY);
   const rotateBy = (right: number, down: number) => {
     if (!canRotate()) return;
     rotation = rotate(rotation, right, down);
@@ -135,11 +136,11 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
     const colours = view.clusters.map(({ colour }) => rgbOf(colourOf(colour)));
     const lit = view.clusters.findIndex(({ slot }) => slot === highlight.current);
     const ellipses = view.clusters.map((_, c) => {
-      const [x, y] = rotatePoint(view!.centres, c, rotation);
-      return ellipseOf(x, y, rotateCovariance(view!.covariances, c, rotation), SDS);
+      const [x, y] = rotatePoint(view!.centres, c, turned());
+      return ellipseOf(x, y, rotateCovariance(view!.covariances, c, turned()), SDS);
     });
     const viewport = viewportOf(
-      ellipses.filter((_, c) => view!.clusters[c].weight > 1e-4 || view!.k < 3),
+      ellipses.filter(({ x }, c) => Number.isFinite(x) && (view!.clusters[c].weight > 1e-4 || view!.k < 3)),
       1.4,
       width,
       height,
@@ -148,7 +149,7 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
     paintPoints(colours, viewport, lit);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     centres = ellipses.map((e) => ({ ...e, x: screenX(e.x, viewport), y: screenY(e.y, viewport) }));
-    paintEllipses(colours, viewport.scale, lit);
+    if (!view.isMap) paintEllipses(colours, viewport.scale, lit);
     paintBadges(colours, lit);
     if (++frames % 500 === 0) performance.clearMeasures('scatter');
     performance.measure('scatter', { start: begun });
@@ -157,9 +158,10 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
   function paintPoints(colours: Rgb[], viewport: Viewport, lit: number) {
     const { xyz, labels } = view!;
     const n = labels.length;
+    const by = turned();
     if (xs.length !== n) [xs, ys] = [new Float32Array(n), new Float32Array(n)];
     for (let i = 0; i < n; i++) {
-      const [x, y] = rotatePoint(xyz, i, rotation);
+      const [x, y] = rotatePoint(xyz, i, by);
       xs[i] = ratio * screenX(x, viewport);
       ys[i] = ratio * screenY(y, viewport);
     }
@@ -242,6 +244,10 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       view = next;
       byId('scatter-empty').hidden = true;
       byId('turn-hint').hidden = !canRotate();
+      byId('on-map').hidden = next.dim <= 2;
+      byId('ellipse-hint').hidden = next.isMap;
+      byId('map-hint').hidden = !next.isMap;
+      reset.hidden = turned() === IDENTITY;
       setText(byId('axes'), axesText(next));
       canvas.setAttribute('aria-label', `${count(next.labels.length)} sample points in ${next.k} clusters`);
       requestDraw();
@@ -249,8 +255,19 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
   };
 }
 
+/** Turns the map on and off. */
+export function mapButton(choose: (onMap: boolean) => void): void {
+  const button = byId<HTMLButtonElement>('on-map');
+  button.onclick = () => {
+    const onMap = button.getAttribute('aria-pressed') !== 'true';
+    button.setAttribute('aria-pressed', String(onMap));
+    choose(onMap);
+  };
+}
+
 /** What the two axes show. */
-function axesText({ dim, k, shares }: ModelView): string {
+function axesText({ dim, k, shares, isMap }: ModelView): string {
+  if (isMap) return 'a map';
   if (dim === 1) return 'one dimension; the vertical axis has no meaning';
   if (k === 1) return 'axes of largest variance';
   const shown = shares[0] + shares[1];

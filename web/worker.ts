@@ -1,10 +1,16 @@
 import type { StateOf } from '../view/api.ts';
 import { createAnalyser, type DisplaySample, type ModelView } from './analyse.ts';
+import { createMap } from './map.ts';
+
+export interface AnalysisRequest {
+  isOver: boolean;
+  /** Points on a map, in place of the axes. */
+  onMap: boolean;
+}
 
 /** The part of a dedicated worker's global scope used here; the DOM types lack it. */
 interface WorkerScope {
-  /** `data`: whether the run is over. */
-  onmessage: ((event: { data: boolean }) => void) | null;
+  onmessage: ((event: { data: AnalysisRequest }) => void) | null;
   postMessage(message: ModelView, transfer: Transferable[]): void;
 }
 
@@ -16,11 +22,12 @@ export function startAnalysisWorker(scope: WorkerScope): void {
   const analyse = createAnalyser();
   let state: StateOf | null = null;
   let sample: DisplaySample | null = null;
-  let isOver = false;
+  const mapped = createMap();
+  let request: AnalysisRequest = { isOver: false, onMap: false };
   let busy = false;
   let isStale = false;
   scope.onmessage = async ({ data }) => {
-    isOver = data;
+    request = data;
     isStale = true;
     if (busy) return;
     busy = true;
@@ -30,7 +37,7 @@ export function startAnalysisWorker(scope: WorkerScope): void {
         await fetchNewest();
       } catch {
         // The coordinator is gone or not ready. The next message retries; once the run is over, draw the last known state.
-        if (!isOver) continue;
+        if (!request.isOver) continue;
       }
       postView();
     }
@@ -44,7 +51,8 @@ export function startAnalysisWorker(scope: WorkerScope): void {
 
   function postView() {
     if (!state) return;
-    const view = analyse(state, sample, isOver);
+    const onAxes = analyse(state, sample, request.isOver);
+    const view = request.onMap && sample ? mapped(onAxes, sample, state.scale) : onAxes;
     scope.postMessage(view, [view.xyz.buffer, view.labels.buffer]);
   }
 }

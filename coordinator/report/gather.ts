@@ -16,6 +16,7 @@ import { type ExemplarInput, exemplarView } from '../../report/exemplars.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
 import { historyFrom, type RunHistory, type SplitProposal } from '../../report/history.ts';
 import { imageShape } from '../../report/images.ts';
+import { mapView } from '../../report/map-view.ts';
 import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
@@ -63,6 +64,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     epoch: done ? null : (checkpoint?.state.epoch ?? null),
     history,
     clusters: views?.clusters ?? null,
+    map: views?.map ?? null,
     exemplars: views?.exemplars ?? null,
     subClusters: views?.subClusters ?? null,
     tree: files && readSavedTree(files),
@@ -172,10 +174,11 @@ async function clusterViews(path: string, inputs: ViewInputs) {
   try {
     const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
     const clusters = await clusterView(fitted, rows, sampling);
+    const map = rows && (await mapView(fitted, rows, sampling));
     const exemplars = source && rows && (await imagesOf(path, run, { fitted, reader: rows, source }));
     const { k } = fitted.mixture;
     // With the graph likelihood, there are no sub-clusters: clusters are cut in the graph.
-    if (checkpoint?.state.graph) return { clusters, exemplars, subClusters: null };
+    if (checkpoint?.state.graph) return { clusters, map, exemplars, subClusters: null };
     const trained = checkpoint && checkpoint.state.mixture.k === k ? checkpoint.state : null;
     const state = trained && order ? (order.length === k ? renumbered(trained, order) : null) : trained;
     const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));
@@ -184,7 +187,7 @@ async function clusterViews(path: string, inputs: ViewInputs) {
     else if (shown === null) notes.push('no cluster has two sub-clusters: their picture is left out');
     const subClusters =
       state && shown !== null ? await subClusterView(fitted, state, shown, rows, sampling) : null;
-    return { clusters, exemplars, subClusters };
+    return { clusters, map, exemplars, subClusters };
   } finally {
     rows?.close();
     source?.close();

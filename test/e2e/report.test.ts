@@ -31,7 +31,9 @@ const path = (name: string) => join(folder, name);
 const N = 2000;
 const easy = easyData(folder, 'easy', N);
 const run = path('run');
-const ALL = ['clusters', 'confusion', 'dendrogram', 'k', 'losses', 'sizes', 'sub-clusters'];
+const ALL = ['clusters', 'confusion', 'dendrogram', 'k', 'losses', 'map', 'sizes', 'sub-clusters'];
+/** Without the rows, and with at most two columns, there is no map of them. */
+const WITHOUT_ROWS = ALL.filter((name) => name !== 'map');
 
 /** The files of a report with these pictures. */
 const files = (pictures: string[]) =>
@@ -181,11 +183,14 @@ describe('a report', { concurrency: 2 }, () => {
     });
     drawn(
       await plot(at),
-      ['clusters', 'sizes', 'dendrogram', 'confusion'],
+      ['clusters', 'map', 'sizes', 'dendrogram', 'confusion'],
       /events\.jsonl is missing/,
       /no checkpoint/,
     );
-    assert.deepEqual(listed(join(at, 'report')), files(['clusters', 'sizes', 'dendrogram', 'confusion']));
+    assert.deepEqual(
+      listed(join(at, 'report')),
+      files(['clusters', 'map', 'sizes', 'dendrogram', 'confusion']),
+    );
   });
 
   test('missing or changed data: no points', async () => {
@@ -196,7 +201,7 @@ describe('a report', { concurrency: 2 }, () => {
     });
     drawn(
       await plot(at),
-      ALL,
+      WITHOUT_ROWS,
       /moved\.npy cannot be read: no such file or folder: the pictures show no points/,
     );
     writeNpy(
@@ -205,12 +210,12 @@ describe('a report', { concurrency: 2 }, () => {
       [N, 3],
       easy.rows.map((value) => value + 1),
     );
-    drawn(await plot(at), ALL, /moved\.npy has changed since the run: the pictures show no points/);
+    drawn(await plot(at), WITHOUT_ROWS, /moved\.npy has changed since the run: the pictures show no points/);
     const last = easy.rows.map((value, i) => (i < easy.rows.length - 3 ? value : value + 1));
     writeNpy(data, '<f4', [N, 3], last);
-    drawn(await plot(at), ALL, /moved\.npy has changed since the run: the pictures show no points/);
+    drawn(await plot(at), WITHOUT_ROWS, /moved\.npy has changed since the run: the pictures show no points/);
     writeNpy(data, '<f4', [1, 3], [1, 2, 3]);
-    drawn(await plot(at), ALL, /moved\.npy now has 1 rows × 3; the run had 2000 × 3/);
+    drawn(await plot(at), WITHOUT_ROWS, /moved\.npy now has 1 rows × 3; the run had 2000 × 3/);
   });
 
   test('a run that was killed: the clusters of its newest checkpoint', async () => {
@@ -222,7 +227,7 @@ describe('a report', { concurrency: 2 }, () => {
     await running.ended;
     drawn(
       await plot(at),
-      ['clusters', 'sub-clusters', 'k', 'losses'],
+      ['clusters', 'map', 'sub-clusters', 'k', 'losses'],
       /the run is not finished: clusters are those of epoch \d+/,
     );
     assert.match(readFileSync(join(at, 'report', 'report.html'), 'utf8'), /not finished, epoch \d+/);
@@ -264,7 +269,7 @@ describe('runs that are hard to draw', { concurrency: 2 }, () => {
     );
     const { k } = jsonOf(await train(data, path('line'), '--json'));
     assert.equal(k, 3);
-    assert.deepEqual(listed(path('line/report')), files(ALL.filter((name) => name !== 'confusion')));
+    assert.deepEqual(listed(path('line/report')), files(WITHOUT_ROWS.filter((name) => name !== 'confusion')));
   });
 
   test('K = 1, and a transform to few axes', async () => {
@@ -275,7 +280,7 @@ describe('runs that are hard to draw', { concurrency: 2 }, () => {
     assert.doesNotMatch(ended.stderr, /report/);
     assert.deepEqual(
       listed(path('ball/report')),
-      files(ALL.filter((name) => name !== 'confusion' && name !== 'dendrogram')),
+      files(WITHOUT_ROWS.filter((name) => name !== 'confusion' && name !== 'dendrogram')),
     );
   });
 });

@@ -503,6 +503,7 @@ describe('the tree of merges', () => {
           epoch: null,
           history: null,
           clusters: null,
+          map: null,
           exemplars: null,
           subClusters: null,
           table: null,

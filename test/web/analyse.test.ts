@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createAnalyser } from '../../web/analyse.ts';
+import { createMap } from '../../web/map.ts';
 import { assignSlots } from '../../web/slots.ts';
 import { world } from './world.ts';
 
@@ -68,4 +69,37 @@ test('colours stay during the run; after it they are those of the report', () =>
     last.clusters.map(({ rows }) => rows),
     [1, 2, 3, 4, 5, 6],
   );
+});
+
+test('a map has some of the points, at the same places in each state, with the labels of that state', () => {
+  const { sample, stateAt, scale } = world({ clusters: 6, dim: 5, rows: 3_000 });
+  const display = { rows: sample, dim: 5 };
+  const analyse = createAnalyser();
+  const mapped = createMap();
+  const view = analyse(stateAt(100), display);
+  const map = mapped(view, display, scale);
+  assert.ok(map.isMap && !view.isMap);
+  assert.equal(map.labels.length, 2_500);
+  for (const row of [0, 1, 1234, 2499])
+    assert.equal(map.labels[row], view.labels[Math.floor((row * 3_000) / 2_500)]);
+  for (let i = 0; i < 2_500; i++) assert.equal(map.xyz[3 * i + 2], 0);
+  for (let c = 0; c < 6; c++) {
+    const own = [...map.labels.keys()].filter((n) => map.labels[n] === c);
+    const sorted = own.map((n) => map.xyz[3 * n]).sort((x, y) => x - y);
+    const middle = (sorted[Math.floor((own.length - 1) / 2)] + sorted[Math.ceil((own.length - 1) / 2)]) / 2;
+    assert.ok(Math.abs(map.centres[3 * c] - middle) < 1e-4);
+  }
+  const later = mapped(analyse(stateAt(3), display), display, scale);
+  assert.deepEqual(later.xyz, map.xyz);
+  assert.ok(
+    Number.isNaN(mapped({ ...view, k: 7 }, display, scale).centres[3 * 6]),
+    'a cluster without points',
+  );
+});
+
+test('two columns are a map already', () => {
+  const { sample, stateAt, scale } = world({ clusters: 2, dim: 2, rows: 50 });
+  const display = { rows: sample, dim: 2 };
+  const view = createAnalyser()(stateAt(100), display);
+  assert.equal(createMap()(view, display, scale), view);
 });

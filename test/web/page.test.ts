@@ -313,6 +313,28 @@ test('keyboard: the clusters, the charts, and the stop button with its confirmat
   await close();
 });
 
+test('the map: by its button, without rotation, and back', { skip }, async () => {
+  const { page, complaints, close } = await open(run.url);
+  await drawn(page);
+  await page.locator('#scatter').focus();
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await page.locator('#reset').isVisible(), true);
+  await page.locator('#on-map').click();
+  await becomes(page, 'axes', /^a map$/);
+  assert.equal(await page.locator('#on-map').getAttribute('aria-pressed'), 'true');
+  assert.equal(await page.locator('#map-hint').isVisible(), true);
+  for (const id of ['turn-hint', 'ellipse-hint', 'reset'])
+    assert.equal(await page.locator(`#${id}`).isVisible(), false, id);
+  assert.match((await page.locator('#scatter').getAttribute('aria-label'))!, /^2,500 sample points/);
+  await page.waitForTimeout(100);
+  assert.ok((await colourful(page)) > 1000);
+  await page.locator('#on-map').click();
+  await becomes(page, 'axes', /between-cluster scatter/);
+  assert.equal(await page.locator('#reset').isVisible(), true);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
 test('after the run, rows are counts of all rows, and colours are those of the report', {
   skip,
 }, async () => {

@@ -1,0 +1,75 @@
+import { median } from 'd3-array';
+import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
+import { imageUri } from '../images.ts';
+import type { MapView } from '../map-view.ts';
+import { markerPath, markerStyle } from '../markers.ts';
+import { domainOf, dots, planeOf } from '../scatter.ts';
+import { clipped, num, picture, text, WIDTH } from '../svg.ts';
+import { indicesOf } from './clusters.ts';
+
+const HEIGHT = 560;
+const BOX = { left: 10, top: 10, right: WIDTH - 10, bottom: HEIGHT - 10 };
+/** An image in the montage of a cluster, and images beside each other. */
+const SIDE = 38;
+const ACROSS = 4;
+/** Larger K: numbers would hide the rows. */
+const MOST_NUMBERS = 100;
+
+/**
+ * Rows in their cluster's colour, its number at the median of its rows. `exemplars`: a montage of the rows nearest to its centre
+ * appears where the pointer or the keyboard's focus is on the number.
+ */
+export function mapPicture({ points }: MapView, exemplars: ExemplarView | null): string {
+  const { x, y } = planeOf(BOX, domainOf(points.x, []), domainOf(points.y, []));
+  const clusters = [...new Set(points.cluster)].sort((a, b) => a - b);
+  const groups = clusters.map((cluster) => {
+    const own = indicesOf(points.cluster, cluster);
+    return {
+      cluster,
+      marker: markerStyle(cluster),
+      rows: own.length,
+      at: own.map((i) => `${num(x(points.x[i]))} ${num(y(points.y[i]))}`),
+      centre: [x(median(own, (i) => points.x[i])!), y(median(own, (i) => points.y[i])!)] as const,
+    };
+  });
+  const numbered = [...groups].sort((a, b) => b.rows - a.rows).slice(0, MOST_NUMBERS);
+  const montages = new Map(exemplars?.clusters.map(({ cluster, images }) => [cluster, images]));
+  return picture(
+    {
+      id: 'map',
+      height: HEIGHT,
+      title: 'Map',
+      description: `${points.x.length} of the rows, in ${clusters.length} clusters: rows that are near each other in all dimensions are near each other here.`,
+      hasParts: montages.size > 0,
+    },
+    '<style>.montage{visibility:hidden;pointer-events:none}.spot:hover .montage,.spot:focus .montage{visibility:visible}.spot{outline:none}</style>',
+    clipped('map-in', BOX, dots(groups, 0.6)),
+    ...numbered
+      .reverse()
+      .map(({ cluster, centre }) =>
+        spot(cluster, centre, exemplars, montages.get(cluster)?.slice(0, MOST_IMAGES) ?? []),
+      ),
+  );
+}
+
+function spot(
+  cluster: number,
+  [cx, cy]: readonly [number, number],
+  exemplars: ExemplarView | null,
+  images: Float32Array[],
+): string {
+  const label =
+    `<path d="M${num(cx)} ${num(cy)}${markerPath('circle', 10)}" fill="#1b1e23" stroke="#ffffff"/>` +
+    text(cx, cy + 4.2, String(cluster), { anchor: 'middle', bold: true, size: 11.5, fill: '#ffffff' });
+  if (!exemplars || !images.length) return label;
+  const { shape, range } = exemplars;
+  const [rows, across] = [Math.ceil(images.length / ACROSS), Math.min(ACROSS, images.length)];
+  const [width, height] = [across * SIDE + 8, rows * SIDE + 8];
+  const left = Math.min(Math.max(BOX.left, cx - width / 2), BOX.right - width);
+  const top = cy + 14 + height > BOX.bottom ? cy - 14 - height : cy + 14;
+  const montage = images.map(
+    (values, i) =>
+      `<image x="${num(left + 5 + (i % ACROSS) * SIDE)}" y="${num(top + 5 + Math.floor(i / ACROSS) * SIDE)}" width="${SIDE - 2}" height="${SIDE - 2}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`,
+  );
+  return `<g class="spot" tabindex="0" role="img" aria-label="Images of cluster ${cluster}">${label}<g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
+}
