@@ -1,15 +1,19 @@
 /**
- * Sums over shards in float64 by a fixed binary tree over the shard index, so that the result has the same bits
+ * Sums over shards by a fixed binary tree over the shard index, so that the result has the same bits
  * however the shards are assigned to workers (docs/algorithm.md, section 9). Leaves i and i+1 (i even) are added
  * first, then pairs of pairs; a last node without a sibling moves up a level. The sum over an aligned power of two of
  * leaves is a node of the tree, so a worker that has all of these leaves may add them up itself.
+ *
+ * Statistics are summed in float64. Sums of float32 arrays, such as weights, are rounded to float32 at each node.
  */
+
+export type Floats = Float64Array | Float32Array;
 
 /** A node of the tree: named sums over the leaves `from … to−1`. */
 export interface PartialSum {
   from: number;
   to: number;
-  sums: Record<string, Float64Array>;
+  sums: Record<string, Floats>;
 }
 
 /** Is `from … to−1` an aligned power of two of leaves? Two such ranges are nested or disjoint. */
@@ -60,7 +64,7 @@ export function treeAccumulator(): {
     },
     parts() {
       const parts: Float64Array[] = [];
-      for (const { from, sums } of nodes.values()) parts[from] = sums.values;
+      for (const { from, sums } of nodes.values()) parts[from] = sums.values as Float64Array;
       return parts;
     },
   };
@@ -71,10 +75,15 @@ const areSiblings = (a: PartialSum, b: PartialSum) =>
 
 /**
  * The tree's sum of equally long arrays. `parts[i]` is leaf i, or the sum of the node whose first leaf is i; it is
- * undefined for that node's other leaves.
+ * undefined for that node's other leaves. `Sums`: the type of all nodes.
  */
-export function treeSum(parts: (ArrayLike<number> | undefined)[]): Float64Array {
-  const sums = Array.from(parts, (part) => part && new Float64Array(part));
+export function treeSum<S extends Floats = Float64Array>(
+  parts: (ArrayLike<number> | undefined)[],
+  Sums = Float64Array as unknown as new (
+    values: ArrayLike<number>,
+  ) => S,
+): S {
+  const sums = Array.from(parts, (part) => part && new Sums(part));
   for (let stride = 1; stride < sums.length; stride *= 2) {
     for (let i = 0; i + stride < sums.length; i += 2 * stride) {
       const [into, from] = [sums[i], sums[i + stride]];
@@ -84,6 +93,6 @@ export function treeSum(parts: (ArrayLike<number> | undefined)[]): Float64Array 
   return sums[0]!;
 }
 
-function add(into: Float64Array, from: Float64Array): void {
+function add(into: Floats, from: Floats): void {
   for (let j = 0; j < into.length; j++) into[j] += from[j];
 }

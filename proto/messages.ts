@@ -5,7 +5,7 @@ import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 4;
+export const PROTOCOL = 5;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));
@@ -150,7 +150,7 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     tasks: z.array(taskSchema).check(z.maxLength(MOST_TASKS)),
     units: z.array(unit).check(z.maxLength(MOST_UNITS)),
     /**
-     * Only sums of the results are needed, all float64: a worker may sum aligned power-of-two ranges of shards
+     * Only sums of the results are needed, all float64 or float32: a worker may sum aligned power-of-two ranges of shards
      * (model/tree.ts).
      */
     sum: z.boolean(),

@@ -122,7 +122,12 @@ const unitsWithin = (units: WorkUnit[], from: number, to: number) =>
   units.filter(({ shard }) => shard >= from && shard < to);
 
 const asSums = (tensors: Tensors): PartialSum['sums'] =>
-  Object.fromEntries(Object.keys(tensors).map((name) => [name, take(tensors, name, 'float64')]));
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { data }]) => [
+      name,
+      data instanceof Float32Array ? data : take(tensors, name, 'float64'),
+    ]),
+  );
 
 const asTensors = (sums: PartialSum['sums']): Tensors =>
   Object.fromEntries(Object.entries(sums).map(([name, values]) => [name, nd(values)]));

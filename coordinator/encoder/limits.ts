@@ -31,8 +31,8 @@ export function checkEncoder(
 ): void {
   const [dim] = widths;
   const size = netSize(netShapes(widths, 0));
-  // Weights and their moments in float64, beside other things.
-  if (24 * size > 0.9 * MAX_MESSAGE)
+  // Weights and their two moments, beside other things.
+  if (12 * size > 0.9 * MAX_MESSAGE)
     throw new UserError(
       `--encoder-hidden: an encoder of ${size.toLocaleString('en')} weights is too large for messages; make its layers narrower`,
     );

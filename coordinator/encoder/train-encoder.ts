@@ -96,7 +96,7 @@ export async function encoderEpoch(
       ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise, steps },
       ...{ done: epoch + from, length: cut - from, total: encoderEpochs },
     };
-    const sums: Expected[string] = ['float64', params.length];
+    const sums: Expected[string] = ['float32', params.length];
     const results = await dispatcher.round({
       tasks: [task],
       uses: ['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
@@ -104,10 +104,10 @@ export async function encoderEpoch(
       streams: false,
       sum: true,
       expects: () => [{ params: sums, first: sums, second: sums, loss: ['float64', 1] }],
-      isSound: ([result], { length }) => areEncoderSums(result, length),
+      isSound: ([result]) => areEncoderSums(result),
       hasDiverged: ([result]) => hasDiverged(task, result),
     });
-    const mean = async (name: string) => quotient(await sumOf(results, 0, name), units.length);
+    const mean = async (name: string) => quotient(await sumOf(results, 0, name, 'float32'), units.length);
     [params, first, second] = [await mean('params'), await mean('first'), await mean('second')];
     if (![params, first, second].every(areFinite))
       throw new UserError(`the encoder diverges: use a lower --encoder-lr than ${rate}`);
@@ -118,7 +118,7 @@ export async function encoderEpoch(
 }
 
 /** In a loop: `Float32Array.from` goes through an iterator, a hundred times as slowly, and these are millions. */
-function quotient(sum: Float64Array, count: number): Float32Array {
+function quotient(sum: Float32Array, count: number): Float32Array {
   const out = new Float32Array(sum.length);
   for (let i = 0; i < sum.length; i++) out[i] = sum[i] / count;
   return out;

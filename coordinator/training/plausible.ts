@@ -62,16 +62,9 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
   return task.task === 'full-pass' && 'soft' in result && !areFinite(result.soft.data);
 }
 
-/** Sums of `encoder-steps` over so many shards: what is finite must be possible in float32. */
-export function areEncoderSums(result: Tensors, shards: number): boolean {
-  const of = (name: string) => take(result, name, 'float64');
-  const most = shards * MAX_FLOAT32;
-  return (
-    ['params', 'first'].every((name) => areWithin(of(name), -most, most)) &&
-    areWithin(of('second'), 0, most) &&
-    !(of('loss')[0] < 0)
-  );
-}
+/** Sums of `encoder-steps`. */
+export const areEncoderSums = (result: Tensors): boolean =>
+  areWithin(take(result, 'second', 'float32'), 0, MAX_FLOAT32) && !(take(result, 'loss', 'float64')[0] < 0);
 
 /** Codes of rows: numbers that clustering can use. */
 export const areCodes = ({ codes }: Tensors): boolean => isWithin(codes.data, MAX_MAGNITUDE);

@@ -228,9 +228,14 @@ function requiredNets(partitions: Partition[]): string[] {
 }
 
 /** The sum of an array over all results of a round that asked for sums. `task`: the index of its task. */
-export function sumOf(results: Result[], task: number, name: string): Promise<Float64Array> {
+export function sumOf<D extends 'float64' | 'float32' = 'float64'>(
+  results: Result[],
+  task: number,
+  name: string,
+  dtype = 'float64' as D,
+) {
   // Sparse: workers may have summed aligned groups of shards already.
-  const byShard: Float64Array[] = [];
-  for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, 'float64');
+  const byShard: ReturnType<typeof take<D>>[] = [];
+  for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, dtype);
   return sumInSlices(byShard);
 }

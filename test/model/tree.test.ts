@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fold, isAligned, type PartialSum, treeAccumulator, treeSum } from '../../model/tree.ts';
+import { type Floats, fold, isAligned, type PartialSum, treeAccumulator, treeSum } from '../../model/tree.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
 /** The tree by its recursive definition: a node of 2^h shards adds the sums of its left half and of its right half, if any. */
@@ -135,12 +135,31 @@ describe('fold', () => {
           return stack;
         }).flat();
         for (const { from, to } of nodes) assert.ok(isAligned(from, to));
-        const places: Float64Array[] = [];
+        const places: Floats[] = [];
         for (const { from, sums } of nodes) places[from] = sums.a;
         assert.deepEqual(treeSum(places), treeSum(parts));
       }),
       { numRuns: 500 },
     );
+  });
+
+  test('sums of float32 arrays are rounded at each node, whoever adds', async () => {
+    const parts = Array.from({ length: 8 }, (_, i) =>
+      Float32Array.of(2 ** 24, 1, 0.1).map((v) => v * (i + 1)),
+    );
+    const rounded = (a: Float32Array, b: Float32Array) => a.map((v, j) => v + b[j]);
+    const pairs = [0, 2, 4, 6].map((i) => rounded(parts[i], parts[i + 1]));
+    const expected = rounded(rounded(pairs[0], pairs[1]), rounded(pairs[2], pairs[3]));
+    assert.deepEqual(treeSum<Float32Array>(parts, Float32Array), expected);
+    for (const cut of [1, 3, 4, 6]) {
+      const stacks: PartialSum[][] = [[], []];
+      parts.forEach((values, i) => {
+        fold(stacks[Number(i >= cut)], { from: i, to: i + 1, sums: { a: values.slice() } });
+      });
+      const places: Floats[] = [];
+      for (const { from, sums } of stacks.flat()) places[from] = sums.a;
+      assert.deepEqual(treeSum<Float32Array>(places, Float32Array), expected);
+    }
   });
 
   test('n consecutive shards from 0 fold to as many nodes as n has binary ones', () => {

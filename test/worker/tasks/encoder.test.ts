@@ -79,7 +79,7 @@ describe('encoder-steps', () => {
       const own = w.rowsOf(shard).map((row) => rows[row]);
       const result = await run(joined(backend), { ...task, batch: 1000, done: 1 }, shard);
       agrees(take(result, 'loss', 'float64'), [errorOf(params, own)], 1e-5);
-      const after = take(result, 'params', 'float64');
+      const after = take(result, 'params', 'float32');
       const step = 1e-3;
       const rate = rateAfter(task.rate, 1, task.total);
       let checked = 0;
@@ -106,9 +106,9 @@ describe('encoder-steps', () => {
         const steps = 4 * epoch;
         const result = await run(joined(backend, states), { ...task, epoch, done: epoch, steps }, SHARDS[1]);
         errors.push(take(result, 'loss', 'float64')[0]);
-        states.encoder.params.data = Float32Array.from(take(result, 'params', 'float64'));
+        states.encoder.params.data = Float32Array.from(take(result, 'params', 'float32'));
         for (const moment of ['first', 'second'])
-          states['encoder-moments'][moment].data = Float32Array.from(take(result, moment, 'float64'));
+          states['encoder-moments'][moment].data = Float32Array.from(take(result, moment, 'float32'));
       }
       assert.ok(errors.at(-1)! < 0.3 * errors[0], `${errors[0]} → ${errors.at(-1)}`);
     });
@@ -116,7 +116,7 @@ describe('encoder-steps', () => {
 
   test('each epoch takes the rows in another order, and noise is drawn again', async () => {
     const params = async (change: Partial<typeof task>) =>
-      take(await run(joined(backends[0]), { ...task, ...change }, SHARDS[0]), 'params', 'float64');
+      take(await run(joined(backends[0]), { ...task, ...change }, SHARDS[0]), 'params', 'float32');
     assert.notDeepEqual(await params({}), await params({ epoch: 2 }));
     assert.notDeepEqual(await params({}), await params({ noise: 0.5 }));
     assert.deepEqual(await params({ noise: 0.5 }), await params({ noise: 0.5 }));
@@ -128,7 +128,7 @@ describe('encoder-steps', () => {
       const after = take(
         await run(joined(backends[0]), { ...task, ...change }, SHARDS[0]),
         'params',
-        'float64',
+        'float32',
       );
       return after.reduce((sum, value, i) => sum + Math.abs(value - params[i]), 0);
     };

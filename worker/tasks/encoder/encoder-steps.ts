@@ -44,9 +44,9 @@ export async function encoderSteps(
     }
     const { params, first, second, loss } = await training.end();
     return {
-      params: nd(new Float64Array(params)),
-      first: nd(new Float64Array(first)),
-      second: nd(new Float64Array(second)),
+      params: nd(params),
+      first: nd(first),
+      second: nd(second),
       loss: nd(Float64Array.of(loss)),
     };
   } finally {
