@@ -113,9 +113,10 @@ function widths() {
 }
 
 function transform() {
-  const limit = 'auto, center, normalize, standard, min-max, none or pca:<axes>';
+  const limit = 'auto, center, normalize, standard, min-max, min-max-global, none or pca:<axes>';
   const isTransform = (value: unknown) =>
-    typeof value === 'string' && /^(auto|center|normalize|standard|min-max|none|pca:[1-9]\d*)$/.test(value);
+    typeof value === 'string' &&
+    /^(auto|center|normalize|standard|min-max(-global)?|none|pca:[1-9]\d*)$/.test(value);
   const schema = (z: Schemas) => z.custom<TransformChoice>(isTransform, stringError(limit));
   return { type: 'string', limit, schema } as const;
 }
@@ -149,7 +150,7 @@ export const OPTIONS = {
   transform: option(transform(), {
     group: DATA,
     describe:
-      'input transform: center, normalize (unit rows), standard, min-max, none, pca:<axes>; auto: standard, or what suits an embedding',
+      'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>; auto: standard, or what suits an embedding',
     fast: 'auto',
     paper: 'normalize',
   }),

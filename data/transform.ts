@@ -52,6 +52,7 @@ export type TransformChoice =
   | 'normalize'
   | 'standard'
   | 'min-max'
+  | 'min-max-global'
   | `pca:${number}`;
 
 /** The number of axes d of `pca:<d>`; null for the other choices. */
@@ -106,9 +107,10 @@ export function planTransform(
   if (axes !== null) return planPca(axes, moments, kept, fences);
 
   const sd = kept.map((d) => Math.sqrt(variance[d]));
+  const range = rangeOf(choice, moments);
   const factor = kept.map((d, i) => {
     if (choice === 'standard' || choice === 'auto') return 1 / sd[i];
-    return choice === 'min-max' ? 1 / (moments.max[d] - moments.min[d]) : 1;
+    return range ? 1 / (range.max[d] - range.min[d]) : 1;
   });
   const covariance = new Float64Array(diagonal ? kept.length : kept.length ** 2);
   kept.forEach((a, i) => {
@@ -131,11 +133,20 @@ export function planTransform(
       scale: Float64Array.from(sd, (s, i) => s * factor[i]),
       offset: Float64Array.from(kept, (d, i) => {
         if (choice === 'center' || choice === 'standard' || choice === 'auto') return 0;
-        return (moments.mean[d] - (choice === 'min-max' ? moments.min[d] : 0)) * factor[i];
+        return (moments.mean[d] - (range ? range.min[d] : 0)) * factor[i];
       }),
       fences,
     },
   };
+}
+
+/** For each column the values that become 0 and 1; null unless the choice is to scale columns so. */
+function rangeOf(choice: TransformChoice, { min, max }: Moments): Pick<Moments, 'min' | 'max'> | null {
+  if (choice === 'min-max') return { min, max };
+  if (choice !== 'min-max-global') return null;
+  const least = min.reduce((a, b) => Math.min(a, b));
+  const most = max.reduce((a, b) => Math.max(a, b));
+  return { min: min.map(() => least), max: max.map(() => most) };
 }
 
 function planPca(axes: number, moments: Moments, kept: number[], fences: Fences | null) {

@@ -97,9 +97,13 @@ const signature = (code: string) =>
     .replace(/^export (async )?/, '')
     .trim()};`;
 
+/** Types of members that are one of so many that they take several lines, each on one. */
+const inLine = (members: string) =>
+  members.replace(/:\n {4}\| ([^;]*);/g, (_, types: string) => `: ${types.replace(/\n {4}\| /g, ' | ')};`);
+
 /** The members of an interface or class, with their comments. */
 function membersOf({ code }: Declaration): MemberDoc[] {
-  const body = code.slice(code.indexOf('{\n') + 2, code.lastIndexOf('}'));
+  const body = inLine(code.slice(code.indexOf('{\n') + 2, code.lastIndexOf('}')));
   const member =
     /((?: {2}\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?) {2}(?:override )?(?:readonly )?(\*?[\w[\].]+\??)(\([^\n]*?\): |: | = )([^\n]*);\n/g;
   return [...body.matchAll(member)].map(([, comment, name, between, type]) => ({

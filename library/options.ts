@@ -28,11 +28,19 @@ export type LabelData = string | ArrayLike<number>;
 export interface ModelOptions {
   /**
    * Transform of the rows before clustering: `center` subtracts the mean, `normalize` scales rows to unit length, `standard`
-   * scales columns to variance 1, `min-max` scales columns to the range 0 to 1, `pca:AXES` projects onto that many principal
-   * axes, `none` keeps rows as they are. `auto` is `standard`, but for more than 32 columns it is what suits the likelihood.
+   * scales columns to variance 1, `min-max` scales each column to the range 0 to 1, `min-max-global` all of them by one range,
+   * `pca:AXES` projects onto that many principal axes, `none` keeps rows as they are. `auto` is `standard`, but for more than 32 columns it is what suits the likelihood.
    * @defaultValue `auto`
    */
-  transform?: 'auto' | 'center' | 'normalize' | 'standard' | 'min-max' | 'none' | `pca:${number}`;
+  transform?:
+    | 'auto'
+    | 'center'
+    | 'normalize'
+    | 'standard'
+    | 'min-max'
+    | 'min-max-global'
+    | 'none'
+    | `pca:${number}`;
   /**
    * Approximate number of rows to train on, a whole number; 0 trains on all rows. All rows are labelled in any case. The default
    * grows with K.

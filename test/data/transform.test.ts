@@ -76,6 +76,10 @@ const FORMULAS: Record<string, (values: number[]) => number[]> = {
     const [low, high] = [Math.min(...values), Math.max(...values)];
     return values.map((v) => (v - low) / (high - low));
   },
+  'min-max-global': (values) => {
+    const [low, high] = [Math.min(...ROWS.flat()), Math.max(...ROWS.flat())];
+    return values.map((v) => (v - low) / (high - low));
+  },
 };
 
 describe('transforms', () => {

@@ -58,7 +58,7 @@ export function checkColumns(
     if (relativeSpacing(worst) > UNUSABLE) throw new UserError(text);
     warn(text);
   }
-  if (transform === 'center') warnOfScales(data, columns, warn);
+  if (transform === 'center' || transform === 'min-max-global') warnOfScales(data, columns, warn);
 }
 
 /** The distance between neighbouring float32 numbers near this one. */
