@@ -10,8 +10,10 @@ export const builder = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'rows to label: .npy, IDX or CSV, with as many columns as the training data',
+    describe:
+      'rows to label: .npy, IDX or CSV, with as many columns as the training data, or a folder of images',
   },
+  'skip-bad': { type: 'boolean', default: false, describe: 'leave out images that cannot be decoded' },
   out: {
     type: 'string',
     demandOption: true,
@@ -22,6 +24,11 @@ export const builder = {
     type: 'string',
     requiresArg: true,
     describe: 'output file of the responsibilities: .npy, float32, N×K',
+  },
+  images: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'output file of the paths of images in the order of their labels: text, one a line',
   },
   clusters: {
     type: 'number',
@@ -35,15 +42,17 @@ export const builder = {
 export async function handler({
   run,
   data,
+  skipBad,
   out,
   soft,
+  images,
   clusters,
   force,
 }: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
   const log = (line: string) => console.error(printable(line));
   const { rows, outliers, k } = await interruptible((signal) =>
-    predict({ run, data, out, soft, clusters, force, log, signal }),
+    predict({ run, data, skipBad, out, soft, images, clusters, force, log, signal }),
   );
   console.log(
     printable(

@@ -121,6 +121,22 @@ function transform() {
   return { type: 'string', limit, schema } as const;
 }
 
+/** `28` or `32x24`, width first; in a file or a program also a number. */
+function imageSize() {
+  const limit = 'pixels such as 28, or width x height such as 32x24, each from 1 to 1024';
+  const isSide = (text: string) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1024;
+  const isSize = (value: unknown) => {
+    const sides = isWord(value) ? String(value).split('x') : [];
+    return sides.length > 0 && sides.length <= 2 && sides.every(isSide);
+  };
+  const schema = (z: Schemas) =>
+    z.pipe(
+      z.custom<Word>(isSize, `must be ${limit}`),
+      z.transform((size: Word) => (String(size).includes('x') ? String(size) : `${size}x${size}`)),
+    );
+  return { type: 'string', limit, schema } as const;
+}
+
 const nullable = <Schema extends zod.ZodMiniType>(
   domain: OptionDomain<Schema>,
 ): OptionDomain<zod.ZodMiniNullable<Schema>> => ({ ...domain, schema: (z) => z.nullable(domain.schema(z)) });
@@ -139,13 +155,25 @@ export const OPTIONS = {
   data: option(text(), {
     group: DATA,
     symbol: 'X',
-    describe: 'rows to cluster: .npy, IDX (also .gz) or CSV',
+    describe: 'rows to cluster: .npy, IDX (also .gz), CSV, or a folder of PNG and JPEG images',
   }),
   labels: option(nullable(text()), {
     group: DATA,
-    describe: 'true classes, for evaluation only: 1-D .npy, IDX, or file.csv:column',
+    describe:
+      'true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, or a folder of images (the names of its sub-folders)',
     fast: null,
     defaultText: 'none',
+  }),
+  imageSize: option(nullable(imageSize()), {
+    group: DATA,
+    describe: 'width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24',
+    fast: null,
+    defaultText: 'their own, which must be the same for all',
+  }),
+  skipBad: option(yesOrNo(), {
+    group: DATA,
+    describe: 'leave out images of a folder that cannot be decoded',
+    fast: false,
   }),
   transform: option(transform(), {
     group: DATA,
@@ -407,7 +435,9 @@ export function resolveWith(
         : validated(option.schema(z), value, displayName(name));
   }
   if (!config.data)
-    throw new UserError(`${displayName('data')} is missing: the rows to cluster, an .npy, IDX or CSV file`);
+    throw new UserError(
+      `${displayName('data')} is missing: the rows to cluster, an .npy, IDX or CSV file, or a folder of images`,
+    );
   config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];

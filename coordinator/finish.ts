@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
+import { IMAGES, imageLines } from '../data/saved/image-list.ts';
 import { type SavedTree, TREE } from '../data/saved/saved-tree.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
@@ -37,7 +38,9 @@ export interface FinishInput {
   reason: EndReason;
   data: DataMoments;
   layout: Layout;
-  source: Pick<Source, 'names'>;
+  source: Pick<Source, 'names' | 'images'>;
+  /** The rows themselves, where `source` has their codes. */
+  raw?: Pick<Source, 'images'>;
   encoder?: Encoder | null;
   labels: Labels | null;
   server: Server;
@@ -99,6 +102,8 @@ export async function finish(input: FinishInput): Promise<Summary> {
         observer?.labelled(found.counts, final, tree);
       }
       if (tree) out.json(TREE, tree);
+      const { images } = input.raw ?? source;
+      if (images) out.bytes(IMAGES, imageLines(images));
       await writeModel(run, final.state, labelled, source.names ?? null, input.encoder ?? null, out);
       await checkpoints.flush();
       const { silhouette } = labelled;

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
+import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
 import type { RunConfig } from './config.ts';
@@ -51,6 +52,14 @@ export async function openDirectory(
   return openRunDirectory(out, { force, inputs, warn, history });
 }
 
+/** UserError if a run, with its pictures, would be written among the images that it reads. */
+export function assertNotAmong({ images }: Source, data: string, out: string): void {
+  if (images && `${realPath(out)}${sep}`.startsWith(`${realPath(data)}${sep}`))
+    throw new UserError(
+      `--out ${out} lies in the folder of images ${data}, of which the pictures of the run would become a part; choose another`,
+    );
+}
+
 /**
  * The checkpoint to resume from; null if there is none. UserError if `from` names one that cannot be used, or if there is one
  * of another run: a run that continues removes old checkpoints in its directory. `inPlace`: it continues in that of the run.
@@ -76,9 +85,9 @@ export async function openCheckpoint(
 
 /** Opens the rows to cluster. `leftOut`: the column of a CSV that holds the labels and is not clustered. */
 export async function openRows(
-  { data, labels }: RunConfig,
+  { data, labels, imageSize, skipBad }: RunConfig,
   resume: ResumedRun | undefined,
-  warn: (message: string) => void,
+  { warn, ...rest }: Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>>,
 ): Promise<{ source: Source; leftOut: string | null }> {
   if (resume) assertStillThere('--data', data);
   const { formatOf, openSource } = await import('../data/open.ts');
@@ -87,8 +96,14 @@ export async function openRows(
     : labels === null
       ? null
       : await (await import('../data/labels.ts')).labelColumnIn(labels, data);
-  const source = await openSource(data, { without: leftOut });
-  if (formatOf(data) === 'csv') {
+  const format = formatOf(data);
+  if (format !== 'images' && (imageSize !== null || skipBad))
+    throw new UserError(
+      `${data} is no folder of images, which ${skipBad ? '--skip-bad' : '--image-size'} is for: leave it out`,
+    );
+  const images = { size: imageSize, skipBad, warn, ...rest };
+  const source = await openSource(data, { without: leftOut, images });
+  if (format === 'csv') {
     const note = await (await import('../data/columns.ts')).noteOnHeader(data, leftOut ?? undefined);
     if (note) warn(note);
   }
@@ -114,7 +129,7 @@ export function assertSameShape(path: string, { rows, dim }: Source, { run: { da
 /** The true classes, for evaluation; null if none are given. UserError if there is not one for each row. */
 export async function openLabels(
   { data, labels: spec }: RunConfig,
-  rows: number,
+  { rows, images }: Pick<Source, 'rows' | 'images'>,
   leftOut: string | null,
   resume: ResumedRun | undefined,
   warn: (message: string) => void,
@@ -122,10 +137,11 @@ export async function openLabels(
   if (spec === null) return null;
   const { labelsFile, readLabels } = await import('../data/labels.ts');
   if (resume) assertStillThere('--labels', labelsFile(spec));
-  const labels = await readLabels(spec);
+  const isSame = realPath(labelsFile(spec)) === realPath(data);
+  const labels = await readLabels(spec, isSame ? images : undefined);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);
-  if (leftOut === null && realPath(labelsFile(spec)) === realPath(data))
+  if (leftOut === null && isSame && !images)
     warn(
       `--labels ${spec} is in the file of --data, and these labels are clustered too; pass rows without them`,
     );

@@ -12,7 +12,14 @@ import type { AllowList } from '../proto/keys.ts';
 import type { RunEvent } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import type { DataCheck } from './data-check.ts';
-import { assertSameShape, openCheckpoint, openDirectory, openLabels, openRows } from './inputs.ts';
+import {
+  assertNotAmong,
+  assertSameShape,
+  openCheckpoint,
+  openDirectory,
+  openLabels,
+  openRows,
+} from './inputs.ts';
 import type { Http } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
 import type { Drawing } from './report/drawing.ts';
@@ -100,8 +107,10 @@ async function openInputs(
   { stopping, closing }: SessionScope,
 ) {
   const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
-  const { source, leftOut } = await openRows(config, resume, warn);
+  const how = { warn, log: listener.log, signal: stopping.signal };
+  const { source, leftOut } = await openRows(config, resume, how);
   closing.defer(source.close);
+  assertNotAmong(source, config.data, out.path);
   stopping.signal.throwIfAborted();
   if (leftOut !== null)
     listener.log(
@@ -114,7 +123,7 @@ async function openInputs(
   const { gaussianCost } = await import('./training/preparation/cost.ts');
   const cost = gaussianCost(config, layout);
   if (cost && !resume) warn(`${config.data}: ${cost}`);
-  const labels = await openLabels(config, source.rows, leftOut, resume, warn);
+  const labels = await openLabels(config, source, leftOut, resume, warn);
   stopping.signal.throwIfAborted();
   const { checkpointFolder, createCheckpoints } = await import('./storage/checkpoints.ts');
   // One of another folder is not there for the next `resume` of this one.
@@ -260,7 +269,7 @@ async function listenForWorkers(
     // Workers that read the file themselves would include the column that is left out.
     file:
       sharedFiles && leftOut === null
-        ? { path: resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
+        ? { path: source.file ?? resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
         : null,
     readBlocks: read,
     async verify(unit, hashes) {

@@ -34,6 +34,8 @@ import { type Observer, train } from './training/train.ts';
 export interface RunInput {
   config: RunConfig;
   source: Source;
+  /** The rows themselves, where `source` has their codes. */
+  raw?: Source;
   /** The column of the data that holds the labels and is not in `source`. */
   leftOut?: string | null;
   labels: Labels | null;
@@ -130,7 +132,7 @@ async function onCodes(input: RunInput): Promise<RunInput> {
   input.serve?.(codes, own);
   return {
     ...input,
-    ...{ source: codes, layout: own, check: null, encoder },
+    ...{ raw: source, source: codes, layout: own, check: null, encoder },
     resume: resume && { from: resume.from, fingerprint: null },
   };
 }
@@ -141,12 +143,23 @@ function assertUnchanged({ data }: RunConfig, hashes: Uint8Array, resume: RunInp
 }
 
 /** What run.json says of a run before anything is read, of its rows rather than of their codes. */
-function metadataOf({ config, layout, source, leftOut, versions, server, mixed, encoder }: RunInput) {
+function metadataOf({
+  config,
+  layout,
+  source,
+  raw = source,
+  leftOut,
+  versions,
+  server,
+  mixed,
+  encoder,
+}: RunInput) {
   const backend = server.backend() ?? undefined;
   return {
     config,
     layout: encoder?.layout ?? layout,
-    dtype: source.dtype,
+    dtype: raw.dtype,
+    shape: raw.shape,
     leftOut: leftOut ?? null,
     versions,
     identity: server.identity(),

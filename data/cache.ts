@@ -38,15 +38,16 @@ export function cacheFolder(): string {
 /**
  * Opens the decoded form of `path` from the cache. Unless the cache has a readable one for this version of the file (see
  * `fileVersion`), `decode` first writes it to the path that it is given, readable by this user only. `kind` distinguishes
- * different decodings of one file. Rejects with a UserError if the file changes while it is decoded.
+ * different decodings of one file, `versionOf` its versions. Rejects with a UserError if the file changes while it is decoded.
  */
 export async function openCached(
   path: string,
   kind: string,
   decode: (target: string) => Promise<void>,
   open: (target: string) => ArrayFile,
+  versionOf = fileVersion,
 ): Promise<ArrayFile> {
-  const version = fileVersion(path);
+  const version = versionOf(path);
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, kind, version]))
     .digest('hex');
@@ -62,7 +63,7 @@ export async function openCached(
     }
     await decode(target);
     try {
-      assertVersion(path, version);
+      assertVersion(path, version, versionOf);
     } catch (error) {
       attempted(target, 'removed', () => remove(target));
       throw error;

@@ -17,7 +17,7 @@ export function fileVersion(path: string): string {
 }
 
 /** Throws a UserError if the file is not as it was when it had this version. */
-export function assertVersion(path: string, version: string): void {
-  if (fileVersion(path) !== version)
+export function assertVersion(path: string, version: string, versionOf = fileVersion): void {
+  if (versionOf(path) !== version)
     throw new UserError(`${path} changed while it was being read: start again once it is complete`);
 }

@@ -23,10 +23,10 @@ const MAX_CLASSES = 1 << 20;
 /**
  * The labels in the file that `spec` names: an .npy of shape (N,) or (N, 1) of numbers, bools or strings, a one-dimensional
  * IDX file, or a text table. For a text table, `file.csv:column` chooses a column by its name in the header or its number
- * from 1; by default it is the only column, or the one called label, class, target or y. Rejects with a UserError
- * if the file is invalid.
+ * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels of
+ * those called `images`, by default all, are the names of their sub-folders. Rejects with a UserError if the file is invalid.
  */
-export async function readLabels(spec: string): Promise<Labels> {
+export async function readLabels(spec: string, images?: readonly string[]): Promise<Labels> {
   const { path, column } = parseSpec(spec);
   if (column === '')
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
@@ -34,6 +34,7 @@ export async function readLabels(spec: string): Promise<Labels> {
   if (format === 'csv') return csvLabels(path, column);
   if (column !== undefined)
     throw new UserError(`${path} has no columns to choose from: leave out ":${column}"`);
+  if (format === 'images') return imageLabels(path, images);
   assertOfRun(path);
   const file = format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path);
   try {
@@ -120,6 +121,13 @@ function text(bytes: Buffer, kind: string, order: string): string {
     .map((point) => String.fromCodePoint(point > 0x10ffff ? 0xfffd : point))
     .join('')
     .replace(/\0+$/, '');
+}
+
+async function imageLabels(path: string, images?: readonly string[]): Promise<Labels> {
+  const { folderLabels, readImageFolder } = await import('./images/folder.ts');
+  const encoder = createLabelEncoder(path);
+  for (const label of folderLabels(path, images ?? readImageFolder(path).names)) encoder.add(label, String);
+  return encoder.finish();
 }
 
 async function csvLabels(path: string, column: string | undefined): Promise<Labels> {

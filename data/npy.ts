@@ -291,9 +291,9 @@ export interface NpyWriter<Data> {
   write(data: Data, first: number): void;
   /**
    * Makes the file durable under its name, with another shape than announced if `shape` is given. Elements that were not
-   * written are zeros.
+   * written are zeros. `appendix`: what follows the array, which readers of arrays ignore.
    */
-  finish(shape?: readonly number[]): void;
+  finish(shape?: readonly number[], appendix?: Uint8Array): void;
   /** SHA-256, in hexadecimal, of the file that `finish` makes with what has been written. */
   sha256(): Promise<string>;
   abort(): void;
@@ -334,8 +334,10 @@ export function createNpyBytes(
       file.write(header, 0);
       return file.sha256();
     },
-    finish(finalShape = shape) {
-      file.resize(header.length + elementCount(finalShape) * size);
+    finish(finalShape = shape, appendix = new Uint8Array()) {
+      const end = header.length + elementCount(finalShape) * size;
+      file.resize(end);
+      file.write(appendix, end);
       file.write(npyHeader(descr, finalShape), 0);
       file.finish();
     },

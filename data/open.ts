@@ -1,9 +1,10 @@
 import { closeSync } from 'node:fs';
-import { openFile, readFully } from '../base/files.ts';
+import { openFile, readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
 import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
+import type { ImageOptions } from './images/images.ts';
 import {
   type ArrayFile,
   assertNumeric,
@@ -18,7 +19,7 @@ import {
 } from './npy.ts';
 import type { Source } from './source.ts';
 
-export type Format = 'npy' | 'idx' | 'idx.gz' | 'csv';
+export type Format = 'npy' | 'idx' | 'idx.gz' | 'csv' | 'images';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
@@ -26,22 +27,24 @@ const MAX_GAP_BYTES = 1 << 15;
 export interface OpenOptions {
   /** A column of a text table, by name or number, to leave out. */
   without?: string | null;
+  /** How a folder of images is read; by default all must have the same size, and none may be bad. */
+  images?: ImageOptions;
   /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
   expected?: Readonly<{ rows: number; dim: number }>;
 }
 
 /**
  * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images
- * become rows of pixels; or a text table (.csv, .tsv, .txt). The format is detected from the content, else from the name. Rejects
- * with a UserError, one line, if the file is invalid.
+ * become rows of pixels; a text table (.csv, .tsv, .txt); or a folder of images. The format is detected from the content, else
+ * from the name. Rejects with a UserError, one line, if the file is invalid.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
   const version = fileVersion(path);
   const source = await openRows(path, options);
-  return { ...source, assertSameFile: () => assertVersion(path, version) };
+  return { assertSameFile: () => assertVersion(path, version), ...source };
 }
 
-async function openRows(path: string, { without = null, expected }: OpenOptions): Promise<Source> {
+async function openRows(path: string, { without = null, images, expected }: OpenOptions): Promise<Source> {
   switch (formatOf(path)) {
     case 'npy':
       return tableSource(openNpy(path));
@@ -59,14 +62,20 @@ async function openRows(path: string, { without = null, expected }: OpenOptions)
       const names = await columnNames(path, without);
       return { ...tableSource(await openCsv(path, without)), dtype: 'csv', names };
     }
+    case 'images': {
+      const { AS_THEY_ARE, openImages } = await import('./images/images.ts');
+      const { file, copy, names, assertSame } = await openImages(path, images ?? AS_THEY_ARE);
+      return { ...tableSource(file), images: names, file: copy, assertSameFile: assertSame };
+    }
   }
 }
 
 /** Is this the name of a text table? These are recognized by name only. */
 export const isCsvName = (path: string) => /\.(csv|tsv|txt)$/i.test(path);
 
-/** The format of a data file. Throws a UserError if it is not supported. */
+/** The format of a data file, or `images` for a folder. Throws a UserError if it is not supported. */
 export function formatOf(path: string): Format {
+  if (statusOf(path)?.isDirectory()) return 'images';
   const { fd, size } = openFile(path);
   const head = Buffer.alloc(Math.min(size, 8));
   try {
@@ -81,7 +90,7 @@ export function formatOf(path: string): Format {
   throw new UserError(
     head.toString('latin1', 0, 2) === 'PK'
       ? `${path} is a zip archive (.npz?): save the array to use as .npy, with numpy.save`
-      : `${path} has an unsupported format: use .npy, IDX (plain or .gz), or text named .csv, .tsv or .txt`,
+      : `${path} has an unsupported format: use .npy, IDX (plain or .gz), text named .csv, .tsv or .txt, or a folder of PNG and JPEG images`,
   );
 }
 

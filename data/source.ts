@@ -6,6 +6,10 @@ export interface Source {
   readonly dtype: string;
   /** The shape of a row in the file, where it is not flat: [28,28] for an image. */
   readonly shape?: readonly number[];
+  /** Of a folder of images: their paths below it, by row. */
+  readonly images?: readonly string[];
+  /** A file that has the rows, where that is another than the one that was opened: a decoded copy. */
+  readonly file?: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
   /**

@@ -10,12 +10,15 @@ export interface Rows {
   columns: number;
 }
 
-/** Rows: the path of an .npy, IDX (also .gz) or CSV file, or rows in memory. NaN and infinite values are rejected. */
+/**
+ * Rows: the path of an .npy, IDX (also .gz) or CSV file, or of a folder of PNG and JPEG images, or rows in memory. NaN and
+ * infinite values are rejected.
+ */
 export type Data = string | Rows;
 
 /**
- * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), or
- * 32-bit integers in memory.
+ * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), a folder of
+ * images (the names of the sub-folders that they lie in), or 32-bit integers in memory.
  */
 export type LabelData = string | ArrayLike<number>;
 
@@ -26,6 +29,18 @@ export type LabelData = string | ArrayLike<number>;
  * `transform`, N the number of rows, K the number of clusters.
  */
 export interface ModelOptions {
+  /**
+   * Width × height in pixels to which the images of a folder are scaled: a number for both, or text such as `32x24`. Each from 1
+   * to 1024.
+   * @defaultValue their own, which must be the same for all
+   */
+  imageSize?: number | string | null;
+  /**
+   * Leave out images of a folder that cannot be decoded; else they are an error. `images.txt` in the run directory says which are
+   * left.
+   * @defaultValue false
+   */
+  skipBad?: boolean;
   /**
    * Transform of the rows before clustering: `center` subtracts the mean, `normalize` scales rows to unit length, `standard`
    * scales columns to variance 1, `min-max` scales each column to the range 0 to 1, `min-max-global` all of them by one range,
@@ -373,10 +388,17 @@ export interface PredictOptions {
   run: string;
   /** The rows to label, with as many columns as the run's own data. Arrays must not change until the promise settles. */
   data: Data;
+  /** Leave out images of a folder that cannot be decoded; else they are an error. */
+  skipBad?: boolean;
   /** Write the labels to this .npy file (int32, N) instead of keeping them in memory. */
   out?: string;
   /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
   soft?: boolean | string;
+  /**
+   * Write the paths of the images to this text file, one a line, in the order of the labels. Only where `data` is a folder of
+   * images.
+   */
+  images?: string;
   /**
    * Label with so many clusters instead of those of the run, from 1 to their number: those that `cut` gives, joined by the tree of
    * merges. Responsibilities of clusters that are joined are added.

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { statusOf } from '../base/files.ts';
+import { createAtomicFile, statusOf } from '../base/files.ts';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { countFlags } from '../data/fences.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
+import { imageLines } from '../data/saved/image-list.ts';
 import { renumberLabels } from '../model/numbering.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
@@ -26,6 +27,8 @@ export interface Prediction {
    * from 0 to K − 1, and responsibilities have K columns. With the option `clusters`, that number.
    */
   readonly k: number;
+  /** The paths of the images that the rows are, below the folder `data`, N; null for other data. */
+  readonly images: readonly string[] | null;
   /** The cluster of each row, N. With `out`, read from that file on first access. */
   readonly labels: Int32Array;
   /** Responsibilities, N×K, row-major; null without `soft`. If `soft` is a path, read from that file on first access. */
@@ -35,8 +38,10 @@ export interface Prediction {
 const KINDS: OptionKinds<PredictOptions> = {
   run: 'string',
   data: 'any',
+  skipBad: 'boolean',
   out: 'string',
   soft: ['boolean', 'string'],
+  images: 'string',
   clusters: 'number',
   force: 'boolean',
   signal: 'signal',
@@ -53,15 +58,16 @@ const KINDS: OptionKinds<PredictOptions> = {
  */
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
-  const { run, data, out, soft = false, clusters, force = false, log = () => {}, signal } = options;
+  const { run, data, skipBad = false, out, soft = false, images, clusters } = options;
+  const { force = false, log = () => {}, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
-  const outputs = { '--out': out, '--soft': softOut };
+  const outputs = { '--out': out, '--soft': softOut, '--images': images };
   assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
   assertNotOfRun(run, outputs);
   for (const [flag, path] of Object.entries(outputs))
     if (path !== undefined && statusOf(path)?.isFile() === false)
       throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
-  for (const path of [out, softOut])
+  for (const path of Object.values(outputs))
     if (path !== undefined && existsSync(path) && !force)
       throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
   const paths = fixedPaths();
@@ -71,10 +77,11 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     run: folder,
     data: typeof data === 'string' ? fix(data) : sourceOf(data),
     soft: soft !== false,
+    skipBad,
     log: (line: string) => log(asGiven(line)),
     signal,
   };
-  const files = { out: fix(out), softOut: fix(softOut), force };
+  const files = { out: fix(out), softOut: fix(softOut), imagesOut: fix(images), force };
   return paths.naming(() => {
     const joined = clusters === undefined ? null : cutOfRun(folder, clusters);
     return label(input, joined, files);
@@ -85,18 +92,19 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
 async function label(
   input: PredictInput,
   joined: RunCut | null,
-  { out, softOut, force }: { out?: string; softOut?: string; force: boolean },
+  { out, softOut, imagesOut, force }: { out?: string; softOut?: string; imagesOut?: string; force: boolean },
 ): Promise<Prediction> {
   const { soft, signal } = input;
   const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
-  const { rows } = predictor;
+  const { rows, images } = predictor;
   const k = joined ? joined.groups.length : predictor.k;
-  const sinks: ArraySink<Int32Array | Float32Array>[] = [];
+  const sinks: Sink[] = [];
   try {
     const labels = createSink<Int32Array>(out, '<i4', [rows], force);
-    sinks.push(labels as ArraySink<Int32Array | Float32Array>);
+    sinks.push(labels);
     const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k], force);
-    if (responsibilities) sinks.push(responsibilities as ArraySink<Int32Array | Float32Array>);
+    if (responsibilities) sinks.push(responsibilities);
+    if (imagesOut !== undefined) sinks.push(imagesSink(imagesOut, images, force));
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
@@ -107,7 +115,7 @@ async function label(
     }
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
-    return withArrays({ rows, outliers, k }, arrays);
+    return withArrays({ rows, outliers, k, images }, arrays);
   } catch (error) {
     for (const { abort } of sinks) abort();
     throw signal?.aborted ? new AbortError('predict was stopped', { cause: signal.reason }) : error;
@@ -126,14 +134,25 @@ function added(responsibilities: Float32Array, units: number, { place, groups }:
   return Float32Array.from(sums);
 }
 
-/** An array that is written in pieces, to an .npy file or to memory. */
-interface ArraySink<Values> {
-  /** Writes `values` from element `first` on. */
-  write(values: Values, first: number): void;
+/** A result that is kept only if all are complete. */
+interface Sink {
   finish(): void;
   /** Removes an incomplete file. */
   abort(): void;
+}
+
+/** An array that is written in pieces, to an .npy file or to memory. */
+interface ArraySink<Values> extends Sink {
+  /** Writes `values` from element `first` on. */
+  write(values: Values, first: number): void;
   read(): Values;
+}
+
+function imagesSink(path: string, names: readonly string[] | null, replace: boolean): Sink {
+  if (!names) throw new UserError(`--images ${path} needs a folder of images as --data: leave it out`);
+  const file = createAtomicFile(path, { replace });
+  file.write(imageLines(names), 0);
+  return file;
 }
 
 function createSink<Values extends Int32Array | Float32Array>(

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
+import { statusOf } from '../base/files.ts';
 import { assertOpenFiles } from '../base/limits.ts';
 import { wholeNumber } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
@@ -41,7 +42,12 @@ export async function localWorkers(
   assertAddressSpaceFor(choice.backend);
   const { NOT_SET_UP } = await import('../worker/compute/backends/choose.ts');
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');
-  const workers = startLocalWorkers({ ...choice, specs, dataRoot: dirname(resolve(config.data)), log });
+  // Of a folder of images they read the decoded copy.
+  const isFolder = statusOf(config.data)?.isDirectory();
+  const dataRoot = isFolder
+    ? (await import('../data/cache.ts')).cacheFolder()
+    : dirname(resolve(config.data));
+  const workers = startLocalWorkers({ ...choice, specs, dataRoot, log });
   return {
     ...workers,
     sameFiles: true,

@@ -3,8 +3,10 @@ import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { columnDifference } from '../data/column-names.ts';
 import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
+import type { ImageOptions } from '../data/images/images.ts';
+import { tuple } from '../data/npy.ts';
 import { formatOf, openSource } from '../data/open.ts';
-import { readTrainedModel } from '../data/saved/trained-model.ts';
+import { readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
@@ -24,6 +26,8 @@ export interface PredictInput {
   soft: boolean;
   /** So many of the first output units may have rows, which others then never get; all by default. */
   units?: number;
+  /** Images that cannot be decoded are left out. */
+  skipBad?: boolean;
   /** Says what differs from the run. */
   log: (line: string) => void;
   signal?: AbortSignal;
@@ -43,6 +47,8 @@ export interface Labelled {
 export interface Predictor {
   rows: number;
   k: number;
+  /** The paths of images below their folder, by row; null for other data. */
+  images: readonly string[] | null;
   /** All rows, in pieces and in their order: the same bits as the run's own labels.npy on its own data. */
   pieces(): AsyncGenerator<Labelled>;
   close(): void;
@@ -54,19 +60,25 @@ export async function openPredictor({
   data,
   soft,
   units,
+  skipBad = false,
   log,
   signal,
 }: PredictInput): Promise<Predictor> {
-  const { transform, encoder, net, backendName, leftOut, names } = readTrainedModel(run);
+  const { transform, encoder, net, backendName, leftOut, names, images } = readTrainedModel(run);
   const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
+  const warn = (message: string) => log(`dpmesh: warning: ${message}`);
   const source =
     typeof data === 'string'
-      ? await openSource(data, { without: await columnToLeaveOut(data, leftOut, columns, log) })
+      ? await openSource(data, {
+          without: await columnToLeaveOut(data, leftOut, columns, log),
+          images: { ...imagesOf(images), skipBad, warn, log, signal },
+        })
       : data;
   try {
     const note = typeof data === 'string' && formatOf(data) === 'csv' && (await noteOnHeader(data));
-    if (note) log(`dpmesh: warning: ${note}`);
+    if (note) warn(note);
+    if (source.images && images) assertSameShape(name, source.shape!, images.shape, run);
     if (source.dim !== columns)
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${columns}: pass rows of the same columns`,
@@ -91,6 +103,7 @@ export async function openPredictor({
     const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
+      images: source.images ?? null,
       k: net.at(-1)!.values.length,
       async *pieces() {
         for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
@@ -129,6 +142,29 @@ async function label(
   const responsibilities = r && (await backend.read(r));
   backend.free(scaled, ...layers, ...(r ? [r] : []));
   return { labels, responsibilities, outliers };
+}
+
+/** Images become rows like those of the run. */
+function imagesOf(trained: TrainedModel['images']): Pick<ImageOptions, 'size' | 'channels'> {
+  if (!trained) return { size: null };
+  const [height, width, channels] = trained.shape;
+  const size = trained.isScaled ? `${width}x${height}` : null;
+  return { size, channels: channels === 3 ? 3 : 1 };
+}
+
+/** UserError if images have another size than those of the run, or if its rows have their pixels in another order. */
+function assertSameShape(
+  name: string,
+  shape: readonly number[],
+  trained: readonly number[],
+  run: string,
+): void {
+  // One channel is none.
+  const same = [shape, trained].map((lengths) => lengths.filter((length, i) => i < 2 || length !== 1).join());
+  if (same[0] !== same[1])
+    throw new UserError(
+      `${name} has images of shape ${tuple(shape)} (height, width, channels), the run ${run} was trained on rows of shape ${tuple(trained)}: scale them to the same size`,
+    );
 }
 
 /** New rows may have the column that the run left out, or not. */

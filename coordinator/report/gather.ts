@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
-import { openSource } from '../../data/open.ts';
+import { type OpenOptions, openSource } from '../../data/open.ts';
+import { readImageList } from '../../data/saved/image-list.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import type { Source } from '../../data/source.ts';
@@ -145,7 +146,8 @@ async function classTable(
   if (inputs.table) return inputs.table;
   const file = run.config.labels;
   try {
-    const labels = inputs.labels ?? (file === null ? null : await readLabels(file));
+    const images = readImageList(runFiles(path, run.files));
+    const labels = inputs.labels ?? (file === null ? null : await readLabels(file, images));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
     return labels && tabulate(join(path, 'labels.npy'), labels);
@@ -202,7 +204,7 @@ async function imagesOf(
 ) {
   let own = clustered.source;
   try {
-    if (data.codes) own = await openSource(config.data, { without: data.leftOut });
+    if (data.codes) own = await openSource(config.data, howRead({ data, config }));
     const shape = imageShape(own.shape);
     if (!shape || own.rows !== data.rows || own.dim !== data.dim) return null;
     const decode = data.codes ? savedDecoder(path) : null;
@@ -220,6 +222,12 @@ async function imagesOf(
   }
 }
 
+/** How its rows are read from its data. */
+const howRead = ({ data, config }: Pick<RunFile, 'data' | 'config'>): OpenOptions => ({
+  without: data.leftOut,
+  images: { size: config.imageSize, skipBad: config.skipBad },
+});
+
 /** The run's data; null, and a note, if they cannot be read or have changed. */
 async function openUnchanged(folder: string, { run, checkpoint, notes }: ViewInputs): Promise<Source | null> {
   const { codes } = run.data;
@@ -227,7 +235,7 @@ async function openUnchanged(folder: string, { run, checkpoint, notes }: ViewInp
   const columns = codes?.dim ?? run.data.dim;
   let source: Source | null = null;
   try {
-    source = await openSource(path, { without: run.data.leftOut });
+    source = await openSource(path, howRead(run));
     const { rows, dim } = source;
     if (rows !== run.data.rows || dim !== columns)
       throw new UserError(`${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${columns}`);

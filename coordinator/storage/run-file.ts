@@ -33,6 +33,8 @@ const schema = z.object({
     dtype: line,
     blockRows: count,
     fingerprint: line,
+    /** The shape of a row in the file, where it is not flat: of an image. Files of earlier versions lack it. */
+    shape: z.optional(z.array(count)),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
     /** The codes of the rows that an encoder has learned: these are clustered. */
@@ -98,6 +100,7 @@ export interface RunMetadata {
   config: RunConfig;
   layout: Layout;
   dtype: string;
+  shape?: readonly number[];
   leftOut: string | null;
   versions: Record<string, string>;
   identity: string | null;
@@ -115,8 +118,20 @@ export function runFile(
   result: Summary | null,
   written?: { files: FileHashes; order: number[] },
 ): RunFile {
-  const { config, layout, dtype, leftOut, versions, identity, backend, hashes, codes, fences, likelihood } =
-    metadata;
+  const {
+    config,
+    layout,
+    dtype,
+    shape,
+    leftOut,
+    versions,
+    identity,
+    backend,
+    hashes,
+    codes,
+    fences,
+    likelihood,
+  } = metadata;
   return {
     dpmesh: versions.dpmesh,
     versions,
@@ -127,6 +142,7 @@ export function runFile(
       rows: layout.rows,
       dim: layout.dim,
       dtype,
+      ...(shape && { shape: [...shape] }),
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),

@@ -16,6 +16,7 @@ export const RUN_FILES = [
   'labels.npy',
   'responsibilities.npy',
   'outliers.npy',
+  'images.txt',
   'codes.npy',
   'tree.json',
   'model',

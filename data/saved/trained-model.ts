@@ -21,6 +21,8 @@ export interface TrainedModel {
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
   leftOut: string | null;
+  /** The images that it was trained on: their shape as rows, and whether they were scaled to it; null where they were none. */
+  images: { shape: readonly number[]; isScaled: boolean } | null;
   /** The names of the columns that it was trained on; null where they had none, or an earlier version trained it. */
   names: readonly string[] | null;
   /** The other result files of the run. */
@@ -65,7 +67,8 @@ const savedModel = z.object({
 /** What is needed of run.json. */
 const about = z.object({
   identity: z.nullable(z.string()),
-  data: z.optional(z.object({ leftOut: z.optional(z.string()) })),
+  data: z.optional(z.object({ leftOut: z.optional(z.string()), shape: z.optional(z.array(size)) })),
+  config: z.optional(z.object({ imageSize: z.optional(z.nullable(z.string())) })),
   files: z.optional(z.record(z.string(), z.string())),
 });
 
@@ -77,7 +80,7 @@ export function readTrainedModel(run: string): TrainedModel {
   for (const name of ['run.json', 'model/transform.json'])
     if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
   // With the same backend, labels have the same bits as those of the run.
-  const { identity, data, files: hashes } = aboutRun(run);
+  const { identity, data, config, files: hashes } = aboutRun(run);
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
   const {
@@ -116,6 +119,7 @@ export function readTrainedModel(run: string): TrainedModel {
     },
     files,
     names,
+    images: data?.shape ? { shape: data.shape, isScaled: (config?.imageSize ?? null) !== null } : null,
     leftOut: data?.leftOut ?? null,
     backendName: backendOfIdentity(String(identity)),
     transform: {

@@ -45,6 +45,18 @@ test('values may be text, numbers or lists, as in flags, files and programs', as
   for (const seed of ['7', 7, 7n]) assert.equal((await resolveConfig({ data: 'x.npy', seed })).seed, '7');
 });
 
+test('a size of images has a width and a height', async () => {
+  for (const imageSize of [28, '28', '28x28', 28n])
+    assert.equal((await resolveConfig({ data: 'x', imageSize })).imageSize, '28x28');
+  assert.equal((await resolveConfig({ data: 'x', imageSize: '32x24' })).imageSize, '32x24');
+  assert.equal((await resolveConfig({ data: 'x' })).imageSize, null);
+  for (const imageSize of ['0', '28x', 'x28', '28x28x3', '28 x 28', 2000, -1, 1.5, [28, 28], '28X28'])
+    await assert.rejects(
+      resolveConfig({ data: 'x', imageSize }),
+      /--image-size .* must be pixels such as 28/,
+    );
+});
+
 test('an invalid value is a UserError with the name of its flag or key', async () => {
   const assertRejected = (values: object, message: string, displayName?: (name: string) => string) =>
     assert.rejects(resolveConfig({ data: 'x.npy', ...values }, displayName), { name: 'UserError', message });
@@ -57,7 +69,10 @@ test('an invalid value is a UserError with the name of its flag or key', async (
   const itself: unknown[] = [];
   itself.push(itself);
   await assertRejected({ lr: itself }, '--lr an object must be a number');
-  await assertRejected({ data: '' }, '--data is missing: the rows to cluster, an .npy, IDX or CSV file');
+  await assertRejected(
+    { data: '' },
+    '--data is missing: the rows to cluster, an .npy, IDX or CSV file, or a folder of images',
+  );
 });
 
 test('an object where text or a number belongs is rejected, also one that has no text', async () => {

@@ -103,6 +103,18 @@ export function idxFile(type: number, shape: number[], body: Uint8Array): Buffer
 export const columnMajor = (values: number[], rows: number, dim: number) =>
   Array.from({ length: rows * dim }, (_, i) => values[(i % rows) * dim + Math.floor(i / rows)]);
 
+export const isRoot = process.getuid?.() === 0;
+
+/** Runs as a user without special permissions: root drops its own meanwhile. */
+export async function asNobody(action: () => unknown): Promise<void> {
+  if (isRoot) process.seteuid!(65534);
+  try {
+    await action();
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+}
+
 /** Asserts that the function throws, or its promise rejects, with a UserError of one line that contains all these parts. */
 export async function refuses(action: () => unknown, ...parts: string[]): Promise<void> {
   await assert.rejects(

@@ -4,20 +4,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { cacheFolder } from '../../data/cache.ts';
 import { openSource } from '../../data/open.ts';
-import { elements, npyFile, refuses, scratchFolder } from './files.ts';
+import { asNobody, elements, isRoot, npyFile, refuses, scratchFolder } from './files.ts';
 
 const { folder, put } = scratchFolder();
-const isRoot = process.getuid?.() === 0;
-
-/** Runs as a user without special permissions: root drops its own meanwhile. */
-async function asNobody(action: () => unknown): Promise<void> {
-  if (isRoot) process.seteuid!(65534);
-  try {
-    await action();
-  } finally {
-    if (isRoot) process.seteuid!(0);
-  }
-}
 
 describe('opening', () => {
   test('the content takes precedence over the name', async () => {
@@ -43,7 +32,8 @@ describe('opening', () => {
   });
   test('a missing file', () =>
     refuses(() => openSource(join(folder, 'none.npy')), 'none.npy cannot be read: no such file'));
-  test('a folder', () => refuses(() => openSource(folder), `${folder} is a folder`, 'name a file'));
+  test('a folder', () =>
+    refuses(() => openSource(folder), `${folder} is a folder without images`, 'or a file'));
   test('a device', () => refuses(() => openSource('/dev/null'), '/dev/null is not a regular file'));
   test('an empty file', () =>
     refuses(() => openSource(put('empty.npy', '')), 'empty.npy is empty (0 bytes)'));

@@ -70,7 +70,8 @@ describe('the package', () => {
   });
 
   test('imports only packages that it depends on', () => {
-    const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    const about = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    const dependencies = { ...about.dependencies, ...about.optionalDependencies };
     const imported = filesIn(join(installed, 'dist'))
       .filter((file) => file.endsWith('.js') && !file.includes('/dist/web/'))
       .flatMap((file) =>

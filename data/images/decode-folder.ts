@@ -1,0 +1,164 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
+import { createNpyBytes } from '../npy.ts';
+import type { Decoder, ImageHeader, ImageProblem, ImageShape } from './decoder.ts';
+import type { ImageFolder } from './folder.ts';
+
+/** How the images of a folder become rows. */
+export interface ImageForm {
+  /** Every image is scaled to this size, in pixels; null: all have the same. */
+  size: { width: number; height: number } | null;
+  /** Of each pixel; undefined: 1 if all images are grey, else 3. */
+  channels?: 1 | 3;
+}
+
+/** What is to be known of decoded images besides their pixels. */
+export interface DecodedImages {
+  /** Those that could not be decoded and are not among the rows, in order. */
+  skipped: { name: string; problem: string }[];
+  /** How many of all are grey, and how many there are. */
+  grey: number;
+  count: number;
+}
+
+export interface DecodeOptions {
+  decoder: Decoder;
+  form: ImageForm;
+  /** Says how far it is, now and then. */
+  log: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Images in memory at the same time: as many as threads of Node.js decode. */
+const AT_ONCE = Math.min(4, availableParallelism());
+/** Rows of more numbers are too many for all that follows. */
+const MOST_NUMBERS = 1 << 20;
+const MS_BETWEEN_LINES = 5000;
+
+/**
+ * Writes the pixels of all images that can be decoded as an .npy of bytes, a few at a time, and after its array, where NumPy does
+ * not look, a `DecodedImages` as JSON. UserError if they have different sizes, are too large, or none can be decoded.
+ */
+export async function decodeFolder(
+  folder: ImageFolder,
+  target: string,
+  { decoder, form, log, signal }: DecodeOptions,
+): Promise<void> {
+  const problems = new Map<string, string>();
+  const count = folder.names.length;
+  const tell = reporter(count, log);
+  /** Results of images without a problem, in order. */
+  async function* results<T extends object>(
+    what: string,
+    names: readonly string[],
+    read: (path: string) => Promise<T | ImageProblem>,
+  ): AsyncGenerator<{ name: string; result: T }> {
+    let done = 0;
+    for await (const { name, result } of inOrder(names, (name) => read(join(folder.path, name)))) {
+      signal?.throwIfAborted();
+      tell(what, ++done);
+      if ('problem' in result) problems.set(name, result.problem);
+      else yield { name, result };
+    }
+  }
+
+  const sound = folder.names.filter((name) => {
+    // It could pass for two in a list of names.
+    if (oneLine(name) !== name) problems.set(name, 'its name has control characters');
+    return !problems.has(name);
+  });
+  const headers = new Map<string, ImageHeader>();
+  for await (const { name, result } of results('looked at', sound, decoder.header)) headers.set(name, result);
+  if (!headers.size) throw noneDecoded(folder, problems);
+  const shape = shapeOf(folder, headers, form);
+  const rowBytes = shape.reduce<number>((product, length) => product * length, 1);
+  const writer = createNpyBytes(target, '|u1', [headers.size, ...shape], { mode: 0o600 });
+  try {
+    let rows = 0;
+    const pixels = (path: string) => decoder.pixels(path, shape, form.size !== null);
+    for await (const { result } of results('decoded', [...headers.keys()], pixels))
+      writer.write(result, rows++ * rowBytes);
+    if (!rows) throw noneDecoded(folder, problems);
+    const about: DecodedImages = {
+      skipped: folder.names.flatMap((name) =>
+        problems.has(name) ? [{ name, problem: problems.get(name)! }] : [],
+      ),
+      grey: [...headers.values()].filter(({ isGrey }) => isGrey).length,
+      count: headers.size,
+    };
+    writer.finish([rows, ...shape], Buffer.from(JSON.stringify(about)));
+  } catch (error) {
+    writer.abort();
+    throw error;
+  }
+}
+
+/** The results for `items` in their order, of which a few are computed at the same time. */
+async function* inOrder<R>(
+  names: readonly string[],
+  compute: (name: string) => Promise<R>,
+): AsyncGenerator<{ name: string; result: R }> {
+  const pending: Promise<{ name: string; result: R }>[] = [];
+  for (let next = 0; next < names.length || pending.length; ) {
+    while (next < names.length && pending.length < AT_ONCE) {
+      const name = names[next++];
+      const promise = compute(name).then((result) => ({ name, result }));
+      promise.catch(() => {});
+      pending.push(promise);
+    }
+    yield await pending.shift()!;
+  }
+}
+
+function reporter(count: number, log: (line: string) => void) {
+  let last = performance.now();
+  return (what: string, done: number) => {
+    if (performance.now() - last < MS_BETWEEN_LINES) return;
+    last = performance.now();
+    log(`${what} ${done.toLocaleString('en')} of ${count.toLocaleString('en')} images`);
+  };
+}
+
+/** The shape of all rows. UserError if they have different ones, or too many numbers. */
+function shapeOf(
+  { path }: ImageFolder,
+  headers: Map<string, ImageHeader>,
+  { size, channels }: ImageForm,
+): ImageShape {
+  const { width, height } = size ?? commonSize(path, headers);
+  const isGrey = channels ? channels === 1 : [...headers.values()].every(({ isGrey }) => isGrey);
+  const shape = isGrey ? ([height, width] as const) : ([height, width, 3] as const);
+  const numbers = height * width * (isGrey ? 1 : 3);
+  if (numbers <= MOST_NUMBERS) return shape;
+  throw new UserError(
+    `${path}: images of ${sizeText({ width, height })} make rows of ${numbers.toLocaleString('en')} numbers, more than ${MOST_NUMBERS.toLocaleString('en')}: scale them down, as with --image-size 64`,
+  );
+}
+
+type Size = { width: number; height: number };
+
+function commonSize(path: string, headers: Map<string, ImageHeader>): Size {
+  const counts = new Map<string, number>();
+  for (const header of headers.values()) {
+    const text = sizeText(header);
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  const [[usual, count]] = [...counts].sort(([, a], [, b]) => b - a);
+  const all = [...headers];
+  const odd = all.find(([, header]) => sizeText(header) !== usual);
+  if (!odd) return all[0][1];
+  throw new UserError(
+    `${path}: images have different sizes: ${odd[0]} is ${sizeText(odd[1])}, ${count.toLocaleString('en')} of ${all.length.toLocaleString('en')} are ${usual} (width × height); scale all to one size, as with --image-size 28 or --image-size 32x24`,
+  );
+}
+
+const sizeText = ({ width, height }: Size) => `${width} × ${height}`;
+
+function noneDecoded({ path, names }: ImageFolder, problems: Map<string, string>): UserError {
+  const [[name, problem]] = problems;
+  return new UserError(
+    `${path}: none of the ${names.length.toLocaleString('en')} images can be read: ${oneLine(name)} (${problem}), …; name a folder of PNG or JPEG files`,
+  );
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { attempted } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+
+/** The images in a folder and below it. Row i of the data is image i. */
+export interface ImageFolder {
+  path: string;
+  /** Their paths below the folder, with `/`, in the order of their UTF-16 code units: the same on every machine. */
+  names: string[];
+  /** Differs when the images may: by their names, and as `fileVersion` does by each of the files. */
+  version: string;
+}
+
+const IMAGE = /\.(png|jpe?g)$/i;
+
+/**
+ * Finds the images in a folder, by their endings. What is hidden, its name beginning with a dot, is left out. A link to a folder
+ * is followed unless that folder is read already, so that none leads in circles. UserError if there are no images, or a folder
+ * cannot be read.
+ */
+export function readImageFolder(path: string): ImageFolder {
+  const names = imagesBelow(path).sort();
+  if (!names.length)
+    throw new UserError(
+      `${path} is a folder without images (.png, .jpg or .jpeg, also in folders below): name one with images, or a file`,
+    );
+  const hash = createHash('sha256').update(resolve(path));
+  for (const name of names) hash.update(JSON.stringify([name, versionOf(join(path, name))]));
+  return { path, names, version: hash.digest('hex') };
+}
+
+function imagesBelow(path: string): string[] {
+  const images: string[] = [];
+  const entered = new Set<string>();
+  const folders = [''];
+  const links: string[] = [];
+  while (folders.length || links.length) {
+    // Links last: of an image that has two paths, the one without links is its name.
+    const below = folders.pop() ?? links.shift()!;
+    const folder = join(path, below);
+    const { dev, ino } = attempted(folder, 'read', () => statSync(folder, { bigint: true }));
+    const id = `${dev} ${ino}`;
+    if (entered.has(id)) continue;
+    entered.add(id);
+    const entries = attempted(folder, 'read', () => readdirSync(folder, { withFileTypes: true }));
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.name.startsWith('.')) continue;
+      const name = below ? `${below}/${entry.name}` : entry.name;
+      if (entry.isDirectory()) folders.push(name);
+      else if (entry.isSymbolicLink() && isFolder(join(path, name))) links.push(name);
+      else if (IMAGE.test(name)) images.push(name);
+    }
+  }
+  return images;
+}
+
+/** False for a link that leads nowhere, or in circles. */
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Why a file cannot be read is said when it is decoded. */
+function versionOf(path: string): string[] | null {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].map(String);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The labels of the images with these paths below a folder: the names of its sub-folders that they lie in. UserError for an
+ * image that lies in none.
+ */
+export function folderLabels(path: string, names: readonly string[]): string[] {
+  return names.map((name) => {
+    const end = name.indexOf('/');
+    if (end < 0)
+      throw new UserError(
+        `${path}: ${name} has no label, which is the name of its sub-folder: move it into one, or leave --labels out`,
+      );
+    return name.slice(0, end);
+  });
+}

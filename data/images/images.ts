@@ -1,0 +1,116 @@
+import { fstatSync } from 'node:fs';
+import { attempted, readFully } from '../../base/files.ts';
+import { oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
+import { openCached } from '../cache.ts';
+import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
+import { type DecodedImages, decodeFolder, type ImageForm } from './decode-folder.ts';
+import { loadDecoder } from './decoder.ts';
+import { readImageFolder } from './folder.ts';
+
+/** How a folder of images is read. */
+export interface ImageOptions extends Pick<ImageForm, 'channels'> {
+  /** Width × height in pixels to which every image is scaled, such as `28x20`; null: all have the same. */
+  size: string | null;
+  /** Images that cannot be decoded are left out; else they are an error. */
+  skipBad: boolean;
+  /** What users have to know about the images. */
+  warn?: (message: string) => void;
+  /** Says how far decoding is. */
+  log?: (line: string) => void;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
+
+/** Images as rows of bytes. */
+export interface OpenedImages {
+  file: ArrayFile;
+  /** The decoded copy in the cache. */
+  copy: string;
+  /** The paths of the images in the folder, by row. */
+  names: string[];
+  /** Throws a UserError if the folder has other images by now. */
+  assertSame(): void;
+}
+
+/** Bad images that a message names. */
+const MOST_NAMED = 3;
+
+/** Images of their own size, none of which may be bad: where nobody says otherwise. */
+export const AS_THEY_ARE: ImageOptions = { size: null, skipBad: false };
+
+/**
+ * Opens a folder of PNG and JPEG images, which are decoded once into an .npy in the cache. Rejects with a UserError if some
+ * cannot be decoded, unless they may be skipped; if they have different sizes and are not scaled; or if there are none.
+ */
+export async function openImages(path: string, options: ImageOptions): Promise<OpenedImages> {
+  const { size, channels, skipBad, warn = () => {}, log = () => {}, signal } = options;
+  const folder = readImageFolder(path);
+  const decoder = await loadDecoder(path);
+  const [width, height] = size?.split('x').map(Number) ?? [];
+  const form = { size: size === null ? null : { width, height }, channels };
+  // The first is known.
+  const versions = [folder.version];
+  let copy = '';
+  const file = await openCached(
+    path,
+    `images ${decoder.version} ${JSON.stringify(form)}`,
+    (target) => {
+      log(`decoding ${folder.names.length.toLocaleString('en')} images of ${path} …`);
+      return decodeFolder(folder, target, { decoder, form, log, signal });
+    },
+    (target) => {
+      copy = target;
+      return openNpy(target, path);
+    },
+    () => versions.pop() ?? readImageFolder(path).version,
+  );
+  try {
+    const about = readAbout(file);
+    const skipped = new Map(about.skipped.map(({ name, problem }) => [name, problem]));
+    if (skipped.size && !skipBad)
+      throw new UserError(
+        `${path}: ${badImages(about, folder.names.length)}: repair or remove them, or leave them out with --skip-bad`,
+      );
+    if (skipped.size) warn(`${path}: ${badImages(about, folder.names.length)}: left out`);
+    const note = noteOnColours(about, file.shape.length === 3);
+    if (note) warn(`${path}: ${note}`);
+    return {
+      file,
+      copy,
+      names: folder.names.filter((name) => !skipped.has(name)),
+      assertSame() {
+        if (readImageFolder(path).version !== folder.version)
+          throw new UserError(`${path} changed while it was being read: start again once it is complete`);
+      },
+    };
+  } catch (error) {
+    closeArray(file);
+    throw error;
+  }
+}
+
+/** What `decodeFolder` has written after the array. */
+function readAbout(file: ArrayFile): DecodedImages {
+  const start = file.offset + byteCount(file);
+  const { size } = attempted(file.path, 'read', () => fstatSync(file.fd));
+  const bytes = Buffer.alloc(size - start);
+  readFully(file, bytes, start);
+  return JSON.parse(bytes.toString());
+}
+
+function badImages({ skipped }: DecodedImages, count: number): string {
+  const named = skipped.slice(0, MOST_NAMED).map(({ name, problem }) => `${oneLine(name)} (${problem})`);
+  const rest = skipped.length > MOST_NAMED ? ', …' : '';
+  const of = `${skipped.length.toLocaleString('en')} of ${count.toLocaleString('en')}`;
+  return `${of} images cannot be decoded: ${named.join(', ')}${rest}`;
+}
+
+/** Null if all images are as the rows. */
+function noteOnColours({ grey, count }: DecodedImages, isGrey: boolean): string | null {
+  const coloured = count - grey;
+  if (isGrey) return coloured ? `${coloured} of ${count} images have colours and were made grey` : null;
+  return grey
+    ? `${grey} of ${count} images are grey: they have three equal channels, as others have colours`
+    : null;
+}

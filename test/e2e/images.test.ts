@@ -1,0 +1,212 @@
+// Runs on a folder of images: labels by sub-folder, bad ones left out, new images, a folder that changes, without the decoder.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import sharp from 'sharp';
+import type { CliArgs } from '../../bench/processes.ts';
+import { predict } from '../../library/predict.ts';
+import { generator } from '../../model/random.ts';
+import {
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  labelsOf,
+  ofType,
+  QUICK,
+  resultHashes,
+  scratch,
+  startAndReach,
+  trainArgs,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const SIDE = 12;
+
+/** Images of upright and of lying bars in sub-folders of these names, half of them PNG, half JPEG. */
+async function bars(name: string, count: number, side = SIDE): Promise<string> {
+  const random = generator(5n, name);
+  for (const kind of ['lying', 'upright']) mkdirSync(path(`${name}/${kind}`), { recursive: true });
+  for (let i = 0; i < count; i++) {
+    const isUpright = i % 2 === 1;
+    const pixels = Buffer.alloc(side * side, 20).map((dark, p) => {
+      const [y, x] = [Math.floor(p / side), p % side];
+      const isLight = Math.abs((isUpright ? x : y) - side / 2) < side / 6;
+      return dark + random.below(30) + (isLight ? 180 : 0);
+    });
+    const raw = { width: side, height: side, channels: 1 } as const;
+    const image = sharp(pixels, { raw }).toColourspace('b-w');
+    const file = path(`${name}/${isUpright ? 'upright' : 'lying'}/${i}.${i % 4 < 2 ? 'png' : 'jpg'}`);
+    await (i % 4 < 2 ? image.png() : image.jpeg({ quality: 95 })).toFile(file);
+  }
+  return path(name);
+}
+
+const gaussian = ['--likelihood', 'gaussian', '--transform', 'pca:4', ...QUICK];
+const linesIn = (file: string) => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+
+async function refused(args: CliArgs, ...parts: string[]): Promise<void> {
+  const { code, stderr } = await dpmesh(args);
+  assert.equal(code, 2, stderr);
+  const last = stderr.trimEnd().split('\n').at(-1)!;
+  for (const part of ['dpmesh: ', ...parts]) assert.ok(last.includes(part), stderr);
+}
+
+describe('a run on a folder of images', () => {
+  const run = path('run');
+  let data: string;
+  before(async () => {
+    data = await bars('bars', 240);
+    writeFileSync(join(data, 'lying/100a.png'), 'no image');
+    const flags = ['--labels', `${data}/`, '--image-size', 10, '--skip-bad', '--workers', 2, ...gaussian];
+    const { k, acc } = jsonOf(await dpmesh(trainArgs(data, run, ...flags)));
+    assert.deepEqual([k, acc], [2, 1]);
+  });
+
+  test('says which row is which image, and which were left out', () => {
+    const images = linesIn(join(run, 'images.txt'));
+    assert.equal(images.length, 240);
+    assert.deepEqual(images, [...images].sort());
+    const labels = labelsOf(run).data;
+    const kinds = new Set(images.map((image, row) => `${image.split('/')[0]} ${labels[row]}`));
+    assert.equal(kinds.size, 2);
+    const { data: about, files } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    assert.deepEqual([about.rows, about.shape], [240, [10, 10]]);
+    assert.ok('images.txt' in files);
+    const [{ message }] = ofType(eventsOf(run), 'warning');
+    assert.match(
+      message,
+      /1 of 241 images cannot be decoded: lying\/100a\.png \(neither PNG nor JPEG\): left out/,
+    );
+  });
+
+  test('has the same bytes if the coordinator sends the rows', async () => {
+    const other = path('sent');
+    const flags = [
+      '--labels',
+      data,
+      '--image-size',
+      '10x10',
+      '--skip-bad',
+      '--no-shared-files',
+      '--workers',
+      1,
+    ];
+    jsonOf(await dpmesh(trainArgs(data, other, ...flags, ...gaussian)));
+    assert.deepEqual(resultHashes(other), resultHashes(run));
+  });
+
+  test('is drawn again, with the images nearest to the centres', async () => {
+    const { code, stderr } = await dpmesh(['plot', '--run', run]);
+    assert.equal(code, 0, stderr);
+    assert.ok(!/left out|no points/.test(stderr), stderr);
+    assert.match(readFileSync(join(run, 'report/report.html'), 'utf8'), /data:image\/png/);
+  });
+
+  test('labels its own images as before, and others by their size and colours', async () => {
+    const [out, images] = [path('labels.npy'), path('images.txt')];
+    const args = ['predict', '--run', run, '--data', data, '--out', out, '--images', images];
+    await refused(args, '1 of 241 images cannot be decoded: lying/100a.png');
+    const { code, stderr } = await dpmesh([...args, '--skip-bad']);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readFileSync(out), readFileSync(join(run, 'labels.npy')));
+    assert.deepEqual(linesIn(images), linesIn(join(run, 'images.txt')));
+    const large = await bars('large', 20, 30);
+    await sharp(join(large, 'lying/0.png'))
+      .tint('#f80')
+      .toColourspace('srgb')
+      .png()
+      .toFile(join(large, 'lying/a.png'));
+    const lines: string[] = [];
+    const found = await predict({ run, data: large, log: (line) => void lines.push(line) });
+    assert.equal(found.images!.length, 21);
+    const own = linesIn(join(run, 'images.txt'));
+    for (const [row, image] of found.images!.entries()) {
+      const kind = image.split('/')[0];
+      const same = own.findIndex((name) => name.startsWith(kind));
+      assert.equal(found.labels[row], labelsOf(run).data[same], image);
+    }
+    assert.ok(lines.some((line) => line.includes('1 of 21 images have colours and were made grey')));
+    const rows = { values: new Float32Array(100), columns: 100 };
+    await assert.rejects(predict({ run, data: rows, images: path('none.txt') }), {
+      message: /--images .* needs a folder of images/,
+    });
+  });
+});
+
+test('images of the size of their own: predict takes no others, and --labels needs sub-folders', async () => {
+  const [data, run] = [await bars('own', 100), path('own-run')];
+  jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, ...gaussian)));
+  const args = ['predict', '--run', run, '--out', path('p.npy'), '--data'];
+  await refused([...args, await bars('other', 4, 14)], 'shape (14, 14)', 'rows of shape (12, 12)');
+  writeFileSync(join(data, 'top.png'), readFileSync(join(data, 'lying/0.png')));
+  await refused(trainArgs(data, path('none'), '--labels', data), 'top.png has no label');
+  await refused(trainArgs(join(data, 'top.png'), path('none')), 'top.png has an unsupported format');
+  await refused(trainArgs(data, join(data, 'runs')), '--out', 'lies in the folder of images');
+  await sharp(join(data, 'lying/0.png')).resize(9, 7).toFile(join(data, 'odd.png'));
+  await refused(trainArgs(data, path('none')), 'odd.png is 9 × 7, 101 of 102 are 12 × 12', '--image-size');
+});
+
+test('with an encoder: the images of the rows, not of the codes', async () => {
+  const [data, run] = [await bars('encoded', 120), path('encoded-run')];
+  const encoder = [
+    '--encoder',
+    'autoencoder',
+    '--encoder-hidden',
+    '16',
+    '--latent',
+    3,
+    '--encoder-epochs',
+    4,
+  ];
+  jsonOf(await dpmesh(trainArgs(data, run, '--workers', 2, '--max-epochs', 5, ...encoder)));
+  const { data: about } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+  assert.deepEqual([about.shape, about.dtype, about.codes.dim], [[SIDE, SIDE], 'uint8', 3]);
+  assert.equal(linesIn(join(run, 'images.txt')).length, 120);
+  assert.deepEqual((await predict({ run, data })).labels, labelsOf(run).data);
+});
+
+test('flags for images need images', async () => {
+  const { data } = easyData(folder, 'easy', 100);
+  for (const flags of [['--image-size', 28], ['--skip-bad']])
+    await refused(trainArgs(data, path('none'), ...flags), `no folder of images, which ${flags[0]} is for`);
+});
+
+test('a folder that has changed is not resumed', async () => {
+  const [data, run] = [await bars('changing', 160), path('changing-run')];
+  const running = await startAndReach(
+    2,
+    data,
+    run,
+    ...gaussian,
+    '--max-epochs',
+    1_000_000,
+    '--no-early-stop',
+  );
+  running.kill('SIGINT');
+  await running.ended;
+  writeFileSync(join(data, 'lying/0.png'), readFileSync(join(data, 'upright/1.png')));
+  await refused(['resume', run, '--no-report'], `${data}`, 'changed');
+  rmSync(join(data, 'lying/0.png'));
+  await refused(['resume', run, '--no-report'], '159 rows', 'had 160');
+});
+
+test('without the decoder: says what to install', async () => {
+  const hook = `export const resolve = (name, context, next) => {
+    if (name === 'sharp') throw Object.assign(new Error("Cannot find package 'sharp'"), { code: 'ERR_MODULE_NOT_FOUND' });
+    return next(name, context);
+  };`;
+  const register = `import { register } from 'node:module';
+register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)});`;
+  writeFileSync(path('without.mjs'), register);
+  const { code, stderr } = await dpmesh(trainArgs(await bars('few', 20), path('none')), {
+    env: { NODE_OPTIONS: `--import=${path('without.mjs')}` },
+  });
+  assert.equal(code, 2, stderr);
+  assert.match(
+    stderr,
+    /^dpmesh: .*few is a folder of images, which the package sharp decodes.*npm install sharp\n$/,
+  );
+});
