@@ -119,6 +119,7 @@ async function onCodes(input: RunInput): Promise<RunInput> {
     encoder,
   } = await encodedRows({
     ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
+    arePixels: arePixels(source),
     moments: async () => {
       const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
       assertUnchanged(config, data.hashes, resume);
@@ -136,6 +137,9 @@ async function onCodes(input: RunInput): Promise<RunInput> {
     resume: resume && { from: resume.from, fingerprint: null },
   };
 }
+
+/** Are rows images of bytes? Arrays of other numbers may be anything, such as what several sensors measure over time. */
+const arePixels = ({ shape, dtype }: Source) => shape !== undefined && dtype === 'uint8';
 
 function assertUnchanged({ data }: RunConfig, hashes: Uint8Array, resume: RunInput['resume']): void {
   if (resume?.fingerprint && fingerprint(hashes) !== resume.fingerprint)
@@ -180,7 +184,10 @@ async function runOnce(
   const warn = checkpoint || isAgain ? () => {} : input.warn;
   const prepareFor = async (moments: DataMoments): Promise<Run> => {
     assertUnchanged(config, moments.hashes, resume);
-    return prepare({ config, layout, dispatcher, calculate, emit, warn }, moments);
+    return prepare(
+      { config, layout, dispatcher, calculate, emit, warn, arePixels: arePixels(source) },
+      moments,
+    );
   };
   const { moments, run } = checkpoint
     ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }

@@ -39,6 +39,8 @@ interface EncoderInput {
   emit: Emit;
   warn: (message: string) => void;
   dispatcher: Dispatcher;
+  /** Columns are the pixels of images. */
+  arePixels: boolean;
   /** Reads all rows once. UserError as `assertOfRun`. */
   moments(): Promise<DataMoments>;
   /** UserError if the rows with these hashes are not those of the run that is resumed. */
@@ -80,7 +82,7 @@ export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
 }
 
 async function begin(
-  { config, layout, moments, create }: EncoderInput,
+  { config, layout, moments, create, arePixels }: EncoderInput,
   widths: number[],
 ): Promise<EncoderCheckpoint> {
   const data = await moments();
@@ -88,7 +90,7 @@ async function begin(
   const { params } = initialAutoencoder(BigInt(config.seed), widths);
   const zeros = () => new Float32Array(params.length);
   return {
-    ...{ layout, hashes: data.hashes, ...inputOf(data.moments) },
+    ...{ layout, hashes: data.hashes, ...inputOf(data.moments, arePixels) },
     state: { widths, params, first: zeros(), second: zeros(), steps: 0, epoch: 0, loss: null },
   };
 }
@@ -97,8 +99,8 @@ async function begin(
  * Rows are centred and divided by one number, so that their columns have variance 1 on average: an image's border matters less than
  * its middle. Columns in unlike units are first divided by their standard deviations.
  */
-function inputOf(moments: Moments): { input: ColumnMap; variance: number } {
-  const { map, kept, columns } = columnsOf(moments);
+function inputOf(moments: Moments, arePixels: boolean): { input: ColumnMap; variance: number } {
+  const { map, kept, columns } = columnsOf(moments, arePixels);
   const own = diagonalOf(moments.covariance, moments.mean.length);
   const sum = kept.reduce((total, j) => total + own[j] * columns.factor[j] ** 2, 0);
   const by = 1 / Math.sqrt(sum / kept.length);

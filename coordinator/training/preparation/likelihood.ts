@@ -33,7 +33,10 @@ const ASKED_FOR = 'asked for';
 const OF_CODES = 'clusters of an encoder’s codes have all shapes';
 
 /** What is needed to decide. */
-export type ChoiceInput = Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'>;
+export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'> {
+  /** Columns are the pixels of images. */
+  arePixels?: boolean;
+}
 
 /** What was decided. */
 export interface Choice {
@@ -60,7 +63,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
       ? { likelihood: 'graph', why, ...(await asConfigured()) }
       : { likelihood: 'gaussian', why: null, ...(await asConfigured()) };
 
-  const { columns, map, kept, scaled } = columnsOf(moments);
+  const { columns, map, kept, scaled } = columnsOf(moments, input.arePixels);
   if (kept.length <= FEW_COLUMNS) {
     if (isGraph) return { likelihood: 'graph', why, ...(await asConfigured()) };
     const { transform } = await asConfigured();
@@ -130,15 +133,18 @@ function ofColumns(transform: Transform, sketch: Sketch | null): Transform {
   return { ...transform, input: weights.length / transform.dim, weights };
 }
 
-/** The column map to the mean, and to common units if columns have unlike ones; the columns that vary. `scaled`: the ranges, in words. */
-export function columnsOf({ mean, min, max, covariance }: Moments) {
+/**
+ * The column map to the mean, and to common units if columns have unlike ones; the columns that vary. `scaled`: the ranges, in words.
+ * `arePixels`: they have the same units, though those of an image's border hardly vary.
+ */
+export function columnsOf({ mean, min, max, covariance }: Moments, arePixels = false) {
   const dim = mean.length;
   const ranges = max.map((most, j) => most - min[j]);
   const kept = [...ranges.keys()].filter((j) => ranges[j] > 0);
   const sorted = kept.map((j) => ranges[j]).sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))];
   const [low, middle, high] = [at(0.1), at(0.5), at(1)];
-  const isScaled = high > OTHER_UNITS * middle || middle > OTHER_UNITS * low;
+  const isScaled = !arePixels && (high > OTHER_UNITS * middle || middle > OTHER_UNITS * low);
   const variance = diagonalOf(covariance, dim);
   const factor = Float64Array.from({ length: dim }, (_, j) =>
     isScaled && ranges[j] > 0 ? 1 / Math.sqrt(variance[j]) : 1,

@@ -29,6 +29,8 @@ export interface PrepareInput {
   calculate: Calculate;
   emit: Emit;
   warn: (message: string) => void;
+  /** Columns are the pixels of images. */
+  arePixels?: boolean;
 }
 
 /** With the graph likelihood, the mixture only describes the clusters: in few numbers, and as they are. */
