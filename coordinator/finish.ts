@@ -40,7 +40,7 @@ export interface FinishInput {
   layout: Layout;
   source: Pick<Source, 'names' | 'images'>;
   /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'images'>;
+  raw?: Pick<Source, 'names' | 'images'>;
   encoder?: Encoder | null;
   labels: Labels | null;
   server: Server;
@@ -102,9 +102,9 @@ export async function finish(input: FinishInput): Promise<Summary> {
         observer?.labelled(found.counts, final, tree);
       }
       if (tree) out.json(TREE, tree);
-      const { images } = input.raw ?? source;
+      const { images, names = null } = input.raw ?? source;
       if (images) out.bytes(IMAGES, imageLines(images));
-      await writeModel(run, final.state, labelled, source.names ?? null, input.encoder ?? null, out);
+      await writeModel(run, final.state, labelled, names, input.encoder ?? null, out);
       await checkpoints.flush();
       const { silhouette } = labelled;
       const result = await summarize(run, labelled, {

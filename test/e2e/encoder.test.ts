@@ -54,6 +54,22 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     expected = await undisturbedHashes(data, run, ...FLAGS, '--labels', labels);
   });
 
+  test('keeps the names of the columns of a table, by which predict knows them', async () => {
+    const [table, other] = [path('table.csv'), path('table')];
+    const head = Array.from({ length: 40 }, (_, column) => `c${column}`);
+    const lines = Array.from({ length: 600 }, (_, i) => [...rows.subarray(40 * i, 40 * (i + 1))].join());
+    writeFileSync(table, [head.join(), ...lines].join('\n'));
+    const flags = [...FLAGS, '--encoder-epochs', 1, '--max-epochs', 4, '--no-report'];
+    const { code, stderr } = await dpmesh(trainArgs(table, other, ...flags));
+    assert.equal(code, 0, stderr);
+    const { names } = JSON.parse(readFileSync(join(other, 'model/transform.json'), 'utf8'));
+    assert.deepEqual(names, head);
+    writeFileSync(table, [head.toReversed().join(), ...lines].join('\n'));
+    const refused = await dpmesh(['predict', '--run', other, '--data', table, '--out', path('p.npy')]);
+    assert.equal(refused.code, 2, refused.stdout);
+    assert.match(refused.stderr, /c39/);
+  });
+
   test('takes images as rows of pixels, and shows in the report what clusters look like', async () => {
     const [images, other] = [path('images.npy'), path('images')];
     writeNpy(images, '<f4', [rows.length / 40, 5, 8], rows);
