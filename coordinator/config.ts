@@ -363,7 +363,7 @@ export const OPTIONS = {
     group: ENCODER,
     describe:
       'standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it learns to remove it',
-    fast: 0,
+    fast: 0.5,
   }),
   schedule: option(oneOf('fast', 'paper'), {
     group: SCHEDULE,

@@ -211,7 +211,7 @@ export interface ModelOptions {
   encoderSteps?: number;
   /**
    * Standard deviation of noise that is added to the encoder's inputs, which have variance 1: it learns to remove it. At least 0.
-   * @defaultValue 0
+   * @defaultValue 0.5
    */
   encoderNoise?: number;
   /**
