@@ -31,4 +31,4 @@ export { train } from './library/train.ts';
 export type { NextSplit } from './model/hierarchy/next-split.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';
-export type { Replicates, Stability } from './view/summary.ts';
+export type { Alternation, Replicates, Stability } from './view/summary.ts';

@@ -96,7 +96,7 @@ function trainer(backend: Backend, net: Net, batchOf: (i: number) => TrainingBat
     const trained: TrainableNet = { params: upload(params), first: upload(first), second: upload(second) };
     for (let i = 0; i < STEPS; i++) {
       const { x, target, lossOf } = batchOf(i);
-      backend.free(trainStep(backend, trained, x, lossOf, 1e-2, i + 1), x, target);
+      backend.free(trainStep(backend, trained, { x }, lossOf, 1e-2, i + 1), x, target);
     }
     backend.free(...trained.params, ...trained.first, ...trained.second);
   };

@@ -101,6 +101,12 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           if (!live || event.epoch === event.of) eventLine(text);
           break;
         }
+        case 'alternation': {
+          const { alternation, of, k, agreement } = event;
+          const same = agreement === null ? '' : `, agreement with those before ${agreement.toFixed(2)}`;
+          eventLine(`${k} clusters of codes${same}; alternation ${alternation}/${of}`);
+          break;
+        }
         case 'resume':
           eventLine(
             event.from

@@ -1,11 +1,11 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
-import { certaintyText } from '../view/summary.ts';
+import { alternationsText, certaintyText } from '../view/summary.ts';
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
-  const { outliers, notes, replicates, stability } = result;
+  const { outliers, notes, replicates, stability, alternations } = result;
   const certainty = certaintyText(result);
   if (json) {
     const summary = {
@@ -23,6 +23,7 @@ export function print(result: RunResult, json: boolean): void {
       notes,
       replicates,
       stability,
+      ...(alternations && { alternations }),
     };
     console.log(JSON.stringify(summary));
     return;
@@ -38,6 +39,7 @@ export function print(result: RunResult, json: boolean): void {
           ['ACC', score(scores.acc)],
         ] as [string, string][])),
     ['silhouette', score(scores.silhouette)],
+    ...(alternations ? ([['alternations', alternationsText(alternations)]] as [string, string][]) : []),
     ['loss', score(loss)],
     ['rows × dimensions', `${count.toLocaleString('en')} × ${dim}`],
     ...(outliers ? ([['outliers', outliers.toLocaleString('en')]] as [string, string][]) : []),

@@ -365,6 +365,17 @@ export const OPTIONS = {
       'standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it learns to remove it',
     fast: 0.5,
   }),
+  alternations: option(integer(0), {
+    group: ENCODER,
+    describe:
+      'how often the encoder learns from the clusters of its codes, which are clustered again each time; fewer where they no longer change',
+    fast: 0,
+  }),
+  alternationEpochs: option(integer(1), {
+    group: ENCODER,
+    describe: 'passes of the encoder over all rows in each alternation',
+    fast: 2,
+  }),
   schedule: option(oneOf('fast', 'paper'), {
     group: SCHEDULE,
     describe:

@@ -12,7 +12,7 @@ import { bySize, isUnchanged, unitsIn, withoutUnits } from '../model/numbering.t
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
-import type { Replicates, Summary } from '../view/summary.ts';
+import type { Alternation, Replicates, Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
 import type { Encoder } from './encoder/encoder.ts';
 import { notesOn } from './notes.ts';
@@ -42,6 +42,8 @@ export interface FinishInput {
   /** The rows themselves, where `source` has their codes. */
   raw?: Pick<Source, 'names' | 'images'>;
   encoder?: Encoder | null;
+  /** What each clustering of its codes found, if there were several. */
+  brought?: Alternation[];
   labels: Labels | null;
   server: Server;
   out: RunDirectory;
@@ -110,6 +112,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
       const result = await summarize(run, labelled, {
         ...{ state, layout, dim: metadata.layout.dim, spent: spent(), out: out.path },
         notes: (k) => notesOfRun(input, k, silhouette),
+        alternations: input.brought,
       });
       out.json('run.json', runFile(metadata, result, written()));
       return result;

@@ -201,9 +201,10 @@ async function openServer(
   closing.defer(calculator.close);
   const { calculate } = calculator;
   const serve = (source: Source, layout: Layout): void => {
-    closing.defer(source.close);
+    const isOwn = source === inputs.source;
+    if (!isOwn) closing.defer(source.close);
     Object.assign(served, { source, layout });
-    server.serve(layout);
+    server.serve(layout, isOwn);
   };
   const { observer, held } = monitor ?? {};
   return { server, check, workers, versions, calculate, serve, observer, held };

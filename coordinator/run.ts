@@ -10,6 +10,7 @@ import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import { type DataCheck, Misread } from './data-check.ts';
+import { afterClustering } from './encoder/alternation.ts';
 import { encodedRows } from './encoder/encoded-rows.ts';
 import type { Encoder } from './encoder/encoder.ts';
 import { finish } from './finish.ts';
@@ -18,6 +19,7 @@ import { FailedEverywhere } from './scheduler/router.ts';
 import type { Server } from './scheduler/server.ts';
 import { type Checkpoint, fingerprint, type RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
+import type { EncoderCheckpoint } from './storage/encoder-checkpoint.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
@@ -53,6 +55,8 @@ export interface RunInput {
   resume: { from: SavedCheckpoint | null; fingerprint: string | null } | null;
   /** Those of which `source` has the codes; null: it has the rows themselves. */
   encoder?: Encoder | null;
+  /** That of the encoder. */
+  encoding?: EncoderCheckpoint | null;
   /** From now on these rows are clustered, also for workers and page. */
   serve?: (source: Source, layout: Layout) => void;
   /** Maximum seconds between checkpoints. */
@@ -87,7 +91,17 @@ interface TrainingInput {
  */
 export async function runAll(given: RunInput): Promise<Summary> {
   const startTime = performance.now();
-  const input = given.config.encoder === 'none' ? given : await onCodes(given);
+  if (given.config.encoder === 'none') return clustered(given, startTime) as Promise<Summary>;
+  let input = await onCodes(given);
+  for (;;) {
+    const end = await clustered(input, startTime);
+    if (!('alternation' in end)) return end;
+    input = await onCodes({ ...given, resume: null }, end);
+  }
+}
+
+/** A summary, or how the encoder goes on. */
+async function clustered(input: RunInput, startTime: number): Promise<Summary | EncoderCheckpoint> {
   const { check, server, checkpoints, warn, resume } = input;
   // The fingerprint of a resumed run is compared with hashes that workers find.
   if (resume && !resume.from) check?.beThorough();
@@ -105,9 +119,10 @@ export async function runAll(given: RunInput): Promise<Summary> {
   }
 }
 
-/** The same run on the codes of its rows, once an encoder has been trained on these. */
-async function onCodes(input: RunInput): Promise<RunInput> {
-  const { config, layout, source, server, out, check, resume, checkpointEvery = 0 } = input;
+/** The same run on the codes of its rows, once an encoder has been trained on these. `next`: the alternation that begins. */
+async function onCodes(input: RunInput, next: EncoderCheckpoint | null = null): Promise<RunInput> {
+  const { config, layout, source, server, out, check, resume, checkpoints, checkpointEvery = 0 } = input;
+  if (next) input.serve?.(source, layout);
   const { dispatcher } = attemptOn(server.dispatcher, config.data);
   // Of the rows themselves only variances are needed, and none of them stays in memory.
   const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
@@ -117,24 +132,30 @@ async function onCodes(input: RunInput): Promise<RunInput> {
     codes,
     layout: own,
     encoder,
-  } = await encodedRows({
-    ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
-    arePixels: arePixels(source),
-    moments: async () => {
-      const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
-      assertUnchanged(config, data.hashes, resume);
-      source.assertSameFile?.();
-      return data;
+    checkpoint: encoding,
+    wasThere,
+  } = await encodedRows(
+    {
+      ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
+      arePixels: arePixels(source),
+      forget: checkpoints.clear,
+      moments: async () => {
+        const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
+        assertUnchanged(config, data.hashes, resume);
+        source.assertSameFile?.();
+        return data;
+      },
+      assertOfRun: (hashes) => assertUnchanged(config, hashes, resume),
+      create: (hashes) =>
+        out.create(runFile({ ...metadataOf(input), hashes, fences: null, likelihood: null }, null)),
     },
-    assertOfRun: (hashes) => assertUnchanged(config, hashes, resume),
-    create: (hashes) =>
-      out.create(runFile({ ...metadataOf(input), hashes, fences: null, likelihood: null }, null)),
-  });
+    next,
+  );
   input.serve?.(codes, own);
   return {
     ...input,
-    ...{ raw: source, source: codes, layout: own, check: null, encoder },
-    resume: resume && { from: resume.from, fingerprint: null },
+    ...{ raw: source, source: codes, layout: own, check: null, encoder, encoding },
+    resume: resume && { from: wasThere ? resume.from : null, fingerprint: null },
   };
 }
 
@@ -176,7 +197,7 @@ async function runOnce(
   attempt: Attempt,
   startTime: number,
   isAgain: boolean,
-): Promise<Summary> {
+): Promise<Summary | EncoderCheckpoint> {
   const { config, layout, server, out, checkpoints, calculate, emit, resume, source } = input;
   const checkpoint = (!isAgain && resume?.from?.checkpoint) || null;
   const { dispatcher } = attempt;
@@ -217,7 +238,8 @@ async function runOnce(
       k: checkpoint?.state.mixture.k ?? (run.graphs ? 1 : config.initK),
       from: (!isAgain && resume?.from?.path) || null,
     });
-  else emit({ type: 'start', rows: layout.rows, dim: metadata.layout.dim, sample, shards: layout.shards });
+  else if (!input.encoding?.alternation)
+    emit({ type: 'start', rows: layout.rows, dim: metadata.layout.dim, sample, shards: layout.shards });
   const { likelihood, why } = run;
   if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood, why });
 
@@ -232,7 +254,14 @@ async function runOnce(
     const { state, reason } = checkpoint?.ended
       ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    return finish({ ...input, run, state, reason, data: moments, metadata, spent });
+    const { encoding } = input;
+    const alternation =
+      encoding && config.alternations
+        ? await afterClustering({ config, emit, codes: source }, encoding, run, state)
+        : null;
+    if (alternation?.next) return alternation.next;
+    const { brought } = alternation ?? {};
+    return finish({ ...input, run, state, reason, data: moments, metadata, spent, brought });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();

@@ -11,7 +11,17 @@ export const API_PAGE = fileURLToPath(root('docs/api.md'));
 const SECTIONS: Record<string, string[]> = {
   Functions: ['train', 'resume', 'predict', 'cut', 'evaluate', 'openRun', 'synth'],
   Results: [
-    ...['Run', 'RunResult', 'Scores', 'Replicates', 'Stability', 'Prediction', 'Cut', 'JoinedCluster'],
+    ...[
+      'Run',
+      'RunResult',
+      'Scores',
+      'Replicates',
+      'Stability',
+      'Alternation',
+      'Prediction',
+      'Cut',
+      'JoinedCluster',
+    ],
     ...['NextSplit', 'Evaluation', 'SavedRun', 'FittedMixture'],
     ...['DrawOptions', 'DrawnReport', 'Synthetic'],
   ],

@@ -215,6 +215,17 @@ export interface ModelOptions {
    */
   encoderNoise?: number;
   /**
+   * How often the encoder learns from the clusters of its codes, which are clustered again each time, from 0; fewer where they no longer
+   * change.
+   * @defaultValue 0
+   */
+  alternations?: number;
+  /**
+   * Passes of the encoder over all rows in each alternation; at least 1.
+   * @defaultValue 2
+   */
+  alternationEpochs?: number;
+  /**
    * Training schedule. `paper` is that of the DeepDPM paper; it also changes the defaults of other options (docs/flags.md).
    * @defaultValue `fast`
    */

@@ -29,12 +29,12 @@ export function resultOf(
   { soft, report, files, shown = directory }: ResultLocation,
 ): RunResult {
   const { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds } = summary;
-  const { outliers, notes, replicates, stability } = summary;
+  const { outliers, notes, replicates, stability, alternations = null } = summary;
   const properties = {
     k,
     scores: { nmi, ari, acc, silhouette },
     ...{ loss, rows, outliers, columns: dim, epochs, rounds, workers, seconds },
-    ...{ replicates, stability, notes, directory: shown, report },
+    ...{ replicates, stability, alternations, notes, directory: shown, report },
   };
   // As they are now: the caller may change its folder, and a later run may replace this one.
   const path = resolve(directory);

@@ -1,4 +1,4 @@
-import type { Replicates, Stability } from '../view/summary.ts';
+import type { Alternation, Replicates, Stability } from '../view/summary.ts';
 
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {
@@ -60,6 +60,8 @@ export interface RunResult {
    * `replicates` says it), and where partitions of no resolution agree, so that K is 1.
    */
   readonly stability: Stability | null;
+  /** What each clustering of an encoder's codes found; null without alternations. */
+  readonly alternations: readonly Alternation[] | null;
   /**
    * Reasons to doubt the result, a sentence each: what was seen, such as a single cluster, and what to try. Empty for most runs.
    */

@@ -184,6 +184,8 @@ export const taskSchema = z.discriminatedUnion('task', [
     steps: count,
     /** Standard deviation of the noise on inputs. */
     noise: z.number().check(z.nonnegative(), z.lte(100)),
+    /** Weight of a code's squared distance from the centre of its cluster; 0: there are no clusters. */
+    pull: z.number().check(z.nonnegative()),
   }),
   z.object({ task: z.literal('encode') }),
   z.object({

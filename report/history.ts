@@ -61,7 +61,8 @@ export function historyFrom(lines: Iterable<string>, path: string): RunHistory {
       // Later epochs were computed again.
       events = events.filter((other) => !('epoch' in other) || other.epoch <= epoch);
       events = events.filter(({ type }) => type !== 'end');
-    } else if (DRAWN.has(event.type)) events.push(event);
+    } else if (event.type === 'alternation') events = [];
+    else if (DRAWN.has(event.type)) events.push(event);
   }
   const epochs = new Map<number, EpochRecord>();
   for (const event of events) {

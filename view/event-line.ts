@@ -37,6 +37,7 @@ const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { typ
     ...{ epoch: count, of: count, loss: number, wall: number, bytes: number },
     ...{ seconds: perName, workers: perName },
   }),
+  alternation: z.object({ alternation: count, of: count, k: count, agreement: z.nullable(number) }),
   epoch: z.object({
     ...{ epoch: count, k: count, width: count, loss: z.nullable(number), subLoss: z.nullable(number) },
     ...{ seconds: perName, workers: perName },

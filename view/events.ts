@@ -62,6 +62,16 @@ export type RunEvent =
       /** Sent to and received from all workers. */
       bytes: number;
     }
+  /** The clusters of codes so far, of which the encoder learns next; epochs until now are those of their training. */
+  | {
+      type: 'alternation';
+      alternation: number;
+      of: number;
+      /** Clusters that have rows. */
+      k: number;
+      /** Adjusted Rand index of the labels and those of the clusters before; null for the first ones. */
+      agreement: number | null;
+    }
   | {
       type: 'epoch';
       epoch: number;

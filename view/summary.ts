@@ -30,8 +30,18 @@ export interface Summary {
   notes: string[];
   /** Null without `--replicates`, and if they were not completed. */
   replicates: Replicates | null;
+  /** What each clustering of an encoder's codes found; missing without `--alternations`. */
+  alternations?: Alternation[];
   /** Null without the graph likelihood, and where partitions of no resolution agree, so that K is 1. */
   stability: Stability | null;
+}
+
+/** A clustering of an encoder's codes, after which the encoder learned from its clusters, but for the last one. */
+export interface Alternation {
+  /** Clusters that have rows. */
+  k: number;
+  /** Adjusted Rand index of the labels and those of the clustering before; null for the first one. */
+  agreement: number | null;
 }
 
 /** Partitions of random shares of the sample at the resolution of a run with the graph likelihood: how much its clusters depend on chance. */
@@ -67,10 +77,19 @@ export function certaintyText({
   ].join('; ');
 }
 
+/** Such as `K 13, 11, 11; agreement .88, .97`. */
+export function alternationsText(alternations: readonly Alternation[]): string {
+  const agreements = alternations.flatMap(({ agreement }) => (agreement === null ? [] : [short(agreement)]));
+  const found = `K ${alternations.map(({ k }) => k).join(', ')}`;
+  return agreements.length ? `${found}; agreement ${agreements.join(', ')}` : found;
+}
+
+const short = (value: number) => value.toFixed(2).replace(/^0/, '');
+
 function agreementText(
   what: string,
   { k: [least, largest], agreement }: Pick<Replicates, 'k' | 'agreement'>,
 ): string {
   const range = least === largest ? String(least) : `${least}–${largest}`;
-  return `${what}${range}, agreement ${agreement.toFixed(2).replace(/^0/, '')}`;
+  return `${what}${range}, agreement ${short(agreement)}`;
 }

@@ -68,6 +68,10 @@ function describe(event: TimedEvent): EventDescription | null {
         kind: 'quiet',
         text: `Encoder: pass ${event.epoch} of ${event.of}, error ${(100 * event.loss).toPrecision(3)} % of the variance, ${duration(event.wall)}`,
       };
+    case 'alternation':
+      return milestone(
+        `K ${event.k}: alternation ${event.alternation} of ${event.of}, the encoder learns from these clusters${event.agreement === null ? '' : ` (agreement with those before ${event.agreement.toFixed(2)})`}`,
+      );
     case 'worker':
       return {
         kind: 'worker',

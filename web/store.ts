@@ -92,6 +92,7 @@ export function kChanges(
   for (const event of events) {
     if (event.type === 'resume')
       while (changes.length && changes[changes.length - 1].epoch > event.epoch) changes.pop();
+    if (event.type === 'alternation') changes.length = 0;
     if (event.type === 'step' && event.changed) {
       const { epoch, kind, k, changed } = event;
       changes.push({ epoch, kind, k, changed });

@@ -71,6 +71,7 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     const { size, latent, widest } = encoderOf(states, layout);
     if (task.task === 'encoder-steps')
       for (const moment of ['first', 'second']) array(states, 'encoder-moments', moment, 'float32', [size]);
+    if (task.task === 'encoder-steps' && task.pull) checkClusters(states, layout, latent);
     fits(task.task === 'encode' ? (layout.rows * latent) / 2 / layout.shards : 3 * size);
     const rows = task.task === 'encode' ? FORWARD_ROWS : Math.min(task.batch, layout.rows);
     addressable(rows * widest);
@@ -229,6 +230,14 @@ function encoderOf(states: States, layout: Layout): { size: number; latent: numb
   array(states, 'encoder', 'params', 'float32', [size]);
   for (const name of ['factor', 'shift']) array(states, 'encoder-input', name, 'float32', [layout.dim]);
   return { size, latent: codeWidth(widths), widest: Math.max(...widths) };
+}
+
+/** Clusters of the encoder's codes: the transform and the net that tell them, and their centres. */
+function checkClusters(states: States, layout: Layout, latent: number): void {
+  const d = transformDim(states, { ...layout, dim: latent });
+  const { k, widest } = netOf(states, 'net', d);
+  array(states, 'code-centres', 'rows', 'float32', [k, latent]);
+  addressable(FORWARD_ROWS * widest);
 }
 
 /** Adam's moments must have the size of the net. */

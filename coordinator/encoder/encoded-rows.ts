@@ -10,6 +10,7 @@ import { diagonalOf } from '../../model/linalg.ts';
 import { autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
+import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Server } from '../scheduler/server.ts';
@@ -17,10 +18,11 @@ import { type EncoderCheckpoint, readEncoder, saveEncoder } from '../storage/enc
 import type { RunDirectory } from '../storage/run-directory.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
+import type { CodeClusters } from './code-clusters.ts';
 import { CODES, encodeAll } from './encode-all.ts';
 import type { Encoder } from './encoder.ts';
 import { checkEncoder, latentOf } from './limits.ts';
-import { encoderEpoch } from './train-encoder.ts';
+import { encoderEpoch, passesOf } from './train-encoder.ts';
 
 /** Features that were learned: what is clustered in place of the rows. */
 export interface EncodedRows {
@@ -29,6 +31,9 @@ export interface EncodedRows {
   /** Of the codes: that of the rows with another number of columns. */
   layout: Layout;
   encoder: Encoder;
+  checkpoint: EncoderCheckpoint;
+  /** Nothing had to be computed: what was clustered before are these codes. */
+  wasThere: boolean;
 }
 
 interface EncoderInput {
@@ -45,6 +50,8 @@ interface EncoderInput {
   moments(): Promise<DataMoments>;
   /** UserError if the rows with these hashes are not those of the run that is resumed. */
   assertOfRun(hashes: Uint8Array): void;
+  /** Called before there are new codes: checkpoints of clusters are of no use any more. */
+  forget(): Promise<void>;
   /** Makes the run directory, once there are hashes of the rows and a numeric identity. */
   create(hashes: Uint8Array): Promise<void>;
   /** Maximum seconds between checkpoints. */
@@ -53,33 +60,64 @@ interface EncoderInput {
 
 /**
  * Trains the encoder, from its checkpoint if there is one, and encodes all rows, if that has not been done yet. Its rounds read
- * the rows from the source: no worker holds more than some of them.
+ * the rows from the source: no worker holds more than some of them. `next`: the alternation that begins.
  */
-export async function encodedRows(input: EncoderInput): Promise<EncodedRows> {
+export async function encodedRows(
+  input: EncoderInput,
+  next: EncoderCheckpoint | null = null,
+): Promise<EncodedRows> {
   const { config, layout, dispatcher, out, warn } = input;
   const latent = latentOf(config, layout.dim);
   const widths = autoencoderWidths(layout.dim, config.encoderHidden, latent);
-  checkEncoder(config, widths, warn);
-  const saved = out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null;
+  if (!next) checkEncoder(config, widths, warn);
+  const saved = next ?? (out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null);
   const path = join(out.path, CODES);
-  const isEncoded = saved?.state.epoch === config.encoderEpochs && existsSync(path);
+  const wasThere = saved?.encoded === true && existsSync(path);
   if (saved) input.assertOfRun(saved.hashes);
+  if (next) await save(input, next);
   let checkpoint = saved ?? (await begin(input, widths));
-  if (!isEncoded) {
+  if (!wasThere) {
+    await input.forget();
     const { factor, shift } = checkpoint.input;
     dispatcher.publish('encoder-input', { factor: nd(factor), shift: nd(shift) });
     const { hashes } = checkpoint;
     dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
     checkpoint = await trained(input, checkpoint);
     await encodeAll(dispatcher, layout, checkpoint.state, out);
+    checkpoint = { ...checkpoint, encoded: true };
+    await save(input, checkpoint);
   }
   const { state, hashes, input: map } = checkpoint;
   return {
     codes: await openSource(path),
     layout: { ...layout, dim: latent },
     encoder: { widths, params: state.params, input: map, layout, hashes },
+    checkpoint,
+    wasThere,
   };
 }
+
+/** The alternation after this encoder's, which learns from the clusters of its codes. */
+export const nextAlternation = (
+  checkpoint: EncoderCheckpoint,
+  clusters: CodeClusters,
+  brought: Alternation[],
+): EncoderCheckpoint => ({
+  ...checkpoint,
+  // The gradient has another size now.
+  state: { ...checkpoint.state, ...fresh(checkpoint.state.params.length) },
+  alternation: checkpoint.alternation + 1,
+  encoded: false,
+  clusters,
+  brought,
+});
+
+/** Training that has not begun. */
+const fresh = (size: number) => ({
+  first: new Float32Array(size),
+  second: new Float32Array(size),
+  ...{ steps: 0, epoch: 0, loss: null },
+});
 
 async function begin(
   { config, layout, moments, create, arePixels }: EncoderInput,
@@ -88,10 +126,10 @@ async function begin(
   const data = await moments();
   await create(data.hashes);
   const { params } = initialAutoencoder(BigInt(config.seed), widths);
-  const zeros = () => new Float32Array(params.length);
   return {
     ...{ layout, hashes: data.hashes, ...inputOf(data.moments, arePixels) },
-    state: { widths, params, first: zeros(), second: zeros(), steps: 0, epoch: 0, loss: null },
+    state: { widths, params, ...fresh(params.length) },
+    ...{ alternation: 0, encoded: false, clusters: null, brought: [] },
   };
 }
 
@@ -111,34 +149,39 @@ function inputOf(moments: Moments, arePixels: boolean): { input: ColumnMap; vari
 }
 
 /** The rest of the epochs. */
-async function trained(
-  { config, layout, dispatcher, server, out, emit, warn, checkpointEvery }: EncoderInput,
-  start: EncoderCheckpoint,
-): Promise<EncoderCheckpoint> {
+async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<EncoderCheckpoint> {
+  const { config, layout, dispatcher, server, emit, checkpointEvery } = input;
+  const { variance, clusters, alternation } = start;
+  const { epochs } = passesOf(config, alternation);
   let checkpoint = start;
   let savedAt = performance.now();
   server.usage();
-  while (checkpoint.state.epoch < config.encoderEpochs) {
+  while (checkpoint.state.epoch < epochs) {
     const startedAt = performance.now();
     const before = server.traffic();
-    const { variance } = checkpoint;
-    const state = await encoderEpoch({ config, layout, dispatcher, variance }, checkpoint.state);
+    const training = { config, layout, dispatcher, variance, clusters };
+    const state = await encoderEpoch(training, checkpoint.state, alternation);
     const after = server.traffic();
     const { tasks, workers } = server.usage();
     emit({
-      ...{ type: 'encoder-epoch', epoch: state.epoch, of: config.encoderEpochs, loss: state.loss! },
+      ...{ type: 'encoder-epoch', epoch: state.epoch, of: epochs, loss: state.loss! },
       ...{ wall: (performance.now() - startedAt) / 1000, seconds: tasks, workers },
       bytes: after.sent - before.sent + after.received - before.received,
     });
     checkpoint = { ...checkpoint, state };
-    const isLast = state.epoch === config.encoderEpochs;
-    if (!isLast && performance.now() - savedAt < checkpointEvery * 1000) continue;
+    if (state.epoch < epochs && performance.now() - savedAt < checkpointEvery * 1000) continue;
     savedAt = performance.now();
-    await saveEncoder(out.path, checkpoint, out.assertThere).catch((error) => {
-      out.assertThere();
-      if (!(error instanceof WriteError)) throw error;
-      warn(`the encoder of epoch ${state.epoch} cannot be saved: ${error.reason}; training continues`);
-    });
+    await save(input, checkpoint);
   }
   return checkpoint;
+}
+
+/** What cannot be saved ends no training. */
+async function save({ out, warn }: EncoderInput, checkpoint: EncoderCheckpoint): Promise<void> {
+  await saveEncoder(out.path, checkpoint, out.assertThere).catch((error) => {
+    out.assertThere();
+    if (!(error instanceof WriteError)) throw error;
+    const { epoch } = checkpoint.state;
+    warn(`the encoder of epoch ${epoch} cannot be saved: ${error.reason}; training continues`);
+  });
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
-import type { Autoencoder } from '../../model/nets/autoencoder.ts';
+import { type Autoencoder, codeWidth } from '../../model/nets/autoencoder.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
@@ -8,6 +8,7 @@ import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected } from '../scheduler/round.ts';
 import { areEncoderSums, areFinite, hasDiverged } from '../training/plausible.ts';
 import { sumOf } from '../training/rounds.ts';
+import type { CodeClusters } from './code-clusters.ts';
 
 /** The state of training between two epochs. */
 export interface EncoderState extends Autoencoder {
@@ -28,7 +29,26 @@ export interface EncoderTraining {
   dispatcher: Dispatcher;
   /** Sum of the variances of the encoder's inputs. */
   variance: number;
+  /** In an alternation: the clusters to whose centres codes are drawn. */
+  clusters: CodeClusters | null;
 }
+
+/**
+ * β/(2λ) of λ‖output − input‖² + (β/2)‖code − centre‖² with λ = .005 and β = 1, as in the alternation of DCN (Yang et al., ICML 2017) and
+ * DeepDPM; codes in units in which their numbers have variance 1 on average.
+ */
+const PULL = 100;
+/** The learning rate of an alternation, as a share of that before: the encoder is trained, and should not forget. */
+const ALTERNATION_RATE = 0.5;
+
+/** Passes over the rows, and the largest learning rate. */
+export const passesOf = (
+  { encoderEpochs, encoderLr, alternationEpochs }: RunConfig,
+  alternation: number,
+): { epochs: number; rate: number } =>
+  alternation
+    ? { epochs: alternationEpochs, rate: ALTERNATION_RATE * encoderLr }
+    : { epochs: encoderEpochs, rate: encoderLr };
 
 export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
@@ -69,12 +89,23 @@ export function roundsOfEpoch(
  * if training diverges.
  */
 export async function encoderEpoch(
-  { config, layout, dispatcher, variance }: EncoderTraining,
+  { config, layout, dispatcher, variance, clusters }: EncoderTraining,
   start: EncoderState,
+  alternation: number,
 ): Promise<EncoderState> {
-  const { encoderBatch: batch, encoderLr: rate, encoderNoise: noise, encoderEpochs } = config;
+  const { encoderBatch: batch, encoderNoise: noise } = config;
+  const { epochs, rate } = passesOf(config, alternation);
+  const before = alternation && config.encoderEpochs + (alternation - 1) * config.alternationEpochs;
   const { widths, epoch } = start;
   const shards = shardBlocks(layout);
+  if (clusters) {
+    dispatcher.publish('transform', { ...clusters.transform, below: nd(Float64Array.of(1)) });
+    dispatcher.publish('net', clusters.net);
+    const rows = clusters.centres;
+    dispatcher.publish('code-centres', {
+      rows: nd(rows, rows.length / codeWidth(widths), codeWidth(widths)),
+    });
+  }
   let { params, first, second, steps } = start;
   let loss = 0;
   const fewest = Math.min(...shards.map(({ length }) => length));
@@ -93,13 +124,17 @@ export async function encoderEpoch(
       to: place(length, cut),
     }));
     const task: Task = {
-      ...{ task: 'encoder-steps', epoch: epoch + 1, batch, rate, noise, steps },
-      ...{ done: epoch + from, length: cut - from, total: encoderEpochs },
+      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise, steps },
+      ...{ done: epoch + from, length: cut - from, total: epochs },
+      pull: clusters ? PULL / clusters.variance : 0,
     };
     const sums: Expected[string] = ['float32', params.length];
     const results = await dispatcher.round({
       tasks: [task],
-      uses: ['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
+      uses: [
+        ...['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
+        ...(clusters ? ['transform', 'net', 'code-centres'] : []),
+      ],
       units,
       streams: false,
       sum: true,

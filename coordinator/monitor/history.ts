@@ -23,6 +23,7 @@ export function addEpoch(
 /** Adds an event that is not an epoch. A `resume` drops the epochs after its checkpoint: their work was lost. */
 export function addEvent(history: RunHistory, event: TimedEvent): void {
   if (event.type === 'resume') cutBack(history.epochs, event.epoch);
+  if (event.type === 'alternation') cutBack(history.epochs, 0);
   history.events.push(event);
   // In batches: removing one event costs as much as removing many.
   if (history.events.length > 2 * MAX_EVENTS) history.events = keptEventsOf(history);

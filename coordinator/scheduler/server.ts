@@ -28,8 +28,11 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 export interface Server extends Witnesses {
   address: string;
   dispatcher: Dispatcher;
-  /** From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these. Only between two rounds. */
-  serve(layout: Layout): void;
+  /**
+   * From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these. `isOwnFile`: those of the
+   * file, which workers may read themselves. Only between two rounds.
+   */
+  serve(layout: Layout, isOwnFile?: boolean): void;
   /** Numeric identity of the run, determined by its first worker. */
   identity(): string | null;
   /** The first worker's backend, and why it was chosen. */
@@ -119,9 +122,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   return {
     address: socket.address,
     dispatcher,
-    serve(layout) {
+    serve(layout, isOwnFile = false) {
       rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
-      serve({ layout, file: null, term: newTerm() });
+      serve({ layout, file: isOwnFile ? options.file : null, term: newTerm() });
     },
     identity: () => registry.identity(),
     backend: () => registry.backend(),

@@ -34,6 +34,8 @@ export interface Checkpoints {
   flush(): Promise<boolean>;
   /** Forgets the checkpoints so far, as training begins again. Their files are removed with the next one that is written. */
   discard(): void;
+  /** Forgets them and removes their files: what comes next is of other rows. */
+  clear(): Promise<void>;
   /** The newest checkpoint on disk. */
   saved(): SavedCheckpoint | null;
   /** As a last resort, saves the newest checkpoint in the system's temporary folder. Resolves to its path; null if that fails too. */
@@ -106,6 +108,10 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     return writing;
   }
 
+  function discard(): void {
+    newest = pending = saved = null;
+  }
+
   return {
     offer(checkpoint, urgent) {
       newest = checkpoint;
@@ -122,8 +128,11 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       }
       return newest !== null && newest === saved?.checkpoint;
     },
-    discard() {
-      newest = pending = saved = null;
+    discard,
+    async clear() {
+      discard();
+      await writing;
+      await removeOthers(folder, [], assertThere);
     },
     saved: () => saved,
     async rescue() {
@@ -157,16 +166,21 @@ export async function saveCheckpoint(
   assertThere();
   makeFolder(folder);
   const bytes = await writeFile(path, parts, { before: assertThere });
-  const epochs = epochsIn(folder);
-  const kept = epochs
+  const kept = epochsIn(folder)
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
     .slice(0, MAX_KEPT);
-  assertThere();
   // Failing to remove old ones is harmless.
-  const old = epochs.filter((other) => !kept.includes(other));
-  await Promise.allSettled(old.map((other) => rm(join(folder, checkpointName(other)), { force: true })));
+  await removeOthers(folder, kept, assertThere).catch(() => assertThere());
   return { path, bytes };
+}
+
+/** Removes the checkpoints of all epochs but these. */
+async function removeOthers(folder: string, kept: number[], assertThere: () => void): Promise<void> {
+  if (!isFolder(folder)) return;
+  assertThere();
+  const others = epochsIn(folder).filter((epoch) => !kept.includes(epoch));
+  await Promise.all(others.map((epoch) => rm(join(folder, checkpointName(epoch)), { force: true })));
 }
 
 function epochsIn(folder: string): number[] {

@@ -9,9 +9,11 @@ import { blockCount, type Layout } from '../../model/layout.ts';
 import { areAutoencoderWidths, decoderNet } from '../../model/nets/autoencoder.ts';
 import { layersOf, logits } from '../../model/nets/forward.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
-import { decode, encode, MAX_MESSAGE } from '../../proto/codec.ts';
+import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
-import { nd, take } from '../../proto/tensors.ts';
+import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import type { Alternation } from '../../view/summary.ts';
+import type { CodeClusters } from '../encoder/code-clusters.ts';
 import type { EncoderState } from '../encoder/train-encoder.ts';
 import { DamagedCheckpoint, NewerCheckpoint, otherVersion, sealed, unsealed } from './sealed-file.ts';
 
@@ -26,16 +28,28 @@ export interface EncoderCheckpoint {
   /** Sum of the variances of the encoder's inputs. */
   variance: number;
   state: EncoderState;
+  /** 0: before the first clustering. */
+  alternation: number;
+  /** `codes.npy` has the codes of this encoder, whose training is complete. */
+  encoded: boolean;
+  /** Those that it learns from; null before the first clustering. */
+  clusters: CodeClusters | null;
+  /** What the clusterings before found. */
+  brought: Alternation[];
 }
 
 const MAGIC = Buffer.from('DPMESHEN');
 /** Incremented with every change that an older dpmesh would misread. */
-const VERSION = 2;
+const VERSION = 3;
 const FILE = 'encoder.ckpt';
 
+const count = z.int().check(z.nonnegative());
 const header = z.object({
   layout,
-  epoch: z.int().check(z.nonnegative()),
+  epoch: count,
+  alternation: count,
+  encoded: z.boolean(),
+  brought: z.array(z.object({ k: count, agreement: z.nullable(z.number()) })),
 });
 
 /** The file in a run directory. */
@@ -44,11 +58,13 @@ export const encoderFile = (run: string) => join(run, 'checkpoints', FILE);
 /** Writes the checkpoint durably in place of the last one. Rejects with a WriteError. `assertThere`: see RunDirectory. */
 export async function saveEncoder(
   run: string,
-  { layout, hashes, input, variance, state }: EncoderCheckpoint,
+  checkpoint: EncoderCheckpoint,
   assertThere: () => void,
 ): Promise<number> {
+  const { layout, hashes, input, variance, state, clusters, ...rest } = checkpoint;
+  const { alternation, encoded, brought } = rest;
   const frames = encode(
-    { layout, epoch: state.epoch },
+    { layout, epoch: state.epoch, alternation, encoded, brought },
     {
       hashes: nd(hashes),
       factor: nd(input.factor),
@@ -60,6 +76,7 @@ export async function saveEncoder(
       second: nd(state.second),
       steps: nd(Float64Array.of(state.steps)),
       loss: nd(Float64Array.from(state.loss === null ? [] : [state.loss])),
+      ...(clusters && clusterTensors(clusters)),
     },
     MAX_MESSAGE,
   );
@@ -116,6 +133,27 @@ export function savedDecoder(run: string): ((codes: Float32Array) => Float32Arra
   }
 }
 
+const clusterTensors = ({ transform, net, centres, variance, labels }: CodeClusters): Tensors => ({
+  ...prefixed([
+    ['transform', transform],
+    ['net', net],
+  ]),
+  centres: nd(centres),
+  'code-variance': nd(Float64Array.of(variance)),
+  labels: nd(labels),
+});
+
+function clustersFrom(tensors: Tensors): CodeClusters | null {
+  if (!('centres' in tensors)) return null;
+  return {
+    transform: unprefixed(tensors, 'transform'),
+    net: unprefixed(tensors, 'net'),
+    centres: take(tensors, 'centres', 'float32'),
+    variance: take(tensors, 'code-variance', 'float64', 1)[0],
+    labels: take(tensors, 'labels', 'int32'),
+  };
+}
+
 /** Throws DamagedCheckpoint, NewerCheckpoint, or a UserError. */
 const read = (run: string): EncoderCheckpoint =>
   unsealed(MAGIC, VERSION, readWhole(encoderFile(run), MAX_MESSAGE, { within: run }), fromFrames);
@@ -146,5 +184,9 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
       epoch: head.epoch,
       loss: take(tensors, 'loss', 'float64')[0] ?? null,
     },
+    alternation: head.alternation,
+    encoded: head.encoded,
+    clusters: clustersFrom(tensors),
+    brought: head.brought,
   };
 }

@@ -3,7 +3,7 @@ import { savedFences } from '../../data/fences.ts';
 import type { Layout } from '../../model/layout.ts';
 import { codeLayer } from '../../model/nets/autoencoder.ts';
 import type { State } from '../../model/state.ts';
-import type { Stability, Summary } from '../../view/summary.ts';
+import type { Alternation, Stability, Summary } from '../../view/summary.ts';
 import type { Encoder } from '../encoder/encoder.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import { REPLICATES } from '../training/graph/resolution.ts';
@@ -24,6 +24,7 @@ export async function summarize(
     spent: RunTotals;
     out: string;
     notes(k: number): string[];
+    alternations?: Alternation[];
   },
 ): Promise<Summary> {
   const { state, layout, spent, out, notes } = about;
@@ -46,6 +47,7 @@ export async function summarize(
     out,
     notes: notes(k),
     replicates: null,
+    ...(about.alternations && { alternations: about.alternations }),
     stability: stabilityOf(state),
   };
 }

@@ -56,7 +56,7 @@ export const TASKS: ByKey<Task, 'task'> = {
   'half-links': [{ task: 'half-links' }],
   'encoder-steps': [
     {
-      ...{ task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, noise: 0.1 },
+      ...{ task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, pull: 0, noise: 0.1 },
       ...{ done: 2.75, length: 0.25, total: 12, steps: 340 },
     },
   ],

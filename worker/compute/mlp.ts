@@ -1,5 +1,5 @@
 import { elementCount } from '../../model/arrays.ts';
-import type { Backend, Tensor } from './backends/backend.ts';
+import type { Backend, CodeTargets, Tensor, TrainingBatch } from './backends/backend.ts';
 
 /** Rows in a forward pass, so that its activations fit the L2 cache. */
 export const FORWARD_ROWS = 2048;
@@ -47,13 +47,16 @@ function gradients(
   layers: Tensor[],
   g: Tensor,
   linear: number,
+  codes?: CodeTargets,
 ): Tensor[] {
   const out: Tensor[] = [];
   for (let l = net.length - 2, above = g; l >= 0; l -= 2) {
     const input = l ? layers[l / 2 - 1] : x;
     out.unshift(backend.gram(input, above), backend.columnSums(above));
-    const below = l ? gradientBelow(backend, above, net[l], input, l / 2 - 1 === linear) : null;
+    const isLinear = l / 2 - 1 === linear;
+    let below = l ? gradientBelow(backend, above, net[l], input, isLinear) : null;
     backend.free(above);
+    if (below && isLinear && codes) below = withCodes(backend, below, input, codes);
     if (below) above = below;
   }
   return out;
@@ -67,6 +70,14 @@ function gradientBelow(backend: Backend, above: Tensor, w: Tensor, input: Tensor
   const below = backend.reluGrad(above, w, ones);
   backend.free(ones);
   return below;
+}
+
+/** The gradient by codes, and that of their own loss. Frees `below`. */
+function withCodes(backend: Backend, below: Tensor, code: Tensor, { target, weight }: CodeTargets): Tensor {
+  const { gradient, loss } = backend.squaredError(code, target);
+  const sum = backend.plus(below, gradient, weight);
+  backend.free(below, gradient, loss);
+  return sum;
 }
 
 /** A net and its Adam moments on the device. */
@@ -83,13 +94,13 @@ export interface TrainableNet {
 export function trainStep(
   backend: Backend,
   net: TrainableNet,
-  x: Tensor,
+  { x, codes }: Pick<TrainingBatch, 'x' | 'codes'>,
   lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
   rate: number,
   count: number,
   linear = -1,
 ): Tensor {
-  const { loss, grads } = lossAndGradients(backend, net.params, x, lossOf, linear);
+  const { loss, grads } = lossAndGradients(backend, net.params, x, lossOf, linear, codes);
   grads.forEach((grad, i) => {
     backend.adam(net.params[i], net.first[i], net.second[i], grad, rate, count);
   });
@@ -104,10 +115,11 @@ export function lossAndGradients(
   x: Tensor,
   lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
   linear = -1,
+  codes?: CodeTargets,
 ): { loss: Tensor; grads: Tensor[] } {
   const layers = forward(backend, params, x, linear);
   const { gradient, loss } = lossOf(layers.at(-1)!);
-  const grads = gradients(backend, params, x, layers, gradient, linear);
+  const grads = gradients(backend, params, x, layers, gradient, linear, codes);
   backend.free(...layers);
   return { loss, grads };
 }

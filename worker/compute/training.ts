@@ -38,9 +38,9 @@ function byOperations(backend: Backend, net: FlatNet, loss: Loss, done: number, 
   const lossOf = lossFunctions(backend)[loss];
   const losses: Tensor[] = [];
   return {
-    step({ x, target }, rate) {
-      const lossOn = (outputs: Tensor) => lossOf(outputs, target);
-      losses.push(trainStep(backend, trained, x, lossOn, rate, done + losses.length + 1, linear));
+    step(batch, rate) {
+      const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
+      losses.push(trainStep(backend, trained, batch, lossOn, rate, done + losses.length + 1, linear));
     },
     end: async () => ({
       shapes,

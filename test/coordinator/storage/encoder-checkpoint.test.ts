@@ -12,10 +12,13 @@ import {
 } from '../../../coordinator/storage/encoder-checkpoint.ts';
 import { blockCount, layoutOf } from '../../../model/layout.ts';
 import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
 
 const WIDTHS = [5, 4, 2, 4, 5];
 const layout = layoutOf(300, 5, 3, 7n);
 const net = initialAutoencoder(3n, WIDTHS);
+/** As decoded: names that are given by others have no prototype. */
+const tensors = (named: Tensors): Tensors => Object.assign(Object.create(null), named);
 const checkpoint: EncoderCheckpoint = {
   ...{ layout, variance: 4.5 },
   hashes: Uint8Array.from({ length: 16 * blockCount(layout) }, (_, i) => i),
@@ -28,6 +31,18 @@ const checkpoint: EncoderCheckpoint = {
     epoch: 4,
     loss: 0.25,
   },
+  ...{ alternation: 2, encoded: false },
+  clusters: {
+    transform: tensors({ bias: nd(Float32Array.of(1, 2)), shape: nd(Int32Array.of(0, 2)) }),
+    net: tensors({ params: nd(Float32Array.of(3, 4, 5), 3) }),
+    centres: Float32Array.of(1, 2, Number.NaN, Number.NaN),
+    variance: 1.5,
+    labels: Int32Array.of(0, 0, 1),
+  },
+  brought: [
+    { k: 3, agreement: null },
+    { k: 2, agreement: 0.75 },
+  ],
 };
 
 describe('the checkpoint of an encoder', () => {

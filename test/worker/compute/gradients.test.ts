@@ -268,7 +268,7 @@ async function checkAdam(backend: Backend, of: Case): Promise<void> {
     const loss = trainStep(
       backend,
       net,
-      x,
+      { x },
       (logits) =>
         of.loss.kind === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target),
       0.01,

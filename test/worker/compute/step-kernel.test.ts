@@ -128,6 +128,22 @@ describe('the kernel for entire steps', () => {
       assert.equal(wasm.live(), 0);
     });
 
+  test('codes are drawn to their targets as by single operations, which lowers their distance', async () => {
+    const codes = { weight: 0.7, shift: 0.5 };
+    const [ours, plain, without] = [
+      await regression(wasm, ENCODER, 2, codes),
+      await regression(cpuBackend(), ENCODER, 2, codes),
+      await regression(wasm, ENCODER, 2),
+    ];
+    close(ours.params, plain.params, 5e-5);
+    close(ours.second, plain.second, 1e-5);
+    close([ours.loss], [plain.loss], 1e-4);
+    // The bias of the codes, which should be .5, follows the layer 10 → 3.
+    const at = 19 * 24 + 24 + 24 * 10 + 10 + 10 * 3;
+    for (const j of [0, 1, 2]) assert.ok(ours.params[at + j] > without.params[at + j] + 0.01);
+    assert.equal(wasm.live(), 0);
+  });
+
   test('a training ends when another begins', () => {
     const net = netOf([3, 2, 3]);
     const first = wasm.training!(net, 'squares')!;
@@ -144,16 +160,24 @@ function netOf(widths: readonly number[]): FlatNet {
   return { shapes: netShapes([...widths], 0), params: params.slice(), first: zeros(), second: zeros() };
 }
 
-/** Some steps towards targets that are not the inputs. */
-async function regression(backend: Backend, widths: readonly number[], linear: number) {
+/** Some steps towards targets that are not the inputs; `codes`: all of their numbers should be `shift`. */
+async function regression(
+  backend: Backend,
+  widths: readonly number[],
+  linear: number,
+  codes?: { weight: number; shift: number },
+) {
   const rng = generator(7n, 'regression');
   const training = trainNet(backend, netOf(widths), 'squares', 3, linear);
   for (let i = 0; i < STEPS; i++) {
     const draw = () =>
       backend.upload(Float32Array.from({ length: 21 * widths[0] }, rng.normal), [21, widths[0]]);
     const batch = { x: draw(), target: draw() };
-    training.step(batch, 0.01 / (i + 1));
-    backend.free(batch.x, batch.target);
+    const shape = [21, widths[linear + 1]];
+    const wanted = codes && backend.upload(new Float32Array(shape[0] * shape[1]).fill(codes.shift), shape);
+    const own = wanted && { target: wanted, weight: codes.weight };
+    training.step({ ...batch, codes: own }, 0.01 / (i + 1));
+    backend.free(batch.x, batch.target, ...(wanted ? [wanted] : []));
   }
   const trained = await training.end();
   training.free();

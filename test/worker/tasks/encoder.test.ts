@@ -13,7 +13,7 @@ import { run, SHARDS, w } from './support.ts';
 const WIDTHS = [D, 6, 2, 6, D];
 const LINEAR = [codeLayer(WIDTHS), WIDTHS.length - 2];
 const task: TaskOf<'encoder-steps'> = {
-  ...{ task: 'encoder-steps', epoch: 1, batch: 16, rate: 0.02, noise: 0 },
+  ...{ task: 'encoder-steps', epoch: 1, batch: 16, rate: 0.02, pull: 0, noise: 0 },
   ...{ done: 0, length: 1, total: 40, steps: 0 },
 };
 

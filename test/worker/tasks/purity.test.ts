@@ -65,7 +65,7 @@ describe('purity', () => {
     { task: 'half-sweep', coupling: 1 },
     { task: 'half-links' },
     {
-      ...{ task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, noise: 0.1 },
+      ...{ task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, pull: 0, noise: 0.1 },
       ...{ done: 3.5, length: 0.5, total: 20, steps: 30 },
     },
     { task: 'encode' },

@@ -32,6 +32,14 @@ export interface Training {
 export interface TrainingBatch {
   x: Tensor;
   target: Tensor;
+  /** Of a net with a linear layer: what else it learns. */
+  codes?: CodeTargets;
+}
+
+/** What the outputs of the linear layer, the codes [b,L] of rows, should be: `weight`·‖code − target‖² is added to a row's loss. */
+export interface CodeTargets {
+  target: Tensor;
+  weight: number;
 }
 
 export interface ComputeDevice {
@@ -60,6 +68,8 @@ export interface Backend {
   affine(x: Tensor, w: Tensor, b: Tensor, relu: boolean): Tensor;
   /** aᵀ·b: [b,D],[b,H] → [D,H], each. The gradient of a weight matrix. */
   gram(a: Tensor, b: Tensor): Tensor;
+  /** a + factor·b, of the same shape. */
+  plus(a: Tensor, b: Tensor, factor: number): Tensor;
   /** Sums over rows: [b,H] → [H], each. The gradient of a bias. */
   columnSums(x: Tensor): Tensor;
   /** (g·wᵀ) where h > 0, else 0: g [b,K], w [H,K], h [b,H] → [b,H], each. */

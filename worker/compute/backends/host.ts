@@ -161,6 +161,12 @@ export class HostBackend implements Backend {
     return out;
   }
 
+  plus(a: Tensor, b: Tensor, factor: number): Tensor {
+    const out = this.make(a.shape);
+    loops.plus(this.view(a), this.view(b), factor, this.view(out));
+    return out;
+  }
+
   columnSums(x: Tensor): Tensor {
     const { count, rows, cols } = matrices(x);
     const out = this.make([...x.shape.slice(0, -2), cols]);

@@ -16,6 +16,11 @@ export function maskPositive(x: F32, h: F32): void {
   for (let i = 0; i < bits.length; i++) bits[i] &= -active[i] >> 31;
 }
 
+/** out ← a + factor·b. */
+export function plus(a: F32, b: F32, factor: number, out: F32): void {
+  for (let i = 0; i < a.length; i++) out[i] = a[i] + factor * b[i];
+}
+
 export function columnSums(x: F32, count: number, rows: number, cols: number, out: F32): void {
   for (let k = 0; k < count; k++) {
     const end = (k + 1) * rows * cols;

@@ -107,6 +107,10 @@ export class TfDevice implements Backend {
     return this.#result(shape, this.#product(a, b, 'TN'));
   }
 
+  plus(a: Tensor, b: Tensor, factor: number): Tensor {
+    return this.#result(a.shape, this.#ops.run('AddV2', this.#id(a), this.#ops.times(this.#id(b), factor)));
+  }
+
   columnSums(x: Tensor): Tensor {
     const shape = [...x.shape.slice(0, -2), x.shape.at(-1)!];
     return this.#result(shape, this.#ops.sum(this.#id(x), -2));

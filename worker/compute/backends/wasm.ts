@@ -51,7 +51,10 @@ export class WasmBackend extends HostBackend {
   training(net: FlatNet, loss: Loss, linear = -1): Training | null {
     const { step, end } = this.#steps(net, loss, linear);
     return {
-      step: ({ x, target }, rate, count) => step(this.view(x), this.view(target), rate, count),
+      step: ({ x, target, codes }, rate, count) => {
+        const own = codes && { target: this.view(codes.target), weight: codes.weight };
+        return step(this.view(x), this.view(target), rate, count, own);
+      },
       end,
     };
   }

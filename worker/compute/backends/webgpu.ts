@@ -152,6 +152,11 @@ class WebgpuBackend implements Backend {
     return this.#make(shape, () => this.#tf.matMul(tfOf(a), tfOf(b), true));
   }
 
+  plus(a: Tensor, b: Tensor, factor: number): Tensor {
+    const tf = this.#tf;
+    return this.#make(a.shape, () => tf.add(tfOf(a), tf.mul(tfOf(b), factor)));
+  }
+
   columnSums(x: Tensor): Tensor {
     const shape = [...x.shape.slice(0, -2), x.shape.at(-1)!];
     return this.#make(shape, () => this.#tf.sum(tfOf(x), -2));

@@ -9,12 +9,14 @@ import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import { trainNet } from '../../compute/training.ts';
 import type { Context } from '../../context.ts';
 import { pick } from '../../rows.ts';
+import { centresOfRows } from './centres-of-rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /**
  * Local SGD of the auto-encoder on a part of the shard's rows: one pass, from the broadcast weights and Adam's moments. The
  * unit's blocks are those at these places of the epoch's order, which is drawn again each epoch; they are read in pieces, whose rows
- * are shuffled. Returns weights, moments, and the mean loss of the steps: sums over shards.
+ * are shuffled. With `pull`, codes are drawn to the centres of the rows' clusters. Returns weights, moments, and the mean loss of the
+ * steps, without that of the codes: sums over shards.
  */
 export async function encoderSteps(
   context: Context,
@@ -34,13 +36,14 @@ export async function encoderSteps(
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
   try {
-    for await (const { rows, noisy, rate } of batchesOf(context, task, unit)) {
+    for await (const { rows, noisy, centres, rate } of batchesOf(context, task, unit)) {
       await yieldToEventLoop();
       const shape = [rows.length / widths[0], widths[0]];
       const target = backend.upload(rows, shape);
       const x = noisy ? backend.upload(noisy, shape) : target;
-      training.step({ x, target }, rate);
-      backend.free(target, ...(noisy ? [x] : []));
+      const wanted = centres && backend.upload(centres, [shape[0], centres.length / shape[0]]);
+      training.step({ x, target, ...(wanted && { codes: { target: wanted, weight: task.pull } }) }, rate);
+      backend.free(target, ...(noisy ? [x] : []), ...(wanted ? [wanted] : []));
     }
     const { params, first, second, loss } = await training.end();
     return {
@@ -59,6 +62,8 @@ interface Batch {
   rows: Float32Array;
   /** The same with noise; null without. */
   noisy: Float32Array | null;
+  /** Where their codes should be; null without clusters. */
+  centres: Float32Array | null;
   /** The learning rate of the step. */
   rate: number;
 }
@@ -66,7 +71,7 @@ interface Batch {
 /** The batches of a pass over the unit's rows. */
 async function* batchesOf(
   context: Context,
-  { epoch, batch, rate, done, length, total, noise }: TaskOf<'encoder-steps'>,
+  { epoch, batch, rate, done, length, total, noise, pull }: TaskOf<'encoder-steps'>,
   { shard, from, to }: WorkUnit,
 ): AsyncGenerator<Batch> {
   const { states, seed, dim } = context;
@@ -81,11 +86,14 @@ async function* batchesOf(
     const n = raw.length / dim;
     const size = Math.min(batch, n);
     const drawn = shuffledPrefix(rng, n, n);
+    const wanted = pull ? await centresOfRows(context, raw) : null;
     for (let start = 0; start + size <= n; start += size) {
-      const rows = pick(raw, drawn.subarray(start, start + size), dim);
+      const own = drawn.subarray(start, start + size);
+      const rows = pick(raw, own, dim);
       mapColumns(input, rows);
       const noisy = noise ? rows.map((value) => value + noise * rng.normal()) : null;
-      yield { rows, noisy, rate: rateAfter(rate, done + (length * (seen + start)) / all, total) };
+      const centres = wanted && pick(wanted, own, wanted.length / n);
+      yield { rows, noisy, centres, rate: rateAfter(rate, done + (length * (seen + start)) / all, total) };
     }
     seen += n;
   }

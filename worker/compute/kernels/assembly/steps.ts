@@ -96,6 +96,15 @@ function sumOf(x: v128): f64 {
   return low + (<f64>f32x4.extract_lane(x, 2) + <f64>f32x4.extract_lane(x, 3));
 }
 
+/** gradient ← gradient + weight·∂‖codes − target‖²/∂codes, averaged over the rows; n floats in all, a multiple of 4. */
+function addSquares(gradient: usize, codes: usize, target: usize, rows: i32, n: i32, weight: f32): void {
+  const scale = f32x4.splat(<f32>((2.0 * <f64>weight) / <f64>rows));
+  for (let o: usize = 0, end = (<usize>n) << 2; o < end; o += 16) {
+    const error = f32x4.sub(v128.load(codes + o), v128.load(target + o));
+    v128.store(gradient + o, f32x4.add(v128.load(gradient + o), f32x4.mul(scale, error)));
+  }
+}
+
 /** Returns ‖outputs − target‖² averaged over the rows, and replaces the outputs [rows,n] by its gradient. */
 function squaresGradient(outputs: usize, target: usize, rows: i32, n: i32): f64 {
   const scale = f32x4.splat(<f32>(2.0 / <f64>rows));
@@ -165,7 +174,8 @@ function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, c
 /**
  * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. Changes `params`,
  * `first` and `second` in place. ReLU after all layers but the last and `linear`. `work` has room for the activations of a net,
- * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). Returns the mean loss of the nets.
+ * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). `codes`: what the outputs of `linear`, of a single
+ * net, should be besides, [rows, its width padded], by `weight`; 0 for none. Returns the mean loss of the nets, without that of the codes.
  */
 export function step(
   widths: usize,
@@ -180,6 +190,8 @@ export function step(
   first: usize,
   second: usize,
   work: usize,
+  codes: usize,
+  weight: f32,
   rate: f32,
   correction: f32,
 ): f64 {
@@ -228,6 +240,7 @@ export function step(
         transpose(at, fanIn, width, width, turned, from);
         product(above, rows, width, width, turned, from, 0, false, slope);
         if (l - 1 !== linear) maskPositive(slope, below, rows * from);
+        else if (codes) addSquares(slope, below, codes, rows, rows * from, weight);
       }
       for (let p = 0; p < fanIn; p += PANEL) {
         const height = min(PANEL, fanIn - p);

@@ -1,0 +1,68 @@
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { moveOutliers } from '../../data/fences.ts';
+import type { Source } from '../../data/source.ts';
+import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
+import { argmaxRows, layersOf, logits } from '../../model/nets/forward.ts';
+import type { Net } from '../../model/nets/net.ts';
+import type { Tensors } from '../../proto/tensors.ts';
+import { netStates } from '../training/net-states.ts';
+import { transformTensors } from '../training/transform-tensors.ts';
+
+/** Clusters of codes, to whose centres an encoder draws the codes of their rows. */
+export interface CodeClusters {
+  /** From codes to the clustering net, and that net, as workers get them. */
+  readonly transform: Tensors;
+  readonly net: Tensors;
+  /** The mean code of each cluster, [K,L]; of one without rows, NaN. */
+  readonly centres: Float32Array;
+  /** The mean over the numbers of a code of their variances. */
+  readonly variance: number;
+  /** Of some of the rows, always the same. */
+  readonly labels: Int32Array;
+}
+
+/** Rows of which centres are made, and by which clusterings are compared. */
+const MOST_ROWS = 10_000;
+/** Rows that are labelled without yielding. */
+const SLICE = 256;
+
+/** The clusters of codes by a clustering net. */
+export async function codeClusters(codes: Source, transform: Transform, net: Net): Promise<CodeClusters> {
+  const { dim } = codes;
+  const layers = layersOf(net);
+  const k = layers.at(-1)!.cols;
+  const every = Math.ceil(codes.rows / MOST_ROWS);
+  const n = Math.ceil(codes.rows / every);
+  const labels = new Int32Array(n);
+  const counts = new Float64Array(k);
+  const sums = new Float64Array(k * dim);
+  const [total, squares] = [new Float64Array(dim), new Float64Array(dim)];
+  for (let from = 0; from < n; from += SLICE) {
+    await yieldToEventLoop();
+    const count = Math.min(SLICE, n - from);
+    const rows = new Float32Array(count * dim);
+    for (let i = 0; i < count; i++) rows.set(await codes.read((from + i) * every, 1), i * dim);
+    const used = rows.slice();
+    if (transform.fences) moveOutliers(used, dim, transform.fences);
+    unitRows(transform, used);
+    const own = argmaxRows(logits(layers, networkRows(transform, used)), k);
+    labels.set(own, from);
+    for (const [i, label] of own.entries()) {
+      counts[label]++;
+      for (let j = 0; j < dim; j++) {
+        const value = rows[i * dim + j];
+        sums[label * dim + j] += value;
+        total[j] += value;
+        squares[j] += value * value;
+      }
+    }
+  }
+  const variances = squares.map((sum, j) => sum / n - (total[j] / n) ** 2);
+  return {
+    transform: transformTensors(transform),
+    net: netStates(net).weights,
+    centres: Float32Array.from(sums, (sum, p) => sum / counts[Math.floor(p / dim)]),
+    variance: variances.reduce((a, b) => a + b, 0) / dim,
+    labels,
+  };
+}

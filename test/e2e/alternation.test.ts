@@ -1,0 +1,99 @@
+// Alternation: an encoder that learns from the clusters of its codes, killed and resumed in its midst, with the same bytes.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import {
+  dpmesh,
+  embeddedData,
+  eventsOf,
+  jsonOf,
+  ofType,
+  resultHashes,
+  scratch,
+  start,
+  trainArgs,
+  undisturbedHashes,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const FLAGS = [
+  ...['--encoder', 'autoencoder', '--encoder-hidden', '48,24', '--latent', 6, '--encoder-epochs', 8],
+  ...['--encoder-batch', 16, '--encoder-steps', 8, '--no-http', '--max-epochs', 12, '--checkpoint-every', 0],
+  ...['--alternations', 2, '--alternation-epochs', 3],
+] as const;
+const { data, labels } = embeddedData(folder, 'rows', 2400);
+const alternations = (run: string) => ofType(eventsOf(run), 'alternation');
+
+/** A run that was killed with its workers once this is so of its events. */
+async function killedWhen(what: string, isSo: (run: string) => boolean, run: string): Promise<void> {
+  const running = start(trainArgs(data, run, '--workers', 2, ...FLAGS));
+  await until(what, () => existsSync(join(run, 'run.json')) && isSo(run), running);
+  await running.killAll();
+}
+
+const resume = (run: string, ...flags: (string | number)[]) =>
+  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...flags]);
+
+describe('a run with alternations', { concurrency: 2 }, () => {
+  const run = path('run');
+  let expected: string[];
+  before(async () => {
+    expected = await undisturbedHashes(data, run, ...FLAGS, '--labels', labels);
+  });
+
+  test('says what each brought', () => {
+    const { alternations: brought } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result;
+    const events = alternations(run);
+    assert.ok(events.length >= 1 && events.length <= 2);
+    assert.equal(brought.length, events.length + 1);
+    for (const [i, { alternation, of, k, agreement }] of events.entries()) {
+      assert.deepEqual([alternation, of], [i + 1, 2]);
+      assert.deepEqual({ k, agreement }, brought[i]);
+    }
+    assert.equal(brought[0].agreement, null);
+    assert.ok(brought[1].agreement > 0.5 && brought[1].agreement <= 1);
+    // Fewer only where labels no longer change.
+    if (events.length === 1) assert.ok(brought[1].agreement >= 0.99);
+    const passes = ofType(eventsOf(run), 'encoder-epoch').map(({ epoch, of }) => `${epoch}/${of}`);
+    assert.deepEqual(passes.slice(7, 11), ['8/8', '1/3', '2/3', '3/3']);
+  });
+
+  test('has the same bytes for any number of workers, whoever reads the file', async () => {
+    for (const flags of [
+      ['--workers', 1],
+      ['--workers', 3, '--no-shared-files'],
+    ]) {
+      const out = path(`with-${flags[1]}`);
+      jsonOf(await dpmesh(trainArgs(data, out, ...FLAGS, '--labels', labels, ...flags)));
+      assert.deepEqual(resultHashes(out), expected);
+      assert.deepEqual(readFileSync(join(out, 'codes.npy')), readFileSync(join(run, 'codes.npy')));
+    }
+  });
+
+  test('killed as the encoder learns from clusters, and resumed', async () => {
+    const own = path('killed-encoder');
+    const inAlternation = (run: string) => {
+      const events = eventsOf(run);
+      const last = events.findLastIndex(({ type }) => type === 'alternation');
+      return last >= 0 && events.slice(last).some(({ type }) => type === 'encoder-epoch');
+    };
+    await killedWhen('an alternation', inAlternation, own);
+    jsonOf(await resume(own, '--workers', 1));
+    assert.deepEqual(resultHashes(own), expected);
+  });
+
+  test('killed as codes are clustered again, and resumed', async () => {
+    const own = path('killed-clusters');
+    const clustersAgain = (run: string) => {
+      const events = eventsOf(run);
+      const last = events.findLastIndex(({ type }) => type === 'alternation');
+      return last >= 0 && events.slice(last).some((event) => event.type === 'epoch' && event.epoch >= 3);
+    };
+    await killedWhen('clusters of the second codes', clustersAgain, own);
+    jsonOf(await resume(own, '--workers', 3));
+    assert.deepEqual(resultHashes(own), expected);
+  });
+});
