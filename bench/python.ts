@@ -7,35 +7,59 @@ import { ROOT } from './processes.ts';
 
 const run = promisify(execFile);
 const HERE = join(ROOT, 'bench');
-const VENV = join(HERE, '.venv');
-const BIN = join(VENV, 'bin/python');
-const REQUIREMENTS = join(HERE, 'requirements.txt');
-/** Has the requirements that are installed. */
-const DONE = join(VENV, 'installed');
+const SCRIPTS = join(HERE, 'python');
 
-/** Runs a script of this folder in the venv of the benchmarks, created on first use, and parses its last line as JSON. */
-export async function python<T>(script: string, args: (string | number)[], threads: number): Promise<T> {
-  await makeVenv();
+/** A venv for scripts of bench/python. */
+export interface Environment {
+  /** Its folder in bench/. */
+  venv: string;
+  /** The file in bench/python with its packages. */
+  requirements: string;
+  /** What these are, for people. */
+  packages: string;
+}
+
+export const LEARN: Environment = {
+  venv: '.venv',
+  requirements: 'requirements.txt',
+  packages: 'scikit-learn, umap-learn and others',
+};
+
+/** Runs a script of bench/python in a venv, created on first use, and parses its last line as JSON. */
+export async function python<T>(
+  script: string,
+  args: (string | number)[],
+  threads: number,
+  environment = LEARN,
+): Promise<T> {
+  const bin = await makeVenv(environment);
   // A core type or cache size forced on OpenBLAS would slow scikit-learn down.
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('OPENBLAS'));
-  const count = String(threads);
-  const env = { ...Object.fromEntries(own), OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count };
-  const { stdout } = await run(BIN, [join(HERE, script), ...args.map(String)], { env, timeout: 20 * 60_000 });
+  const counts = ['OMP', 'OPENBLAS', 'NUMBA'].map((name) => [`${name}_NUM_THREADS`, String(threads)]);
+  const env = Object.fromEntries([...own, ...counts]);
+  const { stdout } = await run(bin, [join(SCRIPTS, script), ...args.map(String)], {
+    env,
+    timeout: 30 * 60_000,
+  });
   return JSON.parse(stdout.trim().split('\n').at(-1)!);
 }
 
-export async function makeVenv(): Promise<void> {
-  const wanted = readFileSync(REQUIREMENTS, 'utf8');
-  if (existsSync(DONE) && readFileSync(DONE, 'utf8') === wanted) return;
-  note('creating bench/.venv with scikit-learn, umap-learn and others …');
-  const python = process.env.PYTHON ?? 'python3';
+/** The Python of this venv, which is created if it is missing or has other packages. NotAvailable if that fails. */
+export async function makeVenv({ venv, requirements, packages }: Environment = LEARN): Promise<string> {
+  const folder = join(HERE, venv);
+  const bin = join(folder, 'bin/python');
+  /** Has the requirements that are installed. */
+  const done = join(folder, 'installed');
+  const wanted = readFileSync(join(SCRIPTS, requirements), 'utf8');
+  if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return bin;
+  note(`creating bench/${venv} with ${packages} …`);
   try {
-    await run(python, ['-m', 'venv', '--clear', VENV]);
-    await run(BIN, ['-m', 'pip', 'install', '--quiet', '-r', REQUIREMENTS]);
+    await run(process.env.PYTHON ?? 'python3', ['-m', 'venv', '--clear', folder]);
+    await run(bin, ['-m', 'pip', 'install', '--quiet', '-r', join(SCRIPTS, requirements)]);
   } catch (error) {
-    throw new NotAvailable(
-      `no Python with scikit-learn: ${(error as Error).message.trim().split('\n').at(-1)}`,
-    );
+    const reason = (error as Error).message.trim().split('\n').at(-1);
+    throw new NotAvailable(`no Python with ${packages}: ${reason}`);
   }
-  writeFileSync(DONE, wanted);
+  writeFileSync(done, wanted);
+  return bin;
 }

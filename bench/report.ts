@@ -62,7 +62,7 @@ ${missing.length ? `\nNot measured on this machine yet: ${missing.join(', ')}.\n
 
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
 rows whose data are missing are reported as not measured. Rows that compare with scikit-learn or numpy, or
-have \`bench/tables.py\` make their data, create a Python venv in \`bench/.venv\` (versions: \`bench/requirements.txt\`).
+have \`bench/python/tables.py\` make their data, create a Python venv in \`bench/.venv\` (versions: \`bench/python/requirements.txt\`).
 Run nothing else at the same time; a line notes if other processes used more than 5 % of the CPU.
 
 Not in the table: \`npm run bench:kernels\` times the matrix products and training steps of each backend.

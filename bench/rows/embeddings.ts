@@ -1,4 +1,4 @@
-// Rows of many columns: real embeddings and images, and made ones with known clusters (bench/embeddings.py).
+// Rows of many columns: real embeddings and images, and made ones with known clusters (bench/python/embeddings.py).
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DataFiles, formatScore, median, NotAvailable, repeat, scratch, train } from '../dpmesh.ts';
@@ -7,7 +7,7 @@ import { python } from '../python.ts';
 import type { BenchmarkRow } from './row.ts';
 
 interface Embedding {
-  /** As in bench/embeddings.py, which makes it, unless `files` says where it is. */
+  /** As in bench/python/embeddings.py, which makes it, unless `files` says where it is. */
   name: string;
   what: string;
   /** The least and the largest number of clusters that is right. */

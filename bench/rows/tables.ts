@@ -10,7 +10,7 @@ import { python } from '../python.ts';
 import type { BenchmarkRow, RowResult } from './row.ts';
 
 interface Table {
-  /** As in bench/tables.py, which makes it. */
+  /** As in bench/python/tables.py, which makes it. */
   name: string;
   what: string;
   /** The least and the largest number of clusters that is right. */
