@@ -6,6 +6,7 @@ import { MAIN } from './processes.ts';
 import { openReport, type RowVerdict } from './report.ts';
 import { backendRows } from './rows/backends.ts';
 import { embeddingRows } from './rows/embeddings.ts';
+import { encoderLink } from './rows/encoder-link.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
 import type { BenchmarkRow } from './rows/row.ts';
@@ -23,6 +24,7 @@ const rows: BenchmarkRow[] = [
   ...speedRows,
   ...backendRows,
   ...sizeRows,
+  encoderLink,
   ...lastRows,
 ];
 

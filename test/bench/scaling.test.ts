@@ -1,0 +1,57 @@
+// The arithmetic of docs/clusters.md: its tables are what bench/scaling.ts prints; and the link that checks it.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { tokenBucket } from '../../bench/link.ts';
+import {
+  efficiency,
+  encoderBytes,
+  exchangeSeconds,
+  roundSeconds,
+  STEP_SECONDS,
+  scalingTable,
+  stepsFor,
+} from '../../bench/scaling.ts';
+
+const costs = {
+  ...{ cards: 4, gbit: 1, stepSeconds: 0.01, steps: 100, bytesPerRound: 12.5e6 },
+  ...{ latency: 0.1, coordinatorSecondsPerByte: 2e-9 },
+};
+const near = (actual: number, expected: number) => assert.ok(Math.abs(actual - expected) < 1e-9, `${actual}`);
+
+describe('scaling of an encoder', () => {
+  test('a round is steps, latency, and the bytes of all cards on one link', () => {
+    // 4 × .1 s on the link, 4 × .025 s of the coordinator.
+    near(exchangeSeconds(costs), 0.6);
+    near(roundSeconds(costs), 1.6);
+    near(efficiency(costs), 1 / 1.6);
+    near(efficiency({ ...costs, latency: 0, bytesPerRound: 0 }), 1);
+  });
+
+  test('the steps for a share of the time give that share', () => {
+    for (const share of [0.5, 0.8, 0.95])
+      near(efficiency({ ...costs, steps: stepsFor(share, costs) }), share);
+  });
+
+  test('bytes: weights and two moments, there and back', () => {
+    assert.equal(encoderBytes([3, 2, 3]), 24 * (3 * 2 + 2 + 2 * 3 + 3));
+  });
+
+  test('the tables of the docs are up to date: tsx bench/scaling.ts', () => {
+    const page = readFileSync('docs/clusters.md', 'utf8');
+    for (const seconds of Object.values(STEP_SECONDS)) assert.ok(page.includes(scalingTable(seconds)));
+  });
+});
+
+test('callers share the bandwidth of a link', async () => {
+  // 100 kB at 10 Mbit/s are 80 ms.
+  const pass = tokenBucket(0.01);
+  const begun = performance.now();
+  await Promise.all(
+    [1, 2].map(async () => {
+      for (let i = 0; i < 50; i++) await pass(1000);
+    }),
+  );
+  const spent = performance.now() - begun;
+  assert.ok(spent > 60 && spent < 500, `${spent} ms`);
+});
