@@ -1,6 +1,12 @@
 // npm run bench:kernels: speed of the matrix products and training steps on each backend, and compute time by task.
 import { join } from 'node:path';
-import { clusteringNet, type Net, subNets } from '../model/nets/net.ts';
+import {
+  autoencoderWidths,
+  codeLayer,
+  initialAutoencoder,
+  operationsPerRow,
+} from '../model/nets/autoencoder.ts';
+import { clusteringNet, type Net, netShapes, subNets } from '../model/nets/net.ts';
 import { generator } from '../model/random.ts';
 import type { Backend, Tensor } from '../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../worker/compute/backends/cpu.ts';
@@ -8,6 +14,7 @@ import { loadBackend } from '../worker/compute/backends/load.ts';
 import { wasmBackend } from '../worker/compute/backends/wasm.ts';
 import { findTensorflow } from '../worker/compute/installed.ts';
 import { type TrainableNet, trainStep } from '../worker/compute/mlp.ts';
+import { trainNet } from '../worker/compute/training.ts';
 import { train } from './dpmesh.ts';
 import { ROOT } from './processes.ts';
 import { eventsOf } from './run-files.ts';
@@ -22,6 +29,8 @@ const HIDDEN = 50;
 const [BATCH, SAMPLE, SUB_BATCH] = [128, 2560, 16];
 /** Local steps of a net before its weights are averaged. */
 const STEPS = 10;
+/** The default auto-encoder of images of 28 × 28 pixels, and rows in one of its steps. */
+const [ENCODER, ENCODER_BATCH] = [autoencoderWidths(784, [500, 500, 2000], 10), 64];
 
 /** GFLOP/s of each backend operation that is a matrix product. Computing features counts as time but not as work. */
 function products(backend: Backend, d: number, k: number): Measurement[] {
@@ -102,6 +111,36 @@ function trainer(backend: Backend, net: Net, batchOf: (i: number) => TrainingBat
   };
 }
 
+/** Milliseconds of a step of the auto-encoder, as on a worker: on the backend that it takes for such a net. */
+function encoderStep(backend: Backend): number {
+  const { params } = initialAutoencoder(0n, ENCODER);
+  const shapes = netShapes(ENCODER, 0);
+  const zeros = () => new Float32Array(params.length);
+  const own = backend.forNet?.(shapes) ?? backend;
+  const net = { shapes, params, first: zeros(), second: zeros() };
+  const training = trainNet(own, net, 'squares', 0, codeLayer(ENCODER));
+  const rng = generator(4n, 'bench');
+  const rows = Float32Array.from({ length: ENCODER_BATCH * ENCODER[0] }, () => rng.normal());
+  const milliseconds = millisecondsOf(() => {
+    const x = own.upload(rows, [ENCODER_BATCH, ENCODER[0]]);
+    training.step({ x, target: x }, 1e-4);
+    own.free(x);
+  });
+  training.free();
+  return milliseconds;
+}
+
+function printEncoderSteps(): void {
+  console.log(`\nencoder step, ${ENCODER_BATCH} rows, ${ENCODER.join('–')}`);
+  for (const backend of backends) {
+    const ms = encoderStep(backend);
+    const gflops = (ENCODER_BATCH * operationsPerRow(ENCODER)) / ms / 1e6;
+    console.log(
+      `  ${backend.identity.padEnd(52)}${`${ms.toFixed(1)} ms`.padStart(10)}${`${gflops.toFixed(1)} GFLOP/s`.padStart(16)}`,
+    );
+  }
+}
+
 /** Prints the same measurements for each backend, side by side. */
 function compare(
   title: string,
@@ -154,4 +193,5 @@ for (const backend of backends) {
 }
 compare('GFLOP/s of products', 2, products);
 compare('ms per step', 3, trainingSteps);
+printEncoderSteps();
 await printTimeByTask();
