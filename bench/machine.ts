@@ -49,6 +49,18 @@ export function cpuSecondsOf(pid: number): number | null {
   }
 }
 
+/** Seconds in which the first thread of a process ran or was ready to, while others ran: it did not wait. Null as above. */
+export function readySecondsOf(pid: number): number | null {
+  try {
+    const [running, queued] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8')
+      .split(' ')
+      .map(Number);
+    return (running + queued) / 1e9;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Starts measuring. The returned function gives the fraction of all CPU time since then that did not go to this process
  * and its children, the hypervisor's included; null if there is no /proc.

@@ -6,7 +6,7 @@ import { MAIN } from './processes.ts';
 import { openReport, type RowVerdict } from './report.ts';
 import { backendRows } from './rows/backends.ts';
 import { embeddingRows } from './rows/embeddings.ts';
-import { encoderLink } from './rows/encoder-link.ts';
+import { encoderRows } from './rows/encoder.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
 import type { BenchmarkRow } from './rows/row.ts';
@@ -24,7 +24,7 @@ const rows: BenchmarkRow[] = [
   ...speedRows,
   ...backendRows,
   ...sizeRows,
-  encoderLink,
+  ...encoderRows,
   ...lastRows,
 ];
 

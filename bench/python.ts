@@ -17,12 +17,22 @@ export interface Environment {
   requirements: string;
   /** What these are, for people. */
   packages: string;
+  /** A Python that has them already, which is used in place of the venv. */
+  own?: string;
 }
 
 export const LEARN: Environment = {
   venv: '.venv',
   requirements: 'requirements.txt',
   packages: 'scikit-learn, umap-learn and others',
+};
+
+/** Large, so in a venv of its own, which only rows that need it create. */
+export const TORCH: Environment = {
+  venv: '.venv-torch',
+  requirements: 'requirements-torch.txt',
+  packages: 'PyTorch',
+  own: process.env.TORCH_PYTHON,
 };
 
 /** Runs a script of bench/python in a venv, created on first use, and parses its last line as JSON. */
@@ -45,7 +55,8 @@ export async function python<T>(
 }
 
 /** The Python of this venv, which is created if it is missing or has other packages. NotAvailable if that fails. */
-export async function makeVenv({ venv, requirements, packages }: Environment = LEARN): Promise<string> {
+export async function makeVenv({ venv, requirements, packages, own }: Environment = LEARN): Promise<string> {
+  if (own) return own;
   const folder = join(HERE, venv);
   const bin = join(folder, 'bin/python');
   /** Has the requirements that are installed. */

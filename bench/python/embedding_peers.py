@@ -13,12 +13,11 @@ import leidenalg
 import numpy as np
 import umap
 from evoc import EVoC
-from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import HDBSCAN, KMeans
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
 from sklearn.mixture import BayesianGaussianMixture
 from sklearn.neighbors import kneighbors_graph
+
+from scores import scores
 
 warnings.filterwarnings("ignore")
 rows, labels = np.load(sys.argv[1]).astype("f4"), np.load(sys.argv[2])
@@ -50,22 +49,11 @@ def leiden(x):
     return np.array(found.membership)
 
 
-def accuracy(own):
-    table = contingency_matrix(labels, own)
-    return table[linear_sum_assignment(-table)].sum() / len(labels)
-
-
 METHODS = {"kmeans": kmeans, "bgm": mixture, "umap-hdbscan": umap_hdbscan, "evoc": evoc, "leiden": leiden}
 result = {}
 for name, method in METHODS.items():
     method(rows[:500])
     start = time.perf_counter()
     own = method(rows)
-    result[name] = {
-        "seconds": time.perf_counter() - start,
-        "k": len(np.unique(own[own >= 0])),
-        "nmi": normalized_mutual_info_score(labels, own),
-        "ari": adjusted_rand_score(labels, own),
-        "acc": accuracy(own),
-    }
+    result[name] = {"seconds": time.perf_counter() - start, **scores(labels, own)}
 print(json.dumps(result))

@@ -80,6 +80,19 @@ def large(rows, columns):
     return make
 
 
+def pixels(rows):
+    """A hundred kinds of images of 28 × 28 bytes, half of them black: clusters of thirty dimensions, in noise."""
+
+    def make(rng, folder):
+        table, labels = large(rows, 784)(rng, folder)
+        out = np.empty(table.shape, np.uint8)
+        for part in np.array_split(np.arange(rows), -(-rows // 50_000)):
+            out[part] = np.clip(50 * table[part], 0, 255)
+        return out, labels
+
+    return make
+
+
 def uneven(rng, _):
     """90, 7 and 3 % of the rows in 128 columns."""
     labels = rng.choice(3, 10_000, p=[0.9, 0.07, 0.03])
@@ -135,6 +148,7 @@ TABLES = {
     "hundred": gaussians(100, 40, 50_000, 1.0),
     "20000": large(20_000, 384),
     "million": large(1_000_000, 384),
+    "million-pixels": pixels(1_000_000),
     "million-1536": large(1_000_000, 1536),
     "mnist": mnist,
     "fashion": fashion,

@@ -14,7 +14,7 @@ import { eventsOf, ofType, workerPids } from '../run-files.ts';
 import type { BenchmarkRow } from './row.ts';
 
 /** Peak resident memory in MiB of the coordinator and each worker, read from /proc while they run. */
-function memoryWatch() {
+export function memoryWatch() {
   if (!existsSync('/proc/self/status')) throw new NotAvailable('there is no /proc');
   const peaks = new Map<number, number>();
   let coordinator = 0;

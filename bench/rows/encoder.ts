@@ -1,0 +1,149 @@
+// Training of an auto-encoder: beside PyTorch, on many rows, and its codes beside those of UMAP.
+import { findTensorflow } from '../../worker/compute/installed.ts';
+import { type DataFiles, formatScore, scratch, train } from '../dpmesh.ts';
+import { readySecondsOf } from '../machine.ts';
+import { python, TORCH } from '../python.ts';
+import { eventsOf, ofType, workerPids } from '../run-files.ts';
+import { encoderLink } from './encoder-link.ts';
+import type { BenchmarkRow } from './row.ts';
+import { memoryWatch } from './size.ts';
+
+const WORKERS = 2;
+const ENCODER = ['--encoder', 'autoencoder', '--workers', WORKERS, '--seed', 0] as const;
+
+const mnist = () => python<DataFiles>('embeddings.py', ['mnist', scratch, 0], 1);
+const seconds = (value: number) => `${value.toFixed(1)} s`;
+const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Of each pass over all rows: its seconds, and the mean error of its steps, as a share of the variance. */
+interface Passes {
+  seconds: number[];
+  errors: number[];
+}
+
+/** Passes of the encoder alone: what is done with its codes is cut short. */
+async function passesOf(data: string, count: number, backend: string): Promise<Passes> {
+  const flags = ['--encoder-epochs', count, '--backend', backend, '--max-epochs', 1, '--no-report'];
+  const { out } = await train({ data }, [...ENCODER, ...flags], { minutes: 60 });
+  const epochs = ofType(eventsOf(out), 'encoder-epoch');
+  return { seconds: epochs.map(({ wall }) => wall), errors: epochs.map(({ loss }) => loss) };
+}
+
+/** The same net, the same rows, as many cores: eight shards that are averaged, beside one after the other. */
+function pytorchRow(name: string, passes: number): BenchmarkRow {
+  return {
+    name,
+    what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${passes} passes: seconds a pass and error of the last one, 2 workers beside PyTorch on 2 threads (batches of 256)`,
+    target: null,
+    onRequest: true,
+    async measure() {
+      const { data } = await mnist();
+      const peer = await python<Passes>('torch_encoder.py', [data, passes, 0], WORKERS, TORCH);
+      const [theirs, theirError] = [mean(peer.seconds), peer.errors.at(-1)!];
+      const parts = [`PyTorch ${seconds(theirs)}, error ${formatScore(theirError)}`];
+      const tensorflow = findTensorflow();
+      for (const backend of tensorflow && !('problem' in tensorflow) ? ['wasm', 'tensorflow'] : ['wasm']) {
+        const own = await passesOf(data, passes, backend);
+        const [ours, error] = [mean(own.seconds), own.errors.at(-1)!];
+        parts.push(
+          `${backend} ${seconds(ours)} (${(ours / theirs).toFixed(2)} × the seconds), error ${formatScore(error)} (${(error / theirError).toFixed(2)} × the error)`,
+        );
+      }
+      return { measured: parts.join('; '), met: null };
+    },
+  };
+}
+
+/** How long each worker's first thread, which computes, has not waited, and when that was read. */
+function readyWatch() {
+  const samples = new Map<number, { at: number; spent: number }[]>();
+  return {
+    watch(dir: string): void {
+      for (const pid of workerPids(dir)) {
+        const spent = readySecondsOf(pid);
+        if (spent !== null) samples.set(pid, [...(samples.get(pid) ?? []), { at: Date.now(), spent }]);
+      }
+    },
+    /** The seconds between two times, of all workers. */
+    between(from: number, to: number): number {
+      const until = (time: number, all: { at: number; spent: number }[]) =>
+        all.findLast(({ at }) => at <= time)?.spent ?? 0;
+      return [...samples.values()].reduce((sum, all) => sum + until(to, all) - until(from, all), 0);
+    },
+  };
+}
+
+const LARGEST = 450;
+
+const million: BenchmarkRow = {
+  name: 'encoder-million',
+  what: '1,000,000 × 784 bytes (784 MB), one pass of the default auto-encoder, 2 workers on WASM: peak resident memory, the share of the pass in which workers waited, for reads or for the coordinator, and that of exchanges',
+  target: `workers ≤ ${LARGEST} MB`,
+  onRequest: true,
+  async measure() {
+    const { data } = await python<DataFiles>('embeddings.py', ['million-pixels', scratch, 0], 1);
+    const { watch, result } = memoryWatch();
+    const ready = readyWatch();
+    const run = await train({ data }, [...ENCODER, '--encoder-epochs', 1, '--no-report'], {
+      watch(pid, dir) {
+        watch(pid, dir);
+        ready.watch(dir);
+      },
+      minutes: 60,
+    });
+    const [epoch] = ofType(eventsOf(run.out), 'encoder-epoch');
+    const end = Date.parse(epoch.time);
+    const all = WORKERS * epoch.wall;
+    const waiting = 1 - ready.between(end - 1000 * epoch.wall, end) / all;
+    const exchanges = 1 - epoch.seconds['encoder-steps'] / all;
+    const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+    const { workers, coordinator } = result();
+    return {
+      measured: `workers ${workers.join(', ')} MB, coordinator ${coordinator} MB; a pass ${seconds(epoch.wall)}, ${percent(waiting)} of it waiting, ${percent(exchanges)} exchanges; ${seconds(run.wall)} whole process`,
+      met: Math.max(...workers) <= LARGEST,
+    };
+  },
+};
+
+interface Found {
+  k: number;
+  nmi: number | null;
+  ari: number | null;
+  acc: number | null;
+  seconds: number;
+}
+
+const foundText = (method: string, { k, nmi, ari, acc, seconds }: Found) =>
+  `${method} K ${k} ${[nmi, ari, acc].map(formatScore).join('/')} ${seconds.toFixed(0)} s`;
+
+const peers: BenchmarkRow = {
+  name: 'raw-mnist-peers',
+  what: 'raw MNIST, 70,000 × 784: K, NMI/ARI/ACC and seconds, beside UMAP (10-D) with HDBSCAN and with BayesianGaussianMixture(20), on two threads',
+  target: null,
+  onRequest: true,
+  async measure() {
+    const data = await mnist();
+    const plain = await train(data, ['--workers', WORKERS, '--seed', 0], { minutes: 10 });
+    const encoded = await train(data, ENCODER, { minutes: 60 });
+    const { hdbscan, bgm } = await python<{ hdbscan: Found; bgm: Found }>(
+      'umap_peers.py',
+      [data.data, data.labels],
+      2,
+    );
+    const parts = [
+      foundText('no encoder', { ...plain, seconds: plain.wall }),
+      foundText('--encoder autoencoder', { ...encoded, seconds: encoded.wall }),
+      foundText('UMAP + HDBSCAN', hdbscan),
+      foundText('UMAP + BGM(20)', bgm),
+    ];
+    return { measured: parts.join('; '), met: null };
+  },
+};
+
+export const encoderRows: BenchmarkRow[] = [
+  encoderLink,
+  pytorchRow('encoder-pytorch', 2),
+  pytorchRow('encoder-error', 12),
+  million,
+  peers,
+];
