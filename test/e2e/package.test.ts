@@ -1,7 +1,7 @@
 // The packed package, installed in an empty folder: strict TypeScript, plain JavaScript, and the programs of the docs.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -88,6 +88,25 @@ describe('the package', () => {
     );
     assert.deepEqual(missing, []);
     assert.ok(imported.includes('zeromq'));
+  });
+
+  test('brings no TensorFlow, but finds the tfjs-node-gpu beside it', async () => {
+    const peer = join(app, 'node_modules/@tensorflow/tfjs-node-gpu');
+    assert.ok(!existsSync(peer));
+    mkdirSync(peer);
+    writeFileSync(join(peer, 'package.json'), '{"name":"@tensorflow/tfjs-node-gpu","version":"4.22.0"}');
+    try {
+      const { data } = easyData(folder, 'peer', 600);
+      const main = join(installed, 'dist/cli/main.js');
+      const ran = await program([main, 'train', '--data', data, '--out', 'peer', '--backend', 'tensorflow']);
+      assert.equal(ran.status, 2, ran.stderr);
+      assert.match(
+        ran.stderr,
+        /tfjs-node-gpu 4\.22\.0 has no binding in lib\/; build it, or run: dpmesh setup/,
+      );
+    } finally {
+      rmSync(peer, { recursive: true });
+    }
   });
 
   test('has every file that its pages link to', () => {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** The folder of setups, shared by all checkouts: dpmesh's folder in the user's data folder of this platform. */
 export function dataFolder(): string {
@@ -67,44 +67,66 @@ function readManifest(name: SetupName): Manifest | { problem: string } | null {
 }
 
 /**
- * The TensorFlow that `dpmesh setup tensorflow` installed, or that DPMESH_TFJS points at; null if neither. Costs a few calls
- * of stat; it may still fail to load.
+ * The TensorFlow that DPMESH_TFJS points at, that `dpmesh setup tensorflow` installed, or of the tfjs-node-gpu that was installed beside
+ * dpmesh; null if none. Costs a few calls of stat; it may still fail to load.
  */
 export function findTensorflow(): TensorflowInstallation | { problem: string } | null {
   const custom = process.env.DPMESH_TFJS;
-  if (custom) return customTensorflow(custom);
+  return custom ? customTensorflow(custom) : (setUpTensorflow() ?? peerTensorflow());
+}
+
+/** The TensorFlow that `dpmesh setup tensorflow` installed; null if it did not. */
+export function setUpTensorflow(): TensorflowInstallation | { problem: string } | null {
   const manifest = readManifest('tensorflow');
   if (!manifest || 'problem' in manifest) return manifest;
   const { dir, version, cuda } = manifest;
   return { dir, version, library: version, cuda, binding: join(dir, BINDING), quiet: join(dir, QUIET) };
 }
 
+const PACKAGES = ['tfjs-node-gpu', 'tfjs-node'];
+
 /** An existing tfjs-node or tfjs-node-gpu, by its folder, its node_modules, or the folder that contains these. */
 function customTensorflow(path: string): TensorflowInstallation | { problem: string } {
-  const names = ['tfjs-node-gpu', 'tfjs-node'];
   const candidates = [
     path,
-    ...['@tensorflow', 'node_modules/@tensorflow'].flatMap((at) => names.map((n) => join(path, at, n))),
+    ...['@tensorflow', 'node_modules/@tensorflow'].flatMap((at) => PACKAGES.map((n) => join(path, at, n))),
   ];
   for (const candidate of candidates) {
-    const dir = resolve(candidate);
-    const packageJson = join(dir, 'package.json');
-    if (!existsSync(packageJson)) continue;
-    const { name, version } = readPackageJson(packageJson);
-    if (!names.some((known) => name === `@tensorflow/${known}`)) continue;
-    const folder = join(dir, 'lib');
-    const binding = ['napi-v8', 'napi-v9', 'napi-v10']
-      .map((napi) => join(folder, napi, 'tfjs_binding.node'))
-      .find((file) => existsSync(file));
-    if (!binding)
-      return {
-        problem: `DPMESH_TFJS=${path}: ${name} ${version} has no binding in lib/; build it, or unset DPMESH_TFJS`,
-      };
-    return { dir, version: `tfjs-node ${version}`, cuda: name!.endsWith('-gpu'), binding };
+    const found = tfjsIn(resolve(candidate));
+    if (!found) continue;
+    if (!('problem' in found)) return found;
+    return { problem: `DPMESH_TFJS=${path}: ${found.problem}; build it, or unset DPMESH_TFJS` };
   }
   return {
     problem: `DPMESH_TFJS=${path} has no @tensorflow/tfjs-node or tfjs-node-gpu; correct it, or unset it`,
   };
+}
+
+/** The optional peer dependency, where dpmesh would import it from. */
+function peerTensorflow(): TensorflowInstallation | { problem: string } | null {
+  let packageJson: string;
+  try {
+    packageJson = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
+  } catch {
+    return null;
+  }
+  const found = tfjsIn(dirname(packageJson));
+  return found && 'problem' in found
+    ? { problem: `${packageJson}: ${found.problem}; build it, or run: dpmesh setup tensorflow` }
+    : found;
+}
+
+/** The tfjs-node or tfjs-node-gpu in a folder; null if it is neither. */
+function tfjsIn(dir: string): TensorflowInstallation | { problem: string } | null {
+  const packageJson = join(dir, 'package.json');
+  if (!existsSync(packageJson)) return null;
+  const { name, version } = readPackageJson(packageJson);
+  if (!PACKAGES.some((known) => name === `@tensorflow/${known}`)) return null;
+  const binding = ['napi-v8', 'napi-v9', 'napi-v10']
+    .map((napi) => join(dir, 'lib', napi, 'tfjs_binding.node'))
+    .find((file) => existsSync(file));
+  if (!binding) return { problem: `${name} ${version} has no binding in lib/` };
+  return { dir, version: `tfjs-node ${version}`, cuda: name!.endsWith('-gpu'), binding };
 }
 
 /** A package.json; an empty object if it cannot be read. */

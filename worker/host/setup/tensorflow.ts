@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { BINDING, findTensorflow, QUIET } from '../../compute/installed.ts';
+import { BINDING, QUIET, setUpTensorflow } from '../../compute/installed.ts';
 import { loadCheck } from './load-check.ts';
 import { runProgram, withProgress, works } from './programs.ts';
 import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
@@ -95,7 +95,7 @@ const platform = () => (process.platform === 'darwin' ? MACOS : LINUX);
 async function isReady(folder: string, cuda: boolean, inDir: boolean): Promise<boolean> {
   if (process.env.DPMESH_TFJS)
     throw new UserError('DPMESH_TFJS is set, so dpmesh would not use this setup; unset it first');
-  const installed = findTensorflow();
+  const installed = setUpTensorflow();
   if (!installed) return false;
   if ('problem' in installed) {
     console.error(`the existing setup is broken and is replaced: ${installed.problem.split(';')[0]}`);
