@@ -347,7 +347,7 @@ export const OPTIONS = {
     group: ENCODER,
     describe:
       'largest Adam learning rate of the encoder: it rises in half an epoch, and falls to 0 along a cosine',
-    fast: 2e-3,
+    fast: 1.5e-3,
   }),
   encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
     group: ENCODER,

@@ -196,7 +196,7 @@ export interface ModelOptions {
   encoderEpochs?: number;
   /**
    * Largest Adam learning rate of the encoder, above 0: it rises in half an epoch, and falls to 0 along a cosine.
-   * @defaultValue 0.002
+   * @defaultValue 0.0015
    */
   encoderLr?: number;
   /**
