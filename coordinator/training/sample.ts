@@ -23,7 +23,7 @@ const SAMPLE_OF_CODES = 40_000;
 export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
   // Neighbours are searched in time that grows with the square of the rows.
   const d = mayBeGraph(config, dim) ? 0 : (pcaAxes(config.transform) ?? dim);
-  const wanted = config.sample ?? (isOfCodes(config) ? SAMPLE_OF_CODES : Math.max(20_000, 1_000 * d));
+  const wanted = config.sample ?? (isOfCodes(config, dim) ? SAMPLE_OF_CODES : Math.max(20_000, 1_000 * d));
   return wanted === 0 ? 1 : Math.min(1, wanted / rows);
 }
 

@@ -57,9 +57,10 @@ before(async () => {
   const { data } = easyData(folder, 'easy', 3000);
   const port = await freePort();
   since = Date.now() / 1000;
-  // Some metrics are of encoders only, and of the graph likelihood, which their codes get.
+  // Some metrics are of encoders only, and of the graph likelihood.
   const flags = [
     ...['--encoder', 'autoencoder', '--encoder-hidden', '16', '--encoder-batch', 8, '--latent', 2],
+    ...['--encoder-noise', 0, '--likelihood', 'graph'],
     ...ENDLESS,
     ...QUICK,
     ...['--workers', 2, '--http', `127.0.0.1:${port}`],

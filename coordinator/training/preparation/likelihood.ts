@@ -55,7 +55,7 @@ export interface Choice {
 export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): Promise<Choice> {
   const { config, calculate, layout } = input;
   const { moments, fences } = data;
-  const isGraph = config.likelihood === 'graph' || isOfCodes(config);
+  const isGraph = config.likelihood === 'graph' || isOfCodes(config, layout.dim);
   const why = config.likelihood === 'graph' ? ASKED_FOR : OF_CODES;
   const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
   if (!isUndecided(config, layout.dim))

@@ -15,15 +15,20 @@ export function isUndecided(
   return likelihood !== 'gaussian' && transform === 'auto' && dim > FEW_COLUMNS;
 }
 
-/** Does the run have the graph likelihood because it clusters codes? */
-export const isOfCodes = ({ likelihood, encoder }: Pick<RunConfig, 'likelihood' | 'encoder'>): boolean =>
-  likelihood === 'auto' && encoder !== 'none';
+/** In so few dimensions clusters are blobs, which the graph takes apart: of six in two dimensions, it finds 9, 10 or none. */
+const FEW_NUMBERS = 4;
+
+/** Does the run have the graph likelihood because it clusters codes, of `dim` numbers? */
+export const isOfCodes = (
+  { likelihood, encoder }: Pick<RunConfig, 'likelihood' | 'encoder'>,
+  dim: number,
+): boolean => likelihood === 'auto' && encoder !== 'none' && dim > FEW_NUMBERS;
 
 type Choosing = Pick<RunConfig, 'likelihood' | 'transform' | 'encoder'>;
 
 /** May the run have the graph likelihood? */
 export const mayBeGraph = (config: Choosing, dim: number): boolean =>
-  config.likelihood === 'graph' || isOfCodes(config) || isUndecided(config, dim);
+  config.likelihood === 'graph' || isOfCodes(config, dim) || isUndecided(config, dim);
 
 /** The covariance of the raw columns that a run needs. That of many columns is made of the sample instead; a graph needs none. */
 export function momentsCovariance(config: RunConfig, dim: number): Covariance {
