@@ -77,6 +77,8 @@ export interface StateOf {
   tree: MergeTree | null;
   /** log H of splitting each cluster, as last proposed; null if not known. */
   splitRatio: (number | null)[];
+  /** Of which rows `GET /api/sample` is: another number, other rows, as the codes of an encoder that has learned more. */
+  sample: number;
   /** Weights and biases are float32, little-endian, in base64. */
   net: (Pick<Layer, 'rows' | 'cols'> & { weights: string; bias: string })[];
   /** Factors from network coordinates to model coordinates. */

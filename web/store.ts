@@ -41,6 +41,7 @@ export function applyMessage(store: Store, message: Message): StorePart | null {
     case 'event':
       if (message.event.type === 'epoch') return null;
       updatePresent(store.present, message.event);
+      if (message.event.type === 'alternation') cutBack(store.epochs, 0);
       store.events.push(message.event);
       if (store.events.length > 2 * MAX_EVENTS) store.events = keptEvents(store.events, MAX_EVENTS);
       return 'events';
@@ -108,7 +109,11 @@ type EpochsAndEvents = Pick<Store, 'epochs' | 'events'>;
  * reports a newer one.
  */
 export function currentK({ epochs, events }: EpochsAndEvents): number | undefined {
-  const last = events.findLast((event) => event.type === 'step' || event.type === 'resume');
+  const last = events.findLast(
+    (event) => event.type === 'step' || event.type === 'resume' || event.type === 'alternation',
+  );
+  // The clusters before an alternation are those of other codes.
+  if (last?.type === 'alternation') return epochs.k.at(-1) ?? last.k;
   const isNewer = last && last.epoch >= (epochs.epoch.at(-1) ?? 0);
   return isNewer ? last.k : epochs.k.at(-1);
 }

@@ -22,7 +22,8 @@ export function startAnalysisWorker(scope: WorkerScope): void {
   const analyse = createAnalyser();
   let state: StateOf | null = null;
   let sample: DisplaySample | null = null;
-  const mapped = createMap();
+  let mapped = createMap();
+  let sampled = 0;
   let request: AnalysisRequest = { isOver: false, onMap: false };
   let busy = false;
   let isStale = false;
@@ -46,6 +47,11 @@ export function startAnalysisWorker(scope: WorkerScope): void {
 
   async function fetchNewest() {
     state = (await (await fetchContent('/api/state'))?.json()) ?? state;
+    if (state && state.sample !== sampled) {
+      sample = null;
+      mapped = createMap();
+      sampled = state.sample;
+    }
     sample ??= await fetchSample();
   }
 

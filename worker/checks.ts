@@ -72,8 +72,9 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     if (task.task === 'encoder-steps')
       for (const moment of ['first', 'second']) array(states, 'encoder-moments', moment, 'float32', [size]);
     if (task.task === 'encoder-steps' && task.pull) checkClusters(states, layout, latent);
-    fits(task.task === 'encode' ? (layout.rows * latent) / 2 / layout.shards : 3 * size);
-    const rows = task.task === 'encode' ? FORWARD_ROWS : Math.min(task.batch, layout.rows);
+    // In float32, half as large as what `fits` is for.
+    fits((task.task === 'encode' ? (layout.rows * latent) / layout.shards : 3 * size) / 2);
+    const rows = task.task === 'encode' || task.pull ? FORWARD_ROWS : Math.min(task.batch, layout.rows);
     addressable(rows * widest);
     return;
   }

@@ -4,6 +4,7 @@ import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits } from '../../model/nets/forward.ts';
 import type { Net } from '../../model/nets/net.ts';
+import { generator } from '../../model/random.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { netStates } from '../training/net-states.ts';
 import { transformTensors } from '../training/transform-tensors.ts';
@@ -26,13 +27,21 @@ const MOST_ROWS = 10_000;
 /** Rows that are labelled without yielding. */
 const SLICE = 256;
 
-/** The clusters of codes by a clustering net. */
-export async function codeClusters(codes: Source, transform: Transform, net: Net): Promise<CodeClusters> {
+/** The clusters of codes by a clustering net, as far as a sample of the rows shows them. */
+export async function codeClusters(
+  codes: Source,
+  transform: Transform,
+  net: Net,
+  seed: bigint,
+): Promise<CodeClusters> {
   const { dim } = codes;
   const layers = layersOf(net);
   const k = layers.at(-1)!.cols;
-  const every = Math.ceil(codes.rows / MOST_ROWS);
-  const n = Math.ceil(codes.rows / every);
+  const n = Math.min(codes.rows, MOST_ROWS);
+  // One at random of each of n equal parts of the file, whose order may have a period.
+  const draw = generator(seed, 'code-clusters');
+  const edge = (i: number) => Math.floor((i * codes.rows) / n);
+  const rowOf = (i: number) => edge(i) + draw.below(edge(i + 1) - edge(i));
   const labels = new Int32Array(n);
   const counts = new Float64Array(k);
   const sums = new Float64Array(k * dim);
@@ -41,7 +50,7 @@ export async function codeClusters(codes: Source, transform: Transform, net: Net
     await yieldToEventLoop();
     const count = Math.min(SLICE, n - from);
     const rows = new Float32Array(count * dim);
-    for (let i = 0; i < count; i++) rows.set(await codes.read((from + i) * every, 1), i * dim);
+    for (let i = 0; i < count; i++) rows.set(await codes.read(rowOf(from + i), 1), i * dim);
     const used = rows.slice();
     if (transform.fences) moveOutliers(used, dim, transform.fences);
     unitRows(transform, used);

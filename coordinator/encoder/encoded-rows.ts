@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { WriteError } from '../../base/files.ts';
+import { openFile, WriteError } from '../../base/files.ts';
+import { sha256InSlices } from '../../base/hash.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
@@ -72,7 +73,7 @@ export async function encodedRows(
   if (!next) checkEncoder(config, widths, warn);
   const saved = next ?? (out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null);
   const path = join(out.path, CODES);
-  const wasThere = saved?.encoded === true && existsSync(path);
+  const wasThere = !!saved?.codes && existsSync(path) && (await hashOf(path)) === saved.codes;
   if (saved) input.assertOfRun(saved.hashes);
   if (next) await save(input, next);
   let checkpoint = saved ?? (await begin(input, widths));
@@ -84,7 +85,7 @@ export async function encodedRows(
     dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
     checkpoint = await trained(input, checkpoint);
     await encodeAll(dispatcher, layout, checkpoint.state, out);
-    checkpoint = { ...checkpoint, encoded: true };
+    checkpoint = { ...checkpoint, codes: out.hashes()[CODES] };
     await save(input, checkpoint);
   }
   const { state, hashes, input: map } = checkpoint;
@@ -97,6 +98,15 @@ export async function encodedRows(
   };
 }
 
+async function hashOf(path: string): Promise<string> {
+  const { fd } = openFile(path);
+  try {
+    return await sha256InSlices(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The alternation after this encoder's, which learns from the clusters of its codes. */
 export const nextAlternation = (
   checkpoint: EncoderCheckpoint,
@@ -107,7 +117,7 @@ export const nextAlternation = (
   // The gradient has another size now.
   state: { ...checkpoint.state, ...fresh(checkpoint.state.params.length) },
   alternation: checkpoint.alternation + 1,
-  encoded: false,
+  codes: null,
   clusters,
   brought,
 });
@@ -129,7 +139,7 @@ async function begin(
   return {
     ...{ layout, hashes: data.hashes, ...inputOf(data.moments, arePixels) },
     state: { widths, params, ...fresh(params.length) },
-    ...{ alternation: 0, encoded: false, clusters: null, brought: [] },
+    ...{ alternation: 0, codes: null, clusters: null, brought: [] },
   };
 }
 

@@ -139,7 +139,7 @@ export async function encoderEpoch(
       streams: false,
       sum: true,
       expects: () => [{ params: sums, first: sums, second: sums, loss: ['float64', 1] }],
-      isSound: ([result]) => areEncoderSums(result),
+      isSound: ([result], { length }) => areEncoderSums(result, length, shards.length),
       hasDiverged: ([result]) => hasDiverged(task, result),
     });
     const mean = async (name: string) => quotient(await sumOf(results, 0, name, 'float32'), units.length);

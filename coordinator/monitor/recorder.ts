@@ -18,6 +18,8 @@ export interface RunSnapshot {
   counts: number[] | null;
   /** The tree of merges above these; null until then, and if there is none. */
   tree: MergeTree | null;
+  /** How often rows were prepared to be clustered: an encoder's codes are again after each alternation. */
+  preparations: number;
 }
 
 /**
@@ -57,6 +59,7 @@ export function createRecorder(
   let state: State | null = null;
   let counts: number[] | null = null;
   let tree: MergeTree | null = null;
+  let preparations = 0;
   const versions = { history: 0, snapshot: 0 };
 
   /** Seconds since the start of the run, without the time between its sessions. */
@@ -64,6 +67,7 @@ export function createRecorder(
   const statusAfter: Partial<Record<RunEvent['type'], Status>> = {
     start: 'running',
     resume: 'running',
+    alternation: 'running',
     end: 'finishing',
     done: 'done',
   };
@@ -100,6 +104,9 @@ export function createRecorder(
     },
     prepared(run, sampleRows) {
       prepared = { run, sampleRows };
+      // Those of other rows: the codes of an encoder before.
+      [state, counts, tree] = [null, null, null];
+      preparations++;
       versions.snapshot++;
     },
     epoch(next, { loss, subLoss }) {
@@ -141,7 +148,7 @@ export function createRecorder(
     snapshot() {
       const run = current();
       if (!run || !state) return null;
-      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree };
+      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree, preparations };
     },
     history: () => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
     version: (of) => versions[of],

@@ -30,8 +30,8 @@ export interface EncoderCheckpoint {
   state: EncoderState;
   /** 0: before the first clustering. */
   alternation: number;
-  /** `codes.npy` has the codes of this encoder, whose training is complete. */
-  encoded: boolean;
+  /** SHA-256 of `codes.npy`, if it has the codes of this encoder, whose training is complete; else null. */
+  codes: string | null;
   /** Those that it learns from; null before the first clustering. */
   clusters: CodeClusters | null;
   /** What the clusterings before found. */
@@ -48,7 +48,7 @@ const header = z.object({
   layout,
   epoch: count,
   alternation: count,
-  encoded: z.boolean(),
+  codes: z.nullable(z.string()),
   brought: z.array(z.object({ k: count, agreement: z.nullable(z.number()) })),
 });
 
@@ -62,9 +62,9 @@ export async function saveEncoder(
   assertThere: () => void,
 ): Promise<number> {
   const { layout, hashes, input, variance, state, clusters, ...rest } = checkpoint;
-  const { alternation, encoded, brought } = rest;
+  const { alternation, codes, brought } = rest;
   const frames = encode(
-    { layout, epoch: state.epoch, alternation, encoded, brought },
+    { layout, epoch: state.epoch, alternation, codes, brought },
     {
       hashes: nd(hashes),
       factor: nd(input.factor),
@@ -185,7 +185,7 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
       loss: take(tensors, 'loss', 'float64')[0] ?? null,
     },
     alternation: head.alternation,
-    encoded: head.encoded,
+    codes: head.codes,
     clusters: clustersFrom(tensors),
     brought: head.brought,
   };

@@ -62,9 +62,15 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
   return task.task === 'full-pass' && 'soft' in result && !areFinite(result.soft.data);
 }
 
-/** Sums of `encoder-steps`. */
-export const areEncoderSums = (result: Tensors): boolean =>
-  areWithin(take(result, 'second', 'float32'), 0, MAX_FLOAT32) && !(take(result, 'loss', 'float64')[0] < 0);
+/** Sums of `encoder-steps` over `length` of `shards`: the sum over all of them must be possible in float32. */
+export function areEncoderSums(result: Tensors, length: number, shards: number): boolean {
+  const most = (MAX_FLOAT32 * length) / shards;
+  return (
+    ['params', 'first'].every((name) => areWithin(take(result, name, 'float32'), -most, most)) &&
+    areWithin(take(result, 'second', 'float32'), 0, most) &&
+    !(take(result, 'loss', 'float64')[0] < 0)
+  );
+}
 
 /** Codes of rows: numbers that clustering can use. */
 export const areCodes = ({ codes }: Tensors): boolean => isWithin(codes.data, MAX_MAGNITUDE);

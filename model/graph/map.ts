@@ -89,19 +89,32 @@ function leadingPlane(rows: Float64Array, dim: number): Float64Array {
   const n = rows.length / dim;
   const mean = new Float64Array(dim);
   for (let p = 0; p < rows.length; p++) mean[p % dim] += rows[p] / n;
-  const covariance = new Float64Array(dim * dim);
-  for (let o = 0; o < rows.length; o += dim)
-    for (let a = 0; a < dim; a++)
-      for (let b = 0; b < dim; b++)
-        covariance[a * dim + b] += ((rows[o + a] - mean[a]) * (rows[o + b] - mean[b])) / n;
-  const axes = Math.min(2, dim);
-  const { values, vectors } = roughLeadingEigen(covariance, dim, axes, 1e-6);
-  const by = values[0] > 0 ? START_SPREAD / Math.sqrt(values[0]) : 0;
+  const centred = rows.map((value, p) => value - mean[p % dim]);
+  const axes = Math.min(2, dim, n);
   const places = new Float64Array(2 * n);
-  for (let i = 0; i < n; i++)
-    for (let axis = 0; axis < axes; axis++)
-      for (let d = 0; d < dim; d++)
-        places[2 * i + axis] += by * (rows[i * dim + d] - mean[d]) * vectors[axis * dim + d];
+  // XᵀX and XXᵀ have the same leading eigenvalues: the smaller one is decomposed.
+  const isWide = dim > n;
+  const size = isWide ? n : dim;
+  const products = new Float64Array(size * size);
+  for (let a = 0; a < size; a++)
+    for (let b = 0; b <= a; b++) {
+      let sum = 0;
+      if (isWide) for (let d = 0; d < dim; d++) sum += centred[a * dim + d] * centred[b * dim + d];
+      else for (let o = 0; o < centred.length; o += dim) sum += centred[o + a] * centred[o + b];
+      products[a * size + b] = products[b * size + a] = sum / n;
+    }
+  const { values, vectors } = roughLeadingEigen(products, size, axes, 1e-6);
+  if (!(values[0] > 0)) return places;
+  const by = START_SPREAD / Math.sqrt(values[0]);
+  for (let axis = 0; axis < axes; axis++) {
+    const vector = vectors.subarray(axis * size, (axis + 1) * size);
+    const length = Math.sqrt(Math.max(0, values[axis]) * n);
+    for (let i = 0; i < n; i++) {
+      let along = isWide ? length * vector[i] : 0;
+      if (!isWide) for (let d = 0; d < dim; d++) along += centred[i * dim + d] * vector[d];
+      places[2 * i + axis] = by * along;
+    }
+  }
   return places;
 }
 

@@ -12,6 +12,8 @@ const BOX = { left: 10, top: 10, right: WIDTH - 10, bottom: HEIGHT - 10 };
 /** An image in the montage of a cluster, and images beside each other. */
 const SIDE = 38;
 const ACROSS = 4;
+/** Of the circle around a number. */
+const RADIUS = 10;
 /** Larger K: numbers would hide the rows. */
 const MOST_NUMBERS = 100;
 
@@ -42,26 +44,25 @@ export function mapPicture({ points }: MapView, exemplars: ExemplarView | null):
       description: `${points.x.length} of the rows, in ${clusters.length} clusters: rows that are near each other in all dimensions are near each other here.`,
       hasParts: montages.size > 0,
     },
-    '<style>.montage{visibility:hidden;pointer-events:none}.spot:hover .montage,.spot:focus .montage{visibility:visible}.spot{outline:none}</style>',
+    '<style>.montage{visibility:hidden;pointer-events:none}.spot:hover .montage,.spot:focus .montage{visibility:visible}.spot{outline:none}.spot:focus circle{stroke:#ffffff;stroke-width:2}</style>',
     clipped('map-in', BOX, dots(groups, 0.6)),
-    ...numbered
-      .reverse()
-      .map(({ cluster, centre }) =>
-        spot(cluster, centre, exemplars, montages.get(cluster)?.slice(0, MOST_IMAGES) ?? []),
-      ),
+    // The one that shows its montage has to be above all numbers.
+    ...numbered.reverse().map(({ cluster, centre }) => number(cluster, centre)),
+    ...numbered.map(({ cluster, centre }) =>
+      spot(cluster, centre, exemplars, montages.get(cluster)?.slice(0, MOST_IMAGES) ?? []),
+    ),
   );
 }
 
-function spot(
-  cluster: number,
-  [cx, cy]: readonly [number, number],
-  exemplars: ExemplarView | null,
-  images: Float32Array[],
-): string {
-  const label =
-    `<path d="M${num(cx)} ${num(cy)}${markerPath('circle', 10)}" fill="#1b1e23" stroke="#ffffff"/>` +
-    text(cx, cy + 4.2, String(cluster), { anchor: 'middle', bold: true, size: 11.5, fill: '#ffffff' });
-  if (!exemplars || !images.length) return label;
+type Place = readonly [number, number];
+
+const number = (cluster: number, [cx, cy]: Place): string =>
+  `<path d="M${num(cx)} ${num(cy)}${markerPath('circle', RADIUS)}" fill="#1b1e23" stroke="#ffffff"/>` +
+  text(cx, cy + 4.2, String(cluster), { anchor: 'middle', bold: true, size: 11.5, fill: '#ffffff' });
+
+/** What appears where the pointer is on the number; nothing without images. */
+function spot(cluster: number, [cx, cy]: Place, exemplars: ExemplarView | null, images: Float32Array[]) {
+  if (!exemplars || !images.length) return '';
   const { shape, range } = exemplars;
   const [rows, across] = [Math.ceil(images.length / ACROSS), Math.min(ACROSS, images.length)];
   const [width, height] = [across * SIDE + 8, rows * SIDE + 8];
@@ -71,5 +72,5 @@ function spot(
     (values, i) =>
       `<image x="${num(left + 5 + (i % ACROSS) * SIDE)}" y="${num(top + 5 + Math.floor(i / ACROSS) * SIDE)}" width="${SIDE - 2}" height="${SIDE - 2}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`,
   );
-  return `<g class="spot" tabindex="0" role="img" aria-label="Images of cluster ${cluster}">${label}<g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
+  return `<g class="spot" tabindex="0" role="img" aria-label="Images of cluster ${cluster}"><circle cx="${num(cx)}" cy="${num(cy)}" r="${RADIUS + 2}" fill-opacity="0"/><g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
 }

@@ -132,6 +132,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
       sizes: w.map((weight) => weight * 20_144),
       counts: null,
       tree: null,
+      sample: 1,
       splitRatio: w.map((_, g) => {
         if (epoch < EVERY) return null;
         return groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g;

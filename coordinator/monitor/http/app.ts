@@ -151,9 +151,12 @@ function addApi(app: FastifyInstance, { run, token, stream }: AppOptions): void 
       return body ? reply.type('application/json; charset=utf-8').send(body) : reply.code(204).send();
     });
   let sample: Promise<DisplaySample> | null = null;
+  let sampled: unknown = null;
   app.get('/api/sample', async (_request, reply) => {
     const prepared = recorder.run();
     if (!prepared) return reply.code(204).send();
+    if (sampled !== prepared.run) sample = null;
+    sampled = prepared.run;
     sample ??= readSample(run.source(), prepared.run.transform);
     const { rows, dim, values } = await sample.catch((error: Error) => {
       sample = null;

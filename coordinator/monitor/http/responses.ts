@@ -69,7 +69,7 @@ export function currentState({
 }: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
   const snapshot = recorder.snapshot();
   if (!snapshot) return null;
-  const { state, run, sampleRows, splitRatio, counts, tree } = snapshot;
+  const { state, run, sampleRows, splitRatio, counts, tree, preparations } = snapshot;
   const { k, d, weights, means, covariances } = state.mixture;
   const full = state.mixture.covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
   return {
@@ -84,6 +84,7 @@ export function currentState({
     counts,
     tree,
     splitRatio,
+    sample: preparations,
     net: layersOf(state.net).map(({ rows, cols, weights, bias }) => ({
       rows,
       cols,

@@ -31,7 +31,7 @@ const checkpoint: EncoderCheckpoint = {
     epoch: 4,
     loss: 0.25,
   },
-  ...{ alternation: 2, encoded: false },
+  ...{ alternation: 2, codes: 'ab' },
   clusters: {
     transform: tensors({ bias: nd(Float32Array.of(1, 2)), shape: nd(Int32Array.of(0, 2)) }),
     net: tensors({ params: nd(Float32Array.of(3, 4, 5), 3) }),

@@ -61,6 +61,13 @@ describe('the map of rows', () => {
     assert.ok(steps[190] * 10 < far(0, 199), `${steps[190]} ${far(0, 199)}`);
   });
 
+  test('of more columns than rows', () => {
+    // The same blobs, each of their three numbers repeated in a hundred columns.
+    const few = blobs(six, 20);
+    const wide = Float32Array.from({ length: 120 * 300 }, (_, p) => few[3 * Math.floor(p / 300) + (p % 3)]);
+    assert.ok(kept(mapOf(wide, 300), 6) > 0.99);
+  });
+
   test('is the same for the same rows', () => {
     const rows = blobs(six, 20);
     assert.deepEqual(mapOf(rows, 3), mapOf(rows.slice(), 3));
