@@ -103,7 +103,7 @@ for (const [kind, of, d] of [
       const { code, stdout, stderr } = await dpmesh(['plot', '--run', run]);
       assert.equal(code, 0, stderr);
       assert.ok(
-        stdout.endsWith(`: clusters, ${kind === 'graph' ? '' : 'sub-clusters, '}k, losses\n`),
+        stdout.endsWith(`: clusters, map, ${kind === 'graph' ? '' : 'sub-clusters, '}k, losses\n`),
         stdout,
       );
       assert.match(stderr, /^dpmesh: the run is not finished: clusters are those of epoch \d+[^\n]*\n$/);
