@@ -76,14 +76,17 @@ export function errorCode(error: unknown): string | undefined {
   return Object.entries(systemConstants.errno).find(([, number]) => number === -errno)?.[0] ?? code;
 }
 
-/** A failed system call as a UserError, "<path> cannot be <done>: <reason>" (`done`: read, written, …); other errors unchanged. */
+/**
+ * A failed system call as a UserError, "<path> cannot be <done>: <reason>" (`done`: read, written, …); if it is not for writing, the
+ * call's error is its `cause`. Other errors unchanged.
+ */
 export function ioError(path: string, done: string, error: unknown): unknown {
   const { syscall } = error as NodeJS.ErrnoException;
   const code = errorCode(error);
   if (!code || !syscall || code === 'EBADF') return error;
   const reason = REASONS[code] ?? code;
   if (done === 'written') return new WriteError(path, reason);
-  return new UserError(`${path} cannot be ${done}: ${reason}`);
+  return new UserError(`${path} cannot be ${done}: ${reason}`, { cause: error });
 }
 
 /** What `action` returns, which makes system calls on this file or folder; one that fails is an error as by `ioError`. */

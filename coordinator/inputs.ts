@@ -135,9 +135,9 @@ export async function openLabels(
   warn: (message: string) => void,
 ): Promise<Labels | null> {
   if (spec === null) return null;
-  const { labelsFile, readLabels } = await import('../data/labels.ts');
+  const { areInData, labelsFile, readLabels } = await import('../data/labels.ts');
   if (resume) assertStillThere('--labels', labelsFile(spec));
-  const isSame = realPath(labelsFile(spec)) === realPath(data);
+  const isSame = areInData(spec, data);
   const labels = await readLabels(spec, isSame ? images : undefined);
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);

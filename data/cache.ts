@@ -35,19 +35,25 @@ export function cacheFolder(): string {
   return folder;
 }
 
+interface Versions {
+  versionOf?: (path: string) => string;
+  /** The present one, where it is known already. */
+  version?: string;
+}
+
 /**
  * Opens the decoded form of `path` from the cache. Unless the cache has a readable one for this version of the file (see
  * `fileVersion`), `decode` first writes it to the path that it is given, readable by this user only. `kind` distinguishes
- * different decodings of one file, `versionOf` its versions. Rejects with a UserError if the file changes while it is decoded.
+ * different decodings of one file, `versionOf` its versions. Resolves to the array with the path of its `copy`. Rejects with a
+ * UserError if the file changes while it is decoded.
  */
 export async function openCached(
   path: string,
   kind: string,
   decode: (target: string) => Promise<void>,
   open: (target: string) => ArrayFile,
-  versionOf = fileVersion,
-): Promise<ArrayFile> {
-  const version = versionOf(path);
+  { versionOf = fileVersion, version = versionOf(path) }: Versions = {},
+): Promise<ArrayFile & { copy: string }> {
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, kind, version]))
     .digest('hex');
@@ -57,7 +63,7 @@ export async function openCached(
   attempted(folder, 'read', () => prune(folder));
   try {
     try {
-      return { ...open(target), release };
+      return { ...open(target), release, copy: target };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }
@@ -68,7 +74,7 @@ export async function openCached(
       attempted(target, 'removed', () => remove(target));
       throw error;
     }
-    return { ...open(target), release };
+    return { ...open(target), release, copy: target };
   } catch (error) {
     release();
     throw error;

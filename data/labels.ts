@@ -52,10 +52,14 @@ function assertOfRun(path: string): void {
 /** The path of the file in a `spec` of `readLabels`. */
 export const labelsFile = (spec: string): string => parseSpec(spec).path;
 
+/** Are the labels of a `spec` of `readLabels` in the file, or the folder, of the rows? By the paths at the end of links. */
+export const areInData = (spec: string, data: string): boolean =>
+  realPath(labelsFile(spec)) === realPath(data);
+
 /** The name or number of the column of the text table `data` that a `spec` of `readLabels` refers to; null for another file. */
 export async function labelColumnIn(spec: string, data: string): Promise<string | null> {
   const { path, column } = parseSpec(spec);
-  if (realPath(path) !== realPath(data) || formatOf(data) !== 'csv') return null;
+  if (!areInData(spec, data) || formatOf(data) !== 'csv') return null;
   const table = await describeTable(path, column);
   const index = chooseColumn(path, table, column);
   return table.names?.[index] || String(index + 1);

@@ -27,7 +27,7 @@ const MAX_GAP_BYTES = 1 << 15;
 export interface OpenOptions {
   /** A column of a text table, by name or number, to leave out. */
   without?: string | null;
-  /** How a folder of images is read; by default all must have the same size, and none may be bad. */
+  /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
   images?: ImageOptions;
   /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
   expected?: Readonly<{ rows: number; dim: number }>;
@@ -63,8 +63,9 @@ async function openRows(path: string, { without = null, images, expected }: Open
       return { ...tableSource(await openCsv(path, without)), dtype: 'csv', names };
     }
     case 'images': {
-      const { AS_THEY_ARE, openImages } = await import('./images/images.ts');
-      const { file, copy, names, assertSame } = await openImages(path, images ?? AS_THEY_ARE);
+      if (!images) throw new UserError(`${path} is a folder: name a file inside it`);
+      const { openImages } = await import('./images/images.ts');
+      const { file, copy, names, assertSame } = await openImages(path, images);
       return { ...tableSource(file), images: names, file: copy, assertSameFile: assertSame };
     }
   }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { type Labels, readLabels } from '../../data/labels.ts';
+import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/image-list.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
@@ -146,7 +146,8 @@ async function classTable(
   if (inputs.table) return inputs.table;
   const file = run.config.labels;
   try {
-    const images = readImageList(runFiles(path, run.files));
+    const isSame = file !== null && areInData(file, run.config.data);
+    const images = isSame ? readImageList(runFiles(path, run.files)) : undefined;
     const labels = inputs.labels ?? (file === null ? null : await readLabels(file, images));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
@@ -199,12 +200,13 @@ async function clusterViews(path: string, inputs: ViewInputs) {
 /** What the clusters of images look like; null if rows are none, or the file is another one now. */
 async function imagesOf(
   path: string,
-  { data, config }: RunFile,
+  run: RunFile,
   clustered: Pick<ExemplarInput, 'fitted' | 'reader' | 'source'>,
 ) {
+  const { data, config } = run;
   let own = clustered.source;
   try {
-    if (data.codes) own = await openSource(config.data, howRead({ data, config }));
+    if (data.codes) own = await openSource(config.data, howRead(path, run));
     const shape = imageShape(own.shape);
     if (!shape || own.rows !== data.rows || own.dim !== data.dim) return null;
     const decode = data.codes ? savedDecoder(path) : null;
@@ -222,10 +224,14 @@ async function imagesOf(
   }
 }
 
-/** How its rows are read from its data. */
-const howRead = ({ data, config }: Pick<RunFile, 'data' | 'config'>): OpenOptions => ({
+/** How its rows are read from its data. UserError if its list of images is damaged. */
+const howRead = (path: string, { data, config, files }: RunFile): OpenOptions => ({
   without: data.leftOut,
-  images: { size: config.imageSize, skipBad: config.skipBad },
+  images: {
+    size: config.imageSize,
+    skipBad: config.skipBad,
+    expected: { rows: data.rows, names: readImageList(runFiles(path, files)) },
+  },
 });
 
 /** The run's data; null, and a note, if they cannot be read or have changed. */
@@ -235,7 +241,7 @@ async function openUnchanged(folder: string, { run, checkpoint, notes }: ViewInp
   const columns = codes?.dim ?? run.data.dim;
   let source: Source | null = null;
   try {
-    source = await openSource(path, howRead(run));
+    source = await openSource(path, codes ? {} : howRead(folder, run));
     const { rows, dim } = source;
     if (rows !== run.data.rows || dim !== columns)
       throw new UserError(`${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${columns}`);

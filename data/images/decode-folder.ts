@@ -18,7 +18,7 @@ export interface ImageForm {
 export interface DecodedImages {
   /** Those that could not be decoded and are not among the rows, in order. */
   skipped: { name: string; problem: string }[];
-  /** How many of all are grey, and how many there are. */
+  /** How many of the rows are grey, and how many there are. */
   grey: number;
   count: number;
 }
@@ -33,6 +33,8 @@ export interface DecodeOptions {
 
 /** Images in memory at the same time: as many as threads of Node.js decode. */
 const AT_ONCE = Math.min(4, availableParallelism());
+/** Pixels of these together: four photos of usual cameras. A larger image is alone. */
+const PIXELS_AT_ONCE = 50_000_000;
 /** Rows of more numbers are too many for all that follows. */
 const MOST_NUMBERS = 1 << 20;
 const MS_BETWEEN_LINES = 5000;
@@ -54,9 +56,10 @@ export async function decodeFolder(
     what: string,
     names: readonly string[],
     read: (path: string) => Promise<T | ImageProblem>,
+    pixelsOf: (name: string) => number,
   ): AsyncGenerator<{ name: string; result: T }> {
     let done = 0;
-    for await (const { name, result } of inOrder(names, (name) => read(join(folder.path, name)))) {
+    for await (const { name, result } of inOrder(names, (name) => read(join(folder.path, name)), pixelsOf)) {
       signal?.throwIfAborted();
       tell(what, ++done);
       if ('problem' in result) problems.set(name, result.problem);
@@ -64,13 +67,36 @@ export async function decodeFolder(
     }
   }
 
+  /**
+   * Tries images until of each size and colours there is one that can be decoded, and leaves out those that cannot be: they have no
+   * say in the shape of all rows. Their headers do not tell, as of a file that is cut off.
+   */
+  async function leaveOutOdd(): Promise<void> {
+    const kinds = new Set<string>();
+    for (const [name, header] of headers) {
+      // Sizes differ, whatever the others have.
+      if (!form.size && kinds.size > 2) return;
+      const kind = `${form.size ? '' : sizeText(header)} ${form.channels ?? header.isGrey}`;
+      if (kinds.has(kind)) continue;
+      signal?.throwIfAborted();
+      const result = await decoder.pixels(join(folder.path, name), [1, 1], true);
+      if ('problem' in result) {
+        problems.set(name, result.problem);
+        headers.delete(name);
+      } else kinds.add(kind);
+    }
+  }
+
   const sound = folder.names.filter((name) => {
-    // It could pass for two in a list of names.
-    if (oneLine(name) !== name) problems.set(name, 'its name has control characters');
+    // It could pass for two in a list of names; or Node.js shows bytes in it in another way and cannot find it.
+    if (oneLine(name).includes('\ufffd'))
+      problems.set(name, 'its name has control characters, or is not UTF-8');
     return !problems.has(name);
   });
   const headers = new Map<string, ImageHeader>();
-  for await (const { name, result } of results('looked at', sound, decoder.header)) headers.set(name, result);
+  for await (const { name, result } of results('looked at', sound, decoder.header, () => 0))
+    headers.set(name, result);
+  await leaveOutOdd();
   if (!headers.size) throw noneDecoded(folder, problems);
   const shape = shapeOf(folder, headers, form);
   const rowBytes = shape.reduce<number>((product, length) => product * length, 1);
@@ -78,15 +104,17 @@ export async function decodeFolder(
   try {
     let rows = 0;
     const pixels = (path: string) => decoder.pixels(path, shape, form.size !== null);
-    for await (const { result } of results('decoded', [...headers.keys()], pixels))
+    const pixelsOf = (name: string) => headers.get(name)!.width * headers.get(name)!.height;
+    for await (const { result } of results('decoded', [...headers.keys()], pixels, pixelsOf))
       writer.write(result, rows++ * rowBytes);
     if (!rows) throw noneDecoded(folder, problems);
+    const grey = [...headers].filter(([name, header]) => header.isGrey && !problems.has(name));
     const about: DecodedImages = {
       skipped: folder.names.flatMap((name) =>
         problems.has(name) ? [{ name, problem: problems.get(name)! }] : [],
       ),
-      grey: [...headers.values()].filter(({ isGrey }) => isGrey).length,
-      count: headers.size,
+      grey: grey.length,
+      count: rows,
     };
     writer.finish([rows, ...shape], Buffer.from(JSON.stringify(about)));
   } catch (error) {
@@ -95,20 +123,27 @@ export async function decodeFolder(
   }
 }
 
-/** The results for `items` in their order, of which a few are computed at the same time. */
-async function* inOrder<R>(
+/** The results for these images in their order, of which a few are computed at the same time. */
+export async function* inOrder<R>(
   names: readonly string[],
   compute: (name: string) => Promise<R>,
+  pixelsOf: (name: string) => number,
 ): AsyncGenerator<{ name: string; result: R }> {
-  const pending: Promise<{ name: string; result: R }>[] = [];
+  const pending: { name: string; result: Promise<R> }[] = [];
+  let pixels = 0;
+  const hasRoom = (name: string) =>
+    !pending.length || (pending.length < AT_ONCE && pixels + pixelsOf(name) <= PIXELS_AT_ONCE);
   for (let next = 0; next < names.length || pending.length; ) {
-    while (next < names.length && pending.length < AT_ONCE) {
+    while (next < names.length && hasRoom(names[next])) {
       const name = names[next++];
-      const promise = compute(name).then((result) => ({ name, result }));
-      promise.catch(() => {});
-      pending.push(promise);
+      pixels += pixelsOf(name);
+      const result = compute(name);
+      result.catch(() => {});
+      pending.push({ name, result });
     }
-    yield await pending.shift()!;
+    const { name, result } = pending.shift()!;
+    yield { name, result: await result };
+    pixels -= pixelsOf(name);
   }
 }
 

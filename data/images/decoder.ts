@@ -18,7 +18,10 @@ export interface ImageProblem {
 /** Rows of images: [height,width], or [height,width,3]. */
 export type ImageShape = readonly [height: number, width: number] | readonly [number, number, 3];
 
-/** Reads PNG and JPEG files. Methods reject only with errors of ours: a problem of a file is a result. */
+/**
+ * Reads PNG and JPEG files. What is wrong with the content of a file is a result, the same each time; methods reject with a
+ * UserError for what may be otherwise the next time, as where a disk fails or memory is short.
+ */
 export interface Decoder {
   /** Differs when it may decode a file to other pixels. */
   readonly version: string;
@@ -34,6 +37,8 @@ export interface Decoder {
 const MOST_PIXELS = 100_000_000;
 /** Of a file, as it is. */
 const MOST_BYTES = 1 << 28;
+/** Of an image whose problem the library does not tell. */
+const MOST_TRIES = 4;
 /** What programs show behind transparent pixels, which are mostly those around dark drawings. */
 const BACKGROUND = '#fff';
 
@@ -70,7 +75,7 @@ export async function loadDecoder(path: string): Promise<Decoder> {
   };
 }
 
-/** What `decode` makes of the content of a file, or why it cannot. */
+/** What `decode` makes of the content of a file, or why it cannot. Rejects where the content is not to blame. */
 async function attempt<T>(
   path: string,
   decode: (bytes: Buffer) => Promise<T | ImageProblem>,
@@ -79,22 +84,33 @@ async function attempt<T>(
   try {
     bytes = readWhole(path, MOST_BYTES);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    // A failed system call.
+    if (!(error instanceof UserError) || error.cause) throw error;
     const { message } = error;
     return { problem: oneLine(message.startsWith(path) ? message.slice(path.length).trim() : message) };
   }
   // The library knows many formats more, some of which load other files.
   if (!isPng(bytes) && !isJpeg(bytes)) return { problem: 'neither PNG nor JPEG' };
-  try {
-    return await decode(bytes);
-  } catch (error) {
-    const reason = firstLine(error as Error);
-    return {
-      problem: /pixel limit/.test(reason)
-        ? `more than ${MOST_PIXELS.toLocaleString('en')} pixels`
-        : reason.replace(/^\w+: /, ''),
-    };
-  }
+  for (let tries = 1; ; tries++)
+    try {
+      return await decode(bytes);
+    } catch (error) {
+      // The library's threads share one place for messages: now and then one is cleared before it has been read.
+      const isLost = (error as Error).message.startsWith('Unknown error');
+      if (!isLost || tries === MOST_TRIES) return problemOf(path, error as Error);
+    }
+}
+
+/** Why the library cannot decode a file. Throws a UserError if that is for want of memory or of disk: its errors have but messages. */
+export function problemOf(path: string, error: Error): ImageProblem {
+  const reason = firstLine(error);
+  if (/out of memory|insufficient memory|allocate|bad_alloc|unix error|no space left/i.test(error.message))
+    throw new UserError(`${path} cannot be decoded now: ${reason}`);
+  return {
+    problem: /pixel limit/.test(reason)
+      ? `more than ${MOST_PIXELS.toLocaleString('en')} pixels`
+      : reason.replace(/^\w+: /, ''),
+  };
 }
 
 const isPng = (bytes: Buffer) => bytes.toString('latin1', 0, 8) === '\x89PNG\r\n\x1a\n';

@@ -6,7 +6,7 @@ import { openCached } from '../cache.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { type DecodedImages, decodeFolder, type ImageForm } from './decode-folder.ts';
 import { loadDecoder } from './decoder.ts';
-import { readImageFolder } from './folder.ts';
+import { type ImageFolder, readImageFolder } from './folder.ts';
 
 /** How a folder of images is read. */
 export interface ImageOptions extends Pick<ImageForm, 'channels'> {
@@ -14,12 +14,20 @@ export interface ImageOptions extends Pick<ImageForm, 'channels'> {
   size: string | null;
   /** Images that cannot be decoded are left out; else they are an error. */
   skipBad: boolean;
+  /** What is known of the images of a run: another folder is refused before it is decoded. */
+  expected?: ExpectedImages;
   /** What users have to know about the images. */
   warn?: (message: string) => void;
   /** Says how far decoding is. */
   log?: (line: string) => void;
   /** Ends it. */
   signal?: AbortSignal;
+}
+
+export interface ExpectedImages {
+  rows: number;
+  /** Their paths below the folder, by row; undefined until the run is finished. */
+  names?: readonly string[];
 }
 
 /** Images as rows of bytes. */
@@ -36,34 +44,27 @@ export interface OpenedImages {
 /** Bad images that a message names. */
 const MOST_NAMED = 3;
 
-/** Images of their own size, none of which may be bad: where nobody says otherwise. */
-export const AS_THEY_ARE: ImageOptions = { size: null, skipBad: false };
-
 /**
  * Opens a folder of PNG and JPEG images, which are decoded once into an .npy in the cache. Rejects with a UserError if some
- * cannot be decoded, unless they may be skipped; if they have different sizes and are not scaled; or if there are none.
+ * cannot be decoded, unless they may be skipped; if they have different sizes and are not scaled; if there are none; or if they
+ * cannot be those that are expected.
  */
 export async function openImages(path: string, options: ImageOptions): Promise<OpenedImages> {
-  const { size, channels, skipBad, warn = () => {}, log = () => {}, signal } = options;
+  const { size, channels, skipBad, expected, warn = () => {}, log = () => {}, signal } = options;
   const folder = readImageFolder(path);
+  if (expected) assertExpected(folder, expected, skipBad);
   const decoder = await loadDecoder(path);
   const [width, height] = size?.split('x').map(Number) ?? [];
   const form = { size: size === null ? null : { width, height }, channels };
-  // The first is known.
-  const versions = [folder.version];
-  let copy = '';
-  const file = await openCached(
+  const { copy, ...file } = await openCached(
     path,
     `images ${decoder.version} ${JSON.stringify(form)}`,
     (target) => {
       log(`decoding ${folder.names.length.toLocaleString('en')} images of ${path} …`);
       return decodeFolder(folder, target, { decoder, form, log, signal });
     },
-    (target) => {
-      copy = target;
-      return openNpy(target, path);
-    },
-    () => versions.pop() ?? readImageFolder(path).version,
+    (target) => openNpy(target, path),
+    { version: folder.version, versionOf: () => readImageFolder(path).version },
   );
   try {
     const about = readAbout(file);
@@ -88,6 +89,19 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
     closeArray(file);
     throw error;
   }
+}
+
+/**
+ * UserError if a folder has not the images of a run: whoever handed the run over may have named any folder, and decoding it may
+ * take hours. Those that were left out are in no list; they are seldom more than the others.
+ */
+function assertExpected({ path, names }: ImageFolder, expected: ExpectedImages, skipBad: boolean): void {
+  const { rows } = expected;
+  if (names.length < rows || names.length > (skipBad ? 2 : 1) * rows)
+    throw new UserError(`${path} now has ${names.length} images; the run had ${rows}`);
+  const found = new Set(names);
+  if (expected.names && !(expected.names.length === rows && expected.names.every((name) => found.has(name))))
+    throw new UserError(`${path} has other images than the run had`);
 }
 
 /** What `decodeFolder` has written after the array. */

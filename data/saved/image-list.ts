@@ -6,7 +6,8 @@ import type { RunFiles } from './run-files.ts';
 
 /** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */
 export const IMAGES = 'images.txt';
-const MOST_BYTES = 2 ** 30;
+/** Fewer than a string can have. */
+const MOST_BYTES = 2 ** 28;
 
 export const imageLines = (names: readonly string[]): Buffer =>
   Buffer.from(names.map((name) => `${name}\n`).join(''));

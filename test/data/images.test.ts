@@ -1,14 +1,28 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { encode } from 'fast-png';
 import sharp, { type Sharp } from 'sharp';
+import { inOrder } from '../../data/images/decode-folder.ts';
+import { problemOf } from '../../data/images/decoder.ts';
 import type { ImageOptions } from '../../data/images/images.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { readImageList } from '../../data/saved/image-list.ts';
+import { runFiles } from '../../data/saved/run-files.ts';
 import { asNobody, refuses, scratchFolder } from './files.ts';
 
 const { folder: scratch } = scratchFolder();
@@ -245,17 +259,70 @@ describe('images that cannot be decoded', async () => {
       '), …: repair',
     ));
 
-  test('links that lead nowhere, and what is no file', async () => {
+  test('what is no file', async () => {
     const folder = folderOf(files);
-    symlinkSync('nowhere.png', join(folder, 'gone.png'));
     spawnSync('mkfifo', [join(folder, 'pipe.png')]);
-    await refuses(
-      () => opened(folder),
-      '2 of 4',
-      'gone.png (cannot be read: no such file',
-      'pipe.png (is not',
-    );
+    await refuses(() => opened(folder), '1 of 3', 'pipe.png (is not');
     assert.equal((await opened(folder, { skipBad: true })).names.length, 2);
+  });
+
+  describe('have no say in the size and the colours of the others', async () => {
+    const grey = png(64, noise(4096));
+    const of = async (width: number, channels: 1 | 3) => {
+      const raw = { width, height: width, channels } as const;
+      const image = sharp(Buffer.from(noise(width * width * channels)), { raw });
+      return (channels === 1 ? image.toColourspace('b-w') : image).jpeg({ quality: 100 }).toBuffer();
+    };
+    const cut = (image: Buffer) => image.subarray(0, image.length - 500);
+    const [colour, large] = [await of(64, 3), await of(80, 1)];
+    const skip = async (files: Record<string, Uint8Array>, options = {}) => {
+      const { shape, names, warnings } = await opened(folderOf(files), { skipBad: true, ...options });
+      return { shape, names: names.join(' '), warnings: warnings.length };
+    };
+
+    test('one of other colours', async () => {
+      const files = { 'a.jpg': cut(colour), 'b.png': grey, 'c.png': grey };
+      const expected = { shape: [64, 64], names: 'b.png c.png', warnings: 1 };
+      assert.deepEqual(await skip(files), expected);
+      assert.deepEqual(await skip(files, { size: '8x8' }), { ...expected, shape: [8, 8] });
+      const coloured = { shape: [64, 64, 3], names: 'b.png c.png d.jpg', warnings: 2 };
+      assert.deepEqual(await skip({ ...files, 'd.jpg': colour }), coloured);
+    });
+
+    test('one of another size, and most', async () => {
+      const expected = { shape: [64, 64], names: 'b.png c.png', warnings: 1 };
+      const files = { 'a.jpg': cut(large), 'b.png': grey, 'c.png': grey };
+      assert.deepEqual(await skip(files), expected);
+      const most = { 'd.jpg': cut(large), 'e.jpg': cut(large) };
+      assert.deepEqual(await skip({ ...files, ...most }), expected);
+      await refuses(() => opened(folderOf(files)), '1 of 3 images cannot be decoded: a.jpg (');
+      await refuses(() => skip({ ...files, 'f.jpg': large }), 'f.jpg is 80 × 80, 2 of 3 are 64 × 64');
+    });
+
+    test('are not counted', async () => {
+      const files = { 'a.png': grey, 'b.jpg': colour, 'c.jpg': cut(colour), 'd.jpg': cut(await of(64, 1)) };
+      const { warnings } = await opened(folderOf(files), { skipBad: true });
+      assert.match(warnings[1], /: 1 of 2 images are grey/);
+    });
+  });
+
+  test('now, but perhaps later: refused, and not kept', async () => {
+    const folder = folderOf(files);
+    const copies = () => readdirSync(join(scratch, 'cache')).filter((name) => name.endsWith('.npy')).length;
+    await opened(folder);
+    const before = copies();
+    symlinkSync('nowhere.png', join(folder, 'gone.png'));
+    await refuses(
+      () => opened(folder, { skipBad: true }),
+      `${join(folder, 'gone.png')} cannot be read: no such file`,
+    );
+    assert.equal(copies(), before);
+    for (const message of [
+      'vips: out of memory -- size == 300MB',
+      'VipsJpeg: Insufficient memory (case 4)',
+      'unix error: No space left on device',
+    ])
+      await refuses(() => problemOf('a.png', new Error(message)), 'a.png cannot be decoded now: ');
   });
 
   test('all', async () => {
@@ -321,17 +388,52 @@ describe('decoded images', () => {
 
   test('are those that were opened, or not', async () => {
     const folder = folderOf(files);
-    const source = await openSource(folder);
+    const source = await openSource(folder, { images: { size: null, skipBad: false } });
     source.assertSameFile!();
     writeFileSync(join(folder, 'b.png'), png(1, [3]));
     await refuses(source.assertSameFile!, `${folder} changed while it was being read`);
     source.close();
   });
 
+  test('are not those of a run: refused before they are decoded', async () => {
+    const folder = folderOf({ ...files, 'c.png': 'bad' });
+    const names = ['a.png', 'b.png'];
+    const check = (expected: ImageOptions['expected'], skipBad = true) =>
+      opened(folder, { expected, skipBad });
+    for (const rows of [1, 4]) await refuses(() => check({ rows }), `3 images; the run had ${rows}`);
+    await refuses(() => check({ rows: 2 }, false), '3 images; the run had 2');
+    for (const other of [['a.png'], ['a.png', 'd.png']])
+      await refuses(() => check({ rows: 2, names: other }), `${folder} has other images`);
+    const { names: found, lines } = await check({ rows: 2, names });
+    assert.deepEqual([found, lines.length], [names, 1]);
+  });
+
+  test('are few at a time if they are large', async () => {
+    let [now, most] = [0, 0];
+    const compute = async (name: string) => {
+      most = Math.max(most, ++now);
+      await new Promise(setImmediate);
+      now--;
+      return name;
+    };
+    const all: string[] = [];
+    const names = ['1', '2', '3', '4', '5'];
+    for await (const { result } of inOrder(names, compute, () => 30_000_000)) all.push(result);
+    assert.deepEqual([most, all], [1, names]);
+    for await (const _ of inOrder(names, compute, () => 10_000_000));
+    assert.equal(most, Math.min(4, availableParallelism()));
+  });
+
   test('can be stopped', async () => {
     const stopped = opened(folderOf(files), { signal: AbortSignal.abort() });
     await assert.rejects(stopped, { name: 'AbortError' });
   });
+});
+
+test('a list of images that no string can hold is refused', async () => {
+  const run = folderOf({ 'images.txt': '' });
+  truncateSync(join(run, 'images.txt'), 2 ** 29);
+  await refuses(() => readImageList(runFiles(run)), 'images.txt has 536870912 bytes');
 });
 
 describe('labels', () => {

@@ -32,8 +32,7 @@ describe('opening', () => {
   });
   test('a missing file', () =>
     refuses(() => openSource(join(folder, 'none.npy')), 'none.npy cannot be read: no such file'));
-  test('a folder', () =>
-    refuses(() => openSource(folder), `${folder} is a folder without images`, 'or a file'));
+  test('a folder', () => refuses(() => openSource(folder), `${folder} is a folder: name a file inside it`));
   test('a device', () => refuses(() => openSource('/dev/null'), '/dev/null is not a regular file'));
   test('an empty file', () =>
     refuses(() => openSource(put('empty.npy', '')), 'empty.npy is empty (0 bytes)'));

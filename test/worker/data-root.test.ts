@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -46,6 +46,18 @@ test('a path from the coordinator is one line of the log, without control charac
   assert.deepEqual(said, [
     'x\ufffdworker: joined\ufffd[2J cannot be read here; fetching rows from the coordinator',
   ]);
+});
+
+test('a folder is refused, and nothing in it is decoded', async () => {
+  mkdirSync(at('root/images'));
+  writeFileSync(at('root/images/a.png'), 'no image');
+  const layout: Layout = { rows: 1, dim: 2, shards: 1, blockRows: 16, seed: '0' };
+  const said: string[] = [];
+  const file = { path: at('root/images'), firstBlock: '00' };
+  process.env.DPMESH_CACHE = at('no-cache');
+  assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
+  assert.match(said.join(), /cannot be read here/);
+  assert.ok(!existsSync(at('no-cache')));
 });
 
 test('a compressed file with another shape than the run’s is not decompressed', async () => {
