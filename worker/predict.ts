@@ -64,10 +64,12 @@ export async function openPredictor({
   log,
   signal,
 }: PredictInput): Promise<Predictor> {
-  const { transform, encoder, net, backendName, leftOut, names, images } = readTrainedModel(run);
+  const trained = readTrainedModel(run);
+  const { transform, encoder, net, backendName, leftOut, names, images } = trained;
   const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
+  if (typeof data === 'string' && formatOf(data) === 'images') assertTrainedOnBytes(trained, data, run);
   const source =
     typeof data === 'string'
       ? await openSource(data, {
@@ -150,6 +152,15 @@ function imagesOf(trained: TrainedModel['images']): Pick<ImageOptions, 'size' | 
   const [height, width, channels] = trained.shape;
   const size = trained.isScaled ? `${width}x${height}` : null;
   return { size, channels: channels === 3 ? 3 : 1 };
+}
+
+/** UserError if pixels from 0 to 255 are not what the run knows: rows of other types mostly have pixels from 0 to 1. */
+function assertTrainedOnBytes({ dtype, images }: TrainedModel, data: string, run: string): void {
+  if (dtype === 'uint8') return;
+  const trained = oneLine(`${dtype ?? 'unknown'} ${images ? 'images' : 'rows'}`);
+  throw new UserError(
+    `the run ${run} was trained on ${trained}, a folder has bytes: save the images of ${data} as an .npy like that of the run`,
+  );
 }
 
 /** UserError if images have another size than those of the run, or if its rows have their pixels in another order. */

@@ -21,6 +21,8 @@ export interface TrainedModel {
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
   leftOut: string | null;
+  /** The element type of the rows that it was trained on; null where run.json does not say. */
+  dtype: string | null;
   /** The images that it was trained on: their shape as rows, and whether they were scaled to it; null where they were none. */
   images: { shape: readonly number[]; isScaled: boolean } | null;
   /** The names of the columns that it was trained on; null where they had none, or an earlier version trained it. */
@@ -67,7 +69,13 @@ const savedModel = z.object({
 /** What is needed of run.json. */
 const about = z.object({
   identity: z.nullable(z.string()),
-  data: z.optional(z.object({ leftOut: z.optional(z.string()), shape: z.optional(z.array(size)) })),
+  data: z.optional(
+    z.object({
+      dtype: z.optional(z.string()),
+      leftOut: z.optional(z.string()),
+      shape: z.optional(z.array(size)),
+    }),
+  ),
   config: z.optional(z.object({ imageSize: z.optional(z.nullable(z.string())) })),
   files: z.optional(z.record(z.string(), z.string())),
 });
@@ -119,6 +127,7 @@ export function readTrainedModel(run: string): TrainedModel {
     },
     files,
     names,
+    dtype: data?.dtype ?? null,
     images: data?.shape ? { shape: data.shape, isScaled: (config?.imageSize ?? null) !== null } : null,
     leftOut: data?.leftOut ?? null,
     backendName: backendOfIdentity(String(identity)),

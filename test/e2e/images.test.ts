@@ -1,10 +1,13 @@
 // Runs on a folder of images: labels by sub-folder, bad ones left out, new images, a folder that changes, without the decoder.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
+import { dpmeshVersion } from '../../base/version.ts';
 import type { CliArgs } from '../../bench/processes.ts';
+import { gatherContents } from '../../coordinator/report/gather.ts';
+import { writeNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import {
@@ -105,6 +108,41 @@ describe('a run on a folder of images', () => {
     assert.match(readFileSync(join(run, 'report/report.html'), 'utf8'), /data:image\/png/);
   });
 
+  /** What is drawn of a copy of the run whose run.json names other inputs. */
+  async function drawnWith(name: string, config: Record<string, string>) {
+    const copy = path(name);
+    cpSync(run, copy, { recursive: true });
+    const file = JSON.parse(readFileSync(join(copy, 'run.json'), 'utf8'));
+    Object.assign(file.config, config);
+    writeFileSync(join(copy, 'run.json'), JSON.stringify(file));
+    return gatherContents(copy, { version: dpmeshVersion() });
+  }
+
+  test('is drawn with labels from another folder by the images of that one', async () => {
+    const labels = await bars('labels', 239);
+    mkdirSync(join(labels, 'third'));
+    writeFileSync(join(labels, 'third/a.png'), '');
+    const { classes, notes } = await drawnWith('labelled', { labels });
+    assert.deepEqual([classes, notes.filter((note) => note.includes('labels'))], [3, []]);
+  });
+
+  test('does not make others decode another folder', async () => {
+    const others: [string, number, RegExp][] = [
+      ['more', 490, /more now has 490 images; the run had 240: the pictures show no points/],
+      ['different', 250, /different has other images than the run had/],
+    ];
+    for (const [name, count, expected] of others) {
+      const images = await bars(name, count);
+      rmSync(join(images, 'lying/0.png'));
+      if (name === 'more') writeFileSync(join(images, 'lying/0.png'), 'x');
+      const copies = () => readdirSync(path('cache')).filter((file) => file.endsWith('.npy')).length;
+      const before = copies();
+      const { notes } = await drawnWith(`run-of-${name}`, { data: images });
+      assert.match(notes.join('\n'), expected);
+      assert.equal(copies(), before);
+    }
+  });
+
   test('labels its own images as before, and others by their size and colours', async () => {
     const [out, images] = [path('labels.npy'), path('images.txt')];
     const args = ['predict', '--run', run, '--data', data, '--out', out, '--images', images];
@@ -147,6 +185,16 @@ test('images of the size of their own: predict takes no others, and --labels nee
   await refused(trainArgs(data, join(data, 'runs')), '--out', 'lies in the folder of images');
   await sharp(join(data, 'lying/0.png')).resize(9, 7).toFile(join(data, 'odd.png'));
   await refused(trainArgs(data, path('none')), 'odd.png is 9 × 7, 101 of 102 are 12 × 12', '--image-size');
+});
+
+test('predict on a folder needs a run on bytes', async () => {
+  const [data, run] = [path('float.npy'), path('float-run')];
+  const random = generator(3n, 'float');
+  const values = Float32Array.from({ length: 100 * SIDE * SIDE }, () => random.below(256) / 255);
+  writeNpy(data, '<f4', [100, SIDE, SIDE], values);
+  jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, '--max-epochs', 3, ...gaussian)));
+  const args = ['predict', '--run', run, '--out', path('p.npy'), '--data', await bars('bytes', 4)];
+  await refused(args, 'was trained on float32 images, a folder has bytes');
 });
 
 test('with an encoder: the images of the rows, not of the codes', async () => {
