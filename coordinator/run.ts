@@ -57,6 +57,8 @@ export interface RunInput {
   encoder?: Encoder | null;
   /** That of the encoder. */
   encoding?: EncoderCheckpoint | null;
+  /** The totals of the sessions before this one, where no checkpoint of clusters has them. */
+  before?: RunTotals | null;
   /** From now on these rows are clustered, also for workers and page. */
   serve?: (source: Source, layout: Layout) => void;
   /** Maximum seconds between checkpoints. */
@@ -92,11 +94,11 @@ interface TrainingInput {
 export async function runAll(given: RunInput): Promise<Summary> {
   const startTime = performance.now();
   if (given.config.encoder === 'none') return clustered(given, startTime) as Promise<Summary>;
-  let input = await onCodes(given);
+  let input = await onCodes(given, startTime);
   for (;;) {
     const end = await clustered(input, startTime);
     if (!('alternation' in end)) return end;
-    input = await onCodes({ ...given, resume: null }, end);
+    input = await onCodes({ ...given, resume: null, before: input.before }, startTime, end);
   }
 }
 
@@ -120,7 +122,11 @@ async function clustered(input: RunInput, startTime: number): Promise<Summary | 
 }
 
 /** The same run on the codes of its rows, once an encoder has been trained on these. `next`: the alternation that begins. */
-async function onCodes(input: RunInput, next: EncoderCheckpoint | null = null): Promise<RunInput> {
+async function onCodes(
+  input: RunInput,
+  startTime: number,
+  next: EncoderCheckpoint | null = null,
+): Promise<RunInput> {
   const { config, layout, source, server, out, check, resume, checkpoints, checkpointEvery = 0 } = input;
   if (next) input.serve?.(source, layout);
   const { dispatcher } = attemptOn(server.dispatcher, config.data);
@@ -134,11 +140,14 @@ async function onCodes(input: RunInput, next: EncoderCheckpoint | null = null): 
     encoder,
     checkpoint: encoding,
     wasThere,
+    before,
   } = await encodedRows(
     {
       ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
       arePixels: arePixels(source),
       forget: checkpoints.clear,
+      before: input.before ?? null,
+      totals: (spent) => totalsSince(spent, server, startTime),
       moments: async () => {
         const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
         assertUnchanged(config, data.hashes, resume);
@@ -152,10 +161,12 @@ async function onCodes(input: RunInput, next: EncoderCheckpoint | null = null): 
     next,
   );
   input.serve?.(codes, own);
+  const from = (wasThere && resume?.from) || null;
   return {
     ...input,
     ...{ raw: source, source: codes, layout: own, check: null, encoder, encoding },
-    resume: resume && { from: wasThere ? resume.from : null, fingerprint: null },
+    resume: resume && { from, fingerprint: null },
+    before: from?.checkpoint.spent ?? before,
   };
 }
 
@@ -245,7 +256,7 @@ async function runOnce(
 
   // At once: what was computed before is in another folder, and a kill must leave it in this one too.
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
-  const spent = () => totalsSince(checkpoint, server, startTime);
+  const spent = () => totalsSince(checkpoint?.spent ?? input.before ?? null, server, startTime);
   if (checkpoint) input.observer?.state(checkpoint.state);
   const rest = async () => {
     // The tree of merges needs the sample that training ended with.
@@ -427,10 +438,10 @@ async function trainAll(
   }
 }
 
-/** The totals of this session, added to those of the sessions before `checkpoint`. */
-function totalsSince(checkpoint: Checkpoint | null, server: Server, startTime: number): RunTotals {
+/** The totals of this session, added to those of the sessions before. */
+function totalsSince(spent: RunTotals | null, server: Server, startTime: number): RunTotals {
   const { rounds, rowsRead, workers } = server.totals();
-  const before = checkpoint?.spent ?? { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 };
+  const before = spent ?? { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 };
   return {
     seconds: before.seconds + (performance.now() - startTime) / 1000,
     rounds: before.rounds + rounds,

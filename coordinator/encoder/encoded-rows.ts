@@ -15,6 +15,7 @@ import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Server } from '../scheduler/server.ts';
+import type { RunTotals } from '../storage/checkpoint.ts';
 import { type EncoderCheckpoint, readEncoder, saveEncoder } from '../storage/encoder-checkpoint.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';
@@ -35,6 +36,8 @@ export interface EncodedRows {
   checkpoint: EncoderCheckpoint;
   /** Nothing had to be computed: what was clustered before are these codes. */
   wasThere: boolean;
+  /** The totals of the sessions before this one, as far as its encoder was saved. */
+  before: RunTotals | null;
 }
 
 interface EncoderInput {
@@ -51,6 +54,9 @@ interface EncoderInput {
   moments(): Promise<DataMoments>;
   /** UserError if the rows with these hashes are not those of the run that is resumed. */
   assertOfRun(hashes: Uint8Array): void;
+  /** The totals of the sessions before this one, if that is known already, and those of all, given these. */
+  before: RunTotals | null;
+  totals(before: RunTotals | null): RunTotals;
   /** Called before there are new codes: checkpoints of clusters are of no use any more. */
   forget(): Promise<void>;
   /** Makes the run directory, once there are hashes of the rows and a numeric identity. */
@@ -64,14 +70,15 @@ interface EncoderInput {
  * the rows from the source: no worker holds more than some of them. `next`: the alternation that begins.
  */
 export async function encodedRows(
-  input: EncoderInput,
+  given: EncoderInput,
   next: EncoderCheckpoint | null = null,
 ): Promise<EncodedRows> {
-  const { config, layout, dispatcher, out, warn } = input;
+  const { config, layout, dispatcher, out, warn } = given;
   const latent = latentOf(config, layout.dim);
   const widths = autoencoderWidths(layout.dim, config.encoderHidden, latent);
   if (!next) checkEncoder(config, widths, warn);
   const saved = next ?? (out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null);
+  const input = { ...given, before: given.before ?? (next ? null : (saved?.spent ?? null)) };
   const path = join(out.path, CODES);
   const wasThere = !!saved?.codes && existsSync(path) && (await hashOf(path)) === saved.codes;
   if (saved) input.assertOfRun(saved.hashes);
@@ -95,6 +102,7 @@ export async function encodedRows(
     encoder: { widths, params: state.params, input: map, layout, hashes },
     checkpoint,
     wasThere,
+    before: input.before,
   };
 }
 
@@ -130,7 +138,7 @@ const fresh = (size: number) => ({
 });
 
 async function begin(
-  { config, layout, moments, create, arePixels }: EncoderInput,
+  { config, layout, moments, create, arePixels, totals }: EncoderInput,
   widths: number[],
 ): Promise<EncoderCheckpoint> {
   const data = await moments();
@@ -140,6 +148,7 @@ async function begin(
     ...{ layout, hashes: data.hashes, ...inputOf(data.moments, arePixels) },
     state: { widths, params, ...fresh(params.length) },
     ...{ alternation: 0, codes: null, clusters: null, brought: [] },
+    spent: totals(null),
   };
 }
 
@@ -187,8 +196,9 @@ async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<E
 }
 
 /** What cannot be saved ends no training. */
-async function save({ out, warn }: EncoderInput, checkpoint: EncoderCheckpoint): Promise<void> {
-  await saveEncoder(out.path, checkpoint, out.assertThere).catch((error) => {
+async function save(input: EncoderInput, checkpoint: EncoderCheckpoint): Promise<void> {
+  const { out, warn, totals, before } = input;
+  await saveEncoder(out.path, { ...checkpoint, spent: totals(before) }, out.assertThere).catch((error) => {
     out.assertThere();
     if (!(error instanceof WriteError)) throw error;
     const { epoch } = checkpoint.state;

@@ -52,6 +52,8 @@ const MAGIC = Buffer.from('DPMESHCK');
 const VERSION = 2;
 
 const count = z.int().check(z.nonnegative());
+/** The schema of `RunTotals`. */
+export const totals = z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count });
 const header = z.object({
   config: z.record(z.string(), z.json()),
   identity: z.string(),
@@ -85,7 +87,7 @@ const header = z.object({
       range: z.nullable(z.tuple([count, count])),
     }),
   ),
-  spent: z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count }),
+  spent: totals,
 });
 
 /** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */

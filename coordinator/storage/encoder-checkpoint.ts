@@ -15,6 +15,7 @@ import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Alternation } from '../../view/summary.ts';
 import type { CodeClusters } from '../encoder/code-clusters.ts';
 import type { EncoderState } from '../encoder/train-encoder.ts';
+import { type RunTotals, totals } from './checkpoint.ts';
 import { DamagedCheckpoint, NewerCheckpoint, otherVersion, sealed, unsealed } from './sealed-file.ts';
 
 /** All that is needed to go on with the training of an encoder. Every number is restored bit for bit. */
@@ -36,6 +37,8 @@ export interface EncoderCheckpoint {
   clusters: CodeClusters | null;
   /** What the clusterings before found. */
   brought: Alternation[];
+  /** Until it was saved. */
+  spent: RunTotals;
 }
 
 const MAGIC = Buffer.from('DPMESHEN');
@@ -50,6 +53,7 @@ const header = z.object({
   alternation: count,
   codes: z.nullable(z.string()),
   brought: z.array(z.object({ k: count, agreement: z.nullable(z.number()) })),
+  spent: totals,
 });
 
 /** The file in a run directory. */
@@ -62,9 +66,9 @@ export async function saveEncoder(
   assertThere: () => void,
 ): Promise<number> {
   const { layout, hashes, input, variance, state, clusters, ...rest } = checkpoint;
-  const { alternation, codes, brought } = rest;
+  const { alternation, codes, brought, spent } = rest;
   const frames = encode(
-    { layout, epoch: state.epoch, alternation, codes, brought },
+    { layout, epoch: state.epoch, alternation, codes, brought, spent },
     {
       hashes: nd(hashes),
       factor: nd(input.factor),
@@ -188,5 +192,6 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
     codes: head.codes,
     clusters: clustersFrom(tensors),
     brought: head.brought,
+    spent: head.spent,
   };
 }

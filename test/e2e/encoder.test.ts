@@ -120,8 +120,10 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     const out = path('killed');
     await killedAt(5, out, '--labels', labels);
     const before = trained(out).length;
-    jsonOf(await resume(out, '--workers', 3));
+    const { rounds } = jsonOf(await resume(out, '--workers', 3));
     assert.deepEqual(resultHashes(out), expected);
+    // Those of the first session count, too.
+    assert.ok(rounds >= JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result.rounds);
     // At most the epoch that was in progress is trained again.
     assert.ok(trained(out).length <= EPOCHS + 1, `${before} epochs before, ${trained(out).length} in all`);
   });

@@ -43,6 +43,7 @@ const checkpoint: EncoderCheckpoint = {
     { k: 3, agreement: null },
     { k: 2, agreement: 0.75 },
   ],
+  spent: { seconds: 12.5, rounds: 40, rowsRead: 900, workers: 2 },
 };
 
 describe('the checkpoint of an encoder', () => {
