@@ -49,7 +49,7 @@ export function encoderBytes(widths: readonly number[]): number {
 }
 
 /** Defaults of `dpmesh train`, and the encoder of 784 columns. */
-const [SHARDS, STEPS] = [8, 256];
+const [SHARDS, STEPS] = [4, 512];
 const BYTES = encoderBytes(autoencoderWidths(784, [500, 500, 2000], 10));
 /** Measured on a busy machine of two cores: seconds a round beside bytes, and the coordinator's, of CPU, with keys (1.8 ns without). */
 const [LATENCY, COORDINATOR_SECONDS_PER_BYTE] = [0.3, 2.5e-9];
@@ -70,7 +70,7 @@ const rounded = (value: number) => Number(value.toPrecision(2)).toLocaleString('
 export function scalingTable(stepSeconds: number): string {
   const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
   const rows = CARDS.map((cards) => {
-    // At most one worker for each shard is of use; each takes the steps of all its shards.
+    // Of the encoder, each two of the run's. At most one worker for each is of use; it takes the steps of all its shards.
     const shards = Math.max(SHARDS, cards) / cards;
     const costs = SPEEDS.map((gbit) => ({
       ...{ cards, gbit, stepSeconds, bytesPerRound: BYTES, latency: LATENCY },

@@ -356,8 +356,9 @@ export const OPTIONS = {
   }),
   encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
     group: ENCODER,
-    describe: 'local steps of the encoder on each shard between two averages, about; fewer at first',
-    fast: 256,
+    describe:
+      'local steps of the encoder on each of its shards (two of the run’s) between two averages, about; fewer at first',
+    fast: 512,
   }),
   encoderNoise: option(atLeast(0), {
     group: ENCODER,

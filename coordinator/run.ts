@@ -128,7 +128,6 @@ async function onCodes(
   next: EncoderCheckpoint | null = null,
 ): Promise<RunInput> {
   const { config, layout, source, server, out, check, resume, checkpoints, checkpointEvery = 0 } = input;
-  if (next) input.serve?.(source, layout);
   const { dispatcher } = attemptOn(server.dispatcher, config.data);
   // Of the rows themselves only variances are needed, and none of them stays in memory.
   const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
@@ -145,6 +144,7 @@ async function onCodes(
     {
       ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
       arePixels: arePixels(source),
+      serve: (own) => input.serve?.(source, own),
       forget: checkpoints.clear,
       before: input.before ?? null,
       totals: (spent) => totalsSince(spent, server, startTime),

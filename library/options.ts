@@ -205,8 +205,8 @@ export interface ModelOptions {
    */
   encoderBatch?: number;
   /**
-   * Local steps of the encoder on each shard between two averages, about; fewer at first; at least 1.
-   * @defaultValue 256
+   * Local steps of the encoder on each of its shards (two of the run's) between two averages, about; fewer at first; at least 1.
+   * @defaultValue 512
    */
   encoderSteps?: number;
   /**

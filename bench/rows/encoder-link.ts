@@ -1,5 +1,5 @@
 // Rounds of an encoder over a slow network: what docs/clusters.md computes, beside real runs through a proxy of that bandwidth.
-import { roundsOfEpoch } from '../../coordinator/encoder/train-encoder.ts';
+import { encoderShards, roundsOfEpoch } from '../../coordinator/encoder/train-encoder.ts';
 import { synth, tempPath } from '../dpmesh.ts';
 import { openLink } from '../link.ts';
 import { cpuSecondsOf } from '../machine.ts';
@@ -11,7 +11,7 @@ import type { BenchmarkRow } from './row.ts';
 const WORKERS = 2;
 const EPOCHS = 4;
 /** A small encoder, so that a run takes seconds: 170,000 weights, 4 MB a worker and round. */
-const [ROWS, DIM, SHARDS, BATCH, STEPS] = [16_000, 64, 8, 16, 32];
+const [ROWS, DIM, SHARDS, BATCH, STEPS] = [16_000, 64, 8, 16, 64];
 const FLAGS = [
   ...['--encoder', 'autoencoder', '--encoder-hidden', '256,256', '--encoder-epochs', EPOCHS],
   ...['--encoder-batch', BATCH, '--encoder-steps', STEPS, '--shards', SHARDS],
@@ -91,7 +91,8 @@ export const encoderLink: BenchmarkRow = {
     const { data } = await synth(10, ROWS, DIM, 1);
     const config = { encoderBatch: BATCH, encoderSteps: STEPS };
     // Of a later epoch, when rounds have their full length.
-    const rounds = roundsOfEpoch(config, { rows: ROWS, shards: SHARDS }, ROWS).length - 1;
+    const rounds =
+      roundsOfEpoch(config, { rows: ROWS, shards: encoderShards({ shards: SHARDS }) }, ROWS).length - 1;
     const free = await epochOver(UNLIMITED, data);
     const costs = costsOf(free, rounds);
     const parts: string[] = [];

@@ -24,7 +24,7 @@ import type { CodeClusters } from './code-clusters.ts';
 import { CODES, encodeAll } from './encode-all.ts';
 import type { Encoder } from './encoder.ts';
 import { checkEncoder, latentOf } from './limits.ts';
-import { encoderEpoch, passesOf } from './train-encoder.ts';
+import { encoderEpoch, encoderShards, passesOf } from './train-encoder.ts';
 
 /** Features that were learned: what is clustered in place of the rows. */
 export interface EncodedRows {
@@ -57,6 +57,8 @@ interface EncoderInput {
   /** The totals of the sessions before this one, if that is known already, and those of all, given these. */
   before: RunTotals | null;
   totals(before: RunTotals | null): RunTotals;
+  /** From now on workers compute on the rows themselves, in this layout. */
+  serve(layout: Layout): void;
   /** Called before there are new codes: checkpoints of clusters are of no use any more. */
   forget(): Promise<void>;
   /** Makes the run directory, once there are hashes of the rows and a numeric identity. */
@@ -86,12 +88,14 @@ export async function encodedRows(
   let checkpoint = saved ?? (await begin(input, widths));
   if (!wasThere) {
     await input.forget();
+    const inTraining = { ...layout, shards: encoderShards(layout) };
+    if (next || inTraining.shards !== layout.shards) input.serve(inTraining);
     const { factor, shift } = checkpoint.input;
     dispatcher.publish('encoder-input', { factor: nd(factor), shift: nd(shift) });
     const { hashes } = checkpoint;
     dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
-    checkpoint = await trained(input, checkpoint);
-    await encodeAll(dispatcher, layout, checkpoint.state, out);
+    checkpoint = await trained({ ...input, layout: inTraining }, checkpoint);
+    await encodeAll(dispatcher, inTraining, checkpoint.state, out);
     checkpoint = { ...checkpoint, codes: out.hashes()[CODES] };
     await save(input, checkpoint);
   }
