@@ -184,7 +184,7 @@ export class UnitDispatcher implements Dispatcher {
       const silence = now - sender.silentSince;
       if (silence >= SAME_MESSAGE_MS) {
         current.silences.push(silence);
-        this.#pace.answered(worker, kindOf(round), id, silence);
+        this.#pace.answered(worker, kindOf(round), id, silence, indices.length);
       }
       sender.silentSince = now;
       sender.lagging = false;
@@ -410,8 +410,13 @@ export class UnitDispatcher implements Dispatcher {
   }
 }
 
-/** Rounds of the same tasks take about the same time. */
-const kindOf = ({ spec }: Round) => spec.tasks.map(({ task }) => task).join('+');
+/** Rounds of the same tasks take about the same time, but for an encoder's: those of about as many rows do. */
+const kindOf = ({ spec }: Round) =>
+  spec.tasks
+    .map((task) =>
+      task.task === 'encoder-steps' ? `${task.task}/${Math.round(Math.log2(task.length))}` : task.task,
+    )
+    .join('+');
 
 /** The silence after which a worker is a straggler, from the silences before each answer of the round. */
 function limitOf(silences: number[]): number {

@@ -1,6 +1,10 @@
 /** How long a worker took for its part of a round, ms. */
 interface RoundTimes {
   round: number;
+  /** Its first round of this kind, which may take longer: it has to get ready. */
+  first: number;
+  /** Of its part. */
+  units: number;
   /** The longest silence before an answer: about a unit. */
   longest: number;
   /** All silences together: its whole part. */
@@ -34,13 +38,16 @@ export class Pace {
   readonly #workers = new Map<string, Map<string, RoundTimes>>();
   readonly #slow = new Map<string, Slowness>();
 
-  /** A worker answered after this silence, in a round of this kind. */
-  answered(worker: string, kind: string, round: number, silence: number): void {
+  /** A worker answered for so many units after this silence, in a round of this kind. */
+  answered(worker: string, kind: string, round: number, silence: number, units = 1): void {
     const kinds = this.#workers.get(worker) ?? new Map<string, RoundTimes>();
     this.#workers.set(worker, kinds);
     const known = kinds.get(kind);
-    const { longest, total } = known?.round === round ? known : { longest: 0, total: 0 };
-    kinds.set(kind, { round, longest: Math.max(longest, silence), total: total + silence });
+    const same = known?.round === round ? known : { longest: 0, total: 0, units: 0 };
+    kinds.set(kind, {
+      ...{ round, first: known?.first ?? round, units: same.units + units },
+      ...{ longest: Math.max(same.longest, silence), total: same.total + silence },
+    });
   }
 
   /** How long this worker may be idle before it takes over units of others, ms: until they are slower by far than it is. */
@@ -56,7 +63,8 @@ export class Pace {
 
   /**
    * A round of this kind is over after `duration` ms, and has waited for the workers `last` when all others had finished. Where
-   * it could have been over in a quarter of that time again and again, they rest: even short rounds add up.
+   * it could have been over in a quarter of that time again and again, at the others' pace for each unit, they rest: even short rounds
+   * add up. Their first round of a kind does not count.
    */
   roundEnded(kind: string, round: number, last: string[], duration: number, now: number): void {
     const timesOf = (worker: string) => this.#workers.get(worker)?.get(kind);
@@ -65,9 +73,13 @@ export class Pace {
     );
     if (!others.length) return;
     for (const worker of others) this.#slow.delete(worker);
-    const needed = Math.max(...others.map((worker) => timesOf(worker)!.total));
-    const lost = duration - needed;
+    const each = Math.max(...others.map((worker) => timesOf(worker)!.total / timesOf(worker)!.units));
+    const most = Math.max(...others.map((worker) => timesOf(worker)!.units));
     for (const worker of last) {
+      const own = timesOf(worker);
+      if (own?.first === round) continue;
+      const needed = each * Math.max(most, own?.round === round ? own.units : 0);
+      const lost = duration - needed;
       const before = this.#slow.get(worker) ?? { lost: 0, restsUntil: 0 };
       const total = lost > LATE_FACTOR * needed ? before.lost + lost : 0;
       const restsUntil = total > MOST_LOST_MS ? now + REST_FACTOR * total : before.restsUntil;

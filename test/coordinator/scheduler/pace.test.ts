@@ -36,10 +36,10 @@ describe('a slow worker', () => {
   test('rests when rounds have waited for it for two seconds, for ten times as long', () => {
     const pace = new Pace();
     const rounds = roundsUntilRest(pace, 10);
-    assert.equal(rounds, 23, '90 ms each');
+    assert.equal(rounds, 24, '90 ms each, but for the first');
     assert.ok(!pace.rests('fast', 0));
-    assert.ok(pace.rests('slow', 2300 + 20_000));
-    assert.ok(!pace.rests('slow', 2300 + 20_700));
+    assert.ok(pace.rests('slow', 2400 + 20_000));
+    assert.ok(!pace.rests('slow', 2400 + 20_700));
   });
 
   test('does not if it is not slower by far, or was not the last in a round between', () => {
@@ -51,6 +51,21 @@ describe('a slow worker', () => {
       pace.roundEnded('k', round, [round % 20 ? 'slow' : 'fast'], 100, 100 * round);
     }
     assert.ok(!pace.rests('slow', 0));
+  });
+
+  test('does not if it has as many times more units, or took long to get ready in its first round', () => {
+    const pace = new Pace();
+    pace.answered('fast', 'k', 1, 100);
+    pace.answered('slow', 'k', 1, 60_000);
+    pace.roundEnded('k', 1, ['slow'], 60_000, 60_000);
+    assert.ok(!pace.rests('slow', 60_000));
+    for (let round = 2; round < 20; round++) {
+      pace.answered('fast', 'k', round, 6_000);
+      pace.answered('slow', 'k', round, 20_000, 3);
+      pace.answered('slow', 'k', round, 7_000);
+      pace.roundEnded('k', round, ['slow'], 27_000, 27_000 * round);
+      assert.ok(!pace.rests('slow', 27_000 * round), `round ${round}`);
+    }
   });
 
   test('does not without others that took part', () => {
