@@ -126,6 +126,11 @@ export class UnitDispatcher implements Dispatcher {
     return [...this.#workers.keys()];
   }
 
+  /** From now on there are so many shards, which nobody has. Only between two rounds. */
+  serve(shards: number): void {
+    this.#owners = Array(shards).fill(null);
+  }
+
   join(worker: string): void {
     this.leave(worker);
     this.#cached.delete(worker);

@@ -26,7 +26,7 @@ export interface RegistryOptions extends ServedRows {
   /** A worker that is silent for longer than this is dropped, ms. */
   heartbeatTimeout: number;
   /** Notified of arrivals and departures. */
-  dispatcher: Pick<UnitDispatcher, 'join' | 'leave'>;
+  dispatcher: Pick<UnitDispatcher, 'join' | 'leave' | 'serve'>;
   /** The key of the worker that says this; null if it proves none. */
   keyOf?(hello: Hello): string | null;
   counts: Counts;
@@ -352,6 +352,7 @@ export class Registry {
   /** From now on the run has these rows: all workers join again, without their states and rows. */
   serve(rows: ServedRows): void {
     this.#rows = rows;
+    this.#options.dispatcher.serve(rows.layout.shards);
     for (const member of this.#members.values()) {
       if (isPresent(member)) {
         this.#welcome(member);

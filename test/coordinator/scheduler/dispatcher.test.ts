@@ -84,6 +84,21 @@ describe('a round', () => {
     assert.deepEqual(numbersOf(await round), expected(wholeShards(5), 1));
   });
 
+  test('of other rows, in fewer shards, assigns these evenly too', () => {
+    const { dispatcher, start, take } = setUp(8);
+    for (const worker of ['a', 'b']) dispatcher.join(worker);
+    dispatcher.serve(4);
+    for (const worker of ['a', 'b']) dispatcher.join(worker);
+    void start({ units: wholeShards(4) });
+    assert.deepEqual(
+      take().map(({ worker, units }) => [worker, units.length]),
+      [
+        ['a', 2],
+        ['b', 2],
+      ],
+    );
+  });
+
   test('returns the results of each task, by its index', async () => {
     const { dispatcher, start, take } = setUp(1);
     dispatcher.join('a');

@@ -22,6 +22,7 @@ function setUp() {
     term: 7,
     heartbeatTimeout: 5000,
     dispatcher: {
+      serve: () => {},
       join: (worker) => void notified.push(`${worker} joins`),
       leave(worker) {
         notified.push(`${worker} leaves`);
