@@ -12,7 +12,7 @@ import type { RunConfig } from './config.ts';
 import { type DataCheck, Misread } from './data-check.ts';
 import { afterClustering } from './encoder/alternation.ts';
 import { encodedRows } from './encoder/encoded-rows.ts';
-import type { Encoder } from './encoder/encoder.ts';
+import { encoderOf } from './encoder/encoder.ts';
 import { finish } from './finish.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import { FailedEverywhere } from './scheduler/router.ts';
@@ -53,9 +53,7 @@ export interface RunInput {
    * a new run.
    */
   resume: { from: SavedCheckpoint | null; fingerprint: string | null } | null;
-  /** Those of which `source` has the codes; null: it has the rows themselves. */
-  encoder?: Encoder | null;
-  /** That of the encoder. */
+  /** That of the encoder of whose codes `source` consists; null: it has the rows themselves. */
   encoding?: EncoderCheckpoint | null;
   /** The totals of the sessions before this one, where no checkpoint of clusters has them. */
   before?: RunTotals | null;
@@ -136,7 +134,6 @@ async function onCodes(
   const {
     codes,
     layout: own,
-    encoder,
     checkpoint: encoding,
     wasThere,
     before,
@@ -164,7 +161,7 @@ async function onCodes(
   const from = (wasThere && resume?.from) || null;
   return {
     ...input,
-    ...{ raw: source, source: codes, layout: own, check: null, encoder, encoding },
+    ...{ raw: source, source: codes, layout: own, check: null, encoding },
     resume: resume && { from, fingerprint: null },
     before: from?.checkpoint.spent ?? before,
   };
@@ -188,12 +185,12 @@ function metadataOf({
   versions,
   server,
   mixed,
-  encoder,
+  encoding,
 }: RunInput) {
   const backend = server.backend() ?? undefined;
   return {
     config,
-    layout: encoder?.layout ?? layout,
+    layout: encoding?.layout ?? layout,
     dtype: raw.dtype,
     shape: raw.shape,
     leftOut: leftOut ?? null,
@@ -231,17 +228,17 @@ async function runOnce(
   if (!checkpoint) source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
-  const { encoder = null } = input;
+  const { encoding = null } = input;
   const metadata = {
     ...metadataOf(input),
-    hashes: encoder?.hashes ?? moments.hashes,
-    codes: encoder && { hashes: moments.hashes, dim: layout.dim },
+    hashes: encoding?.hashes ?? moments.hashes,
+    codes: encoding && { hashes: moments.hashes, dim: layout.dim },
     fences: moments.fences,
     likelihood: run.why === null ? null : { name: run.likelihood, why: run.why },
   };
   await out.create(runFile(metadata, null));
   // With the hashes of this reading, in place of the one before.
-  if (isAgain || encoder) out.json('run.json', runFile(metadata, null));
+  if (isAgain || encoding) out.json('run.json', runFile(metadata, null));
   if (resume || isAgain)
     emit({
       type: 'resume',
@@ -249,7 +246,7 @@ async function runOnce(
       k: checkpoint?.state.mixture.k ?? (run.graphs ? 1 : config.initK),
       from: (!isAgain && resume?.from?.path) || null,
     });
-  else if (!input.encoding?.alternation)
+  else if (!encoding?.alternation)
     emit({ type: 'start', rows: layout.rows, dim: metadata.layout.dim, sample, shards: layout.shards });
   const { likelihood, why } = run;
   if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood, why });
@@ -265,14 +262,14 @@ async function runOnce(
     const { state, reason } = checkpoint?.ended
       ? { state: checkpoint.state, reason: checkpoint.ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
-    const { encoding } = input;
     const alternation =
       encoding && config.alternations
         ? await afterClustering({ config, emit, codes: source }, encoding, run, state)
         : null;
     if (alternation?.next) return alternation.next;
     const { brought } = alternation ?? {};
-    return finish({ ...input, run, state, reason, data: moments, metadata, spent, brought });
+    const encoder = encoding && encoderOf(encoding);
+    return finish({ ...input, encoder, run, state, reason, data: moments, metadata, spent, brought });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();

@@ -22,7 +22,6 @@ import { columnsOf } from '../training/preparation/likelihood.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import type { CodeClusters } from './code-clusters.ts';
 import { CODES, encodeAll } from './encode-all.ts';
-import type { Encoder } from './encoder.ts';
 import { checkEncoder, latentOf } from './limits.ts';
 import { encoderEpoch, encoderShards, passesOf } from './train-encoder.ts';
 
@@ -32,7 +31,6 @@ export interface EncodedRows {
   codes: Source;
   /** Of the codes: that of the rows with another number of columns. */
   layout: Layout;
-  encoder: Encoder;
   checkpoint: EncoderCheckpoint;
   /** Nothing had to be computed: what was clustered before are these codes. */
   wasThere: boolean;
@@ -99,11 +97,9 @@ export async function encodedRows(
     checkpoint = { ...checkpoint, codes: out.hashes()[CODES] };
     await save(input, checkpoint);
   }
-  const { state, hashes, input: map } = checkpoint;
   return {
     codes: await openSource(path),
     layout: { ...layout, dim: latent },
-    encoder: { widths, params: state.params, input: map, layout, hashes },
     checkpoint,
     wasThere,
     before: input.before,
@@ -111,7 +107,7 @@ export async function encodedRows(
 }
 
 async function hashOf(path: string): Promise<string> {
-  const { fd } = openFile(path);
+  const { fd } = openFile(path, { canBeEmpty: true });
   try {
     return await sha256InSlices(fd);
   } finally {

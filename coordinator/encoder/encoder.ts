@@ -1,6 +1,7 @@
 import type { ColumnMap } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Autoencoder } from '../../model/nets/autoencoder.ts';
+import type { EncoderCheckpoint } from '../storage/encoder-checkpoint.ts';
 
 /** A trained encoder. */
 export interface Encoder extends Autoencoder {
@@ -10,3 +11,8 @@ export interface Encoder extends Autoencoder {
   readonly layout: Layout;
   readonly hashes: Uint8Array;
 }
+
+export const encoderOf = ({ state, input, layout, hashes }: EncoderCheckpoint): Encoder => ({
+  ...{ widths: state.widths, params: state.params },
+  ...{ input, layout, hashes },
+});

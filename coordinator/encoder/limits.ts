@@ -8,8 +8,8 @@ import { FEW_COLUMNS } from '../training/reading/undecided.ts';
 
 /** Numbers in a code, if there are enough columns. */
 const MOST_LATENT = 10;
-/** Float64 numbers that the coordinator holds for each weight, about: it and its two moments in results, sums and messages. */
-const NUMBERS = 24;
+/** Bytes that the coordinator needs for each weight, at most: it and its two moments in states, results, sums and messages. */
+const BYTES = 192;
 
 /** Numbers in a code. UserError unless they are fewer than the columns. */
 export function latentOf({ data, latent }: RunConfig, dim: number): number {
@@ -36,7 +36,7 @@ export function checkEncoder(
     throw new UserError(
       `--encoder-hidden: an encoder of ${size.toLocaleString('en')} weights is too large for messages; make its layers narrower`,
     );
-  const needed = NUMBERS * 8 * size;
+  const needed = BYTES * size;
   if (needed > free)
     throw new UserError(
       `--encoder-hidden: ${size.toLocaleString('en')} weights need about ${gigabytes(needed)} of memory here, ${gigabytes(free)} are free; make its layers narrower`,

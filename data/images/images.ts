@@ -3,6 +3,7 @@ import { attempted, readFully } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
+import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { type DecodedImages, decodeFolder, type ImageForm } from './decode-folder.ts';
 import { loadDecoder } from './decoder.ts';
@@ -53,6 +54,7 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
   const { size, channels, skipBad, expected, warn = () => {}, log = () => {}, signal } = options;
   const folder = readImageFolder(path);
   if (expected) assertExpected(folder, expected, skipBad);
+  const versionOf = () => readImageFolder(path).version;
   const decoder = await loadDecoder(path);
   const [width, height] = size?.split('x').map(Number) ?? [];
   const form = { size: size === null ? null : { width, height }, channels };
@@ -64,7 +66,7 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
       return decodeFolder(folder, target, { decoder, form, log, signal });
     },
     (target) => openNpy(target, path),
-    { version: folder.version, versionOf: () => readImageFolder(path).version },
+    { version: folder.version, versionOf },
   );
   try {
     const about = readAbout(file);
@@ -80,10 +82,7 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
       file,
       copy,
       names: folder.names.filter((name) => !skipped.has(name)),
-      assertSame() {
-        if (readImageFolder(path).version !== folder.version)
-          throw new UserError(`${path} changed while it was being read: start again once it is complete`);
-      },
+      assertSame: () => assertVersion(path, folder.version, versionOf),
     };
   } catch (error) {
     closeArray(file);

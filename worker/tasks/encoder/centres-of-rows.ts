@@ -1,5 +1,5 @@
-import { encoderLayers } from '../../../model/nets/autoencoder.ts';
 import { take } from '../../../proto/tensors.ts';
+import type { Tensor } from '../../compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
 import type { Context } from '../../context.ts';
 import { pick, transformFrom, transformRows } from '../../rows.ts';
@@ -7,15 +7,15 @@ import { encodeRows } from './encode-rows.ts';
 import { inputMap } from './inputs.ts';
 
 /**
- * The centre of each raw row's cluster, [n,L]: by its code under the encoder that the round began with, and the clustering net. Of a
- * cluster that has none, that code itself.
+ * The centre of each raw row's cluster, [n,L]: by its code under the `encoder` that the round began with, and the clustering net. Of
+ * a cluster that has none, that code itself.
  */
-export async function centresOfRows({ backend, states }: Context, raw: Float32Array): Promise<Float32Array> {
-  const state = states.get('encoder');
-  const encoder = { widths: [...take(state, 'widths', 'int32')], params: take(state, 'params', 'float32') };
-  const layers = encoderLayers(encoder).map(({ values, shape }) => backend.upload(values, shape));
-  const codes = await encodeRows(backend, layers, inputMap(states), raw.slice());
-  backend.free(...layers);
+export async function centresOfRows(
+  { backend, states }: Context,
+  encoder: Tensor[],
+  raw: Float32Array,
+): Promise<Float32Array> {
+  const codes = await encodeRows(backend, encoder, inputMap(states), raw.slice());
   const transform = transformFrom(states);
   const net = states.net('net');
   const centres = take(states.get('code-centres'), 'rows', 'float32');

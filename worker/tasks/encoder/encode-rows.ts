@@ -1,7 +1,17 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { type ColumnMap, mapColumns } from '../../../data/transform.ts';
+import { encoderLayers } from '../../../model/nets/autoencoder.ts';
+import { take } from '../../../proto/tensors.ts';
 import type { Backend, Tensor } from '../../compute/backends/backend.ts';
 import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
+import type { Context } from '../../context.ts';
+
+/** The layers up to the code of the state `encoder`, W and b in turn, on the device. The caller frees them. */
+export function uploadEncoder({ backend, states }: Pick<Context, 'backend' | 'states'>): Tensor[] {
+  const state = states.get('encoder');
+  const encoder = { widths: [...take(state, 'widths', 'int32')], params: take(state, 'params', 'float32') };
+  return encoderLayers(encoder).map(({ values, shape }) => backend.upload(values, shape));
+}
 
 /** The codes of raw rows, which are overwritten: [n,latent]. `net`: the layers of the encoder, W and b in turn, on the device. */
 export async function encodeRows(

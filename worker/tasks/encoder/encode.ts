@@ -1,19 +1,15 @@
-import { encoderLayers } from '../../../model/nets/autoencoder.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
-import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { Context } from '../../context.ts';
-import { encodeRows } from './encode-rows.ts';
+import { encodeRows, uploadEncoder } from './encode-rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /** The codes of the unit's rows, [n,latent]. */
 export async function encode(context: Context, _task: TaskOf<'encode'>, unit: WorkUnit): Promise<Tensors> {
   const { backend, states } = context;
-  const state = states.get('encoder');
-  const widths = [...take(state, 'widths', 'int32')];
-  const layers = encoderLayers({ widths, params: take(state, 'params', 'float32') });
-  const net = layers.map(({ values, shape }) => backend.upload(values, shape));
-  const latent = layers.at(-1)!.shape[0];
+  const net = uploadEncoder(context);
+  const latent = net.at(-1)!.shape[0];
   const blocks = context.blocks(unit);
   const rows = blocks.reduce((sum, { count }) => sum + count, 0);
   const codes = new Float32Array(rows * latent);

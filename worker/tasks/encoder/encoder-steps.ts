@@ -6,10 +6,12 @@ import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import type { Tensor } from '../../compute/backends/backend.ts';
 import { trainNet } from '../../compute/training.ts';
 import type { Context } from '../../context.ts';
 import { pick } from '../../rows.ts';
 import { centresOfRows } from './centres-of-rows.ts';
+import { uploadEncoder } from './encode-rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
 
 /**
@@ -35,8 +37,10 @@ export async function encoderSteps(
   const net = { shapes: netShapes(widths, 0), params, first, second };
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
+  // As the round began; the one in training changes.
+  const atStart = task.pull ? uploadEncoder(context) : null;
   try {
-    for await (const { rows, noisy, centres, rate } of batchesOf(context, task, unit)) {
+    for await (const { rows, noisy, centres, rate } of batchesOf(context, task, unit, atStart)) {
       await yieldToEventLoop();
       const shape = [rows.length / widths[0], widths[0]];
       const target = backend.upload(rows, shape);
@@ -53,6 +57,7 @@ export async function encoderSteps(
       loss: nd(Float64Array.of(loss)),
     };
   } finally {
+    if (atStart) context.backend.free(...atStart);
     training.free();
   }
 }
@@ -68,11 +73,12 @@ interface Batch {
   rate: number;
 }
 
-/** The batches of a pass over the unit's rows. */
+/** The batches of a pass over the unit's rows. `atStart`: the encoder by whose codes rows are in clusters; null without these. */
 async function* batchesOf(
   context: Context,
-  { epoch, batch, rate, done, length, total, noise, pull }: TaskOf<'encoder-steps'>,
+  { epoch, batch, rate, done, length, total, noise }: TaskOf<'encoder-steps'>,
   { shard, from, to }: WorkUnit,
+  atStart: Tensor[] | null,
 ): AsyncGenerator<Batch> {
   const { states, seed, dim } = context;
   const input = inputMap(states);
@@ -86,7 +92,7 @@ async function* batchesOf(
     const n = raw.length / dim;
     const size = Math.min(batch, n);
     const drawn = shuffledPrefix(rng, n, n);
-    const wanted = pull ? await centresOfRows(context, raw) : null;
+    const wanted = atStart && (await centresOfRows(context, atStart, raw));
     for (let start = 0; start + size <= n; start += size) {
       const own = drawn.subarray(start, start + size);
       const rows = pick(raw, own, dim);
