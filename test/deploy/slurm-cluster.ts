@@ -1,6 +1,6 @@
 // A Slurm cluster of two nodes on this machine: real munged, slurmctld and slurmd, with all their files in one folder.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +50,9 @@ export async function startSlurm(folder: string): Promise<SlurmCluster> {
   // cred_expire: a requeued job waits until its credential expires, by default two minutes.
   writeFileSync(
     conf,
+    // The port of a job is by its number: another cluster on this machine must not have the same.
     `ClusterName=test
+FirstJobId=${randomInt(1, 9000)}
 SlurmctldHost=${hostname()}(127.0.0.1)
 SlurmctldPort=${controller}
 SlurmUser=root
