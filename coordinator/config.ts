@@ -137,6 +137,25 @@ function imageSize() {
   return { type: 'string', limit, schema } as const;
 }
 
+/** Names of columns, comma-separated; in a file or a program also an array of them, in which names may have commas. */
+function columnNames() {
+  const limit = 'names of columns such as age,income or emb*';
+  const isList = (value: unknown) =>
+    [value].flat().every((item) => isWord(item) && String(item).trim() !== '') && [value].flat().length > 0;
+  const schema = (z: Schemas) =>
+    z.pipe(
+      z.custom<Word | Word[]>(isList, `must be ${limit}`),
+      z.transform((list: Word | Word[]) =>
+        Array.isArray(list)
+          ? list.map(String)
+          : String(list)
+              .split(',')
+              .map((name) => name.trim()),
+      ),
+    );
+  return { type: 'string', limit, schema } as const;
+}
+
 const nullable = <Schema extends zod.ZodMiniType>(
   domain: OptionDomain<Schema>,
 ): OptionDomain<zod.ZodMiniNullable<Schema>> => ({ ...domain, schema: (z) => z.nullable(domain.schema(z)) });
@@ -161,6 +180,44 @@ export const OPTIONS = {
     group: DATA,
     describe:
       'true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, or a folder of images (the names of its sub-folders)',
+    fast: null,
+    defaultText: 'none',
+  }),
+  columns: option(nullable(columnNames()), {
+    group: DATA,
+    describe:
+      'columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array of an .npz, safetensors or .h5ad file',
+    fast: null,
+    defaultText: 'all',
+  }),
+  drop: option(nullable(columnNames()), {
+    group: DATA,
+    describe: 'columns of a table to leave out, as in --columns',
+    fast: null,
+    defaultText: 'none',
+  }),
+  id: option(nullable(text()), {
+    group: DATA,
+    describe: 'column of a table that names the rows: not clustered, kept in the output',
+    fast: null,
+    defaultText: 'none',
+  }),
+  text: option(nullable(text()), {
+    group: DATA,
+    describe: 'column of a table with the text of each row: not clustered, used to describe clusters',
+    fast: null,
+    defaultText: 'none',
+  }),
+  impute: option(nullable(oneOf('mean', 'median', 'drop')), {
+    group: DATA,
+    describe:
+      'missing values of a table: mean or median of their column in their place, or drop the rows that have them',
+    fast: null,
+    defaultText: 'none, an error',
+  }),
+  oneHot: option(nullable(columnNames()), {
+    group: DATA,
+    describe: 'columns of categories to turn into columns of 0 and 1, one for each but the first category',
     fast: null,
     defaultText: 'none',
   }),

@@ -12,6 +12,8 @@ export interface Source {
   readonly file?: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
+  /** The text in a column of a table, by its name or number, in the order of the rows, slice by slice. UserError without such a column. */
+  texts?(column: string): AsyncGenerator<string[]>;
   /**
    * Rows `start … start+count−1`, row-major, `count·dim` float32. `into`, of that length, may be used for them, which spares an
    * allocation. Rejects with a UserError if the file is truncated.

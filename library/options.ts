@@ -30,6 +30,38 @@ export type LabelData = string | ArrayLike<number>;
  */
 export interface ModelOptions {
   /**
+   * Columns of a table to cluster by: names (also patterns such as `emb*`) or numbers from 1, comma-separated or in an array. Of
+   * a file of several arrays (.npz, safetensors, .h5ad): the name of one.
+   * @defaultValue all
+   */
+  columns?: string | string[] | null;
+  /**
+   * Columns of a table to leave out, as in `columns`.
+   * @defaultValue none
+   */
+  drop?: string | string[] | null;
+  /**
+   * Column of a table that names the rows. It is not clustered, and is kept in `labels.csv`.
+   * @defaultValue none
+   */
+  id?: string | null;
+  /**
+   * Column of a table with the text of each row. It is not clustered; clusters are described by its words.
+   * @defaultValue none
+   */
+  text?: string | null;
+  /**
+   * What to do with missing values of a table: put the `mean` or `median` of their column in their place, or `drop` the rows
+   * that have them.
+   * @defaultValue none, an error
+   */
+  impute?: 'mean' | 'median' | 'drop' | null;
+  /**
+   * Columns of categories to turn into columns of 0 and 1, one for each category but the first.
+   * @defaultValue none
+   */
+  oneHot?: string | string[] | null;
+  /**
    * Width × height in pixels to which the images of a folder are scaled: a number for both, or text such as `32x24`. Each from 1
    * to 1024.
    * @defaultValue their own, which must be the same for all
