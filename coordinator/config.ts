@@ -1,6 +1,7 @@
 import type * as zod from 'zod/mini';
 import { kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
+import type { TableOptions } from '../data/tables/open-table.ts';
 import type { TransformChoice } from '../data/transform.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from '../proto/task-limits.ts';
@@ -545,3 +546,9 @@ function asText(value: unknown): string {
     return 'an object';
   }
 }
+
+/** How a table is read. `label`: its column of labels. */
+export const tableOptions = (
+  { columns, drop, id, text, impute, oneHot }: RunConfig,
+  label: string | null,
+): TableOptions => ({ columns, drop, id, text, label, impute, oneHot });

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { realPath } from '../base/same-file.ts';
+import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Source } from '../data/source.ts';
-import type { RunConfig } from './config.ts';
+import { type RunConfig, tableOptions } from './config.ts';
 import type { SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import type { RunFile } from './storage/run-file.ts';
@@ -83,31 +84,49 @@ export async function openCheckpoint(
   return result;
 }
 
-/** Opens the rows to cluster. `leftOut`: the column of a CSV that holds the labels and is not clustered. */
+/** Opens the rows to cluster. `leftOut`: the column of a table that holds the labels and is not clustered. */
 export async function openRows(
-  { data, labels, imageSize, skipBad }: RunConfig,
+  config: RunConfig,
   resume: ResumedRun | undefined,
-  { warn, ...rest }: Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>>,
+  { warn, log, signal }: Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>>,
 ): Promise<{ source: Source; leftOut: string | null }> {
+  const { data, labels, imageSize, skipBad } = config;
   if (resume) assertStillThere('--data', data);
-  const { formatOf, openSource } = await import('../data/open.ts');
+  const { isImageFolder, openSource } = await import('../data/open.ts');
   const leftOut = resume
     ? (resume.run.data.leftOut ?? null)
     : labels === null
       ? null
       : await (await import('../data/labels.ts')).labelColumnIn(labels, data);
-  const format = formatOf(data);
-  if (format !== 'images' && (imageSize !== null || skipBad))
+  if ((imageSize !== null || skipBad) && !isImageFolder(data))
     throw new UserError(
       `${data} is no folder of images, which ${skipBad ? '--skip-bad' : '--image-size'} is for: leave it out`,
     );
-  const images = { size: imageSize, skipBad, warn, ...rest };
-  const source = await openSource(data, { without: leftOut, images });
-  if (format === 'csv') {
-    const note = await (await import('../data/columns.ts')).noteOnHeader(data, leftOut ?? undefined);
-    if (note) warn(note);
+  const images = { size: imageSize, skipBad, warn, log, signal };
+  const source = await openSource(data, { table: tableOptions(config, leftOut), images, log });
+  try {
+    if (!source.table) assertNoTableFlags(config);
+    if (source.table?.note) warn(source.table.note);
+    await assertKept(source, config);
+  } catch (error) {
+    source.close();
+    throw error;
   }
   return { source, leftOut };
+}
+
+/** UserError where a flag is for tables, and the data are none. */
+function assertNoTableFlags(config: RunConfig): void {
+  for (const name of ['drop', 'id', 'text', 'impute', 'oneHot'] as const)
+    if (config[name] !== null)
+      throw new UserError(
+        `--${kebabCase(name)}: ${config.data} is no table with columns to choose from: leave it out`,
+      );
+}
+
+/** UserError unless the columns of names and texts can be read: they are needed at the end. */
+async function assertKept({ texts }: Source, { id, text }: RunConfig): Promise<void> {
+  for (const column of [id, text]) if (column !== null) for await (const _ of texts!(column)) break;
 }
 
 /** Throws a UserError if an input of a resumed run no longer exists. */
@@ -129,7 +148,7 @@ export function assertSameShape(path: string, { rows, dim }: Source, { run: { da
 /** The true classes, for evaluation; null if none are given. UserError if there is not one for each row. */
 export async function openLabels(
   { data, labels: spec }: RunConfig,
-  { rows, images }: Pick<Source, 'rows' | 'images'>,
+  { rows, images, table }: Pick<Source, 'rows' | 'images' | 'table'>,
   leftOut: string | null,
   resume: ResumedRun | undefined,
   warn: (message: string) => void,
@@ -138,7 +157,10 @@ export async function openLabels(
   const { areInData, labelsFile, readLabels } = await import('../data/labels.ts');
   if (resume) assertStillThere('--labels', labelsFile(spec));
   const isSame = areInData(spec, data);
-  const labels = await readLabels(spec, isSame ? images : undefined);
+  const labels = await readLabels(spec, {
+    images: isSame ? images : undefined,
+    dropped: leftOut === null ? undefined : table?.dropped,
+  });
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);
   if (leftOut === null && isSame && !images)

@@ -256,7 +256,7 @@ function reloadKeysOnRequest(
 async function listenForWorkers(
   config: RunConfig,
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
-  { source, leftOut, layout }: Inputs,
+  { source, layout }: Inputs,
   served: { source: Source; layout: Layout },
   explain: (problem: Error) => Error,
   rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
@@ -267,11 +267,9 @@ async function listenForWorkers(
   return startServer({
     bind,
     layout,
-    // Workers that read the file themselves would include the column that is left out.
-    file:
-      sharedFiles && leftOut === null
-        ? { path: source.file ?? resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
-        : null,
+    file: sharedFiles
+      ? { path: source.file ?? resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
+      : null,
     readBlocks: read,
     async verify(unit, hashes) {
       const { problemWith } = await import('./verify-unit.ts');

@@ -193,6 +193,7 @@ function metadataOf({
     layout: encoding?.layout ?? layout,
     dtype: raw.dtype,
     shape: raw.shape,
+    table: raw.table,
     leftOut: leftOut ?? null,
     versions,
     identity: server.identity(),

@@ -1,11 +1,10 @@
-import { closeSync, createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { type CsvError, type Options, parse } from 'csv-parse';
-import { ioError, openFile, readFully } from '../base/files.ts';
+import { ioError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { unpacked, unpackedHead } from './text-stream.ts';
 
 /** The delimiter of a table whose fields are separated by runs of blanks. */
-const BLANKS = [' ', '\t'];
+export const BLANKS = [' ', '\t'];
 /** Bytes at the start of a file from which its delimiter is detected. */
 const SNIFFED_BYTES = 1 << 16;
 const MAX_ROW_BYTES = 1 << 26;
@@ -52,26 +51,27 @@ export function parseNumber(field: string): number {
   return sign === undefined ? value : Number(`${sign}Infinity`);
 }
 
+/** Rows of a table, of the text that was read last. */
+export interface CsvRows extends CsvTable {
+  rows: { fields: string[]; line: number }[];
+}
+
 /**
- * Streams a text table. `begin` gets its description and returns the function that is called for each row after the header.
- * The delimiter (tab, semicolon, comma or blanks) is detected from the first lines. Empty lines are skipped. Rejects
- * with a UserError for rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row
- * is a header.
+ * Streams a text table: the rows after the header, piece by piece, the first piece at the second row or at the end. The delimiter
+ * (tab, semicolon, comma or blanks) is detected from the first lines. Empty lines are skipped. Rejects with a UserError for
+ * rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row is a header.
  */
-export async function eachCsvRow(
-  path: string,
-  begin: (table: CsvTable) => CsvRowHandler,
-  isHeaderRow = isHeader,
-): Promise<void> {
-  const delimiter = sniffDelimiter(path);
+export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGenerator<CsvRows> {
+  const delimiter = await sniffDelimiter(path);
   let first: { fields: string[]; line: number } | undefined;
-  let handleRow: CsvRowHandler | undefined;
+  let table: CsvTable | undefined;
   let emptyLine: number | undefined;
+  let rows: CsvRows['rows'] = [];
   const start = (second?: string[]) => {
     const { fields, line } = first!;
-    const names = isHeaderRow(fields, second) ? fields : undefined;
-    handleRow = begin({ names, width: fields.length });
-    if (!names) handleRow(fields, line);
+    const names = isHeaderRow(fields, second) ? withoutHash(fields) : undefined;
+    table = { names, width: fields.length };
+    if (!names) rows.push({ fields, line });
   };
   const onRow: CsvRowHandler = (raw, line) => {
     const fields = delimiter === BLANKS ? raw.filter((field) => field !== '') : raw;
@@ -89,17 +89,45 @@ export async function eachCsvRow(
     if (fields.length !== first.fields.length)
       throw new UserError(
         `${path} line ${line} has ${fields.length} fields, but line ${first.line} has ${first.fields.length}: ` +
-          'give all rows the same number of fields',
+          (first.fields[0].startsWith('#') || fields[0].startsWith('#')
+            ? 'remove lines of comments (#)'
+            : 'give all rows the same number of fields'),
       );
-    if (!handleRow) start(fields);
-    handleRow!(fields, line);
+    if (!table) start(fields);
+    rows.push({ fields, line });
   };
-  await parseStream(path, delimiter, onRow);
+  for await (const _ of parseStream(path, delimiter, onRow)) {
+    if (table && rows.length) yield { ...table, rows };
+    rows = [];
+  }
   if (!first) throw new UserError(`${path} has no rows, only empty lines: save it again with data`);
-  if (!handleRow) start();
+  if (table) return;
+  start();
+  yield { ...table!, rows };
 }
 
-async function parseStream(path: string, delimiter: string | string[], onRow: CsvRowHandler): Promise<void> {
+/** The names of a header that numpy has written, as in `# a,b`. */
+const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''), ...rest];
+
+/** The same, row by row. `begin` gets the table's description and returns the function that is called for each row. */
+export async function eachCsvRow(
+  path: string,
+  begin: (table: CsvTable) => CsvRowHandler,
+  isHeaderRow = isHeader,
+): Promise<void> {
+  let handleRow: CsvRowHandler | undefined;
+  for await (const { names, width, rows } of csvRows(path, isHeaderRow)) {
+    handleRow ??= begin({ names, width });
+    for (const { fields, line } of rows) handleRow(fields, line);
+  }
+}
+
+/** Parses the file, and yields after each piece of it whose rows `onRow` has been called with. */
+async function* parseStream(
+  path: string,
+  delimiter: string | string[],
+  onRow: CsvRowHandler,
+): AsyncGenerator<void> {
   const options: Options<string[]> = {
     bom: true,
     delimiter,
@@ -113,26 +141,31 @@ async function parseStream(path: string, delimiter: string | string[], onRow: Cs
       return null;
     },
   };
+  const parser = parse(options).resume();
+  const failed = new Promise<never>((_, reject) => parser.once('error', reject));
+  failed.catch(() => {});
+  const done = (act: (callback: () => void) => void) => Promise.race([failed, new Promise<void>(act)]);
   try {
-    await pipeline(createReadStream(path), parse(options).resume());
+    for await (const piece of unpacked(path)) {
+      await done((callback) => parser.write(piece, () => callback()));
+      yield;
+    }
+    await done((callback) => parser.once('end', callback).end());
+    yield;
   } catch (error) {
     const { code, lines, message } = error as CsvError & { lines?: number };
     if (!code?.startsWith('CSV_') && !/QUOTE/.test(code ?? '')) throw ioError(path, 'read', error);
     throw new UserError(
       `${path} line ${lines} is not valid CSV (${message.split(':')[0]}): check its quotes`,
     );
+  } finally {
+    parser.destroy();
   }
 }
 
 /** The delimiter of a text file, from its first two lines; `BLANKS` for fields separated by runs of blanks. */
-function sniffDelimiter(path: string): string | string[] {
-  const { fd, size } = openFile(path);
-  const head = Buffer.alloc(Math.min(size, SNIFFED_BYTES));
-  try {
-    readFully({ fd, path }, head, 0);
-  } finally {
-    closeSync(fd);
-  }
+export async function sniffDelimiter(path: string): Promise<string | string[]> {
+  const head = await unpackedHead(path, SNIFFED_BYTES);
   if (head.includes(0)) throw new UserError(`${path} is not text: save it as CSV in UTF-8, or as .npy`);
   const lines = head
     .toString('utf8')

@@ -3,12 +3,14 @@ import { basename, dirname } from 'node:path';
 import { readFully } from '../base/files.ts';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
-import { chooseColumn, describeTable, headerTestFor } from './columns.ts';
-import { eachCsvRow } from './csv-rows.ts';
+import { chooseColumn, headerTestFor } from './columns.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, decode, openNpy, tuple } from './npy.ts';
-import { formatOf, isCsvName } from './open.ts';
+import { formatOf, tableFileAt } from './open.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
+import { isTableName, type TableFile } from './tables/formats.ts';
+import { withReader } from './tables/open-table.ts';
+import { fromZero, type Table } from './tables/table.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {
@@ -20,21 +22,30 @@ export interface Labels {
 const LABELS = 'labels.npy';
 const MAX_CLASSES = 1 << 20;
 
+/** Which rows have the labels. */
+interface LabelledRows {
+  /** Of a folder of images, their paths; by default all. */
+  images?: readonly string[];
+  /** Rows of a table, from 0, that are left out. */
+  dropped?: readonly number[];
+}
+
 /**
  * The labels in the file that `spec` names: an .npy of shape (N,) or (N, 1) of numbers, bools or strings, a one-dimensional
- * IDX file, or a text table. For a text table, `file.csv:column` chooses a column by its name in the header or its number
- * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels of
- * those called `images`, by default all, are the names of their sub-folders. Rejects with a UserError if the file is invalid.
+ * IDX file, or a table. For a table, `file.csv:column` chooses a column by its name in the header or its number
+ * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels are
+ * the names of their sub-folders. Rejects with a UserError if the file is invalid.
  */
-export async function readLabels(spec: string, images?: readonly string[]): Promise<Labels> {
+export async function readLabels(spec: string, { images, dropped }: LabelledRows = {}): Promise<Labels> {
   const { path, column } = parseSpec(spec);
   if (column === '')
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
-  const format = formatOf(path);
-  if (format === 'csv') return csvLabels(path, column);
+  const table = images ? null : await tableFileAt(path);
+  if (table) return tableLabels(table, column, new Set(dropped));
   if (column !== undefined)
     throw new UserError(`${path} has no columns to choose from: leave out ":${column}"`);
-  if (format === 'images') return imageLabels(path, images);
+  const format = formatOf(path);
+  if (format === 'folder') return imageLabels(path, images);
   assertOfRun(path);
   const file = format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path);
   try {
@@ -56,20 +67,29 @@ export const labelsFile = (spec: string): string => parseSpec(spec).path;
 export const areInData = (spec: string, data: string): boolean =>
   realPath(labelsFile(spec)) === realPath(data);
 
-/** The name or number of the column of the text table `data` that a `spec` of `readLabels` refers to; null for another file. */
+/** The name or number of the column of the table `data` that a `spec` of `readLabels` refers to; null for another file. */
 export async function labelColumnIn(spec: string, data: string): Promise<string | null> {
   const { path, column } = parseSpec(spec);
-  if (!areInData(spec, data) || formatOf(data) !== 'csv') return null;
-  const table = await describeTable(path, column);
-  const index = chooseColumn(path, table, column);
-  return table.names?.[index] || String(index + 1);
+  const file = areInData(spec, data) ? await tableFileAt(data) : null;
+  if (!file) return null;
+  return withReader(file, headerTestFor(column), async (table) => {
+    const index = labelColumn(path, table, column);
+    return (table.isNamed && table.columns[index].name) || String(index + 1);
+  });
 }
+
+const labelColumn = (path: string, { isNamed, columns }: Table, column: string | undefined) =>
+  chooseColumn(
+    path,
+    { names: isNamed ? columns.map(({ name }) => name) : undefined, width: columns.length },
+    column,
+  );
 
 /** A file whose name contains the colon takes precedence over a column after the last colon. */
 function parseSpec(spec: string): { path: string; column?: string } {
   const [, path, column] = /^(.+):([^:/]*)$/.exec(spec) ?? [];
   if (path === undefined || existsSync(spec)) return { path: spec };
-  return existsSync(path) || isCsvName(path) ? { path, column } : { path: spec };
+  return existsSync(path) || isTableName(path) ? { path, column } : { path: spec };
 }
 
 function arrayLabels(file: ArrayFile): Labels {
@@ -134,24 +154,30 @@ async function imageLabels(path: string, images?: readonly string[]): Promise<La
   return encoder.finish();
 }
 
-async function csvLabels(path: string, column: string | undefined): Promise<Labels> {
-  const encoder = createLabelEncoder(path);
-  await eachCsvRow(
-    path,
-    (table) => {
-      const index = chooseColumn(path, table, column);
-      return (fields, line) => encoder.add(fields[index], String, line);
-    },
-    headerTestFor(column),
-  );
-  return encoder.finish();
+async function tableLabels(
+  file: TableFile,
+  column: string | undefined,
+  dropped: ReadonlySet<number>,
+): Promise<Labels> {
+  return withReader(file, headerTestFor(column), async (table) => {
+    const encoder = createLabelEncoder(file.path);
+    const index = labelColumn(file.path, table, column);
+    let start = 0;
+    for await (const { rows, texts, rowName } of table.read({ numbers: [], texts: [index] })) {
+      for (const [i, text] of texts[0].entries())
+        if (!dropped.has(start + i))
+          encoder.add(text ?? '', String, () => rowName?.(i) ?? fromZero(start + i));
+      start += rows;
+    }
+    return encoder.finish();
+  });
 }
 
 type LabelKey = string | number;
 
 interface LabelEncoder {
-  /** Adds the label of the next row. `name` gives the class name of a new key; `line` is for error messages. */
-  add(key: LabelKey, name: (key: LabelKey) => string, line?: number): void;
+  /** Adds the label of the next row. `name` gives the class name of a new key; `where` says which row it is, for people. */
+  add(key: LabelKey, name: (key: LabelKey) => string, where?: () => string): void;
   finish(): Labels;
 }
 
@@ -161,9 +187,8 @@ function createLabelEncoder(path: string, rows = 1024): LabelEncoder {
   const names: string[] = [];
   let codes = new Int32Array(rows);
   let count = 0;
-  const addClass = (key: LabelKey, name: string, line?: number) => {
-    const where = line === undefined ? `row ${count} (counted from 0)` : `line ${line}`;
-    if (name === '') throw new UserError(`${path} ${where} has no label: give every row a label`);
+  const addClass = (key: LabelKey, name: string, where = () => fromZero(count)) => {
+    if (name === '') throw new UserError(`${path} ${where()} has no label: give every row a label`);
     if (names.length === MAX_CLASSES)
       throw new UserError(
         `${path} has more than ${MAX_CLASSES} different labels: check that it is a file of labels`,
@@ -172,8 +197,8 @@ function createLabelEncoder(path: string, rows = 1024): LabelEncoder {
     return names.push(name) - 1;
   };
   return {
-    add(key, name, line) {
-      const code = codeOf.get(key) ?? addClass(key, name(key), line);
+    add(key, name, where) {
+      const code = codeOf.get(key) ?? addClass(key, name(key), where);
       if (count === codes.length) {
         const longer = new Int32Array(2 * count);
         longer.set(codes);

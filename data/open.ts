@@ -1,9 +1,8 @@
-import { closeSync } from 'node:fs';
-import { openFile, readFully, statusOf } from '../base/files.ts';
+import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
-import { isGzip, isIdx, openIdx, openIdxGz } from './idx.ts';
+import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import type { ImageOptions } from './images/images.ts';
 import {
   type ArrayFile,
@@ -18,15 +17,30 @@ import {
   tuple,
 } from './npy.ts';
 import type { Source } from './source.ts';
+import {
+  isPackedText,
+  isPattern,
+  oneFile,
+  type TableFile,
+  type TableFormat,
+  tableFormatOf,
+  tablesInFolder,
+  tablesLike,
+} from './tables/formats.ts';
+import type { TableOptions } from './tables/open-table.ts';
+import { compressionOf, headOf } from './text-stream.ts';
 
-export type Format = 'npy' | 'idx' | 'idx.gz' | 'csv' | 'images';
+/** `folder`: of images, or of tables. `pattern`: of the names of tables. */
+export type Format = 'npy' | 'idx' | 'idx.gz' | TableFormat | 'folder' | 'pattern';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
 
 export interface OpenOptions {
-  /** A column of a text table, by name or number, to leave out. */
-  without?: string | null;
+  /** Which columns of a table are read, and how. */
+  table?: TableOptions;
+  /** Says how far reading is, where that takes long. */
+  log?: (line: string) => void;
   /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
   images?: ImageOptions;
   /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
@@ -35,17 +49,23 @@ export interface OpenOptions {
 
 /**
  * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images
- * become rows of pixels; a text table (.csv, .tsv, .txt); or a folder of images. The format is detected from the content, else
- * from the name. Rejects with a UserError, one line, if the file is invalid.
+ * become rows of pixels; a table (text, Parquet, Arrow, JSON lines; also several of them, in a folder or by a pattern); or a
+ * folder of images. The format is detected from the content, else from the name. Rejects with a UserError, one line, if the file
+ * is invalid.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+  if (!isFile(path)) return openSeveral(path, options);
   const version = fileVersion(path);
-  const source = await openRows(path, options);
+  const source = await openOne(path, options);
   return { assertSameFile: () => assertVersion(path, version), ...source };
 }
 
-async function openRows(path: string, { without = null, images, expected }: OpenOptions): Promise<Source> {
-  switch (formatOf(path)) {
+const isFile = (path: string) => !isPattern(path) && !statusOf(path)?.isDirectory();
+
+async function openOne(path: string, options: OpenOptions): Promise<Source> {
+  const { expected } = options;
+  const format = formatOf(path);
+  switch (format) {
     case 'npy':
       return tableSource(openNpy(path));
     case 'idx':
@@ -57,41 +77,69 @@ async function openRows(path: string, { without = null, images, expected }: Open
             throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
         }),
       );
-    case 'csv': {
-      const [{ openCsv }, { columnNames }] = await Promise.all([import('./csv.ts'), import('./columns.ts')]);
-      const names = await columnNames(path, without);
-      return { ...tableSource(await openCsv(path, without)), dtype: 'csv', names };
-    }
-    case 'images': {
-      if (!images) throw new UserError(`${path} is a folder: name a file inside it`);
-      const { openImages } = await import('./images/images.ts');
-      const { file, copy, names, assertSame } = await openImages(path, images);
-      return { ...tableSource(file), images: names, file: copy, assertSameFile: assertSame };
-    }
+    default:
+      return openTableFile(oneFile(path, format as TableFormat), options);
   }
 }
 
-/** Is this the name of a text table? These are recognized by name only. */
-export const isCsvName = (path: string) => /\.(csv|tsv|txt)$/i.test(path);
+async function openTableFile(file: TableFile, { table, log }: OpenOptions): Promise<Source> {
+  const { openTable } = await import('./tables/open-table.ts');
+  const opened = await openTable(file, table, log);
+  const { names, fill, categories, dropped, texts, copy, note } = opened;
+  const version = file.version();
+  return {
+    ...tableSource(opened.file),
+    dtype: file.format,
+    names,
+    table: { fill, categories, dropped, note },
+    texts,
+    file: copy,
+    assertSameFile: () => assertVersion(file.path, version, file.version),
+  };
+}
 
-/** The format of a data file, or `images` for a folder. Throws a UserError if it is not supported. */
+async function openSeveral(path: string, options: OpenOptions): Promise<Source> {
+  const tables = await tableFileAt(path);
+  if (tables) return openTableFile(tables, options);
+  if (isPattern(path))
+    throw new UserError(`${path} is a pattern of no file's name: check it, and the folder`);
+  if (!options.images) throw new UserError(`${path} is a folder: name a file inside it`);
+  const { openImages } = await import('./images/images.ts');
+  const { file, copy, names, assertSame } = await openImages(path, options.images);
+  return { ...tableSource(file), images: names, file: copy, assertSameFile: assertSame };
+}
+
+/** The table in a file, a folder or the files of a pattern; null where there is none. */
+export async function tableFileAt(path: string): Promise<TableFile | null> {
+  if (isPattern(path)) return tablesLike(path);
+  const format = formatOf(path);
+  if (format === 'folder') return tablesInFolder(path);
+  return isTable(format) ? oneFile(path, format) : null;
+}
+
+const isTable = (format: Format): format is TableFormat =>
+  ['csv', 'parquet', 'arrow', 'json lines'].includes(format);
+
+/** Is there a folder of images, and not of tables? */
+export const isImageFolder = (path: string): boolean =>
+  !isPattern(path) && formatOf(path) === 'folder' && tablesInFolder(path) === null;
+
+/** The format of data. Throws a UserError if it is not supported. */
 export function formatOf(path: string): Format {
-  if (statusOf(path)?.isDirectory()) return 'images';
-  const { fd, size } = openFile(path);
-  const head = Buffer.alloc(Math.min(size, 8));
-  try {
-    readFully({ fd, path }, head, 0);
-  } finally {
-    closeSync(fd);
-  }
+  if (isPattern(path)) return 'pattern';
+  if (statusOf(path)?.isDirectory()) return 'folder';
+  const head = headOf(path, 8);
   if (isNpy(head) || /\.npy$/i.test(path)) return 'npy';
-  if (isGzip(head)) return 'idx.gz';
+  const compression = compressionOf(head);
+  if (compression === 'gzip' && !isPackedText(path)) return 'idx.gz';
+  if (compression !== 'none') return tableFormatOf(path, new Uint8Array()) ?? 'csv';
   if (isIdx(head)) return 'idx';
-  if (isCsvName(path)) return 'csv';
+  const table = tableFormatOf(path, head);
+  if (table) return table;
   throw new UserError(
     head.toString('latin1', 0, 2) === 'PK'
       ? `${path} is a zip archive (.npz?): save the array to use as .npy, with numpy.save`
-      : `${path} has an unsupported format: use .npy, IDX (plain or .gz), text named .csv, .tsv or .txt, or a folder of PNG and JPEG images`,
+      : `${path} has an unsupported format: use .npy, IDX, a table (.csv, .tsv, .txt, .parquet, .feather, .jsonl; text also as .gz or .zst), or a folder of tables or of PNG and JPEG images`,
   );
 }
 

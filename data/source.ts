@@ -1,3 +1,15 @@
+/** What is known of a table besides its rows. */
+export interface TableFacts {
+  /** What missing values of each column became; null if nothing was imputed. */
+  fill: (number | null)[] | null;
+  /** By column of categories, these; a column of 0 and 1 for each but the first. */
+  categories: Record<string, string[]>;
+  /** Rows, from 0, that were left out for missing values. */
+  dropped: number[];
+  /** What people should know of what was read; null if there is nothing. */
+  note: string | null;
+}
+
 /** Data rows as float32 in file order, read on demand, whatever the format of the file. */
 export interface Source {
   readonly rows: number;
@@ -12,6 +24,8 @@ export interface Source {
   readonly file?: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
+  /** Of a table: what became of its missing values and categories. */
+  readonly table?: TableFacts;
   /** The text in a column of a table, by its name or number, in the order of the rows, slice by slice. UserError without such a column. */
   texts?(column: string): AsyncGenerator<string[]>;
   /**

@@ -1,11 +1,9 @@
 import { yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { columnDifference } from '../data/column-names.ts';
-import { describeTable, findColumn, noteOnHeader } from '../data/columns.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import { tuple } from '../data/npy.ts';
-import { formatOf, openSource } from '../data/open.ts';
+import { isImageFolder, openSource } from '../data/open.ts';
 import { readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
@@ -65,30 +63,30 @@ export async function openPredictor({
   signal,
 }: PredictInput): Promise<Predictor> {
   const trained = readTrainedModel(run);
-  const { transform, encoder, net, backendName, leftOut, names, images } = trained;
+  const { transform, encoder, net, backendName, names, images, table } = trained;
   const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
-  if (typeof data === 'string' && formatOf(data) === 'images') assertTrainedOnBytes(trained, data, run);
+  if (typeof data === 'string' && isImageFolder(data)) assertTrainedOnBytes(trained, data, run);
   const source =
     typeof data === 'string'
       ? await openSource(data, {
-          without: await columnToLeaveOut(data, leftOut, columns, log),
+          table: {
+            ...table,
+            // Every row gets a label.
+            impute: table.impute === 'drop' ? null : table.impute,
+            trained: { names, fill: table.fill, categories: table.categories, width: columns, run },
+          },
+          log,
           images: { ...imagesOf(images), skipBad, warn, log, signal },
         })
       : data;
   try {
-    const note = typeof data === 'string' && formatOf(data) === 'csv' && (await noteOnHeader(data));
-    if (note) warn(note);
+    if (source.table?.note) warn(source.table.note);
     if (source.images && images) assertSameShape(name, source.shape!, images.shape, run);
     if (source.dim !== columns)
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${columns}: pass rows of the same columns`,
-      );
-    const difference = names && source.names ? columnDifference(source.names, names, run) : null;
-    if (difference)
-      throw new UserError(
-        `${name} has ${difference}; save it with the columns of the training data in their order, or without a header to label it as it is`,
       );
     assertAddressSpaceFor('wasm');
     const backend = await loadBackend(backendName).catch((error) => {
@@ -176,20 +174,6 @@ function assertSameShape(
     throw new UserError(
       `${name} has images of shape ${tuple(shape)} (height, width, channels), the run ${run} was trained on rows of shape ${tuple(trained)}: scale them to the same size`,
     );
-}
-
-/** New rows may have the column that the run left out, or not. */
-async function columnToLeaveOut(
-  data: string,
-  leftOut: string | null,
-  columns: number,
-  log: (line: string) => void,
-): Promise<string | null> {
-  if (leftOut === null || formatOf(data) !== 'csv') return null;
-  const table = await describeTable(data, leftOut);
-  if (table.width !== columns + 1 || findColumn(table, leftOut) === null) return null;
-  log(oneLine(`column ${leftOut} of ${data} is left out, as in the run`));
-  return leftOut;
 }
 
 async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {

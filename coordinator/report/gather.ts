@@ -22,7 +22,7 @@ import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
-import type { RunConfig } from '../config.ts';
+import { type RunConfig, tableOptions } from '../config.ts';
 import { CODES } from '../encoder/encode-all.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
@@ -148,7 +148,8 @@ async function classTable(
   try {
     const isSame = file !== null && areInData(file, run.config.data);
     const images = isSame ? readImageList(runFiles(path, run.files)) : undefined;
-    const labels = inputs.labels ?? (file === null ? null : await readLabels(file, images));
+    const dropped = isSame && run.config.impute === 'drop' ? await droppedRows(path, run) : undefined;
+    const labels = inputs.labels ?? (file === null ? null : await readLabels(file, { images, dropped }));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
     return labels && tabulate(join(path, 'labels.npy'), labels);
@@ -156,6 +157,13 @@ async function classTable(
     if (!(error instanceof UserError)) throw error;
     return error.message;
   }
+}
+
+/** The rows of a table that were left out of the run. */
+async function droppedRows(path: string, run: RunFile): Promise<readonly number[] | undefined> {
+  const source = await openSource(run.config.data, howRead(path, run));
+  source.close();
+  return source.table?.dropped;
 }
 
 interface ViewInputs {
@@ -226,7 +234,7 @@ async function imagesOf(
 
 /** How its rows are read from its data. UserError if its list of images is damaged. */
 const howRead = (path: string, { data, config, files }: RunFile): OpenOptions => ({
-  without: data.leftOut,
+  table: tableOptions(config, data.leftOut ?? null),
   images: {
     size: config.imageSize,
     skipBad: config.skipBad,

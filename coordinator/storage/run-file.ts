@@ -6,6 +6,7 @@ import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type Fences, savedFences } from '../../data/fences.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
+import type { TableFacts } from '../../data/source.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
@@ -18,6 +19,13 @@ const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
 const line = z.string().check(z.refine((text) => oneLine(text) === text));
 const score = z.nullable(z.number());
+
+/** See `TableFacts`; without the rows that were left out, of which there may be many. */
+const tableFacts = z.object({
+  fill: z.nullable(z.array(z.nullable(z.number()))),
+  categories: z.record(z.string(), z.array(z.string())),
+  dropped: count,
+});
 
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
@@ -37,6 +45,8 @@ const schema = z.object({
     shape: z.optional(z.array(count)),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
+    table: z.optional(tableFacts),
     /** The codes of the rows that an encoder has learned: these are clustered. */
     codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
@@ -101,6 +111,7 @@ export interface RunMetadata {
   layout: Layout;
   dtype: string;
   shape?: readonly number[];
+  table?: TableFacts;
   leftOut: string | null;
   versions: Record<string, string>;
   identity: string | null;
@@ -123,6 +134,7 @@ export function runFile(
     layout,
     dtype,
     shape,
+    table,
     leftOut,
     versions,
     identity,
@@ -146,6 +158,9 @@ export function runFile(
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(table && {
+        table: { fill: table.fill, categories: table.categories, dropped: table.dropped.length },
+      }),
       ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),
       ...(fences && { fences: savedFences(fences) }),
     },

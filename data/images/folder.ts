@@ -31,6 +31,9 @@ export function readImageFolder(path: string): ImageFolder {
   return { path, names, version: hash.digest('hex') };
 }
 
+/** Are there images in a folder, or below it? */
+export const hasImages = (path: string): boolean => imagesBelow(path).length > 0;
+
 function imagesBelow(path: string): string[] {
   const images: string[] = [];
   const entered = new Set<string>();

@@ -6,6 +6,8 @@ import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { fencesFrom } from '../fences.ts';
+import type { DecodeOptions } from '../tables/decode-table.ts';
+import type { TableOptions } from '../tables/open-table.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
 import { MAX_FLOAT32 } from '../value-range.ts';
 import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
@@ -27,10 +29,13 @@ export interface TrainedModel {
   images: { shape: readonly number[]; isScaled: boolean } | null;
   /** The names of the columns that it was trained on; null where they had none, or an earlier version trained it. */
   names: readonly string[] | null;
+  /** How the table that it was trained on was read. */
+  table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;
   /** The other result files of the run. */
   files: RunFiles;
 }
 
+const names = z.optional(z.nullable(z.array(z.string())));
 const size = z.int().check(z.positive());
 const numbers = z.array(z.number());
 const floats = z.array(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
@@ -74,9 +79,25 @@ const about = z.object({
       dtype: z.optional(z.string()),
       leftOut: z.optional(z.string()),
       shape: z.optional(z.array(size)),
+      table: z.optional(
+        z.object({
+          fill: z.nullable(z.array(z.nullable(z.number()))),
+          categories: z.record(z.string(), z.array(z.string())),
+        }),
+      ),
     }),
   ),
-  config: z.optional(z.object({ imageSize: z.optional(z.nullable(z.string())) })),
+  config: z.optional(
+    z.object({
+      imageSize: z.optional(z.nullable(z.string())),
+      columns: names,
+      drop: names,
+      oneHot: names,
+      id: z.optional(z.nullable(z.string())),
+      text: z.optional(z.nullable(z.string())),
+      impute: z.optional(z.nullable(z.enum(['mean', 'median', 'drop']))),
+    }),
+  ),
   files: z.optional(z.record(z.string(), z.string())),
 });
 
@@ -130,6 +151,17 @@ export function readTrainedModel(run: string): TrainedModel {
     dtype: data?.dtype ?? null,
     images: data?.shape ? { shape: data.shape, isScaled: (config?.imageSize ?? null) !== null } : null,
     leftOut: data?.leftOut ?? null,
+    table: {
+      columns: config?.columns ?? null,
+      drop: config?.drop ?? null,
+      oneHot: config?.oneHot ?? null,
+      id: config?.id ?? null,
+      text: config?.text ?? null,
+      label: data?.leftOut ?? null,
+      impute: config?.impute ?? null,
+      fill: data?.table?.fill ?? null,
+      categories: data?.table?.categories ?? null,
+    },
     backendName: backendOfIdentity(String(identity)),
     transform: {
       before: before && {

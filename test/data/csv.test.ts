@@ -3,7 +3,6 @@ import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { noteOnHeader } from '../../data/columns.ts';
 import { isNumbered } from '../../data/csv-rows.ts';
 import { openSource } from '../../data/open.ts';
 import { refuses, scratchFolder } from './files.ts';
@@ -30,6 +29,7 @@ describe('CSV', () => {
     'mixed line ends': 'a,b\n1,2.5\r\n-3,4e2\n',
     'a byte order mark': '\ufeffa,b\n1,2.5\n-3,4e2\n',
     'a byte order mark before a number': '\ufeff1,2.5\n-3,4e2\n',
+    'a header of numpy': '# a,b\n1,2.5\n-3,4e2\n',
     'quoted fields': '"a, or so","b\nc"\n"1",2.5\n-3,"4e2"\n',
     'empty lines': '\n\na,b\n\n1,2.5\n   \n-3,4e2\n\n',
     'blanks around fields': ' 1 , 2.5\n -3,  4e2\n',
@@ -50,8 +50,9 @@ describe('CSV', () => {
   });
 
   test('numbered columns are a header, with an index before them too, and rows that may be rows are rows', async () => {
-    assert.deepEqual((await read(',0,1\n0,5,6\n1,7,8\n')).values, [0, 5, 6, 1, 7, 8]);
-    assert.deepEqual((await read(',0\n0,5\n1,7\n')).values, [0, 5, 1, 7]);
+    assert.deepEqual((await read(',0,1\n0,5,6\n1,7,8\n')).values, [5, 6, 7, 8]);
+    assert.deepEqual((await read(',0\n0,5\n1,7\n')).values, [5, 7]);
+    assert.deepEqual((await read(',0,1\n0,5,6\n2,7,8\n')).values, [0, 5, 6, 2, 7, 8]);
     assert.deepEqual((await read('0,1,2\n5,6,7\n')).values, [5, 6, 7]);
     for (const text of [
       '0,1,3\n4,5,6\n',
@@ -65,12 +66,16 @@ describe('CSV', () => {
   });
 
   test('what people are told of a header of numbers', async () => {
-    const note = (text: string) => noteOnHeader(put('note.csv', text));
+    const note = async (text: string) => {
+      const source = await openSource(put('note.csv', text));
+      source.close();
+      return source.table!.note;
+    };
     assert.match(
       (await note('0,1,2\n3,4,5\n'))!,
       /^.*note\.csv: its first line, .* header; .* its 0 as 0\.0$/,
     );
-    assert.match((await note(',0,1\n0,4,5\n'))!, /no name: if it is an index/);
+    assert.match((await note(',0,1\n0,4,5\n'))!, /without a name, only counts the rows, and is left out/);
     for (const text of ['a,b\n1,2\n', '0,1\n1,0\n', 'id,0,1\n1,2,3\n', '1,2,3\n'])
       assert.equal(await note(text), null, text);
   });
@@ -139,8 +144,17 @@ describe('invalid CSV', () => {
     ['text in a named column', 'a,b\n1,2\n\n3,four\n', 'line 4, column b: "four" is not a number'],
     ['text in a column without a name', '1,2\n3,x y\n', 'line 2, column 2: "x y" is not a number'],
     ['text in the first row of data', '1.5,2.x\n3,4\n', 'line 1, column 2: "2.x" is not a number'],
-    ['a column of words', '5.1,3.5,setosa\n4.9,3.0,setosa\n', 'line 1, column 3: "setosa" is not a number'],
-    ['a decimal comma', '1,5;2,5\n1,0;2,0\n', 'line 1, column 1: "1,5" is not a number'],
+    [
+      'a column of words',
+      '5.1,3.5,setosa\n4.9,3.0,setosa\n',
+      'has text in column 3: leave out with --drop 3',
+    ],
+    [
+      'a decimal comma',
+      '1,5;2,5\n1,0;2,0\n',
+      'line 1, column 1: "1,5" is not a number, but has a decimal comma',
+    ],
+    ['comments', '# made today\n# a,b\n1,2\n', 'remove lines of comments'],
     ['a long text', `1.5\n${'x'.repeat(100)}\n`, `"${'x'.repeat(40)}…"`],
     ['a short row', 'a,b\n1,2\n3\n', 'line 3 has 1 fields, but line 1 has 2'],
     ['a long row', '1,2\n3,4,5\n', 'line 2 has 3 fields, but line 1 has 2'],

@@ -449,7 +449,7 @@ describe('labels', () => {
         ['cat', 'dog'],
       ],
     );
-    const kept = await readLabels(folder, ['cat/3.png', 'dog/1.png']);
+    const kept = await readLabels(folder, { images: ['cat/3.png', 'dog/1.png'] });
     assert.deepEqual([...kept.codes], [0, 1]);
   });
 

@@ -32,7 +32,10 @@ describe('opening', () => {
   });
   test('a missing file', () =>
     refuses(() => openSource(join(folder, 'none.npy')), 'none.npy cannot be read: no such file'));
-  test('a folder', () => refuses(() => openSource(folder), `${folder} is a folder: name a file inside it`));
+  test('a folder', () => {
+    mkdirSync(join(folder, 'empty'));
+    return refuses(() => openSource(join(folder, 'empty')), 'empty is a folder: name a file inside it');
+  });
   test('a device', () => refuses(() => openSource('/dev/null'), '/dev/null is not a regular file'));
   test('an empty file', () =>
     refuses(() => openSource(put('empty.npy', '')), 'empty.npy is empty (0 bytes)'));
@@ -44,8 +47,8 @@ describe('opening', () => {
   });
   test('an unknown format', async () => {
     await refuses(
-      () => openSource(put('x.parquet', 'PAR1....')),
-      'x.parquet has an unsupported format',
+      () => openSource(put('x.docx', 'abcdefgh')),
+      'x.docx has an unsupported format',
       '.npy',
       '.csv',
     );

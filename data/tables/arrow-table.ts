@@ -1,0 +1,153 @@
+import { open } from 'node:fs/promises';
+import type { DataType, Field, Vector } from 'apache-arrow';
+import { ioError } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { type Batch, type Column, fromZero, type Table, type Wanted } from './table.ts';
+
+/** Arrow files (Feather version 2), read record batch by record batch. */
+
+type Api = typeof import('apache-arrow');
+type Reader = Awaited<ReturnType<Api['RecordBatchReader']['from']>>;
+
+async function load(path: string): Promise<Api> {
+  let arrow: Api;
+  try {
+    arrow = await import('apache-arrow');
+  } catch (error) {
+    throw new UserError(
+      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow lz4js`,
+    );
+  }
+  const { compressionRegistry, CompressionType } = arrow;
+  if (!compressionRegistry.get(CompressionType.LZ4_FRAME)) {
+    const lz4 = await import('lz4js');
+    const { decompress } = await import('fzstd');
+    compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => lz4.decompress(bytes) });
+    compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompress(bytes) });
+  }
+  return arrow;
+}
+
+/** UserError if the file is damaged. */
+export async function arrowTable(path: string): Promise<Table> {
+  const arrow = await load(path);
+  const { fields, first } = await opened(arrow, path, async (reader) => {
+    const next = await reader.next();
+    return { fields: reader.schema.fields as Field[], first: next.done ? null : next.value };
+  });
+  const columns = fields.map((field, i): Column => {
+    const kind = kindOf(arrow, field.type);
+    const width = kind === 'list' ? widthIn(first?.getChildAt(i) ?? null) : 1;
+    return { name: field.name, kind, type: String(field.type).toLowerCase().slice(0, 60), width };
+  });
+  return {
+    path,
+    isNamed: true,
+    columns,
+    rows: null,
+    async *read(wanted) {
+      const file = await openHandle(path);
+      let start = 0;
+      try {
+        const reader = await arrow.RecordBatchReader.from(file);
+        for await (const batch of reader) {
+          yield batchOf(path, columns, wanted, (i) => batch.getChildAt(i)!, batch.numRows, start);
+          start += batch.numRows;
+        }
+      } catch (error) {
+        throw damage(path, error);
+      } finally {
+        await file.close().catch(() => {});
+      }
+    },
+  };
+}
+
+const openHandle = (path: string) =>
+  open(path).catch((error) => {
+    throw ioError(path, 'read', error);
+  });
+
+async function opened<T>(arrow: Api, path: string, use: (reader: Reader) => Promise<T>): Promise<T> {
+  const file = await openHandle(path);
+  try {
+    const reader = await arrow.RecordBatchReader.from(file);
+    await reader.open();
+    return await use(reader as Reader);
+  } catch (error) {
+    throw damage(path, error);
+  } finally {
+    await file.close().catch(() => {});
+  }
+}
+
+const damage = (path: string, error: unknown): unknown =>
+  error instanceof UserError
+    ? error
+    : new UserError(
+        `${path} cannot be read as an Arrow file (${(error as Error).message.split('\n')[0].slice(0, 120)}): it is damaged or truncated; save or copy it again`,
+        { cause: error },
+      );
+
+function kindOf({ DataType }: Api, type: DataType): Column['kind'] {
+  if (DataType.isDictionary(type)) return kindOf({ DataType } as Api, type.dictionary);
+  if (isNumber({ DataType } as Api, type)) return 'number';
+  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'text';
+  if (DataType.isFixedSizeList(type) || DataType.isList(type))
+    return isNumber({ DataType } as Api, type.children[0].type) ? 'list' : 'other';
+  return 'other';
+}
+
+const isNumber = ({ DataType }: Pick<Api, 'DataType'>, type: DataType) =>
+  DataType.isInt(type) || DataType.isFloat(type) || DataType.isBool(type);
+
+function widthIn(vector: Vector | null): number {
+  for (let i = 0; i < (vector?.length ?? 0); i++) {
+    const list = vector!.get(i) as Vector | null;
+    if (list) return list.length;
+  }
+  return 1;
+}
+
+function batchOf(
+  path: string,
+  columns: readonly Column[],
+  { numbers, texts }: Wanted,
+  vectorAt: (index: number) => Vector,
+  rows: number,
+  start: number,
+): Batch {
+  const width = numbers.reduce((sum, index) => sum + columns[index].width, 0);
+  const values = new Float64Array(rows * width);
+  let at = 0;
+  for (const index of numbers) {
+    const { kind, name, width: own } = columns[index];
+    const vector = vectorAt(index);
+    for (let i = 0, o = at; i < rows; i++, o += width) {
+      if (kind === 'number') {
+        values[o] = numberOf(vector.get(i));
+        continue;
+      }
+      const list = vector.get(i) as Vector | null;
+      if (list && list.length !== own)
+        throw new UserError(
+          `${path} ${fromZero(start + i)}: the list in ${name} has ${list.length} numbers, the first one ${own}: all must have the same length`,
+        );
+      for (let d = 0; d < own; d++) values[o + d] = list ? numberOf(list.get(d)) : Number.NaN;
+    }
+    at += own;
+  }
+  const textOf = (value: unknown) => (value === null || value === undefined ? null : String(value));
+  return {
+    rows,
+    values,
+    texts: texts.map((index) => Array.from({ length: rows }, (_, i) => textOf(vectorAt(index).get(i)))),
+  };
+}
+
+/** Null is missing; a whole number that float64 cannot hold is infinite, which is found later. */
+function numberOf(value: unknown): number {
+  if (value === null || value === undefined) return Number.NaN;
+  const number = Number(value);
+  return typeof value === 'bigint' && !Number.isSafeInteger(number) ? Number.POSITIVE_INFINITY : number;
+}

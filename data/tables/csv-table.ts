@@ -1,0 +1,155 @@
+import { UserError } from '../../base/user-error.ts';
+import { BLANKS, csvRows, isHeader, isText, parseNumber, sniffDelimiter } from '../csv-rows.ts';
+import { compressionOf, headOf } from '../text-stream.ts';
+import { chunksOf, fileLiteral, identifier, QueryFailed, quoted } from './duckdb.ts';
+import type { Batch, Column, Table, Wanted } from './table.ts';
+
+/** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
+
+/** Rows from which it is told which columns have text. */
+const SNIFFED_ROWS = 500;
+/** Bytes of a line that DuckDB reads. */
+const MAX_LINE = 1 << 26;
+/** Fields that stand for a missing value, besides an empty one. */
+const MISSING = ['na', 'n/a', 'null', 'none', 'nan', '-nan', '<na>'];
+
+const DECIMAL_COMMA = /^[+-]?\d+,\d+$/;
+
+/** DuckDB does not read this table as it is: it is to be read row by row. */
+export class NotPlain extends Error {}
+
+interface Sniffed {
+  names: string[] | null;
+  columns: Column[];
+}
+
+/**
+ * A text table. `isHeaderRow` decides whether its first row is a header. `isPlain`: read by DuckDB, which rejects with NotPlain
+ * where anything is unusual.
+ */
+export async function csvTable(
+  path: string,
+  { isHeaderRow = isHeader, isPlain }: { isHeaderRow?: typeof isHeader; isPlain: boolean },
+): Promise<Table> {
+  const { names, columns } = await sniff(path, isHeaderRow);
+  const delimiter = await sniffDelimiter(path);
+  if (isPlain && (delimiter === BLANKS || typeof delimiter !== 'string')) throw new NotPlain();
+  return {
+    path,
+    isNamed: names !== null,
+    columns,
+    rows: null,
+    read: isPlain
+      ? (wanted) => plainBatches(path, columns, wanted, names !== null, delimiter as string)
+      : (wanted) => batches(path, columns, wanted, isHeaderRow),
+  };
+}
+
+async function sniff(path: string, isHeaderRow: typeof isHeader): Promise<Sniffed> {
+  let names: string[] | undefined;
+  let width = 0;
+  let seen = 0;
+  let texts: number[] = [];
+  let numbers: number[] = [];
+  for await (const piece of csvRows(path, isHeaderRow)) {
+    if (!width) {
+      ({ names, width } = piece);
+      texts = new Array(width).fill(0);
+      numbers = new Array(width).fill(0);
+    }
+    for (const { fields } of piece.rows.slice(0, SNIFFED_ROWS - seen))
+      for (let c = 0; c < width; c++)
+        if (isMissing(fields[c])) continue;
+        else if (isText(fields[c]) && !DECIMAL_COMMA.test(fields[c])) texts[c]++;
+        else numbers[c]++;
+    seen += piece.rows.length;
+    if (seen >= SNIFFED_ROWS) break;
+  }
+  const columns = texts.map((count, c): Column => {
+    const kind = count && !numbers[c] ? 'text' : 'number';
+    return { name: names?.[c] ?? String(c + 1), kind, type: kind, width: 1 };
+  });
+  return { names: names ?? null, columns };
+}
+
+const isMissing = (field: string) => field === '' || MISSING.includes(field.toLowerCase());
+
+async function* plainBatches(
+  path: string,
+  columns: readonly Column[],
+  { numbers, texts }: Wanted,
+  hasHeader: boolean,
+  delimiter: string,
+): AsyncGenerator<Batch> {
+  const isNumber = new Set(numbers);
+  // Of their own, as those of a header may be equal.
+  const types = columns.map((_, c) => `${quoted(`c${c}`)}: ${isNumber.has(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
+  const options = [
+    ...['auto_detect=false', 'strict_mode=true', `header=${hasHeader}`, `max_line_size=${MAX_LINE}`],
+    ...[
+      `delim=${quoted(delimiter)}`,
+      `quote='"'`,
+      `escape='"'`,
+      `nullstr=''`,
+      `columns={${types.join(', ')}}`,
+    ],
+    `compression=${quoted(compressionOf(headOf(path, 4)))}`,
+  ];
+  const wanted = [
+    ...numbers.map((c) => `COALESCE(${identifier(`c${c}`)}, CAST('nan' AS DOUBLE))`),
+    ...texts.map((c) => identifier(`c${c}`)),
+  ];
+  const sql = `SELECT ${wanted.join(', ')} FROM read_csv(${fileLiteral(path)}, ${options.join(', ')})`;
+  try {
+    for await (const chunk of chunksOf(sql)) {
+      const rows = chunk.rowCount;
+      const width = numbers.length;
+      const values = new Float64Array(rows * width);
+      for (let c = 0; c < width; c++) {
+        const { items } = chunk.getColumnVector(c) as unknown as { items: Float64Array };
+        for (let i = 0, o = c; i < rows; i++, o += width) values[o] = items[i];
+      }
+      const text = (i: number) =>
+        (chunk.getColumnValues(width + i) as (string | null)[]).map((field) => field?.trim() ?? null);
+      yield { rows, values, texts: texts.map((_, i) => text(i)) };
+    }
+  } catch (error) {
+    if (error instanceof QueryFailed) throw new NotPlain(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function* batches(
+  path: string,
+  columns: readonly Column[],
+  { numbers, texts }: Wanted,
+  isHeaderRow: typeof isHeader,
+): AsyncGenerator<Batch> {
+  const width = numbers.length;
+  for await (const { rows } of csvRows(path, isHeaderRow)) {
+    const values = new Float64Array(rows.length * width);
+    for (const [i, { fields, line }] of rows.entries())
+      for (let c = 0; c < width; c++) {
+        const field = fields[numbers[c]];
+        const value = isMissing(field) ? Number.NaN : parseNumber(field);
+        if (Number.isNaN(value) && !isMissing(field))
+          throw notANumber(`${path} line ${line}, column ${columns[numbers[c]].name}`, field);
+        values[i * width + c] = value;
+      }
+    yield {
+      rows: rows.length,
+      values,
+      texts: texts.map((c) => rows.map(({ fields }) => (fields[c] === '' ? null : fields[c]))),
+      rowName: (i) => `line ${rows[i].line}`,
+      field: (i, c) => rows[i].fields[numbers[c]],
+    };
+  }
+}
+
+function notANumber(where: string, field: string): UserError {
+  const shown = JSON.stringify(field.length > 40 ? `${field.slice(0, 40)}…` : field);
+  const fix = DECIMAL_COMMA.test(field)
+    ? 'but has a decimal comma: save it with decimal points'
+    : 'correct it or drop the column';
+  return new UserError(`${where}: ${shown} is not a number${fix.startsWith('but') ? ', ' : '; '}${fix}`);
+}

@@ -1,0 +1,277 @@
+import { UserError } from '../../base/user-error.ts';
+import { tellingNames } from '../column-names.ts';
+import { isNumbered } from '../csv-rows.ts';
+import { CHUNK_ELEMENTS, createNpyBytes, HOST_ORDER } from '../npy.ts';
+import type { TableFacts } from '../source.ts';
+import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
+import type { SelectedColumns } from './select-columns.ts';
+import { type Batch, fromZero, type Table, widthOf } from './table.ts';
+
+/** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
+export type Imputation = 'mean' | 'median' | 'drop';
+
+export interface DecodeOptions {
+  impute: Imputation | null;
+  /** Of a trained model: what to fill each column with, and the categories of each column of them. */
+  fill?: readonly (number | null)[] | null;
+  categories?: Readonly<Record<string, readonly string[]>> | null;
+}
+
+/** What is known of a table once it is decoded; written after the array. */
+export interface DecodedTable extends TableFacts {
+  /** Of the columns that are clustered; null where the table names none, or only numbers them. */
+  names: string[] | null;
+}
+
+/** The first column is not an index: its numbers are not those of the rows. */
+export class NotAnIndex extends Error {}
+
+const MOST_CATEGORIES = 256;
+/** Characters of a field in a message. */
+const MOST_SHOWN = 40;
+
+/**
+ * Writes the columns of a table as an .npy of float32, with a DecodedTable after the array. In bounded memory, but for one column
+ * at a time whose median is wanted. UserError for missing, infinite and too large numbers; NotAnIndex.
+ */
+export async function decodeTable(
+  table: Table,
+  { numbers, categories: categorical, index }: SelectedColumns,
+  target: string,
+  options: DecodeOptions,
+): Promise<DecodedTable> {
+  const { path, columns } = table;
+  const categories = await categoriesOf(table, categorical, options.categories);
+  const own = widthOf(table, numbers);
+  const read = own + Number(index !== null);
+  const width = own + categorical.reduce((sum, c) => sum + categories[columns[c].name].length - 1, 0);
+  if (!width) throw new UserError(`${path} has one category in each column: add columns that vary`);
+  const { nameOf, typeOf } = numbersOf(table, numbers);
+  const writer = createNpyBytes(target, `${HOST_ORDER}f4`, [0, width], { mode: 0o600 });
+  const chunk = new Float32Array(Math.max(1, Math.floor(CHUNK_ELEMENTS / width)) * width);
+  const sums = new Float64Array(own);
+  const counts = new Float64Array(own);
+  const dropped: number[] = [];
+  let [rows, kept, filled, written] = [0, 0, 0, 0];
+  const flush = () => {
+    writer.write(new Uint8Array(chunk.buffer, 0, filled * 4), written);
+    written += filled * 4;
+    filled = 0;
+  };
+  const addNumbers = (batch: Batch, i: number): boolean => {
+    for (let c = 0, at = i * read + (read - own); c < own; c++, at++) {
+      const value = batch.values[at];
+      // False for NaN, too.
+      if (Math.abs(value) <= MAX_FLOAT32) {
+        sums[c] += value;
+        counts[c]++;
+      } else if (!Number.isNaN(value) || (options.impute === null && options.fill?.[c] == null)) {
+        const column = { name: nameOf(c), type: typeOf(c) };
+        throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value);
+      } else if (options.impute === 'drop') return false;
+      chunk[filled + c] = value;
+    }
+    return true;
+  };
+  const addCategories = (batch: Batch, i: number) => {
+    let at = filled + own;
+    for (const [t, column] of categorical.entries()) {
+      const { name } = columns[column];
+      const known = categories[name];
+      const found = known.indexOf(batch.texts[t][i] ?? '');
+      if (found < 0)
+        throw new UserError(
+          `${path} ${batch.rowName?.(i) ?? fromZero(rows + i)}, column ${name}: ${shown(batch.texts[t][i] ?? '')} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
+        );
+      chunk.fill(0, at, at + known.length - 1);
+      if (found) chunk[at + found - 1] = 1;
+      at += known.length - 1;
+    }
+  };
+  try {
+    const wanted = { numbers: index === null ? numbers : [index, ...numbers], texts: categorical };
+    for await (const batch of table.read(wanted)) {
+      for (let i = 0; i < batch.rows; i++) {
+        if (index !== null && batch.values[i * read] !== rows + i) throw new NotAnIndex();
+        if (filled + width > chunk.length) flush();
+        if (!addNumbers(batch, i)) {
+          dropped.push(rows + i);
+          continue;
+        }
+        addCategories(batch, i);
+        filled += width;
+        kept++;
+      }
+      rows += batch.rows;
+    }
+    if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
+    if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
+    flush();
+    const note = noteOn(table, index, dropped.length);
+    const fill = await filling(
+      { path, read: writer.read, write: writer.write, rows: kept, width, own },
+      { sums, counts, nameOf },
+      options,
+    );
+    const names = table.isNamed
+      ? [
+          ...Array.from({ length: own }, (_, c) => nameOf(c)),
+          ...categorical.flatMap((c) =>
+            categories[columns[c].name].slice(1).map((value) => `${columns[c].name}=${value}`),
+          ),
+        ]
+      : null;
+    const about: DecodedTable = {
+      names: names && tellingNames(names) && names,
+      fill,
+      dropped,
+      categories,
+      note,
+    };
+    writer.finish([kept, width], Buffer.from(JSON.stringify(about)));
+    return about;
+  } catch (error) {
+    writer.abort();
+    throw error;
+  }
+}
+
+function noteOn({ path, columns, isNamed }: Table, index: number | null, dropped: number): string | null {
+  const notes = [
+    ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
+    ...(isNamed && isNumbered(columns.map(({ name }) => name))
+      ? [
+          'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
+        ]
+      : []),
+    ...(dropped ? [`${dropped} rows with missing values are left out`] : []),
+  ];
+  return notes.length ? `${path}: ${notes.join('; ')}` : null;
+}
+
+/** Of each number the name, that of its column with its place in a list from 1, and the type. */
+function numbersOf({ columns }: Table, numbers: readonly number[]) {
+  const all = numbers.flatMap((index) => {
+    const { name, width, kind, type } = columns[index];
+    return kind === 'list'
+      ? Array.from({ length: width }, (_, d) => ({ name: `${name}[${d + 1}]`, type }))
+      : [{ name, type }];
+  });
+  return { nameOf: (c: number) => all[c].name, typeOf: (c: number) => all[c].type };
+}
+
+async function categoriesOf(
+  table: Table,
+  columns: readonly number[],
+  known: DecodeOptions['categories'],
+): Promise<Record<string, string[]>> {
+  if (!columns.length) return {};
+  if (known) return Object.fromEntries(Object.entries(known).map(([name, values]) => [name, [...values]]));
+  const found = columns.map(() => new Set<string>());
+  for await (const { texts } of table.read({ numbers: [], texts: columns }))
+    for (const [t, values] of texts.entries()) {
+      for (const value of values) found[t].add(value ?? '');
+      if (found[t].size > MOST_CATEGORIES)
+        throw new UserError(
+          `--one-hot: ${table.path} has more than ${MOST_CATEGORIES} different values in ${table.columns[columns[t]].name}: that is no column of categories`,
+        );
+    }
+  return Object.fromEntries(found.map((values, t) => [table.columns[columns[t]].name, [...values].sort()]));
+}
+
+interface Decoded {
+  path: string;
+  read(into: Uint8Array, first: number): void;
+  write(bytes: Uint8Array, first: number): void;
+  rows: number;
+  width: number;
+  /** Columns, the first ones, that may have missing values. */
+  own: number;
+}
+
+/** Fills the missing values of what has been written, and returns with what. */
+async function filling(
+  decoded: Decoded,
+  { sums, counts, nameOf }: { sums: Float64Array; counts: Float64Array; nameOf: (c: number) => string },
+  { impute, fill: trained }: DecodeOptions,
+): Promise<(number | null)[] | null> {
+  const { path, rows, width, own } = decoded;
+  if (!trained && (impute === null || impute === 'drop')) return null;
+  const fill = Array.from({ length: width }, (_, c): number | null => {
+    if (trained) return trained[c] ?? null;
+    if (c >= own) return null;
+    if (!counts[c])
+      throw new UserError(
+        `${path} has no value in column ${nameOf(c)}: leave it out with --drop ${nameOf(c)}`,
+      );
+    return impute === 'median' ? medianOf(decoded, c) : Math.fround(sums[c] / counts[c]);
+  });
+  if (counts.every((count) => count === rows)) return fill;
+  eachChunk(decoded, (values, first) => {
+    let changed = false;
+    for (let i = 0; i < values.length; i++)
+      if (Number.isNaN(values[i])) {
+        values[i] = fill[i % width]!;
+        changed = true;
+      }
+    if (changed) decoded.write(new Uint8Array(values.buffer, 0, values.length * 4), first * 4);
+  });
+  return fill;
+}
+
+/** Of the numbers of a column that are not missing; of an even number of them the mean of the two in the middle. */
+function medianOf(decoded: Decoded, column: number): number {
+  const { rows, width } = decoded;
+  const all = new Float32Array(rows);
+  let count = 0;
+  eachChunk(decoded, (values) => {
+    for (let at = column; at < values.length; at += width)
+      if (!Number.isNaN(values[at])) all[count++] = values[at];
+  });
+  const sorted = all.subarray(0, count).sort();
+  return Math.fround((sorted[(count - 1) >> 1] + sorted[count >> 1]) / 2);
+}
+
+/** Whole rows at a time, from number `first` on. */
+function eachChunk({ read, rows, width }: Decoded, use: (values: Float32Array, first: number) => void): void {
+  const at = Math.max(1, Math.floor(CHUNK_ELEMENTS / width));
+  for (let row = 0; row < rows; row += at) {
+    const values = new Float32Array(Math.min(at, rows - row) * width);
+    read(new Uint8Array(values.buffer), row * width * 4);
+    use(values, row * width);
+  }
+}
+
+interface Place {
+  path: string;
+  batch: Batch;
+  /** The row in the batch, and in the file. */
+  i: number;
+  row: number;
+  /** The column among those that were read. */
+  c: number;
+  column: { name: string; type: string };
+}
+
+function badValue({ path, batch, i, row, c, column }: Place, value: number): UserError {
+  const field = batch.field?.(i, c);
+  const where = `${path} ${batch.rowName?.(i) ?? fromZero(row)}, column ${column.name}:${field === undefined ? '' : ` ${shown(field)}`}`;
+  if (Number.isNaN(value))
+    return new UserError(
+      `${where} is a missing value; fill them with --impute mean or median, or leave such rows out with --impute drop`,
+    );
+  // Whole numbers have no infinite ones: see `duckdb-table.ts`.
+  const problem =
+    column.type.includes('int') && !Number.isFinite(value)
+      ? 'is a whole number beyond 2^53, which cannot be computed with exactly'
+      : problemOf(value);
+  return new UserError(`${where} ${problem}; correct it or drop the column`);
+}
+
+const shown = (text: string) =>
+  JSON.stringify(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
+
+const problemOf = (value: number): string =>
+  Number.isFinite(value)
+    ? `is larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`
+    : 'is infinite';

@@ -1,0 +1,140 @@
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { constants, gunzipSync } from 'node:zlib';
+import { attempted, statusOf } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import type { isHeader } from '../csv-rows.ts';
+import { fileVersion } from '../file-version.ts';
+import { hasImages } from '../images/folder.ts';
+import { compressionOf, headOf } from '../text-stream.ts';
+import { partsTable } from './parts-table.ts';
+import type { Table } from './table.ts';
+
+export type TableFormat = 'csv' | 'parquet' | 'arrow' | 'json lines';
+
+/** A file with a table, or several that follow each other. */
+export interface TableFile {
+  /** As people have named it. */
+  path: string;
+  format: TableFormat;
+  /** The files, in their order. */
+  parts: string[];
+  /** Differs when one of them may have changed. */
+  version(): string;
+}
+
+export interface ReaderOptions {
+  /** Of text tables: see `csvTable`. */
+  isHeaderRow: typeof isHeader;
+  isPlain: boolean;
+}
+
+/** Compressed bytes from which it is told what is in a file. */
+const PEEKED_BYTES = 1024;
+
+const NAMES: [RegExp, TableFormat][] = [
+  [/\.(csv|tsv|txt)(\.(gz|zst|zstd))?$/i, 'csv'],
+  [/\.(jsonl|ndjson|json)(\.(gz|zst|zstd))?$/i, 'json lines'],
+];
+
+const MAGIC: [string, TableFormat][] = [
+  ['PAR1', 'parquet'],
+  ['ARROW1', 'arrow'],
+];
+
+/** The format of a table, by the first bytes of its file, or else by its name; null for another file. */
+export function tableFormatOf(path: string, head: Uint8Array): TableFormat | null {
+  const text = Buffer.from(head).toString('latin1');
+  const magic = MAGIC.find(([start]) => text.startsWith(start));
+  if (magic) return magic[1];
+  if (/\.(parquet|pq)$/i.test(path)) throw notOne(path, 'Parquet', 'PAR1');
+  if (/\.(feather|arrow|ipc)$/i.test(path)) throw notOne(path, 'Arrow (Feather version 2)', 'ARROW1');
+  return NAMES.find(([name]) => name.test(path))?.[1] ?? null;
+}
+
+const notOne = (path: string, format: string, magic: string) =>
+  new UserError(`${path} is not a ${format} file: it does not begin with ${magic}; save or copy it again`);
+
+/** Is this the name of a table? */
+export const isTableName = (path: string): boolean =>
+  /\.(parquet|pq|feather|arrow|ipc)$/i.test(path) || NAMES.some(([name]) => name.test(path));
+
+/** Is a file compressed by gzip, by its name or what is in it, a table? Else it may be a compressed IDX file. */
+export function isPackedText(path: string): boolean {
+  if (NAMES.some(([name]) => name.test(path))) return true;
+  try {
+    const head = gunzipSync(headOf(path, PEEKED_BYTES), { finishFlush: constants.Z_SYNC_FLUSH });
+    return head.length > 0 && !head.includes(0);
+  } catch {
+    return false;
+  }
+}
+
+/** The table in a file. */
+export const oneFile = (path: string, format: TableFormat): TableFile => ({
+  ...{ path, format, parts: [path] },
+  version: () => fileVersion(path),
+});
+
+/**
+ * The tables in a folder, not below it, in the order of their names; null if there are none, or also images. UserError if they
+ * have different formats.
+ */
+export function tablesInFolder(path: string): TableFile | null {
+  const entries = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }));
+  const names = entries
+    .filter((entry) => /^[^._]/.test(entry.name) && !entry.isDirectory() && isTableName(entry.name))
+    .map(({ name }) => name);
+  return names.length && !hasImages(path)
+    ? severalFiles(
+        path,
+        names.sort().map((name) => join(path, name)),
+      )
+    : null;
+}
+
+/** The files that a pattern such as `parts/*.parquet` names, in the order of their names; null if there are none. */
+export async function tablesLike(pattern: string): Promise<TableFile | null> {
+  const { glob } = await import('tinyglobby');
+  return severalFiles(pattern, (await glob(pattern, { absolute: false, expandDirectories: false })).sort());
+}
+
+/** Does a path that leads nowhere look like a pattern of file names? */
+export const isPattern = (path: string) => /[*?{[]/.test(path) && statusOf(path) === undefined;
+
+function severalFiles(path: string, files: string[]): TableFile | null {
+  const found = files.flatMap((file) => {
+    const format = tableFormatOf(file, headOf(file, 8));
+    return format ? [{ file, format }] : [];
+  });
+  if (!found.length) return null;
+  const [first] = found;
+  const other = found.find(({ format }) => format !== first.format);
+  if (other)
+    throw new UserError(
+      `${path} has files of different formats (${first.file}: ${first.format}, ${other.file}: ${other.format}): name those to read with a pattern, such as '${path}/*.parquet'`,
+    );
+  const parts = found.map(({ file }) => file);
+  const version = () => JSON.stringify([resolve(path), ...parts.map(fileVersion)]);
+  return { path, format: first.format, parts, version };
+}
+
+/** Opens a table for reading. */
+export async function openReader({ path, format, parts }: TableFile, options: ReaderOptions): Promise<Table> {
+  const tables: Table[] = [];
+  for (const part of parts) tables.push(await openOne(part, format, options));
+  return tables.length === 1 ? tables[0] : partsTable(path, tables);
+}
+
+async function openOne(path: string, format: TableFormat, options: ReaderOptions): Promise<Table> {
+  if (format === 'csv') return (await import('./csv-table.ts')).csvTable(path, options);
+  if (format === 'arrow') return (await import('./arrow-table.ts')).arrowTable(path);
+  const [{ duckdbTable }, { fileLiteral, quoted }] = await Promise.all([
+    import('./duckdb-table.ts'),
+    import('./duckdb.ts'),
+  ]);
+  if (format === 'parquet') return duckdbTable(path, `read_parquet(${fileLiteral(path)})`, 'Parquet');
+  const compression = compressionOf(headOf(path, 4));
+  const named = quoted(compression === 'none' ? 'uncompressed' : compression);
+  return duckdbTable(path, `read_json(${fileLiteral(path)}, compression=${named})`, 'JSON lines');
+}

@@ -1,0 +1,4 @@
+declare module 'lz4js' {
+  /** Unpacks a frame. */
+  export function decompress(frame: Uint8Array): Uint8Array;
+}

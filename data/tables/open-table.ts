@@ -1,0 +1,195 @@
+import { fstatSync } from 'node:fs';
+import { attempted, readFully } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { openCached } from '../cache.ts';
+import { isHeader } from '../csv-rows.ts';
+import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
+import { NotPlain } from './csv-table.ts';
+import {
+  type DecodedTable,
+  type DecodeOptions,
+  decodeTable,
+  type Imputation,
+  NotAnIndex,
+} from './decode-table.ts';
+import { NoDuckDB } from './duckdb.ts';
+import { openReader, type TableFile } from './formats.ts';
+import { type ColumnChoice, columnIn, EVERY_COLUMN, selectColumns } from './select-columns.ts';
+import type { Table } from './table.ts';
+
+/** How a table becomes rows to cluster. */
+export interface TableOptions extends ColumnChoice {
+  impute: Imputation | null;
+  /** Of a trained model: rows become those that it was trained on. */
+  trained?: TrainedColumns;
+}
+
+export interface TrainedColumns extends Pick<DecodeOptions, 'fill' | 'categories'> {
+  /** The names of its columns; null where they had none. */
+  names: readonly string[] | null;
+  /** Their number. */
+  width: number;
+  /** The run, for messages. */
+  run: string;
+}
+
+export const PLAIN_TABLE: TableOptions = { ...EVERY_COLUMN, impute: null };
+
+export interface OpenedTable extends DecodedTable {
+  file: ArrayFile;
+  /** The decoded copy in the cache. */
+  copy: string;
+  /** The texts of a column, without those of rows that are dropped. */
+  texts(column: string): AsyncGenerator<string[]>;
+}
+
+/**
+ * Opens a table, which is decoded once, as a stream, into a float32 .npy in the cache. Rejects with a UserError, one line, if the
+ * file is damaged, a column does not exist or cannot be clustered, or a value is missing, infinite or too large.
+ */
+export async function openTable(
+  file: TableFile,
+  options: TableOptions = PLAIN_TABLE,
+  log: (line: string) => void = () => {},
+): Promise<OpenedTable> {
+  const isHeaderRow = headerTest(options);
+  const { copy, ...array } = await openCached(
+    file.path,
+    `table ${JSON.stringify([file.format, options])}`,
+    async (target) => {
+      log(`reading ${file.path} …`);
+      await withReader(file, isHeaderRow, (table) => decode(table, options, target));
+    },
+    (target) => openNpy(target, file.path),
+    { versionOf: file.version },
+  );
+  try {
+    const about = readAbout(array);
+    const left = new Set(about.dropped);
+    return { ...about, file: array, copy, texts: (column) => textsOf(file, isHeaderRow, column, left) };
+  } catch (error) {
+    closeArray(array);
+    throw error;
+  }
+}
+
+/** The texts of a column of a table, slice by slice; '' where they are missing. */
+export async function* textsOf(
+  file: TableFile,
+  isHeaderRow: typeof isHeader,
+  column: string | ((table: Table) => number),
+  left: ReadonlySet<number> = new Set(),
+): AsyncGenerator<string[]> {
+  let done = 0;
+  for (const isPlain of attempts(file)) {
+    try {
+      const table = await openReader(file, { isHeaderRow, isPlain });
+      const index = typeof column === 'string' ? columnIn(table, column, 'columns') : column(table);
+      let row = 0;
+      for await (const { rows, texts } of table.read({ numbers: [], texts: [index] })) {
+        const first = row;
+        row += rows;
+        // After a first attempt that came so far.
+        if (row <= done) continue;
+        const fresh = texts[0].slice(Math.max(0, done - first));
+        const start = Math.max(done, first);
+        done = row;
+        yield fresh.flatMap((text, i) => (left.has(start + i) ? [] : [text ?? '']));
+      }
+      return;
+    } catch (error) {
+      if (!isWorthAnother(error, isPlain, file)) throw error;
+    }
+  }
+}
+
+/**
+ * What `use` makes of the table. A text table is read by DuckDB first; where that fails, for whatever reason, it is read row by
+ * row, which takes any table that can be read, and says of others what is wrong in which line.
+ */
+export async function withReader<T>(
+  file: TableFile,
+  isHeaderRow: typeof isHeader,
+  use: (table: Table) => Promise<T>,
+): Promise<T> {
+  for (const isPlain of attempts(file)) {
+    try {
+      return await use(await openReader(file, { isHeaderRow, isPlain }));
+    } catch (error) {
+      if (!isWorthAnother(error, isPlain, file)) throw error;
+    }
+  }
+  throw new Error('unreachable');
+}
+
+const attempts = ({ format }: TableFile) => (format === 'csv' ? [true, false] : [false]);
+
+const isWorthAnother = (error: unknown, isPlain: boolean, { format }: TableFile) =>
+  isPlain && format === 'csv' && [NotPlain, NoDuckDB, UserError].some((kind) => error instanceof kind);
+
+/** A first row with a name that the options have is a header. */
+function headerTest({ columns, drop, id, text, label, oneHot, trained }: TableOptions): typeof isHeader {
+  const names = new Set([...(columns ?? []), ...(drop ?? []), ...(oneHot ?? []), ...(trained?.names ?? [])]);
+  for (const name of [id, text, label]) if (name !== null) names.add(name);
+  const isName = (field: string) => names.has(field) && Number.isNaN(Number(field));
+  return (first, second) => isHeader(first, second) || first.some(isName);
+}
+
+async function decode(table: Table, options: TableOptions, target: string): Promise<DecodedTable> {
+  const trained = options.trained;
+  const choice = trained ? trainedChoice(table, options, trained) : options;
+  const selected = selectColumns(table, choice);
+  const { impute } = options;
+  const how: DecodeOptions = { impute, fill: trained?.fill, categories: trained?.categories };
+  try {
+    return await decodeTable(table, selected, target, how);
+  } catch (error) {
+    if (!(error instanceof NotAnIndex)) throw error;
+    return decodeTable(table, { ...selected, numbers: [0, ...selected.numbers], index: null }, target, how);
+  }
+}
+
+/** The columns of a trained model, in its order, by their names where both have some. UserError if the table lacks one. */
+function trainedChoice(table: Table, options: TableOptions, trained: TrainedColumns): ColumnChoice {
+  const { names, categories, run, width } = trained;
+  const optional = (name: string | null) =>
+    name !== null && table.columns.some((column) => column.name === name) ? name : null;
+  const kept = { id: optional(options.id), text: optional(options.text) };
+  // New rows may have the column of labels, or not.
+  if (!table.isNamed || !names)
+    return { ...options, ...kept, label: table.columns.length > width ? options.label : null };
+  const categorical = Object.keys(categories ?? {});
+  const made = new Set(
+    Object.entries(categories ?? {}).flatMap(([name, values]) => values.map((value) => `${name}=${value}`)),
+  );
+  const plain = [...new Set(names.filter((name) => !made.has(name)).map((name) => listOf(table, name)))];
+  for (const name of [...plain, ...categorical])
+    if (!table.columns.some((column) => column.name === name))
+      throw new UserError(
+        `${table.path} has no column ${JSON.stringify(name)}, which the run ${run} was trained on: pass rows with its columns`,
+      );
+  const others = table.columns.map(({ name }) => name).filter((name) => !categorical.includes(name));
+  return {
+    ...{ ...EVERY_COLUMN, ...kept },
+    columns: plain.length ? plain : null,
+    drop: plain.length ? null : others,
+    oneHot: categorical.length ? categorical : null,
+  };
+}
+
+/** The name of the list that a number such as `embedding[3]` is of, or of the column itself. */
+function listOf({ columns }: Table, name: string): string {
+  const [, list] = /^(.*)\[\d+\]$/s.exec(name) ?? [];
+  return list !== undefined && columns.some((column) => column.name === list && column.kind === 'list')
+    ? list
+    : name;
+}
+
+/** What `decodeTable` has written after the array. */
+function readAbout(file: ArrayFile): DecodedTable {
+  const start = file.offset + byteCount(file);
+  const { size } = attempted(file.path, 'read', () => fstatSync(file.fd));
+  const bytes = Buffer.alloc(size - start);
+  readFully(file, bytes, start);
+  return JSON.parse(bytes.toString());
+}

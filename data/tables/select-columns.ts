@@ -1,0 +1,120 @@
+import { nearest } from '../../base/nearest.ts';
+import { UserError } from '../../base/user-error.ts';
+import type { Column, Table } from './table.ts';
+
+/** Which columns of a table are clustered, and which are kept beside them. */
+
+export interface ColumnChoice {
+  /** Columns to cluster by, and to leave out: names, patterns with `*`, or numbers from 1. */
+  columns: readonly string[] | null;
+  drop: readonly string[] | null;
+  /** The columns of the rows' names, texts and classes: not clustered. */
+  id: string | null;
+  text: string | null;
+  label: string | null;
+  /** Columns of categories. */
+  oneHot: readonly string[] | null;
+}
+
+export const EVERY_COLUMN: ColumnChoice = {
+  ...{ columns: null, drop: null, id: null, text: null, label: null, oneHot: null },
+};
+
+export interface SelectedColumns {
+  /** The indices of columns with numbers or lists of them, in the order in which they are clustered. */
+  numbers: number[];
+  /** Those of categories, which follow the numbers. */
+  categories: number[];
+  /** A column without a name, which may be the index that pandas has written; null if there is none. It is not in `numbers`. */
+  index: number | null;
+}
+
+const MOST_LISTED = 12;
+/** As pandas calls an index without a name. */
+const INDEX_NAMES = ['', 'Unnamed: 0', '__index_level_0__'];
+
+/** UserError where a column does not exist, cannot be clustered, or none is left. */
+export function selectColumns(table: Table, choice: ColumnChoice): SelectedColumns {
+  const { path, columns } = table;
+  const kept = (['id', 'text', 'label'] as const).flatMap((role) => {
+    const name = choice[role];
+    return name === null ? [] : [columnIn(table, name, role === 'label' ? '--labels' : `--${role}`)];
+  });
+  const dropped = matching(table, choice.drop, '--drop');
+  const categories = matching(table, choice.oneHot, '--one-hot');
+  const apart = new Set([...kept, ...dropped, ...categories]);
+  const chosen = choice.columns && matching(table, choice.columns, '--columns');
+  const candidates = (chosen ?? columns.map((_, i) => i)).filter((i) => !apart.has(i));
+  const isIndex = chosen === null && candidates[0] === 0 && couldBeIndex(table) && candidates.length > 1;
+  const numbers = isIndex ? candidates.slice(1) : candidates;
+  assertClusterable(table, numbers, chosen !== null);
+  if (!numbers.length && !categories.length)
+    throw new UserError(`${path} has no column left to cluster by: name some with --columns`);
+  return { numbers, categories, index: isIndex ? 0 : null };
+}
+
+const couldBeIndex = ({ isNamed, columns: [first] }: Table) =>
+  isNamed && INDEX_NAMES.includes(first.name) && first.kind === 'number';
+
+function assertClusterable({ path, columns }: Table, indices: readonly number[], isChosen: boolean): void {
+  const of = (kind: Column['kind']) => indices.filter((i) => columns[i].kind === kind);
+  const names = (some: number[]) =>
+    some
+      .slice(0, MOST_LISTED)
+      .map((i) => columns[i].name)
+      .join(',');
+  const [texts, others, lists] = [of('text'), of('other'), of('list')];
+  if (texts.length)
+    throw new UserError(
+      `${path} has text in ${described(texts, columns)}: leave out with --drop ${names(texts)}, or keep as --id or --text, or make numbers of categories with --one-hot`,
+    );
+  if (others.length)
+    throw new UserError(
+      `${path} has ${columns[others[0]].type} in ${described(others, columns)}, which cannot be clustered: leave out with --drop ${names(others)}`,
+    );
+  if (!isChosen && lists.length && indices.length > 1)
+    throw new UserError(
+      `${path} has lists in ${described(lists, columns)}, and other columns: say what to cluster by, such as --columns ${columns[lists[0]].name}`,
+    );
+}
+
+function described(indices: readonly number[], columns: readonly Column[]): string {
+  const nameOf = (i: number) => (columns[i].name === String(i + 1) ? '' : ` (${columns[i].name})`);
+  const shown = indices.slice(0, MOST_LISTED).map((i) => `${i + 1}${nameOf(i)}`);
+  const more = indices.length > MOST_LISTED ? `, and ${indices.length - MOST_LISTED} others` : '';
+  return `column${indices.length > 1 ? 's' : ''} ${shown.join(', ')}${more}`;
+}
+
+/** The index of the column with this name, or number from 1. UserError, with the nearest names, if there is none. */
+export function columnIn({ path, isNamed, columns }: Table, name: string, flag: string): number {
+  const index = columns.findIndex((column) => column.name === name);
+  if (index !== columns.findLastIndex((column) => column.name === name))
+    throw new UserError(`${path} has several columns called ${name}: choose one by its number, from 1`);
+  if (index >= 0) return index;
+  if (/^[1-9]\d*$/.test(name) && Number(name) <= columns.length) return Number(name) - 1;
+  const names = columns.map((column) => column.name);
+  const near = isNamed ? nearest(name, names) : [];
+  const hint = near.length
+    ? `did you mean ${near.join(' or ')}?`
+    : `it has ${isNamed ? names.slice(0, MOST_LISTED).join(', ') : 'columns without names, to be chosen by number'}${names.length > MOST_LISTED ? ', …' : ''}`;
+  throw new UserError(`${flag}: ${path} has no column ${name}; ${hint}`);
+}
+
+/** The indices of the columns that the list names, in its order. */
+function matching(table: Table, list: readonly string[] | null, flag: string): number[] {
+  const found = (list ?? []).flatMap((item) => {
+    const exact = table.columns.some(({ name }) => name === item);
+    if (exact || !item.includes('*')) return [columnIn(table, item, flag)];
+    const pattern = new RegExp(
+      `^${item
+        .split('*')
+        .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+        .join('.*')}$`,
+      's',
+    );
+    const indices = table.columns.flatMap(({ name }, i) => (pattern.test(name) ? [i] : []));
+    if (!indices.length) throw new UserError(`${flag}: ${table.path} has no column like ${item}`);
+    return indices;
+  });
+  return [...new Set(found)];
+}

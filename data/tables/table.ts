@@ -1,0 +1,52 @@
+/** Tables: rows of named columns, from text, Parquet, Arrow or JSON lines. */
+
+/**
+ * What a column has: a number a row, also bools as 0 and 1; a list of numbers, such as an embedding; text; or what cannot be
+ * clustered, such as dates.
+ */
+export type ColumnKind = 'number' | 'list' | 'text' | 'other';
+
+export interface Column {
+  name: string;
+  kind: ColumnKind;
+  /** The type as the format calls it, for messages. */
+  type: string;
+  /** Numbers a row: 1, or the length of a list. */
+  width: number;
+}
+
+/** Consecutive rows. */
+export interface Batch {
+  rows: number;
+  /** The numbers of the columns asked for, row after row; NaN where they are missing. */
+  values: Float64Array;
+  /** The texts of the columns asked for, by column and row; null where they are missing. */
+  texts: (string | null)[][];
+  /** Row i of the batch, and its field in column c of those asked for, for people, where they are known. */
+  rowName?(i: number): string;
+  field?(i: number, c: number): string;
+}
+
+/** Which columns to read, by their index. */
+export interface Wanted {
+  numbers: readonly number[];
+  texts: readonly number[];
+}
+
+export interface Table {
+  /** For messages. */
+  path: string;
+  /** Do the names come from the file? Else columns are called by their numbers, from 1. */
+  isNamed: boolean;
+  columns: Column[];
+  /** The number of rows, where the file says it. */
+  rows: number | null;
+  /** All rows, in their order. Rejects with a UserError that names the file, and the row or column of a bad value. */
+  read(wanted: Wanted): AsyncGenerator<Batch>;
+}
+
+/** Numbers a row of these columns. */
+export const widthOf = ({ columns }: Pick<Table, 'columns'>, indices: readonly number[]): number =>
+  indices.reduce((sum, index) => sum + columns[index].width, 0);
+
+export const fromZero = (row: number) => `row ${row} (counted from 0)`;
