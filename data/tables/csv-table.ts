@@ -8,8 +8,6 @@ import type { Batch, Column, Table, Wanted } from './table.ts';
 
 /** Rows from which it is told which columns have text. */
 const SNIFFED_ROWS = 500;
-/** Bytes of a line that DuckDB reads. */
-const MAX_LINE = 1 << 26;
 /** Fields that stand for a missing value, besides an empty one. */
 const MISSING = ['na', 'n/a', 'null', 'none', 'nan', '-nan', '<na>'];
 
@@ -85,7 +83,7 @@ async function* plainBatches(
   // Of their own, as those of a header may be equal.
   const types = columns.map((_, c) => `${quoted(`c${c}`)}: ${isNumber.has(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
   const options = [
-    ...['auto_detect=false', 'strict_mode=true', `header=${hasHeader}`, `max_line_size=${MAX_LINE}`],
+    ...['auto_detect=false', 'strict_mode=true', `header=${hasHeader}`],
     ...[
       `delim=${quoted(delimiter)}`,
       `quote='"'`,

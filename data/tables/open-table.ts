@@ -1,7 +1,8 @@
 import { fstatSync } from 'node:fs';
-import { attempted, readFully } from '../../base/files.ts';
+import { attempted, readFully, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
+import { tellingNames } from '../column-names.ts';
 import { isHeader } from '../csv-rows.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { NotPlain } from './csv-table.ts';
@@ -33,6 +34,11 @@ export interface TrainedColumns extends Pick<DecodeOptions, 'fill' | 'categories
   run: string;
 }
 
+/** A table of more bytes takes a while to read. */
+const LARGE_BYTES = 32 << 20;
+
+const bytesOf = ({ parts }: TableFile) => parts.reduce((sum, part) => sum + (statusOf(part)?.size ?? 0), 0);
+
 export const PLAIN_TABLE: TableOptions = { ...EVERY_COLUMN, impute: null };
 
 export interface OpenedTable extends DecodedTable {
@@ -57,7 +63,7 @@ export async function openTable(
     file.path,
     `table ${JSON.stringify([file.format, options])}`,
     async (target) => {
-      log(`reading ${file.path} …`);
+      if (bytesOf(file) >= LARGE_BYTES) log(`reading ${file.path} …`);
       await withReader(file, isHeaderRow, (table) => decode(table, options, target));
     },
     (target) => openNpy(target, file.path),
@@ -156,7 +162,8 @@ function trainedChoice(table: Table, options: TableOptions, trained: TrainedColu
     name !== null && table.columns.some((column) => column.name === name) ? name : null;
   const kept = { id: optional(options.id), text: optional(options.text) };
   // New rows may have the column of labels, or not.
-  if (!table.isNamed || !names)
+  const own = table.isNamed ? tellingNames(table.columns.map(({ name }) => name)) : null;
+  if (!own || !names)
     return { ...options, ...kept, label: table.columns.length > width ? options.label : null };
   const categorical = Object.keys(categories ?? {});
   const made = new Set(

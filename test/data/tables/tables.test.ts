@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { readLabels } from '../../../data/labels.ts';
+import { openSource } from '../../../data/open.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
+import { refuses, scratchFolder } from '../files.ts';
+
+/** Files of pandas, pyarrow and zstandard: see make_fixtures.py. */
+const fixtures: Record<string, string> = JSON.parse(
+  readFileSync(new URL('fixtures.json', import.meta.url), 'utf8'),
+);
+const { folder, put } = scratchFolder();
+const fixture = (name: string) => put(name, Buffer.from(fixtures[name], 'base64'));
+
+const rows = [0.5, 1.25, -3, 2, -0.125, 1e10, 3, 7, 9, -1.5, Math.fround(0.1), 0];
+
+async function read(path: string, options: Partial<TableOptions> = {}) {
+  const source = await openSource(path, { table: { ...PLAIN_TABLE, ...options } });
+  const values = [...(await source.read(0, source.rows))];
+  source.close();
+  return { dim: source.dim, values, names: source.names ?? null, ...source.table! };
+}
+
+async function texts(path: string, column: string, options: Partial<TableOptions> = {}): Promise<string[]> {
+  const source = await openSource(path, { table: { ...PLAIN_TABLE, ...options } });
+  const all: string[] = [];
+  for await (const slice of source.texts!(column)) all.push(...slice);
+  source.close();
+  return all;
+}
+
+describe('tables of other libraries', () => {
+  for (const name of [
+    ...['wide.parquet', 'double.parquet', 'wide.feather', 'zstd.feather', 'plain.feather'],
+    ...['x.csv.gz', 'x.csv.zst', 'x.jsonl', 'x.jsonl.gz', 'x.json', 'indexed.csv'],
+  ])
+    test(name, async () => {
+      const { values, names } = await read(fixture(name));
+      assert.deepEqual(values, rows);
+      assert.deepEqual(names, ['a', 'b', 'c']);
+    });
+
+  for (const format of ['parquet', 'feather']) {
+    test(`lists: ${format}`, async () => {
+      const fixed = fixture(`fixed.${format}`);
+      const { values, names } = await read(fixed, { columns: ['embedding'] });
+      assert.deepEqual(values, rows);
+      assert.deepEqual(names, ['embedding[1]', 'embedding[2]', 'embedding[3]']);
+      assert.deepEqual((await read(fixture(`variable.${format}`))).values, rows);
+      await refuses(() => read(fixed), 'text in column 1 (id)', '--drop id', '--id', '--one-hot');
+      await refuses(() => read(fixed, { id: 'id' }), 'lists in column 2 (embedding)', '--columns embedding');
+      assert.deepEqual(await texts(fixed, 'id', { columns: ['embedding'] }), [
+        'first',
+        'second "2"',
+        "it's",
+        'ü\n',
+      ]);
+      assert.deepEqual([...(await readLabels(`${fixed}:label`)).codes], [1, 0, 1, 1]);
+    });
+
+    test(`types: ${format}`, async () => {
+      assert.deepEqual((await read(fixture(`types.${format}`))).values, [1, 3, 1, 5, 2, 4, 0, 6]);
+      const category = await read(fixture(`category.${format}`), { oneHot: ['colour'] });
+      assert.deepEqual(
+        [category.values, category.names],
+        [
+          [1, 1, 2, 0, 3, 1],
+          ['a', 'colour=red'],
+        ],
+      );
+      await refuses(
+        () => read(fixture(`date.${format}`)),
+        'column 2 (when), which cannot be clustered',
+        '--drop when',
+      );
+      await refuses(() => read(fixture(`nested.${format}`)), 'column 2 (s), which cannot be clustered');
+    });
+
+    test(`bad values: ${format}`, async () => {
+      await refuses(
+        () => read(fixture(`lengths.${format}`)),
+        'row 1 (counted from 0)',
+        'has 1 numbers, the first one 2',
+      );
+      await refuses(
+        () => read(fixture(`null-inside.${format}`)),
+        'row 1 (counted from 0), column e[2]',
+        'missing',
+      );
+      await refuses(
+        () => read(fixture(`null-list.${format}`)),
+        'row 1 (counted from 0), column e[1]',
+        'missing',
+      );
+      await refuses(() => read(fixture(`wide-int.${format}`)), 'row 1', 'beyond 2^53');
+      await refuses(
+        () => read(fixture(`null.${format}`)),
+        'row 1',
+        'column a',
+        '--impute mean or median',
+        '--impute drop',
+      );
+      await refuses(() => read(fixture(`infinite.${format}`)), 'row 1', 'is infinite');
+      await refuses(() => read(fixture(`empty.${format}`)), 'no rows');
+    });
+
+    test(`a damaged file: ${format}`, async () => {
+      const bytes = Buffer.from(fixtures[`wide.${format}`], 'base64');
+      await refuses(
+        () => read(put(`cut.${format}`, bytes.subarray(0, bytes.length - 40))),
+        `cut.${format} cannot be read as`,
+      );
+      await refuses(() => read(put(`other.${format}`, 'a,b\n1,2\n')), 'does not begin with');
+      const zeroed = Buffer.from(bytes).fill(0xff, bytes.length - 300, bytes.length - 20);
+      await refuses(() => read(put(`zeroed.${format}`, zeroed)), `zeroed.${format}`);
+    });
+  }
+
+  test('float16', async () => assert.deepEqual((await read(fixture('half.parquet'))).values, [1.5, -2]));
+  test('lists of JSON lines', async () =>
+    assert.deepEqual((await read(fixture('lists.jsonl'), { text: 'text' })).values, rows));
+});
+
+describe('missing values', () => {
+  const table = () => put('missing.csv', 'a,b\n1,5\n,6\n3,NA\n8,8\n');
+  test('are an error that names what to do', () =>
+    refuses(
+      () => read(table()),
+      'missing.csv line 3, column a: "" is a missing value',
+      '--impute mean or median',
+    ));
+  test('become the mean or the median of their column', async () => {
+    const mean = await read(table(), { impute: 'mean' });
+    assert.deepEqual(mean.values, [1, 5, 4, 6, 3, Math.fround(19 / 3), 8, 8]);
+    assert.deepEqual(mean.fill, [4, Math.fround(19 / 3)]);
+    assert.deepEqual((await read(table(), { impute: 'median' })).values, [1, 5, 3, 6, 3, 6, 8, 8]);
+  });
+  test('or their rows are left out, also of labels and names', async () => {
+    const path = put('dropped.csv', 'a,id,class\n1,p,x\n,q,y\n3,r,y\n');
+    const options = { impute: 'drop', id: 'id', label: 'class' } as const;
+    const { values, dropped, note } = await read(path, options);
+    assert.deepEqual([values, dropped], [[1, 3], [1]]);
+    assert.match(note!, /1 rows with missing values are left out/);
+    assert.deepEqual(await texts(path, 'id', options), ['p', 'r']);
+    assert.deepEqual([...(await readLabels(`${path}:class`, { dropped })).codes], [0, 1]);
+  });
+  test('of new rows become those of the run', async () => {
+    const trained = { names: ['a', 'b'], width: 2, run: 'r', fill: [10, 20] };
+    const { values } = await read(put('new.csv', 'b,x,a\n,t,1\n2,u,\n'), { impute: 'mean', trained });
+    assert.deepEqual(values, [1, 20, 10, 2]);
+  });
+  test('in every row, or a whole column', async () => {
+    await refuses(
+      () => read(put('all.csv', 'a,b\n,1\n,2\n'), { impute: 'mean' }),
+      'no value in column a',
+      '--drop a',
+    );
+    await refuses(
+      () => read(put('every.csv', 'a,b\n,1\n2,\n'), { impute: 'drop' }),
+      'missing values in every row',
+    );
+  });
+});
+
+describe('columns', () => {
+  const table = () => put('t.csv', 'id,emb1,emb2,age,kind\nr1,1,2,3,x\nr2,4,5,6,y\n');
+  test('by name, pattern and number, in the order given', async () => {
+    assert.deepEqual((await read(table(), { columns: ['age', 'emb*'] })).names, ['age', 'emb1', 'emb2']);
+    assert.deepEqual((await read(table(), { columns: ['2', 'age'] })).values, [1, 3, 4, 6]);
+    assert.deepEqual((await read(table(), { drop: ['kind', 'emb*'], id: 'id' })).values, [3, 6]);
+    assert.deepEqual((await read(table(), { id: 'id', label: 'kind' })).names, ['emb1', 'emb2', 'age']);
+  });
+  test('that do not exist', async () => {
+    await refuses(
+      () => read(table(), { columns: ['agee'] }),
+      '--columns',
+      'no column agee; did you mean age?',
+    );
+    await refuses(() => read(table(), { drop: ['x*'] }), '--drop', 'no column like x*');
+    await refuses(() => read(table(), { id: 'ID9' }), '--id', 'no column ID9');
+    await refuses(() => read(table(), { drop: ['*'] }), 'no column left to cluster by');
+  });
+  test('categories become columns of 0 and 1, the first left out', async () => {
+    const options = { drop: ['id', 'emb*'], oneHot: ['kind'] };
+    const { values, names, categories } = await read(table(), options);
+    assert.deepEqual([values, names, categories], [[3, 0, 6, 1], ['age', 'kind=y'], { kind: ['x', 'y'] }]);
+    const trained = { names, width: 2, run: 'r', categories };
+    assert.deepEqual(
+      (await read(put('k.csv', 'kind,age\ny,1\nx,2\n'), { ...options, trained })).values,
+      [1, 1, 2, 0],
+    );
+    await refuses(
+      () => read(put('z.csv', 'kind,age\nz,1\nx,2\n'), { ...options, trained }),
+      'column kind: "z" is none of the categories of the run (x, y)',
+    );
+  });
+  test('an index that pandas wrote is left out, another first column is not', async () => {
+    assert.match((await read(fixture('indexed.csv'))).note!, /only counts the rows/);
+    const { names, note } = await read(put('first.csv', ',a\n5,1\n6,2\n'));
+    assert.deepEqual([names, note], [['', 'a'], null]);
+  });
+});
+
+describe('several files', () => {
+  const parts = (name: string, files: Record<string, string>) => {
+    const path = join(folder, name);
+    mkdirSync(path);
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
+    return path;
+  };
+  test('in a folder and by a pattern, in the order of their names', async () => {
+    const path = parts('parts', {
+      'b.csv': 'x,y\n3,4\n',
+      'a.csv': 'x,y\n1,2\n',
+      '.c.csv': 'x\n',
+      'notes.md': '#',
+    });
+    assert.deepEqual((await read(path)).values, [1, 2, 3, 4]);
+    assert.deepEqual((await read(join(path, 'b*.csv'))).values, [3, 4]);
+    assert.deepEqual(await texts(path, 'x'), ['1', '3']);
+    await refuses(() => read(join(path, 'z*.csv')), 'z*.csv is a pattern of no file');
+  });
+  test('of other columns or formats', async () => {
+    await refuses(
+      () => read(parts('names', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,z\n3,4\n' })),
+      'b.csv has other columns than',
+      'column 2 is "z", not "y"',
+    );
+    await refuses(
+      () => read(parts('mixed', { 'a.csv': 'x,y\n1,2\n', 'b.jsonl': '{"x":1}' })),
+      'different formats',
+    );
+  });
+  test('bad values are named with their file', () =>
+    refuses(() => read(parts('bad', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,y\n3,\n' })), 'line 2 of', 'b.csv'));
+  test('that change are noticed', async () => {
+    const path = parts('changing', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,y\n3,4\n' });
+    const source = await openSource(path);
+    appendFileSync(join(path, 'b.csv'), '5,6\n');
+    assert.throws(() => source.assertSameFile!(), /changed while it was being read/);
+    source.close();
+    assert.deepEqual((await read(path)).values, [1, 2, 3, 4, 5, 6]);
+    rmSync(join(path, 'b.csv'));
+    assert.deepEqual((await read(path)).values, [1, 2]);
+  });
+});
+
+test('a file whose name has the signs of a pattern is that file', async () => {
+  assert.deepEqual((await read(put('a[1]*.csv', 'x,y\n1,2\n'))).values, [1, 2]);
+  assert.deepEqual((await read(put("it's.csv", 'x,y\n1,2\n'))).values, [1, 2]);
+});
+
+test('damaged compressed text', async () => {
+  const packed = gzipSync(`a,b\n${'1,2\n'.repeat(5000)}`);
+  await refuses(() => read(put('cut.csv.gz', packed.subarray(0, -20))), 'cut.csv.gz is damaged or truncated');
+  const zst = Buffer.from(fixtures['x.csv.zst'], 'base64');
+  await refuses(() => read(put('cut.csv.zst', zst.subarray(0, -8))), 'cut.csv.zst is damaged or truncated');
+});
