@@ -61,7 +61,7 @@ interface MeasuredTrainOptions extends Omit<MeasuredRunOptions, 'watch'> {
 export async function train(
   { data, labels }: Pick<DataFiles, 'data'> & Partial<DataFiles>,
   flags: CliArgs = [],
-  { watch, minutes }: MeasuredTrainOptions = {},
+  { watch, minutes, env }: MeasuredTrainOptions = {},
 ): Promise<TrainResult> {
   const dir = tempPath('run');
   const { stdout, wall } = await dpmesh(
@@ -74,7 +74,7 @@ export async function train(
       ...(flags.includes('--backend') ? [] : ['--backend', 'wasm']),
       ...flags,
     ],
-    { watch: watch && ((pid) => watch(pid, dir)), minutes },
+    { watch: watch && ((pid) => watch(pid, dir)), minutes, env },
   );
   const summary: Summary = JSON.parse(stdout);
   const scores =

@@ -7,6 +7,7 @@ import { openReport, type RowVerdict } from './report.ts';
 import { backendRows } from './rows/backends.ts';
 import { embeddingRows } from './rows/embeddings.ts';
 import { encoderRows } from './rows/encoder.ts';
+import { formatRows } from './rows/formats.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
 import type { BenchmarkRow } from './rows/row.ts';
@@ -25,6 +26,7 @@ const rows: BenchmarkRow[] = [
   ...backendRows,
   ...sizeRows,
   ...encoderRows,
+  ...formatRows,
   ...lastRows,
 ];
 
