@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { attempted, ioError, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { parseDtype } from './arrays/dtype.ts';
 import { openCached } from './cache.ts';
 import {
   type ArrayFile,
@@ -12,7 +13,6 @@ import {
   createNpyBytes,
   type NpyWriter,
   openNpy,
-  parseDtype,
   tuple,
 } from './npy.ts';
 

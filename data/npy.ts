@@ -1,5 +1,4 @@
 import { closeSync } from 'node:fs';
-import { endianness } from 'node:os';
 import {
   type AtomicFile,
   type AtomicFileOptions,
@@ -12,15 +11,16 @@ import {
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
-
-/** An element type of NumPy: `<f4` has byte order `<`, kind `f` and size 4 (bytes). */
-export interface NpyDtype {
-  readonly order: string;
-  readonly kind: string;
-  readonly size: number;
-  /** NumPy's notation, such as `<f4`; for a record type, its list of fields. */
-  readonly descr: string;
-}
+import {
+  decode,
+  dtypeName,
+  HOST_ORDER,
+  isReadable,
+  type NpyDtype,
+  type NumericArray,
+  parseDtype,
+  swapBytes,
+} from './arrays/dtype.ts';
 
 /** An open file of elements of equal size, in C (or Fortran) order from byte `offset` on, known not to be truncated. */
 export interface ArrayFile {
@@ -52,20 +52,9 @@ export type WritableDtype = keyof typeof WRITABLE;
 /** NumPy's headers have some hundred bytes; only records with thousands of fields need more than this. */
 const MAX_HEADER_BYTES = 1 << 16;
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
-const KIND_NAMES: Record<string, string> = { f: 'float', i: 'int', u: 'uint', c: 'complex' };
-/** This machine's byte order, in NumPy's notation. */
-export const HOST_ORDER = endianness() === 'LE' ? '<' : '>';
 
 /** A shape as Python prints it. */
 export const tuple = (shape: readonly number[]) => `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`;
-const isForeignOrder = ({ order, size }: NpyDtype) => size > 1 && (order === '>') !== (HOST_ORDER === '>');
-
-/** The name of an element type for messages: `float32`, `>f8` (not this machine's byte order), `bool`, `<U5`. */
-export function dtypeName(dtype: NpyDtype): string {
-  if (dtype.kind === 'b') return 'bool';
-  const name = KIND_NAMES[dtype.kind];
-  return name && !isForeignOrder(dtype) ? `${name}${dtype.size * 8}` : dtype.descr;
-}
 
 /** Do these first bytes of a file have the magic number of .npy? */
 export const isNpy = (head: Uint8Array) => MAGIC.equals(head.subarray(0, MAGIC.length));
@@ -77,18 +66,32 @@ export const isNpy = (head: Uint8Array) => MAGIC.equals(head.subarray(0, MAGIC.l
 export function openNpy(file: string, path = file, options?: OpenOptions): ArrayFile {
   const { fd, size } = openFile(file, options);
   try {
-    const file = { path, fd, ...readHeader({ fd, path }, size) };
-    // Pickled objects have any length, so the check for truncation would be wrong.
-    if (file.dtype.kind === 'O')
-      throw new UserError(
-        `${path} contains Python objects (${file.dtype.descr}): save numbers with x.astype('float32'), labels with x.astype(str)`,
-      );
-    return assertComplete(file, size);
+    return npyAt({ fd, path }, 0, size);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
+
+/** The array of an .npy that is the `size` bytes of an open file from byte `start` on. Throws as `openNpy`. */
+export function npyAt(opened: Pick<ArrayFile, 'fd' | 'path'>, start: number, size: number): ArrayFile {
+  const header = readHeader(opened.path, size, (into, at) => readFully(opened, into, start + at));
+  const array = assertComplete({ ...opened, ...header }, size);
+  return { ...array, offset: start + array.offset };
+}
+
+/** What the header of an .npy says. */
+export type NpyHeader = Pick<ArrayFile, 'dtype' | 'shape' | 'fortran' | 'offset'>;
+
+/** The header of an .npy of `size` bytes whose first bytes are `head`. Throws as `openNpy`. */
+export function npyHeaderIn(path: string, head: Buffer, size: number): NpyHeader {
+  return readHeader(path, size, (into, at) => {
+    if (head.copy(into, 0, at) < into.length) throw truncated(path, at + into.length, head.length);
+  });
+}
+
+/** Bytes from the start of an .npy that have its header. */
+export const MAX_HEAD_BYTES = MAX_HEADER_BYTES + 12;
 
 /** The number of bytes of an array's elements. Throws a UserError for a shape that no file can hold. */
 export function byteCount({ path, shape, dtype }: Pick<ArrayFile, 'path' | 'shape' | 'dtype'>): number {
@@ -106,29 +109,33 @@ export function assertComplete(file: ArrayFile, size: number): ArrayFile {
   return file;
 }
 
-function readHeader(file: Pick<ArrayFile, 'fd' | 'path'>, size: number) {
+/** `size`: of the file, of which `read` reads. */
+function readHeader(path: string, size: number, read: (into: Buffer, at: number) => void): NpyHeader {
   const head = Buffer.alloc(Math.min(12, size));
-  readFully(file, head, 0);
-  if (!isNpy(head)) throw new UserError(`${file.path} is not a NumPy file: save the array with numpy.save`);
-  if (size < 12) throw truncated(file.path, 12, size);
+  read(head, 0);
+  if (!isNpy(head)) throw new UserError(`${path} is not a NumPy file: save the array with numpy.save`);
+  if (size < 12) throw truncated(path, 12, size);
   const version = head[6];
   if (version < 1 || version > 3)
     throw new UserError(
-      `${file.path} has .npy format ${version}, supported are 1 to 3: save it again with numpy.save`,
+      `${path} has .npy format ${version}, supported are 1 to 3: save it again with numpy.save`,
     );
   const headerStart = version === 1 ? 10 : 12;
   const length = version === 1 ? head.readUInt16LE(8) : head.readUInt32LE(8);
   if (length > MAX_HEADER_BYTES)
     throw new UserError(
-      `${file.path} has a header of ${length} bytes, too long for an array of numbers: save one with numpy.save`,
+      `${path} has a header of ${length} bytes, too long for an array of numbers: save one with numpy.save`,
     );
-  if (headerStart + length > size) throw truncated(file.path, headerStart + length, size);
+  if (headerStart + length > size) throw truncated(path, headerStart + length, size);
   const text = Buffer.alloc(length);
-  readFully(file, text, headerStart);
-  return {
-    ...parseHeader(file.path, text.toString(version === 3 ? 'utf8' : 'latin1')),
-    offset: headerStart + length,
-  };
+  read(text, headerStart);
+  const header = parseHeader(path, text.toString(version === 3 ? 'utf8' : 'latin1'));
+  // Pickled objects have any length, so the check for truncation would be wrong.
+  if (header.dtype.kind === 'O')
+    throw new UserError(
+      `${path} contains Python objects (${header.dtype.descr}): save numbers with x.astype('float32'), labels with x.astype(str)`,
+    );
+  return { ...header, offset: headerStart + length };
 }
 
 function parseHeader(path: string, header: string) {
@@ -157,18 +164,9 @@ function textAfterKey(header: string, key: string): string {
   return match ? header.slice(match.index + match[0].length) : '';
 }
 
-/** Parses NumPy's notation of an element type. Anything else, such as a record's list of fields, gets kind `V`. */
-export function parseDtype(descr: string): NpyDtype {
-  const [, order, kind, digits] = /^([<>|=]?)([a-zA-Z])(\d*)/.exec(descr) ?? ['', '|', 'V', '0'];
-  const size = Number(digits || 0) * (kind === 'U' ? 4 : 1);
-  return { order: order === '>' ? '>' : '<', kind, size, descr };
-}
-
-const READABLE = /^(f[248]|[iu][1248]|b1)$/;
-
 /** Throws a UserError unless the elements are bools, integers or floats of at most 64 bits. */
 export function assertNumeric({ path, dtype }: ArrayFile): void {
-  if (READABLE.test(dtype.kind + dtype.size)) return;
+  if (isReadable(dtype)) return;
   const content =
     { c: 'complex numbers', U: 'strings', S: 'strings', V: 'records' }[dtype.kind] ??
     'elements of an unsupported type';
@@ -180,75 +178,6 @@ export function assertNumeric({ path, dtype }: ArrayFile): void {
 
 /** The number of elements that are read and converted at a time. */
 export const CHUNK_ELEMENTS = 1 << 18;
-
-const VIEWS = {
-  f4: Float32Array,
-  f8: Float64Array,
-  i1: Int8Array,
-  i2: Int16Array,
-  i4: Int32Array,
-  u1: Uint8Array,
-  u2: Uint16Array,
-  u4: Uint32Array,
-  b1: Uint8Array,
-};
-
-type IntegerArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
-export type NumericArray = Float32Array | Float64Array | IntegerArray;
-
-/** The elements in `bytes`, which must be 8-byte aligned and may be byte-swapped in place. 64-bit integers become float64. */
-export function decode(bytes: Uint8Array<ArrayBuffer>, dtype: NpyDtype): NumericArray {
-  if (isForeignOrder(dtype)) swapBytes(bytes, dtype.size);
-  const { buffer, byteOffset } = bytes;
-  const type = dtype.kind + dtype.size;
-  const length = bytes.length / dtype.size;
-  if (type === 'f2')
-    return halfToFloat(new Uint16Array(buffer, byteOffset, length), new Float32Array(length));
-  if (type === 'i8') return toFloat64(new BigInt64Array(buffer, byteOffset, length));
-  if (type === 'u8') return toFloat64(new BigUint64Array(buffer, byteOffset, length));
-  return new VIEWS[type as keyof typeof VIEWS](buffer, byteOffset, length);
-}
-
-/** The same, into an array of as many numbers. */
-export function decodeInto(
-  out: Float32Array | Float64Array,
-  bytes: Uint8Array<ArrayBuffer>,
-  dtype: NpyDtype,
-): void {
-  if (dtype.kind === 'f' && dtype.size === 2) {
-    if (isForeignOrder(dtype)) swapBytes(bytes, 2);
-    halfToFloat(new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), out);
-  } else out.set(decode(bytes, dtype));
-}
-
-function swapBytes({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>, size: number): void {
-  const bytes = Buffer.from(buffer, byteOffset, length);
-  if (size === 2) bytes.swap16();
-  else if (size === 4) bytes.swap32();
-  else bytes.swap64();
-}
-
-function toFloat64(wide: BigInt64Array | BigUint64Array): Float64Array {
-  const out = new Float64Array(wide.length);
-  for (let i = 0; i < out.length; i++) out[i] = Number(wide[i]);
-  return out;
-}
-
-let halfValues: Float32Array | undefined;
-
-function halfToFloat<T extends Float32Array | Float64Array>(bits: Uint16Array, out: T): T {
-  halfValues ??= Float32Array.from({ length: 65536 }, (_, half) => halfValue(half));
-  for (let i = 0; i < out.length; i++) out[i] = halfValues[bits[i]];
-  return out;
-}
-
-function halfValue(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
-}
 
 /**
  * Reads an entire array of numbers, of any shape, in C order, as the closest native type. Throws a UserError if it is not a

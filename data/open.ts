@@ -1,21 +1,11 @@
 import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
+import { decode, decodeInto, dtypeName } from './arrays/dtype.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import type { ImageOptions } from './images/images.ts';
-import {
-  type ArrayFile,
-  assertNumeric,
-  CHUNK_ELEMENTS,
-  closeArray,
-  decode,
-  decodeInto,
-  dtypeName,
-  isNpy,
-  openNpy,
-  tuple,
-} from './npy.ts';
+import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, isNpy, openNpy, tuple } from './npy.ts';
 import type { Source } from './source.ts';
 import {
   isPackedText,

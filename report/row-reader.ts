@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { decode } from '../data/arrays/dtype.ts';
 import { moveOutliers } from '../data/fences.ts';
-import { decode } from '../data/npy.ts';
 import { openRunLabels } from '../data/saved/run-files.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../data/transform.ts';

@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { decode } from '../data/arrays/dtype.ts';
 import type { Labels } from '../data/labels.ts';
-import { decode } from '../data/npy.ts';
 import { openRunLabels } from '../data/saved/run-files.ts';
 
 /** Rows of each cluster and class. */

@@ -1,7 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
+import { HOST_ORDER } from '../arrays/dtype.ts';
 import { tellingNames } from '../column-names.ts';
 import { isNumbered } from '../csv-rows.ts';
-import { CHUNK_ELEMENTS, createNpyBytes, HOST_ORDER } from '../npy.ts';
+import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
 import type { SelectedColumns } from './select-columns.ts';
