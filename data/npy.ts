@@ -1,7 +1,8 @@
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import {
   type AtomicFile,
   type AtomicFileOptions,
+  attempted,
   createAtomicFile,
   type OpenOptions,
   openFile,
@@ -100,6 +101,15 @@ export function byteCount({ path, shape, dtype }: Pick<ArrayFile, 'path' | 'shap
   throw new UserError(
     `${path} has shape ${tuple(shape)}, more than any file can hold: its header is damaged; copy or save it again`,
   );
+}
+
+/** What follows the array in its file, as `NpyWriter.finish` wrote it. */
+export function readAppendix(file: ArrayFile): Buffer {
+  const start = file.offset + byteCount(file);
+  const { size } = attempted(file.path, 'read', () => fstatSync(file.fd));
+  const bytes = Buffer.alloc(size - start);
+  readFully(file, bytes, start);
+  return bytes;
 }
 
 /** Returns the file; throws a UserError if it has fewer bytes than its shape needs. */

@@ -2,6 +2,14 @@ import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
 import { decode, decodeInto, dtypeName } from './arrays/dtype.ts';
+import {
+  type ContainerFormat,
+  containerFormat,
+  HEAD_BYTES,
+  isContainer,
+  openRowsIn,
+  presentIn,
+} from './arrays/formats.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import type { ImageOptions } from './images/images.ts';
@@ -21,7 +29,7 @@ import type { TableOptions } from './tables/open-table.ts';
 import { compressionOf, headOf } from './text-stream.ts';
 
 /** `folder`: of images, or of tables. `pattern`: of the names of tables. */
-export type Format = 'npy' | 'idx' | 'idx.gz' | TableFormat | 'folder' | 'pattern';
+export type Format = 'npy' | 'idx' | 'idx.gz' | ContainerFormat | TableFormat | 'folder' | 'pattern';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
@@ -29,6 +37,8 @@ const MAX_GAP_BYTES = 1 << 15;
 export interface OpenOptions {
   /** Which columns of a table are read, and how. */
   table?: TableOptions;
+  /** The array to read, of a file that has several; by default the one that `table.columns` names, or the only one. */
+  array?: string;
   /** Says how far reading is, where that takes long. */
   log?: (line: string) => void;
   /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
@@ -39,7 +49,7 @@ export interface OpenOptions {
 
 /**
  * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images
- * become rows of pixels; a table (text, Parquet, Arrow, JSON lines; also several of them, in a folder or by a pattern); or a
+ * become rows of pixels; an array of an .npz, .safetensors, .h5ad or other HDF5 file; a table (text, Parquet, Arrow, JSON lines; also several of them, in a folder or by a pattern); or a
  * folder of images. The format is detected from the content, else from the name. Rejects with a UserError, one line, if the file
  * is invalid.
  */
@@ -55,6 +65,8 @@ const isFile = (path: string) => !isPattern(path) && !statusOf(path)?.isDirector
 async function openOne(path: string, options: OpenOptions): Promise<Source> {
   const { expected } = options;
   const format = formatOf(path);
+  if (isContainer(format)) return openContained(format, path, options);
+  if (!isTable(format)) assertNoColumns(path, options);
   switch (format) {
     case 'npy':
       return tableSource(openNpy(path));
@@ -70,6 +82,27 @@ async function openOne(path: string, options: OpenOptions): Promise<Source> {
     default:
       return openTableFile(oneFile(path, format as TableFormat), options);
   }
+}
+
+async function openContained(
+  format: ContainerFormat,
+  path: string,
+  { array, table, expected }: OpenOptions,
+): Promise<Source> {
+  const columns = array === undefined ? (table?.columns ?? null) : [array];
+  // New rows for a trained model may have another name.
+  const chosen = columns && table?.trained ? await presentIn(format, path, columns) : columns;
+  const opened = await openRowsIn(format, path, chosen, expected);
+  const where = opened.copy === undefined ? { array: opened.array } : { file: opened.copy };
+  return { ...tableSource(opened.file), ...where, names: opened.names };
+}
+
+/** UserError if columns are named of what has no names; new rows for a trained model may be any. */
+function assertNoColumns(path: string, { table }: OpenOptions): void {
+  if (table?.columns && !table.trained)
+    throw new UserError(
+      `${path} has no columns or arrays with names, as --columns ${table.columns.join(',')} asks for: leave it out`,
+    );
 }
 
 async function openTableFile(file: TableFile, { table, log }: OpenOptions): Promise<Source> {
@@ -94,6 +127,7 @@ async function openSeveral(path: string, options: OpenOptions): Promise<Source> 
   if (isPattern(path))
     throw new UserError(`${path} is a pattern of no file's name: check it, and the folder`);
   if (!options.images) throw new UserError(`${path} is a folder: name a file inside it`);
+  assertNoColumns(path, options);
   const { openImages } = await import('./images/images.ts');
   const { file, copy, names, assertSame } = await openImages(path, options.images);
   return { ...tableSource(file), images: names, file: copy, assertSameFile: assertSame };
@@ -118,18 +152,18 @@ export const isImageFolder = (path: string): boolean =>
 export function formatOf(path: string): Format {
   if (isPattern(path)) return 'pattern';
   if (statusOf(path)?.isDirectory()) return 'folder';
-  const head = headOf(path, 8);
+  const head = headOf(path, HEAD_BYTES);
   if (isNpy(head) || /\.npy$/i.test(path)) return 'npy';
   const compression = compressionOf(head);
   if (compression === 'gzip' && !isPackedText(path)) return 'idx.gz';
   if (compression !== 'none') return tableFormatOf(path, new Uint8Array()) ?? 'csv';
+  const container = containerFormat(path, head);
+  if (container) return container;
   if (isIdx(head)) return 'idx';
   const table = tableFormatOf(path, head);
   if (table) return table;
   throw new UserError(
-    head.toString('latin1', 0, 2) === 'PK'
-      ? `${path} is a zip archive (.npz?): save the array to use as .npy, with numpy.save`
-      : `${path} has an unsupported format: use .npy, IDX, a table (.csv, .tsv, .txt, .parquet, .feather, .jsonl; text also as .gz or .zst), or a folder of tables or of PNG and JPEG images`,
+    `${path} has an unsupported format: use .npy, .npz, .safetensors, .h5ad or other HDF5, IDX, a table (.csv, .tsv, .txt, .parquet, .feather, .jsonl; text also as .gz or .zst), or a folder of tables or of PNG and JPEG images`,
   );
 }
 

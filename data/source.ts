@@ -22,6 +22,8 @@ export interface Source {
   readonly images?: readonly string[];
   /** A file that has the rows, where that is another than the one that was opened: a decoded copy. */
   readonly file?: string;
+  /** The name of the array, of a file that has several, where it is read in place. */
+  readonly array?: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
   /** Of a table: what became of its missing values and categories. */

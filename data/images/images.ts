@@ -1,10 +1,8 @@
-import { fstatSync } from 'node:fs';
-import { attempted, readFully } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
 import { assertVersion } from '../file-version.ts';
-import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
+import { type ArrayFile, closeArray, openNpy, readAppendix } from '../npy.ts';
 import { type DecodedImages, decodeFolder, type ImageForm } from './decode-folder.ts';
 import { loadDecoder } from './decoder.ts';
 import { type ImageFolder, readImageFolder } from './folder.ts';
@@ -104,13 +102,7 @@ function assertExpected({ path, names }: ImageFolder, expected: ExpectedImages, 
 }
 
 /** What `decodeFolder` has written after the array. */
-function readAbout(file: ArrayFile): DecodedImages {
-  const start = file.offset + byteCount(file);
-  const { size } = attempted(file.path, 'read', () => fstatSync(file.fd));
-  const bytes = Buffer.alloc(size - start);
-  readFully(file, bytes, start);
-  return JSON.parse(bytes.toString());
-}
+const readAbout = (file: ArrayFile): DecodedImages => JSON.parse(readAppendix(file).toString());
 
 function badImages({ skipped }: DecodedImages, count: number): string {
   const named = skipped.slice(0, MOST_NAMED).map(({ name, problem }) => `${oneLine(name)} (${problem})`);

@@ -1,0 +1,90 @@
+import { UserError } from '../../base/user-error.ts';
+import {
+  type ContainedArray,
+  type Container,
+  type ExpectedSize,
+  openMember,
+  ROWS,
+  type Wanted,
+} from './container.ts';
+import { isHdf5 } from './hdf5.ts';
+import { isZip } from './npz.ts';
+import { isPickle, pickleError } from './pickle.ts';
+import { isSafetensors } from './safetensors.ts';
+
+/** The formats of containers: how they are recognized, and opened. */
+
+export const CONTAINERS = ['npz', 'safetensors', 'hdf5'] as const;
+export type ContainerFormat = (typeof CONTAINERS)[number];
+
+export const isContainer = (format: string): format is ContainerFormat =>
+  (CONTAINERS as readonly string[]).includes(format);
+
+/** Bytes at the start of a file by which its format is recognized. */
+export const HEAD_BYTES = 16;
+
+/** The format of a container, by its first bytes, else by its name; null for other files. Throws a UserError for a pickle. */
+export function containerFormat(path: string, head: Buffer): ContainerFormat | null {
+  if (isZip(head)) return 'npz';
+  if (isHdf5(head)) return 'hdf5';
+  if (isSafetensors(head) || /\.safetensors$/i.test(path)) return 'safetensors';
+  if (isPickle(path, head)) throw pickleError(path);
+  if (/\.npz$/i.test(path)) return 'npz';
+  return /\.(h5ad|h5|hdf5)$/i.test(path) ? 'hdf5' : null;
+}
+
+/** Opens a container. Rejects with a UserError if it is damaged or truncated. */
+export async function openContainer(format: ContainerFormat, path: string): Promise<Container> {
+  switch (format) {
+    case 'npz':
+      return (await import('./npz.ts')).openNpz(path);
+    case 'safetensors':
+      return (await import('./safetensors.ts')).openSafetensors(path);
+    case 'hdf5':
+      return (await import('./h5ad.ts')).openH5ad(path);
+  }
+}
+
+/** Opens the array that is named, or the only one that is wanted: see `openMember`. */
+export async function openArray(
+  format: ContainerFormat,
+  path: string,
+  name: string | null,
+  wanted: Wanted,
+  expected?: ExpectedSize,
+): Promise<ContainedArray & { array: string }> {
+  const container = await openContainer(format, path);
+  try {
+    return await openMember(container, name, wanted, expected);
+  } finally {
+    container.close();
+  }
+}
+
+/** Opens the rows × columns that `columns` names, or the only ones. UserError if it has more than one name. */
+export function openRowsIn(
+  format: ContainerFormat,
+  path: string,
+  columns: readonly string[] | null,
+  expected?: ExpectedSize,
+): Promise<ContainedArray & { array: string }> {
+  if (columns && columns.length !== 1)
+    throw new UserError(
+      `--columns ${columns.join(',')} has ${columns.length} names, but the rows of ${path} are in one array: give its name alone`,
+    );
+  return openArray(format, path, columns?.[0] ?? null, ROWS, expected);
+}
+
+/** Those columns if the container has an array of that name, else null. */
+export async function presentIn(
+  format: ContainerFormat,
+  path: string,
+  columns: readonly string[],
+): Promise<readonly string[] | null> {
+  const container = await openContainer(format, path);
+  try {
+    return columns.every((name) => container.find(name) !== null) ? columns : null;
+  } finally {
+    container.close();
+  }
+}

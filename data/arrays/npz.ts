@@ -1,0 +1,192 @@
+import { closeSync } from 'node:fs';
+import zlib from 'node:zlib';
+import type { Entry, ZipFile } from 'yauzl';
+import { createAtomicFile, ioError, openFile } from '../../base/files.ts';
+import { oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
+import { openCached } from '../cache.ts';
+import {
+  type ArrayFile,
+  byteCount,
+  MAX_HEAD_BYTES,
+  type NpyHeader,
+  npyAt,
+  npyHeaderIn,
+  openNpy,
+} from '../npy.ts';
+import { type ContainedArray, type Container, memberPath } from './container.ts';
+import { pickleError } from './pickle.ts';
+
+/** Arrays of NumPy in a zip archive. What is stored in it is read in place; what is deflated is unpacked once, into the cache. */
+
+/** More are not listed by the library without much memory. */
+const MOST_MEMBERS = 1 << 16;
+const STORED = 0;
+const DEFLATED = 8;
+const MEMBER = /\.npy$/;
+
+/** Do these first bytes of a file have the magic number of zip? */
+export const isZip = (head: Uint8Array) =>
+  head[0] === 0x50 && head[1] === 0x4b && [0x0403, 0x0605].includes(head[2] + 256 * head[3]);
+
+/** Opens an .npz. Rejects with a UserError that says what another archive is. */
+export async function openNpz(path: string): Promise<Container> {
+  const { fromFdPromise } = (await import('yauzl')).default;
+  const { fd } = openFile(path);
+  const zip = await fromFdPromise(fd).catch((error: Error) => {
+    closeSync(fd);
+    throw zipError(path, error);
+  });
+  try {
+    const entries = await entriesOf(path, zip);
+    const arrays = new Map(
+      entries
+        .filter(({ fileName }) => MEMBER.test(fileName))
+        .map((entry) => [entry.fileName.replace(MEMBER, ''), entry] as const),
+    );
+    if (!arrays.size) throw otherArchive(path, entries);
+    if (arrays.has('indptr') && arrays.has('format'))
+      throw new UserError(
+        `${path} is a sparse matrix of SciPy: save it dense, with numpy.save(…, x.toarray()), or as the X of an .h5ad`,
+      );
+    const member = (name: string): Member => ({ path, name, zip, entry: arrays.get(name)! });
+    return {
+      path,
+      names: [...arrays.keys()],
+      find: (name) => [name, name.replace(MEMBER, '')].find((found) => arrays.has(found)) ?? null,
+      shapeOf: (name) => shapeOf(member(name)),
+      open: (name) => openEntry(member(name)),
+      close: () => zip.close(),
+    };
+  } catch (error) {
+    zip.close();
+    throw zipError(path, error);
+  }
+}
+
+interface Member {
+  path: string;
+  name: string;
+  zip: ZipFile;
+  entry: Entry;
+}
+
+async function entriesOf(path: string, zip: ZipFile): Promise<Entry[]> {
+  if (zip.entryCount > MOST_MEMBERS)
+    throw new UserError(`${path} has ${zip.entryCount} members, more than the supported ${MOST_MEMBERS}`);
+  const entries: Entry[] = [];
+  for await (const entry of zip.eachEntry()) entries.push(entry);
+  return entries;
+}
+
+async function openEntry(member: Member): Promise<ContainedArray> {
+  const { path, name, entry } = member;
+  const label = memberPath(path, name);
+  if (entry.isEncrypted()) throw new UserError(`${label} is encrypted: save it again with numpy.savez`);
+  if (entry.compressionMethod === STORED) return { file: await openStored(member, label) };
+  if (entry.compressionMethod !== DEFLATED)
+    throw new UserError(
+      `${label} is compressed in a way that NumPy does not use (method ${entry.compressionMethod}): save it again with numpy.savez`,
+    );
+  const { copy, ...file } = await openCached(
+    path,
+    `npz ${name}`,
+    (target) => inflate(member, label, target),
+    (target) => openNpy(target, label),
+  );
+  return { file, copy };
+}
+
+async function openStored({ path, zip, entry }: Member, label: string): Promise<ArrayFile> {
+  const start = await dataStart(path, zip, entry);
+  const { fd } = openFile(path);
+  try {
+    return npyAt({ fd, path: label }, start, entry.uncompressedSize);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+async function dataStart(path: string, zip: ZipFile, entry: Entry): Promise<number> {
+  try {
+    return (await zip.readLocalFileHeaderPromise(entry, { minimal: true })).fileDataStart;
+  } catch (error) {
+    throw zipError(path, error);
+  }
+}
+
+async function shapeOf(member: Member): Promise<readonly number[] | null> {
+  try {
+    return (await headerOf(member)).shape;
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+}
+
+/** From the first bytes of the member, as they are unpacked. */
+async function headerOf({ path, name, zip, entry }: Member): Promise<NpyHeader> {
+  const head: Buffer[] = [];
+  let length = 0;
+  try {
+    const stream = await zip.openReadStreamPromise(entry);
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      head.push(chunk);
+      length += chunk.length;
+      if (length >= MAX_HEAD_BYTES) break;
+    }
+  } catch (error) {
+    throw zipError(path, error);
+  }
+  return npyHeaderIn(memberPath(path, name), Buffer.concat(head), entry.uncompressedSize);
+}
+
+async function inflate(member: Member, label: string, target: string): Promise<void> {
+  const { path, zip, entry } = member;
+  const header = await headerOf(member);
+  const expected = header.offset + byteCount({ path: label, ...header });
+  if (expected !== entry.uncompressedSize)
+    throw new UserError(
+      `${label} has ${entry.uncompressedSize} bytes, its header says ${expected}: copy or save it again`,
+    );
+  const file = createAtomicFile(target, { mode: 0o600 });
+  let [at, sum] = [0, 0];
+  try {
+    const stream = await zip.openReadStreamPromise(entry);
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      file.write(chunk, at);
+      at += chunk.length;
+      // Node.js before 20.15 has none.
+      sum = zlib.crc32?.(chunk, sum) ?? entry.crc32;
+    }
+    if (sum !== entry.crc32)
+      throw new UserError(`${label} is damaged (its checksum differs): copy or save it again`);
+    file.finish();
+  } catch (error) {
+    file.abort();
+    throw zipError(path, error);
+  }
+}
+
+/** What the zip library says of a file as a UserError. */
+function zipError(path: string, error: unknown): unknown {
+  const { syscall, message } = error as NodeJS.ErrnoException;
+  // Other classes are of bugs.
+  if (error instanceof UserError || !(error instanceof Error) || error.name !== 'Error') return error;
+  if (syscall) return ioError(path, 'read', error);
+  return new UserError(oneLine(`${path} is damaged or truncated (zip: ${message}): copy or save it again`));
+}
+
+function otherArchive(path: string, entries: readonly Entry[]): UserError {
+  const names = entries.map(({ fileName }) => fileName);
+  const has = (pattern: RegExp) => names.some((name) => pattern.test(name));
+  if (has(/(^|\/)data\.pkl$/)) return pickleError(path);
+  if (has(/^xl\//)) return new UserError(`${path} is an Excel workbook: save its sheet as .csv`);
+  if (has(/^(word|ppt)\//)) return new UserError(`${path} is an Office document: save its table as .csv`);
+  if (!names.length) return new UserError(`${path} is an empty zip archive: save the arrays again`);
+  const some = `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`;
+  return new UserError(
+    oneLine(`${path} is a zip archive without .npy (${some}): unpack it, and use a file that was in it`),
+  );
+}

@@ -1,0 +1,142 @@
+import { closeSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { openFile, readFully, truncated } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { elementCount } from '../../model/arrays.ts';
+import { type ArrayFile, assertComplete, byteCount } from '../npy.ts';
+import { type Container, memberPath } from './container.ts';
+import { BFLOAT16, type NpyDtype, parseDtype } from './dtype.ts';
+
+/** Tensors in a .safetensors file, which are read in place: the length of a header, the header in JSON, the tensors' bytes. */
+
+/** That of a model of thousands of tensors has a megabyte. */
+const MAX_HEADER_BYTES = 1 << 22;
+/** What the format allows. */
+const MOST_OF_FORMAT = 100_000_000n;
+const LENGTH_BYTES = 8;
+const METADATA = '__metadata__';
+
+const DTYPES: Record<string, NpyDtype> = {
+  BF16: BFLOAT16,
+  ...Object.fromEntries(
+    Object.entries({
+      BOOL: '|b1',
+      U8: '|u1',
+      I8: '|i1',
+      U16: '<u2',
+      I16: '<i2',
+      F16: '<f2',
+      U32: '<u4',
+      I32: '<i4',
+      F32: '<f4',
+      U64: '<u8',
+      I64: '<i8',
+      F64: '<f8',
+    }).map(([name, descr]) => [name, parseDtype(descr)]),
+  ),
+};
+
+const size = z.int().check(z.nonnegative());
+const tensorSchema = z.object({
+  dtype: z.string().check(z.maxLength(16)),
+  shape: z.array(size).check(z.maxLength(32)),
+  data_offsets: z.tuple([size, size]),
+});
+type Tensor = z.infer<typeof tensorSchema>;
+
+/** Do these first bytes of a file, at least 9 of them, look like a safetensors header? */
+export const isSafetensors = (head: Buffer) =>
+  head.length > LENGTH_BYTES && head[LENGTH_BYTES] === 0x7b && head.readBigUInt64LE() <= MOST_OF_FORMAT;
+
+/** Opens a .safetensors file. Throws a UserError if it is damaged or truncated. */
+export function openSafetensors(path: string): Container {
+  const { fd, size: fileSize } = openFile(path);
+  try {
+    const start = headerEnd({ fd, path }, fileSize);
+    const tensors = parseHeader({ fd, path }, start);
+    assertPlaces(path, tensors, fileSize - start);
+    return {
+      path,
+      names: [...tensors.keys()],
+      find: (name) => (tensors.has(name) ? name : null),
+      shapeOf: async (name) => tensors.get(name)!.shape,
+      open: async (name) => ({ file: openTensor(path, name, tensors.get(name)!, start) }),
+      close() {},
+    };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The byte at which the tensors begin. */
+function headerEnd(file: Pick<ArrayFile, 'fd' | 'path'>, fileSize: number): number {
+  const { path } = file;
+  if (fileSize < LENGTH_BYTES) throw truncated(path, LENGTH_BYTES, fileSize);
+  const head = Buffer.alloc(LENGTH_BYTES);
+  readFully(file, head, 0);
+  const length = head.readBigUInt64LE();
+  if (length > MAX_HEADER_BYTES)
+    throw new UserError(
+      `${path} has a header of ${length} bytes, more than the supported ${MAX_HEADER_BYTES}: save the tensor to use in a file of its own`,
+    );
+  const end = LENGTH_BYTES + Number(length);
+  if (end > fileSize) throw truncated(path, end, fileSize);
+  return end;
+}
+
+function parseHeader(file: Pick<ArrayFile, 'fd' | 'path'>, end: number): Map<string, Tensor> {
+  const text = Buffer.alloc(end - LENGTH_BYTES);
+  readFully(file, text, LENGTH_BYTES);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, value] of Object.entries(parseJson(file.path, text.toString()))) {
+    if (name === METADATA) continue;
+    const { success, data } = tensorSchema.safeParse(value);
+    if (!success) throw damaged(file.path);
+    tensors.set(name, data);
+  }
+  return tensors;
+}
+
+function parseJson(path: string, text: string): object {
+  try {
+    const header = JSON.parse(text);
+    if (typeof header === 'object' && header !== null) return header;
+  } catch {}
+  throw damaged(path);
+}
+
+const damaged = (path: string) =>
+  new UserError(`${path} is not a safetensors file, or its header is damaged: copy or save it again`);
+
+/** Throws a UserError unless each tensor has its own bytes of the file, as many as its elements need. */
+function assertPlaces(path: string, tensors: ReadonlyMap<string, Tensor>, available: number): void {
+  let taken = 0;
+  const inOrder = [...tensors].sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
+  for (const [name, { dtype, shape, data_offsets }] of inOrder) {
+    const [from, to] = data_offsets;
+    const known = DTYPES[dtype];
+    const isWhole = !known || to - from === byteCount({ path: memberPath(path, name), shape, dtype: known });
+    const isEmpty = elementCount(shape) === 0;
+    if (to < from || !isWhole || (from < taken && !isEmpty)) throw damaged(path);
+    taken = Math.max(taken, to);
+  }
+  if (taken > available) throw truncated(path, taken, available);
+}
+
+function openTensor(path: string, name: string, tensor: Tensor, start: number): ArrayFile {
+  const { shape, data_offsets } = tensor;
+  const label = memberPath(path, name);
+  const dtype = DTYPES[tensor.dtype];
+  if (!dtype)
+    throw new UserError(
+      `${label} has the element type ${JSON.stringify(tensor.dtype)}, which is not supported: save it as F32`,
+    );
+  const { fd, size: fileSize } = openFile(path);
+  const offset = start + data_offsets[0];
+  try {
+    return assertComplete({ path: label, fd, dtype, shape, fortran: false, offset }, fileSize);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
