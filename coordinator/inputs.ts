@@ -163,7 +163,10 @@ export async function openLabels(
   });
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);
-  if (leftOut === null && isSame && !images)
+  const { formatOf } = await import('../data/open.ts');
+  const { isContainer } = await import('../data/arrays/formats.ts');
+  // A container has them in an array of their own.
+  if (leftOut === null && isSame && !images && !isContainer(formatOf(data)))
     warn(
       `--labels ${spec} is in the file of --data, and these labels are clustered too; pass rows without them`,
     );

@@ -268,7 +268,11 @@ async function listenForWorkers(
     bind,
     layout,
     file: sharedFiles
-      ? { path: source.file ?? resolve(config.data), firstBlock: await firstBlockHash(source, layout) }
+      ? {
+          path: source.file ?? resolve(config.data),
+          ...(source.array !== undefined && { array: source.array }),
+          firstBlock: await firstBlockHash(source, layout),
+        }
       : null,
     readBlocks: read,
     async verify(unit, hashes) {

@@ -3,7 +3,9 @@ import { basename, dirname } from 'node:path';
 import { readFully } from '../base/files.ts';
 import { realPath } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
+import { LABELS as LABEL_ARRAY } from './arrays/container.ts';
 import { decode } from './arrays/dtype.ts';
+import { type ContainerFormat, isContainer, isContainerName, openArray } from './arrays/formats.ts';
 import { chooseColumn, headerTestFor } from './columns.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
@@ -33,7 +35,7 @@ interface LabelledRows {
 
 /**
  * The labels in the file that `spec` names: an .npy of shape (N,) or (N, 1) of numbers, bools or strings, a one-dimensional
- * IDX file, or a table. For a table, `file.csv:column` chooses a column by its name in the header or its number
+ * IDX file, an array of an .npz or .safetensors (`file.npz:name`), a column of `obs` of an .h5ad (`file.h5ad:name`), or a table. For a table, `file.csv:column` chooses a column by its name in the header or its number
  * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels are
  * the names of their sub-folders. Rejects with a UserError if the file is invalid.
  */
@@ -43,9 +45,10 @@ export async function readLabels(spec: string, { images, dropped }: LabelledRows
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
   const table = images ? null : await tableFileAt(path);
   if (table) return tableLabels(table, column, new Set(dropped));
+  const format = formatOf(path);
+  if (isContainer(format)) return containerLabels(format, path, column);
   if (column !== undefined)
     throw new UserError(`${path} has no columns to choose from: leave out ":${column}"`);
-  const format = formatOf(path);
   if (format === 'folder') return imageLabels(path, images);
   assertOfRun(path);
   const file = format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path);
@@ -88,9 +91,10 @@ const labelColumn = (path: string, { isNamed, columns }: Table, column: string |
 
 /** A file whose name contains the colon takes precedence over a column after the last colon. */
 function parseSpec(spec: string): { path: string; column?: string } {
-  const [, path, column] = /^(.+):([^:/]*)$/.exec(spec) ?? [];
+  const [, path, column] = /^(.+):([^:/]*)$/.exec(spec) ?? /^(.+\.h(?:5ad|5|df5)):([^:]*)$/i.exec(spec) ?? [];
   if (path === undefined || existsSync(spec)) return { path: spec };
-  return existsSync(path) || isTableName(path) ? { path, column } : { path: spec };
+  const isKnown = existsSync(path) || isTableName(path) || isContainerName(path);
+  return isKnown ? { path, column } : { path: spec };
 }
 
 function arrayLabels(file: ArrayFile): Labels {
@@ -146,6 +150,25 @@ function text(bytes: Buffer, kind: string, order: string): string {
     .map((point) => String.fromCodePoint(point > 0x10ffff ? 0xfffd : point))
     .join('')
     .replace(/\0+$/, '');
+}
+
+async function containerLabels(
+  format: ContainerFormat,
+  path: string,
+  name: string | undefined,
+): Promise<Labels> {
+  if (format === 'hdf5') {
+    const { eachObsLabel } = await import('./arrays/obs-labels.ts');
+    const encoder = createLabelEncoder(path);
+    await eachObsLabel(path, name, (label) => encoder.add(label, String));
+    return encoder.finish();
+  }
+  const { file } = await openArray(format, path, name ?? null, LABEL_ARRAY);
+  try {
+    return arrayLabels(file);
+  } finally {
+    closeArray(file);
+  }
 }
 
 async function imageLabels(path: string, images?: readonly string[]): Promise<Labels> {

@@ -128,8 +128,11 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     worker: about,
     /** Random, by the coordinator's process. Rounds and states of another term are void. */
     term: count,
-    /** The data file, if workers may read it themselves; `firstBlock` is the hash of its block 0. */
-    file: z.nullable(z.object({ path: text, firstBlock: text })),
+    /**
+     * The data file, if workers may read it themselves; `array`: the name of that with the rows, of a file that has several;
+     * `firstBlock` is the hash of block 0.
+     */
+    file: z.nullable(z.object({ path: text, array: z.optional(text), firstBlock: text })),
     layout,
   }),
   /** `identity`: that of the run, if it is the reason. `retry`: refused temporarily; say hello again. */

@@ -16,7 +16,7 @@ export function isBelow(root: string, path: string): boolean {
 /** Opens the data file that a coordinator names. Null unless it is inside `root` and is the same file. */
 export async function openVisible(
   root: string,
-  file: { path: string; firstBlock: string },
+  file: { path: string; firstBlock: string; array?: string },
   layout: Layout,
   log: (line: string) => void,
 ): Promise<Source | null> {
@@ -24,7 +24,7 @@ export async function openVisible(
   const name = oneLine(file.path);
   try {
     if (!isBelow(root, file.path)) return null;
-    source = await openSource(file.path, { expected: layout });
+    source = await openSource(file.path, { expected: layout, array: file.array });
     const same = source.rows === layout.rows && source.dim === layout.dim;
     if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
     log(`${name} differs from the coordinator's file; fetching rows from the coordinator`);

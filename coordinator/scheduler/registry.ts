@@ -13,7 +13,7 @@ type Refusal = Omit<Extract<FromCoordinator, { type: 'refuse' }>, 'type'>;
 export interface ServedRows {
   layout: Layout;
   /** The data file, for workers that can read it; null: they fetch rows from the coordinator. */
-  file: { path: string; firstBlock: string } | null;
+  file: { path: string; firstBlock: string; array?: string } | null;
   /** Identifies this coordinator process, and these rows. */
   term: number;
 }

@@ -35,13 +35,19 @@ export interface Wanted {
   what: string;
   /** How to name one, for messages. */
   how: string;
-  isIt(shape: readonly number[], name: string): boolean;
+  isIt(shape: readonly number[]): boolean;
 }
 
 export const ROWS: Wanted = {
   what: 'array of rows × columns',
   how: '--columns NAME',
   isIt: (shape) => shape.length >= 2,
+};
+
+export const LABELS: Wanted = {
+  what: 'array of one label per row',
+  how: 'its name after the file, as in FILE:NAME',
+  isIt: (shape) => shape.length === 1 || (shape.length === 2 && shape[1] === 1),
 };
 
 /** The expected size of rows. */
@@ -87,7 +93,7 @@ async function onlyOne(container: Container, { what, how, isIt }: Wanted): Promi
   const fitting: string[] = [];
   for (const name of names) {
     const shape = await container.shapeOf(name);
-    if (shape && isIt(shape, name)) fitting.push(name);
+    if (shape && isIt(shape)) fitting.push(name);
   }
   if (fitting.length === 1) return fitting[0];
   // One that cannot be used has an error that says why.

@@ -20,6 +20,9 @@ export type ContainerFormat = (typeof CONTAINERS)[number];
 export const isContainer = (format: string): format is ContainerFormat =>
   (CONTAINERS as readonly string[]).includes(format);
 
+/** Is this the name of a container? */
+export const isContainerName = (path: string) => /\.(npz|safetensors|h5ad|h5|hdf5)$/i.test(path);
+
 /** Bytes at the start of a file by which its format is recognized. */
 export const HEAD_BYTES = 16;
 

@@ -40,7 +40,7 @@ export async function openH5ad(path: string): Promise<Container> {
   try {
     const isAnnData = attemptHdf5(
       path,
-      () => ['X', 'obs', 'var'].filter((name) => file.get_type(name) >= 0).length >= 2,
+      () => ['X', 'obs', 'var'].filter((name) => objectIn(file, name)).length >= 2,
     );
     const names = attemptHdf5(path, () => (isAnnData ? annDataNames(file) : namesBelow(file)));
     const matrix = (name: string) => attemptHdf5(path, () => matrixIn(file, name));

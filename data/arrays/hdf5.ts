@@ -58,7 +58,7 @@ export function hdf5Error(path: string, error: unknown): unknown {
 
 /** The object of this name in a group; null if there is none, or a link to another file. */
 export function objectIn(group: Group, name: string): Dataset | Group | null {
-  const found = name && group.get_type(name) >= 0 ? group.get(name) : null;
+  const found = name ? group.get(name) : null;
   return found && (isGroup(found) || isDataset(found)) ? found : null;
 }
 
