@@ -1,6 +1,7 @@
 import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
+import type { ContainedArray } from './arrays/container.ts';
 import { decode, decodeInto, dtypeName } from './arrays/dtype.ts';
 import {
   type ContainerFormat,
@@ -25,7 +26,7 @@ import {
   tablesInFolder,
   tablesLike,
 } from './tables/formats.ts';
-import type { TableOptions } from './tables/open-table.ts';
+import type { TableOptions, TrainedColumns } from './tables/open-table.ts';
 import { compressionOf, headOf } from './text-stream.ts';
 
 /** `folder`: of images, or of tables. `pattern`: of the names of tables. */
@@ -93,8 +94,20 @@ async function openContained(
   // New rows for a trained model may have another name.
   const chosen = columns && table?.trained ? await presentIn(format, path, columns) : columns;
   const opened = await openRowsIn(format, path, chosen, expected);
+  if (table?.trained) assertSameColumns(opened, table.trained);
   const where = opened.copy === undefined ? { array: opened.array } : { file: opened.copy };
   return { ...tableSource(opened.file), ...where, names: opened.names };
+}
+
+/** UserError if both have names of columns, and these differ. */
+function assertSameColumns({ file, names }: ContainedArray, { names: known, run }: TrainedColumns): void {
+  const column = names && known ? names.findIndex((name, i) => name !== known[i]) : -1;
+  if (column < 0) return;
+  const [here, there] = [names!, known!].map((list) => JSON.stringify(list[column]) ?? 'missing');
+  closeArray(file);
+  throw new UserError(
+    `${file.path} has other columns than the run ${run}: column ${column + 1} is ${here}, in the run it is ${there}: pass the columns of the run, in its order`,
+  );
 }
 
 /** UserError if columns are named of what has no names; new rows for a trained model may be any. */

@@ -134,6 +134,13 @@ export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
       file: { path: '/data/x.npy', firstBlock: 'ab'.repeat(16) },
       layout,
     },
+    {
+      type: 'welcome',
+      worker: 'w1',
+      term: 7,
+      file: { path: '/data/x.npz', array: 'x', firstBlock: 'ab'.repeat(16) },
+      layout,
+    },
     { type: 'welcome', worker: 'w1', term: 7, file: null, layout },
   ],
   refuse: [{ type: 'refuse', reason: 'malformed message' }],

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { firstBlockHash } from '../../data/blocks.ts';
+import { openSource } from '../../data/open.ts';
 import type { Layout } from '../../model/layout.ts';
 import { isBelow, openVisible } from '../../worker/data-root.ts';
-import { idxFile } from '../data/files.ts';
+import { zipOf } from '../data/arrays/fixtures.ts';
+import { elements, idxFile, npyFile } from '../data/files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-root-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -71,4 +74,25 @@ test('a compressed file with another shape than the run’s is not decompressed'
   assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
   assert.match(said.join(), /fetching rows from the coordinator/);
   assert.deepEqual(readdirSync(cache), []);
+});
+
+test('an array of an archive is read in place, if it is the one that is named', async () => {
+  const x = npyFile('<f4', [2, 2], elements('f4', [1, 2, 3, 4]));
+  const other = npyFile('<f4', [2, 2], elements('f4', [5, 6, 7, 8]));
+  const path = at('root/x.npz');
+  writeFileSync(path, zipOf({ 'x.npy': x, 'other.npy': other }));
+  const layout: Layout = { rows: 2, dim: 2, shards: 1, blockRows: 16, seed: '0' };
+  const whole = await openSource(path, { array: 'x' });
+  const firstBlock = await firstBlockHash(whole, layout);
+  whole.close();
+  const said: string[] = [];
+  const open = (array?: string) =>
+    openVisible(at('root'), { path, firstBlock, array }, layout, (line) => said.push(line));
+  const source = await open('x');
+  assert.deepEqual(await source!.read(0, 2), Float32Array.of(1, 2, 3, 4));
+  source!.close();
+  assert.equal(await open('other'), null);
+  assert.equal(await open(), null);
+  assert.match(said[0], /differs from the coordinator/);
+  assert.match(said[1], /cannot be read here/);
 });

@@ -6,7 +6,7 @@ import { readLabels } from '../../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../../data/open.ts';
 import { PLAIN_TABLE } from '../../../data/tables/open-table.ts';
 import { elements, npyFile, refuses, scratchFolder } from '../files.ts';
-import { classes, fixture, pca, rows } from './fixtures.ts';
+import { classes, fixture, pca, rows, safetensorsOf, zipOf } from './fixtures.ts';
 
 const { folder, put } = scratchFolder();
 const putFixture = (name: string) => put(name, fixture(name));
@@ -125,27 +125,14 @@ describe('npz', () => {
       ['xl/workbook.xml', 'is an Excel workbook', '.csv'],
       ['a.csv', 'is a zip archive without .npy (a.csv)', 'unpack it'],
     ])
-      await refuses(() => openSource(put('other.zip', emptyMember(member))), 'other.zip', ...says);
-    await refuses(() => openSource(put('none.zip', emptyMember())), 'none.zip is an empty zip archive');
+      await refuses(
+        () => openSource(put('other.zip', zipOf({ [member]: Buffer.from('x') }))),
+        'other.zip',
+        ...says,
+      );
+    await refuses(() => openSource(put('none.zip', zipOf({}))), 'none.zip is an empty zip archive');
   });
 });
-
-/** A zip archive of one empty file, or of none. */
-function emptyMember(name?: string): Buffer {
-  const end = Buffer.alloc(22);
-  end.write('PK\x05\x06', 'latin1');
-  if (name === undefined) return end;
-  const [local, central] = [Buffer.alloc(30), Buffer.alloc(46)];
-  local.write('PK\x03\x04', 'latin1');
-  local.writeUInt16LE(name.length, 26);
-  central.write('PK\x01\x02', 'latin1');
-  central.writeUInt16LE(name.length, 28);
-  end.writeUInt16LE(1, 8);
-  end.writeUInt16LE(1, 10);
-  end.writeUInt32LE(central.length + name.length, 12);
-  end.writeUInt32LE(local.length + name.length, 16);
-  return Buffer.concat([local, Buffer.from(name), central, Buffer.from(name), end]);
-}
 
 describe('pickles', () => {
   test('are never opened, by content or name', async () => {
@@ -163,13 +150,8 @@ describe('pickles', () => {
   });
 });
 
-/** A safetensors file with this header, and so many bytes of tensors. */
-function safetensors(header: unknown, bytes: number): Buffer {
-  const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
-  return Buffer.concat([length, text, Buffer.alloc(bytes)]);
-}
+/** So many bytes of tensors. */
+const safetensors = (header: unknown, bytes: number) => safetensorsOf(header, Buffer.alloc(bytes));
 
 describe('safetensors', () => {
   test('tensors of all types, in place', async () => {
@@ -278,6 +260,20 @@ describe('h5ad and HDF5', () => {
     );
     await refuses(() => openSource(path, named('elsewhere')), 'has no array elsewhere');
     await refuses(() => openSource(path, named('lzf')), 'plain.h5:lzf is compressed with lzf', 'gzip');
+  });
+  test('new rows for a trained model must have its columns', async () => {
+    const trained = (names: string[]): OpenOptions => ({
+      table: {
+        ...PLAIN_TABLE,
+        trained: { names, fill: null, categories: null, width: 4, run: 'runs/x' },
+      },
+    });
+    const path = putFixture('dense.h5ad');
+    (await openSource(path, trained(['gene1', 'gene2', 'gene3', 'gene4']))).close();
+    await refuses(
+      () => openSource(path, trained(['gene1', 'gene3', 'gene2', 'gene4'])),
+      'dense.h5ad:X has other columns than the run runs/x: column 2 is "gene2", in the run it is "gene3"',
+    );
   });
   test('damaged and truncated files', async () => {
     const whole = fixture('csr.h5ad');

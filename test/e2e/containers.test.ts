@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readNpy } from '../../data/npy.ts';
+import { predict } from '../../library/predict.ts';
+import { safetensorsOf, zipOf } from '../data/arrays/fixtures.ts';
+import { dpmesh, easyData, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const { data, labels, rows } = easyData(folder, 'easy', 1000);
+
+test('an array of a file of several gives the bytes of the same .npy, for any number of workers', async () => {
+  const members = { 'x.npy': readFileSync(data), 'y.npy': readFileSync(labels), 'z.npy': readFileSync(data) };
+  writeFileSync(path('x.npz'), zipOf(members));
+  const bytes = Buffer.from(rows.buffer);
+  const tensor = { dtype: 'F32', shape: [1000, 3], data_offsets: [0, bytes.length] };
+  writeFileSync(path('x.safetensors'), safetensorsOf({ x: tensor }, bytes));
+  const results: Buffer[] = [];
+  for (const [workers, file, ...flags] of [
+    [1, 'easy.npy'],
+    [2, 'x.npz', '--columns', 'x', '--labels', `${path('x.npz')}:y`],
+    [3, 'x.safetensors'],
+  ] as const) {
+    const out = path(`run${workers}`);
+    const ended = await dpmesh(
+      trainArgs(path(file), out, '--workers', workers, '--max-epochs', 5, ...QUICK, ...flags),
+    );
+    jsonOf(ended);
+    results.push(readFileSync(join(out, 'labels.npy')));
+    assert.deepEqual(results.at(-1), results[0], file);
+  }
+  // The array has the name of the one in the run, or is the only one.
+  const own = readNpy(path('run2/labels.npy')).data;
+  for (const file of ['x.npz', 'x.safetensors'])
+    assert.deepEqual((await predict({ run: path('run2'), data: path(file) })).labels, own);
+});
