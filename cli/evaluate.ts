@@ -6,7 +6,7 @@ export const builder = {
   pred: {
     type: 'string',
     demandOption: true,
-    describe: 'predicted labels: 1-D .npy, IDX, or file.csv:column',
+    describe: 'predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array',
   },
   labels: { type: 'string', demandOption: true, describe: 'true labels, in the same order' },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },

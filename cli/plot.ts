@@ -15,7 +15,7 @@ export const builder = {
   labels: {
     type: 'string',
     requiresArg: true,
-    describe: 'true classes: 1-D .npy, IDX, or file.csv:column',
+    describe: 'true classes: 1-D .npy, IDX, file.csv:column, or file.npz:array',
     defaultDescription: 'those of the run',
   },
 } as const satisfies Flags;

@@ -11,7 +11,7 @@ export const builder = {
     demandOption: true,
     requiresArg: true,
     describe:
-      'rows to label: .npy, IDX or CSV, with as many columns as the training data, or a folder of images',
+      'rows to label: a file of arrays or a table, with the columns of the training data, or a folder of images',
   },
   'skip-bad': { type: 'boolean', default: false, describe: 'leave out images that cannot be decoded' },
   out: {

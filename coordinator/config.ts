@@ -175,12 +175,13 @@ export const OPTIONS = {
   data: option(text(), {
     group: DATA,
     symbol: 'X',
-    describe: 'rows to cluster: .npy, IDX (also .gz), CSV, or a folder of PNG and JPEG images',
+    describe:
+      'rows to cluster: .npy, .npz, .safetensors, .h5ad, IDX (also .gz), a table (CSV, Parquet, Arrow, JSON lines), or a folder of PNG and JPEG images',
   }),
   labels: option(nullable(text()), {
     group: DATA,
     describe:
-      'true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, or a folder of images (the names of its sub-folders)',
+      'true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, file.npz:array, file.h5ad:column, or a folder of images (the names of its sub-folders)',
     fast: null,
     defaultText: 'none',
   }),
@@ -506,7 +507,7 @@ export function resolveWith(
   }
   if (!config.data)
     throw new UserError(
-      `${displayName('data')} is missing: the rows to cluster, an .npy, IDX or CSV file, or a folder of images`,
+      `${displayName('data')} is missing: the rows to cluster, a file of arrays or a table, or a folder of images`,
     );
   config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
     config.priorScaleChoice as RunConfig['priorScaleChoice']

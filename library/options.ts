@@ -11,13 +11,13 @@ export interface Rows {
 }
 
 /**
- * Rows: the path of an .npy, IDX (also .gz) or CSV file, or of a folder of PNG and JPEG images, or rows in memory. NaN and
- * infinite values are rejected.
+ * Rows: the path of an .npy, .npz, .safetensors, .h5ad, IDX (also .gz) or table, or of a folder of PNG and JPEG images, or rows in
+ * memory. NaN and infinite values are rejected.
  */
 export type Data = string | Rows;
 
 /**
- * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), a folder of
+ * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), `FILE.npz:ARRAY`, `FILE.h5ad:COLUMN`, a folder of
  * images (the names of the sub-folders that they lie in), or 32-bit integers in memory.
  */
 export type LabelData = string | ArrayLike<number>;

@@ -71,7 +71,7 @@ test('an invalid value is a UserError with the name of its flag or key', async (
   await assertRejected({ lr: itself }, '--lr an object must be a number');
   await assertRejected(
     { data: '' },
-    '--data is missing: the rows to cluster, an .npy, IDX or CSV file, or a folder of images',
+    '--data is missing: the rows to cluster, a file of arrays or a table, or a folder of images',
   );
 });
 
