@@ -1,5 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import type { Batch, Table } from './table.ts';
+import { type Batch, fromZero, type Table } from './table.ts';
 
 /** Tables that follow each other as one. UserError if they have different columns. */
 export function partsTable(path: string, parts: readonly Table[]): Table {
@@ -28,7 +28,7 @@ export function partsTable(path: string, parts: readonly Table[]): Table {
 const namer =
   ({ path }: Table, { rowName }: Batch, start: number) =>
   (i: number) =>
-    `${rowName?.(i) ?? `row ${start + i} (counted from 0)`} of ${path}`;
+    `(${path}) ${rowName?.(i) ?? fromZero(start + i)}`;
 
 function assertSameColumns(first: Table, part: Table): void {
   const [ours, theirs] = [first, part].map(({ columns }) => columns);

@@ -49,7 +49,11 @@ export function selectColumns(table: Table, choice: ColumnChoice): SelectedColum
   const numbers = isIndex ? candidates.slice(1) : candidates;
   assertClusterable(table, numbers, chosen !== null);
   if (!numbers.length && !categories.length)
-    throw new UserError(`${path} has no column left to cluster by: name some with --columns`);
+    throw new UserError(
+      kept.length === columns.length
+        ? `${path} has no column besides ${kept.map((i) => columns[i].name).join(', ')}: add columns to cluster by`
+        : `${path} has no column left to cluster by: name some with --columns`,
+    );
   return { numbers, categories, index: isIndex ? 0 : null };
 }
 

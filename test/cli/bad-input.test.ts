@@ -88,6 +88,7 @@ appendFileSync(join(brokenKeys, 'allowed'), 'worker\n');
 /** A folder that is not a run, with a file whose name runs also use. */
 const home = join(folder, 'home');
 mkdirSync(home);
+mkdirSync(join(folder, 'empty'));
 classes('labels', 5, 'home/labels.npy');
 const aRun = mkdtempSync(join(folder, 'a-run-'));
 writeFileSync(join(aRun, 'run.json'), '{}');
@@ -192,7 +193,7 @@ const rejectedCalls: RejectedCall[] = [
   data('empty', put('empty.npy', ''), ['empty.npy', 'empty']),
   data('no rows', table('zero', [], [0, D]), ['zero.npy', 'no rows']),
   data('missing', join(folder, 'missing.npy'), ['missing.npy', 'no such file']),
-  data('a folder', folder, ['is a folder']),
+  data('a folder', join(folder, 'empty'), ['is a folder']),
   data('IDX truncated', put('trunc.idx', idx.subarray(0, 2000)), ['trunc.idx', 'truncated']),
   data('CSV with a gap', put('gap.csv', 'a,b\n1,2\n3,nan\n'), ['gap.csv line 3, column b', 'missing']),
   data('CSV of words', put('words.csv', 'a,b\n1,2\n3,x\n'), ['words.csv', 'line 3']),

@@ -235,7 +235,10 @@ describe('several files', () => {
     );
   });
   test('bad values are named with their file', () =>
-    refuses(() => read(parts('bad', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,y\n3,\n' })), 'line 2 of', 'b.csv'));
+    refuses(
+      () => read(parts('bad', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,y\n3,\n' })),
+      'b.csv) line 2, column y',
+    ));
   test('that change are noticed', async () => {
     const path = parts('changing', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,y\n3,4\n' });
     const source = await openSource(path);
