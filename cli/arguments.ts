@@ -1,12 +1,17 @@
 import { camelCase, kebabCase } from '../base/text.ts';
 import { YES_OR_NO } from '../coordinator/config.ts';
 import { type Flag, type Flags, nearestFlag, parseYesOrNo } from './flag.ts';
+import { habitNamed } from './suggestions.ts';
 
 export interface Command {
   /** The name and positional arguments: `resume <run>`. */
   command: string;
   describe: string;
   builder: Flags;
+  /** Flags for which words may stand, in this order: `predict runs/x new.npy` for `--run` and `--data`. */
+  words?: readonly string[];
+  /** Calls, without the program's name, and what they do. */
+  examples?: readonly (readonly [call: string, what: string])[];
 }
 
 /** The arguments as parsed by yargs: words under `_`, each flag under all of its names. */
@@ -16,6 +21,8 @@ export interface Parsed extends Record<string, unknown> {
 
 const nameOf = ({ command }: Command) => command.split(' ')[0];
 const positionalsOf = ({ command }: Command) => command.split(' ').slice(1);
+/** Of `resume <run>`: `run`. */
+export const positionalNames = (command: Command) => positionalsOf(command).map((name) => name.slice(1, -1));
 
 export const commandNamed = (name: unknown, commands: readonly Command[]) =>
   commands.find((command) => nameOf(command) === name);
@@ -33,14 +40,30 @@ export function missingPositional(command: Command): string | null {
 export function argumentProblem(parsed: Parsed, args: readonly string[], command: Command): string | null {
   const flags = command.builder;
   return (
+    assignWords(parsed, command) ??
     missingFlag(parsed, flags) ??
-    unknownArgument(parsed, command) ??
+    unknownArgument(parsed, args, command) ??
     emptyValue(args, flags) ??
     invalidChoice(parsed, flags) ??
     invalidNegation(args, flags) ??
     invalidNumber(parsed, args, flags) ??
     setBooleans(parsed, args, flags)
   );
+}
+
+/** Gives the words of a command line to those of its flags that are not given themselves. */
+function assignWords(parsed: Parsed, command: Command): string | null {
+  const { words: flags = [] } = command;
+  if (!flags.length) return null;
+  const words = positionalNames(command).flatMap((name) => (parsed[name] as string | undefined) ?? []);
+  const free = flags.filter((flag) => parsed[flag] === undefined);
+  const surplus = words[free.length];
+  if (surplus !== undefined) {
+    const flag = flags.at(-1)!;
+    return `${surplus} and --${flag} ${parsed[flag]} are both given for --${flag}; leave one out`;
+  }
+  for (const [i, word] of words.entries()) parsed[free[i]] = word;
+  return null;
 }
 
 function missingFlag(parsed: Parsed, flags: Flags): string | null {
@@ -50,22 +73,29 @@ function missingFlag(parsed: Parsed, flags: Flags): string | null {
 }
 
 /** An unknown flag, or a word that belongs to no flag. */
-function unknownArgument(parsed: Parsed, command: Command): string | null {
-  const flags = command.builder;
-  const positionals = positionalsOf(command).map((name) => name.slice(1, -1));
+function unknownArgument(parsed: Parsed, args: readonly string[], command: Command): string | null {
+  const { builder: flags } = command;
+  const positionals = positionalNames(command);
   const aliases = Object.values(flags).flatMap(({ alias }) => alias ?? []);
   const known = [...Object.keys(flags), ...aliases, ...positionals, 'help', 'h', 'version', '_', '--', '$0'];
   const isKnown = new Set(known.flatMap((name) => [name, camelCase(name)]));
-  const name = Object.keys(parsed).find((name) => !isKnown.has(name));
-  if (name !== undefined) {
-    const visible = Object.entries(flags).flatMap(([flag, { hidden }]) => (hidden ? [] : flag));
-    return `unknown flag --${name}; did you mean --${nearestFlag(name, visible)}?`;
-  }
+  const isTyped = (name: string) => args.some((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
+  const name =
+    Object.keys(parsed).find((name) => !isKnown.has(name)) ??
+    positionals.find((name) => isTyped(name) && command.words);
+  if (name !== undefined) return unknownFlag(name, flags, nameOf(command));
   if (parsed._.length < 2) return null;
   const text = String(parsed._[1]);
-  const word = text.trim() ? text : `"${text}"`;
-  const hint = flags.data && !flags.data.hidden ? `; for data, use --data ${word}` : '';
-  return `unexpected argument ${word}: no flag takes it${hint}`;
+  return `unexpected argument ${text.trim() ? text : `"${text}"`}: no flag takes it`;
+}
+
+function unknownFlag(name: string, flags: Flags, command: string): string {
+  const typed = `unknown flag ${name.length > 1 ? '--' : '-'}${name}`;
+  const habit = habitNamed(kebabCase(name), flags);
+  if (habit) return `${typed}: ${habit}`;
+  const visible = Object.entries(flags).flatMap(([flag, { hidden }]) => (hidden ? [] : flag));
+  const nearest = nearestFlag(name, visible);
+  return `${typed}; ${nearest ? `did you mean --${nearest}?` : `dpmesh ${command} --help lists all flags`}`;
 }
 
 /** An empty text after a flag that takes a value, such as that of a variable that is not set: as a number, it would be 0. */

@@ -72,7 +72,8 @@ async function parseFile(path: string): Promise<unknown> {
 /** The message for a key that is not an option: it is another flag of the command, or unknown. */
 function unknownKey(key: string, commandFlags: readonly string[]): string {
   const name = kebabCase(key);
-  return commandFlags.includes(name.replace(/^no-/, ''))
-    ? ` has ${key}, which does not determine the result; set --${name} on the command line instead`
-    : `: unknown flag ${key}; did you mean ${nearestFlag(name, Object.keys(OPTIONS).map(kebabCase))}?`;
+  if (commandFlags.includes(name.replace(/^no-/, '')))
+    return ` has ${key}, which does not determine the result; set --${name} on the command line instead`;
+  const nearest = nearestFlag(name, Object.keys(OPTIONS).map(kebabCase));
+  return `: unknown flag ${key}; ${nearest ? `did you mean ${nearest}?` : 'docs/flags.md lists all flags'}`;
 }

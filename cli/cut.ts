@@ -2,7 +2,8 @@ import { printable } from '../base/text.ts';
 import type { Cut } from '../library/cut.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
-export const command = 'cut';
+export const command = 'cut [folder]';
+export const words = ['run'];
 export const describe = 'join the clusters of a finished run to fewer, by its tree of merges';
 export const builder = {
   run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
@@ -21,6 +22,11 @@ export const builder = {
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
   force: { type: 'boolean', default: false, describe: 'overwrite an existing file' },
 } as const satisfies Flags;
+export const examples = [
+  ['cut runs/x --clusters 7', 'which clusters join'],
+  ['cut runs/x --clusters 7 --out seven.npy', 'the labels of all rows'],
+  ['predict runs/x new.npy --clusters 7 --out labels.npy', 'those of new rows'],
+] as const;
 
 /** Of more clusters, a row of the table names only the first. */
 const MOST_NAMED = 16;

@@ -16,6 +16,10 @@ export const builder = {
   },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
 } as const satisfies Flags;
+export const examples = [
+  ['doctor', 'what works here'],
+  ['doctor --backend tensorflow', 'exit code 1 unless this backend works'],
+] as const;
 
 export async function handler({ backend, json }: FlagValues<typeof builder>): Promise<void> {
   const { doctor } = await import('../worker/host/doctor/doctor.ts');

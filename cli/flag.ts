@@ -1,4 +1,4 @@
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import type { InferredOptionType, Options } from 'yargs';
 
 /** A flag, as an option of yargs. */
@@ -24,10 +24,11 @@ export function parseYesOrNo(value: unknown): unknown {
   return value === 'no' || value === 'false' ? false : value;
 }
 
-/** The flag most similar to `name`, compared with its full name and with each of its words. */
-export function nearestFlag(name: string, flags: readonly string[]): string {
+/** The flag most similar to `name`, compared with its full name and with each of its words; null if none is like it. */
+export function nearestFlag(name: string, flags: readonly string[]): string | null {
   const words = new Map(
     flags.flatMap((flag) => [...flag.split('-').map((word) => [word, flag] as const), [flag, flag]]),
   );
-  return words.get(closest(name, [...words.keys()]))!;
+  const word = closest(name, [...words.keys()]);
+  return distance(name, word) <= Math.max(1, name.length / 3) ? words.get(word)! : null;
 }

@@ -11,6 +11,11 @@ export const builder = {
   },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
 } as const satisfies Flags;
+export const examples = [
+  ['keygen keys --workers alice,bob', 'keys/server.key, alice.key, bob.key, allowed'],
+  ['keygen keys --workers carol', 'add a worker'],
+  ["coordinator x.npy --bind 'tcp://*:5555' --keys keys", 'use them'],
+] as const;
 
 type Args = FlagValues<typeof builder> & { folder: string | number };
 

@@ -20,6 +20,11 @@ export const builder = {
     defaultDescription: 'never: wait for the coordinator',
   },
 } as const satisfies Flags;
+export const examples = [
+  ['launch --gpus all --connect tcp://HOST:5555', 'one worker for each GPU'],
+  ['launch --cpus 8 --connect tcp://HOST:5555', 'eight, on one core each'],
+  ['launch --gpus 0,1 --per-gpu 2 --connect tcp://HOST:5555', 'two on each of two GPUs'],
+] as const;
 
 export async function handler(values: FlagValues<typeof builder>): Promise<void> {
   const shared = await joinOptionsOf(values);

@@ -7,7 +7,14 @@ import { fileProblem } from '../base/files.ts';
 import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { argumentProblem, type Command, commandNamed, missingPositional, type Parsed } from './arguments.ts';
+import {
+  argumentProblem,
+  type Command,
+  commandNamed,
+  missingPositional,
+  type Parsed,
+  positionalNames,
+} from './arguments.ts';
 import * as coordinator from './coordinator.ts';
 import * as cut from './cut.ts';
 import * as doctor from './doctor.ts';
@@ -57,12 +64,21 @@ class SelectedCommand {
   constructor(readonly run: () => Promise<void>) {}
 }
 
+/** The groups of flags in the order of --help: first those that every run needs. */
+const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:', 'Encoder:', 'Networks:'];
+
 /** A command for yargs, with checks before those of yargs, whose messages do not name the flag. */
-const withChecks = (command: (typeof commands)[number]) => ({
+const withChecks = (command: (typeof commands)[number] & Command) => ({
   ...command,
   builder(yargs: Argv, isHelp: boolean) {
+    for (const group of GROUPS) yargs.group([], group);
+    // A word is described by the flag that it stands for.
+    if (command.words)
+      for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
     yargs.options(command.builder);
-    return isHelp ? yargs : yargs.middleware((parsed) => assertArguments(parsed, yargs, command), true);
+    if (!isHelp) return yargs.middleware((parsed) => assertArguments(parsed, yargs, command), true);
+    for (const [call, what] of command.examples ?? []) yargs.example(`$0 ${call}`, what);
+    return yargs;
   },
   handler(values: never) {
     throw new SelectedCommand(() => command.handler(values));
@@ -79,14 +95,15 @@ function assertArguments(parsed: Parsed, yargs: Argv, command: Command): void {
 
 const parser = yargs(args)
   .scriptName('dpmesh')
-  .usage('$0 <command>\n\nDeep clustering with an unknown number of clusters.')
+  .usage(
+    '$0 <command>\n\nClusters the rows of a file when you do not know how many clusters there are: finds K, a label for each row, and a model that labels new rows.',
+  )
   .parserConfiguration({ 'duplicate-arguments-array': false })
   .command(commands.map(withChecks) as unknown as CommandModule[])
-  .example('$0 train --data x.npy', 'cluster x.npy with one worker per core; results in runs/x')
-  .example(
-    '$0 train --data x.npy --labels y.npy --json',
-    'also score with true labels; print the result as JSON',
-  )
+  .example('$0 train x.npy', 'cluster x.npy; labels and a report are in runs/x')
+  .example('$0 cut runs/x --clusters 7', 'join its clusters to fewer')
+  .example('$0 predict runs/x new.npy --out labels.npy', 'label new rows with them')
+  .epilogue('$0 COMMAND --help lists the flags of a command, with examples.')
   .middleware(({ _: [name] }) => {
     if (name === undefined) throw new UserError('no command given; dpmesh --help lists all commands');
     if (!commandNamed(name, commands))

@@ -1,7 +1,8 @@
 import { oneLine } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 
-export const command = 'plot';
+export const command = 'plot [folder]';
+export const words = ['run'];
 export const describe =
   'draw pictures of a run and report.html: clusters, K and losses per epoch, cluster sizes, confusion matrix';
 export const builder = {
@@ -19,6 +20,11 @@ export const builder = {
     defaultDescription: 'those of the run',
   },
 } as const satisfies Flags;
+export const examples = [
+  ['plot runs/x', 'draw runs/x/report again'],
+  ['plot runs/x --labels y.npy', 'with true classes'],
+  ['plot runs/x --out pictures', 'into another folder'],
+] as const;
 
 export async function handler({ run, out, labels }: FlagValues<typeof builder>): Promise<void> {
   const { openRun } = await import('../library/open-run.ts');

@@ -2,7 +2,8 @@ import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { interruptible } from './signals.ts';
 
-export const command = 'predict';
+export const command = 'predict [folder] [file]';
+export const words = ['run', 'data'];
 export const describe = 'label new rows with the clustering net of a finished run';
 export const builder = {
   run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
@@ -38,6 +39,11 @@ export const builder = {
   },
   force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
 } as const satisfies Flags;
+export const examples = [
+  ['predict runs/x new.npy --out labels.npy', 'the cluster of each row of new.npy'],
+  ['predict runs/x new.npy --out labels.npy --soft p.npy', 'also the probability of each cluster'],
+  ['predict runs/x new.npy --out labels.npy --clusters 7', 'of 7 clusters, those of dpmesh cut'],
+] as const;
 
 export async function handler({
   run,

@@ -63,6 +63,11 @@ export const builder: Flags = {
   ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
   ...ownFlags,
 };
+export const examples = [
+  ['resume runs/x', 'continue, with any number of workers: the same bytes'],
+  ['resume runs/x --data /elsewhere/x.npy', 'the data have moved'],
+  ['resume runs/x --out runs/again', 'leave runs/x as it is'],
+] as const;
 /** They may have moved: the fingerprint tells whether the rows are the same, and labels change only the scores. */
 const MAY_MOVE = ['data', 'labels'];
 

@@ -22,7 +22,7 @@ export const resultFlags: Flags = {
       {
         type,
         group,
-        describe: paper === undefined ? describe : `${describe} (paper schedule: ${paper})`,
+        describe: `${describe}${paper === undefined ? '' : ` (paper schedule: ${paper})`}${name === 'data' ? '; required, but also without --data (train x.npy) or in --config' : ''}`,
         requiresArg: type !== 'boolean',
         ...(choices && { choices }),
         ...((defaultText ?? fast) !== undefined && { defaultDescription: String(defaultText ?? fast) }),

@@ -23,6 +23,11 @@ export const builder = {
     describe: 'remove the backend that is named, or all that were set up',
   },
 } as const satisfies Flags;
+export const examples = [
+  ['setup tensorflow', 'a faster backend for CPUs'],
+  ['setup tensorflow --cuda', 'for NVIDIA GPUs'],
+  ['setup webgpu --remove', 'remove a backend'],
+] as const;
 
 const NAMES = ['tensorflow', 'webgpu'] as const;
 

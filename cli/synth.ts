@@ -17,6 +17,10 @@ export const builder = {
   force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
 } as const satisfies Flags;
+export const examples = [
+  ['synth --out g.npy --labels g_labels.npy', '10,000 points of 15 clusters'],
+  ['synth --out g.npy --labels y.npy --clusters 30 --dim 16 --points 1000000', 'larger'],
+] as const;
 
 /** Writes both files and prints a summary. UserError for an invalid value, or a file that exists and no `--force`. */
 export async function handler(args: FlagValues<typeof builder>): Promise<void> {

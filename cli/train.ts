@@ -5,9 +5,15 @@ import { localWorkerFlags } from './worker-flags.ts';
 
 const ownFlags = { ...localWorkerFlags, ...runFlags } as const satisfies Flags;
 
-export const command = 'train';
+export const command = 'train [file]';
+export const words = ['data'];
 export const describe = 'cluster a file with workers on this machine';
 export const builder: Flags = { ...resultFlags, ...ownFlags };
+export const examples = [
+  ['train x.npy', 'cluster the rows of x.npy; results in runs/x'],
+  ['train x.csv --labels x.csv:kind', 'without the column kind, whose classes are used for scores'],
+  ['train photos/ --encoder autoencoder', 'learn features of images, and cluster these'],
+] as const;
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {
   const config = await configOf(values, Object.keys(builder));

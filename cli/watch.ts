@@ -11,6 +11,10 @@ export const builder = {
     defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
   },
 } as const satisfies Flags;
+export const examples = [
+  ['watch 127.0.0.1:9464', 'a run on this machine'],
+  ['watch http://HOST:9464 --token TOKEN', 'one elsewhere, with its --http-token'],
+] as const;
 
 /** Exit code if the run failed or was stopped. */
 const NOT_DONE = 1;
@@ -18,9 +22,9 @@ const NOT_DONE = 1;
 export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { UserError } = await import('../base/user-error.ts');
   const text = String(args.url);
-  const url = parse(text);
+  const url = parse(/^\w+:\/\//.test(text) ? text : `http://${text}`);
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-    throw new UserError(`${text} must look like http://HOST:PORT`);
+    throw new UserError(`${text} must look like HOST:PORT or http://HOST:PORT`);
   // What Node.js reads HTTP with.
   (await import('../base/limits.ts')).assertAddressSpace(1);
   const token = args.token ?? process.env.DPMESH_HTTP_TOKEN;

@@ -53,7 +53,8 @@ export const localWorkerFlags = {
     alias: 'n-jobs',
     group: RUN,
     requiresArg: true,
-    describe: 'number of worker processes; does not affect the result',
+    describe:
+      'number of worker processes, −1: one per core, −2: all cores but one; does not affect the result',
     defaultDescription: 'one per core, at most --shards',
   },
   gpus: { ...gpuFlags.gpus, group: RUN, defaultDescription: 'none' },

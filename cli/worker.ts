@@ -19,6 +19,10 @@ export const builder = {
     requiresArg: true,
   },
 } as const satisfies Flags;
+export const examples = [
+  ['worker --connect tcp://HOST:5555', 'one core'],
+  ['worker --connect tcp://HOST:5555 --key alice.key', 'with a key of dpmesh keygen'],
+] as const;
 
 export async function handler(values: FlagValues<typeof builder>): Promise<void> {
   const { backendOf } = await import('../worker/host/plan.ts');

@@ -308,7 +308,7 @@ export interface RunOptions {
    */
   report?: boolean;
   /**
-   * Number of worker processes on this machine, at least 1. Not with `gpus` or `bind`.
+   * Number of worker processes on this machine; −1: one per core, −2: all cores but one (at most `shards`). Not with `gpus` or `bind`.
    * @defaultValue one per core, at most `shards`
    */
   workers?: number;

@@ -72,8 +72,14 @@ async function workerSpecs(
   if (!onGpus && perGpu !== 1)
     throw new UserError(`--per-gpu ${perGpu} needs --gpus: add it, or leave --per-gpu out`);
   if (onGpus) return (await import('../worker/host/plan.ts')).workersFor({ gpus, perGpu });
-  const count = wholeNumber('--workers', workers ?? Math.min(availableParallelism(), shards), 1);
+  const count = workerCount(workers ?? -1, shards);
   return Array.from({ length: count }, (_, i) => ({ name: `local/${i}` }));
+}
+
+/** As scikit-learn's n_jobs: −1 is one for each core, −2 leaves a core out; of these, no more than there are shards. */
+function workerCount(workers: number, shards: number): number {
+  if (!(Number.isInteger(workers) && workers < 0)) return wholeNumber('--workers', workers, 1);
+  return Math.max(1, Math.min(availableParallelism() + 1 + workers, shards));
 }
 
 /** Workers that are started elsewhere and connect to `bind`. UserError for an invalid or unprotected address. */

@@ -400,8 +400,8 @@ const rejectedCalls: RejectedCall[] = [
   },
   {
     name: 'watch with an invalid address',
-    says: ['nowhere', 'http://HOST:PORT'],
-    args: ['watch', 'nowhere'],
+    says: ['ftp://nowhere', 'http://HOST:PORT'],
+    args: ['watch', 'ftp://nowhere'],
   },
   {
     name: 'watch where nothing answers',

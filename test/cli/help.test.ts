@@ -59,7 +59,22 @@ for (const command of COMMANDS)
     const text = await help(command);
     assert.match(text, new RegExp(`^dpmesh ${command} `));
     assert.match(text, / --\S+ .*\[(string|number|boolean)\]/);
+    assert.match(text, new RegExp(` Examples: dpmesh ${command} `));
   });
+
+test('--help marks what is required, and begins with what every run needs', async () => {
+  assert.match(await help('predict'), / --out [^[]*\[string\] \[required\]/);
+  const text = await help('train');
+  assert.match(text, / --data [^[]*; required, [^[]*\[string\]/);
+  const groups = ['Data:', 'Run:', 'Model:', 'Networks:', 'Examples:'].map((group) =>
+    text.indexOf(` ${group} `),
+  );
+  assert.ok(groups[0] > 0);
+  assert.deepEqual(
+    groups,
+    groups.toSorted((a, b) => a - b),
+  );
+});
 
 test('--version is that of the package', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));

@@ -1,0 +1,126 @@
+// What people type who come from other tools, or who type as little as they can.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { argumentProblem, type Parsed } from '../../cli/arguments.ts';
+import * as coordinator from '../../cli/coordinator.ts';
+import * as cut from '../../cli/cut.ts';
+import * as evaluate from '../../cli/evaluate.ts';
+import * as predict from '../../cli/predict.ts';
+import * as train from '../../cli/train.ts';
+import { dpmesh, easyData, jsonOf, QUICK, scratch } from '../e2e/support.ts';
+
+const folder = scratch();
+
+type Command = Parameters<typeof argumentProblem>[2];
+
+/** The problem of a call with this unknown flag. */
+function problemOf(command: Command, flag: string): string {
+  const required = Object.keys(command.builder).filter((name) => command.builder[name].demandOption);
+  const parsed = { _: ['x'], ...Object.fromEntries(required.map((name) => [name, 'x'])), [flag]: 3 };
+  return argumentProblem(parsed, [`--${flag}`, '3'], command)!;
+}
+
+describe('flags of other tools', () => {
+  for (const [flag, ...says] of [
+    ['n-clusters', 'there is no K to give', 'dpmesh cut', '--init-k'],
+    ['nClusters', 'there is no K to give'],
+    ['k', 'unknown flag -k', 'there is no K to give'],
+    ['n-components', 'there is no K to give', '--transform pca:16'],
+    ['random-state', 'use --seed'],
+    ['max-iter', 'use --max-epochs'],
+    ['eps', 'no distance to give', '--alpha'],
+    ['min-cluster-size', 'no size to give', 'dpmesh cut'],
+    ['min-samples', 'no size to give'],
+    ['n-neighbors', '--likelihood graph'],
+    ['batch', 'use --batch-size'],
+    ['device', '--gpus all'],
+    ['metric', '--transform normalize'],
+  ])
+    test(`train --${flag} is told what takes its place`, () => {
+      const problem = problemOf(train, flag);
+      assert.match(problem, /^unknown flag -/);
+      assert.doesNotMatch(problem, /\n/);
+      for (const part of says) assert.ok(problem.includes(part), problem);
+    });
+
+  test('what a command has not is not suggested there', () => {
+    assert.match(problemOf(coordinator, 'gpus'), /: a coordinator starts no workers: .*dpmesh launch/);
+    assert.match(problemOf(coordinator, 'n-jobs'), /: a coordinator starts no workers/);
+    assert.equal(problemOf(cut, 'n-clusters'), 'unknown flag --n-clusters; did you mean --clusters?');
+    assert.equal(
+      problemOf(predict, 'random-state'),
+      'unknown flag --random-state; dpmesh predict --help lists all flags',
+    );
+  });
+
+  test('a slip of the keyboard is told the nearest name, another word is not', () => {
+    assert.equal(problemOf(train, 'max-epocs'), 'unknown flag --max-epocs; did you mean --max-epochs?');
+    assert.equal(
+      problemOf(train, 'purple-elephants'),
+      'unknown flag --purple-elephants; dpmesh train --help lists all flags',
+    );
+  });
+});
+
+describe('words in place of flags', () => {
+  /** Parsed arguments, in which words have their place, as yargs leaves them. */
+  const filled = (command: Command, parsed: Record<string, unknown>) => {
+    const all: Parsed = { _: ['x'], ...parsed };
+    return { problem: argumentProblem(all, [], command), parsed: all };
+  };
+
+  test('go to the flags that are not given, in order', () => {
+    assert.equal(filled(train, { file: 'x.npy' }).parsed.data, 'x.npy');
+    const { run, data } = filled(predict, { folder: 'runs/x', file: 'new.npy', out: 'y.npy' }).parsed;
+    assert.deepEqual([run, data], ['runs/x', 'new.npy']);
+    assert.equal(filled(predict, { folder: 'new.npy', run: 'runs/x', out: 'y.npy' }).parsed.data, 'new.npy');
+    const { pred, labels } = filled(evaluate, { clusters: 'a.npy', classes: 'b.npy' }).parsed;
+    assert.deepEqual([pred, labels], ['a.npy', 'b.npy']);
+  });
+
+  test('are an error where the flag is given as well, or missing', () => {
+    const { problem } = filled(train, { file: 'x.npy', data: 'y.npy' });
+    assert.equal(problem, 'x.npy and --data y.npy are both given for --data; leave one out');
+    assert.match(filled(predict, { folder: 'runs/x', out: 'y.npy' }).problem!, /^--data is missing: /);
+  });
+
+  test('train, predict, evaluate and watch', async () => {
+    const { data, labels } = easyData(folder, 'easy', 600);
+    const flags = ['--out', 'run', '--no-report', '--json', '--max-epochs', 6, ...QUICK];
+    // One worker for each core, at most as many as there are shards.
+    const trained = jsonOf(
+      await dpmesh(['train', data, ...flags, '--shards', 1, '--n-jobs', -1], { cwd: folder }),
+    );
+    assert.deepEqual([trained.rows, trained.workers], [600, 1]);
+    const labelled = await dpmesh(['predict', 'run', data, '--out', 'p.npy'], { cwd: folder });
+    assert.equal(labelled.code, 0, labelled.stderr);
+    const scores = jsonOf(await dpmesh(['evaluate', 'p.npy', 'run/labels.npy', '--json'], { cwd: folder }));
+    assert.equal(scores.ari, 1);
+    // A file whose name is a number is no number.
+    writeFileSync(join(folder, '007'), 'no data');
+    const numbered = await dpmesh(['train', '007'], { cwd: folder });
+    assert.match(numbered.stderr, /^dpmesh: 007 has an unsupported format/);
+    const twice = await dpmesh(['train', data, '--data', labels], { cwd: folder });
+    assert.deepEqual([twice.code, twice.stderr.split('\n').length], [2, 2]);
+    const more = await dpmesh(['train', data, labels], { cwd: folder });
+    assert.match(more.stderr, /^dpmesh: unexpected argument .*: no flag takes it\n$/);
+    const flag = await dpmesh(['train', '--file', data], { cwd: folder });
+    assert.match(flag.stderr, /^dpmesh: unknown flag --file: name the file without a flag/);
+    const watched = await dpmesh(['watch', 'nobody.invalid:9464'], { cwd: folder });
+    assert.match(watched.stderr, /http:\/\/nobody\.invalid:9464/);
+    assert.equal(watched.code, 2);
+  });
+
+  test('--workers counts from all cores below 0', async () => {
+    const none = await dpmesh(['train', 'x.npy', '--workers', '-1.5'], { cwd: folder });
+    assert.match(none.stderr, /^dpmesh: --workers -1\.5 must be a whole number/);
+  });
+});
+
+test('a copied key is ignored by git', () => {
+  const inRepository = spawnSync('git', ['rev-parse']).status === 0;
+  if (inRepository) execFileSync('git', ['check-ignore', '--quiet', '--no-index', 'some/where/alice.key']);
+});
