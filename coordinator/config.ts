@@ -114,10 +114,11 @@ function widths() {
 }
 
 function transform() {
-  const limit = 'auto, center, normalize, standard, min-max, min-max-global, none or pca:<axes>';
+  const limit =
+    'auto, center, normalize, standard, min-max, min-max-global, none, pca:<axes> such as pca:16, or pca:<share> such as pca:0.95';
   const isTransform = (value: unknown) =>
     typeof value === 'string' &&
-    /^(auto|center|normalize|standard|min-max(-global)?|none|pca:[1-9]\d*)$/.test(value);
+    /^(auto|center|normalize|standard|min-max(-global)?|none|pca:[1-9]\d*|pca:0?\.\d*[1-9]\d*)$/.test(value);
   const schema = (z: Schemas) => z.custom<TransformChoice>(isTransform, stringError(limit));
   return { type: 'string', limit, schema } as const;
 }
@@ -237,7 +238,7 @@ export const OPTIONS = {
   transform: option(transform(), {
     group: DATA,
     describe:
-      'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>; auto: standard, or what suits an embedding',
+      'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding',
     fast: 'auto',
     paper: 'normalize',
   }),

@@ -1,4 +1,4 @@
-import { pcaAxes } from '../data/transform.ts';
+import { isPca } from '../data/transform.ts';
 import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
@@ -75,7 +75,7 @@ function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string
   const parameters = statisticsLength(d, config.covariance);
   if (d > MANY_COLUMNS)
     notes.push(
-      `K is 1 in ${d} columns${pcaAxes(config.transform) === null ? '' : ' after the transform'}: in so many, Gaussian clusters are hard to tell from noise; try --likelihood graph or --transform pca:${FEWER_COLUMNS}, or bring an embedding of about 10 columns, such as UMAP's`,
+      `K is 1 in ${d} columns${isPca(config.transform) ? ' after the transform' : ''}: in so many, Gaussian clusters are hard to tell from noise; try --likelihood graph or --transform pca:${FEWER_COLUMNS}, or bring an embedding of about 10 columns, such as UMAP's`,
     );
   else if (sampled < Math.max(FEW_ROWS, ROWS_PER_PARAMETER * parameters)) {
     const diagonal = config.covariance === 'full' && d > 1;

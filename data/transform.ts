@@ -55,9 +55,19 @@ export type TransformChoice =
   | 'min-max-global'
   | `pca:${number}`;
 
+/** Is it `pca:<d>` or `pca:<share>`? */
+export const isPca = (choice: TransformChoice) => choice.startsWith('pca:');
+
 /** The number of axes d of `pca:<d>`; null for the other choices. */
-export const pcaAxes = (choice: TransformChoice) =>
-  choice.startsWith('pca:') ? Number(choice.slice(4)) : null;
+export const pcaAxes = (choice: TransformChoice) => pcaNumber(choice, (number) => number >= 1);
+
+/** The share of the variance, below 1, that is to be on the axes of `pca:<share>`, such as pca:0.95; null for the other choices. */
+export const pcaShare = (choice: TransformChoice) => pcaNumber(choice, (number) => number < 1);
+
+function pcaNumber(choice: TransformChoice, isIts: (number: number) => boolean): number | null {
+  const number = isPca(choice) ? Number(choice.slice(4)) : Number.NaN;
+  return isIts(number) ? number : null;
+}
 
 /** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros does not change. */
 export function normalizeRows(rows: Float32Array, dim: number): void {
@@ -103,8 +113,14 @@ export function planTransform(
   const varies = (d: number) => moments.max[d] > moments.min[d];
   const kept = [...variance.keys()].filter(varies);
   if (!kept.length) throw new UserError(`all ${moments.rows} rows are equal: use data with different rows`);
-  const axes = pcaAxes(choice);
-  if (axes !== null) return planPca(axes, moments, kept, fences);
+  if (isPca(choice)) {
+    const share = pcaShare(choice);
+    const own =
+      share === null
+        ? countedAxes(pcaAxes(choice)!, moments, kept.length)
+        : axesOfShare(share, moments, kept.length);
+    return planPca(own, moments, fences);
+  }
 
   const sd = kept.map((d) => Math.sqrt(variance[d]));
   const range = rangeOf(choice, moments);
@@ -149,19 +165,55 @@ function rangeOf(choice: TransformChoice, { min, max }: Moments): Pick<Moments, 
   return { min: min.map(() => least), max: max.map(() => most) };
 }
 
-function planPca(axes: number, moments: Moments, kept: number[], fences: Fences | null) {
-  const input = moments.mean.length;
-  if (axes > kept.length)
+/** Eigenvalues of the covariance, descending, and their eigenvectors, one after the other. */
+interface Axes {
+  values: Float64Array;
+  vectors: Float64Array;
+}
+
+/** Axes with a smaller share of the largest eigenvalue are rounding error. */
+const NEGLIGIBLE = 1e-12;
+/** As many axes are computed first; the search for a share doubles them until it has enough. */
+const FIRST_AXES = 32;
+
+/** The leading axes, as many as were asked for. UserError if the data have fewer. */
+function countedAxes(count: number, moments: Moments, varying: number): Axes {
+  if (count > varying)
     throw new UserError(
-      `--transform pca:${axes}: only ${kept.length} columns of the data vary; use pca:${kept.length} or less`,
+      `--transform pca:${count}: only ${varying} columns of the data vary; use pca:${varying} or less`,
     );
-  const { values, vectors } = leadingEigen(moments.covariance, input, axes);
-  if (!(values[axes - 1] > 1e-12 * values[0])) {
-    const rank = values.findIndex((value) => !(value > 1e-12 * values[0]));
+  const axes = leadingEigen(moments.covariance, moments.mean.length, count);
+  const rank = rankOf(axes);
+  if (rank < count)
     throw new UserError(
-      `--transform pca:${axes}: the data span only ${rank} dimensions; use pca:${rank} or less`,
+      `--transform pca:${count}: the data span only ${rank} dimensions; use pca:${rank} or less`,
     );
+  return axes;
+}
+
+/** The fewest leading axes whose eigenvalues add up to this share of their sum, the variance of all columns. */
+function axesOfShare(share: number, { covariance, mean }: Moments, varying: number): Axes {
+  const input = mean.length;
+  const wanted = share * diagonalOf(covariance, input).reduce((a, b) => a + b, 0);
+  for (let tried = Math.min(FIRST_AXES, varying); ; tried = Math.min(2 * tried, varying)) {
+    const { values, vectors } = leadingEigen(covariance, input, tried);
+    let [count, sum] = [0, 0];
+    while (count < tried && sum < wanted) sum += values[count++];
+    if (sum < wanted && tried < varying) continue;
+    const dim = Math.min(count, rankOf({ values, vectors }));
+    return { values: values.slice(0, dim), vectors: vectors.slice(0, dim * input) };
   }
+}
+
+/** How many of the axes are not rounding error. */
+function rankOf({ values }: Axes): number {
+  const rank = values.findIndex((value) => !(value > NEGLIGIBLE * values[0]));
+  return rank < 0 ? values.length : rank;
+}
+
+function planPca({ values, vectors }: Axes, moments: Moments, fences: Fences | null) {
+  const input = moments.mean.length;
+  const axes = values.length;
   const weights = new Float32Array(input * axes);
   const bias = new Float64Array(axes);
   const scale = Float64Array.from({ length: axes }, (_, a) => Math.sqrt(values[a]));

@@ -76,7 +76,7 @@ export interface ModelOptions {
   /**
    * Transform of the rows before clustering: `center` subtracts the mean, `normalize` scales rows to unit length, `standard`
    * scales columns to variance 1, `min-max` scales each column to the range 0 to 1, `min-max-global` all of them by one range,
-   * `pca:AXES` projects onto that many principal axes, `none` keeps rows as they are. `auto` is `standard`, but for more than 32 columns it is what suits the likelihood.
+   * `pca:AXES` projects onto that many principal axes, `pca:0.95` onto the fewest that hold this share of the variance, `none` keeps rows as they are. `auto` is `standard`, but for more than 32 columns it is what suits the likelihood.
    * @defaultValue `auto`
    */
   transform?:

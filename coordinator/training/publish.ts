@@ -1,5 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import { pcaAxes } from '../../data/transform.ts';
+import { isPca } from '../../data/transform.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -79,7 +79,7 @@ function advisingOnFlatClusters<T>(config: RunConfig, computed: Promise<T>): Pro
  */
 export function flatClusterError({ data, transform }: RunConfig, error: unknown): unknown {
   if (!(error instanceof NotPositiveDefiniteError)) return error;
-  const axes = pcaAxes(transform) === null ? 'as many axes as columns, or fewer' : 'fewer axes';
+  const axes = isPca(transform) ? 'fewer axes' : 'as many axes as columns, or fewer';
   return new UserError(
     `${data}: ${error.message} (columns that nearly repeat others); use --transform pca:<axes> with ${axes}, or --covariance diag`,
   );

@@ -45,6 +45,16 @@ test('values may be text, numbers or lists, as in flags, files and programs', as
   for (const seed of ['7', 7, 7n]) assert.equal((await resolveConfig({ data: 'x.npy', seed })).seed, '7');
 });
 
+test('pca has a number of axes, or a share below 1', async () => {
+  for (const transform of ['pca:1', 'pca:16', 'pca:0.95', 'pca:.5', 'pca:0.905'])
+    assert.equal((await resolveConfig({ data: 'x', transform })).transform, transform);
+  for (const transform of ['pca:0', 'pca:0.0', 'pca:1.0', 'pca:1.5', 'pca:-1', 'pca:', 'pca:95%', 'pca:1e-1'])
+    await assert.rejects(
+      resolveConfig({ data: 'x', transform }),
+      /--transform pca:\S* must be .*pca:<share> such as pca:0\.95/,
+    );
+});
+
 test('a size of images has a width and a height', async () => {
   for (const imageSize of [28, '28', '28x28', 28n])
     assert.equal((await resolveConfig({ data: 'x', imageSize })).imageSize, '28x28');

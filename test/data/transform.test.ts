@@ -7,6 +7,7 @@ import {
   modelRows,
   normalizeRows,
   pcaAxes,
+  pcaShare,
   planTransform,
   type Transform,
   type TransformChoice,
@@ -166,8 +167,39 @@ describe('transforms', () => {
     }
   });
 
-  test('pcaAxes', () => {
-    assert.deepEqual((['pca:10', 'center', 'none'] as TransformChoice[]).map(pcaAxes), [10, null, null]);
+  test('pca of a share: the fewest axes whose eigenvalues add up to it', () => {
+    const { covariance } = planTransform('pca:4', momentsOf(ROWS));
+    const values = [...covariance].filter((_, p) => p % 5 === 0);
+    const shareOf = (axes: number) => sum(values.slice(0, axes)) / sum(values);
+    for (const axes of [1, 2, 3]) {
+      const counted = planTransform(`pca:${axes}`, momentsOf(ROWS));
+      const share = shareOf(axes);
+      assert.deepEqual(planTransform(`pca:${share * (1 - 1e-9)}`, momentsOf(ROWS)), counted);
+      const more = planTransform(`pca:${share + 1e-9 * (1 - share)}`, momentsOf(ROWS));
+      assert.equal(more.transform.dim, axes + 1);
+    }
+    // Of equal variances; with columns that repeat or do not vary, which add no axes.
+    const cube = (of: number) =>
+      Array.from({ length: 2 ** 10 }, (_, i) => Array.from({ length: of }, (_, d) => (i >> (d % 10)) & 1));
+    const axesOf = (share: number, rows: Matrix) =>
+      planTransform(`pca:${share}`, momentsOf(rows)).transform.dim;
+    assert.deepEqual(
+      [axesOf(0.25, cube(10)), axesOf(0.85, cube(10)), axesOf(0.999999, cube(10))],
+      [3, 9, 10],
+    );
+    const odd = cube(10).map((row) => [...row, 5, ...row]);
+    assert.deepEqual([axesOf(0.5001, odd), axesOf(0.999999999999, odd)], [6, 10]);
+    // More axes than are tried first.
+    const wide = normals(7);
+    const rows = Array.from({ length: 400 }, () => Array.from({ length: 80 }, () => wide()));
+    const many = axesOf(0.9, rows);
+    assert.ok(many > 40 && many < 72, String(many));
+  });
+
+  test('pcaAxes, pcaShare', () => {
+    const choices = ['pca:10', 'pca:1', 'pca:0.95', 'pca:.5', 'center', 'none'] as TransformChoice[];
+    assert.deepEqual(choices.map(pcaAxes), [10, 1, null, null, null, null]);
+    assert.deepEqual(choices.map(pcaShare), [null, null, 0.95, 0.5, null, null]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { pcaAxes } from '../../../data/transform.ts';
+import { pcaAxes, pcaShare } from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { RunConfig } from '../../config.ts';
@@ -26,7 +26,8 @@ export function gaussianCost(config: RunConfig, { rows, dim, ...layout }: Layout
   const { transform, likelihood, covariance, schedule, shards } = config;
   const axes = pcaAxes(transform);
   const d = axes ?? dim;
-  if (config.encoder !== 'none') return null;
+  // How many axes hold a share is known once the rows are read.
+  if (config.encoder !== 'none' || pcaShare(transform) !== null) return null;
   if (covariance !== 'full' || likelihood === 'graph' || isUndecided(config, dim)) return null;
   const sampled = rows * sampleThreshold(config, { rows, dim, ...layout });
   const numbers = statisticsLength(d, covariance);

@@ -1,5 +1,5 @@
 import { featureColumns, MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
-import type { ColumnMap, Moments, Transform } from '../../../data/transform.ts';
+import { type ColumnMap, type Moments, pcaShare, type Transform } from '../../../data/transform.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { columnSketch, type Sketch, unsketched } from '../../../model/sketch.ts';
@@ -58,10 +58,15 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const isGraph = config.likelihood === 'graph' || isOfCodes(config, layout.dim);
   const why = config.likelihood === 'graph' ? ASKED_FOR : OF_CODES;
   const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
-  if (!isUndecided(config, layout.dim))
+  if (!isUndecided(config, layout.dim)) {
+    const planned = await asConfigured();
+    const share = pcaShare(config.transform);
+    const axes =
+      share === null ? null : `on the ${planned.transform.dim} axes that hold ${share} of the variance`;
     return isGraph
-      ? { likelihood: 'graph', why, ...(await asConfigured()) }
-      : { likelihood: 'gaussian', why: null, ...(await asConfigured()) };
+      ? { likelihood: 'graph', why: axes ? `${why}, ${axes}` : why, ...planned }
+      : { likelihood: 'gaussian', why: axes, ...planned };
+  }
 
   const { columns, map, kept, scaled } = columnsOf(moments, input.arePixels);
   if (kept.length <= FEW_COLUMNS) {

@@ -1,4 +1,4 @@
-import { pcaAxes } from '../../../data/transform.ts';
+import { isPca } from '../../../data/transform.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import type { RunConfig } from '../../config.ts';
 
@@ -32,6 +32,6 @@ export const mayBeGraph = (config: Choosing, dim: number): boolean =>
 
 /** The covariance of the raw columns that a run needs. That of many columns is made of the sample instead; a graph needs none. */
 export function momentsCovariance(config: RunConfig, dim: number): Covariance {
-  if (pcaAxes(config.transform) !== null) return 'full';
+  if (isPca(config.transform)) return 'full';
   return config.covariance === 'diag' || mayBeGraph(config, dim) ? 'diag' : 'full';
 }
