@@ -10,6 +10,8 @@ export interface Command {
   builder: Flags;
   /** Flags for which words may stand, in this order: `predict runs/x new.npy` for `--run` and `--data`. */
   words?: readonly string[];
+  /** What its positional argument may be, for completion. */
+  choices?: readonly string[];
   /** Calls, without the program's name, and what they do. */
   examples?: readonly (readonly [call: string, what: string])[];
 }

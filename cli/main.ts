@@ -15,39 +15,12 @@ import {
   type Parsed,
   positionalNames,
 } from './arguments.ts';
-import * as coordinator from './coordinator.ts';
-import * as cut from './cut.ts';
-import * as doctor from './doctor.ts';
-import * as evaluate from './evaluate.ts';
-import * as keygen from './keygen.ts';
-import * as launch from './launch.ts';
+import { commands as listed, type RunnableCommand } from './commands.ts';
+import * as completion from './completion.ts';
 import { tolerateLostOutput } from './lost-output.ts';
-import * as plot from './plot.ts';
-import * as predict from './predict.ts';
-import * as resume from './resume.ts';
-import * as setup from './setup.ts';
 import { INTERRUPTED } from './signals.ts';
-import * as synth from './synth.ts';
-import * as train from './train.ts';
-import * as watch from './watch.ts';
-import * as worker from './worker.ts';
 
-const commands = [
-  train,
-  coordinator,
-  resume,
-  watch,
-  worker,
-  launch,
-  keygen,
-  predict,
-  cut,
-  evaluate,
-  plot,
-  synth,
-  setup,
-  doctor,
-];
+const commands: readonly RunnableCommand[] = [...listed, completion];
 
 // The process is short-lived, so only its hottest loops are worth optimizing (worker/host/supervised-worker.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
@@ -68,7 +41,7 @@ class SelectedCommand {
 const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:', 'Encoder:', 'Networks:'];
 
 /** A command for yargs, with checks before those of yargs, whose messages do not name the flag. */
-const withChecks = (command: (typeof commands)[number] & Command) => ({
+const withChecks = (command: RunnableCommand) => ({
   ...command,
   builder(yargs: Argv, isHelp: boolean) {
     for (const group of GROUPS) yargs.group([], group);

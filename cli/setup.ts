@@ -2,6 +2,8 @@ import { UserError } from '../base/user-error.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { INTERRUPTED, onSignal } from './signals.ts';
 
+const NAMES = ['tensorflow', 'webgpu'] as const;
+
 export const command = 'setup [what]';
 export const describe = 'install the backend tensorflow or webgpu in a folder of its own';
 export const builder = {
@@ -23,13 +25,12 @@ export const builder = {
     describe: 'remove the backend that is named, or all that were set up',
   },
 } as const satisfies Flags;
+export const choices = NAMES;
 export const examples = [
   ['setup tensorflow', 'a faster backend for CPUs'],
   ['setup tensorflow --cuda', 'for NVIDIA GPUs'],
   ['setup webgpu --remove', 'remove a backend'],
 ] as const;
-
-const NAMES = ['tensorflow', 'webgpu'] as const;
 
 export async function handler({ what: name, cuda, dir, remove }: FlagValues<typeof builder>): Promise<void> {
   const what = NAMES.find((known) => known === name);
