@@ -1,9 +1,20 @@
+import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
 import { runOnTerminal } from './terminal-run.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
-const ownFlags = { ...localWorkerFlags, ...runFlags } as const satisfies Flags;
+const ownFlags = {
+  'dry-run': {
+    type: 'boolean',
+    group: runFlags.out.group,
+    default: false,
+    describe:
+      'only say what would be read and done, with rough estimates of memory and time; nothing is written',
+  },
+  ...localWorkerFlags,
+  ...runFlags,
+} as const satisfies Flags;
 
 export const command = 'train [file]';
 export const words = ['data'];
@@ -13,11 +24,21 @@ export const examples = [
   ['train x.npy', 'cluster the rows of x.npy; results in runs/x'],
   ['train x.csv --labels x.csv:kind', 'without the column kind, whose classes are used for scores'],
   ['train photos/ --encoder autoencoder', 'learn features of images, and cluster these'],
+  ['train x.csv --dry-run', 'what would be read and done'],
 ] as const;
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {
   const config = await configOf(values, Object.keys(builder));
   const options = await runOptionsOf(values);
+  if (values.dryRun) {
+    const [{ planRun, printPlan }, { interruptible }] = await Promise.all([
+      import('./dry-run.ts'),
+      import('./signals.ts'),
+    ]);
+    const log = (line: string) => console.error(printable(line));
+    printPlan(await interruptible((signal) => planRun(config, options, { log, signal })), values.json);
+    return;
+  }
   const { train } = await import('../library/train.ts');
   const { maxEpochs } = config;
   await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), { ...values, maxEpochs });

@@ -29,15 +29,12 @@ export async function localWorkers(
   options: RunOptions,
   log: Log,
 ): Promise<SessionWorkers> {
-  const { backend = 'auto', gpu = 0, requireGpu = false } = options;
-  const { backendFor } = await import('../worker/host/plan.ts');
-  const specs = await workerSpecs(config, options);
+  const { specs, backend: choice } = await plannedWorkers(config, options);
   if (specs.length > config.shards)
     log(
       `dpmesh: warning: ${specs.length} workers for ${config.shards} shards; ${specs.length - config.shards} of them will be idle (see --shards)`,
     );
   assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'a run with its workers');
-  const choice = await backendFor(specs, { backend, gpu, requireGpu });
   const { assertAddressSpaceFor } = await import('../worker/compute/backends/load.ts');
   assertAddressSpaceFor(choice.backend);
   const { NOT_SET_UP } = await import('../worker/compute/backends/choose.ts');
@@ -53,10 +50,19 @@ export async function localWorkers(
     sameFiles: true,
     start(coordinator) {
       // If no other backend is set up, the choice needs no explanation; run.json records it anyway.
-      if (backend === 'auto' && choice.why !== NOT_SET_UP) log(`backend ${choice.backend}: ${choice.why}`);
+      if ((options.backend ?? 'auto') === 'auto' && choice.why !== NOT_SET_UP)
+        log(`backend ${choice.backend}: ${choice.why}`);
       return workers.start(coordinator);
     },
   };
+}
+
+/** The workers that a run gets on this machine, and their backend; none is started. UserError as for `localWorkers`. */
+export async function plannedWorkers(config: RunConfig, options: RunOptions) {
+  const { backend = 'auto', gpu = 0, requireGpu = false } = options;
+  const { backendFor } = await import('../worker/host/plan.ts');
+  const specs = await workerSpecs(config, options);
+  return { specs, backend: await backendFor(specs, { backend, gpu, requireGpu }) };
 }
 
 /** Workers on each of `gpus`, or `workers` of them on CPU cores. UserError for options that exclude each other. */

@@ -12,7 +12,7 @@ import { sampleThreshold } from '../sample.ts';
  * cluster; and for each difference of two coordinates in the search for neighbours. Of 5 clusters in 36 epochs, they say .11 and .57 s
  * for each where .13 (5,000 × 384) and .49 (6,000 × 768) were measured.
  */
-const [SUM, CUBE, DIFFERENCE] = [2.5e-10, 3e-10, 1e-10];
+export const [SUM, CUBE, DIFFERENCE] = [2.5e-10, 3e-10, 1e-10];
 /** An ordinary run. */
 const [CLUSTERS, EPOCHS] = [10, 50];
 /** Such a run may take so long without a word, in seconds. */
@@ -54,7 +54,7 @@ const count = (value: number) => Math.round(value).toLocaleString('en');
 const [MINUTE, HOUR] = [60, 3600];
 
 /** A rough time, such as `40 s` or `3 h`. */
-function duration(seconds: number): string {
+export function duration(seconds: number): string {
   const rounded = (value: number) => count(Number(value.toPrecision(value < 10 ? 1 : 2)));
   if (seconds < 1) return `${Number(seconds.toPrecision(1))} s`;
   if (seconds < 2 * MINUTE) return `${rounded(seconds)} s`;

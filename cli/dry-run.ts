@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism, freemem } from 'node:os';
+import { printable } from '../base/text.ts';
+import type { RunConfig } from '../coordinator/config.ts';
+import { estimate } from '../coordinator/estimate.ts';
+import { assertNotAmong, openLabels, openRows } from '../coordinator/inputs.ts';
+import { assertUsable, defaultRunPath, whyUnwritable } from '../coordinator/storage/run-path.ts';
+import { duration, gaussianCost } from '../coordinator/training/preparation/cost.ts';
+import { checkMemory, layoutFor } from '../coordinator/training/preparation/limits.ts';
+import { isUndecided, mayBeGraph } from '../coordinator/training/reading/undecided.ts';
+import { sampleThreshold } from '../coordinator/training/sample.ts';
+import { sampledCounts } from '../coordinator/training/sampled-rows.ts';
+import type { Source } from '../data/source.ts';
+import type { RunOptions } from '../library/options.ts';
+import { plannedWorkers } from '../library/workers.ts';
+
+/** `train --dry-run`: opens what a run reads, says what it would do, and writes nothing (but decoded files, into the cache). */
+
+/** What a run would read and do; numbers of bytes and seconds are rough. */
+export interface DryRun {
+  data: string;
+  rows: number;
+  columns: number;
+  names: readonly string[] | null;
+  type: string;
+  labels: { file: string; classes: number; leftOut: string | null } | null;
+  transform: string;
+  likelihood: string;
+  sample: number;
+  shards: number;
+  workers: number;
+  backend: { name: string; why: string };
+  memory: { worker: number; coordinator: number; free: number };
+  seconds: number;
+  out: string;
+  warnings: string[];
+}
+
+/** How a run would be. UserError for what would end it before its first round. */
+export async function planRun(
+  config: RunConfig,
+  options: RunOptions,
+  { log, signal }: { log: (line: string) => void; signal: AbortSignal },
+): Promise<DryRun> {
+  const warnings: string[] = [];
+  const warn = (message: string) => void warnings.push(message);
+  const { out: given, force = false } = options;
+  const out = given ?? defaultRunPath(config.data);
+  if (given !== undefined) assertUsable(given, force, { '--data': config.data });
+  const unwritable = existsSync(out) ? null : whyUnwritable(out);
+  if (unwritable) warn(`--out ${out} cannot be written: ${unwritable}`);
+  const { specs, backend } = await plannedWorkers(config, options);
+  const { source, leftOut } = await openRows(config, undefined, { warn, log, signal });
+  try {
+    assertNotAmong(source, config.data, out);
+    const layout = layoutFor(config, source);
+    checkMemory(config, source.dim);
+    const cost = gaussianCost(config, layout);
+    if (cost) warn(cost);
+    const labels = await openLabels(config, source, leftOut, undefined, warn);
+    const sampled = await sampledCounts(layout, sampleThreshold(config, layout));
+    const sample = sampled.reduce((a, b) => a + b, 0);
+    const { seconds, ...memory } = estimate({
+      ...{ config, layout, sample, workers: specs.length, cores: availableParallelism() },
+      readRate: await readRate(source),
+    });
+    return {
+      data: config.data,
+      ...{ rows: source.rows, columns: source.dim, names: source.names ?? null, type: source.dtype },
+      labels: labels && { file: config.labels!, classes: labels.names.length, leftOut },
+      transform: transformText(config, source.dim),
+      likelihood: likelihoodOf(config, source.dim),
+      ...{ sample, shards: config.shards, workers: specs.length },
+      backend: { name: backend.backend, why: backend.why },
+      memory: { ...memory, free: freemem() },
+      ...{ seconds, out, warnings },
+    };
+  } finally {
+    source.close();
+  }
+}
+
+/** Bytes of rows that are read to see how fast that is. */
+const PROBE_BYTES = 1 << 25;
+const SLICE_BYTES = 1 << 20;
+
+/** Bytes of float32 rows per second. */
+async function readRate({ rows, dim, read }: Source): Promise<number> {
+  const slice = Math.min(rows, Math.ceil(SLICE_BYTES / (4 * dim)));
+  const probed = Math.min(rows, Math.ceil(PROBE_BYTES / (4 * dim)));
+  const begun = performance.now();
+  for (let start = 0; start < probed; start += slice) await read(start, Math.min(slice, probed - start));
+  const seconds = (performance.now() - begun) / 1000;
+  return (4 * dim * probed) / Math.max(seconds, 1e-4);
+}
+
+function transformText(config: RunConfig, dim: number): string {
+  if (config.transform !== 'auto') return config.transform;
+  return isUndecided(config, dim) ? 'auto: decided by the rows' : 'auto: standard';
+}
+
+function likelihoodOf(config: RunConfig, dim: number): string {
+  if (isUndecided(config, dim) && config.likelihood === 'auto') return 'auto: decided by the rows';
+  return mayBeGraph(config, dim) ? 'graph' : 'gaussian';
+}
+
+/** Names of columns that are shown. */
+const MOST_NAMED = 12;
+const count = (value: number) => value.toLocaleString('en');
+const megabytes = (bytes: number) => `${count(Number((bytes / 1e6).toPrecision(2)))} MB`;
+
+/** Prints a plan as text, or as one JSON object. */
+export function printPlan(plan: DryRun, json: boolean): void {
+  if (json) return void console.log(JSON.stringify(plan));
+  const { rows, columns, names, type, labels, sample, workers, backend, memory, seconds, out } = plan;
+  const named = names?.length
+    ? `: ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`
+    : '';
+  const leftOut = labels?.leftOut != null ? `; column ${labels.leftOut} is left out of the rows` : '';
+  const lines: [string, string][] = [
+    ['data', plan.data],
+    ['rows × columns', `${count(rows)} × ${count(columns)}, ${type}${named}`],
+    ...(labels
+      ? ([['labels', `${labels.file}, ${count(labels.classes)} classes${leftOut}`]] as [string, string][])
+      : []),
+    ['transform', plan.transform],
+    ['likelihood', plan.likelihood],
+    [
+      'training on',
+      sample < rows
+        ? `a sample of ${count(sample)} rows, or more with many clusters; all are labelled`
+        : 'all rows',
+    ],
+    ['shards', count(plan.shards)],
+    ['workers', `${count(workers)}, backend ${backend.name} (${backend.why})`],
+    [
+      'memory',
+      `about ${megabytes(memory.worker)} for each worker, ${megabytes(memory.coordinator)} for the coordinator; ${megabytes(memory.free)} are free`,
+    ],
+    ['time', `about ${duration(seconds)}: a rough guess, a third or three times as long is possible`],
+    ['results', `${out} (a dry run: nothing was written)`],
+  ];
+  for (const [name, text] of lines) console.log(printable(`${name.padEnd(14)}  ${text}`));
+  for (const warning of plan.warnings) console.log(printable(`warning: ${warning}`));
+}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { resolveConfig } from '../../coordinator/config.ts';
+import { estimate } from '../../coordinator/estimate.ts';
+import { layoutOf } from '../../model/layout.ts';
+import { dpmesh, easyData, jsonOf, scratch } from '../e2e/support.ts';
+
+const folder = scratch();
+const cwd = join(folder, 'empty');
+mkdirSync(cwd);
+const dryRun = (...args: (string | number)[]) => dpmesh(['train', ...args, '--dry-run'], { cwd });
+
+describe('train --dry-run', () => {
+  const { data, labels } = easyData(folder, 'easy', 3000);
+
+  test('says what would be read and done, and writes nothing', async () => {
+    const flags = [
+      '--labels',
+      labels,
+      '--workers',
+      2,
+      '--sample',
+      500,
+      '--backend',
+      'wasm',
+      '--transform',
+      'pca:0.9',
+    ];
+    const plan = jsonOf(await dryRun(data, ...flags, '--json'));
+    const { rows, columns, type, transform, likelihood, shards, workers, backend, out } = plan;
+    assert.deepEqual(
+      { rows, columns, type, transform, likelihood, shards, workers, backend: backend.name, out },
+      {
+        ...{ rows: 3000, columns: 3, type: 'float32', transform: 'pca:0.9', likelihood: 'gaussian' },
+        ...{ shards: 8, workers: 2, backend: 'wasm', out: join('runs', 'easy') },
+      },
+    );
+    assert.ok(Math.abs(plan.sample - 500) < 100 && plan.labels.classes > 1);
+    assert.ok(plan.memory.worker > 5e7 && plan.memory.worker < 1e9);
+    assert.ok(plan.memory.coordinator > 5e7 && plan.memory.coordinator < 1e9);
+    assert.ok(plan.seconds > 0.1 && plan.seconds < 60);
+    assert.deepEqual(readdirSync(cwd), []);
+    // As the run itself trains on.
+    const trained = await dpmesh([
+      'train',
+      data,
+      ...flags,
+      '--json',
+      '--no-report',
+      '--max-epochs',
+      1,
+      '--out',
+      join(folder, 'run'),
+    ]);
+    assert.equal(jsonOf(trained).rows, 3000);
+    assert.match(trained.stderr, new RegExp(`training on a sample of ${plan.sample}\\)`));
+  });
+
+  test('names the columns of a table, and the one that is left out', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `${i % 7},${i % 5}.5,${i % 2 ? 'cat' : 'dog'}`);
+    const table = join(folder, 'table.csv');
+    writeFileSync(table, `age,income,kind\n${rows.join('\n')}\n`);
+    const { code, stdout, stderr } = await dryRun(table, '--labels', `${table}:kind`);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, /^rows × columns {2}40 × 2, csv: age, income$/m);
+    assert.match(stdout, /^labels .*, 2 classes; column kind is left out of the rows$/m);
+    assert.match(stdout, /^transform +auto: standard$/m);
+    assert.match(stdout, /^time +about .* rough guess/m);
+    assert.match(stdout, /^results +runs\/table \(a dry run: nothing was written\)$/m);
+    assert.deepEqual(readdirSync(cwd), []);
+  });
+
+  test('fails as the run would', async () => {
+    for (const [args, says] of [
+      [['nowhere.npy'], /^dpmesh: nowhere\.npy cannot be read: no such file/],
+      [[data, '--shards', 5000], /^dpmesh: .* fewer than the 5000 shards/],
+      [[data, '--out', folder], /^dpmesh: --out /],
+      [[data, '--gpus', 'all', '--workers', 2], /^dpmesh: --gpus and --workers exclude each other/],
+    ] as const) {
+      const { code, stderr } = await dryRun(...args);
+      assert.equal(code, 2);
+      assert.match(stderr, says);
+      assert.equal(stderr.split('\n').length, 2);
+    }
+  });
+});
+
+test('an estimate grows with the work, and with fewer workers', async () => {
+  const of = async (rows: number, dim: number, workers: number, values: object = {}) => {
+    const config = await resolveConfig({ data: 'x', ...values });
+    const layout = layoutOf(rows, dim, 8, 0n);
+    return estimate({ config, layout, sample: Math.min(rows, 20_000), workers, cores: 8, readRate: 1e9 });
+  };
+  // Measured: 2 s, 128 and 96 MB; and 42 s, 216 and 278 MB.
+  const small = await of(70_000, 10, 2);
+  const big = await of(20_000_000, 32, 2);
+  for (const [found, measured] of [
+    [small.seconds, 2],
+    [small.worker, 128e6],
+    [small.coordinator, 96e6],
+    [big.seconds, 42],
+    [big.worker, 216e6],
+    [big.coordinator, 278e6],
+  ])
+    assert.ok(found > measured / 3 && found < measured * 3, `${found}, measured ${measured}`);
+  assert.ok((await of(20_000_000, 32, 8)).seconds < big.seconds / 2);
+  const images = { encoder: 'autoencoder' };
+  assert.ok((await of(70_000, 784, 2, images)).seconds > 100);
+  assert.ok((await of(70_000, 784, 2)).seconds < 60);
+});
