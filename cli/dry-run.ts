@@ -13,11 +13,14 @@ import { sampledCounts } from '../coordinator/training/sampled-rows.ts';
 import type { Source } from '../data/source.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
+import { createDisplay } from './progress.ts';
+import { interruptible } from './signals.ts';
+import type { TerminalOptions } from './terminal-run.ts';
 
 /** `train --dry-run`: opens what a run reads, says what it would do, and writes nothing (but decoded files, into the cache). */
 
 /** What a run would read and do; numbers of bytes and seconds are rough. */
-export interface DryRun {
+interface DryRun {
   data: string;
   rows: number;
   columns: number;
@@ -36,11 +39,11 @@ export interface DryRun {
   warnings: string[];
 }
 
-/** How a run would be. UserError for what would end it before its first round. */
-export async function planRun(
+/** How a run would be. Rejects with a UserError for what would end it before its first round. */
+async function planRun(
   config: RunConfig,
   options: RunOptions,
-  { log, signal }: { log: (line: string) => void; signal: AbortSignal },
+  { log, status, signal }: TerminalOptions,
 ): Promise<DryRun> {
   const warnings: string[] = [];
   const warn = (message: string) => void warnings.push(message);
@@ -50,7 +53,7 @@ export async function planRun(
   const unwritable = existsSync(out) ? null : whyUnwritable(out);
   if (unwritable) warn(`--out ${out} cannot be written: ${unwritable}`);
   const { specs, backend } = await plannedWorkers(config, options);
-  const { source, leftOut } = await openRows(config, undefined, { warn, log, signal });
+  const { source, leftOut } = await openRows(config, undefined, { warn, log, status, signal });
   try {
     assertNotAmong(source, config.data, out);
     const layout = layoutFor(config, source);
@@ -109,8 +112,20 @@ const MOST_NAMED = 12;
 const count = (value: number) => value.toLocaleString('en');
 const megabytes = (bytes: number) => `${count(Number((bytes / 1e6).toPrecision(2)))} MB`;
 
-/** Prints a plan as text, or as one JSON object. */
-export function printPlan(plan: DryRun, json: boolean): void {
+/** Prints how a run would be, as text or as one JSON object. */
+export async function dryRun(config: RunConfig, options: RunOptions, json: boolean): Promise<void> {
+  const display = createDisplay(config.maxEpochs);
+  const { line: log, status } = display;
+  try {
+    const plan = await interruptible((signal) => planRun(config, options, { log, status, signal }));
+    display.end();
+    printPlan(plan, json);
+  } finally {
+    display.end();
+  }
+}
+
+function printPlan(plan: DryRun, json: boolean): void {
   if (json) return void console.log(JSON.stringify(plan));
   const { rows, columns, names, type, labels, sample, workers, backend, memory, seconds, out } = plan;
   const named = names?.length

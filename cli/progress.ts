@@ -16,6 +16,8 @@ export interface Display {
   setWorkers(names: string[]): void;
   /** Prints a separate line above the status line. */
   line(text: string): void;
+  /** Shows how far reading is, on a terminal. */
+  status(text: string): void;
   /** Clears the status line. */
   end(): void;
 }
@@ -27,6 +29,8 @@ const CURVE_WIDTH = 12;
 const PREFIX_WIDTH = 26;
 /** Characters of the line of an event, whose texts may come from another machine. */
 const MOST_LINE = 2000;
+/** Time between two texts on how far reading is, at least. */
+const STATUS_MS = 100;
 const lossText = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
 /**
@@ -40,6 +44,9 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   const ks: number[] = [];
   let first: { epoch: number; elapsed: number } | undefined;
   let shown = false;
+  let lastStatus = Number.NEGATIVE_INFINITY;
+  /** The rows have been read once. */
+  let hasStarted = false;
 
   const curveWidth = () => Math.min(CURVE_WIDTH, Math.max(0, (stream.columns ?? 80) - PREFIX_WIDTH));
   const clear = () => {
@@ -66,6 +73,12 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   return {
     line,
     end: clear,
+    status(text) {
+      const now = performance.now();
+      if (!live || now - lastStatus < STATUS_MS) return;
+      lastStatus = now;
+      show(text, duration(now - startTime));
+    },
     setWorkers(names) {
       workers.clear();
       for (const name of names) workers.set(name, 'up');
@@ -74,7 +87,8 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
       switch (event.type) {
         case 'worker':
           workers.set(event.worker, 'up');
-          if (live) show(`${workerCounts(workers)}, ${event.backend}`);
+          if (live)
+            show(`${workerCounts(workers)}, ${event.backend}`, ...(hasStarted ? [] : ['reading all rows …']));
           break;
         case 'worker-gone':
           workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
@@ -83,6 +97,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           );
           break;
         case 'start': {
+          hasStarted = true;
           const sample =
             event.sample < event.rows
               ? ` (training on a sample of ${event.sample.toLocaleString('en')})`
@@ -108,6 +123,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           break;
         }
         case 'resume':
+          hasStarted = true;
           eventLine(
             event.from
               ? `continues from epoch ${event.epoch}: ${event.from}`

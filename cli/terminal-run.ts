@@ -8,6 +8,7 @@ import { print } from './summary.ts';
 export interface TerminalOptions {
   signal: AbortSignal;
   log: (line: string) => void;
+  status: (text: string) => void;
 }
 
 /** Runs with progress on stderr and the result on stdout. Ctrl-C stops the run in an orderly way, SIGHUP reloads the keys. */
@@ -20,7 +21,7 @@ export async function runOnTerminal(
   const onHangup = keys === undefined ? null : listenForHangups();
   const display = createDisplay(maxEpochs);
   const { AbortError } = await import('../library/run.ts');
-  const run = start({ signal: stopping.signal, log: display.line });
+  const run = start({ signal: stopping.signal, log: display.line, status: display.status });
   onHangup?.(run.rereadKeys);
   let result: RunResult;
   try {

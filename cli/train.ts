@@ -1,4 +1,3 @@
-import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
 import { runOnTerminal } from './terminal-run.ts';
@@ -31,13 +30,8 @@ export async function handler(values: ResultValues & FlagValues<typeof ownFlags>
   const config = await configOf(values, Object.keys(builder));
   const options = await runOptionsOf(values);
   if (values.dryRun) {
-    const [{ planRun, printPlan }, { interruptible }] = await Promise.all([
-      import('./dry-run.ts'),
-      import('./signals.ts'),
-    ]);
-    const log = (line: string) => console.error(printable(line));
-    printPlan(await interruptible((signal) => planRun(config, options, { log, signal })), values.json);
-    return;
+    const { dryRun } = await import('./dry-run.ts');
+    return dryRun(config, options, values.json);
   }
   const { train } = await import('../library/train.ts');
   const { maxEpochs } = config;

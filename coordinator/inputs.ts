@@ -88,7 +88,12 @@ export async function openCheckpoint(
 export async function openRows(
   config: RunConfig,
   resume: ResumedRun | undefined,
-  { warn, log, signal }: Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>>,
+  {
+    warn,
+    log,
+    status,
+    signal,
+  }: Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>> & Pick<ImageOptions, 'status'>,
 ): Promise<{ source: Source; leftOut: string | null }> {
   const { data, labels, imageSize, skipBad } = config;
   if (resume) assertStillThere('--data', data);
@@ -102,8 +107,8 @@ export async function openRows(
     throw new UserError(
       `${data} is no folder of images, which ${skipBad ? '--skip-bad' : '--image-size'} is for: leave it out`,
     );
-  const images = { size: imageSize, skipBad, warn, log, signal };
-  const source = await openSource(data, { table: tableOptions(config, leftOut), images, log });
+  const images = { size: imageSize, skipBad, warn, log, status, signal };
+  const source = await openSource(data, { table: tableOptions(config, leftOut), images, log, status });
   try {
     if (!source.table) assertNoTableFlags(config);
     if (source.table?.note) warn(source.table.note);

@@ -107,7 +107,7 @@ async function openInputs(
   { stopping, closing }: SessionScope,
 ) {
   const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
-  const how = { warn, log: listener.log, signal: stopping.signal };
+  const how = { warn, log: listener.log, status: listener.status, signal: stopping.signal };
   const { source, leftOut } = await openRows(config, resume, how);
   closing.defer(source.close);
   assertNotAmong(source, config.data, out.path);

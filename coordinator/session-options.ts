@@ -62,6 +62,8 @@ export interface SessionListener {
   event(event: TimedEvent): void;
   /** A message for people that is not an event. */
   log(line: string): void;
+  /** How far reading is: a text that the next one replaces, many a second. */
+  status?(text: string): void;
   /** The result, before page and metrics linger. `report`: the path of report.html; null if there is none. */
   result(summary: Summary, report: string | null): void;
 }

@@ -26,7 +26,7 @@ import {
   tablesInFolder,
   tablesLike,
 } from './tables/formats.ts';
-import type { TableOptions, TrainedColumns } from './tables/open-table.ts';
+import type { TableOptions, Telling, TrainedColumns } from './tables/open-table.ts';
 import { compressionOf, headOf } from './text-stream.ts';
 
 /** `folder`: of images, or of tables. `pattern`: of the names of tables. */
@@ -35,13 +35,11 @@ export type Format = 'npy' | 'idx' | 'idx.gz' | ContainerFormat | TableFormat | 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
 
-export interface OpenOptions {
+export interface OpenOptions extends Telling {
   /** Which columns of a table are read, and how. */
   table?: TableOptions;
   /** The array to read, of a file that has several; by default the one that `table.columns` names, or the only one. */
   array?: string;
-  /** Says how far reading is, where that takes long. */
-  log?: (line: string) => void;
   /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
   images?: ImageOptions;
   /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
@@ -118,9 +116,9 @@ function assertNoColumns(path: string, { table }: OpenOptions): void {
     );
 }
 
-async function openTableFile(file: TableFile, { table, log }: OpenOptions): Promise<Source> {
+async function openTableFile(file: TableFile, { table, log, status }: OpenOptions): Promise<Source> {
   const { openTable } = await import('./tables/open-table.ts');
-  const opened = await openTable(file, table, log);
+  const opened = await openTable(file, table, { log, status });
   const { names, fill, categories, dropped, texts, copy, note } = opened;
   const version = file.version();
   return {

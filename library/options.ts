@@ -388,6 +388,8 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Called with messages for people, such as the address of the page. Warnings are events. */
   log?: (line: string) => void;
+  /** Called with how far the reading of a table or of images is, many times a second: a text that the next one replaces. */
+  status?: (text: string) => void;
 }
 
 /** Options of `train`. */
@@ -525,6 +527,7 @@ export const RUN_OPTION_KINDS: OptionKinds<RunOptions> = {
   linger: 'number',
   signal: 'signal',
   log: 'function',
+  status: 'function',
 };
 /** The names of `RunOptions`. */
 export const RUN_OPTIONS = Object.keys(RUN_OPTION_KINDS) as (keyof RunOptions)[];

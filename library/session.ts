@@ -53,6 +53,7 @@ export async function runSession(
         event: (event) =>
           hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),
         log,
+        status: options.status && ((text) => options.status!(withNames(text))),
         result(summary, report) {
           result = resultOf(summary, summary.out, {
             soft: config.soft,

@@ -28,6 +28,8 @@ export interface DecodeOptions {
   form: ImageForm;
   /** Says how far it is, now and then. */
   log: (line: string) => void;
+  /** The same for each image. */
+  status?: (text: string) => void;
   signal?: AbortSignal;
 }
 
@@ -46,11 +48,11 @@ const MS_BETWEEN_LINES = 5000;
 export async function decodeFolder(
   folder: ImageFolder,
   target: string,
-  { decoder, form, log, signal }: DecodeOptions,
+  { decoder, form, log, status, signal }: DecodeOptions,
 ): Promise<void> {
   const problems = new Map<string, string>();
   const count = folder.names.length;
-  const tell = reporter(count, log);
+  const tell = reporter(count, log, status);
   /** Results of images without a problem, in order. */
   async function* results<T extends object>(
     what: string,
@@ -147,12 +149,14 @@ export async function* inOrder<R>(
   }
 }
 
-function reporter(count: number, log: (line: string) => void) {
+function reporter(count: number, log: (line: string) => void, status?: (text: string) => void) {
   let last = performance.now();
   return (what: string, done: number) => {
+    const text = `${what} ${done.toLocaleString('en')} of ${count.toLocaleString('en')} images`;
+    status?.(text);
     if (performance.now() - last < MS_BETWEEN_LINES) return;
     last = performance.now();
-    log(`${what} ${done.toLocaleString('en')} of ${count.toLocaleString('en')} images`);
+    log(text);
   };
 }
 

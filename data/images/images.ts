@@ -19,6 +19,8 @@ export interface ImageOptions extends Pick<ImageForm, 'channels'> {
   warn?: (message: string) => void;
   /** Says how far decoding is. */
   log?: (line: string) => void;
+  /** The same, many times a second. */
+  status?: (text: string) => void;
   /** Ends it. */
   signal?: AbortSignal;
 }
@@ -49,7 +51,7 @@ const MOST_NAMED = 3;
  * cannot be those that are expected.
  */
 export async function openImages(path: string, options: ImageOptions): Promise<OpenedImages> {
-  const { size, channels, skipBad, expected, warn = () => {}, log = () => {}, signal } = options;
+  const { size, channels, skipBad, expected, warn = () => {}, log = () => {}, status, signal } = options;
   const folder = readImageFolder(path);
   if (expected) assertExpected(folder, expected, skipBad);
   const versionOf = () => readImageFolder(path).version;
@@ -61,7 +63,7 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
     `images ${decoder.version} ${JSON.stringify(form)}`,
     (target) => {
       log(`decoding ${folder.names.length.toLocaleString('en')} images of ${path} …`);
-      return decodeFolder(folder, target, { decoder, form, log, signal });
+      return decodeFolder(folder, target, { decoder, form, log, status, signal });
     },
     (target) => openNpy(target, path),
     { version: folder.version, versionOf },

@@ -12,6 +12,8 @@ import { type Batch, fromZero, type Table, widthOf } from './table.ts';
 export type Imputation = 'mean' | 'median' | 'drop';
 
 export interface DecodeOptions {
+  /** Called with the number of rows that have been read, again and again. */
+  onRows?: (rows: number) => void;
   impute: Imputation | null;
   /** Of a trained model: what to fill each column with, and the categories of each column of them. */
   fill?: readonly (number | null)[] | null;
@@ -104,6 +106,7 @@ export async function decodeTable(
         kept++;
       }
       rows += batch.rows;
+      options.onRows?.(rows);
     }
     if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);

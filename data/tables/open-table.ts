@@ -49,6 +49,20 @@ export interface OpenedTable extends DecodedTable {
   texts(column: string): AsyncGenerator<string[]>;
 }
 
+/** How people are told how far reading is. */
+export interface Telling {
+  /** Takes a line that stays. */
+  log?: (line: string) => void;
+  /** Takes a text that the next one replaces, many a second. */
+  status?: (text: string) => void;
+}
+
+const count = (value: number) => value.toLocaleString('en');
+const rowsTold =
+  ({ path, rows: all }: Table, status: Telling['status']) =>
+  (rows: number) =>
+    status?.(`reading ${path}: ${count(rows)} rows${all === null ? '' : ` of ${count(all)}`}`);
+
 /**
  * Opens a table, which is decoded once, as a stream, into a float32 .npy in the cache. Rejects with a UserError, one line, if the
  * file is damaged, a column does not exist or cannot be clustered, or a value is missing, infinite or too large.
@@ -56,15 +70,15 @@ export interface OpenedTable extends DecodedTable {
 export async function openTable(
   file: TableFile,
   options: TableOptions = PLAIN_TABLE,
-  log: (line: string) => void = () => {},
+  { log, status }: Telling = {},
 ): Promise<OpenedTable> {
   const isHeaderRow = headerTest(options);
   const { copy, ...array } = await openCached(
     file.path,
     `table ${JSON.stringify([file.format, options])}`,
     async (target) => {
-      if (bytesOf(file) >= LARGE_BYTES) log(`reading ${file.path} …`);
-      await withReader(file, isHeaderRow, (table) => decode(table, options, target));
+      if (bytesOf(file) >= LARGE_BYTES) log?.(`reading ${file.path} …`);
+      await withReader(file, isHeaderRow, (table) => decode(table, options, target, rowsTold(table, status)));
     },
     (target) => openNpy(target, file.path),
     { versionOf: file.version },
@@ -141,12 +155,17 @@ function headerTest({ columns, drop, id, text, label, oneHot, trained }: TableOp
   return (first, second) => isHeader(first, second) || first.some(isName);
 }
 
-async function decode(table: Table, options: TableOptions, target: string): Promise<DecodedTable> {
+async function decode(
+  table: Table,
+  options: TableOptions,
+  target: string,
+  onRows: (rows: number) => void,
+): Promise<DecodedTable> {
   const trained = options.trained;
   const choice = trained ? trainedChoice(table, options, trained) : options;
   const selected = selectColumns(table, choice);
   const { impute } = options;
-  const how: DecodeOptions = { impute, fill: trained?.fill, categories: trained?.categories };
+  const how: DecodeOptions = { impute, onRows, fill: trained?.fill, categories: trained?.categories };
   try {
     return await decodeTable(table, selected, target, how);
   } catch (error) {

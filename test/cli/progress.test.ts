@@ -24,6 +24,9 @@ describe('the display', () => {
     const { written, stream } = recorder(true);
     const display = createDisplay(10, stream);
     for (const name of ['w1', 'w2', 'w3']) display.event(worker(name));
+    assert.equal(written.at(-1), '3 workers, wasm  reading all rows …');
+    display.event({ type: 'start', rows: 10, dim: 2, sample: 10, shards: 8 });
+    display.event(worker('w3'));
     assert.equal(written.at(-1), '3 workers, wasm');
     display.epoch({ epoch: 1, k: 1, loss: null, subLoss: null });
     // The remaining time cannot be estimated from one epoch.
@@ -43,6 +46,17 @@ describe('the display', () => {
     display.setWorkers(['w1']);
     display.epoch({ epoch: 4, k: 8, loss: 0.5, subLoss: null });
     assert.match(written.at(-1)!, / 1 worker {2}/);
+  });
+
+  test('shows how far reading is, on a terminal, and not more often than it can be read', () => {
+    const { written, stream } = recorder(true);
+    const display = createDisplay(10, stream);
+    for (let rows = 0; rows < 1000; rows++) display.status(`reading x.csv: ${rows} rows`);
+    assert.match(written[0], /^reading x\.csv: 0 rows {2}\d+\.\d s$/);
+    assert.ok(written.length < 100, String(written.length));
+    const file = recorder(false);
+    createDisplay(10, file.stream).status('reading x.csv: 7 rows');
+    assert.deepEqual(file.written, []);
   });
 
   test('omits items that do not fit a narrow terminal', () => {

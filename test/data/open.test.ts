@@ -30,6 +30,15 @@ describe('opening', () => {
     assert.deepEqual(await source.stored(0), Float64Array.of(5, Math.fround(0.1)));
     source.close();
   });
+  test('a table is read with a word on how far it is', async () => {
+    const rows = Array.from({ length: 5000 }, (_, i) => `${i % 7},${i % 3}.5`);
+    const told: string[] = [];
+    const path = put('told.csv', Buffer.from(`a,b\n${rows.join('\n')}\n`));
+    for (let i = 0; i < 2; i++) (await openSource(path, { status: (text) => void told.push(text) })).close();
+    assert.equal(told.at(-1), `reading ${path}: 5,000 rows`);
+    // The second time it is in the cache.
+    assert.equal(told.filter((text) => text.includes(' 5,000 rows')).length, 1);
+  });
   test('a missing file', () =>
     refuses(() => openSource(join(folder, 'none.npy')), 'none.npy cannot be read: no such file'));
   test('a folder', () => {
