@@ -43,6 +43,13 @@ export const runFlags = {
   },
   force: { type: 'boolean', group: RUN, default: false, describe: 'overwrite the run directory' },
   json: { type: 'boolean', group: RUN, default: false, describe: 'print the result as one JSON object' },
+  events: {
+    type: 'boolean',
+    group: RUN,
+    default: false,
+    describe:
+      'for programs: print each event as one line of JSON on stdout, and the result as the last; the run stops if its reader is gone',
+  },
   report: {
     type: 'boolean',
     group: RUN,

@@ -11,22 +11,30 @@ export interface TerminalOptions {
   status: (text: string) => void;
 }
 
-/** Runs with progress on stderr and the result on stdout. Ctrl-C stops the run in an orderly way, SIGHUP reloads the keys. */
+/**
+ * Runs with progress on stderr, or with `events` as JSON lines on stdout, and the result on stdout. Ctrl-C stops the run in an
+ * orderly way, SIGHUP reloads the keys.
+ */
 export async function runOnTerminal(
   start: (terminal: TerminalOptions) => Run,
-  { maxEpochs, json, keys }: { maxEpochs: number; json: boolean; keys?: string },
+  { maxEpochs, json, events, keys }: { maxEpochs: number; json: boolean; events: boolean; keys?: string },
 ): Promise<void> {
   const stopping = new AbortController();
   onSignal(() => stopping.abort());
+  // A program that reads the events and is killed must not leave a run behind that nobody waits for.
+  if (events) process.stdout.on('error', () => stopping.abort());
   const onHangup = keys === undefined ? null : listenForHangups();
   const display = createDisplay(maxEpochs);
   const { AbortError } = await import('../library/run.ts');
-  const run = start({ signal: stopping.signal, log: display.line, status: display.status });
+  const log = (message: string) => printEvent({ type: 'log', message });
+  const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
+  const run = start({ signal: stopping.signal, ...shown });
   onHangup?.(run.rereadKeys);
   let result: RunResult;
   try {
     for await (const event of run)
-      if (event.type === 'epoch') {
+      if (events) printEvent(event);
+      else if (event.type === 'epoch') {
         const { epoch, k, loss, subLoss } = event;
         display.epoch({ epoch, k, loss, subLoss });
       } else if (event.type !== 'done') {
@@ -42,6 +50,8 @@ export async function runOnTerminal(
     return;
   }
   display.end();
-  print(result, json);
+  print(result, json || events);
   await run.closed;
 }
+
+const printEvent = (event: object) => console.log(JSON.stringify(event));

@@ -27,7 +27,7 @@ test('documented defaults are the actual defaults', () => {
 test('each flag of a run is an option of the library, with the same default', () => {
   const flags = { ...runFlags, ...localWorkerFlags, ...bindFlags };
   // For the terminal only.
-  const terminalFlags = new Set(['json']);
+  const terminalFlags = new Set(['json', 'events']);
   for (const [flag, definition] of Object.entries(flags)) {
     const name = camelCase(flag);
     if (terminalFlags.has(name)) continue;

@@ -1,0 +1,174 @@
+// Generates the parameters of the Python client from the options of a run: npm run python:options
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { kebabCase } from '../base/text.ts';
+import * as coordinator from '../cli/coordinator.ts';
+import type { Flag, Flags } from '../cli/flag.ts';
+import { resultFlags } from '../cli/run-flags.ts';
+import * as train from '../cli/train.ts';
+import { OPTIONS, type Option, options } from '../coordinator/config.ts';
+
+interface Parameter {
+  name: string;
+  /** What the product calls it. */
+  key: string;
+  type: string;
+  description: string;
+  default: string;
+}
+
+/**
+ * Flags that are no parameters: `data` is the argument of `fit`, options need no file, the client reads the events and `report` is
+ * a method (`draw_report` takes its place); a process must not outlive `fit`.
+ */
+const LEFT_OUT = new Set(['data', 'config', 'json', 'events', 'report', 'linger']);
+
+/** Parameters of the client alone. */
+const OWN: Parameter[] = [
+  {
+    name: 'draw_report',
+    key: '',
+    type: 'bool',
+    description: 'draw the report at the end of fit, for the method report',
+    default: 'True',
+  },
+  {
+    name: 'verbose',
+    key: '',
+    type: 'bool | None',
+    description: 'show progress; None: in a notebook and on a terminal',
+    default: 'None',
+  },
+];
+
+/** An attribute `transform` would make the estimator a transformer to scikit-learn. */
+const RENAMED: Record<string, string> = { transform: 'input_transform' };
+const snakeCase = (name: string) => RENAMED[name] ?? kebabCase(name).replaceAll('-', '_');
+/** Flags in a text as parameters. */
+const withParameters = (text: string) =>
+  text
+    .replace(/--no-([a-z][\w-]*)/g, (_, flag) => `${snakeCase(flag)}=False`)
+    .replace(/--([a-z][\w-]*)/g, (_, flag) => snakeCase(flag));
+const literal = (choices: readonly string[]) =>
+  `Literal[${choices.map((choice) => `"${choice}"`).join(', ')}]`;
+
+/** Options whose values may also be lists or arrays. */
+const WIDER: Record<string, string> = {
+  labels: 'ArrayLike',
+  columns: 'str | Sequence[str | int]',
+  drop: 'str | Sequence[str | int]',
+  oneHot: 'str | Sequence[str | int]',
+  imageSize: 'int | str',
+  seed: 'int | str',
+  hidden: 'int | str | Sequence[int]',
+  encoderHidden: 'int | str | Sequence[int]',
+};
+
+function optionType(name: string, { type, limit, choices }: Option): string {
+  if (WIDER[name]) return WIDER[name];
+  if (choices) return literal(choices);
+  if (type === 'boolean') return 'bool';
+  if (type === 'number') return limit!.startsWith('a whole number') ? 'int' : 'float';
+  return 'str';
+}
+
+const resultParameters = options
+  .filter(([name]) => !LEFT_OUT.has(name))
+  .map(([name, option]): Parameter => {
+    const { describe, type, limit, defaultText, fast, paper } = option;
+    const paperText = paper === undefined ? '' : ` (schedule paper: ${paper})`;
+    const domain = type === 'number' ? `; ${limit}` : '';
+    return {
+      name: snakeCase(name),
+      key: name,
+      type: `${optionType(name, option)} | None`,
+      description: withParameters(`${describe}${domain}. Default: ${defaultText ?? fast}${paperText}`),
+      default: 'None',
+    };
+  });
+
+function flagType({ type, choices, canBeOff }: Flag): string {
+  if (choices) return literal(choices as string[]);
+  const value = { boolean: 'bool', number: 'float', string: 'str' }[type as 'boolean' | 'number' | 'string'];
+  return canBeOff ? `bool | ${value}` : value;
+}
+
+const WHOLE = new Set(['workers', 'per-gpu', 'gpu']);
+const DEFAULTS: Record<string, string> = { out: 'a temporary folder', http: 'none', bind: 'none' };
+const runFlags: Flags = { ...train.builder, ...coordinator.builder };
+const runParameters = Object.entries(runFlags)
+  .filter(([flag]) => !Object.hasOwn(resultFlags, flag) && !LEFT_OUT.has(flag) && !runFlags[flag].hidden)
+  .map(([flag, definition]): Parameter => {
+    const shown = DEFAULTS[flag] ?? definition.defaultDescription ?? definition.default;
+    return {
+      name: snakeCase(flag),
+      key: flag,
+      type: `${WHOLE.has(flag) ? 'int' : flagType(definition)} | None`,
+      description: withParameters(
+        `${definition.describe}${shown === undefined ? '' : `. Default: ${shown}`}`,
+      ),
+      default: 'None',
+    };
+  });
+
+/** A paragraph of lines that are no longer than this. */
+function wrapped(text: string, indent: string, width = 110): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line && indent.length + line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+  }
+  return lines.map((line) => indent + line).join('\n');
+}
+
+const parameters = [...resultParameters, ...runParameters, ...OWN];
+const documented = ({ name, type, description }: Parameter) =>
+  `        ${name} : ${type.replace(/ \| None$/, '').replace(/^Literal\[(.*)\]$/, '{$1}')}
+${wrapped(`${description}.`, '            ')}`;
+const { fast, paper } = OPTIONS.maxEpochs;
+
+/** The module `dpmesh._options`. */
+export const optionsModule = () => `# Generated by \`npm run python:options\`.
+"""The options of a run, as parameters of the estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from numpy.typing import ArrayLike
+
+#: Options that determine the result, together with the data: their names here and in a config file.
+RESULT_OPTIONS = {
+${resultParameters.map(({ name, key }) => `    "${name}": "${key}",`).join('\n')}
+}
+#: Options of how a run proceeds: their names here and their flags.
+RUN_OPTIONS = {
+${runParameters.map(({ name, key }) => `    "${name}": "--${key}",`).join('\n')}
+}
+#: The default of max_epochs, by schedule.
+MOST_EPOCHS = {"fast": ${fast}, "paper": ${paper}}
+
+
+class Options:
+    """Holds the options of a run as attributes of the same names."""
+
+    def __init__(
+        self,
+        *,
+${parameters.map(({ name, type, default: value }) => `        ${name}: ${type} = ${value},`).join('\n')}
+    ) -> None:
+        """All parameters are keywords. None, the default, is the default of dpmesh.
+
+        Parameters
+        ----------
+${parameters.map(documented).join('\n')}
+        """
+${parameters.map(({ name }) => `        self.${name} = ${name}`).join('\n')}
+`;
+
+export const OPTIONS_MODULE = fileURLToPath(new URL('./python/src/dpmesh/_options.py', import.meta.url));
+export const savedOptionsModule = () => readFileSync(OPTIONS_MODULE, 'utf8');
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(OPTIONS_MODULE, optionsModule());

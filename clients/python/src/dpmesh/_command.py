@@ -1,0 +1,129 @@
+"""Finds the command dpmesh and runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+Event = dict[str, Any]
+
+#: The exit code of a mistake of the user, and of a run that was stopped.
+_USER_ERROR = 2
+_STOPPED = 130
+#: Seconds that a run has to save what it has computed.
+_PATIENCE = 30.0
+_SCRIPTS = {".js", ".mjs", ".cjs"}
+_MISSING = (
+    "the command dpmesh was not found: install it with `npm install -g dpmesh` (Node.js 20 or newer), "
+    "or set the environment variable DPMESH to it"
+)
+
+
+def find_command() -> list[str]:
+    """The words that start dpmesh: of the variable DPMESH, on the PATH, in node_modules above this folder, or by npx."""
+    given = os.environ.get("DPMESH")
+    if given:
+        if not os.path.exists(given) and not shutil.which(given):
+            raise RuntimeError(f"the environment variable DPMESH is {given}, which does not exist")
+        return [_node(), given] if Path(given).suffix in _SCRIPTS else [given]
+    here = Path.cwd()
+    local = os.pathsep.join(str(folder / "node_modules" / ".bin") for folder in (here, *here.parents))
+    found = shutil.which("dpmesh") or shutil.which("dpmesh", path=local)
+    if found:
+        return [found]
+    npx = shutil.which("npx")
+    if not npx:
+        raise RuntimeError(_MISSING)
+    # Without --no, npx would download a package that is not installed.
+    return [npx, "--no", "--", "dpmesh"]
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if not node:
+        raise RuntimeError("Node.js was not found: install version 20 or newer, which dpmesh runs on")
+    return node
+
+
+def run_command(
+    arguments: Sequence[str],
+    on_event: Callable[[Event], None] = lambda event: None,
+    readable: Callable[[str], str] = lambda message: message,
+) -> Event:
+    """Runs dpmesh and passes the events that it prints to `on_event`. Returns the result, its last line, if that is JSON.
+
+    An interrupt, or an exception of `on_event`, stops it and its workers first. `readable` makes of a message of the
+    command one for Python.
+
+    Raises ValueError with its message for a mistake in the data or the options, RuntimeError for anything else.
+    """
+    result: Event = {}
+    with (
+        tempfile.TemporaryFile() as errors,
+        # In a session of its own, so that Ctrl-C on a terminal reaches this process alone, which then stops the run.
+        subprocess.Popen(
+            [*find_command(), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            start_new_session=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith("{"):
+                    result = json.loads(line)
+                    if "type" in result:
+                        on_event(result)
+            code = process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+        if code:
+            _raise(code, readable(_message(errors)))
+    return result
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ends a command in an orderly way, or at once after another interrupt."""
+    try:
+        _signal(process, signal.SIGTERM)
+        # Else a command that still writes would wait for a reader.
+        process.communicate(timeout=_PATIENCE)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        pass
+    finally:
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _message(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    return errors.read().decode("utf-8", "replace").strip()
+
+
+def _raise(code: int, message: str) -> None:
+    lines = message.splitlines()
+    ours = next((i for i, line in enumerate(lines) if line.startswith("dpmesh: ")), None)
+    if code == _USER_ERROR and ours is not None:
+        raise ValueError("\n".join(lines[ours:]).removeprefix("dpmesh: "))
+    if "npx canceled" in message or "could not determine executable" in message:
+        raise RuntimeError(_MISSING)
+    if code == _STOPPED:
+        raise RuntimeError(message or "the run was stopped")
+    raise RuntimeError(f"dpmesh ended with exit code {code}: {message or 'without a message'}")

@@ -1,0 +1,145 @@
+"""Rows in any form that Python has them in, as a file that dpmesh reads."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Kinds of numpy's types that are numbers: bool, int, uint, float.
+_NUMBERS = "biuf"
+
+
+class Input(NamedTuple):
+    """Rows to cluster."""
+
+    #: The file that dpmesh reads.
+    path: str
+    #: The same rows as an array; None of a file that numpy does not read, and of a table of more than numbers.
+    rows: NDArray[Any] | None
+    #: Columns of an array or DataFrame; None of a path.
+    columns: int | None
+    #: The names of the columns of a DataFrame.
+    names: NDArray[Any] | None
+    #: dpmesh knows the columns by name.
+    by_names: bool
+
+
+def open_input(X: Any, folder: Path, by_names: bool) -> Input:
+    """The file of `X`; one in `folder` if it has none. `by_names`: of a DataFrame, with the names of its columns."""
+    if isinstance(X, (str, os.PathLike)):
+        path = os.fspath(X)
+        rows = np.load(path, mmap_mode="r") if _is_npy(path) else None
+        return Input(path, rows, None, None, rows is None)
+    if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+        return _of_frame(X, folder, by_names)
+    rows = checked(X)
+    return Input(_file_of(rows) or _written(rows, folder), rows, int(np.prod(rows.shape[1:])), None, False)
+
+
+def _is_npy(path: str) -> bool:
+    """Is it the file of an array of numbers, in two or more dimensions?"""
+    try:
+        array = np.load(path, mmap_mode="r") if path.endswith(".npy") else None
+    except (OSError, ValueError):
+        return False
+    return array is not None and array.ndim > 1 and array.dtype.kind in _NUMBERS
+
+
+def _of_frame(frame: Any, folder: Path, by_names: bool) -> Input:
+    names = _names_of(frame)
+    values = None if by_names else _numbers_of(frame)
+    if values is not None:
+        values = checked(values)
+        return Input(_written(values, folder), values, values.shape[1], names, False)
+    if 0 in frame.shape:
+        checked(np.empty(frame.shape))
+    path = str(folder / "X.csv")
+    if hasattr(frame, "to_csv"):
+        frame.to_csv(path, index=False)
+    else:
+        frame.write_csv(path)
+    return Input(path, None, len(frame.columns), names, True)
+
+
+def _names_of(frame: Any) -> NDArray[Any] | None:
+    """Names of columns if all are text, as scikit-learn has them."""
+    names = list(frame.columns)
+    texts = sum(isinstance(name, str) for name in names)
+    if texts and texts < len(names):
+        raise TypeError(
+            "Feature names are only supported if all input features have string names; convert them with "
+            "X.columns = X.columns.astype(str)"
+        )
+    return np.array(names, dtype=object) if texts else None
+
+
+def _numbers_of(frame: Any) -> NDArray[Any] | None:
+    """The values of a DataFrame of numbers; None if there are other columns."""
+    kinds = {getattr(dtype, "kind", None) for dtype in frame.dtypes}
+    if None in kinds:  # Not of pandas.
+        values: NDArray[Any] = frame.to_numpy()
+        return values if values.dtype.kind in _NUMBERS else None
+    if not kinds <= set(_NUMBERS):
+        return None
+    numbers = np.asarray(frame.to_numpy())
+    # Columns that may lack values are objects there.
+    if numbers.dtype.kind not in _NUMBERS:
+        numbers = np.asarray(frame.to_numpy(dtype="float64", na_value=np.nan))
+    return numbers
+
+
+def checked(X: Any) -> NDArray[Any]:
+    """`X` as an array of numbers that has rows and columns. Raises ValueError or TypeError if it is none."""
+    if hasattr(X, "tocsr"):
+        raise TypeError("Sparse data was passed for X, but dense data is required; use X.toarray()")
+    if hasattr(X, "detach"):  # A tensor of torch, on any device.
+        X = X.detach().cpu()
+        X = (X.float() if "bfloat16" in str(X.dtype) else X).numpy()
+    array: NDArray[Any] = np.asanyarray(X)
+    if array.dtype.kind == "c":
+        raise ValueError("Complex data not supported by DPMesh")
+    if array.dtype.kind not in _NUMBERS or array.dtype.itemsize > 8:
+        array = array.astype("float64")
+    if array.ndim < 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead. Reshape your data: X.reshape(-1, 1) if it has a "
+            "single feature, X.reshape(1, -1) if it is a single sample"
+        )
+    if array.shape[0] == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={array.shape}) while a minimum of 1 is required.")
+    if array.size == 0:
+        raise ValueError(f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required.")
+    return array
+
+
+def _file_of(array: NDArray[Any]) -> str | None:
+    """The .npy file that has just these rows, of an array that numpy.load mapped; None if there is none."""
+    # A slice of it, or a mapped array that was changed in memory alone, is not the file.
+    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap) or array.mode not in ("r", "r+"):
+        return None
+    try:
+        stored = np.load(str(array.filename), mmap_mode="r")
+    except (OSError, ValueError):
+        return None
+    same = ("shape", "dtype", "strides", "offset")
+    if any(getattr(stored, name, None) != getattr(array, name) for name in same):
+        return None
+    if array.mode == "r+":
+        array.flush()
+    return str(array.filename)
+
+
+def _written(array: NDArray[Any], folder: Path) -> str:
+    path = folder / "X.npy"
+    if array.flags.c_contiguous:
+        np.save(path, array)
+    else:
+        # Straight into the file: an array in another order would first be copied in memory.
+        file = np.lib.format.open_memmap(path, "w+", array.dtype, array.shape)
+        file[...] = array
+    return str(path)

@@ -1,0 +1,190 @@
+"""What works with numpy alone, on every version of Python."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import tempfile
+import unittest
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from dpmesh import DPMesh, _command
+from dpmesh._inputs import open_input
+from support import QUICK, blobs
+
+X, TRUTH = blobs()
+
+
+class Tensor:
+    """As much of a tensor of torch as is used: torch itself is too large to install for a test."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def detach(self) -> Tensor:
+        return self
+
+    cpu = float = detach
+
+    def numpy(self) -> np.ndarray:
+        return self.values
+
+
+class Fitted(unittest.TestCase):
+    model: DPMesh
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.model = DPMesh(**QUICK, soft=True).fit(X)
+
+    def test_clusters_are_found(self) -> None:
+        model = self.model
+        self.assertEqual(model.n_clusters_, 3)
+        self.assertEqual(len({*zip(model.labels_.tolist(), TRUTH.tolist(), strict=True)}), 3)
+        self.assertEqual(model.labels_.dtype, np.int32)
+        self.assertEqual(model.n_features_in_, 3)
+        self.assertFalse(hasattr(model, "feature_names_in_"))
+        self.assertFalse(model.outliers_.any())
+        means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]
+        np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
+
+    def test_predict_gives_the_labels_of_the_training_rows(self) -> None:
+        np.testing.assert_array_equal(self.model.predict(X), self.model.labels_)
+
+    def test_predict_proba_is_of_rows_and_clusters(self) -> None:
+        shares = self.model.predict_proba(X[:7].tolist())
+        self.assertEqual(shares.shape, (7, 3))
+        np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(shares.argmax(1), self.model.labels_[:7])
+        np.testing.assert_allclose(shares, self.model.responsibilities_[:7], atol=1e-5)
+
+    def test_a_pickle_and_a_copy_have_the_run(self) -> None:
+        saved = pickle.dumps(self.model)
+        for other in (pickle.loads(saved), copy.deepcopy(self.model)):
+            self.assertNotEqual(other.run_directory_, self.model.run_directory_)
+            np.testing.assert_array_equal(other.predict(X), self.model.labels_)
+
+    def test_the_temporary_run_goes_with_the_estimator(self) -> None:
+        other = copy.deepcopy(self.model)
+        run = Path(other.run_directory_)
+        self.assertTrue(run.exists())
+        del other
+        gc.collect()
+        self.assertFalse(run.parent.exists())
+
+    def test_the_report_is_drawn_on_demand(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            page = self.model.report(Path(folder) / "page.html")
+            self.assertIn("<html", page.read_text("utf-8"))
+            self.assertTrue(page._repr_html_().startswith("<iframe srcdoc="))
+
+    def test_other_columns_are_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "X has 2 features, but DPMesh is expecting 3 features"):
+            self.model.predict(X[:, :2])
+
+
+class Forms(unittest.TestCase):
+    """The same rows in another form have the same clusters, without a copy where there is a file."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.file = self.folder / "rows.npy"
+        np.save(self.file, X)
+
+    def test_a_mapped_file_is_read_where_it_lies(self) -> None:
+        mapped = np.load(self.file, mmap_mode="r")
+        self.assertEqual(open_input(mapped, self.folder, False).path, str(self.file))
+        self.assertEqual(open_input(self.file, self.folder, False).path, str(self.file))
+        part = open_input(mapped[:10], self.folder, False)
+        self.assertEqual(part.path, str(self.folder / "X.npy"))
+        np.testing.assert_array_equal(np.load(part.path), X[:10])
+        changed = np.load(self.file, mmap_mode="c")
+        changed[0] = 1
+        self.assertEqual(open_input(changed, self.folder, False).path, str(self.folder / "X.npy"))
+
+    def test_arrays_and_tensors_become_files(self) -> None:
+        for rows in (X, X.tolist(), np.asfortranarray(X), X[::-1][::-1], X.astype(object), Tensor(X)):
+            written = open_input(rows, self.folder, False)
+            np.testing.assert_array_equal(np.load(written.path), X)
+
+    def test_a_path_can_be_fitted(self) -> None:
+        by_path = DPMesh(**QUICK).fit(self.file)
+        by_array = DPMesh(**QUICK).fit(X)
+        np.testing.assert_array_equal(by_path.labels_, by_array.labels_)
+        np.testing.assert_array_equal(by_path.cluster_centers_, by_array.cluster_centers_)
+
+    def test_a_table_can_be_fitted_and_its_run_kept(self) -> None:
+        table = self.folder / "rows.csv"
+        np.savetxt(table, X, delimiter=",", header="a,b,c", comments="", fmt="%.9g")
+        kept = self.folder / "run"
+        model = DPMesh(**QUICK, out=str(kept), labels=TRUTH).fit(table)
+        self.assertEqual(model.run_directory_, str(kept))
+        self.assertEqual(model.result_["acc"], 1)
+        self.assertFalse(hasattr(model, "cluster_centers_"))
+        np.testing.assert_array_equal(model.predict(X), model.labels_)
+        with self.assertRaisesRegex(ValueError, "force"):
+            model.fit(table)
+        self.assertEqual(model.set_params(force=True, labels=None).fit(table).n_clusters_, 3)
+
+
+class Mistakes(unittest.TestCase):
+    def assert_refused(self, pattern: str, rows: object, **options: object) -> None:
+        with self.assertRaisesRegex(ValueError, pattern) as raised:
+            DPMesh(**QUICK, **options).fit(rows)
+        self.assertNotIn("dpmesh-", str(raised.exception))
+
+    def test_rows_are_named(self) -> None:
+        rows = X.copy()
+        rows[5, 1] = np.nan
+        self.assert_refused("^X: 1 of 600 rows have NaN .* row 5, column 1", rows)
+        self.assert_refused("^no-such.npy ", "no-such.npy")
+        self.assert_refused("1 sample", X[:1])
+        self.assert_refused("Reshape your data", X[0])
+        self.assert_refused("0 feature", X[:, :0])
+        self.assert_refused("Complex data", X * 1j)
+
+    def test_options_have_the_names_of_parameters(self) -> None:
+        self.assert_refused("^alpha -1 must be above 0$", X, alpha=-1)
+        self.assert_refused("^input_transform log must be ", X, input_transform="log")
+        self.assert_refused("^heartbeat_timeout -1 must be ", X, heartbeat_timeout=-1)
+        self.assert_refused("^labels has 2 labels", X, labels=[0, 1])
+
+    def test_without_a_fit(self) -> None:
+        for use in (lambda model: model.predict(X), lambda model: model.report()):
+            with self.assertRaisesRegex(Exception, "not fitted yet"):
+                use(DPMesh())
+
+    def test_parameters(self) -> None:
+        model = DPMesh(alpha=3, hidden=(20, 20))
+        self.assertEqual(repr(model), "DPMesh(alpha=3, hidden=(20, 20))")
+        self.assertEqual(DPMesh(**model.get_params()).get_params(), model.get_params())
+        with self.assertRaisesRegex(ValueError, "Invalid parameter 'n_clusters'"):
+            model.set_params(n_clusters=3)
+
+    def test_notes_are_warnings(self) -> None:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model = DPMesh(**QUICK, max_epochs=1).fit(X)
+        self.assertRegex(str(said[-1].message), "^training ended at max_epochs 1 ")
+        self.assertEqual(len(said), len(model.result_["notes"]))
+
+    def test_the_command(self) -> None:
+        with mock.patch.dict("os.environ", DPMESH="/no/such/dpmesh"):
+            with self.assertRaisesRegex(RuntimeError, "DPMESH is /no/such/dpmesh, which does not exist"):
+                DPMesh().fit(X)
+        with mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"):
+            with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
+                with self.assertRaisesRegex(RuntimeError, "npm install -g dpmesh"):
+                    _command.find_command()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,69 @@
+"""Together with scikit-learn and pandas."""
+
+from __future__ import annotations
+
+import unittest
+import warnings
+
+import dpmesh
+import numpy as np
+import pandas as pd
+from sklearn.base import ClusterMixin, clone, is_clusterer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
+from support import QUICK, blobs
+
+X, _ = blobs()
+#: The checks have as few as 20 rows, in which the default prior sees one cluster.
+FEW_ROWS = {**QUICK, "covariance": "diag", "alpha": 1000, "max_epochs": 40}
+
+
+class DPMesh(dpmesh.DPMesh, ClusterMixin):
+    """With the mixin by which scikit-learn knows what to check as a clusterer."""
+
+
+class Checks(unittest.TestCase):
+    def test_all_checks_of_estimators_and_clusterers_pass(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = estimator_checks.check_estimator(DPMesh(**FEW_ROWS), on_fail=None)
+        failed = [(result["check_name"], result["exception"]) for result in results if result["status"] == "failed"]
+        self.assertEqual(failed, [])
+        self.assertIn("check_clustering", {result["check_name"] for result in results})
+
+    def test_names_of_columns_are_checked(self) -> None:
+        estimator_checks.check_dataframe_column_names_consistency("DPMesh", dpmesh.DPMesh(**FEW_ROWS))
+
+
+class Together(unittest.TestCase):
+    def test_clone_and_pipeline(self) -> None:
+        model = dpmesh.DPMesh(**QUICK, labels=np.zeros(len(X), int))
+        self.assertTrue(is_clusterer(model))
+        self.assertEqual(clone(model).get_params().keys(), model.get_params().keys())
+        pipeline = make_pipeline(StandardScaler(), dpmesh.DPMesh(**QUICK))
+        labels = pipeline.fit_predict(X)
+        np.testing.assert_array_equal(pipeline.predict(X), labels)
+        self.assertEqual(pipeline[-1].n_clusters_, 3)
+
+    def test_a_frame_of_numbers(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        model = dpmesh.DPMesh(**QUICK).fit(frame)
+        self.assertEqual(model.feature_names_in_.tolist(), ["a", "b", "c"])
+        np.testing.assert_array_equal(model.labels_, dpmesh.DPMesh(**QUICK).fit(X).labels_)
+        np.testing.assert_array_equal(model.predict(frame), model.labels_)
+        with self.assertRaisesRegex(ValueError, "same order"):
+            model.predict(frame[["b", "a", "c"]])
+        nullable = frame.astype({"a": "Float64"})
+        nullable.loc[7, "a"] = pd.NA
+        with self.assertRaisesRegex(ValueError, "row 7, column 0"):
+            model.predict(nullable)
+
+    def test_a_frame_with_text_is_read_as_a_table(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(name=[f"row {i}" for i in range(len(X))])
+        with self.assertRaisesRegex(ValueError, "^X.*name"):
+            dpmesh.DPMesh(**QUICK).fit(frame)
+
+
+if __name__ == "__main__":
+    unittest.main()
