@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
 const SLOW = [
-  ...['cli', 'dashboards', 'deploy', 'e2e', 'faults', 'web'],
+  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'],
   ...['worker/compute', 'worker/tasks'],
 ].map((folder) => join('test', folder, '/'));
 /** The build outputs that the quick tests need: output, source folder, build script. */

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import unittest
 import warnings
+from unittest import mock
 
 import dpmesh
 import numpy as np
@@ -60,9 +62,26 @@ class Together(unittest.TestCase):
             model.predict(nullable)
 
     def test_a_frame_with_text_is_read_as_a_table(self) -> None:
-        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(name=[f"row {i}" for i in range(len(X))])
-        with self.assertRaisesRegex(ValueError, "^X.*name"):
+        numbers = pd.DataFrame(X, columns=["a", "b", "c"])
+        frame = numbers.assign(name=[f"row {i}" for i in range(len(X))])
+        with self.assertRaisesRegex(ValueError, r"^X has text in column 4 \(name\)"):
             dpmesh.DPMesh(**QUICK).fit(frame)
+        expected = dpmesh.DPMesh(**QUICK).fit(X).labels_
+        without_pyarrow = mock.patch.object(pd.DataFrame, "to_parquet", side_effect=ImportError)
+        for table in (contextlib.nullcontext(), without_pyarrow):
+            with table:
+                model = dpmesh.DPMesh(**QUICK, id="name").fit(frame)
+                np.testing.assert_array_equal(model.labels_, expected)
+                np.testing.assert_array_equal(model.predict(frame), expected)
+        self.assertEqual(model.n_features_in_, 4)
+
+    def test_missing_values_can_be_filled(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        frame.loc[3, "b"] = np.nan
+        with self.assertRaisesRegex(ValueError, "^X.*row 3, column 1"):
+            dpmesh.DPMesh(**QUICK).fit(frame)
+        model = dpmesh.DPMesh(**QUICK, impute="median").fit(frame)
+        np.testing.assert_array_equal(model.predict(frame), model.labels_)
 
 
 if __name__ == "__main__":

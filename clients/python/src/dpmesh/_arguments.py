@@ -71,7 +71,7 @@ def _plain(value: Any) -> Any:
 
 def readable(message: str, folder: Path) -> str:
     """A message of the command with names of parameters, and without temporary files."""
-    for file, name in (("X.npy", "X"), ("X.csv", "X"), ("labels.npy", "labels")):
+    for file, name in (("X.npy", "X"), ("X.csv", "X"), ("X.parquet", "X"), ("labels.npy", "labels")):
         message = message.replace(str(folder / file), name)
     message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)
     # A message names an option and its file, which here have one name.

@@ -58,12 +58,22 @@ def _of_frame(frame: Any, folder: Path, by_names: bool) -> Input:
         return Input(_written(values, folder), values, values.shape[1], names, False)
     if 0 in frame.shape:
         checked(np.empty(frame.shape))
-    path = str(folder / "X.csv")
-    if hasattr(frame, "to_csv"):
-        frame.to_csv(path, index=False)
-    else:
-        frame.write_csv(path)
-    return Input(path, None, len(frame.columns), names, True)
+    return Input(_table_of(frame, folder), None, len(frame.columns), names, True)
+
+
+def _table_of(frame: Any, folder: Path) -> str:
+    """Writes a DataFrame of pandas or polars as a table with names."""
+    parquet, text = folder / "X.parquet", folder / "X.csv"
+    if not hasattr(frame, "to_parquet"):
+        frame.write_parquet(parquet)
+        return str(parquet)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    try:
+        frame.to_parquet(parquet, index=False)
+    except ImportError:  # pandas needs another package for it.
+        frame.to_csv(text, index=False)
+        return str(text)
+    return str(parquet)
 
 
 def _names_of(frame: Any) -> NDArray[Any] | None:
