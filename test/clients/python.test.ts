@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -19,10 +19,16 @@ const ALL = ['numpy', 'pandas', 'pyarrow', 'scikit-learn', 'mypy', 'hatchling', 
 
 const folder = scratch();
 
+/** Pythons of pyenv, which are not all on the PATH. */
+function pyenvPythons(): string[] {
+  const root = join(process.env.PYENV_ROOT ?? join(homedir(), '.pyenv'), 'versions');
+  return existsSync(root) ? readdirSync(root).map((name) => join(root, name, 'bin/python')) : [];
+}
+
 /** The Pythons that can be used, by version; first the one that `python3` is, if that is new enough. */
 function pythons(): Map<string, string> {
   const found = new Map<string, string>();
-  for (const name of ['python3', ...VERSIONS.map((version) => `python${version}`)])
+  for (const name of ['python3', ...VERSIONS.map((version) => `python${version}`), ...pyenvPythons()])
     try {
       const script =
         'import sys, venv, ensurepip; print(*sys.version_info[:2], sep="."); print(sys.executable)';
