@@ -15,6 +15,9 @@ const MAX_HEADER_BYTES = 1 << 22;
 const MOST_OF_FORMAT = 100_000_000n;
 const LENGTH_BYTES = 8;
 const METADATA = '__metadata__';
+/** The names of the columns, a list in JSON: the metadata of the format are texts. The Python client writes them. */
+const metadataSchema = z.object({ columns: z.string() });
+const columnsSchema = z.array(z.string());
 
 const DTYPES: Record<string, NpyDtype> = {
   BF16: BFLOAT16,
@@ -53,14 +56,18 @@ export function openSafetensors(path: string): Container {
   const { fd, size: fileSize } = openFile(path);
   try {
     const start = headerEnd({ fd, path }, fileSize);
-    const tensors = parseHeader({ fd, path }, start);
+    const { tensors, columns } = parseHeader({ fd, path }, start);
     assertPlaces(path, tensors, fileSize - start);
     return {
       path,
       names: [...tensors.keys()],
       find: (name) => (tensors.has(name) ? name : null),
       shapeOf: async (name) => tensors.get(name)!.shape,
-      open: async (name) => ({ file: openTensor(path, name, tensors.get(name)!, start) }),
+      open: async (name) => {
+        const tensor = tensors.get(name)!;
+        const isNamed = tensor.shape.length === 2 && tensor.shape[1] === columns?.length;
+        return { file: openTensor(path, name, tensor, start), names: isNamed ? columns : null };
+      },
       close() {},
     };
   } finally {
@@ -84,17 +91,36 @@ function headerEnd(file: Pick<ArrayFile, 'fd' | 'path'>, fileSize: number): numb
   return end;
 }
 
-function parseHeader(file: Pick<ArrayFile, 'fd' | 'path'>, end: number): Map<string, Tensor> {
+interface Header {
+  tensors: Map<string, Tensor>;
+  /** The names of columns; null without. */
+  columns: string[] | null;
+}
+
+function parseHeader(file: Pick<ArrayFile, 'fd' | 'path'>, end: number): Header {
   const text = Buffer.alloc(end - LENGTH_BYTES);
   readFully(file, text, LENGTH_BYTES);
   const tensors = new Map<string, Tensor>();
+  let columns: string[] | null = null;
   for (const [name, value] of Object.entries(parseJson(file.path, text.toString()))) {
-    if (name === METADATA) continue;
+    if (name === METADATA) {
+      columns = columnsOf(value);
+      continue;
+    }
     const { success, data } = tensorSchema.safeParse(value);
     if (!success) throw damaged(file.path);
     tensors.set(name, data);
   }
-  return tensors;
+  return { tensors, columns };
+}
+
+function columnsOf(metadata: unknown): string[] | null {
+  try {
+    return columnsSchema.parse(JSON.parse(metadataSchema.parse(metadata).columns));
+  } catch {
+    // Metadata of others, for whom the word means something else.
+    return null;
+  }
 }
 
 function parseJson(path: string, text: string): object {

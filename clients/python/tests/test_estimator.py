@@ -185,6 +185,16 @@ class Mistakes(unittest.TestCase):
                 with self.assertRaisesRegex(RuntimeError, "npm install -g dpmesh"):
                     _command.find_command()
 
+    def test_an_npx_that_has_no_such_package(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            npx = Path(folder) / "npx"
+            npx.write_text("#!/bin/sh\nexit 1\n")
+            npx.chmod(0o755)
+            with mock.patch.dict("os.environ", DPMESH="", PATH=folder):
+                with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
+                    with self.assertRaisesRegex(RuntimeError, "npm install -g dpmesh"):
+                        DPMesh().fit(X)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import unittest
 import warnings
+from pathlib import Path
 from unittest import mock
 
 import dpmesh
@@ -52,8 +54,12 @@ class Together(unittest.TestCase):
         frame = pd.DataFrame(X, columns=["a", "b", "c"])
         model = dpmesh.DPMesh(**QUICK).fit(frame)
         self.assertEqual(model.feature_names_in_.tolist(), ["a", "b", "c"])
+        transform = json.loads((Path(model.run_directory_) / "model" / "transform.json").read_text("utf-8"))
+        self.assertEqual(transform["names"], ["a", "b", "c"])
         np.testing.assert_array_equal(model.labels_, dpmesh.DPMesh(**QUICK).fit(X).labels_)
         np.testing.assert_array_equal(model.predict(frame), model.labels_)
+        with self.assertWarnsRegex(UserWarning, "does not have valid feature names"):
+            np.testing.assert_array_equal(model.predict(X), model.labels_)
         with self.assertRaisesRegex(ValueError, "same order"):
             model.predict(frame[["b", "a", "c"]])
         nullable = frame.astype({"a": "Float64"})

@@ -154,6 +154,19 @@ describe('pickles', () => {
 const safetensors = (header: unknown, bytes: number) => safetensorsOf(header, Buffer.alloc(bytes));
 
 describe('safetensors', () => {
+  test('columns have the names of its metadata, if there are as many', async () => {
+    const values = { dtype: 'F32', shape: [8, 2], data_offsets: [0, 64] };
+    for (const [columns, names] of [
+      [JSON.stringify(['a', 'b']), ['a', 'b']],
+      [JSON.stringify(['a', 'b', 'c']), null],
+      ['no list', null],
+      [undefined, null],
+    ])
+      assert.deepEqual(
+        (await read(put('named.safetensors', safetensors({ __metadata__: { columns }, values }, 64)))).names,
+        names,
+      );
+  });
   test('tensors of all types, in place', async () => {
     const path = putFixture('many.safetensors');
     for (const [name, dtype] of Object.entries({

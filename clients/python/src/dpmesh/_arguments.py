@@ -19,6 +19,15 @@ def _kebab(name: str) -> str:
     return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", name)
 
 
+#: Temporary files of the inputs, and an array in one.
+_FILES = {
+    "X.safetensors:X": "X",
+    "X.safetensors": "X",
+    "X.npy": "X",
+    "X.parquet": "X",
+    "X.csv": "X",
+    "labels.npy": "labels",
+}
 _PARAMETERS = {
     **{_kebab(key): name for name, key in RESULT_OPTIONS.items()},
     **{flag.removeprefix("--"): name for name, flag in RUN_OPTIONS.items()},
@@ -71,7 +80,7 @@ def _plain(value: Any) -> Any:
 
 def readable(message: str, folder: Path) -> str:
     """A message of the command with names of parameters, and without temporary files."""
-    for file, name in (("X.npy", "X"), ("X.csv", "X"), ("X.parquet", "X"), ("labels.npy", "labels")):
+    for file, name in _FILES.items():
         message = message.replace(str(folder / file), name)
     message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)
     # A message names an option and its file, which here have one name.

@@ -65,11 +65,12 @@ def run_command(
     Raises ValueError with its message for a mistake in the data or the options, RuntimeError for anything else.
     """
     result: Event = {}
+    command = find_command()
     with (
         tempfile.TemporaryFile() as errors,
         # In a session of its own, so that Ctrl-C on a terminal reaches this process alone, which then stops the run.
         subprocess.Popen(
-            [*find_command(), *arguments],
+            [*command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -89,7 +90,7 @@ def run_command(
             _stop(process)
             raise
         if code:
-            _raise(code, readable(_message(errors)))
+            _raise(command[0], code, readable(_message(errors)))
     return result
 
 
@@ -117,12 +118,12 @@ def _message(errors: IO[bytes]) -> str:
     return errors.read().decode("utf-8", "replace").strip()
 
 
-def _raise(code: int, message: str) -> None:
+def _raise(command: str, code: int, message: str) -> None:
     lines = message.splitlines()
     ours = next((i for i, line in enumerate(lines) if line.startswith("dpmesh: ")), None)
     if code == _USER_ERROR and ours is not None:
         raise ValueError("\n".join(lines[ours:]).removeprefix("dpmesh: "))
-    if "npx canceled" in message or "could not determine executable" in message:
+    if not message and Path(command).stem == "npx":
         raise RuntimeError(_MISSING)
     if code == _STOPPED:
         raise RuntimeError(message or "the run was stopped")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
+import struct
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: Bytes that are brought into order at a time.
+_AT_A_TIME = 1 << 24
 #: Kinds of numpy's types that are numbers: bool, int, uint, float.
 _NUMBERS = "biuf"
 
@@ -55,7 +59,8 @@ def _of_frame(frame: Any, folder: Path, by_names: bool) -> Input:
     values = None if by_names else _numbers_of(frame)
     if values is not None:
         values = checked(values)
-        return Input(_written(values, folder), values, values.shape[1], names, False)
+        path = _written(values, folder) if names is None else _named(values, names.tolist(), folder)
+        return Input(path, values, values.shape[1], names, False)
     if 0 in frame.shape:
         checked(np.empty(frame.shape))
     return Input(_table_of(frame, folder), None, len(frame.columns), names, True)
@@ -146,10 +151,33 @@ def _file_of(array: NDArray[Any]) -> str | None:
 
 def _written(array: NDArray[Any], folder: Path) -> str:
     path = folder / "X.npy"
-    if array.flags.c_contiguous:
-        np.save(path, array)
-    else:
-        # Straight into the file: an array in another order would first be copied in memory.
-        file = np.lib.format.open_memmap(path, "w+", array.dtype, array.shape)
-        file[...] = array
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, {**header, "fortran_order": False})
+        _append(array, file)
     return str(path)
+
+
+def _named(array: NDArray[Any], names: list[str], folder: Path) -> str:
+    """Writes an array with names of its columns, as .safetensors."""
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    kind = "BOOL" if array.dtype.kind == "b" else f"{array.dtype.kind.upper()}{8 * array.itemsize}"
+    tensor = {"dtype": kind, "shape": array.shape, "data_offsets": [0, array.nbytes]}
+    header = json.dumps({"__metadata__": {"columns": json.dumps(names)}, "X": tensor}).encode()
+    header += b" " * (-len(header) % 8)
+    path = folder / "X.safetensors"
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        _append(array, file)
+    return str(path)
+
+
+def _append(array: NDArray[Any], file: BinaryIO) -> None:
+    """Writes the values, row after row."""
+    if array.flags.c_contiguous:
+        array.tofile(file)
+        return
+    # Some rows at a time: an array in another order would else be copied whole in memory.
+    step = max(1, _AT_A_TIME // max(1, array[0].nbytes))
+    for start in range(0, len(array), step):
+        file.write(np.ascontiguousarray(array[start : start + step]).data)

@@ -160,8 +160,8 @@ class Options:
         Parameters
         ----------
         labels : ArrayLike
-            true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, or a folder of images (the
-            names of its sub-folders). Default: none.
+            true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, file.npz:array,
+            file.h5ad:column, or a folder of images (the names of its sub-folders). Default: none.
         columns : str | Sequence[str | int]
             columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array
             of an .npz, safetensors or .h5ad file. Default: all.
