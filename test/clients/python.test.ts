@@ -59,7 +59,7 @@ async function python(path: string, ...args: string[]): Promise<string> {
     const { stdout, stderr } = await run(path, args, {
       cwd: TESTS,
       env,
-      timeout: 400_000,
+      timeout: 1_200_000,
       maxBuffer: 1 << 26,
     });
     return stdout + stderr;

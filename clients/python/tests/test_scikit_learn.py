@@ -20,7 +20,7 @@ from support import QUICK, blobs
 
 X, _ = blobs()
 #: The checks have as few as 20 rows, in which the default prior sees one cluster.
-FEW_ROWS = {**QUICK, "covariance": "diag", "alpha": 1000, "max_epochs": 40}
+FEW_ROWS = {**QUICK, "covariance": "diag", "alpha": 1000, "max_epochs": 24}
 
 
 class DPMesh(dpmesh.DPMesh, ClusterMixin):
