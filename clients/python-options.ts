@@ -21,7 +21,7 @@ interface Parameter {
  * Flags that are no parameters: `data` is the argument of `fit`, options need no file, the client reads the events and `report` is
  * a method (`draw_report` takes its place); a process must not outlive `fit`.
  */
-const LEFT_OUT = new Set(['data', 'config', 'json', 'events', 'report', 'linger']);
+const LEFT_OUT = new Set(['data', 'config', 'json', 'events', 'dry-run', 'report', 'linger']);
 
 /** Parameters of the client alone. */
 const OWN: Parameter[] = [

@@ -185,8 +185,8 @@ class Options:
             leave out images of a folder that cannot be decoded. Default: false.
         input_transform : str
             input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for
-            all columns), none, pca:<axes>; auto: standard, or what suits an embedding. Default: auto
-            (schedule paper: normalize).
+            all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance);
+            auto: standard, or what suits an embedding. Default: auto (schedule paper: normalize).
         sample : int
             approximate number of rows to train on; 0: all. All rows are labelled; a whole number, at least 0.
             Default: max(20000, 1000·D); 40000 with an encoder (schedule paper: 0).
@@ -284,7 +284,8 @@ class Options:
             stop once split and merge steps change nothing any more, or only undo each other;
             early_stop=False: never. Default: true (schedule paper: false).
         workers : int
-            number of worker processes; does not affect the result. Default: one per core, at most shards.
+            number of worker processes, −1: one per core, −2: all cores but one; does not affect the result.
+            Default: one per core, at most shards.
         gpus : str
             start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2). Default: none.
         per_gpu : int
