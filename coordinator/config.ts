@@ -79,6 +79,8 @@ function number(limit: string, check: (z: Schemas, message: string) => zod.core.
 }
 const above = (min: number) => number(`above ${min}`, (z, message) => z.gt(min, message));
 const atLeast = (min: number) => number(`at least ${min}`, (z, message) => z.gte(min, message));
+const between = (min: number, max: number) =>
+  number(`above ${min} and below ${max}`, (z, message) => z.refine((n) => n > min && n < max, message));
 const integer = (min: number, max = Number.POSITIVE_INFINITY) =>
   number(
     max < Number.POSITIVE_INFINITY
@@ -260,6 +262,18 @@ export const OPTIONS = {
   soft: option(yesOrNo(), {
     group: DATA,
     describe: 'also write responsibilities.npy, N×K',
+    fast: false,
+  }),
+  outliers: option(nullable(between(0, 1)), {
+    group: DATA,
+    describe:
+      'quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv',
+    fast: null,
+    defaultText: 'none, no such column',
+  }),
+  labelsParquet: option(yesOrNo(), {
+    group: DATA,
+    describe: 'also write labels.parquet, the same table as labels.csv',
     fast: false,
   }),
   seed: option(seed(), {

@@ -3,8 +3,11 @@ import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import { IMAGES, imageLines } from '../data/saved/image-list.ts';
+import { CLUSTERS } from '../data/saved/saved-clusters.ts';
 import { type SavedTree, TREE } from '../data/saved/saved-tree.ts';
 import type { Source } from '../data/source.ts';
+import { rowTexts } from '../data/texts/row-texts.ts';
+import { type Centres, reorderedCentres } from '../model/description/centres.ts';
 import type { Layout } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import type { Net } from '../model/nets/net.ts';
@@ -19,11 +22,13 @@ import { notesOn } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { summarize, writeModel } from './storage/results.ts';
+import { clusterTexts, describeClusters, shownRows } from './storage/describe-clusters.ts';
+import { writeLabelFiles } from './storage/label-files.ts';
+import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { type FullPassResult, labelAllRows, OutliersAlone } from './training/full-pass.ts';
-import { publishNet } from './training/publish.ts';
+import { publishCentres, publishNet } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
 import { replicate } from './training/replicates.ts';
 import { resultTree } from './training/result-tree.ts';
@@ -38,9 +43,9 @@ export interface FinishInput {
   reason: EndReason;
   data: DataMoments;
   layout: Layout;
-  source: Pick<Source, 'names' | 'images'>;
+  source: Pick<Source, 'names' | 'images' | 'texts'>;
   /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'names' | 'images'>;
+  raw?: Pick<Source, 'names' | 'images' | 'texts'>;
   encoder?: Encoder | null;
   /** What each clustering of its codes found, if there were several. */
   brought?: Alternation[];
@@ -75,6 +80,8 @@ export async function finish(input: FinishInput): Promise<Summary> {
   const guess = bySize(state.mixture.weights);
   const publish = async (net: Net) =>
     publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
+  const centres = await run.calculate('centresOf', state.mixture);
+  publishCentres(run, reorderedCentres(centres, guess));
   await publish(state.net);
   let labelled: FullPassResult | null = null;
   let tree: SavedTree | null = null;
@@ -107,6 +114,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
       const { images, names = null } = input.raw ?? source;
       if (images) out.bytes(IMAGES, imageLines(images));
       await writeModel(run, final.state, labelled, names, input.encoder ?? null, out);
+      await writeDescriptions(input, labelled, { centres: reorderedCentres(centres, final.order), tree });
       await checkpoints.flush();
       const { silhouette } = labelled;
       const result = await summarize(run, labelled, {
@@ -139,6 +147,37 @@ export async function finish(input: FinishInput): Promise<Summary> {
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }
+}
+
+/** Writes what is said of single rows, and of each cluster. */
+async function writeDescriptions(
+  { run: { config, transform }, layout: { rows }, source, raw = source, encoder, out }: FinishInput,
+  labelled: FullPassResult,
+  { centres, tree }: { centres: Centres; tree: SavedTree | null },
+): Promise<void> {
+  const { quantiles } = labelled.shown;
+  await writeCentres(centres, quantiles, out);
+  const shown = shownRows(labelled);
+  const hasOutliers = transform.fences !== null;
+  const ids = await writeLabelFiles(out, rows, raw, config, { quantiles, hasOutliers, shown });
+  const k = labelled.counts.filter((own) => own > 0).length;
+  const { text, data, seed } = config;
+  const texts =
+    text !== null && raw.texts
+      ? await clusterTexts(
+          out.path,
+          rows,
+          labelled,
+          k,
+          BigInt(seed),
+          rowTexts(raw.texts(text), `column ${text} of ${data}`),
+        )
+      : null;
+  const { names = null } = raw;
+  out.json(
+    CLUSTERS,
+    await describeClusters({ k, rows, labelled, centres, tree, names, areCodes: !!encoder, ids, texts }),
+  );
 }
 
 /** With the resolution of the graph, if one was chosen. */

@@ -106,6 +106,17 @@ export interface ModelOptions {
    */
   soft?: boolean;
   /**
+   * A quantile, above 0 and below 1, such as 0.99: rows farther from the centre than that share of the rows of their cluster are −1
+   * in the column `cluster_or_outlier` of `labels.csv`.
+   * @defaultValue none, no such column
+   */
+  outliers?: number | null;
+  /**
+   * Also write `labels.parquet`, the same table as `labels.csv`.
+   * @defaultValue false
+   */
+  labelsParquet?: boolean;
+  /**
    * Random seed: a whole number from 0 to 2^64 − 1, above 2^53 as text or bigint. The same seed gives the same bytes.
    * @defaultValue 0
    */

@@ -1,5 +1,6 @@
 import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
+import { centreWidth } from '../model/description/centres.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
@@ -85,6 +86,10 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
   } else if (task.task === 'statistics' || task.task === 'full-pass') {
     const net = netOf(states, 'net', d);
     fits(p * net.k);
+    if (task.task === 'full-pass') {
+      array(states, 'cluster-centres', 'rows', 'float32', [net.k, centreWidth(d, covarianceOf(task))]);
+      fits(layout.dim * (net.k + 1));
+    }
     if (task.task === 'statistics') addressable(Math.min(task.block, layout.rows) * Math.max(net.widest, p));
     else addressable(layout.blockRows * net.widest);
   } else if (task.task === 'sample-labels') {

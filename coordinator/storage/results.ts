@@ -1,5 +1,7 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
+import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
+import type { Centres } from '../../model/description/centres.ts';
 import type { Layout } from '../../model/layout.ts';
 import { codeLayer } from '../../model/nets/autoencoder.ts';
 import type { State } from '../../model/state.ts';
@@ -110,4 +112,14 @@ export async function writeModel(
     [k],
     Float64Array.from(T, (t) => t[0]),
   );
+}
+
+/** Writes from where distances of rows are measured, and their quantiles, by cluster. */
+export async function writeCentres(
+  { k, values }: Centres,
+  quantiles: Float32Array,
+  out: RunDirectory,
+): Promise<void> {
+  await out.npy(CENTRES, '<f8', [k, values.length / k], Float64Array.from(values));
+  await out.npy(QUANTILES, '<f8', [k, quantiles.length / k], Float64Array.from(quantiles));
 }

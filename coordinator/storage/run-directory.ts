@@ -44,6 +44,8 @@ export interface RunDirectory {
   /** Starts an npy file that is written in pieces. */
   pieces(name: string, dtype: NpyType, shape: number[]): PiecewiseFile;
   bytes(name: string, data: Uint8Array): void;
+  /** Starts a file that is written from its start to its end. */
+  stream(name: string): StreamedFile;
   /** SHA-256 of all files that were written here, but run.json, as they were written. */
   hashes(): FileHashes;
   /**
@@ -72,6 +74,15 @@ export interface PiecewiseFile {
   update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
   /** Hashes the file and makes it durable under its name. */
   finish(): Promise<void>;
+  /** Removes an incomplete file. */
+  abort(): void;
+}
+
+/** A file of the run that is written from its start to its end. */
+export interface StreamedFile {
+  write(bytes: Uint8Array): void;
+  /** Makes it durable under its name. */
+  finish(): void;
   /** Removes an incomplete file. */
   abort(): void;
 }
@@ -284,6 +295,21 @@ function runDirectory(
       const file = createAtomicFile(join(path, name));
       file.write(data, 0);
       finishing(name, file, createHash('sha256').update(data).digest('hex'));
+    },
+    stream(name) {
+      assertThere();
+      const file = createAtomicFile(join(path, name));
+      const hash = createHash('sha256');
+      let at = 0;
+      return {
+        write(bytes) {
+          file.write(bytes, at);
+          hash.update(bytes);
+          at += bytes.length;
+        },
+        finish: () => finishing(name, file, hash.digest('hex')),
+        abort: file.abort,
+      };
     },
     async npy(name, dtype, shape, data) {
       const file = self.pieces(name, dtype, shape);

@@ -1,5 +1,7 @@
 import type { MutableNumbers } from '../../data/npy.ts';
+import { CONFIDENCES, DISTANCES } from '../../data/saved/row-columns.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
+import { MOST_SHOWN } from '../../model/description/extremes.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import {
   bySize,
@@ -17,7 +19,8 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
-import { hasDiverged, isLabelling } from './plausible.ts';
+import { type ClusterRows, clusterRowsCollector } from './cluster-rows.ts';
+import { areShown, hasDiverged, isLabelling } from './plausible.ts';
 import type { Run } from './run-context.ts';
 import { sampledPlaces } from './sampled-rows.ts';
 import { sumInSlices } from './sums.ts';
@@ -26,6 +29,11 @@ import { sumInSlices } from './sums.ts';
 const UNIT_ROWS = 1 << 18;
 /** Bytes of responsibilities per message. */
 const SOFT_BYTES = 16 << 20;
+/** What there is of each row besides its label: the tensor, and the file that it goes to. */
+const ROW_COLUMNS = [
+  ['confidence', CONFIDENCES],
+  ['distance', DISTANCES],
+] as const;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
@@ -43,6 +51,13 @@ export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
+export interface ColumnSums {
+  /** Σx of the rows of each cluster. */
+  sums: Float64Array[];
+  /** Σx² of all rows. */
+  squares: Float64Array;
+}
+
 /** By the clusters' numbers by size. */
 export interface FullPassResult {
   /** For each of these numbers the output unit of the net that the workers had. */
@@ -58,6 +73,9 @@ export interface FullPassResult {
   outliers: number;
   /** Rows of each shard with a priority below `below` that are outliers. */
   sampledOutliers: number[];
+  /** By column, over the raw rows but outliers. */
+  columns: ColumnSums;
+  shown: ClusterRows;
 }
 
 /** Some clusters have no rows, or none but outliers: these have to get labels of others. */
@@ -109,6 +127,8 @@ export async function labelAllRows(
   );
   const parts = new Map<WorkUnit, Tensors>();
   const statistics = treeAccumulator();
+  const columns = treeAccumulator();
+  const shown = clusterRowsCollector(k);
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
   const rowsOf = (unit: WorkUnit) => blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
   const silhouette = Math.min(1, SILHOUETTE_ROWS / layout.rows);
@@ -121,6 +141,13 @@ export async function labelAllRows(
       {
         labels: [labelDtype(k), rows],
         T: ['float64', k * statisticsLength(run.d, covariance)],
+        confidence: ['float32', rows],
+        distance: ['float32', rows],
+        columns: ['float64', (k + 1) * layout.dim],
+        exemplars: ['int32', k * MOST_SHOWN],
+        border: ['int32', k * MOST_SHOWN],
+        rival: ['int32', k * MOST_SHOWN],
+        margin: ['float32', k * MOST_SHOWN],
         seen: ['float32', seen * run.d],
         seenLabels: ['int32', seen],
         ...(soft && { soft: ['float32', rows * k] as const }),
@@ -136,15 +163,18 @@ export async function labelAllRows(
   };
   const partsInOrder = () => units.map((unit) => parts.get(unit)!);
   let T: Float64Array[];
+  let columnSums: Float64Array[];
   let order: Order;
   try {
     await run.dispatcher.round({
       tasks: [task],
-      uses: ['net', 'transform', 'hashes'],
+      uses: ['net', 'transform', 'hashes', 'cluster-centres'],
       units,
       streams: true,
       expects,
-      isSound: ([result], [unit]) => isLabelling(result, rowsOf(unit), seenIn(unit), k, run.d, covariance),
+      isSound: ([result], [unit]) =>
+        isLabelling(result, rowsOf(unit), seenIn(unit), k, run.d, covariance) &&
+        areShown(result, rowsOf(unit), k, MOST_SHOWN),
       hasDiverged: ([result]) => hasDiverged(task, result),
       each(unit, [part]) {
         try {
@@ -163,11 +193,14 @@ export async function labelAllRows(
         }
         const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
         statistics.add(index, take(part, 'T', 'float64'));
+        columns.add(index, take(part, 'columns', 'float64'));
+        shown.add(part, rowAt(blocksOf(unit)));
         parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
     await confirmed();
     T = splitEvenly(await sumInSlices(statistics.parts()), k);
+    columnSums = splitEvenly(await sumInSlices(columns.parts()), k + 1);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
     if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
     order = bySize(counts);
@@ -185,10 +218,27 @@ export async function labelAllRows(
     table: counter ? counter.table(order) : null,
     sampledOutliers,
     outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
+    columns: { sums: order.map((unit) => columnSums[unit]), squares: columnSums[k] },
+    shown: shown.result(order),
   };
 }
 
-/** Writes a unit's labels, responsibilities if `soft`, and which rows are `outliers`, to their places. `each` gets the labels of every block. */
+/** The row at each place in these blocks. */
+function rowAt(blocks: { start: number; count: number }[]): (place: number) => number {
+  return (place) => {
+    let before = 0;
+    for (const { start, count } of blocks) {
+      if (place < before + count) return start + place - before;
+      before += count;
+    }
+    throw new RangeError(`there is no place ${place}`);
+  };
+}
+
+/**
+ * Writes a unit's labels, largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to
+ * their places. `each` gets the labels of every block.
+ */
 function labelWriter(
   out: Output,
   layout: Layout,
@@ -197,6 +247,10 @@ function labelWriter(
   each: (labels: Int32Array, start: number) => void,
 ) {
   const labels = out.pieces('labels.npy', '<i4', [layout.rows]);
+  const columns = ROW_COLUMNS.map(([tensor, name]) => ({
+    tensor,
+    file: out.pieces(name, '<f4', [layout.rows]),
+  }));
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
@@ -207,6 +261,8 @@ function labelWriter(
       for (const { start, count } of blocks) {
         const own = Int32Array.from(data.subarray(at, at + count));
         labels.write(own, start);
+        for (const { tensor, file } of columns)
+          file.write(take(part, tensor, 'float32').subarray(at, at + count), start);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
         flags?.write(take(part, 'outliers', 'uint8').subarray(at, at + count), start);
         each(own, start);
@@ -220,11 +276,13 @@ function labelWriter(
     },
     async finish(): Promise<void> {
       await labels.finish();
+      for (const { file } of columns) await file.finish();
       await responsibilities?.finish();
       await flags?.finish();
     },
     abort(): void {
       labels.abort();
+      for (const { file } of columns) file.abort();
       responsibilities?.abort();
       flags?.abort();
     },

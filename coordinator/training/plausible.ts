@@ -59,7 +59,10 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
   if (['cluster-steps', 'sub-steps', 'encoder-steps'].includes(task.task))
     return Object.values(result).some(({ data }) => !areFinite(data));
   if (task.task === 'statistics' || task.task === 'pivoted-statistics') return !areFinite(result.T.data);
-  return task.task === 'full-pass' && 'soft' in result && !areFinite(result.soft.data);
+  return (
+    task.task === 'full-pass' &&
+    ['soft', 'confidence'].some((name) => name in result && !areFinite(result[name].data))
+  );
 }
 
 /** Sums of `encoder-steps` over `length` of `shards`: the sum over all of them must be possible in float32. */
@@ -191,6 +194,22 @@ export function isLabelling(
     places.every((place, i) => seenLabels.data[i] === labels.data[place]) &&
     (!soft || areWithin(soft.data, 0, 1 + SLACK_FLOAT32))
   );
+}
+
+/** What `full-pass` says of each row, and the rows to show of each cluster, `most` of them. */
+export function areShown(result: Tensors, rows: number, k: number, most: number): boolean {
+  const { labels, confidence, distance, columns, exemplars, border, rival, margin } = result;
+  if (!areWithin(confidence.data, 0, 1 + SLACK_FLOAT32) || !areWithin(margin.data, -1, 1 + SLACK_FLOAT32))
+    return false;
+  if (!isWithin(distance.data, MAX_FLOAT32) || !areWithin(distance.data, 0, MAX_FLOAT32)) return false;
+  if (!isWithin(columns.data, rows * MAX_FLOAT32 ** 2)) return false;
+  for (let p = 0; p < k * most; p++) {
+    const cluster = Math.floor(p / most);
+    for (const { data } of [exemplars, border])
+      if (data[p] !== -1 && labels.data[data[p]] !== cluster) return false;
+    if (border.data[p] !== -1 && !(rival.data[p] >= 0 && rival.data[p] < k)) return false;
+  }
+  return true;
 }
 
 /** Weights or gradients times `count`, which is at most `most`, and what comes with them. */

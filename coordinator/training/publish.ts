@@ -1,5 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import { isPca } from '../../data/transform.ts';
+import type { Centres } from '../../model/description/centres.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -31,6 +32,11 @@ export function publishNet({ dispatcher }: Run, net: Net): void {
   const { weights, moments } = netStates(net);
   dispatcher.publish('net', weights);
   dispatcher.publish('net-moments', moments);
+}
+
+/** From where the full pass measures distances. */
+export function publishCentres({ dispatcher }: Run, { k, values }: Centres): void {
+  dispatcher.publish('cluster-centres', { rows: nd(values, k, values.length / k) });
 }
 
 export function publishSubs({ dispatcher }: Run, subs: Net): void {

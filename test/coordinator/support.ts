@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
+import { MOST_SHOWN } from '../../model/description/extremes.ts';
 import { mStep } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
@@ -11,6 +12,7 @@ import { binOf } from '../../model/splits/pca-split.ts';
 import type { State } from '../../model/state.ts';
 import { accumulate, type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunEvent } from '../../view/events.ts';
 
 export type Point = number[];
@@ -333,4 +335,18 @@ export function assertUnit(
   const sub = [slice(after.subs, after.subs.params, unit), slice(before.subs, before.subs.params, from)];
   if (fresh) assert.notDeepEqual(sub[0], sub[1], 'a fresh sub-net');
   else assert.deepEqual(sub[0], sub[1], 'its own sub-net');
+}
+
+/** What a result of `full-pass` says of so many rows besides their labels, with no row to show of any cluster. */
+export function nothingShown(rows: number, k: number, dim: number): Tensors {
+  const none = () => nd(new Int32Array(k * MOST_SHOWN).fill(-1), k, MOST_SHOWN);
+  return {
+    confidence: nd(new Float32Array(rows).fill(1)),
+    distance: nd(new Float32Array(rows)),
+    columns: nd(new Float64Array((k + 1) * dim), k + 1, dim),
+    exemplars: none(),
+    border: none(),
+    rival: none(),
+    margin: nd(new Float32Array(k * MOST_SHOWN).fill(-1), k, MOST_SHOWN),
+  };
 }

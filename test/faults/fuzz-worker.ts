@@ -14,6 +14,7 @@ import { sampleGraphOf } from '../worker/graph-states.ts';
 import {
   adamStateOf,
   bytes,
+  centresState,
   D,
   encoderStates,
   hashesState,
@@ -50,6 +51,7 @@ export const STATES: Record<string, Tensors> = {
   axes: { rows: f64(4 * K, D), centre: f64(4 * K), sd: f64(4 * K) },
   whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
   centres: { rows: f64(2, D) },
+  'cluster-centres': centresState(K),
   ...sampleGraphOf(w, K).states,
   ...encoderStates(),
 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { netStates } from '../../coordinator/training/net-states.ts';
 import { blockHash } from '../../data/blocks.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
+import { centresOf } from '../../model/description/centres.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
@@ -201,6 +202,14 @@ export function blobMixture(covariance: 'full' | 'diag'): Mixture {
   };
 }
 
+/** The state `cluster-centres` of clusters about the blobs, of which the fourth and later ones repeat the first three. */
+export function centresState(k: number, covariance: 'full' | 'diag' = 'full'): Tensors {
+  const { values, k: own } = centresOf(blobMixture(covariance));
+  const width = values.length / own;
+  const rows = Float32Array.from({ length: k * width }, (_, p) => values[p % values.length]);
+  return { rows: nd(rows, k, width) };
+}
+
 export interface TestWorker {
   context: Context;
   /** Replaces a state, under a new version. */
@@ -264,6 +273,7 @@ export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World
       put('transform', transformState(transform, below));
       put('hashes', hashesState(raw, layout));
       put('net', weightsOf(net));
+      put('cluster-centres', centresState(k));
       put('net-moments', adamStateOf(net));
       put('subs', weightsOf(subs));
       put('subs-moments', adamStateOf(subs));

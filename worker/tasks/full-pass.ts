@@ -1,18 +1,22 @@
 import { concat } from '../../model/arrays.ts';
+import { distancesFrom } from '../../model/description/centres.ts';
+import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/extremes.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
-import { labelDtype, nd, type Tensors, zeros } from '../../proto/tensors.ts';
+import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { pick, transformFrom, transformRows } from '../rows.ts';
 import { sampledRows } from '../samples.ts';
 
 /**
- * Rereads the unit's rows. Returns their hard labels (in the narrowest type), hard float64 statistics of each cluster, the
+ * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
+ * distance from the centre of its cluster, hard float64 statistics of each cluster, and sums by column of its raw rows; the
  * responsibilities if requested, and some rows with their labels for the silhouette. With fences also which rows are outliers,
- * 1 or 0: they have labels, but do not count in the statistics.
+ * 1 or 0: they have labels, but do not count in the statistics. Of each cluster also the rows nearest to its centre and those
+ * nearest to another cluster, by their places in the unit.
  */
 export async function fullPass(
   context: Context,
@@ -24,12 +28,18 @@ export async function fullPass(
   const k = net.at(-1)!.shape[0];
   const transform = transformFrom(states);
   const { dim } = transform;
-  const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, covarianceOf(task));
+  const covariance = covarianceOf(task);
+  const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, covariance);
   const blocks = context.blocks(unit);
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
   const labels = zeros(labelDtype(k), total);
   const flags = transform.fences && new Uint8Array(total);
   const soft = task.soft ? new Float32Array(total * k) : null;
+  const centres = { k, d: dim, covariance, values: take(states.get('cluster-centres'), 'rows', 'float32') };
+  const confidence = new Float32Array(total);
+  const distance = new Float32Array(total);
+  const columns = new Float64Array((k + 1) * context.dim);
+  const shown = shownRows(k);
   const priorityOf = priority(context.seed);
   const seenRows: Float32Array[] = [];
   const seenLabels: number[] = [];
@@ -37,16 +47,24 @@ export async function fullPass(
 
   const most = Math.min(total, FORWARD_ROWS / 2 + context.layout.blockRows);
   for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
+    // Scaling to unit length changes it; fences only move rows that do not count.
+    const original = transform.normalize ? raw.slice() : raw;
     const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);
     const z = await backend.argmaxRows(layers.at(-1)!);
     labels.set(z, at);
     if (outliers) flags!.set(outliers, at);
-    statistics.add(rows, outliers ? z.map((label, i) => (outliers[i] ? -1 : label)) : z);
-    if (soft) {
-      const r = backend.softmaxRows(layers.at(-1)!, 0);
-      soft.set(await backend.read(r), at * k);
-      backend.free(r);
+    const counted = outliers ? z.map((label, i) => (outliers[i] ? -1 : label)) : z;
+    statistics.add(rows, counted);
+    addColumns(columns, original, counted);
+    const softmax = backend.softmaxRows(layers.at(-1)!, 0);
+    const r = await backend.read(softmax);
+    backend.free(softmax);
+    soft?.set(r, at * k);
+    distance.set(distancesFrom(centres, rows, z), at);
+    for (const [i, label] of z.entries()) {
+      confidence[at + i] = r[i * k + label];
+      if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r.subarray(i * k, (i + 1) * k));
     }
     let first = 0;
     for (const block of batch) {
@@ -64,8 +82,51 @@ export async function fullPass(
     T: nd(T, k, T.length / k),
     seen: nd(concat(seenRows, Float32Array), seenLabels.length, dim),
     seenLabels: nd(Int32Array.from(seenLabels)),
+    confidence: nd(confidence),
+    distance: nd(distance),
+    columns: nd(columns, k + 1, context.dim),
+    ...shown.tensors(),
     ...(flags && { outliers: nd(flags) }),
     ...(soft && { soft: nd(soft, total, k) }),
+  };
+}
+
+/** Adds, by column, Σx of the rows with each label, and after these Σx² of all of them. */
+function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array): void {
+  const dim = rows.length / labels.length;
+  const squares = sums.length - dim;
+  for (const [i, label] of labels.entries()) {
+    if (label < 0) continue;
+    for (let j = 0, from = i * dim, to = label * dim; j < dim; j++) {
+      const x = rows[from + j];
+      sums[to + j] += x;
+      sums[squares + j] += x * x;
+    }
+  }
+}
+
+/** Of each cluster the rows to show. */
+function shownRows(k: number) {
+  const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
+  const exemplars = lists();
+  const border = lists<Candidate & { rival: number }>();
+  const table = <C extends Candidate>(from: C[][], of: (candidate: C) => number): number[] =>
+    from.flatMap((list) => Array.from({ length: MOST_SHOWN }, (_, i) => (list[i] ? of(list[i]) : -1)));
+  return {
+    /** `r`: the row's responsibilities. */
+    add(label: number, row: number, distance: number, r: Float32Array): void {
+      keepLeast(exemplars[label], { row, value: distance });
+      let rival = -1;
+      for (let c = 0; c < k; c++) if (c !== label && (rival < 0 || r[c] > r[rival])) rival = c;
+      const value = Math.fround(r[label] - r[rival]);
+      if (rival >= 0 && value >= 0) keepLeast(border[label], { row, value, rival });
+    },
+    tensors: (): Tensors => ({
+      exemplars: nd(Int32Array.from(table(exemplars, ({ row }) => row)), k, MOST_SHOWN),
+      border: nd(Int32Array.from(table(border, ({ row }) => row)), k, MOST_SHOWN),
+      rival: nd(Int32Array.from(table(border, ({ rival }) => rival)), k, MOST_SHOWN),
+      margin: nd(Float32Array.from(table(border, ({ value }) => value)), k, MOST_SHOWN),
+    }),
   };
 }
 

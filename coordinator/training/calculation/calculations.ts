@@ -1,6 +1,7 @@
 import { UserError } from '../../../base/user-error.ts';
 import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform } from '../../../data/transform.ts';
+import { centresOf } from '../../../model/description/centres.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
 import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
 import { quality } from '../../../model/graph/louvain.ts';
@@ -74,6 +75,7 @@ export const calculations = {
   ),
   roundingAmplification: calculation(roundingAmplification, ofClusters),
   eStepOf: calculation(eStepOf, ofClusters),
+  centresOf: calculation(centresOf, ofClusters),
   costTheta: calculation(costTheta, (_kind, { covariances }) => lengths(covariances)),
   subComponents: calculation(subComponents, ({ d, covariance }, { length }) =>
     ofClusters({ k: 2 * length, d, covariance }),

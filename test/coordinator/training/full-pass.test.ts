@@ -7,6 +7,7 @@ import type { Run } from '../../../coordinator/training/run-context.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { nothingShown } from '../support.ts';
 
 const layout = layoutOf(20_000, 2, 2, 7n);
 
@@ -34,6 +35,7 @@ function labelling(rows: number, seen: number[], labelOf = (row: number) => row 
     T: nd(T),
     seen: nd(new Float32Array(2 * seen.length).fill(1), seen.length, 2),
     seenLabels: nd(Int32Array.from(seen, labelOf)),
+    ...nothingShown(rows, 2, 2),
   };
 }
 

@@ -9,10 +9,12 @@ import { openRunDirectory, type RunDirectory } from '../../../coordinator/storag
 import { type FullPassResult, labelAllRows, OutliersAlone } from '../../../coordinator/training/full-pass.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
 import { readNpy } from '../../../data/npy.ts';
+import { MOST_SHOWN } from '../../../model/description/extremes.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';
-import { nd } from '../../../proto/tensors.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { nothingShown } from '../support.ts';
 
 const ROWS = 20_000;
 const K = 5;
@@ -28,6 +30,26 @@ const softOf = (row: number, unit: number) => Math.fround((row % 997) + unit / 8
 /** Rows with lower priorities are in the sample. */
 const BELOW = 0.25;
 const truth = Int32Array.from({ length: ROWS }, (_, row) => row % 3);
+
+/** A row's distance from the centre of its cluster. */
+const distanceOf = (row: number) => Math.fround(row / 100);
+
+/** The rows of a unit that a worker would show: the first ten of each label, as distances rise with rows. */
+function shownOf(blocks: { start: number }[], rows: number[], label: (row: number) => number): Tensors {
+  const tensors = nothingShown(rows.length, K, 2);
+  tensors.distance = nd(Float32Array.from(rows, distanceOf));
+  tensors.columns.data.fill(blocks.length);
+  for (let unit = 0; unit < K; unit++) {
+    const own = [...rows.keys()].filter((i) => label(rows[i]) === unit).sort((a, b) => rows[a] - rows[b]);
+    for (const [i, place] of own.slice(0, MOST_SHOWN).entries()) {
+      const p = unit * MOST_SHOWN + i;
+      for (const name of ['exemplars', 'border']) tensors[name].data[p] = place;
+      tensors.margin.data[p] = distanceOf(rows[place]) / 1000;
+      tensors.rival.data[p] = (unit + 1) % K;
+    }
+  }
+  return tensors;
+}
 
 /** The full pass of a run whose workers label by `unitOf`. */
 async function labelled(
@@ -51,6 +73,7 @@ async function labelled(
           {
             labels: nd(Uint8Array.from(rows, label)),
             T: nd(T),
+            ...shownOf(own, rows, label),
             seen: nd(Float32Array.of(unit.shard)),
             seenLabels: nd(Int32Array.of(label(rows[0]))),
             ...(isOutlier && { outliers: nd(Uint8Array.from(rows, (row) => Number(isOutlier(row)))) }),
@@ -103,6 +126,35 @@ describe('the full pass numbers clusters by their exact sizes', () => {
       [...sums],
     );
     assert.deepEqual(table, contingency(labels, truth));
+  });
+
+  test('with the rows to show of each cluster, the quantiles of its distances and its sums by column', async () => {
+    const out = await directory('shown');
+    const { shown, columns } = await labelled(out);
+    out.close();
+    for (const [cluster, unit] of ORDER.entries()) {
+      const own = Array.from({ length: ROWS }, (_, row) => row).filter((row) => unitOf(row) === unit);
+      const first = own.slice(0, MOST_SHOWN);
+      assert.deepEqual(
+        shown.exemplars[cluster],
+        first.map((row) => ({ row, distance: distanceOf(row) })),
+      );
+      assert.deepEqual(
+        shown.border[cluster].map(({ row, rival }) => [row, ORDER[rival]]),
+        first.map((row) => [row, (unit + 1) % K]),
+      );
+      const median = shown.quantiles[cluster * 1001 + 500];
+      if (own.length) {
+        const middle = (own[own.length / 2 - 1] + own[own.length / 2]) / 2;
+        assert.ok(Math.abs(median - middle / 100) < 1e-4 * median, `${median}`);
+      } else assert.equal(median, 0);
+    }
+    const blocks = shardBlocks(layout).flat().length;
+    assert.ok([...columns.sums, columns.squares].every((own) => own.every((sum) => sum === blocks)));
+    assert.deepEqual(
+      readNpy(join(out.path, 'distances.npy')).data,
+      Float32Array.from({ length: ROWS }, (_, row) => distanceOf(row)),
+    );
   });
 
   test('without a change to files whose order is right already', async () => {

@@ -3,12 +3,13 @@ import { describe, test } from 'node:test';
 import {
   areCovarianceSums,
   areMoments,
+  areShown,
   hasDiverged,
   isLabelling,
   isPlausible,
 } from '../../../coordinator/training/plausible.ts';
 import { sampledPlaces } from '../../../coordinator/training/sampled-rows.ts';
-
+import { MOST_SHOWN } from '../../../model/description/extremes.ts';
 import { shardBlocks } from '../../../model/layout.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
@@ -230,6 +231,25 @@ describe('impossible values', () => {
       },
       (other) => isLabelling(other, rows, places, 3, D, 'full'),
     );
+    const [z] = result.labels.data;
+    const notOfFirst = [...result.labels.data].findIndex((label) => label !== 0);
+    refuses(
+      result,
+      {
+        confidence: [[0, [-0.5, 1.5]]],
+        distance: [[0, [-1, ...WILD]]],
+        columns: [[0, WILD]],
+        exemplars: [
+          [0, [-2, rows, notOfFirst]],
+          [10 * ((z + 1) % 3), [0]],
+        ],
+        border: [[0, [-2, rows, notOfFirst]]],
+        rival: [[0, [-1, 3]]],
+        margin: [[0, [-2, 1.5]]],
+      },
+      (other) => areShown(other, rows, 3, MOST_SHOWN),
+    );
+    assert.ok(hasDiverged(task, changed(result, 'confidence', 1, Number.NaN)));
     assert.ok(!hasDiverged(task, result));
     assert.ok(hasDiverged(task, changed(result, 'soft', 1, Number.NaN)));
   });

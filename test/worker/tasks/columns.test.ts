@@ -14,6 +14,7 @@ import { close } from '../../model/support.ts';
 import { backends } from '../present.ts';
 import {
   bytes,
+  centresState,
   D,
   hashesState,
   memoryBlocks,
@@ -184,6 +185,7 @@ for (const backend of backends)
       states.put('transform', 1, transformState(w.transform, w.below));
       states.put('hashes', 1, hashesState(raw, w.layout));
       states.put('net', 1, weightsOf(w.net));
+      states.put('cluster-centres', 1, centresState(3));
       const context = createContext(backend, states, memoryBlocks(raw, D), w.layout);
       assert.deepEqual(result.labels, (await run({ context, put() {} }, task)).labels);
       for (const [i, row] of rows.entries())
@@ -219,6 +221,7 @@ describe('a round is invalid', () => {
       hashes: hashesState(w.raw, w.layout),
       transform: fencedTransform(),
       net: weightsOf(w.net),
+      'cluster-centres': centresState(3),
       'key-ranges': keyRanges(),
       fences: fencesState(),
       ...change,

@@ -8,11 +8,35 @@ import type { Backend } from '../../../worker/compute/backends/backend.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { close } from '../../model/support.ts';
 import { backends } from '../present.ts';
-import { agrees, D, logitsOf, range, SEED, softmax, sum, world } from '../support.ts';
+import {
+  agrees,
+  blobMixture,
+  centresState,
+  D,
+  logitsOf,
+  matrixOf,
+  range,
+  SEED,
+  softmax,
+  sum,
+  world,
+} from '../support.ts';
 import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
 
 /** TensorFlow chooses the kernel of a product by the number of rows: with AVX2 a row's last bit depends on the other rows. */
 const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
+
+/** Of a symmetric 3×3 matrix, by its adjugate. */
+function inverse(m: number[][]): number[][] {
+  const minor = (a: number, b: number) => {
+    const [[p, q], [r, s]] = range(3)
+      .filter((i) => i !== a)
+      .map((i) => m[i].filter((_, j) => j !== b));
+    return (p * s - q * r) * ((a + b) % 2 ? -1 : 1);
+  };
+  const determinant = sum(range(3).map((j) => m[0][j] * minor(0, j)));
+  return range(3).map((a) => range(3).map((b) => minor(b, a) / determinant));
+}
 
 for (const backend of backends)
   describe(`full-pass on ${backend.identity}`, () => {
@@ -89,9 +113,58 @@ for (const backend of backends)
 
     test('no responsibilities unless requested, no silhouette rows at zero', async () => {
       const result = await run(w.newWorker(backend), task({ soft: false, silhouette: 0 }));
-      assert.deepEqual(Object.keys(result).sort(), ['T', 'labels', 'seen', 'seenLabels']);
+      assert.deepEqual(Object.keys(result).sort(), [
+        ...['T', 'border', 'columns', 'confidence', 'distance', 'exemplars', 'labels'],
+        ...['margin', 'rival', 'seen', 'seenLabels'],
+      ]);
       assert.deepEqual([result.seen.shape, result.seenLabels.data.length], [[0, D], 0]);
     });
+
+    for (const covariance of ['full', 'diag'] as const)
+      test(`confidence, distance, sums by column and the rows to show, ${covariance}`, async () => {
+        const worker = w.newWorker(backend);
+        worker.put('cluster-centres', centresState(3, covariance));
+        const result = await run(worker, task({ diagonal: covariance === 'diag' }), 1);
+        const rows = w.rowsOf(1);
+        const z = rows.map((row) => w.label(row));
+        const soft = rows.map((row) => softmax(logitsOf(w.net, w.y(row))));
+        const confidence = soft.map((r, i) => r[z[i]]);
+        close(take(result, 'confidence', 'float32'), confidence, 2e-5);
+        const { means, covariances } = blobMixture(covariance);
+        const distance = rows.map((row, i) => {
+          const u = w.x(row).map((x, d) => x - means[z[i]][d]);
+          const sigma =
+            covariance === 'full'
+              ? matrixOf(covariances[z[i]], D)
+              : range(D).map((a) => range(D).map((b) => (a === b ? covariances[z[i]][a] : 0)));
+          return Math.sqrt(sum(u.map((value, a) => value * sum(inverse(sigma)[a].map((s, b) => s * u[b])))));
+        });
+        agrees(take(result, 'distance', 'float32'), distance, 2e-5);
+        const raw = (row: number, d: number) => w.raw[row * D + d];
+        const sums = range(3).flatMap((k) =>
+          range(D).map((d) => sum(rows.filter((_, i) => z[i] === k).map((row) => raw(row, d)))),
+        );
+        const squares = range(D).map((d) => sum(rows.map((row) => raw(row, d) ** 2)));
+        agrees(f64(result, 'columns'), [...sums, ...squares], 1e-12);
+        for (const k of range(3)) {
+          const own = [...rows.keys()].filter((i) => z[i] === k);
+          const least = (values: ArrayLike<number>, most = 10) =>
+            own.toSorted((a, b) => values[a] - values[b]).slice(0, most);
+          const list = (name: string) =>
+            [...take(result, name, 'int32').subarray(10 * k, 10 * (k + 1))].filter((place) => place >= 0);
+          assert.deepEqual(list('exemplars'), least(take(result, 'distance', 'float32')));
+          const margins = soft.map((r) => r.toSorted((a, b) => b - a)).map(([a, b]) => a - b);
+          const border = list('border');
+          assert.equal(border.length, Math.min(10, own.length));
+          for (const [i, place] of border.entries()) {
+            assert.equal(z[place], k);
+            assert.ok(Math.abs(margins[place] - margins[least(margins)[i]]) < 1e-4);
+            const others = soft[place].map((r, c) => (c === k ? -1 : r));
+            assert.equal(take(result, 'rival', 'int32')[10 * k + i], others.indexOf(Math.max(...others)));
+            assert.ok(Math.abs(take(result, 'margin', 'float32')[10 * k + i] - margins[place]) < 1e-4);
+          }
+        }
+      });
 
     test('a shard with several forward passes', async () => {
       const large = world({ n: 9000 });

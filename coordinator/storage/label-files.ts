@@ -1,0 +1,98 @@
+import {
+  csvTable,
+  type LabelColumn,
+  type LabelTableWriter,
+  nameOfRows,
+  parquetTable,
+  rounded,
+} from '../../data/saved/label-table.ts';
+import { type RowSlice, rowSlices } from '../../data/saved/row-columns.ts';
+import type { Source } from '../../data/source.ts';
+import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts';
+import { outlierScore } from '../../model/description/quantiles.ts';
+import type { RunConfig } from '../config.ts';
+import type { RunDirectory, StreamedFile } from './run-directory.ts';
+
+/** `labels.csv` and `labels.parquet`: what the .npy files say of each row, side by side, with what names it. */
+
+const LABELS_CSV = 'labels.csv';
+const LABELS_PARQUET = 'labels.parquet';
+
+/** What names the rows: a column of a table, or their images; null: their numbers. */
+export function namesOfRows(
+  { images, texts }: Pick<Source, 'images' | 'texts'>,
+  { data, id }: Pick<RunConfig, 'data' | 'id'>,
+): RowTexts | null {
+  if (id !== null && texts) return rowTexts(texts(id), `column ${id} of ${data}`);
+  return images ? rowTexts(inSlices(images), data) : null;
+}
+
+/** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster. */
+export function labelColumns(quantiles: Float32Array, outliers: number | null) {
+  const names: LabelColumn[] = ['cluster', 'confidence', 'distance', 'outlier_score'];
+  if (outliers !== null) names.push('cluster_or_outlier');
+  return {
+    names,
+    of({ labels, confidence, distance, outliers: flags }: Omit<RowSlice, 'start'>) {
+      // Rows that were set apart are far from all clusters.
+      const score = Float64Array.from(labels, (label, i) =>
+        flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
+      );
+      return {
+        ...{ cluster: labels, confidence, distance, outlier_score: score },
+        ...(outliers !== null && {
+          cluster_or_outlier: labels.map((label, i) => (score[i] > outliers ? -1 : label)),
+        }),
+      };
+    },
+  };
+}
+
+interface LabelFilesInput {
+  /** Of distances, by cluster. */
+  quantiles: Float32Array;
+  /** Is there an outliers.npy? */
+  hasOutliers: boolean;
+  shown: ReadonlySet<number>;
+}
+
+/** Writes the tables from the finished .npy files, in one pass over these. Returns what names the rows of `shown`. */
+export async function writeLabelFiles(
+  out: RunDirectory,
+  rows: number,
+  source: Pick<Source, 'images' | 'texts'>,
+  config: RunConfig,
+  { quantiles, hasOutliers, shown }: LabelFilesInput,
+): Promise<Map<number, string>> {
+  const { id, outliers, labelsParquet } = config;
+  const columns = labelColumns(quantiles, outliers);
+  const files: StreamedFile[] = [];
+  const stream = (name: string) => {
+    const file = out.stream(name);
+    files.push(file);
+    return file;
+  };
+  const found = new Map<number, string>();
+  const names = namesOfRows(source, config);
+  const first = names && !source.images ? nameOfRows(id) : names ? 'image' : nameOfRows(null);
+  try {
+    const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
+    if (labelsParquet)
+      tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
+    for await (const { start, ...slice } of rowSlices(out.path, rows, hasOutliers)) {
+      const ids = names && (await names.next(slice.labels.length));
+      for (const [i, id] of ids?.entries() ?? []) if (shown.has(start + i)) found.set(start + i, id);
+      const part = { start, ids, columns: columns.of(slice) };
+      for (const table of tables) table.write(part);
+    }
+    await names?.end();
+    for (const table of tables) table.end();
+    for (const file of files) file.finish();
+    return found;
+  } catch (error) {
+    for (const file of files) file.abort();
+    throw error;
+  } finally {
+    await names?.close();
+  }
+}

@@ -1,0 +1,188 @@
+import type { ByteWriter } from 'hyparquet-writer';
+
+/** Tables of labels, a row for each row of the data: CSV (RFC 4180) and Parquet, written slice by slice. */
+
+/** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
+export const LABEL_COLUMNS = [
+  'cluster',
+  'confidence',
+  'distance',
+  'outlier_score',
+  'cluster_or_outlier',
+] as const;
+export type LabelColumn = (typeof LABEL_COLUMNS)[number];
+
+/** Consecutive rows from row `start` on. */
+export interface LabelRows {
+  start: number;
+  /** What names them; null: their numbers. */
+  ids: readonly string[] | null;
+  columns: { [Column in LabelColumn]?: ArrayLike<number> };
+}
+
+/** Where the bytes of a table go, one piece after the other. */
+export interface ByteSink {
+  write(bytes: Uint8Array): void;
+}
+
+export interface LabelTableWriter {
+  write(rows: LabelRows): void;
+  /** Writes what a table ends with; the sink is not closed. */
+  end(): void;
+}
+
+/** Whole numbers; the others are rounded to six decimals. */
+const INTEGERS: readonly string[] = ['cluster', 'cluster_or_outlier'];
+
+/** The name of the first column: that of the column of ids, unless another column of the table has that name. */
+export const nameOfRows = (id: string | null): string =>
+  id === null ? 'row' : (LABEL_COLUMNS as readonly string[]).includes(id) ? 'id' : id;
+
+/** Rounded to six decimals. */
+export const rounded = (value: number): number => Math.round(value * 1e6) / 1e6;
+
+/** `rowsName`: of the first column. Rows have to have all of `columns`. */
+export function csvTable(
+  sink: ByteSink,
+  rowsName: string,
+  columns: readonly LabelColumn[],
+): LabelTableWriter {
+  const out = textBuffer(sink);
+  out.text(`${[quoted(rowsName), ...columns].join()}\n`);
+  return {
+    write({ start, ids, columns: values }) {
+      const own = columns.map((name) => ({
+        values: values[name]!,
+        put: INTEGERS.includes(name) ? out.integer : out.decimal,
+      }));
+      const rows = values.cluster!.length;
+      for (let i = 0; i < rows; i++) {
+        if (ids) out.text(quoted(ids[i]));
+        else out.integer(start + i);
+        for (const { values, put } of own) {
+          out.byte(COMMA);
+          put(values[i]);
+        }
+        out.byte(NEWLINE);
+      }
+    },
+    end: out.flush,
+  };
+}
+
+const quoted = (field: string) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
+
+const [COMMA, NEWLINE, MINUS, POINT, ZERO] = [',', '\n', '-', '.', '0'].map((text) => text.charCodeAt(0));
+const BUFFER_BYTES = 1 << 18;
+/** More than a number has. */
+const MOST_DIGITS = 32;
+
+/** Text in pieces, of which numbers are most: digits by hand are several times as fast as strings. */
+function textBuffer(sink: ByteSink) {
+  const bytes = Buffer.allocUnsafe(BUFFER_BYTES);
+  const digits = new Uint8Array(MOST_DIGITS);
+  let at = 0;
+  const flush = () => {
+    sink.write(bytes.subarray(0, at));
+    at = 0;
+  };
+  const room = (size: number) => {
+    if (at + size > BUFFER_BYTES) flush();
+  };
+  const text = (value: string) => {
+    const size = 3 * value.length;
+    room(size);
+    if (size > BUFFER_BYTES) sink.write(Buffer.from(value));
+    else at += bytes.write(value, at);
+  };
+  const byte = (value: number) => {
+    room(1);
+    bytes[at++] = value;
+  };
+  const integer = (value: number) => {
+    room(MOST_DIGITS);
+    if (value < 0) bytes[at++] = MINUS;
+    let left = Math.abs(value);
+    let count = 0;
+    do {
+      const rest = Math.floor(left / 10);
+      digits[count++] = ZERO + left - 10 * rest;
+      left = rest;
+    } while (left > 0);
+    while (count > 0) bytes[at++] = digits[--count];
+  };
+  /** Rounded to six decimals, without zeros at the end. */
+  const decimal = (value: number) => {
+    const scaled = Math.round(value * 1e6);
+    if (!Number.isSafeInteger(scaled) || scaled < 0) return text(String(value));
+    const whole = Math.floor(scaled / 1e6);
+    integer(whole);
+    let part = scaled - whole * 1e6;
+    if (part) bytes[at++] = POINT;
+    for (let unit = 1e5; part > 0; unit /= 10) {
+      const digit = Math.floor(part / unit);
+      bytes[at++] = ZERO + digit;
+      part -= digit * unit;
+    }
+  };
+  return { text, byte, integer, decimal, flush };
+}
+
+/** Each slice that is written becomes a row group. */
+export async function parquetTable(
+  sink: ByteSink,
+  rowsName: string,
+  columns: readonly LabelColumn[],
+  hasIds: boolean,
+): Promise<LabelTableWriter> {
+  // Most runs write none.
+  const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
+  const bytes = new ByteWriter();
+  const flush = () => {
+    sink.write(new Uint8Array(bytes.buffer, 0, (bytes as Flushed).index));
+    (bytes as Flushed).index = 0;
+  };
+  const required = { repetition_type: 'REQUIRED' } as const;
+  const writer = new ParquetWriter({
+    writer: bytes,
+    schema: [
+      { name: 'labels', num_children: 1 + columns.length },
+      hasIds
+        ? { ...required, name: rowsName, type: 'BYTE_ARRAY', converted_type: 'UTF8' }
+        : { ...required, name: rowsName, type: 'INT64' },
+      ...columns.map((name) => ({
+        ...required,
+        name,
+        type: INTEGERS.includes(name) ? ('INT32' as const) : ('FLOAT' as const),
+      })),
+    ],
+    createdBy: 'dpmesh',
+  });
+  return {
+    write({ start, ids, columns: values }) {
+      const rows = values.cluster!.length;
+      if (!rows) return;
+      writer.write({
+        rowGroupSize: rows,
+        columnData: [
+          {
+            name: rowsName,
+            data: ids ? [...ids] : BigInt64Array.from({ length: rows }, (_, i) => BigInt(start + i)),
+          },
+          ...columns.map((name) => ({
+            name,
+            data: INTEGERS.includes(name) ? Int32Array.from(values[name]!) : Float32Array.from(values[name]!),
+          })),
+        ],
+      });
+      flush();
+    },
+    end() {
+      writer.finish();
+      flush();
+    },
+  };
+}
+
+/** The place in the buffer, which the package's own writer of files sets back too. */
+type Flushed = ByteWriter & { index: number };

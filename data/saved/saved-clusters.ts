@@ -1,0 +1,131 @@
+import * as z from 'zod/mini';
+import { oneLine } from '../../base/text.ts';
+import type { RunFiles } from './run-files.ts';
+
+/** `clusters.json` of a run directory: what its clusters are. */
+
+/** The name of the file in a run directory. */
+export const CLUSTERS = 'clusters.json';
+
+/** A row that is shown for a cluster. */
+export interface ShownRow {
+  /** From 0. */
+  row: number;
+  /** What names it: the value of the column `id`, or the path of its image; absent without either. */
+  id?: string;
+}
+
+/** A row near the centre of its cluster. */
+export interface ExemplarRow extends ShownRow {
+  /** The Mahalanobis distance from the centre. */
+  distance: number;
+}
+
+/** A row that could as well be in another cluster. */
+export interface BorderRow extends ShownRow {
+  /** That cluster. */
+  other: number;
+  /** How much larger the responsibility of its own cluster is. */
+  margin: number;
+}
+
+/** A column in which a cluster differs from all other rows. */
+export interface ApartColumn {
+  /** Its number, from 1. */
+  column: number;
+  /** Its name; absent where columns have none. */
+  name?: string;
+  /** The mean of the cluster's rows less that of all others, in standard deviations of all rows. */
+  difference: number;
+  /** The mean of the cluster's rows. */
+  mean: number;
+  /** The mean of all other rows. */
+  rest: number;
+}
+
+/** What `tree.json` says of a cluster. */
+export interface ClusterEvidence {
+  /** The first join in which it takes part: the clusters that it joins, and the height of that. */
+  join: { clusters: number[]; height: number } | null;
+  /** Into parts of how many rows it would split next, and the height of that. */
+  split: { sizes: readonly [number, number]; height: number } | null;
+}
+
+/** What a cluster is. */
+export interface ClusterDescription {
+  /** Its number. */
+  cluster: number;
+  /** Number of rows. */
+  size: number;
+  /** Share of all rows. */
+  share: number;
+  /** The rows nearest to its centre, up to 10, the nearest first. */
+  exemplars: ExemplarRow[];
+  /** The rows that are nearest to another cluster, up to 10, by responsibilities. */
+  border: BorderRow[];
+  /**
+   * The clusters whose centres are nearest, up to 5: their Mahalanobis distances from its own centre, by its own covariance, as
+   * those of rows.
+   */
+  nearest: { cluster: number; distance: number }[];
+  /**
+   * The columns in which it differs most from all other rows, up to 10; empty with an encoder, whose codes have columns without a
+   * meaning, and for a single cluster.
+   */
+  apart: ApartColumn[];
+  /** How it hangs together and apart by the tree of merges; null where there is no tree. */
+  evidence: ClusterEvidence | null;
+  /** With the option `text`: its most telling words, up to 10, by class-based tf-idf. */
+  words?: { word: string; weight: number }[];
+  /** With the option `text`: the texts of the first three exemplars, up to 300 characters of each. */
+  texts?: string[];
+}
+
+/** The file. */
+export interface SavedClusters {
+  /** What heights in `evidence` are, for people; null where there is no tree. */
+  measure: string | null;
+  clusters: ClusterDescription[];
+}
+
+const count = z.int().check(z.nonnegative());
+const shown = { row: count, id: z.optional(z.string()) };
+const schema: z.ZodMiniType<SavedClusters> = z.object({
+  measure: z.nullable(z.string()),
+  clusters: z.array(
+    z.object({
+      cluster: count,
+      size: count,
+      share: z.number(),
+      exemplars: z.array(z.object({ ...shown, distance: z.number() })),
+      border: z.array(z.object({ ...shown, other: count, margin: z.number() })),
+      nearest: z.array(z.object({ cluster: count, distance: z.number() })),
+      apart: z.array(
+        z.object({
+          column: z.int().check(z.positive()),
+          name: z.optional(z.string()),
+          difference: z.number(),
+          mean: z.number(),
+          rest: z.number(),
+        }),
+      ),
+      evidence: z.nullable(
+        z.object({
+          join: z.nullable(z.object({ clusters: z.array(count), height: z.number() })),
+          split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
+        }),
+      ),
+      words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
+      texts: z.optional(z.array(z.string())),
+    }),
+  ),
+});
+
+/** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */
+export function readSavedClusters(files: RunFiles): SavedClusters | null {
+  if (!files.has(CLUSTERS)) return null;
+  const parsed = schema.safeParse(files.json(CLUSTERS));
+  if (parsed.success) return parsed.data;
+  const where = oneLine(parsed.error.issues[0].path.join('.')) || 'its content';
+  throw files.damaged(CLUSTERS, `${where} is not as it should be`);
+}
