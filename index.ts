@@ -1,5 +1,13 @@
 /** The public library. docs/library.md has examples, docs/api.md is the reference. */
 export { UserError } from './base/user-error.ts';
+export type {
+  ApartColumn,
+  BorderRow,
+  ClusterDescription,
+  ClusterEvidence,
+  ExemplarRow,
+  ShownRow,
+} from './data/saved/saved-clusters.ts';
 export { type Cut, cut, type JoinedCluster } from './library/cut.ts';
 export { type Evaluation, evaluate } from './library/evaluate.ts';
 export {

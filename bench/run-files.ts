@@ -1,6 +1,6 @@
 // The files of a run: its events, checkpoints, and hashes of its results.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunEvent, TimedEvent } from '../view/events.ts';
 
@@ -40,12 +40,15 @@ export function checkpointsOf(run: string): string[] {
 
 export const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
-/** Hashes of the results that must be reproducible: labels, tree, model, mixture. */
+const ROW_FILES = ['labels.npy', 'labels.csv', 'confidences.npy', 'distances.npy'];
+
+/** Hashes of the results that must be reproducible: labels and what is said of rows and clusters, tree, model, mixture. */
 export function resultHashes(run: string): string[] {
   const names = ['model', 'mixture'].flatMap((folder) =>
     readdirSync(join(run, folder))
       .sort()
       .map((name) => join(folder, name)),
   );
-  return ['labels.npy', 'tree.json', ...names].map((name) => `${name} ${sha256(join(run, name))}`);
+  const parquet = existsSync(join(run, 'labels.parquet')) ? ['labels.parquet'] : [];
+  return [...ROW_FILES, ...parquet, 'clusters.json', 'tree.json', ...names].map((name) => `${name} ${sha256(join(run, name))}`);
 }

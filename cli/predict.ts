@@ -19,7 +19,8 @@ export const builder = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'output file of the labels: .npy, int32',
+    describe:
+      'output file of the labels: .npy, int32, or a table with their confidence and distances: .csv or .parquet',
   },
   soft: {
     type: 'string',

@@ -446,7 +446,10 @@ export interface PredictOptions {
   data: Data;
   /** Leave out images of a folder that cannot be decoded; else they are an error. */
   skipBad?: boolean;
-  /** Write the labels to this .npy file (int32, N) instead of keeping them in memory. */
+  /**
+   * Write the labels to this file, by its ending: .npy (int32, N), which is read again when `labels` are first accessed, or a table
+   * with the columns of `labels.csv`, as far as they are known: .csv or .parquet.
+   */
   out?: string;
   /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
   soft?: boolean | string;

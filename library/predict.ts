@@ -13,6 +13,7 @@ import { assertOptions, type OptionKinds } from './checks.ts';
 import { cutOfRun, type RunCut } from './cut.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
+import { labelFormatOf, predictionTable } from './prediction-table.ts';
 import { sameFile, withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
 
@@ -29,7 +30,7 @@ export interface Prediction {
   readonly k: number;
   /** The paths of the images that the rows are, below the folder `data`, N; null for other data. */
   readonly images: readonly string[] | null;
-  /** The cluster of each row, N. With `out`, read from that file on first access. */
+  /** The cluster of each row, N. With an .npy file as `out`, read from that on first access. */
   readonly labels: Int32Array;
   /** Responsibilities, N×K, row-major; null without `soft`. If `soft` is a path, read from that file on first access. */
   readonly responsibilities: Float32Array | null;
@@ -70,6 +71,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   for (const path of Object.values(outputs))
     if (path !== undefined && existsSync(path) && !force)
       throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
+  const format = out === undefined ? null : labelFormatOf(out);
   const paths = fixedPaths();
   const { fix, asGiven } = paths;
   const folder = fix(run);
@@ -77,6 +79,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     run: folder,
     data: typeof data === 'string' ? fix(data) : sourceOf(data),
     soft: soft !== false,
+    details: format !== null && format !== '.npy',
     skipBad,
     log: (line: string) => log(asGiven(line)),
     signal,
@@ -94,14 +97,18 @@ async function label(
   joined: RunCut | null,
   { out, softOut, imagesOut, force }: { out?: string; softOut?: string; imagesOut?: string; force: boolean },
 ): Promise<Prediction> {
-  const { soft, signal } = input;
+  const { soft, details = false, signal } = input;
   const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
   const { rows, images } = predictor;
   const k = joined ? joined.groups.length : predictor.k;
   const sinks: Sink[] = [];
   try {
-    const labels = createSink<Int32Array>(out, '<i4', [rows], force);
+    const labels = createSink<Int32Array>(details ? undefined : out, '<i4', [rows], force);
     sinks.push(labels);
+    const table = details
+      ? await predictionTable(out!, predictor, { ...input, force, isJoined: !!joined })
+      : null;
+    if (table) sinks.push(table);
     const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k], force);
     if (responsibilities) sinks.push(responsibilities);
     if (imagesOut !== undefined) sinks.push(imagesSink(imagesOut, images, force));
@@ -110,9 +117,14 @@ async function label(
       if (piece.outliers) outliers += countFlags(piece.outliers);
       if (joined) renumberLabels(piece.labels, joined.place);
       labels.write(piece.labels, piece.start);
-      const shares = piece.responsibilities;
-      responsibilities?.write(joined ? added(shares!, predictor.k, joined) : shares!, piece.start * k);
+      const shares =
+        joined && piece.responsibilities
+          ? added(piece.responsibilities, predictor.k, joined)
+          : piece.responsibilities;
+      responsibilities?.write(shares!, piece.start * k);
+      await table?.write({ ...piece, responsibilities: shares! });
     }
+    await table?.complete();
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
     return withArrays({ rows, outliers, k, images }, arrays);

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { CONFIDENCES, DISTANCES, readRowColumn } from '../data/saved/row-columns.ts';
 import {
   type FileHashes,
   readRunLabels,
@@ -8,6 +10,7 @@ import {
   recordedHashes,
   runFiles,
 } from '../data/saved/run-files.ts';
+import { CLUSTERS, readSavedClusters } from '../data/saved/saved-clusters.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunResult } from './result.ts';
 
@@ -44,6 +47,13 @@ export function resultOf(
     assertSame();
     runFiles(path, files ?? recordedHashes(path)).assertIntact(name);
   };
+  const ofEarlierVersion = (name: string) =>
+    new UserError(`${join(shown, name)} is not there, as an earlier version wrote the run: repeat it`);
+  const rowColumn = (name: string) => {
+    if (!existsSync(join(path, name))) throw ofEarlierVersion(name);
+    assertIntact(name);
+    return readRowColumn(path, name, rows);
+  };
   return withArrays(properties, {
     labels() {
       assertIntact('labels.npy');
@@ -53,6 +63,14 @@ export function resultOf(
       if (!soft) return null;
       assertIntact('responsibilities.npy');
       return readRunResponsibilities(responsibilities, rows, k);
+    },
+    confidences: () => rowColumn(CONFIDENCES),
+    distances: () => rowColumn(DISTANCES),
+    clusters() {
+      assertSame();
+      const saved = readSavedClusters(runFiles(path, files ?? recordedHashes(path)));
+      if (!saved) throw ofEarlierVersion(CLUSTERS);
+      return saved.clusters;
     },
   });
 }

@@ -1,3 +1,4 @@
+import type { ClusterDescription } from '../data/saved/saved-clusters.ts';
 import type { Alternation, Replicates, Stability } from '../view/summary.ts';
 
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
@@ -29,6 +30,12 @@ export interface RunResult {
    * `responsibilities.npy` on first access.
    */
   readonly responsibilities: Float32Array | null;
+  /** The largest responsibility of each row, N, 0 to 1. Read from `confidences.npy` on first access. */
+  readonly confidences: Float32Array;
+  /** The Mahalanobis distance of each row from the centre of its cluster, N. Read from `distances.npy` on first access. */
+  readonly distances: Float32Array;
+  /** What each cluster is, by its number. Read from `clusters.json` on first access. */
+  readonly clusters: readonly ClusterDescription[];
   /** Scores of the clustering. */
   readonly scores: Scores;
   /** Loss of the clustering net in the last epoch that trained it; null if none did. */

@@ -1,3 +1,4 @@
+import type { SavedClusters } from '../data/saved/saved-clusters.ts';
 import type { SavedTree } from '../data/saved/saved-tree.ts';
 import type { ClusterTable } from '../view/cluster-table.ts';
 import type { Likelihood } from '../view/events.ts';
@@ -34,6 +35,8 @@ export interface ReportContents {
   exemplars: ExemplarView | null;
   subClusters: SubClusterView | null;
   table: ClusterTable | null;
+  /** What clusters are; of a finished run. */
+  descriptions: SavedClusters | null;
   tree: SavedTree | null;
   confusion: Crosstab | null;
   /** Number of true classes. */

@@ -7,6 +7,7 @@ import {
   separationText,
 } from '../view/cluster-table.ts';
 import { certaintyText } from '../view/summary.ts';
+import { descriptionSection } from './cluster-cards.ts';
 import type { ReportContents } from './contents.ts';
 import { markerPath, markerStyle } from './markers.ts';
 import { STYLE } from './style.ts';
@@ -34,7 +35,7 @@ export interface FigureTable {
 const LONG = 24;
 
 export function reportPage(contents: ReportContents, figures: CaptionedPicture[]): string {
-  const { name, run, notes, table } = contents;
+  const { name, run, notes, table, descriptions } = contents;
   const { rows, dim } = run.data;
   return `<!doctype html>
 <html lang="en">
@@ -59,6 +60,7 @@ ${tiles(contents)}
 ${figures.map(figureHtml).join('\n')}
 </section>
 ${table ? clusterSection(table, run.likelihood?.name === 'graph') : ''}
+${descriptions ? descriptionSection(descriptions) : ''}
 <section><h2>Config</h2>
 ${configTable(run.config)}
 </section>
@@ -189,7 +191,7 @@ function configTable(config: Record<string, unknown>): string {
     Object.entries(config).map(([key, value]) => [
       `--${kebabCase(key)}`,
       value === null
-        ? key === 'labels' || key === 'replicates'
+        ? key === 'labels' || key === 'replicates' || key === 'outliers'
           ? 'none'
           : 'chosen from the data'
         : Array.isArray(value)

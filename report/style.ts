@@ -27,6 +27,12 @@ thead th { color: var(--mute); font-size: .85rem }
 th:first-child { text-align: left }
 tbody th { font-weight: 600 }
 tr { break-inside: avoid }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem }
+.cards article { padding: .8rem 1rem; background: var(--card); border-radius: 6px; overflow-wrap: anywhere; break-inside: avoid }
+.cards h3 { margin: 0 0 .3rem }
+.cards small { font-weight: 400; color: var(--mute) }
+.cards dt { margin-top: .3rem }
+blockquote { margin: .5rem 0 0; padding-left: .7rem; border-left: 3px solid var(--line); font-size: .9rem }
 .swatch { margin-right: .5rem; vertical-align: -2px }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1rem; margin: 0 }
 .pairs .long { grid-column: 1 / -1 }

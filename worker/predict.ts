@@ -4,10 +4,12 @@ import { UserError } from '../base/user-error.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import { tuple } from '../data/npy.ts';
 import { isImageFolder, openSource } from '../data/open.ts';
+import { readSavedCentres } from '../data/saved/saved-centres.ts';
 import { readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
+import { type Centres, distancesFrom } from '../model/description/centres.ts';
 import { CLOSED } from '../model/numbering.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
@@ -22,6 +24,8 @@ export interface PredictInput {
   data: string | Source;
   /** Responsibilities too. */
   soft: boolean;
+  /** How sure the labels are, and how far rows lie from the centres. */
+  details?: boolean;
   /** So many of the first output units may have rows, which others then never get; all by default. */
   units?: number;
   /** Images that cannot be decoded are left out. */
@@ -35,10 +39,12 @@ export interface PredictInput {
 export interface Labelled {
   start: number;
   labels: Int32Array;
-  /** Row-major, a row of K each; null without `soft`. */
+  /** Row-major, a row of K each; null without `soft` or `details`. */
   responsibilities: Float32Array | null;
   /** Which rows are outliers, 1 or 0; null if the run has none. */
   outliers: Uint8Array | null;
+  /** Distances from the centres of the rows' clusters; null without `details`, and if an earlier version trained the run. */
+  distance: Float32Array | null;
 }
 
 /** A run's net, ready to label rows. */
@@ -47,6 +53,14 @@ export interface Predictor {
   k: number;
   /** The paths of images below their folder, by row; null for other data. */
   images: readonly string[] | null;
+  /** What names the rows: the texts of the column that named those of the run, if the data have it. */
+  texts: Source['texts'];
+  /** That column; null where the run had none. */
+  id: string | null;
+  /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
+  quantiles: Float32Array | null;
+  /** The quantile of `--outliers`. */
+  outliers: number | null;
   /** All rows, in pieces and in their order: the same bits as the run's own labels.npy on its own data. */
   pieces(): AsyncGenerator<Labelled>;
   close(): void;
@@ -57,6 +71,7 @@ export async function openPredictor({
   run,
   data,
   soft,
+  details = false,
   units,
   skipBad = false,
   log,
@@ -100,10 +115,17 @@ export async function openPredictor({
     const encoding = encoder && upload(encoder.layers);
     const codesOf = async (raw: Float32Array) =>
       encoding ? encodeRows(backend, encoding, encoder!.input, raw) : raw;
+    const measured = details
+      ? readSavedCentres(trained.files, net.at(-1)!.values.length, transform.dim)
+      : null;
     const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
       images: source.images ?? null,
+      texts: source.texts,
+      id: table.id,
+      outliers: trained.outliers,
+      quantiles: measured?.quantiles ?? null,
       k: net.at(-1)!.values.length,
       async *pieces() {
         for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
@@ -113,7 +135,17 @@ export async function openPredictor({
           const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
           const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
-          yield { start, ...(await label(backend, transform, layers, await codesOf(raw), soft)) };
+          yield {
+            start,
+            ...(await label(
+              backend,
+              transform,
+              layers,
+              await codesOf(raw),
+              soft || details,
+              measured?.centres ?? null,
+            )),
+          };
         }
         source.assertSameFile?.();
       },
@@ -134,14 +166,16 @@ async function label(
   net: Tensor[],
   raw: Float32Array,
   soft: boolean,
+  centres: Centres | null,
 ) {
-  const { scaled, outliers } = await transformRows(backend, transform, raw);
+  const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
   const layers = forward(backend, net, scaled);
   const labels = await backend.argmaxRows(layers.at(-1)!);
   const r = soft ? backend.softmaxRows(layers.at(-1)!, 0) : null;
   const responsibilities = r && (await backend.read(r));
   backend.free(scaled, ...layers, ...(r ? [r] : []));
-  return { labels, responsibilities, outliers };
+  const distance = centres && distancesFrom(centres, rows, labels);
+  return { labels, responsibilities, outliers, distance };
 }
 
 /** Images become rows like those of the run. */

@@ -5,6 +5,7 @@ import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/image-list.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
+import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
@@ -68,6 +69,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     map: views?.map ?? null,
     exemplars: views?.exemplars ?? null,
     subClusters: views?.subClusters ?? null,
+    descriptions: files && readSavedClusters(files),
     tree: files && readSavedTree(files),
     table: fitted && tableOfClusters(fitted, history?.splits ?? []),
     confusion: counts && crosstab(counts.counts, counts.names),

@@ -114,7 +114,7 @@ export async function clusterTexts(
   const counter = wordCounter(k);
   const priorityOf = priority(seed);
   const each = Math.max(LEAST_TEXTS, COUNTED_TEXTS / k);
-  const wanted = new Set(shown.exemplars.flatMap((own) => own.slice(0, MOST_TEXTS).map(({ row }) => row)));
+  const wanted = new Set(shown.exemplars.flat().map(({ row }) => row));
   const kept = new Map<number, string>();
   try {
     for await (const { start, labels } of rowSlices(run, rows, false))
@@ -132,7 +132,7 @@ export async function clusterTexts(
     words: counter.telling(MOST_WORDS),
     exemplars: shown.exemplars
       .slice(0, k)
-      .map((own) => own.slice(0, MOST_TEXTS).map(({ row }) => kept.get(row)!)),
+      .map((own) => [...new Set(own.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),
   };
 }
 

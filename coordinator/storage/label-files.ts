@@ -23,8 +23,8 @@ export function namesOfRows(
   { images, texts }: Pick<Source, 'images' | 'texts'>,
   { data, id }: Pick<RunConfig, 'data' | 'id'>,
 ): RowTexts | null {
-  if (id !== null && texts) return rowTexts(texts(id), `column ${id} of ${data}`);
-  return images ? rowTexts(inSlices(images), data) : null;
+  if (images) return rowTexts(inSlices(images), data);
+  return id !== null && texts ? rowTexts(texts(id), `column ${id} of ${data}`) : null;
 }
 
 /** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster. */
@@ -74,7 +74,7 @@ export async function writeLabelFiles(
   };
   const found = new Map<number, string>();
   const names = namesOfRows(source, config);
-  const first = names && !source.images ? nameOfRows(id) : names ? 'image' : nameOfRows(null);
+  const first = nameOfRows(source.images ? 'image' : id);
   try {
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)

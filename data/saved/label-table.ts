@@ -1,5 +1,9 @@
 import type { ByteWriter } from 'hyparquet-writer';
 
+/** The formats of files of labels, by their endings. */
+export const LABEL_FORMATS = ['.npy', '.csv', '.parquet'] as const;
+export type LabelFormat = (typeof LABEL_FORMATS)[number];
+
 /** Tables of labels, a row for each row of the data: CSV (RFC 4180) and Parquet, written slice by slice. */
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
@@ -128,7 +132,10 @@ function textBuffer(sink: ByteSink) {
   return { text, byte, integer, decimal, flush };
 }
 
-/** Each slice that is written becomes a row group. */
+/** Rows of a row group. */
+const GROUP_ROWS = 1 << 16;
+
+/** In row groups of 65,536 rows; slices have to have numbers of rows that add up to that. */
 export async function parquetTable(
   sink: ByteSink,
   rowsName: string,
@@ -137,11 +144,7 @@ export async function parquetTable(
 ): Promise<LabelTableWriter> {
   // Most runs write none.
   const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
-  const bytes = new ByteWriter();
-  const flush = () => {
-    sink.write(new Uint8Array(bytes.buffer, 0, (bytes as Flushed).index));
-    (bytes as Flushed).index = 0;
-  };
+  const bytes = new ByteWriter() as ByteWriter & { index: number };
   const required = { repetition_type: 'REQUIRED' } as const;
   const writer = new ParquetWriter({
     writer: bytes,
@@ -158,31 +161,44 @@ export async function parquetTable(
     ],
     createdBy: 'dpmesh',
   });
+  let group: LabelRows[] = [];
+  let rows = 0;
+  /** Hands over what the package has put into its buffer, as its own writer of files does. */
+  const flush = () => {
+    sink.write(new Uint8Array(bytes.buffer, 0, bytes.index));
+    bytes.index = 0;
+  };
+  const writeGroup = () => {
+    if (!rows) return;
+    const { start } = group[0];
+    const numbersOf = (name: LabelColumn) => group.flatMap((part) => Array.from(part.columns[name]!));
+    const names = hasIds
+      ? group.flatMap(({ ids }) => ids!)
+      : BigInt64Array.from({ length: rows }, (_, i) => BigInt(start + i));
+    writer.write({
+      rowGroupSize: rows,
+      columnData: [
+        { name: rowsName, data: names },
+        ...columns.map((name) => ({
+          name,
+          data: (INTEGERS.includes(name) ? Int32Array : Float32Array).from(numbersOf(name)),
+        })),
+      ],
+    });
+    flush();
+    group = [];
+    rows = 0;
+  };
   return {
-    write({ start, ids, columns: values }) {
-      const rows = values.cluster!.length;
-      if (!rows) return;
-      writer.write({
-        rowGroupSize: rows,
-        columnData: [
-          {
-            name: rowsName,
-            data: ids ? [...ids] : BigInt64Array.from({ length: rows }, (_, i) => BigInt(start + i)),
-          },
-          ...columns.map((name) => ({
-            name,
-            data: INTEGERS.includes(name) ? Int32Array.from(values[name]!) : Float32Array.from(values[name]!),
-          })),
-        ],
-      });
-      flush();
+    write(part) {
+      group.push(part);
+      rows += part.columns.cluster!.length;
+      if (rows >= GROUP_ROWS) writeGroup();
     },
     end() {
+      writeGroup();
       writer.finish();
       flush();
     },
   };
 }
-
-/** The place in the buffer, which the package's own writer of files sets back too. */
-type Flushed = ByteWriter & { index: number };

@@ -2,7 +2,8 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFully } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { type ArrayFile, decode, openNpy } from '../npy.ts';
+import { type ArrayFile, decode, openNpy, readNpy, tuple } from '../npy.ts';
+import { runFiles } from './run-files.ts';
 
 /** What a run says of each row, in .npy files of one number a row. */
 
@@ -59,4 +60,11 @@ function readAt(file: ArrayFile, start: number, count: number) {
   const bytes = new Uint8Array(count * file.dtype.size);
   readFully(file, bytes, file.offset + start * file.dtype.size);
   return decode(bytes, file.dtype);
+}
+
+/** One of the columns of float32 numbers. UserError unless it has a number for each row. */
+export function readRowColumn(run: string, name: string, rows: number): Float32Array {
+  const { shape, data } = readNpy(join(run, name), { within: run });
+  if (data instanceof Float32Array && shape.length === 1 && shape[0] === rows) return data;
+  throw runFiles(run).damaged(name, `it is not float32 of shape ${tuple([rows])}`);
 }

@@ -77,7 +77,7 @@ export interface ClusterDescription {
   evidence: ClusterEvidence | null;
   /** With the option `text`: its most telling words, up to 10, by class-based tf-idf. */
   words?: { word: string; weight: number }[];
-  /** With the option `text`: the texts of the first three exemplars, up to 300 characters of each. */
+  /** With the option `text`: the first three different texts of exemplars, up to 300 characters of each. */
   texts?: string[];
 }
 

@@ -31,6 +31,8 @@ export interface TrainedModel {
   names: readonly string[] | null;
   /** How the table that it was trained on was read. */
   table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;
+  /** The quantile of distances beyond which rows are marked as outliers; null: none. */
+  outliers: number | null;
   /** The other result files of the run. */
   files: RunFiles;
 }
@@ -95,6 +97,7 @@ const about = z.object({
       oneHot: names,
       id: z.optional(z.nullable(z.string())),
       text: z.optional(z.nullable(z.string())),
+      outliers: z.optional(z.nullable(z.number())),
       impute: z.optional(z.nullable(z.enum(['mean', 'median', 'drop']))),
     }),
   ),
@@ -151,6 +154,7 @@ export function readTrainedModel(run: string): TrainedModel {
     dtype: data?.dtype ?? null,
     images: data?.shape ? { shape: data.shape, isScaled: (config?.imageSize ?? null) !== null } : null,
     leftOut: data?.leftOut ?? null,
+    outliers: config?.outliers ?? null,
     table: {
       columns: config?.columns ?? null,
       drop: config?.drop ?? null,

@@ -507,6 +507,7 @@ describe('the tree of merges', () => {
           exemplars: null,
           subClusters: null,
           table: null,
+          descriptions: null,
           tree,
         },
         ...{ confusion: null, classes: null, notes: [] },

@@ -1,0 +1,93 @@
+import { extname } from 'node:path';
+import { createAtomicFile } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
+import { labelColumns, namesOfRows } from '../coordinator/storage/label-files.ts';
+import {
+  csvTable,
+  LABEL_FORMATS,
+  type LabelColumn,
+  type LabelFormat,
+  nameOfRows,
+  parquetTable,
+} from '../data/saved/label-table.ts';
+import type { Labelled, Predictor } from '../worker/predict.ts';
+
+/** The format of a file of labels, by its ending. UserError for another one. */
+export function labelFormatOf(path: string): LabelFormat {
+  const ending = extname(path).toLowerCase();
+  const format = LABEL_FORMATS.find((own) => own === ending);
+  if (format) return format;
+  throw new UserError(
+    `--out ${path} must end in ${LABEL_FORMATS.join(', ').replace(/, (?=[^,]*$)/, ' or ')}`,
+  );
+}
+
+interface TableInput {
+  data: unknown;
+  log: (line: string) => void;
+  /** Replace a file. */
+  force: boolean;
+  /** Labels are those of clusters that are joined, from whose centres no distances are known. */
+  isJoined: boolean;
+}
+
+/** Starts the .csv or .parquet of a prediction: what `labels.csv` has of the run's rows, as far as it is known. */
+export async function predictionTable(
+  path: string,
+  predictor: Predictor,
+  { data, log, force, isJoined }: TableInput,
+) {
+  const { images, quantiles, outliers } = predictor;
+  const id = images ? null : await idOf(predictor, log);
+  const source = { images: images ?? undefined, texts: predictor.texts };
+  const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
+  const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers);
+  const columns: LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
+  const file = createAtomicFile(path, { replace: force });
+  let at = 0;
+  const sink = {
+    write(bytes: Uint8Array) {
+      file.write(bytes, at);
+      at += bytes.length;
+    },
+  };
+  const first = nameOfRows(images ? 'image' : id);
+  const table =
+    labelFormatOf(path) === '.csv'
+      ? csvTable(sink, first, columns)
+      : await parquetTable(sink, first, columns, names !== null);
+  return {
+    async write({ start, labels, responsibilities, distance, outliers: flags }: Labelled): Promise<void> {
+      const k = responsibilities!.length / labels.length;
+      const confidence = Float32Array.from(labels, (label, i) => responsibilities![i * k + label]);
+      const ids = names && (await names.next(labels.length));
+      const own = known
+        ? known.of({ labels, confidence, distance: distance!, outliers: flags })
+        : { cluster: labels, confidence };
+      table.write({ start, ids, columns: own });
+    },
+    /** Everything is written. */
+    async complete(): Promise<void> {
+      await names?.end();
+      table.end();
+    },
+    finish: file.finish,
+    abort() {
+      file.abort();
+      void names?.close();
+    },
+  };
+}
+
+/** The column that names the rows, if the data have it. */
+async function idOf({ id, texts }: Predictor, log: (line: string) => void): Promise<string | null> {
+  if (id === null || !texts) return null;
+  try {
+    for await (const _ of texts(id)) break;
+    return id;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    log(`rows have their numbers as names: ${error.message}`);
+    return null;
+  }
+}

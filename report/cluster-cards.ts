@@ -1,0 +1,90 @@
+import type { ClusterDescription, SavedClusters, ShownRow } from '../data/saved/saved-clusters.ts';
+import { markerPath, markerStyle } from './markers.ts';
+import { escaped, significant } from './svg.ts';
+
+/** The section of the report that says what each cluster is. */
+
+/** Of the columns and rows in clusters.json, so many are shown. */
+const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 5];
+/** Smaller differences are not, in standard deviations. */
+const LEAST_DIFFERENCE = 0.1;
+
+export function descriptionSection({ clusters, measure }: SavedClusters): string {
+  return `<section><h2>What sets clusters apart</h2>
+<div class="cards">
+${clusters.map(card).join('\n')}
+</div>
+<p class="legend">${escaped(legendOf(clusters, measure))}</p>
+</section>`;
+}
+
+function card(description: ClusterDescription): string {
+  const { cluster, size, share, texts = [] } = description;
+  const { colour, shape } = markerStyle(cluster);
+  const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
+  const rows = `${size.toLocaleString('en')} ${size === 1 ? 'row' : 'rows'}, ${(100 * share).toFixed(1)} %`;
+  const entries = entriesOf(description).filter(([, values]) => values.length);
+  return `<article><h3>${swatch}${cluster} <small>${rows}</small></h3>
+<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl>${texts.map((text) => `<blockquote>${escaped(text)}</blockquote>`).join('')}</article>`;
+}
+
+function entriesOf({
+  apart,
+  words = [],
+  exemplars,
+  border,
+  nearest,
+  evidence,
+}: ClusterDescription): [string, string[]][] {
+  const list = (items: string[]) => (items.length ? [items.join(', ')] : []);
+  return [
+    [
+      'columns',
+      apart
+        .filter(({ difference }) => Math.abs(difference) >= LEAST_DIFFERENCE)
+        .slice(0, SHOWN_COLUMNS)
+        .map(
+          ({ column, name, difference, mean, rest }) =>
+            `${name ?? `column ${column}`} ${significant(mean)}, elsewhere ${significant(rest)} (${signed(difference)} sd)`,
+        ),
+    ],
+    ['words', list(words.map(({ word }) => word))],
+    ['typical rows', list(exemplars.slice(0, SHOWN_ROWS).map(nameOf))],
+    ['border rows', list(border.slice(0, SHOWN_ROWS).map((row) => `${nameOf(row)} (to ${row.other})`))],
+    ['nearest', list(nearest.map(({ cluster, distance }) => `${cluster} (${significant(distance)})`))],
+    [
+      'tree',
+      evidence
+        ? [
+            ...(evidence.join
+              ? [`joins ${evidence.join.clusters.join(', ')} at ${significant(evidence.join.height)}`]
+              : []),
+            ...(evidence.split
+              ? [
+                  `would split into ${evidence.split.sizes.map((rows) => rows.toLocaleString('en')).join(' and ')} rows at ${significant(evidence.split.height)}`,
+                ]
+              : []),
+          ]
+        : [],
+    ],
+  ];
+}
+
+const nameOf = ({ row, id }: ShownRow) => id ?? `row ${row}`;
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+
+function legendOf(clusters: readonly ClusterDescription[], measure: string | null): string {
+  const has = (is: (cluster: ClusterDescription) => boolean) => clusters.some(is);
+  return [
+    has(({ apart }) => apart.length > 0) &&
+      'Columns: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
+    has(({ words }) => (words?.length ?? 0) > 0) && 'Words: by class-based tf-idf.',
+    'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
+    has(({ nearest }) => nearest.length > 0) &&
+      'Nearest: other clusters, with the Mahalanobis distance of their centres.',
+    measure !== null && has(({ evidence }) => evidence !== null) && `Tree: heights are ${measure}.`,
+    'All of it: clusters.json.',
+  ]
+    .filter(Boolean)
+    .join(' ');
+}

@@ -1,0 +1,217 @@
+// What a run says of its rows and clusters: labels.csv, labels.parquet, clusters.json, their section of the report, predict.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { parse } from 'csv-parse/sync';
+import { readNpy } from '../../data/npy.ts';
+import type { ClusterDescription, SavedClusters } from '../../data/saved/saved-clusters.ts';
+import { openRun } from '../../library/open-run.ts';
+import { normals } from '../model/support.ts';
+import { dpmesh, jsonOf, resultHashes, scratch } from './support.ts';
+
+const folder = scratch();
+const ROWS = 900;
+const TEXTS = [
+  ['the cat sat on the mat', 'the kitten sleeps in the sun'],
+  ['the market fell today', 'the bank raises the interest'],
+  ['the team won the match', 'the coach praises the goal'],
+];
+const CENTRES = [
+  [20, 10],
+  [40, 50],
+  [60, 20],
+];
+
+/** A table of three clusters, `age` and `income`, with a column of names that need quotes, and one of texts. */
+function table(): { path: string; rows: number[][] } {
+  const next = normals(3);
+  const rows = Array.from({ length: ROWS }, (_, i) => CENTRES[i % 3].map((centre) => centre + 2 * next()));
+  const lines = rows.map(
+    ([age, income], i) => `"person, ${i}",${age},${income},${TEXTS[i % 3][Math.floor(i / 3) % 2]}`,
+  );
+  const path = join(folder, 'people.csv');
+  writeFileSync(path, `name,age,income,note\n${lines.join('\n')}\n`);
+  return { path, rows };
+}
+
+const records = (path: string) =>
+  parse(readFileSync(path, 'utf8'), { columns: true }) as Record<string, string>[];
+
+describe('a table with names and texts', () => {
+  const { path: data, rows } = table();
+  const flags = ['--id', 'name', '--text', 'note', '--outliers', '0.99', '--labels-parquet'];
+  const run = join(folder, 'run');
+  let labels: Record<string, string>[];
+  let clusters: ClusterDescription[];
+
+  before(async () => {
+    const args = ['train', '--data', data, ...flags, '--out', run, '--workers', 1, '--no-http', '--json'];
+    assert.equal(jsonOf(await dpmesh(args)).k, 3);
+    labels = records(join(run, 'labels.csv'));
+    clusters = (JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8')) as SavedClusters).clusters;
+  });
+
+  test('labels.csv has each row with its name, and says what the .npy files say', () => {
+    assert.deepEqual(Object.keys(labels[0]), [
+      ...['name', 'cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier'],
+    ]);
+    const column = (name: string) => readNpy(join(run, name)).data;
+    const [cluster, confidence, distance] = ['labels.npy', 'confidences.npy', 'distances.npy'].map(column);
+    assert.equal(labels.length, ROWS);
+    for (const [i, row] of labels.entries()) {
+      assert.equal(row.name, `person, ${i}`);
+      assert.equal(Number(row.cluster), cluster[i]);
+      assert.ok(Math.abs(Number(row.confidence) - confidence[i]) < 1e-6);
+      assert.ok(Math.abs(Number(row.distance) - distance[i]) < 1e-6);
+      assert.ok(confidence[i] > 1 / 3 && confidence[i] <= 1);
+    }
+  });
+
+  test('scores are ranks within a cluster, and about one row in a hundred is marked', () => {
+    for (const k of [0, 1, 2]) {
+      const own = labels.filter(({ cluster }) => Number(cluster) === k);
+      assert.equal(own.length, 300);
+      const byDistance = own.toSorted((a, b) => Number(a.distance) - Number(b.distance));
+      for (const [rank, { outlier_score }] of byDistance.entries())
+        assert.ok(Math.abs(Number(outlier_score) - rank / 299) < 2e-3, `${rank} ${outlier_score}`);
+      assert.deepEqual(
+        own
+          .filter((row) => row.cluster_or_outlier === '-1')
+          .map(({ name }) => name)
+          .sort(),
+        byDistance
+          .slice(-3)
+          .map(({ name }) => name)
+          .sort(),
+      );
+      assert.ok(own.every((row) => ['-1', String(k)].includes(row.cluster_or_outlier)));
+    }
+  });
+
+  test('clusters.json says what each cluster is', () => {
+    assert.deepEqual(
+      clusters.map(({ cluster, size }) => [cluster, size]),
+      [0, 1, 2].map((k) => [k, 300]),
+    );
+    for (const { cluster, exemplars, border, nearest, apart, evidence, words, texts } of clusters) {
+      const own = [...labels.keys()].filter((i) => Number(labels[i].cluster) === cluster);
+      const origin = own[0] % 3;
+      const distance = (i: number) => Number(labels[i].distance);
+      assert.deepEqual(
+        exemplars.map(({ row, id }) => [row, id]),
+        own
+          .toSorted((a, b) => distance(a) - distance(b))
+          .slice(0, 10)
+          .map((i) => [i, `person, ${i}`]),
+      );
+      assert.equal(border.length, 10);
+      for (const { row, other, margin } of border) {
+        assert.ok(own.includes(row) && other !== cluster);
+        // Of two clusters alone the margin would be 2r − 1.
+        assert.ok(margin >= 2 * Number(labels[row].confidence) - 1 - 1e-5 && margin <= 1);
+      }
+      assert.deepEqual(
+        nearest.map((own) => own.cluster).sort(),
+        [0, 1, 2].filter((k) => k !== cluster),
+      );
+      assert.ok(nearest[0].distance > 5 && nearest[0].distance <= nearest[1].distance);
+      for (const { column, name, difference, mean, rest } of apart) {
+        assert.equal(name, ['age', 'income'][column - 1]);
+        const values = (of: (i: number) => boolean) =>
+          rows.filter((_, i) => of(i)).map((row) => row[column - 1]);
+        const average = (list: number[]) => list.reduce((a, b) => a + b) / list.length;
+        const all = values(() => true);
+        const sd = Math.sqrt(average(all.map((x) => (x - average(all)) ** 2)));
+        const [inside, outside] = [
+          average(values((i) => own.includes(i))),
+          average(values((i) => !own.includes(i))),
+        ];
+        assert.ok(Math.abs(mean - inside) < 1e-4 && Math.abs(rest - outside) < 1e-4);
+        assert.ok(Math.abs(difference - (inside - outside) / sd) < 1e-4);
+      }
+      assert.ok(Math.abs(apart[0].difference) >= Math.abs(apart[1].difference));
+      assert.ok(evidence?.join && evidence.join.clusters.length >= 1);
+      const all = TEXTS[origin].join(' ').split(' ');
+      assert.ok(words!.length >= 3 && words!.every(({ word }) => word !== 'the' && all.includes(word)));
+      assert.ok(texts!.length >= 1 && texts!.every((text) => TEXTS[origin].includes(text)));
+    }
+  });
+
+  test('the bytes of all of them do not depend on the number of workers, and their hashes are in run.json', async () => {
+    const again = join(folder, 'again');
+    await dpmesh([
+      'train',
+      '--data',
+      data,
+      ...flags,
+      '--out',
+      again,
+      '--workers',
+      3,
+      '--no-http',
+      '--no-report',
+    ]);
+    assert.deepEqual(resultHashes(again), resultHashes(run));
+    const { files } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    for (const name of [
+      ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy'],
+      ...['model/centres.npy', 'model/distances.npy'],
+    ]) {
+      assert.match(files[name], /^[0-9a-f]{64}$/, name);
+      assert.ok(resultHashes(run).some((line) => line.startsWith(`${name} `)), name);
+    }
+  });
+
+  test('the report shows a card of each cluster', () => {
+    const page = readFileSync(join(run, 'report/report.html'), 'utf8');
+    assert.match(page, /<h2>What sets clusters apart<\/h2>/);
+    assert.equal(page.match(/<article>/g)!.length, 3);
+    for (const { exemplars, words } of clusters)
+      for (const shown of [exemplars[0].id!, words![0].word]) assert.ok(page.includes(shown), shown);
+  });
+
+  test('predict writes the same tables, by the ending of --out', async () => {
+    const predict = (out: string, ...rest: string[]) =>
+      dpmesh(['predict', '--run', run, '--data', data, '--out', join(folder, out), ...rest]);
+    for (const ending of ['npy', 'csv', 'parquet']) {
+      const { code, stderr } = await predict(`new.${ending}`);
+      assert.equal(code, 0, stderr);
+      const [own, other] = [join(folder, `new.${ending}`), join(run, `labels.${ending}`)];
+      assert.ok(readFileSync(own).equals(readFileSync(other)), ending);
+    }
+    const { code, stderr } = await predict('new.txt');
+    assert.equal(code, 2);
+    assert.match(stderr, /^dpmesh: --out .*new\.txt must end in \.npy, \.csv or \.parquet\n$/);
+    assert.ok(!existsSync(join(folder, 'new.txt')));
+    // Clusters that are joined have no centre.
+    await predict('joined.csv', '--clusters', '2');
+    assert.deepEqual(Object.keys(records(join(folder, 'joined.csv'))[0]), ['name', 'cluster', 'confidence']);
+  });
+
+  test('rows without that name have their numbers', async () => {
+    const other = join(folder, 'other.csv');
+    writeFileSync(
+      other,
+      `age,income\n${rows
+        .slice(0, 5)
+        .map((row) => row.join())
+        .join('\n')}\n`,
+    );
+    const out = join(folder, 'numbered.csv');
+    const { code, stderr } = await dpmesh(['predict', '--run', run, '--data', other, '--out', out]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /rows have their numbers as names: .*no column name/);
+    assert.deepEqual(
+      records(out).map(({ row, cluster, distance }) => [row, cluster, distance]),
+      labels.slice(0, 5).map(({ cluster, distance }, i) => [String(i), cluster, distance]),
+    );
+  });
+
+  test('the library gives them too', async () => {
+    const { result } = await openRun(run);
+    assert.deepEqual(result!.clusters, clusters);
+    assert.deepEqual(result!.distances, readNpy(join(run, 'distances.npy')).data);
+    assert.deepEqual(result!.confidences, readNpy(join(run, 'confidences.npy')).data);
+  });
+});
