@@ -79,8 +79,8 @@ describe('a damaged model', () => {
     const names = ['model', 'mixture'].flatMap((part) =>
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
-    names.push('labels.npy', 'tree.json');
-    assert.equal(names.length, 9);
+    names.push('labels.npy', 'labels.csv', 'confidences.npy', 'distances.npy', 'clusters.json', 'tree.json');
+    assert.equal(names.length, 15);
     assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
   });
 
@@ -106,6 +106,18 @@ describe('a damaged model', () => {
           copy((at) => damage(join(at, name))),
           name,
         );
+      }
+    });
+    test(`what distances are measured by, ${how}: predict writes no table`, async () => {
+      for (const name of ['model/centres.npy', 'model/distances.npy']) {
+        const at = copy((at) => damage(join(at, name)));
+        const out = path('damaged.csv');
+        await assert.rejects(predict({ run: at, data: easy.data, out }), ({ name: kind, message }: Error) => {
+          assert.equal(kind, 'UserError', message);
+          assert.ok(message.startsWith(join(at, name)) && !message.includes('\n'), message);
+          return true;
+        });
+        assert.ok(!existsSync(out));
       }
     });
     test(`a mixture file that is ${how}: it is refused`, async () => {
