@@ -50,5 +50,7 @@ export function resultHashes(run: string): string[] {
       .map((name) => join(folder, name)),
   );
   const parquet = existsSync(join(run, 'labels.parquet')) ? ['labels.parquet'] : [];
-  return [...ROW_FILES, ...parquet, 'clusters.json', 'tree.json', ...names].map((name) => `${name} ${sha256(join(run, name))}`);
+  return [...ROW_FILES, ...parquet, 'clusters.json', 'tree.json', ...names].map(
+    (name) => `${name} ${sha256(join(run, name))}`,
+  );
 }

@@ -2,7 +2,8 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFully } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { type ArrayFile, decode, openNpy, readNpy, tuple } from '../npy.ts';
+import { decode } from '../arrays/dtype.ts';
+import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
 import { runFiles } from './run-files.ts';
 
 /** What a run says of each row, in .npy files of one number a row. */

@@ -159,7 +159,10 @@ describe('a table with names and texts', () => {
       ...['model/centres.npy', 'model/distances.npy'],
     ]) {
       assert.match(files[name], /^[0-9a-f]{64}$/, name);
-      assert.ok(resultHashes(run).some((line) => line.startsWith(`${name} `)), name);
+      assert.ok(
+        resultHashes(run).some((line) => line.startsWith(`${name} `)),
+        name,
+      );
     }
   });
 
