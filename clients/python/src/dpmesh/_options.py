@@ -23,6 +23,8 @@ RESULT_OPTIONS = {
     "sample": "sample",
     "replicates": "replicates",
     "soft": "soft",
+    "outliers": "outliers",
+    "labels_parquet": "labelsParquet",
     "seed": "seed",
     "shards": "shards",
     "likelihood": "likelihood",
@@ -101,6 +103,8 @@ class Options:
         sample: int | None = None,
         replicates: int | None = None,
         soft: bool | None = None,
+        outliers: float | None = None,
+        labels_parquet: bool | None = None,
         seed: int | str | None = None,
         shards: int | None = None,
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
@@ -195,6 +199,11 @@ class Options:
             how far K and the clusters depend on the rows; a whole number from 2 to 100. Default: none.
         soft : bool
             also write responsibilities.npy, N×K. Default: false.
+        outliers : float
+            quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the
+            column cluster_or_outlier of labels.csv; above 0 and below 1. Default: none, no such column.
+        labels_parquet : bool
+            also write labels.parquet, the same table as labels.csv. Default: false.
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
         shards : int
@@ -341,6 +350,8 @@ class Options:
         self.sample = sample
         self.replicates = replicates
         self.soft = soft
+        self.outliers = outliers
+        self.labels_parquet = labels_parquet
         self.seed = seed
         self.shards = shards
         self.likelihood = likelihood
