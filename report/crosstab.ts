@@ -7,50 +7,91 @@ export interface Crosstab {
   classes: string[];
   /** `counts[cluster][class]`: rows of the data. */
   counts: number[][];
+  /** Clusters and classes that have rows in common although others are their match, those with the most in front. */
+  mixedUp: MixedUp[];
 }
 
-/** Beyond this number of clusters or classes, the smallest are grouped. */
+export interface MixedUp {
+  cluster: string;
+  class: string;
+  rows: number;
+  /** The fraction of the cluster's rows. */
+  share: number;
+}
+
+/** Beyond this number of clusters or classes, only the largest matches are shown, and all others as one group. */
 const MOST = 40;
+const MOST_MIXED_UP = 10;
 
 /**
- * Orders clusters like the classes that they are matched with (the best one-to-one matching, as in ACC), so that matches
- * lie on the diagonal; unmatched clusters come last. Empty clusters are left out. Beyond 40 clusters or classes, the
- * smallest are grouped.
+ * Clusters beside the classes that they are matched with (the best one-to-one matching of all, as in ACC), so that matches lie on
+ * the diagonal, in the order of the classes; after them those without a match. Empty ones are left out. Beyond 40 clusters or
+ * classes, the largest matches are kept, and the rest is summed.
  */
 export function crosstab(counts: ArrayLike<number>[], classNames: string[]): Crosstab {
-  const rows = groupSmallest(counts.map((row, k) => ({ name: String(k), values: Array.from(row) })));
-  const columns = groupSmallest(
-    classNames.map((name, c) => ({ name, values: rows.map(({ values }) => values[c] ?? 0) })),
+  const rowsOf = counts.map((row) => sum(row));
+  const classRows = classNames.map((_, c) => counts.reduce((all, row) => all + row[c], 0));
+  const clusters = [...rowsOf.keys()].filter((k) => rowsOf[k] > 0);
+  const classes = [...classRows.keys()].filter((c) => classRows[c] > 0);
+  const cost = clusters.map((k) => classes.map((c) => -counts[k][c]));
+  const pairs = (cost.length ? munkres(cost) : []).map(([k, c]) => ({ k: clusters[k], c: classes[c] }));
+  const largest = pairs.toSorted((a, b) => counts[b.k][b.c] - counts[a.k][a.c]);
+  const isCut = clusters.length > MOST || classes.length > MOST;
+  const shown = (isCut ? largest.slice(0, MOST - 1) : pairs).toSorted((a, b) => a.c - b.c);
+  const rows = grouped(
+    shown.map(({ k }) => k),
+    clusters,
+    rowsOf,
   );
-  const table = rows.map((_, k) => columns.map(({ values }) => values[k]));
-  const pairs = table.length && columns.length ? munkres(table.map((row) => row.map((n) => -n))) : [];
-  const classOf = new Map(pairs.map(([k, c]) => [k, c]));
-  const isGroup = (k: number) => Number(rows[k].isGroup === true);
-  const position = (k: number) => classOf.get(k) ?? columns.length + k;
-  const order = [...rows.keys()].sort((a, b) => isGroup(a) - isGroup(b) || position(a) - position(b));
+  const columns = grouped(
+    shown.map(({ c }) => c),
+    classes,
+    classRows,
+  );
   return {
-    clusters: order.map((k) => rows[k].name),
-    classes: columns.map(({ name }) => name),
-    counts: order.map((k) => table[k]),
+    clusters: rows.map((group) => nameOf(group, String)),
+    classes: columns.map((group) => nameOf(group, (c) => classNames[c])),
+    counts: rows.map((own) =>
+      columns.map((of) => sum(own.map((k) => of.reduce((all, c) => all + counts[k][c], 0)))),
+    ),
+    mixedUp: mixedUp(counts, classNames, new Map(pairs.map(({ k, c }) => [k, c]))),
   };
 }
 
-interface NamedCounts {
-  name: string;
-  values: number[];
-  isGroup?: boolean;
+const sum = (values: ArrayLike<number>) => {
+  let all = 0;
+  for (let i = 0; i < values.length; i++) all += values[i];
+  return all;
+};
+
+/** Groups of one: the matched ones, then the largest of the others where there is room; last the rest as one group. */
+function grouped(matched: number[], all: number[], sizes: number[]): number[][] {
+  const others = all.filter((one) => !matched.includes(one));
+  if (all.length <= MOST) return [...matched, ...others].map((one) => [one]);
+  const bySize = others.toSorted((a, b) => sizes[b] - sizes[a]);
+  const room = MOST - 1 - matched.length;
+  return [...[...matched, ...bySize.slice(0, room)].map((one) => [one]), bySize.slice(room)];
 }
 
-/** The largest in their given order, then the rest as one group; those without rows are dropped. */
-function groupSmallest(all: NamedCounts[]): NamedCounts[] {
-  const size = ({ values }: NamedCounts) => values.reduce((a, b) => a + b, 0);
-  const nonEmpty = all.filter((one) => size(one) > 0);
-  if (nonEmpty.length <= MOST) return nonEmpty;
-  const large = new Set(nonEmpty.toSorted((a, b) => size(b) - size(a)).slice(0, MOST - 1));
-  const small = nonEmpty.filter((one) => !large.has(one));
-  const values = small[0].values.map((_, i) => small.reduce((sum, one) => sum + one.values[i], 0));
-  return [
-    ...nonEmpty.filter((one) => large.has(one)),
-    { name: `${small.length} others`, values, isGroup: true },
-  ];
+const nameOf = (group: number[], name: (one: number) => string) =>
+  group.length === 1 ? name(group[0]) : `${group.length} others`;
+
+function mixedUp(
+  counts: ArrayLike<number>[],
+  classNames: string[],
+  classOf: ReadonlyMap<number, number>,
+): MixedUp[] {
+  const found: MixedUp[] = [];
+  for (const [k, row] of counts.entries()) {
+    const all = sum(row);
+    for (const [c, name] of classNames.entries()) {
+      if (!row[c] || classOf.get(k) === c) continue;
+      if (found.length === MOST_MIXED_UP && row[c] <= found[MOST_MIXED_UP - 1].rows) continue;
+      const at = found.findIndex((other) => other.rows < row[c]);
+      const one = { cluster: String(k), class: name, rows: row[c], share: row[c] / all };
+      found.splice(at < 0 ? found.length : at, 0, one);
+      found.length = Math.min(found.length, MOST_MIXED_UP);
+    }
+  }
+  return found;
 }

@@ -7,6 +7,7 @@ import type { SavedTree } from '../data/saved/saved-tree.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import type { ReportContents } from './contents.ts';
+import type { MixedUp } from './crosstab.ts';
 import type { RunHistory } from './history.ts';
 import { type CaptionedPicture, type FigureTable, reportPage } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
@@ -168,13 +169,28 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       ...(tree.next?.length && { below: nextSplitTable(tree, tree.next) }),
     };
   if (confusion)
-    yield picture(
-      'confusion',
-      confusionPicture(confusion),
-      'Clusters and classes',
-      'Clusters are in the order of the classes that they are matched with (by the one-to-one matching that defines ACC); unmatched clusters come last.',
-    );
+    yield {
+      ...picture(
+        'confusion',
+        confusionPicture(confusion),
+        'Clusters and classes',
+        'Clusters are in the order of the classes that they are matched with (by the one-to-one matching that defines ACC), on the diagonal; those without a match come last. Of more than 40, the largest matches are shown, and the rest is summed.',
+      ),
+      ...(confusion.mixedUp.length && { below: mixedUpTable(confusion.mixedUp) }),
+    };
 }
+
+const mixedUpTable = (pairs: MixedUp[]): FigureTable => ({
+  title: 'Most mixed up',
+  columns: ['cluster', 'class', 'rows', 'share of the cluster'],
+  rows: pairs.map(({ cluster, class: name, rows, share }) => [
+    cluster,
+    name,
+    rows.toLocaleString('en'),
+    `${(100 * share).toFixed(1)} %`,
+  ]),
+  legend: 'Of all clusters and classes that are not each other’s match, those with the most rows in common.',
+});
 
 const treeCaption = ({ measure }: SavedTree) =>
   `How the clusters join to fewer, those first that are least apart (from right to left; ${measure}). At the last joins stands how many clusters they leave: dpmesh cut gives the labels of each such number. On the right, clusters and their rows.`;

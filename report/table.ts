@@ -16,7 +16,7 @@ export interface ContingencyTable {
 /** Labels read at once. */
 const CHUNK = 1 << 18;
 /** Larger tables are not useful. */
-const MOST_CELLS = 1 << 18;
+const MOST_CELLS = 1 << 21;
 
 /** Counts a run's `labels.npy` against true classes. Returns the reason as text if there are too many of either. */
 export function tabulate(path: string, { codes, names }: Labels): ContingencyTable | string {

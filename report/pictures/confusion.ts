@@ -8,7 +8,7 @@ const MIN_WIDTH_COUNTS = 25;
 const MIN_WIDTH_NAMES = 11;
 
 /** The confusion matrix. Shade: the fraction of the cluster's rows; order: that of the best matching. */
-export function confusionPicture({ clusters, classes, counts }: Crosstab): string {
+export function confusionPicture({ clusters, classes, counts }: Omit<Crosstab, 'mixedUp'>): string {
   const names = classes.map((name) => shorten(name, 14));
   const longest = Math.max(...names.map((name) => textWidth(name, 11.5)));
   const left = 62 + Math.max(0, ...clusters.map((name) => textWidth(name, 11.5) - 22));
@@ -45,7 +45,7 @@ export function confusionPicture({ clusters, classes, counts }: Crosstab): strin
       id: 'confusion',
       height: bottom + 44,
       title: 'Clusters against true classes',
-      description: `${clusters.length} clusters by ${classes.length} classes; rows in the order of the best matching.`,
+      description: `${clusters.length} rows of clusters by ${classes.length} columns of classes, both in the order of the best matching.`,
     },
     text((left + right) / 2, 20, 'true class', { anchor: 'middle' }),
     text(18, (top + bottom) / 2, 'cluster', { anchor: 'middle', rotate: -90 }),

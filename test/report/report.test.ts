@@ -327,6 +327,42 @@ describe('confusion', () => {
     for (const [i, row] of table.counts.entries()) assert.equal(row[i], Math.max(...row));
     assertSound(confusionPicture(table));
   });
+
+  test('of 100 and of 1,000 clusters that are the classes in another order, only the diagonal has rows', () => {
+    for (const n of [100, 1000]) {
+      const classOf = (k: number) => (k * 7 + 3) % n;
+      const counts = Array.from({ length: n }, (_, k) =>
+        Float64Array.from({ length: n }, (_, c) => (c === classOf(k) ? 50 + ((k * 13) % 400) : 0)),
+      );
+      // One mistake, which the picture sums with the rest, and the table names.
+      counts[0][5] = 9;
+      const table = crosstab(
+        counts,
+        Array.from({ length: n }, (_, c) => `class ${c}`),
+      );
+      assert.deepEqual([table.clusters.length, table.classes.length], [40, 40]);
+      for (const [i, row] of table.counts.entries())
+        for (const [j, count] of row.entries())
+          assert.ok(i === j ? count > 0 : count === 0 || count === 9, `${i}, ${j}: ${count}`);
+      for (const [i, name] of table.clusters.slice(0, -1).entries())
+        assert.equal(table.classes[i], `class ${classOf(Number(name))}`);
+      assert.deepEqual(
+        table.mixedUp.map(({ cluster, class: name, rows }) => [cluster, name, rows]),
+        [['0', 'class 5', 9]],
+      );
+      assertSound(confusionPicture(table));
+    }
+  });
+
+  test('with more clusters than classes, those without a match come after the matched ones', () => {
+    const table = crosstab(
+      Array.from({ length: 100 }, (_, k) => (k % 2 ? [k + 1, 0] : [0, k + 1])),
+      ['odd', 'even'],
+    );
+    assert.deepEqual([table.clusters.length, table.clusters.at(-1)], [40, '61 others']);
+    assert.deepEqual(table.clusters.slice(0, 4), ['99', '98', '97', '96']);
+    assert.deepEqual(table.classes, ['odd', 'even']);
+  });
 });
 
 describe('history', () => {
