@@ -29,7 +29,7 @@ const now = [
     title: 'Workers up',
     description:
       'Workers heard from within the heartbeat timeout. More workers than shards (--shards) do not help.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     thresholds: [
       [null, 'red'],
@@ -65,7 +65,7 @@ const now = [
     title: 'Workers computing',
     description:
       'Compute seconds per second, all workers together: the average number of workers computing at once.',
-    unit: units.Short,
+    unit: units.NoUnit,
     thresholds: NEUTRAL,
     queries: [[`sum(rate(dpmesh_task_seconds_sum{${RUN}}${RATE_WINDOW}))`, 'computing']],
   }),
@@ -89,7 +89,7 @@ const workers = [
       title: 'Workers by state',
       description:
         'up; silent: not heard from within the heartbeat timeout, its work is assigned to others until it responds again; gone: left and not replaced.',
-      unit: units.Short,
+      unit: units.NoUnit,
       decimals: 0,
       min: 0,
       width: 12,
@@ -113,7 +113,7 @@ const workers = [
     {
       title: 'Worker details',
       description: 'Host, backend and GPU of each worker that has joined, with its busy fraction and memory.',
-      unit: units.Short,
+      unit: units.NoUnit,
       width: 24,
       thresholds: NEUTRAL,
       queries: [
@@ -207,7 +207,7 @@ const load = [
       title: 'Stragglers',
       description:
         'Units that an idle worker raced against a slow one, and units reassigned because their worker left. A few are harmless.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,

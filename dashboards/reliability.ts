@@ -26,7 +26,7 @@ const now = [
     title: 'Alerts',
     description:
       'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: docs/grafana.md.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [
@@ -37,7 +37,7 @@ const now = [
     title: 'Workers lost',
     description:
       'Since the run began: killed, exited, silent, stalled or cut off, but not those that left with a goodbye. The result stays the same to the byte.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_worker_departures_total{${RUN},reason!="goodbye"})`, 'lost']],
@@ -45,7 +45,7 @@ const now = [
   smallStat({
     title: 'Units reassigned',
     description: 'Since the run began: units of lost workers that others computed again.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_units_reassigned_total{${RUN}})`, 'units']],
@@ -54,7 +54,7 @@ const now = [
     title: 'Rejections',
     description:
       'Messages and connections that the coordinator has rejected since the run began: another version, a wrong key, malformed data.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [
@@ -77,7 +77,7 @@ const now = [
     title: 'Failed checkpoints',
     description:
       'Checkpoints that could not be written since the run began. Training continues; events.jsonl has the reason.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_checkpoint_failures_total{${RUN}})`, 'failed']],
@@ -90,7 +90,7 @@ const workers = [
       title: 'Departures',
       description:
         'Workers that left, by reason. killed, exited: the process ended; silent: not heard from within the heartbeat timeout; stalled: did not read its messages; cut: the list of keys changed; refused: sent a result that cannot be right.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,
@@ -103,7 +103,7 @@ const workers = [
       title: 'Joins by worker',
       description:
         'How often each worker has joined this run. A line that keeps climbing is a flapping worker; more than 3 joins in 15 minutes raise an alert.',
-      unit: units.Short,
+      unit: units.NoUnit,
       decimals: 0,
       min: 0,
       width: 12,
@@ -120,7 +120,7 @@ const retries = [
       title: 'Retries',
       description:
         'Units reassigned because their worker left, and units raced because their worker was slow.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,
@@ -136,7 +136,7 @@ const retries = [
       title: 'Results dropped',
       description:
         'late: another worker was first, which is harmless. Other reasons indicate a faulty worker, or one of an earlier session.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,
@@ -149,7 +149,7 @@ const retries = [
       title: 'Rejected messages',
       description:
         'hello: another version or numeric identity, or too many workers; fetch: too many requests for rows at once; malformed: not a valid message; ignored: too many malformed messages or hellos.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,
@@ -161,7 +161,7 @@ const retries = [
     {
       title: 'Rejected connections',
       description: 'Missing or unknown keys, and peers that do not speak ZeroMQ. Always 0 without keys.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,
@@ -185,7 +185,7 @@ const checkpoints = [
     {
       title: 'Checkpoints written and failed',
       description: 'Checkpoints in each interval. failed: could not be written to disk.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 12,
       thresholds: NEUTRAL,
@@ -263,7 +263,7 @@ const coordinator = [
       title: 'Open pages',
       description:
         'Browsers that watch the run live. One that does not read its stream is dropped; pages do not slow the run down.',
-      unit: units.Short,
+      unit: units.NoUnit,
       decimals: 0,
       min: 0,
       width: 8,

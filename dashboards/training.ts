@@ -30,7 +30,7 @@ const now = [
       title: 'State',
       description:
         'State of the run: starting, running, paused, finishing (the full pass over all rows), done, failed or stopped.',
-      unit: units.Short,
+      unit: units.NoUnit,
       width: 4,
       thresholds: NEUTRAL,
       queries: [[`max by (state) (dpmesh_run_state{${RUN}}) == 1`, '{{state}}']],
@@ -40,7 +40,7 @@ const now = [
   smallStat({
     title: 'Clusters (K)',
     description: 'Current number of clusters. Splits raise it, merges lower it.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
   }),
@@ -48,7 +48,7 @@ const now = [
     title: 'Epoch',
     description:
       'The last completed epoch. A run ends before --max-epochs if splits and merges have settled.',
-    unit: units.Short,
+    unit: units.NoUnit,
     decimals: 0,
     queries: [[`max(dpmesh_epoch{${RUN}})`, 'epoch']],
   }),
@@ -64,13 +64,13 @@ const now = [
     title: 'Rows',
     description:
       'Rows of the data. All of them get labels in the full pass, whatever the size of the sample.',
-    unit: units.Short,
+    unit: units.NoUnit,
     queries: [[`max(dpmesh_rows{${RUN}})`, 'rows']],
   }),
   smallStat({
     title: 'Sample',
     description: 'Rows used for training: the same ones in every epoch.',
-    unit: units.Short,
+    unit: units.NoUnit,
     queries: [[`max(dpmesh_sample_rows{${RUN}})`, 'rows']],
   }),
 ];
@@ -81,7 +81,7 @@ const progress = [
       title: 'Clusters over time',
       description:
         'K. The marks are accepted splits (blue) and merges (orange). When the line stays level, the run has settled.',
-      unit: units.Short,
+      unit: units.NoUnit,
       decimals: 0,
       min: 0,
       width: 10,
@@ -97,7 +97,7 @@ const progress = [
         title: 'How sure K is',
         description:
           'Runs with the graph likelihood partition random shares of the sample at the resolution that they use. Agreement: the mean adjusted Rand index of two such partitions, 1 if all have the same clusters, near 0 if what they share is chance. Below it, the least and the largest number of clusters in them. If agreement is low or the range wide, other rows would have given other clusters, and K is one answer of several: see the tree of clusters. No data: the run has Gaussian clusters (then --replicates says how sure K is), or no partitions agree, so that K is 1.',
-        unit: units.Short,
+        unit: units.NoUnit,
         decimals: 2,
         min: 0,
         max: 1,
@@ -172,7 +172,7 @@ const changes = [
     {
       title: 'Proposals',
       description: 'Proposed splits and merges by outcome. Nearly all are refused once K has settled.',
-      unit: units.Short,
+      unit: units.NoUnit,
       min: 0,
       width: 8,
       thresholds: NEUTRAL,

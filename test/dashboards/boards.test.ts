@@ -65,6 +65,9 @@ for (const [name, board] of boards()) {
         `${title}: description`,
       );
       assert.ok(fieldConfig?.defaults.unit, `${title}: unit`);
+      // Grafana would write 1,234 clusters as 1.23 K.
+      if (fieldConfig.defaults.decimals === 0)
+        assert.notEqual(fieldConfig.defaults.unit, 'short', `${title}: an integer`);
       const steps = fieldConfig.defaults.thresholds?.steps ?? [];
       assert.equal(steps[0]?.value, null, `${title}: thresholds start at the lowest value`);
       assert.ok(steps.every(({ color }) => color));
