@@ -1,4 +1,5 @@
 import { oneLine, printable } from '../base/text.ts';
+import { counted } from '../view/counted.ts';
 import { likelihoodText, type RunEvent } from '../view/events.ts';
 import { remember, sparkline } from './sparkline.ts';
 
@@ -119,7 +120,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
         case 'alternation': {
           const { alternation, of, k, agreement } = event;
           const same = agreement === null ? '' : `, agreement with those before ${agreement.toFixed(2)}`;
-          eventLine(`${k} clusters of codes${same}; alternation ${alternation}/${of}`);
+          eventLine(`${counted(k, 'cluster')} of codes${same}; alternation ${alternation}/${of}`);
           break;
         }
         case 'resume':

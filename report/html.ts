@@ -6,6 +6,7 @@ import {
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
+import { counted } from '../view/counted.ts';
 import { certaintyText } from '../view/summary.ts';
 import { descriptionSection } from './cluster-cards.ts';
 import type { ReportContents } from './contents.ts';
@@ -100,11 +101,11 @@ function headline({ run, epoch, history }: ReportContents): string {
   if (run.result) {
     const { k } = run.result;
     const certainty = certaintyText(run.result);
-    return `${k} ${k === 1 ? 'cluster' : 'clusters'}${certainty && ` (${certainty})`} in ${data}`;
+    return `${counted(k, 'cluster')}${certainty && ` (${certainty})`} in ${data}`;
   }
   const k = history?.epochs.at(-1)?.k;
   const at = epoch ?? history?.epochs.at(-1)?.epoch;
-  return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${k} clusters`}`;
+  return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${counted(k, 'cluster')}`}`;
 }
 
 function tiles({ run: { result }, history }: ReportContents): string {

@@ -1,5 +1,6 @@
 import { cutAt, type Group, groupsAt } from '../model/hierarchy/dendrogram.ts';
 import type { MergeTree } from '../view/api.ts';
+import { counted } from '../view/counted.ts';
 import { groupName } from '../view/dendrogram.ts';
 import { COLOURS } from '../view/palette.ts';
 import type { Cluster } from './analyse.ts';
@@ -46,7 +47,7 @@ function coloursOf(groups: readonly Group[], clusters: readonly Cluster[]): numb
 
 /** How many clusters are left, and which two would join next. */
 export function cutText(tree: MergeTree, left: number): string {
-  const clusters = `${count(left)} ${left === 1 ? 'cluster' : 'clusters'}`;
+  const clusters = counted(left, 'cluster');
   const join = tree.joins[tree.sizes.length - left];
   if (!join) return clusters;
   const groups = groupsAt(tree, left);

@@ -1,3 +1,4 @@
+import { counted } from '../view/counted.ts';
 import { likelihoodText, type TimedEvent } from '../view/events.ts';
 import { certaintyText } from '../view/summary.ts';
 import { count, duration, logRatioText } from './format.ts';
@@ -107,7 +108,7 @@ function describe(event: TimedEvent): EventDescription | null {
     case 'done': {
       const details = [
         ...[certaintyText(event)].filter(Boolean),
-        ...(event.outliers ? [`${count(event.outliers)} outliers`] : []),
+        ...(event.outliers ? [counted(event.outliers, 'outlier')] : []),
       ];
       return milestone(
         `Done: K ${event.k}${details.length ? ` (${details.join('; ')})` : ''}, results written`,

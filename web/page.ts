@@ -1,4 +1,5 @@
 import { isOver, type Status } from '../view/api.ts';
+import { counted } from '../view/counted.ts';
 import type { ModelView } from './analyse.ts';
 import { charts } from './charts.ts';
 import { configList } from './config-list.ts';
@@ -146,13 +147,13 @@ export function startPage(analysisWorker: Worker): void {
     else if (byId('notice').dataset.reason === 'lost') notice('');
     byId('notice').dataset.reason = isLost ? 'lost' : '';
     showNotes(store);
-    const summary = `${isLost ? 'connection lost' : status}, ${k ?? 'no'} clusters, ${present.size} workers`;
+    const summary = `${isLost ? 'connection lost' : status}, ${k === undefined ? 'no clusters' : counted(k, 'cluster')}, ${counted(present.size, 'worker')}`;
     if (summary !== announced) announce((announced = summary));
   }
 }
 
 function endText(status: Status, epoch: number | undefined): string {
-  const after = epoch ? ` after ${epoch} epochs` : '';
+  const after = epoch ? ` after ${counted(epoch, 'epoch')}` : '';
   if (status === 'done') return `The run finished${after}. The page shows its final state.`;
   if (status === 'stopped')
     return `The run was stopped${after}; dpmesh resume continues it. The page shows its last state.`;

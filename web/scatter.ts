@@ -1,3 +1,4 @@
+import { counted } from '../view/counted.ts';
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
 import type { ModelView } from './analyse.ts';
 import {
@@ -249,7 +250,10 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       byId('map-hint').hidden = !next.isMap;
       reset.hidden = turned() === IDENTITY;
       setText(byId('axes'), axesText(next));
-      canvas.setAttribute('aria-label', `${count(next.labels.length)} sample points in ${next.k} clusters`);
+      canvas.setAttribute(
+        'aria-label',
+        `${counted(next.labels.length, 'sample point')} in ${counted(next.k, 'cluster')}`,
+      );
       requestDraw();
     },
   };

@@ -1,5 +1,6 @@
 import { max } from 'd3-array';
 import { line as path } from 'd3-shape';
+import { counted } from '../../view/counted.ts';
 import { linear } from '../../view/scales.ts';
 import { bottomAxis, leftAxis } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
@@ -47,7 +48,7 @@ export function clusterPicture(view: ClusterView): string {
     id: 'clusters',
     height: HEIGHT,
     title: 'Clusters',
-    description: `${components.length} clusters and ${points.x.length} of the rows, on ${dim === 1 ? 'one axis' : 'two axes'}.`,
+    description: `${counted(components.length, 'cluster')} and ${points.x.length} of the rows, on ${dim === 1 ? 'one axis' : 'two axes'}.`,
   };
   return picture(attributes, ...(dim === 1 ? onLine(view) : onPlane(view)));
 }

@@ -1,5 +1,6 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { Group } from '../../model/hierarchy/dendrogram.ts';
+import { counted } from '../../view/counted.ts';
 import { groupName, numberedBranches, type Place, treeLayout } from '../../view/dendrogram.ts';
 import { lossScale } from '../../view/scales.ts';
 import { bottomAxis, shortNumber } from '../axes.ts';
@@ -37,7 +38,7 @@ export function dendrogramPicture(tree: SavedTree): string {
       id: 'dendrogram',
       height: box.bottom + 50,
       title: 'Tree of merges',
-      description: `How ${k} clusters join, step by step, until one is left${leaves.length < k ? `; the last ${branches.length} of ${joins.length} joins` : ''}.`,
+      description: `How ${counted(k, 'cluster')} join, step by step, until one is left${leaves.length < k ? `; the last ${branches.length} of ${joins.length} joins` : ''}.`,
     },
     bottomAxis(scale, box, { count: 5, title: rises ? 'nats a row' : 'resolution γ' }),
     curve(lines.join(''), undefined, 1.3),

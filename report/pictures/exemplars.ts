@@ -1,3 +1,4 @@
+import { counted } from '../../view/counted.ts';
 import { shortNumber } from '../axes.ts';
 import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
 import { imageUri } from '../images.ts';
@@ -26,7 +27,7 @@ export function exemplarPicture({ shape, range, clusters, k }: ExemplarView): st
       id: 'exemplars',
       height,
       title: 'What clusters look like',
-      description: `Images of ${clusters.length === k ? `${k} clusters` : `the ${clusters.length} largest of ${k} clusters`}: the rows nearest to their centres${hasDecoded ? ', after what the decoder makes of the mean code' : ''}.`,
+      description: `Images of ${clusters.length === k ? counted(k, 'cluster') : `the ${clusters.length} largest of ${counted(k, 'cluster')}`}: the rows nearest to their centres${hasDecoded ? ', after what the decoder makes of the mean code' : ''}.`,
     },
     ...(hasDecoded ? [text(LABELS, 17, 'decoded', { tone: 'mute', size: 11 })] : []),
     text(nearest, 17, 'nearest to the centre', { tone: 'mute', size: 11 }),

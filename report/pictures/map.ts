@@ -1,4 +1,5 @@
 import { median } from 'd3-array';
+import { counted } from '../../view/counted.ts';
 import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
 import { imageUri } from '../images.ts';
 import type { MapView } from '../map-view.ts';
@@ -41,7 +42,7 @@ export function mapPicture({ points }: MapView, exemplars: ExemplarView | null):
       id: 'map',
       height: HEIGHT,
       title: 'Map',
-      description: `${points.x.length} of the rows, in ${clusters.length} clusters: rows that are near each other in all dimensions are near each other here.`,
+      description: `${points.x.length} of the rows, in ${counted(clusters.length, 'cluster')}: rows that are near each other in all dimensions are near each other here.`,
       hasParts: montages.size > 0,
     },
     '<style>.montage{visibility:hidden;pointer-events:none}.spot:hover .montage,.spot:focus .montage{visibility:visible}.spot{outline:none}.spot:focus circle{stroke:#ffffff;stroke-width:2}</style>',

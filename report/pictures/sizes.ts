@@ -1,3 +1,4 @@
+import { counted } from '../../view/counted.ts';
 import { linear } from '../../view/scales.ts';
 import { bottomAxis, leftAxis } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
@@ -21,7 +22,7 @@ export function sizesPicture(sizes: ClusterSize[], total: number): string {
   const attributes = {
     id: 'sizes',
     title: 'Cluster sizes',
-    description: `${sizes.length} clusters of ${sorted.at(-1)!.rows.toLocaleString('en')} to ${sorted[0].rows.toLocaleString('en')} rows.`,
+    description: `${counted(sizes.length, 'cluster')} of ${sorted.at(-1)!.rows.toLocaleString('en')} to ${sorted[0].rows.toLocaleString('en')} rows.`,
   };
   return sorted.length <= MOST_BARS ? bars(sorted, total, attributes) : columns(sorted, attributes);
 }
@@ -81,4 +82,8 @@ function columns(all: ClusterSize[], attributes: Attributes): string {
 const short = (value: number) => String(Math.round(value * 100) / 100);
 
 const titleOf = (shown: number, all: number) =>
-  shown < all ? `the ${shown} largest of ${all} clusters` : `${all} clusters, largest first`;
+  shown < all
+    ? `the ${shown} largest of ${counted(all, 'cluster')}`
+    : all === 1
+      ? '1 cluster'
+      : `${counted(all, 'cluster')}, largest first`;
