@@ -18,10 +18,16 @@ export function linear([from, to]: readonly number[], range: [number, number], t
 /** About how many powers of ten are labelled. */
 const MOST_DECADES = 6;
 
-/** Logarithmic if all values are positive and span more than a factor of 50, else linear. */
+/** Whether all values are positive, and span more than a factor of 50: on a linear axis only the largest could be read. */
+export function needsLog(values: readonly number[]): boolean {
+  const [least, most] = extent(values);
+  return least !== undefined && least > 0 && most! / least > 50;
+}
+
+/** Logarithmic if the values need it, else linear. */
 export function lossScale(values: number[], range: [number, number], count = 4): Scale {
   const [least, most] = extent(values) as [number, number];
-  if (least > 0 && most / least > 50) {
+  if (needsLog(values)) {
     const scale = scaleLog([least, most], range).nice();
     const format = (value: number) =>
       value >= 1e-4 && value < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(0);

@@ -1,4 +1,5 @@
 import uPlot from 'uplot';
+import { needsLog } from '../view/scales.ts';
 import { byId, setText } from './dom.ts';
 import { count, decimals, duration, threeDigits } from './format.ts';
 import { kAfterEpochs, kChanges, type Store } from './store.ts';
@@ -55,60 +56,88 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     [[], []],
     kBox,
   );
-  const scale: uPlot.Scale = { range: (_, __, max) => [0, max > 0 ? max * 1.06 : 1] };
-  const losses = new uPlot(
-    {
-      ...sizeOf(lossBox),
-      cursor,
-      legend: { show: false },
-      padding: [10, 0, 0, 0],
-      scales: { x: { time: false }, loss: scale, sub: scale },
-      axes: [
-        epochAxis,
-        axis({
-          scale: 'loss',
-          size: 52,
-          values: labels,
-          stroke: () => cssColour('accent'),
-        }),
-        axis({
-          scale: 'sub',
-          side: 1,
-          size: 52,
-          grid: { show: false },
-          values: labels,
-          stroke: () => cssColour('second'),
-        }),
-      ],
-      series: [
-        {},
-        { scale: 'loss', stroke: () => cssColour('accent'), width: 1.75, points: { show: false } },
-        {
-          scale: 'sub',
-          stroke: () => cssColour('second'),
-          width: 1.75,
-          dash: [5, 3],
-          points: { show: false },
-          // Sub-nets do not train in every epoch.
-          spanGaps: true,
+  /** Which of both losses have a logarithmic axis; the button chooses for both, until then the values do. */
+  let chosen: boolean | null = null;
+  let isLog = { loss: false, sub: false };
+  let losses = lossPlot();
+  const logButton = byId<HTMLButtonElement>('log-losses');
+  logButton.onclick = () => {
+    chosen = logButton.getAttribute('aria-pressed') !== 'true';
+    if (store) drawLosses(store);
+  };
+
+  function lossPlot(): uPlot {
+    const lossAxis = (scale: 'loss' | 'sub', colour: string, more: uPlot.Axis = {}) =>
+      axis({
+        scale,
+        size: 52,
+        values: isLog[scale] ? powers : labels,
+        stroke: () => cssColour(colour),
+        ...more,
+      });
+    return new uPlot(
+      {
+        ...sizeOf(lossBox),
+        cursor,
+        legend: { show: false },
+        padding: [10, 0, 0, 0],
+        scales: {
+          x: { time: false },
+          loss: isLog.loss ? LOG_SCALE : LINEAR_SCALE,
+          sub: isLog.sub ? LOG_SCALE : LINEAR_SCALE,
         },
-      ],
-      hooks: { setCursor: [showValues], setSelect: [zoom] },
-    },
-    [[], [], []],
-    lossBox,
-  );
+        axes: [
+          epochAxis,
+          lossAxis('loss', 'accent'),
+          lossAxis('sub', 'second', { side: 1, grid: { show: false } }),
+        ],
+        series: [
+          {},
+          { scale: 'loss', stroke: () => cssColour('accent'), width: 1.75, points: { show: false } },
+          {
+            scale: 'sub',
+            stroke: () => cssColour('second'),
+            width: 1.75,
+            dash: [5, 3],
+            points: { show: false },
+            // Sub-nets do not train in every epoch.
+            spanGaps: true,
+          },
+        ],
+        hooks: { setCursor: [showValues], setSelect: [zoom] },
+      },
+      [[], [], []],
+      lossBox,
+    );
+  }
+
+  function drawLosses({ epochs: { epoch, loss, subLoss } }: Store) {
+    const wanted = { loss: hasLogAxis(loss, chosen), sub: hasLogAxis(subLoss, chosen) };
+    if (wanted.loss !== isLog.loss || wanted.sub !== isLog.sub) {
+      // The distribution of a scale is fixed when it is made.
+      const { min, max } = losses.scales.x;
+      losses.destroy();
+      isLog = wanted;
+      losses = lossPlot();
+      losses.over.addEventListener('dblclick', resetZoom);
+      losses.setData([epoch, loss, subLoss]);
+      if (zoomed && min !== undefined && max !== undefined) losses.setScale('x', { min, max });
+    } else losses.setData([epoch, loss, subLoss], !zoomed);
+    logButton.setAttribute('aria-pressed', String(isLog.loss || isLog.sub));
+  }
+
+  function resetZoom() {
+    zoomed = false;
+    for (const chart of [k, losses]) chart.setData(chart.data);
+  }
 
   for (const [plot, box] of [
-    [k, kBox],
-    [losses, lossBox],
+    [() => k, kBox],
+    [() => losses, lossBox],
   ] as const) {
-    new ResizeObserver(() => plot.setSize(sizeOf(box))).observe(box);
-    plot.over.addEventListener('dblclick', () => {
-      zoomed = false;
-      for (const chart of [k, losses]) chart.setData(chart.data);
-    });
-    box.onkeydown = (event) => stepBy(plot, event);
+    new ResizeObserver(() => plot().setSize(sizeOf(box))).observe(box);
+    plot().over.addEventListener('dblclick', resetZoom);
+    box.onkeydown = (event) => stepBy(plot(), event);
   }
   onThemeChange(() => {
     for (const plot of [k, losses]) plot.redraw(false, true);
@@ -189,7 +218,7 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
       changes = kChanges(store.events);
       const { epoch, k: trainedK, loss, subLoss } = store.epochs;
       k.setData([epoch, ks], !zoomed);
-      losses.setData([epoch, loss, subLoss], !zoomed);
+      drawLosses(store);
       if (zoomed) for (const plot of [k, losses]) plot.redraw();
       const last = epoch.length - 1;
       if (last < 0) return;
@@ -204,6 +233,19 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     },
   };
 }
+
+const LINEAR_SCALE: uPlot.Scale = { range: (_, __, max) => [0, max > 0 ? max * 1.06 : 1] };
+const LOG_SCALE: uPlot.Scale = { distr: 3, log: 10 };
+
+/** As chosen, or as the values need it; not if there are any that have no logarithm. */
+function hasLogAxis(losses: readonly (number | null)[], chosen: boolean | null): boolean {
+  const values = losses.filter((loss): loss is number => loss !== null && Number.isFinite(loss));
+  if (!values.length || values.some((loss) => loss <= 0)) return false;
+  return chosen ?? needsLog(values);
+}
+
+/** Labels of a logarithmic axis, of which only some are shown. */
+const powers: uPlot.Axis.Values = (_, values) => values.map((value) => (value ? threeDigits(value) : ''));
 
 /** Axis labels, all with as many decimals as the step between them needs. */
 const labels: uPlot.Axis.Values = (_, values, __, ___, step) =>

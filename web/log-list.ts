@@ -19,25 +19,32 @@ export function logList(): { draw(events: readonly TimedEvent[]): void } {
   const more = byId<HTMLButtonElement>('log-more');
   let limit = PAGE_SIZE;
   let entries: LogEntry[] = [];
-  let drawnKeys: string[] = [];
+  let items = new Map<string, HTMLLIElement>();
   more.onclick = () => {
     limit += 10 * PAGE_SIZE;
     render();
   };
 
+  /** Keeps the items that are in the list already, and so the scroll position. */
   function render() {
-    const newest = entries.slice(-limit).reverse();
-    const keys = newest.map(({ time, text }) => time + text);
-    // Usually a few are new at the top: the others stay in the document, which keeps the scroll position.
-    const added = drawnKeys.length ? keys.indexOf(drawnKeys[0]) : -1;
-    const onlyAdded =
-      added >= 0 && drawnKeys.slice(0, keys.length - added).every((key, i) => key === keys[added + i]);
-    if (onlyAdded) {
-      list.prepend(...newest.slice(0, added).map(item));
-      while (list.children.length > keys.length) list.lastChild!.remove();
-      list.append(...newest.slice(list.children.length).map(item));
-    } else list.replaceChildren(...newest.map(item));
-    drawnKeys = keys;
+    const before = items;
+    items = new Map();
+    for (const entry of entries.slice(-limit).reverse()) {
+      let key = entry.within ? 'group' : entry.time + entry.text;
+      while (items.has(key)) key += '+';
+      const known = before.get(key);
+      items.set(key, entry.within ? groupItem(entry, known) : (known ?? item(entry)));
+    }
+    let at = list.firstChild;
+    for (const wanted of items.values()) {
+      if (wanted === at) at = at.nextSibling;
+      else list.insertBefore(wanted, at);
+    }
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
     more.hidden = entries.length <= limit;
     setText(byId('log-count'), entries.length ? count(entries.length) : '');
   }
@@ -50,7 +57,7 @@ export function logList(): { draw(events: readonly TimedEvent[]): void } {
   };
 }
 
-function item({ time, kind, text, epoch }: LogEntry): HTMLLIElement {
+function item({ time, kind, text, epoch }: LogEntry, message: string | Node = text): HTMLLIElement {
   const symbol = make('span', 'sign', SYMBOLS[kind]);
   symbol.setAttribute('aria-hidden', 'true');
   const timeElement = make('time', '', timeOfDay(time));
@@ -60,7 +67,28 @@ function item({ time, kind, text, epoch }: LogEntry): HTMLLIElement {
     `kind-${kind}`,
     timeElement,
     symbol,
-    make('span', 'message', text),
+    make('span', 'message', message),
     make('span', 'epoch', epoch ? `epoch ${count(epoch)}` : ''),
   );
+}
+
+/** A line that opens to those that it stands for; it stays as open, and as focused, as it was. */
+function groupItem(entry: LogEntry, before: HTMLLIElement | undefined): HTMLLIElement {
+  const shown = before?.querySelector('summary');
+  if (before && shown?.textContent === entry.text) return before;
+  const summary = make('summary', '', entry.text);
+  const details = make(
+    'details',
+    '',
+    summary,
+    make('ol', '', ...entry.within!.toReversed().map((one) => item(one))),
+  );
+  details.open = before?.querySelector('details')?.open ?? false;
+  const made = item(entry, details);
+  if (before) {
+    const isFocused = document.activeElement === shown;
+    before.replaceWith(made);
+    if (isFocused) summary.focus();
+  }
+  return made;
 }

@@ -9,6 +9,8 @@ export interface LogEntry {
   kind: 'grow' | 'shrink' | 'quiet' | 'worker' | 'bad' | 'mark';
   epoch: number | null;
   text: string;
+  /** The lines that this one stands for, oldest first. */
+  within?: LogEntry[];
 }
 
 /** Consecutive rejected proposals of one step. */
@@ -22,9 +24,10 @@ interface RejectedProposals {
   entry: LogEntry;
 }
 
-/** Entries for the events, oldest first. All rejected proposals of one step share an entry. */
+/** Entries for the events, oldest first. All rejected proposals of one step share an entry, and all checkpoints one: at the newest. */
 export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
   const entries: LogEntry[] = [];
+  const checkpoints: LogEntry[] = [];
   let rejected: RejectedProposals | null = null;
   for (const event of events) {
     // Those of an encoder come before all others.
@@ -47,8 +50,14 @@ export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
     }
     const description = describe(event);
     if (description) entries.push({ time: event.time, epoch, ...description });
+    if (event.type === 'checkpoint') checkpoints.push(entries.at(-1)!);
   }
-  return entries;
+  const newest = checkpoints.at(-1);
+  if (checkpoints.length < 2 || !newest) return entries;
+  const all = `${counted(checkpoints.length, 'checkpoint')}, the newest of ${newest.text.replace('Checkpoint: ', '')}`;
+  const shared = { ...newest, text: all, within: checkpoints };
+  const own = new Set(checkpoints.slice(0, -1));
+  return entries.filter((entry) => !own.has(entry)).map((entry) => (entry === newest ? shared : entry));
 }
 
 type EventDescription = Pick<LogEntry, 'kind' | 'text'>;

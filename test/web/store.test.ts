@@ -140,6 +140,27 @@ test('of too many events, rejected proposals are dropped first', () => {
   assert.equal((store.events.at(-1) as { epoch?: number }).epoch, 50_011);
 });
 
+test('the log: all checkpoints share one entry, at the newest, that has them all', () => {
+  const checkpoint = (epoch: number) => line('checkpoint', { epoch, bytes: 2e6, seconds: 0.02 });
+  const step = line('step', { epoch: 6, kind: 'split', changed: 1, k: 5 });
+  const entries = logEntries([
+    checkpoint(1),
+    step,
+    checkpoint(7),
+    checkpoint(8),
+    line('warning', { message: 'x' }),
+  ]);
+  assert.deepEqual(
+    entries.map(({ text }) => text),
+    ['Split step: K 4 → 5', '3 checkpoints, the newest of 2.0 MB in 20 ms', 'x'],
+  );
+  assert.deepEqual(
+    entries[1].within?.map(({ epoch }) => epoch),
+    [1, 7, 8],
+  );
+  assert.equal(logEntries([checkpoint(1), step])[0].text, 'Checkpoint: 2.0 MB in 20 ms');
+});
+
 test('the log: rejected proposals of one step share an entry, and every other event has one', () => {
   const split = (c: number, logRatio: number | null, accepted = false) =>
     line('split', { epoch: 6, clusters: [c], points: [10, 20], logRatio, accepted });
