@@ -185,6 +185,7 @@ async function openServer(
       versions,
       layout,
       source: () => served.source,
+      raw: () => source,
       server,
       checkpoints,
     };

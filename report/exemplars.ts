@@ -1,7 +1,7 @@
+import type { ImageShape } from '../data/images/image-row.ts';
 import type { Source } from '../data/source.ts';
 import { modelRows, networkRows, unitRows } from '../data/transform.ts';
 import type { FittedModel } from './fitted-model.ts';
-import type { ImageShape } from './images.ts';
 import { type RowReader, sampleRanges } from './row-reader.ts';
 import { occupied } from './views.ts';
 

@@ -2,6 +2,7 @@ import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
 import type { Layer } from '../model/nets/forward.ts';
 import type { Covariance } from '../model/statistics.ts';
 import type { Likelihood, TimedEvent } from './events.ts';
+import type { Summary } from './summary.ts';
 
 /** The responses of the coordinator's HTTP port, which the live page and `dpmesh watch` read. */
 
@@ -28,6 +29,14 @@ export interface RunInfo {
   controls: boolean;
   /** Whether controls need a token. */
   token: boolean;
+}
+
+/** `GET /api/result`, once the run is done. */
+export interface Outcome {
+  result: Summary;
+  /** Absolute paths: of the run directory, and of the report if there is one yet. */
+  directory: string;
+  report: string | null;
 }
 
 /** Columns of equal length, in ascending order of epochs. `time`: seconds since the run began. */

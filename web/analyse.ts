@@ -15,6 +15,8 @@ import { assignSlots, type ClusterSlots } from './slots.ts';
 export interface DisplaySample {
   rows: Float32Array;
   dim: number;
+  /** Which row of the data each is; empty if that is not known. */
+  numbers: Float64Array;
 }
 
 export interface Cluster extends ClusterRow {
@@ -44,6 +46,10 @@ export interface ModelView extends ClusterTable {
   /** Points of the display sample [N, 3] and their labels; empty until the sample is loaded. */
   xyz: Float32Array;
   labels: Int32Array;
+  /** Which row of the data each point is; empty if that is not known. */
+  rows: Float64Array;
+  /** For each cluster the rows of the data whose points are nearest to its mean, nearest first. */
+  typical: number[][];
 }
 
 /** Axes that the plot can be rotated among. */
@@ -100,8 +106,30 @@ export function createAnalyser(): (
       isMap: false,
       xyz,
       labels,
+      rows: sample?.dim === dim ? sample.numbers : new Float64Array(0),
+      typical: sample?.dim === dim ? typicalRows(sample, labels, state) : [],
     };
   };
+}
+
+const MOST_TYPICAL = 10;
+
+function typicalRows(
+  { rows, dim, numbers }: DisplaySample,
+  labels: Int32Array,
+  { means, scale }: StateOf,
+): number[][] {
+  const found = means.map((): { row: number; distance: number }[] => []);
+  for (const [i, row] of numbers.entries()) {
+    const mean = means[labels[i]];
+    const own = found[labels[i]];
+    let distance = 0;
+    for (let d = 0; d < dim; d++) distance += (rows[i * dim + d] * scale[d] - mean[d]) ** 2;
+    if (own.length === MOST_TYPICAL && distance >= own[MOST_TYPICAL - 1].distance) continue;
+    own.push({ row, distance });
+    own.sort((a, b) => a.distance - b.distance).splice(MOST_TYPICAL);
+  }
+  return found.map((own) => own.map(({ row }) => row));
 }
 
 /** Decodes a layer: little-endian float32 in base64. */

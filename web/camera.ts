@@ -1,3 +1,5 @@
+import type { Zoom } from './zoom.ts';
+
 /** Rotation of the three axes before two of them are drawn: 3×3, row-major. */
 export type Rotation = readonly number[];
 
@@ -96,6 +98,17 @@ export function viewportOf(
   const spanY = high - low || 1e-12;
   const scale = Math.min(Math.max(1, width - 2 * margin) / spanX, Math.max(1, height - 2 * margin) / spanY);
   return { scale, midX: (left + right) / 2, midY: (low + high) / 2, width, height };
+}
+
+/** The part of it that a zoom shows. */
+export function zoomed({ scale, midX, midY, width, height }: Viewport, { factor, x, y }: Zoom): Viewport {
+  return {
+    scale: scale * factor,
+    midX: midX - (((factor - 1) * width) / 2 + x) / (scale * factor),
+    midY: midY + (((factor - 1) * height) / 2 + y) / (scale * factor),
+    width,
+    height,
+  };
 }
 
 export const screenX = (x: number, { scale, midX, width }: Viewport) => width / 2 + (x - midX) * scale;

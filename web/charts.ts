@@ -245,7 +245,8 @@ function hasLogAxis(losses: readonly (number | null)[], chosen: boolean | null):
 }
 
 /** Labels of a logarithmic axis, of which only some are shown. */
-const powers: uPlot.Axis.Values = (_, values) => values.map((value) => (value ? threeDigits(value) : ''));
+const powers: uPlot.Axis.Values = (_, values) =>
+  values.map((value) => (value ? String(value).replace('e-', 'e−') : ''));
 
 /** Axis labels, all with as many decimals as the step between them needs. */
 const labels: uPlot.Axis.Values = (_, values, __, ___, step) =>

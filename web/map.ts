@@ -20,7 +20,8 @@ export function createMap(): (view: ModelView, sample: DisplaySample, scale: rea
     const labels = Int32Array.from(shown, (row) => view.labels[row]);
     const xyz = new Float32Array(3 * n);
     for (let i = 0; i < n; i++) xyz.set(places.subarray(2 * i, 2 * i + 2), 3 * i);
-    return { ...view, ...spreadOf(xyz, labels, view.k), isMap: true, xyz, labels };
+    const numbers = view.rows.length ? Float64Array.from(shown, (row) => view.rows[row]) : view.rows;
+    return { ...view, ...spreadOf(xyz, labels, view.k), isMap: true, xyz, labels, rows: numbers };
   };
 }
 

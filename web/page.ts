@@ -8,6 +8,11 @@ import { byId, make, setText } from './dom.ts';
 import { createHighlight } from './highlight.ts';
 import { laneChart } from './lane-chart.ts';
 import { logList } from './log-list.ts';
+import { montageOf } from './montage.ts';
+import { showOutcome } from './outcome.ts';
+import { createRowLoader } from './row-loader.ts';
+import { rowsPanel } from './rows-panel.ts';
+import { addSaveButtons } from './save-panels.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
 import { currentK, type Store, type StorePart } from './store.ts';
 import { type ConnectionState, followRun } from './stream.ts';
@@ -32,7 +37,10 @@ export function startPage(analysisWorker: Worker): void {
   let lastDraw = 0;
 
   const highlight = createHighlight();
-  const plot = scatterPlot(highlight, () => scheduleDraw('model'));
+  const loader = createRowLoader();
+  const rows = rowsPanel(highlight, loader);
+  const montage = montageOf(loader, rows.typicalRows);
+  const plot = scatterPlot(highlight, montage, () => scheduleDraw('model'));
   const table = clusterTableView(highlight);
   const tree = treePanel(showModel);
   const lanes = laneChart(() => scheduleDraw('work'));
@@ -63,6 +71,7 @@ export function startPage(analysisWorker: Worker): void {
     const shown = tree.show(view);
     plot.show(shown);
     table.show(shown);
+    rows.show(shown);
   }
 
   followRun({
@@ -86,6 +95,16 @@ export function startPage(analysisWorker: Worker): void {
       else setText(byId('status'), connection === 'lost' ? 'no connection' : 'connecting');
     },
   });
+
+  addSaveButtons(() => store, plot.table);
+
+  let isOutcomeShown = false;
+  function showResult({ status }: Store) {
+    if (status !== 'done' || isOutcomeShown) return;
+    isOutcomeShown = true;
+    void showOutcome();
+    void rows.loadDetails();
+  }
 
   async function refreshRun() {
     try {
@@ -147,6 +166,7 @@ export function startPage(analysisWorker: Worker): void {
     else if (byId('notice').dataset.reason === 'lost') notice('');
     byId('notice').dataset.reason = isLost ? 'lost' : '';
     showNotes(store);
+    showResult(store);
     const summary = `${isLost ? 'connection lost' : status}, ${k === undefined ? 'no clusters' : counted(k, 'cluster')}, ${counted(present.size, 'worker')}`;
     if (summary !== announced) announce((announced = summary));
   }

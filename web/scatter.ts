@@ -14,12 +14,16 @@ import {
   screenY,
   type Viewport,
   viewportOf,
+  zoomed,
 } from './camera.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
-import { count, percent } from './format.ts';
+import { percent } from './format.ts';
+import { onGestures } from './gestures.ts';
 import type { Highlight } from './highlight.ts';
+import type { Montage } from './montage.ts';
 import { dotOf, drawPoints } from './points.ts';
 import { cssColour, cssRgb } from './theme.ts';
+import { moved, WHOLE, type Zoom, zoomAt, zoomByKey } from './zoom.ts';
 
 /** Standard deviations that an ellipse shows. */
 const SDS = 2;
@@ -32,10 +36,12 @@ const PER_KEY = 0.12;
 export interface ScatterPlot {
   show(view: ModelView): void;
   draw(): void;
+  /** The points as they are drawn, for a file. */
+  table(): (string | number)[][];
 }
 
 /** The sample points with the ellipses and centres of the clusters. */
-export function scatterPlot(highlight: Highlight, requestDraw: () => void): ScatterPlot {
+export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw: () => void): ScatterPlot {
   const box = byId('scatter-box');
   const canvas = byId<HTMLCanvasElement>('scatter');
   const tooltip = byId('scatter-tip');
@@ -49,10 +55,21 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
   let centres: Ellipse[] = [];
   let ratio = 1;
   let frames = 0;
-  let drag: { x: number; y: number; moved: boolean } | null = null;
+  let zoom = WHOLE;
+  /** Where each cluster's number is; null: it has no room. */
+  let badges: ({ x: number; y: number } | null)[] = [];
 
   const canRotate = () => (view?.dim ?? 0) >= 3 && !view?.isMap;
   const turned = () => (canRotate() ? rotation : IDENTITY);
+  const size = () => [box.clientWidth, box.clientHeight] as const;
+  const zoomTo = (next: Zoom) => {
+    zoom = next;
+    // One finger moves what is magnified, in place of the page.
+    canvas.style.touchAction = zoom === WHOLE ? '' : 'none';
+    reset.hidden = zoom === WHOLE && turned() === IDENTITY;
+    tooltip.hidden = true;
+    requestDraw();
+  };
   const rotateBy = (right: number, down: number) => {
     if (!canRotate()) return;
     rotation = rotate(rotation, right, down);
@@ -61,33 +78,28 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
     requestDraw();
   };
 
-  canvas.onpointerdown = (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    drag = { x: event.clientX, y: event.clientY, moved: false };
-  };
-  canvas.onpointermove = (event) => {
-    if (!drag) return hoverAt(event);
-    const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-    if (!drag.moved && Math.hypot(dx, dy) < 4) return;
-    drag = { x: event.clientX, y: event.clientY, moved: true };
-    rotateBy(dx * PER_PIXEL, dy * PER_PIXEL);
-  };
-  canvas.onpointerup = (event) => {
-    const isClick = drag && !drag.moved;
-    drag = null;
-    if (!isClick || !view) return;
-    const cluster = clusterAt(event);
-    if (cluster !== null) highlight.togglePin(view.clusters[cluster].slot);
-    else if (highlight.pinned !== null) highlight.togglePin(highlight.pinned);
-  };
-  canvas.onpointercancel = () => {
-    drag = null;
-  };
-  canvas.onpointerleave = () => {
-    tooltip.hidden = true;
-    highlight.hover(null);
-  };
+  onGestures(canvas, {
+    drag(dx, dy, event) {
+      if (canRotate() && !event.shiftKey && event.pointerType !== 'touch')
+        rotateBy(dx * PER_PIXEL, dy * PER_PIXEL);
+      else if (zoom !== WHOLE) zoomTo(moved(zoom, dx, dy, size()));
+      else rotateBy(dx * PER_PIXEL, dy * PER_PIXEL);
+    },
+    zoom: (by, at) => zoomTo(zoomAt(zoom, by, at, size())),
+    click(at) {
+      if (!view) return;
+      const { cluster, point } = whatIsAt(at);
+      if (cluster !== null) highlight.pin(view.clusters[cluster].slot, point);
+      else if (highlight.pinned !== null) highlight.togglePin(highlight.pinned);
+    },
+    hover: (at) => (at ? hoverAt(at) : leave()),
+  });
   canvas.onkeydown = (event) => {
+    const next = zoomByKey(zoom, event, size());
+    if (next) {
+      event.preventDefault();
+      return zoomTo(next);
+    }
     const [right, down] =
       { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
     if (right !== undefined && canRotate()) {
@@ -97,6 +109,7 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
   };
   reset.onclick = () => {
     rotation = IDENTITY;
+    zoomTo(WHOLE);
     // Hiding the focused button would lose the focus.
     if (document.activeElement === reset) canvas.focus();
     reset.hidden = true;
@@ -104,29 +117,38 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
   };
   highlight.onChange(requestDraw);
 
-  function clusterAt({ offsetX: x, offsetY: y }: PointerEvent): number | null {
-    if (!view) return null;
-    for (const [c, centre] of centres.entries())
-      if (Math.hypot(centre.x - x, centre.y - y) <= BADGE_RADIUS + 1) return c;
+  /** The cluster whose number, or the point that, is there. */
+  function whatIsAt([x, y]: readonly [number, number]): { cluster: number | null; point: number | null } {
+    for (const [c, spot] of badges.entries())
+      if (spot && Math.hypot(spot.x - x, spot.y - y) <= BADGE_RADIUS + 1) return { cluster: c, point: null };
     let [best, nearest] = [-1, (10 * ratio) ** 2];
     for (let i = 0; i < xs.length; i++) {
       const squared = (xs[i] - x * ratio) ** 2 + (ys[i] - y * ratio) ** 2;
       if (squared < nearest) [best, nearest] = [i, squared];
     }
-    return best < 0 || view.labels[best] >= view.k ? null : view.labels[best];
+    const label = best < 0 ? -1 : view!.labels[best];
+    return label < 0 || label >= view!.k ? { cluster: null, point: null } : { cluster: label, point: best };
   }
 
-  function hoverAt(event: PointerEvent) {
-    const cluster = clusterAt(event);
-    if (!view || cluster === null) {
-      tooltip.hidden = true;
-      return highlight.hover(null);
-    }
+  function leave() {
+    tooltip.hidden = true;
+    montage.show(null);
+    highlight.hover(null);
+  }
+
+  function hoverAt(at: readonly [number, number]) {
+    if (!view) return;
+    const { cluster, point } = whatIsAt(at);
+    if (cluster === null) return leave();
     const { slot, rows, weight, group } = view.clusters[cluster];
     highlight.hover(slot);
     const joined = group ? ` · joined as ${group}` : '';
-    setText(tooltip, `Cluster ${cluster} · ${count(rows)} rows · ${percent(weight)}${joined}`);
-    placeTooltip(tooltip, event.offsetX, event.offsetY, box.clientWidth, box.clientHeight);
+    setText(
+      tooltip,
+      `Cluster ${cluster} · ${counted(Math.round(rows), 'row')} · ${percent(weight)}${joined}`,
+    );
+    placeTooltip(tooltip, at[0], at[1], box.clientWidth, box.clientHeight);
+    montage.show(point === null ? cluster : null);
   }
 
   function draw() {
@@ -140,13 +162,14 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       const [x, y] = rotatePoint(view!.centres, c, turned());
       return ellipseOf(x, y, rotateCovariance(view!.covariances, c, turned()), SDS);
     });
-    const viewport = viewportOf(
+    const whole = viewportOf(
       ellipses.filter(({ x }, c) => Number.isFinite(x) && (view!.clusters[c].weight > 1e-4 || view!.k < 3)),
       1.4,
       width,
       height,
       12,
     );
+    const viewport = zoomed(whole, zoom);
     paintPoints(colours, viewport, lit);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     centres = ellipses.map((e) => ({ ...e, x: screenX(e.x, viewport), y: screenY(e.y, viewport) }));
@@ -206,7 +229,9 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
     context.font = `600 ${size + 2}px system-ui, sans-serif`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    const badges = order
+    badges = [];
+    for (const [i, c] of order.entries()) badges[c] = spots[i];
+    const drawn = order
       .map((c, i) => ({ c, spot: spots[i], ...centres[c] }))
       .sort((a, b) => Number(a.c === lit) - Number(b.c === lit));
     const startPath = (c: number) => {
@@ -216,7 +241,7 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       context.beginPath();
     };
     context.lineWidth = 2;
-    for (const { c, spot, x, y } of badges) {
+    for (const { c, spot, x, y } of drawn) {
       if (spot?.x === x && spot.y === y) continue;
       startPath(c);
       if (spot) context.moveTo(spot.x, spot.y);
@@ -227,7 +252,7 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       context.fill();
       context.stroke();
     }
-    for (const { c, spot } of badges) {
+    for (const { c, spot } of drawn) {
       if (!spot) continue;
       startPath(c);
       context.arc(spot.x, spot.y, size, 0, 2 * Math.PI);
@@ -241,6 +266,16 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
 
   return {
     draw,
+    table() {
+      if (!view) return [];
+      const { xyz, labels, rows } = view;
+      const points = Array.from(labels, (cluster, i) => [
+        ...(rows.length ? [rows[i]] : []),
+        cluster,
+        ...rotatePoint(xyz, i, turned()).map((value) => Number(value.toPrecision(6))),
+      ]);
+      return [[...(rows.length ? ['row'] : []), 'cluster', 'x', 'y'], ...points];
+    },
     show(next) {
       view = next;
       byId('scatter-empty').hidden = true;
@@ -248,7 +283,7 @@ export function scatterPlot(highlight: Highlight, requestDraw: () => void): Scat
       byId('on-map').hidden = next.dim <= 2;
       byId('ellipse-hint').hidden = next.isMap;
       byId('map-hint').hidden = !next.isMap;
-      reset.hidden = turned() === IDENTITY;
+      reset.hidden = zoom === WHOLE && turned() === IDENTITY;
       setText(byId('axes'), axesText(next));
       canvas.setAttribute(
         'aria-label',

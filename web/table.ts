@@ -4,6 +4,7 @@ import type { Cluster, ModelView } from './analyse.ts';
 import { byId, make, setText } from './dom.ts';
 import { columnTexts, count, logRatioText, percent } from './format.ts';
 import type { Highlight } from './highlight.ts';
+import { sortable } from './sortable.ts';
 
 interface TableRow {
   row: HTMLTableRowElement;
@@ -16,6 +17,7 @@ interface TableRow {
 /** The table of clusters. Tab reaches one row, the arrow keys move to the others. */
 export function clusterTableView(highlight: Highlight): { show(view: ModelView): void; draw(): void } {
   const body = byId<HTMLTableElement>('table').tBodies[0];
+  const order = sortable(byId<HTMLTableElement>('table'), byId<HTMLInputElement>('table-search'));
   const rows: TableRow[] = [];
   let clusters: Cluster[] = [];
   let current = 0;
@@ -33,10 +35,13 @@ export function clusterTableView(highlight: Highlight): { show(view: ModelView):
     if (slot !== null) highlight.togglePin(slot);
   };
   body.onkeydown = (event) => {
-    const to = { ArrowDown: current + 1, ArrowUp: current - 1, Home: 0, End: rows.length - 1 }[event.key];
-    if (to === undefined) return;
+    const shown = [...body.rows].filter((row) => !row.hidden);
+    const at = shown.indexOf(rows[current]?.row);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+    if (to === undefined || !shown.length) return;
     event.preventDefault();
-    focusOn(Math.max(0, Math.min(rows.length - 1, to)));
+    const next = shown[Math.max(0, Math.min(shown.length - 1, to))];
+    focusOn(rows.findIndex(({ row }) => row === next));
   };
   highlight.onChange(updateHighlight);
 
@@ -67,9 +72,11 @@ export function clusterTableView(highlight: Highlight): { show(view: ModelView):
       setText(cells[2], spreads[c]);
       const { nearest, logRatio } = cluster;
       setText(cells[3], nearest ? `${nearest.cluster} · ${separationText(nearest)}` : '–');
+      cells[3].dataset.value = nearest ? separationText(nearest) : '–';
       setText(cells[4], logRatioText(logRatio));
       cells[4].classList.toggle('growing', (logRatio ?? 0) > 0);
     }
+    order.apply();
     updateHighlight();
   }
 

@@ -1,4 +1,5 @@
 import type { StateOf } from '../view/api.ts';
+import { sampledRows } from '../view/sample-rows.ts';
 import { createAnalyser, type DisplaySample, type ModelView } from './analyse.ts';
 import { createMap } from './map.ts';
 
@@ -68,7 +69,10 @@ async function fetchSample(): Promise<DisplaySample | null> {
   if (!response) return null;
   const dim = Number(response.headers.get('x-dim'));
   const bytes = await response.arrayBuffer();
-  return dim > 0 && bytes.byteLength ? { rows: new Float32Array(bytes), dim } : null;
+  if (!(dim > 0 && bytes.byteLength)) return null;
+  const rows = new Float32Array(bytes);
+  const all = Number(response.headers.get('x-rows-in-all'));
+  return { rows, dim, numbers: all ? sampledRows(rows.length / dim, all) : new Float64Array(0) };
 }
 
 /** The response, or null if it is an error or empty. */

@@ -38,6 +38,8 @@ export interface MonitorOptions {
   layout: Layout;
   /** The rows that are clustered, as of now. */
   source: () => Source;
+  /** The rows of the data, where those are codes. */
+  raw: () => Source;
   server: Server;
   checkpoints: Checkpoints;
   /** Stops the run, as Ctrl-C does. */

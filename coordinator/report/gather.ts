@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
+import { imageShape } from '../../data/images/image-row.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/image-list.ts';
@@ -17,7 +18,6 @@ import { crosstab } from '../../report/crosstab.ts';
 import { type ExemplarInput, exemplarView } from '../../report/exemplars.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
 import { historyFrom, type RunHistory, type SplitProposal } from '../../report/history.ts';
-import { imageShape } from '../../report/images.ts';
 import { mapView } from '../../report/map-view.ts';
 import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';

@@ -1,7 +1,7 @@
+import { imageUri } from '../../data/images/image-row.ts';
 import { counted } from '../../view/counted.ts';
 import { shortNumber } from '../axes.ts';
 import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
-import { imageUri } from '../images.ts';
 import { markerPath, markerStyle } from '../markers.ts';
 import { num, picture, text } from '../svg.ts';
 

@@ -1,7 +1,7 @@
 import { median } from 'd3-array';
+import { imageUri } from '../../data/images/image-row.ts';
 import { counted } from '../../view/counted.ts';
 import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
-import { imageUri } from '../images.ts';
 import type { MapView } from '../map-view.ts';
 import { markerPath, markerStyle } from '../markers.ts';
 import { domainOf, dots, planeOf } from '../scatter.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode } from 'fast-png';
+import { imageShape, imageUri } from '../../data/images/image-row.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { exemplarView, MOST_IMAGES } from '../../report/exemplars.ts';
 import type { FittedModel } from '../../report/fitted-model.ts';
-import { imageShape, imageUri } from '../../report/images.ts';
 import { exemplarPicture } from '../../report/pictures/exemplars.ts';
 import { pngOf } from '../../report/png.ts';
 import { openRowReader } from '../../report/row-reader.ts';

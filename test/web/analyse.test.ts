@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createAnalyser } from '../../web/analyse.ts';
+import { sampledRows } from '../../view/sample-rows.ts';
+import { createAnalyser, type DisplaySample } from '../../web/analyse.ts';
 import { createMap } from '../../web/map.ts';
 import { assignSlots } from '../../web/slots.ts';
 import { world } from './world.ts';
 
+const displayed = (rows: Float32Array, dim: number): DisplaySample => ({
+  rows,
+  dim,
+  numbers: sampledRows(rows.length / dim, (10 * rows.length) / dim),
+});
+
 test('labels are those of the nearest mean, and points lie near their centres', () => {
   const { sample, stateAt, scale } = world({ clusters: 6, dim: 5, rows: 500 });
   const state = stateAt(100);
-  const view = createAnalyser()(state, { rows: sample, dim: 5 });
+  const view = createAnalyser()(state, displayed(sample, 5));
   assert.equal(view.k, 6);
   assert.equal(view.clusters.length, 6);
   for (let n = 0; n < 500; n++) {
@@ -16,6 +23,10 @@ test('labels are those of the nearest mean, and points lie near their centres', 
       mean.reduce((s, v, i) => s + (v / scale[i] - sample[5 * n + i]) ** 2, 0),
     );
     assert.equal(view.labels[n], squared.indexOf(Math.min(...squared)));
+  }
+  for (const [c, rows] of view.typical.entries()) {
+    const labels = rows.map((row) => view.labels[view.rows.indexOf(row)]);
+    assert.deepEqual(labels, Array(10).fill(c), 'typical rows are of their cluster');
   }
   for (let c = 0; c < 6; c++)
     for (let a = 0; a < 3; a++) {
@@ -28,14 +39,14 @@ test('labels are those of the nearest mean, and points lie near their centres', 
 
 test('without a sample, and with D = 1 and K = 1', () => {
   const small = world({ clusters: 1, dim: 1, rows: 300 });
-  const view = createAnalyser()(small.stateAt(3), { rows: small.sample, dim: 1 });
+  const view = createAnalyser()(small.stateAt(3), displayed(small.sample, 1));
   assert.equal(view.k, 1);
   assert.equal(view.clusters[0].nearest, null);
   assert.ok([...view.xyz, ...view.covariances].every(Number.isFinite));
   assert.ok(new Set([...view.xyz].filter((_, i) => i % 3 === 1)).size > 100, 'points are jittered');
   assert.deepEqual(
     view.xyz,
-    createAnalyser()(small.stateAt(3), { rows: small.sample, dim: 1 }).xyz,
+    createAnalyser()(small.stateAt(3), displayed(small.sample, 1)).xyz,
     'always in the same way',
   );
   assert.equal(createAnalyser()(small.stateAt(3), null).labels.length, 0);
@@ -56,7 +67,7 @@ test('colours stay during the run; after it they are those of the report', () =>
   const analyse = createAnalyser();
   const own = ({ clusters }: ReturnType<typeof analyse>, key: 'slot' | 'colour') =>
     clusters.map((cluster) => cluster[key]);
-  const opened = analyse(stateAt(100), { rows: sample, dim: 5 });
+  const opened = analyse(stateAt(100), displayed(sample, 5));
   assert.deepEqual(own(opened, 'colour'), [0, 1, 2, 3, 4, 5], 'initially colours follow the cluster numbers');
   const state = stateAt(100);
   for (const column of [state.means, state.covariances, state.weights, state.sizes]) column.reverse();
@@ -73,7 +84,7 @@ test('colours stay during the run; after it they are those of the report', () =>
 
 test('a map has some of the points, at the same places in each state, with the labels of that state', () => {
   const { sample, stateAt, scale } = world({ clusters: 6, dim: 5, rows: 3_000 });
-  const display = { rows: sample, dim: 5 };
+  const display = displayed(sample, 5);
   const analyse = createAnalyser();
   const mapped = createMap();
   const view = analyse(stateAt(100), display);
@@ -99,7 +110,7 @@ test('a map has some of the points, at the same places in each state, with the l
 
 test('two columns are a map already', () => {
   const { sample, stateAt, scale } = world({ clusters: 2, dim: 2, rows: 50 });
-  const display = { rows: sample, dim: 2 };
+  const display = displayed(sample, 2);
   const view = createAnalyser()(stateAt(100), display);
   assert.equal(createMap()(view, display, scale), view);
 });

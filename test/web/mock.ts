@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import type { MergeTree, Message, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
+import { imageUri } from '../../data/images/image-row.ts';
+import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
+import type { RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import { noEpochs, treeOf, type World, type WorldOptions, world } from './world.ts';
 
@@ -25,6 +27,9 @@ export interface MockOptions extends Partial<WorldOptions> {
   port?: number;
   /** What becomes of the tree of merges, which there is once the run is done. */
   tree?: (tree: MergeTree) => MergeTree | null;
+  /** The result once the run is done, and the content of clusters.json. */
+  outcome?: Outcome;
+  described?: unknown;
 }
 
 export interface Mock {
@@ -40,6 +45,15 @@ export interface Mock {
   cut(): void;
   close(): Promise<void>;
 }
+
+/** Rows that are images: a grey of their own. */
+const rowsOf = (rows: number[]): RowContents => ({
+  names: null,
+  rows: rows.map((row) => ({
+    row,
+    image: imageUri(Array(64).fill(row % 256), { height: 8, width: 8, channels: 1, planar: false }, [0, 255]),
+  })),
+});
 
 export async function mock(options: MockOptions = {}): Promise<Mock> {
   const { clusters = 10, dim = 10, rows = 4000, workers = 4, host, token } = options;
@@ -143,7 +157,15 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     if (path === '/api/sample') {
       response.setHeader('x-rows', rows);
       response.setHeader('x-dim', dim);
+      response.setHeader('x-rows-in-all', 70_000);
       return response.end(Buffer.from(simulated.sample.buffer));
+    }
+    if (path === '/api/rows') return json(rowsOf(url.split('rows=')[1].split(',').map(Number)));
+    if (path === '/api/result' || path === '/api/clusters') {
+      const found = status === 'done' && (path === '/api/result' ? options.outcome : options.described);
+      if (found) return json(found);
+      response.statusCode = 204;
+      return response.end();
     }
     if (path === '/api/stream') {
       response.setHeader('content-type', 'text/event-stream');

@@ -65,7 +65,7 @@ test('the tree comes with the end of the run; the dial joins clusters in table, 
     own.map((colour, c) => (c === Number(b) ? own[Number(a)] : colour)),
   );
   const name = `Cluster ${b}, joined as ${a}, ${b} (2)`;
-  assert.equal(await page.locator('#table button').nth(Number(b)).getAttribute('aria-label'), name);
+  assert.equal(await page.locator('#table tbody button').nth(Number(b)).getAttribute('aria-label'), name);
   assert.equal(await page.locator('#tree path.group').count(), 1);
   const stroke = page.locator('#tree path.group').evaluate((path) => path.style.getPropertyValue('--group'));
   assert.equal(await stroke, COLOURS[Number(a)]);

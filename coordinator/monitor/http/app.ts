@@ -6,6 +6,7 @@ import { coalesce } from '../../../base/coalesce.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
 import { type Page, pageFile, plainPage } from './pages.ts';
 import { currentState, type MonitoredRun, runInfo } from './responses.ts';
+import { describedClusters, outcomeOf } from './results.ts';
 import { type DisplaySample, readSample } from './sample.ts';
 import type { Stream } from './stream.ts';
 
@@ -163,10 +164,27 @@ function addApi(app: FastifyInstance, { run, token, stream }: AppOptions): void 
       throw Object.assign(error, { statusCode: 503 });
     });
     return reply
-      .headers({ 'x-rows': String(rows), 'x-dim': String(dim) })
+      .headers({
+        'x-rows': String(rows),
+        'x-dim': String(dim),
+        'x-rows-in-all': String(run.source().rows),
+      })
       .type('application/octet-stream')
       .send(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
   });
+  app.get<{ Querystring: { rows?: unknown } }>('/api/rows', async ({ query }, reply) => {
+    const { readRows, rowNumbers } = await import('./rows.ts');
+    const raw = run.raw();
+    const rows = rowNumbers(query.rows, raw.rows);
+    if (!rows)
+      return reply.code(400).send({ error: `rows=0,1,… takes at most 24 numbers below ${raw.rows}` });
+    return readRows(raw, rows);
+  });
+  for (const [path, read] of Object.entries({ result: outcomeOf, clusters: describedClusters }))
+    app.get(`/api/${path}`, async (_request, reply) => {
+      const found = recorder.status() === 'done' ? read(run.out) : null;
+      return found ?? reply.code(204).send();
+    });
   app.get('/api/stream', { exposeHeadRoute: false }, (_request, reply) => {
     reply.hijack();
     stream.add(reply.raw);

@@ -22,6 +22,8 @@ export interface MonitoredRun {
   layout: Layout;
   /** The rows that are clustered, as of now. */
   source: () => Source;
+  /** The rows of the data: where an encoder has codes of them, those are what is clustered. */
+  raw: () => Source;
   server: Server;
   recorder: Recorder;
   counters: Counters;

@@ -20,6 +20,7 @@ import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
 import type { State } from '../../../model/state.ts';
 import type { Message } from '../../../view/api.ts';
+import type { RowContents } from '../../../view/cluster-details.ts';
 import { scene } from '../support.ts';
 
 const { run, state } = scene({
@@ -32,6 +33,12 @@ const at = (epoch: number, k = state.mixture.k): State => ({
   epoch,
   mixture: { ...state.mixture, k },
 });
+
+/** Six images of 4 × 4 pixels. */
+const RAW = {
+  ...{ rows: 6, dim: 16, dtype: 'uint8', shape: [4, 4] },
+  read: async (start: number, count: number) => new Float32Array(16 * count).fill(start),
+} as unknown as Source;
 
 const requested: string[] = [];
 function simulatedRun(recorder: Recorder): MonitoredRun {
@@ -46,6 +53,7 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
     versions: { dpmesh: '0.1.0', node: process.version },
     layout: { rows: 6, dim: 2, shards: 2, blockRows: 3, seed: '0' },
     source: () => ({}) as Source,
+    raw: () => RAW,
     server: {
       identity: () => null,
       members: () =>
@@ -114,6 +122,35 @@ describe('the HTTP port', () => {
   let all: Awaited<ReturnType<typeof port>>;
   before(async () => {
     all = await port();
+  });
+
+  test('rows are sent as people look at them, at most 24, and no others than those of the data', async () => {
+    const { url } = await port();
+    const answer = await fetch(`${url}api/rows?rows=5,0`);
+    const { rows } = (await answer.json()) as RowContents;
+    assert.deepEqual(
+      rows.map(({ row, values }) => [row, values]),
+      [
+        [5, undefined],
+        [0, undefined],
+      ],
+    );
+    for (const { image } of rows) assert.match(image!, /^data:image\/png;base64,/);
+    assert.notEqual(rows[0].image, rows[1].image);
+    for (const query of [
+      '',
+      '?rows=',
+      '?rows=6',
+      '?rows=-1',
+      '?rows=1e0',
+      '?rows=0,',
+      '?rows=a',
+      '?rows=0&rows=1',
+      `?rows=${Array(25).fill(0)}`,
+    ])
+      assert.equal((await fetch(`${url}api/rows${query}`)).status, 400, query);
+    // The run is not done.
+    for (const path of ['result', 'clusters']) assert.equal((await fetch(`${url}api/${path}`)).status, 204);
   });
 
   test('describes the run and its state', async () => {

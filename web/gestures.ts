@@ -1,0 +1,71 @@
+/** What is done with a pointer, a wheel or two fingers on a picture; places are in pixels from its upper left corner. */
+export interface Gestures {
+  /** One pointer was dragged by so much. */
+  drag(dx: number, dy: number, event: PointerEvent): void;
+  /** The wheel, or two fingers. */
+  zoom(by: number, at: readonly [number, number]): void;
+  click(at: readonly [number, number]): void;
+  /** The pointer is there, without being pressed; null: it has left. */
+  hover(at: readonly [number, number] | null): void;
+}
+
+/** A pointer that moves less is not dragged. */
+const CLICK_PIXELS = 4;
+const PER_WHEEL_PIXEL = 0.002;
+const PIXELS_PER_LINE = 18;
+
+/**
+ * Listens to an element. The wheel counts where the element has the focus, as after a click, or with Ctrl, as browsers send it for
+ * two fingers on a touchpad; else it scrolls the page.
+ */
+export function onGestures(element: HTMLElement | SVGElement, on: Gestures): void {
+  const pressed = new Map<number, PointerEvent>();
+  let isDrag = false;
+  const placeOf = ({ clientX, clientY }: MouseEvent): readonly [number, number] => {
+    const { left, top } = element.getBoundingClientRect();
+    return [clientX - left, clientY - top];
+  };
+  const listen = <K extends keyof HTMLElementEventMap>(
+    type: K,
+    listener: (event: HTMLElementEventMap[K]) => void,
+    options?: AddEventListenerOptions,
+  ) => element.addEventListener(type, listener as EventListener, options);
+
+  listen('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    element.setPointerCapture(event.pointerId);
+    pressed.set(event.pointerId, event);
+    isDrag = pressed.size > 1;
+  });
+  listen('pointermove', (event) => {
+    const before = pressed.get(event.pointerId);
+    if (!before) return void (pressed.size || on.hover(placeOf(event)));
+    const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
+    if (!isDrag && Math.hypot(dx, dy) < CLICK_PIXELS) return;
+    isDrag = true;
+    pressed.set(event.pointerId, event);
+    const other = [...pressed.values()].find(({ pointerId }) => pointerId !== event.pointerId);
+    if (!other) return on.drag(dx, dy, event);
+    const apart = (one: PointerEvent) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+    const [[x, y], [u, v]] = [placeOf(event), placeOf(other)];
+    on.drag(dx / 2, dy / 2, event);
+    on.zoom(apart(event) / Math.max(1, apart(before)), [(x + u) / 2, (y + v) / 2]);
+  });
+  listen('pointerup', (event) => {
+    if (!pressed.delete(event.pointerId)) return;
+    if (!isDrag) on.click(placeOf(event));
+  });
+  listen('pointercancel', ({ pointerId }) => void pressed.delete(pointerId));
+  listen('pointerleave', () => on.hover(null));
+  listen(
+    'wheel',
+    (event) => {
+      const hasFocus = document.activeElement === element || element.contains(document.activeElement);
+      if (!hasFocus && !event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? PIXELS_PER_LINE : 1);
+      on.zoom(Math.exp(-PER_WHEEL_PIXEL * pixels * (event.ctrlKey ? 4 : 1)), placeOf(event));
+    },
+    { passive: false },
+  );
+}
