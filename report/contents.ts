@@ -1,5 +1,6 @@
 import type { SavedClusters } from '../data/saved/saved-clusters.ts';
 import type { SavedTree } from '../data/saved/saved-tree.ts';
+import type { ClusterDetails } from '../view/cluster-details.ts';
 import type { ClusterTable } from '../view/cluster-table.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
@@ -41,5 +42,7 @@ export interface ReportContents {
   confusion: Crosstab | null;
   /** Number of true classes. */
   classes: number | null;
+  /** What `clusters.json` says of each cluster; null if there is none. */
+  details: Map<number, ClusterDetails> | null;
   notes: string[];
 }

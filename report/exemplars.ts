@@ -24,6 +24,8 @@ export interface Exemplars {
   decoded: Float32Array | null;
   /** Rows of the sample that are nearest to the centre, nearest first. */
   images: Float32Array[];
+  /** Which these are. */
+  at: number[];
 }
 
 export interface ExemplarInput {
@@ -77,7 +79,13 @@ export async function exemplarView(input: ExemplarInput): Promise<ExemplarView> 
     const pictures: Float32Array[] = [];
     for (const { row } of near) pictures.push(await images.source.read(row, 1));
     const decoded = decode && n ? decode(Float32Array.from(sum, (value) => value / n)) : null;
-    result.push({ cluster, rows: fitted.rows[cluster], decoded, images: pictures });
+    result.push({
+      cluster,
+      rows: fitted.rows[cluster],
+      decoded,
+      images: pictures,
+      at: near.map(({ row }) => row),
+    });
   }
   return {
     shape: images.shape,

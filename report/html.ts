@@ -7,16 +7,20 @@ import {
   separationText,
 } from '../view/cluster-table.ts';
 import { counted } from '../view/counted.ts';
+import type { ReportData } from '../view/report-data.ts';
 import { certaintyText } from '../view/summary.ts';
 import { descriptionSection } from './cluster-cards.ts';
 import type { ReportContents } from './contents.ts';
 import { markerPath, markerStyle } from './markers.ts';
+import { numbersOf } from './numbers.ts';
+import { type PageScript, pageScript } from './script.ts';
 import { STYLE } from './style.ts';
 import { escaped, significant } from './svg.ts';
 
-/** report.html: a single file without scripts or external resources. */
+/** report.html: a single file without external resources. Its script only adds to it: all is there without. */
 
 export interface CaptionedPicture {
+  name: string;
   svg: string;
   title: string;
   caption: string;
@@ -35,7 +39,12 @@ export interface FigureTable {
 /** Config values with more characters than this get a line of their own. */
 const LONG = 24;
 
-export function reportPage(contents: ReportContents, figures: CaptionedPicture[]): string {
+/** `script`: null without. */
+export function reportPage(
+  contents: ReportContents,
+  figures: CaptionedPicture[],
+  script: PageScript | null = pageScript(),
+): string {
   const { name, run, notes, table, descriptions } = contents;
   const { rows, dim } = run.data;
   return `<!doctype html>
@@ -44,7 +53,7 @@ export function reportPage(contents: ReportContents, figures: CaptionedPicture[]
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:${script ? `; script-src ${script.source}` : ''}">
 <title>${escaped(name)} · dpmesh</title>
 <style>${STYLE}</style>
 </head>
@@ -74,10 +83,42 @@ ${definitions([
   ...Object.entries(run.versions).map(([what, version]): [string, string] => [what, version]),
 ])}
 </section>
+${resultSection(contents)}
 </main>
+${script ? scriptTags(contents, script) : ''}
 </body>
 </html>
 `;
+}
+
+/** The scores once more, and where the results are. */
+function resultSection({ run: { result } }: ReportContents): string {
+  if (!result) return '';
+  const scores = (['nmi', 'ari', 'acc', 'silhouette'] as const).flatMap((name): [string, string][] => {
+    const value = result[name];
+    return value === null ? [] : [[name === 'silhouette' ? name : name.toUpperCase(), value.toFixed(4)]];
+  });
+  return `<section><h2>Result</h2>
+${definitions([
+  ['clusters (K)', String(result.k)],
+  ...scores,
+  ['results', result.out],
+  ['labels', `${result.out}/labels.npy`],
+  ['report', `${result.out}/report/report.html`],
+])}
+</section>`;
+}
+
+/** What the script reads is in a block of data, which no browser runs. */
+function scriptTags(contents: ReportContents, { code }: PageScript): string {
+  const data: ReportData = {
+    name: contents.name,
+    numbers: numbersOf(contents),
+    clusters: [...(contents.details ?? new Map()).values()],
+    rows: contents.table?.clusters.map(({ rows }) => rows) ?? [],
+  };
+  const json = JSON.stringify(data).replaceAll('<', '\\u003c');
+  return `<script type="application/json" id="data">${json}</script>\n<script>${code}</script>`;
 }
 
 function likelihoodOf({ likelihood }: ReportContents['run']): [string, string][] {
@@ -135,8 +176,8 @@ function tiles({ run: { result }, history }: ReportContents): string {
     .join('')}</dl>`;
 }
 
-const figureHtml = ({ svg, title, caption, below }: CaptionedPicture) =>
-  `<figure>\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n${below ? figureTable(below) : ''}</figure>`;
+const figureHtml = ({ name, svg, title, caption, below }: CaptionedPicture) =>
+  `<figure data-picture="${name}">\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n${below ? figureTable(below) : ''}</figure>`;
 
 const figureTable = ({ title, columns, rows, legend }: FigureTable) =>
   `<h3>${escaped(title)}</h3>
@@ -184,7 +225,7 @@ function clusterRow(cluster: number, row: ClusterRow, total: number): string {
     row.nearest ? separationText(row.nearest) : '–',
     row.logRatio === null ? '–' : significant(row.logRatio),
   ];
-  return `<tr><th scope="row">${swatch}${cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+  return `<tr data-cluster="${cluster}"><th scope="row">${swatch}${cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
 }
 
 function configTable(config: Record<string, unknown>): string {

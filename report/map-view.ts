@@ -19,9 +19,11 @@ export async function mapView(
   if (dim <= 2) return null;
   const rows: Float32Array[] = [];
   const cluster: number[] = [];
+  const row: number[] = [];
   for (const range of sampleRanges(count, rowsOnMap(dim), seed)) {
     rows.push(modelRows(transform, networkRows(transform, await reader.read(range))));
     cluster.push(...(await reader.labels(range)));
+    for (let i = 0; i < range.count; i++) row.push(range.start + i);
   }
   const n = cluster.length;
   if (n < 4) return null;
@@ -33,5 +35,7 @@ export async function mapView(
   }
   const places = mapOf(all, dim);
   const axis = (a: number) => Float64Array.from({ length: n }, (_, i) => places[2 * i + a]);
-  return { points: { x: axis(0), y: axis(1), cluster: Int32Array.from(cluster) } };
+  return {
+    points: { x: axis(0), y: axis(1), cluster: Int32Array.from(cluster), row: Float64Array.from(row) },
+  };
 }

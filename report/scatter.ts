@@ -10,6 +10,8 @@ export interface Points {
   /** Coordinates on the two axes of the picture; `y` is not used if D = 1. */
   x: Float64Array;
   y: Float64Array;
+  /** Which row of the data each is. */
+  row: Float64Array;
 }
 
 /** Ellipses and intervals are drawn at two standard deviations. */
@@ -72,8 +74,8 @@ export interface PointGroup {
   at: string[];
 }
 
-/** The points of all groups. */
-export function dots(groups: PointGroup[], opacity: number): string {
+/** The points of all groups. `axes`: without `y`, heights have no meaning. */
+export function dots(groups: PointGroup[], opacity: number, axes: Pick<Plane, 'x'> & Partial<Plane>): string {
   const count = groups.reduce((sum, { at }) => sum + at.length, 0);
   const radius = radiusOf(count);
   const layers = Array.from({ length: LAYERS }, (_, layer) =>
@@ -87,7 +89,14 @@ export function dots(groups: PointGroup[], opacity: number): string {
       return `<path d="${own.map((place) => `M${place}${shape}`).join('')}" fill="${marker.colour}" stroke="none"/>`;
     }),
   );
-  return `<g fill="none" stroke-width="${num(2 * radius)}" stroke-linecap="round" stroke-opacity="${opacity}" fill-opacity="${opacity}">${layers.flat().join('')}</g>`;
+  return `<g class="dots" ${affine(axes)} fill="none" stroke-width="${num(2 * radius)}" stroke-linecap="round" stroke-opacity="${opacity}" fill-opacity="${opacity}">${layers.flat().join('')}</g>`;
+}
+
+/** How values become coordinates, so that what is at a place can be found: `data-x="offset factor"`. */
+function affine({ x, y }: Pick<Plane, 'x'> & Partial<Plane>): string {
+  const coefficients = (scale: Scale) =>
+    [scale(0), scale(1) - scale(0)].map((value) => Number(value.toPrecision(9))).join(' ');
+  return `data-x="${coefficients(x)}"${y ? ` data-y="${coefficients(y)}"` : ''}`;
 }
 
 /** A cluster's centre and covariance on the two axes, with its label. */

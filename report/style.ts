@@ -37,6 +37,20 @@ blockquote { margin: .5rem 0 0; padding-left: .7rem; border-left: 3px solid var(
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1rem; margin: 0 }
 .pairs .long { grid-column: 1 / -1 }
 .pairs dd { overflow-wrap: anywhere }
+.bar { display: flex; flex-wrap: wrap; gap: .4rem; margin: 0 0 .4rem }
+.bar .save { display: contents }
+button, input { padding: .15rem .6rem; border: 1px solid var(--line); border-radius: 6px; background: var(--card); color: var(--ink); font: inherit; font-size: .85rem }
+button { cursor: pointer }
+button:disabled { color: var(--mute); cursor: default }
+button.sort { position: relative; padding: 0; border: 0; background: none; color: inherit; font-weight: inherit }
+button.sort::after { position: absolute; left: 100% }
+[aria-sort=ascending] > button.sort::after { content: '▴' } [aria-sort=descending] > button.sort::after { content: '▾' }
+svg.zooms { cursor: crosshair; touch-action: pan-y }
+tr[data-cluster] { cursor: pointer }
+.rows { margin: .6rem 0; padding: .6rem 1rem; background: var(--card); border-radius: 6px; overflow-wrap: anywhere }
+.rows p, .rows ul { margin: .2rem 0 } .rows h3 { color: var(--mute); font-size: .85rem; font-weight: 400 }
+.row-list { display: flex; flex-wrap: wrap; gap: .3rem .9rem; padding: 0; list-style: none } .row-list li { display: grid; justify-items: center }
+.row-image { width: 44px; height: 44px; object-fit: contain; image-rendering: pixelated }
 @media screen and (prefers-color-scheme: dark) {
   :root { --paper: #16181d; --ink: #e8eaee; --mute: #a3abb8; --line: #363b45; --grid: #2b2f37; --card: #20242b; --note: #3a3220 }
   svg .paper { fill: none } svg .ink, svg .mark { fill: var(--ink) } svg .mute { fill: var(--mute) }
@@ -44,6 +58,7 @@ blockquote { margin: .5rem 0 0; padding-left: .7rem; border-left: 3px solid var(
   svg .halo, svg .mark, svg .rim { stroke: var(--paper) }
 }
 @media print {
+  .bar, aside.rows { display: none }
   body { max-width: none; padding: 0; font-size: 10pt }
   .figures { grid-template-columns: 1fr 1fr; gap: 1rem }
   .tiles { grid-template-columns: repeat(5, 1fr) }

@@ -52,6 +52,7 @@ export async function clusterView(
     x: new Float64Array(total),
     y: new Float64Array(total),
     cluster: new Int32Array(total),
+    row: new Float64Array(total),
   };
   const along = axes.map((axis) => alongAxis(transform, axis));
   let at = 0;
@@ -61,6 +62,7 @@ export async function clusterView(
     for (let i = 0; i < range.count; i++, at++) {
       points.x[at] = along[0](raw, i);
       points.y[at] = along[1]?.(raw, i) ?? 0;
+      points.row[at] = range.start + i;
     }
   }
   return { dim: mixture.d, shares, components, points };
@@ -123,29 +125,35 @@ export async function subClusterView(
   }));
   const along = axes.map((axis) => alongAxis(transform, axis));
   const net = layersOf(subs, cluster);
-  const points: { x: number; y: number; responsibility: number }[] = [];
+  const points: { x: number; y: number; responsibility: number; row: number }[] = [];
   for (const range of rows ? sampleRanges(count, SEARCHED, seed) : []) {
     if (points.length >= SHOWN_INSIDE) break;
     const labels = await rows!.labels(range);
     if (!labels.includes(cluster)) continue;
-    const own = rowsWhere(labels, cluster, await rows!.read(range), transform.input);
+    const chosen = indicesOf(labels, cluster);
+    const own = rowsAt(chosen, await rows!.read(range), transform.input);
     const out = logits(net, networkRows(transform, own));
     for (let i = 0; 2 * i < out.length; i++) {
       const responsibility = 1 / (1 + Math.exp(out[2 * i] - out[2 * i + 1]));
-      points.push({ x: along[0](own, i), y: along[1]?.(own, i) ?? 0, responsibility });
+      points.push({
+        x: along[0](own, i),
+        y: along[1]?.(own, i) ?? 0,
+        responsibility,
+        row: range.start + chosen[i],
+      });
     }
   }
-  const column = (key: 'x' | 'y' | 'responsibility') => Float64Array.from(points, (point) => point[key]);
+  const column = (key: 'x' | 'y' | 'responsibility' | 'row') =>
+    Float64Array.from(points, (point) => point[key]);
   return {
     cluster,
     dim: d,
     halves,
-    points: { x: column('x'), y: column('y'), responsibility: column('responsibility') },
+    points: { x: column('x'), y: column('y'), responsibility: column('responsibility'), row: column('row') },
   };
 }
 
-function rowsWhere(labels: Int32Array, cluster: number, raw: Float32Array, dim: number): Float32Array {
-  const chosen = indicesOf(labels, cluster);
+function rowsAt(chosen: number[], raw: Float32Array, dim: number): Float32Array {
   const out = new Float32Array(chosen.length * dim);
   chosen.forEach((row, i) => {
     out.set(raw.subarray(row * dim, (row + 1) * dim), i * dim);

@@ -1,4 +1,5 @@
-// Bundles the live page into dist/web: index.html, app.js (page and Web Worker in one), app.css, icon.svg.
+// Bundles the live page into dist/web: index.html, app.js (page and Web Worker in one), app.css, icon.svg; and report.js, the
+// script of report.html.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -16,6 +17,16 @@ await build({
   target: 'es2022',
   logLevel: 'warning',
   legalComments: 'eof',
+});
+await build({
+  entryPoints: { report: `${here}report/main.ts` },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: 'iife',
+  target: 'es2022',
+  charset: 'utf8',
+  logLevel: 'warning',
 });
 await build({
   entryPoints: [`${here}app.css`],

@@ -22,6 +22,7 @@ import { mapView } from '../../report/map-view.ts';
 import { openRowReader } from '../../report/row-reader.ts';
 import { type ContingencyTable, tabulate } from '../../report/table.ts';
 import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
+import { clusterDetailsIn } from '../../view/cluster-details.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
 import { type RunConfig, tableOptions } from '../config.ts';
 import { CODES } from '../encoder/encode-all.ts';
@@ -74,6 +75,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     table: fitted && tableOfClusters(fitted, history?.splits ?? []),
     confusion: counts && crosstab(counts.counts, counts.names),
     classes: counts?.names.length ?? null,
+    details: files?.has('clusters.json') ? clusterDetailsIn(files.json('clusters.json')) : null,
     notes,
   };
 }

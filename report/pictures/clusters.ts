@@ -79,7 +79,11 @@ function onPlane({ components, points, shares }: ClusterView): string[] {
   return [
     leftAxis(plane.y, BOX, { title: titleOf(2, shares[1]) }),
     bottomAxis(plane.x, BOX, { title: titleOf(1, shares[0]), count: 6 }),
-    clipped('clusters-in', BOX, dots(groups, 0.6) + ellipses(largest, plane) + centres(largest, plane, BOX)),
+    clipped(
+      'clusters-in',
+      BOX,
+      dots(groups, 0.6, plane) + ellipses(largest, plane) + centres(largest, plane, BOX),
+    ),
   ];
 }
 
@@ -121,7 +125,7 @@ function onLine({ components, points }: ClusterView): string[] {
   return [
     leftAxis(y, BOX, { title: 'density × weight' }),
     bottomAxis(x, BOX, { title: 'value', count: 6 }),
-    clipped('clusters-in', BOX, dots(groups, 0.6) + curves.join('') + centres(peaks, plane, BOX)),
+    clipped('clusters-in', BOX, dots(groups, 0.6, { x }) + curves.join('') + centres(peaks, plane, BOX)),
     text(BOX.right, BOX.top + 12, 'rows are placed below the curve of their cluster', {
       anchor: 'end',
       tone: 'mute',

@@ -16,11 +16,12 @@ export function exemplarPicture({ shape, range, clusters, k }: ExemplarView): st
   const step = SIDE + GAP;
   const height = TOP + step * clusters.length + 4;
   const nearest = LABELS + (hasDecoded ? SIDE + 3 * GAP : 0);
-  const image = (values: Float32Array, x: number, y: number) => {
+  const image = (values: Float32Array, x: number, y: number, row?: number) => {
     const [w, h] = [shape.width, shape.height].map(
       (side) => (SIDE * side) / Math.max(shape.width, shape.height),
     );
-    return `<image x="${num(x + (SIDE - w) / 2)}" y="${num(y + (SIDE - h) / 2)}" width="${num(w)}" height="${num(h)}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`;
+    const of = row === undefined ? '' : ` data-row="${row}"`;
+    return `<image${of} x="${num(x + (SIDE - w) / 2)}" y="${num(y + (SIDE - h) / 2)}" width="${num(w)}" height="${num(h)}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`;
   };
   return picture(
     {
@@ -31,7 +32,7 @@ export function exemplarPicture({ shape, range, clusters, k }: ExemplarView): st
     },
     ...(hasDecoded ? [text(LABELS, 17, 'decoded', { tone: 'mute', size: 11 })] : []),
     text(nearest, 17, 'nearest to the centre', { tone: 'mute', size: 11 }),
-    ...clusters.flatMap(({ cluster, rows, decoded, images }, i) => {
+    ...clusters.flatMap(({ cluster, rows, decoded, images, at }, i) => {
       const y = TOP + step * i;
       const { colour, shape: marker } = markerStyle(cluster);
       return [
@@ -43,7 +44,7 @@ export function exemplarPicture({ shape, range, clusters, k }: ExemplarView): st
           size: 11.5,
         }),
         ...(decoded ? [image(decoded, LABELS, y)] : []),
-        ...images.slice(0, MOST_IMAGES).map((values, j) => image(values, nearest + step * j, y)),
+        ...images.slice(0, MOST_IMAGES).map((values, j) => image(values, nearest + step * j, y, at[j])),
       ];
     }),
   );

@@ -23,7 +23,8 @@ const MOST_NUMBERS = 100;
  * appears where the pointer or the keyboard's focus is on the number.
  */
 export function mapPicture({ points }: MapView, exemplars: ExemplarView | null): string {
-  const { x, y } = planeOf(BOX, domainOf(points.x, []), domainOf(points.y, []));
+  const plane = planeOf(BOX, domainOf(points.x, []), domainOf(points.y, []));
+  const { x, y } = plane;
   const clusters = [...new Set(points.cluster)].sort((a, b) => a - b);
   const groups = clusters.map((cluster) => {
     const own = indicesOf(points.cluster, cluster);
@@ -46,7 +47,7 @@ export function mapPicture({ points }: MapView, exemplars: ExemplarView | null):
       hasParts: montages.size > 0,
     },
     '<style>.montage{visibility:hidden;pointer-events:none}.spot:hover .montage,.spot:focus .montage{visibility:visible}.spot{outline:none}.spot:focus circle{stroke:#ffffff;stroke-width:2}</style>',
-    clipped('map-in', BOX, dots(groups, 0.6)),
+    clipped('map-in', BOX, dots(groups, 0.6, plane)),
     // The one that shows its montage has to be above all numbers.
     ...numbered.reverse().map(({ cluster, centre }) => number(cluster, centre)),
     ...numbered.map(({ cluster, centre }) =>
@@ -58,8 +59,9 @@ export function mapPicture({ points }: MapView, exemplars: ExemplarView | null):
 type Place = readonly [number, number];
 
 const number = (cluster: number, [cx, cy]: Place): string =>
-  `<path d="M${num(cx)} ${num(cy)}${markerPath('circle', RADIUS)}" fill="#1b1e23" stroke="#ffffff"/>` +
-  text(cx, cy + 4.2, String(cluster), { anchor: 'middle', bold: true, size: 11.5, fill: '#ffffff' });
+  `<g class="number"><path d="M${num(cx)} ${num(cy)}${markerPath('circle', RADIUS)}" fill="#1b1e23" stroke="#ffffff"/>` +
+  text(cx, cy + 4.2, String(cluster), { anchor: 'middle', bold: true, size: 11.5, fill: '#ffffff' }) +
+  '</g>';
 
 /** What appears where the pointer is on the number; nothing without images. */
 function spot(cluster: number, [cx, cy]: Place, exemplars: ExemplarView | null, images: Float32Array[]) {
@@ -73,5 +75,5 @@ function spot(cluster: number, [cx, cy]: Place, exemplars: ExemplarView | null, 
     (values, i) =>
       `<image x="${num(left + 5 + (i % ACROSS) * SIDE)}" y="${num(top + 5 + Math.floor(i / ACROSS) * SIDE)}" width="${SIDE - 2}" height="${SIDE - 2}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`,
   );
-  return `<g class="spot" tabindex="0" role="img" aria-label="Images of cluster ${cluster}"><circle cx="${num(cx)}" cy="${num(cy)}" r="${RADIUS + 2}" fill-opacity="0"/><g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
+  return `<g class="spot" data-cluster="${cluster}" tabindex="0" role="img" aria-label="Images of cluster ${cluster}"><circle cx="${num(cx)}" cy="${num(cy)}" r="${RADIUS + 2}" fill-opacity="0"/><g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
 }

@@ -89,7 +89,7 @@ function onPlane(view: SubClusterView, subClusters: ClusterEllipse[]): string[] 
     clipped(
       'sub-clusters-in',
       BOX,
-      dots(groups, 0.8) + ellipses(subClusters, plane) + centres(subClusters, plane, BOX),
+      dots(groups, 0.8, plane) + ellipses(subClusters, plane) + centres(subClusters, plane, BOX),
     ),
   ];
 }
@@ -121,7 +121,7 @@ function onLine(view: SubClusterView, subClusters: ClusterEllipse[]): string[] {
   return [
     leftAxis(y, BOX, { title: 'density' }),
     bottomAxis(x, BOX, { title: 'value', count: 6 }),
-    clipped('sub-clusters-in', BOX, dots(groups, 0.8) + centres(peaks, { x, y, place }, BOX)),
+    clipped('sub-clusters-in', BOX, dots(groups, 0.8, { x }) + centres(peaks, { x, y, place }, BOX)),
   ];
 }
 

@@ -10,6 +10,7 @@ describe('the picture of the map', () => {
     x: Float64Array.from(cluster, (c, i) => 10 * c + Math.sin(i)),
     y: Float64Array.from(cluster, (c, i) => -3 * c + Math.cos(i)),
     cluster,
+    row: Float64Array.from(cluster.keys()),
   };
   const shape = { height: 4, width: 4, channels: 1, planar: false } as const;
   const image = (value: number) => new Float32Array(16).fill(value);
@@ -18,6 +19,7 @@ describe('the picture of the map', () => {
     clusters: [0, 1].map((cluster) => ({
       ...{ cluster, rows: 30, decoded: null },
       images: [1, 2, 3].map((i) => image(50 * i)),
+      at: [1, 2, 3],
     })),
   };
 

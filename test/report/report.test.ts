@@ -128,7 +128,12 @@ function view(k: number, dim: number, n = 4000): ClusterView {
   const cluster = Int32Array.from({ length: n }, () => draw.below(k));
   const along = (axis: 0 | 1) =>
     Float64Array.from(cluster, (c) => components[c].centre[axis] + draw.normal());
-  return { dim, shares: [0.7, 0.2], components, points: { x: along(0), y: along(1), cluster } };
+  return {
+    dim,
+    shares: [0.7, 0.2],
+    components,
+    points: { x: along(0), y: along(1), cluster, row: Float64Array.from(cluster.keys()) },
+  };
 }
 
 const halves = (dim: number) =>
@@ -140,7 +145,8 @@ const halves = (dim: number) =>
 const inside = (dim: number, n: number) => {
   const draw = rng('inside');
   const some = (next: () => number) => Float64Array.from({ length: n }, next);
-  const points = { x: some(draw.normal), y: some(draw.normal), responsibility: some(draw.uniform) };
+  const row = some(draw.uniform);
+  const points = { x: some(draw.normal), y: some(draw.normal), row, responsibility: some(draw.uniform) };
   return { cluster: 3, dim, halves: halves(dim), points };
 };
 
@@ -546,7 +552,7 @@ describe('the tree of merges', () => {
           descriptions: null,
           tree,
         },
-        ...{ confusion: null, classes: null, notes: [] },
+        ...{ confusion: null, classes: null, details: null, notes: [] },
       });
       return readFileSync(path, 'utf8');
     };
