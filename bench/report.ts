@@ -69,6 +69,7 @@ have \`bench/python/tables.py\` make their data, create a Python venv in \`bench
 CUDA, which some indexes give by default), unless \`TORCH_PYTHON\` is a Python that has it.
 Run nothing else at the same time; a line notes if other processes used more than 5 % of the CPU.
 
-Not in the table: \`npm run bench:kernels\` times the matrix products and training steps of each backend.
+Not in the table: \`npm run bench:kernels\` times the matrix products and training steps of each backend;
+\`npm run bench:page\` how soon the live page of 200 clusters and 20,000 points shows its first picture.
 `;
 }

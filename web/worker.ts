@@ -26,6 +26,8 @@ export function startAnalysisWorker(scope: WorkerScope): void {
   let mapped = createMap();
   let sampled = 0;
   let request: AnalysisRequest = { isOver: false, onMap: false };
+  /** All points have been shown before. */
+  let isShown = false;
   let busy = false;
   let isStale = false;
   scope.onmessage = async ({ data }) => {
@@ -41,13 +43,19 @@ export function startAnalysisWorker(scope: WorkerScope): void {
         // The coordinator is gone or not ready. The next message retries; once the run is over, draw the last known state.
         if (!request.isOver) continue;
       }
-      postView();
+      await postViews();
     }
     busy = false;
   };
 
   async function fetchNewest() {
-    state = (await (await fetchContent('/api/state'))?.json()) ?? state;
+    const [newest, first] = await Promise.all([
+      fetchContent('/api/state').then((response) => response?.json()),
+      // During a run the rows may become others in between.
+      request.isOver && !sample ? fetchSample() : null,
+    ]);
+    state = newest ?? state;
+    if (state && first) [sample, sampled] = [first, state.sample];
     if (state && state.sample !== sampled) {
       sample = null;
       mapped = createMap();
@@ -56,12 +64,39 @@ export function startAnalysisWorker(scope: WorkerScope): void {
     sample ??= await fetchSample();
   }
 
-  function postView() {
+  /** Posts the view; of many points in many clusters, the first time that of some points before that of all. */
+  async function postViews() {
     if (!state) return;
+    if (sample && !isShown && state.k * (sample.rows.length / sample.dim) > MUCH_WORK) {
+      postView(state, thinned(sample));
+      // Lets the message go.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    isShown ||= sample !== null;
+    postView(state, sample);
+  }
+
+  function postView(state: StateOf, sample: DisplaySample | null) {
     const onAxes = analyse(state, sample, request.isOver);
-    const view = request.onMap && sample ? mapped(onAxes, sample, state.scale) : onAxes;
+    const view = request.onMap && sample && isShown ? mapped(onAxes, sample, state.scale) : onAxes;
     scope.postMessage(view, [view.xyz.buffer, view.labels.buffer]);
   }
+}
+
+/** Points times clusters: more take a second where the machine is busy. */
+const MUCH_WORK = 1_000_000;
+const EVERY = 8;
+
+/** Some of the rows, from all over the sample. */
+function thinned({ rows, dim, numbers }: DisplaySample): DisplaySample {
+  const kept = Array.from({ length: Math.ceil(rows.length / dim / EVERY) }, (_, i) => EVERY * i);
+  const own = new Float32Array(kept.length * dim);
+  for (const [i, row] of kept.entries()) own.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
+  return {
+    rows: own,
+    dim,
+    numbers: numbers.length ? Float64Array.from(kept, (row) => numbers[row]) : numbers,
+  };
 }
 
 async function fetchSample(): Promise<DisplaySample | null> {

@@ -54,6 +54,35 @@ test('50 clusters × 20,000 points: time per frame', { skip }, async () => {
   await large.close();
 });
 
+test('of many points in many clusters, some are shown before all of them', { skip }, async () => {
+  const large = await mock({
+    clusters: 200,
+    dim: 10,
+    rows: 12_000,
+    epochs: 120,
+    status: 'done',
+    tree: () => null,
+  });
+  const { page, complaints, close } = await open(large.url, {}, () => {
+    const seen: string[] = [];
+    Object.assign(window, { seen });
+    addEventListener('DOMContentLoaded', () => {
+      const canvas = document.getElementById('scatter')!;
+      new MutationObserver(() => seen.push(canvas.getAttribute('aria-label')!)).observe(canvas, {
+        attributeFilter: ['aria-label'],
+      });
+    });
+  });
+  await page.waitForFunction(() =>
+    /^12,000 /.test(document.getElementById('scatter')!.getAttribute('aria-label')!),
+  );
+  const seen = await page.evaluate(() => (window as unknown as { seen: string[] }).seen);
+  assert.match(seen[0], /^1,500 sample points in 200 clusters$/);
+  assert.deepEqual(complaints, []);
+  await close();
+  await large.close();
+});
+
 test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
   const long = await mock({ epochs: 10_000, rows: 1000 });
   const { page, complaints, close } = await open(long.url, { viewport: { width: 1280, height: 1400 } });
