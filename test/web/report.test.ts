@@ -37,7 +37,7 @@ before(async () => {
       ...{ versions: {}, identity: null, config: {}, result: null },
       data: { rows: 1200, dim: 2, dtype: 'float32', fingerprint: 'f' },
     },
-    ...{ epoch: null, subClusters: null, tree: null, classes: K, notes: [] },
+    ...{ epoch: null, subClusters: null, tree: null, descriptions: null, classes: K, notes: [] },
     history: {
       epochs: [1, 2, 3].map((epoch) => ({ epoch, k: epoch, loss: 1 / epoch, subLoss: null })),
       ...{ steps: [], splits: [], proposed: { split: 0, merge: 0 }, ended: null, sessions: 1 },
