@@ -1,6 +1,7 @@
 import { printable } from '../base/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { interruptible } from './signals.ts';
+import { dataPathOf } from './stdin.ts';
 
 export const command = 'predict [folder] [file]';
 export const words = ['run', 'data'];
@@ -57,9 +58,10 @@ export async function handler({
   force,
 }: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
+  const rowsAt = await dataPathOf(data);
   const log = (line: string) => console.error(printable(line));
   const { rows, outliers, k } = await interruptible((signal) =>
-    predict({ run, data, skipBad, out, soft, images, clusters, force, log, signal }),
+    predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, signal }),
   );
   console.log(
     printable(

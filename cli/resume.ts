@@ -5,6 +5,7 @@ import { dpmeshVersion } from '../base/version.ts';
 import { options, type RunConfig } from '../coordinator/config.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { bindFlags, configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
+import { dataPathOf } from './stdin.ts';
 import { runOnTerminal } from './terminal-run.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
@@ -80,7 +81,8 @@ export async function handler(values: Values): Promise<void> {
   await assertNoChanges(values, config, file);
   const options = await runOptionsOf(values);
   const { resume } = await import('../library/resume.ts');
-  const { from, data, labels } = values;
+  const { from, labels } = values;
+  const data = values.data === undefined ? undefined : await dataPathOf(values.data);
   const { maxEpochs } = config;
   await runOnTerminal((terminal) => resume({ run, from, data, labels, ...options, ...terminal }), {
     ...values,

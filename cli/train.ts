@@ -1,5 +1,6 @@
 import type { Flags, FlagValues } from './flag.ts';
 import { configOf, type ResultValues, resultFlags, runFlags, runOptionsOf } from './run-flags.ts';
+import { dataPathOf } from './stdin.ts';
 import { runOnTerminal } from './terminal-run.ts';
 import { localWorkerFlags } from './worker-flags.ts';
 
@@ -35,5 +36,9 @@ export async function handler(values: ResultValues & FlagValues<typeof ownFlags>
   }
   const { train } = await import('../library/train.ts');
   const { maxEpochs } = config;
-  await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), { ...values, maxEpochs });
+  const data = await dataPathOf(config.data);
+  await runOnTerminal((terminal) => train({ ...config, data, ...options, ...terminal }), {
+    ...values,
+    maxEpochs,
+  });
 }

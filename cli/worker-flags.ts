@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
+import { isRemote, parsePrefix } from '../data/remote/address.ts';
 import { BACKENDS } from '../worker/compute/backends/load.ts';
 import type { BackendChoice } from '../worker/host/plan.ts';
 import type { ProcessOptions } from '../worker/process.ts';
@@ -79,9 +80,12 @@ export const joinFlags = {
   ...backendFlags,
   'data-root': {
     type: 'string',
-    default: '.',
+    array: true,
+    default: ['.'],
+    defaultDescription: '.',
     requiresArg: true,
-    describe: 'read only data files below this folder; other rows come from the coordinator',
+    describe:
+      'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
   },
   'reconnect-for': {
     type: 'number',
@@ -108,16 +112,21 @@ export async function joinOptionsOf({
   const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
     throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
-  if (statusOf(dataRoot)?.isDirectory() === false)
-    throw new UserError(`--data-root ${dataRoot} is a file; pass the folder that contains the data files`);
-  if (!existsSync(dataRoot))
-    throw new UserError(`--data-root ${dataRoot} does not exist; pass an existing folder`);
   return {
     connect,
     key: key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(key),
     // A worker uses it whenever it joins; its folder may have been renamed by then.
-    dataRoot: resolve(dataRoot),
+    dataRoots: dataRoot.map(checkedRoot),
     reconnectFor: seconds('--reconnect-for', reconnectFor),
     giveUpAfter: giveUpAfter === undefined ? undefined : seconds('--give-up-after', giveUpAfter),
   };
+}
+
+/** A folder as an absolute path, or a prefix of addresses. UserError for a value that is neither. */
+function checkedRoot(root: string): string {
+  if (isRemote(root)) return parsePrefix(root);
+  if (statusOf(root)?.isDirectory() === false)
+    throw new UserError(`--data-root ${root} is a file; pass the folder that contains the data files`);
+  if (!existsSync(root)) throw new UserError(`--data-root ${root} does not exist; pass an existing folder`);
+  return resolve(root);
 }

@@ -1,6 +1,7 @@
 import type * as zod from 'zod/mini';
 import { kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
+import { assertAddress } from '../data/remote/address.ts';
 import type { TableOptions } from '../data/tables/open-table.ts';
 import type { TransformChoice } from '../data/transform.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
@@ -524,6 +525,8 @@ export function resolveWith(
     throw new UserError(
       `${displayName('data')} is missing: the rows to cluster, a file of arrays or a table, or a folder of images`,
     );
+  assertAddress(String(config.data));
+  assertAddress(config.labels as string | null);
   config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
+import { isCopyName } from '../data/cache-pruning.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
+import { isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import { type RunConfig, tableOptions } from './config.ts';
 import type { SavedCheckpoint } from './storage/checkpoints.ts';
@@ -136,10 +138,14 @@ async function assertKept({ texts }: Source, { id, text }: RunConfig): Promise<v
 
 /** Throws a UserError if an input of a resumed run no longer exists. */
 function assertStillThere(flag: string, path: string): void {
-  if (!existsSync(path))
+  if (isRemote(path) || existsSync(path)) return;
+  if (isCopyName(basename(path)))
     throw new UserError(
-      `${path} cannot be read: no such file or folder; if it has moved, pass its path with ${flag}`,
+      `${path}, the copy of standard input that the run read, is gone: pass the same rows with ${flag} FILE`,
     );
+  throw new UserError(
+    `${path} cannot be read: no such file or folder; if it has moved, pass its path with ${flag}`,
+  );
 }
 
 /** UserError if the data do not have the shape that they had when the run began. */

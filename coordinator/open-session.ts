@@ -1,10 +1,11 @@
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { keepSpareDescriptors } from '../base/descriptors.ts';
 import type { Disposers } from '../base/disposers.ts';
 import { realPath } from '../base/same-file.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
+import { absolute } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
@@ -270,7 +271,7 @@ async function listenForWorkers(
     layout,
     file: sharedFiles
       ? {
-          path: source.file ?? resolve(config.data),
+          path: source.file ?? absolute(config.data),
           ...(source.array !== undefined && { array: source.array }),
           firstBlock: await firstBlockHash(source, layout),
         }

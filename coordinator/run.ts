@@ -148,7 +148,7 @@ async function onCodes(
       moments: async () => {
         const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
         assertUnchanged(config, data.hashes, resume);
-        source.assertSameFile?.();
+        await source.assertSameFile?.();
         return data;
       },
       assertOfRun: (hashes) => assertUnchanged(config, hashes, resume),
@@ -226,7 +226,7 @@ async function runOnce(
         prepareFor,
       );
   // Workers opened it by its path, each when it joined: some may have read another file than others.
-  if (!checkpoint) source.assertSameFile?.();
+  if (!checkpoint) await source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
   input.observer?.prepared(run, sample);
   const { encoding = null } = input;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../base/user-error.ts';
 import { type Block, block, blockCount, type Layout } from '../model/layout.ts';
+import { readSpans } from './remote/read-ahead.ts';
 import type { Source } from './source.ts';
 
 /** Length of a block's hash, in bytes. */
@@ -54,9 +55,9 @@ export async function readBlocks(source: Source, layout: Layout, indices: number
     throw new UserError(`more than ${MAX_READ_BYTES >> 20} MiB of rows at once: request fewer blocks`);
   const out = new Float32Array(length);
   let offset = 0;
-  for (const { start, count } of blocks) {
-    out.set(await source.read(start, count), offset);
-    offset += count * layout.dim;
+  for await (const rows of readSpans(source, blocks)) {
+    out.set(rows, offset);
+    offset += rows.length;
   }
   return out;
 }

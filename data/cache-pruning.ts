@@ -6,7 +6,7 @@ import { isDraft } from '../base/drafts.ts';
 import { remove } from '../base/files.ts';
 import { isProcessAlive } from '../base/process-alive.ts';
 
-/** Which decoded files stay in the cache folder: those in use, and of the others the last used, as far as they fit. */
+/** Which decoded files, and copies of files from elsewhere, stay in the cache folder: those in use, and of the others the last used, as far as they fit. */
 
 const DAY_MS = 86_400_000;
 /** A decoded file that was not used for this long is removed. */
@@ -17,13 +17,24 @@ const MAX_BYTES = 10 * 2 ** 30;
 const MAX_PAUSE_MS = DAY_MS;
 
 // Nothing else in the folder is ours: a user may have named one with other files in it.
-const ENTRY = /^[0-9a-f]{32}\.npy$/;
-const DRAFT = /^[0-9a-f]{32}\.npy\.\d/;
+const ENTRY = /^[0-9a-f]{32}(\.npy|-[\w.-]+)$/;
+const DRAFT = /^[0-9a-f]{32}(\.npy\.\d|-)/;
+const COPY = /^[0-9a-f]{32}-/;
 /** A file in use, its process, and the host of that. */
-const MARK = /^([0-9a-f]{32}\.npy)\.(\d+)\.[0-9a-f]{8}@(.*)\.use$/;
+const MARK = /^([0-9a-f]{32}(?:\.npy|-[\w.-]+?))\.(\d+)\.[0-9a-f]{8}@(.*)\.use$/;
 
 /** The name of the decoded file with this key, 32 hexadecimal digits or more. */
 export const entryName = (key: string) => `${key.slice(0, 32)}.npy`;
+
+/** The name of a copy with this key of a file from elsewhere, whose name tells its format. */
+export const copyName = (key: string, name: string) =>
+  `${key.slice(0, 32)}-${name.replace(/[^\w.-]/g, '_').slice(-80)}`;
+
+/** The name of a file from elsewhere of which this is a copy; that of any other file as it is. */
+export const originalName = (name: string) => name.replace(COPY, '');
+
+/** Is this the name of a copy of a file from elsewhere? Its content never changes: the key stands for it. */
+export const isCopyName = (name: string) => COPY.test(name);
 
 /**
  * Marks a decoded file, or one that is about to be, as used now and in use by this process, until the function that it
@@ -66,7 +77,7 @@ const sum = (entries: { size: number }[]) => entries.reduce((total, { size }) =>
 
 function entriesOf(folder: string, names: string[]) {
   return names
-    .filter((name) => ENTRY.test(name))
+    .filter((name) => ENTRY.test(name) && !isDraft(name))
     .flatMap((name) => {
       const info = statOf(folder, name);
       return info ? [{ name, size: info.size, mtimeMs: info.mtimeMs }] : [];

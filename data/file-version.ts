@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { ioError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { isCopyName } from './cache-pruning.ts';
 
 /**
  * Differs when the content of a file may, or when another one has its name: also by inode and the time of its last change,
@@ -10,7 +11,9 @@ import { UserError } from '../base/user-error.ts';
 export function fileVersion(path: string): string {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
-    return JSON.stringify([resolve(path), ...[ino, size, mtimeNs, ctimeNs].map(String)]);
+    // The times of a copy in the cache say when it was last used.
+    const times = isCopyName(basename(path)) ? [] : [mtimeNs, ctimeNs];
+    return JSON.stringify([resolve(path), ...[ino, size, ...times].map(String)]);
   } catch (error) {
     throw ioError(path, 'read', error);
   }

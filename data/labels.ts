@@ -10,6 +10,7 @@ import { chooseColumn, headerTestFor } from './columns.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
+import { atPlace } from './remote/place.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
@@ -39,10 +40,18 @@ interface LabelledRows {
  * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels are
  * the names of their sub-folders. Rejects with a UserError if the file is invalid.
  */
-export async function readLabels(spec: string, { images, dropped }: LabelledRows = {}): Promise<Labels> {
+export async function readLabels(spec: string, rows: LabelledRows = {}): Promise<Labels> {
   const { path, column } = parseSpec(spec);
   if (column === '')
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
+  return atPlace(path, { whole: true }, (place) => labelsAt(place, column, rows));
+}
+
+async function labelsAt(
+  path: string,
+  column: string | undefined,
+  { images, dropped }: LabelledRows,
+): Promise<Labels> {
   const table = images ? null : await tableFileAt(path);
   if (table) return tableLabels(table, column, new Set(dropped));
   const format = formatOf(path);
@@ -74,7 +83,7 @@ export const areInData = (spec: string, data: string): boolean =>
 /** The name or number of the column of the table `data` that a `spec` of `readLabels` refers to; null for another file. */
 export async function labelColumnIn(spec: string, data: string): Promise<string | null> {
   const { path, column } = parseSpec(spec);
-  const file = areInData(spec, data) ? await tableFileAt(data) : null;
+  const file = areInData(spec, data) ? await atPlace(data, {}, tableFileAt) : null;
   if (!file) return null;
   return withReader(file, headerTestFor(column), async (table) => {
     const index = labelColumn(path, table, column);

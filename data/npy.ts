@@ -113,7 +113,7 @@ export function readAppendix(file: ArrayFile): Buffer {
 }
 
 /** Returns the file; throws a UserError if it has fewer bytes than its shape needs. */
-export function assertComplete(file: ArrayFile, size: number): ArrayFile {
+export function assertComplete<File extends Omit<ArrayFile, 'fd'>>(file: File, size: number): File {
   const expected = file.offset + byteCount(file);
   if (size < expected) throw truncated(file.path, expected, size);
   return file;
@@ -175,7 +175,7 @@ function textAfterKey(header: string, key: string): string {
 }
 
 /** Throws a UserError unless the elements are bools, integers or floats of at most 64 bits. */
-export function assertNumeric({ path, dtype }: ArrayFile): void {
+export function assertNumeric({ path, dtype }: Pick<ArrayFile, 'path' | 'dtype'>): void {
   if (isReadable(dtype)) return;
   const content =
     { c: 'complex numbers', U: 'strings', S: 'strings', V: 'records' }[dtype.kind] ??
@@ -184,6 +184,18 @@ export function assertNumeric({ path, dtype }: ArrayFile): void {
   throw new UserError(
     `${path} contains ${content} (${dtypeName(dtype).slice(0, 60)}): save real numbers, such as ${fix}`,
   );
+}
+
+/** Throws a UserError unless the array has rows and columns. */
+export function assertTable({ path, shape }: Pick<ArrayFile, 'path' | 'shape'>): void {
+  if (shape.length < 2)
+    throw new UserError(
+      `${path} has shape ${tuple(shape)}, not (rows, columns): save it again as x.reshape(-1, 1)`,
+    );
+  if (shape[0] === 0)
+    throw new UserError(`${path} has no rows (its shape is ${tuple(shape)}): save it again with data`);
+  if (elementCount(shape) === 0)
+    throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with data`);
 }
 
 /** The number of elements that are read and converted at a time. */

@@ -14,7 +14,18 @@ import {
 import { assertVersion, fileVersion } from './file-version.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import type { ImageOptions } from './images/images.ts';
-import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, isNpy, openNpy, tuple } from './npy.ts';
+import {
+  type ArrayFile,
+  assertNumeric,
+  assertTable,
+  CHUNK_ELEMENTS,
+  closeArray,
+  isNpy,
+  openNpy,
+  tuple,
+} from './npy.ts';
+import { isRemote } from './remote/address.ts';
+import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
 import {
   isPackedText,
@@ -48,15 +59,25 @@ export interface OpenOptions extends Telling {
 
 /**
  * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images
- * become rows of pixels; an array of an .npz, .safetensors, .h5ad or other HDF5 file; a table (text, Parquet, Arrow, JSON lines; also several of them, in a folder or by a pattern); or a
- * folder of images. The format is detected from the content, else from the name. Rejects with a UserError, one line, if the file
- * is invalid.
+ * become rows of pixels; an array of an .npz, .safetensors, .h5ad or other HDF5 file; a table (text, Parquet, Arrow, JSON lines;
+ * also several of them, in a folder or by a pattern); or a folder of images. The format is detected from the content, else from the
+ * name. At an address, an .npy is read in place, another file from a copy. Rejects with a UserError, one line, if the file is invalid.
  */
 export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+  if (isRemote(path)) return openElsewhere(path, options);
   if (!isFile(path)) return openSeveral(path, options);
   const version = fileVersion(path);
   const source = await openOne(path, options);
   return { assertSameFile: () => assertVersion(path, version), ...source };
+}
+
+async function openElsewhere(address: string, options: OpenOptions): Promise<Source> {
+  const { log, images } = options;
+  return atPlace(address, { log, signal: images?.signal }, async (place) => {
+    if (isRemote(place)) return (await import('./remote/npy.ts')).openRemoteNpy(place);
+    // Workers read the copy, too.
+    return { file: place, ...(await openSource(place, options)) };
+  });
 }
 
 const isFile = (path: string) => !isPattern(path) && !statusOf(path)?.isDirectory();
@@ -146,6 +167,7 @@ async function openSeveral(path: string, options: OpenOptions): Promise<Source> 
 
 /** The table in a file, a folder or the files of a pattern; null where there is none. */
 export async function tableFileAt(path: string): Promise<TableFile | null> {
+  if (isRemote(path)) return null;
   if (isPattern(path)) return tablesLike(path);
   const format = formatOf(path);
   if (format === 'folder') return tablesInFolder(path);
@@ -157,10 +179,12 @@ const isTable = (format: Format): format is TableFormat =>
 
 /** Is there a folder of images, and not of tables? */
 export const isImageFolder = (path: string): boolean =>
-  !isPattern(path) && formatOf(path) === 'folder' && tablesInFolder(path) === null;
+  formatOf(path) === 'folder' && tablesInFolder(path) === null;
 
 /** The format of data. Throws a UserError if it is not supported. */
 export function formatOf(path: string): Format {
+  // Others are read from a copy.
+  if (isRemote(path)) return 'npy';
   if (isPattern(path)) return 'pattern';
   if (statusOf(path)?.isDirectory()) return 'folder';
   const head = headOf(path, HEAD_BYTES);
@@ -217,17 +241,6 @@ function tableSource(file: ArrayFile): Source {
       open = false;
     },
   };
-}
-
-function assertTable({ path, shape }: ArrayFile): void {
-  if (shape.length < 2)
-    throw new UserError(
-      `${path} has shape ${tuple(shape)}, not (rows, columns): save it again as x.reshape(-1, 1)`,
-    );
-  if (shape[0] === 0)
-    throw new UserError(`${path} has no rows (its shape is ${tuple(shape)}): save it again with data`);
-  if (elementCount(shape) === 0)
-    throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with data`);
 }
 
 type RowBuffer = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;

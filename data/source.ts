@@ -10,6 +10,16 @@ export interface TableFacts {
   note: string | null;
 }
 
+/** How rows that come over a network are best read: several requests at a time, each of many rows. */
+export interface Latency {
+  /** Nearby rows are read in one request, if the gap between them and their total span are at most this, bytes. */
+  readonly gapBytes: number;
+  readonly spanBytes: number;
+  /** Bytes, and requests, that may be under way. */
+  readonly aheadBytes: number;
+  readonly requests: number;
+}
+
 /** Data rows as float32 in file order, read on demand, whatever the format of the file. */
 export interface Source {
   readonly rows: number;
@@ -37,7 +47,9 @@ export interface Source {
   read(start: number, count: number, into?: Float32Array<ArrayBuffer>): Promise<Float32Array>;
   /** One row in float64, without rounding to float32 (except for a text table, whose cache is float32). */
   stored(row: number): Promise<Float64Array>;
-  /** Throws a UserError if the file is not the one that was opened any more, or has changed. Not for rows in memory. */
-  assertSameFile?(): void;
+  /** Only of rows that come over a network. */
+  readonly latency?: Latency;
+  /** Throws, or rejects with, a UserError if the file is not the one that was opened any more, or has changed. Not for rows in memory. */
+  assertSameFile?(): void | Promise<void>;
   close(): void;
 }

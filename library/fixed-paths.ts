@@ -1,12 +1,13 @@
 import { parse, resolve } from 'node:path';
 import { UserError } from '../base/user-error.ts';
+import { isRemote } from '../data/remote/address.ts';
 
 /**
  * Paths of a caller, made absolute once, before anything waits: its working directory may be changed or renamed while they
  * are in use. In messages they are what the caller gave.
  */
 export interface FixedPaths {
-  /** The absolute path; null and undefined as they are. */
+  /** The absolute path; null, undefined and the address of a remote file as they are. */
   fix<Path extends string | null | undefined>(path: Path): Path;
   /** The text with these paths as they were given. */
   asGiven(text: string): string;
@@ -23,7 +24,7 @@ export function fixedPaths(): FixedPaths {
   return {
     asGiven,
     fix(path) {
-      if (!path) return path;
+      if (!path || isRemote(path)) return path;
       const absolute = resolve(path);
       if (absolute !== path && absolute !== parse(absolute).root)
         given.set(absolute, path.replace(/(?<=.)[\\/]+$/, ''));

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
-import { statusOf } from '../base/files.ts';
 import { assertOpenFiles } from '../base/limits.ts';
 import { wholeNumber } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
@@ -39,12 +38,12 @@ export async function localWorkers(
   assertAddressSpaceFor(choice.backend);
   const { NOT_SET_UP } = await import('../worker/compute/backends/choose.ts');
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');
-  // Of a folder of images they read the decoded copy.
-  const isFolder = statusOf(config.data)?.isDirectory();
-  const dataRoot = isFolder
-    ? (await import('../data/cache.ts')).cacheFolder()
-    : dirname(resolve(config.data));
-  const workers = startLocalWorkers({ ...choice, specs, dataRoot, log });
+  // They read an .npy itself, and of other data the decoded copy.
+  const { isRemote } = await import('../data/remote/address.ts');
+  const itself = isRemote(config.data) ? config.data : dirname(resolve(config.data));
+  const isArray = !isRemote(config.data) && /\.npy$/i.test(config.data);
+  const dataRoots = isArray ? [itself] : [itself, (await import('../data/cache.ts')).cacheFolder()];
+  const workers = startLocalWorkers({ ...choice, specs, dataRoots, log });
   return {
     ...workers,
     sameFiles: true,

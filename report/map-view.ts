@@ -20,8 +20,10 @@ export async function mapView(
   const rows: Float32Array[] = [];
   const cluster: number[] = [];
   const row: number[] = [];
-  for (const range of sampleRanges(count, rowsOnMap(dim), seed)) {
-    rows.push(modelRows(transform, networkRows(transform, await reader.read(range))));
+  const ranges = sampleRanges(count, rowsOnMap(dim), seed);
+  for await (const raw of reader.readEach(ranges))
+    rows.push(modelRows(transform, networkRows(transform, raw)));
+  for (const range of ranges) {
     cluster.push(...(await reader.labels(range)));
     for (let i = 0; i < range.count; i++) row.push(range.start + i);
   }

@@ -3,6 +3,7 @@ import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { moveOutliers } from '../data/fences.ts';
+import { readSpans } from '../data/remote/read-ahead.ts';
 import { openRunLabels } from '../data/saved/run-files.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../data/transform.ts';
@@ -44,6 +45,8 @@ export function sampleRanges(rows: number, wanted: number, seed: bigint): RowRan
 export interface RowReader {
   /** Rows after `unitRows`: raw, unless the transform scales them to unit length. */
   read(range: RowRange): Promise<Float32Array>;
+  /** Those of each range, in this order, valid until the next are asked for. */
+  readEach(ranges: readonly RowRange[]): AsyncGenerator<Float32Array>;
   /** Cluster of each row. */
   labels(range: RowRange): Promise<Int32Array>;
   close(): void;
@@ -61,6 +64,12 @@ export function openRowReader(
       const rows = await source.read(start, count);
       unitRows(transform, rows);
       return rows;
+    },
+    async *readEach(ranges) {
+      for await (const rows of readSpans(source, ranges)) {
+        unitRows(transform, rows);
+        yield rows;
+      }
     },
     async labels(range) {
       if (!file) {

@@ -56,8 +56,9 @@ export async function clusterView(
   };
   const along = axes.map((axis) => alongAxis(transform, axis));
   let at = 0;
-  for (const range of ranges) {
-    const raw = await rows!.read(range);
+  let next = 0;
+  for await (const raw of rows?.readEach(ranges) ?? []) {
+    const range = ranges[next++];
     points.cluster.set(await rows!.labels(range), at);
     for (let i = 0; i < range.count; i++, at++) {
       points.x[at] = along[0](raw, i);

@@ -3,6 +3,7 @@ import { isAbsolute, relative, sep } from 'node:path';
 import { oneLine } from '../base/text.ts';
 import { firstBlockHash } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
+import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 
@@ -13,9 +14,15 @@ export function isBelow(root: string, path: string): boolean {
   return subpath !== '' && subpath !== '..' && !subpath.startsWith(`..${sep}`) && !isAbsolute(subpath);
 }
 
-/** Opens the data file that a coordinator names. Null unless it is inside `root` and is the same file. */
+/** Does one of the roots allow this file? A folder allows the files below it, a prefix of addresses the remote files below that. */
+function isAllowed(roots: readonly string[], path: string): boolean {
+  if (isRemote(path)) return roots.some((root) => isRemote(root) && isBelowAddress(root, path));
+  return roots.some((root) => !isRemote(root) && isBelow(root, path));
+}
+
+/** Opens the data file that a coordinator names. Null unless one of the `roots` allows it and it is the same file. */
 export async function openVisible(
-  root: string,
+  roots: readonly string[],
   file: { path: string; firstBlock: string; array?: string },
   layout: Layout,
   log: (line: string) => void,
@@ -23,8 +30,11 @@ export async function openVisible(
   let source: Source | null = null;
   const name = oneLine(file.path);
   try {
-    if (!isBelow(root, file.path)) return null;
-    source = await openSource(file.path, { expected: layout, array: file.array });
+    if (!isAllowed(roots, file.path)) return null;
+    // Nothing is copied from elsewhere at the word of a coordinator.
+    source = isRemote(file.path)
+      ? await (await import('../data/remote/npy.ts')).openRemoteNpy(file.path)
+      : await openSource(file.path, { expected: layout, array: file.array });
     const same = source.rows === layout.rows && source.dim === layout.dim;
     if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
     log(`${name} differs from the coordinator's file; fetching rows from the coordinator`);

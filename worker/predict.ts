@@ -4,6 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import { tuple } from '../data/npy.ts';
 import { isImageFolder, openSource } from '../data/open.ts';
+import { readSpans } from '../data/remote/read-ahead.ts';
 import { readSavedCentres } from '../data/saved/saved-centres.ts';
 import { readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
@@ -118,6 +119,10 @@ export async function openPredictor({
     const measured = details
       ? readSavedCentres(trained.files, net.at(-1)!.values.length, transform.dim)
       : null;
+    const pieces = Array.from({ length: Math.ceil(source.rows / FORWARD_ROWS) }, (_, i) => ({
+      start: i * FORWARD_ROWS,
+      count: Math.min(FORWARD_ROWS, source.rows - i * FORWARD_ROWS),
+    }));
     const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
@@ -128,11 +133,11 @@ export async function openPredictor({
       quantiles: measured?.quantiles ?? null,
       k: net.at(-1)!.values.length,
       async *pieces() {
-        for (let start = 0; start < source.rows; start += FORWARD_ROWS) {
+        let start = 0;
+        for await (const raw of readSpans(source, pieces)) {
           // Signals arrive between two turns of the event loop.
           await yieldToEventLoop();
           signal?.throwIfAborted();
-          const raw = await source.read(start, Math.min(FORWARD_ROWS, source.rows - start));
           const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
           yield {
@@ -146,8 +151,9 @@ export async function openPredictor({
               measured?.centres ?? null,
             )),
           };
+          start += raw.length / source.dim;
         }
-        source.assertSameFile?.();
+        await source.assertSameFile?.();
       },
       close() {
         backend.free(...layers, ...(encoding ?? []));

@@ -6,6 +6,7 @@ import { backendOfIdentity } from '../base/identity.ts';
 import { assertOpenFiles } from '../base/limits.ts';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
+import { isRemote } from '../data/remote/address.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { CUDA } from './compute/backends/choose.ts';
@@ -37,7 +38,8 @@ export interface ProcessOptions extends Coordinator {
   requireGpu: boolean;
   /** The backend was left to dpmesh: where the run has another, it takes that. */
   follows?: boolean;
-  dataRoot: string;
+  /** Folders, and prefixes of addresses. */
+  dataRoots: readonly string[];
   /** Seconds without a word from the coordinator after which it gives up. */
   reconnectFor: number;
   /** The same before it was ever heard; null: never; `reconnectFor` by default. */
@@ -58,7 +60,8 @@ let askedToLeave: Promise<void> = new Promise(() => {});
 
 /** Runs a worker in this process until the coordinator or a signal stops it. `loading`: its backend is under way. */
 export async function serve(options: ProcessOptions, loading?: Promise<Backend>): Promise<void> {
-  if (!existsSync(options.dataRoot)) throw new UserError(`--data-root ${options.dataRoot} does not exist`);
+  for (const root of options.dataRoots)
+    if (!isRemote(root) && !existsSync(root)) throw new UserError(`--data-root ${root} does not exist`);
   if (!options.child) assertOpenFiles(OWN_FILES, 'a worker');
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
   const meter = options.http && new Meter();
@@ -85,7 +88,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     const why = blind ? `${chosen}, but it sees no GPU: on the CPU (see dpmesh doctor)` : chosen;
     if (blind) console.error(`worker: warning: ${why}`);
     if (options.requireGpu) (await import('./compute/backends/prove.ts')).assertGpu(backend);
-    const { connect, name, dataRoot, giveUpAfter, http } = options;
+    const { connect, name, dataRoots, giveUpAfter, http } = options;
     if (http) {
       const { openWorkerHttp } = await import('./http.ts');
       port = await openWorkerHttp(http, { meter: meter!, backend, name, version: http.version });
@@ -93,7 +96,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     }
     log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
     worker = new Worker({
-      ...{ connect, key: options.key, backend, backendName, why, name, dataRoot, meter, log },
+      ...{ connect, key: options.key, backend, backendName, why, name, dataRoots, meter, log },
       reconnectFor: options.reconnectFor * 1000,
       giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
     });

@@ -1,4 +1,5 @@
 import { UserError } from '../base/user-error.ts';
+import { Unreachable } from '../data/remote/unreachable.ts';
 import { BackendFailure, OutOfDeviceMemory } from './compute/backends/errors.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from './exit-codes.ts';
 
@@ -12,6 +13,7 @@ const NO_MEMORY =
 /** The error as one of this machine's own: memory, or a system call that failed. Null where the task itself is to blame. */
 export function localTrouble(error: unknown): UserError | null {
   if (error instanceof BackendFailure) return error;
+  if (error instanceof Unreachable) return new LocalTrouble(error.message);
   if (!(error instanceof Error) || error instanceof UserError) return null;
   const { code, syscall } = error as NodeJS.ErrnoException;
   const isMemory = code === 'ENOMEM' || code === 'ERR_MEMORY_ALLOCATION_FAILED';

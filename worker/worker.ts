@@ -33,8 +33,8 @@ export interface WorkerOptions extends ConnectionOptions {
   /** Why this backend was chosen, for logs. */
   why?: string;
   name: string;
-  /** The worker opens no data files outside of this folder, whatever the coordinator asks for. */
-  dataRoot: string;
+  /** The worker opens no data files outside of these folders and prefixes of addresses, whatever the coordinator asks for. */
+  dataRoots: readonly string[];
   /** Counts the worker's units, rows and seconds. */
   meter?: Meter;
 }
@@ -136,9 +136,9 @@ export class Worker {
     previous?.free();
     this.#closeFile();
     this.#closeFile = () => {};
-    const { backend, dataRoot, log, meter } = this.#options;
+    const { backend, dataRoots, log, meter } = this.#options;
     const { worker, file, layout } = welcome;
-    const source = file && (await openVisible(dataRoot, file, layout, log));
+    const source = file && (await openVisible(dataRoots, file, layout, log));
     // Another welcome may have arrived meanwhile.
     if (this.#welcome !== welcome) {
       source?.close();

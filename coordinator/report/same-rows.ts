@@ -1,4 +1,5 @@
 import { blockHash, isHashOf } from '../../data/blocks.ts';
+import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { block, blockCount } from '../../model/layout.ts';
 import { SMALL_BYTES, sampledBlocks } from '../data-check.ts';
@@ -10,23 +11,19 @@ import type { RunFile } from '../storage/run-file.ts';
  * some blocks, if there is a checkpoint with their hashes.
  */
 export async function isSameRows(
-  { read }: Source,
+  source: Source,
   { data, config }: RunFile,
   checkpoint: Checkpoint | null,
 ): Promise<boolean> {
   const { rows, blockRows } = data;
   const { dim, fingerprint: expected } = data.codes ?? data;
   const layout = { rows, dim, blockRows, shards: config.shards, seed: config.seed };
-  const hashOf = async (index: number) => {
-    const { start, count } = block(layout, index);
-    return blockHash(await read(start, count));
-  };
-  if (4 * rows * dim <= SMALL_BYTES) {
-    const hashes: Uint8Array[] = [];
-    for (let index = 0; index < blockCount(layout); index++) hashes.push(await hashOf(index));
-    return fingerprint(Buffer.concat(hashes)) === expected;
-  }
-  for (const index of checkpoint ? sampledBlocks(layout) : [])
-    if (!isHashOf({ index }, await hashOf(index), checkpoint!.dataSummary.hashes)) return false;
-  return true;
+  const isSmall = 4 * rows * dim <= SMALL_BYTES;
+  const all = () => Array.from({ length: blockCount(layout) }, (_, index) => index);
+  const compared = isSmall ? all() : checkpoint ? sampledBlocks(layout) : [];
+  const blocks = compared.map((index) => block(layout, index));
+  const hashes: Uint8Array[] = [];
+  for await (const own of readSpans(source, blocks)) hashes.push(blockHash(own));
+  if (isSmall) return fingerprint(Buffer.concat(hashes)) === expected;
+  return hashes.every((hash, i) => isHashOf(blocks[i], hash, checkpoint!.dataSummary.hashes));
 }

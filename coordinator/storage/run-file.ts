@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { readWhole } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type Fences, savedFences } from '../../data/fences.ts';
+import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { type Layout, layoutProblem } from '../../model/layout.ts';
@@ -172,7 +173,7 @@ export function runFile(
 
 /** The config with paths that are valid from any folder. */
 export function withAbsolutePaths(config: RunConfig): RunConfig {
-  return { ...config, data: resolve(config.data), labels: config.labels && resolve(config.labels) };
+  return { ...config, data: absolute(config.data), labels: config.labels && absolute(config.labels) };
 }
 
 /**

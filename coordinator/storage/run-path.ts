@@ -4,6 +4,7 @@ import { isDraft } from '../../base/drafts.ts';
 import { attempted, ioError, readWhole, statusOf, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
+import { originalName } from '../../data/cache-pruning.ts';
 import { MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
@@ -36,7 +37,7 @@ export const isUnfinished = (name: string) =>
 
 /** `<runs>/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
 export function defaultRunPath(data: string, runs = 'runs'): string {
-  const file = basename(data);
+  const file = originalName(basename(data));
   const stem = file.slice(0, -extname(file).length || undefined);
   // `.` and `..` are folders that exist.
   const name = /^\.+$/.test(stem) ? file : stem;

@@ -60,7 +60,7 @@ async function inProcess(
         backend,
         backendName: 'wasm',
         name: `worker ${i}`,
-        dataRoot: folder,
+        dataRoots: [folder],
         reconnectFor: 60_000,
         log: () => {},
       }),

@@ -173,7 +173,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     backend,
     backendName: 'wasm',
     name: '',
-    dataRoot: '.',
+    dataRoots: ['.'],
     reconnectFor: 600_000,
     log: () => {},
   });

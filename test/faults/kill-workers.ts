@@ -70,7 +70,7 @@ export async function trainWithKills(
   const workers = startLocalWorkers({
     specs: Array.from({ length: count }, (_, i) => ({ name: `local/${i}` })),
     ...{ backend: 'wasm', why: 'asked for', gpu: 0, requireGpu: false },
-    dataRoot: dirname(resolve(config.data)),
+    dataRoots: [dirname(resolve(config.data))],
     log: console.error,
   });
   const notHit = new Set<string>(kinds);

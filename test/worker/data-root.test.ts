@@ -45,7 +45,7 @@ test('a path from the coordinator is one line of the log, without control charac
   const said: string[] = [];
   const layout: Layout = { rows: 100, dim: 2, shards: 1, blockRows: 16, seed: '0' };
   const file = { path: 'x\nworker: joined\x1b[2J', firstBlock: '00' };
-  assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
+  assert.equal(await openVisible([at('root')], file, layout, (line) => said.push(line)), null);
   assert.deepEqual(said, [
     'x\ufffdworker: joined\ufffd[2J cannot be read here; fetching rows from the coordinator',
   ]);
@@ -58,7 +58,7 @@ test('a folder is refused, and nothing in it is decoded', async () => {
   const said: string[] = [];
   const file = { path: at('root/images'), firstBlock: '00' };
   process.env.DPMESH_CACHE = at('no-cache');
-  assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
+  assert.equal(await openVisible([at('root')], file, layout, (line) => said.push(line)), null);
   assert.match(said.join(), /cannot be read here/);
   assert.ok(!existsSync(at('no-cache')));
 });
@@ -71,7 +71,7 @@ test('a compressed file with another shape than the run’s is not decompressed'
   const layout: Layout = { rows: 100, dim: 2, shards: 1, blockRows: 16, seed: '0' };
   const said: string[] = [];
   const file = { path, firstBlock: '00' };
-  assert.equal(await openVisible(at('root'), file, layout, (line) => said.push(line)), null);
+  assert.equal(await openVisible([at('root')], file, layout, (line) => said.push(line)), null);
   assert.match(said.join(), /fetching rows from the coordinator/);
   assert.deepEqual(readdirSync(cache), []);
 });
@@ -87,7 +87,7 @@ test('an array of an archive is read in place, if it is the one that is named', 
   whole.close();
   const said: string[] = [];
   const open = (array?: string) =>
-    openVisible(at('root'), { path, firstBlock, array }, layout, (line) => said.push(line));
+    openVisible([at('root')], { path, firstBlock, array }, layout, (line) => said.push(line));
   const source = await open('x');
   assert.deepEqual(await source!.read(0, 2), Float32Array.of(1, 2, 3, 4));
   source!.close();

@@ -12,7 +12,7 @@ test('a worker that leaves waits until its bye is sent, for half a second', asyn
     backend: cpuBackend(),
     backendName: 'cpu',
     name: '',
-    dataRoot: tmpdir(),
+    dataRoots: [tmpdir()],
     reconnectFor: 60_000,
     log: () => {},
   });

@@ -11,7 +11,7 @@ const PATIENCE_MS = 10_000;
 
 export type LocalWorkersOptions = Pick<
   ProcessOptions,
-  'backend' | 'why' | 'gpu' | 'requireGpu' | 'dataRoot'
+  'backend' | 'why' | 'gpu' | 'requireGpu' | 'dataRoots'
 > & {
   specs: WorkerSpec[];
   log: (line: string) => void;

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { moveOutliers } from '../../../data/fences.ts';
+import { readSpans } from '../../../data/remote/read-ahead.ts';
 import type { Source } from '../../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../../data/transform.ts';
 import { sampledRanges } from '../../../view/sample-rows.ts';
@@ -28,12 +29,13 @@ export async function readSample(source: Source, transform: Transform): Promise<
     Math.min(source.rows, MAX_ROWS, Math.floor(MAX_VALUES / dim), Math.floor(MAX_READ / source.dim)),
   );
   const values = new Float32Array(rows * dim);
-  for (const { start, count, at } of sampledRanges(rows, source.rows)) {
-    const raw = await source.read(start, count);
+  let at = 0;
+  for await (const raw of readSpans(source, sampledRanges(rows, source.rows))) {
     // So that they do not decide the scale of the picture.
     if (transform.fences) moveOutliers(raw, transform.input, transform.fences);
     unitRows(transform, raw);
     values.set(networkRows(transform, raw), at * dim);
+    at += raw.length / source.dim;
     await setImmediate();
   }
   return { rows, dim, values };
