@@ -10,6 +10,7 @@ import { encoderRows } from './rows/encoder.ts';
 import { formatRows } from './rows/formats.ts';
 import { paperRows } from './rows/paper.ts';
 import { qualityRows } from './rows/quality.ts';
+import { remoteRows } from './rows/remote.ts';
 import type { BenchmarkRow } from './rows/row.ts';
 import { sameBitsRows } from './rows/same-bits.ts';
 import { sizeRows } from './rows/size.ts';
@@ -27,6 +28,7 @@ const rows: BenchmarkRow[] = [
   ...sizeRows,
   ...encoderRows,
   ...formatRows,
+  ...remoteRows,
   ...lastRows,
 ];
 

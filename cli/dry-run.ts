@@ -53,14 +53,15 @@ async function planRun(
   const unwritable = existsSync(out) ? null : whyUnwritable(out);
   if (unwritable) warn(`--out ${out} cannot be written: ${unwritable}`);
   const { specs, backend } = await plannedWorkers(config, options);
-  const { source, leftOut } = await openRows(config, undefined, { warn, log, status, signal });
+  const hooks = { warn, log, status, signal };
+  const { source, leftOut } = await openRows(config, undefined, hooks);
   try {
     assertNotAmong(source, config.data, out);
     const layout = layoutFor(config, source);
     checkMemory(config, source.dim);
     const cost = gaussianCost(config, layout);
     if (cost) warn(cost);
-    const labels = await openLabels(config, source, leftOut, undefined, warn);
+    const labels = await openLabels(config, source, leftOut, undefined, hooks);
     const sampled = await sampledCounts(layout, sampleThreshold(config, layout));
     const sample = sampled.reduce((a, b) => a + b, 0);
     const { seconds, ...memory } = estimate({

@@ -28,7 +28,8 @@ export const examples = [
 ] as const;
 
 export async function handler(values: ResultValues & FlagValues<typeof ownFlags>): Promise<void> {
-  const config = await configOf(values, Object.keys(builder));
+  const { data: given, ...rest } = await configOf(values, Object.keys(builder));
+  const config = { ...rest, data: await dataPathOf(given) };
   const options = await runOptionsOf(values);
   if (values.dryRun) {
     const { dryRun } = await import('./dry-run.ts');
@@ -36,8 +37,7 @@ export async function handler(values: ResultValues & FlagValues<typeof ownFlags>
   }
   const { train } = await import('../library/train.ts');
   const { maxEpochs } = config;
-  const data = await dataPathOf(config.data);
-  await runOnTerminal((terminal) => train({ ...config, data, ...options, ...terminal }), {
+  await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), {
     ...values,
     maxEpochs,
   });

@@ -180,7 +180,7 @@ export const OPTIONS = {
     group: DATA,
     symbol: 'X',
     describe:
-      'rows to cluster: .npy, .npz, .safetensors, .h5ad, IDX (also .gz), a table (CSV, Parquet, Arrow, JSON lines), or a folder of PNG and JPEG images',
+      'rows to cluster: .npy, .npz, .safetensors, .h5ad, IDX (also .gz), a table (CSV, Parquet, Arrow, JSON lines), or a folder of PNG and JPEG images; also at https://… or s3://BUCKET/KEY; - for standard input',
   }),
   labels: option(nullable(text()), {
     group: DATA,

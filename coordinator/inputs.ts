@@ -86,16 +86,13 @@ export async function openCheckpoint(
   return result;
 }
 
+type ReadingHooks = Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>> & Pick<ImageOptions, 'status'>;
+
 /** Opens the rows to cluster. `leftOut`: the column of a table that holds the labels and is not clustered. */
 export async function openRows(
   config: RunConfig,
   resume: ResumedRun | undefined,
-  {
-    warn,
-    log,
-    status,
-    signal,
-  }: Required<Pick<ImageOptions, 'warn' | 'log' | 'signal'>> & Pick<ImageOptions, 'status'>,
+  { warn, log, status, signal }: ReadingHooks,
 ): Promise<{ source: Source; leftOut: string | null }> {
   const { data, labels, imageSize, skipBad } = config;
   if (resume) assertStillThere('--data', data);
@@ -104,7 +101,7 @@ export async function openRows(
     ? (resume.run.data.leftOut ?? null)
     : labels === null
       ? null
-      : await (await import('../data/labels.ts')).labelColumnIn(labels, data);
+      : await (await import('../data/labels.ts')).labelColumnIn(labels, data, { log, signal });
   if ((imageSize !== null || skipBad) && !isImageFolder(data))
     throw new UserError(
       `${data} is no folder of images, which ${skipBad ? '--skip-bad' : '--image-size'} is for: leave it out`,
@@ -162,22 +159,23 @@ export async function openLabels(
   { rows, images, table }: Pick<Source, 'rows' | 'images' | 'table'>,
   leftOut: string | null,
   resume: ResumedRun | undefined,
-  warn: (message: string) => void,
+  { warn, log, signal }: ReadingHooks,
 ): Promise<Labels | null> {
   if (spec === null) return null;
   const { areInData, labelsFile, readLabels } = await import('../data/labels.ts');
   if (resume) assertStillThere('--labels', labelsFile(spec));
   const isSame = areInData(spec, data);
-  const labels = await readLabels(spec, {
+  const labelled = {
     images: isSame ? images : undefined,
     dropped: leftOut === null ? undefined : table?.dropped,
-  });
+  };
+  const labels = await readLabels(spec, labelled, { log, signal });
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);
   const { formatOf } = await import('../data/open.ts');
   const { isContainer } = await import('../data/arrays/formats.ts');
   // A container has them in an array of their own.
-  if (leftOut === null && isSame && !images && !isContainer(formatOf(data)))
+  if (leftOut === null && isSame && !images && !isRemote(data) && !isContainer(formatOf(data)))
     warn(
       `--labels ${spec} is in the file of --data, and these labels are clustered too; pass rows without them`,
     );

@@ -124,7 +124,7 @@ async function openInputs(
   const { gaussianCost } = await import('./training/preparation/cost.ts');
   const cost = gaussianCost(config, layout);
   if (cost && !resume) warn(`${config.data}: ${cost}`);
-  const labels = await openLabels(config, source, leftOut, resume, warn);
+  const labels = await openLabels(config, source, leftOut, resume, how);
   stopping.signal.throwIfAborted();
   const { checkpointFolder, createCheckpoints } = await import('./storage/checkpoints.ts');
   // One of another folder is not there for the next `resume` of this one.

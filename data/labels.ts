@@ -10,6 +10,7 @@ import { chooseColumn, headerTestFor } from './columns.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
+import type { CopyOptions } from './remote/local-copy.ts';
 import { atPlace } from './remote/place.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';
@@ -40,11 +41,15 @@ interface LabelledRows {
  * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels are
  * the names of their sub-folders. Rejects with a UserError if the file is invalid.
  */
-export async function readLabels(spec: string, rows: LabelledRows = {}): Promise<Labels> {
+export async function readLabels(
+  spec: string,
+  rows: LabelledRows = {},
+  options: CopyOptions = {},
+): Promise<Labels> {
   const { path, column } = parseSpec(spec);
   if (column === '')
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
-  return atPlace(path, { whole: true }, (place) => labelsAt(place, column, rows));
+  return atPlace(path, { ...options, whole: true }, (place) => labelsAt(place, column, rows));
 }
 
 async function labelsAt(
@@ -81,9 +86,13 @@ export const areInData = (spec: string, data: string): boolean =>
   realPath(labelsFile(spec)) === realPath(data);
 
 /** The name or number of the column of the table `data` that a `spec` of `readLabels` refers to; null for another file. */
-export async function labelColumnIn(spec: string, data: string): Promise<string | null> {
+export async function labelColumnIn(
+  spec: string,
+  data: string,
+  options: CopyOptions = {},
+): Promise<string | null> {
   const { path, column } = parseSpec(spec);
-  const file = areInData(spec, data) ? await atPlace(data, {}, tableFileAt) : null;
+  const file = areInData(spec, data) ? await atPlace(data, options, tableFileAt) : null;
   if (!file) return null;
   return withReader(file, headerTestFor(column), async (table) => {
     const index = labelColumn(path, table, column);
