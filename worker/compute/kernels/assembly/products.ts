@@ -207,3 +207,9 @@ export function transpose(w: usize, rows: i32, cols: i32, from: i32, out: usize,
 export function padded(width: i32): i32 {
   return (width + 3) & ~3;
 }
+
+/** The sum of four numbers. */
+export function sumOf(x: v128): f64 {
+  const low = <f64>f32x4.extract_lane(x, 0) + <f64>f32x4.extract_lane(x, 1);
+  return low + (<f64>f32x4.extract_lane(x, 2) + <f64>f32x4.extract_lane(x, 3));
+}
