@@ -415,12 +415,10 @@ export class UnitDispatcher implements Dispatcher {
   }
 }
 
-/** Rounds of the same tasks take about the same time, but for an encoder's: those of about as many rows do. */
+/** Rounds of the same tasks take about the same time, but for the training of an encoder: those of about as many rows do. */
 const kindOf = ({ spec }: Round) =>
   spec.tasks
-    .map((task) =>
-      task.task === 'encoder-steps' ? `${task.task}/${Math.round(Math.log2(task.length))}` : task.task,
-    )
+    .map((task) => ('length' in task ? `${task.task}/${Math.round(Math.log2(task.length))}` : task.task))
     .join('+');
 
 /** The silence after which a worker is a straggler, from the silences before each answer of the round. */

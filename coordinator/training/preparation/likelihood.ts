@@ -101,18 +101,33 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
         covariance: planned.covariance,
       };
   }
-  const { mean, covariance } = await sampleCovariance(input, data, map, sketch, true);
-  const { transform, eigenvalues } = await calculate('planFeatures', {
-    ...(sketch ? unmapped(sketch) : { ...columns, kept }),
-    ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
-  });
+  const { transform, eigenvalues } = await principalAxes(input, data, { columns, kept, map }, true);
   const reason = isGraph
     ? why
     : `no small number of directions of the ${layout.dim} columns stands out from the others`;
   return {
     ...{ likelihood: 'graph', why: units + reason, covariance: eigenvalues },
-    transform: { ...ofColumns(transform, sketch), before: map },
+    transform: { ...transform, before: map },
   };
+}
+
+/**
+ * The transform of rows after a column map, scaled to unit length if `unit`, to their leading principal axes, by the sample
+ * (`planFeatures`). UserError if they do not vary.
+ */
+export async function principalAxes(
+  input: Pick<ChoiceInput, 'config' | 'layout' | 'dispatcher' | 'calculate'>,
+  data: Pick<DataMoments, 'fences' | 'sampleRows'>,
+  { columns, kept, map }: Pick<ReturnType<typeof columnsOf>, 'columns' | 'kept' | 'map'>,
+  unit: boolean,
+): Promise<{ transform: Transform; eigenvalues: Float64Array }> {
+  const sketch = sketchOf(input.config, input.layout.dim);
+  const { mean, covariance } = await sampleCovariance(input, data, map, sketch, unit);
+  const { transform, eigenvalues } = await input.calculate('planFeatures', {
+    ...(sketch ? unmapped(sketch) : { ...columns, kept }),
+    ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences: data.fences },
+  });
+  return { transform: ofColumns(transform, sketch), eigenvalues };
 }
 
 const sketchOf = ({ seed }: Pick<RunConfig, 'seed'>, columns: number): Sketch | null =>
@@ -215,7 +230,7 @@ async function sampleCovariance(
 }
 
 /** A transform of mapped columns as one of raw rows. */
-function afterColumns(transform: Transform, { shift, factor }: ColumnMap): Transform {
+export function afterColumns(transform: Transform, { shift, factor }: ColumnMap): Transform {
   const { input, dim, weights, bias } = transform;
   const own = { weights: weights.slice(), bias: Float64Array.from(bias) };
   for (let j = 0; j < input; j++)
