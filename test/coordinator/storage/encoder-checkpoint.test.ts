@@ -73,7 +73,10 @@ describe('the checkpoint of an encoder', () => {
     const zeros = () => new Float32Array(params.length);
     const along = {
       ...checkpoint,
-      projection: { weights: Float32Array.from({ length: 15 }, (_, i) => Math.cos(i)), bias: Float32Array.of(1, 2, 3) },
+      projection: {
+        weights: Float32Array.from({ length: 15 }, (_, i) => Math.cos(i)),
+        bias: Float32Array.of(1, 2, 3),
+      },
       state: { ...checkpoint.state, widths, params, first: zeros(), second: zeros() },
       clusters: null,
     };
