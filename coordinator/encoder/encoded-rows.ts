@@ -2,6 +2,7 @@ import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openFile, WriteError } from '../../base/files.ts';
 import { sha256InSlices } from '../../base/hash.ts';
+import { UserError } from '../../base/user-error.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
@@ -161,6 +162,8 @@ async function begin(
   const data = await moments();
   await create(data.hashes);
   const { input, variance, columns } = inputOf(data.moments, arePixels);
+  if (!columns.kept.length)
+    throw new UserError(`${config.data}: all ${layout.rows} rows are equal; use data with different rows`);
   let projection: Projection | null = null;
   if (config.encoder === 'neighbour') {
     publishHashes(dispatcher, data.hashes);

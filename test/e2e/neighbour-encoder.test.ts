@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
-import { readNpy } from '../../data/npy.ts';
+import { readNpy, writeNpy } from '../../data/npy.ts';
 import {
   dpmesh,
   embeddedData,
@@ -95,4 +95,13 @@ for (const [what, flags, message] of [
     );
     assert.equal(code, 2, stderr);
     assert.match(stderr, message);
+  });
+
+for (const encoder of ['autoencoder', 'neighbour'])
+  test(`rows that are all equal have no features to learn: ${encoder}`, async () => {
+    const same = path('same.npy');
+    writeNpy(same, '<f4', [100, 40], new Float32Array(4000).fill(1));
+    const { code, stderr } = await dpmesh(trainArgs(same, path('same'), '--encoder', encoder, '--no-http'));
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /same\.npy: all 100 rows are equal; use data with different rows/);
   });
