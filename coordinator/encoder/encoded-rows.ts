@@ -160,10 +160,10 @@ async function begin(
   widths: number[],
 ): Promise<EncoderCheckpoint> {
   const data = await moments();
-  await create(data.hashes);
   const { input, variance, columns } = inputOf(data.moments, arePixels);
   if (!columns.kept.length)
     throw new UserError(`${config.data}: all ${layout.rows} rows are equal; use data with different rows`);
+  await create(data.hashes);
   let projection: Projection | null = null;
   if (config.encoder === 'neighbour') {
     publishHashes(dispatcher, data.hashes);

@@ -20,8 +20,8 @@ export const SUB_BATCH = 16;
  */
 export function checkMemory(config: RunConfig, dim: number, free = freemem()): void {
   // Codes are short.
-  if (config.encoder !== 'none') return;
-  if (isUndecided(config, dim)) {
+  if (config.encoder === 'autoencoder') return;
+  if (config.encoder === 'neighbour' || isUndecided(config, dim)) {
     checkSampleCovariance(config, dim, free);
     return;
   }
@@ -49,9 +49,10 @@ export const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
 const MOST_COLUMNS = 1 << 14;
 
 /** For each shard's sum there may be another that is being added to it, here or on a worker of this machine. */
-function checkSampleCovariance({ data, shards }: RunConfig, dim: number, free: number): void {
-  const remedy =
-    'reduce them first, such as with an embedding, or use --transform standard with --covariance diag';
+function checkSampleCovariance({ data, shards, encoder }: RunConfig, dim: number, free: number): void {
+  const other =
+    encoder === 'none' ? '--transform standard with --covariance diag' : '--encoder autoencoder';
+  const remedy = `reduce them first, such as with an embedding, or use ${other}`;
   if (dim > MOST_COLUMNS)
     throw new UserError(`${data}: ${dim} columns are more than ${MOST_COLUMNS}; ${remedy}`);
   const needed = 2 * shards * 8 * Math.min(dim, MOST_EXACT) ** 2;
