@@ -50,8 +50,7 @@ const MOST_COLUMNS = 1 << 14;
 
 /** For each shard's sum there may be another that is being added to it, here or on a worker of this machine. */
 function checkSampleCovariance({ data, shards, encoder }: RunConfig, dim: number, free: number): void {
-  const other =
-    encoder === 'none' ? '--transform standard with --covariance diag' : '--encoder autoencoder';
+  const other = encoder === 'none' ? '--transform standard with --covariance diag' : '--encoder autoencoder';
   const remedy = `reduce them first, such as with an embedding, or use ${other}`;
   if (dim > MOST_COLUMNS)
     throw new UserError(`${data}: ${dim} columns are more than ${MOST_COLUMNS}; ${remedy}`);
