@@ -88,10 +88,10 @@ export async function encodedRows(
 ): Promise<EncodedRows> {
   const { config, layout, dispatcher, out, warn } = given;
   const latent = latentOf(config, layout.dim);
-  const hasDecoder = config.encoder === 'autoencoder';
-  const widths = hasDecoder
-    ? autoencoderWidths(layout.dim, config.encoderHidden, latent)
-    : [layout.dim, ...config.encoderHidden, latent];
+  const widths =
+    config.encoder === 'neighbour'
+      ? [layout.dim, ...config.encoderHidden, latent]
+      : autoencoderWidths(layout.dim, config.encoderHidden, latent);
   if (!next) checkEncoder(config, widths, warn);
   const saved = next ?? (out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null);
   const input = { ...given, before: given.before ?? (next ? null : (saved?.spent ?? null)) };
