@@ -3,6 +3,7 @@ import * as coordinator from './coordinator.ts';
 import * as cut from './cut.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
+import * as finish from './finish.ts';
 import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
 import * as plot from './plot.ts';
@@ -24,6 +25,7 @@ export const commands: readonly RunnableCommand[] = [
   train,
   coordinator,
   resume,
+  finish,
   watch,
   worker,
   launch,

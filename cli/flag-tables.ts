@@ -7,6 +7,7 @@ import * as coordinator from './coordinator.ts';
 import * as cut from './cut.ts';
 import * as doctor from './doctor.ts';
 import * as evaluate from './evaluate.ts';
+import * as finish from './finish.ts';
 import type { Flag, Flags } from './flag.ts';
 import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
@@ -98,6 +99,7 @@ const TABLES: Record<string, () => string> = {
   ...Object.fromEntries(options.map(([, { group }]) => [group.replace(':', ''), () => resultTable(group)])),
   'train and coordinator': runTable,
   resume: () => commandTable(resume.builder, ['train', train.builder], ['coordinator', coordinator.builder]),
+  finish: () => commandTable(finish.builder, ['resume', resume.builder], ['train', train.builder]),
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
   ...Object.fromEntries(

@@ -32,6 +32,12 @@ const PREFIX_WIDTH = 26;
 const MOST_LINE = 2000;
 /** Time between two texts on how far reading is, at least. */
 const STATUS_MS = 100;
+/** Why training ended; `watch` may read others of another version. */
+const ENDS: Record<string, string> = {
+  settled: 'settled',
+  'max-epochs': 'last epoch',
+  asked: 'ends here, as asked',
+};
 const lossText = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
 /**
@@ -141,9 +147,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           eventLine(`dpmesh: warning: ${event.message}`);
           break;
         case 'end':
-          eventLine(
-            `epoch ${String(event.epoch).padStart(3)}  ${event.reason === 'settled' ? 'settled' : 'last epoch'}  K ${event.k}`,
-          );
+          eventLine(`epoch ${String(event.epoch).padStart(3)}  ${ENDS[event.reason]}  K ${event.k}`);
           if (live) show('labelling all rows …');
           break;
         case 'replicate':

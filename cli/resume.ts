@@ -12,7 +12,8 @@ import { localWorkerFlags } from './worker-flags.ts';
 const { default: _, ...backend } = localWorkerFlags.backend;
 const { default: __, ...bind } = bindFlags.bind;
 
-const ownFlags = {
+/** Flags of the commands that continue a run. */
+export const continuingFlags = {
   run: { type: 'string', hidden: true },
   ...localWorkerFlags,
   backend: {
@@ -47,6 +48,14 @@ const ownFlags = {
     describe: 'resume from this checkpoint file',
     defaultDescription: 'the newest valid one',
   },
+  'max-epochs': {
+    type: 'number',
+    group: runFlags.out.group,
+    requiresArg: true,
+    describe:
+      'go on to another limit than the run’s, also if it is finished: what a run with this limit gives',
+    defaultDescription: 'that of the run',
+  },
   bind: {
     ...bind,
     describe: 'start no workers; listen for workers at this address, tcp://HOST:PORT',
@@ -55,24 +64,30 @@ const ownFlags = {
   insecure: bindFlags.insecure,
 } as const satisfies Flags;
 
-type Values = ResultValues & FlagValues<typeof ownFlags>;
+type Values = ResultValues & FlagValues<typeof continuingFlags>;
 
 export const command = 'resume <run>';
 export const describe = 'continue a run that was stopped, from its newest checkpoint';
 export const builder: Flags = {
   // Flags of a new run are accepted here, so that `assertNoChanges` can reject them with a better message.
   ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
-  ...ownFlags,
+  ...continuingFlags,
 };
 export const examples = [
   ['resume runs/x', 'continue, with any number of workers: the same bytes'],
   ['resume runs/x --data /elsewhere/x.npy', 'the data have moved'],
   ['resume runs/x --out runs/again', 'leave runs/x as it is'],
 ] as const;
-/** They may have moved: the fingerprint tells whether the rows are the same, and labels change only the scores. */
-const MAY_MOVE = ['data', 'labels'];
+/**
+ * Files may have moved: the fingerprint tells whether the rows are the same, and labels change only the scores. A limit only decides
+ * where training ends.
+ */
+const MAY_CHANGE = ['data', 'labels', 'maxEpochs'];
 
-export async function handler(values: Values): Promise<void> {
+export const handler = (values: Values): Promise<void> => continueRun(values, { finish: false });
+
+/** Continues a run in this terminal; `finish`: it only gets its results. */
+export async function continueRun(values: Values, { finish }: { finish: boolean }): Promise<void> {
   const run = String(values.run);
   const { readRunFile } = await import('../coordinator/storage/run-file.ts');
   readRunFile(run, dpmeshVersion());
@@ -81,12 +96,12 @@ export async function handler(values: Values): Promise<void> {
   await assertNoChanges(values, config, file);
   const options = await runOptionsOf(values);
   const { resume } = await import('../library/resume.ts');
-  const { from, labels } = values;
+  const { from, labels, maxEpochs } = values;
   const data = values.data === undefined ? undefined : await dataPathOf(values.data);
-  const { maxEpochs } = config;
-  await runOnTerminal((terminal) => resume({ run, from, data, labels, ...options, ...terminal }), {
+  const how = { run, from, data, labels, maxEpochs, finish };
+  await runOnTerminal((terminal) => resume({ ...how, ...options, ...terminal }), {
     ...values,
-    maxEpochs,
+    maxEpochs: maxEpochs ?? config.maxEpochs,
   });
 }
 
@@ -97,7 +112,7 @@ async function assertNoChanges(values: Values, own: RunConfig, file: string): Pr
       `--config cannot be used: a run resumes with its own ${file}; for another config, start a new run with dpmesh train`,
     );
   const requested = await configOf({ ...values, config: file });
-  const names = options.map(([name]) => name).filter((name) => !MAY_MOVE.includes(name));
+  const names = options.map(([name]) => name).filter((name) => !MAY_CHANGE.includes(name));
   // Flags that were given come first, because they change the defaults of others (--schedule).
   const given = names.filter((name) => values[name] !== undefined);
   for (const name of new Set([...given, ...names])) {

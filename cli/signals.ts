@@ -6,17 +6,26 @@ const SAME_SIGNAL_MS = 1000;
 /** Signals that request the end of the process. */
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** Calls `stop` at the first Ctrl-C or SIGTERM, for an orderly end, and `end` at a later one. */
+/**
+ * Calls `stop` at the first Ctrl-C or SIGTERM, for an orderly end, and `end` at a later one. Before that, a Ctrl-C goes to
+ * `instead`, as long as this returns true.
+ */
 export function onSignal(
   stop: (signal: NodeJS.Signals) => void,
   end: () => void = () => process.exit(INTERRUPTED),
+  instead: () => boolean = () => false,
 ): void {
-  let firstTime: number | null = null;
+  let isStopping = false;
+  let last = { signal: '', time: Number.NEGATIVE_INFINITY };
   const listener = (signal: NodeJS.Signals) => {
-    if (firstTime === null) {
-      firstTime = performance.now();
-      stop(signal);
-    } else if (performance.now() - firstTime > SAME_SIGNAL_MS) end();
+    const time = performance.now();
+    const isSame = signal === last.signal || isStopping;
+    if (isSame && time - last.time < SAME_SIGNAL_MS) return;
+    last = { signal, time };
+    if (isStopping) return end();
+    if (signal === 'SIGINT' && instead()) return;
+    isStopping = true;
+    stop(signal);
   };
   for (const signal of SIGNALS) process.on(signal, listener);
 }

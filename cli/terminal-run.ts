@@ -12,15 +12,26 @@ export interface TerminalOptions {
 }
 
 /**
- * Runs with progress on stderr, or with `events` as JSON lines on stdout, and the result on stdout. Ctrl-C stops the run in an
- * orderly way, SIGHUP reloads the keys.
+ * Runs with progress on stderr, or with `events` as JSON lines on stdout, and the result on stdout. SIGTERM and SIGINT stop the run in an
+ * orderly way, SIGHUP reloads the keys. On a terminal, where somebody reads what that does, a first Ctrl-C ends it early with results
+ * instead; scripts, and programs that read the events, rely on an end within seconds.
  */
 export async function runOnTerminal(
   start: (terminal: TerminalOptions) => Run,
   { maxEpochs, json, events, keys }: { maxEpochs: number; json: boolean; events: boolean; keys?: string },
 ): Promise<void> {
   const stopping = new AbortController();
-  onSignal(() => stopping.abort());
+  let run: Run | null = null;
+  let isFinishing = false;
+  const finish = (): boolean => {
+    const isOffered = process.stderr.isTTY && !events && !isFinishing;
+    const what = isOffered ? (run?.finish() ?? null) : null;
+    if (what === null) return false;
+    isFinishing = true;
+    display.line(`${what}; Ctrl-C again stops the run`);
+    return true;
+  };
+  onSignal(() => stopping.abort(), undefined, finish);
   // A program that reads the events and is killed must not leave a run behind that nobody waits for.
   if (events) process.stdout.on('error', () => stopping.abort());
   const onHangup = keys === undefined ? null : listenForHangups();
@@ -28,7 +39,7 @@ export async function runOnTerminal(
   const { AbortError } = await import('../library/run.ts');
   const log = (message: string) => printEvent({ type: 'log', message });
   const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
-  const run = start({ signal: stopping.signal, ...shown });
+  run = start({ signal: stopping.signal, ...shown });
   onHangup?.(run.rereadKeys);
   let result: RunResult;
   try {

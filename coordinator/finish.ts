@@ -17,6 +17,7 @@ import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Alternation, Replicates, Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
+import type { EarlyFinish } from './early-finish.ts';
 import type { Encoder } from './encoder/encoder.ts';
 import { notesOn } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
@@ -59,6 +60,7 @@ export interface FinishInput {
   check?: DataCheck | null;
   emit: Emit;
   warn: (message: string) => void;
+  earlyFinish: EarlyFinish;
   /** Called when the results are written, before any replicates begin. */
   written?: () => void;
   /** Ends the replicates early, once the results are written. */
@@ -74,6 +76,7 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  */
 export async function finish(input: FinishInput): Promise<Summary> {
   const { run, state, layout, source, labels, out, checkpoints, spent, server, observer, emit } = input;
+  input.earlyFinish.enter('labelling');
   const metadata = withGraph(input.metadata, state);
   // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
   // the numbers of training: from one of them, these bytes come out again.
@@ -128,9 +131,10 @@ export async function finish(input: FinishInput): Promise<Summary> {
     const { tasks, workers } = server.usage();
     const { rowsRead } = spent();
     input.written?.();
-    const replicates = run.config.replicates
-      ? await replicatesOf(input, run.config.replicates, labelled!.sampledOutliers)
-      : null;
+    const replicates =
+      run.config.replicates && input.reason !== 'asked'
+        ? await replicatesOf(input, run.config.replicates, labelled!.sampledOutliers)
+        : null;
     const complete = { ...summary, replicates };
     if (replicates)
       await retryWrites(async () => out.json('run.json', runFile(metadata, complete, written())), input.warn);
@@ -194,13 +198,15 @@ async function replicatesOf(
   count: number,
   sampledOutliers: number[],
 ): Promise<Replicates | null> {
-  const { run, state, layout, signal, emit, out, warn } = input;
+  const { run, state, layout, emit, out, warn, earlyFinish } = input;
+  earlyFinish.enter('replicates');
+  const signal = AbortSignal.any([...(input.signal ? [input.signal] : []), earlyFinish.asked()]);
   const { below } = state.sample;
   const rows = await sampledCounts(layout, below);
   const sample = { below, rows: rows.map((own, shard) => own - sampledOutliers[shard]) };
   const stopped = new Promise<null>((resolve) => {
-    if (signal?.aborted) resolve(null);
-    signal?.addEventListener('abort', () => resolve(null), { once: true });
+    if (signal.aborted) resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
   });
   try {
     const replicates = replicate({ run, sample, count, emit, signal });
@@ -213,6 +219,8 @@ async function replicatesOf(
     if (!(error instanceof UserError)) throw error;
     warn(`the replicates have ended: ${error.message}; the results are complete without them`);
     return null;
+  } finally {
+    earlyFinish.enter('labelling');
   }
 }
 

@@ -13,6 +13,9 @@ import type { SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import type { RunFile } from './storage/run-file.ts';
 
+/** How far a run continues: to its end, beyond it where its user ended it, or not at all: it gets its results. */
+export type Continuation = 'to-end' | 'beyond' | 'finish';
+
 /** A run to be resumed. */
 export interface ResumedRun {
   /** Its directory. */
@@ -20,6 +23,7 @@ export interface ResumedRun {
   run: RunFile;
   /** A checkpoint file; by default the newest that can be read. */
   from?: string;
+  how: Continuation;
 }
 
 /** Where a run is written, and which run it resumes, if any. */

@@ -7,7 +7,7 @@ import { mostClusters } from './training/preparation/limits.ts';
 
 /** What notes are taken from. */
 export interface Outcome {
-  config: Pick<RunConfig, 'transform' | 'covariance' | 'maxEpochs' | 'schedule' | 'alpha'>;
+  config: Pick<RunConfig, 'transform' | 'covariance' | 'maxEpochs' | 'schedule' | 'alpha' | 'alternations'>;
   /** Clusters that have rows. */
   k: number;
   silhouette: number | null;
@@ -176,7 +176,7 @@ function smallSample({ k, rows, sampled }: Outcome): string[] {
 }
 
 function unfinishedNote({ reason, steps, config, k }: Outcome): string[] {
-  if (reason !== 'max-epochs' || quietSteps(steps) >= 2 || isCycling(steps)) return [];
+  if (reason === 'settled' || quietSteps(steps) >= 2 || isCycling(steps)) return [];
   const { maxEpochs } = config;
   const { fast, paper } = OPTIONS.maxEpochs;
   const usual = (config.schedule === 'paper' ? paper : fast) ?? 0;
@@ -184,9 +184,12 @@ function unfinishedNote({ reason, steps, config, k }: Outcome): string[] {
   const seen = steps.length
     ? `while K still changed (${lastKs(steps)})`
     : `before the first split step, so K is still ${k}`;
-  return [
-    `training ended at --max-epochs ${maxEpochs} ${seen}; train again with --max-epochs ${enough} (resume cannot: it would change the result of a finished run)`,
-  ];
+  if (reason === 'asked')
+    return [`training was asked to end ${seen}; resume with --max-epochs ${maxEpochs} to go on`];
+  const goOn = config.alternations
+    ? `train again with --max-epochs ${enough} (resume cannot: encoders have learned from these clusters)`
+    : `resume with --max-epochs ${enough} to go on`;
+  return [`training ended at --max-epochs ${maxEpochs} ${seen}; ${goOn}`];
 }
 
 /** How K changed in the last steps, such as `8 → 12 → 14`. */

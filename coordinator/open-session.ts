@@ -190,7 +190,11 @@ async function openServer(
       server,
       checkpoints,
     };
-    const opened = await monitor.open({ ...run, stop: () => stopping.abort() });
+    const opened = await monitor.open({
+      ...run,
+      finish: options.earlyFinish.ask,
+      stop: () => stopping.abort(),
+    });
     if (stopping.signal.aborted) await opened.close();
     stopping.signal.throwIfAborted();
     page = opened;

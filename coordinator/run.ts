@@ -10,10 +10,12 @@ import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import { type DataCheck, Misread } from './data-check.ts';
+import type { EarlyFinish } from './early-finish.ts';
 import { afterClustering } from './encoder/alternation.ts';
 import { encodedRows, ofRows } from './encoder/encoded-rows.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { finish } from './finish.ts';
+import type { Continuation } from './inputs.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
 import { FailedEverywhere } from './scheduler/router.ts';
 import type { Server } from './scheduler/server.ts';
@@ -33,6 +35,15 @@ import type { Run } from './training/run-context.ts';
 import { sampleThreshold } from './training/sample.ts';
 import { type Observer, train } from './training/train.ts';
 
+/** Where a resumed run continues. */
+export interface ResumedInput {
+  /** Null to start again. */
+  from: SavedCheckpoint | null;
+  /** What its data must have; null: any. */
+  fingerprint: string | null;
+  how: Continuation;
+}
+
 export interface RunInput {
   config: RunConfig;
   source: Source;
@@ -48,11 +59,8 @@ export interface RunInput {
   out: RunDirectory;
   checkpoints: Checkpoints;
   calculate: Calculate;
-  /**
-   * Of a resumed run: its checkpoint, or null to start again, and the fingerprint that its data must have (null: any). Null for
-   * a new run.
-   */
-  resume: { from: SavedCheckpoint | null; fingerprint: string | null } | null;
+  /** Null for a new run. */
+  resume: ResumedInput | null;
   /** That of the encoder of whose codes `source` consists; null: it has the rows themselves. */
   encoding?: EncoderCheckpoint | null;
   /** The totals of the sessions before this one, where no checkpoint of clusters has them. */
@@ -66,6 +74,9 @@ export interface RunInput {
   observer?: Observer;
   /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
   held?: () => Promise<void> | null;
+  earlyFinish: EarlyFinish;
+  /** The encoder was asked to end early: no alternation follows. */
+  isLastAlternation?: boolean;
   /** Called when the results are written; replicates may follow. */
   written?: () => void;
   /** Ends replicates early. */
@@ -134,12 +145,15 @@ async function onCodes(
     layout: own,
     checkpoint: encoding,
     wasThere,
+    wasAsked,
     before,
   } = await encodedRows(
     {
       ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
       calculate: input.calculate,
       arePixels: arePixels(source),
+      earlyFinish: input.earlyFinish,
+      finishesAtOnce: !next && resume?.how === 'finish',
       serve: (own) => input.serve?.(source, own),
       forget: checkpoints.clear,
       before: input.before ?? null,
@@ -164,7 +178,8 @@ async function onCodes(
   return {
     ...input,
     ...{ raw: source, source: codes, layout: own, check: null, encoding },
-    resume: resume && { from, fingerprint: null },
+    resume: resume && { ...resume, from, fingerprint: null },
+    isLastAlternation: wasAsked,
     before: from?.checkpoint.spent ?? before,
   };
 }
@@ -258,24 +273,34 @@ async function runOnce(
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
   const spent = () => totalsSince(checkpoint?.spent ?? input.before ?? null, server, startTime);
   if (checkpoint) input.observer?.state(checkpoint.state);
+  const ended = checkpoint && stillEnded(checkpoint, config, resume);
   const rest = async () => {
     // The tree of merges needs the sample that training ended with.
-    if (checkpoint?.ended && checkpoint.state.sample.below !== run.sample.below)
+    if (ended && checkpoint.state.sample.below !== run.sample.below)
       publishTransform(run, checkpoint.state.sample.below);
-    const { state, reason } = checkpoint?.ended
-      ? { state: checkpoint.state, reason: checkpoint.ended }
+    const { state, reason } = ended
+      ? { state: checkpoint.state, reason: ended }
       : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
+    const isLast = reason === 'asked' || input.isLastAlternation === true;
     const alternation =
       encoding && config.alternations
-        ? await afterClustering({ config, emit, codes: source }, encoding, run, state)
+        ? await afterClustering({ config, emit, codes: source, isLast }, encoding, run, state)
         : null;
     if (alternation?.next) return alternation.next;
     const { brought } = alternation ?? {};
     const encoder = encoding && encoderOf(encoding);
+    // From now on the results of a run that went on beyond its end are replaced.
+    if (resume?.how === 'beyond') out.json('run.json', runFile(metadata, null));
     return finish({ ...input, encoder, run, state, reason, data: moments, metadata, spent, brought });
   };
   const { check } = input;
   return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
+}
+
+/** Why the training of this checkpoint has ended, if it does not go on now: its limit may have been raised. */
+function stillEnded({ ended, state }: Checkpoint, { maxEpochs }: RunConfig, resume: RunInput['resume']) {
+  if (ended === 'max-epochs' && state.epoch < maxEpochs) return null;
+  return ended === 'asked' && resume?.how === 'beyond' ? null : ended;
 }
 
 /** Prepares the run for what was read. What workers read wrong does not end it. */
@@ -392,7 +417,7 @@ async function trainAll(
   { input, run, moments, spent, attempt }: TrainingInput,
   checkpoint: Checkpoint | null,
 ): Promise<{ state: State; reason: EndReason }> {
-  const { config, layout, server, checkpoints, emit, observer, held } = input;
+  const { config, layout, server, checkpoints, emit, observer, held, earlyFinish } = input;
   const offerCheckpoint = (state: State, now: boolean, ended: EndReason | null = null) => {
     const identity = server.identity()!;
     const fixed = {
@@ -406,20 +431,26 @@ async function trainAll(
     offerCheckpoint(start, true);
     observer?.state(start);
   }
+  const end = (state: State, reason: EndReason) => {
+    emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
+    offerCheckpoint(state, true, reason);
+    return { state, reason };
+  };
+  earlyFinish.enter('training');
+  const asked = earlyFinish.asked();
+  if (checkpoint && input.resume?.how === 'finish') earlyFinish.ask();
   const training = train(run, start);
+  let state = start;
   // Between an epoch and the step that follows it, the state is incomplete: no run could resume from it.
   let isComplete = true;
   for (;;) {
     const pause = isComplete && held?.();
-    if (pause) await Promise.race([pause, attempt.stopped]);
+    if (pause) await Promise.race([pause, attempt.stopped, aborted(asked)]);
+    // Before the first epoch the net knows no cluster.
+    if (isComplete && asked.aborted && state.epoch > 0) return end(state, 'asked');
     const { done, value } = await training.next();
-    if (done) {
-      const { state, reason } = value;
-      emit({ type: 'end', epoch: state.epoch, k: state.mixture.k, reason });
-      offerCheckpoint(state, true, reason);
-      return value;
-    }
-    const { state } = value;
+    if (done) return end(value.state, value.reason);
+    state = value.state;
     if (value.type === 'epoch') {
       const { tasks, workers } = server.usage();
       emit({
@@ -437,6 +468,13 @@ async function trainAll(
     if (isComplete) offerCheckpoint(state, value.type === 'step');
   }
 }
+
+/** Resolves when the signal aborts. */
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 /** The totals of this session, added to those of the sessions before. */
 function totalsSince(spent: RunTotals | null, server: Server, startTime: number): RunTotals {

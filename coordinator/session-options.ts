@@ -1,6 +1,7 @@
 import type { AllowList } from '../proto/keys.ts';
 import type { TimedEvent } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
+import type { EarlyFinish } from './early-finish.ts';
 import type { RunLocation } from './inputs.ts';
 import type { HttpOptions } from './monitor/http/open.ts';
 import type { Server } from './scheduler/server.ts';
@@ -30,6 +31,8 @@ export interface SessionOptions extends RunLocation {
   /** Starts the workers. Called when the coordinator is listening. */
   start: (server: Server) => StartedWorkers;
   listener: SessionListener;
+  /** Ends the run early, with results. */
+  earlyFinish: EarlyFinish;
   /** Interrupts the session: what has been computed is saved. */
   signal: AbortSignal;
 }

@@ -17,7 +17,7 @@ export type SessionEnd = { how: 'done' } | { how: 'interrupted'; directory: stri
  * An interrupt ends it in an orderly way. Uses neither the terminal nor process signals. UserError for a user's mistake.
  */
 export async function session(config: RunConfig, options: SessionOptions): Promise<SessionEnd> {
-  const { listener, signal, report } = options;
+  const { listener, signal, report, earlyFinish } = options;
   const stopping = new AbortController();
   const interrupted = new Promise<null>((resolve) => {
     stopping.signal.addEventListener('abort', () => resolve(null), { once: true });
@@ -54,6 +54,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     drawn?.catch(() => {});
     const path = await Promise.race([drawn, interrupted]);
     out.assertThere();
+    earlyFinish.enter('over');
     listener.result(summary, path);
     return { how: 'done' };
   } catch (error) {
@@ -75,7 +76,7 @@ function interruptedEnd(out?: RunDirectory): SessionEnd {
 
 async function runWithWorkers(
   config: RunConfig,
-  { resume, mixed, checkpointEvery }: SessionOptions,
+  { resume, mixed, checkpointEvery, earlyFinish }: SessionOptions,
   { workers, from, ...opened }: OpenedSession,
   signal: AbortSignal,
   written: () => void,
@@ -85,8 +86,8 @@ async function runWithWorkers(
   await workers.ready;
   return runAll({
     ...opened,
-    ...{ config, mixed, signal, written, checkpointEvery },
-    resume: resume ? { from, fingerprint: resume.run.data.fingerprint } : null,
+    ...{ config, mixed, signal, written, checkpointEvery, earlyFinish },
+    resume: resume ? { from, fingerprint: resume.run.data.fingerprint, how: resume.how } : null,
   });
 }
 

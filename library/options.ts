@@ -393,7 +393,7 @@ export interface RunOptions {
    * @defaultValue false
    */
   http?: boolean | string;
-  /** Token required to pause, checkpoint or stop the run over HTTP. Mandatory unless `http` is a loopback address. */
+  /** Token required to pause, checkpoint, finish or stop the run over HTTP. Mandatory unless `http` is a loopback address. */
   httpToken?: string;
   /**
    * Seconds for which page and metrics stay available after the run, from 0 to 1e6.
@@ -431,6 +431,16 @@ export interface ResumeOptions extends RunOptions {
   data?: Data;
   /** The true classes. Needed if they were in memory, or if their file has moved. */
   labels?: LabelData | null;
+  /**
+   * Another limit than the run's: it goes on beyond the old one, or where it was asked to end early, also if it is finished. The
+   * result has the same bytes as that of a run with this limit from the start. Not with `alternations`.
+   */
+  maxEpochs?: number;
+  /**
+   * Train no further: all rows are labelled as of the newest checkpoint. Of an encoder that still learned, the codes are clustered.
+   * @defaultValue false
+   */
+  finish?: boolean;
 }
 
 /** Options of `cut`. */

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { resolveConfig } from '../coordinator/config.ts';
-import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
+import { type RunConfig, resolveConfig } from '../coordinator/config.ts';
+import type { Continuation } from '../coordinator/inputs.ts';
+import { newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';
+import { encoderFile } from '../coordinator/storage/encoder-checkpoint.ts';
+import { foreignTo, type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
 import { runFiles } from '../data/saved/run-files.ts';
 import { assertNotInMemory, withFiles } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';
@@ -19,12 +22,14 @@ const KINDS: OptionKinds<ResumeOptions> = {
   from: 'string',
   data: 'any',
   labels: 'any',
+  maxEpochs: 'number',
+  finish: 'boolean',
   ...RUN_OPTION_KINDS,
 };
 
 /**
  * Continues a run that was stopped or killed, from its newest checkpoint. The result has the same bytes as that of a run that
- * was not interrupted. For a finished run, returns its result.
+ * was not interrupted. For a finished run, returns its result, unless `maxEpochs` lets it go on.
  *
  * @returns the run: await it for its result, iterate over it for its events
  * @throws {UserError} (rejection) if there is no such run, its data have changed, or an option is invalid
@@ -33,14 +38,15 @@ const KINDS: OptionKinds<ResumeOptions> = {
 export function resume(options: ResumeOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('resume', options, KINDS, ['run']);
-    const { run: path, out, log = () => {} } = options;
+    const { run: path, out, maxEpochs, log = () => {} } = options;
     const run = readRunFile(path, dpmeshVersion());
     const { data = run.config.data, labels = run.config.labels } = options;
     assertCompatible(options);
     const paths = fixedPaths();
     const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options) }, paths);
     const [at, from] = [paths.fix(path), paths.fix(options.from)];
-    if (run.result && existsSync(join(path, 'labels.npy'))) {
+    const isFinished = run.result !== null && existsSync(join(path, 'labels.npy'));
+    if (isFinished && maxEpochs === undefined) {
       if (out !== undefined)
         throw new UserError(
           `${path} is finished, so nothing was written to --out ${out}; leave --out out, or copy the folder`,
@@ -50,17 +56,61 @@ export function resume(options: ResumeOptions): Run {
       const report = join(path, 'report', 'report.html');
       const soft = run.config.soft;
       const about = { soft, files: run.files, report: existsSync(report) ? report : null };
-      hooks.result(resultOf(run.result, path, about));
+      hooks.result(resultOf(run.result!, path, about));
       return;
     }
     if (typeof data === 'string') assertNotInMemory(data, 'data', path);
     if (labels === null || typeof labels === 'string') assertNotInMemory(labels, 'labels', path);
     const file = join(path, 'run.json');
     await withFiles({ data, labels }, async ({ withNames, inMemory, ...inputs }) => {
-      const config = await resolveConfig({ ...run.config, ...inputs }, (name) => `${file}: ${name}`);
-      await runSession({ config, resume: { path: at, run, from }, withNames, inMemory }, own, hooks);
+      const config = await resolveConfig(
+        { ...run.config, ...inputs, ...(maxEpochs !== undefined && { maxEpochs }) },
+        (name) => (name === 'maxEpochs' ? '--max-epochs' : `${file}: ${name}`),
+      );
+      const how = continuation(at, run, config, options, isFinished);
+      await runSession({ config, resume: { path: at, run, from, how }, withNames, inMemory }, own, hooks);
     });
   });
+}
+
+/** How the run continues. UserError where it has nothing to finish from, or cannot go on to this `--max-epochs`. */
+function continuation(
+  path: string,
+  run: RunFile,
+  config: RunConfig,
+  { run: shown, from, maxEpochs, finish = false }: ResumeOptions,
+  isFinished: boolean,
+): Continuation {
+  if (maxEpochs === undefined && !finish) return 'to-end';
+  if (maxEpochs !== undefined && finish)
+    throw new UserError('--max-epochs is for a run that goes on: leave it out to finish it as it is');
+  const found =
+    from === undefined ? newestCheckpoint(path, foreignTo(run, config), () => {}) : readCheckpoint(from);
+  const checkpoint = found && 'checkpoint' in found ? found.checkpoint : null;
+  if (finish) {
+    if (!found && !existsSync(encoderFile(path)))
+      throw new UserError(
+        `${shown} has no checkpoint to finish from, so there is nothing to label yet; start it again with: dpmesh resume ${shown}`,
+      );
+    return 'finish';
+  }
+  const refused = (why: string) => new UserError(`--max-epochs ${maxEpochs}: ${why}`);
+  if (config.alternations > 0 && maxEpochs !== run.config.maxEpochs)
+    throw refused(
+      `${shown} has --alternations, and its encoder has learned from clusters that the old limit of ${run.config.maxEpochs} ended; start a new run with dpmesh train`,
+    );
+  if (!checkpoint) {
+    if (!isFinished) return 'to-end';
+    throw refused(`${shown} has no checkpoint to go on from; start a new run with dpmesh train`);
+  }
+  const { ended, state } = checkpoint;
+  if (isFinished && ended === 'settled')
+    throw refused(
+      `${shown} settled in epoch ${state.epoch}, so more epochs would change nothing; --no-early-stop of dpmesh train goes on regardless`,
+    );
+  if (maxEpochs! <= state.epoch)
+    throw refused(`${shown} has trained for ${state.epoch} epochs already; give it more`);
+  return 'beyond';
 }
 
 /** The backend of the run; another one would give other bits. */

@@ -12,6 +12,12 @@ export interface Run extends Promise<RunResult>, AsyncIterable<TimedEvent> {
    * later.
    */
   readonly closed: Promise<void>;
+  /**
+   * Ends the run early, with results: training ends after the current epoch, then all rows are labelled and the report is drawn. An
+   * encoder ends after its current pass, then its codes are clustered; replicates end at once. Returns what happens now, for
+   * people; null if there is nothing to label yet, or the run is over.
+   */
+  finish(): string | null;
   /** Reads the list of allowed workers, `allowed` in the folder `keys`, again. */
   rereadKeys(): void;
 }
@@ -27,6 +33,8 @@ export interface RunHooks {
   event(event: TimedEvent): void;
   /** The run has its result. Page and metrics may linger. */
   result(result: RunResult): void;
+  /** Calls `ask` when the run is to end early, with results. */
+  onFinish(ask: () => string | null): void;
   /** Calls `reload` whenever the keys are to be read again; at once if that was requested before. */
   onRereadKeys(reload: () => void): void;
 }
@@ -34,6 +42,7 @@ export interface RunHooks {
 /** Starts `work` and returns its run. `work` must call `hooks.result`, then resolve when everything is closed; or reject. */
 export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
   const events = createEventQueue();
+  let finish: () => string | null = () => null;
   let reloadKeys: (() => void) | null = null;
   let reloadRequested = false;
   let closed!: Promise<void>;
@@ -43,6 +52,9 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
       result(result) {
         events.end();
         resolve(result);
+      },
+      onFinish(ask) {
+        finish = ask;
       },
       onRereadKeys(reload) {
         reloadKeys = reload;
@@ -55,6 +67,7 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
   });
   return Object.assign(result, {
     closed,
+    finish: () => finish(),
     rereadKeys() {
       if (reloadKeys) reloadKeys();
       else reloadRequested = true;

@@ -2,6 +2,7 @@ import { isLoopback, parseBindAddress } from '../base/address.ts';
 import { seconds } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
+import { createEarlyFinish } from '../coordinator/early-finish.ts';
 import type { ResumedRun } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
 import type { InputPaths } from './arrays.ts';
@@ -42,13 +43,15 @@ export async function runSession(
     bind === undefined
       ? await localWorkers(config, options, log)
       : await remoteWorkers(bind, options, hooks.onRereadKeys, log);
+  const earlyFinish = createEarlyFinish();
+  hooks.onFinish(earlyFinish.ask);
   let result: RunResult | null = null;
   try {
     const { session } = await import('../coordinator/session.ts');
     const end = await session(config, {
       ...settings,
       ...workers,
-      ...{ resume, runs, signal },
+      ...{ resume, runs, signal, earlyFinish },
       listener: {
         event: (event) =>
           hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),

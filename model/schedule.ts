@@ -149,8 +149,8 @@ export function hasStalled(steps: readonly Step[], splits: number): boolean {
   return (splits === 0 && quietSteps(steps) > 0) || isCycling(steps);
 }
 
-/** Why training ended: K has settled, or all epochs are done. */
-export const END_REASONS = ['settled', 'max-epochs'] as const;
+/** Why training ended: K has settled, all epochs are done, or the user asked for the results so far. */
+export const END_REASONS = ['settled', 'max-epochs', 'asked'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
 /** Progress of a pair of steps, in nats a row, below which it is none: assignments at borders go on changing. */

@@ -149,11 +149,12 @@ function headline({ run, epoch, history }: ReportContents): string {
   return `${data}; not finished${at === undefined ? '' : `, epoch ${at}`}${k === undefined ? '' : `, ${counted(k, 'cluster')}`}`;
 }
 
+/** Why training ended, in short. */
+const ENDS: Record<string, string> = { settled: 'settled', 'max-epochs': 'limit reached', asked: 'as asked' };
+
 function tiles({ run: { result }, history }: ReportContents): string {
   if (!result) return '';
   const score = (value: number | null) => (value === null ? null : value.toFixed(4));
-  const reason =
-    history?.ended === 'settled' ? 'settled' : history?.ended === 'max-epochs' ? 'limit reached' : null;
   const entries: [string, string | null, string?][] = [
     ['clusters', String(result.k)],
     ['NMI', score(result.nmi)],
@@ -162,7 +163,7 @@ function tiles({ run: { result }, history }: ReportContents): string {
     ['silhouette', score(result.silhouette)],
     ['loss', score(result.loss)],
     ['outliers', result.outliers ? result.outliers.toLocaleString('en') : null],
-    ['epochs', result.epochs.toLocaleString('en'), reason ?? undefined],
+    ['epochs', result.epochs.toLocaleString('en'), history?.ended ? ENDS[history.ended] : undefined],
     ['rounds', result.rounds.toLocaleString('en')],
     ['workers', String(result.workers)],
     ['training', `${result.seconds.toFixed(result.seconds < 100 ? 2 : 0)} s`],

@@ -8,13 +8,28 @@ const KEY = 'dpmesh-token';
 /** Characters that a token may have. Browsers refuse to send some others (curly quotes) in a header. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-/** Pause, checkpoint and stop (after a confirmation). A token, if required, is kept for this tab only. */
+/** What is asked before a run is ended. */
+const QUESTIONS = {
+  finish: {
+    title: 'Finish this run now?',
+    text: 'Training ends after the current epoch, then all rows are labelled and the report is drawn, from the clusters as they are. An encoder that still learns ends after its current pass, and its codes are clustered.',
+    yes: 'Finish the run',
+  },
+  stop: {
+    title: 'Abort this run?',
+    text: 'Training stops after writing a final checkpoint. No results are written; dpmesh resume continues from the checkpoint, dpmesh finish labels the rows as of it.',
+    yes: 'Abort the run',
+  },
+};
+type End = keyof typeof QUESTIONS;
+
+/** Pause, checkpoint, finish and abort (after a confirmation). A token, if required, is kept for this tab only. */
 export function controls(notice: ShowNotice): {
   show(run: RunInfo, status: Status, isConnected: boolean): void;
 } {
   const pause = byId<HTMLButtonElement>('pause');
   const checkpoint = byId<HTMLButtonElement>('checkpoint');
-  const stop = byId<HTMLButtonElement>('stop');
+  const ends = { finish: byId<HTMLButtonElement>('finish'), stop: byId<HTMLButtonElement>('stop') };
   const token = byId<HTMLInputElement>('token');
   const confirm = byId<HTMLDialogElement>('confirm');
   let status: Status = 'starting';
@@ -25,13 +40,25 @@ export function controls(notice: ShowNotice): {
   pause.onclick = () =>
     status === 'paused' ? post('resume', 'Resuming.') : post('pause', 'Pausing after the current epoch.');
   checkpoint.onclick = () => post('checkpoint', 'Writing a checkpoint.');
-  stop.onclick = () => confirm.showModal();
+  ends.finish.onclick = () => ask('finish');
+  ends.stop.onclick = () => ask('stop');
   byId('confirm-no').onclick = () => confirm.close();
-  byId('confirm-yes').onclick = () => {
-    confirm.close();
-    post('stop', 'The run is stopping.');
-  };
 
+  function ask(end: End) {
+    const { title, text, yes } = QUESTIONS[end];
+    setText(byId('confirm-title'), title);
+    setText(byId('confirm-text'), text);
+    const button = byId<HTMLButtonElement>('confirm-yes');
+    setText(button, yes);
+    button.classList.toggle('danger', end === 'stop');
+    button.onclick = () => {
+      confirm.close();
+      post(end, 'The run is stopping.');
+    };
+    confirm.showModal();
+  }
+
+  /** `confirmation`: shown where the answer says nothing more precise. */
   async function post(action: string, confirmation: string) {
     const value = token.value.trim();
     const isToken = TOKEN.test(value);
@@ -43,7 +70,7 @@ export function controls(notice: ShowNotice): {
     } catch {
       return notice('The coordinator is not responding.', 'bad');
     }
-    if (response.ok) return notice(confirmation);
+    if (response.ok) return notice(await doneText(response, confirmation));
     if (response.status === 401) return askForToken();
     notice(`Request rejected: ${await errorText(response)}`, 'bad');
   }
@@ -64,10 +91,16 @@ export function controls(notice: ShowNotice): {
       const isTraining = status === 'running' || status === 'paused';
       pause.disabled = !isTraining || !isConnected;
       checkpoint.disabled = !isTraining || !isConnected;
-      stop.disabled = !(isTraining || status === 'finishing' || status === 'starting') || !isConnected;
+      for (const button of Object.values(ends)) button.disabled = isOver(status) || !isConnected;
       if (isOver(status) && confirm.open) confirm.close();
     },
   };
+}
+
+async function doneText(response: Response, otherwise: string): Promise<string> {
+  if (response.status === 204) return otherwise;
+  const { message } = await response.json();
+  return `${message[0].toUpperCase()}${message.slice(1)}.`;
 }
 
 async function errorText(response: Response): Promise<string> {

@@ -1,3 +1,4 @@
+import type { EndReason } from '../model/schedule.ts';
 import { counted } from '../view/counted.ts';
 import { likelihoodText, type TimedEvent } from '../view/events.ts';
 import { certaintyText } from '../view/summary.ts';
@@ -60,6 +61,13 @@ export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
   return entries.filter((entry) => !own.has(entry)).map((entry) => (entry === newest ? shared : entry));
 }
 
+/** Why training ended. */
+const ENDS: Record<EndReason, string> = {
+  settled: 'splits and merges have settled',
+  'max-epochs': 'the last epoch was reached',
+  asked: 'it was asked to finish',
+};
+
 type EventDescription = Pick<LogEntry, 'kind' | 'text'>;
 type ProposalEvent = Extract<TimedEvent, { type: 'split' | 'merge' }>;
 
@@ -107,9 +115,7 @@ function describe(event: TimedEvent): EventDescription | null {
     case 'checkpoint-failed':
       return { kind: 'bad', text: `A checkpoint could not be written: ${event.reason}` };
     case 'end':
-      return milestone(
-        `Training ended with K ${event.k}: ${event.reason === 'settled' ? 'splits and merges have settled' : 'the last epoch was reached'}`,
-      );
+      return milestone(`Training ended with K ${event.k}: ${ENDS[event.reason]}`);
     case 'replicate':
       return event.k === null
         ? null

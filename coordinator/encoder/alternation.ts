@@ -14,10 +14,10 @@ const SAME = 0.99;
 
 /**
  * What follows a clustering of codes: the checkpoint of the alternation in which the encoder learns from its clusters (DeepDPM's
- * and DCN's alternating scheme), or null if there are enough, or labels no longer change. `brought`: what all clusterings so far found.
+ * and DCN's alternating scheme), or null if there are enough (`isLast`: by the user's wish), or labels no longer change. `brought`: what all clusterings so far found.
  */
 export async function afterClustering(
-  { config, emit, codes }: { config: RunConfig; emit: Emit; codes: Source },
+  { config, emit, codes, isLast }: { config: RunConfig; emit: Emit; codes: Source; isLast: boolean },
   checkpoint: EncoderCheckpoint,
   { transform }: Pick<Run, 'transform'>,
   { net }: Pick<State, 'net'>,
@@ -29,7 +29,7 @@ export async function afterClustering(
   const agreement = before ? ariOfLabels(before, clusters.labels) : null;
   const brought = [...checkpoint.brought, { k, agreement }];
   const alternation = checkpoint.alternation + 1;
-  if (alternation > of || (agreement !== null && agreement >= SAME)) return { brought, next: null };
+  if (isLast || alternation > of || (agreement !== null && agreement >= SAME)) return { brought, next: null };
   emit({ type: 'alternation', alternation, of, k, agreement });
   return { brought, next: nextAlternation(checkpoint, clusters, brought) };
 }

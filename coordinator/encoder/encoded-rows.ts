@@ -15,6 +15,7 @@ import { nd } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
+import type { EarlyFinish } from '../early-finish.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { RunTotals } from '../storage/checkpoint.ts';
@@ -28,7 +29,7 @@ import { CODES, encodeAll } from './encode-all.ts';
 import { encoderOf } from './encoder.ts';
 import { checkEncoder, latentOf } from './limits.ts';
 import { encoderAxes, neighbourPairs } from './neighbour-pairs.ts';
-import { encoderEpoch, encoderShards, passesOf } from './train-encoder.ts';
+import { type EncoderState, encoderEpoch, encoderShards, passesOf } from './train-encoder.ts';
 
 /** Features that were learned: what is clustered in place of the rows. */
 export interface EncodedRows {
@@ -39,6 +40,8 @@ export interface EncodedRows {
   checkpoint: EncoderCheckpoint;
   /** Nothing had to be computed: what was clustered before are these codes. */
   wasThere: boolean;
+  /** Its encoder was asked to end early. */
+  wasAsked: boolean;
   /** The totals of the sessions before this one, as far as its encoder was saved. */
   before: RunTotals | null;
 }
@@ -61,6 +64,9 @@ interface EncoderInput {
   calculate: Calculate;
   /** Columns are the pixels of images. */
   arePixels: boolean;
+  earlyFinish: EarlyFinish;
+  /** An encoder that was saved learns no more. */
+  finishesAtOnce: boolean;
   /** Reads all rows once. UserError as `assertOfRun`. */
   moments(): Promise<DataMoments>;
   /** UserError if the rows with these hashes are not those of the run that is resumed. */
@@ -100,6 +106,7 @@ export async function encodedRows(
   if (saved) input.assertOfRun(saved.hashes);
   if (next) await save(input, next);
   let checkpoint = saved ?? (await begin(input, widths));
+  let wasAsked = false;
   if (!wasThere) {
     await input.forget();
     const inTraining = { ...layout, shards: encoderShards(layout) };
@@ -107,7 +114,11 @@ export async function encodedRows(
     const { factor, shift } = checkpoint.input;
     dispatcher.publish('encoder-input', { factor: nd(factor), shift: nd(shift) });
     publishHashes(dispatcher, checkpoint.hashes);
+    input.earlyFinish.enter('encoder');
+    if (saved && input.finishesAtOnce) input.earlyFinish.ask();
     checkpoint = await trained({ ...input, layout: inTraining }, checkpoint);
+    wasAsked = input.earlyFinish.asked().aborted;
+    input.earlyFinish.enter('preparing');
     await encodeAll(dispatcher, inTraining, encoderOf(checkpoint), out);
     checkpoint = { ...checkpoint, codes: out.hashes()[CODES] };
     await save(input, checkpoint);
@@ -117,6 +128,7 @@ export async function encodedRows(
     layout: { ...layout, dim: latent },
     checkpoint,
     wasThere,
+    wasAsked,
     before: input.before,
   };
 }
@@ -197,9 +209,9 @@ function inputOf(
   return { input, variance: kept.length, columns: { ...columns, map: input } };
 }
 
-/** The rest of the epochs. */
+/** The rest of the epochs, or, once the user asks for an end, none after the current one. */
 async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<EncoderCheckpoint> {
-  const { config, layout, dispatcher, server, emit, checkpointEvery } = input;
+  const { config, layout, dispatcher, server, emit, checkpointEvery, earlyFinish } = input;
   const { variance, clusters, alternation } = start;
   const { epochs } = passesOf(config, alternation);
   if (start.state.epoch >= epochs) return start;
@@ -208,7 +220,9 @@ async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<E
   let checkpoint = start;
   let savedAt = performance.now();
   server.usage();
-  while (checkpoint.state.epoch < epochs) {
+  const asked = earlyFinish.asked();
+  const isEnough = ({ epoch }: EncoderState) => epoch >= epochs || (asked.aborted && epoch > 0);
+  while (!isEnough(checkpoint.state)) {
     const startedAt = performance.now();
     const before = server.traffic();
     const training = { config, layout, dispatcher, variance, pairs, clusters };
@@ -221,7 +235,7 @@ async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<E
       bytes: after.sent - before.sent + after.received - before.received,
     });
     checkpoint = { ...checkpoint, state };
-    if (state.epoch < epochs && performance.now() - savedAt < checkpointEvery * 1000) continue;
+    if (!isEnough(state) && performance.now() - savedAt < checkpointEvery * 1000) continue;
     savedAt = performance.now();
     await save(input, checkpoint);
   }

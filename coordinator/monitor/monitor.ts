@@ -2,7 +2,7 @@ import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
-import type { Status } from '../../view/api.ts';
+import { isOver, type Status } from '../../view/api.ts';
 import type { RunEvent } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { RoundListener } from '../scheduler/router.ts';
@@ -42,7 +42,9 @@ export interface MonitorOptions {
   raw: () => Source;
   server: Server;
   checkpoints: Checkpoints;
-  /** Stops the run, as Ctrl-C does. */
+  /** Ends the run early, with results. Returns what happens now, for people; null if there is nothing to finish. */
+  finish(): string | null;
+  /** Stops the run, which can be resumed. */
   stop(): void;
 }
 
@@ -66,11 +68,14 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
     },
     observer: recorder,
     held: pause.held,
-    async open({ http, out, checkpoints, stop, ...rest }) {
+    async open({ http, out, checkpoints, finish, stop, ...rest }) {
       const { openHttp } = await import('./http/open.ts');
-      const controls = controlsOf(recorder, pause, checkpoints, () => {
-        stop();
-        stopLinger();
+      const controls = controlsOf(recorder, pause, checkpoints, {
+        finish,
+        stop() {
+          stop();
+          stopLinger();
+        },
       });
       const name = basename(resolve(out.path));
       return openHttp(http, { ...rest, name, out: out.path, recorder, counters, controls });
@@ -88,7 +93,14 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
   };
 }
 
-function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, stop: () => void): Controls {
+const NOTHING_YET = 'there is nothing to label yet: wait for the first epoch, or abort the run';
+
+function controlsOf(
+  recorder: Recorder,
+  pause: Pause,
+  checkpoints: Checkpoints,
+  { finish, stop }: Pick<MonitorOptions, 'finish' | 'stop'>,
+): Controls {
   /** Null if the run has one of these statuses, else why the request is rejected. */
   const rejectUnless = (...statuses: Status[]) =>
     statuses.includes(recorder.status()) ? null : `the run is ${recorder.status()}`;
@@ -113,6 +125,15 @@ function controlsOf(recorder: Recorder, pause: Pause, checkpoints: Checkpoints, 
       return (await checkpoints.flush())
         ? null
         : 'the checkpoint could not be written; see the events for the reason';
+    },
+    finish() {
+      const what = finish();
+      if (what === null)
+        return { problem: isOver(recorder.status()) ? `the run is ${recorder.status()}` : NOTHING_YET };
+      // A run that is paused need not be resumed first.
+      if (recorder.status() === 'paused') recorder.setStatus('running');
+      pause.resume();
+      return { what };
     },
     stop() {
       stop();

@@ -230,12 +230,14 @@ function isNewer(version: string, than: string): boolean {
 
 /** Inputs that may have moved, and do not tell runs from each other: the fingerprint of the rows does. */
 const PATHS = ['data', 'labels'];
+/** A limit decides where training ends, not how it gets there. */
+const LIMITS = ['maxEpochs'];
 /** Characters of a value in a message. */
 const MOST_SHOWN = 40;
 
 /**
  * What a checkpoint has that differs from the run, for people; null if it belongs to the run: the fingerprint of the rows,
- * the numeric identity and all options that determine the result agree. `config`: the run's, with the defaults of options
+ * the numeric identity and all options that determine its training, but for its limit, agree. `config`: the run's, with the defaults of options
  * that an earlier version did not write.
  */
 export function foreignTo(
@@ -251,7 +253,8 @@ export function foreignTo(
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
     const differing = Object.entries(found).filter(
       ([name, value]) =>
-        !PATHS.includes(name) && JSON.stringify(value) !== JSON.stringify(own[name as keyof typeof own]),
+        ![...PATHS, ...LIMITS].includes(name) &&
+        JSON.stringify(value) !== JSON.stringify(own[name as keyof typeof own]),
     );
     if (!differing.length) return null;
     const [[name, value]] = differing;

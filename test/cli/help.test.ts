@@ -9,6 +9,7 @@ const COMMANDS = [
   'train',
   'coordinator',
   'resume',
+  'finish',
   'watch',
   'worker',
   'launch',

@@ -11,7 +11,14 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
   const { dim = 2, ...rest } = changes;
   const of = (value: number) => Array<number>(dim).fill(value);
   return {
-    config: { transform: 'standard', covariance: 'full', maxEpochs: 500, schedule: 'fast', alpha: 10 },
+    config: {
+      transform: 'standard',
+      covariance: 'full',
+      alternations: 0,
+      maxEpochs: 500,
+      schedule: 'fast',
+      alpha: 10,
+    },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
@@ -149,7 +156,7 @@ describe('notes on a result', () => {
     const steps = [step('split', 8, 6), step('merge', 8), step('split', 12, 4), step('merge', 11, 1)];
     const ended = { reason: 'max-epochs' as const, steps };
     assert.deepEqual(notesOn(outcome(ended)), [
-      'training ended at --max-epochs 500 while K still changed (2 → 8 → 12 → 11); train again with --max-epochs 1000 (resume cannot: it would change the result of a finished run)',
+      'training ended at --max-epochs 500 while K still changed (2 → 8 → 12 → 11); resume with --max-epochs 1000 to go on',
     ]);
     const config = { ...outcome().config, maxEpochs: 20 };
     assert.match(notesOn(outcome({ ...ended, config }))[0], /--max-epochs 20 .* with --max-epochs 500 /);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resolveConfig } from '../../coordinator/config.ts';
+import { createEarlyFinish } from '../../coordinator/early-finish.ts';
 import { session } from '../../coordinator/session.ts';
 
 test('a session that is interrupted before it begins opens nothing', async () => {
@@ -16,6 +17,7 @@ test('a session that is interrupted before it begins opens nothing', async () =>
     linger: 0,
     report: false,
     start: unexpected,
+    earlyFinish: createEarlyFinish(),
     signal: AbortSignal.abort(),
     listener: { event: unexpected, log: unexpected, result: unexpected },
   });

@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type RunConfig, resolveConfig } from '../../coordinator/config.ts';
+import { createEarlyFinish } from '../../coordinator/early-finish.ts';
 import { runAll } from '../../coordinator/run.ts';
 import { type Server, startServer } from '../../coordinator/scheduler/server.ts';
 import { createCheckpoints } from '../../coordinator/storage/checkpoints.ts';
@@ -84,6 +85,7 @@ async function inProcess(
       checkpoints: createCheckpoints({ run: out.path, every: 30, emit: () => {}, warn: () => {} }),
       calculate: calculator.calculate,
       resume: null,
+      earlyFinish: createEarlyFinish(),
       versions: { dpmesh: '0.0.0', node: process.version },
     });
     return { summary, events, served, totals: server.totals() };

@@ -62,6 +62,9 @@ export async function trainWithKills(
   const { startLocalWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
     'worker/host/local-workers.js',
   );
+  const { createEarlyFinish }: typeof import('../../coordinator/early-finish.ts') = await dist(
+    'coordinator/early-finish.js',
+  );
   const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
   const { resolveConfig }: typeof import('../../coordinator/config.ts') = await dist('coordinator/config.js');
   const rng = generator(BigInt(seed), 'killing');
@@ -108,6 +111,7 @@ export async function trainWithKills(
   const ignore = () => {};
   await session(config, {
     ...{ out, force: false, mixed: false, sharedFiles: true, checkpointEvery: 30, heartbeatTimeout: 5 },
+    earlyFinish: createEarlyFinish(),
     signal: new AbortController().signal,
     listener: { event: ignore, log: ignore, result: ignore },
     http: null,

@@ -148,6 +148,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
       if (!allowed) return;
       if (path === '/api/pause') setStatus('paused');
       if (path === '/api/resume') setStatus('running');
+      if (path === '/api/finish') setStatus('finishing');
       if (path === '/api/stop') setStatus('stopped');
       return;
     }

@@ -289,13 +289,19 @@ test('keyboard: the clusters, the charts, and the stop button with its confirmat
   await becomes(page, 'status', /^running$/);
   await page.locator('#checkpoint').press('Enter');
   await becomes(page, 'notice', /checkpoint/);
+  await page.locator('#finish').press('Enter');
+  await becomes(page, 'confirm-title', /^Finish this run now\?$/);
+  await page.locator('#confirm-yes').press('Enter');
+  await becomes(page, 'status', /^finishing$/);
   await page.locator('#stop').press('Enter');
+  await becomes(page, 'confirm-title', /^Abort this run\?$/);
   await page.locator('#confirm-yes').press('Enter');
   await becomes(page, 'status', /^stopped$/);
   assert.deepEqual(stopping.posts, [
     '/api/pause 204',
     '/api/resume 204',
     '/api/checkpoint 204',
+    '/api/finish 204',
     '/api/stop 204',
   ]);
 

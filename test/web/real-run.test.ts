@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { assertNoneLeft, easyData, K, scratch, start, trainArgs, until } from '../e2e/support.ts';
+import { assertNoneLeft, ENDLESS, easyData, K, scratch, start, trainArgs, until } from '../e2e/support.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 
 const served = existsSync(new URL('../../coordinator/monitor/http/app.ts', import.meta.url));
@@ -91,18 +91,30 @@ test('a real run: opened while K grows, reloaded, in the dark theme, stopped by 
   await assertNoneLeft(running.pid, 5);
 });
 
-test('the page of a run that has ended shows the tree of tree.json', { skip }, async () => {
+test('the page finishes a run, and then shows the tree of tree.json', { skip }, async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'ended', 4000);
   const out = join(folder, 'ended-run');
-  const running = start(trainArgs(data, out, '--workers', 2, '--http', '127.0.0.1:0', '--linger', 600));
+  const running = start(
+    trainArgs(data, out, '--workers', 2, '--http', '127.0.0.1:0', '--linger', 600, ...ENDLESS),
+  );
   const url = await until(
     'an address',
     () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1],
     running,
   );
   const { page, complaints, close } = await open(url);
-  // Opened before there is a tree.
+  await page.waitForFunction(
+    (wanted) => Number(document.getElementById('now-k')!.textContent) === wanted,
+    K,
+    { timeout: 40_000 },
+  );
+  await page.locator('#finish').click();
+  const [answer] = await Promise.all([
+    page.waitForResponse(/api\/finish$/),
+    page.locator('#confirm-yes').click(),
+  ]);
+  assert.match(await answer.text(), /training ends after this epoch/);
   await page.locator('#tree').waitFor({ timeout: 60_000 });
   const { sizes, joins } = JSON.parse(readFileSync(join(out, 'tree.json'), 'utf8'));
   assert.equal(sizes.length, K);

@@ -192,10 +192,14 @@ function addApi(app: FastifyInstance, { run, token, stream }: AppOptions): void 
 }
 
 function addControls(app: FastifyInstance, { run: { controls } }: AppOptions): void {
-  const { pause, resume, checkpoint, stop } = controls;
+  const { pause, resume, checkpoint, finish, stop } = controls;
   for (const [name, act] of Object.entries({ pause, resume, checkpoint, stop }))
     app.post(`/api/${name}`, async (_request, reply) => {
       const problem = await act();
       return problem === null ? reply.code(204).send() : reply.code(409).send({ error: problem });
     });
+  app.post('/api/finish', async (_request, reply) => {
+    const answer = finish();
+    return 'what' in answer ? { message: answer.what } : reply.code(409).send({ error: answer.problem });
+  });
 }

@@ -30,12 +30,14 @@ export interface MonitoredRun {
   controls: Controls;
 }
 
-/** How HTTP clients control the run. Each returns null, or why the request is rejected. */
+/** How HTTP clients control the run. Each but `finish` returns null, or why the request is rejected. */
 export interface Controls {
   pause(): string | null;
   resume(): string | null;
   /** Resolves when the checkpoint has been written. */
   checkpoint(): Promise<string | null>;
+  /** Ends the run early, with results: what happens now, or why the request is rejected. */
+  finish(): { what: string } | { problem: string };
   stop(): string | null;
 }
 

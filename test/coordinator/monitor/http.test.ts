@@ -68,6 +68,10 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
       pause: note('pause'),
       resume: () => 'the run is done',
       checkpoint: async () => note('checkpoint')(),
+      finish() {
+        const problem = note('finish')();
+        return problem === null ? { what: 'it ends soon' } : { problem };
+      },
       stop: note('stop'),
     },
   };
@@ -332,7 +336,10 @@ describe('the HTTP port', () => {
     assert.equal((await post('pause')).code, 204);
     assert.equal((await post('checkpoint', { origin: own, 'sec-fetch-site': 'same-origin' })).code, 204);
     assert.equal((await post('stop', { 'content-type': 'application/json' })).code, 204);
-    assert.deepEqual(requested, ['pause', 'checkpoint', 'stop']);
+    assert.equal((await post('finish', { origin: 'http://evil.example' })).code, 403);
+    const finishing = await post('finish');
+    assert.deepEqual([finishing.code, JSON.parse(finishing.text)], [200, { message: 'it ends soon' }]);
+    assert.deepEqual(requested, ['pause', 'checkpoint', 'stop', 'finish']);
     const refused = await post('resume');
     assert.deepEqual([refused.code, JSON.parse(refused.text)], [409, { error: 'the run is done' }]);
     assert.equal((await ask(`${all.url}api/pause`)).code, 404);

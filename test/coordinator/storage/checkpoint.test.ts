@@ -392,7 +392,7 @@ describe('checkpoint files', () => {
   test('one of another run is an error, though it is older than one of the run, and says what differs', async () => {
     const run = fresh();
     const folder = checkpointFolder(run);
-    const config = { ...small.config, hidden: [5], maxEpochs: 7 } as unknown as RunConfig;
+    const config = { ...small.config, hidden: [5], lr: 7, maxEpochs: 7 } as unknown as RunConfig;
     const data = {
       fingerprint: fingerprint(small.dataSummary.hashes),
       dim: small.layout.dim,
@@ -408,7 +408,7 @@ describe('checkpoint files', () => {
         },
         /seed is "1", that of run.json is "1844\d+" \(and 1 more/,
       ],
-      [{ config: { ...small.config, maxEpochs: 8 } }, /maxEpochs is 8, that of run.json is 7/],
+      [{ config: { ...small.config, lr: 8 } }, /lr is 8, that of run.json is 7/],
       [{ identity: 'cpu' }, /numericIdentity is "cpu", that of run.json is "wasm/],
       [{ dataSummary: { ...small.dataSummary, hashes: new Uint8Array(48) } }, /other rows/],
     ] as const) {
@@ -422,7 +422,9 @@ describe('checkpoint files', () => {
         },
       );
     }
-    writeFileSync(join(folder, checkpointName(1)), await file(withEpoch(1)));
+    // A run may go on with another limit.
+    const limited = other({ config: { ...small.config, maxEpochs: 8 } });
+    writeFileSync(join(folder, checkpointName(1)), await file(limited));
     assert.equal(newestCheckpoint(run, foreign, assert.fail)?.checkpoint.state.epoch, 2);
   });
 
