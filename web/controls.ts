@@ -66,7 +66,7 @@ export function controls(notice: ShowNotice): {
     const headers: HeadersInit = isToken ? { authorization: `Bearer ${value}` } : {};
     let response: Response;
     try {
-      response = await fetch(`/api/${action}`, { method: 'POST', headers });
+      response = await fetch(`api/${action}`, { method: 'POST', headers });
     } catch {
       return notice('The coordinator is not responding.', 'bad');
     }

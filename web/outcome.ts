@@ -19,7 +19,7 @@ export async function showOutcome(): Promise<void> {
 
 async function load(): Promise<Outcome | null> {
   try {
-    const response = await fetch('/api/result', { cache: 'no-store' });
+    const response = await fetch('api/result', { cache: 'no-store' });
     return response.status === 200 ? await response.json() : null;
   } catch {
     // The coordinator has ended.

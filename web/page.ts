@@ -108,7 +108,7 @@ export function startPage(analysisWorker: Worker): void {
 
   async function refreshRun() {
     try {
-      const response = await fetch('/api/run', { cache: 'no-store' });
+      const response = await fetch('api/run', { cache: 'no-store' });
       if (!response.ok || !store) return;
       store.run = await response.json();
       configList(store.run);

@@ -25,7 +25,7 @@ export function createRowLoader(): RowLoader {
 
 async function load(query: string): Promise<RowContents | null> {
   try {
-    const response = await fetch(`/api/rows?rows=${query}`);
+    const response = await fetch(`api/rows?rows=${query}`);
     return response.ok ? await response.json() : null;
   } catch {
     // The stream reports a lost connection.

@@ -65,7 +65,7 @@ export function rowsPanel(highlight: Highlight, loader: RowLoader): RowsPanel {
     },
     async loadDetails() {
       try {
-        const response = await fetch('/api/clusters', { cache: 'no-store' });
+        const response = await fetch('api/clusters', { cache: 'no-store' });
         if (response.status === 200) details = clusterDetailsIn(await response.json());
       } catch {
         // There are those of the sample.

@@ -27,7 +27,7 @@ export function followRun(listener: StreamListener): void {
   function connect() {
     let store: Store | null = null;
     const early: Message[] = [];
-    const source = new EventSource('/api/stream');
+    const source = new EventSource('api/stream');
     source.onopen = () => {
       load().then(
         () => {
@@ -45,8 +45,8 @@ export function followRun(listener: StreamListener): void {
 
     async function load() {
       const [run, history] = await Promise.all([
-        fetchJson<RunInfo>('/api/run'),
-        fetchJson<History>('/api/history'),
+        fetchJson<RunInfo>('api/run'),
+        fetchJson<History>('api/history'),
       ]);
       store = createStore(run, history, early);
       listener.connection('open');

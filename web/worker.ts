@@ -50,7 +50,7 @@ export function startAnalysisWorker(scope: WorkerScope): void {
 
   async function fetchNewest() {
     const [newest, first] = await Promise.all([
-      fetchContent('/api/state').then((response) => response?.json()),
+      fetchContent('api/state').then((response) => response?.json()),
       // During a run the rows may become others in between.
       request.isOver && !sample ? fetchSample() : null,
     ]);
@@ -100,7 +100,7 @@ function thinned({ rows, dim, numbers }: DisplaySample): DisplaySample {
 }
 
 async function fetchSample(): Promise<DisplaySample | null> {
-  const response = await fetchContent('/api/sample');
+  const response = await fetchContent('api/sample');
   if (!response) return null;
   const dim = Number(response.headers.get('x-dim'));
   const bytes = await response.arrayBuffer();

@@ -1,12 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../../base/address.ts';
 import { coalesce } from '../../../base/coalesce.ts';
-import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
-import { type Page, pageFile, plainPage } from './pages.ts';
+import { createGuardedApp, type Handle } from './guards.ts';
+import { addPageApi, addPages, type PageData } from './page-api.ts';
+import { pageFile } from './pages.ts';
 import { currentState, type MonitoredRun, runInfo } from './responses.ts';
-import { describedClusters, outcomeOf } from './results.ts';
 import { type DisplaySample, readSample } from './sample.ts';
 import type { Stream } from './stream.ts';
 
@@ -17,87 +16,20 @@ export interface AppOptions {
   stream: Stream;
 }
 
-export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
-
-const NO_COMPILERS = { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify };
-
 /** Creates the request handler. This module is loaded with the first request, so that a run without clients does not pay for it. */
 export async function createApp(options: AppOptions): Promise<Handle> {
-  const app = fastify({
-    logger: false,
-    bodyLimit: 1 << 10,
-    exposeHeadRoutes: true,
-    // For malformed URLs, which no hook sees.
-    frameworkErrors: (_error, _request, reply: FastifyReply) =>
-      reply.headers(SECURITY_HEADERS).code(400).type('text/plain').send('malformed URL\n'),
-    // No route has a schema, and loading the schema compilers would double the start-up time.
-    schemaController: { compilersFactory: NO_COMPILERS as never },
-  });
-  addGuards(app, options);
+  const app = createGuardedApp(options);
   addPages(app);
-  addProbes(app, options);
-  addApi(app, options);
-  addControls(app, options);
-  await app.ready();
-  return app.routing;
-}
-
-/** Access control, request bodies and errors. */
-function addGuards(app: FastifyInstance, { bound, token }: AppOptions): void {
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-cache' });
-    const { authorization, host } = request.headers;
-    const trusted = token !== null && hasToken(authorization, token);
-    if (!trusted && !isOwnHost(host, bound))
-      return reply.code(421).type('text/plain').send('the Host header does not name this server\n');
-    if (token !== null && authorization !== undefined && !trusted) return unauthorized(reply);
-    if (isRead(request)) return;
-    if (!isSameOrigin(request))
-      return reply.code(403).send({ error: 'pages of other origins may not do this' });
-    if (token !== null && !trusted) return unauthorized(reply);
-  });
-  // Requests are fully determined by their path: bodies are ignored.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, body, done) => {
-    body.resume();
-    done(null);
-  });
-  app.setErrorHandler((error, _request, reply) => {
-    const { statusCode = 500, message } = error as { statusCode?: number; message: string };
-    return reply.code(statusCode).send({ error: statusCode < 500 ? message : 'internal error' });
-  });
-}
-
-const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD';
-
-function unauthorized(reply: FastifyReply) {
-  return reply
-    .code(401)
-    .header('www-authenticate', 'Bearer')
-    .send({ error: 'the token is missing or wrong' });
-}
-
-/** The live page and its files. */
-function addPages(app: FastifyInstance): void {
-  const page = (reply: FastifyReply, { type, body }: Page, code = 200) =>
-    reply.code(code).type(type).send(body);
-  app.setNotFoundHandler(async (request, reply) => {
-    const file = isRead(request) ? await pageFile(request.url.slice(1).split('?')[0]) : null;
-    if (file) return page(reply, file);
-    return page(reply, plainPage('Not found', 'There is no page at this address.'), 404);
-  });
-  app.get('/', async (_request, reply) =>
-    page(
-      reply,
-      (await pageFile('index.html')) ??
-        plainPage('dpmesh', 'The live page has not been built; run npm run build. Everything else works.'),
-    ),
-  );
   // Browsers request it on their own and report an error if it is missing.
   app.get('/favicon.ico', async (_request, reply) => {
     const file = await pageFile('favicon.ico');
-    return file ? page(reply, file) : reply.code(204).send();
+    return file ? reply.type(file.type).send(file.body) : reply.code(204).send();
   });
+  addProbes(app, options);
+  addPageApi(app, liveData(options), options.stream);
+  addControls(app, options);
+  await app.ready();
+  return app.routing;
 }
 
 /** Endpoints for monitoring systems: metrics, health and readiness. */
@@ -131,64 +63,36 @@ function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
   });
 }
 
-/** The data for the live page and `dpmesh watch`. */
-function addApi(app: FastifyInstance, { run, token, stream }: AppOptions): void {
+function liveData({ run, token }: AppOptions): PageData {
   const { recorder } = run;
-  app.get('/api/run', async () => runInfo(run, token !== null));
-  const history = coalesce(
-    () => JSON.stringify(recorder.history()),
-    () => recorder.version('history'),
-  );
-  const state = coalesce(
-    () => {
-      const current = currentState(run);
-      return current && JSON.stringify(current);
-    },
-    () => recorder.version('snapshot'),
-  );
-  for (const [path, read] of Object.entries({ history, state }))
-    app.get(`/api/${path}`, async (_request, reply) => {
-      const body = await read();
-      return body ? reply.type('application/json; charset=utf-8').send(body) : reply.code(204).send();
-    });
   let sample: Promise<DisplaySample> | null = null;
   let sampled: unknown = null;
-  app.get('/api/sample', async (_request, reply) => {
-    const prepared = recorder.run();
-    if (!prepared) return reply.code(204).send();
-    if (sampled !== prepared.run) sample = null;
-    sampled = prepared.run;
-    sample ??= readSample(run.source(), prepared.run.transform);
-    const { rows, dim, values } = await sample.catch((error: Error) => {
-      sample = null;
-      throw Object.assign(error, { statusCode: 503 });
-    });
-    return reply
-      .headers({
-        'x-rows': String(rows),
-        'x-dim': String(dim),
-        'x-rows-in-all': String(run.source().rows),
-      })
-      .type('application/octet-stream')
-      .send(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
-  });
-  app.get<{ Querystring: { rows?: unknown } }>('/api/rows', async ({ query }, reply) => {
-    const { readRows, rowNumbers } = await import('./rows.ts');
-    const raw = run.raw();
-    const rows = rowNumbers(query.rows, raw.rows);
-    if (!rows)
-      return reply.code(400).send({ error: `rows=0,1,… takes at most 24 numbers below ${raw.rows}` });
-    return readRows(raw, rows);
-  });
-  for (const [path, read] of Object.entries({ result: outcomeOf, clusters: describedClusters }))
-    app.get(`/api/${path}`, async (_request, reply) => {
-      const found = recorder.status() === 'done' ? read(run.out) : null;
-      return found ?? reply.code(204).send();
-    });
-  app.get('/api/stream', { exposeHeadRoute: false }, (_request, reply) => {
-    reply.hijack();
-    stream.add(reply.raw);
-  });
+  return {
+    info: () => runInfo(run, token !== null),
+    history: coalesce(
+      () => JSON.stringify(recorder.history()),
+      () => recorder.version('history'),
+    ),
+    state: coalesce(
+      () => {
+        const current = currentState(run);
+        return current && JSON.stringify(current);
+      },
+      () => recorder.version('snapshot'),
+    ),
+    sample() {
+      const prepared = recorder.run();
+      if (!prepared) return null;
+      if (sampled !== prepared.run) sample = null;
+      sampled = prepared.run;
+      sample ??= readSample(run.source(), prepared.run.transform).catch((error) => {
+        sample = null;
+        throw error;
+      });
+      return sample;
+    },
+    raw: async () => run.raw(),
+  };
 }
 
 function addControls(app: FastifyInstance, { run: { controls } }: AppOptions): void {

@@ -1,8 +1,9 @@
 import { type BindAddress, urlOf } from '../../../base/address.ts';
 import { listen, listenError } from '../../../base/http.ts';
-import type { Handle } from './app.ts';
+import type { Recorder } from '../recorder.ts';
+import type { Handle } from './guards.ts';
 import type { MonitoredRun } from './responses.ts';
-import { createStream, MAX_CLIENTS } from './stream.ts';
+import { createStream, MAX_CLIENTS, type Stream } from './stream.ts';
 
 export interface HttpOptions extends BindAddress {
   /** The user chose the address: if it is in use, that is an error, and no other port is tried. */
@@ -13,6 +14,8 @@ export interface HttpOptions extends BindAddress {
 
 export interface Http {
   url: string;
+  /** Clients that follow the stream, as each open page does. */
+  viewers(): number;
   /** The requested port was in use, so another one was chosen. */
   moved: boolean;
   /** Sends the last messages to stream clients and closes all connections. */
@@ -22,9 +25,24 @@ export interface Http {
 /** How long clients may take to read the last messages, ms. */
 const CLOSE_TIMEOUT_MS = 500;
 
-/** Opens the HTTP port of a run. UserError if it is not available. The server's code is loaded with the first request. */
-export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http> {
-  const { host, port, explicit, token } = options;
+/** Opens the HTTP port of a run. UserError if it is not available. */
+export function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http> {
+  const { token } = options;
+  return openPort(options, run.recorder, async (bound, stream) => {
+    const { createApp } = await import('./app.ts');
+    return createApp({ run, bound, token, stream });
+  });
+}
+
+/**
+ * Opens a port for pages. UserError if it is not available. `create` makes the handler of requests with the first one, so that its
+ * code is loaded only then.
+ */
+export async function openPort(
+  { host, port, explicit }: Omit<HttpOptions, 'token'>,
+  recorder: Recorder,
+  create: (bound: BindAddress, stream: Stream) => Promise<Handle>,
+): Promise<Http> {
   const requested = { host, port };
   let moved = false;
   const {
@@ -38,14 +56,14 @@ export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise
     return listen({ host, port: 0 });
   });
   const bound = { host, port: actualPort };
-  const stream = createStream(run.recorder, undefined, Math.min(MAX_CLIENTS, most >> 1));
+  const stream = createStream(recorder, undefined, Math.min(MAX_CLIENTS, most >> 1));
   let app: Promise<Handle> | null = null;
   onRequest((request, response) => {
     if (stream.has(request.socket)) {
       request.socket.destroy();
       return;
     }
-    app ??= import('./app.ts').then(({ createApp }) => createApp({ run, bound, token, stream }));
+    app ??= create(bound, stream);
     app.then(
       (handle) => handle(request, response),
       (error: NodeJS.ErrnoException) => {
@@ -61,6 +79,7 @@ export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise
   return {
     url: urlOf(bound),
     moved,
+    viewers: stream.clients,
     async close() {
       await stream.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -1,8 +1,9 @@
 import type { Source } from '../../../data/source.ts';
+import type { Transform } from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { softCounts } from '../../../model/mixture.ts';
-import { layersOf } from '../../../model/nets/forward.ts';
+import { type Mixture, softCounts } from '../../../model/mixture.ts';
+import { type Layer, layersOf } from '../../../model/nets/forward.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';
@@ -73,29 +74,31 @@ export function currentState({
 }: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
   const snapshot = recorder.snapshot();
   if (!snapshot) return null;
-  const { state, run, sampleRows, splitRatio, counts, tree, preparations } = snapshot;
-  const { k, d, weights, means, covariances } = state.mixture;
-  const full = state.mixture.covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
+  const { state, run, sampleRows, preparations, ...rest } = snapshot;
   return {
-    epoch: state.epoch,
+    ...{ epoch: state.epoch, frozen: state.frozen, sample: preparations },
+    ...rest,
+    sizes: softCounts(state.mixture.weights, sampleRows, config.weightSmoothing),
+    ...modelOf(state.mixture, layersOf(state.net), run.transform),
+  };
+}
+
+type Model = 'k' | 'weights' | 'means' | 'covariances' | 'covariance' | 'net' | 'scale';
+
+/** Mixture and net as in the body of `/api/state`. */
+export function modelOf(mixture: Mixture, net: Layer[], { scale }: Transform): Pick<StateOf, Model> {
+  const { k, d, weights, means, covariances, covariance } = mixture;
+  const full = covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
+  return {
     k,
-    frozen: state.frozen,
     weights: [...weights],
     means: means.map((mean) => [...mean]),
     covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
     covariance: full ? 'full' : 'diag',
-    sizes: softCounts(weights, sampleRows, config.weightSmoothing),
-    counts,
-    tree,
-    splitRatio,
-    sample: preparations,
-    net: layersOf(state.net).map(({ rows, cols, weights, bias }) => ({
-      rows,
-      cols,
-      weights: base64(weights),
-      bias: base64(bias),
+    net: net.map(({ rows, cols, weights, bias }) => ({
+      ...{ rows, cols, weights: base64(weights), bias: base64(bias) },
     })),
-    scale: [...run.transform.scale],
+    scale: [...scale],
   };
 }
 
