@@ -23,8 +23,9 @@ export interface Parsed extends Record<string, unknown> {
 
 const nameOf = ({ command }: Command) => command.split(' ')[0];
 const positionalsOf = ({ command }: Command) => command.split(' ').slice(1);
-/** Of `resume <run>`: `run`. */
-export const positionalNames = (command: Command) => positionalsOf(command).map((name) => name.slice(1, -1));
+/** Of `resume <run>`: `run`; of `view <runs..>`: `runs`. */
+export const positionalNames = (command: Command) =>
+  positionalsOf(command).map((name) => name.slice(1, -1).replace('..', ''));
 
 export const commandNamed = (name: unknown, commands: readonly Command[]) =>
   commands.find((command) => nameOf(command) === name);

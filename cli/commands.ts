@@ -12,6 +12,7 @@ import * as resume from './resume.ts';
 import * as setup from './setup.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
+import * as view from './view.ts';
 import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
@@ -26,6 +27,7 @@ export const commands: readonly RunnableCommand[] = [
   coordinator,
   resume,
   finish,
+  view,
   watch,
   worker,
   launch,

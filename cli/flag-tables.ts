@@ -18,6 +18,7 @@ import { resultFlags } from './run-flags.ts';
 import * as setup from './setup.ts';
 import * as synth from './synth.ts';
 import * as train from './train.ts';
+import * as view from './view.ts';
 import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
@@ -103,7 +104,7 @@ const TABLES: Record<string, () => string> = {
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
   ...Object.fromEntries(
-    Object.entries({ setup, watch, keygen, predict, cut, evaluate, plot, synth, doctor }).map(
+    Object.entries({ setup, view, watch, keygen, predict, cut, evaluate, plot, synth, doctor }).map(
       ([name, { builder }]) => [name, () => commandTable(builder)],
     ),
   ),

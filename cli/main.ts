@@ -49,6 +49,8 @@ const withChecks = (command: RunnableCommand) => ({
     if (command.words)
       for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
     yargs.options(command.builder);
+    // All of several words, but of a flag that is given twice the last value.
+    if (command.command.endsWith('..>')) yargs.parserConfiguration({ 'duplicate-arguments-array': true });
     if (!isHelp) return yargs.middleware((parsed) => assertArguments(parsed, yargs, command), true);
     for (const [call, what] of command.examples ?? []) yargs.example(`$0 ${call}`, what);
     return yargs;

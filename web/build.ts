@@ -1,5 +1,5 @@
-// Bundles the live page into dist/web: index.html, app.js (page and Web Worker in one), app.css, icon.svg; and report.js, the
-// script of report.html.
+// Bundles the pages into dist/web: index.html with app.js (page and Web Worker in one), runs.html with runs.js, app.css, icon.svg; and
+// report.js, the script of report.html.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -9,7 +9,7 @@ const out = fileURLToPath(new URL('../dist/web/', import.meta.url));
 
 mkdirSync(out, { recursive: true });
 await build({
-  entryPoints: { app: `${here}main.ts` },
+  entryPoints: { app: `${here}main.ts`, runs: `${here}runs.ts` },
   outdir: out,
   bundle: true,
   minify: true,
@@ -35,4 +35,4 @@ await build({
   minify: true,
   logLevel: 'warning',
 });
-for (const name of ['index.html', 'icon.svg']) copyFileSync(here + name, out + name);
+for (const name of ['index.html', 'runs.html', 'icon.svg']) copyFileSync(here + name, out + name);

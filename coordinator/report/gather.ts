@@ -97,10 +97,20 @@ function modelFromCheckpoint(
 }
 
 function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitProposal[]): ClusterTable {
-  const logRatios = Array<number | null>(mixture.k).fill(null);
+  return clusterTable({ ...mixture, rows, counted, logRatios: logRatiosOf(splits, mixture.k) });
+}
+
+function logRatiosOf(splits: SplitProposal[], k: number): (number | null)[] {
+  const logRatios = Array<number | null>(k).fill(null);
   for (const { cluster, logRatio, reason } of splits)
     if (cluster in logRatios && !reason) logRatios[cluster] = logRatio;
-  return clusterTable({ ...mixture, rows, counted, logRatios });
+  return logRatios;
+}
+
+/** For each of the K clusters of a finished run the log-ratio of the last proposal to split it; null: none is known. */
+export function lastLogRatios(path: string, run: RunFile, k: number): (number | null)[] {
+  const history = renumberedSplits(readHistory(path, []), finalOrder(run, true));
+  return logRatiosOf(history?.splits ?? [], k);
 }
 
 /** `isDrawn`: its transform is known. */
@@ -247,7 +257,10 @@ const howRead = (path: string, { data, config, files }: RunFile): OpenOptions =>
 });
 
 /** The run's data; null, and a note, if they cannot be read or have changed. */
-async function openUnchanged(folder: string, { run, checkpoint, notes }: ViewInputs): Promise<Source | null> {
+export async function openUnchanged(
+  folder: string,
+  { run, checkpoint, notes }: Pick<ViewInputs, 'run' | 'checkpoint' | 'notes'>,
+): Promise<Source | null> {
   const { codes } = run.data;
   const path = codes ? join(folder, CODES) : run.config.data;
   const columns = codes?.dim ?? run.data.dim;

@@ -2,8 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
+import { UserError } from '../../../base/user-error.ts';
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+type Problem = { statusCode?: number; message: string };
 
 const NO_COMPILERS = { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify };
 
@@ -46,7 +49,7 @@ export function createGuardedApp({
     done(null);
   });
   app.setErrorHandler((error, _request, reply) => {
-    const { statusCode = 500, message } = error as { statusCode?: number; message: string };
+    const { statusCode = error instanceof UserError ? 409 : 500, message } = error as Problem;
     return reply.code(statusCode).send({ error: statusCode < 500 ? message : 'internal error' });
   });
   return app;

@@ -30,7 +30,8 @@ export function addPages(app: FastifyInstance, index = 'index.html'): void {
     if (file) return send(reply, file);
     return send(reply, plainPage('Not found', 'There is no page at this address.'), 404);
   });
-  app.get('/', async (_request, reply) =>
+  // With the slash, below which the page finds its files.
+  app.get('/', { prefixTrailingSlash: 'slash' }, async (_request, reply) =>
     send(
       reply,
       (await pageFile(index)) ??

@@ -1,0 +1,123 @@
+// `dpmesh view`: the page of a finished run, and of several.
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  dpmesh,
+  easyData,
+  jsonOf,
+  K,
+  QUICK,
+  type RunningProcess,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from '../e2e/support.ts';
+import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
+
+const folder = scratch();
+const { data, labels } = easyData(folder, 'easy', 2000);
+const { data: other } = easyData(folder, 'other', 2000, (row) => row.map((value) => 2 * value));
+const path = (name: string) => join(folder, name);
+after(closeBrowser);
+
+/** A port of `dpmesh view` on these. */
+async function viewing(...runs: string[]): Promise<{ url: string; running: RunningProcess }> {
+  const running = start(['view', ...runs, '--http', '127.0.0.1:0']);
+  const url = await until('an address', () => /(http:\S+\/) \(until/.exec(running.stderr())?.[1], running);
+  return { url, running };
+}
+
+async function ended({ kill, ended }: RunningProcess): Promise<void> {
+  kill('SIGINT');
+  assert.equal((await ended).code, 0);
+}
+
+const statusOf = (url: string, options: object) =>
+  new Promise<number>((resolve) => {
+    request(url, options, (response) => resolve(response.resume().statusCode!)).end();
+  });
+
+describe('view', { skip: noBrowser }, () => {
+  before(async () => {
+    for (const seed of [0, 1])
+      jsonOf(
+        await dpmesh(
+          trainArgs(data, path(`s${seed}`), '--seed', seed, '--labels', labels, '--workers', 1, ...QUICK),
+        ),
+      );
+    jsonOf(await dpmesh(trainArgs(other, path('others'), '--max-epochs', 2, '--workers', 1)));
+  });
+
+  test('shows a finished run with points, table, tree and history, and lets nobody change anything', async () => {
+    const { url, running } = await viewing(path('s0'));
+    const { page, complaints, close } = await open(url);
+    await drawn(page);
+    await page.locator('#tree').waitFor();
+    assert.equal(await page.locator('#status').textContent(), 'done');
+    assert.equal(await page.locator('#now-k').textContent(), String(K));
+    assert.equal(await page.locator('#table tbody tr').count(), K);
+    assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first/);
+    assert.match((await page.locator('#log').textContent()) ?? '', /Training ended/);
+    assert.equal(await page.locator('#controls').isHidden(), true);
+    for (const action of ['stop', 'finish', 'pause'])
+      assert.equal(await statusOf(`${url}api/${action}`, { method: 'POST' }), 404);
+    assert.equal(await statusOf(url, { headers: { host: 'evil.example' } }), 421);
+    assert.deepEqual(complaints, []);
+    await close();
+    await ended(running);
+  });
+
+  test('shows several in a table with what differs, and the clusters of two against each other', async () => {
+    const { url, running } = await viewing(path('s0'), folder, path('s1'), path('others'));
+    assert.match(running.stderr(), /warning: .* is not a run directory .* left out\n/);
+    const { page, complaints, close } = await open(url);
+    await page.locator('#pairs tbody tr').first().waitFor();
+    const heads = await page.locator('#runs thead th').allTextContents();
+    assert.ok(heads.includes('seed') && heads.includes('data') && !heads.includes('alpha'), heads.join());
+    assert.equal(await page.locator('#runs tbody tr').count(), 3);
+    assert.match((await page.locator('#scores').textContent())!, /^ARI 1.00, NMI 1.00; 2,000 rows, 100.0 %/);
+    const cells = await page.locator('#pairs tbody td').allTextContents();
+    assert.equal(cells.length, K * K);
+    assert.deepEqual(
+      cells.flatMap((text, i) => (text ? [i % (K + 1)] : [])),
+      Array(K).fill(0),
+      'only the diagonal has rows',
+    );
+    await page.locator('#b').selectOption('others');
+    await page.waitForFunction(() => /different rows/.test(document.getElementById('scores')!.textContent!));
+    assert.deepEqual(
+      complaints.filter((text) => !/409/.test(text)),
+      [],
+    );
+    await page.locator('#runs a', { hasText: 's1' }).click();
+    await drawn(page);
+    assert.equal(new URL(page.url()).pathname, '/runs/1/');
+    assert.equal(await page.locator('#name').textContent(), 's1');
+    assert.equal(await statusOf(`${url}runs/0`, {}), 302);
+    assert.equal(await statusOf(`${url}api/compare?a=0&b=9`, {}), 404);
+    await close();
+    await ended(running);
+  });
+
+  test('says what it cannot show', async () => {
+    const cases: [string[], RegExp][] = [
+      [[folder], /is not a run directory/],
+      [[folder, data], /none of these is the directory of a run/],
+      [[path('s0'), '--http', '0.0.0.0:0'], /open to other machines/],
+      [[], /<runs\.\.> is missing/],
+    ];
+    for (const [args, says] of cases) {
+      const { code, stderr } = await dpmesh(['view', ...args]);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr.trimEnd().split('\n').at(-1)!, says);
+    }
+    rmSync(join(path('s1'), 'labels.npy'));
+    const { code, stderr } = await dpmesh(['view', path('s1')]);
+    assert.equal(code, 2);
+    assert.match(stderr, /not finished; .*dpmesh finish /);
+  });
+});
