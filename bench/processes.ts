@@ -134,10 +134,14 @@ const [LOWEST_PORT, PORTS] = [20_000, 12_000];
 /** A local port that no process listens on. */
 export async function freePort(): Promise<number> {
   const port = LOWEST_PORT + randomInt(PORTS);
+  return (await isFree(port)) ? port : freePort();
+}
+
+/** Does no process listen on this local port? */
+export function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  const isFree = await new Promise<boolean>((resolve) => {
+  return new Promise((resolve) => {
     server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  return isFree ? port : freePort();
 }

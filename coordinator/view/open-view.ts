@@ -62,8 +62,9 @@ export async function keepOpen(
   patience = Number.POSITIVE_INFINITY,
 ): Promise<void> {
   let seen = performance.now();
-  while (!signal.aborted && performance.now() - seen < 1000 * patience) {
+  for (;;) {
     if (http.viewers() > 0) seen = performance.now();
+    if (signal.aborted || performance.now() - seen >= 1000 * patience) break;
     await sleep(CHECK_MS, undefined, { signal }).catch(() => {});
   }
   await http.close();

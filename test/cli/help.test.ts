@@ -10,6 +10,7 @@ const COMMANDS = [
   'coordinator',
   'resume',
   'finish',
+  'view',
   'watch',
   'worker',
   'launch',

@@ -1,0 +1,54 @@
+// The server of finished runs, without a browser: how long it stays, what its table of runs says.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { keepOpen, openView, viewedRuns } from '../../../coordinator/view/open-view.ts';
+import { runTable, type ViewedRun } from '../../../coordinator/view/run-table.ts';
+import { dpmesh, easyData, jsonOf, scratch, trainArgs } from '../../e2e/support.ts';
+
+const folder = scratch();
+const { data } = easyData(folder, 'easy', 600);
+const run = join(folder, 'run');
+const address = { host: '127.0.0.1', port: 0, explicit: true };
+
+describe('the page of a finished run', () => {
+  let runs: ViewedRun[];
+  before(async () => {
+    jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, '--max-epochs', 2)));
+    runs = viewedRuns([run], assert.fail);
+  });
+
+  test('closes when nobody has looked at it for a while, and not before', async () => {
+    const page = await openView(runs, address);
+    const viewer = new AbortController();
+    const stream = await fetch(`${page.url}api/stream`, { signal: viewer.signal });
+    const closed = keepOpen(page, new AbortController().signal, 0.3);
+    await sleep(1000);
+    assert.equal((await fetch(`${page.url}api/run`)).status, 200, 'open as long as somebody looks');
+    viewer.abort();
+    await stream.text().catch(() => {});
+    await closed;
+    await assert.rejects(fetch(`${page.url}api/run`));
+  });
+
+  test('says in words what is damaged', async () => {
+    const [{ run: file }] = runs;
+    const files = { ...file.files, 'tree.json': '0'.repeat(64) };
+    const page = await openView([{ path: run, run: { ...file, files } }], address);
+    const answer = await fetch(`${page.url}api/state`);
+    assert.equal(answer.status, 409);
+    assert.match(await answer.text(), /tree\.json is damaged/);
+    await page.close();
+  });
+
+  test('of several, in a table: only options in which they differ', () => {
+    const [{ run: file }] = runs;
+    const other = { ...file, config: { ...file.config, hidden: [9, 8], sample: 7 }, result: null };
+    const table = runTable([...runs, { path: 'runs/b/', run: other }]);
+    assert.deepEqual(table.options, ['sample', 'hidden']);
+    const [first, second] = table.runs;
+    assert.deepEqual([first.name, first.options, first.result?.epochs], ['run', ['–', '–'], 2]);
+    assert.deepEqual([second.name, second.options, second.result], ['b', ['7', '9,8'], null]);
+  });
+});
