@@ -29,8 +29,8 @@ export interface RunComparison {
   rows: number;
   ari: number;
   nmi: number;
-  /** The share of rows in clusters that are matched one to one. */
-  matched: number;
+  /** The share of rows in clusters that are matched one to one; null without a table. */
+  matched: number | null;
   /** Clusters of `a` (lines) against those of `b`, in an order in which matched ones lie on the diagonal; null: too many. */
   table: { a: string[]; b: string[]; counts: number[][] } | null;
 }

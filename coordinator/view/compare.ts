@@ -17,7 +17,7 @@ export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
   const [own, other] = [labelsOf(a), labelsOf(b)];
   const scores = { rows: own.length, ari: ariOfLabels(own, other), nmi: nmiOfLabels(own, other) };
   const counted = a.run.result!.k * b.run.result!.k <= MOST_CELLS ? contingency(own, other) : null;
-  if (!counted) return { ...scores, matched: Number.NaN, table: null };
+  if (!counted) return { ...scores, matched: null, table: null };
   const names = Array.from({ length: counted.classes }, (_, cluster) => String(cluster));
   const { clusters, classes, counts } = crosstab([...counted.counts], names);
   return { ...scores, matched: accuracy(counted), table: { a: clusters, b: classes, counts } };
