@@ -11,6 +11,11 @@ export const builder: Flags = {
   // With a message that says why not.
   'max-epochs': { ...maxEpochs, hidden: true },
 };
+export const examples = [
+  ['finish runs/x', 'labels and report as of the newest checkpoint'],
+  ['finish runs/x --out runs/now', 'leave runs/x as it is, so that it can be resumed'],
+  ['resume runs/x --max-epochs 1000', 'go on with it after all'],
+] as const;
 
 export const handler = (values: Parameters<typeof continueRun>[0]): Promise<void> =>
   continueRun(values, { finish: true });

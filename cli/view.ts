@@ -11,6 +11,11 @@ export const builder = {
     defaultDescription: '127.0.0.1:9464, or a free port',
   },
 } as const satisfies Flags;
+export const examples = [
+  ['view runs/x', 'the page of a finished run'],
+  ['view runs/*', 'a table of several, with what differs'],
+  ['view runs/a runs/b', 'the clusters of two against each other'],
+] as const;
 
 type Args = FlagValues<typeof builder> & { runs: (string | number)[] };
 
