@@ -331,8 +331,8 @@ class Options:
         http : bool | str
             HOST:PORT of the live page and metrics; http=False: none. Default: none.
         http_token : str
-            token required to pause or stop the run over HTTP; mandatory unless http is a loopback address.
-            Default: DPMESH_HTTP_TOKEN, or none.
+            token required to pause, finish or stop the run over HTTP; mandatory unless http is a loopback
+            address. Default: DPMESH_HTTP_TOKEN, or none.
         bind : str
             address that workers connect to, tcp://HOST:PORT. Default: none.
         keys : str
