@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
@@ -137,6 +138,10 @@ function assertNoColumns(path: string, { table }: OpenOptions): void {
     );
 }
 
+/** Of the files of a table, if there are several. */
+const sizesOf = ({ parts }: TableFile) =>
+  parts.length > 1 ? parts.map((part) => ({ name: basename(part), bytes: statusOf(part)?.size ?? 0 })) : [];
+
 async function openTableFile(file: TableFile, { table, log, status }: OpenOptions): Promise<Source> {
   const { openTable } = await import('./tables/open-table.ts');
   const opened = await openTable(file, table, { log, status });
@@ -146,7 +151,7 @@ async function openTableFile(file: TableFile, { table, log, status }: OpenOption
     ...tableSource(opened.file),
     dtype: file.format,
     names,
-    table: { fill, categories, dropped, note },
+    table: { fill, categories, dropped, note, parts: sizesOf(file) },
     texts,
     file: copy,
     assertSameFile: () => assertVersion(file.path, version, file.version),

@@ -8,6 +8,8 @@ export interface TableFacts {
   dropped: number[];
   /** What people should know of what was read; null if there is nothing. */
   note: string | null;
+  /** Of several files that are one table: their names and bytes, in their order; empty for one file. */
+  parts: { name: string; bytes: number }[];
 }
 
 /** How rows that come over a network are best read: several requests at a time, each of many rows. */

@@ -26,6 +26,7 @@ const tableFacts = z.object({
   fill: z.nullable(z.array(z.nullable(z.number()))),
   categories: z.record(z.string(), z.array(z.string())),
   dropped: count,
+  parts: z._default(z.array(z.object({ name: line, bytes: count })), []),
 });
 
 /** `run.json`: the run's inputs and configuration, and its result. */
@@ -160,7 +161,12 @@ export function runFile(
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
       ...(table && {
-        table: { fill: table.fill, categories: table.categories, dropped: table.dropped.length },
+        table: {
+          fill: table.fill,
+          categories: table.categories,
+          dropped: table.dropped.length,
+          parts: table.parts.map(({ name, bytes }) => ({ name: oneLine(name), bytes })),
+        },
       }),
       ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),
       ...(fences && { fences: savedFences(fences) }),

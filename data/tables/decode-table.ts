@@ -21,7 +21,7 @@ export interface DecodeOptions {
 }
 
 /** What is known of a table once it is decoded; written after the array. */
-export interface DecodedTable extends TableFacts {
+export interface DecodedTable extends Omit<TableFacts, 'parts'> {
   /** Of the columns that are clustered; null where the table names none, or only numbers them. */
   names: string[] | null;
 }
