@@ -15,7 +15,12 @@ const CLIENT = join(ROOT, 'clients/python');
 const TESTS = join(CLIENT, 'tests');
 const VERSIONS = ['3.10', '3.11', '3.12', '3.13'];
 /** What all tests need; the other versions need numpy alone. */
-const ALL = ['numpy', 'pandas', 'pyarrow', 'scikit-learn', 'mypy', 'hatchling', 'nbclient', 'ipykernel'];
+const ALL = [
+  ...['numpy==2.4.6', 'pandas==3.1.1', 'pyarrow==26.0.1', 'scikit-learn==1.9.1', 'mypy==2.4.1'],
+  ...['hatchling==1.33.0', 'nbclient==0.11.0', 'ipykernel==7.4.0'],
+];
+/** There are none of these for Python 3.10: there the last ones that there are. */
+const packagesFor = (version: string) => (version === '3.10' ? ALL.map((name) => name.split('==')[0]) : ALL);
 
 const folder = scratch();
 
@@ -101,7 +106,7 @@ describe('Python client', {
 }, () => {
   let main: string;
   before(async () => {
-    main = await environment(firstPath, first, ALL);
+    main = await environment(firstPath, first, packagesFor(first));
   });
 
   for (const name of readdirSync(TESTS).filter((name) => /^test_.*\.py$/.test(name)))
