@@ -37,9 +37,12 @@ function rotated(row: ArrayLike<number>, angles: number[]): number[] {
 
 type Clustering = Awaited<ReturnType<typeof clusteringOf>>;
 
-/** Hashes of all results but the net, whose first layer takes rows in the units of the file. */
+/** Results in the units of the file: the net, whose first layer takes such rows, and the means of columns. */
+const IN_UNITS = ['model/weights.bin', 'clusters.json'];
+
+/** Hashes of all other results. */
 const unitless = ({ out }: Clustering) =>
-  resultHashes(out).filter((line) => !line.startsWith('model/weights.bin'));
+  resultHashes(out).filter((line) => !IN_UNITS.some((name) => line.startsWith(name)));
 
 describe('a run', () => {
   let plain: Clustering;

@@ -8,7 +8,7 @@ import { createCalculator } from '../../coordinator/training/calculation/calcula
 import { labelAllRows } from '../../coordinator/training/full-pass.ts';
 import { initialState } from '../../coordinator/training/preparation/initial-state.ts';
 import { prepare } from '../../coordinator/training/preparation/prepare.ts';
-import { publishNet } from '../../coordinator/training/publish.ts';
+import { publishCentres, publishNet } from '../../coordinator/training/publish.ts';
 import { momentsRound } from '../../coordinator/training/reading/moments.ts';
 import { sampleThreshold } from '../../coordinator/training/sample.ts';
 import { train } from '../../coordinator/training/train.ts';
@@ -221,6 +221,7 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     while (!step.done) step = await training.next();
     const { state } = step.value;
     publishNet(run, state.net);
+    publishCentres(run, await calculate('centresOf', state.mixture));
     const labels = new Int32Array(ROWS);
     await labelAllRows(run, layout, state.mixture.k, null, {
       pieces: (name) => ({
