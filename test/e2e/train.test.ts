@@ -145,12 +145,18 @@ describe('a run', () => {
     assert.equal(checkpoints.length, 3);
     assert.deepEqual(files.filter((name) => !checkpoints.includes(name)).sort(), [
       'checkpoints',
+      'clusters.json',
+      'confidences.npy',
+      'distances.npy',
       'events.jsonl',
+      'labels.csv',
       'labels.npy',
       'mixture',
       ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
       'model',
-      ...['model.json', 'transform.json', 'weights.bin'].map((name) => `model/${name}`),
+      ...['centres.npy', 'distances.npy', 'model.json', 'transform.json', 'weights.bin'].map(
+        (name) => `model/${name}`,
+      ),
       'responsibilities.npy',
       'run.json',
       'tree.json',
