@@ -37,6 +37,7 @@ export async function csvTable(
     isNamed: names !== null,
     columns,
     rows: null,
+    isPlain,
     read: isPlain
       ? (wanted) => plainBatches(path, columns, wanted, names !== null, delimiter as string)
       : (wanted) => batches(path, columns, wanted, isHeaderRow),

@@ -24,6 +24,8 @@ export interface DecodeOptions {
 export interface DecodedTable extends Omit<TableFacts, 'parts'> {
   /** Of the columns that are clustered; null where the table names none, or only numbers them. */
   names: string[] | null;
+  /** Which reader of text tables took it. */
+  isPlain: boolean;
 }
 
 /** The first column is not an index: its numbers are not those of the rows. */
@@ -131,6 +133,7 @@ export async function decodeTable(
       dropped,
       categories,
       note,
+      isPlain: table.isPlain === true,
     };
     writer.finish([kept, width], Buffer.from(JSON.stringify(about)));
     return about;

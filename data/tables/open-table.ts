@@ -14,7 +14,7 @@ import {
   NotAnIndex,
 } from './decode-table.ts';
 import { NoDuckDB } from './duckdb.ts';
-import { openReader, type TableFile } from './formats.ts';
+import { openReader, type ReaderOptions, type TableFile } from './formats.ts';
 import { type ColumnChoice, columnIn, EVERY_COLUMN, selectColumns } from './select-columns.ts';
 import type { Table } from './table.ts';
 
@@ -86,41 +86,41 @@ export async function openTable(
   try {
     const about = readAbout(array);
     const left = new Set(about.dropped);
-    return { ...about, file: array, copy, texts: (column) => textsOf(file, isHeaderRow, column, left) };
+    const rows = array.shape[0] + left.size;
+    const texts = (column: string) =>
+      textsOf(file, { isHeaderRow, isPlain: about.isPlain }, column, rows, left);
+    return { ...about, file: array, copy, texts };
   } catch (error) {
     closeArray(array);
     throw error;
   }
 }
 
-/** The texts of a column of a table, slice by slice; '' where they are missing. */
-export async function* textsOf(
+/** The texts of a column, slice by slice; '' where they are missing. `rows`: all of the table. By the reader that has read its numbers, so that both see the same rows. */
+async function* textsOf(
   file: TableFile,
-  isHeaderRow: typeof isHeader,
-  column: string | ((table: Table) => number),
-  left: ReadonlySet<number> = new Set(),
+  how: ReaderOptions,
+  column: string,
+  rows: number,
+  left: ReadonlySet<number>,
 ): AsyncGenerator<string[]> {
-  let done = 0;
-  for (const isPlain of attempts(file)) {
-    try {
-      const table = await openReader(file, { isHeaderRow, isPlain });
-      const index = typeof column === 'string' ? columnIn(table, column, 'columns') : column(table);
-      let row = 0;
-      for await (const { rows, texts } of table.read({ numbers: [], texts: [index] })) {
-        const first = row;
-        row += rows;
-        // After a first attempt that came so far.
-        if (row <= done) continue;
-        const fresh = texts[0].slice(Math.max(0, done - first));
-        const start = Math.max(done, first);
-        done = row;
-        yield fresh.flatMap((text, i) => (left.has(start + i) ? [] : [text ?? '']));
-      }
-      return;
-    } catch (error) {
-      if (!isWorthAnother(error, isPlain, file)) throw error;
+  const table = await openReader(file, how);
+  const index = columnIn(table, column, 'columns');
+  let row = 0;
+  try {
+    for await (const batch of table.read({ numbers: [], texts: [index] })) {
+      const start = row;
+      row += batch.rows;
+      yield batch.texts[0].flatMap((text, i) => (left.has(start + i) ? [] : [text ?? '']));
     }
+  } catch (error) {
+    if (!(error instanceof NotPlain)) throw error;
+    throw new UserError(`${file.path}: column ${column} cannot be read as text (${error.message})`);
   }
+  if (row !== rows)
+    throw new UserError(
+      `${file.path} has ${row} rows in column ${column}, but ${rows} rows of numbers: it has changed`,
+    );
 }
 
 /**

@@ -9,6 +9,7 @@ export function partsTable(path: string, parts: readonly Table[]): Table {
   return {
     path,
     isNamed: first.isNamed,
+    isPlain: first.isPlain,
     // A column is text only if all parts say so: each has looked at its own first rows.
     columns: first.columns,
     rows: rows.every((count) => count !== null) ? rows.reduce((sum, count) => sum + count!, 0) : null,

@@ -41,6 +41,8 @@ export interface Table {
   columns: Column[];
   /** The number of rows, where the file says it. */
   rows: number | null;
+  /** Of text: it is read by the fast reader (see `csvTable`). */
+  isPlain?: boolean;
   /** All rows, in their order. Rejects with a UserError that names the file, and the row or column of a bad value. */
   read(wanted: Wanted): AsyncGenerator<Batch>;
 }
