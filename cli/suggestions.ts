@@ -29,7 +29,7 @@ const HABITS: readonly Habit[] = [
   {
     names: ['max-iter', 'n-iter', 'iterations', 'max-iterations', 'epochs', 'n-epochs', 'num-epochs'],
     flag: 'max-epochs',
-    says: 'use --max-epochs 300, an upper limit: a run ends by itself once K has settled',
+    says: 'leave it out: a run ends by itself once K has settled (--max-epochs 1000 raises its limit)',
   },
   {
     names: ['tol', 'tolerance'],
@@ -82,7 +82,7 @@ const HABITS: readonly Habit[] = [
   {
     names: ['latent-dim', 'embedding-dim', 'z-dim'],
     flag: 'latent',
-    says: 'use --latent 10, with --encoder autoencoder',
+    says: 'use --latent 10, with --encoder autoencoder or neighbour',
   },
   {
     names: ['threads', 'jobs', 'cores', 'cpus', 'processes', 'num-workers', 'n-workers', 'j'],

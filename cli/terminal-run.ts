@@ -28,7 +28,7 @@ export async function runOnTerminal(
     const what = isOffered ? (run?.finish() ?? null) : null;
     if (what === null) return false;
     isFinishing = true;
-    display.line(`${what}; Ctrl-C again stops the run`);
+    display.line(`${what}; Ctrl-C again aborts the run, without results`);
     return true;
   };
   onSignal(() => stopping.abort(), undefined, finish);

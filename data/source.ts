@@ -47,7 +47,7 @@ export interface Source {
    * allocation. Rejects with a UserError if the file is truncated.
    */
   read(start: number, count: number, into?: Float32Array<ArrayBuffer>): Promise<Float32Array>;
-  /** One row in float64, without rounding to float32 (except for a text table, whose cache is float32). */
+  /** One row in float64, without rounding to float32 (except for tables and HDF5, whose cache is float32). */
   stored(row: number): Promise<Float64Array>;
   /** Only of rows that come over a network. */
   readonly latency?: Latency;

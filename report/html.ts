@@ -103,7 +103,7 @@ ${definitions([
   ['clusters (K)', String(result.k)],
   ...scores,
   ['results', result.out],
-  ['labels', `${result.out}/labels.npy`],
+  ['labels', `${result.out}/labels.npy, labels.csv`],
   ['report', `${result.out}/report/report.html`],
 ])}
 </section>`;

@@ -40,7 +40,7 @@ function show({ result, directory, report }: Outcome): void {
     ['outliers', result.outliers ? count(result.outliers) : null],
     ['training', duration(result.seconds)],
     ['results', directory],
-    ['labels', `${directory}/labels.npy`],
+    ['labels', `${directory}/labels.npy, labels.csv`],
     ['report', report],
   ];
   byId('outcome').hidden = false;

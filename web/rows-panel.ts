@@ -39,7 +39,7 @@ export function rowsPanel(highlight: Highlight, loader: RowLoader): RowsPanel {
     const input: DetailsInput = {
       cluster,
       rows: view.counted ? rows : null,
-      share: weight,
+      share: view.counted ? rows / view.clusters.reduce((sum, other) => sum + other.rows, 0) : weight,
       details: details.get(cluster) ?? null,
       sampled: view.typical[cluster] ?? [],
       row: highlight.point === null ? null : (view.rows[highlight.point] ?? null),

@@ -26,8 +26,7 @@ export function viewedRuns(paths: readonly string[], warn: (message: string) => 
       return [];
     }
   });
-  if (!runs.length)
-    throw new UserError('none of these is the directory of a run; pass some that are, as runs/x');
+  if (!runs.length) throw new UserError('none of these is a run directory; pass one, such as runs/x');
   for (const { path, run } of runs)
     if (run.result && !existsSync(join(path, 'labels.npy'))) run.result = null;
   const [{ path, run }] = runs;

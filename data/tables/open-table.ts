@@ -96,7 +96,10 @@ export async function openTable(
   }
 }
 
-/** The texts of a column, slice by slice; '' where they are missing. `rows`: all of the table. By the reader that has read its numbers, so that both see the same rows. */
+/**
+ * The texts of a column, slice by slice, '' where they are missing; `rows`: all of the table. Read by the reader that has read the
+ * numbers, so that both see the same rows.
+ */
 async function* textsOf(
   file: TableFile,
   how: ReaderOptions,
@@ -105,7 +108,7 @@ async function* textsOf(
   left: ReadonlySet<number>,
 ): AsyncGenerator<string[]> {
   const table = await openReader(file, how);
-  const index = columnIn(table, column, 'columns');
+  const index = columnIn(table, column, null);
   let row = 0;
   try {
     for await (const batch of table.read({ numbers: [], texts: [index] })) {

@@ -89,8 +89,8 @@ function described(indices: readonly number[], columns: readonly Column[]): stri
   return `column${indices.length > 1 ? 's' : ''} ${shown.join(', ')}${more}`;
 }
 
-/** The index of the column with this name, or number from 1. UserError, with the nearest names, if there is none. */
-export function columnIn({ path, isNamed, columns }: Table, name: string, flag: string): number {
+/** The index of the column with this name, or number from 1. UserError, with the flag and the nearest names, if there is none. */
+export function columnIn({ path, isNamed, columns }: Table, name: string, flag: string | null): number {
   const index = columns.findIndex((column) => column.name === name);
   if (index !== columns.findLastIndex((column) => column.name === name))
     throw new UserError(`${path} has several columns called ${name}: choose one by its number, from 1`);
@@ -101,7 +101,7 @@ export function columnIn({ path, isNamed, columns }: Table, name: string, flag: 
   const hint = near.length
     ? `did you mean ${near.join(' or ')}?`
     : `it has ${isNamed ? names.slice(0, MOST_LISTED).join(', ') : 'columns without names, to be chosen by number'}${names.length > MOST_LISTED ? ', …' : ''}`;
-  throw new UserError(`${flag}: ${path} has no column ${name}; ${hint}`);
+  throw new UserError(`${flag === null ? '' : `${flag}: `}${path} has no column ${name}; ${hint}`);
 }
 
 /** The indices of the columns that the list names, in its order. */

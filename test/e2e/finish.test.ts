@@ -71,7 +71,7 @@ describe('on a terminal', { concurrency: 2 }, () => {
     const terminal = onTerminal(trainArgs(easy.data, run, '--workers', 2, '--no-http', ...ENDLESS, ...QUICK));
     await terminal.sees(/split/);
     terminal.ctrlC();
-    await terminal.sees(/training ends after this epoch, .*; Ctrl-C again stops the run/);
+    await terminal.sees(/training ends after this epoch, .*; Ctrl-C again aborts the run/);
     assert.equal(await terminal.ended, 0, terminal.shown());
     assert.deepEqual(reasonsOf(run), ['asked']);
     const { result } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));

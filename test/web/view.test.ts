@@ -106,7 +106,7 @@ describe('view', { skip: noBrowser }, () => {
   test('says what it cannot show', async () => {
     const cases: [string[], RegExp][] = [
       [[folder], /is not a run directory/],
-      [[folder, data], /none of these is the directory of a run/],
+      [[folder, data], /none of these is a run directory/],
       [[path('s0'), '--http', '0.0.0.0:0'], /open to other machines/],
       [[], /<runs\.\.> is missing/],
     ];

@@ -182,7 +182,7 @@ class Mistakes(unittest.TestCase):
                 DPMesh().fit(X)
         with mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"):
             with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
-                with self.assertRaisesRegex(RuntimeError, "npm install -g dpmesh"):
+                with self.assertRaisesRegex(RuntimeError, "run `npm ci` in a checkout of dpmesh"):
                     _command.find_command()
 
     def test_an_npx_that_has_no_such_package(self) -> None:
@@ -192,7 +192,7 @@ class Mistakes(unittest.TestCase):
             npx.chmod(0o755)
             with mock.patch.dict("os.environ", DPMESH="", PATH=folder):
                 with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
-                    with self.assertRaisesRegex(RuntimeError, "npm install -g dpmesh"):
+                    with self.assertRaisesRegex(RuntimeError, "run `npm ci` in a checkout of dpmesh"):
                         DPMesh().fit(X)
 
 

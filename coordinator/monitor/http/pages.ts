@@ -47,6 +47,6 @@ const escaped = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCode
 /** A page with a title and a short text. */
 export function plainPage(title: string, text: string): Page {
   const head = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title></head>`;
-  const body = `<body><main><h1>${escaped(title)}</h1><p>${escaped(text)}</p><p><a href="/">The run</a>, <a href="/metrics">its metrics</a></p></main></body></html>`;
+  const body = `<body><main><h1>${escaped(title)}</h1><p>${escaped(text)}</p><p><a href="/">Back</a></p></main></body></html>`;
   return { type: TYPES['.html'], body: Buffer.from(`${head}${body}\n`) };
 }

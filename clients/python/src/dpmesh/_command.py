@@ -21,8 +21,8 @@ _STOPPED = 130
 _PATIENCE = 30.0
 _SCRIPTS = {".js", ".mjs", ".cjs"}
 _MISSING = (
-    "the command dpmesh was not found: install it with `npm install -g dpmesh` (Node.js 20 or newer), "
-    "or set the environment variable DPMESH to it"
+    "the command dpmesh was not found: run `npm ci` in a checkout of dpmesh (Node.js 20 or newer), "
+    "and set the environment variable DPMESH to its dist/cli/main.js"
 )
 
 
