@@ -5,7 +5,12 @@ export type Cell = string | number | null | undefined;
 /** Comma-separated values (RFC 4180), which spreadsheets and pandas read. */
 export function csvOf(rows: readonly (readonly Cell[])[]): string {
   const quoted = (cell: Cell) => {
-    const text = cell === null || cell === undefined ? '' : String(cell);
+    const plain = cell === null || cell === undefined ? '' : String(cell);
+    // A spreadsheet would compute what begins so.
+    const text =
+      typeof cell === 'string' && /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell))
+        ? `'${plain}`
+        : plain;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => `${row.map(quoted).join(',')}\r\n`).join('');

@@ -199,15 +199,20 @@ export function isLabelling(
 /** What `full-pass` says of each row, and the rows to show of each cluster, `most` of them. */
 export function areShown(result: Tensors, rows: number, k: number, most: number): boolean {
   const { labels, confidence, distance, columns, exemplars, border, rival, margin } = result;
-  if (!areWithin(confidence.data, 0, 1 + SLACK_FLOAT32) || !areWithin(margin.data, -1, 1 + SLACK_FLOAT32))
-    return false;
+  if (!areWithin(confidence.data, 0, 1 + SLACK_FLOAT32)) return false;
+  // Where training has diverged, none of both is finite.
+  if (areFinite(confidence.data) && !isWithin(margin.data, 1 + SLACK_FLOAT32)) return false;
   if (!isWithin(distance.data, MAX_FLOAT32) || !areWithin(distance.data, 0, MAX_FLOAT32)) return false;
   if (!isWithin(columns.data, rows * MAX_FLOAT32 ** 2)) return false;
   for (let p = 0; p < k * most; p++) {
     const cluster = Math.floor(p / most);
-    for (const { data } of [exemplars, border])
-      if (data[p] !== -1 && labels.data[data[p]] !== cluster) return false;
-    if (border.data[p] !== -1 && !(rival.data[p] >= 0 && rival.data[p] < k)) return false;
+    for (const { data } of [exemplars, border]) {
+      if (data[p] === -1) continue;
+      if (labels.data[data[p]] !== cluster) return false;
+      if (data.subarray(cluster * most, p).includes(data[p] as never)) return false;
+    }
+    if (border.data[p] === -1) continue;
+    if (!(rival.data[p] >= 0 && rival.data[p] < k && rival.data[p] !== cluster)) return false;
   }
   return true;
 }

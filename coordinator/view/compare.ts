@@ -26,5 +26,12 @@ export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
 function labelsOf({ path, run }: ViewedRun): Int32Array {
   if (!run.result) throw new UserError(`${path} is not finished: it has no labels to compare`);
   runFiles(path, run.files).assertIntact('labels.npy');
-  return readRunLabels(join(path, 'labels.npy'), run.data.rows);
+  const labels = readRunLabels(join(path, 'labels.npy'), run.data.rows);
+  // They are places in tables of counts.
+  const { k } = run.result;
+  if (!labels.every((label) => label >= 0 && label < k))
+    throw new UserError(
+      `${path}/labels.npy has labels that are none of the ${k} clusters in run.json: it is damaged`,
+    );
+  return labels;
 }

@@ -2,11 +2,15 @@ import { open } from 'node:fs/promises';
 import type { DataType, Field, Vector } from 'apache-arrow';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { type Batch, type Column, fromZero, type Table, type Wanted } from './table.ts';
+import { assertListWidth, type Batch, type Column, fromZero, type Table, type Wanted } from './table.ts';
 
 /** Arrow files (Feather version 2), read record batch by record batch. */
 
 type Api = typeof import('apache-arrow');
+
+/** Rows at a time: a record batch may have 65,536 of many columns. */
+const PIECE_ROWS = 2048;
+
 type Reader = Awaited<ReturnType<Api['RecordBatchReader']['from']>>;
 
 async function load(path: string): Promise<Api> {
@@ -40,6 +44,7 @@ export async function arrowTable(path: string): Promise<Table> {
     const width = kind === 'list' ? widthIn(first?.getChildAt(i) ?? null) : 1;
     return { name: field.name, kind, type: String(field.type).toLowerCase().slice(0, 60), width };
   });
+  for (const column of columns) assertListWidth(path, column);
   return {
     path,
     isNamed: true,
@@ -51,8 +56,11 @@ export async function arrowTable(path: string): Promise<Table> {
       try {
         const reader = await arrow.RecordBatchReader.from(file);
         for await (const batch of reader) {
-          yield batchOf(path, columns, wanted, (i) => batch.getChildAt(i)!, batch.numRows, start);
-          start += batch.numRows;
+          for (let from = 0; from < batch.numRows; from += PIECE_ROWS) {
+            const piece = batch.slice(from, from + PIECE_ROWS);
+            yield batchOf(path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
+            start += piece.numRows;
+          }
         }
       } catch (error) {
         throw damage(path, error);

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
-import { BLANKS, csvRows, isHeader, isText, parseNumber, sniffDelimiter } from '../csv-rows.ts';
-import { compressionOf, headOf } from '../text-stream.ts';
+import { csvRows, isHeader, isText, parseNumber, sniffDelimiter } from '../csv-rows.ts';
+import { compressionOf, headOf, unpackedHead } from '../text-stream.ts';
 import { chunksOf, fileLiteral, identifier, QueryFailed, quoted } from './duckdb.ts';
 import type { Batch, Column, Table, Wanted } from './table.ts';
 
@@ -31,7 +31,9 @@ export async function csvTable(
 ): Promise<Table> {
   const { names, columns } = await sniff(path, isHeaderRow);
   const delimiter = await sniffDelimiter(path);
-  if (isPlain && (delimiter === BLANKS || typeof delimiter !== 'string')) throw new NotPlain();
+  // A line without text is no row here, but one of a missing value to DuckDB where there is one column, or at the start.
+  if (isPlain && (typeof delimiter !== 'string' || columns.length === 1 || (await beginsEmpty(path))))
+    throw new NotPlain();
   return {
     path,
     isNamed: names !== null,
@@ -43,6 +45,9 @@ export async function csvTable(
       : (wanted) => batches(path, columns, wanted, isHeaderRow),
   };
 }
+
+const beginsEmpty = async (path: string) =>
+  /^\ufeff?[ \t]*[\r\n]/.test((await unpackedHead(path, 64)).toString());
 
 async function sniff(path: string, isHeaderRow: typeof isHeader): Promise<Sniffed> {
   let names: string[] | undefined;
@@ -84,7 +89,7 @@ async function* plainBatches(
   // Of their own, as those of a header may be equal.
   const types = columns.map((_, c) => `${quoted(`c${c}`)}: ${isNumber.has(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
   const options = [
-    ...['auto_detect=false', 'strict_mode=true', `header=${hasHeader}`],
+    ...['auto_detect=false', 'hive_partitioning=false', 'strict_mode=true', `header=${hasHeader}`],
     ...[
       `delim=${quoted(delimiter)}`,
       `quote='"'`,

@@ -5,7 +5,7 @@ import { isNumbered } from '../csv-rows.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
-import type { SelectedColumns } from './select-columns.ts';
+import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
 import { type Batch, fromZero, type Table, widthOf } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
@@ -58,6 +58,8 @@ export async function decodeTable(
   const counts = new Float64Array(own);
   const dropped: number[] = [];
   let [rows, kept, filled, written] = [0, 0, 0, 0];
+  // An index counts all rows, or those of each part.
+  let [countsAll, countsOwn] = [true, true];
   const flush = () => {
     writer.write(new Uint8Array(chunk.buffer, 0, filled * 4), written);
     written += filled * 4;
@@ -97,7 +99,11 @@ export async function decodeTable(
     const wanted = { numbers: index === null ? numbers : [index, ...numbers], texts: categorical };
     for await (const batch of table.read(wanted)) {
       for (let i = 0; i < batch.rows; i++) {
-        if (index !== null && batch.values[i * read] !== rows + i) throw new NotAnIndex();
+        if (index !== null) {
+          countsAll &&= batch.values[i * read] === rows + i;
+          countsOwn &&= batch.values[i * read] === (batch.first ?? rows) + i;
+          if (!countsAll && !countsOwn) throw new NotAnIndex();
+        }
         if (filled + width > chunk.length) flush();
         if (!addNumbers(batch, i)) {
           dropped.push(rows + i);
@@ -113,7 +119,7 @@ export async function decodeTable(
     if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
     flush();
-    const note = noteOn(table, index, dropped.length);
+    const note = noteOn(table, index, numbers, dropped.length);
     const fill = await filling(
       { path, read: writer.read, write: writer.write, rows: kept, width, own },
       { sums, counts, nameOf },
@@ -143,9 +149,17 @@ export async function decodeTable(
   }
 }
 
-function noteOn({ path, columns, isNamed }: Table, index: number | null, dropped: number): string | null {
+function noteOn(
+  { path, columns, isNamed }: Table,
+  index: number | null,
+  numbers: readonly number[],
+  dropped: number,
+): string | null {
   const notes = [
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
+    ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
+      ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
+      : []),
     ...(isNamed && isNumbered(columns.map(({ name }) => name))
       ? [
           'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
@@ -173,7 +187,14 @@ async function categoriesOf(
   known: DecodeOptions['categories'],
 ): Promise<Record<string, string[]>> {
   if (!columns.length) return {};
-  if (known) return Object.fromEntries(Object.entries(known).map(([name, values]) => [name, [...values]]));
+  // Else by their order: without a header they are called by their numbers, and new rows may have names.
+  if (known)
+    return Object.fromEntries(
+      columns.map((column, t) => {
+        const { name } = table.columns[column];
+        return [name, [...(known[name] ?? Object.values(known)[t])]];
+      }),
+    );
   const found = columns.map(() => new Set<string>());
   for await (const { texts } of table.read({ numbers: [], texts: columns }))
     for (const [t, values] of texts.entries()) {

@@ -1,7 +1,15 @@
 import type { DuckDBListVector } from '@duckdb/node-api';
 import { UserError } from '../../base/user-error.ts';
 import { type Chunk, chunksOf, identifier, QueryFailed, rowsOf } from './duckdb.ts';
-import { type Batch, type Column, fromZero, type Table, type Wanted, widthOf } from './table.ts';
+import {
+  assertListWidth,
+  type Batch,
+  type Column,
+  fromZero,
+  type Table,
+  type Wanted,
+  widthOf,
+} from './table.ts';
 
 const NUMBERS = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|BOOLEAN|DECIMAL\(.*\))$/;
 const TEXTS = /^(VARCHAR|ENUM\(.*\)|UUID)$/;
@@ -37,6 +45,7 @@ export async function duckdbTable(path: string, relation: string, format: string
   const [[rows]] = await rowsOf(`SELECT count(*) FROM ${relation}`).catch((error) => {
     throw named(error);
   });
+  for (const column of columns) assertListWidth(path, column);
   const types = described.map(([, type]) => String(type));
   return {
     path,

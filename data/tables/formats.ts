@@ -29,6 +29,9 @@ export interface ReaderOptions {
   isPlain: boolean;
 }
 
+/** All objects are looked at for columns, and none is taken for a map; folders called `a=1` add no column. */
+const JSON_OPTIONS = 'sample_size=-1, map_inference_threshold=-1, hive_partitioning=false';
+
 /** Compressed bytes from which it is told what is in a file. */
 const PEEKED_BYTES = 1024;
 
@@ -133,8 +136,13 @@ async function openOne(path: string, format: TableFormat, options: ReaderOptions
     import('./duckdb-table.ts'),
     import('./duckdb.ts'),
   ]);
-  if (format === 'parquet') return duckdbTable(path, `read_parquet(${fileLiteral(path)})`, 'Parquet');
+  if (format === 'parquet')
+    return duckdbTable(path, `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`, 'Parquet');
   const compression = compressionOf(headOf(path, 4));
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
-  return duckdbTable(path, `read_json(${fileLiteral(path)}, compression=${named})`, 'JSON lines');
+  return duckdbTable(
+    path,
+    `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named})`,
+    'JSON lines',
+  );
 }

@@ -4,6 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
 import { isHeader } from '../csv-rows.ts';
+import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { NotPlain } from './csv-table.ts';
 import {
@@ -87,8 +88,13 @@ export async function openTable(
     const about = readAbout(array);
     const left = new Set(about.dropped);
     const rows = array.shape[0] + left.size;
-    const texts = (column: string) =>
-      textsOf(file, { isHeaderRow, isPlain: about.isPlain }, column, rows, left);
+    const version = file.version();
+    const texts = async function* (column: string) {
+      // The file itself is read for them, not the copy of its numbers.
+      assertVersion(file.path, version, file.version);
+      yield* textsOf(file, { isHeaderRow, isPlain: about.isPlain }, column, rows, left);
+      assertVersion(file.path, version, file.version);
+    };
     return { ...about, file: array, copy, texts };
   } catch (error) {
     closeArray(array);
@@ -179,14 +185,20 @@ async function decode(
 
 /** The columns of a trained model, in its order, by their names where both have some. UserError if the table lacks one. */
 function trainedChoice(table: Table, options: TableOptions, trained: TrainedColumns): ColumnChoice {
-  const { names, categories, run, width } = trained;
-  const optional = (name: string | null) =>
-    name !== null && table.columns.some((column) => column.name === name) ? name : null;
+  const { names, categories, run } = trained;
+  const isThere = (name: string) =>
+    table.columns.some((column) => column.name === name) ||
+    (!names && /^[1-9]\d*$/.test(name) && Number(name) <= table.columns.length);
+  const optional = (name: string | null) => (name !== null && isThere(name) ? name : null);
   const kept = { id: optional(options.id), text: optional(options.text) };
   // New rows may have the column of labels, or not.
   const own = table.isNamed ? tellingNames(table.columns.map(({ name }) => name)) : null;
-  if (!own || !names)
-    return { ...options, ...kept, label: table.columns.length > width ? options.label : null };
+  if (!own || !names || new Set(names).size < names.length)
+    return {
+      ...options,
+      ...kept,
+      label: table.columns.length > rawWidth(options, trained) ? options.label : null,
+    };
   const categorical = Object.keys(categories ?? {});
   const made = new Set(
     Object.entries(categories ?? {}).flatMap(([name, values]) => values.map((value) => `${name}=${value}`)),
@@ -204,6 +216,13 @@ function trainedChoice(table: Table, options: TableOptions, trained: TrainedColu
     drop: plain.length ? null : others,
     oneHot: categorical.length ? categorical : null,
   };
+}
+
+/** The columns that a table needs for a model trained on one without names, the labels aside. */
+function rawWidth({ id, text, drop }: TableOptions, { width, categories }: TrainedColumns): number {
+  const made = Object.values(categories ?? {});
+  const plain = width - made.reduce((sum, { length }) => sum + length - 1, 0);
+  return plain + made.length + Number(id !== null) + Number(text !== null) + (drop?.length ?? 0);
 }
 
 /** The name of the list that a number such as `embedding[3]` is of, or of the column itself. */

@@ -17,7 +17,7 @@ export function partsTable(path: string, parts: readonly Table[]): Table {
       for (const part of parts) {
         let start = 0;
         for await (const batch of part.read(wanted)) {
-          yield { ...batch, rowName: namer(part, batch, start) };
+          yield { ...batch, first: start, rowName: namer(part, batch, start) };
           start += batch.rows;
         }
       }

@@ -31,7 +31,7 @@ export interface SelectedColumns {
 
 const MOST_LISTED = 12;
 /** As pandas calls an index without a name. */
-const INDEX_NAMES = ['', 'Unnamed: 0', '__index_level_0__'];
+export const INDEX_NAMES = ['', 'Unnamed: 0', '__index_level_0__'];
 
 /** UserError where a column does not exist, cannot be clustered, or none is left. */
 export function selectColumns(table: Table, choice: ColumnChoice): SelectedColumns {

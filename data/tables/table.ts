@@ -1,3 +1,5 @@
+import { UserError } from '../../base/user-error.ts';
+
 /** Tables: rows of named columns, from text, Parquet, Arrow or JSON lines. */
 
 /**
@@ -22,6 +24,8 @@ export interface Batch {
   values: Float64Array;
   /** The texts of the columns asked for, by column and row; null where they are missing. */
   texts: (string | null)[][];
+  /** Of a table in parts: the number of its first row in its own file. */
+  first?: number;
   /** Row i of the batch, and its field in column c of those asked for, for people, where they are known. */
   rowName?(i: number): string;
   field?(i: number, c: number): string;
@@ -45,6 +49,17 @@ export interface Table {
   isPlain?: boolean;
   /** All rows, in their order. Rejects with a UserError that names the file, and the row or column of a bad value. */
   read(wanted: Wanted): AsyncGenerator<Batch>;
+}
+
+/** Numbers of a list, at most: with more, a few rows would not fit in memory. */
+export const MOST_IN_LIST = 16_384;
+
+/** UserError for a list of too many numbers. */
+export function assertListWidth(path: string, { name, width }: Column): void {
+  if (width > MOST_IN_LIST)
+    throw new UserError(
+      `${path} has lists of ${width} numbers in ${name}, more than ${MOST_IN_LIST}: make them shorter, such as by principal components`,
+    );
 }
 
 /** Numbers a row of these columns. */

@@ -26,8 +26,9 @@ export function rowTexts(slices: AsyncGenerator<string[]>, what: string): RowTex
       return texts;
     },
     async end() {
-      const { done } = left.length ? { done: false } : await slices.next();
-      if (!done) throw changed();
+      if (left.length) throw changed();
+      // A slice is empty where all of its rows were dropped.
+      for await (const slice of slices) if (slice.length) throw changed();
     },
     async close() {
       await slices.return(undefined);

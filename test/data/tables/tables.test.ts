@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
+import { rowTexts } from '../../../data/texts/row-texts.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
 /** Files of pandas, pyarrow and zstandard: see make_fixtures.py. */
@@ -200,7 +201,8 @@ describe('columns', () => {
   test('an index that pandas wrote is left out, another first column is not', async () => {
     assert.match((await read(fixture('indexed.csv'))).note!, /only counts the rows/);
     const { names, note } = await read(put('first.csv', ',a\n5,1\n6,2\n'));
-    assert.deepEqual([names, note], [['', 'a'], null]);
+    assert.deepEqual(names, ['', 'a']);
+    assert.match(note!, /first column has no name and is clustered; .* --drop 1/);
   });
 });
 
@@ -249,6 +251,61 @@ describe('several files', () => {
     rmSync(join(path, 'b.csv'));
     assert.deepEqual((await read(path)).values, [1, 2]);
   });
+});
+
+test('an index in each of several files counts the rows of its own', async () => {
+  const path = join(folder, 'indexed');
+  mkdirSync(path);
+  for (const [part, text] of Object.entries({ a: ',x\n0,5\n1,6\n', b: ',x\n0,7\n' }))
+    writeFileSync(join(path, `${part}.csv`), text);
+  assert.deepEqual((await read(path)).values, [5, 6, 7]);
+});
+
+test('a folder called column=value adds no column and replaces none', async () => {
+  const path = join(folder, 'a=9');
+  mkdirSync(path);
+  writeFileSync(join(path, 'wide.parquet'), Buffer.from(fixtures['wide.parquet'], 'base64'));
+  writeFileSync(join(path, 'x.jsonl'), '{"a":1,"b":2}\n');
+  assert.deepEqual((await read(join(path, 'wide.parquet'))).values, rows);
+  assert.deepEqual((await read(join(path, 'x.jsonl'))).values, [1, 2]);
+});
+
+test('rows that are dropped at the end leave no texts over', async () => {
+  const lines = Array.from({ length: 2049 }, (_, i) => `${i < 2048 ? i / 7 : ''},r${i}`);
+  const path = put('last.csv', `x,id\n${lines.join('\n')}\n`);
+  const source = await openSource(path, { table: { ...PLAIN_TABLE, impute: 'drop', id: 'id' } });
+  assert.equal(source.rows, 2048);
+  const ids = rowTexts(source.texts!('id'), 'ids');
+  assert.equal((await ids.next(2048)).at(-1), 'r2047');
+  await ids.end();
+  appendFileSync(path, '1,r\n');
+  await assert.rejects(rowTexts(source.texts!('id'), 'ids').next(1), /changed/);
+  source.close();
+});
+
+test('a line without text is no row', async () => {
+  assert.deepEqual((await read(put('one.csv', 'x\n1\n2\n\n'), { impute: 'mean' })).values, [1, 2]);
+  const path = put('lead.csv', '\nx,id\n1,a\n2,b\n');
+  assert.deepEqual((await read(path, { id: 'id' })).values, [1, 2]);
+  assert.deepEqual(await texts(path, 'id', { id: 'id' }), ['a', 'b']);
+});
+
+test('a column of JSON lines that begins late is not lost', async () => {
+  const lines = Array.from({ length: 30_000 }, (_, i) => (i < 29_990 ? `{"a":${i}}` : `{"a":${i},"b":1}`));
+  await refuses(() => read(put('late.jsonl', lines.join('\n'))), 'column b', 'missing');
+});
+
+test('a model of a table without names takes new rows by their places', async () => {
+  const options = { oneHot: ['3'], id: '1', label: '4' };
+  const { values, categories } = await read(put('bare.csv', 'p,1.5,x,0\nq,2.5,y,1\n'), options);
+  assert.deepEqual(values, [1.5, 0, 2.5, 1]);
+  const trained = { names: null, width: 2, run: 'r', categories };
+  for (const [name, text] of Object.entries({
+    'same.csv': 'p,1.5,x,0\nq,2.5,y,1\n',
+    'without.csv': 'p,1.5,x\nq,2.5,y\n',
+    'named.csv': 'id,a,kind,class\np,1.5,x,0\nq,2.5,y,1\n',
+  }))
+    assert.deepEqual((await read(put(name, text), { ...options, trained })).values, values, name);
 });
 
 test('a file whose name has the signs of a pattern is that file', async () => {

@@ -34,7 +34,8 @@ def find_command() -> list[str]:
             raise RuntimeError(f"the environment variable DPMESH is {given}, which does not exist")
         return [_node(), given] if Path(given).suffix in _SCRIPTS else [given]
     here = Path.cwd()
-    local = os.pathsep.join(str(folder / "node_modules" / ".bin") for folder in (here, *here.parents))
+    folders = [folder / "node_modules" / ".bin" for folder in (here, *here.parents)]
+    local = os.pathsep.join(str(folder) for folder in folders if _is_trusted(folder))
     found = shutil.which("dpmesh") or shutil.which("dpmesh", path=local)
     if found:
         return [found]
@@ -43,6 +44,17 @@ def find_command() -> list[str]:
         raise RuntimeError(_MISSING)
     # Without --no, npx would download a package that is not installed.
     return [npx, "--no", "--", "dpmesh"]
+
+
+def _is_trusted(folder: Path) -> bool:
+    """Does a folder above this one belong to this user, or to the system? Anybody may make one in /tmp."""
+    if not hasattr(os, "getuid"):
+        return True
+    try:
+        status = folder.stat()
+    except OSError:
+        return False
+    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o002
 
 
 def _node() -> str:
