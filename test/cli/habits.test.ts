@@ -30,7 +30,7 @@ describe('flags of other tools', () => {
     ['k', 'unknown flag -k', 'there is no K to give'],
     ['n-components', 'there is no K to give', '--transform pca:16'],
     ['random-state', 'use --seed'],
-    ['max-iter', 'use --max-epochs'],
+    ['max-iter', 'a run ends by itself', '--max-epochs'],
     ['eps', 'no distance to give', '--alpha'],
     ['min-cluster-size', 'no size to give', 'dpmesh cut'],
     ['min-samples', 'no size to give'],

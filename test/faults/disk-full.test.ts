@@ -35,7 +35,7 @@ function mount(name: string, ...args: string[]): [string, boolean] {
   if (done) mounted.push(at);
   return [at, done];
 }
-const [small, canMount] = mount('small', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs');
+const [small, canMount] = mount('small', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs');
 // Not a tmpfs: the kernel does not make it read-only while a file is open for writing, as in a run.
 const image = join(folder, 'image');
 writeFileSync(image, Buffer.alloc(16 << 20));
@@ -56,7 +56,7 @@ test('a full disk delays the results but loses none', {
   const run = join(small, 'run');
   const running = await startAndReach(10, data, run, ...FLAGS, '--checkpoint-every', 0.2);
   const ballast = join(small, 'ballast');
-  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=1000']);
+  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=2000']);
   await until('a second attempt', () => running.stderr().includes('trying again in 2 s'), running);
   rmSync(ballast);
   const ended = await running.ended;

@@ -9,12 +9,12 @@ import { log, report, resultHash, short, skip } from './campaign.ts';
 
 const campaign = {
   name: 'disk-full',
-  what: 'a disk that is full at each write of a run (tmpfs of 1 MiB), or becomes read-only (ext4)',
+  what: 'a disk that is full at each write of a run (tmpfs of 2 MiB), or becomes read-only (ext4)',
   target: 'no lost labels, clear messages',
 };
 const disk = join(scratch, 'disk');
 mkdirSync(disk);
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).status === 0;
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]).status === 0;
 if (!mounted) skip(campaign, 'mount is not allowed here');
 // Before the scratch folder is removed.
 process.prependOnceListener('exit', () => spawnSync('umount', ['-l', disk]));
@@ -46,7 +46,7 @@ const problems: string[] = [];
 let [finished, rejected, elsewhere] = [0, 0, 0];
 // From no free space to enough for a complete run, in steps of some pages.
 const step = short ? 64 << 10 : 16 << 10;
-for (let left = 0; left <= 256 << 10; left += step) {
+for (let left = 0; left <= 512 << 10; left += step) {
   const dir = join(disk, 'run');
   fill(left);
   const running = spawnDpmesh(train(dir));
