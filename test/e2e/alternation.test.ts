@@ -1,6 +1,6 @@
 // Alternation: an encoder that learns from the clusters of its codes, killed and resumed in its midst, with the same bytes.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
@@ -8,13 +8,13 @@ import {
   embeddedData,
   eventsOf,
   jsonOf,
+  killedWhen,
   ofType,
   resultHashes,
+  resumed,
   scratch,
-  start,
   trainArgs,
   undisturbedHashes,
-  until,
 } from './support.ts';
 
 const folder = scratch();
@@ -26,16 +26,6 @@ const FLAGS = [
 ] as const;
 const { data, labels } = embeddedData(folder, 'rows', 2400);
 const alternations = (run: string) => ofType(eventsOf(run), 'alternation');
-
-/** A run that was killed with its workers once this is so of its events. */
-async function killedWhen(what: string, isSo: (run: string) => boolean, run: string): Promise<void> {
-  const running = start(trainArgs(data, run, '--workers', 2, ...FLAGS));
-  await until(what, () => existsSync(join(run, 'run.json')) && isSo(run), running);
-  await running.killAll();
-}
-
-const resume = (run: string, ...flags: (string | number)[]) =>
-  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...flags]);
 
 describe('a run with alternations', { concurrency: 2 }, () => {
   const run = path('run');
@@ -80,8 +70,8 @@ describe('a run with alternations', { concurrency: 2 }, () => {
       const last = events.findLastIndex(({ type }) => type === 'alternation');
       return last >= 0 && events.slice(last).some(({ type }) => type === 'encoder-epoch');
     };
-    await killedWhen('an alternation', inAlternation, own);
-    jsonOf(await resume(own, '--workers', 1));
+    await killedWhen('an alternation', inAlternation, data, own, ...FLAGS);
+    jsonOf(await resumed(own, '--workers', 1));
     assert.deepEqual(resultHashes(own), expected);
   });
 
@@ -92,8 +82,8 @@ describe('a run with alternations', { concurrency: 2 }, () => {
       const last = events.findLastIndex(({ type }) => type === 'alternation');
       return last >= 0 && events.slice(last).some((event) => event.type === 'epoch' && event.epoch >= 3);
     };
-    await killedWhen('clusters of the second codes', clustersAgain, own);
-    jsonOf(await resume(own, '--workers', 3));
+    await killedWhen('clusters of the second codes', clustersAgain, data, own, ...FLAGS);
+    jsonOf(await resumed(own, '--workers', 3));
     assert.deepEqual(resultHashes(own), expected);
   });
 });

@@ -12,14 +12,14 @@ import {
   embeddedData,
   eventsOf,
   jsonOf,
+  killedWhen,
   labelsOf,
   ofType,
   resultHashes,
+  resumed,
   scratch,
-  start,
   trainArgs,
   undisturbedHashes,
-  until,
 } from './support.ts';
 
 const folder = scratch();
@@ -32,20 +32,9 @@ const FLAGS = [
 const { data, labels, rows } = embeddedData(folder, 'rows', 2400);
 const trained = (run: string) => ofType(eventsOf(run), 'encoder-epoch').map(({ epoch }) => epoch);
 
-/** A run that has been killed with its workers once so many epochs of its encoder were saved. */
-async function killedAt(epoch: number, run: string, ...flags: (string | number)[]): Promise<void> {
-  const running = start(trainArgs(data, run, '--workers', 2, ...FLAGS, ...flags));
-  // The checkpoint of an epoch is written before the next one begins.
-  await until(
-    `epoch ${epoch}`,
-    () => existsSync(join(run, 'run.json')) && trained(run).includes(epoch),
-    running,
-  );
-  await running.killAll();
-}
-
-const resume = (run: string, ...flags: (string | number)[]) =>
-  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...flags]);
+/** A run that has been killed with its workers once so many epochs of its encoder were saved: before the next one begins. */
+const killedAt = (epoch: number, run: string, ...flags: (string | number)[]) =>
+  killedWhen(`epoch ${epoch}`, () => trained(run).includes(epoch), data, run, ...FLAGS, ...flags);
 
 describe('a run with an encoder', { concurrency: 2 }, () => {
   const run = path('run');
@@ -120,7 +109,7 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     const out = path('killed');
     await killedAt(5, out, '--labels', labels);
     const before = trained(out).length;
-    const { rounds } = jsonOf(await resume(out, '--workers', 3));
+    const { rounds } = jsonOf(await resumed(out, '--workers', 3));
     assert.deepEqual(resultHashes(out), expected);
     // Those of the first session count, too.
     assert.ok(rounds >= JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result.rounds);
@@ -130,14 +119,9 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
 
   test('killed while it clusters, it resumes with the codes that it has', async () => {
     const out = path('clustering');
-    const running = start(trainArgs(data, out, '--workers', 2, ...FLAGS, '--labels', labels));
-    await until(
-      'an epoch',
-      () => existsSync(join(out, 'codes.npy')) && ofType(eventsOf(out), 'epoch').length > 0,
-      running,
-    );
-    await running.killAll();
-    jsonOf(await resume(out, '--workers', 1));
+    const clusters = () => existsSync(join(out, 'codes.npy')) && ofType(eventsOf(out), 'epoch').length > 0;
+    await killedWhen('an epoch', clusters, data, out, ...FLAGS, '--labels', labels);
+    jsonOf(await resumed(out, '--workers', 1));
     assert.deepEqual(resultHashes(out), expected);
     assert.equal(trained(out).length, EPOCHS);
   });
@@ -147,7 +131,7 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     await killedAt(EPOCHS, out, '--labels', labels);
     rmSync(join(out, 'codes.npy'), { force: true });
     writeFileSync(join(out, 'checkpoints', 'encoder.ckpt'), 'nothing');
-    jsonOf(await resume(out));
+    jsonOf(await resumed(out));
     assert.deepEqual(resultHashes(out), expected);
     assert.match(
       ofType(eventsOf(out), 'warning')
@@ -164,12 +148,10 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     const out = path('changed');
     // So many that it is killed in one of them: once there are codes, the rows are not needed any more.
     const long = FLAGS.map((flag, i) => (FLAGS[i - 1] === '--encoder-epochs' ? 500 : flag));
-    const running = start([...trainArgs(moved, out, '--workers', 2, ...long)]);
-    await until('epoch 2', () => existsSync(join(out, 'run.json')) && trained(out).includes(2), running);
-    await running.killAll();
+    await killedWhen('epoch 2', () => trained(out).includes(2), moved, out, ...long);
     bytes.writeFloatLE(7, bytes.length - 4);
     writeFileSync(moved, bytes);
-    const { code, stderr } = await resume(out);
+    const { code, stderr } = await resumed(out);
     assert.equal(code, 2);
     assert.match(stderr, /differs from what the run began with|has changed since the run began/);
   });

@@ -1,6 +1,6 @@
 // An encoder of neighbours: the same bytes for any number of workers, killed and resumed in its midst; what comes of its codes.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
@@ -12,14 +12,14 @@ import {
   embeddedData,
   eventsOf,
   jsonOf,
+  killedWhen,
   labelsOf,
   ofType,
   resultHashes,
+  resumed,
   scratch,
-  start,
   trainArgs,
   undisturbedHashes,
-  until,
 } from './support.ts';
 
 const folder = scratch();
@@ -53,10 +53,9 @@ describe('a run with an encoder of neighbours', { concurrency: 2 }, () => {
 
   test('killed while it learns, it resumes to the same bytes', async () => {
     const out = path('killed');
-    const running = start(trainArgs(data, out, '--workers', 2, ...FLAGS, '--labels', labels));
-    await until('epoch 2', () => existsSync(join(out, 'run.json')) && epochsOf(out).length >= 2, running);
-    await running.killAll();
-    jsonOf(await dpmesh(['resume', out, '--json', '--no-report', '--no-http', '--workers', 1]));
+    const learns = () => epochsOf(out).length >= 2;
+    await killedWhen('epoch 2', learns, data, out, ...FLAGS, '--labels', labels);
+    jsonOf(await resumed(out, '--workers', 1));
     assert.deepEqual(resultHashes(out), expected);
     assert.ok(epochsOf(out).length <= 5, 'at most the epoch that was in progress is trained again');
   });
