@@ -36,7 +36,7 @@ export function chooseColumn(path: string, { names, width }: CsvTable, column: s
 }
 
 /** Like `chooseColumn`, but null if there is no such column. */
-export function findColumn({ names, width }: CsvTable, column: string | undefined): number | null {
+function findColumn({ names, width }: CsvTable, column: string | undefined): number | null {
   if (column === undefined) {
     if (width === 1) return 0;
     const lower = names?.map((name) => name.toLowerCase()) ?? [];

@@ -18,7 +18,7 @@ export interface CsvTable {
 }
 
 /** Called with the fields of a row, without surrounding blanks, and its line number in the file, from 1. */
-export type CsvRowHandler = (fields: string[], line: number) => void;
+type CsvRowHandler = (fields: string[], line: number) => void;
 
 /**
  * Is the first row of a table its header? It is if it has text where the second row, if any, has a number or an empty field,
@@ -108,19 +108,6 @@ export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGener
 
 /** The names of a header that numpy has written, as in `# a,b`. */
 const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''), ...rest];
-
-/** The same, row by row. `begin` gets the table's description and returns the function that is called for each row. */
-export async function eachCsvRow(
-  path: string,
-  begin: (table: CsvTable) => CsvRowHandler,
-  isHeaderRow = isHeader,
-): Promise<void> {
-  let handleRow: CsvRowHandler | undefined;
-  for await (const { names, width, rows } of csvRows(path, isHeaderRow)) {
-    handleRow ??= begin({ names, width });
-    for (const { fields, line } of rows) handleRow(fields, line);
-  }
-}
 
 /** Parses the file, and yields after each piece of it whose rows `onRow` has been called with. */
 async function* parseStream(

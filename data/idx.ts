@@ -33,9 +33,6 @@ const MAX_GZIP_RATIO = 1032;
 export const isIdx = (head: Uint8Array) =>
   head[0] === 0 && head[1] === 0 && head[2] in DTYPES && head[3] >= 1 && head[3] <= MAX_DIMENSIONS;
 
-/** Do these first bytes of a file have the magic number of gzip? */
-export const isGzip = (head: Uint8Array) => head[0] === 0x1f && head[1] === 0x8b;
-
 /** The length in bytes of the header that starts with these bytes. */
 const headerSize = (head: Uint8Array) => 4 + 4 * head[3];
 

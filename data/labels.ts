@@ -37,9 +37,10 @@ interface LabelledRows {
 
 /**
  * The labels in the file that `spec` names: an .npy of shape (N,) or (N, 1) of numbers, bools or strings, a one-dimensional
- * IDX file, an array of an .npz or .safetensors (`file.npz:name`), a column of `obs` of an .h5ad (`file.h5ad:name`), or a table. For a table, `file.csv:column` chooses a column by its name in the header or its number
- * from 1; by default it is the only column, or the one called label, class, target or y. For a folder of images, the labels are
- * the names of their sub-folders. Rejects with a UserError if the file is invalid.
+ * IDX file, an array of an .npz or .safetensors (`file.npz:name`), a column of `obs` of an .h5ad (`file.h5ad:name`), or a table.
+ * Of a table, `file.csv:column` chooses a column by its name in the header or its number from 1; by default it is the only column,
+ * or the one called label, class, target or y. For a folder of images, the labels are the names of their sub-folders. Rejects
+ * with a UserError if the file is invalid.
  */
 export async function readLabels(
   spec: string,

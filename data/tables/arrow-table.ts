@@ -2,7 +2,15 @@ import { open } from 'node:fs/promises';
 import type { DataType, Field, Vector } from 'apache-arrow';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { assertListWidth, type Batch, type Column, fromZero, type Table, type Wanted } from './table.ts';
+import {
+  assertListWidth,
+  type Batch,
+  type Column,
+  type Table,
+  unequalLists,
+  type Wanted,
+  widthOf,
+} from './table.ts';
 
 /** Arrow files (Feather version 2), read record batch by record batch. */
 
@@ -125,11 +133,11 @@ function batchOf(
   rows: number,
   start: number,
 ): Batch {
-  const width = numbers.reduce((sum, index) => sum + columns[index].width, 0);
+  const width = widthOf(columns, numbers);
   const values = new Float64Array(rows * width);
   let at = 0;
   for (const index of numbers) {
-    const { kind, name, width: own } = columns[index];
+    const { kind, width: own } = columns[index];
     const vector = vectorAt(index);
     for (let i = 0, o = at; i < rows; i++, o += width) {
       if (kind === 'number') {
@@ -137,10 +145,7 @@ function batchOf(
         continue;
       }
       const list = vector.get(i) as Vector | null;
-      if (list && list.length !== own)
-        throw new UserError(
-          `${path} ${fromZero(start + i)}: the list in ${name} has ${list.length} numbers, the first one ${own}: all must have the same length`,
-        );
+      if (list && list.length !== own) throw unequalLists(path, start + i, columns[index], list.length);
       for (let d = 0; d < own; d++) values[o + d] = list ? numberOf(list.get(d)) : Number.NaN;
     }
     at += own;

@@ -2,7 +2,7 @@ import { UserError } from '../../base/user-error.ts';
 import { csvRows, isHeader, isText, parseNumber, sniffDelimiter } from '../csv-rows.ts';
 import { compressionOf, headOf, unpackedHead } from '../text-stream.ts';
 import { chunksOf, fileLiteral, identifier, QueryFailed, quoted } from './duckdb.ts';
-import type { Batch, Column, Table, Wanted } from './table.ts';
+import { type Batch, type Column, shown, type Table, type Wanted } from './table.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
 
@@ -151,9 +151,8 @@ async function* batches(
 }
 
 function notANumber(where: string, field: string): UserError {
-  const shown = JSON.stringify(field.length > 40 ? `${field.slice(0, 40)}…` : field);
   const fix = DECIMAL_COMMA.test(field)
-    ? 'but has a decimal comma: save it with decimal points'
-    : 'correct it or drop the column';
-  return new UserError(`${where}: ${shown} is not a number${fix.startsWith('but') ? ', ' : '; '}${fix}`);
+    ? ', but has a decimal comma: save it with decimal points'
+    : '; correct it or drop the column';
+  return new UserError(`${where}: ${shown(field)} is not a number${fix}`);
 }

@@ -6,7 +6,7 @@ import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
 import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
-import { type Batch, fromZero, type Table, widthOf } from './table.ts';
+import { type Batch, fromZero, shown, type Table, widthOf } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
 export type Imputation = 'mean' | 'median' | 'drop';
@@ -32,9 +32,6 @@ export interface DecodedTable extends Omit<TableFacts, 'parts'> {
 export class NotAnIndex extends Error {}
 
 const MOST_CATEGORIES = 256;
-/** Characters of a field in a message. */
-const MOST_SHOWN = 40;
-
 /**
  * Writes the columns of a table as an .npy of float32, with a DecodedTable after the array. In bounded memory, but for one column
  * at a time whose median is wanted. UserError for missing, infinite and too large numbers; NotAnIndex.
@@ -47,7 +44,7 @@ export async function decodeTable(
 ): Promise<DecodedTable> {
   const { path, columns } = table;
   const categories = await categoriesOf(table, categorical, options.categories);
-  const own = widthOf(table, numbers);
+  const own = widthOf(columns, numbers);
   const read = own + Number(index !== null);
   const width = own + categorical.reduce((sum, c) => sum + categories[columns[c].name].length - 1, 0);
   if (!width) throw new UserError(`${path} has one category in each column: add columns that vary`);
@@ -295,9 +292,6 @@ function badValue({ path, batch, i, row, c, column }: Place, value: number): Use
       : problemOf(value);
   return new UserError(`${where} ${problem}; correct it or drop the column`);
 }
-
-const shown = (text: string) =>
-  JSON.stringify(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
 
 const problemOf = (value: number): string =>
   Number.isFinite(value)

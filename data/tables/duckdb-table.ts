@@ -5,8 +5,8 @@ import {
   assertListWidth,
   type Batch,
   type Column,
-  fromZero,
   type Table,
+  unequalLists,
   type Wanted,
   widthOf,
 } from './table.ts';
@@ -25,33 +25,36 @@ const kindOf = (type: string): Column['kind'] => {
 };
 
 /**
- * The table that `relation`, an expression in SQL such as `read_parquet('x.parquet')`, has. UserError where the file is not one,
- * or is damaged.
+ * The table that `relation`, an expression in SQL such as `read_parquet('x.parquet')`, has. `isCounted`: the file says how many
+ * rows it has, so that they need not be read to count them. UserError where the file is not one, or is damaged.
  */
-export async function duckdbTable(path: string, relation: string, format: string): Promise<Table> {
+export async function duckdbTable(
+  path: string,
+  relation: string,
+  format: string,
+  isCounted: boolean,
+): Promise<Table> {
   const named = (error: unknown) => problemOf(path, format, error);
-  const described = await rowsOf(`DESCRIBE SELECT * FROM ${relation}`).catch((error) => {
-    throw named(error);
-  });
+  const query = (sql: string) =>
+    rowsOf(sql).catch((error) => {
+      throw named(error);
+    });
+  const described = await query(`DESCRIBE SELECT * FROM ${relation}`);
   const columns = described.map(([name, type]): Column => {
     const text = String(type);
     return { name: String(name), kind: kindOf(text), type: typeName(text), width: 1 };
   });
-  for (const column of columns)
-    if (column.kind === 'list')
-      column.width = await firstLength(relation, column.name).catch((error) => {
-        throw named(error);
-      });
-  const [[rows]] = await rowsOf(`SELECT count(*) FROM ${relation}`).catch((error) => {
-    throw named(error);
-  });
-  for (const column of columns) assertListWidth(path, column);
+  for (const column of columns) {
+    if (column.kind === 'list') column.width = await firstLength(query, relation, column.name);
+    assertListWidth(path, column);
+  }
+  const rows = isCounted ? Number((await query(`SELECT count(*) FROM ${relation}`))[0][0]) : null;
   const types = described.map(([, type]) => String(type));
   return {
     path,
     isNamed: true,
     columns,
-    rows: Number(rows),
+    rows,
     async *read(wanted) {
       const fields = [
         ...wanted.numbers.map((index) => numberIn(columns[index], types[index])),
@@ -91,9 +94,9 @@ function numberIn({ name, kind }: Column, type: string): string {
   return `CASE WHEN ${column} IS NULL OR ${fits} THEN ${value} ELSE CAST('inf' AS DOUBLE) END`;
 }
 
-async function firstLength(relation: string, name: string): Promise<number> {
+async function firstLength(query: typeof rowsOf, relation: string, name: string): Promise<number> {
   const column = identifier(name);
-  const [row] = await rowsOf(`SELECT len(${column}) FROM ${relation} WHERE ${column} IS NOT NULL LIMIT 1`);
+  const [row] = await query(`SELECT len(${column}) FROM ${relation} WHERE ${column} IS NOT NULL LIMIT 1`);
   return Number(row?.[0] ?? 1);
 }
 
@@ -105,7 +108,7 @@ function batchOf(
   start: number,
 ): Batch {
   const rows = chunk.rowCount;
-  const width = widthOf({ columns: [...columns] }, numbers);
+  const width = widthOf(columns, numbers);
   const values = new Float64Array(rows * width);
   let at = 0;
   for (const [i, index] of numbers.entries()) {
@@ -151,10 +154,7 @@ function copyLists(
     }
     const from = lists.getEntryOffset(i);
     const length = lists.getEntryLength(i);
-    if (length !== column.width)
-      throw new UserError(
-        `${path} ${fromZero(start + i)}: the list in ${column.name} has ${length} numbers, the first one ${column.width}: all must have the same length`,
-      );
+    if (length !== column.width) throw unequalLists(path, start + i, column, length);
     for (let d = 0; d < length; d++)
       out[o + d] = validity.data && !validity.itemValid(from + d) ? Number.NaN : items[from + d];
   }

@@ -137,12 +137,13 @@ async function openOne(path: string, format: TableFormat, options: ReaderOptions
     import('./duckdb.ts'),
   ]);
   if (format === 'parquet')
-    return duckdbTable(path, `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`, 'Parquet');
+    return duckdbTable(path, `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`, 'Parquet', true);
   const compression = compressionOf(headOf(path, 4));
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
   return duckdbTable(
     path,
     `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named})`,
     'JSON lines',
+    false,
   );
 }

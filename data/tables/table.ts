@@ -63,7 +63,20 @@ export function assertListWidth(path: string, { name, width }: Column): void {
 }
 
 /** Numbers a row of these columns. */
-export const widthOf = ({ columns }: Pick<Table, 'columns'>, indices: readonly number[]): number =>
+export const widthOf = (columns: readonly Column[], indices: readonly number[]): number =>
   indices.reduce((sum, index) => sum + columns[index].width, 0);
+
+/** The error for a list of another length than the first one of its column. */
+export const unequalLists = (path: string, row: number, { name, width }: Column, length: number): UserError =>
+  new UserError(
+    `${path} ${fromZero(row)}: the list in ${name} has ${length} numbers, the first one ${width}: all must have the same length`,
+  );
+
+/** Characters of a field in a message. */
+const MOST_SHOWN = 40;
+
+/** A field of a table, for messages. */
+export const shown = (text: string): string =>
+  JSON.stringify(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
 
 export const fromZero = (row: number) => `row ${row} (counted from 0)`;
