@@ -42,7 +42,10 @@ const reasonsOf = (run: string) => ofType(eventsOf(run), 'end').map(({ reason })
 /** A run on a terminal of its own, and what that shows. */
 function onTerminal(args: (string | number)[]) {
   const words = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(' ');
-  const child = spawn('script', ['-qfec', words, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // In place of the shell, as dash exits with 130 after a Ctrl-C, whatever its child made of it.
+  const child = spawn('script', ['-qfec', `exec ${words}`, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   let shown = '';
   child.stdout.on('data', (bytes) => {
     shown += bytes;
