@@ -17,6 +17,7 @@ import {
 } from './arguments.ts';
 import { commands as listed, type RunnableCommand } from './commands.ts';
 import * as completion from './completion.ts';
+import type { Flags } from './flag.ts';
 import { tolerateLostOutput } from './lost-output.ts';
 import { INTERRUPTED } from './signals.ts';
 
@@ -40,6 +41,20 @@ class SelectedCommand {
 /** The groups of flags in the order of --help: first those that every run needs. */
 const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:', 'Encoder:', 'Networks:'];
 
+/**
+ * The flags with numbers read as text and then converted: as numbers, yargs counts a value of 1 that is given after another one up
+ * (`--epochs 5 --epochs 1` would be 6).
+ */
+const withNumbersAsText = (flags: Flags): Flags =>
+  Object.fromEntries(
+    Object.entries(flags).map(([name, flag]) =>
+      flag.type === 'number' ? [name, { ...flag, type: 'string', coerce: numberOf } as const] : [name, flag],
+    ),
+  );
+/** NaN for what is not a number; what is no text (a default, or `false` of `--no-…`) stays. */
+const numberOf = (value: unknown) =>
+  typeof value !== 'string' ? value : value.trim() === '' ? Number.NaN : Number(value);
+
 /** A command for yargs, with checks before those of yargs, whose messages do not name the flag. */
 const withChecks = (command: RunnableCommand) => ({
   ...command,
@@ -48,7 +63,7 @@ const withChecks = (command: RunnableCommand) => ({
     // A word is described by the flag that it stands for.
     if (command.words)
       for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
-    yargs.options(command.builder);
+    yargs.options(isHelp ? command.builder : withNumbersAsText(command.builder));
     // All of several words, but of a flag that is given twice the last value.
     if (command.command.endsWith('..>')) yargs.parserConfiguration({ 'duplicate-arguments-array': true });
     if (!isHelp) return yargs.middleware((parsed) => assertArguments(parsed, yargs, command), true);

@@ -6,8 +6,8 @@ import { UserError } from '../base/user-error.ts';
 import { LABELS as LABEL_ARRAY } from './arrays/container.ts';
 import { decode } from './arrays/dtype.ts';
 import { type ContainerFormat, isContainer, isContainerName, openArray } from './arrays/formats.ts';
-import { chooseColumn, headerTestFor } from './columns.ts';
 import { openIdx, openIdxGz } from './idx.ts';
+import { headerTestFor, labelColumn } from './label-column.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
@@ -15,7 +15,7 @@ import { atPlace } from './remote/place.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
-import { fromZero, type Table } from './tables/table.ts';
+import { fromZero } from './tables/table.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {
@@ -92,21 +92,14 @@ export async function labelColumnIn(
   data: string,
   options: CopyOptions = {},
 ): Promise<string | null> {
-  const { path, column } = parseSpec(spec);
+  const { column } = parseSpec(spec);
   const file = areInData(spec, data) ? await atPlace(data, options, tableFileAt) : null;
   if (!file) return null;
   return withReader(file, headerTestFor(column), async (table) => {
-    const index = labelColumn(path, table, column);
+    const index = labelColumn(table, column);
     return (table.isNamed && table.columns[index].name) || String(index + 1);
   });
 }
-
-const labelColumn = (path: string, { isNamed, columns }: Table, column: string | undefined) =>
-  chooseColumn(
-    path,
-    { names: isNamed ? columns.map(({ name }) => name) : undefined, width: columns.length },
-    column,
-  );
 
 /** A file whose name contains the colon takes precedence over a column after the last colon. */
 function parseSpec(spec: string): { path: string; column?: string } {
@@ -204,7 +197,7 @@ async function tableLabels(
 ): Promise<Labels> {
   return withReader(file, headerTestFor(column), async (table) => {
     const encoder = createLabelEncoder(file.path);
-    const index = labelColumn(file.path, table, column);
+    const index = labelColumn(table, column);
     let start = 0;
     for await (const { rows, texts, rowName } of table.read({ numbers: [], texts: [index] })) {
       for (const [i, text] of texts[0].entries())

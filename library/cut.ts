@@ -1,5 +1,5 @@
 import { closeSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { readFully, statusOf } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
@@ -58,6 +58,10 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
     throw new UserError(`--out ${out} exists and is not a file; choose another path`);
   if (out !== undefined && existsSync(out) && !force)
     throw new UserError(`${out} already exists; choose another path, or overwrite it with --force`);
+  if (out !== undefined && extname(out).toLowerCase() !== '.npy')
+    throw new UserError(
+      `--out ${out} must end in .npy; for a table: dpmesh predict ${run} DATA --clusters ${clusters} --out ${out}`,
+    );
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];
   return paths.naming(async () => {

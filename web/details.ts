@@ -45,16 +45,14 @@ export function detailElements(input: DetailsInput, contents: RowContents | null
       ? []
       : [heading('The row at this point'), oneRow({ row, ...byRow.get(row) }, contents?.names ?? null)]),
     ...(details
-      ? [...list('Nearest to the centre', details.exemplars), ...list('At the border', details.border)]
+      ? [...list('Typical rows', details.exemplars), ...list('Border rows', details.border)]
       : list(
           'Some of its rows',
           sampled.slice(0, MOST_ROWS).map((one) => ({ row: one })),
         )),
-    ...(details?.words.length ? [heading('Telling words'), paragraph(details.words.join(', '))] : []),
+    ...(details?.words.length ? [heading('Words'), paragraph(details.words.join(', '))] : []),
     ...(details?.texts.length ? [heading('Texts'), textList(details.texts)] : []),
-    ...(details?.apart.length
-      ? [heading('What sets it apart, in standard deviations'), apartList(details)]
-      : []),
+    ...(details?.apart.length ? [heading('Columns that set it apart'), apartList(details)] : []),
   ];
 }
 
@@ -126,6 +124,6 @@ const apartList = ({ apart }: ClusterDetails) =>
     'ul',
     'row-list',
     ...apart.map(({ name, difference }) =>
-      element('li', '', `${name} ${difference < 0 ? '−' : '+'}${Math.abs(difference).toPrecision(3)}`),
+      element('li', '', `${name} ${difference < 0 ? '−' : '+'}${Math.abs(difference).toPrecision(3)} sd`),
     ),
   );

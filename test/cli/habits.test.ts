@@ -120,6 +120,12 @@ describe('words in place of flags', () => {
   });
 });
 
+test('of a flag that is given twice, the last value counts, also 1', async () => {
+  const args = ['--out', 'twice.npy', '--labels', 'of-twice.npy', '--points', 5, '--points', 1];
+  const { points } = jsonOf(await dpmesh(['synth', ...args, '--json'], { cwd: folder }));
+  assert.equal(points, 1);
+});
+
 test('a copied key is ignored by git', () => {
   const inRepository = spawnSync('git', ['rev-parse']).status === 0;
   if (inRepository) execFileSync('git', ['check-ignore', '--quiet', '--no-index', 'some/where/alice.key']);

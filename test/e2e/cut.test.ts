@@ -306,7 +306,7 @@ describe('a cut that cannot be made', () => {
   };
   const cutIn = (run: string, ...more: (string | number)[]) => dpmesh(['cut', '--run', run, ...more]);
 
-  test('of more clusters than there are, of none, or of a fraction', async () => {
+  test('of more clusters than there are, of none, or of a fraction, or as a table', async () => {
     refused(
       await cutIn(path('run'), '--clusters', 7),
       `--clusters 7: ${path('run')} has K = 6, where its tree ends; ${sentence(nextOf('run')[0])}; for more`,
@@ -320,6 +320,11 @@ describe('a cut that cannot be made', () => {
     for (const clusters of [0, -1, 2.5, 'many'])
       refused(await cutIn(path('run'), '--clusters', clusters), '--clusters');
     refused(await cutIn(path('run')), 'clusters');
+    refused(
+      await cutIn(path('run'), '--clusters', 2, '--out', 'x.csv'),
+      'x.csv must end in .npy',
+      'dpmesh predict',
+    );
     const args = ['--data', easy.data, '--out', path('never.npy'), '--clusters', 7];
     refused(await dpmesh(['predict', '--run', path('run'), ...args]), 'has K = 6');
     await assert.rejects(cut(path('run'), { clusters: 0 }), UserError);
