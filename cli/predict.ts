@@ -59,10 +59,11 @@ export async function handler({
 }: FlagValues<typeof builder>): Promise<void> {
   const { predict } = await import('../library/predict.ts');
   const rowsAt = await dataPathOf(data);
-  const log = (line: string) => console.error(printable(line));
+  const { createDisplay } = await import('./progress.ts');
+  const { line: log, status, end } = createDisplay(0);
   const { rows, outliers, k } = await interruptible((signal) =>
-    predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, signal }),
-  );
+    predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, status, signal }),
+  ).finally(end);
   console.log(
     printable(
       `${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${outliers ? `; ${outliers} outliers` : ''}`,

@@ -486,6 +486,8 @@ export interface PredictOptions {
    * Called with messages for people, on how this differs from the run: another backend, or a CSV column that is left out.
    */
   log?: (line: string) => void;
+  /** Called with how far reading and labelling are, many times a second: a text that the next one replaces. */
+  status?: (text: string) => void;
 }
 
 /** Options of `evaluate`. */

@@ -47,6 +47,7 @@ const KINDS: OptionKinds<PredictOptions> = {
   force: 'boolean',
   signal: 'signal',
   log: 'function',
+  status: 'function',
 };
 
 /**
@@ -60,7 +61,7 @@ const KINDS: OptionKinds<PredictOptions> = {
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
   const { run, data, skipBad = false, out, soft = false, images, clusters } = options;
-  const { force = false, log = () => {}, signal } = options;
+  const { force = false, log = () => {}, status, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut, '--images': images };
   assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
@@ -82,6 +83,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     details: format !== null && format !== '.npy',
     skipBad,
     log: (line: string) => log(asGiven(line)),
+    status: status && ((text: string) => status(asGiven(text))),
     signal,
   };
   const files = { out: fix(out), softOut: fix(softOut), imagesOut: fix(images), force };
@@ -97,7 +99,7 @@ async function label(
   joined: RunCut | null,
   { out, softOut, imagesOut, force }: { out?: string; softOut?: string; imagesOut?: string; force: boolean },
 ): Promise<Prediction> {
-  const { soft, details = false, signal } = input;
+  const { soft, details = false, status, signal } = input;
   const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
   const { rows, images } = predictor;
   const k = joined ? joined.groups.length : predictor.k;
@@ -123,6 +125,8 @@ async function label(
           : piece.responsibilities;
       responsibilities?.write(shares!, piece.start * k);
       await table?.write({ ...piece, responsibilities: shares! });
+      const done = piece.start + piece.labels.length;
+      status?.(`labelling ${Math.floor((100 * done) / rows)} %`);
     }
     await table?.complete();
     for (const { finish } of sinks) finish();

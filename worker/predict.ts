@@ -33,6 +33,8 @@ export interface PredictInput {
   skipBad?: boolean;
   /** Says what differs from the run. */
   log: (line: string) => void;
+  /** Says how far reading is. */
+  status?: (text: string) => void;
   signal?: AbortSignal;
 }
 
@@ -76,6 +78,7 @@ export async function openPredictor({
   units,
   skipBad = false,
   log,
+  status,
   signal,
 }: PredictInput): Promise<Predictor> {
   const trained = readTrainedModel(run);
@@ -94,7 +97,8 @@ export async function openPredictor({
             trained: { names, fill: table.fill, categories: table.categories, width: columns, run },
           },
           log,
-          images: { ...imagesOf(images), skipBad, warn, log, signal },
+          status,
+          images: { ...imagesOf(images), skipBad, warn, log, status, signal },
         })
       : data;
   try {
