@@ -49,6 +49,8 @@ const HEALTHY_MS = 10_000;
 /** Delay before the third start in a row, doubled with each failure; partly random, lest workers restart in step. */
 const BACKOFF_MS = 400;
 const LONGEST_BACKOFF_MS = 10_000;
+/** The longest delay for a worker that others kill. It may be about to do something, and a start takes half a second. */
+const LONGEST_AFTER_KILL_MS = 1000;
 /** Characters of stderr that are kept to find the reason for an exit. */
 const KEPT_STDERR = 2000;
 /**
@@ -182,7 +184,8 @@ export class SupervisedWorker {
       this.#retire();
       return;
     }
-    const backoff = Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** (failuresNow - 2));
+    const longest = kind === 'killed' ? LONGEST_AFTER_KILL_MS : LONGEST_BACKOFF_MS;
+    const backoff = Math.min(longest, BACKOFF_MS * 2 ** (failuresNow - 2));
     const delay = failuresNow <= 1 ? 0 : jitter(backoff);
     this.#hooks.restarts?.(name, how, delay);
     this.#restart = setTimeout(() => {
