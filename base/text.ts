@@ -19,3 +19,6 @@ export const oneLine = (text: string) => text.replace(ANY_CONTROL, '\ufffd');
 
 /** Untrusted text of several lines: lines after the first are indented, so that they cannot pass for log lines of ours. */
 export const indentContinuation = (text: string) => printable(text).replaceAll('\n', '\n    ');
+
+/** Such as `1.5 GB`. */
+export const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstatSync } from 'node:fs';
+import { lstatSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { attempted, ioError, mkdirp, remove } from '../base/files.ts';
+import { gigabytes } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { entryName, markUsed, prune } from './cache-pruning.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
@@ -33,6 +34,18 @@ export function cacheFolder(): string {
   if (process.getuid && info.uid !== uid) throw unusable(`belongs to another user (uid ${info.uid})`);
   if (process.getuid && info.mode & 0o022) throw unusable('can be written to by other users');
   return folder;
+}
+
+/** UserError if the disk of `target`, a path that `openCached` gives, has not so many bytes left for the decoded form of `path`. */
+export function assertRoom(target: string, path: string, bytes: number): void {
+  const folder = dirname(target);
+  const { blocks, bavail, bsize } = attempted(folder, 'read', () => statfsSync(folder));
+  const left = bavail * bsize;
+  // Some file systems do not say how large they are.
+  if (blocks > 0 && bytes > left)
+    throw new UserError(
+      `${path} takes ${gigabytes(bytes)} decoded, and the cache folder ${folder} has ${gigabytes(left)} left: set DPMESH_CACHE to a folder on a larger disk`,
+    );
 }
 
 interface Versions {

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { attempted, ioError, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { parseDtype } from './arrays/dtype.ts';
-import { openCached } from './cache.ts';
+import { assertRoom, openCached } from './cache.ts';
 import {
   type ArrayFile,
   assertComplete,
@@ -115,6 +115,7 @@ function idxSink(path: string, target: string, check: ShapeCheck) {
           throw new UserError(
             `${path} has shape ${tuple(header.shape)}, more than its ${packed} bytes can hold: download it again`,
           );
+        assertRoom(target, path, total);
         writer = createNpyBytes(target, header.dtype.descr, header.shape, { mode: 0o600 });
         body = head.subarray(header.offset);
       }

@@ -1,9 +1,9 @@
 import { freemem } from 'node:os';
+import { gigabytes } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { RunConfig } from '../config.ts';
-import { gigabytes } from '../training/preparation/limits.ts';
 import { FEW_COLUMNS } from '../training/reading/undecided.ts';
 
 /** Numbers in a code, if there are enough columns. */

@@ -2,7 +2,7 @@ import type { Dataset, File, Group } from 'h5wasm/node';
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
-import { openCached } from '../cache.ts';
+import { assertRoom, openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
 import { CHUNK_ELEMENTS, createNpy, openNpy, readAppendix } from '../npy.ts';
 import { type ContainedArray, type Container, memberPath } from './container.ts';
@@ -128,6 +128,7 @@ async function decode(
 ): Promise<void> {
   const shape = shapeOf(matrix);
   const width = elementCount(shape.slice(1));
+  assertRoom(target, label, 4 * elementCount(shape));
   const npy = createNpy(target, '<f4', shape, { mode: 0o600 });
   const pieces = 'dense' in matrix ? slicesOf(matrix.dense) : densePieces(matrix.sparse, label);
   try {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { assertRoom } from '../cache.ts';
 import { createNpyBytes } from '../npy.ts';
 import type { Decoder, ImageHeader, ImageProblem, ImageShape } from './decoder.ts';
 import type { ImageFolder } from './folder.ts';
@@ -102,6 +103,7 @@ export async function decodeFolder(
   if (!headers.size) throw noneDecoded(folder, problems);
   const shape = shapeOf(folder, headers, form);
   const rowBytes = shape.reduce<number>((product, length) => product * length, 1);
+  assertRoom(target, folder.path, headers.size * rowBytes);
   const writer = createNpyBytes(target, '|u1', [headers.size, ...shape], { mode: 0o600 });
   try {
     let rows = 0;

@@ -1,5 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import { HOST_ORDER } from '../arrays/dtype.ts';
+import { assertRoom } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
 import { isNumbered } from '../csv-rows.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
@@ -49,6 +50,7 @@ export async function decodeTable(
   const width = own + categorical.reduce((sum, c) => sum + categories[columns[c].name].length - 1, 0);
   if (!width) throw new UserError(`${path} has one category in each column: add columns that vary`);
   const { nameOf, typeOf } = numbersOf(table, numbers);
+  assertRoom(target, path, 4 * width * (table.rows ?? 0));
   const writer = createNpyBytes(target, `${HOST_ORDER}f4`, [0, width], { mode: 0o600 });
   const chunk = new Float32Array(Math.max(1, Math.floor(CHUNK_ELEMENTS / width)) * width);
   const sums = new Float64Array(own);

@@ -1,4 +1,5 @@
 import { freemem } from 'node:os';
+import { gigabytes } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
 import type { Source } from '../../../data/source.ts';
@@ -10,7 +11,6 @@ import { MOST_CELLS } from '../../../proto/tasks.ts';
 import type { RunConfig } from '../../config.ts';
 import { isUndecided, MOST_EXACT, momentsCovariance } from '../reading/undecided.ts';
 
-const GIGA = 2 ** 30;
 /** Batch size of the sub-nets, per cluster. */
 export const SUB_BATCH = 16;
 
@@ -41,9 +41,6 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
     `${config.data}: ${covariance} covariance in ${dim} dimensions needs about ${gigabytes(needed)} of memory, ${gigabytes(free)} are free; use ${remedy}`,
   );
 }
-
-/** Such as `1.5 GB`. */
-export const gigabytes = (bytes: number) => `${(bytes / GIGA).toFixed(1)} GB`;
 
 /** More columns would make samples of many gigabytes. */
 const MOST_COLUMNS = 1 << 14;

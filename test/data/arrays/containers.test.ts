@@ -274,6 +274,18 @@ describe('h5ad and HDF5', () => {
     await refuses(() => openSource(path, named('elsewhere')), 'has no array elsewhere');
     await refuses(() => openSource(path, named('lzf')), 'plain.h5:lzf is compressed with lzf', 'gzip');
   });
+  test('of more rows than the disk has room for, of which the file stores few', async () => {
+    const { File, ready } = await import('h5wasm/node');
+    await ready;
+    const path = join(folder, 'huge.h5');
+    const file = new File(path, 'w');
+    const data = new Float32Array(8);
+    file
+      .create_dataset({ name: 'X', data, shape: [2, 4], maxshape: [null, 4], chunks: [2, 4] })
+      .resize([1e12, 4]);
+    file.close();
+    await refuses(() => openSource(path), 'huge.h5:X takes 16000.0 GB decoded', 'left: set DPMESH_CACHE');
+  });
   test('new rows for a trained model must have its columns', async () => {
     const trained = (names: string[]): OpenOptions => ({
       table: {
