@@ -19,7 +19,7 @@ import type { Alternation, Replicates, Summary } from '../view/summary.ts';
 import type { DataCheck } from './data-check.ts';
 import type { EarlyFinish } from './early-finish.ts';
 import type { Encoder } from './encoder/encoder.ts';
-import { notesOn } from './notes.ts';
+import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import type { Server } from './scheduler/server.ts';
 import type { RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
@@ -119,10 +119,10 @@ export async function finish(input: FinishInput): Promise<Summary> {
       await writeModel(run, final.state, labelled, names, input.encoder ?? null, out);
       await writeDescriptions(input, labelled, { centres: reorderedCentres(centres, final.order), tree });
       await checkpoints.flush();
-      const { silhouette } = labelled;
+      const { silhouette, counts } = labelled;
       const result = await summarize(run, labelled, {
         ...{ state, layout, dim: metadata.layout.dim, spent: spent(), out: out.path },
-        notes: (k) => notesOfRun(input, k, silhouette),
+        notes: (k) => notesOfRun(input, { k, silhouette, sizes: Array.from(counts) }),
         alternations: input.brought,
       });
       out.json('run.json', runFile(metadata, result, written()));
@@ -135,10 +135,11 @@ export async function finish(input: FinishInput): Promise<Summary> {
       run.config.replicates && input.reason !== 'asked'
         ? await replicatesOf(input, run.config.replicates, labelled!.sampledOutliers)
         : null;
-    const complete = { ...summary, replicates };
+    const doubts = replicates ? notesOnReplicates(summary.k, replicates) : [];
+    const complete = { ...summary, replicates, notes: [...summary.notes, ...doubts] };
     if (replicates)
       await retryWrites(async () => out.json('run.json', runFile(metadata, complete, written())), input.warn);
-    const { k, outliers, notes, stability } = summary;
+    const { k, outliers, notes, stability } = complete;
     emit({
       ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
       ...(notes.length && { notes }),
@@ -226,15 +227,15 @@ async function replicatesOf(
 
 function notesOfRun(
   { run, state, reason, data, layout, source }: FinishInput,
-  k: number,
-  silhouette: number | null,
+  found: Pick<Outcome, 'k' | 'silhouette' | 'sizes'>,
 ): string[] {
   const { min, max, mean, covariance } = data.moments;
   const variance = diagonalOf(covariance, mean.length);
   const { config, d } = run;
   const sampled = state.sample.rows;
   return notesOn({
-    ...{ config, k, silhouette, reason, sampled, d, rows: layout.rows, steps: state.steps },
+    ...found,
+    ...{ config, reason, sampled, d, rows: layout.rows, steps: state.steps },
     graph: state.graph ?? null,
     columns: { mean, min, max, variance, names: source.names ?? null },
   });

@@ -2,6 +2,7 @@ import { isPca } from '../data/transform.ts';
 import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
+import type { Replicates } from '../view/summary.ts';
 import { OPTIONS, type RunConfig } from './config.ts';
 import { mostClusters } from './training/preparation/limits.ts';
 
@@ -12,6 +13,8 @@ export interface Outcome {
   k: number;
   silhouette: number | null;
   rows: number;
+  /** Rows of each cluster. */
+  sizes: readonly number[];
   /** Rows in the sample. */
   sampled: number;
   /** Columns after the transform. */
@@ -41,10 +44,14 @@ const ROWS_PER_PARAMETER = 20;
 const FEW_ROWS = 200;
 /** A cluster needs six rows of the sample to be found at all; with fewer than this many on average, some were not. */
 const FEW_ROWS_PER_CLUSTER = 25;
+/** Clusters of fewer rows are rather single rows that are far from all others. */
+const LEAST_ROWS = 6;
 /** Standard deviations from a column's mean, from which on a value is far; of Gaussian rows none is as far as 10. */
 const FAR = 30;
 /** Relative deviation from the standard deviation of evenly spread values. */
 const EVEN = 0.02;
+/** Relative deviation from the variance of a column of two values, times the number of rows: it may be divided by n or by n − 1. */
+const TWO_VALUED = 2;
 /** Fewer rows may look like anything. */
 const ENOUGH_ROWS = 50;
 const MOST_NAMED = 3;
@@ -63,9 +70,11 @@ export function notesOn(outcome: Outcome): string[] {
   const oneCluster = graph ? oneClusterOfGraph(outcome, graph) : oneClusterNotes(outcome);
   return [
     ...(k === 1 && isDecided ? oneCluster : []),
+    ...(k > 1 && !graph ? [...fewRows(outcome), ...twoValued(outcome)] : []),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
+    ...tinyClusters(outcome),
     ...unfinished,
   ];
 }
@@ -78,9 +87,16 @@ function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string
       `K is 1 in ${d} columns${isPca(config.transform) ? ' after the transform' : ''}: in so many, Gaussian clusters are hard to tell from noise; try --likelihood graph or --transform pca:${FEWER_COLUMNS}, or bring an embedding of about 10 columns, such as UMAP's`,
     );
   else if (sampled < Math.max(FEW_ROWS, ROWS_PER_PARAMETER * parameters)) {
-    const diagonal = config.covariance === 'full' && d > 1;
+    const advice = [
+      ...fewerParameters(config, d),
+      '--likelihood graph',
+      // One step is worth trying; a larger one would not find what this did not.
+      ...(config.alpha > (OPTIONS.alpha.fast ?? 0)
+        ? []
+        : [`--alpha ${10 * config.alpha} (favours more clusters)`]),
+    ];
     notes.push(
-      `K is 1 in ${count(sampled)} rows, few for clusters of ${parameters} parameters each; try ${diagonal ? '--covariance diag (fewer parameters) or ' : ''}--alpha ${10 * config.alpha} (favours more clusters), or bring more rows`,
+      `K is 1 in ${count(sampled)} rows, few for clusters of ${parameters} parameters each; try ${advice.join(' or ')}, or bring more rows`,
     );
   }
   if (notes.length) return notes;
@@ -93,6 +109,43 @@ function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string
   const expected = advice.length ? `; if you expect clusters, ${advice.join(', or ')}` : '';
   return [
     `K is 1: no split into Gaussian clusters explains the rows better than one, which may be right${expected}`,
+  ];
+}
+
+const fewerParameters = ({ covariance }: Pick<RunConfig, 'covariance'>, d: number) =>
+  covariance === 'full' && d > 1 ? ['--covariance diag (fewer parameters)'] : [];
+
+/** What is needed to say that there are no more clusters. */
+function fewRows({ config, k, rows, sampled, d }: Outcome): string[] {
+  const parameters = statisticsLength(d, config.covariance);
+  if (sampled < rows || sampled >= k * parameters) return [];
+  const advice = [...fewerParameters(config, d), '--likelihood graph'].join(' and ');
+  return [
+    `K is ${k} in ${count(sampled)} rows, ${Math.round(sampled / k)} for each cluster on average, fewer than its ${parameters} parameters: clusters that are near each other may be one here; compare with ${advice}, or bring more rows`,
+  ];
+}
+
+/** A column of two values has the largest variance that its mean, least and largest value allow. */
+function twoValued({ columns: { mean, min, max, variance, names }, rows, d }: Outcome): string[] {
+  // Principal axes are mixtures of columns.
+  if (d !== mean.length) return [];
+  const found = Array.from(mean, (_, column) => column).filter((column) => {
+    const most = (max[column] - mean[column]) * (mean[column] - min[column]);
+    return most > 0 && variance[column] >= most * (1 - TWO_VALUED / rows);
+  });
+  if (!found.length) return [];
+  const [has, it, tells] = found.length === 1 ? ['has', 'it', 'this tells'] : ['have', 'them', 'these tell'];
+  return [
+    `${namedColumns(found, names)} ${has} two values: rows that differ in ${it} become clusters of their own, whatever else they share; if ${tells} them apart without being what you look for, leave ${it} out of the data`,
+  ];
+}
+
+/** Replicates that all find another K than the run say that it is not sure, however well they agree among themselves. */
+export function notesOnReplicates(k: number, { count: replicates, k: [least, most] }: Replicates): string[] {
+  if (least <= k && k <= most) return [];
+  const found = least === most ? `K ${least}` : `K ${least} to ${most}`;
+  return [
+    `K is ${k}, but the ${replicates} replicates, each of half of the rows, found ${found}: K depends on which rows there are; bring more rows, or do not rely on it`,
   ];
 }
 
@@ -132,12 +185,11 @@ function suspectColumns({ mean, min, max, variance, names }: Columns, rows: numb
       Math.abs((sd * Math.sqrt(12)) / range - 1) < EVEN,
   );
   const far = all.filter(({ farthest }) => farthest > FAR && Number.isFinite(farthest));
-  const named = (columns: typeof all) => {
-    const shown = columns.slice(0, MOST_NAMED).map(({ column }) => names?.[column] ?? column);
-    const more = columns.length > MOST_NAMED ? ` and ${columns.length - MOST_NAMED} more` : '';
-    const from0 = names ? '' : ' (counted from 0)';
-    return `${columns.length === 1 ? 'column' : 'columns'} ${shown.join(', ')}${more}${from0}`;
-  };
+  const named = (found: typeof all) =>
+    namedColumns(
+      found.map(({ column }) => column),
+      names,
+    );
   const notes: string[] = [];
   if (identifiers.length)
     notes.push(
@@ -148,6 +200,13 @@ function suspectColumns({ mean, min, max, variance, names }: Columns, rows: numb
       `K is 1, and ${named(far)} ${far.length === 1 ? 'has' : 'have'} values as far as ${Math.round(Math.max(...far.map(({ farthest }) => farthest)))} standard deviations from the mean, which can hide clusters: if they are errors, remove these rows; if not, try logarithms; leave out a column that is constant otherwise`,
     );
   return notes;
+}
+
+function namedColumns(columns: readonly number[], names: Columns['names']): string {
+  const shown = columns.slice(0, MOST_NAMED).map((column) => names?.[column] ?? column);
+  const more = columns.length > MOST_NAMED ? ` and ${columns.length - MOST_NAMED} more` : '';
+  const from0 = names ? '' : ' (counted from 0)';
+  return `${columns.length === 1 ? 'column' : 'columns'} ${shown.join(', ')}${more}${from0}`;
 }
 
 function negativeSilhouette({ silhouette }: Outcome): string[] {
@@ -172,6 +231,17 @@ function smallSample({ k, rows, sampled }: Outcome): string[] {
   const more = Math.min(rows, 4 * sampled);
   return [
     `K is ${k} from a sample of ${count(sampled)} of the ${count(rows)} rows, ${Math.round(sampled / k)} for each cluster on average: clusters with few rows in it cannot be found, so K may be too small; try --sample ${more === rows ? '0 (all rows)' : more}`,
+  ];
+}
+
+function tinyClusters({ k, rows, sizes }: Outcome): string[] {
+  const tiny = sizes.filter((size) => size > 0 && size < LEAST_ROWS);
+  if (rows < FEW_ROWS || !tiny.length || tiny.length === k) return [];
+  const one = tiny.length === 1;
+  // Clusters are numbered by size.
+  const which = one ? `cluster ${k - 1} has` : `clusters ${k - tiny.length} to ${k - 1} have`;
+  return [
+    `${which} fewer than ${LEAST_ROWS} rows${one ? '' : ' each'}: ${one ? 'it is' : 'they are'} rather rows that are far from all others; without ${one ? 'it' : 'them'} K is ${k - tiny.length}`,
   ];
 }
 

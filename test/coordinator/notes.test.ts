@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { notesOn, type Outcome } from '../../coordinator/notes.ts';
+import { notesOn, notesOnReplicates, type Outcome } from '../../coordinator/notes.ts';
 import type { Step } from '../../model/schedule.ts';
 
 const step = (kind: Step['kind'], k: number, changed = 0): Step => ({ kind, k, changed, progress: null });
@@ -19,7 +19,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       schedule: 'fast',
       alpha: 10,
     },
-    ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim },
+    ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -35,7 +35,7 @@ describe('notes on a result', () => {
     assert.deepEqual(notesOn(outcome()), []);
     assert.deepEqual(notesOn(outcome({ silhouette: null, rows: 10 ** 6, sampled: 20_000 })), []);
     // What looks odd does no harm where there are clusters.
-    assert.deepEqual(notesOn(outcome({ dim: 64 })), []);
+    assert.deepEqual(notesOn(outcome({ dim: 64, rows: 50_000, sampled: 50_000 })), []);
     // All epochs are used without --early-stop, too.
     assert.deepEqual(notesOn(outcome({ reason: 'max-epochs' })), []);
   });
@@ -75,7 +75,7 @@ describe('notes on a result', () => {
     const columns = { mean: [0, 0], min: [-4, 0], max: [4, 100], variance: [1, 1], names: null };
     assert.match(one({ graph, columns })[0], /^K is 1, and column 1 .* has values as far as 100/);
     // As many clusters as the mixture that describes them may have is not near what the graph may have.
-    const most = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 5, sampled: 10 ** 5 };
+    const most = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 6, sampled: 10 ** 5 };
     assert.deepEqual(notesOn(outcome({ ...most, graph: { stability: 1 } })), []);
   });
 
@@ -97,8 +97,62 @@ describe('notes on a result', () => {
     const config = { ...outcome().config, covariance: 'diag' as const };
     assert.match(
       one({ ...few, config })[0],
-      /each; try --alpha 100 \(favours more clusters\), or bring more rows$/,
+      /each; try --likelihood graph or --alpha 100 \(favours more clusters\), or bring more rows$/,
     );
+    // Tenfold has not helped, so a hundredfold is not recommended.
+    assert.match(
+      one({ ...few, config: { ...config, alpha: 100 } })[0],
+      /each; try --likelihood graph, or bring more rows$/,
+    );
+  });
+
+  test('several clusters of few rows for their parameters', () => {
+    const few = { k: 2, rows: 178, sampled: 178, dim: 13, d: 13 };
+    assert.deepEqual(notesOn(outcome(few)), [
+      'K is 2 in 178 rows, 89 for each cluster on average, fewer than its 105 parameters: clusters that are near each other may be one here; compare with --covariance diag (fewer parameters) and --likelihood graph, or bring more rows',
+    ]);
+    assert.deepEqual(notesOn(outcome({ ...few, sampled: 210, rows: 210 })), []);
+    assert.deepEqual(notesOn(outcome({ ...few, graph: { stability: 1 } })), []);
+  });
+
+  test('columns of two values', () => {
+    const rows = 1000;
+    // A fifth of the rows have 1: by n and by n − 1.
+    for (const variance of [0.16, 0.16 * (rows / (rows - 1))]) {
+      const columns = { mean: [0, 0.2], min: [-4, 0], max: [4, 1], variance: [1, variance] };
+      const [note, ...others] = notesOn(outcome({ rows, columns: { ...columns, names: ['age', 'member'] } }));
+      assert.match(
+        note,
+        /^column member has two values: rows that differ in it become clusters of their own/,
+      );
+      assert.deepEqual(others, []);
+      const names = null;
+      assert.deepEqual(notesOn(outcome({ rows, columns: { ...columns, variance: [1, 0.15], names } })), []);
+      assert.deepEqual(notesOn(outcome({ rows, d: 1, columns: { ...columns, names } })), []);
+      assert.deepEqual(
+        notesOn(outcome({ rows, graph: { stability: 1 }, columns: { ...columns, names } })),
+        [],
+      );
+    }
+  });
+
+  test('clusters of very few rows', () => {
+    const sizes = [1660, 1660, 1660, 8, 7, 3, 1, 1, 0];
+    assert.deepEqual(notesOn(outcome({ sizes })), [
+      'clusters 5 to 7 have fewer than 6 rows each: they are rather rows that are far from all others; without them K is 5',
+    ]);
+    assert.match(
+      notesOn(outcome({ k: 2, sizes: [4999, 1] }))[0],
+      /^cluster 1 has fewer .* without it K is 1$/,
+    );
+    assert.deepEqual(notesOn(outcome({ k: 2, rows: 150, sampled: 150, sizes: [145, 5] })), []);
+  });
+
+  test('replicates that find another K', () => {
+    const replicates = { count: 4, k: [1, 1] as [number, number], ks: [1, 1, 1, 1], agreement: 1 };
+    assert.match(notesOnReplicates(2, replicates)[0], /^K is 2, but the 4 replicates, .* found K 1: /);
+    assert.match(notesOnReplicates(9, { ...replicates, k: [5, 8] })[0], /found K 5 to 8: /);
+    for (const k of [5, 6, 8]) assert.deepEqual(notesOnReplicates(k, { ...replicates, k: [5, 8] }), []);
   });
 
   test('K 1 with columns that may hide clusters', () => {
@@ -133,7 +187,7 @@ describe('notes on a result', () => {
   });
 
   test('nearly as many clusters as a message can hold', () => {
-    const wide = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 5, sampled: 10 ** 5 };
+    const wide = { dim: 1024, k: 127, steps: quiet(127), rows: 10 ** 6, sampled: 10 ** 5 };
     assert.deepEqual(notesOn(outcome(wide)), [
       'K is 127, near the 127 clusters that full covariance in 1024 columns allows (what is known of all of them has to fit in one message), so there may be more; try --covariance diag or --transform pca:256',
     ]);
