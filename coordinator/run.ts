@@ -232,7 +232,10 @@ async function runOnce(
   const prepareFor = async (moments: DataMoments): Promise<Run> => {
     assertUnchanged(config, moments.hashes, resume);
     return prepare(
-      { config, layout, dispatcher, calculate, emit, warn, arePixels: arePixels(source) },
+      {
+        ...{ config, layout, dispatcher, calculate, emit, warn },
+        ...{ names: source.names ?? null, arePixels: arePixels(source) },
+      },
       moments,
     );
   };

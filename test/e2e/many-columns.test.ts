@@ -173,7 +173,10 @@ for (const [kind, of, why] of [
       const { k, outliers, acc } = jsonOf(ended);
       assert.deepEqual([k, outliers], [K, 4]);
       assert.ok(acc >= 1 - 4 / ROWS, String(acc));
-      assert.match(ended.stderr, /warning: .* column 3, counted from 0, are so far from all others/);
+      assert.match(
+        ended.stderr,
+        /warning: .*: rows with column 3 \(counted from 0\) below \S+ or above \S+ are so far/,
+      );
       const labels = path(`${kind}-odd-labels.npy`);
       assert.equal(
         (await dpmesh(['predict', '--run', path(`${kind}-odd`), '--data', odd.data, '--out', labels])).code,

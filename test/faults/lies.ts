@@ -213,7 +213,10 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     if (!lie) assert.equal(await all.reread(), null, 'honest moments');
     const reading = await settingApart({ config, layout, calculate }, dispatcher, all);
     const { run } = await prepareFirst(reading, (moments) =>
-      prepare({ config, layout, dispatcher, calculate, emit: () => {}, warn: () => {} }, moments),
+      prepare(
+        { config, layout, dispatcher, calculate, emit: () => {}, warn: () => {}, names: null },
+        moments,
+      ),
     );
     const start = await initialState(run);
     const training = train(run, start);

@@ -1,6 +1,7 @@
 import { kebabCase } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { HASH_BYTES } from '../../../data/blocks.ts';
+import { columnCalled } from '../../../data/column-names.ts';
 import type { Fences } from '../../../data/fences.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import type { Layout } from '../../../model/layout.ts';
@@ -29,6 +30,8 @@ export interface PrepareInput {
   calculate: Calculate;
   emit: Emit;
   warn: (message: string) => void;
+  /** Of the columns of the data; null where they have none. */
+  names: readonly string[] | null;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
 }
@@ -57,7 +60,7 @@ const WITHOUT_EFFECT = [
 export async function prepare(input: PrepareInput, data: DataMoments): Promise<Run> {
   const { moments, sampleRows, hashes, fences } = data;
   const { layout, dispatcher, calculate, emit, warn } = input;
-  checkColumns(input.config, moments, warn);
+  checkColumns(input.config, moments, input.names, warn);
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
     throw new UserError(
@@ -78,7 +81,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);
   } else checkInitK(config, n, d);
   const prior = await calculate('priorOf', config, d, covariance);
-  if (fences) warn(`${config.data}: ${aboutFences(fences)}`);
+  if (fences) warn(`${config.data}: ${aboutFences(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
   return {
@@ -125,7 +128,16 @@ function checkInitK(config: RunConfig, n: number, d: number): void {
     );
 }
 
-function aboutFences({ columns, low, high }: Fences): string {
-  const more = columns.length > 1 ? ` (or far off in one of ${columns.length - 1} more)` : '';
-  return `rows below ${formatNumber(low[0])} or above ${formatNumber(high[0])} in column ${columns[0]}, counted from 0${more}, are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
+/** Of the columns with outliers so many are named. */
+const MOST_NAMED = 3;
+
+function aboutFences({ columns, low, high }: Fences, names: readonly string[] | null): string {
+  const limits = Array.from(
+    columns.subarray(0, MOST_NAMED),
+    (column, c) =>
+      `${columnCalled(names, column)} below ${formatNumber(low[c])} or above ${formatNumber(high[c])}`,
+  );
+  const more =
+    columns.length > MOST_NAMED ? `, or far off in ${columns.length - MOST_NAMED} more columns` : '';
+  return `rows with ${limits.join(', ')}${more} are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
 }

@@ -5,7 +5,11 @@ import { checkColumns } from '../../../coordinator/training/reading/precision.ts
 import type { TransformChoice } from '../../../data/transform.ts';
 
 /** Warnings for columns with these means and standard deviations; 0: constant. */
-function warningsOf(columns: [mean: number, sd: number][], transform: TransformChoice = 'center'): string[] {
+function warningsOf(
+  columns: [mean: number, sd: number][],
+  transform: TransformChoice = 'center',
+  names: string[] | null = null,
+): string[] {
   const dim = columns.length;
   const heard: string[] = [];
   const covariance = new Float64Array(dim * dim);
@@ -21,6 +25,7 @@ function warningsOf(columns: [mean: number, sd: number][], transform: TransformC
       min: Float64Array.from(columns, ([mean, sd]) => mean - 3 * sd),
       max: Float64Array.from(columns, ([mean, sd]) => mean + 3 * sd),
     },
+    names,
     (message) => heard.push(message),
   );
   return heard;
@@ -65,6 +70,17 @@ describe('columns for which float32 is too coarse', () => {
         [5, 0],
       ]),
       ['x.npy: dropped 1 constant column (1, counted from 0)'],
+    );
+    assert.deepEqual(
+      warningsOf(
+        [
+          [1, 1],
+          [5, 0],
+        ],
+        'center',
+        ['age', 'flat'],
+      ),
+      ['x.npy: dropped 1 constant column (flat)'],
     );
     assert.match(
       warningsOf([

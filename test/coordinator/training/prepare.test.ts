@@ -38,6 +38,7 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
     {
       config,
       layout: layoutOf(ROWS, 3, 8, 0n),
+      names: null,
       dispatcher: { publish: () => {} } as unknown as Dispatcher,
       calculate,
       emit: () => {},
