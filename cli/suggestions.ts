@@ -49,12 +49,12 @@ const HABITS: readonly Habit[] = [
   {
     names: ['min-cluster-size', 'min-samples', 'min-pts', 'min-points', 'min-topic-size'],
     flag: 'alpha',
-    says: 'there is no size to give, a cluster is as small as the data support: leave it out; dpmesh cut joins clusters afterwards, and a larger --sample finds smaller ones',
+    says: 'there is no size to give, a cluster is as small as the data support: leave it out; dpmesh cut joins clusters afterwards, and with --likelihood graph a larger --resolution finds smaller ones',
   },
   {
-    names: ['n-neighbors', 'n-neighbours', 'neighbors', 'resolution'],
+    names: ['n-neighbors', 'n-neighbours', 'neighbors'],
     flag: 'likelihood',
-    says: 'there are no neighbours to count: leave it out; --likelihood graph takes their graph, and chooses its resolution by the data',
+    says: 'there are no neighbours to count: leave it out; --likelihood graph takes their graph, and --resolution makes its clusters finer or coarser',
   },
   {
     names: ['metric', 'affinity', 'linkage', 'distance', 'cosine'],

@@ -295,6 +295,13 @@ export const OPTIONS = {
     fast: 'auto',
     paper: 'gaussian',
   }),
+  resolution: option(nullable(between(0, 512)), {
+    group: MODEL,
+    symbol: 'γ',
+    describe: 'resolution γ of the graph likelihood; a larger one finds more clusters',
+    fast: null,
+    defaultText: 'that at which partitions of other samples agree most',
+  }),
   alpha: option(above(0), {
     group: MODEL,
     symbol: 'α',

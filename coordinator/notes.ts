@@ -8,7 +8,10 @@ import { mostClusters } from './training/preparation/limits.ts';
 
 /** What notes are taken from. */
 export interface Outcome {
-  config: Pick<RunConfig, 'transform' | 'covariance' | 'maxEpochs' | 'schedule' | 'alpha' | 'alternations'>;
+  config: Pick<
+    RunConfig,
+    'transform' | 'covariance' | 'resolution' | 'maxEpochs' | 'schedule' | 'alpha' | 'alternations'
+  >;
   /** Clusters that have rows. */
   k: number;
   silhouette: number | null;
@@ -150,13 +153,17 @@ export function notesOnReplicates(k: number, { count: replicates, k: [least, mos
 }
 
 function oneClusterOfGraph(
-  { columns, rows, sampled }: Outcome,
+  { config, columns, rows, sampled }: Outcome,
   { stability }: Pick<GraphState, 'stability'>,
 ) {
   const notes = suspectColumns(columns, rows);
   if (sampled < FEW_ROWS)
     notes.push(`K is 1 in ${count(sampled)} rows, few for a graph of nearest neighbours; bring more rows`);
   if (notes.length) return notes;
+  if (config.resolution !== null)
+    return [
+      `K is 1: at --resolution ${config.resolution} no partition of the graph of nearest neighbours was better than one cluster; a larger one finds more, and without the flag the data decide`,
+    ];
   const what =
     stability === null
       ? 'partitions of other samples differ at every resolution, as without clusters'

@@ -113,7 +113,7 @@ export interface RunCut extends dendrogram.Cut {
 export function cutOfRun(run: string, clusters: number): RunCut {
   if (!(Number.isInteger(clusters) && clusters >= 1))
     throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
-  const { result, data, files: hashes } = readRunFile(run, dpmeshVersion());
+  const { result, data, files: hashes, likelihood: chosen } = readRunFile(run, dpmeshVersion());
   if (!result) throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
   const files = runFiles(run, hashes);
   const tree = readSavedTree(files);
@@ -125,7 +125,10 @@ export function cutOfRun(run: string, clusters: number): RunCut {
   const { clusters: k, likelihood, next = [] } = tree;
   if (clusters > k) {
     const below = next.length ? `; ${nextSplitText(next[0])}` : '';
-    const larger = likelihood === 'graph' ? '--sample' : '--coarsening';
+    const larger =
+      likelihood === 'graph'
+        ? `--resolution${chosen?.resolution ? ` (here ${Number(chosen.resolution.toPrecision(3))})` : ''}`
+        : '--coarsening';
     throw new UserError(
       `--clusters ${clusters}: ${run} has K = ${k}, where its tree ends${below}; for more clusters, train with a larger ${larger}`,
     );

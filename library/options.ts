@@ -133,6 +133,11 @@ export interface ModelOptions {
    */
   likelihood?: 'auto' | 'gaussian' | 'graph';
   /**
+   * Resolution γ of the graph likelihood, above 0 and below 512; a larger one finds more clusters.
+   * @defaultValue that at which partitions of other samples agree most
+   */
+  resolution?: number | null;
+  /**
    * Concentration α of the Dirichlet process; above 0. A larger value favours more clusters.
    * @defaultValue 10
    */

@@ -18,6 +18,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       maxEpochs: 500,
       schedule: 'fast',
       alpha: 10,
+      resolution: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },

@@ -263,6 +263,23 @@ describe('of clusters of a graph', () => {
   test('is the same with two workers', async () => {
     jsonOf(await dpmesh(trainArgs(data, path('graph2'), '--likelihood', 'graph', '--workers', 2)));
     assert.deepEqual(resultHashes(path('graph2')), resultHashes(path('graph')));
+    // Below the height of a join there are fewer clusters, far above more; at that which was chosen the same again.
+    const { resolution } = json('graph', 'run.json').likelihood;
+    const { height } = json('graph', 'tree.json').joins[0];
+    for (const [given, is] of [
+      [0.7 * height, 'fewer'],
+      [resolution, 'as many'],
+      [8 * resolution, 'more'],
+    ] as const) {
+      const args = trainArgs(data, path(is), '--resolution', given, '--likelihood', 'graph');
+      const { k, stability } = jsonOf(await dpmesh([...args, '--workers', 2]));
+      assert.equal(k < 6 ? 'fewer' : k > 6 ? 'more' : 'as many', is, String(k));
+      assert.ok(stability.agreement > 0);
+    }
+    assert.deepEqual(
+      labelsOf(join(path('as many'), 'labels.npy')),
+      labelsOf(join(path('graph'), 'labels.npy')),
+    );
   });
 
   test('predict --clusters gives the labels of the cut', async () => {
@@ -315,7 +332,7 @@ describe('a cut that cannot be made', () => {
     refused(
       await cutIn(path('graph'), '--clusters', 7),
       `has K = 6, where its tree ends; ${sentence(nextOf('graph')[0])}`,
-      '--sample',
+      /for more clusters, train with a larger --resolution \(here 0?\.?\d/,
     );
     for (const clusters of [0, -1, 2.5, 'many'])
       refused(await cutIn(path('run'), '--clusters', clusters), '--clusters');

@@ -44,11 +44,7 @@ export async function chooseResolution(
   fewest: number,
 ): Promise<ResolutionPoint | null> {
   const { calculate } = run;
-  // As workers know it: replicates of a run have other seeds.
-  const seed = BigInt(run.layout.seed);
-  const rows = Array.from({ length: REPLICATES }, (_, replicate) =>
-    replicateRows(seed, replicate, graph.n, SHARE),
-  );
+  const rows = rowsOfReplicates(run, graph);
   const dimensions = Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(graph.dimension)));
   const chance = nullStability(await stabilityByChance(run, graph, Array(dimensions).fill(1), GRID));
   const curve: ResolutionPoint[] = [];
@@ -58,10 +54,8 @@ export async function chooseResolution(
     const resolutions = GRID.slice(from, from + AT_ONCE);
     const labels = await partitionsOf(run, graph, resolutions, rows[0].length);
     for (const [i, resolution] of resolutions.entries()) {
-      const own = labels
-        .slice(i * REPLICATES, (i + 1) * REPLICATES)
-        .map((found, replicate) => labelsOfAll(found, rows[replicate], graph.n));
-      const found = await calculate('stability', own, graph.n);
+      const own = labels.slice(i * REPLICATES, (i + 1) * REPLICATES);
+      const found = await stabilityOf(run, graph, own, rows);
       isTooFine = graph.n < fewest * found.k;
       if (isTooFine) break;
       const none = chanceAt(chance, rows[0].length / found.k);
@@ -78,6 +72,36 @@ export async function chooseResolution(
   const [none] = await stabilityByChance(run, graph, variances, [resolution]);
   return areClusters(mean, none.mean) ? curve[index] : null;
 }
+
+/** How well partitions of random shares of the sample agree at a resolution that was given. */
+export async function stabilityAt(
+  run: Run,
+  graph: SampleGraph,
+  resolution: number,
+): Promise<Stability & { resolution: number }> {
+  const rows = rowsOfReplicates(run, graph);
+  const labels = await partitionsOf(run, graph, [resolution], rows[0].length);
+  return { resolution, ...(await stabilityOf(run, graph, labels, rows)) };
+}
+
+/** As workers know them: by the seed of the layout, as replicates of a run have other seeds. */
+const rowsOfReplicates = ({ layout }: Run, { n }: SampleGraph) =>
+  Array.from({ length: REPLICATES }, (_, replicate) =>
+    replicateRows(BigInt(layout.seed), replicate, n, SHARE),
+  );
+
+/** `labels`: of the rows of each replicate. */
+const stabilityOf = (
+  { calculate }: Run,
+  { n }: SampleGraph,
+  labels: readonly Int32Array[],
+  rows: Int32Array[],
+) =>
+  calculate(
+    'stability',
+    labels.map((found, replicate) => labelsOfAll(found, rows[replicate], n)),
+    n,
+  );
 
 /** How stable partitions of a single Gaussian with these variances are, at some resolutions, and the rows of a cluster there. */
 async function stabilityByChance(

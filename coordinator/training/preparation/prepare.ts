@@ -79,7 +79,11 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     const unused = changedOptions(input.config, WITHOUT_EFFECT).map((name) => `--${kebabCase(name)}`);
     if (unused.length)
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);
-  } else checkInitK(config, n, d);
+  } else {
+    checkInitK(config, n, d);
+    if (config.resolution !== null)
+      warn('a Gaussian mixture does not use --resolution; --likelihood graph does');
+  }
   const prior = await calculate('priorOf', config, d, covariance);
   if (fences) warn(`${config.data}: ${aboutFences(fences, input.names)}`);
   const below = sampleThreshold(config, layout);

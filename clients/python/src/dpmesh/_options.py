@@ -28,6 +28,7 @@ RESULT_OPTIONS = {
     "seed": "seed",
     "shards": "shards",
     "likelihood": "likelihood",
+    "resolution": "resolution",
     "alpha": "alpha",
     "covariance": "covariance",
     "prior_scale_choice": "priorScaleChoice",
@@ -109,6 +110,7 @@ class Options:
         seed: int | str | None = None,
         shards: int | None = None,
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
+        resolution: float | None = None,
         alpha: float | None = None,
         covariance: Literal["full", "diag"] | None = None,
         prior_scale_choice: Literal["learned", "data-cov", "isotropic", "data-std"] | None = None,
@@ -214,6 +216,9 @@ class Options:
         likelihood : {"auto", "gaussian", "graph"}
             what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for
             embeddings of many columns; auto: decided by the data. Default: auto (schedule paper: gaussian).
+        resolution : float
+            resolution γ of the graph likelihood; a larger one finds more clusters; above 0 and below 512.
+            Default: that at which partitions of other samples agree most.
         alpha : float
             concentration α of the Dirichlet process; above 0. Default: 10.
         covariance : {"full", "diag"}
@@ -363,6 +368,7 @@ class Options:
         self.seed = seed
         self.shards = shards
         self.likelihood = likelihood
+        self.resolution = resolution
         self.alpha = alpha
         self.covariance = covariance
         self.prior_scale_choice = prior_scale_choice
