@@ -16,7 +16,7 @@ export const builder = {
   out: {
     type: 'string',
     requiresArg: true,
-    describe: 'output file of the labels: .npy, int32',
+    describe: 'output file of the labels: .npy, int32, or a table with what names the rows: .csv or .parquet',
     defaultDescription: 'none: a table is printed',
   },
   json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
@@ -24,7 +24,7 @@ export const builder = {
 } as const satisfies Flags;
 export const examples = [
   ['cut runs/x --clusters 7', 'which clusters join'],
-  ['cut runs/x --clusters 7 --out seven.npy', 'the labels of all rows'],
+  ['cut runs/x --clusters 7 --out seven.csv', 'the labels of all rows'],
   ['predict runs/x new.npy --clusters 7 --out labels.npy', 'those of new rows'],
 ] as const;
 

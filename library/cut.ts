@@ -1,5 +1,5 @@
 import { closeSync, existsSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { readFully, statusOf } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
@@ -13,8 +13,10 @@ import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
 import { assertOptions } from './checks.ts';
+import { writeCutTable } from './cut-table.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { CutOptions } from './options.ts';
+import { labelFormatOf } from './prediction-table.ts';
 import { sameFile, withArrays } from './read-result.ts';
 
 /** A cluster of a cut. */
@@ -38,7 +40,7 @@ export interface Cut {
    * runs of earlier versions.
    */
   readonly next: readonly NextSplit[];
-  /** The cluster of each row, N. Computed, or with `out` read from that file, on first access. */
+  /** The cluster of each row, N. Computed, or with an .npy file as `out` read from that, on first access. */
   readonly labels: Int32Array;
 }
 
@@ -58,10 +60,7 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
     throw new UserError(`--out ${out} exists and is not a file; choose another path`);
   if (out !== undefined && existsSync(out) && !force)
     throw new UserError(`${out} already exists; choose another path, or overwrite it with --force`);
-  if (out !== undefined && extname(out).toLowerCase() !== '.npy')
-    throw new UserError(
-      `--out ${out} must end in .npy; for a table: dpmesh predict ${run} DATA --clusters ${clusters} --out ${out}`,
-    );
+  const format = out === undefined ? null : labelFormatOf(out);
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];
   return paths.naming(async () => {
@@ -73,11 +72,14 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
       return withArrays(properties, {
         labels() {
           assertSame();
-          const labels = new Int32Array(rows);
-          for (const { start, own } of joinedLabels(files, rows, place)) labels.set(own, start);
-          return labels;
+          return inMemory(files, rows, place);
         },
       });
+    }
+    if (format && format !== '.npy') {
+      const pieces = joinedLabels(files, rows, place);
+      await writeCutTable(path, files, { format, force, pieces });
+      return withArrays(properties, { labels: () => inMemory(files, rows, place) });
     }
     const file = createNpy(path, '<i4', [rows], { replace: force });
     try {
@@ -98,6 +100,12 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
       },
     });
   });
+}
+
+function inMemory(files: RunFiles, rows: number, place: Int32Array): Int32Array {
+  const labels = new Int32Array(rows);
+  for (const { start, own } of joinedLabels(files, rows, place)) labels.set(own, start);
+  return labels;
 }
 
 /** A cut of a run, with its files and number of rows. */

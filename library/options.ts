@@ -452,7 +452,9 @@ export interface ResumeOptions extends RunOptions {
 export interface CutOptions {
   /** The number of clusters that are left, from 1 to that of the run. */
   clusters: number;
-  /** Write the labels to this .npy file (int32, N) instead of keeping them in memory. */
+  /**
+   * Write the labels to this file, by its ending: .npy (int32, N), or a table with what names the rows of the run, .csv or .parquet.
+   */
   out?: string;
   /** Overwrite an existing file. If false, it is an error. */
   force?: boolean;

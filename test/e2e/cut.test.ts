@@ -190,6 +190,30 @@ describe('of Gaussian clusters', () => {
       });
   });
 
+  test('as a table, with what names the rows', async () => {
+    const [values, ids] = [
+      easy.rows.slice(0, 1800),
+      Array.from({ length: 600 }, (_, row) => `"no. ${row}, a"`),
+    ];
+    const lines = ids.map((id, row) => [id, ...values.slice(3 * row, 3 * row + 3)].join());
+    writeFileSync(path('named.csv'), ['id,x,y,z', ...lines, ''].join('\n'));
+    const run = path('named');
+    assert.ok(
+      jsonOf(await dpmesh(trainArgs(path('named.csv'), run, '--id', 'id', '--workers', 1, ...QUICK))).k > 2,
+    );
+    const out = path('two.csv');
+    assert.equal((await dpmesh(['cut', '--run', run, '--clusters', 2, '--out', out])).code, 0);
+    const { labels } = await cut(run, { clusters: 2 });
+    const expected = ids.map((id, row) => `${id},${labels[row]}`);
+    assert.equal(readFileSync(out, 'utf8'), ['id,cluster', ...expected, ''].join('\n'));
+    assert.deepEqual((await cut(run, { clusters: 2, out, force: true })).labels, labels);
+    // Rows without names are numbered.
+    await cut(path('run'), { clusters: 2, out: path('numbers.csv') });
+    assert.match(readFileSync(path('numbers.csv'), 'utf8'), /^row,cluster\n0,[01]\n1,[01]\n/);
+    writeFileSync(join(run, 'labels.csv'), 'id,cluster\nno. 0,1\n');
+    await assert.rejects(cut(run, { clusters: 2, out: path('three.csv') }), /labels.csv/);
+  });
+
   test('in the library, in memory and in a file', async () => {
     const inMemory = await cut(path('run'), { clusters: 3 });
     const out = path('library.npy');
@@ -323,7 +347,7 @@ describe('a cut that cannot be made', () => {
   };
   const cutIn = (run: string, ...more: (string | number)[]) => dpmesh(['cut', '--run', run, ...more]);
 
-  test('of more clusters than there are, of none, or of a fraction, or as a table', async () => {
+  test('of more clusters than there are, of none, or of a fraction, or in another format', async () => {
     refused(
       await cutIn(path('run'), '--clusters', 7),
       `--clusters 7: ${path('run')} has K = 6, where its tree ends; ${sentence(nextOf('run')[0])}; for more`,
@@ -338,9 +362,8 @@ describe('a cut that cannot be made', () => {
       refused(await cutIn(path('run'), '--clusters', clusters), '--clusters');
     refused(await cutIn(path('run')), 'clusters');
     refused(
-      await cutIn(path('run'), '--clusters', 2, '--out', 'x.csv'),
-      'x.csv must end in .npy',
-      'dpmesh predict',
+      await cutIn(path('run'), '--clusters', 2, '--out', 'x.txt'),
+      'x.txt must end in .npy, .csv or .parquet',
     );
     const args = ['--data', easy.data, '--out', path('never.npy'), '--clusters', 7];
     refused(await dpmesh(['predict', '--run', path('run'), ...args]), 'has K = 6');
