@@ -38,6 +38,14 @@ const ENDS: Record<string, string> = {
   'max-epochs': 'last epoch',
   asked: 'ends here, as asked',
 };
+/** Of so few rows that are left out it is clear that they are outliers: at most that share of a sample is set apart. */
+const OUTLIERS = 0.01;
+function sampleText({ rows, sample }: { rows: number; sample: number }): string {
+  if (sample >= rows) return '';
+  const left = rows - sample;
+  if (left <= OUTLIERS * rows) return ` (training on all but ${counted(left, 'outlier')})`;
+  return ` (training on a sample of ${sample.toLocaleString('en')})`;
+}
 const lossText = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
 
 /**
@@ -105,12 +113,8 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
           break;
         case 'start': {
           hasStarted = true;
-          const sample =
-            event.sample < event.rows
-              ? ` (training on a sample of ${event.sample.toLocaleString('en')})`
-              : '';
           eventLine(
-            `${event.rows.toLocaleString('en')} rows × ${event.dim}${sample}, ${event.shards} shards`,
+            `${event.rows.toLocaleString('en')} rows × ${event.dim}${sampleText(event)}, ${event.shards} shards`,
           );
           break;
         }

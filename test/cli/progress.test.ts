@@ -48,6 +48,18 @@ describe('the display', () => {
     assert.match(written.at(-1)!, / 1 worker {2}/);
   });
 
+  test('says which rows are trained on', () => {
+    const { written, stream } = recorder(false);
+    const display = createDisplay(10, stream);
+    for (const sample of [8000, 7996, 5000])
+      display.event({ type: 'start', rows: 8000, dim: 5, sample, shards: 8 });
+    assert.deepEqual(written, [
+      '8,000 rows × 5, 8 shards',
+      '8,000 rows × 5 (training on all but 4 outliers), 8 shards',
+      '8,000 rows × 5 (training on a sample of 5,000), 8 shards',
+    ]);
+  });
+
   test('shows how far reading is, on a terminal, and not more often than it can be read', () => {
     const { written, stream } = recorder(true);
     const display = createDisplay(10, stream);
