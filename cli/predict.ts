@@ -1,4 +1,5 @@
 import { printable } from '../base/text.ts';
+import { counted } from '../view/counted.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { interruptible } from './signals.ts';
 import { dataPathOf } from './stdin.ts';
@@ -66,7 +67,7 @@ export async function handler({
   ).finally(end);
   console.log(
     printable(
-      `${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${outliers ? `; ${outliers} outliers` : ''}`,
+      `${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${outliers ? `; ${counted(outliers, 'outlier')}` : ''}`,
     ),
   );
 }

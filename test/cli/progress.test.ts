@@ -54,9 +54,9 @@ describe('the display', () => {
     for (const sample of [8000, 7996, 5000])
       display.event({ type: 'start', rows: 8000, dim: 5, sample, shards: 8 });
     assert.deepEqual(written, [
-      '8,000 rows × 5, 8 shards',
-      '8,000 rows × 5 (training on all but 4 outliers), 8 shards',
-      '8,000 rows × 5 (training on a sample of 5,000), 8 shards',
+      '8,000 rows × 5, 8 shards\n',
+      '8,000 rows × 5 (training on all but 4 outliers), 8 shards\n',
+      '8,000 rows × 5 (training on a sample of 5,000), 8 shards\n',
     ]);
   });
 
