@@ -89,7 +89,10 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
       readFileSync(join(run, 'report/report.html'), 'utf8'),
       new RegExp(`<dt>outliers</dt><dd>${result.outliers}<`),
     );
-    assert.match(stderr, /warning: .*rows below -\d+ or above \d+ in column 0, .*outliers\.npy/);
+    assert.match(
+      stderr,
+      /warning: .*rows with column 0 \(counted from 0\) below -\d+ or above \d+, column 1 .*outliers\.npy/,
+    );
   });
 
   for (const [workers, ...flags] of [[1], [3, '--no-shared-files']] as CliArgs[])

@@ -23,6 +23,7 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
     priorScaleChoice: 'data-cov',
     priorScale: 0.005,
     priorNu: null,
+    resolution: null,
     priorKappa: 1e-4,
     ...change,
   } as RunConfig;
