@@ -44,8 +44,11 @@ async function load(path: string): Promise<Api> {
 export async function arrowTable(path: string): Promise<Table> {
   const arrow = await load(path);
   const { fields, first } = await opened(arrow, path, async (reader) => {
-    const next = await reader.next();
-    return { fields: reader.schema.fields as Field[], first: next.done ? null : next.value };
+    // Closed at its end, it has no schema any more.
+    const fields = reader.schema.fields as Field[];
+    let next = await reader.next();
+    while (!next.done && !next.value.numRows) next = await reader.next();
+    return { fields, first: next.done ? null : next.value };
   });
   const columns = fields.map((field, i): Column => {
     const kind = kindOf(arrow, field.type);
@@ -57,7 +60,7 @@ export async function arrowTable(path: string): Promise<Table> {
     path,
     isNamed: true,
     columns,
-    rows: null,
+    rows: first ? null : 0,
     async *read(wanted) {
       const file = await openHandle(path);
       let start = 0;

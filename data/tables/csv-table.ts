@@ -18,6 +18,7 @@ export class NotPlain extends Error {}
 
 interface Sniffed {
   names: string[] | null;
+  isEmpty: boolean;
   columns: Column[];
 }
 
@@ -29,7 +30,7 @@ export async function csvTable(
   path: string,
   { isHeaderRow = isHeader, isPlain }: { isHeaderRow?: typeof isHeader; isPlain: boolean },
 ): Promise<Table> {
-  const { names, columns } = await sniff(path, isHeaderRow);
+  const { names, columns, isEmpty } = await sniff(path, isHeaderRow);
   const delimiter = await sniffDelimiter(path);
   // A line without text is no row here, but one of a missing value to DuckDB where there is one column, or at the start.
   if (isPlain && (typeof delimiter !== 'string' || columns.length === 1 || (await beginsEmpty(path))))
@@ -38,7 +39,7 @@ export async function csvTable(
     path,
     isNamed: names !== null,
     columns,
-    rows: null,
+    rows: isEmpty ? 0 : null,
     isPlain,
     read: isPlain
       ? (wanted) => plainBatches(path, columns, wanted, names !== null, delimiter as string)
@@ -73,7 +74,7 @@ async function sniff(path: string, isHeaderRow: typeof isHeader): Promise<Sniffe
     const kind = count && !numbers[c] ? 'text' : 'number';
     return { name: names?.[c] ?? String(c + 1), kind, type: kind, width: 1 };
   });
-  return { names: names ?? null, columns };
+  return { names: names ?? null, columns, isEmpty: !seen };
 }
 
 const isMissing = (field: string) => field === '' || MISSING.includes(field.toLowerCase());

@@ -19,6 +19,8 @@ export interface DecodeOptions {
   /** Of a trained model: what to fill each column with, and the categories of each column of them. */
   fill?: readonly (number | null)[] | null;
   categories?: Readonly<Record<string, readonly string[]>> | null;
+  /** That model's run, for messages. */
+  run?: string;
 }
 
 /** What is known of a table once it is decoded; written after the array. */
@@ -73,7 +75,7 @@ export async function decodeTable(
         counts[c]++;
       } else if (!Number.isNaN(value) || (options.impute === null && options.fill?.[c] == null)) {
         const column = { name: nameOf(c), type: typeOf(c) };
-        throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value);
+        throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value, options.run);
       } else if (options.impute === 'drop') return false;
       chunk[filled + c] = value;
     }
@@ -149,12 +151,13 @@ export async function decodeTable(
 }
 
 function noteOn(
-  { path, columns, isNamed }: Table,
+  { path, columns, isNamed, emptyParts }: Table,
   index: number | null,
   numbers: readonly number[],
   dropped: number,
 ): string | null {
   const notes = [
+    ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
       ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
@@ -280,12 +283,14 @@ interface Place {
   column: { name: string; type: string };
 }
 
-function badValue({ path, batch, i, row, c, column }: Place, value: number): UserError {
+function badValue({ path, batch, i, row, c, column }: Place, value: number, run?: string): UserError {
   const field = batch.field?.(i, c);
   const where = `${path} ${batch.rowName?.(i) ?? fromZero(row)}, column ${column.name}:${field === undefined ? '' : ` ${shown(field)}`}`;
   if (Number.isNaN(value))
     return new UserError(
-      `${where} is a missing value; fill them with --impute mean or median, or leave such rows out with --impute drop`,
+      run === undefined
+        ? `${where} is a missing value; fill them with --impute mean or median, or leave such rows out with --impute drop`
+        : `${where} is a missing value, and the run ${run} fills none: fill it or remove the row; predict fills what is missing if the run was trained with --impute median`,
     );
   // Whole numbers have no infinite ones: see `duckdb-table.ts`.
   const problem =

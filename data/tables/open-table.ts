@@ -174,7 +174,8 @@ async function decode(
   const choice = trained ? trainedChoice(table, options, trained) : options;
   const selected = selectColumns(table, choice);
   const { impute } = options;
-  const how: DecodeOptions = { impute, onRows, fill: trained?.fill, categories: trained?.categories };
+  const { fill, categories, run } = trained ?? {};
+  const how: DecodeOptions = { impute, onRows, fill, categories, run };
   try {
     return await decodeTable(table, selected, target, how);
   } catch (error) {

@@ -47,6 +47,8 @@ export interface Table {
   rows: number | null;
   /** Of text: it is read by the fast reader (see `csvTable`). */
   isPlain?: boolean;
+  /** Of several files: how many of them have no rows. */
+  emptyParts?: number;
   /** All rows, in their order. Rejects with a UserError that names the file, and the row or column of a bad value. */
   read(wanted: Wanted): AsyncGenerator<Batch>;
 }

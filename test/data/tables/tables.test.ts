@@ -153,6 +153,14 @@ describe('missing values', () => {
     const { values } = await read(put('new.csv', 'b,x,a\n,t,1\n2,u,\n'), { impute: 'mean', trained });
     assert.deepEqual(values, [1, 20, 10, 2]);
   });
+  test('of new rows are an error where the run filled none', async () => {
+    const trained = { names: ['a', 'b'], width: 2, run: 'r', fill: null };
+    await refuses(
+      () => read(table(), { trained }),
+      'line 3, column a: "" is a missing value, and the run r fills none: fill it or remove the row',
+      'if the run was trained with --impute median',
+    );
+  });
   test('in every row, or a whole column', async () => {
     await refuses(
       () => read(put('all.csv', 'a,b\n,1\n,2\n'), { impute: 'mean' }),
@@ -235,6 +243,21 @@ describe('several files', () => {
       () => read(parts('mixed', { 'a.csv': 'x,y\n1,2\n', 'b.jsonl': '{"x":1}' })),
       'different formats',
     );
+  });
+  test('without rows, as a filter leaves them, are skipped', async () => {
+    const texts = parts('empty', { 'a.csv': 'x,y\n', 'b.csv': 'x,y\n1,2\n', 'c.csv': 'x,y\n' });
+    const { values, note } = await read(texts);
+    assert.deepEqual(values, [1, 2]);
+    assert.match(note!, /2 of its files have no rows/);
+    for (const format of ['parquet', 'feather']) {
+      const path = parts(`empty-${format}`, {});
+      for (const name of ['empty', 'variable'])
+        writeFileSync(join(path, `${name}.${format}`), Buffer.from(fixtures[`${name}.${format}`], 'base64'));
+      const { values, note } = await read(path);
+      assert.deepEqual(values, rows);
+      assert.match(note!, /1 of its files has no rows/);
+    }
+    await refuses(() => read(parts('all-empty', { 'a.csv': 'x,y\n', 'b.csv': 'x,y\n' })), 'no rows');
   });
   test('bad values are named with their file', () =>
     refuses(
