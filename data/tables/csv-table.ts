@@ -2,7 +2,7 @@ import { UserError } from '../../base/user-error.ts';
 import { csvRows, isHeader, isText, parseNumber, sniffDelimiter } from '../csv-rows.ts';
 import { compressionOf, headOf, unpackedHead } from '../text-stream.ts';
 import { chunksOf, fileLiteral, identifier, QueryFailed, quoted } from './duckdb.ts';
-import { type Batch, type Column, shown, type Table, type Wanted } from './table.ts';
+import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
 
@@ -72,7 +72,8 @@ async function sniff(path: string, isHeaderRow: typeof isHeader): Promise<Sniffe
   }
   const columns = texts.map((count, c): Column => {
     const kind = count && !numbers[c] ? 'text' : 'number';
-    return { name: names?.[c] ?? String(c + 1), kind, type: kind, width: 1 };
+    const type = kind === 'number' && (count || !numbers[c]) ? MIXED : kind;
+    return { name: names?.[c] ?? String(c + 1), kind, type, width: 1 };
   });
   return { names: names ?? null, columns, isEmpty: !seen };
 }

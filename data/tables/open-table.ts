@@ -6,6 +6,7 @@ import { tellingNames } from '../column-names.ts';
 import { isHeader } from '../csv-rows.ts';
 import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
+import { assertClusterable, assertText } from './clusterable.ts';
 import { NotPlain } from './csv-table.ts';
 import {
   type DecodedTable,
@@ -172,7 +173,9 @@ async function decode(
 ): Promise<DecodedTable> {
   const trained = options.trained;
   const choice = trained ? trainedChoice(table, options, trained) : options;
+  if (!trained && options.text !== null) assertText(table, columnIn(table, options.text, '--text'));
   const selected = selectColumns(table, choice);
+  await assertClusterable(table, selected.numbers, choice);
   const { impute } = options;
   const { fill, categories, run } = trained ?? {};
   const how: DecodeOptions = { impute, onRows, fill, categories, run };

@@ -1,6 +1,6 @@
 import { nearest } from '../../base/nearest.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { Column, Table } from './table.ts';
+import type { Table } from './table.ts';
 
 /** Which columns of a table are clustered, and which are kept beside them. */
 
@@ -33,7 +33,7 @@ const MOST_LISTED = 12;
 /** As pandas calls an index without a name. */
 export const INDEX_NAMES = ['', 'Unnamed: 0', '__index_level_0__'];
 
-/** UserError where a column does not exist, cannot be clustered, or none is left. */
+/** UserError where a column does not exist, or none is left. */
 export function selectColumns(table: Table, choice: ColumnChoice): SelectedColumns {
   const { path, columns } = table;
   const kept = (['id', 'text', 'label'] as const).flatMap((role) => {
@@ -47,7 +47,6 @@ export function selectColumns(table: Table, choice: ColumnChoice): SelectedColum
   const candidates = (chosen ?? columns.map((_, i) => i)).filter((i) => !apart.has(i));
   const isIndex = chosen === null && candidates[0] === 0 && couldBeIndex(table) && candidates.length > 1;
   const numbers = isIndex ? candidates.slice(1) : candidates;
-  assertClusterable(table, numbers, chosen !== null);
   if (!numbers.length && !categories.length)
     throw new UserError(
       kept.length === columns.length
@@ -59,35 +58,6 @@ export function selectColumns(table: Table, choice: ColumnChoice): SelectedColum
 
 const couldBeIndex = ({ isNamed, columns: [first] }: Table) =>
   isNamed && INDEX_NAMES.includes(first.name) && first.kind === 'number';
-
-function assertClusterable({ path, columns }: Table, indices: readonly number[], isChosen: boolean): void {
-  const of = (kind: Column['kind']) => indices.filter((i) => columns[i].kind === kind);
-  const names = (some: number[]) =>
-    some
-      .slice(0, MOST_LISTED)
-      .map((i) => columns[i].name)
-      .join(',');
-  const [texts, others, lists] = [of('text'), of('other'), of('list')];
-  if (texts.length)
-    throw new UserError(
-      `${path} has text in ${described(texts, columns)}: leave out with --drop ${names(texts)}, or keep as --id or --text, or make numbers of categories with --one-hot`,
-    );
-  if (others.length)
-    throw new UserError(
-      `${path} has ${columns[others[0]].type} in ${described(others, columns)}, which cannot be clustered: leave out with --drop ${names(others)}`,
-    );
-  if (!isChosen && lists.length && indices.length > 1)
-    throw new UserError(
-      `${path} has lists in ${described(lists, columns)}, and other columns: say what to cluster by, such as --columns ${columns[lists[0]].name}`,
-    );
-}
-
-function described(indices: readonly number[], columns: readonly Column[]): string {
-  const nameOf = (i: number) => (columns[i].name === String(i + 1) ? '' : ` (${columns[i].name})`);
-  const shown = indices.slice(0, MOST_LISTED).map((i) => `${i + 1}${nameOf(i)}`);
-  const more = indices.length > MOST_LISTED ? `, and ${indices.length - MOST_LISTED} others` : '';
-  return `column${indices.length > 1 ? 's' : ''} ${shown.join(', ')}${more}`;
-}
 
 /** The index of the column with this name, or number from 1. UserError, with the flag and the nearest names, if there is none. */
 export function columnIn({ path, isNamed, columns }: Table, name: string, flag: string | null): number {

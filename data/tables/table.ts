@@ -8,6 +8,9 @@ import { UserError } from '../../base/user-error.ts';
  */
 export type ColumnKind = 'number' | 'list' | 'text' | 'other';
 
+/** The type of a column of a text table whose first rows have numbers and text, or neither. */
+export const MIXED = 'numbers or text';
+
 export interface Column {
   name: string;
   kind: ColumnKind;

@@ -147,7 +147,7 @@ describe('invalid CSV', () => {
     [
       'a column of words',
       '5.1,3.5,setosa\n4.9,3.0,setosa\n',
-      'has text in column 3: leave out with --drop 3',
+      'has text in column 3, which cannot be clustered: leave out with --drop 3',
     ],
     [
       'a decimal comma',

@@ -51,8 +51,13 @@ describe('tables of other libraries', () => {
       assert.deepEqual(values, rows);
       assert.deepEqual(names, ['embedding[1]', 'embedding[2]', 'embedding[3]']);
       assert.deepEqual((await read(fixture(`variable.${format}`))).values, rows);
-      await refuses(() => read(fixed), 'text in column 1 (id)', '--drop id', '--id', '--one-hot');
-      await refuses(() => read(fixed, { id: 'id' }), 'lists in column 2 (embedding)', '--columns embedding');
+      const says = 'column 2 (embedding) has lists of 3 numbers: --columns embedding clusters by it';
+      await refuses(
+        () => read(fixed),
+        `${says}; --id id and --text COLUMN name and describe the rows (text in column 1 (id) cannot`,
+      );
+      await refuses(() => read(fixed, { id: 'id' }), says);
+      await refuses(() => read(fixed, { columns: ['embedding'], text: 'label' }), '--text', 'not text, in');
       assert.deepEqual(await texts(fixed, 'id', { columns: ['embedding'] }), [
         'first',
         'second "2"',
@@ -191,6 +196,34 @@ describe('columns', () => {
     await refuses(() => read(table(), { drop: ['x*'] }), '--drop', 'no column like x*');
     await refuses(() => read(table(), { id: 'ID9' }), '--id', 'no column ID9');
     await refuses(() => read(table(), { drop: ['*'] }), 'no column left to cluster by');
+  });
+  test('of text and dates are all named at once, with what can be done', async () => {
+    const region = (i: number) => (i % 2 ? 'north' : 'south');
+    const lines = Array.from({ length: 40 }, (_, i) => `c${i},${i},${region(i)},so ${i}`);
+    const path = put('people.csv', `customer_id,age,region,comment\n${lines.join('\n')}\n`);
+    const { message } = await read(path).catch((error) => error);
+    assert.equal(
+      message.replace(path, 'x'),
+      'x has text in columns 1 (customer_id), 3 (region), 4 (comment), which cannot be clustered: leave out with --drop customer_id,region,comment, or keep with --id customer_id and --text comment; --one-hot region makes numbers of few categories',
+    );
+    await refuses(
+      () => read(path, { columns: ['age', 'region'] }),
+      'leave it out of --columns, or make numbers of its categories with --one-hot region',
+    );
+    await refuses(
+      () => read(path, { columns: ['age', 'comment'] }),
+      'column 4 (comment), which cannot be clustered: leave it out of --columns',
+    );
+    await refuses(
+      () => read(path, { id: 'customer_id', text: 'age' }),
+      '--text',
+      'number, not text, in column 2 (age)',
+    );
+    const dates = put(
+      'dates.jsonl',
+      '{"who":"a b","on":"2024-01-02","x":1}\n{"who":"c","on":"2024-01-03","x":2}\n',
+    );
+    await refuses(() => read(dates), 'text in column 1 (who), and date in column 2 (on)', '--drop who,on');
   });
   test('categories become columns of 0 and 1, the first left out', async () => {
     const options = { drop: ['id', 'emb*'], oneHot: ['kind'] };
