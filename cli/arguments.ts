@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { YES_OR_NO } from '../coordinator/config.ts';
 import { type Flag, type Flags, nearestFlag, parseYesOrNo } from './flag.ts';
@@ -63,7 +64,8 @@ function assignWords(parsed: Parsed, command: Command): string | null {
   const surplus = words[free.length];
   if (surplus !== undefined) {
     const flag = flags.at(-1)!;
-    return `${surplus} and --${flag} ${parsed[flag]} are both given for --${flag}; leave one out`;
+    const fix = isOfPattern(surplus, command) ? IN_QUOTES : 'leave one out';
+    return `${surplus} and --${flag} ${parsed[flag]} are both given for --${flag}; ${fix}`;
   }
   for (const [i, word] of words.entries()) parsed[free[i]] = word;
   return null;
@@ -89,8 +91,14 @@ function unknownArgument(parsed: Parsed, args: readonly string[], command: Comma
   if (name !== undefined) return unknownFlag(name, flags, nameOf(command));
   if (parsed._.length < 2) return null;
   const text = String(parsed._[1]);
-  return `unexpected argument ${text.trim() ? text : `"${text}"`}: no flag takes it`;
+  const fix = isOfPattern(text, command) ? `; ${IN_QUOTES}` : '';
+  return `unexpected argument ${text.trim() ? text : `"${text}"`}: no flag takes it${fix}`;
 }
+
+const IN_QUOTES = 'for several files, put their pattern in quotes, or name their folder';
+
+/** Is a word too many a file, as a shell makes of a pattern without quotes? */
+const isOfPattern = (word: string, { words }: Command) => words?.includes('data') && existsSync(word);
 
 function unknownFlag(name: string, flags: Flags, command: string): string {
   const typed = `unknown flag ${name.length > 1 ? '--' : '-'}${name}`;

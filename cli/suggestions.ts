@@ -16,7 +16,10 @@ const NO_K =
 
 const HABITS: readonly Habit[] = [
   {
-    names: ['n-clusters', 'num-clusters', 'k', 'clusters', 'nclusters', 'nr-topics'],
+    names: [
+      ...['n-clusters', 'num-clusters', 'k', 'clusters', 'nclusters'],
+      ...['nr-topics', 'n-topics', 'num-topics', 'topics'],
+    ],
     flag: 'init-k',
     says: `${NO_K} (--init-k is only what a run starts from)`,
   },

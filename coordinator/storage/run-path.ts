@@ -6,6 +6,7 @@ import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { originalName } from '../../data/cache-pruning.ts';
 import { MOST_RUN_JSON } from '../../data/saved/run-files.ts';
+import { isPattern } from '../../data/tables/formats.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
@@ -35,9 +36,12 @@ export const RUN_FILES = [
 export const isUnfinished = (name: string) =>
   isDraft(name) && RUN_FILES.some((own) => name.startsWith(`${own}.`));
 
-/** `<runs>/<name of the data>`; if that exists, the first free one of `…-2`, `…-3` and so on. */
+/**
+ * `<runs>/<name of the data>`, of a pattern the name of the folder above it; if that exists, the first free one of `…-2`, `…-3` and
+ * so on.
+ */
 export function defaultRunPath(data: string, runs = 'runs'): string {
-  const file = originalName(basename(data));
+  const file = originalName(basename(isPattern(data) ? folderOf(data) : data));
   const stem = file.slice(0, -extname(file).length || undefined);
   // `.` and `..` are folders that exist.
   const name = /^\.+$/.test(stem) ? file : stem;
@@ -45,6 +49,13 @@ export function defaultRunPath(data: string, runs = 'runs'): string {
     const path = join(runs, i === 1 ? name : `${name}-${i}`);
     if (!existsSync(path)) return path;
   }
+}
+
+/** The folder above all that a pattern of names can lead to, as an absolute path. */
+function folderOf(pattern: string): string {
+  const names = pattern.split('/');
+  const first = names.findIndex((name) => isPattern(name));
+  return resolve(names.slice(0, first).join('/') || (first > 0 ? '/' : '.'));
 }
 
 /** Why nothing can be written at `path`, or null. Checks the nearest existing folder above; creates nothing. */

@@ -166,6 +166,8 @@ function problemOf(path: string, format: string, error: unknown): unknown {
       return new UserError(`${path} ${error.message}`);
     return error;
   }
+  if (format === 'Parquet' && /No magic bytes|too small to be a Parquet/.test(error.message))
+    return new UserError(`${path} is incomplete (no Parquet footer): copy it again`);
   const what = error.message.replace(/^[A-Za-z ]+ Error: /, '').replaceAll(`'${path}'`, 'it');
   return new UserError(`${path} cannot be read as ${format}: ${what.slice(0, 200)}`);
 }

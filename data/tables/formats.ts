@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -113,10 +113,13 @@ function severalFiles(path: string, files: string[]): TableFile | null {
   if (!found.length) return null;
   const [first] = found;
   const other = found.find(({ format }) => format !== first.format);
-  if (other)
+  if (other) {
+    // A text beside them is more likely to be a note.
+    const { file } = found.find(({ file }) => !/\.txt$/i.test(file)) ?? first;
     throw new UserError(
-      `${path} has files of different formats (${first.file}: ${first.format}, ${other.file}: ${other.format}): name those to read with a pattern, such as '${path}/*.parquet'`,
+      `${path} has files of different formats (${first.file}: ${first.format}, ${other.file}: ${other.format}): name those to read with a pattern, such as '${join(dirname(file), `*${extname(file)}`)}'`,
     );
+  }
   const parts = found.map(({ file }) => file);
   const version = () => JSON.stringify([resolve(path), ...parts.map(fileVersion)]);
   return { path, format: first.format, parts, version };

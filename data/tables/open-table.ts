@@ -18,7 +18,7 @@ import {
 import { NoDuckDB } from './duckdb.ts';
 import { openReader, type ReaderOptions, type TableFile } from './formats.ts';
 import { type ColumnChoice, columnIn, EVERY_COLUMN, selectColumns } from './select-columns.ts';
-import type { Table } from './table.ts';
+import { firstNames, type Table } from './table.ts';
 
 /** How a table becomes rows to cluster. */
 export interface TableOptions extends ColumnChoice {
@@ -211,7 +211,7 @@ function trainedChoice(table: Table, options: TableOptions, trained: TrainedColu
   for (const name of [...plain, ...categorical])
     if (!table.columns.some((column) => column.name === name))
       throw new UserError(
-        `${table.path} has no column ${JSON.stringify(name)}, which the run ${run} was trained on: pass rows with its columns`,
+        `${table.path} has no column ${JSON.stringify(name)}, which the run ${run} was trained on; it has ${firstNames(table.columns.map((column) => column.name))}: pass rows with the columns of the run`,
       );
   const others = table.columns.map(({ name }) => name).filter((name) => !categorical.includes(name));
   return {
@@ -229,12 +229,10 @@ function rawWidth({ id, text, drop }: TableOptions, { width, categories }: Train
   return plain + made.length + Number(id !== null) + Number(text !== null) + (drop?.length ?? 0);
 }
 
-/** The name of the list that a number such as `embedding[3]` is of, or of the column itself. */
+/** The name of the list that a number such as `embedding[3]` is of, or of the column itself, where the table has any like it. */
 function listOf({ columns }: Table, name: string): string {
   const [, list] = /^(.*)\[\d+\]$/s.exec(name) ?? [];
-  return list !== undefined && columns.some((column) => column.name === list && column.kind === 'list')
-    ? list
-    : name;
+  return list === undefined || columns.some((column) => column.name.startsWith(`${list}[`)) ? name : list;
 }
 
 /** What `decodeTable` has written after the array. */

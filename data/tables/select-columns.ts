@@ -1,6 +1,6 @@
 import { nearest } from '../../base/nearest.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { Table } from './table.ts';
+import { firstNames, type Table } from './table.ts';
 
 /** Which columns of a table are clustered, and which are kept beside them. */
 
@@ -29,7 +29,6 @@ export interface SelectedColumns {
   index: number | null;
 }
 
-const MOST_LISTED = 12;
 /** As pandas calls an index without a name. */
 export const INDEX_NAMES = ['', 'Unnamed: 0', '__index_level_0__'];
 
@@ -70,7 +69,7 @@ export function columnIn({ path, isNamed, columns }: Table, name: string, flag: 
   const near = isNamed ? nearest(name, names) : [];
   const hint = near.length
     ? `did you mean ${near.join(' or ')}?`
-    : `it has ${isNamed ? names.slice(0, MOST_LISTED).join(', ') : 'columns without names, to be chosen by number'}${names.length > MOST_LISTED ? ', …' : ''}`;
+    : `it has ${isNamed ? firstNames(names) : 'columns without names, to be chosen by number'}`;
   throw new UserError(`${flag === null ? '' : `${flag}: `}${path} has no column ${name}; ${hint}`);
 }
 

@@ -77,6 +77,13 @@ export const unequalLists = (path: string, row: number, { name, width }: Column,
     `${path} ${fromZero(row)}: the list in ${name} has ${length} numbers, the first one ${width}: all must have the same length`,
   );
 
+/** Names of columns in a message. */
+const MOST_NAMED = 12;
+
+/** The first ones of some names, for messages. */
+export const firstNames = (names: readonly string[]): string =>
+  `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`;
+
 /** Characters of a field in a message. */
 const MOST_SHOWN = 40;
 

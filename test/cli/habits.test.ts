@@ -25,6 +25,7 @@ function problemOf(command: Command, flag: string): string {
 
 describe('flags of other tools', () => {
   for (const [flag, ...says] of [
+    ['topics', 'there is no K to give'],
     ['n-clusters', 'there is no K to give', 'dpmesh cut', '--init-k'],
     ['nClusters', 'there is no K to give'],
     ['k', 'unknown flag -k', 'there is no K to give'],
@@ -106,7 +107,12 @@ describe('words in place of flags', () => {
     const twice = await dpmesh(['train', data, '--data', labels], { cwd: folder });
     assert.deepEqual([twice.code, twice.stderr.split('\n').length], [2, 2]);
     const more = await dpmesh(['train', data, labels], { cwd: folder });
-    assert.match(more.stderr, /^dpmesh: unexpected argument .*: no flag takes it\n$/);
+    assert.match(
+      more.stderr,
+      /^dpmesh: unexpected argument .*: no flag takes it; for several files, put .* in quotes, or name their folder\n$/,
+    );
+    const other = await dpmesh(['train', data, 'words'], { cwd: folder });
+    assert.match(other.stderr, /argument words: no flag takes it\n$/);
     const flag = await dpmesh(['train', '--file', data], { cwd: folder });
     assert.match(flag.stderr, /^dpmesh: unknown flag --file: name the file without a flag/);
     const watched = await dpmesh(['watch', 'nobody.invalid:9464'], { cwd: folder });

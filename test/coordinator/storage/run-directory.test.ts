@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { draftOf, isDraft, startOf } from '../../../base/drafts.ts';
 import { UserError } from '../../../base/user-error.ts';
@@ -481,6 +481,9 @@ test('defaultRunPath: the name of the data, with the first free number', () => {
     assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
     for (const file of ['..npy', '...npy', '.npy'])
       assert.equal(defaultRunPath(`/data/${file}`), join('runs', file));
+    for (const pattern of ['/data/parts/*.parquet', 'parts/2024-*/[ab].csv', 'parts//*.csv', './parts/?.csv'])
+      assert.equal(defaultRunPath(pattern), join('runs', 'parts'), pattern);
+    assert.equal(defaultRunPath('*.csv'), join('runs', basename(home)));
     mkdirSync('runs/mnist', { recursive: true });
     assert.equal(defaultRunPath('mnist.csv'), join('runs', 'mnist-2'));
     mkdirSync('runs/mnist-2');

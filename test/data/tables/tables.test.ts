@@ -117,7 +117,9 @@ describe('tables of other libraries', () => {
       const bytes = Buffer.from(fixtures[`wide.${format}`], 'base64');
       await refuses(
         () => read(put(`cut.${format}`, bytes.subarray(0, bytes.length - 40))),
-        `cut.${format} cannot be read as`,
+        format === 'parquet'
+          ? 'cut.parquet is incomplete (no Parquet footer): copy it again'
+          : 'cut.feather cannot be read as',
       );
       await refuses(() => read(put(`other.${format}`, 'a,b\n1,2\n')), 'does not begin with');
       const zeroed = Buffer.from(bytes).fill(0xff, bytes.length - 300, bytes.length - 20);
@@ -276,6 +278,8 @@ describe('several files', () => {
       () => read(parts('mixed', { 'a.csv': 'x,y\n1,2\n', 'b.jsonl': '{"x":1}' })),
       'different formats',
     );
+    const noted = parts('noted', { 'README.txt': 'a\n', 'p.jsonl': '{"x":1}', 'q.jsonl': '{}' });
+    await refuses(() => read(`${noted}/`), `such as '${join(noted, '*.jsonl')}'`);
   });
   test('without rows, as a filter leaves them, are skipped', async () => {
     const texts = parts('empty', { 'a.csv': 'x,y\n', 'b.csv': 'x,y\n1,2\n', 'c.csv': 'x,y\n' });
@@ -362,6 +366,15 @@ test('a model of a table without names takes new rows by their places', async ()
     'named.csv': 'id,a,kind,class\np,1.5,x,0\nq,2.5,y,1\n',
   }))
     assert.deepEqual((await read(put(name, text), { ...options, trained })).values, values, name);
+});
+
+test('new rows without the list of the run are told what they have', async () => {
+  const trained = { names: ['e[1]', 'e[2]'], width: 2, run: 'r' };
+  await refuses(
+    () => read(fixture('fixed.parquet'), { trained }),
+    'has no column "e", which the run r was trained on; it has id, embedding, label: pass',
+  );
+  await refuses(() => read(put('flat.csv', 'e[1],x\n1,2\n'), { trained }), 'has no column "e[2]"');
 });
 
 test('a file whose name has the signs of a pattern is that file', async () => {
