@@ -22,10 +22,16 @@ import type { TerminalOptions } from './terminal-run.ts';
 /** What a run would read and do; numbers of bytes and seconds are rough. */
 interface DryRun {
   data: string;
+  /** The number of files, if they are several. */
+  parts: number;
   rows: number;
   columns: number;
   names: readonly string[] | null;
   type: string;
+  /** The columns of a table that name and describe rows, and those that are not used. */
+  id: string | null;
+  text: string | null;
+  leftOut: readonly string[];
   labels: { file: string; classes: number; leftOut: string | null } | null;
   transform: string;
   likelihood: string;
@@ -70,6 +76,8 @@ async function planRun(
     });
     return {
       data: config.data,
+      parts: source.table?.parts.length ?? 0,
+      ...{ id: config.id, text: config.text, leftOut: source.table?.leftOut ?? [] },
       ...{ rows: source.rows, columns: source.dim, names: source.names ?? null, type: source.dtype },
       labels: labels && { file: config.labels!, classes: labels.names.length, leftOut },
       transform: transformText(config, source.dim),
@@ -108,8 +116,9 @@ function likelihoodOf(config: RunConfig, dim: number): string {
   return mayBeGraph(config, dim) ? 'graph' : 'gaussian';
 }
 
-/** Names of columns that are shown. */
+/** Names of columns that are shown, and of those that are not used. */
 const MOST_NAMED = 12;
+const MOST_LEFT_OUT = 5;
 const count = (value: number) => value.toLocaleString('en');
 const megabytes = (bytes: number) => `${count(Number((bytes / 1e6).toPrecision(2)))} MB`;
 
@@ -126,19 +135,42 @@ export async function dryRun(config: RunConfig, options: RunOptions, json: boole
   }
 }
 
+const first = (names: readonly string[], most: number) =>
+  `${names.slice(0, most).join(', ')}${names.length > most ? ', …' : ''}`;
+
+/** Names of columns, those of the numbers of a list as one: `embedding[1] … embedding[384]`. */
+function listsOnce(names: readonly string[]): string[] {
+  const place = (i: number) => /^(.*)\[(\d+)\]$/s.exec(names[i] ?? '');
+  const goesOn = (i: number) => {
+    const [here, next] = [place(i), place(i + 1)];
+    return here !== null && next !== null && here[1] === next[1] && Number(next[2]) === Number(here[2]) + 1;
+  };
+  const once: string[] = [];
+  for (let i = 0, end = 0; i < names.length; i = end + 1) {
+    for (end = i; goesOn(end); ) end++;
+    once.push(end > i ? `${names[i]} … ${names[end]}` : names[i]);
+  }
+  return once;
+}
+
+const row = (name: string, text: string | 0 | null): [string, string][] => (text ? [[name, text]] : []);
+
 function printPlan(plan: DryRun, json: boolean): void {
   if (json) return void console.log(JSON.stringify(plan));
   const { rows, columns, names, type, labels, sample, workers, backend, memory, seconds, out } = plan;
-  const named = names?.length
-    ? `: ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`
-    : '';
-  const leftOut = labels?.leftOut != null ? `; column ${labels.leftOut} is left out of the rows` : '';
+  const named = names?.length ? `: ${first(listsOnce(names), MOST_NAMED)}` : '';
+  const unused = plan.leftOut.length;
+  const isLabel = labels?.leftOut != null ? `; column ${labels.leftOut} is left out of the rows` : '';
   const lines: [string, string][] = [
-    ['data', plan.data],
+    ['data', plan.parts ? `${plan.data}, ${count(plan.parts)} files` : plan.data],
     ['rows × columns', `${count(rows)} × ${count(columns)}, ${type}${named}`],
-    ...(labels
-      ? ([['labels', `${labels.file}, ${count(labels.classes)} classes${leftOut}`]] as [string, string][])
-      : []),
+    ...row('names of rows', plan.id && `column ${plan.id}`),
+    ...row('texts of rows', plan.text && `column ${plan.text}`),
+    ...row('labels', labels && `${labels.file}, ${count(labels.classes)} classes${isLabel}`),
+    ...row(
+      'not used',
+      unused && `${count(unused)} column${unused > 1 ? 's' : ''}: ${first(plan.leftOut, MOST_LEFT_OUT)}`,
+    ),
     ['transform', plan.transform],
     ['likelihood', plan.likelihood],
     [

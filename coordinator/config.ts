@@ -223,7 +223,8 @@ export const OPTIONS = {
   }),
   oneHot: option(nullable(columnNames()), {
     group: DATA,
-    describe: 'columns of categories to turn into columns of 0 and 1, one for each but the first category',
+    describe:
+      'columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one',
     fast: null,
     defaultText: 'none',
   }),

@@ -115,6 +115,7 @@ export async function openRows(
   try {
     if (!source.table) assertNoTableFlags(config);
     if (source.table?.note) warn(source.table.note);
+    if (source.table?.filled) log(source.table.filled);
     await assertKept(source, config);
   } catch (error) {
     source.close();

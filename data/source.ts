@@ -2,10 +2,14 @@
 export interface TableFacts {
   /** What missing values of each column became; null if nothing was imputed. */
   fill: (number | null)[] | null;
-  /** By column of categories, these; a column of 0 and 1 for each but the first. */
+  /** By column of categories, these; a column of 0 and 1 for each but the first, the most frequent one. */
   categories: Record<string, string[]>;
   /** Rows, from 0, that were left out for missing values. */
   dropped: number[];
+  /** The names of columns that are neither clustered nor kept beside the rows. */
+  leftOut: string[];
+  /** How many missing values were filled, and where, for people; null if none were. */
+  filled: string | null;
   /** What people should know of what was read; null if there is nothing. */
   note: string | null;
   /** Of several files that are one table: their names and bytes, in their order; empty for one file. */

@@ -57,7 +57,7 @@ export interface ModelOptions {
    */
   impute?: 'mean' | 'median' | 'drop' | null;
   /**
-   * Columns of categories to turn into columns of 0 and 1, one for each category but the first.
+   * Columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one.
    * @defaultValue none
    */
   oneHot?: string | string[] | null;

@@ -103,6 +103,7 @@ export async function openPredictor({
       : data;
   try {
     if (source.table?.note) warn(source.table.note);
+    if (source.table?.filled) log(`predict: ${source.table.filled}`);
     if (source.images && images) assertSameShape(name, source.shape!, images.shape, run);
     if (source.dim !== columns)
       throw new UserError(

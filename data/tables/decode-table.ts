@@ -6,8 +6,9 @@ import { isNumbered } from '../csv-rows.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
+import { type Categories, categoriesOf, notesOnCategories } from './categories.ts';
 import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
-import { type Batch, fromZero, shown, type Table, widthOf } from './table.ts';
+import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
 export type Imputation = 'mean' | 'median' | 'drop';
@@ -18,7 +19,7 @@ export interface DecodeOptions {
   impute: Imputation | null;
   /** Of a trained model: what to fill each column with, and the categories of each column of them. */
   fill?: readonly (number | null)[] | null;
-  categories?: Readonly<Record<string, readonly string[]>> | null;
+  categories?: Categories | null;
   /** That model's run, for messages. */
   run?: string;
 }
@@ -34,14 +35,13 @@ export interface DecodedTable extends Omit<TableFacts, 'parts'> {
 /** The first column is not an index: its numbers are not those of the rows. */
 export class NotAnIndex extends Error {}
 
-const MOST_CATEGORIES = 256;
 /**
  * Writes the columns of a table as an .npy of float32, with a DecodedTable after the array. In bounded memory, but for one column
  * at a time whose median is wanted. UserError for missing, infinite and too large numbers; NotAnIndex.
  */
 export async function decodeTable(
   table: Table,
-  { numbers, categories: categorical, index }: SelectedColumns,
+  { numbers, categories: categorical, index, leftOut }: SelectedColumns,
   target: string,
   options: DecodeOptions,
 ): Promise<DecodedTable> {
@@ -59,6 +59,7 @@ export async function decodeTable(
   const counts = new Float64Array(own);
   const dropped: number[] = [];
   let [rows, kept, filled, written] = [0, 0, 0, 0];
+  const blank = { count: 0, first: '' };
   // An index counts all rows, or those of each part.
   let [countsAll, countsOwn] = [true, true];
   const flush = () => {
@@ -67,6 +68,7 @@ export async function decodeTable(
     filled = 0;
   };
   const addNumbers = (batch: Batch, i: number): boolean => {
+    let missing = 0;
     for (let c = 0, at = i * read + (read - own); c < own; c++, at++) {
       const value = batch.values[at];
       // False for NaN, too.
@@ -77,8 +79,10 @@ export async function decodeTable(
         const column = { name: nameOf(c), type: typeOf(c) };
         throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value, options.run);
       } else if (options.impute === 'drop') return false;
+      else missing++;
       chunk[filled + c] = value;
     }
+    if (missing === width && !blank.count++) blank.first = batch.rowName?.(i) ?? fromZero(rows + i);
     return true;
   };
   const addCategories = (batch: Batch, i: number) => {
@@ -120,7 +124,14 @@ export async function decodeTable(
     if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
     flush();
-    const note = noteOn(table, index, numbers, dropped.length);
+    const notes = [
+      ...notesOn(table, index, numbers, dropped.length),
+      ...(options.categories ? [] : notesOnCategories(categories)),
+      ...(blank.count
+        ? [`rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`]
+        : []),
+    ];
+    const missing = Array.from(counts, (count, c) => ({ name: nameOf(c), count: kept - count }));
     const fill = await filling(
       { path, read: writer.read, write: writer.write, rows: kept, width, own },
       { sums, counts, nameOf },
@@ -139,7 +150,9 @@ export async function decodeTable(
       fill,
       dropped,
       categories,
-      note,
+      leftOut: leftOut.map((column) => columns[column].name),
+      note: notes.length ? `${path}: ${notes.join('; ')}` : null,
+      filled: fill && filledText(path, missing, options),
       isPlain: table.isPlain === true,
     };
     writer.finish([kept, width], Buffer.from(JSON.stringify(about)));
@@ -150,13 +163,13 @@ export async function decodeTable(
   }
 }
 
-function noteOn(
-  { path, columns, isNamed, emptyParts }: Table,
+function notesOn(
+  { columns, isNamed, emptyParts }: Table,
   index: number | null,
   numbers: readonly number[],
   dropped: number,
-): string | null {
-  const notes = [
+): string[] {
+  return [
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
@@ -169,7 +182,21 @@ function noteOn(
       : []),
     ...(dropped ? [`${dropped} rows with missing values are left out`] : []),
   ];
-  return notes.length ? `${path}: ${notes.join('; ')}` : null;
+}
+
+/** What was filled; null if nothing was. */
+function filledText(
+  path: string,
+  missing: readonly { name: string; count: number }[],
+  { impute, run }: DecodeOptions,
+): string | null {
+  const some = missing.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count);
+  if (!some.length) return null;
+  const all = some.reduce((sum, { count }) => sum + count, 0);
+  const kind = `${impute}${some.length > 1 ? 's' : ''}`;
+  const of = run === undefined ? '' : ` of the run ${run}`;
+  const named = some.map(({ name, count }) => `${name} ${count.toLocaleString('en')}`);
+  return `${path}: ${all.toLocaleString('en')} missing values are filled with the ${kind}${of}: ${firstNames(named)}`;
 }
 
 /** Of each number the name, that of its column with its place in a list from 1, and the type. */
@@ -181,32 +208,6 @@ function numbersOf({ columns }: Table, numbers: readonly number[]) {
       : [{ name, type }];
   });
   return { nameOf: (c: number) => all[c].name, typeOf: (c: number) => all[c].type };
-}
-
-async function categoriesOf(
-  table: Table,
-  columns: readonly number[],
-  known: DecodeOptions['categories'],
-): Promise<Record<string, string[]>> {
-  if (!columns.length) return {};
-  // Else by their order: without a header they are called by their numbers, and new rows may have names.
-  if (known)
-    return Object.fromEntries(
-      columns.map((column, t) => {
-        const { name } = table.columns[column];
-        return [name, [...(known[name] ?? Object.values(known)[t])]];
-      }),
-    );
-  const found = columns.map(() => new Set<string>());
-  for await (const { texts } of table.read({ numbers: [], texts: columns }))
-    for (const [t, values] of texts.entries()) {
-      for (const value of values) found[t].add(value ?? '');
-      if (found[t].size > MOST_CATEGORIES)
-        throw new UserError(
-          `--one-hot: ${table.path} has more than ${MOST_CATEGORIES} different values in ${table.columns[columns[t]].name}: that is no column of categories`,
-        );
-    }
-  return Object.fromEntries(found.map((values, t) => [table.columns[columns[t]].name, [...values].sort()]));
 }
 
 interface Decoded {

@@ -27,6 +27,8 @@ export interface SelectedColumns {
   categories: number[];
   /** A column without a name, which may be the index that pandas has written; null if there is none. It is not in `numbers`. */
   index: number | null;
+  /** Those that are neither these nor names, texts or classes. */
+  leftOut: number[];
 }
 
 /** As pandas calls an index without a name. */
@@ -52,7 +54,9 @@ export function selectColumns(table: Table, choice: ColumnChoice): SelectedColum
         ? `${path} has no column besides ${kept.map((i) => columns[i].name).join(', ')}: add columns to cluster by`
         : `${path} has no column left to cluster by: name some with --columns`,
     );
-  return { numbers, categories, index: isIndex ? 0 : null };
+  const used = new Set([...kept, ...categories, ...candidates]);
+  const leftOut = columns.flatMap((_, i) => (used.has(i) ? [] : [i]));
+  return { numbers, categories, index: isIndex ? 0 : null, leftOut };
 }
 
 const couldBeIndex = ({ isNamed, columns: [first] }: Table) =>

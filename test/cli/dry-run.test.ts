@@ -72,6 +72,25 @@ describe('train --dry-run', () => {
     assert.deepEqual(readdirSync(cwd), []);
   });
 
+  test('names what is kept beside the rows, what is not used, and a list once', async () => {
+    const parts = join(folder, 'parts');
+    mkdirSync(parts);
+    const line = (i: number) =>
+      JSON.stringify({ id: i, text: `so ${i}`, e: [i % 7, i % 5, i / 2], day: i, x: 1 });
+    for (const part of [0, 1])
+      writeFileSync(
+        join(parts, `${part}.jsonl`),
+        Array.from({ length: 20 }, (_, i) => line(20 * part + i)).join('\n'),
+      );
+    const { code, stdout, stderr } = await dryRun(parts, '--columns', 'e', '--id', 'id', '--text', 'text');
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, /^data .*parts, 2 files$/m);
+    assert.match(stdout, /^rows × columns {2}40 × 3, json lines: e\[1\] … e\[3\]$/m);
+    assert.match(stdout, /^names of rows +column id$/m);
+    assert.match(stdout, /^texts of rows +column text$/m);
+    assert.match(stdout, /^not used +2 columns: day, x$/m);
+  });
+
   test('fails as the run would', async () => {
     for (const [args, says] of [
       [['nowhere.npy'], /^dpmesh: nowhere\.npy cannot be read: no such file/],

@@ -73,8 +73,8 @@ describe('tables of other libraries', () => {
       assert.deepEqual(
         [category.values, category.names],
         [
-          [1, 1, 2, 0, 3, 1],
-          ['a', 'colour=red'],
+          [1, 0, 2, 1, 3, 0],
+          ['a', 'colour=blue'],
         ],
       );
       await refuses(
@@ -144,7 +144,10 @@ describe('missing values', () => {
     const mean = await read(table(), { impute: 'mean' });
     assert.deepEqual(mean.values, [1, 5, 4, 6, 3, Math.fround(19 / 3), 8, 8]);
     assert.deepEqual(mean.fill, [4, Math.fround(19 / 3)]);
-    assert.deepEqual((await read(table(), { impute: 'median' })).values, [1, 5, 3, 6, 3, 6, 8, 8]);
+    const median = await read(table(), { impute: 'median' });
+    assert.deepEqual(median.values, [1, 5, 3, 6, 3, 6, 8, 8]);
+    assert.match(median.filled!, /2 missing values are filled with the medians: a 1, b 1$/);
+    assert.equal((await read(put('whole.csv', 'a,b\n1,2\n'), { impute: 'mean' })).filled, null);
   });
   test('or their rows are left out, also of labels and names', async () => {
     const path = put('dropped.csv', 'a,id,class\n1,p,x\n,q,y\n3,r,y\n');
@@ -157,8 +160,12 @@ describe('missing values', () => {
   });
   test('of new rows become those of the run', async () => {
     const trained = { names: ['a', 'b'], width: 2, run: 'r', fill: [10, 20] };
-    const { values } = await read(put('new.csv', 'b,x,a\n,t,1\n2,u,\n'), { impute: 'mean', trained });
-    assert.deepEqual(values, [1, 20, 10, 2]);
+    const { values, filled, note } = await read(put('new.csv', 'b,x,a\n,t,1\n2,u,\n,v,\n'), {
+      ...{ impute: 'mean', trained },
+    });
+    assert.deepEqual(values, [1, 20, 10, 2, 10, 20]);
+    assert.match(filled!, /4 missing values are filled with the means of the run r: a 2, b 2$/);
+    assert.match(note!, /rows without any value, which are filled in whole: 1, the first is row 2/);
   });
   test('of new rows are an error where the run filled none', async () => {
     const trained = { names: ['a', 'b'], width: 2, run: 'r', fill: null };
@@ -240,6 +247,23 @@ describe('columns', () => {
       () => read(put('z.csv', 'kind,age\nz,1\nx,2\n'), { ...options, trained }),
       'column kind: "z" is none of the categories of the run (x, y)',
     );
+  });
+  test('the most frequent category is left out, and many are worth a warning', async () => {
+    const path = put('base.csv', 'x,kind\n1,b\n2,\n3,c\n4,c\n');
+    const { names, values, categories, note } = await read(path, { oneHot: ['kind'] });
+    assert.deepEqual([names, categories], [['x', 'kind=', 'kind=b'], { kind: ['c', '', 'b'] }]);
+    assert.deepEqual(values, [1, 0, 1, 2, 1, 0, 3, 0, 0, 4, 0, 0]);
+    assert.equal(note, null);
+    const lines = Array.from({ length: 20 }, (_, i) => `${i},n${i}`);
+    const many = await read(put('many.csv', `x,name\n${lines.join('\n')}\n`), { oneHot: ['name'] });
+    assert.match(many.note!, /--one-hot name makes 19 columns/);
+  });
+  test('that are neither clustered nor kept are told', async () => {
+    const { leftOut } = await read(table(), { columns: ['emb1'], id: 'id', label: 'kind' });
+    assert.deepEqual(leftOut, ['emb2', 'age']);
+    assert.deepEqual((await read(table(), { drop: ['kind', 'emb*', 'id'] })).leftOut, [
+      ...['id', 'emb1', 'emb2', 'kind'],
+    ]);
   });
   test('an index that pandas wrote is left out, another first column is not', async () => {
     assert.match((await read(fixture('indexed.csv'))).note!, /only counts the rows/);

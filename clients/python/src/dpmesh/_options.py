@@ -184,8 +184,8 @@ class Options:
             missing values of a table: mean or median of their column in their place, or drop the rows that
             have them. Default: none, an error.
         one_hot : str | Sequence[str | int]
-            columns of categories to turn into columns of 0 and 1, one for each but the first category.
-            Default: none.
+            columns of categories to turn into columns of 0 and 1, one for each category but the most frequent
+            one. Default: none.
         image_size : int | str
             width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24. Default:
             their own, which must be the same for all.
