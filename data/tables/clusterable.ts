@@ -46,7 +46,7 @@ export async function assertClusterable(
   const keep = keptBy(table, texts, choice);
   if (lists.length && indices.length > 1) {
     const found = lists.map((i) => `${described([i], columns)} has lists of ${columns[i].width} numbers`);
-    const naming = keep && `; ${keep} name and describe the rows`;
+    const naming = keep ? `; ${keep.flags} ${keep.does} the rows` : '';
     throw new UserError(
       `${path}: ${found.join(', ')}: --columns ${listed(lists.slice(0, 1), columns)} clusters by ${lists.length > 1 ? 'the first' : 'it'}${naming}${what && ` (${what} cannot be clustered)`}`,
     );
@@ -55,7 +55,7 @@ export async function assertClusterable(
   const few = await ofFewCategories(table, texts);
   const oneHot = few.length ? `; --one-hot ${listed(few, columns)} makes numbers of few categories` : '';
   throw new UserError(
-    `${path} has ${what}, which cannot be clustered: leave out with --drop ${listed(bad, columns)}${keep && `, or keep with ${keep}`}${oneHot}`,
+    `${path} has ${what}, which cannot be clustered: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${oneHot}`,
   );
 }
 
@@ -68,28 +68,27 @@ export function assertText({ path, columns }: Table, index: number): void {
     );
 }
 
-/** The flags that keep columns which look like names or texts; '' where there is nothing to keep. */
+/** The flags that keep columns which look like names or texts beside the rows, and what they do; null where there is nothing to keep. */
 function keptBy(
   { columns }: Table,
   texts: readonly number[],
   { id, text }: Pick<ColumnChoice, 'id' | 'text'>,
-): string {
-  if (!texts.length) return '';
-  const like = (patterns: readonly RegExp[], among: readonly number[]) =>
-    among.filter((i) => patterns.some((pattern) => pattern.test(columns[i].name))).slice(0, 1);
-  const named = id === null ? like(ID_NAMES, texts) : [];
-  const telling =
-    text === null
-      ? like(
-          TEXT_NAMES,
-          texts.filter((i) => !named.includes(i)),
-        )
-      : [];
-  const flags = [
-    ...(id === null ? [`--id ${named.length ? listed(named, columns) : 'COLUMN'}`] : []),
-    ...(text === null ? [`--text ${telling.length ? listed(telling, columns) : 'COLUMN'}`] : []),
-  ];
-  return flags.join(' and ');
+): { flags: string; does: string } | null {
+  if (!texts.length || (id !== null && text !== null)) return null;
+  const like = (patterns: readonly RegExp[]) =>
+    texts.filter((i) => patterns.some((pattern) => pattern.test(columns[i].name)));
+  const [named] = id === null ? like(ID_NAMES) : [];
+  const [telling] = text === null ? like(TEXT_NAMES).filter((i) => i !== named) : [];
+  const isGuessed = named !== undefined || telling !== undefined;
+  const roles = [
+    { flag: '--id', does: 'name', isFree: id === null, column: named },
+    { flag: '--text', does: 'describe', isFree: text === null, column: telling },
+  ].filter(({ isFree, column }) => (isGuessed ? column !== undefined : isFree));
+  const flags = roles.map(({ flag, column }) =>
+    column === undefined ? flag : `${flag} ${listed([column], columns)}`,
+  );
+  const does = roles.map((role) => role.does).join(' and ');
+  return { flags: flags.join(' and '), does: roles.length > 1 ? does : `${does}s` };
 }
 
 /** Those of the columns that have few different texts, each of them often. */

@@ -154,7 +154,7 @@ async function* batches(
 
 function notANumber(where: string, field: string): UserError {
   const fix = DECIMAL_COMMA.test(field)
-    ? ', but has a decimal comma: save it with decimal points'
+    ? `, but has a decimal comma: save it with decimal points (pandas: read_csv(…, sep=';', decimal=','), then to_csv)`
     : '; correct it or drop the column';
   return new UserError(`${where}: ${shown(field)} is not a number${fix}`);
 }

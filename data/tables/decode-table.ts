@@ -150,7 +150,7 @@ export async function decodeTable(
       fill,
       dropped,
       categories,
-      leftOut: leftOut.map((column) => columns[column].name),
+      leftOut: leftOut.map((column) => columns[column].name || String(column + 1)),
       note: notes.length ? `${path}: ${notes.join('; ')}` : null,
       filled: fill && filledText(path, missing, options),
       isPlain: table.isPlain === true,

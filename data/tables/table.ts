@@ -80,9 +80,11 @@ export const unequalLists = (path: string, row: number, { name, width }: Column,
 /** Names of columns in a message. */
 const MOST_NAMED = 12;
 
-/** The first ones of some names, for messages. */
-export const firstNames = (names: readonly string[]): string =>
-  `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`;
+/** The first ones of some names, for messages; an index may have none. */
+export function firstNames(all: readonly string[]): string {
+  const names = all.filter((name) => name !== '');
+  return `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`;
+}
 
 /** Characters of a field in a message. */
 const MOST_SHOWN = 40;

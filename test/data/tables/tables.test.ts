@@ -52,10 +52,7 @@ describe('tables of other libraries', () => {
       assert.deepEqual(names, ['embedding[1]', 'embedding[2]', 'embedding[3]']);
       assert.deepEqual((await read(fixture(`variable.${format}`))).values, rows);
       const says = 'column 2 (embedding) has lists of 3 numbers: --columns embedding clusters by it';
-      await refuses(
-        () => read(fixed),
-        `${says}; --id id and --text COLUMN name and describe the rows (text in column 1 (id) cannot`,
-      );
+      await refuses(() => read(fixed), `${says}; --id id names the rows (text in column 1 (id) cannot`);
       await refuses(() => read(fixed, { id: 'id' }), says);
       await refuses(() => read(fixed, { columns: ['embedding'], text: 'label' }), '--text', 'not text, in');
       assert.deepEqual(await texts(fixed, 'id', { columns: ['embedding'] }), [
@@ -232,7 +229,11 @@ describe('columns', () => {
       'dates.jsonl',
       '{"who":"a b","on":"2024-01-02","x":1}\n{"who":"c","on":"2024-01-03","x":2}\n',
     );
-    await refuses(() => read(dates), 'text in column 1 (who), and date in column 2 (on)', '--drop who,on');
+    await refuses(
+      () => read(dates),
+      'text in column 1 (who), and date in column 2 (on)',
+      '--drop who,on, or keep with --id and --text',
+    );
   });
   test('categories become columns of 0 and 1, the first left out', async () => {
     const options = { drop: ['id', 'emb*'], oneHot: ['kind'] };

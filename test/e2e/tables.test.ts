@@ -1,0 +1,40 @@
+// What people are told of the parts and the missing values of a table, by train and predict.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { dpmesh, scratch } from './support.ts';
+
+const cwd = scratch();
+
+test('a table in parts, with missing values', async () => {
+  mkdirSync(join(cwd, 'people'));
+  const row = (i: number) => `p${i},${i % 9 ? 20 + (i % 7) : ''},${30 + (i % 11)}`;
+  const part = (from: number) => Array.from({ length: 40 }, (_, i) => `${row(from + i)}\n`).join('');
+  for (const [name, rows] of Object.entries({ a: part(0), b: part(40), c: '' }))
+    writeFileSync(join(cwd, 'people', `${name}.csv`), `id,age,size\n${rows}`);
+  const pattern = join('people', '*.csv');
+  const flags = ['--id', 'id', '--workers', 1, '--max-epochs', 2, '--no-report', '--no-http'];
+  const trained = await dpmesh(['train', pattern, ...flags, '--impute', 'median'], { cwd });
+  assert.equal(trained.code, 0, trained.stderr);
+  assert.match(trained.stderr, /people\/\*\.csv: 1 of its files has no rows/);
+  assert.match(trained.stderr, /9 missing values are filled with the median: age 9$/m);
+  const run = join('runs', 'people');
+  assert.ok(existsSync(join(cwd, run, 'labels.csv')));
+
+  writeFileSync(join(cwd, 'new.csv'), 'id,age,size\nq,,31\nr,,\n');
+  const predicted = await dpmesh(['predict', run, 'new.csv', '--out', 'new-labels.csv'], { cwd });
+  assert.equal(predicted.code, 0, predicted.stderr);
+  assert.match(
+    predicted.stderr,
+    /3 missing values are filled with the medians of the run .*: age 2, size 1$/m,
+  );
+  assert.match(predicted.stderr, /warning: new\.csv: rows without any value.*: 1, the first is row 1/);
+
+  const dropped = await dpmesh(['train', pattern, ...flags, '--impute', 'drop', '--out', 'dropped'], { cwd });
+  assert.equal(dropped.code, 0, dropped.stderr);
+  const refused = await dpmesh(['predict', 'dropped', 'new.csv', '--out', 'none.csv'], { cwd });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /line 2, column age: "" is a missing value, and the run dropped fills none: /);
+  assert.equal(refused.stderr.split('\n').length, 2);
+});
