@@ -1,3 +1,4 @@
+import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { ColumnChoice } from './select-columns.ts';
 import { type Column, MIXED, type Table } from './table.ts';
@@ -110,18 +111,18 @@ async function ofFewCategories(table: Table, texts: readonly number[]): Promise<
   return texts.filter((_, t) => found[t].size <= Math.min(FEW, rows / 2));
 }
 
-/** Names for a flag, as they are typed in a shell; a name that has a comma by its number. */
+/** Names for a flag, as they are typed in a shell; what a shell or a list would take apart by its number. */
 function listed(indices: readonly number[], columns: readonly Column[]): string {
   const names = indices
     .slice(0, MOST_DROPPED)
-    .map((i) => (/[,'*]/.test(columns[i].name) || !columns[i].name ? String(i + 1) : columns[i].name))
+    .map((i) => (/^$|[,'*\p{Cc}]/u.test(columns[i].name) ? String(i + 1) : columns[i].name))
     .join(',');
   const all = indices.length > MOST_DROPPED ? `${names},…` : names;
   return /^[\p{L}\p{N}_.,:=@%+…-]+$/u.test(all) ? all : `'${all}'`;
 }
 
 function described(indices: readonly number[], columns: readonly Column[]): string {
-  const nameOf = (i: number) => (columns[i].name === String(i + 1) ? '' : ` (${columns[i].name})`);
+  const nameOf = (i: number) => (columns[i].name === String(i + 1) ? '' : ` (${oneLine(columns[i].name)})`);
   const shown = indices.slice(0, MOST_LISTED).map((i) => `${i + 1}${nameOf(i)}`);
   const more = indices.length > MOST_LISTED ? `, and ${indices.length - MOST_LISTED} others` : '';
   return `column${indices.length > 1 ? 's' : ''} ${shown.join(', ')}${more}`;

@@ -1,3 +1,4 @@
+import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /** Tables: rows of named columns, from text, Parquet, Arrow or JSON lines. */
@@ -82,7 +83,7 @@ const MOST_NAMED = 12;
 
 /** The first ones of some names, for messages; an index may have none. */
 export function firstNames(all: readonly string[]): string {
-  const names = all.filter((name) => name !== '');
+  const names = all.filter((name) => name !== '').map(oneLine);
   return `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`;
 }
 
