@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import pickle
+import shutil
 import tempfile
 import unittest
 import warnings
@@ -176,24 +178,50 @@ class Mistakes(unittest.TestCase):
         self.assertRegex(str(said[-1].message), "^training ended at max_epochs 1 ")
         self.assertEqual(len(said), len(model.result_["notes"]))
 
-    def test_the_command(self) -> None:
-        with mock.patch.dict("os.environ", DPMESH="/no/such/dpmesh"):
+    def test_the_command_of_a_variable(self) -> None:
+        def found(given: object) -> list[str]:
+            with mock.patch.dict("os.environ", DPMESH=str(given), HOME=folder):
+                return _command.find_command()
+
+        with tempfile.TemporaryDirectory() as folder:
+            checkout = Path(folder) / "checkout"
+            main = checkout / "dist" / "cli" / "main.js"
+            main.parent.mkdir(parents=True)
+            with self.assertRaisesRegex(RuntimeError, "checkout, a folder without dist/cli/main.js: run `npm ci` there"):
+                found(checkout)
             with self.assertRaisesRegex(RuntimeError, "DPMESH is /no/such/dpmesh, which does not exist"):
-                DPMesh().fit(X)
+                found("/no/such/dpmesh")
+            main.touch()
+            for given in (main, checkout, "~/checkout"):
+                self.assertEqual(found(given)[1:], [str(main)])
+            program = Path(folder) / "dpmesh"
+            program.touch()
+            with self.assertRaisesRegex(RuntimeError, "is no program that can be run"):
+                found(program)
+            program.chmod(0o755)
+            self.assertEqual(found(program), [str(program)])
+
+    def test_the_command_of_npm(self) -> None:
+        npm = shutil.which("npm")
+        assert npm
+        with tempfile.TemporaryDirectory() as folder:
+            # npm as it is, with an empty cache and nothing installed.
+            path = os.pathsep.join((str(Path(npm).parent), "/usr/bin", "/bin"))
+            empty = {"DPMESH": "", "PATH": path, "npm_config_cache": f"{folder}/cache", "npm_config_prefix": folder}
+            with mock.patch.dict("os.environ", empty), mock.patch("pathlib.Path.cwd", return_value=Path(folder)):
+                for _ in range(2):
+                    with self.assertRaisesRegex(RuntimeError, r'^the command dpmesh was not found.*environ\["DPMESH"\]'):
+                        DPMesh().fit(X)
+                installed = Path(folder) / "bin" / "dpmesh"
+                installed.parent.mkdir()
+                installed.touch(0o755)
+                self.assertEqual(_command.find_command(), [str(installed)])
+
+    def test_no_command(self) -> None:
         with mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"):
             with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
                 with self.assertRaisesRegex(RuntimeError, "run `npm ci` in a checkout of dpmesh"):
                     _command.find_command()
-
-    def test_an_npx_that_has_no_such_package(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            npx = Path(folder) / "npx"
-            npx.write_text("#!/bin/sh\nexit 1\n")
-            npx.chmod(0o755)
-            with mock.patch.dict("os.environ", DPMESH="", PATH=folder):
-                with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
-                    with self.assertRaisesRegex(RuntimeError, "run `npm ci` in a checkout of dpmesh"):
-                        DPMesh().fit(X)
 
 
 if __name__ == "__main__":

@@ -21,29 +21,53 @@ _STOPPED = 130
 _PATIENCE = 30.0
 _SCRIPTS = {".js", ".mjs", ".cjs"}
 _MISSING = (
-    "the command dpmesh was not found: run `npm ci` in a checkout of dpmesh (Node.js 20 or newer), "
-    "and set the environment variable DPMESH to its dist/cli/main.js"
+    "the command dpmesh was not found: run `npm ci` in a checkout of dpmesh (Node.js 20 or newer), and name its folder: "
+    'os.environ["DPMESH"] = "/path/to/dpmesh"'
 )
 
 
 def find_command() -> list[str]:
-    """The words that start dpmesh: of the variable DPMESH, on the PATH, in node_modules above this folder, or by npx."""
+    """The words that start dpmesh: of the variable DPMESH, on the PATH, in node_modules above this folder, or npm's global one."""
     given = os.environ.get("DPMESH")
     if given:
-        if not os.path.exists(given) and not shutil.which(given):
-            raise RuntimeError(f"the environment variable DPMESH is {given}, which does not exist")
-        return [_node(), given] if Path(given).suffix in _SCRIPTS else [given]
+        return _given_command(Path(given).expanduser())
     here = Path.cwd()
     folders = [folder / "node_modules" / ".bin" for folder in (here, *here.parents)]
     local = os.pathsep.join(str(folder) for folder in folders if _is_trusted(folder))
-    found = shutil.which("dpmesh") or shutil.which("dpmesh", path=local)
-    if found:
-        return [found]
-    npx = shutil.which("npx")
-    if not npx:
+    found = shutil.which("dpmesh") or shutil.which("dpmesh", path=local) or _global_command()
+    if not found:
         raise RuntimeError(_MISSING)
-    # Without --no, npx would download a package that is not installed.
-    return [npx, "--no", "--", "dpmesh"]
+    return [found]
+
+
+def _given_command(path: Path) -> list[str]:
+    """Of an executable, a script, or the folder of a checkout."""
+    if path.is_dir():
+        script = path / "dist" / "cli" / "main.js"
+        if not script.exists():
+            raise RuntimeError(
+                f"the environment variable DPMESH is {path}, a folder without dist/cli/main.js: "
+                "run `npm ci` there if it is a checkout of dpmesh"
+            )
+        path = script
+    if path.suffix in _SCRIPTS and path.exists():
+        return [_node(), str(path)]
+    found = shutil.which(str(path))
+    if not found:
+        what = "which is no program that can be run" if path.exists() else "which does not exist"
+        raise RuntimeError(f"the environment variable DPMESH is {path}, {what}")
+    return [found]
+
+
+def _global_command() -> str | None:
+    """Of `npm install --global`, which need not be on the PATH of a notebook. npx would leave folders in npm's cache."""
+    npm = shutil.which("npm")
+    if not npm:
+        return None
+    asked = subprocess.run([npm, "prefix", "--global"], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
+    prefix = Path(asked.stdout.strip())
+    folder = prefix if os.name == "nt" else prefix / "bin"
+    return shutil.which("dpmesh", path=str(folder)) if asked.returncode == 0 else None
 
 
 def _is_trusted(folder: Path) -> bool:
@@ -102,7 +126,7 @@ def run_command(
             _stop(process)
             raise
         if code:
-            _raise(command[0], code, readable(_message(errors)))
+            _raise(code, readable(_message(errors)))
     return result
 
 
@@ -130,13 +154,11 @@ def _message(errors: IO[bytes]) -> str:
     return errors.read().decode("utf-8", "replace").strip()
 
 
-def _raise(command: str, code: int, message: str) -> None:
+def _raise(code: int, message: str) -> None:
     lines = message.splitlines()
     ours = next((i for i, line in enumerate(lines) if line.startswith("dpmesh: ")), None)
     if code == _USER_ERROR and ours is not None:
         raise ValueError("\n".join(lines[ours:]).removeprefix("dpmesh: "))
-    if not message and Path(command).stem == "npx":
-        raise RuntimeError(_MISSING)
     if code == _STOPPED:
         raise RuntimeError(message or "the run was stopped")
     raise RuntimeError(f"dpmesh ended with exit code {code}: {message or 'without a message'}")
