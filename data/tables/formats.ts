@@ -29,8 +29,12 @@ export interface ReaderOptions {
   isPlain: boolean;
 }
 
-/** All objects are looked at for columns, and none is taken for a map; folders called `a=1` add no column. */
-const JSON_OPTIONS = 'sample_size=-1, map_inference_threshold=-1, hive_partitioning=false';
+/**
+ * All objects are looked at for columns, and none is taken for a map; folders called `a=1` add no column. Text that looks like a date
+ * stays as it is: no text has these formats.
+ */
+const JSON_OPTIONS =
+  "sample_size=-1, map_inference_threshold=-1, hive_partitioning=false, dateformat='@', timestampformat='@'";
 
 /** Compressed bytes from which it is told what is in a file. */
 const PEEKED_BYTES = 1024;

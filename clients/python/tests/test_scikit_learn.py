@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import decimal
 import json
 import unittest
 import warnings
@@ -21,6 +22,10 @@ from support import QUICK, blobs
 X, _ = blobs()
 #: The checks have as few as 20 rows, in which the default prior sees one cluster.
 FEW_ROWS = {**QUICK, "covariance": "diag", "alpha": 1000, "max_epochs": 24}
+
+
+def with_and_without_pyarrow() -> list[contextlib.AbstractContextManager[object]]:
+    return [contextlib.nullcontext(), mock.patch.object(pd.DataFrame, "to_parquet", side_effect=ImportError)]
 
 
 class DPMesh(dpmesh.DPMesh, ClusterMixin):
@@ -73,13 +78,46 @@ class Together(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, r"^X has text in column 4 \(name\)"):
             dpmesh.DPMesh(**QUICK).fit(frame)
         expected = dpmesh.DPMesh(**QUICK).fit(X).labels_
-        without_pyarrow = mock.patch.object(pd.DataFrame, "to_parquet", side_effect=ImportError)
-        for table in (contextlib.nullcontext(), without_pyarrow):
-            with table:
+        for form in with_and_without_pyarrow():
+            with form:
                 model = dpmesh.DPMesh(**QUICK, id="name").fit(frame)
                 np.testing.assert_array_equal(model.labels_, expected)
                 np.testing.assert_array_equal(model.predict(frame), expected)
         self.assertEqual(model.n_features_in_, 4)
+
+    def test_types_of_columns_do_not_depend_on_pyarrow(self) -> None:
+        row = np.arange(len(X))
+        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(
+            plain=row % 2 == 0,
+            objects=pd.Series(row % 3 == 0, dtype=object),
+            nullable=pd.array(row % 5 == 0, dtype="boolean"),
+            price=[decimal.Decimal(i % 7) for i in range(len(X))],
+        )
+        frame.loc[5, "nullable"] = pd.NA
+        unusable = frame.assign(
+            code=[f"{i:03}" for i in row],
+            day=pd.Timestamp("2026-01-01"),
+            text_of_day="2026-01-01",
+            week=pd.period_range("2020", periods=len(X), freq="W"),
+            mixed=[1, "x"] * (len(X) // 2),
+        )
+        columns = ["code", "day", "text_of_day", "week", "mixed"]
+        said, labels = [], []
+        for form in with_and_without_pyarrow():
+            with form:
+                with self.assertRaisesRegex(ValueError, "^X has text in columns 8 .code., 9 .day.,.*, 12 .mixed.: ") as raised:
+                    dpmesh.DPMesh(**QUICK, impute="mean").fit(unusable)
+                said.append(str(raised.exception))
+                labels.append(dpmesh.DPMesh(**QUICK, impute="mean", drop=columns).fit(unusable).labels_)
+        self.assertEqual(said[0], said[1])
+        np.testing.assert_array_equal(labels[0], labels[1])
+
+    def test_lists_are_clustered(self) -> None:
+        frame = pd.DataFrame({"embedding": list(X), "text": "x"})
+        expected = dpmesh.DPMesh(**QUICK).fit(X).labels_
+        for form in with_and_without_pyarrow():
+            with form:
+                np.testing.assert_array_equal(dpmesh.DPMesh(**QUICK, columns="embedding").fit(frame).labels_, expected)
 
     def test_missing_values_can_be_filled(self) -> None:
         frame = pd.DataFrame(X, columns=["a", "b", "c"])

@@ -127,6 +127,19 @@ describe('tables of other libraries', () => {
   test('float16', async () => assert.deepEqual((await read(fixture('half.parquet'))).values, [1.5, -2]));
   test('lists of JSON lines', async () =>
     assert.deepEqual((await read(fixture('lists.jsonl'), { text: 'text' })).values, rows));
+  test('JSON lines have text that looks like a date, and all columns that cannot be used are named at once', async () => {
+    const line = '{"day":"2026-01-02","at":"2026-01-02T03:04:05","place":{"x":1},"a":1}';
+    const path = put('dates.jsonl', `${line}\n${line.replace('"a":1', '"a":2')}\n`);
+    await refuses(
+      () => read(path),
+      'text in columns 1 (day), 2 (at) and struct',
+      'in column 3 (place), which cannot be clustered: leave out with --drop day,at,place, or keep',
+    );
+    assert.deepEqual(await texts(path, 'at', { id: 'at', drop: ['day', 'place'] }), [
+      '2026-01-02T03:04:05',
+      '2026-01-02T03:04:05',
+    ]);
+  });
 });
 
 describe('missing values', () => {

@@ -25,7 +25,7 @@ _FILES = {
     "X.safetensors": "X",
     "X.npy": "X",
     "X.parquet": "X",
-    "X.csv": "X",
+    "X.jsonl": "X",
     "labels.npy": "labels",
 }
 _PARAMETERS = {

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._frames import NUMBERS, names_of, numbers_of, written_table
+
 #: Bytes that are brought into order at a time.
 _AT_A_TIME = 1 << 24
-#: Kinds of numpy's types that are numbers: bool, int, uint, float.
-_NUMBERS = "biuf"
 
 
 class Input(NamedTuple):
@@ -51,61 +51,19 @@ def _is_npy(path: str) -> bool:
         array = np.load(path, mmap_mode="r") if path.endswith(".npy") else None
     except (OSError, ValueError):
         return False
-    return array is not None and array.ndim > 1 and array.dtype.kind in _NUMBERS
+    return array is not None and array.ndim > 1 and array.dtype.kind in NUMBERS
 
 
 def _of_frame(frame: Any, folder: Path, by_names: bool) -> Input:
-    names = _names_of(frame)
-    values = None if by_names else _numbers_of(frame)
+    names = names_of(frame)
+    values = None if by_names else numbers_of(frame)
     if values is not None:
         values = checked(values)
         path = _written(values, folder) if names is None else _named(values, names.tolist(), folder)
         return Input(path, values, values.shape[1], names, False)
     if 0 in frame.shape:
         checked(np.empty(frame.shape))
-    return Input(_table_of(frame, folder), None, len(frame.columns), names, True)
-
-
-def _table_of(frame: Any, folder: Path) -> str:
-    """Writes a DataFrame of pandas or polars as a table with names."""
-    parquet, text = folder / "X.parquet", folder / "X.csv"
-    if not hasattr(frame, "to_parquet"):
-        frame.write_parquet(parquet)
-        return str(parquet)
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    try:
-        frame.to_parquet(parquet, index=False)
-    except ImportError:  # pandas needs another package for it.
-        frame.to_csv(text, index=False)
-        return str(text)
-    return str(parquet)
-
-
-def _names_of(frame: Any) -> NDArray[Any] | None:
-    """Names of columns if all are text, as scikit-learn has them."""
-    names = list(frame.columns)
-    texts = sum(isinstance(name, str) for name in names)
-    if texts and texts < len(names):
-        raise TypeError(
-            "Feature names are only supported if all input features have string names; convert them with "
-            "X.columns = X.columns.astype(str)"
-        )
-    return np.array(names, dtype=object) if texts else None
-
-
-def _numbers_of(frame: Any) -> NDArray[Any] | None:
-    """The values of a DataFrame of numbers; None if there are other columns."""
-    kinds = {getattr(dtype, "kind", None) for dtype in frame.dtypes}
-    if None in kinds:  # Not of pandas.
-        values: NDArray[Any] = frame.to_numpy()
-        return values if values.dtype.kind in _NUMBERS else None
-    if not kinds <= set(_NUMBERS):
-        return None
-    numbers = np.asarray(frame.to_numpy())
-    # Columns that may lack values are objects there.
-    if numbers.dtype.kind not in _NUMBERS:
-        numbers = np.asarray(frame.to_numpy(dtype="float64", na_value=np.nan))
-    return numbers
+    return Input(written_table(frame, folder), None, len(frame.columns), names, True)
 
 
 def checked(X: Any) -> NDArray[Any]:
@@ -118,7 +76,7 @@ def checked(X: Any) -> NDArray[Any]:
     array: NDArray[Any] = np.asanyarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported by DPMesh")
-    if array.dtype.kind not in _NUMBERS or array.dtype.itemsize > 8:
+    if array.dtype.kind not in NUMBERS or array.dtype.itemsize > 8:
         array = array.astype("float64")
     if array.ndim < 2:
         raise ValueError(

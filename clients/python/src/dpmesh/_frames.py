@@ -1,0 +1,78 @@
+"""DataFrames of pandas and polars: their names, their numbers, and as a table in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Kinds of numpy's types that are numbers: bool, int, uint, float.
+NUMBERS = "biuf"
+
+
+def names_of(frame: Any) -> NDArray[Any] | None:
+    """Names of columns if all are text, as scikit-learn has them."""
+    names = list(frame.columns)
+    texts = sum(isinstance(name, str) for name in names)
+    if texts and texts < len(names):
+        raise TypeError(
+            "Feature names are only supported if all input features have string names; convert them with "
+            "X.columns = X.columns.astype(str)"
+        )
+    return np.array(names, dtype=object) if texts else None
+
+
+def numbers_of(frame: Any) -> NDArray[Any] | None:
+    """The values of a DataFrame of numbers; None if there are other columns."""
+    kinds = {getattr(dtype, "kind", None) for dtype in frame.dtypes}
+    if None in kinds:  # Not of pandas.
+        values: NDArray[Any] = frame.to_numpy()
+        return values if values.dtype.kind in NUMBERS else None
+    if not kinds <= set(NUMBERS):
+        return None
+    numbers = np.asarray(frame.to_numpy())
+    # Columns that may lack values are objects there.
+    if numbers.dtype.kind not in NUMBERS:
+        numbers = np.asarray(frame.to_numpy(dtype="float64", na_value=np.nan))
+    return numbers
+
+
+def written_table(frame: Any, folder: Path) -> str:
+    """Writes a DataFrame as a table with names, which is the same to dpmesh with and without pyarrow."""
+    parquet, text = folder / "X.parquet", folder / "X.jsonl"
+    if not hasattr(frame, "to_parquet"):
+        frame.write_parquet(parquet)
+        return str(parquet)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1).apply(_plain)
+    try:
+        frame.to_parquet(parquet, index=False)
+    except ImportError:  # pandas needs another package for it.
+        _write_lines(frame, text)
+        return str(text)
+    return str(parquet)
+
+
+def _plain(column: Any) -> Any:
+    """A column of pandas as one of numbers, bools, text or lists: all else as text, which dpmesh can name or leave out."""
+    from pandas.api import types
+
+    if column.dtype == object:
+        kind = types.infer_dtype(column, skipna=True)
+        column = column.astype(float) if kind == "decimal" else column.convert_dtypes()
+    first = column.dropna().head(1).tolist()
+    if not first or isinstance(first[0], (bool, int, float, np.bool_, np.number, str, list, tuple, np.ndarray)):
+        is_mixed = column.dtype == object and types.infer_dtype(column, skipna=True).startswith("mixed-")
+        if not is_mixed and column.dtype.kind != "c":
+            return column
+    return column.astype(object).map(str, na_action="ignore")
+
+
+def _write_lines(frame: Any, path: Path) -> None:
+    names = list(frame.columns)
+    columns = [column.astype(object).where(column.notna(), None) for _, column in frame.items()]
+    with path.open("w", encoding="utf-8") as file:
+        for row in zip(*columns, strict=True):
+            file.write(json.dumps(dict(zip(names, row, strict=True)), default=np.ndarray.tolist) + "\n")
