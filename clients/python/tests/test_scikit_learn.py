@@ -84,6 +84,11 @@ class Together(unittest.TestCase):
                 np.testing.assert_array_equal(model.labels_, expected)
                 np.testing.assert_array_equal(model.predict(frame), expected)
         self.assertEqual(model.n_features_in_, 4)
+        np.testing.assert_array_equal(model.predict(numbers[["b", "c", "a"]].assign(other="x")), expected)
+        with self.assertRaisesRegex(ValueError, '^X has no column "b", which the estimator was trained on'):
+            model.predict(frame[["a", "c"]])
+        with self.assertWarnsRegex(UserWarning, "does not have valid feature names"):
+            np.testing.assert_array_equal(model.predict(X), expected)
 
     def test_types_of_columns_do_not_depend_on_pyarrow(self) -> None:
         row = np.arange(len(X))

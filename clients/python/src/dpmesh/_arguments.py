@@ -78,8 +78,9 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else list(value)
 
 
-def readable(message: str, folder: Path) -> str:
-    """A message of the command with names of parameters, and without temporary files."""
+def readable(message: str, folder: Path, run: Path | None = None) -> str:
+    """A message of the command with names of parameters, and without temporary files. `run`: the run of the estimator."""
+    message = message.replace(f"the run {run}", "the estimator")
     for file, name in _FILES.items():
         message = message.replace(str(folder / file), name)
     message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)

@@ -141,8 +141,6 @@ class DPMesh(Parameters, Options):
         outliers = run.path / "outliers.npy"
         self._run = run
         self._by_names = data.by_names
-        #: Of a table that dpmesh read itself it knows better.
-        self._checks_columns = data.columns is not None or not data.by_names
         self.labels_ = labels
         self.n_clusters_: int = result["k"]
         self.outliers_: NDArray[np.bool_] = np.load(outliers) if outliers.exists() else np.zeros(len(labels), bool)
@@ -170,9 +168,10 @@ class DPMesh(Parameters, Options):
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
             data = open_input(X, folder, self._by_names)
-            if self._checks_columns:
-                if data.columns is not None:
-                    check_names(getattr(self, "feature_names_in_", None), data.names)
+            if data.columns is not None and (data.names is None or not self._by_names):
+                check_names(getattr(self, "feature_names_in_", None), data.names)
+            # Of a table dpmesh knows which of the columns it needs.
+            if not self._by_names:
                 check_count(self.n_features_in_, data.columns)
             written = folder / "predicted"
             written.mkdir()
@@ -181,5 +180,5 @@ class DPMesh(Parameters, Options):
                 arguments.append(f"--soft={written / output}")
             if self.skip_bad:
                 arguments.append("--skip-bad")
-            run_command(arguments, readable=lambda message: readable(message, folder))
+            run_command(arguments, readable=lambda message: readable(message, folder, run.path))
             return np.load(written / output)
