@@ -2,7 +2,7 @@ import type { Flags } from './flag.ts';
 
 /** What people type who come from other tools of clustering, and what takes its place here. */
 
-interface Habit {
+export interface Habit {
   /** The names of flags elsewhere. */
   names: readonly string[];
   /** The flag in its place; the habit is known to commands that have it. */
@@ -14,7 +14,7 @@ interface Habit {
 const NO_K =
   'there is no K to give, the data decide: leave it out, and join clusters afterwards with dpmesh cut runs/x --clusters 7';
 
-const HABITS: readonly Habit[] = [
+export const HABITS: readonly Habit[] = [
   {
     names: [
       ...['n-clusters', 'num-clusters', 'k', 'clusters', 'nclusters'],

@@ -168,8 +168,27 @@ class Mistakes(unittest.TestCase):
         model = DPMesh(alpha=3, hidden=(20, 20))
         self.assertEqual(repr(model), "DPMesh(alpha=3, hidden=(20, 20))")
         self.assertEqual(DPMesh(**model.get_params()).get_params(), model.get_params())
-        with self.assertRaisesRegex(ValueError, "Invalid parameter 'n_clusters'"):
-            model.set_params(n_clusters=3)
+
+    def test_other_names_lead_to_parameters(self) -> None:
+        for name, says in {
+            "n_clusters": r": there is no K to give, .*cut\(7\)",
+            "n_cluster": ": there is no K to give",
+            "min_cluster_size": ": there is no size to give",
+            "random_state": ": use seed=0$",
+            "n_jobs": ": use workers=2$",
+            "max_iter": r"\(max_epochs=1000 raises its limit\)$",
+            "metric": 'input_transform="normalize"$',
+            "transform": ": use input_transform$",
+            "report": ": use draw_report,",
+            "prior_scal": "; did you mean prior_scale.$",
+            "zzzz": "lists all$",
+        }.items():
+            pattern = f"^Invalid parameter '{name}' of DPMesh.*{says}"
+            with self.subTest(name):
+                with self.assertRaisesRegex(TypeError, pattern):
+                    DPMesh(**{name: 1})
+                with self.assertRaisesRegex(ValueError, pattern):
+                    DPMesh().set_params(**{name: 1})
 
     def test_notes_are_warnings(self) -> None:
         with warnings.catch_warnings(record=True) as said:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
+from ._suggestions import names_checked
+
 #: Options that determine the result, together with the data: their names here and in a config file.
 RESULT_OPTIONS = {
     "labels": "labels",
@@ -89,6 +91,7 @@ MOST_EPOCHS = {"fast": 500, "paper": 300}
 class Options:
     """Holds the options of a run as attributes of the same names."""
 
+    @names_checked
     def __init__(
         self,
         *,

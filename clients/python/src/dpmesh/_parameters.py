@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from ._suggestions import unknown_parameter
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -29,9 +31,7 @@ class Parameters:
         known = self._defaults()
         for name, value in params.items():
             if name not in known:
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {sorted(known)!r}."
-                )
+                raise ValueError(unknown_parameter(name, known))
             setattr(self, name, value)
         return self
 
