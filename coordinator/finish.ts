@@ -44,9 +44,9 @@ export interface FinishInput {
   reason: EndReason;
   data: DataMoments;
   layout: Layout;
-  source: Pick<Source, 'names' | 'images' | 'texts'>;
+  source: Pick<Source, 'names' | 'images' | 'table' | 'texts'>;
   /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'names' | 'images' | 'texts'>;
+  raw?: Pick<Source, 'names' | 'images' | 'table' | 'texts'>;
   encoder?: Encoder | null;
   /** What each clustering of its codes found, if there were several. */
   brought?: Alternation[];
@@ -66,6 +66,9 @@ export interface FinishInput {
   /** Ends the replicates early, once the results are written. */
   signal?: AbortSignal;
 }
+
+/** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
+const KEPT_ROWS = 'kept-rows.npy';
 
 /** Seconds between attempts to write the results, one minute in total. */
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
@@ -114,8 +117,10 @@ export async function finish(input: FinishInput): Promise<Summary> {
         observer?.labelled(found.counts, final, tree);
       }
       if (tree) out.json(TREE, tree);
-      const { images, names = null } = input.raw ?? source;
+      const { images, table, names = null } = input.raw ?? source;
       if (images) out.bytes(IMAGES, imageLines(images));
+      if (table?.dropped.length)
+        await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
       await writeModel(run, final.state, labelled, names, input.encoder ?? null, out);
       await writeDescriptions(input, labelled, { centres: reorderedCentres(centres, final.order), tree });
       await checkpoints.flush();
@@ -152,6 +157,17 @@ export async function finish(input: FinishInput): Promise<Summary> {
     if (!(error instanceof WriteError)) throw error;
     throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
   }
+}
+
+/** The numbers in the data of the `rows` that are left without those `dropped`, ascending. */
+export function keptRows(dropped: readonly number[], rows: number): Int32Array {
+  const kept = new Int32Array(rows);
+  let d = 0;
+  for (let i = 0; i < rows; i++) {
+    while (dropped[d] === i + d) d++;
+    kept[i] = i + d;
+  }
+  return kept;
 }
 
 /** Writes what is said of single rows, and of each cluster. */

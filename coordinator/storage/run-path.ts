@@ -23,6 +23,7 @@ export const RUN_FILES = [
   'responsibilities.npy',
   'outliers.npy',
   'images.txt',
+  'kept-rows.npy',
   'codes.npy',
   'tree.json',
   'clusters.json',

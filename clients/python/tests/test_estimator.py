@@ -43,7 +43,7 @@ class Fitted(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.model = DPMesh(**QUICK, soft=True).fit(X)
+        cls.model = DPMesh(**QUICK, soft=True, outliers=0.9).fit(X)
 
     def test_clusters_are_found(self) -> None:
         model = self.model
@@ -55,6 +55,26 @@ class Fitted(unittest.TestCase):
         self.assertFalse(model.outliers_.any())
         means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]
         np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
+
+    def test_clusters_are_described(self) -> None:
+        model = self.model
+        self.assertEqual([cluster["size"] for cluster in model.clusters_], np.bincount(model.labels_).tolist())
+        for number, cluster in enumerate(model.clusters_):
+            self.assertEqual({number}, {*model.labels_[[row["row"] for row in cluster["exemplars"]]].tolist()})
+        np.testing.assert_allclose(model.probabilities_, model.responsibilities_.max(1), rtol=1e-6)
+
+    def test_outliers_have_high_scores(self) -> None:
+        model = self.model
+        is_outlier = model.outlier_scores_ > 0.9
+        self.assertTrue(0.05 < is_outlier.mean() < 0.15)
+        np.testing.assert_array_equal(model.cluster_or_outlier_, np.where(is_outlier, -1, model.labels_))
+
+    def test_clusters_can_be_joined(self) -> None:
+        joined = self.model.cut(2)
+        self.assertEqual(len({*zip(joined.tolist(), self.model.labels_.tolist(), strict=True)}), 3)
+        self.assertEqual({*joined.tolist()}, {0, 1})
+        with self.assertRaisesRegex(ValueError, "^n_clusters 7"):
+            self.model.cut(7)
 
     def test_predict_gives_the_labels_of_the_training_rows(self) -> None:
         np.testing.assert_array_equal(self.model.predict(X), self.model.labels_)
@@ -71,6 +91,9 @@ class Fitted(unittest.TestCase):
         for other in (pickle.loads(saved), copy.deepcopy(self.model)):
             self.assertNotEqual(other.run_directory_, self.model.run_directory_)
             np.testing.assert_array_equal(other.predict(X), self.model.labels_)
+            np.testing.assert_array_equal(other.cut(2), self.model.cut(2))
+            np.testing.assert_array_equal(other.cluster_or_outlier_, self.model.cluster_or_outlier_)
+            self.assertEqual(other.clusters_, self.model.clusters_)
 
     def test_the_temporary_run_goes_with_the_estimator(self) -> None:
         other = copy.deepcopy(self.model)
@@ -130,7 +153,10 @@ class Forms(unittest.TestCase):
         model = DPMesh(**QUICK, out=str(kept), labels=TRUTH).fit(table)
         self.assertEqual(model.run_directory_, str(kept))
         self.assertEqual(model.result_["acc"], 1)
-        self.assertFalse(hasattr(model, "cluster_centers_"))
+        with self.assertRaisesRegex(AttributeError, "clusters_ has"):
+            model.cluster_centers_
+        with self.assertRaisesRegex(AttributeError, r"with the parameter outliers, such as outliers=0\.99"):
+            model.cluster_or_outlier_
         np.testing.assert_array_equal(model.predict(X), model.labels_)
         with self.assertRaisesRegex(ValueError, "force"):
             model.fit(table)

@@ -84,6 +84,8 @@ class Together(unittest.TestCase):
                 np.testing.assert_array_equal(model.labels_, expected)
                 np.testing.assert_array_equal(model.predict(frame), expected)
         self.assertEqual(model.n_features_in_, 4)
+        means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]
+        np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
         np.testing.assert_array_equal(model.predict(numbers[["b", "c", "a"]].assign(other="x")), expected)
         with self.assertRaisesRegex(ValueError, '^X has no column "b", which the estimator was trained on'):
             model.predict(frame[["a", "c"]])
@@ -131,6 +133,25 @@ class Together(unittest.TestCase):
             dpmesh.DPMesh(**QUICK).fit(frame)
         model = dpmesh.DPMesh(**QUICK, impute="median").fit(frame)
         np.testing.assert_array_equal(model.predict(frame), model.labels_)
+        filled = frame.fillna(frame.median()).to_numpy()
+        means = [filled[model.labels_ == cluster].mean(0) for cluster in range(3)]
+        np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
+
+    def test_rows_with_missing_values_can_be_left_out(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(name="x")
+        bad = [0, 3, 4, 599]
+        frame.loc[bad, "b"] = np.nan
+        model = dpmesh.DPMesh(**QUICK, impute="drop", drop=["name"]).fit(frame)
+        self.assertEqual(np.flatnonzero(model.labels_ == -1).tolist(), bad)
+        self.assertEqual(np.flatnonzero(np.isnan(model.probabilities_)).tolist(), bad)
+        self.assertEqual(np.flatnonzero(np.isnan(model.outlier_scores_)).tolist(), bad)
+        self.assertEqual(np.flatnonzero(model.cut(2) == -1).tolist(), bad)
+        good = frame.drop(index=bad)
+        np.testing.assert_array_equal(model.predict(good), model.labels_[good.index])
+        means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]
+        np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
+        for number, cluster in enumerate(model.clusters_):
+            self.assertEqual({number}, {*model.labels_[[row["row"] for row in cluster["exemplars"]]].tolist()})
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ _PARAMETERS = {
     **{_kebab(key): name for name, key in RESULT_OPTIONS.items()},
     **{flag.removeprefix("--"): name for name, flag in RUN_OPTIONS.items()},
     "data": "X",
+    "clusters": "n_clusters",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import warnings
@@ -16,6 +15,7 @@ from ._arguments import readable, train_arguments
 from ._centers import cluster_means
 from ._command import Event, run_command
 from ._features import check_count, check_names
+from ._frames import numbers_named
 from ._inputs import Input, open_input
 from ._notebook import Report
 from ._options import MOST_EPOCHS, Options
@@ -40,12 +40,21 @@ class DPMesh(Parameters, Options):
     Attributes
     ----------
     labels_ : ndarray of int32, shape (n_samples,)
-        The cluster of each row. Clusters are numbered by size: 0 has the most rows.
+        The cluster of each row. Clusters are numbered by size: 0 has the most rows. -1 for rows left out by
+        ``impute="drop"``.
     n_clusters_ : int
         The number of clusters found.
+    clusters_ : list of dict
+        What each cluster is: its size, the rows that are typical of it, the columns in which it differs from all
+        others, the clusters nearest to it, and with ``text`` its words.
+    probabilities_ : ndarray of float32, shape (n_samples,)
+        How much of each row belongs to its cluster, 0 to 1.
+    outlier_scores_ : ndarray of float64, shape (n_samples,)
+        The share of its cluster's rows that are nearer to the centre than this row, 0 to 1.
+    cluster_or_outlier_ : ndarray of int32, shape (n_samples,)
+        Only with ``outliers=q``: ``labels_``, but -1 for rows whose score is above q.
     cluster_centers_ : ndarray of float64, shape (n_clusters_, n_features)
-        The mean of the rows of each cluster, outliers left out. Not there if the rows are a file other than .npy, or a
-        table of more than numbers.
+        The mean of the rows of each cluster, without those of ``outliers_``. Only where `X` has them as numbers.
     outliers_ : ndarray of bool, shape (n_samples,)
         Rows so far from all others that they were set apart. They are labelled, but were not trained on.
     responsibilities_ : ndarray of float32, shape (n_samples, n_clusters_)
@@ -82,7 +91,7 @@ class DPMesh(Parameters, Options):
                 raise ValueError("X has 1 sample, n_samples=1: clusters need at least 2")
             run = SavedRun(self.out)
             result = self._train(data, run, folder)
-            self._keep(data, run, result)
+            self._keep(X, data, run, result)
         return self
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int32]:
@@ -111,9 +120,40 @@ class DPMesh(Parameters, Options):
             run_command(["plot", f"--run={run.path}"])
         return Report(page if path is None else shutil.copyfile(page, path))
 
+    def cut(self, n_clusters: int) -> NDArray[np.int32]:
+        """The cluster of each row of `fit` once clusters are joined to `n_clusters`, without training."""
+        run = self._fitted_run()
+        with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
+            folder = Path(temporary)
+            written = folder / "cut.npy"
+            arguments = ["cut", f"--run={run.path}", f"--clusters={n_clusters}", f"--out={written}"]
+            run_command(arguments, readable=lambda message: readable(message, folder, run.path))
+            return run.with_all_rows(np.load(written), -1)
+
     @property
     def run_directory_(self) -> str:
         return str(self._fitted_run().path)
+
+    @property
+    def outlier_scores_(self) -> NDArray[np.float64]:
+        return self._fitted_run().outlier_scores()
+
+    @property
+    def cluster_or_outlier_(self) -> NDArray[np.int32]:
+        outliers = self._fitted_run().json("run.json")["config"]["outliers"]
+        if outliers is None:
+            raise AttributeError("cluster_or_outlier_ is there with the parameter outliers, such as outliers=0.99")
+        return np.where(self.outlier_scores_ > outliers, np.int32(-1), self.labels_)
+
+    @property
+    def cluster_centers_(self) -> NDArray[np.float64]:
+        self._fitted_run()
+        if self._centers is None:
+            raise AttributeError(
+                "cluster_centers_ is there where the columns that are clustered are numbers of an array, a DataFrame or a "
+                ".npy file; clusters_ has for each cluster the means of its columns that differ most"
+            )
+        return self._centers
 
     def _train(self, data: Input, run: SavedRun, folder: Path) -> Event:
         said: list[str] = []
@@ -134,27 +174,34 @@ class DPMesh(Parameters, Options):
                     warnings.warn(readable(message, folder), stacklevel=3)
         return result
 
-    def _keep(self, data: Input, run: SavedRun, result: Event) -> None:
+    def _keep(self, X: Any, data: Input, run: SavedRun, result: Event) -> None:
         """Sets the attributes of a finished run."""
-        stored = json.loads((run.path / "run.json").read_text("utf-8"))
-        labels: NDArray[np.int32] = np.load(run.path / "labels.npy")
-        outliers = run.path / "outliers.npy"
+        stored = run.json("run.json")["data"]
         self._run = run
         self._by_names = data.by_names
-        self.labels_ = labels
+        self.labels_: NDArray[np.int32] = run.rows("labels.npy", -1)
         self.n_clusters_: int = result["k"]
-        self.outliers_: NDArray[np.bool_] = np.load(outliers) if outliers.exists() else np.zeros(len(labels), bool)
-        self.n_features_in_: int = data.columns or stored["data"]["dim"]
+        self.clusters_ = run.clusters()
+        self.probabilities_: NDArray[np.float32] = run.rows("confidences.npy", np.nan)
+        has_outliers = (run.path / "outliers.npy").exists()
+        self.outliers_: NDArray[np.bool_] = (
+            run.rows("outliers.npy", False) if has_outliers else np.zeros(len(self.labels_), bool)
+        )
+        self.n_features_in_: int = data.columns or stored["dim"]
         self.result_ = result
-        for name in ("feature_names_in_", "cluster_centers_", "responsibilities_"):
+        for name in ("feature_names_in_", "responsibilities_"):
             vars(self).pop(name, None)
         if data.names is not None:
             self.feature_names_in_ = data.names
-        if data.rows is not None and len(data.rows) == len(labels):
-            inliers = np.where(self.outliers_, -1, labels) if self.outliers_.any() else labels
-            self.cluster_centers_ = cluster_means(data.rows, inliers, self.n_clusters_)
         if self.soft:
-            self.responsibilities_: NDArray[np.float32] = np.load(run.path / "responsibilities.npy")
+            self.responsibilities_: NDArray[np.float32] = run.rows("responsibilities.npy", np.nan)
+        rows = data.rows
+        if data.by_names and data.columns is not None:
+            rows = numbers_named(X, run.json("model/transform.json")["names"], stored["table"]["fill"])
+        self._centers: NDArray[np.float64] | None = None
+        if rows is not None and len(rows) == len(self.labels_):
+            inliers = np.where(self.outliers_, np.int32(-1), self.labels_)
+            self._centers = cluster_means(rows, inliers, self.n_clusters_)
 
     def _fitted_run(self) -> SavedRun:
         run: SavedRun | None = getattr(self, "_run", None)

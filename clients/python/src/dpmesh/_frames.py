@@ -40,6 +40,18 @@ def numbers_of(frame: Any) -> NDArray[Any] | None:
     return numbers
 
 
+def numbers_named(frame: Any, names: list[str] | None, fill: list[float | None] | None) -> NDArray[Any] | None:
+    """The columns of these names, with the numbers in the place of missing ones; None if they are not numbers."""
+    columns = {str(name): name for name in frame.columns}
+    chosen = list(columns) if names is None else names
+    if not set(chosen) <= set(columns):
+        return None
+    numbers = numbers_of(frame[[columns[name] for name in chosen]])
+    if numbers is None or fill is None:
+        return numbers
+    return np.where(np.isnan(numbers), np.array(fill, float), numbers)
+
+
 def written_table(frame: Any, folder: Path) -> str:
     """Writes a DataFrame as a table with names, which is the same to dpmesh with and without pyarrow."""
     parquet, text = folder / "X.parquet", folder / "X.jsonl"

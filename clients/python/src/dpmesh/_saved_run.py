@@ -1,7 +1,9 @@
-"""The directory of a finished run, which travels along when its estimator is pickled or copied."""
+"""The directory of a finished run, what it says of rows and clusters, and how it travels with a pickled estimator."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
 import tempfile
@@ -9,8 +11,11 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-#: Files that predict and report need.
-_KEPT = ("run.json", "tree.json", "model/*", "report/report.html")
+import numpy as np
+from numpy.typing import NDArray
+
+#: Files that predict, report, cut and scores need.
+_KEPT = ("run.json", "tree.json", "labels.*", "kept-rows.npy", "model/*", "report/report.html")
 
 
 class SavedRun:
@@ -23,6 +28,43 @@ class SavedRun:
         folder = tempfile.mkdtemp(prefix="dpmesh-run-")
         self.path = Path(folder) / "run"
         weakref.finalize(self, _remove, folder, os.getpid())
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text("utf-8"))
+
+    def rows(self, name: str, missing: Any) -> NDArray[Any]:
+        """An array of the run, with `missing` for rows that were left out."""
+        return self.with_all_rows(np.load(self.path / name), missing)
+
+    def with_all_rows(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
+        kept = self.kept_rows()
+        if kept is None:
+            return values
+        rows = len(kept) + self.json("run.json")["data"]["table"]["dropped"]
+        full = np.full((rows, *values.shape[1:]), missing, values.dtype)
+        full[kept] = values
+        return full
+
+    def kept_rows(self) -> NDArray[np.int32] | None:
+        """The row of `X` that each row of the run is; None if it has all of them."""
+        kept = self.path / "kept-rows.npy"
+        return np.load(kept) if kept.exists() else None
+
+    def outlier_scores(self) -> NDArray[np.float64]:
+        with (self.path / "labels.csv").open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            column = next(lines).index("outlier_score", 1)
+            scores = np.fromiter((float(line[column]) for line in lines), float)
+        return self.with_all_rows(scores, np.nan)
+
+    def clusters(self) -> list[dict[str, Any]]:
+        """What is said of each cluster, with rows as they are in `X`."""
+        clusters: list[dict[str, Any]] = self.json("clusters.json")["clusters"]
+        kept = self.kept_rows()
+        if kept is not None:
+            for row in (row for cluster in clusters for row in (*cluster["exemplars"], *cluster["border"])):
+                row["row"] = int(kept[row["row"]])
+        return clusters
 
     def __reduce__(self) -> tuple[Any, ...]:
         files = [file for pattern in _KEPT for file in self.path.glob(pattern)]
