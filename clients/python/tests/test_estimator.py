@@ -158,7 +158,7 @@ class Forms(unittest.TestCase):
         with self.assertRaisesRegex(AttributeError, r"with the parameter outliers, such as outliers=0\.99"):
             model.cluster_or_outlier_
         np.testing.assert_array_equal(model.predict(X), model.labels_)
-        with self.assertRaisesRegex(ValueError, "force"):
+        with self.assertRaisesRegex(ValueError, "overwrite it with force=True$"):
             model.fit(table)
         self.assertEqual(model.set_params(force=True, labels=None).fit(table).n_clusters_, 3)
 
@@ -172,7 +172,7 @@ class Mistakes(unittest.TestCase):
     def test_rows_are_named(self) -> None:
         rows = X.copy()
         rows[5, 1] = np.nan
-        self.assert_refused("^X: 1 of 600 rows have NaN .* row 5, column 1", rows)
+        self.assert_refused("^X: 1 of 600 rows have NaN .* row 5, column 1 .*SimpleImputer", rows)
         self.assert_refused("^no-such.npy ", "no-such.npy")
         self.assert_refused("1 sample", X[:1])
         self.assert_refused("Reshape your data", X[0])
@@ -184,6 +184,10 @@ class Mistakes(unittest.TestCase):
         self.assert_refused("^input_transform log must be ", X, input_transform="log")
         self.assert_refused("^heartbeat_timeout -1 must be ", X, heartbeat_timeout=-1)
         self.assert_refused("^labels has 2 labels", X, labels=[0, 1])
+        self.assert_refused("^impute needs a DataFrame; for arrays use sklearn.impute.SimpleImputer$", X, impute="mean")
+        self.assert_refused("^drop needs a DataFrame", X, drop="a")
+        collinear = np.column_stack((X, X[:, 0] * 2))
+        self.assert_refused('use input_transform="pca:3" or covariance="diag"$', collinear)
 
     def test_without_a_fit(self) -> None:
         for use in (lambda model: model.predict(X), lambda model: model.report()):
@@ -220,7 +224,7 @@ class Mistakes(unittest.TestCase):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             model = DPMesh(**QUICK, max_epochs=1).fit(X)
-        self.assertRegex(str(said[-1].message), "^training ended at max_epochs 1 ")
+        self.assertRegex(str(said[-1].message), r"^training ended at max_epochs=1 .*; fit again with max_epochs=\d+$")
         self.assertEqual(len(said), len(model.result_["notes"]))
 
     def test_the_command_of_a_variable(self) -> None:

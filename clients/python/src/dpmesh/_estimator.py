@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arguments import readable, train_arguments
+from ._arguments import train_arguments
 from ._centers import cluster_means
 from ._command import Event, run_command
 from ._features import check_count, check_names
 from ._frames import numbers_named
 from ._inputs import Input, open_input
+from ._messages import readable
 from ._notebook import Report
 from ._options import MOST_EPOCHS, Options
 from ._parameters import Parameters, not_fitted
@@ -83,10 +84,12 @@ class DPMesh(Parameters, Options):
         ``labels``. Ctrl-C stops the run and its workers. Raises ValueError for a mistake in `X` or a parameter,
         RuntimeError if dpmesh cannot be run.
         """
-        by_names = any(getattr(self, name) is not None for name in _TABLE_OPTIONS)
+        by_names = [name for name in _TABLE_OPTIONS if getattr(self, name) is not None]
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
-            data = open_input(X, folder, by_names)
+            data = open_input(X, folder, bool(by_names))
+            if by_names and data.columns is not None and not data.by_names:
+                raise ValueError(_needs_names(by_names[0]))
             if data.columns is not None and len(X) == 1:
                 raise ValueError("X has 1 sample, n_samples=1: clusters need at least 2")
             run = SavedRun(self.out)
@@ -229,3 +232,9 @@ class DPMesh(Parameters, Options):
                 arguments.append("--skip-bad")
             run_command(arguments, readable=lambda message: readable(message, folder, run.path))
             return np.load(written / output)
+
+
+def _needs_names(option: str) -> str:
+    if option == "impute":
+        return "impute needs a DataFrame; for arrays use sklearn.impute.SimpleImputer"
+    return f"{option} needs a DataFrame, whose columns have names; of an array take columns as X[:, [0, 2]]"

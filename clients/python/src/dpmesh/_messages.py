@@ -1,0 +1,82 @@
+"""Messages of the command in terms of the estimator."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from ._options import RESULT_OPTIONS, RUN_OPTIONS
+
+
+def _kebab(name: str) -> str:
+    return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", name)
+
+
+#: Temporary files of the inputs, and an array in one.
+_FILES = {
+    "X.safetensors:X": "X",
+    "X.safetensors": "X",
+    "X.npy": "X",
+    "X.parquet": "X",
+    "X.jsonl": "X",
+    "labels.npy": "labels",
+}
+_PARAMETERS = {
+    **{_kebab(key): name for name, key in RESULT_OPTIONS.items()},
+    **{flag.removeprefix("--"): name for name, flag in RUN_OPTIONS.items()},
+    "data": "X",
+    "clusters": "n_clusters",
+}
+_FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
+#: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
+_ASSIGNMENT = re.compile(
+    r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d[\d.]*\b|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder|neighbour"
+    r"|wasm|webgpu|mean|median|drop)(?![\w:])"
+)
+#: What to do, in the words of the command line and of Python.
+_ADVICE = (
+    (r"(?:resume|train again) with --max-epochs (\d+)(?: to go on| \(resume cannot[^)]*\))", r"fit again with max_epochs=\1"),
+    (r"--impute mean or median", 'impute="mean" or impute="median"'),
+    (r"with --(force|skip-bad)\b", r"with --\1=True"),
+    (r"outliers\.npy says", "outliers_ says"),
+    (
+        r"(counted from 0: NaN\)); remove or fill them$",
+        r'\1; remove or fill them: impute="median" does so in a DataFrame, sklearn.impute.SimpleImputer in an array',
+    ),
+)
+
+
+def readable(message: str, folder: Path, run: Path | None = None) -> str:
+    """A message of the command with parameters of Python, and without temporary files. `run`: the run of the estimator."""
+    if run is not None:
+        message = message.replace(f"the run {run}", "the estimator")
+    for file, name in _FILES.items():
+        message = message.replace(str(folder / file), name)
+    message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)
+    for pattern, words in _ADVICE:
+        message = re.sub(pattern, words, message)
+    message = re.sub(r"--drop (.+?)(?=, or keep as |$)", _list_of_columns, message)
+    message = re.sub(r"such as --columns (.+)$", lambda match: f"such as columns={json.dumps(match[1])}", message)
+    message = _FLAG.sub(_parameter, _ASSIGNMENT.sub(_assignment, message))
+    # A message names an option and its file, which here have one name.
+    return re.sub(r"\b(X|labels) \1\b", r"\1", message)
+
+
+def _list_of_columns(match: re.Match[str]) -> str:
+    return f"drop={json.dumps(match[1].split(','), ensure_ascii=False)}"
+
+
+def _assignment(match: re.Match[str]) -> str:
+    name = _PARAMETERS.get(match[1])
+    if name is None:
+        return match[0]
+    value = match[2]
+    return f"{name}={value}" if re.fullmatch(r"[\d.]+", value) else f'{name}="{value}"'
+
+
+def _parameter(match: re.Match[str]) -> str:
+    name = _PARAMETERS.get(match[2])
+    if name is None:
+        return match[0]
+    return f"{name}=False" if match[1] else name
