@@ -16,6 +16,7 @@ from unittest import mock
 import numpy as np
 from dpmesh import DPMesh, _command
 from dpmesh._inputs import open_input
+from dpmesh._progress import _bar
 from support import QUICK, blobs
 
 X, TRUTH = blobs()
@@ -106,7 +107,8 @@ class Fitted(unittest.TestCase):
     def test_the_report_is_drawn_on_demand(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             page = self.model.report(Path(folder) / "page.html")
-            self.assertIn("<html", page.read_text("utf-8"))
+            self.assertRegex(page.read_text("utf-8"), "<html[^$]*<title>DPMesh")
+            self.assertNotIn(tempfile.gettempdir(), page.read_text("utf-8"))
             self.assertTrue(page._repr_html_().startswith("<iframe srcdoc="))
 
     def test_other_columns_are_refused(self) -> None:
@@ -153,6 +155,11 @@ class Forms(unittest.TestCase):
         model = DPMesh(**QUICK, out=str(kept), labels=TRUTH).fit(table)
         self.assertEqual(model.run_directory_, str(kept))
         self.assertEqual(model.result_["acc"], 1)
+        loaded = DPMesh.load(kept)
+        np.testing.assert_array_equal(loaded.predict(table), model.labels_)
+        self.assertEqual(loaded.result_, model.result_)
+        with self.assertRaisesRegex(ValueError, "is not a run directory"):
+            DPMesh.load(self.folder)
         with self.assertRaisesRegex(AttributeError, "clusters_ has"):
             model.cluster_centers_
         with self.assertRaisesRegex(AttributeError, r"with the parameter outliers, such as outliers=0\.99"):
@@ -226,6 +233,13 @@ class Mistakes(unittest.TestCase):
             model = DPMesh(**QUICK, max_epochs=1).fit(X)
         self.assertRegex(str(said[-1].message), r"^training ended at max_epochs=1 .*; fit again with max_epochs=\d+$")
         self.assertEqual(len(said), len(model.result_["notes"]))
+
+    def test_an_interrupted_bar_says_so(self) -> None:
+        shown: list[tuple[float, str]] = []
+        with self.assertRaises(KeyboardInterrupt), _bar(500, lambda share, text: shown.append((share, text))) as on_event:
+            on_event({"type": "epoch", "epoch": 250, "k": 3, "loss": None})
+            raise KeyboardInterrupt
+        self.assertEqual(shown[-1], (0.4995, "interrupted: epoch 250  K 3"))
 
     def test_the_command_of_a_variable(self) -> None:
         def found(given: object) -> list[str]:

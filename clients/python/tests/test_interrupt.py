@@ -11,12 +11,13 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+from dpmesh import DPMesh, _command
 from support import blobs, processes_of
 
 ENDLESS = """
 import sys
 from dpmesh import DPMesh
-DPMesh(workers=1, early_stop=False, max_epochs=10**6, out=sys.argv[1] + "/run").fit(sys.argv[1] + "/rows.npy")
+DPMesh(workers=1, early_stop=False, max_epochs=10**6, draw_report=False, out=sys.argv[1] + "/run").fit(sys.argv[1] + "/rows.npy")
 """
 #: Seconds after which it is a failure, on any machine.
 LIMIT = 120
@@ -50,7 +51,14 @@ class Interrupt(unittest.TestCase):
         _, said = self.python.communicate(timeout=LIMIT)
         self.assertIn("KeyboardInterrupt", said)
         self.wait_for(self.none_left)
-        self.assertTrue(list((self.folder / "run" / "checkpoints").iterdir()))
+        run = self.folder / "run"
+        self.assertTrue(list((run / "checkpoints").iterdir()))
+        with self.assertRaisesRegex(ValueError, "run is not finished: `dpmesh finish "):
+            DPMesh.load(run)
+        _command.run_command(["finish", str(run)])
+        model = DPMesh.load(run)
+        self.assertEqual(model.get_params()["max_epochs"], 10**6)
+        np.testing.assert_array_equal(model.predict(self.folder / "rows.npy"), model.labels_)
 
     def test_a_killed_program_leaves_no_run(self) -> None:
         self.python.kill()

@@ -19,7 +19,7 @@ from ._frames import numbers_named
 from ._inputs import Input, open_input
 from ._messages import readable
 from ._notebook import Report
-from ._options import MOST_EPOCHS, Options
+from ._options import MOST_EPOCHS, RESULT_OPTIONS, Options
 from ._parameters import Parameters, not_fitted
 from ._progress import progress
 from ._saved_run import SavedRun
@@ -102,6 +102,29 @@ class DPMesh(Parameters, Options):
         labels: NDArray[np.int32] = self.fit(X).labels_
         return labels
 
+    @classmethod
+    def load(cls, run_directory: str | Path) -> Self:
+        """The estimator of a finished run, of ``out`` or of the command line, with its parameters.
+
+        A `fit` that was interrupted is finished first, by ``dpmesh finish`` or ``dpmesh resume``.
+        """
+        run = SavedRun(str(run_directory))
+        if not (run.path / "run.json").exists():
+            raise ValueError(f"{run_directory} is not a run directory: it has no run.json")
+        stored = run.json("run.json")
+        if stored["result"] is None:
+            raise ValueError(
+                f"{run_directory} is not finished: `dpmesh finish {run_directory}` labels the rows by what it has learned, "
+                f"`dpmesh resume {run_directory}` goes on"
+            )
+        config = stored["config"]
+        model = cls(**{name: config[key] for name, key in RESULT_OPTIONS.items() if key in config})
+        is_table = "table" in stored["data"]
+        names = None if is_table else run.json("model/transform.json").get("names")
+        data = Input(config["data"], None, None, None if names is None else np.array(names, dtype=object), is_table)
+        model._keep(None, data, run, stored["result"])
+        return model
+
     def predict(self, X: Any) -> NDArray[np.int32]:
         """The cluster of each row of `X`; of the rows of `fit` the same as ``labels_``."""
         labels: NDArray[np.int32] = self._apply(X, "labels.npy")
@@ -118,9 +141,9 @@ class DPMesh(Parameters, Options):
         `path`: copies it there. Else it lies in ``run_directory_``.
         """
         run = self._fitted_run()
-        page = run.path / "report" / "report.html"
-        if not page.exists():
+        if not (run.path / "report" / "report.html").exists():
             run_command(["plot", f"--run={run.path}"])
+        page = run.mend_report()
         return Report(page if path is None else shutil.copyfile(page, path))
 
     def cut(self, n_clusters: int) -> NDArray[np.int32]:

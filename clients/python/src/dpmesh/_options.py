@@ -337,7 +337,8 @@ class Options:
         shared_files : bool
             let workers read the data file themselves if they can; shared_files=False: never. Default: true.
         http : bool | str
-            HOST:PORT of the live page and metrics; http=False: none. Default: none.
+            HOST:PORT of the live page and metrics; http=False: none. Default: off; True opens it at the usual
+            address.
         http_token : str
             token required to pause, finish or stop the run over HTTP; mandatory unless http is a loopback
             address. Default: DPMESH_HTTP_TOKEN, or none.

@@ -28,30 +28,45 @@ def progress(verbose: bool | None, most_epochs: int) -> Iterator[Callable[[Event
     if not (notebook or terminal if verbose is None else verbose):
         yield lambda event: None
     elif notebook:
-        yield _with_bar(most_epochs, ProgressCell().show)
+        with _bar(most_epochs, ProgressCell().show) as on_event:
+            yield on_event
     elif terminal:
-        yield _with_bar(most_epochs, _show_on_terminal)
-        print(file=sys.stderr)
+        try:
+            with _bar(most_epochs, _show_on_terminal) as on_event:
+                yield on_event
+        finally:
+            print(file=sys.stderr)
     else:
         yield _print_changes
 
 
-def _with_bar(most_epochs: int, show: Show) -> Callable[[Event], None]:
+@contextmanager
+def _bar(most_epochs: int, show: Show) -> Iterator[Callable[[Event], None]]:
     begin = time.monotonic()
     shown = 0.0
+    last = (0.0, "")
 
     def on_event(event: Event) -> None:
-        nonlocal shown
+        nonlocal shown, last
         if event["type"] == "log":
             print(f"{_CLEAR}{event['message']}", file=sys.stderr)
             return
         share, text = _described(event, most_epochs)
         now = time.monotonic()
+        if text:
+            last = share, text
         if text and (share == 1 or now - shown > _PAUSE):
             shown = now
             show(share, f"{text}  {now - begin:.1f} s")
 
-    return on_event
+    try:
+        yield on_event
+    except BaseException as error:
+        share, text = last
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        if text:
+            show(share, f"{what}: {text}")
+        raise
 
 
 def _described(event: Event, most_epochs: int) -> tuple[float, str]:

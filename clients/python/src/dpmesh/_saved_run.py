@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
 import shutil
@@ -22,11 +23,13 @@ class SavedRun:
     """A run directory. One of ours, without `out`, is removed along with this object."""
 
     def __init__(self, out: str | None = None) -> None:
+        self.is_temporary = out is None
         if out is not None:
             self.path = Path(out).absolute()
             return
         folder = tempfile.mkdtemp(prefix="dpmesh-run-")
-        self.path = Path(folder) / "run"
+        # The report has its name for a title.
+        self.path = Path(folder) / "DPMesh"
         weakref.finalize(self, _remove, folder, os.getpid())
 
     def json(self, name: str) -> Any:
@@ -65,6 +68,21 @@ class SavedRun:
             for row in (row for cluster in clusters for row in (*cluster["exemplars"], *cluster["border"])):
                 row["row"] = int(kept[row["row"]])
         return clusters
+
+    def mend_report(self) -> Path:
+        """The report, without paths of temporary files, which nobody can follow."""
+        page = self.path / "report" / "report.html"
+        text = page.read_text("utf-8")
+        data = self.json("run.json")["config"]["data"]
+        dead = {} if os.path.exists(data) else {data: "X"}
+        if self.is_temporary:
+            dead |= {f"{self.path}{os.sep}": "", str(self.path): "in a temporary folder"}
+        mended = text
+        for path, words in dead.items():
+            mended = mended.replace(html.escape(path), words)
+        if mended != text:
+            page.write_text(mended, "utf-8")
+        return page
 
     def __reduce__(self) -> tuple[Any, ...]:
         files = [file for pattern in _KEPT for file in self.path.glob(pattern)]
