@@ -95,7 +95,11 @@ function flagType({ type, choices, canBeOff }: Flag): string {
 }
 
 const WHOLE = new Set(['workers', 'per-gpu', 'gpu']);
-const DEFAULTS: Record<string, string> = { out: 'a temporary folder', http: 'off; True opens it at the usual address', bind: 'none' };
+const DEFAULTS: Record<string, string> = {
+  out: 'a temporary folder',
+  http: 'off; True opens it at the usual address',
+  bind: 'none',
+};
 const runFlags: Flags = { ...train.builder, ...coordinator.builder };
 const runParameters = Object.entries(runFlags)
   .filter(([flag]) => !Object.hasOwn(resultFlags, flag) && !LEFT_OUT.has(flag) && !runFlags[flag].hidden)
