@@ -31,8 +31,8 @@ _PARAMETERS = {
 _FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
 _ASSIGNMENT = re.compile(
-    r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d[\d.]*\b|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder|neighbour"
-    r"|wasm|webgpu|mean|median|drop)(?![\w:])"
+    r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d+(?:\.\d+)?|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder|neighbour"
+    r"|wasm|webgpu|mean|median|drop)(?!\w|[.:]\d)"
 )
 #: What to do, in the words of the command line and of Python.
 _ADVICE = (
@@ -50,7 +50,7 @@ _ADVICE = (
 def readable(message: str, folder: Path, run: Path | None = None) -> str:
     """A message of the command with parameters of Python, and without temporary files. `run`: the run of the estimator."""
     if run is not None:
-        message = message.replace(f"the run {run}", "the estimator")
+        message = message.replace(f"the run {run}", str(run)).replace(str(run), "the estimator")
     for file, name in _FILES.items():
         message = message.replace(str(folder / file), name)
     message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)
