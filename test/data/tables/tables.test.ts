@@ -132,7 +132,7 @@ describe('tables of other libraries', () => {
     const path = put('dates.jsonl', `${line}\n${line.replace('"a":1', '"a":2')}\n`);
     await refuses(
       () => read(path),
-      'text in columns 1 (day), 2 (at) and struct',
+      'text in columns 1 (day), 2 (at), and struct',
       'in column 3 (place), which cannot be clustered: leave out with --drop day,at,place, or keep',
     );
     assert.deepEqual(await texts(path, 'at', { id: 'at', drop: ['day', 'place'] }), [
@@ -216,7 +216,7 @@ describe('columns', () => {
     await refuses(() => read(table(), { id: 'ID9' }), '--id', 'no column ID9');
     await refuses(() => read(table(), { drop: ['*'] }), 'no column left to cluster by');
   });
-  test('of text and dates are all named at once, with what can be done', async () => {
+  test('of text are all named at once, with what can be done', async () => {
     const region = (i: number) => (i % 2 ? 'north' : 'south');
     const lines = Array.from({ length: 40 }, (_, i) => `c${i},${i},${region(i)},so ${i}`);
     const path = put('people.csv', `customer_id,age,region,comment\n${lines.join('\n')}\n`);
@@ -244,7 +244,7 @@ describe('columns', () => {
     );
     await refuses(
       () => read(dates),
-      'text in column 1 (who), and date in column 2 (on)',
+      'text in columns 1 (who), 2 (on), which cannot be clustered',
       '--drop who,on, or keep with --id and --text',
     );
   });

@@ -56,15 +56,23 @@ def readable(message: str, folder: Path, run: Path | None = None) -> str:
     message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)
     for pattern, words in _ADVICE:
         message = re.sub(pattern, words, message)
-    message = re.sub(r"--drop (.+?)(?=, or keep as |$)", _list_of_columns, message)
-    message = re.sub(r"such as --columns (.+)$", lambda match: f"such as columns={json.dumps(match[1])}", message)
+    message = re.sub(
+        r"--(drop|one-hot|columns) ('[^']+'|[^\s']+?)(?=, or (?:keep|make)|; --| (?:clusters|makes) |$)", _columns, message
+    )
+    message = re.sub(r"(keep with | and |; )--(id|text) (?!and )('[^']+'|[^\s']+?)(?=[ ;,]|$)", _column, message)
     message = _FLAG.sub(_parameter, _ASSIGNMENT.sub(_assignment, message))
     # A message names an option and its file, which here have one name.
     return re.sub(r"\b(X|labels) \1\b", r"\1", message)
 
 
-def _list_of_columns(match: re.Match[str]) -> str:
-    return f"drop={json.dumps(match[1].split(','), ensure_ascii=False)}"
+def _columns(match: re.Match[str]) -> str:
+    names = match[2].strip("'").split(",")
+    return f"{_PARAMETERS[match[1]]}={json.dumps(names, ensure_ascii=False)}"
+
+
+def _column(match: re.Match[str]) -> str:
+    name = match[3].strip("'")
+    return f"{match[1]}{match[2]}={json.dumps(name, ensure_ascii=False)}"
 
 
 def _assignment(match: re.Match[str]) -> str:
