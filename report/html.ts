@@ -3,6 +3,7 @@ import {
   type ClusterRow,
   type ClusterTable,
   legend,
+  neighboursText,
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
@@ -70,7 +71,7 @@ ${tiles(contents)}
 ${figures.map(figureHtml).join('\n')}
 </section>
 ${table ? clusterSection(table, run.likelihood?.name === 'graph') : ''}
-${descriptions ? descriptionSection(descriptions) : ''}
+${descriptions ? descriptionSection(descriptions, table) : ''}
 <section><h2>Config</h2>
 ${configTable(run.config)}
 </section>
@@ -116,6 +117,7 @@ function scriptTags(contents: ReportContents, { code }: PageScript): string {
     numbers: numbersOf(contents),
     clusters: [...(contents.details ?? new Map()).values()],
     rows: contents.table?.clusters.map(({ rows }) => rows) ?? [],
+    nearest: contents.table?.clusters.map(({ nearest }) => neighboursText(nearest)) ?? [],
   };
   const json = JSON.stringify(data).replaceAll('<', '\\u003c');
   return `<script type="application/json" id="data">${json}</script>\n<script>${code}</script>`;
@@ -217,13 +219,14 @@ ${shown.map((cluster) => clusterRow(cluster, table.clusters[cluster], rows)).joi
 function clusterRow(cluster: number, row: ClusterRow, total: number): string {
   const { colour, shape } = markerStyle(cluster);
   const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
+  const [nearest] = row.nearest;
   const cells = [
     Math.round(row.rows).toLocaleString('en'),
     `${((100 * row.rows) / total).toFixed(2)} %`,
     row.weight.toFixed(4),
     significant(row.spread),
-    row.nearest ? String(row.nearest.cluster) : '–',
-    row.nearest ? separationText(row.nearest) : '–',
+    nearest ? String(nearest.cluster) : '–',
+    nearest ? separationText(nearest) : '–',
     row.logRatio === null ? '–' : significant(row.logRatio),
   ];
   return `<tr data-cluster="${cluster}"><th scope="row">${swatch}${cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;

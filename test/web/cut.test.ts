@@ -6,7 +6,7 @@ import { cutText, inCut, nextSplitText } from '../../web/cut.ts';
 
 const clustersOf = (colours: readonly number[]): Cluster[] =>
   colours.map((colour, slot) => ({
-    ...{ rows: 1, weight: 0.1, spread: 1, nearest: null, logRatio: null },
+    ...{ rows: 1, weight: 0.1, spread: 1, nearest: [], logRatio: null },
     ...{ slot, colour, group: null },
   }));
 const colours = (clusters: Cluster[]) => clusters.map(({ colour }) => colour);
