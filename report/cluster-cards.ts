@@ -22,21 +22,24 @@ ${clusters.map((one) => card(one, nearestOf(one.cluster))).join('\n')}
 }
 
 function card(description: ClusterDescription, nearest: string): string {
-  const { cluster, size, share, texts = [] } = description;
+  const { cluster, size, share } = description;
   const { colour, shape } = markerStyle(cluster);
   const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
   const rows = `${size.toLocaleString('en')} ${size === 1 ? 'row' : 'rows'}, ${(100 * share).toFixed(1)} %`;
   const entries = entriesOf(description, nearest).filter(([, values]) => values.length);
   return `<article><h3>${swatch}${cluster} <small>${rows}</small></h3>
-<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl>${texts.map((text) => `<blockquote>${escaped(text)}</blockquote>`).join('')}</article>`;
+<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl></article>`;
 }
 
 function entriesOf(
-  { apart, words = [], exemplars, border, evidence }: ClusterDescription,
+  { apart, words = [], texts = [], exemplars, border, evidence }: ClusterDescription,
   nearest: string,
 ): [string, string[]][] {
   const list = (items: string[]) => (items.length ? [items.join(', ')] : []);
   return [
+    ['words', list(words.map(({ word }) => word))],
+    ['typical texts', texts],
+    ['typical rows', list(exemplars.slice(0, SHOWN_ROWS).map(nameOf))],
     [
       'columns',
       apart
@@ -44,11 +47,9 @@ function entriesOf(
         .slice(0, SHOWN_COLUMNS)
         .map(
           ({ column, name, difference, mean, rest }) =>
-            `${name ?? `column ${column}`} ${significant(mean)}, elsewhere ${significant(rest)} (${signed(difference)} sd)`,
+            `${name ?? `column ${column}`} ${short(mean)}, elsewhere ${short(rest)} (${signed(difference)} sd)`,
         ),
     ],
-    ['words', list(words.map(({ word }) => word))],
-    ['typical rows', list(exemplars.slice(0, SHOWN_ROWS).map(nameOf))],
     ['border rows', list(border.slice(0, SHOWN_ROWS).map((row) => `${nameOf(row)} (to ${row.other})`))],
     ['nearest', nearest ? [nearest] : []],
     [
@@ -70,7 +71,14 @@ function entriesOf(
 }
 
 const nameOf = ({ row, id }: ShownRow) => id ?? `row ${row}`;
-const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+/** Three significant digits, with grouped thousands. */
+const short = (value: number) => {
+  const shown = Number(value.toPrecision(3));
+  return Math.abs(shown) >= 1e4 && Math.abs(shown) < 1e7
+    ? shown.toLocaleString('en').replace('-', '−')
+    : significant(shown);
+};
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`;
 
 function legendOf(clusters: readonly ClusterDescription[], measure: string | null): string {
   const has = (is: (cluster: ClusterDescription) => boolean) => clusters.some(is);

@@ -32,7 +32,6 @@ tr { break-inside: avoid }
 .cards h3 { margin: 0 0 .3rem }
 .cards small { font-weight: 400; color: var(--mute) }
 .cards dt { margin-top: .3rem }
-blockquote { margin: .5rem 0 0; padding-left: .7rem; border-left: 3px solid var(--line); font-size: .9rem }
 .swatch { margin-right: .5rem; vertical-align: -2px }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1rem; margin: 0 }
 .pairs .long { grid-column: 1 / -1 }

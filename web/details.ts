@@ -42,14 +42,14 @@ export function detailElements(input: DetailsInput, contents: RowContents | null
     ...(row === null
       ? []
       : [heading('The row at this point'), oneRow({ row, ...byRow.get(row) }, contents?.names ?? null)]),
+    ...(details?.words.length ? [heading('Words'), paragraph(details.words.join(', '))] : []),
+    ...(details?.texts.length ? [heading('Typical texts'), textList(details.texts)] : []),
     ...(details
       ? [...list('Typical rows', details.exemplars), ...list('Border rows', details.border)]
       : list(
           'Some of its rows',
           sampled.slice(0, MOST_ROWS).map((one) => ({ row: one })),
         )),
-    ...(details?.words.length ? [heading('Words'), paragraph(details.words.join(', '))] : []),
-    ...(details?.texts.length ? [heading('Texts'), textList(details.texts)] : []),
     ...(details?.apart.length ? [heading('Columns that set it apart'), apartList(details)] : []),
   ];
 }
