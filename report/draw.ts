@@ -125,7 +125,7 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       'Clusters',
       clusters.dim === 1
         ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
-        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres.',
+        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, have no say in these, and may lie outside.',
     );
   if (map)
     yield picture(
