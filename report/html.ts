@@ -7,7 +7,7 @@ import {
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
-import { unsetText } from '../view/config-text.ts';
+import { labelFiles, unsetText } from '../view/config-text.ts';
 import { counted } from '../view/counted.ts';
 import type { ReportData } from '../view/report-data.ts';
 import { certaintyText, type Summary } from '../view/summary.ts';
@@ -103,7 +103,7 @@ ${script ? scriptTags(contents, script) : ''}
 }
 
 /** The scores once more, and where the results are. */
-function resultSection({ run: { result } }: ReportContents): string {
+function resultSection({ run: { result, config } }: ReportContents): string {
   if (!result) return '';
   const scores = (['nmi', 'ari', 'acc', 'silhouette'] as const).flatMap((name): [string, string][] => {
     const value = result[name];
@@ -114,7 +114,7 @@ ${definitions([
   ['clusters (K)', String(result.k)],
   ...scores,
   ['results', result.out],
-  ['labels', `${result.out}/labels.npy, labels.csv`],
+  ['labels', `${result.out}/${labelFiles(config)}`],
   ['report', `${result.out}/report/report.html`],
 ])}
 </section>`;
