@@ -38,7 +38,7 @@ function entriesOf(
   const list = (items: string[]) => (items.length ? [items.join(', ')] : []);
   return [
     ['words', list(words.map(({ word }) => word))],
-    ['typical texts', texts],
+    ['typical texts', texts.map((text) => `“${text}”`)],
     ['typical rows', list(exemplars.slice(0, SHOWN_ROWS).map(nameOf))],
     [
       'columns',
@@ -91,7 +91,7 @@ function legendOf(clusters: readonly ClusterDescription[], measure: string | nul
     measure !== null &&
       has(({ evidence }) => evidence !== null) &&
       `Tree: what the cluster joins first in the tree of merges, by another measure than separation; heights are ${measure}.`,
-    'All of it: clusters.json.',
+    'All of it, and the Mahalanobis distances of centres: clusters.json.',
   ]
     .filter(Boolean)
     .join(' ');
