@@ -1,4 +1,5 @@
 import type { ClusterDescription, SavedClusters, ShownRow } from '../data/saved/saved-clusters.ts';
+import { type ClusterTable, neighboursText } from '../view/cluster-table.ts';
 import { markerPath, markerStyle } from './markers.ts';
 import { escaped, significant } from './svg.ts';
 
@@ -9,35 +10,36 @@ const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 5];
 /** Smaller differences are not, in standard deviations. */
 const LEAST_DIFFERENCE = 0.1;
 
-export function descriptionSection({ clusters, measure }: SavedClusters): string {
+/** `table`: what has the nearest clusters. */
+export function descriptionSection({ clusters, measure }: SavedClusters, table: ClusterTable | null): string {
+  const nearestOf = (cluster: number) => neighboursText(table?.clusters[cluster]?.nearest ?? []);
   return `<section><h2>What sets clusters apart</h2>
 <div class="cards">
-${clusters.map(card).join('\n')}
+${clusters.map((one) => card(one, nearestOf(one.cluster))).join('\n')}
 </div>
 <p class="legend">${escaped(legendOf(clusters, measure))}</p>
 </section>`;
 }
 
-function card(description: ClusterDescription): string {
-  const { cluster, size, share, texts = [] } = description;
+function card(description: ClusterDescription, nearest: string): string {
+  const { cluster, size, share } = description;
   const { colour, shape } = markerStyle(cluster);
   const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
   const rows = `${size.toLocaleString('en')} ${size === 1 ? 'row' : 'rows'}, ${(100 * share).toFixed(1)} %`;
-  const entries = entriesOf(description).filter(([, values]) => values.length);
+  const entries = entriesOf(description, nearest).filter(([, values]) => values.length);
   return `<article><h3>${swatch}${cluster} <small>${rows}</small></h3>
-<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl>${texts.map((text) => `<blockquote>${escaped(text)}</blockquote>`).join('')}</article>`;
+<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl></article>`;
 }
 
-function entriesOf({
-  apart,
-  words = [],
-  exemplars,
-  border,
-  nearest,
-  evidence,
-}: ClusterDescription): [string, string[]][] {
+function entriesOf(
+  { apart, words = [], texts = [], exemplars, border, evidence }: ClusterDescription,
+  nearest: string,
+): [string, string[]][] {
   const list = (items: string[]) => (items.length ? [items.join(', ')] : []);
   return [
+    ['words', list(words.map(({ word }) => word))],
+    ['typical texts', texts.map((text) => `“${text}”`)],
+    ['typical rows', list(exemplars.slice(0, SHOWN_ROWS).map(nameOf))],
     [
       'columns',
       apart
@@ -45,13 +47,11 @@ function entriesOf({
         .slice(0, SHOWN_COLUMNS)
         .map(
           ({ column, name, difference, mean, rest }) =>
-            `${name ?? `column ${column}`} ${significant(mean)}, elsewhere ${significant(rest)} (${signed(difference)} sd)`,
+            `${name ?? `column ${column}`} ${short(mean)}, elsewhere ${short(rest)} (${signed(difference)} sd)`,
         ),
     ],
-    ['words', list(words.map(({ word }) => word))],
-    ['typical rows', list(exemplars.slice(0, SHOWN_ROWS).map(nameOf))],
     ['border rows', list(border.slice(0, SHOWN_ROWS).map((row) => `${nameOf(row)} (to ${row.other})`))],
-    ['nearest', list(nearest.map(({ cluster, distance }) => `${cluster} (${significant(distance)})`))],
+    ['nearest', nearest ? [nearest] : []],
     [
       'tree',
       evidence
@@ -71,7 +71,14 @@ function entriesOf({
 }
 
 const nameOf = ({ row, id }: ShownRow) => id ?? `row ${row}`;
-const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+/** Three significant digits, with grouped thousands. */
+const short = (value: number) => {
+  const shown = Number(value.toPrecision(3));
+  return Math.abs(shown) >= 1e4 && Math.abs(shown) < 1e7
+    ? shown.toLocaleString('en').replace('-', '−')
+    : significant(shown);
+};
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`;
 
 function legendOf(clusters: readonly ClusterDescription[], measure: string | null): string {
   const has = (is: (cluster: ClusterDescription) => boolean) => clusters.some(is);
@@ -80,10 +87,11 @@ function legendOf(clusters: readonly ClusterDescription[], measure: string | nul
       'Columns: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
     has(({ words }) => (words?.length ?? 0) > 0) && 'Words: by class-based tf-idf.',
     'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
-    has(({ nearest }) => nearest.length > 0) &&
-      'Nearest: other clusters, with the Mahalanobis distance of their centres.',
-    measure !== null && has(({ evidence }) => evidence !== null) && `Tree: heights are ${measure}.`,
-    'All of it: clusters.json.',
+    'Nearest: other clusters, with their separation as in the table of clusters.',
+    measure !== null &&
+      has(({ evidence }) => evidence !== null) &&
+      `Tree: what the cluster joins first in the tree of merges, by another measure than separation; heights are ${measure}.`,
+    'All of it, and the Mahalanobis distances of centres: clusters.json.',
   ]
     .filter(Boolean)
     .join(' ');

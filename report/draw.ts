@@ -6,10 +6,11 @@ import { UserError } from '../base/user-error.ts';
 import type { SavedTree } from '../data/saved/saved-tree.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
+import { counted } from '../view/counted.ts';
 import type { ReportContents } from './contents.ts';
 import type { MixedUp } from './crosstab.ts';
 import type { RunHistory } from './history.ts';
-import { type CaptionedPicture, type FigureTable, reportPage } from './html.ts';
+import { type CaptionedPicture, type FigureTable, type ReportPart, reportPage } from './html.ts';
 import { clusterPicture } from './pictures/clusters.ts';
 import { confusionPicture } from './pictures/confusion.ts';
 import { dendrogramPicture } from './pictures/dendrogram.ts';
@@ -33,18 +34,20 @@ export interface Report {
   notes: string[];
 }
 
-const NAMES = [
-  'clusters',
-  'map',
-  'exemplars',
-  'sub-clusters',
-  'k',
-  'losses',
-  'sizes',
-  'dendrogram',
-  'confusion',
-] as const;
-type PictureName = (typeof NAMES)[number];
+/** Where each picture stands, in the order of the report. */
+const PARTS = {
+  clusters: 'clusters',
+  map: 'clusters',
+  exemplars: 'clusters',
+  sizes: 'clusters',
+  dendrogram: 'relations',
+  confusion: 'relations',
+  'sub-clusters': 'training',
+  k: 'training',
+  losses: 'training',
+} as const satisfies Record<string, ReportPart>;
+type PictureName = keyof typeof PARTS;
+const NAMES = Object.keys(PARTS) as PictureName[];
 type ReportPicture = CaptionedPicture & { name: PictureName };
 
 /**
@@ -110,6 +113,7 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
   const { history, clusters, map, exemplars, subClusters, table, tree, confusion, classes, run } = contents;
   const picture = (name: PictureName, svg: string, title: string, caption: string) => ({
     name,
+    part: PARTS[name],
     svg,
     title,
     caption,
@@ -121,7 +125,7 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       'Clusters',
       clusters.dim === 1
         ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
-        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres.',
+        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, have no say in these, and may lie outside.',
     );
   if (map)
     yield picture(
@@ -137,22 +141,6 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       'What clusters look like',
       `The images of a sample of the rows that are nearest to the centre of each cluster${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
-  if (subClusters)
-    yield picture(
-      'sub-clusters',
-      subClusterPicture(subClusters),
-      `Inside cluster ${subClusters.cluster}`,
-      subClusterCaption(subClusters, history),
-    );
-  if (history) {
-    yield picture('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
-    yield picture(
-      'losses',
-      lossPicture(history),
-      'Losses',
-      'Top: the clustering net. Bottom: the sub-clustering nets, which by default train only in the last epoch before a split step.',
-    );
-  }
   if (table?.counted) {
     const rows = table.clusters.map((cluster) => cluster.rows);
     const sizes = nonEmpty(rows).map((cluster) => ({ cluster, rows: rows[cluster] }));
@@ -178,6 +166,22 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
       ),
       ...(confusion.mixedUp.length && { below: mixedUpTable(confusion.mixedUp) }),
     };
+  if (subClusters)
+    yield picture(
+      'sub-clusters',
+      subClusterPicture(subClusters),
+      `Inside cluster ${subClusters.cluster}`,
+      subClusterCaption(subClusters, history),
+    );
+  if (history) {
+    yield picture('k', kPicture(history, classes), 'Number of clusters', kCaption(history));
+    yield picture(
+      'losses',
+      lossPicture(history),
+      'Losses',
+      'Top: the clustering net, by default how far it is from the clusters of the mixture, 0 where there is no difference. Bottom (sub-loss): the sub-clustering nets, which look for two halves of each cluster; by default they train only in the last epoch before a split step. Losses of different runs, or before and after K changes, do not compare.',
+    );
+  }
 }
 
 const mixedUpTable = (pairs: MixedUp[]): FigureTable => ({
@@ -192,8 +196,8 @@ const mixedUpTable = (pairs: MixedUp[]): FigureTable => ({
   legend: 'Of all clusters and classes that are not each other’s match, those with the most rows in common.',
 });
 
-const treeCaption = ({ measure }: SavedTree) =>
-  `How the clusters join to fewer, those first that are least apart (from right to left; ${measure}). At the last joins stands how many clusters they leave: dpmesh cut gives the labels of each such number. On the right, clusters and their rows.`;
+const treeCaption = ({ measure, likelihood }: SavedTree) =>
+  `How the clusters join to fewer, those first that are least apart (from right to left; ${measure}). ${likelihood === 'graph' ? 'A resolution γ says how finely the graph is cut: the higher, the closer two clusters are where they join.' : 'Nats a row: what a row loses on average if the two are one, in natural logarithms; near 0, little tells them apart.'} At the last joins stands how many clusters they leave: dpmesh cut gives the labels of each such number. On the right, clusters and their rows.`;
 
 /** More of them are in tree.json. */
 const MOST_SPLITS = 5;
@@ -219,7 +223,7 @@ function nextSplitTable({ likelihood }: SavedTree, next: readonly NextSplit[]): 
 function subClusterCaption({ cluster, points }: SubClusterView, history: RunHistory | null): string {
   const proposal = history && likeliestSplit(history.splits.filter((split) => split.cluster === cluster));
   const ratio = proposal
-    ? ` Of all clusters it was closest to being split in the last split step: log H = ${significant(proposal.logRatio)}${
+    ? ` Of all clusters it was closest to being split in the last split step: log H, the evidence for splitting it in two, was ${significant(proposal.logRatio)}${
         proposal.reason ? `, refused: ${proposal.reason}.` : '; a split would have needed about 0.'
       }`
     : '';
@@ -232,7 +236,7 @@ function subClusterCaption({ cluster, points }: SubClusterView, history: RunHist
 function kCaption({ proposed, steps, sessions }: RunHistory): string {
   const changed = (kind: 'split' | 'merge') =>
     steps.filter((step) => step.kind === kind && step.changed).length;
-  const resumed =
-    sessions > 1 ? ` The run was resumed ${sessions - 1} ${sessions === 2 ? 'time' : 'times'}.` : '';
-  return `${proposed.split.toLocaleString('en')} splits and ${proposed.merge.toLocaleString('en')} merges were proposed; ${changed('split')} split steps and ${changed('merge')} merge steps changed K.${resumed}`;
+  const resumed = sessions > 1 ? ` The run was resumed ${counted(sessions - 1, 'time')}.` : '';
+  const proposals = [counted(proposed.split, 'split'), counted(proposed.merge, 'merge')].join(' and ');
+  return `Proposed: ${proposals}; ${counted(changed('split'), 'split step')} and ${counted(changed('merge'), 'merge step')} changed K.${resumed}`;
 }

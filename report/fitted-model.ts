@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RunFiles } from '../data/saved/run-files.ts';
+import { readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { readSavedMixture } from '../data/saved/saved-mixture.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
@@ -27,7 +29,7 @@ export function readFittedModel(run: string): FittedModel {
   return {
     transform,
     net: layersOf({ params: net.map(({ values }) => values), shapes: net.map(({ shape }) => shape) }),
-    rows: counts,
+    rows: labelCounts(files, k) ?? counts,
     counted: true,
     mixture: {
       k,
@@ -38,6 +40,15 @@ export function readFittedModel(run: string): FittedModel {
       covariances: splitEvenly(covariances, k),
     },
   };
+}
+
+/** Rows with each label where the mixture's counts lack some: those that were set apart as outliers. */
+function labelCounts(files: RunFiles, k: number): Float64Array | null {
+  const described = files.has('outliers.npy') ? readSavedClusters(files) : null;
+  if (!described) return null;
+  const rows = new Float64Array(k);
+  for (const { cluster, size } of described.clusters) if (cluster < k) rows[cluster] = size;
+  return rows;
 }
 
 export const isFinished = (run: string) =>

@@ -3,12 +3,14 @@ import {
   type ClusterRow,
   type ClusterTable,
   legend,
+  neighboursText,
   nonEmpty,
   separationText,
 } from '../view/cluster-table.ts';
+import { labelFiles, unsetText } from '../view/config-text.ts';
 import { counted } from '../view/counted.ts';
 import type { ReportData } from '../view/report-data.ts';
-import { certaintyText } from '../view/summary.ts';
+import { certaintyText, type Summary } from '../view/summary.ts';
 import { descriptionSection } from './cluster-cards.ts';
 import type { ReportContents } from './contents.ts';
 import { markerPath, markerStyle } from './markers.ts';
@@ -19,8 +21,12 @@ import { escaped, significant } from './svg.ts';
 
 /** report.html: a single file without external resources. Its script only adds to it: all is there without. */
 
+/** Where a picture stands: of the clusters, of how these relate to each other and to classes, or of how they were found. */
+export type ReportPart = 'clusters' | 'relations' | 'training';
+
 export interface CaptionedPicture {
   name: string;
+  part: ReportPart;
   svg: string;
   title: string;
   caption: string;
@@ -47,6 +53,11 @@ export function reportPage(
 ): string {
   const { name, run, notes, table, descriptions } = contents;
   const { rows, dim } = run.data;
+  const figuresOf = (part: ReportPart, label: string) => {
+    const own = figures.filter((figure) => figure.part === part);
+    if (!own.length) return '';
+    return `<section class="figures" aria-label="${label}">\n${own.map(figureHtml).join('\n')}\n</section>`;
+  };
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -66,11 +77,11 @@ export function reportPage(
 ${noteList(notes)}
 ${noteList(run.result?.notes ?? [])}
 ${tiles(contents)}
-<section class="figures" aria-label="Pictures">
-${figures.map(figureHtml).join('\n')}
-</section>
+${figuresOf('clusters', 'Pictures of the clusters')}
 ${table ? clusterSection(table, run.likelihood?.name === 'graph') : ''}
-${descriptions ? descriptionSection(descriptions) : ''}
+${descriptions ? descriptionSection(descriptions, table) : ''}
+${figuresOf('relations', 'How clusters relate')}
+${figuresOf('training', 'Training')}
 <section><h2>Config</h2>
 ${configTable(run.config)}
 </section>
@@ -92,7 +103,7 @@ ${script ? scriptTags(contents, script) : ''}
 }
 
 /** The scores once more, and where the results are. */
-function resultSection({ run: { result } }: ReportContents): string {
+function resultSection({ run: { result, config } }: ReportContents): string {
   if (!result) return '';
   const scores = (['nmi', 'ari', 'acc', 'silhouette'] as const).flatMap((name): [string, string][] => {
     const value = result[name];
@@ -103,7 +114,7 @@ ${definitions([
   ['clusters (K)', String(result.k)],
   ...scores,
   ['results', result.out],
-  ['labels', `${result.out}/labels.npy, labels.csv`],
+  ['labels', `${result.out}/${labelFiles(config)}`],
   ['report', `${result.out}/report/report.html`],
 ])}
 </section>`;
@@ -116,6 +127,7 @@ function scriptTags(contents: ReportContents, { code }: PageScript): string {
     numbers: numbersOf(contents),
     clusters: [...(contents.details ?? new Map()).values()],
     rows: contents.table?.clusters.map(({ rows }) => rows) ?? [],
+    nearest: contents.table?.clusters.map(({ nearest }) => neighboursText(nearest)) ?? [],
   };
   const json = JSON.stringify(data).replaceAll('<', '\\u003c');
   return `<script type="application/json" id="data">${json}</script>\n<script>${code}</script>`;
@@ -174,8 +186,21 @@ function tiles({ run: { result }, history }: ReportContents): string {
       ([name, value, remark]) =>
         `<div><dt>${name}</dt><dd>${value}${remark ? ` <small>${remark}</small>` : ''}</dd></div>`,
     )
-    .join('')}</dl>`;
+    .join('')}</dl>
+<p class="legend">${scoreLegend(result)}</p>`;
 }
+
+/** What is good or bad. */
+const scoreLegend = ({ nmi, silhouette }: Summary): string =>
+  [
+    nmi !== null &&
+      'NMI, ARI and ACC: agreement with the true classes; 1 is the same, near 0 is chance (of ACC, the share of the largest class).',
+    silhouette !== null &&
+      'Silhouette: how much nearer rows are to their own cluster than to the next, from −1 to 1; above 0.5 clusters stand well apart, near 0 they touch, as those of embeddings of many columns mostly do.',
+    'Loss: of the clustering net, by default near 0 once it has learned the clusters. Rounds: exchanges with all workers.',
+  ]
+    .filter(Boolean)
+    .join(' ');
 
 const figureHtml = ({ name, svg, title, caption, below }: CaptionedPicture) =>
   `<figure data-picture="${name}">\n<h2>${escaped(title)}</h2>\n${svg}<figcaption>${escaped(caption)}</figcaption>\n${below ? figureTable(below) : ''}</figure>`;
@@ -198,7 +223,7 @@ function clusterSection(table: ClusterTable, isGraph: boolean): string {
     'cluster',
     'rows',
     'share',
-    'weight π',
+    ...(isGraph ? [] : ['weight π']),
     'spread',
     'nearest',
     'separation',
@@ -208,22 +233,24 @@ function clusterSection(table: ClusterTable, isGraph: boolean): string {
 <div class="wide" tabindex="0" role="region" aria-label="Table of clusters"><table>
 <thead><tr>${columns.map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>
-${shown.map((cluster) => clusterRow(cluster, table.clusters[cluster], rows)).join('\n')}
+${shown.map((cluster) => clusterRow(cluster, table.clusters[cluster], rows, isGraph)).join('\n')}
 </tbody></table></div>
-<p class="legend">${legend(table)} ${isGraph ? 'Gain' : 'log H'}: ${isGraph ? 'that in the graph’s objective (docs/algorithm.md, section 11)' : 'log Hastings ratio'} of splitting the cluster in two, from the last split step, if no cluster has changed since; below ${isGraph ? '0 it is not split' : 'about 0 a split is unlikely'}.</p>
+<p class="legend">${legend(table)} ${isGraph ? 'Gain' : 'log H'}: ${isGraph ? 'in the graph’s objective (docs/algorithm.md, section 11),' : 'log Hastings ratio, the evidence'} for splitting the cluster in two, from the last split step, if no cluster has changed since; below ${isGraph ? '0 it is not split' : 'about 0 a split is unlikely'}.</p>
 </section>`;
 }
 
-function clusterRow(cluster: number, row: ClusterRow, total: number): string {
+function clusterRow(cluster: number, row: ClusterRow, total: number, isGraph: boolean): string {
   const { colour, shape } = markerStyle(cluster);
   const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
+  const [nearest] = row.nearest;
   const cells = [
     Math.round(row.rows).toLocaleString('en'),
     `${((100 * row.rows) / total).toFixed(2)} %`,
-    row.weight.toFixed(4),
+    // With the graph, that is the share.
+    ...(isGraph ? [] : [row.weight.toFixed(4)]),
     significant(row.spread),
-    row.nearest ? String(row.nearest.cluster) : '–',
-    row.nearest ? separationText(row.nearest) : '–',
+    nearest ? String(nearest.cluster) : '–',
+    nearest ? separationText(nearest) : '–',
     row.logRatio === null ? '–' : significant(row.logRatio),
   ];
   return `<tr data-cluster="${cluster}"><th scope="row">${swatch}${cluster}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
@@ -234,9 +261,7 @@ function configTable(config: Record<string, unknown>): string {
     Object.entries(config).map(([key, value]) => [
       `--${kebabCase(key)}`,
       value === null
-        ? key === 'labels' || key === 'replicates' || key === 'outliers'
-          ? 'none'
-          : 'chosen from the data'
+        ? unsetText(key, 'chosen from the data')
         : Array.isArray(value)
           ? value.join(',')
           : String(value),

@@ -16,7 +16,7 @@ dt { color: var(--mute); font-size: .85rem }
 dd { margin: 0 }
 .tiles dd { font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap }
 .tiles small { font-size: .8rem; font-weight: 400; color: var(--mute) }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 2rem; align-items: start }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 2rem; align-items: start }
 figure { margin: 0; break-inside: avoid }
 figure > svg { display: block; width: 100%; height: auto }
 figcaption, .legend { margin-top: .4rem; color: var(--mute); font-size: .9rem; max-width: 60rem }
@@ -32,7 +32,6 @@ tr { break-inside: avoid }
 .cards h3 { margin: 0 0 .3rem }
 .cards small { font-weight: 400; color: var(--mute) }
 .cards dt { margin-top: .3rem }
-blockquote { margin: .5rem 0 0; padding-left: .7rem; border-left: 3px solid var(--line); font-size: .9rem }
 .swatch { margin-right: .5rem; vertical-align: -2px }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1rem; margin: 0 }
 .pairs .long { grid-column: 1 / -1 }

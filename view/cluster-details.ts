@@ -16,7 +16,6 @@ export interface ClusterDetails {
   exemplars: NamedRow[];
   /** The rows that are nearest to another cluster. */
   border: NamedRow[];
-  nearest: { cluster: number; distance: number | null }[];
   /** Columns in which it differs from all other rows: by so many standard deviations. */
   apart: { name: string; difference: number }[];
   words: string[];
@@ -50,10 +49,6 @@ export function clusterDetailsIn(file: unknown): Map<number, ClusterDetails> {
       share: number(own.share) ?? 0,
       exemplars: list(own.exemplars).flatMap(namedRow),
       border: list(own.border).flatMap(namedRow),
-      nearest: list(own.nearest).flatMap((near) => {
-        const { cluster, distance } = record(near);
-        return isCount(cluster) ? [{ cluster, distance: number(distance) }] : [];
-      }),
       apart: list(own.apart).flatMap((column) => {
         const { name, column: place, difference } = record(column);
         const by = number(difference);

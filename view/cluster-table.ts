@@ -14,8 +14,8 @@ export interface ClusterRow {
   weight: number;
   /** Root mean square of the standard deviations over all D axes. */
   spread: number;
-  /** Null if there is no other cluster, or too many to compare. */
-  nearest: Neighbour | null;
+  /** The least separated first; none if there is no other cluster, or too many to compare. */
+  nearest: readonly Neighbour[];
   /** log H of splitting the cluster, as last proposed; null if not known. */
   logRatio: number | null;
 }
@@ -50,7 +50,7 @@ export function clusterTable(clusters: ClusterTableInput): ClusterTable {
       rows: rows[c],
       weight: weights[c],
       spread: Math.sqrt(trace(covariances[c], mean.length) / mean.length),
-      nearest: nearest.get(c) ?? null,
+      nearest: nearest.get(c) ?? [],
       logRatio: logRatios[c] ?? null,
     })),
   };
@@ -68,33 +68,40 @@ export const legend = ({ counted }: Pick<ClusterTable, 'counted'>): string =>
     'Nearest: the cluster with the smallest separation. Separation: distance between the centres divided by the sum of both standard deviations in that direction.',
   ].join(' ');
 
+/** Such as `3 (1.2), 5 (2.0)`. */
+export const neighboursText = (nearest: readonly Neighbour[]): string =>
+  nearest.map((one) => `${one.cluster} (${separationText(one)})`).join(', ');
+
 /** With one decimal; large values are capped. */
 export const separationText = ({ separation }: Neighbour) =>
   separation < 100 ? separation.toFixed(1) : '> 99';
 
 /**
- * For each of the clusters `among`, the other one with the smallest separation. It need not have the nearest centre: a
- * wide cluster further away may be less separated. Empty if there are too many clusters to compare.
+ * For each of the clusters `among`, the few with the nearest centres, by their separation: a wide cluster further away may be
+ * less separated. Empty if there are too many clusters to compare.
  */
 function nearestClusters(
   means: readonly ArrayLike<number>[],
   covariances: readonly ArrayLike<number>[],
   among: number[],
-): Map<number, Neighbour> {
-  const nearest = new Map<number, Neighbour>();
+): Map<number, Neighbour[]> {
+  const nearest = new Map<number, Neighbour[]>();
   const d = means[0].length;
   if ((among.length ** 2 * d) / 2 > MOST_WORK) return nearest;
   const centres = among.map((c) => Float64Array.from(means[c]));
   closest(centres).forEach((others, a) => {
-    for (const b of others) {
+    const own = others.map((b): Neighbour => {
       const line = centres[b].map((value, i) => value - centres[a][i]);
       const [one, other] = [a, b].map((which) =>
         Math.sqrt(Math.max(0, dot(line, times(covariances[among[which]], line, d)))),
       );
       const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.POSITIVE_INFINITY;
-      const best = nearest.get(among[a]);
-      if (!best || separation < best.separation) nearest.set(among[a], { cluster: among[b], separation });
-    }
+      return { cluster: among[b], separation };
+    });
+    nearest.set(
+      among[a],
+      own.sort((one, other) => one.separation - other.separation),
+    );
   });
   return nearest;
 }

@@ -39,8 +39,6 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
   const k = sizes.length;
   const groups = groupsAt(tree, Math.min(k, MOST_LEAVES));
   const shown = joins.slice(k - groups.size);
-  // A height of 0 has no place on a logarithmic axis: it is shown at the least other one.
-  const least = Math.min(...shown.map(({ height }) => height).filter((height) => height > 0), Infinity);
   const nodes = leavesOf(tree, groups);
   const places = new Map<number, Place>(
     nodes.map((node, i) => [node, { height: null, y: i + 0.5, first: groups.get(node)!.from[0] }]),
@@ -48,7 +46,7 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
   const branches = shown.map(({ a, b, height }, i): Branch => {
     const ends = [places.get(a)!, places.get(b)!] as const;
     const at = {
-      height: least < Infinity ? Math.max(height, least) : 0,
+      height,
       y: (ends[0].y + ends[1].y) / 2,
       first: Math.min(ends[0].first, ends[1].first),
     };

@@ -15,18 +15,38 @@ export interface Projection {
 const MAX_ITERATIONS = 300;
 const TOLERANCE = 1e-10;
 
+/** The share of the weight that the smallest clusters may have together without a say in what a picture shows. */
+const LEAST_SHARE = 0.01;
+
 /**
- * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ. If the centres span fewer dimensions (K ≤ `count`, or collinear centres),
+ * For each cluster whether it has a say: all but the smallest, which together have less than a hundredth of the weight. Single rows
+ * far from all others would else be all that a picture shows. All have one if fewer than two were left.
+ */
+export function haveSay(weights: ArrayLike<number>): boolean[] {
+  const smallestFirst = Array.from(weights, (_, c) => c).sort((a, b) => weights[a] - weights[b] || b - a);
+  const say = smallestFirst.map(() => true);
+  let rest = LEAST_SHARE * sum(weights);
+  for (const c of smallestFirst) {
+    rest -= weights[c];
+    if (rest <= 0) break;
+    say[c] = false;
+  }
+  return say.filter(Boolean).length < 2 ? say.map(() => true) : say;
+}
+
+/**
+ * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ, of the clusters that have a say. If the centres span fewer dimensions (K ≤ `count`, or collinear centres),
  * directions of largest variance in the covariance `within` follow. The largest component of each axis is positive.
  */
 export function leadingAxes(
-  weights: ArrayLike<number>,
+  allWeights: ArrayLike<number>,
   means: ArrayLike<number>[],
   within: Float64Array,
   count: number,
 ): Projection {
   const k = means.length;
   const d = means[0].length;
+  const weights = haveSay(allWeights).map((say, c) => (say ? allWeights[c] : 0));
   const total = sum(weights) || 1;
   const origin = new Float64Array(d);
   means.forEach((mean, c) => {

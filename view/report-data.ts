@@ -9,6 +9,8 @@ export interface ReportData {
   clusters: ClusterDetails[];
   /** Rows of each cluster. */
   rows: number[];
+  /** The nearest clusters of each, as text. */
+  nearest: string[];
 }
 
 /** The numbers that the pictures show, by picture, in columns: what a reader can save as CSV. */

@@ -24,6 +24,24 @@ export function needsLog(values: readonly number[]): boolean {
   return least !== undefined && least > 0 && most! / least > 50;
 }
 
+/** The share of a logarithmic axis before which 0 stands. */
+const ZERO_GAP = 0.12;
+
+/** For the heights of joins: as `lossScale`, but where they need a logarithmic axis and some are 0, 0 stands at its start. */
+export function heightScale(heights: number[], range: [number, number]): Scale {
+  const positive = heights.filter((height) => height > 0);
+  const areAbove = heights.every((height) => height >= 0);
+  if (positive.length === heights.length || !areAbove || !needsLog(positive))
+    return lossScale(heights, range);
+  const [start, end] = range;
+  const above = lossScale(positive, [start + ZERO_GAP * (end - start), end]);
+  return Object.assign((height: number) => (height === 0 ? start : above(height)), {
+    ticks: (count?: number) => [0, ...above.ticks(count)],
+    tickFormat: (count?: number) => (height: number) =>
+      height === 0 ? '0' : above.tickFormat(count)(height),
+  });
+}
+
 /** Logarithmic if the values need it, else linear. */
 export function lossScale(values: number[], range: [number, number], count = 4): Scale {
   const [least, most] = extent(values) as [number, number];

@@ -1,4 +1,5 @@
 import type { RunInfo } from '../view/api.ts';
+import { unsetText } from '../view/config-text.ts';
 import { byId, make, setText } from './dom.ts';
 import { count, splitCamelCase } from './format.ts';
 
@@ -9,11 +10,7 @@ export function configList({ config, versions, identity, data, out }: RunInfo): 
     ['rows × dimensions', `${count(data.rows)} × ${data.dim}`],
   ];
   for (const [name, value] of Object.entries(config))
-    if (name !== 'data')
-      rows.push([
-        splitCamelCase(name),
-        name === 'labels' || name === 'replicates' ? (value ?? 'none') : value,
-      ]);
+    if (name !== 'data') rows.push([splitCamelCase(name), value ?? unsetText(name, 'automatic')]);
   rows.push(['results', out]);
   byId('config').replaceChildren(
     ...rows.map(([name, value]) => make('div', '', make('dt', '', name), make('dd', '', valueText(value)))),
@@ -24,7 +21,6 @@ export function configList({ config, versions, identity, data, out }: RunInfo): 
 }
 
 function valueText(value: unknown): string {
-  if (value === null || value === undefined) return 'automatic';
   if (value === true) return 'yes';
   if (value === false) return 'no';
   if (Array.isArray(value)) return value.join(', ');

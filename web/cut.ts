@@ -52,18 +52,19 @@ export function cutText(tree: MergeTree, left: number): string {
   if (!join) return clusters;
   const groups = groupsAt(tree, left);
   const [a, b] = [join.a, join.b].map((node) => groupName(groups.get(node)!));
-  const height = threeDigits(join.height);
-  const at = tree.likelihood === 'graph' ? `resolution ${height}` : `${height} nats a row`;
-  return `${clusters}; the next join is of ${a} and ${b} at ${at}`;
+  return `${clusters}; the next join is of ${a} and ${b} at ${heightText(tree, join.height)}`;
 }
 
+const heightText = ({ likelihood }: MergeTree, height: number): string =>
+  likelihood === 'graph' ? `resolution γ ${threeDigits(height)}` : `${threeDigits(height)} nats a row`;
+
 /** Which clusters of the run would split next; empty if that is not known. */
-export function nextSplitText({ next = [] }: MergeTree): string {
-  const splits = next
+export function nextSplitText(tree: MergeTree): string {
+  const splits = (tree.next ?? [])
     .slice(0, MOST_SPLITS)
     .map(
       ({ cluster, sizes, height }) =>
-        `cluster ${cluster} into about ${sizes.map(count).join(' and ')} rows (height ${threeDigits(height)})`,
+        `cluster ${cluster} into about ${sizes.map(count).join(' and ')} rows (at ${heightText(tree, height)})`,
     );
   return splits.length ? `Next to split: ${splits.join('; then ')}.` : '';
 }

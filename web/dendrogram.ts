@@ -1,7 +1,7 @@
 import type { MergeTree } from '../view/api.ts';
 import { groupName, numberedBranches, type Place, type TreeLayout, treeLayout } from '../view/dendrogram.ts';
 import { colourOf } from '../view/palette.ts';
-import { lossScale, type Scale } from '../view/scales.ts';
+import { heightScale, type Scale } from '../view/scales.ts';
 import type { Cluster } from './analyse.ts';
 import { makeSvg } from './dom.ts';
 import { compactCount, count } from './format.ts';
@@ -37,7 +37,7 @@ export function dendrogram({ tree, clusters, left, width }: DendrogramInput): SV
   const row = leaves.length > 30 ? 15 : 18;
   const box = { left: LEFT, right: total - labels, top: TOP, bottom: TOP + row * leaves.length };
   const isGraph = tree.likelihood === 'graph';
-  const scale = lossScale(
+  const scale = heightScale(
     branches.map(({ at }) => at.height),
     isGraph ? [box.left, box.right - 12] : [box.right - 12, box.left],
   );

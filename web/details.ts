@@ -7,6 +7,8 @@ export interface DetailsInput {
   cluster: number;
   rows: number | null;
   share: number | null;
+  /** The nearest clusters. */
+  nearest: string;
   /** As `clusters.json` has them; null without. */
   details: ClusterDetails | null;
   /** Rows of a sample that are in it, for want of details. */
@@ -26,32 +28,28 @@ export function shownRows({ details, sampled, row }: DetailsInput): number[] {
 
 /** `contents`: of the rows shown, as far as they are known. */
 export function detailElements(input: DetailsInput, contents: RowContents | null): HTMLElement[] {
-  const { cluster, rows, share, details, sampled, row } = input;
+  const { cluster, rows, share, nearest, details, sampled, row } = input;
   const byRow = new Map(contents?.rows.map((one) => [one.row, one]));
   const list = (title: string, items: readonly NamedRow[]) =>
     items.length ? [heading(title), rowList(items, byRow)] : [];
   const about = [
     ...(rows === null ? [] : [counted(Math.round(rows), 'row')]),
     ...(share === null ? [] : [`${(100 * share).toFixed(1)} %`]),
-    ...(details?.nearest.length
-      ? [
-          `nearest: ${details.nearest.map(({ cluster, distance }) => `${cluster}${distance === null ? '' : ` (${distance.toPrecision(3)})`}`).join(', ')}`,
-        ]
-      : []),
+    ...(nearest ? [`nearest, by separation: ${nearest}`] : []),
   ];
   return [
     paragraph(`Cluster ${cluster}${about.length ? `: ${about.join('; ')}` : ''}`),
     ...(row === null
       ? []
       : [heading('The row at this point'), oneRow({ row, ...byRow.get(row) }, contents?.names ?? null)]),
+    ...(details?.words.length ? [heading('Words'), paragraph(details.words.join(', '))] : []),
+    ...(details?.texts.length ? [heading('Typical texts'), textList(details.texts)] : []),
     ...(details
       ? [...list('Typical rows', details.exemplars), ...list('Border rows', details.border)]
       : list(
           'Some of its rows',
           sampled.slice(0, MOST_ROWS).map((one) => ({ row: one })),
         )),
-    ...(details?.words.length ? [heading('Words'), paragraph(details.words.join(', '))] : []),
-    ...(details?.texts.length ? [heading('Texts'), textList(details.texts)] : []),
     ...(details?.apart.length ? [heading('Columns that set it apart'), apartList(details)] : []),
   ];
 }

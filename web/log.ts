@@ -29,6 +29,8 @@ interface RejectedProposals {
 export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
   const entries: LogEntry[] = [];
   const checkpoints: LogEntry[] = [];
+  const likelihood = events.findLast((event) => event.type === 'likelihood');
+  const measure = likelihood?.likelihood === 'graph' ? 'gain' : 'log-ratio';
   let rejected: RejectedProposals | null = null;
   for (const event of events) {
     // Those of an encoder come before all others.
@@ -44,12 +46,12 @@ export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
       if (typeof logRatio === 'number' && logRatio > (rejected.bestLogRatio ?? -Infinity))
         Object.assign(rejected, { bestLogRatio: logRatio, reason });
       const best =
-        rejected.bestLogRatio === null ? '' : `, best log-ratio ${logRatioText(rejected.bestLogRatio)}`;
+        rejected.bestLogRatio === null ? '' : `, best ${measure} ${logRatioText(rejected.bestLogRatio)}`;
       const why = rejected.reason ? ` (${rejected.reason})` : '';
       rejected.entry.text = `${rejected.count} ${event.type}${rejected.count > 1 ? 's' : ''} rejected${best}${why}`;
       continue;
     }
-    const description = describe(event);
+    const description = describe(event, measure);
     if (description) entries.push({ time: event.time, epoch, ...description });
     if (event.type === 'checkpoint') checkpoints.push(entries.at(-1)!);
   }
@@ -71,7 +73,8 @@ const ENDS: Record<EndReason, string> = {
 type EventDescription = Pick<LogEntry, 'kind' | 'text'>;
 type ProposalEvent = Extract<TimedEvent, { type: 'split' | 'merge' }>;
 
-function describe(event: TimedEvent): EventDescription | null {
+/** `measure`: what a proposal is judged by. */
+function describe(event: TimedEvent, measure: string): EventDescription | null {
   switch (event.type) {
     case 'start':
       return milestone(
@@ -100,9 +103,12 @@ function describe(event: TimedEvent): EventDescription | null {
     case 'warning':
       return { kind: 'bad', text: event.message };
     case 'split':
-      return { kind: 'grow', text: `Cluster ${event.clusters[0]} split: ${rowsText(event)}` };
+      return { kind: 'grow', text: `Cluster ${event.clusters[0]} split: ${rowsText(event, measure)}` };
     case 'merge':
-      return { kind: 'shrink', text: `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event)}` };
+      return {
+        kind: 'shrink',
+        text: `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event, measure)}`,
+      };
     case 'step':
       return describeStep(event);
     case 'resume':
@@ -136,8 +142,8 @@ function describe(event: TimedEvent): EventDescription | null {
   }
 }
 
-function rowsText({ points, logRatio }: ProposalEvent): string {
-  const ratio = typeof logRatio === 'number' ? `, log-ratio ${logRatioText(logRatio)}` : '';
+function rowsText({ points, logRatio }: ProposalEvent, measure: string): string {
+  const ratio = typeof logRatio === 'number' ? `, ${measure} ${logRatioText(logRatio)}` : '';
   return `${points.map(count).join(' + ')} rows${ratio}`;
 }
 

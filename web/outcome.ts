@@ -1,20 +1,27 @@
-import type { Outcome } from '../view/api.ts';
-import { certaintyText } from '../view/summary.ts';
+import type { Outcome, RunInfo } from '../view/api.ts';
+import { labelFiles } from '../view/config-text.ts';
+import { certaintyText, type Summary } from '../view/summary.ts';
 import { byId, make } from './dom.ts';
 import { count, duration } from './format.ts';
 
 /** The report is drawn after the run is done. */
 const WAIT_FOR_REPORT = 1500;
 
-/** Shows the scores of a run that is done, and where its results are. */
-export async function showOutcome(): Promise<void> {
+/**
+ * Shows the scores of a run of this config that is done, and where its results are. `loaded` is called once the result is there.
+ */
+export async function showOutcome(
+  config: RunInfo['config'],
+  loaded: (result: Summary) => void,
+): Promise<void> {
   let outcome = await load();
   if (!outcome) return;
-  show(outcome);
+  show(outcome, config);
+  loaded(outcome.result);
   if (outcome.report) return;
   await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_REPORT));
   outcome = await load();
-  if (outcome) show(outcome);
+  if (outcome) show(outcome, config);
 }
 
 async function load(): Promise<Outcome | null> {
@@ -27,7 +34,7 @@ async function load(): Promise<Outcome | null> {
   }
 }
 
-function show({ result, directory, report }: Outcome): void {
+function show({ result, directory, report }: Outcome, config: RunInfo['config']): void {
   const certainty = certaintyText(result);
   const score = (value: number | null) => (value === null ? null : value.toFixed(4));
   const entries: [string, string | null][] = [
@@ -40,7 +47,7 @@ function show({ result, directory, report }: Outcome): void {
     ['outliers', result.outliers ? count(result.outliers) : null],
     ['training', duration(result.seconds)],
     ['results', directory],
-    ['labels', `${directory}/labels.npy, labels.csv`],
+    ['labels', `${directory}/${labelFiles(config)}`],
     ['report', report],
   ];
   byId('outcome').hidden = false;

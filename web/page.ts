@@ -1,5 +1,6 @@
 import { isOver, type Status } from '../view/api.ts';
 import { counted } from '../view/counted.ts';
+import type { Summary } from '../view/summary.ts';
 import type { ModelView } from './analyse.ts';
 import { charts } from './charts.ts';
 import { configList } from './config-list.ts';
@@ -78,6 +79,9 @@ export function startPage(analysisWorker: Worker): void {
     loaded(newStore) {
       store = newStore;
       configList(store.run);
+      // A finished run that is opened again has no rounds.
+      byId('workers').hidden = isOver(store.status) && !store.work.length;
+      if (isOver(store.status)) setText(byId('scatter-empty'), 'Loading the points');
       for (const part of ['epochs', 'events', 'work', 'status'] as const) scheduleDraw(part);
     },
     changed(part) {
@@ -98,11 +102,15 @@ export function startPage(analysisWorker: Worker): void {
 
   addSaveButtons(() => store, plot.table);
 
+  let result: Summary | null = null;
   let isOutcomeShown = false;
-  function showResult({ status }: Store) {
+  function showResult({ status, run }: Store) {
     if (status !== 'done' || isOutcomeShown) return;
     isOutcomeShown = true;
-    void showOutcome();
+    void showOutcome(run.config, (found) => {
+      result = found;
+      scheduleDraw('epochs');
+    });
     void rows.loadDetails();
   }
 
@@ -136,7 +144,7 @@ export function startPage(analysisWorker: Worker): void {
     lastDraw = now;
     if (dirty.has('epochs') || dirty.has('events')) {
       lineCharts.draw(store);
-      drawSummary(store);
+      drawSummary(store, result);
     }
     if (dirty.has('events')) log.draw(store.events);
     if (dirty.has('work')) lanes.draw(store.work);

@@ -1,4 +1,5 @@
 import { type ClusterDetails, clusterDetailsIn } from '../view/cluster-details.ts';
+import { neighboursText } from '../view/cluster-table.ts';
 import type { ModelView } from './analyse.ts';
 import { type DetailsInput, detailElements, shownRows } from './details.ts';
 import { byId, setText } from './dom.ts';
@@ -35,11 +36,12 @@ export function rowsPanel(highlight: Highlight, loader: RowLoader): RowsPanel {
     const cluster = view?.clusters.findIndex(({ slot }) => slot === highlight.pinned) ?? -1;
     panel.hidden = cluster < 0;
     if (cluster < 0 || !view) return void (shown = '');
-    const { rows, weight } = view.clusters[cluster];
+    const { rows, weight, nearest } = view.clusters[cluster];
     const input: DetailsInput = {
       cluster,
       rows: view.counted ? rows : null,
       share: view.counted ? rows / view.clusters.reduce((sum, other) => sum + other.rows, 0) : weight,
+      nearest: neighboursText(nearest),
       details: details.get(cluster) ?? null,
       sampled: view.typical[cluster] ?? [],
       row: highlight.point === null ? null : (view.rows[highlight.point] ?? null),

@@ -1,10 +1,10 @@
-import { certaintyText } from '../view/summary.ts';
+import { certaintyText, type Summary } from '../view/summary.ts';
 import { byId, make } from './dom.ts';
-import { compactCount, count, stopwatch, threeDigits } from './format.ts';
+import { compactCount, count, duration, stopwatch, threeDigits } from './format.ts';
 import { currentK, type Store } from './store.ts';
 
-/** The row of numbers at the top of the page. */
-export function drawSummary(store: Store): void {
+/** The row of numbers at the top of the page. `result`: once the run is done and this is known. */
+export function drawSummary(store: Store, result: Summary | null): void {
   const { run, present, epochs, events, work } = store;
   const { epoch, loss, subLoss, time } = epochs;
   const started = events.findLast((event) => event.type === 'start');
@@ -20,8 +20,12 @@ export function drawSummary(store: Store): void {
   const outliers = done?.outliers ? `, ${compactCount(done.outliers)} outliers` : '';
   show('now-rows', compactCount(run.data.rows), `× ${run.data.dim}${outliers}`);
   show('now-sample', compactCount(started?.sample ?? run.data.sample));
-  show('now-workers', count(present.size));
-  show('now-time', stopwatch(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)));
+  // When it is over, they have left.
+  show('now-workers', count(present.size || result?.workers));
+  show(
+    'now-time',
+    result ? duration(result.seconds) : stopwatch(Math.max(time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0)),
+  );
 }
 
 function show(id: string, text: string, detail = ''): void {

@@ -70,7 +70,8 @@ export function clusterTableView(highlight: Highlight): { show(view: ModelView):
       setText(cells[0], count(cluster.rows));
       setText(cells[1], percent(cluster.weight));
       setText(cells[2], spreads[c]);
-      const { nearest, logRatio } = cluster;
+      const { logRatio } = cluster;
+      const [nearest] = cluster.nearest;
       setText(cells[3], nearest ? `${nearest.cluster} · ${separationText(nearest)}` : '–');
       cells[3].dataset.value = nearest ? separationText(nearest) : '–';
       setText(cells[4], logRatioText(logRatio));

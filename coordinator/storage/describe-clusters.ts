@@ -17,6 +17,9 @@ const TEXT_CHARACTERS = 300;
 /** Texts in which words are counted: about so many in all, but at least so many of each cluster. */
 const [COUNTED_TEXTS, LEAST_TEXTS] = [20_000, 100];
 
+/** A number of a list, as an embedding is one: it means nothing by itself. */
+const LIST_ITEM = /\[\d+\]$/;
+
 export interface DescriptionInput {
   /** Clusters that have rows. */
   k: number;
@@ -38,7 +41,10 @@ export async function describeClusters(input: DescriptionInput): Promise<SavedCl
   const { k, rows, labelled, centres, tree, names, areCodes, ids, texts } = input;
   const { counts, T, columns, shown } = labelled;
   const inner = T.slice(0, k).map(([own]) => own);
-  const apart = areCodes ? null : contrastsOf(inner, columns.sums.slice(0, k), columns.squares, MOST_COLUMNS);
+  const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
+  const apart = areCodes
+    ? null
+    : contrastsOf(inner, columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant);
   const named = (row: number) => {
     const id = ids.get(row);
     return id === undefined ? { row } : { row, id };

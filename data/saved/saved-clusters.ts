@@ -70,7 +70,7 @@ export interface ClusterDescription {
   nearest: { cluster: number; distance: number }[];
   /**
    * The columns in which it differs most from all other rows, up to 10; empty with an encoder, whose codes have columns without a
-   * meaning, and for a single cluster.
+   * meaning, and for a single cluster. Numbers of lists, as embeddings are, are left out.
    */
   apart: ApartColumn[];
   /** How it hangs together and apart by the tree of merges; null where there is no tree. */

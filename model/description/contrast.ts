@@ -13,13 +13,14 @@ export interface Contrast {
 /**
  * The columns with the largest differences, at most `most`, the largest first. `counts`: rows of each cluster, `sums` their sums by
  * column, `squares` Σx² of all rows by column. Columns that are constant differ nowhere; nor does anything where there is no other
- * row.
+ * row. `isMeant`: is a difference in this column to be named?
  */
 export function contrastsOf(
   counts: readonly number[],
   sums: readonly Float64Array[],
   squares: Float64Array,
   most: number,
+  isMeant: (column: number) => boolean = () => true,
 ): Contrast[][] {
   const rows = counts.reduce((a, b) => a + b, 0);
   const total = squares.map((_, j) => sums.reduce((sum, own) => sum + own[j], 0));
@@ -28,7 +29,7 @@ export function contrastsOf(
     if (n === 0 || n === rows) return [];
     const all: Contrast[] = [];
     for (let column = 0; column < sd.length; column++) {
-      if (!(sd[column] > 0)) continue;
+      if (!(sd[column] > 0) || !isMeant(column)) continue;
       const mean = sums[c][column] / n;
       const rest = (total[column] - sums[c][column]) / (rows - n);
       all.push({ column, mean, rest, difference: (mean - rest) / sd[column] });

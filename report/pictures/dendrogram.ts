@@ -2,7 +2,7 @@ import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { Group } from '../../model/hierarchy/dendrogram.ts';
 import { counted } from '../../view/counted.ts';
 import { groupName, numberedBranches, type Place, treeLayout } from '../../view/dendrogram.ts';
-import { lossScale } from '../../view/scales.ts';
+import { heightScale } from '../../view/scales.ts';
 import { bottomAxis, shortNumber } from '../axes.ts';
 import { markerPath, markerStyle } from '../markers.ts';
 import { curve, num, picture, text, WIDTH } from '../svg.ts';
@@ -21,7 +21,7 @@ export function dendrogramPicture(tree: SavedTree): string {
   const right = WIDTH - (leaves.length < k ? GROUPS : CLUSTERS);
   const box = { left: LEFT, right, top: TOP, bottom: TOP + step * leaves.length + 6 };
   const rises = likelihood === 'gaussian';
-  const scale = lossScale(
+  const scale = heightScale(
     branches.map(({ at }) => at.height),
     rises ? [box.right - 12, box.left] : [box.left, box.right - 12],
   );

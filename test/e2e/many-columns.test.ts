@@ -147,7 +147,7 @@ for (const [kind, of, why] of [
       const wanted = kind === 'graph' ? [K, MANY, K * MANY] : [K, 3, K * 9];
       assert.deepEqual([mixture.k, mixture.dim, mixture.covariances.length], wanted);
       const { pictures, notes } = await saved.draw({ out: path(`${kind}-drawn`) });
-      const all = ['clusters', 'map', 'sub-clusters', 'k', 'losses', 'sizes', 'dendrogram', 'confusion'];
+      const all = ['clusters', 'map', 'sizes', 'dendrogram', 'confusion', 'sub-clusters', 'k', 'losses'];
       // Of the graph, clusters have no sub-clusters.
       assert.deepEqual(pictures, kind === 'graph' ? all.filter((name) => name !== 'sub-clusters') : all);
       assert.deepEqual(notes, []);

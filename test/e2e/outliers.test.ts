@@ -95,6 +95,20 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
     );
   });
 
+  test('the table of the report counts them as clusters.json does', () => {
+    const html = readFileSync(join(run, 'report/report.html'), 'utf8');
+    const shown = [...html.matchAll(/<tr data-cluster="\d+"><th[^>]*>.*?<\/th><td>([\d,]+)<\/td>/g)];
+    const { clusters } = JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8'));
+    assert.deepEqual(
+      shown.map(([, rows]) => Number(rows.replace(',', ''))),
+      clusters.map(({ size }: { size: number }) => size),
+    );
+    assert.equal(
+      clusters.reduce((sum: number, { size }: { size: number }) => sum + size, 0),
+      ROWS,
+    );
+  });
+
   for (const [workers, ...flags] of [[1], [3, '--no-shared-files']] as CliArgs[])
     test(`the same bytes from ${workers} workers ${flags}`, async () => {
       const other = path(`workers-${workers}`);

@@ -172,6 +172,19 @@ describe('a table with names and texts', () => {
     assert.equal(page.match(/<article>/g)!.length, 3);
     for (const { exemplars, words } of clusters)
       for (const shown of [exemplars[0].id!, words![0].word]) assert.ok(page.includes(shown), shown);
+    assert.match(page, /<article>.*\n<dl><dt>words<.*<dt>typical texts<.*<dt>typical rows<.*<dt>columns</);
+  });
+
+  test('numbers of a list, as of an embedding, are not what sets a cluster apart', async () => {
+    const [path, out] = [join(folder, 'lists.jsonl'), join(folder, 'lists')];
+    const lines = rows.map(([age, income]) => JSON.stringify({ place: [income, age] }));
+    writeFileSync(path, lines.join('\n'));
+    jsonOf(await dpmesh(['train', path, '--out', out, '--workers', 1, '--no-http', '--no-report', '--json']));
+    const described: SavedClusters = JSON.parse(readFileSync(join(out, 'clusters.json'), 'utf8'));
+    assert.deepEqual(
+      described.clusters.map(({ apart }) => apart),
+      [[], [], []],
+    );
   });
 
   test('predict writes the same tables, by the ending of --out', async () => {

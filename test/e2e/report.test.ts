@@ -106,6 +106,16 @@ describe('a report', { concurrency: 2 }, () => {
     const { result, config, data } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
     for (const text of [result.nmi.toFixed(4), result.silhouette.toFixed(4), data.fingerprint, config.data])
       assert.ok(html.includes(text), text);
+    const titles = [...html.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, title]) =>
+      title.replace(/ cluster \d+$/, ''),
+    );
+    assert.deepEqual(titles, [
+      ...['Clusters', 'Map', 'Cluster sizes', 'Table of clusters', 'What sets clusters apart'],
+      ...['Tree of merges', 'Clusters and classes', 'Inside', 'Number of clusters', 'Losses'],
+      ...['Config', 'Run', 'Result'],
+    ]);
+    assert.match(html, /Silhouette: how much nearer/);
+    assert.match(html, /Proposed: \d+ splits? and \d+ merges?; (1 split step|\d+ split steps) and /);
     const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
     assert.equal(new Set(ids).size, ids.length);
   });

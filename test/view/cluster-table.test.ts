@@ -4,6 +4,7 @@ import {
   type ClusterTableInput,
   clusterTable,
   legend,
+  neighboursText,
   nonEmpty,
   separationText,
 } from '../../view/cluster-table.ts';
@@ -28,11 +29,16 @@ const three: ClusterTableInput = {
 test('spread, rows, and the nearest cluster in standard deviations', () => {
   const { clusters } = clusterTable(three);
   assert.deepEqual(
-    clusters.map(({ nearest }) => nearest?.cluster),
+    clusters.map(({ nearest }) => nearest[0]?.cluster),
     [1, 0, 0],
   );
-  assert.equal(clusters[0].nearest?.separation, 9 / (2 + 3), 'in standard deviations, 9 is less far than 4');
-  assert.equal(clusters[2].nearest?.separation, 4 / (1 + 1));
+  assert.equal(
+    clusters[0].nearest[0]?.separation,
+    9 / (2 + 3),
+    'in standard deviations, 9 is less far than 4',
+  );
+  assert.equal(clusters[2].nearest[0]?.separation, 4 / (1 + 1));
+  assert.equal(neighboursText(clusters[0].nearest), '1 (1.8), 2 (2.0)');
   assert.equal(clusters[1].spread, Math.sqrt(5));
   assert.deepEqual(
     clusters.map(({ rows, logRatio }) => [rows, logRatio]),
@@ -60,7 +66,7 @@ test('the legend says whether rows are counts of all rows or soft counts of the 
 test('clusters without rows have no neighbour and are no neighbours', () => {
   const { clusters } = clusterTable({ ...three, rows: [7, 0, 9] });
   assert.deepEqual(
-    clusters.map(({ nearest }) => nearest?.cluster ?? null),
+    clusters.map(({ nearest }) => nearest[0]?.cluster ?? null),
     [2, null, 0],
   );
   assert.deepEqual(nonEmpty([3, 0, 1e-12, 0.2]), [0, 3]);
@@ -85,7 +91,7 @@ test('the nearest of many is searched among the five with the nearest centres', 
       .sort((a, b) => a.length - b.length)
       .slice(0, 5);
     const best = others.reduce((a, b) => (b.separation < a.separation ? b : a));
-    assert.ok(Math.abs(nearest!.separation - best.separation) < 1e-9);
+    assert.ok(Math.abs(nearest[0].separation - best.separation) < 1e-9);
   }
 });
 
@@ -93,14 +99,14 @@ test('coinciding centres, clusters without extent, a single cluster, too many cl
   const point = { weights: [0.5, 0.5], rows: [1, 1], counted: true, logRatios: [null, null] };
   const covariances = [[0], [0]];
   assert.equal(
-    clusterTable({ ...point, means: [[1], [2]], covariances }).clusters[0].nearest?.separation,
+    clusterTable({ ...point, means: [[1], [2]], covariances }).clusters[0].nearest[0]?.separation,
     Infinity,
   );
   assert.equal(separationText({ cluster: 1, separation: Infinity }), '> 99');
   assert.equal(separationText({ cluster: 1, separation: 2.345 }), '2.3');
   const alone = clusterTable({ ...point, weights: [1], rows: [1], means: [[1]], covariances: [[1]] });
-  assert.equal(alone.clusters[0].nearest, null);
+  assert.deepEqual(alone.clusters[0].nearest, []);
   const many = Array.from({ length: 40_000 }, (_, c) => [c]);
   const crowd = { weights: many.map(() => 1), rows: many.map(() => 1), counted: true, logRatios: [] };
-  assert.equal(clusterTable({ ...crowd, means: many, covariances: many }).clusters[7].nearest, null);
+  assert.deepEqual(clusterTable({ ...crowd, means: many, covariances: many }).clusters[7].nearest, []);
 });

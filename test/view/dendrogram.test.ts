@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { groupName, treeLayout } from '../../view/dendrogram.ts';
+import { heightScale } from '../../view/scales.ts';
 
 test('places of joins: the larger branch above, each in the middle of its two', () => {
   const { leaves, branches } = treeLayout({
@@ -51,14 +52,27 @@ test('of more than 60 clusters the last 59 joins are shown, of groups', () => {
   assert.equal(groupName({ from }), '0, 1, … (441)');
 });
 
-test('heights of 0 are shown at the least one above', () => {
+test('a height of 0 stays 0', () => {
   const heights = (...all: number[]) =>
     treeLayout({
       sizes: [3, 2, 1],
       joins: all.map((height, i) => (i ? { a: 2, b: 3, height } : { a: 0, b: 1, height })),
     }).branches.map(({ at }) => at.height);
-  assert.deepEqual(heights(0.4, 0), [0.4, 0.4]);
+  assert.deepEqual(heights(0.4, 0), [0.4, 0]);
   assert.deepEqual(heights(0, 0), [0, 0]);
+});
+
+test('a height of 0 is at 0 of the axis, and apart from the others on a logarithmic one', () => {
+  const linear = heightScale([0.8, 0.04, 0], [10, 110]);
+  assert.equal(linear(0), 10);
+  assert.ok(linear(0.04) > 12);
+  const log = heightScale([8, 0.04, 0], [10, 110]);
+  assert.equal(log(0), 10);
+  assert.ok(log(0.04) >= 22 && log(0.04) < log(8) && log(8) <= 110);
+  assert.deepEqual(log.ticks(), [0, 0.01, 0.1, 1, 10]);
+  assert.deepEqual(log.ticks().map(log.tickFormat()), ['0', '0.01', '0.1', '1', '10']);
+  const below = heightScale([-1, 0, 90], [0, 91]);
+  assert.ok(below(-1) < below(0));
 });
 
 test('a single cluster has no joins', () =>

@@ -5,6 +5,7 @@ import { generator } from '../../model/random.ts';
 import {
   alignAxes,
   dot,
+  haveSay,
   leadingAxes,
   pooledCovariance,
   projectCovariance,
@@ -25,6 +26,22 @@ function random(k: number, d: number, seed = 1) {
   const total = raw.reduce((a, b) => a + b);
   return { means, weights: raw.map((w) => w / total) };
 }
+
+test('clusters with less than a hundredth of the weight together do not choose the axes', () => {
+  const means = [
+    [0, 0, 0],
+    [3, 0, 0],
+    [0, 2, 0],
+    [0, 0, 1000],
+  ];
+  const weights = [400, 300, 299, 1];
+  const { axes, shares } = leadingAxes(weights, means, identity(3), 2);
+  for (const axis of axes) near(axis[2], 0);
+  near(shares[0] + shares[1], 1);
+  assert.deepEqual(haveSay(weights), [true, true, true, false]);
+  assert.deepEqual(haveSay([98, 1, 1]), [true, true, true], 'each has a hundredth');
+  assert.deepEqual(haveSay([1000, 1]), [true, true], 'one alone has no axes');
+});
 
 /** Σ w (μ−m)(μ−m)ᵀ from its definition. */
 function scatterOf(weights: number[], means: number[][]): Float64Array {

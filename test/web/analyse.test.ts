@@ -41,7 +41,7 @@ test('without a sample, and with D = 1 and K = 1', () => {
   const small = world({ clusters: 1, dim: 1, rows: 300 });
   const view = createAnalyser()(small.stateAt(3), displayed(small.sample, 1));
   assert.equal(view.k, 1);
-  assert.equal(view.clusters[0].nearest, null);
+  assert.deepEqual(view.clusters[0].nearest, []);
   assert.ok([...view.xyz, ...view.covariances].every(Number.isFinite));
   assert.ok(new Set([...view.xyz].filter((_, i) => i % 3 === 1)).size > 100, 'points are jittered');
   assert.deepEqual(

@@ -6,7 +6,7 @@ import { cutText, inCut, nextSplitText } from '../../web/cut.ts';
 
 const clustersOf = (colours: readonly number[]): Cluster[] =>
   colours.map((colour, slot) => ({
-    ...{ rows: 1, weight: 0.1, spread: 1, nearest: null, logRatio: null },
+    ...{ rows: 1, weight: 0.1, spread: 1, nearest: [], logRatio: null },
     ...{ slot, colour, group: null },
   }));
 const colours = (clusters: Cluster[]) => clusters.map(({ colour }) => colour);
@@ -67,7 +67,7 @@ test('the text of a cut has the next join, by the clusters of the groups', () =>
   assert.equal(cutText(tree, 3), '3 clusters; the next join is of 1, 3 (2) and 0, 2 (2) at 0.250 nats a row');
   assert.equal(cutText(tree, 1), '1 cluster');
   const graph = { ...tree, likelihood: 'graph' as const };
-  assert.equal(cutText(graph, 2), '2 clusters; the next join is of 4 and 0, 1, … (4) at resolution 0.700');
+  assert.equal(cutText(graph, 2), '2 clusters; the next join is of 4 and 0, 1, … (4) at resolution γ 0.700');
 });
 
 test('the next splits: three at most, none if they are not known', () => {
@@ -76,7 +76,7 @@ test('the next splits: three at most, none if they are not known', () => {
   const next = [3, 0, 1, 2].map((cluster) => ({ cluster, sizes: [1200, 4], height: -0.02 - cluster }));
   assert.equal(
     nextSplitText({ ...tree, next: next.slice(0, 1) }),
-    'Next to split: cluster 3 into about 1,200 and 4 rows (height −3.02).',
+    'Next to split: cluster 3 into about 1,200 and 4 rows (at −3.02 nats a row).',
   );
   assert.match(
     nextSplitText({ ...tree, next }),

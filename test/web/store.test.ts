@@ -189,6 +189,17 @@ test('the log: rejected proposals of one step share an entry, and every other ev
     further.map(({ text }) => text),
     ['3 splits rejected, best log-ratio 70.0 (no valley)'],
   );
+  const graph = [
+    line('likelihood', { likelihood: 'graph', why: 'asked for' }),
+    split(0, -20),
+    split(2, 4, true),
+  ];
+  assert.deepEqual(
+    logEntries(graph)
+      .slice(1)
+      .map(({ text }) => text),
+    ['1 split rejected, best gain −20.0', 'Cluster 2 split: 10 + 20 rows, gain 4.0'],
+  );
   const one = (type: string, more = {}) => logEntries([line(type, more)])[0]?.text;
   assert.equal(
     one('merge', { clusters: [1, 4], points: [5, 6], logRatio: null, accepted: true }),

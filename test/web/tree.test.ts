@@ -157,11 +157,11 @@ test('what would split next, and texts of the tree that are not markup', { skip 
   await page.locator('#tree').waitFor();
   assert.equal(
     await textOf(page, 'next-split'),
-    'Next to split: cluster 5 into about 812 and 407 rows (height −0.0123).',
+    'Next to split: cluster 5 into about 812 and 407 rows (at resolution γ −0.0123).',
   );
   assert.match(await textOf(page, 'tree-legend'), /Axis: <b>γ<\/b>\./);
   assert.equal(await page.locator('#tree b').count(), 0);
-  assert.match(await textOf(page, 'cut'), / at resolution [\d.]+$/);
+  assert.match(await textOf(page, 'cut'), / at resolution γ [\d.]+$/);
   assert.deepEqual(complaints, []);
   await close();
   await run.close();

@@ -46,7 +46,18 @@ describe('view', { skip: noBrowser }, () => {
     for (const seed of [0, 1])
       jsonOf(
         await dpmesh(
-          trainArgs(data, path(`s${seed}`), '--seed', seed, '--labels', labels, '--workers', 1, ...QUICK),
+          trainArgs(
+            data,
+            path(`s${seed}`),
+            '--seed',
+            seed,
+            '--labels',
+            labels,
+            '--workers',
+            1,
+            '--labels-parquet',
+            ...QUICK,
+          ),
         ),
       );
     jsonOf(await dpmesh(trainArgs(other, path('others'), '--max-epochs', 2, '--workers', 1)));
@@ -63,6 +74,17 @@ describe('view', { skip: noBrowser }, () => {
     assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first/);
     assert.match((await page.locator('#log').textContent()) ?? '', /Training ended/);
     assert.equal(await page.locator('#controls').isHidden(), true);
+    // What a finished run has not is left out, and time and workers are those of the result.
+    await page.locator('#outcome').waitFor();
+    assert.equal(await page.locator('#workers').isHidden(), true);
+    const outcome = (await page.locator('#outcome-list').textContent())!;
+    const time = /training([\d.]+ m?s)/.exec(outcome)![1];
+    await page.waitForFunction((time) => document.getElementById('now-time')!.textContent === time, time);
+    assert.equal(await page.locator('#now-workers').textContent(), '1');
+    assert.match(outcome, /labels\.npy, labels\.csv, labels\.parquet/);
+    const config = (await page.locator('#config').textContent())!;
+    for (const unset of ['dropnone', 'imputenone', 'columnsall', 'sampleautomatic'])
+      assert.ok(config.includes(unset), `${config} lacks ${unset}`);
     for (const action of ['stop', 'finish', 'pause'])
       assert.equal(await statusOf(`${url}api/${action}`, { method: 'POST' }), 404);
     assert.equal(await statusOf(url, { headers: { host: 'evil.example' } }), 421);

@@ -30,6 +30,7 @@ export function rowsBox(data: ReportData, details: ReadonlyMap<number, ClusterDe
                 row,
                 rows: rows ?? null,
                 share: rows === undefined || !total ? null : rows / total,
+                nearest: data.nearest[cluster] ?? '',
                 details: details.get(cluster) ?? null,
                 sampled: sampledOf(data, cluster),
               },

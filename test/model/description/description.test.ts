@@ -114,6 +114,9 @@ test('columns that set clusters apart: the differences of means in standard devi
     Float64Array.from([0, 1, 2], (j) => own.reduce((sum, row) => sum + row[j], 0)),
   );
   const squares = Float64Array.from([0, 1, 2], (j) => rows.flat().reduce((sum, row) => sum + row[j] ** 2, 0));
+  assert.ok(
+    contrastsOf([2, 2], sums, squares, 3, (column) => column > 0)[0].every(({ column }) => column > 0),
+  );
   const [first, second] = contrastsOf([2, 2], sums, squares, 2);
   assert.deepEqual(first[0], { column: 1, mean: 5, rest: 9, difference: -2 });
   assert.deepEqual(second[0], { column: 1, mean: 9, rest: 5, difference: 2 });
