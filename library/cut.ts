@@ -13,11 +13,11 @@ import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
 import { assertOptions } from './checks.ts';
-import { writeCutTable } from './cut-table.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { CutOptions } from './options.ts';
-import { labelFormatOf } from './prediction-table.ts';
 import { sameFile, withArrays } from './read-result.ts';
+import { writeCutTable } from './tables/cut-table.ts';
+import { labelFormatOf } from './tables/prediction-table.ts';
 
 /** A cluster of a cut. */
 export interface JoinedCluster {

@@ -13,9 +13,9 @@ import { assertOptions, type OptionKinds } from './checks.ts';
 import { cutOfRun, type RunCut } from './cut.ts';
 import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
-import { labelFormatOf, predictionTable } from './prediction-table.ts';
 import { sameFile, withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
+import { labelFormatOf, predictionTable } from './tables/prediction-table.ts';
 
 /** The labels of new rows. */
 export interface Prediction {

@@ -1,9 +1,9 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse';
-import { createAtomicFile } from '../base/files.ts';
-import { csvTable, type LabelFormat, parquetTable } from '../data/saved/label-table.ts';
-import type { RunFiles } from '../data/saved/run-files.ts';
+import { createAtomicFile } from '../../base/files.ts';
+import { csvTable, type LabelFormat, parquetTable } from '../../data/saved/label-table.ts';
+import type { RunFiles } from '../../data/saved/run-files.ts';
 
 /** The labels of a cut as a table: what names each row in the run, and its cluster. */
 

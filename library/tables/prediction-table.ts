@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
-import { createAtomicFile } from '../base/files.ts';
-import { UserError } from '../base/user-error.ts';
-import { labelColumns, namesOfRows } from '../coordinator/storage/label-files.ts';
+import { createAtomicFile } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { labelColumns, namesOfRows } from '../../coordinator/storage/label-files.ts';
 import {
   csvTable,
   LABEL_FORMATS,
@@ -9,8 +9,8 @@ import {
   type LabelFormat,
   nameOfRows,
   parquetTable,
-} from '../data/saved/label-table.ts';
-import type { Labelled, Predictor } from '../worker/predict.ts';
+} from '../../data/saved/label-table.ts';
+import type { Labelled, Predictor } from '../../worker/predict.ts';
 
 /** The format of a file of labels, by its ending. UserError for another one. */
 export function labelFormatOf(path: string): LabelFormat {
