@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { mapColumns } from '../../../data/transform.ts';
 import { codeLayer, rateAfter } from '../../../model/nets/autoencoder.ts';
@@ -26,6 +28,7 @@ export async function encoderSteps(
   task: TaskOf<'encoder-steps'>,
   unit: WorkUnit,
 ): Promise<Tensors> {
+  collectGarbage();
   const { widths, net } = encoderIn(context.states);
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
@@ -49,7 +52,24 @@ export async function encoderSteps(
   } finally {
     if (atStart) context.backend.free(...atStart);
     training.free();
+    collectGarbage();
   }
+}
+
+/** It takes some hundredths of a second. */
+const COLLECT_EVERY_MS = 2000;
+let lastCollection = Number.NEGATIVE_INFINITY;
+
+/**
+ * Weights and moments have 40 MB by default; several rounds' copies of them would wait for the collector, as they are not in its heap
+ * (LOG.md).
+ */
+function collectGarbage(): void {
+  const now = performance.now();
+  if (now - lastCollection < COLLECT_EVERY_MS) return;
+  lastCollection = now;
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
 }
 
 /** The encoder of the states, with Adam's moments: copies that training may change. */
