@@ -29,6 +29,7 @@ export async function encoderSteps(
   unit: WorkUnit,
 ): Promise<Tensors> {
   collectGarbage();
+  const began = performance.now();
   const { widths, net } = encoderIn(context.states);
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
@@ -52,22 +53,21 @@ export async function encoderSteps(
   } finally {
     if (atStart) context.backend.free(...atStart);
     training.free();
+    wasLong = performance.now() - began >= LONG_MS;
     collectGarbage();
   }
 }
 
-/** It takes some hundredths of a second. */
-const COLLECT_EVERY_MS = 2000;
-let lastCollection = Number.NEGATIVE_INFINITY;
+/** Units of which a collection, of some hundredths of a second, is a small part, ms. */
+const LONG_MS = 1000;
+let wasLong = true;
 
 /**
  * Weights and moments have 40 MB by default; several rounds' copies of them would wait for the collector, as they are not in its heap
  * (LOG.md).
  */
 function collectGarbage(): void {
-  const now = performance.now();
-  if (now - lastCollection < COLLECT_EVERY_MS) return;
-  lastCollection = now;
+  if (!wasLong) return;
   setFlagsFromString('--expose-gc');
   runInNewContext('gc')();
 }
