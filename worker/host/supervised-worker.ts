@@ -59,6 +59,8 @@ const KEPT_STDERR = 2000;
  * with a larger nursery most are collected before they are promoted (LOG.md).
  */
 const V8_FLAGS = [
+  // For workers that train an encoder.
+  '--expose-gc',
   '--v8-pool-size=1',
   '--max-inlined-bytecode-size-cumulative=60',
   // Later versions of V8 have no such flag, and Node.js would not start.

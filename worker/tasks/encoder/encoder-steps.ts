@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { mapColumns } from '../../../data/transform.ts';
 import { codeLayer, rateAfter } from '../../../model/nets/autoencoder.ts';
@@ -64,12 +62,10 @@ let wasLong = true;
 
 /**
  * Weights and moments have 40 MB by default; several rounds' copies of them would wait for the collector, as they are not in its heap
- * (LOG.md).
+ * (LOG.md). Only workers that a supervisor starts can ask it (worker/host/supervised-worker.ts).
  */
 function collectGarbage(): void {
-  if (!wasLong) return;
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
+  if (wasLong) globalThis.gc?.();
 }
 
 /** The encoder of the states, with Adam's moments: copies that training may change. */
