@@ -11,8 +11,10 @@ import { isUndecided, mayBeGraph } from '../coordinator/training/reading/undecid
 import { sampleThreshold } from '../coordinator/training/sample.ts';
 import { sampledCounts } from '../coordinator/training/sampled-rows.ts';
 import type { Source } from '../data/source.ts';
+import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
+import { counted } from '../view/counted.ts';
 import { createDisplay } from './progress.ts';
 import { interruptible } from './signals.ts';
 import type { TerminalOptions } from './terminal-run.ts';
@@ -135,9 +137,6 @@ export async function dryRun(config: RunConfig, options: RunOptions, json: boole
   }
 }
 
-const first = (names: readonly string[], most: number) =>
-  `${names.slice(0, most).join(', ')}${names.length > most ? ', …' : ''}`;
-
 /** Names of columns, those of the numbers of a list as one: `embedding[1] … embedding[384]`. */
 function listsOnce(names: readonly string[]): string[] {
   const place = (i: number) => /^(.*)\[(\d+)\]$/s.exec(names[i] ?? '');
@@ -153,12 +152,12 @@ function listsOnce(names: readonly string[]): string[] {
   return once;
 }
 
-const row = (name: string, text: string | 0 | null): [string, string][] => (text ? [[name, text]] : []);
+const row = (name: string, text: string | null): [string, string][] => (text ? [[name, text]] : []);
 
 function printPlan(plan: DryRun, json: boolean): void {
   if (json) return void console.log(JSON.stringify(plan));
   const { rows, columns, names, type, labels, sample, workers, backend, memory, seconds, out } = plan;
-  const named = names?.length ? `: ${first(listsOnce(names), MOST_NAMED)}` : '';
+  const named = names?.length ? `: ${firstNames(listsOnce(names), MOST_NAMED)}` : '';
   const unused = plan.leftOut.length;
   const isLabel = labels?.leftOut != null ? `; column ${labels.leftOut} is left out of the rows` : '';
   const lines: [string, string][] = [
@@ -169,7 +168,7 @@ function printPlan(plan: DryRun, json: boolean): void {
     ...row('labels', labels && `${labels.file}, ${count(labels.classes)} classes${isLabel}`),
     ...row(
       'not used',
-      unused && `${count(unused)} column${unused > 1 ? 's' : ''}: ${first(plan.leftOut, MOST_LEFT_OUT)}`,
+      unused ? `${counted(unused, 'column')}: ${firstNames(plan.leftOut, MOST_LEFT_OUT)}` : null,
     ),
     ['transform', plan.transform],
     ['likelihood', plan.likelihood],

@@ -118,7 +118,7 @@ function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string
 const fewerParameters = ({ covariance }: Pick<RunConfig, 'covariance'>, d: number) =>
   covariance === 'full' && d > 1 ? ['--covariance diag (fewer parameters)'] : [];
 
-/** What is needed to say that there are no more clusters. */
+/** With fewer rows than parameters for each cluster, the evidence cannot tell near ones apart. */
 function fewRows({ config, k, rows, sampled, d }: Outcome): string[] {
   const parameters = statisticsLength(d, config.covariance);
   if (sampled < rows || sampled >= k * parameters) return [];

@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { isHeader } from './csv-rows.ts';
 import { columnIn } from './tables/select-columns.ts';
-import type { Table } from './tables/table.ts';
+import { firstNames, type Table } from './tables/table.ts';
 
 const LABEL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
 const MAX_LISTED = 20;
@@ -33,9 +33,7 @@ export function labelColumn(table: Table, column: string | undefined): number {
   const lower = names?.map((name) => name.toLowerCase()) ?? [];
   const usual = LABEL_NAMES.find((name) => lower.includes(name));
   if (usual !== undefined) return lower.indexOf(usual);
-  const listed = names
-    ? `${names.slice(0, MAX_LISTED).join(', ')}${names.length > MAX_LISTED ? ', …' : ''}`
-    : 'without names';
+  const listed = names ? firstNames(names, MAX_LISTED) : 'without names';
   throw new UserError(
     `${path} has ${columns.length} columns (${listed}), but none is called label, class, target or y: choose one by name, or by number from 1, as in ${path}:1`,
   );

@@ -17,7 +17,7 @@ import { fixedPaths } from './fixed-paths.ts';
 import type { CutOptions } from './options.ts';
 import { sameFile, withArrays } from './read-result.ts';
 import { writeCutTable } from './tables/cut-table.ts';
-import { labelFormatOf } from './tables/prediction-table.ts';
+import { labelFormatOf } from './tables/label-file.ts';
 
 /** A cluster of a cut. */
 export interface JoinedCluster {
@@ -66,20 +66,18 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
   return paths.naming(async () => {
     const { files, rows, groups, place, next } = cutOfRun(folder, clusters);
     const properties = { rows, clusters: groups, next };
-    const source = join(folder, 'labels.npy');
-    if (path === undefined) {
-      const assertSame = sameFile(source, 'the cut was made');
+    if (path === undefined || format !== '.npy') {
+      const assertSame = sameFile(join(folder, 'labels.npy'), 'the cut was made');
+      if (path !== undefined)
+        await writeCutTable(path, files, { force, pieces: joinedLabels(files, rows, place) });
       return withArrays(properties, {
         labels() {
           assertSame();
-          return inMemory(files, rows, place);
+          const labels = new Int32Array(rows);
+          for (const { start, own } of joinedLabels(files, rows, place)) labels.set(own, start);
+          return labels;
         },
       });
-    }
-    if (format && format !== '.npy') {
-      const pieces = joinedLabels(files, rows, place);
-      await writeCutTable(path, files, { format, force, pieces });
-      return withArrays(properties, { labels: () => inMemory(files, rows, place) });
     }
     const file = createNpy(path, '<i4', [rows], { replace: force });
     try {
@@ -100,12 +98,6 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
       },
     });
   });
-}
-
-function inMemory(files: RunFiles, rows: number, place: Int32Array): Int32Array {
-  const labels = new Int32Array(rows);
-  for (const { start, own } of joinedLabels(files, rows, place)) labels.set(own, start);
-  return labels;
 }
 
 /** A cut of a run, with its files and number of rows. */

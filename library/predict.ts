@@ -15,7 +15,8 @@ import { fixedPaths } from './fixed-paths.ts';
 import type { PredictOptions } from './options.ts';
 import { sameFile, withArrays } from './read-result.ts';
 import { AbortError } from './run.ts';
-import { labelFormatOf, predictionTable } from './tables/prediction-table.ts';
+import { labelFormatOf } from './tables/label-file.ts';
+import { predictionTable } from './tables/prediction-table.ts';
 
 /** The labels of new rows. */
 export interface Prediction {

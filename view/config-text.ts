@@ -1,7 +1,7 @@
 /** What pages say of a config. */
 
 /** Options that are off without a value; the others without one follow from the data. */
-const OFF = new Set([...['labels', 'drop', 'id', 'text', 'impute', 'oneHot', 'replicates', 'outliers']]);
+const OFF = new Set(['labels', 'drop', 'id', 'text', 'impute', 'oneHot', 'replicates', 'outliers']);
 
 /** `none`, `all` or, where the value follows from the data, `chosen`. */
 export function unsetText(option: string, chosen: string): string {

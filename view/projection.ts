@@ -15,28 +15,28 @@ export interface Projection {
 const MAX_ITERATIONS = 300;
 const TOLERANCE = 1e-10;
 
-/** The share of the weight that the smallest clusters may have together without a say in what a picture shows. */
+/** The share of the weight below which the smallest clusters, together, are negligible for what a picture shows. */
 const LEAST_SHARE = 0.01;
 
 /**
- * For each cluster whether it has a say: all but the smallest, which together have less than a hundredth of the weight. Single rows
- * far from all others would else be all that a picture shows. All have one if fewer than two were left.
+ * For each cluster whether it counts for what a picture shows: all but the smallest, which together have less than a hundredth of the
+ * weight. Otherwise single rows far from all others would be all that it shows. All count if fewer than two were left.
  */
-export function haveSay(weights: ArrayLike<number>): boolean[] {
+export function notNegligible(weights: ArrayLike<number>): boolean[] {
   const smallestFirst = Array.from(weights, (_, c) => c).sort((a, b) => weights[a] - weights[b] || b - a);
-  const say = smallestFirst.map(() => true);
+  const counts = smallestFirst.map(() => true);
   let rest = LEAST_SHARE * sum(weights);
   for (const c of smallestFirst) {
     rest -= weights[c];
     if (rest <= 0) break;
-    say[c] = false;
+    counts[c] = false;
   }
-  return say.filter(Boolean).length < 2 ? say.map(() => true) : say;
+  return counts.filter(Boolean).length < 2 ? counts.map(() => true) : counts;
 }
 
 /**
- * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ, of the clusters that have a say. If the centres span fewer dimensions (K ≤ `count`, or collinear centres),
- * directions of largest variance in the covariance `within` follow. The largest component of each axis is positive.
+ * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ, of the clusters that are not negligible. If the centres span fewer dimensions
+ * (K ≤ `count`, or collinear centres), directions of largest variance in the covariance `within` follow. The largest component of each axis is positive.
  */
 export function leadingAxes(
   allWeights: ArrayLike<number>,
@@ -46,7 +46,7 @@ export function leadingAxes(
 ): Projection {
   const k = means.length;
   const d = means[0].length;
-  const weights = haveSay(allWeights).map((say, c) => (say ? allWeights[c] : 0));
+  const weights = notNegligible(allWeights).map((counts, c) => (counts ? allWeights[c] : 0));
   const total = sum(weights) || 1;
   const origin = new Float64Array(d);
   means.forEach((mean, c) => {

@@ -1,6 +1,6 @@
 import { counted } from '../view/counted.ts';
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
-import { haveSay } from '../view/projection.ts';
+import { notNegligible } from '../view/projection.ts';
 import type { ModelView } from './analyse.ts';
 import {
   type Ellipse,
@@ -163,9 +163,9 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
       const [x, y] = rotatePoint(view!.centres, c, turned());
       return ellipseOf(x, y, rotateCovariance(view!.covariances, c, turned()), SDS);
     });
-    const say = haveSay(view.clusters.map(({ weight }) => weight));
+    const counts = notNegligible(view.clusters.map(({ weight }) => weight));
     const whole = viewportOf(
-      ellipses.filter(({ x }, c) => Number.isFinite(x) && say[c]),
+      ellipses.filter(({ x }, c) => Number.isFinite(x) && counts[c]),
       1.4,
       width,
       height,

@@ -82,9 +82,9 @@ export const unequalLists = (path: string, row: number, { name, width }: Column,
 const MOST_NAMED = 12;
 
 /** The first ones of some names, for messages; an index may have none. */
-export function firstNames(all: readonly string[]): string {
+export function firstNames(all: readonly string[], most = MOST_NAMED): string {
   const names = all.filter((name) => name !== '').map(oneLine);
-  return `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`;
+  return `${names.slice(0, most).join(', ')}${names.length > most ? ', …' : ''}`;
 }
 
 /** Characters of a field in a message. */

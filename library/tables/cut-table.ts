@@ -1,9 +1,8 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse';
-import { createAtomicFile } from '../../base/files.ts';
-import { csvTable, type LabelFormat, parquetTable } from '../../data/saved/label-table.ts';
 import type { RunFiles } from '../../data/saved/run-files.ts';
+import { createLabelTable } from './label-file.ts';
 
 /** The labels of a cut as a table: what names each row in the run, and its cluster. */
 
@@ -12,38 +11,30 @@ const COLUMNS = ['cluster'] as const;
 const NUMBERED = 'row';
 
 interface CutTable {
-  format: Exclude<LabelFormat, '.npy'>;
   /** Replace a file. */
   force: boolean;
   /** The labels of consecutive rows. */
   pieces: Iterable<{ start: number; own: Int32Array }>;
 }
 
-/** Writes the table to `path`. UserError where what names the rows of the run has changed since it was written. */
+/** Writes the table to `path`, .csv or .parquet. UserError where what names the rows of the run has changed since it was written. */
 export async function writeCutTable(
   path: string,
   files: RunFiles,
-  { format, force, pieces }: CutTable,
+  { force, pieces }: CutTable,
 ): Promise<void> {
   const names = await rowNames(files);
-  const file = createAtomicFile(path, { replace: force });
+  const table = await createLabelTable(path, names?.title ?? NUMBERED, COLUMNS, {
+    hasIds: names !== null,
+    force,
+  });
   try {
-    let at = 0;
-    const sink = {
-      write(bytes: Uint8Array) {
-        file.write(bytes, at);
-        at += bytes.length;
-      },
-    };
-    const title = names?.title ?? NUMBERED;
-    const table =
-      format === '.csv' ? csvTable(sink, title, COLUMNS) : await parquetTable(sink, title, COLUMNS, !!names);
     for (const { start, own } of pieces)
       table.write({ start, ids: names && (await names.next(own.length)), columns: { cluster: own } });
     table.end();
-    file.finish();
+    table.finish();
   } catch (error) {
-    file.abort();
+    table.abort();
     throw error;
   } finally {
     names?.close();

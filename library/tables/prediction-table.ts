@@ -1,26 +1,8 @@
-import { extname } from 'node:path';
-import { createAtomicFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { labelColumns, namesOfRows } from '../../coordinator/storage/label-files.ts';
-import {
-  csvTable,
-  LABEL_FORMATS,
-  type LabelColumn,
-  type LabelFormat,
-  nameOfRows,
-  parquetTable,
-} from '../../data/saved/label-table.ts';
+import { type LabelColumn, nameOfRows } from '../../data/saved/label-table.ts';
 import type { Labelled, Predictor } from '../../worker/predict.ts';
-
-/** The format of a file of labels, by its ending. UserError for another one. */
-export function labelFormatOf(path: string): LabelFormat {
-  const ending = extname(path).toLowerCase();
-  const format = LABEL_FORMATS.find((own) => own === ending);
-  if (format) return format;
-  throw new UserError(
-    `--out ${path} must end in ${LABEL_FORMATS.join(', ').replace(/, (?=[^,]*$)/, ' or ')}`,
-  );
-}
+import { createLabelTable } from './label-file.ts';
 
 interface TableInput {
   data: unknown;
@@ -43,19 +25,10 @@ export async function predictionTable(
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
   const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers);
   const columns: LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
-  const file = createAtomicFile(path, { replace: force });
-  let at = 0;
-  const sink = {
-    write(bytes: Uint8Array) {
-      file.write(bytes, at);
-      at += bytes.length;
-    },
-  };
-  const first = nameOfRows(images ? 'image' : id);
-  const table =
-    labelFormatOf(path) === '.csv'
-      ? csvTable(sink, first, columns)
-      : await parquetTable(sink, first, columns, names !== null);
+  const table = await createLabelTable(path, nameOfRows(images ? 'image' : id), columns, {
+    hasIds: names !== null,
+    force,
+  });
   return {
     async write({ start, labels, responsibilities, distance, outliers: flags }: Labelled): Promise<void> {
       const k = responsibilities!.length / labels.length;
@@ -71,9 +44,9 @@ export async function predictionTable(
       await names?.end();
       table.end();
     },
-    finish: file.finish,
+    finish: table.finish,
     abort() {
-      file.abort();
+      table.abort();
       void names?.close();
     },
   };

@@ -1,7 +1,7 @@
 import { max } from 'd3-array';
 import { line as path } from 'd3-shape';
 import { counted } from '../../view/counted.ts';
-import { haveSay } from '../../view/projection.ts';
+import { notNegligible } from '../../view/projection.ts';
 import { linear } from '../../view/scales.ts';
 import { bottomAxis, leftAxis } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
@@ -64,8 +64,8 @@ const ellipseOf = ({ cluster, centre, spread }: Component): ClusterEllipse => ({
 function onPlane({ components, points, shares }: ClusterView): string[] {
   const largest = components.slice(0, MOST_ELLIPSES).map(ellipseOf);
   // Of the others, what lies far off is outside the picture.
-  const say = haveSay(components.map(({ weight }) => weight));
-  const extents = largest.filter((_, i) => say[i]).map(extentsOf);
+  const counts = notNegligible(components.map(({ weight }) => weight));
+  const extents = largest.filter((_, i) => counts[i]).map(extentsOf);
   const across = domainOf(
     points.x,
     extents.map(([x]) => x),

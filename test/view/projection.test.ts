@@ -5,8 +5,8 @@ import { generator } from '../../model/random.ts';
 import {
   alignAxes,
   dot,
-  haveSay,
   leadingAxes,
+  notNegligible,
   pooledCovariance,
   projectCovariance,
   projectRows,
@@ -38,9 +38,9 @@ test('clusters with less than a hundredth of the weight together do not choose t
   const { axes, shares } = leadingAxes(weights, means, identity(3), 2);
   for (const axis of axes) near(axis[2], 0);
   near(shares[0] + shares[1], 1);
-  assert.deepEqual(haveSay(weights), [true, true, true, false]);
-  assert.deepEqual(haveSay([98, 1, 1]), [true, true, true], 'each has a hundredth');
-  assert.deepEqual(haveSay([1000, 1]), [true, true], 'one alone has no axes');
+  assert.deepEqual(notNegligible(weights), [true, true, true, false]);
+  assert.deepEqual(notNegligible([98, 1, 1]), [true, true, true], 'each has a hundredth');
+  assert.deepEqual(notNegligible([1000, 1]), [true, true], 'one alone has no axes');
 });
 
 /** Σ w (μ−m)(μ−m)ᵀ from its definition. */

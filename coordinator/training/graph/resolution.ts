@@ -27,16 +27,19 @@ const NULL_REPLICATES = 4;
 const MOST_DIMENSIONS = 64;
 
 /** A resolution and how well the replicates agree at it. */
-export interface ResolutionPoint extends Stability {
+interface ResolutionPoint extends Stability {
   resolution: number;
+}
+
+interface ComparedPoint extends ResolutionPoint {
   /** What of the mean and its error is beyond chance: that by which resolutions are compared. */
   beyond: { mean: number; error: number };
 }
 
 /**
- * Partitions random shares of the sample at each of several resolutions: the one at which these agree best. Null: partitions of no
- * resolution can be reproduced, so there is a single cluster. With fewer rows than `fewest` for each cluster on average, a partition
- * is too fine: of single rows, any two are the same.
+ * Partitions random shares of the sample at each of several resolutions: the one at which these agree best, or that of the config.
+ * Null: partitions of no resolution can be reproduced, so there is a single cluster. With fewer rows than `fewest` for each cluster on
+ * average, a partition is too fine: of single rows, any two are the same.
  */
 export async function chooseResolution(
   run: Run,
@@ -44,18 +47,33 @@ export async function chooseResolution(
   fewest: number,
 ): Promise<ResolutionPoint | null> {
   const { calculate } = run;
-  const rows = rowsOfReplicates(run, graph);
+  // As workers know it: replicates of a run have other seeds.
+  const seed = BigInt(run.layout.seed);
+  const rows = Array.from({ length: REPLICATES }, (_, replicate) =>
+    replicateRows(seed, replicate, graph.n, SHARE),
+  );
+  const stabilityOf = (labels: readonly Int32Array[]) =>
+    calculate(
+      'stability',
+      labels.map((found, replicate) => labelsOfAll(found, rows[replicate], graph.n)),
+      graph.n,
+    );
+  const { resolution: given } = run.config;
+  if (given !== null)
+    return {
+      resolution: given,
+      ...(await stabilityOf(await partitionsOf(run, graph, [given], rows[0].length))),
+    };
   const dimensions = Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(graph.dimension)));
   const chance = nullStability(await stabilityByChance(run, graph, Array(dimensions).fill(1), GRID));
-  const curve: ResolutionPoint[] = [];
+  const curve: ComparedPoint[] = [];
   let isTooFine = false;
   const isDone = () => isTooFine || isPastLast(curve.map(({ beyond }) => beyond));
   for (let from = 0; from < GRID.length && !isDone(); from += AT_ONCE) {
     const resolutions = GRID.slice(from, from + AT_ONCE);
     const labels = await partitionsOf(run, graph, resolutions, rows[0].length);
     for (const [i, resolution] of resolutions.entries()) {
-      const own = labels.slice(i * REPLICATES, (i + 1) * REPLICATES);
-      const found = await stabilityOf(run, graph, own, rows);
+      const found = await stabilityOf(labels.slice(i * REPLICATES, (i + 1) * REPLICATES));
       isTooFine = graph.n < fewest * found.k;
       if (isTooFine) break;
       const none = chanceAt(chance, rows[0].length / found.k);
@@ -72,36 +90,6 @@ export async function chooseResolution(
   const [none] = await stabilityByChance(run, graph, variances, [resolution]);
   return areClusters(mean, none.mean) ? curve[index] : null;
 }
-
-/** How well partitions of random shares of the sample agree at a resolution that was given. */
-export async function stabilityAt(
-  run: Run,
-  graph: SampleGraph,
-  resolution: number,
-): Promise<Stability & { resolution: number }> {
-  const rows = rowsOfReplicates(run, graph);
-  const labels = await partitionsOf(run, graph, [resolution], rows[0].length);
-  return { resolution, ...(await stabilityOf(run, graph, labels, rows)) };
-}
-
-/** As workers know them: by the seed of the layout, as replicates of a run have other seeds. */
-const rowsOfReplicates = ({ layout }: Run, { n }: SampleGraph) =>
-  Array.from({ length: REPLICATES }, (_, replicate) =>
-    replicateRows(BigInt(layout.seed), replicate, n, SHARE),
-  );
-
-/** `labels`: of the rows of each replicate. */
-const stabilityOf = (
-  { calculate }: Run,
-  { n }: SampleGraph,
-  labels: readonly Int32Array[],
-  rows: Int32Array[],
-) =>
-  calculate(
-    'stability',
-    labels.map((found, replicate) => labelsOfAll(found, rows[replicate], n)),
-    n,
-  );
 
 /** How stable partitions of a single Gaussian with these variances are, at some resolutions, and the rows of a cluster there. */
 async function stabilityByChance(

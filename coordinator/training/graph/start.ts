@@ -3,7 +3,7 @@ import { publishTransform } from '../publish.ts';
 import type { Run } from '../run-context.ts';
 import { largerSample } from '../sample.ts';
 import { FEWEST_ROWS } from './merge-step.ts';
-import { chooseResolution, stabilityAt } from './resolution.ts';
+import { chooseResolution } from './resolution.ts';
 import type { GraphSource, SampleGraph } from './sample-graph.ts';
 
 /** Fewer rows of the sample for each cluster, and its neighbours' would be those of others. */
@@ -26,14 +26,12 @@ export async function graphStart(
   let sample = run.sample;
   for (;;) {
     const graph = await graphs.of(sample);
-    const { sample: size, resolution } = run.config;
-    const mayGrow = size === null && sample.below < 1;
-    const found = () =>
-      resolution === null
-        ? chooseResolution(run, graph, mayGrow ? MORE_THAN_ONE : FEWEST_ON_AVERAGE)
-        : stabilityAt(run, graph, resolution);
+    const mayGrow = run.config.sample === null && sample.below < 1;
     // With rows for two clusters at least.
-    const chosen = graph.n < 2 * FEWEST_ROWS ? null : await found();
+    const chosen =
+      graph.n < 2 * FEWEST_ROWS
+        ? null
+        : await chooseResolution(run, graph, mayGrow ? MORE_THAN_ONE : FEWEST_ON_AVERAGE);
     const wanted = ROWS_PER_CLUSTER * (chosen?.k ?? 1);
     const larger = mayGrow ? await largerSample(run.layout, sample, wanted) : sample;
     if (larger === sample) {

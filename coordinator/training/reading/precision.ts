@@ -88,6 +88,6 @@ function warnOfScales(
   const [small, large] = [sorted[Math.floor(sorted.length / 10)], sorted.at(-1)!];
   if (large.sd <= UNEQUAL * small.sd) return;
   warn(
-    `${data}: ${names ? columnCalled(names, large.column) : `column ${large.column}`} varies ${formatNumber(large.sd / small.sd)} times as much as ${columnCalled(names, small.column)}, which will hardly affect the result; --transform standard gives all columns the same weight`,
+    `${data}: column ${names?.[large.column] ?? large.column} varies ${formatNumber(large.sd / small.sd)} times as much as ${columnCalled(names, small.column)}, which will hardly affect the result; --transform standard gives all columns the same weight`,
   );
 }
